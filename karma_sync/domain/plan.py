@@ -1,8 +1,15 @@
-"""What Syncthing should look like, as values; `desired` and `diff` decide, nothing here acts."""
+"""What Syncthing should look like, as values: `desired` says it, `diff` names what is missing.
 
-from collections.abc import Iterable, Mapping
+Pure: everything comes in as a `World` and goes out as values; nothing here acts.
+"""
+
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+
+from karma_sync.domain.subscription import Status, Subscription
+from karma_sync.domain.team import Member, Team
+from karma_sync.paths import channel_folder, metadata_folder
 
 
 class FolderType(StrEnum):
@@ -36,3 +43,171 @@ class Folder:
     devices: frozenset[str]
     paused: bool = False
     sound: bool = True
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What one member sends for one project to one team: exactly one folder."""
+
+    id: str
+    team: Team
+    project: str
+    owner: Member
+    subscription: Subscription
+
+
+@dataclass(frozen=True)
+class World:
+    """All that decides about folders and devices.
+
+    `subscriptions` are everybody's; `paired` are devices to talk to that are in no team yet;
+    `fetching` are metadata folders offered by a device whose roster is still to come.
+    """
+
+    key: str
+    teams: tuple[Team, ...]
+    subscriptions: tuple[Subscription, ...]
+    paired: frozenset[Device] = frozenset()
+    fetching: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Syncthing's side of the world, wanted or found."""
+
+    devices: frozenset[Device]
+    folders: frozenset[Folder]
+
+
+@dataclass(frozen=True, order=True)
+class PutDevice:
+    device: Device
+
+
+@dataclass(frozen=True, order=True)
+class DropDevice:
+    id: str
+
+
+@dataclass(frozen=True, order=True)
+class PutFolder:
+    folder: Folder
+
+
+@dataclass(frozen=True, order=True)
+class DropFolder:
+    id: str
+
+
+Action = PutDevice | DropDevice | PutFolder | DropFolder
+
+
+def channels(world: World) -> Iterator[Channel]:
+    """Every channel that is open: someone on a roster sends for a project on that roster."""
+    teams = {team.id: team for team in world.teams}
+    for sub in world.subscriptions:
+        team = teams.get(sub.team)
+        owner = team.member(sub.member) if team else None
+        if team is None or owner is None or not owner.active or not sub.sends:
+            continue
+        project = team.project(sub.project)
+        if project is None:
+            continue
+        incarnation = f"{project.incarnation}.{sub.incarnation}"
+        folder = channel_folder(team.id, owner.key, sub.project, incarnation)
+        yield Channel(folder, team, sub.project, owner, sub)
+
+
+def outboxes(world: World) -> list[Channel]:
+    """The channels I send, whether paused or not."""
+    return [c for c in channels(world) if c.owner.key == world.key]
+
+
+def inboxes(world: World) -> list[Channel]:
+    """The channels I receive, whether paused or not."""
+    mine = _mine(world)
+    return [
+        c
+        for c in channels(world)
+        if c.owner.key != world.key
+        and (sub := mine.get((c.team.id, c.project))) is not None
+        and sub.receives
+    ]
+
+
+def desired(world: World) -> Setup:
+    """My outbox per sending subscription, an inbox per sender, a metadata folder per team."""
+    folders = {f.id: f for f in (*_fetching(world), *_metadata(world), *_channels(world))}
+    return Setup(devices=frozenset(_devices(world)), folders=frozenset(folders.values()))
+
+
+def diff(have: Setup, want: Setup) -> list[Action]:
+    """The actions that make `have` equal `want`; empty when they already are.
+
+    In the order to apply them: what takes away first (a removal or a pause must not wait), then
+    devices before the folders that name them.
+    """
+    kept_folders = {folder.id for folder in want.folders}
+    kept_devices = {device.id for device in want.devices}
+    actions: list[Action] = []
+    actions += sorted(DropFolder(f.id) for f in have.folders if f.id not in kept_folders)
+    actions += sorted(PutDevice(d) for d in want.devices - have.devices)
+    actions += [PutFolder(f) for f in _by_urgency(want.folders - have.folders)]
+    actions += sorted(DropDevice(d.id) for d in have.devices if d.id not in kept_devices)
+    return actions
+
+
+def _by_urgency(folders: Iterable[Folder]) -> list[Folder]:
+    return sorted(folders, key=lambda f: (not f.paused, f.id))
+
+
+def _mine(world: World) -> dict[tuple[str, str], Subscription]:
+    return {(s.team, s.project): s for s in world.subscriptions if s.member == world.key}
+
+
+def _audience(world: World, team: Team, project: str) -> frozenset[str]:
+    """Devices of all active members but me who have not declined.
+
+    Who has not answered has no folder on its side, so nothing flows; and an accept then changes
+    no list anywhere, which would restart the folder and cost connections.
+    """
+    declined = {
+        s.member
+        for s in world.subscriptions
+        if (s.team, s.project) == (team.id, project) and s.status is Status.DECLINED
+    }
+    return frozenset(
+        m.device for m in team.members if m.active and m.key != world.key and m.key not in declined
+    )
+
+
+def _fetching(world: World) -> Iterator[Folder]:
+    for folder, device in world.fetching:
+        yield Folder(folder, FolderType.SEND_RECEIVE, frozenset({device}))
+
+
+def _metadata(world: World) -> Iterator[Folder]:
+    for team in world.teams:
+        others = frozenset(m.device for m in team.members if m.key != world.key)
+        yield Folder(metadata_folder(team.id), FolderType.SEND_RECEIVE, others)
+
+
+def _channels(world: World) -> Iterator[Folder]:
+    mine = _mine(world)
+    for kind, found in (
+        (FolderType.SEND_ONLY, outboxes(world)),
+        (FolderType.RECEIVE_ONLY, inboxes(world)),
+    ):
+        for channel in found:
+            paused = mine[channel.team.id, channel.project].status is Status.PAUSED
+            audience = _audience(world, channel.team, channel.project)
+            yield Folder(channel.id, kind, audience, paused)
+
+
+def _devices(world: World) -> Iterator[Device]:
+    """Members of my teams, and those I am pairing with; a roster's word beats a pairing's."""
+    members = [m for team in world.teams for m in team.members if m.key != world.key]
+    known: dict[str, Device] = {d.id: d for d in world.paired}
+    for member in sorted(members, key=lambda m: (m.tag, m.addresses)):
+        known[member.device] = Device(member.device, member.tag, member.addresses or ("dynamic",))
+    yield from known.values()

@@ -1,0 +1,108 @@
+# `make demo` and `make test` need Python 3.11 and this file; they fetch the rest themselves.
+# Every step of the set-up leaves a file behind, so the next run has nothing to do.
+# Packages come from wherever this machine's pip and apt are set up to look.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+# Which Python makes the environment: the first of these that is 3.11 or newer.
+PYTHON ?= python3.11 python3 python3.12 python3.13 python3.14
+# Handed on to the demo, pytest or the benchmarks: make test ARGS="-k pairing".
+ARGS ?=
+# Processes that run tests side by side.
+WORKERS ?= auto
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input
+
+# Read when a recipe runs, after the file was written; what the person set stays as it is.
+KARMA_SYNC_SYNCTHING ?= $(shell sed -n 's/^KARMA_SYNC_SYNCTHING=//p' build/syncthing.env 2>/dev/null)
+KARMA_SYNC_SYNCTHING_2 ?= $(shell sed -n 's/^KARMA_SYNC_SYNCTHING_2=//p' build/syncthing.env 2>/dev/null)
+WITH_SYNCTHING = KARMA_SYNC_SYNCTHING="$(KARMA_SYNC_SYNCTHING)" \
+	$(if $(KARMA_SYNC_SYNCTHING_2),KARMA_SYNC_SYNCTHING_2="$(KARMA_SYNC_SYNCTHING_2)")
+
+.PHONY: help demo test test-all bench lint types fmt env syncthing lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: env build/syncthing.env ## Watch two members with two Syncthings share sessions (ARGS="--json")
+	@$(WITH_SYNCTHING) $(BIN)/karma-sync demo $(ARGS)
+
+test: env build/syncthing-both ## Run the tests, but for the slow ones (ARGS="-k name")
+	$(WITH_SYNCTHING) $(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
+
+test-all: env build/syncthing-both ## Run every test
+	$(WITH_SYNCTHING) $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+bench: env build/syncthing-both ## Measure into build/bench.json
+	$(WITH_SYNCTHING) $(BIN)/python -m benchmarks $(ARGS)
+
+lint: env ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: env ## Check types
+	$(BIN)/mypy
+	$(BIN)/mypy scripts
+
+fmt: env ## Put style and formatting right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+env: $(VENV)/.installed ## Make .venv with the pinned packages and this project
+
+syncthing: ## Look for Syncthing again, both versions
+	@rm -f build/syncthing-both
+	@$(MAKE) --no-print-directory build/syncthing-both
+
+lock: $(VENV)/.made ## Renew requirements-dev.lock: the newest of everything pyproject.toml allows
+	rm -rf build/lock
+	$(BIN)/python -m venv build/lock
+	build/lock/bin/python -m pip install --quiet hatchling editables
+	build/lock/bin/python -m pip install --quiet --no-build-isolation --editable '.[dev]'
+	sed -n '/^#/p' requirements-dev.lock > build/lock/header
+	build/lock/bin/python -m pip freeze --exclude-editable | grep '==' > build/lock/pins
+	cat build/lock/header build/lock/pins > requirements-dev.lock
+	rm -rf build/lock
+
+clean: ## Remove everything that make made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@for python in $(PYTHON); do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+		"$$python" -c 'import ensurepip, venv' 2>/dev/null || { lacking="$${lacking:-$$python}"; continue; }; \
+		echo "environment: $(VENV) with $$("$$python" --version)"; \
+		"$$python" -m venv $(VENV) && touch $@; exit; \
+	done; \
+	if [ -n "$$lacking" ]; then \
+		echo "$$lacking cannot make an environment: it came without ensurepip."; \
+		echo "On Debian and Ubuntu type: apt-get install $${lacking##*/}-venv"; \
+	else \
+		echo "karma-sync needs Python 3.11 or newer; looked for: $(PYTHON)."; \
+		echo "Install one, or name yours: make PYTHON=/path/to/python3"; \
+	fi >&2; exit 1
+
+$(VENV)/.pinned: requirements-dev.lock $(VENV)/.made
+	@echo "environment: $$(grep -c == $<) packages, as pinned in $<"
+	@$(PIP) install --quiet --no-deps --requirement $<
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml $(VENV)/.pinned
+	@echo "environment: karma-sync itself"
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(PIP) check > $@ || { cat $@; \
+		echo "requirements-dev.lock does not have all that pyproject.toml asks for; type: make lock"; \
+		exit 1; } >&2
+
+# One Syncthing is enough for the demo; the tests want a newer one beside it.
+build/syncthing.env: scripts/get_syncthing.py $(VENV)/.made
+	@$(BIN)/python $<
+
+build/syncthing-both: scripts/get_syncthing.py $(VENV)/.made
+	@$(BIN)/python $< --both
+	@touch $@

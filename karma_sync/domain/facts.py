@@ -1,0 +1,138 @@
+"""What a transcript tells of itself, gathered line by line so that nothing is read twice.
+
+Field names are Claude Code's (FILES.md sections 6 and C2). What is unknown is passed over: the
+set of record types changes every few weeks.
+"""
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+_TEXT_CHARS = 2000
+
+
+class Facts(BaseModel):
+    """A gathering over whole lines; texts are as written, not redacted yet.
+
+    `cwds` are the working directories that records name. Token counts are per API response,
+    which may span several records with one message id.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    custom_title: str = ""
+    ai_title: str = ""
+    summary: str = ""
+    first_prompt: str = ""
+    branches: list[str] = []
+    models: list[str] = []
+    cwds: list[str] = []
+    first: datetime | None = None
+    last: datetime | None = None
+    records: int = 0
+    prompts: int = 0
+    tokens: dict[str, int] = {}
+    response: str = ""
+    counted: dict[str, int] = {}
+
+    @property
+    def title(self) -> str:
+        """Custom title, AI title, summary, first prompt, in that order."""
+        return self.custom_title or self.ai_title or self.summary or self.first_prompt
+
+    def feed(self, lines: bytes) -> None:
+        """Take whole lines in; lines that do not parse count as records and tell nothing else."""
+        for line in lines.splitlines():
+            if not line.strip():
+                continue
+            self.records += 1
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(record, dict):
+                self._take(record)
+
+    def _take(self, record: dict[str, Any]) -> None:
+        # every directory counts: one left out could be the one that lies in another repository
+        _collect(self.cwds, record.get("cwd"), most=sys.maxsize)
+        _collect(self.branches, record.get("gitBranch"))
+        self._take_time(record.get("timestamp"))
+        match record.get("type"):
+            case "user":
+                self._take_prompt(record)
+            case "assistant":
+                self._take_response(record.get("message"))
+            case "custom-title":
+                self.custom_title = _text(record.get("customTitle")) or self.custom_title
+            case "ai-title":
+                self.ai_title = _text(record.get("aiTitle")) or self.ai_title
+            case "summary":
+                self.summary = _text(record.get("summary")) or self.summary
+
+    def _take_time(self, stamp: object) -> None:
+        """Timestamps inside a file are not in order: keep the least and the greatest."""
+        if not isinstance(stamp, str):
+            return
+        try:
+            when = datetime.fromisoformat(stamp)
+        except ValueError:
+            return
+        when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+        self.first = min(self.first or when, when)
+        self.last = max(self.last or when, when)
+
+    def _take_prompt(self, record: dict[str, Any]) -> None:
+        if record.get("isMeta") or record.get("isSidechain") or record.get("isCompactSummary"):
+            return
+        message = record.get("message")
+        text = _prompt_text(message.get("content")) if isinstance(message, dict) else ""
+        if text and not text.startswith("<"):  # <command-name>, <local-command-stdout>: not typed
+            self.prompts += 1
+            self.first_prompt = self.first_prompt or text
+
+    def _take_response(self, message: object) -> None:
+        if not isinstance(message, dict):
+            return
+        if message.get("model") != "<synthetic>":
+            _collect(self.models, message.get("model"))
+        usage = message.get("usage")
+        if not isinstance(usage, dict):
+            return
+        if message.get("id") != self.response:
+            self.response, self.counted = str(message.get("id")), {}
+        for name, field in _USAGE.items():
+            count = usage.get(field)
+            if isinstance(count, int) and count > self.counted.get(name, 0):
+                more = count - self.counted.get(name, 0)
+                self.tokens[name] = self.tokens.get(name, 0) + more
+                self.counted[name] = count
+
+
+_USAGE = {
+    "input": "input_tokens",
+    "output": "output_tokens",
+    "cache_read": "cache_read_input_tokens",
+    "cache_creation": "cache_creation_input_tokens",
+}
+
+
+def _prompt_text(content: object) -> str:
+    if isinstance(content, str):
+        return _text(content)
+    if isinstance(content, list):
+        parts = [p.get("text") for p in content if isinstance(p, dict) and p.get("type") == "text"]
+        return _text(" ".join(p for p in parts if isinstance(p, str)))
+    return ""
+
+
+def _text(value: object) -> str:
+    return " ".join(value[:_TEXT_CHARS].split()) if isinstance(value, str) else ""
+
+
+def _collect(into: list[str], value: object, most: int = 50) -> None:
+    if isinstance(value, str) and value and value not in into and len(into) < most:
+        into.append(value)

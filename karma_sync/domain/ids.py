@@ -1,0 +1,71 @@
+"""Names and ids that are hard to change later: member tags, keys, teams, items."""
+
+import hashlib
+import re
+
+from karma_sync.errors import BadInput
+from karma_sync.paths import short_hash
+
+TAG_PART = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+KEY = re.compile(r"[0-9a-f]{64}")
+TEAM_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,47}")
+
+
+def member_tag(user: str, machine: str) -> str:
+    """`user.machine`, both parts checked.
+
+    Raises:
+        BadInput: a part breaks the grammar; the hint proposes one that does not.
+    """
+    for name, part in (("user", user), ("machine", machine)):
+        if not TAG_PART.fullmatch(part):
+            raise BadInput(
+                f"{part!r} cannot be a {name} name: small letters, digits, _ and -, up to 32,"
+                " beginning with a letter or digit",
+                hint=f"--{name} {clean_part(part, name)}",
+            )
+    return f"{user}.{machine}"
+
+
+def is_tag(text: str) -> bool:
+    """Whether `text` is a member tag: exactly one dot between two well-formed parts."""
+    parts = text.split(".")
+    return len(parts) == 2 and all(TAG_PART.fullmatch(part) for part in parts)
+
+
+def clean_part(text: str, fallback: str) -> str:
+    """The nearest well-formed part: `MacBook Pro.local` becomes `macbook-pro`."""
+    first = text.strip().lower().split(".")[0]
+    cleaned = re.sub(r"[^a-z0-9_-]+", "-", first).strip("-_")[:32].rstrip("-_")
+    return cleaned or fallback
+
+
+def user_of(tag: str) -> str:
+    """The person's part of a tag."""
+    return tag.split(".")[0]
+
+
+def team_id(founder_key: str, name: str, nonce: str) -> str:
+    """An id that commits to the founder's key, so that nobody can found the same team."""
+    return short_hash("karma-sync team", founder_key, name, nonce)
+
+
+def item_id(channel: "tuple[str, str, str]", source: str, source_id: str) -> str:
+    """The name of one session's file in a channel: 128 bits, lower-case hex.
+
+    `channel` is (team id, project, member key).
+    """
+    parts = ("karma-sync item", *channel, source, source_id)
+    framed = b"".join(len(p.encode()).to_bytes(4, "big") + p.encode() for p in parts)
+    return hashlib.sha256(framed).hexdigest()[:32]
+
+
+def fingerprint(key: str) -> str:
+    """A key as people compare it: six groups of four hex digits of its hash."""
+    digest = hashlib.sha256(bytes.fromhex(key)).hexdigest()[:24]
+    return " ".join(digest[i : i + 4] for i in range(0, 24, 4))
+
+
+def next_version(last: int, now_ms: int) -> int:
+    """max(last + 1, Unix milliseconds): grows even when the clock or the database went back."""
+    return max(last + 1, now_ms)

@@ -1,0 +1,21 @@
+"""The sizes nothing from a peer may pass, in one table; units are in the names."""
+
+MANIFEST_BYTES = 4_000_000
+DOCUMENT_BYTES = 256_000
+ADDRESSES = 4
+ADDRESS_CHARS = 120
+MEMBERS = 200
+PROJECTS = 500
+CONTACTS = 20
+
+# Full chunks hold exactly this much redacted content; only the end of a file that had to be
+# sealed because the inline part was full is shorter.
+CHUNK_BYTES = 256 * 1024
+# All ends and small files of one item together, uncompressed.
+INLINE_BYTES = 512 * 1024
+# A frame that does not shrink grows by its headers only; see RFC 8878 section 3.1.
+FRAME_OVERHEAD_BYTES = 1024
+ITEM_BYTES = MANIFEST_BYTES + INLINE_BYTES + FRAME_OVERHEAD_BYTES
+FILES_PER_ITEM = 10_000
+TEXT_FILE_BYTES = 64_000_000
+TITLE_CHARS = 200

@@ -1,0 +1,152 @@
+"""The pairing code: one member's tag, device, key and addresses as text that survives a chat.
+
+Bytes: version (1), length of the whole (2, big-endian), device ID (32), public key (32), tag
+(1 + n), number of addresses (1), each address (1 + n), checksum (4: the first of SHA-256 over
+all before it). Then base32, in dashed blocks of seven. It is not a secret.
+"""
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+
+from karma_sync.domain import limits
+from karma_sync.domain.ids import fingerprint, is_tag
+from karma_sync.errors import BadInput
+
+VERSION = 1
+_BLOCK = 7
+_CHECKSUM = 4
+_FIXED = 1 + 2 + 32 + 32
+_LOOKALIKES = str.maketrans("018", "OIB")
+_ADDRESS = re.compile(r"(?:tcp|quic)[46]?://[^\s/]+:\d{1,5}")
+_AGAIN = "ask for the code again: karma-sync code"
+
+
+@dataclass(frozen=True)
+class PairingCode:
+    """Who a pairing code is about; `device` in Syncthing's dashed form, `key` in hex.
+
+    `addresses` may hold `dynamic` beside what can be dialled; only the latter is in the text.
+    """
+
+    tag: str
+    device: str
+    key: str
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.key)
+
+    def encode(self) -> str:
+        """The code as text: capitals and digits in dashed blocks."""
+        addresses = [a.encode() for a in self.addresses if is_address(a)][: limits.ADDRESSES]
+        tail = b"".join(bytes([len(part)]) + part for part in [self.tag.encode()])
+        tail += bytes([len(addresses)]) + b"".join(bytes([len(a)]) + a for a in addresses)
+        length = _FIXED + len(tail) + _CHECKSUM
+        body = bytes([VERSION]) + length.to_bytes(2, "big")
+        body += device_bytes(self.device) + bytes.fromhex(self.key) + tail
+        text = base64.b32encode(body + _checksum(body)).decode().rstrip("=")
+        return "-".join(text[i : i + _BLOCK] for i in range(0, len(text), _BLOCK))
+
+
+def decode(text: str) -> PairingCode:
+    """Read a code back, whatever became of its case, dashes, spaces and line breaks.
+
+    Raises:
+        BadInput: it is cut off, has something extra, a typing mistake, or is no code at all;
+            the message says which.
+    """
+    letters = re.sub(r"[\s-]+", "", text).upper().translate(_LOOKALIKES)
+    strange = sorted(set(re.sub(r"[A-Z2-7]", "", letters)))
+    if strange:
+        raise BadInput(f"a pairing code has no {' '.join(strange)} in it", hint=_AGAIN)
+    usable = len(letters) - (1 if len(letters) % 8 in {1, 3, 6} else 0)
+    raw = base64.b32decode(letters[:usable] + "=" * (-usable % 8))
+    if len(raw) < 3:
+        raise BadInput("this is not a pairing code: it is too short", hint=_AGAIN)
+    if raw[0] != VERSION:
+        raise BadInput("this is not a pairing code, or its first letters are mistyped", hint=_AGAIN)
+    length = int.from_bytes(raw[1:3], "big")
+    needed = -(-length * 8 // 5)
+    if len(letters) < needed:
+        raise BadInput(
+            f"the pairing code is cut off: {len(letters)} of {needed} letters", hint=_AGAIN
+        )
+    if len(letters) > needed:
+        raise BadInput(
+            f"the pairing code has {len(letters) - needed} letters too many", hint=_AGAIN
+        )
+    return _parse(raw[:length])
+
+
+def _parse(raw: bytes) -> PairingCode:
+    body, checksum = raw[:-_CHECKSUM], raw[-_CHECKSUM:]
+    if _checksum(body) != checksum:
+        raise BadInput("the pairing code has a typing mistake in it", hint=_AGAIN)
+    rest = body[_FIXED:]
+    try:
+        tag, rest = _take(rest)
+        count, rest = rest[0], rest[1:]
+        addresses = []
+        for _ in range(count):
+            address, rest = _take(rest)
+            addresses.append(address)
+    except (IndexError, UnicodeDecodeError):
+        raise BadInput("the pairing code is damaged inside", hint=_AGAIN) from None
+    if rest or not is_tag(tag) or count > limits.ADDRESSES or not all(map(is_address, addresses)):
+        raise BadInput("the pairing code was made by a different program", hint=_AGAIN)
+    return PairingCode(tag, device_text(body[3:35]), body[35:67].hex(), tuple(addresses))
+
+
+def _take(rest: bytes) -> tuple[str, bytes]:
+    length = rest[0]
+    if len(rest) < 1 + length:
+        raise IndexError
+    return rest[1 : 1 + length].decode(), rest[1 + length :]
+
+
+def _checksum(body: bytes) -> bytes:
+    return hashlib.sha256(b"karma-sync pairing code" + body).digest()[:_CHECKSUM]
+
+
+def is_address(text: str) -> bool:
+    """Whether Syncthing could dial it: tcp or quic, a host, a port."""
+    return len(text) <= limits.ADDRESS_CHARS and _ADDRESS.fullmatch(text) is not None
+
+
+def device_text(raw: bytes) -> str:
+    """Syncthing's form of a device ID: 32 bytes as eight groups of seven letters.
+
+    Base32 in four parts of 13, each with a check letter (SYNCTHING.md section 1).
+    """
+    letters = base64.b32encode(raw).decode().rstrip("=")
+    checked = "".join(
+        part + _luhn32(part) for part in (letters[i : i + 13] for i in range(0, 52, 13))
+    )
+    return "-".join(checked[i : i + 7] for i in range(0, 56, 7))
+
+
+def device_bytes(text: str) -> bytes:
+    """The 32 bytes behind a device ID.
+
+    Raises:
+        BadInput: it is not a device ID, or one of its check letters is wrong.
+    """
+    letters = text.replace("-", "").upper()
+    if re.fullmatch(r"[A-Z2-7]{56}", letters):
+        plain = "".join(letters[i : i + 13] for i in range(0, 56, 14))
+        raw = base64.b32decode(plain + "====")
+        if device_text(raw).replace("-", "") == letters:
+            return raw
+    raise BadInput(f"{text!r} is not a Syncthing device ID")
+
+
+def _luhn32(part: str) -> str:
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+    total = 0
+    for index, letter in enumerate(part):
+        addend = alphabet.index(letter) * (1 + index % 2)
+        total += addend // 32 + addend % 32
+    return alphabet[(32 - total % 32) % 32]

@@ -1,0 +1,121 @@
+"""What a channel carries: items, their manifests, and how an item's file is laid out."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from karma_sync.domain import limits
+from karma_sync.errors import Unverified
+
+FORMAT = 1
+Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Text = Annotated[str, StringConstraints(max_length=limits.TITLE_CHARS)]
+Size = Annotated[int, Field(ge=0)]
+
+# Names inside an item are labels, never paths on disk; these shapes keep them readable.
+_NAME = r"[^/\\\x00-\x1f\x7f.][^/\\\x00-\x1f\x7f]{0,199}"
+FILE_NAME = (
+    rf"^(?:transcript\.jsonl|(?:subagents|tool-results|todos|tasks|plans)(?:/{_NAME}){{1,6}})$"
+)
+
+
+class Kind(StrEnum):
+    SESSION = "session"
+
+
+class _Received(BaseModel):
+    # peers may run a newer version: fields we do not know are left out, not refused
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Piece(_Received):
+    """Content by hash: SHA-256 of the uncompressed bytes, and how many they are."""
+
+    sha256: Hash
+    size: Size
+
+
+class ItemFile(_Received):
+    """One file of an item: full chunks, then the end that lies in the inline part.
+
+    `root` is the SHA-256 over the raw hashes of all pieces in order, the end's last.
+    """
+
+    path: Annotated[str, StringConstraints(pattern=FILE_NAME)]
+    size: Size
+    root: Hash
+    chunks: tuple[tuple[Hash, Size], ...]
+    tail: Piece
+
+
+class Tokens(_Received):
+    """What the API counted, each response once."""
+
+    input: Size = 0
+    output: Size = 0
+    cache_read: Size = 0
+    cache_creation: Size = 0
+
+
+class SessionFacts(_Received):
+    """What a list shows without opening the session; every text was redacted first."""
+
+    agent: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+    session_id: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z_-]{0,127}$")]
+    title: Text = ""
+    branches: tuple[Text, ...] = ()
+    models: tuple[Text, ...] = ()
+    first_activity: datetime | None = None
+    last_activity: datetime | None = None
+    records: Size = 0
+    prompts: Size = 0
+    tokens: Tokens = Tokens()
+
+
+class Manifest(_Received):
+    """An item's signed description (payload type MANIFEST)."""
+
+    format: Annotated[int, Field(ge=1)]
+    team: str
+    project: str
+    member: str
+    item: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+    kind: Kind
+    revision: Annotated[int, Field(ge=1)]
+    session: SessionFacts
+    files: Annotated[tuple[ItemFile, ...], Field(max_length=limits.FILES_PER_ITEM)]
+    redactions: dict[str, Size]
+    redactor: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of content, uncompressed."""
+        return sum(f.size for f in self.files)
+
+    @property
+    def inline_size(self) -> int:
+        """Bytes of the inline part, uncompressed: all ends in the order of the files."""
+        return sum(f.tail.size for f in self.files)
+
+    def chunks(self) -> dict[str, int]:
+        """Size by hash of every full chunk the item names."""
+        return {sha: size for f in self.files for sha, size in f.chunks}
+
+
+def join_item(envelope: bytes, inline_frame: bytes) -> bytes:
+    """The bytes of an item file: the envelope on one line, then the inline part's frame."""
+    return envelope + b"\n" + inline_frame
+
+
+def split_item(raw: bytes) -> tuple[bytes, bytes]:
+    """Envelope and inline frame of an item file.
+
+    Raises:
+        Unverified: there is no line end where the envelope should stop.
+    """
+    envelope, newline, frame = raw.partition(b"\n")
+    if not newline:
+        raise Unverified("2-size", "the item file has no end of its envelope")
+    return envelope, frame

@@ -1,0 +1,122 @@
+"""Sessions as an agent wrote them on this machine, and how far each file was read."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from karma_sync.domain.facts import Facts
+
+TRANSCRIPT = "transcript.jsonl"
+
+
+@dataclass(frozen=True)
+class Stat:
+    """What tells without reading whether a file is still the one we know."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> "Stat":
+        return cls(found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+class Position(BaseModel):
+    """How far a file was read: `offset` bytes, all of them whole lines.
+
+    `print` is a hash over the file's first bytes and the last ones before `offset`; a rewrite
+    that keeps the inode and both is not noticed before the size or these bytes change.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int
+    mtime_ns: int
+    inode: int
+    offset: int
+    print: str
+
+    def same(self, now: Stat) -> bool:
+        """Whether nothing happened to the file since."""
+        return (self.size, self.mtime_ns, self.inode) == (now.size, now.mtime_ns, now.inode)
+
+
+class ReadFile(BaseModel):
+    """What the records of one file told so far, and where to go on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    position: Position
+    facts: Facts
+
+
+class PackedFile(BaseModel):
+    """Where packaging one file goes on.
+
+    The first `sealed` chunks of its entry never change; after them it goes on `skip` redacted
+    bytes into the line that begins at raw byte `line`. `position` is how far it was read, and
+    `cuts` what was redacted up to there.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    position: Position
+    sealed: int = 0
+    line: int = 0
+    skip: int = 0
+    cuts: dict[str, int] = {}
+
+
+class PackedItem(BaseModel):
+    """What was packaged of one session into one channel, and with which redactor."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: str
+    item: str
+    session: str
+    revision: int
+    redactor: str
+    files: dict[str, PackedFile]
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of a session: `name` inside the item, and where it lies now."""
+
+    name: str
+    path: Path
+    stat: Stat
+
+    @property
+    def is_lines(self) -> bool:
+        """Whether it grows by whole lines, one record each."""
+        return self.name.endswith(".jsonl")
+
+
+@dataclass(frozen=True)
+class SourceSession:
+    """A session found on this machine; `files` has the transcript first."""
+
+    agent: str
+    session_id: str
+    directory: Path
+    files: tuple[SourceFile, ...]
+
+    @property
+    def transcript(self) -> SourceFile:
+        return self.files[0]
+
+    @property
+    def changed_ns(self) -> int:
+        """When the newest of its files was written, Unix nanoseconds."""
+        return max(f.stat.mtime_ns for f in self.files)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(f.stat.size for f in self.files)

@@ -1,0 +1,121 @@
+"""One member's standing towards one project of one team, and every move it can make."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from karma_sync.domain.ids import next_version
+from karma_sync.errors import IllegalMove
+
+
+class Status(StrEnum):
+    OFFERED = "offered"
+    ACCEPTED = "accepted"
+    PAUSED = "paused"
+    DECLINED = "declined"
+
+
+class Direction(StrEnum):
+    SEND = "send"
+    RECEIVE = "receive"
+    BOTH = "both"
+
+
+class Content(StrEnum):
+    SESSIONS = "sessions"
+    OBSERVATIONS = "observations"
+    BOTH = "both"
+
+
+MOVES: Mapping[tuple[Status, str], Status] = {
+    (Status.OFFERED, "accept"): Status.ACCEPTED,
+    (Status.ACCEPTED, "pause"): Status.PAUSED,
+    (Status.ACCEPTED, "change"): Status.ACCEPTED,
+    (Status.PAUSED, "resume"): Status.ACCEPTED,
+    (Status.OFFERED, "decline"): Status.DECLINED,
+    (Status.ACCEPTED, "decline"): Status.DECLINED,
+    (Status.PAUSED, "decline"): Status.DECLINED,
+    (Status.DECLINED, "reopen"): Status.OFFERED,
+}
+
+_INSTEAD: Mapping[Status, str] = {
+    Status.OFFERED: "accept",
+    Status.ACCEPTED: "pause",
+    Status.PAUSED: "resume",
+    Status.DECLINED: "reopen",
+}
+
+
+class Subscription(BaseModel):
+    """A member's answer to a shared project; `offered` is simply one not answered yet.
+
+    `incarnation` grows with every accept, so that no channel id is used twice. `since` limits
+    what this member sends to sessions active at or after it (UTC); None sends all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    team: str
+    project: str
+    member: str
+    status: Status = Status.OFFERED
+    direction: Direction = Direction.BOTH
+    content: Content = Content.BOTH
+    incarnation: int = 0
+    since: datetime | None = None
+
+    @property
+    def engaged(self) -> bool:
+        """Accepted, or accepted and paused."""
+        return self.status in {Status.ACCEPTED, Status.PAUSED}
+
+    @property
+    def sends(self) -> bool:
+        return self.engaged and self.direction is not Direction.RECEIVE
+
+    @property
+    def receives(self) -> bool:
+        return self.engaged and self.direction is not Direction.SEND
+
+    def accept(
+        self, now_ms: int, direction: Direction, content: Content, since: datetime | None
+    ) -> "Subscription":
+        """Take part; what is sent goes into a channel of its own."""
+        incarnation = next_version(self.incarnation, now_ms)
+        return self._move(
+            "accept", direction=direction, content=content, since=since, incarnation=incarnation
+        )
+
+    def pause(self) -> "Subscription":
+        """Let nothing leave and nothing arrive for a while."""
+        return self._move("pause")
+
+    def resume(self) -> "Subscription":
+        """Go on after a pause."""
+        return self._move("resume")
+
+    def change(self, direction: Direction, content: Content) -> "Subscription":
+        """Take part in another direction, or with other content."""
+        return self._move("change", direction=direction, content=content)
+
+    def decline(self) -> "Subscription":
+        """Take no part, or no longer."""
+        return self._move("decline")
+
+    def reopen(self) -> "Subscription":
+        """Take the decline back; the project is offered again."""
+        return self._move("reopen")
+
+    def _move(self, verb: str, **changes: Any) -> "Subscription":
+        # model_copy does not validate, so only values of our own types may come here
+        try:
+            status = MOVES[self.status, verb]
+        except KeyError:
+            raise IllegalMove(
+                f"cannot {verb} {self.project}: it is {self.status}",
+                hint=f"karma-sync subscription {_INSTEAD[self.status]} {self.project}",
+            ) from None
+        return self.model_copy(update={"status": status, **changes})

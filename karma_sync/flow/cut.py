@@ -1,0 +1,161 @@
+"""Cutting: a growing file becomes full chunks that never change, and an end that does."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from karma_sync.domain import limits
+from karma_sync.domain.session import ItemFile, Piece
+from karma_sync.domain.source import PackedFile, SourceFile
+from karma_sync.errors import KarmaError
+from karma_sync.redact.engine import Redactor
+from karma_sync.sources.growing import blocks, continues, last_line, open_source, position
+
+Put = Callable[[bytes], tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class CutFile:
+    """One file after cutting: all chunks by (hash, size), the end, and where to go on."""
+
+    name: str
+    chunks: tuple[tuple[str, int], ...]
+    tail: bytes
+    state: PackedFile
+    cuts: Mapping[str, int]
+
+    def sealed(self, put: Put) -> "CutFile":
+        """The same file with its end made a chunk too."""
+        return CutFile(self.name, (*self.chunks, put(self.tail)), b"", self.state, self.cuts)
+
+    def entry(self) -> ItemFile:
+        """How the manifest names it."""
+        tail = Piece(sha256=hashlib.sha256(self.tail).hexdigest(), size=len(self.tail))
+        hashes = [bytes.fromhex(sha) for sha, _ in self.chunks] + [bytes.fromhex(tail.sha256)]
+        return ItemFile(
+            path=self.name,
+            size=sum(size for _, size in self.chunks) + tail.size,
+            root=hashlib.sha256(b"".join(hashes)).hexdigest(),
+            chunks=self.chunks,
+            tail=tail,
+        )
+
+
+class _Cutter:
+    """Content in, full chunks out through `put`; `tail` is what is not a full chunk yet."""
+
+    def __init__(self, put: Put, sealed: Sequence[tuple[str, int]]) -> None:
+        self._put = put
+        self.chunks = list(sealed)
+        self.tail = bytearray()
+
+    def add(self, content: bytes) -> bool:
+        """Take more content in; whether a chunk became full."""
+        self.tail += content
+        full = len(self.tail) >= limits.CHUNK_BYTES
+        while len(self.tail) >= limits.CHUNK_BYTES:
+            self.chunks.append(self._put(bytes(self.tail[: limits.CHUNK_BYTES])))
+            del self.tail[: limits.CHUNK_BYTES]
+        return full
+
+
+def cut_file(
+    source: SourceFile, before: PackedFile | None, entry: ItemFile | None, put: Put, red: Redactor
+) -> CutFile:
+    """Redact and cut a file, going on where `before` and its manifest `entry` left off.
+
+    Raises:
+        OSError: it vanished, or cannot be read.
+        RedactionFailed: then nothing of it may leave.
+    """
+    with open_source(source) as opened:
+        if not source.is_lines:
+            return _cut_text(source, opened, put, red)
+        if before is None or entry is None or not continues(opened, before.position):
+            before = None
+        sealed = entry.chunks[: before.sealed] if before and entry else ()
+        return _LineCut(opened, before, _Cutter(put, sealed), red).run(source)
+
+
+class _LineCut:
+    """One pass over a file of records, from the first line whose redaction is not sealed."""
+
+    def __init__(
+        self, source: BinaryIO, before: PackedFile | None, cutter: _Cutter, red: Redactor
+    ) -> None:
+        self._source = source
+        self._cutter = cutter
+        self._redactor = red
+        self._seen = before.position.offset if before else 0
+        self._line = before.line if before else 0
+        self._skip = before.skip if before else 0
+        self._cuts = dict(before.cuts) if before else {}
+
+    def run(self, file: SourceFile) -> CutFile:
+        # no further than it was found to reach: that much was looked at before it may leave
+        stop = file.stat.size
+        at, skip = self._line, self._skip
+        for raw in blocks(self._source, at, self._seen):
+            self._take(at, raw, skip)  # counted when it was first seen
+            at, skip = at + len(raw), 0
+        for raw in blocks(self._source, self._seen, stop):
+            _count(self._cuts, self._take(at, raw, skip))
+            at, skip = at + len(raw), 0
+        state = PackedFile(
+            position=position(self._source, file.stat, at),
+            sealed=len(self._cutter.chunks),
+            line=self._line,
+            skip=self._skip,
+            cuts=dict(self._cuts),
+        )
+        # a last line without its end may still change: it is packaged, but not sealed for good
+        torn = self._redactor.lines(last_line(self._source, at, stop))
+        self._cutter.add(torn.data[skip:])
+        cuts = dict(self._cuts)
+        _count(cuts, torn.cuts)
+        return CutFile(file.name, tuple(self._cutter.chunks), bytes(self._cutter.tail), state, cuts)
+
+    def _take(self, at: int, raw: bytes, skip: int) -> Mapping[str, int]:
+        redacted = self._redactor.lines(raw)
+        if self._cutter.add(redacted.data[skip:]):
+            boundary = len(redacted.data) - len(self._cutter.tail)
+            line, self._skip = _origin(raw, redacted.data, boundary)
+            self._line = at + line
+        return redacted.cuts
+
+
+def _origin(raw: bytes, redacted: bytes, boundary: int) -> tuple[int, int]:
+    """Where a boundary in redacted lines lies: start of its raw line, bytes into the redacted one.
+
+    Redaction keeps the number of lines, so the n-th line of one is the n-th of the other.
+    """
+    start = redacted.rfind(b"\n", 0, boundary) + 1
+    skip = boundary - start
+    if redacted == raw:
+        return start, skip
+    raw_start = 0
+    for _ in range(redacted.count(b"\n", 0, boundary)):
+        raw_start = raw.index(b"\n", raw_start) + 1
+    return raw_start, skip
+
+
+def _cut_text(source: SourceFile, opened: BinaryIO, put: Put, red: Redactor) -> CutFile:
+    if source.stat.size > limits.TEXT_FILE_BYTES:
+        raise KarmaError(f"{source.path} is larger than {limits.TEXT_FILE_BYTES} bytes")
+    raw = opened.read(source.stat.size)
+    redacted = red.text(raw)
+    cutter = _Cutter(put, ())
+    cutter.add(redacted.data)
+    state = PackedFile(
+        position=position(opened, source.stat, len(raw)),
+        sealed=len(cutter.chunks),
+        cuts=dict(redacted.cuts),
+    )
+    tail = bytes(cutter.tail)
+    return CutFile(source.name, tuple(cutter.chunks), tail, state, redacted.cuts)
+
+
+def _count(into: dict[str, int], more: Mapping[str, int]) -> None:
+    for rule, count in more.items():
+        into[rule] = into.get(rule, 0) + count

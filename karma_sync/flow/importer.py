@@ -1,0 +1,164 @@
+"""Imports verified items into the library; it takes nothing that is not `Verified`.
+
+What was verified is what is kept: a file is first linked into a private folder where no peer can
+reach it, opened without following links, checked to be a regular file, verified, and then renamed
+into the library.
+"""
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from karma_sync.domain import limits
+from karma_sync.domain.plan import Channel
+from karma_sync.domain.session import Manifest
+from karma_sync.domain.verified import Verified
+from karma_sync.errors import Unverified
+from karma_sync.flow.layout import chunk_name, item_name
+from karma_sync.paths import fsync_dir, private_dir
+from karma_sync.store import library
+from karma_sync.store.database import Database
+
+# link() fails so where the file system has no hard links, or refuses them
+_NO_LINKS = {errno.EPERM, errno.EXDEV, errno.ENOTSUP, errno.EMLINK, errno.EACCES}
+
+
+class Checked(Protocol):
+    """A verified item: manifest, and the ends of its files."""
+
+    @property
+    def manifest(self) -> Verified[Manifest]: ...
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """The functions of `flow/verify.py`, handed in so that no step imports its neighbour."""
+
+    item: Callable[[bytes, str, Channel, int], Checked]
+    chunk: Callable[[bytes, str, int], None]
+
+
+class MissingChunks(Exception):
+    """Not an error: the item waits for these hashes."""
+
+    def __init__(self, hashes: set[str]) -> None:
+        super().__init__(f"{len(hashes)} chunks")
+        self.hashes = hashes
+
+
+class Importer:
+    """The only writer of the library: `root` holds its files, `store` its database."""
+
+    def __init__(
+        self, root: Path, store: Database, verifier: Verifier, now: Callable[[], datetime]
+    ) -> None:
+        self._root = root
+        self._store = store
+        self._verify = verifier
+        self._now = now
+        self._incoming = private_dir(root / "incoming")
+        self._own_chunks: dict[str, set[str]] = {}
+        for leftover in self._incoming.iterdir():
+            leftover.unlink()
+
+    def import_item(self, channel: Channel, folder: Path, item: str) -> None:
+        """Take one item file in, with the chunks it names; the same bytes again change nothing.
+
+        Raises:
+            Unverified: it must be kept out; the code tells the step that failed.
+            MissingChunks: it is good so far, but not all of it is here.
+            OSError: it vanished meanwhile, or the disk is full; nothing changed.
+        """
+        private = self._private(folder / item_name(item), limits.ITEM_BYTES)
+        try:
+            with self._store.reading() as tx:
+                last = library.revision(tx, channel.id, item)
+            raw = private.read_bytes()
+            place = self._root / "items" / channel.id / f"{item}.ks"
+            if last and place.exists() and place.read_bytes() == raw:
+                return
+            manifest = self._verify.item(raw, item, channel, last).manifest
+            self._take_chunks(channel, folder, manifest.value)
+            self._keep(private, place)
+            self._record(channel, manifest)
+        finally:
+            private.unlink(missing_ok=True)
+
+    def _take_chunks(self, channel: Channel, folder: Path, manifest: Manifest) -> None:
+        known = self._known(channel.id)
+        wanted = {sha: size for sha, size in manifest.chunks().items() if sha not in known}
+        missing = {sha for sha in wanted if not (folder / chunk_name(sha)).exists()}
+        if missing:
+            raise MissingChunks(missing)
+        for sha, size in wanted.items():
+            self._take_chunk(folder, sha, size)
+
+    def _take_chunk(self, folder: Path, sha: str, size: int) -> None:
+        try:
+            private = self._private(folder / chunk_name(sha), 2 * limits.CHUNK_BYTES)
+        except FileNotFoundError:
+            raise MissingChunks({sha}) from None
+        try:
+            self._verify.chunk(private.read_bytes(), sha, size)
+            self._keep(private, self._root / chunk_name(sha))
+        finally:
+            private.unlink(missing_ok=True)
+
+    def _record(self, channel: Channel, item: Verified[Manifest]) -> None:
+        with self._store.transaction() as tx:
+            dropped = library.put_item(tx, channel.id, item, self._now())
+            useless = library.unused(tx, dropped)
+        known = self._known(channel.id)
+        known |= set(item.value.chunks())
+        with self._store.reading() as tx:
+            known -= dropped - library.verified_chunks(tx, channel.id) if dropped else set()
+        for sha in useless:
+            (self._root / chunk_name(sha)).unlink(missing_ok=True)
+
+    def _known(self, folder: str) -> set[str]:
+        if folder not in self._own_chunks:
+            with self._store.reading() as tx:
+                self._own_chunks[folder] = library.verified_chunks(tx, folder)
+        return self._own_chunks[folder]
+
+    def _private(self, path: Path, most: int) -> Path:
+        """A link to `path` that no peer can replace; a copy where linking fails.
+
+        Raises:
+            Unverified: it is no regular file, or larger than `most` bytes.
+        """
+        private = self._incoming / path.name
+        private.unlink(missing_ok=True)
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode):
+            raise Unverified("1-path", f"{path.name} is not a regular file")
+        try:
+            os.link(path, private, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            _copy(path, private)
+        found = private.lstat()  # what is checked is the private one: the other may have changed
+        if not stat.S_ISREG(found.st_mode) or found.st_size > most:
+            private.unlink()
+            raise Unverified("2-size", f"{path.name} is no regular file of at most {most} bytes")
+        return private
+
+    def _keep(self, private: Path, place: Path) -> None:
+        private_dir(place.parent)
+        private.replace(place)
+        fsync_dir(place.parent)
+
+
+def _copy(path: Path, private: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    with os.fdopen(descriptor, "rb") as source, private.open("wb") as target:
+        private.chmod(0o600)
+        shutil.copyfileobj(source, target)
+        os.fsync(target.fileno())

@@ -1,0 +1,53 @@
+"""Looks into a channel's folder: which item files are new or different there, and what is missing.
+
+It reads names and sizes only; nothing it says about content is believed.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from karma_sync.flow.layout import CHUNKS, IGNORES, ITEM_NAME, ITEMS, chunk_name, item_name
+from karma_sync.paths import private_dir, write_private
+
+
+class Inbox:
+    """One channel on disk, a peer's or my own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def prepare(self) -> None:
+        """Make the folder with its allow-list, before Syncthing is told of it."""
+        private_dir(self.path)
+        for part in (ITEMS, CHUNKS):
+            private_dir(self.path / part)
+        ignores = self.path / ".stignore"
+        if not ignores.exists() or ignores.read_text(encoding="utf-8") != IGNORES:
+            write_private(ignores, IGNORES.encode())
+
+    def items(self) -> dict[str, str]:
+        """Signature by item id of every item file that lies here, newest first."""
+        directory = self.path / ITEMS
+        found = []
+        for entry in os.scandir(directory) if directory.is_dir() else ():
+            match = ITEM_NAME.fullmatch(entry.name)
+            if match:
+                stat = entry.stat(follow_symlinks=False)
+                found.append((-stat.st_mtime_ns, match[1], _signature(stat)))
+        return {item: signature for _, item, signature in sorted(found)}
+
+    def signature(self, item: str) -> str | None:
+        """The signature of one item file; None if there is none."""
+        try:
+            return _signature((self.path / item_name(item)).lstat())
+        except OSError:
+            return None
+
+    def missing(self, hashes: Iterable[str]) -> set[str]:
+        """Those of `hashes` that have no chunk file here yet."""
+        return {sha for sha in hashes if not (self.path / chunk_name(sha)).exists()}
+
+
+def _signature(stat: os.stat_result) -> str:
+    return f"{stat.st_mtime_ns}.{stat.st_size}.{stat.st_ino}"

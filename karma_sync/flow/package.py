@@ -1,0 +1,240 @@
+"""Packages sessions into my outboxes: redact, cut, sign, write. Cannot exist without a redactor."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from karma_sync.domain import limits
+from karma_sync.domain.facts import Facts
+from karma_sync.domain.ids import item_id, next_version
+from karma_sync.domain.plan import Channel
+from karma_sync.domain.session import (
+    FORMAT,
+    ItemFile,
+    Kind,
+    Manifest,
+    SessionFacts,
+    Tokens,
+    join_item,
+    split_item,
+)
+from karma_sync.domain.source import PackedFile, PackedItem, SourceSession
+from karma_sync.errors import Unverified
+from karma_sync.flow.cut import CutFile, cut_file
+from karma_sync.flow.layout import compress, decompress
+from karma_sync.metadata.signing import PayloadType, SigningKey, open_envelope
+from karma_sync.redact.engine import Redactor
+from karma_sync.store import work
+from karma_sync.store.database import Database
+
+# Chunks are made to look newer than the item that needs them, so that they are pulled first.
+_CHUNK_LEAD_NS = 1_000_000
+
+
+class OutboxFiles(Protocol):
+    """Where the packager writes one channel."""
+
+    def put_chunk(self, sha256: str, frame: bytes, mtime_ns: int) -> None: ...
+    def put_item(self, item: str, raw: bytes, mtime_ns: int) -> None: ...
+    def read_item(self, item: str) -> bytes | None: ...
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What the outbox holds of an item: its manifest and the end of each file."""
+
+    manifest: Manifest
+    tails: Mapping[str, bytes]
+
+
+class Packager:
+    """The only writer of my outboxes."""
+
+    def __init__(
+        self, redactor: Redactor, key: SigningKey, store: Database, now_ms: Callable[[], int]
+    ) -> None:
+        self._redactor = redactor
+        self._key = key
+        self._store = store
+        self._now_ms = now_ms
+        self._packed: dict[tuple[str, str], PackedItem] = {}
+
+    def load(self, folder: str) -> None:
+        """Take what was packaged into this channel into memory, once."""
+        with self._store.reading() as tx:
+            for packed in work.packed_items.all(tx, folder=folder):
+                self._packed[folder, packed.item] = packed
+
+    def item_of(self, channel: Channel, session: SourceSession) -> str:
+        """The item id of a session in a channel."""
+        place = (channel.team.id, channel.project, channel.owner.key)
+        return item_id(place, session.agent, session.session_id)
+
+    def is_current(self, channel: Channel, session: SourceSession) -> bool:
+        """Whether the outbox has this session as it is now; reads nothing of it."""
+        packed = self._packed.get((channel.id, self.item_of(channel, session)))
+        if packed is None or packed.redactor != self._redactor.version:
+            return False
+        return all(
+            (known := packed.files.get(f.name)) is not None and known.position.same(f.stat)
+            for f in session.files
+        )
+
+    def package(
+        self, channel: Channel, session: SourceSession, facts: Facts, outbox: OutboxFiles
+    ) -> int:
+        """Bring the outbox up to date with this session; the new revision.
+
+        Raises:
+            RedactionFailed: nothing was written that a reader could take.
+            OSError: a file vanished or cannot be read, or the outbox cannot be written.
+        """
+        item = self.item_of(channel, session)
+        packed = self._packed.get((channel.id, item))
+        if packed and packed.redactor != self._redactor.version:
+            packed = None
+        before = self._read_back(outbox, item) if packed else None
+        if before is None:
+            packed = None
+        files = self._cut(session, packed, before, outbox)
+        self._write(channel, session, facts, (item, files, before), outbox)
+        return self._packed[channel.id, item].revision
+
+    def _cut(
+        self,
+        session: SourceSession,
+        packed: PackedItem | None,
+        before: _Before | None,
+        outbox: OutboxFiles,
+    ) -> list[CutFile]:
+        def put(content: bytes) -> tuple[str, int]:
+            sha256 = hashlib.sha256(content).hexdigest()
+            outbox.put_chunk(sha256, compress(content), session.changed_ns + _CHUNK_LEAD_NS)
+            return sha256, len(content)
+
+        entries = {f.path: f for f in before.manifest.files} if before else {}
+        states = packed.files if packed else {}
+        kept = {
+            name: _unchanged(entries[name], before.tails[name], states[name])
+            for name in entries
+            if before and name in states
+        }
+        files = dict(kept)
+        for source in session.files:
+            state = states.get(source.name)
+            if source.name in kept and state and state.position.same(source.stat):
+                continue
+            entry = entries.get(source.name)
+            files[source.name] = cut_file(source, state, entry, put, self._redactor)
+        return _within_inline_limit([files[name] for name in sorted(files)], put)
+
+    def _write(
+        self,
+        channel: Channel,
+        session: SourceSession,
+        facts: Facts,
+        what: tuple[str, list[CutFile], _Before | None],
+        outbox: OutboxFiles,
+    ) -> None:
+        item, files, before = what
+        # the revision is given out before it is signed: no two contents under one revision
+        with self._store.transaction() as tx:
+            revision = next_version(work.last_revision(tx, channel.id), self._now_ms())
+            work.put_revision(tx, channel.id, revision)
+        manifest = self._manifest(channel, session, facts, (item, revision, files))
+        payload = manifest.model_dump_json().encode()
+        envelope = self._key.sign(PayloadType.MANIFEST, payload)
+        inline = compress(b"".join(f.tail for f in files))
+        outbox.put_item(item, join_item(envelope, inline), session.changed_ns)
+        packed = PackedItem(
+            folder=channel.id,
+            item=item,
+            session=session.session_id,
+            revision=revision,
+            redactor=self._redactor.version,
+            files={f.name: f.state for f in files},
+        )
+        with self._store.transaction() as tx:
+            work.packed_items.put(tx, packed)
+            if before:
+                dropped = before.manifest.chunks().keys() - manifest.chunks().keys()
+                work.drop_chunks(tx, channel.id, dropped, self._now_ms())
+            work.keep_chunks(tx, channel.id, manifest.chunks())
+        self._packed[channel.id, item] = packed
+
+    def _manifest(
+        self,
+        channel: Channel,
+        session: SourceSession,
+        facts: Facts,
+        what: tuple[str, int, Sequence[CutFile]],
+    ) -> Manifest:
+        item, revision, files = what
+        redactions: dict[str, int] = {}
+        for file in files:
+            for rule, count in file.cuts.items():
+                redactions[rule] = redactions.get(rule, 0) + count
+        return Manifest(
+            format=FORMAT,
+            team=channel.team.id,
+            project=channel.project,
+            member=channel.owner.tag,
+            item=item,
+            kind=Kind.SESSION,
+            revision=revision,
+            session=SessionFacts(
+                agent=session.agent,
+                session_id=session.session_id,
+                title=self._text(facts.title),
+                branches=tuple(self._text(b) for b in facts.branches),
+                models=tuple(self._text(m) for m in facts.models),
+                first_activity=facts.first,
+                last_activity=facts.last,
+                records=facts.records,
+                prompts=facts.prompts,
+                tokens=Tokens(**facts.tokens),
+            ),
+            files=tuple(f.entry() for f in files),
+            redactions=redactions,
+            redactor=self._redactor.version,
+        )
+
+    def _text(self, value: str) -> str:
+        return self._redactor.string(value)[0][: limits.TITLE_CHARS]
+
+    def _read_back(self, outbox: OutboxFiles, item: str) -> _Before | None:
+        """My own item as it lies in the outbox; None if it is not there as I wrote it."""
+        raw = outbox.read_item(item)
+        if raw is None:
+            return None
+        try:
+            envelope, frame = split_item(raw)
+            payload = open_envelope(envelope, self._key.public, PayloadType.MANIFEST)
+            manifest = Manifest.model_validate_json(payload)
+            inline = decompress(frame, manifest.inline_size)
+        except (Unverified, ValueError):
+            return None
+        tails, at = {}, 0
+        for file in manifest.files:
+            tails[file.path] = inline[at : at + file.tail.size]
+            at += file.tail.size
+        return _Before(manifest, tails)
+
+
+def _unchanged(entry: ItemFile, tail: bytes, state: PackedFile) -> CutFile:
+    return CutFile(entry.path, entry.chunks, tail, state, state.cuts)
+
+
+def _within_inline_limit(
+    files: list[CutFile], put: Callable[[bytes], tuple[str, int]]
+) -> list[CutFile]:
+    """Seal the largest ends until all of them together fit into the inline part."""
+    total = sum(len(f.tail) for f in files)
+    by_size = sorted(range(len(files)), key=lambda i: -len(files[i].tail))
+    for index in by_size:
+        if total <= limits.INLINE_BYTES:
+            break
+        total -= len(files[index].tail)
+        files[index] = files[index].sealed(put)
+    return files

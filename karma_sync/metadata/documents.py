@@ -1,0 +1,214 @@
+"""What members sign about a team: the leader's roster and everybody's own document."""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from karma_sync.domain import limits
+from karma_sync.domain.ids import KEY, is_tag
+from karma_sync.domain.pairing import device_bytes, is_address
+from karma_sync.domain.project import SharedProject, git_identity
+from karma_sync.domain.subscription import Content, Direction, Status, Subscription
+from karma_sync.domain.team import Member, MemberStatus, Team
+from karma_sync.errors import BadInput
+
+
+def _tag(text: str) -> str:
+    if not is_tag(text):
+        raise ValueError("not a member tag")
+    return text
+
+
+def _device(text: str) -> str:
+    try:
+        device_bytes(text)
+    except BadInput as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+def _address(text: str) -> str:
+    if text != "dynamic" and not is_address(text):
+        raise ValueError("not an address to dial")
+    return text
+
+
+def _identity(text: str) -> str:
+    try:
+        proper = git_identity("https://" + text)
+    except BadInput as error:
+        raise ValueError(str(error)) from None
+    if proper != text:
+        raise ValueError("not a git identity")
+    return text
+
+
+Key = Annotated[str, StringConstraints(pattern=f"^{KEY.pattern}$")]
+Tag = Annotated[str, AfterValidator(_tag)]
+DeviceId = Annotated[str, AfterValidator(_device)]
+Addresses = Annotated[
+    tuple[Annotated[str, AfterValidator(_address)], ...],
+    Field(max_length=limits.ADDRESSES + 1),  # and `dynamic`
+]
+Identity = Annotated[str, StringConstraints(max_length=300), AfterValidator(_identity)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Received(BaseModel):
+    # peers may run a newer version: fields we do not know are left out, not refused
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class RosterMember(_Received):
+    tag: Tag
+    device: DeviceId
+    key: Key
+    addresses: Addresses
+
+
+class RosterProject(_Received):
+    identity: Identity
+    incarnation: Count
+
+
+class Roster(_Received):
+    """The leader's list of members and projects (payload type ROSTER).
+
+    `team` is the hash of founder, name and nonce; `chain` holds the envelopes that lead from
+    the founder to another leader, and is empty while the founder leads.
+    """
+
+    format: Literal[1] = 1
+    team: str
+    writer: Key
+    version: Count
+    term: Annotated[int, Field(ge=1)]
+    rank: Count
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,47}$")]
+    founder: Key
+    nonce: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+    chain: tuple[str, ...] = ()
+    members: Annotated[tuple[RosterMember, ...], Field(max_length=limits.MEMBERS)]
+    projects: Annotated[tuple[RosterProject, ...], Field(max_length=limits.PROJECTS)]
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        """Rosters of one team are ordered by term, then rank, then version."""
+        return self.term, self.rank, self.version
+
+
+class Answered(_Received):
+    """One member's standing towards one project; what it has not answered is not listed."""
+
+    project: Identity
+    status: Status
+    direction: Direction
+    content: Content
+    incarnation: Count
+
+
+class MemberDocument(_Received):
+    """What a member says of itself in one team (payload type MEMBER)."""
+
+    format: Literal[1] = 1
+    team: str
+    writer: Key
+    version: Count
+    addresses: Addresses
+    subscriptions: Annotated[tuple[Answered, ...], Field(max_length=limits.PROJECTS)]
+
+
+def roster_of(team: Team, version: int) -> Roster:
+    """The roster that says what `team` says."""
+    return Roster(
+        team=team.id,
+        writer=team.leader,
+        version=version,
+        term=team.term,
+        rank=team.rank,
+        name=team.name,
+        founder=team.founder,
+        nonce=team.nonce,
+        members=tuple(
+            RosterMember(tag=m.tag, device=m.device, key=m.key, addresses=m.addresses)
+            for m in sorted(team.members, key=lambda m: m.tag)
+        ),
+        projects=tuple(
+            RosterProject(identity=p.identity, incarnation=p.incarnation)
+            for p in sorted(team.projects, key=lambda p: p.identity)
+        ),
+    )
+
+
+def team_of(roster: Roster, known: Team | None) -> Team:
+    """The team a verified roster describes; who was seen stays seen.
+
+    A member's own document tells its address better than the roster does.
+    """
+    seen: Mapping[str, Member] = {m.key: m for m in known.members if m.active} if known else {}
+    members = []
+    for m in roster.members:
+        before = seen.get(m.key)
+        active = before is not None or m.key == roster.writer
+        members.append(
+            Member(
+                tag=m.tag,
+                device=m.device,
+                key=m.key,
+                addresses=before.addresses if before else m.addresses,
+                status=MemberStatus.ACTIVE if active else MemberStatus.ADDED,
+            )
+        )
+    return Team(
+        id=roster.team,
+        name=roster.name,
+        founder=roster.founder,
+        nonce=roster.nonce,
+        leader=roster.writer,
+        term=roster.term,
+        rank=roster.rank,
+        members=tuple(members),
+        projects=tuple(
+            SharedProject(identity=p.identity, incarnation=p.incarnation) for p in roster.projects
+        ),
+    )
+
+
+def member_document(
+    team: Team, key: str, mine: Iterable[Subscription], addresses: tuple[str, ...], version: int
+) -> MemberDocument:
+    """What I say of myself in `team`: my addresses and my answers."""
+    answered = sorted((s for s in mine if s.status is not Status.OFFERED), key=lambda s: s.project)
+    return MemberDocument(
+        team=team.id,
+        writer=key,
+        version=version,
+        addresses=addresses,
+        subscriptions=tuple(
+            Answered(
+                project=s.project,
+                status=s.status,
+                direction=s.direction,
+                content=s.content,
+                incarnation=s.incarnation,
+            )
+            for s in answered
+        ),
+    )
+
+
+def answers_of(document: MemberDocument) -> list[Subscription]:
+    """The record of a peer that its verified document replaces."""
+    return [
+        Subscription(
+            team=document.team,
+            project=a.project,
+            member=document.writer,
+            status=a.status,
+            direction=a.direction,
+            content=a.content,
+            incarnation=a.incarnation,
+        )
+        for a in document.subscriptions
+    ]

@@ -1,0 +1,113 @@
+"""The files of one team's metadata folder: one per writer, named by the writer's key."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from karma_sync.domain import limits
+from karma_sync.domain.ids import KEY
+from karma_sync.paths import private_dir, write_private
+
+ROSTER = "roster"
+MEMBER = "member"
+_KINDS = (ROSTER, MEMBER)
+_SIGNATURE = tuple[int, int, int]
+
+# Foreign names are neither pulled nor passed on: what is named here, then nothing else.
+IGNORES = "".join(f"!/{kind}/*.json\n/{kind}/**\n!/{kind}\n" for kind in _KINDS) + "*\n"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file as it lies there: its place says which kind of document it must be, and whose."""
+
+    kind: str
+    writer: str
+    raw: bytes
+
+
+class MetadataFolder:
+    """Reads what changed since the last look, and writes my own documents."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: dict[str, _SIGNATURE] = {}
+        self._mine: dict[str, tuple[_SIGNATURE | None, bytes]] = {}
+
+    def changed(self) -> Iterator[Found]:
+        """Files that are new or different since the last call; strange names are passed over.
+
+        What it gives may be anything: it is for `adopt` to believe or not.
+        """
+        for kind in _KINDS:
+            directory = self._path / kind
+            if not directory.is_dir() or directory.is_symlink():
+                continue
+            for entry in sorted(os.scandir(directory), key=lambda e: e.name):
+                writer = entry.name.removesuffix(".json")
+                if entry.name == f"{writer}.json" and KEY.fullmatch(writer):
+                    found = self._read(kind, writer)
+                    if found:
+                        yield found
+
+    def forget(self) -> None:
+        """Look at every file again the next time."""
+        self._seen.clear()
+
+    def write(self, kind: str, writer: str, envelope: bytes) -> str | None:
+        """Make my own file hold exactly `envelope`; its name if it was written, else None.
+
+        A file that nobody touched since is not read again.
+        """
+        name = f"{kind}/{writer}.json"
+        path = self._path / name
+        if self._mine.get(name) == (_signature(path), envelope):
+            return None
+        private_dir(path.parent)
+        written = _content(path) != envelope
+        if written:
+            write_private(path, envelope)
+        self._mine[name] = _signature(path), envelope
+        return name if written else None
+
+    def _read(self, kind: str, writer: str) -> Found | None:
+        name = f"{kind}/{writer}.json"
+        path = self._path / name
+        signature = _signature(path)
+        if signature is None or self._seen.get(name) == signature:
+            return None
+        raw = _content(path)
+        if raw is None:
+            return None  # replaced while we looked; Syncthing tells when the new one is there
+        self._seen[name] = signature
+        return Found(kind, writer, raw)
+
+
+def prepare(path: Path) -> None:
+    """Make the directory with its allow-list, before Syncthing is told of it."""
+    private_dir(path)
+    ignores = path / ".stignore"
+    if not ignores.exists() or ignores.read_text(encoding="utf-8") != IGNORES:
+        write_private(ignores, IGNORES.encode())
+
+
+def _signature(path: Path) -> _SIGNATURE | None:
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _content(path: Path) -> bytes | None:
+    """The bytes of a regular file, never through a link; at most one more than is allowed."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as source:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        return source.read(limits.DOCUMENT_BYTES + 1)

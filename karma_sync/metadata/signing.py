@@ -1,0 +1,131 @@
+"""Signed documents: DSSE envelopes with exactly one Ed25519 signature.
+
+The envelope is the one of the DSSE protocol (secure-systems-lab/dsse, v1.0): the signature
+covers the payload type and the payload, so no document can stand for one of another kind. The
+key always comes from the caller, who knows the place a document lies at, never from the
+envelope; the payload is parsed only after it verified.
+"""
+
+import base64
+import binascii
+import json
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from karma_sync.errors import KarmaError, NotInitialised, Unverified
+from karma_sync.paths import PRIVATE_FILE, write_private
+
+
+class PayloadType(StrEnum):
+    """One per kind of document; the number changes when a field changes its meaning."""
+
+    ROSTER = "application/vnd.karma-sync.roster.v1+json"
+    MEMBER = "application/vnd.karma-sync.member.v1+json"
+    MANIFEST = "application/vnd.karma-sync.manifest.v1+json"
+
+
+class SigningKey:
+    """This member's Ed25519 key; `public` is the hex of its public half."""
+
+    def __init__(self, private: Ed25519PrivateKey) -> None:
+        self._private = private
+        self.public = private.public_key().public_bytes_raw().hex()
+
+    @classmethod
+    def create(cls, path: Path) -> "SigningKey":
+        """Make a new key at `path` (PEM, PKCS 8, mode 0600); an existing one is kept."""
+        if path.exists():
+            return cls.load(path)
+        key = Ed25519PrivateKey.generate()
+        pem = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        write_private(path, pem)
+        return cls(key)
+
+    @classmethod
+    def load(cls, path: Path) -> "SigningKey":
+        """Read the key at `path`.
+
+        Raises:
+            NotInitialised: there is none.
+            KarmaError: the file is no Ed25519 key, or others may read it.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            raise NotInitialised(f"there is no key at {path}", hint="karma-sync init") from None
+        with os.fdopen(descriptor, "rb") as source:
+            if os.fstat(descriptor).st_mode & 0o077:
+                raise KarmaError(f"others can read {path}", hint=f"chmod {PRIVATE_FILE:o} {path}")
+            pem = source.read(10_000)
+        try:
+            key = serialization.load_pem_private_key(pem, password=None)
+        except ValueError as error:
+            raise KarmaError(f"{path} is not a key: {error}") from error
+        if not isinstance(key, Ed25519PrivateKey):
+            raise KarmaError(f"{path} is not an Ed25519 key")
+        return cls(key)
+
+    def sign(self, payload_type: PayloadType, payload: bytes) -> bytes:
+        """The envelope around `payload`, as one line of JSON without a line end."""
+        signature = self._private.sign(_pre_authentication(payload_type, payload))
+        envelope = {
+            "payloadType": payload_type.value,
+            "payload": base64.b64encode(payload).decode(),
+            "signatures": [{"sig": base64.b64encode(signature).decode()}],
+        }
+        return json.dumps(envelope, separators=(",", ":")).encode()
+
+
+def open_envelope(raw: bytes, key: str, payload_type: PayloadType) -> bytes:
+    """The payload of an envelope that `key` (hex) signed as `payload_type`.
+
+    Raises:
+        Unverified: it is no envelope, of another type, or not signed by that key.
+    """
+    try:
+        envelope: Any = strict_json(raw)
+        (signed,) = envelope["signatures"]
+        payload = base64.b64decode(envelope["payload"], validate=True)
+        signature = base64.b64decode(signed["sig"], validate=True)
+        stated_type = envelope["payloadType"]
+    except (ValueError, KeyError, TypeError, binascii.Error, RecursionError):
+        raise Unverified("3-envelope", "it is not an envelope with one signature") from None
+    if stated_type != payload_type.value:
+        raise Unverified("3-type", f"it is signed as {stated_type!r}, not as {payload_type.value}")
+    try:
+        public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
+        public.verify(signature, _pre_authentication(payload_type, payload))
+    except (InvalidSignature, ValueError):
+        raise Unverified("3-signature", f"the signature is not by key {key[:8]}") from None
+    return payload
+
+
+def strict_json(raw: bytes) -> object:
+    """Parse JSON, refusing an object that names a key twice (two readers may differ on it).
+
+    Raises:
+        ValueError: it is not JSON, or has a key twice.
+    """
+    return json.loads(raw, object_pairs_hook=_unique)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return result
+
+
+def _pre_authentication(payload_type: PayloadType, payload: bytes) -> bytes:
+    kind = payload_type.value.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)

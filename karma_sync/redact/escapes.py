@@ -1,0 +1,100 @@
+r"""A text with its backslash escapes undone, and the way back to where each byte came from.
+
+Secrets hide behind escapes: a JSON string writes a newline as `\n` and may write `A` as `\u0041`,
+and tool output often is JSON inside JSON, escaped twice. `Unescaped` undoes one layer, leniently:
+what is no JSON escape stays as it is, so that it may be used on any text.
+"""
+
+import re
+from bisect import bisect_right
+from functools import cached_property
+
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|[\"\\/bfnrt])"
+)
+_UNICODE = re.compile(rb"\\u([0-9a-fA-F]{4})")
+_SHORT = {
+    b'\\"': b'"',
+    b"\\/": b"/",
+    b"\\b": b"\b",
+    b"\\f": b"\f",
+    b"\\n": b"\n",
+    b"\\r": b"\r",
+    b"\\t": b"\t",
+}
+_MARK = 0x80  # from here on a byte is part of a UTF-8 sequence; 0x80-0xBF continues one
+
+
+def unescape(source: bytes) -> bytes:
+    """`source` with one layer of JSON string escapes undone; surrogates become three bytes each."""
+    return b"\\".join(_undo(part) for part in source.split(b"\\\\"))
+
+
+def _undo(part: bytes) -> bytes:
+    if b"\\" not in part:
+        return part
+    for escape, byte in _SHORT.items():
+        part = part.replace(escape, byte)
+    return _UNICODE.sub(_code_point, part) if b"\\u" in part else part
+
+
+def _code_point(match: re.Match[bytes]) -> bytes:
+    return chr(int(match[1], 16)).encode("utf-8", "surrogatepass")
+
+
+class Unescaped:
+    """One layer of escapes undone: `data`, and where in the source a stretch of it comes from."""
+
+    def __init__(self, source: bytes) -> None:
+        self._source = source
+        self.data = unescape(source)
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        """The stretch of the source that data[start:end] was written as; no escape is split."""
+        data_starts, data_ends, source_starts, source_ends = self._escapes
+        first, last = bisect_right(data_starts, start) - 1, bisect_right(data_starts, end - 1) - 1
+        if first < 0:
+            begin = start
+        elif start < data_ends[first]:
+            begin = source_starts[first]
+        else:
+            begin = source_ends[first] + start - data_ends[first]
+        if last < 0:
+            return begin, end
+        return begin, source_ends[last] + max(0, end - data_ends[last])
+
+    def snap(self, start: int, end: int) -> tuple[int, int]:
+        """source[start:end] widened so that it splits no escape."""
+        _, _, starts, ends = self._escapes
+        first, last = bisect_right(starts, start) - 1, bisect_right(starts, end - 1) - 1
+        if first >= 0 and start < ends[first]:
+            start = starts[first]
+        if last >= 0:
+            end = max(end, ends[last])
+        return start, end
+
+    @cached_property
+    def _escapes(self) -> tuple[list[int], list[int], list[int], list[int]]:
+        data_starts, data_ends, source_starts, source_ends = [], [], [], []
+        shift = 0
+        for match in _ESCAPE.finditer(self._source):
+            size = len(unescape(match[0]))
+            data_starts.append(match.start() - shift)
+            data_ends.append(match.start() - shift + size)
+            source_starts.append(match.start())
+            source_ends.append(match.end())
+            shift += match.end() - match.start() - size
+        return data_starts, data_ends, source_starts, source_ends
+
+
+def whole_characters(data: bytes, start: int, end: int) -> tuple[int, int]:
+    """data[start:end] widened so that it splits no UTF-8 character."""
+    while 0 < start < len(data) and _continues(data[start]) and data[start - 1] >= _MARK:
+        start -= 1
+    while 0 < end < len(data) and data[end - 1] >= _MARK and _continues(data[end]):
+        end += 1
+    return start, end
+
+
+def _continues(byte: int) -> bool:
+    return byte & 0xC0 == _MARK

@@ -1,0 +1,40 @@
+"""What a rule is: data about one kind of secret, with the examples that prove it beside it."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+Check = Callable[[bytes, bytes], bool]
+"""(the group `name` of the match or b"", the secret) -> is it one; for what a pattern cannot say."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One kind of secret.
+
+    `pattern` is RE2 over UTF-8 bytes. What is cut is the first group that matched of those named
+    `secret…`; without such a name the first group, without a group the whole match.
+
+    `keywords` and `gate` make the redactor fast and must never change what it finds: wherever
+    `pattern` matches, at least one keyword stands in the match, or `gate` (RE2) matches it, also
+    when the text is still escaped once or several times over as a JSON string. So a keyword holds
+    no quote, slash, backslash or white space, and a gate allows backslashes where it names one.
+    A rule with neither is tried on everything.
+
+    `examples` and `near_misses` are templates for `examples.fill`; «…» marks what is to be cut.
+    """
+
+    name: str
+    pattern: str
+    source: str
+    keywords: tuple[str, ...] = ()
+    gate: str = ""
+    check: Check | None = None
+    examples: tuple[str, ...] = ()
+    near_misses: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise ValueError(f"rule name {self.name!r} is not of the form {NAME.pattern}")

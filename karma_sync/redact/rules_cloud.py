@@ -1,0 +1,132 @@
+"""Keys of clouds and of the services programs are deployed to."""
+
+from karma_sync.redact.rule import Rule
+from karma_sync.redact.rules_ai import EDGE, END
+from karma_sync.redact.values import is_key, is_real
+
+_VALUE = r"""[ \t\\"'`\]]{0,12}(?::|=|=>|\[None\]:)[ \t\\"'`]{0,12}"""
+
+CLOUD_RULES = (
+    Rule(
+        name="aws-key-id",
+        pattern=EDGE + r"((?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16})" + END,
+        keywords=("AKIA", "ASIA", "ABIA", "ACCA"),
+        source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids",
+        check=is_real,
+        examples=("aws_access_key_id = «AKIA{base32:16}»", '"AccessKeyId": "«ASIA{base32:16}»"'),
+        near_misses=("AKIAIOSFODNN7EXAMPLE", "AKIA{base32:20}", "ASIA_PACIFIC_REGION_NAME"),
+    ),
+    Rule(
+        name="aws-secret",
+        pattern=r"(?i)(?:secret[_ -]?(?:access)?[_ -]?key|aws[_a-z]{0,20}secret)"
+        + _VALUE
+        + r"([A-Za-z0-9/+]{40})(?:\z|[^A-Za-z0-9/+=])",
+        gate=r"(?i)(?:secret[_ -]?(?:access)?[_ -]?key|aws[_a-z]{0,20}secret)[^A-Za-z0-9]{1,16}",
+        source="https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html",
+        check=lambda _, key: is_key(key, 40) and is_real(b"", key),
+        examples=(
+            "aws_secret_access_key = «{base64:40}»",
+            '"SecretAccessKey": "«{base64:40}»",',
+            "AWS Secret Access Key [None]: «{base64:40}»",
+        ),
+        near_misses=(
+            "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "secret_key = {base64:41}",
+        ),
+    ),
+    Rule(
+        name="aws-bedrock",
+        pattern=EDGE + r"(ABSK[A-Za-z0-9+/]{100,}={0,2})",
+        gate=r"ABSK[A-Za-z0-9+/\\]{100}",
+        source="https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys.html",
+        check=is_real,
+        examples=("AWS_BEARER_TOKEN_BEDROCK=«ABSKQmVkcm9ja0FQSUtleS{base64:110}=»",),
+        near_misses=("ABSKQmVkcm9ja0FQSUtleS1EXAMPLE",),
+    ),
+    Rule(
+        name="azure-key",
+        pattern=r"(?i)(?:Account|SharedAccess|Shared_Access_)Key[ \t]*=[ \t]*([A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==)",
+        gate=r"(?i)(?:account|access|access_)key(?:[ \t]|\\+t)*=",
+        source="https://learn.microsoft.com/en-us/azure/storage/common/storage-configure-connection-string",
+        check=is_real,
+        examples=(
+            "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=«{base64:86}==»;EndpointSuffix=x",
+            "Endpoint=sb://x/;SharedAccessKeyName=n;SharedAccessKey=«{base64:43}=»",
+        ),
+        near_misses=("AccountKey=<your-account-key>", "AccountKey=${KEY}"),
+    ),
+    Rule(
+        name="azure-sas",
+        pattern=r"(?:[?&; \n]|amp;|%26|\\u0026)sig=([A-Za-z0-9+/_-]{43}=|(?:[A-Za-z0-9+/_-]|%[0-9A-Fa-f]{2}){40,})",
+        gate=r"sig=[A-Za-z0-9%+/_\\-]{40}",
+        source="https://learn.microsoft.com/en-us/rest/api/storageservices/create-service-sas",
+        check=is_real,
+        examples=(
+            "https://a.blob.core.windows.net/c?sv=2022-11-02&se=2026-01-01&sp=r&sig=«{alnum:43}%3D»",
+            "SharedAccessSignature sr=x&sig=«{base64:43}=»&se=1",
+        ),
+        near_misses=("?sig=abc", "config={alnum:60}"),
+    ),
+    Rule(
+        name="cloudflare",
+        pattern=EDGE + r"(cf(?:k|ut|at)_[A-Za-z0-9]{44,}|v1\.0-[0-9a-f]{24}-[0-9a-f]{100,})",
+        gate=r"cf(?:k|ut|at)_[A-Za-z0-9]{40}|v1\.0-[0-9a-f]{24}-",
+        source="https://developers.cloudflare.com/fundamentals/api/get-started/token-formats/",
+        check=is_real,
+        examples=(
+            "CF=«cfut_{alnum:40}{hex:8}»",
+            "«cfk_{alnum:40}{hex:8}»",
+            "«v1.0-{hex:24}-{hex:146}»",
+        ),
+        near_misses=("cfat_tooshort", "xcfat_{alnum:48}"),
+    ),
+    Rule(
+        name="cloudflare",
+        pattern=r"(?i)(?:x-auth-key|cloudflare[a-z_]{0,20}key|cf_[a-z_]{0,12}key)"
+        + _VALUE
+        + r"([0-9a-f]{37})"
+        + END,
+        gate=r"(?i)(?:x-auth-key|cloudflare[a-z_]{0,20}key|cf_[a-z_]{0,12}key)[^A-Za-z0-9]",
+        source="https://developers.cloudflare.com/fundamentals/api/get-started/keys/",
+        examples=('-H "X-Auth-Key: «{hex:37}»"', "CF_API_KEY=«{hex:37}»"),
+        near_misses=("X-Auth-Key: <key>",),
+    ),
+    Rule(
+        name="digitalocean",
+        pattern=r"(do[opr]_v1_[a-f0-9]{64})",
+        keywords=("doo_v1_", "dop_v1_", "dor_v1_"),
+        source="https://docs.digitalocean.com/reference/api/create-personal-access-token/",
+        examples=("DO=«dop_v1_{hex:64}»", "«doo_v1_{hex:64}»", "«dor_v1_{hex:64}»"),
+        near_misses=("dop_v1_your_token",),
+    ),
+    Rule(
+        name="vercel",
+        pattern=EDGE + r"(vc[aciprk]_[A-Za-z0-9]{24,})",
+        gate=r"vc[aciprk]_[A-Za-z0-9]{24}",
+        source="https://vercel.com/changelog/new-token-formats-and-secret-scanning",
+        check=lambda _, key: is_key(key[4:], 24),
+        examples=("VERCEL_TOKEN=«vcp_{alnum:56}»", "«vck_{alnum:56}»"),
+        near_misses=("vcp_breakoutpatternscreenerflag",),
+    ),
+    Rule(
+        name="supabase",
+        pattern=EDGE + r"(sbp_[A-Za-z0-9_]{36,}|sb_secret_[A-Za-z0-9_-]{20,})",
+        keywords=("sbp_", "sb_secret_"),
+        source="https://supabase.com/docs/guides/api/api-keys",
+        check=is_real,
+        examples=("SUPABASE_ACCESS_TOKEN=«sbp_{hex:40}»", "«sb_secret_{url:22}_{alnum:8}»"),
+        near_misses=("sb_publishable_{url:22}_{alnum:8}", "sb_secret_..."),
+    ),
+    Rule(
+        name="sentry",
+        pattern=r"(sntry[a-z]{1,2}_[A-Za-z0-9+/=_-]{40,})",
+        gate=r"sntry[a-z]{1,2}_",
+        source="https://docs.sentry.io/security-legal-pii/security/token-formats/",
+        check=is_real,
+        examples=(
+            "SENTRY_AUTH_TOKEN=«sntrys_eyJ{base64:120}={base64:2}_{base64:43}»",
+            "«sntryu_{hex:64}»",
+        ),
+        near_misses=("sntryu_your_token_here",),
+    ),
+)

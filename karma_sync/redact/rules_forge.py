@@ -1,0 +1,92 @@
+"""Tokens of forges and package registries."""
+
+from karma_sync.redact.rule import Rule
+from karma_sync.redact.rules_ai import EDGE
+from karma_sync.redact.values import is_key, is_real
+
+FORGE_RULES = (
+    Rule(
+        name="github",
+        pattern=r"(gh[pour]_[A-Za-z0-9_]{36,}|gh[su]_[A-Za-z0-9_.-]{35,}[A-Za-z0-9_])",
+        keywords=("ghp_", "gho_", "ghu_", "ghr_", "ghs_"),
+        source="https://github.blog/changelog/2026-05-15-github-app-installation-tokens-per-request-override-header/",
+        check=is_real,
+        examples=(
+            "GITHUB_TOKEN=«ghp_{alnum:36}»",
+            "https://x-access-token:«ghs_{alnum:36}»@github.com/o/r",
+            "«ghs_{digits:6}_{url:36}.{url:300}.{url:86}A».",
+            "«gho_{alnum:36}» «ghu_{alnum:36}» «ghr_{alnum:76}»",
+        ),
+        near_misses=("ghp_short", "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"),
+    ),
+    Rule(
+        name="github",
+        pattern=r"(github_pat_[A-Za-z0-9_]{40,})",
+        keywords=("github_pat_",),
+        source="https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github#githubs-token-formats",
+        check=is_real,
+        examples=("«github_pat_{alnum:22}_{alnum:59}»",),
+        near_misses=("github_pat_your_token",),
+    ),
+    Rule(
+        name="gitlab",
+        pattern=r"(gl(?:pat|oas|dt|rt|rtr|cbt|ptt|ft|imt|agent|wt|soat|ffct|ccl)-"
+        r"[A-Za-z0-9_=.-]{19,}[A-Za-z0-9_=-]|GR1348941[A-Za-z0-9_-]{20,}|_gitlab_session=[0-9a-f]{32})",
+        gate=r"gl(?:pat|oas|dt|rt|rtr|cbt|ptt|ft|imt|agent|wt|soat|ffct|ccl)-[A-Za-z0-9_=.-]{20}|GR1348941|_gitlab_session=",
+        source="https://docs.gitlab.com/security/tokens/#token-prefixes",
+        check=lambda _, token: is_real(b"", token) and any(48 <= byte <= 57 for byte in token),
+        examples=(
+            "GITLAB_TOKEN=«glpat-{url:19}7»",
+            "«glpat-{url:40}7.01.{lower:9}».",
+            "«glrt-{url:19}7» «gldt-{url:19}7» «glcbt-64_{url:20}» «glptt-{hex:40}»",
+            "runner «GR1348941{url:20}»",
+        ),
+        near_misses=("glpat-your-token-here-please", "--glft-something-with-many-words"),
+    ),
+    Rule(
+        name="bitbucket",
+        pattern=EDGE + r"(ATBB[A-Za-z0-9]{24,}|AT[CA]TT3xFf[A-Za-z0-9_=-]{60,})",
+        keywords=("ATBB", "ATCTT3xFf", "ATATT3xFf"),
+        source="https://support.atlassian.com/bitbucket-cloud/docs/using-access-tokens/",
+        check=is_real,
+        examples=(
+            "git clone https://u:«ATBB{alnum:24}{HEX:8}»@bitbucket.org/o/r",
+            "«ATCTT3xFfGN0{url:160}={HEX:8}»",
+            "«ATATT3xFfGF0{url:160}={HEX:8}»",
+        ),
+        near_misses=("ATBB", "FORMATBB{alnum:32}"),
+    ),
+    Rule(
+        name="npm",
+        pattern=EDGE + r"(npm_[A-Za-z0-9]{36,})",
+        gate=r"npm_[A-Za-z0-9]{36}",
+        source="https://github.blog/2021-09-23-announcing-npms-new-access-token-format/",
+        check=is_real,
+        examples=("NPM_TOKEN=«npm_{alnum:36}»",),
+        near_misses=("npm_config_registry", "npm_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"),
+    ),
+    Rule(
+        name="npm",
+        pattern=r"_(?:auth|authToken|password)[ \t]*=[ \t]*[\"']?([A-Za-z0-9+/=_-]{8,})",
+        gate=r"_(?:auth|authToken|password)(?:[ \t]|\\+t)*=",
+        source="https://docs.npmjs.com/cli/v11/configuring-npm/npmrc#auth-related-configuration",
+        check=lambda _, token: is_key(token),
+        examples=(
+            "//registry.npmjs.org/:_authToken=«{hex:8}-{hex:4}-{hex:4}-{hex:4}-{hex:12}»",
+            "//r.example/:_auth=«{base64:30}==»",
+        ),
+        near_misses=("//registry.npmjs.org/:_authToken=${NPM_TOKEN}", "_auth=basic"),
+    ),
+    Rule(
+        name="pypi",
+        pattern=r"(pypi-AgE[A-Za-z0-9_-]{50,})",
+        keywords=("pypi-AgE",),
+        source="https://docs.pypi.org/api/secrets/",
+        check=is_real,
+        examples=(
+            "password = «pypi-AgEIcHlwaS5vcmc{url:140}»",
+            "«pypi-AgENdGVzdC5weXBpLm9yZw{url:140}»",
+        ),
+        near_misses=("pypi-AgEIcHlwaS5vcmc",),
+    ),
+)

@@ -1,0 +1,89 @@
+"""Adopts what others signed about my teams."""
+
+from karma_sync.domain.team import Team
+from karma_sync.errors import Unverified
+from karma_sync.metadata.adopt import accepted, verify_member, verify_roster
+from karma_sync.metadata.documents import (
+    Roster,
+    answers_of,
+    team_of,
+)
+from karma_sync.metadata.folder import MEMBER, ROSTER, Found
+from karma_sync.metadata.signing import PayloadType
+from karma_sync.paths import metadata_folder
+from karma_sync.service.context import Context, lists
+from karma_sync.service.notes import reason
+from karma_sync.store import state
+from karma_sync.store.database import Transaction
+
+
+class Adopter:
+    """Believes a document only after `metadata/adopt.py` verified it.
+
+    A verified one replaces my record of its writer.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def adopt_all(self, team_id: str) -> None:
+        """Take in every document of a team that changed since the last look."""
+        folder = self._context.metadata(metadata_folder(team_id))
+        found = [f for f in folder.changed() if f.writer != self._context.me.key]
+        rosters = [f for f in found if f.kind == ROSTER]
+        if any([self._adopt(team_id, f) for f in rosters]):
+            folder.forget()  # a document of someone the old roster did not know is read again
+            found = [f for f in folder.changed() if f.writer != self._context.me.key]
+        for each in found:
+            if each.kind == MEMBER:
+                self._adopt(team_id, each)
+
+    def _adopt(self, team_id: str, found: Found) -> bool:
+        """Whether the document was adopted; a refusal is noted, the same one again is not."""
+        try:
+            with self._context.store.transaction() as tx:
+                team = state.teams.get(tx, team_id)
+                known = state.get_document(tx, team_id, found.kind, found.writer)
+                if team is None or (known and known.envelope == found.raw):
+                    return False
+                if found.kind == ROSTER:
+                    self._adopt_roster(tx, team, found, known)
+                else:
+                    self._adopt_member(tx, team, found, known)
+        except Unverified as error:
+            self._context.notes.note(
+                "document refused", f"{found.kind} {found.writer[:8]}", reason(error)
+            )
+            return False
+        return True
+
+    def _adopt_roster(
+        self, tx: Transaction, team: Team, found: Found, known: state.Document | None
+    ) -> None:
+        newest = (
+            accepted(known.envelope, found.writer, PayloadType.ROSTER, Roster) if known else None
+        )
+        roster = verify_roster(found.raw, found.writer, newest).value
+        if roster.team != team.id:
+            raise Unverified("5-team", f"it is about another team, {roster.name}")
+        if not lists(roster, self._context.me):
+            raise Unverified("4-member", "it does not list me")
+        state.teams.put(tx, team_of(roster, team))
+        state.put_document(tx, document_of(team.id, found, roster.version))
+
+    def _adopt_member(
+        self, tx: Transaction, team: Team, found: Found, known: state.Document | None
+    ) -> None:
+        version = known.version if known else 0
+        document = verify_member(found.raw, found.writer, team, version).value
+        state.teams.put(tx, team.saw(found.writer, document.addresses))
+        state.subscriptions.drop(tx, team=team.id, member=found.writer)
+        state.subscriptions.put(tx, *answers_of(document))
+        state.put_document(tx, document_of(team.id, found, document.version))
+
+
+def document_of(team_id: str, found: Found, version: int) -> state.Document:
+    """The row that keeps an accepted document, byte for byte."""
+    return state.Document(
+        team=team_id, kind=found.kind, writer=found.writer, version=version, envelope=found.raw
+    )

@@ -1,0 +1,42 @@
+"""What every part of a cycle needs of this member."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from karma_sync.domain.pairing import PairingCode
+from karma_sync.metadata.documents import Roster
+from karma_sync.metadata.folder import MetadataFolder
+from karma_sync.metadata.signing import SigningKey
+from karma_sync.paths import Paths
+from karma_sync.service.notes import Notes
+from karma_sync.store.database import Database
+
+
+@dataclass(frozen=True)
+class Context:
+    """Who I am, where my things lie, and what time it is (UTC)."""
+
+    store: Database
+    paths: Paths
+    me: PairingCode
+    key: SigningKey
+    notes: Notes
+    now: Callable[[], datetime]
+    _folders: dict[str, MetadataFolder] = field(default_factory=dict)
+
+    @property
+    def now_ms(self) -> int:
+        """Unix milliseconds."""
+        return int(self.now().timestamp() * 1000)
+
+    def metadata(self, folder: str) -> MetadataFolder:
+        """One metadata folder, remembered with what was seen in it."""
+        if folder not in self._folders:
+            self._folders[folder] = MetadataFolder(self.paths.folder(folder))
+        return self._folders[folder]
+
+
+def lists(roster: Roster, me: PairingCode) -> bool:
+    """Whether a roster has exactly me on it: tag, device and key."""
+    return any((m.tag, m.device, m.key) == (me.tag, me.device, me.key) for m in roster.members)

@@ -1,0 +1,29 @@
+"""Phase 1 of a cycle, metadata: adopt what others signed, write what I sign."""
+
+from karma_sync.service.adopting import Adopter
+from karma_sync.service.context import Context
+from karma_sync.service.joining import Joiner
+from karma_sync.service.signing import Signer, Written
+from karma_sync.store import state
+
+
+class Documents:
+    """Reads and writes the metadata folders of my teams and of teams that invite me."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._adopter = Adopter(context)
+        self._joiner = Joiner(context)
+        self._signer = Signer(context)
+
+    def run(self) -> list[Written]:
+        """One pass over all invitations and teams; my files that had to be written."""
+        with self._context.store.reading() as tx:
+            invitations = state.invitations.all(tx)
+        for invitation in invitations:
+            self._joiner.look_at(invitation)
+        with self._context.store.reading() as tx:
+            teams = state.teams.all(tx)
+        for team in teams:
+            self._adopter.adopt_all(team.id)
+        return [written for team in teams for written in self._signer.write_mine(team.id)]

@@ -1,0 +1,88 @@
+"""Joining a team: an invitation counts once its roster verified, and I said yes."""
+
+from collections.abc import Iterator
+
+from karma_sync.domain.invitation import Answer, Invitation
+from karma_sync.errors import Unverified
+from karma_sync.metadata.adopt import verify_roster
+from karma_sync.metadata.documents import (
+    Roster,
+    team_of,
+)
+from karma_sync.metadata.folder import ROSTER, Found
+from karma_sync.paths import metadata_folder
+from karma_sync.service.adopting import document_of
+from karma_sync.service.context import Context, lists
+from karma_sync.service.notes import reason
+from karma_sync.store import state
+from karma_sync.store.database import Transaction
+
+
+class Joiner:
+    """Watches the metadata folders of teams that invite me."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def look_at(self, invitation: Invitation) -> None:
+        """Verify the roster that came with an invitation, and join once it is accepted."""
+        if invitation.answer is Answer.DECLINED:
+            return
+        for found, roster in self._rosters(invitation):
+            with self._context.store.transaction() as tx:
+                fresh = state.invitations.get(tx, invitation.folder)
+                if fresh is None or fresh.answer is Answer.DECLINED:
+                    return
+                fresh = self._ready(tx, fresh, roster)
+                if fresh.answer is Answer.ACCEPTED and fresh.leader_key == roster.writer:
+                    self._join(tx, found, roster)
+                    state.invitations.drop(tx, folder=fresh.folder)
+                else:
+                    state.invitations.put(tx, fresh)
+
+    def _rosters(self, invitation: Invitation) -> Iterator[tuple[Found, Roster]]:
+        folder = self._context.metadata(invitation.folder)
+        if invitation.answer is Answer.ACCEPTED:
+            folder.forget()
+        for found in folder.changed():
+            if found.kind != ROSTER:
+                continue
+            try:
+                roster = verify_roster(found.raw, found.writer, None).value
+                if metadata_folder(roster.team) != invitation.folder:
+                    raise Unverified("5-team", "it lies in another team's folder")  # noqa: TRY301
+                if not lists(roster, self._context.me):
+                    raise Unverified("4-member", "it does not list me")  # noqa: TRY301
+            except Unverified as error:
+                self._context.notes.note("invitation refused", invitation.id, reason(error))
+                continue
+            yield found, roster
+
+    def _ready(self, tx: Transaction, invitation: Invitation, roster: Roster) -> Invitation:
+        """The invitation as its roster describes it; accepted if I paired beforehand."""
+        leader = next(m for m in roster.members if m.key == roster.writer)
+        ready = invitation.model_copy(
+            update={
+                "team": roster.team,
+                "team_name": roster.name,
+                "leader_tag": leader.tag,
+                "leader_key": roster.writer,
+            }
+        )
+        pairing = state.pairings.get(tx, roster.writer)
+        paired = pairing is not None and pairing.device == invitation.device
+        if (
+            pairing
+            and paired
+            and pairing.open_at(self._context.now())
+            and ready.answer is Answer.PENDING
+        ):
+            state.pairings.put(tx, pairing.model_copy(update={"used": True}))
+            return ready.answered("accept")
+        return ready
+
+    def _join(self, tx: Transaction, found: Found, roster: Roster) -> None:
+        if state.teams.get(tx, roster.team) is None:
+            team = team_of(roster, None)
+            state.teams.put(tx, team.saw(self._context.me.key, self._context.me.addresses))
+            state.put_document(tx, document_of(team.id, found, roster.version))

@@ -1,0 +1,78 @@
+"""Being found: pairing beforehand, and answering who asked."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from karma_sync.domain.invitation import Answer, Contact, Invitation, Pairing
+from karma_sync.domain.pairing import PairingCode
+from karma_sync.errors import BadInput, NotFound
+from karma_sync.service.teams import refuse_own
+from karma_sync.store import state
+from karma_sync.store.database import Database
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What waits for my answer: contacts first, then invitations whose roster was verified.
+
+    `fetching` counts invitations whose roster is still on its way.
+    """
+
+    contacts: list[Contact]
+    invitations: list[Invitation]
+    fetching: int
+
+
+def pair(store: Database, me: PairingCode, code: PairingCode, now: datetime) -> Pairing:
+    """Accept beforehand: the first invitation from this code's key within 24 hours.
+
+    Raises:
+        BadInput: the code is my own.
+    """
+    refuse_own(me, code)
+    pairing = Pairing(
+        key=code.key, tag=code.tag, device=code.device, addresses=code.addresses, made=now
+    )
+    with store.transaction() as tx:
+        state.pairings.put(tx, pairing)
+        state.contacts.drop(tx, device=code.device)  # it is no stranger any more
+    return pairing
+
+
+def inbox(store: Database) -> Waiting:
+    """What waits for my answer."""
+    with store.reading() as tx:
+        contacts = [c for c in state.contacts.all(tx) if c.answer is Answer.PENDING]
+        pending = [i for i in state.invitations.all(tx) if i.answer is Answer.PENDING]
+    ready = [i for i in pending if i.ready]
+    return Waiting(
+        contacts=sorted(contacts, key=lambda c: c.seen),
+        invitations=sorted(ready, key=lambda i: i.seen),
+        fetching=len(pending) - len(ready),
+    )
+
+
+def answer(store: Database, wanted: str, verb: str) -> Contact | Invitation:
+    """Accept or decline a contact or an invitation, named by (the beginning of) its id.
+
+    Raises:
+        NotFound: nothing of that id waits.
+        BadInput: the beginning fits several.
+        IllegalMove: it was answered already.
+    """
+    with store.transaction() as tx:
+        known: list[Contact | Invitation] = [*state.contacts.all(tx)]
+        known += [i for i in state.invitations.all(tx) if i.ready]
+        fitting = [each for each in known if each.id.startswith(wanted.lower())]
+        if not wanted or not fitting:
+            raise NotFound(f"nothing waits under the id {wanted!r}", hint="karma-sync inbox")
+        if len(fitting) > 1:
+            raise BadInput(
+                f"{wanted!r} fits several", hint=" or ".join(each.id for each in fitting)
+            )
+        answered = fitting[0].answered(verb)
+        if isinstance(answered, Contact):
+            state.contacts.put(tx, answered)
+        else:
+            state.invitations.put(tx, answered)
+    return answered

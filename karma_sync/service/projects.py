@@ -1,0 +1,158 @@
+"""Sharing projects, and answering the ones that are shared."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from karma_sync.domain.pairing import PairingCode
+from karma_sync.domain.project import find_project
+from karma_sync.domain.subscription import Content, Direction, Subscription
+from karma_sync.domain.team import Member, Team
+from karma_sync.errors import BadInput, Conflict, NotFound
+from karma_sync.service import teams
+from karma_sync.store import state
+from karma_sync.store.database import Database, Transaction
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a subscription is accepted; `since` in UTC, None for the whole history."""
+
+    direction: Direction = Direction.BOTH
+    content: Content = Content.BOTH
+    since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A shared project, my answer to it, and everybody else's who is on the roster."""
+
+    team: Team
+    mine: Subscription
+    others: list[tuple[Member, Subscription]]
+
+    @property
+    def project(self) -> str:
+        return self.mine.project
+
+    @property
+    def recipients(self) -> list[Member]:
+        """Who would have what I send: all who have not declined."""
+        return [m for m, s in self.others if s.status != "declined"]
+
+
+def prepare_share(store: Database, me: PairingCode, identity: str, team: str | None) -> Standing:
+    """What sharing this project would mean; changes nothing.
+
+    Raises:
+        Conflict: I do not lead the team, or have accepted the project there already.
+    """
+    with store.reading() as tx:
+        found = teams.find(tx, team).lead_by(me.key)
+        standing = _standing(tx, me, found, identity)
+    if standing.mine.engaged:
+        raise Conflict(
+            f"{identity} is shared with {found.name} already",
+            hint="karma-sync subscription list",
+        )
+    return standing
+
+
+def share(
+    store: Database, me: PairingCode, standing: Standing, terms: Terms, now: datetime
+) -> None:
+    """Put a project on the roster and accept it for myself, both or neither."""
+    now_ms = int(now.timestamp() * 1000)
+    with store.transaction() as tx:
+        team = teams.find(tx, standing.team.id).lead_by(me.key).share(standing.project, now_ms)
+        state.teams.put(tx, team)
+        _accept(tx, _standing(tx, me, team, standing.project), terms, now_ms)
+
+
+def accept(
+    store: Database, me: PairingCode, standing: Standing, terms: Terms, now: datetime
+) -> None:
+    """Accept a shared project on these terms.
+
+    Raises:
+        IllegalMove: it is not offered, for instance accepted already.
+    """
+    with store.transaction() as tx:
+        fresh = _find(tx, me, standing.project, standing.team.id)
+        _accept(tx, fresh, terms, int(now.timestamp() * 1000))
+
+
+def decline(store: Database, me: PairingCode, project: str, team: str | None) -> Standing:
+    """Take no part in a shared project, or no longer.
+
+    Raises:
+        IllegalMove: it is declined already.
+    """
+    with store.transaction() as tx:
+        standing = _find(tx, me, project, team)
+        state.subscriptions.put(tx, standing.mine.decline())
+    return standing
+
+
+def find(store: Database, me: PairingCode, project: str, team: str | None) -> Standing:
+    """The one shared project that `project` names: whole, or by a unique ending.
+
+    Raises:
+        NotFound: no team of mine shares it.
+        BadInput: it fits several, or several teams share it.
+    """
+    with store.reading() as tx:
+        return _find(tx, me, project, team)
+
+
+def standings(store: Database, me: PairingCode) -> list[Standing]:
+    """Every project of every team of mine, by team and name."""
+    with store.reading() as tx:
+        return [
+            _standing(tx, me, team, project.identity)
+            for team in sorted(state.teams.all(tx), key=lambda t: t.name)
+            for project in sorted(team.projects, key=lambda p: p.identity)
+        ]
+
+
+def map_directory(store: Database, path: str, identity: str) -> None:
+    """Say that a directory belongs to a project: one without git, or one that is gone."""
+    with store.transaction() as tx:
+        state.roots.put(tx, state.Root(path=path, project=identity, mapped=True))
+
+
+def learn_roots(store: Database, learned: dict[str, str]) -> None:
+    """Keep what git said about directories, so that they still count after they vanish."""
+    with store.transaction() as tx:
+        known = {root.path: root for root in state.roots.all(tx)}
+        for path, identity in learned.items():
+            before = known.get(path)
+            if before is None or (not before.mapped and before.project != identity):
+                state.roots.put(tx, state.Root(path=path, project=identity))
+
+
+def _accept(tx: Transaction, standing: Standing, terms: Terms, now_ms: int) -> None:
+    accepted = standing.mine.accept(now_ms, terms.direction, terms.content, terms.since)
+    state.subscriptions.put(tx, accepted)
+
+
+def _find(tx: Transaction, me: PairingCode, project: str, team: str | None) -> Standing:
+    candidates = [teams.find(tx, team)] if team else state.teams.all(tx)
+    if not candidates:
+        raise NotFound("you are in no team yet", hint="karma-sync inbox")
+    identity = find_project(project, (p.identity for t in candidates for p in t.projects))
+    sharing = [t for t in candidates if t.project(identity)]
+    if len(sharing) > 1:
+        raise BadInput(
+            f"several teams share {identity}: say which",
+            hint=" or ".join(f"--team {t.name}" for t in sharing),
+        )
+    return _standing(tx, me, sharing[0], identity)
+
+
+def _standing(tx: Transaction, me: PairingCode, team: Team, identity: str) -> Standing:
+    def answer_of(member: str) -> Subscription:
+        known = state.subscriptions.get(tx, team.id, identity, member)
+        return known or Subscription(team=team.id, project=identity, member=member)
+
+    others = sorted((m for m in team.members if m.key != me.key), key=lambda m: m.tag)
+    return Standing(team, answer_of(me.key), [(m, answer_of(m.key)) for m in others])

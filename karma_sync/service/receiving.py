@@ -1,0 +1,115 @@
+"""What arrives: looks into the channels, has items imported, remembers what waits and why."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from karma_sync.domain.plan import Channel
+from karma_sync.errors import Unverified
+from karma_sync.flow.importer import Importer, MissingChunks
+from karma_sync.flow.inbox import Inbox
+from karma_sync.flow.layout import CHUNK_NAME, ITEM_NAME, ITEMS
+from karma_sync.service.notes import Notes, reason
+from karma_sync.store import library
+from karma_sync.store.database import Database
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Watched:
+    """A channel we read from; `waiting` are items by the chunks they still lack."""
+
+    channel: Channel
+    inbox: Inbox
+    arrivals: dict[str, library.Arrival]
+    waiting: dict[str, set[str]] = field(default_factory=dict)
+
+
+class Receiver:
+    """Keeps the library up to date with the inboxes, and with my own outboxes."""
+
+    def __init__(self, importer: Importer, store: Database, notes: Notes) -> None:
+        self._importer = importer
+        self._store = store
+        self._notes = notes
+        self._channels: dict[str, _Watched] = {}
+
+    def receive_from(self, channels: Sequence[Channel], folder: Callable[[str], Path]) -> list[str]:
+        """Read these channels from now on; the ids of those that are new."""
+        wanted = {c.id: c for c in channels}
+        for name in self._channels.keys() - wanted.keys():
+            del self._channels[name]
+        new = []
+        for name, channel in wanted.items():
+            if name in self._channels:
+                self._channels[name].channel = channel
+                continue
+            with self._store.reading() as tx:
+                arrivals = library.arrivals(tx, name)
+            self._channels[name] = _Watched(channel, Inbox(folder(name)), arrivals)
+            new.append(name)
+        return new
+
+    def look(self, folder: str) -> None:
+        """Take in every item file of a channel that is new or different."""
+        watched = self._channels.get(folder)
+        if watched is None:
+            return
+        for item, signature in watched.inbox.items().items():
+            known = watched.arrivals.get(item)
+            if known is None or known.signature != signature or known.state == "waiting":
+                self._take(watched, item, signature)
+
+    def arrived(self, folder: str, names: Iterable[str]) -> None:
+        """Take in what Syncthing says it finished: item files, and items that now are whole."""
+        watched = self._channels.get(folder)
+        if watched is None:
+            return
+        ready = set()
+        for name in names:
+            chunk = CHUNK_NAME.fullmatch(name)
+            item = ITEM_NAME.fullmatch(name.removeprefix(f"{ITEMS}/"))
+            if chunk:
+                ready |= _no_longer_waiting(watched, chunk[2])
+            elif item:
+                ready.add(item[1])
+        for each in sorted(ready):
+            signature = watched.inbox.signature(each)
+            if signature:
+                self._take(watched, each, signature)
+
+    def _take(self, watched: _Watched, item: str, signature: str) -> None:
+        known = watched.arrivals.get(item)
+        if known and known.signature == signature and known.state != "waiting":
+            return
+        watched.waiting.pop(item, None)
+        try:
+            self._importer.import_item(watched.channel, watched.inbox.path, item)
+            arrival = library.Arrival(item, signature, "imported")
+        except MissingChunks as missing:
+            watched.waiting[item] = missing.hashes
+            arrival = library.Arrival(item, signature, "waiting", f"for {missing}")
+        except Unverified as error:
+            arrival = library.Arrival(item, signature, "refused", reason(error))
+            self._notes.note("item refused", watched.channel.owner.tag, f"{item}: {arrival.why}")
+        except OSError as error:
+            # replaced while we looked (Syncthing tells of the new one), or the disk is full
+            log.warning("item %s was not imported: %s; it is tried again", item, error)
+            return
+        if known and (known.state, known.why) == ("waiting", arrival.why):
+            return
+        watched.arrivals[item] = arrival
+        with self._store.transaction() as tx:
+            library.put_arrival(tx, watched.channel.id, arrival)
+
+
+def _no_longer_waiting(watched: _Watched, sha: str) -> set[str]:
+    """The items that had only waited for this chunk."""
+    whole = set()
+    for item, missing in watched.waiting.items():
+        missing.discard(sha)
+        if not missing:
+            whole.add(item)
+    return whole

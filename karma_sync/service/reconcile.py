@@ -1,0 +1,168 @@
+"""One cycle: observe everything, compare with what should be, write the difference.
+
+Three phases: metadata (documents), mesh pairing (devices), device lists (folders). What wakes a
+cycle says when, never what; an idle one makes three requests and writes nothing.
+"""
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from karma_sync.domain import limits
+from karma_sync.domain.invitation import Contact, Invitation
+from karma_sync.domain.plan import (
+    Action,
+    DropDevice,
+    DropFolder,
+    FolderType,
+    PutDevice,
+    PutFolder,
+    Setup,
+    World,
+    desired,
+    diff,
+)
+from karma_sync.errors import KarmaError, SyncthingError
+from karma_sync.flow.inbox import Inbox
+from karma_sync.flow.outbox import Outbox
+from karma_sync.metadata import folder as metadata
+from karma_sync.paths import is_metadata_folder
+from karma_sync.service.context import Context
+from karma_sync.service.documents import Documents
+from karma_sync.service.world import read_world
+from karma_sync.store import state
+from karma_sync.syncthing.configuration import Configuration, with_changes
+from karma_sync.syncthing.wire import PendingDevice, PendingFolder
+
+log = logging.getLogger(__name__)
+
+
+class Syncthing(Protocol):
+    """What a cycle asks of Syncthing."""
+
+    def configuration(self, root: Path) -> Configuration: ...
+    def put_configuration(self, configuration: Configuration) -> None: ...
+    def pending_devices(self) -> list[PendingDevice]: ...
+    def pending_folders(self) -> list[PendingFolder]: ...
+    def scan(self, folder: str, subs: Sequence[str] = ()) -> None: ...
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """What one cycle found and did; `world` is what should be, as far as Syncthing took it."""
+
+    world: World
+    actions: list[Action]
+    failures: list[KarmaError] = field(default_factory=list)
+
+
+class Reconciler:
+    """The only writer of Syncthing's configuration."""
+
+    def __init__(self, context: Context, syncthing: Syncthing) -> None:
+        self._context = context
+        self._syncthing = syncthing
+        self._documents = Documents(context)
+
+    def run_once(self) -> Cycle:
+        """One cycle.
+
+        Raises:
+            SyncthingError: Syncthing does not answer; nothing was changed in it.
+        """
+        self._record_pending(self._syncthing.pending_devices(), self._syncthing.pending_folders())
+        written = self._documents.run()
+        world = self._world()
+        configuration = self._syncthing.configuration(self._context.paths.folders)
+        have = Setup(configuration.devices, configuration.folders)
+        actions = diff(have, desired(world))
+        failures = self._apply(configuration, actions) if actions else []
+        if any(isinstance(a, PutFolder) and is_metadata_folder(a.folder.id) for a in actions):
+            written += self._documents.run()  # a new team's folder can be written only now
+        for each in written:
+            self._tell(each.folder, each.name)
+        return Cycle(world, actions, failures)
+
+    def _world(self) -> World:
+        context = self._context
+        discovery = "dynamic" in context.me.addresses
+        with context.store.reading() as tx:
+            return read_world(tx, context.me, context.now(), discovery)
+
+    def _record_pending(
+        self, devices: Collection[PendingDevice], folders: Collection[PendingFolder]
+    ) -> None:
+        """Keep who asks to connect, and which teams invite me; what is known is not new."""
+        with self._context.store.reading() as tx:
+            contacts = {c.device for c in state.contacts.all(tx)}
+            invitations = {i.folder for i in state.invitations.all(tx)}
+        room = limits.CONTACTS - len(contacts)
+        now = self._context.now()
+        new_contacts = [
+            Contact(device=d.id, name=_shown(d.name), seen=now)
+            for d in devices
+            if d.id not in contacts
+        ][: max(0, room)]
+        new_invitations = [
+            Invitation(folder=f.id, device=f.offered_by, seen=now)
+            for f in folders
+            if is_metadata_folder(f.id) and f.id not in invitations
+        ]
+        if not new_contacts and not new_invitations:
+            return
+        with self._context.store.transaction() as tx:
+            state.contacts.put(tx, *new_contacts)
+            state.invitations.put(tx, *new_invitations)
+        for contact in new_contacts:
+            self._context.notes.note("contact", contact.name, "asks to connect: karma-sync inbox")
+
+    def _apply(self, configuration: Configuration, actions: list[Action]) -> list[KarmaError]:
+        """Write all actions at once, then read back what became of them."""
+        failures: list[KarmaError] = []
+        puts = []
+        for action in actions:
+            if isinstance(action, PutFolder):
+                try:
+                    self._prepare(action)
+                    puts.append(action.folder)
+                except OSError as error:
+                    failures.append(KarmaError(f"{action.folder.id} cannot be made: {error}"))
+        folders = self._context.paths
+        wanted = with_changes(
+            configuration,
+            put_devices=[a.device for a in actions if isinstance(a, PutDevice)],
+            drop_devices=[a.id for a in actions if isinstance(a, DropDevice)],
+            put_folders={folder: folders.folder(folder.id) for folder in puts},
+            drop_folders=[a.id for a in actions if isinstance(a, DropFolder)],
+        )
+        self._syncthing.put_configuration(wanted)
+        found = self._syncthing.configuration(folders.folders)
+        left = diff(Setup(found.devices, found.folders), Setup(wanted.devices, wanted.folders))
+        failures += [SyncthingError(f"Syncthing did not take {action}") for action in left]
+        for failure in failures:
+            log.warning("%s; the next cycle tries again", failure)
+        return failures
+
+    def _prepare(self, action: PutFolder) -> None:
+        """Make the directory, with its allow-list, before Syncthing is told of it."""
+        path = self._context.paths.folder(action.folder.id)
+        if is_metadata_folder(action.folder.id):
+            metadata.prepare(path)
+        elif action.folder.type is FolderType.SEND_ONLY:
+            Outbox(path).prepare()
+        else:
+            Inbox(path).prepare()
+
+    def _tell(self, folder: str, name: str) -> None:
+        try:
+            self._syncthing.scan(folder, [name])
+        except SyncthingError as error:
+            # its hourly scan finds the file, as does the next start of the folder
+            log.warning("Syncthing could not look at %s in %s: %s", name, folder, error)
+
+
+def _shown(name: str) -> str:
+    """A name somebody chose for itself, made harmless for a terminal."""
+    return "".join(c for c in name if c.isprintable())[:64] or "(no name)"

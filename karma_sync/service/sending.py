@@ -1,0 +1,165 @@
+"""What leaves: decides per session and channel, has it packaged, tells Syncthing."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from karma_sync.domain.facts import Facts
+from karma_sync.domain.plan import Channel
+from karma_sync.domain.project import Belonging, belongs
+from karma_sync.domain.source import SourceSession
+from karma_sync.errors import KarmaError, SyncthingError
+from karma_sync.flow.outbox import Outbox
+from karma_sync.flow.package import Packager
+from karma_sync.service.notes import Notes
+from karma_sync.sources.catalogue import Catalogue
+from karma_sync.sources.git import Places
+from karma_sync.store import work
+from karma_sync.store.database import Database
+
+log = logging.getLogger(__name__)
+_TELL_EVERY_S = 0.25
+_KEEP_DROPPED_MS = 24 * 3600 * 1000
+
+Scan = Callable[[str, Sequence[str]], None]
+Packaged = Callable[[Channel, str], None]
+
+
+class Matcher:
+    """To which project a session belongs, from what its records and git say."""
+
+    def __init__(self, catalogue: Catalogue, places: Places) -> None:
+        self._catalogue = catalogue
+        self.places = places
+
+    def facts(self, session: SourceSession) -> Facts:
+        """What the session tells of itself.
+
+        Raises:
+            OSError: it vanished, or cannot be read.
+        """
+        return self._catalogue.facts(session)
+
+    def belonging(self, facts: Facts) -> Belonging:
+        """The project of a session that tells this."""
+        return belongs({cwd: self.places.of(cwd) for cwd in facts.cwds})
+
+
+class Sender:
+    """Keeps my outboxes up to date with the sessions on this machine."""
+
+    def __init__(
+        self, matcher: Matcher, packager: Packager, store: Database, notes: Notes, scan: Scan
+    ) -> None:
+        self._matcher = matcher
+        self._packager = packager
+        self._store = store
+        self._notes = notes
+        self._scan = scan
+        self._channels: dict[str, tuple[Channel, Outbox]] = {}
+        self._withheld: dict[tuple[str, str], str] = {}
+        self._told = 0.0
+        self.packaged: Packaged = lambda channel, item: None
+
+    def send_to(self, channels: Sequence[Channel], folder: Callable[[str], Path]) -> bool:
+        """Send into these channels from now on; whether they differ from those before."""
+        wanted = {c.id: c for c in channels}
+        known = {name: channel for name, (channel, _) in self._channels.items()}
+        if wanted == known:
+            return False
+        for name in wanted.keys() - known.keys():
+            self._packager.load(name)
+            self._load_withheld(name)
+        boxes = {name: Outbox(folder(name)) for name in wanted}
+        self._channels = {name: (wanted[name], boxes[name]) for name in wanted}
+        return True
+
+    def send(self, session: SourceSession) -> None:
+        """Package a session into every channel that it belongs to and that lacks it."""
+        for channel, outbox in self._channels.values():
+            if not self._packager.is_current(channel, session):
+                try:
+                    self._send_through(channel, outbox, session)
+                except (KarmaError, OSError) as error:
+                    self._refuse(channel, session, error)
+        if time.monotonic() - self._told > _TELL_EVERY_S:
+            self.tell()
+
+    def tell(self) -> None:
+        """Have Syncthing look at every file written since the last call."""
+        self._told = time.monotonic()
+        for name, (_, outbox) in self._channels.items():
+            names = outbox.take_written()
+            if not names:
+                continue
+            try:
+                self._scan(name, names)
+            except SyncthingError as error:
+                # when the folder starts again, Syncthing looks at all of it
+                log.warning("Syncthing could not look at %s: %s", name, error)
+
+    def tidy(self, now_ms: int) -> None:
+        """Delete chunks that no manifest has named for 24 hours."""
+        with self._store.reading() as tx:
+            old = work.chunks_dropped_before(tx, now_ms - _KEEP_DROPPED_MS)
+        for folder, sha in old:
+            if folder in self._channels:
+                self._channels[folder][1].remove_chunk(sha)
+                with self._store.transaction() as tx:
+                    work.keep_chunks(tx, folder, [sha])
+
+    def _send_through(self, channel: Channel, outbox: Outbox, session: SourceSession) -> None:
+        facts = self._matcher.facts(session)
+        belonging = self._matcher.belonging(facts)
+        why = _why_not(channel, session, facts, belonging)
+        self._note_withheld(channel, session, why)
+        if why is None:
+            self._packager.package(channel, session, facts, outbox)
+            self.packaged(channel, self._packager.item_of(channel, session))
+
+    def _refuse(self, channel: Channel, session: SourceSession, error: Exception) -> None:
+        """It did not leave: say so, and try again when it changes."""
+        why = f"{type(error).__name__}: {error}"
+        log.warning("session %s was not packaged: %s", session.session_id, why)
+        self._note_withheld(channel, session, why)
+
+    def _note_withheld(self, channel: Channel, session: SourceSession, why: str | None) -> None:
+        key = channel.id, session.session_id
+        if self._withheld.get(key, "") == (why or ""):
+            return
+        with self._store.transaction() as tx:
+            if why:
+                row = work.Withheld(folder=channel.id, session=session.session_id, why=why)
+                work.withheld.put(tx, row)
+                self._withheld[key] = why
+            else:
+                work.withheld.drop(tx, folder=channel.id, session=session.session_id)
+                self._withheld.pop(key, None)
+        if why:
+            self._notes.note("withheld", session.session_id, why)
+
+    def _load_withheld(self, folder: str) -> None:
+        with self._store.reading() as tx:
+            for row in work.withheld.all(tx, folder=folder):
+                self._withheld[row.folder, row.session] = row.why
+
+
+def _why_not(
+    channel: Channel, session: SourceSession, facts: Facts, belonging: Belonging
+) -> str | None:
+    """None if the session is to be sent; "" if it is no matter of this channel; else why not."""
+    if channel.project in belonging.mixed:
+        return f"it also worked in {belonging.other_than(channel.project)}"
+    if belonging.project != channel.project:
+        return ""
+    since = channel.subscription.since
+    if since and last_active(session, facts) < since:
+        return ""
+    return None
+
+
+def last_active(session: SourceSession, facts: Facts) -> datetime:
+    """When a session was last active (UTC): its newest record, else its newest file."""
+    return facts.last or datetime.fromtimestamp(session.changed_ns / 10**9, tz=UTC)

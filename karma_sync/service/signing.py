@@ -1,0 +1,112 @@
+"""Signs what I say of myself, and of teams that I lead; writes it where the others look."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from karma_sync.domain.ids import next_version
+from karma_sync.metadata.adopt import accepted
+from karma_sync.metadata.documents import (
+    MemberDocument,
+    Roster,
+    member_document,
+    roster_of,
+)
+from karma_sync.metadata.folder import MEMBER, ROSTER
+from karma_sync.metadata.signing import PayloadType
+from karma_sync.paths import metadata_folder
+from karma_sync.service.context import Context
+from karma_sync.store import state
+from karma_sync.store.database import Transaction
+
+D = TypeVar("D", Roster, MemberDocument)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file of mine that was written; Syncthing must be told of it."""
+
+    folder: str
+    name: str
+
+
+class Signer:
+    """Compares what the store says with what I signed last, and signs the difference."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def write_mine(self, team_id: str) -> list[Written]:
+        """Bring my documents of a team up to date; the files that had to be written."""
+        folder_id = metadata_folder(team_id)
+        if not self._context.paths.folder(folder_id).is_dir():
+            return []  # made when Syncthing is told of it; the next pass writes
+        folder = self._context.metadata(folder_id)
+        with self._context.store.reading() as tx:
+            unsigned = self._unsigned(tx, team_id)
+        if unsigned:
+            with self._context.store.transaction() as tx:
+                self._sign_all(tx, team_id)
+        with self._context.store.reading() as tx:
+            mine = [d for d in state.documents(tx, team_id) if d.writer == self._context.me.key]
+        names = [folder.write(d.kind, d.writer, d.envelope) for d in mine]
+        return [Written(folder_id, name) for name in names if name]
+
+    def _unsigned(self, tx: Transaction, team_id: str) -> bool:
+        """Whether the newest I signed no longer says what is so."""
+        return any(
+            known is None or known != wanted for known, wanted in self._compared(tx, team_id)
+        )
+
+    def _sign_all(self, tx: Transaction, team_id: str) -> None:
+        # signed and committed here, written to disk after: a crash between the two cannot make
+        # two contents under one version
+        now_ms = int(self._context.now().timestamp() * 1000)
+        for known, wanted in self._compared(tx, team_id):
+            if known == wanted:
+                continue
+            version = next_version(known.version if known else 0, now_ms)
+            signed = wanted.model_copy(update={"version": version})
+            kind, payload_type = _KIND_OF[type(signed)]
+            envelope = self._context.key.sign(payload_type, signed.model_dump_json().encode())
+            state.put_document(
+                tx,
+                state.Document(
+                    team=team_id,
+                    kind=kind,
+                    writer=self._context.me.key,
+                    version=version,
+                    envelope=envelope,
+                ),
+            )
+
+    def _compared(
+        self, tx: Transaction, team_id: str
+    ) -> list[tuple[Roster | MemberDocument | None, Roster | MemberDocument]]:
+        """Each document of mine as signed last, and as it should be (with the same version)."""
+        team = state.teams.get(tx, team_id)
+        if team is None:
+            return []
+        me = self._context.me
+        mine = [s for s in state.subscriptions.all(tx, team=team_id, member=me.key)]
+        pairs: list[tuple[Roster | MemberDocument | None, Roster | MemberDocument]] = []
+        if team.leader == me.key:
+            roster = self._signed(tx, team_id, ROSTER, PayloadType.ROSTER, Roster)
+            pairs.append((roster, roster_of(team, roster.version if roster else 0)))
+        own = self._signed(tx, team_id, MEMBER, PayloadType.MEMBER, MemberDocument)
+        version = own.version if own else 0
+        pairs.append((own, member_document(team, me.key, mine, me.addresses, version)))
+        return pairs
+
+    def _signed(
+        self, tx: Transaction, team_id: str, kind: str, payload_type: PayloadType, model: type[D]
+    ) -> D | None:
+        known = state.get_document(tx, team_id, kind, self._context.me.key)
+        return (
+            accepted(known.envelope, self._context.me.key, payload_type, model) if known else None
+        )
+
+
+_KIND_OF: dict[type[Roster | MemberDocument], tuple[str, PayloadType]] = {
+    Roster: (ROSTER, PayloadType.ROSTER),
+    MemberDocument: (MEMBER, PayloadType.MEMBER),
+}

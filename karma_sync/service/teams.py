@@ -1,0 +1,87 @@
+"""Teams and what their leader changes in them."""
+
+import secrets
+from dataclasses import replace
+
+from karma_sync.domain.pairing import PairingCode
+from karma_sync.domain.subscription import Subscription
+from karma_sync.domain.team import Member, Team, found_team
+from karma_sync.errors import BadInput, Conflict, NotFound
+from karma_sync.store import state
+from karma_sync.store.database import Database, Transaction
+
+
+def create(store: Database, me: PairingCode, name: str) -> Team:
+    """Found a team that I lead.
+
+    Raises:
+        Conflict: I am in a team of that name.
+    """
+    founder = Member(tag=me.tag, device=me.device, key=me.key, addresses=me.addresses)
+    team = found_team(name, founder, nonce=secrets.token_hex(16))
+    with store.transaction() as tx:
+        if any(known.name == name for known in state.teams.all(tx)):
+            raise Conflict(f"you are in a team {name} already", hint="karma-sync status")
+        state.teams.put(tx, team)
+    return team
+
+
+def add_member(store: Database, me: PairingCode, code: PairingCode, name: str | None) -> Team:
+    """Put the member a pairing code is about on the roster of a team that I lead.
+
+    Where discovery finds me (`dynamic` is among my addresses), it may find the newcomer too.
+
+    Raises:
+        BadInput: the code is my own.
+        Conflict: I do not lead the team, or the tag is taken.
+    """
+    refuse_own(me, code)
+    dynamic = ("dynamic",) if "dynamic" in me.addresses else ()
+    newcomer = replace(code, addresses=code.addresses + dynamic)
+    with store.transaction() as tx:
+        team = find(tx, name).lead_by(me.key).add(newcomer)
+        state.teams.put(tx, team)
+    return team
+
+
+def refuse_own(me: PairingCode, code: PairingCode) -> None:
+    """Raises BadInput if a pairing code is my own."""
+    if code.key == me.key or code.device == me.device:
+        raise BadInput(
+            "this is your own pairing code", hint="paste the code that the other machine printed"
+        )
+    if code.tag == me.tag:
+        raise BadInput(
+            f"the other machine calls itself {code.tag} too",
+            hint="choose another name there: karma-sync init --machine NAME",
+        )
+
+
+def find(tx: Transaction, name: str | None) -> Team:
+    """The team of that name or id; the only one if none is named.
+
+    Raises:
+        NotFound: there is none.
+        BadInput: there are several to choose from.
+    """
+    teams = state.teams.all(tx)
+    fitting = [t for t in teams if name is None or name in {t.name, t.id}]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        options = " or ".join(f"--team {t.name if name is None else t.id}" for t in fitting)
+        raise BadInput("you are in several teams: say which", hint=options)
+    if name is None:
+        raise NotFound("you are in no team", hint="karma-sync team create NAME")
+    raise NotFound(f"you are in no team {name!r}", hint="karma-sync status")
+
+
+def members_by_key(tx: Transaction) -> dict[tuple[str, str], Member]:
+    """Every member of my teams by (team id, key)."""
+    return {(t.id, m.key): m for t in state.teams.all(tx) for m in t.members}
+
+
+def subscriptions_of(tx: Transaction, member: str) -> dict[tuple[str, str], Subscription]:
+    """A member's recorded answers by (team id, project)."""
+    found = state.subscriptions.all(tx, member=member)
+    return {(s.team, s.project): s for s in found}

@@ -1,0 +1,34 @@
+"""Reads from the store all that decides about folders and devices."""
+
+from datetime import datetime
+
+from karma_sync.domain.invitation import Answer
+from karma_sync.domain.pairing import PairingCode
+from karma_sync.domain.plan import Device, World
+from karma_sync.store import state
+from karma_sync.store.database import Transaction
+
+
+def read_world(tx: Transaction, me: PairingCode, now: datetime, discovery: bool) -> World:
+    """The world as the store has it at `now`."""
+    teams = tuple(state.teams.all(tx))
+    dynamic = ("dynamic",) if discovery else ()
+    paired = {
+        Device(p.device, p.tag, p.addresses + dynamic or ("dynamic",))
+        for p in state.pairings.all(tx)
+        if p.used or p.open_at(now)
+    }
+    paired |= {
+        Device(c.device, c.name, ("dynamic",))
+        for c in state.contacts.all(tx)
+        if c.answer is Answer.ACCEPTED and c.device not in {d.id for d in paired}
+    }
+    return World(
+        key=me.key,
+        teams=teams,
+        subscriptions=tuple(state.subscriptions.all(tx)),
+        paired=frozenset(paired),
+        fetching=frozenset(
+            (i.folder, i.device) for i in state.invitations.all(tx) if i.answer is Answer.PENDING
+        ),
+    )

@@ -1,0 +1,113 @@
+"""What the person set: config.toml and the environment, read once, frozen."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomli_w
+
+from karma_sync.errors import BadInput, NotInitialised
+from karma_sync.paths import Paths, write_private
+
+
+@dataclass(frozen=True)
+class Network:
+    """How Syncthing may reach others; all three of Syncthing's public helpers can be off."""
+
+    port: int
+    addresses: tuple[str, ...] = ()
+    discovery: bool = True
+    relays: bool = True
+    nat: bool = True
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One member's settings; `syncthing` is the program to run, None to look on PATH."""
+
+    tag: str
+    network: Network
+    claude: Path
+    syncthing: Path | None = None
+
+    @property
+    def dial_addresses(self) -> tuple[str, ...]:
+        """What others are told to dial: our own addresses, and `dynamic` where discovery is on."""
+        dynamic = ("dynamic",) if self.network.discovery else ()
+        return self.network.addresses + dynamic
+
+    @property
+    def listen_addresses(self) -> tuple[str, ...]:
+        """Where Syncthing listens: on loopback alone if that is all we tell others to dial."""
+        net = self.network
+        hosts = {address.removeprefix("tcp://").rpartition(":")[0] for address in net.addresses}
+        local = bool(hosts) and all(_is_loopback(host) for host in hosts)
+        if local:
+            return tuple(sorted(f"tcp://{host}:{net.port}" for host in hosts))
+        relay = ("dynamic+https://relays.syncthing.net/endpoint",) if net.relays else ()
+        return (f"tcp://0.0.0.0:{net.port}", f"quic://0.0.0.0:{net.port}", *relay)
+
+
+def load(paths: Paths, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read config.toml.
+
+    Raises:
+        NotInitialised: there is none yet.
+        BadInput: it cannot be read; the message says where.
+    """
+    try:
+        text = paths.settings.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise NotInitialised(
+            f"there is no identity in {paths.config}", hint="karma-sync init"
+        ) from None
+    try:
+        table = tomllib.loads(text)
+        network = table["network"]
+        return Settings(
+            tag=str(table["tag"]),
+            network=Network(
+                port=int(network["port"]),
+                addresses=tuple(str(a) for a in network["addresses"]),
+                discovery=bool(network["discovery"]),
+                relays=bool(network["relays"]),
+                nat=bool(network["nat"]),
+            ),
+            claude=claude_dir(environ),
+            syncthing=_program(environ, table.get("syncthing", {}).get("program")),
+        )
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise BadInput(
+            f"{paths.settings} cannot be read: {error}", hint=f"correct {paths.settings}"
+        ) from error
+
+
+def save(paths: Paths, tag: str, network: Network) -> None:
+    """Write config.toml, mode 0600."""
+    table = {
+        "tag": tag,
+        "network": {
+            "port": network.port,
+            "addresses": list(network.addresses),
+            "discovery": network.discovery,
+            "relays": network.relays,
+            "nat": network.nat,
+        },
+    }
+    write_private(paths.settings, tomli_w.dumps(table).encode())
+
+
+def claude_dir(environ: Mapping[str, str]) -> Path:
+    """Claude Code's directory: `CLAUDE_CONFIG_DIR`, else ~/.claude (FILES.md section 6)."""
+    return Path(environ.get("CLAUDE_CONFIG_DIR") or "~/.claude").expanduser()
+
+
+def _program(environ: Mapping[str, str], configured: object) -> Path | None:
+    chosen = environ.get("KARMA_SYNC_SYNCTHING") or configured
+    return Path(str(chosen)).expanduser() if chosen else None
+
+
+def _is_loopback(host: str) -> bool:
+    return host in {"localhost", "[::1]"} or host.startswith("127.")

@@ -1,0 +1,118 @@
+"""Where a working directory lies: git is asked for the remote, names are never guessed from."""
+
+import os
+import subprocess  # noqa: S404 git is the one to ask; a list of arguments, never a shell
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from karma_sync.domain.project import Place, Where, below, git_identity
+from karma_sync.errors import BadInput, NotFound
+
+_TIMEOUT_S = 10
+_FRESH_S = 60.0
+
+
+class Places:
+    """Answers where directories lie, asking git at most once a minute for each.
+
+    `roots` are directories known to belong to a project (path -> identity): what lies below one
+    of them counts as that project even after it vanished, or if it never had a remote.
+    """
+
+    def __init__(self, roots: Mapping[str, str] | None = None) -> None:
+        self.roots: dict[str, str] = dict(roots or {})
+        self.learned: dict[str, str] = {}
+        self._known: dict[str, tuple[float, Place]] = {}
+
+    def of(self, cwd: str) -> Place:
+        """The place of one working directory."""
+        known = self._known.get(cwd)
+        if known and time.monotonic() - known[0] < _FRESH_S:
+            return known[1]
+        place = self._look(cwd)
+        self._known[cwd] = time.monotonic(), place
+        return place
+
+    def know(self, roots: Mapping[str, str]) -> None:
+        """Replace what is known about directories that belong to projects."""
+        if dict(roots) != self.roots:
+            self.roots = dict(roots)
+            self._known.clear()
+
+    def _look(self, cwd: str) -> Place:
+        path = Path(cwd)
+        if path.is_absolute() and path.is_dir():
+            return self._look_on_disk(path)
+        identity = below(cwd, {**self.learned, **self.roots})
+        if identity:
+            return Place(Where.PROJECT, identity)
+        return Place(Where.ELSEWHERE, why="the directory is gone")
+
+    def _look_on_disk(self, path: Path) -> Place:
+        mapped = below(str(path), self.roots)
+        top = toplevel(path)
+        if top is None:
+            return Place(Where.PROJECT, mapped) if mapped else Place(Where.NEUTRAL)
+        try:
+            identity = identity_of(top)
+        except (BadInput, NotFound) as error:
+            if mapped:
+                return Place(Where.PROJECT, mapped)
+            return Place(Where.ELSEWHERE, why=str(error))
+        self.learned[str(top)] = identity
+        return Place(Where.PROJECT, identity)
+
+
+def toplevel(path: Path) -> Path | None:
+    """The root of the repository's main work tree that `path` is in; None outside of any."""
+    out = _git(path, "rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel")
+    if out is None:
+        return None
+    common, _, top = out.partition("\n")
+    # a linked work tree shares its repository's directory: it belongs to the repository
+    return Path(common).parent if Path(common).name == ".git" else Path(top)
+
+
+def identity_of(path: Path) -> str:
+    """The project identity that the remote `origin` gives.
+
+    Raises:
+        NotFound: `path` is in no repository, or the repository has no such remote.
+        BadInput: the remote names no repository on a host.
+    """
+    if toplevel(path) is None:
+        raise NotFound(
+            f"{path} is in no git repository", hint="change to the project's directory first"
+        )
+    remote = _git(path, "config", "--get", "remote.origin.url")
+    if not remote:
+        raise NotFound(
+            f"the repository at {path} has no remote `origin`",
+            hint="git remote add origin https://HOST/OWNER/REPO",
+        )
+    return git_identity(remote)
+
+
+def _git(path: Path, *arguments: str) -> str | None:
+    """What git prints; None if it fails there.
+
+    GIT_* variables are left out: they would make git answer for another repository.
+    """
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    try:
+        done = subprocess.run(  # noqa: S603 see above
+            ["git", "-C", str(path), *arguments],  # noqa: S607 the user's own git
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_TIMEOUT_S,
+            check=False,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+        )
+    except FileNotFoundError:
+        raise NotFound("git is not installed", hint="install git") from None
+    except subprocess.TimeoutExpired:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,98 @@
+"""Files that grow: what is new in them, in whole lines, as long as their past stands."""
+
+import errno
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from karma_sync.domain.source import Position, SourceFile, Stat
+
+BLOCK_BYTES = 1 << 20
+_HEAD_BYTES = 1024
+_BEFORE_BYTES = 4096
+_QUIET_NS = 600 * 10**9
+
+
+def open_source(file: SourceFile) -> BinaryIO:
+    """Open a file that was found, never through a link.
+
+    Raises:
+        OSError: it vanished, or another one lies there now; the next look will see it.
+    """
+    descriptor = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    source = os.fdopen(descriptor, "rb")
+    if os.fstat(descriptor).st_ino != file.stat.inode:
+        source.close()
+        raise FileNotFoundError(errno.ENOENT, "replaced while it was read", str(file.path))
+    return source
+
+
+def position(source: BinaryIO, found: Stat, offset: int) -> Position:
+    """Where we are in an open file after `offset` bytes.
+
+    `found` is the file as it was when reading began: what was appended meanwhile must look like
+    a change the next time.
+    """
+    return Position(
+        size=found.size,
+        mtime_ns=found.mtime_ns,
+        inode=found.inode,
+        offset=offset,
+        print=_print(source, offset),
+    )
+
+
+def continues(source: BinaryIO, before: Position) -> bool:
+    """Whether an open file still begins with what was read before."""
+    now = os.fstat(source.fileno())
+    if now.st_ino != before.inode or now.st_size < before.offset:
+        return False
+    return _print(source, before.offset) == before.print
+
+
+def blocks(source: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
+    """The whole lines between two offsets, about `BLOCK_BYTES` at a time.
+
+    A torn last line is left out.
+    """
+    source.seek(start)
+    left = stop - start
+    carry: list[bytes] = []
+    while left > 0 and (read := source.read(min(left, BLOCK_BYTES))):
+        left -= len(read)
+        end = read.rfind(b"\n") + 1
+        if end:
+            yield b"".join([*carry, read[:end]])
+            carry = [read[end:]] if end < len(read) else []
+        else:
+            carry.append(read)
+
+
+def last_line(source: BinaryIO, start: int, stop: int) -> bytes:
+    """The line without an end between two offsets, if it is all there: b"" if it must wait.
+
+    It is all there when it parses, or when nobody wrote to the file for ten minutes.
+    """
+    source.seek(start)
+    torn = source.read(max(0, stop - start))
+    quiet = time.time_ns() - os.fstat(source.fileno()).st_mtime_ns > _QUIET_NS
+    return torn if quiet or _is_record(torn) else b""
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _print(source: BinaryIO, offset: int) -> str:
+    source.seek(0)
+    head = source.read(min(_HEAD_BYTES, offset))
+    source.seek(max(0, offset - _BEFORE_BYTES))
+    before = source.read(min(_BEFORE_BYTES, offset))
+    return hashlib.sha256(head + before).hexdigest()[:32]

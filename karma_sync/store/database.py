@@ -1,0 +1,106 @@
+"""SQLite: one connection per thread, one transaction per use case, migrations as one table."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from karma_sync.errors import KarmaError
+from karma_sync.paths import PRIVATE_FILE, private_dir
+
+Transaction = sqlite3.Connection
+_BUSY_SECONDS = 10.0
+
+
+class Database:
+    """A database file of ours, mode 0600, brought up to date when first opened.
+
+    `migrations` are SQL scripts; the file's `user_version` says how many were applied, and
+    each is applied in one transaction with the record of it.
+    """
+
+    def __init__(self, path: Path, migrations: Sequence[str]) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._open_lock = threading.Lock()
+        self._all: list[sqlite3.Connection] = []
+        private_dir(path.parent)
+        path.touch(mode=PRIVATE_FILE)
+        self._migrate(migrations)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """All or nothing: commits at the end of the block, rolls back on any exception."""
+        connection = self._connection()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.rollback()
+            raise
+        connection.commit()
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """One consistent view; nothing can be written through it."""
+        connection = self._connection()
+        connection.execute("BEGIN")
+        try:
+            yield connection
+        finally:
+            connection.rollback()
+
+    def data_version(self) -> int:
+        """Changes when another connection committed (sqlite.org/pragma.html#pragma_data_version).
+
+        Call it from one thread that never writes through this object.
+        """
+        row = self._connection().execute("PRAGMA data_version").fetchone()
+        return int(row[0])
+
+    def close(self) -> None:
+        """Close the connections of all threads; the threads must have stopped using them."""
+        with self._open_lock:
+            for connection in self._all:
+                connection.close()
+            self._all.clear()
+        self._local = threading.local()
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(
+                self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute("PRAGMA foreign_keys = ON")
+            self._local.connection = connection
+            with self._open_lock:
+                self._all.append(connection)
+        return connection
+
+    def _migrate(self, migrations: Sequence[str]) -> None:
+        version = self._version()
+        if version > len(migrations):
+            raise KarmaError(
+                f"{self._path} was written by a newer karma-sync (schema {version})",
+                hint="upgrade karma-sync on this machine",
+            )
+        for number in range(version + 1, len(migrations) + 1):
+            self._apply(number, migrations[number - 1])
+
+    def _apply(self, number: int, script: str) -> None:
+        with self.transaction() as tx:
+            # another process may have migrated while this one waited for the lock
+            if self._version() >= number:
+                return
+            for statement in filter(str.strip, script.split(";")):
+                tx.execute(statement)
+            tx.execute(f"PRAGMA user_version = {number:d}")
+
+    def _version(self) -> int:
+        return int(self._connection().execute("PRAGMA user_version").fetchone()[0])

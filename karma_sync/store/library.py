@@ -1,0 +1,185 @@
+"""library.db: everything verified and readable; the importer is its only writer."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from karma_sync.domain.session import Manifest
+from karma_sync.domain.verified import Verified
+from karma_sync.store.database import Database, Transaction
+
+_MIGRATIONS = [
+    """
+    CREATE TABLE item (
+        folder TEXT, item TEXT, revision INTEGER NOT NULL, team TEXT NOT NULL,
+        project TEXT NOT NULL, member TEXT NOT NULL, agent TEXT NOT NULL, session TEXT NOT NULL,
+        active TEXT NOT NULL, arrived TEXT NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (folder, item)) WITHOUT ROWID;
+    CREATE INDEX item_by_activity ON item (active);
+    CREATE INDEX item_by_session ON item (session);
+    CREATE TABLE chunk_of (
+        folder TEXT, item TEXT, sha256 TEXT, PRIMARY KEY (folder, item, sha256)) WITHOUT ROWID;
+    CREATE INDEX chunk_by_hash ON chunk_of (sha256, folder);
+    CREATE TABLE arrival (
+        folder TEXT, item TEXT, signature TEXT NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL,
+        PRIMARY KEY (folder, item)) WITHOUT ROWID
+    """
+]
+
+
+@dataclass(frozen=True)
+class AccessScope:
+    """Who reads, and what that reader may see; no query goes without one.
+
+    None means: all that the library holds of it.
+    """
+
+    reader: str
+    teams: frozenset[str] | None = None
+    projects: frozenset[str] | None = None
+    agents: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class Readable:
+    """An item of the library: its manifest, where it lies, when it arrived (UTC)."""
+
+    folder: str
+    manifest: Manifest
+    arrived: datetime
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What became of an item file in an inbox.
+
+    `state` is imported, waiting (for chunks) or refused; `signature` tells the file's version.
+    """
+
+    item: str
+    signature: str
+    state: str
+    why: str = ""
+
+
+def open_library(path: Path) -> Database:
+    """Open library.db, creating it if need be."""
+    return Database(path, _MIGRATIONS)
+
+
+def put_item(tx: Transaction, folder: str, item: Verified[Manifest], now: datetime) -> set[str]:
+    """Make a verified manifest the readable one; the hashes it named before and no more."""
+    manifest = item.value
+    key = [folder, manifest.item]
+    active = manifest.session.last_activity or datetime.fromtimestamp(
+        manifest.revision / 1000, tz=UTC
+    )
+    tx.execute(
+        "INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            *key,
+            manifest.revision,
+            manifest.team,
+            manifest.project,
+            manifest.member,
+            manifest.session.agent,
+            manifest.session.session_id,
+            active.astimezone(UTC).isoformat(timespec="microseconds"),
+            now.isoformat(),
+            manifest.model_dump_json(),
+        ],
+    )
+    before = _chunks_of(tx, folder, manifest.item)
+    after = set(manifest.chunks())
+    gone = [(*key, sha) for sha in before - after]
+    tx.executemany("DELETE FROM chunk_of WHERE folder = ? AND item = ? AND sha256 = ?", gone)
+    tx.executemany("INSERT INTO chunk_of VALUES (?, ?, ?)", [(*key, s) for s in after - before])
+    return before - after
+
+
+def _chunks_of(tx: Transaction, folder: str, item: str) -> set[str]:
+    rows = tx.execute("SELECT sha256 FROM chunk_of WHERE folder = ? AND item = ?", [folder, item])
+    return {row["sha256"] for row in rows}
+
+
+def verified_chunks(tx: Transaction, folder: str) -> set[str]:
+    """Hashes of the chunks that were taken from this channel and verified."""
+    rows = tx.execute("SELECT DISTINCT sha256 FROM chunk_of WHERE folder = ?", [folder])
+    return {row["sha256"] for row in rows}
+
+
+def unused(tx: Transaction, hashes: Iterable[str]) -> set[str]:
+    """Those of `hashes` that no item of any channel names."""
+    query = "SELECT 1 FROM chunk_of WHERE sha256 = ?"
+    return {sha for sha in hashes if tx.execute(query, [sha]).fetchone() is None}
+
+
+def revision(tx: Transaction, folder: str, item: str) -> int:
+    """The revision of an item that is readable; 0 if none is."""
+    row = tx.execute(
+        "SELECT revision FROM item WHERE folder = ? AND item = ?", [folder, item]
+    ).fetchone()
+    return int(row["revision"]) if row else 0
+
+
+def put_arrival(tx: Transaction, folder: str, arrival: Arrival) -> None:
+    """Remember what became of an item file."""
+    tx.execute(
+        "INSERT OR REPLACE INTO arrival VALUES (?, ?, ?, ?, ?)",
+        [folder, arrival.item, arrival.signature, arrival.state, arrival.why],
+    )
+
+
+def arrivals(tx: Transaction, folder: str) -> dict[str, Arrival]:
+    """What became of each item file of a channel, by item."""
+    rows = tx.execute("SELECT * FROM arrival WHERE folder = ?", [folder])
+    return {r["item"]: Arrival(r["item"], r["signature"], r["state"], r["why"]) for r in rows}
+
+
+def readable(
+    tx: Transaction, scope: AccessScope, session: str = "", most: int = 1_000_000
+) -> list[Readable]:
+    """Items the scope allows, the latest active first; with `session`, ids that begin so."""
+    where, values = _allowed(scope)
+    if session:
+        where.append("substr(session, 1, ?) = ?")
+        values += [len(session), session]
+    rows = tx.execute(
+        f"SELECT folder, arrived, body FROM item WHERE {' AND '.join(where)}"  # noqa: S608 ours
+        " ORDER BY active DESC, folder, item LIMIT ?",
+        [*values, most],
+    )
+    return [
+        Readable(
+            r["folder"],
+            Manifest.model_validate_json(r["body"]),
+            datetime.fromisoformat(r["arrived"]),
+        )
+        for r in rows
+    ]
+
+
+def counts(tx: Transaction, scope: AccessScope) -> dict[tuple[str, str, str], int]:
+    """How many items there are of each (team, project, member)."""
+    where, values = _allowed(scope)
+    rows = tx.execute(
+        "SELECT team, project, member, count(*) AS n FROM item"  # noqa: S608 our column names
+        f" WHERE {' AND '.join(where)} GROUP BY team, project, member",
+        values,
+    )
+    return {(r["team"], r["project"], r["member"]): r["n"] for r in rows}
+
+
+def _allowed(scope: AccessScope) -> tuple[list[str], list[str | int]]:
+    where = ["1"]
+    values: list[str | int] = []
+    for column, allowed in (
+        ("team", scope.teams),
+        ("project", scope.projects),
+        ("agent", scope.agents),
+    ):
+        if allowed is not None:
+            where.append(f"{column} IN ({', '.join('?' for _ in allowed)})")
+            values += sorted(allowed)
+    return where, values

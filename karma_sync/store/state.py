@@ -1,0 +1,88 @@
+"""state.db: what should be (teams, answers), and the newest accepted documents."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from karma_sync.domain.invitation import Contact, Invitation, Pairing
+from karma_sync.domain.subscription import Subscription
+from karma_sync.domain.team import Team
+from karma_sync.store.database import Database, Transaction
+from karma_sync.store.table import Table
+
+_MIGRATIONS = [
+    """
+    CREATE TABLE team (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE subscription (
+        team TEXT, project TEXT, member TEXT, body TEXT NOT NULL,
+        PRIMARY KEY (team, project, member)) WITHOUT ROWID;
+    CREATE TABLE pairing (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE contact (device TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE invitation (folder TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE root (path TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE document (
+        team TEXT, kind TEXT, writer TEXT, version INTEGER NOT NULL, envelope BLOB NOT NULL,
+        PRIMARY KEY (team, kind, writer)) WITHOUT ROWID
+    """
+]
+
+
+class Root(BaseModel):
+    """A directory known to belong to a project, kept so that it counts after it vanished.
+
+    `mapped` ones were named by the person; the others were learned from git.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    project: str
+    mapped: bool = False
+
+
+class Document(BaseModel):
+    """The newest accepted envelope of one writer, byte for byte as it was signed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    team: str
+    kind: str
+    writer: str
+    version: int
+    envelope: bytes
+
+
+teams = Table("team", Team, ["id"])
+subscriptions = Table("subscription", Subscription, ["team", "project", "member"])
+pairings = Table("pairing", Pairing, ["key"])
+contacts = Table("contact", Contact, ["device"])
+invitations = Table("invitation", Invitation, ["folder"])
+roots = Table("root", Root, ["path"])
+
+
+def open_state(path: Path) -> Database:
+    """Open state.db, creating it if need be."""
+    return Database(path, _MIGRATIONS)
+
+
+def put_document(tx: Transaction, document: Document) -> None:
+    """Keep `document` as the newest of its writer."""
+    tx.execute(
+        "INSERT INTO document VALUES (?, ?, ?, ?, ?) ON CONFLICT (team, kind, writer)"
+        " DO UPDATE SET version = excluded.version, envelope = excluded.envelope",
+        [document.team, document.kind, document.writer, document.version, document.envelope],
+    )
+
+
+def get_document(tx: Transaction, team: str, kind: str, writer: str) -> Document | None:
+    """The newest accepted document of this writer; None if there is none."""
+    row = tx.execute(
+        "SELECT * FROM document WHERE team = ? AND kind = ? AND writer = ?", [team, kind, writer]
+    ).fetchone()
+    return Document.model_validate(dict(row)) if row else None
+
+
+def documents(tx: Transaction, team: str) -> list[Document]:
+    """All newest accepted documents of a team."""
+    rows = tx.execute("SELECT * FROM document WHERE team = ? ORDER BY kind, writer", [team])
+    return [Document.model_validate(dict(row)) for row in rows]

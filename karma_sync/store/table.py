@@ -1,0 +1,59 @@
+"""One table per aggregate: key columns to find it by, and the model itself as JSON."""
+
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+
+from karma_sync.store.database import Transaction
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Table(Generic[M]):
+    """Stores models of one class; `keys` are attributes that together name a row.
+
+    Table and column names come from this package's source, never from outside.
+    """
+
+    def __init__(self, name: str, model: type[M], keys: Sequence[str]) -> None:
+        self._name = name
+        self._model = model
+        self._keys = tuple(keys)
+
+    def put(self, tx: Transaction, *values: M) -> None:
+        """Write each value over the row of the same key; what is equal stays untouched."""
+        columns = ", ".join((*self._keys, "body"))
+        marks = ", ".join("?" for _ in (*self._keys, "body"))
+        for value in values:
+            key = [str(getattr(value, name)) for name in self._keys]
+            body = value.model_dump_json()
+            tx.execute(
+                f"INSERT INTO {self._name} ({columns}) VALUES ({marks})"  # noqa: S608 our names
+                f" ON CONFLICT ({', '.join(self._keys)}) DO UPDATE SET body = excluded.body"
+                " WHERE body <> excluded.body",
+                [*key, body],
+            )
+
+    def get(self, tx: Transaction, *key: str) -> M | None:
+        """The value of this key; None if there is none."""
+        found = self.all(tx, **dict(zip(self._keys, key, strict=True)))
+        return found[0] if found else None
+
+    def all(self, tx: Transaction, **where: str) -> list[M]:
+        """All values whose key columns match, in the order of their keys."""
+        conditions = " AND ".join(f"{name} = ?" for name in where) or "1"
+        rows = tx.execute(
+            f"SELECT body FROM {self._name} WHERE {conditions}"  # noqa: S608 our names
+            f" ORDER BY {', '.join(self._keys)}",
+            list(where.values()),
+        )
+        return [self._model.model_validate_json(row["body"]) for row in rows]
+
+    def drop(self, tx: Transaction, **where: str) -> None:
+        """Delete all values whose key columns match."""
+        conditions = " AND ".join(f"{name} = ?" for name in where)
+        tx.execute(
+            f"DELETE FROM {self._name} WHERE {conditions}",  # noqa: S608 our names
+            list(where.values()),
+        )

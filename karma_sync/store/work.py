@@ -1,0 +1,136 @@
+"""work.db: how far the daemon got (what was read and packaged), and what it noticed.
+
+Apart from state.db, because the daemon wakes when *that* file changes.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from karma_sync.domain.source import PackedItem, ReadFile
+from karma_sync.store.database import Database, Transaction
+from karma_sync.store.table import Table
+
+_MIGRATIONS = [
+    """
+    CREATE TABLE read_file (path TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE packed_item (
+        folder TEXT, item TEXT, body TEXT NOT NULL, PRIMARY KEY (folder, item)) WITHOUT ROWID;
+    CREATE TABLE revision (folder TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE dropped_chunk (
+        folder TEXT, sha256 TEXT, dropped_ms INTEGER NOT NULL,
+        PRIMARY KEY (folder, sha256)) WITHOUT ROWID;
+    CREATE TABLE withheld (folder TEXT, session TEXT, body TEXT NOT NULL,
+        PRIMARY KEY (folder, session)) WITHOUT ROWID;
+    CREATE TABLE link (device TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE event (
+        id INTEGER PRIMARY KEY, at TEXT NOT NULL, what TEXT NOT NULL, who TEXT NOT NULL,
+        why TEXT NOT NULL)
+    """
+]
+_EVENTS_KEPT = 10_000
+
+
+class Withheld(BaseModel):
+    """A session that does not leave through a channel, and why."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: str
+    session: str
+    why: str
+
+
+class Link(BaseModel):
+    """Whether a peer's device is connected, and when it last was (UTC)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: str
+    connected: bool
+    last_seen: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something worth telling: `what` happened, to `who`, and `why`; `at` is UTC."""
+
+    id: int
+    at: datetime
+    what: str
+    who: str
+    why: str
+
+
+read_files = Table("read_file", ReadFile, ["path"])
+packed_items = Table("packed_item", PackedItem, ["folder", "item"])
+withheld = Table("withheld", Withheld, ["folder", "session"])
+links = Table("link", Link, ["device"])
+
+
+def open_work(path: Path) -> Database:
+    """Open work.db, creating it if need be."""
+    return Database(path, _MIGRATIONS)
+
+
+def last_revision(tx: Transaction, folder: str) -> int:
+    """The highest revision given out in this channel; 0 if none was."""
+    row = tx.execute("SELECT last FROM revision WHERE folder = ?", [folder]).fetchone()
+    return int(row["last"]) if row else 0
+
+
+def put_revision(tx: Transaction, folder: str, revision: int) -> None:
+    """Remember that `revision` was given out."""
+    tx.execute(
+        "INSERT INTO revision VALUES (?, ?)"
+        " ON CONFLICT (folder) DO UPDATE SET last = excluded.last",
+        [folder, revision],
+    )
+
+
+def drop_chunks(tx: Transaction, folder: str, hashes: Iterable[str], now_ms: int) -> None:
+    """Remember chunks that no manifest names since now; a chunk that is named again is kept."""
+    tx.executemany(
+        "INSERT OR IGNORE INTO dropped_chunk VALUES (?, ?, ?)",
+        [(folder, sha, now_ms) for sha in hashes],
+    )
+
+
+def keep_chunks(tx: Transaction, folder: str, hashes: Iterable[str]) -> None:
+    """Forget that these chunks were dropped: a manifest names them again."""
+    tx.executemany(
+        "DELETE FROM dropped_chunk WHERE folder = ? AND sha256 = ?",
+        [(folder, sha) for sha in hashes],
+    )
+
+
+def chunks_dropped_before(tx: Transaction, before_ms: int) -> list[tuple[str, str]]:
+    """(folder, hash) of the chunks dropped before that moment."""
+    rows = tx.execute("SELECT * FROM dropped_chunk WHERE dropped_ms < ?", [before_ms])
+    return [(row["folder"], row["sha256"]) for row in rows]
+
+
+def add_event(tx: Transaction, event: Event) -> None:
+    """Note an event (its id is given here), once: the same thing twice in a row is one."""
+    last = tx.execute(
+        "SELECT why FROM event WHERE what = ? AND who = ? ORDER BY id DESC LIMIT 1",
+        [event.what, event.who],
+    ).fetchone()
+    if last and last["why"] == event.why:
+        return
+    tx.execute(
+        "INSERT INTO event (at, what, who, why) VALUES (?, ?, ?, ?)",
+        [event.at.isoformat(), event.what, event.who, event.why],
+    )
+    tx.execute("DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?", [_EVENTS_KEPT])
+
+
+def events_after(tx: Transaction, last_id: int) -> list[Event]:
+    """Events newer than `last_id`, oldest first."""
+    rows = tx.execute("SELECT * FROM event WHERE id > ? ORDER BY id", [last_id])
+    return [
+        Event(r["id"], datetime.fromisoformat(r["at"]), r["what"], r["who"], r["why"]) for r in rows
+    ]

@@ -1,0 +1,259 @@
+"""Syncthing's REST API, one method per call; the only module that knows `requests`."""
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import requests
+
+from karma_sync.errors import SyncthingError, SyncthingRefused, SyncthingUnreachable
+from karma_sync.syncthing import wire
+from karma_sync.syncthing.configuration import Configuration
+
+T = TypeVar("T")
+
+MAX_REPLY_BYTES = 64_000_000  # 300 folders' configuration is 0.5 MB
+CONNECT_S = 5.0
+READ_S = 30.0
+PUT_S = 120.0  # 300 folders took 0.7 s at most; this is for a machine that is busy
+SCAN_S = 3600.0  # a scan answers when all is hashed
+EVENTS_SLACK_S = 15.0  # on top of the time Syncthing is asked to hold its answer back
+CHUNK_BYTES = 65_536
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One request; `repeatable` if doing it twice is the same as doing it once."""
+
+    method: str
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    timeout_s: float = READ_S
+    repeatable: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class SyncthingClient:
+    """Talks to one Syncthing; may be used by several threads at once.
+
+    Every method raises SyncthingUnreachable if nothing, or no Syncthing, answers, and
+    SyncthingRefused, with the HTTP status, if Syncthing answers with an error.
+    """
+
+    def __init__(self, url: str, api_key: str) -> None:
+        self._url = url.rstrip("/")
+        self._api_key = api_key
+        self._local = threading.local()
+        self._my_id = ""
+
+    def ping(self) -> None:
+        """Return if Syncthing answers and takes our API key."""
+        self._get(wire.read_pong, "/rest/system/ping")
+
+    def version(self) -> str:
+        """Such as "v1.29.5" or, by Debian, "v1.19.2-ds1"."""
+        return self._get(wire.read_version, "/rest/system/version")
+
+    def system(self) -> wire.System:
+        """Its own device ID and when it started."""
+        return self._get(wire.read_system, "/rest/system/status")
+
+    def configuration(self, root: Path) -> Configuration:
+        """The whole configuration; folders below `root` are ours."""
+        my_id = self._own_id()
+        return self._get(lambda body: Configuration.read(body, my_id, root), "/rest/config")
+
+    def put_configuration(self, configuration: Configuration) -> None:
+        """Replace everything; what someone else changed since it was read is lost.
+
+        Returns when it is applied and saved. Read back what was written: Syncthing silently
+        corrects what it does not like (SYNCTHING.md section 0, facts 3 and 4).
+        """
+        body = configuration.write()
+        self._call(_Request("PUT", "/rest/config", body=body, timeout_s=PUT_S))
+
+    def connections(self) -> dict[str, wire.Connection]:
+        """By device ID, without our own."""
+        found = self._get(wire.read_connections, "/rest/system/connections")
+        my_id = self._own_id()
+        return {device: each for device, each in found.items() if device != my_id}
+
+    def device_last_seen(self) -> dict[str, datetime]:
+        """When each device was last connected, in UTC; never is left out."""
+        return self._get(wire.read_last_seen, "/rest/stats/device")
+
+    def pending_devices(self) -> list[wire.PendingDevice]:
+        """Unknown devices that dialled us, sorted by ID."""
+        return self._get(wire.read_pending_devices, "/rest/cluster/pending/devices")
+
+    def pending_folders(self) -> list[wire.PendingFolder]:
+        """Unknown folders that known devices offer, sorted by folder and device."""
+        return self._get(wire.read_pending_folders, "/rest/cluster/pending/folders")
+
+    def scan(self, folder: str, subs: Sequence[str] = (), next_s: int | None = None) -> None:
+        """Scan a folder, or only the paths `subs` in it; returns when that is done.
+
+        `next_s` puts the next regular scan off by so many seconds.
+        """
+        params = [("folder", folder), *(("sub", sub) for sub in subs)]
+        if next_s is not None:
+            params.append(("next", str(next_s)))
+        self._post("/rest/db/scan", *params, timeout_s=SCAN_S, repeatable=True)
+
+    def override(self, folder: str) -> None:
+        """Make all others take our state of a send-only folder; works on after it returned."""
+        self._post("/rest/db/override", ("folder", folder))
+
+    def revert(self, folder: str) -> None:
+        """Undo local changes in a receive-only folder; works on after it returned."""
+        self._post("/rest/db/revert", ("folder", folder))
+
+    def folder_status(self, folder: str) -> wire.FolderStatus:
+        """How a folder stands; status 404 if there is none of this id."""
+        return self._get(wire.read_folder_status, "/rest/db/status", ("folder", folder))
+
+    def folder_errors(self, folder: str) -> list[wire.FolderError]:
+        """The items of a folder that failed; status 404 if there is none of this id."""
+        return self._get(wire.read_folder_errors, "/rest/folder/errors", ("folder", folder))
+
+    def completion(self, folder: str, device: str) -> wire.Completion:
+        """What a device is believed to have of a folder; no proof that it has it."""
+        params = (("folder", folder), ("device", device))
+        return self._get(wire.read_completion, "/rest/db/completion", *params)
+
+    def events(self, since: int, timeout_s: int, types: Collection[str]) -> list[wire.Event]:
+        """Events of these types with an id above `since`, oldest first; waits for the first.
+
+        Empty if none came in `timeout_s` seconds. Each set of types counts its own ids, from its
+        first request on: ask once before acting. A restart of Syncthing begins at 1 again.
+        """
+        request = _Request(
+            "GET",
+            "/rest/events",
+            params=(
+                ("since", str(since)),
+                ("timeout", str(timeout_s)),
+                ("events", ",".join(sorted(types))),
+            ),
+            timeout_s=timeout_s + EVENTS_SLACK_S,
+            repeatable=True,
+        )
+        return self._parsed(wire.read_events, request)
+
+    def shutdown(self) -> None:
+        """Ask Syncthing to end; it does so after it answered."""
+        self._post("/rest/system/shutdown")
+
+    def close(self) -> None:
+        """Close this thread's connection; the next call opens a new one.
+
+        Syncthing stops in milliseconds if none is open, else it takes a second or more.
+        """
+        if hasattr(self._local, "session"):
+            self._local.session.close()
+            del self._local.session
+
+    def _own_id(self) -> str:
+        self._my_id = self._my_id or self.system().my_id
+        return self._my_id
+
+    def _get(self, parse: Callable[[bytes], T], path: str, *params: tuple[str, str]) -> T:
+        return self._parsed(parse, _Request("GET", path, params, repeatable=True))
+
+    def _post(
+        self,
+        path: str,
+        *params: tuple[str, str],
+        timeout_s: float = READ_S,
+        repeatable: bool = False,
+    ) -> None:
+        self._call(_Request("POST", path, params, timeout_s=timeout_s, repeatable=repeatable))
+
+    def _parsed(self, parse: Callable[[bytes], T], request: _Request) -> T:
+        body = self._call(request)
+        try:
+            return parse(body)
+        except ValueError as error:
+            raise SyncthingUnreachable(
+                f"{self._url} answered {request} with something that is not Syncthing's",
+                hint="see whether Syncthing is still starting or another program has its port",
+            ) from error
+
+    def _call(self, request: _Request) -> bytes:
+        """Send a request and return the answer's body; foreign errors become ours here.
+
+        A connection kept from earlier calls is dead when Syncthing was restarted meanwhile: what
+        is harmless to repeat is sent once more, on a new connection.
+        """
+        kept = hasattr(self._local, "session")
+        try:
+            return self._exchange(request)
+        except requests.RequestException as error:
+            self.close()
+            if kept and request.repeatable and _is_connection_lost(error):
+                return self._call(request)
+            raise SyncthingUnreachable(
+                f"Syncthing does not answer at {self._url}: {request}: {_essence(error)}",
+                hint="karma-sync status",
+            ) from error
+
+    def _exchange(self, request: _Request) -> bytes:
+        with self._session().request(
+            request.method,
+            self._url + request.path,
+            params=request.params,
+            data=request.body,
+            timeout=(CONNECT_S, request.timeout_s),
+            stream=True,
+            allow_redirects=False,  # the API key goes to this address and nowhere else
+        ) as response:
+            body = _read_bounded(response, request)
+        if not 200 <= response.status_code < 300:
+            said = body[:200].decode(errors="replace").strip() or response.reason
+            raise SyncthingRefused(
+                f"Syncthing refused {request}: {said} ({response.status_code})",
+                status=response.status_code,
+                hint="see whether the API key is right"
+                if response.status_code in {401, 403}
+                else "",
+            )
+        return body
+
+    def _session(self) -> requests.Session:
+        """This thread's session: a Session of `requests` is not safe to share."""
+        if not hasattr(self._local, "session"):
+            session = requests.Session()
+            session.trust_env = False  # a proxy must not see the API key
+            session.headers["X-API-Key"] = self._api_key
+            session.headers["Accept-Encoding"] = "identity"
+            self._local.session = session
+        kept: requests.Session = self._local.session
+        return kept
+
+
+def _read_bounded(response: requests.Response, request: _Request) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_content(CHUNK_BYTES):
+        body += chunk
+        if len(body) > MAX_REPLY_BYTES:
+            raise SyncthingError(f"the answer to {request} is larger than {MAX_REPLY_BYTES} bytes")
+    return bytes(body)
+
+
+def _is_connection_lost(error: requests.RequestException) -> bool:
+    lost = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
+    return isinstance(error, lost) and not isinstance(error, requests.ConnectTimeout)
+
+
+def _essence(error: requests.RequestException) -> str:
+    """The innermost reason: `requests` and urllib3 wrap it several times over."""
+    inner: BaseException = error
+    while (cause := inner.__cause__ or inner.__context__) is not None:
+        inner = cause
+    return str(inner) or type(inner).__name__

@@ -1,0 +1,261 @@
+"""Syncthing's configuration as a value: what is ours in it, and how to change only that.
+
+A PUT of /rest/config replaces everything, so the whole JSON is kept and sent back, also what we
+do not understand. A folder is ours if its id begins with `ks-` and it lies below our root.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any
+
+from pydantic import Field
+
+from karma_sync.domain.plan import Device, Folder, FolderType
+from karma_sync.syncthing.wire import Reply
+
+OUR_PREFIX = "ks-"
+
+# DESIGN.md section 6: no watcher (we scan), no permissions (a member's chmod would reach the
+# library's links), chunks before items, no copies that outlive a retraction, no delay in v2.
+FIXED: Mapping[str, bool | int | str] = {
+    "filesystemType": "basic",
+    "rescanIntervalS": 3600,
+    "fsWatcherEnabled": False,
+    "ignorePerms": True,
+    "autoNormalize": True,
+    "order": "alphabetic",
+    "ignoreDelete": False,
+    "pullerDelayS": 0,
+    "maxConflicts": 0,
+    "markerName": ".stfolder",
+    "copyOwnershipFromParent": False,
+    "disableFsync": False,
+    "syncOwnership": False,
+    "sendOwnership": False,
+    "syncXattrs": False,
+    "sendXattrs": False,
+}
+_FIXED_NESTED: Mapping[str, Mapping[str, int | str]] = {
+    "minDiskFree": {"value": 1, "unit": "%"},
+    "versioning": {"type": ""},
+}
+# What a device may never do here: introduce others, or create folders (SYNCTHING.md section 12).
+_FIXED_DEVICE: Mapping[str, bool | str] = {
+    "compression": "metadata",
+    "introducer": False,
+    "autoAcceptFolders": False,
+    "untrusted": False,
+}
+_NEW_DEVICE: Mapping[str, bool | int | str] = {
+    "skipIntroductionRemovals": False,
+    "introducedBy": "",
+    "paused": False,
+    "maxSendKbps": 0,
+    "maxRecvKbps": 0,
+}
+
+_Entry = dict[str, Any]
+
+
+class _DeviceEntry(Reply):
+    device_id: str = Field(alias="deviceID")
+    name: str = ""
+    addresses: tuple[str, ...] | None = None
+
+
+class _FolderDevice(Reply):
+    device_id: str = Field(alias="deviceID")
+    encryption_password: str = ""
+
+
+class _FolderEntry(Reply):
+    id: str
+    path: str = ""
+    type: str = ""
+    devices: tuple[_FolderDevice, ...] | None = None
+    paused: bool = False
+
+    @property
+    def device_ids(self) -> tuple[str, ...]:
+        return tuple(device.device_id for device in self.devices or ())
+
+
+class _Shape(Reply):
+    devices: tuple[_DeviceEntry, ...] | None = None
+    folders: tuple[_FolderEntry, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Syncthing's configuration; made by `read`, changed by `with_changes`.
+
+    `my_id` is Syncthing's own device ID, `root` the directory below which folders are ours.
+    """
+
+    my_id: str
+    root: Path
+    # Never printed: it holds the API key and the password's hash.
+    _tree: _Entry = field(repr=False)
+    _shape: _Shape = field(repr=False)
+
+    @classmethod
+    def read(cls, body: bytes, my_id: str, root: Path) -> "Configuration":
+        """Take an answer of GET /rest/config.
+
+        Raises:
+            ValueError: it has another shape.
+        """
+        return cls(my_id, root, json.loads(body), _Shape.model_validate_json(body))
+
+    def write(self) -> bytes:
+        """The body for PUT /rest/config."""
+        return json.dumps(self._tree).encode()
+
+    @property
+    def devices(self) -> frozenset[Device]:
+        """All devices but our own, the person's other ones in attach mode too."""
+        return frozenset(
+            Device(entry.device_id, entry.name, entry.addresses or ())
+            for entry in self._shape.devices or ()
+            if entry.device_id != self.my_id
+        )
+
+    @property
+    def folders(self) -> frozenset[Folder]:
+        """Our folders; `devices` of each without our own."""
+        return frozenset(
+            self._folder(entry, raw)
+            for entry, raw in zip(self._shape.folders or (), self._entries("folders"), strict=True)
+            if _is_ours(entry, self.root)
+        )
+
+    def _folder(self, entry: _FolderEntry, raw: _Entry) -> Folder:
+        known_type = entry.type in set(FolderType)
+        others = frozenset(entry.device_ids) - {self.my_id}
+        return Folder(
+            id=entry.id,
+            type=FolderType(entry.type) if known_type else FolderType.SEND_RECEIVE,
+            devices=others,
+            paused=entry.paused,
+            sound=known_type and _settings_hold(raw) and self._sharing_holds(entry),
+        )
+
+    def _sharing_holds(self, entry: _FolderEntry) -> bool:
+        """Shared with us and with known devices only, and not encrypted for any of them."""
+        known = {device.device_id for device in self._shape.devices or ()}
+        plain = not any(device.encryption_password for device in entry.devices or ())
+        return plain and self.my_id in entry.device_ids and known.issuperset(entry.device_ids)
+
+    def _entries(self, kind: str) -> list[_Entry]:
+        entries: list[_Entry] = self._tree.get(kind) or []
+        return entries
+
+    def _foreign(self) -> list[_FolderEntry]:
+        return [e for e in self._shape.folders or () if not _is_ours(e, self.root)]
+
+
+def with_changes(
+    configuration: Configuration,
+    *,
+    put_devices: Collection[Device] = (),
+    drop_devices: Collection[str] = (),
+    put_folders: Mapping[Folder, Path] | None = None,
+    drop_folders: Collection[str] = (),
+) -> Configuration:
+    """The configuration with these devices and folders put and dropped; put wins over drop.
+
+    Foreign folders stay as they are, also where they bear an id named here; a device that one of
+    them uses stays, and so does our own. A dropped device leaves our folders' lists too. A device
+    keeps settings that are not ours to decide (paused, rate limits, ignored folders); a folder is
+    written whole. A device needs an address: Syncthing reads an empty list as `dynamic`.
+
+    Raises:
+        ValueError: a folder that would not read back as ours: wrong id, or not below the root.
+    """
+    put_folders = put_folders or {}
+    for folder, path in put_folders.items():
+        if not _is_ours(_FolderEntry(id=folder.id, path=str(path)), configuration.root):
+            raise ValueError(f"{folder.id} at {path} is not below {configuration.root}")
+    foreign = configuration._foreign()
+    in_use = {device for entry in foreign for device in entry.device_ids}
+    kept = in_use | {configuration.my_id} | {device.id for device in put_devices}
+    gone = frozenset(drop_devices) - kept
+    foreign_ids = {entry.id for entry in foreign}
+    changed = {
+        "devices": _changed_devices(configuration, put_devices, gone),
+        "folders": _changed_folders(
+            configuration,
+            {f: p for f, p in put_folders.items() if f.id not in foreign_ids},
+            frozenset(drop_folders) - foreign_ids,
+            gone,
+        ),
+    }
+    body = json.dumps(configuration._tree | changed).encode()
+    return Configuration.read(body, configuration.my_id, configuration.root)
+
+
+def _changed_devices(
+    configuration: Configuration, put: Collection[Device], gone: frozenset[str]
+) -> list[_Entry]:
+    entries = {e["deviceID"]: e for e in configuration._entries("devices")}
+    for device in sorted(put):
+        if device.id != configuration.my_id:
+            ours = {"deviceID": device.id, "name": device.name, "addresses": list(device.addresses)}
+            entries[device.id] = {**_NEW_DEVICE, **entries.get(device.id, {}), **_FIXED_DEVICE}
+            entries[device.id] |= ours
+    return [entry for device, entry in entries.items() if device not in gone]
+
+
+def _changed_folders(
+    configuration: Configuration,
+    put: Mapping[Folder, Path],
+    drop: frozenset[str],
+    gone: frozenset[str],
+) -> list[_Entry]:
+    foreign = {entry.id for entry in configuration._foreign()}
+    entries = {
+        e["id"]: e if e["id"] in foreign else _without(e, gone)
+        for e in configuration._entries("folders")
+        if e["id"] not in drop
+    }
+    for folder, path in sorted(put.items()):
+        entries[folder.id] = _folder_json(folder, path, configuration.my_id)
+    return list(entries.values())
+
+
+def _without(entry: _Entry, gone: frozenset[str]) -> _Entry:
+    return entry | {"devices": [d for d in entry.get("devices") or [] if d["deviceID"] not in gone]}
+
+
+def _folder_json(folder: Folder, path: Path, my_id: str) -> _Entry:
+    return {
+        **FIXED,
+        **_FIXED_NESTED,
+        "id": folder.id,
+        "label": folder.id,  # a peer sees it: neutral
+        "path": str(path),
+        "type": folder.type.value,
+        "paused": folder.paused,
+        "devices": [
+            {"deviceID": d, "encryptionPassword": ""} for d in sorted({my_id, *folder.devices})
+        ],
+    }
+
+
+def _is_ours(entry: _FolderEntry, root: Path) -> bool:
+    path = PurePath(entry.path)
+    below = path.is_relative_to(root) and path != root and ".." not in path.parts
+    return below and entry.id.startswith(OUR_PREFIX)
+
+
+def _settings_hold(raw: _Entry) -> bool:
+    """Whether each fixed setting this version knows reads back as we send it."""
+    nested = ((raw.get(name) or {}, wanted) for name, wanted in _FIXED_NESTED.items())
+    pairs = [(raw, {**FIXED, "label": raw["id"]}), *nested]
+    return all(
+        found.get(name) in (None, value)
+        for found, wanted in pairs
+        for name, value in wanted.items()
+    )

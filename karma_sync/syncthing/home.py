@@ -1,0 +1,212 @@
+"""A Syncthing home of our own: its key, its device ID, its config.xml (SYNCTHING.md section 1)."""
+
+import base64
+import hashlib
+import secrets
+import ssl
+import string
+import subprocess
+import xml.etree.ElementTree as ET  # noqa: S405 - reads only the config.xml of our own Syncthing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from karma_sync.errors import SyncthingError
+from karma_sync.paths import PRIVATE_FILE, private_dir, write_private
+from karma_sync.syncthing.configuration import FIXED
+from karma_sync.syncthing.program import environment
+
+GENERATE_S = 60.0
+GUI_USER = "karma-sync"
+STUN_DEFAULT_S = 180
+
+_BASE32 = string.ascii_uppercase + "234567"
+_BCRYPT = "./" + string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True)
+class Network:
+    """Where Syncthing listens, and which public helpers it may use.
+
+    `gui_port` is the REST API's, on 127.0.0.1; `listen` are Syncthing's listen addresses, such as
+    "tcp://0.0.0.0:22000"; `discovery` is global and local, `nat` asks routers for a port.
+    """
+
+    gui_port: int
+    listen: tuple[str, ...]
+    discovery: bool
+    relays: bool
+    nat: bool
+
+
+def create_home(program: Path, home: Path) -> str:
+    """Make key, certificate and config.xml unless they exist; returns the own device ID.
+
+    Raises:
+        SyncthingError: Syncthing could not, or the key that is there is damaged. A damaged key is
+            never replaced: it is who this machine is to all its peers.
+    """
+    private_dir(home)
+    cert, key = home / "cert.pem", home / "key.pem"
+    if cert.exists() or key.exists():
+        _require_pair(cert, key)
+    if not (cert.exists() and _config(home).exists()):
+        _generate(program, home)
+    for path in (cert, key, _config(home)):
+        path.chmod(PRIVATE_FILE)
+    return device_id(home)
+
+
+def device_id(home: Path) -> str:
+    """The device ID in its usual form, 8 blocks of 7: a hash of the certificate and check letters.
+
+    Raises:
+        SyncthingError: there is no certificate that can be read.
+    """
+    cert = home / "cert.pem"
+    try:
+        der = ssl.PEM_cert_to_DER_cert(cert.read_text(encoding="ascii").strip())
+    except (OSError, ValueError) as error:
+        raise SyncthingError(f"{cert} cannot be read: {error}", hint="karma-sync init") from error
+    letters = base64.b32encode(hashlib.sha256(der).digest()).decode().rstrip("=")
+    parts = [letters[i : i + 13] for i in range(0, 52, 13)]
+    checked = "".join(part + _check_letter(part) for part in parts)
+    return "-".join(checked[i : i + 7] for i in range(0, 56, 7))
+
+
+def configure(home: Path, network: Network, name: str) -> str:
+    """Write our settings into config.xml, leave the rest; returns the API key.
+
+    Syncthing must not be running on this home: it would write its own copy over ours. Writes
+    nothing if everything is as it should be.
+
+    Raises:
+        SyncthingError: config.xml cannot be read.
+    """
+    path = _config(home)
+    try:
+        root = ET.parse(path).getroot()  # noqa: S314 - our own file, mode 0600
+    except (OSError, ET.ParseError) as error:
+        raise SyncthingError(
+            f"{path} cannot be read: {error}",
+            hint=f"move {path} away: the next start writes it anew and keeps the key",
+        ) from error
+    before = ET.tostring(root)
+    key = _set_gui(_child(root, "gui"), network.gui_port)
+    _set_options(_child(root, "options"), network)
+    _set_folder_defaults(_child(_child(root, "defaults"), "folder"))
+    own_id = device_id(home)
+    for device in root.iterfind("device"):
+        if device.get("id") == own_id:
+            device.set("name", name)
+    if ET.tostring(root) != before:
+        write_private(path, ET.tostring(root, short_empty_elements=False) + b"\n")
+    path.chmod(PRIVATE_FILE)
+    return key
+
+
+def _config(home: Path) -> Path:
+    return home / "config.xml"
+
+
+def _generate(program: Path, home: Path) -> None:
+    """Run `syncthing generate`, with no flags that one of the versions lacks; keeps a key."""
+    try:
+        ran = subprocess.run(  # noqa: S603 - the program find_program chose, no shell
+            [program, "generate", f"--home={home}"],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=GENERATE_S,
+            umask=0o077,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SyncthingError(f"{program} could not make {home}: {error}") from error
+    if ran.returncode or not _config(home).exists():
+        said = ran.stdout.decode(errors="replace").strip()[-300:]
+        raise SyncthingError(f"{program} could not make {home}: {said}")
+
+
+def _require_pair(cert: Path, key: Path) -> None:
+    """Syncthing makes a new key where it cannot load the old one: a new identity, silently."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key)
+    except OSError as error:  # ssl.SSLError is one
+        raise SyncthingError(
+            f"the Syncthing key in {cert.parent} is damaged: {error}",
+            hint=f"put cert.pem and key.pem back from a backup, or move {cert.parent} away",
+        ) from error
+
+
+def _check_letter(part: str) -> str:
+    """Syncthing's variant of the Luhn check: factors 1 and 2 from the left, modulo 32."""
+    total = 0
+    for position, letter in enumerate(part):
+        addend = _BASE32.index(letter) * (1 + position % 2)
+        total += addend // 32 + addend % 32
+    return _BASE32[-total % 32]
+
+
+def _set_gui(gui: ET.Element, port: int) -> str:
+    """REST API on loopback, by key only; returns the key.
+
+    Without user and password any local process gets a session for the asking (SYNCTHING.md 7g).
+    The password is a hash that no password is known for. A person's own password is kept.
+    """
+    gui.set("enabled", "true")
+    gui.set("tls", "false")
+    _set(gui, "address", f"127.0.0.1:{port}")
+    user, password, key = (_child(gui, tag) for tag in ("user", "password", "apikey"))
+    user.text = user.text or GUI_USER
+    password.text = password.text or "$2a$10$" + "".join(secrets.choice(_BCRYPT) for _ in range(53))
+    key.text = key.text or secrets.token_urlsafe(24)
+    return key.text
+
+
+def _set_options(options: ET.Element, network: Network) -> None:
+    for old in options.findall("listenAddress"):
+        options.remove(old)
+    for position, address in enumerate(network.listen):
+        element = ET.Element("listenAddress")
+        element.text, element.tail = address, "\n        "
+        options.insert(position, element)
+    wanted: Mapping[str, bool | int] = {
+        "globalAnnounceEnabled": network.discovery,
+        "localAnnounceEnabled": network.discovery,
+        "announceLANAddresses": network.discovery,
+        "stunKeepaliveStartS": STUN_DEFAULT_S if network.discovery else 0,
+        "relaysEnabled": network.relays,
+        "natEnabled": network.nat,
+        "startBrowser": False,
+        "crashReportingEnabled": False,
+        "urAccepted": -1,
+        "autoUpgradeIntervalH": 0,
+        "reconnectionIntervalS": 5,
+    }
+    for tag, value in wanted.items():
+        _set(options, tag, _text(value))
+
+
+def _set_folder_defaults(folder: ET.Element) -> None:
+    """What a folder gets if it is added without our settings; unknown ones are ignored by 1.x."""
+    for name, value in FIXED.items():
+        if name in folder.attrib:
+            folder.set(name, _text(value))
+        else:
+            _set(folder, name, _text(value))
+
+
+def _text(value: bool | int | str) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _set(parent: ET.Element, tag: str, text: str) -> None:
+    _child(parent, tag).text = text
+
+
+def _child(parent: ET.Element, tag: str) -> ET.Element:
+    """The child of this name, made if there is none."""
+    found = parent.find(tag)
+    return ET.SubElement(parent, tag) if found is None else found

@@ -1,0 +1,237 @@
+"""Our own Syncthing: started, watched and ended; it never outlives us for long."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import Future
+from pathlib import Path
+from typing import BinaryIO
+
+import psutil
+
+from karma_sync.errors import PortTaken, SyncthingError, SyncthingMissing, SyncthingUnreachable
+from karma_sync.paths import PRIVATE_FILE, write_private
+from karma_sync.syncthing.client import SyncthingClient
+from karma_sync.syncthing.program import environment
+
+LOOPBACK = "127.0.0.1"
+LOG_BYTES = 1_000_000
+ESSENCE_CHARS = 500
+POLL_S = 0.05
+ORPHAN_GRACE_S = 15.0  # a stop takes 0.1 to 1 s, 10 s with long polls open
+
+_LAUNCHER = Path(__file__).with_name("launch.py")
+_TROUBLE = re.compile(r"\b(WARN|WARNING|ERR|ERROR|FATAL|panic)\b", re.IGNORECASE)
+_TIMESTAMP = re.compile(r"^(\[\w+\] )?[\d/: .T+Z-]{8,35}")
+
+
+def free_port() -> int:
+    """A TCP port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def require_free(port: int, setting_name: str) -> None:
+    """Return if we can listen on this port of 127.0.0.1.
+
+    Raises:
+        PortTaken: another program does; the hint names the setting to change.
+    """
+    with socket.socket() as probe:
+        # As Syncthing does it: a port whose last connections are still closing is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+            probe.listen(1)
+        except OSError as error:
+            raise PortTaken(
+                f"port {port} cannot be used: {error.strerror or error}",
+                hint=f"set {setting_name} to another port, or end the program that has {port}",
+            ) from error
+
+
+class SyncthingProcess:
+    """One Syncthing on one home: one process, without a monitor beside it.
+
+    On Linux it gets SIGTERM when we die, however we die. Elsewhere, and if that failed, the next
+    `start` ends what still runs on this home.
+    """
+
+    def __init__(self, program: Path, home: Path, gui_port: int, log: Path) -> None:
+        self._program = program
+        self._home = home
+        self._gui_port = gui_port
+        self._log = log
+        self._child: subprocess.Popen[bytes] | None = None
+        self._keeper = threading.Thread()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, None before the first start."""
+        return self._child.pid if self._child else None
+
+    def start(self) -> None:
+        """Start Syncthing; may be called again after it ended, from any thread.
+
+        Linux sends the parent-death signal when the THREAD that started the process ends, not
+        when the process does. So a thread of its own starts it and stays until it has ended.
+
+        Raises:
+            PortTaken: another program has the GUI's port.
+            SyncthingMissing: the program cannot be run.
+        """
+        if self._child and self.poll() is None:
+            raise RuntimeError(f"Syncthing on {self._home} is already running")
+        self._end_orphan()
+        require_free(self._gui_port, "gui_port")
+        born: Future[subprocess.Popen[bytes]] = Future()
+        self._keeper = threading.Thread(
+            target=self._keep, args=(born,), name="syncthing-keeper", daemon=True
+        )
+        self._keeper.start()
+        try:
+            self._child = born.result()
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            raise SyncthingMissing(f"{self._program} cannot be run: {error}") from error
+        write_private(self._pid_file, str(self._child.pid).encode())
+
+    def wait_ready(self, client: SyncthingClient, deadline_s: float) -> None:
+        """Return as soon as Syncthing answers; give v2 minutes, it may have to migrate first.
+
+        Raises:
+            SyncthingError: it ended instead; the message has the last trouble in its log.
+            SyncthingUnreachable: it did not answer within `deadline_s` seconds.
+        """
+        deadline = time.monotonic() + deadline_s
+        while True:
+            try:
+                client.ping()
+            except SyncthingError as error:
+                last = error
+            else:
+                return
+            self._keeper.join(POLL_S)
+            code = self.poll()
+            if code is not None:
+                raise SyncthingError(
+                    f"Syncthing ended with code {code} while starting: {self._trouble()}",
+                    hint=f"see {self._log}",
+                )
+            if time.monotonic() > deadline:
+                raise SyncthingUnreachable(
+                    f"Syncthing did not answer within {deadline_s:g} seconds: {last}",
+                    hint=f"see {self._log}",
+                )
+
+    def poll(self) -> int | None:
+        """The exit code (minus the signal's number if killed), None while it runs.
+
+        Also keeps the log below 1 MB.
+        """
+        _trim(self._log)
+        return self._child.poll() if self._child else None
+
+    def stop(self, grace_s: float) -> None:
+        """End Syncthing, by force after `grace_s` seconds; returns when it has ended."""
+        if self._child is None:
+            return
+        self._child.terminate()
+        self._keeper.join(grace_s)
+        if self._keeper.is_alive():
+            self._child.kill()
+            self._keeper.join()
+        self._pid_file.unlink(missing_ok=True)
+
+    @property
+    def _pid_file(self) -> Path:
+        return self._home / "karma-sync.pid"
+
+    def _command(self) -> list[str]:
+        """Flags that 1.19, 1.29 and v2 all know (SYNCTHING.md section 1)."""
+        serve = [str(self._program), "serve", self._home_flag, "--no-browser", "--no-restart"]
+        if sys.platform != "linux":
+            return serve
+        return [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), *serve]
+
+    @property
+    def _home_flag(self) -> str:
+        return f"--home={self._home}"
+
+    def _keep(self, born: "Future[subprocess.Popen[bytes]]") -> None:
+        """Start the process and wait for its end."""
+        try:
+            with _open_log(self._log) as log:
+                child = subprocess.Popen(  # noqa: S603 - the program find_program chose, no shell
+                    self._command(),
+                    # STMONITORED: be the one process, start no monitor with a child.
+                    env=environment() | {"STMONITORED": "yes", "STNORESTART": "1"},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    umask=0o077,  # what it writes, synced files too, is for this user alone
+                    start_new_session=True,  # Ctrl-C is for us; we end it in our own time
+                )
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            born.set_exception(error)
+            return
+        born.set_result(child)
+        child.wait()
+
+    def _end_orphan(self) -> None:
+        """End the Syncthing that an earlier life of ours left on this home.
+
+        Raises:
+            SyncthingError: it does not end, not even by force.
+        """
+        try:
+            orphan = psutil.Process(int(self._pid_file.read_text(encoding="ascii")))
+            if self._home_flag not in orphan.cmdline():
+                return  # the number belongs to another process by now
+            orphan.terminate()
+            if not _ended(orphan):
+                orphan.kill()
+                if not _ended(orphan):
+                    raise SyncthingError(f"an earlier Syncthing, {orphan.pid}, cannot be ended")
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
+            return  # none was left, or it is not ours
+
+    def _trouble(self) -> str:
+        """The last lines of the log that tell of trouble, or its last line, without times."""
+        try:
+            tail = self._log.read_bytes()[-8192:].decode(errors="replace")
+        except OSError as error:
+            return str(error)
+        lines = [_TIMESTAMP.sub("", line).strip() for line in tail.splitlines() if line.strip()]
+        essence = [line for line in lines if _TROUBLE.search(line)][-3:] or lines[-1:]
+        return "; ".join(essence)[-ESSENCE_CHARS:] or "it logged nothing"
+
+
+def _ended(process: psutil.Process) -> bool:
+    try:
+        process.wait(ORPHAN_GRACE_S)
+    except psutil.TimeoutExpired:
+        return False
+    return True
+
+
+def _open_log(log: Path) -> BinaryIO:
+    """The log, opened to append, mode 0600."""
+    _trim(log)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+    os.fchmod(descriptor, PRIVATE_FILE)
+    return os.fdopen(descriptor, "ab", buffering=0)
+
+
+def _trim(log: Path) -> None:
+    """Empty the log if it has grown too long; Syncthing appends, so it goes on from the start."""
+    try:
+        if log.stat().st_size > LOG_BYTES:
+            os.truncate(log, 0)
+    except FileNotFoundError:
+        return

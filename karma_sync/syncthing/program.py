@@ -1,0 +1,97 @@
+"""The Syncthing program: where it is, whether it is new enough, and the environment it gets."""
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from karma_sync.errors import SyncthingMissing
+
+OLDEST = (1, 19)  # what Debian 12 has; the oldest that SYNCTHING.md was measured on
+VERSION_S = 20.0
+_VERSION = re.compile(r"^syncthing v?(\d+)\.(\d+)")
+
+_INSTALL = {
+    "debian": "sudo apt-get install syncthing",
+    "ubuntu": "sudo apt-get install syncthing",
+    "fedora": "sudo dnf install syncthing",
+    "rhel": "sudo dnf install syncthing",
+    "arch": "sudo pacman -S syncthing",
+    "suse": "sudo zypper install syncthing",
+    "alpine": "sudo apk add syncthing",
+    "darwin": "brew install syncthing",
+}
+_ANYWHERE = "install Syncthing from https://syncthing.net/downloads/"
+
+
+def find_program(configured: Path | None) -> Path:
+    """The Syncthing to run: the configured one, else the first on PATH.
+
+    Raises:
+        SyncthingMissing: there is none, or it is older than 1.19; the hint says how to get one.
+    """
+    if configured is None:
+        found = shutil.which("syncthing")
+        if found is None:
+            raise SyncthingMissing("Syncthing is not installed", hint=install_command())
+        program = Path(found).absolute()
+    else:
+        program = configured.expanduser().absolute()
+    version = _version_line(program)
+    match = _VERSION.match(version)
+    if match is None:
+        raise SyncthingMissing(f"{program} is no Syncthing: {version}", hint=install_command())
+    if (int(match[1]), int(match[2])) < OLDEST:
+        raise SyncthingMissing(
+            f"{program} is too old: {version}; 1.19 or newer is needed",
+            hint=install_command(),
+        )
+    return program
+
+
+def install_command() -> str:
+    """What to type on this machine to get Syncthing."""
+    return next((_INSTALL[name] for name in _system_names() if name in _INSTALL), _ANYWHERE)
+
+
+def environment() -> dict[str, str]:
+    """Our environment for Syncthing, without what would tell it to be another instance.
+
+    Each of its options can come from a variable `ST…` (another home, another GUI address, a
+    second API key): none is inherited, only the few that we mean are set.
+    """
+    inherited = {name: v for name, v in os.environ.items() if not name.startswith("ST")}
+    return inherited | {"STNODEFAULTFOLDER": "1", "STNOPORTPROBING": "1", "STNOUPGRADE": "1"}
+
+
+def _version_line(program: Path) -> str:
+    """The first line of `syncthing --version`, which all versions print."""
+    try:
+        ran = subprocess.run(  # noqa: S603 - the program the person chose, no shell
+            [program, "--version"],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=VERSION_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SyncthingMissing(
+            f"{program} cannot be run: {error}", hint=install_command()
+        ) from error
+    lines = ran.stdout.decode(errors="replace").splitlines()
+    return lines[0][:200] if lines else f"it printed nothing and ended with {ran.returncode}"
+
+
+def _system_names() -> list[str]:
+    """This system's name and those it is like, nearest first."""
+    if sys.platform != "linux":
+        return [sys.platform]
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        return []
+    return [release.get("ID", ""), *release.get("ID_LIKE", "").split()]

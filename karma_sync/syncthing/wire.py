@@ -1,0 +1,235 @@
+"""Syncthing's answers as frozen values: JSON bytes in, values out (SYNCTHING.md section 2).
+
+Versions differ in what they send: what we do not use is ignored, what only some send has a
+default. An answer of another shape raises ValueError, which client.py turns into an error of ours.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# Syncthing writes local time with an offset; everything of ours is UTC.
+UtcTime = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(UTC))]
+
+
+class Reply(BaseModel):
+    """Base of everything read from Syncthing."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class System(Reply):
+    """Who answers, and since when: event ids begin again with each start."""
+
+    my_id: str = Field(alias="myID")
+    start_time: UtcTime
+
+
+class Connection(Reply):
+    """How a device is reached; `address` is host:port, empty while it is not."""
+
+    connected: bool = False
+    paused: bool = False
+    address: str = ""
+    client_version: str = ""
+
+
+class PendingDevice(Reply):
+    """A device that dialled us and is not in our configuration; its name is its own claim."""
+
+    id: str
+    name: str
+    address: str
+    time: UtcTime
+
+
+class PendingFolder(Reply):
+    """A folder that a device of ours shares with us and we do not have; its label is a claim."""
+
+    id: str
+    label: str
+    offered_by: str
+    time: UtcTime
+
+
+class FolderStatus(Reply):
+    """How a folder stands; counts are items (files, directories, deletions), sizes bytes.
+
+    `pull_errors` counts the items of folder/errors, those that could not be scanned too.
+    A paused folder has state "" and zeros. 1.19 leaves out `error` and the receive-only counts.
+    """
+
+    state: str = ""
+    error: str = ""
+    sequence: int = 0
+    global_files: int = 0
+    global_bytes: int = 0
+    need_items: int = Field(0, alias="needTotalItems")
+    need_bytes: int = 0
+    pull_errors: int = 0
+    receive_only_changed: int = Field(0, alias="receiveOnlyTotalItems")
+
+
+class FolderError(Reply):
+    """One item that could not be scanned or pulled, and why."""
+
+    path: str
+    error: str
+
+
+class Completion(Reply):
+    """What a device is believed to have of a folder, in percent, bytes and items.
+
+    Any member can poison these figures (SYNCTHING.md 7b), and 1.19 may say 100 % of a device that
+    never accepted the folder. `remote_state` is valid, paused,
+    notSharing or unknown; None before Syncthing 1.20.
+    """
+
+    completion: float
+    need_bytes: int = 0
+    need_items: int = 0
+    remote_state: str | None = None
+
+
+class Event(Reply):
+    """Something happened; what it concerns, where it says so."""
+
+    id: int
+    type: str
+    folder: str | None = None
+    item: str | None = None
+    device: str | None = None
+    error: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lift(cls, event: Any) -> Any:
+        """Take our fields out of `data`, where each type of event spells them in its own way."""
+        data = event.get("data") if isinstance(event, dict) else None
+        if not isinstance(data, dict):
+            return event
+        whose = ("id",) if str(event.get("type")).startswith("Device") else ()
+        return event | {
+            "folder": _text(data, "folder", "folderID"),
+            "item": _text(data, "item", "path"),
+            "device": _text(data, "device", "deviceID", *whose),
+            "error": _text(data, "error"),
+        }
+
+
+def _text(data: dict[str, Any], *names: str) -> str | None:
+    """The first of these entries that is a text with something in it."""
+    return next((v for n in names if isinstance(v := data.get(n), str) and v), None)
+
+
+class _Pong(Reply):
+    ping: Literal["pong"]
+
+
+class _Version(Reply):
+    version: str
+
+
+class _Connections(Reply):
+    connections: dict[str, Connection]
+
+
+class _DeviceStatistics(Reply):
+    last_seen: UtcTime
+
+
+class _DeviceOffer(Reply):
+    name: str = ""
+    address: str = ""
+    time: UtcTime
+
+
+class _FolderOffer(Reply):
+    label: str = ""
+    time: UtcTime
+
+
+class _FolderOffers(Reply):
+    offered_by: dict[str, _FolderOffer]
+
+
+class _FolderErrors(Reply):
+    errors: list[FolderError] | None = None
+
+
+_DEVICE_STATISTICS = TypeAdapter(dict[str, _DeviceStatistics])
+_DEVICE_OFFERS = TypeAdapter(dict[str, _DeviceOffer])
+_FOLDER_OFFERS = TypeAdapter(dict[str, _FolderOffers])
+_EVENTS = TypeAdapter(list[Event])
+
+
+def read_pong(body: bytes) -> None:
+    """Nothing, if it is Syncthing that answers: v2 says something else while it migrates."""
+    _Pong.model_validate_json(body)
+
+
+def read_version(body: bytes) -> str:
+    """Such as "v1.29.5" or, by Debian, "v1.19.2-ds1"."""
+    return _Version.model_validate_json(body).version
+
+
+def read_system(body: bytes) -> System:
+    return System.model_validate_json(body)
+
+
+def read_connections(body: bytes) -> dict[str, Connection]:
+    """By device ID; 1.19 lists the own device too."""
+    return _Connections.model_validate_json(body).connections
+
+
+def read_last_seen(body: bytes) -> dict[str, datetime]:
+    """By device ID; a device that was never seen (1970, says Syncthing) is left out."""
+    seen = {d: s.last_seen for d, s in _DEVICE_STATISTICS.validate_json(body).items()}
+    return {device: time for device, time in seen.items() if time > EPOCH}
+
+
+def read_pending_devices(body: bytes) -> list[PendingDevice]:
+    """Sorted by device ID."""
+    offers = sorted(_DEVICE_OFFERS.validate_json(body).items())
+    return [PendingDevice(id=d, name=o.name, address=o.address, time=o.time) for d, o in offers]
+
+
+def read_pending_folders(body: bytes) -> list[PendingFolder]:
+    """One per folder and device that offers it, sorted by these two."""
+    folders = sorted(_FOLDER_OFFERS.validate_json(body).items())
+    return [
+        PendingFolder(id=folder, label=offer.label, offered_by=device, time=offer.time)
+        for folder, offers in folders
+        for device, offer in sorted(offers.offered_by.items())
+    ]
+
+
+def read_folder_status(body: bytes) -> FolderStatus:
+    return FolderStatus.model_validate_json(body)
+
+
+def read_folder_errors(body: bytes) -> list[FolderError]:
+    return _FolderErrors.model_validate_json(body).errors or []
+
+
+def read_completion(body: bytes) -> Completion:
+    return Completion.model_validate_json(body)
+
+
+def read_events(body: bytes) -> list[Event]:
+    """Oldest first."""
+    return _EVENTS.validate_json(body)
