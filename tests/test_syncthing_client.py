@@ -67,7 +67,10 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """The same situation, canned and real."""
     where = tmp_path_factory.mktemp("rig")
     if request.param == "canned":
-        with responses.RequestsMock(assert_all_requests_are_fired=False) as canned:
+        with responses.RequestsMock(
+            assert_all_requests_are_fired=False,
+            passthru_prefixes=("http://127.0.0.1",),  # other tests run meanwhile
+        ) as canned:
             yield canned_rig(canned, where)
     elif request.param is None:
         pytest.fail("no Syncthing found: install one, or name it in KARMA_SYNC_SYNCTHING")
@@ -78,7 +81,7 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 # The recorded one: answers of 1.29.5, shortened.
 
-URL = "http://127.0.0.1:8384"
+URL = "http://syncthing.test"
 ME, PEER, STRANGER = "ALICE-1", "BOB-1", "CAROL-1"
 NOW = "2026-08-01T14:00:00.123456789+02:00"
 OFFER = {"offeredBy": {PEER: {"time": NOW, "label": INBOX, "receiveEncrypted": False}}}
@@ -190,8 +193,7 @@ def real_rig(program: Path, where: Path) -> Iterator[Rig]:
         nodes = []
         for name in ("me", "peer", "stranger"):
             nodes.append(start_node(program, where / name))
-            cleanup.callback(nodes[-1].process.stop, 5.0)
-            cleanup.callback(nodes[-1].client.close)
+            cleanup.callback(nodes[-1].process.stop, 1.5)  # else 10 s for the one that is rejected
         for node in nodes:
             node.process.wait_ready(node.client, READY_S)
         me, peer, stranger = nodes

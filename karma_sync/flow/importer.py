@@ -20,7 +20,7 @@ from karma_sync.domain.plan import Channel
 from karma_sync.domain.session import Manifest
 from karma_sync.domain.verified import Verified
 from karma_sync.errors import Unverified
-from karma_sync.flow.layout import chunk_name, item_name
+from karma_sync.flow.layout import chunk_name, item_name, kept_item
 from karma_sync.paths import fsync_dir, private_dir
 from karma_sync.store import library
 from karma_sync.store.database import Database
@@ -80,13 +80,16 @@ class Importer:
             with self._store.reading() as tx:
                 last = library.revision(tx, channel.id, item)
             raw = private.read_bytes()
-            place = self._root / "items" / channel.id / f"{item}.ks"
-            if last and place.exists() and place.read_bytes() == raw:
+            kept = kept_item(self._root, channel.id, item, last)
+            if last and kept.exists() and kept.read_bytes() == raw:
                 return
             manifest = self._verify.item(raw, item, channel, last).manifest
             self._take_chunks(channel, folder, manifest.value)
-            self._keep(private, place)
+            # under a name of its own: the row that readers follow always names a whole file
+            revision = manifest.value.revision
+            self._keep(private, kept_item(self._root, channel.id, item, revision))
             self._record(channel, manifest)
+            kept.unlink(missing_ok=True)
         finally:
             private.unlink(missing_ok=True)
 

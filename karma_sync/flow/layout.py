@@ -1,6 +1,7 @@
 """How a channel's folder is laid out, shared by the steps that write it and that read it."""
 
 import re
+from pathlib import Path
 
 import zstandard
 
@@ -15,15 +16,14 @@ CHUNKS = "chunks"
 ITEM_NAME = re.compile(r"([0-9a-f]{32})\.ks")
 CHUNK_NAME = re.compile(r"chunks/([0-9a-f]{2})/(\1[0-9a-f]{62})\.zst")
 
-_HEX = "[0-9a-f]"
 # Foreign names are neither pulled nor passed on: what is named here, then nothing else.
 IGNORES = f"""!/{FORMAT_FILE}
 !/{ITEMS}/*.ks
 /{ITEMS}/**
 !/{ITEMS}
-!/{CHUNKS}/{_HEX}{_HEX}/*.zst
-/{CHUNKS}/{_HEX}{_HEX}/**
-!/{CHUNKS}/{_HEX}{_HEX}
+!/{CHUNKS}/??/*.zst
+/{CHUNKS}/??/**
+!/{CHUNKS}/??
 /{CHUNKS}/**
 !/{CHUNKS}
 *
@@ -71,3 +71,8 @@ def decompress(frame: bytes, size: int) -> bytes:
     if len(content) != size:
         raise Unverified("2-size", f"a frame holds {len(content)} bytes instead of {size}")
     return content
+
+
+def kept_item(root: Path, folder: str, item: str, revision: int) -> Path:
+    """Where the library at `root` keeps one revision of an item's file."""
+    return root / ITEMS / folder / f"{item}.{revision}.ks"

@@ -2,7 +2,6 @@
 
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,21 +35,17 @@ class MetadataFolder:
         self._seen: dict[str, _SIGNATURE] = {}
         self._mine: dict[str, tuple[_SIGNATURE | None, bytes]] = {}
 
-    def changed(self) -> Iterator[Found]:
+    def changed(self) -> list[Found]:
         """Files that are new or different since the last call; strange names are passed over.
 
         What it gives may be anything: it is for `adopt` to believe or not.
         """
-        for kind in _KINDS:
-            directory = self._path / kind
-            if not directory.is_dir() or directory.is_symlink():
-                continue
-            for entry in sorted(os.scandir(directory), key=lambda e: e.name):
-                writer = entry.name.removesuffix(".json")
-                if entry.name == f"{writer}.json" and KEY.fullmatch(writer):
-                    found = self._read(kind, writer)
-                    if found:
-                        yield found
+        return [
+            found
+            for kind in _KINDS
+            for writer in self._writers(kind)
+            if (found := self._read(kind, writer)) is not None
+        ]
 
     def forget(self) -> None:
         """Look at every file again the next time."""
@@ -71,6 +66,14 @@ class MetadataFolder:
             write_private(path, envelope)
         self._mine[name] = _signature(path), envelope
         return name if written else None
+
+    def _writers(self, kind: str) -> list[str]:
+        directory = self._path / kind
+        if not directory.is_dir() or directory.is_symlink():
+            return []
+        names = [path.name for path in directory.iterdir()]
+        writers = {n.removesuffix(".json") for n in names if n.endswith(".json")}
+        return sorted(w for w in writers if KEY.fullmatch(w))
 
     def _read(self, kind: str, writer: str) -> Found | None:
         name = f"{kind}/{writer}.json"

@@ -8,7 +8,7 @@ FORGE_RULES = (
     Rule(
         name="github",
         pattern=r"(gh[pour]_[A-Za-z0-9_]{36,}|gh[su]_[A-Za-z0-9_.-]{35,}[A-Za-z0-9_])",
-        keywords=("ghp_", "gho_", "ghu_", "ghr_", "ghs_"),
+        gate=r"gh[pousr]_[A-Za-z0-9_.-]{36}",
         source="https://github.blog/changelog/2026-05-15-github-app-installation-tokens-per-request-override-header/",
         check=is_real,
         examples=(
@@ -46,7 +46,7 @@ FORGE_RULES = (
     Rule(
         name="bitbucket",
         pattern=EDGE + r"(ATBB[A-Za-z0-9]{24,}|AT[CA]TT3xFf[A-Za-z0-9_=-]{60,})",
-        keywords=("ATBB", "ATCTT3xFf", "ATATT3xFf"),
+        gate=r"ATBB[A-Za-z0-9]{24}|AT[CA]TT3xFf",
         source="https://support.atlassian.com/bitbucket-cloud/docs/using-access-tokens/",
         check=is_real,
         examples=(
@@ -67,8 +67,8 @@ FORGE_RULES = (
     ),
     Rule(
         name="npm",
-        pattern=r"_(?:auth|authToken|password)[ \t]*=[ \t]*[\"']?([A-Za-z0-9+/=_-]{8,})",
-        gate=r"_(?:auth|authToken|password)(?:[ \t]|\\+t)*=",
+        pattern=r"_(?:auth|authToken|password)[\"']?[ \t]*[:=][ \t]*[\"']?([A-Za-z0-9+/=_-]{8,})",
+        gate=r"_(?:auth|authToken|password)(?:[ \t\\\"']|\\t)*[:=]",
         source="https://docs.npmjs.com/cli/v11/configuring-npm/npmrc#auth-related-configuration",
         check=lambda _, token: is_key(token),
         examples=(

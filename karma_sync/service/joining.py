@@ -28,7 +28,7 @@ class Joiner:
         """Verify the roster that came with an invitation, and join once it is accepted."""
         if invitation.answer is Answer.DECLINED:
             return
-        for found, roster in self._rosters(invitation):
+        for found, roster in list(self._rosters(invitation)):
             with self._context.store.transaction() as tx:
                 fresh = state.invitations.get(tx, invitation.folder)
                 if fresh is None or fresh.answer is Answer.DECLINED:
@@ -86,3 +86,5 @@ class Joiner:
             team = team_of(roster, None)
             state.teams.put(tx, team.saw(self._context.me.key, self._context.me.addresses))
             state.put_document(tx, document_of(team.id, found, roster.version))
+        # the others' documents were passed over so far
+        self._context.metadata(metadata_folder(roster.team)).forget()

@@ -42,7 +42,13 @@ def pair(store: Database, me: PairingCode, code: PairingCode, now: datetime) -> 
 def inbox(store: Database) -> Waiting:
     """What waits for my answer."""
     with store.reading() as tx:
-        contacts = [c for c in state.contacts.all(tx) if c.answer is Answer.PENDING]
+        known = {p.device for p in state.pairings.all(tx)}
+        known |= {m.device for team in state.teams.all(tx) for m in team.members}
+        contacts = [
+            c
+            for c in state.contacts.all(tx)
+            if c.answer is Answer.PENDING and c.device not in known
+        ]
         pending = [i for i in state.invitations.all(tx) if i.answer is Answer.PENDING]
     ready = [i for i in pending if i.ready]
     return Waiting(

@@ -52,6 +52,10 @@ class Receiver:
             new.append(name)
         return new
 
+    def folders(self) -> list[str]:
+        """The channels it reads."""
+        return list(self._channels)
+
     def look(self, folder: str) -> None:
         """Take in every item file of a channel that is new or different."""
         watched = self._channels.get(folder)

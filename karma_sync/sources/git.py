@@ -16,14 +16,15 @@ _FRESH_S = 60.0
 class Places:
     """Answers where directories lie, asking git at most once a minute for each.
 
-    `roots` are directories known to belong to a project (path -> identity): what lies below one
-    of them counts as that project even after it vanished, or if it never had a remote.
+    `mapped` directories (path -> identity) belong to a project because the person said so,
+    `learned` ones because git did: what lay below one of them counts after it vanished.
     """
 
-    def __init__(self, roots: Mapping[str, str] | None = None) -> None:
-        self.roots: dict[str, str] = dict(roots or {})
+    def __init__(self) -> None:
+        self.mapped: dict[str, str] = {}
         self.learned: dict[str, str] = {}
         self._known: dict[str, tuple[float, Place]] = {}
+        self._news: dict[str, str] = {}
 
     def of(self, cwd: str) -> Place:
         """The place of one working directory."""
@@ -34,23 +35,31 @@ class Places:
         self._known[cwd] = time.monotonic(), place
         return place
 
-    def know(self, roots: Mapping[str, str]) -> None:
-        """Replace what is known about directories that belong to projects."""
-        if dict(roots) != self.roots:
-            self.roots = dict(roots)
+    def know(self, mapped: Mapping[str, str], learned: Mapping[str, str]) -> bool:
+        """Take over what is known about directories that belong to projects; whether it is news."""
+        news = dict(mapped) != self.mapped
+        if news:
+            self.mapped = dict(mapped)
             self._known.clear()
+        self.learned = {**learned, **self.learned}
+        return news
+
+    def take_news(self) -> dict[str, str]:
+        """What git said since the last call that was not known (path -> identity)."""
+        news, self._news = self._news, {}
+        return news
 
     def _look(self, cwd: str) -> Place:
         path = Path(cwd)
         if path.is_absolute() and path.is_dir():
             return self._look_on_disk(path)
-        identity = below(cwd, {**self.learned, **self.roots})
+        identity = below(cwd, {**self.learned, **self.mapped})
         if identity:
             return Place(Where.PROJECT, identity)
         return Place(Where.ELSEWHERE, why="the directory is gone")
 
     def _look_on_disk(self, path: Path) -> Place:
-        mapped = below(str(path), self.roots)
+        mapped = below(str(path), self.mapped)
         top = toplevel(path)
         if top is None:
             return Place(Where.PROJECT, mapped) if mapped else Place(Where.NEUTRAL)
@@ -60,7 +69,8 @@ class Places:
             if mapped:
                 return Place(Where.PROJECT, mapped)
             return Place(Where.ELSEWHERE, why=str(error))
-        self.learned[str(top)] = identity
+        if self.learned.get(str(top)) != identity:
+            self.learned[str(top)] = self._news[str(top)] = identity
         return Place(Where.PROJECT, identity)
 
 

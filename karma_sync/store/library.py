@@ -1,5 +1,6 @@
 """library.db: everything verified and readable; the importer is its only writer."""
 
+import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -150,14 +151,18 @@ def readable(
         " ORDER BY active DESC, folder, item LIMIT ?",
         [*values, most],
     )
-    return [
-        Readable(
-            r["folder"],
-            Manifest.model_validate_json(r["body"]),
-            datetime.fromisoformat(r["arrived"]),
-        )
-        for r in rows
-    ]
+    return [_readable(row) for row in rows]
+
+
+def projects(tx: Transaction) -> set[str]:
+    """Every project of which the library holds something."""
+    return {row["project"] for row in tx.execute("SELECT DISTINCT project FROM item")}
+
+
+def one(tx: Transaction, folder: str, item: str) -> Readable | None:
+    """An item as it is now; None if it is gone."""
+    row = tx.execute("SELECT * FROM item WHERE folder = ? AND item = ?", [folder, item]).fetchone()
+    return _readable(row) if row else None
 
 
 def counts(tx: Transaction, scope: AccessScope) -> dict[tuple[str, str, str], int]:
@@ -183,3 +188,8 @@ def _allowed(scope: AccessScope) -> tuple[list[str], list[str | int]]:
             where.append(f"{column} IN ({', '.join('?' for _ in allowed)})")
             values += sorted(allowed)
     return where, values
+
+
+def _readable(row: sqlite3.Row) -> Readable:
+    manifest = Manifest.model_validate_json(row["body"])
+    return Readable(row["folder"], manifest, datetime.fromisoformat(row["arrived"]))

@@ -150,15 +150,6 @@ class SyncthingClient:
         """Ask Syncthing to end; it does so after it answered."""
         self._post("/rest/system/shutdown")
 
-    def close(self) -> None:
-        """Close this thread's connection; the next call opens a new one.
-
-        Syncthing stops in milliseconds if none is open, else it takes a second or more.
-        """
-        if hasattr(self._local, "session"):
-            self._local.session.close()
-            del self._local.session
-
     def _own_id(self) -> str:
         self._my_id = self._my_id or self.system().my_id
         return self._my_id
@@ -195,7 +186,7 @@ class SyncthingClient:
         try:
             return self._exchange(request)
         except requests.RequestException as error:
-            self.close()
+            self._forget_session()
             if kept and request.repeatable and _is_connection_lost(error):
                 return self._call(request)
             raise SyncthingUnreachable(
@@ -235,6 +226,10 @@ class SyncthingClient:
             self._local.session = session
         kept: requests.Session = self._local.session
         return kept
+
+    def _forget_session(self) -> None:
+        self._local.session.close()
+        del self._local.session
 
 
 def _read_bounded(response: requests.Response, request: _Request) -> bytes:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import BinaryIO
@@ -22,19 +23,24 @@ LOOPBACK = "127.0.0.1"
 LOG_BYTES = 1_000_000
 ESSENCE_CHARS = 500
 POLL_S = 0.05
-ORPHAN_GRACE_S = 15.0  # a stop takes 0.1 to 1 s, 10 s with long polls open
+ORPHAN_GRACE_S = 5.0  # a stop takes 0.1 to 1 s; 10 s while 1.29 dials a peer that rejects it
 
 _LAUNCHER = Path(__file__).with_name("launch.py")
 _TROUBLE = re.compile(r"\b(WARN|WARNING|ERR|ERROR|FATAL|panic)\b", re.IGNORECASE)
 _TIMESTAMP = re.compile(r"^(\[\w+\] )?[\d/: .T+Z-]{8,35}")
 
 
-def free_port() -> int:
-    """A TCP port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_port(preferred: Iterable[int] = ()) -> int:
+    """A TCP port nobody listens on at this moment; the first free one of `preferred`, if any is."""
+    for port in (*preferred, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            found: int = probe.getsockname()[1]
+            return found
+    raise PortTaken("no port is free on this machine")
 
 
 def require_free(port: int, setting_name: str) -> None:
@@ -88,7 +94,7 @@ class SyncthingProcess:
         """
         if self._child and self.poll() is None:
             raise RuntimeError(f"Syncthing on {self._home} is already running")
-        self._end_orphan()
+        self.end_orphan()
         require_free(self._gui_port, "gui_port")
         born: Future[subprocess.Popen[bytes]] = Future()
         self._keeper = threading.Thread(
@@ -100,6 +106,26 @@ class SyncthingProcess:
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             raise SyncthingMissing(f"{self._program} cannot be run: {error}") from error
         write_private(self._pid_file, str(self._child.pid).encode())
+
+    def end_orphan(self) -> None:
+        """End the Syncthing that an earlier life of ours left on this home, if there is one.
+
+        `start` does it too; do it before `configure`, whose file an orphan would write over.
+
+        Raises:
+            SyncthingError: it does not end, not even by force.
+        """
+        try:
+            orphan = psutil.Process(int(self._pid_file.read_text(encoding="ascii")))
+            if self._home_flag not in orphan.cmdline():
+                return  # the number belongs to another process by now
+            orphan.terminate()
+            if not _ended(orphan):
+                orphan.kill()
+                if not _ended(orphan):
+                    raise SyncthingError(f"an earlier Syncthing, {orphan.pid}, cannot be ended")
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
+            return  # none was left, or it is not ours
 
     def wait_ready(self, client: SyncthingClient, deadline_s: float) -> None:
         """Return as soon as Syncthing answers; give v2 minutes, it may have to migrate first.
@@ -182,24 +208,6 @@ class SyncthingProcess:
             return
         born.set_result(child)
         child.wait()
-
-    def _end_orphan(self) -> None:
-        """End the Syncthing that an earlier life of ours left on this home.
-
-        Raises:
-            SyncthingError: it does not end, not even by force.
-        """
-        try:
-            orphan = psutil.Process(int(self._pid_file.read_text(encoding="ascii")))
-            if self._home_flag not in orphan.cmdline():
-                return  # the number belongs to another process by now
-            orphan.terminate()
-            if not _ended(orphan):
-                orphan.kill()
-                if not _ended(orphan):
-                    raise SyncthingError(f"an earlier Syncthing, {orphan.pid}, cannot be ended")
-        except (FileNotFoundError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
-            return  # none was left, or it is not ours
 
     def _trouble(self) -> str:
         """The last lines of the log that tell of trouble, or its last line, without times."""

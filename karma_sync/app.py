@@ -1,0 +1,219 @@
+"""The composition root: the only place that wires the parts together.
+
+Imports stand inside the methods where a short command must not pay for what it does not use.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from karma_sync import settings
+from karma_sync.domain.pairing import PairingCode
+from karma_sync.paths import Paths
+
+if TYPE_CHECKING:
+    from karma_sync.metadata.signing import SigningKey
+    from karma_sync.service.notes import Notes
+    from karma_sync.service.receiving import Receiver
+    from karma_sync.service.reconcile import Reconciler
+    from karma_sync.service.sending import Matcher, Sender
+    from karma_sync.sources.claude import ClaudeSource
+    from karma_sync.store.database import Database
+    from karma_sync.syncthing.client import SyncthingClient
+    from karma_sync.syncthing.process import SyncthingProcess
+
+
+def utc_now() -> datetime:
+    """The clock of this program: UTC, aware."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What the daemon runs: each part is used by one of its threads."""
+
+    reconciler: "Reconciler"
+    sender: "Sender"
+    receiver: "Receiver"
+
+
+class App:
+    """One member's parts, each made when it is first asked for."""
+
+    def __init__(self, paths: Paths, environ: Mapping[str, str] = os.environ) -> None:
+        self.paths = paths
+        self._environ = environ
+
+    @classmethod
+    def from_environment(cls) -> "App":
+        """The member whose home the environment names."""
+        return cls(Paths.from_environment(os.environ))
+
+    @cached_property
+    def settings(self) -> settings.Settings:
+        """config.toml and the environment; raises NotInitialised before `init`."""
+        return settings.load(self.paths, self._environ)
+
+    @cached_property
+    def key(self) -> "SigningKey":
+        from karma_sync.metadata.signing import SigningKey
+
+        return SigningKey.load(self.paths.key)
+
+    @cached_property
+    def me(self) -> PairingCode:
+        """Who I am; `addresses` are what others are told to dial."""
+        from karma_sync.syncthing.home import device_id
+
+        tag = self.settings.tag
+        device = device_id(self.paths.syncthing)
+        return PairingCode(tag, device, self.key.public, self.settings.dial_addresses)
+
+    @cached_property
+    def state(self) -> "Database":
+        from karma_sync.store.state import open_state
+
+        return open_state(self._database(self.paths.state_db))
+
+    @cached_property
+    def work(self) -> "Database":
+        from karma_sync.store.work import open_work
+
+        return open_work(self._database(self.paths.work_db))
+
+    @cached_property
+    def library(self) -> "Database":
+        from karma_sync.store.library import open_library
+
+        return open_library(self._database(self.paths.library_db))
+
+    @cached_property
+    def source(self) -> "ClaudeSource":
+        from karma_sync.sources.claude import ClaudeSource
+
+        return ClaudeSource(self.settings.claude)
+
+    @cached_property
+    def notes(self) -> "Notes":
+        from karma_sync.service.notes import Notes
+
+        return Notes(self.work, utc_now)
+
+    @cached_property
+    def matcher(self) -> "Matcher":
+        """Tells sessions' projects; what it reads is remembered in work.db."""
+        from karma_sync.domain.source import ReadFile
+        from karma_sync.service.sending import Matcher
+        from karma_sync.sources.catalogue import Catalogue
+        from karma_sync.sources.git import Places
+        from karma_sync.store import work
+
+        def load(path: str) -> ReadFile | None:
+            with self.work.reading() as tx:
+                return work.read_files.get(tx, path)
+
+        def save(file: ReadFile) -> None:
+            with self.work.transaction() as tx:
+                work.read_files.put(tx, file)
+
+        matcher = Matcher(Catalogue(load, save), Places())
+        self.know_roots(matcher)
+        return matcher
+
+    def know_roots(self, matcher: "Matcher") -> bool:
+        """Tell the matcher which directories belong to projects; whether that is news."""
+        from karma_sync.store import state
+
+        with self.state.reading() as tx:
+            roots = state.roots.all(tx)
+        mapped = {r.path: r.project for r in roots if r.mapped}
+        learned = {r.path: r.project for r in roots if not r.mapped}
+        return matcher.places.know(mapped, learned)
+
+    def syncthing_process(self) -> "tuple[SyncthingProcess, SyncthingClient]":
+        """Our own Syncthing, configured and not yet started, and a client for it.
+
+        Raises:
+            SyncthingMissing: there is none to run.
+            PortTaken: the port that others dial belongs to another program.
+        """
+        from karma_sync.syncthing.client import SyncthingClient
+        from karma_sync.syncthing.home import Network, configure
+        from karma_sync.syncthing.process import SyncthingProcess, free_port, require_free
+        from karma_sync.syncthing.program import find_program
+
+        network = self.settings.network
+        program = find_program(self.settings.syncthing)
+        gui_port = free_port()
+        process = SyncthingProcess(
+            program, self.paths.syncthing, gui_port, self.paths.syncthing_log
+        )
+        process.end_orphan()
+        require_free(network.port, "network.port in config.toml")
+        wanted = Network(
+            gui_port=gui_port,
+            listen=self.settings.listen_addresses,
+            discovery=network.discovery,
+            relays=network.relays,
+            nat=network.nat,
+        )
+        api_key = configure(self.paths.syncthing, wanted, self.settings.tag)
+        return process, SyncthingClient(f"http://127.0.0.1:{gui_port}", api_key)
+
+    def engine(self, client: "SyncthingClient") -> Engine:
+        """The parts that do the daemon's work."""
+        from karma_sync.flow.importer import Importer, Verifier
+        from karma_sync.flow.package import Packager
+        from karma_sync.flow.verify import verify_chunk, verify_item
+        from karma_sync.redact.engine import default_redactor
+        from karma_sync.service.context import Context
+        from karma_sync.service.receiving import Receiver
+        from karma_sync.service.reconcile import Reconciler
+        from karma_sync.service.sending import Sender
+
+        context = Context(self.state, self.paths, self.me, self.key, self.notes, utc_now)
+        packager = Packager(default_redactor(), self.key, self.work, lambda: context.now_ms)
+        verifier = Verifier(verify_item, verify_chunk)
+        importer = Importer(self.paths.library, self.library, verifier, utc_now)
+        scan: Callable[[str, Sequence[str]], None] = client.scan
+        return Engine(
+            reconciler=Reconciler(context, client),
+            sender=Sender(self.matcher, packager, self.work, self.notes, scan),
+            receiver=Receiver(importer, self.library, self.notes),
+        )
+
+    def _database(self, path: Path) -> Path:
+        """Where a database lies, once there is an identity: before `init` nothing is made."""
+        settings.load(self.paths, self._environ)
+        return path
+
+    def close(self) -> None:
+        """Close the databases that were opened."""
+        for name in ("state", "work", "library"):
+            if name in self.__dict__:
+                self.__dict__[name].close()
+
+
+def initialise(
+    paths: Paths, tag: str, network: settings.Network, environ: Mapping[str, str] = os.environ
+) -> PairingCode:
+    """Make a member's home: directories, key, Syncthing's home, config.toml last.
+
+    Raises:
+        SyncthingMissing: no Syncthing can be run; nothing but directories was made.
+    """
+    from karma_sync.metadata.signing import SigningKey
+    from karma_sync.syncthing.home import create_home
+    from karma_sync.syncthing.program import find_program
+
+    configured = environ.get("KARMA_SYNC_SYNCTHING")
+    program = find_program(Path(configured) if configured else None)
+    paths.create()
+    SigningKey.create(paths.key)
+    create_home(program, paths.syncthing)
+    settings.save(paths, tag, network)
+    return App(paths, environ).me

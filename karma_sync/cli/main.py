@@ -1,0 +1,64 @@
+"""The command line: `karma-sync`. Every error a person can cause ends here, in one place."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from karma_sync import __version__
+from karma_sync.cli import demo, inbox, project, session, setup, status, subscription, team
+from karma_sync.errors import KarmaError
+
+app = typer.Typer(
+    name="karma-sync",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 failed, 2 not usable as typed, 3 run `init` first,"
+    " 4 Syncthing, 5 not found, 6 not as things stand, 7 stuck, 8 needs --yes, 9 timed out,"
+    " 10 not verified, 11 redaction failed. docs/exit-codes.md tells more.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"karma-sync {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Your coding agents' sessions on your other machine and at your teammates'."""
+
+
+setup.add_to(app)
+team.add_to(app)
+inbox.add_to(app)
+project.add_to(app)
+subscription.add_to(app)
+session.add_to(app)
+status.add_to(app)
+demo.add_to(app)
+
+
+def run() -> None:
+    """Entry point: runs a command, says what went wrong and what to type next."""
+    try:
+        app()
+    except KarmaError as error:
+        _complain(str(error), error.hint)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        _complain(f"{error.filename or 'the system'}: {error.strerror or error}", "")
+        sys.exit(1)
+
+
+def _complain(message: str, hint: str) -> None:
+    print(f"karma-sync: {message}", file=sys.stderr)
+    if hint:
+        print(f"  try: {hint}", file=sys.stderr)

@@ -1,0 +1,93 @@
+"""How commands speak: lines for people, one JSON object for programs, errors with a way out."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+SCHEMA_VERSION = 1
+
+
+def say(*lines: str) -> None:
+    """Print lines to standard output."""
+    for line in lines:
+        print(line)
+
+
+def next_step(command: str) -> None:
+    """Name the step that usually comes next."""
+    say(f"Next: {command}")
+
+
+def say_json(**fields: Any) -> None:
+    """Print one JSON object; times are ISO 8601 in UTC, sizes bytes."""
+    print(json.dumps({"schema_version": SCHEMA_VERSION, **fields}, default=_plain))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows in columns as wide as their widest cell; the last is left as it is."""
+    lines = [list(header), *(list(row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    for line in lines:
+        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+        say("  ".join(cells).rstrip())
+
+
+def ask(question: str, default: str) -> str:
+    """Ask on the terminal; an empty answer means the default."""
+    sys.stdout.write(f"{question} [{default}]: ")
+    sys.stdout.flush()
+    return sys.stdin.readline().strip() or default
+
+
+def confirm(question: str) -> bool:
+    """Ask on the terminal for a yes; anything else is a no."""
+    sys.stdout.write(f"{question} [y/N] ")
+    sys.stdout.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def is_terminal() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def size(count: int) -> str:
+    """Bytes for people: 1.4 MB."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError("unreachable")
+
+
+def ago(when: datetime | None) -> str:
+    """How long ago a moment was, roughly: 3m, 5h, 12d."""
+    if when is None:
+        return "never"
+    seconds = max(0, int((datetime.now(UTC) - when).total_seconds()))
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length}{unit} ago"
+    return "just now"
+
+
+def write_raw(pieces: Iterable[bytes]) -> None:
+    """Write bytes as they are; a reader that closes early (`| head`) is no error."""
+    try:
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, (set, frozenset, tuple)):
+        return sorted(value)
+    return str(value)

@@ -1,0 +1,239 @@
+"""Commands to set a machine up: init, up, down, code, pair."""
+
+import getpass
+import os
+import random
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from karma_sync.app import App, initialise, utc_now
+from karma_sync.cli.output import ask, is_terminal, next_step, say, say_json
+from karma_sync.domain import ids, pairing
+from karma_sync.errors import BadInput, Conflict, KarmaError, TimedOut
+from karma_sync.paths import Paths
+from karma_sync.settings import Network, load
+
+_UP_S = 120.0
+_DOWN_S = 30.0
+# Below the range from which the system hands out ports for outgoing connections, and chosen by
+# chance: several members on one machine may be set up before any of them listens.
+_PORTS = range(20000, 32000)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(init)
+    app.command()(up)
+    app.command()(down)
+    app.command()(code)
+    app.command()(pair)
+
+
+def init(
+    user: Annotated[
+        str | None, typer.Option(help="Your name in teams; your login if not given.")
+    ] = None,
+    machine: Annotated[str | None, typer.Option(help="This machine's name; the host name.")] = None,
+    address: Annotated[
+        list[str] | None,
+        typer.Option(help="Where others dial you: HOST, HOST:PORT or tcp://HOST:PORT. Repeatable."),
+    ] = None,
+    discovery: Annotated[
+        bool, typer.Option("--discovery/--no-discovery", help="Public discovery, relays and NAT.")
+    ] = True,
+) -> None:
+    """Make this machine's identity.
+
+    Example: karma-sync init --user alice --machine laptop
+    """
+    paths = Paths.from_environment(os.environ)
+    if paths.settings.exists():
+        raise Conflict(f"{load(paths).tag} lives in {paths.config} already", hint="karma-sync up")
+    tag = _tag(user, machine)
+    network = _network(address or [], discovery)
+    if not discovery and not address:
+        raise BadInput(
+            "without discovery others must be told where to dial you",
+            hint="karma-sync init --no-discovery --address HOST",
+        )
+    me = initialise(paths, tag, network)
+    say(f"You are {me.tag}, key {me.fingerprint}.", f"Your files are in {paths.data}.")
+    if discovery:
+        say(
+            "Syncthing's public discovery learns this machine's device ID and IP addresses, relays"
+            " that it talks to which other; neither sees content. Off: network.* in"
+            f" {paths.settings}."
+        )
+    next_step("karma-sync up -d")
+
+
+def up(
+    background: Annotated[bool, typer.Option("-d", "--background", help="Return at once.")] = False,
+) -> None:
+    """Run the daemon, with its own Syncthing, in the foreground.
+
+    Example: karma-sync up -d
+    """
+    app = App.from_environment()
+    if background:
+        _up_in_background(app)
+        return
+    from karma_sync.cli.logs import log_to_stderr
+    from karma_sync.daemon import Daemon
+
+    log_to_stderr()
+
+    def ready(version: str) -> None:
+        print(f"{app.me.tag} is up, on Syncthing {version}.", flush=True)
+
+    try:
+        Daemon(app).run(ready)
+    finally:
+        app.close()
+
+
+def down() -> None:
+    """Stop the daemon, and its Syncthing with it.
+
+    Example: karma-sync down
+    """
+    import psutil
+
+    from karma_sync.service.presence import running
+
+    app = App.from_environment()
+    daemon = running(app.paths)
+    if daemon is None:
+        say(f"No daemon runs for {app.settings.tag}.")
+        return
+    process = psutil.Process(daemon.pid)
+    process.terminate()
+    try:
+        process.wait(_DOWN_S)
+    except psutil.TimeoutExpired:
+        raise TimedOut(
+            f"the daemon, process {daemon.pid}, did not stop within {_DOWN_S:g} seconds",
+            hint=f"see {app.paths.log}",
+        ) from None
+    say(f"{app.settings.tag} is down.")
+
+
+def code(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print this machine's pairing code; it is not a secret.
+
+    Example: karma-sync code
+    """
+    me = App.from_environment().me
+    if as_json:
+        say_json(tag=me.tag, device=me.device, fingerprint=me.fingerprint, code=me.encode())
+        return
+    say(me.encode())
+    if sys.stdout.isatty():
+        next_step("send it to the other person; there: karma-sync pair CODE")
+
+
+def pair(
+    code: Annotated[
+        list[str] | None, typer.Argument(help="The other's pairing code; standard input if none.")
+    ] = None,
+) -> None:
+    """Accept beforehand: the other's first invitation within 24 hours.
+
+    Example: karma-sync pair AEAGQNA-4GGC73T-…
+    """
+    from karma_sync.service import pairing as service
+
+    app = App.from_environment()
+    other = read_code(code)
+    service.pair(app.state, app.me, other, utc_now())
+    say(f"Paired with {other.tag}, key {other.fingerprint}.")
+    say("Its first invitation within 24 hours is accepted.")
+    say_if_down(app)
+    next_step("karma-sync subscription list")
+
+
+def read_code(parts: list[str] | None) -> pairing.PairingCode:
+    """A pairing code from the command line, in one piece or several, or from standard input."""
+    text = "".join(parts) if parts and parts != ["-"] else sys.stdin.read(10_000)
+    return pairing.decode(text)
+
+
+def say_if_down(app: App) -> None:
+    """Every command works without the daemon, and then says that it is not running."""
+    from karma_sync.service.presence import running
+
+    if running(app.paths) is None:
+        say("The daemon is not running: this takes effect once it is (karma-sync up -d).")
+
+
+def _tag(user: str | None, machine: str | None) -> str:
+    proposed_user = user or ids.clean_part(getpass.getuser(), "me")
+    proposed_machine = machine or ids.clean_part(socket.gethostname(), "machine")
+    if is_terminal():
+        proposed_user = user or ask("Your name in teams", proposed_user)
+        proposed_machine = machine or ask("This machine's name", proposed_machine)
+    return ids.member_tag(proposed_user, proposed_machine)
+
+
+def _network(addresses: list[str], discovery: bool) -> Network:
+    """The port that we listen on and others dial: the one in an address, else a free one."""
+    from karma_sync.syncthing.process import free_port, require_free
+
+    plain = [a.removeprefix("tcp://") for a in addresses]
+    named = {int(port) for _, _, port in (a.rpartition(":") for a in plain) if port.isdigit()}
+    if len(named) > 1:
+        raise BadInput("all addresses must have the same port", hint="--address HOST:PORT")
+    if named:
+        port = named.pop()
+        require_free(port, "--address HOST:PORT")
+    else:
+        port = free_port(random.sample(_PORTS, 100))
+    hosts = [a.rpartition(":")[0] if a.rpartition(":")[2].isdigit() else a for a in plain]
+    full = tuple(f"tcp://{host}:{port}" for host in hosts)
+    for address in full:
+        if not pairing.is_address(address):
+            raise BadInput(f"{address!r} is no address", hint="--address 192.168.1.20")
+    return Network(port, full, discovery=discovery, relays=discovery, nat=discovery)
+
+
+def _up_in_background(app: App) -> None:
+    """Start `up` as a process of its own, and wait until it is ready or has failed."""
+    import subprocess  # noqa: S404 our own program, a list of arguments
+    import time
+
+    from karma_sync.service.presence import running
+
+    already = running(app.paths)
+    if already:
+        raise Conflict(f"{app.settings.tag} is up already", hint="karma-sync status")
+    app.paths.create()
+    log = app.paths.log
+    with Path(log).open("ab") as out:
+        log.chmod(0o600)
+        start = out.tell()
+        child = subprocess.Popen(  # noqa: S603 see above
+            [sys.executable, "-m", "karma_sync", "up"],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + _UP_S
+    while (daemon := running(app.paths)) is None or daemon.pid != child.pid:
+        if child.poll() is not None:
+            said = log.read_bytes()[start:].decode(errors="replace").strip()
+            message, _, hint = said.removeprefix("karma-sync: ").partition("\n  try: ")
+            error = KarmaError(message or "the daemon ended at once", hint=hint or f"see {log}")
+            error.exit_code = child.returncode  # type: ignore[misc] # as in the foreground
+            raise error
+        if time.monotonic() > deadline:
+            raise TimedOut(f"the daemon is not up after {_UP_S:g} seconds", hint=f"see {log}")
+        time.sleep(0.05)
+    say(f"{app.settings.tag} is up, on Syncthing {daemon.syncthing}; its log is {log}.")
+    next_step("karma-sync code")

@@ -1,0 +1,178 @@
+"""Commands about subscriptions: list, accept, decline."""
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from karma_sync.app import App, utc_now
+from karma_sync.cli.consent import DirectionOption, SinceOption, TeamOption, YesOption, consented
+from karma_sync.cli.output import next_step, say, say_json, table
+from karma_sync.cli.setup import say_if_down
+from karma_sync.errors import Conflict, NotFound, TimedOut
+
+if TYPE_CHECKING:
+    from karma_sync.service.projects import Standing
+
+_WAIT_S = 600.0
+_LOOK_S = 0.05
+
+ProjectArgument = Annotated[
+    str, typer.Argument(help="`.`, a unique ending such as `repo`, or host/owner/repo.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands, with their aliases."""
+    for name, hidden in (("subscription", False), ("sub", True)):
+        group = typer.Typer(no_args_is_help=True, help="Answer the projects that teams share.")
+        group.command(name="list")(list_)
+        group.command()(accept)
+        group.command()(decline)
+        app.add_typer(group, name=name, hidden=hidden)
+    app.command()(accept)
+    app.command()(decline)
+
+
+def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show every shared project and everybody's answer.
+
+    Example: karma-sync subscription list
+    """
+    from karma_sync.service import projects
+
+    app = App.from_environment()
+    found = projects.standings(app.state, app.me)
+    if as_json:
+        say_json(subscriptions=[_as_json(s) for s in found])
+        return
+    if not found:
+        say("No project is shared with you yet. A leader shares one: karma-sync project share .")
+        say_if_down(app)
+        return
+    rows = [
+        (
+            s.project,
+            s.team.name,
+            s.mine.status.value,
+            s.mine.direction.value if s.mine.engaged else "-",
+            ", ".join(f"{m.tag} {o.status.value}" for m, o in s.others) or "-",
+        )
+        for s in found
+    ]
+    table(("PROJECT", "TEAM", "YOU", "DIRECTION", "OTHERS"), rows)
+    offered = [s for s in found if s.mine.status == "offered"]
+    if offered:
+        next_step(f"karma-sync accept {offered[0].project.rpartition('/')[2]}")
+
+
+def accept(
+    project: ProjectArgument,
+    team: TeamOption = None,
+    direction: DirectionOption = None,
+    since: SinceOption = None,
+    yes: YesOption = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for the offer, then for a first session.")
+    ] = False,
+) -> None:
+    """Take part in a shared project; first shows what would leave, and to whom.
+
+    Example: karma-sync accept repo --wait
+    """
+    from karma_sync.service import projects
+
+    app = App.from_environment()
+    named = _named(project)
+    if wait:
+        _require_daemon(app)
+    standing = _offer(app, named, team, wait)
+    terms = consented(app, standing, direction, since, yes)
+    projects.accept(app.state, app.me, standing, terms, utc_now())
+    say(f"{standing.project} is accepted.")
+    say_if_down(app)
+    if wait and terms.direction != "send":
+        _wait_for_session(app, standing)
+    next_step("karma-sync session list")
+
+
+def decline(project: ProjectArgument, team: TeamOption = None) -> None:
+    """Take no part in a shared project, or no longer.
+
+    Example: karma-sync decline repo
+    """
+    from karma_sync.service import projects
+
+    app = App.from_environment()
+    standing = projects.decline(app.state, app.me, _named(project), team)
+    say(f"{standing.project} is declined.")
+    say_if_down(app)
+
+
+def _named(project: str) -> str:
+    """`.` means the project of this directory."""
+    if project != ".":
+        return project
+    from pathlib import Path
+
+    from karma_sync.sources.git import identity_of
+
+    return identity_of(Path().absolute())
+
+
+def _offer(app: App, named: str, team: str | None, wait: bool) -> "Standing":
+    from karma_sync.service import projects
+
+    deadline = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            return projects.find(app.state, app.me, named, team)
+        except NotFound as error:
+            if not wait:
+                error.hint = f"karma-sync accept {named} --wait, if it is on its way"
+                raise
+            if time.monotonic() > deadline:
+                raise TimedOut(f"nobody offered {named} within {_WAIT_S:g} seconds") from None
+        time.sleep(_LOOK_S)
+
+
+def _wait_for_session(app: App, standing: "Standing") -> None:
+    from karma_sync.store.library import AccessScope, readable
+
+    scope = AccessScope(app.me.tag, frozenset({standing.team.id}), frozenset({standing.project}))
+    deadline = time.monotonic() + _WAIT_S
+    while time.monotonic() < deadline:
+        with app.library.reading() as tx:
+            found = [r for r in readable(tx, scope, most=50) if r.manifest.member != app.me.tag]
+        if found:
+            say(f"Readable: {found[0].manifest.session.session_id}, by {found[0].manifest.member}.")
+            return
+        time.sleep(_LOOK_S)
+    raise TimedOut(
+        f"no session of {standing.project} arrived within {_WAIT_S:g} seconds",
+        hint="karma-sync status",
+    )
+
+
+def _require_daemon(app: App) -> None:
+    from karma_sync.service.presence import running
+
+    if running(app.paths) is None:
+        raise Conflict("the daemon is not running: nothing would arrive", hint="karma-sync up -d")
+
+
+def _as_json(standing: "Standing") -> dict[str, object]:
+    mine = standing.mine
+    return {
+        "project": standing.project,
+        "team": standing.team.name,
+        "team_id": standing.team.id,
+        "status": mine.status,
+        "direction": mine.direction,
+        "content": mine.content,
+        "since": mine.since,
+        "others": [
+            {"member": m.tag, "active": m.active, "status": s.status, "direction": s.direction}
+            for m, s in standing.others
+        ],
+    }

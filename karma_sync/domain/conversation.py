@@ -1,0 +1,58 @@
+"""A transcript as people read it: who said what, tools by name; safe to show on a terminal."""
+
+import json
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+_TOOL_CHARS = 160
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One thing said: by `user`, by `assistant`, or a `tool` that was used."""
+
+    who: str
+    text: str
+
+
+def conversation(lines: Iterable[bytes]) -> Iterator[Turn]:
+    """The turns of a transcript; what is no turn, or does not parse, is passed over."""
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(record, dict) and not record.get("isMeta"):
+            yield from _turns(record)
+
+
+def _turns(record: dict[str, Any]) -> Iterator[Turn]:
+    who, message = record.get("type"), record.get("message")
+    if who not in {"user", "assistant"} or not isinstance(message, dict):
+        return
+    content = message.get("content")
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    for part in parts if isinstance(parts, list) else ():
+        if not isinstance(part, dict):
+            continue
+        if part.get("type") == "text" and isinstance(part.get("text"), str):
+            yield Turn(str(who), printable(part["text"]))
+        elif part.get("type") == "tool_use":
+            given = json.dumps(part.get("input"), ensure_ascii=False)[:_TOOL_CHARS]
+            yield Turn("tool", printable(f"{part.get('name')} {given}"))
+
+
+def printable(text: str) -> str:
+    """Text without control characters: a peer's words must not drive the terminal."""
+    return "".join(
+        c if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cf", "Cs"} else "\ufffd"
+        for c in text
+    )
+
+
+def one_line(text: str, width: int) -> str:
+    """The beginning of a text on one line of at most `width` characters."""
+    line = " ".join(printable(text).split())
+    return line if len(line) <= width else line[: max(0, width - 1)] + "…"

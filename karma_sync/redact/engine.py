@@ -1,0 +1,171 @@
+"""The redactor: what the packager hands every byte through before it may leave.
+
+A line costs next to nothing unless the gate, one automaton over the whole block, finds a word in
+it that some rule needs. Only such lines are taken apart, and only their strings that hold the
+word are decoded and searched. `tests/test_redact_engine.py` proves that the gate changes nothing.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from karma_sync.errors import RedactionFailed
+from karma_sync.redact.record import Group, groups, is_json
+from karma_sync.redact.rule import Rule
+from karma_sync.redact.rules import DEFAULT_RULES
+from karma_sync.redact.scan import Scanner, Span
+
+FORMAT = 1  # raise it with every change of behaviour that is not a change of a rule's data
+
+
+@dataclass(frozen=True)
+class Redacted:
+    """A text without its secrets, and how many were cut by which rule."""
+
+    data: bytes
+    cuts: Mapping[str, int]
+
+
+class Redactor(Protocol):
+    """What the packager needs."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the same input might come out differently."""
+
+    def lines(self, raw: bytes) -> Redacted:
+        """JSONL, each line by itself: no line's result depends on another's."""
+
+    def text(self, raw: bytes) -> Redacted:
+        """A whole file of text, in which a secret may span lines."""
+
+    def string(self, value: str) -> tuple[str, Mapping[str, int]]:
+        """One decoded value: a title, a prompt, a branch."""
+
+
+class RuleRedactor:
+    """Redacts by a list of rules; earlier rules name a cut that several of them make."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._scanner = Scanner(rules)
+        self._version = _version(rules)
+
+    @property
+    def version(self) -> str:
+        """A hash of the rules and of the engine's format: 16 hex digits."""
+        return self._version
+
+    def lines(self, raw: bytes) -> Redacted:
+        """Whole lines of JSONL, or a last one without its newline; all but the cuts byte for byte.
+
+        Raises RedactionFailed if anything goes wrong: then nothing of `raw` may leave.
+        """
+        cuts: Counter[str] = Counter()
+        with _closed("lines"):
+            pieces, at = [], 0
+            for start, end in self._candidates(raw):
+                pieces += [raw[at:start], self._record(raw[start:end], cuts)]
+                at = end
+            data = b"".join([*pieces, raw[at:]]) if cuts else raw
+        return Redacted(data, dict(cuts))
+
+    def text(self, raw: bytes) -> Redacted:
+        """A text file as a whole; one that is a JSON document keeps its structure.
+
+        Raises RedactionFailed if anything goes wrong: then nothing of `raw` may leave.
+        """
+        cuts: Counter[str] = Counter()
+        with _closed("a text"):
+            if self._scanner.suspicion(raw) < 0:
+                return Redacted(raw, {})
+            if raw.lstrip()[:1] in (b"{", b"[") and is_json(raw):
+                return Redacted(self._record(raw, cuts), dict(cuts))
+            return Redacted(self._scanner.cut(raw, cuts), dict(cuts))
+
+    def string(self, value: str) -> tuple[str, Mapping[str, int]]:
+        """One decoded value. Raises RedactionFailed if anything goes wrong."""
+        cuts: Counter[str] = Counter()
+        with _closed("a value"):
+            raw = value.encode("utf-8", "surrogatepass")
+            if self._scanner.suspicion(raw) < 0:
+                return value, {}
+            return self._scanner.cut(raw, cuts).decode("utf-8", "surrogatepass"), dict(cuts)
+
+    def _candidates(self, raw: bytes) -> Iterator[tuple[int, int]]:
+        """Where the lines lie that some rule may match, without their newlines."""
+        start = 0
+        while (hit := self._scanner.suspicion(raw, start)) >= 0:
+            start = raw.rfind(b"\n", start, hit) + 1 or start
+            end = raw.find(b"\n", hit)
+            end = len(raw) if end < 0 else end
+            yield start, end
+            start = end + 1
+
+    def _record(self, record: bytes, cuts: Counter[str]) -> bytes:
+        """One JSON record; one that does not parse is afterwards searched as plain text too."""
+        whole = is_json(record)
+        while True:
+            record = self._strings(record, cuts)
+            if whole:
+                if not is_json(record):
+                    raise RedactionFailed("a cut damaged the structure of a record")
+                return record
+            plain = self._scanner.cut(record, cuts)
+            if plain == record:
+                return record
+            record = plain
+
+    def _strings(self, record: bytes, cuts: Counter[str]) -> bytes:
+        """Cuts inside the strings of the record until there is nothing left to cut."""
+        while found := [
+            (group, span)
+            for group in self._suspects(record)
+            for span in self._scanner.find(group.text)
+        ]:
+            pieces, at = [], 0
+            for group, span in found:
+                for start, end in group.parts(span):
+                    pieces += [record[at:start], self._scanner.marker(span)]
+                    at = end
+            record = b"".join([*pieces, record[at:]])
+            self._scanner.count((span for _, span in found), cuts)
+        return record
+
+    def _suspects(self, record: bytes) -> Iterator[Group]:
+        """The groups of strings that hold something a rule may need."""
+        hit = -1
+        for group in groups(record):
+            if hit < group.start:
+                hit = self._scanner.suspicion(record, group.start)
+                if hit < 0:
+                    return
+            if hit < group.end:
+                yield group
+                hit = -1
+
+
+@contextmanager
+def _closed(what: str) -> Iterator[None]:
+    """Whatever fails inside is a RedactionFailed: fail closed, let nothing through."""
+    try:
+        yield
+    except RedactionFailed:
+        raise
+    except Exception as error:
+        raise RedactionFailed(f"redacting {what} failed: {error!r}; it is not sent") from error
+
+
+def _version(rules: Sequence[Rule]) -> str:
+    digest = hashlib.sha256(f"format {FORMAT}".encode())
+    for rule in rules:
+        check = f"{rule.check.__module__}.{rule.check.__qualname__}" if rule.check else ""
+        digest.update(repr((rule.name, rule.pattern, check)).encode())
+    return digest.hexdigest()[:16]
+
+
+def default_redactor() -> RuleRedactor:
+    """The redactor with our own rules."""
+    return RuleRedactor(DEFAULT_RULES)

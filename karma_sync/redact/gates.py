@@ -1,0 +1,54 @@
+"""Tells fast which rules could match a text: one automaton over all that they need."""
+
+import re
+from collections.abc import Sequence
+
+from karma_sync.redact.patterns import Pattern, PatternSet, compiled, compiled_set
+from karma_sync.redact.rule import Rule
+
+HIDDEN = r"\\u00[2-7]"  # an escaped ASCII character: it may hide any of the words
+CROWD = 64  # places in one text after which it is cheaper to ask for each need by itself
+
+
+class Gates:
+    """What the rules need, once for each different need."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        orders: dict[str, list[int]] = {}
+        for order, rule in enumerate(rules):
+            orders.setdefault(_need(rule), []).append(order)
+        self._always = orders.pop("", [])
+        self._orders = list(orders.values())
+        self._each = [compiled(need, "gate") for need in orders]
+        self._here: PatternSet = compiled_set([*orders, HIDDEN])
+        self._any: Pattern = compiled("|".join(f"(?:{need})" for need in [*orders, HIDDEN]), "gate")
+
+    def search(self, text: bytes, at: int = 0) -> int:
+        """Where behind `at` something begins that a rule may need, or -1.
+
+        If a rule can match a text then this finds it a reason in the text, and also in what the
+        text looks like as a JSON string, and as a JSON string in a JSON string.
+        """
+        if self._always:
+            return at if at < len(text) else -1
+        hit = self._any.search(text, at)
+        return -1 if hit is None else hit.start()
+
+    def open(self, text: bytes) -> list[int]:
+        """The rules, by their place in the list, that could match somewhere in `text`."""
+        opened: set[int] = set()
+        at = 0
+        for _ in range(CROWD):
+            hit = self._any.search(text, at)
+            if hit is None:
+                break
+            opened.update(self._here.Match(text[hit.start() :]))
+            at = hit.start() + 1
+        else:
+            opened.update(need for need, gate in enumerate(self._each) if gate.search(text, at))
+        opened.discard(len(self._orders))
+        return sorted([*self._always, *(order for need in opened for order in self._orders[need])])
+
+
+def _need(rule: Rule) -> str:
+    return "|".join([*map(re.escape, rule.keywords), *([rule.gate] if rule.gate else [])])

@@ -1,0 +1,77 @@
+"""Judges names: does an identifier say that its value is a secret?"""
+
+import re
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a name says about its value."""
+
+    NONE = "none"
+    PASSWORD = "password"  # noqa: S105  the kind, not one
+    KEY = "key"
+    UNSURE = "unsure"  # a key of we know not what
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# What stands before `key` in the name of a secret one.
+_KEYED = _words(
+    """access account admin aes api apikey app application auth authkey bearer bot client consumer
+    cookie crypto customer decrypt decryption deploy encrypt encryption function functions gpg
+    hmac host integration jwt licence license login master merchant oauth partner private
+    project publish read role root rsa sas secret secrets security sentry server service session
+    shared sign signing ssh storage store stream subscription team tenant user webhook webhooks
+    write"""
+)
+# What may follow in any name, and changes nothing.
+_SUFFIXES = _words(
+    """b64 backup base base64 current dev development encoded env live local main new old plain
+    prod production qa raw sandbox secondary stage staging str string temp test testing tmp v
+    val value"""
+)
+# Before `token` and `key` where these are parts of a text, places in a list, or for everybody.
+_OPEN_TOKENS = _words(
+    """bos cancel cancellation cls color comma continuation current cursor delta design eos
+    expected format keyword kind last lexer mask max next num pad page pagination parse parser
+    placeholder punctuation resume scroll sep start stop sync syntax total type unk"""
+)
+_OPEN_KEYS = _words(
+    """aggregation any arrow asset attribute cache column composite compound context data dedupe
+    dict each event every field file foreign group hash hot i18n idempotency index issue item
+    keyboard label local locale lookup map message meta metadata name no node object option
+    param partition path primary prop property pub public publishable query react record
+    registry restore row schema shortcut some sort state storage template trailer translation
+    type unique which"""
+)
+_PARTS = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+
+
+def kind_of_name(name: bytes) -> Kind:
+    """What the last words of an identifier (snake_case, kebab-case, camelCase) promise."""
+    words = [word.decode().lower() for word in _PARTS.findall(name)]
+    while words and (words[-1] in _SUFFIXES or words[-1].isdigit()):
+        words.pop()
+    if not words:
+        return Kind.NONE
+    *before, last = words
+    if last in {"pass", "pwd"} or (before and before[-1] + last == "password"):
+        return Kind.PASSWORD
+    if last.endswith(("password", "passwd", "passphrase")):
+        return Kind.PASSWORD
+    if last.endswith("secret"):
+        return Kind.KEY
+    if last.endswith("token"):
+        return Kind.NONE if _OPEN_TOKENS.intersection(before) else Kind.KEY
+    return _kind_of_key(before, last)
+
+
+def _kind_of_key(before: list[str], last: str) -> Kind:
+    if not last.endswith("key"):
+        return Kind.NONE
+    whose = last.removesuffix("key") or (before[-1] if before else "")
+    if whose in _KEYED:
+        return Kind.KEY
+    return Kind.NONE if last != "key" or not whose or whose in _OPEN_KEYS else Kind.UNSURE

@@ -1,0 +1,115 @@
+"""The strings of one raw JSON record, where they stand in it, and which of them to leave alone.
+
+Nothing here parses: the record may be spliced, cut off or full of NULs. Strings are looked at in
+groups, because a secret may need its neighbours to be known as one: a member together with its
+key (`"password": "…"`), the strings of an array as lines of one text (the lines of a diff).
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from karma_sync.redact.scan import Span
+
+# Ids, times and signatures: what threads a session together and what the provider verifies.
+KEPT_KEYS = frozenset(
+    b"""agentId uuid parentUuid logicalParentUuid sessionId leafUuid messageId promptId requestId
+    request_id sourceToolAssistantUUID sourceToolUseID toolUseID tool_use_id parentToolUseID
+    parent_tool_use_id id session_id signature timestamp""".split()
+)
+_ID = re.compile(rb"[A-Za-z0-9+/=_.:|\\-]*")  # one word: prose under a key `id` is not spared
+# base64 of a PNG, JPEG, GIF, WebP or PDF: an image's own bytes
+_IMAGE = re.compile(rb"(?:iVBORw0K|\\?/9j\\?/|R0lGOD|UklGR|JVBERi0)[A-Za-z0-9+/=\\]*+")
+_STRING = re.compile(rb'"((?:[^"\\]++|\\.)*+)"(\s*:)?', re.DOTALL)
+_COMMA = re.compile(rb"\s*,\s*")
+_BLANK = re.compile(rb"\s*")
+
+
+class Piece(NamedTuple):
+    """Part of a group's text that may be changed: at `at` there, at `start` in the record."""
+
+    at: int
+    start: int
+    size: int
+
+
+class Group(NamedTuple):
+    """Strings to look at together; `start` and `end` is the part of the record they lie in."""
+
+    text: bytes
+    pieces: tuple[Piece, ...]
+    start: int
+    end: int
+
+    def parts(self, span: Span) -> list[tuple[int, int]]:
+        """Where in the record the span lies: one stretch for each string that it touches."""
+        overlaps = [
+            (
+                piece.start + max(span.start, piece.at) - piece.at,
+                piece.start + min(span.end, piece.at + piece.size) - piece.at,
+            )
+            for piece in self.pieces
+        ]
+        return [(start, end) for start, end in overlaps if start < end]
+
+
+def is_json(record: bytes) -> bool:
+    """Whether every reader would take it for one JSON value."""
+    try:
+        # numbers stay text: Python alone refuses an integer of 5,000 digits
+        json.loads(record.decode("utf-8", "surrogateescape"), parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def groups(record: bytes) -> Iterator[Group]:
+    """All strings of the record in order, each in exactly one group, without those to keep."""
+    row: list[re.Match[bytes]] = []
+    key: re.Match[bytes] | None = None
+    for string in _STRING.finditer(record):
+        if key is not None:
+            if _BLANK.fullmatch(record, key.end(), string.start()):
+                yield _member(record, key, string)
+                key = string if string[2] is not None else None
+                continue
+            yield _row([key])
+            key = None
+        if row and (
+            string[2] is not None or not _COMMA.fullmatch(record, row[-1].end(), string.start())
+        ):
+            yield _row(row)
+            row = []
+        if string[2] is not None:
+            key = string
+        else:
+            row.append(string)
+    if key is not None:
+        yield _row([key])
+    if row:
+        yield _row(row)
+
+
+def _member(record: bytes, key: re.Match[bytes], value: re.Match[bytes]) -> Group:
+    if (
+        key[1] in KEPT_KEYS
+        and _ID.fullmatch(value[1])
+        or key[1] == b"data"
+        and _IMAGE.fullmatch(value[1])
+    ):
+        return _row([key])
+    start, end = key.start(), value.end(1) + 1
+    pieces = tuple(
+        Piece(string.start(1) - start, string.start(1), len(string[1])) for string in (key, value)
+    )
+    return Group(record[start:end], pieces, start, end)
+
+
+def _row(strings: list[re.Match[bytes]]) -> Group:
+    pieces, at = [], 0
+    for string in strings:
+        pieces.append(Piece(at, string.start(1), len(string[1])))
+        at += len(string[1]) + len(b"\\n")
+    text = b"\\n".join(string[1] for string in strings)
+    return Group(text, tuple(pieces), strings[0].start(), strings[-1].end())

@@ -1,0 +1,20 @@
+"""Our rule set: one list, the specific before the general.
+
+Where stretches overlap they become one cut, named after the first rule of the list among them.
+"""
+
+from karma_sync.redact.rules_ai import AI_RULES
+from karma_sync.redact.rules_assignment import ASSIGNMENT_RULES
+from karma_sync.redact.rules_cloud import CLOUD_RULES
+from karma_sync.redact.rules_forge import FORGE_RULES
+from karma_sync.redact.rules_general import GENERAL_RULES
+from karma_sync.redact.rules_service import SERVICE_RULES
+
+DEFAULT_RULES = (
+    *AI_RULES,
+    *CLOUD_RULES,
+    *FORGE_RULES,
+    *SERVICE_RULES,
+    *GENERAL_RULES,
+    *ASSIGNMENT_RULES,
+)

@@ -1,0 +1,209 @@
+"""Secrets of a standard rather than of a company: keys, headers, addresses, what the user marks."""
+
+import base64
+import re
+
+from karma_sync.redact.rule import Rule
+from karma_sync.redact.rules_ai import EDGE
+from karma_sync.redact.values import is_basic, is_credential, is_password, is_stand_in
+
+_BEGIN = r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
+_FINISH = r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
+# Between the header and the key itself: line ends in any notation, the line numbers of a tool
+# (`   13→`), quotes and signs of code around it, and the headers of old OpenSSL and PGP files.
+_GAP = r"(?:[^A-Za-z0-9]|\\+[nrt]|[0-9]{1,6}[^A-Za-z0-9+/=])*"
+_HEADERS = r"(?:[A-Z][A-Za-z-]{2,20}: [^\r\n]{0,200}[\r\n]" + _GAP + r")*"
+_KEY_GATE = r"BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY"
+_HEADER = r"""authorization[ \t\\"'`\]]{0,12}(?::|=>?|,)[ \t\\"'`]{0,12}"""
+_HEADER_GATE = r"""authorization(?:[ \t\\"'`\]]|\\t)*(?::|=>?|,)(?:[ \t\\"'`]|\\t)*"""
+_SCHEME = "bearer|token|apikey|api-key|key|negotiate|ntlm|hawk"
+_SIGNS_OF_CODE = re.compile(rb"[()\[\]{}*?^$]|\.\.\.|-----BEGIN")
+_TOO_SHORT = 8  # characters of base64 that are no key yet
+
+
+def _is_short_key(_name: bytes, block: bytes) -> bool:
+    """A block with both ends and little in it, as in a test: not an expression, not prose."""
+    inner = block[block.index(b"-----", 5) + 5 : block.rindex(b"-----END")]
+    if _SIGNS_OF_CODE.search(inner) or not re.search(rb"[\r\n]|\\[nr]", inner):
+        return False
+    key = re.sub(rb"[^A-Za-z0-9+/]", b"", re.sub(rb"\\+[nrt]|\s[0-9]+\xe2\x86\x92", b"", inner))
+    return len(key) >= _TOO_SHORT and not key.islower()
+
+
+def _holds_private_key(_name: bytes, encoded: bytes) -> bool:
+    """base64 of a PEM header, as Kubernetes and CI variables keep a key."""
+    head = base64.b64decode(encoded[: len(encoded[:80]) // 4 * 4])
+    return b"PRIVATE KEY" in head
+
+
+def _is_url_password(host: bytes, password: bytes) -> bool:
+    """Anything but a template ({user}:{password}@, user:***@) or no host: RFC 3849's example, a local socket."""
+    if host.startswith((b"[2001:db8:", b"%2F")):
+        return False
+    return not (is_stand_in(password) or re.fullmatch(rb"[xX]+|\*+|\.+|\[?[A-Z_]+\]?", password))
+
+
+def _is_whole_value(_name: bytes, value: bytes) -> bool:
+    """A header without one of the known schemes in front: a signature, or the bare token."""
+    return value.lower().startswith((b"aws4-hmac", b"oauth ", b"signature ")) or is_credential(
+        b"", value
+    )
+
+
+def _is_pgpass(_name: bytes, password: bytes) -> bool:
+    return is_password(password) or (len(password) >= _TOO_SHORT and not is_stand_in(password))
+
+
+GENERAL_RULES = (
+    Rule(
+        name="private",  # what the user marks; the innermost block first, the outer in the next round
+        pattern=r"(?i)(<private>(?:[^<]|<[^p<]|<p[^r<]|<pr[^i<]|<pri[^v<])*</private>)",
+        gate=r"(?i)private>",
+        source="https://docs.claude-mem.ai/usage/private-tags",
+        examples=("a «<private>the plan\nof two lines <b>x</b></private>» b",),
+        near_misses=("a <private> tag", "</private>"),
+    ),
+    Rule(
+        name="pem",
+        pattern=r"(?s)("
+        + _BEGIN
+        + _GAP
+        + _HEADERS
+        + r"[A-Za-z0-9+/=]{16,}.*?(?:"
+        + _FINISH
+        + r"|\z))",
+        gate=_KEY_GATE,
+        source="https://datatracker.ietf.org/doc/html/rfc7468#section-10",
+        examples=(
+            "«-----BEGIN PRIVATE KEY-----\n{base64:64}\n{base64:20}==\n-----END PRIVATE KEY-----»\nnext",
+            "     1→«-----BEGIN OPENSSH PRIVATE KEY-----\n     2→b3BlbnNzaC1r{base64:40}\n     3→{base64:70}»",
+            '{"private_key": "«-----BEGIN PRIVATE KEY-----\\n{base64:64}\\n-----END PRIVATE KEY-----»\\n"}',
+            "«-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,{HEX:32}\n\n"
+            "{base64:64}\n-----END RSA PRIVATE KEY-----»",
+            "«-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2\n\n{base64:64}\n-----END PGP PRIVATE KEY BLOCK-----»",
+        ),
+        near_misses=(
+            'if "-----BEGIN PRIVATE KEY-----" in text: raise ValueError("a private key")',
+            "-----BEGIN PUBLIC KEY-----\n{base64:64}\n-----END PUBLIC KEY-----",
+            "-----BEGIN CERTIFICATE-----\n{base64:64}\n-----END CERTIFICATE-----",
+        ),
+    ),
+    Rule(
+        name="pem",
+        pattern=r"(?s)(" + _BEGIN + r".*?" + _FINISH + r")",
+        gate=_KEY_GATE,
+        source="https://datatracker.ietf.org/doc/html/rfc7468#section-10",
+        check=_is_short_key,
+        examples=("«-----BEGIN EC PRIVATE KEY-----\nMHcCAQEE\n-----END EC PRIVATE KEY-----»",),
+        near_misses=(
+            "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----",
+            "/-----BEGIN PRIVATE KEY-----[\\s\\S]+?-----END PRIVATE KEY-----/g",
+            "-----BEGIN OPENSSH PRIVATE KEY----------END OPENSSH PRIVATE KEY-----",
+        ),
+    ),
+    Rule(
+        name="pem",
+        pattern=EDGE + r"(LS0tLS1CRUdJTi[A-Za-z0-9+/]{40,}={0,2})",
+        keywords=("LS0tLS1CRUdJTi",),
+        source="https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/",
+        check=_holds_private_key,
+        examples=("client-key-data: «LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQ{base64:60}»",),
+        near_misses=(
+            "certificate-authority-data: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tC{base64:60}",
+        ),
+    ),
+    Rule(
+        name="jwt",
+        pattern=EDGE + r"(eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]{10,}){1,3})",
+        gate=r"eyJ[A-Za-z0-9_-]{10,}\.",
+        source="https://datatracker.ietf.org/doc/html/rfc7519#section-3",
+        examples=("SUPABASE_SERVICE_ROLE_KEY=«eyJhbGciOiJIUzI1NiJ9.eyJ{url:80}.{url:43}»",),
+        near_misses=("eyJhbGciOiJIUzI1NiJ9", "eyJ...", "keyJarOfTheYear.value.of.it"),
+    ),
+    Rule(
+        name="header",
+        pattern=rf"(?i)(?:{_HEADER}(?:{_SCHEME})|bearer)(?:[ \t]+|%20|\+)([A-Za-z0-9._~+/=:|%-]{{6,}})",
+        gate=rf"(?i)(?:{_HEADER_GATE}(?:{_SCHEME})|bearer)(?:[ \t]|\\+t|%20|\+)+"
+        r"[A-Za-z0-9._~+/=:|%\\-]*(?:[0-9]|[A-Za-z]{16})",
+        source="https://datatracker.ietf.org/doc/html/rfc6750#section-2.1",
+        check=is_credential,
+        examples=(
+            'curl -H "Authorization: Bearer «{url:40}7»" https://x',
+            '"Authorization": "token «{hex:40}»"',
+            "authorization: ApiKey «{alnum:30}»",
+            "sent Bearer «{alnum:24}» twice",
+        ),
+        near_misses=(
+            "Authorization: Bearer $TOKEN",
+            'headers["Authorization"] = f"Bearer {token}"',
+            "Authorization: Bearer <token>",
+            "uses bearer authentication",
+            "Authorization: Bearer YOUR_API_TOKEN",
+        ),
+    ),
+    Rule(
+        name="header",
+        pattern=rf"(?i){_HEADER}basic[ \t]+([A-Za-z0-9+/=_-]{{6,}})",
+        gate=rf"(?i){_HEADER_GATE}basic(?:[ \t]|\\+t)+[A-Za-z0-9+/=_\\-]{{6}}",
+        source="https://datatracker.ietf.org/doc/html/rfc7617#section-2",
+        check=is_basic,
+        examples=("Authorization: Basic «YWRtaW46aHVudGVyMg==»",),
+        near_misses=("Authorization: Basic realm", "Authorization: Basic ..."),
+    ),
+    Rule(
+        name="header",  # a signature over the request, or the bare token
+        pattern=rf"(?i){_HEADER}((?:aws4-hmac-sha256|oauth|signature)[ \t][^\r\n\\\"'`]{{16,}}|[A-Za-z0-9._~+/=:|%-]{{16,}})",
+        gate=rf"(?i){_HEADER_GATE}(?:(?:aws4-hmac-sha256|oauth|signature)[ \t\\]|[A-Za-z0-9._~+/=:|%\\-]{{16}})",
+        source="https://datatracker.ietf.org/doc/html/rfc9110#name-authorization",
+        check=_is_whole_value,
+        examples=(
+            "Authorization: «AWS4-HMAC-SHA256 Credential=a/b, Signature={hex:64}»\n",
+            '{"authorization":"«{alnum:40}»"}',
+        ),
+        near_misses=(
+            "Authorization: required-for-every-request",
+            '"authorization": "${{ secrets.TOKEN }}"',
+        ),
+    ),
+    Rule(
+        name="url",
+        pattern=r"[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s/?#\"'`<>\\:@]*:(?P<secret>[^\s/?#\"'`<>\\]+)@(?P<name>%2F|[A-Za-z0-9_%${.-]|\[[0-9A-Fa-f:]{2,})",
+        gate=r":(?:\\*/){2}[^\s/?#\"'`<>:@]*:[^\s/?#\"'`<>]+@",
+        source="https://datatracker.ietf.org/doc/html/rfc3986#section-3.2.1",
+        check=_is_url_password,
+        examples=(
+            "postgres://app:«{alnum:12}»@db:5432/x",
+            "redis://:«{alnum:20}»@10.0.0.1:6379",
+            "mongodb+srv://u:«p%40ss{alnum:4}»@c.example.net",
+            "https:\\/\\/u:«{alnum:9}»@h.example",
+        ),
+        near_misses=(
+            "postgres://${DB_USER}:${DB_PASS}@localhost/db",
+            "https://user:***@host",
+            "http://localhost:3000/@scope",
+            "postgres://user:<password>@h",
+        ),
+    ),
+    Rule(
+        name="pgpass",
+        pattern=r"(?m)(?:^|[\s→\"'])(?:[A-Za-z0-9_.-]+|\*):(?:[0-9]{4,5}|\*):(?:[A-Za-z_][A-Za-z0-9_$-]*|\*):"
+        r"(?:[A-Za-z_][A-Za-z0-9_.@$-]*|\*):((?:[^:\s\\\"']|\\[\\:])+)[ \t]*(?:$|[\"'])",
+        gate=r":(?:[0-9]{4,5}|\*):(?:[A-Za-z_][A-Za-z0-9_$-]*|\*):(?:[A-Za-z_][A-Za-z0-9_.@$-]*|\*):",
+        source="https://www.postgresql.org/docs/current/libpq-pgpass.html",
+        check=_is_pgpass,
+        examples=("localhost:5432:shop:alice:«{alnum:14}»", "    2→*:*:*:bob:«{alnum:9}7»"),
+        near_misses=(
+            "src/a.py:1234:56:error:undefined7",
+            "hostname:port:database:username:password",
+        ),
+    ),
+    Rule(
+        name="netrc",
+        pattern=r"machine\s+\S+\s+login\s+\S+\s+password\s+([^\s\\\"]{4,})",
+        gate=r"machine(?:[\s\",]|\\+[nrt])+[^\s]+?(?:[\s\",]|\\+[nrt])+login",
+        source="https://everything.curl.dev/usingcurl/netrc.html",
+        check=lambda _, password: not is_stand_in(password),
+        examples=("machine api.example.com\n  login alice\n  password «{alnum:12}»",),
+        near_misses=("machine x login y password <password>",),
+    ),
+)

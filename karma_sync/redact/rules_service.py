@@ -1,0 +1,128 @@
+"""Tokens of chat, mail and payment services."""
+
+from karma_sync.redact.rule import Rule
+from karma_sync.redact.rules_ai import EDGE, END
+from karma_sync.redact.values import is_key, is_real
+
+
+def _is_slack(_name: bytes, token: bytes) -> bool:
+    """Slack puts ids into its tokens: a real one holds several digits, and not only zeros."""
+    return is_real(b"", token) and _digits(token) >= _ID and len(set(token)) > _VARIED
+
+
+def _is_stripe(_name: bytes, key: bytes) -> bool:
+    """Of full length, or short as the oldest are but with a digit, unlike `sk_live_something`."""
+    return is_real(b"", key) and (len(key) >= _STRIPE_KEY or _digits(key) > 0)
+
+
+def _is_discord(_name: bytes, token: bytes) -> bool:
+    """The two long parts look random, which a chain of properties in code does not."""
+    first, _, last = token.split(b".")
+    return is_key(first) and is_key(last)
+
+
+def _digits(token: bytes) -> int:
+    return sum(0x30 <= byte <= 0x39 for byte in token)
+
+
+_ID = 3  # digits; the shortest ids have eight
+_VARIED = 10  # different characters, prefix included
+_STRIPE_KEY = 32  # characters, prefix included
+
+SERVICE_RULES = (
+    Rule(
+        name="slack",
+        pattern=r"((?:xox[a-z]\.?|xapp|xwfp|xoxe\.xox[bp])-[A-Za-z0-9%_-]{16,})",
+        gate=r"(?:xox[a-z]\.?|xapp|xwfp|xox[bp])-[A-Za-z0-9%_-]{16}",
+        source="https://docs.slack.dev/authentication/tokens/",
+        check=_is_slack,
+        examples=(
+            "SLACK_BOT_TOKEN=«xoxb-{digits:12}-{digits:13}-{alnum:24}»",
+            "«xoxp-{digits:11}-{digits:11}-{digits:12}-{hex:32}»",
+            "«xapp-1-A{upper:10}-{digits:13}-{hex:64}»",
+            "«xoxe.xoxp-1-{alnum:160}»",
+        ),
+        near_misses=("xoxb-your-token-goes-here", "xoxb-xxxxxxxxxxxx-xxxxxxxxxxxx"),
+    ),
+    Rule(
+        name="slack",
+        pattern=r"hooks\.slack(?:-gov)?\.com/((?:services|workflows|triggers)/[A-Za-z0-9_+/-]{30,})",
+        gate=r"hooks\.slack",
+        source="https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks/",
+        check=is_real,
+        examples=("https://hooks.slack.com/«services/T{upper:8}/B{upper:8}/{alnum:24}»",),
+        near_misses=(
+            "https://hooks.slack.com/services/T00000000/B00",
+            "https://hooks.slack.com/services/XXXXXXXXX/XXXXXXXXX/XXXXXXXXXXXXXXXXXXXXXXXX",
+        ),
+    ),
+    Rule(
+        name="discord",
+        pattern=EDGE + r"([MNO][A-Za-z0-9_-]{22,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40})" + END,
+        gate=r"\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27}",
+        source="https://docs.discord.com/developers/reference#authentication",
+        check=_is_discord,
+        examples=('client.login("«MT{alnum:24}.G{alnum:5}.{url:37}7»")',),
+        near_misses=("NotificationServiceProvider.create.someVeryLongFunctionNameOfIt",),
+    ),
+    Rule(
+        name="discord",
+        pattern=r"discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/([0-9]{16,20}/[A-Za-z0-9_-]{50,})",
+        gate=r"\\*/webhooks\\*/[0-9]{16}",
+        source="https://docs.discord.com/developers/resources/webhook",
+        check=is_real,
+        examples=("https://discord.com/api/webhooks/«{digits:18}/{url:68}»",),
+        near_misses=("https://discord.com/api/webhooks/<id>/<token>",),
+    ),
+    Rule(
+        name="telegram",
+        pattern=r"(?:\A|[^A-Za-z0-9_/.:-]|/bot|\\+[nrt])([0-9]{8,10}:A[A-Za-z0-9_-]{32,36})" + END,
+        gate=r"[0-9]{8}:A[A-Za-z0-9_-]{32}",
+        source="https://core.telegram.org/bots/api#authorizing-your-bot",
+        check=is_real,
+        examples=(
+            "TELEGRAM_TOKEN=«{digits:10}:AA{url:33}»",
+            "https://api.telegram.org/bot«{digits:9}:AA{url:33}»/getMe",
+        ),
+        near_misses=("12:AA{url:33}", "{digits:10}:AA{url:20}"),
+    ),
+    Rule(
+        name="twilio",
+        pattern=EDGE + r"(SK[0-9a-f]{32})" + END,
+        gate=r"SK[0-9a-f]{32}",
+        source="https://www.twilio.com/docs/iam/api-keys",
+        examples=("TWILIO_API_KEY=«SK{hex:32}»",),
+        near_misses=("TASK{hex:32}", "SK{hex:40}"),
+    ),
+    Rule(
+        name="twilio",
+        pattern=r"(?i)twilio[a-z_.\s]{0,24}(?:token|secret|auth)[^A-Za-z0-9]{1,8}([0-9a-f]{32})"
+        + END,
+        gate=r"(?i)twilio",
+        source="https://www.twilio.com/docs/iam/access-tokens",
+        examples=("twilio auth token: «{hex:32}»",),
+        near_misses=("twilio account {hex:32}",),
+    ),
+    Rule(
+        name="sendgrid",
+        pattern=EDGE + r"(SG\.[A-Za-z0-9_-]{20,24}\.[A-Za-z0-9_-]{39,50})" + END,
+        gate=r"SG\.[A-Za-z0-9_-]{20}",
+        source="https://www.twilio.com/docs/sendgrid/ui/account-and-settings/api-keys",
+        check=is_real,
+        examples=("SENDGRID_API_KEY=«SG.{url:22}.{url:43}»",),
+        near_misses=("SG.example.com", "MSG.{url:22}.{url:43}"),
+    ),
+    Rule(
+        name="stripe",
+        pattern=EDGE + r"((?:sk|rk)_(?:live|test|prod)_[A-Za-z0-9]{14,}|whsec_[A-Za-z0-9+/=]{32,})",
+        gate=r"[sr]k_(?:live|test|prod)_|whsec_",
+        source="https://docs.stripe.com/keys",
+        check=_is_stripe,
+        examples=(
+            "«sk_live_{alnum:24}»",
+            "«rk_test_{alnum:99}»",
+            "STRIPE_WEBHOOK_SECRET=«whsec_{alnum:32}»",
+        ),
+        near_misses=("pk_live_{alnum:24}", "sk_live_short", "sk_test_xxxxxxxxxxxxxxxxxxxxxxxx"),
+    ),
+)

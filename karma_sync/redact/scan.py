@@ -1,0 +1,145 @@
+"""Finds secrets in a text, at every level of escaping, and writes markers in their place."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from karma_sync.redact.escapes import Unescaped, whole_characters
+from karma_sync.redact.gates import Gates
+from karma_sync.redact.patterns import Match, compiled
+from karma_sync.redact.rule import Rule
+
+LEVELS = 3  # a record's string, JSON text in it, and JSON text in that
+MARKER = re.compile(rb"\[REDACTED:[a-z0-9-]+\]")
+_FILLER = b" \t\r\n\\\"'`"
+
+
+class Span(NamedTuple):
+    """A stretch of a text that is a secret by the rule of this place in the list."""
+
+    start: int
+    end: int
+    order: int
+
+
+class Matcher:
+    """One rule, ready to run."""
+
+    def __init__(self, rule: Rule, order: int) -> None:
+        self._order = order
+        self._check = rule.check
+        self._pattern = compiled(rule.pattern, rule.name)
+        groups = {name.decode(): at for name, at in self._pattern.groupindex.items()}
+        first = min(1, self._pattern.groups)
+        self._secrets = [at for name, at in groups.items() if name.startswith("secret")] or [first]
+        self._name = groups.get("name")
+
+    def spans(self, text: bytes) -> Iterator[Span]:
+        """What the rule cuts; a match may begin in what the one before only looked at."""
+        at = 0
+        while match := self._pattern.search(text, at):
+            group = next((group for group in self._secrets if match.start(group) >= 0), 0)
+            start, end = match.start(group), match.end(group)
+            if start < end and self._approves(text, match, text[start:end]):
+                yield Span(start, end, self._order)
+                at = end
+            else:
+                at = max(start, match.start() + 1)
+
+    def _approves(self, text: bytes, match: Match, secret: bytes) -> bool:
+        if self._check is None:
+            return True
+        name = b"" if self._name is None else text[match.start(self._name) : match.end(self._name)]
+        return self._check(name, secret)
+
+
+class Scanner:
+    """All rules over one text."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._names = [rule.name for rule in rules]
+        self._matchers = [Matcher(rule, order) for order, rule in enumerate(rules)]
+        self._gates = Gates(rules)
+
+    def suspicion(self, text: bytes, at: int = 0) -> int:
+        """Where behind `at` the first thing stands that some rule may need, or -1.
+
+        True of `text` with escapes in it as of the text they stand for.
+        """
+        return self._gates.search(text, at)
+
+    def find(self, text: bytes) -> list[Span]:
+        """What is to be cut from `text`: in order, apart from each other, no escape split."""
+        found = self._deep(text, LEVELS)
+        if not found:
+            return []
+        layer = Unescaped(text)
+        spans = []
+        for start, end, order in found:
+            start, end = layer.snap(*whole_characters(text, start, end))
+            spans.append(Span(start, end, order))
+        return _settled(_merged(spans), text)
+
+    def _deep(self, text: bytes, levels: int) -> list[Span]:
+        if self._gates.search(text) < 0:
+            return []
+        found = [
+            span for order in self._gates.open(text) for span in self._matchers[order].spans(text)
+        ]
+        if levels and b"\\" in text:
+            layer = Unescaped(text)
+            below = self._deep(layer.data, levels - 1)
+            found += [Span(*layer.origin(span.start, span.end), span.order) for span in below]
+        return found
+
+    def marker(self, span: Span) -> bytes:
+        """What is written in place of a cut."""
+        return b"[REDACTED:%s]" % self._names[span.order].encode()
+
+    def cut(self, text: bytes, cuts: Counter[str]) -> bytes:
+        """`text` with every secret replaced; what replacing uncovers is replaced too."""
+        while spans := self.find(text):
+            pieces, at = [], 0
+            for span in spans:
+                pieces += [text[at : span.start], self.marker(span)]
+                at = span.end
+            text = b"".join([*pieces, text[at:]])
+            self.count(spans, cuts)
+        return text
+
+    def count(self, spans: Iterable[Span], cuts: Counter[str]) -> None:
+        """Adds the spans to the tally by rule."""
+        cuts.update(self._names[span.order] for span in spans)
+
+
+def _merged(spans: list[Span]) -> list[Span]:
+    """Overlapping spans as one, under the rule of the longest, the first in the list of equals."""
+    merged: list[tuple[Span, Span]] = []  # the stretch, and the longest span in it
+    for span in sorted(spans):
+        if merged and span.start < merged[-1][0].end:
+            stretch, best = merged.pop()
+            stretch = stretch._replace(end=max(stretch.end, span.end))
+            merged.append((stretch, min(best, span, key=_importance)))
+        else:
+            merged.append((span, span))
+    return [stretch._replace(order=best.order) for stretch, best in merged]
+
+
+def _importance(span: Span) -> tuple[int, int]:
+    return span.start - span.end, span.order
+
+
+def _settled(spans: list[Span], text: bytes) -> list[Span]:
+    """Without the spans that hold nothing but markers: redacting twice is redacting once."""
+    if MARKER.search(text) is None:
+        return spans
+    markers = [Span(match.start(), match.end(), len(text)) for match in MARKER.finditer(text)]
+    settled = []
+    for span in spans:
+        around = [mark for mark in markers if mark.start < span.end and span.start < mark.end]
+        start = min([span.start, *(mark.start for mark in around)])
+        end = max([span.end, *(mark.end for mark in around)])
+        if MARKER.sub(b"", text[start:end]).strip(_FILLER):
+            settled.append(span._replace(start=start, end=end))
+    return _merged(settled)

@@ -1,0 +1,51 @@
+"""The order in which sessions are looked at: what just changed first, the backlog between."""
+
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+
+from karma_sync.domain.pace import Pace, after
+from karma_sync.domain.source import SourceSession
+
+Key = tuple[Path, str]
+
+
+class Outgoing:
+    """Sessions to look at, each at its own pace; times are monotonic seconds.
+
+    A session in the backlog is looked at when nothing that changed is due.
+    """
+
+    def __init__(self) -> None:
+        self._backlog: deque[SourceSession] = deque()
+        self._changed: dict[Key, tuple[float, SourceSession]] = {}
+        self._paces: dict[Key, Pace] = {}
+
+    def all_of(self, sessions: Iterable[SourceSession]) -> None:
+        """Look at all of these, in this order, instead of the backlog there was."""
+        self._backlog = deque(sessions)
+
+    def changed(self, session: SourceSession, now: float) -> None:
+        """This session was written to."""
+        key = session.directory, session.session_id
+        pace = self._paces.get(key)
+        due = self._changed[key][0] if key in self._changed else max(now, pace.due() if pace else 0)
+        self._changed[key] = due, session
+
+    def next(self, now: float) -> SourceSession | None:
+        """The session to look at now; None if none is due and the backlog is empty."""
+        ready = [(due, key) for key, (due, _) in self._changed.items() if due <= now]
+        if ready:
+            _, key = min(ready)
+            _, session = self._changed.pop(key)
+            self._paces[key] = after(self._paces.get(key), now)
+            return session
+        return self._backlog.popleft() if self._backlog else None
+
+    def wait(self, now: float) -> float | None:
+        """Seconds until something is due; None if nothing ever will be."""
+        if self._backlog:
+            return 0.0
+        if not self._changed:
+            return None
+        return max(0.0, min(due for due, _ in self._changed.values()) - now)

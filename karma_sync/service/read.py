@@ -1,0 +1,105 @@
+"""The read side: what is in the library, for people and agents; it writes nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from karma_sync.domain.ids import user_of
+from karma_sync.domain.session import ItemFile, Manifest, split_item
+from karma_sync.domain.team import Team
+from karma_sync.errors import BadInput, KarmaError, NotFound
+from karma_sync.flow.layout import chunk_name, decompress, kept_item
+from karma_sync.store import library
+from karma_sync.store.database import Database
+from karma_sync.store.library import AccessScope, Readable
+
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Library:
+    """Reads sessions; `root` holds the files, `store` the database."""
+
+    root: Path
+    store: Database
+
+    def sessions(self, scope: AccessScope, most: int = 1_000_000) -> list[Readable]:
+        """Sessions, the latest active first; one that came through two teams is shown once."""
+        with self.store.reading() as tx:
+            found = library.readable(tx, scope)
+        once = {(r.manifest.member, r.manifest.session.session_id): r for r in reversed(found)}
+        newest = sorted(once.values(), key=found.index) if len(once) < len(found) else found
+        return newest[:most]
+
+    def session(self, scope: AccessScope, wanted: str) -> Readable:
+        """The one session whose id begins with `wanted`.
+
+        Raises:
+            NotFound: none does, or the scope does not allow it.
+            BadInput: several do.
+        """
+        with self.store.reading() as tx:
+            found = library.readable(tx, scope, wanted) if wanted else []
+        ids = {(r.manifest.member, r.manifest.session.session_id) for r in found}
+        if not found:
+            raise NotFound(f"the library has no session {wanted!r}", hint="karma-sync session list")
+        if len(ids) > 1:
+            names = sorted(f"{session} (by {member})" for member, session in ids)
+            raise BadInput(f"{wanted!r} fits several sessions", hint=" or ".join(names[:5]))
+        return found[0]
+
+    def content(self, readable: Readable, path: str) -> Iterator[bytes]:
+        """The exact bytes of one file of a session as it is now, piece by piece.
+
+        A revision that is replaced before the first piece was given out is read anew.
+
+        Raises:
+            NotFound: the session has no such file, or is gone.
+            KarmaError: the library is damaged.
+        """
+        for _ in range(_TRIES):
+            file = _file(readable.manifest, path)
+            try:
+                tail = self._tail(readable, file)
+                pieces = [self._chunk(sha, size) for sha, size in file.chunks[:1]]
+            except FileNotFoundError:
+                readable = self._again(readable)
+                continue
+            yield from pieces
+            yield from (self._chunk(sha, size) for sha, size in file.chunks[1:])
+            yield tail
+            return
+        raise KarmaError(f"the library has lost a part of {readable.manifest.item}")
+
+    def _chunk(self, sha: str, size: int) -> bytes:
+        return decompress((self.root / chunk_name(sha)).read_bytes(), size)
+
+    def _tail(self, readable: Readable, file: ItemFile) -> bytes:
+        manifest = readable.manifest
+        place = kept_item(self.root, readable.folder, manifest.item, manifest.revision)
+        inline = decompress(split_item(place.read_bytes())[1], manifest.inline_size)
+        at = sum(f.tail.size for f in manifest.files[: manifest.files.index(file)])
+        return inline[at : at + file.tail.size]
+
+    def _again(self, readable: Readable) -> Readable:
+        with self.store.reading() as tx:
+            now = library.one(tx, readable.folder, readable.manifest.item)
+        if now is None:
+            raise NotFound(f"session {readable.manifest.session.session_id} is gone")
+        return now
+
+
+def _file(manifest: Manifest, path: str) -> ItemFile:
+    for file in manifest.files:
+        if file.path == path:
+            return file
+    names = ", ".join(f.path for f in manifest.files)
+    raise NotFound(f"the session has no file {path!r}", hint=f"it has {names}")
+
+
+def author(tag: str, me: str, teams: list[Team]) -> str:
+    """How an author is shown: `you`, the user's name, or the whole tag where two share it."""
+    if tag == me:
+        return "you"
+    users = {m.tag for team in teams for m in team.members if user_of(m.tag) == user_of(tag)}
+    return tag if len(users | {tag}) > 1 else user_of(tag)

@@ -1,0 +1,53 @@
+"""A thread that sleeps until it is woken, works, and survives its errors."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+_RETRY_S = 5.0
+
+
+class Worker(threading.Thread):
+    """Calls `work` each time it was woken; what it returns is how soon to call again (seconds).
+
+    An exception is logged with what happens next, and `work` is called again after five seconds:
+    this is the one place of the daemon that catches them all.
+    """
+
+    def __init__(self, name: str, work: Callable[[], float | None]) -> None:
+        super().__init__(name=name, daemon=True)
+        self._work = work
+        self._woken = threading.Event()
+        self._stopping = threading.Event()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the daemon is about to stop."""
+        return self._stopping.is_set()
+
+    def wake(self) -> None:
+        """Have `work` called soon; once, however often this is called meanwhile."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Let the thread end after the work in hand."""
+        self._stopping.set()
+        self._woken.set()
+
+    def run(self) -> None:
+        again: float | None = 0.0
+        while not self._stopping.is_set():
+            self._woken.wait(again)
+            if self._stopping.is_set():
+                return
+            self._woken.clear()
+            again = self._once()
+
+    def _once(self) -> float | None:
+        try:
+            return self._work()
+        except Exception as error:  # noqa: BLE001 the daemon's one cycle boundary
+            log.warning("%s: %s; tried again in %g seconds", self.name, error, _RETRY_S)
+            log.debug("where it happened", exc_info=True)
+            return _RETRY_S
