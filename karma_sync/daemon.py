@@ -11,7 +11,7 @@ from types import FrameType
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from karma_sync.app import App, Engine, utc_now
-from karma_sync.domain.plan import World, inboxes, outboxes
+from karma_sync.domain.plan import World, inboxes, outboxes, withdrawn
 from karma_sync.domain.subscription import Status
 from karma_sync.errors import SyncthingError
 from karma_sync.flow.watch import Watcher
@@ -122,6 +122,7 @@ class _Session:
         self._changed: set[Path] = set()
         self._arrived: dict[str, set[str]] = {}
         self._full_pass = True
+        self._withdrawn: frozenset[tuple[str, str, str]] = frozenset()
         self._since = 0
         self._pending: frozenset[str] = frozenset()
         self._cycle = Worker("cycle", self._run_cycle)
@@ -174,11 +175,17 @@ class _Session:
     def _follow(self, world: World) -> None:
         """Send and receive what the world says, from now on."""
         paths = self._app.paths
-        sending = [c for c in outboxes(world) if c.subscription.status is Status.ACCEPTED]
+        sending = [
+            c
+            for c in outboxes(world)
+            if c.subscription.status is Status.ACCEPTED and not world.halted
+        ]
         mapped = self._app.know_roots(self._app.matcher)
         if self._engine.sender.send_to(sending, paths.folder) or mapped:
             self._look_at_all()
         receiving = [*outboxes(world), *inboxes(world)]
+        self._withdrawn = withdrawn(world)
+        self._receiving.wake()
         for name in self._engine.receiver.receive_from(receiving, paths.folder):
             self._on_arrival(name, _ALL)
 
@@ -208,6 +215,7 @@ class _Session:
             projects.learn_roots(self._app.state, learned)
 
     def _receive(self) -> None:
+        self._engine.receiver.forget(self._withdrawn)
         while not self._receiving.stopping:
             with self._lock:
                 if not self._arrived:

@@ -43,12 +43,10 @@ def consented(
         sessions = app.source.sessions()
         leaving = what_would_leave(app.matcher, sessions, standing.project, limit)
         _show(leaving, [m.tag for m in standing.recipients])
-    if yes or direction is not None:
-        return terms
-    if not is_terminal():
-        raise NeedsConsent("nobody is here to say yes", hint="--yes, or an explicit --direction")
-    if not confirm("Go ahead?"):
+    if not yes and is_terminal() and not confirm("Go ahead?"):
         raise NeedsConsent("nothing was changed")
+    if not yes and not is_terminal() and direction is None:
+        raise NeedsConsent("nobody is here to say yes", hint="--yes, or an explicit --direction")
     return terms
 
 
@@ -65,4 +63,4 @@ def _show(leaving: "Leaving", recipients: list[str]) -> None:
     if leaving.mixed:
         say(f"  stays here:  {leaving.mixed} sessions that also worked in another place")
     say(f"  goes to:     {', '.join(recipients) or 'nobody yet; later everybody in the team'}")
-    say("  first:       keys and passwords are cut out, as far as five rules find them")
+    say("  first:       secrets are cut out, as far as our rules know them: a net, not a proof")

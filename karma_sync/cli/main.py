@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from karma_sync import __version__
-from karma_sync.cli import demo, inbox, project, session, setup, status, subscription, team
+from karma_sync.cli import control, demo, inbox, project, session, setup, status, subscription, team
 from karma_sync.errors import KarmaError
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ project.add_to(app)
 subscription.add_to(app)
 session.add_to(app)
 status.add_to(app)
+control.add_to(app)
 demo.add_to(app)
 
 

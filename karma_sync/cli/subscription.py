@@ -1,4 +1,4 @@
-"""Commands about subscriptions: list, accept, decline."""
+"""Commands about subscriptions: list them, and every move of one."""
 
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -9,10 +9,11 @@ from karma_sync.app import App, utc_now
 from karma_sync.cli.consent import DirectionOption, SinceOption, TeamOption, YesOption, consented
 from karma_sync.cli.output import next_step, say, say_json, table
 from karma_sync.cli.setup import say_if_down
+from karma_sync.domain.subscription import Content, Direction, Subscription
 from karma_sync.errors import Conflict, NotFound, TimedOut
 
 if TYPE_CHECKING:
-    from karma_sync.service.projects import Standing
+    from karma_sync.service.projects import Standing, Verb
 
 _WAIT_S = 600.0
 _LOOK_S = 0.05
@@ -28,7 +29,8 @@ def add_to(app: typer.Typer) -> None:
         group = typer.Typer(no_args_is_help=True, help="Answer the projects that teams share.")
         group.command(name="list")(list_)
         group.command()(accept)
-        group.command()(decline)
+        for command in (decline, pause, resume, reopen, change):
+            group.command()(command)
         app.add_typer(group, name=name, hidden=hidden)
     app.command()(accept)
     app.command()(decline)
@@ -87,6 +89,7 @@ def accept(
     if wait:
         _require_daemon(app)
     standing = _offer(app, named, team, wait)
+    standing.mine.accept(0, Direction.BOTH, Content.BOTH, None)  # refused before anything is asked
     terms = consented(app, standing, direction, since, yes)
     projects.accept(app.state, app.me, standing, terms, utc_now())
     say(f"{standing.project} is accepted.")
@@ -97,16 +100,82 @@ def accept(
 
 
 def decline(project: ProjectArgument, team: TeamOption = None) -> None:
-    """Take no part in a shared project, or no longer.
+    """Take no part in a shared project, or no longer; what you sent is withdrawn.
 
     Example: karma-sync decline repo
+    """
+    app, standing = _move(project, team, Subscription.decline)
+    sent = " What you sent is withdrawn from every member." if standing.mine.sends else ""
+    again = f"karma-sync subscription reopen {standing.project}, if you change your mind"
+    _moved(app, standing, f"is declined.{sent}", again)
+
+
+def pause(project: ProjectArgument, team: TeamOption = None) -> None:
+    """Let nothing of a project leave or arrive until you resume it.
+
+    Example: karma-sync subscription pause repo
+    """
+    app, standing = _move(project, team, Subscription.pause)
+    _moved(app, standing, "is paused.", f"karma-sync subscription resume {standing.project}")
+
+
+def resume(project: ProjectArgument, team: TeamOption = None) -> None:
+    """Go on after a pause.
+
+    Example: karma-sync subscription resume repo
+    """
+    app, standing = _move(project, team, Subscription.resume)
+    _moved(app, standing, "goes on.", "karma-sync status")
+
+
+def reopen(project: ProjectArgument, team: TeamOption = None) -> None:
+    """Take a decline back: the project is offered to you again.
+
+    Example: karma-sync subscription reopen repo
+    """
+    app, standing = _move(project, team, Subscription.reopen)
+    _moved(app, standing, "is offered again.", f"karma-sync accept {standing.project}")
+
+
+def change(
+    project: ProjectArgument,
+    direction: Annotated[Direction, typer.Option(help="send, receive or both.")],
+    team: TeamOption = None,
+    since: SinceOption = None,
+    yes: YesOption = False,
+) -> None:
+    """Take part in another direction; what left already stays with the others.
+
+    Example: karma-sync subscription change repo --direction receive
     """
     from karma_sync.service import projects
 
     app = App.from_environment()
-    standing = projects.decline(app.state, app.me, _named(project), team)
-    say(f"{standing.project} is declined.")
+    standing = projects.find(app.state, app.me, _named(project), team)
+    mine = standing.mine
+    changed = mine.change(direction, mine.content)  # refused before anything is asked
+    if changed.sends and not mine.sends:
+        limit = consented(app, standing, direction, since, yes).since
+        changed = mine.change(direction, mine.content, limit)
+
+    def verb(now: Subscription) -> Subscription:
+        return now.change(changed.direction, changed.content, changed.since)
+
+    projects.move(app.state, app.me, standing.project, standing.team.id, verb)
+    _moved(app, standing, f"now goes: {direction}.", "karma-sync status")
+
+
+def _move(project: str, team: str | None, verb: "Verb") -> "tuple[App, Standing]":
+    from karma_sync.service import projects
+
+    app = App.from_environment()
+    return app, projects.move(app.state, app.me, _named(project), team, verb)
+
+
+def _moved(app: App, standing: "Standing", what: str, after: str) -> None:
+    say(f"{standing.project} {what}")
     say_if_down(app)
+    next_step(after)
 
 
 def _named(project: str) -> str:

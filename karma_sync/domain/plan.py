@@ -61,7 +61,8 @@ class World:
     """All that decides about folders and devices.
 
     `subscriptions` are everybody's; `paired` are devices to talk to that are in no team yet;
-    `fetching` are metadata folders offered by a device whose roster is still to come.
+    `fetching` are metadata folders offered by a device whose roster is still to come; `halted`
+    pauses all that I send and receive.
     """
 
     key: str
@@ -69,6 +70,7 @@ class World:
     subscriptions: tuple[Subscription, ...]
     paired: frozenset[Device] = frozenset()
     fetching: frozenset[tuple[str, str]] = frozenset()
+    halted: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,17 @@ def inboxes(world: World) -> list[Channel]:
     ]
 
 
+def withdrawn(world: World) -> frozenset[tuple[str, str, str]]:
+    """What others took back by declining: (team id, project, member tag) of each."""
+    teams = {team.id: team for team in world.teams}
+    return frozenset(
+        (sub.team, sub.project, member.tag)
+        for sub in world.subscriptions
+        if sub.status is Status.DECLINED and sub.member != world.key
+        if (team := teams.get(sub.team)) and (member := team.member(sub.member))
+    )
+
+
 def desired(world: World) -> Setup:
     """My outbox per sending subscription, an inbox per sender, a metadata folder per team."""
     folders = {f.id: f for f in (*_fetching(world), *_metadata(world), *_channels(world))}
@@ -199,7 +212,7 @@ def _channels(world: World) -> Iterator[Folder]:
         (FolderType.RECEIVE_ONLY, inboxes(world)),
     ):
         for channel in found:
-            paused = mine[channel.team.id, channel.project].status is Status.PAUSED
+            paused = world.halted or mine[channel.team.id, channel.project].status is Status.PAUSED
             audience = _audience(world, channel.team, channel.project)
             yield Folder(channel.id, kind, audience, paused)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from types import EllipsisType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -97,9 +98,12 @@ class Subscription(BaseModel):
         """Go on after a pause."""
         return self._move("resume")
 
-    def change(self, direction: Direction, content: Content) -> "Subscription":
-        """Take part in another direction, or with other content."""
-        return self._move("change", direction=direction, content=content)
+    def change(
+        self, direction: Direction, content: Content, since: datetime | None | EllipsisType = ...
+    ) -> "Subscription":
+        """Take part in another direction, or with other content; `since` stays if not given."""
+        limit = self.since if isinstance(since, EllipsisType) else since
+        return self._move("change", direction=direction, content=content, since=limit)
 
     def decline(self) -> "Subscription":
         """Take no part, or no longer."""

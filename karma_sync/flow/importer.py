@@ -93,6 +93,17 @@ class Importer:
         finally:
             private.unlink(missing_ok=True)
 
+    def forget(self, team: str, project: str, member: str) -> int:
+        """Remove what a member took back from disk, library and database; how many items."""
+        with self._store.transaction() as tx:
+            dropped = library.drop_items(tx, team, project, member)
+        for item in dropped:
+            kept_item(self._root, item.folder, item.item, item.revision).unlink(missing_ok=True)
+            self._own_chunks.pop(item.folder, None)
+            for sha in item.chunks:
+                (self._root / chunk_name(sha)).unlink(missing_ok=True)
+        return len(dropped)
+
     def _take_chunks(self, channel: Channel, folder: Path, manifest: Manifest) -> None:
         known = self._known(channel.id)
         wanted = {sha: size for sha, size in manifest.chunks().items() if sha not in known}

@@ -16,7 +16,7 @@ from karma_sync.errors import RedactionFailed
 from karma_sync.redact.record import Group, groups, is_json
 from karma_sync.redact.rule import Rule
 from karma_sync.redact.rules import DEFAULT_RULES
-from karma_sync.redact.scan import Scanner, Span
+from karma_sync.redact.scan import Scanner, uncut
 
 FORMAT = 1  # raise it with every change of behaviour that is not a change of a rule's data
 
@@ -70,7 +70,7 @@ class RuleRedactor:
                 pieces += [raw[at:start], self._record(raw[start:end], cuts)]
                 at = end
             data = b"".join([*pieces, raw[at:]]) if cuts else raw
-        return Redacted(data, dict(cuts))
+        return Redacted(data, dict(+cuts))
 
     def text(self, raw: bytes) -> Redacted:
         """A text file as a whole; one that is a JSON document keeps its structure.
@@ -82,7 +82,7 @@ class RuleRedactor:
             if self._scanner.suspicion(raw) < 0:
                 return Redacted(raw, {})
             if raw.lstrip()[:1] in (b"{", b"[") and is_json(raw):
-                return Redacted(self._record(raw, cuts), dict(cuts))
+                return Redacted(self._record(raw, cuts), dict(+cuts))
             return Redacted(self._scanner.cut(raw, cuts), dict(cuts))
 
     def string(self, value: str) -> tuple[str, Mapping[str, int]]:
@@ -120,19 +120,18 @@ class RuleRedactor:
 
     def _strings(self, record: bytes, cuts: Counter[str]) -> bytes:
         """Cuts inside the strings of the record until there is nothing left to cut."""
-        while found := [
-            (group, span)
-            for group in self._suspects(record)
-            for span in self._scanner.find(group.text)
-        ]:
+        while True:
             pieces, at = [], 0
-            for group, span in found:
-                for start, end in group.parts(span):
-                    pieces += [record[at:start], self._scanner.marker(span)]
-                    at = end
+            for group in self._suspects(record):
+                for span in self._scanner.find(group.text):
+                    parts = [part for part in group.parts(span) if uncut(record[slice(*part)])]
+                    for start, end in parts:
+                        pieces += [record[at:start], self._scanner.marker(span)]
+                        at = end
+                    cuts[self._scanner.name(span)] += bool(parts)
+            if not pieces:
+                return record
             record = b"".join([*pieces, record[at:]])
-            self._scanner.count((span for _, span in found), cuts)
-        return record
 
     def _suspects(self, record: bytes) -> Iterator[Group]:
         """The groups of strings that hold something a rule may need."""

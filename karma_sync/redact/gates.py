@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from karma_sync.errors import RedactionFailed
 from karma_sync.redact.patterns import Pattern, PatternSet, compiled, compiled_set
 from karma_sync.redact.rule import Rule
 
@@ -42,7 +43,10 @@ class Gates:
             hit = self._any.search(text, at)
             if hit is None:
                 break
-            opened.update(self._here.Match(text[hit.start() :]))
+            here = self._here.Match(text[hit.start() :])
+            if not here:  # out of memory is the only way: better no answer than a wrong one
+                raise RedactionFailed("the rules' words were found and then not found")
+            opened.update(here)
             at = hit.start() + 1
         else:
             opened.update(need for need, gate in enumerate(self._each) if gate.search(text, at))

@@ -13,12 +13,14 @@ class Kind(StrEnum):
     UNSURE = "unsure"  # a key of we know not what
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """The words of a list written as prose."""
+    """The words of a list written as prose."""
     return frozenset(text.split())
 
 
 # What stands before `key` in the name of a secret one.
-_KEYED = _words(
+_KEYED = words(
     """access account admin aes api apikey app application auth authkey bearer bot client consumer
     cookie crypto customer decrypt decryption deploy encrypt encryption function functions gpg
     hmac host integration jwt licence license login master merchant oauth partner private
@@ -27,23 +29,23 @@ _KEYED = _words(
     write"""
 )
 # What may follow in any name, and changes nothing.
-_SUFFIXES = _words(
+_SUFFIXES = words(
     """b64 backup base base64 current dev development encoded env live local main new old plain
     prod production qa raw sandbox secondary stage staging str string temp test testing tmp v
     val value"""
 )
 # Before `token` and `key` where these are parts of a text, places in a list, or for everybody.
-_OPEN_TOKENS = _words(
+_OPEN_TOKENS = words(
     """bos cancel cancellation cls color comma continuation current cursor delta design eos
     expected format keyword kind last lexer mask max next num pad page pagination parse parser
     placeholder punctuation resume scroll sep start stop sync syntax total type unk"""
 )
-_OPEN_KEYS = _words(
+_OPEN_KEYS = words(
     """aggregation any arrow asset attribute cache column composite compound context data dedupe
     dict each event every field file foreign group hash hot i18n idempotency index issue item
     keyboard label local locale lookup map message meta metadata name no node object option
     param partition path primary prop property pub public publishable query react record
-    registry restore row schema shortcut some sort state storage template trailer translation
+    registry restore row schema shortcut some sort state storage template topic trailer translation
     type unique which"""
 )
 _PARTS = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
@@ -51,12 +53,14 @@ _PARTS = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 def kind_of_name(name: bytes) -> Kind:
     """What the last words of an identifier (snake_case, kebab-case, camelCase) promise."""
-    words = [word.decode().lower() for word in _PARTS.findall(name)]
-    while words and (words[-1] in _SUFFIXES or words[-1].isdigit()):
-        words.pop()
-    if not words:
+    if name.startswith(b"AWS::"):  # a type of CloudFormation: AWS::ApiGateway::ApiKey
         return Kind.NONE
-    *before, last = words
+    parts = [word.decode().lower() for word in _PARTS.findall(name)]
+    while parts and (parts[-1] in _SUFFIXES or parts[-1].isdigit()):
+        parts.pop()
+    if not parts:
+        return Kind.NONE
+    *before, last = parts
     if last in {"pass", "pwd"} or (before and before[-1] + last == "password"):
         return Kind.PASSWORD
     if last.endswith(("password", "passwd", "passphrase")):

@@ -10,16 +10,21 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from karma_sync.redact.names import words
 from karma_sync.redact.scan import Span
 
 # Ids, times and signatures: what threads a session together and what the provider verifies.
 KEPT_KEYS = frozenset(
-    b"""agentId uuid parentUuid logicalParentUuid sessionId leafUuid messageId promptId requestId
-    request_id sourceToolAssistantUUID sourceToolUseID toolUseID tool_use_id parentToolUseID
-    parent_tool_use_id id session_id signature timestamp""".split()
+    key.encode()
+    for key in words(
+        """uuid parentUuid logicalParentUuid leafUuid sourceToolAssistantUUID sourceToolUseID
+        sessionId session_id messageId promptId requestId request_id agentId id toolUseID
+        tool_use_id parentToolUseID parent_tool_use_id signature timestamp"""
+    )
 )
-_ID = re.compile(rb"[A-Za-z0-9+/=_.:|\\-]*")  # one word: prose under a key `id` is not spared
-# base64 of a PNG, JPEG, GIF, WebP or PDF: an image's own bytes
+_ID = re.compile(rb"[A-Za-z0-9+/=_.:|\\-]*+")  # one word: prose under a key `id` is not spared
+_IMAGE_KEYS = frozenset({b"data", b"base64"})
+# base64 of a PNG, JPEG, GIF, WebP or PDF, by its first bytes
 _IMAGE = re.compile(rb"(?:iVBORw0K|\\?/9j\\?/|R0lGOD|UklGR|JVBERi0)[A-Za-z0-9+/=\\]*+")
 _STRING = re.compile(rb'"((?:[^"\\]++|\\.)*+)"(\s*:)?', re.DOTALL)
 _COMMA = re.compile(rb"\s*,\s*")
@@ -67,43 +72,43 @@ def is_json(record: bytes) -> bool:
 def groups(record: bytes) -> Iterator[Group]:
     """All strings of the record in order, each in exactly one group, without those to keep."""
     row: list[re.Match[bytes]] = []
-    key: re.Match[bytes] | None = None
     for string in _STRING.finditer(record):
-        if key is not None:
-            if _BLANK.fullmatch(record, key.end(), string.start()):
-                yield _member(record, key, string)
-                key = string if string[2] is not None else None
-                continue
-            yield _row([key])
-            key = None
-        if row and (
-            string[2] is not None or not _COMMA.fullmatch(record, row[-1].end(), string.start())
-        ):
+        if row and _is_key(row[-1]) and _BLANK.fullmatch(record, row[-1].end(), string.start()):
+            yield _member(record, row.pop(), string)
+            row = []
+            continue
+        if row and not _continues(record, row[-1], string):
             yield _row(row)
             row = []
-        if string[2] is not None:
-            key = string
-        else:
-            row.append(string)
-    if key is not None:
-        yield _row([key])
+        row.append(string)
     if row:
         yield _row(row)
 
 
+def _is_key(string: re.Match[bytes]) -> bool:
+    return string[2] is not None
+
+
+def _continues(record: bytes, last: re.Match[bytes], string: re.Match[bytes]) -> bool:
+    """Both are elements of one array, next to each other."""
+    between = _COMMA.fullmatch(record, last.end(), string.start())
+    return between is not None and not _is_key(last) and not _is_key(string)
+
+
 def _member(record: bytes, key: re.Match[bytes], value: re.Match[bytes]) -> Group:
-    if (
-        key[1] in KEPT_KEYS
-        and _ID.fullmatch(value[1])
-        or key[1] == b"data"
-        and _IMAGE.fullmatch(value[1])
-    ):
+    if _is_kept(key[1], value[1]):
         return _row([key])
     start, end = key.start(), value.end(1) + 1
-    pieces = tuple(
+    pieces = [
         Piece(string.start(1) - start, string.start(1), len(string[1])) for string in (key, value)
-    )
-    return Group(record[start:end], pieces, start, end)
+    ]
+    return Group(record[start:end], tuple(pieces), start, end)
+
+
+def _is_kept(key: bytes, value: bytes) -> bool:
+    if key in KEPT_KEYS:
+        return _ID.fullmatch(value) is not None
+    return key in _IMAGE_KEYS and _IMAGE.fullmatch(value) is not None
 
 
 def _row(strings: list[re.Match[bytes]]) -> Group:

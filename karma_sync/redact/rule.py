@@ -7,7 +7,7 @@ from dataclasses import dataclass
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 Check = Callable[[bytes, bytes], bool]
-"""(the group `name` of the match or b"", the secret) -> is it one; for what a pattern cannot say."""
+"""(the match's group `name` or b"", the secret) -> is it one? For what a pattern cannot say."""
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,8 @@ AI_RULES = (
     ),
     Rule(
         name="google",
-        pattern=EDGE
-        + r"(GOCSPX-[A-Za-z0-9_-]{28}|ya29\.[A-Za-z0-9_.-]{20,}[A-Za-z0-9_-]|1//0[A-Za-z0-9_-]{40,})",
+        pattern=EDGE + r"(GOCSPX-[A-Za-z0-9_-]{28}|ya29\.[A-Za-z0-9_.-]{20,}[A-Za-z0-9_-]"
+        r"|1//0[A-Za-z0-9_-]{40,})",
         gate=r"GOCSPX-|ya29\.|1(?:\\*/){2}0[A-Za-z0-9_-]{40}",
         source="https://developers.google.com/identity/protocols/oauth2",
         check=is_real,
@@ -98,7 +98,7 @@ AI_RULES = (
         examples=("XAI_API_KEY=«xai-{alnum:80}»",),
         near_misses=(
             "xai-sdk-python",
-            "xai-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+            "xai-" + "x" * 80,
         ),
     ),
     Rule(

@@ -18,7 +18,7 @@ _AFTER = (  # API_KEY_PROD, token2, secretKeyBase: what may follow the word in t
     r"|env|live|local|main|new|old|plain|prod(?:uction)?|qa|raw|sandbox|secondary|stag(?:e|ing)"
     r"|str(?:ing)?|te?mp|test(?:ing)?|text|val(?:ue)?))){0,2}"
 )
-_NAME = rf"(?P<name>[A-Za-z0-9_.-]*{_WORD}{_AFTER})"
+_NAME = rf"(?P<name>(?:AWS::[A-Za-z0-9]+::)?[A-Za-z0-9_.-]*{_WORD}{_AFTER})"
 _CLOSE = r"""(?:\\*["'`])?\]?"""  # of a quoted name, or of an index: config["token"] =
 _TYPE = r"(?::[ \t]*&?[A-Za-z][A-Za-z0-9_' \[\]|]{0,24})?"  # token: str = "…"
 _SIGN = r"(?::=|=>|={1,3}|:)"
@@ -45,7 +45,7 @@ _ENV_NAME = r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PWD|_PASS)(?:_?[A-Z
 _ENV_GATE = rf"{_ENV_NAME}[A-Za-z0-9]{{8}}|{_GATE}"
 _FLAG = r"--(?:[a-z]+-)*(?:[a-z]*key|token|secret|password|passphrase)"
 _USER = r"user(?:name)?[ \t]*[:=]"
-_PASS = r"pass(?:word|wd)?[ \t]*[:=]"
+_PASSES = r"pass(?:word|wd)?[ \t]*[:=]"
 
 ASSIGNMENT_RULES = (
     Rule(
@@ -71,6 +71,10 @@ ASSIGNMENT_RULES = (
             'SECRET="xxxxxxxxxxxx"',
             '"next_page_token": "{alnum:40}"',
             '"public_key": "{alnum:40}"',
+            '"AWS::ApiGateway::ApiKey": "{hex:16}"',
+            '"topic_key": "bugfix/e2e-engram-github-403"',
+            "'CopySourceKey': 'SSECustomerKeyMD5OfTheCopy'",
+            "private_key: PKCS7PrivateKeyTypes,",
         ),
     ),
     Rule(
@@ -137,8 +141,8 @@ ASSIGNMENT_RULES = (
     ),
     Rule(
         name="assignment",  # name: value likewise; behind a parenthesis it is an argument in code,
-        # and before an @ it is an address
-        pattern=rf"(?:\A|[^A-Za-z0-9_.(-]){_NAME}{_CLOSE}[ \t]*:[ \t]*"
+        # before an @ it is an address, behind a colon part of one
+        pattern=rf"(?:\A|[^A-Za-z0-9_.:(-]){_NAME}{_CLOSE}[ \t]*:[ \t]*"
         rf"(?P<secret>[^\s\"'`\\,;&|<>(){{}}\[\]@]+){_BARE_END}",
         gate=_GATE,
         source=_SOURCE,
@@ -148,13 +152,14 @@ ASSIGNMENT_RULES = (
             "initialize(token: {hex:32}-us18)",
             "fetch(apiKey: key2)",
             "https://token:{alnum:24}@",
+            "arn:aws:secretsmanager:*:*:secret:{alnum:24}",
         ),
     ),
     Rule(
         name="assignment",  # user = alice, and in the next line the password, even a plain word
         pattern=rf"(?mi){_USER}[ \t]*[^\s\"'\\=:]+[ \t]*\r?\n(?:[ \t]*(?://|\#|;)[^\n=:]*\n){{0,3}}"
-        rf"[ \t]*{_PASS}[ \t]*(?P<secret>[^\s\"'\\]+){_LINE_END}",
-        gate=rf"(?i){_USER}[^=:]+{_PASS}".replace(r"[ \t]*", _BLANK),
+        rf"[ \t]*{_PASSES}[ \t]*(?P<secret>[^\s\"'\\]+){_LINE_END}",
+        gate=rf"(?i){_USER}[^=:]+{_PASSES}".replace(r"[ \t]*", _BLANK),
         source=_SOURCE,
         check=is_beside_user,
         examples=(

@@ -1,8 +1,20 @@
 """Tokens of forges and package registries."""
 
+import re
+
 from karma_sync.redact.rule import Rule
 from karma_sync.redact.rules_ai import EDGE
 from karma_sync.redact.values import is_key, is_real
+
+
+def _is_gitlab(_name: bytes, token: bytes) -> bool:
+    """With a digit, unlike `glpat-your-token-goes-here` and options like `--glft-…`."""
+    return is_real(b"", token) and re.search(rb"[0-9]", token) is not None
+
+
+def _is_npm(_name: bytes, token: bytes) -> bool:
+    return is_key(token)
+
 
 FORGE_RULES = (
     Rule(
@@ -34,7 +46,7 @@ FORGE_RULES = (
         r"[A-Za-z0-9_=.-]{19,}[A-Za-z0-9_=-]|GR1348941[A-Za-z0-9_-]{20,}|_gitlab_session=[0-9a-f]{32})",
         gate=r"gl(?:pat|oas|dt|rt|rtr|cbt|ptt|ft|imt|agent|wt|soat|ffct|ccl)-[A-Za-z0-9_=.-]{20}|GR1348941|_gitlab_session=",
         source="https://docs.gitlab.com/security/tokens/#token-prefixes",
-        check=lambda _, token: is_real(b"", token) and any(48 <= byte <= 57 for byte in token),
+        check=_is_gitlab,
         examples=(
             "GITLAB_TOKEN=«glpat-{url:19}7»",
             "«glpat-{url:40}7.01.{lower:9}».",
@@ -70,7 +82,7 @@ FORGE_RULES = (
         pattern=r"_(?:auth|authToken|password)[\"']?[ \t]*[:=][ \t]*[\"']?([A-Za-z0-9+/=_-]{8,})",
         gate=r"_(?:auth|authToken|password)(?:[ \t\\\"']|\\t)*[:=]",
         source="https://docs.npmjs.com/cli/v11/configuring-npm/npmrc#auth-related-configuration",
-        check=lambda _, token: is_key(token),
+        check=_is_npm,
         examples=(
             "//registry.npmjs.org/:_authToken=«{hex:8}-{hex:4}-{hex:4}-{hex:4}-{hex:12}»",
             "//r.example/:_auth=«{base64:30}==»",

@@ -5,92 +5,119 @@ import re
 
 from karma_sync.redact.rule import Rule
 from karma_sync.redact.rules_ai import EDGE
-from karma_sync.redact.values import is_basic, is_credential, is_password, is_stand_in
+from karma_sync.redact.values import is_basic, is_credential, is_password, is_spoken, is_stand_in
 
-_BEGIN = r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
-_FINISH = r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
+# Text without a second <private>: part of the tag before another `<`, and not the tag after all.
+_PART = r"(?:p(?:r(?:i(?:v(?:a(?:te?)?)?)?)?)?)?"
+_OTHER = r"(?:[^<p]|p[^<r]|pr[^<i]|pri[^<v]|priv[^<a]|priva[^<t]|privat[^<e]|private[^<>])"
+
+_KIND = r"[A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?"
+_BEGIN = rf"-{{4,5}} ?BEGIN {_KIND} ?-{{4,5}}"
+_FINISH = rf"-{{4,5}} ?END {_KIND} ?-{{4,5}}"
 # Between the header and the key itself: line ends in any notation, the line numbers of a tool
 # (`   13→`), quotes and signs of code around it, and the headers of old OpenSSL and PGP files.
 _GAP = r"(?:[^A-Za-z0-9]|\\+[nrt]|[0-9]{1,6}[^A-Za-z0-9+/=])*"
-_HEADERS = r"(?:[A-Z][A-Za-z-]{2,20}: [^\r\n]{0,200}[\r\n]" + _GAP + r")*"
+_HEADERS = rf"(?:[A-Z][A-Za-z-]{{2,20}}: [^\r\n]{{0,200}}[\r\n]{_GAP})*"
 _KEY_GATE = r"BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY"
-_HEADER = r"""authorization[ \t\\"'`\]]{0,12}(?::|=>?|,)[ \t\\"'`]{0,12}"""
+_RUN = re.compile(rb"[A-Za-z0-9+/=]{16,}")
+_LINE = 40  # characters of base64 that no identifier in code has
+_SIGNS_OF_CODE = re.compile(rb"[()\[\]{}*?^$]|\.\.\.|-----BEGIN")
+_LITTLE = 8  # characters: of base64 that are no key yet, of a word that may be a password
+
+_HEADER = r"""(?:\A|[^A-Za-z])authorization[ \t\\"'`\]]{0,12}(?::|=>?|,)[ \t\\"'`]{0,12}"""
 _HEADER_GATE = r"""authorization(?:[ \t\\"'`\]]|\\t)*(?::|=>?|,)(?:[ \t\\"'`]|\\t)*"""
 _SCHEME = "bearer|token|apikey|api-key|key|negotiate|ntlm|hawk"
-_SIGNS_OF_CODE = re.compile(rb"[()\[\]{}*?^$]|\.\.\.|-----BEGIN")
-_TOO_SHORT = 8  # characters of base64 that are no key yet
+_SIGNED = "aws4-hmac-sha256|oauth|signature"
+_CHARACTER = r"[A-Za-z0-9._~+/=:|%-]"
+_PORT_TO_USER = (
+    r":(?:[0-9]{4,5}|\*):(?:[A-Za-z_][A-Za-z0-9_$-]*|\*):(?:[A-Za-z_][A-Za-z0-9_.@$-]*|\*):"
+)
+_TEMPLATE = re.compile(
+    rb"(?i)\$|[{<(\[]|%[({]|.*(?:\$\{|\{\{|\.\.\.|\*\*|your|placeholder|redacted|x{4})|x+$|\*$"
+    rb"|(?-i:[A-Z_]*(?:PASS|SECRET|TOKEN|KEY|PW)[A-Z_]*$)"
+)
+
+
+def _is_key_block(_name: bytes, block: bytes) -> bool:
+    """The header is followed by a key and not by the name of a variable that holds one."""
+    run = _RUN.search(block, block.index(b"KEY"))
+    return run is not None and (len(run[0]) >= _LINE or not is_spoken(run[0]))
 
 
 def _is_short_key(_name: bytes, block: bytes) -> bool:
     """A block with both ends and little in it, as in a test: not an expression, not prose."""
-    inner = block[block.index(b"-----", 5) + 5 : block.rindex(b"-----END")]
+    inner = block[block.index(b"KEY") : block.rindex(b"END")].strip(b"KEYBLOC -")
     if _SIGNS_OF_CODE.search(inner) or not re.search(rb"[\r\n]|\\[nr]", inner):
         return False
     key = re.sub(rb"[^A-Za-z0-9+/]", b"", re.sub(rb"\\+[nrt]|\s[0-9]+\xe2\x86\x92", b"", inner))
-    return len(key) >= _TOO_SHORT and not key.islower()
+    return len(key) >= _LITTLE and not key.islower()
 
 
 def _holds_private_key(_name: bytes, encoded: bytes) -> bool:
     """base64 of a PEM header, as Kubernetes and CI variables keep a key."""
-    head = base64.b64decode(encoded[: len(encoded[:80]) // 4 * 4])
-    return b"PRIVATE KEY" in head
+    head = encoded[:80].rstrip(b"=")
+    return b"PRIVATE KEY" in base64.b64decode(head[: len(head) // 4 * 4])
 
 
 def _is_url_password(host: bytes, password: bytes) -> bool:
-    """Anything but a template ({user}:{password}@, user:***@) or no host: RFC 3849's example, a local socket."""
-    if host.startswith((b"[2001:db8:", b"%2F")):
-        return False
-    return not (is_stand_in(password) or re.fullmatch(rb"[xX]+|\*+|\.+|\[?[A-Z_]+\]?", password))
+    """All but templates ({user}:{password}@, user:***@), RFC 3849's example, a local socket."""
+    return not (host.startswith((b"[2001:db8:", b"%2F")) or _TEMPLATE.match(password))
 
 
 def _is_whole_value(_name: bytes, value: bytes) -> bool:
     """A header without one of the known schemes in front: a signature, or the bare token."""
-    return value.lower().startswith((b"aws4-hmac", b"oauth ", b"signature ")) or is_credential(
-        b"", value
-    )
+    signed = re.match(rb"(?i)(?:%s)[ \t]" % _SIGNED.encode(), value)
+    return signed is not None or is_credential(b"", value)
 
 
 def _is_pgpass(_name: bytes, password: bytes) -> bool:
-    return is_password(password) or (len(password) >= _TOO_SHORT and not is_stand_in(password))
+    return is_password(password) or (len(password) >= _LITTLE and not is_stand_in(password))
+
+
+def _is_netrc(_name: bytes, password: bytes) -> bool:
+    return not is_stand_in(password)
 
 
 GENERAL_RULES = (
     Rule(
-        name="private",  # what the user marks; the innermost block first, the outer in the next round
-        pattern=r"(?i)(<private>(?:[^<]|<[^p<]|<p[^r<]|<pr[^i<]|<pri[^v<])*</private>)",
+        name="private",  # what the user marks; the innermost block first, the outer one round later
+        pattern=rf"(?is)(<private>(?:[^<]|<(?:{_PART}<)*{_OTHER})*?<(?:{_PART}<)*/private>)",
         gate=r"(?i)private>",
         source="https://docs.claude-mem.ai/usage/private-tags",
-        examples=("a «<private>the plan\nof two lines <b>x</b></private>» b",),
+        examples=(
+            "a «<private>the plan\nof two lines <b>x</b></private>» b",
+            "«<PRIVATE>a << b <priv> <p<c</PRIVATE>»",
+        ),
         near_misses=("a <private> tag", "</private>"),
     ),
     Rule(
         name="pem",
-        pattern=r"(?s)("
-        + _BEGIN
-        + _GAP
-        + _HEADERS
-        + r"[A-Za-z0-9+/=]{16,}.*?(?:"
-        + _FINISH
-        + r"|\z))",
+        pattern=rf"(?s)({_BEGIN}{_GAP}{_HEADERS}[A-Za-z0-9+/=]{{16,}}.*?(?:{_FINISH}|\z))",
         gate=_KEY_GATE,
         source="https://datatracker.ietf.org/doc/html/rfc7468#section-10",
+        check=_is_key_block,
         examples=(
-            "«-----BEGIN PRIVATE KEY-----\n{base64:64}\n{base64:20}==\n-----END PRIVATE KEY-----»\nnext",
-            "     1→«-----BEGIN OPENSSH PRIVATE KEY-----\n     2→b3BlbnNzaC1r{base64:40}\n     3→{base64:70}»",
-            '{"private_key": "«-----BEGIN PRIVATE KEY-----\\n{base64:64}\\n-----END PRIVATE KEY-----»\\n"}',
-            "«-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,{HEX:32}\n\n"
-            "{base64:64}\n-----END RSA PRIVATE KEY-----»",
-            "«-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2\n\n{base64:64}\n-----END PGP PRIVATE KEY BLOCK-----»",
+            "«-----BEGIN PRIVATE KEY-----\n{base64:64}\n-----END PRIVATE KEY-----»\nnext",
+            "     1→«-----BEGIN OPENSSH PRIVATE KEY-----\n     2→{base64:70}\n     3→{base64:70}»",
+            '{"private_key": "«-----BEGIN PRIVATE KEY-----\\n{base64:64}\\n'
+            '-----END PRIVATE KEY-----»\\n"}',
+            "«-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
+            "DEK-Info: AES-128-CBC,{HEX:32}\n\n{base64:64}\n-----END RSA PRIVATE KEY-----»",
+            "«-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2\n\n{base64:64}\n"
+            "-----END PGP PRIVATE KEY BLOCK-----»",
+            "«---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n{base64:70}\n"
+            "---- END SSH2 ENCRYPTED PRIVATE KEY ----»",
         ),
         near_misses=(
             'if "-----BEGIN PRIVATE KEY-----" in text: raise ValueError("a private key")',
+            'pem = "-----BEGIN PRIVATE KEY-----\\n" + encodedPrivateKeyMaterial + "\\n-----END"',
             "-----BEGIN PUBLIC KEY-----\n{base64:64}\n-----END PUBLIC KEY-----",
             "-----BEGIN CERTIFICATE-----\n{base64:64}\n-----END CERTIFICATE-----",
         ),
     ),
     Rule(
         name="pem",
-        pattern=r"(?s)(" + _BEGIN + r".*?" + _FINISH + r")",
+        pattern=rf"(?s)({_BEGIN}.*?{_FINISH})",
         gate=_KEY_GATE,
         source="https://datatracker.ietf.org/doc/html/rfc7468#section-10",
         check=_is_short_key,
@@ -104,13 +131,11 @@ GENERAL_RULES = (
     Rule(
         name="pem",
         pattern=EDGE + r"(LS0tLS1CRUdJTi[A-Za-z0-9+/]{40,}={0,2})",
-        keywords=("LS0tLS1CRUdJTi",),
+        gate=r"LS0tLS1CRUdJTi",
         source="https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/",
         check=_holds_private_key,
         examples=("client-key-data: «LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQ{base64:60}»",),
-        near_misses=(
-            "certificate-authority-data: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tC{base64:60}",
-        ),
+        near_misses=("client-certificate-data: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tC{base64:60}",),
     ),
     Rule(
         name="jwt",
@@ -122,9 +147,9 @@ GENERAL_RULES = (
     ),
     Rule(
         name="header",
-        pattern=rf"(?i)(?:{_HEADER}(?:{_SCHEME})|bearer)(?:[ \t]+|%20|\+)([A-Za-z0-9._~+/=:|%-]{{6,}})",
+        pattern=rf"(?i)(?:{_HEADER}(?:{_SCHEME})|bearer)(?:[ \t]+|%20|\+)({_CHARACTER}{{6,}})",
         gate=rf"(?i)(?:{_HEADER_GATE}(?:{_SCHEME})|bearer)(?:[ \t]|\\+t|%20|\+)+"
-        r"[A-Za-z0-9._~+/=:|%\\-]*(?:[0-9]|[A-Za-z]{16})",
+        rf"(?:{_CHARACTER}|\\)*(?:[0-9]|[A-Za-z]{{12}})",
         source="https://datatracker.ietf.org/doc/html/rfc6750#section-2.1",
         check=is_credential,
         examples=(
@@ -152,8 +177,8 @@ GENERAL_RULES = (
     ),
     Rule(
         name="header",  # a signature over the request, or the bare token
-        pattern=rf"(?i){_HEADER}((?:aws4-hmac-sha256|oauth|signature)[ \t][^\r\n\\\"'`]{{16,}}|[A-Za-z0-9._~+/=:|%-]{{16,}})",
-        gate=rf"(?i){_HEADER_GATE}(?:(?:aws4-hmac-sha256|oauth|signature)[ \t\\]|[A-Za-z0-9._~+/=:|%\\-]{{16}})",
+        pattern=rf"(?i){_HEADER}((?:{_SIGNED})[ \t][^\r\n\\\"'`]{{16,}}|{_CHARACTER}{{16,}})",
+        gate=rf"(?i){_HEADER_GATE}(?:(?:{_SIGNED})[ \t\\]|(?:{_CHARACTER}|\\){{16}})",
         source="https://datatracker.ietf.org/doc/html/rfc9110#name-authorization",
         check=_is_whole_value,
         examples=(
@@ -163,12 +188,14 @@ GENERAL_RULES = (
         near_misses=(
             "Authorization: required-for-every-request",
             '"authorization": "${{ secrets.TOKEN }}"',
+            '"AWS::Config::AggregationAuthorization": "{hex:16}"',
         ),
     ),
     Rule(
         name="url",
-        pattern=r"[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s/?#\"'`<>\\:@]*:(?P<secret>[^\s/?#\"'`<>\\]+)@(?P<name>%2F|[A-Za-z0-9_%${.-]|\[[0-9A-Fa-f:]{2,})",
-        gate=r":(?:\\*/){2}[^\s/?#\"'`<>:@]*:[^\s/?#\"'`<>]+@",
+        pattern=r"[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s/?#\"'`<>\\:]*:(?P<secret>[^\s/?#\"'`<>\\]+)"
+        r"@(?P<name>%2F|[A-Za-z0-9_%${.-]|\[[0-9A-Fa-f:]{2,})",
+        gate=r":(?:\\*/){2}[^\s/?#\"'`<>:]*:[^\s/?#\"'`<>]+@",
         source="https://datatracker.ietf.org/doc/html/rfc3986#section-3.2.1",
         check=_is_url_password,
         examples=(
@@ -186,9 +213,9 @@ GENERAL_RULES = (
     ),
     Rule(
         name="pgpass",
-        pattern=r"(?m)(?:^|[\s→\"'])(?:[A-Za-z0-9_.-]+|\*):(?:[0-9]{4,5}|\*):(?:[A-Za-z_][A-Za-z0-9_$-]*|\*):"
-        r"(?:[A-Za-z_][A-Za-z0-9_.@$-]*|\*):((?:[^:\s\\\"']|\\[\\:])+)[ \t]*(?:$|[\"'])",
-        gate=r":(?:[0-9]{4,5}|\*):(?:[A-Za-z_][A-Za-z0-9_$-]*|\*):(?:[A-Za-z_][A-Za-z0-9_.@$-]*|\*):",
+        pattern=rf"(?m)(?:^|[\s→\"'])(?:[A-Za-z0-9_.-]+|\*){_PORT_TO_USER}"
+        r"((?:[^:\s\\\"']|\\[\\:])+)[ \t]*(?:$|[\"'])",
+        gate=_PORT_TO_USER,
         source="https://www.postgresql.org/docs/current/libpq-pgpass.html",
         check=_is_pgpass,
         examples=("localhost:5432:shop:alice:«{alnum:14}»", "    2→*:*:*:bob:«{alnum:9}7»"),
@@ -202,7 +229,7 @@ GENERAL_RULES = (
         pattern=r"machine\s+\S+\s+login\s+\S+\s+password\s+([^\s\\\"]{4,})",
         gate=r"machine(?:[\s\",]|\\+[nrt])+[^\s]+?(?:[\s\",]|\\+[nrt])+login",
         source="https://everything.curl.dev/usingcurl/netrc.html",
-        check=lambda _, password: not is_stand_in(password),
+        check=_is_netrc,
         examples=("machine api.example.com\n  login alice\n  password «{alnum:12}»",),
         near_misses=("machine x login y password <password>",),
     ),

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from karma_sync.redact.escapes import Unescaped, whole_characters
@@ -93,9 +93,13 @@ class Scanner:
             found += [Span(*layer.origin(span.start, span.end), span.order) for span in below]
         return found
 
+    def name(self, span: Span) -> str:
+        """The rule by which the span is a secret."""
+        return self._names[span.order]
+
     def marker(self, span: Span) -> bytes:
         """What is written in place of a cut."""
-        return b"[REDACTED:%s]" % self._names[span.order].encode()
+        return f"[REDACTED:{self.name(span)}]".encode()
 
     def cut(self, text: bytes, cuts: Counter[str]) -> bytes:
         """`text` with every secret replaced; what replacing uncovers is replaced too."""
@@ -104,13 +108,14 @@ class Scanner:
             for span in spans:
                 pieces += [text[at : span.start], self.marker(span)]
                 at = span.end
+                cuts[self.name(span)] += 1
             text = b"".join([*pieces, text[at:]])
-            self.count(spans, cuts)
         return text
 
-    def count(self, spans: Iterable[Span], cuts: Counter[str]) -> None:
-        """Adds the spans to the tally by rule."""
-        cuts.update(self._names[span.order] for span in spans)
+
+def uncut(stretch: bytes) -> bool:
+    """Whether it holds more than markers and what stands between them."""
+    return bool(MARKER.sub(b"", stretch).strip(_FILLER))
 
 
 def _merged(spans: list[Span]) -> list[Span]:
@@ -140,6 +145,6 @@ def _settled(spans: list[Span], text: bytes) -> list[Span]:
         around = [mark for mark in markers if mark.start < span.end and span.start < mark.end]
         start = min([span.start, *(mark.start for mark in around)])
         end = max([span.end, *(mark.end for mark in around)])
-        if MARKER.sub(b"", text[start:end]).strip(_FILLER):
+        if uncut(text[start:end]):
             settled.append(span._replace(start=start, end=end))
     return _merged(settled)

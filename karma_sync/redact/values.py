@@ -13,7 +13,7 @@ from karma_sync.redact.names import Kind, kind_of_name
 KEY_SIZE = 8  # a token or key shorter than this opens nothing by itself
 UNSURE_SIZE = 16  # the same for names like `cache_token_key`, of which we know nothing
 PASSWORD_SIZE = 6  # what is shorter no policy allows
-LONG_WORD = 12  # letters in a row; the gate of the assignment rules relies on it
+LONG_WORD = 12  # letters in a row; the gate of the assignment rules relies on it, and on digits
 ALIKE = 5  # so many of one character in a row is a drawing of a secret: xxxxx, *****
 COUNTED = 7  # so much of the alphabet in a row was typed by hand: abcdefg, 1234567
 DISTINCT = 5  # random values of KEY_SIZE or more have more different characters than this
@@ -44,17 +44,16 @@ _CODE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_SPOKEN = re.compile(rb"(?:v?[0-9]{1,8}|[A-Za-z]{2,15}[0-9]{0,5}|[A-Za-z][0-9]{0,3})")
+_WORD = rb"(?:[A-Z]{2,}|[A-Z]?[a-z]{2,})"
+_SPOKEN = re.compile(rb"v?[0-9]{1,8}|[A-Za-z0-9]{1,4}|%s+[0-9]{0,5}%s*" % (_WORD, _WORD))
 _JOINTS = re.compile(rb"[_\-./: @]+")
 _ROW = re.compile(rb"(.)\1{%d}" % (ALIKE - 1), re.DOTALL)
-_LONG_RUN = re.compile(rb"[A-Za-z]{%d}" % LONG_WORD)
 _LONG_WORD = re.compile(
     rb"(?!.*(?:password|secret|token|your|user|enter|valid|require))[a-z]{%d,}" % LONG_WORD
 )
 _SIGN = re.compile(rb"[!$%^&*+?~|;]|.@|.#")
 _UUID = re.compile(rb"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _COUNTED = re.compile("|".join(_RUNS).encode())
-_CAMEL = re.compile(rb"[a-z]+(?:[A-Z][a-z]+)+[0-9]{0,3}|(?:[A-Z][a-z]+){2,}[0-9]{0,3}")
 
 
 def is_stand_in(value: bytes) -> bool:
@@ -76,10 +75,7 @@ def is_code(value: bytes) -> bool:
 
 def is_spoken(value: bytes) -> bool:
     """Made of words and numbers as people name things: test-token-1, claude-3-opus, sha256."""
-    parts = [part for part in _JOINTS.split(value) if part]
-    if len(parts) == 1 and value.isalpha():
-        return value.islower() or value.isupper() or bool(_CAMEL.fullmatch(value))
-    return all(_SPOKEN.fullmatch(part) for part in parts)
+    return all(_SPOKEN.fullmatch(part) for part in _JOINTS.split(value) if part)
 
 
 def is_password(value: bytes) -> bool:
@@ -92,14 +88,12 @@ def is_password(value: bytes) -> bool:
 
 
 def is_key(value: bytes, size: int = KEY_SIZE) -> bool:
-    """Could be a token a machine made: letters and digits mixed, or many letters at random."""
+    """Could be a token a machine made: letters and digits mixed as no name has them."""
     if len(value) < size or any(byte <= 0x20 or byte >= 0x7F for byte in value):
         return False
     if is_stand_in(value) or is_counted(value) or is_code(value) or len(set(value)) <= DISTINCT:
         return False
-    if is_spoken(value) or not _has_letter(value):
-        return False
-    return _has_digit(value) or bool(_LONG_RUN.search(value))
+    return _has_digit(value) and _has_letter(value) and not is_spoken(value)
 
 
 def _has_digit(value: bytes) -> bool:

@@ -36,6 +36,7 @@ class Joiner:
                 fresh = self._ready(tx, fresh, roster)
                 if fresh.answer is Answer.ACCEPTED and fresh.leader_key == roster.writer:
                     self._join(tx, found, roster)
+                    self._context.notes.note("joined", self._context.me.tag, f"team {roster.name}")
                     state.invitations.drop(tx, folder=fresh.folder)
                 else:
                     state.invitations.put(tx, fresh)

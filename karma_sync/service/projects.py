@@ -1,5 +1,6 @@
 """Sharing projects, and answering the ones that are shared."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +12,8 @@ from karma_sync.errors import BadInput, Conflict, NotFound
 from karma_sync.service import teams
 from karma_sync.store import state
 from karma_sync.store.database import Database, Transaction
+
+Verb = Callable[[Subscription], Subscription]
 
 
 @dataclass(frozen=True)
@@ -81,15 +84,15 @@ def accept(
         _accept(tx, fresh, terms, int(now.timestamp() * 1000))
 
 
-def decline(store: Database, me: PairingCode, project: str, team: str | None) -> Standing:
-    """Take no part in a shared project, or no longer.
+def move(store: Database, me: PairingCode, project: str, team: str | None, verb: Verb) -> Standing:
+    """Change my answer to a shared project by one of its moves; the standing before.
 
     Raises:
-        IllegalMove: it is declined already.
+        IllegalMove: the present status does not allow it.
     """
     with store.transaction() as tx:
         standing = _find(tx, me, project, team)
-        state.subscriptions.put(tx, standing.mine.decline())
+        state.subscriptions.put(tx, verb(standing.mine))
     return standing
 
 

@@ -1,7 +1,7 @@
 """What arrives: looks into the channels, has items imported, remembers what waits and why."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,7 @@ class Receiver:
         self._store = store
         self._notes = notes
         self._channels: dict[str, _Watched] = {}
+        self._forgotten: set[tuple[str, str, str]] = set()
 
     def receive_from(self, channels: Sequence[Channel], folder: Callable[[str], Path]) -> list[str]:
         """Read these channels from now on; the ids of those that are new."""
@@ -51,6 +52,15 @@ class Receiver:
             self._channels[name] = _Watched(channel, Inbox(folder(name)), arrivals)
             new.append(name)
         return new
+
+    def forget(self, withdrawn: Collection[tuple[str, str, str]]) -> None:
+        """Remove what members took back: (team id, project, member tag) of each."""
+        for each in set(withdrawn) - self._forgotten:
+            count = self._importer.forget(*each)
+            if count:
+                _, project, member = each
+                self._notes.note("withdrawn", member, f"{count} sessions of {project}")
+        self._forgotten = set(withdrawn)
 
     def folders(self) -> list[str]:
         """The channels it reads."""

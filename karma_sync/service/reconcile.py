@@ -5,6 +5,7 @@ cycle says when, never what; an idle one makes three requests and writes nothing
 """
 
 import logging
+import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,6 +80,8 @@ class Reconciler:
         have = Setup(configuration.devices, configuration.folders)
         actions = diff(have, desired(world))
         failures = self._apply(configuration, actions) if actions else []
+        if world.teams:  # an empty world is more likely a lost database than everybody's decline
+            failures += self._remove([a.id for a in actions if isinstance(a, DropFolder)])
         if any(isinstance(a, PutFolder) and is_metadata_folder(a.folder.id) for a in actions):
             written += self._documents.run()  # a new team's folder can be written only now
         for each in written:
@@ -143,6 +146,18 @@ class Reconciler:
         failures += [SyncthingError(f"Syncthing did not take {action}") for action in left]
         for failure in failures:
             log.warning("%s; the next cycle tries again", failure)
+        return failures
+
+    def _remove(self, folders: list[str]) -> list[KarmaError]:
+        """Delete what is left of folders that were dropped; the library keeps its own links."""
+        failures = []
+        for folder in folders:
+            try:
+                shutil.rmtree(self._context.paths.folder(folder))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                failures.append(KarmaError(f"{folder} cannot be deleted: {error}"))
         return failures
 
     def _prepare(self, action: PutFolder) -> None:

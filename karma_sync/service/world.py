@@ -31,4 +31,5 @@ def read_world(tx: Transaction, me: PairingCode, now: datetime, discovery: bool)
         fetching=frozenset(
             (i.folder, i.device) for i in state.invitations.all(tx) if i.answer is Answer.PENDING
         ),
+        halted=any(halt.holds(now) for halt in state.halts.all(tx)),
     )

@@ -64,6 +64,16 @@ class Arrival:
     why: str = ""
 
 
+@dataclass(frozen=True)
+class Dropped:
+    """An item that is no longer readable, and the chunks that nothing needs any more."""
+
+    folder: str
+    item: str
+    revision: int
+    chunks: frozenset[str]
+
+
 def open_library(path: Path) -> Database:
     """Open library.db, creating it if need be."""
     return Database(path, _MIGRATIONS)
@@ -97,6 +107,25 @@ def put_item(tx: Transaction, folder: str, item: Verified[Manifest], now: dateti
     tx.executemany("DELETE FROM chunk_of WHERE folder = ? AND item = ? AND sha256 = ?", gone)
     tx.executemany("INSERT INTO chunk_of VALUES (?, ?, ?)", [(*key, s) for s in after - before])
     return before - after
+
+
+def drop_items(tx: Transaction, team: str, project: str, member: str) -> list[Dropped]:
+    """Forget everything of one member in one project of one team; the files to delete."""
+    where = [team, project, member]
+    rows = tx.execute(
+        "SELECT folder, item, revision FROM item WHERE team = ? AND project = ? AND member = ?",
+        where,
+    ).fetchall()
+    dropped = []
+    for row in rows:
+        key = [row["folder"], row["item"]]
+        hashes = _chunks_of(tx, *key)
+        tx.execute("DELETE FROM item WHERE folder = ? AND item = ?", key)
+        tx.execute("DELETE FROM chunk_of WHERE folder = ? AND item = ?", key)
+        tx.execute("DELETE FROM arrival WHERE folder = ? AND item = ?", key)
+        gone = frozenset(unused(tx, hashes))
+        dropped.append(Dropped(row["folder"], row["item"], row["revision"], gone))
+    return dropped
 
 
 def _chunks_of(tx: Transaction, folder: str, item: str) -> set[str]:

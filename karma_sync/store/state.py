@@ -1,5 +1,6 @@
 """state.db: what should be (teams, answers), and the newest accepted documents."""
 
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -20,6 +21,7 @@ _MIGRATIONS = [
     CREATE TABLE contact (device TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE invitation (folder TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE root (path TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE halt (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE document (
         team TEXT, kind TEXT, writer TEXT, version INTEGER NOT NULL, envelope BLOB NOT NULL,
         PRIMARY KEY (team, kind, writer)) WITHOUT ROWID
@@ -40,6 +42,19 @@ class Root(BaseModel):
     mapped: bool = False
 
 
+class Halt(BaseModel):
+    """Everything is paused; until a moment (UTC), or until resumed if there is none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = "all"
+    until: datetime | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it still does."""
+        return self.until is None or now < self.until
+
+
 class Document(BaseModel):
     """The newest accepted envelope of one writer, byte for byte as it was signed."""
 
@@ -58,6 +73,7 @@ pairings = Table("pairing", Pairing, ["key"])
 contacts = Table("contact", Contact, ["device"])
 invitations = Table("invitation", Invitation, ["folder"])
 roots = Table("root", Root, ["path"])
+halts = Table("halt", Halt, ["id"])
 
 
 def open_state(path: Path) -> Database:

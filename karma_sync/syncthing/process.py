@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from karma_sync.syncthing.client import SyncthingClient
 from karma_sync.syncthing.program import environment
 
 LOOPBACK = "127.0.0.1"
+FIRST_PORT, PORTS, PORT_TRIES = 24_000, 8_000, 20  # Linux numbers outgoing ones from 32768
 LOG_BYTES = 1_000_000
 ESSENCE_CHARS = 500
 POLL_S = 0.05
@@ -31,8 +33,13 @@ _TIMESTAMP = re.compile(r"^(\[\w+\] )?[\d/: .T+Z-]{8,35}")
 
 
 def free_port(preferred: Iterable[int] = ()) -> int:
-    """A TCP port nobody listens on at this moment; the first free one of `preferred`, if any is."""
-    for port in (*preferred, 0):
+    """A TCP port nobody listens on at this moment; the first free one of `preferred`, if any is.
+
+    Others are taken from below the range in which systems number outgoing connections, one of
+    which could get the port before whoever asked for it.
+    """
+    tries = (FIRST_PORT + secrets.randbelow(PORTS) for _ in range(PORT_TRIES))
+    for port in (*preferred, *tries, 0):
         with socket.socket() as probe:
             try:
                 probe.bind((LOOPBACK, port))

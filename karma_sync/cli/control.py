@@ -1,0 +1,114 @@
+"""Commands about everything at once: pause, resume, rename, events."""
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from karma_sync.app import App, utc_now
+from karma_sync.cli.output import next_step, say, say_json
+from karma_sync.cli.setup import say_if_down
+from karma_sync.errors import Conflict
+
+if TYPE_CHECKING:
+    from karma_sync.store.work import Event
+
+_LOOK_S = 0.2
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(pause)
+    app.command()(resume)
+    app.command()(rename)
+    app.command()(events)
+
+
+def pause(
+    for_: Annotated[str | None, typer.Option("--for", help="Such as 30m, 2h, 3d.")] = None,
+) -> None:
+    """Let nothing leave and nothing arrive, in any project.
+
+    Example: karma-sync pause --for 2h
+    """
+    from karma_sync.service import control
+
+    app = App.from_environment()
+    until = utc_now() + control.parse_duration(for_) if for_ else None
+    control.pause_all(app.state, until)
+    say(f"Everything is paused{f' until {until:%Y-%m-%d %H:%M} UTC' if until else ''}.")
+    say_if_down(app)
+    next_step("karma-sync resume")
+
+
+def resume() -> None:
+    """Go on after `pause`; projects that were paused one by one stay paused.
+
+    Example: karma-sync resume
+    """
+    from karma_sync.service import control
+
+    app = App.from_environment()
+    control.resume_all(app.state, utc_now())
+    say("Everything goes on.")
+    say_if_down(app)
+
+
+def rename(
+    user: Annotated[str | None, typer.Option(help="Your new name in teams.")] = None,
+    machine: Annotated[str | None, typer.Option(help="This machine's new name.")] = None,
+) -> None:
+    """Change your name or this machine's, while you are in no team.
+
+    Example: karma-sync rename --machine desktop
+    """
+    from karma_sync import settings
+    from karma_sync.domain.ids import member_tag
+    from karma_sync.service import control
+    from karma_sync.service.presence import locked
+
+    app = App.from_environment()
+    old_user, old_machine = app.settings.tag.split(".")
+    tag = member_tag(user or old_user, machine or old_machine)
+    control.require_no_team(app.state)
+    if tag == app.settings.tag:
+        raise Conflict(f"you are {tag} already", hint="karma-sync rename --machine NAME")
+    with locked(app.paths):  # a daemon would go on under the old name
+        settings.save(app.paths, tag, app.settings.network)
+    say(f"You are {tag} now; codes you gave away before name you {app.settings.tag}.")
+    next_step("karma-sync code")
+
+
+def events(
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they happen.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Show every change, refusal and fault, once: when, what, who, why.
+
+    Example: karma-sync events --follow
+    """
+    from karma_sync.store.work import events_after
+
+    app = App.from_environment()
+    last = 0
+    while True:
+        with app.work.reading() as tx:
+            found = events_after(tx, last)
+        for event in found:
+            last = event.id
+            _show(event, as_json)
+        if not follow:
+            if not found and not as_json:
+                say("Nothing happened yet.")
+            return
+        time.sleep(_LOOK_S)
+
+
+def _show(event: "Event", as_json: bool) -> None:
+    from karma_sync.domain.conversation import printable
+
+    if as_json:
+        say_json(**asdict(event))
+    else:
+        say(printable(f"{event.at:%Y-%m-%d %H:%M:%S}  {event.what}: {event.who}: {event.why}"))
