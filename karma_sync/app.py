@@ -18,6 +18,7 @@ from karma_sync.paths import Paths
 if TYPE_CHECKING:
     from karma_sync.metadata.signing import SigningKey
     from karma_sync.service.notes import Notes
+    from karma_sync.service.receipts import Receipts
     from karma_sync.service.receiving import Receiver
     from karma_sync.service.reconcile import Reconciler
     from karma_sync.service.sending import Matcher, Sender
@@ -39,6 +40,7 @@ class Engine:
     reconciler: "Reconciler"
     sender: "Sender"
     receiver: "Receiver"
+    receipts: "Receipts"
 
 
 class App:
@@ -171,6 +173,7 @@ class App:
         from karma_sync.flow.verify import verify_chunk, verify_item
         from karma_sync.redact.engine import default_redactor
         from karma_sync.service.context import Context
+        from karma_sync.service.receipts import Receipts
         from karma_sync.service.receiving import Receiver
         from karma_sync.service.reconcile import Reconciler
         from karma_sync.service.sending import Sender
@@ -184,6 +187,7 @@ class App:
             reconciler=Reconciler(context, client),
             sender=Sender(self.matcher, packager, self.work, self.notes, scan),
             receiver=Receiver(importer, self.library, self.notes),
+            receipts=Receipts(context, self.work, self.library, scan),
         )
 
     def _database(self, path: Path) -> Path:

@@ -15,6 +15,7 @@ from karma_sync.domain.plan import World, inboxes, outboxes, withdrawn
 from karma_sync.domain.subscription import Status
 from karma_sync.errors import SyncthingError
 from karma_sync.flow.watch import Watcher
+from karma_sync.paths import is_metadata_folder
 from karma_sync.service import projects
 from karma_sync.service.links import Links
 from karma_sync.service.outgoing import Outgoing
@@ -122,7 +123,7 @@ class _Session:
         self._changed: set[Path] = set()
         self._arrived: dict[str, set[str]] = {}
         self._full_pass = True
-        self._withdrawn: frozenset[tuple[str, str, str]] = frozenset()
+        self._world: World | None = None
         self._since = 0
         self._pending: frozenset[str] = frozenset()
         self._cycle = Worker("cycle", self._run_cycle)
@@ -184,7 +185,7 @@ class _Session:
         if self._engine.sender.send_to(sending, paths.folder) or mapped:
             self._look_at_all()
         receiving = [*outboxes(world), *inboxes(world)]
-        self._withdrawn = withdrawn(world)
+        self._world = world
         self._receiving.wake()
         for name in self._engine.receiver.receive_from(receiving, paths.folder):
             self._on_arrival(name, _ALL)
@@ -214,17 +215,21 @@ class _Session:
         if learned:
             projects.learn_roots(self._app.state, learned)
 
-    def _receive(self) -> None:
-        self._engine.receiver.forget(self._withdrawn)
+    def _receive(self) -> float | None:
+        world = self._world
+        if world is None:
+            return None
+        self._engine.receiver.forget(withdrawn(world))
         while not self._receiving.stopping:
             with self._lock:
                 if not self._arrived:
-                    return
+                    break
                 folder, names = self._arrived.popitem()
             if "*" in names:
                 self._engine.receiver.look(folder)
             else:
                 self._engine.receiver.arrived(folder, names)
+        return self._engine.receipts.run(world)
 
     def _listen(self) -> float:
         events = self.client.events(self._since, _EVENTS_S, _TYPES)
@@ -253,7 +258,9 @@ class _Session:
     def _on_item(self, event: Event) -> None:
         if event.error or not event.folder or not event.item:
             return
-        if event.folder.startswith("ks-m-"):
+        if event.item.startswith("receipt/"):
+            self._receiving.wake()
+        elif is_metadata_folder(event.folder):
             self._cycle.wake()
         else:
             self._on_arrival(event.folder, {event.item})

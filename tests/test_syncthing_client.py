@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -201,9 +201,12 @@ def real_rig(program: Path, where: Path) -> Iterator[Rig]:
         outbox.mkdir()
         (outbox / "good").write_text("good")
         Path(os.fsdecode(bytes(outbox / "bad") + b"\xff")).write_text("bad")
-        put(stranger, [me], None)
-        put(me, [peer], Folder(OUTBOX, FolderType.SEND_ONLY, frozenset({peer.device.id})))
-        put(peer, [me], Folder(INBOX, FolderType.SEND_ONLY, frozenset({me.device.id})))
+        # Only `me` dials, and only when `peer` knows it: two that dial each other at once both use
+        # their listen port as source, meet in one TCP connection and may need half a minute.
+        waiting = replace(me.device, addresses=("dynamic",))
+        put(peer, waiting, Folder(INBOX, FolderType.SEND_ONLY, frozenset({me.device.id})))
+        put(me, peer.device, Folder(OUTBOX, FolderType.SEND_ONLY, frozenset({peer.device.id})))
+        put(stranger, me.device, None)
         eventually(lambda: me.client.connections()[peer.device.id].connected)
         yield Rig(
             client=me.client,
@@ -216,10 +219,10 @@ def real_rig(program: Path, where: Path) -> Iterator[Rig]:
         )
 
 
-def put(node: Node, others: list[Node], folder: Folder | None) -> None:
+def put(node: Node, device: Device, folder: Folder | None) -> None:
     configuration = with_changes(
         node.client.configuration(node.root),
-        put_devices=[other.device for other in others],
+        put_devices=[device],
         put_folders={folder: node.root / folder.id} if folder else {},
     )
     node.client.put_configuration(configuration)
@@ -267,6 +270,7 @@ def test_refuses_a_wrong_key(rig: Rig) -> None:
 
 def test_lists_the_peer_and_not_itself(rig: Rig) -> None:
     """Connections are those of the others; an address is there once connected."""
+    eventually(lambda: rig.client.connections()[rig.peer].connected)
     connections = rig.client.connections()
 
     assert set(connections) == {rig.peer}

@@ -602,10 +602,22 @@ def test_a_taken_port_is_named_with_its_setting(tmp_path: Path) -> None:
 
 
 def test_a_free_port_can_be_used() -> None:
-    """The port that is offered is free; a preferred one is offered while nobody has it."""
-    wanted = free_port()
-    require_free(wanted, "network.port")
+    """The ports that are offered are free, and each is offered once."""
+    ports = [free_port() for _ in range(100)]
+    for port in ports:
+        require_free(port, "network.port")
 
-    assert free_port([wanted]) == wanted
-    with socket.create_server(("127.0.0.1", wanted)):
-        assert free_port([wanted]) != wanted
+    assert len(set(ports)) == 100
+
+
+def test_a_preferred_port_is_offered_while_nobody_has_it() -> None:
+    """The first free one of those preferred, else another."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as other,
+        socket.create_server(("127.0.0.1", 0)) as gone,
+    ):
+        taken, wanted = other.getsockname()[1], gone.getsockname()[1]
+        gone.close()
+
+        assert free_port([taken, wanted]) == wanted
+        assert free_port([taken]) != taken

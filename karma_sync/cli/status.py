@@ -36,6 +36,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
             daemon=asdict(daemon) if daemon else None,
             peers=[_peer_json(found, i) for i in range(len(found.peers))],
             projects=[_project_json(p) for p in found.projects],
+            paused=found.paused.model_dump(mode="json") if found.paused else None,
             inbox=len(found.inbox.contacts) + len(found.inbox.invitations),
         )
         return
@@ -44,6 +45,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         say(f"up since {ago(daemon.since)}, Syncthing {daemon.syncthing}")
     else:
         say("the daemon is not running")
+    if found.paused:
+        until = found.paused.until
+        say(f"everything is paused{f' until {until:%Y-%m-%d %H:%M} UTC' if until else ''}")
     _show_peers(found)
     for project in found.projects:
         _show_project(project)
@@ -71,7 +75,11 @@ def _show_peers(found: "Status") -> None:
 def _show_project(project: "ProjectStatus") -> None:
     mine = project.mine
     say("", f"{mine.project} in {project.team.name}: {mine.status}, {mine.direction}")
-    say(f"  sent {project.sent} sessions")
+    if mine.sends:
+        say(f"  sent {project.sent} sessions")
+    for receiver in project.receivers:
+        has = "has confirmed all" if receiver.whole else f"has confirmed {receiver.items}"
+        say(f"    {receiver.tag} {has}")
     for member, count in sorted(project.received.items()):
         say(f"  received {count} sessions by {member}")
     if project.waiting:
@@ -85,6 +93,8 @@ def _show_project(project: "ProjectStatus") -> None:
 def _show_next(found: "Status", is_up: bool) -> None:
     if not is_up:
         next_step("karma-sync up -d")
+    elif found.paused:
+        next_step("karma-sync resume")
     elif found.inbox.contacts or found.inbox.invitations:
         next_step("karma-sync inbox")
     elif any(p.mine.status == "offered" for p in found.projects):
@@ -111,6 +121,7 @@ def _project_json(project: "ProjectStatus") -> dict[str, object]:
         "status": project.mine.status,
         "direction": project.mine.direction,
         "sent": project.sent,
+        "receivers": {r.tag: {"items": r.items, "whole": r.whole} for r in project.receivers},
         "received": project.received,
         "waiting": project.waiting,
         "refused": project.refused,

@@ -16,6 +16,7 @@ from karma_sync.domain.team import Team
 from karma_sync.domain.verified import Verified
 from karma_sync.errors import Unverified
 from karma_sync.metadata.documents import MemberDocument, Roster
+from karma_sync.metadata.receipts import Receipt
 from karma_sync.metadata.signing import PayloadType, open_envelope, strict_json
 
 D = TypeVar("D", bound=BaseModel)
@@ -76,6 +77,24 @@ def verify_member(
     if document.version <= newest_version:
         raise Unverified("6-newer", f"version {document.version} must be above {newest_version}")
     return Verified(document)
+
+
+def verify_receipt(raw: bytes, writer: str, team: Team, newest_version: int) -> Verified[Receipt]:
+    """A member's receipt, newer than the newest accepted.
+
+    Raises:
+        Unverified: with the number of the step that failed.
+    """
+    if team.member(writer) is None:
+        raise Unverified("4-signer", f"{team.name} has no member with key {writer[:8]}")
+    receipt = _open(raw, writer, PayloadType.RECEIPT, Receipt)
+    if receipt.writer != writer:
+        raise Unverified("4-signer", "it names another writer than its signer")
+    if receipt.team != team.id:
+        raise Unverified("5-team", "it is about another team")
+    if receipt.version <= newest_version:
+        raise Unverified("6-newer", f"version {receipt.version} must be above {newest_version}")
+    return Verified(receipt)
 
 
 def accepted(raw: bytes, writer: str, payload_type: PayloadType, model: type[D]) -> D:

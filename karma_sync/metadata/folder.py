@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from karma_sync.paths import private_dir, write_private
 
 ROSTER = "roster"
 MEMBER = "member"
-_KINDS = (ROSTER, MEMBER)
+RECEIPT = "receipt"
+_KINDS = (ROSTER, MEMBER, RECEIPT)
 _SIGNATURE = tuple[int, int, int]
 
 # Foreign names are neither pulled nor passed on: what is named here, then nothing else.
@@ -28,10 +30,11 @@ class Found:
 
 
 class MetadataFolder:
-    """Reads what changed since the last look, and writes my own documents."""
+    """Reads what changed of some kinds since the last look, and writes my own documents."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kinds: Sequence[str] = (ROSTER, MEMBER)) -> None:
         self._path = path
+        self._kinds = kinds
         self._seen: dict[str, _SIGNATURE] = {}
         self._mine: dict[str, tuple[_SIGNATURE | None, bytes]] = {}
 
@@ -42,7 +45,7 @@ class MetadataFolder:
         """
         return [
             found
-            for kind in _KINDS
+            for kind in self._kinds
             for writer in self._writers(kind)
             if (found := self._read(kind, writer)) is not None
         ]
@@ -50,6 +53,10 @@ class MetadataFolder:
     def forget(self) -> None:
         """Look at every file again the next time."""
         self._seen.clear()
+
+    def forget_mine(self) -> None:
+        """Write my own files again the next time, even if they are as they should be."""
+        self._mine.clear()
 
     def write(self, kind: str, writer: str, envelope: bytes) -> str | None:
         """Make my own file hold exactly `envelope`; its name if it was written, else None.

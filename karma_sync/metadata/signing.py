@@ -27,6 +27,7 @@ class PayloadType(StrEnum):
 
     ROSTER = "application/vnd.karma-sync.roster.v1+json"
     MEMBER = "application/vnd.karma-sync.member.v1+json"
+    RECEIPT = "application/vnd.karma-sync.receipt.v1+json"
     MANIFEST = "application/vnd.karma-sync.manifest.v1+json"
 
 

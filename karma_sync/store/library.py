@@ -63,6 +63,10 @@ class Arrival:
     state: str
     why: str = ""
 
+    @property
+    def refused(self) -> bool:
+        return self.state == "refused"
+
 
 @dataclass(frozen=True)
 class Dropped:
@@ -151,6 +155,12 @@ def revision(tx: Transaction, folder: str, item: str) -> int:
         "SELECT revision FROM item WHERE folder = ? AND item = ?", [folder, item]
     ).fetchone()
     return int(row["revision"]) if row else 0
+
+
+def revisions(tx: Transaction, folder: str) -> dict[str, int]:
+    """Revision by item of all that is readable of a channel."""
+    rows = tx.execute("SELECT item, revision FROM item WHERE folder = ?", [folder])
+    return {row["item"]: row["revision"] for row in rows}
 
 
 def put_arrival(tx: Transaction, folder: str, arrival: Arrival) -> None:

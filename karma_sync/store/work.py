@@ -25,6 +25,9 @@ _MIGRATIONS = [
         PRIMARY KEY (folder, sha256)) WITHOUT ROWID;
     CREATE TABLE withheld (folder TEXT, session TEXT, body TEXT NOT NULL,
         PRIMARY KEY (folder, session)) WITHOUT ROWID;
+    CREATE TABLE receipt (
+        team TEXT, writer TEXT, version INTEGER NOT NULL, envelope BLOB NOT NULL,
+        PRIMARY KEY (team, writer)) WITHOUT ROWID;
     CREATE TABLE link (device TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE event (
         id INTEGER PRIMARY KEY, at TEXT NOT NULL, what TEXT NOT NULL, who TEXT NOT NULL,
@@ -52,6 +55,15 @@ class Link(BaseModel):
     device: str
     connected: bool
     last_seen: datetime | None = None
+
+
+@dataclass(frozen=True)
+class SignedReceipt:
+    """The newest accepted receipt of one writer, byte for byte as it was signed."""
+
+    writer: str
+    version: int
+    envelope: bytes
 
 
 @dataclass(frozen=True)
@@ -134,3 +146,22 @@ def events_after(tx: Transaction, last_id: int) -> list[Event]:
     return [
         Event(r["id"], datetime.fromisoformat(r["at"]), r["what"], r["who"], r["why"]) for r in rows
     ]
+
+
+def put_receipt(tx: Transaction, team: str, receipt: SignedReceipt) -> None:
+    """Keep a receipt as the newest of its writer."""
+    tx.execute(
+        "INSERT OR REPLACE INTO receipt VALUES (?, ?, ?, ?)",
+        [team, receipt.writer, receipt.version, receipt.envelope],
+    )
+
+
+def get_receipt(tx: Transaction, team: str, writer: str) -> SignedReceipt | None:
+    """The newest accepted receipt of this writer; None if there is none."""
+    return next((r for r in receipts_of(tx, team) if r.writer == writer), None)
+
+
+def receipts_of(tx: Transaction, team: str) -> list[SignedReceipt]:
+    """The newest accepted receipts of a team."""
+    rows = tx.execute("SELECT * FROM receipt WHERE team = ? ORDER BY writer", [team])
+    return [SignedReceipt(r["writer"], r["version"], r["envelope"]) for r in rows]

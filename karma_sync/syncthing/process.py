@@ -21,12 +21,13 @@ from karma_sync.syncthing.client import SyncthingClient
 from karma_sync.syncthing.program import environment
 
 LOOPBACK = "127.0.0.1"
-FIRST_PORT, PORTS, PORT_TRIES = 24_000, 8_000, 20  # Linux numbers outgoing ones from 32768
+FIRST_PORT, PORTS, PORT_TRIES = 24_000, 8_000, 100  # Linux numbers outgoing ones from 32768
 LOG_BYTES = 1_000_000
 ESSENCE_CHARS = 500
 POLL_S = 0.05
 ORPHAN_GRACE_S = 5.0  # a stop takes 0.1 to 1 s; 10 s while 1.29 dials a peer that rejects it
 
+_HANDED_OUT: set[int] = set()
 _LAUNCHER = Path(__file__).with_name("launch.py")
 _TROUBLE = re.compile(r"\b(WARN|WARNING|ERR|ERROR|FATAL|panic)\b", re.IGNORECASE)
 _TIMESTAMP = re.compile(r"^(\[\w+\] )?[\d/: .T+Z-]{8,35}")
@@ -35,19 +36,20 @@ _TIMESTAMP = re.compile(r"^(\[\w+\] )?[\d/: .T+Z-]{8,35}")
 def free_port(preferred: Iterable[int] = ()) -> int:
     """A TCP port nobody listens on at this moment; the first free one of `preferred`, if any is.
 
-    Others are taken from below the range in which systems number outgoing connections, one of
-    which could get the port before whoever asked for it.
+    Never the same twice in one process. Others than the preferred are taken from below the range
+    in which systems number outgoing connections, one of which could get the port first.
     """
     tries = (FIRST_PORT + secrets.randbelow(PORTS) for _ in range(PORT_TRIES))
-    for port in (*preferred, *tries, 0):
+    for port in (*preferred, *tries):
         with socket.socket() as probe:
             try:
                 probe.bind((LOOPBACK, port))
             except OSError:
                 continue
-            found: int = probe.getsockname()[1]
-            return found
-    raise PortTaken("no port is free on this machine")
+        if port not in _HANDED_OUT:
+            _HANDED_OUT.add(port)
+            return port
+    raise PortTaken("found no free port on this machine")
 
 
 def require_free(port: int, setting_name: str) -> None:

@@ -1,0 +1,107 @@
+"""Reads what members hold, from a process of its own: outbox files and the library's content."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from karma_sync.app import App
+from karma_sync.cli.demo_stage import Member
+from karma_sync.domain.session import Manifest, split_item
+from karma_sync.errors import NotFound
+from karma_sync.flow.layout import ITEMS, chunk_name, decompress
+from karma_sync.metadata.signing import PayloadType, open_envelope
+from karma_sync.paths import Paths
+from karma_sync.service.read import Library
+from karma_sync.store import library
+from karma_sync.store.library import AccessScope, Readable
+
+TRANSCRIPT = "transcript.jsonl"
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A session as its sender packaged it: SHA-256 and size of each file, cuts by rule."""
+
+    session: str
+    files: dict[str, tuple[str, int]]
+    cuts: dict[str, int]
+
+
+class Reader:
+    """One member's outboxes and library, opened as another process opens them."""
+
+    def __init__(self, member: Member) -> None:
+        self.app = App(Paths.inside(member.home), member.environment)
+        self._scope = AccessScope(member.tag)
+
+    @cached_property
+    def _library(self) -> Library:
+        return Library(self.app.paths.library, self.app.library)
+
+    def packed(self) -> dict[str, Packed]:
+        """What lies in my outboxes, by session, read from the files that Syncthing sends."""
+        found: dict[str, Packed] = {}
+        own = self.app.me.key
+        for folder in sorted(self.app.paths.folders.glob("ks-c-*")):
+            for path in sorted((folder / ITEMS).glob("*.ks")):
+                envelope, frame = split_item(path.read_bytes())
+                payload = open_envelope(envelope, own, PayloadType.MANIFEST)
+                manifest = Manifest.model_validate_json(payload)
+                files = dict(_digests(folder, manifest, frame))
+                session = manifest.session.session_id
+                found[session] = Packed(session, files, manifest.redactions)
+        return found
+
+    def count_packed(self) -> int:
+        """How many sessions lie in my outboxes."""
+        return sum(1 for _ in self.app.paths.folders.glob(f"ks-c-*/{ITEMS}/*.ks"))
+
+    def sessions_by(self, author: str) -> list[Readable]:
+        """Everything in the library by this member."""
+        return [r for r in self._library.sessions(self._scope) if r.manifest.member == author]
+
+    def count_by(self, author: str) -> int:
+        """How many sessions by this member are in the library; opens none of them."""
+        with self.app.library.reading() as tx:
+            counted = library.counts(tx, self._scope)
+        return sum(count for (_, _, member), count in counted.items() if member == author)
+
+    def digests(self, readable: Readable) -> dict[str, tuple[str, int]]:
+        """SHA-256 and size of every file of a session, as anybody would read it."""
+        found = {}
+        for file in readable.manifest.files:
+            digest, size = hashlib.sha256(), 0
+            for piece in self._library.content(readable, file.path):
+                digest.update(piece)
+                size += len(piece)
+            found[file.path] = digest.hexdigest(), size
+        return found
+
+    def transcript(self, session: str, size: int) -> bytes:
+        """A session's transcript if it is readable and has `size` bytes, else nothing."""
+        try:
+            found = self._library.session(self._scope, session)
+        except NotFound:
+            return b""
+        if next(f.size for f in found.manifest.files if f.path == TRANSCRIPT) != size:
+            return b""
+        return b"".join(self._library.content(found, TRANSCRIPT))
+
+    def close(self) -> None:
+        """Close the databases."""
+        self.app.close()
+
+
+def _digests(
+    folder: Path, manifest: Manifest, frame: bytes
+) -> Iterator[tuple[str, tuple[str, int]]]:
+    inline, at = decompress(frame, manifest.inline_size), 0
+    for file in manifest.files:
+        digest = hashlib.sha256()
+        for sha, size in file.chunks:
+            digest.update(decompress((folder / chunk_name(sha)).read_bytes(), size))
+        digest.update(inline[at : at + file.tail.size])
+        at += file.tail.size
+        yield file.path, (digest.hexdigest(), file.size)

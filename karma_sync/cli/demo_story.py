@@ -1,0 +1,241 @@
+"""The story that the demo plays: two people, two machines, from nothing to shared sessions."""
+
+import json
+import subprocess  # noqa: S404 only for a type
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from karma_sync.cli.demo_measure import measure_appends
+from karma_sync.cli.demo_reader import TRANSCRIPT, Packed, Reader
+from karma_sync.cli.demo_sessions import (
+    IDENTITY,
+    later_lines,
+    live_session,
+    make_repository,
+    project_directory,
+    write_sessions,
+)
+from karma_sync.cli.demo_stage import Member, until
+from karma_sync.cli.demo_transcripts import Fate, Source, take
+from karma_sync.errors import KarmaError
+from karma_sync.service import projects
+from karma_sync.service.presence import running
+
+APPENDS = 10
+_FIRST_S = 60.0
+_STALLED_S = 20.0  # nothing more arrives: what is still missing will not come
+_SHOWN_LINES = 9
+_SHOWN_CHARS = 110
+
+Digests = dict[str, tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it ended: hash and size of each file by session, as packaged and as read back.
+
+    `written` sessions there were; `withheld` tells why some did not leave.
+    """
+
+    syncthing: str
+    written: int
+    packed: dict[str, Packed]
+    read: dict[str, Digests]
+    withheld: dict[str, str]
+    first_session_s: float
+    append_s: list[float]
+
+    @property
+    def readable(self) -> list[str]:
+        """The sessions that are read back exactly as they were packaged."""
+        return [s for s, packed in self.packed.items() if self.read.get(s) == packed.files]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files of the sessions that are readable."""
+        return sum(size for s in self.readable for _, size in self.read[s].values())
+
+    def fates(self) -> dict[str, Fate]:
+        """What became of each session's transcript."""
+        nothing = "", 0
+        fates = {s: Fate(why=why) for s, why in self.withheld.items()}
+        for session, packed in self.packed.items():
+            read, _ = self.read.get(session, {}).get(TRANSCRIPT, nothing)
+            fates[session] = Fate(packed.files[TRANSCRIPT][0], read, packed.cuts)
+        return fates
+
+
+class Story:
+    """Alice leads and writes, Bob joins and reads; `say` prints what happens, line by line."""
+
+    def __init__(self, root: Path, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._alice = Member(root, "alice", "laptop")
+        self._bob = Member(root, "bob", "desk")
+        self._sends, self._reads = Reader(self._alice), Reader(self._bob)
+        self._repository = make_repository(self._alice)
+        self._directory = project_directory(self._alice, self._repository)
+
+    def play(self, transcripts: Path | None, sources: list[Source]) -> Outcome:
+        """Everything; `sources` receives what was found below `transcripts`."""
+        try:
+            return self._play(transcripts, sources)
+        except KarmaError:
+            for member in (self._alice, self._bob):
+                self._say(f"The end of {member.tag}'s log:\n{member.log_end()}")
+            raise
+        finally:
+            self._sends.close()
+            self._reads.close()
+
+    def _play(self, transcripts: Path | None, sources: list[Source]) -> Outcome:
+        self._say("Two people with a machine each; both live in temporary directories.\n")
+        for member in (self._alice, self._bob):
+            self._initialise(member)
+        if transcripts:
+            sources += take(transcripts, self._directory)
+            sessions = [source.session for source in sources]
+            self._map(sorted({cwd for source in sources for cwd in source.cwds}))
+        else:
+            sessions = [p.stem for p in write_sessions(self._repository, self._directory)]
+        first = self._share("all" if transcripts else "30d", len(sessions))
+        self._look(sessions)
+        appends = self._go_on(None if transcripts else sessions[-1])
+        withheld = self._withheld()
+        syncthing = running(self._sends.app.paths)
+        outcome = Outcome(
+            syncthing.syncthing if syncthing else "",
+            len(sessions),
+            {s: p for s, p in self._sends.packed().items() if s in sessions},
+            self._read_back(sessions),
+            withheld,
+            first,
+            appends,
+        )
+        for member in (self._alice, self._bob):
+            self._types(member, "down")
+        return outcome
+
+    def _initialise(self, member: Member) -> None:
+        names = ("--user", member.user, "--machine", member.machine)
+        self._types(member, "init", *names, "--no-discovery", "--address", "127.0.0.1")
+        self._types(member, "up", "-d")
+
+    def _map(self, cwds: Sequence[str]) -> None:
+        """The directories that the transcripts name belong to the demo's project."""
+        if not cwds:
+            return
+        self._types(self._alice, "project", "map", cwds[0], IDENTITY)
+        if len(cwds) > 1:
+            self._say(f"  … and the same for {len(cwds) - 1} more directories.\n")
+        for cwd in cwds[1:]:
+            projects.map_directory(self._sends.app.state, cwd, IDENTITY)
+
+    def _share(self, since: str, count: int) -> float:
+        """From two codes to all sessions; seconds from pasting until the first was readable."""
+        codes = [self._types(member, "code").strip() for member in (self._alice, self._bob)]
+        self._types(self._alice, "team", "create", "backend")
+        self._say("They send each other their codes, and paste them.\n")
+        began = time.monotonic()
+        self._types(self._bob, "pair", codes[0])
+        self._types(self._alice, "team", "add", codes[1])
+        self._types(
+            self._alice, "project", "share", ".", "--since", since, "--yes", cwd=self._repository
+        )
+        arguments = ("accept", "demo", "--since", since, "--yes", "--wait")
+        accepting = self._begins(self._bob, *arguments)
+        try:
+            until(lambda: self._first_is_readable(accepting), _FIRST_S, "a first session")
+            first = time.monotonic() - began
+        finally:
+            self._ends(self._bob, accepting, arguments)
+        self._wait_for(count)
+        return first
+
+    def _first_is_readable(self, accepting: "subprocess.Popen[str]") -> bool:
+        """Whether a session can be read whole, by this process, in Bob's library."""
+        if accepting.poll():
+            return True  # it failed: its result says why
+        if not self._reads.count_by(self._alice.tag):
+            return False
+        return bool(self._reads.digests(self._reads.sessions_by(self._alice.tag)[0]))
+
+    def _wait_for(self, count: int) -> None:
+        """Until all sessions arrived, or nothing more arrives."""
+        began = time.monotonic()
+        there, since = -1, began
+        while there < count and time.monotonic() - since < _STALLED_S:
+            now = self._reads.count_by(self._alice.tag)
+            if now != there:
+                there, since = now, time.monotonic()
+            time.sleep(0.05)
+        took = time.monotonic() - began
+        self._say(f"{there} of {count} sessions are in Bob's library, {took:.1f} s later.\n")
+
+    def _look(self, sessions: Sequence[str]) -> None:
+        self._types(self._bob, "session", "list", "--limit", "5")
+        cut = [s for s, packed in self._sends.packed().items() if s in sessions and packed.cuts]
+        if cut:
+            self._say("One session held secrets. They were cut out before it left:\n")
+            self._types(self._bob, "session", "show", cut[0])
+        self._types(self._bob, "status")
+        self._types(self._alice, "status")
+
+    def _go_on(self, session: str | None) -> list[float]:
+        """Alice goes on working; seconds from each line until Bob can read it."""
+        if session is None:
+            transcript = live_session(self._repository, self._directory)
+            content = transcript.read_bytes()
+            until(
+                lambda: self._reads.transcript(transcript.stem, len(content)) == content,
+                _FIRST_S,
+                "a session that begins now is readable",
+            )
+        else:
+            transcript = self._directory / f"{session}.jsonl"
+        self._say(f"Alice's agent goes on: {APPENDS} more lines, a second apart.")
+        lines = later_lines(self._repository, transcript.stem, APPENDS)
+        samples = measure_appends(
+            self._reads, transcript, lines, lambda s: self._say(f"  readable after {s:.3f} s")
+        )
+        self._say("")
+        return samples
+
+    def _withheld(self) -> dict[str, str]:
+        """Why sessions did not leave, as `status` tells it."""
+        told = json.loads(self._alice.run("status", "--json"))
+        return {s: why for project in told["projects"] for s, why in project["withheld"].items()}
+
+    def _read_back(self, sessions: Iterable[str]) -> dict[str, Digests]:
+        wanted = set(sessions)
+        found = self._reads.sessions_by(self._alice.tag)
+        by_session = {r.manifest.session.session_id: r for r in found}
+        return {s: self._reads.digests(r) for s, r in by_session.items() if s in wanted}
+
+    def _types(self, member: Member, *arguments: str, cwd: Path | None = None) -> str:
+        """Show who types what, run it, show what it said; a code is shown by its beginning."""
+        started = self._begins(member, *arguments, cwd=cwd)
+        return self._ends(member, started, arguments)
+
+    def _begins(
+        self, member: Member, *arguments: str, cwd: Path | None = None
+    ) -> "subprocess.Popen[str]":
+        shown = (a if len(a) < 60 or "/" in a else f"{a[:15]}…" for a in arguments)
+        place = f" {cwd.name}" if cwd else ""
+        self._say(f"{member.tag}{place} $ karma-sync {' '.join(shown)}")
+        return member.start(*arguments, cwd=cwd)
+
+    def _ends(
+        self, member: Member, started: "subprocess.Popen[str]", arguments: tuple[str, ...]
+    ) -> str:
+        said = member.result(started, arguments, within_s=_FIRST_S * 2)
+        lines = [line for line in said.splitlines() if not line.startswith("Next: ")]
+        for line in lines[:_SHOWN_LINES]:
+            cut = line if len(line) <= _SHOWN_CHARS else f"{line[: _SHOWN_CHARS - 1]}…"
+            self._say(f"  {cut}")
+        if len(lines) > _SHOWN_LINES:
+            self._say(f"  … {len(lines) - _SHOWN_LINES} more lines")
+        self._say("")
+        return said

@@ -1,0 +1,133 @@
+"""Receipts: I sign what I imported; others' tell me what became of what I sent.
+
+They live in work.db and have a rhythm of their own, so that they wake nobody's first phase.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from karma_sync.domain.ids import next_version
+from karma_sync.domain.plan import World, inboxes
+from karma_sync.domain.team import Team
+from karma_sync.errors import SyncthingError, Unverified
+from karma_sync.metadata.adopt import accepted, verify_receipt
+from karma_sync.metadata.folder import RECEIPT, MetadataFolder
+from karma_sync.metadata.receipts import ChannelReceipt, Receipt, channel_receipt
+from karma_sync.metadata.signing import PayloadType
+from karma_sync.paths import metadata_folder
+from karma_sync.service.context import Context
+from karma_sync.service.notes import reason
+from karma_sync.store import library, work
+from karma_sync.store.database import Database
+
+EVERY_S = 10.0
+Scan = Callable[[str, Sequence[str]], None]
+
+
+class Receipts:
+    """Writes my receipts, at most every ten seconds a team, and reads the others'."""
+
+    def __init__(self, context: Context, store: Database, items: Database, scan: Scan) -> None:
+        self._context = context
+        self._store = store
+        self._items = items
+        self._scan = scan
+        self._folders: dict[str, MetadataFolder] = {}
+        self._written: dict[str, float] = {}
+
+    def run(self, world: World) -> float | None:
+        """Read what is new, write what is due; seconds until more is due, None if nothing is."""
+        waits = []
+        for team in world.teams:
+            folder = self._folder(team)
+            if folder is None:
+                continue
+            self._read(team, folder)
+            waits.append(self._write(world, team, folder))
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _folder(self, team: Team) -> MetadataFolder | None:
+        path = self._context.paths.folder(metadata_folder(team.id))
+        if not path.is_dir():
+            return None
+        return self._folders.setdefault(team.id, MetadataFolder(path, [RECEIPT]))
+
+    def _read(self, team: Team, folder: MetadataFolder) -> None:
+        for found in folder.changed():
+            if found.writer == self._context.me.key:
+                continue
+            with self._store.transaction() as tx:
+                known = work.get_receipt(tx, team.id, found.writer)
+                if known and known.envelope == found.raw:
+                    continue
+                try:
+                    version = known.version if known else 0
+                    receipt = verify_receipt(found.raw, found.writer, team, version).value
+                except Unverified as error:
+                    refused = f"receipt {found.writer[:8]}", reason(error)
+                else:
+                    row = work.SignedReceipt(found.writer, receipt.version, found.raw)
+                    work.put_receipt(tx, team.id, row)
+                    continue
+            self._context.notes.note("document refused", *refused)
+
+    def _write(self, world: World, team: Team, folder: MetadataFolder) -> float | None:
+        wait = self._written.get(team.id, -EVERY_S) + EVERY_S - time.monotonic()
+        if wait > 0:
+            return wait
+        channels = self._mine(world, team)
+        me = self._context.me.key
+        with self._store.reading() as tx:
+            known = work.get_receipt(tx, team.id, me)
+        before = accepted(known.envelope, me, PayloadType.RECEIPT, Receipt) if known else None
+        if before is None or before.channels != channels:
+            self._written[team.id] = time.monotonic()
+            version = next_version(before.version if before else 0, self._context.now_ms)
+            receipt = Receipt(team=team.id, writer=me, version=version, channels=channels)
+            payload = receipt.model_dump_json().encode()
+            envelope = self._context.key.sign(PayloadType.RECEIPT, payload)
+            known = work.SignedReceipt(me, version, envelope)
+            # committed before it is written: no two contents under one version
+            with self._store.transaction() as tx:
+                work.put_receipt(tx, team.id, known)
+        if known:
+            self._put(team, folder, known.envelope)
+        return None
+
+    def _mine(self, world: World, team: Team) -> tuple[ChannelReceipt, ...]:
+        receipts = []
+        with self._items.reading() as tx:
+            for channel in inboxes(world):
+                if channel.team.id == team.id:
+                    arrivals = library.arrivals(tx, channel.id).values()
+                    refused = [(a.item, a.why.split(":")[0]) for a in arrivals if a.refused]
+                    revisions = library.revisions(tx, channel.id)
+                    receipts.append(channel_receipt(channel.id, revisions, refused))
+        return tuple(sorted(receipts, key=lambda r: r.folder))
+
+    def _put(self, team: Team, folder: MetadataFolder, envelope: bytes) -> None:
+        name = folder.write(RECEIPT, self._context.me.key, envelope)
+        if name:
+            try:
+                self._scan(metadata_folder(team.id), [name])
+            except SyncthingError:
+                folder.forget_mine()  # told again with the next receipt
+                raise
+
+
+def confirmations(
+    store: Database, team: Team, folder: str, mine: Mapping[str, int]
+) -> dict[str, tuple[int, bool]]:
+    """By member tag: how many items its receipt names, and whether it has exactly `mine`."""
+    wanted = channel_receipt(folder, mine)
+    found = {}
+    with store.reading() as tx:
+        for signed in work.receipts_of(tx, team.id):
+            member = team.member(signed.writer)
+            if member is None:
+                continue
+            receipt = accepted(signed.envelope, signed.writer, PayloadType.RECEIPT, Receipt)
+            said = receipt.of(folder)
+            if said:
+                found[member.tag] = said.items, said.digest == wanted.digest
+    return found

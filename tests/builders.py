@@ -1,0 +1,262 @@
+"""What unit tests are made of: keys, members, teams, channels, sessions. Made up, never mocked."""
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import HealthCheck, settings
+
+from karma_sync.domain.facts import Facts
+from karma_sync.domain.pairing import PairingCode, device_text
+from karma_sync.domain.plan import Channel, World, channels
+from karma_sync.domain.project import SharedProject
+from karma_sync.domain.session import Manifest, join_item, split_item
+from karma_sync.domain.source import SourceSession
+from karma_sync.domain.subscription import Content, Direction, Status, Subscription
+from karma_sync.domain.team import Member, MemberStatus, Team, found_team
+from karma_sync.errors import RedactionFailed
+from karma_sync.flow.importer import Importer, Verifier
+from karma_sync.flow.layout import chunk_name, decompress, item_name
+from karma_sync.flow.outbox import Outbox
+from karma_sync.flow.package import Packager
+from karma_sync.flow.verify import verify_chunk, verify_item
+from karma_sync.metadata.signing import PayloadType, SigningKey
+from karma_sync.redact.engine import Redacted, Redactor
+from karma_sync.service.read import Library
+from karma_sync.sources.claude import ClaudeSource
+from karma_sync.store.library import AccessScope, open_library
+from karma_sync.store.work import open_work
+
+ALICE, BOB, CAROL, MALLORY = "alice.mbp", "bob.tower", "carol.air", "mallory.pc"
+PROJECT = "example.org/acme/repo"
+NOW = datetime(2026, 5, 31, 12, 0, tzinfo=UTC)
+NOW_MS = int(NOW.timestamp() * 1000)
+EVERYTHING = AccessScope(reader="me")
+VERIFIER = Verifier(verify_item, verify_chunk)
+
+
+def examples(most: int = 100) -> settings:
+    """Settings of a property: no deadline (machines are shared), failures print how to repeat."""
+    slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
+    return settings(max_examples=most, deadline=None, print_blob=True, suppress_health_check=slow)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A directory for one example of a property, where pytest's lives for all of them."""
+    with tempfile.TemporaryDirectory() as made:
+        yield Path(made)
+
+
+def key_of(tag: str) -> SigningKey:
+    """The same key for the same tag, always."""
+    seed = hashlib.sha256(f"key of {tag}".encode()).digest()
+    return SigningKey(Ed25519PrivateKey.from_private_bytes(seed))
+
+
+def device_of(tag: str) -> str:
+    """The same device ID for the same tag, always."""
+    return device_text(hashlib.sha256(f"device of {tag}".encode()).digest())
+
+
+def code_of(tag: str, *addresses: str) -> PairingCode:
+    """What `tag` would give to others."""
+    return PairingCode(tag, device_of(tag), key_of(tag).public, addresses)
+
+
+def member_of(tag: str, *addresses: str, status: MemberStatus = MemberStatus.ACTIVE) -> Member:
+    """A member who was seen, unless said otherwise."""
+    code = code_of(tag)
+    return Member(tag=tag, device=code.device, key=code.key, addresses=addresses, status=status)
+
+
+def team_of_all(*tags: str, name: str = "backend", projects: tuple[str, ...] = (PROJECT,)) -> Team:
+    """A team that the first of `tags` leads; all were seen."""
+    leader, *others = (member_of(tag) for tag in tags)
+    founder = leader.model_copy(update={"status": MemberStatus.ADDED})
+    team = found_team(name, founder, nonce="0" * 32)
+    shared = tuple(SharedProject(identity=p, incarnation=1) for p in projects)
+    return team.model_copy(update={"members": (*team.members, *others), "projects": shared})
+
+
+def answer(
+    team: Team,
+    tag: str,
+    status: Status = Status.ACCEPTED,
+    direction: Direction = Direction.BOTH,
+    project: str = PROJECT,
+) -> Subscription:
+    """One member's standing towards one project."""
+    return Subscription(
+        team=team.id,
+        project=project,
+        member=key_of(tag).public,
+        status=status,
+        direction=direction,
+        content=Content.BOTH,
+        incarnation=1,
+    )
+
+
+def channel_of(team: Team, owner: str, project: str = PROJECT) -> Channel:
+    """What `owner` sends for a project to a team."""
+    sub = answer(team, owner, project=project)
+    [found] = channels(World(key=sub.member, teams=(team,), subscriptions=(sub,)))
+    return found
+
+
+def record(**fields: Any) -> bytes:
+    """One line of a transcript."""
+    return json.dumps(fields).encode() + b"\n"
+
+
+def said(text: str, cwd: str = "/src/repo") -> bytes:
+    """A prompt as a line of a transcript."""
+    return record(type="user", cwd=cwd, message={"content": text})
+
+
+class Swapping:
+    """The smallest redactor: some words become shorter or longer, and that is all it knows.
+
+    With `fails_on` set it fails wherever it meets that.
+    """
+
+    def __init__(self, words: Mapping[bytes, bytes], version: str = "swap-1") -> None:
+        self.version = version
+        self.fails_on: bytes | None = None
+        self._words = words
+
+    def lines(self, raw: bytes) -> Redacted:
+        return self.text(raw)
+
+    def text(self, raw: bytes) -> Redacted:
+        if self.fails_on is not None and self.fails_on in raw:
+            raise RedactionFailed("made to fail")
+        cuts = {word.decode(): raw.count(word) for word in self._words if word in raw}
+        for word, marker in self._words.items():
+            raw = raw.replace(word, marker)
+        return Redacted(raw, cuts)
+
+    def string(self, value: str) -> tuple[str, Mapping[str, int]]:
+        redacted = self.text(value.encode())
+        return redacted.data.decode(), redacted.cuts
+
+
+class Desk:
+    """One member's machine as far as sending goes: an agent's directory, a packager, an outbox."""
+
+    def __init__(self, root: Path, channel: Channel, redactor: Redactor) -> None:
+        self.channel = channel
+        self.work = open_work(root / "work.db")
+        self.outbox = Outbox(root / "outbox")
+        self.outbox.prepare()
+        self.claude = root / "claude"
+        self.directory = self.claude / "projects" / "-src-repo"
+        self.directory.mkdir(parents=True)
+        self._ticks = count(time.time_ns(), 10**6)
+        self._clock = count(NOW_MS)
+        self.restart(redactor)
+
+    def restart(self, redactor: Redactor) -> None:
+        """Begin again with nothing in memory, as another process would."""
+        key = key_of(self.channel.owner.tag)
+        self.packager = Packager(redactor, key, self.work, lambda: next(self._clock))
+        self.packager.load(self.channel.id)
+
+    def write(self, content: bytes, name: str = "s1.jsonl") -> Path:
+        """Replace a file; that it changed can be told from its time, however fast we are."""
+        path = self.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return self._touch(path)
+
+    def append(self, content: bytes, name: str = "s1.jsonl") -> Path:
+        """Write more at the end of a file."""
+        with (self.directory / name).open("ab") as out:
+            out.write(content)
+        return self._touch(self.directory / name)
+
+    def _touch(self, path: Path) -> Path:
+        tick = next(self._ticks)
+        os.utime(path, ns=(tick, tick))
+        return path
+
+    def session(self, session_id: str = "s1") -> SourceSession:
+        """A session as it lies there now."""
+        found = ClaudeSource(self.claude).session_at(self.directory / f"{session_id}.jsonl")
+        assert found is not None
+        return found
+
+    def is_current(self, session_id: str = "s1") -> bool:
+        return self.packager.is_current(self.channel, self.session(session_id))
+
+    def package(self, session_id: str = "s1") -> int:
+        """Bring the outbox up to date with a session; the revision."""
+        session = self.session(session_id)
+        facts = Facts()
+        facts.feed(session.transcript.path.read_bytes())
+        return self.packager.package(self.channel, session, facts, self.outbox)
+
+    def item(self, session_id: str = "s1") -> str:
+        return self.packager.item_of(self.channel, self.session(session_id))
+
+    def raw(self, session_id: str = "s1") -> bytes:
+        """An item's file, byte for byte."""
+        return (self.outbox.path / item_name(self.item(session_id))).read_bytes()
+
+    def manifest(self, session_id: str = "s1") -> Manifest:
+        """The manifest of an item, as a reader gets it who knows nothing of us."""
+        item = self.item(session_id)
+        return verify_item(self.raw(session_id), item, self.channel, 0).manifest.value
+
+    def content(self, name: str = "transcript.jsonl", session_id: str = "s1") -> bytes:
+        """One file of an item, put together from the outbox alone."""
+        verified = verify_item(self.raw(session_id), self.item(session_id), self.channel, 0)
+        [file] = [f for f in verified.manifest.value.files if f.path == name]
+        chunks = (
+            decompress((self.outbox.path / chunk_name(sha)).read_bytes(), size)
+            for sha, size in file.chunks
+        )
+        return b"".join(chunks) + verified.tails[name]
+
+    def files(self) -> dict[str, bytes]:
+        """Everything that peers would get, by name."""
+        names = (p for p in self.outbox.path.rglob("*") if p.is_file())
+        return {str(p.relative_to(self.outbox.path)): p.read_bytes() for p in names}
+
+
+class Shelf:
+    """One member's library with its importer and a reader."""
+
+    def __init__(self, root: Path, verifier: Verifier = VERIFIER) -> None:
+        self.root = root / "library"
+        self.store = open_library(self.root / "library.db")
+        self.importer = Importer(self.root, self.store, verifier, lambda: NOW)
+        self.library = Library(self.root, self.store)
+
+    def read(self, session_id: str = "s1", name: str = "transcript.jsonl") -> bytes:
+        """What a reader gets of one file."""
+        found = self.library.session(EVERYTHING, session_id)
+        return b"".join(self.library.content(found, name))
+
+    def files(self) -> set[str]:
+        """Every file it keeps, but the database."""
+        found = (p for p in self.root.rglob("*") if p.is_file() and "library.db" not in p.name)
+        return {str(p.relative_to(self.root)) for p in found}
+
+
+def resigned(raw: bytes, signer: SigningKey, **changes: Any) -> bytes:
+    """An item file with another manifest: `changes` in its fields, signed by `signer`."""
+    envelope, frame = split_item(raw)
+    payload = json.loads(b64decode(json.loads(envelope)["payload"])) | changes
+    return join_item(signer.sign(PayloadType.MANIFEST, json.dumps(payload).encode()), frame)
