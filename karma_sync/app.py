@@ -17,6 +17,7 @@ from karma_sync.paths import Paths
 
 if TYPE_CHECKING:
     from karma_sync.metadata.signing import SigningKey
+    from karma_sync.service.links import Links
     from karma_sync.service.notes import Notes
     from karma_sync.service.receipts import Receipts
     from karma_sync.service.receiving import Receiver
@@ -41,6 +42,7 @@ class Engine:
     sender: "Sender"
     receiver: "Receiver"
     receipts: "Receipts"
+    links: "Links"
 
 
 class App:
@@ -173,6 +175,7 @@ class App:
         from karma_sync.flow.verify import verify_chunk, verify_item
         from karma_sync.redact.engine import default_redactor
         from karma_sync.service.context import Context
+        from karma_sync.service.links import Links
         from karma_sync.service.receipts import Receipts
         from karma_sync.service.receiving import Receiver
         from karma_sync.service.reconcile import Reconciler
@@ -182,11 +185,13 @@ class App:
         packager = Packager(default_redactor(), self.key, self.work, lambda: context.now_ms)
         verifier = Verifier(verify_item, verify_chunk)
         importer = Importer(self.paths.library, self.library, verifier, utc_now)
+        links = Links(self.work, utc_now)
         scan: Callable[[str, Sequence[str]], None] = client.scan
         return Engine(
-            reconciler=Reconciler(context, client),
+            reconciler=Reconciler(context, client, links.answered),
             sender=Sender(self.matcher, packager, self.work, self.notes, scan),
             receiver=Receiver(importer, self.library, self.notes),
+            links=links,
             receipts=Receipts(context, self.work, self.library, scan),
         )
 

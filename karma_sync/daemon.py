@@ -17,7 +17,6 @@ from karma_sync.errors import SyncthingError
 from karma_sync.flow.watch import Watcher
 from karma_sync.paths import is_metadata_folder
 from karma_sync.service import projects
-from karma_sync.service.links import Links
 from karma_sync.service.outgoing import Outgoing
 from karma_sync.service.presence import announced, locked
 from karma_sync.service.worker import Worker
@@ -117,7 +116,6 @@ class _Session:
         self.client = client
         self._app = app
         self._engine: Engine = app.engine(client)
-        self._links = Links(app.work, utc_now)
         self._outgoing = Outgoing()
         self._lock = threading.Lock()
         self._changed: set[Path] = set()
@@ -244,14 +242,17 @@ class _Session:
         """Make Syncthing begin to collect our kinds of events, and take stock once."""
         newest = self.client.events(0, 1, _TYPES)
         self._since = newest[-1].id if newest else 0
-        self._links.all(self.client.connections())
+        self._engine.links.all(self.client.connections())
 
     def _on_event(self, event: Event) -> None:
         match event.type:
             case "ItemFinished":
                 self._on_item(event)
-            case "DeviceConnected" | "DeviceDisconnected":
-                self._links.one(event.device or "", event.type == "DeviceConnected")
+            case "DeviceConnected":
+                self._engine.links.came(event.device or "", event.connection or "")
+                self._cycle.wake()
+            case "DeviceDisconnected":
+                self._engine.links.went(event.device or "")
             case "PendingDevicesChanged" | "PendingFoldersChanged":
                 self._on_pending()
 

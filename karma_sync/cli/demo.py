@@ -107,13 +107,13 @@ def _end(outcome: "Outcome", took: float) -> None:
         cuts.update(packed.cuts)
     shown = ", ".join(f"{rule} {count}" for rule, count in sorted(cuts.items())) or "nothing"
     p50, p95 = (percentile(outcome.append_s, percent) for percent in (50, 95))
+    sent, there, n = len(outcome.packed), len(outcome.readable), len(outcome.append_s)
     say(
-        f"Sent by alice:      {len(outcome.packed)} of {outcome.written} sessions; cut out: {shown}",
-        f"Readable by bob:    {len(outcome.readable)} sessions, {size(outcome.size)},"
-        " byte for byte as they were packaged",
-        f"First session:      readable {outcome.first_session_s:.1f} s after the codes were pasted",
-        f"An appended line:   readable after {p50:.2f} s (p50), {p95:.2f} s (p95), n={len(outcome.append_s)}",
-        f"Syncthing {outcome.syncthing}, two daemons; {took:.0f} s in all. Nothing is left of it.",
+        f"Sent by alice:     {sent} of {outcome.written} sessions; cut out before: {shown}",
+        f"Readable by bob:   {there} sessions, {size(outcome.size)}, byte for byte as packaged",
+        f"First session:     readable {outcome.first_session_s:.1f} s after the codes were pasted",
+        f"An appended line:  readable after {p50:.2f} s (p50), {p95:.2f} s (p95), n={n}",
+        f"Two daemons on Syncthing {outcome.syncthing}; {took:.0f} s in all. Nothing is left.",
     )
 
 

@@ -6,7 +6,7 @@ import secrets
 import string
 import subprocess  # noqa: S404 git, a list of arguments
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -81,7 +81,7 @@ class Script:
         }
         return self._record("assistant", message)
 
-    def _record(self, kind: str, message: dict[str, object], **more: object) -> "Script":
+    def _record(self, kind: str, message: Mapping[str, object], **more: object) -> "Script":
         when = self.begun + timedelta(seconds=7 * len(self.records))
         own = str(uuid.uuid4())
         record: dict[str, object] = {

@@ -73,6 +73,9 @@ def init(
 
 def up(
     background: Annotated[bool, typer.Option("-d", "--background", help="Return at once.")] = False,
+    log_to_file: Annotated[
+        bool, typer.Option("--log-to-file", hidden=True, help="Where nobody watches.")
+    ] = False,
 ) -> None:
     """Run the daemon, with its own Syncthing, in the foreground.
 
@@ -82,10 +85,10 @@ def up(
     if background:
         _up_in_background(app)
         return
-    from karma_sync.cli.logs import log_to_stderr
+    from karma_sync.cli.logs import log_daemon
     from karma_sync.daemon import Daemon
 
-    log_to_stderr()
+    log_daemon(app.paths.log if log_to_file and app.settings else None)
 
     def ready(version: str) -> None:
         print(f"{app.me.tag} is up, on Syncthing {version}.", flush=True)
@@ -218,7 +221,7 @@ def _up_in_background(app: App) -> None:
         log.chmod(0o600)
         start = out.tell()
         child = subprocess.Popen(  # noqa: S603 see above
-            [sys.executable, "-m", "karma_sync", "up"],
+            [sys.executable, "-m", "karma_sync", "up", "--log-to-file"],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
@@ -227,13 +230,22 @@ def _up_in_background(app: App) -> None:
     deadline = time.monotonic() + _UP_S
     while (daemon := running(app.paths)) is None or daemon.pid != child.pid:
         if child.poll() is not None:
-            said = log.read_bytes()[start:].decode(errors="replace").strip()
-            message, _, hint = said.removeprefix("karma-sync: ").partition("\n  try: ")
-            error = KarmaError(message or "the daemon ended at once", hint=hint or f"see {log}")
-            error.exit_code = child.returncode  # type: ignore[misc] # as in the foreground
-            raise error
+            raise _failure(log, start, child.returncode)
         if time.monotonic() > deadline:
             raise TimedOut(f"the daemon is not up after {_UP_S:g} seconds", hint=f"see {log}")
         time.sleep(0.05)
     say(f"{app.settings.tag} is up, on Syncthing {daemon.syncthing}; its log is {log}.")
     next_step("karma-sync code")
+
+
+def _failure(log: Path, start: int, code: int) -> KarmaError:
+    """The error that a daemon ended with, as its log has it behind byte `start`."""
+    said = log.read_bytes()
+    said = said[start:] if start <= len(said) else said  # it may have been rotated
+    _, complained, text = f"\n{said.decode(errors='replace')}".rpartition("\nkarma-sync: ")
+    message, _, hint = text.strip().partition("\n  try: ")
+    if not complained:
+        message, hint = "the daemon ended at once", ""
+    error = KarmaError(message, hint=hint or f"see {log}")
+    error.exit_code = code  # type: ignore[misc] # as in the foreground
+    return error

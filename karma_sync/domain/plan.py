@@ -62,7 +62,7 @@ class World:
 
     `subscriptions` are everybody's; `paired` are devices to talk to that are in no team yet;
     `fetching` are metadata folders offered by a device whose roster is still to come; `halted`
-    pauses all that I send and receive.
+    pauses all that I send and receive; `answered` are devices that dial me, so that I need not.
     """
 
     key: str
@@ -71,6 +71,7 @@ class World:
     paired: frozenset[Device] = frozenset()
     fetching: frozenset[tuple[str, str]] = frozenset()
     halted: bool = False
+    answered: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -218,9 +219,13 @@ def _channels(world: World) -> Iterator[Folder]:
 
 
 def _devices(world: World) -> Iterator[Device]:
-    """Members of my teams, and those I am pairing with; a roster's word beats a pairing's."""
+    """Members of my teams, and those I am pairing with; a roster's word beats a pairing's.
+
+    A member that dials me is not dialled: of its addresses only discovery's is used.
+    """
     members = [m for team in world.teams for m in team.members if m.key != world.key]
     known: dict[str, Device] = {d.id: d for d in world.paired}
     for member in sorted(members, key=lambda m: (m.tag, m.addresses)):
-        known[member.device] = Device(member.device, member.tag, member.addresses or ("dynamic",))
+        dialled = () if member.device in world.answered else member.addresses
+        known[member.device] = Device(member.device, member.tag, dialled or ("dynamic",))
     yield from known.values()

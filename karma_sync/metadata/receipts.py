@@ -40,14 +40,29 @@ class ChannelReceipt(_Received):
     refused: Annotated[tuple[Refused, ...], Field(max_length=_MOST_REFUSED)] = ()
 
 
+class Seen(_Received):
+    """The newest document of a writer that was accepted: its version, and its envelope's hash."""
+
+    kind: Annotated[str, StringConstraints(pattern=r"^[a-z]{1,20}$")]
+    writer: Annotated[str, StringConstraints(pattern=f"^{KEY.pattern}$")]
+    version: Count
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
 class Receipt(_Received):
-    """A member's receipts in one team (payload type RECEIPT)."""
+    """A member's receipts in one team (payload type RECEIPT).
+
+    `seen` lets a writer that lost its counter find it again, and others notice two contents
+    under one version. It stands here and not in the member's document, which would make every
+    document an answer to every other, for ever.
+    """
 
     format: Literal[1] = 1
     team: str
     writer: Annotated[str, StringConstraints(pattern=f"^{KEY.pattern}$")]
     version: Count
     channels: Annotated[tuple[ChannelReceipt, ...], Field(max_length=_MOST_CHANNELS)]
+    seen: Annotated[tuple[Seen, ...], Field(max_length=2 * limits.MEMBERS)] = ()
 
     def of(self, folder: str) -> ChannelReceipt | None:
         """What it says of one channel; None if nothing."""
@@ -67,3 +82,9 @@ def channel_receipt(
         digest=hashlib.sha256(lines.encode()).hexdigest(),
         refused=tuple(kept_out[:_MOST_REFUSED]),
     )
+
+
+def seen(kind: str, writer: str, version: int, envelope: bytes) -> Seen:
+    """How an accepted document is named in a receipt."""
+    digest = hashlib.sha256(envelope).hexdigest()
+    return Seen(kind=kind, writer=writer, version=version, sha256=digest)

@@ -1,5 +1,6 @@
 """Which peers are connected, kept where other processes can read it; written only on change."""
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
@@ -7,20 +8,26 @@ from typing import Protocol
 from karma_sync.store import work
 from karma_sync.store.database import Database
 
+_REMEMBERED_S = 30.0
+
 
 class Connected(Protocol):
     """How Syncthing describes a device's connection."""
 
     @property
     def connected(self) -> bool: ...
+    @property
+    def type(self) -> str: ...
 
 
 class Links:
-    """Records connections as they come and go."""
+    """Records connections as they come and go, and who dialled."""
 
     def __init__(self, store: Database, now: Callable[[], datetime]) -> None:
         self._store = store
         self._now = now
+        self._answered: dict[str, float] = {}
+        self._up: set[str] = set()
 
     def all(self, connections: Mapping[str, Connected]) -> None:
         """Take stock after a start: who is not connected now, is not."""
@@ -28,10 +35,37 @@ class Links:
             known = {link.device for link in work.links.all(tx)}
         for device in known | connections.keys():
             found = connections.get(device)
-            self.one(device, found is not None and found.connected)
+            if found is not None and found.connected:
+                self.came(device, found.type)
+            else:
+                self.went(device)
 
-    def one(self, device: str, connected: bool) -> None:
-        """This device came or went."""
+    def came(self, device: str, connection: str) -> None:
+        """A device is connected; `connection` is Syncthing's type, such as tcp-server."""
+        if connection.endswith("-server"):
+            self._answered[device] = time.monotonic()
+        else:
+            self._answered.pop(device, None)
+        self._up.add(device)
+        self._record(device, connected=True)
+
+    def went(self, device: str) -> None:
+        """A device is not connected."""
+        if device in self._up and device in self._answered:
+            self._answered[device] = time.monotonic()
+        self._up.discard(device)
+        self._record(device, connected=False)
+
+    def answered(self) -> frozenset[str]:
+        """The devices that dial us: those connected so now, or until half a minute ago.
+
+        We need not dial them. Two that dial each other at the same moment, as after a connection
+        was lost, can block each other for 20 seconds (SYNCTHING.md section 6).
+        """
+        recent = time.monotonic() - _REMEMBERED_S
+        return frozenset(d for d, at in self._answered.items() if d in self._up or at > recent)
+
+    def _record(self, device: str, *, connected: bool) -> None:
         with self._store.transaction() as tx:
             before = work.links.get(tx, device)
             if before and before.connected == connected:

@@ -6,8 +6,8 @@ cycle says when, never what; an idle one makes three requests and writes nothing
 
 import logging
 import shutil
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -62,9 +62,12 @@ class Cycle:
 class Reconciler:
     """The only writer of Syncthing's configuration."""
 
-    def __init__(self, context: Context, syncthing: Syncthing) -> None:
+    def __init__(
+        self, context: Context, syncthing: Syncthing, answered: Callable[[], frozenset[str]]
+    ) -> None:
         self._context = context
         self._syncthing = syncthing
+        self._answered = answered
         self._documents = Documents(context)
 
     def run_once(self) -> Cycle:
@@ -92,7 +95,8 @@ class Reconciler:
         context = self._context
         discovery = "dynamic" in context.me.addresses
         with context.store.reading() as tx:
-            return read_world(tx, context.me, context.now(), discovery)
+            world = read_world(tx, context.me, context.now(), discovery)
+        return replace(world, answered=self._answered())
 
     def _record_pending(
         self, devices: Collection[PendingDevice], folders: Collection[PendingFolder]

@@ -22,6 +22,8 @@ _MIGRATIONS = [
     CREATE TABLE invitation (folder TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE root (path TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE halt (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE floor (
+        team TEXT, kind TEXT, version INTEGER NOT NULL, PRIMARY KEY (team, kind)) WITHOUT ROWID;
     CREATE TABLE document (
         team TEXT, kind TEXT, writer TEXT, version INTEGER NOT NULL, envelope BLOB NOT NULL,
         PRIMARY KEY (team, kind, writer)) WITHOUT ROWID
@@ -102,3 +104,20 @@ def documents(tx: Transaction, team: str) -> list[Document]:
     """All newest accepted documents of a team."""
     rows = tx.execute("SELECT * FROM document WHERE team = ? ORDER BY kind, writer", [team])
     return [Document.model_validate(dict(row)) for row in rows]
+
+
+def raise_floor(tx: Transaction, team: str, kind: str, version: int) -> None:
+    """Remember that others accepted this version of a document of mine."""
+    tx.execute(
+        "INSERT INTO floor VALUES (?, ?, ?) ON CONFLICT (team, kind)"
+        " DO UPDATE SET version = max(version, excluded.version)",
+        [team, kind, version],
+    )
+
+
+def floor(tx: Transaction, team: str, kind: str) -> int:
+    """The highest version of a document of mine that others accepted; 0 if unknown."""
+    row = tx.execute(
+        "SELECT version FROM floor WHERE team = ? AND kind = ?", [team, kind]
+    ).fetchone()
+    return int(row["version"]) if row else 0

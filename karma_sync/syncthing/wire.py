@@ -40,11 +40,15 @@ class System(Reply):
 
 
 class Connection(Reply):
-    """How a device is reached; `address` is host:port, empty while it is not."""
+    """How a device is reached; `address` is host:port, empty while it is not.
+
+    `type` ends in -client where we dialled, in -server where the other did.
+    """
 
     connected: bool = False
     paused: bool = False
     address: str = ""
+    type: str = ""
     client_version: str = ""
 
 
@@ -114,6 +118,7 @@ class Event(Reply):
     item: str | None = None
     device: str | None = None
     error: str | None = None
+    connection: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -128,6 +133,7 @@ class Event(Reply):
             "item": _text(data, "item", "path"),
             "device": _text(data, "device", "deviceID", *whose),
             "error": _text(data, "error"),
+            "connection": _text(data, "type") if whose else None,
         }
 
 

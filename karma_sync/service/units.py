@@ -1,0 +1,107 @@
+"""What systemd and launchd are given to read: a template of ours, filled in. Pure but for one read.
+
+Every path in it is absolute and literal. Neither starts us with the environment of a login shell:
+what of it decides where our files are and which programs we find is written down at installation.
+"""
+
+import plistlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from karma_sync.errors import KarmaError
+from karma_sync.paths import PROGRAM, Paths, short_hash
+
+_SYSTEMD = "systemd/karma-sync.service.in"
+_LAUNCHD = "launchd/karma-sync.plist.in"
+# Each names a directory or a program; PATH is a list of directories.
+_CARRIED = (
+    *("KARMA_SYNC_HOME", "CLAUDE_CONFIG_DIR", "KARMA_SYNC_SYNCTHING"),
+    *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"),
+)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How the daemon is to be started: arguments, the environment it needs, and its log."""
+
+    command: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    log: Path
+
+    @classmethod
+    def plan(cls, environ: Mapping[str, str], paths: Paths, python: str) -> "Launch":
+        """The daemon of the home that `environ` names, run by the interpreter `python`.
+
+        The interpreter, not the script `karma-sync`: it is the same after an upgrade by pipx or
+        uv, and `-P` keeps what lies in the current directory from being imported.
+
+        Raises:
+            KarmaError: the interpreter is not known by an absolute path.
+        """
+        if not Path(python).is_absolute():
+            raise KarmaError(f"the Python that runs this is not known by its path: {python!r}")
+        command = (python, "-P", "-m", "karma_sync", "up")
+        return cls(command, tuple(_carried(environ)), paths.log)
+
+
+def service_name(environ: Mapping[str, str]) -> str:
+    """`karma-sync`; a home of its own has a service of its own, named after the home's path."""
+    home = environ.get("KARMA_SYNC_HOME")
+    return f"{PROGRAM}-{short_hash(_absolute(home))[:8]}" if home else PROGRAM
+
+
+def systemd_unit(launch: Launch, name: str) -> bytes:
+    """The user unit `name`, by systemd.syntax(7), systemd.service(5) and systemd.exec(5)."""
+    program, *arguments = launch.command
+    # The colon keeps systemd from expanding $NAME in it.
+    command = " ".join(_quoted(word) for word in (f":{program}", *arguments))
+    lines = [f"Environment={_quoted(f'{name}={value}')}" for name, value in launch.environment]
+    values = {"@NAME@": name, "@COMMAND@": command, "@ENVIRONMENT@": "\n".join(lines)}
+    text = _template(_SYSTEMD).decode()
+    return "\n".join(_filled(line, values) for line in text.split("\n")).encode(
+        errors="surrogateescape"
+    )
+
+
+def launchd_plist(launch: Launch, label: str) -> bytes:
+    """The property list of the LaunchAgent `label`, by launchd.plist(5)."""
+    agent = plistlib.loads(_template(_LAUNCHD), fmt=plistlib.FMT_XML)
+    agent["Label"] = label
+    agent["ProgramArguments"] = [*launch.command, "--log-to-file"]
+    agent["EnvironmentVariables"] = dict(launch.environment)
+    agent["StandardOutPath"] = agent["StandardErrorPath"] = str(launch.log)
+    return plistlib.dumps(agent, sort_keys=False)
+
+
+def _carried(environ: Mapping[str, str]) -> list[tuple[str, str]]:
+    found = [(name, _absolute(environ[name])) for name in _CARRIED if environ.get(name)]
+    search = [part for part in environ.get("PATH", "").split(":") if part.startswith("/")]
+    return [*found, ("PATH", ":".join(dict.fromkeys(search)))] if search else found
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
+
+
+def _quoted(word: str) -> str:
+    """One word for systemd, which unquotes, then expands %-specifiers."""
+    plain = word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{plain.replace("%", "%%")}"'
+
+
+def _filled(line: str, values: Mapping[str, str]) -> str:
+    """The line with its one placeholder filled in: what was filled in is not looked at again."""
+    for placeholder, value in values.items():
+        if placeholder in line:
+            return line.replace(placeholder, value)
+    return line
+
+
+def _template(name: str) -> bytes:
+    """A template: in the package where a wheel put it, else beside the package in a checkout."""
+    package = Path(__file__).parents[1]
+    for root in (package / "share", package.parent):
+        if (root / name).is_file():
+            return (root / name).read_bytes()
+    raise KarmaError(f"this installation lacks {name}", hint="install karma-sync anew")
