@@ -5,7 +5,6 @@ Imports stand inside the methods where a short command must not pay for what it 
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,12 +16,9 @@ from karma_sync.paths import Paths
 
 if TYPE_CHECKING:
     from karma_sync.metadata.signing import SigningKey
-    from karma_sync.service.links import Links
     from karma_sync.service.notes import Notes
-    from karma_sync.service.receipts import Receipts
-    from karma_sync.service.receiving import Receiver
-    from karma_sync.service.reconcile import Reconciler
-    from karma_sync.service.sending import Matcher, Sender
+    from karma_sync.service.sending import Matcher
+    from karma_sync.service.workers import Engine
     from karma_sync.sources.claude import ClaudeSource
     from karma_sync.store.database import Database
     from karma_sync.syncthing.client import SyncthingClient
@@ -32,17 +28,6 @@ if TYPE_CHECKING:
 def utc_now() -> datetime:
     """The clock of this program: UTC, aware."""
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True)
-class Engine:
-    """What the daemon runs: each part is used by one of its threads."""
-
-    reconciler: "Reconciler"
-    sender: "Sender"
-    receiver: "Receiver"
-    receipts: "Receipts"
-    links: "Links"
 
 
 class App:
@@ -168,7 +153,7 @@ class App:
         api_key = configure(self.paths.syncthing, wanted, self.settings.tag)
         return process, SyncthingClient(f"http://127.0.0.1:{gui_port}", api_key)
 
-    def engine(self, client: "SyncthingClient") -> Engine:
+    def engine(self, client: "SyncthingClient") -> "Engine":
         """The parts that do the daemon's work."""
         from karma_sync.flow.importer import Importer, Verifier
         from karma_sync.flow.package import Packager
@@ -180,6 +165,7 @@ class App:
         from karma_sync.service.receiving import Receiver
         from karma_sync.service.reconcile import Reconciler
         from karma_sync.service.sending import Sender
+        from karma_sync.service.workers import Engine
 
         context = Context(self.state, self.paths, self.me, self.key, self.notes, utc_now)
         packager = Packager(default_redactor(), self.key, self.work, lambda: context.now_ms)
@@ -188,6 +174,12 @@ class App:
         links = Links(self.work, utc_now)
         scan: Callable[[str, Sequence[str]], None] = client.scan
         return Engine(
+            paths=self.paths,
+            state=self.state,
+            client=client,
+            source=self.source,
+            places=self.matcher.places,
+            know_roots=lambda: self.know_roots(self.matcher),
             reconciler=Reconciler(context, client, links.answered),
             sender=Sender(self.matcher, packager, self.work, self.notes, scan),
             receiver=Receiver(importer, self.library, self.notes),

@@ -1,28 +1,20 @@
 """The daemon: lock, signals, scheduler, wake-ups. It holds no rule; it says when, never what."""
 
 import logging
+import os
 import signal
 import threading
-import time
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from karma_sync.app import App, Engine, utc_now
-from karma_sync.domain.plan import World, inboxes, outboxes, withdrawn
-from karma_sync.domain.subscription import Status
+from karma_sync.app import App, utc_now
 from karma_sync.errors import SyncthingError
-from karma_sync.flow.watch import Watcher
-from karma_sync.paths import is_metadata_folder
-from karma_sync.service import projects
-from karma_sync.service.outgoing import Outgoing
+from karma_sync.service.notify import Notifier
 from karma_sync.service.presence import announced, locked
-from karma_sync.service.worker import Worker
-from karma_sync.syncthing.client import SyncthingClient
+from karma_sync.service.workers import Workers
 from karma_sync.syncthing.process import SyncthingProcess
-from karma_sync.syncthing.wire import Event
 
 log = logging.getLogger(__name__)
 
@@ -31,15 +23,6 @@ FULL_PASS_S = 600
 _TICK_S = 0.1  # how soon a command of another process is noticed
 _READY_S = 300.0  # Syncthing v2 may migrate its database first
 _STOP_S = 15.0
-_EVENTS_S = 60
-_ALL: frozenset[str] = frozenset({"*"})
-_TYPES = (
-    "ItemFinished",
-    "DeviceConnected",
-    "DeviceDisconnected",
-    "PendingDevicesChanged",
-    "PendingFoldersChanged",
-)
 
 
 class Daemon:
@@ -48,6 +31,7 @@ class Daemon:
     def __init__(self, app: App) -> None:
         self._app = app
         self._stop = threading.Event()
+        self._systemd = Notifier.take(os.environ)
 
     def run(self, ready: Callable[[str], None]) -> None:
         """Run until SIGTERM, SIGINT or `stop`; calls `ready` with Syncthing's version once up.
@@ -65,13 +49,17 @@ class Daemon:
                 process.wait_ready(client, _READY_S)
                 version = client.version()
                 with announced(self._app.paths, utc_now(), version):
-                    session = _Session(self._app, client)
-                    session.start()
+                    workers = Workers(self._app.engine(client))
+                    workers.start()
+                    timer = _timer(workers)
                     ready(version)
+                    self._systemd.ready(f"Syncthing {version}")
                     try:
-                        self._loop(process, session)
+                        self._loop(process, workers)
                     finally:
-                        session.stop()
+                        self._systemd.stopping()
+                        timer.shutdown(wait=False)
+                        workers.stop()
             finally:
                 process.stop(_STOP_S)
 
@@ -82,214 +70,40 @@ class Daemon:
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.stop()
 
-    def _loop(self, process: SyncthingProcess, session: "_Session") -> None:
+    def _loop(self, process: SyncthingProcess, workers: Workers) -> None:
         version = self._app.state.data_version()
         while not self._stop.wait(_TICK_S):
+            self._systemd.alive()
             now = self._app.state.data_version()
             if now != version:
                 version = now
-                session.wake()
+                workers.wake()
             if process.poll() is not None:
-                self._restart(process, session)
+                self._restart(process, workers)
 
-    def _restart(self, process: SyncthingProcess, session: "_Session") -> None:
+    def _restart(self, process: SyncthingProcess, workers: Workers) -> None:
         """Syncthing died: start it again, less and less often if that fails."""
         log.warning("Syncthing ended with code %s; it is started again", process.poll())
         pause = 1.0
         while not self._stop.is_set():
+            self._systemd.alive(at_once=True)
             try:
                 process.start()
-                process.wait_ready(session.client, _READY_S)
+                process.wait_ready(workers.client, _READY_S)
             except SyncthingError as error:
                 log.warning("%s; tried again in %g seconds", error, pause)
                 self._stop.wait(pause)
                 pause = min(pause * 2, 60.0)
             else:
-                session.syncthing_restarted()
+                workers.syncthing_restarted()
                 return
 
 
-class _Session:
-    """Everything that runs while Syncthing does: workers, watcher, timer, event listener."""
-
-    def __init__(self, app: App, client: SyncthingClient) -> None:
-        self.client = client
-        self._app = app
-        self._engine: Engine = app.engine(client)
-        self._outgoing = Outgoing()
-        self._lock = threading.Lock()
-        self._changed: set[Path] = set()
-        self._arrived: dict[str, set[str]] = {}
-        self._full_pass = True
-        self._world: World | None = None
-        self._since = 0
-        self._pending: frozenset[str] = frozenset()
-        self._cycle = Worker("cycle", self._run_cycle)
-        self._sending = Worker("sending", self._send)
-        self._receiving = Worker("receiving", self._receive)
-        self._listening = Worker("listening", self._listen)
-        self._watcher = Watcher(app.source.root, self._on_change)
-        self._timer = BackgroundScheduler(timezone="UTC")
-        self._engine.sender.packaged = lambda channel, item: self._on_arrival(
-            channel.id, {f"items/{item}.ks"}
-        )
-
-    def start(self) -> None:
-        """Begin; the event filter is primed before the first cycle acts."""
-        self._prime()
-        self._watcher.start()
-        for each in (self._listening, self._sending, self._receiving, self._cycle):
-            each.start()
-        once = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-        self._timer.add_job(self._cycle.wake, "interval", seconds=CYCLE_S, **once)
-        self._timer.add_job(self._look_at_all, "interval", seconds=FULL_PASS_S, **once)
-        self._timer.start()
-
-    def stop(self) -> None:
-        """End all threads; the work in hand is finished first."""
-        self._timer.shutdown(wait=False)
-        self._watcher.stop()
-        workers = (self._cycle, self._sending, self._receiving)
-        for each in (*workers, self._listening):
-            each.stop()
-        for each in workers:
-            each.join(_STOP_S)
-
-    def wake(self) -> None:
-        """Something changed in state.db."""
-        self._cycle.wake()
-
-    def syncthing_restarted(self) -> None:
-        """Event ids begin again, and anything may have been missed."""
-        self._prime()
-        self._on_arrivals_unknown()
-        self._cycle.wake()
-
-    # ---- the workers' work; each runs in its own thread
-
-    def _run_cycle(self) -> None:
-        cycle = self._engine.reconciler.run_once()
-        self._follow(cycle.world)
-
-    def _follow(self, world: World) -> None:
-        """Send and receive what the world says, from now on."""
-        paths = self._app.paths
-        sending = [
-            c
-            for c in outboxes(world)
-            if c.subscription.status is Status.ACCEPTED and not world.halted
-        ]
-        mapped = self._app.know_roots(self._app.matcher)
-        if self._engine.sender.send_to(sending, paths.folder) or mapped:
-            self._look_at_all()
-        receiving = [*outboxes(world), *inboxes(world)]
-        self._world = world
-        self._receiving.wake()
-        for name in self._engine.receiver.receive_from(receiving, paths.folder):
-            self._on_arrival(name, _ALL)
-
-    def _send(self) -> float | None:
-        with self._lock:
-            changed, self._changed = self._changed, set()
-            full_pass, self._full_pass = self._full_pass, False
-        if full_pass:
-            self._outgoing.all_of(self._app.source.sessions())
-            self._engine.sender.tidy(time.time_ns() // 10**6)
-        for path in changed:
-            session = self._app.source.session_at(path)
-            if session:
-                self._outgoing.changed(session, time.monotonic())
-        session = self._outgoing.next(time.monotonic())
-        if session:
-            self._engine.sender.send(session)
-        wait = self._outgoing.wait(time.monotonic())
-        if wait != 0.0:
-            self._engine.sender.tell()
-            self._learn()
-        return wait
-
-    def _learn(self) -> None:
-        learned = self._app.matcher.places.take_news()
-        if learned:
-            projects.learn_roots(self._app.state, learned)
-
-    def _receive(self) -> float | None:
-        world = self._world
-        if world is None:
-            return None
-        self._engine.receiver.forget(withdrawn(world))
-        while not self._receiving.stopping:
-            with self._lock:
-                if not self._arrived:
-                    break
-                folder, names = self._arrived.popitem()
-            if "*" in names:
-                self._engine.receiver.look(folder)
-            else:
-                self._engine.receiver.arrived(folder, names)
-        return self._engine.receipts.run(world)
-
-    def _listen(self) -> float:
-        events = self.client.events(self._since, _EVENTS_S, _TYPES)
-        for event in events:
-            self._since = event.id
-            self._on_event(event)
-        return 0.0
-
-    # ---- wake-ups
-
-    def _prime(self) -> None:
-        """Make Syncthing begin to collect our kinds of events, and take stock once."""
-        newest = self.client.events(0, 1, _TYPES)
-        self._since = newest[-1].id if newest else 0
-        self._engine.links.all(self.client.connections())
-
-    def _on_event(self, event: Event) -> None:
-        match event.type:
-            case "ItemFinished":
-                self._on_item(event)
-            case "DeviceConnected":
-                self._engine.links.came(event.device or "", event.connection or "")
-                self._cycle.wake()
-            case "DeviceDisconnected":
-                self._engine.links.went(event.device or "")
-            case "PendingDevicesChanged" | "PendingFoldersChanged":
-                self._on_pending()
-
-    def _on_item(self, event: Event) -> None:
-        if event.error or not event.folder or not event.item:
-            return
-        if event.item.startswith("receipt/"):
-            self._receiving.wake()
-        elif is_metadata_folder(event.folder):
-            self._cycle.wake()
-        else:
-            self._on_arrival(event.folder, {event.item})
-
-    def _on_pending(self) -> None:
-        """Wake only when the set changes: some versions repeat the event every second."""
-        devices = {device.id for device in self.client.pending_devices()}
-        folders = {folder.id for folder in self.client.pending_folders()}
-        pending = frozenset(devices | folders)
-        if pending != self._pending:
-            self._pending = pending
-            self._cycle.wake()
-
-    def _on_change(self, path: Path) -> None:
-        with self._lock:
-            self._changed.add(path)
-        self._sending.wake()
-
-    def _on_arrival(self, folder: str, names: set[str] | frozenset[str]) -> None:
-        with self._lock:
-            self._arrived.setdefault(folder, set()).update(names)
-        self._receiving.wake()
-
-    def _on_arrivals_unknown(self) -> None:
-        for name in self._engine.receiver.folders():
-            self._on_arrival(name, _ALL)
-
-    def _look_at_all(self) -> None:
-        with self._lock:
-            self._full_pass = True
-        self._sending.wake()
+def _timer(workers: Workers) -> BackgroundScheduler:
+    """Wakes the workers now and then; after a sleep or a clock jump once, not in a burst."""
+    timer = BackgroundScheduler(timezone="UTC")
+    once = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+    timer.add_job(workers.wake, "interval", seconds=CYCLE_S, **once)
+    timer.add_job(workers.look_at_all, "interval", seconds=FULL_PASS_S, **once)
+    timer.start()
+    return timer

@@ -112,7 +112,7 @@ def _discreet(value: object) -> object:
 
 
 def _is_fit(error: BaseException) -> bool:
-    """Whether its message may be logged: ours, the system's, and SQLite's, which names no values."""
+    """Whether its message may be logged: ours, the system's, SQLite's, which names no values."""
     return isinstance(error, KarmaError | OSError) or type(error).__module__ == "sqlite3"
 
 

@@ -6,7 +6,18 @@ from typing import Annotated
 import typer
 
 from karma_sync import __version__
-from karma_sync.cli import control, demo, inbox, project, session, setup, status, subscription, team
+from karma_sync.cli import (
+    control,
+    demo,
+    inbox,
+    project,
+    service,
+    session,
+    setup,
+    status,
+    subscription,
+    team,
+)
 from karma_sync.errors import KarmaError
 
 app = typer.Typer(
@@ -44,6 +55,7 @@ subscription.add_to(app)
 session.add_to(app)
 status.add_to(app)
 control.add_to(app)
+service.add_to(app)
 demo.add_to(app)
 
 

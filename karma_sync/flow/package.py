@@ -95,8 +95,8 @@ class Packager:
         if packed and packed.redactor != self._redactor.version:
             packed = None
         before = self._read_back(outbox, item) if packed else None
-        if before is None:
-            packed = None
+        if before is None or (packed and before.manifest.revision != packed.revision):
+            packed = before = None  # not what I wrote last: a crash between the two, or a backup
         files = self._cut(session, packed, before, outbox)
         self._write(channel, session, facts, (item, files, before), outbox)
         return self._packed[channel.id, item].revision

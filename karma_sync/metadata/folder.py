@@ -36,7 +36,7 @@ class MetadataFolder:
         self._path = path
         self._kinds = kinds
         self._seen: dict[str, _SIGNATURE] = {}
-        self._mine: dict[str, tuple[_SIGNATURE | None, bytes]] = {}
+        self._as_known: dict[str, tuple[_SIGNATURE | None, bytes]] = {}
 
     def changed(self) -> list[Found]:
         """Files that are new or different since the last call; strange names are passed over.
@@ -54,25 +54,36 @@ class MetadataFolder:
         """Look at every file again the next time."""
         self._seen.clear()
 
-    def forget_mine(self) -> None:
-        """Write my own files again the next time, even if they are as they should be."""
-        self._mine.clear()
-
     def write(self, kind: str, writer: str, envelope: bytes) -> str | None:
-        """Make my own file hold exactly `envelope`; its name if it was written, else None.
-
-        A file that nobody touched since is not read again.
-        """
-        name = f"{kind}/{writer}.json"
-        path = self._path / name
-        if self._mine.get(name) == (_signature(path), envelope):
+        """Make my own file hold exactly `envelope`; its name if it was written, else None."""
+        if self.holds(kind, writer, envelope):
             return None
+        self.put(kind, writer, envelope)
+        return self.name(kind, writer)
+
+    def name(self, kind: str, writer: str) -> str:
+        """The name of a writer's file inside the folder."""
+        return f"{kind}/{writer}.json"
+
+    def holds(self, kind: str, writer: str, envelope: bytes) -> bool:
+        """Whether a file is there with exactly these bytes; not read again while untouched."""
+        path = self._path / self.name(kind, writer)
+        known = _signature(path), envelope
+        if known[0] is None:
+            return False
+        if self._as_known.get(path.name + kind) == known:
+            return True
+        if _content(path) != envelope:
+            return False
+        self._as_known[path.name + kind] = known
+        return True
+
+    def put(self, kind: str, writer: str, envelope: bytes) -> None:
+        """Make a file hold exactly `envelope`."""
+        path = self._path / self.name(kind, writer)
         private_dir(path.parent)
-        written = _content(path) != envelope
-        if written:
-            write_private(path, envelope)
-        self._mine[name] = _signature(path), envelope
-        return name if written else None
+        write_private(path, envelope)
+        self._as_known[path.name + kind] = _signature(path), envelope
 
     def _writers(self, kind: str) -> list[str]:
         directory = self._path / kind
@@ -83,7 +94,7 @@ class MetadataFolder:
         return sorted(w for w in writers if KEY.fullmatch(w))
 
     def _read(self, kind: str, writer: str) -> Found | None:
-        name = f"{kind}/{writer}.json"
+        name = self.name(kind, writer)
         path = self._path / name
         signature = _signature(path)
         if signature is None or self._seen.get(name) == signature:

@@ -3,6 +3,8 @@
 from karma_sync.service.adopting import Adopter
 from karma_sync.service.context import Context
 from karma_sync.service.joining import Joiner
+from karma_sync.service.keeping import Keeper
+from karma_sync.service.rebuilding import Rebuilder
 from karma_sync.service.signing import Signer, Written
 from karma_sync.store import state
 
@@ -15,9 +17,15 @@ class Documents:
         self._adopter = Adopter(context)
         self._joiner = Joiner(context)
         self._signer = Signer(context)
+        self._rebuilder = Rebuilder(context)
+        self._keeper = Keeper(context)
+        self._first = True
 
     def run(self) -> list[Written]:
         """One pass over all invitations and teams; my files that had to be written."""
+        if self._first:
+            self._rebuilder.run()
+            self._first = False
         with self._context.store.reading() as tx:
             invitations = state.invitations.all(tx)
         for invitation in invitations:
@@ -26,4 +34,10 @@ class Documents:
             teams = state.teams.all(tx)
         for team in teams:
             self._adopter.adopt_all(team.id)
-        return [written for team in teams for written in self._signer.write_mine(team.id)]
+        written = [w for team in teams for w in self._signer.write_mine(team.id)]
+        return written + [w for team in teams for w in self._keeper.put_back(team.id)]
+
+    @property
+    def wait(self) -> float | None:
+        """Seconds until a file that somebody deleted is to be put back; None if none is."""
+        return self._keeper.wait

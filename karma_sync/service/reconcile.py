@@ -38,6 +38,7 @@ from karma_sync.syncthing.configuration import Configuration, with_changes
 from karma_sync.syncthing.wire import PendingDevice, PendingFolder
 
 log = logging.getLogger(__name__)
+_RETRY_S = 5.0
 
 
 class Syncthing(Protocol):
@@ -52,11 +53,15 @@ class Syncthing(Protocol):
 
 @dataclass(frozen=True)
 class Cycle:
-    """What one cycle found and did; `world` is what should be, as far as Syncthing took it."""
+    """What one cycle found and did; `world` is what should be, as far as Syncthing took it.
+
+    `again` is in how many seconds another cycle is due, None if none is before the timer's.
+    """
 
     world: World
     actions: list[Action]
     failures: list[KarmaError] = field(default_factory=list)
+    again: float | None = None
 
 
 class Reconciler:
@@ -89,7 +94,7 @@ class Reconciler:
             written += self._documents.run()  # a new team's folder can be written only now
         for each in written:
             self._tell(each.folder, each.name)
-        return Cycle(world, actions, failures)
+        return Cycle(world, actions, failures, _RETRY_S if failures else self._documents.wait)
 
     def _world(self) -> World:
         context = self._context

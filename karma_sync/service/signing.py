@@ -60,11 +60,10 @@ class Signer:
     def _sign_all(self, tx: Transaction, team_id: str) -> None:
         # signed and committed here, written to disk after: a crash between the two cannot make
         # two contents under one version
-        now_ms = int(self._context.now().timestamp() * 1000)
         for known, wanted in self._compared(tx, team_id):
             if known == wanted:
                 continue
-            version = next_version(known.version if known else 0, now_ms)
+            version = next_version(wanted.version, self._context.now_ms)
             signed = wanted.model_copy(update={"version": version})
             kind, payload_type = _KIND_OF[type(signed)]
             envelope = self._context.key.sign(payload_type, signed.model_dump_json().encode())
@@ -82,7 +81,10 @@ class Signer:
     def _compared(
         self, tx: Transaction, team_id: str
     ) -> list[tuple[Roster | MemberDocument | None, Roster | MemberDocument]]:
-        """Each document of mine as signed last, and as it should be (with the same version)."""
+        """Each document of mine as signed last, and as it should be.
+
+        With the same version, unless others have seen a higher one: then I lost my counter.
+        """
         team = state.teams.get(tx, team_id)
         if team is None:
             return []
@@ -91,10 +93,11 @@ class Signer:
         pairs: list[tuple[Roster | MemberDocument | None, Roster | MemberDocument]] = []
         if team.leader == me.key:
             roster = self._signed(tx, team_id, ROSTER, PayloadType.ROSTER, Roster)
-            pairs.append((roster, roster_of(team, roster.version if roster else 0)))
+            last = max(roster.version if roster else 0, state.floor(tx, team_id, ROSTER))
+            pairs.append((roster, roster_of(team, last)))
         own = self._signed(tx, team_id, MEMBER, PayloadType.MEMBER, MemberDocument)
-        version = own.version if own else 0
-        pairs.append((own, member_document(team, me.key, mine, me.addresses, version)))
+        last = max(own.version if own else 0, state.floor(tx, team_id, MEMBER))
+        pairs.append((own, member_document(team, me.key, mine, me.addresses, last)))
         return pairs
 
     def _signed(

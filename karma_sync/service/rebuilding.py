@@ -1,0 +1,86 @@
+"""After state.db was lost or came from an old backup: what I signed myself tells who I was.
+
+A metadata folder on disk whose roster lists me, and which holds a document of mine under my own
+key, is a team I joined: nobody else could have signed that. My answers are in that document.
+What I had limited (`since`, pauses) is not, so every sending subscription starts paused.
+"""
+
+from karma_sync.domain.subscription import Status, Subscription
+from karma_sync.errors import Unverified
+from karma_sync.metadata.adopt import accepted, verify_roster
+from karma_sync.metadata.documents import MemberDocument, Roster, answers_of, team_of
+from karma_sync.metadata.folder import MEMBER, ROSTER, Found, MetadataFolder
+from karma_sync.metadata.signing import PayloadType
+from karma_sync.paths import is_metadata_folder, metadata_folder
+from karma_sync.service.adopting import document_of
+from karma_sync.service.context import Context, lists
+from karma_sync.store import state
+from karma_sync.store.database import Transaction
+
+
+class Rebuilder:
+    """Looks at the metadata folders that are on disk when the daemon starts."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def run(self) -> None:
+        """Find teams again that the database does not know, and versions that it forgot."""
+        root = self._context.paths.folders
+        names = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
+        for name in filter(is_metadata_folder, names):
+            found = MetadataFolder(root / name).changed()
+            for roster_file in found:
+                if roster_file.kind == ROSTER:
+                    self._rebuild(name, roster_file, found)
+
+    def _rebuild(self, folder: str, roster_file: Found, found: list[Found]) -> None:
+        me = self._context.me
+        try:
+            roster = verify_roster(roster_file.raw, roster_file.writer, None).value
+            (own_file,) = [f for f in found if f.kind == MEMBER and f.writer == me.key]
+            own = accepted(own_file.raw, me.key, PayloadType.MEMBER, MemberDocument)
+        except (Unverified, ValueError):
+            return  # an invitation, or somebody's invention: the usual way judges it
+        if metadata_folder(roster.team) != folder or own.team != roster.team:
+            return
+        if not lists(roster, me):
+            return
+        with self._context.store.transaction() as tx:
+            if state.teams.get(tx, roster.team) is None:
+                self._restore(tx, roster, roster_file, own, own_file)
+            self._raise_floors(tx, roster, own)
+
+    def _restore(
+        self,
+        tx: Transaction,
+        roster: Roster,
+        roster_file: Found,
+        own: MemberDocument,
+        own_file: Found,
+    ) -> None:
+        me = self._context.me
+        state.teams.put(tx, team_of(roster, None).saw(me.key, me.addresses))
+        state.put_document(tx, document_of(roster.team, roster_file, roster.version))
+        state.put_document(tx, document_of(roster.team, own_file, own.version))
+        answers = [_careful(answer) for answer in answers_of(own)]
+        state.subscriptions.put(tx, *answers)
+        why = f"team {roster.name}: what you send is paused, karma-sync subscription resume PROJECT"
+        self._context.notes.note("rebuilt", me.tag, why)
+
+    def _raise_floors(self, tx: Transaction, roster: Roster, own: MemberDocument) -> None:
+        me = self._context.me.key
+        for kind, writer, version in (
+            (MEMBER, own.writer, own.version),
+            (ROSTER, roster.writer, roster.version),
+        ):
+            known = state.get_document(tx, roster.team, kind, me)
+            if writer == me and known and known.version < version:
+                state.raise_floor(tx, roster.team, kind, version)
+
+
+def _careful(answer: Subscription) -> Subscription:
+    """Paused if it sends: how much of it was meant to be sent is not known any more."""
+    if answer.status is Status.ACCEPTED and answer.sends:
+        return answer.pause()
+    return answer

@@ -1,0 +1,234 @@
+"""The daemon's threads: each wakes when something changed, does its part's work, and sleeps."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from karma_sync.domain.plan import World, inboxes, outboxes, withdrawn
+from karma_sync.domain.subscription import Status
+from karma_sync.flow.watch import Watcher
+from karma_sync.paths import Paths, is_metadata_folder
+from karma_sync.service import projects
+from karma_sync.service.links import Links
+from karma_sync.service.outgoing import Outgoing
+from karma_sync.service.receipts import Receipts
+from karma_sync.service.receiving import Receiver
+from karma_sync.service.reconcile import Reconciler
+from karma_sync.service.sending import Sender
+from karma_sync.service.worker import Worker
+from karma_sync.sources.claude import ClaudeSource
+from karma_sync.sources.git import Places
+from karma_sync.store.database import Database
+from karma_sync.syncthing.client import SyncthingClient
+from karma_sync.syncthing.wire import Event
+
+_STOP_S = 15.0
+_EVENTS_S = 60
+_ALL: frozenset[str] = frozenset({"*"})
+_TYPES = (
+    "ItemFinished",
+    "DeviceConnected",
+    "DeviceDisconnected",
+    "PendingDevicesChanged",
+    "PendingFoldersChanged",
+)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What the workers run: each part is used by one of their threads."""
+
+    paths: Paths
+    state: Database
+    client: SyncthingClient
+    source: ClaudeSource
+    places: Places
+    know_roots: Callable[[], bool]
+    reconciler: Reconciler
+    sender: Sender
+    receiver: Receiver
+    receipts: Receipts
+    links: Links
+
+
+class Workers:
+    """Everything that runs while Syncthing does: the workers, the watcher, the event listener."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.client = engine.client
+        self._engine = engine
+        self._outgoing = Outgoing()
+        self._lock = threading.Lock()
+        self._changed: set[Path] = set()
+        self._arrived: dict[str, set[str]] = {}
+        self._full_pass = True
+        self._world: World | None = None
+        self._since = 0
+        self._pending: frozenset[str] = frozenset()
+        self._cycle = Worker("cycle", self._run_cycle)
+        self._sending = Worker("sending", self._send)
+        self._receiving = Worker("receiving", self._receive)
+        self._listening = Worker("listening", self._listen)
+        self._watcher = Watcher(engine.source.root, self._on_change)
+        self._engine.sender.packaged = lambda channel, item: self._on_arrival(
+            channel.id, {f"items/{item}.ks"}
+        )
+
+    def start(self) -> None:
+        """Begin; the event filter is primed before the first cycle acts."""
+        self._prime()
+        self._watcher.start()
+        for each in (self._listening, self._sending, self._receiving, self._cycle):
+            each.start()
+
+    def stop(self) -> None:
+        """End all threads; the work in hand is finished first."""
+        self._watcher.stop()
+        workers = (self._cycle, self._sending, self._receiving)
+        for each in (*workers, self._listening):
+            each.stop()
+        for each in workers:
+            each.join(_STOP_S)
+
+    def wake(self) -> None:
+        """Something changed in state.db."""
+        self._cycle.wake()
+
+    def syncthing_restarted(self) -> None:
+        """Event ids begin again, and anything may have been missed."""
+        self._prime()
+        self._on_arrivals_unknown()
+        self._cycle.wake()
+
+    # ---- the workers' work; each runs in its own thread
+
+    def _run_cycle(self) -> float | None:
+        cycle = self._engine.reconciler.run_once()
+        self._follow(cycle.world)
+        return cycle.again
+
+    def _follow(self, world: World) -> None:
+        """Send and receive what the world says, from now on."""
+        folder = self._engine.paths.folder
+        sending = [
+            c
+            for c in outboxes(world)
+            if c.subscription.status is Status.ACCEPTED and not world.halted
+        ]
+        mapped = self._engine.know_roots()
+        if self._engine.sender.send_to(sending, folder) or mapped:
+            self.look_at_all()
+        receiving = [*outboxes(world), *inboxes(world)]
+        self._world = world
+        self._receiving.wake()
+        for name in self._engine.receiver.receive_from(receiving, folder):
+            self._on_arrival(name, _ALL)
+
+    def _send(self) -> float | None:
+        with self._lock:
+            changed, self._changed = self._changed, set()
+            full_pass, self._full_pass = self._full_pass, False
+        if full_pass:
+            self._outgoing.all_of(self._engine.source.sessions())
+            self._engine.sender.tidy(time.time_ns() // 10**6)
+        for path in changed:
+            session = self._engine.source.session_at(path)
+            if session:
+                self._outgoing.changed(session, time.monotonic())
+        session = self._outgoing.next(time.monotonic())
+        if session:
+            self._engine.sender.send(session)
+        wait = self._outgoing.wait(time.monotonic())
+        if wait != 0.0:
+            self._engine.sender.tell()
+            self._learn()
+        return wait
+
+    def _learn(self) -> None:
+        learned = self._engine.places.take_news()
+        if learned:
+            projects.learn_roots(self._engine.state, learned)
+
+    def _receive(self) -> float | None:
+        world = self._world
+        if world is None:
+            return None
+        self._engine.receiver.forget(withdrawn(world))
+        while not self._receiving.stopping:
+            with self._lock:
+                if not self._arrived:
+                    break
+                folder, names = self._arrived.popitem()
+            if "*" in names:
+                self._engine.receiver.look(folder)
+            else:
+                self._engine.receiver.arrived(folder, names)
+        return self._engine.receipts.run(world)
+
+    def _listen(self) -> float:
+        events = self.client.events(self._since, _EVENTS_S, _TYPES)
+        for event in events:
+            self._since = event.id
+            self._on_event(event)
+        return 0.0
+
+    # ---- wake-ups
+
+    def _prime(self) -> None:
+        """Make Syncthing begin to collect our kinds of events, and take stock once."""
+        newest = self.client.events(0, 1, _TYPES)
+        self._since = newest[-1].id if newest else 0
+        self._engine.links.all(self.client.connections())
+
+    def _on_event(self, event: Event) -> None:
+        match event.type:
+            case "ItemFinished":
+                self._on_item(event)
+            case "DeviceConnected":
+                self._engine.links.came(event.device or "", event.connection or "")
+                self._cycle.wake()
+            case "DeviceDisconnected":
+                self._engine.links.went(event.device or "")
+            case "PendingDevicesChanged" | "PendingFoldersChanged":
+                self._on_pending()
+
+    def _on_item(self, event: Event) -> None:
+        if event.error or not event.folder or not event.item:
+            return
+        if event.item.startswith("receipt/"):
+            self._receiving.wake()
+        elif is_metadata_folder(event.folder):
+            self._cycle.wake()
+        else:
+            self._on_arrival(event.folder, {event.item})
+
+    def _on_pending(self) -> None:
+        """Wake only when the set changes: some versions repeat the event every second."""
+        devices = {device.id for device in self.client.pending_devices()}
+        folders = {folder.id for folder in self.client.pending_folders()}
+        pending = frozenset(devices | folders)
+        if pending != self._pending:
+            self._pending = pending
+            self._cycle.wake()
+
+    def _on_change(self, path: Path) -> None:
+        with self._lock:
+            self._changed.add(path)
+        self._sending.wake()
+
+    def _on_arrival(self, folder: str, names: set[str] | frozenset[str]) -> None:
+        with self._lock:
+            self._arrived.setdefault(folder, set()).update(names)
+        self._receiving.wake()
+
+    def _on_arrivals_unknown(self) -> None:
+        for name in self._engine.receiver.folders():
+            self._on_arrival(name, _ALL)
+
+    def look_at_all(self) -> None:
+        """Look at every session there is, the newest first."""
+        with self._lock:
+            self._full_pass = True
+        self._sending.wake()
