@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from karma_sync.metadata.signing import SigningKey
     from karma_sync.service.notes import Notes
     from karma_sync.service.sending import Matcher
+    from karma_sync.service.whole import Wholeness
     from karma_sync.service.workers import Engine
     from karma_sync.sources.claude import ClaudeSource
     from karma_sync.store.database import Database
@@ -160,6 +161,7 @@ class App:
         from karma_sync.flow.verify import verify_chunk, verify_item
         from karma_sync.redact.engine import default_redactor
         from karma_sync.service.context import Context
+        from karma_sync.service.health import Health
         from karma_sync.service.links import Links
         from karma_sync.service.receipts import Receipts
         from karma_sync.service.receiving import Receiver
@@ -184,8 +186,24 @@ class App:
             sender=Sender(self.matcher, packager, self.work, self.notes, scan),
             receiver=Receiver(importer, self.library, self.notes),
             links=links,
+            health=Health(client, self.paths, self.whole, self.work, self.notes),
             receipts=Receipts(context, self.work, self.library, scan),
         )
+
+    @cached_property
+    def whole(self) -> "Wholeness":
+        from karma_sync.service.whole import Wholeness
+
+        return Wholeness(self.paths.library, self.library, self.work)
+
+    def make_whole(self) -> None:
+        """Before Syncthing starts: an outbox with a hole in it would delete at every peer."""
+        from karma_sync.service.health import before_start
+        from karma_sync.service.world import read_world
+
+        with self.state.reading() as tx:
+            world = read_world(tx, self.me, utc_now(), self.settings.network.discovery)
+        before_start(world, self.paths, self.whole, self.notes)
 
     def _database(self, path: Path) -> Path:
         """Where a database lies, once there is an identity: before `init` nothing is made."""

@@ -44,6 +44,7 @@ class Daemon:
             signal.signal(number, self._on_signal)
         with locked(self._app.paths):
             process, client = self._app.syncthing_process()
+            self._app.make_whole()
             process.start()
             try:
                 process.wait_ready(client, _READY_S)
@@ -105,5 +106,6 @@ def _timer(workers: Workers) -> BackgroundScheduler:
     once = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
     timer.add_job(workers.wake, "interval", seconds=CYCLE_S, **once)
     timer.add_job(workers.look_at_all, "interval", seconds=FULL_PASS_S, **once)
+    timer.add_job(workers.check_all, "interval", seconds=FULL_PASS_S, **once)
     timer.start()
     return timer

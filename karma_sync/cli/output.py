@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 SCHEMA_VERSION = 1
+CLEAR = "\x1b[2J\x1b[H"
 
 
 def say(*lines: str) -> None:
@@ -23,16 +24,27 @@ def next_step(command: str) -> None:
 
 def say_json(**fields: Any) -> None:
     """Print one JSON object; times are ISO 8601 in UTC, sizes bytes."""
-    print(json.dumps({"schema_version": SCHEMA_VERSION, **fields}, default=_plain))
+    print(json_text(**fields))
+
+
+def json_text(**fields: Any) -> str:
+    """One JSON object as text."""
+    return json.dumps({"schema_version": SCHEMA_VERSION, **fields}, default=_plain)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows in columns as wide as their widest cell; the last is left as it is."""
+    """Print rows in columns."""
+    say(*columns(header, rows))
+
+
+def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lines with columns as wide as their widest cell."""
     lines = [list(header), *(list(row) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    for line in lines:
-        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
-        say("  ".join(cells).rstrip())
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
 
 
 def ask(question: str, default: str) -> str:

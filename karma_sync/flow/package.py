@@ -61,7 +61,8 @@ class Packager:
         self._packed: dict[tuple[str, str], PackedItem] = {}
 
     def load(self, folder: str) -> None:
-        """Take what was packaged into this channel into memory, once."""
+        """Take what was packaged into this channel into memory."""
+        self._packed = {key: p for key, p in self._packed.items() if key[0] != folder}
         with self._store.reading() as tx:
             for packed in work.packed_items.all(tx, folder=folder):
                 self._packed[folder, packed.item] = packed

@@ -73,7 +73,7 @@ ASSIGNMENT_RULES = (
             '"public_key": "{alnum:40}"',
             '"AWS::ApiGateway::ApiKey": "{hex:16}"',
             '"topic_key": "bugfix/e2e-engram-github-403"',
-            "'CopySourceKey': 'SSECustomerKeyMD5OfTheCopy'",
+            "'CopySourceKey': 'SSECustomerKeyOfTheCopy'",
             "private_key: PKCS7PrivateKeyTypes,",
         ),
     ),

@@ -5,7 +5,16 @@ import re
 
 from karma_sync.redact.rule import Rule
 from karma_sync.redact.rules_ai import EDGE
-from karma_sync.redact.values import is_basic, is_credential, is_password, is_spoken, is_stand_in
+from karma_sync.redact.values import (
+    UNSURE_SIZE,
+    is_basic,
+    is_bearer,
+    is_credential,
+    is_key,
+    is_password,
+    is_spoken,
+    is_stand_in,
+)
 
 # Text without a second <private>: part of the tag before another `<`, and not the tag after all.
 _PART = r"(?:p(?:r(?:i(?:v(?:a(?:te?)?)?)?)?)?)?"
@@ -27,6 +36,8 @@ _LITTLE = 8  # characters: of base64 that are no key yet, of a word that may be 
 _HEADER = r"""(?:\A|[^A-Za-z])authorization[ \t\\"'`\]]{0,12}(?::|=>?|,)[ \t\\"'`]{0,12}"""
 _HEADER_GATE = r"""authorization(?:[ \t\\"'`\]]|\\t)*(?::|=>?|,)(?:[ \t\\"'`]|\\t)*"""
 _SCHEME = "bearer|token|apikey|api-key|key|negotiate|ntlm|hawk"
+_SPACE = r"(?:[ \t]+|%20|\+)"
+_SPACE_GATE = r"(?:[ \t]|\\+t|%20|\+)+"
 _SIGNED = "aws4-hmac-sha256|oauth|signature"
 _CHARACTER = r"[A-Za-z0-9._~+/=:|%-]"
 _PORT_TO_USER = (
@@ -67,7 +78,7 @@ def _is_url_password(host: bytes, password: bytes) -> bool:
 def _is_whole_value(_name: bytes, value: bytes) -> bool:
     """A header without one of the known schemes in front: a signature, or the bare token."""
     signed = re.match(rb"(?i)(?:%s)[ \t]" % _SIGNED.encode(), value)
-    return signed is not None or is_credential(b"", value)
+    return signed is not None or is_key(value, UNSURE_SIZE)
 
 
 def _is_pgpass(_name: bytes, password: bytes) -> bool:
@@ -147,24 +158,32 @@ GENERAL_RULES = (
     ),
     Rule(
         name="header",
-        pattern=rf"(?i)(?:{_HEADER}(?:{_SCHEME})|bearer)(?:[ \t]+|%20|\+)({_CHARACTER}{{6,}})",
-        gate=rf"(?i)(?:{_HEADER_GATE}(?:{_SCHEME})|bearer)(?:[ \t]|\\+t|%20|\+)+"
-        rf"(?:{_CHARACTER}|\\)*(?:[0-9]|[A-Za-z]{{12}})",
+        pattern=rf"(?i){_HEADER}(?:{_SCHEME}){_SPACE}({_CHARACTER}{{6,}})",
+        gate=rf"(?i){_HEADER_GATE}(?:{_SCHEME}){_SPACE_GATE}(?:{_CHARACTER}|\\){{6}}",
         source="https://datatracker.ietf.org/doc/html/rfc6750#section-2.1",
         check=is_credential,
         examples=(
             'curl -H "Authorization: Bearer «{url:40}7»" https://x',
             '"Authorization": "token «{hex:40}»"',
             "authorization: ApiKey «{alnum:30}»",
-            "sent Bearer «{alnum:24}» twice",
+            "Authorization: Bearer «mF_9.B5f-4.1JqM»",
         ),
         near_misses=(
             "Authorization: Bearer $TOKEN",
             'headers["Authorization"] = f"Bearer {token}"',
             "Authorization: Bearer <token>",
-            "uses bearer authentication",
             "Authorization: Bearer YOUR_API_TOKEN",
+            "Authorization: Bearer access_token",
         ),
+    ),
+    Rule(
+        name="header",
+        pattern=rf"(?i)bearer{_SPACE}({_CHARACTER}{{8,}})",
+        gate=rf"(?i)bearer{_SPACE_GATE}(?:{_CHARACTER}|\\)*[0-9]",
+        source="https://datatracker.ietf.org/doc/html/rfc6750#section-2.1",
+        check=is_bearer,
+        examples=("sent Bearer «{alnum:24}» twice",),
+        near_misses=("uses bearer authentication", "a bearer token-1"),
     ),
     Rule(
         name="header",

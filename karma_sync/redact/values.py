@@ -9,6 +9,7 @@ import re
 import string
 
 from karma_sync.redact.names import Kind, kind_of_name
+from karma_sync.redact.patterns import compiled
 
 KEY_SIZE = 8  # a token or key shorter than this opens nothing by itself
 UNSURE_SIZE = 16  # the same for names like `cache_token_key`, of which we know nothing
@@ -44,8 +45,10 @@ _CODE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_WORD = rb"(?:[A-Z]{2,}|[A-Z]?[a-z]{2,})"
-_SPOKEN = re.compile(rb"v?[0-9]{1,8}|[A-Za-z0-9]{1,4}|%s+[0-9]{0,5}%s*" % (_WORD, _WORD))
+_WORD = r"(?:[A-Z]{2,}|[A-Z]?[a-z]{2,})"
+_SPOKEN = compiled(  # by RE2: nested repeats make Python's engine take exponential time
+    rf"\A(?:v?[0-9]{{1,8}}|[A-Za-z0-9]{{1,4}}|{_WORD}+[0-9]{{0,5}}{_WORD}*)\z", "is_spoken"
+)
 _JOINTS = re.compile(rb"[_\-./: @]+")
 _ROW = re.compile(rb"(.)\1{%d}" % (ALIKE - 1), re.DOTALL)
 _LONG_WORD = re.compile(
@@ -75,7 +78,7 @@ def is_code(value: bytes) -> bool:
 
 def is_spoken(value: bytes) -> bool:
     """Made of words and numbers as people name things: test-token-1, claude-3-opus, sha256."""
-    return all(_SPOKEN.fullmatch(part) for part in _JOINTS.split(value) if part)
+    return all(_SPOKEN.search(part) for part in _JOINTS.split(value) if part)
 
 
 def is_password(value: bytes) -> bool:
@@ -136,8 +139,15 @@ def is_beside_user(_name: bytes, value: bytes) -> bool:
 
 
 def is_credential(_name: bytes, value: bytes) -> bool:
-    """What follows `Bearer ` and the like: long, or with a digit in it, and no stand-in."""
-    return is_key(value) or (value.isdigit() and len(value) >= UNSURE_SIZE)
+    """What follows `Authorization: Bearer `: everything but a stand-in, code and plain words."""
+    if is_stand_in(value) or is_code(value):
+        return False
+    return _has_digit(value) or (len(value) >= UNSURE_SIZE and not is_spoken(value))
+
+
+def is_bearer(_name: bytes, value: bytes) -> bool:
+    """What follows `Bearer ` where nothing says that it is a header."""
+    return is_key(value)
 
 
 def is_basic(_name: bytes, value: bytes) -> bool:

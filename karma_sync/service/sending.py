@@ -76,6 +76,11 @@ class Sender:
         self._channels = {name: (wanted[name], boxes[name]) for name in wanted}
         return True
 
+    def reload(self, folder: str) -> None:
+        """Look at what was packaged into this channel anew: its outbox was mended."""
+        if folder in self._channels:
+            self._packager.load(folder)
+
     def send(self, session: SourceSession) -> None:
         """Package a session into every channel that it belongs to and that lacks it."""
         for channel, outbox in self._channels.values():
@@ -123,15 +128,19 @@ class Sender:
         """It did not leave: say so, and try again when it changes."""
         why = f"{type(error).__name__}: {error}"
         log.warning("session %s was not packaged: %s", session.session_id, why)
-        self._note_withheld(channel, session, why)
+        self._note_withheld(channel, session, why, failed=True)
 
-    def _note_withheld(self, channel: Channel, session: SourceSession, why: str | None) -> None:
+    def _note_withheld(
+        self, channel: Channel, session: SourceSession, why: str | None, *, failed: bool = False
+    ) -> None:
         key = channel.id, session.session_id
         if self._withheld.get(key, "") == (why or ""):
             return
         with self._store.transaction() as tx:
             if why:
-                row = work.Withheld(folder=channel.id, session=session.session_id, why=why)
+                row = work.Withheld(
+                    folder=channel.id, session=session.session_id, why=why, failed=failed
+                )
                 work.withheld.put(tx, row)
                 self._withheld[key] = why
             else:

@@ -46,7 +46,7 @@ class Receiver:
 class ProjectStatus:
     """One shared project: my answer, what I sent and who has it, what I have, what waits.
 
-    `refused` is the reason by item, `withheld` the reason by session id.
+    `refused` is the reason by item; `withheld` (on purpose) and `failed` by session id.
     """
 
     team: Team
@@ -57,6 +57,7 @@ class ProjectStatus:
     waiting: int
     refused: dict[str, str]
     withheld: dict[str, str]
+    failed: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,16 @@ class Status:
     teams: list[Team]
     inbox: pairing.Waiting
     paused: state.Halt | None
+    faults: dict[str, str]
+
+    def stuck(self, running: bool) -> list[str]:
+        """What will not move by itself, in words; empty if nothing is."""
+        reasons = [] if running else ["the daemon is not running"]
+        reasons += [f"{folder}: {why}" for folder, why in sorted(self.faults.items())]
+        for project in self.projects:
+            reasons += [f"{item} was refused: {why}" for item, why in project.refused.items()]
+            reasons += [f"session {s} did not leave: {why}" for s, why in project.failed.items()]
+        return reasons
 
 
 def status(stores: Stores, me: PairingCode, now: datetime) -> Status:
@@ -75,7 +86,10 @@ def status(stores: Stores, me: PairingCode, now: datetime) -> Status:
     with stores.state.reading() as tx:
         world = read_world(tx, me, now, discovery=False)
     standings = projects.standings(stores.state, me)
+    with stores.work.reading() as tx:
+        faults = {fault.folder: fault.why for fault in work.faults.all(tx)}
     return Status(
+        faults=faults,
         peers=_peers(stores, world),
         projects=[_project(stores, world, me, standing) for standing in standings],
         teams=list(world.teams),
@@ -123,7 +137,8 @@ def _project(
         received=counts,
         waiting=sum(a.state == "waiting" for a in arrivals),
         refused={a.item: a.why for a in arrivals if a.refused},
-        withheld={w.session: w.why for w in withheld},
+        withheld={w.session: w.why for w in withheld if not w.failed},
+        failed={w.session: w.why for w in withheld if w.failed},
     )
 
 

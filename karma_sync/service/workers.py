@@ -11,6 +11,7 @@ from karma_sync.domain.subscription import Status
 from karma_sync.flow.watch import Watcher
 from karma_sync.paths import Paths, is_metadata_folder
 from karma_sync.service import projects
+from karma_sync.service.health import Health
 from karma_sync.service.links import Links
 from karma_sync.service.outgoing import Outgoing
 from karma_sync.service.receipts import Receipts
@@ -33,6 +34,8 @@ _TYPES = (
     "DeviceDisconnected",
     "PendingDevicesChanged",
     "PendingFoldersChanged",
+    "StateChanged",
+    "FolderErrors",
 )
 
 
@@ -51,6 +54,7 @@ class Engine:
     receiver: Receiver
     receipts: Receipts
     links: Links
+    health: Health
 
 
 class Workers:
@@ -70,7 +74,11 @@ class Workers:
         self._cycle = Worker("cycle", self._run_cycle)
         self._sending = Worker("sending", self._send)
         self._receiving = Worker("receiving", self._receive)
+        self._ailing: set[str] | None = None
+        self._mended: set[str] = set()
+        self._checking = Worker("checking", self._check)
         self._listening = Worker("listening", self._listen)
+        self._workers = (self._sending, self._receiving, self._checking, self._cycle)
         self._watcher = Watcher(engine.source.root, self._on_change)
         self._engine.sender.packaged = lambda channel, item: self._on_arrival(
             channel.id, {f"items/{item}.ks"}
@@ -80,16 +88,15 @@ class Workers:
         """Begin; the event filter is primed before the first cycle acts."""
         self._prime()
         self._watcher.start()
-        for each in (self._listening, self._sending, self._receiving, self._cycle):
+        for each in (self._listening, *self._workers):
             each.start()
 
     def stop(self) -> None:
         """End all threads; the work in hand is finished first."""
         self._watcher.stop()
-        workers = (self._cycle, self._sending, self._receiving)
-        for each in (*workers, self._listening):
+        for each in (*self._workers, self._listening):
             each.stop()
-        for each in workers:
+        for each in self._workers:
             each.join(_STOP_S)
 
     def wake(self) -> None:
@@ -100,6 +107,7 @@ class Workers:
         """Event ids begin again, and anything may have been missed."""
         self._prime()
         self._on_arrivals_unknown()
+        self.check_all()
         self._cycle.wake()
 
     # ---- the workers' work; each runs in its own thread
@@ -130,6 +138,9 @@ class Workers:
         with self._lock:
             changed, self._changed = self._changed, set()
             full_pass, self._full_pass = self._full_pass, False
+            mended, self._mended = self._mended, set()
+        for folder in mended:
+            self._engine.sender.reload(folder)
         if full_pass:
             self._outgoing.all_of(self._engine.source.sessions())
             self._engine.sender.tidy(time.time_ns() // 10**6)
@@ -167,6 +178,15 @@ class Workers:
                 self._engine.receiver.arrived(folder, names)
         return self._engine.receipts.run(world)
 
+    def _check(self) -> None:
+        with self._lock:
+            ailing, self._ailing = self._ailing, set()
+        mended = self._engine.health.look(self._world, ailing) if self._world else set()
+        if mended:
+            with self._lock:
+                self._mended |= mended
+            self.look_at_all()
+
     def _listen(self) -> float:
         events = self.client.events(self._since, _EVENTS_S, _TYPES)
         for event in events:
@@ -191,6 +211,10 @@ class Workers:
                 self._cycle.wake()
             case "DeviceDisconnected":
                 self._engine.links.went(event.device or "")
+            case "StateChanged" if event.state != "error":
+                pass
+            case "StateChanged" | "FolderErrors":
+                self._on_fault(event.folder)
             case "PendingDevicesChanged" | "PendingFoldersChanged":
                 self._on_pending()
 
@@ -212,6 +236,18 @@ class Workers:
         if pending != self._pending:
             self._pending = pending
             self._cycle.wake()
+
+    def _on_fault(self, folder: str | None) -> None:
+        with self._lock:
+            if folder and self._ailing is not None:
+                self._ailing.add(folder)
+        self._checking.wake()
+
+    def check_all(self) -> None:
+        """Look at the health of every folder."""
+        with self._lock:
+            self._ailing = None
+        self._checking.wake()
 
     def _on_change(self, path: Path) -> None:
         with self._lock:

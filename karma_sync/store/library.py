@@ -105,7 +105,7 @@ def put_item(tx: Transaction, folder: str, item: Verified[Manifest], now: dateti
             manifest.model_dump_json(),
         ],
     )
-    before = _chunks_of(tx, folder, manifest.item)
+    before = chunks_of(tx, folder, manifest.item)
     after = set(manifest.chunks())
     gone = [(*key, sha) for sha in before - after]
     tx.executemany("DELETE FROM chunk_of WHERE folder = ? AND item = ? AND sha256 = ?", gone)
@@ -123,7 +123,7 @@ def drop_items(tx: Transaction, team: str, project: str, member: str) -> list[Dr
     dropped = []
     for row in rows:
         key = [row["folder"], row["item"]]
-        hashes = _chunks_of(tx, *key)
+        hashes = chunks_of(tx, *key)
         tx.execute("DELETE FROM item WHERE folder = ? AND item = ?", key)
         tx.execute("DELETE FROM chunk_of WHERE folder = ? AND item = ?", key)
         tx.execute("DELETE FROM arrival WHERE folder = ? AND item = ?", key)
@@ -132,7 +132,8 @@ def drop_items(tx: Transaction, team: str, project: str, member: str) -> list[Dr
     return dropped
 
 
-def _chunks_of(tx: Transaction, folder: str, item: str) -> set[str]:
+def chunks_of(tx: Transaction, folder: str, item: str) -> set[str]:
+    """Hashes of the chunks that an item names."""
     rows = tx.execute("SELECT sha256 FROM chunk_of WHERE folder = ? AND item = ?", [folder, item])
     return {row["sha256"] for row in rows}
 

@@ -28,6 +28,7 @@ _MIGRATIONS = [
     CREATE TABLE receipt (
         team TEXT, writer TEXT, version INTEGER NOT NULL, envelope BLOB NOT NULL,
         PRIMARY KEY (team, writer)) WITHOUT ROWID;
+    CREATE TABLE fault (folder TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE link (device TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE event (
         id INTEGER PRIMARY KEY, at TEXT NOT NULL, what TEXT NOT NULL, who TEXT NOT NULL,
@@ -38,12 +39,25 @@ _EVENTS_KEPT = 10_000
 
 
 class Withheld(BaseModel):
-    """A session that does not leave through a channel, and why."""
+    """A session that does not leave through a channel, and why.
+
+    `failed` if it should have left, and something went wrong.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: str
     session: str
+    why: str
+    failed: bool = False
+
+
+class Fault(BaseModel):
+    """What is wrong with a folder, as Syncthing says it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: str
     why: str
 
 
@@ -80,6 +94,7 @@ class Event:
 read_files = Table("read_file", ReadFile, ["path"])
 packed_items = Table("packed_item", PackedItem, ["folder", "item"])
 withheld = Table("withheld", Withheld, ["folder", "session"])
+faults = Table("fault", Fault, ["folder"])
 links = Table("link", Link, ["device"])
 
 

@@ -119,6 +119,7 @@ class Event(Reply):
     device: str | None = None
     error: str | None = None
     connection: str | None = None
+    state: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -133,6 +134,7 @@ class Event(Reply):
             "item": _text(data, "item", "path"),
             "device": _text(data, "device", "deviceID", *whose),
             "error": _text(data, "error"),
+            "state": _text(data, "to"),
             "connection": _text(data, "type") if whose else None,
         }
 

@@ -1,0 +1,110 @@
+"""How Syncthing gets on with our folders: faults are noted, and mended where that is safe."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from karma_sync.domain.plan import Folder, FolderType, World, desired, outboxes
+from karma_sync.errors import SyncthingError
+from karma_sync.flow.inbox import Inbox
+from karma_sync.metadata import folder as metadata
+from karma_sync.paths import Paths, is_metadata_folder, private_dir
+from karma_sync.service.notes import Notes
+from karma_sync.service.whole import Wholeness
+from karma_sync.store import work
+from karma_sync.store.database import Database
+from karma_sync.syncthing.wire import FolderError, FolderStatus
+
+_GONE = ("marker missing", "path missing")
+
+
+class Folders(Protocol):
+    """What is asked of Syncthing."""
+
+    def folder_status(self, folder: str) -> FolderStatus: ...
+    def folder_errors(self, folder: str) -> list[FolderError]: ...
+    def scan(self, folder: str) -> None: ...
+    def revert(self, folder: str) -> None: ...
+
+
+class Health:
+    """Looks at folders when Syncthing says something is wrong, and at all of them now and then."""
+
+    def __init__(
+        self, syncthing: Folders, paths: Paths, whole: Wholeness, store: Database, notes: Notes
+    ) -> None:
+        self._syncthing = syncthing
+        self._paths = paths
+        self._whole = whole
+        self._store = store
+        self._notes = notes
+        self._mended: set[str] = set()
+
+    def look(self, world: World, only: Iterable[str] | None = None) -> set[str]:
+        """Look at folders (at all of them if none are named); note what is wrong, or no longer.
+
+        Returns the outboxes that were mended: what they hold may have changed.
+        """
+        self._mended = set()
+        wanted = None if only is None else set(only)
+        for folder in desired(world).folders:
+            if not folder.paused and (wanted is None or folder.id in wanted):
+                self._look_at(world, folder)
+        return self._mended
+
+    def _look_at(self, world: World, folder: Folder) -> None:
+        try:
+            status = self._syncthing.folder_status(folder.id)
+            if any(gone in status.error for gone in _GONE):
+                self._mend(world, folder)
+                status = self._syncthing.folder_status(folder.id)
+            elif folder.type is FolderType.RECEIVE_ONLY and status.receive_only_changed:
+                self._syncthing.revert(folder.id)  # files of ours that somebody touched here
+            why = status.error or self._pull_error(folder.id, status)
+        except SyncthingError as error:
+            why = str(error)
+        self._record(folder.id, why)
+
+    def _mend(self, world: World, folder: Folder) -> None:
+        """Make the folder anew: an outbox only once it is whole, so that nothing is deleted."""
+        path = self._paths.folder(folder.id)
+        mine = next((c for c in outboxes(world) if c.id == folder.id), None)
+        if mine:
+            self._whole.restore(mine, path)
+            self._mended.add(folder.id)
+        elif is_metadata_folder(folder.id):
+            metadata.prepare(path)
+        else:
+            Inbox(path).prepare()
+        private_dir(path / ".stfolder")
+        self._syncthing.scan(folder.id)
+        if folder.type is FolderType.RECEIVE_ONLY:
+            self._syncthing.revert(folder.id)
+        self._notes.note("mended", folder.id, "its marker or directory was gone")
+
+    def _pull_error(self, folder: str, status: FolderStatus) -> str:
+        if not status.pull_errors:
+            return ""
+        errors = self._syncthing.folder_errors(folder)
+        return f"{errors[0].path}: {errors[0].error}" if errors else "files cannot be written"
+
+    def _record(self, folder: str, why: str) -> None:
+        with self._store.transaction() as tx:
+            before = work.faults.get(tx, folder)
+            if (before.why if before else "") == why:
+                return
+            if why:
+                work.faults.put(tx, work.Fault(folder=folder, why=why))
+            else:
+                work.faults.drop(tx, folder=folder)
+        self._notes.note("fault" if why else "fault over", folder, why or "it works again")
+
+
+def before_start(world: World, paths: Paths, whole: Wholeness, notes: Notes) -> None:
+    """Make every outbox whole before Syncthing looks at it."""
+    for channel in outboxes(world):
+        path: Path = paths.folder(channel.id)
+        restored, lost = whole.restore(channel, path)
+        if restored or lost:
+            why = f"{restored} files restored, {len(lost)} sessions packaged again"
+            notes.note("outbox mended", channel.project, why)
