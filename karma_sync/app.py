@@ -132,27 +132,31 @@ class App:
             PortTaken: the port that others dial belongs to another program.
         """
         from karma_sync.syncthing.client import SyncthingClient
-        from karma_sync.syncthing.home import Network, configure
-        from karma_sync.syncthing.process import SyncthingProcess, free_port, require_free
+        from karma_sync.syncthing.home import Network, configure, gui_port
+        from karma_sync.syncthing.process import (
+            SyncthingProcess,
+            free_port,
+            require_free,
+        )
         from karma_sync.syncthing.program import find_program
 
         network = self.settings.network
         program = find_program(self.settings.syncthing)
-        gui_port = free_port()
-        process = SyncthingProcess(
-            program, self.paths.syncthing, gui_port, self.paths.syncthing_log
-        )
-        process.end_orphan()
+        home, log = self.paths.syncthing, self.paths.syncthing_log
+        kept = gui_port(home) or 0
+        SyncthingProcess(program, home, kept, log).end_orphan()  # it would hold the port
+        port = free_port([kept])
+        process = SyncthingProcess(program, home, port, log)
         require_free(network.port, "network.port in config.toml")
         wanted = Network(
-            gui_port=gui_port,
+            gui_port=port,
             listen=self.settings.listen_addresses,
             discovery=network.discovery,
             relays=network.relays,
             nat=network.nat,
         )
         api_key = configure(self.paths.syncthing, wanted, self.settings.tag)
-        return process, SyncthingClient(f"http://127.0.0.1:{gui_port}", api_key)
+        return process, SyncthingClient(f"http://127.0.0.1:{port}", api_key)
 
     def engine(self, client: "SyncthingClient") -> "Engine":
         """The parts that do the daemon's work."""

@@ -9,6 +9,7 @@ from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -58,12 +59,14 @@ def scratch() -> Iterator[Path]:
         yield Path(made)
 
 
+@cache
 def key_of(tag: str) -> SigningKey:
     """The same key for the same tag, always."""
     seed = hashlib.sha256(f"key of {tag}".encode()).digest()
     return SigningKey(Ed25519PrivateKey.from_private_bytes(seed))
 
 
+@cache
 def device_of(tag: str) -> str:
     """The same device ID for the same tag, always."""
     return device_text(hashlib.sha256(f"device of {tag}".encode()).digest())

@@ -37,7 +37,7 @@ REMOTE = "git@example.org:acme/repo.git"
 PROJECT = "example.org/acme/repo"
 # Generous: 1.19's first connection now and then takes 20 to 40 s (SYNCTHING.md section 6).
 WAIT_S = 90.0
-COMMAND_S = 120.0
+COMMAND_S = 60.0
 _POLL_S = 0.03
 _LOG_LINES = 40
 
@@ -150,7 +150,12 @@ class Member:
 
     def finish(self, process: "subprocess.Popen[str]") -> Result:
         """Wait until a command that was begun has ended, well or not."""
-        out, err = process.communicate(timeout=COMMAND_S)
+        try:
+            out, err = process.communicate(timeout=COMMAND_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            pytest.fail(f"{process.args} does not end: {out}{err}\n{logs()}", pytrace=False)
         return Result((), process.returncode, out, err)
 
     def on_terminal(self, *args: str, answers: Sequence[str]) -> Result:

@@ -369,7 +369,11 @@ def test_each_answer_becomes_a_value(
 @pytest.mark.parametrize(
     ("event_type", "data", "fields"),
     [
-        ("StateChanged", {"folder": "f", "from": "idle", "to": "scanning"}, {"folder": "f"}),
+        (
+            "StateChanged",
+            {"folder": "f", "from": "idle", "to": "scanning"},
+            {"folder": "f", "state": "scanning"},
+        ),
         (
             "ItemFinished",
             {"folder": "f", "item": "a", "type": "file", "action": "update", "error": None},
@@ -393,7 +397,11 @@ def test_each_answer_becomes_a_value(
             },
         ),
         ("LocalChangeDetected", {"folderID": "f", "path": "a"}, {"folder": "f", "item": "a"}),
-        ("DeviceConnected", {"id": BOB, "addr": "10.0.0.2:22000"}, {"device": BOB}),
+        (
+            "DeviceConnected",
+            {"id": BOB, "addr": "10.0.0.2:22000", "type": "tcp-client"},
+            {"device": BOB, "connection": "tcp-client"},
+        ),
         ("DeviceDisconnected", {"id": BOB, "error": "EOF"}, {"device": BOB, "error": "EOF"}),
         ("PendingDevicesChanged", {"added": [{"deviceID": BOB}]}, {}),
         ("Starting", {"home": "/x", "myID": ME, "id": "x"}, {}),
@@ -410,7 +418,7 @@ def test_each_answer_becomes_a_value(
 def test_an_event_says_what_it_concerns(
     event_type: str, data: object, fields: dict[str, str]
 ) -> None:
-    """Folder, item, device and error are found under each event's own spelling."""
+    """What an event tells is found under that event's own spelling."""
     raw = {"id": 7, "globalID": 9, "type": event_type, "data": data}
     [event] = wire.read_events(json.dumps([raw]).encode())
 

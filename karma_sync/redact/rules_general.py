@@ -132,7 +132,7 @@ GENERAL_RULES = (
         gate=_KEY_GATE,
         source="https://datatracker.ietf.org/doc/html/rfc7468#section-10",
         check=_is_short_key,
-        examples=("«-----BEGIN EC PRIVATE KEY-----\nMHcCAQEE\n-----END EC PRIVATE KEY-----»",),
+        examples=("«-----BEGIN EC PRIVATE KEY-----\n{base64:16}\n-----END EC PRIVATE KEY-----»",),
         near_misses=(
             "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----",
             "/-----BEGIN PRIVATE KEY-----[\\s\\S]+?-----END PRIVATE KEY-----/g",

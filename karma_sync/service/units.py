@@ -5,11 +5,12 @@ what of it decides where our files are and which programs we find is written dow
 """
 
 import plistlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from karma_sync.errors import KarmaError
+from karma_sync.errors import BadInput, KarmaError
 from karma_sync.paths import PROGRAM, Paths, short_hash
 
 _SYSTEMD = "systemd/karma-sync.service.in"
@@ -19,6 +20,7 @@ _CARRIED = (
     *("KARMA_SYNC_HOME", "CLAUDE_CONFIG_DIR", "KARMA_SYNC_SYNCTHING"),
     *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"),
 )
+_UNSAFE = re.compile(r"""["'\\\x00-\x1f\x7f]""")  # what systemd 252 says no to
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,17 @@ def service_name(environ: Mapping[str, str]) -> str:
 
 
 def systemd_unit(launch: Launch, name: str) -> bytes:
-    """The user unit `name`, by systemd.syntax(7), systemd.service(5) and systemd.exec(5)."""
+    """The user unit `name`, by systemd.syntax(7), systemd.service(5) and systemd.exec(5).
+
+    Raises:
+        BadInput: systemd would refuse the interpreter for its path.
+    """
     program, *arguments = launch.command
+    if _UNSAFE.search(program):
+        raise BadInput(
+            f"systemd runs no program with a quote or a backslash in its path: {program}",
+            hint="install karma-sync elsewhere, or: karma-sync up -d",
+        )
     # The colon keeps systemd from expanding $NAME in it.
     command = " ".join(_quoted(word) for word in (f":{program}", *arguments))
     lines = [f"Environment={_quoted(f'{name}={value}')}" for name, value in launch.environment]

@@ -1,6 +1,5 @@
 """A Syncthing home of our own: its key, its device ID, its config.xml (SYNCTHING.md section 1)."""
 
-import base64
 import hashlib
 import secrets
 import ssl
@@ -11,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from karma_sync.domain.pairing import device_text
 from karma_sync.errors import SyncthingError
 from karma_sync.paths import PRIVATE_FILE, private_dir, write_private
 from karma_sync.syncthing.configuration import FIXED
@@ -20,7 +20,6 @@ GENERATE_S = 60.0
 GUI_USER = "karma-sync"
 STUN_DEFAULT_S = 180
 
-_BASE32 = string.ascii_uppercase + "234567"
 _BCRYPT = "./" + string.ascii_letters + string.digits
 
 
@@ -68,10 +67,17 @@ def device_id(home: Path) -> str:
         der = ssl.PEM_cert_to_DER_cert(cert.read_text(encoding="ascii").strip())
     except (OSError, ValueError) as error:
         raise SyncthingError(f"{cert} cannot be read: {error}", hint="karma-sync init") from error
-    letters = base64.b32encode(hashlib.sha256(der).digest()).decode().rstrip("=")
-    parts = [letters[i : i + 13] for i in range(0, 52, 13)]
-    checked = "".join(part + _check_letter(part) for part in parts)
-    return "-".join(checked[i : i + 7] for i in range(0, 56, 7))
+    return device_text(hashlib.sha256(der).digest())
+
+
+def gui_port(home: Path) -> int | None:
+    """The port of the REST API in config.xml; None if there is none yet."""
+    try:
+        address = ET.parse(_config(home)).findtext("gui/address") or ""  # noqa: S314 our own file
+    except (OSError, ET.ParseError):
+        return None
+    port = address.rpartition(":")[2]
+    return int(port) if port.isdigit() else None
 
 
 def configure(home: Path, network: Network, name: str) -> str:
@@ -138,15 +144,6 @@ def _require_pair(cert: Path, key: Path) -> None:
             f"the Syncthing key in {cert.parent} is damaged: {error}",
             hint=f"put cert.pem and key.pem back from a backup, or move {cert.parent} away",
         ) from error
-
-
-def _check_letter(part: str) -> str:
-    """Syncthing's variant of the Luhn check: factors 1 and 2 from the left, modulo 32."""
-    total = 0
-    for position, letter in enumerate(part):
-        addend = _BASE32.index(letter) * (1 + position % 2)
-        total += addend // 32 + addend % 32
-    return _BASE32[-total % 32]
 
 
 def _set_gui(gui: ET.Element, port: int) -> str:

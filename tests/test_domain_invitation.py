@@ -1,0 +1,87 @@
+"""Being asked: contacts and invitations are answered once; a pairing answers for 24 hours."""
+
+from datetime import timedelta
+from itertools import product
+
+import pytest
+
+from karma_sync.domain.invitation import MOVES, Answer, Contact, Invitation, Pairing
+from karma_sync.errors import IllegalMove
+from karma_sync.paths import metadata_folder
+from tests.builders import ALICE, NOW, code_of, device_of, key_of, team_of_all
+
+PENDING, ACCEPTED, DECLINED = Answer
+VERBS = {"accept": ACCEPTED, "decline": DECLINED}
+EVERY_PAIR = list(product(Answer, VERBS))
+TEAM = team_of_all(ALICE)
+
+
+def contact(answer: Answer = PENDING) -> Contact:
+    return Contact(device=device_of(ALICE), name="alice", seen=NOW, answer=answer)
+
+
+def invitation(answer: Answer = PENDING, team: str = TEAM.id) -> Invitation:
+    return Invitation(
+        folder=metadata_folder(TEAM.id),
+        device=device_of(ALICE),
+        seen=NOW,
+        answer=answer,
+        team=team,
+    )
+
+
+def test_an_answer_is_given_while_it_is_asked_for() -> None:
+    assert dict(MOVES) == {(PENDING, verb): answer for verb, answer in VERBS.items()}
+
+
+@pytest.mark.parametrize(("answer", "verb"), [p for p in EVERY_PAIR if p[0] is PENDING])
+def test_who_asks_gets_the_answer_that_was_given(answer: Answer, verb: str) -> None:
+    assert contact(answer).answered(verb) == contact(VERBS[verb])
+    assert invitation(answer).answered(verb) == invitation(VERBS[verb])
+
+
+@pytest.mark.parametrize(("answer", "verb"), [p for p in EVERY_PAIR if p[0] is not PENDING])
+def test_an_answer_is_final(answer: Answer, verb: str) -> None:
+    for asked in (contact(answer), invitation(answer)):
+        with pytest.raises(IllegalMove, match=f"{asked.id} is {answer} already") as refused:
+            asked.answered(verb)
+
+        assert refused.value.hint == "karma-sync inbox"
+        assert asked.answer is answer
+
+
+def test_what_a_person_types_is_short_and_taken_from_what_asks() -> None:
+    assert contact().id == device_of(ALICE)[:7].lower()
+    assert invitation().id == metadata_folder(TEAM.id).removeprefix("ks-m-")[:7]
+
+
+def test_an_invitation_is_ready_only_when_its_roster_was_verified() -> None:
+    assert invitation().ready
+    assert not invitation(team="").ready
+
+
+@pytest.mark.parametrize(
+    ("age", "used", "is_open"),
+    [
+        (timedelta(0), False, True),
+        (timedelta(hours=24) - timedelta(microseconds=1), False, True),
+        (timedelta(hours=24), False, False),
+        (timedelta(days=3), False, False),
+        (timedelta(0), True, False),
+        (timedelta(hours=-1), False, True),  # the clock was put back
+    ],
+)
+def test_a_pairing_answers_one_invitation_within_24_hours(
+    age: timedelta, used: bool, is_open: bool
+) -> None:
+    code = code_of(ALICE)
+    pairing = Pairing(
+        key=key_of(ALICE).public,
+        tag=ALICE,
+        device=code.device,
+        addresses=(),
+        made=NOW,
+        used=used,
+    )
+
+    assert pairing.open_at(NOW + age) is is_open
