@@ -36,20 +36,15 @@ _TIMESTAMP = re.compile(r"^(\[\w+\] )?[\d/: .T+Z-]{8,35}")
 def free_port(preferred: Iterable[int] = ()) -> int:
     """A TCP port nobody listens on at this moment; the first free one of `preferred`, if any is.
 
-    Never the same twice in one process. Others than the preferred are taken from below the range
-    in which systems number outgoing connections, one of which could get the port first.
+    Raises:
+        PortTaken: there is none.
     """
-    tries = (FIRST_PORT + secrets.randbelow(PORTS) for _ in range(PORT_TRIES))
-    for port in (*preferred, *tries):
+    for port in (*preferred, 0):
         with socket.socket() as probe:
-            try:
-                probe.bind((LOOPBACK, port))
-            except OSError:
-                continue
-        if port not in _HANDED_OUT:
-            _HANDED_OUT.add(port)
-            return port
-    raise PortTaken("found no free port on this machine")
+            if _listens(probe, port) is None:
+                found: int = probe.getsockname()[1]
+                return found
+    raise PortTaken("no port is free on this machine")
 
 
 def require_free(port: int, setting_name: str) -> None:
@@ -59,16 +54,26 @@ def require_free(port: int, setting_name: str) -> None:
         PortTaken: another program does; the hint names the setting to change.
     """
     with socket.socket() as probe:
-        # As Syncthing does it: a port whose last connections are still closing is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-            probe.listen(1)
-        except OSError as error:
-            raise PortTaken(
-                f"port {port} cannot be used: {error.strerror or error}",
-                hint=f"set {setting_name} to another port, or end the program that has {port}",
-            ) from error
+        error = _listens(probe, port)
+    if error:
+        raise PortTaken(
+            f"port {port} cannot be used: {error.strerror or error}",
+            hint=f"set {setting_name} to another port, or end the program that has {port}",
+        ) from error
+
+
+def _listens(probe: socket.socket, port: int) -> OSError | None:
+    """Listen as Syncthing does; why it cannot, or None if it can.
+
+    A port whose last connections are still closing is free.
+    """
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind((LOOPBACK, port))
+        probe.listen(1)
+    except OSError as error:
+        return error
+    return None
 
 
 class SyncthingProcess:
