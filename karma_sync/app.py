@@ -143,9 +143,9 @@ class App:
         network = self.settings.network
         program = find_program(self.settings.syncthing)
         home, log = self.paths.syncthing, self.paths.syncthing_log
-        kept = gui_port(home) or 0
-        SyncthingProcess(program, home, kept, log).end_orphan()  # it would hold the port
-        port = free_port([kept])
+        kept = gui_port(home)
+        SyncthingProcess(program, home, kept or 0, log).end_orphan()  # it would hold the port
+        port = free_port([kept] if kept else [])
         process = SyncthingProcess(program, home, port, log)
         require_free(network.port, "network.port in config.toml")
         wanted = Network(

@@ -2,7 +2,6 @@
 
 import getpass
 import os
-import random
 import socket
 import sys
 from pathlib import Path
@@ -19,9 +18,6 @@ from karma_sync.settings import Network, load
 
 _UP_S = 120.0
 _DOWN_S = 30.0
-# Below the range from which the system hands out ports for outgoing connections, and chosen by
-# chance: several members on one machine may be set up before any of them listens.
-_PORTS = range(20000, 32000)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -196,7 +192,7 @@ def _network(addresses: list[str], discovery: bool) -> Network:
         port = named.pop()
         require_free(port, "--address HOST:PORT")
     else:
-        port = free_port(random.sample(_PORTS, 100))
+        port = free_port()
     hosts = [a.rpartition(":")[0] if a.rpartition(":")[2].isdigit() else a for a in plain]
     full = tuple(f"tcp://{host}:{port}" for host in hosts)
     for address in full:

@@ -36,15 +36,16 @@ _TIMESTAMP = re.compile(r"^(\[\w+\] )?[\d/: .T+Z-]{8,35}")
 def free_port(preferred: Iterable[int] = ()) -> int:
     """A TCP port nobody listens on at this moment; the first free one of `preferred`, if any is.
 
-    Raises:
-        PortTaken: there is none.
+    Never the same twice in one process. Others than the preferred are taken from below the range
+    in which systems number outgoing connections, one of which could get the port first.
     """
-    for port in (*preferred, 0):
+    tries = (FIRST_PORT + secrets.randbelow(PORTS) for _ in range(PORT_TRIES))
+    for port in (*preferred, *tries):
         with socket.socket() as probe:
-            if _listens(probe, port) is None:
-                found: int = probe.getsockname()[1]
-                return found
-    raise PortTaken("no port is free on this machine")
+            if port not in _HANDED_OUT and _listens(probe, port) is None:
+                _HANDED_OUT.add(port)
+                return port
+    raise PortTaken("found no free port on this machine")
 
 
 def require_free(port: int, setting_name: str) -> None:
