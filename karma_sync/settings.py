@@ -5,11 +5,22 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import tomli_w
 
+from karma_sync.domain.ids import is_tag
 from karma_sync.errors import BadInput, NotInitialised
 from karma_sync.paths import Paths, write_private
+
+V = TypeVar("V")
+_KINDS: Mapping[type, str] = {
+    dict: "table",
+    list: "list",
+    int: "whole number",
+    str: "text",
+    bool: "true or false",
+}
 
 
 @dataclass(frozen=True)
@@ -58,30 +69,53 @@ def load(paths: Paths, environ: Mapping[str, str] = os.environ) -> Settings:
         BadInput: it cannot be read; the message says where.
     """
     try:
-        text = paths.settings.read_text(encoding="utf-8")
+        raw = paths.settings.read_bytes()
     except FileNotFoundError:
         raise NotInitialised(
             f"there is no identity in {paths.config}", hint="karma-sync init"
         ) from None
     try:
-        table = tomllib.loads(text)
-        network = table["network"]
-        return Settings(
-            tag=str(table["tag"]),
-            network=Network(
-                port=int(network["port"]),
-                addresses=tuple(str(a) for a in network["addresses"]),
-                discovery=bool(network["discovery"]),
-                relays=bool(network["relays"]),
-                nat=bool(network["nat"]),
-            ),
-            claude=claude_dir(environ),
-            syncthing=_program(environ, table.get("syncthing", {}).get("program")),
-        )
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        return _read(tomllib.loads(raw.decode()), environ)
+    except (KeyError, ValueError) as error:
         raise BadInput(
             f"{paths.settings} cannot be read: {error}", hint=f"correct {paths.settings}"
         ) from error
+
+
+def _read(table: dict[str, object], environ: Mapping[str, str]) -> Settings:
+    """Values of the right kind are taken, others refused: nothing is guessed.
+
+    Raises:
+        KeyError, ValueError: one is missing, or wrong.
+    """
+    network = _kind(table["network"], dict, "network")
+    addresses = _kind(network["addresses"], list, "network.addresses")
+    port = _kind(network["port"], int, "network.port")
+    tag = _kind(table["tag"], str, "tag")
+    syncthing = _kind(table.get("syncthing", {}), dict, "syncthing")
+    if not is_tag(tag):
+        raise ValueError(f"{tag!r} is not a member tag")
+    if not 0 < port < 65536:
+        raise ValueError(f"{port} is not a port")
+    return Settings(
+        tag=tag,
+        network=Network(
+            port=port,
+            addresses=tuple(_kind(a, str, "network.addresses") for a in addresses),
+            discovery=_kind(network["discovery"], bool, "network.discovery"),
+            relays=_kind(network["relays"], bool, "network.relays"),
+            nat=_kind(network["nat"], bool, "network.nat"),
+        ),
+        claude=claude_dir(environ),
+        syncthing=_program(environ, syncthing.get("program")),
+    )
+
+
+def _kind(value: object, kind: type[V], name: str) -> V:
+    # True is an int to Python, and not to a person
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ValueError(f"{name} is not a {_KINDS[kind]}")  # noqa: TRY004 a value, not a bug
+    return value
 
 
 def save(paths: Paths, tag: str, network: Network) -> None:

@@ -59,6 +59,16 @@ def scratch() -> Iterator[Path]:
         yield Path(made)
 
 
+@contextmanager
+def open_umask() -> Iterator[None]:
+    """Files and directories are as open as their maker lets them be."""
+    before = os.umask(0)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 @cache
 def key_of(tag: str) -> SigningKey:
     """The same key for the same tag, always."""

@@ -105,9 +105,9 @@ class Member:
         """A repository of this member's with that remote, or with none."""
         place = self.folder / "src" / name
         place.mkdir(parents=True)
-        self._git(place, "init", "--quiet")
+        self.git(place, "init", "--quiet")
         if remote:
-            self._git(place, "remote", "add", "origin", remote)
+            self.git(place, "remote", "add", "origin", remote)
         return place
 
     # ---- commands
@@ -277,7 +277,8 @@ class Member:
         """What to execute for a command of ours."""
         return [sys.executable, "-m", "karma_sync", *args]
 
-    def _git(self, place: Path, *args: str) -> None:
+    def git(self, place: Path, *args: str) -> None:
+        """Run git in a directory."""
         subprocess.run(["git", "-C", str(place), *args], check=True, env=self.environ)
 
     def _is_mine(self, process: psutil.Process) -> bool:

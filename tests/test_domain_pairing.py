@@ -38,7 +38,11 @@ VECTORS = [
 ]
 
 parts = st.from_regex(TAG_PART, fullmatch=True)
-addresses = st.from_regex(r"(tcp|quic)[46]?://[a-z0-9.:\[\]-]{1,30}:[0-9]{1,5}", fullmatch=True)
+addresses = st.builds(
+    "{}:{}".format,
+    st.from_regex(r"(tcp|quic)[46]?://[a-z0-9.:\[\]-]{1,30}", fullmatch=True),
+    st.integers(0, 65535),
+)
 codes = st.builds(
     PairingCode,
     tag=st.builds("{}.{}".format, parts, parts),
@@ -115,7 +119,6 @@ def test_a_typo_in_the_last_letter_never_names_somebody_else(wrong: str) -> None
         assert "typing mistake" in str(refused)
 
 
-@pytest.mark.xfail(reason="spare bits of the last letter are ignored: half of all typos in it pass")
 def test_a_typo_in_the_last_letter_is_refused() -> None:
     text = code_of(ALICE).encode()
 
@@ -217,7 +220,6 @@ def test_an_address_has_a_scheme_a_host_and_a_port(text: str, can: bool) -> None
     assert is_address(text) is can
 
 
-@pytest.mark.xfail(reason="_ADDRESS takes control characters for a host name, and port 99999")
 @pytest.mark.parametrize("text", ["tcp://\x1b[2J:1", "tcp://a\x00b:1", "tcp://a:99999"])
 def test_an_address_has_nothing_in_it_that_syncthing_would_not_keep(text: str) -> None:
     assert not is_address(text)

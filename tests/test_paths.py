@@ -1,7 +1,5 @@
 """Every directory and every folder id: private, opaque, and never of a peer's making."""
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,7 @@ from karma_sync.paths import (
     short_hash,
     write_private,
 )
-from tests.builders import examples, scratch
+from tests.builders import examples, open_umask, scratch
 
 HOME = Paths.inside(Path("/home/alice/.ks"))
 texts = st.text(max_size=8)
@@ -118,18 +116,10 @@ def test_without_a_home_the_platforms_own_places_are_used(
     assert found.log == tmp_path / "state" / "karma-sync" / "karma-sync.log"
 
 
-@pytest.fixture
-def open_umask() -> Iterator[None]:
-    """Files and directories are as open as their maker lets them be."""
-    before = os.umask(0)
-    yield
-    os.umask(before)
-
-
-@pytest.mark.usefixtures("open_umask")
 def test_directories_we_make_are_nobody_elses(tmp_path: Path) -> None:
     paths = Paths(tmp_path / "c" / "x", tmp_path / "d" / "y", tmp_path / "s" / "z")
-    paths.create()
+    with open_umask():
+        paths.create()
 
     made = [p for p in tmp_path.rglob("*") if p.is_dir()]
     assert paths.library in made
@@ -142,13 +132,13 @@ def test_a_directory_that_others_can_read_is_closed(tmp_path: Path) -> None:
     assert private_dir(tmp_path).stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.usefixtures("open_umask")
 def test_a_private_file_appears_whole_with_its_mode_and_time(tmp_path: Path) -> None:
     place = tmp_path / "f"
     place.write_bytes(b"before")
     place.chmod(0o644)
 
-    write_private(place, b"after", mtime_ns=1_700_000_000_123_456_789)
+    with open_umask():
+        write_private(place, b"after", mtime_ns=1_700_000_000_123_456_789)
 
     assert place.read_bytes() == b"after"
     assert place.stat().st_mode & 0o777 == 0o600

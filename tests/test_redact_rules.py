@@ -1,4 +1,4 @@
-"""Each rule cuts what its examples mark, however it is written, and leaves its near misses alone."""
+"""Each rule cuts what its examples mark, however written, and leaves its near misses alone."""
 
 import json
 import re

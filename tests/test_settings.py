@@ -89,14 +89,12 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, text: str) -> None:
     assert refused.value.hint == f"correct {tmp_path / 'config.toml'}"
 
 
-@pytest.mark.xfail(reason="UnicodeDecodeError and AttributeError are not turned into BadInput")
 @pytest.mark.parametrize("text", [b"tag = \xff\xfe", b'syncthing = "st"\n' + GOOD.encode()])
 def test_a_file_of_another_kind_is_named_too(tmp_path: Path, text: bytes) -> None:
     with pytest.raises(BadInput):
         load(write(tmp_path, text))
 
 
-@pytest.mark.xfail(reason='bool("false") is True, and a text is read as a list of its letters')
 @pytest.mark.parametrize(
     ("good", "wrong"),
     [

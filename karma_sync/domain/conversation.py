@@ -30,7 +30,7 @@ def conversation(lines: Iterable[bytes]) -> Iterator[Turn]:
 
 def _turns(record: dict[str, Any]) -> Iterator[Turn]:
     who, message = record.get("type"), record.get("message")
-    if who not in {"user", "assistant"} or not isinstance(message, dict):
+    if who not in ("user", "assistant") or not isinstance(message, dict):
         return
     content = message.get("content")
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else content

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 _TEXT_CHARS = 2000
+_OPEN_RESPONSES = 16
 
 
 class Facts(BaseModel):
@@ -35,8 +36,7 @@ class Facts(BaseModel):
     records: int = 0
     prompts: int = 0
     tokens: dict[str, int] = {}
-    response: str = ""
-    counted: dict[str, int] = {}
+    counted: dict[str, dict[str, int]] = {}
 
     @property
     def title(self) -> str:
@@ -79,9 +79,9 @@ class Facts(BaseModel):
             return
         try:
             when = datetime.fromisoformat(stamp)
-        except ValueError:
+            when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+        except (ValueError, OverflowError):
             return
-        when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
         self.first = min(self.first or when, when)
         self.last = max(self.last or when, when)
 
@@ -102,14 +102,20 @@ class Facts(BaseModel):
         usage = message.get("usage")
         if not isinstance(usage, dict):
             return
-        if message.get("id") != self.response:
-            self.response, self.counted = str(message.get("id")), {}
+        counted = self._counted_of(_text(message.get("id")))
         for name, field in _USAGE.items():
             count = usage.get(field)
-            if isinstance(count, int) and count > self.counted.get(name, 0):
-                more = count - self.counted.get(name, 0)
-                self.tokens[name] = self.tokens.get(name, 0) + more
-                self.counted[name] = count
+            if isinstance(count, int) and count > counted.get(name, 0):
+                self.tokens[name] = self.tokens.get(name, 0) + count - counted.get(name, 0)
+                counted[name] = count
+
+    def _counted_of(self, response: str) -> dict[str, int]:
+        """What was counted of a response already; only the latest ones can still go on."""
+        counted = self.counted.pop(response, {})
+        self.counted[response] = counted
+        while len(self.counted) > _OPEN_RESPONSES:
+            del self.counted[next(iter(self.counted))]
+        return counted
 
 
 _USAGE = {
@@ -130,9 +136,15 @@ def _prompt_text(content: object) -> str:
 
 
 def _text(value: object) -> str:
-    return " ".join(value[:_TEXT_CHARS].split()) if isinstance(value, str) else ""
+    return " ".join(_whole(value[:_TEXT_CHARS]).split()) if isinstance(value, str) else ""
+
+
+def _whole(text: str) -> str:
+    """Half an emoji, as JavaScript's cutting leaves it, cannot be stored: a mark instead."""
+    return text.encode(errors="replace").decode()
 
 
 def _collect(into: list[str], value: object, most: int = 50) -> None:
-    if isinstance(value, str) and value and value not in into and len(into) < most:
-        into.append(value)
+    text = _whole(value) if isinstance(value, str) else ""
+    if text and text not in into and len(into) < most:
+        into.append(text)

@@ -19,7 +19,7 @@ _BLOCK = 7
 _CHECKSUM = 4
 _FIXED = 1 + 2 + 32 + 32
 _LOOKALIKES = str.maketrans("018", "OIB")
-_ADDRESS = re.compile(r"(?:tcp|quic)[46]?://[^\s/]+:\d{1,5}")
+_ADDRESS = re.compile(r"(?:tcp|quic)[46]?://[A-Za-z0-9._%:\[\]-]+:(\d{1,5})")
 _AGAIN = "ask for the code again: karma-sync code"
 
 
@@ -78,6 +78,8 @@ def decode(text: str) -> PairingCode:
         raise BadInput(
             f"the pairing code has {len(letters) - needed} letters too many", hint=_AGAIN
         )
+    if base64.b32encode(raw).decode().rstrip("=") != letters:
+        raise BadInput("the pairing code has a typing mistake at its end", hint=_AGAIN)
     return _parse(raw[:length])
 
 
@@ -113,7 +115,8 @@ def _checksum(body: bytes) -> bytes:
 
 def is_address(text: str) -> bool:
     """Whether Syncthing could dial it: tcp or quic, a host, a port."""
-    return len(text) <= limits.ADDRESS_CHARS and _ADDRESS.fullmatch(text) is not None
+    match = _ADDRESS.fullmatch(text)
+    return len(text) <= limits.ADDRESS_CHARS and match is not None and int(match[1]) <= 65535
 
 
 def device_text(raw: bytes) -> str:

@@ -196,7 +196,10 @@ def _audience(world: World, team: Team, project: str) -> frozenset[str]:
 
 
 def _fetching(world: World) -> Iterator[Folder]:
+    known = {device.id for device in _devices(world)}
     for folder, device in world.fetching:
+        if device not in known:
+            continue  # a pairing that ran out before its invitation was answered
         yield Folder(folder, FolderType.SEND_RECEIVE, frozenset({device}))
 
 

@@ -123,7 +123,7 @@ class RuleRedactor:
         while True:
             pieces, at = [], 0
             for group in self._suspects(record):
-                for span in self._scanner.find(group.text):
+                for span in self._scanner.find(group.text, group.fills):
                     parts = [part for part in group.parts(span) if uncut(record[slice(*part)])]
                     for start, end in parts:
                         pieces += [record[at:start], self._scanner.marker(span)]

@@ -58,6 +58,16 @@ class Group(NamedTuple):
         ]
         return [(start, end) for start, end in overlaps if start < end]
 
+    def fills(self, span: Span) -> bool:
+        """The span is one of the strings, from end to end.
+
+        Only then is it believed where a string is read as it is written: `"ab\\"cd"` is one value
+        there and nowhere else, but a backslash also breaks in two what belongs together.
+        """
+        return any(
+            piece.at == span.start and piece.at + piece.size == span.end for piece in self.pieces
+        )
+
 
 def is_json(record: bytes) -> bool:
     """Whether every reader would take it for one JSON value."""

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from karma_sync.redact.escapes import Unescaped, whole_characters
@@ -21,6 +21,13 @@ class Span(NamedTuple):
     start: int
     end: int
     order: int
+
+
+Believe = Callable[[Span], bool]
+
+
+def _always(_span: Span) -> bool:
+    return True
 
 
 class Matcher:
@@ -69,9 +76,13 @@ class Scanner:
         """
         return self._gates.search(text, at)
 
-    def find(self, text: bytes) -> list[Span]:
-        """What is to be cut from `text`: in order, apart from each other, no escape split."""
-        found = self._deep(text, LEVELS)
+    def find(self, text: bytes, believe: Believe = _always) -> list[Span]:
+        """What is to be cut from `text`: in order, apart from each other, no escape split.
+
+        `believe` is asked about what is found in the text as it is written, escapes and all; what
+        is found behind the escapes counts in any case.
+        """
+        found = self._deep(text, LEVELS, believe)
         if not found:
             return []
         layer = Unescaped(text)
@@ -81,15 +92,15 @@ class Scanner:
             spans.append(Span(start, end, order))
         return _settled(_merged(spans), text)
 
-    def _deep(self, text: bytes, levels: int) -> list[Span]:
+    def _deep(self, text: bytes, levels: int, believe: Believe) -> list[Span]:
         if self._gates.search(text) < 0:
             return []
-        found = [
-            span for order in self._gates.open(text) for span in self._matchers[order].spans(text)
-        ]
+        opened = [self._matchers[order] for order in self._gates.open(text)]
+        found = [span for matcher in opened for span in matcher.spans(text)]
         if levels and b"\\" in text:
             layer = Unescaped(text)
-            below = self._deep(layer.data, levels - 1)
+            found = [span for span in found if believe(span)]
+            below = self._deep(layer.data, levels - 1, _always)
             found += [Span(*layer.origin(span.start, span.end), span.order) for span in below]
         return found
 

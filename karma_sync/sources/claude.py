@@ -77,7 +77,7 @@ class ClaudeSource:
             if parent == session_id
             for name in [f"subagents/{path.name}"]
         ]
-        for folder in _SIDE_FOLDERS:
+        for folder in () if beside.is_symlink() else _SIDE_FOLDERS:
             candidates += _walk(beside / folder, folder)
         files = [f for name, path in sorted(candidates) if (f := _file(name, path))]
         return SourceSession(AGENT, session_id, directory, (transcript, *files))

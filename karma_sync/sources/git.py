@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from karma_sync.domain.project import Place, Where, below, git_identity
-from karma_sync.errors import BadInput, NotFound
+from karma_sync.errors import KarmaError, NotFound
 
 _TIMEOUT_S = 10
 _FRESH_S = 60.0
+
+
+class GitMissing(NotFound):
+    """Without git nobody can tell where a directory lies."""
 
 
 class Places:
@@ -60,12 +64,14 @@ class Places:
 
     def _look_on_disk(self, path: Path) -> Place:
         mapped = below(str(path), self.mapped)
-        top = toplevel(path)
-        if top is None:
-            return Place(Where.PROJECT, mapped) if mapped else Place(Where.NEUTRAL)
         try:
+            top = toplevel(path)
+            if top is None:
+                return Place(Where.PROJECT, mapped) if mapped else Place(Where.NEUTRAL)
             identity = identity_of(top)
-        except (BadInput, NotFound) as error:
+        except GitMissing:
+            raise
+        except KarmaError as error:
             if mapped:
                 return Place(Where.PROJECT, mapped)
             return Place(Where.ELSEWHERE, why=str(error))
@@ -75,10 +81,18 @@ class Places:
 
 
 def toplevel(path: Path) -> Path | None:
-    """The root of the repository's main work tree that `path` is in; None outside of any."""
-    out = _git(path, "rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel")
-    if out is None:
-        return None
+    """The root of the repository's main work tree that `path` is in; None outside of any.
+
+    Raises:
+        KarmaError: git fails for another reason: there may be a repository it cannot read.
+    """
+    code, out, said = _git(
+        path, "rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel"
+    )
+    if code:
+        if "not a git repository (or any" in said:
+            return None
+        raise KarmaError(f"git cannot read the repository at {path}: {said}")
     common, _, top = out.partition("\n")
     # a linked work tree shares its repository's directory: it belongs to the repository
     return Path(common).parent if Path(common).name == ".git" else Path(top)
@@ -90,13 +104,14 @@ def identity_of(path: Path) -> str:
     Raises:
         NotFound: `path` is in no repository, or the repository has no such remote.
         BadInput: the remote names no repository on a host.
+        KarmaError: git cannot read the repository.
     """
     if toplevel(path) is None:
         raise NotFound(
             f"{path} is in no git repository", hint="change to the project's directory first"
         )
-    remote = _git(path, "config", "--get", "remote.origin.url")
-    if not remote:
+    code, remote, _ = _git(path, "config", "--get", "remote.origin.url")
+    if code or not remote:
         raise NotFound(
             f"the repository at {path} has no remote `origin`",
             hint="git remote add origin https://HOST/OWNER/REPO",
@@ -104,10 +119,11 @@ def identity_of(path: Path) -> str:
     return git_identity(remote)
 
 
-def _git(path: Path, *arguments: str) -> str | None:
-    """What git prints; None if it fails there.
+def _git(path: Path, *arguments: str) -> tuple[int, str, str]:
+    """Exit code, output and complaint of git, run in `path`.
 
-    GIT_* variables are left out: they would make git answer for another repository.
+    GIT_* variables are left out: they would make git answer for another repository. It speaks
+    English, because we read what it complains about.
     """
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     try:
@@ -118,11 +134,11 @@ def _git(path: Path, *arguments: str) -> str | None:
             errors="replace",
             timeout=_TIMEOUT_S,
             check=False,
-            env=environment,
+            env=environment | {"LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
         )
     except FileNotFoundError:
-        raise NotFound("git is not installed", hint="install git") from None
+        raise GitMissing("git is not installed", hint="install git") from None
     except subprocess.TimeoutExpired:
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+        raise KarmaError(f"git did not answer for {path} within {_TIMEOUT_S} seconds") from None
+    return done.returncode, done.stdout.strip(), done.stderr.strip()

@@ -1,0 +1,87 @@
+"""Three members in one team: all pairs exchange, and everybody serves everybody."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from tests.harness import Member, until
+from tests.town import Town, found_team, share, wait_for_offer
+
+pytestmark = pytest.mark.daemon
+
+
+@dataclass(frozen=True)
+class Mesh:
+    a: Member
+    b: Member
+    c: Member
+
+    @property
+    def all(self) -> tuple[Member, ...]:
+        return self.a, self.b, self.c
+
+
+@pytest.fixture(scope="module")
+def mesh(town: Town) -> Mesh:
+    """A leads; B and C know nobody but A, and all three accepted a project."""
+    a, b, c = town.members("alice", "bob", "carol")
+    found_team(a, b, c)
+    share(a, b, c)
+    return Mesh(a, b, c)
+
+
+def test_each_of_three_members_reads_the_sessions_of_the_other_two(mesh: Mesh) -> None:
+    written = {m: m.write_session(f"by {m.user}") for m in mesh.all}
+
+    for author, session in written.items():
+        for reader in mesh.all:
+            reader.until_readable(session)
+            assert reader.sessions()
+        shown = {s["id"]: s["author"] for s in mesh.a.sessions()}
+        assert shown[session.id] == author.tag
+
+
+def test_members_who_know_each_other_from_the_roster_alone_are_connected(mesh: Mesh) -> None:
+    def connected() -> bool:
+        peers = mesh.b.json("status")["peers"]
+        return {p["tag"] for p in peers if p["connected"]} == {"alice.box", "carol.box"}
+
+    until(connected, "B connected with A and C")
+
+
+def test_c_gets_from_b_what_a_wrote_before_it_went_away(mesh: Mesh) -> None:
+    known = mesh.a.write_session("known to all")
+    mesh.b.until_readable(known)
+    mesh.c.until_readable(known)
+    mesh.c.down()
+    new = mesh.a.write_session("while C was off")
+    known.append("while C was off")
+    mesh.b.until_readable(new, known)
+    mesh.a.down()
+    mesh.c.up()
+
+    mesh.c.until_readable(new, known)
+    assert {s["author"] for s in mesh.c.sessions() if s["id"] == new.id} == {"alice.box"}
+    mesh.a.up()
+
+
+def test_who_declines_gets_nothing_and_the_others_lose_nothing(mesh: Mesh) -> None:
+    places = {m: m.clone("git@example.org:acme/docs.git", "docs") for m in mesh.all}
+    mesh.a.run("project", "share", str(places[mesh.a]), "--yes")
+    wait_for_offer(mesh.b, "docs")
+    wait_for_offer(mesh.c, "docs")
+    mesh.c.run("decline", "docs")
+    mesh.b.run("accept", "docs", "--yes")
+    by_a = mesh.a.write_session("A's docs", cwd=places[mesh.a])
+    by_b = mesh.b.write_session("B's docs", cwd=places[mesh.b])
+    by_c = mesh.c.write_session("C's docs", cwd=places[mesh.c])
+    mesh.b.until_readable(by_a)
+    mesh.a.until_readable(by_b)
+    barrier = mesh.c.write_session("C's, in the project that it takes part in")
+    later = mesh.a.write_session("A's, in the same")
+    mesh.a.until_readable(barrier)
+    mesh.c.until_readable(later)
+
+    assert [mesh.c.peek(s.id) for s in (by_a, by_b)] == [None, None]
+    assert [m.peek(by_c.id) for m in (mesh.a, mesh.b)] == [None, None]
+    assert {p.name for p in mesh.c.paths.folders.iterdir()} == set(mesh.c.folders())

@@ -1,0 +1,132 @@
+"""The daemon and its Syncthing live and die together, and come back."""
+
+import os
+import signal
+import sys
+from dataclasses import dataclass
+
+import psutil
+import pytest
+
+from tests.harness import Member, until
+from tests.town import Town, found_team, share
+
+pytestmark = pytest.mark.daemon
+
+
+@dataclass(frozen=True)
+class Pair:
+    a: Member
+    b: Member
+
+
+@pytest.fixture(scope="module")
+def pair(town: Town) -> Pair:
+    """Two members who share a project."""
+    a, b = town.members("alice", "bob")
+    found_team(a, b)
+    share(a, b)
+    return Pair(a, b)
+
+
+def test_a_second_up_on_one_home_exits_6_with_a_hint(pair: Pair) -> None:
+    for options in (("-d",), ()):
+        again = pair.a.run("up", *options, check=False)
+
+        assert again.code == 6
+        assert "already" in again.err
+        assert "try: karma-sync" in again.err
+
+
+def test_a_second_up_leaves_the_first_one_alone(pair: Pair) -> None:
+    before = pair.a.daemon_pid, pair.a.syncthing_pid
+    pair.a.run("up", check=False)
+
+    assert (pair.a.daemon_pid, pair.a.syncthing_pid) == before
+    session = pair.a.write_session("still there")
+    pair.b.until_readable(session)
+
+
+def test_one_member_is_one_daemon_with_one_syncthing(pair: Pair) -> None:
+    assert {p.pid for p in pair.a.processes()} == {pair.a.daemon_pid, pair.a.syncthing_pid}
+
+
+def test_a_syncthing_that_was_killed_comes_back_by_itself(pair: Pair) -> None:
+    known = pair.a.write_session("before")
+    pair.b.until_readable(known)
+    killed = pair.a.syncthing_pid
+    os.kill(killed, signal.SIGKILL)
+    known.append("meanwhile")
+    pair.b.until_readable(known)
+
+    assert pair.a.syncthing_pid != killed
+    known.append("afterwards")
+    pair.b.until_readable(known)
+
+
+def test_a_receiver_whose_syncthing_was_killed_misses_nothing(pair: Pair) -> None:
+    known = pair.a.write_session("before")
+    pair.b.until_readable(known)
+    os.kill(pair.b.syncthing_pid, signal.SIGKILL)
+    known.append("meanwhile")
+    new = pair.a.write_session("new, meanwhile")
+
+    pair.b.until_readable(known, new)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
+def test_a_daemon_that_is_killed_takes_its_syncthing_with_it(pair: Pair) -> None:
+    daemon, syncthing = pair.a.daemon_pid, pair.a.syncthing_pid
+    pair.a.kill9()
+    until(lambda: not psutil.pid_exists(daemon), "the daemon gone", 20)
+    until(lambda: not psutil.pid_exists(syncthing), "its Syncthing gone", 30)
+
+    assert "the daemon is not running" in pair.a.run("status").out
+    pair.a.up()
+
+
+def test_after_a_kill_up_works_at_once_and_appends_flow_again(pair: Pair) -> None:
+    known = pair.a.write_session("before")
+    pair.b.until_readable(known)
+    pair.a.kill9()
+    known.append("while nobody looked")
+    pair.a.up()
+    pair.b.until_readable(known)
+    known.append("afterwards")
+
+    pair.b.until_readable(known)
+
+
+def test_down_leaves_no_process_and_says_so(pair: Pair) -> None:
+    daemon, syncthing = pair.b.daemon_pid, pair.b.syncthing_pid
+    said = pair.b.run("down")
+
+    assert said.out == "bob.box is down.\n"
+    assert pair.b.processes() == []
+    assert not psutil.pid_exists(daemon)
+    assert not psutil.pid_exists(syncthing)
+    assert pair.b.run("down").out == "No daemon runs for bob.box.\n"
+    pair.b.up()
+
+
+def test_a_daemon_in_the_foreground_says_that_it_is_up_and_ends_on_ctrl_c(pair: Pair) -> None:
+    pair.b.down()
+    process = pair.b.start("up")
+    until(pair.b.paths.running.exists, "the daemon up in the foreground")
+    os.kill(process.pid, signal.SIGINT)
+    done = pair.b.finish(process)
+
+    assert done.code == 0
+    assert done.out.startswith("bob.box is up, on Syncthing v")
+    assert pair.b.processes() == []
+    pair.b.up()
+
+
+def test_a_stop_writes_no_warning_into_the_log(pair: Pair) -> None:
+    pair.b.down()
+    at = len(pair.b.paths.log.read_text())
+    pair.b.up()
+    pair.b.down()
+
+    assert "WARNING" not in pair.b.paths.log.read_text()[at:]
+    pair.b.up()

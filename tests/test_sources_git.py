@@ -1,0 +1,214 @@
+"""Where a directory lies, asked of real git: worktrees, what vanished, what only looks so."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from karma_sync.domain.project import Place, Where
+from karma_sync.errors import BadInput, NotFound
+from karma_sync.sources.git import Places, identity_of, toplevel
+from tests.builders import PROJECT
+
+OTHER = "example.org/acme/tools"
+
+
+def git(where: Path, *arguments: str) -> None:
+    """Run git as nobody in particular, whatever this machine's own settings are."""
+    nobody = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    names = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main"]
+    subprocess.run(
+        ["git", *names, "-C", str(where), *arguments],
+        env=os.environ | nobody,
+        check=True,
+        capture_output=True,
+    )
+
+
+def clone(path: Path, identity: str = PROJECT) -> Path:
+    """A repository with one commit and this remote."""
+    path.mkdir(parents=True)
+    git(path, "init", "--quiet")
+    git(path, "remote", "add", "origin", f"git@{identity.replace('/', ':', 1)}.git")
+    git(path, "commit", "--quiet", "--allow-empty", "--message", "first")
+    return path
+
+
+@pytest.fixture(scope="module")
+def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return clone(tmp_path_factory.mktemp("src") / "repo")
+
+
+def in_project(identity: str = PROJECT) -> Place:
+    return Place(Where.PROJECT, identity)
+
+
+def test_a_repository_and_all_below_it_belong_to_its_project(repo: Path) -> None:
+    deep = repo / "a" / "b c" / "ü"
+    deep.mkdir(parents=True, exist_ok=True)
+
+    assert Places().of(str(repo)) == in_project()
+    assert Places().of(str(deep)) == in_project()
+    assert toplevel(deep) == repo
+    assert identity_of(deep) == PROJECT
+
+
+def test_a_worktree_belongs_to_its_repository_wherever_it_lies(repo: Path, tmp_path: Path) -> None:
+    git(repo, "worktree", "add", "--quiet", "--detach", str(tmp_path / "elsewhere"))
+    git(repo, "worktree", "add", "--quiet", "--detach", str(repo / ".claude" / "worktrees" / "w"))
+    (tmp_path / "elsewhere" / "deep").mkdir()
+
+    for path in (tmp_path / "elsewhere" / "deep", repo / ".claude" / "worktrees" / "w"):
+        assert toplevel(path) == repo
+        assert Places().of(str(path)) == in_project()
+
+
+def test_a_repository_inside_a_repository_is_another_one(repo: Path) -> None:
+    inner = clone(repo / "vendored", OTHER)
+
+    assert Places().of(str(inner)) == in_project(OTHER)
+    shutil.rmtree(inner)
+
+
+def test_a_submodule_is_a_project_of_its_own(repo: Path, tmp_path: Path) -> None:
+    library = clone(tmp_path / "library")
+    outer = clone(tmp_path / "outer", OTHER)
+    add = ("submodule", "--quiet", "add", str(library), "sub")
+    git(outer, "-c", "protocol.file.allow=always", *add)
+    git(outer / "sub", "remote", "set-url", "origin", "https://example.org/acme/library")
+
+    assert toplevel(outer / "sub") == outer / "sub"
+    assert Places().of(str(outer / "sub")) == in_project("example.org/acme/library")
+
+
+def test_a_directory_in_no_repository_is_neutral(tmp_path: Path) -> None:
+    assert Places().of(str(tmp_path)) == Place(Where.NEUTRAL)
+    assert toplevel(tmp_path) is None
+    with pytest.raises(NotFound, match="is in no git repository"):
+        identity_of(tmp_path)
+
+
+def test_a_repository_without_a_remote_lies_elsewhere_and_says_why(tmp_path: Path) -> None:
+    lonely = clone(tmp_path / "lonely")
+    git(lonely, "remote", "remove", "origin")
+
+    place = Places().of(str(lonely))
+    assert place.where is Where.ELSEWHERE
+    assert "has no remote `origin`" in place.why
+    with pytest.raises(NotFound) as refused:
+        identity_of(lonely)
+    assert refused.value.hint.startswith("git remote add origin")
+
+
+def test_a_remote_on_this_machine_names_no_project(tmp_path: Path) -> None:
+    local = clone(tmp_path / "local")
+    git(local, "remote", "set-url", "origin", "/srv/git/repo.git")
+
+    assert Places().of(str(local)).where is Where.ELSEWHERE
+    with pytest.raises(BadInput):
+        identity_of(local)
+
+
+def test_a_directory_that_vanished_belongs_where_it_was_learned_to_be(tmp_path: Path) -> None:
+    repo = clone(tmp_path / "repo")
+    places = Places()
+    assert places.of(str(repo)) == in_project()
+
+    shutil.rmtree(repo)
+
+    assert places.of(str(repo / "gone" / "worktree")) == in_project()
+    assert places.of(f"{repo}-two") == Place(Where.ELSEWHERE, why="the directory is gone")
+    assert places.of(str(tmp_path / "never")).where is Where.ELSEWHERE
+    again = Places()
+    again.know(mapped={}, learned=places.take_news())
+    assert again.of(str(repo)) == in_project()
+    assert Places().of(str(repo)).where is Where.ELSEWHERE
+
+
+def test_what_git_said_is_told_once(repo: Path) -> None:
+    places = Places()
+    places.of(str(repo))
+
+    assert places.take_news() == {str(repo): PROJECT}
+    places.of(str(repo))
+    assert places.take_news() == {}
+    known = Places()
+    known.know(mapped={}, learned={str(repo): PROJECT})
+    known.of(str(repo))
+    assert known.take_news() == {}
+
+
+def test_what_the_person_said_holds_where_git_says_nothing(repo: Path, tmp_path: Path) -> None:
+    lonely = clone(tmp_path / "lonely")
+    git(lonely, "remote", "remove", "origin")
+    (tmp_path / "plain" / "deep").mkdir(parents=True)
+    mapped = {str(tmp_path / name): OTHER for name in ("lonely", "plain", "gone")}
+    mapped[str(repo)] = OTHER
+    places = Places()
+
+    assert places.know(mapped, learned={})
+    assert not places.know(mapped, learned={})
+    for name in ("lonely", "plain/deep", "gone/deep"):
+        assert places.of(str(tmp_path / name)) == in_project(OTHER)
+    assert places.of(str(repo)) == in_project()  # git's word stands
+
+
+def test_news_about_directories_counts_at_once(tmp_path: Path) -> None:
+    places = Places()
+    assert places.of(str(tmp_path)).where is Where.NEUTRAL
+
+    places.know({str(tmp_path): OTHER}, {})
+
+    assert places.of(str(tmp_path)) == in_project(OTHER)
+
+
+@pytest.mark.parametrize("name", ["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_CONFIG_COUNT"])
+def test_git_variables_of_whoever_started_us_do_not_mislead(
+    name: str, repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = clone(tmp_path / "other", OTHER)
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "remote.origin.url")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://example.org/evil/repo")
+    value = {"GIT_WORK_TREE": str(other), "GIT_CONFIG_COUNT": "1"}.get(name, f"{other}/.git")
+    monkeypatch.setenv(name, value)
+
+    assert toplevel(repo) == repo
+    assert Places().of(str(repo)) == in_project()
+    assert Places().of(str(tmp_path)) == Place(Where.NEUTRAL)
+
+
+def test_without_git_nothing_is_guessed(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    with pytest.raises(NotFound) as refused:
+        Places().of(str(repo))
+    assert refused.value.hint == "install git"
+
+
+@pytest.mark.parametrize("cwd", ["", "relative/path", "C:\\src\\repo", "/\x00", "/\ud83d"])
+def test_what_is_no_directory_here_lies_elsewhere(cwd: str) -> None:
+    assert Places().of(cwd).where is Where.ELSEWHERE
+
+
+def test_a_file_where_a_directory_was_lies_where_the_directory_was(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    places = Places()
+    places.know({}, {str(tmp_path): PROJECT})
+
+    assert places.of(str(tmp_path / "file")) == in_project()
+
+
+@pytest.mark.parametrize("damage", ["format", "worktree"])
+def test_a_repository_that_git_cannot_read_is_not_neutral(tmp_path: Path, damage: str) -> None:
+    repo = clone(tmp_path / "repo")
+    where = repo
+    if damage == "format":  # as `dubious ownership` and a timeout: git fails, with a repository
+        git(repo, "config", "core.repositoryformatversion", "99")
+    else:
+        where = tmp_path / "worktree"
+        git(repo, "worktree", "add", "--quiet", "--detach", str(where))
+        repo.rename(tmp_path / "moved")
+
+    assert Places().of(str(where)).where is Where.ELSEWHERE
