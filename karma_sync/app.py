@@ -65,9 +65,13 @@ class App:
 
     @cached_property
     def state(self) -> "Database":
+        from karma_sync.service.intent import IntentFile
         from karma_sync.store.state import open_state
 
-        return open_state(self._database(self.paths.state_db))
+        store = open_state(self._database(self.paths.state_db))
+        intent = IntentFile(self.paths.intent)
+        store.after_commit(lambda: intent.keep(store, self.key.public))
+        return store
 
     @cached_property
     def work(self) -> "Database":

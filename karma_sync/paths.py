@@ -53,6 +53,10 @@ class Paths:
         return self.config / "identity.pem"
 
     @property
+    def intent(self) -> Path:
+        return self.config / "intent.json"
+
+    @property
     def state_db(self) -> Path:
         return self.data / "state.db"
 

@@ -95,7 +95,7 @@ class Story:
         for member in (self._alice, self._bob):
             self._initialise(member)
         if transcripts:
-            sources += take(transcripts, self._directory)
+            sources += self._take(transcripts)
             sessions = [source.session for source in sources]
             self._map(sorted({cwd for source in sources for cwd in source.cwds}))
         else:
@@ -123,11 +123,17 @@ class Story:
         self._types(member, "init", *names, "--no-discovery", "--address", "127.0.0.1")
         self._types(member, "up", "-d")
 
+    def _take(self, transcripts: Path) -> list[Source]:
+        sources, others = take(transcripts, self._directory)
+        left_out = f"; {others} more files are empty or something else" if others else ""
+        self._say(f"{len(sources)} Claude Code transcripts become Alice's sessions{left_out}.\n")
+        return sources
+
     def _map(self, cwds: Sequence[str]) -> None:
         """The directories that the transcripts name belong to the demo's project."""
         if not cwds:
             return
-        self._types(self._alice, "project", "map", cwds[0], IDENTITY)
+        self._types(self._alice, "project", "map", "--", cwds[0], IDENTITY)
         if len(cwds) > 1:
             self._say(f"  … and the same for {len(cwds) - 1} more directories.\n")
         for cwd in cwds[1:]:

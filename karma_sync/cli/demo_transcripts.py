@@ -79,25 +79,25 @@ def is_claude_code(path: Path) -> bool:
     return False
 
 
-def take(directory: Path, into: Path) -> list[Source]:
+def take(directory: Path, into: Path) -> tuple[list[Source], int]:
     """Copy every transcript below a directory into a Claude project directory, as its own session.
 
+    Also says how many *.jsonl files were left out: empty, or of another kind.
+
     Raises:
-        BadInput: there is none.
+        BadInput: there is no transcript.
     """
-    found = []
+    found, others = [], 0
     for parent, folders, names in os.walk(directory):
         folders.sort()
         for path in (Path(parent) / name for name in sorted(names) if name.endswith(".jsonl")):
             if path.is_file() and is_claude_code(path):
-                session = str(uuid.uuid4())
-                content = Path(shutil.copy2(path, into / f"{session}.jsonl")).read_bytes()
-                (into / f"{session}.jsonl").chmod(0o600)
-                digest = hashlib.sha256(content).hexdigest()
-                found.append(Source(path, session, _cwds(content), digest, len(content)))
+                found.append(_take(path, into))
+            else:
+                others += 1
     if not found:
         raise BadInput(f"there is no Claude Code transcript below {directory}")
-    return found
+    return found, others
 
 
 def compare(directory: Path, sources: Iterable[Source], fates: Mapping[str, Fate]) -> list[Row]:
@@ -129,6 +129,15 @@ def render(rows: Iterable[Row], as_lines: bool) -> str:
         cuts = ",".join(f"{rule}={count}" for rule, count in sorted(row.cuts.items()))
         writer.writerow([*({**asdict(row), "cuts": cuts}).values()])
     return out.getvalue()
+
+
+def _take(path: Path, into: Path) -> Source:
+    session = str(uuid.uuid4())
+    copy = Path(shutil.copy2(path, into / f"{session}.jsonl"))
+    copy.chmod(0o600)
+    content = copy.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    return Source(path, session, _cwds(content), digest, len(content))
 
 
 def _note(source: Source, fate: Fate) -> str:

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -165,7 +165,7 @@ def logs(
     service = autostart(os.environ)
     journal = service.journal(lines, follow)
     if journal is None or _daemon_besides(service.state(), paths):
-        _show(_tail(paths.log, lines, follow))
+        _show(tail(paths.log, lines, follow))
     else:
         os.execv(journal[0], journal)  # noqa: S606 a list of arguments, no shell
 
@@ -214,7 +214,7 @@ def _show(pieces: Iterator[bytes]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _tail(log: Path, lines: int, follow: bool) -> Iterator[bytes]:
+def tail(log: Path, lines: int, follow: bool) -> Generator[bytes, None, None]:
     """The last lines of a log and, if wanted, what is added, across rotations."""
     try:
         source = log.open("rb")

@@ -36,17 +36,18 @@ _SUFFIXES = words(
 )
 # Before `token` and `key` where these are parts of a text, places in a list, or for everybody.
 _OPEN_TOKENS = words(
-    """bos cancel cancellation cls color comma continuation current cursor delta design eos
-    expected format keyword kind last lexer mask max next num pad page pagination parse parser
-    placeholder punctuation resume scroll sep start stop sync syntax total type unk"""
+    """bos cancel cancellation change cls color comma continuation current cursor delta design eos
+    expected format idempotency input keyword kind last lexer mask max next num output pad page
+    pagination parse parser placeholder punctuation resume scroll sep start starting stop sync
+    syntax total type unk update"""
 )
 _OPEN_KEYS = words(
     """aggregation any arrow asset attribute cache column composite compound context data dedupe
     dict each event every field file foreign group hash hot i18n idempotency index issue item
     keyboard label local locale lookup map message meta metadata name no node object option
     param partition path primary prop property pub public publishable query react record
-    registry restore row schema shortcut some sort state storage template topic trailer translation
-    type unique which"""
+    registry restore result row s schema shortcut some sort state storage template topic trailer
+    translation type unique which"""
 )
 _PARTS = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
@@ -75,6 +76,7 @@ def kind_of_name(name: bytes) -> Kind:
 def _kind_of_key(before: list[str], last: str) -> Kind:
     if not last.endswith("key"):
         return Kind.NONE
+    before = [part for part in before if not part.isdigit()]  # S3Key
     whose = last.removesuffix("key") or (before[-1] if before else "")
     if whose in _KEYED:
         return Kind.KEY

@@ -9,6 +9,8 @@ from karma_sync.redact.values import (
     assigned_in_environment,
     assigned_inline,
     is_beside_user,
+    is_paired,
+    is_said,
 )
 
 _SOURCE = "https://12factor.net/config"  # no provider's format: the custom of .env files
@@ -153,6 +155,38 @@ ASSIGNMENT_RULES = (
             "fetch(apiKey: key2)",
             "https://token:{alnum:24}@",
             "arn:aws:secretsmanager:*:*:secret:{alnum:24}",
+        ),
+    ),
+    Rule(
+        name="assignment",  # ("api_key", "…"): two arguments, the first a name
+        pattern=rf"[\"']{_NAME}\\*[\"'][ \t]*,[ \t]*(?:[\"'`]|\\+[\"'])+(?P<secret>{_BARE}){_BARE_END}",
+        gate=rf"{_WORD}{_AFTER}\\*[\"']{_BLANK},{_BLANK}[\\\"'`]+\S{{16}}",
+        source=_SOURCE,
+        check=is_paired,
+        examples=(
+            'environ.setdefault("API_KEY", "«{hex:32}»")',
+            "buildConfigField 'String', 'API_KEY', '\"«{hex:32}»\"'",
+        ),
+        near_misses=(
+            'get("api_key", "the-key-of-the-service-2")',
+            'fill("password", "alice@example.com")',
+        ),
+    ),
+    Rule(
+        name="assignment",  # the password is hunter2
+        pattern=r"(?i)pass(?:word|phrase)[^\n=:]{0,48}?[ \t]is[ \t]+(?:now[ \t]+|set to[ \t]+)?"
+        r"(?P<name>[\"'`]?)(?P<secret>[^\s\"'`\\,;]{3,}[^\s\"'`\\,;.])",
+        gate=r"(?i)pass(?:word|phrase)[^=:]*(?:[ \t]|\\+t)is(?:[ \t]|\\+t)",
+        source=_SOURCE,
+        check=is_said,
+        examples=(
+            "the password is «hunter{digits:2}x», thanks",
+            "The password for the user \"bob\" is now '«swordfish»'.",
+        ),
+        near_misses=(
+            "the password is required",
+            'the password is "invalid"',
+            "A password is at least 8 characters",
         ),
     ),
     Rule(

@@ -39,7 +39,7 @@ _CODE = re.compile(
     rb"""
     [A-Za-z_][A-Za-z0-9_]*(?:\??\.[A-Za-z_][A-Za-z0-9_]*)+[;,]?  # config.apiKey, process.env.X
     | (?:\.{0,2}|~|[A-Za-z]:)[/\\][\w.@ -]+(?:[/\\][\w.@ -]*)+   # a path
-    | [A-Za-z][A-Za-z0-9+.-]*://.*                               # an address
+    | [A-Za-z][A-Za-z0-9+.-]*://.*|arn:aws.*                     # an address
     | [A-Za-z_$][\w.$]*[(\[](?:.*[)\]])?[;,.]?                   # a call, an element
     | .*(?:=>|&&|\|\||\ [=+]\ ).*                               # an expression
     """,
@@ -134,8 +134,23 @@ def assigned_in_environment(name: bytes, value: bytes) -> bool:
 
 def is_beside_user(_name: bytes, value: bytes) -> bool:
     """What stands as password right under a user's name may be any word, only not a variable."""
-    spoken_of = re.search(rb"(?i)pass|pw|secret|user|string|null|none|true|false", value)
+    if is_password(value):
+        return True
+    spoken_of = re.search(rb"[A-Z]|pass|pw|secret|user|string|null|none|true|false", value)
     return len(value) >= PASSWORD_SIZE and not (spoken_of or is_stand_in(value) or is_code(value))
+
+
+def is_said(quote: bytes, value: bytes) -> bool:
+    """What people call the password in a sentence: any lower-case word, if it stands in quotes."""
+    if is_password(value) and not is_spoken(value):
+        return True
+    judged = re.search(rb"[^a-z]|pass|secret|valid|correct|require|missing|empty|wrong", value)
+    return bool(quote) and (is_password(value) or not (judged or is_stand_in(value)))
+
+
+def is_paired(name: bytes, value: bytes) -> bool:
+    """The second of two arguments of which the first is a name: ("api_key", "…")."""
+    return kind_of_name(name) is Kind.KEY and is_key(value, UNSURE_SIZE)
 
 
 def is_credential(_name: bytes, value: bytes) -> bool:

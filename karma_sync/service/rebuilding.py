@@ -2,7 +2,8 @@
 
 A metadata folder on disk whose roster lists me, and which holds a document of mine under my own
 key, is a team I joined: nobody else could have signed that. My answers are in that document.
-What I had limited (`since`, pauses) is not, so every sending subscription starts paused.
+What I had limited (`since`, pauses) is not: that is in intent.json, and where it has no matching
+entry a sending subscription starts paused.
 """
 
 from karma_sync.domain.subscription import Status, Subscription
@@ -14,6 +15,7 @@ from karma_sync.metadata.signing import PayloadType
 from karma_sync.paths import is_metadata_folder, metadata_folder
 from karma_sync.service.adopting import document_of
 from karma_sync.service.context import Context, lists
+from karma_sync.service.intent import IntentFile, Limit
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
 
@@ -63,9 +65,14 @@ class Rebuilder:
         state.teams.put(tx, team_of(roster, None).saw(me.key, me.addresses))
         state.put_document(tx, document_of(roster.team, roster_file, roster.version))
         state.put_document(tx, document_of(roster.team, own_file, own.version))
-        answers = [_careful(answer) for answer in answers_of(own)]
+        intent = IntentFile(self._context.paths.intent).read()
+        answers = [_limited(answer, intent.limit_of(answer)) for answer in answers_of(own)]
         state.subscriptions.put(tx, *answers)
-        why = f"team {roster.name}: what you send is paused, karma-sync subscription resume PROJECT"
+        if intent.halt:
+            state.halts.put(tx, intent.halt)
+        why = f"team {roster.name}"
+        if any(a.status is Status.PAUSED and intent.limit_of(a) is None for a in answers):
+            why += ": what you send is paused, karma-sync subscription resume PROJECT"
         self._context.notes.note("rebuilt", me.tag, why)
 
     def _raise_floors(self, tx: Transaction, roster: Roster, own: MemberDocument) -> None:
@@ -79,8 +86,10 @@ class Rebuilder:
                 state.raise_floor(tx, roster.team, kind, version)
 
 
-def _careful(answer: Subscription) -> Subscription:
-    """Paused if it sends: how much of it was meant to be sent is not known any more."""
+def _limited(answer: Subscription, limit: Limit | None) -> Subscription:
+    """With its limits; paused if it sends and nobody knows any more how much was meant."""
+    if limit:
+        return answer.model_copy(update={"status": limit.status, "since": limit.since})
     if answer.status is Status.ACCEPTED and answer.sends:
         return answer.pause()
     return answer

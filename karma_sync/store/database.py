@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +27,7 @@ class Database:
         self._local = threading.local()
         self._open_lock = threading.Lock()
         self._all: list[sqlite3.Connection] = []
+        self._after_commit: Callable[[], None] = lambda: None
         private_dir(path.parent)
         path.touch(mode=PRIVATE_FILE)
         self._migrate(migrations)
@@ -42,6 +43,11 @@ class Database:
         except BaseException:
             connection.rollback()
             raise
+        self._after_commit()
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Have `call` called after each transaction, before `transaction` returns."""
+        self._after_commit = call
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
