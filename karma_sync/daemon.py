@@ -32,6 +32,7 @@ class Daemon:
     def __init__(self, app: App) -> None:
         self._app = app
         self._stop = threading.Event()
+        self._up = False
         self._systemd = Notifier.take(os.environ)
 
     def run(self, ready: Callable[[str], None]) -> None:
@@ -49,6 +50,7 @@ class Daemon:
             process.start()
             try:
                 process.wait_ready(client, _READY_S)
+                self._up = True
                 version = client.version()
                 with announced(self._app.paths, utc_now(), version):
                     workers = Workers(self._app.engine(client))
@@ -71,6 +73,8 @@ class Daemon:
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.stop()
+        if not self._up:
+            raise SystemExit(0)  # nothing runs yet that would look at the flag
 
     def _loop(self, process: SyncthingProcess, workers: Workers) -> None:
         version = self._app.state.data_version()
@@ -94,6 +98,7 @@ class Daemon:
                 process.wait_ready(workers.client, _READY_S)
             except SyncthingError as error:
                 log.warning("%s; tried again in %g seconds", error, pause)
+                process.stop(_STOP_S)  # it may run and yet not answer
                 self._stop.wait(pause)
                 pause = min(pause * 2, 60.0)
             else:

@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, settings
 
@@ -273,3 +274,13 @@ def resigned(raw: bytes, signer: SigningKey, **changes: Any) -> bytes:
     envelope, frame = split_item(raw)
     payload = json.loads(b64decode(json.loads(envelope)["payload"])) | changes
     return join_item(signer.sign(PayloadType.MANIFEST, json.dumps(payload).encode()), frame)
+
+
+def bomb(stated: int) -> bytes:
+    """100 MB in a few kB; the header states another size (RFC 8878 section 3.1.1.1)."""
+    frame = bytearray(zstandard.ZstdCompressor(level=1).compress(bytes(100_000_000)))
+    assert frame[4] >> 6 == 2, "four bytes of content size, behind the magic and the descriptor"
+    at = 5 if frame[4] & 0x20 else 6
+    assert int.from_bytes(frame[at : at + 4], "little") == 100_000_000
+    frame[at : at + 4] = stated.to_bytes(4, "little")
+    return bytes(frame)

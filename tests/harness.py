@@ -260,11 +260,14 @@ class Member:
         assert gui is not None
         return f"http://{gui.findtext('address')}", str(gui.findtext("apikey"))
 
+    def rest(self, path: str) -> Any:
+        """What our Syncthing answers to a GET, for those who have its key."""
+        url, key = self.gui()
+        return requests.get(f"{url}/rest/{path}", headers={"X-API-Key": key}, timeout=20).json()
+
     def folders(self) -> dict[str, str]:
         """The type of each folder that Syncthing has now, by id."""
-        url, key = self.gui()
-        answer = requests.get(f"{url}/rest/config/folders", headers={"X-API-Key": key}, timeout=20)
-        return {folder["id"]: folder["type"] for folder in answer.json()}
+        return {folder["id"]: folder["type"] for folder in self.rest("config/folders")}
 
     def outboxes(self) -> list[Path]:
         """The folders through which this member sends."""

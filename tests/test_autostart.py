@@ -5,6 +5,7 @@ their place stand programs of the same names that write down how they were calle
 for systemctl starts and stops a real daemon.
 """
 
+import itertools
 import json
 import os
 import plistlib
@@ -28,6 +29,7 @@ ODD = "a b%c$HOME;#{x} é"  # what systemd, a shell or a template could give a m
 QUOTES = "d\"e'f\\g"  # what systemd refuses in the path of a program
 ANALYZE_S = 60
 COMMAND_S = 60
+NUMBERS = itertools.count()
 
 needs_analyze = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed")
 
@@ -101,9 +103,9 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manager:
 
 
 @pytest.fixture
-def member(town: Town, manager: Manager, request: pytest.FixtureRequest) -> Iterator[Member]:
+def member(town: Town, manager: Manager) -> Iterator[Member]:
     """A member for whom `systemctl` starts and stops the daemon."""
-    member = town.member(f"m{abs(hash(request.node.name)) % 10**8}")
+    member = town.member(f"member{next(NUMBERS)}")
     manager.run_daemon_of(member.home)
     member.environ |= {"PATH": manager.search_path}
     yield member

@@ -7,11 +7,13 @@ import socket
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from karma_sync.cli.logs import LOG_BYTES, LOG_FILES, Discreet, Prioritised
+from karma_sync.cli.service import tail
 from karma_sync.errors import BadInput
 from tests.harness import COMMAND_S, Member, until
 from tests.town import Town, found_team, share
@@ -156,6 +158,21 @@ def test_the_file_is_kept_small_and_private_and_has_the_last_words(tmp_path: Pat
     assert all(file.stat().st_size <= LOG_BYTES for file in files)
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
     assert log.read_text().endswith("last words\n")
+
+
+def test_following_a_log_goes_on_when_it_is_rotated(tmp_path: Path) -> None:
+    log = tmp_path / "karma-sync.log"
+    log.write_text("one\ntwo\nthree\n")
+    with closing(tail(log, 2, follow=True)) as pieces:
+        assert next(pieces) == b"two\nthree\n"
+
+        with log.open("a") as out:
+            out.write("four\n")
+        assert next(pieces) == b"four\n"
+
+        log.rename(tmp_path / "karma-sync.log.1")
+        log.write_text("five\n")
+        assert next(pieces) == b"five\n"
 
 
 # ---- a real daemon's

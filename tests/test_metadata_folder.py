@@ -200,7 +200,6 @@ def test_my_file_is_put_back_whatever_is_done_to_it(
     assert folder.write(MEMBER, A, MINE) is None
 
 
-@pytest.mark.xfail(reason="put() follows a link in the place of its directory and writes out there")
 def test_nothing_is_written_through_a_link_in_the_place_of_a_directory(
     place: Path, tmp_path: Path
 ) -> None:
@@ -214,9 +213,6 @@ def test_nothing_is_written_through_a_link_in_the_place_of_a_directory(
     assert outside.stat().st_mode & 0o777 == 0o755
 
 
-@pytest.mark.xfail(
-    raises=NotADirectoryError, reason="a file in the place of a directory stops every cycle"
-)
 def test_my_file_is_put_back_even_where_somebody_put_a_file_for_its_directory(place: Path) -> None:
     write(place, "member", b"in the way")
 

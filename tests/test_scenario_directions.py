@@ -95,6 +95,7 @@ def test_a_decline_after_an_accept_stops_what_comes_and_keeps_what_came(answers:
     until(lambda: len(answers.b.folders()) == folders - 2, "B's folders for `late` gone")
     before.append("after the decline")
     after = answers.a.write_session("after the decline", cwd=place)
+    answers.a.until_readable(before, after)
     barrier = answers.a.write_session("the last to be sent")
     answers.b.until_readable(barrier)
 

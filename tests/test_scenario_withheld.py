@@ -160,15 +160,15 @@ def test_a_session_that_is_out_and_becomes_mixed_is_frozen_as_it_was(sent: Sent)
     sent.b.until_readable(session)
     before = session.content
     session.append("now there", cwd=other)
+    until(
+        lambda: session.id in sent.a.json("status")["projects"][0]["withheld"],
+        "the session withheld in A's status",
+    )
     session.append("and here again")
     barrier = sent.a.write_session("the last but one")
     sent.b.until_readable(barrier)
 
     assert sent.b.raw(session.id) == before
-    until(
-        lambda: session.id in sent.a.json("status")["projects"][0]["withheld"],
-        "the session withheld in A's status",
-    )
 
 
 def test_a_repository_that_vanished_still_counts_as_the_project_it_was(sent: Sent) -> None:

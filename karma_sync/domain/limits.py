@@ -1,5 +1,7 @@
 """The sizes nothing from a peer may pass, in one table; units are in the names."""
 
+# Versions, revisions and sizes: what JSON readers everywhere and SQLite hold exactly.
+NUMBER = 2**53 - 1
 MANIFEST_BYTES = 4_000_000
 DOCUMENT_BYTES = 256_000
 ADDRESSES = 4

@@ -12,6 +12,7 @@ from karma_sync.errors import BadInput, NotFound
 
 _SCP_LIKE = re.compile(r"(?:[^@/\s]+@)?(?P<host>\[[^\]]+\]|[^:/\s]+):(?P<path>(?!//).+)")
 _SEGMENT = re.compile(r"[a-z0-9_~+.@-]+")
+_HOST = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _DEFAULT_PORTS = {"ssh": 22, "https": 443, "http": 80, "git": 9418}
 
 
@@ -37,16 +38,20 @@ def git_identity(remote: str) -> str:
     text = remote.strip()
     host, path = _split_remote(text)
     segments = [s for s in unquote(path).lower().removesuffix(".git").split("/") if s]
-    if not host or not segments or not all(_is_segment(s) for s in segments):
+    identity = "/".join([host.lower(), *segments])
+    if not is_identity(identity):
         raise BadInput(
             f"{_without_password(text)!r} does not name a repository on a host",
             hint="git remote set-url origin https://HOST/OWNER/REPO",
         )
-    return "/".join([host.lower(), *segments])
+    return identity
 
 
-def _is_segment(segment: str) -> bool:
-    return _SEGMENT.fullmatch(segment) is not None and segment not in {".", ".."}
+def is_identity(text: str) -> bool:
+    """Whether `text` has the form that `git_identity` gives: a host, then at least one name."""
+    host, *segments = text.split("/")
+    names = all(_SEGMENT.fullmatch(s) and s not in {".", ".."} for s in segments)
+    return _HOST.fullmatch(host) is not None and bool(segments) and names
 
 
 def _split_remote(text: str) -> tuple[str, str]:
@@ -59,6 +64,7 @@ def _split_remote(text: str) -> tuple[str, str]:
         if parts.scheme not in {"ssh", "https", "http", "git", "git+ssh", "ssh+git"}:
             return "", ""
         host = parts.hostname or ""
+        host = f"[{host}]" if ":" in host else host
         if port and port != _DEFAULT_PORTS.get(parts.scheme.replace("git+", "").split("+")[0]):
             host = f"{host}:{port}"
         return host, parts.path.rstrip("/")

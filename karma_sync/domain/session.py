@@ -1,5 +1,6 @@
 """What a channel carries: items, their manifests, and how an item's file is laid out."""
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
@@ -12,12 +13,12 @@ from karma_sync.errors import Unverified
 FORMAT = 1
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, StringConstraints(max_length=limits.TITLE_CHARS)]
-Size = Annotated[int, Field(ge=0)]
+Size = Annotated[int, Field(ge=0, le=limits.NUMBER)]
 
 # Names inside an item are labels, never paths on disk; these shapes keep them readable.
 _NAME = r"[^/\\\x00-\x1f\x7f.][^/\\\x00-\x1f\x7f]{0,199}"
-FILE_NAME = (
-    rf"^(?:transcript\.jsonl|(?:subagents|tool-results|todos|tasks|plans)(?:/{_NAME}){{1,6}})$"
+FILE_NAME = re.compile(
+    rf"transcript\.jsonl|(?:subagents|tool-results|todos|tasks|plans)(?:/{_NAME}){{1,6}}"
 )
 
 
@@ -43,7 +44,7 @@ class ItemFile(_Received):
     `root` is the SHA-256 over the raw hashes of all pieces in order, the end's last.
     """
 
-    path: Annotated[str, StringConstraints(pattern=FILE_NAME)]
+    path: str
     size: Size
     root: Hash
     chunks: tuple[tuple[Hash, Size], ...]
@@ -83,7 +84,7 @@ class Manifest(_Received):
     member: str
     item: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
     kind: Kind
-    revision: Annotated[int, Field(ge=1)]
+    revision: Annotated[int, Field(ge=1, le=limits.NUMBER)]
     session: SessionFacts
     files: Annotated[tuple[ItemFile, ...], Field(max_length=limits.FILES_PER_ITEM)]
     redactions: dict[str, Size]

@@ -15,16 +15,14 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from karma_sync.domain import limits
 from karma_sync.domain.ids import item_id
 from karma_sync.domain.plan import Channel
-from karma_sync.domain.session import ItemFile, Manifest, split_item
+from karma_sync.domain.session import FILE_NAME, ItemFile, Manifest, split_item
 from karma_sync.domain.verified import Verified
 from karma_sync.errors import Unverified
 from karma_sync.flow.layout import decompress
-from karma_sync.metadata.signing import PayloadType, open_envelope, strict_json
+from karma_sync.metadata.signing import PayloadType, open_envelope, parse
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def verify_item(raw: bytes, item: str, channel: Channel, last_revision: int) -> 
         raise Unverified("2-size", f"the manifest is larger than {limits.MANIFEST_BYTES} bytes")
     # 3 and 4: the key is the one that owns this channel, from the roster
     payload = open_envelope(envelope, channel.owner.key, PayloadType.MANIFEST)
-    manifest = parse_manifest(payload)
+    manifest = parse(payload, Manifest)
     _check_place(manifest, item, channel)  # 4 and 5
     if manifest.revision <= last_revision:  # 6
         raise Unverified("6-newer", f"revision {manifest.revision} must be above {last_revision}")
@@ -65,18 +63,6 @@ def verify_chunk(frame: bytes, sha256: str, size: int) -> None:
     """
     if hashlib.sha256(decompress(frame, size)).hexdigest() != sha256:
         raise Unverified("7-hash", f"chunk {sha256[:12]} holds other bytes than it should")
-
-
-def parse_manifest(payload: bytes) -> Manifest:
-    """The manifest in a payload that verified.
-
-    Raises:
-        Unverified: its form is not that of a manifest.
-    """
-    try:
-        return Manifest.model_validate(strict_json(payload))
-    except (ValidationError, ValueError) as error:
-        raise Unverified("3-form", f"it is not a manifest: {error}") from None
 
 
 def root_of(hashes: list[str]) -> str:
@@ -111,8 +97,8 @@ def _check_files(manifest: Manifest) -> None:
 
 
 def _check_file(file: ItemFile) -> None:
-    if any(part == ".." for part in file.path.split("/")):
-        raise Unverified("1-path", f"{file.path!r} leads out of the item")
+    if not FILE_NAME.fullmatch(file.path):  # no name in it begins with a dot: no `..` either
+        raise Unverified("1-path", "a file of the item has a name that is not allowed")
     if any(not 0 < size <= limits.CHUNK_BYTES for _, size in file.chunks):
         raise Unverified("2-size", f"a chunk of {file.path} is larger than it may be")
     if file.size != sum(size for _, size in file.chunks) + file.tail.size:

@@ -8,7 +8,7 @@ than the newest accepted (6). The numbers are those of the verification of items
 
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from karma_sync.domain import limits
 from karma_sync.domain.ids import team_id
@@ -17,7 +17,7 @@ from karma_sync.domain.verified import Verified
 from karma_sync.errors import Unverified
 from karma_sync.metadata.documents import MemberDocument, Roster
 from karma_sync.metadata.receipts import Receipt
-from karma_sync.metadata.signing import PayloadType, open_envelope, strict_json
+from karma_sync.metadata.signing import PayloadType, open_envelope, parse
 
 D = TypeVar("D", bound=BaseModel)
 
@@ -105,8 +105,4 @@ def accepted(raw: bytes, writer: str, payload_type: PayloadType, model: type[D])
 def _open(raw: bytes, writer: str, payload_type: PayloadType, model: type[D]) -> D:
     if len(raw) > limits.DOCUMENT_BYTES:
         raise Unverified("2-size", f"it is larger than {limits.DOCUMENT_BYTES} bytes")
-    payload = open_envelope(raw, writer, payload_type)
-    try:
-        return model.model_validate(strict_json(payload))
-    except (ValidationError, ValueError) as error:
-        raise Unverified("3-form", f"it is not a {model.__name__}: {error}") from None
+    return parse(open_envelope(raw, writer, payload_type), model)

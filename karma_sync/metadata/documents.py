@@ -7,8 +7,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from karma_sync.domain import limits
 from karma_sync.domain.ids import KEY, is_tag
-from karma_sync.domain.pairing import device_bytes, is_address
-from karma_sync.domain.project import SharedProject, git_identity
+from karma_sync.domain.pairing import device_bytes, device_text, is_address
+from karma_sync.domain.project import SharedProject, is_identity
 from karma_sync.domain.subscription import Content, Direction, Status, Subscription
 from karma_sync.domain.team import Member, MemberStatus, Team
 from karma_sync.errors import BadInput
@@ -22,9 +22,11 @@ def _tag(text: str) -> str:
 
 def _device(text: str) -> str:
     try:
-        device_bytes(text)
+        proper = device_text(device_bytes(text))
     except BadInput as error:
         raise ValueError(str(error)) from None
+    if proper != text:
+        raise ValueError("not Syncthing's spelling of a device ID")
     return text
 
 
@@ -35,11 +37,7 @@ def _address(text: str) -> str:
 
 
 def _identity(text: str) -> str:
-    try:
-        proper = git_identity("https://" + text)
-    except BadInput as error:
-        raise ValueError(str(error)) from None
-    if proper != text:
+    if not is_identity(text):
         raise ValueError("not a git identity")
     return text
 
@@ -52,7 +50,7 @@ Addresses = Annotated[
     Field(max_length=limits.ADDRESSES + 1),  # and `dynamic`
 ]
 Identity = Annotated[str, StringConstraints(max_length=300), AfterValidator(_identity)]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=limits.NUMBER)]
 
 
 class _Received(BaseModel):
@@ -83,7 +81,7 @@ class Roster(_Received):
     team: str
     writer: Key
     version: Count
-    term: Annotated[int, Field(ge=1)]
+    term: Annotated[int, Field(ge=1, le=limits.NUMBER)]
     rank: Count
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,47}$")]
     founder: Key

@@ -1,6 +1,7 @@
 """The files of one team's metadata folder: one per writer, named by the writer's key."""
 
 import os
+import shutil
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,7 +82,9 @@ class MetadataFolder:
     def put(self, kind: str, writer: str, envelope: bytes) -> None:
         """Make a file hold exactly `envelope`."""
         path = self._path / self.name(kind, writer)
+        _clear(path.parent, keep_directory=True)
         private_dir(path.parent)
+        _clear(path, keep_directory=False)
         write_private(path, envelope)
         self._as_known[path.name + kind] = _signature(path), envelope
 
@@ -128,7 +131,22 @@ def _content(path: Path) -> bytes | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
-    with os.fdopen(descriptor, "rb") as source:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
+        return _read_bounded(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_bounded(descriptor: int) -> bytes:
+    with os.fdopen(descriptor, "rb", closefd=False) as source:
         return source.read(limits.DOCUMENT_BYTES + 1)
+
+
+def _clear(path: Path, *, keep_directory: bool) -> None:
+    """Take away what a member put into the way of a file, or of a directory, of ours."""
+    if path.is_symlink() or (keep_directory and path.is_file()):
+        path.unlink()
+    elif not keep_directory and path.is_dir():
+        shutil.rmtree(path)

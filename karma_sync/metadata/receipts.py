@@ -12,7 +12,7 @@ from karma_sync.paths import FOLDER_ID
 
 _MOST_CHANNELS = limits.PROJECTS * 2
 _MOST_REFUSED = 50
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=limits.NUMBER)]
 
 
 class _Received(BaseModel):

@@ -66,7 +66,7 @@ class RuleRedactor:
         cuts: Counter[str] = Counter()
         with _closed("lines"):
             pieces, at = [], 0
-            for start, end in self._candidates(raw):
+            for start, end in self._scanner.suspects(raw):
                 pieces += [raw[at:start], self._record(raw[start:end], cuts)]
                 at = end
             data = b"".join([*pieces, raw[at:]]) if cuts else raw
@@ -93,16 +93,6 @@ class RuleRedactor:
             if self._scanner.suspicion(raw) < 0:
                 return value, {}
             return self._scanner.cut(raw, cuts).decode("utf-8", "surrogatepass"), dict(cuts)
-
-    def _candidates(self, raw: bytes) -> Iterator[tuple[int, int]]:
-        """Where the lines lie that some rule may match, without their newlines."""
-        start = 0
-        while (hit := self._scanner.suspicion(raw, start)) >= 0:
-            start = raw.rfind(b"\n", start, hit) + 1 or start
-            end = raw.find(b"\n", hit)
-            end = len(raw) if end < 0 else end
-            yield start, end
-            start = end + 1
 
     def _record(self, record: bytes, cuts: Counter[str]) -> bytes:
         """One JSON record; one that does not parse is afterwards searched as plain text too."""
@@ -154,7 +144,9 @@ def _closed(what: str) -> Iterator[None]:
     except RedactionFailed:
         raise
     except Exception as error:
-        raise RedactionFailed(f"redacting {what} failed: {error!r}; it is not sent") from error
+        # the kind alone: its message may quote what was to be cut
+        kind = type(error).__name__
+        raise RedactionFailed(f"redacting {what} failed ({kind}); it is not sent") from error
 
 
 def _version(rules: Sequence[Rule]) -> str:

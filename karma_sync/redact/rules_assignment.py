@@ -54,6 +54,7 @@ ASSIGNMENT_RULES = (
         name="assignment",  # password = "…", 'token': '…', and \"token\": \"…\" one escape deeper
         pattern=rf"{_NAME}{_CLOSE}[ \t]*{_TYPE}{_SIGN}[ \t]*{_QUOTED}",
         gate=_GATE,
+        one_line=True,
         source=_SOURCE,
         check=assigned,
         examples=(
@@ -83,6 +84,7 @@ ASSIGNMENT_RULES = (
         name="assignment",  # NAME=value to the end of the line: .env, export in a shell
         pattern=rf"{_START}(?P<name>[A-Z][A-Z0-9_]*{_ENV_NAME})(?P<secret>[^\s\"'`\\]+)",
         gate=_ENV_GATE,
+        one_line=True,
         source=_SOURCE,
         check=assigned_in_environment,
         examples=(
@@ -106,6 +108,7 @@ ASSIGNMENT_RULES = (
         pattern=rf"{_START}{_NAME}{_CLOSE}[ \t]*(?::[ \t]+|=[ \t]*)"
         rf"(?P<secret>[^\s\"'`\\,;(){{}}<>]+){_LINE_END}",
         gate=_GATE,
+        one_line=True,
         source=_SOURCE,
         check=assigned,
         examples=(
@@ -126,6 +129,7 @@ ASSIGNMENT_RULES = (
         name="assignment",  # name=value between other words: a query, a command line, a log
         pattern=rf"{_NAME}{_CLOSE}[ \t]*=(?P<secret>{_BARE}){_BARE_END}",
         gate=_GATE,
+        one_line=True,
         source=_SOURCE,
         check=assigned_inline,
         examples=(
@@ -147,6 +151,7 @@ ASSIGNMENT_RULES = (
         pattern=rf"(?:\A|[^A-Za-z0-9_.:(-]){_NAME}{_CLOSE}[ \t]*:[ \t]*"
         rf"(?P<secret>[^\s\"'`\\,;&|<>(){{}}\[\]@]+){_BARE_END}",
         gate=_GATE,
+        one_line=True,
         source=_SOURCE,
         check=assigned_inline,
         examples=("got token: «{alnum:24}» for alice", "{name: x, api_key: «{hex:32}», n: 1}"),
@@ -159,7 +164,8 @@ ASSIGNMENT_RULES = (
     ),
     Rule(
         name="assignment",  # ("api_key", "…"): two arguments, the first a name
-        pattern=rf"[\"']{_NAME}\\*[\"'][ \t]*,[ \t]*(?:[\"'`]|\\+[\"'])+(?P<secret>{_BARE}){_BARE_END}",
+        pattern=rf"[\"']{_NAME}\\*[\"'][ \t]*,[ \t]*(?:[\"'`]|\\+[\"'])+"
+        rf"(?P<secret>{_BARE}){_BARE_END}",
         gate=rf"{_WORD}{_AFTER}\\*[\"']{_BLANK},{_BLANK}[\\\"'`]+\S{{16}}",
         source=_SOURCE,
         check=is_paired,

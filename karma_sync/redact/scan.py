@@ -34,6 +34,7 @@ class Matcher:
     """One rule, ready to run."""
 
     def __init__(self, rule: Rule, order: int) -> None:
+        self.one_line = rule.one_line
         self._order = order
         self._check = rule.check
         self._pattern = compiled(rule.pattern, rule.name)
@@ -42,14 +43,14 @@ class Matcher:
         self._secrets = [at for name, at in groups.items() if name.startswith("secret")] or [first]
         self._name = groups.get("name")
 
-    def spans(self, text: bytes) -> Iterator[Span]:
+    def spans(self, text: bytes, shift: int = 0) -> Iterator[Span]:
         """What the rule cuts; a match may begin in what the one before only looked at."""
         at = 0
         while match := self._pattern.search(text, at):
             group = next((group for group in self._secrets if match.start(group) >= 0), 0)
             start, end = match.start(group), match.end(group)
             if start < end and self._approves(text, match, text[start:end]):
-                yield Span(start, end, self._order)
+                yield Span(start + shift, end + shift, self._order)
                 at = end
             else:
                 at = max(start, match.start() + 1)
@@ -76,13 +77,23 @@ class Scanner:
         """
         return self._gates.search(text, at)
 
+    def suspects(self, text: bytes) -> Iterator[tuple[int, int]]:
+        """The lines, without their ends, in which something stands that some rule may need."""
+        start = 0
+        while (hit := self.suspicion(text, start)) >= 0:
+            start = text.rfind(b"\n", start, hit) + 1 or start
+            end = text.find(b"\n", hit)
+            end = len(text) if end < 0 else end
+            yield start, end
+            start = end + 1
+
     def find(self, text: bytes, believe: Believe = _always) -> list[Span]:
         """What is to be cut from `text`: in order, apart from each other, no escape split.
 
-        `believe` is asked about what is found in the text as it is written, escapes and all; what
-        is found behind the escapes counts in any case.
+        `believe` is asked about what is found in the text as it is written, if it has escapes;
+        what is found behind them counts in any case.
         """
-        found = self._deep(text, LEVELS, believe)
+        found = self._deep(text, LEVELS, believe if b"\\" in text else _always)
         if not found:
             return []
         layer = Unescaped(text)
@@ -93,16 +104,25 @@ class Scanner:
         return _settled(_merged(spans), text)
 
     def _deep(self, text: bytes, levels: int, believe: Believe) -> list[Span]:
-        if self._gates.search(text) < 0:
+        lines = list(self.suspects(text))
+        if not lines:
             return []
-        opened = [self._matchers[order] for order in self._gates.open(text)]
-        found = [span for matcher in opened for span in matcher.spans(text)]
-        if levels and b"\\" in text:
-            layer = Unescaped(text)
-            found = [span for span in found if believe(span)]
-            below = self._deep(layer.data, levels - 1, _always)
-            found += [Span(*layer.origin(span.start, span.end), span.order) for span in below]
+        found = [span for span in self._flat(text, lines) if believe(span)]
+        for start, end in lines if levels else []:
+            if b"\\" in text[start:end]:  # an escape never spans lines
+                layer = Unescaped(text[start:end])
+                for span in self._deep(layer.data, levels - 1, _always):
+                    first, last = layer.origin(span.start, span.end)
+                    found.append(Span(start + first, start + last, span.order))
         return found
+
+    def _flat(self, text: bytes, lines: Sequence[tuple[int, int]]) -> Iterator[Span]:
+        for matcher in [self._matchers[order] for order in self._gates.open(text)]:
+            if matcher.one_line:
+                for start, end in lines:
+                    yield from matcher.spans(text[start:end], start)
+            else:
+                yield from matcher.spans(text)
 
     def name(self, span: Span) -> str:
         """The rule by which the span is a secret."""

@@ -1,5 +1,6 @@
 """Phase 1 of a cycle, metadata: adopt what others signed, write what I sign."""
 
+from karma_sync.domain.team import Team
 from karma_sync.service.adopting import Adopter
 from karma_sync.service.context import Context
 from karma_sync.service.joining import Joiner
@@ -32,10 +33,17 @@ class Documents:
             self._joiner.look_at(invitation)
         with self._context.store.reading() as tx:
             teams = state.teams.all(tx)
-        for team in teams:
+        return [written for team in teams for written in self._team(team)]
+
+    def _team(self, team: Team) -> list[Written]:
+        """One team; if its folder cannot be read or written, only this one stands still."""
+        try:
             self._adopter.adopt_all(team.id)
-        written = [w for team in teams for w in self._signer.write_mine(team.id)]
-        return written + [w for team in teams for w in self._keeper.put_back(team.id)]
+            return self._signer.write_mine(team.id) + self._keeper.put_back(team.id)
+        except OSError as error:
+            why = f"{error.filename}: {error.strerror}"
+            self._context.notes.note("documents not exchanged", f"team {team.name}", why)
+            return []
 
     @property
     def wait(self) -> float | None:

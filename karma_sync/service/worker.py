@@ -48,6 +48,8 @@ class Worker(threading.Thread):
         try:
             return self._work()
         except Exception as error:  # noqa: BLE001 the daemon's one cycle boundary
+            if self.stopping:
+                return None  # Syncthing is going too: of course it does not answer
             log.warning("%s: %s; tried again in %g seconds", self.name, error, _RETRY_S)
             log.debug("where it happened", exc_info=True)
             return _RETRY_S

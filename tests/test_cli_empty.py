@@ -1,0 +1,75 @@
+"""The command line with nothing there yet: empty lists say what they wait for; help helps."""
+
+from collections.abc import Iterator
+
+import pytest
+from typer.main import get_command
+
+from karma_sync.cli.main import app
+from tests.harness import Member
+from tests.town import Town
+
+pytestmark = pytest.mark.daemon  # `init` makes Syncthing's key with the real one
+
+
+def commands() -> list[tuple[str, ...]]:
+    """Every command there is, as it is typed."""
+
+    def below(group: object, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        for name, command in getattr(group, "commands", {}).items():
+            yield from below(command, (*path, name))
+        if not hasattr(group, "commands"):
+            yield path
+
+    return list(below(get_command(app), ()))
+
+
+@pytest.fixture(scope="module")
+def alone(town: Town) -> Member:
+    return town.member("alice")
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_the_help_of_a_command_has_an_example(alone: Member, command: tuple[str, ...]) -> None:
+    told = " ".join(alone.run(*command, "--help").out.split())
+
+    assert "Example: karma-sync " in told
+
+
+def test_the_help_of_the_program_lists_the_exit_codes(alone: Member) -> None:
+    assert "Exit codes: 0 done" in " ".join(alone.run("--help").out.split())
+
+
+def test_an_empty_list_says_what_it_waits_for(alone: Member) -> None:
+    for command, said in {
+        ("inbox",): "An invitation comes after its leader added your code.",
+        ("session", "list"): "No session is readable yet",
+        ("subscription", "list"): "No project is shared with you yet.",
+        ("status",): "in no team",
+    }.items():
+        assert said in alone.run(*command).out
+
+
+def test_every_command_works_without_the_daemon_and_says_that_it_is_not_running(
+    alone: Member,
+) -> None:
+    for command in (["inbox"], ["session", "list"], ["subscription", "list"], ["status"]):
+        assert "daemon is not running" in alone.run(*command).out
+    assert alone.run("down").out == "No daemon runs for alice.box.\n"
+
+
+def test_empty_answers_parse_as_json_too(alone: Member) -> None:
+    assert alone.json("session", "list")["sessions"] == []
+    assert alone.json("subscription", "list")["subscriptions"] == []
+    assert alone.json("inbox")["contacts"] == []
+    assert alone.json("status")["daemon"] is None
+
+
+def test_code_tells_tag_and_fingerprint_in_json(alone: Member) -> None:
+    code = alone.json("code")
+
+    assert code["tag"] == "alice.box"
+
+
+def test_version_is_one_line(alone: Member) -> None:
+    assert alone.run("--version").out.startswith("karma-sync ")

@@ -1,0 +1,518 @@
+"""The redactor cuts secrets and nothing else, wherever they hide, and fails closed."""
+
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from karma_sync.errors import RedactionFailed
+from karma_sync.redact.engine import Redacted, RuleRedactor, default_redactor
+from karma_sync.redact.escapes import Unescaped, unescape
+from karma_sync.redact.examples import fill
+from karma_sync.redact.record import KEPT_KEYS
+from karma_sync.redact.rule import Rule
+from karma_sync.redact.rules import DEFAULT_RULES
+
+REDACTOR = default_redactor()
+# The same rules without what makes them fast: every pattern is tried on the whole of every string.
+SLOW = RuleRedactor([replace(rule, keywords=(), gate="", one_line=False) for rule in DEFAULT_RULES])
+
+GITHUB = fill("ghp_{alnum:36}")
+PEM = fill("-----BEGIN PRIVATE KEY-----\n{base64:64}\n{base64:64}\n-----END PRIVATE KEY-----")
+KEY_LINES = PEM.splitlines()[1:3]
+PLANTED = [
+    fill(template, rule.name).replace("«", "").replace("»", "")
+    for rule in DEFAULT_RULES
+    for template in (*rule.examples, *rule.near_misses)
+]
+SHAPES = [
+    "user",
+    "assistant",
+    "\u001b[32m",
+    "süß 語",
+    "\\n",
+    "\\",
+    '"',
+    "'",
+    "/",
+    "\n",
+    "\t",
+    "{}",
+    "\0",
+    " = ",
+    ": ",
+]
+
+texts = st.lists(st.sampled_from(PLANTED + SHAPES), max_size=4).map("".join)
+names = st.sampled_from(["text", "password", "api_key", "id", "uuid", "signature", "lines", "data"])
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
+    max_leaves=8,
+)
+spacings = st.sampled_from([(",", ":"), (", ", ": "), (" , ", " : ")])
+
+
+@st.composite
+def records(draw: st.DrawFn) -> bytes:
+    """One line of JSON, its texts up to three times escaped, some of it with \\u or \\/ escapes."""
+    value: object = draw(values)
+    for _ in range(draw(st.integers(0, 2))):
+        value = {"text": json.dumps(value, ensure_ascii=draw(st.booleans()))}
+    line = json.dumps(value, ensure_ascii=draw(st.booleans()), separators=draw(spacings))
+    if draw(st.booleans()):
+        line = line.replace("/", "\\/")
+    if draw(st.booleans()):
+        line = line.replace("=", "\\u003d").replace("k", "\\u006B")
+    return line.encode()
+
+
+@st.composite
+def blocks(draw: st.DrawFn) -> bytes:
+    """Lines, some of them spliced, cut off, behind NULs or no JSON at all."""
+    lines = []
+    for line in draw(st.lists(records(), min_size=1, max_size=3)):
+        harm = draw(st.sampled_from(["", "", "", "splice", "cut", "nul", "prose", "bytes"]))
+        lines.append(
+            {
+                "": line,
+                "splice": line + line,
+                "cut": line[len(line) // 3 : len(line) * 2 // 3],
+                "nul": b"\0" * 300 + line,
+                "prose": b"// " + line,
+                "bytes": line + b"\xff\xfe",
+            }[harm]
+        )
+    return b"\n".join(lines) + draw(st.sampled_from([b"", b"\n"]))
+
+
+def shape(value: object) -> object:
+    """What must survive: keys, kinds, order, numbers; of texts only that they are there."""
+    if isinstance(value, dict):
+        return {key: shape(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [shape(inner) for inner in value]
+    return str if isinstance(value, str) else value
+
+
+def redacted(record: object) -> object:
+    result: object = json.loads(REDACTOR.lines(json.dumps(record).encode()).data)
+    return result
+
+
+# --- what stays
+
+
+@given(blocks())
+@settings(max_examples=6000, deadline=None)
+def test_the_gate_finds_all_that_trying_everything_finds(raw: bytes) -> None:
+    assert REDACTOR.lines(raw) == SLOW.lines(raw)
+    assert REDACTOR.text(raw) == SLOW.text(raw)
+
+
+@given(blocks())
+@settings(max_examples=6000, deadline=None)
+def test_redacting_twice_is_redacting_once(raw: bytes) -> None:
+    for redact in (REDACTOR.lines, REDACTOR.text):
+        once = redact(raw).data
+        assert redact(once) == Redacted(once, {})
+
+
+@given(st.lists(blocks(), max_size=3))
+@settings(max_examples=6000, deadline=None)
+def test_a_line_is_redacted_without_a_look_at_its_neighbours(raws: list[bytes]) -> None:
+    lines = [line + b"\n" for raw in raws for line in raw.split(b"\n")]
+
+    alone = b"".join(REDACTOR.lines(line).data for line in lines)
+
+    assert REDACTOR.lines(b"".join(lines)).data == alone
+
+
+@given(records())
+@settings(max_examples=6000, deadline=None)
+def test_a_record_keeps_its_shape_its_numbers_and_its_keys(line: bytes) -> None:
+    assert shape(json.loads(REDACTOR.lines(line).data)) == shape(json.loads(line))
+
+
+@given(values, spacings, st.booleans())
+@settings(max_examples=6000, deadline=None)
+def test_around_a_secret_every_byte_stays(
+    value: object, spacing: tuple[str, str], ascii: bool
+) -> None:
+    quiet = json.loads(REDACTOR.lines(json.dumps(value).encode()).data)
+    line = json.dumps(
+        {"before": quiet, "x": f"a ü \\ {GITHUB} /\n", "after": quiet},
+        separators=spacing,
+        ensure_ascii=ascii,
+    )
+    odd = line.replace("/", "\\/").replace("a ", "\\u0061 ")
+
+    result = REDACTOR.lines(odd.encode()).data
+
+    assert result == odd.replace(GITHUB, "[REDACTED:github]").encode()
+
+
+@given(st.binary(max_size=400))
+def test_bytes_without_a_secret_stay_as_they_are(raw: bytes) -> None:
+    assert REDACTOR.text(raw).data == raw
+    assert REDACTOR.lines(raw).data == raw
+
+
+@pytest.mark.parametrize("key", sorted(key.decode() for key in KEPT_KEYS))
+def test_ids_signatures_and_times_are_left_alone(key: str) -> None:
+    record = {key: GITHUB, "a": [{key: GITHUB}], "text": GITHUB}
+
+    result = redacted(record)
+
+    assert result == {key: GITHUB, "a": [{key: GITHUB}], "text": "[REDACTED:github]"}
+
+
+def test_prose_under_an_id_is_not_spared() -> None:
+    assert redacted({"id": f"it is {GITHUB}"}) == {"id": "it is [REDACTED:github]"}
+
+
+def test_an_image_is_left_alone_and_other_data_is_not() -> None:
+    image = (
+        "iVBORw0KGgo"
+        + fill("{base64:400}/")
+        + GITHUB.replace("_", "/")
+        + "AKIA"
+        + fill("{base32:16}")
+        + "="
+    )
+    record = {"type": "image", "source": {"type": "base64", "data": image}, "data": GITHUB}
+
+    result = redacted(record)
+
+    assert result == {**record, "data": "[REDACTED:github]"}
+
+
+def test_numbers_of_any_length_are_untouched() -> None:
+    line = b'{"n":%s,"f":1.50e+09,"m":-0.0,"s":"%s"}' % (b"7" * 5000, GITHUB.encode())
+
+    assert REDACTOR.lines(line).data == line.replace(GITHUB.encode(), b"[REDACTED:github]")
+
+
+# --- where secrets hide
+
+
+def test_the_value_of_a_member_is_judged_by_its_key() -> None:
+    record = {"password": 'Tr0ub4dor&3 "x', "input": {"API_KEY": fill("{alnum:32}"), "n": 1}}
+
+    result = redacted({"password": 'Tr0ub4dor&3"x', **{"input": record["input"]}})
+
+    assert result == {
+        "password": "[REDACTED:assignment]",
+        "input": {"API_KEY": "[REDACTED:assignment]", "n": 1},
+    }
+
+
+def test_a_secret_that_is_a_key_is_cut() -> None:
+    assert redacted({GITHUB: 1, "x": {GITHUB: "y"}}) == {
+        "[REDACTED:github]": 1,
+        "x": {"[REDACTED:github]": "y"},
+    }
+
+
+def test_a_key_that_spans_the_lines_of_a_diff_is_cut_from_every_line() -> None:
+    lines = ["@@ -1 +1 @@", *(f"+{line}" for line in PEM.splitlines()), " end"]
+
+    result = redacted({"structuredPatch": [{"lines": lines}]})
+
+    (hunk,) = result["structuredPatch"]  # type: ignore[index]  # the shape given above
+    assert hunk["lines"] == ["@@ -1 +1 @@", "+[REDACTED:pem]", *["[REDACTED:pem]"] * 3, " end"]
+
+
+def test_an_argument_list_is_read_as_a_command() -> None:
+    assert redacted(["tool", "--password", "s3cr3tPhrase"]) == [
+        "tool",
+        "--password",
+        "[REDACTED:assignment]",
+    ]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(lambda text: text, id="as it is"),
+        pytest.param(lambda text: json.dumps(text)[1:-1], id="escaped"),
+        pytest.param(lambda text: json.dumps(json.dumps(text)[1:-1])[1:-1], id="escaped twice"),
+        pytest.param(lambda text: text.replace("\n", "\r\n"), id="CRLF"),
+        pytest.param(
+            lambda text: "\n".join(
+                f"{at:6}\u2192{line}" for at, line in enumerate(text.split("\n"), 9)
+            ),
+            id="numbered",
+        ),
+        pytest.param(lambda text: text.replace("\n", '\\n" +\n    "'), id="in code"),
+        pytest.param(lambda text: text[: len(text) // 2], id="cut off"),
+    ],
+)
+@pytest.mark.parametrize("where", ["text", "line", "value"])
+def test_a_private_key_is_cut_however_it_is_written(
+    write: Callable[[str], str], where: str
+) -> None:
+    text = f"cat key\n{write(PEM)}"
+
+    if where == "text":
+        result = REDACTOR.text(text.encode()).data.decode()
+    elif where == "line":
+        result = str(redacted({"text": text}))
+    else:
+        result, _ = REDACTOR.string(text)
+
+    assert "[REDACTED:pem]" in result
+    assert "cat key" in result
+    assert not any(line[:12] in result for line in KEY_LINES)
+
+
+def test_a_key_that_only_begins_ends_with_its_value_and_not_with_the_record() -> None:
+    record = {"stdout": "\n".join(PEM.splitlines()[:2]), "next": "stays", "n": 1}
+
+    assert redacted(record) == {"stdout": "[REDACTED:pem]", "next": "stays", "n": 1}
+
+
+def test_private_marks_may_be_nested_and_span_lines() -> None:
+    text = "a <private>b\n<private>c</private> d</private> e <private>f</private> g"
+
+    assert REDACTOR.string(text) == ("a [REDACTED:private] e [REDACTED:private] g", {"private": 3})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"\u001b[32m{GITHUB}\u001b[0m",
+        f"TOKEN%3D{GITHUB}%26x",
+        f"a\\n{GITHUB}\\nb",
+        f"x={GITHUB}",
+        "\\u001b[1m" + fill("AKIA{base32:16}") + "\\u001b[0m",
+        "x%3D" + fill("AKIA{base32:16}") + "%26",
+        "k=\\n" + fill("AKIA{base32:16}") + "\\n",
+    ],
+)
+def test_escape_sequences_hide_no_token(text: str) -> None:
+    assert sum(REDACTOR.string(text)[1].values()) == 1
+    assert sum(REDACTOR.lines(json.dumps({"x": text}).encode()).cuts.values()) == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type":"a","t":"%s"}{"type":"b","t":"%s"}',
+        b'\0\0\0\0{"t":"%s"}\0 %s',
+        b'"t":"%s","u":"%s',
+        b"%s // %s",
+        b'{"t":"%s\xff\xfe","u":"%s"}',
+        b'{"t":"%s",\r\n "u":"%s"}\r',
+        b"[" * 20_000 + b'"%s", "%s"',
+    ],
+)
+def test_a_line_that_is_no_record_is_redacted_all_the_same(line: bytes) -> None:
+    secret = GITHUB.encode()
+
+    result = REDACTOR.lines(line % (secret, secret))
+
+    assert result.data == line % (b"[REDACTED:github]", b"[REDACTED:github]")
+    assert result.cuts == {"github": 2}
+
+
+def test_a_line_of_six_megabytes_is_redacted_in_seconds() -> None:
+    filler = 'def f(x):\n\treturn "a \\\\ b"  # token: str\n' * 5000
+    texts = [filler, GITHUB, filler, PEM, filler] * 10
+    line = json.dumps(
+        {"toolUseResult": {"file": {"content": "".join(texts)}, "password": "Xy9!" + "é" * 9}}
+    )
+    assert len(line) > 6_000_000
+
+    start = time.process_time()
+    result = REDACTOR.lines(line.encode())
+
+    assert result.cuts == {"github": 10, "pem": 10, "assignment": 1}
+    assert time.process_time() - start < 8
+
+
+# --- whole texts and single values
+
+
+def test_a_text_is_redacted_across_its_lines_and_keeps_bytes_that_are_no_utf8() -> None:
+    raw = b"\xff\xfe\x00 latin \xe9\n%s\n\xe9 db_password: hunter2\xc3\xa4\r\n" % PEM.encode()
+
+    result = REDACTOR.text(raw)
+
+    assert (
+        result.data
+        == b"\xff\xfe\x00 latin \xe9\n[REDACTED:pem]\n\xe9 db_password: [REDACTED:assignment]\r\n"
+    )
+    assert result.cuts == {"pem": 1, "assignment": 1}
+
+
+def test_a_text_that_is_json_keeps_its_structure() -> None:
+    raw = json.dumps(
+        {"todos": [{"id": "1", "content": PEM[:90]}], "uuid": GITHUB}, indent=2
+    ).encode()
+
+    result = json.loads(REDACTOR.text(raw).data)
+
+    assert result == {"todos": [{"id": "1", "content": "[REDACTED:pem]"}], "uuid": GITHUB}
+
+
+def test_a_value_keeps_lone_surrogates() -> None:
+    assert REDACTOR.string(f"\udc80 {GITHUB} \ud83d") == (
+        "\udc80 [REDACTED:github] \ud83d",
+        {"github": 1},
+    )
+
+
+def test_an_empty_input_is_empty() -> None:
+    assert REDACTOR.lines(b"") == REDACTOR.text(b"") == Redacted(b"", {})
+    assert REDACTOR.string("") == ("", {})
+
+
+def test_overlapping_finds_are_one_cut_named_after_the_widest() -> None:
+    text = f"Authorization: Bearer {GITHUB} and DB_SECRET=postgres://app:pw12345@db/x"
+
+    result, cuts = REDACTOR.string(text)
+
+    assert (
+        result
+        == "Authorization: Bearer [REDACTED:github] and DB_SECRET=postgres://app:[REDACTED:url]@db/x"
+    )
+    assert cuts == {"github": 1, "url": 1}
+
+
+# --- rules of one's own
+
+
+LITERAL = Rule(name="literal", pattern=re.escape('the "plan"/7'), source="")
+
+
+def test_a_rule_without_words_of_its_own_is_tried_everywhere() -> None:
+    redactor = RuleRedactor([LITERAL, *DEFAULT_RULES])
+    record = {"a": 'x the "plan"/7', "b": json.dumps({"c": 'the "plan"/7'}), "d": GITHUB}
+
+    result = json.loads(redactor.lines(json.dumps(record).encode()).data)
+
+    assert result["a"] == "x [REDACTED:literal]"
+    assert json.loads(result["b"]) == {"c": "[REDACTED:literal]"}
+    assert result["d"] == "[REDACTED:github]"
+
+
+def test_a_rule_that_matches_markers_comes_to_an_end() -> None:
+    redactor = RuleRedactor([Rule(name="all", pattern=r"[A-Za-z]+", source="")])
+
+    assert redactor.string("ab cd")[0] == "[REDACTED:all] [REDACTED:all]"
+    line = redactor.lines(b'{"k":["ab","cd"],"m":1}').data
+    assert json.loads(line) == {"[REDACTED:all]": 1}, "two keys that were secrets fall together"
+
+
+def test_no_rules_cut_nothing() -> None:
+    assert RuleRedactor([]).lines(GITHUB.encode()).data == GITHUB.encode()
+
+
+def test_the_version_changes_with_every_rule() -> None:
+    again, shorter = default_redactor().version, RuleRedactor(DEFAULT_RULES[1:]).version
+    other = RuleRedactor([replace(DEFAULT_RULES[0], pattern="x"), *DEFAULT_RULES[1:]]).version
+
+    assert again == REDACTOR.version
+    assert len({again, shorter, other, SLOW.version}) == 3
+    assert SLOW.version == again, "what makes it fast does not change what comes out"
+
+
+# --- failing closed
+
+
+def broken(_name: bytes, _secret: bytes) -> bool:
+    raise LookupError("the dictionary is gone")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda red: red.lines(b'{"a":"xy"}'),
+        lambda red: red.text(b"xy"),
+        lambda red: red.string("xy"),
+    ],
+)
+def test_a_failure_inside_lets_nothing_through(use: Callable[[RuleRedactor], object]) -> None:
+    redactor = RuleRedactor(
+        [Rule(name="x", pattern="xy", keywords=("xy",), source="", check=broken)]
+    )
+
+    with pytest.raises(RedactionFailed, match="the dictionary is gone"):
+        use(redactor)
+
+
+def test_a_pattern_that_is_none_is_refused_with_the_name_of_its_rule() -> None:
+    with pytest.raises(RedactionFailed, match="rule mine: not a pattern"):
+        RuleRedactor([Rule(name="mine", pattern="(?<=x)y", source="")])
+
+
+# --- escapes
+
+
+@given(st.text())
+def test_unescaping_reads_a_json_string(text: str) -> None:
+    for ascii in (True, False):
+        data = unescape(json.dumps(text, ensure_ascii=ascii)[1:-1].encode("utf-8", "surrogatepass"))
+        assert data.decode("utf-16", "ignore") is not None
+        assert _joined(data) == text
+
+
+def _joined(data: bytes) -> str:
+    """The text of UTF-8 in which a surrogate pair may be two sequences of three bytes."""
+    return (
+        data.decode("utf-8", "surrogatepass")
+        .encode("utf-16", "surrogatepass")
+        .decode("utf-16", "surrogatepass")
+    )
+
+
+escaped = st.lists(
+    st.sampled_from(
+        [
+            b"\\",
+            b"\\\\",
+            b'\\"',
+            b"\\n",
+            b"\\u0041",
+            b"\\ud83d\\ude00",
+            b"\\x",
+            b"a",
+            b"n",
+            b"\xc3\xa9",
+            b"\xff",
+        ]
+    )
+).map(b"".join)
+
+
+@given(escaped, st.data())
+def test_each_stretch_of_unescaped_text_knows_where_it_was_written(
+    source: bytes, data: st.DataObject
+) -> None:
+    layer = Unescaped(source)
+    start = data.draw(st.integers(0, max(0, len(layer.data) - 1)))
+    end = data.draw(st.integers(min(start + 1, len(layer.data)), len(layer.data)))
+    if start == end:
+        return
+
+    first, last = layer.origin(start, end)
+
+    assert layer.data[start:end] in unescape(source[first:last])
+    assert layer.snap(first, last) == (first, last)
+    assert (
+        unescape(source[:first]) + unescape(source[first:last]) + unescape(source[last:])
+        == layer.data
+    )
+
+
+@given(escaped)
+def test_unescaping_without_utf8_is_the_same(source: bytes) -> None:
+    marked = unescape(source + b"\xff")
+
+    assert marked == unescape(source) + b"\xff"
