@@ -65,8 +65,10 @@ def record(cwd: str, text: str) -> str:
 
 
 def test_the_demo_ends_with_one_line_that_tells_what_was_sent_and_read(temporary: Path) -> None:
-    said, story = start(temporary).communicate(timeout=150)
+    demo = start(temporary)
+    said, story = demo.communicate(timeout=150)
 
+    assert demo.returncode == 0, story
     told = json.loads(said.splitlines()[-1])
     assert len(said.splitlines()) == 1
     assert told["members"] == 2

@@ -108,11 +108,6 @@ def _directory(path: Path, _target: Path) -> Path:
     return path
 
 
-DIRECTORY_FOR_A_FILE = pytest.mark.xfail(
-    raises=IsADirectoryError, reason="os.fdopen refuses a directory, before _content looks at it"
-)
-
-
 def _pipe(path: Path, _target: Path) -> Path:
     os.mkfifo(path)
     return path
@@ -124,7 +119,7 @@ def _pipe(path: Path, _target: Path) -> Path:
         Path.symlink_to,
         lambda path, target: path.symlink_to(f"{target}.nowhere"),
         _pipe,
-        pytest.param(_directory, marks=DIRECTORY_FOR_A_FILE),
+        pytest.param(_directory),
     ],
 )
 def test_what_is_no_plain_file_is_neither_read_nor_waited_for(
@@ -177,7 +172,6 @@ def test_my_file_is_written_once(place: Path) -> None:
         lambda path, _: (path.unlink(), path.parent.rmdir()),
         pytest.param(
             lambda path, private: (path.unlink(), _directory(path, private)),
-            marks=DIRECTORY_FOR_A_FILE,
         ),
     ],
     ids=["delete", "forge", "append", "blank", "empty", "link", "pipe", "delete all", "directory"],

@@ -100,6 +100,11 @@ def shape(value: object) -> object:
     return str if isinstance(value, str) else value
 
 
+def odd(line: str) -> str:
+    """The same JSON, written as no encoder of ours would."""
+    return line.replace("/", "\\/").replace("a ", "\\u0061 ")
+
+
 def redacted(record: object) -> object:
     result: object = json.loads(REDACTOR.lines(json.dumps(record).encode()).data)
     return result
@@ -144,17 +149,17 @@ def test_a_record_keeps_its_shape_its_numbers_and_its_keys(line: bytes) -> None:
 def test_around_a_secret_every_byte_stays(
     value: object, spacing: tuple[str, str], ascii: bool
 ) -> None:
-    quiet = json.loads(REDACTOR.lines(json.dumps(value).encode()).data)
+    quiet = json.loads(REDACTOR.lines(odd(json.dumps(value)).encode()).data)
+    quiet = json.loads(REDACTOR.lines(json.dumps(quiet).encode()).data)
     line = json.dumps(
         {"before": quiet, "x": f"a ü \\ {GITHUB} /\n", "after": quiet},
         separators=spacing,
         ensure_ascii=ascii,
     )
-    odd = line.replace("/", "\\/").replace("a ", "\\u0061 ")
 
-    result = REDACTOR.lines(odd.encode()).data
+    result = REDACTOR.lines(odd(line).encode()).data
 
-    assert result == odd.replace(GITHUB, "[REDACTED:github]").encode()
+    assert result == odd(line).replace(GITHUB, "[REDACTED:github]").encode()
 
 
 @given(st.binary(max_size=400))
@@ -443,7 +448,7 @@ def test_a_failure_inside_lets_nothing_through(use: Callable[[RuleRedactor], obj
         [Rule(name="x", pattern="xy", keywords=("xy",), source="", check=broken)]
     )
 
-    with pytest.raises(RedactionFailed, match="the dictionary is gone"):
+    with pytest.raises(RedactionFailed, match=r"LookupError\); it is not sent"):
         use(redactor)
 
 

@@ -166,6 +166,13 @@ def test_every_reading_command_speaks_json_with_a_schema_version(story: Story) -
         assert story.b.json(*command)["schema_version"] == 1, command
 
 
+def test_events_are_one_json_object_a_line(story: Story) -> None:
+    told = [json.loads(line) for line in story.b.run("events", "--json").lines]
+
+    assert told
+    assert {event["schema_version"] for event in told} == {1}
+
+
 def test_status_tells_who_is_connected_and_what_came(story: Story) -> None:
     status = story.b.json("status")
     (project,) = status["projects"]

@@ -27,6 +27,7 @@ _IMAGE_KEYS = frozenset({b"data", b"base64"})
 # base64 of a PNG, JPEG, GIF, WebP or PDF, by its first bytes
 _IMAGE = re.compile(rb"(?:iVBORw0K|\\?/9j\\?/|R0lGOD|UklGR|JVBERi0)[A-Za-z0-9+/=\\]*+")
 _STRING = re.compile(rb'"((?:[^"\\]++|\\.)*+)"(\s*:)?', re.DOTALL)
+_QUOTES_ONLY = re.compile(rb'(?:[^\\]|\\["\\])*+')
 _COMMA = re.compile(rb"\s*,\s*")
 _BLANK = re.compile(rb"\s*")
 
@@ -59,14 +60,14 @@ class Group(NamedTuple):
         return [(start, end) for start, end in overlaps if start < end]
 
     def fills(self, span: Span) -> bool:
-        """The span is one of the strings, from end to end.
+        """The span is a whole string, with quotes in it.
 
-        Only then is it believed where a string is read as it is written: `"ab\\"cd"` is one value
-        there and nowhere else, but a backslash also breaks in two what belongs together.
+        Only then is a find believed in a string as it is written: with its escapes undone,
+        `"ab\\"cd"` no longer ends where it ends. All else is judged by what it stands for.
         """
-        return any(
-            piece.at == span.start and piece.at + piece.size == span.end for piece in self.pieces
-        )
+        value = self.text[span.start : span.end]
+        whole = any((piece.at, piece.at + piece.size) == span[:2] for piece in self.pieces)
+        return whole and b'\\"' in value and _QUOTES_ONLY.fullmatch(value) is not None
 
 
 def is_json(record: bytes) -> bool:

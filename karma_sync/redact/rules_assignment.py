@@ -193,6 +193,7 @@ ASSIGNMENT_RULES = (
             "the password is required",
             'the password is "invalid"',
             "A password is at least 8 characters",
+            "wait until the password is available**",
         ),
     ),
     Rule(

@@ -84,16 +84,16 @@ FORGE_RULES = (
         source="https://docs.npmjs.com/cli/v11/configuring-npm/npmrc#auth-related-configuration",
         check=_is_npm,
         examples=(
-            "//registry.npmjs.org/:_authToken=«{hex:8}-{hex:4}-{hex:4}-{hex:4}-{hex:12}»",
+            "//registry.example/:_authToken=«{hex:8}-{hex:4}-{hex:4}-{hex:4}-{hex:12}»",
             "//r.example/:_auth=«{base64:30}==»",
         ),
-        near_misses=("//registry.npmjs.org/:_authToken=${NPM_TOKEN}", "_auth=basic"),
+        near_misses=("//registry.example/:_authToken=${NPM_TOKEN}", "_auth=basic"),
     ),
     Rule(
         name="pypi",
         pattern=r"(pypi-AgE[A-Za-z0-9_-]{50,})",
         keywords=("pypi-AgE",),
-        source="https://docs.pypi.org/api/secrets/",
+        source="https://github.com/pypi/warehouse",
         check=is_real,
         examples=(
             "password = «pypi-AgEIcHlwaS5vcmc{url:140}»",

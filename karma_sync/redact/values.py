@@ -141,11 +141,13 @@ def is_beside_user(_name: bytes, value: bytes) -> bool:
 
 
 def is_said(quote: bytes, value: bytes) -> bool:
-    """What people call the password in a sentence: any lower-case word, if it stands in quotes."""
-    if is_password(value) and not is_spoken(value):
-        return True
+    """What people call the password in a sentence; in quotes it may be any lower-case word."""
+    if is_stand_in(value) or is_code(value):
+        return False
+    if not quote:
+        return len(value) >= PASSWORD_SIZE and _has_digit(value) and not is_spoken(value)
     judged = re.search(rb"[^a-z]|pass|secret|valid|correct|require|missing|empty|wrong", value)
-    return bool(quote) and (is_password(value) or not (judged or is_stand_in(value)))
+    return judged is None or is_password(value)
 
 
 def is_paired(name: bytes, value: bytes) -> bool:

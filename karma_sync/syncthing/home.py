@@ -71,9 +71,13 @@ def device_id(home: Path) -> str:
 
 
 def gui_port(home: Path) -> int | None:
-    """The port of the REST API in config.xml; None if there is none yet."""
+    """The port of the REST API that we once chose; None if we have not configured this home yet.
+
+    Before that config.xml has Syncthing's own 8384, which is for the person's Syncthing.
+    """
     try:
-        address = ET.parse(_config(home)).findtext("gui/address") or ""  # noqa: S314 our own file
+        root = ET.parse(_config(home))  # noqa: S314 our own file
+        address = root.findtext("gui[user]/address") or ""
     except (OSError, ET.ParseError):
         return None
     port = address.rpartition(":")[2]
