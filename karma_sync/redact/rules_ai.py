@@ -112,10 +112,10 @@ AI_RULES = (
     ),
     Rule(
         name="huggingface",
-        pattern=EDGE + r"((?:hf|api_org)_[A-Za-z]{34})" + END,
-        gate=r"(?:hf|api_org)_[A-Za-z]{34}",
+        pattern=EDGE + r"((?:hf|api_org)_[A-Za-z0-9]{34})" + END,
+        gate=r"(?:hf|api_org)_[A-Za-z0-9]{34}",
         source="https://huggingface.co/docs/hub/security-tokens",
-        check=is_real,
+        check=is_random,
         examples=("HF_TOKEN=«hf_{letters:34}»", "«api_org_{letters:34}»"),
         near_misses=(
             "hf_hub_download",

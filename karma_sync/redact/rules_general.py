@@ -27,11 +27,12 @@ _FINISH = rf"-{{4,5}} ?END {_KIND} ?-{{4,5}}"
 # (`   13→`), quotes and signs of code around it, and the headers of old OpenSSL and PGP files.
 _GAP = r"(?:[^A-Za-z0-9]|\\+[nrt]|[0-9]{1,6}[^A-Za-z0-9+/=])*"
 _HEADERS = rf"(?:[A-Z][A-Za-z-]{{2,20}}: [^\r\n]{{0,200}}[\r\n]{_GAP})*"
+_UNDASHED = r"(?:[^-]|-{1,3}[^-])*?"  # up to the next header or footer
 _KEY_GATE = r"BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY"
 _RUN = re.compile(rb"[A-Za-z0-9+/=]{16,}")
 _LINE = 40  # characters of base64 that no identifier in code has
 _SIGNS_OF_CODE = re.compile(rb"[()\[\]{}*?^$]|\.\.\.|-----BEGIN")
-_LITTLE = 8  # characters: of base64 that are no key yet, of a word that may be a password
+_LITTLE = 8  # characters of base64 that are no key yet
 
 _HEADER = r"""(?:\A|[^A-Za-z])authorization[ \t\\"'`\]]{0,12}(?::|=>?|,)[ \t\\"'`]{0,12}"""
 _HEADER_GATE = r"""authorization(?:[ \t\\"'`\]]|\\t)*(?::|=>?|,)(?:[ \t\\"'`]|\\t)*"""
@@ -41,7 +42,7 @@ _SPACE_GATE = r"(?:[ \t]|\\+t|%20|\+)+"
 _SIGNED = "aws4-hmac-sha256|oauth|signature"
 _CHARACTER = r"[A-Za-z0-9._~+/=:|%-]"
 _PORT_TO_USER = (
-    r":(?:[0-9]{4,5}|\*):(?:[A-Za-z_][A-Za-z0-9_$-]*|\*):(?:[A-Za-z_][A-Za-z0-9_.@$-]*|\*):"
+    r":(?P<name>[0-9]{4,5}|\*):(?:[A-Za-z_][A-Za-z0-9_$-]*|\*):(?:[A-Za-z_][A-Za-z0-9_.@$-]*|\*):"
 )
 _TEMPLATE = re.compile(
     rb"(?i)\$|[{<(\[]|%[({]|.*(?:\$\{|\{\{|\.\.\.|\*\*|your|placeholder|redacted|x{4})|x+$|\*$"
@@ -81,8 +82,11 @@ def _is_whole_value(_name: bytes, value: bytes) -> bool:
     return signed is not None or is_key(value, UNSURE_SIZE)
 
 
-def _is_pgpass(_name: bytes, password: bytes) -> bool:
-    return is_password(password) or (len(password) >= _LITTLE and not is_stand_in(password))
+def _is_pgpass(port: bytes, password: bytes) -> bool:
+    """At a port of PostgreSQL any word; elsewhere it might be a line of a log."""
+    if port in {b"5432", b"5433", b"6432", b"6543", b"*"}:
+        return not (_TEMPLATE.match(password) or password == b"password")
+    return is_password(password)
 
 
 def _is_netrc(_name: bytes, password: bytes) -> bool:
@@ -128,7 +132,7 @@ GENERAL_RULES = (
     ),
     Rule(
         name="pem",
-        pattern=rf"(?s)({_BEGIN}.*?{_FINISH})",
+        pattern=rf"({_BEGIN}{_UNDASHED}{_FINISH})",
         gate=_KEY_GATE,
         source="https://datatracker.ietf.org/doc/html/rfc7468#section-10",
         check=_is_short_key,
@@ -233,13 +237,14 @@ GENERAL_RULES = (
     Rule(
         name="pgpass",
         pattern=rf"(?m)(?:^|[\s→\"'])(?:[A-Za-z0-9_.-]+|\*){_PORT_TO_USER}"
-        r"((?:[^:\s\\\"']|\\[\\:])+)[ \t]*(?:$|[\"'])",
-        gate=_PORT_TO_USER,
+        r"(?P<secret>(?:[^:\s\\\"']|\\[\\:])+)[ \t]*(?:$|[\"'])",
+        gate=_PORT_TO_USER.replace("?P<name>", "?:"),
         source="https://www.postgresql.org/docs/current/libpq-pgpass.html",
         check=_is_pgpass,
-        examples=("localhost:5432:shop:alice:«{alnum:14}»", "    2→*:*:*:bob:«{alnum:9}7»"),
+        examples=("localhost:5432:shop:alice:«{alnum:14}»", "    2→*:*:*:bob:«opensesame»"),
         near_misses=(
             "src/a.py:1234:56:error:undefined7",
+            "main.go:1234:handler:request:timeout",
             "hostname:port:database:username:password",
         ),
     ),

@@ -76,7 +76,9 @@ SERVICE_RULES = (
     ),
     Rule(
         name="telegram",
-        pattern=r"(?:\A|[^A-Za-z0-9_/.:-]|/bot|\\+[nrt])([0-9]{8,10}:A[A-Za-z0-9_-]{32,36})" + END,
+        pattern=EDGE.replace("[^A-Za-z0-9]", "[^A-Za-z0-9_/.:-]|/bot")  # no part of an address
+        + r"([0-9]{8,10}:A[A-Za-z0-9_-]{32,36})"
+        + END,
         gate=r"[0-9]{8}:A[A-Za-z0-9_-]{32}",
         source="https://core.telegram.org/bots/api#authorizing-your-bot",
         check=is_real,

@@ -37,10 +37,13 @@ class Outgoing:
         ready = [(due, key) for key, (due, _) in self._changed.items() if due <= now]
         if ready:
             _, key = min(ready)
-            _, session = self._changed.pop(key)
-            self._paces[key] = after(self._paces.get(key), now)
-            return session
+            return self._changed.pop(key)[1]
         return self._backlog.popleft() if self._backlog else None
+
+    def packaged(self, session: SourceSession, now: float) -> None:
+        """This session was packaged now; looking at it and finding nothing new does not count."""
+        key = session.directory, session.session_id
+        self._paces[key] = after(self._paces.get(key), now)
 
     def wait(self, now: float) -> float | None:
         """Seconds until something is due; None if nothing ever will be."""

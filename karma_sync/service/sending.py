@@ -81,16 +81,18 @@ class Sender:
         if folder in self._channels:
             self._packager.load(folder)
 
-    def send(self, session: SourceSession) -> None:
-        """Package a session into every channel that it belongs to and that lacks it."""
+    def send(self, session: SourceSession) -> bool:
+        """Package a session into every channel that it belongs to and lacks it; whether any did."""
+        sent = False
         for channel, outbox in self._channels.values():
             if not self._packager.is_current(channel, session):
                 try:
-                    self._send_through(channel, outbox, session)
+                    sent |= self._send_through(channel, outbox, session)
                 except (KarmaError, OSError) as error:
                     self._refuse(channel, session, error)
         if time.monotonic() - self._told > _TELL_EVERY_S:
             self.tell()
+        return sent
 
     def tell(self) -> None:
         """Have Syncthing look at every file written since the last call."""
@@ -115,7 +117,7 @@ class Sender:
                 with self._store.transaction() as tx:
                     work.keep_chunks(tx, folder, [sha])
 
-    def _send_through(self, channel: Channel, outbox: Outbox, session: SourceSession) -> None:
+    def _send_through(self, channel: Channel, outbox: Outbox, session: SourceSession) -> bool:
         facts = self._matcher.facts(session)
         belonging = self._matcher.belonging(facts)
         why = _why_not(channel, session, facts, belonging)
@@ -123,6 +125,7 @@ class Sender:
         if why is None:
             self._packager.package(channel, session, facts, outbox)
             self.packaged(channel, self._packager.item_of(channel, session))
+        return why is None
 
     def _refuse(self, channel: Channel, session: SourceSession, error: Exception) -> None:
         """It did not leave: say so, and try again when it changes."""

@@ -149,8 +149,8 @@ class Workers:
             if session:
                 self._outgoing.changed(session, time.monotonic())
         session = self._outgoing.next(time.monotonic())
-        if session:
-            self._engine.sender.send(session)
+        if session and self._engine.sender.send(session):
+            self._outgoing.packaged(session, time.monotonic())
         wait = self._outgoing.wait(time.monotonic())
         if wait != 0.0:
             self._engine.sender.tell()
