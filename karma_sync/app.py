@@ -114,7 +114,7 @@ class App:
             with self.work.transaction() as tx:
                 work.read_files.put(tx, file)
 
-        matcher = Matcher(Catalogue(load, save), Places())
+        matcher = Matcher(self.source, Catalogue(load, save), Places())
         self.know_roots(matcher)
         return matcher
 

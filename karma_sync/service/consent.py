@@ -36,9 +36,9 @@ def what_would_leave(
     for session in sessions:
         try:
             facts = matcher.facts(session)
+            belonging = matcher.belonging(session, facts)
         except OSError:
             continue  # it vanished meanwhile: then it does not leave either
-        belonging = matcher.belonging(facts)
         mixed += project in belonging.mixed
         if belonging.project != project:
             continue

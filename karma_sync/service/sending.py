@@ -15,6 +15,7 @@ from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
 from karma_sync.service.notes import Notes
 from karma_sync.sources.catalogue import Catalogue
+from karma_sync.sources.claude import ClaudeSource
 from karma_sync.sources.git import Places
 from karma_sync.store import work
 from karma_sync.store.database import Database
@@ -30,7 +31,8 @@ Packaged = Callable[[Channel, str], None]
 class Matcher:
     """To which project a session belongs, from what its records and git say."""
 
-    def __init__(self, catalogue: Catalogue, places: Places) -> None:
+    def __init__(self, source: ClaudeSource, catalogue: Catalogue, places: Places) -> None:
+        self._source = source
         self._catalogue = catalogue
         self.places = places
 
@@ -42,9 +44,17 @@ class Matcher:
         """
         return self._catalogue.facts(session)
 
-    def belonging(self, facts: Facts) -> Belonging:
-        """The project of a session that tells this."""
-        return belongs({cwd: self.places.of(cwd) for cwd in facts.cwds})
+    def belonging(self, session: SourceSession, facts: Facts) -> Belonging:
+        """The project of a session that tells this.
+
+        One that names no directory was written beside others: it belongs where all of them do.
+        """
+        cwds = facts.cwds or self._cwds_beside(session)
+        return belongs({cwd: self.places.of(cwd) for cwd in cwds})
+
+    def _cwds_beside(self, session: SourceSession) -> list[str]:
+        others = self._source.sessions_in(session.directory)
+        return [cwd for other in others for cwd in self._catalogue.facts(other).cwds]
 
 
 class Sender:
@@ -119,7 +129,7 @@ class Sender:
 
     def _send_through(self, channel: Channel, outbox: Outbox, session: SourceSession) -> bool:
         facts = self._matcher.facts(session)
-        belonging = self._matcher.belonging(facts)
+        belonging = self._matcher.belonging(session, facts)
         why = _why_not(channel, session, facts, belonging)
         self._note_withheld(channel, session, why)
         if why is None:

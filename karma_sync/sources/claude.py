@@ -30,6 +30,10 @@ class ClaudeSource:
         found = [s for directory in self._directories() for s in self._in_directory(directory)]
         return sorted(found, key=lambda s: (-s.changed_ns, s.session_id))
 
+    def sessions_in(self, directory: Path) -> list[SourceSession]:
+        """The sessions of one project directory, in no order."""
+        return list(self._in_directory(directory))
+
     def session_at(self, path: Path) -> SourceSession | None:
         """The session that a changed path belongs to; None if it belongs to none."""
         try:
