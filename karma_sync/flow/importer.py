@@ -64,6 +64,7 @@ class Importer:
         self._now = now
         self._incoming = private_dir(root / "incoming")
         self._own_chunks: dict[str, set[str]] = {}
+        self._scrub = False
         for leftover in self._incoming.iterdir():
             leftover.unlink()
 
@@ -102,7 +103,14 @@ class Importer:
             self._own_chunks.pop(item.folder, None)
             for sha in item.chunks:
                 (self._root / chunk_name(sha)).unlink(missing_ok=True)
+        self._scrub = self._scrub or bool(dropped)
         return len(dropped)
+
+    def scrub(self) -> bool:
+        """Have the database forget on disk too; whether nothing of that is left to do."""
+        if self._scrub and self._store.checkpoint():
+            self._scrub = False
+        return not self._scrub
 
     def _take_chunks(self, channel: Channel, folder: Path, manifest: Manifest) -> None:
         known = self._known(channel.id)
@@ -132,6 +140,7 @@ class Importer:
         known |= set(item.value.chunks())
         with self._store.reading() as tx:
             known -= dropped - library.verified_chunks(tx, channel.id) if dropped else set()
+        self._scrub = self._scrub or bool(useless)
         for sha in useless:
             (self._root / chunk_name(sha)).unlink(missing_ok=True)
 

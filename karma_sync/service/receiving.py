@@ -62,6 +62,10 @@ class Receiver:
                 self._notes.note("withdrawn", member, f"{count} sessions of {project}")
         self._forgotten = set(withdrawn)
 
+    def scrub(self) -> bool:
+        """Leave nothing on disk of what was forgotten; whether nothing is left to do."""
+        return self._importer.scrub()
+
     def folders(self) -> list[str]:
         """The channels it reads."""
         return list(self._channels)

@@ -176,7 +176,8 @@ class Workers:
                 self._engine.receiver.look(folder)
             else:
                 self._engine.receiver.arrived(folder, names)
-        return self._engine.receipts.run(world)
+        wait = self._engine.receipts.run(world)
+        return wait if self._engine.receiver.scrub() else 1.0
 
     def _check(self) -> None:
         with self._lock:

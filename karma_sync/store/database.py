@@ -67,6 +67,15 @@ class Database:
         row = self._connection().execute("PRAGMA data_version").fetchone()
         return int(row[0])
 
+    def checkpoint(self) -> bool:
+        """Move all that was committed into the database file and empty the log beside it.
+
+        With `secure_delete` nothing of what was deleted is left on disk then. False if a reader
+        held it up: call it again.
+        """
+        row = self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return int(row[0]) == 0
+
     def close(self) -> None:
         """Close the connections of all threads; the threads must have stopped using them."""
         with self._open_lock:
