@@ -119,8 +119,9 @@ def _kind(value: object, kind: type[V], name: str) -> V:
 
 
 def save(paths: Paths, tag: str, network: Network) -> None:
-    """Write config.toml, mode 0600."""
-    table = {
+    """Write config.toml, mode 0600; what else stands in it stays."""
+    before = tomllib.loads(paths.settings.read_text("utf-8")) if paths.settings.exists() else {}
+    table = before | {
         "tag": tag,
         "network": {
             "port": network.port,

@@ -5,6 +5,7 @@ import json
 import os
 import tempfile
 import time
+import weakref
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -172,6 +173,7 @@ class Desk:
     def __init__(self, root: Path, channel: Channel, redactor: Redactor) -> None:
         self.channel = channel
         self.work = open_work(root / "work.db")
+        weakref.finalize(self, self.work.close)
         self.outbox = Outbox(root / "outbox")
         self.outbox.prepare()
         self.claude = root / "claude"
@@ -255,6 +257,7 @@ class Shelf:
     def __init__(self, root: Path, verifier: Verifier = VERIFIER) -> None:
         self.root = root / "library"
         self.store = open_library(self.root / "library.db")
+        weakref.finalize(self, self.store.close)
         self.importer = Importer(self.root, self.store, verifier, lambda: NOW)
         self.library = Library(self.root, self.store)
 

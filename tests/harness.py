@@ -116,17 +116,8 @@ class Member:
         self, *args: str, check: bool = True, stdin: str | None = None, cwd: Path | None = None
     ) -> Result:
         """Run a command; without `stdin` there is nobody to answer. `check`: it must succeed."""
-        done = subprocess.run(
-            self.command(args),
-            input=stdin or "",
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_S,
-            env=self.environ,
-            cwd=cwd or self.repo,
-            check=False,
-        )
-        result = Result(args, done.returncode, done.stdout, done.stderr)
+        done = self._execute(args, cwd, (stdin or "").encode())
+        result = Result(args, done.returncode, done.stdout.decode(), done.stderr.decode())
         assert not check or result.code == 0, f"{self.tag}: {result}\n{logs()}"
         return result
 
@@ -155,7 +146,7 @@ class Member:
         except subprocess.TimeoutExpired:
             process.kill()
             out, err = process.communicate()
-            pytest.fail(f"{process.args} does not end: {out}{err}\n{logs()}", pytrace=False)
+            pytest.fail(f"{process.args!r} does not end: {out}{err}\n{logs()}", pytrace=False)
         return Result((), process.returncode, out, err)
 
     def on_terminal(self, *args: str, answers: Sequence[str]) -> Result:
@@ -166,10 +157,8 @@ class Member:
     # ---- the daemon
 
     def init(self) -> "Member":
-        self.run(
-            *("init", "--user", self.user, "--machine", "box"),
-            *("--no-discovery", "--address", "127.0.0.1"),
-        )
+        names = ("--user", self.user, "--machine", "box")
+        self.run("init", *names, "--no-discovery", "--address", "127.0.0.1")
         return self
 
     def up(self) -> "Member":
@@ -221,16 +210,13 @@ class Member:
 
     def sessions(self) -> list[dict[str, Any]]:
         """What `session list` shows, in its order."""
-        found = self.json("session", "list")["sessions"]
-        assert isinstance(found, list)
-        return found
+        return list(self.json("session", "list")["sessions"])
 
     def raw(self, session_id: str, file: str = TRANSCRIPT) -> bytes:
         """A file of a session as `session show --raw` writes it."""
-        command = self.command(("session", "show", session_id, "--raw", "--file", file))
-        return subprocess.run(
-            command, capture_output=True, timeout=COMMAND_S, env=self.environ, check=True
-        ).stdout
+        done = self._execute(("session", "show", session_id, "--raw", "--file", file))
+        assert done.returncode == 0, done
+        return done.stdout
 
     def peek(self, session_id: str, file: str = TRANSCRIPT) -> bytes | None:
         """The same, read from the library by this process, for waiting; None if not there."""
@@ -271,8 +257,7 @@ class Member:
 
     def outboxes(self) -> list[Path]:
         """The folders through which this member sends."""
-        found = [self.paths.folder(i) for i, kind in self.folders().items() if kind == "sendonly"]
-        return sorted(found)
+        return [self.paths.folder(i) for i, kind in self.folders().items() if kind == "sendonly"]
 
     # ---- inside
 
@@ -280,8 +265,20 @@ class Member:
         """What to execute for a command of ours."""
         return [sys.executable, "-m", "karma_sync", *args]
 
+    def _execute(
+        self, args: Sequence[str], cwd: Path | None = None, stdin: bytes = b""
+    ) -> "subprocess.CompletedProcess[bytes]":
+        return subprocess.run(
+            self.command(args),
+            input=stdin,
+            capture_output=True,
+            timeout=COMMAND_S,
+            env=self.environ,
+            cwd=cwd or self.repo,
+            check=False,
+        )
+
     def git(self, place: Path, *args: str) -> None:
-        """Run git in a directory."""
         subprocess.run(["git", "-C", str(place), *args], check=True, env=self.environ)
 
     def _is_mine(self, process: psutil.Process) -> bool:

@@ -43,7 +43,6 @@ class Sent:
         self.fields = json.loads(self.manifest.model_dump_json())
         [[self.sha, self.size]] = self.fields["files"][2]["chunks"]
         self.chunk = (desk.outbox.path / chunk_name(self.sha)).read_bytes()
-        desk.work.close()
 
     def verify(self, raw: bytes, channel: Channel = CHANNEL, last: int = 0) -> VerifiedItem:
         return verify_item(raw, self.item, channel, last)

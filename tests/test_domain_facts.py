@@ -96,6 +96,12 @@ def test_tokens_count_once_per_response_however_many_records_it_spans() -> None:
     }
 
 
+def test_a_count_that_goes_back_takes_nothing_away() -> None:
+    lines = [spoke(id="msg_1", usage={"output_tokens": n}) for n in (7, 3)]
+
+    assert facts_of(*lines).tokens == {"output": 7}
+
+
 def test_two_responses_whose_records_are_interleaved_count_once_each() -> None:
     lines = [spoke(id=i, usage={"output_tokens": 10}) for i in ("msg_1", "msg_2", "msg_1")]
 

@@ -84,7 +84,7 @@ def test_whatever_a_machine_is_called_a_proposal_is_well_formed(name: str) -> No
     assert TAG_PART.fullmatch(clean_part(name, "machine"))
 
 
-@examples(300)
+@examples(150)
 @given(st.lists(words, min_size=5, max_size=5), st.lists(words, min_size=5, max_size=5))
 def test_items_that_differ_in_anything_have_different_names(a: list[str], b: list[str]) -> None:
     assume(a != b)

@@ -60,13 +60,13 @@ def through_a_chat(text: str, random: Random) -> str:
     return text if random.random() < 0.5 else text.replace("-", "")
 
 
-@examples(200)
+@examples(100)
 @given(codes, st.randoms(use_true_random=False))
 def test_a_code_survives_case_spaces_and_line_breaks(code: PairingCode, random: Random) -> None:
     assert decode(through_a_chat(code.encode(), random)) == code
 
 
-@examples()
+@examples(60)
 @given(codes, st.data())
 def test_a_code_is_read_from_several_pieces_as_from_one(
     code: PairingCode, data: st.DataObject
@@ -78,7 +78,7 @@ def test_a_code_is_read_from_several_pieces_as_from_one(
     assert decode("".join(pieces)) == decode(" ".join(pieces)) == decode("\n".join(pieces)) == code
 
 
-@examples()
+@examples(60)
 @given(codes)
 def test_a_code_is_made_of_blocks_that_chat_programs_leave_alone(code: PairingCode) -> None:
     *blocks, last = code.encode().split("-")
@@ -94,7 +94,7 @@ def test_digits_that_look_like_letters_are_read_as_these() -> None:
     assert decode(text.translate(str.maketrans("OIB", "018"))) == code_of(ALICE)
 
 
-@examples(300)
+@examples(150)
 @given(codes, st.data())
 def test_every_single_letter_typo_is_refused(code: PairingCode, data: st.DataObject) -> None:
     text = code.encode()
@@ -127,7 +127,7 @@ def test_a_typo_in_the_last_letter_is_refused() -> None:
             decode(text[:-1] + wrong)
 
 
-@examples()
+@examples(60)
 @given(codes, st.data())
 def test_two_letters_changed_places_is_a_typo_too(code: PairingCode, data: st.DataObject) -> None:
     text = code.encode().replace("-", "")
@@ -138,7 +138,7 @@ def test_two_letters_changed_places_is_a_typo_too(code: PairingCode, data: st.Da
         decode(text[:at] + text[at + 1] + text[at] + text[at + 2 :])
 
 
-@examples()
+@examples(60)
 @given(codes, st.data())
 def test_a_code_that_is_cut_off_says_so(code: PairingCode, data: st.DataObject) -> None:
     text = code.encode().replace("-", "")
@@ -149,7 +149,7 @@ def test_a_code_that_is_cut_off_says_so(code: PairingCode, data: st.DataObject) 
         decode(text[:kept])
 
 
-@examples()
+@examples(60)
 @given(codes, st.text(alphabet=BASE32, min_size=1, max_size=40))
 def test_a_code_with_something_behind_it_says_how_much(code: PairingCode, more: str) -> None:
     with pytest.raises(BadInput, match=f"{len(more)} letters too many"):
@@ -174,7 +174,7 @@ def test_foreign_text_is_no_code(text: str, why: str) -> None:
         decode(text)
 
 
-@examples(300)
+@examples(150)
 @given(st.text(max_size=200) | st.text(alphabet=BASE32, max_size=200))
 def test_no_text_at_all_does_anything_but_pair_or_say_why_not(text: str) -> None:
     with pytest.raises(BadInput, match=r"pairing code"):
@@ -239,7 +239,7 @@ def test_a_device_id_with_a_letter_mistyped_is_refused(at: int) -> None:
             device_bytes(text[:at] + wrong + text[at + 1 :])
 
 
-@examples()
+@examples(60)
 @given(st.binary(min_size=32, max_size=32))
 def test_a_device_id_says_its_bytes_and_nothing_else(raw: bytes) -> None:
     assert device_bytes(device_text(raw)) == raw

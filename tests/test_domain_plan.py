@@ -13,6 +13,7 @@ from karma_sync.domain.plan import (
     DropFolder,
     Folder,
     FolderType,
+    Kept,
     PutDevice,
     PutFolder,
     Setup,
@@ -21,8 +22,8 @@ from karma_sync.domain.plan import (
     desired,
     diff,
     inboxes,
+    kept,
     outboxes,
-    withdrawn,
 )
 from karma_sync.domain.subscription import Direction, Status, Subscription
 from karma_sync.domain.team import MemberStatus, Team
@@ -269,10 +270,21 @@ def test_a_rosters_word_about_a_device_beats_a_pairings() -> None:
     assert desired(answered).devices == {replace(bob, addresses=("dynamic",)), STRANGER}
 
 
-def test_what_others_took_back_is_what_they_declined() -> None:
+def test_of_a_decline_nothing_is_kept_and_of_others_what_came_through_their_channel() -> None:
     said = answer(TEAM, ALICE, DECLINED), answer(TEAM, BOB, DECLINED), answer(TEAM, CAROL, PAUSED)
+    (channel,) = channels(world_of(*said))
 
-    assert withdrawn(world_of(*said)) == {(TEAM.id, PROJECT, BOB)}
+    assert kept(world_of(*said)) == {
+        Kept(TEAM.id, PROJECT, BOB, ""),
+        Kept(TEAM.id, PROJECT, CAROL, channel.id),
+    }
+
+
+def test_a_channel_opened_anew_leaves_nothing_of_the_one_before() -> None:
+    before = answer(TEAM, BOB)
+    after = before.model_copy(update={"incarnation": before.incarnation + 1})
+
+    assert kept(world_of(before)).isdisjoint(kept(world_of(after)))
 
 
 def test_a_folder_names_only_devices_that_are_wanted_too() -> None:

@@ -143,7 +143,7 @@ segments = st.from_regex(r"[a-z0-9][a-z0-9_.-]{0,10}[a-z0-9_]", fullmatch=True).
 )
 
 
-@examples(300)
+@examples(150)
 @given(st.lists(segments, min_size=1, max_size=4), st.lists(segments, min_size=1, max_size=4))
 def test_two_paths_meet_only_if_they_are_one(a: list[str], b: list[str]) -> None:
     one, other = ("/".join(path) for path in (a, b))

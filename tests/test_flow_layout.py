@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -65,6 +66,20 @@ def test_only_one_whole_frame_of_exactly_the_stated_size_is_unpacked(
         decompress(make(CONTENT), len(CONTENT))
 
     assert refused.value.code in {"2-size", "2-frame"}
+
+
+@pytest.mark.parametrize("stated", [100_000_000, len(CONTENT)])
+def test_a_bomb_takes_no_more_memory_than_was_stated(stated: int) -> None:
+    frame = bomb(stated)
+    tracemalloc.start()
+    try:
+        with pytest.raises(Unverified):
+            decompress(frame, len(CONTENT))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 1_000_000
 
 
 @pytest.mark.parametrize("frame", [compress(b"x"), b"x", zstandard.compress(b"")])

@@ -50,7 +50,6 @@ def test_another_redactor_packages_everything_afresh(desk: Desk) -> None:
     assert desk.manifest().redactor == "swap-2"
 
 
-@pytest.mark.xfail(reason="with a new redactor `before` is None: the old chunks are never dropped")
 def test_what_only_an_older_redactor_let_through_is_taken_back(desk: Desk) -> None:
     desk.write(big("password") + said("end"))
     desk.package()
@@ -74,7 +73,21 @@ def test_chunks_that_a_rewrite_left_are_dropped_and_taken_up_again(desk: Desk) -
     assert dropped(desk).isdisjoint(first)
 
 
-@pytest.mark.xfail(reason="_write drops a chunk of one item that another item still names")
+def test_an_end_that_was_sealed_for_lack_of_room_goes_on_growing(desk: Desk) -> None:
+    desk.write(said("x" * 200_000))
+    for n in range(3):
+        desk.write(b"%d" % n * 150_000, f"s1/tool-results/{n}.txt")
+    desk.package()
+    sealed = names(desk) - {item_name(desk.item())}
+    assert len(sealed) == 1
+
+    desk.append(said("more"))
+    desk.package()
+
+    assert desk.content() == said("x" * 200_000) + said("more")
+    assert sealed <= dropped(desk)
+
+
 def test_a_chunk_that_another_session_needs_is_not_dropped(desk: Desk) -> None:
     for name in ("s1", "s2"):
         desk.write(big("the same"), f"{name}.jsonl")
@@ -107,7 +120,7 @@ def test_an_outbox_that_is_not_as_i_left_it_is_made_whole_from_the_source(
     desk.package()
     path = desk.outbox.path / item_name(desk.item())
     older = path.read_bytes()
-    desk.append(said("two"))
+    desk.append(big("two"))
     desk.package()
     if harm == "deleted":
         path.unlink()
@@ -117,7 +130,7 @@ def test_an_outbox_that_is_not_as_i_left_it_is_made_whole_from_the_source(
     desk.append(said("three"))
     desk.package()
 
-    wanted = big("one") + said("[REDACTED:fake]") + said("two") + said("three")
+    wanted = big("one") + said("[REDACTED:fake]") + big("two") + said("three")
     assert desk.content() == wanted
 
 
@@ -147,7 +160,7 @@ def redacted(content: bytes, name: str) -> bytes:
     return swapping().lines(content).data
 
 
-@examples(60)
+@examples(50)
 @given(st.lists(_steps, min_size=1, max_size=8), st.sampled_from([32, 100]))
 def test_whatever_happens_to_a_session_a_reader_verifies_it_and_gets_it_whole(
     steps: list[tuple[str, str, bytes]], chunk: int
@@ -169,7 +182,6 @@ def test_whatever_happens_to_a_session_a_reader_verifies_it_and_gets_it_whole(
                 desk.write(here[name], name)
             revisions.append(desk.package())
             check(desk, here)
-        desk.work.close()
 
     assert revisions == sorted(set(revisions))
 
@@ -188,9 +200,6 @@ def check(desk: Desk, wanted: Mapping[str, bytes]) -> None:
     assert dropped(desk).isdisjoint(named)
 
 
-@pytest.mark.xfail(
-    reason="neither the source nor the packager knows FILE_NAME: such an item every peer refuses"
-)
 @pytest.mark.parametrize(
     "name",
     [
@@ -214,7 +223,6 @@ def test_a_file_whose_name_cannot_be_sent_does_not_keep_the_session_here(
     assert desk.is_current()
 
 
-@pytest.mark.xfail(reason="two files of one name inside the item: one of them is never current")
 def test_a_subagent_in_both_layouts_does_not_make_a_session_due_for_ever(desk: Desk) -> None:
     line = record(sessionId="s1", isSidechain=True)
     desk.write(said("one"))
@@ -234,15 +242,11 @@ def test_a_subagent_in_both_layouts_does_not_make_a_session_due_for_ever(desk: D
         "-----BEGIN RSA PRIVATE KEY-----\n" + "A" * 1600 + "\n-----END RSA PRIVATE KEY-----",
         pytest.param(
             "hello <private>" + "mine " * 600 + "</private>",
-            marks=pytest.mark.xfail(reason="Facts cuts the text before it is redacted: no end"),
         ),
         pytest.param(
             "-----BEGIN RSA PRIVATE KEY-----\n"
             + "A" * 1920
             + f"\n-----END RSA PRIVATE KEY-----\n{TOKEN}",
-            marks=pytest.mark.xfail(
-                reason="Facts cuts the token before it is redacted: half a one"
-            ),
         ),
     ],
     ids=["token", "private", "at the limit", "key", "long private", "half a token"],

@@ -80,11 +80,6 @@ BAD_PATHS = [
 
 @pytest.mark.parametrize("path", BAD_PATHS)
 def test_1_a_file_with_a_name_that_is_not_allowed_is_refused(sent: Sent, path: str) -> None:
-    assert sent.code(sent.with_file(0, path=path)) in {"1-path", "3-form"}
-
-
-@pytest.mark.parametrize("path", ["..", "subagents/..", "tool-results/a/../../../x"])
-def test_1_a_name_that_leads_out_is_refused_as_a_name(sent: Sent, path: str) -> None:
     assert sent.code(sent.with_file(0, path=path)) == "1-path"
 
 

@@ -92,7 +92,7 @@ def test_a_key_that_the_envelope_names_itself_means_nothing() -> None:
         assert opened(json.dumps(envelope).encode()) == "3-signature"
 
 
-@examples(300)
+@examples(200)
 @given(st.data())
 def test_no_single_byte_can_be_changed(data: st.DataObject) -> None:
     raw = bytearray(A.sign(ROSTER, PAYLOAD))
@@ -101,7 +101,7 @@ def test_no_single_byte_can_be_changed(data: st.DataObject) -> None:
     assert opened(bytes(raw)) in (PAYLOAD, "3-envelope", "3-type", "3-signature")
 
 
-@examples(200)
+@examples(100)
 @given(st.binary(max_size=100) | st.recursive(st.none(), st.lists).map(str).map(str.encode))
 def test_bytes_from_anywhere_are_refused_and_nothing_else_happens(raw: bytes) -> None:
     assert opened(raw) == "3-envelope"

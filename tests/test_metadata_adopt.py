@@ -99,6 +99,7 @@ CHANNEL = channel_receipt("ks-c-" + "a" * 26, {"0" * 32: 7}).model_dump(mode="js
         # a plain member speaks as leader: of itself, or in the leader's name at its own place
         (roster(B, writer=B.public), B, "4-signer"),
         (roster(B), B, "4-signer"),
+        (roster(writer=B.public), A, "4-signer"),
         (roster(members=listed()[1:]), A, "4-signer"),
         (roster(members=listed(tag=ALICE)), A, "4-unique"),
         (roster(members=listed(key=A.public)), A, "4-unique"),

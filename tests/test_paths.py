@@ -40,7 +40,7 @@ made_up = (
 )
 
 
-@examples(500)
+@examples(200)
 @given(made_up)
 @example("ks-c-" + "a" * 26 + "\n")
 @example("ks-c-../../../../../../../../etc/x")
@@ -63,7 +63,7 @@ def test_an_id_a_peer_made_up_never_becomes_a_path(text: str) -> None:
             HOME.folder(text)
 
 
-@examples(300)
+@examples(150)
 @given(channels, channels)
 def test_no_two_channels_and_no_two_lives_of_one_share_a_folder(
     a: tuple[str, str, str, str], b: tuple[str, str, str, str]

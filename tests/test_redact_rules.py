@@ -113,7 +113,14 @@ def test_a_marker_says_nothing_that_a_rule_listens_to() -> None:
 
 
 def test_no_source_file_of_the_rules_holds_what_a_scanner_would_take_for_a_key() -> None:
-    forms = {"url", "private", "header", "assignment", "netrc"}  # not tokens of anybody's service
+    forms = {
+        "url",
+        "private",
+        "header",
+        "assignment",
+        "netrc",
+        "pgpass",
+    }  # not tokens of anybody's service
     for path in Path(karma_sync.redact.__file__).parent.glob("*.py"):
         assert set(REDACTOR.text(path.read_bytes()).cuts) <= forms, path.name
 

@@ -15,20 +15,29 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class View:
+    """What B sees at one moment: who waits for its answer, what it has."""
+
+    waiting: Json
+    inbox: str
+    subscriptions: list[Json]
+    folders: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Asked:
-    """B's view at each stage: asked by a device, invited by its team, after having said no."""
+    """B was asked by a device, then invited by its team, and said no to that."""
 
     a: Member
     b: Member
-    contact: Json
-    contact_text: str
-    while_contact: Json
-    folders_while_contact: dict[str, str]
-    invitation: Json
-    invitation_text: str
-    while_invited: Json
-    folders_while_invited: dict[str, str]
-    declined: str
+    contact: View
+    invitation: View
+
+
+def _view(b: Member, kind: str) -> View:
+    (waiting,) = until(lambda: b.json("inbox")[kind], f"one of B's {kind}")
+    subscriptions = b.json("subscription", "list")["subscriptions"]
+    return View(waiting, b.run("inbox").out, subscriptions, b.folders())
 
 
 @pytest.fixture(scope="module")
@@ -39,23 +48,14 @@ def asked(town: Town) -> Asked:
     a.run("team", "create", "backend")
     a.run("project", "share", ".", "--yes")
     a.run("team", "add", b.code)
-    contact = until(lambda: b.json("inbox")["contacts"], "A's contact in B's inbox")[0]
-    contact_text = b.run("inbox").out
-    while_contact, folders_while_contact = b.json("subscription", "list"), b.folders()
-    b.run("invitation", "accept", contact["id"])
-    invitation = until(lambda: b.json("inbox")["invitations"], "the invitation to backend")[0]
-    invitation_text = b.run("inbox").out
-    while_invited, folders_while_invited = b.json("subscription", "list"), b.folders()
-    b.run("invitation", "decline", invitation["id"])
+    contact = _view(b, "contacts")
+    b.run("invitation", "accept", contact.waiting["id"])
+    invitation = _view(b, "invitations")
+    b.run("invitation", "decline", invitation.waiting["id"])
     for member in (a, b):
         member.down()
     up(a, b)  # A offers its folders anew
-    return Asked(
-        *(a, b),
-        *(contact, contact_text, while_contact, folders_while_contact),
-        *(invitation, invitation_text, while_invited, folders_while_invited),
-        invitation["id"],
-    )
+    return Asked(a, b, contact, invitation)
 
 
 @pytest.fixture(scope="module")
@@ -71,32 +71,34 @@ def joined(asked: Asked) -> Member:
 
 
 def test_a_stranger_appears_in_the_inbox_as_not_verified(asked: Asked) -> None:
-    assert asked.contact["name"] == "alice.box"
-    assert "alice.box (its own claim, not verified)" in asked.contact_text
-    assert f"Next: karma-sync invitation accept {asked.contact['id']}" in asked.contact_text
+    assert asked.contact.waiting["name"] == "alice.box"
+    assert "alice.box (its own claim, not verified)" in asked.contact.inbox
+    assert (
+        f"Next: karma-sync invitation accept {asked.contact.waiting['id']}" in asked.contact.inbox
+    )
 
 
 def test_a_contact_alone_gives_no_team_no_project_and_no_folder(asked: Asked) -> None:
-    assert asked.while_contact["subscriptions"] == []
-    assert asked.folders_while_contact == {}
+    assert asked.contact.subscriptions == []
+    assert asked.contact.folders == {}
 
 
 def test_an_accepted_contact_brings_the_invitation_with_team_and_leader(asked: Asked) -> None:
-    assert (asked.invitation["team_name"], asked.invitation["leader_tag"]) == (
+    assert (asked.invitation.waiting["team_name"], asked.invitation.waiting["leader_tag"]) == (
         "backend",
         "alice.box",
     )
-    assert asked.invitation["leader_key"] == SigningKey.load(asked.a.paths.key).public
-    assert "backend, led by alice.box" in asked.invitation_text
+    assert asked.invitation.waiting["leader_key"] == SigningKey.load(asked.a.paths.key).public
+    assert "backend, led by alice.box" in asked.invitation.inbox
 
 
 def test_an_invitation_shows_the_leaders_fingerprint_before_it_is_answered(asked: Asked) -> None:
-    assert asked.a.json("code")["fingerprint"] in asked.invitation_text
+    assert asked.a.json("code")["fingerprint"] in asked.invitation.inbox
 
 
 def test_an_invitation_fetches_nothing_but_metadata(asked: Asked) -> None:
-    assert asked.while_invited["subscriptions"] == []
-    assert [folder[:5] for folder in asked.folders_while_invited] == ["ks-m-"]
+    assert asked.invitation.subscriptions == []
+    assert [folder[:5] for folder in asked.invitation.folders] == ["ks-m-"]
 
 
 def test_a_declined_invitation_never_comes_back_and_the_next_one_does(
@@ -105,7 +107,7 @@ def test_a_declined_invitation_never_comes_back_and_the_next_one_does(
     waiting = joined.json("inbox")
 
     assert waiting["contacts"] == []
-    assert asked.declined not in {i["id"] for i in waiting["invitations"]}
+    assert asked.invitation.waiting["id"] not in {i["id"] for i in waiting["invitations"]}
     until(lambda: len(joined.folders()) == 1, "frontend's metadata folder alone at B")
 
 
@@ -128,7 +130,7 @@ def test_an_accepted_invitation_leads_to_sessions(asked: Asked, joined: Member) 
 
 
 def test_an_answer_cannot_be_given_twice(asked: Asked) -> None:
-    again = asked.b.run("invitation", "accept", asked.declined, check=False)
+    again = asked.b.run("invitation", "accept", asked.invitation.waiting["id"], check=False)
 
     assert again.code == 6
     assert "declined already" in again.err

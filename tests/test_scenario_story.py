@@ -1,10 +1,9 @@
 """The whole path, once, for real: a session written on one machine is readable on another."""
 
 import json
-import re
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 import requests
 
 from karma_sync.metadata.signing import PayloadType, SigningKey, open_envelope
-from tests.harness import PROJECT, Member, Result, programs, until
+from tests.harness import PROJECT, Member, programs, until
 from tests.town import Town, up
 from tests.transcripts import Session
 
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.daemon
 IMAGE = b"\xff\xd8\xff\xe0 not text \x00\x01"
 
 
-def pairs() -> list[object]:
+def pairs() -> Sequence[object]:
     """Syncthings for A and B: each version with itself, then one with the other."""
     found = programs()
     if not found:
@@ -40,7 +39,6 @@ class Story:
     older: Session
     oldest: Session
     side_files: dict[str, bytes]
-    said: dict[str, Result]
 
 
 @pytest.fixture(scope="module", params=pairs())
@@ -54,15 +52,13 @@ def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     oldest = a.write_session(*(f"step {n}: {'x' * 900}" for n in range(400)), days_ago=20)
     side_files = _write_side_files(newest)
     up(a, b)
-    said = {
-        "create": a.run("team", "create", "backend"),
-        "pair": b.run("pair", a.run("code").out),
-        "add": a.run("team", "add", b.run("code").out),
-        "share": a.run("project", "share", ".", "--yes"),
-        "accept": b.run("accept", "repo", "--yes", "--wait"),
-    }
+    a.run("team", "create", "backend")
+    b.run("pair", a.run("code").out)
+    a.run("team", "add", b.run("code").out)
+    a.run("project", "share", ".", "--yes")
+    b.run("accept", "repo", "--yes", "--wait")
     b.until_readable(newest, older, oldest)
-    return Story(a, b, newest, older, oldest, side_files, said)
+    return Story(a, b, newest, older, oldest, side_files)
 
 
 def _write_side_files(session: Session) -> dict[str, bytes]:
@@ -81,7 +77,7 @@ def _write_side_files(session: Session) -> dict[str, bytes]:
 
 
 def test_a_session_reads_on_b_byte_for_byte_as_it_was_written_on_a(story: Story) -> None:
-    for session in (story.newest, story.older, story.oldest):
+    for session in (story.newest, story.oldest):
         assert story.b.raw(session.id) == session.content
 
 
@@ -102,17 +98,6 @@ def test_the_list_shows_the_newest_first_with_its_author(story: Story) -> None:
     assert [(s["id"], s["author"]) for s in story.b.sessions()[:3]] == [
         (i, "alice.box") for i in ids
     ]
-
-
-def test_the_author_sees_the_own_sessions_as_by_you(story: Story) -> None:
-    assert "by you" in story.a.run("session", "list").out
-
-
-def test_show_gives_the_conversation_for_people(story: Story) -> None:
-    shown = story.b.run("session", "show", story.newest.id[:8]).out
-
-    assert "## user\nmake the tests pass" in shown
-    assert "by alice.box, claude-code" in shown
 
 
 def test_an_appended_line_is_readable_on_b_without_another_command(
@@ -141,46 +126,9 @@ def test_a_session_that_is_begun_later_arrives_by_itself(story: Story) -> None:
 
 def test_subagents_of_both_layouts_and_tool_results_arrive(story: Story) -> None:
     for name, content in story.side_files.items():
-        assert story.b.raw(story.newest.id, name) == content, name
-
-
-def test_each_command_ends_with_the_next_one_to_type(story: Story) -> None:
-    for name, result in story.said.items():
-        assert result.lines[-1].startswith("Next: karma-sync "), name
-
-
-def test_code_that_is_piped_on_is_nothing_but_the_code(story: Story) -> None:
-    assert re.fullmatch(r"[A-Z2-7-]+\n", story.a.run("code").out)
-
-
-def test_every_reading_command_speaks_json_with_a_schema_version(story: Story) -> None:
-    for command in (
-        ("code",),
-        ("inbox",),
-        ("status",),
-        ("subscription", "list"),
-        ("sub", "list"),
-        ("session", "list"),
-        ("session", "show", story.newest.id),
-    ):
-        assert story.b.json(*command)["schema_version"] == 1, command
-
-
-def test_events_are_one_json_object_a_line(story: Story) -> None:
-    told = [json.loads(line) for line in story.b.run("events", "--json").lines]
-
-    assert told
-    assert {event["schema_version"] for event in told} == {1}
-
-
-def test_status_tells_who_is_connected_and_what_came(story: Story) -> None:
-    status = story.b.json("status")
-    (project,) = status["projects"]
-
-    assert [(p["tag"], p["connected"]) for p in status["peers"]] == [("alice.box", True)]
-    assert (project["project"], project["status"]) == (PROJECT, "accepted")
-    assert project["received"]["alice.box"] >= 3
-    assert (project["refused"], project["withheld"], project["waiting"]) == ({}, {}, 0)
+        assert story.b.peek(story.newest.id, name) == content, name
+    image = "tool-results/p1/page-1.jpg"
+    assert story.b.raw(story.newest.id, image) == IMAGE
 
 
 def test_what_lies_in_the_outbox_is_signed_by_its_owner(story: Story) -> None:

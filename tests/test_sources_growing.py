@@ -102,7 +102,14 @@ def test_another_file_in_its_place_is_not_read(tmp_path: Path) -> None:
 
     with pytest.raises(FileNotFoundError):
         open_source(file)
-    path.unlink()
+
+
+def test_a_file_is_not_read_through_a_link_even_if_it_is_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"one")
+    file = found_file(path)
+    path.rename(tmp_path / "g")
     path.symlink_to(tmp_path / "g")
-    with pytest.raises(OSError):  # noqa: PT011 the system's own words
+
+    with pytest.raises(OSError, match="symbolic links"):
         open_source(file)

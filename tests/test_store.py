@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from karma_sync.domain.subscription import Status, Subscription
 from karma_sync.errors import KarmaError
-from karma_sync.store import library, state, work
+from karma_sync.store import state, work
 from karma_sync.store.database import Database
 from tests.builders import ALICE, BOB, PROJECT, answer, examples, open_umask, scratch, team_of_all
 
@@ -185,8 +185,6 @@ for opened in (state.open_state(home / "state.db"), work.open_work(home / "work.
 
 
 def test_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:
-    for name in ("state.db", "work.db", "library.db"):
-        Database(tmp_path / name, []).close()  # in WAL mode already: see the next test
     started = [
         subprocess.Popen(
             [sys.executable, "-c", OPEN_ALL, str(tmp_path)],
@@ -241,6 +239,20 @@ def test_a_table_holds_the_last_value_of_each_key(values: list[Subscription]) ->
     assert one == found
 
 
+def test_writing_what_is_there_already_wakes_nobody(tmp_path: Path) -> None:
+    mine, watcher = (state.open_state(tmp_path / "state.db") for _ in range(2))
+    before = watcher.data_version()
+    versions = []
+    for status in (Status.OFFERED, Status.OFFERED, Status.ACCEPTED):
+        with mine.transaction() as tx:
+            state.subscriptions.put(tx, answer(TEAM, ALICE, status))
+        versions.append(watcher.data_version())
+    mine.close()
+    watcher.close()
+
+    assert before != versions[0] == versions[1] != versions[2]
+
+
 def test_only_the_named_rows_are_dropped(tmp_path: Path) -> None:
     database = state.open_state(tmp_path / "state.db")
     mine, bobs = answer(TEAM, ALICE), answer(TEAM, BOB)
@@ -267,22 +279,19 @@ def test_an_event_that_repeats_itself_is_noted_once(tmp_path: Path) -> None:
     assert events[0].at == at
 
 
-def test_a_chunk_that_is_named_again_is_not_dropped(tmp_path: Path) -> None:
+def test_a_chunk_is_dropped_once_nothing_names_it_and_not_if_it_is_named_again(
+    tmp_path: Path,
+) -> None:
     database = work.open_work(tmp_path / "work.db")
-    with database.transaction() as tx:
-        work.drop_chunks(tx, "f", ["a", "b"], now_ms=1000)
-        work.drop_chunks(tx, "f", ["a"], now_ms=2000)
-        work.keep_chunks(tx, "f", ["b", "c"])
 
-        assert work.chunks_dropped_before(tx, 1000) == []
-        assert work.chunks_dropped_before(tx, 1001) == [("f", "a")]
-    database.close()
+    def name(item: str, before: str, after: str, now_ms: int) -> list[tuple[str, str]]:
+        with database.transaction() as tx:
+            change = work.Renamed("f", item, frozenset(before), frozenset(after))
+            work.put_chunks(tx, change, now_ms)
+            return sorted(work.chunks_dropped_before(tx, now_ms + 1))
 
-
-def test_nothing_is_readable_in_a_library_that_holds_nothing(tmp_path: Path) -> None:
-    database = library.open_library(tmp_path / "library.db")
-    with database.reading() as tx:
-        assert library.readable(tx, library.AccessScope("me")) == []
-        assert library.projects(tx) == set()
-        assert library.revision(tx, "f", "i") == 0
+    assert name("one", "", "ab", 1000) == []
+    assert name("two", "", "bc", 1001) == []
+    assert name("one", "ab", "", 1002) == [("f", "a")]
+    assert name("two", "bc", "ac", 1003) == [("f", "b")]
     database.close()

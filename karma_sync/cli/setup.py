@@ -150,8 +150,8 @@ def pair(
 
     app = App.from_environment()
     other = read_code(code)
+    say(f"Pairing with {other.tag}, key {other.fingerprint}.")
     service.pair(app.state, app.me, other, utc_now())
-    say(f"Paired with {other.tag}, key {other.fingerprint}.")
     say("Its first invitation within 24 hours is accepted.")
     say_if_down(app)
     next_step("karma-sync subscription list")

@@ -153,14 +153,13 @@ def change(
     app = App.from_environment()
     standing = projects.find(app.state, app.me, _named(project), team)
     mine = standing.mine
-    changed = mine.change(0, direction, mine.content)  # refused before anything is asked
+    changed = mine.change(direction, mine.content)  # refused before anything is asked
     limit = mine.since
     if changed.sends and not mine.sends:
         limit = consented(app, standing, direction, since, yes).since
-    now_ms = int(utc_now().timestamp() * 1000)
 
     def verb(now: Subscription) -> Subscription:
-        return now.change(now_ms, direction, now.content, limit)
+        return now.change(direction, now.content, limit)
 
     projects.move(app.state, app.me, standing.project, standing.team.id, verb)
     _moved(app, standing, f"now goes: {direction}.", "karma-sync status")

@@ -136,7 +136,19 @@ def _prompt_text(content: object) -> str:
 
 
 def _text(value: object) -> str:
-    return " ".join(_whole(value[:_TEXT_CHARS]).split()) if isinstance(value, str) else ""
+    """The beginning of a text, on one line.
+
+    Where it is cut nothing is left half: half a token, or `<private>` without its end, would
+    be no secret to any rule.
+    """
+    if not isinstance(value, str):
+        return ""
+    words = _whole(value[:_TEXT_CHARS]).split()
+    if len(value) <= _TEXT_CHARS:
+        return " ".join(words)
+    text = " ".join(words[:-1])
+    opened = text.rfind("<private>")
+    return text[:opened] if opened > text.rfind("</private>") else text
 
 
 def _whole(text: str) -> str:

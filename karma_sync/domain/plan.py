@@ -113,12 +113,9 @@ def channels(world: World) -> Iterator[Channel]:
         owner = team.member(sub.member) if team else None
         if team is None or owner is None or not owner.active or not sub.sends:
             continue
-        project = team.project(sub.project)
-        if project is None:
-            continue
-        incarnation = f"{project.incarnation}.{sub.incarnation}"
-        folder = channel_folder(team.id, owner.key, sub.project, incarnation)
-        yield Channel(folder, team, sub.project, owner, sub)
+        folder = _channel_id(team, sub)
+        if folder is not None:
+            yield Channel(folder, team, sub.project, owner, sub)
 
 
 def outboxes(world: World) -> list[Channel]:
@@ -138,15 +135,42 @@ def inboxes(world: World) -> list[Channel]:
     ]
 
 
-def withdrawn(world: World) -> frozenset[tuple[str, str, str]]:
-    """What others took back by declining: (team id, project, member tag) of each."""
+@dataclass(frozen=True, order=True)
+class Kept:
+    """What of a member is kept of one project: what came through `folder`, or nothing ("")."""
+
+    team: str
+    project: str
+    member: str
+    folder: str
+
+
+def kept(world: World) -> frozenset[Kept]:
+    """For each answer of the others, the one channel whose items stay.
+
+    A decline withdraws all. So does a channel that was opened anew: what came through an earlier
+    one was withdrawn in between, even if we were away and never saw the decline.
+    """
     teams = {team.id: team for team in world.teams}
-    return frozenset(
-        (sub.team, sub.project, member.tag)
-        for sub in world.subscriptions
-        if sub.status is Status.DECLINED and sub.member != world.key
-        if (team := teams.get(sub.team)) and (member := team.member(sub.member))
-    )
+    found = set()
+    for sub in world.subscriptions:
+        team = teams.get(sub.team)
+        member = team.member(sub.member) if team else None
+        if team is None or member is None or sub.member == world.key:
+            continue
+        folder = "" if sub.status is Status.DECLINED else _channel_id(team, sub)
+        if folder is not None:
+            found.add(Kept(team.id, sub.project, member.tag, folder))
+    return frozenset(found)
+
+
+def _channel_id(team: Team, sub: Subscription) -> str | None:
+    """The id of the channel that an answer opens; None if the project is not shared any more."""
+    project = team.project(sub.project)
+    if project is None:
+        return None
+    incarnation = f"{project.incarnation}.{sub.incarnation}"
+    return channel_folder(team.id, sub.member, sub.project, incarnation)
 
 
 def desired(world: World) -> Setup:

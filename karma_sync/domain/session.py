@@ -3,14 +3,14 @@
 import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from karma_sync.domain import limits
 from karma_sync.errors import Unverified
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, StringConstraints(max_length=limits.TITLE_CHARS)]
 Size = Annotated[int, Field(ge=0, le=limits.NUMBER)]
@@ -78,7 +78,7 @@ class SessionFacts(_Received):
 class Manifest(_Received):
     """An item's signed description (payload type MANIFEST)."""
 
-    format: Annotated[int, Field(ge=1)]
+    format: Literal[1]
     team: str
     project: str
     member: str

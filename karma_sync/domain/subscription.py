@@ -99,21 +99,11 @@ class Subscription(BaseModel):
         return self._move("resume")
 
     def change(
-        self,
-        now_ms: int,
-        direction: Direction,
-        content: Content,
-        since: datetime | None | EllipsisType = ...,
+        self, direction: Direction, content: Content, since: datetime | None | EllipsisType = ...
     ) -> "Subscription":
-        """Take part in another direction or with other content; `since` stays if not given.
-
-        Sending again after it was given up opens a new channel: no channel id is used twice.
-        """
+        """Take part in another direction or with other content; `since` stays if not given."""
         limit = self.since if isinstance(since, EllipsisType) else since
-        again = direction is not Direction.RECEIVE and not self.sends
-        incarnation = next_version(self.incarnation, now_ms) if again else self.incarnation
-        changes = {"direction": direction, "content": content, "since": limit}
-        return self._move("change", **changes, incarnation=incarnation)
+        return self._move("change", direction=direction, content=content, since=limit)
 
     def decline(self) -> "Subscription":
         """Take no part, or no longer."""

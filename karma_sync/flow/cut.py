@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from karma_sync.domain import limits
 from karma_sync.domain.session import ItemFile, Piece
-from karma_sync.domain.source import PackedFile, SourceFile
+from karma_sync.domain.source import PackedFile, Position, SourceFile
 from karma_sync.errors import KarmaError
 from karma_sync.redact.engine import Redactor
 from karma_sync.sources.growing import blocks, continues, last_line, open_source, position
@@ -76,6 +76,20 @@ def cut_file(
             before = None
         sealed = entry.chunks[: before.sealed] if before and entry else ()
         return _LineCut(opened, before, _Cutter(put, sealed), red).run(source)
+
+
+def cut_again(name: str, content: bytes, put: Put, red: Redactor) -> CutFile:
+    """Redact and cut what was packaged before, where the source is gone.
+
+    Raises:
+        RedactionFailed: then nothing of it may leave.
+    """
+    redacted = red.lines(content) if name.endswith(".jsonl") else red.text(content)
+    cutter = _Cutter(put, ())
+    cutter.add(redacted.data)
+    gone = Position(size=0, mtime_ns=0, inode=0, offset=0, print="")
+    state = PackedFile(position=gone, sealed=len(cutter.chunks), cuts=dict(redacted.cuts))
+    return CutFile(name, tuple(cutter.chunks), bytes(cutter.tail), state, redacted.cuts)
 
 
 class _LineCut:

@@ -9,14 +9,14 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from karma_sync.domain import limits
-from karma_sync.domain.plan import Channel
+from karma_sync.domain.plan import Channel, Kept
 from karma_sync.domain.session import Manifest
 from karma_sync.domain.verified import Verified
 from karma_sync.errors import Unverified
@@ -63,10 +63,9 @@ class Importer:
         self._verify = verifier
         self._now = now
         self._incoming = private_dir(root / "incoming")
-        self._own_chunks: dict[str, set[str]] = {}
+        self._own_chunks: dict[str, dict[str, int]] = {}
         self._scrub = False
-        for leftover in self._incoming.iterdir():
-            leftover.unlink()
+        self._sweep()
 
     def import_item(self, channel: Channel, folder: Path, item: str) -> None:
         """Take one item file in, with the chunks it names; the same bytes again change nothing.
@@ -94,10 +93,10 @@ class Importer:
         finally:
             private.unlink(missing_ok=True)
 
-    def forget(self, team: str, project: str, member: str) -> int:
+    def forget_all_but(self, kept: Kept) -> int:
         """Remove what a member took back from disk, library and database; how many items."""
         with self._store.transaction() as tx:
-            dropped = library.drop_items(tx, team, project, member)
+            dropped = library.drop_all_but(tx, kept)
         for item in dropped:
             kept_item(self._root, item.folder, item.item, item.revision).unlink(missing_ok=True)
             self._own_chunks.pop(item.folder, None)
@@ -114,12 +113,21 @@ class Importer:
 
     def _take_chunks(self, channel: Channel, folder: Path, manifest: Manifest) -> None:
         known = self._known(channel.id)
-        wanted = {sha: size for sha, size in manifest.chunks().items() if sha not in known}
+        sizes = manifest.chunks()
+        if any(known.get(sha, size) != size for sha, size in sizes.items()):
+            raise Unverified("7-length", "a chunk is stated with another length than it has")
+        wanted = {sha: size for sha, size in sizes.items() if sha not in known}
         missing = {sha for sha in wanted if not (folder / chunk_name(sha)).exists()}
         if missing:
             raise MissingChunks(missing)
-        for sha, size in wanted.items():
-            self._take_chunk(folder, sha, size)
+        taken: list[str] = []
+        try:
+            for sha, size in wanted.items():
+                self._take_chunk(folder, sha, size)
+                taken.append(sha)
+        except Unverified:
+            self._remove_unused(taken)
+            raise
 
     def _take_chunk(self, folder: Path, sha: str, size: int) -> None:
         try:
@@ -132,23 +140,42 @@ class Importer:
         finally:
             private.unlink(missing_ok=True)
 
-    def _record(self, channel: Channel, item: Verified[Manifest]) -> None:
-        with self._store.transaction() as tx:
-            dropped = library.put_item(tx, channel.id, item, self._now())
-            useless = library.unused(tx, dropped)
-        known = self._known(channel.id)
-        known |= set(item.value.chunks())
+    def _remove_unused(self, hashes: Iterable[str]) -> None:
         with self._store.reading() as tx:
-            known -= dropped - library.verified_chunks(tx, channel.id) if dropped else set()
+            useless = library.unused(tx, hashes)
         self._scrub = self._scrub or bool(useless)
         for sha in useless:
             (self._root / chunk_name(sha)).unlink(missing_ok=True)
 
-    def _known(self, folder: str) -> set[str]:
+    def _record(self, channel: Channel, item: Verified[Manifest]) -> None:
+        with self._store.transaction() as tx:
+            dropped = library.put_item(tx, channel.id, item, self._now())
+        self._known(channel.id).update(item.value.chunks())
+        if dropped:
+            self._own_chunks.pop(channel.id, None)
+            self._remove_unused(dropped)
+
+    def _known(self, folder: str) -> dict[str, int]:
+        """Size by hash of what was verified of a channel."""
         if folder not in self._own_chunks:
             with self._store.reading() as tx:
                 self._own_chunks[folder] = library.verified_chunks(tx, folder)
         return self._own_chunks[folder]
+
+    def _sweep(self) -> None:
+        """Remove what a crash left: files that no row of the database names."""
+        for leftover in self._incoming.iterdir():
+            leftover.unlink()
+        with self._store.reading() as tx:
+            named = {chunk_name(sha) for sha in library.all_chunks(tx)}
+            named |= {
+                str(kept_item(Path(), folder, item, revision))
+                for folder, item, revision in library.all_revisions(tx)
+            }
+        for part in ("chunks", "items"):
+            for path in (self._root / part).glob("*/*"):
+                if str(path.relative_to(self._root)) not in named:
+                    path.unlink()
 
     def _private(self, path: Path, most: int) -> Path:
         """A link to `path` that no peer can replace; a copy where linking fails.

@@ -20,6 +20,7 @@ class Outbox:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.written: list[str] = []
+        self._fresh: list[str] = []
 
     def prepare(self) -> None:
         """Make the folder with its allow-list and a first file, before it is shared.
@@ -40,10 +41,27 @@ class Outbox:
         if not path.exists():
             private_dir(path.parent)
             self._write(chunk_name(sha256), frame, mtime_ns)
+            self._fresh.append(chunk_name(sha256))
 
     def put_item(self, item: str, raw: bytes, mtime_ns: int) -> None:
-        """Replace an item's file at once."""
+        """Replace an item's file at once; the chunks written before it belong to it now."""
         self._write(item_name(item), raw, mtime_ns)
+        self._fresh.clear()
+
+    def undo(self) -> None:
+        """Take back the chunks of an item that could not be finished."""
+        for name in self._fresh:
+            (self.path / name).unlink(missing_ok=True)
+            self.written.remove(name)
+        self._fresh.clear()
+
+    def read_chunk(self, sha256: str) -> bytes:
+        """A chunk's frame.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        return (self.path / chunk_name(sha256)).read_bytes()
 
     def read_item(self, item: str) -> bytes | None:
         """An item's file as it lies there; None if there is none."""
@@ -51,6 +69,10 @@ class Outbox:
             return (self.path / item_name(item)).read_bytes()
         except FileNotFoundError:
             return None
+
+    def has_item(self, item: str) -> bool:
+        """Whether an item's file is there."""
+        return (self.path / item_name(item)).exists()
 
     def remove_chunk(self, sha256: str) -> None:
         """Delete a chunk that no manifest names any more."""

@@ -10,6 +10,7 @@ from karma_sync.domain.facts import Facts
 from karma_sync.domain.ids import item_id, next_version
 from karma_sync.domain.plan import Channel
 from karma_sync.domain.session import (
+    FILE_NAME,
     FORMAT,
     ItemFile,
     Kind,
@@ -19,9 +20,9 @@ from karma_sync.domain.session import (
     join_item,
     split_item,
 )
-from karma_sync.domain.source import PackedFile, PackedItem, SourceSession
+from karma_sync.domain.source import PackedFile, PackedItem, SourceFile, SourceSession
 from karma_sync.errors import Unverified
-from karma_sync.flow.cut import CutFile, cut_file
+from karma_sync.flow.cut import CutFile, cut_again, cut_file
 from karma_sync.flow.layout import compress, decompress
 from karma_sync.metadata.signing import PayloadType, SigningKey, open_envelope
 from karma_sync.redact.engine import Redactor
@@ -38,6 +39,9 @@ class OutboxFiles(Protocol):
     def put_chunk(self, sha256: str, frame: bytes, mtime_ns: int) -> None: ...
     def put_item(self, item: str, raw: bytes, mtime_ns: int) -> None: ...
     def read_item(self, item: str) -> bytes | None: ...
+    def has_item(self, item: str) -> bool: ...
+    def read_chunk(self, sha256: str) -> bytes: ...
+    def undo(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,12 @@ class Packager:
             for packed in work.packed_items.all(tx, folder=folder):
                 self._packed[folder, packed.item] = packed
 
+    def forget_missing(self, folder: str, outbox: OutboxFiles) -> None:
+        """Package anew what the outbox no longer holds: it was closed in between."""
+        for key, packed in list(self._packed.items()):
+            if key[0] == folder and not outbox.has_item(packed.item):
+                del self._packed[key]
+
     def item_of(self, channel: Channel, session: SourceSession) -> str:
         """The item id of a session in a channel."""
         place = (channel.team.id, channel.project, channel.owner.key)
@@ -79,7 +89,7 @@ class Packager:
             return False
         return all(
             (known := packed.files.get(f.name)) is not None and known.position.same(f.stat)
-            for f in session.files
+            for f in sendable(session)
         )
 
     def package(
@@ -92,13 +102,17 @@ class Packager:
             OSError: a file vanished or cannot be read, or the outbox cannot be written.
         """
         item = self.item_of(channel, session)
+        before = self._read_back(outbox, item)
         packed = self._packed.get((channel.id, item))
-        if packed and packed.redactor != self._redactor.version:
+        if not packed or not before or packed.redactor != self._redactor.version:
             packed = None
-        before = self._read_back(outbox, item) if packed else None
-        if before is None or (packed and before.manifest.revision != packed.revision):
-            packed = before = None  # not what I wrote last: a crash between the two, or a backup
-        files = self._cut(session, packed, before, outbox)
+        elif packed.revision != before.manifest.revision:
+            packed = None  # not what I wrote last: a crash between the two, or a backup
+        try:
+            files = self._cut(session, packed, before, outbox)
+        except BaseException:
+            outbox.undo()  # nothing of what could not be finished may lie there
+            raise
         self._write(channel, session, facts, (item, files, before), outbox)
         return self._packed[channel.id, item].revision
 
@@ -116,18 +130,19 @@ class Packager:
 
         entries = {f.path: f for f in before.manifest.files} if before else {}
         states = packed.files if packed else {}
-        kept = {
-            name: _unchanged(entries[name], before.tails[name], states[name])
-            for name in entries
-            if before and name in states
-        }
-        files = dict(kept)
-        for source in session.files:
-            state = states.get(source.name)
-            if source.name in kept and state and state.position.same(source.stat):
-                continue
-            entry = entries.get(source.name)
-            files[source.name] = cut_file(source, state, entry, put, self._redactor)
+        files: dict[str, CutFile] = {}
+        for source in sendable(session):
+            name, state, entry = source.name, states.get(source.name), entries.get(source.name)
+            if before and state and entry and state.position.same(source.stat):
+                files[name] = _unchanged(entry, before.tails[name], state)
+            else:
+                files[name] = cut_file(source, state, entry, put, self._redactor)
+        for name in entries.keys() - files.keys():  # the agent deleted it: it stays
+            if before and name in states:
+                files[name] = _unchanged(entries[name], before.tails[name], states[name])
+            elif before:
+                content = _content(entries[name], before.tails[name], outbox)
+                files[name] = cut_again(name, content, put, self._redactor)
         return _within_inline_limit([files[name] for name in sorted(files)], put)
 
     def _write(
@@ -158,10 +173,9 @@ class Packager:
         )
         with self._store.transaction() as tx:
             work.packed_items.put(tx, packed)
-            if before:
-                dropped = before.manifest.chunks().keys() - manifest.chunks().keys()
-                work.drop_chunks(tx, channel.id, dropped, self._now_ms())
-            work.keep_chunks(tx, channel.id, manifest.chunks())
+            named = frozenset(before.manifest.chunks()) if before else frozenset[str]()
+            change = work.Renamed(channel.id, item, named, frozenset(manifest.chunks()))
+            work.put_chunks(tx, change, self._now_ms())
         self._packed[channel.id, item] = packed
 
     def _manifest(
@@ -221,6 +235,25 @@ class Packager:
             tails[file.path] = inline[at : at + file.tail.size]
             at += file.tail.size
         return _Before(manifest, tails)
+
+
+def sendable(session: SourceSession) -> list[SourceFile]:
+    """The files of a session whose names a reader accepts; the others stay here."""
+    return [file for file in session.files if _travels(file.name)]
+
+
+def _travels(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False  # bytes on disk that are no UTF-8: no JSON can hold them
+    return FILE_NAME.fullmatch(name) is not None
+
+
+def _content(entry: ItemFile, tail: bytes, outbox: OutboxFiles) -> bytes:
+    """What was packaged of a file whose source is gone."""
+    chunks = (decompress(outbox.read_chunk(sha), size) for sha, size in entry.chunks)
+    return b"".join([*chunks, tail])
 
 
 def _unchanged(entry: ItemFile, tail: bytes, state: PackedFile) -> CutFile:

@@ -153,7 +153,7 @@ def _version(rules: Sequence[Rule]) -> str:
     digest = hashlib.sha256(f"format {FORMAT}".encode())
     for rule in rules:
         check = f"{rule.check.__module__}.{rule.check.__qualname__}" if rule.check else ""
-        digest.update(repr((rule.name, rule.pattern, check)).encode())
+        digest.update(repr((rule.name, rule.pattern, rule.until, check)).encode())
     return digest.hexdigest()[:16]
 
 

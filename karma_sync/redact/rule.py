@@ -21,7 +21,8 @@ class Rule:
     `pattern` matches, at least one keyword stands in the match, or `gate` (RE2) matches it, also
     when the text is still escaped once or several times over as a JSON string. So a keyword holds
     no quote, slash, backslash or white space, and a gate allows backslashes where it names one.
-    A rule with neither is tried on everything. `one_line` promises that no match spans lines, nor
+    A rule with neither is tried on everything. With `until` (RE2) the cut goes on to the end of
+    its next match, or of the text. `one_line` promises that no match spans lines, nor
     needs to see the end of one: then only the lines that pass the gate are searched.
 
     `examples` and `near_misses` are templates for `examples.fill`; «…» marks what is to be cut.
@@ -33,6 +34,7 @@ class Rule:
     keywords: tuple[str, ...] = ()
     gate: str = ""
     one_line: bool = False
+    until: str = ""
     check: Check | None = None
     examples: tuple[str, ...] = ()
     near_misses: tuple[str, ...] = ()

@@ -29,7 +29,7 @@ _GAP = r"(?:[^A-Za-z0-9]|\\+[nrt]|[0-9]{1,6}[^A-Za-z0-9+/=])*"
 _HEADERS = rf"(?:[A-Z][A-Za-z-]{{2,20}}: [^\r\n]{{0,200}}[\r\n]{_GAP})*"
 _UNDASHED = r"(?:[^-]|-{1,3}[^-])*?"  # up to the next header or footer
 _KEY_GATE = r"BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY"
-_RUN = re.compile(rb"[A-Za-z0-9+/=]{16,}")
+_LAST_RUN = re.compile(rb"[A-Za-z0-9+/=]{16,}\Z")
 _LINE = 40  # characters of base64 that no identifier in code has
 _SIGNS_OF_CODE = re.compile(rb"[()\[\]{}*?^$]|\.\.\.|-----BEGIN")
 _LITTLE = 8  # characters of base64 that are no key yet
@@ -52,7 +52,7 @@ _TEMPLATE = re.compile(
 
 def _is_key_block(_name: bytes, block: bytes) -> bool:
     """The header is followed by a key and not by the name of a variable that holds one."""
-    run = _RUN.search(block, block.index(b"KEY"))
+    run = _LAST_RUN.search(block)
     return run is not None and (len(run[0]) >= _LINE or not is_spoken(run[0]))
 
 
@@ -107,7 +107,8 @@ GENERAL_RULES = (
     ),
     Rule(
         name="pem",
-        pattern=rf"(?s)({_BEGIN}{_GAP}{_HEADERS}[A-Za-z0-9+/=]{{16,}}.*?(?:{_FINISH}|\z))",
+        pattern=rf"({_BEGIN}{_GAP}{_HEADERS}[A-Za-z0-9+/=]{{16,}})",
+        until=_FINISH,
         gate=_KEY_GATE,
         source="https://datatracker.ietf.org/doc/html/rfc7468#section-10",
         check=_is_key_block,

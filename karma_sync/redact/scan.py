@@ -38,6 +38,7 @@ class Matcher:
         self._order = order
         self._check = rule.check
         self._pattern = compiled(rule.pattern, rule.name)
+        self._until = compiled(rule.until, rule.name) if rule.until else None
         groups = {name.decode(): at for name, at in self._pattern.groupindex.items()}
         first = min(1, self._pattern.groups)
         self._secrets = [at for name, at in groups.items() if name.startswith("secret")] or [first]
@@ -50,10 +51,17 @@ class Matcher:
             group = next((group for group in self._secrets if match.start(group) >= 0), 0)
             start, end = match.start(group), match.end(group)
             if start < end and self._approves(text, match, text[start:end]):
+                end = self._end(text, end)
                 yield Span(start + shift, end + shift, self._order)
                 at = end
             else:
                 at = max(start, match.start() + 1)
+
+    def _end(self, text: bytes, end: int) -> int:
+        if self._until is None:
+            return end
+        last = self._until.search(text, end)
+        return len(text) if last is None else last.end()
 
     def _approves(self, text: bytes, match: Match, secret: bytes) -> bool:
         if self._check is None:

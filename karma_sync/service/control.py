@@ -26,7 +26,8 @@ def resume_all(store: Database, now: datetime) -> None:
     with store.transaction() as tx:
         if not any(halt.holds(now) for halt in state.halts.all(tx)):
             raise Conflict("nothing is paused as a whole", hint="karma-sync subscription list")
-        state.halts.drop(tx, id="all")
+        # the row stays: that there is none must mean that the database was lost
+        state.halts.put(tx, state.Halt(until=now))
 
 
 def paused_until(store: Database, now: datetime) -> state.Halt | None:

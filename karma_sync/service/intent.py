@@ -77,6 +77,6 @@ class IntentFile:
                 status=answer.status,
                 since=answer.since,
             )
-        now = Intent(limits=tuple(limits[key] for key in sorted(limits)), halt=halt)
+        now = Intent(limits=tuple(limits[key] for key in sorted(limits)), halt=halt or before.halt)
         if now != before:
             write_private(self._path, now.model_dump_json(indent=1).encode() + b"\n")

@@ -66,7 +66,14 @@ class Library:
                 readable = self._again(readable)
                 continue
             yield from pieces
-            yield from (self._chunk(sha, size) for sha, size in file.chunks[1:])
+            try:
+                yield from (self._chunk(sha, size) for sha, size in file.chunks[1:])
+            except FileNotFoundError:
+                raise KarmaError(
+                    f"session {readable.manifest.session.session_id} was replaced while it was"
+                    " read",
+                    hint="read it again",
+                ) from None
             yield tail
             return
         raise KarmaError(f"the library has lost a part of {readable.manifest.item}")

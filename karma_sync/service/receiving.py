@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from karma_sync.domain.plan import Channel
+from karma_sync.domain.plan import Channel, Kept
 from karma_sync.errors import Unverified
 from karma_sync.flow.importer import Importer, MissingChunks
 from karma_sync.flow.inbox import Inbox
@@ -35,7 +35,7 @@ class Receiver:
         self._store = store
         self._notes = notes
         self._channels: dict[str, _Watched] = {}
-        self._forgotten: set[tuple[str, str, str]] = set()
+        self._kept: set[Kept] = set()
 
     def receive_from(self, channels: Sequence[Channel], folder: Callable[[str], Path]) -> list[str]:
         """Read these channels from now on; the ids of those that are new."""
@@ -53,14 +53,14 @@ class Receiver:
             new.append(name)
         return new
 
-    def forget(self, withdrawn: Collection[tuple[str, str, str]]) -> None:
-        """Remove what members took back: (team id, project, member tag) of each."""
-        for each in set(withdrawn) - self._forgotten:
-            count = self._importer.forget(*each)
+    def keep(self, kept: Collection[Kept]) -> None:
+        """Remove what members took back: whatever came through other channels than these."""
+        for each in set(kept) - self._kept:
+            count = self._importer.forget_all_but(each)
             if count:
-                _, project, member = each
-                self._notes.note("withdrawn", member, f"{count} sessions of {project}")
-        self._forgotten = set(withdrawn)
+                why = f"{count} sessions of {each.project}"
+                self._notes.note("withdrawn", each.member, why)
+        self._kept = set(kept)
 
     def scrub(self) -> bool:
         """Leave nothing on disk of what was forgotten; whether nothing is left to do."""

@@ -29,7 +29,7 @@ from karma_sync.errors import KarmaError, SyncthingError
 from karma_sync.flow.inbox import Inbox
 from karma_sync.flow.outbox import Outbox
 from karma_sync.metadata import folder as metadata
-from karma_sync.paths import is_metadata_folder
+from karma_sync.paths import is_metadata_folder, private_dir
 from karma_sync.service.context import Context
 from karma_sync.service.documents import Documents
 from karma_sync.service.world import read_world
@@ -178,6 +178,10 @@ class Reconciler:
             Outbox(path).prepare()
         else:
             Inbox(path).prepare()
+        if action.folder.type is not FolderType.SEND_ONLY:
+            # Syncthing makes none where it knew the folder before. It stands for "nothing is
+            # missing here", so an outbox gets it only from `whole.py`, or from Syncthing
+            private_dir(path / ".stfolder")
 
     def _tell(self, folder: str, name: str) -> None:
         try:

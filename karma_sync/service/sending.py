@@ -12,7 +12,7 @@ from karma_sync.domain.project import Belonging, belongs
 from karma_sync.domain.source import SourceSession
 from karma_sync.errors import KarmaError, SyncthingError
 from karma_sync.flow.outbox import Outbox
-from karma_sync.flow.package import Packager
+from karma_sync.flow.package import Packager, sendable
 from karma_sync.service.notes import Notes
 from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
@@ -83,6 +83,8 @@ class Sender:
             self._packager.load(name)
             self._load_withheld(name)
         boxes = {name: Outbox(folder(name)) for name in wanted}
+        for name in wanted.keys() - known.keys():
+            self._packager.forget_missing(name, boxes[name])
         self._channels = {name: (wanted[name], boxes[name]) for name in wanted}
         return True
 
@@ -90,6 +92,7 @@ class Sender:
         """Look at what was packaged into this channel anew: its outbox was mended."""
         if folder in self._channels:
             self._packager.load(folder)
+            self._packager.forget_missing(folder, self._channels[folder][1])
 
     def send(self, session: SourceSession) -> bool:
         """Package a session into every channel that it belongs to and lacks it; whether any did."""
@@ -133,6 +136,10 @@ class Sender:
         why = _why_not(channel, session, facts, belonging)
         self._note_withheld(channel, session, why)
         if why is None:
+            for file in set(session.files) - set(sendable(session)):
+                self._notes.note(
+                    "left out", session.session_id, f"{file.name!r}: not a name to send"
+                )
             self._packager.package(channel, session, facts, outbox)
             self.packaged(channel, self._packager.item_of(channel, session))
         return why is None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from karma_sync.domain.plan import World, inboxes, outboxes, withdrawn
+from karma_sync.domain.plan import World, inboxes, kept, outboxes
 from karma_sync.domain.subscription import Status
 from karma_sync.flow.watch import Watcher
 from karma_sync.paths import Paths, is_metadata_folder
@@ -166,7 +166,7 @@ class Workers:
         world = self._world
         if world is None:
             return None
-        self._engine.receiver.forget(withdrawn(world))
+        self._engine.receiver.keep(kept(world))
         while not self._receiving.stopping:
             with self._lock:
                 if not self._arrived:

@@ -83,7 +83,8 @@ class ClaudeSource:
         ]
         for folder in () if beside.is_symlink() else _SIDE_FOLDERS:
             candidates += _walk(beside / folder, folder)
-        files = [f for name, path in sorted(candidates) if (f := _file(name, path))]
+        # a subagent in both layouts is one file: the new layout, which comes later, is read
+        files = [f for name, path in sorted(dict(candidates).items()) if (f := _file(name, path))]
         return SourceSession(AGENT, session_id, directory, (transcript, *files))
 
     def _legacy(self, directory: Path) -> list[tuple[str, Path]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from karma_sync.domain.plan import Kept
 from karma_sync.domain.session import Manifest
 from karma_sync.domain.verified import Verified
 from karma_sync.store.database import Database, Transaction
@@ -20,7 +21,8 @@ _MIGRATIONS = [
     CREATE INDEX item_by_activity ON item (active);
     CREATE INDEX item_by_session ON item (session);
     CREATE TABLE chunk_of (
-        folder TEXT, item TEXT, sha256 TEXT, PRIMARY KEY (folder, item, sha256)) WITHOUT ROWID;
+        folder TEXT, item TEXT, sha256 TEXT, size INTEGER NOT NULL,
+        PRIMARY KEY (folder, item, sha256)) WITHOUT ROWID;
     CREATE INDEX chunk_by_hash ON chunk_of (sha256, folder);
     CREATE TABLE arrival (
         folder TEXT, item TEXT, signature TEXT NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL,
@@ -87,9 +89,7 @@ def put_item(tx: Transaction, folder: str, item: Verified[Manifest], now: dateti
     """Make a verified manifest the readable one; the hashes it named before and no more."""
     manifest = item.value
     key = [folder, manifest.item]
-    active = manifest.session.last_activity or datetime.fromtimestamp(
-        manifest.revision / 1000, tz=UTC
-    )
+    active = _utc(manifest.session.last_activity) or now
     tx.execute(
         "INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
@@ -100,25 +100,27 @@ def put_item(tx: Transaction, folder: str, item: Verified[Manifest], now: dateti
             manifest.member,
             manifest.session.agent,
             manifest.session.session_id,
-            active.astimezone(UTC).isoformat(timespec="microseconds"),
+            active.isoformat(timespec="microseconds"),
             now.isoformat(),
             manifest.model_dump_json(),
         ],
     )
     before = chunks_of(tx, folder, manifest.item)
-    after = set(manifest.chunks())
+    sizes = manifest.chunks()
+    after = set(sizes)
     gone = [(*key, sha) for sha in before - after]
     tx.executemany("DELETE FROM chunk_of WHERE folder = ? AND item = ? AND sha256 = ?", gone)
-    tx.executemany("INSERT INTO chunk_of VALUES (?, ?, ?)", [(*key, s) for s in after - before])
+    new = [(*key, sha, sizes[sha]) for sha in after - before]
+    tx.executemany("INSERT INTO chunk_of VALUES (?, ?, ?, ?)", new)
     return before - after
 
 
-def drop_items(tx: Transaction, team: str, project: str, member: str) -> list[Dropped]:
-    """Forget everything of one member in one project of one team; the files to delete."""
-    where = [team, project, member]
+def drop_all_but(tx: Transaction, kept: Kept) -> list[Dropped]:
+    """Forget what came of a member through other channels than the one kept; files to delete."""
     rows = tx.execute(
-        "SELECT folder, item, revision FROM item WHERE team = ? AND project = ? AND member = ?",
-        where,
+        "SELECT folder, item, revision FROM item"
+        " WHERE team = ? AND project = ? AND member = ? AND folder <> ?",
+        [kept.team, kept.project, kept.member, kept.folder],
     ).fetchall()
     dropped = []
     for row in rows:
@@ -138,10 +140,10 @@ def chunks_of(tx: Transaction, folder: str, item: str) -> set[str]:
     return {row["sha256"] for row in rows}
 
 
-def verified_chunks(tx: Transaction, folder: str) -> set[str]:
-    """Hashes of the chunks that were taken from this channel and verified."""
-    rows = tx.execute("SELECT DISTINCT sha256 FROM chunk_of WHERE folder = ?", [folder])
-    return {row["sha256"] for row in rows}
+def verified_chunks(tx: Transaction, folder: str) -> dict[str, int]:
+    """Size by hash of the chunks that were taken from this channel and verified."""
+    rows = tx.execute("SELECT DISTINCT sha256, size FROM chunk_of WHERE folder = ?", [folder])
+    return {row["sha256"]: row["size"] for row in rows}
 
 
 def unused(tx: Transaction, hashes: Iterable[str]) -> set[str]:
@@ -162,6 +164,17 @@ def revisions(tx: Transaction, folder: str) -> dict[str, int]:
     """Revision by item of all that is readable of a channel."""
     rows = tx.execute("SELECT item, revision FROM item WHERE folder = ?", [folder])
     return {row["item"]: row["revision"] for row in rows}
+
+
+def all_revisions(tx: Transaction) -> list[tuple[str, str, int]]:
+    """(folder, item, revision) of all that is readable."""
+    rows = tx.execute("SELECT folder, item, revision FROM item")
+    return [(row["folder"], row["item"], row["revision"]) for row in rows]
+
+
+def all_chunks(tx: Transaction) -> set[str]:
+    """Hashes of all chunks that some item names."""
+    return {row["sha256"] for row in tx.execute("SELECT DISTINCT sha256 FROM chunk_of")}
 
 
 def put_arrival(tx: Transaction, folder: str, arrival: Arrival) -> None:
@@ -233,3 +246,11 @@ def _allowed(scope: AccessScope) -> tuple[list[str], list[str | int]]:
 def _readable(row: sqlite3.Row) -> Readable:
     manifest = Manifest.model_validate_json(row["body"])
     return Readable(row["folder"], manifest, datetime.fromisoformat(row["arrived"]))
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    """The same moment in UTC; None if it has none there, at the ends of the calendar."""
+    try:
+        return moment.astimezone(UTC) if moment else None
+    except (OverflowError, ValueError):
+        return None

@@ -20,6 +20,8 @@ _MIGRATIONS = [
     CREATE TABLE packed_item (
         folder TEXT, item TEXT, body TEXT NOT NULL, PRIMARY KEY (folder, item)) WITHOUT ROWID;
     CREATE TABLE revision (folder TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE chunk_ref (
+        folder TEXT, sha256 TEXT, item TEXT, PRIMARY KEY (folder, sha256, item)) WITHOUT ROWID;
     CREATE TABLE dropped_chunk (
         folder TEXT, sha256 TEXT, dropped_ms INTEGER NOT NULL,
         PRIMARY KEY (folder, sha256)) WITHOUT ROWID;
@@ -118,16 +120,38 @@ def put_revision(tx: Transaction, folder: str, revision: int) -> None:
     )
 
 
-def drop_chunks(tx: Transaction, folder: str, hashes: Iterable[str], now_ms: int) -> None:
-    """Remember chunks that no manifest names since now; a chunk that is named again is kept."""
+@dataclass(frozen=True)
+class Renamed:
+    """The chunks that an item's manifest named before, and those it names now."""
+
+    folder: str
+    item: str
+    before: frozenset[str]
+    after: frozenset[str]
+
+
+def put_chunks(tx: Transaction, change: Renamed, now_ms: int) -> None:
+    """Remember what an item names, and since when nothing of its channel names a chunk."""
+    folder, item = change.folder, change.item
+    new = change.after - change.before
     tx.executemany(
-        "INSERT OR IGNORE INTO dropped_chunk VALUES (?, ?, ?)",
-        [(folder, sha, now_ms) for sha in hashes],
+        "INSERT OR IGNORE INTO chunk_ref VALUES (?, ?, ?)", [(folder, sha, item) for sha in new]
     )
+    keep_chunks(tx, folder, new)
+    for sha in change.before - change.after:
+        tx.execute(
+            "DELETE FROM chunk_ref WHERE folder = ? AND sha256 = ? AND item = ?",
+            [folder, sha, item],
+        )
+        tx.execute(
+            "INSERT OR IGNORE INTO dropped_chunk SELECT ?1, ?2, ?3 WHERE NOT EXISTS"
+            " (SELECT 1 FROM chunk_ref WHERE folder = ?1 AND sha256 = ?2)",
+            (folder, sha, now_ms),
+        )
 
 
 def keep_chunks(tx: Transaction, folder: str, hashes: Iterable[str]) -> None:
-    """Forget that these chunks were dropped: a manifest names them again."""
+    """Forget that these chunks were dropped: a manifest names them again, or they are deleted."""
     tx.executemany(
         "DELETE FROM dropped_chunk WHERE folder = ? AND sha256 = ?",
         [(folder, sha) for sha in hashes],
@@ -141,12 +165,14 @@ def chunks_dropped_before(tx: Transaction, before_ms: int) -> list[tuple[str, st
 
 
 def add_event(tx: Transaction, event: Event) -> None:
-    """Note an event (its id is given here), once: the same thing twice in a row is one."""
+    """Note an event (its id is given here), once: what goes on as it was is not news.
+
+    The same thing is news again after something else happened to the same `who`.
+    """
     last = tx.execute(
-        "SELECT why FROM event WHERE what = ? AND who = ? ORDER BY id DESC LIMIT 1",
-        [event.what, event.who],
+        "SELECT what, why FROM event WHERE who = ? ORDER BY id DESC LIMIT 1", [event.who]
     ).fetchone()
-    if last and last["why"] == event.why:
+    if last and (last["what"], last["why"]) == (event.what, event.why):
         return
     tx.execute(
         "INSERT INTO event (at, what, who, why) VALUES (?, ?, ?, ?)",
