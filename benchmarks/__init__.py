@@ -1,0 +1,1 @@
+"""What karma-sync's numbers are, measured: `make bench` writes build/bench.json."""

@@ -1,0 +1,81 @@
+"""Two members with real daemons on loopback, for benchmarks; the stage is the demo's."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from karma_sync.cli.demo_reader import Reader
+from karma_sync.cli.demo_stage import Member, stage, until
+
+PROJECT = "github.com/example/bench"
+_WITHIN_S = 600.0
+
+
+@dataclass
+class Sender:
+    """A member with a clone, that leads a team; others join it one by one."""
+
+    root: Path
+    member: Member
+    clone: Path
+
+    @property
+    def sessions(self) -> Path:
+        """The Claude project directory of the clone."""
+        return self.member.claude / "projects" / "-bench"
+
+    def share(self) -> None:
+        """Found the team, share the project, wait for nothing."""
+        self.member.run("team", "create", "bench")
+        self.member.run("project", "share", str(self.clone), "--yes", "--since", "all")
+
+    def until_packaged(self, count: int) -> float:
+        """Wait until so many sessions lie in the outbox; seconds."""
+        reader = Reader(self.member)
+        try:
+            what = f"{count} sessions packaged"
+            return until(lambda: reader.count_packed() >= count, _WITHIN_S, what)
+        finally:
+            reader.close()
+
+    def syncthing(self) -> str:
+        """Syncthing's version."""
+        return str(json.loads(self.member.run("status", "--json"))["daemon"]["syncthing"])
+
+    def newcomer(self, user: str) -> Member:
+        """Another member, initialised and up, in no team yet."""
+        return _member(self.root, user)
+
+    def pair(self, other: Member) -> None:
+        """Paste the codes on both sides."""
+        other.run("pair", code(self.member))
+        self.member.run("team", "add", code(other))
+
+
+@contextmanager
+def sender() -> Iterator[Sender]:
+    """A sender whose daemon is up; gone with everything at the end."""
+    with stage() as root:
+        member = _member(root, "alice")
+        clone = root / "clone"
+        clone.mkdir()
+        for command in (["init", "-q"], ["remote", "add", "origin", f"https://{PROJECT}"]):
+            subprocess.run(["git", "-C", str(clone), *command], check=True)
+        yield Sender(root, member, clone)
+
+
+def code(member: Member) -> str:
+    """A member's pairing code."""
+    return member.run("code").strip()
+
+
+def _member(root: Path, user: str) -> Member:
+    member = Member(root, user, "box")
+    member.run(
+        "init", "--user", user, "--machine", "box", "--no-discovery", "--address", "127.0.0.1"
+    )
+    member.run("up", "-d")
+    return member
