@@ -149,7 +149,7 @@ def test_peers_pull_the_newest_session_first_and_chunks_before_their_item(desk: 
 FILES = ["s1.jsonl", "s1/subagents/a.jsonl", "s1/tool-results/a.txt", "s1/tool-results/b.txt"]
 _PIECES = [b"secret", b"padding", b"text", b"\n", b'{"a": 1}\n', b"\x00\xff"]
 _contents = st.lists(st.sampled_from(_PIECES), max_size=30).map(b"".join)
-_verbs = st.sampled_from(["write", "append", "delete"])
+_verbs = st.sampled_from(["write", "append", "delete", "other redactor"])
 _steps = st.tuples(st.sampled_from(FILES), _verbs, _contents)
 
 
@@ -175,7 +175,9 @@ def test_whatever_happens_to_a_session_a_reader_verifies_it_and_gets_it_whole(
         desk = Desk(root, CHANNEL, swapping())
         desk.write(b"")
         for name, how, content in steps:
-            if how == "delete" and name != "s1.jsonl":
+            if how == "other redactor":
+                desk.restart(swapping(f"swap-{len(revisions)}"))
+            elif how == "delete" and name != "s1.jsonl":
                 (desk.directory / name).unlink(missing_ok=True)  # and stays in the outbox
             else:
                 here[name] = content if how == "write" else here.get(name, b"") + content

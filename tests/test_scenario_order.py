@@ -41,8 +41,6 @@ def test_b_may_pair_and_accept_before_a_has_a_team_or_a_daemon(town: Town) -> No
     assert said.code == 0, said
     assert f"Readable: {session.id}, by anna.box." in said.out
     b.until_readable(session)
-    for member in (a, b):
-        member.down()
 
 
 def test_commands_given_while_the_daemon_is_down_take_effect_once_it_is_up(town: Town) -> None:
@@ -60,8 +58,6 @@ def test_commands_given_while_the_daemon_is_down_take_effect_once_it_is_up(town:
     accepted = b.run("accept", "repo", "--yes", "--wait")
 
     assert f"Readable: {session.id}" in accepted.out
-    for member in (a, b):
-        member.down()
 
 
 def test_what_a_writes_while_b_is_off_arrives_when_b_is_back(pair: Pair) -> None:

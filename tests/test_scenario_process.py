@@ -2,7 +2,9 @@
 
 import os
 import signal
+import socket
 import sys
+import tomllib
 from dataclasses import dataclass
 
 import psutil
@@ -109,6 +111,22 @@ def test_down_leaves_no_process_and_says_so(pair: Pair) -> None:
     pair.b.up()
 
 
+@pytest.mark.parametrize("holder", ["another program", "our own Syncthing, for its peers"])
+def test_up_takes_another_rest_port_if_the_one_it_had_is_taken(town: Town, holder: str) -> None:
+    member = town.member("anna" if holder == "another program" else "olga")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        own = int(tomllib.loads(member.paths.settings.read_text())["network"]["port"])
+        taken = other.getsockname()[1] if holder == "another program" else own
+        member.up()
+        member.down()
+        _set_rest_port(member, taken)
+        member.up()
+
+        assert member.gui()[0] != f"http://127.0.0.1:{taken}"
+        assert member.rest("system/ping") == {"ping": "pong"}
+    member.down()
+
+
 def test_a_daemon_in_the_foreground_says_that_it_is_up_and_ends_on_ctrl_c(pair: Pair) -> None:
     pair.b.down()
     process = pair.b.start("up")
@@ -130,3 +148,10 @@ def test_a_stop_writes_no_warning_into_the_log(pair: Pair) -> None:
 
     assert "WARNING" not in pair.b.paths.log.read_text()[at:]
     pair.b.up()
+
+
+def _set_rest_port(member: Member, port: int) -> None:
+    """Have config.xml say that this is the port chosen earlier."""
+    path = member.paths.syncthing / "config.xml"
+    address = member.gui()[0].removeprefix("http://")
+    path.write_text(path.read_text().replace(address, f"127.0.0.1:{port}"))

@@ -46,6 +46,7 @@ class Sent:
 @pytest.fixture(scope="module")
 def sent(town: Town) -> Sent:
     a, b = town.members("alice", "bob")
+    mixed = _mixed(a)  # as a whole, before anything is shared: half of one would not be mixed
     found_team(a, b)
     share(a, b)
     sessions = {
@@ -53,7 +54,7 @@ def sent(town: Town) -> Sent:
         for name, remote in (LOOK_ALIKES | SPELLINGS).items()
     }
     sessions["no remote"] = a.write_session("no remote", cwd=a.clone(None, "bare"))
-    sessions |= _mixed(a) | _whole(a)
+    sessions |= mixed | _whole(a)
     barrier = a.write_session("the last")
     b.until_readable(barrier)
     return Sent(a, b, sessions)

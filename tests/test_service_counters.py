@@ -77,7 +77,6 @@ def test_a_counter_that_was_lost_goes_on_above_what_others_saw(alice: Alice) -> 
     assert alice.cycle() == NOW_MS + 1_001
 
 
-@pytest.mark.xfail(reason="any member can drive the counter to limits.NUMBER: then nothing adopts")
 def test_nobody_can_use_up_my_counter(alice: Alice) -> None:
     alice.cycle()
     alice.hear(limits.NUMBER)

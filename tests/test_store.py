@@ -286,7 +286,7 @@ def test_a_chunk_is_dropped_once_nothing_names_it_and_not_if_it_is_named_again(
 
     def name(item: str, before: str, after: str, now_ms: int) -> list[tuple[str, str]]:
         with database.transaction() as tx:
-            change = work.Renamed("f", item, frozenset(before), frozenset(after))
+            change = work.Named("f", item, frozenset(after), frozenset(before))
             work.put_chunks(tx, change, now_ms)
             return sorted(work.chunks_dropped_before(tx, now_ms + 1))
 

@@ -69,6 +69,7 @@ class PackedFile(BaseModel):
     line: int = 0
     skip: int = 0
     cuts: dict[str, int] = {}
+    waits: bool = False
 
 
 class PackedItem(BaseModel):

@@ -116,19 +116,22 @@ class _LineCut:
         for raw in blocks(self._source, self._seen, stop):
             _count(self._cuts, self._take(at, raw, skip))
             at, skip = at + len(raw), 0
+        last = last_line(self._source, at, stop)
         state = PackedFile(
             position=position(self._source, file.stat, at),
             sealed=len(self._cutter.chunks),
             line=self._line,
             skip=self._skip,
             cuts=dict(self._cuts),
+            waits=at < stop and not last,
         )
         # a last line without its end may still change: it is packaged, but not sealed for good
-        torn = self._redactor.lines(last_line(self._source, at, stop))
+        torn = self._redactor.lines(last)
         self._cutter.add(torn.data[skip:])
         cuts = dict(self._cuts)
         _count(cuts, torn.cuts)
-        return CutFile(file.name, tuple(self._cutter.chunks), bytes(self._cutter.tail), state, cuts)
+        chunks, tail = tuple(self._cutter.chunks), bytes(self._cutter.tail)
+        return CutFile(file.name, chunks, tail, state, cuts)
 
     def _take(self, at: int, raw: bytes, skip: int) -> Mapping[str, int]:
         redacted = self._redactor.lines(raw)

@@ -26,6 +26,7 @@ from karma_sync.flow.cut import CutFile, cut_again, cut_file
 from karma_sync.flow.layout import compress, decompress
 from karma_sync.metadata.signing import PayloadType, SigningKey, open_envelope
 from karma_sync.redact.engine import Redactor
+from karma_sync.sources.growing import QUIET_S
 from karma_sync.store import work
 from karma_sync.store.database import Database
 
@@ -88,9 +89,14 @@ class Packager:
         if packed is None or packed.redactor != self._redactor.version:
             return False
         return all(
-            (known := packed.files.get(f.name)) is not None and known.position.same(f.stat)
+            (known := packed.files.get(f.name)) is not None
+            and known.position.same(f.stat)
+            and not (known.waits and self._is_quiet(f))
             for f in sendable(session)
         )
+
+    def _is_quiet(self, file: SourceFile) -> bool:
+        return self._now_ms() - file.stat.mtime_ns // 10**6 > QUIET_S * 1000
 
     def package(
         self, channel: Channel, session: SourceSession, facts: Facts, outbox: OutboxFiles
@@ -110,10 +116,10 @@ class Packager:
             packed = None  # not what I wrote last: a crash between the two, or a backup
         try:
             files = self._cut(session, packed, before, outbox)
+            self._write(channel, session, facts, (item, files, before), outbox)
         except BaseException:
             outbox.undo()  # nothing of what could not be finished may lie there
             raise
-        self._write(channel, session, facts, (item, files, before), outbox)
         return self._packed[channel.id, item].revision
 
     def _cut(
@@ -174,7 +180,7 @@ class Packager:
         with self._store.transaction() as tx:
             work.packed_items.put(tx, packed)
             named = frozenset(before.manifest.chunks()) if before else frozenset[str]()
-            change = work.Renamed(channel.id, item, named, frozenset(manifest.chunks()))
+            change = work.Named(channel.id, item, frozenset(manifest.chunks()), named)
             work.put_chunks(tx, change, self._now_ms())
         self._packed[channel.id, item] = packed
 

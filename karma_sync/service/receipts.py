@@ -23,6 +23,7 @@ from karma_sync.store.database import Database
 
 log = logging.getLogger(__name__)
 EVERY_S = 10.0
+_DAY_MS = 24 * 3600 * 1000
 Scan = Callable[[str, Sequence[str]], None]
 
 
@@ -88,9 +89,16 @@ class Receipts:
                     who = f"{said.kind} {said.writer[:8]}"
                     why = f"two contents under version {said.version}: the first is kept"
                     self._context.notes.note("document doubled", who, why)
-            elif said.writer == self._context.me.key:
+            elif said.writer == self._context.me.key and said.version < self._latest_version():
                 with state_db.transaction() as tx:
                     state.raise_floor(tx, team.id, said.kind, said.version)
+
+    def _latest_version(self) -> int:
+        """No version of mine can be later than this: versions are moments, or just above one.
+
+        Who claims to have seen a higher one wants to use up my counter.
+        """
+        return self._context.now_ms + _DAY_MS
 
     def _write(self, world: World, team: Team, folder: MetadataFolder) -> float | None:
         wait = self._written.get(team.id, -EVERY_S) + EVERY_S - time.monotonic()

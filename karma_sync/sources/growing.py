@@ -13,7 +13,8 @@ from karma_sync.domain.source import Position, SourceFile, Stat
 BLOCK_BYTES = 1 << 20
 _HEAD_BYTES = 1024
 _BEFORE_BYTES = 4096
-_QUIET_NS = 600 * 10**9
+# A last line without its end that nobody went on with for so long is all there will be.
+QUIET_S = 600
 
 
 def open_source(file: SourceFile) -> BinaryIO:
@@ -78,7 +79,7 @@ def last_line(source: BinaryIO, start: int, stop: int) -> bytes:
     """
     source.seek(start)
     torn = source.read(max(0, stop - start))
-    quiet = time.time_ns() - os.fstat(source.fileno()).st_mtime_ns > _QUIET_NS
+    quiet = time.time_ns() - os.fstat(source.fileno()).st_mtime_ns > QUIET_S * 10**9
     return torn if quiet or _is_record(torn) else b""
 
 

@@ -22,6 +22,7 @@ _MIGRATIONS = [
     CREATE TABLE revision (folder TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE chunk_ref (
         folder TEXT, sha256 TEXT, item TEXT, PRIMARY KEY (folder, sha256, item)) WITHOUT ROWID;
+    CREATE INDEX chunk_ref_by_item ON chunk_ref (folder, item);
     CREATE TABLE dropped_chunk (
         folder TEXT, sha256 TEXT, dropped_ms INTEGER NOT NULL,
         PRIMARY KEY (folder, sha256)) WITHOUT ROWID;
@@ -121,24 +122,30 @@ def put_revision(tx: Transaction, folder: str, revision: int) -> None:
 
 
 @dataclass(frozen=True)
-class Renamed:
-    """The chunks that an item's manifest named before, and those it names now."""
+class Named:
+    """The chunks that an item's manifest names now, and those it named before, if that is known.
+
+    What the database remembers of before counts too: a manifest may have been written in a
+    crash, or by a database that was lost.
+    """
 
     folder: str
     item: str
-    before: frozenset[str]
-    after: frozenset[str]
+    now: frozenset[str]
+    before: frozenset[str] = frozenset()
 
 
-def put_chunks(tx: Transaction, change: Renamed, now_ms: int) -> None:
+def put_chunks(tx: Transaction, named: Named, now_ms: int) -> None:
     """Remember what an item names, and since when nothing of its channel names a chunk."""
-    folder, item = change.folder, change.item
-    new = change.after - change.before
+    folder, item = named.folder, named.item
+    rows = tx.execute("SELECT sha256 FROM chunk_ref WHERE folder = ? AND item = ?", [folder, item])
+    known = {row["sha256"] for row in rows}
+    new = named.now - known
     tx.executemany(
         "INSERT OR IGNORE INTO chunk_ref VALUES (?, ?, ?)", [(folder, sha, item) for sha in new]
     )
     keep_chunks(tx, folder, new)
-    for sha in change.before - change.after:
+    for sha in (known | named.before) - named.now:
         tx.execute(
             "DELETE FROM chunk_ref WHERE folder = ? AND sha256 = ? AND item = ?",
             [folder, sha, item],
