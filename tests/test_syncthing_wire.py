@@ -153,7 +153,7 @@ def test_a_folder_is_sent_with_all_fixed_settings() -> None:
     assert sent["fsWatcherEnabled"] is False
     assert sent["ignorePerms"] is True
     assert sent["versioning"] == {"type": ""}
-    assert (sent["maxConflicts"], sent["order"], sent["pullerDelayS"]) == (0, "alphabetic", 0)
+    assert (sent["maxConflicts"], sent["order"], sent["pullerDelayS"]) == (0, "newestFirst", 0)
     assert sent["minDiskFree"] == {"value": 1, "unit": "%"}
     assert sent["label"] == sent["id"] == OUTBOX.id
     assert {d["deviceID"] for d in sent["devices"]} == {ME, BOB}

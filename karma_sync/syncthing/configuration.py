@@ -25,7 +25,7 @@ FIXED: Mapping[str, bool | int | str] = {
     "fsWatcherEnabled": False,
     "ignorePerms": True,
     "autoNormalize": True,
-    "order": "alphabetic",
+    "order": "newestFirst",
     "ignoreDelete": False,
     "pullerDelayS": 0,
     "maxConflicts": 0,
