@@ -20,6 +20,7 @@ from karma_sync.metadata.receipts import Receipt
 from karma_sync.metadata.signing import PayloadType, open_envelope, parse
 
 D = TypeVar("D", bound=BaseModel)
+S = TypeVar("S", MemberDocument, Receipt)
 
 
 def verify_roster(raw: bytes, writer: str, newest: Roster | None) -> Verified[Roster]:
@@ -64,18 +65,10 @@ def verify_member(
     Raises:
         Unverified: with the number of the step that failed.
     """
-    if team.member(writer) is None:
-        raise Unverified("4-signer", f"{team.name} has no member with key {writer[:8]}")
-    document = _open(raw, writer, PayloadType.MEMBER, MemberDocument)
-    if document.writer != writer:
-        raise Unverified("4-signer", "it names another writer than its signer")
-    if document.team != team.id:
-        raise Unverified("5-team", "it is about another team")
+    document = _of_member(raw, writer, team, newest_version, MemberDocument)
     projects = [s.project for s in document.subscriptions]
     if len(set(projects)) != len(projects):
         raise Unverified("4-unique", "it answers a project twice")
-    if document.version <= newest_version:
-        raise Unverified("6-newer", f"version {document.version} must be above {newest_version}")
     return Verified(document)
 
 
@@ -85,16 +78,22 @@ def verify_receipt(raw: bytes, writer: str, team: Team, newest_version: int) -> 
     Raises:
         Unverified: with the number of the step that failed.
     """
+    return Verified(_of_member(raw, writer, team, newest_version, Receipt))
+
+
+def _of_member(raw: bytes, writer: str, team: Team, newest_version: int, model: type[S]) -> S:
+    """What a member signs of itself, in the order of the steps."""
     if team.member(writer) is None:
         raise Unverified("4-signer", f"{team.name} has no member with key {writer[:8]}")
-    receipt = _open(raw, writer, PayloadType.RECEIPT, Receipt)
-    if receipt.writer != writer:
+    payload_type = PayloadType.MEMBER if model is MemberDocument else PayloadType.RECEIPT
+    document = _open(raw, writer, payload_type, model)
+    if document.writer != writer:
         raise Unverified("4-signer", "it names another writer than its signer")
-    if receipt.team != team.id:
+    if document.team != team.id:
         raise Unverified("5-team", "it is about another team")
-    if receipt.version <= newest_version:
-        raise Unverified("6-newer", f"version {receipt.version} must be above {newest_version}")
-    return Verified(receipt)
+    if document.version <= newest_version:
+        raise Unverified("6-newer", f"version {document.version} must be above {newest_version}")
+    return document
 
 
 def accepted(raw: bytes, writer: str, payload_type: PayloadType, model: type[D]) -> D:
