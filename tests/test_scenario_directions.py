@@ -19,6 +19,7 @@ class Answers:
     b: Member
     by_a: dict[str, Session]
     by_b: dict[str, Session]
+    outboxes_of_b: int
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def answers(town: Town) -> Answers:
     by_a["repo"], by_b["repo"] = a.write_session("A in repo"), b.write_session("B in repo")
     b.until_readable(by_a["repo"], by_a["web"])
     a.until_readable(by_b["repo"], by_b["api"])
-    return Answers(a, b, by_a, by_b)
+    return Answers(a, b, by_a, by_b, len(b.outboxes()))
 
 
 NAMES = {
@@ -54,6 +55,7 @@ def test_both_directions_carry_both_members_sessions(answers: Answers) -> None:
 
 def test_receive_sends_nothing_and_has_no_outbox(answers: Answers) -> None:
     assert answers.a.peek(answers.by_b["web"].id) is None
+    assert answers.outboxes_of_b == len({"repo", "api"})
     assert _projects_sent(answers.b) == {"example.org/acme/repo", "example.org/acme/api"}
 
 

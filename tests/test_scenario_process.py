@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psutil
 import pytest
 
-from tests.harness import Member, until
+from tests.harness import Member, Result, until
 from tests.town import Town, found_team, share
 
 pytestmark = pytest.mark.daemon
@@ -20,6 +20,17 @@ pytestmark = pytest.mark.daemon
 class Pair:
     a: Member
     b: Member
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """What two stops said, which processes they left, and what they logged."""
+
+    down: Result
+    again: Result
+    foreground: Result
+    left: list[int]
+    logged: str
 
 
 @pytest.fixture(scope="module")
@@ -99,16 +110,43 @@ def test_after_a_kill_up_works_at_once_and_appends_flow_again(pair: Pair) -> Non
     pair.b.until_readable(known)
 
 
-def test_down_leaves_no_process_and_says_so(pair: Pair) -> None:
-    daemon, syncthing = pair.b.daemon_pid, pair.b.syncthing_pid
-    said = pair.b.run("down")
+@pytest.fixture(scope="module")
+def stopped(pair: Pair) -> Stopped:
+    """B's daemon stopped by `down`, then run in the foreground and stopped by Ctrl-C."""
+    b = pair.b
+    pids, at = {b.daemon_pid, b.syncthing_pid}, len(b.paths.log.read_text())
+    down = b.run("down")
+    left = [pid for pid in pids if psutil.pid_exists(pid)] + [p.pid for p in b.processes()]
+    logged = b.paths.log.read_text()[at:]
+    process = b.start("up")
+    until(b.paths.running.exists, "the daemon up in the foreground")
+    os.kill(process.pid, signal.SIGINT)
+    foreground = b.finish(process)
+    left += [p.pid for p in b.processes()]
+    again = b.run("down")
+    b.up()
+    return Stopped(down, again, foreground, left, logged)
 
-    assert said.out == "bob.box is down.\n"
-    assert pair.b.processes() == []
-    assert not psutil.pid_exists(daemon)
-    assert not psutil.pid_exists(syncthing)
-    assert pair.b.run("down").out == "No daemon runs for bob.box.\n"
-    pair.b.up()
+
+def test_down_says_so_and_a_second_down_that_there_is_none(stopped: Stopped) -> None:
+    assert stopped.down.out == "bob.box is down.\n"
+    assert stopped.again.out == "No daemon runs for bob.box.\n"
+
+
+def test_a_daemon_in_the_foreground_says_that_it_is_up_and_ends_on_ctrl_c(
+    stopped: Stopped,
+) -> None:
+    assert stopped.foreground.code == 0
+    assert stopped.foreground.out.startswith("bob.box is up, on Syncthing v")
+
+
+def test_a_daemon_that_was_stopped_leaves_no_process(stopped: Stopped) -> None:
+    assert stopped.left == []
+
+
+def test_a_stop_writes_no_warning_into_the_log(stopped: Stopped) -> None:
+    assert "WARNING" not in stopped.logged
+    assert "WARNING" not in stopped.foreground.err
 
 
 @pytest.mark.parametrize("holder", ["another program", "our own Syncthing, for its peers"])
@@ -117,41 +155,16 @@ def test_up_takes_another_rest_port_if_the_one_it_had_is_taken(town: Town, holde
     with socket.create_server(("127.0.0.1", 0)) as other:
         own = int(tomllib.loads(member.paths.settings.read_text())["network"]["port"])
         taken = other.getsockname()[1] if holder == "another program" else own
-        member.up()
-        member.down()
         _set_rest_port(member, taken)
         member.up()
 
         assert member.gui()[0] != f"http://127.0.0.1:{taken}"
         assert member.rest("system/ping") == {"ping": "pong"}
-    member.down()
-
-
-def test_a_daemon_in_the_foreground_says_that_it_is_up_and_ends_on_ctrl_c(pair: Pair) -> None:
-    pair.b.down()
-    process = pair.b.start("up")
-    until(pair.b.paths.running.exists, "the daemon up in the foreground")
-    os.kill(process.pid, signal.SIGINT)
-    done = pair.b.finish(process)
-
-    assert done.code == 0
-    assert done.out.startswith("bob.box is up, on Syncthing v")
-    assert pair.b.processes() == []
-    pair.b.up()
-
-
-def test_a_stop_writes_no_warning_into_the_log(pair: Pair) -> None:
-    pair.b.down()
-    at = len(pair.b.paths.log.read_text())
-    pair.b.up()
-    pair.b.down()
-
-    assert "WARNING" not in pair.b.paths.log.read_text()[at:]
-    pair.b.up()
 
 
 def _set_rest_port(member: Member, port: int) -> None:
-    """Have config.xml say that this is the port chosen earlier."""
+    """Have config.xml say, as it does after a first start, that this port was chosen."""
     path = member.paths.syncthing / "config.xml"
     address = member.gui()[0].removeprefix("http://")
-    path.write_text(path.read_text().replace(address, f"127.0.0.1:{port}"))
+    chosen = f"127.0.0.1:{port}</address><user>karma-sync</user>"
+    path.write_text(path.read_text().replace(f"{address}</address>", chosen))

@@ -55,6 +55,17 @@ def test_each_command_ends_with_the_next_one_to_type(told: Told) -> None:
         assert result.lines[-1].startswith("Next: karma-sync "), name
 
 
+def test_who_does_not_lead_a_team_can_neither_add_to_it_nor_share_with_it(told: Told) -> None:
+    place = told.b.clone("git@example.org:acme/web.git", "web")
+    before = told.b.json("subscription", "list"), told.b.json("status")["peers"]
+    for command in (("team", "add", told.a.code), ("project", "share", str(place), "--yes")):
+        done = told.b.run(*command, check=False)
+        assert done.code == 6, done
+        assert "alice.box" in done.err
+
+    assert (told.b.json("subscription", "list"), told.b.json("status")["peers"]) == before
+
+
 def test_code_that_is_piped_on_is_nothing_but_the_code(told: Told) -> None:
     assert re.fullmatch(r"[A-Z2-7-]+\n", told.a.run("code").out)
 
