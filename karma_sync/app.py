@@ -149,7 +149,7 @@ class App:
         home, log = self.paths.syncthing, self.paths.syncthing_log
         kept = gui_port(home)
         SyncthingProcess(program, home, kept or 0, log).end_orphan()  # it would hold the port
-        port = free_port([kept] if kept else [])
+        port = free_port([kept] if kept and kept != network.port else [])
         process = SyncthingProcess(program, home, port, log)
         require_free(network.port, "network.port in config.toml")
         wanted = Network(

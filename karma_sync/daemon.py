@@ -42,6 +42,8 @@ class Daemon:
             AlreadyRunning: another daemon has this home.
             SyncthingError: Syncthing cannot be started.
         """
+        tag = self._app.settings.tag  # before `init` nothing is made, not even a lock
+        log.debug("starting for %s", tag)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         with locked(self._app.paths):

@@ -23,6 +23,7 @@ def inbox(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
 
     Example: karma-sync inbox
     """
+    from karma_sync.domain.ids import fingerprint
     from karma_sync.service import pairing
 
     app = App.from_environment()
@@ -30,7 +31,10 @@ def inbox(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     if as_json:
         say_json(
             contacts=[c.model_dump(mode="json") | {"id": c.id} for c in waiting.contacts],
-            invitations=[i.model_dump(mode="json") | {"id": i.id} for i in waiting.invitations],
+            invitations=[
+                i.model_dump(mode="json") | {"id": i.id, "fingerprint": fingerprint(i.leader_key)}
+                for i in waiting.invitations
+            ],
             fetching=waiting.fetching,
         )
         return
@@ -39,7 +43,12 @@ def inbox(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         for c in waiting.contacts
     ]
     rows += [
-        (i.id, "invitation", f"{i.team_name}, led by {i.leader_tag}", ago(i.seen))
+        (
+            i.id,
+            "invitation",
+            f"{i.team_name}, led by {i.leader_tag}, key {fingerprint(i.leader_key)}",
+            ago(i.seen),
+        )
         for i in waiting.invitations
     ]
     if rows:

@@ -184,8 +184,8 @@ def _network(addresses: list[str], discovery: bool) -> Network:
     """The port that we listen on and others dial: the one in an address, else a free one."""
     from karma_sync.syncthing.process import free_port, require_free
 
-    plain = [a.removeprefix("tcp://") for a in addresses]
-    named = {int(port) for _, _, port in (a.rpartition(":") for a in plain) if port.isdigit()}
+    split = [_host_and_port(address) for address in addresses]
+    named = {port for _, port in split if port}
     if len(named) > 1:
         raise BadInput("all addresses must have the same port", hint="--address HOST:PORT")
     if named:
@@ -193,12 +193,24 @@ def _network(addresses: list[str], discovery: bool) -> Network:
         require_free(port, "--address HOST:PORT")
     else:
         port = free_port()
-    hosts = [a.rpartition(":")[0] if a.rpartition(":")[2].isdigit() else a for a in plain]
-    full = tuple(f"tcp://{host}:{port}" for host in hosts)
-    for address in full:
-        if not pairing.is_address(address):
-            raise BadInput(f"{address!r} is no address", hint="--address 192.168.1.20")
+    full = tuple(f"tcp://{host}:{port}" for host, _ in split)
     return Network(port, full, discovery=discovery, relays=discovery, nat=discovery)
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    """Host and port of an address as typed; port 0 if it names none.
+
+    Raises:
+        BadInput: it is no address.
+    """
+    plain = address.removeprefix("tcp://")
+    host, colon, port = plain.rpartition(":")
+    if not colon or plain.endswith("]"):
+        host, port = plain, ""
+    usable = pairing.is_address(f"tcp://{host}:{port or 1}") and (not port or int(port) > 0)
+    if not usable or ":" in host.strip("[]") and not host.startswith("["):
+        raise BadInput(f"{address!r} is no address", hint="--address 192.168.1.20")
+    return host, int(port or 0)
 
 
 def _up_in_background(app: App) -> None:
@@ -208,9 +220,9 @@ def _up_in_background(app: App) -> None:
 
     from karma_sync.service.presence import running
 
-    already = running(app.paths)
-    if already:
-        raise Conflict(f"{app.settings.tag} is up already", hint="karma-sync status")
+    tag = app.settings.tag  # before `init` nothing is made
+    if running(app.paths):
+        raise Conflict(f"{tag} is up already", hint="karma-sync status")
     app.paths.create()
     log = app.paths.log
     with Path(log).open("ab") as out:

@@ -72,11 +72,11 @@ def parse_since(text: str | None, now: datetime) -> datetime | None:
         return None
     if text == "now":
         return now
-    if text.endswith("d") and text[:-1].isdigit():
-        return now - timedelta(days=int(text[:-1]))
     try:
+        if text.endswith("d") and text[:-1].isdigit():
+            return now - timedelta(days=int(text[:-1]))
         return datetime.combine(date.fromisoformat(text), datetime.min.time(), tzinfo=UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise BadInput(
             f"{text!r} is no moment",
             hint="--since all, --since now, --since 14d, --since 2026-05-31",

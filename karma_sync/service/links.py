@@ -8,7 +8,8 @@ from typing import Protocol
 from karma_sync.store import work
 from karma_sync.store.database import Database
 
-_REMEMBERED_S = 30.0
+# Longer than a lost connection is away if the other dials at once, shorter than a person waits.
+_REMEMBERED_S = 8.0
 
 
 class Connected(Protocol):
@@ -57,13 +58,20 @@ class Links:
         self._record(device, connected=False)
 
     def answered(self) -> frozenset[str]:
-        """The devices that dial us: those connected so now, or until half a minute ago.
+        """The devices that dial us: those connected so now, or until eight seconds ago.
 
         We need not dial them. Two that dial each other at the same moment, as after a connection
         was lost, can block each other for 20 seconds (SYNCTHING.md section 6).
         """
         recent = time.monotonic() - _REMEMBERED_S
         return frozenset(d for d, at in self._answered.items() if d in self._up or at > recent)
+
+    @property
+    def wait(self) -> float | None:
+        """Seconds until a device that dialled us, and went, is to be dialled; None if none is."""
+        away = [at for device, at in self._answered.items() if device not in self._up]
+        left = [at + _REMEMBERED_S - time.monotonic() for at in away]
+        return min((seconds + 0.1 for seconds in left if seconds > 0), default=None)
 
     def _record(self, device: str, *, connected: bool) -> None:
         with self._store.transaction() as tx:

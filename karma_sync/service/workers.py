@@ -115,7 +115,8 @@ class Workers:
     def _run_cycle(self) -> float | None:
         cycle = self._engine.reconciler.run_once()
         self._follow(cycle.world)
-        return cycle.again
+        waits = [wait for wait in (cycle.again, self._engine.links.wait) if wait is not None]
+        return min(waits, default=None)
 
     def _follow(self, world: World) -> None:
         """Send and receive what the world says, from now on."""
@@ -212,6 +213,7 @@ class Workers:
                 self._cycle.wake()
             case "DeviceDisconnected":
                 self._engine.links.went(event.device or "")
+                self._cycle.wake()
             case "StateChanged" if event.state != "error":
                 pass
             case "StateChanged" | "FolderErrors":
