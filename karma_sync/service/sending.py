@@ -82,7 +82,9 @@ class Sender:
         for name in wanted.keys() - known.keys():
             self._packager.load(name)
             self._load_withheld(name)
-        boxes = {name: Outbox(folder(name)) for name in wanted}
+        # an outbox that stays keeps what was written and not told yet: nothing else would tell it
+        kept = {name: outbox for name, (_, outbox) in self._channels.items()}
+        boxes = {name: kept.get(name) or Outbox(folder(name)) for name in wanted}
         for name in wanted.keys() - known.keys():
             self._packager.forget_missing(name, boxes[name])
         self._channels = {name: (wanted[name], boxes[name]) for name in wanted}

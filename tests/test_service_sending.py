@@ -1,0 +1,79 @@
+"""What leaves is told to Syncthing, whatever else changes meanwhile."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from karma_sync.domain.plan import Channel
+from karma_sync.flow.layout import item_name
+from karma_sync.service.notes import Notes
+from karma_sync.service.sending import Matcher, Sender
+from karma_sync.sources.catalogue import Catalogue
+from karma_sync.sources.claude import ClaudeSource
+from karma_sync.sources.git import Places
+from tests.builders import (
+    ALICE,
+    BOB,
+    CAROL,
+    NOW,
+    PROJECT,
+    Desk,
+    Swapping,
+    channel_of,
+    said,
+    team_of_all,
+)
+
+
+class Office:
+    """A sender with one project and one session; `told` is what Syncthing was told of."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.desk = Desk(root, channel_of(team_of_all(ALICE, BOB), ALICE), Swapping({}))
+        self.told: list[str] = []
+        places = Places()
+        places.know({"/src/repo": PROJECT}, {})
+        matcher = Matcher(
+            ClaudeSource(self.desk.claude), Catalogue(lambda _: None, lambda _: None), places
+        )
+        notes = Notes(self.desk.work, lambda: NOW)
+        self.sender = Sender(matcher, self.desk.packager, self.desk.work, notes, self._scan)
+        self.send_to(self.desk.channel)
+
+    def send_to(self, *channels: Channel) -> None:
+        self.sender.send_to(channels, lambda _: self.desk.outbox.path)
+
+    def _scan(self, _folder: str, names: Sequence[str]) -> None:
+        self.told += names
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path)
+
+
+def test_what_was_written_before_the_team_changed_is_still_told(office: Office) -> None:
+    office.desk.write(said("hello"))
+    office.sender.tell()
+    office.sender.send(office.desk.session())  # told a moment ago: what it wrote waits
+    assert office.told == []
+
+    joined = channel_of(team_of_all(ALICE, BOB, CAROL), ALICE)
+    office.send_to(joined)
+    office.sender.tell()
+
+    assert joined.id == office.desk.channel.id
+    assert office.told == [item_name(office.desk.item())]
+
+
+def test_nothing_is_told_twice(office: Office) -> None:
+    office.desk.write(said("hello"))
+    office.sender.send(office.desk.session())
+    office.sender.tell()
+    once = list(office.told)
+    office.sender.tell()
+
+    assert once
+    assert office.told == once
