@@ -39,7 +39,7 @@ PROJECT = "example.org/acme/repo"
 WAIT_S = 90.0
 COMMAND_S = 60.0
 _POLL_S = 0.03
-_LOG_LINES = 40
+_LOG_LINES = 100
 
 live: "list[Member]" = []
 
@@ -96,6 +96,7 @@ class Member:
             "KARMA_SYNC_HOME": str(self.home),
             "CLAUDE_CONFIG_DIR": str(self.claude),
             "KARMA_SYNC_SYNCTHING": str(program),
+            "PYTHONFAULTHANDLER": "1",
             "PYTHONWARNINGS": "error",
         }
         self.repo = self.clone(REMOTE)
@@ -123,8 +124,7 @@ class Member:
 
     def json(self, *args: str) -> dict[str, Any]:
         """What a command says in JSON; it must succeed."""
-        found = json.loads(self.run(*args, "--json").out)
-        assert isinstance(found, dict)
+        found: dict[str, Any] = json.loads(self.run(*args, "--json").out)
         return found
 
     def start(self, *args: str, cwd: Path | None = None) -> "subprocess.Popen[str]":

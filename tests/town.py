@@ -1,5 +1,6 @@
 """A town: the members of one test module, how they get together, and their end."""
 
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.harness import Member, live, programs, until
+from tests.harness import Member, live, logs, programs, until
 
 END_S = 20.0
 
@@ -42,13 +43,14 @@ class Town:
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
         _, stubborn = psutil.wait_procs(running, END_S)
+        where = _stacks(stubborn)
         for process in stubborn:
             process.kill()
         left = [p for member in self._members for p in member.processes()]
         for member in self._members:
             live.remove(member)
         assert all(ip.startswith("127.") for ip in heard), f"listened on {heard}"
-        assert not stubborn, f"had to be killed: {stubborn}"
+        assert not stubborn, f"had to be killed: {stubborn}\n{where}"
         assert not left, f"still running: {left}"
 
 
@@ -82,3 +84,12 @@ def wait_for_offer(member: Member, project: str) -> None:
         return any(s["project"].endswith(f"/{project}") for s in found)
 
     until(offered, f"{project} offered to {member.tag}")
+
+
+def _stacks(stubborn: list[psutil.Process]) -> str:
+    """All members' logs after these processes wrote into them what their threads are doing."""
+    for process in stubborn:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGABRT)  # Member sets PYTHONFAULTHANDLER
+    psutil.wait_procs(stubborn, END_S)
+    return logs() if stubborn else ""
