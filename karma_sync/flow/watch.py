@@ -17,6 +17,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+_STOP_S = 3.0
 _CHANGES = {EVENT_TYPE_CLOSED, EVENT_TYPE_CREATED, EVENT_TYPE_MODIFIED, EVENT_TYPE_MOVED}
 
 
@@ -40,10 +41,10 @@ class Watcher:
         self._observer.start()
 
     def stop(self) -> None:
-        """Stop watching; returns when no call of `changed` can come any more."""
+        """Stop watching; a thread that does not end soon ends with the process."""
         if self._observer:
             self._observer.stop()
-            self._observer.join()
+            self._observer.join(_STOP_S)
 
 
 class _Handler(FileSystemEventHandler):

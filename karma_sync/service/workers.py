@@ -93,9 +93,9 @@ class Workers:
 
     def stop(self) -> None:
         """End all threads; the work in hand is finished first."""
-        self._watcher.stop()
         for each in (*self._workers, self._listening):
             each.stop()
+        self._watcher.stop()
         deadline = time.monotonic() + _STOP_S
         for each in self._workers:
             each.join(max(0.0, deadline - time.monotonic()))

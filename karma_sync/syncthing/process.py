@@ -1,5 +1,6 @@
 """Our own Syncthing: started, watched and ended; it never outlives us for long."""
 
+import errno
 import os
 import re
 import secrets
@@ -66,9 +67,16 @@ def require_free(port: int, setting_name: str) -> None:
 def _listens(probe: socket.socket, port: int) -> OSError | None:
     """Listen as Syncthing does; why it cannot, or None if it can.
 
-    A port whose last connections are still closing is free.
+    A port whose last connections are still closing is free. Syncthing dials from its own port
+    with SO_REUSEPORT, so after a stop only a bind with it succeeds; as that could also share a
+    port with somebody who listens, it is asked first whether anybody does.
     """
+    with socket.socket() as caller:
+        caller.settimeout(1.0)
+        if caller.connect_ex((LOOPBACK, port)) == 0:
+            return OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         probe.bind((LOOPBACK, port))
         probe.listen(1)
