@@ -5,6 +5,7 @@ Imports stand inside the methods where a short command must not pay for what it 
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +18,8 @@ from karma_sync.paths import Paths
 if TYPE_CHECKING:
     from karma_sync.metadata.signing import SigningKey
     from karma_sync.service.notes import Notes
+    from karma_sync.service.recovering import Recovery
     from karma_sync.service.sending import Matcher
-    from karma_sync.service.whole import Wholeness
     from karma_sync.service.workers import Engine
     from karma_sync.sources.claude import ClaudeSource
     from karma_sync.store.database import Database
@@ -190,28 +191,37 @@ class App:
             source=self.source,
             places=self.matcher.places,
             know_roots=lambda: self.know_roots(self.matcher),
-            reconciler=Reconciler(context, client, links.answered),
+            reconciler=Reconciler(
+                context,
+                client,
+                lambda world: replace(
+                    world, answered=links.answered(), recovering=self.recovery.folders()
+                ),
+            ),
             sender=Sender(self.matcher, packager, self.work, self.notes, scan),
             receiver=Receiver(importer, self.library, self.notes),
             links=links,
-            health=Health(client, self.paths, self.whole, self.work, self.notes),
-            receipts=Receipts(context, self.work, self.library, scan),
+            health=Health(client, self.paths, self.recovery, self.work, self.notes),
+            receipts=Receipts(context, self.work, self.library, scan, self.recovery.claimed),
+            recovery=self.recovery,
         )
 
     @cached_property
-    def whole(self) -> "Wholeness":
+    def recovery(self) -> "Recovery":
+        from karma_sync.service.recovering import Recovery
         from karma_sync.service.whole import Wholeness
 
-        return Wholeness(self.paths.library, self.library, self.work)
+        whole = Wholeness(self.paths.library, self.library, self.work)
+        return Recovery(self.paths, whole, self.work, self.notes, utc_now)
 
     def make_whole(self) -> None:
         """Before Syncthing starts: an outbox with a hole in it would delete at every peer."""
-        from karma_sync.service.health import before_start
         from karma_sync.service.world import read_world
+        from karma_sync.syncthing.home import folders
 
         with self.state.reading() as tx:
             world = read_world(tx, self.me, utc_now(), self.settings.network.discovery)
-        before_start(world, self.paths, self.whole, self.notes)
+        self.recovery.before_start(world, folders(self.paths.syncthing))
 
     def _database(self, path: Path) -> Path:
         """Where a database lies, once there is an identity: before `init` nothing is made."""

@@ -96,6 +96,7 @@ class Daemon:
         while not self._stop.is_set():
             self._systemd.alive(at_once=True)
             try:
+                self._app.make_whole()
                 process.start()
                 process.wait_ready(workers.client, _READY_S)
             except SyncthingError as error:

@@ -42,7 +42,9 @@ class Alice:
         self.folder = paths.folder(metadata_folder(TEAM.id))
         metadata.prepare(self.folder)
         self.signer = Signer(context)
-        self.receipts = Receipts(context, events, items, lambda folder, names: None)
+        self.receipts = Receipts(
+            context, events, items, lambda folder, names: None, lambda folder, revision: None
+        )
         with self.store.transaction() as tx:
             state.teams.put(tx, TEAM)
 

@@ -62,7 +62,8 @@ class World:
 
     `subscriptions` are everybody's; `paired` are devices to talk to that are in no team yet;
     `fetching` are metadata folders offered by a device whose roster is still to come; `halted`
-    pauses all that I send and receive; `answered` are devices that dial me, so that I need not.
+    pauses all that I send and receive; `answered` are devices that dial me, so that I need not;
+    `recovering` are outboxes of mine that take back what they lost before they send again.
     """
 
     key: str
@@ -72,6 +73,7 @@ class World:
     fetching: frozenset[tuple[str, str]] = frozenset()
     halted: bool = False
     answered: frozenset[str] = frozenset()
+    recovering: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,18 @@ def inboxes(world: World) -> list[Channel]:
         and (sub := mine.get((c.team.id, c.project))) is not None
         and sub.receives
     ]
+
+
+def receivers(world: World, channel: Channel) -> frozenset[str]:
+    """Devices of the members who take what comes through a channel of mine."""
+    taking = {
+        s.member
+        for s in world.subscriptions
+        if (s.team, s.project) == (channel.team.id, channel.project) and s.receives
+    }
+    return frozenset(
+        m.device for m in channel.team.members if m.active and m.key in taking - {world.key}
+    )
 
 
 @dataclass(frozen=True, order=True)
@@ -242,7 +256,10 @@ def _channels(world: World) -> Iterator[Folder]:
         for channel in found:
             paused = world.halted or mine[channel.team.id, channel.project].status is Status.PAUSED
             audience = _audience(world, channel.team, channel.project)
-            yield Folder(channel.id, kind, audience, paused)
+            taken_back = channel.id in world.recovering
+            yield Folder(
+                channel.id, FolderType.RECEIVE_ONLY if taken_back else kind, audience, paused
+            )
 
 
 def _devices(world: World) -> Iterator[Device]:

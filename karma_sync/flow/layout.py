@@ -42,6 +42,12 @@ def chunk_name(sha256: str) -> str:
     return f"{CHUNKS}/{sha256[:2]}/{sha256}.zst"
 
 
+def is_ours(name: str) -> bool:
+    """Whether a name inside the folder is that of an item or a chunk."""
+    item = ITEM_NAME.fullmatch(name.removeprefix(f"{ITEMS}/"))
+    return bool(item and name.startswith(f"{ITEMS}/")) or CHUNK_NAME.fullmatch(name) is not None
+
+
 def compress(content: bytes) -> bytes:
     """One zstd frame that states its content size; nothing at all for no content."""
     if not content:

@@ -1,7 +1,6 @@
 """How Syncthing gets on with our folders: faults are noted, and mended where that is safe."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Protocol
 
 from karma_sync.domain.plan import Folder, FolderType, World, desired, outboxes
@@ -10,10 +9,10 @@ from karma_sync.flow.inbox import Inbox
 from karma_sync.metadata import folder as metadata
 from karma_sync.paths import Paths, is_metadata_folder, private_dir
 from karma_sync.service.notes import Notes
-from karma_sync.service.whole import Wholeness
+from karma_sync.service.recovering import Recovery
 from karma_sync.store import work
 from karma_sync.store.database import Database
-from karma_sync.syncthing.wire import FolderError, FolderStatus
+from karma_sync.syncthing.wire import FolderError, FolderStatus, Needed
 
 _GONE = ("marker missing", "path missing")
 
@@ -22,6 +21,7 @@ class Folders(Protocol):
     """What is asked of Syncthing."""
 
     def folder_status(self, folder: str) -> FolderStatus: ...
+    def needed(self, folder: str) -> list[Needed]: ...
     def folder_errors(self, folder: str) -> list[FolderError]: ...
     def scan(self, folder: str) -> None: ...
     def revert(self, folder: str) -> None: ...
@@ -31,11 +31,11 @@ class Health:
     """Looks at folders when Syncthing says something is wrong, and at all of them now and then."""
 
     def __init__(
-        self, syncthing: Folders, paths: Paths, whole: Wholeness, store: Database, notes: Notes
+        self, syncthing: Folders, paths: Paths, recovery: Recovery, store: Database, notes: Notes
     ) -> None:
         self._syncthing = syncthing
         self._paths = paths
-        self._whole = whole
+        self._recovery = recovery
         self._store = store
         self._notes = notes
         self._mended: set[str] = set()
@@ -47,6 +47,8 @@ class Health:
         """
         self._mended = set()
         wanted = None if only is None else set(only)
+        if wanted is None:
+            self._mended |= self._recovery.check(world)
         for folder in desired(world).folders:
             if not folder.paused and (wanted is None or folder.id in wanted):
                 self._look_at(world, folder)
@@ -60,6 +62,11 @@ class Health:
                 status = self._syncthing.folder_status(folder.id)
             elif folder.type is FolderType.RECEIVE_ONLY and status.receive_only_changed:
                 self._syncthing.revert(folder.id)  # files of ours that somebody touched here
+            elif folder.type is FolderType.SEND_ONLY and status.need_items:
+                names = {
+                    need.name for need in self._syncthing.needed(folder.id) if not need.deleted
+                }
+                self._recovery.lacks(world, folder.id, names)
             why = status.error or self._pull_error(folder.id, status)
         except SyncthingError as error:
             why = str(error)
@@ -70,8 +77,9 @@ class Health:
         path = self._paths.folder(folder.id)
         mine = next((c for c in outboxes(world) if c.id == folder.id), None)
         if mine:
-            self._whole.restore(mine, path)
             self._mended.add(folder.id)
+            if self._recovery.mend(mine).lost:
+                return  # without its marker Syncthing does not look; it recovers first
         elif is_metadata_folder(folder.id):
             metadata.prepare(path)
         else:
@@ -98,13 +106,3 @@ class Health:
             else:
                 work.faults.drop(tx, folder=folder)
         self._notes.note("fault" if why else "fault over", folder, why or "it works again")
-
-
-def before_start(world: World, paths: Paths, whole: Wholeness, notes: Notes) -> None:
-    """Make every outbox whole before Syncthing looks at it."""
-    for channel in outboxes(world):
-        path: Path = paths.folder(channel.id)
-        restored, lost = whole.restore(channel, path)
-        if restored or lost:
-            why = f"{restored} files restored, {len(lost)} sessions packaged again"
-            notes.note("outbox mended", channel.project, why)

@@ -12,10 +12,10 @@ from karma_sync.domain.plan import World, inboxes
 from karma_sync.domain.team import Team
 from karma_sync.errors import SyncthingError, Unverified
 from karma_sync.metadata.adopt import accepted, verify_receipt
-from karma_sync.metadata.folder import RECEIPT, MetadataFolder
+from karma_sync.metadata.folder import RECEIPT, Found, MetadataFolder
 from karma_sync.metadata.receipts import ChannelReceipt, Receipt, Seen, channel_receipt, seen
 from karma_sync.metadata.signing import PayloadType
-from karma_sync.paths import metadata_folder
+from karma_sync.paths import Paths, metadata_folder
 from karma_sync.service.context import Context
 from karma_sync.service.notes import reason
 from karma_sync.store import library, state, work
@@ -25,16 +25,20 @@ log = logging.getLogger(__name__)
 EVERY_S = 10.0
 _DAY_MS = 24 * 3600 * 1000
 Scan = Callable[[str, Sequence[str]], None]
+Claimed = Callable[[str, int], None]
 
 
 class Receipts:
     """Writes my receipts, at most every ten seconds a team, and reads the others'."""
 
-    def __init__(self, context: Context, store: Database, items: Database, scan: Scan) -> None:
+    def __init__(
+        self, context: Context, store: Database, items: Database, scan: Scan, claimed: Claimed
+    ) -> None:
         self._context = context
         self._store = store
         self._items = items
         self._scan = scan
+        self._claimed = claimed
         self._folders: dict[str, MetadataFolder] = {}
         self._written: dict[str, float] = {}
 
@@ -59,21 +63,29 @@ class Receipts:
         for found in folder.changed():
             if found.writer == self._context.me.key:
                 continue
-            with self._store.transaction() as tx:
-                known = work.get_receipt(tx, team.id, found.writer)
-                if known and known.envelope == found.raw:
-                    continue
-                try:
-                    version = known.version if known else 0
-                    receipt = verify_receipt(found.raw, found.writer, team, version).value
-                except Unverified as error:
-                    refused = f"receipt {found.writer[:8]}", reason(error)
-                else:
-                    row = work.SignedReceipt(found.writer, receipt.version, found.raw)
-                    work.put_receipt(tx, team.id, row)
-                    self._look_at_seen(team, receipt)
-                    continue
-            self._context.notes.note("document refused", *refused)
+            receipt = self._accept(team, found)
+            if receipt:
+                self._look_at_seen(team, receipt)
+                for each in receipt.channels:
+                    self._claimed(each.folder, each.revision)
+
+    def _accept(self, team: Team, found: Found) -> Receipt | None:
+        """Keep a receipt that is new and good; None if it is neither."""
+        with self._store.reading() as tx:
+            known = work.get_receipt(tx, team.id, found.writer)
+        if known and known.envelope == found.raw:
+            return None
+        version = known.version if known else 0
+        try:
+            receipt = verify_receipt(found.raw, found.writer, team, version).value
+        except Unverified as error:
+            who = f"receipt {found.writer[:8]}"
+            self._context.notes.note("document refused", who, reason(error))
+            return None
+        with self._store.transaction() as tx:
+            row = work.SignedReceipt(found.writer, receipt.version, found.raw)
+            work.put_receipt(tx, team.id, row)
+        return receipt
 
     def _look_at_seen(self, team: Team, receipt: Receipt) -> None:
         """Find my counter again if it was lost; notice two contents under one version."""
@@ -166,3 +178,17 @@ def confirmations(
             if said:
                 found[member.tag] = said.items, said.digest == wanted.digest
     return found
+
+
+def claims(paths: Paths, world: World) -> dict[str, int]:
+    """By channel the highest revision that the receipts on disk name."""
+    highest: dict[str, int] = {}
+    for team in world.teams:
+        for found in MetadataFolder(paths.folder(metadata_folder(team.id)), [RECEIPT]).changed():
+            try:
+                receipt = verify_receipt(found.raw, found.writer, team, 0).value
+            except Unverified:
+                continue  # refused, and noted, when the daemon reads it
+            for each in receipt.channels:
+                highest[each.folder] = max(highest.get(each.folder, 0), each.revision)
+    return highest

@@ -7,7 +7,7 @@ cycle says when, never what; an idle one makes three requests and writes nothing
 import logging
 import shutil
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -68,11 +68,11 @@ class Reconciler:
     """The only writer of Syncthing's configuration."""
 
     def __init__(
-        self, context: Context, syncthing: Syncthing, answered: Callable[[], frozenset[str]]
+        self, context: Context, syncthing: Syncthing, observed: Callable[[World], World]
     ) -> None:
         self._context = context
         self._syncthing = syncthing
-        self._answered = answered
+        self._observed = observed
         self._documents = Documents(context)
 
     def run_once(self) -> Cycle:
@@ -101,7 +101,7 @@ class Reconciler:
         discovery = "dynamic" in context.me.addresses
         with context.store.reading() as tx:
             world = read_world(tx, context.me, context.now(), discovery)
-        return replace(world, answered=self._answered())
+        return self._observed(world)
 
     def _record_pending(
         self, devices: Collection[PendingDevice], folders: Collection[PendingFolder]

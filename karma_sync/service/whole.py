@@ -1,22 +1,47 @@
-"""An outbox that is not whole is never shown to Syncthing: it would delete at every peer.
+"""What should lie in an outbox, and whether it does.
 
-What should be in it, our library knows: it imported every revision from the outbox, and keeps
-links of its own. So what is missing is linked back; what the library lost too is packaged again
-from its source.
+A send-only folder that lacks a file deletes it at every peer, so an outbox is shown to Syncthing
+only when it is whole. What should be in it, our library knows: it imported every revision from
+the outbox and keeps links of its own; so does the packager. What the library has is linked back.
+What it lost too comes back from the peers (`recovering.py`), or is packaged again.
 """
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from karma_sync.domain import limits
 from karma_sync.domain.plan import Channel
-from karma_sync.flow.layout import chunk_name, item_name, kept_item
+from karma_sync.domain.session import Manifest
+from karma_sync.domain.source import PackedItem
+from karma_sync.errors import Unverified
+from karma_sync.flow.inbox import Inbox
+from karma_sync.flow.layout import CHUNK_NAME, CHUNKS, chunk_name, item_name, kept_item
 from karma_sync.flow.outbox import Outbox
+from karma_sync.flow.verify import verify_chunk, verify_item
 from karma_sync.paths import PRIVATE_FILE, private_dir
 from karma_sync.store import library, work
 from karma_sync.store.database import Database
 
 _MARKER = ".stfolder"
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What was done for an outbox: files put back, items that are lost here, items known of."""
+
+    restored: int
+    lost: tuple[str, ...]
+    known: int
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """What a recovered outbox holds: its items, and the sessions that came from nowhere."""
+
+    items: int
+    lost: tuple[str, ...]
 
 
 class Wholeness:
@@ -27,37 +52,123 @@ class Wholeness:
         self._items = items
         self._packed = packed
 
-    def restore(self, channel: Channel, path: Path) -> tuple[int, list[str]]:
-        """Bring an outbox back to what it held: files restored, items that must be packaged anew.
-
-        Then its marker is made, which Syncthing wants to see before it believes the folder.
-        """
+    def restore(self, channel: Channel, path: Path) -> Restored:
+        """Put back what is missing in an outbox, as far as the library has it."""
         outbox = Outbox(path)
         outbox.prepare()
+        kept = self._kept(channel)
+        packed = self._packed_items(channel)
+        with self._packed.reading() as tx:
+            chunks = work.chunk_refs(tx, channel.id)
+        restored, lost = 0, []
+        for item in sorted(kept.keys() | packed.keys()):
+            revision, links = kept.get(item, (0, {}))
+            missing = {name: link for name, link in links.items() if not (path / name).exists()}
+            newer = item in packed and packed[item].revision > revision
+            if (newer and not outbox.has_item(item)) or not _all_exist(missing):
+                lost.append(item)
+                continue
+            for name, link in missing.items():
+                _link(link, path / name)
+            restored += len(missing)
+            if Inbox(path).missing(chunks.get(item, ())):
+                lost.append(item)
+        self._forget_packed(channel, lost)
+        return Restored(restored, tuple(lost), len(kept.keys() | packed.keys()))
+
+    def mark(self, path: Path) -> None:
+        """Tell Syncthing that nothing is missing here: without its marker it does not look."""
+        private_dir(path / _MARKER)
+
+    def unmark(self, path: Path) -> None:
+        """Keep Syncthing from looking at a folder that it still takes for send-only."""
+        shutil.rmtree(path / _MARKER, ignore_errors=True)
+
+    def adopt(self, channel: Channel, path: Path) -> Adopted:
+        """After recovering: keep what verifies as mine, remove the rest, know its revisions."""
+        packed = self._packed_items(channel)
+        verified = {}
+        for item in Inbox(path).items():
+            manifest = _mine(channel, path, item)
+            if manifest:
+                verified[item] = manifest
+            else:  # a peer's invention, or damaged: the library's own is better, or none
+                (path / item_name(item)).unlink(missing_ok=True)
+        for item, (revision, links) in self._kept(channel).items():
+            newest = verified.get(item)
+            if (newest is None or newest.revision < revision) and _all_exist(links):
+                for name, link in links.items():
+                    (path / name).unlink(missing_ok=True)
+                    _link(link, path / name)
+                manifest = _mine(channel, path, item)
+                if manifest:
+                    verified[item] = manifest
+        _remove_unnamed(path, verified)
+        with self._packed.transaction() as tx:
+            last = work.last_revision(tx, channel.id)
+            highest = max((m.revision for m in verified.values()), default=0)
+            work.put_revision(tx, channel.id, max(last, highest))
+        lost = packed.keys() - verified.keys()
+        self._forget_packed(channel, lost)
+        return Adopted(len(verified), tuple(sorted(packed[item].session for item in lost)))
+
+    def _kept(self, channel: Channel) -> dict[str, tuple[int, dict[str, Path]]]:
+        """By item what the library keeps of a channel: its revision, its files by name."""
         with self._items.reading() as tx:
             revisions = library.revisions(tx, channel.id)
             chunks = {item: library.chunks_of(tx, channel.id, item) for item in revisions}
-        restored, lost = 0, []
+        kept = {}
         for item, revision in revisions.items():
-            names = {chunk_name(sha): self._root / chunk_name(sha) for sha in chunks[item]}
-            names[item_name(item)] = kept_item(self._root, channel.id, item, revision)
-            missing = {n: kept for n, kept in names.items() if not (path / n).exists()}
-            if all(kept.exists() for kept in missing.values()):
-                for name, kept in missing.items():
-                    _link(kept, path / name)
-                restored += len(missing)
-            else:
-                lost.append(item)
-        self._forget_packed(channel.id, path, lost)
-        private_dir(path / _MARKER)
-        return restored, lost
+            links = {chunk_name(sha): self._root / chunk_name(sha) for sha in chunks[item]}
+            links[item_name(item)] = kept_item(self._root, channel.id, item, revision)
+            kept[item] = revision, links
+        return kept
 
-    def _forget_packed(self, folder: str, path: Path, lost: Iterable[str]) -> None:
-        """Have the packager begin anew with what is lost, and with what is not there at all."""
+    def _packed_items(self, channel: Channel) -> dict[str, PackedItem]:
+        with self._packed.reading() as tx:
+            return {p.item: p for p in work.packed_items.all(tx, folder=channel.id)}
+
+    def _forget_packed(self, channel: Channel, items: Iterable[str]) -> None:
+        """Have the packager begin anew with these."""
         with self._packed.transaction() as tx:
-            for packed in work.packed_items.all(tx, folder=folder):
-                if packed.item in lost or not (path / item_name(packed.item)).exists():
-                    work.packed_items.drop(tx, folder=folder, item=packed.item)
+            for item in items:
+                work.packed_items.drop(tx, folder=channel.id, item=item)
+
+
+def _mine(channel: Channel, path: Path, item: str) -> Manifest | None:
+    """An item of the outbox, if it verifies under my own key with every chunk it names."""
+    try:
+        raw = _read(path / item_name(item), limits.ITEM_BYTES)
+        manifest = verify_item(raw, item, channel, 0).manifest.value
+        for sha, size in manifest.chunks().items():
+            verify_chunk(_read(path / chunk_name(sha), 2 * limits.CHUNK_BYTES), sha, size)
+    except (Unverified, FileNotFoundError):
+        return None
+    return manifest
+
+
+def _read(path: Path, most: int) -> bytes:
+    """A file of an outbox; peers could write into it meanwhile.
+
+    Raises:
+        Unverified: it is no regular file of at most `most` bytes.
+    """
+    if path.is_symlink() or path.stat().st_size > most:
+        raise Unverified("2-size", f"{path.name} is no regular file of at most {most} bytes")
+    return path.read_bytes()
+
+
+def _remove_unnamed(path: Path, verified: Mapping[str, Manifest]) -> None:
+    """Delete chunks that no item of mine names: what peers added, or what I dropped long ago."""
+    named = {sha for manifest in verified.values() for sha in manifest.chunks()}
+    for chunk in (path / CHUNKS).glob("*/*.zst"):
+        match = CHUNK_NAME.fullmatch(str(chunk.relative_to(path)))
+        if match is None or match[2] not in named:
+            chunk.unlink()
+
+
+def _all_exist(links: Mapping[str, Path]) -> bool:
+    return all(link.exists() for link in links.values())
 
 
 def _link(kept: Path, place: Path) -> None:

@@ -17,6 +17,7 @@ from karma_sync.service.outgoing import Outgoing
 from karma_sync.service.receipts import Receipts
 from karma_sync.service.receiving import Receiver
 from karma_sync.service.reconcile import Reconciler
+from karma_sync.service.recovering import Recovery
 from karma_sync.service.sending import Sender
 from karma_sync.service.worker import Worker
 from karma_sync.sources.claude import ClaudeSource
@@ -27,6 +28,7 @@ from karma_sync.syncthing.wire import Event
 
 _STOP_S = 10.0  # for all of them together; what is half done then is done again at the start
 _EVENTS_S = 60
+_RECOVERING_S = 0.5  # how often an outbox is looked at that takes its items back
 _ALL: frozenset[str] = frozenset({"*"})
 _TYPES = (
     "ItemFinished",
@@ -36,6 +38,7 @@ _TYPES = (
     "PendingFoldersChanged",
     "StateChanged",
     "FolderErrors",
+    "RemoteIndexUpdated",
 )
 
 
@@ -55,6 +58,7 @@ class Engine:
     receipts: Receipts
     links: Links
     health: Health
+    recovery: Recovery
 
 
 class Workers:
@@ -80,6 +84,7 @@ class Workers:
         self._listening = Worker("listening", self._listen)
         self._workers = (self._sending, self._receiving, self._checking, self._cycle)
         self._watcher = Watcher(engine.source.root, self._on_change)
+        self._engine.recovery.began = self._cycle.wake
         self._engine.sender.packaged = lambda channel, item: self._on_arrival(
             channel.id, {f"items/{item}.ks"}
         )
@@ -125,13 +130,17 @@ class Workers:
         sending = [
             c
             for c in outboxes(world)
-            if c.subscription.status is Status.ACCEPTED and not world.halted
+            if c.subscription.status is Status.ACCEPTED
+            and not world.halted
+            and c.id not in world.recovering
         ]
         mapped = self._engine.know_roots()
         if self._engine.sender.send_to(sending, folder) or mapped:
             self.look_at_all()
         receiving = [*outboxes(world), *inboxes(world)]
         self._world = world
+        if world.recovering:
+            self._checking.wake()
         self._receiving.wake()
         for name in self._engine.receiver.receive_from(receiving, folder):
             self._on_arrival(name, _ALL)
@@ -181,14 +190,21 @@ class Workers:
         wait = self._engine.receipts.run(world)
         return wait if self._engine.receiver.scrub() else 1.0
 
-    def _check(self) -> None:
+    def _check(self) -> float | None:
         with self._lock:
             ailing, self._ailing = self._ailing, set()
-        mended = self._engine.health.look(self._world, ailing) if self._world else set()
-        if mended:
+        world = self._world
+        if world is None:
+            return None
+        mended = self._engine.health.look(world, ailing)
+        recovered = self._engine.recovery.look(world, self.client)
+        if recovered:
+            self._cycle.wake()
+        if mended | recovered:
             with self._lock:
-                self._mended |= mended
+                self._mended |= mended | recovered
             self.look_at_all()
+        return _RECOVERING_S if world.recovering else None
 
     def _listen(self) -> float:
         events = self.client.events(self._since, _EVENTS_S, _TYPES)
@@ -219,6 +235,8 @@ class Workers:
                 pass
             case "StateChanged" | "FolderErrors":
                 self._on_fault(event.folder)
+            case "RemoteIndexUpdated":
+                self._on_index(event.folder)
             case "PendingDevicesChanged" | "PendingFoldersChanged":
                 self._on_pending()
 
@@ -240,6 +258,11 @@ class Workers:
         if pending != self._pending:
             self._pending = pending
             self._cycle.wake()
+
+    def _on_index(self, folder: str | None) -> None:
+        """A peer says what it has: of an outbox of mine nobody can have more than I."""
+        if self._world and folder in {c.id for c in outboxes(self._world)}:
+            self._on_fault(folder)
 
     def _on_fault(self, folder: str | None) -> None:
         with self._lock:

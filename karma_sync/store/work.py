@@ -32,6 +32,7 @@ _MIGRATIONS = [
         team TEXT, writer TEXT, version INTEGER NOT NULL, envelope BLOB NOT NULL,
         PRIMARY KEY (team, writer)) WITHOUT ROWID;
     CREATE TABLE fault (folder TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE recovering (folder TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE link (device TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE event (
         id INTEGER PRIMARY KEY, at TEXT NOT NULL, what TEXT NOT NULL, who TEXT NOT NULL,
@@ -62,6 +63,16 @@ class Fault(BaseModel):
 
     folder: str
     why: str
+
+
+class Recovering(BaseModel):
+    """An outbox that takes its items back from the peers, since when (UTC) and why."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: str
+    why: str
+    since: datetime
 
 
 class Link(BaseModel):
@@ -99,6 +110,7 @@ packed_items = Table("packed_item", PackedItem, ["folder", "item"])
 withheld = Table("withheld", Withheld, ["folder", "session"])
 faults = Table("fault", Fault, ["folder"])
 links = Table("link", Link, ["device"])
+recovering = Table("recovering", Recovering, ["folder"])
 
 
 def open_work(path: Path) -> Database:
@@ -155,6 +167,14 @@ def put_chunks(tx: Transaction, named: Named, now_ms: int) -> None:
             " (SELECT 1 FROM chunk_ref WHERE folder = ?1 AND sha256 = ?2)",
             (folder, sha, now_ms),
         )
+
+
+def chunk_refs(tx: Transaction, folder: str) -> dict[str, set[str]]:
+    """By item the hashes of the chunks that its newest manifest names."""
+    found: dict[str, set[str]] = {}
+    for row in tx.execute("SELECT item, sha256 FROM chunk_ref WHERE folder = ?", [folder]):
+        found.setdefault(row["item"], set()).add(row["sha256"])
+    return found
 
 
 def keep_chunks(tx: Transaction, folder: str, hashes: Iterable[str]) -> None:

@@ -122,6 +122,11 @@ class SyncthingClient:
         """The items of a folder that failed; status 404 if there is none of this id."""
         return self._get(wire.read_folder_errors, "/rest/folder/errors", ("folder", folder))
 
+    def needed(self, folder: str, most: int = 1000) -> list[wire.Needed]:
+        """Files of which others claim to have something newer, at most so many."""
+        params = (("folder", folder), ("page", "1"), ("perpage", str(most)))
+        return self._get(wire.read_needed, "/rest/db/need", *params)
+
     def completion(self, folder: str, device: str) -> wire.Completion:
         """What a device is believed to have of a folder; no proof that it has it."""
         params = (("folder", folder), ("device", device))

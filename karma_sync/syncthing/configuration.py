@@ -21,7 +21,6 @@ OUR_PREFIX = "ks-"
 # library's links), chunks before items, no copies that outlive a retraction, no delay in v2.
 FIXED: Mapping[str, bool | int | str] = {
     "filesystemType": "basic",
-    "rescanIntervalS": 3600,
     "fsWatcherEnabled": False,
     "ignorePerms": True,
     "autoNormalize": True,
@@ -36,6 +35,13 @@ FIXED: Mapping[str, bool | int | str] = {
     "sendOwnership": False,
     "syncXattrs": False,
     "sendXattrs": False,
+}
+# An outbox is looked at only where we wrote, or when we know that it is whole: what Syncthing
+# does not find in a send-only folder, it deletes at every peer.
+RESCAN_S: Mapping[FolderType, int] = {
+    FolderType.SEND_ONLY: 0,
+    FolderType.RECEIVE_ONLY: 3600,
+    FolderType.SEND_RECEIVE: 3600,
 }
 _FIXED_NESTED: Mapping[str, Mapping[str, int | str]] = {
     "minDiskFree": {"value": 1, "unit": "%"},
@@ -237,6 +243,7 @@ def _folder_json(folder: Folder, path: Path, my_id: str) -> _Entry:
         "label": folder.id,  # a peer sees it: neutral
         "path": str(path),
         "type": folder.type.value,
+        "rescanIntervalS": RESCAN_S[folder.type],
         "paused": folder.paused,
         "devices": [
             {"deviceID": d, "encryptionPassword": ""} for d in sorted({my_id, *folder.devices})
@@ -252,8 +259,9 @@ def _is_ours(entry: _FolderEntry, root: Path) -> bool:
 
 def _settings_hold(raw: _Entry) -> bool:
     """Whether each fixed setting this version knows reads back as we send it."""
+    fixed = {**FIXED, "label": raw["id"], "rescanIntervalS": RESCAN_S[FolderType(raw["type"])]}
     nested = ((raw.get(name) or {}, wanted) for name, wanted in _FIXED_NESTED.items())
-    pairs = [(raw, {**FIXED, "label": raw["id"]}), *nested]
+    pairs = [(raw, fixed), *nested]
     return all(
         found.get(name) in (None, value)
         for found, wanted in pairs

@@ -84,6 +84,15 @@ def gui_port(home: Path) -> int | None:
     return int(port) if port.isdigit() else None
 
 
+def folders(home: Path) -> frozenset[str]:
+    """The ids of the folders that Syncthing has had, and whose files it may remember."""
+    try:
+        root = ET.parse(_config(home)).getroot()  # noqa: S314 our own Syncthing wrote it
+    except (FileNotFoundError, ET.ParseError):
+        return frozenset()
+    return frozenset(folder.get("id", "") for folder in root.findall("folder"))
+
+
 def configure(home: Path, network: Network, name: str) -> str:
     """Write our settings into config.xml, leave the rest; returns the API key.
 

@@ -95,6 +95,17 @@ class FolderError(Reply):
     error: str
 
 
+class Needed(Reply):
+    """A file of which some device claims to have a newer version, or that it was deleted.
+
+    `modified_by` is the short form of the device ID that claims to have made it: a claim.
+    """
+
+    name: str
+    deleted: bool = False
+    modified_by: str = ""
+
+
 class Completion(Reply):
     """What a device is believed to have of a folder, in percent, bytes and items.
 
@@ -179,6 +190,12 @@ class _FolderErrors(Reply):
     errors: list[FolderError] | None = None
 
 
+class _Need(Reply):
+    progress: list[Needed] | None = None
+    queued: list[Needed] | None = None
+    rest: list[Needed] | None = None
+
+
 _DEVICE_STATISTICS = TypeAdapter(dict[str, _DeviceStatistics])
 _DEVICE_OFFERS = TypeAdapter(dict[str, _DeviceOffer])
 _FOLDER_OFFERS = TypeAdapter(dict[str, _FolderOffers])
@@ -232,6 +249,11 @@ def read_folder_status(body: bytes) -> FolderStatus:
 
 def read_folder_errors(body: bytes) -> list[FolderError]:
     return _FolderErrors.model_validate_json(body).errors or []
+
+
+def read_needed(body: bytes) -> list[Needed]:
+    found = _Need.model_validate_json(body)
+    return [*(found.progress or ()), *(found.queued or ()), *(found.rest or ())]
 
 
 def read_completion(body: bytes) -> Completion:

@@ -1,0 +1,186 @@
+"""An outbox that is not whole takes its items back from the peers before it sends again.
+
+Meanwhile its folder is receive-only: what is missing in it is not announced as deleted. Whether
+an item is mine and whole is judged by my own signature and the chunks' hashes (`whole.py`);
+Syncthing's figures only say when waiting longer brings nothing.
+"""
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from karma_sync.domain.plan import Channel, World, outboxes, receivers
+from karma_sync.domain.recovery import Standing, is_older, is_settled
+from karma_sync.flow.layout import is_ours
+from karma_sync.paths import Paths
+from karma_sync.service.notes import Notes
+from karma_sync.service.receipts import claims
+from karma_sync.service.whole import Restored, Wholeness
+from karma_sync.store import work
+from karma_sync.store.database import Database
+from karma_sync.syncthing.wire import Connection, FolderStatus
+
+
+class Folders(Protocol):
+    """What is asked of Syncthing."""
+
+    def folder_status(self, folder: str) -> FolderStatus: ...
+    def connections(self) -> dict[str, Connection]: ...
+    def scan(self, folder: str) -> None: ...
+    def revert(self, folder: str) -> None: ...
+
+
+@dataclass
+class _Watch:
+    """What was seen of a recovering outbox: whether it was scanned, who is here, moments."""
+
+    scanned: bool = False
+    here: frozenset[str] = frozenset()
+    met: float | None = None
+    busy: float = 0.0
+
+
+class Recovery:
+    """Which outboxes are recovering; begins, follows and ends that."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        whole: Wholeness,
+        store: Database,
+        notes: Notes,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._paths = paths
+        self._whole = whole
+        self._store = store
+        self._notes = notes
+        self._now = now
+        self._started_ms = int(now().timestamp() * 1000)
+        self._counters: dict[str, tuple[Channel, int]] = {}
+        self._watched: dict[str, _Watch] = {}
+        self._foreign: dict[str, set[str]] = {}
+        self.began: Callable[[], None] = lambda: None
+
+    def folders(self) -> frozenset[str]:
+        """The outboxes that are recovering."""
+        with self._store.reading() as tx:
+            return frozenset(each.folder for each in work.recovering.all(tx))
+
+    def begin(self, channel: Channel, why: str) -> None:
+        """From the next cycle on, take this outbox's items back from the peers."""
+        row = work.Recovering(folder=channel.id, why=why, since=self._now())
+        with self._store.transaction() as tx:
+            if work.recovering.get(tx, channel.id):
+                return
+            work.recovering.put(tx, row)
+        self._notes.note("recovering", channel.project, why)
+        self.began()
+
+    def before_start(self, world: World, known: Collection[str]) -> None:
+        """Make every outbox whole before Syncthing looks at it, or let it recover.
+
+        Without its marker Syncthing does not look at a folder at all. `known` are the folders
+        that Syncthing remembers from earlier: it may remember files that nobody else here does.
+        """
+        going_on = self.folders()
+        claimed = claims(self._paths, world)
+        for channel in outboxes(world):
+            path = self._paths.folder(channel.id)
+            with self._store.reading() as tx:
+                counter = work.last_revision(tx, channel.id)
+            self._counters[channel.id] = channel, counter
+            found = self.mend(channel)
+            if channel.id in known and not found.known and not counter:
+                self.begin(channel, "the databases that say what belongs in it were lost")
+            elif is_older(counter, claimed.get(channel.id, 0), self._started_ms):
+                self.begin(channel, "peers have newer revisions than the database knows of")
+            if channel.id in self.folders() - going_on:
+                self._whole.unmark(path)
+            else:
+                self._whole.mark(path)
+
+    def mend(self, channel: Channel) -> Restored:
+        """Put back what is missing in an outbox; what cannot be has to come from the peers."""
+        found = self._whole.restore(channel, self._paths.folder(channel.id))
+        if found.restored:
+            self._notes.note("outbox mended", channel.project, f"{found.restored} files back")
+        if found.lost:
+            self.begin(channel, f"{len(found.lost)} sessions are not whole here")
+        return found
+
+    def check(self, world: World) -> set[str]:
+        """Look whether every outbox is whole, and mend those that are not; which that were."""
+        mended = set()
+        for channel in outboxes(world):
+            if channel.id not in world.recovering and self._paths.folder(channel.id).is_dir():
+                found = self.mend(channel)
+                if found.restored or found.lost:
+                    mended.add(channel.id)
+        return mended
+
+    def lacks(self, world: World, folder: str, names: Collection[str]) -> None:
+        """Peers have these files in an outbox of mine: are they mine, and forgotten?
+
+        Only pulling them tells. What turns out not to be mine is not pulled again.
+        """
+        (channel,) = [c for c in outboxes(world) if c.id == folder]
+        path = self._paths.folder(folder)
+        strange = {name for name in names if is_ours(name) and not (path / name).exists()}
+        if strange - self._foreign.get(folder, set()):
+            self._foreign[folder] = strange
+            self.begin(channel, f"peers have {len(strange)} files that are not in it")
+
+    def claimed(self, folder: str, revision: int) -> None:
+        """A receipt names this revision of a channel: if it is one of mine, was it forgotten?"""
+        channel, counter = self._counters.get(folder, (None, 0))
+        if channel and is_older(counter, revision, self._started_ms):
+            del self._counters[folder]  # once: a member must not keep it recovering by lies
+            self.begin(channel, "a peer has newer revisions than the database knew of")
+
+    def look(self, world: World, syncthing: Folders) -> set[str]:
+        """Go on with all that recover; the outboxes that are whole again, or as whole as can be."""
+        if not world.recovering:
+            return set()
+        up = {device for device, c in syncthing.connections().items() if c.connected}
+        over = set()
+        for channel in outboxes(world):
+            if channel.id in world.recovering & self.folders():
+                taking = receivers(world, channel)
+                if is_settled(self._standing(channel.id, taking, taking & up, syncthing)):
+                    self._end(channel)
+                    over.add(channel.id)
+        return over
+
+    def _standing(
+        self, folder: str, taking: frozenset[str], here: frozenset[str], syncthing: Folders
+    ) -> Standing:
+        now = time.monotonic()
+        watch = self._watched.setdefault(folder, _Watch())
+        if not watch.scanned:
+            syncthing.scan(folder)
+            watch.scanned = True
+        status = syncthing.folder_status(folder)
+        if status.receive_only_changed:
+            syncthing.revert(folder)  # takes back what is missing here
+        watch.met = watch.met or (now if here else None)
+        wanted = status.need_items + status.receive_only_changed
+        if wanted or status.state != "idle" or here != watch.here:
+            watch.busy = now
+        watch.here = here
+        met_s = now - watch.met if watch.met is not None else 0.0
+        return Standing(len(taking), len(here), now - watch.busy, met_s)
+
+    def _end(self, channel: Channel) -> None:
+        path: Path = self._paths.folder(channel.id)
+        adopted = self._whole.adopt(channel, path)
+        with self._store.transaction() as tx:
+            work.recovering.drop(tx, folder=channel.id)
+        self._watched.pop(channel.id, None)
+        why = f"{adopted.items} sessions are there"
+        if adopted.lost:
+            why += f"; packaged again, if their files still exist: {', '.join(adopted.lost)}"
+        self._notes.note("recovered", channel.project, why)
