@@ -17,6 +17,7 @@ from karma_sync.paths import Paths
 
 if TYPE_CHECKING:
     from karma_sync.metadata.signing import SigningKey
+    from karma_sync.service.journal import Journal
     from karma_sync.service.notes import Notes
     from karma_sync.service.recovering import Recovery
     from karma_sync.service.sending import Matcher
@@ -71,8 +72,19 @@ class App:
 
         store = open_state(self._database(self.paths.state_db))
         intent = IntentFile(self.paths.intent)
-        store.after_commit(lambda: intent.keep(store, self.key.public))
+
+        def committed() -> None:
+            intent.keep(store, self.key.public)
+            self.journal.run()
+
+        store.after_commit(committed)
         return store
+
+    @cached_property
+    def journal(self) -> "Journal":
+        from karma_sync.service.journal import Journal
+
+        return Journal(self.state, self.work, self.settings.tag, utc_now)
 
     @cached_property
     def work(self) -> "Database":
@@ -204,6 +216,8 @@ class App:
             health=Health(client, self.paths, self.recovery, self.work, self.notes),
             receipts=Receipts(context, self.work, self.library, scan, self.recovery.claimed),
             recovery=self.recovery,
+            journal=self.journal,
+            notes=self.notes,
         )
 
     @cached_property

@@ -91,7 +91,9 @@ class Daemon:
 
     def _restart(self, process: SyncthingProcess, workers: Workers) -> None:
         """Syncthing died: start it again, less and less often if that fails."""
-        log.warning("Syncthing ended with code %s; it is started again", process.poll())
+        why = f"it ended with code {process.poll()} and is started again"
+        log.warning("Syncthing: %s", why)
+        self._app.notes.fault("fault", "Syncthing", why)
         pause = 1.0
         while not self._stop.is_set():
             self._systemd.alive(at_once=True)
@@ -105,6 +107,7 @@ class Daemon:
                 self._stop.wait(pause)
                 pause = min(pause * 2, 60.0)
             else:
+                self._app.notes.note("fault over", "Syncthing", "it runs again")
                 workers.syncthing_restarted()
                 return
 

@@ -1,5 +1,7 @@
 """Every move of a subscription takes effect: at once on the own side, soon at the peer."""
 
+import json
+
 import pytest
 
 from tests.harness import PROJECT, Member, until
@@ -102,13 +104,43 @@ def test_status_tells_what_each_receiver_has_confirmed(pair: tuple[Member, Membe
     assert a.run("status", "--check").code == 0
 
 
-def test_events_tell_each_change_once(pair: tuple[Member, Member]) -> None:
-    a, b = pair
-    told = b.run("events").lines
+def test_events_tell_each_change_once_to_who_made_it_and_to_the_others(
+    pair: tuple[Member, Member],
+) -> None:
+    mine, theirs = (_events(member) for member in pair)
+    moves = [
+        ("accepted", f"{PROJECT} in backend: both, since "),
+        ("paused", f"{PROJECT} in backend: both, since "),
+        ("resumed", f"{PROJECT} in backend: both, since "),
+        ("paused", "everything, until "),
+        ("resumed", "everything, until "),
+        ("changed", f"{PROJECT} in backend: receive, since "),
+        ("changed", f"{PROJECT} in backend: both, since "),
+        ("declined", f"{PROJECT} in backend"),
+        ("reopened", f"{PROJECT} in backend"),
+        ("accepted", f"{PROJECT} in backend: both"),
+    ]
+    own = [(what, why) for what, who, why in mine if who == "alice.box"]
 
-    assert sum("joined: bob.box: team backend" in line for line in told) == 1
-    assert any(f"paused: alice.box: {PROJECT}" in line for line in told)
-    assert any("withdrawn: alice.box" in line for line in told)
+    assert own[:2] == [("founded", "team backend"), ("shared", f"{PROJECT} with backend")]
+    assert [what for what, _ in own[2:]] == [what for what, _ in moves]
+    assert all(why.startswith(start) for (_, why), (_, start) in zip(own[2:], moves, strict=True))
+    assert mine.count(("added", "bob.box", "team backend")) == 1
+    assert mine.count(("joined", "bob.box", "team backend")) == 1
+    assert theirs.count(("joined", "bob.box", "team backend")) == 1
+    assert ("paused", "alice.box", f"{PROJECT} in backend: both") in theirs
+    assert sum(what == "withdrawn" for what, *_ in theirs) == 1
+
+
+def test_a_command_without_the_daemon_is_told_of_too(town: Town) -> None:
+    alone = town.member("dave")
+    alone.run("team", "create", "solo")
+    alone.run("pause")
+
+    assert _events(alone) == [
+        ("founded", "dave.box", "team solo"),
+        ("paused", "dave.box", "everything"),
+    ]
 
 
 def test_a_name_can_change_only_while_nobody_knows_it(
@@ -119,6 +151,11 @@ def test_a_name_can_change_only_while_nobody_knows_it(
 
     assert lonely.json("code")["tag"] == "carol.desk"
     assert pair[0].run("rename", "--machine", "desk", check=False).code == 6
+
+
+def _events(member: Member) -> list[tuple[str, str, str]]:
+    found = [json.loads(line) for line in member.run("events", "--json").lines]
+    return [(e["what"], e["who"], e["why"]) for e in found]
 
 
 def _paused(member: Member) -> int:

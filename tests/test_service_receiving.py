@@ -10,7 +10,7 @@ from karma_sync.flow.layout import chunk_name, item_name
 from karma_sync.paths import write_private
 from karma_sync.service.notes import Notes
 from karma_sync.service.receiving import Receiver
-from karma_sync.store import library, work
+from karma_sync.store import events, library, work
 from tests.builders import BOB, NOW, Desk, Shelf, Swapping, key_of, resigned
 from tests.test_flow_importer import CHANNEL, chunk_paths, expected, item_path, lines
 
@@ -46,7 +46,7 @@ class Bob:
 
     def noted(self) -> list[str]:
         with self.events.reading() as tx:
-            return [e.why.split(": ")[1] for e in work.events_after(tx, 0)]
+            return [e.why.split(": ")[1] for e in events.after(tx, 0)]
 
 
 @pytest.fixture

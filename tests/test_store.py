@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from karma_sync.domain.subscription import Status, Subscription
 from karma_sync.errors import KarmaError
-from karma_sync.store import state, work
+from karma_sync.store import events, state, work
 from karma_sync.store.database import Database
 from tests.builders import ALICE, BOB, PROJECT, answer, examples, open_umask, scratch, team_of_all
 
@@ -266,17 +266,17 @@ def test_only_the_named_rows_are_dropped(tmp_path: Path) -> None:
 def test_an_event_that_repeats_itself_is_noted_once(tmp_path: Path) -> None:
     database = work.open_work(tmp_path / "work.db")
     at = datetime(2026, 5, 31, tzinfo=UTC)
-    told = [("a", "x"), ("a", "x"), ("b", "x"), ("a", "x"), ("a", "y"), ("a", "x")]
+    happened = [("a", "x"), ("a", "x"), ("b", "x"), ("a", "x"), ("a", "y"), ("a", "x")]
     with database.transaction() as tx:
-        for who, why in told:
-            work.add_event(tx, work.Event(0, at, "item refused", who, why))
-        events = work.events_after(tx, 0)
-        newer = work.events_after(tx, events[1].id)
+        for who, why in happened:
+            events.add(tx, events.Event(0, at, "item refused", who, why))
+        told = events.after(tx, 0)
+        newer = events.after(tx, told[1].id)
     database.close()
 
-    assert [(e.who, e.why) for e in events] == [("a", "x"), ("b", "x"), ("a", "y"), ("a", "x")]
-    assert newer == events[2:]
-    assert events[0].at == at
+    assert [(e.who, e.why) for e in told] == [("a", "x"), ("b", "x"), ("a", "y"), ("a", "x")]
+    assert newer == told[2:]
+    assert told[0].at == at
 
 
 def test_a_chunk_is_dropped_once_nothing_names_it_and_not_if_it_is_named_again(

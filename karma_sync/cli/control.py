@@ -12,7 +12,7 @@ from karma_sync.cli.setup import say_if_down
 from karma_sync.errors import Conflict
 
 if TYPE_CHECKING:
-    from karma_sync.store.work import Event
+    from karma_sync.store.events import Event
 
 _LOOK_S = 0.2
 
@@ -88,13 +88,13 @@ def events(
 
     Example: karma-sync events --follow
     """
-    from karma_sync.store.work import events_after
+    from karma_sync.store import events as store
 
     app = App.from_environment()
     last = 0
     while True:
         with app.work.reading() as tx:
-            found = events_after(tx, last)
+            found = store.after(tx, last)
         for event in found:
             last = event.id
             _show(event, as_json)

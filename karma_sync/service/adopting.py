@@ -1,9 +1,6 @@
 """Adopts what others signed about my teams."""
 
-from collections.abc import Sequence
-
-from karma_sync.domain.subscription import Subscription
-from karma_sync.domain.team import Member, Team
+from karma_sync.domain.team import Team
 from karma_sync.errors import Unverified
 from karma_sync.metadata.adopt import accepted, verify_member, verify_roster
 from karma_sync.metadata.documents import (
@@ -54,7 +51,7 @@ class Adopter:
                 else:
                     self._adopt_member(tx, team, found, known)
         except Unverified as error:
-            self._context.notes.note(
+            self._context.notes.fault(
                 "document refused", f"{found.kind} {found.writer[:8]}", reason(error)
             )
             return False
@@ -79,29 +76,10 @@ class Adopter:
     ) -> None:
         version = known.version if known else 0
         document = verify_member(found.raw, found.writer, team, version).value
-        before = state.subscriptions.all(tx, team=team.id, member=found.writer)
         state.teams.put(tx, team.saw(found.writer, document.addresses))
         state.subscriptions.drop(tx, team=team.id, member=found.writer)
         state.subscriptions.put(tx, *answers_of(document))
         state.put_document(tx, document_of(team.id, found, document.version))
-        member = team.member(found.writer)
-        if member:
-            self._note_news(team, member, before, answers_of(document))
-
-    def _note_news(
-        self,
-        team: Team,
-        member: Member,
-        before: Sequence[Subscription],
-        after: Sequence[Subscription],
-    ) -> None:
-        if not member.active:
-            self._context.notes.note("joined", member.tag, f"team {team.name}")
-        known = {s.project: (s.status, s.direction) for s in before}
-        for answer in after:
-            if known.get(answer.project) != (answer.status, answer.direction):
-                why = f"{answer.project} in {team.name}: {answer.direction}"
-                self._context.notes.note(answer.status.value, member.tag, why)
 
 
 def document_of(team_id: str, found: Found, version: int) -> state.Document:

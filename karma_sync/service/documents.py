@@ -42,7 +42,7 @@ class Documents:
             return self._signer.write_mine(team.id) + self._keeper.put_back(team.id)
         except OSError as error:
             why = f"{error.filename}: {error.strerror}"
-            self._context.notes.note("documents not exchanged", f"team {team.name}", why)
+            self._context.notes.fault("documents not exchanged", f"team {team.name}", why)
             return []
 
     @property

@@ -105,4 +105,7 @@ class Health:
                 work.faults.put(tx, work.Fault(folder=folder, why=why))
             else:
                 work.faults.drop(tx, folder=folder)
-        self._notes.note("fault" if why else "fault over", folder, why or "it works again")
+        if why:
+            self._notes.fault("fault", folder, why)
+        else:
+            self._notes.note("fault over", folder, "it works again")

@@ -36,7 +36,6 @@ class Joiner:
                 fresh = self._ready(tx, fresh, roster)
                 if fresh.answer is Answer.ACCEPTED and fresh.leader_key == roster.writer:
                     self._join(tx, found, roster)
-                    self._context.notes.note("joined", self._context.me.tag, f"team {roster.name}")
                     state.invitations.drop(tx, folder=fresh.folder)
                 else:
                     state.invitations.put(tx, fresh)
@@ -55,7 +54,7 @@ class Joiner:
                 if not lists(roster, self._context.me):
                     raise Unverified("4-member", "it does not list me")  # noqa: TRY301
             except Unverified as error:
-                self._context.notes.note("invitation refused", invitation.id, reason(error))
+                self._context.notes.fault("invitation refused", invitation.id, reason(error))
                 continue
             yield found, roster
 

@@ -1,10 +1,13 @@
-"""What the daemon noticed, for people: every change of standing, refusal and fault, once."""
+"""What the daemon noticed, for people: refusals, faults and what else happened, once.
+
+Changes of standing are told by `journal.py`; both write through `store/events.py`.
+"""
 
 from collections.abc import Callable
 from datetime import datetime
 
 from karma_sync.errors import Unverified
-from karma_sync.store import work
+from karma_sync.store import events
 from karma_sync.store.database import Database
 
 
@@ -17,8 +20,15 @@ class Notes:
 
     def note(self, what: str, who: str, why: str) -> None:
         """Note that `what` happened to `who`, and `why`; a repetition is not noted again."""
+        self._add(events.Event(0, self._now(), what, who, why))
+
+    def fault(self, what: str, who: str, why: str) -> None:
+        """Note a refusal or a fault, the same way."""
+        self._add(events.Event(0, self._now(), what, who, why, bad=True))
+
+    def _add(self, event: events.Event) -> None:
         with self._store.transaction() as tx:
-            work.add_event(tx, work.Event(0, self._now(), what, who, why))
+            events.add(tx, event)
 
 
 def reason(error: Unverified) -> str:

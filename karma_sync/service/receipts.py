@@ -80,7 +80,7 @@ class Receipts:
             receipt = verify_receipt(found.raw, found.writer, team, version).value
         except Unverified as error:
             who = f"receipt {found.writer[:8]}"
-            self._context.notes.note("document refused", who, reason(error))
+            self._context.notes.fault("document refused", who, reason(error))
             return None
         with self._store.transaction() as tx:
             row = work.SignedReceipt(found.writer, receipt.version, found.raw)
@@ -100,7 +100,7 @@ class Receipts:
                 if said != seen(mine.kind, mine.writer, mine.version, mine.envelope):
                     who = f"{said.kind} {said.writer[:8]}"
                     why = f"two contents under version {said.version}: the first is kept"
-                    self._context.notes.note("document doubled", who, why)
+                    self._context.notes.fault("document doubled", who, why)
             elif said.writer == self._context.me.key and said.version < self._latest_version():
                 with state_db.transaction() as tx:
                     state.raise_floor(tx, team.id, said.kind, said.version)

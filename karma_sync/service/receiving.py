@@ -111,7 +111,7 @@ class Receiver:
             arrival = library.Arrival(item, signature, "waiting", f"for {missing}")
         except Unverified as error:
             arrival = library.Arrival(item, signature, "refused", reason(error))
-            self._notes.note("item refused", watched.channel.owner.tag, f"{item}: {arrival.why}")
+            self._notes.fault("item refused", watched.channel.owner.tag, f"{item}: {arrival.why}")
         except OSError as error:
             # replaced while we looked (Syncthing tells of the new one), or the disk is full
             log.warning("item %s was not imported: %s; it is tried again", item, error)

@@ -127,8 +127,6 @@ class Reconciler:
         with self._context.store.transaction() as tx:
             state.contacts.put(tx, *new_contacts)
             state.invitations.put(tx, *new_invitations)
-        for contact in new_contacts:
-            self._context.notes.note("contact", contact.name, "asks to connect: karma-sync inbox")
 
     def _apply(self, configuration: Configuration, actions: list[Action]) -> list[KarmaError]:
         """Write all actions at once, then read back what became of them."""

@@ -169,7 +169,8 @@ class Sender:
                 work.withheld.drop(tx, folder=channel.id, session=session.session_id)
                 self._withheld.pop(key, None)
         if why:
-            self._notes.note("withheld", session.session_id, why)
+            note = self._notes.fault if failed else self._notes.note
+            note("did not leave" if failed else "withheld", session.session_id, why)
 
     def _load_withheld(self, folder: str) -> None:
         with self._store.reading() as tx:

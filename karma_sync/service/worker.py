@@ -12,12 +12,20 @@ class Worker(threading.Thread):
     """Calls `work` each time it was woken; what it returns is how soon to call again (seconds).
 
     An exception is logged with what happens next, and `work` is called again after five seconds:
-    this is the one place of the daemon that catches them all.
+    this is the one place of the daemon that catches them all. `tell` gets each of them, and None
+    when `work` did its work after one.
     """
 
-    def __init__(self, name: str, work: Callable[[], float | None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[], float | None],
+        tell: Callable[[Exception | None], None] = lambda error: None,
+    ) -> None:
         super().__init__(name=name, daemon=True)
         self._work = work
+        self._tell = tell
+        self._failed = False
         self._woken = threading.Event()
         self._stopping = threading.Event()
 
@@ -46,10 +54,23 @@ class Worker(threading.Thread):
 
     def _once(self) -> float | None:
         try:
-            return self._work()
+            again = self._work()
+            if self._failed:
+                self._tell(None)
+                self._failed = False
+            return again
         except Exception as error:  # noqa: BLE001 the daemon's one cycle boundary
             if self.stopping:
                 return None  # Syncthing is going too: of course it does not answer
             log.warning("%s: %s; tried again in %g seconds", self.name, error, _RETRY_S)
             log.debug("where it happened", exc_info=True)
+            self._failed = True
+            self._say(error)
             return _RETRY_S
+
+    def _say(self, error: Exception) -> None:
+        """Tell of it; if that fails too (a full disk), the log has both."""
+        try:
+            self._tell(error)
+        except Exception as second:  # noqa: BLE001 the worker must survive this one as well
+            log.warning("%s: it could not be noted: %s", self.name, second)

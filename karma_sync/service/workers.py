@@ -12,7 +12,9 @@ from karma_sync.flow.watch import Watcher
 from karma_sync.paths import Paths, is_metadata_folder
 from karma_sync.service import projects
 from karma_sync.service.health import Health
+from karma_sync.service.journal import Journal
 from karma_sync.service.links import Links
+from karma_sync.service.notes import Notes
 from karma_sync.service.outgoing import Outgoing
 from karma_sync.service.receipts import Receipts
 from karma_sync.service.receiving import Receiver
@@ -57,6 +59,8 @@ class Engine:
     receiver: Receiver
     receipts: Receipts
     links: Links
+    journal: Journal
+    notes: Notes
     health: Health
     recovery: Recovery
 
@@ -75,13 +79,13 @@ class Workers:
         self._world: World | None = None
         self._since = 0
         self._pending: frozenset[str] = frozenset()
-        self._cycle = Worker("cycle", self._run_cycle)
-        self._sending = Worker("sending", self._send)
-        self._receiving = Worker("receiving", self._receive)
+        self._cycle = self._worker("cycle", self._run_cycle)
+        self._sending = self._worker("sending", self._send)
+        self._receiving = self._worker("receiving", self._receive)
         self._ailing: set[str] | None = None
         self._mended: set[str] = set()
-        self._checking = Worker("checking", self._check)
-        self._listening = Worker("listening", self._listen)
+        self._checking = self._worker("checking", self._check)
+        self._listening = self._worker("listening", self._listen)
         self._workers = (self._sending, self._receiving, self._checking, self._cycle)
         self._watcher = Watcher(engine.source.root, self._on_change)
         self._engine.recovery.began = self._cycle.wake
@@ -116,10 +120,20 @@ class Workers:
         self.check_all()
         self._cycle.wake()
 
+    def _worker(self, name: str, work: Callable[[], float | None]) -> Worker:
+        def tell(error: Exception | None) -> None:
+            if error:
+                self._engine.notes.fault("failed", name, str(error))
+            else:
+                self._engine.notes.note("works again", name, "after it had failed")
+
+        return Worker(name, work, tell)
+
     # ---- the workers' work; each runs in its own thread
 
     def _run_cycle(self) -> float | None:
         cycle = self._engine.reconciler.run_once()
+        self._engine.journal.run()  # what ends by itself, such as a pause, commits nothing
         self._follow(cycle.world)
         waits = [wait for wait in (cycle.again, self._engine.links.wait) if wait is not None]
         return min(waits, default=None)

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from karma_sync.domain.source import PackedItem, ReadFile
+from karma_sync.store import events
 from karma_sync.store.database import Database, Transaction
 from karma_sync.store.table import Table
 
@@ -34,12 +35,9 @@ _MIGRATIONS = [
     CREATE TABLE fault (folder TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE recovering (folder TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE link (device TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE event (
-        id INTEGER PRIMARY KEY, at TEXT NOT NULL, what TEXT NOT NULL, who TEXT NOT NULL,
-        why TEXT NOT NULL)
     """
+    + events.TABLES
 ]
-_EVENTS_KEPT = 10_000
 
 
 class Withheld(BaseModel):
@@ -92,17 +90,6 @@ class SignedReceipt:
     writer: str
     version: int
     envelope: bytes
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something worth telling: `what` happened, to `who`, and `why`; `at` is UTC."""
-
-    id: int
-    at: datetime
-    what: str
-    who: str
-    why: str
 
 
 read_files = Table("read_file", ReadFile, ["path"])
@@ -189,31 +176,6 @@ def chunks_dropped_before(tx: Transaction, before_ms: int) -> list[tuple[str, st
     """(folder, hash) of the chunks dropped before that moment."""
     rows = tx.execute("SELECT * FROM dropped_chunk WHERE dropped_ms < ?", [before_ms])
     return [(row["folder"], row["sha256"]) for row in rows]
-
-
-def add_event(tx: Transaction, event: Event) -> None:
-    """Note an event (its id is given here), once: what goes on as it was is not news.
-
-    The same thing is news again after something else happened to the same `who`.
-    """
-    last = tx.execute(
-        "SELECT what, why FROM event WHERE who = ? ORDER BY id DESC LIMIT 1", [event.who]
-    ).fetchone()
-    if last and (last["what"], last["why"]) == (event.what, event.why):
-        return
-    tx.execute(
-        "INSERT INTO event (at, what, who, why) VALUES (?, ?, ?, ?)",
-        [event.at.isoformat(), event.what, event.who, event.why],
-    )
-    tx.execute("DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?", [_EVENTS_KEPT])
-
-
-def events_after(tx: Transaction, last_id: int) -> list[Event]:
-    """Events newer than `last_id`, oldest first."""
-    rows = tx.execute("SELECT * FROM event WHERE id > ? ORDER BY id", [last_id])
-    return [
-        Event(r["id"], datetime.fromisoformat(r["at"]), r["what"], r["who"], r["why"]) for r in rows
-    ]
 
 
 def put_receipt(tx: Transaction, team: str, receipt: SignedReceipt) -> None:

@@ -1,0 +1,139 @@
+"""Who stands how, as facts that can be told; what differs from what was told last is news.
+
+Pure. Whoever made a change (this person by a command, a peer by a document, time), the news of it
+comes from here, once.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from karma_sync.domain.invitation import Answer, Contact, Invitation, Pairing
+from karma_sync.domain.subscription import Status, Subscription
+from karma_sync.domain.team import Team
+
+
+class Fact(BaseModel):
+    """`what` is so of `who`; `why` says where, and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    what: str
+    who: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """All that can stand one way or another; `paused_until` as text, None if nothing is paused."""
+
+    me: str
+    teams: tuple[Team, ...]
+    answers: tuple[Subscription, ...] = ()
+    pairings: tuple[Pairing, ...] = ()
+    contacts: tuple[Contact, ...] = ()
+    invitations: tuple[Invitation, ...] = ()
+    paused_until: str | None = None
+
+
+# How a change between two answers is called; any other is called as the new answer.
+_CHANGES: Mapping[tuple[str, str], str] = {
+    (Status.ACCEPTED, Status.ACCEPTED): "changed",
+    (Status.PAUSED, Status.ACCEPTED): "resumed",
+    (Status.DECLINED, Status.OFFERED): "reopened",
+}
+# How the end of a fact is called; the end of any other is no news.
+_ENDS: Mapping[str, str] = {
+    "team": "left",
+    "member": "removed",
+    "project": "unshared",
+    "halt": "resumed",
+}
+
+
+def facts(known: Known) -> dict[str, Fact]:
+    """Every fact by its key, `kind/…`."""
+    found = dict(_of_teams(known))
+    found |= _of_answers(known)
+    found |= _of_being_asked(known)
+    if known.paused_until is not None:
+        why = f"everything{known.paused_until and f', until {known.paused_until}'}"
+        found["halt/"] = Fact(what="paused", who=known.me, why=why)
+    return found
+
+
+def news(before: Mapping[str, Fact], after: Mapping[str, Fact]) -> list[Fact]:
+    """What to tell of the difference, teams and members before what they answered."""
+    told = []
+    for key in sorted({*before, *after}, key=_rank):
+        kind = key.partition("/")[0]
+        old, new = before.get(key), after.get(key)
+        if new is None:
+            if old and kind in _ENDS:
+                told.append(old.model_copy(update={"what": _ENDS[kind]}))
+        elif new != old and (old or new.what != Status.OFFERED):
+            what = _CHANGES.get((old.what, new.what), new.what) if old else new.what
+            told.append(new.model_copy(update={"what": what}))
+    return told
+
+
+def moment(when: datetime) -> str:
+    """A moment (UTC) as it stands in news."""
+    return f"{when:%Y-%m-%d %H:%M} UTC"
+
+
+def _rank(key: str) -> tuple[int, str]:
+    kinds = ("halt", "contact", "pairing", "invitation", "team", "member", "project", "answer")
+    return kinds.index(key.partition("/")[0]), key
+
+
+def _of_teams(known: Known) -> Iterator[tuple[str, Fact]]:
+    for team in known.teams:
+        where = f"team {team.name}"
+        leader = next((m.tag for m in team.members if m.key == team.leader), "?")
+        mine = "founded" if leader == known.me else "joined"
+        yield f"team/{team.id}", Fact(what=mine, who=known.me, why=where)
+        for member in team.members:
+            if member.tag != known.me:
+                what = "joined" if member.active else "added"
+                yield f"member/{team.id}/{member.key}", Fact(what=what, who=member.tag, why=where)
+        for project in team.projects:
+            why = f"{project.identity} with {team.name}"
+            yield f"project/{team.id}/{project.identity}", Fact(what="shared", who=leader, why=why)
+
+
+def _of_answers(known: Known) -> Iterator[tuple[str, Fact]]:
+    teams = {team.id: team for team in known.teams}
+    for answer in known.answers:
+        team = teams.get(answer.team)
+        member = team.member(answer.member) if team else None
+        if team is None or member is None:
+            continue
+        why = f"{answer.project} in {team.name}"
+        if answer.engaged:
+            why += f": {answer.direction}"
+            why += f", since {moment(answer.since)}" if answer.since else ""
+        key = f"answer/{answer.team}/{answer.project}/{answer.member}"
+        yield key, Fact(what=answer.status.value, who=member.tag, why=why)
+
+
+def _of_being_asked(known: Known) -> Iterator[tuple[str, Fact]]:
+    for pairing in known.pairings:
+        why = "its first invitation within 24 hours is accepted"
+        yield f"pairing/{pairing.key}", Fact(what="paired", who=pairing.tag, why=why)
+    for contact in known.contacts:
+        what, why = _asked(contact.answer, "contact", "asks to connect")
+        yield f"contact/{contact.device}", Fact(what=what, who=contact.name, why=why)
+    ready: Iterable[Invitation] = (i for i in known.invitations if i.ready)
+    for invitation in ready:
+        where = f"invites you to team {invitation.team_name}"
+        what, why = _asked(invitation.answer, "invitation", where)
+        yield f"invitation/{invitation.folder}", Fact(what=what, who=invitation.leader_tag, why=why)
+
+
+def _asked(answer: Answer, kind: str, why: str) -> tuple[str, str]:
+    if answer is Answer.PENDING:
+        return kind, f"{why}: karma-sync inbox"
+    return f"{kind} {answer.value}", why

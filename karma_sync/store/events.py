@@ -1,0 +1,80 @@
+"""Events, in work.db: what was told to people, and what stood when it was told last."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from karma_sync.domain.standing import Fact
+from karma_sync.store.database import Transaction
+
+TABLES = """
+    CREATE TABLE event (
+        id INTEGER PRIMARY KEY, at TEXT NOT NULL, what TEXT NOT NULL, who TEXT NOT NULL,
+        why TEXT NOT NULL, bad INTEGER NOT NULL);
+    CREATE INDEX event_by_who ON event (who);
+    CREATE TABLE told (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID
+    """
+_KEPT = 10_000
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something worth telling: `what` happened, to `who`, and `why`; `at` is UTC.
+
+    `bad` ones are refusals and faults.
+    """
+
+    id: int
+    at: datetime
+    what: str
+    who: str
+    why: str
+    bad: bool = False
+
+
+def add(tx: Transaction, event: Event) -> None:
+    """Note an event (its id is given here), once: what goes on as it was is not news.
+
+    The same thing is news again after something else happened to the same `who`.
+    """
+    last = tx.execute(
+        "SELECT what, why FROM event WHERE who = ? ORDER BY id DESC LIMIT 1", [event.who]
+    ).fetchone()
+    if last and (last["what"], last["why"]) == (event.what, event.why):
+        return
+    tx.execute(
+        "INSERT INTO event (at, what, who, why, bad) VALUES (?, ?, ?, ?, ?)",
+        [event.at.isoformat(), event.what, event.who, event.why, event.bad],
+    )
+    tx.execute("DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?", [_KEPT])
+
+
+def after(tx: Transaction, last_id: int) -> list[Event]:
+    """Events newer than `last_id`, oldest first."""
+    rows = tx.execute("SELECT * FROM event WHERE id > ? ORDER BY id", [last_id])
+    return [_event(dict(row)) for row in rows]
+
+
+def last_bad(tx: Transaction) -> Event | None:
+    """The newest refusal or fault; None if there was none."""
+    row = tx.execute("SELECT * FROM event WHERE bad ORDER BY id DESC LIMIT 1").fetchone()
+    return _event(dict(row)) if row else None
+
+
+def told(tx: Transaction) -> dict[str, Fact]:
+    """What stood when it was told last, by key."""
+    rows = tx.execute("SELECT key, body FROM told")
+    return {row["key"]: Fact.model_validate_json(row["body"]) for row in rows}
+
+
+def put_told(tx: Transaction, facts: Mapping[str, Fact]) -> None:
+    """Remember that this is what stands, and was told."""
+    tx.execute("DELETE FROM told")
+    rows = [(key, fact.model_dump_json()) for key, fact in facts.items()]
+    tx.executemany("INSERT INTO told VALUES (?, ?)", rows)
+
+
+def _event(row: dict[str, object]) -> Event:
+    fields = {name: str(row[name]) for name in ("what", "who", "why")}
+    at = datetime.fromisoformat(str(row["at"]))
+    return Event(id=int(str(row["id"])), at=at, bad=bool(row["bad"]), **fields)
