@@ -184,6 +184,8 @@ class App:
         from karma_sync.service.context import Context
         from karma_sync.service.health import Health
         from karma_sync.service.links import Links
+        from karma_sync.service.outgoing import Outgoing
+        from karma_sync.service.progress import Progress
         from karma_sync.service.receipts import Receipts
         from karma_sync.service.receiving import Receiver
         from karma_sync.service.reconcile import Reconciler
@@ -195,6 +197,7 @@ class App:
         verifier = Verifier(verify_item, verify_chunk)
         importer = Importer(self.paths.library, self.library, verifier, utc_now)
         links = Links(self.work, utc_now)
+        outgoing = Outgoing()
         scan: Callable[[str, Sequence[str]], None] = client.scan
         return Engine(
             paths=self.paths,
@@ -218,6 +221,8 @@ class App:
             recovery=self.recovery,
             journal=self.journal,
             notes=self.notes,
+            outgoing=outgoing,
+            progress=Progress(client, self.work, links.connected, lambda: outgoing.backlog),
         )
 
     @cached_property

@@ -101,6 +101,7 @@ class Daemon:
                 self._app.make_whole()
                 process.start()
                 process.wait_ready(workers.client, _READY_S)
+                workers.syncthing_restarted()
             except SyncthingError as error:
                 log.warning("%s; tried again in %g seconds", error, pause)
                 process.stop(_STOP_S)  # it may run and yet not answer
@@ -108,7 +109,6 @@ class Daemon:
                 pause = min(pause * 2, 60.0)
             else:
                 self._app.notes.note("fault over", "Syncthing", "it runs again")
-                workers.syncthing_restarted()
                 return
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -85,6 +86,27 @@ def ago(when: datetime | None) -> str:
         if seconds >= length:
             return f"{seconds // length}{unit} ago"
     return "just now"
+
+
+def span(seconds: int) -> str:
+    """A length of time, roughly: 40 s, 3 min, 5 h, 12 d."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def fit(lines: Sequence[str]) -> list[str]:
+    """The lines as one screen of the terminal holds them; all of them where there is none."""
+    if not sys.stdout.isatty():
+        return list(lines)
+    width, height = shutil.get_terminal_size()
+    rows = [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines]
+    room = height - 1  # for the prompt
+    if len(rows) <= room:
+        return rows
+    left = len(rows) - room + 1
+    return [*rows[: room - 1], f"… and {left} more lines: karma-sync status | less"]
 
 
 def write_raw(pieces: Iterable[bytes]) -> None:

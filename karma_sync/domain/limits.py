@@ -21,3 +21,8 @@ ITEM_BYTES = MANIFEST_BYTES + INLINE_BYTES + FRAME_OVERHEAD_BYTES
 FILES_PER_ITEM = 10_000
 TEXT_FILE_BYTES = 64_000_000
 TITLE_CHARS = 200
+
+# What is beyond is paused. A channel is one member's, for one project; documents are a team's.
+CHANNEL_BYTES = 20_000_000_000
+METADATA_BYTES = 8_000_000
+METADATA_FILES = 1_000

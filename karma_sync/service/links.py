@@ -66,6 +66,10 @@ class Links:
         recent = time.monotonic() - _REMEMBERED_S
         return frozenset(d for d, at in self._answered.items() if d in self._up or at > recent)
 
+    def connected(self) -> frozenset[str]:
+        """The devices that are connected now."""
+        return frozenset(self._up)
+
     @property
     def wait(self) -> float | None:
         """Seconds until a device that dialled us, and went, is to be dialled; None if none is."""

@@ -6,7 +6,7 @@ Changes of standing are told by `journal.py`; both write through `store/events.p
 from collections.abc import Callable
 from datetime import datetime
 
-from karma_sync.errors import Unverified
+from karma_sync.errors import KarmaError, Unverified
 from karma_sync.store import events
 from karma_sync.store.database import Database
 
@@ -29,6 +29,12 @@ class Notes:
     def _add(self, event: events.Event) -> None:
         with self._store.transaction() as tx:
             events.add(tx, event)
+
+
+def said_by(error: Exception) -> str:
+    """An error in one line; of others' errors only the kind, as they may quote a transcript."""
+    fit = isinstance(error, KarmaError | OSError)
+    return f"{type(error).__name__}: {error}" if fit else type(error).__name__
 
 
 def reason(error: Unverified) -> str:

@@ -25,6 +25,11 @@ class Outgoing:
         """Look at all of these, in this order, instead of the backlog there was."""
         self._backlog = deque(sessions)
 
+    @property
+    def backlog(self) -> int:
+        """How many sessions are still to be looked at."""
+        return len(self._backlog)
+
     def changed(self, session: SourceSession, now: float) -> None:
         """This session was written to."""
         key = session.directory, session.session_id

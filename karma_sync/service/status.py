@@ -1,17 +1,21 @@
 """How things stand, in one value: who I am, who is connected, what went and came, what waits."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
+from karma_sync.domain.naming import folder_title
 from karma_sync.domain.pairing import PairingCode
 from karma_sync.domain.plan import Channel, World, inboxes, outboxes
+from karma_sync.domain.progress import seconds_left
+from karma_sync.domain.silence import silent_days
 from karma_sync.domain.subscription import Subscription
 from karma_sync.domain.team import Member, Team
 from karma_sync.service import pairing, projects
 from karma_sync.service.control import paused_until
+from karma_sync.service.progress import PACKAGING, receivers
 from karma_sync.service.receipts import confirmations
 from karma_sync.service.world import read_world
-from karma_sync.store import library, state, work
+from karma_sync.store import events, library, state, work
 from karma_sync.store.database import Database
 
 
@@ -34,19 +38,38 @@ class Peer:
 
 
 @dataclass(frozen=True)
+class Transfer:
+    """About what lacks, here or at a member: Syncthing's figures, which peers can poison."""
+
+    bytes_left: int
+    items_left: int
+    seconds_left: int | None
+
+    @classmethod
+    def of(cls, row: work.Transfer) -> "Transfer":
+        return cls(row.left, row.items, seconds_left(row.left, row.rate))
+
+
+@dataclass(frozen=True)
 class Receiver:
     """What a member's receipt says of my channel: how many items, and whether exactly mine."""
 
-    tag: str
+    peer: Peer
     items: int
     whole: bool
+    transfer: Transfer | None
+
+    @property
+    def tag(self) -> str:
+        return self.peer.member.tag
 
 
 @dataclass(frozen=True)
 class ProjectStatus:
     """One shared project: my answer, what I sent and who has it, what I have, what waits.
 
-    `refused` is the reason by item; `withheld` (on purpose) and `failed` by session id.
+    `arriving` is about what lacks, by sender; `refused` the reason by item; `withheld` (on
+    purpose) and `failed` by session id.
     """
 
     team: Team
@@ -54,6 +77,7 @@ class ProjectStatus:
     sent: int
     receivers: list[Receiver]
     received: dict[str, int]
+    arriving: dict[str, Transfer]
     waiting: int
     refused: dict[str, str]
     withheld: dict[str, str]
@@ -62,7 +86,11 @@ class ProjectStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """Everything `karma-sync status` shows; `paused` if everything is, as a whole."""
+    """Everything `karma-sync status` shows; `paused` if everything is, as a whole.
+
+    `packaging` counts sessions that are still to be looked at. `silent` is, by team, for how many
+    days nobody has answered; None if nobody ever did.
+    """
 
     peers: list[Peer]
     projects: list[ProjectStatus]
@@ -70,6 +98,9 @@ class Status:
     inbox: pairing.Waiting
     paused: state.Halt | None
     faults: dict[str, str]
+    packaging: int = 0
+    silent: dict[str, int | None] = field(default_factory=dict)
+    last_error: events.Event | None = None
 
     def stuck(self, running: bool) -> list[str]:
         """What will not move by itself, in words; empty if nothing is."""
@@ -87,54 +118,88 @@ def status(stores: Stores, me: PairingCode, now: datetime) -> Status:
         world = read_world(tx, me, now, discovery=False)
     standings = projects.standings(stores.state, me)
     with stores.work.reading() as tx:
-        faults = {fault.folder: fault.why for fault in work.faults.all(tx)}
+        faults = {folder_title(world, f.folder): f.why for f in work.faults.all(tx)}
+        transfers = {(t.folder, t.device): t for t in work.transfers.all(tx)}
+        last_error = events.last_bad(tx)
+    look = _Look(stores, world, _peers(stores, world), transfers)
+    packaging = transfers.get((PACKAGING, ""))
     return Status(
         faults=faults,
-        peers=_peers(stores, world),
-        projects=[_project(stores, world, me, standing) for standing in standings],
+        peers=sorted(look.peers.values(), key=lambda peer: peer.member.tag),
+        projects=[_project(look, standing) for standing in standings],
         teams=list(world.teams),
         inbox=pairing.inbox(stores.state),
         paused=paused_until(stores.state, now),
+        packaging=packaging.items if packaging else 0,
+        silent=_silent(look, now),
+        last_error=last_error,
     )
 
 
-def _peers(stores: Stores, world: World) -> list[Peer]:
+@dataclass(frozen=True)
+class _Look:
+    """What all parts look at; `peers` by key, `transfers` by folder and device."""
+
+    stores: Stores
+    world: World
+    peers: dict[str, Peer]
+    transfers: dict[tuple[str, str], work.Transfer]
+
+    def transfer(self, folder: str, device: str = "") -> Transfer | None:
+        row = self.transfers.get((folder, device))
+        return Transfer.of(row) if row else None
+
+
+def _peers(stores: Stores, world: World) -> dict[str, Peer]:
     with stores.work.reading() as tx:
         links = {link.device: link for link in work.links.all(tx)}
     members = {m.key: m for team in world.teams for m in team.members if m.key != world.key}
-    peers = []
-    for member in sorted(members.values(), key=lambda m: m.tag):
-        link = links.get(member.device)
-        peers.append(Peer(member, bool(link and link.connected), link.last_seen if link else None))
-    return peers
+    return {
+        key: Peer(m, bool(link and link.connected), link.last_seen if link else None)
+        for key, m in members.items()
+        for link in [links.get(m.device)]
+    }
 
 
-def _project(
-    stores: Stores, world: World, me: PairingCode, standing: projects.Standing
-) -> ProjectStatus:
-    place = standing.team.id, standing.project
-    box = next((c for c in outboxes(world) if (c.team.id, c.project) == place), None)
-    with stores.library.reading() as tx:
-        scope = library.AccessScope(
-            me.tag, frozenset({standing.team.id}), frozenset({standing.project})
-        )
+def _silent(look: _Look, now: datetime) -> dict[str, int | None]:
+    """Teams of which nobody has answered for a day or more, neither connected nor by receipt."""
+    found: dict[str, int | None] = {}
+    for team in look.world.teams:
+        peers = [look.peers[m.key] for m in team.members if m.key in look.peers]
+        if not peers or any(peer.connected for peer in peers):
+            continue
+        with look.stores.work.reading() as tx:
+            # a receipt's version is the moment at which it was signed, or just above one
+            said = [r.version for r in work.receipts_of(tx, team.id) if r.writer in look.peers]
+        moments = [peer.last_seen for peer in peers if peer.last_seen]
+        latest = now.timestamp() * 1000
+        moments += [datetime.fromtimestamp(min(v, latest) / 1000, UTC) for v in said]
+        days = silent_days(now, moments) if moments else None
+        if days != 0:
+            found[team.name] = days
+    return found
+
+
+def _project(look: _Look, standing: projects.Standing) -> ProjectStatus:
+    world, team, project = look.world, standing.team, standing.project
+    box = next((c for c in outboxes(world) if (c.team.id, c.project) == (team.id, project)), None)
+    sources = [c for c in inboxes(world) if (c.team.id, c.project) == (team.id, project)]
+    with look.stores.library.reading() as tx:
+        scope = library.AccessScope("", frozenset({team.id}), frozenset({project}))
         counts = {member: n for (_, _, member), n in library.counts(tx, scope).items()}
         sent = library.revisions(tx, box.id) if box else {}
-        arrivals = [
-            arrival
-            for channel in inboxes(world)
-            if (channel.team.id, channel.project) == place
-            for arrival in library.arrivals(tx, channel.id).values()
-        ]
-    with stores.work.reading() as tx:
+        arrivals = [a for c in sources for a in library.arrivals(tx, c.id).values()]
+    with look.stores.work.reading() as tx:
         withheld = work.withheld.all(tx, folder=box.id) if box else []
-    counts.pop(me.tag, None)
+    lacking = {c.owner.tag: look.transfer(c.id) for c in sources}
+    mine = team.member(world.key)
     return ProjectStatus(
-        team=standing.team,
+        team=team,
         mine=standing.mine,
         sent=len(sent),
-        receivers=_receivers(stores, standing.team, box, sent),
-        received=counts,
+        receivers=_receivers(look, box, sent),
+        received={tag: n for tag, n in counts.items() if mine is None or tag != mine.tag},
+        arriving={tag: transfer for tag, transfer in lacking.items() if transfer},
         waiting=sum(a.state == "waiting" for a in arrivals),
         refused={a.item: a.why for a in arrivals if a.refused},
         withheld={w.session: w.why for w in withheld if not w.failed},
@@ -142,10 +207,14 @@ def _project(
     )
 
 
-def _receivers(
-    stores: Stores, team: Team, box: Channel | None, sent: dict[str, int]
-) -> list[Receiver]:
+def _receivers(look: _Look, box: Channel | None, sent: dict[str, int]) -> list[Receiver]:
+    """Everybody who takes what I send, whether a receipt came or not."""
     if box is None:
         return []
-    said = confirmations(stores.work, team, box.id, sent)
-    return [Receiver(tag, items, whole) for tag, (items, whole) in sorted(said.items())]
+    said = confirmations(look.stores.work, box.team, box.id, sent)
+    found = []
+    for member in sorted(receivers(look.world, box), key=lambda m: m.tag):
+        items, whole = said.get(member.tag, (0, False))
+        transfer = look.transfer(box.id, member.device)
+        found.append(Receiver(look.peers[member.key], items, whole, transfer))
+    return found

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from karma_sync.domain.plan import World, inboxes, kept, outboxes
+from karma_sync.domain.plan import Channel, World, inboxes, kept, outboxes
 from karma_sync.domain.subscription import Status
 from karma_sync.flow.watch import Watcher
 from karma_sync.paths import Paths, is_metadata_folder
@@ -14,8 +14,10 @@ from karma_sync.service import projects
 from karma_sync.service.health import Health
 from karma_sync.service.journal import Journal
 from karma_sync.service.links import Links
-from karma_sync.service.notes import Notes
+from karma_sync.service.listening import Listener
+from karma_sync.service.notes import Notes, said_by
 from karma_sync.service.outgoing import Outgoing
+from karma_sync.service.progress import Progress
 from karma_sync.service.receipts import Receipts
 from karma_sync.service.receiving import Receiver
 from karma_sync.service.reconcile import Reconciler
@@ -26,22 +28,10 @@ from karma_sync.sources.claude import ClaudeSource
 from karma_sync.sources.git import Places
 from karma_sync.store.database import Database
 from karma_sync.syncthing.client import SyncthingClient
-from karma_sync.syncthing.wire import Event
 
 _STOP_S = 10.0  # for all of them together; what is half done then is done again at the start
-_EVENTS_S = 60
 _RECOVERING_S = 0.5  # how often an outbox is looked at that takes its items back
 _ALL: frozenset[str] = frozenset({"*"})
-_TYPES = (
-    "ItemFinished",
-    "DeviceConnected",
-    "DeviceDisconnected",
-    "PendingDevicesChanged",
-    "PendingFoldersChanged",
-    "StateChanged",
-    "FolderErrors",
-    "RemoteIndexUpdated",
-)
 
 
 @dataclass(frozen=True)
@@ -63,6 +53,8 @@ class Engine:
     notes: Notes
     health: Health
     recovery: Recovery
+    outgoing: Outgoing
+    progress: Progress
 
 
 class Workers:
@@ -71,27 +63,31 @@ class Workers:
     def __init__(self, engine: Engine) -> None:
         self.client = engine.client
         self._engine = engine
-        self._outgoing = Outgoing()
+        self._outgoing = engine.outgoing
+        self._listener = Listener(engine.client, self)
         self._lock = threading.Lock()
         self._changed: set[Path] = set()
         self._arrived: dict[str, set[str]] = {}
         self._full_pass = True
         self._world: World | None = None
-        self._since = 0
-        self._pending: frozenset[str] = frozenset()
         self._cycle = self._worker("cycle", self._run_cycle)
         self._sending = self._worker("sending", self._send)
         self._receiving = self._worker("receiving", self._receive)
         self._ailing: set[str] | None = None
         self._mended: set[str] = set()
         self._checking = self._worker("checking", self._check)
-        self._listening = self._worker("listening", self._listen)
-        self._workers = (self._sending, self._receiving, self._checking, self._cycle)
+        self._listening = self._worker("listening", self._listener.listen)
+        self._measuring = self._worker("measuring", self._measure)
+        self._workers = (
+            self._sending,
+            self._receiving,
+            self._checking,
+            self._measuring,
+            self._cycle,
+        )
         self._watcher = Watcher(engine.source.root, self._on_change)
         self._engine.recovery.began = self._cycle.wake
-        self._engine.sender.packaged = lambda channel, item: self._on_arrival(
-            channel.id, {f"items/{item}.ks"}
-        )
+        self._engine.sender.packaged = self._on_packaged
 
     def start(self) -> None:
         """Begin; the event filter is primed before the first cycle acts."""
@@ -123,7 +119,7 @@ class Workers:
     def _worker(self, name: str, work: Callable[[], float | None]) -> Worker:
         def tell(error: Exception | None) -> None:
             if error:
-                self._engine.notes.fault("failed", name, str(error))
+                self._engine.notes.fault("failed", name, said_by(error))
             else:
                 self._engine.notes.note("works again", name, "after it had failed")
 
@@ -220,75 +216,59 @@ class Workers:
             self.look_at_all()
         return _RECOVERING_S if world.recovering else None
 
-    def _listen(self) -> float:
-        events = self.client.events(self._since, _EVENTS_S, _TYPES)
-        for event in events:
-            self._since = event.id
-            self._on_event(event)
-        return 0.0
+    def _measure(self) -> float | None:
+        return self._engine.progress.look(self._world) if self._world else None
 
     # ---- wake-ups
 
     def _prime(self) -> None:
-        """Make Syncthing begin to collect our kinds of events, and take stock once."""
-        newest = self.client.events(0, 1, _TYPES)
-        self._since = newest[-1].id if newest else 0
+        """Begin to listen, and take stock once."""
+        self._listener.prime()
         self._engine.links.all(self.client.connections())
 
-    def _on_event(self, event: Event) -> None:
-        match event.type:
-            case "ItemFinished":
-                self._on_item(event)
-            case "DeviceConnected":
-                self._engine.links.came(event.device or "", event.connection or "")
-                self._cycle.wake()
-            case "DeviceDisconnected":
-                self._engine.links.went(event.device or "")
-                self._cycle.wake()
-            case "StateChanged" if event.state != "error":
-                pass
-            case "StateChanged" | "FolderErrors":
-                self._on_fault(event.folder)
-            case "RemoteIndexUpdated":
-                self._on_index(event.folder)
-            case "PendingDevicesChanged" | "PendingFoldersChanged":
-                self._on_pending()
+    def device_came(self, device: str, connection: str) -> None:
+        self._engine.links.came(device, connection)
+        self._cycle.wake()
 
-    def _on_item(self, event: Event) -> None:
-        if event.error or not event.folder or not event.item:
-            return
-        if event.item.startswith("receipt/"):
+    def device_went(self, device: str) -> None:
+        self._engine.links.went(device)
+        self._cycle.wake()
+
+    def item_finished(self, folder: str, name: str) -> None:
+        if name.startswith("receipt/"):
             self._receiving.wake()
-        elif is_metadata_folder(event.folder):
+        elif is_metadata_folder(folder):
             self._cycle.wake()
         else:
-            self._on_arrival(event.folder, {event.item})
+            self._on_arrival(folder, {name})
 
-    def _on_pending(self) -> None:
-        """Wake only when the set changes: some versions repeat the event every second."""
-        devices = {device.id for device in self.client.pending_devices()}
-        folders = {folder.id for folder in self.client.pending_folders()}
-        pending = frozenset(devices | folders)
-        if pending != self._pending:
-            self._pending = pending
-            self._cycle.wake()
+    def asked(self) -> None:
+        self._cycle.wake()
 
-    def _on_index(self, folder: str | None) -> None:
+    def index_came(self, folder: str) -> None:
         """A peer says what it has: of an outbox of mine nobody can have more than I."""
         if self._world and folder in {c.id for c in outboxes(self._world)}:
-            self._on_fault(folder)
+            self.ails(folder)
 
-    def _on_fault(self, folder: str | None) -> None:
+    def ails(self, folder: str) -> None:
         with self._lock:
-            if folder and self._ailing is not None:
+            if self._ailing is not None:
                 self._ailing.add(folder)
         self._checking.wake()
+
+    def moves(self, folder: str) -> None:
+        self._engine.progress.moves(folder)
+        self._measuring.wake()
 
     def check_all(self) -> None:
         """Look at the health of every folder."""
         with self._lock:
             self._ailing = None
         self._checking.wake()
+
+    def _on_packaged(self, channel: Channel, item: str) -> None:
+        self.moves(channel.id)
+        self._on_arrival(channel.id, {f"items/{item}.ks"})
 
     def _on_change(self, path: Path) -> None:
         with self._lock:

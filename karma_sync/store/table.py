@@ -50,6 +50,10 @@ class Table(Generic[M]):
         )
         return [self._model.model_validate_json(row["body"]) for row in rows]
 
+    def clear(self, tx: Transaction) -> None:
+        """Delete all values."""
+        tx.execute(f"DELETE FROM {self._name}")  # noqa: S608 our names
+
     def drop(self, tx: Transaction, **where: str) -> None:
         """Delete all values whose key columns match."""
         conditions = " AND ".join(f"{name} = ?" for name in where)

@@ -34,6 +34,8 @@ _MIGRATIONS = [
         PRIMARY KEY (team, writer)) WITHOUT ROWID;
     CREATE TABLE fault (folder TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE recovering (folder TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE transfer (
+        folder TEXT, device TEXT, body TEXT NOT NULL, PRIMARY KEY (folder, device)) WITHOUT ROWID;
     CREATE TABLE link (device TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     """
     + events.TABLES
@@ -83,6 +85,21 @@ class Link(BaseModel):
     last_seen: datetime | None = None
 
 
+class Transfer(BaseModel):
+    """About how many bytes and items of a folder lack: here, or at `device` if it is mine.
+
+    `rate` is in bytes a second, 0 if nothing moves. Syncthing's figures, which peers can poison.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: str
+    device: str
+    left: int
+    items: int
+    rate: float
+
+
 @dataclass(frozen=True)
 class SignedReceipt:
     """The newest accepted receipt of one writer, byte for byte as it was signed."""
@@ -96,6 +113,7 @@ read_files = Table("read_file", ReadFile, ["path"])
 packed_items = Table("packed_item", PackedItem, ["folder", "item"])
 withheld = Table("withheld", Withheld, ["folder", "session"])
 faults = Table("fault", Fault, ["folder"])
+transfers = Table("transfer", Transfer, ["folder", "device"])
 links = Table("link", Link, ["device"])
 recovering = Table("recovering", Recovering, ["folder"])
 

@@ -115,6 +115,7 @@ class Completion(Reply):
     """
 
     completion: float
+    global_bytes: int = 0
     need_bytes: int = 0
     need_items: int = 0
     remote_state: str | None = None

@@ -1,0 +1,136 @@
+"""How things stand as lines for people: what is usual in few words, what is not with its reason."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from karma_sync.cli.output import ago, columns, size, span
+from karma_sync.domain.conversation import printable
+
+if TYPE_CHECKING:
+    from karma_sync.domain.pairing import PairingCode
+    from karma_sync.service.presence import Running
+    from karma_sync.service.status import Peer, ProjectStatus, Receiver, Status, Transfer
+
+_EXAMPLES = 3
+_ID_CHARS = 8
+
+
+def status_lines(me: "PairingCode", found: "Status", daemon: "Running | None") -> list[str]:
+    """All of it; the most important first, as a terminal may cut the end off."""
+    lines = [f"{me.tag}, key {me.fingerprint}", _daemon_line(daemon)]
+    if found.paused:
+        until = found.paused.until
+        lines.append(f"everything is paused{f' until {until:%Y-%m-%d %H:%M} UTC' if until else ''}")
+    lines += [f"fault: {folder}: {why}" for folder, why in sorted(found.faults.items())]
+    lines += _error_lines(found)
+    lines += [_silent_line(team, days) for team, days in sorted(found.silent.items())]
+    if daemon and found.packaging:
+        lines.append(f"{found.packaging} sessions are still to be looked at")
+    step = _next(found, daemon is not None)
+    lines += [f"Next: {step}"] if step else []
+    lines += _peer_lines(found)
+    for project in found.projects:
+        lines += _project_lines(project, daemon is not None)
+    return [printable(" ".join(line.split("\n"))) for line in lines]
+
+
+def _daemon_line(daemon: "Running | None") -> str:
+    if daemon is None:
+        return "the daemon is not running: this is how it was when it stopped"
+    return f"up since {daemon.since:%Y-%m-%d %H:%M} UTC, Syncthing {daemon.syncthing}"
+
+
+def _error_lines(found: "Status") -> list[str]:
+    error = found.last_error
+    return [f"last error {ago(error.at)}: {error.what}: {error.who}: {error.why}"] if error else []
+
+
+def _silent_line(team: str, days: int | None) -> str:
+    if days is None:
+        return f"nobody of team {team} has answered yet"
+    return f"nobody of team {team} has answered for {days} day{'s' if days > 1 else ''}"
+
+
+def _peer_lines(found: "Status") -> list[str]:
+    if not found.teams:
+        return ["in no team"]
+    if not found.peers:
+        return []
+    rows = [
+        (p.member.tag, _state(p), "now" if p.connected else ago(p.last_seen)) for p in found.peers
+    ]
+    return ["", *columns(("PEER", "", "LAST SEEN"), rows)]
+
+
+def _state(peer: "Peer") -> str:
+    if not peer.member.active:
+        return "has not joined yet"
+    return "connected" if peer.connected else "away"
+
+
+def _project_lines(project: "ProjectStatus", is_up: bool) -> list[str]:
+    mine = project.mine
+    way = f", {mine.direction}" if mine.engaged else ""
+    lines = ["", f"{mine.project} in {project.team.name}: {mine.status}{way}"]
+    if mine.sends:
+        lines.append(f"  sent {_sessions(project.sent)}")
+        lines += [f"    {_receiver_line(r, project.sent, is_up)}" for r in project.receivers]
+    if project.received:
+        each = [f"{n} by {member}" for member, n in sorted(project.received.items())]
+        lines.append(f"  received {', '.join(each)}")
+    if is_up:
+        lines += [f"  from {tag}: {_about(t)}" for tag, t in sorted(project.arriving.items())]
+    if project.waiting:
+        lines.append(f"  waiting: {_sessions(project.waiting)}, for the rest of their content")
+    lines += _grouped("withheld", project.withheld)
+    lines += _grouped("did not leave", project.failed)
+    lines += _grouped("refused", project.refused)
+    return lines
+
+
+def _receiver_line(receiver: "Receiver", sent: int, is_up: bool) -> str:
+    if receiver.whole:
+        return f"{receiver.tag} has confirmed all"
+    line = f"{receiver.tag} has confirmed {receiver.items} of {sent}"
+    if is_up and not receiver.peer.connected:
+        return f"{line}; it was last seen {ago(receiver.peer.last_seen)}"
+    return f"{line}; {_about(receiver.transfer)}" if is_up and receiver.transfer else line
+
+
+def _about(transfer: "Transfer") -> str:
+    left = f"about {size(transfer.bytes_left)} left"
+    if transfer.seconds_left is None:
+        return left
+    return f"{left}, about {span(transfer.seconds_left)}"
+
+
+def _sessions(count: int) -> str:
+    return "1 session" if count == 1 else f"{count} sessions"
+
+
+def _grouped(what: str, reasons: Mapping[str, str]) -> list[str]:
+    """One line per reason, with a few of those it concerns."""
+    by_reason: dict[str, list[str]] = {}
+    for each, why in sorted(reasons.items()):
+        by_reason.setdefault(why, []).append(each)
+    lines = []
+    for why, found in sorted(by_reason.items()):
+        which = found[0]
+        if len(found) > 1:
+            some = [each[:_ID_CHARS] for each in found[:_EXAMPLES]]
+            more = ", …" if len(found) > _EXAMPLES else ""
+            which = f"{len(found)}: {', '.join(some)}{more}"
+        lines.append(f"  {what} {which}: {why}")
+    return lines
+
+
+def _next(found: "Status", is_up: bool) -> str:
+    if not is_up:
+        return "karma-sync up -d"
+    if found.paused:
+        return "karma-sync resume"
+    if found.inbox.contacts or found.inbox.invitations:
+        return "karma-sync inbox"
+    if any(p.mine.status == "offered" for p in found.projects):
+        return "karma-sync subscription list"
+    return "" if found.teams else "karma-sync code, or karma-sync team create NAME"

@@ -1,0 +1,87 @@
+"""What Syncthing's events mean: each is told to who is concerned, and says when, never what."""
+
+from typing import Protocol
+
+from karma_sync.syncthing.client import SyncthingClient
+from karma_sync.syncthing.wire import Event
+
+_EVENTS_S = 60
+_TYPES = (
+    "ItemFinished",
+    "DeviceConnected",
+    "DeviceDisconnected",
+    "PendingDevicesChanged",
+    "PendingFoldersChanged",
+    "StateChanged",
+    "FolderErrors",
+    "RemoteIndexUpdated",
+)
+
+
+class Concerned(Protocol):
+    """Who is told."""
+
+    def device_came(self, device: str, connection: str) -> None: ...
+    def device_went(self, device: str) -> None: ...
+    def item_finished(self, folder: str, name: str) -> None: ...
+    def asked(self) -> None: ...
+    def moves(self, folder: str) -> None: ...
+    def ails(self, folder: str) -> None: ...
+    def index_came(self, folder: str) -> None: ...
+
+
+class Listener:
+    """Follows the events of one Syncthing."""
+
+    def __init__(self, client: SyncthingClient, concerned: Concerned) -> None:
+        self._client = client
+        self._concerned = concerned
+        self._since = 0
+        self._pending: frozenset[str] = frozenset()
+
+    def prime(self) -> None:
+        """Make Syncthing begin to collect our kinds of events; what was before is passed over."""
+        newest = self._client.events(0, 1, _TYPES)
+        self._since = newest[-1].id if newest else 0
+
+    def listen(self) -> float:
+        """Wait for what comes next, and tell of it."""
+        for event in self._client.events(self._since, _EVENTS_S, _TYPES):
+            self._since = event.id
+            self._on_event(event)
+        return 0.0
+
+    def _on_event(self, event: Event) -> None:
+        concerned = self._concerned
+        match event.type:
+            case "ItemFinished":
+                if not event.error and event.folder and event.item:
+                    concerned.item_finished(event.folder, event.item)
+            case "DeviceConnected":
+                concerned.device_came(event.device or "", event.connection or "")
+            case "DeviceDisconnected":
+                concerned.device_went(event.device or "")
+            case "PendingDevicesChanged" | "PendingFoldersChanged":
+                self._on_pending()
+            case _:
+                self._on_folder(event)
+
+    def _on_folder(self, event: Event) -> None:
+        """A folder begins to move, a peer tells what it has of it, or something is wrong with it."""
+        if not event.folder:
+            return
+        if event.type == "FolderErrors" or event.state == "error":
+            self._concerned.ails(event.folder)
+        elif event.type == "RemoteIndexUpdated":
+            self._concerned.index_came(event.folder)
+        elif event.state == "syncing":
+            self._concerned.moves(event.folder)
+
+    def _on_pending(self) -> None:
+        """Tell only when the set changes: some versions repeat the event every second."""
+        devices = {device.id for device in self._client.pending_devices()}
+        folders = {folder.id for folder in self._client.pending_folders()}
+        pending = frozenset(devices | folders)
+        if pending != self._pending:
+            self._pending = pending
+            self._concerned.asked()

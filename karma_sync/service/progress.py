@@ -1,0 +1,140 @@
+"""What is on its way, written where `status` reads it; asks Syncthing only while something is.
+
+The figures are Syncthing's, which peers can poison: for people to see, not to decide by.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from karma_sync.domain.plan import Channel, World, inboxes, outboxes
+from karma_sync.domain.progress import Pull, looked
+from karma_sync.domain.team import Member
+from karma_sync.store import work
+from karma_sync.store.database import Database
+from karma_sync.syncthing.wire import Completion, FolderStatus
+
+_FIRST_S = 1.0  # what is over by then is not worth a request
+_EVERY_S = 2.0
+_GIVE_UP_S = 60.0  # nothing moves: the next event begins anew
+PACKAGING = "packaging"
+
+
+class Figures(Protocol):
+    """What is asked of Syncthing."""
+
+    def folder_status(self, folder: str) -> FolderStatus: ...
+    def completion(self, folder: str, device: str) -> Completion: ...
+
+
+class Progress:
+    """Follows transfers from the moment they begin until nothing lacks, or nothing moves."""
+
+    def __init__(
+        self,
+        syncthing: Figures,
+        store: Database,
+        connected: Callable[[], frozenset[str]],
+        backlog: Callable[[], int],
+    ) -> None:
+        self._syncthing = syncthing
+        self._store = store
+        self._connected = connected
+        self._backlog = backlog
+        self._lock = threading.Lock()
+        self._busy: dict[str, float] = {}
+        self._pulls: dict[tuple[str, str], Pull] = {}
+        with store.transaction() as tx:
+            work.transfers.clear(tx)  # an earlier daemon's
+
+    def moves(self, folder: str) -> None:
+        """Something began to move in this folder; called from any thread."""
+        with self._lock:
+            self._busy.setdefault(folder, time.monotonic())
+
+    def look(self, world: World) -> float | None:
+        """Measure what moves; seconds until the next look, None if nothing moves."""
+        now = time.monotonic()
+        with self._lock:
+            due = [folder for folder, since in self._busy.items() if now - since >= _FIRST_S]
+            waiting = len(due) < len(self._busy)
+        for folder in due:
+            if not self._still_moves(world, folder, now):
+                with self._lock:
+                    self._busy.pop(folder, None)
+        packaging = self._look_at_backlog()
+        with self._lock:
+            busy = bool(self._busy)
+        if waiting:
+            return _FIRST_S
+        return _EVERY_S if busy or packaging else None
+
+    def _still_moves(self, world: World, folder: str, now: float) -> bool:
+        found = {device: pull for device, pull in self._look_at(world, folder, now)}
+        for key in [k for k in self._pulls if k[0] == folder and k[1] not in found]:
+            self._keep(key, None)
+        for device, pull in found.items():
+            self._keep((folder, device), None if pull.over else pull)
+        moving = [p for p in found.values() if not p.over]
+        with self._lock:
+            since = self._busy.get(folder, now)
+        if any(p.rate for p in moving):
+            with self._lock:
+                self._busy[folder] = now - _FIRST_S
+            return True
+        return bool(moving) and now - since < _GIVE_UP_S
+
+    def _look_at(self, world: World, folder: str, now: float) -> Iterator[tuple[str, Pull]]:
+        if folder in {channel.id for channel in inboxes(world)}:
+            status = self._syncthing.folder_status(folder)
+            done = status.global_bytes - status.need_bytes
+            before = self._pulls.get((folder, ""))
+            yield "", looked(before, now, done, status.need_bytes, status.need_items)
+        for channel in outboxes(world):
+            if channel.id == folder:
+                yield from self._look_at_receivers(world, channel, now)
+
+    def _look_at_receivers(
+        self, world: World, channel: Channel, now: float
+    ) -> Iterator[tuple[str, Pull]]:
+        connected = self._connected()
+        for member in receivers(world, channel):
+            if member.device in connected:
+                said = self._syncthing.completion(channel.id, member.device)
+                before = self._pulls.get((channel.id, member.device))
+                done = said.global_bytes - said.need_bytes
+                yield member.device, looked(before, now, done, said.need_bytes, said.need_items)
+
+    def _look_at_backlog(self) -> bool:
+        count = self._backlog()
+        pull = Pull(at=0.0, done=0, left=0, items=count) if count else None
+        self._keep((PACKAGING, ""), pull)
+        return bool(count)
+
+    def _keep(self, key: tuple[str, str], pull: Pull | None) -> None:
+        """Write it down if that says something else."""
+        if pull == self._pulls.get(key):
+            return
+        folder, device = key
+        with self._store.transaction() as tx:
+            if pull is None:
+                del self._pulls[key]
+                work.transfers.drop(tx, folder=folder, device=device)
+                return
+            self._pulls[key] = pull
+            row = work.Transfer(
+                folder=folder, device=device, left=pull.left, items=pull.items, rate=pull.rate
+            )
+            work.transfers.put(tx, row)
+
+
+def receivers(world: World, channel: Channel) -> list[Member]:
+    """Who takes what I send through a channel: active members who accepted and receive."""
+    taking = {
+        s.member
+        for s in world.subscriptions
+        if (s.team, s.project) == (channel.team.id, channel.project) and s.receives
+    }
+    members = channel.team.members
+    return [m for m in members if m.active and m.key in taking and m.key != channel.owner.key]

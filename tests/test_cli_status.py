@@ -1,0 +1,175 @@
+"""What `status` says, line by line, from made-up standings: no daemon, no database."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from karma_sync.cli.output import fit
+from karma_sync.cli.status_text import status_lines
+from karma_sync.domain.subscription import Status as Answer
+from karma_sync.domain.team import MemberStatus
+from karma_sync.service.pairing import Waiting
+from karma_sync.service.presence import Running
+from karma_sync.service.status import Peer, ProjectStatus, Receiver, Status, Transfer
+from karma_sync.store.events import Event
+from karma_sync.store.state import Halt
+from tests.builders import ALICE, BOB, CAROL, NOW, PROJECT, answer, code_of, member_of, team_of_all
+
+TEAM = team_of_all(ALICE, BOB, CAROL)
+UP = Running(1, NOW, "v1.29.5")
+
+
+def peer(tag: str, days_away: int | None = None) -> Peer:
+    seen = datetime.now(UTC) - timedelta(days=days_away or 0)
+    return Peer(member_of(tag), days_away is None, seen)
+
+
+def project(**changes: object) -> ProjectStatus:
+    fields: dict[str, object] = {
+        "team": TEAM,
+        "mine": answer(TEAM, ALICE),
+        "sent": 5,
+        "receivers": [Receiver(peer(BOB), 5, True, None)],
+        "received": {BOB: 3},
+        "arriving": {},
+        "waiting": 0,
+        "refused": {},
+        "withheld": {},
+        "failed": {},
+    }
+    return ProjectStatus(**(fields | changes))  # type: ignore[arg-type] # tests name fields
+
+
+def shown(daemon: Running | None = UP, **changes: object) -> list[str]:
+    fields: dict[str, object] = {
+        "peers": [peer(BOB), peer(CAROL, 3)],
+        "projects": [project()],
+        "teams": [TEAM],
+        "inbox": Waiting([], [], 0),
+        "paused": None,
+        "faults": {},
+    }
+    found = Status(**(fields | changes))  # type: ignore[arg-type] # tests name fields
+    return status_lines(code_of(ALICE), found, daemon)
+
+
+def test_a_small_team_without_worries_is_told_in_a_few_lines() -> None:
+    assert shown() == [
+        f"{ALICE}, key {code_of(ALICE).fingerprint}",
+        "up since 2026-05-31 12:00 UTC, Syncthing v1.29.5",
+        "",
+        "PEER                  LAST SEEN",
+        "bob.tower  connected  now",
+        "carol.air  away       3d ago",
+        "",
+        f"{PROJECT} in backend: accepted, both",
+        "  sent 5 sessions",
+        "    bob.tower has confirmed all",
+        "  received 3 by bob.tower",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("receiver", "line"),
+    [
+        (Receiver(peer(BOB), 2, False, None), "bob.tower has confirmed 2 of 5"),
+        (
+            Receiver(peer(BOB, 2), 0, False, None),
+            "bob.tower has confirmed 0 of 5; it was last seen 2d ago",
+        ),
+        (
+            Receiver(peer(BOB), 2, False, Transfer(3_100_000, 4, 130)),
+            "bob.tower has confirmed 2 of 5; about 3.1 MB left, about 2 min",
+        ),
+        (
+            Receiver(peer(BOB), 2, False, Transfer(3_100_000, 4, None)),
+            "bob.tower has confirmed 2 of 5; about 3.1 MB left",
+        ),
+    ],
+)
+def test_who_has_not_confirmed_all_is_told_with_the_reason(receiver: Receiver, line: str) -> None:
+    assert f"    {line}" in shown(projects=[project(receivers=[receiver])])
+
+
+def test_what_waits_is_told_with_its_reason() -> None:
+    mixed = {f"{n}2345678-session": "it also worked in /src/other" for n in range(5)}
+    told = shown(
+        projects=[
+            project(
+                waiting=1,
+                withheld=mixed,
+                refused={"a" * 32: "3-signature: no"},
+                arriving={BOB: Transfer(2_000, 1, 40)},
+            )
+        ]
+    )
+
+    assert told[-4:] == [
+        "  from bob.tower: about 2.0 kB left, about 40 s",
+        "  waiting: 1 session, for the rest of their content",
+        "  withheld 5: 02345678, 12345678, 22345678, …: it also worked in /src/other",
+        f"  refused {'a' * 32}: 3-signature: no",
+    ]
+
+
+def test_what_is_wrong_stands_before_what_is_usual() -> None:
+    event = Event(1, datetime.now(UTC), "fault", "documents of team backend", "marker\nmissing")
+    told = shown(
+        faults={"documents of team backend": "marker missing"},
+        last_error=event,
+        silent={"backend": 3, "home": None},
+        paused=Halt(),
+        packaging=12,
+    )
+
+    assert told[2:9] == [
+        "everything is paused",
+        "fault: documents of team backend: marker missing",
+        "last error just now: fault: documents of team backend: marker missing",
+        "nobody of team backend has answered for 3 days",
+        "nobody of team home has answered yet",
+        "12 sessions are still to be looked at",
+        "Next: karma-sync resume",
+    ]
+
+
+def test_without_the_daemon_nothing_is_on_its_way() -> None:
+    told = shown(
+        daemon=None,
+        projects=[project(arriving={BOB: Transfer(2_000, 1, 40)})],
+        packaging=3,
+    )
+
+    assert told[1] == "the daemon is not running: this is how it was when it stopped"
+    assert not [line for line in told if "about" in line or "looked at" in line]
+
+
+def test_a_member_who_has_not_joined_and_an_answer_that_is_due_are_told() -> None:
+    carol = Peer(member_of(CAROL, status=MemberStatus.ADDED), False, None)
+    offered = project(mine=answer(TEAM, ALICE, Answer.OFFERED), receivers=[], received={})
+
+    told = shown(peers=[carol], projects=[offered])
+
+    assert "carol.air  has not joined yet  never" in told
+    assert told[-1] == f"{PROJECT} in backend: offered"
+    assert "Next: karma-sync subscription list" in told
+
+
+def test_a_screen_is_neither_too_wide_nor_too_high(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "24")
+    lines = [f"{number} {'x' * 100}" for number in range(40)]
+
+    rows = fit(lines)
+
+    assert len(rows) == 23
+    assert all(len(row) <= 80 for row in rows)
+    assert rows[-1] == "… and 18 more lines: karma-sync status | less"
+    assert fit(lines[:23])[-1].startswith("22 xxx")
+
+
+def test_what_a_peer_wrote_cannot_drive_the_terminal() -> None:
+    told = shown(projects=[project(refused={"b" * 32: "5-team: \x1b[2J"})])
+
+    assert "\x1b" not in "".join(told)
