@@ -6,7 +6,7 @@ Changes of standing are told by `journal.py`; both write through `store/events.p
 from collections.abc import Callable
 from datetime import datetime
 
-from karma_sync.errors import KarmaError, Unverified
+from karma_sync.errors import KarmaError, SyncthingUnreachable, Unverified
 from karma_sync.store import events
 from karma_sync.store.database import Database
 
@@ -17,6 +17,7 @@ class Notes:
     def __init__(self, store: Database, now: Callable[[], datetime]) -> None:
         self._store = store
         self._now = now
+        self._silent: set[str] = set()
 
     def note(self, what: str, who: str, why: str) -> None:
         """Note that `what` happened to `who`, and `why`; a repetition is not noted again."""
@@ -26,12 +27,28 @@ class Notes:
         """Note a refusal or a fault, the same way."""
         self._add(events.Event(0, self._now(), what, who, why, bad=True))
 
+    def worker(self, name: str, error: Exception | None) -> None:
+        """Note that a part of the daemon failed, or with None that it works again.
+
+        If only Syncthing does not answer, all parts say the same, and it is noted once.
+        """
+        if isinstance(error, SyncthingUnreachable):
+            self._silent.add(name)
+            self.fault("fault", "Syncthing", "it does not answer")
+        elif error:
+            self.fault("fault", name, _said_by(error))
+        elif name in self._silent:
+            self._silent.discard(name)
+            self.note("fault over", "Syncthing", "it answers again")
+        else:
+            self.note("fault over", name, "it works again")
+
     def _add(self, event: events.Event) -> None:
         with self._store.transaction() as tx:
             events.add(tx, event)
 
 
-def said_by(error: Exception) -> str:
+def _said_by(error: Exception) -> str:
     """An error in one line; of others' errors only the kind, as they may quote a transcript."""
     fit = isinstance(error, KarmaError | OSError)
     return f"{type(error).__name__}: {error}" if fit else type(error).__name__

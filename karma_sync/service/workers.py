@@ -15,7 +15,7 @@ from karma_sync.service.health import Health
 from karma_sync.service.journal import Journal
 from karma_sync.service.links import Links
 from karma_sync.service.listening import Listener
-from karma_sync.service.notes import Notes, said_by
+from karma_sync.service.notes import Notes
 from karma_sync.service.outgoing import Outgoing
 from karma_sync.service.progress import Progress
 from karma_sync.service.receipts import Receipts
@@ -117,13 +117,7 @@ class Workers:
         self._cycle.wake()
 
     def _worker(self, name: str, work: Callable[[], float | None]) -> Worker:
-        def tell(error: Exception | None) -> None:
-            if error:
-                self._engine.notes.fault("failed", name, said_by(error))
-            else:
-                self._engine.notes.note("works again", name, "after it had failed")
-
-        return Worker(name, work, tell)
+        return Worker(name, work, lambda error: self._engine.notes.worker(name, error))
 
     # ---- the workers' work; each runs in its own thread
 
