@@ -95,6 +95,10 @@ def test_a_daemon_that_is_killed_takes_its_syncthing_with_it(pair: Pair) -> None
     until(lambda: not psutil.pid_exists(syncthing), "its Syncthing gone", 30)
 
     assert "the daemon is not running" in pair.a.run("status").out
+    for command in (["session", "list"], ["sub", "list", "--json"], ["events"]):
+        told = pair.a.run(*command)
+        assert "the daemon is not running" in told.err
+        assert told.out, "what is known is shown all the same"
     pair.a.up()
 
 

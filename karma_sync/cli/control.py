@@ -8,7 +8,7 @@ import typer
 
 from karma_sync.app import App, utc_now
 from karma_sync.cli.output import next_step, say, say_json
-from karma_sync.cli.setup import say_if_down
+from karma_sync.cli.setup import say_if_down, warn_if_down
 from karma_sync.errors import Conflict
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def events(
     from karma_sync.store import events as store
 
     app = App.from_environment()
+    warn_if_down(app)
     last = 0
     while True:
         with app.work.reading() as tx:

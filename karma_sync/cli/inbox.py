@@ -6,7 +6,7 @@ import typer
 
 from karma_sync.app import App
 from karma_sync.cli.output import ago, next_step, say, say_json, table
-from karma_sync.cli.setup import say_if_down
+from karma_sync.cli.setup import say_if_down, warn_if_down
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,6 +27,7 @@ def inbox(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     from karma_sync.service import pairing
 
     app = App.from_environment()
+    warn_if_down(app)
     waiting = pairing.inbox(app.state)
     if as_json:
         say_json(
@@ -59,7 +60,6 @@ def inbox(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     else:
         say("Nobody asks. An invitation comes after its leader added your code.")
         next_step("karma-sync code")
-    say_if_down(app)
 
 
 def accept(wanted: Annotated[str, typer.Argument(metavar="ID", help="From the inbox.")]) -> None:

@@ -18,6 +18,7 @@ from karma_sync.cli import (
     subscription,
     team,
 )
+from karma_sync.cli.output import complain
 from karma_sync.errors import KarmaError
 
 app = typer.Typer(
@@ -64,14 +65,8 @@ def run() -> None:
     try:
         app()
     except KarmaError as error:
-        _complain(str(error), error.hint)
+        complain(str(error), error.hint)
         sys.exit(error.exit_code)
     except OSError as error:
-        _complain(f"{error.filename or 'the system'}: {error.strerror or error}", "")
+        complain(f"{error.filename or 'the system'}: {error.strerror or error}", "")
         sys.exit(1)
-
-
-def _complain(message: str, hint: str) -> None:
-    print(f"karma-sync: {message}", file=sys.stderr)
-    if hint:
-        print(f"  try: {hint}", file=sys.stderr)

@@ -23,6 +23,13 @@ def next_step(command: str) -> None:
     say(f"Next: {command}")
 
 
+def complain(message: str, hint: str) -> None:
+    """Say on standard error what is wrong, and what to type next."""
+    print(f"karma-sync: {message}", file=sys.stderr)
+    if hint:
+        print(f"  try: {hint}", file=sys.stderr)
+
+
 def say_json(**fields: Any) -> None:
     """Print one JSON object; times are ISO 8601 in UTC, sizes bytes."""
     print(json_text(**fields))

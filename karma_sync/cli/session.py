@@ -7,7 +7,7 @@ import typer
 
 from karma_sync.app import App
 from karma_sync.cli.output import ago, next_step, say, say_json, size, table, write_raw
-from karma_sync.cli.setup import say_if_down
+from karma_sync.cli.setup import warn_if_down
 
 if TYPE_CHECKING:
     from karma_sync.service.read import Library
@@ -38,6 +38,7 @@ def list_(
     from karma_sync.store import state
 
     app = App.from_environment()
+    warn_if_down(app)
     library, scope = _library(app, project)
     found = library.sessions(scope, limit)
     if as_json:
@@ -45,7 +46,6 @@ def list_(
         return
     if not found:
         say("No session is readable yet: one comes when a project is accepted on both sides.")
-        say_if_down(app)
         next_step("karma-sync status")
         return
     with app.state.reading() as tx:
@@ -76,6 +76,7 @@ def show(
     Example: karma-sync session show 3a782158 | less
     """
     app = App.from_environment()
+    warn_if_down(app)
     library, scope = _library(app, None)
     found = library.session(scope, wanted)
     if as_json:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from karma_sync.app import App, initialise, utc_now
-from karma_sync.cli.output import ask, is_terminal, next_step, say, say_json
+from karma_sync.cli.output import ask, complain, is_terminal, next_step, say, say_json
 from karma_sync.domain import ids, pairing
 from karma_sync.errors import BadInput, Conflict, KarmaError, TimedOut
 from karma_sync.paths import Paths
@@ -169,6 +169,16 @@ def say_if_down(app: App) -> None:
 
     if running(app.paths) is None:
         say("The daemon is not running: this takes effect once it is (karma-sync up -d).")
+
+
+def warn_if_down(app: App) -> None:
+    """The same for commands that only read: what they print is as old as the daemon's last day."""
+    from karma_sync.service.presence import running
+
+    if running(app.paths) is None:
+        complain(
+            "the daemon is not running: this is how it was when it stopped", "karma-sync up -d"
+        )
 
 
 def _tag(user: str | None, machine: str | None) -> str:

@@ -8,7 +8,7 @@ import typer
 from karma_sync.app import App, utc_now
 from karma_sync.cli.consent import DirectionOption, SinceOption, TeamOption, YesOption, consented
 from karma_sync.cli.output import next_step, say, say_json, table
-from karma_sync.cli.setup import say_if_down
+from karma_sync.cli.setup import say_if_down, warn_if_down
 from karma_sync.domain.subscription import Content, Direction, Subscription
 from karma_sync.errors import Conflict, NotFound, TimedOut
 
@@ -44,13 +44,13 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     from karma_sync.service import projects
 
     app = App.from_environment()
+    warn_if_down(app)
     found = projects.standings(app.state, app.me)
     if as_json:
         say_json(subscriptions=[_as_json(s) for s in found])
         return
     if not found:
         say("No project is shared with you yet. A leader shares one: karma-sync project share .")
-        say_if_down(app)
         return
     rows = [
         (
@@ -65,7 +65,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     table(("PROJECT", "TEAM", "YOU", "DIRECTION", "OTHERS"), rows)
     offered = [s for s in found if s.mine.status == "offered"]
     if offered:
-        next_step(f"karma-sync accept {offered[0].project.rpartition('/')[2]}")
+        next_step(f"karma-sync accept {offered[0].named}")
 
 
 def accept(
@@ -89,7 +89,8 @@ def accept(
     if wait:
         _require_daemon(app)
     standing = _offer(app, named, team, wait)
-    standing.mine.accept(0, Direction.BOTH, Content.BOTH, None)  # refused before anything is asked
+    # refused before anything is asked
+    projects.moved(standing, lambda mine: mine.accept(0, Direction.BOTH, Content.BOTH, None))
     terms = consented(app, standing, direction, since, yes)
     projects.accept(app.state, app.me, standing, terms, utc_now())
     say(f"{standing.project} is accepted.")
@@ -106,7 +107,7 @@ def decline(project: ProjectArgument, team: TeamOption = None) -> None:
     """
     app, standing = _move(project, team, Subscription.decline)
     sent = " What you sent is withdrawn from every member." if standing.mine.sends else ""
-    again = f"karma-sync subscription reopen {standing.project}, if you change your mind"
+    again = f"karma-sync subscription reopen {standing.named}, if you change your mind"
     _moved(app, standing, f"is declined.{sent}", again)
 
 
@@ -116,7 +117,7 @@ def pause(project: ProjectArgument, team: TeamOption = None) -> None:
     Example: karma-sync subscription pause repo
     """
     app, standing = _move(project, team, Subscription.pause)
-    _moved(app, standing, "is paused.", f"karma-sync subscription resume {standing.project}")
+    _moved(app, standing, "is paused.", f"karma-sync subscription resume {standing.named}")
 
 
 def resume(project: ProjectArgument, team: TeamOption = None) -> None:
@@ -134,7 +135,7 @@ def reopen(project: ProjectArgument, team: TeamOption = None) -> None:
     Example: karma-sync subscription reopen repo
     """
     app, standing = _move(project, team, Subscription.reopen)
-    _moved(app, standing, "is offered again.", f"karma-sync accept {standing.project}")
+    _moved(app, standing, "is offered again.", f"karma-sync accept {standing.named}")
 
 
 def change(
@@ -153,7 +154,8 @@ def change(
     app = App.from_environment()
     standing = projects.find(app.state, app.me, _named(project), team)
     mine = standing.mine
-    changed = mine.change(direction, mine.content)  # refused before anything is asked
+    # refused before anything is asked
+    changed = projects.moved(standing, lambda now: now.change(direction, now.content))
     limit = mine.since
     if changed.sends and not mine.sends:
         limit = consented(app, standing, direction, since, yes).since
@@ -198,7 +200,8 @@ def _offer(app: App, named: str, team: str | None, wait: bool) -> "Standing":
             return projects.find(app.state, app.me, named, team)
         except NotFound as error:
             if not wait:
-                error.hint = f"karma-sync accept {named} --wait, if it is on its way"
+                where = f" --team {team}" if team else ""
+                error.hint = f"karma-sync accept {named}{where} --wait, if it is on its way"
                 raise
             if time.monotonic() > deadline:
                 raise TimedOut(f"nobody offered {named} within {_WAIT_S:g} seconds") from None

@@ -8,7 +8,7 @@ from karma_sync.domain.pairing import PairingCode
 from karma_sync.domain.project import find_project
 from karma_sync.domain.subscription import Content, Direction, Subscription
 from karma_sync.domain.team import Member, Team
-from karma_sync.errors import BadInput, Conflict, NotFound
+from karma_sync.errors import BadInput, Conflict, IllegalMove, NotFound
 from karma_sync.service import teams
 from karma_sync.store import state
 from karma_sync.store.database import Database, Transaction
@@ -27,15 +27,24 @@ class Terms:
 
 @dataclass(frozen=True)
 class Standing:
-    """A shared project, my answer to it, and everybody else's who is on the roster."""
+    """A shared project, my answer to it, and everybody else's who is on the roster.
+
+    `option` is what a command needs besides the project: `--team` where several teams share it.
+    """
 
     team: Team
     mine: Subscription
     others: list[tuple[Member, Subscription]]
+    option: str = ""
 
     @property
     def project(self) -> str:
         return self.mine.project
+
+    @property
+    def named(self) -> str:
+        """How to name it in a command."""
+        return f"{self.project}{self.option}"
 
     @property
     def recipients(self) -> list[Member]:
@@ -92,8 +101,21 @@ def move(store: Database, me: PairingCode, project: str, team: str | None, verb:
     """
     with store.transaction() as tx:
         standing = _find(tx, me, project, team)
-        state.subscriptions.put(tx, verb(standing.mine))
+        state.subscriptions.put(tx, moved(standing, verb))
     return standing
+
+
+def moved(standing: Standing, verb: Verb) -> Subscription:
+    """My answer after one of its moves.
+
+    Raises:
+        IllegalMove: the present status does not allow it.
+    """
+    try:
+        return verb(standing.mine)
+    except IllegalMove as error:
+        error.hint += standing.option
+        raise
 
 
 def find(store: Database, me: PairingCode, project: str, team: str | None) -> Standing:
@@ -134,8 +156,10 @@ def learn_roots(store: Database, learned: dict[str, str]) -> None:
 
 
 def _accept(tx: Transaction, standing: Standing, terms: Terms, now_ms: int) -> None:
-    accepted = standing.mine.accept(now_ms, terms.direction, terms.content, terms.since)
-    state.subscriptions.put(tx, accepted)
+    def verb(mine: Subscription) -> Subscription:
+        return mine.accept(now_ms, terms.direction, terms.content, terms.since)
+
+    state.subscriptions.put(tx, moved(standing, verb))
 
 
 def _find(tx: Transaction, me: PairingCode, project: str, team: str | None) -> Standing:
@@ -147,7 +171,7 @@ def _find(tx: Transaction, me: PairingCode, project: str, team: str | None) -> S
     if len(sharing) > 1:
         raise BadInput(
             f"several teams share {identity}: say which",
-            hint=" or ".join(f"--team {t.name}" for t in sharing),
+            hint=" or ".join(sorted(_option(t, sharing).strip() for t in sharing)),
         )
     return _standing(tx, me, sharing[0], identity)
 
@@ -158,4 +182,12 @@ def _standing(tx: Transaction, me: PairingCode, team: Team, identity: str) -> St
         return known or Subscription(team=team.id, project=identity, member=member)
 
     others = sorted((m for m in team.members if m.key != me.key), key=lambda m: m.tag)
-    return Standing(team, answer_of(me.key), [(m, answer_of(m.key)) for m in others])
+    sharing = [t for t in state.teams.all(tx) if t.project(identity) or t.id == team.id]
+    option = _option(team, sharing) if len(sharing) > 1 else ""
+    return Standing(team, answer_of(me.key), [(m, answer_of(m.key)) for m in others], option)
+
+
+def _option(team: Team, among: list[Team]) -> str:
+    """How a command names this team among these: by its id, where another has its name."""
+    name = team.name if [t.name for t in among].count(team.name) == 1 else team.id
+    return f" --team {name}"
