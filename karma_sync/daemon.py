@@ -3,7 +3,7 @@
 import logging
 import os
 import signal
-import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 
@@ -31,7 +31,8 @@ class Daemon:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._stop = threading.Event()
+        # no Event: a signal may come while its own thread holds the lock that is in one
+        self._stopping = False
         self._up = False
         self._systemd = Notifier.take(os.environ)
 
@@ -71,16 +72,23 @@ class Daemon:
 
     def stop(self) -> None:
         """Have `run` return soon."""
-        self._stop.set()
+        self._stopping = True
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.stop()
         if not self._up:
             raise SystemExit(0)  # nothing runs yet that would look at the flag
 
+    def _told_within(self, seconds: float) -> bool:
+        """Wait so long, or until told to stop; whether that was so."""
+        until = time.monotonic() + seconds
+        while not self._stopping and (left := until - time.monotonic()) > 0:
+            time.sleep(min(_TICK_S, left))
+        return self._stopping
+
     def _loop(self, process: SyncthingProcess, workers: Workers) -> None:
         version = self._app.state.data_version()
-        while not self._stop.wait(_TICK_S):
+        while not self._told_within(_TICK_S):
             self._systemd.alive()
             now = self._app.state.data_version()
             if now != version:
@@ -95,17 +103,19 @@ class Daemon:
         log.warning("Syncthing: %s", why)
         self._app.notes.fault("fault", "Syncthing", why)
         pause = 1.0
-        while not self._stop.is_set():
+        while not self._stopping:
             self._systemd.alive(at_once=True)
             try:
                 self._app.make_whole()
                 process.start()
-                process.wait_ready(workers.client, _READY_S)
+                process.wait_ready(workers.client, _READY_S, lambda: self._stopping)
                 workers.syncthing_restarted()
             except SyncthingError as error:
+                if self._told_within(0.0):
+                    return
                 log.warning("%s; tried again in %g seconds", error, pause)
                 process.stop(_STOP_S)  # it may run and yet not answer
-                self._stop.wait(pause)
+                self._told_within(pause)
                 pause = min(pause * 2, 60.0)
             else:
                 self._app.notes.note("fault over", "Syncthing", "it runs again")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import BinaryIO
@@ -150,11 +150,17 @@ class SyncthingProcess:
         except (FileNotFoundError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
             return  # none was left, or it is not ours
 
-    def wait_ready(self, client: SyncthingClient, deadline_s: float) -> None:
+    def wait_ready(
+        self,
+        client: SyncthingClient,
+        deadline_s: float,
+        given_up: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Return as soon as Syncthing answers; give v2 minutes, it may have to migrate first.
 
         Raises:
-            SyncthingError: it ended instead; the message has the last trouble in its log.
+            SyncthingError: it ended instead, the message has the last trouble in its log; or
+                `given_up` said that nobody waits for it any more.
             SyncthingUnreachable: it did not answer within `deadline_s` seconds.
         """
         deadline = time.monotonic() + deadline_s
@@ -166,6 +172,8 @@ class SyncthingProcess:
             else:
                 return
             self._keeper.join(POLL_S)
+            if given_up():
+                raise SyncthingError("Syncthing was not waited for")
             code = self.poll()
             if code is not None:
                 raise SyncthingError(
