@@ -1,9 +1,11 @@
 """`python -m benchmarks [NAME…]`: runs all benchmarks, or those named."""
 
-import sys
+import argparse
 from collections.abc import Callable
 
-from benchmarks import bench_redact, idle, latency, packaging, results, workload
+from benchmarks import bench_redact, cycle, idle, latency, packaging, results, soak, workload
+
+SOAK_MINUTES = 15.0
 
 
 def redaction() -> None:
@@ -18,23 +20,34 @@ ALL: dict[str, Callable[[], None]] = {
         redaction,
         packaging.package_append_ms,
         packaging.package_1000,
+        packaging.package_rss_mb,
         idle.cli_start_ms,
         latency.append_to_readable_s,
+        latency.append_wire_kb,
         latency.paste_to_first_session_s,
         idle.idle_daemon,
+        cycle.idle_cycle,
     )
 }
 
 
-def main(names: list[str]) -> None:
+def main() -> None:
     """Run benchmarks by name, all if none is named."""
-    unknown = sorted(set(names) - ALL.keys())
-    if unknown:
-        sys.exit(f"no benchmark {', '.join(unknown)}; there are {', '.join(ALL)}")
-    for name in names or ALL:
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    names = [*ALL, soak.soak.__name__]
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(names)}")
+    parser.add_argument("--soak-minutes", type=float, default=SOAK_MINUTES, metavar="N")
+    asked = parser.parse_args()
+    strange = sorted(set(asked.names) - set(names))
+    if strange:
+        parser.error(f"no benchmark {', '.join(strange)}; there are {', '.join(names)}")
+    for name in asked.names or names:
         print(f"== {name} (seed {workload.SEED})", flush=True)
-        ALL[name]()
+        if name == soak.soak.__name__:
+            soak.soak(asked.soak_minutes)
+        else:
+            ALL[name]()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

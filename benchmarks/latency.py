@@ -1,73 +1,114 @@
 """How long things take between two members."""
 
 import time
-import xml.etree.ElementTree as ET  # noqa: S405 our own file
+from pathlib import Path
 
 import requests
 
 from benchmarks import results, workload
-from benchmarks.pair import Sender, sender
+from benchmarks.pair import Sender, gui, sender
 from karma_sync.cli.demo_measure import measure_appends
 from karma_sync.cli.demo_reader import Reader
 from karma_sync.cli.demo_stage import Member, until
-from karma_sync.syncthing.home import gui_port
 
 _WITHIN_S = 600.0
 _APPENDS = 30
+_RUNS = 3
+_QUIET_S = 5.0
+_LOOK_S = 0.25
 _COUNT, _BYTES = 1000, 500_000_000
 _BEHIND = f"{_COUNT} sessions, {_BYTES / 10**6:.0f} MB raw, packaged at the sender before"
+_Digests = dict[str, dict[str, tuple[str, int]]]  # SHA-256 and size by file, by session
 
 
 def append_to_readable_s() -> None:
     """A line appended to a 5 MB session until another process reads its exact bytes at B."""
     with sender() as a:
-        made = workload.make(a.sessions, a.clone, 1, 5_000_000)
-        b = a.newcomer("bob")
-        a.share()
-        a.pair(b)
-        b.run("accept", "bench", "--yes", "--wait", within_s=_WITHIN_S)
-        reader = Reader(b)
-        session = made.sessions[0]
-        line = workload.line(session, a.clone)
-        transcript = a.sessions / f"{session}.jsonl"
-        until(lambda: reader.count_by(a.member.tag) == 1, _WITHIN_S, "the session at B")
-        before = _wire_bytes(b)
+        reader, made, transcript = _one_session(a, a.newcomer("bob"))
+        line = workload.line(transcript.stem, a.clone)
         samples = measure_appends(reader, transcript, [line] * _APPENDS)
-        wire = (_wire_bytes(b) - before) / _APPENDS / 1000
         reader.close()
         how = f"{_APPENDS} lines of 1 kB, 1.1 s apart, onto one session of 5 MB, two daemons"
         common: results.Figures = {"bytes": made.size, "syncthing": a.syncthing()}
         results.write("append_to_readable_s", how, results.spread(samples) | common, samples)
-        mean: results.Figures = {"n": _APPENDS, "mean": round(wire, 1)}
-        results.write("append_wire_mean_kb", f"bytes B received, {how}", mean | common)
+
+
+def append_wire_kb() -> None:
+    """What a receiver's Syncthing receives because of one appended line, receipts included."""
+    with sender() as a:
+        b = a.newcomer("bob")
+        reader, made, transcript = _one_session(a, b)
+        line = workload.line(transcript.stem, a.clone)
+        samples = []
+        before = _quiet(b)
+        for _ in range(_APPENDS):
+            measure_appends(reader, transcript, [line])
+            now = _quiet(b)
+            samples.append((now - before) / 1000)
+            before = now
+            print(f"  {samples[-1]:.1f} kB", flush=True)
+        reader.close()
+        how = (
+            f"kB that B's Syncthing received for a line of 1 kB onto one session of 5 MB, by its"
+            f" own counter of all connections, until it stood still for {_QUIET_S:g} s"
+        )
+        common: results.Figures = {"bytes": made.size, "syncthing": a.syncthing()}
+        results.write("append_wire_kb", how, results.spread(samples) | common, samples)
+
+
+def _one_session(a: Sender, b: Member) -> tuple[Reader, workload.Workload, Path]:
+    """A session of 5 MB that B has: a reader at B, what was made, the transcript."""
+    made = workload.make(a.sessions, a.clone, 1, 5_000_000)
+    a.share()
+    a.pair(b)
+    b.run("accept", "bench", "--yes", "--wait", within_s=_WITHIN_S)
+    reader = Reader(b)
+    until(lambda: reader.count_by(a.member.tag) == 1, _WITHIN_S, "the session at B")
+    return reader, made, a.sessions / f"{made.sessions[0]}.jsonl"
+
+
+def _quiet(member: Member) -> int:
+    """Wait until a member's Syncthing receives nothing more; what it received in all."""
+    seen, since = _wire_bytes(member), time.monotonic()
+    while time.monotonic() - since < _QUIET_S:
+        time.sleep(_LOOK_S)
+        now = _wire_bytes(member)
+        if now != seen:
+            seen, since = now, time.monotonic()
+    return seen
 
 
 def paste_to_first_session_s() -> None:
-    """From pasting the codes on both sides to the newest session's exact bytes at B."""
+    """From pasting the codes to the newest session's bytes at B; from accepting to all of them."""
     with sender() as a:
         made = workload.make(a.sessions, a.clone, _COUNT, _BYTES)
         a.share()
         a.until_packaged(_COUNT)
-        samples, all_of_it = [], []
-        for number in range(3):
+        sent = _sent(a)
+        first, everything = [], []
+        for number in range(_RUNS):
             b = a.newcomer(f"bob{number}")
-            samples.append(_first(a, b, made))
-            began = time.monotonic() - samples[-1]
-            all_of_it.append(_all(a, b, began))
+            pasted = time.monotonic()
+            a.pair(b)
+            accepted = time.monotonic()
+            first.append(_first(a, b, made) - pasted)
+            everything.append(_all(a, b, sent) - accepted)
             b.run("down")
         common: results.Figures = {"bytes": made.size, "syncthing": a.syncthing()}
         how = f"pair and team add, then accept --yes --wait; {_BEHIND}"
-        results.write("paste_to_first_session_s", how, results.spread(samples) | common, samples)
-        how = f"from the same moment until all are in B's library; {_BEHIND}"
-        results.write("first_sync_s", how, results.spread(all_of_it) | common, all_of_it)
+        results.write("paste_to_first_session_s", how, results.spread(first) | common, first)
+        how = (
+            "from typing accept until a process other than the daemon had read every byte of all"
+            f" sessions with their small files from B's library, and they were right; {_BEHIND}"
+        )
+        results.write("first_sync_s", how, results.spread(everything) | common, everything)
 
 
 def _first(a: Sender, b: Member, made: workload.Workload) -> float:
+    """Accept, and wait for the newest session; the moment it was read."""
     newest = made.sessions[0]
     size = (a.sessions / f"{newest}.jsonl").stat().st_size
     reader = Reader(b)
-    began = time.monotonic()
-    a.pair(b)
     accepting = ("accept", "bench", "--yes", "--wait")
     started = b.start(*accepting)
 
@@ -75,26 +116,44 @@ def _first(a: Sender, b: Member, made: workload.Workload) -> float:
         return len(reader.transcript(newest, size)) == size
 
     until(readable, _WITHIN_S, "the newest session at B")
-    took = time.monotonic() - began
+    moment = time.monotonic()
     b.result(started, accepting, _WITHIN_S)
     reader.close()
-    return took
+    return moment
 
 
-def _all(a: Sender, b: Member, began: float) -> float:
+def _all(a: Sender, b: Member, sent: _Digests) -> float:
+    """Read every session as soon as it is there; the moment the last one was read."""
     reader = Reader(b)
-    until(lambda: reader.count_by(a.member.tag) == _COUNT, _WITHIN_S, "all sessions at B")
+    missing = dict(sent)
+
+    def readable() -> bool:
+        if reader.count_by(a.member.tag) > _COUNT - len(missing):
+            for found in reader.sessions_by(a.member.tag):
+                session = found.manifest.session.session_id
+                if session in missing:
+                    assert reader.digests(found) == missing.pop(session), session
+        time.sleep(_LOOK_S)
+        return not missing
+
+    until(readable, _WITHIN_S, "all sessions at B")
+    moment = time.monotonic()
     reader.close()
-    return time.monotonic() - began
+    return moment
+
+
+def _sent(a: Sender) -> _Digests:
+    reader = Reader(a.member)
+    try:
+        return {session: packed.files for session, packed in reader.packed().items()}
+    finally:
+        reader.close()
 
 
 def _wire_bytes(member: Member) -> int:
     """What a member's Syncthing received in all; asked with its own key, outside the program."""
-    home = member.home / "syncthing"
-    key = ET.parse(home / "config.xml").findtext("gui/apikey") or ""  # noqa: S314 our own file
+    address, api_key = gui(member)
     answer = requests.get(
-        f"http://127.0.0.1:{gui_port(home)}/rest/system/connections",
-        headers={"X-API-Key": key},
-        timeout=10,
+        f"http://{address}/rest/system/connections", headers={"X-API-Key": api_key}, timeout=10
     )
     return int(answer.json()["total"]["inBytesTotal"])

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import xml.etree.ElementTree as ET  # noqa: S405 our own file
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from karma_sync.cli.demo_reader import Reader
 from karma_sync.cli.demo_stage import Member, stage, until
+from karma_sync.paths import Paths
 
 PROJECT = "github.com/example/bench"
 _WITHIN_S = 600.0
@@ -65,6 +67,12 @@ def sender() -> Iterator[Sender]:
         for command in (["init", "-q"], ["remote", "add", "origin", f"https://{PROJECT}"]):
             subprocess.run(["git", "-C", str(clone), *command], check=True)
         yield Sender(root, member, clone)
+
+
+def gui(member: Member) -> tuple[str, str]:
+    """Where a member's Syncthing answers (HOST:PORT), and its API key."""
+    root = ET.parse(Paths.inside(member.home).syncthing / "config.xml")  # noqa: S314 our own file
+    return root.findtext("gui/address") or "", root.findtext("gui/apikey") or ""
 
 
 def code(member: Member) -> str:
