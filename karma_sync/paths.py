@@ -8,7 +8,8 @@ import base64
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from karma_sync.errors import BadInput
 PROGRAM = "karma-sync"
 PRIVATE_DIR = 0o700
 PRIVATE_FILE = 0o600
+TEMPORARY = ".tmp-"  # how the names of files begin that are not whole yet; Syncthing ignores them
+_FSYNCS = 8  # measured: twice as fast as one after the other, and more are not faster
 FOLDER_ID = re.compile(r"ks-[mc]-[a-z2-7]{26}")
 
 
@@ -129,20 +132,69 @@ def write_private(path: Path, data: bytes, mtime_ns: int | None = None) -> None:
 
     With `mtime_ns` the file appears with that modification time (Unix nanoseconds).
     """
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
+    put_in_place([stage_private(path, data, mtime_ns)])
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A file that is written in full beside its place; nothing but `put_in_place` takes it there."""
+
+    temporary: Path
+    path: Path
+
+    def discard(self) -> None:
+        """Leave no trace of it."""
+        self.temporary.unlink(missing_ok=True)
+
+
+def stage_private(path: Path, data: bytes, mtime_ns: int | None = None) -> Staged:
+    """Write what `path` is to be replaced by (see `write_private`); not durable yet."""
+    staged = Staged(path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}"), path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    descriptor = os.open(staged.temporary, flags, PRIVATE_FILE)
     try:
         with os.fdopen(descriptor, "wb") as out:
             out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
         if mtime_ns is not None:
-            os.utime(temporary, ns=(mtime_ns, mtime_ns))
-        temporary.replace(path)
+            os.utime(staged.temporary, ns=(mtime_ns, mtime_ns))
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        staged.discard()
         raise
-    fsync_dir(path.parent)
+    return staged
+
+
+def put_in_place(staged: Sequence[Staged]) -> None:
+    """Make these files durable, then rename them, then make that durable; if it fails, none stays.
+
+    They are fsynced side by side: a file system writes its journal once for all that wait for it.
+    """
+    try:
+        _side_by_side(_fsync, [each.temporary for each in staged])
+        for each in staged:
+            each.temporary.replace(each.path)
+    except BaseException:
+        for each in staged:
+            each.discard()
+        raise
+    _side_by_side(fsync_dir, sorted({each.path.parent for each in staged}))
+
+
+def _side_by_side(do: Callable[[Path], None], paths: Sequence[Path]) -> None:
+    if len(paths) <= 1:
+        for path in paths:
+            do(path)
+        return
+    with ThreadPoolExecutor(min(_FSYNCS, len(paths))) as pool:
+        for _ in pool.map(do, paths):
+            pass
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def fsync_dir(path: Path) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import from_json
 
 _TEXT_CHARS = 2000
 _OPEN_RESPONSES = 16
@@ -45,16 +46,15 @@ class Facts(BaseModel):
 
     def feed(self, lines: bytes) -> None:
         """Take whole lines in; lines that do not parse count as records and tell nothing else."""
+        count = 0
         for line in lines.splitlines():
-            if not line.strip():
+            if not line or line.isspace():
                 continue
-            self.records += 1
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
+            count += 1
+            record = parse_record(line)
             if isinstance(record, dict):
                 self._take(record)
+        self.records += count
 
     def _take(self, record: dict[str, Any]) -> None:
         # every directory counts: one left out could be the one that lies in another repository
@@ -82,8 +82,10 @@ class Facts(BaseModel):
             when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
         except (ValueError, OverflowError):
             return
-        self.first = min(self.first or when, when)
-        self.last = max(self.last or when, when)
+        if self.first is None or when < self.first:
+            self.first = when
+        if self.last is None or when > self.last:
+            self.last = when
 
     def _take_prompt(self, record: dict[str, Any]) -> None:
         if record.get("isMeta") or record.get("isSidechain") or record.get("isCompactSummary"):
@@ -102,20 +104,37 @@ class Facts(BaseModel):
         usage = message.get("usage")
         if not isinstance(usage, dict):
             return
-        counted = self._counted_of(_text(message.get("id")))
+        counted = self._counted_of(message.get("id"))
         for name, field in _USAGE.items():
             count = usage.get(field)
             if isinstance(count, int) and count > counted.get(name, 0):
                 self.tokens[name] = self.tokens.get(name, 0) + count - counted.get(name, 0)
                 counted[name] = count
 
-    def _counted_of(self, response: str) -> dict[str, int]:
+    def _counted_of(self, named: object) -> dict[str, int]:
         """What was counted of a response already; only the latest ones can still go on."""
+        response = named if isinstance(named, str) and named in self.counted else _text(named)
         counted = self.counted.pop(response, {})
         self.counted[response] = counted
         while len(self.counted) > _OPEN_RESPONSES:
             del self.counted[next(iter(self.counted))]
         return counted
+
+
+def parse_record(line: bytes) -> object:
+    """What a line of JSON stands for; None if it is none.
+
+    `from_json` is the quicker reader, and the stricter one: it refuses half an emoji, as
+    JavaScript's cutting leaves it, which the standard library takes.
+    """
+    try:
+        return from_json(line, cache_strings="keys")
+    except ValueError:
+        pass
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
 
 
 _USAGE = {
@@ -157,6 +176,8 @@ def _whole(text: str) -> str:
 
 
 def _collect(into: list[str], value: object, most: int = 50) -> None:
-    text = _whole(value) if isinstance(value, str) else ""
+    if not isinstance(value, str) or value in into:
+        return
+    text = _whole(value)
     if text and text not in into and len(into) < most:
         into.append(text)

@@ -11,7 +11,17 @@ from karma_sync.flow.layout import (
     chunk_name,
     item_name,
 )
-from karma_sync.paths import private_dir, write_private
+from karma_sync.paths import (
+    TEMPORARY,
+    Staged,
+    private_dir,
+    put_in_place,
+    stage_private,
+    write_private,
+)
+
+# So many chunks are made durable together: one by one, the disk's journal is waited for each time.
+_TOGETHER = 64
 
 
 class Outbox:
@@ -21,6 +31,13 @@ class Outbox:
         self.path = path
         self.written: list[str] = []
         self._fresh: list[str] = []
+        self._staged: dict[str, Staged] = {}
+
+    def sweep(self) -> None:
+        """Remove what a crash left half-written; nobody may be writing at that time."""
+        for part in (ITEMS, CHUNKS):
+            for path in (self.path / part).rglob(f"{TEMPORARY}*"):
+                path.unlink(missing_ok=True)
 
     def prepare(self) -> None:
         """Make the folder with its allow-list and a first file, before it is shared.
@@ -36,20 +53,39 @@ class Outbox:
                 write_private(path, content)
 
     def put_chunk(self, sha256: str, frame: bytes, mtime_ns: int) -> None:
-        """Write a chunk; one that is there stays, for its name is its content."""
-        path = self.path / chunk_name(sha256)
-        if not path.exists():
-            private_dir(path.parent)
-            self._write(chunk_name(sha256), frame, mtime_ns)
-            self._fresh.append(chunk_name(sha256))
+        """Write a chunk; one that is there stays, for its name is its content.
+
+        It is in its place, durably, before `put_item` writes the item it belongs to.
+        """
+        name = chunk_name(sha256)
+        path = self.path / name
+        if name in self._staged or path.exists():
+            return
+        private_dir(path.parent)
+        # peers pull the newest first: a file is as new as the activity it carries
+        self._staged[name] = stage_private(path, frame, mtime_ns)
+        if len(self._staged) >= _TOGETHER:
+            self._settle()
 
     def put_item(self, item: str, raw: bytes, mtime_ns: int) -> None:
         """Replace an item's file at once; the chunks written before it belong to it now."""
-        self._write(item_name(item), raw, mtime_ns)
+        self._settle()
+        write_private(self.path / item_name(item), raw, mtime_ns)
+        self.written.append(item_name(item))
         self._fresh.clear()
+
+    def _settle(self) -> None:
+        """Put the chunks that were written into their places, durably."""
+        staged, self._staged = self._staged, {}
+        self._fresh += staged
+        self.written += staged
+        put_in_place(list(staged.values()))
 
     def undo(self) -> None:
         """Take back the chunks of an item that could not be finished."""
+        for staged in self._staged.values():
+            staged.discard()
+        self._staged.clear()
         for name in self._fresh:
             (self.path / name).unlink(missing_ok=True)
             self.written.remove(name)
@@ -83,8 +119,3 @@ class Outbox:
         """The names written since the last call."""
         names, self.written = self.written, []
         return names
-
-    def _write(self, name: str, content: bytes, mtime_ns: int) -> None:
-        # peers pull the newest first: a file is as new as the activity it carries
-        write_private(self.path / name, content, mtime_ns)
-        self.written.append(name)
