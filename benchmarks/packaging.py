@@ -25,6 +25,7 @@ from karma_sync.store import work
 from karma_sync.store.work import open_work
 
 _APPENDS = 30
+_TELL_EVERY_S = 0.25
 _BYTES = 500_000_000
 _PROJECT = "github.com/example/bench"
 
@@ -39,7 +40,7 @@ class Desk:
         self.source = ClaudeSource(self.claude)
         self._key = SigningKey.create(root / "key.pem")
         self.store = open_work(root / "work.db")
-        self.outbox = Outbox(root / "outbox")
+        self.outbox = Outbox(root / "outbox", together=True)
         self.outbox.prepare()
         self.packager = Packager(default_redactor(), self._key, self.store, _now_ms)
         self.channel = self._channel()
@@ -62,12 +63,19 @@ class Desk:
         return Channel("ks-c-bench", team, _PROJECT, team.members[0], answer)
 
     def package_all(self) -> float:
-        """One pass over all sessions, what they tell of themselves included; seconds."""
-        began = time.perf_counter()
+        """One pass over all sessions, what they tell of themselves included; seconds.
+
+        What was packaged is put into its place as often as the daemon does it.
+        """
+        began = told = time.perf_counter()
         for session in self.source.sessions():
             if not self.packager.is_current(self.channel, session):
                 facts = self._catalogue.facts(session)
                 self.packager.package(self.channel, session, facts, self.outbox)
+            if time.perf_counter() - told > _TELL_EVERY_S:
+                self.outbox.flush()
+                told = time.perf_counter()
+        self.outbox.flush()
         return time.perf_counter() - began
 
 
@@ -177,6 +185,7 @@ def _names_per_1000_appends(desk: Desk, made: workload.Workload) -> int:
         session = desk.source.session_at(transcript)
         assert session
         desk.packager.package(desk.channel, session, Facts(), desk.outbox)
+        desk.outbox.flush()
     after = {p for p in desk.outbox.path.rglob("*") if p.is_file()}
     return len(before ^ after)
 

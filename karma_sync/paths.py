@@ -137,7 +137,7 @@ def write_private(path: Path, data: bytes, mtime_ns: int | None = None) -> None:
 
 @dataclass(frozen=True)
 class Staged:
-    """A file that is written in full beside its place; nothing but `put_in_place` takes it there."""
+    """A file that is written in full beside its place; `put_in_place` takes it there."""
 
     temporary: Path
     path: Path
@@ -163,20 +163,23 @@ def stage_private(path: Path, data: bytes, mtime_ns: int | None = None) -> Stage
     return staged
 
 
-def put_in_place(staged: Sequence[Staged]) -> None:
-    """Make these files durable, then rename them, then make that durable; if it fails, none stays.
+def put_in_place(*steps: Sequence[Staged]) -> None:
+    """Make these files durable, then rename them, step by step: each is durable before the next.
 
-    They are fsynced side by side: a file system writes its journal once for all that wait for it.
+    What is not in its place when something fails is discarded. They are fsynced side by side: a
+    file system writes its journal once for all that wait for it.
     """
+    staged = [each for step in steps for each in step]
     try:
         _side_by_side(_fsync, [each.temporary for each in staged])
-        for each in staged:
-            each.temporary.replace(each.path)
+        for step in steps:
+            for each in step:
+                each.temporary.replace(each.path)
+            _side_by_side(fsync_dir, sorted({each.path.parent for each in step}))
     except BaseException:
         for each in staged:
             each.discard()
         raise
-    _side_by_side(fsync_dir, sorted({each.path.parent for each in staged}))
 
 
 def _side_by_side(do: Callable[[Path], None], paths: Sequence[Path]) -> None:

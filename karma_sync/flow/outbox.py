@@ -1,5 +1,6 @@
 """Writes my outboxes: every file complete under a name Syncthing ignores, fsynced, renamed."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from karma_sync.flow.layout import (
@@ -20,18 +21,25 @@ from karma_sync.paths import (
     write_private,
 )
 
-# So many chunks are made durable together: one by one, the disk's journal is waited for each time.
-_TOGETHER = 64
+# So many chunks wait at most to be made durable together; one by one, each would wait for the
+# disk's journal.
+_MOST = 64
 
 
 class Outbox:
-    """One channel of mine on disk; `written` collects names that Syncthing must be told of."""
+    """One channel of mine on disk; `written` collects names that Syncthing must be told of.
 
-    def __init__(self, path: Path) -> None:
+    With `together`, items wait until `flush` makes all of them durable at once: whoever reads,
+    lists or removes something here flushes first.
+    """
+
+    def __init__(self, path: Path, *, together: bool = False) -> None:
         self.path = path
         self.written: list[str] = []
-        self._fresh: list[str] = []
-        self._staged: dict[str, Staged] = {}
+        self._together = together
+        self._chunks: dict[str, Staged] = {}
+        self._items: dict[str, tuple[Staged, Callable[[], None]]] = {}
+        self._fresh: list[str] = []  # the chunks of the item that is being written
 
     def sweep(self) -> None:
         """Remove what a crash left half-written; nobody may be writing at that time."""
@@ -55,40 +63,55 @@ class Outbox:
     def put_chunk(self, sha256: str, frame: bytes, mtime_ns: int) -> None:
         """Write a chunk; one that is there stays, for its name is its content.
 
-        It is in its place, durably, before `put_item` writes the item it belongs to.
+        It is in its place, durably, before the item it belongs to is.
         """
         name = chunk_name(sha256)
         path = self.path / name
-        if name in self._staged or path.exists():
+        if name in self._chunks or path.exists():
             return
         private_dir(path.parent)
         # peers pull the newest first: a file is as new as the activity it carries
-        self._staged[name] = stage_private(path, frame, mtime_ns)
-        if len(self._staged) >= _TOGETHER:
-            self._settle()
+        self._chunks[name] = stage_private(path, frame, mtime_ns)
+        self._fresh.append(name)
+        if len(self._chunks) >= _MOST:
+            chunks, self._chunks = self._chunks, {}
+            self.written += chunks
+            put_in_place(list(chunks.values()))
 
-    def put_item(self, item: str, raw: bytes, mtime_ns: int) -> None:
-        """Replace an item's file at once; the chunks written before it belong to it now."""
-        self._settle()
-        write_private(self.path / item_name(item), raw, mtime_ns)
-        self.written.append(item_name(item))
+    def put_item(self, item: str, raw: bytes, mtime_ns: int, then: Callable[[], None]) -> None:
+        """Replace an item's file at once; calls `then` when that is done, in `flush` at the latest.
+
+        The chunks written before it belong to it now.
+        """
+        name = item_name(item)
+        self._items[name] = stage_private(self.path / name, raw, mtime_ns), then
         self._fresh.clear()
+        if not self._together:
+            self.flush()
 
-    def _settle(self) -> None:
-        """Put the chunks that were written into their places, durably."""
-        staged, self._staged = self._staged, {}
-        self._fresh += staged
-        self.written += staged
-        put_in_place(list(staged.values()))
+    def flush(self) -> None:
+        """Put everything into its place, durably: first the chunks, then the items.
+
+        Raises:
+            OSError: the items that are not in their places stay as they were before.
+        """
+        if not self._chunks and not self._items:
+            return
+        chunks, self._chunks = self._chunks, {}
+        items, self._items = self._items, {}
+        self.written += [*chunks, *items]
+        put_in_place(list(chunks.values()), [staged for staged, _ in items.values()])
+        for _, then in items.values():
+            then()
 
     def undo(self) -> None:
         """Take back the chunks of an item that could not be finished."""
-        for staged in self._staged.values():
-            staged.discard()
-        self._staged.clear()
         for name in self._fresh:
-            (self.path / name).unlink(missing_ok=True)
-            self.written.remove(name)
+            staged = self._chunks.pop(name, None)
+            if staged:
+                staged.discard()
+            else:
+                (self.path / name).unlink(missing_ok=True)
         self._fresh.clear()
 
     def read_chunk(self, sha256: str) -> bytes:
@@ -97,10 +120,13 @@ class Outbox:
         Raises:
             FileNotFoundError: there is none.
         """
+        self.flush()
         return (self.path / chunk_name(sha256)).read_bytes()
 
     def read_item(self, item: str) -> bytes | None:
         """An item's file as it lies there; None if there is none."""
+        if item_name(item) in self._items:
+            self.flush()
         try:
             return (self.path / item_name(item)).read_bytes()
         except FileNotFoundError:
@@ -108,10 +134,12 @@ class Outbox:
 
     def has_item(self, item: str) -> bool:
         """Whether an item's file is there."""
+        self.flush()
         return (self.path / item_name(item)).exists()
 
     def remove_chunk(self, sha256: str) -> None:
         """Delete a chunk that no manifest names any more."""
+        self.flush()
         (self.path / chunk_name(sha256)).unlink(missing_ok=True)
         self.written.append(chunk_name(sha256))
 

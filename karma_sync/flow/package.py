@@ -38,7 +38,7 @@ class OutboxFiles(Protocol):
     """Where the packager writes one channel."""
 
     def put_chunk(self, sha256: str, frame: bytes, mtime_ns: int) -> None: ...
-    def put_item(self, item: str, raw: bytes, mtime_ns: int) -> None: ...
+    def put_item(self, item: str, raw: bytes, mtime_ns: int, then: Callable[[], None]) -> None: ...
     def read_item(self, item: str) -> bytes | None: ...
     def has_item(self, item: str) -> bool: ...
     def read_chunk(self, sha256: str) -> bytes: ...
@@ -95,6 +95,11 @@ class Packager:
             for f in sendable(session)
         )
 
+    def revision(self, channel: Channel, session: SourceSession) -> int:
+        """The revision of a session that is in its place; 0 if none is."""
+        packed = self._packed.get((channel.id, self.item_of(channel, session)))
+        return packed.revision if packed else 0
+
     def _is_quiet(self, file: SourceFile) -> bool:
         return self._now_ms() - file.stat.mtime_ns // 10**6 > QUIET_S * 1000
 
@@ -102,6 +107,8 @@ class Packager:
         self, channel: Channel, session: SourceSession, facts: Facts, outbox: OutboxFiles
     ) -> int:
         """Bring the outbox up to date with this session; the new revision.
+
+        It is remembered as packaged when the outbox has put it into its place.
 
         Raises:
             RedactionFailed: nothing was written that a reader could take.
@@ -116,11 +123,10 @@ class Packager:
             packed = None  # not what I wrote last: a crash between the two, or a backup
         try:
             files = self._cut(session, packed, before, outbox)
-            self._write(channel, session, facts, (item, files, before), outbox)
+            return self._write(channel, session, facts, (item, files, before), outbox)
         except BaseException:
             outbox.undo()  # nothing of what could not be finished may lie there
             raise
-        return self._packed[channel.id, item].revision
 
     def _cut(
         self,
@@ -158,7 +164,7 @@ class Packager:
         facts: Facts,
         what: tuple[str, list[CutFile], _Before | None],
         outbox: OutboxFiles,
-    ) -> None:
+    ) -> int:
         item, files, before = what
         # the revision is given out before it is signed: no two contents under one revision
         with self._store.transaction() as tx:
@@ -168,7 +174,6 @@ class Packager:
         payload = manifest.model_dump_json().encode()
         envelope = self._key.sign(PayloadType.MANIFEST, payload)
         inline = compress(b"".join(f.tail for f in files))
-        outbox.put_item(item, join_item(envelope, inline), session.changed_ns)
         packed = PackedItem(
             folder=channel.id,
             item=item,
@@ -177,12 +182,17 @@ class Packager:
             redactor=self._redactor.version,
             files={f.name: f.state for f in files},
         )
+        named = frozenset(before.manifest.chunks()) if before else frozenset[str]()
+        change = work.Named(channel.id, item, frozenset(manifest.chunks()), named)
+        raw = join_item(envelope, inline)
+        outbox.put_item(item, raw, session.changed_ns, lambda: self._remember(packed, change))
+        return revision
+
+    def _remember(self, packed: PackedItem, change: work.Named) -> None:
         with self._store.transaction() as tx:
             work.packed_items.put(tx, packed)
-            named = frozenset(before.manifest.chunks()) if before else frozenset[str]()
-            change = work.Named(channel.id, item, frozenset(manifest.chunks()), named)
             work.put_chunks(tx, change, self._now_ms())
-        self._packed[channel.id, item] = packed
+        self._packed[packed.folder, packed.item] = packed
 
     def _manifest(
         self,

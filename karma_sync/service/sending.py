@@ -71,6 +71,7 @@ class Sender:
         self._channels: dict[str, tuple[Channel, Outbox]] = {}
         self._withheld: dict[tuple[str, str], str] = {}
         self._told = 0.0
+        self._unsettled: list[tuple[str, SourceSession, int]] = []
         self.packaged: Packaged = lambda channel, item: None
 
     def send_to(self, channels: Sequence[Channel], folder: Callable[[str], Path]) -> bool:
@@ -84,7 +85,7 @@ class Sender:
             self._load_withheld(name)
         # an outbox that stays keeps what was written and not told yet: nothing else would tell it
         kept = {name: outbox for name, (_, outbox) in self._channels.items()}
-        boxes = {name: kept.get(name) or Outbox(folder(name)) for name in wanted}
+        boxes = {name: kept.get(name) or Outbox(folder(name), together=True) for name in wanted}
         for name in wanted.keys() - known.keys():
             boxes[name].sweep()
             self._packager.forget_missing(name, boxes[name])
@@ -112,6 +113,7 @@ class Sender:
 
     def tell(self) -> None:
         """Have Syncthing look at every file written since the last call."""
+        self._settle()
         self._told = time.monotonic()
         for name, (_, outbox) in self._channels.items():
             names = outbox.take_written()
@@ -123,8 +125,27 @@ class Sender:
                 # when the folder starts again, Syncthing looks at all of it
                 log.warning("Syncthing could not look at %s: %s", name, error)
 
+    def _settle(self) -> None:
+        """Have what was packaged put into its place, durably, and say so."""
+        for _, outbox in self._channels.values():
+            try:
+                outbox.flush()
+            except OSError as error:
+                log.warning("%s was not written: %s", outbox.path.name, error)
+        unsettled, self._unsettled = self._unsettled, []
+        for name, session, revision in unsettled:
+            if name not in self._channels:
+                continue  # nothing is sent into it any more
+            channel = self._channels[name][0]
+            if self._packager.revision(channel, session) >= revision:
+                self.packaged(channel, self._packager.item_of(channel, session))
+            else:
+                unwritten = OSError("it could not be written into the outbox; see the log")
+                self._refuse(channel, session, unwritten)
+
     def tidy(self, now_ms: int) -> None:
         """Delete chunks that no manifest has named for 24 hours."""
+        self._settle()  # what is about to be named is not dropped
         with self._store.reading() as tx:
             old = work.chunks_dropped_before(tx, now_ms - _KEEP_DROPPED_MS)
         for folder, sha in old:
@@ -143,8 +164,8 @@ class Sender:
                 self._notes.note(
                     "left out", session.session_id, f"{file.name!r}: not a name to send"
                 )
-            self._packager.package(channel, session, facts, outbox)
-            self.packaged(channel, self._packager.item_of(channel, session))
+            revision = self._packager.package(channel, session, facts, outbox)
+            self._unsettled.append((channel.id, session, revision))
         return why is None
 
     def _refuse(self, channel: Channel, session: SourceSession, error: Exception) -> None:
