@@ -67,7 +67,7 @@ class Listener:
                 self._on_folder(event)
 
     def _on_folder(self, event: Event) -> None:
-        """A folder begins to move, a peer tells what it has of it, or something is wrong with it."""
+        """A folder begins to move, a peer tells what it has, or something is wrong."""
         if not event.folder:
             return
         if event.type == "FolderErrors" or event.state == "error":
