@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Protocol
 
+from karma_sync.domain.naming import folder_title
 from karma_sync.domain.plan import Folder, FolderType, World, desired, outboxes
 from karma_sync.errors import SyncthingError
 from karma_sync.flow.inbox import Inbox
@@ -70,7 +71,7 @@ class Health:
             why = status.error or self._pull_error(folder.id, status)
         except SyncthingError as error:
             why = str(error)
-        self._record(folder.id, why)
+        self._record(world, folder.id, why)
 
     def _mend(self, world: World, folder: Folder) -> None:
         """Make the folder anew: an outbox only once it is whole, so that nothing is deleted."""
@@ -88,7 +89,8 @@ class Health:
         self._syncthing.scan(folder.id)
         if folder.type is FolderType.RECEIVE_ONLY:
             self._syncthing.revert(folder.id)
-        self._notes.note("mended", folder.id, "its marker or directory was gone")
+        title = folder_title(world, folder.id)
+        self._notes.note("mended", title, "its marker or directory was gone")
 
     def _pull_error(self, folder: str, status: FolderStatus) -> str:
         if not status.pull_errors:
@@ -96,7 +98,7 @@ class Health:
         errors = self._syncthing.folder_errors(folder)
         return f"{errors[0].path}: {errors[0].error}" if errors else "files cannot be written"
 
-    def _record(self, folder: str, why: str) -> None:
+    def _record(self, world: World, folder: str, why: str) -> None:
         with self._store.transaction() as tx:
             before = work.faults.get(tx, folder)
             if (before.why if before else "") == why:
@@ -106,6 +108,6 @@ class Health:
             else:
                 work.faults.drop(tx, folder=folder)
         if why:
-            self._notes.fault("fault", folder, why)
+            self._notes.fault("fault", folder_title(world, folder), why)
         else:
-            self._notes.note("fault over", folder, "it works again")
+            self._notes.note("fault over", folder_title(world, folder), "it works again")

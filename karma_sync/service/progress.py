@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from karma_sync.domain.plan import Channel, World, inboxes, outboxes
+from karma_sync.domain.plan import Channel, World, inboxes, outboxes, receivers
 from karma_sync.domain.progress import Pull, looked
-from karma_sync.domain.team import Member
 from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import Completion, FolderStatus
@@ -99,12 +98,11 @@ class Progress:
         self, world: World, channel: Channel, now: float
     ) -> Iterator[tuple[str, Pull]]:
         connected = self._connected()
-        for member in receivers(world, channel):
-            if member.device in connected:
-                said = self._syncthing.completion(channel.id, member.device)
-                before = self._pulls.get((channel.id, member.device))
-                done = said.global_bytes - said.need_bytes
-                yield member.device, looked(before, now, done, said.need_bytes, said.need_items)
+        for device in receivers(world, channel) & connected:
+            said = self._syncthing.completion(channel.id, device)
+            before = self._pulls.get((channel.id, device))
+            done = said.global_bytes - said.need_bytes
+            yield device, looked(before, now, done, said.need_bytes, said.need_items)
 
     def _look_at_backlog(self) -> bool:
         count = self._backlog()
@@ -127,14 +125,3 @@ class Progress:
                 folder=folder, device=device, left=pull.left, items=pull.items, rate=pull.rate
             )
             work.transfers.put(tx, row)
-
-
-def receivers(world: World, channel: Channel) -> list[Member]:
-    """Who takes what I send through a channel: active members who accepted and receive."""
-    taking = {
-        s.member
-        for s in world.subscriptions
-        if (s.team, s.project) == (channel.team.id, channel.project) and s.receives
-    }
-    members = channel.team.members
-    return [m for m in members if m.active and m.key in taking and m.key != channel.owner.key]

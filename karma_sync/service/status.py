@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 
 from karma_sync.domain.naming import folder_title
 from karma_sync.domain.pairing import PairingCode
-from karma_sync.domain.plan import Channel, World, inboxes, outboxes
+from karma_sync.domain.plan import Channel, World, inboxes, outboxes, receivers
 from karma_sync.domain.progress import seconds_left
 from karma_sync.domain.silence import silent_days
 from karma_sync.domain.subscription import Subscription
 from karma_sync.domain.team import Member, Team
 from karma_sync.service import pairing, projects
 from karma_sync.service.control import paused_until
-from karma_sync.service.progress import PACKAGING, receivers
+from karma_sync.service.progress import PACKAGING
 from karma_sync.service.receipts import confirmations
 from karma_sync.service.world import read_world
 from karma_sync.store import events, library, state, work
@@ -213,7 +213,9 @@ def _receivers(look: _Look, box: Channel | None, sent: dict[str, int]) -> list[R
         return []
     said = confirmations(look.stores.work, box.team, box.id, sent)
     found = []
-    for member in sorted(receivers(look.world, box), key=lambda m: m.tag):
+    taking = receivers(look.world, box)
+    members = [m for m in box.team.members if m.device in taking]
+    for member in sorted(members, key=lambda m: m.tag):
         items, whole = said.get(member.tag, (0, False))
         transfer = look.transfer(box.id, member.device)
         found.append(Receiver(look.peers[member.key], items, whole, transfer))
