@@ -31,7 +31,9 @@ def invitation(answer: Answer = PENDING, team: str = TEAM.id) -> Invitation:
 
 
 def test_an_answer_is_given_while_it_is_asked_for() -> None:
-    assert dict(MOVES) == {(PENDING, verb): answer for verb, answer in VERBS.items()}
+    asked = {(PENDING, verb): answer for verb, answer in VERBS.items()}
+
+    assert dict(MOVES) == asked | {(Answer.DECLINED, "accept"): Answer.ACCEPTED}
 
 
 @pytest.mark.parametrize(("answer", "verb"), [p for p in EVERY_PAIR if p[0] is PENDING])
@@ -40,8 +42,8 @@ def test_who_asks_gets_the_answer_that_was_given(answer: Answer, verb: str) -> N
     assert invitation(answer).answered(verb) == invitation(VERBS[verb])
 
 
-@pytest.mark.parametrize(("answer", "verb"), [p for p in EVERY_PAIR if p[0] is not PENDING])
-def test_an_answer_is_final(answer: Answer, verb: str) -> None:
+@pytest.mark.parametrize(("answer", "verb"), [p for p in EVERY_PAIR if p not in MOVES])
+def test_a_yes_is_final_and_a_no_is_not_said_twice(answer: Answer, verb: str) -> None:
     for asked in (contact(answer), invitation(answer)):
         with pytest.raises(IllegalMove, match=f"{asked.id} is {answer} already") as refused:
             asked.answered(verb)

@@ -130,7 +130,7 @@ def test_an_accepted_invitation_leads_to_sessions(asked: Asked, joined: Member) 
 
 
 def test_an_answer_cannot_be_given_twice(asked: Asked) -> None:
-    again = asked.b.run("invitation", "accept", asked.invitation.waiting["id"], check=False)
+    again = asked.b.run("invitation", "decline", asked.invitation.waiting["id"], check=False)
 
     assert again.code == 6
     assert "declined already" in again.err

@@ -6,19 +6,15 @@ from itertools import product
 
 from hypothesis import strategies as st
 
-from karma_sync.domain.plan import (
+from karma_sync.domain.difference import (
     Action,
-    Device,
     DropDevice,
     DropFolder,
-    Folder,
-    FolderType,
+    IgnoreDevice,
     PutDevice,
     PutFolder,
-    Setup,
-    World,
-    desired,
 )
+from karma_sync.domain.plan import Device, Folder, FolderType, Setup, World, desired
 from karma_sync.domain.subscription import Direction, Status, Subscription
 from karma_sync.domain.team import MemberStatus, Team
 from tests.builders import ALICE, BOB, CAROL, PROJECT, answer, device_of, key_of, team_of_all
@@ -68,6 +64,8 @@ def worlds(draw: st.DrawFn) -> World:
         fetching=fetching,
         halted=draw(st.sampled_from([False, False, True])),
         answered=draw(st.sampled_from([frozenset(), frozenset({device_of(BOB)})])),
+        ignored=draw(st.sampled_from([frozenset(), frozenset({STRANGER.id, device_of(CAROL)})])),
+        refused=draw(st.sampled_from([frozenset(), frozenset({("ks-m-declined", STRANGER.id)})])),
     )
 
 
@@ -99,17 +97,22 @@ def starts(draw: st.DrawFn) -> Setup:
     names = {d.id for d in known}
     left = Folder("ks-c-" + "z" * 26, FolderType.SEND_ONLY, frozenset())
     found = {replace(f, devices=frozenset(f.devices & names)) for f in folders if f}
-    return Setup(known, frozenset(found | {left}))
+    ignored = draw(st.sampled_from([frozenset(), frozenset({device_of("hand.made")})]))
+    return Setup(known, frozenset(found | {left}), ignored)
 
 
 def applied(have: Setup, actions: Iterable[Action]) -> Setup:
     """What Syncthing makes of it: a folder loses devices that are unknown (SYNCTHING.md fact 4)."""
     devices = {d.id: d for d in have.devices}
     folders = {f.id: f for f in have.folders}
+    ignored = set(have.ignored)
     for action in actions:
         match action:
             case PutDevice(device):
                 devices[device.id] = device
+                ignored.discard(device.id)
+            case IgnoreDevice(unwanted):
+                ignored.add(unwanted)
             case DropDevice(gone):
                 del devices[gone]
             case DropFolder(gone):
@@ -119,4 +122,4 @@ def applied(have: Setup, actions: Iterable[Action]) -> Setup:
         for name, folder in folders.items():
             known = frozenset(folder.devices & devices.keys())
             folders[name] = replace(folder, devices=known)
-    return Setup(frozenset(devices.values()), frozenset(folders.values()))
+    return Setup(frozenset(devices.values()), frozenset(folders.values()), frozenset(ignored))

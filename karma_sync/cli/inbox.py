@@ -37,6 +37,7 @@ def inbox(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
                 for i in waiting.invitations
             ],
             fetching=waiting.fetching,
+            declined=[each.model_dump(mode="json") | {"id": each.id} for each in waiting.declined],
         )
         return
     rows = [
@@ -60,6 +61,9 @@ def inbox(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     else:
         say("Nobody asks. An invitation comes after its leader added your code.")
         next_step("karma-sync code")
+    if waiting.declined:
+        declined = ", ".join(each.id for each in waiting.declined)
+        say(f"Declined, and still to be had: {declined}.")
 
 
 def accept(wanted: Annotated[str, typer.Argument(metavar="ID", help="From the inbox.")]) -> None:
@@ -95,3 +99,4 @@ def decline(wanted: Annotated[str, typer.Argument(metavar="ID", help="From the i
     answered = pairing.answer(app.state, wanted, "decline")
     say(f"{answered.id} is declined.")
     say_if_down(app)
+    next_step(f"karma-sync invitation accept {answered.id}, if you change your mind")

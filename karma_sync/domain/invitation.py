@@ -20,6 +20,7 @@ class Answer(StrEnum):
 MOVES: Mapping[tuple[Answer, str], Answer] = {
     (Answer.PENDING, "accept"): Answer.ACCEPTED,
     (Answer.PENDING, "decline"): Answer.DECLINED,
+    (Answer.DECLINED, "accept"): Answer.ACCEPTED,  # a person may change its mind
 }
 
 

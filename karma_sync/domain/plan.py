@@ -1,10 +1,10 @@
-"""What Syncthing should look like, as values: `desired` says it, `diff` names what is missing.
+"""What Syncthing should look like, as values: `desired` says it.
 
 Pure: everything comes in as a `World` and goes out as values; nothing here acts.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from karma_sync.domain.subscription import Status, Subscription
@@ -24,11 +24,15 @@ class FolderType(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Device:
-    """A machine Syncthing may talk to: its device ID, the name shown, the addresses to dial."""
+    """A machine Syncthing may talk to: its device ID, the name shown, the addresses to dial.
+
+    `refused` are metadata folders of its offer that were declined for good.
+    """
 
     id: str
     name: str
     addresses: tuple[str, ...]
+    refused: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, order=True)
@@ -73,38 +77,22 @@ class World:
     fetching: frozenset[tuple[str, str]] = frozenset()
     halted: bool = False
     answered: frozenset[str] = frozenset()
+    ignored: frozenset[str] = frozenset()
+    refused: frozenset[tuple[str, str]] = frozenset()
     recovering: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Setup:
-    """Syncthing's side of the world, wanted or found."""
+    """Syncthing's side of the world, wanted or found.
+
+    `ignored` are devices that may knock as often as they like; in what was found also those that
+    the person ignored there by hand.
+    """
 
     devices: frozenset[Device]
     folders: frozenset[Folder]
-
-
-@dataclass(frozen=True, order=True)
-class PutDevice:
-    device: Device
-
-
-@dataclass(frozen=True, order=True)
-class DropDevice:
-    id: str
-
-
-@dataclass(frozen=True, order=True)
-class PutFolder:
-    folder: Folder
-
-
-@dataclass(frozen=True, order=True)
-class DropFolder:
-    id: str
-
-
-Action = PutDevice | DropDevice | PutFolder | DropFolder
+    ignored: frozenset[str] = frozenset()
 
 
 def channels(world: World) -> Iterator[Channel]:
@@ -190,27 +178,15 @@ def _channel_id(team: Team, sub: Subscription) -> str | None:
 def desired(world: World) -> Setup:
     """My outbox per sending subscription, an inbox per sender, a metadata folder per team."""
     folders = {f.id: f for f in (*_fetching(world), *_metadata(world), *_channels(world))}
-    return Setup(devices=frozenset(_devices(world)), folders=frozenset(folders.values()))
-
-
-def diff(have: Setup, want: Setup) -> list[Action]:
-    """The actions that make `have` equal `want`; empty when they already are.
-
-    In the order to apply them: what takes away first (a removal or a pause must not wait), then
-    devices before the folders that name them.
-    """
-    kept_folders = {folder.id for folder in want.folders}
-    kept_devices = {device.id for device in want.devices}
-    actions: list[Action] = []
-    actions += sorted(DropFolder(f.id) for f in have.folders if f.id not in kept_folders)
-    actions += sorted(PutDevice(d) for d in want.devices - have.devices)
-    actions += [PutFolder(f) for f in _by_urgency(want.folders - have.folders)]
-    actions += sorted(DropDevice(d.id) for d in have.devices if d.id not in kept_devices)
-    return actions
-
-
-def _by_urgency(folders: Iterable[Folder]) -> list[Folder]:
-    return sorted(folders, key=lambda f: (not f.paused, f.id))
+    devices = {device.id: device for device in _devices(world)}
+    return Setup(
+        devices=frozenset(
+            replace(d, refused=frozenset(f for f, by in world.refused if by == d.id))
+            for d in devices.values()
+        ),
+        folders=frozenset(folders.values()),
+        ignored=world.ignored - devices.keys(),
+    )
 
 
 def _mine(world: World) -> dict[tuple[str, str], Subscription]:

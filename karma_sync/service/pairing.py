@@ -15,12 +15,14 @@ from karma_sync.store.database import Database
 class Waiting:
     """What waits for my answer: contacts first, then invitations whose roster was verified.
 
-    `fetching` counts invitations whose roster is still on its way.
+    `fetching` counts invitations whose roster is still on its way. `declined`
+    ones can still be accepted.
     """
 
     contacts: list[Contact]
     invitations: list[Invitation]
     fetching: int
+    declined: tuple[Contact | Invitation, ...] = ()
 
 
 def pair(store: Database, me: PairingCode, code: PairingCode, now: datetime) -> Pairing:
@@ -44,17 +46,18 @@ def inbox(store: Database) -> Waiting:
     with store.reading() as tx:
         known = {p.device for p in state.pairings.all(tx)}
         known |= {m.device for team in state.teams.all(tx) for m in team.members}
-        contacts = [
-            c
-            for c in state.contacts.all(tx)
-            if c.answer is Answer.PENDING and c.device not in known
-        ]
-        pending = [i for i in state.invitations.all(tx) if i.answer is Answer.PENDING]
+        contacts = [c for c in state.contacts.all(tx) if c.device not in known]
+        invitations = state.invitations.all(tx)
+    asked: list[Contact | Invitation] = [*contacts, *invitations]
+    declined = [each for each in asked if each.answer is Answer.DECLINED]
+    contacts = [c for c in contacts if c.answer is Answer.PENDING]
+    pending = [i for i in invitations if i.answer is Answer.PENDING]
     ready = [i for i in pending if i.ready]
     return Waiting(
         contacts=sorted(contacts, key=lambda c: c.seen),
         invitations=sorted(ready, key=lambda i: i.seen),
         fetching=len(pending) - len(ready),
+        declined=tuple(declined),
     )
 
 

@@ -12,19 +12,17 @@ from pathlib import Path
 from typing import Protocol
 
 from karma_sync.domain import limits
-from karma_sync.domain.invitation import Contact, Invitation
-from karma_sync.domain.plan import (
+from karma_sync.domain.difference import (
     Action,
     DropDevice,
     DropFolder,
-    FolderType,
+    IgnoreDevice,
     PutDevice,
     PutFolder,
-    Setup,
-    World,
-    desired,
     diff,
 )
+from karma_sync.domain.invitation import Answer, Contact, Invitation
+from karma_sync.domain.plan import FolderType, World, desired
 from karma_sync.errors import KarmaError, SyncthingError
 from karma_sync.flow.inbox import Inbox
 from karma_sync.flow.outbox import Outbox
@@ -34,7 +32,7 @@ from karma_sync.service.context import Context
 from karma_sync.service.documents import Documents
 from karma_sync.service.world import read_world
 from karma_sync.store import state
-from karma_sync.syncthing.configuration import Configuration, with_changes
+from karma_sync.syncthing.configuration import Configuration, with_changes, with_ignored
 from karma_sync.syncthing.wire import PendingDevice, PendingFolder
 
 log = logging.getLogger(__name__)
@@ -85,7 +83,7 @@ class Reconciler:
         written = self._documents.run()
         world = self._world()
         configuration = self._syncthing.configuration(self._context.paths.folders)
-        have = Setup(configuration.devices, configuration.folders)
+        have = configuration.setup
         actions = diff(have, desired(world))
         failures = self._apply(configuration, actions) if actions else []
         if world.teams:  # an empty world is more likely a lost database than everybody's decline
@@ -108,9 +106,10 @@ class Reconciler:
     ) -> None:
         """Keep who asks to connect, and which teams invite me; what is known is not new."""
         with self._context.store.reading() as tx:
-            contacts = {c.device for c in state.contacts.all(tx)}
+            known = state.contacts.all(tx)
             invitations = {i.folder for i in state.invitations.all(tx)}
-        room = limits.CONTACTS - len(contacts)
+        contacts = {contact.device for contact in known}
+        room = limits.CONTACTS - sum(contact.answer is Answer.PENDING for contact in known)
         now = self._context.now()
         new_contacts = [
             Contact(device=d.id, name=_shown(d.name), seen=now)
@@ -147,9 +146,10 @@ class Reconciler:
             put_folders={folder: folders.folder(folder.id) for folder in puts},
             drop_folders=[a.id for a in actions if isinstance(a, DropFolder)],
         )
+        wanted = with_ignored(wanted, [a.id for a in actions if isinstance(a, IgnoreDevice)])
         self._syncthing.put_configuration(wanted)
         found = self._syncthing.configuration(folders.folders)
-        left = diff(Setup(found.devices, found.folders), Setup(wanted.devices, wanted.folders))
+        left = diff(found.setup, wanted.setup)
         failures += [SyncthingError(f"Syncthing did not take {action}") for action in left]
         for failure in failures:
             log.warning("%s; the next cycle tries again", failure)

@@ -12,6 +12,7 @@ from karma_sync.store.database import Transaction
 def read_world(tx: Transaction, me: PairingCode, now: datetime, discovery: bool) -> World:
     """The world as the store has it at `now`."""
     teams = tuple(state.teams.all(tx))
+    contacts, invitations = state.contacts.all(tx), state.invitations.all(tx)
     dynamic = ("dynamic",) if discovery else ()
     paired = {
         Device(p.device, p.tag, p.addresses + dynamic or ("dynamic",))
@@ -20,7 +21,7 @@ def read_world(tx: Transaction, me: PairingCode, now: datetime, discovery: bool)
     }
     paired |= {
         Device(c.device, c.name, ("dynamic",))
-        for c in state.contacts.all(tx)
+        for c in contacts
         if c.answer is Answer.ACCEPTED and c.device not in {d.id for d in paired}
     }
     return World(
@@ -29,7 +30,9 @@ def read_world(tx: Transaction, me: PairingCode, now: datetime, discovery: bool)
         subscriptions=tuple(state.subscriptions.all(tx)),
         paired=frozenset(paired),
         fetching=frozenset(
-            (i.folder, i.device) for i in state.invitations.all(tx) if i.answer is Answer.PENDING
+            (i.folder, i.device) for i in invitations if i.answer is not Answer.DECLINED
         ),
+        refused=frozenset((i.folder, i.device) for i in invitations if i.answer is Answer.DECLINED),
+        ignored=frozenset(c.device for c in contacts if c.answer is Answer.DECLINED),
         halted=any(halt.holds(now) for halt in state.halts.all(tx)),
     )

@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import Field
 
-from karma_sync.domain.plan import Device, Folder, FolderType
+from karma_sync.domain.plan import Device, Folder, FolderType, Setup
+from karma_sync.syncthing import ignoring
 from karma_sync.syncthing.wire import Reply
 
 OUR_PREFIX = "ks-"
@@ -69,6 +70,7 @@ class _DeviceEntry(Reply):
     device_id: str = Field(alias="deviceID")
     name: str = ""
     addresses: tuple[str, ...] | None = None
+    ignored_folders: tuple[ignoring.IgnoredFolder, ...] | None = None
 
 
 class _FolderDevice(Reply):
@@ -91,6 +93,7 @@ class _FolderEntry(Reply):
 class _Shape(Reply):
     devices: tuple[_DeviceEntry, ...] | None = None
     folders: tuple[_FolderEntry, ...] | None = None
+    remote_ignored_devices: tuple[ignoring.IgnoredDevice, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -120,10 +123,21 @@ class Configuration:
         return json.dumps(self._tree).encode()
 
     @property
+    def setup(self) -> Setup:
+        """What of it is ours to compare."""
+        ignored = self._shape.remote_ignored_devices or ()
+        return Setup(self.devices, self.folders, frozenset(d.device_id for d in ignored))
+
+    @property
     def devices(self) -> frozenset[Device]:
         """All devices but our own, the person's other ones in attach mode too."""
         return frozenset(
-            Device(entry.device_id, entry.name, entry.addresses or ())
+            Device(
+                entry.device_id,
+                entry.name,
+                entry.addresses or (),
+                ignoring.refused(entry.ignored_folders),
+            )
             for entry in self._shape.devices or ()
             if entry.device_id != self.my_id
         )
@@ -198,7 +212,17 @@ def with_changes(
             gone,
         ),
     }
+    ignored = configuration._entries("remoteIgnoredDevices")
+    if ignored:
+        changed["remoteIgnoredDevices"] = [e for e in ignored if e["deviceID"] not in kept]
     body = json.dumps(configuration._tree | changed).encode()
+    return Configuration.read(body, configuration.my_id, configuration.root)
+
+
+def with_ignored(configuration: Configuration, devices: Collection[str]) -> Configuration:
+    """The configuration with these devices ignored, besides those that are already."""
+    entries = ignoring.ignored_devices(configuration._entries("remoteIgnoredDevices"), devices)
+    body = json.dumps(configuration._tree | {"remoteIgnoredDevices": entries}).encode()
     return Configuration.read(body, configuration.my_id, configuration.root)
 
 
@@ -208,9 +232,14 @@ def _changed_devices(
     entries = {e["deviceID"]: e for e in configuration._entries("devices")}
     for device in sorted(put):
         if device.id != configuration.my_id:
-            ours = {"deviceID": device.id, "name": device.name, "addresses": list(device.addresses)}
-            entries[device.id] = {**_NEW_DEVICE, **entries.get(device.id, {}), **_FIXED_DEVICE}
-            entries[device.id] |= ours
+            before = entries.get(device.id, {})
+            entries[device.id] = {**_NEW_DEVICE, **before, **_FIXED_DEVICE}
+            entries[device.id] |= {
+                "deviceID": device.id,
+                "name": device.name,
+                "addresses": list(device.addresses),
+                "ignoredFolders": ignoring.refused_folders(before, device.refused),
+            }
     return [entry for device, entry in entries.items() if device not in gone]
 
 
