@@ -20,7 +20,9 @@ from karma_sync.errors import BadInput
 PROGRAM = "karma-sync"
 PRIVATE_DIR = 0o700
 PRIVATE_FILE = 0o600
-TEMPORARY = ".tmp-"  # how the names of files begin that are not whole yet; Syncthing ignores them
+# How names begin of files that are not whole yet. They end in another way than whole ones, so that
+# no allow-list lets Syncthing take them.
+TEMPORARY = ".tmp-"
 _FSYNCS = 8  # measured: twice as fast as one after the other, and more are not faster
 FOLDER_ID = re.compile(r"ks-[mc]-[a-z2-7]{26}")
 
@@ -149,7 +151,7 @@ class Staged:
 
 def stage_private(path: Path, data: bytes, mtime_ns: int | None = None) -> Staged:
     """Write what `path` is to be replaced by (see `write_private`); not durable yet."""
-    staged = Staged(path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}"), path)
+    staged = Staged(path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}.part"), path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     descriptor = os.open(staged.temporary, flags, PRIVATE_FILE)
     try:

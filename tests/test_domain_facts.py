@@ -1,5 +1,6 @@
 """What a transcript tells of itself: gathered once, in pieces as well as all together."""
 
+import json
 from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.domain.facts import Facts
+from karma_sync.domain.facts import Facts, parse_record
 from tests.builders import examples, record, said
 
 
@@ -218,3 +219,24 @@ def test_feeding_in_pieces_tells_the_same_as_feeding_at_once(
         in_pieces = Facts.model_validate_json(in_pieces.model_dump_json())  # as after a restart
 
     assert in_pieces == facts_of(*lines)
+
+
+_WILD = st.sampled_from(
+    [b"\\ud83d", b'"a"', b"1e999", b"NaN", b"\x00", b"\xff", b"{", b"]", b"1" * 30]
+)
+
+
+@examples(300)
+@given(_records, st.lists(st.tuples(st.integers(0, 300), _WILD), max_size=3))
+def test_the_quick_reader_reads_what_the_standard_library_reads(
+    line: bytes, spliced: list[tuple[int, bytes]]
+) -> None:
+    for at, wild in spliced:
+        line = line[:at] + wild + line[at:]
+    try:
+        expected = json.loads(line)
+    except (ValueError, RecursionError):
+        expected = None
+
+    # compared as text: NaN is not itself
+    assert repr(parse_record(line)) == repr(expected)

@@ -1,6 +1,7 @@
 """Writes my outboxes: every file complete under a name Syncthing ignores, fsynced, renamed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from karma_sync.flow.layout import (
@@ -10,6 +11,7 @@ from karma_sync.flow.layout import (
     IGNORES,
     ITEMS,
     chunk_name,
+    compress,
     item_name,
 )
 from karma_sync.paths import (
@@ -23,7 +25,7 @@ from karma_sync.paths import (
 
 # So many chunks wait at most to be made durable together; one by one, each would wait for the
 # disk's journal.
-_MOST = 64
+_MOST = 32
 
 
 class Outbox:
@@ -37,7 +39,8 @@ class Outbox:
         self.path = path
         self.written: list[str] = []
         self._together = together
-        self._chunks: dict[str, Staged] = {}
+        self._chunks: dict[str, Future[Staged]] = {}
+        self._helper: ThreadPoolExecutor | None = None
         self._items: dict[str, tuple[Staged, Callable[[], None]]] = {}
         self._fresh: list[str] = []  # the chunks of the item that is being written
 
@@ -60,8 +63,8 @@ class Outbox:
             if not path.exists() or path.read_bytes() != content:
                 write_private(path, content)
 
-    def put_chunk(self, sha256: str, frame: bytes, mtime_ns: int) -> None:
-        """Write a chunk; one that is there stays, for its name is its content.
+    def put_chunk(self, sha256: str, content: bytes, mtime_ns: int) -> None:
+        """Compress and write a chunk; one that is there stays, for its name is its content.
 
         It is in its place, durably, before the item it belongs to is.
         """
@@ -70,13 +73,12 @@ class Outbox:
         if name in self._chunks or path.exists():
             return
         private_dir(path.parent)
-        # peers pull the newest first: a file is as new as the activity it carries
-        self._chunks[name] = stage_private(path, frame, mtime_ns)
+        # on another core meanwhile: zstd and the disk need nothing of Python's
+        self._helper = self._helper or ThreadPoolExecutor(1)
+        self._chunks[name] = self._helper.submit(_stage, path, content, mtime_ns)
         self._fresh.append(name)
         if len(self._chunks) >= _MOST:
-            chunks, self._chunks = self._chunks, {}
-            self.written += chunks
-            put_in_place(list(chunks.values()))
+            self._put_in_place({})
 
     def put_item(self, item: str, raw: bytes, mtime_ns: int, then: Callable[[], None]) -> None:
         """Replace an item's file at once; calls `then` when that is done, in `flush` at the latest.
@@ -95,23 +97,37 @@ class Outbox:
         Raises:
             OSError: the items that are not in their places stay as they were before.
         """
-        if not self._chunks and not self._items:
-            return
-        chunks, self._chunks = self._chunks, {}
         items, self._items = self._items, {}
-        self.written += [*chunks, *items]
-        put_in_place(list(chunks.values()), [staged for staged, _ in items.values()])
+        if self._chunks or items:
+            self._put_in_place({name: staged for name, (staged, _) in items.items()})
+        if self._helper:
+            self._helper.shutdown()
+            self._helper = None
         for _, then in items.values():
             then()
+
+    def _put_in_place(self, items: Mapping[str, Staged]) -> None:
+        chunks, self._chunks = self._chunks, {}
+        self.written += [*chunks, *items]
+        wait(chunks.values())
+        try:
+            staged = [made.result() for made in chunks.values()]
+        except BaseException:
+            for made in chunks.values():
+                _discard(made)
+            for each in items.values():
+                each.discard()
+            raise
+        put_in_place(staged, list(items.values()))
 
     def undo(self) -> None:
         """Take back the chunks of an item that could not be finished."""
         for name in self._fresh:
-            staged = self._chunks.pop(name, None)
-            if staged:
-                staged.discard()
-            else:
+            made = self._chunks.pop(name, None)
+            if made is None:
                 (self.path / name).unlink(missing_ok=True)
+            else:
+                _discard(made)
         self._fresh.clear()
 
     def read_chunk(self, sha256: str) -> bytes:
@@ -147,3 +163,13 @@ class Outbox:
         """The names written since the last call."""
         names, self.written = self.written, []
         return names
+
+
+def _stage(path: Path, content: bytes, mtime_ns: int) -> Staged:
+    # peers pull the newest first: a file is as new as the activity it carries
+    return stage_private(path, compress(content), mtime_ns)
+
+
+def _discard(made: Future[Staged]) -> None:
+    if made.exception() is None:
+        made.result().discard()

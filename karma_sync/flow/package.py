@@ -37,7 +37,7 @@ _CHUNK_LEAD_NS = 1_000_000
 class OutboxFiles(Protocol):
     """Where the packager writes one channel."""
 
-    def put_chunk(self, sha256: str, frame: bytes, mtime_ns: int) -> None: ...
+    def put_chunk(self, sha256: str, content: bytes, mtime_ns: int) -> None: ...
     def put_item(self, item: str, raw: bytes, mtime_ns: int, then: Callable[[], None]) -> None: ...
     def read_item(self, item: str) -> bytes | None: ...
     def has_item(self, item: str) -> bool: ...
@@ -137,7 +137,7 @@ class Packager:
     ) -> list[CutFile]:
         def put(content: bytes) -> tuple[str, int]:
             sha256 = hashlib.sha256(content).hexdigest()
-            outbox.put_chunk(sha256, compress(content), session.changed_ns + _CHUNK_LEAD_NS)
+            outbox.put_chunk(sha256, content, session.changed_ns + _CHUNK_LEAD_NS)
             return sha256, len(content)
 
         entries = {f.path: f for f in before.manifest.files} if before else {}
