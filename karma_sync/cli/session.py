@@ -1,6 +1,6 @@
 """Commands that read sessions: session list, session show."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -129,18 +129,11 @@ def _show_header(found: "Readable") -> None:
 
 def _show_turns(pieces: Iterable[bytes]) -> None:
     from karma_sync.domain.conversation import conversation
+    from karma_sync.domain.lines import whole_lines
 
-    for turn in conversation(_lines(pieces)):
+    lines = (line for block in whole_lines(pieces) for line in block.split(b"\n"))
+    for turn in conversation(lines):
         say("", f"## {turn.who}", turn.text)
-
-
-def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    rest = b""
-    for piece in pieces:
-        *whole, rest = (rest + piece).split(b"\n")
-        yield from whole
-    if rest:
-        yield rest
 
 
 def _title(found: "Readable") -> str:

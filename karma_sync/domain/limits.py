@@ -20,6 +20,8 @@ FRAME_OVERHEAD_BYTES = 1024
 ITEM_BYTES = MANIFEST_BYTES + INLINE_BYTES + FRAME_OVERHEAD_BYTES
 FILES_PER_ITEM = 10_000
 TEXT_FILE_BYTES = 64_000_000
+# One record of a transcript: the longest real one, with images in it, has some megabytes.
+LINE_BYTES = 32_000_000
 TITLE_CHARS = 200
 
 # What is beyond is paused. A channel is one member's, for one project; documents are a team's.

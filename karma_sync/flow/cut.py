@@ -1,11 +1,12 @@
 """Cutting: a growing file becomes full chunks that never change, and an end that does."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from karma_sync.domain import limits
+from karma_sync.domain.lines import whole_lines
 from karma_sync.domain.session import ItemFile, Piece
 from karma_sync.domain.source import PackedFile, Position, SourceFile
 from karma_sync.errors import KarmaError
@@ -78,18 +79,25 @@ def cut_file(
         return _LineCut(opened, before, _Cutter(put, sealed), red).run(source)
 
 
-def cut_again(name: str, content: bytes, put: Put, red: Redactor) -> CutFile:
+def cut_again(name: str, pieces: Iterable[bytes], put: Put, red: Redactor) -> CutFile:
     """Redact and cut what was packaged before, where the source is gone.
 
     Raises:
         RedactionFailed: then nothing of it may leave.
+        LineTooLong: nor then.
     """
-    redacted = red.lines(content) if name.endswith(".jsonl") else red.text(content)
     cutter = _Cutter(put, ())
-    cutter.add(redacted.data)
+    cuts: dict[str, int] = {}
+    redact, blocks_of = red.lines, whole_lines(pieces)
+    if not name.endswith(".jsonl"):
+        redact, blocks_of = red.text, iter([b"".join(pieces)])
+    for block in blocks_of:
+        redacted = redact(block)
+        cutter.add(redacted.data)
+        _count(cuts, redacted.cuts)
     gone = Position(size=0, mtime_ns=0, inode=0, offset=0, print="")
-    state = PackedFile(position=gone, sealed=len(cutter.chunks), cuts=dict(redacted.cuts))
-    return CutFile(name, tuple(cutter.chunks), bytes(cutter.tail), state, redacted.cuts)
+    state = PackedFile(position=gone, sealed=len(cutter.chunks), cuts=cuts)
+    return CutFile(name, tuple(cutter.chunks), bytes(cutter.tail), state, cuts)
 
 
 class _LineCut:

@@ -1,7 +1,7 @@
 """Packages sessions into my outboxes: redact, cut, sign, write. Cannot exist without a redactor."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -266,10 +266,11 @@ def _travels(name: str) -> bool:
     return FILE_NAME.fullmatch(name) is not None
 
 
-def _content(entry: ItemFile, tail: bytes, outbox: OutboxFiles) -> bytes:
-    """What was packaged of a file whose source is gone."""
-    chunks = (decompress(outbox.read_chunk(sha), size) for sha, size in entry.chunks)
-    return b"".join([*chunks, tail])
+def _content(entry: ItemFile, tail: bytes, outbox: OutboxFiles) -> Iterator[bytes]:
+    """What was packaged of a file whose source is gone, piece by piece."""
+    for sha, size in entry.chunks:
+        yield decompress(outbox.read_chunk(sha), size)
+    yield tail
 
 
 def _unchanged(entry: ItemFile, tail: bytes, state: PackedFile) -> CutFile:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from karma_sync.domain.lines import LineTooLong, whole_lines
 from karma_sync.domain.source import Position, SourceFile, Stat
 
 BLOCK_BYTES = 1 << 20
@@ -58,29 +59,44 @@ def blocks(source: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
     """The whole lines between two offsets, about `BLOCK_BYTES` at a time.
 
     A torn last line is left out.
+
+    Raises:
+        OSError: a line is too long to be looked at as a whole.
     """
-    source.seek(start)
-    left = stop - start
-    carry: list[bytes] = []
-    while left > 0 and (read := source.read(min(left, BLOCK_BYTES))):
-        left -= len(read)
-        end = read.rfind(b"\n") + 1
-        if end:
-            yield b"".join([*carry, read[:end]])
-            carry = [read[end:]] if end < len(read) else []
-        else:
-            carry.append(read)
+    try:
+        for block in whole_lines(_pieces(source, start, stop)):
+            if block.endswith(b"\n"):
+                yield block
+    except LineTooLong as error:
+        raise _too_long(source, error) from None
 
 
 def last_line(source: BinaryIO, start: int, stop: int) -> bytes:
     """The line without an end between two offsets, if it is all there: b"" if it must wait.
 
     It is all there when it parses, or when nobody wrote to the file for ten minutes.
+
+    Raises:
+        OSError: it is too long to be looked at as a whole.
     """
-    source.seek(start)
-    torn = source.read(max(0, stop - start))
+    try:
+        torn = b"".join(whole_lines(_pieces(source, start, stop)))
+    except LineTooLong as error:
+        raise _too_long(source, error) from None
     quiet = time.time_ns() - os.fstat(source.fileno()).st_mtime_ns > QUIET_S * 10**9
     return torn if quiet or _is_record(torn) else b""
+
+
+def _pieces(source: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
+    source.seek(start)
+    left = stop - start
+    while left > 0 and (read := source.read(min(left, BLOCK_BYTES))):
+        left -= len(read)
+        yield read
+
+
+def _too_long(source: BinaryIO, error: LineTooLong) -> OSError:
+    return OSError(errno.EFBIG, str(error), str(source.name))
 
 
 def _is_record(line: bytes) -> bool:
