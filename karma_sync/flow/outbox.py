@@ -15,7 +15,6 @@ from karma_sync.flow.layout import (
     item_name,
 )
 from karma_sync.paths import (
-    TEMPORARY,
     Staged,
     private_dir,
     put_in_place,
@@ -43,12 +42,6 @@ class Outbox:
         self._helper: ThreadPoolExecutor | None = None
         self._items: dict[str, tuple[Staged, Callable[[], None]]] = {}
         self._fresh: list[str] = []  # the chunks of the item that is being written
-
-    def sweep(self) -> None:
-        """Remove what a crash left half-written; nobody may be writing at that time."""
-        for part in (ITEMS, CHUNKS):
-            for path in (self.path / part).rglob(f"{TEMPORARY}*"):
-                path.unlink(missing_ok=True)
 
     def prepare(self) -> None:
         """Make the folder with its allow-list and a first file, before it is shared.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from karma_sync.errors import AlreadyRunning
-from karma_sync.paths import PRIVATE_FILE, Paths, write_private
+from karma_sync.paths import PRIVATE_FILE, TEMPORARY, Paths, write_private
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Running:
 
 @contextmanager
 def locked(paths: Paths) -> Iterator[None]:
-    """Hold this home's lock.
+    """Hold this home's lock; what a killed process left half-written is removed.
 
     Raises:
         AlreadyRunning: another process holds it.
@@ -36,6 +36,7 @@ def locked(paths: Paths) -> Iterator[None]:
                 f"a karma-sync daemon is running on {paths.data} already",
                 hint="karma-sync status, or karma-sync down",
             )
+        _sweep(paths)
         yield
     finally:
         os.close(descriptor)
@@ -61,6 +62,26 @@ def running(paths: Paths) -> Running | None:
         return Running(said["pid"], datetime.fromisoformat(said["since"]), said["syncthing"])
     except (OSError, ValueError, KeyError):
         return None  # starting, or stopping
+
+
+def _sweep(paths: Paths) -> None:
+    """Remove temporary files whose writer is gone; a command may be writing one just now."""
+    for root in {paths.config, paths.data, paths.state}:
+        for leftover in root.rglob(f"{TEMPORARY}*"):
+            pid, _, _ = leftover.name.removeprefix(TEMPORARY).partition("-")
+            # our own number too: in a container every daemon may have the same
+            if pid.isdecimal() and (int(pid) == os.getpid() or not _runs(int(pid))):
+                leftover.unlink(missing_ok=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # another person's
+    return True
 
 
 def _is_locked(paths: Paths) -> bool:

@@ -87,7 +87,6 @@ class Sender:
         kept = {name: outbox for name, (_, outbox) in self._channels.items()}
         boxes = {name: kept.get(name) or Outbox(folder(name), together=True) for name in wanted}
         for name in wanted.keys() - known.keys():
-            boxes[name].sweep()
             self._packager.forget_missing(name, boxes[name])
         self._channels = {name: (wanted[name], boxes[name]) for name in wanted}
         return True

@@ -1,0 +1,89 @@
+"""Kills a member at one point after the other, and looks at what is left each time."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from tests.harness import Member, logs, until
+from tests.sound import Seen
+from tests.town import END_S
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass
+class Walk:
+    """Over all points in a scope, at one member; `victim` is daemon or syncthing.
+
+    The member's clock stands still at `clock`, if that is given.
+    """
+
+    member: Member
+    scope: str
+    victim: str = "daemon"
+    clock: datetime | None = None
+    seen: Seen = field(default_factory=Seen)
+
+    def __post_init__(self) -> None:
+        self._points = self.member.folder / f"points-{self.victim}-{abs(hash(self.scope))}"
+        self._points.touch()
+
+    @property
+    def points(self) -> list[str]:
+        """The points at which something was killed, in their order."""
+        return self._points.read_text().splitlines()
+
+    def run(
+        self, others: list[Member], work: Callable[[], object], done: Callable[[], bool]
+    ) -> list[str]:
+        """Start the member's daemon until a run is not killed before `done` says so.
+
+        Before each start there is new `work`; after each kill, what it left is looked at. The
+        daemon is down at the end. Gives the points.
+        """
+        process = None
+        while True:
+            work()
+            known = len(self.points)
+            process = process or self._start()
+            self._wait(process, done)
+            self.seen.look(self.member, *others)
+            if process.poll() is not None:
+                assert process.returncode == -signal.SIGKILL, logs()
+                process = None
+            elif len(self.points) == known and self._ended(process):
+                break
+        print(f"{self.victim} killed at {len(self.points)} points:", *self.points, sep="\n  ")
+        return self.points
+
+    def _ended(self, process: "subprocess.Popen[bytes]") -> bool:
+        """Stop it as a person does; False if even that led to a point, and it was killed."""
+        process.terminate()
+        code = process.wait(END_S)
+        assert code in {0, -signal.SIGKILL}, logs()
+        return code == 0
+
+    def _wait(self, process: "subprocess.Popen[bytes]", done: Callable[[], bool]) -> None:
+        until(lambda: process.poll() is not None or done(), f"what follows {self.points}")
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        environ = self.member.environ | {
+            "PYTHONPATH": str(ROOT),
+            "KARMA_CRASH_POINTS": str(self._points),
+            "KARMA_CRASH_SCOPE": self.scope,
+            "KARMA_CRASH_VICTIM": self.victim,
+            "KARMA_CRASH_CLOCK": self.clock.isoformat() if self.clock else "",
+        }
+        with self.member.paths.log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "tests.crashing", "up", "--log-to-file"],
+                env=environ,
+                cwd=self.member.repo,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )

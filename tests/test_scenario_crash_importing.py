@@ -1,0 +1,44 @@
+"""A daemon that is killed while it imports: the library is whole, and nothing is missing."""
+
+import pytest
+
+from tests.crashwalk import Walk
+from tests.harness import Member
+from tests.sound import assert_sound, until_same
+from tests.town import Town, found_team, share
+
+pytestmark = pytest.mark.daemon
+_LONG = "x" * 300_000  # more than a chunk
+_SCOPE = r"before (mkdir|link|unlink|fsync) library|after replace library|library\.db in (imp|rec)"
+
+
+@pytest.fixture(scope="module")
+def pair(town: Town) -> tuple[Member, Member]:
+    """Two members that share `repo`."""
+    a, b = town.members("alice", "bob")
+    found_team(a, b)
+    share(a, b)
+    return a, b
+
+
+@pytest.mark.parametrize("victim", ["daemon", "syncthing"])
+def test_a_receiver_killed_anywhere_in_importing_goes_on_where_it_was(
+    pair: tuple[Member, Member], victim: str
+) -> None:
+    a, b = pair
+    session = a.write_session("before")
+    b.until_readable(session)
+    b.down()
+    walk = Walk(b, _SCOPE, victim)
+    points = walk.run(
+        [a],
+        lambda: session.append(f"{len(walk.points)} {_LONG}"),
+        lambda: b.peek(session.id) == session.content,
+    )
+    b.up()
+    session.append("afterwards")
+    until_same(b, a, session)
+
+    assert_sound(a)
+    assert_sound(b)
+    assert len(points) >= 14

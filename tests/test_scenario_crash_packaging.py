@@ -1,0 +1,50 @@
+"""A daemon that is killed while it packages: nothing half-done, no revision given out twice."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.crashwalk import Walk
+from tests.harness import Member
+from tests.sound import assert_sound, until_same
+from tests.town import Town, found_team, share
+
+pytestmark = pytest.mark.daemon
+_LONG = "x" * 300_000  # more than a chunk
+_SCOPE = (
+    r"(before (mkdir|fsync)|after replace) folders/ks-c.*/(chunks|items)"
+    r"|work\.db in package|scan ks-c"
+)
+
+
+@pytest.fixture(scope="module")
+def pair(town: Town) -> tuple[Member, Member]:
+    """Two members that share `repo`."""
+    a, b = town.members("alice", "bob")
+    found_team(a, b)
+    share(a, b)
+    return a, b
+
+
+@pytest.mark.parametrize("victim", ["daemon", "syncthing"])
+def test_a_sender_killed_anywhere_in_packaging_goes_on_where_it_was(
+    pair: tuple[Member, Member], victim: str
+) -> None:
+    a, b = pair
+    session = a.write_session("before")
+    b.until_readable(session)
+    a.down()
+    walk = Walk(a, _SCOPE, victim, datetime.now(UTC))
+    points = walk.run(
+        [b],
+        lambda: session.append(f"{len(walk.points)} {_LONG}"),
+        lambda: b.peek(session.id) == session.content,
+    )
+    a.up()
+    session.append("afterwards")
+    until_same(b, a, session)
+
+    assert_sound(a)
+    assert_sound(b)
+    walk.seen.look(a, b)
+    assert len(points) >= 12
