@@ -98,6 +98,10 @@ class App:
 
         return open_library(self._database(self.paths.library_db))
 
+    def open_databases(self) -> None:
+        """Open all of them now, so that one that cannot be used stops us before we begin."""
+        _ = self.state, self.work, self.library
+
     @cached_property
     def source(self) -> "ClaudeSource":
         from karma_sync.sources.claude import ClaudeSource

@@ -41,6 +41,7 @@ class Daemon:
 
         Raises:
             AlreadyRunning: another daemon has this home.
+            DatabaseUnusable: nothing was changed.
             SyncthingError: Syncthing cannot be started.
         """
         tag = self._app.settings.tag  # before `init` nothing is made, not even a lock
@@ -48,6 +49,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         with locked(self._app.paths):
+            self._app.open_databases()
             process, client = self._app.syncthing_process()
             self._app.make_whole()
             process.start()

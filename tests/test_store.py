@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from karma_sync.domain.subscription import Status, Subscription
-from karma_sync.errors import KarmaError
+from karma_sync.errors import DatabaseUnusable, KarmaError
 from karma_sync.store import events, state, work
 from karma_sync.store.database import Database
 from tests.builders import ALICE, BOB, PROJECT, answer, examples, open_umask, scratch, team_of_all
@@ -167,7 +168,38 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
         Database(tmp_path / "x.db", MIGRATIONS)
 
     assert refused.value.hint == "upgrade karma-sync on this machine"
+    assert not open_files(tmp_path)
     Database(tmp_path / "x.db", [*MIGRATIONS, "CREATE TABLE newer (x)"]).close()
+
+
+@pytest.mark.parametrize("content", [b"no database at all " * 300, b"SQLite format 3\0" * 300])
+def test_a_file_that_is_no_database_is_refused_and_left_alone(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "x.db"
+    path.write_bytes(content)
+
+    with pytest.raises(DatabaseUnusable, match=r"x\.db is damaged: ") as refused:
+        Database(path, MIGRATIONS)
+
+    assert f"rename {path}" in refused.value.hint
+    assert not open_files(tmp_path)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"x.db": content}
+
+
+def test_a_full_database_says_so_and_keeps_what_it_has(database: Database) -> None:
+    put(database, "kept")
+    with pytest.raises(DatabaseUnusable, match="full"), database.transaction() as tx:
+        pages = tx.execute("PRAGMA page_count").fetchone()[0]
+        tx.execute(f"PRAGMA max_page_count = {pages:d}")
+        tx.executemany("INSERT INTO word (word) VALUES (?)", [(f"{n:09}",) for n in range(9999)])
+
+    assert words(database) == ["kept"]
+
+
+def open_files(folder: Path) -> list[str]:
+    """What this process has open below a folder."""
+    return [f.path for f in psutil.Process().open_files() if f.path.startswith(str(folder))]
 
 
 OPEN_ALL = """

@@ -7,12 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from karma_sync.errors import KarmaError
+from karma_sync.errors import DatabaseUnusable
 from karma_sync.paths import PRIVATE_FILE, private_dir
 
 Transaction = sqlite3.Connection
 _BUSY_SECONDS = 10.0
 _BUSY_PAUSE_SECONDS = 0.01
+# sqlite.org/rescode.html: what is said of the file, not of the statement
+_PRIMARY = 0xFF
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_USELESS = {
+    *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN),
+    *(sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PERM),
+}
 
 
 class Database:
@@ -20,6 +27,8 @@ class Database:
 
     `migrations` are SQL scripts; the file's `user_version` says how many were applied, and
     each is applied in one transaction with the record of it.
+
+    Every method raises DatabaseUnusable where the file, or the disk below it, does not serve.
     """
 
     def __init__(self, path: Path, migrations: Sequence[str]) -> None:
@@ -30,19 +39,24 @@ class Database:
         self._after_commit: Callable[[], None] = lambda: None
         private_dir(path.parent)
         path.touch(mode=PRIVATE_FILE)
-        self._migrate(migrations)
+        try:
+            self._migrate(migrations)
+        except BaseException:
+            self.close()  # nobody else could: there is no object to close
+            raise
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """All or nothing: commits at the end of the block, rolls back on any exception."""
-        connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-            connection.commit()
-        except BaseException:
-            connection.rollback()
-            raise
+        with self._telling():
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.commit()
+            except BaseException:
+                connection.rollback()
+                raise
         self._after_commit()
 
     def after_commit(self, call: Callable[[], None]) -> None:
@@ -52,19 +66,21 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """One consistent view; nothing can be written through it."""
-        connection = self._connection()
-        connection.execute("BEGIN")
-        try:
-            yield connection
-        finally:
-            connection.rollback()
+        with self._telling():
+            connection = self._connection()
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.rollback()
 
     def data_version(self) -> int:
         """Changes when another connection committed (sqlite.org/pragma.html#pragma_data_version).
 
         Call it from one thread that never writes through this object.
         """
-        row = self._connection().execute("PRAGMA data_version").fetchone()
+        with self._telling():
+            row = self._connection().execute("PRAGMA data_version").fetchone()
         return int(row[0])
 
     def checkpoint(self) -> bool:
@@ -73,7 +89,8 @@ class Database:
         With `secure_delete` nothing of what was deleted is left on disk then. False if a reader
         held it up: call it again.
         """
-        row = self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        with self._telling():
+            row = self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return int(row[0]) == 0
 
     def close(self) -> None:
@@ -90,20 +107,37 @@ class Database:
             connection = sqlite3.connect(
                 self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
+            with self._open_lock:
+                self._all.append(connection)
             connection.row_factory = sqlite3.Row
             _use_wal(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute("PRAGMA foreign_keys = ON")
             self._local.connection = connection
-            with self._open_lock:
-                self._all.append(connection)
         return connection
 
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Say in our words what is wrong with the file; what is wrong with our SQL stays a bug."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+            if code in _DAMAGED:
+                raise _damaged(self._path, error) from error
+            if code in _USELESS:
+                raise DatabaseUnusable(
+                    f"{self._path} cannot be used: {error}",
+                    hint=f"see that there is space at {self._path.parent}, and that it is yours",
+                ) from error
+            raise
+
     def _migrate(self, migrations: Sequence[str]) -> None:
-        version = self._version()
+        with self._telling():
+            version = self._version()
         if version > len(migrations):
-            raise KarmaError(
+            raise DatabaseUnusable(
                 f"{self._path} was written by a newer karma-sync (schema {version})",
                 hint="upgrade karma-sync on this machine",
             )
@@ -121,6 +155,14 @@ class Database:
 
     def _version(self) -> int:
         return int(self._connection().execute("PRAGMA user_version").fetchone()[0])
+
+
+def _damaged(path: Path, error: sqlite3.DatabaseError) -> DatabaseUnusable:
+    return DatabaseUnusable(
+        f"{path} is damaged: {error}",
+        hint=f"karma-sync down; rename {path}; karma-sync up -d. It is made anew from what"
+        " else is here (docs/architecture.md, Recovery)",
+    )
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

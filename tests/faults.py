@@ -1,0 +1,77 @@
+"""What can be wrong with a disk, made for real; a test that cannot make it skips with the reason."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Member
+
+NOBODY = 65534
+
+
+@contextmanager
+def immutable(*directories: Path) -> Iterator[None]:
+    """As long as it lasts, nothing can be made, changed or deleted in these, not even by root."""
+    for each in directories:
+        _or_skip("chattr", "+i", str(each))
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-i", *map(str, directories)], check=True)
+
+
+@contextmanager
+def small_disk(place: Path, megabytes: int) -> Iterator[Path]:
+    """A file system of its own at `place`, a directory that is made."""
+    place.mkdir(parents=True, mode=0o700)
+    options = f"size={megabytes}m,mode=0700"
+    _or_skip("mount", "-t", "tmpfs", "-o", options, "karma-sync-test", str(place))
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def fill(disk: Path, leave: int = 0) -> Path:
+    """Use up the space of a disk but for about `leave` bytes; the file that does."""
+    filler = disk / "filler"
+    with filler.open("ab", buffering=0) as out:
+        os.posix_fallocate(out.fileno(), 0, shutil.disk_usage(disk).free - leave)
+    return filler
+
+
+class Unprivileged(Member):
+    """A member whose every process runs as a user who is not root."""
+
+    def command(self, args: tuple[str, ...] | list[str]) -> list[str]:
+        return [*as_nobody(), *super().command(list(args))]
+
+
+def as_nobody() -> list[str]:
+    """What to put before a command, so that permissions hold for it."""
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("root, and no setpriv to become somebody else")
+    return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+
+
+def give_away(*folders: Path) -> None:
+    """Let the unprivileged user own all that lies in these folders."""
+    if os.geteuid() == 0:
+        for folder in folders:
+            subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", str(folder)], check=True)
+
+
+def _or_skip(program: str, *args: str) -> None:
+    found = shutil.which(program)
+    if found is None:
+        pytest.skip(f"{program} is not here")
+    done = subprocess.run([found, *args], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"{program} does not work here: {done.stderr.strip()}")
