@@ -1,4 +1,4 @@
-"""What can be wrong with a disk, made for real; a test that cannot make it skips with the reason."""
+"""What can be wrong with a disk, made for real; a test that cannot make it skips, and says why."""
 
 import os
 import shutil

@@ -50,6 +50,21 @@ def test_another_redactor_packages_everything_afresh(desk: Desk) -> None:
     assert desk.manifest().redactor == "swap-2"
 
 
+def test_an_item_that_is_packaged_anew_looks_different_though_its_source_and_size_do_not(
+    desk: Desk,
+) -> None:
+    desk.write(said("a line"))
+    seen = set()
+    for n in range(3):
+        desk.restart(Swapping({}, f"swap-{n}"))
+        desk.package()
+        found = (desk.outbox.path / item_name(desk.item())).stat()
+        seen.add((found.st_size, found.st_mtime_ns))
+
+    assert len({size for size, _ in seen}) == 1
+    assert len(seen) == 3
+
+
 def test_what_only_an_older_redactor_let_through_is_taken_back(desk: Desk) -> None:
     desk.write(big("password") + said("end"))
     desk.package()

@@ -25,6 +25,7 @@ from karma_sync.paths import (
 # So many chunks wait at most to be made durable together; one by one, each would wait for the
 # disk's journal.
 _MOST = 32
+_STEP_NS = 1_000
 
 
 class Outbox:
@@ -79,6 +80,7 @@ class Outbox:
         The chunks written before it belong to it now.
         """
         name = item_name(item)
+        mtime_ns = max(mtime_ns, self._later_than(item))
         self._items[name] = stage_private(self.path / name, raw, mtime_ns), then
         self._fresh.clear()
         if not self._together:
@@ -112,6 +114,17 @@ class Outbox:
                 each.discard()
             raise
         put_in_place(staged, list(items.values()))
+
+    def _later_than(self, item: str) -> int:
+        """A modification time that the item does not have yet.
+
+        Syncthing takes a file of the same size and time for the same file, and a session that is
+        packaged anew under the next revision often has the size it had.
+        """
+        try:
+            return (self.path / item_name(item)).lstat().st_mtime_ns + _STEP_NS
+        except FileNotFoundError:
+            return 0
 
     def undo(self) -> None:
         """Take back the chunks of an item that could not be finished."""
