@@ -10,7 +10,7 @@ from types import FrameType
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from karma_sync.app import App, utc_now
-from karma_sync.errors import SyncthingError
+from karma_sync.errors import DatabaseUnusable, KarmaError
 from karma_sync.service.notify import Notifier
 from karma_sync.service.presence import announced, locked
 from karma_sync.service.workers import Workers
@@ -103,7 +103,7 @@ class Daemon:
         """Syncthing died: start it again, less and less often if that fails."""
         why = f"it ended with code {process.poll()} and is started again"
         log.warning("Syncthing: %s", why)
-        self._app.notes.fault("fault", "Syncthing", why)
+        self._note(self._app.notes.fault, "fault", why)
         pause = 1.0
         while not self._stopping:
             self._systemd.alive(at_once=True)
@@ -112,7 +112,7 @@ class Daemon:
                 process.start()
                 process.wait_ready(workers.client, _READY_S, lambda: self._stopping)
                 workers.syncthing_restarted()
-            except SyncthingError as error:
+            except (KarmaError, OSError) as error:  # OSError: such as a disk that is full
                 if self._told_within(0.0):
                     return
                 log.warning("%s; tried again in %g seconds", error, pause)
@@ -120,8 +120,15 @@ class Daemon:
                 self._told_within(pause)
                 pause = min(pause * 2, 60.0)
             else:
-                self._app.notes.note("fault over", "Syncthing", "it runs again")
+                self._note(self._app.notes.note, "fault over", "it runs again")
                 return
+
+    def _note(self, note: Callable[[str, str, str], None], what: str, why: str) -> None:
+        """Note it of Syncthing, where there is room to."""
+        try:
+            note(what, "Syncthing", why)
+        except DatabaseUnusable as error:
+            log.warning("it could not be noted: %s", error)
 
 
 def _timer(workers: Workers) -> BackgroundScheduler:

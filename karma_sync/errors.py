@@ -1,6 +1,7 @@
 """Everything that can go wrong, as one tree; each class knows its exit code.
 
 KarmaError                       1  something outside failed: a disk, a network, a program
+├── NotWritable                  1  a folder of ours cannot be written
 ├── DatabaseUnusable             1  a database of ours is damaged, newer than we are, or full
 ├── BadInput                     2  what was typed, pasted or configured cannot be used
 ├── NotInitialised               3  no identity here yet
@@ -34,6 +35,10 @@ class KarmaError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class NotWritable(KarmaError):
+    """A folder of ours cannot be written."""
 
 
 class DatabaseUnusable(KarmaError):

@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,8 +48,8 @@ def fill(disk: Path, leave: int = 0) -> Path:
 class Unprivileged(Member):
     """A member whose every process runs as a user who is not root."""
 
-    def command(self, args: tuple[str, ...] | list[str]) -> list[str]:
-        return [*as_nobody(), *super().command(list(args))]
+    def command(self, args: Sequence[str]) -> list[str]:
+        return [*as_nobody(), *super().command(args)]
 
 
 def as_nobody() -> list[str]:

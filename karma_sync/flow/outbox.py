@@ -1,9 +1,11 @@
 """Writes my outboxes: every file complete under a name Syncthing ignores, fsynced, renamed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 
+from karma_sync.errors import NotWritable
 from karma_sync.flow.layout import (
     CHUNKS,
     FORMAT_BYTES,
@@ -32,7 +34,8 @@ class Outbox:
     """One channel of mine on disk; `written` collects names that Syncthing must be told of.
 
     With `together`, items wait until `flush` makes all of them durable at once: whoever reads,
-    lists or removes something here flushes first.
+    lists or removes something here flushes first. All of that raises NotWritable where the
+    folder, or the disk below it, does not let us write.
     """
 
     def __init__(self, path: Path, *, together: bool = False) -> None:
@@ -66,13 +69,14 @@ class Outbox:
         path = self.path / name
         if name in self._chunks or path.exists():
             return
-        private_dir(path.parent)
-        # on another core meanwhile: zstd and the disk need nothing of Python's
-        self._helper = self._helper or ThreadPoolExecutor(1)
-        self._chunks[name] = self._helper.submit(_stage, path, content, mtime_ns)
-        self._fresh.append(name)
-        if len(self._chunks) >= _MOST:
-            self._put_in_place({})
+        with self._writing():
+            private_dir(path.parent)
+            # on another core meanwhile: zstd and the disk need nothing of Python's
+            self._helper = self._helper or ThreadPoolExecutor(1)
+            self._chunks[name] = self._helper.submit(_stage, path, content, mtime_ns)
+            self._fresh.append(name)
+            if len(self._chunks) >= _MOST:
+                self._put_in_place({})
 
     def put_item(self, item: str, raw: bytes, mtime_ns: int, then: Callable[[], None]) -> None:
         """Replace an item's file at once; calls `then` when that is done, in `flush` at the latest.
@@ -81,7 +85,8 @@ class Outbox:
         """
         name = item_name(item)
         mtime_ns = max(mtime_ns, self._later_than(item))
-        self._items[name] = stage_private(self.path / name, raw, mtime_ns), then
+        with self._writing():
+            self._items[name] = stage_private(self.path / name, raw, mtime_ns), then
         self._fresh.clear()
         if not self._together:
             self.flush()
@@ -90,11 +95,12 @@ class Outbox:
         """Put everything into its place, durably: first the chunks, then the items.
 
         Raises:
-            OSError: the items that are not in their places stay as they were before.
+            NotWritable: the items that are not in their places stay as they were before.
         """
         items, self._items = self._items, {}
         if self._chunks or items:
-            self._put_in_place({name: staged for name, (staged, _) in items.items()})
+            with self._writing():
+                self._put_in_place({name: staged for name, (staged, _) in items.items()})
         if self._helper:
             self._helper.shutdown()
             self._helper = None
@@ -128,13 +134,14 @@ class Outbox:
 
     def undo(self) -> None:
         """Take back the chunks of an item that could not be finished."""
-        for name in self._fresh:
-            made = self._chunks.pop(name, None)
-            if made is None:
-                (self.path / name).unlink(missing_ok=True)
-            else:
-                _discard(made)
-        self._fresh.clear()
+        fresh, self._fresh = self._fresh, []
+        with self._writing():
+            for name in fresh:
+                made = self._chunks.pop(name, None)
+                if made is None:
+                    (self.path / name).unlink(missing_ok=True)
+                else:
+                    _discard(made)
 
     def read_chunk(self, sha256: str) -> bytes:
         """A chunk's frame.
@@ -162,13 +169,22 @@ class Outbox:
     def remove_chunk(self, sha256: str) -> None:
         """Delete a chunk that no manifest names any more."""
         self.flush()
-        (self.path / chunk_name(sha256)).unlink(missing_ok=True)
+        with self._writing():
+            (self.path / chunk_name(sha256)).unlink(missing_ok=True)
         self.written.append(chunk_name(sha256))
 
     def take_written(self) -> list[str]:
         """The names written since the last call."""
         names, self.written = self.written, []
         return names
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            why = error.strerror or error
+            raise NotWritable(f"{self.path} cannot be written: {why}") from error
 
 
 def _stage(path: Path, content: bytes, mtime_ns: int) -> Staged:

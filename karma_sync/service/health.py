@@ -1,21 +1,27 @@
-"""How Syncthing gets on with our folders: faults are noted, and mended where that is safe."""
+"""How Syncthing gets on with our folders: faults are noted, and mended where that is safe.
 
-from collections.abc import Iterable
+What is wrong is looked at again every few seconds until it is well. Syncthing itself tries a pull
+that failed again after a minute, then less and less often (SYNCTHING.md section 8).
+"""
+
+from collections.abc import Container, Iterable
 from typing import Protocol
 
 from karma_sync.domain.naming import folder_title
-from karma_sync.domain.plan import Folder, FolderType, World, desired, outboxes
+from karma_sync.domain.plan import Channel, Folder, FolderType, World, desired, outboxes
 from karma_sync.errors import SyncthingError
 from karma_sync.flow.inbox import Inbox
 from karma_sync.metadata import folder as metadata
 from karma_sync.paths import Paths, is_metadata_folder, private_dir
 from karma_sync.service.notes import Notes
 from karma_sync.service.recovering import Recovery
+from karma_sync.service.troubles import Retry, Troubles
 from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import FolderError, FolderStatus, Needed
 
 _GONE = ("marker missing", "path missing")
+_AWAY = "no connected device has the required version"  # whoever has it will bring it
 
 
 class Folders(Protocol):
@@ -26,6 +32,7 @@ class Folders(Protocol):
     def folder_errors(self, folder: str) -> list[FolderError]: ...
     def scan(self, folder: str) -> None: ...
     def revert(self, folder: str) -> None: ...
+    def restart(self, folder: str) -> None: ...
 
 
 class Health:
@@ -40,19 +47,28 @@ class Health:
         self._store = store
         self._notes = notes
         self._mended: set[str] = set()
+        self._ill: dict[str, Retry] = {}
+        self.troubles = Troubles()
+
+    @property
+    def is_any_ill(self) -> bool:
+        """Whether there is a fault now: look again soon."""
+        return bool(self._ill)
 
     def look(self, world: World, only: Iterable[str] | None = None) -> set[str]:
         """Look at folders (at all of them if none are named); note what is wrong, or no longer.
 
-        Returns the outboxes that were mended: what they hold may have changed.
+        Those with a fault are looked at in any case. Returns the outboxes that were mended: what
+        they hold may have changed.
         """
         self._mended = set()
-        wanted = None if only is None else set(only)
-        if wanted is None:
+        active = {f.id: f for f in desired(world).folders if not f.paused}
+        if only is None:
+            self._forget_all_but(active)
             self._mended |= self._recovery.check(world)
-        for folder in desired(world).folders:
-            if not folder.paused and (wanted is None or folder.id in wanted):
-                self._look_at(world, folder)
+        wanted = active.keys() if only is None else {*only, *self._ill}
+        for name in active.keys() & wanted:
+            self._look_at(world, active[name])
         return self._mended
 
     def _look_at(self, world: World, folder: Folder) -> None:
@@ -69,14 +85,27 @@ class Health:
                 }
                 self._recovery.lacks(world, folder.id, names)
             why = status.error or self._pull_error(folder.id, status)
-        except SyncthingError as error:
+            if why and folder.id in self._ill and self._ill[folder.id].is_due():
+                self._try_again(world, folder, status)
+        except (SyncthingError, OSError) as error:
             why = str(error)
-        self._record(world, folder.id, why)
+        self._record(world, folder.id, why or self.troubles.of(folder.id))
+
+    def _try_again(self, world: World, folder: Folder, status: FolderStatus) -> None:
+        """Have Syncthing do now what it would do in a minute, or in an hour."""
+        if status.error:
+            mine = _outbox(world, folder.id)
+            if mine is None or not self._recovery.mend(mine).lost:
+                self._syncthing.scan(folder.id)
+        elif folder.type is FolderType.RECEIVE_ONLY:
+            self._syncthing.revert(folder.id)  # which also pulls
+        elif folder.type is FolderType.SEND_RECEIVE:
+            self._syncthing.restart(folder.id)
 
     def _mend(self, world: World, folder: Folder) -> None:
         """Make the folder anew: an outbox only once it is whole, so that nothing is deleted."""
         path = self._paths.folder(folder.id)
-        mine = next((c for c in outboxes(world) if c.id == folder.id), None)
+        mine = _outbox(world, folder.id)
         if mine:
             self._mended.add(folder.id)
             if self._recovery.mend(mine).lost:
@@ -95,10 +124,22 @@ class Health:
     def _pull_error(self, folder: str, status: FolderStatus) -> str:
         if not status.pull_errors:
             return ""
-        errors = self._syncthing.folder_errors(folder)
-        return f"{errors[0].path}: {errors[0].error}" if errors else "files cannot be written"
+        errors = [e for e in self._syncthing.folder_errors(folder) if _AWAY not in e.error]
+        return f"{errors[0].path}: {errors[0].error}" if errors else ""
+
+    def _forget_all_but(self, folders: Container[str]) -> None:
+        """A folder that is no more, or paused, has no fault."""
+        with self._store.transaction() as tx:
+            for fault in work.faults.all(tx):
+                if fault.folder not in folders:
+                    work.faults.drop(tx, folder=fault.folder)
+        self._ill = {folder: retry for folder, retry in self._ill.items() if folder in folders}
 
     def _record(self, world: World, folder: str, why: str) -> None:
+        if why:
+            self._ill.setdefault(folder, Retry())
+        else:
+            self._ill.pop(folder, None)
         with self._store.transaction() as tx:
             before = work.faults.get(tx, folder)
             if (before.why if before else "") == why:
@@ -111,3 +152,7 @@ class Health:
             self._notes.fault("fault", folder_title(world, folder), why)
         else:
             self._notes.note("fault over", folder_title(world, folder), "it works again")
+
+
+def _outbox(world: World, folder: str) -> Channel | None:
+    return next((c for c in outboxes(world) if c.id == folder), None)

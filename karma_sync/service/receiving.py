@@ -1,20 +1,24 @@
 """What arrives: looks into the channels, has items imported, remembers what waits and why."""
 
+import errno
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from karma_sync.domain.plan import Channel, Kept
-from karma_sync.errors import Unverified
+from karma_sync.errors import DatabaseUnusable, Unverified
 from karma_sync.flow.importer import Importer, MissingChunks
 from karma_sync.flow.inbox import Inbox
 from karma_sync.flow.layout import CHUNK_NAME, ITEM_NAME, ITEMS
 from karma_sync.service.notes import Notes, reason
+from karma_sync.service.troubles import RETRY_S, Retry, Troubles
 from karma_sync.store import library
 from karma_sync.store.database import Database
 
 log = logging.getLogger(__name__)
+ALL = frozenset({"*"})  # every name in a channel
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # the next item would fare no better
 
 
 @dataclass
@@ -36,6 +40,9 @@ class Receiver:
         self._notes = notes
         self._channels: dict[str, _Watched] = {}
         self._kept: set[Kept] = set()
+        self._again: set[str] = set()
+        self._retry = Retry()
+        self.troubles = Troubles()
 
     def receive_from(self, channels: Sequence[Channel], folder: Callable[[str], Path]) -> list[str]:
         """Read these channels from now on; the ids of those that are new."""
@@ -70,15 +77,39 @@ class Receiver:
         """The channels it reads."""
         return list(self._channels)
 
+    def try_again(self) -> set[str]:
+        """The channels of which something could not be kept here, if it is time to look again."""
+        if not self._again or not self._retry.is_due():
+            return set()
+        again, self._again = self._again, set()
+        return again
+
+    @property
+    def wait(self) -> float | None:
+        """Seconds until something is to be tried again; None if nothing is."""
+        return RETRY_S if self._again else None
+
+    def take_in(self, folder: str, names: Collection[str]) -> None:
+        """Take in what arrived in a channel: these names, or ALL."""
+        try:
+            if set(names) >= ALL:
+                self.look(folder)
+            else:
+                self.arrived(folder, names)
+        except Exception:
+            self._again.add(folder)  # what was in hand is found again
+            raise
+
     def look(self, folder: str) -> None:
         """Take in every item file of a channel that is new or different."""
         watched = self._channels.get(folder)
         if watched is None:
             return
         for item, signature in watched.inbox.items().items():
-            known = watched.arrivals.get(item)
-            if known is None or known.signature != signature or known.state == "waiting":
-                self._take(watched, item, signature)
+            if not self._take(watched, item, signature):
+                break
+        if folder not in self._again:
+            self.troubles.say("receiving", folder, "")
 
     def arrived(self, folder: str, names: Iterable[str]) -> None:
         """Take in what Syncthing says it finished: item files, and items that now are whole."""
@@ -98,10 +129,11 @@ class Receiver:
             if signature:
                 self._take(watched, each, signature)
 
-    def _take(self, watched: _Watched, item: str, signature: str) -> None:
+    def _take(self, watched: _Watched, item: str, signature: str) -> bool:
+        """Have an item imported, if it is not yet; whether there is room for more."""
         known = watched.arrivals.get(item)
         if known and known.signature == signature and known.state != "waiting":
-            return
+            return True
         watched.waiting.pop(item, None)
         try:
             self._importer.import_item(watched.channel, watched.inbox.path, item)
@@ -112,15 +144,27 @@ class Receiver:
         except Unverified as error:
             arrival = library.Arrival(item, signature, "refused", reason(error))
             self._notes.fault("item refused", watched.channel.owner.tag, f"{item}: {arrival.why}")
-        except OSError as error:
-            # replaced while we looked (Syncthing tells of the new one), or the disk is full
+        except FileNotFoundError as error:
+            # replaced while we looked; Syncthing tells of the new one
+            log.warning("item %s was not imported: %s", item, error)
+            return True
+        except (OSError, DatabaseUnusable) as error:
             log.warning("item %s was not imported: %s; it is tried again", item, error)
-            return
+            self._again.add(watched.channel.id)
+            self.troubles.say("receiving", watched.channel.id, _not_kept(error))
+            return isinstance(error, OSError) and error.errno not in _NO_ROOM
         if known and (known.state, known.why) == ("waiting", arrival.why):
-            return
+            return True
         watched.arrivals[item] = arrival
         with self._store.transaction() as tx:
             library.put_arrival(tx, watched.channel.id, arrival)
+        return True
+
+
+def _not_kept(error: OSError | DatabaseUnusable) -> str:
+    """Why the library does not take something, the same words for each item."""
+    why = error.strerror if isinstance(error, OSError) else None
+    return f"what arrived cannot be kept: {why or error}"
 
 
 def _no_longer_waiting(watched: _Watched, sha: str) -> set[str]:

@@ -10,10 +10,11 @@ from karma_sync.domain.facts import Facts
 from karma_sync.domain.plan import Channel
 from karma_sync.domain.project import Belonging, belongs
 from karma_sync.domain.source import SourceSession
-from karma_sync.errors import KarmaError, SyncthingError
+from karma_sync.errors import DatabaseUnusable, KarmaError, NotWritable, SyncthingError
 from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager, sendable
 from karma_sync.service.notes import Notes
+from karma_sync.service.troubles import RETRY_S, Retry, Troubles
 from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
 from karma_sync.sources.git import Places
@@ -72,7 +73,10 @@ class Sender:
         self._withheld: dict[tuple[str, str], str] = {}
         self._told = 0.0
         self._unsettled: list[tuple[str, SourceSession, int]] = []
+        self._blocked: set[str] = set()
+        self._retry = Retry()
         self.packaged: Packaged = lambda channel, item: None
+        self.troubles = Troubles()
 
     def send_to(self, channels: Sequence[Channel], folder: Callable[[str], Path]) -> bool:
         """Send into these channels from now on; whether they differ from those before."""
@@ -101,14 +105,32 @@ class Sender:
         """Package a session into every channel that it belongs to and lacks it; whether any did."""
         sent = False
         for channel, outbox in self._channels.values():
-            if not self._packager.is_current(channel, session):
-                try:
-                    sent |= self._send_through(channel, outbox, session)
-                except (KarmaError, OSError) as error:
-                    self._refuse(channel, session, error)
+            if channel.id in self._blocked or self._packager.is_current(channel, session):
+                continue
+            try:
+                sent |= self._send_through(channel, outbox, session)
+            except NotWritable as error:
+                self._block(channel.id, error)
+            except DatabaseUnusable:
+                raise  # it is not the session's fault, and nothing could be noted of it
+            except (KarmaError, OSError) as error:
+                self._refuse(channel, session, error)
         if time.monotonic() - self._told > _TELL_EVERY_S:
             self.tell()
         return sent
+
+    def try_again(self) -> bool:
+        """Whether channels that could not be written are to be tried now, by a pass over all."""
+        if not self._blocked or not self._retry.is_due():
+            return False
+        self._blocked.clear()
+        return True
+
+    def settle(self) -> float | None:
+        """After a pass over all sessions, what was written is well; seconds until the next try."""
+        for folder in self.troubles.said_by("sending") - self._blocked:
+            self.troubles.say("sending", folder, "")
+        return RETRY_S if self._blocked else None
 
     def tell(self) -> None:
         """Have Syncthing look at every file written since the last call."""
@@ -126,11 +148,11 @@ class Sender:
 
     def _settle(self) -> None:
         """Have what was packaged put into its place, durably, and say so."""
-        for _, outbox in self._channels.values():
+        for name, (_, outbox) in self._channels.items():
             try:
                 outbox.flush()
-            except OSError as error:
-                log.warning("%s was not written: %s", outbox.path.name, error)
+            except NotWritable as error:
+                self._block(name, error)
         unsettled, self._unsettled = self._unsettled, []
         for name, session, revision in unsettled:
             if name not in self._channels:
@@ -138,9 +160,12 @@ class Sender:
             channel = self._channels[name][0]
             if self._packager.revision(channel, session) >= revision:
                 self.packaged(channel, self._packager.item_of(channel, session))
-            else:
-                unwritten = OSError("it could not be written into the outbox; see the log")
-                self._refuse(channel, session, unwritten)
+
+    def _block(self, folder: str, error: NotWritable) -> None:
+        """No session gets any further in this channel: try again in a few seconds."""
+        log.warning("%s; it is tried again", error)
+        self._blocked.add(folder)
+        self.troubles.say("sending", folder, str(error))
 
     def tidy(self, now_ms: int) -> None:
         """Delete chunks that no manifest has named for 24 hours."""
@@ -149,7 +174,11 @@ class Sender:
             old = work.chunks_dropped_before(tx, now_ms - _KEEP_DROPPED_MS)
         for folder, sha in old:
             if folder in self._channels:
-                self._channels[folder][1].remove_chunk(sha)
+                try:
+                    self._channels[folder][1].remove_chunk(sha)
+                except NotWritable as error:
+                    log.warning("%s; the next pass tries again", error)
+                    continue
                 with self._store.transaction() as tx:
                     work.keep_chunks(tx, folder, [sha])
 

@@ -19,10 +19,11 @@ from karma_sync.service.notes import Notes
 from karma_sync.service.outgoing import Outgoing
 from karma_sync.service.progress import Progress
 from karma_sync.service.receipts import Receipts
-from karma_sync.service.receiving import Receiver
+from karma_sync.service.receiving import ALL, Receiver
 from karma_sync.service.reconcile import Reconciler
 from karma_sync.service.recovering import Recovery
 from karma_sync.service.sending import Sender
+from karma_sync.service.troubles import RETRY_S, Troubles
 from karma_sync.service.worker import Worker
 from karma_sync.sources.claude import ClaudeSource
 from karma_sync.sources.git import Places
@@ -31,7 +32,6 @@ from karma_sync.syncthing.client import SyncthingClient
 
 _STOP_S = 10.0  # for all of them together; what is half done then is done again at the start
 _RECOVERING_S = 0.5  # how often an outbox is looked at that takes its items back
-_ALL: frozenset[str] = frozenset({"*"})
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Workers:
         self._cycle = self._worker("cycle", self._run_cycle)
         self._sending = self._worker("sending", self._send)
         self._receiving = self._worker("receiving", self._receive)
-        self._ailing: set[str] | None = None
+        self._ailing: set[str] | None = None  # None: all of them
         self._mended: set[str] = set()
         self._checking = self._worker("checking", self._check)
         self._listening = self._worker("listening", self._listener.listen)
@@ -88,6 +88,10 @@ class Workers:
         self._watcher = Watcher(engine.source.root, self._on_change)
         self._engine.recovery.began = self._cycle.wake
         self._engine.sender.packaged = self._on_packaged
+        troubles = Troubles()
+        troubles.changed = self.ails
+        for part in (engine.sender, engine.receiver, engine.health):
+            part.troubles = troubles
 
     def start(self) -> None:
         """Begin; the event filter is primed before the first cycle acts."""
@@ -125,8 +129,7 @@ class Workers:
         cycle = self._engine.reconciler.run_once()
         self._engine.journal.run()  # what ends by itself, such as a pause, commits nothing
         self._follow(cycle.world)
-        waits = [wait for wait in (cycle.again, self._engine.links.wait) if wait is not None]
-        return min(waits, default=None)
+        return _soonest(cycle.again, self._engine.links.wait)
 
     def _follow(self, world: World) -> None:
         """Send and receive what the world says, from now on."""
@@ -142,21 +145,28 @@ class Workers:
         if self._engine.sender.send_to(sending, folder) or mapped:
             self.look_at_all()
         receiving = [*outboxes(world), *inboxes(world)]
-        self._world = world
-        if world.recovering:
+        first, self._world = self._world is None, world
+        if first or world.recovering:
             self._checking.wake()
         self._receiving.wake()
         for name in self._engine.receiver.receive_from(receiving, folder):
-            self._on_arrival(name, _ALL)
+            self._on_arrival(name, ALL)
 
     def _send(self) -> float | None:
+        try:
+            return self._send_next()
+        except Exception:
+            self._full_pass = True  # what was in hand is found again
+            raise
+
+    def _send_next(self) -> float | None:
         with self._lock:
             changed, self._changed = self._changed, set()
             full_pass, self._full_pass = self._full_pass, False
             mended, self._mended = self._mended, set()
         for folder in mended:
             self._engine.sender.reload(folder)
-        if full_pass:
+        if self._engine.sender.try_again() or full_pass:
             self._outgoing.all_of(self._engine.source.sessions())
             self._engine.sender.tidy(time.time_ns() // 10**6)
         for path in changed:
@@ -170,6 +180,7 @@ class Workers:
         if wait != 0.0:
             self._engine.sender.tell()
             self._learn()
+            wait = _soonest(wait, self._engine.sender.settle())
         return wait
 
     def _learn(self) -> None:
@@ -182,24 +193,23 @@ class Workers:
         if world is None:
             return None
         self._engine.receiver.keep(kept(world))
+        for name in self._engine.receiver.try_again():
+            self._on_arrival(name, ALL)
         while not self._receiving.stopping:
             with self._lock:
                 if not self._arrived:
                     break
                 folder, names = self._arrived.popitem()
-            if "*" in names:
-                self._engine.receiver.look(folder)
-            else:
-                self._engine.receiver.arrived(folder, names)
-        wait = self._engine.receipts.run(world)
+            self._engine.receiver.take_in(folder, names)
+        wait = _soonest(self._engine.receipts.run(world), self._engine.receiver.wait)
         return wait if self._engine.receiver.scrub() else 1.0
 
     def _check(self) -> float | None:
-        with self._lock:
-            ailing, self._ailing = self._ailing, set()
         world = self._world
         if world is None:
-            return None
+            return None  # the first cycle wakes us
+        with self._lock:
+            ailing, self._ailing = self._ailing, set()
         mended = self._engine.health.look(world, ailing)
         recovered = self._engine.recovery.look(world, self.client)
         if recovered:
@@ -208,7 +218,8 @@ class Workers:
             with self._lock:
                 self._mended |= mended | recovered
             self.look_at_all()
-        return _RECOVERING_S if world.recovering else None
+        ill = RETRY_S if self._engine.health.is_any_ill else None
+        return _RECOVERING_S if world.recovering else ill
 
     def _measure(self) -> float | None:
         return self._engine.progress.look(self._world) if self._world else None
@@ -276,10 +287,14 @@ class Workers:
 
     def _on_arrivals_unknown(self) -> None:
         for name in self._engine.receiver.folders():
-            self._on_arrival(name, _ALL)
+            self._on_arrival(name, ALL)
 
     def look_at_all(self) -> None:
         """Look at every session there is, the newest first."""
         with self._lock:
             self._full_pass = True
         self._sending.wake()
+
+
+def _soonest(*waits: float | None) -> float | None:
+    return min((wait for wait in waits if wait is not None), default=None)

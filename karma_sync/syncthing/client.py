@@ -1,5 +1,6 @@
 """Syncthing's REST API, one method per call; the only module that knows `requests`."""
 
+import json
 import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -113,6 +114,12 @@ class SyncthingClient:
     def revert(self, folder: str) -> None:
         """Undo local changes in a receive-only folder; works on after it returned."""
         self._post("/rest/db/revert", ("folder", folder))
+
+    def restart(self, folder: str) -> None:
+        """Have a folder that is not paused begin anew: it scans, and pulls what it needs."""
+        for paused in (True, False):
+            body = json.dumps({"paused": paused}).encode()
+            self._call(_Request("PATCH", f"/rest/config/folders/{folder}", body=body))
 
     def folder_status(self, folder: str) -> wire.FolderStatus:
         """How a folder stands; status 404 if there is none of this id."""
