@@ -17,7 +17,7 @@ class Town:
     """All members of one test module, and the end of everything they started."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._members: list[Member] = []
 
     def member(self, user: str, program: Path | None = None) -> Member:
@@ -25,7 +25,7 @@ class Town:
         found = programs()
         if not found:
             pytest.fail("no Syncthing found: install one, or name it in KARMA_SYNC_SYNCTHING")
-        member = Member(self._folder, user, program or found[0])
+        member = Member(self.folder, user, program or found[0])
         self._members.append(member)
         return member.init()
 

@@ -1,7 +1,7 @@
 """The command that says how things stand."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,9 +57,13 @@ def status(
 def _found(app: App) -> "tuple[Status, Running | None]":
     from karma_sync.service import status as service
     from karma_sync.service.presence import running
+    from karma_sync.service.space import without_space
 
     stores = service.Stores(app.state, app.work, app.library)
-    return service.status(stores, app.me, utc_now()), running(app.paths)
+    found = service.status(stores, app.me, utc_now())
+    paths = app.paths
+    full = without_space([paths.state, paths.config, paths.library, paths.data])
+    return replace(found, faults=found.faults | full), running(paths)
 
 
 def _as_json(app: App, found: "Status", daemon: "Running | None") -> str:
