@@ -137,18 +137,3 @@ def test_a_chunk_that_cannot_be_written_leaves_nothing_behind(desk: Desk) -> Non
     desk.outbox.flush()
     assert desk.content() == incompressible(900_000)
     assert desk.content(session_id="s2") == big("small")
-
-
-def test_what_a_crash_left_half_written_is_swept_away_and_nothing_else(desk: Desk) -> None:
-    desk.write(big("one"))
-    desk.package()
-    desk.outbox.flush()
-    whole = names(desk)
-    for part in ("items", "chunks/00"):
-        (desk.outbox.path / part).mkdir(exist_ok=True)
-        (desk.outbox.path / part / f"{TEMPORARY}1-x").write_bytes(b"half")
-
-    Outbox(desk.outbox.path).sweep()
-
-    assert names(desk) == whole
-    assert leftovers(desk) == []
