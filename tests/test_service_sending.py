@@ -7,13 +7,11 @@ import pytest
 
 from karma_sync.domain.plan import Channel
 from karma_sync.flow.layout import item_name
-from karma_sync.paths import TEMPORARY
 from karma_sync.service.notes import Notes
 from karma_sync.service.sending import Matcher, Sender
 from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
 from karma_sync.sources.git import Places
-from karma_sync.store import work
 from tests.builders import (
     ALICE,
     BOB,
@@ -81,7 +79,7 @@ def test_nothing_is_told_twice(office: Office) -> None:
     assert office.told == once
 
 
-def test_what_could_not_be_written_is_withheld_and_said(office: Office) -> None:
+def test_what_could_not_be_written_is_said_and_tried_again(office: Office) -> None:
     packaged: list[str] = []
     office.sender.packaged = lambda _, item: packaged.append(item)
     office.desk.write(said("hello"))
@@ -91,27 +89,16 @@ def test_what_could_not_be_written_is_withheld_and_said(office: Office) -> None:
     in_the_way.mkdir(parents=True)
     office.sender.tell()
 
-    with office.desk.work.reading() as tx:
-        [row] = work.withheld.all(tx, folder=office.desk.channel.id)
-    assert row.failed
+    assert "cannot be written" in office.sender.troubles.of(office.desk.channel.id)
     assert packaged == []
 
     in_the_way.rmdir()
     in_the_way.parent.rmdir()
+    assert office.sender.try_again()
     office.sender.send(office.desk.session())
     office.sender.tell()
+    office.sender.settle()
 
-    with office.desk.work.reading() as tx:
-        assert work.withheld.all(tx, folder=office.desk.channel.id) == []
+    assert office.sender.troubles.of(office.desk.channel.id) == ""
     assert packaged == [office.desk.item()]
     assert office.desk.content() == said("hello")
-
-
-def test_what_a_crash_left_is_gone_when_sending_begins(tmp_path: Path) -> None:
-    left = tmp_path / "outbox" / "items" / f"{TEMPORARY}1-x"
-    left.parent.mkdir(parents=True)
-    left.write_bytes(b"half")
-
-    Office(tmp_path)
-
-    assert not left.exists()

@@ -143,7 +143,7 @@ class Sender:
             try:
                 self._scan(name, names)
             except SyncthingError as error:
-                # when the folder starts again, Syncthing looks at all of it
+                outbox.written[:0] = names  # nothing else would have it look at an outbox
                 log.warning("Syncthing could not look at %s: %s", name, error)
 
     def _settle(self) -> None:
