@@ -9,6 +9,8 @@ KARMA_CRASH_SCOPE   regular expression that a point must match
 KARMA_CRASH_VICTIM  syncthing; or daemon: at every second point its Syncthing dies with it at once
 KARMA_CRASH_CLOCK   if set: the time that it always is (ISO 8601). So a version that was lost in
                     a crash would be given out again, where a clock that goes on would hide it
+KARMA_CRASH_CYCLE_S if set: seconds between two cycles that the timer wakes
+KARMA_CRASH_ASKED   if set: file to which a line is added for each request to Syncthing
 """
 
 import functools
@@ -18,6 +20,7 @@ import signal
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -137,14 +140,36 @@ def install(crash: Crash) -> None:
     client.scan = crash.around(client.scan, "scan", api)
 
 
+def count_requests(asked: Path) -> None:
+    """Write down each request to Syncthing as it is made."""
+    client: Any = SyncthingClient
+    call = client._call
+
+    def counted(self: SyncthingClient, request: object) -> bytes:
+        with asked.open("a") as out:
+            out.write(f"{request}\n")
+        found: bytes = call(self, request)
+        return found
+
+    client._call = counted
+
+
 def main() -> None:
     environ = dict(os.environ)
+    if seconds := environ.get("KARMA_CRASH_CYCLE_S"):
+        karma_sync.daemon.CYCLE_S = int(seconds)
+    if asked := environ.get("KARMA_CRASH_ASKED"):
+        count_requests(Path(asked))
     if clock := environ.get("KARMA_CRASH_CLOCK"):
         moment = datetime.fromisoformat(clock)
         modules: Any = (karma_sync.app, karma_sync.daemon)
         for module in modules:
             module.utc_now = lambda: moment
-    install(Crash(Paths.from_environment(environ), environ))
+    if "FAKETIME_TIMESTAMP_FILE" in environ:
+        # libfaketime knows no sleep until a moment of the monotonic clock, which is Python's
+        time.sleep = lambda seconds: threading.Event().wait(seconds) and None
+    if "KARMA_CRASH_POINTS" in environ:
+        install(Crash(Paths.from_environment(environ), environ))
     run()
 
 

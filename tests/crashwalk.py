@@ -71,19 +71,23 @@ class Walk:
         until(lambda: process.poll() is not None or done(), f"what follows {self.points}")
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        environ = self.member.environ | {
-            "PYTHONPATH": str(ROOT),
-            "KARMA_CRASH_POINTS": str(self._points),
-            "KARMA_CRASH_SCOPE": self.scope,
-            "KARMA_CRASH_VICTIM": self.victim,
-            "KARMA_CRASH_CLOCK": self.clock.isoformat() if self.clock else "",
-        }
-        with self.member.paths.log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "tests.crashing", "up", "--log-to-file"],
-                env=environ,
-                cwd=self.member.repo,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        return start(
+            self.member,
+            KARMA_CRASH_POINTS=str(self._points),
+            KARMA_CRASH_SCOPE=self.scope,
+            KARMA_CRASH_VICTIM=self.victim,
+            KARMA_CRASH_CLOCK=self.clock.isoformat() if self.clock else "",
+        )
+
+
+def start(member: Member, **environ: str) -> "subprocess.Popen[bytes]":
+    """Start a member's daemon through `tests/crashing.py`, which tells what the variables do."""
+    with member.paths.log.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.crashing", "up", "--log-to-file"],
+            env=member.environ | {"PYTHONPATH": str(ROOT)} | environ,
+            cwd=member.repo,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )

@@ -44,8 +44,8 @@ def stores(tmp_path: Path) -> Iterator[Stores]:
         store.close()
 
 
-def look(stores: Stores) -> service.Status:
-    return service.status(stores, code_of(ALICE), NOW)
+def look(stores: Stores, running: bool = True) -> service.Status:
+    return service.status(stores, code_of(ALICE), NOW, running)
 
 
 def seen(stores: Stores, tag: str, days: float, connected: bool = False) -> None:
@@ -65,6 +65,13 @@ def test_a_team_is_silent_since_the_last_of_it_was_seen(stores: Stores) -> None:
 
     seen(stores, BOB, 9, connected=True)
     assert look(stores).silent == {}
+
+
+def test_nobody_is_connected_to_a_daemon_that_does_not_run(stores: Stores) -> None:
+    seen(stores, BOB, 0, connected=True)
+
+    assert [p.connected for p in look(stores).peers] == [True, False]
+    assert [p.connected for p in look(stores, running=False).peers] == [False, False]
 
 
 def test_a_receipt_that_others_passed_on_is_an_answer_too(stores: Stores) -> None:

@@ -60,10 +60,11 @@ def _found(app: App) -> "tuple[Status, Running | None]":
     from karma_sync.service.space import without_space
 
     stores = service.Stores(app.state, app.work, app.library)
-    found = service.status(stores, app.me, utc_now())
     paths = app.paths
+    daemon = running(paths)
+    found = service.status(stores, app.me, utc_now(), daemon is not None)
     full = without_space([paths.state, paths.config, paths.library, paths.data])
-    return replace(found, faults=found.faults | full), running(paths)
+    return replace(found, faults=found.faults | full), daemon
 
 
 def _as_json(app: App, found: "Status", daemon: "Running | None") -> str:

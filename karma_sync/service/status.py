@@ -112,8 +112,11 @@ class Status:
         return reasons
 
 
-def status(stores: Stores, me: PairingCode, now: datetime) -> Status:
-    """How things stand at `now`, as far as the daemon wrote it down."""
+def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Status:
+    """How things stand at `now`, as far as the daemon wrote it down.
+
+    Unless it is `running`, nobody is connected: a daemon that was killed could not say so.
+    """
     with stores.state.reading() as tx:
         world = read_world(tx, me, now, discovery=False)
     standings = projects.standings(stores.state, me)
@@ -121,7 +124,7 @@ def status(stores: Stores, me: PairingCode, now: datetime) -> Status:
         faults = {folder_title(world, f.folder): f.why for f in work.faults.all(tx)}
         transfers = {(t.folder, t.device): t for t in work.transfers.all(tx)}
         last_error = events.last_bad(tx)
-    look = _Look(stores, world, _peers(stores, world), transfers)
+    look = _Look(stores, world, _peers(stores, world, running), transfers)
     packaging = transfers.get((PACKAGING, ""))
     return Status(
         faults=faults,
@@ -150,12 +153,12 @@ class _Look:
         return Transfer.of(row) if row else None
 
 
-def _peers(stores: Stores, world: World) -> dict[str, Peer]:
+def _peers(stores: Stores, world: World, running: bool) -> dict[str, Peer]:
     with stores.work.reading() as tx:
         links = {link.device: link for link in work.links.all(tx)}
     members = {m.key: m for team in world.teams for m in team.members if m.key != world.key}
     return {
-        key: Peer(m, bool(link and link.connected), link.last_seen if link else None)
+        key: Peer(m, bool(running and link and link.connected), link.last_seen if link else None)
         for key, m in members.items()
         for link in [links.get(m.device)]
     }

@@ -108,10 +108,15 @@ class Workers:
         deadline = time.monotonic() + _STOP_S
         for each in self._workers:
             each.join(max(0.0, deadline - time.monotonic()))
+        self.syncthing_gone()
 
     def wake(self) -> None:
         """Something changed in state.db."""
         self._cycle.wake()
+
+    def syncthing_gone(self) -> None:
+        """Nobody is connected any more, and no event will say so."""
+        self._engine.links.all({})
 
     def syncthing_restarted(self) -> None:
         """Event ids begin again, and anything may have been missed."""
