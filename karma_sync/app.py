@@ -17,11 +17,11 @@ from karma_sync.paths import Paths
 
 if TYPE_CHECKING:
     from karma_sync.metadata.signing import SigningKey
+    from karma_sync.service.engine import Engine
     from karma_sync.service.journal import Journal
     from karma_sync.service.notes import Notes
     from karma_sync.service.recovering import Recovery
     from karma_sync.service.sending import Matcher
-    from karma_sync.service.workers import Engine
     from karma_sync.sources.claude import ClaudeSource
     from karma_sync.store.database import Database
     from karma_sync.syncthing.client import SyncthingClient
@@ -186,6 +186,7 @@ class App:
         from karma_sync.flow.verify import verify_chunk, verify_item
         from karma_sync.redact.engine import default_redactor
         from karma_sync.service.context import Context
+        from karma_sync.service.engine import Engine
         from karma_sync.service.health import Health
         from karma_sync.service.links import Links
         from karma_sync.service.outgoing import Outgoing
@@ -194,7 +195,6 @@ class App:
         from karma_sync.service.receiving import Receiver
         from karma_sync.service.reconcile import Reconciler
         from karma_sync.service.sending import Sender
-        from karma_sync.service.workers import Engine
 
         context = Context(self.state, self.paths, self.me, self.key, self.notes, utc_now)
         packager = Packager(default_redactor(), self.key, self.work, lambda: context.now_ms)
@@ -214,7 +214,7 @@ class App:
                 context,
                 client,
                 lambda world: replace(
-                    world, answered=links.answered(), recovering=self.recovery.folders()
+                    world, answered=links.answered(), recovering=self.recovery.remember(world)
                 ),
             ),
             sender=Sender(self.matcher, packager, self.work, self.notes, scan),

@@ -103,7 +103,8 @@ class Daemon:
         """Syncthing died: start it again, less and less often if that fails."""
         why = f"it ended with code {process.poll()} and is started again"
         log.warning("Syncthing: %s", why)
-        self._note(self._app.notes.fault, "fault", why)
+        self._note(self._app.notes.fault, "fault", "Syncthing", why)
+        self._note(workers.syncthing_gone)
         pause = 1.0
         while not self._stopping:
             self._systemd.alive(at_once=True)
@@ -116,17 +117,18 @@ class Daemon:
                 if self._told_within(0.0):
                     return
                 log.warning("%s; tried again in %g seconds", error, pause)
+                self._note(workers.syncthing_gone, str(error))
                 process.stop(_STOP_S)  # it may run and yet not answer
                 self._told_within(pause)
                 pause = min(pause * 2, 60.0)
             else:
-                self._note(self._app.notes.note, "fault over", "it runs again")
+                self._note(self._app.notes.note, "fault over", "Syncthing", "it runs again")
                 return
 
-    def _note(self, note: Callable[[str, str, str], None], what: str, why: str) -> None:
-        """Note it of Syncthing, where there is room to."""
+    def _note(self, tell: Callable[..., None], *said: str) -> None:
+        """Note what became of Syncthing, where there is room to."""
         try:
-            note(what, "Syncthing", why)
+            tell(*said)
         except DatabaseUnusable as error:
             log.warning("it could not be noted: %s", error)
 

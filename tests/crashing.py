@@ -167,7 +167,8 @@ def main() -> None:
             module.utc_now = lambda: moment
     if "FAKETIME_TIMESTAMP_FILE" in environ:
         # libfaketime knows no sleep until a moment of the monotonic clock, which is Python's
-        time.sleep = lambda seconds: threading.Event().wait(seconds) and None
+        timing: Any = time
+        timing.sleep = lambda seconds: threading.Event().wait(seconds)
     if "KARMA_CRASH_POINTS" in environ:
         install(Crash(Paths.from_environment(environ), environ))
     run()

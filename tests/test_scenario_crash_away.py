@@ -2,6 +2,7 @@
 
 import os
 import signal
+from functools import partial
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_after_restarts_in_any_order_everybody_has_everything(
 
     for member, other in ((a, b), (b, a)):
         assert_sound(member)
-        until(lambda m=member, o=other: _sees(m, o), f"{member.tag} to say so")
+        until(partial(_sees, member, other), f"{member.tag} to say so")
         assert member.run("status", "--check").code == 0
 
 

@@ -65,6 +65,7 @@ def test_a_leader_killed_anywhere_in_a_reconcile_is_where_it_should_be(
     walk.seen.look(a, b)
     a.down()
 
+    assert "recovering" not in a.run("events").out  # nothing was lost
     assert_sound(a)
     assert_sound(b)
     assert len(points) >= least

@@ -20,6 +20,7 @@ from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import FolderError, FolderStatus, Needed
 
+_SYNCTHING = "Syncthing"
 _GONE = ("marker missing", "path missing")
 _AWAY = "no connected device has the required version"  # whoever has it will bring it
 
@@ -70,6 +71,14 @@ class Health:
         for name in active.keys() & wanted:
             self._look_at(world, active[name])
         return self._mended
+
+    def syncthing(self, why: str) -> None:
+        """Why Syncthing does not start, if that was tried; over with the next look at all."""
+        if not why:
+            return
+        with self._store.transaction() as tx:
+            work.faults.put(tx, work.Fault(folder=_SYNCTHING, why=why))
+        self._notes.fault("fault", _SYNCTHING, why)
 
     def _look_at(self, world: World, folder: Folder) -> None:
         try:

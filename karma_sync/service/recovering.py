@@ -14,6 +14,7 @@ from typing import Protocol
 
 from karma_sync.domain.plan import Channel, World, outboxes, receivers
 from karma_sync.domain.recovery import Standing, is_older, is_settled
+from karma_sync.domain.subscription import Status
 from karma_sync.flow.layout import is_ours
 from karma_sync.paths import Paths
 from karma_sync.service.notes import Notes
@@ -70,6 +71,19 @@ class Recovery:
         with self._store.reading() as tx:
             return frozenset(each.folder for each in work.recovering.all(tx))
 
+    def remember(self, world: World) -> frozenset[str]:
+        """Note which outboxes there are, before Syncthing is told of them; which are recovering.
+
+        An outbox that Syncthing knows and the database does not was forgotten with a lost one.
+        """
+        with self._store.reading() as tx:
+            new = [c.id for c in outboxes(world) if not work.has_counter(tx, c.id)]
+        if new:
+            with self._store.transaction() as tx:
+                for folder in new:
+                    work.begin_counter(tx, folder)
+        return self.folders()
+
     def begin(self, channel: Channel, why: str) -> None:
         """From the next cycle on, take this outbox's items back from the peers."""
         row = work.Recovering(folder=channel.id, why=why, since=self._now())
@@ -92,9 +106,10 @@ class Recovery:
             path = self._paths.folder(channel.id)
             with self._store.reading() as tx:
                 counter = work.last_revision(tx, channel.id)
+                remembered = work.has_counter(tx, channel.id)
             self._counters[channel.id] = channel, counter
             found = self.mend(channel)
-            if channel.id in known and not found.known and not counter:
+            if channel.id in known and not found.known and not remembered:
                 self.begin(channel, "the databases that say what belongs in it were lost")
             elif is_older(counter, claimed.get(channel.id, 0), self._started_ms):
                 self.begin(channel, "peers have newer revisions than the database knows of")
@@ -142,13 +157,17 @@ class Recovery:
             self.begin(channel, "a peer has newer revisions than the database knew of")
 
     def look(self, world: World, syncthing: Folders) -> set[str]:
-        """Go on with all that recover; the outboxes that are whole again, or as whole as can be."""
+        """Go on with all that recover; the outboxes that are whole again, or as whole as can be.
+
+        One that is paused waits: Syncthing does not look at it either.
+        """
         if not world.recovering:
             return set()
         up = {device for device, c in syncthing.connections().items() if c.connected}
         over = set()
         for channel in outboxes(world):
-            if channel.id in world.recovering & self.folders():
+            paused = world.halted or channel.subscription.status is Status.PAUSED
+            if channel.id in world.recovering & self.folders() and not paused:
                 taking = receivers(world, channel)
                 if is_settled(self._standing(channel.id, taking, taking & up, syncthing)):
                     self._end(channel)

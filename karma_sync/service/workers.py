@@ -3,58 +3,21 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from karma_sync.domain.plan import Channel, World, inboxes, kept, outboxes
 from karma_sync.domain.subscription import Status
 from karma_sync.flow.watch import Watcher
-from karma_sync.paths import Paths, is_metadata_folder
+from karma_sync.paths import is_metadata_folder
 from karma_sync.service import projects
-from karma_sync.service.health import Health
-from karma_sync.service.journal import Journal
-from karma_sync.service.links import Links
+from karma_sync.service.engine import Engine
 from karma_sync.service.listening import Listener
-from karma_sync.service.notes import Notes
-from karma_sync.service.outgoing import Outgoing
-from karma_sync.service.progress import Progress
-from karma_sync.service.receipts import Receipts
-from karma_sync.service.receiving import ALL, Receiver
-from karma_sync.service.reconcile import Reconciler
-from karma_sync.service.recovering import Recovery
-from karma_sync.service.sending import Sender
+from karma_sync.service.receiving import ALL
 from karma_sync.service.troubles import RETRY_S, Troubles
 from karma_sync.service.worker import Worker
-from karma_sync.sources.claude import ClaudeSource
-from karma_sync.sources.git import Places
-from karma_sync.store.database import Database
-from karma_sync.syncthing.client import SyncthingClient
 
 _STOP_S = 10.0  # for all of them together; what is half done then is done again at the start
 _RECOVERING_S = 0.5  # how often an outbox is looked at that takes its items back
-
-
-@dataclass(frozen=True)
-class Engine:
-    """What the workers run: each part is used by one of their threads."""
-
-    paths: Paths
-    state: Database
-    client: SyncthingClient
-    source: ClaudeSource
-    places: Places
-    know_roots: Callable[[], bool]
-    reconciler: Reconciler
-    sender: Sender
-    receiver: Receiver
-    receipts: Receipts
-    links: Links
-    journal: Journal
-    notes: Notes
-    health: Health
-    recovery: Recovery
-    outgoing: Outgoing
-    progress: Progress
 
 
 class Workers:
@@ -114,9 +77,10 @@ class Workers:
         """Something changed in state.db."""
         self._cycle.wake()
 
-    def syncthing_gone(self) -> None:
-        """Nobody is connected any more, and no event will say so."""
+    def syncthing_gone(self, why: str = "") -> None:
+        """Nobody is connected any more; `why` it does not come back, if that was tried."""
         self._engine.links.all({})
+        self._engine.health.syncthing(why)
 
     def syncthing_restarted(self) -> None:
         """Event ids begin again, and anything may have been missed."""

@@ -129,6 +129,17 @@ def last_revision(tx: Transaction, folder: str) -> int:
     return int(row["last"]) if row else 0
 
 
+def begin_counter(tx: Transaction, folder: str) -> None:
+    """Remember that there is this channel; no revision is given out yet."""
+    tx.execute("INSERT OR IGNORE INTO revision VALUES (?, 0)", [folder])
+
+
+def has_counter(tx: Transaction, folder: str) -> bool:
+    """Whether this database remembers the channel."""
+    row = tx.execute("SELECT 1 FROM revision WHERE folder = ?", [folder]).fetchone()
+    return row is not None
+
+
 def put_revision(tx: Transaction, folder: str, revision: int) -> None:
     """Remember that `revision` was given out."""
     tx.execute(

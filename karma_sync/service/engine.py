@@ -1,0 +1,44 @@
+"""The parts that the daemon's threads run, wired by `app.py`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from karma_sync.paths import Paths
+from karma_sync.service.health import Health
+from karma_sync.service.journal import Journal
+from karma_sync.service.links import Links
+from karma_sync.service.notes import Notes
+from karma_sync.service.outgoing import Outgoing
+from karma_sync.service.progress import Progress
+from karma_sync.service.receipts import Receipts
+from karma_sync.service.receiving import Receiver
+from karma_sync.service.reconcile import Reconciler
+from karma_sync.service.recovering import Recovery
+from karma_sync.service.sending import Sender
+from karma_sync.sources.claude import ClaudeSource
+from karma_sync.sources.git import Places
+from karma_sync.store.database import Database
+from karma_sync.syncthing.client import SyncthingClient
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What the workers run: each part is used by one of their threads."""
+
+    paths: Paths
+    state: Database
+    client: SyncthingClient
+    source: ClaudeSource
+    places: Places
+    know_roots: Callable[[], bool]
+    reconciler: Reconciler
+    sender: Sender
+    receiver: Receiver
+    receipts: Receipts
+    links: Links
+    journal: Journal
+    notes: Notes
+    health: Health
+    recovery: Recovery
+    outgoing: Outgoing
+    progress: Progress
