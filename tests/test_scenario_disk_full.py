@@ -70,8 +70,8 @@ def test_a_full_disk_is_named_and_once_there_is_room_everything_flows(
     checked = member.run("status", "--check", check=False)
     paused = member.run("pause", check=False) if room == "none" else None
     filler.unlink()
-    if paused and paused.code == 0:
-        member.run("resume")
+    if paused:
+        member.run("resume", check=False)  # the pause may have got as far as the database
     pair.b.until_readable(*sessions, timeout=SOON_S)
     pair.a.until_readable(theirs, timeout=SOON_S)
 
@@ -81,7 +81,7 @@ def test_a_full_disk_is_named_and_once_there_is_room_everything_flows(
         assert any("make space" in why for why in faults.values()), faults
     if paused:
         assert "Traceback" not in paused.err
-        assert paused.code in {0, 1}, paused
+        assert paused.code == 0 or "cannot be" in paused.err, paused
     assert {i: other.raw(i)[: len(raw)] for i, raw in before.items()} == before
     for each in (pair.a, pair.b):
         until(lambda m=each: not m.json("status")["stuck"], f"nothing stuck at {each.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default

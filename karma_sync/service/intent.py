@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from karma_sync.domain.subscription import Status, Subscription
+from karma_sync.errors import NotWritable
 from karma_sync.paths import write_private
 from karma_sync.store import state
 from karma_sync.store.database import Database
@@ -63,7 +64,11 @@ class IntentFile:
             return Intent()
 
     def keep(self, store: Database, member: str) -> None:
-        """Make it say what the database says of `member` (my key); untouched if it does."""
+        """Make it say what the database says of `member` (my key); untouched if it does.
+
+        Raises:
+            NotWritable: the database has the change, the file does not.
+        """
         with store.reading() as tx:
             mine = state.subscriptions.all(tx, member=member)
             halt = state.halts.get(tx, "all")
@@ -79,4 +84,15 @@ class IntentFile:
             )
         now = Intent(limits=tuple(limits[key] for key in sorted(limits)), halt=halt or before.halt)
         if now != before:
-            write_private(self._path, now.model_dump_json(indent=1).encode() + b"\n")
+            self._write(now.model_dump_json(indent=1).encode() + b"\n")
+
+    def _write(self, content: bytes) -> None:
+        try:
+            write_private(self._path, content)
+        except OSError as error:
+            why = error.strerror or error
+            raise NotWritable(
+                f"{self._path} cannot be written: {why}. The change is in effect, but would be"
+                " forgotten with the database",
+                hint="make room there, then type the same once more",
+            ) from error
