@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from karma_sync.app import App, utc_now
@@ -135,7 +136,8 @@ class Daemon:
 
 def _timer(workers: Workers) -> BackgroundScheduler:
     """Wakes the workers now and then; after a sleep or a clock jump once, not in a burst."""
-    timer = BackgroundScheduler(timezone="UTC")
+    # one thread: what it runs only wakes others, and as many as jobs would come and stay
+    timer = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(1)})
     once = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
     timer.add_job(workers.wake, "interval", seconds=CYCLE_S, **once)
     timer.add_job(workers.look_at_all, "interval", seconds=FULL_PASS_S, **once)
