@@ -123,9 +123,9 @@ class App:
         from karma_sync.sources.git import Places
         from karma_sync.store import work
 
-        def load(path: str) -> ReadFile | None:
+        def load() -> list[ReadFile]:
             with self.work.reading() as tx:
-                return work.read_files.get(tx, path)
+                return work.read_files.all(tx)
 
         def save(file: ReadFile) -> None:
             with self.work.transaction() as tx:
@@ -143,7 +143,8 @@ class App:
             roots = state.roots.all(tx)
         mapped = {r.path: r.project for r in roots if r.mapped}
         learned = {r.path: r.project for r in roots if not r.mapped}
-        return matcher.places.know(mapped, learned)
+        former = {r.path: r.former for r in roots}
+        return matcher.places.know(mapped, learned, former)
 
     def syncthing_process(self) -> "tuple[SyncthingProcess, SyncthingClient]":
         """Our own Syncthing, configured and not yet started, and a client for it.
@@ -208,7 +209,7 @@ class App:
             state=self.state,
             client=client,
             source=self.source,
-            places=self.matcher.places,
+            matcher=self.matcher,
             know_roots=lambda: self.know_roots(self.matcher),
             reconciler=Reconciler(
                 context,

@@ -10,6 +10,7 @@ from karma_sync.domain.subscription import Direction
 from karma_sync.errors import NeedsConsent
 
 if TYPE_CHECKING:
+    from karma_sync.domain.source import SourceSession
     from karma_sync.service.consent import Leaving
     from karma_sync.service.projects import Standing, Terms
 
@@ -39,15 +40,28 @@ def consented(
     limit = parse_since(since, utc_now())
     terms = Terms(direction=chosen, since=limit)
     say(f"{standing.project} in team {standing.team.name}, direction {chosen}.")
+    if standing.names.aliases:
+        say(f"  also named:  {', '.join(sorted(standing.names.aliases))}")
     if chosen is not Direction.RECEIVE:
         sessions = app.source.sessions()
-        leaving = what_would_leave(app.matcher, sessions, standing.project, limit)
+        leaving = what_would_leave(app.matcher, sessions, standing.names, limit)
         _show(leaving, [m.tag for m in standing.recipients])
+        _propose(app, standing, sessions)
     if not yes and is_terminal() and not confirm("Go ahead?"):
         raise NeedsConsent("nothing was changed")
     if not yes and not is_terminal() and direction is None:
         raise NeedsConsent("nobody is here to say yes", hint="--yes, or an explicit --direction")
     return terms
+
+
+def _propose(app: App, standing: "Standing", sessions: "list[SourceSession]") -> None:
+    """Clones that may be forks of the project: only the person can say so."""
+    from karma_sync.service.scan import forks_of
+
+    for fork in forks_of(app.matcher, sessions, standing.names):
+        origin = f"its `origin` is {fork.origin}" if fork.origin else "it has no `origin`"
+        say(f"  not from:    {fork.root}: {origin}, only `{fork.remote}` is this project")
+        say(f"               to add it: karma-sync project map {fork.root} {standing.project}")
 
 
 def _show(leaving: "Leaving", recipients: list[str]) -> None:

@@ -54,7 +54,7 @@ def demo(
     told = _to_stderr if as_json else _to_stdout
     with stage() as root:
         outcome = Story(root, told).play(transcripts, sources)
-    rows = compare(transcripts, sources, outcome.fates()) if transcripts else []
+    rows = compare(transcripts, sources, outcome.fate) if transcripts else []
     if transcripts:
         _write(rows, report, told)
     if as_json:

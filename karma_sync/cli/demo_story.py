@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from karma_sync.cli.demo_measure import measure_appends
-from karma_sync.cli.demo_reader import TRANSCRIPT, Packed, Reader
+from karma_sync.cli.demo_reader import Packed, Reader
 from karma_sync.cli.demo_sessions import (
     IDENTITY,
     later_lines,
@@ -22,6 +22,7 @@ from karma_sync.cli.demo_transcripts import Fate, Source, take
 from karma_sync.errors import KarmaError
 from karma_sync.service import projects
 from karma_sync.service.presence import running
+from karma_sync.sources.repository import toplevel
 
 APPENDS = 10
 _FIRST_S = 60.0
@@ -57,14 +58,13 @@ class Outcome:
         """Bytes of all files of the sessions that are readable."""
         return sum(size for s in self.readable for _, size in self.read[s].values())
 
-    def fates(self) -> dict[str, Fate]:
-        """What became of each session's transcript."""
-        nothing = "", 0
-        fates = {s: Fate(why=why) for s, why in self.withheld.items()}
-        for session, packed in self.packed.items():
-            read, _ = self.read.get(session, {}).get(TRANSCRIPT, nothing)
-            fates[session] = Fate(packed.files[TRANSCRIPT][0], read, packed.cuts)
-        return fates
+    def fate(self, session: str, name: str) -> Fate:
+        """What became of one file of a session."""
+        packed = self.packed.get(session)
+        if packed is None or name not in packed.files:
+            return Fate(why=self.withheld.get(session, ""))
+        read, _ = self.read.get(session, {}).get(name, ("", 0))
+        return Fate(packed.files[name][0], read, packed.cuts)
 
 
 class Story:
@@ -96,7 +96,7 @@ class Story:
             self._initialise(member)
         if transcripts:
             sources += self._take(transcripts)
-            sessions = [source.session for source in sources]
+            sessions = list(dict.fromkeys(source.session for source in sources))
             self._map(sorted({cwd for source in sources for cwd in source.cwds}))
         else:
             sessions = [p.stem for p in write_sessions(self._repository, self._directory)]
@@ -126,11 +126,16 @@ class Story:
     def _take(self, transcripts: Path) -> list[Source]:
         sources, others = take(transcripts, self._directory)
         left_out = f"; {others} more files are empty or something else" if others else ""
-        self._say(f"{len(sources)} Claude Code transcripts become Alice's sessions{left_out}.\n")
+        count = len({source.session for source in sources})
+        self._say(f"{count} Claude Code transcripts become Alice's sessions{left_out}.\n")
         return sources
 
     def _map(self, cwds: Sequence[str]) -> None:
-        """The directories that the transcripts name belong to the demo's project."""
+        """The directories that the transcripts name belong to the demo's project.
+
+        But for repositories that are on this disk: those have a name of their own.
+        """
+        cwds = [cwd for cwd in cwds if not (Path(cwd).is_dir() and toplevel(Path(cwd)))]
         if not cwds:
             return
         self._types(self._alice, "project", "map", "--", cwds[0], IDENTITY)

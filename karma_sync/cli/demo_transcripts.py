@@ -7,11 +7,13 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from karma_sync.domain.facts import Facts
+from karma_sync.domain.source import TRANSCRIPT
 from karma_sync.errors import BadInput
 
 # What Claude Code writes (FILES.md sections 6 and C2); others write `type` too, but none of these
@@ -37,18 +39,19 @@ _LOOK_LINES = 200
 
 @dataclass(frozen=True)
 class Source:
-    """A transcript that was found, and the session it was made."""
+    """A file that was found, the session it was made, and what it is called in its item."""
 
     path: Path
     session: str
     cwds: frozenset[str]
     sha256: str
     size: int
+    name: str = TRANSCRIPT
 
 
 @dataclass(frozen=True)
 class Fate:
-    """What became of a session: hash of its transcript at each side, cuts by rule, why not."""
+    """What became of a file: its hash at each side, its session's cuts by rule, why not."""
 
     packaged: str = ""
     read: str = ""
@@ -82,17 +85,20 @@ def is_claude_code(path: Path) -> bool:
 def take(directory: Path, into: Path) -> tuple[list[Source], int]:
     """Copy every transcript below a directory into a Claude project directory, as its own session.
 
-    Also says how many *.jsonl files were left out: empty, or of another kind.
+    Its todos, tool results and plans go with it. Also says how many *.jsonl files were left out:
+    empty, or of another kind.
 
     Raises:
         BadInput: there is no transcript.
     """
-    found, others = [], 0
+    found: list[Source] = []
+    others = 0
+    beside = _Beside(directory)
     for parent, folders, names in os.walk(directory):
         folders.sort()
         for path in (Path(parent) / name for name in sorted(names) if name.endswith(".jsonl")):
             if path.is_file() and is_claude_code(path):
-                found.append(_take(path, into))
+                found += _take(path, into, beside)
             else:
                 others += 1
     if not found:
@@ -100,11 +106,13 @@ def take(directory: Path, into: Path) -> tuple[list[Source], int]:
     return found, others
 
 
-def compare(directory: Path, sources: Iterable[Source], fates: Mapping[str, Fate]) -> list[Row]:
-    """One row per file; `fates` are by session."""
+def compare(
+    directory: Path, sources: Iterable[Source], fate_of: Callable[[str, str], Fate]
+) -> list[Row]:
+    """One row per file; its fate is asked for by session, and name in the item."""
     rows = []
     for source in sources:
-        fate = fates.get(source.session, Fate())
+        fate = fate_of(source.session, source.name)
         row = Row(
             str(source.path.relative_to(directory)),
             source.sha256,
@@ -131,13 +139,56 @@ def render(rows: Iterable[Row], as_lines: bool) -> str:
     return out.getvalue()
 
 
-def _take(path: Path, into: Path) -> Source:
+class _Beside:
+    """Side files below a directory: todos by their session, plans by their slug."""
+
+    def __init__(self, directory: Path) -> None:
+        self._todos: dict[str, list[Path]] = {}
+        self._plans: dict[str, Path] = {}
+        for parent, _, names in os.walk(directory):
+            for path in (Path(parent) / name for name in sorted(names)):
+                session, mark, _ = path.name.partition("-agent-")
+                if mark and session and path.suffix == ".json" and path.is_file():
+                    self._todos.setdefault(session, []).append(path)
+                elif path.suffix == ".md" and path.parent.name == "plans":
+                    self._plans.setdefault(path.stem, path)
+
+    def of(self, path: Path, session: str, slugs: Iterable[str]) -> Iterator[tuple[str, str, Path]]:
+        """Name in the item, place in Claude's directory, and source, for a transcript's files."""
+        for todo in self._todos.get(path.stem, ()):
+            name = f"todos/{session}-agent-{todo.name.partition('-agent-')[2]}"
+            yield name, name, todo
+        results = path.with_suffix("") / "tool-results"
+        for result in sorted(results.iterdir()) if results.is_dir() else ():
+            if result.is_file():
+                name = f"tool-results/{result.name}"
+                yield name, f"projects/PROJECT/{session}/{name}", result
+        for slug in slugs:
+            if slug in self._plans:
+                yield f"plans/{slug}.md", f"plans/{slug}.md", self._plans[slug]
+
+
+def _take(path: Path, into: Path, beside: _Beside) -> list[Source]:
     session = str(uuid.uuid4())
-    copy = Path(shutil.copy2(path, into / f"{session}.jsonl"))
-    copy.chmod(0o600)
-    content = copy.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    return Source(path, session, _cwds(content), digest, len(content))
+    content = _copy(path, into / f"{session}.jsonl")
+    facts = Facts()
+    facts.feed(content)
+    cwds = frozenset(facts.cwds)
+    found = [_source(path, session, content, cwds)]
+    for name, place, source in beside.of(path, session, facts.slugs):
+        copied = _copy(source, into.parents[1] / place.replace("PROJECT", into.name, 1))
+        found.append(replace(_source(source, session, copied, frozenset()), name=name))
+    return found
+
+
+def _copy(path: Path, to: Path) -> bytes:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    Path(shutil.copy2(path, to)).chmod(0o600)
+    return to.read_bytes()
+
+
+def _source(path: Path, session: str, content: bytes, cwds: frozenset[str]) -> Source:
+    return Source(path, session, cwds, hashlib.sha256(content).hexdigest(), len(content))
 
 
 def _note(source: Source, fate: Fate) -> str:
@@ -150,11 +201,6 @@ def _note(source: Source, fate: Fate) -> str:
     if not fate.cuts and fate.packaged != source.sha256:
         return "packaged differently than written, although nothing was cut"
     return ""
-
-
-def _cwds(content: bytes) -> frozenset[str]:
-    found = (_parsed(line).get("cwd") for line in content.splitlines())
-    return frozenset(cwd for cwd in found if isinstance(cwd, str) and cwd)
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

@@ -1,21 +1,28 @@
 """Commands about projects."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from karma_sync.app import App, utc_now
 from karma_sync.cli.consent import DirectionOption, SinceOption, TeamOption, YesOption, consented
-from karma_sync.cli.output import next_step, say
+from karma_sync.cli.output import next_step, say, say_json, table
 from karma_sync.cli.setup import say_if_down
+from karma_sync.errors import BadInput
+
+if TYPE_CHECKING:
+    from karma_sync.service.scan import Found
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Projects: share one, map a directory to one.")
+    group = typer.Typer(no_args_is_help=True, help="Projects: share one, say what belongs to it.")
     group.command()(share)
     group.command(name="map")(map_)
+    group.command()(alias)
+    group.command()(scan)
     app.add_typer(group, name="project")
 
 
@@ -24,6 +31,7 @@ def share(
     team: TeamOption = None,
     direction: DirectionOption = None,
     since: SinceOption = None,
+    remote: Annotated[str, typer.Option(help="The remote that names it.")] = "origin",
     yes: YesOption = False,
 ) -> None:
     """Share the project of a directory with a team that you lead, and accept it yourself.
@@ -31,31 +39,147 @@ def share(
     It is named by the remote `origin`. Example: karma-sync project share .
     """
     from karma_sync.service import projects
-    from karma_sync.sources.git import identity_of
 
     app = App.from_environment()
-    identity = identity_of(directory.absolute())
+    identity, root = _of_remote(app, directory.absolute(), remote)
     standing = projects.prepare_share(app.state, app.me, identity, team)
     terms = consented(app, standing, direction, since, yes)
     projects.share(app.state, app.me, standing, terms, utc_now())
+    if root:
+        projects.map_directory(app.state, str(root), identity)
     say(f"{identity} is shared with {standing.team.name}.")
     say_if_down(app)
     next_step("karma-sync session list")
+
+
+def _of_remote(app: App, directory: Path, remote: str) -> tuple[str, Path | None]:
+    """What a remote names; and the clone's root, where it has to be said that this is meant.
+
+    Other remotes are proposed, never taken.
+    """
+    from karma_sync.sources.repository import (
+        ORIGIN,
+        identity_of,
+        other_identities,
+        repository_at,
+    )
+
+    identity = identity_of(directory, remote)
+    repository = repository_at(directory)
+    if repository is None or remote != ORIGIN:
+        if repository:  # what would leave is shown as it will be
+            app.matcher.places.mapped[str(repository.top)] = identity
+        return identity, repository.top if repository else None
+    for other, name in other_identities(repository.remotes(), identity).items():
+        say(f"`{name}` is {other}; to share that instead: karma-sync project share --remote {name}")
+    return identity, None
+
+
+def alias(
+    name: Annotated[
+        str, typer.Argument(metavar="NEW", help="The new name: `.`, host/owner/repo, or its URL.")
+    ],
+    project: Annotated[
+        str | None, typer.Option(help="The project, where your clones do not tell it.")
+    ] = None,
+    team: TeamOption = None,
+) -> None:
+    """Say that a project has another name: its repository was renamed, or moved.
+
+    The leader tells the team; others agree. Example: karma-sync project alias github.com/acme/web2
+    """
+    from karma_sync.service import projects
+    from karma_sync.sources.repository import identity_of
+
+    app = App.from_environment()
+    new = identity_of(Path().absolute()) if name == "." else _identity(name)
+    old = project or _renamed(app, new)
+    standing = projects.find(app.state, app.me, old, team)
+    if projects.alias(app.state, app.me, standing, new):
+        say(f"{standing.project} is {new} too, for everybody in {standing.team.name}.")
+    else:
+        say(f"{standing.project} is {new} too: you send from there.")
+    say_if_down(app)
+    next_step("karma-sync project scan")
+
+
+def _renamed(app: App, new: str) -> str:
+    """The one project that a directory named `new` was before, or that has this name."""
+    from karma_sync.service import projects
+
+    if new in projects.shared_names(app.state):
+        return new
+    found = projects.renamed_to(app.state, new)
+    if len(found) != 1:
+        fits = f"several projects were {new} before" if found else f"no project is known as {new}"
+        raise BadInput(fits, hint=f"karma-sync project alias {new} --project HOST/OWNER/REPO")
+    return found[0]
+
+
+def scan(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show every project directory of the agent's, and to which project its sessions belong.
+
+    Example: karma-sync project scan
+    """
+    from karma_sync.domain.conversation import printable
+    from karma_sync.service import projects
+    from karma_sync.service.scan import scan, shown
+    from karma_sync.store import state
+
+    app = App.from_environment()
+    with app.state.reading() as tx:
+        teams = state.teams.all(tx)
+    found = scan(app.matcher, app.source, teams, projects.own_names(app.state))
+    if as_json:
+        say_json(directories=[asdict(each) for each in found])
+        return
+    if not found:
+        say(f"There are no sessions below {app.source.root}.")
+        return
+    rows = [
+        (printable(shown(f.works_in)), f.project or "-", str(f.sessions), printable(_state(f)))
+        for f in found
+    ]
+    table(("DIRECTORY", "PROJECT", "SESSIONS", ""), rows)
+    for each in found:
+        for other in each.proposed:
+            place = next(root for cwd in each.works_in if (root := _root_of(cwd)))
+            next_step(f"karma-sync project map {place} {other}, if it is a fork of that")
+
+
+def _root_of(cwd: str) -> Path | None:
+    """The root of the repository that a working directory is in; None if it vanished."""
+    from karma_sync.sources.repository import toplevel
+
+    return toplevel(Path(cwd)) if Path(cwd).is_dir() else None
+
+
+def _state(found: "Found") -> str:
+    if not found.project:
+        return found.why
+    return f"shared with {', '.join(found.teams)}" if found.teams else "no team shares it"
 
 
 def map_(
     directory: Annotated[str, typer.Argument(help="The directory; it need not exist any more.")],
     project: Annotated[str, typer.Argument(help="The project: host/owner/repo, or its URL.")],
 ) -> None:
-    """Say that a directory without a git remote, or a vanished one, belongs to a project.
+    """Say that a directory belongs to a project: without git, vanished, or a fork's clone.
 
     Example: karma-sync project map /home/alice/old-clone github.com/acme/web
     """
-    from karma_sync.domain.project import git_identity
     from karma_sync.service import projects
 
     app = App.from_environment()
-    identity = git_identity(project if "://" in project or "@" in project else f"https://{project}")
-    projects.map_directory(app.state, directory, identity)
-    say(f"Sessions in {directory} belong to {identity}.")
+    identity = _identity(project)
+    place = str(Path(directory).absolute()) if Path(directory).exists() else directory
+    projects.map_directory(app.state, place, identity)
+    say(f"Sessions in {place} belong to {identity}.")
     say_if_down(app)
+
+
+def _identity(text: str) -> str:
+    """What a project's name or URL names."""
+    from karma_sync.domain.project import git_identity
+
+    return git_identity(text if "://" in text or "@" in text else f"https://{text}")

@@ -1,11 +1,13 @@
 """Commands that read sessions: session list, session show."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from karma_sync.app import App
+from karma_sync.app import App, utc_now
 from karma_sync.cli.output import ago, next_step, say, say_json, size, table, write_raw
 from karma_sync.cli.setup import warn_if_down
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 _TITLE_CHARS = 60
 _ID_CHARS = 8
+_DETAIL_CHARS = 30
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,6 +31,9 @@ def add_to(app: typer.Typer) -> None:
 def list_(
     project: Annotated[str | None, typer.Option(help="Only this project's (or an ending).")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    long: Annotated[
+        bool, typer.Option("--long", "-l", help="With branches, models, prompts, tokens, agent.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List readable sessions with their author, the latest active first.
@@ -41,8 +47,10 @@ def list_(
     warn_if_down(app)
     library, scope = _library(app, project)
     found = library.sessions(scope, limit)
+    sources = app.source.ids() if app.source.root.is_dir() else None
+    seen = _Seen(app.me.tag, sources, utc_now())
     if as_json:
-        say_json(sessions=[_as_json(r) for r in found])
+        say_json(sessions=[_as_json(r) | seen.marks(r) for r in found])
         return
     if not found:
         say("No session is readable yet: one comes when a project is accepted on both sides.")
@@ -53,15 +61,18 @@ def list_(
     rows = [
         (
             r.manifest.session.session_id[:_ID_CHARS],
-            ago(r.manifest.session.last_activity or r.arrived),
+            seen.when(r),
             f"by {author(r.manifest.member, app.me.tag, teams)}",
             r.manifest.project,
+            *(_details(r) if long else ()),
             size(r.manifest.size),
             _title(r),
         )
         for r in found
     ]
-    table(("ID", "ACTIVE", "AUTHOR", "PROJECT", "SIZE", "TITLE"), rows)
+    table(("ID", "ACTIVE", "AUTHOR", "PROJECT", *(_LONG if long else ()), "SIZE", "TITLE"), rows)
+    if any(seen.is_kept(r) for r in found):
+        say("kept: the agent deleted its own copy; what was shared stays")
     next_step(f"karma-sync session show {rows[0][0]}")
 
 
@@ -95,6 +106,66 @@ def show(
         say(printable(b"".join(pieces).decode(errors="replace")))
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What a list says of a session at the reader's clock, and of one's own on the reader's disk.
+
+    `sources` are the ids of the sessions that the agent still has; None if it was never here.
+    """
+
+    me: str
+    sources: frozenset[str] | None
+    now: datetime
+
+    def is_kept(self, found: "Readable") -> bool:
+        """Whether it is my own, and the agent's clean-up took the source away."""
+        manifest = found.manifest
+        if self.sources is None or manifest.member != self.me:
+            return False
+        return manifest.session.session_id not in self.sources
+
+    def when(self, found: "Readable") -> str:
+        """When it was active, and what is special about it."""
+        if self.is_live(found):
+            return "live"
+        when = ago(found.manifest.session.last_activity or found.arrived)
+        return f"{when}, kept" if self.is_kept(found) else when
+
+    def is_live(self, found: "Readable") -> bool:
+        """Whether somebody is at it: not if its source is gone."""
+        return found.manifest.session.is_live(self.now) and not self.is_kept(found)
+
+    def marks(self, found: "Readable") -> dict[str, object]:
+        """The same in JSON; `source` is null for others' sessions: only they can tell."""
+        own = found.manifest.member == self.me
+        gone = self.is_kept(found)
+        return {
+            "state": "live" if self.is_live(found) else "ended",
+            "source": ("deleted" if gone else "present") if own else None,
+        }
+
+
+_LONG = ("AGENT", "BRANCH", "MODEL", "PROMPTS", "TOKENS IN/OUT")
+
+
+def _details(found: "Readable") -> tuple[str, ...]:
+    from karma_sync.domain.conversation import one_line
+
+    facts = found.manifest.session
+    spent = facts.tokens
+    taken = spent.input + spent.cache_read + spent.cache_creation
+    texts = (
+        facts.wrote,
+        ", ".join(facts.branches) or "-",
+        ", ".join(facts.models) or "-",
+    )
+    return (
+        *(one_line(t, _DETAIL_CHARS) for t in texts),
+        str(facts.prompts),
+        f"{taken}/{spent.output}",
+    )
+
+
 def _library(app: App, project: str | None) -> "tuple[Library, AccessScope]":
     from karma_sync.domain.project import find_project
     from karma_sync.service.read import Library
@@ -115,10 +186,12 @@ def _show_header(found: "Readable") -> None:
     facts = manifest.session
     say(
         printable(_title(found)),
-        f"by {manifest.member}, {facts.agent}, in {manifest.project}",
+        printable(f"by {manifest.member}, {facts.wrote}, in {manifest.project}"),
         f"active {facts.first_activity or '?'} to {facts.last_activity or '?'},"
-        f" {facts.records} records, {size(manifest.size)}",
+        f" {facts.records} records, {facts.prompts} prompts, {size(manifest.size)}",
     )
+    if facts.branches or facts.models:
+        say(printable(f"on {', '.join(facts.branches) or '?'}, with {', '.join(facts.models)}"))
     if manifest.redactions:
         cuts = ", ".join(f"{rule} {count}" for rule, count in sorted(manifest.redactions.items()))
         say(f"cut out before it was sent: {cuts}")

@@ -111,6 +111,8 @@ def _project_json(project: "ProjectStatus") -> dict[str, object]:
         "refused": project.refused,
         "withheld": project.withheld,
         "failed": project.failed,
+        "moved": project.renames.moved,
+        "told": project.renames.told,
     }
 
 

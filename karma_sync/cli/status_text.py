@@ -9,6 +9,7 @@ from karma_sync.domain.conversation import printable
 if TYPE_CHECKING:
     from karma_sync.domain.pairing import PairingCode
     from karma_sync.service.presence import Running
+    from karma_sync.service.renames import Renames
     from karma_sync.service.status import Peer, ProjectStatus, Receiver, Status, Transfer
 
 _EXAMPLES = 3
@@ -82,10 +83,28 @@ def _project_lines(project: "ProjectStatus", is_up: bool) -> list[str]:
         lines += [f"  from {tag}: {_about(t)}" for tag, t in sorted(project.arriving.items())]
     if project.waiting:
         lines.append(f"  waiting: {_sessions(project.waiting)}, for the rest of their content")
+    lines += _renamed_lines(project.renames)
     lines += _grouped("withheld", project.withheld)
     lines += _grouped("did not leave", project.failed)
     lines += _grouped("refused", project.refused)
     return lines
+
+
+def _renamed_lines(renames: "Renames") -> list[str]:
+    """Where the remote changed, and nothing leaves until somebody says that it is the same."""
+    lines = []
+    for name, paths in sorted(renames.moved.items()):
+        lines.append(f"  the remote of {_first(paths)} is {name} now: nothing leaves from there")
+        lines.append(f"    if it is the same project: karma-sync project alias {name}")
+    for name, paths in sorted(renames.told.items()):
+        lines.append(f"  the team knows it as {name} too; nothing leaves from {_first(paths)}")
+        lines.append(f"    until you agree: karma-sync project alias {name}")
+    return lines
+
+
+def _first(paths: list[str]) -> str:
+    first = min(paths, key=lambda path: (len(path), path))
+    return f"{first} and {len(paths) - 1} more" if len(paths) > 1 else first
 
 
 def _receiver_line(receiver: "Receiver", sent: int, is_up: bool) -> str:

@@ -85,7 +85,7 @@ def accept(
     from karma_sync.service import projects
 
     app = App.from_environment()
-    named = _named(project)
+    named = _named(app, project)
     if wait:
         _require_daemon(app)
     standing = _offer(app, named, team, wait)
@@ -152,7 +152,7 @@ def change(
     from karma_sync.service import projects
 
     app = App.from_environment()
-    standing = projects.find(app.state, app.me, _named(project), team)
+    standing = projects.find(app.state, app.me, _named(app, project), team)
     mine = standing.mine
     # refused before anything is asked
     changed = projects.moved(standing, lambda now: now.change(direction, now.content))
@@ -171,7 +171,7 @@ def _move(project: str, team: str | None, verb: "Verb") -> "tuple[App, Standing]
     from karma_sync.service import projects
 
     app = App.from_environment()
-    return app, projects.move(app.state, app.me, _named(project), team, verb)
+    return app, projects.move(app.state, app.me, _named(app, project), team, verb)
 
 
 def _moved(app: App, standing: "Standing", what: str, after: str) -> None:
@@ -180,15 +180,28 @@ def _moved(app: App, standing: "Standing", what: str, after: str) -> None:
     next_step(after)
 
 
-def _named(project: str) -> str:
-    """`.` means the project of this directory."""
+def _named(app: App, project: str) -> str:
+    """`.` means the project of this directory; of a fork another remote may be meant."""
     if project != ".":
         return project
     from pathlib import Path
 
-    from karma_sync.sources.git import identity_of
+    from karma_sync.service.projects import shared_names
+    from karma_sync.sources.repository import identity_of, other_identities, repository_at
 
-    return identity_of(Path().absolute())
+    here = Path().absolute()
+    identity = identity_of(here)
+    repository = repository_at(here)
+    shared = shared_names(app.state)
+    others = other_identities(repository.remotes()) if repository else {}
+    for other, remote in others.items():
+        if identity not in shared and other in shared:
+            raise NotFound(
+                f"no team of yours shares {identity}, which is `origin` here; `{remote}` is"
+                f" {other}, which one does",
+                hint=f"karma-sync accept {other}",
+            )
+    return identity
 
 
 def _offer(app: App, named: str, team: str | None, wait: bool) -> "Standing":

@@ -5,8 +5,12 @@ set of record types changes every few weeks.
 """
 
 import json
+import re
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -14,13 +18,38 @@ from pydantic_core import from_json
 
 _TEXT_CHARS = 2000
 _OPEN_RESPONSES = 16
+_PLAN_WRITERS = {"Write", "Edit", "MultiEdit"}
+# Where a line does not parse (two records spliced, one cut off) a directory in it counts still.
+# Inside a string the quotes would be escaped.
+_CWD = re.compile(rb'(?<!\\)"cwd"\s*:\s*("(?:[^"\\]++|\\.)*+")')
+
+
+@dataclass(frozen=True)
+class PlanNames:
+    """How a session names its plans: slugs of its records, and paths that it wrote to."""
+
+    slugs: frozenset[str] = frozenset()
+    paths: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.slugs or self.paths)
+
+    def mean(self, name: str, folder: Path) -> bool:
+        """Whether the file of this name in the folder of all plans is one of them.
+
+        A subagent's plan is named after its session's: `SLUG-agent-ID.md`.
+        """
+        stem = name.removesuffix(".md")
+        own = stem in self.slugs or stem.partition("-agent-")[0] in self.slugs
+        return (own and stem != name) or str(folder / name) in self.paths
 
 
 class Facts(BaseModel):
     """A gathering over whole lines; texts are as written, not redacted yet.
 
     `cwds` are the working directories that records name. Token counts are per API response,
-    which may span several records with one message id.
+    which may span several records with one message id. `slugs` and `plans` tell which plans are
+    the session's, see PlanNames.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -29,6 +58,10 @@ class Facts(BaseModel):
     ai_title: str = ""
     summary: str = ""
     first_prompt: str = ""
+    agent_setting: str = ""
+    agent_name: str = ""
+    slugs: list[str] = []
+    plans: list[str] = []
     branches: list[str] = []
     models: list[str] = []
     cwds: list[str] = []
@@ -44,8 +77,23 @@ class Facts(BaseModel):
         """Custom title, AI title, summary, first prompt, in that order."""
         return self.custom_title or self.ai_title or self.summary or self.first_prompt
 
+    @property
+    def agent(self) -> str:
+        """The name of the agent that wrote it, where it has one of its own.
+
+        An agent that was chosen beats a name given later: renaming a session writes that too.
+        """
+        return self.agent_setting or (self.agent_name if self.agent_name != self.title else "")
+
+    @staticmethod
+    def plan_names(told: "Iterable[Facts]") -> PlanNames:
+        """All plans that these name."""
+        found = list(told)
+        slugs = frozenset(slug for facts in found for slug in facts.slugs)
+        return PlanNames(slugs, frozenset(path for facts in found for path in facts.plans))
+
     def feed(self, lines: bytes) -> None:
-        """Take whole lines in; lines that do not parse count as records and tell nothing else."""
+        """Take whole lines in; of those that do not parse only the directories count."""
         count = 0
         for line in lines.splitlines():
             if not line or line.isspace():
@@ -54,24 +102,38 @@ class Facts(BaseModel):
             record = parse_record(line)
             if isinstance(record, dict):
                 self._take(record)
+            elif record is None:
+                self._take_directories(line)
         self.records += count
 
     def _take(self, record: dict[str, Any]) -> None:
         # every directory counts: one left out could be the one that lies in another repository
         _collect(self.cwds, record.get("cwd"), most=sys.maxsize)
         _collect(self.branches, record.get("gitBranch"))
+        _collect(self.slugs, record.get("slug"))
         self._take_time(record.get("timestamp"))
         match record.get("type"):
             case "user":
                 self._take_prompt(record)
             case "assistant":
                 self._take_response(record.get("message"))
+            case "agent-setting":
+                self.agent_setting = _text(record.get("agentSetting")) or self.agent_setting
+            case "agent-name":
+                self.agent_name = _text(record.get("agentName")) or self.agent_name
             case "custom-title":
                 self.custom_title = _text(record.get("customTitle")) or self.custom_title
             case "ai-title":
                 self.ai_title = _text(record.get("aiTitle")) or self.ai_title
             case "summary":
                 self.summary = _text(record.get("summary")) or self.summary
+
+    def _take_directories(self, line: bytes) -> None:
+        for quoted in _CWD.findall(line):
+            try:
+                _collect(self.cwds, json.loads(quoted), most=sys.maxsize)
+            except ValueError:
+                continue
 
     def _take_time(self, stamp: object) -> None:
         """Timestamps inside a file are not in order: keep the least and the greatest."""
@@ -101,6 +163,7 @@ class Facts(BaseModel):
             return
         if message.get("model") != "<synthetic>":
             _collect(self.models, message.get("model"))
+        _take_plans(self.plans, message.get("content"))
         usage = message.get("usage")
         if not isinstance(usage, dict):
             return
@@ -143,6 +206,19 @@ _USAGE = {
     "cache_read": "cache_read_input_tokens",
     "cache_creation": "cache_creation_input_tokens",
 }
+
+
+def _take_plans(into: list[str], content: object) -> None:
+    """Paths of files in a folder of plans that the agent wrote with its tools.
+
+    What it only read stands in the transcript already, and may be another session's plan.
+    """
+    for part in content if isinstance(content, list) else ():
+        if isinstance(part, dict) and part.get("name") in _PLAN_WRITERS:
+            given = part.get("input")
+            path = given.get("file_path") if isinstance(given, dict) else None
+            if isinstance(path, str) and re.fullmatch(r".*[/\\]plans[/\\][^/\\]+\.md", path):
+                _collect(into, path)
 
 
 def _prompt_text(content: object) -> str:

@@ -8,6 +8,7 @@ ADDRESSES = 4
 ADDRESS_CHARS = 120
 MEMBERS = 200
 PROJECTS = 500
+ALIASES = 8
 CONTACTS = 20
 
 # Full chunks hold exactly this much redacted content; only the end of a file that had to be

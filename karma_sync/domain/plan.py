@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from karma_sync.domain.profile import Profile
+from karma_sync.domain.project import Names
 from karma_sync.domain.subscription import Status, Subscription
 from karma_sync.domain.team import Member, Team
 from karma_sync.paths import channel_folder, metadata_folder
@@ -51,13 +53,25 @@ class Folder:
 
 @dataclass(frozen=True)
 class Channel:
-    """What one member sends for one project to one team: exactly one folder."""
+    """What one member sends for one project to one team: exactly one folder.
+
+    `agreed` are names of the project under which I agreed to send; `profile` says how much of a
+    session goes through it.
+    """
 
     id: str
     team: Team
     project: str
     owner: Member
     subscription: Subscription
+    agreed: frozenset[str] = frozenset()
+    profile: Profile = Profile.STANDARD
+
+    @property
+    def names(self) -> Names:
+        """Under which names I take a directory for this project's."""
+        shared = self.team.project(self.project)
+        return Names(self.project, frozenset(shared.aliases if shared else ()), self.agreed)
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,8 @@ class World:
     `subscriptions` are everybody's; `paired` are devices to talk to that are in no team yet;
     `fetching` are metadata folders offered by a device whose roster is still to come; `halted`
     pauses all that I send and receive; `answered` are devices that dial me, so that I need not;
-    `recovering` are outboxes of mine that take back what they lost before they send again.
+    `recovering` are outboxes of mine that take back what they lost before they send again;
+    `agreed` are names of projects under which I agreed to send: (team, project, name).
     """
 
     key: str
@@ -80,6 +95,7 @@ class World:
     ignored: frozenset[str] = frozenset()
     refused: frozenset[tuple[str, str]] = frozenset()
     recovering: frozenset[str] = frozenset()
+    agreed: frozenset[tuple[str, str, str]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -105,7 +121,9 @@ def channels(world: World) -> Iterator[Channel]:
             continue
         folder = _channel_id(team, sub)
         if folder is not None:
-            yield Channel(folder, team, sub.project, owner, sub)
+            place = team.id, sub.project
+            agreed = frozenset(name for *of, name in world.agreed if tuple(of) == place)
+            yield Channel(folder, team, sub.project, owner, sub, agreed)
 
 
 def outboxes(world: World) -> list[Channel]:

@@ -17,9 +17,12 @@ Size = Annotated[int, Field(ge=0, le=limits.NUMBER)]
 
 # Names inside an item are labels, never paths on disk; these shapes keep them readable.
 _NAME = r"[^/\\\x00-\x1f\x7f.][^/\\\x00-\x1f\x7f]{0,199}"
-FILE_NAME = re.compile(
-    rf"transcript\.jsonl|(?:subagents|tool-results|todos|tasks|plans)(?:/{_NAME}){{1,6}}"
-)
+_FOLDERS = "subagents|tool-results|workflows|todos|tasks|plans|file-history|debug"
+FILE_NAME = re.compile(rf"transcript\.jsonl|(?:{_FOLDERS})(?:/{_NAME}){{1,6}}")
+
+_CLOCKS_DIFFER_S = 300
+_OPEN_S = 1800
+_WRITTEN_S = 300
 
 
 class Kind(StrEnum):
@@ -61,10 +64,15 @@ class Tokens(_Received):
 
 
 class SessionFacts(_Received):
-    """What a list shows without opening the session; every text was redacted first."""
+    """What a list shows without opening the session; every text was redacted first.
+
+    `agent_name` is empty where the agent has none of its own. `running` is what its program said
+    when this was packaged: open, closed (False), or nothing (None).
+    """
 
     agent: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
     session_id: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z_-]{0,127}$")]
+    agent_name: Text = ""
     title: Text = ""
     branches: tuple[Text, ...] = ()
     models: tuple[Text, ...] = ()
@@ -73,6 +81,24 @@ class SessionFacts(_Received):
     records: Size = 0
     prompts: Size = 0
     tokens: Tokens = Tokens()
+    running: bool | None = None
+
+    @property
+    def wrote(self) -> str:
+        """Who wrote it: the program, and the agent where it has a name: `claude-code/reviewer`."""
+        return f"{self.agent}/{self.agent_name}" if self.agent_name else self.agent
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether somebody is at it at `now`, as far as a reader can honestly say.
+
+        A program that has a session open says so once; it may have died with its machine since.
+        So a session is live if it was written to within the last half hour by a program that has
+        it open, or within five minutes where no program ever said. Clocks of two machines differ.
+        """
+        if self.running is False or self.last_activity is None:
+            return False
+        idle = (now - self.last_activity).total_seconds()
+        return -_CLOCKS_DIFFER_S < idle < (_OPEN_S if self.running else _WRITTEN_S)
 
 
 class Manifest(_Received):

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from karma_sync.domain.facts import Facts
+from karma_sync.domain.profile import FileKind, kind_of
 
 TRANSCRIPT = "transcript.jsonl"
 
@@ -73,7 +74,10 @@ class PackedFile(BaseModel):
 
 
 class PackedItem(BaseModel):
-    """What was packaged of one session into one channel, and with which redactor."""
+    """What was packaged of one session into one channel, and with which redactor.
+
+    `running` is whether the agent had it open; None if it never said so.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -83,6 +87,7 @@ class PackedItem(BaseModel):
     revision: int
     redactor: str
     files: dict[str, PackedFile]
+    running: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -98,15 +103,29 @@ class SourceFile:
         """Whether it grows by whole lines, one record each."""
         return self.name.endswith(".jsonl")
 
+    @property
+    def kind(self) -> FileKind:
+        """What it is, by its name."""
+        return kind_of(self.name)
+
+    @property
+    def tells(self) -> bool:
+        """Whether it is a transcript, whose records tell of the session."""
+        return self.kind in {FileKind.TRANSCRIPT, FileKind.SUBAGENT}
+
 
 @dataclass(frozen=True)
 class SourceSession:
-    """A session found on this machine; `files` has the transcript first."""
+    """A session found on this machine; `files` has the transcript first.
+
+    `running` if the agent says that it has the session open.
+    """
 
     agent: str
     session_id: str
     directory: Path
     files: tuple[SourceFile, ...]
+    running: bool = False
 
     @property
     def transcript(self) -> SourceFile:

@@ -122,14 +122,42 @@ class Team(BaseModel):
         """The team with this project on its roster.
 
         Raises:
-            Conflict: the roster is full.
+            Conflict: the roster is full, or it is another name of a shared project.
         """
         if self.project(identity):
             return self
+        if identity in self.aliases:
+            raise Conflict(
+                f"{identity} is another name of {self.aliases[identity]} in {self.name}",
+                hint=f"karma-sync accept {self.aliases[identity]}",
+            )
         if len(self.projects) >= limits.PROJECTS:
             raise Conflict(f"{self.name} shares {limits.PROJECTS} projects, the most it can")
         shared = SharedProject(identity=identity, incarnation=next_version(0, now_ms))
         return self.model_copy(update={"projects": (*self.projects, shared)})
+
+    def alias(self, identity: str, name: str) -> "Team":
+        """The team in which a shared project has one more name.
+
+        Raises:
+            NotFound: the project is not shared.
+            Conflict: the name is that of another project.
+            BadInput: the project has as many names as it can.
+        """
+        project = self.project(identity)
+        if project is None:
+            raise NotFound(f"{self.name} shares no project {identity}")
+        for other in self.projects:
+            if name in other.names and other.identity != identity:
+                raise Conflict(f"{name} is a name of {other.identity} in {self.name}")
+        changed = project.also(name)
+        projects = tuple(changed if p.identity == identity else p for p in self.projects)
+        return self.model_copy(update={"projects": projects})
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """The project's identity by each of its other names."""
+        return {alias: p.identity for p in self.projects for alias in p.aliases}
 
     def _with(self, changed: Member) -> "Team":
         members = tuple(changed if m.key == changed.key else m for m in self.members)

@@ -9,8 +9,8 @@ from karma_sync.domain import limits
 from karma_sync.domain.facts import Facts
 from karma_sync.domain.ids import item_id, next_version
 from karma_sync.domain.plan import Channel
+from karma_sync.domain.profile import Profile, kind_of, takes
 from karma_sync.domain.session import (
-    FILE_NAME,
     FORMAT,
     ItemFile,
     Kind,
@@ -22,6 +22,7 @@ from karma_sync.domain.session import (
 )
 from karma_sync.domain.source import PackedFile, PackedItem, SourceFile, SourceSession
 from karma_sync.errors import Unverified
+from karma_sync.flow.choice import running, sendable
 from karma_sync.flow.cut import CutFile, cut_again, cut_file
 from karma_sync.flow.layout import compress, decompress
 from karma_sync.metadata.signing import PayloadType, SigningKey, open_envelope
@@ -88,11 +89,16 @@ class Packager:
         packed = self._packed.get((channel.id, self.item_of(channel, session)))
         if packed is None or packed.redactor != self._redactor.version:
             return False
+        if packed.running is not running(packed, session):
+            return False
+        if not all(takes(channel.profile, kind_of(name)) for name in packed.files):
+            return False  # less leaves than before
+        files = sendable(session, channel.profile)
         return all(
             (known := packed.files.get(f.name)) is not None
             and known.position.same(f.stat)
             and not (known.waits and self._is_quiet(f))
-            for f in sendable(session)
+            for f in files
         )
 
     def revision(self, channel: Channel, session: SourceSession) -> int:
@@ -122,8 +128,9 @@ class Packager:
         elif packed.revision != before.manifest.revision:
             packed = None  # not what I wrote last: a crash between the two, or a backup
         try:
-            files = self._cut(session, packed, before, outbox)
-            return self._write(channel, session, facts, (item, files, before), outbox)
+            files = self._cut(session, packed, before, outbox, channel.profile)
+            what = item, files, before, running(packed, session)
+            return self._write(channel, session, facts, what, outbox)
         except BaseException:
             outbox.undo()  # nothing of what could not be finished may lie there
             raise
@@ -134,16 +141,18 @@ class Packager:
         packed: PackedItem | None,
         before: _Before | None,
         outbox: OutboxFiles,
+        profile: Profile,
     ) -> list[CutFile]:
         def put(content: bytes) -> tuple[str, int]:
             sha256 = hashlib.sha256(content).hexdigest()
             outbox.put_chunk(sha256, content, session.changed_ns + _CHUNK_LEAD_NS)
             return sha256, len(content)
 
-        entries = {f.path: f for f in before.manifest.files} if before else {}
+        known = before.manifest.files if before else ()
+        entries = {f.path: f for f in known if takes(profile, kind_of(f.path))}
         states = packed.files if packed else {}
         files: dict[str, CutFile] = {}
-        for source in sendable(session):
+        for source in sendable(session, profile):
             name, state, entry = source.name, states.get(source.name), entries.get(source.name)
             if before and state and entry and state.position.same(source.stat):
                 files[name] = _unchanged(entry, before.tails[name], state)
@@ -162,15 +171,15 @@ class Packager:
         channel: Channel,
         session: SourceSession,
         facts: Facts,
-        what: tuple[str, list[CutFile], _Before | None],
+        what: tuple[str, list[CutFile], _Before | None, bool | None],
         outbox: OutboxFiles,
     ) -> int:
-        item, files, before = what
+        item, files, before, is_running = what
         # the revision is given out before it is signed: no two contents under one revision
         with self._store.transaction() as tx:
             revision = next_version(work.last_revision(tx, channel.id), self._now_ms())
             work.put_revision(tx, channel.id, revision)
-        manifest = self._manifest(channel, session, facts, (item, revision, files))
+        manifest = self._manifest(channel, session, facts, (item, revision, files, is_running))
         payload = manifest.model_dump_json().encode()
         envelope = self._key.sign(PayloadType.MANIFEST, payload)
         inline = compress(b"".join(f.tail for f in files))
@@ -181,6 +190,7 @@ class Packager:
             revision=revision,
             redactor=self._redactor.version,
             files={f.name: f.state for f in files},
+            running=is_running,
         )
         named = frozenset(before.manifest.chunks()) if before else frozenset[str]()
         change = work.Named(channel.id, item, frozenset(manifest.chunks()), named)
@@ -199,9 +209,9 @@ class Packager:
         channel: Channel,
         session: SourceSession,
         facts: Facts,
-        what: tuple[str, int, Sequence[CutFile]],
+        what: tuple[str, int, Sequence[CutFile], bool | None],
     ) -> Manifest:
-        item, revision, files = what
+        item, revision, files, is_running = what
         redactions: dict[str, int] = {}
         for file in files:
             for rule, count in file.cuts.items():
@@ -216,6 +226,8 @@ class Packager:
             revision=revision,
             session=SessionFacts(
                 agent=session.agent,
+                agent_name=self._text(facts.agent),
+                running=is_running,
                 session_id=session.session_id,
                 title=self._text(facts.title),
                 branches=tuple(self._text(b) for b in facts.branches),
@@ -251,19 +263,6 @@ class Packager:
             tails[file.path] = inline[at : at + file.tail.size]
             at += file.tail.size
         return _Before(manifest, tails)
-
-
-def sendable(session: SourceSession) -> list[SourceFile]:
-    """The files of a session whose names a reader accepts; the others stay here."""
-    return [file for file in session.files if _travels(file.name)]
-
-
-def _travels(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False  # bytes on disk that are no UTF-8: no JSON can hold them
-    return FILE_NAME.fullmatch(name) is not None
 
 
 def _content(entry: ItemFile, tail: bytes, outbox: OutboxFiles) -> Iterator[bytes]:

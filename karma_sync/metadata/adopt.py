@@ -49,7 +49,7 @@ def _check_unique(roster: Roster) -> None:
         ("tag", [m.tag for m in roster.members]),
         ("key", [m.key for m in roster.members]),
         ("device", [m.device for m in roster.members]),
-        ("project", [p.identity for p in roster.projects]),
+        ("project", [name for p in roster.projects for name in (p.identity, *p.aliases)]),
     ):
         if len(set(values)) != len(values):
             raise Unverified("4-unique", f"the roster lists a {what} twice")

@@ -68,6 +68,7 @@ class RosterMember(_Received):
 class RosterProject(_Received):
     identity: Identity
     incarnation: Count
+    aliases: Annotated[tuple[Identity, ...], Field(max_length=limits.ALIASES)] = ()
 
 
 class Roster(_Received):
@@ -133,7 +134,7 @@ def roster_of(team: Team, version: int) -> Roster:
             for m in sorted(team.members, key=lambda m: m.tag)
         ),
         projects=tuple(
-            RosterProject(identity=p.identity, incarnation=p.incarnation)
+            RosterProject(identity=p.identity, incarnation=p.incarnation, aliases=p.aliases)
             for p in sorted(team.projects, key=lambda p: p.identity)
         ),
     )
@@ -168,7 +169,8 @@ def team_of(roster: Roster, known: Team | None) -> Team:
         rank=roster.rank,
         members=tuple(members),
         projects=tuple(
-            SharedProject(identity=p.identity, incarnation=p.incarnation) for p in roster.projects
+            SharedProject(identity=p.identity, incarnation=p.incarnation, aliases=p.aliases)
+            for p in roster.projects
         ),
     )
 

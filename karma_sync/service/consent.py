@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from karma_sync.domain.project import Names
 from karma_sync.domain.source import SourceSession
 from karma_sync.errors import BadInput
 from karma_sync.service.sending import Matcher, last_active
@@ -27,16 +28,17 @@ class Leaving:
 
 
 def what_would_leave(
-    matcher: Matcher, sessions: Iterable[SourceSession], project: str, since: datetime | None
+    matcher: Matcher, sessions: Iterable[SourceSession], names: Names, since: datetime | None
 ) -> Leaving:
     """Look through all sessions on this machine for those of a project."""
+    project = names.project
     directories: set[str] = set()
     leaving: list[tuple[datetime, int]] = []
     mixed = earlier = 0
     for session in sessions:
         try:
             facts = matcher.facts(session)
-            belonging = matcher.belonging(session, facts)
+            belonging = matcher.belonging(session, facts, names)
         except OSError:
             continue  # it vanished meanwhile: then it does not leave either
         mixed += project in belonging.mixed
@@ -46,7 +48,7 @@ def what_would_leave(
         if since and active < since:
             earlier += 1
             continue
-        directories |= {cwd for cwd in facts.cwds if matcher.places.of(cwd).identity == project}
+        directories |= {cwd for cwd in facts.cwds if names.of(matcher.places.of(cwd)) == project}
         leaving.append((active, session.size))
     return Leaving(
         directories=tuple(sorted(directories)),

@@ -14,9 +14,8 @@ from karma_sync.service.receipts import Receipts
 from karma_sync.service.receiving import Receiver
 from karma_sync.service.reconcile import Reconciler
 from karma_sync.service.recovering import Recovery
-from karma_sync.service.sending import Sender
+from karma_sync.service.sending import Matcher, Sender
 from karma_sync.sources.claude import ClaudeSource
-from karma_sync.sources.git import Places
 from karma_sync.store.database import Database
 from karma_sync.syncthing.client import SyncthingClient
 
@@ -29,7 +28,7 @@ class Engine:
     state: Database
     client: SyncthingClient
     source: ClaudeSource
-    places: Places
+    matcher: Matcher
     know_roots: Callable[[], bool]
     reconciler: Reconciler
     sender: Sender

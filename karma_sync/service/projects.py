@@ -1,11 +1,11 @@
 """Sharing projects, and answering the ones that are shared."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from karma_sync.domain.pairing import PairingCode
-from karma_sync.domain.project import find_project
+from karma_sync.domain.project import Names, find_project
 from karma_sync.domain.subscription import Content, Direction, Subscription
 from karma_sync.domain.team import Member, Team
 from karma_sync.errors import BadInput, Conflict, IllegalMove, NotFound
@@ -45,6 +45,13 @@ class Standing:
     def named(self) -> str:
         """How to name it in a command."""
         return f"{self.project}{self.option}"
+
+    @property
+    def names(self) -> Names:
+        """All names of the project, agreed to: those that are shown when it is accepted."""
+        shared = self.team.project(self.project)
+        aliases = frozenset(shared.aliases if shared else ())
+        return Names(self.project, aliases, aliases)
 
     @property
     def recipients(self) -> list[Member]:
@@ -145,14 +152,65 @@ def map_directory(store: Database, path: str, identity: str) -> None:
         state.roots.put(tx, state.Root(path=path, project=identity, mapped=True))
 
 
+def shared_names(store: Database) -> set[str]:
+    """All names of all projects that my teams share."""
+    with store.reading() as tx:
+        return {n for t in state.teams.all(tx) for p in t.projects for n in p.names}
+
+
+def own_names(store: Database) -> list[Names]:
+    """The names of every project that my teams share, with what I agreed to."""
+    with store.reading() as tx:
+        agreed = {(a.team, a.project, a.name) for a in state.agreements.all(tx)}
+        return [
+            Names(
+                p.identity,
+                frozenset(p.aliases),
+                frozenset(a for a in p.aliases if (t.id, p.identity, a) in agreed),
+            )
+            for t in state.teams.all(tx)
+            for p in t.projects
+        ]
+
+
+def renamed_to(store: Database, name: str) -> list[str]:
+    """The shared projects that directories now named `name` were before."""
+    with store.reading() as tx:
+        former = {p for r in state.roots.all(tx) if r.project == name for p in r.former}
+        names = {n: p.identity for t in state.teams.all(tx) for p in t.projects for n in p.names}
+    return sorted({names[p] for p in former & names.keys()})
+
+
+def alias(store: Database, me: PairingCode, standing: Standing, name: str) -> bool:
+    """Take another name of a shared project for it; whether that is news to its team.
+
+    The leader tells the team; a member agrees to a name that the leader told.
+
+    Raises:
+        BadInput: it is the very name that the project was shared under.
+        Conflict: the team does not have the name and I do not lead it, or another project has it.
+    """
+    if name == standing.project:
+        raise BadInput(f"{name} is its name already")
+    with store.transaction() as tx:
+        team = teams.find(tx, standing.team.id)
+        news = team.aliases.get(name) != standing.project
+        if news:
+            state.teams.put(tx, team.lead_by(me.key).alias(standing.project, name))
+        _agree(tx, team.id, standing.project, [name])
+    return news
+
+
 def learn_roots(store: Database, learned: dict[str, str]) -> None:
     """Keep what git said about directories, so that they still count after they vanish."""
     with store.transaction() as tx:
         known = {root.path: root for root in state.roots.all(tx)}
         for path, identity in learned.items():
             before = known.get(path)
-            if before is None or (not before.mapped and before.project != identity):
+            if before is None:
                 state.roots.put(tx, state.Root(path=path, project=identity))
+            elif not before.mapped and before.project != identity:
+                state.roots.put(tx, before.now(identity))
 
 
 def _accept(tx: Transaction, standing: Standing, terms: Terms, now_ms: int) -> None:
@@ -160,13 +218,20 @@ def _accept(tx: Transaction, standing: Standing, terms: Terms, now_ms: int) -> N
         return mine.accept(now_ms, terms.direction, terms.content, terms.since)
 
     state.subscriptions.put(tx, moved(standing, verb))
+    _agree(tx, standing.team.id, standing.project, standing.names.aliases)
+
+
+def _agree(tx: Transaction, team: str, project: str, names: Iterable[str]) -> None:
+    agreed = (state.Agreed(team=team, project=project, name=name) for name in names)
+    state.agreements.put(tx, *agreed)
 
 
 def _find(tx: Transaction, me: PairingCode, project: str, team: str | None) -> Standing:
     candidates = [teams.find(tx, team)] if team else state.teams.all(tx)
     if not candidates:
         raise NotFound("you are in no team yet", hint="karma-sync inbox")
-    identity = find_project(project, (p.identity for t in candidates for p in t.projects))
+    aliases = {alias: of for t in candidates for alias, of in t.aliases.items()}
+    identity = find_project(project, (p.identity for t in candidates for p in t.projects), aliases)
     sharing = [t for t in candidates if t.project(identity)]
     if len(sharing) > 1:
         raise BadInput(

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from karma_sync.domain.facts import Facts
 from karma_sync.domain.plan import Channel
-from karma_sync.domain.project import Belonging, belongs
+from karma_sync.domain.profile import Profile, takes
+from karma_sync.domain.project import Belonging, Names, Place, belongs
 from karma_sync.domain.source import SourceSession
 from karma_sync.errors import DatabaseUnusable, KarmaError, NotWritable, SyncthingError
+from karma_sync.flow.choice import travels
 from karma_sync.flow.outbox import Outbox
-from karma_sync.flow.package import Packager, sendable
+from karma_sync.flow.package import Packager
 from karma_sync.service.notes import Notes
 from karma_sync.service.troubles import RETRY_S, Retry, Troubles
 from karma_sync.sources.catalogue import Catalogue
@@ -45,13 +47,30 @@ class Matcher:
         """
         return self._catalogue.facts(session)
 
-    def belonging(self, session: SourceSession, facts: Facts) -> Belonging:
-        """The project of a session that tells this.
+    def complete(self, session: SourceSession, profile: Profile) -> SourceSession:
+        """The session with all that a profile takes of it: plans, and what lies apart."""
+        return self._source.complete(session, self._catalogue.plans(session), profile)
+
+    def at(self, path: Path) -> list[SourceSession]:
+        """The sessions that a changed path belongs to."""
+        if not self._source.apart.is_plan(path):
+            return self._source.sessions_at(path)
+        named = (self._source.session_at(file) for file in self._catalogue.naming(path))
+        return [session for session in named if session]
+
+    def belonging(
+        self, session: SourceSession, facts: Facts, names: Names | None = None
+    ) -> Belonging:
+        """The project of a session that tells this, asked for by the names of one."""
+        return belongs(self.where(session, facts), names)
+
+    def where(self, session: SourceSession, facts: Facts) -> dict[str, Place]:
+        """The place of each directory of a session.
 
         One that names no directory was written beside others: it belongs where all of them do.
         """
         cwds = facts.cwds or self._cwds_beside(session)
-        return belongs({cwd: self.places.of(cwd) for cwd in cwds})
+        return {cwd: self.places.of(cwd) for cwd in cwds}
 
     def _cwds_beside(self, session: SourceSession) -> list[str]:
         others = self._source.sessions_in(session.directory)
@@ -105,7 +124,10 @@ class Sender:
         """Package a session into every channel that it belongs to and lacks it; whether any did."""
         sent = False
         for channel, outbox in self._channels.values():
-            if channel.id in self._blocked or self._packager.is_current(channel, session):
+            if channel.id in self._blocked:
+                continue
+            found = self._matcher.complete(session, channel.profile)
+            if self._packager.is_current(channel, found):
                 continue
             try:
                 sent |= self._send_through(channel, outbox, session)
@@ -184,14 +206,17 @@ class Sender:
 
     def _send_through(self, channel: Channel, outbox: Outbox, session: SourceSession) -> bool:
         facts = self._matcher.facts(session)
-        belonging = self._matcher.belonging(session, facts)
+        belonging = self._matcher.belonging(session, facts, channel.names)
         why = _why_not(channel, session, facts, belonging)
         self._note_withheld(channel, session, why)
         if why is None:
-            for file in set(session.files) - set(sendable(session)):
-                self._notes.note(
-                    "left out", session.session_id, f"{file.name!r}: not a name to send"
-                )
+            # only now: what was read may have named a plan
+            session = self._matcher.complete(session, channel.profile)
+            for file in session.files:
+                if takes(channel.profile, file.kind) and not travels(file.name):
+                    self._notes.note(
+                        "left out", session.session_id, f"{file.name!r}: not a name to send"
+                    )
             revision = self._packager.package(channel, session, facts, outbox)
             self._unsettled.append((channel.id, session, revision))
         return why is None

@@ -14,6 +14,7 @@ from karma_sync.service import pairing, projects
 from karma_sync.service.control import paused_until
 from karma_sync.service.progress import PACKAGING
 from karma_sync.service.receipts import confirmations
+from karma_sync.service.renames import Renames, renames
 from karma_sync.service.world import read_world
 from karma_sync.store import events, library, state, work
 from karma_sync.store.database import Database
@@ -82,6 +83,7 @@ class ProjectStatus:
     refused: dict[str, str]
     withheld: dict[str, str]
     failed: dict[str, str]
+    renames: Renames
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,7 @@ def _project(look: _Look, standing: projects.Standing) -> ProjectStatus:
         refused={a.item: a.why for a in arrivals if a.refused},
         withheld={w.session: w.why for w in withheld if not w.failed},
         failed={w.session: w.why for w in withheld if w.failed},
+        renames=renames(look.stores.state, box) if box else Renames(),
     )
 
 

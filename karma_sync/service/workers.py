@@ -15,6 +15,7 @@ from karma_sync.service.listening import Listener
 from karma_sync.service.receiving import ALL
 from karma_sync.service.troubles import RETRY_S, Troubles
 from karma_sync.service.worker import Worker
+from karma_sync.sources.apart import TELLING, WATCHED
 
 _STOP_S = 10.0  # for all of them together; what is half done then is done again at the start
 _RECOVERING_S = 0.5  # how often an outbox is looked at that takes its items back
@@ -48,7 +49,7 @@ class Workers:
             self._measuring,
             self._cycle,
         )
-        self._watcher = Watcher(engine.source.root, self._on_change)
+        self._watcher = Watcher(engine.source.home, WATCHED, self._on_change, TELLING)
         self._engine.recovery.began = self._cycle.wake
         self._engine.sender.packaged = self._on_packaged
         troubles = Troubles()
@@ -139,9 +140,8 @@ class Workers:
             self._outgoing.all_of(self._engine.source.sessions())
             self._engine.sender.tidy(time.time_ns() // 10**6)
         for path in changed:
-            session = self._engine.source.session_at(path)
-            if session:
-                self._outgoing.changed(session, time.monotonic())
+            for found in self._engine.matcher.at(path):
+                self._outgoing.changed(found, time.monotonic())
         session = self._outgoing.next(time.monotonic())
         if session and self._engine.sender.send(session):
             self._outgoing.packaged(session, time.monotonic())
@@ -153,7 +153,7 @@ class Workers:
         return wait
 
     def _learn(self) -> None:
-        learned = self._engine.places.take_news()
+        learned = self._engine.matcher.places.take_news()
         if learned:
             projects.learn_roots(self._engine.state, learned)
 

@@ -35,4 +35,5 @@ def read_world(tx: Transaction, me: PairingCode, now: datetime, discovery: bool)
         refused=frozenset((i.folder, i.device) for i in invitations if i.answer is Answer.DECLINED),
         ignored=frozenset(c.device for c in contacts if c.answer is Answer.DECLINED),
         halted=any(halt.holds(now) for halt in state.halts.all(tx)),
+        agreed=frozenset((a.team, a.project, a.name) for a in state.agreements.all(tx)),
     )

@@ -1,8 +1,9 @@
 """Reads what is new in sessions, once, and remembers what it told."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
-from karma_sync.domain.facts import Facts
+from karma_sync.domain.facts import Facts, PlanNames
 from karma_sync.domain.source import ReadFile, SourceFile, SourceSession
 from karma_sync.sources.growing import blocks, continues, last_line, open_source, position
 
@@ -10,15 +11,34 @@ from karma_sync.sources.growing import blocks, continues, last_line, open_source
 class Catalogue:
     """What every session on this machine tells of itself.
 
-    `load` and `save` keep what was read across restarts.
+    `load` gives all that `save` kept, across restarts; it is asked once, when first needed.
     """
 
     def __init__(
-        self, load: Callable[[str], ReadFile | None], save: Callable[[ReadFile], None]
+        self, load: Callable[[], Iterable[ReadFile]], save: Callable[[ReadFile], None]
     ) -> None:
         self._load = load
         self._save = save
-        self._known: dict[str, ReadFile] = {}
+        self._loaded: dict[str, ReadFile] | None = None
+
+    @property
+    def _known(self) -> dict[str, ReadFile]:
+        if self._loaded is None:
+            self._loaded = {file.path: file for file in self._load()}
+        return self._loaded
+
+    def plans(self, session: SourceSession) -> PlanNames:
+        """How the session names its plans, as far as it was read; reads nothing."""
+        known = (self._known.get(str(f.path)) for f in session.files if f.tells)
+        return Facts.plan_names(k.facts for k in known if k)
+
+    def naming(self, plan: Path) -> list[Path]:
+        """The transcripts that name this plan theirs, as far as they were read."""
+        return [
+            Path(path)
+            for path, known in self._known.items()
+            if Facts.plan_names([known.facts]).mean(plan.name, plan.parent)
+        ]
 
     def facts(self, session: SourceSession) -> Facts:
         """What the transcript tells, with the directories that its subagents worked in.
@@ -26,7 +46,7 @@ class Catalogue:
         Raises:
             OSError: a file vanished, or cannot be read.
         """
-        told = [self._read(f) for f in session.files if f.is_lines]
+        told = [self._read(f) for f in session.files if f.tells]
         facts = told[0].model_copy(deep=True)
         for other in told[1:]:
             facts.cwds += [cwd for cwd in other.cwds if cwd not in facts.cwds]
@@ -34,7 +54,7 @@ class Catalogue:
 
     def _read(self, file: SourceFile) -> Facts:
         key = str(file.path)
-        known = self._known.get(key) or self._load(key)
+        known = self._known.get(key)
         if known is None or not known.position.same(file.stat):
             known = self._read_new(file, known)
             self._save(known)

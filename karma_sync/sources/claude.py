@@ -6,15 +6,20 @@ Directory names are never decoded: they do not tell the project (the encoding lo
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from karma_sync.domain.source import TRANSCRIPT, SourceFile, SourceSession, Stat
+from karma_sync.domain.facts import PlanNames
+from karma_sync.domain.profile import Profile
+from karma_sync.domain.source import TRANSCRIPT, SourceSession
+from karma_sync.sources.apart import Apart
+from karma_sync.sources.listing import file_at, walk
 
 AGENT = "claude-code"
 SESSION_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
 _LEGACY_SUBAGENT = re.compile(r"agent-[0-9A-Za-z_-]+\.jsonl")
-_SIDE_FOLDERS = ("subagents", "tool-results")
+_SIDE_FOLDERS = ("subagents", "tool-results", "workflows")
 _FIRST_LINE_BYTES = 1 << 20
 
 
@@ -22,17 +27,69 @@ class ClaudeSource:
     """Finds sessions below Claude Code's directory; keeps in mind whose legacy subagents are."""
 
     def __init__(self, claude: Path) -> None:
+        self.home = claude
         self.root = claude / "projects"
+        self.apart = Apart(claude)
+        self._ran = self.apart.running()
         self._parents: dict[Path, str] = {}
 
     def sessions(self) -> list[SourceSession]:
-        """All sessions, the one written last first."""
-        found = [s for directory in self._directories() for s in self._in_directory(directory)]
-        return sorted(found, key=lambda s: (-s.changed_ns, s.session_id))
+        """All sessions, the one written last first; of one that lies twice the newer."""
+        self._ran = self.apart.running()
+        found = [s for directory in self.directories() for s in self.sessions_in(directory)]
+        newest = sorted(found, key=lambda s: (s.changed_ns, s.session_id))
+        once = {s.session_id: s for s in newest}  # /cd and work trees leave copies behind
+        return sorted(once.values(), key=lambda s: (-s.changed_ns, s.session_id))
 
     def sessions_in(self, directory: Path) -> list[SourceSession]:
         """The sessions of one project directory, in no order."""
-        return list(self._in_directory(directory))
+        legacy = self._legacy(directory)
+        names = [e.name for e in os.scandir(directory) if _is_transcript(e.name)]
+        found = (self._session(directory, name.removesuffix(".jsonl"), legacy) for name in names)
+        return [session for session in found if session]
+
+    def ids(self) -> frozenset[str]:
+        """The ids of all sessions whose transcript is on this disk."""
+        return frozenset(
+            entry.name.removesuffix(".jsonl")
+            for directory in self.directories()
+            for entry in os.scandir(directory)
+            if _is_transcript(entry.name)
+        )
+
+    def directories(self) -> list[Path]:
+        """Claude Code's project directories, by name."""
+        if not self.root.is_dir():
+            return []
+        return sorted(Path(e.path) for e in os.scandir(self.root) if e.is_dir())
+
+    def sessions_at(self, path: Path) -> list[SourceSession]:
+        """The sessions that a changed path belongs to; whose a plan is its path does not tell."""
+        found = self.session_at(path)
+        if found:
+            return [found]
+        if self.apart.is_running_state(path):
+            before, self._ran = self._ran, self.apart.running()
+            return self._known_as(before ^ self._ran)
+        session_id = self.apart.session_of(path)
+        return self._known_as({session_id}) if session_id else []
+
+    def complete(self, session: SourceSession, plans: PlanNames, profile: Profile) -> SourceSession:
+        """The session with the plans it refers to, and what only a larger profile takes."""
+        more = (*self.apart.plans(plans), *self.apart.private(session.session_id, profile))
+        found = [f for name, path in sorted(more) if (f := file_at(name, path))]
+        return replace(session, files=(*session.files, *found)) if found else session
+
+    def _known_as(self, ids: Collection[str]) -> list[SourceSession]:
+        """The sessions of these ids, in whichever project directory they lie."""
+        return [
+            found
+            for session_id in ids
+            if SESSION_ID.fullmatch(session_id)
+            for directory in self.directories()
+            if (directory / f"{session_id}.jsonl").exists()
+            if (found := self.session_at(directory / f"{session_id}.jsonl"))
+        ]
 
     def session_at(self, path: Path) -> SourceSession | None:
         """The session that a changed path belongs to; None if it belongs to none."""
@@ -51,27 +108,10 @@ class ClaudeSource:
             return None
         return self._session(directory, session_id, self._legacy(directory))
 
-    def _directories(self) -> Iterator[Path]:
-        if self.root.is_dir():
-            yield from sorted(Path(e.path) for e in os.scandir(self.root) if e.is_dir())
-
-    def _in_directory(self, directory: Path) -> Iterator[SourceSession]:
-        legacy = self._legacy(directory)
-        for entry in os.scandir(directory):
-            session_id = entry.name.removesuffix(".jsonl")
-            if (
-                entry.name.endswith(".jsonl")
-                and SESSION_ID.fullmatch(session_id)
-                and not _LEGACY_SUBAGENT.fullmatch(entry.name)
-            ):
-                session = self._session(directory, session_id, legacy)
-                if session:
-                    yield session
-
     def _session(
         self, directory: Path, session_id: str, legacy: Iterable[tuple[str, Path]]
     ) -> SourceSession | None:
-        transcript = _file(TRANSCRIPT, directory / f"{session_id}.jsonl")
+        transcript = file_at(TRANSCRIPT, directory / f"{session_id}.jsonl")
         if transcript is None:
             return None
         beside = directory / session_id
@@ -82,10 +122,13 @@ class ClaudeSource:
             for name in [f"subagents/{path.name}"]
         ]
         for folder in () if beside.is_symlink() else _SIDE_FOLDERS:
-            candidates += _walk(beside / folder, folder)
+            candidates += walk(beside / folder, folder)
+        candidates += self.apart.small(session_id)
         # a subagent in both layouts is one file: the new layout, which comes later, is read
-        files = [f for name, path in sorted(dict(candidates).items()) if (f := _file(name, path))]
-        return SourceSession(AGENT, session_id, directory, (transcript, *files))
+        named = sorted(dict(candidates).items())
+        files = [f for name, path in named if (f := file_at(name, path))]
+        running = session_id in self._ran
+        return SourceSession(AGENT, session_id, directory, (transcript, *files), running)
 
     def _legacy(self, directory: Path) -> list[tuple[str, Path]]:
         """Subagents in the old layout: beside the session, naming their parent inside."""
@@ -114,25 +157,9 @@ class ClaudeSource:
         return parent
 
 
-def _walk(directory: Path, prefix: str) -> list[tuple[str, Path]]:
-    if not directory.is_dir() or directory.is_symlink():
-        return []
-    found = []
-    for entry in os.scandir(directory):
-        name = f"{prefix}/{entry.name}"
-        if entry.is_dir(follow_symlinks=False):
-            found += _walk(Path(entry.path), name)
-        elif entry.is_file(follow_symlinks=False):
-            found.append((name, Path(entry.path)))
-    return found
-
-
-def _file(name: str, path: Path) -> SourceFile | None:
-    """The file at `path`; None if it is gone or not a regular file (a link might lead away)."""
-    try:
-        found = path.lstat()
-    except OSError:
-        return None
-    if found.st_mode & 0o170000 != 0o100000:
-        return None
-    return SourceFile(name, path, Stat.of(found))
+def _is_transcript(name: str) -> bool:
+    return (
+        name.endswith(".jsonl")
+        and SESSION_ID.fullmatch(name.removesuffix(".jsonl")) is not None
+        and not _LEGACY_SUBAGENT.fullmatch(name)
+    )

@@ -1,49 +1,77 @@
 """Where a working directory lies: git is asked for the remote, names are never guessed from."""
 
 import os
-import subprocess  # noqa: S404 git is the one to ask; a list of arguments, never a shell
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from karma_sync.domain.project import Place, Where, below, git_identity
-from karma_sync.errors import KarmaError, NotFound
+from karma_sync.domain.project import Place, Where, below, root_of
+from karma_sync.errors import KarmaError
+from karma_sync.sources.repository import (
+    GitMissing,
+    Repository,
+    named_by,
+    other_identities,
+    repository_at,
+)
 
-_TIMEOUT_S = 10
 _FRESH_S = 60.0
+# Where agents make work trees inside of a repository (FILES.md section 6).
+_WORK_TREES = ("/.claude/worktrees/", "/.worktrees/")
 
 
-class GitMissing(NotFound):
-    """Without git nobody can tell where a directory lies."""
+@dataclass(frozen=True)
+class _Known:
+    """What was found, when (monotonic seconds), and the state of the repository's configuration."""
+
+    at: float
+    place: Place
+    config: Path | None = None
+    changed_ns: int = 0
+
+    def holds(self) -> bool:
+        """Whether it still does: for a minute, and not after a remote was changed."""
+        fresh = time.monotonic() - self.at < _FRESH_S
+        return fresh and (self.config is None or _changed_ns(self.config) == self.changed_ns)
 
 
 class Places:
     """Answers where directories lie, asking git at most once a minute for each.
 
-    `mapped` directories (path -> identity) belong to a project because the person said so,
-    `learned` ones because git did: what lay below one of them counts after it vanished.
+    `mapped` directories (path -> identity) belong to a project because the person said so; that
+    beats git for the very repository that was named, and never for one below it. `learned` ones
+    belong because git did say so: what lay below one of them counts after it vanished. `former`
+    are identities that a learned directory had before.
     """
 
     def __init__(self) -> None:
         self.mapped: dict[str, str] = {}
         self.learned: dict[str, str] = {}
-        self._known: dict[str, tuple[float, Place]] = {}
+        self.former: dict[str, tuple[str, ...]] = {}
+        self._known: dict[str, _Known] = {}
         self._news: dict[str, str] = {}
 
     def of(self, cwd: str) -> Place:
         """The place of one working directory."""
         known = self._known.get(cwd)
-        if known and time.monotonic() - known[0] < _FRESH_S:
-            return known[1]
-        place = self._look(cwd)
-        self._known[cwd] = time.monotonic(), place
-        return place
+        if known is None or not known.holds():
+            known = self._known[cwd] = self._look(cwd)
+        return known.place
 
-    def know(self, mapped: Mapping[str, str], learned: Mapping[str, str]) -> bool:
+    def know(
+        self,
+        mapped: Mapping[str, str],
+        learned: Mapping[str, str],
+        former: Mapping[str, tuple[str, ...]] = {},
+    ) -> bool:
         """Take over what is known about directories that belong to projects; whether it is news."""
-        news = dict(mapped) != self.mapped
+        news = dict(mapped) != self.mapped or any(
+            self.former.get(path) != before for path, before in former.items() if before
+        )
         if news:
             self.mapped = dict(mapped)
+            self.former = {path: before for path, before in former.items() if before}
             self._known.clear()
         self.learned = {**learned, **self.learned}
         return news
@@ -51,94 +79,110 @@ class Places:
     def take_news(self) -> dict[str, str]:
         """What git said since the last call that was not known (path -> identity)."""
         news, self._news = self._news, {}
+        if news:  # a vanished directory may lie below one of these
+            kept = {c: k for c, k in self._known.items() if k.place.where is not Where.ELSEWHERE}
+            self._known = kept
         return news
 
-    def _look(self, cwd: str) -> Place:
-        path = Path(cwd)
+    def _look(self, cwd: str) -> _Known:
+        at, path = time.monotonic(), Path(cwd)
         if path.is_absolute() and path.is_dir():
-            return self._look_on_disk(path)
+            return self._look_on_disk(at, path)
         identity = below(cwd, {**self.learned, **self.mapped})
         if identity:
-            return Place(Where.PROJECT, identity)
-        return Place(Where.ELSEWHERE, why="the directory is gone")
+            return _Known(at, Place(Where.PROJECT, identity, former=self._former(cwd)))
+        home = _home_of_work_tree(cwd)
+        if home and (found := self._look_on_disk(at, home)).place.where is Where.PROJECT:
+            return found
+        return _Known(at, Place(Where.ELSEWHERE, why="the directory is gone"))
 
-    def _look_on_disk(self, path: Path) -> Place:
-        mapped = below(str(path), self.mapped)
+    def _look_on_disk(self, at: float, path: Path) -> _Known:
         try:
-            top = toplevel(path)
-            if top is None:
-                return Place(Where.PROJECT, mapped) if mapped else Place(Where.NEUTRAL)
-            identity = identity_of(top)
+            repository = repository_at(path)
+            if repository is None:
+                mapped = below(str(path), self.mapped)
+                return _Known(at, Place(Where.PROJECT, mapped) if mapped else Place(Where.NEUTRAL))
+            changed_ns = _changed_ns(repository.config)  # before it is read
+            place = self._place_in(repository, path)
         except GitMissing:
             raise
         except KarmaError as error:
-            if mapped:
-                return Place(Where.PROJECT, mapped)
-            return Place(Where.ELSEWHERE, why=str(error))
-        if self.learned.get(str(top)) != identity:
-            self.learned[str(top)] = self._news[str(top)] = identity
-        return Place(Where.PROJECT, identity)
+            return _Known(at, self._elsewhere(path, str(error)))
+        return _Known(at, place, repository.config, changed_ns)
+
+    def _place_in(self, repository: Repository, path: Path) -> Place:
+        remotes = repository.remotes()
+        said = _said_of(path, repository, self.mapped)
+        if said:
+            return Place(Where.PROJECT, said)
+        try:
+            identity = named_by(repository, remotes)
+        except KarmaError as error:
+            others = tuple(other_identities(remotes))
+            return self._elsewhere(path, str(error), others)
+        self._learn(repository, identity)
+        others = tuple(other_identities(remotes, identity))
+        former = self._former(str(repository.tree))
+        return Place(Where.PROJECT, identity, others=others, former=former)
+
+    def _elsewhere(self, path: Path, why: str, others: tuple[str, ...] = ()) -> Place:
+        mapped = below(str(path), self.mapped)
+        if mapped:
+            return Place(Where.PROJECT, mapped)
+        return Place(Where.ELSEWHERE, why=why, others=others)
+
+    def _former(self, path: str) -> tuple[str, ...]:
+        root = root_of(path, self.former)
+        return self.former[root] if root is not None else ()
+
+    def _learn(self, repository: Repository, identity: str) -> None:
+        """Remember where the repository lies, so that it counts after it vanished.
+
+        So do its other work trees: agents make them anywhere, and delete them.
+        """
+        if self.learned.get(str(repository.tree)) == identity:
+            return
+        for root in {repository.top, repository.tree, *repository.work_trees()}:
+            path, before = str(root), self.learned.get(str(root))
+            if before == identity:
+                continue
+            if before is not None:
+                self.former[path] = (*self.former.get(path, ()), before)
+            self.learned[path] = self._news[path] = identity
 
 
-def toplevel(path: Path) -> Path | None:
-    """The root of the repository's main work tree that `path` is in; None outside of any.
+def _said_of(path: Path, repository: Repository, mapped: Mapping[str, str]) -> str | None:
+    """What the person said of this repository, or of a directory in it."""
+    if str(repository.top) in mapped:
+        return mapped[str(repository.top)]
+    root = root_of(str(path), mapped)
+    if root is None or not Path(os.path.realpath(root)).is_relative_to(repository.tree):
+        return None
+    return mapped[root]
 
-    Raises:
-        KarmaError: git fails for another reason: there may be a repository it cannot read.
+
+def _home_of_work_tree(cwd: str) -> Path | None:
+    """The repository in which a vanished work tree lay; None if it was none, or that is gone too.
+
+    Its directory must be a repository's very root: a parent that happens to be in one says
+    nothing.
     """
-    code, out, said = _git(
-        path, "rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel"
-    )
-    if code:
-        if "not a git repository (or any" in said:
-            return None
-        raise KarmaError(f"git cannot read the repository at {path}: {said}")
-    common, _, top = out.partition("\n")
-    # a linked work tree shares its repository's directory: it belongs to the repository
-    return Path(common).parent if Path(common).name == ".git" else Path(top)
+    for mark in _WORK_TREES:
+        root, found, name = cwd.partition(mark)
+        if found and name and Path(root).is_dir():
+            try:
+                repository = repository_at(Path(root))
+            except GitMissing:
+                raise
+            except KarmaError:
+                continue
+            if repository and repository.tree == Path(os.path.realpath(root)):
+                return repository.tree
+    return None
 
 
-def identity_of(path: Path) -> str:
-    """The project identity that the remote `origin` gives.
-
-    Raises:
-        NotFound: `path` is in no repository, or the repository has no such remote.
-        BadInput: the remote names no repository on a host.
-        KarmaError: git cannot read the repository.
-    """
-    if toplevel(path) is None:
-        raise NotFound(
-            f"{path} is in no git repository", hint="change to the project's directory first"
-        )
-    code, remote, _ = _git(path, "config", "--get", "remote.origin.url")
-    if code or not remote:
-        raise NotFound(
-            f"the repository at {path} has no remote `origin`",
-            hint="git remote add origin https://HOST/OWNER/REPO",
-        )
-    return git_identity(remote)
-
-
-def _git(path: Path, *arguments: str) -> tuple[int, str, str]:
-    """Exit code, output and complaint of git, run in `path`.
-
-    GIT_* variables are left out: they would make git answer for another repository. It speaks
-    English, because we read what it complains about.
-    """
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+def _changed_ns(path: Path) -> int:
     try:
-        done = subprocess.run(  # noqa: S603 see above
-            ["git", "-C", str(path), *arguments],  # noqa: S607 the user's own git
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_TIMEOUT_S,
-            check=False,
-            env=environment | {"LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-        )
-    except FileNotFoundError:
-        raise GitMissing("git is not installed", hint="install git") from None
-    except subprocess.TimeoutExpired:
-        raise KarmaError(f"git did not answer for {path} within {_TIMEOUT_S} seconds") from None
-    return done.returncode, done.stdout.strip(), done.stderr.strip()
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -21,6 +21,9 @@ _MIGRATIONS = [
     CREATE TABLE contact (device TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE invitation (folder TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE root (path TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE agreed (
+        team TEXT, project TEXT, name TEXT, body TEXT NOT NULL,
+        PRIMARY KEY (team, project, name)) WITHOUT ROWID;
     CREATE TABLE halt (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE floor (
         team TEXT, kind TEXT, version INTEGER NOT NULL, PRIMARY KEY (team, kind)) WITHOUT ROWID;
@@ -30,11 +33,14 @@ _MIGRATIONS = [
     """
 ]
 
+_FORMER = 8
+
 
 class Root(BaseModel):
     """A directory known to belong to a project, kept so that it counts after it vanished.
 
-    `mapped` ones were named by the person; the others were learned from git.
+    `mapped` ones were named by the person; the others were learned from git. `former` are the
+    projects that git named there before, the oldest first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +48,23 @@ class Root(BaseModel):
     path: str
     project: str
     mapped: bool = False
+    former: tuple[str, ...] = ()
+
+    def now(self, project: str) -> "Root":
+        """The same directory after git named another project there."""
+        before = [p for p in (*self.former, self.project) if p != project]
+        kept = tuple(dict.fromkeys(before))[-_FORMER:]
+        return Root(path=self.path, project=project, former=kept)
+
+
+class Agreed(BaseModel):
+    """Another name of a project, under which I agreed to send to a team."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    team: str
+    project: str
+    name: str
 
 
 class Halt(BaseModel):
@@ -75,6 +98,7 @@ pairings = Table("pairing", Pairing, ["key"])
 contacts = Table("contact", Contact, ["device"])
 invitations = Table("invitation", Invitation, ["folder"])
 roots = Table("root", Root, ["path"])
+agreements = Table("agreed", Agreed, ["team", "project", "name"])
 halts = Table("halt", Halt, ["id"])
 
 
