@@ -167,6 +167,13 @@ class Swapping:
         return redacted.data.decode(), redacted.cuts
 
 
+def facts_of(session: SourceSession) -> Facts:
+    """What a session's transcript tells."""
+    facts = Facts()
+    facts.feed(session.transcript.path.read_bytes())
+    return facts
+
+
 class Desk:
     """One member's machine as far as sending goes: an agent's directory, a packager, an outbox."""
 
@@ -209,9 +216,11 @@ class Desk:
 
     def session(self, session_id: str = "s1") -> SourceSession:
         """A session as it lies there now."""
-        found = ClaudeSource(self.claude).session_at(self.directory / f"{session_id}.jsonl")
+        source = ClaudeSource(self.claude)
+        found = source.session_at(self.directory / f"{session_id}.jsonl")
         assert found is not None
-        return found
+        plans = Facts.plan_names([facts_of(found)])
+        return source.complete(found, plans, self.channel.profile)
 
     def is_current(self, session_id: str = "s1") -> bool:
         return self.packager.is_current(self.channel, self.session(session_id))
@@ -219,9 +228,7 @@ class Desk:
     def package(self, session_id: str = "s1") -> int:
         """Bring the outbox up to date with a session; the revision."""
         session = self.session(session_id)
-        facts = Facts()
-        facts.feed(session.transcript.path.read_bytes())
-        return self.packager.package(self.channel, session, facts, self.outbox)
+        return self.packager.package(self.channel, session, facts_of(session), self.outbox)
 
     def item(self, session_id: str = "s1") -> str:
         return self.packager.item_of(self.channel, self.session(session_id))

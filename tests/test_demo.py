@@ -93,6 +93,12 @@ def test_transcripts_of_a_directory_are_read_back_as_they_were_packaged(
     secret = directory / "secret.jsonl"
     secret.write_text(record("-/odd", "postgres://app:Zx81kPqLw0aNt7@db.example.com/x") + "\n")
     (directory / "other.jsonl").write_text('{"type": "session_meta", "payload": {}}\n')
+    todo = directory / "todos" / "plain-agent-plain.json"
+    todo.parent.mkdir()
+    todo.write_text('[{"status": "pending"}]')
+    result = directory / "plain" / "tool-results" / "toolu_1.txt"
+    result.parent.mkdir(parents=True)
+    result.write_text("output")
     report = tmp_path / "report.tsv"
 
     demo = start(temporary, "--transcripts", str(directory), "--report", str(report))
@@ -101,7 +107,8 @@ def test_transcripts_of_a_directory_are_read_back_as_they_were_packaged(
     assert demo.returncode == 0, story
     with report.open() as table:
         rows = {row["path"]: row for row in csv.DictReader(table, delimiter="\t")}
-    assert rows.keys() == {"plain.jsonl", "deep/agent-a1.jsonl", "secret.jsonl"}
+    parts = {"todos/plain-agent-plain.json", "plain/tool-results/toolu_1.txt"}
+    assert rows.keys() == {"plain.jsonl", "deep/agent-a1.jsonl", "secret.jsonl"} | parts
     for row in rows.values():
         assert row["packaged_sha256"] == row["read_sha256"]
     assert rows["plain.jsonl"]["raw_sha256"] == rows["plain.jsonl"]["read_sha256"]

@@ -240,3 +240,91 @@ def test_the_quick_reader_reads_what_the_standard_library_reads(
 
     # compared as text: NaN is not itself
     assert repr(parse_record(line)) == repr(expected)
+
+
+SPLICED = (
+    said("one", cwd="/src/one")[:-1] + b'{"type": "user", "cwd" : "/src/tw\\u00f6"}\n',
+    b'{"type": "user", "message": {"cont' + record(cwd="/src/three"),
+    b"\0" * 300 + record(cwd="/src/four"),
+    b"// " + record(cwd="/src/five"),
+)
+
+
+@pytest.mark.parametrize("line", SPLICED)
+def test_a_directory_counts_also_where_the_line_does_not_parse(line: bytes) -> None:
+    facts = facts_of(line)
+
+    assert facts.cwds
+    assert facts.records == 1
+    assert all(
+        cwd in {"/src/one", "/src/twö", "/src/three", "/src/four", "/src/five"}
+        for cwd in facts.cwds
+    )
+
+
+def test_every_directory_of_spliced_records_counts() -> None:
+    assert facts_of(SPLICED[0]).cwds == ["/src/one", "/src/twö"]
+
+
+def test_a_directory_in_quoted_text_is_none_even_in_a_line_that_does_not_parse() -> None:
+    quoted = json.dumps({"text": json.dumps({"cwd": "/not/here"})})
+
+    assert facts_of(b"x" + quoted.encode() + b"\n").cwds == []
+
+
+PLAN = "/home/alice/.claude/plans/shiny-puzzle.md"
+
+
+def used(tool: object, path: object) -> bytes:
+    """The agent uses a tool on a file."""
+    part = {"type": "tool_use", "name": tool, "input": {"file_path": path}}
+    return spoke(content=[{"type": "text", "text": "I do"}, part])
+
+
+def test_plans_are_known_by_the_slug_of_any_record_and_by_writing_to_them() -> None:
+    facts = facts_of(
+        record(type="progress", slug="shiny-puzzle"),
+        record(type="user", slug="tidy-wind"),
+        used("Write", PLAN),
+        used("Edit", "C:\\Users\\a\\.claude\\plans\\other.md"),
+    )
+
+    assert facts.slugs == ["shiny-puzzle", "tidy-wind"]
+    assert facts.plans == [PLAN, "C:\\Users\\a\\.claude\\plans\\other.md"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        used("Read", PLAN),  # what was read stands in the transcript, the plan may be another's
+        used("Write", "/src/repo/plans/deep/x.md"),
+        used("Write", "/src/repo/readme.md"),
+        used(7, PLAN),
+        used("Write", 7),
+        spoke(content=[{"name": "Write", "input": None}, 7]),
+        said(f"ls said {PLAN}"),
+        record(type="user", message={"content": [{"name": "Write", "input": {"file_path": PLAN}}]}),
+    ],
+)
+def test_a_plan_that_is_only_spoken_of_is_not_the_sessions(line: bytes) -> None:
+    assert facts_of(line).plans == []
+
+
+def named(name: str) -> bytes:
+    return record(type="agent-name", agentName=name)
+
+
+@pytest.mark.parametrize(
+    ("lines", "agent"),
+    [
+        ([], ""),
+        ([record(type="agent-setting", agentSetting="reviewer")], "reviewer"),
+        ([named("scout")], "scout"),
+        ([named("scout"), record(type="agent-setting", agentSetting="reviewer")], "reviewer"),
+        # renaming a session writes its title as the agent's name too
+        ([record(type="custom-title", customTitle="my work"), named("my work")], ""),
+        ([named("scout"), named(" ")], "scout"),
+    ],
+)
+def test_the_agents_name_is_the_one_that_was_chosen_for_it(lines: list[bytes], agent: str) -> None:
+    assert facts_of(*lines).agent == agent

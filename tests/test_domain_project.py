@@ -4,9 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from karma_sync.domain import limits
 from karma_sync.domain.project import (
     Belonging,
+    Names,
     Place,
+    SharedProject,
     Where,
     belongs,
     below,
@@ -262,3 +265,70 @@ def test_a_directory_lies_below_the_longest_root_and_never_below_a_look_alike(
 
 def test_everything_lies_below_the_root_of_all() -> None:
     assert below("/src/repo", {"/": "all"}) == "all"
+
+
+NEW, MINE = "example.org/acme/renamed", "example.org/alice/private"
+
+
+@pytest.mark.parametrize(
+    ("place", "agreed", "taken"),
+    [
+        (HERE, [], PROJECT),
+        (Place(Where.PROJECT, NEW), [], NEW),  # a fresh clone: the roster alone sends nothing
+        (Place(Where.PROJECT, NEW), [NEW], PROJECT),
+        (Place(Where.PROJECT, NEW, former=(PROJECT,)), [], PROJECT),
+        (Place(Where.PROJECT, NEW, former=("a.b/c", PROJECT, "d.e/f")), [], PROJECT),
+        # a leader who lists both names of somebody's own repository gets neither
+        (Place(Where.PROJECT, NEW, former=(MINE,)), [], NEW),
+        (Place(Where.PROJECT, MINE), [], MINE),
+        (Place(Where.PROJECT, NEW, former=(MINE,)), [MINE], PROJECT),
+        (THERE, [NEW, MINE], THERE.identity),
+        (Place(Where.PROJECT, THERE.identity, former=(PROJECT,)), [], THERE.identity),
+    ],
+)
+def test_an_alias_counts_where_i_agreed_or_the_directory_was_renamed(
+    place: Place, agreed: list[str], taken: str
+) -> None:
+    names = Names(PROJECT, frozenset({NEW, MINE}), frozenset(agreed))
+
+    assert names.of(place) == taken
+    belonging = belongs({"/a": HERE, "/b": place}, names)
+    assert (belonging.project == PROJECT) is (taken == PROJECT)
+
+
+def test_a_project_is_found_by_another_name_of_it() -> None:
+    aliases = {"example.org/acme/renamed": PROJECT, "other.org/x/repo": PROJECT}
+
+    assert find_project("renamed", [PROJECT], aliases) == PROJECT
+    assert find_project("OTHER.org/x/repo", [PROJECT], aliases) == PROJECT
+    assert find_project("repo", [PROJECT], aliases) == PROJECT
+
+
+@pytest.mark.parametrize(
+    ("remote", "identity"),
+    [
+        ("ssh://git@ssh.github.com:443/Acme/Web.git", "github.com/acme/web"),
+        ("ssh://git@altssh.gitlab.com:443/a/b/c.git", "gitlab.com/a/b/c"),
+        ("https://ssh.github.com/acme/web", "ssh.github.com/acme/web"),
+        ("ssh://git@ssh.github.com:22/acme/web", "ssh.github.com/acme/web"),
+    ],
+)
+def test_ssh_on_the_port_of_https_is_the_same_forge(remote: str, identity: str) -> None:
+    assert git_identity(remote) == identity
+
+
+@pytest.mark.parametrize("path", ["C:/src/repo", "c:\\src\\repo", "D:/x"])
+def test_a_drive_is_no_host(path: str) -> None:
+    with pytest.raises(BadInput):
+        git_identity(path)
+
+
+def test_a_project_takes_so_many_names_and_no_more() -> None:
+    project = SharedProject(identity=PROJECT, incarnation=1)
+    for number in range(limits.ALIASES):
+        project = project.also(f"example.org/acme/r{number}").also(f"example.org/acme/r{number}")
+
+    assert project.names[0] == PROJECT
+    assert len(project.names) == 1 + limits.ALIASES
+    with pytest.raises(BadInput):
+        project.also("example.org/acme/one-more")

@@ -26,6 +26,7 @@ from tests.builders import (
     team_of_all,
 )
 
+TOOLS, RENAMED = "example.org/acme/tools", "example.org/acme/renamed"
 ADDED, ACTIVE = MemberStatus
 TEAM = team_of_all(ALICE, BOB)
 
@@ -171,3 +172,17 @@ def test_however_members_are_added_tags_keys_and_devices_stay_unique(tags: list[
     assert len(team.members) == 2 + len(set(tags))
     for values in zip(*((m.tag, m.key, m.device) for m in team.members), strict=True):
         assert len(set(values)) == len(team.members)
+
+
+def test_a_project_gets_another_name_that_no_other_has() -> None:
+    team = team_of_all(ALICE, BOB, projects=(PROJECT, TOOLS)).alias(PROJECT, RENAMED)
+
+    assert team.aliases == {RENAMED: PROJECT}
+    assert team.alias(PROJECT, RENAMED) == team
+    for taken in (RENAMED, PROJECT):
+        with pytest.raises(Conflict):
+            team.alias(TOOLS, taken)
+    with pytest.raises(Conflict):
+        team.share(RENAMED, NOW_MS)
+    with pytest.raises(NotFound):
+        team.alias(RENAMED, "example.org/acme/x")

@@ -73,7 +73,7 @@ BAD_PATHS = [
     "tool-results/a\n",
     "tool-results/" + "x" * 201,
     "tool-results" + "/d" * 7,
-    "debug/x.txt",
+    "settings/x.txt",
     "TRANSCRIPT.jsonl",
 ]
 

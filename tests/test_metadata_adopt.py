@@ -105,6 +105,10 @@ CHANNEL = channel_receipt("ks-c-" + "a" * 26, {"0" * 32: 7}).model_dump(mode="js
         (roster(members=listed(key=A.public)), A, "4-unique"),
         (roster(members=listed(device=ALICES_DEVICE)), A, "4-unique"),
         (roster(projects=SHARED * 2), A, "4-unique"),
+        (roster(projects=[SHARED[0] | {"aliases": [PROJECT]}]), A, "4-unique"),
+        (roster(projects=[SHARED[0] | {"aliases": ["h/x"] * 2}]), A, "4-unique"),
+        (roster(projects=[SHARED[0] | {"aliases": ["not one"]}]), A, "3-form"),
+        (roster(projects=[SHARED[0] | {"aliases": [f"h/{n}" for n in range(9)]}]), A, "3-form"),
         # a team that looks like ours: same name, another founder, and our id
         (roster(M, writer=M.public, founder=M.public), M, "5-team"),
         (roster(nonce="f" * 32), A, "5-team"),
@@ -286,3 +290,11 @@ def test_a_members_document_says_its_answers_and_nothing_it_did_not_answer() -> 
     document = member_document(team, B.public, said, ("dynamic",), 5)
     assert answers_of(document) == [said[0], said[2]]
     assert member_document(team, B.public, reversed(said), ("dynamic",), 5) == document
+
+
+def test_other_names_of_a_project_travel_on_the_roster() -> None:
+    named = TEAM.alias(PROJECT, "example.org/acme/renamed")
+    raw = signed(A, ROSTER, roster_of(named, 9))
+
+    read = team_of(verify_roster(raw, A.public, None).value, None)
+    assert read.aliases == named.aliases == {"example.org/acme/renamed": PROJECT}

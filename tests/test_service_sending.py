@@ -35,9 +35,7 @@ class Office:
         self.told: list[str] = []
         places = Places()
         places.know({"/src/repo": PROJECT}, {})
-        matcher = Matcher(
-            ClaudeSource(self.desk.claude), Catalogue(lambda _: None, lambda _: None), places
-        )
+        matcher = Matcher(ClaudeSource(self.desk.claude), Catalogue(list, lambda _: None), places)
         notes = Notes(self.desk.work, lambda: NOW)
         self.sender = Sender(matcher, self.desk.packager, self.desk.work, notes, self._scan)
         self.send_to(self.desk.channel)

@@ -193,7 +193,7 @@ class Memory(dict[str, ReadFile]):
         self[file.path] = ReadFile.model_validate_json(file.model_dump_json())
 
     def catalogue(self) -> Catalogue:
-        return Catalogue(self.get, self.save)
+        return Catalogue(lambda: list(self.values()), self.save)
 
 
 def overwrite(path: Path, at: int, content: bytes) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from karma_sync.domain.project import Place, Where
 from karma_sync.errors import BadInput, NotFound
-from karma_sync.sources.git import Places, identity_of, toplevel
+from karma_sync.sources.git import Places
+from karma_sync.sources.repository import identity_of, toplevel
 from tests.builders import PROJECT
 
 OTHER = "example.org/acme/tools"
@@ -131,16 +132,20 @@ def test_what_git_said_is_told_once(repo: Path) -> None:
     places = Places()
     places.of(str(repo))
 
-    assert places.take_news() == {str(repo): PROJECT}
+    news = places.take_news()
+    assert news[str(repo)] == PROJECT
+    assert set(news.values()) == {PROJECT}  # and its work trees
     places.of(str(repo))
     assert places.take_news() == {}
     known = Places()
-    known.know(mapped={}, learned={str(repo): PROJECT})
+    known.know(mapped={}, learned=news)
     known.of(str(repo))
     assert known.take_news() == {}
 
 
-def test_what_the_person_said_holds_where_git_says_nothing(repo: Path, tmp_path: Path) -> None:
+def test_what_the_person_said_of_a_directory_holds_whatever_git_says_of_it(
+    repo: Path, tmp_path: Path
+) -> None:
     lonely = clone(tmp_path / "lonely")
     git(lonely, "remote", "remove", "origin")
     (tmp_path / "plain" / "deep").mkdir(parents=True)
@@ -152,7 +157,7 @@ def test_what_the_person_said_holds_where_git_says_nothing(repo: Path, tmp_path:
     assert not places.know(mapped, learned={})
     for name in ("lonely", "plain/deep", "gone/deep"):
         assert places.of(str(tmp_path / name)) == in_project(OTHER)
-    assert places.of(str(repo)) == in_project()  # git's word stands
+    assert places.of(str(repo)) == in_project(OTHER)
 
 
 def test_news_about_directories_counts_at_once(tmp_path: Path) -> None:
@@ -212,3 +217,120 @@ def test_a_repository_that_git_cannot_read_is_not_neutral(tmp_path: Path, damage
         repo.rename(tmp_path / "moved")
 
     assert Places().of(str(where)).where is Where.ELSEWHERE
+
+
+def test_other_remotes_are_told_and_never_taken(tmp_path: Path) -> None:
+    fork = clone(tmp_path / "fork", "example.org/alice/repo")
+    git(fork, "remote", "add", "upstream", f"https://{PROJECT}")
+    git(fork, "remote", "add", "backup", "/srv/backup.git")
+    git(fork, "remote", "add", "again", "https://example.org/alice/repo.git")
+
+    place = Places().of(str(fork))
+    assert (place.identity, place.others) == ("example.org/alice/repo", (PROJECT,))
+    assert identity_of(fork, "upstream") == PROJECT
+    with pytest.raises(NotFound, match="has no remote `nobody`"):
+        identity_of(fork, "nobody")
+
+
+def test_without_an_origin_the_other_remote_is_told_and_never_taken(tmp_path: Path) -> None:
+    lonely = clone(tmp_path / "lonely")
+    git(lonely, "remote", "rename", "origin", "github")
+
+    place = Places().of(str(lonely))
+    assert (place.where, place.others) == (Where.ELSEWHERE, (PROJECT,))
+
+
+def test_of_several_urls_the_one_that_is_fetched_from_counts(tmp_path: Path) -> None:
+    repo = clone(tmp_path / "repo")
+    git(repo, "remote", "set-url", "--add", "origin", "https://example.org/mirror/repo")
+
+    assert identity_of(repo) == PROJECT
+
+
+def test_a_remote_that_changed_is_noticed_at_once_with_what_it_was(tmp_path: Path) -> None:
+    repo = clone(tmp_path / "repo")
+    places = Places()
+    assert places.of(str(repo)) == in_project()
+    places.take_news()
+
+    git(repo, "remote", "set-url", "origin", f"https://{OTHER}")
+
+    place = places.of(str(repo))
+    assert (place.identity, place.former) == (OTHER, (PROJECT,))
+    assert places.take_news() == {str(repo): OTHER}
+    again = Places()
+    again.know({}, {str(repo): OTHER}, {str(repo): (PROJECT,)})
+    assert again.of(str(repo)).former == (PROJECT,)
+
+
+def test_a_clone_that_never_had_another_name_has_no_former_one(tmp_path: Path) -> None:
+    one, two = clone(tmp_path / "one"), clone(tmp_path / "one-two", OTHER)
+    places = Places()
+    places.know({}, {}, {str(one): (OTHER,)})
+
+    assert places.of(str(two)).former == ()
+
+
+@pytest.mark.parametrize("where", [".claude/worktrees/w", ".worktrees/w"])
+def test_a_work_tree_that_vanished_before_we_saw_it_belongs_to_its_repository(
+    tmp_path: Path, where: str
+) -> None:
+    repo = clone(tmp_path / "repo")
+
+    assert Places().of(str(repo / where / "deep")) == in_project()
+    assert Places().of(str(repo / "elsewhere" / "w")).where is Where.ELSEWHERE
+    # a directory in a repository is not the repository of what lay below it
+    (repo / "sub").mkdir()
+    assert Places().of(str(repo / "sub" / where)).where is Where.ELSEWHERE
+
+
+def test_a_work_tree_far_away_that_vanished_is_remembered_by_its_repository(
+    tmp_path: Path,
+) -> None:
+    repo = clone(tmp_path / "repo")
+    far = tmp_path / ".claude-worktrees" / "repo" / "calm-lake"
+    git(repo, "worktree", "add", "--quiet", "--detach", str(far))
+    shutil.rmtree(far)
+    places = Places()
+    assert places.of(str(far)).where is Where.ELSEWHERE  # nothing told of it yet
+
+    places.of(str(repo))
+    places.take_news()
+
+    assert places.of(str(far)) == in_project()
+
+
+def test_a_work_tree_that_was_seen_counts_after_git_forgot_it(tmp_path: Path) -> None:
+    repo = clone(tmp_path / "repo")
+    far = tmp_path / "far"
+    git(repo, "worktree", "add", "--quiet", "--detach", str(far))
+    places = Places()
+    assert places.of(str(far)) == in_project()
+
+    git(repo, "worktree", "remove", str(far))
+
+    again = Places()
+    again.know({}, places.take_news())
+    assert again.of(str(far / "deep")) == in_project()
+
+
+def test_a_mapped_directory_does_not_swallow_a_repository_below_it(
+    repo: Path, tmp_path: Path
+) -> None:
+    inner = clone(tmp_path / "home" / "inner")
+    places = Places()
+    places.know({str(tmp_path / "home"): OTHER}, {})
+
+    assert places.of(str(tmp_path / "home")) == in_project(OTHER)
+    assert places.of(str(inner)) == in_project()
+
+
+def test_a_clone_that_is_mapped_takes_its_work_trees_along(tmp_path: Path) -> None:
+    fork = clone(tmp_path / "fork", "example.org/alice/repo")
+    git(fork, "worktree", "add", "--quiet", "--detach", str(tmp_path / "far"))
+    (fork / "deep").mkdir()
+    places = Places()
+    places.know({str(fork): PROJECT}, {})
+
+    for path in (fork, fork / "deep", tmp_path / "far"):
+        assert places.of(str(path)) == in_project()
