@@ -12,7 +12,7 @@ from benchmarks import results, workload
 from karma_sync.domain.facts import Facts
 from karma_sync.domain.pairing import PairingCode, device_text
 from karma_sync.domain.plan import Channel
-from karma_sync.domain.source import ReadFile
+from karma_sync.domain.source import ReadFile, SourceSession
 from karma_sync.domain.subscription import Content, Direction, Subscription
 from karma_sync.domain.team import Member, found_team
 from karma_sync.flow.outbox import Outbox
@@ -46,9 +46,13 @@ class Desk:
         self.channel = self._channel()
         self._catalogue = Catalogue(self._load, self._save)
 
-    def _load(self, path: str) -> ReadFile | None:
+    def _load(self) -> list[ReadFile]:
         with self.store.reading() as tx:
-            return work.read_files.get(tx, path)
+            return work.read_files.all(tx)
+
+    def _complete(self, session: SourceSession) -> SourceSession:
+        plans = self._catalogue.plans(session)
+        return self.source.complete(session, plans, self.channel.profile)
 
     def _save(self, file: ReadFile) -> None:
         with self.store.transaction() as tx:
@@ -69,9 +73,10 @@ class Desk:
         """
         began = told = time.perf_counter()
         for session in self.source.sessions():
-            if not self.packager.is_current(self.channel, session):
+            if not self.packager.is_current(self.channel, self._complete(session)):
                 facts = self._catalogue.facts(session)
-                self.packager.package(self.channel, session, facts, self.outbox)
+                whole = self._complete(session)
+                self.packager.package(self.channel, whole, facts, self.outbox)
             if time.perf_counter() - told > _TELL_EVERY_S:
                 self.outbox.flush()
                 told = time.perf_counter()

@@ -62,7 +62,7 @@ def main(root: Path, mb: int) -> None:
 
 def _package(desk: Desk) -> None:
     session = desk.session()
-    facts = Catalogue(lambda _: None, lambda _: None).facts(session)
+    facts = Catalogue(list, lambda _: None).facts(session)
     desk.packager.package(CHANNEL, session, facts, desk.outbox)
 
 

@@ -50,7 +50,7 @@ def test_five_gigabytes_without_a_line_end_are_refused_at_the_first_of_them(
         desk.packager.package(
             CHANNEL,
             desk.session(),
-            Catalogue(lambda _: None, lambda _: None).facts(desk.session()),
+            Catalogue(list, lambda _: None).facts(desk.session()),
             desk.outbox,
         )
     assert refused.value.errno == errno.EFBIG
