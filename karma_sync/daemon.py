@@ -11,7 +11,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from karma_sync.app import App, utc_now
-from karma_sync.errors import DatabaseUnusable, KarmaError
+from karma_sync.errors import DatabaseUnusable, KarmaError, SyncthingError
 from karma_sync.service.notify import Notifier
 from karma_sync.service.presence import announced, locked
 from karma_sync.service.workers import Workers
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 CYCLE_S = 60
 FULL_PASS_S = 600
 _TICK_S = 0.1  # how soon a command of another process is noticed
+_JUMP_S = 30.0  # more than a clock that is kept right is ever corrected at once
 _READY_S = 300.0  # Syncthing v2 may migrate its database first
 # 0.1 to 1 s is usual; 1.29 takes 10 s while it dials a peer that rejects it, and loses nothing
 _STOP_S = 3.0
@@ -60,15 +61,16 @@ class Daemon:
                 version = client.version()
                 with announced(self._app.paths, utc_now(), version):
                     workers = Workers(self._app.engine(client))
-                    workers.start()
-                    timer = _timer(workers)
+                    if not self._begun(process, workers):
+                        return
+                    timer = Timer(workers)
                     ready(version)
                     self._systemd.ready(f"Syncthing {version}")
                     try:
-                        self._loop(process, workers)
+                        self._loop(process, workers, timer)
                     finally:
                         self._systemd.stopping()
-                        timer.shutdown(wait=False)
+                        timer.stop()
                         workers.stop()
             finally:
                 process.stop(_STOP_S)
@@ -89,10 +91,23 @@ class Daemon:
             time.sleep(min(_TICK_S, left))
         return self._stopping
 
-    def _loop(self, process: SyncthingProcess, workers: Workers) -> None:
+    def _begun(self, process: SyncthingProcess, workers: Workers) -> bool:
+        """Start the workers, and Syncthing again if it died meanwhile; False if told to stop."""
+        while not self._stopping:
+            try:
+                workers.start()
+            except SyncthingError:  # it answered a moment ago
+                process.stop(_STOP_S)
+                self._restart(process, workers)
+            else:
+                return True
+        return False
+
+    def _loop(self, process: SyncthingProcess, workers: Workers, timer: "Timer") -> None:
         version = self._app.state.data_version()
         while not self._told_within(_TICK_S):
             self._systemd.alive()
+            timer.look()
             now = self._app.state.data_version()
             if now != version:
                 version = now
@@ -134,13 +149,39 @@ class Daemon:
             log.warning("it could not be noted: %s", error)
 
 
-def _timer(workers: Workers) -> BackgroundScheduler:
-    """Wakes the workers now and then; after a sleep or a clock jump once, not in a burst."""
-    # one thread: what it runs only wakes others, and as many as jobs would come and stay
-    timer = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(1)})
-    once = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-    timer.add_job(workers.wake, "interval", seconds=CYCLE_S, **once)
-    timer.add_job(workers.look_at_all, "interval", seconds=FULL_PASS_S, **once)
-    timer.add_job(workers.check_all, "interval", seconds=FULL_PASS_S, **once)
-    timer.start()
-    return timer
+class Timer:
+    """Wakes the workers now and then; after a sleep or a clock jump once: no burst, and not never.
+
+    The scheduler's due times are moments of a clock that can be set, forth and back.
+    """
+
+    def __init__(self, workers: Workers) -> None:
+        self._ahead = _ahead()
+        # one thread: what it runs only wakes others, and as many as jobs would come and stay
+        executors = {"default": ThreadPoolExecutor(1)}
+        self._scheduler = BackgroundScheduler(timezone="UTC", executors=executors)
+        once = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        for wake, seconds in (
+            (workers.wake, CYCLE_S),
+            (workers.look_at_all, FULL_PASS_S),
+            (workers.check_all, FULL_PASS_S),
+        ):
+            self._scheduler.add_job(wake, "interval", seconds=seconds, **once)
+        self._scheduler.start()
+
+    def look(self) -> None:
+        """If the clock was set, or the machine slept, all is due now."""
+        ahead = _ahead()
+        if abs(ahead - self._ahead) > _JUMP_S:
+            self._ahead = ahead
+            for job in self._scheduler.get_jobs():
+                job.modify(next_run_time=utc_now())
+
+    def stop(self) -> None:
+        """Wake nobody any more."""
+        self._scheduler.shutdown(wait=False)
+
+
+def _ahead() -> float:
+    """By how many seconds the clock is ahead of the time that passes while the machine is awake."""
+    return time.time() - time.monotonic()

@@ -56,7 +56,8 @@ def until_same(reader: Member, sender: Member, *sessions: Session) -> None:
     """Wait until both can read these sessions just as they are on the sender's disk."""
     sender.until_readable(*sessions)
     reader.until_readable(*sessions)
-    until(lambda: not leftovers(reader) and not leftovers(sender), "no temporary name is left", 30)
+    for member in (reader, sender):
+        until(lambda m=member: not leftovers(m), f"{leftovers(member)} to be gone", 30)  # type: ignore[misc] # mypy cannot infer a lambda with a default
 
 
 def _assert_channel(member: Member, channel: Channel) -> None:

@@ -28,12 +28,13 @@ _PROGRAM = textwrap.dedent(
     lines = int(sys.argv[1])
     app = SimpleNamespace(state=SimpleNamespace(data_version=lambda: 0))
     syncthing = SimpleNamespace(poll=lambda: None)
+    timer = SimpleNamespace(look=lambda: None)
     for line in range(1, lines + 1):
         each = daemon.Daemon(app)
         each._up = True
         signal.signal(signal.SIGTERM, each._on_signal)
         sys.settrace(Tracer(line))
-        each._loop(syncthing, None)
+        each._loop(syncthing, None, timer)
         sys.settrace(None)
         print(line, flush=True)
     """

@@ -24,6 +24,7 @@ from karma_sync.syncthing.program import environment
 LOOPBACK = "127.0.0.1"
 FIRST_PORT, PORTS, PORT_TRIES = 24_000, 8_000, 100  # Linux numbers outgoing ones from 32768
 LOG_BYTES = 1_000_000
+HALF_WRITTEN = ".syncthing.tmp."  # what it was writing, such as config.xml, when it was killed
 ESSENCE_CHARS = 500
 POLL_S = 0.05
 ORPHAN_GRACE_S = 5.0  # a stop takes 0.1 to 1 s; 10 s while 1.29 dials a peer that rejects it
@@ -118,6 +119,8 @@ class SyncthingProcess:
         if self._child and self.poll() is None:
             raise RuntimeError(f"Syncthing on {self._home} is already running")
         self.end_orphan()
+        for half in self._home.glob(f"{HALF_WRITTEN}*"):
+            half.unlink(missing_ok=True)
         require_free(self._gui_port, "gui_port")
         born: Future[subprocess.Popen[bytes]] = Future()
         self._keeper = threading.Thread(
