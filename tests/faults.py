@@ -11,8 +11,6 @@ import pytest
 
 from tests.harness import Member
 
-NOBODY = 65534
-
 
 @contextmanager
 def immutable(*directories: Path) -> Iterator[None]:
@@ -46,26 +44,19 @@ def fill(disk: Path, leave: int = 0) -> Path:
 
 
 class Unprivileged(Member):
-    """A member whose every process runs as a user who is not root."""
+    """A member for whom permissions hold, also where root runs the tests."""
 
     def command(self, args: Sequence[str]) -> list[str]:
-        return [*as_nobody(), *super().command(args)]
+        return [*without_privileges(), *super().command(args)]
 
 
-def as_nobody() -> list[str]:
-    """What to put before a command, so that permissions hold for it."""
+def without_privileges() -> list[str]:
+    """What to put before a command, so that a file without permissions is closed to it."""
     if os.geteuid() != 0:
         return []
     if shutil.which("setpriv") is None:
-        pytest.skip("root, and no setpriv to become somebody else")
-    return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-
-
-def give_away(*folders: Path) -> None:
-    """Let the unprivileged user own all that lies in these folders."""
-    if os.geteuid() == 0:
-        for folder in folders:
-            subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", str(folder)], check=True)
+        pytest.skip("root, and no setpriv to give up root's privileges")
+    return ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
 
 
 def _or_skip(program: str, *args: str) -> None:

@@ -20,12 +20,12 @@ class Town:
         self.folder = folder
         self._members: list[Member] = []
 
-    def member(self, user: str, program: Path | None = None) -> Member:
+    def member(self, user: str, program: Path | None = None, kind: type[Member] = Member) -> Member:
         """A new member, initialised; its daemon is not up yet."""
         found = programs()
         if not found:
             pytest.fail("no Syncthing found: install one, or name it in KARMA_SYNC_SYNCTHING")
-        member = Member(self.folder, user, program or found[0])
+        member = kind(self.folder, user, program or found[0])
         self._members.append(member)
         return member.init()
 

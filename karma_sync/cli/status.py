@@ -64,7 +64,11 @@ def _found(app: App) -> "tuple[Status, Running | None]":
     daemon = running(paths)
     found = service.status(stores, app.me, utc_now(), daemon is not None)
     full = without_space([paths.state, paths.config, paths.library, paths.data])
-    return replace(found, faults=found.faults | full), daemon
+    closed = {
+        str(directory): "its sessions cannot be read: Permission denied"
+        for directory in app.source.closed()
+    }
+    return replace(found, faults=found.faults | full | closed), daemon
 
 
 def _as_json(app: App, found: "Status", daemon: "Running | None") -> str:

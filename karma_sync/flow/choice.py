@@ -1,13 +1,14 @@
 """What of a session goes into its item, and what is said of it; pure."""
 
+from karma_sync.domain import limits
 from karma_sync.domain.profile import Profile, takes
 from karma_sync.domain.session import FILE_NAME
 from karma_sync.domain.source import TRANSCRIPT, PackedItem, SourceFile, SourceSession
 
 
 def sendable(session: SourceSession, profile: Profile) -> list[SourceFile]:
-    """The files of a session that the profile takes and whose names a reader accepts."""
-    return [f for f in session.files if takes(profile, f.kind) and travels(f.name)]
+    """The files of a session that the profile takes and that can be sent."""
+    return [f for f in session.files if takes(profile, f.kind) and why_left_out(f) is None]
 
 
 def running(packed: PackedItem | None, session: SourceSession) -> bool | None:
@@ -24,10 +25,14 @@ def running(packed: PackedItem | None, session: SourceSession) -> bool | None:
     return None if grew and not packed.running else False
 
 
-def travels(name: str) -> bool:
-    """Whether a reader accepts a file of this name."""
+def why_left_out(file: SourceFile) -> str | None:
+    """Why a file cannot be sent, though its session is; None if it can."""
     try:
-        name.encode()
+        file.name.encode()
     except UnicodeEncodeError:
-        return False  # bytes on disk that are no UTF-8: no JSON can hold them
-    return FILE_NAME.fullmatch(name) is not None
+        return "not a name to send"  # bytes on disk that are no UTF-8: no JSON can hold them
+    if FILE_NAME.fullmatch(file.name) is None:
+        return "not a name to send"
+    if not file.is_lines and file.stat.size > limits.TEXT_FILE_BYTES:
+        return f"larger than {limits.TEXT_FILE_BYTES // 10**6} MB"  # it is redacted as a whole
+    return None

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from karma_sync.errors import SyncthingError
 from karma_sync.syncthing.client import SyncthingClient
 from karma_sync.syncthing.wire import Event
 
@@ -46,7 +47,13 @@ class Listener:
 
     def listen(self) -> float:
         """Wait for what comes next, and tell of it."""
-        for event in self._client.events(self._since, _EVENTS_S, _TYPES):
+        try:
+            events = self._client.events(self._since, _EVENTS_S, _TYPES)
+        except SyncthingError:
+            # if it starts again, its ids do too: one from before would have us wait in vain
+            self._since = 0
+            raise
+        for event in events:
             self._since = event.id
             self._on_event(event)
         return 0.0

@@ -1,8 +1,9 @@
 """What leaves: decides per session and channel, has it packaged, tells Syncthing."""
 
 import logging
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from karma_sync.domain.profile import Profile, takes
 from karma_sync.domain.project import Belonging, Names, Place, belongs
 from karma_sync.domain.source import SourceSession
 from karma_sync.errors import DatabaseUnusable, KarmaError, NotWritable, SyncthingError
-from karma_sync.flow.choice import travels
+from karma_sync.flow.choice import why_left_out
 from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
 from karma_sync.service.notes import Notes
@@ -93,8 +94,10 @@ class Sender:
         self._told = 0.0
         self._unsettled: list[tuple[str, SourceSession, int]] = []
         self._blocked: set[str] = set()
+        self._closed: set[Path] = set()
         self._retry = Retry()
         self.packaged: Packaged = lambda channel, item: None
+        self.vanished: Callable[[SourceSession], None] = lambda session: None
         self.troubles = Troubles()
 
     def send_to(self, channels: Sequence[Channel], folder: Callable[[str], Path]) -> bool:
@@ -127,32 +130,39 @@ class Sender:
             if channel.id in self._blocked:
                 continue
             found = self._matcher.complete(session, channel.profile)
-            if self._packager.is_current(channel, found):
-                continue
-            try:
-                sent |= self._send_through(channel, outbox, session)
-            except NotWritable as error:
-                self._block(channel.id, error)
-            except DatabaseUnusable:
-                raise  # it is not the session's fault, and nothing could be noted of it
-            except (KarmaError, OSError) as error:
-                self._refuse(channel, session, error)
+            if not self._packager.is_current(channel, found):
+                sent |= self._try_to_send(channel, outbox, session)
         if time.monotonic() - self._told > _TELL_EVERY_S:
             self.tell()
         return sent
 
     def try_again(self) -> bool:
-        """Whether channels that could not be written are to be tried now, by a pass over all."""
-        if not self._blocked or not self._retry.is_due():
+        """Whether what failed is to be tried now, by a pass over all sessions.
+
+        That is: channels that could not be written, files that could not be read and now can be.
+        """
+        if not (self._blocked or self._closed) or not self._retry.is_due():
             return False
+        opened = {path for path in self._closed if os.access(path, os.R_OK) or not path.exists()}
+        tried = bool(self._blocked or opened)
+        self._closed -= opened
         self._blocked.clear()
-        return True
+        return tried
+
+    def forget_gone(self, sessions: Iterable[SourceSession]) -> None:
+        """What did not leave, and is not among these, which are all there are, never will."""
+        here = {session.session_id for session in sessions}
+        with self._store.transaction() as tx:
+            for row in work.withheld.all(tx):
+                if row.failed and row.session not in here:
+                    work.withheld.drop(tx, folder=row.folder, session=row.session)
+                    self._withheld.pop((row.folder, row.session), None)
 
     def settle(self) -> float | None:
         """After a pass over all sessions, what was written is well; seconds until the next try."""
         for folder in self.troubles.said_by("sending") - self._blocked:
             self.troubles.say("sending", folder, "")
-        return RETRY_S if self._blocked else None
+        return RETRY_S if self._blocked or self._closed else None
 
     def tell(self) -> None:
         """Have Syncthing look at every file written since the last call."""
@@ -204,6 +214,20 @@ class Sender:
                 with self._store.transaction() as tx:
                     work.keep_chunks(tx, folder, [sha])
 
+    def _try_to_send(self, channel: Channel, outbox: Outbox, session: SourceSession) -> bool:
+        try:
+            return self._send_through(channel, outbox, session)
+        except NotWritable as error:
+            self._block(channel.id, error)
+        except FileNotFoundError as error:
+            log.info("session %s changed while it was read: %s", session.session_id, error)
+            self.vanished(session)
+        except DatabaseUnusable:
+            raise  # it is not the session's fault, and nothing could be noted of it
+        except (KarmaError, OSError) as error:
+            self._refuse(channel, session, error)
+        return False
+
     def _send_through(self, channel: Channel, outbox: Outbox, session: SourceSession) -> bool:
         facts = self._matcher.facts(session)
         belonging = self._matcher.belonging(session, facts, channel.names)
@@ -213,16 +237,17 @@ class Sender:
             # only now: what was read may have named a plan
             session = self._matcher.complete(session, channel.profile)
             for file in session.files:
-                if takes(channel.profile, file.kind) and not travels(file.name):
-                    self._notes.note(
-                        "left out", session.session_id, f"{file.name!r}: not a name to send"
-                    )
+                reason = why_left_out(file)
+                if reason and takes(channel.profile, file.kind):
+                    self._notes.note("left out", session.session_id, f"{file.name!r}: {reason}")
             revision = self._packager.package(channel, session, facts, outbox)
             self._unsettled.append((channel.id, session, revision))
         return why is None
 
     def _refuse(self, channel: Channel, session: SourceSession, error: Exception) -> None:
-        """It did not leave: say so, and try again when it changes."""
+        """It did not leave: say so, and try again when it changes, or can be read."""
+        if isinstance(error, PermissionError) and error.filename:
+            self._closed.add(Path(error.filename))
         why = f"{type(error).__name__}: {error}"
         log.warning("session %s was not packaged: %s", session.session_id, why)
         self._note_withheld(channel, session, why, failed=True)

@@ -74,3 +74,8 @@ class Worker(threading.Thread):
             self._tell(error)
         except Exception as second:  # noqa: BLE001 the worker must survive this one as well
             log.warning("%s: it could not be noted: %s", self.name, second)
+
+
+def soonest(*waits: float | None) -> float | None:
+    """The shortest of these times in seconds; None if there is none."""
+    return min((wait for wait in waits if wait is not None), default=None)

@@ -14,7 +14,7 @@ from karma_sync.service.engine import Engine
 from karma_sync.service.listening import Listener
 from karma_sync.service.receiving import ALL
 from karma_sync.service.troubles import RETRY_S, Troubles
-from karma_sync.service.worker import Worker
+from karma_sync.service.worker import Worker, soonest
 from karma_sync.sources.apart import TELLING, WATCHED
 
 _STOP_S = 10.0  # for all of them together; what is half done then is done again at the start
@@ -52,6 +52,7 @@ class Workers:
         self._watcher = Watcher(engine.source.home, WATCHED, self._on_change, TELLING)
         self._engine.recovery.began = self._cycle.wake
         self._engine.sender.packaged = self._on_packaged
+        self._engine.sender.vanished = lambda session: self._on_change(session.transcript.path)
         troubles = Troubles()
         troubles.changed = self.ails
         for part in (engine.sender, engine.receiver, engine.health):
@@ -99,7 +100,7 @@ class Workers:
         cycle = self._engine.reconciler.run_once()
         self._engine.journal.run()  # what ends by itself, such as a pause, commits nothing
         self._follow(cycle.world)
-        return _soonest(cycle.again, self._engine.links.wait)
+        return soonest(cycle.again, self._engine.links.wait)
 
     def _follow(self, world: World) -> None:
         """Send and receive what the world says, from now on."""
@@ -137,7 +138,9 @@ class Workers:
         for folder in mended:
             self._engine.sender.reload(folder)
         if self._engine.sender.try_again() or full_pass:
-            self._outgoing.all_of(self._engine.source.sessions())
+            sessions = self._engine.source.sessions()
+            self._engine.sender.forget_gone(sessions)
+            self._outgoing.all_of(sessions)
             self._engine.sender.tidy(time.time_ns() // 10**6)
         for path in changed:
             for found in self._engine.matcher.at(path):
@@ -149,7 +152,7 @@ class Workers:
         if wait != 0.0:
             self._engine.sender.tell()
             self._learn()
-            wait = _soonest(wait, self._engine.sender.settle())
+            wait = soonest(wait, self._engine.sender.settle())
         return wait
 
     def _learn(self) -> None:
@@ -170,7 +173,7 @@ class Workers:
                     break
                 folder, names = self._arrived.popitem()
             self._engine.receiver.take_in(folder, names)
-        wait = _soonest(self._engine.receipts.run(world), self._engine.receiver.wait)
+        wait = soonest(self._engine.receipts.run(world), self._engine.receiver.wait)
         return wait if self._engine.receiver.scrub() else 1.0
 
     def _check(self) -> float | None:
@@ -263,7 +266,3 @@ class Workers:
         with self._lock:
             self._full_pass = True
         self._sending.wake()
-
-
-def _soonest(*waits: float | None) -> float | None:
-    return min((wait for wait in waits if wait is not None), default=None)

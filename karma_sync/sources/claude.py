@@ -14,7 +14,7 @@ from karma_sync.domain.facts import PlanNames
 from karma_sync.domain.profile import Profile
 from karma_sync.domain.source import TRANSCRIPT, SourceSession
 from karma_sync.sources.apart import Apart
-from karma_sync.sources.listing import file_at, walk
+from karma_sync.sources.listing import file_at, is_open, walk
 
 AGENT = "claude-code"
 SESSION_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
@@ -58,8 +58,17 @@ class ClaudeSource:
         )
 
     def directories(self) -> list[Path]:
-        """Claude Code's project directories, by name."""
-        if not self.root.is_dir():
+        """Claude Code's project directories, by name; those closed to us are left out."""
+        return [directory for directory in self._listed() if is_open(directory)]
+
+    def closed(self) -> list[Path]:
+        """Directories that hold sessions, as far as anybody may tell who cannot look inside."""
+        if self.root.is_dir() and not is_open(self.root):
+            return [self.root]
+        return [directory for directory in self._listed() if not is_open(directory)]
+
+    def _listed(self) -> list[Path]:
+        if not self.root.is_dir() or not is_open(self.root):
             return []
         return sorted(Path(e.path) for e in os.scandir(self.root) if e.is_dir())
 
@@ -133,7 +142,7 @@ class ClaudeSource:
     def _legacy(self, directory: Path) -> list[tuple[str, Path]]:
         """Subagents in the old layout: beside the session, naming their parent inside."""
         found = []
-        for entry in os.scandir(directory) if directory.is_dir() else ():
+        for entry in os.scandir(directory) if is_open(directory) else ():
             if _LEGACY_SUBAGENT.fullmatch(entry.name):
                 path = Path(entry.path)
                 parent = self._parent_of(path)

@@ -38,7 +38,7 @@ class Listings:
 
 def walk(directory: Path, prefix: str) -> list[tuple[str, Path]]:
     """All files below a directory with their names inside an item; no link is followed."""
-    if not directory.is_dir() or directory.is_symlink():
+    if not directory.is_dir() or directory.is_symlink() or not is_open(directory):
         return []
     found = []
     for entry in os.scandir(directory):
@@ -48,6 +48,11 @@ def walk(directory: Path, prefix: str) -> list[tuple[str, Path]]:
         elif entry.is_file(follow_symlinks=False):
             found.append((name, Path(entry.path)))
     return found
+
+
+def is_open(directory: Path) -> bool:
+    """Whether it is there, and we may list and enter it."""
+    return os.access(directory, os.R_OK | os.X_OK)
 
 
 def file_at(name: str, path: Path) -> SourceFile | None:
