@@ -7,7 +7,6 @@ from unittest.mock import patch
 
 import pytest
 
-from karma_sync.domain import limits
 from karma_sync.domain.plan import Channel
 from karma_sync.errors import NotFound, Unverified
 from karma_sync.flow.importer import Checked, Importer, MissingChunks, Verifier
@@ -270,7 +269,9 @@ def test_a_wrong_chunk_is_refused_and_the_older_revision_stays(shelf: Shelf, des
     take(shelf, desk)
     desk.append(lines("more"))
     desk.package()
-    write_private(chunk_paths(desk)[-1], compress(bytes(limits.CHUNK_BYTES)))
+    [transcript] = [f for f in desk.manifest().files if f.path == "transcript.jsonl"]
+    sha, size = transcript.chunks[-1]
+    write_private(desk.outbox.path / chunk_name(sha), compress(bytes(size)))
 
     with pytest.raises(Unverified) as error:
         take(shelf, desk)

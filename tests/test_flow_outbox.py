@@ -185,6 +185,7 @@ def test_whatever_happens_to_a_session_a_reader_verifies_it_and_gets_it_whole(
     with (
         scratch() as root,
         patch.object(limits, "CHUNK_BYTES", chunk),
+        patch.object(limits, "END_BYTES", chunk // 4),
         patch.object(limits, "INLINE_BYTES", 2 * chunk),
     ):
         desk = Desk(root, CHANNEL, swapping())

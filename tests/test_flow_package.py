@@ -136,6 +136,19 @@ def test_an_append_rewrites_one_file_and_makes_and_deletes_none(desk: Desk) -> N
     assert dropped(desk) == set()
 
 
+def test_what_came_in_bulk_leaves_next_to_nothing_to_send_again_with_each_line(desk: Desk) -> None:
+    desk.write(big("one", 1.2))
+    desk.package()
+    assert desk.manifest().inline_size <= limits.END_BYTES
+
+    for n in range(3):
+        desk.append(said(f"more {n}"))
+        desk.package()
+
+    assert desk.manifest().inline_size <= limits.END_BYTES + 3 * len(said("more 0"))
+    assert desk.content() == big("one", 1.2) + b"".join(said(f"more {n}") for n in range(3))
+
+
 def test_small_files_lie_in_the_item_itself(desk: Desk) -> None:
     desk.write(said("one"))
     for n in range(20):

@@ -11,9 +11,11 @@ PROJECTS = 500
 ALIASES = 8
 CONTACTS = 20
 
-# Full chunks hold exactly this much redacted content; only the end of a file that had to be
-# sealed because the inline part was full is shorter.
+# Full chunks hold exactly this much redacted content; only an end that was sealed is shorter, to
+# keep the inline part small (docs/adr/0014-chunk-size.md).
 CHUNK_BYTES = 256 * 1024
+# A pass that fills chunks seals a longer end too: every line appended later would send it again.
+END_BYTES = 32 * 1024
 # All ends and small files of one item together, uncompressed.
 INLINE_BYTES = 512 * 1024
 # A frame that does not shrink grows by its headers only; see RFC 8878 section 3.1.

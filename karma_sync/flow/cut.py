@@ -50,6 +50,7 @@ class _Cutter:
         self._put = put
         self.chunks = list(sealed)
         self.tail = bytearray()
+        self.filled = False
 
     def add(self, content: bytes) -> bool:
         """Take more content in; whether a chunk became full."""
@@ -58,7 +59,13 @@ class _Cutter:
         while len(self.tail) >= limits.CHUNK_BYTES:
             self.chunks.append(self._put(bytes(self.tail[: limits.CHUNK_BYTES])))
             del self.tail[: limits.CHUNK_BYTES]
+        self.filled = self.filled or full
         return full
+
+    def seal(self) -> None:
+        """Make a chunk of what is not a full one."""
+        self.chunks.append(self._put(bytes(self.tail)))
+        self.tail.clear()
 
 
 def cut_file(
@@ -124,6 +131,7 @@ class _LineCut:
         for raw in blocks(self._source, self._seen, stop):
             _count(self._cuts, self._take(at, raw, skip))
             at, skip = at + len(raw), 0
+        self._seal_long_end(at)
         last = last_line(self._source, at, stop)
         state = PackedFile(
             position=position(self._source, file.stat, at),
@@ -140,6 +148,12 @@ class _LineCut:
         _count(cuts, torn.cuts)
         chunks, tail = tuple(self._cutter.chunks), bytes(self._cutter.tail)
         return CutFile(file.name, chunks, tail, state, cuts)
+
+    def _seal_long_end(self, at: int) -> None:
+        """What came in bulk is sealed up to its last whole line, at raw byte `at`."""
+        if self._cutter.filled and len(self._cutter.tail) > limits.END_BYTES:
+            self._cutter.seal()
+            self._line, self._skip = at, 0
 
     def _take(self, at: int, raw: bytes, skip: int) -> Mapping[str, int]:
         redacted = self._redactor.lines(raw)
