@@ -167,10 +167,11 @@ class Swapping:
         return redacted.data.decode(), redacted.cuts
 
 
-def facts_of(session: SourceSession) -> Facts:
-    """What a session's transcript tells."""
+def facts_of(session: SourceSession, most: int = -1) -> Facts:
+    """What a session's transcript tells, or the first `most` bytes of it."""
     facts = Facts()
-    facts.feed(session.transcript.path.read_bytes())
+    with session.transcript.path.open("rb") as source:
+        facts.feed(source.read(most))
     return facts
 
 
@@ -219,7 +220,7 @@ class Desk:
         source = ClaudeSource(self.claude)
         found = source.session_at(self.directory / f"{session_id}.jsonl")
         assert found is not None
-        plans = Facts.plan_names([facts_of(found)])
+        plans = Facts.plan_names([facts_of(found, most=1 << 20)])
         return source.complete(found, plans, self.channel.profile)
 
     def is_current(self, session_id: str = "s1") -> bool:
