@@ -191,7 +191,9 @@ class App:
         from karma_sync.service.health import Health
         from karma_sync.service.links import Links
         from karma_sync.service.outgoing import Outgoing
+        from karma_sync.service.overriding import Overriding
         from karma_sync.service.progress import Progress
+        from karma_sync.service.quotas import Quotas
         from karma_sync.service.receipts import Receipts
         from karma_sync.service.receiving import Receiver
         from karma_sync.service.reconcile import Reconciler
@@ -203,6 +205,13 @@ class App:
         importer = Importer(self.paths.library, self.library, verifier, utc_now)
         links = Links(self.work, utc_now)
         outgoing = Outgoing()
+        quotas = Quotas(self.work, self.notes, utc_now)
+        overriding = Overriding(client, self.recovery.mend, self.notes, utc_now)
+        progress = Progress(
+            client, self.work, links.connected, lambda: outgoing.backlog, quotas.judge
+        )
+        health = Health(client, self.paths, self.recovery, self.work, self.notes)
+        health.judges = (quotas.judge, overriding.judge)
         scan: Callable[[str, Sequence[str]], None] = client.scan
         return Engine(
             paths=self.paths,
@@ -215,19 +224,23 @@ class App:
                 context,
                 client,
                 lambda world: replace(
-                    world, answered=links.answered(), recovering=self.recovery.remember(world)
+                    world,
+                    answered=links.answered(),
+                    recovering=self.recovery.remember(world),
+                    too_large=quotas.folders(),
                 ),
             ),
             sender=Sender(self.matcher, packager, self.work, self.notes, scan),
             receiver=Receiver(importer, self.library, self.notes),
             links=links,
-            health=Health(client, self.paths, self.recovery, self.work, self.notes),
+            health=health,
+            quotas=quotas,
             receipts=Receipts(context, self.work, self.library, scan, self.recovery.claimed),
             recovery=self.recovery,
             journal=self.journal,
             notes=self.notes,
             outgoing=outgoing,
-            progress=Progress(client, self.work, links.connected, lambda: outgoing.backlog),
+            progress=progress,
         )
 
     @cached_property

@@ -94,6 +94,7 @@ class World:
     answered: frozenset[str] = frozenset()
     ignored: frozenset[str] = frozenset()
     refused: frozenset[tuple[str, str]] = frozenset()
+    too_large: frozenset[str] = frozenset()
     recovering: frozenset[str] = frozenset()
     agreed: frozenset[tuple[str, str, str]] = frozenset()
 
@@ -202,7 +203,9 @@ def desired(world: World) -> Setup:
             replace(d, refused=frozenset(f for f, by in world.refused if by == d.id))
             for d in devices.values()
         ),
-        folders=frozenset(folders.values()),
+        folders=frozenset(
+            replace(f, paused=f.paused or f.id in world.too_large) for f in folders.values()
+        ),
         ignored=world.ignored - devices.keys(),
     )
 

@@ -10,6 +10,7 @@ from karma_sync.service.links import Links
 from karma_sync.service.notes import Notes
 from karma_sync.service.outgoing import Outgoing
 from karma_sync.service.progress import Progress
+from karma_sync.service.quotas import Quotas
 from karma_sync.service.receipts import Receipts
 from karma_sync.service.receiving import Receiver
 from karma_sync.service.reconcile import Reconciler
@@ -39,5 +40,6 @@ class Engine:
     notes: Notes
     health: Health
     recovery: Recovery
+    quotas: Quotas
     outgoing: Outgoing
     progress: Progress

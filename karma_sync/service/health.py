@@ -4,7 +4,7 @@ What is wrong is looked at again every few seconds until it is well. Syncthing i
 that failed again after a minute, then less and less often (SYNCTHING.md section 8).
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Protocol
 
 from karma_sync.domain.naming import folder_title
@@ -21,6 +21,7 @@ from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import FolderError, FolderStatus, Needed
 
 _SYNCTHING = "Syncthing"
+Judge = Callable[[World, str, FolderStatus], None]
 _GONE = ("marker missing", "path missing")
 _AWAY = "no connected device has the required version"  # whoever has it will bring it
 
@@ -37,7 +38,10 @@ class Folders(Protocol):
 
 
 class Health:
-    """Looks at folders when Syncthing says something is wrong, and at all of them now and then."""
+    """Looks at folders when Syncthing says something is wrong, and at all of them now and then.
+
+    `judges` get each status that was read.
+    """
 
     def __init__(
         self, syncthing: Folders, paths: Paths, recovery: Recovery, store: Database, notes: Notes
@@ -50,6 +54,7 @@ class Health:
         self._mended: set[str] = set()
         self._ill: dict[str, Retry] = {}
         self.troubles = Troubles()
+        self.judges: Sequence[Judge] = ()
 
     @property
     def is_any_ill(self) -> bool:
@@ -93,6 +98,8 @@ class Health:
                     need.name for need in self._syncthing.needed(folder.id) if not need.deleted
                 }
                 self._recovery.lacks(world, folder.id, names)
+            for judge in self.judges:
+                judge(world, folder.id, status)
             why = status.error or self._pull_error(folder.id, status)
             if why and folder.id in self._ill and self._ill[folder.id].is_due():
                 self._try_again(world, folder, status)

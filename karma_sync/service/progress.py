@@ -10,6 +10,7 @@ from typing import Protocol
 
 from karma_sync.domain.plan import Channel, World, inboxes, outboxes, receivers
 from karma_sync.domain.progress import Pull, looked
+from karma_sync.paths import is_metadata_folder
 from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import Completion, FolderStatus
@@ -36,11 +37,13 @@ class Progress:
         store: Database,
         connected: Callable[[], frozenset[str]],
         backlog: Callable[[], int],
+        judge: Callable[[World, str, FolderStatus], None],
     ) -> None:
         self._syncthing = syncthing
         self._store = store
         self._connected = connected
         self._backlog = backlog
+        self._judge = judge
         self._lock = threading.Lock()
         self._busy: dict[str, float] = {}
         self._pulls: dict[tuple[str, str], Pull] = {}
@@ -87,9 +90,12 @@ class Progress:
     def _look_at(self, world: World, folder: str, now: float) -> Iterator[tuple[str, Pull]]:
         if folder in {channel.id for channel in inboxes(world)}:
             status = self._syncthing.folder_status(folder)
+            self._judge(world, folder, status)
             done = status.global_bytes - status.need_bytes
             before = self._pulls.get((folder, ""))
             yield "", looked(before, now, done, status.need_bytes, status.need_items)
+        elif is_metadata_folder(folder):
+            self._judge(world, folder, self._syncthing.folder_status(folder))
         for channel in outboxes(world):
             if channel.id == folder:
                 yield from self._look_at_receivers(world, channel, now)

@@ -105,7 +105,10 @@ class Receiver:
         watched = self._channels.get(folder)
         if watched is None:
             return
-        for item, signature in watched.inbox.items().items():
+        found = watched.inbox.items()
+        for item in watched.arrivals.keys() - found.keys():
+            self._gone(watched, item)
+        for item, signature in found.items():
             if not self._take(watched, item, signature):
                 break
         if folder not in self._again:
@@ -128,6 +131,18 @@ class Receiver:
             signature = watched.inbox.signature(each)
             if signature:
                 self._take(watched, each, signature)
+            else:
+                self._gone(watched, each)
+
+    def _gone(self, watched: _Watched, item: str) -> None:
+        """An item file is gone: it is neither refused nor waited for any more."""
+        known = watched.arrivals.get(item)
+        if known is None or known.state == "imported":
+            return  # what was imported stays readable, until its author withdraws it
+        watched.waiting.pop(item, None)
+        del watched.arrivals[item]
+        with self._store.transaction() as tx:
+            library.drop_arrival(tx, watched.channel.id, item)
 
     def _take(self, watched: _Watched, item: str, signature: str) -> bool:
         """Have an item imported, if it is not yet; whether there is room for more."""

@@ -123,13 +123,14 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
         world = read_world(tx, me, now, discovery=False)
     standings = projects.standings(stores.state, me)
     with stores.work.reading() as tx:
-        faults = {folder_title(world, f.folder): f.why for f in work.faults.all(tx)}
+        wrong = [(fault.folder, fault.why) for fault in work.faults.all(tx)]
+        wrong += [(large.folder, large.why) for large in work.too_large.all(tx)]
         transfers = {(t.folder, t.device): t for t in work.transfers.all(tx)}
         last_error = events.last_bad(tx)
     look = _Look(stores, world, _peers(stores, world, running), transfers)
     packaging = transfers.get((PACKAGING, ""))
     return Status(
-        faults=faults,
+        faults={folder_title(world, folder): why for folder, why in wrong},
         peers=sorted(look.peers.values(), key=lambda peer: peer.member.tag),
         projects=[_project(look, standing) for standing in standings],
         teams=list(world.teams),

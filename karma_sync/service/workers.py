@@ -51,6 +51,7 @@ class Workers:
         )
         self._watcher = Watcher(engine.source.home, WATCHED, self._on_change, TELLING)
         self._engine.recovery.began = self._cycle.wake
+        self._engine.quotas.changed = self._cycle.wake
         self._engine.sender.packaged = self._on_packaged
         self._engine.sender.vanished = lambda session: self._on_change(session.transcript.path)
         troubles = Troubles()

@@ -177,6 +177,11 @@ def all_chunks(tx: Transaction) -> set[str]:
     return {row["sha256"] for row in tx.execute("SELECT DISTINCT sha256 FROM chunk_of")}
 
 
+def drop_arrival(tx: Transaction, folder: str, item: str) -> None:
+    """Forget what became of an item file."""
+    tx.execute("DELETE FROM arrival WHERE folder = ? AND item = ?", [folder, item])
+
+
 def put_arrival(tx: Transaction, folder: str, arrival: Arrival) -> None:
     """Remember what became of an item file."""
     tx.execute(

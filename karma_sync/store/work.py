@@ -34,6 +34,7 @@ _MIGRATIONS = [
         PRIMARY KEY (team, writer)) WITHOUT ROWID;
     CREATE TABLE fault (folder TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE recovering (folder TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE too_large (folder TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE transfer (
         folder TEXT, device TEXT, body TEXT NOT NULL, PRIMARY KEY (folder, device)) WITHOUT ROWID;
     CREATE TABLE link (device TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
@@ -85,6 +86,16 @@ class Link(BaseModel):
     last_seen: datetime | None = None
 
 
+class TooLarge(BaseModel):
+    """A folder that is paused because of its size, and since when (UTC)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: str
+    why: str
+    since: datetime
+
+
 class Transfer(BaseModel):
     """About how many bytes and items of a folder lack: here, or at `device` if it is mine.
 
@@ -113,6 +124,7 @@ read_files = Table("read_file", ReadFile, ["path"])
 packed_items = Table("packed_item", PackedItem, ["folder", "item"])
 withheld = Table("withheld", Withheld, ["folder", "session"])
 faults = Table("fault", Fault, ["folder"])
+too_large = Table("too_large", TooLarge, ["folder"])
 transfers = Table("transfer", Transfer, ["folder", "device"])
 links = Table("link", Link, ["device"])
 recovering = Table("recovering", Recovering, ["folder"])

@@ -23,6 +23,7 @@ PUT_S = 120.0  # 300 folders took 0.7 s at most; this is for a machine that is b
 SCAN_S = 3600.0  # a scan answers when all is hashed
 EVENTS_SLACK_S = 15.0  # on top of the time Syncthing is asked to hold its answer back
 CHUNK_BYTES = 65_536
+NOT_FOUND = 404
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,15 @@ class SyncthingClient:
         """Files of which others claim to have something newer, at most so many."""
         params = (("folder", folder), ("page", "1"), ("perpage", str(most)))
         return self._get(wire.read_needed, "/rest/db/need", *params)
+
+    def holders(self, folder: str, name: str) -> frozenset[str]:
+        """The devices that claim to have the newest version of a file; none if nobody knows it."""
+        try:
+            return self._get(wire.read_holders, "/rest/db/file", ("folder", folder), ("file", name))
+        except SyncthingRefused as error:
+            if error.status == NOT_FOUND:
+                return frozenset()
+            raise
 
     def completion(self, folder: str, device: str) -> wire.Completion:
         """What a device is believed to have of a folder; no proof that it has it."""

@@ -82,6 +82,7 @@ class FolderStatus(Reply):
     sequence: int = 0
     global_files: int = 0
     global_bytes: int = 0
+    local_bytes: int = 0
     need_items: int = Field(0, alias="needTotalItems")
     need_bytes: int = 0
     pull_errors: int = 0
@@ -197,6 +198,14 @@ class _Need(Reply):
     rest: list[Needed] | None = None
 
 
+class _Holder(Reply):
+    id: str
+
+
+class _Holders(Reply):
+    availability: list[_Holder] | None = None
+
+
 _DEVICE_STATISTICS = TypeAdapter(dict[str, _DeviceStatistics])
 _DEVICE_OFFERS = TypeAdapter(dict[str, _DeviceOffer])
 _FOLDER_OFFERS = TypeAdapter(dict[str, _FolderOffers])
@@ -255,6 +264,11 @@ def read_folder_errors(body: bytes) -> list[FolderError]:
 def read_needed(body: bytes) -> list[Needed]:
     found = _Need.model_validate_json(body)
     return [*(found.progress or ()), *(found.queued or ()), *(found.rest or ())]
+
+
+def read_holders(body: bytes) -> frozenset[str]:
+    """Device IDs."""
+    return frozenset(each.id for each in _Holders.model_validate_json(body).availability or ())
 
 
 def read_completion(body: bytes) -> Completion:

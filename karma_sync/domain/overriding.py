@@ -1,0 +1,32 @@
+"""How often an outbox may impose itself on the peers: pure, moments in seconds.
+
+At most three times in ten minutes, then hourly, until it was calm for two hours: two programs that
+undo each other's work must not do so for ever.
+"""
+
+from collections.abc import Sequence
+
+_BURST = 3
+_BURST_S = 600.0
+_THEN_S = 3600.0
+_CALM_S = 7200.0
+
+
+def next_override(past: Sequence[float], now: float) -> float:
+    """The earliest moment, `now` or later, for the next override after those of the past."""
+    recent = _since_calm(sorted(past), now)
+    if any(b - a < _BURST_S for a, b in zip(recent, recent[_BURST - 1 :], strict=False)):
+        return max(now, recent[-1] + _THEN_S)
+    return now
+
+
+def _since_calm(past: Sequence[float], now: float) -> list[float]:
+    """The overrides since it was last calm, oldest first."""
+    found: list[float] = []
+    later = now
+    for moment in reversed(past):
+        if later - moment > _CALM_S:
+            break
+        found.insert(0, moment)
+        later = moment
+    return found

@@ -1,0 +1,87 @@
+"""A member alters what another one sends: its owner takes it back, at everybody, and says so."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.evil import Evil
+from tests.harness import Member, until
+from tests.town import Town, found_team, share
+from tests.transcripts import Session
+
+pytestmark = pytest.mark.daemon
+
+
+@dataclass(frozen=True)
+class Attack:
+    """C's Syncthing altered, deleted and added files in A's channel; B and A were there."""
+
+    a: Member
+    b: Member
+    folder: str
+    altered: str
+    deleted: str
+    added: str
+    sessions: list[Session]
+
+    def files(self, member: Member) -> dict[str, bytes]:
+        """The items of A's channel as they lie at a member."""
+        items = member.paths.folder(self.folder) / "items"
+        found: dict[str, bytes] = {}
+        for path in items.iterdir():
+            try:
+                found[path.name] = path.read_bytes()
+            except FileNotFoundError:
+                continue  # just being replaced
+        return found
+
+    def told(self) -> list[str]:
+        return [line for line in self.a.run("events").lines if "changed by others" in line]
+
+
+@pytest.fixture(scope="module")
+def attack(town: Town) -> Attack:
+    a, b, c = town.members("alice", "bob", "carol")
+    found_team(a, b, c)
+    share(a, b, c)
+    sessions = [a.write_session(f"number {n}") for n in range(3)]
+    for member in (b, c):
+        member.until_readable(*sessions)
+    (outbox,) = a.outboxes()
+    names = sorted(path.name for path in (outbox / "items").iterdir())
+    evil = Evil(c)
+    evil.take_over(outbox.name)
+    added = f"items/{'ab' * 16}.ks"
+    evil.write(outbox.name, f"items/{names[0]}", b"this is not what A wrote")
+    evil.remove(outbox.name, f"items/{names[1]}")
+    evil.write(outbox.name, added, b"nor this")
+    evil.announce(outbox.name)
+    found = Attack(a, b, outbox.name, names[0], names[1], Path(added).name, sessions)
+    until(found.told, "A to notice")
+    return found
+
+
+def test_everybody_has_again_what_the_owner_wrote(attack: Attack) -> None:
+    mine = attack.files(attack.a)
+
+    assert attack.altered in mine
+    assert attack.deleted in mine
+    until(lambda: attack.files(attack.b) == mine, "B to have what A has, and nothing else")
+    attack.b.until_readable(*attack.sessions)
+
+
+def test_the_event_names_who_is_said_to_have_done_it_and_that_this_is_no_proof(
+    attack: Attack,
+) -> None:
+    (first, *_) = attack.told()
+
+    assert "changed by others: carol.box: items/" in first
+    assert "A claim, not proof" in first
+
+
+def test_sessions_go_on_arriving_afterwards(attack: Attack) -> None:
+    new = attack.a.write_session("after the attack")
+
+    attack.b.until_readable(new)
+    until(lambda: not attack.b.json("status")["projects"][0]["refused"], "nothing refused at B")
