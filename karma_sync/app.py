@@ -206,7 +206,8 @@ class App:
         links = Links(self.work, utc_now)
         outgoing = Outgoing()
         quotas = Quotas(self.work, self.notes, utc_now)
-        overriding = Overriding(client, self.recovery.mend, self.notes, utc_now)
+        overriding = Overriding(client, self.recovery, self.notes, utc_now)
+        self.recovery.rejected = overriding.rejected
         progress = Progress(
             client, self.work, links.connected, lambda: outgoing.backlog, quotas.judge
         )

@@ -18,7 +18,7 @@ from karma_sync.service.recovering import Recovery
 from karma_sync.service.troubles import Retry, Troubles
 from karma_sync.store import work
 from karma_sync.store.database import Database
-from karma_sync.syncthing.wire import FolderError, FolderStatus, Needed
+from karma_sync.syncthing.wire import FolderError, FolderStatus
 
 _SYNCTHING = "Syncthing"
 Judge = Callable[[World, str, FolderStatus], None]
@@ -30,7 +30,6 @@ class Folders(Protocol):
     """What is asked of Syncthing."""
 
     def folder_status(self, folder: str) -> FolderStatus: ...
-    def needed(self, folder: str) -> list[Needed]: ...
     def folder_errors(self, folder: str) -> list[FolderError]: ...
     def scan(self, folder: str) -> None: ...
     def revert(self, folder: str) -> None: ...
@@ -93,11 +92,6 @@ class Health:
                 status = self._syncthing.folder_status(folder.id)
             elif folder.type is FolderType.RECEIVE_ONLY and status.receive_only_changed:
                 self._syncthing.revert(folder.id)  # files of ours that somebody touched here
-            elif folder.type is FolderType.SEND_ONLY and status.need_items:
-                names = {
-                    need.name for need in self._syncthing.needed(folder.id) if not need.deleted
-                }
-                self._recovery.lacks(world, folder.id, names)
             for judge in self.judges:
                 judge(world, folder.id, status)
             why = status.error or self._pull_error(folder.id, status)

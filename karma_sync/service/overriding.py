@@ -6,7 +6,7 @@ only while the outbox is whole.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -30,38 +30,54 @@ class Folders(Protocol):
     def override(self, folder: str) -> None: ...
 
 
+class Outboxes(Protocol):
+    """What is asked of the outboxes."""
+
+    def mend(self, channel: Channel) -> Restored: ...
+    def lacks(self, channel: Channel, names: Collection[str]) -> bool: ...
+
+
 class Overriding:
     """Looks at outboxes in which Syncthing says that peers have other files than mine.
 
-    `mend` puts back what is missing in one, as far as that can be, and says what it could not.
+    `recovery` puts back what is missing in one, and finds out whether the peers' files are mine.
     """
 
     def __init__(
         self,
         syncthing: Folders,
-        mend: Callable[[Channel], Restored],
+        recovery: Outboxes,
         notes: Notes,
         now: Callable[[], datetime],
     ) -> None:
         self._syncthing = syncthing
-        self._mend = mend
+        self._recovery = recovery
         self._notes = notes
         self._now = now
         self._past: dict[str, list[float]] = {}
         self._put_off: set[str] = set()
+        self._asked: dict[str, dict[str, Needed]] = {}
 
     def judge(self, world: World, folder: str, status: FolderStatus) -> None:
         """Override what peers changed in this folder, if it is an outbox of mine and whole."""
         if not status.need_items:
             return
         for channel in outboxes(world):
-            if channel.id == folder and folder not in world.recovering:
+            if channel.id == folder:
                 needed = self._syncthing.needed(folder)
-                if needed and self._is_whole(channel):
+                names = [each.name for each in needed if not each.deleted]
+                if needed and self._recovery.lacks(channel, names):
+                    self._asked.setdefault(folder, {}).update({each.name: each for each in needed})
+                elif needed and self._is_whole(channel):
                     self._override(channel, needed)
 
+    def rejected(self, channel: Channel, names: Collection[str]) -> None:
+        """These files were pulled to see whether they are mine, and are not: mine are back."""
+        asked = self._asked.pop(channel.id, {})
+        self._note(channel, [asked.get(name, Needed(name=name)) for name in names], "undone")
+
     def _is_whole(self, channel: Channel) -> bool:
-        found = self._mend(channel)
+        found = self._recovery.mend(channel)
         if found.restored:
             self._syncthing.scan(channel.id)  # or it would be deleted at everybody
         return not found.lost

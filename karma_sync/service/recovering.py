@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from karma_sync.domain.overriding import next_override
 from karma_sync.domain.plan import Channel, World, outboxes, receivers
 from karma_sync.domain.recovery import Standing, is_older, is_settled
 from karma_sync.domain.subscription import Status
@@ -64,7 +65,9 @@ class Recovery:
         self._counters: dict[str, tuple[Channel, int]] = {}
         self._watched: dict[str, _Watch] = {}
         self._foreign: dict[str, set[str]] = {}
+        self._asked: dict[str, list[float]] = {}
         self.began: Callable[[], None] = lambda: None
+        self.rejected: Callable[[Channel, Collection[str]], None] = lambda channel, names: None
 
     def folders(self) -> frozenset[str]:
         """The outboxes that are recovering."""
@@ -137,17 +140,24 @@ class Recovery:
                     mended.add(channel.id)
         return mended
 
-    def lacks(self, world: World, folder: str, names: Collection[str]) -> None:
-        """Peers have these files in an outbox of mine: are they mine, and forgotten?
+    def lacks(self, channel: Channel, names: Collection[str]) -> bool:
+        """Peers have these files in an outbox of mine: might some be mine, and forgotten?
 
-        Only pulling them tells. What turns out not to be mine is not pulled again.
+        Only pulling them tells: then the outbox recovers. What turned out not to be mine is no
+        question any more, and who invents files again and again is not asked each time.
         """
-        (channel,) = [c for c in outboxes(world) if c.id == folder]
-        path = self._paths.folder(folder)
+        if channel.id in self.folders():
+            return True
+        path = self._paths.folder(channel.id)
         strange = {name for name in names if is_ours(name) and not (path / name).exists()}
-        if strange - self._foreign.get(folder, set()):
-            self._foreign[folder] = strange
+        if strange <= self._foreign.get(channel.id, set()):
+            return False
+        asked, now = self._asked.setdefault(channel.id, []), time.monotonic()
+        if next_override(asked, now) <= now:
+            asked.append(now)
+            self._foreign[channel.id] = strange
             self.begin(channel, f"peers have {len(strange)} files that are not in it")
+        return True
 
     def claimed(self, folder: str, revision: int) -> None:
         """A receipt names this revision of a channel: if it is one of mine, was it forgotten?"""
@@ -203,3 +213,5 @@ class Recovery:
         if adopted.lost:
             why += f"; packaged again, if their files still exist: {', '.join(adopted.lost)}"
         self._notes.note("recovered", channel.project, why)
+        if adopted.foreign:
+            self.rejected(channel, adopted.foreign)

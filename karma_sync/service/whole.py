@@ -38,10 +38,14 @@ class Restored:
 
 @dataclass(frozen=True)
 class Adopted:
-    """What a recovered outbox holds: its items, and the sessions that came from nowhere."""
+    """What a recovered outbox holds: its items, and the sessions that came from nowhere.
+
+    `foreign` are the names of what peers had put there, and was not mine.
+    """
 
     items: int
     lost: tuple[str, ...]
+    foreign: tuple[str, ...]
 
 
 class Wholeness:
@@ -87,12 +91,13 @@ class Wholeness:
     def adopt(self, channel: Channel, path: Path) -> Adopted:
         """After recovering: keep what verifies as mine, remove the rest, know its revisions."""
         packed = self._packed_items(channel)
-        verified = {}
+        verified, foreign = {}, []
         for item in Inbox(path).items():
             manifest = _mine(channel, path, item)
             if manifest:
                 verified[item] = manifest
             else:  # a peer's invention, or damaged: the library's own is better, or none
+                foreign.append(item_name(item))
                 (path / item_name(item)).unlink(missing_ok=True)
         for item, (revision, links) in self._kept(channel).items():
             newest = verified.get(item)
@@ -110,7 +115,8 @@ class Wholeness:
             work.put_revision(tx, channel.id, max(last, highest))
         lost = packed.keys() - verified.keys()
         self._forget_packed(channel, lost)
-        return Adopted(len(verified), tuple(sorted(packed[item].session for item in lost)))
+        sessions = tuple(sorted(packed[item].session for item in lost))
+        return Adopted(len(verified), sessions, tuple(foreign))
 
     def _kept(self, channel: Channel) -> dict[str, tuple[int, dict[str, Path]]]:
         """By item what the library keeps of a channel: its revision, its files by name."""
