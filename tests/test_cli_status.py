@@ -10,6 +10,7 @@ from karma_sync.domain.subscription import Status as Answer
 from karma_sync.domain.team import MemberStatus
 from karma_sync.service.pairing import Waiting
 from karma_sync.service.presence import Running
+from karma_sync.service.renames import Renames
 from karma_sync.service.status import Peer, ProjectStatus, Receiver, Status, Transfer
 from karma_sync.store.events import Event
 from karma_sync.store.state import Halt
@@ -29,6 +30,7 @@ def project(**changes: object) -> ProjectStatus:
         "team": TEAM,
         "mine": answer(TEAM, ALICE),
         "sent": 5,
+        "recovering": "",
         "receivers": [Receiver(peer(BOB), 5, True, None)],
         "received": {BOB: 3},
         "arriving": {},
@@ -36,6 +38,7 @@ def project(**changes: object) -> ProjectStatus:
         "refused": {},
         "withheld": {},
         "failed": {},
+        "renames": Renames(),
     }
     return ProjectStatus(**(fields | changes))  # type: ignore[arg-type] # tests name fields
 

@@ -55,7 +55,11 @@ def test_what_library_outbox_and_source_lost_comes_back_from_the_peers(
     shutil.rmtree(a.paths.library)
     for name in ("work.db", "library.db"):
         _lose(a, name)
+    for receiver in (b, c):
+        receiver.down()
     a.up()
+    until(lambda: _recovering(a), "A to say that it takes its sessions back")
+    up(b, c)
     written = a.write_session("after the loss")
     contents[written.id] = written.content
     for member in (a, b, c):
@@ -69,6 +73,7 @@ def test_what_library_outbox_and_source_lost_comes_back_from_the_peers(
         assert set(had) <= set(_content(_inbox(member, outbox)))
     assert "recovering" in events
     assert "recovered" in events
+    assert not _recovering(a)
     until(lambda: a.run("status", "--check", check=False).code == 0, "nothing to be stuck at A")
 
 
@@ -100,6 +105,11 @@ def test_a_machine_restored_from_an_earlier_day_takes_nothing_away_and_gets_the_
     for receiver in (b, c):
         assert _items(today) <= _items(_content(_inbox(receiver, outbox)))
     assert "recovered" in "\n".join(a.run("events").lines)
+
+
+def _recovering(member: Member) -> str:
+    (project,) = member.json("status")["projects"]
+    return str(project["recovering"])
 
 
 def _until_readable(member: Member, contents: dict[str, bytes]) -> None:

@@ -105,6 +105,7 @@ def _project_json(project: "ProjectStatus") -> dict[str, object]:
         "status": project.mine.status,
         "direction": project.mine.direction,
         "sent": project.sent,
+        "recovering": project.recovering,
         "receivers": {
             r.tag: {"items": r.items, "whole": r.whole, "about": _about(r.transfer)}
             for r in project.receivers

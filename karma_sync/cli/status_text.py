@@ -75,6 +75,8 @@ def _project_lines(project: "ProjectStatus", is_up: bool) -> list[str]:
     lines = ["", f"{mine.project} in {project.team.name}: {mine.status}{way}"]
     if mine.sends:
         lines.append(f"  sent {_sessions(project.sent)}")
+        if project.recovering:
+            lines.append(f"  takes its sessions back from the others first: {project.recovering}")
         lines += [f"    {_receiver_line(r, project.sent, is_up)}" for r in project.receivers]
     if project.received:
         each = [f"{n} by {member}" for member, n in sorted(project.received.items())]

@@ -69,13 +69,15 @@ class Receiver:
 class ProjectStatus:
     """One shared project: my answer, what I sent and who has it, what I have, what waits.
 
-    `arriving` is about what lacks, by sender; `refused` the reason by item; `withheld` (on
+    `recovering` is why my items are taken back from the peers before I send again, "" if they are
+    not; `arriving` is about what lacks, by sender; `refused` the reason by item; `withheld` (on
     purpose) and `failed` by session id.
     """
 
     team: Team
     mine: Subscription
     sent: int
+    recovering: str
     receivers: list[Receiver]
     received: dict[str, int]
     arriving: dict[str, Transfer]
@@ -197,12 +199,14 @@ def _project(look: _Look, standing: projects.Standing) -> ProjectStatus:
         arrivals = [a for c in sources for a in library.arrivals(tx, c.id).values()]
     with look.stores.work.reading() as tx:
         withheld = work.withheld.all(tx, folder=box.id) if box else []
+        recovering = work.recovering.get(tx, box.id) if box else None
     lacking = {c.owner.tag: look.transfer(c.id) for c in sources}
     mine = team.member(world.key)
     return ProjectStatus(
         team=team,
         mine=standing.mine,
         sent=len(sent),
+        recovering=recovering.why if recovering else "",
         receivers=_receivers(look, box, sent),
         received={tag: n for tag, n in counts.items() if mine is None or tag != mine.tag},
         arriving={tag: transfer for tag, transfer in lacking.items() if transfer},
