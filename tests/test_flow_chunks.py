@@ -1,14 +1,18 @@
 """Chunks of an outbox: those that are named stay, the others go, whatever failed or got lost."""
 
+import hashlib
 import shutil
 from pathlib import Path
 
 import pytest
 
 from karma_sync.errors import RedactionFailed
-from karma_sync.flow.layout import chunk_name
+from karma_sync.flow.layout import chunk_name, compress
+from karma_sync.flow.outbox import Outbox
+from karma_sync.service.whole import Wholeness
+from karma_sync.store.library import open_library
 from karma_sync.store.work import open_work
-from tests.builders import ALICE, BOB, Desk, channel_of, record, said, team_of_all
+from tests.builders import ALICE, BOB, NOW_MS, Desk, channel_of, record, said, team_of_all
 from tests.test_flow_package import big, dropped, names, swapping
 
 CHANNEL = channel_of(team_of_all(ALICE, BOB), ALICE)
@@ -105,3 +109,33 @@ def test_a_session_that_failed_takes_nothing_of_another_with_it(tmp_path: Path) 
     with pytest.raises(RedactionFailed):
         desk.package()
     assert desk.files() == before
+
+
+def test_a_chunk_whose_item_a_crash_prevented_is_dropped_and_no_other(
+    desk: Desk, tmp_path: Path
+) -> None:
+    desk.write(big("one"))
+    desk.package()
+    whole = Wholeness(tmp_path / "library", open_library(tmp_path / "library.db"), desk.work)
+    whole.drop_unnamed(CHANNEL, desk.outbox.path, NOW_MS)
+    assert dropped(desk) == set()
+
+    left = _left_by_a_crash(desk)
+    whole.drop_unnamed(CHANNEL, desk.outbox.path, NOW_MS)
+    assert dropped(desk) == {left}
+
+    # a database that is new knows no item, and drops nothing that one names
+    other_database(desk, tmp_path / "new.db")
+    whole = Wholeness(tmp_path / "library", open_library(tmp_path / "library.db"), desk.work)
+    whole.drop_unnamed(CHANNEL, desk.outbox.path, NOW_MS)
+    assert dropped(desk) == {left}
+
+
+def _left_by_a_crash(desk: Desk) -> str:
+    """A chunk in its place, without the item that it was for."""
+    content = b"the item of this chunk was never written"
+    sha256 = hashlib.sha256(content).hexdigest()
+    outbox = Outbox(desk.outbox.path)
+    outbox.put_chunk(sha256, compress(content), 0)
+    outbox.flush()
+    return chunk_name(sha256)

@@ -119,6 +119,7 @@ class Recovery:
             if channel.id in self.folders() - going_on:
                 self._whole.unmark(path)
             else:
+                self._whole.drop_unnamed(channel, path, self._started_ms)
                 self._whole.mark(path)
 
     def mend(self, channel: Channel) -> Restored:

@@ -88,6 +88,22 @@ class Wholeness:
         """Keep Syncthing from looking at a folder that it still takes for send-only."""
         shutil.rmtree(path / _MARKER, ignore_errors=True)
 
+    def drop_unnamed(self, channel: Channel, path: Path, now_ms: int) -> None:
+        """Have chunks deleted in time that no item names: a crash came before their item.
+
+        What the database does not know may be named by an item that was there before it.
+        """
+        on_disk = {chunk.stem for chunk in (path / CHUNKS).glob("??/*.zst")}
+        with self._packed.reading() as tx:
+            named = set[str]().union(*work.chunk_refs(tx, channel.id).values())
+            unnamed = on_disk - named - work.dropped_chunks(tx, channel.id)
+        for item in Inbox(path).items() if unnamed else ():
+            manifest = _mine(channel, path, item)
+            unnamed -= set(manifest.chunks()) if manifest else set()
+        if unnamed:
+            with self._packed.transaction() as tx:
+                work.drop_chunks(tx, channel.id, unnamed, now_ms)
+
     def adopt(self, channel: Channel, path: Path) -> Adopted:
         """After recovering: keep what verifies as mine, remove the rest, know its revisions."""
         packed = self._packed_items(channel)

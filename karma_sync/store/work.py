@@ -205,6 +205,20 @@ def chunk_refs(tx: Transaction, folder: str) -> dict[str, set[str]]:
     return found
 
 
+def dropped_chunks(tx: Transaction, folder: str) -> set[str]:
+    """Hashes of the chunks of a channel that are to be deleted in time."""
+    rows = tx.execute("SELECT sha256 FROM dropped_chunk WHERE folder = ?", [folder])
+    return {row["sha256"] for row in rows}
+
+
+def drop_chunks(tx: Transaction, folder: str, hashes: Iterable[str], now_ms: int) -> None:
+    """Remember since when nothing names these chunks."""
+    tx.executemany(
+        "INSERT OR IGNORE INTO dropped_chunk VALUES (?, ?, ?)",
+        [(folder, sha, now_ms) for sha in hashes],
+    )
+
+
 def keep_chunks(tx: Transaction, folder: str, hashes: Iterable[str]) -> None:
     """Forget that these chunks were dropped: a manifest names them again, or they are deleted."""
     tx.executemany(
