@@ -82,6 +82,7 @@ class Importer:
             raw = private.read_bytes()
             kept = kept_item(self._root, channel.id, item, last)
             if last and kept.exists() and kept.read_bytes() == raw:
+                self._verify_kept(channel, item, kept, last)
                 return
             manifest = self._verify.item(raw, item, channel, last).manifest
             self._take_chunks(channel, folder, manifest.value)
@@ -92,6 +93,18 @@ class Importer:
             kept.unlink(missing_ok=True)
         finally:
             private.unlink(missing_ok=True)
+
+    def _verify_kept(self, channel: Channel, item: str, kept: Path, revision: int) -> None:
+        """The kept file may be the one that arrived, by another name, and altered with it.
+
+        Raises:
+            Unverified: that happened; it is kept no longer.
+        """
+        try:
+            self._verify.item(kept.read_bytes(), item, channel, revision - 1)
+        except Unverified:
+            kept.unlink(missing_ok=True)
+            raise
 
     def forget_all_but(self, kept: Kept) -> int:
         """Remove what a member took back from disk, library and database; how many items."""

@@ -109,6 +109,13 @@ class MetadataFolder:
         return Found(kind, writer, raw)
 
 
+def is_document(name: str) -> bool:
+    """Whether a roster or a member's document may have this name inside the folder."""
+    kind, _, file = name.partition("/")
+    writer = file.removesuffix(".json")
+    return kind in (ROSTER, MEMBER) and file != writer and KEY.fullmatch(writer) is not None
+
+
 def prepare(path: Path) -> None:
     """Make the directory with its allow-list, before Syncthing is told of it."""
     private_dir(path)

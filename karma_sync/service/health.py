@@ -71,6 +71,8 @@ class Health:
         if only is None:
             self._forget_all_but(active)
             self._mended |= self._recovery.check(world)
+            for name in self._mended & active.keys():
+                self._syncthing.scan(name)  # it may have seen them gone
         wanted = active.keys() if only is None else {*only, *self._ill}
         for name in active.keys() & wanted:
             self._look_at(world, active[name])

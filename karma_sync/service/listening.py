@@ -1,5 +1,6 @@
 """What Syncthing's events mean: each is told to who is concerned, and says when, never what."""
 
+from collections.abc import Collection
 from typing import Protocol
 
 from karma_sync.errors import SyncthingError
@@ -16,6 +17,7 @@ _TYPES = (
     "StateChanged",
     "FolderErrors",
     "RemoteIndexUpdated",
+    "LocalIndexUpdated",
 )
 
 
@@ -29,6 +31,7 @@ class Concerned(Protocol):
     def moves(self, folder: str) -> None: ...
     def ails(self, folder: str) -> None: ...
     def index_came(self, folder: str) -> None: ...
+    def touched(self, folder: str, names: Collection[str]) -> None: ...
 
 
 class Listener:
@@ -64,6 +67,9 @@ class Listener:
             case "ItemFinished":
                 if not event.error and event.folder and event.item:
                     concerned.item_finished(event.folder, event.item)
+            case "LocalIndexUpdated":
+                if event.folder:
+                    concerned.touched(event.folder, event.names)
             case "DeviceConnected":
                 concerned.device_came(event.device or "", event.connection or "")
             case "DeviceDisconnected":

@@ -42,6 +42,7 @@ class Receiver:
         self._kept: set[Kept] = set()
         self._again: set[str] = set()
         self._retry = Retry()
+        self.refused: Callable[[Channel, str], None] = lambda channel, item: None
         self.troubles = Troubles()
 
     def receive_from(self, channels: Sequence[Channel], folder: Callable[[str], Path]) -> list[str]:
@@ -173,6 +174,8 @@ class Receiver:
         watched.arrivals[item] = arrival
         with self._store.transaction() as tx:
             library.put_arrival(tx, watched.channel.id, arrival)
+        if arrival.refused:
+            self.refused(watched.channel, item)
         return True
 
 

@@ -16,7 +16,7 @@ from karma_sync.domain.overriding import next_override
 from karma_sync.domain.plan import Channel, World, outboxes, receivers
 from karma_sync.domain.recovery import Standing, is_older, is_settled
 from karma_sync.domain.subscription import Status
-from karma_sync.flow.layout import is_ours
+from karma_sync.flow.layout import is_ours, item_name
 from karma_sync.paths import Paths
 from karma_sync.service.notes import Notes
 from karma_sync.service.receipts import claims
@@ -130,6 +130,11 @@ class Recovery:
         if found.lost:
             self.begin(channel, f"{len(found.lost)} sessions are not whole here")
         return found
+
+    def spoilt(self, channel: Channel, item: str) -> None:
+        """An item in my outbox is not what I wrote: without it, it is one that is missing."""
+        (self._paths.folder(channel.id) / item_name(item)).unlink(missing_ok=True)
+        self._notes.note("altered", channel.project, f"item {item} is put back")
 
     def check(self, world: World) -> set[str]:
         """Look whether every outbox is whole, and mend those that are not; which that were."""

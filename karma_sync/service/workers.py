@@ -2,12 +2,14 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from karma_sync.domain.plan import Channel, World, inboxes, kept, outboxes
 from karma_sync.domain.subscription import Status
+from karma_sync.flow.layout import is_ours
 from karma_sync.flow.watch import Watcher
+from karma_sync.metadata.folder import is_document
 from karma_sync.paths import is_metadata_folder
 from karma_sync.service import projects
 from karma_sync.service.engine import Engine
@@ -53,6 +55,7 @@ class Workers:
         self._engine.recovery.began = self._cycle.wake
         self._engine.quotas.changed = self._cycle.wake
         self._engine.sender.packaged = self._on_packaged
+        self._engine.receiver.refused = self._on_spoilt
         self._engine.sender.vanished = lambda session: self._on_change(session.transcript.path)
         troubles = Troubles()
         troubles.changed = self.ails
@@ -227,6 +230,28 @@ class Workers:
         """A peer says what it has: of an outbox of mine nobody can have more than I."""
         if self._world and folder in {c.id for c in outboxes(self._world)}:
             self.ails(folder)
+
+    def touched(self, folder: str, names: Collection[str]) -> None:
+        """Files here are new, other or gone; by our own doing, unless they should be there."""
+        path = self._engine.paths.folder(folder)
+        is_own = self._world and folder in {c.id for c in outboxes(self._world)}
+        known = {name for name in names if is_ours(name) or is_document(name)}
+        gone = {name for name in known if not (path / name).exists()}
+        if gone and is_metadata_folder(folder):
+            self._cycle.wake()
+        elif gone and is_own:
+            self.check_all()
+        elif gone:
+            self.ails(folder)
+        if is_own and known - gone:
+            self._on_arrival(folder, known - gone)
+
+    def _on_spoilt(self, channel: Channel, item: str) -> None:
+        """An item does not verify: one of mine was altered here, and is put back."""
+        world = self._world
+        if world and channel.owner.key == world.key and channel.id not in world.recovering:
+            self._engine.recovery.spoilt(channel, item)
+            self.check_all()
 
     def ails(self, folder: str) -> None:
         with self._lock:

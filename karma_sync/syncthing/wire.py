@@ -133,6 +133,7 @@ class Event(Reply):
     error: str | None = None
     connection: str | None = None
     state: str | None = None
+    names: tuple[str, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -148,6 +149,7 @@ class Event(Reply):
             "device": _text(data, "device", "deviceID", *whose),
             "error": _text(data, "error"),
             "state": _text(data, "to"),
+            "names": [n for n in data.get("filenames") or () if isinstance(n, str)],
             "connection": _text(data, "type") if whose else None,
         }
 
