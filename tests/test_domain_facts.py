@@ -97,6 +97,10 @@ def test_tokens_count_once_per_response_however_many_records_it_spans() -> None:
     }
 
 
+def test_responses_without_an_id_count_each_for_itself() -> None:
+    assert facts_of(*[spoke(usage={"output_tokens": 5})] * 2).tokens == {"output": 10}
+
+
 def test_a_count_that_goes_back_takes_nothing_away() -> None:
     lines = [spoke(id="msg_1", usage={"output_tokens": n}) for n in (7, 3)]
 

@@ -175,8 +175,13 @@ class Facts(BaseModel):
                 counted[name] = count
 
     def _counted_of(self, named: object) -> dict[str, int]:
-        """What was counted of a response already; only the latest ones can still go on."""
+        """What was counted of a response already; only the latest ones can still go on.
+
+        One without an id is a response of its own.
+        """
         response = named if isinstance(named, str) and named in self.counted else _text(named)
+        if not response:
+            return {}
         counted = self.counted.pop(response, {})
         self.counted[response] = counted
         while len(self.counted) > _OPEN_RESPONSES:
