@@ -97,6 +97,19 @@ def test_tokens_count_once_per_response_however_many_records_it_spans() -> None:
     }
 
 
+def test_a_history_that_is_repeated_counts_once() -> None:
+    history = [spoke(id=f"msg_{n:030}", usage={"output_tokens": n}) for n in range(1, 101)]
+
+    assert facts_of(*history, *history, *history).tokens == {"output": 5050}
+
+
+def test_what_is_remembered_of_old_responses_is_bounded() -> None:
+    facts = facts_of(*(spoke(id=f"msg_{n:030}", usage={"output_tokens": 1}) for n in range(5000)))
+
+    assert facts.tokens == {"output": 5000}
+    assert len(facts.model_dump_json()) < 100_000
+
+
 def test_responses_without_an_id_count_each_for_itself() -> None:
     assert facts_of(*[spoke(usage={"output_tokens": 5})] * 2).tokens == {"output": 10}
 

@@ -18,6 +18,10 @@ from pydantic_core import from_json
 
 _TEXT_CHARS = 2000
 _OPEN_RESPONSES = 16
+# Some sessions repeat their whole history in the same file, with other uuids (measured: responses
+# come again 137 lines later). So many responses back that is noticed; it is some 10 MB.
+_CLOSED_RESPONSES = 2000
+_MARK_CHARS = 12  # the end of an id is random
 _PLAN_WRITERS = {"Write", "Edit", "MultiEdit"}
 # Where a line does not parse (two records spliced, one cut off) a directory in it counts still.
 # Inside a string the quotes would be escaped.
@@ -71,6 +75,7 @@ class Facts(BaseModel):
     prompts: int = 0
     tokens: dict[str, int] = {}
     counted: dict[str, dict[str, int]] = {}
+    closed: dict[str, None] = {}
 
     @property
     def title(self) -> str:
@@ -168,24 +173,32 @@ class Facts(BaseModel):
         if not isinstance(usage, dict):
             return
         counted = self._counted_of(message.get("id"))
+        if counted is None:
+            return
         for name, field in _USAGE.items():
             count = usage.get(field)
             if isinstance(count, int) and count > counted.get(name, 0):
                 self.tokens[name] = self.tokens.get(name, 0) + count - counted.get(name, 0)
                 counted[name] = count
 
-    def _counted_of(self, named: object) -> dict[str, int]:
-        """What was counted of a response already; only the latest ones can still go on.
+    def _counted_of(self, named: object) -> dict[str, int] | None:
+        """What was counted of a response already; None if it is over and comes again.
 
         One without an id is a response of its own.
         """
         response = named if isinstance(named, str) and named in self.counted else _text(named)
         if not response:
             return {}
+        if response not in self.counted and response[-_MARK_CHARS:] in self.closed:
+            return None
         counted = self.counted.pop(response, {})
         self.counted[response] = counted
         while len(self.counted) > _OPEN_RESPONSES:
-            del self.counted[next(iter(self.counted))]
+            over = next(iter(self.counted))
+            del self.counted[over]
+            self.closed[over[-_MARK_CHARS:]] = None
+        while len(self.closed) > _CLOSED_RESPONSES:
+            del self.closed[next(iter(self.closed))]
         return counted
 
 
