@@ -186,6 +186,7 @@ class App:
         from karma_sync.flow.package import Packager
         from karma_sync.flow.verify import verify_chunk, verify_item
         from karma_sync.redact.engine import default_redactor
+        from karma_sync.service.checking import Checker
         from karma_sync.service.context import Context
         from karma_sync.service.engine import Engine
         from karma_sync.service.health import Health
@@ -238,6 +239,7 @@ class App:
             quotas=quotas,
             receipts=Receipts(context, self.work, self.library, scan, self.recovery.claimed),
             recovery=self.recovery,
+            checker=Checker(health, self.recovery, client),
             journal=self.journal,
             notes=self.notes,
             outgoing=outgoing,

@@ -164,7 +164,6 @@ class Timer:
         for wake, seconds in (
             (workers.wake, CYCLE_S),
             (workers.look_at_all, FULL_PASS_S),
-            (workers.check_all, FULL_PASS_S),
         ):
             self._scheduler.add_job(wake, "interval", seconds=seconds, **once)
         self._scheduler.start()

@@ -1,7 +1,6 @@
 """A member alters what another one sends: its owner takes it back, at everybody, and says so."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -20,9 +19,7 @@ class Attack:
     a: Member
     b: Member
     folder: str
-    altered: str
-    deleted: str
-    added: str
+    before: dict[str, bytes]
     sessions: list[Session]
 
     def files(self, member: Member) -> dict[str, bytes]:
@@ -49,25 +46,22 @@ def attack(town: Town) -> Attack:
     for member in (b, c):
         member.until_readable(*sessions)
     (outbox,) = a.outboxes()
-    names = sorted(path.name for path in (outbox / "items").iterdir())
+    before = {path.name: path.read_bytes() for path in (outbox / "items").iterdir()}
+    altered, deleted, *_ = sorted(before)
     evil = Evil(c)
     evil.take_over(outbox.name)
-    added = f"items/{'ab' * 16}.ks"
-    evil.write(outbox.name, f"items/{names[0]}", b"this is not what A wrote")
-    evil.remove(outbox.name, f"items/{names[1]}")
-    evil.write(outbox.name, added, b"nor this")
+    evil.write(outbox.name, f"items/{altered}", b"this is not what A wrote")
+    evil.remove(outbox.name, f"items/{deleted}")
+    evil.write(outbox.name, f"items/{'ab' * 16}.ks", b"nor this")
     evil.announce(outbox.name)
-    found = Attack(a, b, outbox.name, names[0], names[1], Path(added).name, sessions)
+    found = Attack(a, b, outbox.name, before, sessions)
     until(found.told, "A to notice")
     return found
 
 
 def test_everybody_has_again_what_the_owner_wrote(attack: Attack) -> None:
-    mine = attack.files(attack.a)
-
-    assert attack.altered in mine
-    assert attack.deleted in mine
-    until(lambda: attack.files(attack.b) == mine, "B to have what A has, and nothing else")
+    until(lambda: attack.files(attack.a) == attack.before, "A's outbox as it was")
+    until(lambda: attack.files(attack.b) == attack.before, "B to have that, and nothing else")
     attack.b.until_readable(*attack.sessions)
 
 

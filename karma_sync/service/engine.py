@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from karma_sync.paths import Paths
+from karma_sync.service.checking import Checker
 from karma_sync.service.health import Health
 from karma_sync.service.journal import Journal
 from karma_sync.service.links import Links
@@ -40,6 +41,7 @@ class Engine:
     notes: Notes
     health: Health
     recovery: Recovery
+    checker: Checker
     quotas: Quotas
     outgoing: Outgoing
     progress: Progress

@@ -4,7 +4,7 @@ What is wrong is looked at again every few seconds until it is well. Syncthing i
 that failed again after a minute, then less and less often (SYNCTHING.md section 8).
 """
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from typing import Protocol
 
 from karma_sync.domain.naming import folder_title
@@ -60,20 +60,22 @@ class Health:
         """Whether there is a fault now: look again soon."""
         return bool(self._ill)
 
-    def look(self, world: World, only: Iterable[str] | None = None) -> set[str]:
+    def look(
+        self, world: World, only: Iterable[str] | None = None, turn: Collection[str] = ()
+    ) -> set[str]:
         """Look at folders (at all of them if none are named); note what is wrong, or no longer.
 
-        Those with a fault are looked at in any case. Returns the outboxes that were mended: what
+        Those whose `turn` it is are looked at more closely: an outbox, whether it is whole. Those
+        with a fault are looked at in any case. Returns the outboxes that were mended: what
         they hold may have changed.
         """
         self._mended = set()
         active = {f.id: f for f in desired(world).folders if not f.paused}
-        if only is None:
-            self._forget_all_but(active)
-            self._mended |= self._recovery.check(world)
-            for name in self._mended & active.keys():
-                self._syncthing.scan(name)  # it may have seen them gone
-        wanted = active.keys() if only is None else {*only, *self._ill}
+        wanted = active.keys() if only is None else {*only, *turn, *self._ill}
+        self._forget_all_but(active)
+        self._mended |= self._recovery.check(world, active.keys() if only is None else turn)
+        for name in self._mended & active.keys():
+            self._syncthing.scan(name)  # it may have seen them gone
         for name in active.keys() & wanted:
             self._look_at(world, active[name])
         return self._mended

@@ -34,7 +34,7 @@ class Outboxes(Protocol):
     """What is asked of the outboxes."""
 
     def mend(self, channel: Channel) -> Restored: ...
-    def lacks(self, channel: Channel, names: Collection[str]) -> bool: ...
+    def lacks(self, channel: Channel, needed: Collection[Needed]) -> bool: ...
 
 
 class Overriding:
@@ -65,8 +65,7 @@ class Overriding:
         for channel in outboxes(world):
             if channel.id == folder:
                 needed = self._syncthing.needed(folder)
-                names = [each.name for each in needed if not each.deleted]
-                if needed and self._recovery.lacks(channel, names):
+                if needed and self._recovery.lacks(channel, needed):
                     self._asked.setdefault(folder, {}).update({each.name: each for each in needed})
                 elif needed and self._is_whole(channel):
                     self._override(channel, needed)
@@ -99,6 +98,9 @@ class Overriding:
 
     def _note(self, channel: Channel, needed: Sequence[Needed], what: str) -> None:
         """What the index says of who did it can be made up by any member: a claim, not proof."""
+        needed = [each for each in needed if not each.is_by(channel.owner.device)]
+        if not needed:
+            return
         claimed = sorted({_tag(channel, each.modified_by) for each in needed})
         held = self._syncthing.holders(channel.id, needed[0].name)
         found = sorted(_tag(channel, device) for device in held)

@@ -23,7 +23,7 @@ from karma_sync.service.receipts import claims
 from karma_sync.service.whole import Restored, Wholeness
 from karma_sync.store import work
 from karma_sync.store.database import Database
-from karma_sync.syncthing.wire import Connection, FolderStatus
+from karma_sync.syncthing.wire import Connection, FolderStatus, Needed
 
 
 class Folders(Protocol):
@@ -136,26 +136,33 @@ class Recovery:
         (self._paths.folder(channel.id) / item_name(item)).unlink(missing_ok=True)
         self._notes.note("altered", channel.project, f"item {item} is put back")
 
-    def check(self, world: World) -> set[str]:
-        """Look whether every outbox is whole, and mend those that are not; which that were."""
+    def check(self, world: World, folders: Collection[str]) -> set[str]:
+        """Look whether those that are outboxes are whole, and mend what is not; which that were."""
         mended = set()
         for channel in outboxes(world):
-            if channel.id not in world.recovering and self._paths.folder(channel.id).is_dir():
+            here = self._paths.folder(channel.id).is_dir() and channel.id in folders
+            if here and channel.id not in world.recovering:
                 found = self.mend(channel)
                 if found.restored or found.lost:
                     mended.add(channel.id)
         return mended
 
-    def lacks(self, channel: Channel, names: Collection[str]) -> bool:
+    def lacks(self, channel: Channel, needed: Collection[Needed]) -> bool:
         """Peers have these files in an outbox of mine: might some be mine, and forgotten?
 
+        A file that is here in an older state may be mine if the newer one claims to be by me.
         Only pulling them tells: then the outbox recovers. What turned out not to be mine is no
         question any more, and who invents files again and again is not asked each time.
         """
         if channel.id in self.folders():
             return True
         path = self._paths.folder(channel.id)
-        strange = {name for name in names if is_ours(name) and not (path / name).exists()}
+        strange = {
+            each.name
+            for each in needed
+            if is_ours(each.name) and not each.deleted
+            if each.is_by(channel.owner.device) or not (path / each.name).exists()
+        }
         if strange <= self._foreign.get(channel.id, set()):
             return False
         asked, now = self._asked.setdefault(channel.id, []), time.monotonic()

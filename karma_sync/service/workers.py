@@ -15,12 +15,11 @@ from karma_sync.service import projects
 from karma_sync.service.engine import Engine
 from karma_sync.service.listening import Listener
 from karma_sync.service.receiving import ALL
-from karma_sync.service.troubles import RETRY_S, Troubles
+from karma_sync.service.troubles import Troubles
 from karma_sync.service.worker import Worker, soonest
 from karma_sync.sources.apart import TELLING, WATCHED
 
 _STOP_S = 10.0  # for all of them together; what is half done then is done again at the start
-_RECOVERING_S = 0.5  # how often an outbox is looked at that takes its items back
 
 
 class Workers:
@@ -39,7 +38,6 @@ class Workers:
         self._cycle = self._worker("cycle", self._run_cycle)
         self._sending = self._worker("sending", self._send)
         self._receiving = self._worker("receiving", self._receive)
-        self._ailing: set[str] | None = None  # None: all of them
         self._mended: set[str] = set()
         self._checking = self._worker("checking", self._check)
         self._listening = self._worker("listening", self._listener.listen)
@@ -181,21 +179,16 @@ class Workers:
         return wait if self._engine.receiver.scrub() else 1.0
 
     def _check(self) -> float | None:
-        world = self._world
-        if world is None:
+        if self._world is None:
             return None  # the first cycle wakes us
-        with self._lock:
-            ailing, self._ailing = self._ailing, set()
-        mended = self._engine.health.look(world, ailing)
-        recovered = self._engine.recovery.look(world, self.client)
-        if recovered:
+        found = self._engine.checker.run(self._world)
+        if found.recovered:
             self._cycle.wake()
-        if mended | recovered:
+        if found.mended:
             with self._lock:
-                self._mended |= mended | recovered
+                self._mended |= found.mended
             self.look_at_all()
-        ill = RETRY_S if self._engine.health.is_any_ill else None
-        return _RECOVERING_S if world.recovering else ill
+        return found.wait
 
     def _measure(self) -> float | None:
         return self._engine.progress.look(self._world) if self._world else None
@@ -254,20 +247,17 @@ class Workers:
             self.check_all()
 
     def ails(self, folder: str) -> None:
-        with self._lock:
-            if self._ailing is not None:
-                self._ailing.add(folder)
+        self._engine.checker.ails(folder)
+        self._checking.wake()
+
+    def check_all(self) -> None:
+        """Look at the health of every folder now."""
+        self._engine.checker.all_now()
         self._checking.wake()
 
     def moves(self, folder: str) -> None:
         self._engine.progress.moves(folder)
         self._measuring.wake()
-
-    def check_all(self) -> None:
-        """Look at the health of every folder."""
-        with self._lock:
-            self._ailing = None
-        self._checking.wake()
 
     def _on_packaged(self, channel: Channel, item: str) -> None:
         self.moves(channel.id)

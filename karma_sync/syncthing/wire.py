@@ -106,6 +106,10 @@ class Needed(Reply):
     deleted: bool = False
     modified_by: str = ""
 
+    def is_by(self, device: str) -> bool:
+        """Whether it claims to be this device's."""
+        return bool(self.modified_by) and device.startswith(self.modified_by)
+
 
 class Completion(Reply):
     """What a device is believed to have of a folder, in percent, bytes and items.
