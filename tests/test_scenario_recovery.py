@@ -107,7 +107,9 @@ def test_documents_that_somebody_deleted_are_put_back(
 ) -> None:
     a, b, _ = pair
     (metadata,) = [p for p in b.paths.folders.iterdir() if p.name.startswith("ks-m-")]
-    lost = [path for kind in ("roster", "member") for path in (metadata / kind).iterdir()]
+    lost = [
+        path for kind in ("roster", "member", "receipt") for path in (metadata / kind).iterdir()
+    ]
     for path in lost:
         path.unlink()
     b.run("subscription", "pause", "repo")  # any change wakes a cycle

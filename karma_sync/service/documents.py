@@ -1,10 +1,11 @@
 """Phase 1 of a cycle, metadata: adopt what others signed, write what I sign."""
 
 from karma_sync.domain.team import Team
+from karma_sync.paths import metadata_folder
 from karma_sync.service.adopting import Adopter
 from karma_sync.service.context import Context
 from karma_sync.service.joining import Joiner
-from karma_sync.service.keeping import Keeper
+from karma_sync.service.keeping import Held, Keeper
 from karma_sync.service.rebuilding import Rebuilder
 from karma_sync.service.signing import Signer, Written
 from karma_sync.store import state
@@ -39,11 +40,18 @@ class Documents:
         """One team; if its folder cannot be read or written, only this one stands still."""
         try:
             self._adopter.adopt_all(team.id)
-            return self._signer.write_mine(team.id) + self._keeper.put_back(team.id)
+            return self._signer.write_mine(team.id) + self._put_back(team)
         except OSError as error:
             why = f"{error.filename}: {error.strerror}"
             self._context.notes.fault("documents not exchanged", f"team {team.name}", why)
             return []
+
+    def _put_back(self, team: Team) -> list[Written]:
+        folder_id = metadata_folder(team.id)
+        with self._context.store.reading() as tx:
+            held = [Held(d.kind, d.writer, d.envelope) for d in state.documents(tx, team.id)]
+        names = self._keeper.put_back(folder_id, self._context.metadata(folder_id), held)
+        return [Written(folder_id, name) for name in names]
 
     @property
     def wait(self) -> float | None:

@@ -1,4 +1,4 @@
-"""Puts back documents that somebody deleted or forged, so that a new member is not starved.
+"""Puts back what members signed and somebody deleted or forged, for those who come later.
 
 Any holder of the newest accepted envelope may put back exactly those bytes. After a time chosen
 by chance, so that not all do it at once, and at most once a minute for each file.
@@ -6,14 +6,23 @@ by chance, so that not all do it at once, and at most once a minute for each fil
 
 import random
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from karma_sync.paths import metadata_folder
+from karma_sync.metadata.folder import MetadataFolder
 from karma_sync.service.context import Context
-from karma_sync.service.signing import Written
-from karma_sync.store import state
 
 _WAIT_S = (1.0, 10.0)
 _EVERY_S = 60.0
+
+
+@dataclass(frozen=True)
+class Held:
+    """The newest accepted envelope of a writer."""
+
+    kind: str
+    writer: str
+    envelope: bytes
 
 
 class Keeper:
@@ -32,22 +41,20 @@ class Keeper:
             return None
         return max(0.05, min(self._due.values()) - time.monotonic())
 
-    def put_back(self, team_id: str) -> list[Written]:
-        """Write what is missing and due; the files written."""
-        folder_id = metadata_folder(team_id)
+    def put_back(self, folder_id: str, folder: MetadataFolder, held: Iterable[Held]) -> list[str]:
+        """Write what is missing of what others signed, and due; the names of the files written."""
         if not (self._context.paths.folder(folder_id) / ".stfolder").exists():
             return []
-        folder = self._context.metadata(folder_id)
-        with self._context.store.reading() as tx:
-            others = [d for d in state.documents(tx, team_id) if d.writer != self._context.me.key]
         written = []
-        for document in others:
+        for document in held:
             name = folder.name(document.kind, document.writer)
+            if document.writer == self._context.me.key:
+                continue
             if folder.holds(document.kind, document.writer, document.envelope):
                 self._due.pop((folder_id, name), None)
             elif self._is_due((folder_id, name)):
                 folder.put(document.kind, document.writer, document.envelope)
-                written.append(Written(folder_id, name))
+                written.append(name)
         return written
 
     def _is_due(self, key: tuple[str, str]) -> bool:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from karma_sync.domain.ids import next_version
-from karma_sync.domain.plan import World, inboxes
+from karma_sync.domain.plan import Channel, World, inboxes, receivers
 from karma_sync.domain.team import Team
 from karma_sync.errors import SyncthingError, Unverified
 from karma_sync.metadata.adopt import accepted, verify_receipt
@@ -17,6 +17,7 @@ from karma_sync.metadata.receipts import ChannelReceipt, Receipt, Seen, channel_
 from karma_sync.metadata.signing import PayloadType
 from karma_sync.paths import Paths, metadata_folder
 from karma_sync.service.context import Context
+from karma_sync.service.keeping import Held, Keeper
 from karma_sync.service.notes import reason
 from karma_sync.store import library, state, work
 from karma_sync.store.database import Database
@@ -41,17 +42,39 @@ class Receipts:
         self._claimed = claimed
         self._folders: dict[str, MetadataFolder] = {}
         self._written: dict[str, float] = {}
+        self._keeper = Keeper(context)
+        self._news = False
+        self._world: World | None = None
 
     def run(self, world: World) -> float | None:
         """Read what is new, write what is due; seconds until more is due, None if nothing is."""
+        self._world = world
         waits = []
         for team in world.teams:
             folder = self._folder(team)
             if folder is None:
                 continue
             self._read(team, folder)
-            waits.append(self._write(world, team, folder))
+            self._put_back(team, folder)
+            waits += [self._write(world, team, folder), self._keeper.wait]
         return min((wait for wait in waits if wait is not None), default=None)
+
+    def take_news(self) -> bool:
+        """Whether others' receipts were accepted since this was asked last."""
+        news, self._news = self._news, False
+        return news
+
+    def covers(self, channel: Channel) -> bool:
+        """Whether every member who takes my channel has all of it in its newest revisions."""
+        if self._world is None:
+            return False
+        with self._store.reading() as tx:
+            packed = work.packed_items.all(tx, folder=channel.id)
+        mine = {each.item: each.revision for each in packed}
+        said = confirmations(self._store, channel.team, channel.id, mine)
+        taking = receivers(self._world, channel)
+        tags = [member.tag for member in channel.team.members if member.device in taking]
+        return all(said.get(tag, (0, False))[1] for tag in tags)
 
     def _folder(self, team: Team) -> MetadataFolder | None:
         path = self._context.paths.folder(metadata_folder(team.id))
@@ -65,9 +88,17 @@ class Receipts:
                 continue
             receipt = self._accept(team, found)
             if receipt:
+                self._news = True
                 self._look_at_seen(team, receipt)
                 for each in receipt.channels:
                     self._claimed(each.folder, each.revision)
+
+    def _put_back(self, team: Team, folder: MetadataFolder) -> None:
+        """Others' receipts that somebody deleted: any holder of the newest may."""
+        with self._store.reading() as tx:
+            held = [Held(RECEIPT, r.writer, r.envelope) for r in work.receipts_of(tx, team.id)]
+        folder_id = metadata_folder(team.id)
+        self._tell(team, self._keeper.put_back(folder_id, folder, held))
 
     def _accept(self, team: Team, found: Found) -> Receipt | None:
         """Keep a receipt that is new and good; None if it is neither."""
@@ -154,12 +185,16 @@ class Receipts:
 
     def _put(self, team: Team, folder: MetadataFolder, envelope: bytes) -> None:
         name = folder.write(RECEIPT, self._context.me.key, envelope)
-        if name:
-            try:
-                self._scan(metadata_folder(team.id), [name])
-            except SyncthingError as error:
-                # its hourly scan finds the file, as does the next receipt
-                log.warning("Syncthing could not look at a receipt: %s", error)
+        self._tell(team, [name] if name else [])
+
+    def _tell(self, team: Team, names: Sequence[str]) -> None:
+        if not names:
+            return
+        try:
+            self._scan(metadata_folder(team.id), names)
+        except SyncthingError as error:
+            # its hourly scan finds the file, as does the next receipt
+            log.warning("Syncthing could not look at a receipt: %s", error)
 
 
 def confirmations(

@@ -98,6 +98,7 @@ class Sender:
         self._retry = Retry()
         self.packaged: Packaged = lambda channel, item: None
         self.vanished: Callable[[SourceSession], None] = lambda session: None
+        self.covers: Callable[[Channel], bool] = lambda channel: False
         self.troubles = Troubles()
 
     def send_to(self, channels: Sequence[Channel], folder: Callable[[str], Path]) -> bool:
@@ -199,13 +200,21 @@ class Sender:
         self._blocked.add(folder)
         self.troubles.say("sending", folder, str(error))
 
+    def _is_over(self, folder: str) -> bool:
+        return self.covers(self._channels[folder][0])
+
     def tidy(self, now_ms: int) -> None:
-        """Delete chunks that no manifest has named for 24 hours."""
+        """Delete chunks that no manifest names and no receiver needs; after 24 hours in any case.
+
+        A receiver needs none that its receipt has got over.
+        """
         self._settle()  # what is about to be named is not dropped
         with self._store.reading() as tx:
-            old = work.chunks_dropped_before(tx, now_ms - _KEEP_DROPPED_MS)
-        for folder, sha in old:
-            if folder in self._channels:
+            dropped = work.chunks_dropped_before(tx, now_ms + 1)
+            old = set(work.chunks_dropped_before(tx, now_ms - _KEEP_DROPPED_MS))
+        over = {f for f in {f for f, _ in dropped} & self._channels.keys() if self._is_over(f)}
+        for folder, sha in dropped:
+            if folder in over or (folder in self._channels and (folder, sha) in old):
                 try:
                     self._channels[folder][1].remove_chunk(sha)
                 except NotWritable as error:

@@ -34,6 +34,7 @@ class Workers:
         self._changed: set[Path] = set()
         self._arrived: dict[str, set[str]] = {}
         self._full_pass = True
+        self._tidy = False
         self._world: World | None = None
         self._cycle = self._worker("cycle", self._run_cycle)
         self._sending = self._worker("sending", self._send)
@@ -55,6 +56,7 @@ class Workers:
         self._engine.sender.packaged = self._on_packaged
         self._engine.receiver.refused = self._on_spoilt
         self._engine.sender.vanished = lambda session: self._on_change(session.transcript.path)
+        self._engine.sender.covers = self._engine.receipts.covers
         troubles = Troubles()
         troubles.changed = self.ails
         for part in (engine.sender, engine.receiver, engine.health):
@@ -137,12 +139,15 @@ class Workers:
             changed, self._changed = self._changed, set()
             full_pass, self._full_pass = self._full_pass, False
             mended, self._mended = self._mended, set()
+            tidy, self._tidy = self._tidy, False
         for folder in mended:
             self._engine.sender.reload(folder)
         if self._engine.sender.try_again() or full_pass:
             sessions = self._engine.source.sessions()
             self._engine.sender.forget_gone(sessions)
             self._outgoing.all_of(sessions)
+            tidy = True
+        if tidy:
             self._engine.sender.tidy(time.time_ns() // 10**6)
         for path in changed:
             for found in self._engine.matcher.at(path):
@@ -176,6 +181,9 @@ class Workers:
                 folder, names = self._arrived.popitem()
             self._engine.receiver.take_in(folder, names)
         wait = soonest(self._engine.receipts.run(world), self._engine.receiver.wait)
+        if self._engine.receipts.take_news():
+            self._tidy = True
+            self._sending.wake()
         return wait if self._engine.receiver.scrub() else 1.0
 
     def _check(self) -> float | None:
