@@ -17,11 +17,12 @@ from karma_sync.paths import Paths
 
 if TYPE_CHECKING:
     from karma_sync.metadata.signing import SigningKey
+    from karma_sync.service.deciding import Matcher
     from karma_sync.service.engine import Engine
     from karma_sync.service.journal import Journal
     from karma_sync.service.notes import Notes
     from karma_sync.service.recovering import Recovery
-    from karma_sync.service.sending import Matcher
+    from karma_sync.service.redactions import RedactionsFile
     from karma_sync.sources.claude import ClaudeSource
     from karma_sync.store.database import Database
     from karma_sync.syncthing.client import SyncthingClient
@@ -118,7 +119,7 @@ class App:
     def matcher(self) -> "Matcher":
         """Tells sessions' projects; what it reads is remembered in work.db."""
         from karma_sync.domain.source import ReadFile
-        from karma_sync.service.sending import Matcher
+        from karma_sync.service.deciding import Matcher
         from karma_sync.sources.catalogue import Catalogue
         from karma_sync.sources.git import Places
         from karma_sync.store import work
@@ -184,8 +185,7 @@ class App:
         """The parts that do the daemon's work."""
         from karma_sync.flow.importer import Importer, Verifier
         from karma_sync.flow.package import Packager
-        from karma_sync.flow.verify import verify_chunk, verify_item
-        from karma_sync.redact.engine import default_redactor
+        from karma_sync.flow.verify import verify_chunk, verify_item, verify_retraction
         from karma_sync.service.checking import Checker
         from karma_sync.service.context import Context
         from karma_sync.service.engine import Engine
@@ -201,8 +201,8 @@ class App:
         from karma_sync.service.sending import Sender
 
         context = Context(self.state, self.paths, self.me, self.key, self.notes, utc_now)
-        packager = Packager(default_redactor(), self.key, self.work, lambda: context.now_ms)
-        verifier = Verifier(verify_item, verify_chunk)
+        packager = Packager(self.redactions.redactor(), self.key, self.work, lambda: context.now_ms)
+        verifier = Verifier(verify_item, verify_chunk, verify_retraction)
         importer = Importer(self.paths.library, self.library, verifier, utc_now)
         links = Links(self.work, utc_now)
         outgoing = Outgoing()
@@ -244,7 +244,14 @@ class App:
             notes=self.notes,
             outgoing=outgoing,
             progress=progress,
+            redactor=self.redactions.redactor,
         )
+
+    @cached_property
+    def redactions(self) -> "RedactionsFile":
+        from karma_sync.service.redactions import RedactionsFile
+
+        return RedactionsFile(self.paths.redactions)
 
     @cached_property
     def recovery(self) -> "Recovery":

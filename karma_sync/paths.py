@@ -62,6 +62,11 @@ class Paths:
         return self.config / "intent.json"
 
     @property
+    def redactions(self) -> Path:
+        """Texts and rules that the person had cut out; never to leave this machine."""
+        return self.config / "redactions.json"
+
+    @property
     def state_db(self) -> Path:
         return self.data / "state.db"
 

@@ -32,7 +32,7 @@ from karma_sync.flow.importer import Importer, Verifier
 from karma_sync.flow.layout import chunk_name, decompress, item_name
 from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
-from karma_sync.flow.verify import verify_chunk, verify_item
+from karma_sync.flow.verify import verify_chunk, verify_item, verify_retraction
 from karma_sync.metadata.signing import PayloadType, SigningKey
 from karma_sync.redact.engine import Redacted, Redactor
 from karma_sync.service.read import Library
@@ -45,7 +45,7 @@ PROJECT = "example.org/acme/repo"
 NOW = datetime(2026, 5, 31, 12, 0, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
 EVERYTHING = AccessScope(reader="me")
-VERIFIER = Verifier(verify_item, verify_chunk)
+VERIFIER = Verifier(verify_item, verify_chunk, verify_retraction)
 
 
 def examples(most: int = 100) -> settings:

@@ -38,6 +38,7 @@ def project(**changes: object) -> ProjectStatus:
         "refused": {},
         "withheld": {},
         "failed": {},
+        "called_back": [],
         "renames": Renames(),
     }
     return ProjectStatus(**(fields | changes))  # type: ignore[arg-type] # tests name fields

@@ -11,7 +11,7 @@ from karma_sync.domain.plan import Channel
 from karma_sync.errors import NotFound, Unverified
 from karma_sync.flow.importer import Checked, Importer, MissingChunks, Verifier
 from karma_sync.flow.layout import chunk_name, compress, item_name
-from karma_sync.flow.verify import verify_chunk, verify_item
+from karma_sync.flow.verify import verify_chunk, verify_item, verify_retraction
 from karma_sync.paths import write_private
 from karma_sync.store.library import open_library
 from tests.builders import (
@@ -151,7 +151,7 @@ def test_an_item_that_is_swapped_while_it_is_verified_is_kept_as_it_was_verified
         swapper(item_path(desk), b"evil")
         return verify_item(raw, name, channel, last)
 
-    shelf = Shelf(tmp_path / "bob", Verifier(item, verify_chunk))
+    shelf = Shelf(tmp_path / "bob", Verifier(item, verify_chunk, verify_retraction))
     wanted = expected(desk)
     take(shelf, desk)
 
@@ -166,7 +166,7 @@ def test_a_chunk_that_is_swapped_while_it_is_verified_is_kept_as_it_was_verified
         swapper(desk.outbox.path / chunk_name(sha), compress(b"evil" * (size // 4)))
         verify_chunk(frame, sha, size)
 
-    shelf = Shelf(tmp_path / "bob", Verifier(verify_item, chunk))
+    shelf = Shelf(tmp_path / "bob", Verifier(verify_item, chunk, verify_retraction))
     take(shelf, desk)
 
     assert shelf.read() == lines("one")

@@ -53,7 +53,7 @@ def test_what_waits_is_not_there_and_then_all_of_it_is(desk: Desk) -> None:
         desk.package(name)
     waiting = names(desk)
     assert waiting
-    assert ALLOWED == [".ks", ".zst"]
+    assert ALLOWED == [".ks", ".zst", ".json"]
     assert all(f"/{TEMPORARY}" in name for name in waiting)
     assert not any(name.endswith(suffix) for name in waiting for suffix in ALLOWED)
     assert not desk.is_current("s1")

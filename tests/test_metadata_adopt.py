@@ -19,13 +19,13 @@ from karma_sync.metadata.documents import (
     roster_of,
     team_of,
 )
-from karma_sync.metadata.receipts import Receipt, channel_receipt
+from karma_sync.metadata.receipts import Imported, Receipt, channel_receipt
 from karma_sync.metadata.signing import PayloadType, SigningKey
 from tests.builders import ALICE, BOB, MALLORY, PROJECT, answer, key_of, member_of, team_of_all
 
 TEAM = team_of_all(ALICE, BOB)
 A, B, M = (key_of(tag) for tag in (ALICE, BOB, MALLORY))
-ROSTER, MEMBER, RECEIPT, MANIFEST = PayloadType
+ROSTER, MEMBER, RECEIPT, MANIFEST, RETRACTION = PayloadType
 
 
 def signed(signer: SigningKey, kind: PayloadType, document: Any, **changes: Any) -> bytes:
@@ -74,7 +74,7 @@ SHARED = roster_of(TEAM, 5).model_dump(mode="json")["projects"]
 SAID = member_document(TEAM, B.public, [answer(TEAM, BOB)], (), 5).model_dump(mode="json")[
     "subscriptions"
 ]
-CHANNEL = channel_receipt("ks-c-" + "a" * 26, {"0" * 32: 7}).model_dump(mode="json")
+CHANNEL = channel_receipt("ks-c-" + "a" * 26, Imported({"0" * 32: 7})).model_dump(mode="json")
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,14 @@
 """Secrets are cut out before anything leaves: none is on any disk but their owner's."""
 
-import base64
 import json
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-import zstandard
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from karma_sync.redact.examples import fill
+from tests.disks import places_of
 from tests.harness import Member, until
 from tests.town import Town, found_team, share
 from tests.transcripts import Session
@@ -25,7 +21,6 @@ GITHUB = fill("ghp_{alnum:36}", "scenario")
 ANTHROPIC = fill("sk-ant-api03-{url:93}AA", "scenario")
 PASSWORD = fill("Tr0ub{alnum:12}", "scenario")
 URL = f"postgres://app:{PASSWORD}@db.example.org:5432/prod"
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 def _private_key() -> str:
@@ -80,15 +75,15 @@ def sent(town: Town) -> Sent:
 
 def test_the_search_itself_finds_what_lies_compressed_on_a_disk(sent: Sent) -> None:
     for folder in (sent.b.home, sent.a.paths.folders):
-        assert _places_of([b"nothing to see here"], folder)
+        assert places_of([b"nothing to see here"], folder)
 
 
 def test_no_secret_is_anywhere_on_the_disk_of_b(sent: Sent) -> None:
-    assert _places_of(sent.needles, sent.b.folder) == []
+    assert places_of(sent.needles, sent.b.folder) == []
 
 
 def test_no_secret_is_in_any_folder_that_a_shares(sent: Sent) -> None:
-    assert _places_of(sent.needles, sent.a.paths.folders) == []
+    assert places_of(sent.needles, sent.a.paths.folders) == []
 
 
 def test_no_secret_is_in_what_a_command_prints_on_b(sent: Sent) -> None:
@@ -148,30 +143,5 @@ def test_a_secret_that_is_appended_is_cut_too(sent: Sent) -> None:
     marked = b"now with [REDACTED:github]"
     until(lambda: marked in (sent.b.peek(session.id) or b""), "the marker at B")
 
-    assert _places_of([late.encode()], sent.b.folder) == []
-    assert _places_of([late.encode()], sent.a.paths.folders) == []
-
-
-def _places_of(needles: list[bytes], folder: Path) -> list[tuple[str, bytes]]:
-    """Where below a folder any of the needles is, compressed or in base64 or not."""
-    return [
-        (str(path), needle)
-        for path in folder.rglob("*")
-        if path.is_file()
-        for content in _readings(path.read_bytes())
-        for needle in needles
-        if needle in content
-    ]
-
-
-def _readings(raw: bytes) -> Iterator[bytes]:
-    """A file as it lies there, with every zstd frame in it unpacked, and all base64 decoded."""
-    yield raw
-    for match in re.finditer(re.escape(ZSTD_MAGIC), raw):
-        try:
-            yield zstandard.ZstdDecompressor().decompressobj().decompress(raw[match.start() :])
-        except zstandard.ZstdError:
-            continue
-    for match in re.finditer(rb"[A-Za-z0-9+/]{40,}={0,2}", raw):
-        text = match[0]
-        yield base64.b64decode(text[: len(text) // 4 * 4])
+    assert places_of([late.encode()], sent.b.folder) == []
+    assert places_of([late.encode()], sent.a.paths.folders) == []

@@ -7,8 +7,9 @@ import pytest
 
 from karma_sync.domain.plan import Channel
 from karma_sync.flow.layout import item_name
+from karma_sync.service.deciding import Matcher
 from karma_sync.service.notes import Notes
-from karma_sync.service.sending import Matcher, Sender
+from karma_sync.service.sending import Sender
 from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
 from karma_sync.sources.git import Places
@@ -98,5 +99,5 @@ def test_what_could_not_be_written_is_said_and_tried_again(office: Office) -> No
     office.sender.settle()
 
     assert office.sender.troubles.of(office.desk.channel.id) == ""
-    assert packaged == [office.desk.item()]
+    assert packaged == [item_name(office.desk.item())]
     assert office.desk.content() == said("hello")

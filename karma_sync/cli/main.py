@@ -11,11 +11,13 @@ from karma_sync.cli import (
     demo,
     inbox,
     project,
+    sent,
     service,
     session,
     setup,
     status,
     subscription,
+    take_back,
     team,
 )
 from karma_sync.cli.output import complain
@@ -54,6 +56,8 @@ inbox.add_to(app)
 project.add_to(app)
 subscription.add_to(app)
 session.add_to(app)
+sent.add_to(app)
+take_back.add_to(app)
 status.add_to(app)
 control.add_to(app)
 service.add_to(app)

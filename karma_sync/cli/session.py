@@ -1,4 +1,4 @@
-"""Commands that read sessions: session list, session show."""
+"""Commands about sessions: session list, session show; unshare stands elsewhere."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import typer
 from karma_sync.app import App, utc_now
 from karma_sync.cli.output import ago, next_step, say, say_json, size, table, write_raw
 from karma_sync.cli.setup import warn_if_down
+from karma_sync.cli.take_back import unshare
 
 if TYPE_CHECKING:
     from karma_sync.service.read import Library
@@ -22,9 +23,12 @@ _DETAIL_CHARS = 30
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Read sessions, yours and your teammates'.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Read sessions, yours and your teammates'; take yours back."
+    )
     group.command(name="list")(list_)
     group.command()(show)
+    group.command()(unshare)
     app.add_typer(group, name="session")
 
 

@@ -118,6 +118,7 @@ def _project_json(project: "ProjectStatus") -> dict[str, object]:
         "failed": project.failed,
         "moved": project.renames.moved,
         "told": project.renames.told,
+        "called_back": [asdict(each) for each in project.called_back],
     }
 
 

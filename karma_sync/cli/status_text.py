@@ -9,6 +9,7 @@ from karma_sync.domain.conversation import printable
 if TYPE_CHECKING:
     from karma_sync.domain.pairing import PairingCode
     from karma_sync.service.presence import Running
+    from karma_sync.service.recalled import CalledBack
     from karma_sync.service.renames import Renames
     from karma_sync.service.status import Peer, ProjectStatus, Receiver, Status, Transfer
 
@@ -32,6 +33,7 @@ def status_lines(me: "PairingCode", found: "Status", daemon: "Running | None") -
     lines += _peer_lines(found)
     for project in found.projects:
         lines += _project_lines(project, daemon is not None)
+        lines += [_called_back(each, found) for each in project.called_back]
     return [printable(" ".join(line.split("\n"))) for line in lines]
 
 
@@ -127,6 +129,18 @@ def _about(transfer: "Transfer") -> str:
 
 def _sessions(count: int) -> str:
     return "1 session" if count == 1 else f"{count} sessions"
+
+
+def _called_back(called: "CalledBack", found: "Status") -> str:
+    """Such as: retracted 1 session: 2 of 3 confirmed, the others last seen: carol.mini 2d ago."""
+    everybody = len(called.confirmed) + len(called.waiting)
+    line = f"  {called.what} {_sessions(called.sessions)}:"
+    line += f" {len(called.confirmed)} of {everybody} confirmed"
+    if called.left:
+        line += f", {called.left} still to be packaged anew here"
+    seen = {p.member.tag: "now" if p.connected else ago(p.last_seen) for p in found.peers}
+    others = ", ".join(f"{tag} {seen.get(tag, 'never')}" for tag in called.waiting)
+    return f"{line}, the others last seen: {others}" if others else line
 
 
 def _grouped(what: str, reasons: Mapping[str, str]) -> list[str]:

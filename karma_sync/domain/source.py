@@ -118,7 +118,8 @@ class SourceFile:
 class SourceSession:
     """A session found on this machine; `files` has the transcript first.
 
-    `running` if the agent says that it has the session open.
+    `running` if the agent says that it has the session open. One that is only packaged anew, and
+    not read from its source, has no files; `touched_ns` is its time then.
     """
 
     agent: str
@@ -126,6 +127,7 @@ class SourceSession:
     directory: Path
     files: tuple[SourceFile, ...]
     running: bool = False
+    touched_ns: int = 0
 
     @property
     def transcript(self) -> SourceFile:
@@ -134,7 +136,7 @@ class SourceSession:
     @property
     def changed_ns(self) -> int:
         """When the newest of its files was written, Unix nanoseconds."""
-        return max(f.stat.mtime_ns for f in self.files)
+        return max((f.stat.mtime_ns for f in self.files), default=self.touched_ns)
 
     @property
     def size(self) -> int:

@@ -107,6 +107,18 @@ def cut_again(name: str, pieces: Iterable[bytes], put: Put, red: Redactor) -> Cu
     return CutFile(name, tuple(cutter.chunks), bytes(cutter.tail), state, cuts)
 
 
+def within_inline_limit(files: list[CutFile], put: Put) -> list[CutFile]:
+    """Seal the largest ends until all of them together fit into the inline part."""
+    total = sum(len(f.tail) for f in files)
+    by_size = sorted(range(len(files)), key=lambda i: -len(files[i].tail))
+    for index in by_size:
+        if total <= limits.INLINE_BYTES:
+            break
+        total -= len(files[index].tail)
+        files[index] = files[index].sealed(put)
+    return files
+
+
 class _LineCut:
     """One pass over a file of records, from the first line whose redaction is not sealed."""
 

@@ -17,12 +17,19 @@ from typing import Protocol
 
 from karma_sync.domain import limits
 from karma_sync.domain.plan import Channel, Kept
+from karma_sync.domain.retraction import Retraction
 from karma_sync.domain.session import Manifest
 from karma_sync.domain.verified import Verified
 from karma_sync.errors import Unverified
-from karma_sync.flow.layout import chunk_name, item_name, kept_item
+from karma_sync.flow.layout import (
+    chunk_name,
+    item_name,
+    kept_item,
+    remove_unfinished,
+    retraction_name,
+)
 from karma_sync.paths import fsync_dir, private_dir
-from karma_sync.store import library
+from karma_sync.store import library, retractions
 from karma_sync.store.database import Database
 
 # link() fails so where the file system has no hard links, or refuses them
@@ -42,6 +49,7 @@ class Verifier:
 
     item: Callable[[bytes, str, Channel, int], Checked]
     chunk: Callable[[bytes, str, int], None]
+    retraction: Callable[[bytes, str, Channel, int], Verified[Retraction]]
 
 
 class MissingChunks(Exception):
@@ -50,6 +58,10 @@ class MissingChunks(Exception):
     def __init__(self, hashes: set[str]) -> None:
         super().__init__(f"{len(hashes)} chunks")
         self.hashes = hashes
+
+
+class Withdrawn(Exception):
+    """Not an error: the item was retracted after this copy of it was packaged."""
 
 
 class Importer:
@@ -64,7 +76,7 @@ class Importer:
         self._now = now
         self._incoming = private_dir(root / "incoming")
         self._own_chunks: dict[str, dict[str, int]] = {}
-        self._scrub = False
+        self._scrub = True  # a crash may have come between forgetting and scrubbing
         self._sweep()
 
     def import_item(self, channel: Channel, folder: Path, item: str) -> None:
@@ -73,23 +85,27 @@ class Importer:
         Raises:
             Unverified: it must be kept out; the code tells the step that failed.
             MissingChunks: it is good so far, but not all of it is here.
+            Withdrawn: it is an old copy of an item that was retracted since.
             OSError: it vanished meanwhile, or the disk is full; nothing changed.
         """
         private = self._private(folder / item_name(item), limits.ITEM_BYTES)
         try:
             with self._store.reading() as tx:
                 last = library.revision(tx, channel.id, item)
+                gone = retractions.revision(tx, channel.id, item)
             raw = private.read_bytes()
             kept = kept_item(self._root, channel.id, item, last)
             if last and kept.exists() and kept.read_bytes() == raw:
                 self._verify_kept(channel, item, kept, last)
                 return
             manifest = self._verify.item(raw, item, channel, last).manifest
+            if manifest.value.revision <= gone:
+                raise Withdrawn
             self._take_chunks(channel, folder, manifest.value)
             # under a name of its own: the row that readers follow always names a whole file
             revision = manifest.value.revision
             self._keep(private, kept_item(self._root, channel.id, item, revision))
-            self._record(channel, manifest)
+            self._record(channel, folder, manifest, last)
             kept.unlink(missing_ok=True)
         finally:
             private.unlink(missing_ok=True)
@@ -106,16 +122,58 @@ class Importer:
             kept.unlink(missing_ok=True)
             raise
 
+    def retract(self, channel: Channel, folder: Path, item: str) -> bool:
+        """Carry a retraction out: whether that is news.
+
+        The item goes from disk, library and database, and older copies of it stay out.
+
+        Raises:
+            Unverified: it must not be believed; the code tells the step that failed.
+            OSError: it vanished meanwhile; nothing changed.
+        """
+        private = self._private(folder / retraction_name(item), limits.RETRACTION_BYTES)
+        try:
+            raw = private.read_bytes()
+        finally:
+            private.unlink(missing_ok=True)
+        signed = self._verify.retraction(raw, item, channel, 0).value
+        with self._store.transaction() as tx:
+            last = library.revision(tx, channel.id, item)
+            known = retractions.revision(tx, channel.id, item)
+            if signed.revision <= max(last, known):
+                return False  # known, or the item was packaged again since
+            carried = retractions.Carried(item, signed.revision, raw, done=False)
+            retractions.put(tx, channel.id, carried)
+            named = library.chunks_of(tx, channel.id, item)
+            dropped = library.drop_item(tx, channel.id, item, last)
+            retractions.linger(tx, channel.id, item, last, named)
+        self._delete([dropped])
+        remove_unfinished(folder, [item_name(item), *map(chunk_name, named)])
+        return True
+
+    def settle(self, folder_id: str, folder: Path) -> bool:
+        """Find out whether all that was dropped is gone from a channel's folder too.
+
+        Only then it is called gone in a receipt.
+        """
+        with self._store.reading() as tx:
+            left = retractions.lingering(tx, folder_id)
+            open_ones = retractions.unfinished(tx, folder_id)
+        gone = [each for each in left if not (folder / chunk_name(each.sha256)).exists()]
+        held = {each.item for each in left} - {each.item for each in gone}
+        done = [i for i in open_ones if i not in held and not (folder / item_name(i)).exists()]
+        if gone or done:
+            with self._store.transaction() as tx:
+                retractions.went(tx, folder_id, gone)
+                for item in done:
+                    retractions.finish(tx, folder_id, item)
+        return len(gone) == len(left) and len(done) == len(open_ones)
+
     def forget_all_but(self, kept: Kept) -> int:
         """Remove what a member took back from disk, library and database; how many items."""
         with self._store.transaction() as tx:
             dropped = library.drop_all_but(tx, kept)
-        for item in dropped:
-            kept_item(self._root, item.folder, item.item, item.revision).unlink(missing_ok=True)
-            self._own_chunks.pop(item.folder, None)
-            for sha in item.chunks:
-                (self._root / chunk_name(sha)).unlink(missing_ok=True)
-        self._scrub = self._scrub or bool(dropped)
+        self._delete(dropped)
         return len(dropped)
 
     def scrub(self) -> bool:
@@ -123,6 +181,14 @@ class Importer:
         if self._scrub and self._store.checkpoint():
             self._scrub = False
         return not self._scrub
+
+    def _delete(self, dropped: Iterable[library.Dropped]) -> None:
+        for item in dropped:
+            kept_item(self._root, item.folder, item.item, item.revision).unlink(missing_ok=True)
+            self._own_chunks.pop(item.folder, None)
+            for sha in item.chunks:
+                (self._root / chunk_name(sha)).unlink(missing_ok=True)
+            self._scrub = True
 
     def _take_chunks(self, channel: Channel, folder: Path, manifest: Manifest) -> None:
         known = self._known(channel.id)
@@ -160,13 +226,19 @@ class Importer:
         for sha in useless:
             (self._root / chunk_name(sha)).unlink(missing_ok=True)
 
-    def _record(self, channel: Channel, item: Verified[Manifest]) -> None:
+    def _record(self, channel: Channel, folder: Path, item: Verified[Manifest], last: int) -> None:
         with self._store.transaction() as tx:
+            before = library.redactor_of(tx, channel.id, item.value.item)
             dropped = library.put_item(tx, channel.id, item, self._now())
+            retractions.drop(tx, channel.id, item.value.item)
+            retractions.linger(tx, channel.id, item.value.item, last, dropped)
         self._known(channel.id).update(item.value.chunks())
+        # what newer rules cut from a title is in the log of the database still
+        self._scrub = self._scrub or before not in (None, item.value.redactor)
         if dropped:
             self._own_chunks.pop(channel.id, None)
             self._remove_unused(dropped)
+            remove_unfinished(folder, map(chunk_name, dropped))
 
     def _known(self, folder: str) -> dict[str, int]:
         """Size by hash of what was verified of a channel."""

@@ -7,7 +7,18 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from karma_sync.flow.layout import CHUNKS, IGNORES, ITEM_NAME, ITEMS, chunk_name, item_name
+from karma_sync.flow.layout import (
+    CHUNKS,
+    IGNORES,
+    ITEM_NAME,
+    ITEMS,
+    RETRACTED,
+    RETRACTION_NAME,
+    chunk_name,
+    item_name,
+    remove_unfinished,
+    retraction_name,
+)
 from karma_sync.paths import private_dir, write_private
 
 
@@ -20,7 +31,7 @@ class Inbox:
     def prepare(self) -> None:
         """Make the folder with its allow-list, before Syncthing is told of it."""
         private_dir(self.path)
-        for part in (ITEMS, CHUNKS):
+        for part in (ITEMS, CHUNKS, RETRACTED):
             private_dir(self.path / part)
         ignores = self.path / ".stignore"
         if not ignores.exists() or ignores.read_text(encoding="utf-8") != IGNORES:
@@ -43,6 +54,27 @@ class Inbox:
             return _signature((self.path / item_name(item)).lstat())
         except OSError:
             return None
+
+    def retractions(self) -> dict[str, str]:
+        """Signature by item id of every retraction that lies here."""
+        directory = self.path / RETRACTED
+        found = {}
+        for entry in os.scandir(directory) if directory.is_dir() else ():
+            match = RETRACTION_NAME.fullmatch(f"{RETRACTED}/{entry.name}")
+            if match:
+                found[match[1]] = _signature(entry.stat(follow_symlinks=False))
+        return found
+
+    def retraction(self, item: str) -> str | None:
+        """The signature of one retraction; None if there is none."""
+        try:
+            return _signature((self.path / retraction_name(item)).lstat())
+        except OSError:
+            return None
+
+    def drop_unfinished(self, item: str, hashes: Iterable[str]) -> None:
+        """Delete what Syncthing began to collect of an item and will never finish."""
+        remove_unfinished(self.path, [item_name(item), *map(chunk_name, hashes)])
 
     def missing(self, hashes: Iterable[str]) -> set[str]:
         """Those of `hashes` that have no chunk file here yet."""

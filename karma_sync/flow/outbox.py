@@ -11,10 +11,14 @@ from karma_sync.flow.layout import (
     FORMAT_BYTES,
     FORMAT_FILE,
     IGNORES,
+    ITEM_NAME,
     ITEMS,
+    RETRACTED,
+    RETRACTION_NAME,
     chunk_name,
     compress,
     item_name,
+    retraction_name,
 )
 from karma_sync.paths import (
     Staged,
@@ -53,7 +57,7 @@ class Outbox:
         A folder that was shared while empty can stall for ever (SYNCTHING.md section 6).
         """
         private_dir(self.path)
-        for part in (ITEMS, CHUNKS):
+        for part in (ITEMS, CHUNKS, RETRACTED):
             private_dir(self.path / part)
         for name, content in ((".stignore", IGNORES.encode()), (FORMAT_FILE, FORMAT_BYTES)):
             path = self.path / name
@@ -81,7 +85,7 @@ class Outbox:
     def put_item(self, item: str, raw: bytes, mtime_ns: int, then: Callable[[], None]) -> None:
         """Replace an item's file at once; calls `then` when that is done, in `flush` at the latest.
 
-        The chunks written before it belong to it now.
+        The chunks written before it belong to it now. A retraction of it is over.
         """
         name = item_name(item)
         mtime_ns = max(mtime_ns, self._later_than(item))
@@ -104,8 +108,22 @@ class Outbox:
         if self._helper:
             self._helper.shutdown()
             self._helper = None
-        for _, then in items.values():
+        for name, (_, then) in items.items():
+            self._remove(retraction_name(Path(name).stem))
             then()
+
+    def retract(self, item: str, envelope: bytes) -> None:
+        """Put a retraction in the place of an item's file.
+
+        Raises:
+            NotWritable: the item's file is still there.
+        """
+        self.flush()
+        with self._writing():
+            private_dir(self.path / RETRACTED)
+            write_private(self.path / retraction_name(item), envelope)
+        self.written.append(retraction_name(item))
+        self._remove(item_name(item))
 
     def _put_in_place(self, items: Mapping[str, Staged]) -> None:
         chunks, self._chunks = self._chunks, {}
@@ -166,17 +184,47 @@ class Outbox:
         self.flush()
         return (self.path / item_name(item)).exists()
 
+    def items(self) -> list[str]:
+        """The ids of all items whose file is there."""
+        self.flush()
+        found = map(ITEM_NAME.fullmatch, sorted(p.name for p in (self.path / ITEMS).iterdir()))
+        return [match[1] for match in found if match]
+
+    def retracted(self) -> list[str]:
+        """The ids of all items whose retraction is there."""
+        found = (f"{RETRACTED}/{p.name}" for p in sorted((self.path / RETRACTED).iterdir()))
+        return [match[1] for match in map(RETRACTION_NAME.fullmatch, found) if match]
+
+    def read_retraction(self, item: str) -> bytes | None:
+        """A retraction's envelope; None if there is none."""
+        try:
+            return (self.path / retraction_name(item)).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def chunks(self) -> set[str]:
+        """The hashes of all chunks that lie here, named by an item or not."""
+        self.flush()
+        found = (self.path / CHUNKS).glob("??/*.zst")
+        return {path.stem for path in found}
+
     def remove_chunk(self, sha256: str) -> None:
         """Delete a chunk that no manifest names any more."""
         self.flush()
-        with self._writing():
-            (self.path / chunk_name(sha256)).unlink(missing_ok=True)
-        self.written.append(chunk_name(sha256))
+        self._remove(chunk_name(sha256))
 
     def take_written(self) -> list[str]:
         """The names written since the last call."""
         names, self.written = self.written, []
         return names
+
+    def _remove(self, name: str) -> None:
+        with self._writing():
+            try:
+                (self.path / name).unlink()
+            except FileNotFoundError:
+                return
+        self.written.append(name)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -1,15 +1,15 @@
 """Packages sessions into my outboxes: redact, cut, sign, write. Cannot exist without a redactor."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from karma_sync.domain import limits
 from karma_sync.domain.facts import Facts
 from karma_sync.domain.ids import item_id, next_version
 from karma_sync.domain.plan import Channel
 from karma_sync.domain.profile import Profile, kind_of, takes
+from karma_sync.domain.retraction import Retraction
 from karma_sync.domain.session import (
     FORMAT,
     ItemFile,
@@ -18,40 +18,20 @@ from karma_sync.domain.session import (
     SessionFacts,
     Tokens,
     join_item,
-    split_item,
 )
 from karma_sync.domain.source import PackedFile, PackedItem, SourceFile, SourceSession
-from karma_sync.errors import Unverified
+from karma_sync.flow.before import Before, OutboxFiles, read_back, without_source
 from karma_sync.flow.choice import running, sendable
-from karma_sync.flow.cut import CutFile, cut_again, cut_file
-from karma_sync.flow.layout import compress, decompress
-from karma_sync.metadata.signing import PayloadType, SigningKey, open_envelope
+from karma_sync.flow.cut import CutFile, cut_again, cut_file, within_inline_limit
+from karma_sync.flow.layout import compress
+from karma_sync.metadata.signing import PayloadType, SigningKey
 from karma_sync.redact.engine import Redactor
 from karma_sync.sources.growing import QUIET_S
-from karma_sync.store import work
+from karma_sync.store import ledger, work
 from karma_sync.store.database import Database
 
 # Chunks are made to look newer than the item that needs them, so that they are pulled first.
 _CHUNK_LEAD_NS = 1_000_000
-
-
-class OutboxFiles(Protocol):
-    """Where the packager writes one channel."""
-
-    def put_chunk(self, sha256: str, content: bytes, mtime_ns: int) -> None: ...
-    def put_item(self, item: str, raw: bytes, mtime_ns: int, then: Callable[[], None]) -> None: ...
-    def read_item(self, item: str) -> bytes | None: ...
-    def has_item(self, item: str) -> bool: ...
-    def read_chunk(self, sha256: str) -> bytes: ...
-    def undo(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class _Before:
-    """What the outbox holds of an item: its manifest and the end of each file."""
-
-    manifest: Manifest
-    tails: Mapping[str, bytes]
 
 
 class Packager:
@@ -65,6 +45,15 @@ class Packager:
         self._store = store
         self._now_ms = now_ms
         self._packed: dict[tuple[str, str], PackedItem] = {}
+
+    @property
+    def redactor(self) -> Redactor:
+        """What everything passes before it may leave."""
+        return self._redactor
+
+    def use(self, redactor: Redactor) -> None:
+        """Redact with this from now on; what another one passed is not current any more."""
+        self._redactor = redactor
 
     def load(self, folder: str) -> None:
         """Take what was packaged into this channel into memory."""
@@ -101,9 +90,9 @@ class Packager:
             for f in files
         )
 
-    def revision(self, channel: Channel, session: SourceSession) -> int:
-        """The revision of a session that is in its place; 0 if none is."""
-        packed = self._packed.get((channel.id, self.item_of(channel, session)))
+    def revision(self, channel: Channel, item: str) -> int:
+        """The revision of an item that is in its place; 0 if none is."""
+        packed = self._packed.get((channel.id, item))
         return packed.revision if packed else 0
 
     def _is_quiet(self, file: SourceFile) -> bool:
@@ -121,7 +110,7 @@ class Packager:
             OSError: a file vanished or cannot be read, or the outbox cannot be written.
         """
         item = self.item_of(channel, session)
-        before = self._read_back(outbox, item)
+        before = read_back(outbox, item, self._key.public)
         packed = self._packed.get((channel.id, item))
         if not packed or not before or packed.redactor != self._redactor.version:
             packed = None
@@ -135,11 +124,54 @@ class Packager:
             outbox.undo()  # nothing of what could not be finished may lie there
             raise
 
+    def package_again(self, channel: Channel, item: str, outbox: OutboxFiles) -> int:
+        """Redact once more what the outbox has of an item; the new revision, 0 if it has nothing.
+
+        For what is not packaged from its source any more: gone, frozen, or outside the limits.
+
+        Raises:
+            RedactionFailed, OSError: as `package` does.
+        """
+        before = read_back(outbox, item, self._key.public)
+        if before is None:
+            return 0
+        self._packed.pop((channel.id, item), None)
+        session, facts = without_source(before, outbox, self._now_ms() * 10**6)
+        return self.package(channel, session, facts, outbox)
+
+    def retract(self, channel: Channel, item: str, outbox: OutboxFiles) -> None:
+        """Withdraw an item: its file goes, and a signed retraction is in its place."""
+        before = read_back(outbox, item, self._key.public)
+        retraction = Retraction(
+            format=FORMAT,
+            team=channel.team.id,
+            project=channel.project,
+            member=channel.owner.tag,
+            item=item,
+            revision=self._next_revision(channel.id),
+        )
+        payload = retraction.model_dump_json().encode()
+        outbox.retract(item, self._key.sign(PayloadType.RETRACTION, payload))
+        named = frozenset(before.manifest.chunks()) if before else frozenset[str]()
+        with self._store.transaction() as tx:
+            work.packed_items.drop(tx, folder=channel.id, item=item)
+            change = work.Named(channel.id, item, frozenset(), named)
+            work.put_chunks(tx, change, self._now_ms())
+            ledger.withdraw(tx, channel.id, item, retraction.revision)
+        self._packed.pop((channel.id, item), None)
+
+    def _next_revision(self, folder: str) -> int:
+        """Given out before anything is signed: no two contents under one revision."""
+        with self._store.transaction() as tx:
+            revision = next_version(work.last_revision(tx, folder), self._now_ms())
+            work.put_revision(tx, folder, revision)
+        return revision
+
     def _cut(
         self,
         session: SourceSession,
         packed: PackedItem | None,
-        before: _Before | None,
+        before: Before | None,
         outbox: OutboxFiles,
         profile: Profile,
     ) -> list[CutFile]:
@@ -162,24 +194,25 @@ class Packager:
             if before and name in states:
                 files[name] = _unchanged(entries[name], before.tails[name], states[name])
             elif before:
-                content = _content(entries[name], before.tails[name], outbox)
+                content = before.content(entries[name], outbox)
                 files[name] = cut_again(name, content, put, self._redactor)
-        return _within_inline_limit([files[name] for name in sorted(files)], put)
+        return within_inline_limit([files[name] for name in sorted(files)], put)
 
     def _write(
         self,
         channel: Channel,
         session: SourceSession,
         facts: Facts,
-        what: tuple[str, list[CutFile], _Before | None, bool | None],
+        what: tuple[str, list[CutFile], Before | None, bool | None],
         outbox: OutboxFiles,
     ) -> int:
         item, files, before, is_running = what
-        # the revision is given out before it is signed: no two contents under one revision
-        with self._store.transaction() as tx:
-            revision = next_version(work.last_revision(tx, channel.id), self._now_ms())
-            work.put_revision(tx, channel.id, revision)
-        manifest = self._manifest(channel, session, facts, (item, revision, files, is_running))
+        revision = self._next_revision(channel.id)
+        cuts = [f.cuts for f in files]
+        if before and not session.files:
+            cuts.append(before.manifest.redactions)  # what was cut before is cut still
+        what_else = item, revision, files, is_running
+        manifest = self._manifest(channel, session, facts, what_else, cuts)
         payload = manifest.model_dump_json().encode()
         envelope = self._key.sign(PayloadType.MANIFEST, payload)
         inline = compress(b"".join(f.tail for f in files))
@@ -195,12 +228,17 @@ class Packager:
         named = frozenset(before.manifest.chunks()) if before else frozenset[str]()
         change = work.Named(channel.id, item, frozenset(manifest.chunks()), named)
         raw = join_item(envelope, inline)
-        outbox.put_item(item, raw, session.changed_ns, lambda: self._remember(packed, change))
+
+        def then() -> None:
+            self._remember(packed, manifest, change)
+
+        outbox.put_item(item, raw, session.changed_ns, then)
         return revision
 
-    def _remember(self, packed: PackedItem, change: work.Named) -> None:
+    def _remember(self, packed: PackedItem, manifest: Manifest, change: work.Named) -> None:
         with self._store.transaction() as tx:
             work.packed_items.put(tx, packed)
+            ledger.left(tx, packed.folder, manifest)
             work.put_chunks(tx, change, self._now_ms())
         self._packed[packed.folder, packed.item] = packed
 
@@ -210,12 +248,12 @@ class Packager:
         session: SourceSession,
         facts: Facts,
         what: tuple[str, int, Sequence[CutFile], bool | None],
+        cuts: Iterable[Mapping[str, int]],
     ) -> Manifest:
         item, revision, files, is_running = what
-        redactions: dict[str, int] = {}
-        for file in files:
-            for rule, count in file.cuts.items():
-                redactions[rule] = redactions.get(rule, 0) + count
+        redactions: Counter[str] = Counter()
+        for some in cuts:
+            redactions.update(some)
         return Manifest(
             format=FORMAT,
             team=channel.team.id,
@@ -239,52 +277,13 @@ class Packager:
                 tokens=Tokens(**facts.tokens),
             ),
             files=tuple(f.entry() for f in files),
-            redactions=redactions,
+            redactions=dict(redactions),
             redactor=self._redactor.version,
         )
 
     def _text(self, value: str) -> str:
         return self._redactor.string(value)[0][: limits.TITLE_CHARS]
 
-    def _read_back(self, outbox: OutboxFiles, item: str) -> _Before | None:
-        """My own item as it lies in the outbox; None if it is not there as I wrote it."""
-        raw = outbox.read_item(item)
-        if raw is None:
-            return None
-        try:
-            envelope, frame = split_item(raw)
-            payload = open_envelope(envelope, self._key.public, PayloadType.MANIFEST)
-            manifest = Manifest.model_validate_json(payload)
-            inline = decompress(frame, manifest.inline_size)
-        except (Unverified, ValueError):
-            return None
-        tails, at = {}, 0
-        for file in manifest.files:
-            tails[file.path] = inline[at : at + file.tail.size]
-            at += file.tail.size
-        return _Before(manifest, tails)
-
-
-def _content(entry: ItemFile, tail: bytes, outbox: OutboxFiles) -> Iterator[bytes]:
-    """What was packaged of a file whose source is gone, piece by piece."""
-    for sha, size in entry.chunks:
-        yield decompress(outbox.read_chunk(sha), size)
-    yield tail
-
 
 def _unchanged(entry: ItemFile, tail: bytes, state: PackedFile) -> CutFile:
     return CutFile(entry.path, entry.chunks, tail, state, state.cuts)
-
-
-def _within_inline_limit(
-    files: list[CutFile], put: Callable[[bytes], tuple[str, int]]
-) -> list[CutFile]:
-    """Seal the largest ends until all of them together fit into the inline part."""
-    total = sum(len(f.tail) for f in files)
-    by_size = sorted(range(len(files)), key=lambda i: -len(files[i].tail))
-    for index in by_size:
-        if total <= limits.INLINE_BYTES:
-            break
-        total -= len(files[index].tail)
-        files[index] = files[index].sealed(put)
-    return files

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from karma_sync.domain import limits
 from karma_sync.domain.ids import item_id
 from karma_sync.domain.plan import Channel
+from karma_sync.domain.retraction import Retraction
 from karma_sync.domain.session import FILE_NAME, ItemFile, Manifest, split_item
 from karma_sync.domain.verified import Verified
 from karma_sync.errors import Unverified
@@ -55,6 +56,28 @@ def verify_item(raw: bytes, item: str, channel: Channel, last_revision: int) -> 
     return VerifiedItem(Verified(manifest), dict(_tails(manifest, inline)))
 
 
+def verify_retraction(
+    raw: bytes, item: str, channel: Channel, last_revision: int
+) -> Verified[Retraction]:
+    """Check a retraction against the channel it lies in; `item` is the id its name states.
+
+    The steps are an item's, as far as there is something to check.
+
+    Raises:
+        Unverified: with the number of the step that failed.
+    """
+    if len(raw) > limits.RETRACTION_BYTES:  # 2
+        raise Unverified("2-size", f"a retraction is larger than {limits.RETRACTION_BYTES} bytes")
+    payload = open_envelope(raw, channel.owner.key, PayloadType.RETRACTION)  # 3 and 4
+    retraction = parse(payload, Retraction)
+    _check_context(retraction, channel)  # 4 and 5
+    if retraction.item != item:
+        raise Unverified("5-name", "the retraction is not of the item its file name states")
+    if retraction.revision <= last_revision:  # 6
+        raise Unverified("6-newer", f"revision {retraction.revision} must be above {last_revision}")
+    return Verified(retraction)
+
+
 def verify_chunk(frame: bytes, sha256: str, size: int) -> None:
     """Step 7 for one chunk: its frame holds exactly the bytes its name and manifest promise.
 
@@ -70,14 +93,19 @@ def root_of(hashes: list[str]) -> str:
     return hashlib.sha256(b"".join(bytes.fromhex(h) for h in hashes)).hexdigest()
 
 
-def _check_place(manifest: Manifest, item: str, channel: Channel) -> None:
+def _check_context(signed: Manifest | Retraction, channel: Channel) -> None:
     owner = channel.owner
-    if manifest.member != owner.tag:
-        raise Unverified("4-signer", f"{owner.tag} signed in the name of {manifest.member}")
-    if (manifest.team, manifest.project) != (channel.team.id, channel.project):
+    if signed.member != owner.tag:
+        raise Unverified("4-signer", f"{owner.tag} signed in the name of {signed.member}")
+    if (signed.team, signed.project) != (channel.team.id, channel.project):
         raise Unverified("5-place", "it is signed for another team or project")
+
+
+def _check_place(manifest: Manifest, item: str, channel: Channel) -> None:
+    _check_context(manifest, channel)
+    place = (manifest.team, manifest.project, channel.owner.key)
     session = manifest.session
-    own = item_id((manifest.team, manifest.project, owner.key), session.agent, session.session_id)
+    own = item_id(place, session.agent, session.session_id)
     if manifest.item != item or own != item:
         raise Unverified("5-name", "the item is not the one its file name states")
 

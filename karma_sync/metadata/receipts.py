@@ -1,7 +1,8 @@
 """Receipts: what a member says it has imported, apart from its other document."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -12,6 +13,8 @@ from karma_sync.paths import FOLDER_ID
 
 _MOST_CHANNELS = limits.PROJECTS * 2
 _MOST_REFUSED = 50
+_MOST_RETRACTED = 50
+NOTHING = hashlib.sha256().hexdigest()
 Count = Annotated[int, Field(ge=0, le=limits.NUMBER)]
 
 
@@ -27,10 +30,20 @@ class Refused(_Received):
     code: Annotated[str, StringConstraints(pattern=r"^[0-9a-z-]{1,40}$")]
 
 
+class Retracted(_Received):
+    """An item of which nothing is left, and the revision of its retraction."""
+
+    item: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+    revision: Count
+
+
 class ChannelReceipt(_Received):
     """What was imported of one channel.
 
     `digest` is over the sorted items and their revisions: equal digests mean equal content.
+    Nothing of a revision below `oldest` is left, in the library or in the channel's folder; 0 if
+    nothing is there at all. `retracted_digest` is over all retractions carried out, by revision;
+    `retractions` are the latest of them.
     """
 
     folder: Annotated[str, StringConstraints(pattern=f"^{FOLDER_ID.pattern}$")]
@@ -38,6 +51,17 @@ class ChannelReceipt(_Received):
     items: Count
     digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     refused: Annotated[tuple[Refused, ...], Field(max_length=_MOST_REFUSED)] = ()
+    oldest: Count = 0
+    retracted_digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] = NOTHING
+    retractions: Annotated[tuple[Retracted, ...], Field(max_length=_MOST_RETRACTED)] = ()
+
+    def carried_out(self, mine: Sequence[tuple[str, int]]) -> frozenset[tuple[str, int]]:
+        """Which of `mine`, (item, revision) in the order of revisions, it says it carried out."""
+        done = {(each.item, each.revision) for each in self.retractions} & set(mine)
+        for number, digest in enumerate(_digests(mine)):
+            if digest == self.retracted_digest:
+                done |= set(mine[:number])
+        return frozenset(done)
 
 
 class Seen(_Received):
@@ -69,19 +93,49 @@ class Receipt(_Received):
         return next((c for c in self.channels if c.folder == folder), None)
 
 
-def channel_receipt(
-    folder: str, revisions: Mapping[str, int], refused: Iterable[tuple[str, str]] = ()
-) -> ChannelReceipt:
-    """The receipt for items by revision, and for (item, code) of those kept out."""
-    lines = "".join(f"{item} {revision}\n" for item, revision in sorted(revisions.items()))
-    kept_out = [Refused(item=item, code=code) for item, code in sorted(refused)]
+@dataclass(frozen=True)
+class Imported:
+    """What is there of a channel: revision by item, what lingers of older revisions in its folder,
+    the retractions carried out in the order of revisions, and (item, code) of what was kept out.
+    """
+
+    revisions: Mapping[str, int]
+    lingering: Collection[int] = ()
+    retracted: Sequence[tuple[str, int]] = ()
+    refused: Collection[tuple[str, str]] = ()
+
+
+def channel_receipt(folder: str, imported: Imported) -> ChannelReceipt:
+    """The receipt for one channel."""
+    revisions = imported.revisions
+    kept_out = [Refused(item=item, code=code) for item, code in sorted(imported.refused)]
+    latest = imported.retracted[-_MOST_RETRACTED:]
+    *_, digest = _digests(imported.retracted)
     return ChannelReceipt(
         folder=folder,
         revision=max(revisions.values(), default=0),
         items=len(revisions),
-        digest=hashlib.sha256(lines.encode()).hexdigest(),
+        digest=digest_of(revisions),
         refused=tuple(kept_out[:_MOST_REFUSED]),
+        oldest=min((*revisions.values(), *imported.lingering), default=0),
+        retracted_digest=digest,
+        retractions=tuple(Retracted(item=item, revision=revision) for item, revision in latest),
     )
+
+
+def digest_of(revisions: Mapping[str, int]) -> str:
+    """The digest of a receipt that names exactly these items and revisions."""
+    lines = "".join(f"{item} {revision}\n" for item, revision in sorted(revisions.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _digests(retracted: Sequence[tuple[str, int]]) -> Iterator[str]:
+    """The digest of the first none, one, two… of them: whoever lacks the last has the others."""
+    digest = hashlib.sha256()
+    yield digest.hexdigest()
+    for item, revision in retracted:
+        digest.update(f"{item} {revision}\n".encode())
+        yield digest.hexdigest()
 
 
 def seen(kind: str, writer: str, version: int, envelope: bytes) -> Seen:

@@ -32,6 +32,7 @@ class PayloadType(StrEnum):
     MEMBER = "application/vnd.karma-sync.member.v1+json"
     RECEIPT = "application/vnd.karma-sync.receipt.v1+json"
     MANIFEST = "application/vnd.karma-sync.manifest.v1+json"
+    RETRACTION = "application/vnd.karma-sync.retraction.v1+json"
 
 
 class SigningKey:

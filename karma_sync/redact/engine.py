@@ -49,13 +49,13 @@ class Redactor(Protocol):
 class RuleRedactor:
     """Redacts by a list of rules; earlier rules name a cut that several of them make."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    def __init__(self, rules: Sequence[Rule], salt: str = "") -> None:
         self._scanner = Scanner(rules)
-        self._version = _version(rules)
+        self._version = _version(rules, salt)
 
     @property
     def version(self) -> str:
-        """A hash of the rules and of the engine's format: 16 hex digits."""
+        """A hash of the rules, of the engine's format and of the salt: 16 hex digits."""
         return self._version
 
     def lines(self, raw: bytes) -> Redacted:
@@ -149,8 +149,8 @@ def _closed(what: str) -> Iterator[None]:
         raise RedactionFailed(f"redacting {what} failed ({kind}); it is not sent") from error
 
 
-def _version(rules: Sequence[Rule]) -> str:
-    digest = hashlib.sha256(f"format {FORMAT}".encode())
+def _version(rules: Sequence[Rule], salt: str) -> str:
+    digest = hashlib.sha256(f"format {FORMAT} {salt}".encode())
     for rule in rules:
         check = f"{rule.check.__module__}.{rule.check.__qualname__}" if rule.check else ""
         digest.update(repr((rule.name, rule.pattern, rule.until, check)).encode())

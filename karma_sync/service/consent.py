@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from karma_sync.domain.project import Names
 from karma_sync.domain.source import SourceSession
 from karma_sync.errors import BadInput
-from karma_sync.service.sending import Matcher, last_active
+from karma_sync.service.deciding import Matcher, last_active
 
 DEFAULT_HISTORY = timedelta(days=30)
 

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from karma_sync.paths import Paths
+from karma_sync.redact.engine import Redactor
 from karma_sync.service.checking import Checker
+from karma_sync.service.deciding import Matcher
 from karma_sync.service.health import Health
 from karma_sync.service.journal import Journal
 from karma_sync.service.links import Links
@@ -16,7 +18,7 @@ from karma_sync.service.receipts import Receipts
 from karma_sync.service.receiving import Receiver
 from karma_sync.service.reconcile import Reconciler
 from karma_sync.service.recovering import Recovery
-from karma_sync.service.sending import Matcher, Sender
+from karma_sync.service.sending import Sender
 from karma_sync.sources.claude import ClaudeSource
 from karma_sync.store.database import Database
 from karma_sync.syncthing.client import SyncthingClient
@@ -45,3 +47,4 @@ class Engine:
     quotas: Quotas
     outgoing: Outgoing
     progress: Progress
+    redactor: Callable[[], Redactor]

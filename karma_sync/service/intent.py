@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from karma_sync.domain.subscription import Status, Subscription
+from karma_sync.domain.withdrawal import Unshared
 from karma_sync.errors import NotWritable
 from karma_sync.paths import write_private
 from karma_sync.store import state
@@ -44,6 +45,7 @@ class Intent(BaseModel):
     format: int = 1
     limits: tuple[Limit, ...] = ()
     halt: state.Halt | None = None
+    unshared: tuple[Unshared, ...] = ()
 
     def limit_of(self, answer: Subscription) -> Limit | None:
         """What was written for this answer; None if nothing was."""
@@ -72,6 +74,7 @@ class IntentFile:
         with store.reading() as tx:
             mine = state.subscriptions.all(tx, member=member)
             halt = state.halts.get(tx, "all")
+            unshared = state.unshared.all(tx)
         before = self.read()
         limits = {(limit.team, limit.project): limit for limit in before.limits}
         for answer in mine:
@@ -82,7 +85,12 @@ class IntentFile:
                 status=answer.status,
                 since=answer.since,
             )
-        now = Intent(limits=tuple(limits[key] for key in sorted(limits)), halt=halt or before.halt)
+        held = {(u.whose, u.name): u for u in (*before.unshared, *unshared)}
+        now = Intent(
+            limits=tuple(limits[key] for key in sorted(limits)),
+            halt=halt or before.halt,
+            unshared=tuple(held[key] for key in sorted(held)),
+        )
         if now != before:
             self._write(now.model_dump_json(indent=1).encode() + b"\n")
 

@@ -68,6 +68,7 @@ class Rebuilder:
         intent = IntentFile(self._context.paths.intent).read()
         answers = [_limited(answer, intent.limit_of(answer)) for answer in answers_of(own)]
         state.subscriptions.put(tx, *answers)
+        state.unshared.put(tx, *intent.unshared)
         if intent.halt:
             state.halts.put(tx, intent.halt)
         why = f"team {roster.name}"

@@ -13,14 +13,22 @@ from karma_sync.domain.team import Team
 from karma_sync.errors import SyncthingError, Unverified
 from karma_sync.metadata.adopt import accepted, verify_receipt
 from karma_sync.metadata.folder import RECEIPT, Found, MetadataFolder
-from karma_sync.metadata.receipts import ChannelReceipt, Receipt, Seen, channel_receipt, seen
+from karma_sync.metadata.receipts import (
+    ChannelReceipt,
+    Imported,
+    Receipt,
+    Seen,
+    channel_receipt,
+    digest_of,
+    seen,
+)
 from karma_sync.metadata.signing import PayloadType
 from karma_sync.paths import Paths, metadata_folder
 from karma_sync.service.context import Context
 from karma_sync.service.keeping import Held, Keeper
 from karma_sync.service.notes import reason
-from karma_sync.store import library, state, work
-from karma_sync.store.database import Database
+from karma_sync.store import ledger, library, retractions, state, work
+from karma_sync.store.database import Database, Transaction
 
 log = logging.getLogger(__name__)
 EVERY_S = 10.0
@@ -116,7 +124,15 @@ class Receipts:
         with self._store.transaction() as tx:
             row = work.SignedReceipt(found.writer, receipt.version, found.raw)
             work.put_receipt(tx, team.id, row)
+            self._confirm(tx, receipt)
         return receipt
+
+    def _confirm(self, tx: Transaction, receipt: Receipt) -> None:
+        """Remember up to which revision somebody had exactly what I had sent."""
+        for said in receipt.channels:
+            mine = ledger.revisions(tx, said.folder)
+            if mine and said.digest == digest_of(mine):
+                ledger.confirm(tx, said.folder, receipt.writer, max(mine.values()))
 
     def _look_at_seen(self, team: Team, receipt: Receipt) -> None:
         """Find my counter again if it was lost; notice two contents under one version."""
@@ -174,8 +190,15 @@ class Receipts:
                 if channel.team.id == team.id:
                     arrivals = library.arrivals(tx, channel.id).values()
                     refused = [(a.item, a.why.split(":")[0]) for a in arrivals if a.refused]
-                    revisions = library.revisions(tx, channel.id)
-                    receipts.append(channel_receipt(channel.id, revisions, refused))
+                    left = retractions.lingering(tx, channel.id)
+                    carried = retractions.of(tx, channel.id)
+                    imported = Imported(
+                        revisions=library.revisions(tx, channel.id),
+                        lingering=[each.revision for each in left],
+                        retracted=[(c.item, c.revision) for c in carried if c.done],
+                        refused=refused,
+                    )
+                    receipts.append(channel_receipt(channel.id, imported))
         return tuple(sorted(receipts, key=lambda r: r.folder))
 
     def _saw(self, team: Team) -> tuple[Seen, ...]:
@@ -197,11 +220,8 @@ class Receipts:
             log.warning("Syncthing could not look at a receipt: %s", error)
 
 
-def confirmations(
-    store: Database, team: Team, folder: str, mine: Mapping[str, int]
-) -> dict[str, tuple[int, bool]]:
-    """By member tag: how many items its receipt names, and whether it has exactly `mine`."""
-    wanted = channel_receipt(folder, mine)
+def said_of(store: Database, team: Team, folder: str) -> dict[str, ChannelReceipt]:
+    """By member tag: what its newest receipt says of a channel."""
     found = {}
     with store.reading() as tx:
         for signed in work.receipts_of(tx, team.id):
@@ -211,7 +231,7 @@ def confirmations(
             receipt = accepted(signed.envelope, signed.writer, PayloadType.RECEIPT, Receipt)
             said = receipt.of(folder)
             if said:
-                found[member.tag] = said.items, said.digest == wanted.digest
+                found[member.tag] = said
     return found
 
 
@@ -227,3 +247,12 @@ def claims(paths: Paths, world: World) -> dict[str, int]:
             for each in receipt.channels:
                 highest[each.folder] = max(highest.get(each.folder, 0), each.revision)
     return highest
+
+
+def confirmations(
+    store: Database, team: Team, folder: str, mine: Mapping[str, int]
+) -> dict[str, tuple[int, bool]]:
+    """By member tag: how many items its receipt names, and whether it has exactly `mine`."""
+    wanted = digest_of(mine)
+    said = said_of(store, team, folder)
+    return {tag: (each.items, each.digest == wanted) for tag, each in said.items()}

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from karma_sync.domain.plan import Channel, Kept
 from karma_sync.errors import DatabaseUnusable, Unverified
-from karma_sync.flow.importer import Importer, MissingChunks
+from karma_sync.flow.importer import Importer, MissingChunks, Withdrawn
 from karma_sync.flow.inbox import Inbox
-from karma_sync.flow.layout import CHUNK_NAME, ITEM_NAME, ITEMS
+from karma_sync.flow.layout import CHUNK_NAME, ITEM_NAME, ITEMS, RETRACTION_NAME
 from karma_sync.service.notes import Notes, reason
 from karma_sync.service.troubles import RETRY_S, Retry, Troubles
 from karma_sync.store import library
@@ -23,12 +23,18 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # the next item would fare
 
 @dataclass
 class _Watched:
-    """A channel we read from; `waiting` are items by the chunks they still lack."""
+    """A channel we read from; `waiting` are items by the chunks they still lack.
+
+    `retracted` has the signature of each retraction file that was looked at; `settled` says that
+    nothing that was dropped is left in the folder.
+    """
 
     channel: Channel
     inbox: Inbox
     arrivals: dict[str, library.Arrival]
     waiting: dict[str, set[str]] = field(default_factory=dict)
+    retracted: dict[str, str] = field(default_factory=dict)
+    settled: bool = False
 
 
 class Receiver:
@@ -74,6 +80,13 @@ class Receiver:
         """Leave nothing on disk of what was forgotten; whether nothing is left to do."""
         return self._importer.scrub()
 
+    def settle(self) -> None:
+        """See what of all that was dropped is gone from the folders too: receipts say so."""
+        for watched in self._channels.values():
+            if not watched.settled:
+                path = watched.inbox.path
+                watched.settled = self._importer.settle(watched.channel.id, path)
+
     def folders(self) -> list[str]:
         """The channels it reads."""
         return list(self._channels)
@@ -102,10 +115,12 @@ class Receiver:
             raise
 
     def look(self, folder: str) -> None:
-        """Take in every item file of a channel that is new or different."""
+        """Take in every file of a channel that is new or different, retractions first."""
         watched = self._channels.get(folder)
         if watched is None:
             return
+        for item, signature in watched.inbox.retractions().items():
+            self._retract(watched, item, signature)
         found = watched.inbox.items()
         for item in watched.arrivals.keys() - found.keys():
             self._gone(watched, item)
@@ -116,7 +131,7 @@ class Receiver:
             self.troubles.say("receiving", folder, "")
 
     def arrived(self, folder: str, names: Iterable[str]) -> None:
-        """Take in what Syncthing says it finished: item files, and items that now are whole."""
+        """Take in what Syncthing says it finished: files, and items that now are whole."""
         watched = self._channels.get(folder)
         if watched is None:
             return
@@ -124,7 +139,10 @@ class Receiver:
         for name in names:
             chunk = CHUNK_NAME.fullmatch(name)
             item = ITEM_NAME.fullmatch(name.removeprefix(f"{ITEMS}/"))
-            if chunk:
+            retraction = RETRACTION_NAME.fullmatch(name)
+            if retraction and (signature := watched.inbox.retraction(retraction[1])):
+                self._retract(watched, retraction[1], signature)
+            elif chunk:
                 ready |= _no_longer_waiting(watched, chunk[2])
             elif item:
                 ready.add(item[1])
@@ -145,21 +163,38 @@ class Receiver:
         with self._store.transaction() as tx:
             library.drop_arrival(tx, watched.channel.id, item)
 
+    def _retract(self, watched: _Watched, item: str, signature: str) -> None:
+        if watched.retracted.get(item) == signature:
+            return
+        owner = watched.channel.owner.tag
+        try:
+            news = self._importer.retract(watched.channel, watched.inbox.path, item)
+        except Unverified as error:
+            self._notes.fault("retraction refused", owner, f"{item}: {reason(error)}")
+        except FileNotFoundError:
+            return  # replaced while we looked; Syncthing tells of the new one
+        except (OSError, DatabaseUnusable) as error:
+            log.warning("the retraction of %s is not carried out: %s; tried again", item, error)
+            self._again.add(watched.channel.id)
+            self.troubles.say("receiving", watched.channel.id, _not_kept(error))
+            return
+        else:
+            if news:
+                watched.arrivals.pop(item, None)
+                watched.inbox.drop_unfinished(item, watched.waiting.pop(item, ()))
+                watched.settled = False
+                self._notes.note("retracted", owner, f"the session in item {item}")
+        watched.retracted[item] = signature
+
     def _take(self, watched: _Watched, item: str, signature: str) -> bool:
         """Have an item imported, if it is not yet; whether there is room for more."""
         known = watched.arrivals.get(item)
         if known and known.signature == signature and known.state != "waiting":
             return True
         watched.waiting.pop(item, None)
+        watched.settled = False
         try:
-            self._importer.import_item(watched.channel, watched.inbox.path, item)
-            arrival = library.Arrival(item, signature, "imported")
-        except MissingChunks as missing:
-            watched.waiting[item] = missing.hashes
-            arrival = library.Arrival(item, signature, "waiting", f"for {missing}")
-        except Unverified as error:
-            arrival = library.Arrival(item, signature, "refused", reason(error))
-            self._notes.fault("item refused", watched.channel.owner.tag, f"{item}: {arrival.why}")
+            arrival = self._import(watched, item, signature)
         except FileNotFoundError as error:
             # replaced while we looked; Syncthing tells of the new one
             log.warning("item %s was not imported: %s", item, error)
@@ -177,6 +212,21 @@ class Receiver:
         if arrival.refused:
             self.refused(watched.channel, item)
         return True
+
+    def _import(self, watched: _Watched, item: str, signature: str) -> library.Arrival:
+        """What became of an item."""
+        try:
+            self._importer.import_item(watched.channel, watched.inbox.path, item)
+        except MissingChunks as missing:
+            watched.waiting[item] = missing.hashes
+            return library.Arrival(item, signature, "waiting", f"for {missing}")
+        except Withdrawn:
+            return library.Arrival(item, signature, "retracted")
+        except Unverified as error:
+            why = reason(error)
+            self._notes.fault("item refused", watched.channel.owner.tag, f"{item}: {why}")
+            return library.Arrival(item, signature, "refused", why)
+        return library.Arrival(item, signature, "imported")
 
 
 def _not_kept(error: OSError | DatabaseUnusable) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from karma_sync.domain.project import Belonging, Names, Place, Where, belongs
 from karma_sync.domain.source import SourceSession
 from karma_sync.domain.team import Team
-from karma_sync.service.sending import Matcher
+from karma_sync.service.deciding import Matcher
 from karma_sync.sources.claude import ClaudeSource
 from karma_sync.sources.repository import other_identities, repository_at
 

@@ -4,23 +4,24 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from karma_sync.domain.facts import Facts
 from karma_sync.domain.plan import Channel
-from karma_sync.domain.profile import Profile, takes
-from karma_sync.domain.project import Belonging, Names, Place, belongs
+from karma_sync.domain.profile import takes
+from karma_sync.domain.project import Belonging
 from karma_sync.domain.source import SourceSession
+from karma_sync.domain.withdrawal import Unshared, is_unshared
 from karma_sync.errors import DatabaseUnusable, KarmaError, NotWritable, SyncthingError
 from karma_sync.flow.choice import why_left_out
+from karma_sync.flow.layout import item_name
 from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
+from karma_sync.redact.engine import Redactor
+from karma_sync.service.deciding import Matcher, last_active, wrote
 from karma_sync.service.notes import Notes
+from karma_sync.service.recalling import Recaller
 from karma_sync.service.troubles import RETRY_S, Retry, Troubles
-from karma_sync.sources.catalogue import Catalogue
-from karma_sync.sources.claude import ClaudeSource
-from karma_sync.sources.git import Places
 from karma_sync.store import work
 from karma_sync.store.database import Database
 
@@ -30,52 +31,6 @@ _KEEP_DROPPED_MS = 24 * 3600 * 1000
 
 Scan = Callable[[str, Sequence[str]], None]
 Packaged = Callable[[Channel, str], None]
-
-
-class Matcher:
-    """To which project a session belongs, from what its records and git say."""
-
-    def __init__(self, source: ClaudeSource, catalogue: Catalogue, places: Places) -> None:
-        self._source = source
-        self._catalogue = catalogue
-        self.places = places
-
-    def facts(self, session: SourceSession) -> Facts:
-        """What the session tells of itself.
-
-        Raises:
-            OSError: it vanished, or cannot be read.
-        """
-        return self._catalogue.facts(session)
-
-    def complete(self, session: SourceSession, profile: Profile) -> SourceSession:
-        """The session with all that a profile takes of it: plans, and what lies apart."""
-        return self._source.complete(session, self._catalogue.plans(session), profile)
-
-    def at(self, path: Path) -> list[SourceSession]:
-        """The sessions that a changed path belongs to."""
-        if not self._source.apart.is_plan(path):
-            return self._source.sessions_at(path)
-        named = (self._source.session_at(file) for file in self._catalogue.naming(path))
-        return [session for session in named if session]
-
-    def belonging(
-        self, session: SourceSession, facts: Facts, names: Names | None = None
-    ) -> Belonging:
-        """The project of a session that tells this, asked for by the names of one."""
-        return belongs(self.where(session, facts), names)
-
-    def where(self, session: SourceSession, facts: Facts) -> dict[str, Place]:
-        """The place of each directory of a session.
-
-        One that names no directory was written beside others: it belongs where all of them do.
-        """
-        cwds = facts.cwds or self._cwds_beside(session)
-        return {cwd: self.places.of(cwd) for cwd in cwds}
-
-    def _cwds_beside(self, session: SourceSession) -> list[str]:
-        others = self._source.sessions_in(session.directory)
-        return [cwd for other in others for cwd in self._catalogue.facts(other).cwds]
 
 
 class Sender:
@@ -92,7 +47,9 @@ class Sender:
         self._channels: dict[str, tuple[Channel, Outbox]] = {}
         self._withheld: dict[tuple[str, str], str] = {}
         self._told = 0.0
-        self._unsettled: list[tuple[str, SourceSession, int]] = []
+        self._unsettled: list[tuple[str, str, int]] = []  # folder, item, revision
+        self._unshared: frozenset[Unshared] = frozenset()
+        self._recaller = Recaller(packager, store, lambda: time.time_ns() // 10**6)
         self._blocked: set[str] = set()
         self._closed: set[Path] = set()
         self._retry = Retry()
@@ -118,6 +75,49 @@ class Sender:
         self._channels = {name: (wanted[name], boxes[name]) for name in wanted}
         return True
 
+    def hold_back(self, unshared: frozenset[Unshared]) -> None:
+        """Send none of these from now on; `begin` withdraws what has left."""
+        self._unshared = unshared
+
+    def begin(self, redactor: Redactor) -> None:
+        """Before all sessions are looked at: call back what must not be out there."""
+        self._settle()
+        self._packager.use(redactor)
+        for channel, outbox in list(self._channels.values()):
+            try:
+                for name in self._recaller.begin(channel, outbox, self._unshared):
+                    self.packaged(channel, name)
+            except NotWritable as error:
+                self._block(channel.id, error)
+        self.tell()
+
+    @property
+    def renewing(self) -> bool:
+        """Whether `renew` has something to do once all sessions were looked at."""
+        return self._recaller.waits
+
+    def renew(self) -> None:
+        """Redact once more one item that was not packaged anew from its source."""
+        found = self._recaller.next()
+        if found is None or found[0] not in self._channels:
+            return
+        folder, row, is_last = found
+        channel, outbox = self._channels[folder]
+        try:
+            if self._recaller.is_stale(channel, row.item):
+                revision = self._packager.package_again(channel, row.item, outbox)
+                self._unsettled.append((folder, row.item, revision))
+            if is_last:
+                self._settle()
+                self._recaller.sweep(channel, outbox)
+        except NotWritable as error:
+            self._block(folder, error)
+        except DatabaseUnusable:
+            raise
+        except (KarmaError, OSError) as error:
+            self._refuse(channel, row.session, error)
+        self._tell_now_and_then()
+
     def reload(self, folder: str) -> None:
         """Look at what was packaged into this channel anew: its outbox was mended."""
         if folder in self._channels:
@@ -133,9 +133,12 @@ class Sender:
             found = self._matcher.complete(session, channel.profile)
             if not self._packager.is_current(channel, found):
                 sent |= self._try_to_send(channel, outbox, session)
+        self._tell_now_and_then()
+        return sent
+
+    def _tell_now_and_then(self) -> None:
         if time.monotonic() - self._told > _TELL_EVERY_S:
             self.tell()
-        return sent
 
     def try_again(self) -> bool:
         """Whether what failed is to be tried now, by a pass over all sessions.
@@ -187,12 +190,14 @@ class Sender:
             except NotWritable as error:
                 self._block(name, error)
         unsettled, self._unsettled = self._unsettled, []
-        for name, session, revision in unsettled:
+        for name, item, revision in unsettled:
             if name not in self._channels:
                 continue  # nothing is sent into it any more
-            channel = self._channels[name][0]
-            if self._packager.revision(channel, session) >= revision:
-                self.packaged(channel, self._packager.item_of(channel, session))
+            channel, outbox = self._channels[name]
+            if self._packager.revision(channel, item) >= revision:
+                self.packaged(channel, item_name(item))
+                if self._recaller.is_open(channel):
+                    self._recaller.drop_chunks(channel, outbox)
 
     def _block(self, folder: str, error: NotWritable) -> None:
         """No session gets any further in this channel: try again in a few seconds."""
@@ -234,14 +239,16 @@ class Sender:
         except DatabaseUnusable:
             raise  # it is not the session's fault, and nothing could be noted of it
         except (KarmaError, OSError) as error:
-            self._refuse(channel, session, error)
+            self._refuse(channel, session.session_id, error)
         return False
 
     def _send_through(self, channel: Channel, outbox: Outbox, session: SourceSession) -> bool:
         facts = self._matcher.facts(session)
         belonging = self._matcher.belonging(session, facts, channel.names)
         why = _why_not(channel, session, facts, belonging)
-        self._note_withheld(channel, session, why)
+        if why is None and is_unshared(self._unshared, wrote(session, facts), session.session_id):
+            why = "you unshared it"
+        self._note_withheld(channel, session.session_id, why)
         if why is None:
             # only now: what was read may have named a plan
             session = self._matcher.complete(session, channel.profile)
@@ -250,36 +257,35 @@ class Sender:
                 if reason and takes(channel.profile, file.kind):
                     self._notes.note("left out", session.session_id, f"{file.name!r}: {reason}")
             revision = self._packager.package(channel, session, facts, outbox)
-            self._unsettled.append((channel.id, session, revision))
+            item = self._packager.item_of(channel, session)
+            self._unsettled.append((channel.id, item, revision))
         return why is None
 
-    def _refuse(self, channel: Channel, session: SourceSession, error: Exception) -> None:
+    def _refuse(self, channel: Channel, session: str, error: Exception) -> None:
         """It did not leave: say so, and try again when it changes, or can be read."""
         if isinstance(error, PermissionError) and error.filename:
             self._closed.add(Path(error.filename))
         why = f"{type(error).__name__}: {error}"
-        log.warning("session %s was not packaged: %s", session.session_id, why)
+        log.warning("session %s was not packaged: %s", session, why)
         self._note_withheld(channel, session, why, failed=True)
 
     def _note_withheld(
-        self, channel: Channel, session: SourceSession, why: str | None, *, failed: bool = False
+        self, channel: Channel, session: str, why: str | None, *, failed: bool = False
     ) -> None:
-        key = channel.id, session.session_id
+        key = channel.id, session
         if self._withheld.get(key, "") == (why or ""):
             return
         with self._store.transaction() as tx:
             if why:
-                row = work.Withheld(
-                    folder=channel.id, session=session.session_id, why=why, failed=failed
-                )
+                row = work.Withheld(folder=channel.id, session=session, why=why, failed=failed)
                 work.withheld.put(tx, row)
                 self._withheld[key] = why
             else:
-                work.withheld.drop(tx, folder=channel.id, session=session.session_id)
+                work.withheld.drop(tx, folder=channel.id, session=session)
                 self._withheld.pop(key, None)
         if why:
             note = self._notes.fault if failed else self._notes.note
-            note("did not leave" if failed else "withheld", session.session_id, why)
+            note("did not leave" if failed else "withheld", session, why)
 
     def _load_withheld(self, folder: str) -> None:
         with self._store.reading() as tx:
@@ -299,8 +305,3 @@ def _why_not(
     if since and last_active(session, facts) < since:
         return ""
     return None
-
-
-def last_active(session: SourceSession, facts: Facts) -> datetime:
-    """When a session was last active (UTC): its newest record, else its newest file."""
-    return facts.last or datetime.fromtimestamp(session.changed_ns / 10**9, tz=UTC)

@@ -13,6 +13,7 @@ from karma_sync.domain.team import Member, Team
 from karma_sync.service import pairing, projects
 from karma_sync.service.control import paused_until
 from karma_sync.service.progress import PACKAGING
+from karma_sync.service.recalled import CalledBack, called_back
 from karma_sync.service.receipts import confirmations
 from karma_sync.service.renames import Renames, renames
 from karma_sync.service.world import read_world
@@ -86,6 +87,7 @@ class ProjectStatus:
     withheld: dict[str, str]
     failed: dict[str, str]
     renames: Renames
+    called_back: list[CalledBack]
 
 
 @dataclass(frozen=True)
@@ -215,6 +217,7 @@ def _project(look: _Look, standing: projects.Standing) -> ProjectStatus:
         withheld={w.session: w.why for w in withheld if not w.failed},
         failed={w.session: w.why for w in withheld if w.failed},
         renames=renames(look.stores.state, box) if box else Renames(),
+        called_back=called_back(look.stores.work, look.world, box) if box else [],
     )
 
 

@@ -16,12 +16,20 @@ from karma_sync.domain.plan import Channel
 from karma_sync.domain.session import Manifest
 from karma_sync.domain.source import PackedItem
 from karma_sync.errors import Unverified
+from karma_sync.flow.before import retraction_of
 from karma_sync.flow.inbox import Inbox
-from karma_sync.flow.layout import CHUNK_NAME, CHUNKS, chunk_name, item_name, kept_item
+from karma_sync.flow.layout import (
+    CHUNK_NAME,
+    CHUNKS,
+    chunk_name,
+    item_name,
+    kept_item,
+    retraction_name,
+)
 from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.verify import verify_chunk, verify_item
 from karma_sync.paths import PRIVATE_FILE, private_dir
-from karma_sync.store import library, work
+from karma_sync.store import library, retractions, work
 from karma_sync.store.database import Database
 
 _MARKER = ".stfolder"
@@ -65,10 +73,13 @@ class Wholeness:
         with self._packed.reading() as tx:
             chunks = work.chunk_refs(tx, channel.id)
         restored, lost = 0, []
-        for item in sorted(kept.keys() | packed.keys()):
+        withdrawn = self._retract(channel, outbox)
+        for item in sorted((kept.keys() | packed.keys()) - withdrawn):
             revision, links = kept.get(item, (0, {}))
-            missing = {name: link for name, link in links.items() if not (path / name).exists()}
             newer = item in packed and packed[item].revision > revision
+            # of an older revision nothing is put back: it may hold what was cut since
+            wanted = {} if newer else links
+            missing = {name: link for name, link in wanted.items() if not (path / name).exists()}
             if (newer and not outbox.has_item(item)) or not _all_exist(missing):
                 lost.append(item)
                 continue
@@ -79,6 +90,19 @@ class Wholeness:
                 lost.append(item)
         self._forget_packed(channel, lost)
         return Restored(restored, tuple(lost), len(kept.keys() | packed.keys()))
+
+    def _retract(self, channel: Channel, outbox: Outbox) -> set[str]:
+        """Put retractions back that are missing; the items of all that are there.
+
+        One of them may be younger than what the library has of its item.
+        """
+        with self._items.reading() as tx:
+            carried = retractions.of(tx, channel.id)
+        there = set(outbox.retracted())
+        for each in carried:
+            if each.item not in there and not outbox.has_item(each.item):
+                outbox.retract(each.item, each.envelope)
+        return {item for item in outbox.retracted() if not outbox.has_item(item)}
 
     def mark(self, path: Path) -> None:
         """Tell Syncthing that nothing is missing here: without its marker it does not look."""
@@ -115,7 +139,10 @@ class Wholeness:
             else:  # a peer's invention, or damaged: the library's own is better, or none
                 foreign.append(item_name(item))
                 (path / item_name(item)).unlink(missing_ok=True)
+        withdrawn = _withdraw(channel, path, verified)
         for item, (revision, links) in self._kept(channel).items():
+            if item in withdrawn:
+                continue
             newest = verified.get(item)
             if (newest is None or newest.revision < revision) and _all_exist(links):
                 for name, link in links.items():
@@ -127,9 +154,11 @@ class Wholeness:
         _remove_unnamed(path, verified)
         with self._packed.transaction() as tx:
             last = work.last_revision(tx, channel.id)
-            highest = max((m.revision for m in verified.values()), default=0)
+            highest = max(
+                (*(m.revision for m in verified.values()), *withdrawn.values()), default=0
+            )
             work.put_revision(tx, channel.id, max(last, highest))
-        lost = packed.keys() - verified.keys()
+        lost = packed.keys() - verified.keys() - withdrawn.keys()
         self._forget_packed(channel, lost)
         sessions = tuple(sorted(packed[item].session for item in lost))
         return Adopted(len(verified), sessions, tuple(foreign))
@@ -167,6 +196,21 @@ def _mine(channel: Channel, path: Path, item: str) -> Manifest | None:
     except (Unverified, FileNotFoundError):
         return None
     return manifest
+
+
+def _withdraw(channel: Channel, path: Path, verified: dict[str, Manifest]) -> dict[str, int]:
+    """Remove what I had retracted before the loss; the revision by item."""
+    withdrawn = {}
+    outbox = Outbox(path)
+    for item in outbox.retracted():
+        found = retraction_of(outbox, item, channel.owner.key)
+        if found is None:  # a peer's invention
+            (path / retraction_name(item)).unlink(missing_ok=True)
+        elif item not in verified or verified[item].revision < found.revision:
+            verified.pop(item, None)
+            (path / item_name(item)).unlink(missing_ok=True)
+            withdrawn[item] = found.revision
+    return withdrawn
 
 
 def _read(path: Path, most: int) -> bytes:

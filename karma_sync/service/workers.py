@@ -11,7 +11,8 @@ from karma_sync.flow.layout import is_ours
 from karma_sync.flow.watch import Watcher
 from karma_sync.metadata.folder import is_document
 from karma_sync.paths import is_metadata_folder
-from karma_sync.service import projects
+from karma_sync.service import take_back
+from karma_sync.service.dispatch import Dispatch
 from karma_sync.service.engine import Engine
 from karma_sync.service.listening import Listener
 from karma_sync.service.receiving import ALL
@@ -28,18 +29,15 @@ class Workers:
     def __init__(self, engine: Engine) -> None:
         self.client = engine.client
         self._engine = engine
-        self._outgoing = engine.outgoing
+        self._dispatch = Dispatch(engine)
         self._listener = Listener(engine.client, self)
         self._lock = threading.Lock()
-        self._changed: set[Path] = set()
         self._arrived: dict[str, set[str]] = {}
-        self._full_pass = True
-        self._tidy = False
         self._world: World | None = None
+        self._wishes: take_back.Wishes | None = None
         self._cycle = self._worker("cycle", self._run_cycle)
-        self._sending = self._worker("sending", self._send)
+        self._sending = self._worker("sending", self._dispatch.run)
         self._receiving = self._worker("receiving", self._receive)
-        self._mended: set[str] = set()
         self._checking = self._worker("checking", self._check)
         self._listening = self._worker("listening", self._listener.listen)
         self._measuring = self._worker("measuring", self._measure)
@@ -117,7 +115,10 @@ class Workers:
             and c.id not in world.recovering
         ]
         mapped = self._engine.know_roots()
-        if self._engine.sender.send_to(sending, folder) or mapped:
+        wishes = take_back.wishes(self._engine.state)
+        self._engine.sender.hold_back(wishes.unshared)
+        wished, self._wishes = wishes != self._wishes, wishes
+        if self._engine.sender.send_to(sending, folder) or mapped or wished:
             self.look_at_all()
         receiving = [*outboxes(world), *inboxes(world)]
         first, self._world = self._world is None, world
@@ -126,46 +127,6 @@ class Workers:
         self._receiving.wake()
         for name in self._engine.receiver.receive_from(receiving, folder):
             self._on_arrival(name, ALL)
-
-    def _send(self) -> float | None:
-        try:
-            return self._send_next()
-        except Exception:
-            self._full_pass = True  # what was in hand is found again
-            raise
-
-    def _send_next(self) -> float | None:
-        with self._lock:
-            changed, self._changed = self._changed, set()
-            full_pass, self._full_pass = self._full_pass, False
-            mended, self._mended = self._mended, set()
-            tidy, self._tidy = self._tidy, False
-        for folder in mended:
-            self._engine.sender.reload(folder)
-        if self._engine.sender.try_again() or full_pass:
-            sessions = self._engine.source.sessions()
-            self._engine.sender.forget_gone(sessions)
-            self._outgoing.all_of(sessions)
-            tidy = True
-        if tidy:
-            self._engine.sender.tidy(time.time_ns() // 10**6)
-        for path in changed:
-            for found in self._engine.matcher.at(path):
-                self._outgoing.changed(found, time.monotonic())
-        session = self._outgoing.next(time.monotonic())
-        if session and self._engine.sender.send(session):
-            self._outgoing.packaged(session, time.monotonic())
-        wait = self._outgoing.wait(time.monotonic())
-        if wait != 0.0:
-            self._engine.sender.tell()
-            self._learn()
-            wait = soonest(wait, self._engine.sender.settle())
-        return wait
-
-    def _learn(self) -> None:
-        learned = self._engine.matcher.places.take_news()
-        if learned:
-            projects.learn_roots(self._engine.state, learned)
 
     def _receive(self) -> float | None:
         world = self._world
@@ -180,11 +141,14 @@ class Workers:
                     break
                 folder, names = self._arrived.popitem()
             self._engine.receiver.take_in(folder, names)
+        self._engine.receiver.settle()
+        if not self._engine.receiver.scrub():
+            return 1.0  # a receipt must not say that something is gone while it is in a log
         wait = soonest(self._engine.receipts.run(world), self._engine.receiver.wait)
         if self._engine.receipts.take_news():
-            self._tidy = True
+            self._dispatch.tidy()
             self._sending.wake()
-        return wait if self._engine.receiver.scrub() else 1.0
+        return wait
 
     def _check(self) -> float | None:
         if self._world is None:
@@ -193,9 +157,8 @@ class Workers:
         if found.recovered:
             self._cycle.wake()
         if found.mended:
-            with self._lock:
-                self._mended |= found.mended
-            self.look_at_all()
+            self._dispatch.mended(found.mended)
+            self._sending.wake()
         return found.wait
 
     def _measure(self) -> float | None:
@@ -267,13 +230,12 @@ class Workers:
         self._engine.progress.moves(folder)
         self._measuring.wake()
 
-    def _on_packaged(self, channel: Channel, item: str) -> None:
+    def _on_packaged(self, channel: Channel, name: str) -> None:
         self.moves(channel.id)
-        self._on_arrival(channel.id, {f"items/{item}.ks"})
+        self._on_arrival(channel.id, {name})
 
     def _on_change(self, path: Path) -> None:
-        with self._lock:
-            self._changed.add(path)
+        self._dispatch.touch(path)
         self._sending.wake()
 
     def _on_arrival(self, folder: str, names: set[str] | frozenset[str]) -> None:
@@ -287,6 +249,5 @@ class Workers:
 
     def look_at_all(self) -> None:
         """Look at every session there is, the newest first."""
-        with self._lock:
-            self._full_pass = True
+        self._dispatch.look_at_all()
         self._sending.wake()

@@ -9,6 +9,7 @@ from pathlib import Path
 from karma_sync.domain.plan import Kept
 from karma_sync.domain.session import Manifest
 from karma_sync.domain.verified import Verified
+from karma_sync.store import retractions
 from karma_sync.store.database import Database, Transaction
 
 _MIGRATIONS = [
@@ -27,7 +28,8 @@ _MIGRATIONS = [
     CREATE TABLE arrival (
         folder TEXT, item TEXT, signature TEXT NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL,
         PRIMARY KEY (folder, item)) WITHOUT ROWID
-    """
+    """,
+    retractions.TABLES,
 ]
 
 
@@ -57,7 +59,8 @@ class Readable:
 class Arrival:
     """What became of an item file in an inbox.
 
-    `state` is imported, waiting (for chunks) or refused; `signature` tells the file's version.
+    `state` is imported, waiting (for chunks), refused or retracted (an old copy of it);
+    `signature` tells the file's version.
     """
 
     item: str
@@ -124,14 +127,19 @@ def drop_all_but(tx: Transaction, kept: Kept) -> list[Dropped]:
     ).fetchall()
     dropped = []
     for row in rows:
-        key = [row["folder"], row["item"]]
-        hashes = chunks_of(tx, *key)
-        tx.execute("DELETE FROM item WHERE folder = ? AND item = ?", key)
-        tx.execute("DELETE FROM chunk_of WHERE folder = ? AND item = ?", key)
-        tx.execute("DELETE FROM arrival WHERE folder = ? AND item = ?", key)
-        gone = frozenset(unused(tx, hashes))
-        dropped.append(Dropped(row["folder"], row["item"], row["revision"], gone))
+        dropped.append(drop_item(tx, row["folder"], row["item"], row["revision"]))
+        retractions.drop(tx, row["folder"], row["item"])
     return dropped
+
+
+def drop_item(tx: Transaction, folder: str, item: str, revision: int) -> Dropped:
+    """Forget an item; what of its files is to be deleted."""
+    key = [folder, item]
+    hashes = chunks_of(tx, folder, item)
+    tx.execute("DELETE FROM item WHERE folder = ? AND item = ?", key)
+    tx.execute("DELETE FROM chunk_of WHERE folder = ? AND item = ?", key)
+    tx.execute("DELETE FROM arrival WHERE folder = ? AND item = ?", key)
+    return Dropped(folder, item, revision, frozenset(unused(tx, hashes)))
 
 
 def chunks_of(tx: Transaction, folder: str, item: str) -> set[str]:
@@ -158,6 +166,16 @@ def revision(tx: Transaction, folder: str, item: str) -> int:
         "SELECT revision FROM item WHERE folder = ? AND item = ?", [folder, item]
     ).fetchone()
     return int(row["revision"]) if row else 0
+
+
+def redactor_of(tx: Transaction, folder: str, item: str) -> str | None:
+    """The version of the redactor that the readable revision of an item passed; None if none is."""
+    row = tx.execute(
+        "SELECT json_extract(body, '$.redactor') AS redactor FROM item"
+        " WHERE folder = ? AND item = ?",
+        [folder, item],
+    ).fetchone()
+    return str(row["redactor"]) if row else None
 
 
 def revisions(tx: Transaction, folder: str) -> dict[str, int]:

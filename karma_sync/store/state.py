@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from karma_sync.domain.invitation import Contact, Invitation, Pairing
 from karma_sync.domain.subscription import Subscription
 from karma_sync.domain.team import Team
+from karma_sync.domain.withdrawal import Unshared
 from karma_sync.store.database import Database, Transaction
 from karma_sync.store.table import Table
 
@@ -30,7 +31,12 @@ _MIGRATIONS = [
     CREATE TABLE document (
         team TEXT, kind TEXT, writer TEXT, version INTEGER NOT NULL, envelope BLOB NOT NULL,
         PRIMARY KEY (team, kind, writer)) WITHOUT ROWID
+    """,
     """
+    CREATE TABLE unshared (
+        whose TEXT, name TEXT, body TEXT NOT NULL, PRIMARY KEY (whose, name)) WITHOUT ROWID;
+    CREATE TABLE changed_redactions (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID
+    """,
 ]
 
 _FORMER = 8
@@ -80,6 +86,15 @@ class Halt(BaseModel):
         return self.until is None or now < self.until
 
 
+class ChangedRedactions(BaseModel):
+    """When (UTC) the person last changed what is cut out; the texts are in a file of their own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = "all"
+    at: datetime
+
+
 class Document(BaseModel):
     """The newest accepted envelope of one writer, byte for byte as it was signed."""
 
@@ -100,6 +115,8 @@ invitations = Table("invitation", Invitation, ["folder"])
 roots = Table("root", Root, ["path"])
 agreements = Table("agreed", Agreed, ["team", "project", "name"])
 halts = Table("halt", Halt, ["id"])
+unshared = Table("unshared", Unshared, ["whose", "name"])
+changed_redactions = Table("changed_redactions", ChangedRedactions, ["id"])
 
 
 def open_state(path: Path) -> Database:

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from karma_sync.domain.source import PackedItem, ReadFile
-from karma_sync.store import events
+from karma_sync.store import events, ledger
 from karma_sync.store.database import Database, Transaction
 from karma_sync.store.table import Table
 
@@ -39,7 +39,8 @@ _MIGRATIONS = [
         folder TEXT, device TEXT, body TEXT NOT NULL, PRIMARY KEY (folder, device)) WITHOUT ROWID;
     CREATE TABLE link (device TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     """
-    + events.TABLES
+    + events.TABLES,
+    ledger.TABLES,
 ]
 
 

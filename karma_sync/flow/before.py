@@ -1,0 +1,102 @@
+"""What an outbox of mine holds already: my own items, read back as I wrote them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from karma_sync.domain.facts import Facts
+from karma_sync.domain.lines import whole_lines
+from karma_sync.domain.plan import Channel
+from karma_sync.domain.retraction import Retraction
+from karma_sync.domain.session import ItemFile, Manifest, split_item
+from karma_sync.domain.source import TRANSCRIPT, SourceSession
+from karma_sync.errors import Unverified
+from karma_sync.flow.layout import decompress
+from karma_sync.metadata.signing import PayloadType, open_envelope
+from karma_sync.store import ledger
+from karma_sync.store.ledger import Departed
+
+
+class OutboxFiles(Protocol):
+    """Where the packager writes one channel."""
+
+    def put_chunk(self, sha256: str, content: bytes, mtime_ns: int) -> None: ...
+    def put_item(self, item: str, raw: bytes, mtime_ns: int, then: Callable[[], None]) -> None: ...
+    def retract(self, item: str, envelope: bytes) -> None: ...
+    def read_item(self, item: str) -> bytes | None: ...
+    def has_item(self, item: str) -> bool: ...
+    def read_chunk(self, sha256: str) -> bytes: ...
+    def read_retraction(self, item: str) -> bytes | None: ...
+    def undo(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Before:
+    """What the outbox holds of an item: its manifest and the end of each file."""
+
+    manifest: Manifest
+    tails: Mapping[str, bytes]
+
+    def content(self, entry: ItemFile, outbox: OutboxFiles) -> Iterator[bytes]:
+        """What was packaged of one file, piece by piece."""
+        for sha, size in entry.chunks:
+            yield decompress(outbox.read_chunk(sha), size)
+        yield self.tails[entry.path]
+
+
+def read_back(outbox: OutboxFiles, item: str, key: str) -> Before | None:
+    """My own item as it lies in the outbox, signed by `key`; None if it is not as I wrote it."""
+    raw = outbox.read_item(item)
+    if raw is None:
+        return None
+    try:
+        envelope, frame = split_item(raw)
+        payload = open_envelope(envelope, key, PayloadType.MANIFEST)
+        manifest = Manifest.model_validate_json(payload)
+        inline = decompress(frame, manifest.inline_size)
+    except (Unverified, ValueError):
+        return None
+    tails, at = {}, 0
+    for file in manifest.files:
+        tails[file.path] = inline[at : at + file.tail.size]
+        at += file.tail.size
+    return Before(manifest, tails)
+
+
+def retraction_of(outbox: OutboxFiles, item: str, key: str) -> Retraction | None:
+    """My own retraction as it lies in the outbox; None if it is not there as I wrote it."""
+    raw = outbox.read_retraction(item)
+    if raw is None:
+        return None
+    try:
+        payload = open_envelope(raw, key, PayloadType.RETRACTION)
+        return Retraction.model_validate_json(payload)
+    except (Unverified, ValueError):
+        return None
+
+
+def without_source(
+    before: Before, outbox: OutboxFiles, changed_ns: int
+) -> tuple[SourceSession, Facts]:
+    """A session whose source is not to be read, as the outbox tells of it; it has no files."""
+    told = before.manifest.session
+    facts = Facts()
+    for entry in before.manifest.files:
+        if entry.path == TRANSCRIPT:
+            for lines in whole_lines(before.content(entry, outbox)):
+                facts.feed(lines)
+    # a custom title may have been cut from what is left of the records: what was said of it holds
+    if not facts.title:
+        facts.custom_title = told.title
+    session = SourceSession(told.agent, told.session_id, Path(), (), touched_ns=changed_ns)
+    return session, facts
+
+
+def row_of(channel: Channel, item: str, outbox: OutboxFiles) -> Departed | None:
+    """What an outbox of mine tells of an item that the ledger does not know; None if nothing."""
+    before = read_back(outbox, item, channel.owner.key)
+    if before:
+        return ledger.row_of(channel.id, before.manifest, before.manifest.revision)
+    gone = retraction_of(outbox, item, channel.owner.key)
+    return ledger.row_of_withdrawn(channel.id, item, gone.revision) if gone else None

@@ -1,0 +1,171 @@
+"""What a person has cut out besides our rules: texts as they are, and rules of their own."""
+
+import re
+import tomllib
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from karma_sync.errors import BadInput, RedactionFailed
+from karma_sync.redact.engine import RuleRedactor
+from karma_sync.redact.patterns import compiled
+from karma_sync.redact.rule import NAME, Rule
+from karma_sync.redact.rules import DEFAULT_RULES
+
+LITERAL = "literal"  # the name of the rule in markers and counts
+LEAST_CHARS = 6
+MOST_CHARS = 10_000
+_LEAST_DIFFERENT = 4
+_BYTE = r"\x{:02x}"
+_ASCII = 0x7F
+_TWO_BYTES = 0xFFFF  # the last character that is one unit of UTF-16
+# Where a text of several lines continues: also behind a tool's line number (`   12→`).
+_LINE_END = r"\r?\n(?:[ \t]*[0-9]{1,6}(?:→|\t))?"
+_WORD = re.compile(r"[A-Za-z0-9_-]+")
+# What every record of a transcript holds: to cut that would be to cut everything.
+_EVERYWHERE = """[REDACTED:] type user assistant system attachment summary custom-title ai-title
+agent-name queue-operation file-history-snapshot progress uuid parentUuid logicalParentUuid leafUuid
+sessionId isSidechain isMeta isCompactSummary userType external gitBranch version timestamp cwd
+requestId message role model content text thinking signature tool_use tool_result tool_use_id
+toolUseResult tool_reference toolUseID input output command description file_path stdout stderr
+interrupted is_error stop_reason stop_sequence end_turn usage input_tokens output_tokens
+cache_creation_input_tokens cache_read_input_tokens service_tier ephemeral_5m_input_tokens
+ephemeral_1h_input_tokens cache_creation claude-code claude transcript subagents tool-results
+[REDACTED:literal] false"""
+
+
+class OwnRule(BaseModel):
+    """A rule as gitleaks writes it: https://github.com/gitleaks/gitleaks#configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    name: str = Field(alias="id", pattern=f"^{NAME.pattern}$", max_length=60)
+    pattern: str = Field(alias="regex", min_length=1, max_length=10_000)
+    keywords: tuple[str, ...] = ()
+
+    def rule(self) -> Rule:
+        """The rule for our engine; where keywords are safe to look for, they make it fast."""
+        safe = all(_WORD.fullmatch(word) for word in self.keywords)
+        gate = "(?i)" + "|".join(self.keywords) if safe and self.keywords else ""
+        return Rule(name=self.name, pattern=self.pattern, source="a rule of the person", gate=gate)
+
+
+class OwnRedactions(BaseModel):
+    """The file beside the key.
+
+    `salt` (hex) goes into the redactor's version, which others see: without it they could try
+    texts until the version is the same.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = 1
+    salt: str = Field(pattern=r"^[0-9a-f]{32}$")
+    literals: tuple[str, ...] = Field(default=(), repr=False)
+    rules: tuple[OwnRule, ...] = Field(default=(), repr=False)
+
+    def with_literal(self, literal: str) -> "OwnRedactions":
+        """This one too."""
+        known = (*self.literals, literal) if literal not in self.literals else self.literals
+        return self.model_copy(update={"literals": known})
+
+    def with_rules(self, rules: Iterable[OwnRule]) -> "OwnRedactions":
+        """These too; a rule replaces the one of its name."""
+        known = {rule.name: rule for rule in (*self.rules, *rules)}
+        return self.model_copy(update={"rules": tuple(known.values())})
+
+
+def redactor_of(own: OwnRedactions | None) -> RuleRedactor:
+    """Our rules and the person's; without these, ours alone.
+
+    Raises:
+        RedactionFailed: a rule is none.
+    """
+    if own is None:
+        return RuleRedactor(DEFAULT_RULES)
+    literals = [literal_rule(text) for text in own.literals]
+    return RuleRedactor([*literals, *(rule.rule() for rule in own.rules), *DEFAULT_RULES], own.salt)
+
+
+def checked_literal(text: str) -> str:
+    """A text to cut out, without the white space around it.
+
+    Raises:
+        BadInput: it is too short, or would cut what every session holds; it is not quoted.
+    """
+    literal = text.strip()
+    if not LEAST_CHARS <= len(literal) <= MOST_CHARS:
+        raise BadInput(
+            f"a text to cut has {LEAST_CHARS} to {MOST_CHARS} characters, this one {len(literal)}",
+            hint="karma-sync redact --literal < FILE",
+        )
+    if len(set(literal)) < _LEAST_DIFFERENT or literal.isspace():
+        raise BadInput("a text of so few different characters would cut too much")
+    if literal.casefold() in _EVERYWHERE.casefold():
+        raise BadInput("this text stands in every session: all of them would be cut to pieces")
+    return literal
+
+
+def literal_rule(literal: str) -> Rule:
+    """The rule that finds exactly this text, over several lines also behind line numbers."""
+    lines = ["".join(map(_exactly, line)) for line in literal.replace("\r\n", "\n").split("\n")]
+    longest = max(_WORD.findall(literal), key=len, default="")
+    return Rule(
+        name=LITERAL,
+        pattern=_LINE_END.join(lines),
+        source="a text of the person",
+        keywords=(longest,) if longest else (),
+        gate="" if longest else _gate(literal),
+        one_line=len(lines) == 1,
+    )
+
+
+def _gate(literal: str) -> str:
+    """Finds a text without a single plain letter fast: by a character of it, escaped or not."""
+    foreign = next((char for char in literal if ord(char) > _ASCII), "")
+    if not foreign:
+        return ""
+    first = foreign.encode("utf-16-be")[:2].hex()
+    return f"{_exactly(foreign)}|\\\\u(?i:{first})"
+
+
+def _exactly(char: str) -> str:
+    """The pattern of one character, also of one that JSON escapes in two halves."""
+    if ord(char) <= _TWO_BYTES:
+        return re.escape(char)
+    halves = char.encode("utf-16-be")
+    pair = (chr(int.from_bytes(halves[at : at + 2], "big")) for at in (0, 2))
+    # undoing such escapes makes three bytes of each half (escapes.py)
+    split = "".join(pair).encode("utf-8", "surrogatepass")
+    return f"(?:{char}|{''.join(map(_BYTE.format, split))})"
+
+
+def parse_rules(text: str) -> list[OwnRule]:
+    """The rules of a file in gitleaks' form: `[[rules]]` with `id`, `regex`, `keywords`.
+
+    Raises:
+        BadInput: it has none, or one that is none; the texts of rules are not quoted.
+    """
+    try:
+        found = tomllib.loads(text).get("rules", [])
+        rules = [OwnRule.model_validate(each) for each in found]
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"the file is not TOML: {error}") from None
+    except (ValidationError, TypeError):
+        raise BadInput(
+            "a rule needs an `id` of small letters, digits and dashes, and a `regex`"
+        ) from None
+    if not rules:
+        raise BadInput("the file has no rules", hint="[[rules]] with id and regex")
+    for rule in rules:
+        _check_rule(rule)
+    return rules
+
+
+def _check_rule(rule: OwnRule) -> None:
+    try:
+        pattern = compiled(rule.pattern, rule.name)
+    except RedactionFailed as error:
+        raise BadInput(str(error)) from None
+    if pattern.search(b"") or all(pattern.search(word.encode()) for word in _EVERYWHERE.split()):
+        raise BadInput(f"rule {rule.name} would cut everything")

@@ -1,0 +1,68 @@
+"""To which project a session belongs, what it tells of itself, and who wrote it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from karma_sync.domain.facts import Facts
+from karma_sync.domain.profile import Profile
+from karma_sync.domain.project import Belonging, Names, Place, belongs
+from karma_sync.domain.source import SourceSession
+from karma_sync.sources.catalogue import Catalogue
+from karma_sync.sources.claude import ClaudeSource
+from karma_sync.sources.git import Places
+
+
+class Matcher:
+    """To which project a session belongs, from what its records and git say."""
+
+    def __init__(self, source: ClaudeSource, catalogue: Catalogue, places: Places) -> None:
+        self._source = source
+        self._catalogue = catalogue
+        self.places = places
+
+    def facts(self, session: SourceSession) -> Facts:
+        """What the session tells of itself.
+
+        Raises:
+            OSError: it vanished, or cannot be read.
+        """
+        return self._catalogue.facts(session)
+
+    def complete(self, session: SourceSession, profile: Profile) -> SourceSession:
+        """The session with all that a profile takes of it: plans, and what lies apart."""
+        return self._source.complete(session, self._catalogue.plans(session), profile)
+
+    def at(self, path: Path) -> list[SourceSession]:
+        """The sessions that a changed path belongs to."""
+        if not self._source.apart.is_plan(path):
+            return self._source.sessions_at(path)
+        named = (self._source.session_at(file) for file in self._catalogue.naming(path))
+        return [session for session in named if session]
+
+    def belonging(
+        self, session: SourceSession, facts: Facts, names: Names | None = None
+    ) -> Belonging:
+        """The project of a session that tells this, asked for by the names of one."""
+        return belongs(self.where(session, facts), names)
+
+    def where(self, session: SourceSession, facts: Facts) -> dict[str, Place]:
+        """The place of each directory of a session.
+
+        One that names no directory was written beside others: it belongs where all of them do.
+        """
+        cwds = facts.cwds or self._cwds_beside(session)
+        return {cwd: self.places.of(cwd) for cwd in cwds}
+
+    def _cwds_beside(self, session: SourceSession) -> list[str]:
+        others = self._source.sessions_in(session.directory)
+        return [cwd for other in others for cwd in self._catalogue.facts(other).cwds]
+
+
+def last_active(session: SourceSession, facts: Facts) -> datetime:
+    """When a session was last active (UTC): its newest record, else its newest file."""
+    return facts.last or datetime.fromtimestamp(session.changed_ns / 10**9, tz=UTC)
+
+
+def wrote(session: SourceSession, facts: Facts) -> str:
+    """Who wrote it: the program, and the agent where it has a name of its own."""
+    return f"{session.agent}/{facts.agent}" if facts.agent else session.agent

@@ -1,0 +1,95 @@
+"""The sending thread's work: what changed, what is to be looked at again, one session at a time."""
+
+import threading
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from karma_sync.service import projects
+from karma_sync.service.engine import Engine
+from karma_sync.service.worker import soonest
+
+
+@dataclass
+class _Due:
+    """What there is to do; `everything` is a pass over all sessions."""
+
+    everything: bool = False
+    tidy: bool = False
+    mended: set[str] = field(default_factory=set)
+    changed: set[Path] = field(default_factory=set)
+
+
+class Dispatch:
+    """Has sessions sent; all but `run` may be called from any thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._sender = engine.sender
+        self._lock = threading.Lock()
+        self._due = _Due(everything=True)
+
+    def touch(self, path: Path) -> None:
+        """A file of an agent's is new, other or gone."""
+        with self._lock:
+            self._due.changed.add(path)
+
+    def look_at_all(self) -> None:
+        """Look at every session there is, the newest first."""
+        with self._lock:
+            self._due.everything = True
+
+    def mended(self, folders: Collection[str]) -> None:
+        """What these outboxes hold may be other than what was packaged."""
+        with self._lock:
+            self._due.mended |= set(folders)
+            self._due.everything = True
+
+    def tidy(self) -> None:
+        """Receivers may have confirmed what dropped a chunk."""
+        with self._lock:
+            self._due.tidy = True
+
+    def run(self) -> float | None:
+        """Do what is due, and send one session; seconds until more is due, None if nothing is."""
+        with self._lock:
+            due, self._due = self._due, _Due()
+        try:
+            self._take_up(due)
+            return self._send_one()
+        except Exception:
+            self.look_at_all()  # what was in hand is found again
+            raise
+
+    def _take_up(self, due: _Due) -> None:
+        engine = self._engine
+        for folder in due.mended:
+            self._sender.reload(folder)
+        if self._sender.try_again() or due.everything:
+            self._sender.begin(engine.redactor())
+            sessions = engine.source.sessions()
+            self._sender.forget_gone(sessions)
+            engine.outgoing.all_of(sessions)
+            due.tidy = True
+        if due.tidy:
+            self._sender.tidy(time.time_ns() // 10**6)
+        for path in due.changed:
+            for found in engine.matcher.at(path):
+                engine.outgoing.changed(found, time.monotonic())
+
+    def _send_one(self) -> float | None:
+        outgoing = self._engine.outgoing
+        session = outgoing.next(time.monotonic())
+        if session and self._sender.send(session):
+            outgoing.packaged(session, time.monotonic())
+        if session is None:
+            self._sender.renew()
+        wait = 0.0 if self._sender.renewing else outgoing.wait(time.monotonic())
+        if wait == 0.0:
+            return wait
+        self._sender.tell()
+        learned = self._engine.matcher.places.take_news()
+        if learned:
+            projects.learn_roots(self._engine.state, learned)
+        return soonest(wait, self._sender.settle())

@@ -1,0 +1,123 @@
+"""Calls back what has left: withdraws sessions, and has packaged anew what newer rules cut.
+
+Level-based: it compares what lies in an outbox with what should, whatever put it there.
+"""
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+
+from karma_sync.domain.plan import Channel
+from karma_sync.domain.withdrawal import Unshared, is_unshared
+from karma_sync.flow.before import row_of
+from karma_sync.flow.layout import retraction_name
+from karma_sync.flow.outbox import Outbox
+from karma_sync.flow.package import Packager
+from karma_sync.store import ledger, work
+from karma_sync.store.database import Database
+from karma_sync.store.ledger import Departed, Recall
+
+
+class Recaller:
+    """Used by the thread that sends; `now_ms` is Unix milliseconds."""
+
+    def __init__(self, packager: Packager, store: Database, now_ms: Callable[[], int]) -> None:
+        self._packager = packager
+        self._store = store
+        self._now_ms = now_ms
+        self._stale_items: deque[tuple[str, Departed]] = deque()
+
+    def begin(
+        self, channel: Channel, outbox: Outbox, unshared: Collection[Unshared]
+    ) -> Iterator[str]:
+        """Before all sessions are looked at: withdraw what is unshared, and see what else is to be
+        called back; gives out the names of the retractions written.
+
+        What is not packaged anew from its source comes to `next`.
+        """
+        rows = self._take_stock(channel, outbox)
+        for row in rows:
+            held = is_unshared(unshared, row.agent, row.session)
+            if held and (not row.withdrawn or outbox.has_item(row.item)):
+                self._packager.retract(channel, row.item, outbox)
+                self.drop_chunks(channel, outbox)
+                yield retraction_name(row.item)
+        self.sweep(channel, outbox)
+        others = [each for each in self._stale_items if each[0] != channel.id]
+        stale = [row for row in rows if self._is_stale(row)]
+        self._stale_items = deque([*others, *((channel.id, row) for row in stale)])
+
+    @property
+    def waits(self) -> bool:
+        """Whether `next` has something."""
+        return bool(self._stale_items)
+
+    def next(self) -> tuple[str, Departed, bool] | None:
+        """What may have to be redacted once more: folder, row, whether it is the folder's last."""
+        if not self._stale_items:
+            return None
+        folder, row = self._stale_items.popleft()
+        return folder, row, all(name != folder for name, _ in self._stale_items)
+
+    def is_stale(self, channel: Channel, item: str) -> bool:
+        """Whether what another redactor passed of an item is still out there."""
+        with self._store.reading() as tx:
+            row = ledger.departed.get(tx, channel.id, item)
+        return row is not None and self._is_stale(row)
+
+    def is_open(self, channel: Channel) -> bool:
+        """Whether something of the channel is being called back."""
+        with self._store.reading() as tx:
+            recall = ledger.get_recall(tx, channel.id)
+        return recall is not None and not recall.swept
+
+    def drop_chunks(self, channel: Channel, outbox: Outbox) -> None:
+        """Delete at once what no manifest names any more: the wait is for what is no secret."""
+        with self._store.reading() as tx:
+            dropped = work.chunks_dropped_before(tx, self._now_ms() + 1)
+        self._remove(channel, outbox, {sha for folder, sha in dropped if folder == channel.id})
+
+    def sweep(self, channel: Channel, outbox: Outbox) -> None:
+        """End a recall, if nothing stale is left: delete every chunk that no item names."""
+        with self._store.reading() as tx:
+            recall = ledger.get_recall(tx, channel.id)
+            if recall is None or recall.swept:
+                return
+            rows = ledger.departed.all(tx, folder=channel.id)
+            named = ledger.named_chunks(tx, channel.id, outbox.items())
+        if any(map(self._is_stale, rows)):
+            return
+        self._remove(channel, outbox, outbox.chunks() - named)
+        with self._store.transaction() as tx:
+            ledger.put_recall(tx, recall.over())
+
+    def _take_stock(self, channel: Channel, outbox: Outbox) -> list[Departed]:
+        """The ledger of a channel, with what a lost database forgot and the outbox still tells.
+
+        What another redactor passed is called back from now on.
+        """
+        with self._store.reading() as tx:
+            rows = ledger.departed.all(tx, folder=channel.id)
+            recall = ledger.get_recall(tx, channel.id)
+            last = work.last_revision(tx, channel.id)
+        forgotten = {*outbox.items(), *outbox.retracted()} - {row.item for row in rows}
+        found = [row for item in forgotten if (row := row_of(channel, item, outbox))]
+        rows += found
+        known = 0 if recall is None or recall.swept else recall.through
+        recalls = any(self._is_stale(row) and row.revision > known for row in rows)
+        if found or recalls:
+            through = max((last, *(row.revision for row in rows)))
+            with self._store.transaction() as tx:
+                ledger.departed.put(tx, *found)
+                if recalls:
+                    now = self._now_ms()
+                    ledger.put_recall(tx, Recall(channel.id, through, now, swept=False))
+        return rows
+
+    def _is_stale(self, row: Departed) -> bool:
+        return not row.withdrawn and row.redactor != self._packager.redactor.version
+
+    def _remove(self, channel: Channel, outbox: Outbox, hashes: Collection[str]) -> None:
+        for sha in hashes:
+            outbox.remove_chunk(sha)
+        with self._store.transaction() as tx:
+            work.keep_chunks(tx, channel.id, hashes)

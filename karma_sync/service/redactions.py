@@ -1,0 +1,61 @@
+"""redactions.json: texts and rules that the person had cut out, beside the key, mode 0600.
+
+The texts stand in it as they are: the transcripts they came from lie on the same disk anyway.
+Nothing of them goes anywhere else: into no document, event, log or message.
+"""
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from karma_sync.errors import RedactionFailed
+from karma_sync.paths import write_private
+from karma_sync.redact.engine import RuleRedactor
+from karma_sync.redact.own import OwnRedactions, redactor_of
+
+
+class RedactionsFile:
+    """The file, and the redactor that it makes of it with our own rules."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._made: tuple[OwnRedactions | None, RuleRedactor] | None = None
+
+    def redactor(self) -> RuleRedactor:
+        """The redactor as the file wants it now; made anew only when the file says other things.
+
+        Raises:
+            RedactionFailed: the file cannot be used; then nothing may leave.
+        """
+        own = self._read()
+        if self._made is None or self._made[0] != own:
+            self._made = own, redactor_of(own)
+        return self._made[1]
+
+    def change(self, change: Callable[[OwnRedactions], OwnRedactions]) -> bool:
+        """Write what `change` makes of it, durably; whether it says something else now.
+
+        Raises:
+            RedactionFailed: the file cannot be used, or with the change no redactor can be made.
+        """
+        before = self._read() or OwnRedactions(salt=secrets.token_hex(16))
+        after = change(before)
+        if after == before:
+            return False
+        redactor_of(after)
+        write_private(self._path, after.model_dump_json(indent=1).encode() + b"\n")
+        return True
+
+    def _read(self) -> OwnRedactions | None:
+        try:
+            return OwnRedactions.model_validate_json(self._path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError):
+            # what is wrong with it is not said: the message would quote it
+            raise RedactionFailed(
+                f"{self._path} cannot be read as what it was written as; nothing is sent",
+                hint="put it back from a backup, or move it away and type karma-sync redact again",
+            ) from None

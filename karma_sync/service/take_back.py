@@ -1,0 +1,85 @@
+"""What a person takes back after it left: sessions, all of an agent, texts that must be cut."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from karma_sync.domain.withdrawal import Unshared, Whose
+from karma_sync.errors import BadInput, Conflict, NotFound
+from karma_sync.store import ledger, state
+from karma_sync.store.database import Database
+from karma_sync.store.ledger import Departed
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the thread that sends must know: what is unshared, when the redactions changed."""
+
+    unshared: frozenset[Unshared]
+    redactions: datetime | None
+
+
+def wishes(store: Database) -> Wishes:
+    """As the database has them now."""
+    with store.reading() as tx:
+        changed = state.changed_redactions.get(tx, "all")
+        return Wishes(frozenset(state.unshared.all(tx)), changed.at if changed else None)
+
+
+def find(work: Database, wanted: str, whose: Whose) -> tuple[Unshared, list[Departed]]:
+    """The session whose id begins with `wanted`, or the agent so named, and what left of it.
+
+    Raises:
+        NotFound: nothing of it left.
+        BadInput: several sessions begin so.
+    """
+    with work.reading() as tx:
+        rows = ledger.departed.all(tx)
+    if whose is Whose.AGENT:
+        unshared = Unshared(whose=whose, name=wanted)
+        found = [row for row in rows if row.session and unshared.holds(row.agent, row.session)]
+        if not found:
+            known = sorted({row.agent for row in rows if row.agent})
+            raise NotFound(f"nothing by {wanted!r} left", hint=" or ".join(known))
+        return unshared, found
+    found = [row for row in rows if wanted and row.session.startswith(wanted)]
+    names = sorted({row.session for row in found})
+    if not names:
+        raise NotFound(f"no session {wanted!r} left this machine", hint="karma-sync sent")
+    if len(names) > 1:
+        raise BadInput(f"{wanted!r} fits several sessions", hint=" or ".join(names[:5]))
+    return Unshared(whose=whose, name=names[0]), found
+
+
+def unshare(store: Database, unshared: Unshared) -> None:
+    """Take back what left of it, and let no more leave; the daemon carries it out."""
+    with store.transaction() as tx:
+        state.unshared.put(tx, unshared)
+
+
+def lift(store: Database, wanted: str, whose: Whose) -> Unshared:
+    """Let it leave again.
+
+    Raises:
+        Conflict: it is not unshared.
+        BadInput: several begin so.
+    """
+    with store.transaction() as tx:
+        held = [u for u in state.unshared.all(tx) if u.whose is whose and not u.lifted]
+        fits = [u for u in held if u.name == wanted]
+        if whose is Whose.SESSION:
+            fits = fits or [u for u in held if wanted and u.name.startswith(wanted)]
+        if not fits:
+            raise Conflict(f"{wanted!r} is not unshared", hint="karma-sync sent")
+        if len(fits) > 1:
+            names = " or ".join(u.name for u in fits[:5])
+            raise BadInput(f"{wanted!r} fits several sessions", hint=names)
+        # the row stays: that there is none must mean that the database was lost
+        lifted = fits[0].model_copy(update={"lifted": True})
+        state.unshared.put(tx, lifted)
+    return lifted
+
+
+def redactions_changed(store: Database, now: datetime) -> None:
+    """Have the daemon package anew what other redactions passed."""
+    with store.transaction() as tx:
+        state.changed_redactions.put(tx, state.ChangedRedactions(at=now))

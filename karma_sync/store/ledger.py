@@ -1,0 +1,140 @@
+"""In work.db: what left, through which channel, and what of it was called back."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from pydantic import BaseModel, ConfigDict
+
+from karma_sync.domain.session import Manifest
+from karma_sync.store.database import Transaction
+from karma_sync.store.table import Table
+
+TABLES = """
+    CREATE TABLE departed (
+        folder TEXT, item TEXT, body TEXT NOT NULL, PRIMARY KEY (folder, item)) WITHOUT ROWID;
+    CREATE TABLE recall (
+        folder TEXT PRIMARY KEY, through INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+        swept INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE confirmed (
+        folder TEXT, member TEXT, revision INTEGER NOT NULL,
+        PRIMARY KEY (folder, member)) WITHOUT ROWID
+"""
+
+
+class Departed(BaseModel):
+    """One session as it last left through a channel.
+
+    `first` and `revision` are Unix milliseconds, for revisions are moments; `size` is bytes
+    before compression. `withdrawn` is the revision of its retraction, 0 if it is not withdrawn.
+    Rebuilt from an outbox, `first` is that of the revision found there, and of a withdrawn item
+    nothing else is known.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: str
+    item: str
+    agent: str = ""
+    session: str = ""
+    first: int
+    revision: int
+    size: int = 0
+    redactions: dict[str, int] = {}
+    redactor: str = ""
+    withdrawn: int = 0
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Everything that left at or below the revision `through` is to be packaged anew, or gone.
+
+    `swept` when nothing of it is in the outbox any more.
+    """
+
+    folder: str
+    through: int
+    at_ms: int
+    swept: bool
+
+    def over(self) -> "Recall":
+        """The same, with nothing of it left in the outbox."""
+        return replace(self, swept=True)
+
+
+departed = Table("departed", Departed, ["folder", "item"])
+
+
+def row_of(folder: str, manifest: Manifest, first: int) -> Departed:
+    """What the ledger says of an item."""
+    return Departed(
+        folder=folder,
+        item=manifest.item,
+        agent=manifest.session.wrote,
+        session=manifest.session.session_id,
+        first=first,
+        revision=manifest.revision,
+        size=manifest.size,
+        redactions=manifest.redactions,
+        redactor=manifest.redactor,
+    )
+
+
+def row_of_withdrawn(folder: str, item: str, revision: int) -> Departed:
+    """What the ledger says of an item of which only the retraction is known."""
+    return Departed(folder=folder, item=item, first=revision, revision=revision, withdrawn=revision)
+
+
+def left(tx: Transaction, folder: str, manifest: Manifest) -> None:
+    """An item left, for the first time or once more."""
+    before = departed.get(tx, folder, manifest.item)
+    first = before.first if before else manifest.revision
+    departed.put(tx, row_of(folder, manifest, first))
+
+
+def withdraw(tx: Transaction, folder: str, item: str, revision: int) -> None:
+    """An item was retracted."""
+    before = departed.get(tx, folder, item)
+    known = before or row_of_withdrawn(folder, item, revision)
+    departed.put(tx, known.model_copy(update={"withdrawn": revision}))
+
+
+def revisions(tx: Transaction, folder: str) -> dict[str, int]:
+    """Revision by item of all that left through a channel and is not withdrawn."""
+    rows = departed.all(tx, folder=folder)
+    return {row.item: row.revision for row in rows if not row.withdrawn}
+
+
+def put_recall(tx: Transaction, recall: Recall) -> None:
+    """Remember what is to be called back through a channel."""
+    tx.execute(
+        "INSERT OR REPLACE INTO recall VALUES (?, ?, ?, ?)",
+        [recall.folder, recall.through, recall.at_ms, recall.swept],
+    )
+
+
+def get_recall(tx: Transaction, folder: str) -> Recall | None:
+    """The latest recall of a channel; None if there was none."""
+    row = tx.execute("SELECT * FROM recall WHERE folder = ?", [folder]).fetchone()
+    return Recall(folder, row["through"], row["at_ms"], bool(row["swept"])) if row else None
+
+
+def confirm(tx: Transaction, folder: str, member: str, revision: int) -> None:
+    """`member` (a key) had exactly what had left when `revision` was the highest given out."""
+    tx.execute(
+        "INSERT INTO confirmed VALUES (?, ?, ?) ON CONFLICT (folder, member)"
+        " DO UPDATE SET revision = excluded.revision WHERE revision < excluded.revision",
+        [folder, member, revision],
+    )
+
+
+def confirmed(tx: Transaction, folder: str) -> dict[str, int]:
+    """By member key: the highest revision up to which it had everything."""
+    rows = tx.execute("SELECT member, revision FROM confirmed WHERE folder = ?", [folder])
+    return {row["member"]: row["revision"] for row in rows}
+
+
+def named_chunks(tx: Transaction, folder: str, items: Iterable[str]) -> set[str]:
+    """The chunks that these items of a channel name, as far as the database knows."""
+    wanted = set(items)
+    rows = tx.execute("SELECT sha256, item FROM chunk_ref WHERE folder = ?", [folder])
+    return {row["sha256"] for row in rows if row["item"] in wanted}

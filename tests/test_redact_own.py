@@ -1,0 +1,202 @@
+"""What a person has cut: exactly their text, wherever and however it stands, and nothing else."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from karma_sync.errors import BadInput, RedactionFailed
+from karma_sync.redact.engine import RuleRedactor
+from karma_sync.redact.own import (
+    OwnRedactions,
+    checked_literal,
+    literal_rule,
+    parse_rules,
+    redactor_of,
+)
+from karma_sync.service.redactions import RedactionsFile
+from tests.builders import examples, record
+
+SALT = "0" * 32
+MARK = "[REDACTED:literal]"
+CHARS = st.characters(exclude_categories=["Cs"])
+
+
+def redacting(*literals: str, salt: str = SALT) -> OwnRedactions:
+    return OwnRedactions(salt=salt, literals=literals)
+
+
+def escaped(text: str, depth: int, ascii_only: bool) -> str:
+    """The text as it stands in JSON in JSON, so many times over."""
+    for _ in range(depth):
+        text = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+    return text
+
+
+@given(st.text(CHARS, min_size=6, max_size=30), st.integers(0, 2), st.booleans(), st.text(CHARS))
+@examples(150)
+def test_a_text_is_cut_at_every_depth_of_escaping(
+    text: str, depth: int, ascii_only: bool, around: str
+) -> None:
+    try:
+        literal = checked_literal(text)
+    except BadInput:
+        assume(False)
+    own = RuleRedactor([literal_rule(literal)])
+    raw = record(type="user", said=escaped(f"{around} {literal} {around}", depth, ascii_only))
+    redacted = own.lines(raw)
+
+    assert redacted.cuts["literal"] >= 1
+    said = json.loads(redacted.data)["said"]
+    assert MARK in said
+    for each in range(depth + 1):
+        assert escaped(literal, each, ascii_only) not in said
+
+
+@pytest.mark.parametrize(
+    ("raw", "wanted"),
+    [
+        (b"plain hunter22 text", b"plain [REDACTED:literal] text"),
+        (b"hunter2", b"hunter2"),
+        (b"HUNTER22", b"HUNTER22"),
+        (b"hunter22hunter22", b"[REDACTED:literal][REDACTED:literal]"),
+    ],
+)
+def test_only_the_text_itself_is_cut(raw: bytes, wanted: bytes) -> None:
+    assert redactor_of(redacting("hunter22")).text(raw).data == wanted
+
+
+def test_a_text_of_several_lines_is_cut_behind_line_numbers_too() -> None:
+    literal = "first line of it\nsecond line of it"
+    own = redactor_of(redacting(literal))
+    for text in (
+        literal,
+        literal.replace("\n", "\r\n"),
+        "    12→first line of it\n    13→second line of it",
+        "12\tfirst line of it\n13\tsecond line of it",
+    ):
+        assert b"line of it" not in own.text(f"see:\n{text}\nend".encode()).data
+        said = json.loads(own.lines(record(said=f"see:\n{text}\nend")).data)["said"]
+        assert "line of it" not in said
+
+
+@pytest.mark.parametrize("literal", ["語る人の秘密", "🔑🗝🔐🔒🔓🔏", "!!$%&()=??", "ä#ö#ü#"])
+def test_a_text_without_plain_letters_is_cut_too(literal: str) -> None:
+    own = redactor_of(redacting(literal))
+    for depth in range(3):
+        for ascii_only in (True, False):
+            raw = record(said=escaped(f"so {literal} it is", depth, ascii_only))
+            assert own.lines(raw).cuts == {"literal": 1}
+
+
+def test_a_title_is_cut_too() -> None:
+    assert redactor_of(redacting("hunter22")).string("my hunter22") == (
+        f"my {MARK}",
+        {"literal": 1},
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "  short  ",
+        "aaaaaaaaaaaaaaa",
+        "aba aba aba",
+        "assistant",
+        "sessionId",
+        "timestamp",
+        "[REDACTED:",
+        "REDACTED",
+        "tool_result",
+        "x" * 10_001,
+    ],
+)
+def test_a_text_that_would_cut_too_much_is_refused_and_not_quoted(text: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        checked_literal(text)
+    assert not text.strip() or text.strip() not in str(refused.value)
+
+
+def test_white_space_around_a_text_does_not_count() -> None:
+    assert checked_literal(" hunter22\r\n") == "hunter22"
+
+
+def test_the_version_that_others_see_does_not_let_them_try_texts() -> None:
+    versions = {redactor_of(redacting("hunter22", salt=salt * 32)).version for salt in "0123"}
+
+    assert len(versions) == 4
+    assert redactor_of(redacting("hunter22")).version == redactor_of(redacting("hunter22")).version
+    assert redactor_of(redacting("hunter22")).version != redactor_of(redacting("hunter23")).version
+    assert "hunter22" not in repr(redacting("hunter22"))
+
+
+RULES = """
+title = "ours"
+[[rules]]
+id = "acme"
+description = "tokens of ours"
+regex = '''ACME-[0-9]{4}'''
+keywords = ["acme-"]
+[[rules]]
+id = "ticket"
+regex = '''TICKET:(\\w+)'''
+"""
+
+
+def test_rules_of_a_file_cut_what_they_match() -> None:
+    own = OwnRedactions(salt=SALT).with_rules(parse_rules(RULES))
+    redacted = redactor_of(own).lines(record(said="ACME-1234 and TICKET:abc, ACME-12"))
+
+    assert redacted.data == record(said="[REDACTED:acme] and TICKET:[REDACTED:ticket], ACME-12")
+    assert redacted.cuts == {"acme": 1, "ticket": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "not toml [",
+        "rules = 5",
+        "[[rules]]\nid = 'a'",
+        "[[rules]]\nid = 'Not A Name'\nregex = 'abcdef'",
+        "[[rules]]\nid = 'a'\nregex = '(?<=x)look'",
+        "[[rules]]\nid = 'a'\nregex = '.*'",
+        "[[rules]]\nid = 'a'\nregex = '.'",
+    ],
+)
+def test_a_file_without_usable_rules_is_refused(text: str) -> None:
+    with pytest.raises(BadInput):
+        parse_rules(text)
+
+
+def test_the_file_is_private_and_says_it_once(tmp_path: Path) -> None:
+    file = RedactionsFile(tmp_path / "redactions.json")
+    plain = file.redactor()
+    assert file.redactor() is plain
+
+    assert file.change(lambda own: own.with_literal("hunter22"))
+    assert not file.change(lambda own: own.with_literal("hunter22"))
+
+    assert (tmp_path / "redactions.json").stat().st_mode & 0o777 == 0o600
+    assert file.redactor().version != plain.version
+    assert (
+        RedactionsFile(tmp_path / "redactions.json").redactor().version == file.redactor().version
+    )
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", '{"salt": "hunter22"}', '{"literals": ["hunter22"]}']
+)
+def test_a_file_that_cannot_be_read_lets_nothing_leave(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "redactions.json"
+    path.write_text(content)
+
+    with pytest.raises(RedactionFailed) as failed:
+        RedactionsFile(path).redactor()
+    assert "hunter22" not in str(failed.value)
+    with pytest.raises(RedactionFailed):
+        RedactionsFile(path).change(lambda own: own.with_literal("another text"))
+    assert path.read_text() == content
