@@ -133,6 +133,27 @@ def test_the_version_that_others_see_does_not_let_them_try_texts() -> None:
     assert "hunter22" not in repr(redacting("hunter22"))
 
 
+def test_a_text_goes_from_ids_and_numbers_too_and_the_record_stays_json() -> None:
+    own = redactor_of(redacting("4111111111111111", "0b5d6a0e-leaf"))
+    raw = (
+        b'{"uuid":"0b5d6a0e-leaf","card":4111111111111111,"n":-14111111111111111.5,"id":"x",'
+        b'"signature":"aa0b5d6a0e-leafbb","said":"4111111111111111","other":42}\n'
+    )
+    redacted = own.lines(raw)
+
+    assert json.loads(redacted.data) == {
+        "uuid": MARK,
+        "card": MARK,
+        "n": MARK,
+        "id": "x",
+        "signature": f"aa{MARK}bb",
+        "said": MARK,
+        "other": 42,
+    }
+    assert redacted.cuts == {"literal": 5}
+    assert own.lines(redacted.data).data == redacted.data
+
+
 RULES = """
 title = "ours"
 [[rules]]

@@ -7,6 +7,7 @@ import typer
 
 from karma_sync.app import App, utc_now
 from karma_sync.cli.output import next_step, say, say_json, size, table
+from karma_sync.cli.setup import warn_if_down
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,6 +39,7 @@ def sent(
     from karma_sync.service.world import read_world
 
     app = App.from_environment()
+    warn_if_down(app)
     now = utc_now()
     limit = parse_since(since, now)
     with app.state.reading() as tx:

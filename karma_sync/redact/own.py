@@ -2,12 +2,13 @@
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from karma_sync.errors import BadInput, RedactionFailed
-from karma_sync.redact.engine import RuleRedactor
+from karma_sync.redact.engine import Redacted, RuleRedactor
 from karma_sync.redact.patterns import compiled
 from karma_sync.redact.rule import NAME, Rule
 from karma_sync.redact.rules import DEFAULT_RULES
@@ -19,6 +20,9 @@ _LEAST_DIFFERENT = 4
 _BYTE = r"\x{:02x}"
 _ASCII = 0x7F
 _TWO_BYTES = 0xFFFF  # the last character that is one unit of UTF-16
+_MARKER = f"[REDACTED:{LITERAL}]".encode()
+_PLAIN = re.compile(r"[A-Za-z0-9+/=_.:|-]+")  # what may stand in a number or an id
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[0-9+.eE-]+')  # a string or a number of JSON
 # Where a text of several lines continues: also behind a tool's line number (`   12→`).
 _LINE_END = r"\r?\n(?:[ \t]*[0-9]{1,6}(?:→|\t))?"
 _WORD = re.compile(r"[A-Za-z0-9_-]+")
@@ -75,16 +79,49 @@ class OwnRedactions(BaseModel):
         return self.model_copy(update={"rules": tuple(known.values())})
 
 
+class OwnRedactor(RuleRedactor):
+    """Our rules and the person's.
+
+    Rules leave ids, signatures and numbers alone, as what looks like a secret there is none. A
+    text that the person named goes from there too.
+    """
+
+    def __init__(self, own: OwnRedactions) -> None:
+        named = [literal_rule(text) for text in own.literals]
+        super().__init__([*named, *(r.rule() for r in own.rules), *DEFAULT_RULES], own.salt)
+        plain = [re.escape(t.encode()) for t in own.literals if _PLAIN.fullmatch(t)]
+        # the longest first, or a shorter one in it would leave its rest
+        self._plain = b"|".join(sorted(plain, key=lambda each: -len(each)))
+
+    def lines(self, raw: bytes) -> Redacted:
+        return self._rest(super().lines(raw))
+
+    def text(self, raw: bytes) -> Redacted:
+        return self._rest(super().text(raw))
+
+    def _rest(self, redacted: Redacted) -> Redacted:
+        """Without what is left of the person's texts: in one word of a string, or in a number."""
+        if not self._plain or re.search(self._plain, redacted.data) is None:
+            return redacted
+        data = _TOKEN.sub(self._without, redacted.data)
+        count = data.count(_MARKER) - redacted.data.count(_MARKER)
+        return Redacted(data, dict(Counter(redacted.cuts) + Counter({LITERAL: count})))
+
+    def _without(self, token: re.Match[bytes]) -> bytes:
+        if re.search(self._plain, token[0]) is None:
+            return token[0]
+        if token[0].startswith(b'"'):
+            return re.sub(self._plain, _MARKER, token[0])
+        return b'"%b"' % _MARKER
+
+
 def redactor_of(own: OwnRedactions | None) -> RuleRedactor:
     """Our rules and the person's; without these, ours alone.
 
     Raises:
         RedactionFailed: a rule is none.
     """
-    if own is None:
-        return RuleRedactor(DEFAULT_RULES)
-    literals = [literal_rule(text) for text in own.literals]
-    return RuleRedactor([*literals, *(rule.rule() for rule in own.rules), *DEFAULT_RULES], own.salt)
+    return OwnRedactor(own) if own else RuleRedactor(DEFAULT_RULES)
 
 
 def checked_literal(text: str) -> str:
