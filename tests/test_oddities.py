@@ -17,7 +17,6 @@ from karma_sync.redact.engine import default_redactor
 from tests.builders import ALICE, BOB, Desk, Shelf, channel_of, record, said, team_of_all
 
 CHANNEL = channel_of(team_of_all(ALICE, BOB), ALICE)
-CORPUS = Path(os.environ.get("KARMA_SYNC_CORPUS", "/nowhere")) / "claude"
 # A picture stands in the message and again in the tool's result: one line of more than a megabyte.
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + random.Random(5).randbytes(450_000)).decode()  # noqa: S311 noise
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
@@ -120,16 +119,11 @@ def test_several_branches_versions_and_directories_are_told_of_one_session(pair:
     assert pair.desk.manifest().session.branches == ("main", "feature", "HEAD")
 
 
-def transcripts() -> list[Path]:
-    """The corpus; without it the tests below fail, and say why."""
-    found = sorted(CORPUS.rglob("*.jsonl"))
-    assert found, "KARMA_SYNC_CORPUS must name the corpus of real transcripts"
-    return found
-
-
-def test_the_corpus_comes_through_byte_for_byte_where_nothing_was_cut(pair: Pair) -> None:
+def test_the_corpus_comes_through_byte_for_byte_where_nothing_was_cut(
+    pair: Pair, corpus: Path
+) -> None:
     cut = 0
-    for number, path in enumerate(transcripts()):
+    for number, path in enumerate(transcripts(corpus)):
         content, session_id = path.read_bytes(), f"c{number}"
         pair.desk.write(content, f"{session_id}.jsonl")
         os.utime(pair.desk.directory / f"{session_id}.jsonl", (1, 1))
@@ -141,9 +135,9 @@ def test_the_corpus_comes_through_byte_for_byte_where_nothing_was_cut(pair: Pair
     assert cut < number / 10
 
 
-def test_tokens_of_the_corpus_count_once_per_response() -> None:
+def test_tokens_of_the_corpus_count_once_per_response(corpus: Path) -> None:
     fields = {"input": "input_tokens", "output": "output_tokens"}
-    for path in transcripts():
+    for path in transcripts(corpus):
         most: dict[tuple[str, str], int] = {}
         lines = path.read_bytes().splitlines()
         for number, line in enumerate(lines):
@@ -158,6 +152,10 @@ def test_tokens_of_the_corpus_count_once_per_response() -> None:
         facts.feed(path.read_bytes())
 
         assert {n: facts.tokens.get(n, 0) for n in fields} == expected, path
+
+
+def transcripts(corpus: Path) -> list[Path]:
+    return sorted((corpus / "claude").rglob("*.jsonl"))
 
 
 def _parsed(line: bytes) -> dict[str, object]:

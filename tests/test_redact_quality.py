@@ -1,11 +1,8 @@
 """On a corpus of real transcripts and of look-alikes: finds what it should, and nothing else."""
 
 import json
-import os
 from collections import Counter
 from pathlib import Path
-
-import pytest
 
 from benchmarks import bench_redact
 from karma_sync.redact.engine import default_redactor
@@ -23,17 +20,6 @@ MISTAKEN = {
     "secretlint-aws": "AWS_SECRET_ACCESS_KEY of 56 characters: Spaces and R2 have such under it",
     "secretlint-openai": "sk-proj- and 156 characters; OpenAI publishes no part of them as fixed",
 }
-
-
-@pytest.fixture(scope="module")
-def corpus() -> Path:
-    folder = Path(os.environ.get("KARMA_SYNC_CORPUS", ROOT / "../shared/corpus")).resolve()
-    if not (folder / "claude").is_dir():
-        pytest.fail(
-            f"no corpus in {folder}: set KARMA_SYNC_CORPUS to the folder that holds claude/ and "
-            "secrets/ (it is not part of the repository)"
-        )
-    return folder
 
 
 def test_at_least_95_of_100_secrets_are_found(corpus: Path) -> None:
