@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from karma_sync.service.presence import running
 from tests.harness import Member, logs, until
 from tests.sound import Seen
 from tests.town import END_S
@@ -54,6 +55,7 @@ class Walk:
             self.seen.look(self.member, *others)
             if process.poll() is not None:
                 assert process.returncode == -signal.SIGKILL, logs()
+                assert running(self.member.paths) is None  # what `status` goes by
                 process = None
             elif len(self.points) == known and self._ended(process):
                 break

@@ -48,7 +48,9 @@ def assert_sound(member: Member) -> None:
 
 def leftovers(member: Member) -> list[str]:
     """Everything in a member's home that has a temporary name, or waits in the private folder."""
-    found = [p for p in member.home.rglob("*") if "tmp" in p.name or p.parent.name == "incoming"]
+    temporary = (".tmp-", ".syncthing.", "~syncthing~")
+    paths = member.home.rglob("*")
+    found = [p for p in paths if p.name.startswith(temporary) or p.parent.name == "incoming"]
     return [str(path.relative_to(member.home)) for path in found]
 
 

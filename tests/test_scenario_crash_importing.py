@@ -9,7 +9,8 @@ from tests.town import Town, found_team, share
 
 pytestmark = pytest.mark.daemon
 _LONG = "x" * 300_000  # more than a chunk
-_SCOPE = r"before (mkdir|link|unlink|fsync) library|after replace library|library\.db in (imp|rec)"
+_SHORT = r"before link library|after replace library|library\.db in (imp|rec)"
+_EVERYTHING = rf"(before|after) (mkdir|unlink|fsync) library|{_SHORT}"
 
 
 @pytest.fixture(scope="module")
@@ -21,15 +22,22 @@ def pair(town: Town) -> tuple[Member, Member]:
     return a, b
 
 
-@pytest.mark.parametrize("victim", ["daemon", "syncthing"])
+@pytest.mark.parametrize(
+    ("victim", "scope", "least"),
+    [
+        ("daemon", _SHORT, 8),
+        ("syncthing", _SHORT, 8),
+        pytest.param("daemon", _EVERYTHING, 20, marks=pytest.mark.slow),
+    ],
+)
 def test_a_receiver_killed_anywhere_in_importing_goes_on_where_it_was(
-    pair: tuple[Member, Member], victim: str
+    pair: tuple[Member, Member], victim: str, scope: str, least: int
 ) -> None:
     a, b = pair
     session = a.write_session("before")
     b.until_readable(session)
     b.down()
-    walk = Walk(b, _SCOPE, victim)
+    walk = Walk(b, scope, victim)
     points = walk.run(
         [a],
         lambda: session.append(f"{len(walk.points)} {_LONG}"),
@@ -41,4 +49,4 @@ def test_a_receiver_killed_anywhere_in_importing_goes_on_where_it_was(
 
     assert_sound(a)
     assert_sound(b)
-    assert len(points) >= 14
+    assert len(points) >= least

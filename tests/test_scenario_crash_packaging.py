@@ -11,10 +11,11 @@ from tests.town import Town, found_team, share
 
 pytestmark = pytest.mark.daemon
 _LONG = "x" * 300_000  # more than a chunk
-_SCOPE = (
-    r"(before (mkdir|fsync)|after replace) folders/ks-c.*/(chunks|items)"
+_SHORT = (
+    r"(before fsync|after replace) folders/ks-c.*/(chunks|items)/.*(zst|ks)"
     r"|work\.db in package|scan ks-c"
 )
+_EVERYTHING = r"folders/ks-c.*/(chunks|items)|work\.db in (package|sending)|scan ks-c"
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +27,22 @@ def pair(town: Town) -> tuple[Member, Member]:
     return a, b
 
 
-@pytest.mark.parametrize("victim", ["daemon", "syncthing"])
+@pytest.mark.parametrize(
+    ("victim", "scope", "least"),
+    [
+        ("daemon", _SHORT, 10),
+        ("syncthing", _SHORT, 10),
+        pytest.param("daemon", _EVERYTHING, 20, marks=pytest.mark.slow),
+    ],
+)
 def test_a_sender_killed_anywhere_in_packaging_goes_on_where_it_was(
-    pair: tuple[Member, Member], victim: str
+    pair: tuple[Member, Member], victim: str, scope: str, least: int
 ) -> None:
     a, b = pair
     session = a.write_session("before")
     b.until_readable(session)
     a.down()
-    walk = Walk(a, _SCOPE, victim, datetime.now(UTC))
+    walk = Walk(a, scope, victim, datetime.now(UTC))
     points = walk.run(
         [b],
         lambda: session.append(f"{len(walk.points)} {_LONG}"),
@@ -47,4 +55,4 @@ def test_a_sender_killed_anywhere_in_packaging_goes_on_where_it_was(
     assert_sound(a)
     assert_sound(b)
     walk.seen.look(a, b)
-    assert len(points) >= 12
+    assert len(points) >= least
