@@ -8,6 +8,7 @@ from tests.sound import assert_sound, until_same
 from tests.town import Town, found_team, share
 
 pytestmark = pytest.mark.daemon
+_SLOW = [pytest.mark.slow, pytest.mark.timeout(900)]  # some fifty starts of a daemon
 _LONG = "x" * 300_000  # more than a chunk
 _SHORT = r"before link library|after replace library|library\.db in (imp|rec)"
 _EVERYTHING = rf"(before|after) (mkdir|unlink|fsync) library|{_SHORT}"
@@ -27,7 +28,7 @@ def pair(town: Town) -> tuple[Member, Member]:
     [
         ("daemon", _SHORT, 8),
         ("syncthing", _SHORT, 8),
-        pytest.param("daemon", _EVERYTHING, 20, marks=pytest.mark.slow),
+        pytest.param("daemon", _EVERYTHING, 20, marks=_SLOW),
     ],
 )
 def test_a_receiver_killed_anywhere_in_importing_goes_on_where_it_was(

@@ -10,6 +10,7 @@ from tests.sound import assert_sound, until_same
 from tests.town import Town, found_team, share
 
 pytestmark = pytest.mark.daemon
+_SLOW = [pytest.mark.slow, pytest.mark.timeout(900)]  # some fifty starts of a daemon
 _LONG = "x" * 300_000  # more than a chunk
 _SHORT = (
     r"(before fsync|after replace) folders/ks-c.*/(chunks|items)/.*(zst|ks)"
@@ -32,7 +33,7 @@ def pair(town: Town) -> tuple[Member, Member]:
     [
         ("daemon", _SHORT, 10),
         ("syncthing", _SHORT, 10),
-        pytest.param("daemon", _EVERYTHING, 20, marks=pytest.mark.slow),
+        pytest.param("daemon", _EVERYTHING, 20, marks=_SLOW),
     ],
 )
 def test_a_sender_killed_anywhere_in_packaging_goes_on_where_it_was(

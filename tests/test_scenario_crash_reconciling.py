@@ -16,6 +16,7 @@ from tests.sound import assert_sound, payload_of, until_same
 from tests.town import Town, wait_for_offer
 
 pytestmark = pytest.mark.daemon
+_SLOW = [pytest.mark.slow, pytest.mark.timeout(900)]  # some fifty starts of a daemon
 _SIGNING = r"(before fsync|after replace) folders/ks-m-\*/(member|roster)/|state\.db in signing|PUT"
 _EVERYTHING = r"folders/ks-(m|c-\*($|/\.))|state\.db|replace syncthing/config|PUT|scan ks-m"
 
@@ -36,7 +37,7 @@ def pair(town: Town) -> tuple[Member, Member]:
     [
         ("daemon", _SIGNING, 8),
         ("syncthing", _SIGNING, 6),
-        pytest.param("daemon", _EVERYTHING, 40, marks=pytest.mark.slow),
+        pytest.param("daemon", _EVERYTHING, 40, marks=_SLOW),
     ],
 )
 def test_a_leader_killed_anywhere_in_a_reconcile_is_where_it_should_be(
