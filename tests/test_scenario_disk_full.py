@@ -50,8 +50,9 @@ def pair(disks: dict[str, Path], town: Town) -> Pair:
     return Pair(a, b, disks)
 
 
-@pytest.mark.parametrize("who", ["sender", "receiver"])
-@pytest.mark.parametrize("room", ["none", "some"])
+@pytest.mark.parametrize(
+    ("who", "room"), [("sender", "none"), ("receiver", "none"), ("receiver", "some")]
+)
 def test_a_full_disk_is_named_and_once_there_is_room_everything_flows(
     pair: Pair, who: str, room: str
 ) -> None:

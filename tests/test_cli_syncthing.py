@@ -1,0 +1,105 @@
+"""A Syncthing that cannot be used, a port that is taken: said at once, and nothing is changed."""
+
+import socket
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from karma_sync.errors import SyncthingError
+from tests.harness import Member, programs
+from tests.town import Town
+
+pytestmark = pytest.mark.daemon  # `init` makes Syncthing's key with the real one
+
+
+@pytest.fixture(scope="module")
+def member(town: Town) -> Member:
+    """A member whose daemon is down; no test of this module changes it."""
+    found = town.member("alice")
+    found.up().down()  # now all its files are there
+    return found
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("syncthing v1.18.6 (go1.19 linux-amd64)", "is too old: syncthing v1.18.6"),
+        ("nextcloud 3.0", "is no Syncthing: nextcloud 3.0"),
+        (None, "cannot be run"),
+    ],
+)
+@pytest.mark.parametrize("command", [("up",), ("up", "-d")])
+def test_up_with_a_syncthing_that_cannot_be_used_exits_4_and_names_the_way_to_one(
+    member: Member, tmp_path: Path, command: tuple[str, ...], answer: str | None, said: str
+) -> None:
+    program = tmp_path / "syncthing"
+    if answer:
+        _script(program, f"echo '{answer}'")
+    done = _refused(member, *command, program=program)
+
+    assert said in done
+    assert "try: " in done
+    assert "install" in done.lower()
+
+
+@pytest.mark.parametrize("command", [("up",), ("up", "-d")])
+def test_up_with_a_syncthing_that_ends_at_once_exits_4_with_its_last_words(
+    member: Member, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    program = tmp_path / "syncthing"
+    _script(
+        program,
+        'case "$1" in --version) exec ' + f'"{programs()[0]}" --version;; esac',
+        'echo "WARNING: its disk is on fire"; exit 3',
+    )
+    done = _refused(member, *command, program=program)
+
+    assert "ended with code 3" in done
+    assert "its disk is on fire" in done
+    assert f"see {member.paths.syncthing_log}" in done
+
+
+@pytest.mark.parametrize("command", [("up",), ("up", "-d")])
+def test_up_with_a_port_of_the_users_that_is_taken_exits_4_and_names_the_setting(
+    member: Member, command: tuple[str, ...]
+) -> None:
+    port = int(tomllib.loads(member.paths.settings.read_text())["network"]["port"])
+    with socket.create_server(("127.0.0.1", port)):
+        done = _refused(member, *command)
+
+    assert f"port {port} cannot be used" in done
+    assert "try: set network.port in config.toml" in done
+    member.up().down()
+
+
+def _script(path: Path, *lines: str) -> None:
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    path.chmod(0o755)
+
+
+def _refused(member: Member, *command: str, program: Path | None = None) -> str:
+    """What a command says that must fail for Syncthing's sake, and change nothing."""
+    before = _files(member)
+    environ = member.environ
+    if program:
+        member.environ = environ | {"KARMA_SYNC_SYNCTHING": str(program)}
+    try:
+        done = member.run(*command, check=False)
+    finally:
+        member.environ = environ
+    assert done.code == SyncthingError.exit_code, done
+    assert done.err.startswith("karma-sync: "), done
+    assert "Traceback" not in done.err
+    assert member.processes() == []
+    assert _files(member) == before
+    return done.err
+
+
+def _files(member: Member) -> dict[str, bytes]:
+    """Every file of a home, but for logs, the empty lock and what SQLite keeps beside its own."""
+    return {
+        str(p.relative_to(member.home)): p.read_bytes()
+        for p in member.home.rglob("*")
+        if p.is_file() and not p.name.endswith((".log", ".lock", "-shm", "-wal"))
+    }
