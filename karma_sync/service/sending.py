@@ -21,13 +21,13 @@ from karma_sync.redact.engine import Redactor
 from karma_sync.service.deciding import Matcher, last_active, wrote
 from karma_sync.service.notes import Notes
 from karma_sync.service.recalling import Recaller
+from karma_sync.service.tidying import remove_dropped
 from karma_sync.service.troubles import RETRY_S, Retry, Troubles
 from karma_sync.store import work
 from karma_sync.store.database import Database
 
 log = logging.getLogger(__name__)
 _TELL_EVERY_S = 0.25
-_KEEP_DROPPED_MS = 24 * 3600 * 1000
 
 Scan = Callable[[str, Sequence[str]], None]
 Packaged = Callable[[Channel, str], None]
@@ -205,28 +205,10 @@ class Sender:
         self._blocked.add(folder)
         self.troubles.say("sending", folder, str(error))
 
-    def _is_over(self, folder: str) -> bool:
-        return self.covers(self._channels[folder][0])
-
     def tidy(self, now_ms: int) -> None:
-        """Delete chunks that no manifest names and no receiver needs; after 24 hours in any case.
-
-        A receiver needs none that its receipt has got over.
-        """
+        """Delete chunks that no manifest names and no receiver needs."""
         self._settle()  # what is about to be named is not dropped
-        with self._store.reading() as tx:
-            dropped = work.chunks_dropped_before(tx, now_ms + 1)
-            old = set(work.chunks_dropped_before(tx, now_ms - _KEEP_DROPPED_MS))
-        over = {f for f in {f for f, _ in dropped} & self._channels.keys() if self._is_over(f)}
-        for folder, sha in dropped:
-            if folder in over or (folder in self._channels and (folder, sha) in old):
-                try:
-                    self._channels[folder][1].remove_chunk(sha)
-                except NotWritable as error:
-                    log.warning("%s; the next pass tries again", error)
-                    continue
-                with self._store.transaction() as tx:
-                    work.keep_chunks(tx, folder, [sha])
+        remove_dropped(self._store, self._channels, self.covers, now_ms)
 
     def _try_to_send(self, channel: Channel, outbox: Outbox, session: SourceSession) -> bool:
         try:
