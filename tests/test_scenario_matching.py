@@ -178,8 +178,25 @@ def test_a_renamed_repository_stops_and_an_alias_lets_it_go_on(team: Team) -> No
     team.b.until_readable(after[team.a])
     team.a.until_readable(after[team.b])
     assert status_of(team.a)["moved"] == {}
-    listed = {s["id"]: s["project"] for s in team.a.sessions()}
-    assert listed[after[team.b].id] == PROJECT
+    for named in ("renamed", "repo"):
+        found = team.a.json("session", "list", "--project", named)["sessions"]
+        assert {s["project"] for s in found} == {PROJECT}
+        assert after[team.b].id in {s["id"] for s in found}
+
+
+def test_a_work_tree_that_was_gone_before_anybody_looked_still_leaves(team: Team) -> None:
+    repo = team.a.clone(REMOTE, "with-trees")
+    commit(team.a, repo)
+    far = team.a.folder / "far" / "calm-lake"
+    team.a.git(repo, "worktree", "add", "-q", "--detach", str(far))
+    shutil.rmtree(far)
+    lost = team.a.write_session("in a work tree that is gone", cwd=far)
+    team.b.until_readable(team.a.write_session("a barrier"))
+    assert team.b.peek(lost.id) is None
+
+    team.b.until_readable(team.a.write_session("in its repository", cwd=repo))
+
+    team.b.until_readable(lost)
 
 
 def test_a_name_that_the_leader_tells_sends_nothing_of_a_clone_that_never_had_the_old_one(

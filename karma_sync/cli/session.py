@@ -172,13 +172,15 @@ def _details(found: "Readable") -> tuple[str, ...]:
 
 def _library(app: App, project: str | None) -> "tuple[Library, AccessScope]":
     from karma_sync.domain.project import find_project
+    from karma_sync.service.projects import other_names
     from karma_sync.service.read import Library
     from karma_sync.store.library import AccessScope, projects
 
     projects_wanted = None
     if project is not None:
+        aliases = other_names(app.state)
         with app.library.reading() as tx:
-            projects_wanted = frozenset({find_project(project, projects(tx))})
+            projects_wanted = frozenset({find_project(project, projects(tx), aliases)})
     scope = AccessScope(app.me.tag, projects=projects_wanted)
     return Library(app.paths.library, app.library), scope
 

@@ -92,4 +92,6 @@ class Dispatch:
         learned = self._engine.matcher.places.take_news()
         if learned:
             projects.learn_roots(self._engine.state, learned)
+            self.look_at_all()  # what vanished may lie below what was learned
+            return 0.0
         return soonest(wait, self._sender.settle())

@@ -158,6 +158,12 @@ def shared_names(store: Database) -> set[str]:
         return {n for t in state.teams.all(tx) for p in t.projects for n in p.names}
 
 
+def other_names(store: Database) -> dict[str, str]:
+    """The identity of each shared project by its other names."""
+    with store.reading() as tx:
+        return {alias: of for t in state.teams.all(tx) for alias, of in t.aliases.items()}
+
+
 def own_names(store: Database) -> list[Names]:
     """The names of every project that my teams share, with what I agreed to."""
     with store.reading() as tx:
