@@ -28,17 +28,22 @@ class Apart:
 
     def __init__(self, claude: Path) -> None:
         self._claude = claude
+        # asked for each session of each pass: made once
+        self._todo_folder, self._task_folder = claude / "todos", claude / "tasks"
+        self._plan_folder = claude / "plans"
         self._listings = Listings()
+        # a listing, and the same by what it is asked for
         self._todos: tuple[dict[str, Path], dict[str, list[str]]] = ({}, {})
+        self._plans: tuple[dict[str, Path], dict[str, list[str]]] = ({}, {})
 
     def small(self, session_id: str) -> Named:
         """Todos and tasks of a session: name inside the item, and where it lies."""
-        todos = self._listings.of(self._claude / "todos")
+        todos = self._listings.of(self._todo_folder)
         if todos is not self._todos[0]:
             self._todos = todos, _by_session(todos)
         for name in self._todos[1].get(session_id, ()):
             yield f"todos/{name}", todos[name]
-        tasks = self._listings.of(self._claude / "tasks").get(session_id)
+        tasks = self._listings.of(self._task_folder).get(session_id)
         if tasks:
             # names with a dot in front are the agent's locks and counters
             yield from (f for f in walk(tasks, "tasks") if "/." not in f[0])
@@ -47,10 +52,14 @@ class Apart:
         """The plans of a session: by its slugs, or by the paths under which it wrote them."""
         if not names:
             return
-        folder = self._claude / "plans"
-        for name, path in self._listings.of(folder).items():
-            if names.mean(name, folder):
-                yield f"plans/{name}", path
+        plans = self._listings.of(self._plan_folder)
+        if plans is not self._plans[0]:
+            self._plans = plans, _by_slug(plans)
+        written = {Path(path).name for path in names.paths}
+        own = {name for slug in names.slugs for name in self._plans[1].get(slug, ())}
+        for name in own | written & plans.keys():
+            if names.mean(name, self._plan_folder):
+                yield f"plans/{name}", plans[name]
 
     def private(self, session_id: str, profile: Profile) -> Named:
         """File history and debug log, if the profile takes them."""
@@ -78,7 +87,7 @@ class Apart:
 
     def is_plan(self, path: Path) -> bool:
         """Whether a changed path is a plan's."""
-        return path.parent == self._claude / "plans"
+        return path.parent == self._plan_folder
 
     def running(self) -> frozenset[str]:
         """The sessions that a running process says it has open."""
@@ -92,6 +101,16 @@ def _by_session(todos: Collection[str]) -> dict[str, list[str]]:
         session_id, mark, _ = name.partition(_AGENT)
         if mark:
             found.setdefault(session_id, []).append(name)
+    return found
+
+
+def _by_slug(plans: Collection[str]) -> dict[str, list[str]]:
+    """Names by each slug that they may be named after."""
+    found: dict[str, list[str]] = {}
+    for name in plans:
+        stem = name.removesuffix(".md")
+        for slug in {stem, stem.partition(_AGENT)[0]}:
+            found.setdefault(slug, []).append(name)
     return found
 
 

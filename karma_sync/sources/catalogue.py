@@ -7,6 +7,8 @@ from karma_sync.domain.facts import Facts, PlanNames
 from karma_sync.domain.source import ReadFile, SourceFile, SourceSession
 from karma_sync.sources.growing import blocks, continues, last_line, open_source, position
 
+_NO_PLANS = PlanNames()
+
 
 class Catalogue:
     """What every session on this machine tells of itself.
@@ -30,7 +32,8 @@ class Catalogue:
     def plans(self, session: SourceSession) -> PlanNames:
         """How the session names its plans, as far as it was read; reads nothing."""
         known = (self._known.get(str(f.path)) for f in session.files if f.tells)
-        return Facts.plan_names(k.facts for k in known if k)
+        naming = [k.facts for k in known if k and (k.facts.slugs or k.facts.plans)]
+        return Facts.plan_names(naming) if naming else _NO_PLANS
 
     def naming(self, plan: Path) -> list[Path]:
         """The transcripts that name this plan theirs, as far as they were read."""

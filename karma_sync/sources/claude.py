@@ -6,6 +6,7 @@ Directory names are never decoded: they do not tell the project (the encoding lo
 import json
 import os
 import re
+import stat
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -130,7 +131,7 @@ class ClaudeSource:
             if parent == session_id
             for name in [f"subagents/{path.name}"]
         ]
-        for folder in () if beside.is_symlink() else _SIDE_FOLDERS:
+        for folder in _side_folders(beside):
             candidates += walk(beside / folder, folder)
         candidates += self.apart.small(session_id)
         # a subagent in both layouts is one file: the new layout, which comes later, is read
@@ -164,6 +165,16 @@ class ClaudeSource:
             return None
         self._parents[path] = parent
         return parent
+
+
+def _side_folders(beside: Path) -> list[str]:
+    """Which of the folders that we know a session has; none if its own is a link, or not there."""
+    try:
+        if not stat.S_ISDIR(beside.lstat().st_mode):
+            return []
+        return [entry.name for entry in os.scandir(beside) if entry.name in _SIDE_FOLDERS]
+    except OSError:
+        return []
 
 
 def _is_transcript(name: str) -> bool:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from karma_sync.domain.source import SourceFile, Stat
 
-# Two changes within one tick of the file system's clock leave one time behind; ticks of 10 ms
-# are common, and 2 s exist (FAT).
-_SETTLED_NS = 3 * 10**9
+# Two changes within one tick of the file system's clock leave one time behind. Ticks of up to 10 ms
+# are common; a time without fractions may be from one that counts whole seconds, or two (FAT).
+_TICK_NS = 50 * 10**6
+_COARSE_TICK_NS = 3 * 10**9
 
 
 class Listings:
@@ -29,7 +30,8 @@ class Listings:
             found = {e.name: Path(e.path) for e in os.scandir(directory) if not e.is_symlink()}
         except OSError:
             return {}  # gone, or not ours to read: the next look will see
-        if time.time_ns() - changed.st_mtime_ns > _SETTLED_NS:
+        tick = _TICK_NS if changed.st_mtime_ns % 10**9 else _COARSE_TICK_NS
+        if time.time_ns() - changed.st_mtime_ns > tick:
             self._known[directory] = changed.st_mtime_ns, found
         else:
             self._known.pop(directory, None)
