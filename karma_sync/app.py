@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from karma_sync.service.journal import Journal
     from karma_sync.service.notes import Notes
     from karma_sync.service.recovering import Recovery
-    from karma_sync.service.redactions import RedactionsFile
     from karma_sync.sources.claude import ClaudeSource
     from karma_sync.store.database import Database
     from karma_sync.syncthing.client import SyncthingClient
@@ -198,10 +197,12 @@ class App:
         from karma_sync.service.receipts import Receipts
         from karma_sync.service.receiving import Receiver
         from karma_sync.service.reconcile import Reconciler
+        from karma_sync.service.redactions import RedactionsFile
         from karma_sync.service.sending import Sender
 
         context = Context(self.state, self.paths, self.me, self.key, self.notes, utc_now)
-        packager = Packager(self.redactions.redactor(), self.key, self.work, lambda: context.now_ms)
+        redactions = RedactionsFile(self.paths.redactions)
+        packager = Packager(redactions.redactor(), self.key, self.work, lambda: context.now_ms)
         verifier = Verifier(verify_item, verify_chunk, verify_retraction)
         importer = Importer(self.paths.library, self.library, verifier, utc_now)
         links = Links(self.work, utc_now)
@@ -244,14 +245,8 @@ class App:
             notes=self.notes,
             outgoing=outgoing,
             progress=progress,
-            redactor=self.redactions.redactor,
+            redactor=redactions.redactor,
         )
-
-    @cached_property
-    def redactions(self) -> "RedactionsFile":
-        from karma_sync.service.redactions import RedactionsFile
-
-        return RedactionsFile(self.paths.redactions)
 
     @cached_property
     def recovery(self) -> "Recovery":

@@ -83,6 +83,7 @@ def redact(
     """
     from karma_sync.redact import own
     from karma_sync.service import take_back
+    from karma_sync.service.redactions import RedactionsFile
 
     if literal == (rule is not None):
         raise BadInput(
@@ -91,13 +92,14 @@ def redact(
         )
     app = App.from_environment()
     app.settings  # noqa: B018  before `init` nothing is written
+    file = RedactionsFile(app.paths.redactions)
     if rule is not None:
         rules = own.parse_rules(_text(rule.read_bytes()))
-        changed = app.redactions.change(lambda now: now.with_rules(rules))
+        changed = file.change(lambda now: now.with_rules(rules))
         what = ", ".join(r.name for r in rules)
     else:
         text = own.checked_literal(_read_literal())
-        changed = app.redactions.change(lambda now: now.with_literal(text))
+        changed = file.change(lambda now: now.with_literal(text))
         what = f"a text of {len(text)} characters"
     # said again too: a daemon that was killed between the two must not miss it
     take_back.redactions_changed(app.state, utc_now())

@@ -89,9 +89,9 @@ class OwnRedactor(RuleRedactor):
     def __init__(self, own: OwnRedactions) -> None:
         named = [literal_rule(text) for text in own.literals]
         super().__init__([*named, *(r.rule() for r in own.rules), *DEFAULT_RULES], own.salt)
-        plain = [re.escape(t.encode()) for t in own.literals if _PLAIN.fullmatch(t)]
-        # the longest first, or a shorter one in it would leave its rest
-        self._plain = b"|".join(sorted(plain, key=lambda each: -len(each)))
+        plain = [text for text in own.literals if _PLAIN.fullmatch(text)]
+        plain.sort(key=len, reverse=True)  # or a shorter one in it would leave its rest
+        self._plain = "|".join(map(re.escape, plain)).encode()
 
     def lines(self, raw: bytes) -> Redacted:
         return self._rest(super().lines(raw))

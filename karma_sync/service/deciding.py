@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from karma_sync.domain.facts import Facts
+from karma_sync.domain.plan import Channel
 from karma_sync.domain.profile import Profile
 from karma_sync.domain.project import Belonging, Names, Place, belongs
 from karma_sync.domain.source import SourceSession
@@ -66,3 +67,17 @@ def last_active(session: SourceSession, facts: Facts) -> datetime:
 def wrote(session: SourceSession, facts: Facts) -> str:
     """Who wrote it: the program, and the agent where it has a name of its own."""
     return f"{session.agent}/{facts.agent}" if facts.agent else session.agent
+
+
+def why_not(
+    channel: Channel, session: SourceSession, facts: Facts, belonging: Belonging
+) -> str | None:
+    """None if the session is to be sent; "" if it is no matter of this channel; else why not."""
+    if channel.project in belonging.mixed:
+        return f"it also worked in {belonging.other_than(channel.project)}"
+    if belonging.project != channel.project:
+        return ""
+    since = channel.subscription.since
+    if since and last_active(session, facts) < since:
+        return ""
+    return None

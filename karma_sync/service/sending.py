@@ -6,10 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from karma_sync.domain.facts import Facts
 from karma_sync.domain.plan import Channel
 from karma_sync.domain.profile import takes
-from karma_sync.domain.project import Belonging
 from karma_sync.domain.source import SourceSession
 from karma_sync.domain.withdrawal import Unshared, is_unshared
 from karma_sync.errors import DatabaseUnusable, KarmaError, NotWritable, SyncthingError
@@ -18,7 +16,7 @@ from karma_sync.flow.layout import item_name
 from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
 from karma_sync.redact.engine import Redactor
-from karma_sync.service.deciding import Matcher, last_active, wrote
+from karma_sync.service.deciding import Matcher, why_not, wrote
 from karma_sync.service.notes import Notes
 from karma_sync.service.recalling import Recaller
 from karma_sync.service.tidying import remove_dropped
@@ -227,7 +225,7 @@ class Sender:
     def _send_through(self, channel: Channel, outbox: Outbox, session: SourceSession) -> bool:
         facts = self._matcher.facts(session)
         belonging = self._matcher.belonging(session, facts, channel.names)
-        why = _why_not(channel, session, facts, belonging)
+        why = why_not(channel, session, facts, belonging)
         if why is None and is_unshared(self._unshared, wrote(session, facts), session.session_id):
             why = "you unshared it"
         self._note_withheld(channel, session.session_id, why)
@@ -273,17 +271,3 @@ class Sender:
         with self._store.reading() as tx:
             for row in work.withheld.all(tx, folder=folder):
                 self._withheld[row.folder, row.session] = row.why
-
-
-def _why_not(
-    channel: Channel, session: SourceSession, facts: Facts, belonging: Belonging
-) -> str | None:
-    """None if the session is to be sent; "" if it is no matter of this channel; else why not."""
-    if channel.project in belonging.mixed:
-        return f"it also worked in {belonging.other_than(channel.project)}"
-    if belonging.project != channel.project:
-        return ""
-    since = channel.subscription.since
-    if since and last_active(session, facts) < since:
-        return ""
-    return None
