@@ -26,6 +26,7 @@ _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[0-9+.eE-]+')  # a string or a numbe
 # Where a text of several lines continues: also behind a tool's line number (`   12→`).
 _LINE_END = r"\r?\n(?:[ \t]*[0-9]{1,6}(?:→|\t))?"
 _WORD = re.compile(r"[A-Za-z0-9_-]+")
+_RUN = re.compile(r"[!#-&(-.0-\[\]-~]+")  # what JSON never escapes, but for hiding all of ASCII
 # What every record of a transcript holds: to cut that would be to cut everything.
 _EVERYWHERE = """[REDACTED:] type user assistant system attachment summary custom-title ai-title
 agent-name queue-operation file-history-snapshot progress uuid parentUuid logicalParentUuid leafUuid
@@ -146,7 +147,7 @@ def checked_literal(text: str) -> str:
 def literal_rule(literal: str) -> Rule:
     """The rule that finds exactly this text, over several lines also behind line numbers."""
     lines = ["".join(map(_exactly, line)) for line in literal.replace("\r\n", "\n").split("\n")]
-    longest = max(_WORD.findall(literal), key=len, default="")
+    longest = max(_RUN.findall(literal), key=len, default="")
     return Rule(
         name=LITERAL,
         pattern=_LINE_END.join(lines),
@@ -158,7 +159,7 @@ def literal_rule(literal: str) -> Rule:
 
 
 def _gate(literal: str) -> str:
-    """Finds a text without a single plain letter fast: by a character of it, escaped or not."""
+    """Finds a text without anything plain fast: by a character of it, escaped or not."""
     foreign = next((char for char in literal if ord(char) > _ASCII), "")
     if not foreign:
         return ""
