@@ -13,6 +13,7 @@ from benchmarks import results
 from benchmarks.pair import PROJECT, Sender, gui, sender
 from karma_sync.app import App
 from karma_sync.cli.demo_stage import until
+from karma_sync.domain.leaving import Limits
 from karma_sync.domain.pairing import PairingCode, device_text
 from karma_sync.domain.subscription import Content, Direction, Subscription
 from karma_sync.metadata.documents import member_document
@@ -88,7 +89,7 @@ def _sign_documents(app: App, others: dict[str, SigningKey]) -> None:
     for key in others.values():
         answers = [
             Subscription(team=team.id, project=p.identity, member=key.public, incarnation=1).accept(
-                1, Direction.BOTH, Content.BOTH, None
+                1, Direction.BOTH, Content.BOTH, Limits()
             )
             for p in team.projects
         ]

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks import results, workload
 from karma_sync.domain.facts import Facts
+from karma_sync.domain.leaving import Limits
 from karma_sync.domain.pairing import PairingCode, device_text
 from karma_sync.domain.plan import Channel
 from karma_sync.domain.source import ReadFile, SourceSession
@@ -63,7 +64,7 @@ class Desk:
         founder = Member(tag=me.tag, device=me.device, key=me.key)
         team = found_team("bench", founder, "0" * 32).share(_PROJECT, 1)
         answer = Subscription(team=team.id, project=_PROJECT, member=me.key)
-        answer = answer.accept(1, Direction.BOTH, Content.BOTH, None)
+        answer = answer.accept(1, Direction.BOTH, Content.BOTH, Limits())
         return Channel("ks-c-bench", team, _PROJECT, team.members[0], answer)
 
     def package_all(self) -> float:

@@ -17,11 +17,13 @@ from karma_sync.paths import Paths
 
 if TYPE_CHECKING:
     from karma_sync.metadata.signing import SigningKey
-    from karma_sync.service.deciding import Matcher
+    from karma_sync.redact.engine import Redactor
+    from karma_sync.service.deciding import Decider, Matcher
     from karma_sync.service.engine import Engine
     from karma_sync.service.journal import Journal
     from karma_sync.service.notes import Notes
     from karma_sync.service.recovering import Recovery
+    from karma_sync.service.redactions import RedactionsFile
     from karma_sync.sources.claude import ClaudeSource
     from karma_sync.store.database import Database
     from karma_sync.syncthing.client import SyncthingClient
@@ -71,14 +73,18 @@ class App:
         from karma_sync.store.state import open_state
 
         store = open_state(self._database(self.paths.state_db))
-        intent = IntentFile(self.paths.intent)
+        intent = IntentFile(self.paths.intent, utc_now, self._limited)
 
         def committed() -> None:
             intent.keep(store, self.key.public)
             self.journal.run()
 
         store.after_commit(committed)
+        intent.take_over(store, self.key.public)
         return store
+
+    def _limited(self, why: str) -> None:
+        self.notes.fault("limited", self.settings.tag, why)
 
     @cached_property
     def journal(self) -> "Journal":
@@ -117,34 +123,24 @@ class App:
     @cached_property
     def matcher(self) -> "Matcher":
         """Tells sessions' projects; what it reads is remembered in work.db."""
-        from karma_sync.domain.source import ReadFile
         from karma_sync.service.deciding import Matcher
-        from karma_sync.sources.catalogue import Catalogue
-        from karma_sync.sources.git import Places
-        from karma_sync.store import work
 
-        def load() -> list[ReadFile]:
-            with self.work.reading() as tx:
-                return work.read_files.all(tx)
-
-        def save(file: ReadFile) -> None:
-            with self.work.transaction() as tx:
-                work.read_files.put(tx, file)
-
-        matcher = Matcher(self.source, Catalogue(load, save), Places())
+        matcher = Matcher.of(self.source, self.work)
         self.know_roots(matcher)
         return matcher
 
+    @cached_property
+    def decider(self) -> "Decider":
+        """Tells whether a session leaves."""
+        from karma_sync.service.deciding import Decider
+
+        return Decider.of(self.matcher, self.state, utc_now)
+
     def know_roots(self, matcher: "Matcher") -> bool:
         """Tell the matcher which directories belong to projects; whether that is news."""
-        from karma_sync.store import state
+        from karma_sync.service.projects import known_roots
 
-        with self.state.reading() as tx:
-            roots = state.roots.all(tx)
-        mapped = {r.path: r.project for r in roots if r.mapped}
-        learned = {r.path: r.project for r in roots if not r.mapped}
-        former = {r.path: r.former for r in roots}
-        return matcher.places.know(mapped, learned, former)
+        return matcher.places.know(*known_roots(self.state))
 
     def syncthing_process(self) -> "tuple[SyncthingProcess, SyncthingClient]":
         """Our own Syncthing, configured and not yet started, and a client for it.
@@ -155,11 +151,7 @@ class App:
         """
         from karma_sync.syncthing.client import SyncthingClient
         from karma_sync.syncthing.home import Network, configure, gui_port
-        from karma_sync.syncthing.process import (
-            SyncthingProcess,
-            free_port,
-            require_free,
-        )
+        from karma_sync.syncthing.process import SyncthingProcess, free_port, require_free
         from karma_sync.syncthing.program import find_program
 
         network = self.settings.network
@@ -185,6 +177,7 @@ class App:
         from karma_sync.flow.importer import Importer, Verifier
         from karma_sync.flow.package import Packager
         from karma_sync.flow.verify import verify_chunk, verify_item, verify_retraction
+        from karma_sync.redact.configured import RefusingRedactor
         from karma_sync.service.checking import Checker
         from karma_sync.service.context import Context
         from karma_sync.service.engine import Engine
@@ -197,12 +190,13 @@ class App:
         from karma_sync.service.receipts import Receipts
         from karma_sync.service.receiving import Receiver
         from karma_sync.service.reconcile import Reconciler
-        from karma_sync.service.redactions import RedactionsFile
+        from karma_sync.service.redacting import redactor_or_refusal
         from karma_sync.service.sending import Sender
 
         context = Context(self.state, self.paths, self.me, self.key, self.notes, utc_now)
-        redactions = RedactionsFile(self.paths.redactions)
-        packager = Packager(redactions.redactor(), self.key, self.work, lambda: context.now_ms)
+        redactor = redactor_or_refusal(lambda: self.redactor, self.work, self.notes)
+        refuses = isinstance(redactor, RefusingRedactor)
+        packager = Packager(redactor, self.key, self.work, lambda: context.now_ms)
         verifier = Verifier(verify_item, verify_chunk, verify_retraction)
         importer = Importer(self.paths.library, self.library, verifier, utc_now)
         links = Links(self.work, utc_now)
@@ -216,6 +210,8 @@ class App:
         health = Health(client, self.paths, self.recovery, self.work, self.notes)
         health.judges = (quotas.judge, overriding.judge)
         scan: Callable[[str, Sequence[str]], None] = client.scan
+        sender = Sender(self.decider, packager, self.work, self.notes, scan)
+        sender.refuses = refuses
         return Engine(
             paths=self.paths,
             state=self.state,
@@ -233,7 +229,7 @@ class App:
                     too_large=quotas.folders(),
                 ),
             ),
-            sender=Sender(self.matcher, packager, self.work, self.notes, scan),
+            sender=sender,
             receiver=Receiver(importer, self.library, self.notes),
             links=links,
             health=health,
@@ -245,8 +241,19 @@ class App:
             notes=self.notes,
             outgoing=outgoing,
             progress=progress,
-            redactor=redactions.redactor,
+            redactor=(lambda: redactor) if refuses else self.redactions.redactor,
         )
+
+    @cached_property
+    def redactions(self) -> "RedactionsFile":
+        from karma_sync.service.redactions import RedactionsFile
+
+        return RedactionsFile(self.paths.redactions, self.settings.redaction)
+
+    @property
+    def redactor(self) -> "Redactor":
+        """As it is now; raises BadInput or RedactionFailed if the person's rules cannot be used."""
+        return self.redactions.redactor()
 
     @cached_property
     def recovery(self) -> "Recovery":
@@ -275,24 +282,3 @@ class App:
         for name in ("state", "work", "library"):
             if name in self.__dict__:
                 self.__dict__[name].close()
-
-
-def initialise(
-    paths: Paths, tag: str, network: settings.Network, environ: Mapping[str, str] = os.environ
-) -> PairingCode:
-    """Make a member's home: directories, key, Syncthing's home, config.toml last.
-
-    Raises:
-        SyncthingMissing: no Syncthing can be run; nothing but directories was made.
-    """
-    from karma_sync.metadata.signing import SigningKey
-    from karma_sync.syncthing.home import create_home
-    from karma_sync.syncthing.program import find_program
-
-    configured = environ.get("KARMA_SYNC_SYNCTHING")
-    program = find_program(Path(configured) if configured else None)
-    paths.create()
-    SigningKey.create(paths.key)
-    create_home(program, paths.syncthing)
-    settings.save(paths, tag, network)
-    return App(paths, environ).me

@@ -1,5 +1,6 @@
 """What the person set: config.toml and the environment, read once, frozen."""
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -35,6 +36,14 @@ class Network:
 
 
 @dataclass(frozen=True)
+class Redaction:
+    """Files of the person's own: further rules, and what is no secret."""
+
+    gitleaks: Path | None = None
+    allowlist: Path | None = None
+
+
+@dataclass(frozen=True)
 class Settings:
     """One member's settings; `syncthing` is the program to run, None to look on PATH."""
 
@@ -42,6 +51,7 @@ class Settings:
     network: Network
     claude: Path
     syncthing: Path | None = None
+    redaction: Redaction = Redaction()
 
     @property
     def dial_addresses(self) -> tuple[str, ...]:
@@ -75,14 +85,14 @@ def load(paths: Paths, environ: Mapping[str, str] = os.environ) -> Settings:
             f"there is no identity in {paths.config}", hint="karma-sync init"
         ) from None
     try:
-        return _read(tomllib.loads(raw.decode()), environ)
+        return _read(tomllib.loads(raw.decode()), paths.config, environ)
     except (KeyError, ValueError) as error:
         raise BadInput(
             f"{paths.settings} cannot be read: {error}", hint=f"correct {paths.settings}"
         ) from error
 
 
-def _read(table: dict[str, object], environ: Mapping[str, str]) -> Settings:
+def _read(table: dict[str, object], config: Path, environ: Mapping[str, str]) -> Settings:
     """Values of the right kind are taken, others refused: nothing is guessed.
 
     Raises:
@@ -108,6 +118,22 @@ def _read(table: dict[str, object], environ: Mapping[str, str]) -> Settings:
         ),
         claude=claude_dir(environ),
         syncthing=_program(environ, syncthing.get("program")),
+        redaction=_redaction(_kind(table.get("redaction", {}), dict, "redaction"), config),
+    )
+
+
+def _redaction(table: dict[str, object], config: Path) -> Redaction:
+    """Relative paths begin beside config.toml. A misspelt name must not loosen anything."""
+    names = ("gitleaks", "allowlist")
+    unknown = sorted(table.keys() - set(names))
+    if unknown:
+        raise ValueError(f"redaction.{unknown[0]} is not known; there are {' and '.join(names)}")
+    return Redaction(
+        **{
+            name: config / Path(_kind(table[name], str, f"redaction.{name}")).expanduser()
+            for name in names
+            if name in table
+        }
     )
 
 
@@ -145,4 +171,9 @@ def _program(environ: Mapping[str, str], configured: object) -> Path | None:
 
 
 def _is_loopback(host: str) -> bool:
-    return host in {"localhost", "[::1]"} or host.startswith("127.")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False  # a name such as 127.example.org may lead anywhere

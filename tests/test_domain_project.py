@@ -234,8 +234,10 @@ def test_one_directory_elsewhere_is_enough_to_keep_a_session_here(places: list[P
 
 
 def test_what_makes_a_session_mixed_is_named() -> None:
-    assert Belonging(mixed=(PROJECT, THERE.identity)).other_than(PROJECT) == THERE.identity
-    assert Belonging(mixed=(PROJECT,), elsewhere=("/src/x",)).other_than(PROJECT) == "/src/x"
+    both = Belonging(mixed=(PROJECT, THERE.identity), elsewhere=("/src/x",))
+
+    assert both.others(PROJECT) == ("/src/x", THERE.identity)
+    assert Belonging(project=PROJECT).others(PROJECT) == ()
 
 
 ROOTS = {"/src/repo": "r", "/src/repo/vendored": "v", "/src/repo-two": "two", "C:\\src": "win"}

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 
 from karma_sync.domain.invitation import Answer, Contact, Invitation, Pairing
+from karma_sync.domain.leaving import Limits
 from karma_sync.domain.standing import Fact, Known, facts, news
 from karma_sync.domain.subscription import MOVES, Content, Direction, Status, Subscription
 from tests.builders import (
@@ -48,7 +49,7 @@ def test_every_move_of_anybody_is_told_by_its_name(status: Status, verb: str, wh
     before = answer(TEAM, who, status)
     match verb:
         case "accept":
-            after = before.accept(1, Direction.BOTH, Content.BOTH, None)
+            after = before.accept(1, Direction.BOTH, Content.BOTH, Limits())
         case "change":
             after = before.change(Direction.SEND, Content.BOTH)
         case _:
@@ -64,7 +65,7 @@ def test_a_project_that_was_only_offered_is_no_answer() -> None:
 
 def test_another_limit_is_a_change() -> None:
     mine = answer(TEAM, ALICE)
-    limited = mine.change(mine.direction, mine.content, NOW)
+    limited = mine.change(mine.direction, mine.content, Limits(since=NOW))
 
     assert told(known(mine), known(limited)) == [
         ("changed", ALICE, f"{PROJECT} in backend: both, since 2026-05-31 12:00 UTC")

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from karma_sync.domain.leaving import Limits
+from karma_sync.domain.profile import Profile
 from karma_sync.domain.subscription import MOVES, Content, Direction, Status, Subscription
 from karma_sync.errors import IllegalMove
 from tests.builders import PROJECT, examples
 
 OFFERED, ACCEPTED, PAUSED, DECLINED = Status
-SINCE = datetime(2026, 5, 1, tzinfo=UTC)
+LIMITS = Limits(since=datetime(2026, 5, 1, tzinfo=UTC), profile=Profile.CONVERSATION)
 
 # The picture of DESIGN section 5, typed in again: the table must not change by accident.
 PICTURE = {
@@ -28,7 +30,7 @@ PICTURE = {
 }
 
 VERBS: dict[str, Callable[[Subscription], Subscription]] = {
-    "accept": lambda s: s.accept(1, Direction.SEND, Content.SESSIONS, SINCE),
+    "accept": lambda s: s.accept(1, Direction.SEND, Content.SESSIONS, LIMITS),
     "pause": Subscription.pause,
     "resume": Subscription.resume,
     "change": lambda s: s.change(Direction.RECEIVE, Content.OBSERVATIONS),
@@ -74,7 +76,7 @@ def test_an_illegal_move_changes_nothing_and_hints_the_way(status: Status, verb:
         ("decline", {"status"}),
         ("reopen", {"status"}),
         ("change", {"direction", "content"}),
-        ("accept", {"status", "direction", "content", "since", "incarnation"}),
+        ("accept", {"status", "direction", "content", "limits", "incarnation"}),
     ],
 )
 def test_a_move_touches_nothing_but_what_it_is_for(verb: str, changed: set[str]) -> None:
@@ -86,11 +88,11 @@ def test_a_move_touches_nothing_but_what_it_is_for(verb: str, changed: set[str])
     )
 
 
-def test_a_change_can_move_the_limit_of_what_is_sent_or_leave_it() -> None:
-    before = standing(ACCEPTED, since=SINCE)
+def test_a_change_can_move_the_limits_of_what_is_sent_or_leave_them() -> None:
+    before = standing(ACCEPTED, limits=LIMITS)
 
-    assert before.change(Direction.SEND, Content.BOTH).since == SINCE
-    assert before.change(Direction.SEND, Content.BOTH, None).since is None
+    assert before.change(Direction.SEND, Content.BOTH).limits == LIMITS
+    assert before.change(Direction.SEND, Content.BOTH, Limits()).limits == Limits()
 
 
 @pytest.mark.parametrize("status", Status)
@@ -119,7 +121,7 @@ steps = st.lists(
 
 def _after(sub: Subscription, verb: str, clock_ms: int) -> Subscription:
     if verb == "accept":
-        return sub.accept(clock_ms, Direction.BOTH, Content.BOTH, None)
+        return sub.accept(clock_ms, Direction.BOTH, Content.BOTH, Limits())
     return VERBS[verb](sub)
 
 

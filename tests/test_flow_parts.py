@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from karma_sync.domain.leaving import Limits
 from karma_sync.domain.profile import Profile
 from karma_sync.redact.engine import default_redactor
 from karma_sync.redact.examples import fill
@@ -50,7 +51,9 @@ def paths(desk: Desk) -> set[str]:
 
 
 def take(desk: Desk, profile: Profile) -> None:
-    desk.channel = replace(desk.channel, profile=profile)
+    limits = Limits(profile=profile)
+    answer = desk.channel.subscription.model_copy(update={"limits": limits})
+    desk.channel = replace(desk.channel, subscription=answer)
 
 
 def test_all_that_belongs_to_a_session_is_read_back_as_it_was_written(

@@ -1,13 +1,15 @@
 """What leaves is told to Syncthing, whatever else changes meanwhile."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from karma_sync.domain.leaving import Choices
 from karma_sync.domain.plan import Channel
 from karma_sync.flow.layout import item_name
-from karma_sync.service.deciding import Matcher
+from karma_sync.service.deciding import Decider, Matcher
 from karma_sync.service.notes import Notes
 from karma_sync.service.sending import Sender
 from karma_sync.sources.catalogue import Catalogue
@@ -38,7 +40,9 @@ class Office:
         places.know({"/src/repo": PROJECT}, {})
         matcher = Matcher(ClaudeSource(self.desk.claude), Catalogue(list, lambda _: None), places)
         notes = Notes(self.desk.work, lambda: NOW)
-        self.sender = Sender(matcher, self.desk.packager, self.desk.work, notes, self._scan)
+        self.choices = Choices()
+        decider = Decider(matcher, lambda: self.choices, lambda: datetime.now(UTC))
+        self.sender = Sender(decider, self.desk.packager, self.desk.work, notes, self._scan)
         self.send_to(self.desk.channel)
 
     def send_to(self, *channels: Channel) -> None:

@@ -14,7 +14,7 @@ from karma_sync.errors import BadInput, Conflict, NotFound
 from karma_sync.metadata.receipts import Imported, Receipt, channel_receipt
 from karma_sync.metadata.signing import PayloadType
 from karma_sync.service import recalled, take_back
-from karma_sync.service.intent import IntentFile
+from karma_sync.service.intent import IntentFile, read_intent
 from karma_sync.store import ledger, state, work
 from karma_sync.store.ledger import Departed
 from tests.builders import (
@@ -112,21 +112,23 @@ def test_only_what_left_can_be_unshared(tmp_path: Path) -> None:
 
 
 def test_it_survives_the_loss_of_the_database_and_can_be_lifted(tmp_path: Path) -> None:
-    intent = IntentFile(tmp_path / "intent.json")
+    intent = IntentFile(tmp_path / "intent.json", lambda: NOW, lambda why: None)
     store = state.open_state(tmp_path / "state.db")
     store.after_commit(lambda: intent.keep(store, key_of(ALICE).public))
     unshared = Unshared(whose=Whose.SESSION, name="abc1")
     take_back.unshare(store, unshared)
     store.close()
-    assert intent.read().unshared == (unshared,)
+    assert read_intent(tmp_path / "intent.json").unshared == (unshared,)
 
     new = state.open_state(tmp_path / "another.db")
     new.after_commit(lambda: intent.keep(new, key_of(ALICE).public))
     take_back.redactions_changed(new, NOW)
-    assert intent.read().unshared == (unshared,), "an entry that a new database lacks stays"
+    assert read_intent(tmp_path / "intent.json").unshared == (unshared,), (
+        "a new database takes it over"
+    )
     take_back.unshare(new, unshared)
     take_back.lift(new, "abc", Whose.SESSION)
-    assert [u.lifted for u in intent.read().unshared] == [True]
+    assert [u.lifted for u in read_intent(tmp_path / "intent.json").unshared] == [True]
     with pytest.raises(Conflict):
         take_back.lift(new, "abc1", Whose.SESSION)
     new.close()

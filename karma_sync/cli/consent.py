@@ -1,18 +1,38 @@
 """Accepting is consent: show what would leave, to whom, and ask."""
 
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from karma_sync.app import App, utc_now
 from karma_sync.cli.output import confirm, is_terminal, say, size
+from karma_sync.domain.leaving import Limits, Outcome
+from karma_sync.domain.profile import Profile
 from karma_sync.domain.subscription import Direction
 from karma_sync.errors import NeedsConsent
 
 if TYPE_CHECKING:
     from karma_sync.domain.source import SourceSession
-    from karma_sync.service.consent import Leaving
+    from karma_sync.service.consent import Leaving, Survey
     from karma_sync.service.projects import Standing, Terms
+
+_COUNT_S = 10.0  # for how long what would be cut is counted, before it is called a sample
+_SHOW_EVERY_S = 0.1
+_STAYS = {
+    Outcome.EARLIER: "earlier sessions (--since all sends them)",
+    Outcome.MIXED: "sessions that also worked in another place (status names it)",
+    Outcome.WITHHELD: "sessions that you withhold",
+    Outcome.EXCLUDED: "sessions that worked in a directory that you exclude",
+}
+_PROFILES = {
+    Profile.CONVERSATION: "transcripts only, with those of subagents",
+    Profile.STANDARD: "",
+    Profile.FULL: "all files, with file history (whole source files) and debug logs (environment)",
+}
 
 TeamOption = Annotated[str | None, typer.Option(help="The team, if several share the project.")]
 DirectionOption = Annotated[
@@ -22,39 +42,113 @@ SinceOption = Annotated[
     str | None,
     typer.Option(help="Send sessions active since: all, now, 14d, 2026-05-31; 30d if not given."),
 ]
+LastOption = Annotated[
+    int | None,
+    typer.Option(min=0, help="Of the sessions there are, send the newest so many, and all later."),
+]
+IdleOption = Annotated[
+    str | None,
+    typer.Option(help="Send a session once nobody wrote to it for so long: 10m, 2h; 0s: at once."),
+]
+ProfileOption = Annotated[
+    Profile | None,
+    typer.Option(
+        help="conversation: transcripts only. standard: also tool results, plans, tasks, todos."
+        " full: also file history (whole source files) and debug logs (your environment)."
+    ),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would leave, and end.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
-def consented(
-    app: App, standing: "Standing", direction: Direction | None, since: str | None, yes: bool
-) -> "Terms":
-    """Show what would leave and ask; the terms that were agreed to.
+@dataclass(frozen=True)
+class Wishes:
+    """What was typed; None where nothing was. `before` is what holds already."""
+
+    direction: Direction | None = None
+    since: str | None = None
+    last: int | None = None
+    after_idle: str | None = None
+    profile: Profile | None = None
+    yes: bool = False
+    dry_run: bool = False
+    before: Limits | None = field(default=None)
+
+    @property
+    def limits(self) -> Limits:
+        """What they ask for, but for the newest so many.
+
+        Raises:
+            BadInput: a moment or a time span is none.
+        """
+        from karma_sync.service.consent import parse_since
+        from karma_sync.service.control import parse_duration
+
+        kept = self.before or Limits()
+        since = kept.since
+        if self.since is not None or (self.before is None and self.last is None):
+            since = parse_since(self.since, utc_now())
+        elif self.last is not None:
+            since = None
+        idle = kept.after_idle
+        if self.after_idle is not None:
+            idle = int(parse_duration(self.after_idle).total_seconds())
+        return Limits(since=since, after_idle=idle, profile=self.profile or kept.profile)
+
+
+def consented(app: App, standing: "Standing", wishes: Wishes) -> "Terms | None":
+    """Show what would leave and ask; the terms that were agreed to, None if it was only to show.
 
     Raises:
+        BadInput: an option cannot be used, or the person's own rules.
         NeedsConsent: the answer was no, or nobody could be asked.
     """
-    from karma_sync.service.consent import parse_since, what_would_leave
     from karma_sync.service.projects import Terms
 
-    chosen = direction or Direction.BOTH
-    limit = parse_since(since, utc_now())
-    terms = Terms(direction=chosen, since=limit)
+    mine = standing.mine
+    chosen = wishes.direction or (mine.direction if mine.engaged else Direction.BOTH)
+    limits = wishes.limits
     say(f"{standing.project} in team {standing.team.name}, direction {chosen}.")
     if standing.names.aliases:
         say(f"  also named:  {', '.join(sorted(standing.names.aliases))}")
     if chosen is not Direction.RECEIVE:
         sessions = app.source.sessions()
-        leaving = what_would_leave(app.matcher, sessions, standing.names, limit)
-        _show(leaving, [m.tag for m in standing.recipients])
+        found = _survey(app, standing, sessions)
+        limits = _with_last(found, limits, wishes.last)
+        _show(app, standing, found, limits, count=not _agreed(wishes))
         _propose(app, standing, sessions)
-    if not yes and is_terminal() and not confirm("Go ahead?"):
+    if wishes.dry_run:
+        say("Nothing was changed.")
+        return None
+    ask_unless(_agreed(wishes), "--yes, or an explicit --direction")
+    return Terms(direction=chosen, limits=limits)
+
+
+def ask_unless(agreed: bool, hint: str) -> None:
+    """Raises NeedsConsent if a person said no, or nobody is there to say yes."""
+    if agreed:
+        return
+    if not is_terminal():
+        raise NeedsConsent("nobody is here to say yes", hint=hint)
+    if not confirm("Go ahead?"):
         raise NeedsConsent("nothing was changed")
-    if not yes and not is_terminal() and direction is None:
-        raise NeedsConsent("nobody is here to say yes", hint="--yes, or an explicit --direction")
-    return terms
 
 
-def _propose(app: App, standing: "Standing", sessions: "list[SourceSession]") -> None:
+def _agreed(wishes: Wishes) -> bool:
+    """Whether there is a yes already; then nobody waits for cuts to be counted either."""
+    if wishes.dry_run:
+        return False
+    return wishes.yes or (wishes.direction is not None and not is_terminal())
+
+
+def _survey(app: App, standing: "Standing", sessions: "Sequence[SourceSession]") -> "Survey":
+    from karma_sync.service.consent import survey
+
+    with Progress("looking through sessions") as progress:
+        return survey(app.decider, sessions, standing.names, progress)
+
+
+def _propose(app: App, standing: "Standing", sessions: "Sequence[SourceSession]") -> None:
     """Clones that may be forks of the project: only the person can say so."""
     from karma_sync.service.scan import forks_of
 
@@ -64,17 +158,91 @@ def _propose(app: App, standing: "Standing", sessions: "list[SourceSession]") ->
         say(f"               to add it: karma-sync project map {fork.root} {standing.project}")
 
 
-def _show(leaving: "Leaving", recipients: list[str]) -> None:
-    if leaving.sessions:
-        oldest = f", the oldest last active {leaving.oldest:%Y-%m-%d}" if leaving.oldest else ""
-        say(f"  leaves now:  {leaving.sessions} sessions, {size(leaving.size)}{oldest}")
-        for directory in leaving.directories:
-            say(f"               from {directory}")
-    else:
-        say("  leaves now:  nothing; sessions of this project leave as they are written")
-    if leaving.earlier:
-        say(f"  stays here:  {leaving.earlier} earlier sessions (--since all sends them)")
-    if leaving.mixed:
-        say(f"  stays here:  {leaving.mixed} sessions that also worked in another place")
-    say(f"  goes to:     {', '.join(recipients) or 'nobody yet; later everybody in the team'}")
+def _with_last(found: "Survey", limits: Limits, last: int | None) -> Limits:
+    if last is None:
+        return limits
+    newest = Limits(since=found.since_of_newest(last, limits, utc_now()))
+    return limits.model_copy(update={"since": limits.narrowed(newest).since})
+
+
+def _show(app: App, standing: "Standing", found: "Survey", limits: Limits, count: bool) -> None:
+    from karma_sync.service.consent import what_would_leave
+
+    leaving = what_would_leave(app.decider, found, limits)
+    _show_leaving(leaving)
+    for outcome, reason in _STAYS.items():
+        if leaving.stays.get(outcome):
+            say(f"  stays here:  {leaving.stays[outcome]} {reason}")
+    if limits.after_idle:
+        say(f"  when:        once a session was quiet for {limits.after_idle} s")
+    if _PROFILES[limits.profile]:
+        say(f"  what:        {_PROFILES[limits.profile]}")
+    if count:
+        show_cuts(app, leaving.sessions, limits.profile)
+    recipients = ", ".join(m.tag for m in standing.recipients)
+    say(f"  goes to:     {recipients or 'nobody yet; later everybody in the team'}")
     say("  first:       secrets are cut out, as far as our rules know them: a net, not a proof")
+
+
+def _show_leaving(leaving: "Leaving") -> None:
+    if not leaving.sessions:
+        say("  leaves now:  nothing; sessions of this project leave as they are written")
+        return
+    oldest = f", the oldest last active {leaving.oldest:%Y-%m-%d}" if leaving.oldest else ""
+    say(f"  leaves now:  {len(leaving.sessions)} sessions, {size(leaving.size)}{oldest}")
+    for directory in leaving.directories:
+        say(f"               from {directory}")
+
+
+def show_cuts(app: App, sessions: "Sequence[SourceSession]", profile: Profile) -> None:
+    """Say what the redactor would cut by each rule; of a sample, if it takes too long.
+
+    Raises:
+        BadInput: the person's own rules cannot be used.
+        RedactionFailed: then nothing of a session would leave either.
+    """
+    from karma_sync.service.cuts import count_cuts
+
+    redactor = app.redactor
+    deadline = time.monotonic() + _COUNT_S
+    with Progress("counting what is cut") as progress:
+
+        def go_on(done: int) -> bool:
+            progress(done, len(sessions))
+            return time.monotonic() < deadline
+
+        counted = count_cuts(redactor, sessions, profile, go_on)
+    found = ", ".join(f"{rule} {count}" for rule, count in sorted(counted.cuts.items()))
+    sample = "" if counted.looked == counted.all else _sample(counted.looked, counted.all)
+    if counted.all:
+        say(f"  cut out:     {found or 'nothing'}{sample}")
+
+
+def _sample(looked: int, all_: int) -> str:
+    return f" (a sample: the newest {looked} of {all_} sessions; the others were not read yet)"
+
+
+class Progress:
+    """Shows on a terminal how far something is, and wipes that away at the end."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._shown = time.monotonic()  # nothing is shown of what is done at once
+        self._wipe = False
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._wipe:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def __call__(self, done: int, of: int) -> None:
+        """So many are done, of so many."""
+        now = time.monotonic()
+        if now - self._shown < _SHOW_EVERY_S or not sys.stderr.isatty():
+            return
+        self._shown, self._wipe = now, True
+        sys.stderr.write(f"\r\x1b[K{self._what}: {done} of {of} sessions")
+        sys.stderr.flush()

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App, utc_now
-from karma_sync.cli.consent import DirectionOption, SinceOption, TeamOption, YesOption, consented
+from karma_sync.cli.consent import (
+    DirectionOption,
+    DryRunOption,
+    IdleOption,
+    LastOption,
+    ProfileOption,
+    SinceOption,
+    TeamOption,
+    Wishes,
+    YesOption,
+    consented,
+)
 from karma_sync.cli.output import next_step, say, say_json, table
 from karma_sync.cli.setup import say_if_down
 from karma_sync.errors import BadInput
@@ -31,6 +42,10 @@ def share(
     team: TeamOption = None,
     direction: DirectionOption = None,
     since: SinceOption = None,
+    last: LastOption = None,
+    after_idle: IdleOption = None,
+    profile: ProfileOption = None,
+    dry_run: DryRunOption = False,
     remote: Annotated[str, typer.Option(help="The remote that names it.")] = "origin",
     yes: YesOption = False,
 ) -> None:
@@ -43,7 +58,10 @@ def share(
     app = App.from_environment()
     identity, root = _of_remote(app, directory.absolute(), remote)
     standing = projects.prepare_share(app.state, app.me, identity, team)
-    terms = consented(app, standing, direction, since, yes)
+    wishes = Wishes(direction, since, last, after_idle, profile, yes, dry_run)
+    terms = consented(app, standing, wishes)
+    if terms is None:
+        return
     projects.share(app.state, app.me, standing, terms, utc_now())
     if root:
         projects.map_directory(app.state, str(root), identity)

@@ -1,18 +1,20 @@
 """Commands about sessions: session list, session show; unshare stands elsewhere."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from karma_sync.app import App, utc_now
+from karma_sync.cli import choosing
 from karma_sync.cli.output import ago, next_step, say, say_json, size, table, write_raw
 from karma_sync.cli.setup import warn_if_down
 from karma_sync.cli.take_back import unshare
 
 if TYPE_CHECKING:
+    from karma_sync.service.choosing import Held
     from karma_sync.service.read import Library
     from karma_sync.store.library import AccessScope, Readable
 
@@ -29,6 +31,7 @@ def add_to(app: typer.Typer) -> None:
     group.command(name="list")(list_)
     group.command()(show)
     group.command()(unshare)
+    choosing.add_to(app, group)
     app.add_typer(group, name="session")
 
 
@@ -40,13 +43,10 @@ def list_(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List readable sessions with their author, the latest active first.
+    """List readable sessions with their author, the latest active first; then yours that stay.
 
     Example: karma-sync session list --project web
     """
-    from karma_sync.service.read import author
-    from karma_sync.store import state
-
     app = App.from_environment()
     warn_if_down(app)
     library, scope = _library(app, project)
@@ -54,12 +54,33 @@ def list_(
     sources = app.source.ids() if app.source.root.is_dir() else None
     seen = _Seen(app.me.tag, sources, utc_now())
     if as_json:
-        say_json(sessions=[_as_json(r) | seen.marks(r) for r in found])
+        sessions = [_as_json(r) | seen.marks(r) for r in found]
+        say_json(sessions=sessions, held=[asdict(one) for one in _held(app, scope)])
         return
-    if not found:
+    if found:
+        _list_found(app, found, seen, long)
+    else:
         say("No session is readable yet: one comes when a project is accepted on both sides.")
-        next_step("karma-sync status")
-        return
+    rows = [(h.session[:_ID_CHARS], h.project, h.kind.value, h.why) for h in _held(app, scope)]
+    if rows:
+        table(("STAYS", "PROJECT", "", "WHY"), rows)
+    if found:
+        next_step(f"karma-sync session show {found[0].manifest.session.session_id[:_ID_CHARS]}")
+    else:
+        next_step(f"karma-sync session preview {rows[0][0]}" if rows else "karma-sync status")
+
+
+def _held(app: App, scope: "AccessScope") -> "list[Held]":
+    from karma_sync.service.choosing import held
+
+    found = held(app.state, app.work, app.me)
+    return [h for h in found if scope.projects is None or h.project in scope.projects]
+
+
+def _list_found(app: App, found: "list[Readable]", seen: "_Seen", long: bool) -> None:
+    from karma_sync.service.read import author
+    from karma_sync.store import state
+
     with app.state.reading() as tx:
         teams = state.teams.all(tx)
     rows = [
@@ -77,7 +98,6 @@ def list_(
     table(("ID", "ACTIVE", "AUTHOR", "PROJECT", *(_LONG if long else ()), "SIZE", "TITLE"), rows)
     if any(seen.is_kept(r) for r in found):
         say("kept: the agent deleted its own copy; what was shared stays")
-    next_step(f"karma-sync session show {rows[0][0]}")
 
 
 def show(

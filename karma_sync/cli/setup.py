@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from karma_sync.app import App, initialise, utc_now
+from karma_sync.app import App, utc_now
 from karma_sync.cli.output import ask, complain, is_terminal, next_step, say, say_json
 from karma_sync.domain import ids, pairing
 from karma_sync.errors import BadInput, Conflict, KarmaError, TimedOut
@@ -46,6 +46,8 @@ def init(
 
     Example: karma-sync init --user alice --machine laptop
     """
+    from karma_sync.service import beginning
+
     paths = Paths.from_environment(os.environ)
     if paths.settings.exists():
         raise Conflict(f"{load(paths).tag} lives in {paths.config} already", hint="karma-sync up")
@@ -56,7 +58,8 @@ def init(
             "without discovery others must be told where to dial you",
             hint="karma-sync init --no-discovery --address HOST",
         )
-    me = initialise(paths, tag, network)
+    beginning.make_home(paths, tag, network, os.environ)
+    me = App(paths).me
     say(f"You are {me.tag}, key {me.fingerprint}.", f"Your files are in {paths.data}.")
     if discovery:
         say(
@@ -253,6 +256,10 @@ def _up_in_background(app: App) -> None:
             raise TimedOut(f"the daemon is not up after {_UP_S:g} seconds", hint=f"see {log}")
         time.sleep(0.05)
     say(f"{app.settings.tag} is up, on Syncthing {daemon.syncthing}; its log is {log}.")
+    try:
+        _ = app.redactor
+    except BadInput as error:
+        complain(f"nothing is sent: {error}", "karma-sync down, then up -d, once it is corrected")
     next_step("karma-sync code")
 
 

@@ -115,6 +115,7 @@ def _project_json(project: "ProjectStatus") -> dict[str, object]:
         "waiting": project.waiting,
         "refused": project.refused,
         "withheld": project.withheld,
+        "resting": project.resting,
         "failed": project.failed,
         "moved": project.renames.moved,
         "told": project.renames.told,

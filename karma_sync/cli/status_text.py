@@ -23,6 +23,7 @@ def status_lines(me: "PairingCode", found: "Status", daemon: "Running | None") -
     if found.paused:
         until = found.paused.until
         lines.append(f"everything is paused{f' until {until:%Y-%m-%d %H:%M} UTC' if until else ''}")
+        lines += [f"  {found.paused.why}"] if found.paused.why else []
     lines += [f"fault: {folder}: {why}" for folder, why in sorted(found.faults.items())]
     lines += _error_lines(found)
     lines += [_silent_line(team, days) for team, days in sorted(found.silent.items())]
@@ -89,6 +90,7 @@ def _project_lines(project: "ProjectStatus", is_up: bool) -> list[str]:
         lines.append(f"  waiting: {_sessions(project.waiting)}, for the rest of their content")
     lines += _renamed_lines(project.renames)
     lines += _grouped("withheld", project.withheld)
+    lines += _grouped("resting", project.resting)
     lines += _grouped("did not leave", project.failed)
     lines += _grouped("refused", project.refused)
     return lines

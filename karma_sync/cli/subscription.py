@@ -1,14 +1,27 @@
 """Commands about subscriptions: list them, and every move of one."""
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from karma_sync.app import App, utc_now
-from karma_sync.cli.consent import DirectionOption, SinceOption, TeamOption, YesOption, consented
+from karma_sync.cli.consent import (
+    DirectionOption,
+    DryRunOption,
+    IdleOption,
+    LastOption,
+    ProfileOption,
+    SinceOption,
+    TeamOption,
+    Wishes,
+    YesOption,
+    consented,
+)
 from karma_sync.cli.output import next_step, say, say_json, table
 from karma_sync.cli.setup import say_if_down, warn_if_down
+from karma_sync.domain.leaving import Limits
 from karma_sync.domain.subscription import Content, Direction, Subscription
 from karma_sync.errors import Conflict, NotFound, TimedOut
 
@@ -73,6 +86,10 @@ def accept(
     team: TeamOption = None,
     direction: DirectionOption = None,
     since: SinceOption = None,
+    last: LastOption = None,
+    after_idle: IdleOption = None,
+    profile: ProfileOption = None,
+    dry_run: DryRunOption = False,
     yes: YesOption = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for the offer, then for a first session.")
@@ -90,8 +107,11 @@ def accept(
         _require_daemon(app)
     standing = _offer(app, named, team, wait)
     # refused before anything is asked
-    projects.moved(standing, lambda mine: mine.accept(0, Direction.BOTH, Content.BOTH, None))
-    terms = consented(app, standing, direction, since, yes)
+    projects.moved(standing, lambda mine: mine.accept(0, Direction.BOTH, Content.BOTH, Limits()))
+    wishes = Wishes(direction, since, last, after_idle, profile, yes, dry_run)
+    terms = consented(app, standing, wishes)
+    if terms is None:
+        return
     projects.accept(app.state, app.me, standing, terms, utc_now())
     say(f"{standing.project} is accepted.")
     say_if_down(app)
@@ -140,12 +160,18 @@ def reopen(project: ProjectArgument, team: TeamOption = None) -> None:
 
 def change(
     project: ProjectArgument,
-    direction: Annotated[Direction, typer.Option(help="send, receive or both.")],
+    direction: DirectionOption = None,
     team: TeamOption = None,
     since: SinceOption = None,
+    last: LastOption = None,
+    after_idle: IdleOption = None,
+    profile: ProfileOption = None,
+    dry_run: DryRunOption = False,
     yes: YesOption = False,
 ) -> None:
-    """Take part in another direction; what left already stays with the others.
+    """Take part in another direction or within other limits; what is not named stays as it is.
+
+    What left already stays with the others.
 
     Example: karma-sync subscription change repo --direction receive
     """
@@ -154,17 +180,23 @@ def change(
     app = App.from_environment()
     standing = projects.find(app.state, app.me, _named(app, project), team)
     mine = standing.mine
+    chosen = direction or mine.direction
+    wishes = Wishes(direction, since, last, after_idle, profile, yes, dry_run, mine.limits)
+    limits = wishes.limits
     # refused before anything is asked
-    changed = projects.moved(standing, lambda now: now.change(direction, now.content))
-    limit = mine.since
-    if changed.sends and not mine.sends:
-        limit = consented(app, standing, direction, since, yes).since
+    changed = projects.moved(standing, lambda now: now.change(chosen, now.content, limits))
+    more = not mine.sends or last is not None or not limits.within(mine.limits)
+    if dry_run or (changed.sends and more):
+        terms = consented(app, standing, replace(wishes, yes=yes or not more))
+        if terms is None:
+            return
+        limits = terms.limits
 
     def verb(now: Subscription) -> Subscription:
-        return now.change(direction, now.content, limit)
+        return now.change(chosen, now.content, limits)
 
     projects.move(app.state, app.me, standing.project, standing.team.id, verb)
-    _moved(app, standing, f"now goes: {direction}.", "karma-sync status")
+    _moved(app, standing, f"now goes: {chosen}.", "karma-sync status")
 
 
 def _move(project: str, team: str | None, verb: "Verb") -> "tuple[App, Standing]":
@@ -255,7 +287,7 @@ def _as_json(standing: "Standing") -> dict[str, object]:
         "status": mine.status,
         "direction": mine.direction,
         "content": mine.content,
-        "since": mine.since,
+        **mine.limits.model_dump(mode="json"),
         "others": [
             {"member": m.tag, "active": m.active, "status": s.status, "direction": s.direction}
             for m, s in standing.others

@@ -55,8 +55,7 @@ class Folder:
 class Channel:
     """What one member sends for one project to one team: exactly one folder.
 
-    `agreed` are names of the project under which I agreed to send; `profile` says how much of a
-    session goes through it.
+    `agreed` are names of the project under which I agreed to send.
     """
 
     id: str
@@ -65,7 +64,11 @@ class Channel:
     owner: Member
     subscription: Subscription
     agreed: frozenset[str] = frozenset()
-    profile: Profile = Profile.STANDARD
+
+    @property
+    def profile(self) -> Profile:
+        """How much of a session I send."""
+        return self.subscription.limits.profile
 
     @property
     def names(self) -> Names:
@@ -130,6 +133,17 @@ def channels(world: World) -> Iterator[Channel]:
 def outboxes(world: World) -> list[Channel]:
     """The channels I send, whether paused or not."""
     return [c for c in channels(world) if c.owner.key == world.key]
+
+
+def open_outboxes(world: World) -> list[Channel]:
+    """The channels I send and into which something may be packaged now."""
+    return [
+        c
+        for c in outboxes(world)
+        if c.subscription.status is Status.ACCEPTED
+        and not world.halted
+        and c.id not in world.recovering
+    ]
 
 
 def inboxes(world: World) -> list[Channel]:

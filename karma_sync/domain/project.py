@@ -184,9 +184,9 @@ class Belonging:
     mixed: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
 
-    def other_than(self, project: str) -> str:
-        """One place that is not this project."""
-        return next(p for p in (*self.elsewhere, *self.mixed) if p != project)
+    def others(self, project: str) -> tuple[str, ...]:
+        """All places in which it worked beside this project: directories, then projects."""
+        return tuple(p for p in (*self.elsewhere, *self.mixed) if p != project)
 
 
 def belongs(places: Mapping[str, Place], names: Names | None = None) -> Belonging:

@@ -114,7 +114,7 @@ def _of_answers(known: Known) -> Iterator[tuple[str, Fact]]:
         why = f"{answer.project} in {team.name}"
         if answer.engaged:
             why += f": {answer.direction}"
-            why += f", since {moment(answer.since)}" if answer.since else ""
+            why += f", since {moment(answer.limits.since)}" if answer.limits.since else ""
         key = f"answer/{answer.team}/{answer.project}/{answer.member}"
         yield key, Fact(what=answer.status.value, who=member.tag, why=why)
 

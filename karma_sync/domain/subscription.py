@@ -1,14 +1,13 @@
 """One member's standing towards one project of one team, and every move it can make."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from enum import StrEnum
-from types import EllipsisType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from karma_sync.domain.ids import next_version
+from karma_sync.domain.leaving import Limits
 from karma_sync.errors import IllegalMove
 
 
@@ -53,8 +52,8 @@ _INSTEAD: Mapping[Status, str] = {
 class Subscription(BaseModel):
     """A member's answer to a shared project; `offered` is simply one not answered yet.
 
-    `incarnation` grows with every accept, so that no channel id is used twice. `since` limits
-    what this member sends to sessions active at or after it (UTC); None sends all.
+    `incarnation` grows with every accept, so that no channel id is used twice. `limits` are my
+    own; nobody else's are known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,7 +65,7 @@ class Subscription(BaseModel):
     direction: Direction = Direction.BOTH
     content: Content = Content.BOTH
     incarnation: int = 0
-    since: datetime | None = None
+    limits: Limits = Limits()
 
     @property
     def engaged(self) -> bool:
@@ -82,12 +81,12 @@ class Subscription(BaseModel):
         return self.engaged and self.direction is not Direction.SEND
 
     def accept(
-        self, now_ms: int, direction: Direction, content: Content, since: datetime | None
+        self, now_ms: int, direction: Direction, content: Content, limits: Limits
     ) -> "Subscription":
         """Take part; what is sent goes into a channel of its own."""
         incarnation = next_version(self.incarnation, now_ms)
         return self._move(
-            "accept", direction=direction, content=content, since=since, incarnation=incarnation
+            "accept", direction=direction, content=content, limits=limits, incarnation=incarnation
         )
 
     def pause(self) -> "Subscription":
@@ -99,11 +98,11 @@ class Subscription(BaseModel):
         return self._move("resume")
 
     def change(
-        self, direction: Direction, content: Content, since: datetime | None | EllipsisType = ...
+        self, direction: Direction, content: Content, limits: Limits | None = None
     ) -> "Subscription":
-        """Take part in another direction or with other content; `since` stays if not given."""
-        limit = self.since if isinstance(since, EllipsisType) else since
-        return self._move("change", direction=direction, content=content, since=limit)
+        """Take part in another direction, with other content or limits; they stay if not given."""
+        kept = self.limits if limits is None else limits
+        return self._move("change", direction=direction, content=content, limits=kept)
 
     def decline(self) -> "Subscription":
         """Take no part, or no longer."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from karma_sync.errors import RedactionFailed
+from karma_sync.redact.allow import NOTHING_ALLOWED, AllowList
 from karma_sync.redact.record import Group, groups, is_json
 from karma_sync.redact.rule import Rule
 from karma_sync.redact.rules import DEFAULT_RULES
@@ -47,11 +48,16 @@ class Redactor(Protocol):
 
 
 class RuleRedactor:
-    """Redacts by a list of rules; earlier rules name a cut that several of them make."""
+    """Redacts by a list of rules; earlier rules name a cut that several of them make.
 
-    def __init__(self, rules: Sequence[Rule], salt: str = "") -> None:
-        self._scanner = Scanner(rules)
-        self._version = _version(rules, salt)
+    What `allowed` lets through is cut by none but the firm ones. `salt` goes into the version.
+    """
+
+    def __init__(
+        self, rules: Sequence[Rule], allowed: AllowList = NOTHING_ALLOWED, salt: str = ""
+    ) -> None:
+        self._scanner = Scanner(rules, allowed)
+        self._version = _version(rules, allowed, salt)
 
     @property
     def version(self) -> str:
@@ -110,10 +116,11 @@ class RuleRedactor:
 
     def _strings(self, record: bytes, cuts: Counter[str]) -> bytes:
         """Cuts inside the strings of the record until there is nothing left to cut."""
+        near = self._scanner.near(record)
         while True:
             pieces, at = [], 0
-            for group in self._suspects(record):
-                for span in self._scanner.find(group.text, group.fills):
+            for group in groups(record) if near else self._suspects(record):
+                for span in self._scanner.find(group.text, near, group.fills):
                     parts = [part for part in group.parts(span) if uncut(record[slice(*part)])]
                     for start, end in parts:
                         pieces += [record[at:start], self._scanner.marker(span)]
@@ -149,11 +156,12 @@ def _closed(what: str) -> Iterator[None]:
         raise RedactionFailed(f"redacting {what} failed ({kind}); it is not sent") from error
 
 
-def _version(rules: Sequence[Rule], salt: str) -> str:
-    digest = hashlib.sha256(f"format {FORMAT} {salt}".encode())
+def _version(rules: Sequence[Rule], allowed: AllowList, salt: str) -> str:
+    digest = hashlib.sha256(f"format {FORMAT} {salt} {allowed!r}".encode())
     for rule in rules:
         check = f"{rule.check.__module__}.{rule.check.__qualname__}" if rule.check else ""
-        digest.update(repr((rule.name, rule.pattern, rule.until, check)).encode())
+        own = (rule.near, rule.groups, repr(rule.judge), rule.utf8, rule.firm)
+        digest.update(repr((rule.name, rule.pattern, rule.until, check, own)).encode())
     return digest.hexdigest()[:16]
 
 

@@ -16,9 +16,17 @@ class Gates:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         orders: dict[str, list[int]] = {}
+        near: dict[str, list[int]] = {}
         for order, rule in enumerate(rules):
-            orders.setdefault(_need(rule), []).append(order)
+            if rule.near:
+                near.setdefault("|".join(map(_word, rule.near)), []).append(order)
+            else:
+                orders.setdefault(_need(rule), []).append(order)
         self._always = orders.pop("", [])
+        for words in near:
+            orders.setdefault(words, [])  # it makes a line suspect, and opens nothing by itself
+        self._near = [(compiled(words, "near"), found) for words, found in near.items()]
+        self._hidden = compiled(HIDDEN, "gate")
         self._orders = list(orders.values())
         self._each = [compiled(need, "gate") for need in orders]
         self._here: PatternSet = compiled_set([*orders, HIDDEN])
@@ -34,6 +42,16 @@ class Gates:
             return at if at < len(text) else -1
         hit = self._any.search(text, at)
         return -1 if hit is None else hit.start()
+
+    def near(self, record: bytes) -> list[int]:
+        """The rules that are to be tried on all of a record, because of a word in it."""
+        if not self._near:
+            return []
+        hidden = self._hidden.search(record) is not None
+        opened = (
+            o for words, orders in self._near if hidden or words.search(record) for o in orders
+        )
+        return sorted(opened)
 
     def open(self, text: bytes) -> list[int]:
         """The rules, by their place in the list, that could match somewhere in `text`."""
@@ -56,3 +74,20 @@ class Gates:
 
 def _need(rule: Rule) -> str:
     return "|".join([*map(re.escape, rule.keywords), *([rule.gate] if rule.gate else [])])
+
+
+def _word(word: str) -> str:
+    """A word in any case, also where it is escaped once or several times over."""
+    return "(?i:" + "".join(map(_character, word)) + ")"
+
+
+def _character(one: str) -> str:
+    if not one.isascii():  # the automaton is over bytes, and knows no case of these
+        cases = sorted({one, one.lower(), one.upper()})
+        plain = "|".join(map(re.escape, cases))
+        return rf"(?:{plain}|\\+u[0-9a-f]{{4}}(?:\\+u[0-9a-f]{{4}})?)"
+    if one.isspace():
+        return r"(?:\s|\\+[ntr])"
+    if one in "\"/'":
+        return r"\\*" + re.escape(one)
+    return r"\\+" if one == "\\" else re.escape(one)

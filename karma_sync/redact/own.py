@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from karma_sync.errors import BadInput, RedactionFailed
+from karma_sync.redact.configured import OURS, Base
 from karma_sync.redact.engine import Redacted, RuleRedactor
 from karma_sync.redact.patterns import compiled
 from karma_sync.redact.rule import NAME, Rule
-from karma_sync.redact.rules import DEFAULT_RULES
 
 LITERAL = "literal"  # the name of the rule in markers and counts
 LEAST_CHARS = 6
@@ -52,7 +52,13 @@ class OwnRule(BaseModel):
         """The rule for our engine; where keywords are safe to look for, they make it fast."""
         safe = all(_WORD.fullmatch(word) for word in self.keywords)
         gate = "(?i)" + "|".join(self.keywords) if safe and self.keywords else ""
-        return Rule(name=self.name, pattern=self.pattern, source="a rule of the person", gate=gate)
+        return Rule(
+            name=self.name,
+            pattern=self.pattern,
+            source="a rule of the person",
+            gate=gate,
+            firm=True,
+        )
 
 
 class OwnRedactions(BaseModel):
@@ -87,9 +93,10 @@ class OwnRedactor(RuleRedactor):
     text that the person named goes from there too.
     """
 
-    def __init__(self, own: OwnRedactions) -> None:
+    def __init__(self, own: OwnRedactions, base: Base) -> None:
         named = [literal_rule(text) for text in own.literals]
-        super().__init__([*named, *(r.rule() for r in own.rules), *DEFAULT_RULES], own.salt)
+        rules = [*named, *(rule.rule() for rule in own.rules), *base.rules]
+        super().__init__(rules, base.allowed, own.salt)
         plain = [text for text in own.literals if _PLAIN.fullmatch(text)]
         plain.sort(key=len, reverse=True)  # or a shorter one in it would leave its rest
         self._plain = "|".join(map(re.escape, plain)).encode()
@@ -116,13 +123,13 @@ class OwnRedactor(RuleRedactor):
         return b'"%b"' % _MARKER
 
 
-def redactor_of(own: OwnRedactions | None) -> RuleRedactor:
-    """Our rules and the person's; without these, ours alone.
+def redactor_of(own: OwnRedactions | None, base: Base = OURS) -> RuleRedactor:
+    """The rules of every day and what the person had cut; without these, the former alone.
 
     Raises:
         RedactionFailed: a rule is none.
     """
-    return OwnRedactor(own) if own else RuleRedactor(DEFAULT_RULES)
+    return OwnRedactor(own, base) if own else RuleRedactor(base.rules, base.allowed)
 
 
 def checked_literal(text: str) -> str:
@@ -155,6 +162,7 @@ def literal_rule(literal: str) -> Rule:
         keywords=(longest,) if longest else (),
         gate="" if longest else _gate(literal),
         one_line=len(lines) == 1,
+        firm=True,
     )
 
 

@@ -40,10 +40,10 @@ class PatternSet(Protocol):
         """Which of the patterns, by their place, match at the beginning of `text`."""
 
 
-def compiled(pattern: str, whose: str) -> Pattern:
-    """The pattern over bytes; RedactionFailed names the rule if it is not RE2."""
+def compiled(pattern: str, whose: str, utf8: bool = False) -> Pattern:
+    """The pattern over bytes, or characters; RedactionFailed names the rule if it is not RE2."""
     try:
-        found: Pattern = re2.compile(pattern.encode(), _options())
+        found: Pattern = re2.compile(pattern.encode(), _options(utf8))
     except re2.error as error:
         raise RedactionFailed(f"rule {whose}: not a pattern: {error}") from error
     return found
@@ -59,9 +59,10 @@ def compiled_set(patterns: Sequence[str]) -> PatternSet:
     return result
 
 
-def _options() -> re2.Options:
+def _options(utf8: bool = False) -> re2.Options:
     options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
+    encodings = re2.Options.Encoding
+    options.encoding = encodings.UTF8 if utf8 else encodings.LATIN1
     options.max_mem = MEMORY
     options.log_errors = False
     return options

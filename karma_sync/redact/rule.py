@@ -3,11 +3,19 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 Check = Callable[[bytes, bytes], bool]
 """(the match's group `name` or b"", the secret) -> is it one? For what a pattern cannot say."""
+
+
+class Judge(Protocol):
+    """The same for a rule that the person wrote; its `repr` says all that it judges by."""
+
+    def __call__(self, match: bytes, secret: bytes) -> bool:
+        """Whether the secret in this match is one."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,11 @@ class Rule:
     its next match, or of the text. `one_line` promises that no match spans lines, nor
     needs to see the end of one: then only the lines that pass the gate are searched.
 
+    A rule that the person wrote has `near` (words): it is tried on all of a record or text that
+    holds one of them, in whatever case. Its pattern is over characters (`utf8`), and what is cut
+    is the first of `groups` that is not empty, the whole match if none is. From a `firm` rule
+    no allowlist exempts.
+
     `examples` and `near_misses` are templates for `examples.fill`; «…» marks what is to be cut.
     """
 
@@ -36,6 +49,11 @@ class Rule:
     one_line: bool = False
     until: str = ""
     check: Check | None = None
+    near: tuple[str, ...] = ()
+    groups: tuple[int, ...] = ()
+    judge: Judge | None = None
+    utf8: bool = False
+    firm: bool = False
     examples: tuple[str, ...] = ()
     near_misses: tuple[str, ...] = ()
 

@@ -98,6 +98,7 @@ GENERAL_RULES = (
         name="private",  # what the user marks; the innermost block first, the outer one round later
         pattern=rf"(?is)(<private>(?:[^<]|<(?:{_PART}<)*{_OTHER})*?<(?:{_PART}<)*/private>)",
         gate=r"(?i)private>",
+        firm=True,
         source="https://docs.claude-mem.ai/usage/private-tags",
         examples=(
             "a «<private>the plan\nof two lines <b>x</b></private>» b",

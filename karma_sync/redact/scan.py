@@ -24,6 +24,8 @@ class Span(NamedTuple):
 
 
 Believe = Callable[[Span], bool]
+Allowed = Callable[[bytes], bool]
+"""Whether the person said of this text that it is no secret."""
 
 
 def _always(_span: Span) -> bool:
@@ -33,11 +35,12 @@ def _always(_span: Span) -> bool:
 class Matcher:
     """One rule, ready to run."""
 
-    def __init__(self, rule: Rule, order: int) -> None:
+    def __init__(self, rule: Rule, order: int, allowed: Allowed) -> None:
         self.one_line = rule.one_line
         self._order = order
-        self._check = rule.check
-        self._pattern = compiled(rule.pattern, rule.name)
+        self._rule = rule
+        self._allowed = None if rule.firm or rule.until else allowed
+        self._pattern = compiled(rule.pattern, rule.name, rule.utf8)
         self._until = compiled(rule.until, rule.name) if rule.until else None
         groups = {name.decode(): at for name, at in self._pattern.groupindex.items()}
         first = min(1, self._pattern.groups)
@@ -48,7 +51,7 @@ class Matcher:
         """What the rule cuts; a match may begin in what the one before only looked at."""
         at = 0
         while match := self._pattern.search(text, at):
-            group = next((group for group in self._secrets if match.start(group) >= 0), 0)
+            group = self._group(match)
             start, end = match.start(group), match.end(group)
             if start < end and self._approves(text, match, text[start:end]):
                 end = self._end(text, end)
@@ -57,6 +60,12 @@ class Matcher:
             else:
                 at = max(start, match.start() + 1)
 
+    def _group(self, match: Match) -> int:
+        if self._rule.groups:
+            filled = (g for g in self._rule.groups if match.start(g) < match.end(g))
+            return next(filled, 0)
+        return next((group for group in self._secrets if match.start(group) >= 0), 0)
+
     def _end(self, text: bytes, end: int) -> int:
         if self._until is None:
             return end
@@ -64,18 +73,22 @@ class Matcher:
         return len(text) if last is None else last.end()
 
     def _approves(self, text: bytes, match: Match, secret: bytes) -> bool:
-        if self._check is None:
+        if self._allowed is not None and self._allowed(secret):
+            return False
+        if self._rule.judge is not None:
+            return self._rule.judge(text[match.start() : match.end()], secret)
+        if self._rule.check is None:
             return True
         name = b"" if self._name is None else text[match.start(self._name) : match.end(self._name)]
-        return self._check(name, secret)
+        return self._rule.check(name, secret)
 
 
 class Scanner:
     """All rules over one text."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    def __init__(self, rules: Sequence[Rule], allowed: Allowed) -> None:
         self._names = [rule.name for rule in rules]
-        self._matchers = [Matcher(rule, order) for order, rule in enumerate(rules)]
+        self._matchers = [Matcher(rule, order, allowed) for order, rule in enumerate(rules)]
         self._gates = Gates(rules)
 
     def suspicion(self, text: bytes, at: int = 0) -> int:
@@ -95,13 +108,17 @@ class Scanner:
             yield start, end
             start = end + 1
 
-    def find(self, text: bytes, believe: Believe = _always) -> list[Span]:
+    def near(self, record: bytes) -> list[int]:
+        """The rules that are to be tried on every text in this record."""
+        return self._gates.near(record)
+
+    def find(self, text: bytes, near: Sequence[int] = (), believe: Believe = _always) -> list[Span]:
         """What is to be cut from `text`: in order, apart from each other, no escape split.
 
-        `believe` is asked about what is found in the text as it is written, if it has escapes;
-        what is found behind them counts in any case.
+        `near` are rules to try in any case. `believe` is asked about what is found in the text as
+        it is written, if it has escapes; what is found behind them counts in any case.
         """
-        found = self._deep(text, LEVELS, believe if b"\\" in text else _always)
+        found = self._deep(text, near, LEVELS, believe if b"\\" in text else _always)
         if not found:
             return []
         layer = Unescaped(text)
@@ -111,21 +128,24 @@ class Scanner:
             spans.append(Span(start, end, order))
         return _settled(_merged(spans), text)
 
-    def _deep(self, text: bytes, levels: int, believe: Believe) -> list[Span]:
-        lines = list(self.suspects(text))
+    def _deep(self, text: bytes, near: Sequence[int], levels: int, believe: Believe) -> list[Span]:
+        lines = [(0, len(text))] if near else list(self.suspects(text))
         if not lines:
             return []
-        found = [span for span in self._flat(text, lines) if believe(span)]
+        opened = sorted({*self._gates.open(text), *near})
+        found = [span for span in self._flat(text, lines, opened) if believe(span)]
         for start, end in lines if levels else []:
             if b"\\" in text[start:end]:  # an escape never spans lines
                 layer = Unescaped(text[start:end])
-                for span in self._deep(layer.data, levels - 1, _always):
+                for span in self._deep(layer.data, near, levels - 1, _always):
                     first, last = layer.origin(span.start, span.end)
                     found.append(Span(start + first, start + last, span.order))
         return found
 
-    def _flat(self, text: bytes, lines: Sequence[tuple[int, int]]) -> Iterator[Span]:
-        for matcher in [self._matchers[order] for order in self._gates.open(text)]:
+    def _flat(
+        self, text: bytes, lines: Sequence[tuple[int, int]], opened: Sequence[int]
+    ) -> Iterator[Span]:
+        for matcher in [self._matchers[order] for order in opened]:
             if matcher.one_line:
                 for start, end in lines:
                     yield from matcher.spans(text[start:end], start)
@@ -142,7 +162,8 @@ class Scanner:
 
     def cut(self, text: bytes, cuts: Counter[str]) -> bytes:
         """`text` with every secret replaced; what replacing uncovers is replaced too."""
-        while spans := self.find(text):
+        near = self.near(text)
+        while spans := self.find(text, near):
             pieces, at = [], 0
             for span in spans:
                 pieces += [text[at : span.start], self.marker(span)]

@@ -1,63 +1,103 @@
 """What would leave if a project were accepted: looked up before anybody is asked."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from karma_sync.domain.leaving import Candidate, Choices, Limits, Outcome, decide
 from karma_sync.domain.project import Names
 from karma_sync.domain.source import SourceSession
 from karma_sync.errors import BadInput
-from karma_sync.service.deciding import Matcher, last_active
+from karma_sync.flow.choice import sendable
+from karma_sync.service.deciding import Decider
 
 DEFAULT_HISTORY = timedelta(days=30)
+_LEAVES = frozenset({Outcome.LEAVES, Outcome.WAITING})
+
+Progress = Callable[[int, int], None]
+"""(so many are done, of so many)"""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All sessions on this machine that have to do with a project, and what was said of them."""
+
+    names: Names
+    found: Sequence[tuple[SourceSession, Candidate]]
+    choices: Choices
+
+    def outcomes(self, limits: Limits) -> list[tuple[SourceSession, Candidate, Outcome]]:
+        """What would become of each session."""
+        project = self.names.project
+        return [
+            (session, candidate, decide(candidate, project, limits, self.choices).outcome)
+            for session, candidate in self.found
+        ]
+
+    def since_of_newest(self, most: int, limits: Limits, now: datetime) -> datetime | None:
+        """The moment since which no more than `most` sessions were active; None if no more are."""
+        whole = limits.model_copy(update={"since": None})
+        moments = sorted((c.last for _, c, o in self.outcomes(whole) if o in _LEAVES), reverse=True)
+        if len(moments) <= most:
+            return None
+        if most == 0:
+            return now
+        return max(moments[most - 1], moments[most] + timedelta.resolution)
 
 
 @dataclass(frozen=True)
 class Leaving:
-    """Sessions that would be sent: where they lie, how many, how large, how old (UTC).
+    """Sessions that would be sent, the newest first: how many bytes, the oldest (UTC), from where.
 
-    `mixed` sessions also worked elsewhere and stay here; `earlier` ones are before the limit.
+    `stays` counts the project's sessions that would not, by reason.
     """
 
+    sessions: Sequence[SourceSession]
     directories: tuple[str, ...]
-    sessions: int
     size: int
     oldest: datetime | None
-    mixed: int
-    earlier: int
+    stays: Mapping[Outcome, int]
 
 
-def what_would_leave(
-    matcher: Matcher, sessions: Iterable[SourceSession], names: Names, since: datetime | None
-) -> Leaving:
+def survey(
+    decider: Decider, sessions: Sequence[SourceSession], names: Names, progress: Progress
+) -> Survey:
     """Look through all sessions on this machine for those of a project."""
-    project = names.project
-    directories: set[str] = set()
-    leaving: list[tuple[datetime, int]] = []
-    mixed = earlier = 0
-    for session in sessions:
+    found = []
+    for done, session in enumerate(sessions):
+        progress(done, len(sessions))
         try:
-            facts = matcher.facts(session)
-            belonging = matcher.belonging(session, facts, names)
+            candidate = decider.candidate(session, decider.matcher.facts(session), names)
         except OSError:
             continue  # it vanished meanwhile: then it does not leave either
-        mixed += project in belonging.mixed
-        if belonging.project != project:
-            continue
-        active = last_active(session, facts)
-        if since and active < since:
-            earlier += 1
-            continue
-        directories |= {cwd for cwd in facts.cwds if names.of(matcher.places.of(cwd)) == project}
-        leaving.append((active, session.size))
+        if names.project in {candidate.belonging.project, *candidate.belonging.mixed}:
+            found.append((session, candidate))
+    return Survey(names, found, decider.choices())
+
+
+def what_would_leave(decider: Decider, found: Survey, limits: Limits) -> Leaving:
+    """What a survey means under these limits."""
+    outcomes = found.outcomes(limits)
+    leaving = [(session, candidate) for session, candidate, o in outcomes if o in _LEAVES]
+    complete = [decider.matcher.complete(session, limits.profile) for session, _ in leaving]
+    place = decider.matcher.places.of
     return Leaving(
-        directories=tuple(sorted(directories)),
-        sessions=len(leaving),
-        size=sum(size for _, size in leaving),
-        oldest=min((active for active, _ in leaving), default=None),
-        mixed=mixed,
-        earlier=earlier,
+        sessions=complete,
+        directories=_sorted(
+            directory
+            for _, candidate in leaving
+            for directory in candidate.directories
+            if found.names.of(place(directory)) == found.names.project
+        ),
+        size=sum(f.stat.size for s in complete for f in sendable(s, limits.profile)),
+        oldest=min((candidate.last for _, candidate in leaving), default=None),
+        stays=Counter(o for _, _, o in outcomes if o not in _LEAVES),
     )
+
+
+def _sorted(directories: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(directories)))
 
 
 def parse_since(text: str | None, now: datetime) -> datetime | None:

@@ -7,8 +7,8 @@ from karma_sync.errors import BadInput, Conflict
 from karma_sync.store import state
 from karma_sync.store.database import Database
 
-_DURATION = re.compile(r"(\d{1,4})([mhd])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_DURATION = re.compile(r"(\d{1,4})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def pause_all(store: Database, until: datetime | None) -> None:
@@ -37,14 +37,14 @@ def paused_until(store: Database, now: datetime) -> state.Halt | None:
 
 
 def parse_duration(text: str) -> timedelta:
-    """A time span as people type it: 30m, 2h, 3d.
+    """A time span as people type it: 45s, 30m, 2h, 3d.
 
     Raises:
         BadInput: it is none.
     """
     match = _DURATION.fullmatch(text)
     if not match:
-        raise BadInput(f"{text!r} is no time span", hint="--for 30m, --for 2h, --for 3d")
+        raise BadInput(f"{text!r} is no time span", hint="for instance 30m, 2h, 3d")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 

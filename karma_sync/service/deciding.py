@@ -1,16 +1,20 @@
-"""To which project a session belongs, what it tells of itself, and who wrote it."""
+"""To which project a session belongs, and whether it leaves: the rim of `domain/leaving.py`."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from karma_sync.domain.facts import Facts
+from karma_sync.domain.leaving import Candidate, Choices, Decision, decide
 from karma_sync.domain.plan import Channel
 from karma_sync.domain.profile import Profile
 from karma_sync.domain.project import Belonging, Names, Place, belongs
-from karma_sync.domain.source import SourceSession
+from karma_sync.domain.source import ReadFile, SourceSession
 from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
 from karma_sync.sources.git import Places
+from karma_sync.store import state, work
+from karma_sync.store.database import Database
 
 
 class Matcher:
@@ -20,6 +24,20 @@ class Matcher:
         self._source = source
         self._catalogue = catalogue
         self.places = places
+
+    @classmethod
+    def of(cls, source: ClaudeSource, store: Database) -> "Matcher":
+        """One that keeps what it read in work.db."""
+
+        def load() -> list[ReadFile]:
+            with store.reading() as tx:
+                return work.read_files.all(tx)
+
+        def save(file: ReadFile) -> None:
+            with store.transaction() as tx:
+                work.read_files.put(tx, file)
+
+        return cls(source, Catalogue(load, save), Places())
 
     def facts(self, session: SourceSession) -> Facts:
         """What the session tells of itself.
@@ -57,6 +75,44 @@ class Matcher:
     def _cwds_beside(self, session: SourceSession) -> list[str]:
         others = self._source.sessions_in(session.directory)
         return [cwd for other in others for cwd in self._catalogue.facts(other).cwds]
+
+
+class Decider:
+    """Decides from what lies on disk, what the person said, and what time it is (UTC)."""
+
+    def __init__(
+        self, matcher: Matcher, choices: Callable[[], Choices], now: Callable[[], datetime]
+    ) -> None:
+        self.matcher = matcher
+        self.choices = choices
+        self._now = now
+
+    @classmethod
+    def of(cls, matcher: Matcher, store: Database, now: Callable[[], datetime]) -> "Decider":
+        """With what the person said as state.db has it, at each decision."""
+
+        def choices() -> Choices:
+            with store.reading() as tx:
+                return state.choices(tx)
+
+        return cls(matcher, choices, now)
+
+    def candidate(self, session: SourceSession, facts: Facts, names: Names) -> Candidate:
+        """The session as far as the decision goes, for a project of these names."""
+        places = self.matcher.where(session, facts)
+        return Candidate(
+            session=session.session_id,
+            belonging=belongs(places, names),
+            directories=tuple(places),
+            last=last_active(session, facts),
+            quiet_s=self._now().timestamp() - session.changed_ns / 10**9,
+        )
+
+    def decide(self, session: SourceSession, facts: Facts, channel: Channel) -> Decision:
+        """Whether a session that tells these facts leaves through a channel."""
+        candidate = self.candidate(session, facts, channel.names)
+        limits = channel.subscription.limits
+        return decide(candidate, channel.project, limits, self.choices())
 
 
 def last_active(session: SourceSession, facts: Facts) -> datetime:

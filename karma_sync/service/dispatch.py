@@ -81,10 +81,14 @@ class Dispatch:
     def _send_one(self) -> float | None:
         outgoing = self._engine.outgoing
         session = outgoing.next(time.monotonic())
-        if session and self._sender.send(session):
-            outgoing.packaged(session, time.monotonic())
         if session is None:
             self._sender.renew()
+        else:
+            sent = self._sender.send(session)
+            if sent.packaged:
+                outgoing.packaged(session, time.monotonic())
+            if sent.wait_s is not None:
+                outgoing.again(session, time.monotonic() + sent.wait_s)
         wait = 0.0 if self._sender.renewing else outgoing.wait(time.monotonic())
         if wait == 0.0:
             return wait

@@ -21,6 +21,7 @@ from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import FolderError, FolderStatus
 
 _SYNCTHING = "Syncthing"
+REDACTION = "redaction"  # the place of a fault that is no folder's
 Judge = Callable[[World, str, FolderStatus], None]
 _GONE = ("marker missing", "path missing")
 _AWAY = "no connected device has the required version"  # whoever has it will bring it
@@ -145,7 +146,7 @@ class Health:
         """A folder that is no more, or paused, has no fault."""
         with self._store.transaction() as tx:
             for fault in work.faults.all(tx):
-                if fault.folder not in folders:
+                if fault.folder not in folders and fault.folder != REDACTION:
                     work.faults.drop(tx, folder=fault.folder)
         self._ill = {folder: retry for folder, retry in self._ill.items() if folder in folders}
 

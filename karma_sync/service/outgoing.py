@@ -34,8 +34,14 @@ class Outgoing:
         """This session was written to."""
         key = session.directory, session.session_id
         pace = self._paces.get(key)
-        due = self._changed[key][0] if key in self._changed else max(now, pace.due() if pace else 0)
+        due = max(now, pace.due() if pace else 0)
+        if key in self._changed:
+            due = min(due, self._changed[key][0])
         self._changed[key] = due, session
+
+    def again(self, session: SourceSession, due: float) -> None:
+        """Look at this session again then, whether it was written to or not."""
+        self._changed[session.directory, session.session_id] = due, session
 
     def next(self, now: float) -> SourceSession | None:
         """The session to look at now; None if none is due and the backlog is empty."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from karma_sync.domain.leaving import Limits
 from karma_sync.domain.pairing import PairingCode
 from karma_sync.domain.project import Names, find_project
 from karma_sync.domain.subscription import Content, Direction, Subscription
@@ -18,11 +19,11 @@ Verb = Callable[[Subscription], Subscription]
 
 @dataclass(frozen=True)
 class Terms:
-    """How a subscription is accepted; `since` in UTC, None for the whole history."""
+    """How a subscription is accepted."""
 
     direction: Direction = Direction.BOTH
     content: Content = Content.BOTH
-    since: datetime | None = None
+    limits: Limits = Limits()
 
 
 @dataclass(frozen=True)
@@ -207,6 +208,17 @@ def alias(store: Database, me: PairingCode, standing: Standing, name: str) -> bo
     return news
 
 
+def known_roots(
+    store: Database,
+) -> tuple[dict[str, str], dict[str, str], dict[str, tuple[str, ...]]]:
+    """The projects of directories: those that were mapped, those learned, and former ones."""
+    with store.reading() as tx:
+        roots = state.roots.all(tx)
+    mapped = {r.path: r.project for r in roots if r.mapped}
+    learned = {r.path: r.project for r in roots if not r.mapped}
+    return mapped, learned, {r.path: r.former for r in roots}
+
+
 def learn_roots(store: Database, learned: dict[str, str]) -> None:
     """Keep what git said about directories, so that they still count after they vanish."""
     with store.transaction() as tx:
@@ -221,7 +233,7 @@ def learn_roots(store: Database, learned: dict[str, str]) -> None:
 
 def _accept(tx: Transaction, standing: Standing, terms: Terms, now_ms: int) -> None:
     def verb(mine: Subscription) -> Subscription:
-        return mine.accept(now_ms, terms.direction, terms.content, terms.since)
+        return mine.accept(now_ms, terms.direction, terms.content, terms.limits)
 
     state.subscriptions.put(tx, moved(standing, verb))
     _agree(tx, standing.team.id, standing.project, standing.names.aliases)

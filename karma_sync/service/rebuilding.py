@@ -2,11 +2,11 @@
 
 A metadata folder on disk whose roster lists me, and which holds a document of mine under my own
 key, is a team I joined: nobody else could have signed that. My answers are in that document.
-What I had limited (`since`, pauses) is not: that is in intent.json, and where it has no matching
-entry a sending subscription starts paused.
+What I had limited is not: that is in intent.json, and where it has no matching entry a sending
+subscription starts paused. A document of mine that is newer than the database limits it too.
 """
 
-from karma_sync.domain.subscription import Status, Subscription
+from karma_sync.domain.subscription import Status
 from karma_sync.errors import Unverified
 from karma_sync.metadata.adopt import accepted, verify_roster
 from karma_sync.metadata.documents import MemberDocument, Roster, answers_of, team_of
@@ -15,7 +15,7 @@ from karma_sync.metadata.signing import PayloadType
 from karma_sync.paths import is_metadata_folder, metadata_folder
 from karma_sync.service.adopting import document_of
 from karma_sync.service.context import Context, lists
-from karma_sync.service.intent import IntentFile, Limit
+from karma_sync.service.intent import Intent, Limit, read_intent
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
 
@@ -65,14 +65,11 @@ class Rebuilder:
         state.teams.put(tx, team_of(roster, None).saw(me.key, me.addresses))
         state.put_document(tx, document_of(roster.team, roster_file, roster.version))
         state.put_document(tx, document_of(roster.team, own_file, own.version))
-        intent = IntentFile(self._context.paths.intent).read()
-        answers = [_limited(answer, intent.limit_of(answer)) for answer in answers_of(own)]
+        intent = read_intent(self._context.paths.intent)
+        answers = [intent.limit(answer) for answer in answers_of(own)]
         state.subscriptions.put(tx, *answers)
-        state.unshared.put(tx, *intent.unshared)
-        if intent.halt:
-            state.halts.put(tx, intent.halt)
         why = f"team {roster.name}"
-        if any(a.status is Status.PAUSED and intent.limit_of(a) is None for a in answers):
+        if any(a.status is Status.PAUSED and a.sends for a in answers):
             why += ": what you send is paused, karma-sync subscription resume PROJECT"
         self._context.notes.note("rebuilt", me.tag, why)
 
@@ -85,12 +82,16 @@ class Rebuilder:
             known = state.get_document(tx, roster.team, kind, me)
             if writer == me and known and known.version < version:
                 state.raise_floor(tx, roster.team, kind, version)
+                if kind == MEMBER:
+                    self._narrow(tx, own)
 
-
-def _limited(answer: Subscription, limit: Limit | None) -> Subscription:
-    """With its limits; paused if it sends and nobody knows any more how much was meant."""
-    if limit:
-        return answer.model_copy(update={"status": limit.status, "since": limit.since})
-    if answer.status is Status.ACCEPTED and answer.sends:
-        return answer.pause()
-    return answer
+    def _narrow(self, tx: Transaction, own: MemberDocument) -> None:
+        """My newer document wins wherever it sends less: the database is from a backup."""
+        mine = self._context.me.key
+        newer = Intent(limits=tuple(Limit.of(answer) for answer in answers_of(own)))
+        for answer in state.subscriptions.all(tx, team=own.team, member=mine):
+            limited = newer.limit(answer)
+            if limited != answer:
+                state.subscriptions.put(tx, limited)
+                why = f"{answer.project}: the database was older than my document"
+                self._context.notes.note("limited", self._context.me.tag, why)

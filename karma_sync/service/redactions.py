@@ -12,15 +12,18 @@ from pydantic import ValidationError
 
 from karma_sync.errors import RedactionFailed
 from karma_sync.paths import write_private
+from karma_sync.redact.configured import configured
 from karma_sync.redact.engine import RuleRedactor
 from karma_sync.redact.own import OwnRedactions, redactor_of
+from karma_sync.settings import Redaction
 
 
 class RedactionsFile:
-    """The file, and the redactor that it makes of it with our own rules."""
+    """The file, and the redactor that it makes of it with the rules of config.toml and ours."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, chosen: Redaction = Redaction()) -> None:  # noqa: B008 frozen
         self._path = path
+        self._chosen = chosen
         self._made: tuple[OwnRedactions | None, RuleRedactor] | None = None
 
     def redactor(self) -> RuleRedactor:
@@ -28,10 +31,14 @@ class RedactionsFile:
 
         Raises:
             RedactionFailed: the file cannot be used; then nothing may leave.
+            BadInput: nor can the person's rules in config.toml.
         """
         own = self._read()
         if self._made is None or self._made[0] != own:
-            self._made = own, redactor_of(own)
+            self._made = (
+                own,
+                redactor_of(own, configured(self._chosen.gitleaks, self._chosen.allowlist)),
+            )
         return self._made[1]
 
     def change(self, change: Callable[[OwnRedactions], OwnRedactions]) -> bool:

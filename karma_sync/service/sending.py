@@ -4,8 +4,10 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from karma_sync.domain.leaving import Decision, Outcome
 from karma_sync.domain.plan import Channel
 from karma_sync.domain.profile import takes
 from karma_sync.domain.source import SourceSession
@@ -16,13 +18,14 @@ from karma_sync.flow.layout import item_name
 from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
 from karma_sync.redact.engine import Redactor
-from karma_sync.service.deciding import Matcher, why_not, wrote
+from karma_sync.service.deciding import Decider, wrote
 from karma_sync.service.notes import Notes
 from karma_sync.service.recalling import Recaller
+from karma_sync.service.staying import Stayed
 from karma_sync.service.tidying import remove_dropped
 from karma_sync.service.troubles import RETRY_S, Retry, Troubles
-from karma_sync.store import work
 from karma_sync.store.database import Database
+from karma_sync.store.work import Stays
 
 log = logging.getLogger(__name__)
 _TELL_EVERY_S = 0.25
@@ -31,20 +34,30 @@ Scan = Callable[[str, Sequence[str]], None]
 Packaged = Callable[[Channel, str], None]
 
 
+@dataclass(frozen=True)
+class Sent:
+    """Whether a session was packaged; `wait_s` until one that must be quiet may leave."""
+
+    packaged: bool
+    wait_s: float | None = None
+
+
 class Sender:
     """Keeps my outboxes up to date with the sessions on this machine."""
 
     def __init__(
-        self, matcher: Matcher, packager: Packager, store: Database, notes: Notes, scan: Scan
+        self, decider: Decider, packager: Packager, store: Database, notes: Notes, scan: Scan
     ) -> None:
-        self._matcher = matcher
+        self._decider = decider
+        self._matcher = decider.matcher
         self._packager = packager
         self._store = store
         self._notes = notes
         self._scan = scan
         self._channels: dict[str, tuple[Channel, Outbox]] = {}
-        self._withheld: dict[tuple[str, str], str] = {}
+        self._stayed = Stayed(store, notes)
         self._told = 0.0
+        self._choices = decider.choices()
         self._unsettled: list[tuple[str, str, int]] = []  # folder, item, revision
         self._unshared: frozenset[Unshared] = frozenset()
         self._recaller = Recaller(packager, store, lambda: time.time_ns() // 10**6)
@@ -53,18 +66,21 @@ class Sender:
         self._retry = Retry()
         self.packaged: Packaged = lambda channel, item: None
         self.vanished: Callable[[SourceSession], None] = lambda session: None
+        self.refuses = False  # if nothing may leave: there is no redactor
         self.covers: Callable[[Channel], bool] = lambda channel: False
         self.troubles = Troubles()
 
     def send_to(self, channels: Sequence[Channel], folder: Callable[[str], Path]) -> bool:
-        """Send into these channels from now on; whether they differ from those before."""
-        wanted = {c.id: c for c in channels}
+        """Send into these channels from now on; whether they, or what limits them, are others."""
+        wanted = {} if self.refuses else {c.id: c for c in channels}
         known = {name: channel for name, (channel, _) in self._channels.items()}
-        if wanted == known:
+        choices = self._decider.choices()
+        if wanted == known and choices == self._choices:
             return False
+        self._choices = choices
         for name in wanted.keys() - known.keys():
             self._packager.load(name)
-            self._load_withheld(name)
+            self._stayed.load(name)
         # an outbox that stays keeps what was written and not told yet: nothing else would tell it
         kept = {name: outbox for name, (_, outbox) in self._channels.items()}
         boxes = {name: kept.get(name) or Outbox(folder(name), together=True) for name in wanted}
@@ -122,17 +138,19 @@ class Sender:
             self._packager.load(folder)
             self._packager.forget_missing(folder, self._channels[folder][1])
 
-    def send(self, session: SourceSession) -> bool:
-        """Package a session into every channel that it belongs to and lacks it; whether any did."""
-        sent = False
+    def send(self, session: SourceSession) -> Sent:
+        """Package a session into every channel that it belongs to and lacks it."""
+        decisions: list[Decision | None] = []
         for channel, outbox in self._channels.values():
             if channel.id in self._blocked:
                 continue
             found = self._matcher.complete(session, channel.profile)
             if not self._packager.is_current(channel, found):
-                sent |= self._try_to_send(channel, outbox, session)
+                decisions.append(self._try_to_send(channel, outbox, session))
         self._tell_now_and_then()
-        return sent
+        waits = [d.wait_s for d in decisions if d and d.outcome is Outcome.WAITING]
+        leaves = any(d and d.outcome is Outcome.LEAVES for d in decisions)
+        return Sent(leaves, min(waits, default=None))
 
     def _tell_now_and_then(self) -> None:
         if time.monotonic() - self._told > _TELL_EVERY_S:
@@ -153,12 +171,7 @@ class Sender:
 
     def forget_gone(self, sessions: Iterable[SourceSession]) -> None:
         """What did not leave, and is not among these, which are all there are, never will."""
-        here = {session.session_id for session in sessions}
-        with self._store.transaction() as tx:
-            for row in work.withheld.all(tx):
-                if row.failed and row.session not in here:
-                    work.withheld.drop(tx, folder=row.folder, session=row.session)
-                    self._withheld.pop((row.folder, row.session), None)
+        self._stayed.forget_gone({session.session_id for session in sessions})
 
     def settle(self) -> float | None:
         """After a pass over all sessions, what was written is well; seconds until the next try."""
@@ -208,7 +221,10 @@ class Sender:
         self._settle()  # what is about to be named is not dropped
         remove_dropped(self._store, self._channels, self.covers, now_ms)
 
-    def _try_to_send(self, channel: Channel, outbox: Outbox, session: SourceSession) -> bool:
+    def _try_to_send(
+        self, channel: Channel, outbox: Outbox, session: SourceSession
+    ) -> Decision | None:
+        """What was decided; None if it could not be carried out."""
         try:
             return self._send_through(channel, outbox, session)
         except NotWritable as error:
@@ -220,16 +236,17 @@ class Sender:
             raise  # it is not the session's fault, and nothing could be noted of it
         except (KarmaError, OSError) as error:
             self._refuse(channel, session.session_id, error)
-        return False
+        return None
 
-    def _send_through(self, channel: Channel, outbox: Outbox, session: SourceSession) -> bool:
+    def _send_through(self, channel: Channel, outbox: Outbox, session: SourceSession) -> Decision:
         facts = self._matcher.facts(session)
-        belonging = self._matcher.belonging(session, facts, channel.names)
-        why = why_not(channel, session, facts, belonging)
-        if why is None and is_unshared(self._unshared, wrote(session, facts), session.session_id):
-            why = "you unshared it"
-        self._note_withheld(channel, session.session_id, why)
-        if why is None:
+        # what the person said is read now: a command that returned holds from here on
+        decision = self._decider.decide(session, facts, channel)
+        leaves = decision.outcome in {Outcome.LEAVES, Outcome.WAITING}
+        if leaves and is_unshared(self._unshared, wrote(session, facts), session.session_id):
+            decision = Decision(Outcome.WITHHELD, "you unshared it")
+        self._stayed.decided(channel.id, session.session_id, decision)
+        if decision.outcome is Outcome.LEAVES:
             # only now: what was read may have named a plan
             session = self._matcher.complete(session, channel.profile)
             for file in session.files:
@@ -239,7 +256,7 @@ class Sender:
             revision = self._packager.package(channel, session, facts, outbox)
             item = self._packager.item_of(channel, session)
             self._unsettled.append((channel.id, item, revision))
-        return why is None
+        return decision
 
     def _refuse(self, channel: Channel, session: str, error: Exception) -> None:
         """It did not leave: say so, and try again when it changes, or can be read."""
@@ -247,27 +264,4 @@ class Sender:
             self._closed.add(Path(error.filename))
         why = f"{type(error).__name__}: {error}"
         log.warning("session %s was not packaged: %s", session, why)
-        self._note_withheld(channel, session, why, failed=True)
-
-    def _note_withheld(
-        self, channel: Channel, session: str, why: str | None, *, failed: bool = False
-    ) -> None:
-        key = channel.id, session
-        if self._withheld.get(key, "") == (why or ""):
-            return
-        with self._store.transaction() as tx:
-            if why:
-                row = work.Withheld(folder=channel.id, session=session, why=why, failed=failed)
-                work.withheld.put(tx, row)
-                self._withheld[key] = why
-            else:
-                work.withheld.drop(tx, folder=channel.id, session=session)
-                self._withheld.pop(key, None)
-        if why:
-            note = self._notes.fault if failed else self._notes.note
-            note("did not leave" if failed else "withheld", session, why)
-
-    def _load_withheld(self, folder: str) -> None:
-        with self._store.reading() as tx:
-            for row in work.withheld.all(tx, folder=folder):
-                self._withheld[row.folder, row.session] = row.why
+        self._stayed.note(channel.id, session, Stays.FAILED, why)

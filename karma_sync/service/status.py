@@ -1,5 +1,6 @@
 """How things stand, in one value: who I am, who is connected, what went and came, what waits."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -71,8 +72,8 @@ class ProjectStatus:
     """One shared project: my answer, what I sent and who has it, what I have, what waits.
 
     `recovering` is why my items are taken back from the peers before I send again, "" if they are
-    not; `arriving` is about what lacks, by sender; `refused` the reason by item; `withheld` (on
-    purpose) and `failed` by session id.
+    not; `arriving` is about what lacks, by sender; `refused` the reason by item; by session id
+    `withheld` (on purpose), `resting` (until it was quiet for long enough) and `failed`.
     """
 
     team: Team
@@ -88,6 +89,7 @@ class ProjectStatus:
     failed: dict[str, str]
     renames: Renames
     called_back: list[CalledBack]
+    resting: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -214,11 +216,16 @@ def _project(look: _Look, standing: projects.Standing) -> ProjectStatus:
         arriving={tag: transfer for tag, transfer in lacking.items() if transfer},
         waiting=sum(a.state == "waiting" for a in arrivals),
         refused={a.item: a.why for a in arrivals if a.refused},
-        withheld={w.session: w.why for w in withheld if not w.failed},
-        failed={w.session: w.why for w in withheld if w.failed},
+        withheld=_why(withheld, work.Stays.WITHHELD),
+        resting=_why(withheld, work.Stays.WAITING),
+        failed=_why(withheld, work.Stays.FAILED),
         renames=renames(look.stores.state, box) if box else Renames(),
         called_back=called_back(look.stores.work, look.world, box) if box else [],
     )
+
+
+def _why(stays: Iterable[work.Withheld], kind: work.Stays) -> dict[str, str]:
+    return {row.session: row.why for row in stays if row.kind is kind}
 
 
 def _receivers(look: _Look, box: Channel | None, sent: dict[str, int]) -> list[Receiver]:

@@ -5,8 +5,7 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from karma_sync.domain.plan import Channel, World, inboxes, kept, outboxes
-from karma_sync.domain.subscription import Status
+from karma_sync.domain.plan import Channel, World, inboxes, kept, open_outboxes, outboxes
 from karma_sync.flow.layout import is_ours
 from karma_sync.flow.watch import Watcher
 from karma_sync.metadata.folder import is_document
@@ -107,18 +106,11 @@ class Workers:
     def _follow(self, world: World) -> None:
         """Send and receive what the world says, from now on."""
         folder = self._engine.paths.folder
-        sending = [
-            c
-            for c in outboxes(world)
-            if c.subscription.status is Status.ACCEPTED
-            and not world.halted
-            and c.id not in world.recovering
-        ]
         mapped = self._engine.know_roots()
         wishes = take_back.wishes(self._engine.state)
         self._engine.sender.hold_back(wishes.unshared)
         wished, self._wishes = wishes != self._wishes, wishes
-        if self._engine.sender.send_to(sending, folder) or mapped or wished:
+        if self._engine.sender.send_to(open_outboxes(world), folder) or mapped or wished:
             self.look_at_all()
         receiving = [*outboxes(world), *inboxes(world)]
         first, self._world = self._world is None, world

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from karma_sync.domain.invitation import Contact, Invitation, Pairing
+from karma_sync.domain.leaving import Choices, Exclusion, Share, Withhold
 from karma_sync.domain.subscription import Subscription
 from karma_sync.domain.team import Team
 from karma_sync.domain.withdrawal import Unshared
@@ -26,6 +27,12 @@ _MIGRATIONS = [
         team TEXT, project TEXT, name TEXT, body TEXT NOT NULL,
         PRIMARY KEY (team, project, name)) WITHOUT ROWID;
     CREATE TABLE halt (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE withhold (session TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE share (
+        session TEXT, project TEXT, body TEXT NOT NULL,
+        PRIMARY KEY (session, project)) WITHOUT ROWID;
+    CREATE TABLE exclusion (pattern TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE intent (id TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE floor (
         team TEXT, kind TEXT, version INTEGER NOT NULL, PRIMARY KEY (team, kind)) WITHOUT ROWID;
     CREATE TABLE document (
@@ -74,16 +81,26 @@ class Agreed(BaseModel):
 
 
 class Halt(BaseModel):
-    """Everything is paused; until a moment (UTC), or until resumed if there is none."""
+    """Everything is paused; until a moment (UTC), or until resumed if there is none.
+
+    `why` in words, where it was not a person who paused.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = "all"
     until: datetime | None = None
+    why: str = ""
 
     def holds(self, now: datetime) -> bool:
         """Whether it still does."""
         return self.until is None or now < self.until
+
+    def ends_before(self, other: "Halt") -> bool:
+        """Whether the other one holds longer."""
+        if self.until is None or other.until is None:
+            return other.until is None and self.until is not None
+        return self.until < other.until
 
 
 class ChangedRedactions(BaseModel):
@@ -117,11 +134,34 @@ agreements = Table("agreed", Agreed, ["team", "project", "name"])
 halts = Table("halt", Halt, ["id"])
 unshared = Table("unshared", Unshared, ["whose", "name"])
 changed_redactions = Table("changed_redactions", ChangedRedactions, ["id"])
+withholds = Table("withhold", Withhold, ["session"])
+shares = Table("share", Share, ["session", "project"])
+exclusions = Table("exclusion", Exclusion, ["pattern"])
 
 
 def open_state(path: Path) -> Database:
     """Open state.db, creating it if need be."""
     return Database(path, _MIGRATIONS)
+
+
+def choices(tx: Transaction) -> Choices:
+    """What the person said about single sessions and directories."""
+    return Choices(
+        withheld=frozenset(w.session for w in withholds.all(tx)),
+        shares=tuple(shares.all(tx)),
+        exclusions=tuple(exclusions.all(tx)),
+    )
+
+
+def intent_version(tx: Transaction) -> int:
+    """The version of intent.json that says what this database says; 0 if none was written."""
+    row = tx.execute("SELECT version FROM intent WHERE id = 'mine'").fetchone()
+    return int(row["version"]) if row else 0
+
+
+def put_intent_version(tx: Transaction, version: int) -> None:
+    """Remember that intent.json of this version says what this database says."""
+    tx.execute("INSERT OR REPLACE INTO intent VALUES ('mine', ?)", [version])
 
 
 def put_document(tx: Transaction, document: Document) -> None:

@@ -6,6 +6,7 @@ Apart from state.db, because the daemon wakes when *that* file changes.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -44,18 +45,23 @@ _MIGRATIONS = [
 ]
 
 
-class Withheld(BaseModel):
-    """A session that does not leave through a channel, and why.
+class Stays(StrEnum):
+    """What keeps a session here."""
 
-    `failed` if it should have left, and something went wrong.
-    """
+    WITHHELD = "withheld"  # on purpose: the person said so, or it also worked elsewhere
+    WAITING = "waiting"  # until it was quiet for as long as was asked for
+    FAILED = "failed"  # it should have left, and something went wrong
+
+
+class Withheld(BaseModel):
+    """A session that does not leave through a channel, and why."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: str
     session: str
+    kind: Stays
     why: str
-    failed: bool = False
 
 
 class Fault(BaseModel):

@@ -1,0 +1,217 @@
+"""Commands about what leaves of single sessions and directories."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from karma_sync.app import App
+from karma_sync.cli.consent import YesOption, ask_unless
+from karma_sync.cli.output import next_step, say, say_json, size
+from karma_sync.cli.setup import say_if_down
+from karma_sync.domain.leaving import Outcome, Share
+from karma_sync.errors import BadInput, Conflict
+
+if TYPE_CHECKING:
+    from karma_sync.domain.source import SourceSession
+    from karma_sync.service.previewing import Preview, Way
+
+_CUTS_SHOWN = 200
+
+IdArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="The beginning of the id of a session of yours.")
+]
+
+
+def add_to(app: typer.Typer, sessions: typer.Typer) -> None:
+    """Register the commands: those about sessions in their group."""
+    for command in (preview, share, withhold):
+        sessions.command()(command)
+    app.command()(exclude)
+
+
+def preview(
+    wanted: IdArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what would leave of a session of yours: to whom, which files, and every cut.
+
+    Example: karma-sync session preview 3a782158
+    """
+    from karma_sync.service.previewing import outlets
+    from karma_sync.service.previewing import preview as look
+
+    app = App.from_environment()
+    session = _own(app, wanted)
+    found = look(app.decider, app.redactor, session, outlets(app.state, app.me))
+    if as_json:
+        say_json(**_as_json(found))
+    else:
+        _show(found)
+
+
+def share(
+    wanted: IdArgument,
+    project: Annotated[str | None, typer.Option(help="Which, if it worked in several.")] = None,
+    yes: YesOption = False,
+) -> None:
+    """Send a session that stays here: a mixed, an earlier, or a withheld one; shows it first.
+
+    If it works in yet another place later, it stays as it was. Example: karma-sync session share 3a
+    """
+    from karma_sync.service import choosing
+    from karma_sync.service.previewing import one_project, outlets, ways_of
+
+    app = App.from_environment()
+    session = _own(app, wanted)
+    all_ways = ways_of(app.decider, session, outlets(app.state, app.me))
+    identity, ways = one_project(all_ways, project)
+    others = tuple(
+        sorted({other for way in ways for other in way.candidate.belonging.others(identity)})
+    )
+    _require_shareable(session, ways)
+    _show_share(app, session, others, ways)
+    ask_unless(yes, "--yes")
+    choosing.share(app.state, Share(session=session.session_id, project=identity, others=others))
+    say(f"{session.session_id} leaves for {identity}.")
+    say_if_down(app)
+    next_step("karma-sync status")
+
+
+def withhold(wanted: IdArgument) -> None:
+    """Keep a session of yours here: nothing of it leaves from now on.
+
+    Example: karma-sync session withhold 3a782158
+    """
+    from karma_sync.service import choosing
+
+    app = App.from_environment()
+    session = _own(app, wanted)
+    choosing.withhold(app.state, session.session_id)
+    say(f"{session.session_id} is withheld: nothing more of it leaves.")
+    say_if_down(app)
+    if choosing.has_left(app.state, app.work, app.me, session.session_id):
+        say("What left already stays with the others.")
+        next_step(f"karma-sync session unshare {session.session_id}, to take it back")
+    else:
+        next_step(f"karma-sync session share {session.session_id}, if you change your mind")
+
+
+def exclude(
+    directories: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[DIR|PATTERN]...", help="A directory, or a pattern with * ? [ ]."),
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="No longer exclude these.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Show what is excluded.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Show it as JSON.")] = False,
+) -> None:
+    """Let no session leave that worked in these directories, or below them.
+
+    A pattern without a slash is about names: 'client-*'. Example: karma-sync exclude ~/private
+    """
+    from karma_sync.service import choosing
+
+    app = App.from_environment()
+    if directories:
+        here, home = Path().absolute(), Path.home()
+        patterns = [p for text in directories for p in choosing.patterns_of(text, here, home)]
+        (choosing.include if remove else choosing.exclude)(app.state, patterns)
+    elif not list_ and not as_json:
+        raise BadInput("name a directory or a pattern", hint="karma-sync exclude --list")
+    found = choosing.excluded(app.state)
+    if as_json:
+        say_json(excluded=found)
+        return
+    say(*(found or ["Nothing is excluded."]))
+    if directories:
+        say_if_down(app)
+
+
+def _own(app: App, wanted: str) -> "SourceSession":
+    from karma_sync.service.choosing import find_own
+
+    return find_own(app.source.sessions(), wanted)
+
+
+def _require_shareable(session: "SourceSession", ways: "list[Way]") -> None:
+    outcomes = {way.decision.outcome for way in ways}
+    if outcomes == {Outcome.LEAVES}:
+        raise Conflict(f"{session.session_id} leaves already", hint="karma-sync status")
+    if Outcome.EXCLUDED in outcomes:
+        why = next(w.decision.why for w in ways if w.decision.outcome is Outcome.EXCLUDED)
+        raise Conflict(
+            f"{session.session_id} stays: {why}", hint="karma-sync exclude --remove PATTERN"
+        )
+
+
+def _show_share(
+    app: App, session: "SourceSession", others: tuple[str, ...], ways: "list[Way]"
+) -> None:
+    from karma_sync.domain.conversation import printable
+    from karma_sync.service.previewing import outlets
+    from karma_sync.service.previewing import preview as look
+
+    identity = ways[0].standing.project
+    mine = [each for each in outlets(app.state, app.me) if each[0].project == identity]
+    found = look(app.decider, app.redactor, session, mine)
+    say(f"{session.session_id}: {printable(found.title)}")
+    say(f"  leaves for:  {identity}, {size(sum(f.stat.size for f in found.files))}")
+    for other in others:
+        say(f"               it also worked in {other}")
+    counted = Counter(cut.rule for cut in found.cuts)
+    cuts = ", ".join(f"{rule} {count}" for rule, count in sorted(counted.items()))
+    say(f"  cut out:     {cuts or 'nothing'}")
+    tags = sorted({tag for way in ways for tag in way.recipients})
+    say(f"  goes to:     {', '.join(tags) or 'nobody yet; later everybody in the team'}")
+    say(f"  every cut:   karma-sync session preview {session.session_id}")
+
+
+def _show(found: "Preview") -> None:
+    from karma_sync.domain.conversation import one_line, printable
+
+    say(f"{found.session.session_id}: {printable(found.title) or '(no title)'}")
+    for way in found.ways:
+        mine, decision = way.standing.mine, way.decision
+        leaves = f"leaves for {', '.join(way.recipients) or 'nobody yet'}"
+        stays = f"stays here: {decision.why or decision.outcome}"
+        held = mine.status if mine.status != "accepted" else ""
+        told = leaves if decision.outcome is Outcome.LEAVES else stays
+        say(f"  {mine.project} in {way.standing.team.name}: {held or told}")
+    if not found.ways:
+        say("  stays here: it worked in no project that you send")
+    if found.branches:
+        say(f"  branches: {', '.join(printable(b) for b in found.branches)}")
+    for file in found.files:
+        say(f"  {printable(file.name)}, {size(file.stat.size)}")
+    say("", f"{len(found.cuts)} cuts" + (":" if found.cuts else ""))
+    for cut in found.cuts[:_CUTS_SHOWN]:
+        around = one_line(cut.around, len(cut.around))
+        say(f"  {cut.rule}, {printable(cut.file)}, line {cut.line}: {around}")
+    if len(found.cuts) > _CUTS_SHOWN:
+        say(f"  and {len(found.cuts) - _CUTS_SHOWN} more: --json shows all")
+
+
+def _as_json(found: "Preview") -> dict[str, object]:
+    return {
+        "id": found.session.session_id,
+        "title": found.title,
+        "branches": list(found.branches),
+        "ways": [
+            {
+                "project": way.standing.project,
+                "team": way.standing.team.name,
+                "status": way.standing.mine.status,
+                "outcome": way.decision.outcome,
+                "why": way.decision.why,
+                "goes_to": way.recipients,
+            }
+            for way in found.ways
+        ],
+        "profile": found.profile,
+        "files": [{"file": f.name, "size": f.stat.size} for f in found.files],
+        "cuts": [
+            {"rule": c.rule, "file": c.file, "line": c.line, "around": c.around} for c in found.cuts
+        ],
+    }

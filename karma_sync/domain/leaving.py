@@ -1,0 +1,166 @@
+"""What limits what I send, and the one decision whether a session leaves.
+
+Pure, so that what is shown before a yes and what leaves afterwards cannot differ.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from karma_sync.domain.profile import Profile
+from karma_sync.domain.project import Belonging
+
+_EVER = datetime.min.replace(tzinfo=UTC)
+_PROFILES = tuple(Profile)  # from the narrowest to the widest
+
+
+class Limits(BaseModel):
+    """What of a project leaves.
+
+    Sessions active at or after `since` (UTC; None: all of them), once they were quiet for
+    `after_idle` seconds, with the files of `profile`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    since: datetime | None = None
+    after_idle: int = Field(default=0, ge=0)
+    profile: Profile = Profile.STANDARD
+
+    def narrowed(self, other: "Limits") -> "Limits":
+        """What both of them let through."""
+        starts = [limit.since for limit in (self, other) if limit.since is not None]
+        return Limits(
+            since=max(starts, default=None),
+            after_idle=max(self.after_idle, other.after_idle),
+            profile=min(self.profile, other.profile, key=_PROFILES.index),
+        )
+
+    def within(self, other: "Limits") -> bool:
+        """Whether nothing leaves that would not leave with `other`, or not as early."""
+        return self.narrowed(other) == self
+
+
+class Withhold(BaseModel):
+    """A session that its owner keeps here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    session: str
+
+
+class Share(BaseModel):
+    """A session that leaves for `project` although it also worked in `others`, or is older."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    session: str
+    project: str
+    others: tuple[str, ...] = ()
+
+
+class Exclusion(BaseModel):
+    """A directory, or a pattern of directories, of which nothing leaves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pattern: str
+
+    def covers(self, directory: str) -> bool:
+        """Whether the directory, or one that it lies in, is meant.
+
+        `*` stands for any text; a pattern without a slash is about names of directories.
+        """
+        path = directory.replace("\\", "/").rstrip("/")
+        while path:
+            above, _, name = path.rpartition("/")
+            meant = path if "/" in self.pattern else name
+            if meant == self.pattern or fnmatchcase(meant, self.pattern):
+                return True
+            path = above
+        return False
+
+
+@dataclass(frozen=True)
+class Choices:
+    """All that a person said about single sessions and directories."""
+
+    withheld: frozenset[str] = frozenset()
+    shares: tuple[Share, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
+
+    def share_of(self, session: str, project: str) -> Share | None:
+        """Whether this session was shared with this project by name."""
+        wanted = (session, project)
+        return next((s for s in self.shares if (s.session, s.project) == wanted), None)
+
+    def excluded(self, directories: Iterable[str]) -> tuple[str, Exclusion] | None:
+        """The first of the directories that is excluded, and by what."""
+        for directory in directories:
+            for exclusion in self.exclusions:
+                if exclusion.covers(directory):
+                    return directory, exclusion
+        return None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A session as far as the decision goes.
+
+    `directories` are all in which it worked; `last` is when its records say that it was last
+    active (UTC), `quiet_s` for how many seconds nobody wrote to it.
+    """
+
+    session: str
+    belonging: Belonging
+    directories: Sequence[str]
+    last: datetime
+    quiet_s: float
+
+
+class Outcome(StrEnum):
+    LEAVES = "leaves"
+    UNCONCERNED = "unconcerned"  # of another project
+    EARLIER = "earlier"  # than the limit
+    MIXED = "mixed"  # it also worked in another place
+    WITHHELD = "withheld"  # by its owner
+    EXCLUDED = "excluded"  # it worked in an excluded directory
+    WAITING = "waiting"  # until it was quiet for as long as was asked for
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a session leaves; `why` is in words where a person would wonder.
+
+    `wait_s` is in how many seconds it leaves if nobody writes to it.
+    """
+
+    outcome: Outcome
+    why: str = ""
+    wait_s: float = 0.0
+
+
+def decide(candidate: Candidate, project: str, limits: Limits, choices: Choices) -> Decision:
+    """Whether a session leaves for a project: what a person said of it counts most."""
+    belonging = candidate.belonging
+    if project != belonging.project and project not in belonging.mixed:
+        return Decision(Outcome.UNCONCERNED)
+    if candidate.session in choices.withheld:
+        return Decision(Outcome.WITHHELD, "you withhold it")
+    hit = choices.excluded(candidate.directories)
+    if hit:
+        return Decision(Outcome.EXCLUDED, f"it worked in {hit[0]}; you exclude {hit[1].pattern}")
+    share = choices.share_of(candidate.session, project)
+    others = [p for p in belonging.others(project) if share is None or p not in share.others]
+    if others:
+        return Decision(Outcome.MIXED, f"it also worked in {others[0]}")
+    if share is None and candidate.last < (limits.since or _EVER):
+        return Decision(Outcome.EARLIER)
+    if candidate.quiet_s < limits.after_idle:
+        why = f"it leaves once it was quiet for {limits.after_idle} s"
+        return Decision(Outcome.WAITING, why, limits.after_idle - candidate.quiet_s)
+    return Decision(Outcome.LEAVES)

@@ -1,0 +1,79 @@
+"""The redactor as the person set it up: our rules, and theirs. It fails closed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from karma_sync.errors import BadInput, RedactionFailed
+from karma_sync.redact.allow import NOTHING_ALLOWED, AllowList, read_allowlist
+from karma_sync.redact.engine import Redacted, RuleRedactor
+from karma_sync.redact.gitleaks import read_gitleaks
+from karma_sync.redact.rule import Rule
+from karma_sync.redact.rules import DEFAULT_RULES
+
+_FILE_BYTES = 4_000_000
+
+
+@dataclass(frozen=True)
+class Base:
+    """The rules of every day, and what is no secret to them."""
+
+    rules: tuple[Rule, ...] = DEFAULT_RULES
+    allowed: AllowList = NOTHING_ALLOWED
+
+
+OURS = Base()
+
+
+def configured(gitleaks: Path | None, allowlist: Path | None) -> Base:
+    """Our rules with those of the person's files, as far as there are such files.
+
+    Raises:
+        BadInput: a file is missing, or something in it is not understood; nothing may leave then.
+    """
+    rules: tuple[Rule, ...] = DEFAULT_RULES
+    allowed = NOTHING_ALLOWED
+    if gitleaks:
+        rules = (*read_gitleaks(_text(gitleaks), str(gitleaks)), *rules)
+    if allowlist:
+        allowed = read_allowlist(_text(allowlist), str(allowlist))
+    return Base(rules, allowed)
+
+
+def redactor_with(gitleaks: Path | None, allowlist: Path | None) -> RuleRedactor:
+    """The redactor with these rules alone; raises BadInput as `configured` does."""
+    base = configured(gitleaks, allowlist)
+    return RuleRedactor(base.rules, base.allowed)
+
+
+@dataclass(frozen=True)
+class RefusingRedactor:
+    """Stands in where the redactor cannot be made: it lets nothing through, and says why."""
+
+    why: str
+    version: str = "none"
+
+    def lines(self, raw: bytes) -> Redacted:
+        """Raises RedactionFailed, always."""
+        raise RedactionFailed(self.why)
+
+    def text(self, raw: bytes) -> Redacted:
+        """Raises RedactionFailed, always."""
+        raise RedactionFailed(self.why)
+
+    def string(self, value: str) -> tuple[str, Mapping[str, int]]:
+        """Raises RedactionFailed, always."""
+        raise RedactionFailed(self.why)
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as source:
+            raw = source.read(_FILE_BYTES + 1)
+        if len(raw) > _FILE_BYTES:
+            raise BadInput(f"{path} is larger than {_FILE_BYTES} bytes")
+        return raw.decode("utf-8-sig")
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path} is not UTF-8") from None

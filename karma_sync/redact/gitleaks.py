@@ -1,0 +1,223 @@
+"""Rules of the person's own, from a gitleaks.toml (github.com/gitleaks/gitleaks, README).
+
+What is taken means what it means there, or cuts more. What is not taken is refused with the rule's
+name: a rule that is silently dropped is a leak. Commits and paths mean nothing here, so that a
+part of an allowlist that is about them never applies, and a rule for some paths applies to all.
+"""
+
+import math
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from karma_sync.errors import BadInput, RedactionFailed
+from karma_sync.redact.patterns import Pattern, compiled
+from karma_sync.redact.rule import NAME, Rule
+
+_MOST = 2_000
+_ALL = frozenset({"AND", "and", "&&"})
+M = TypeVar("M", bound=BaseModel)
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class _Allow(_Table):
+    description: str = ""
+    condition: Literal["OR", "or", "||", "AND", "and", "&&"] = "OR"
+    commits: list[str] = []
+    paths: list[str] = []
+    regex_target: Literal["secret", "match"] = Field(default="secret", alias="regexTarget")
+    regexes: list[str] = []
+    stopwords: list[str] = []
+
+
+class _GlobalAllow(_Allow):
+    target_rules: list[str] = Field(default=[], alias="targetRules")
+
+
+class _Rule(_Table):
+    id: str = Field(min_length=1, max_length=100)
+    description: str = ""
+    regex: str = Field(min_length=1)
+    secret_group: int = Field(default=0, ge=0, alias="secretGroup")
+    entropy: float = Field(default=0.0, ge=0.0)
+    keywords: list[str] = []
+    path: str = ""
+    tags: list[str] = []
+    allowlist: _Allow | None = None
+    allowlists: list[_Allow] = []
+
+
+@dataclass(frozen=True)
+class Exempt:
+    """When a find is no secret: one of these holds, or all of them if `every`."""
+
+    every: bool
+    of_match: bool
+    patterns: tuple[str, ...]
+    words: tuple[str, ...]
+
+    def holds(self, match: bytes, secret: bytes) -> bool:
+        """Whether this find is exempt."""
+        said = []
+        if self.patterns:
+            target = match if self.of_match else secret
+            said.append(any(pattern.search(target) is not None for pattern in self._compiled))
+        if self.words:
+            text = secret.decode(errors="replace").lower()
+            said.append(any(word.lower() in text for word in self.words))
+        return bool(said) and (all(said) if self.every else any(said))
+
+    @cached_property
+    def _compiled(self) -> list[Pattern]:
+        return [compiled(pattern, "in an allowlist", utf8=True) for pattern in self.patterns]
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What makes a find no secret: too little entropy (bits a character), or an exemption."""
+
+    entropy: float
+    exempt: tuple[Exempt, ...]
+
+    def __call__(self, match: bytes, secret: bytes) -> bool:
+        """Whether it is a secret all the same."""
+        if self.entropy and entropy(secret) <= self.entropy:
+            return False
+        return not any(exempt.holds(match, secret) for exempt in self.exempt)
+
+
+def entropy(secret: bytes) -> float:
+    """Shannon's entropy in bits, as gitleaks counts: characters, over the number of bytes."""
+    shares = [count / len(secret) for count in Counter(secret.decode(errors="replace")).values()]
+    return -sum(share * math.log2(share) for share in shares)
+
+
+def read_gitleaks(text: str, name: str) -> tuple[Rule, ...]:
+    """The rules of a gitleaks.toml; `name` is how errors call the file.
+
+    Raises:
+        BadInput: there is something in it that is not understood; the rule is named.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{name} is no TOML: {error}") from None
+    _refuse_extend(table, name)
+    raw = table.get("rules", [])
+    if not isinstance(raw, list) or not raw or len(raw) > _MOST:
+        raise BadInput(f"{name} has no [[rules]], or more than {_MOST}")
+    general = _general(table, name)
+    rules = [_rule(one, number, general, name) for number, one in enumerate(raw, start=1)]
+    twice = [rule for rule, count in Counter(r.name for r in rules).items() if count > 1]
+    if twice:
+        raise BadInput(f"{name}: several rules are called {twice[0]}")
+    missing = {target for allow in general for target in allow.target_rules} - {
+        str(one.get("id")) for one in raw
+    }
+    if missing:
+        raise BadInput(f"{name}: an allowlist is for {min(missing)}, which is no rule of this file")
+    return tuple(rules)
+
+
+def _refuse_extend(table: Mapping[str, object], name: str) -> None:
+    if "extend" in table:
+        raise BadInput(
+            f"{name}: [extend] cannot be followed, and its rules would be missing",
+            hint="write the rules that it names into this file; ours are on in any case",
+        )
+    known = {"title", "description", "minVersion", "rules", "allowlist", "allowlists"}
+    unknown = sorted(table.keys() - known)
+    if unknown:
+        raise BadInput(f"{name}: {unknown[0]!r} is not understood")
+
+
+def _general(table: Mapping[str, object], name: str) -> list[_GlobalAllow]:
+    found = []
+    for key in ("allowlist", "allowlists"):
+        raw = table.get(key, [])
+        for one in raw if isinstance(raw, list) else [raw]:
+            found.append(_parsed(_GlobalAllow, one, f"{name}, {key}"))
+    for allow in found:
+        _check(_exempt(allow), f"{name}, the allowlist for all rules")
+    return found
+
+
+def _rule(raw: object, number: int, general: Sequence[_GlobalAllow], name: str) -> Rule:
+    called = raw.get("id") if isinstance(raw, dict) else None
+    where = f"{name}, rule {called or f'number {number}'}"
+    parsed = _parsed(_Rule, raw, where)
+    if any(not word.strip() for word in parsed.keywords):
+        raise BadInput(f"{where}: a keyword is empty")
+    try:
+        pattern = compiled(parsed.regex, parsed.id, utf8=True)
+    except RedactionFailed as error:
+        raise BadInput(f"{where}: {error}") from None
+    if parsed.secret_group > pattern.groups:
+        raise BadInput(f"{where}: secretGroup is {parsed.secret_group}, of {pattern.groups} groups")
+    own = [*parsed.allowlists, *([parsed.allowlist] if parsed.allowlist else [])]
+    own += [a for a in general if not a.target_rules or parsed.id in a.target_rules]
+    doubt = Doubt(parsed.entropy, tuple(e for allow in own if (e := _exempt(allow))))
+    for exempt in doubt.exempt:
+        _check(exempt, where)
+    chosen = (parsed.secret_group,) if parsed.secret_group else range(1, pattern.groups + 1)
+    return Rule(
+        name=_marker_name(parsed.id, where),
+        pattern=parsed.regex,
+        source=name,
+        near=tuple(parsed.keywords),
+        groups=tuple(chosen) or (0,),
+        judge=doubt,
+        utf8=True,
+    )
+
+
+def _parsed(model: type[M], raw: object, where: str) -> M:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        raise BadInput(f"{where}: {field}: {_words(first['type'], first['msg'])}") from None
+
+
+def _words(kind: str, message: str) -> str:
+    return {
+        "extra_forbidden": "not understood",
+        "missing": "missing; a rule needs it here",
+    }.get(kind, message)
+
+
+def _exempt(allow: _Allow) -> Exempt | None:
+    """None if it can never apply: in a session there is no commit and no path."""
+    every = allow.condition in _ALL
+    elsewhere = bool(allow.commits or allow.paths)
+    if (every and elsewhere) or not (allow.regexes or allow.stopwords):
+        return None
+    return Exempt(
+        every, allow.regex_target == "match", tuple(allow.regexes), tuple(allow.stopwords)
+    )
+
+
+def _check(exempt: Exempt | None, where: str) -> None:
+    try:
+        for pattern in exempt.patterns if exempt else ():
+            compiled(pattern, "in an allowlist", utf8=True)
+    except RedactionFailed as error:
+        raise BadInput(f"{where}: {error}") from None
+
+
+def _marker_name(rule: str, where: str) -> str:
+    """The rule's id as it stands in markers."""
+    name = re.sub(r"[^a-z0-9]+", "-", rule.lower()).strip("-")
+    if not NAME.fullmatch(name):
+        raise BadInput(f"{where}: an id needs letters or digits")
+    return name

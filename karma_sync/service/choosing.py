@@ -1,0 +1,146 @@
+"""What a person says about single sessions and directories: withhold, share, exclude."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from karma_sync.domain.leaving import Exclusion, Share, Withhold
+from karma_sync.domain.pairing import PairingCode
+from karma_sync.domain.plan import Channel, World, outboxes
+from karma_sync.domain.source import SourceSession
+from karma_sync.errors import BadInput, NotFound
+from karma_sync.store import state, work
+from karma_sync.store.database import Database
+
+_PATTERN = frozenset("*?[")
+_CHARS = 1000
+
+
+def find_own(sessions: Iterable[SourceSession], wanted: str) -> SourceSession:
+    """The one session on this machine whose id begins so.
+
+    Raises:
+        NotFound: none does.
+        BadInput: several do.
+    """
+    found = [s for s in sessions if wanted and s.session_id.startswith(wanted)]
+    exact = [s for s in found if s.session_id == wanted]
+    if not found:
+        raise NotFound(f"no session of yours on this machine begins with {wanted!r}")
+    if len(exact or found) > 1:
+        names = ", ".join(s.session_id for s in found[:5])
+        raise BadInput(f"{wanted!r} fits several sessions: {names}")
+    return (exact or found)[0]
+
+
+def withhold(store: Database, session: str) -> None:
+    """Keep a session here from now on, whatever else was said of it."""
+    with store.transaction() as tx:
+        state.withholds.put(tx, Withhold(session=session))
+        state.shares.drop(tx, session=session)
+
+
+def share(store: Database, chosen: Share) -> None:
+    """Let a session leave for a project, in spite of the places that it names."""
+    with store.transaction() as tx:
+        state.withholds.drop(tx, session=chosen.session)
+        state.shares.put(tx, chosen)
+
+
+def exclude(store: Database, patterns: Iterable[str]) -> None:
+    """Let nothing leave that worked in these directories."""
+    with store.transaction() as tx:
+        state.exclusions.put(tx, *(Exclusion(pattern=pattern) for pattern in patterns))
+
+
+def include(store: Database, patterns: Iterable[str]) -> None:
+    """Take exclusions back.
+
+    Raises:
+        NotFound: nothing of that is excluded.
+    """
+    wanted = set(patterns)
+    with store.transaction() as tx:
+        known = wanted & {e.pattern for e in state.exclusions.all(tx)}
+        for pattern in known:
+            state.exclusions.drop(tx, pattern=pattern)
+    if not known:
+        raise NotFound(f"{min(wanted)} is not excluded", hint="karma-sync exclude --list")
+
+
+def excluded(store: Database) -> list[str]:
+    """Every pattern, sorted."""
+    with store.reading() as tx:
+        return [e.pattern for e in state.exclusions.all(tx)]
+
+
+def patterns_of(text: str, here: Path, home: Path) -> list[str]:
+    """What a person means: a directory, with where it leads if it is a link; or a pattern.
+
+    A name with no slash and with `*`, `?` or `[` in it is a pattern of names; all else begins
+    at the root, at `~` or here.
+
+    Raises:
+        BadInput: it is nothing, or would exclude everything by mistake.
+    """
+    plain = text.strip()
+    if not plain or len(plain) > _CHARS or not plain.isprintable():
+        raise BadInput(f"{text!r} is no directory and no pattern")
+    if "/" not in plain and _PATTERN & set(plain):
+        return [plain]
+    if plain == "~" or plain.startswith("~/"):
+        plain = str(home) + plain[1:]
+    path = here / plain
+    if _PATTERN & set(plain):
+        return [str(path)]
+    found = {str(path.resolve())} | (set() if ".." in path.parts else {str(path)})
+    if "/" in found:
+        raise BadInput("that would exclude everything", hint="karma-sync pause")
+    return sorted(found)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A session of mine that stays here, or as it was when it last left, and why."""
+
+    session: str
+    project: str
+    team: str
+    kind: work.Stays
+    why: str
+
+
+def has_left(store: Database, work_store: Database, me: PairingCode, session: str) -> bool:
+    """Whether something of a session was packaged into a channel that is open."""
+    channels = my_channels(store, me)
+    with work_store.reading() as tx:
+        return any(
+            packed.session == session
+            for channel in channels
+            for packed in work.packed_items.all(tx, folder=channel.id)
+        )
+
+
+def held(store: Database, work_store: Database, me: PairingCode) -> list[Held]:
+    """Every session of mine that does not leave, by project and id."""
+    channels = my_channels(store, me)
+    with work_store.reading() as tx:
+        found = [
+            Held(row.session, channel.project, channel.team.name, row.kind, row.why)
+            for channel in channels
+            for row in work.withheld.all(tx, folder=channel.id)
+        ]
+    return sorted(found, key=lambda h: (h.project, h.session, h.team))
+
+
+def my_channels(store: Database, me: PairingCode) -> list[Channel]:
+    """The channels I send, whether paused or not."""
+    with store.reading() as tx:
+        return outboxes(
+            World(
+                key=me.key,
+                teams=tuple(state.teams.all(tx)),
+                subscriptions=tuple(state.subscriptions.all(tx, member=me.key)),
+                agreed=frozenset((a.team, a.project, a.name) for a in state.agreements.all(tx)),
+            )
+        )

@@ -1,0 +1,126 @@
+"""What the redactor would cut: counted for many sessions, shown one by one for a single one."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from karma_sync.domain import limits
+from karma_sync.domain.profile import Profile
+from karma_sync.domain.source import SourceFile, SourceSession
+from karma_sync.flow.choice import sendable
+from karma_sync.redact.engine import Redacted, Redactor
+from karma_sync.redact.scan import MARKER
+from karma_sync.sources.growing import blocks, last_line, open_source
+
+_AROUND = 40  # bytes to either side of a marker: enough to know the place again
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One cut: by which rule, in which file, in which line of what leaves, what stands around.
+
+    `around` has the marker in it and nothing that is cut.
+    """
+
+    rule: str
+    file: str
+    line: int
+    around: str
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Cuts by rule in the first `looked` of `all` sessions; the others were not read."""
+
+    cuts: Mapping[str, int]
+    looked: int
+    all: int
+
+
+def count_cuts(
+    redactor: Redactor,
+    sessions: Sequence[SourceSession],
+    profile: Profile,
+    go_on: Callable[[int], bool],
+) -> Counted:
+    """Count until all sessions were read, or `go_on(so many were read)` says no.
+
+    It is asked for every megabyte or so.
+
+    Raises:
+        RedactionFailed: then the session would not leave.
+    """
+    cuts: Counter[str] = Counter()
+    for number, session in enumerate(sessions):
+        here: Counter[str] = Counter()
+        for part in _parts(redactor, session, profile):
+            if not go_on(number):
+                return Counted(dict(cuts), number, len(sessions))
+            here.update(part)
+        cuts.update(here)
+    return Counted(dict(cuts), len(sessions), len(sessions))
+
+
+def _parts(
+    redactor: Redactor, session: SourceSession, profile: Profile
+) -> Iterator[Mapping[str, int]]:
+    for file in sendable(session, profile):
+        try:
+            for raw in _pieces(file):
+                yield _redacted(redactor, file, raw).cuts
+        except FileNotFoundError:
+            continue  # it vanished meanwhile: then it does not leave either
+
+
+def cuts_in(redactor: Redactor, file: SourceFile) -> Iterator[Cut]:
+    """Every cut in one file, in order.
+
+    Raises:
+        OSError: it cannot be read.
+        RedactionFailed: then the session would not leave.
+    """
+    line = 1
+    for raw in _pieces(file):
+        whole = _redacted(redactor, file, raw)
+        if not whole.cuts:
+            line += raw.count(b"\n")
+        elif not file.is_lines:
+            yield from _cuts_of(file.name, line, raw, whole.data)
+        else:
+            for one in raw.splitlines(keepends=True):
+                yield from _cuts_of(file.name, line, one, redactor.lines(one).data)
+                line += one.count(b"\n")
+
+
+def _redacted(redactor: Redactor, file: SourceFile, raw: bytes) -> Redacted:
+    return redactor.lines(raw) if file.is_lines else redactor.text(raw)
+
+
+def _pieces(file: SourceFile) -> Iterator[bytes]:
+    """The content as the packager takes it: whole lines, or a text at once."""
+    with open_source(file) as source:
+        if not file.is_lines:
+            yield source.read(min(file.stat.size, limits.TEXT_FILE_BYTES))
+            return
+        at = 0
+        for raw in blocks(source, 0, file.stat.size):
+            yield raw
+            at += len(raw)
+        yield last_line(source, at, file.stat.size)
+
+
+def _cuts_of(name: str, line: int, raw: bytes, redacted: bytes) -> Iterator[Cut]:
+    """The markers that were not there before; the others somebody had written or read."""
+    before = Counter(_around(raw, m.start(), m.end()) for m in MARKER.finditer(raw))
+    for marker in MARKER.finditer(redacted):
+        around = _around(redacted, marker.start(), marker.end())
+        if before[around]:
+            before[around] -= 1
+            continue
+        rule = marker[0].decode().removeprefix("[REDACTED:").removesuffix("]")
+        at = line + redacted.count(b"\n", 0, marker.start())
+        yield Cut(rule, name, at, around.decode(errors="replace"))
+
+
+def _around(text: bytes, start: int, end: int) -> bytes:
+    return text[max(0, start - _AROUND) : end + _AROUND]

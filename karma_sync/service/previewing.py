@@ -1,0 +1,123 @@
+"""One session of one's own, as it would leave: to whom, what of it, and every cut."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from karma_sync.domain.leaving import Candidate, Decision, Outcome, decide
+from karma_sync.domain.pairing import PairingCode
+from karma_sync.domain.profile import Profile
+from karma_sync.domain.project import Names
+from karma_sync.domain.source import SourceFile, SourceSession
+from karma_sync.errors import BadInput, NotFound
+from karma_sync.flow.choice import sendable
+from karma_sync.redact.engine import Redactor
+from karma_sync.service.choosing import my_channels
+from karma_sync.service.cuts import Cut, cuts_in
+from karma_sync.service.deciding import Decider
+from karma_sync.service.projects import Standing, standings
+from karma_sync.store.database import Database
+
+_PROFILES = tuple(Profile)
+
+
+Outlet = tuple[Standing, Names]
+"""A project that I send to a team, and under which names I take a directory for it."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A subscription through which the session would leave, or why it would not."""
+
+    standing: Standing
+    candidate: Candidate
+    decision: Decision
+
+    @property
+    def recipients(self) -> list[str]:
+        """Tags of all who would have it."""
+        return [member.tag for member in self.standing.recipients]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What would leave of a session; texts are redacted, `files` are those of `profile`."""
+
+    session: SourceSession
+    title: str
+    branches: Sequence[str]
+    ways: Sequence[Way]
+    profile: Profile
+    files: Sequence[SourceFile]
+    cuts: Sequence[Cut]
+
+
+def preview(
+    decider: Decider, redactor: Redactor, session: SourceSession, outlets: Sequence[Outlet]
+) -> Preview:
+    """Look at one session and redact all of it.
+
+    Raises:
+        OSError: it cannot be read.
+        RedactionFailed: then it would not leave.
+    """
+    facts = decider.matcher.facts(session)
+    ways = ways_of(decider, session, outlets)
+    profiles = [way.standing.mine.limits.profile for way in ways]
+    profile = max(profiles, key=_PROFILES.index, default=Profile.STANDARD)
+    files = sendable(decider.matcher.complete(session, profile), profile)
+    texts = [("title", facts.title), *(("branch", branch) for branch in facts.branches)]
+    redacted = [(name, *redactor.string(text)) for name, text in texts]
+    cuts = [
+        Cut(rule, f"({name})", 1, text)
+        for name, text, found in redacted
+        for rule, count in found.items()
+        for _ in range(count)
+    ]
+    return Preview(
+        session=session,
+        title=redacted[0][1],
+        branches=[text for name, text, _ in redacted if name == "branch"],
+        ways=ways,
+        profile=profile,
+        files=files,
+        cuts=[*cuts, *(cut for file in files for cut in cuts_in(redactor, file))],
+    )
+
+
+def outlets(store: Database, me: PairingCode) -> list[Outlet]:
+    """Everything that I send, whether paused or not, by team and project."""
+    names = {(c.team.id, c.project): c.names for c in my_channels(store, me)}
+    return [
+        (standing, names[standing.team.id, standing.project])
+        for standing in standings(store, me)
+        if (standing.team.id, standing.project) in names
+    ]
+
+
+def ways_of(decider: Decider, session: SourceSession, outlets: Sequence[Outlet]) -> list[Way]:
+    """Every outlet that the session has to do with."""
+    ways, facts, choices = [], decider.matcher.facts(session), decider.choices()
+    for standing, names in outlets:
+        mine = standing.mine
+        candidate = decider.candidate(session, facts, names)
+        decision = decide(candidate, mine.project, mine.limits, choices)
+        if decision.outcome is not Outcome.UNCONCERNED:
+            ways.append(Way(standing, candidate, decision))
+    return ways
+
+
+def one_project(ways: Sequence[Way], wanted: str | None) -> tuple[str, list[Way]]:
+    """The project to share a session with, and all its ways.
+
+    Raises:
+        NotFound: there is none.
+        BadInput: there are several; or the wanted one is none of them.
+    """
+    projects = sorted({way.standing.project for way in ways})
+    if wanted is not None:
+        projects = [p for p in projects if p == wanted or p.endswith(f"/{wanted}")]
+    if not projects:
+        raise NotFound("it worked in no project that you send", hint="karma-sync subscription list")
+    if len(projects) > 1:
+        raise BadInput("it worked in several projects", hint=f"--project {' or '.join(projects)}")
+    return projects[0], [way for way in ways if way.standing.project == projects[0]]

@@ -1,0 +1,33 @@
+"""Without a redactor nothing leaves: that is a fault, and the daemon goes on with all else."""
+
+import logging
+from collections.abc import Callable
+
+from karma_sync.errors import BadInput, RedactionFailed
+from karma_sync.redact.configured import RefusingRedactor
+from karma_sync.redact.engine import Redactor
+from karma_sync.service.health import REDACTION
+from karma_sync.service.notes import Notes
+from karma_sync.store import work
+from karma_sync.store.database import Database
+
+log = logging.getLogger(__name__)
+
+
+def redactor_or_refusal(make: Callable[[], Redactor], store: Database, notes: Notes) -> Redactor:
+    """The redactor; one that lets nothing through, and a fault, if the rules cannot be used."""
+    try:
+        redactor = make()
+    except (BadInput, RedactionFailed) as error:
+        why = f"nothing is sent: {error}"
+        log.warning(why)
+        with store.transaction() as tx:
+            work.faults.put(tx, work.Fault(folder=REDACTION, why=why))
+        notes.fault("fault", REDACTION, why)
+        return RefusingRedactor(why)
+    with store.transaction() as tx:
+        was = work.faults.get(tx, REDACTION)
+        work.faults.drop(tx, folder=REDACTION)
+    if was:
+        notes.note("fault over", REDACTION, "it works again")
+    return redactor

@@ -1,0 +1,54 @@
+"""Which sessions do not leave, and why: written down for people, each change once."""
+
+from collections.abc import Set
+
+from karma_sync.domain.leaving import Decision, Outcome
+from karma_sync.service.notes import Notes
+from karma_sync.store import work
+from karma_sync.store.database import Database
+from karma_sync.store.work import Stays
+
+
+class Stayed:
+    """Sessions that stay, by channel; what is written down already is not written again."""
+
+    def __init__(self, store: Database, notes: Notes) -> None:
+        self._store = store
+        self._notes = notes
+        self._known: dict[tuple[str, str], str] = {}
+
+    def load(self, folder: str) -> None:
+        """Take what was written down of a channel into memory."""
+        with self._store.reading() as tx:
+            for row in work.withheld.all(tx, folder=folder):
+                self._known[row.folder, row.session] = row.why
+
+    def decided(self, folder: str, session: str, decision: Decision) -> None:
+        """Write down what was decided about a session, if a person would wonder."""
+        if decision.why:
+            waits = decision.outcome is Outcome.WAITING
+            self.note(folder, session, Stays.WAITING if waits else Stays.WITHHELD, decision.why)
+        elif self._known.pop((folder, session), ""):
+            with self._store.transaction() as tx:
+                work.withheld.drop(tx, folder=folder, session=session)
+
+    def note(self, folder: str, session: str, kind: Stays, why: str) -> None:
+        """A session stays, and why."""
+        if self._known.get((folder, session)) == why:
+            return
+        with self._store.transaction() as tx:
+            row = work.Withheld(folder=folder, session=session, kind=kind, why=why)
+            work.withheld.put(tx, row)
+        self._known[folder, session] = why
+        if kind is Stays.FAILED:
+            self._notes.fault("did not leave", session, why)
+        elif kind is Stays.WITHHELD:
+            self._notes.note("withheld", session, why)
+
+    def forget_gone(self, here: Set[str]) -> None:
+        """What did not leave, and is not among these sessions, never will."""
+        with self._store.transaction() as tx:
+            for row in work.withheld.all(tx):
+                if row.kind is Stays.FAILED and row.session not in here:
+                    work.withheld.drop(tx, folder=row.folder, session=row.session)
+                    self._known.pop((row.folder, row.session), None)
