@@ -173,12 +173,11 @@ def test_a_mixed_session_is_shown_and_leaves_only_when_its_owner_says_so(pair: P
     until(lambda: b"and there" in (pair.b.peek(session.id) or b""), "the mixed session at B")
     third = pair.a.clone("git@example.org:acme/third.git", "third")
     session.append("and in a third place", cwd=third)
+    why = "it also worked in example.org/acme/third"
+    until(lambda: _project(pair.a, "repo")["withheld"].get(session.id) == why, "it is frozen at A")
     pair.b.until_readable(pair.a.write_session("a barrier"))
 
     assert b"third place" not in pair.b.raw(session.id)
-    assert _project(pair.a, "repo")["withheld"][session.id] == (
-        "it also worked in example.org/acme/third"
-    )
 
 
 def test_a_session_frozen_when_it_became_mixed_goes_on_when_it_is_shared(pair: Pair) -> None:
