@@ -123,17 +123,3 @@ def last_active(session: SourceSession, facts: Facts) -> datetime:
 def wrote(session: SourceSession, facts: Facts) -> str:
     """Who wrote it: the program, and the agent where it has a name of its own."""
     return f"{session.agent}/{facts.agent}" if facts.agent else session.agent
-
-
-def why_not(
-    channel: Channel, session: SourceSession, facts: Facts, belonging: Belonging
-) -> str | None:
-    """None if the session is to be sent; "" if it is no matter of this channel; else why not."""
-    if channel.project in belonging.mixed:
-        return f"it also worked in {belonging.other_than(channel.project)}"
-    if belonging.project != channel.project:
-        return ""
-    since = channel.subscription.since
-    if since and last_active(session, facts) < since:
-        return ""
-    return None
