@@ -17,7 +17,6 @@ from karma_sync.paths import Paths
 
 if TYPE_CHECKING:
     from karma_sync.metadata.signing import SigningKey
-    from karma_sync.redact.engine import Redactor
     from karma_sync.service.deciding import Decider, Matcher
     from karma_sync.service.engine import Engine
     from karma_sync.service.journal import Journal
@@ -194,7 +193,7 @@ class App:
         from karma_sync.service.sending import Sender
 
         context = Context(self.state, self.paths, self.me, self.key, self.notes, utc_now)
-        redactor = redactor_or_refusal(lambda: self.redactor, self.work, self.notes)
+        redactor = redactor_or_refusal(self.redactions.redactor, self.work, self.notes)
         refuses = isinstance(redactor, RefusingRedactor)
         packager = Packager(redactor, self.key, self.work, lambda: context.now_ms)
         verifier = Verifier(verify_item, verify_chunk, verify_retraction)
@@ -249,11 +248,6 @@ class App:
         from karma_sync.service.redactions import RedactionsFile
 
         return RedactionsFile(self.paths.redactions, self.settings.redaction)
-
-    @property
-    def redactor(self) -> "Redactor":
-        """As it is now; raises BadInput or RedactionFailed if the person's rules cannot be used."""
-        return self.redactions.redactor()
 
     @cached_property
     def recovery(self) -> "Recovery":

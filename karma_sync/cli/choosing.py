@@ -44,7 +44,7 @@ def preview(
 
     app = App.from_environment()
     session = _own(app, wanted)
-    found = look(app.decider, app.redactor, session, outlets(app.state, app.me))
+    found = look(app.decider, app.redactions.redactor(), session, outlets(app.state, app.me))
     if as_json:
         say_json(**_as_json(found))
     else:
@@ -155,7 +155,7 @@ def _show_share(
 
     identity = ways[0].standing.project
     mine = [each for each in outlets(app.state, app.me) if each[0].project == identity]
-    found = look(app.decider, app.redactor, session, mine)
+    found = look(app.decider, app.redactions.redactor(), session, mine)
     say(f"{session.session_id}: {printable(found.title)}")
     say(f"  leaves for:  {identity}, {size(sum(f.stat.size for f in found.files))}")
     for other in others:

@@ -203,7 +203,7 @@ def show_cuts(app: App, sessions: "Sequence[SourceSession]", profile: Profile) -
     """
     from karma_sync.service.cuts import count_cuts
 
-    redactor = app.redactor
+    redactor = app.redactions.redactor()
     deadline = time.monotonic() + _COUNT_S
     with Progress("counting what is cut") as progress:
 

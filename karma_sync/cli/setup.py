@@ -12,7 +12,7 @@ import typer
 from karma_sync.app import App, utc_now
 from karma_sync.cli.output import ask, complain, is_terminal, next_step, say, say_json
 from karma_sync.domain import ids, pairing
-from karma_sync.errors import BadInput, Conflict, KarmaError, TimedOut
+from karma_sync.errors import BadInput, Conflict, KarmaError, RedactionFailed, TimedOut
 from karma_sync.paths import Paths
 from karma_sync.settings import Network, load
 
@@ -257,8 +257,8 @@ def _up_in_background(app: App) -> None:
         time.sleep(0.05)
     say(f"{app.settings.tag} is up, on Syncthing {daemon.syncthing}; its log is {log}.")
     try:
-        _ = app.redactor
-    except BadInput as error:
+        app.redactions.redactor()
+    except (BadInput, RedactionFailed) as error:
         complain(f"nothing is sent: {error}", "karma-sync down, then up -d, once it is corrected")
     next_step("karma-sync code")
 
