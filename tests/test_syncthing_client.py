@@ -336,6 +336,7 @@ def test_a_scanned_folder_is_idle(rig: Rig) -> None:
         state="idle",
         global_files=1,
         global_bytes=status.global_bytes,
+        local_bytes=status.global_bytes,
         sequence=status.sequence,
         pull_errors=1,
     )
