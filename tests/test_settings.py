@@ -180,3 +180,24 @@ def test_we_listen_where_others_are_told_to_dial_and_no_further(
 ) -> None:
     assert who.dial_addresses == dialled
     assert who.listen_addresses == listens
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("[::1]", True),
+        ("localhost", True),
+        ("127.example.org", False),
+        ("127.0.0.1.example.org", False),
+        ("10.0.0.1", False),
+    ],
+)
+def test_only_an_address_that_is_loopback_keeps_syncthing_on_loopback(
+    host: str, local: bool
+) -> None:
+    network = Network(port=24099, addresses=(f"tcp://{host}:24099",), relays=False)
+    listening = Settings(tag="a.b", network=network, claude=Path()).listen_addresses
+
+    assert (listening == (f"tcp://{host}:24099",)) is local
