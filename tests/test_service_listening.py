@@ -1,15 +1,16 @@
-"""Where listening to Syncthing goes on after Syncthing was away."""
+"""Where listening to Syncthing goes on after Syncthing was away, or nobody could be told."""
 
 from collections.abc import Collection
 
 import pytest
 
-from karma_sync.errors import SyncthingUnreachable
+from karma_sync.errors import DatabaseUnusable, SyncthingUnreachable
 from karma_sync.service.listening import Listener
 from karma_sync.syncthing.client import SyncthingClient
 from karma_sync.syncthing.wire import Event
 
 CAME = Event(id=57, type="DeviceConnected", device="BOB-1")
+WENT = Event(id=58, type="DeviceDisconnected", device="BOB-1")
 
 
 class Scripted(SyncthingClient):
@@ -51,3 +52,33 @@ def test_after_syncthing_was_away_nothing_is_waited_for_that_only_its_former_lif
     listener.listen()
 
     assert client.asked == [0, 57, 0, 57]
+
+
+class Full(Deaf):
+    """Cannot write down the first that goes: there is no room."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self._is_full = True
+
+    def device_came(self, device: str, connection: str) -> None:
+        self.heard.append(f"{device} came")
+
+    def device_went(self, device: str) -> None:
+        if self._is_full:
+            self._is_full = False
+            raise DatabaseUnusable("no space left")
+        self.heard.append(f"{device} went")
+
+
+def test_what_could_not_be_taken_in_is_told_again() -> None:
+    client = Scripted([CAME, WENT], [WENT], [])
+    full = Full()
+    listener = Listener(client, full)
+    with pytest.raises(DatabaseUnusable):
+        listener.listen()
+    listener.listen()
+    listener.listen()
+
+    assert client.asked == [0, 57, 58]
+    assert full.heard == ["BOB-1 came", "BOB-1 went"]

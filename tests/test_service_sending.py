@@ -1,5 +1,6 @@
 """What leaves is told to Syncthing, whatever else changes meanwhile."""
 
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from karma_sync.domain.leaving import Choices
 from karma_sync.domain.plan import Channel
 from karma_sync.flow.layout import item_name
+from karma_sync.service import troubles
 from karma_sync.service.deciding import Decider, Matcher
 from karma_sync.service.notes import Notes
 from karma_sync.service.sending import Sender
@@ -82,7 +84,11 @@ def test_nothing_is_told_twice(office: Office) -> None:
     assert office.told == once
 
 
-def test_what_could_not_be_written_is_said_and_tried_again(office: Office) -> None:
+def test_what_could_not_be_written_is_said_and_tried_again(
+    office: Office, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(troubles, "RETRY_S", 0.0)
+    caplog.set_level(logging.WARNING)
     packaged: list[str] = []
     office.sender.packaged = lambda _, item: packaged.append(item)
     office.desk.write(said("hello"))
@@ -94,6 +100,15 @@ def test_what_could_not_be_written_is_said_and_tried_again(office: Office) -> No
 
     assert "cannot be written" in office.sender.troubles.of(office.desk.channel.id)
     assert packaged == []
+
+    for _ in range(3):
+        in_the_way.rmdir()
+        in_the_way.parent.rmdir()
+        assert office.sender.try_again()
+        office.sender.send(office.desk.session())
+        in_the_way.mkdir(parents=True)
+        office.sender.tell()
+    assert len(caplog.messages) == 1, "once, until it works again"
 
     in_the_way.rmdir()
     in_the_way.parent.rmdir()

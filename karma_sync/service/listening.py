@@ -49,16 +49,15 @@ class Listener:
         self._since = newest[-1].id if newest else 0
 
     def listen(self) -> float:
-        """Wait for what comes next, and tell of it."""
+        """Wait for what comes next, and tell of it; what failed to be told is told again."""
         try:
-            events = self._client.events(self._since, _EVENTS_S, _TYPES)
+            for event in self._client.events(self._since, _EVENTS_S, _TYPES):
+                self._on_event(event)
+                self._since = event.id
         except SyncthingError:
             # if it starts again, its ids do too: one from before would have us wait in vain
             self._since = 0
             raise
-        for event in events:
-            self._since = event.id
-            self._on_event(event)
         return 0.0
 
     def _on_event(self, event: Event) -> None:

@@ -174,9 +174,7 @@ class Receiver:
         except FileNotFoundError:
             return  # replaced while we looked; Syncthing tells of the new one
         except (OSError, DatabaseUnusable) as error:
-            log.warning("the retraction of %s is not carried out: %s; tried again", item, error)
-            self._again.add(watched.channel.id)
-            self.troubles.say("receiving", watched.channel.id, _not_kept(error))
+            self._not_kept(watched, f"the retraction of {item} is not carried out", error)
             return
         else:
             if news:
@@ -200,9 +198,7 @@ class Receiver:
             log.warning("item %s was not imported: %s", item, error)
             return True
         except (OSError, DatabaseUnusable) as error:
-            log.warning("item %s was not imported: %s; it is tried again", item, error)
-            self._again.add(watched.channel.id)
-            self.troubles.say("receiving", watched.channel.id, _not_kept(error))
+            self._not_kept(watched, f"item {item} was not imported", error)
             return isinstance(error, OSError) and error.errno not in _NO_ROOM
         if known and (known.state, known.why) == ("waiting", arrival.why):
             return True
@@ -212,6 +208,15 @@ class Receiver:
         if arrival.refused:
             self.refused(watched.channel, item)
         return True
+
+    def _not_kept(self, watched: _Watched, what: str, error: OSError | DatabaseUnusable) -> None:
+        """The library does not take something: it is tried again, and said once."""
+        self._again.add(watched.channel.id)
+        # the same words for each item
+        why = (isinstance(error, OSError) and error.strerror) or error
+        said = f"what arrived cannot be kept: {why}"
+        if self.troubles.say("receiving", watched.channel.id, said):
+            log.warning("%s: %s; it is tried again", what, error)
 
     def _import(self, watched: _Watched, item: str, signature: str) -> library.Arrival:
         """What became of an item."""
@@ -227,12 +232,6 @@ class Receiver:
             self._notes.fault("item refused", watched.channel.owner.tag, f"{item}: {why}")
             return library.Arrival(item, signature, "refused", why)
         return library.Arrival(item, signature, "imported")
-
-
-def _not_kept(error: OSError | DatabaseUnusable) -> str:
-    """Why the library does not take something, the same words for each item."""
-    why = error.strerror if isinstance(error, OSError) else None
-    return f"what arrived cannot be kept: {why or error}"
 
 
 def _no_longer_waiting(watched: _Watched, sha: str) -> set[str]:

@@ -212,9 +212,9 @@ class Sender:
 
     def _block(self, folder: str, error: NotWritable) -> None:
         """No session gets any further in this channel: try again in a few seconds."""
-        log.warning("%s; it is tried again", error)
         self._blocked.add(folder)
-        self.troubles.say("sending", folder, str(error))
+        if self.troubles.say("sending", folder, str(error)):
+            log.warning("%s; it is tried again", error)
 
     def tidy(self, now_ms: int) -> None:
         """Delete chunks that no manifest names and no receiver needs."""

@@ -18,16 +18,20 @@ class Troubles:
         self._lock = threading.Lock()
         self._why: dict[tuple[str, str], str] = {}
 
-    def say(self, who: str, folder: str, why: str) -> None:
-        """`who` cannot do its part for this folder, and why; it can again, if `why` is empty."""
+    def say(self, who: str, folder: str, why: str) -> bool:
+        """`who` cannot do its part for this folder, and why; it can again, if `why` is empty.
+
+        Returns whether this is news.
+        """
         with self._lock:
             if self._why.get((who, folder), "") == why:
-                return
+                return False
             if why:
                 self._why[who, folder] = why
             else:
                 del self._why[who, folder]
         self.changed(folder)
+        return True
 
     def of(self, folder: str) -> str:
         """What is wrong with a folder; "" if nothing is."""

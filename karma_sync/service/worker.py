@@ -6,14 +6,15 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 _RETRY_S = 5.0
+_LOGGED_MOST = 10  # lines of a part that does not work: an error may name another file each time
 
 
 class Worker(threading.Thread):
     """Calls `work` each time it was woken; what it returns is how soon to call again (seconds).
 
     An exception is logged with what happens next, and `work` is called again after five seconds:
-    this is the one place of the daemon that catches them all. `tell` gets each of them, and None
-    when `work` did its work after one.
+    this is the one place of the daemon that catches them all. The same one again and again is
+    logged once. `tell` gets each of them, and None when `work` did its work after one.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class Worker(threading.Thread):
         self._work = work
         self._tell = tell
         self._failed = False
+        self._logged: set[str] = set()  # since it last worked
         self._woken = threading.Event()
         self._stopping = threading.Event()
 
@@ -58,11 +60,12 @@ class Worker(threading.Thread):
             if self._failed:
                 self._tell(None)
                 self._failed = False
+                self._logged.clear()
             return again
         except Exception as error:  # noqa: BLE001 the daemon's one cycle boundary
             if self.stopping:
                 return None  # Syncthing is going too: of course it does not answer
-            log.warning("%s: %s; tried again in %g seconds", self.name, error, _RETRY_S)
+            self._log_once("%s: %s; tried again every %g seconds", error, _RETRY_S)
             log.debug("where it happened", exc_info=True)
             self._failed = True
             self._say(error)
@@ -73,7 +76,14 @@ class Worker(threading.Thread):
         try:
             self._tell(error)
         except Exception as second:  # noqa: BLE001 the worker must survive this one as well
-            log.warning("%s: it could not be noted: %s", self.name, second)
+            self._log_once("%s: it could not be noted: %s", second)
+
+    def _log_once(self, form: str, error: Exception, *more: object) -> None:
+        """Log an error; what was logged since `work` last worked is not logged again."""
+        said = form + type(error).__name__ + str(error)
+        if said not in self._logged and len(self._logged) < _LOGGED_MOST:
+            self._logged.add(said)
+            log.warning(form, self.name, error, *more)
 
 
 def soonest(*waits: float | None) -> float | None:
