@@ -255,7 +255,9 @@ class App:
         from karma_sync.service.whole import Wholeness
 
         whole = Wholeness(self.paths.library, self.library, self.work)
-        return Recovery(self.paths, whole, self.work, self.notes, utc_now)
+        recovery = Recovery(self.paths, whole, self.work, self.notes, utc_now)
+        recovery.sources = self.source.ids
+        return recovery
 
     def make_whole(self) -> None:
         """Before Syncthing starts: an outbox with a hole in it would delete at every peer."""

@@ -57,7 +57,8 @@ def test_an_empty_list_says_what_it_waits_for(alone: Member) -> None:
 def test_every_command_works_without_the_daemon_and_says_that_it_is_not_running(
     alone: Member,
 ) -> None:
-    for command in (["inbox"], ["session", "list"], ["subscription", "list"], ["events"]):
+    for text in ("inbox", "session list", "subscription list", "events", "sent", "project scan"):
+        command = text.split()
         told = alone.run(*command)
         assert "daemon is not running" in told.err
         assert "daemon" not in told.out

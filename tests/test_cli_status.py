@@ -116,6 +116,14 @@ def test_what_waits_is_told_with_its_reason() -> None:
     ]
 
 
+def test_the_other_place_of_a_mixed_session_fits_on_a_line() -> None:
+    mixed = {"6e0f8700-186b-4985-8f9e-d00464d0970e": "it also worked in example.org/acme/other"}
+    line = "  withheld 6e0f8700: it also worked in example.org/acme/other"
+
+    assert line in shown(projects=[project(withheld=mixed)])
+    assert len(line) < 80
+
+
 def test_what_is_wrong_stands_before_what_is_usual() -> None:
     event = Event(1, datetime.now(UTC), "fault", "documents of team backend", "marker\nmissing")
     told = shown(

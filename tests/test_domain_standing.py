@@ -63,6 +63,15 @@ def test_a_project_that_was_only_offered_is_no_answer() -> None:
     assert told(known(), known(answer(TEAM, BOB, Status.OFFERED))) == []
 
 
+def test_a_decline_that_a_peer_no_longer_signs_was_reopened() -> None:
+    declined = known(answer(TEAM, BOB, Status.DECLINED))
+    unshared = Known(me=ALICE, teams=(TEAM.model_copy(update={"projects": ()}),))
+
+    assert told(declined, known()) == [("reopened", BOB, f"{PROJECT} in backend")]
+    assert [what for what, *_ in told(declined, unshared)] == ["unshared"]
+    assert told(known(answer(TEAM, BOB)), known()) == []
+
+
 def test_another_limit_is_a_change() -> None:
     mine = answer(TEAM, ALICE)
     limited = mine.change(mine.direction, mine.content, Limits(since=NOW))
@@ -99,7 +108,7 @@ def test_a_member_is_added_and_then_joins() -> None:
 def test_a_pause_of_everything_is_told_with_its_end() -> None:
     for until, why in {"": "everything", "2026-05-31": "everything, until 2026-05-31"}.items():
         assert told(known(), known(paused_until=until)) == [("paused", ALICE, why)]
-        assert told(known(paused_until=until), known()) == [("resumed", ALICE, why)]
+        assert told(known(paused_until=until), known()) == [("resumed", ALICE, "everything")]
 
 
 def test_who_asks_and_what_it_was_answered_is_told() -> None:

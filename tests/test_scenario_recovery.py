@@ -137,6 +137,32 @@ def test_a_syncthing_and_a_daemon_killed_in_any_order_come_back(
     b.until_readable(*sessions)
 
 
+def test_of_what_is_nowhere_any_more_the_rest_is_packaged_again_and_the_lost_is_named(
+    town: Town,
+) -> None:
+    (alone,) = town.members("erin")
+    alone.run("team", "create", "solo")
+    share(alone)
+    stays, goes = alone.write_session("its source stays"), alone.write_session("this one goes")
+    alone.until_readable(stays, goes)
+    (outbox,) = alone.outboxes()
+    before = set((outbox / "items").iterdir())
+    alone.down()
+    for folder in (outbox / "items", outbox / "chunks", alone.paths.library):
+        shutil.rmtree(folder, ignore_errors=True)
+    goes.path.unlink()
+    alone.up()
+    alone.until_readable(stays)
+
+    def events() -> list[tuple[str, str]]:
+        lines = [json.loads(line) for line in alone.run("events", "--json").lines]
+        return [(e["what"], e["who"]) for e in lines if e["what"] in {"lost", "recovered"}]
+
+    until(lambda: ("lost", goes.id) in events(), "the lost session to be named")
+    assert ("lost", stays.id) not in events()
+    assert len(before & set((outbox / "items").iterdir())) == 1
+
+
 def _files(folder: Path) -> dict[str, bytes]:
     found = (p for part in ("items", "chunks") for p in (folder / part).rglob("*"))
     return {str(p.relative_to(folder)): p.read_bytes() for p in found if p.is_file()}

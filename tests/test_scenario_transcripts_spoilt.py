@@ -185,6 +185,33 @@ def test_a_transcript_that_is_closed_to_us_is_named_and_arrives_when_it_is_open(
     until(lambda: not pair.a.json("status")["stuck"], "nothing stuck at A")
 
 
+@pytest.mark.parametrize("folder", ["", "tool-results", "tool-results/deep"])
+def test_a_folder_of_a_session_that_is_closed_to_us_is_named_and_arrives_when_it_is_open(
+    pair: Pair, folder: str
+) -> None:
+    session = pair.known("before")
+    inside = session.path.with_suffix("") / "tool-results" / "deep"
+    inside.mkdir(parents=True, exist_ok=True)
+    (inside / "out.txt").write_bytes(b"what a tool said")
+    name = "tool-results/deep/out.txt"
+    until(lambda: pair.b.peek(session.id, name), "what a tool said at B")
+    closed = session.path.with_suffix("") / folder
+    closed.chmod(0)
+    session.append("while it was closed")
+    failed = until(lambda: pair.a.json("status")["projects"][0]["failed"], "a failure at A")
+    checked = pair.a.run("status", "--check", check=False)
+    pair.others_flow()
+    at_peer = pair.b.peek(session.id, name)
+    closed.chmod(0o755)
+    pair.b.until_readable(session)
+
+    assert at_peer == pair.b.peek(session.id, name) == b"what a tool said"
+    assert list(failed) == [session.id]
+    assert f"Permission denied: '{closed}'" in failed[session.id]
+    assert (checked.code, session.id in checked.err) == (Stuck.exit_code, True)
+    until(lambda: not pair.a.json("status")["stuck"], "nothing stuck at A")
+
+
 def test_a_project_directory_that_is_closed_to_us_is_named_and_holds_nothing_up(
     pair: Pair,
 ) -> None:

@@ -20,7 +20,7 @@ from karma_sync.cli.consent import (
     consented,
 )
 from karma_sync.cli.output import next_step, say, say_json, table
-from karma_sync.cli.setup import say_if_down
+from karma_sync.cli.setup import say_if_down, warn_if_down
 from karma_sync.errors import BadInput
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ def scan(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
     from karma_sync.store import state
 
     app = App.from_environment()
+    warn_if_down(app)
     with app.state.reading() as tx:
         teams = state.teams.all(tx)
     found = scan(app.matcher, app.source, teams, projects.own_names(app.state))

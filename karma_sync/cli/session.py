@@ -213,8 +213,9 @@ def _show_header(found: "Readable") -> None:
     say(
         printable(_title(found)),
         printable(f"by {manifest.member}, {facts.wrote}, in {manifest.project}"),
-        f"active {facts.first_activity or '?'} to {facts.last_activity or '?'},"
-        f" {facts.records} records, {facts.prompts} prompts, {size(manifest.size)}",
+        f"active {_moment(facts.first_activity)} to {_moment(facts.last_activity)} UTC,"
+        f" {_many(facts.records, 'record')}, {_many(facts.prompts, 'prompt')},"
+        f" {size(manifest.size)}",
     )
     if facts.branches or facts.models:
         say(printable(f"on {', '.join(facts.branches) or '?'}, with {', '.join(facts.models)}"))
@@ -224,6 +225,14 @@ def _show_header(found: "Readable") -> None:
     others = [f.path for f in manifest.files[0:] if f.path != "transcript.jsonl"]
     if others:
         say(f"with {', '.join(printable(o) for o in others)}")
+
+
+def _moment(when: datetime | None) -> str:
+    return f"{when:%Y-%m-%d %H:%M}" if when else "?"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _show_turns(pieces: Iterable[bytes]) -> None:

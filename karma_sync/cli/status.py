@@ -51,7 +51,7 @@ def status(
         time.sleep(_LOOK_S)
     stuck = found.stuck(running=daemon is not None)
     if check and stuck:
-        raise Stuck("; ".join(stuck), hint="karma-sync events")
+        raise Stuck("; ".join(stuck), hint="karma-sync events" if daemon else "karma-sync up -d")
 
 
 def _found(app: App) -> "tuple[Status, Running | None]":

@@ -89,9 +89,9 @@ def _project_lines(project: "ProjectStatus", is_up: bool) -> list[str]:
     if project.waiting:
         lines.append(f"  waiting: {_sessions(project.waiting)}, for the rest of their content")
     lines += _renamed_lines(project.renames)
-    lines += _grouped("withheld", project.withheld)
-    lines += _grouped("resting", project.resting)
-    lines += _grouped("did not leave", project.failed)
+    lines += _grouped("withheld", _short(project.withheld))
+    lines += _grouped("resting", _short(project.resting))
+    lines += _grouped("did not leave", _short(project.failed))
     lines += _grouped("refused", project.refused)
     return lines
 
@@ -143,6 +143,13 @@ def _called_back(called: "CalledBack", found: "Status") -> str:
     seen = {p.member.tag: "now" if p.connected else ago(p.last_seen) for p in found.peers}
     others = ", ".join(f"{tag} {seen.get(tag, 'never')}" for tag in called.waiting)
     return f"{line}, the others last seen: {others}" if others else line
+
+
+def _short(reasons: Mapping[str, str]) -> dict[str, str]:
+    """The same by the beginnings of session ids, which leaves room for the reason."""
+    cut = {session: session[:_ID_CHARS] for session in reasons}
+    is_clear = len(set(cut.values())) == len(cut)
+    return {cut[s] if is_clear else s: why for s, why in reasons.items()}
 
 
 def _grouped(what: str, reasons: Mapping[str, str]) -> list[str]:

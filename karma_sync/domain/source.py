@@ -118,6 +118,7 @@ class SourceFile:
 class SourceSession:
     """A session found on this machine; `files` has the transcript first.
 
+    `closed` are directories of it that we may not read: what is in them belongs to it too.
     `running` if the agent says that it has the session open. One that is only packaged anew, and
     not read from its source, has no files; `touched_ns` is its time then.
     """
@@ -128,6 +129,7 @@ class SourceSession:
     files: tuple[SourceFile, ...]
     running: bool = False
     touched_ns: int = 0
+    closed: tuple[Path, ...] = ()
 
     @property
     def transcript(self) -> SourceFile:

@@ -53,30 +53,50 @@ _ENDS: Mapping[str, str] = {
 }
 
 
+_EVERYTHING = "everything"
+
+
 def facts(known: Known) -> dict[str, Fact]:
     """Every fact by its key, `kind/…`."""
     found = dict(_of_teams(known))
     found |= _of_answers(known)
     found |= _of_being_asked(known)
     if known.paused_until is not None:
-        why = f"everything{known.paused_until and f', until {known.paused_until}'}"
+        why = f"{_EVERYTHING}{known.paused_until and f', until {known.paused_until}'}"
         found["halt/"] = Fact(what="paused", who=known.me, why=why)
     return found
 
 
 def news(before: Mapping[str, Fact], after: Mapping[str, Fact]) -> list[Fact]:
-    """What to tell of the difference, teams and members before what they answered."""
+    """What to tell of the difference, teams and members before what they answered.
+
+    Members do not sign that they have not answered: whose decline is gone has reopened.
+    """
     told = []
     for key in sorted({*before, *after}, key=_rank):
         kind = key.partition("/")[0]
         old, new = before.get(key), after.get(key)
         if new is None:
-            if old and kind in _ENDS:
-                told.append(old.model_copy(update={"what": _ENDS[kind]}))
+            if old and (kind in _ENDS or _is_reopened(key, old, after)):
+                what = _ENDS.get(kind, "reopened")
+                told.append(old.model_copy(update={"what": what, "why": _ended(key, old)}))
         elif new != old and (old or new.what != Status.OFFERED):
             what = _CHANGES.get((old.what, new.what), new.what) if old else new.what
             told.append(new.model_copy(update={"what": what}))
     return told
+
+
+def _is_reopened(key: str, old: Fact, after: Mapping[str, Fact]) -> bool:
+    if not key.startswith("answer/") or old.what != Status.DECLINED:
+        return False
+    project = key.removeprefix("answer/").rpartition("/")[0]
+    member = f"member/{project.partition('/')[0]}/{key.rpartition('/')[2]}"
+    return f"project/{project}" in after and member in after
+
+
+def _ended(key: str, old: Fact) -> str:
+    """Why, of what ended: a pause that is over has no end to come any more."""
+    return _EVERYTHING if key.startswith("halt/") else old.why
 
 
 def moment(when: datetime) -> str:

@@ -54,4 +54,7 @@ def require_no_team(store: Database) -> None:
         teams = state.teams.all(tx)
     if teams:
         names = ", ".join(team.name for team in teams)
-        raise Conflict(f"you are in {names}, where you are known by your name already")
+        raise Conflict(
+            f"you are in {names}, where you are known by your name already",
+            hint="karma-sync init --user NAME --machine NAME, with another KARMA_SYNC_HOME",
+        )

@@ -25,6 +25,8 @@ from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import Connection, FolderStatus, Needed
 
+_NOWHERE = "not here, at no peer that was connected, and the agent's own copy is gone too"
+
 
 class Folders(Protocol):
     """What is asked of Syncthing."""
@@ -67,6 +69,7 @@ class Recovery:
         self._foreign: dict[str, set[str]] = {}
         self._asked: dict[str, list[float]] = {}
         self.began: Callable[[], None] = lambda: None
+        self.sources: Callable[[], Collection[str]] = frozenset
         self.rejected: Callable[[Channel, Collection[str]], None] = lambda channel, names: None
 
     def folders(self) -> frozenset[str]:
@@ -223,8 +226,13 @@ class Recovery:
             work.recovering.drop(tx, folder=channel.id)
         self._watched.pop(channel.id, None)
         why = f"{adopted.items} sessions are there"
-        if adopted.lost:
-            why += f"; packaged again, if their files still exist: {', '.join(adopted.lost)}"
+        sources = self.sources() if adopted.lost else ()
+        again = [session for session in adopted.lost if session in sources]
+        if again:
+            why += f"; packaged again: {', '.join(again)}"
         self._notes.note("recovered", channel.project, why)
+        for session in adopted.lost:
+            if session not in sources:
+                self._notes.fault("lost", session, _NOWHERE)
         if adopted.foreign:
             self.rejected(channel, adopted.foreign)

@@ -1,5 +1,6 @@
 """What leaves: decides per session and channel, has it packaged, tells Syncthing."""
 
+import errno
 import logging
 import os
 import time
@@ -24,6 +25,7 @@ from karma_sync.service.recalling import Recaller
 from karma_sync.service.staying import Stayed
 from karma_sync.service.tidying import remove_dropped
 from karma_sync.service.troubles import RETRY_S, Retry, Troubles
+from karma_sync.sources.listing import is_open
 from karma_sync.store.database import Database
 from karma_sync.store.work import Stays
 
@@ -163,7 +165,7 @@ class Sender:
         """
         if not (self._blocked or self._closed) or not self._retry.is_due():
             return False
-        opened = {path for path in self._closed if os.access(path, os.R_OK) or not path.exists()}
+        opened = {path for path in self._closed if _is_open(path) or not path.exists()}
         tried = bool(self._blocked or opened)
         self._closed -= opened
         self._blocked.clear()
@@ -249,6 +251,8 @@ class Sender:
         if decision.outcome is Outcome.LEAVES:
             # only now: what was read may have named a plan
             session = self._matcher.complete(session, channel.profile)
+            for directory in session.closed:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
             for file in session.files:
                 reason = why_left_out(file)
                 if reason and takes(channel.profile, file.kind):
@@ -265,3 +269,7 @@ class Sender:
         why = f"{type(error).__name__}: {error}"
         log.warning("session %s was not packaged: %s", session, why)
         self._stayed.note(channel.id, session, Stays.FAILED, why)
+
+
+def _is_open(path: Path) -> bool:
+    return is_open(path) if path.is_dir() else os.access(path, os.R_OK)

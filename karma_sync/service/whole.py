@@ -29,7 +29,7 @@ from karma_sync.flow.layout import (
 from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.verify import verify_chunk, verify_item
 from karma_sync.paths import PRIVATE_FILE, private_dir
-from karma_sync.store import library, retractions, work
+from karma_sync.store import ledger, library, retractions, work
 from karma_sync.store.database import Database
 
 _MARKER = ".stfolder"
@@ -46,7 +46,7 @@ class Restored:
 
 @dataclass(frozen=True)
 class Adopted:
-    """What a recovered outbox holds: its items, and the sessions that came from nowhere.
+    """What a recovered outbox holds: its items, and the sessions that left once and are not there.
 
     `foreign` are the names of what peers had put there, and was not mine.
     """
@@ -158,9 +158,13 @@ class Wholeness:
                 (*(m.revision for m in verified.values()), *withdrawn.values()), default=0
             )
             work.put_revision(tx, channel.id, max(last, highest))
-        lost = packed.keys() - verified.keys() - withdrawn.keys()
+            left = [row for row in ledger.departed.all(tx, folder=channel.id) if not row.withdrawn]
+        # what was missing before is not among what is packaged any more; the ledger has it still
+        known = {row.item: row.session for row in left}
+        known |= {item: found.session for item, found in packed.items()}
+        lost = known.keys() - verified.keys() - withdrawn.keys()
         self._forget_packed(channel, lost)
-        sessions = tuple(sorted(packed[item].session for item in lost))
+        sessions = tuple(sorted(known[item] for item in lost))
         return Adopted(len(verified), sessions, tuple(foreign))
 
     def _kept(self, channel: Channel) -> dict[str, tuple[int, dict[str, Path]]]:

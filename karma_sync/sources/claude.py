@@ -15,7 +15,7 @@ from karma_sync.domain.facts import PlanNames
 from karma_sync.domain.profile import Profile
 from karma_sync.domain.source import TRANSCRIPT, SourceSession
 from karma_sync.sources.apart import Apart
-from karma_sync.sources.listing import file_at, is_open, walk
+from karma_sync.sources.listing import closed, file_at, is_open, walk
 
 AGENT = "claude-code"
 SESSION_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
@@ -87,8 +87,12 @@ class ClaudeSource:
     def complete(self, session: SourceSession, plans: PlanNames, profile: Profile) -> SourceSession:
         """The session with the plans it refers to, and what only a larger profile takes."""
         more = (*self.apart.plans(plans), *self.apart.private(session.session_id, profile))
-        found = [f for name, path in sorted(more) if (f := file_at(name, path))]
-        return replace(session, files=(*session.files, *found)) if found else session
+        if not more:
+            return session
+        named = [(name, path, file_at(name, path)) for name, path in sorted(more)]
+        found = [file for _, _, file in named if file]
+        shut = closed((name, path) for name, path, file in named if file is None)
+        return replace(session, files=(*session.files, *found), closed=(*session.closed, *shut))
 
     def _known_as(self, ids: Collection[str]) -> list[SourceSession]:
         """The sessions of these ids, in whichever project directory they lie."""
@@ -124,21 +128,22 @@ class ClaudeSource:
         transcript = file_at(TRANSCRIPT, directory / f"{session_id}.jsonl")
         if transcript is None:
             return None
-        beside = directory / session_id
         candidates = [
             (name, path)
             for parent, path in legacy
             if parent == session_id
             for name in [f"subagents/{path.name}"]
         ]
-        for folder in _side_folders(beside):
-            candidates += walk(beside / folder, folder)
+        candidates += _beside(directory / session_id)
         candidates += self.apart.small(session_id)
         # a subagent in both layouts is one file: the new layout, which comes later, is read
         named = sorted(dict(candidates).items())
-        files = [f for name, path in named if (f := file_at(name, path))]
+        looked = [(name, path, file_at(name, path)) for name, path in named]
+        files = [file for _, _, file in looked if file]
+        shut = closed((name, path) for name, path, file in looked if file is None)
         running = session_id in self._ran
-        return SourceSession(AGENT, session_id, directory, (transcript, *files), running)
+        found = (transcript, *files)
+        return SourceSession(AGENT, session_id, directory, found, running, closed=shut)
 
     def _legacy(self, directory: Path) -> list[tuple[str, Path]]:
         """Subagents in the old layout: beside the session, naming their parent inside."""
@@ -167,14 +172,20 @@ class ClaudeSource:
         return parent
 
 
-def _side_folders(beside: Path) -> list[str]:
-    """Which of the folders that we know a session has; none if its own is a link, or not there."""
+def _beside(own: Path) -> list[tuple[str, Path]]:
+    """What lies in a session's own directory, of the folders that we know; as `walk` finds it.
+
+    Nothing if its directory is a link, or not there.
+    """
     try:
-        if not stat.S_ISDIR(beside.lstat().st_mode):
+        if not stat.S_ISDIR(own.lstat().st_mode):
             return []
-        return [entry.name for entry in os.scandir(beside) if entry.name in _SIDE_FOLDERS]
+        folders = [entry.name for entry in os.scandir(own) if entry.name in _SIDE_FOLDERS]
+    except PermissionError:
+        return [(own.name, own)]
     except OSError:
         return []
+    return [found for folder in folders for found in walk(own / folder, folder)]
 
 
 def _is_transcript(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from karma_sync.domain.source import SourceFile, Stat
@@ -39,9 +40,14 @@ class Listings:
 
 
 def walk(directory: Path, prefix: str) -> list[tuple[str, Path]]:
-    """All files below a directory with their names inside an item; no link is followed."""
-    if not directory.is_dir() or directory.is_symlink() or not is_open(directory):
+    """All files below a directory with their names inside an item; no link is followed.
+
+    A directory that is closed to us stands there itself, in place of its files.
+    """
+    if not directory.is_dir() or directory.is_symlink():
         return []
+    if not is_open(directory):
+        return [(prefix, directory)]
     found = []
     for entry in os.scandir(directory):
         name = f"{prefix}/{entry.name}"
@@ -55,6 +61,11 @@ def walk(directory: Path, prefix: str) -> list[tuple[str, Path]]:
 def is_open(directory: Path) -> bool:
     """Whether it is there, and we may list and enter it."""
     return os.access(directory, os.R_OK | os.X_OK)
+
+
+def closed(found: Iterable[tuple[str, Path]]) -> tuple[Path, ...]:
+    """Those of what `walk` found that are directories closed to us."""
+    return tuple(path for _, path in found if path.is_dir() and not is_open(path))
 
 
 def file_at(name: str, path: Path) -> SourceFile | None:
