@@ -156,7 +156,7 @@ class Staged:
 
 def stage_private(path: Path, data: bytes, mtime_ns: int | None = None) -> Staged:
     """Write what `path` is to be replaced by (see `write_private`); not durable yet."""
-    staged = Staged(path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}.part"), path)
+    staged = _staged(path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     descriptor = os.open(staged.temporary, flags, PRIVATE_FILE)
     try:
@@ -168,6 +168,22 @@ def stage_private(path: Path, data: bytes, mtime_ns: int | None = None) -> Stage
         staged.discard()
         raise
     return staged
+
+
+def stage_link(path: Path, source: Path) -> Staged:
+    """As `stage_private`, with another name of `source` instead of a new file.
+
+    Raises:
+        OSError: `source` is not there, or the file system does not let it have another name.
+    """
+    staged = _staged(path)
+    staged.discard()  # a crash may have left one
+    os.link(source, staged.temporary, follow_symlinks=False)
+    return staged
+
+
+def _staged(path: Path) -> Staged:
+    return Staged(path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}.part"), path)
 
 
 def put_in_place(*steps: Sequence[Staged]) -> None:

@@ -1,11 +1,13 @@
 """Writes my outboxes: every file complete under a name Syncthing ignores, fsynced, renamed."""
 
-from collections.abc import Callable, Iterator, Mapping
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
-from karma_sync.errors import NotWritable
+from karma_sync.domain import limits
+from karma_sync.errors import NotWritable, Unverified
 from karma_sync.flow.layout import (
     CHUNKS,
     FORMAT_BYTES,
@@ -17,6 +19,7 @@ from karma_sync.flow.layout import (
     RETRACTION_NAME,
     chunk_name,
     compress,
+    decompress,
     item_name,
     retraction_name,
 )
@@ -24,6 +27,7 @@ from karma_sync.paths import (
     Staged,
     private_dir,
     put_in_place,
+    stage_link,
     stage_private,
     write_private,
 )
@@ -33,6 +37,9 @@ from karma_sync.paths import (
 _MOST = 32
 _STEP_NS = 1_000
 
+# where another outbox has a chunk, or will have it: what it waits for, its place
+_Twin = tuple[Future[Staged] | None, Path]
+
 
 class Outbox:
     """One channel of mine on disk; `written` collects names that Syncthing must be told of.
@@ -40,12 +47,21 @@ class Outbox:
     With `together`, items wait until `flush` makes all of them durable at once: whoever reads,
     lists or removes something here flushes first. All of that raises NotWritable where the
     folder, or the disk below it, does not let us write.
+
+    `beside` are my other outboxes: a chunk that one of them has is linked, where that can be.
     """
 
-    def __init__(self, path: Path, *, together: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        together: bool = False,
+        beside: Callable[[], Iterable["Outbox"]] = tuple,
+    ) -> None:
         self.path = path
         self.written: list[str] = []
         self._together = together
+        self._beside = beside
         self._chunks: dict[str, Future[Staged]] = {}
         self._helper: ThreadPoolExecutor | None = None
         self._items: dict[str, tuple[Staged, Callable[[], None]]] = {}
@@ -77,7 +93,8 @@ class Outbox:
             private_dir(path.parent)
             # on another core meanwhile: zstd and the disk need nothing of Python's
             self._helper = self._helper or ThreadPoolExecutor(1)
-            self._chunks[name] = self._helper.submit(_stage, path, content, mtime_ns)
+            twins = [(box._chunks.get(name), box.path / name) for box in self._beside()]
+            self._chunks[name] = self._helper.submit(_stage, path, content, mtime_ns, twins)
             self._fresh.append(name)
             if len(self._chunks) >= _MOST:
                 self._put_in_place({})
@@ -235,9 +252,40 @@ class Outbox:
             raise NotWritable(f"{self.path} cannot be written: {why}") from error
 
 
-def _stage(path: Path, content: bytes, mtime_ns: int) -> Staged:
+def _stage(path: Path, content: bytes, mtime_ns: int, twins: Sequence[_Twin]) -> Staged:
+    for waiting, place in twins:
+        if waiting and waiting.exception() is None:
+            linked = _linked(path, waiting.result().temporary, content)
+            if linked:
+                return linked
+        linked = _linked(path, place, content)
+        if linked:
+            return linked
     # peers pull the newest first: a file is as new as the activity it carries
     return stage_private(path, compress(content), mtime_ns)
+
+
+def _linked(path: Path, twin: Path, content: bytes) -> Staged | None:
+    """A link to a chunk of this content; None where there is none, or no links."""
+    try:
+        staged = stage_link(path, twin)
+    except OSError:
+        return None  # a file of its own serves as well, and tells what else is wrong
+    # what was damaged in one outbox must not get into another
+    if not _holds(staged.temporary, content):
+        staged.discard()
+        return None
+    return staged
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode) or found.st_size > 2 * limits.CHUNK_BYTES:
+        return False
+    try:
+        return decompress(path.read_bytes(), len(content)) == content
+    except (OSError, Unverified):
+        return False
 
 
 def _discard(made: Future[Staged]) -> None:

@@ -85,11 +85,18 @@ class Sender:
             self._stayed.load(name)
         # an outbox that stays keeps what was written and not told yet: nothing else would tell it
         kept = {name: outbox for name, (_, outbox) in self._channels.items()}
-        boxes = {name: kept.get(name) or Outbox(folder(name), together=True) for name in wanted}
+        boxes = {name: kept.get(name) or self._outbox(folder(name)) for name in wanted}
         for name in wanted.keys() - known.keys():
             self._packager.forget_missing(name, boxes[name])
         self._channels = {name: (wanted[name], boxes[name]) for name in wanted}
         return True
+
+    def _outbox(self, path: Path) -> Outbox:
+        return Outbox(
+            path,
+            together=True,
+            beside=lambda: [outbox for _, outbox in self._channels.values()],
+        )
 
     def hold_back(self, unshared: frozenset[Unshared]) -> None:
         """Send none of these from now on; `begin` withdraws what has left."""
