@@ -186,3 +186,11 @@ def test_a_project_gets_another_name_that_no_other_has() -> None:
         team.share(RENAMED, NOW_MS)
     with pytest.raises(NotFound):
         team.alias(RENAMED, "example.org/acme/x")
+
+
+def test_another_name_can_be_taken_back() -> None:
+    team = team_of_all(ALICE, BOB, projects=(PROJECT, TOOLS))
+
+    assert team.alias(PROJECT, RENAMED).unalias(RENAMED) == team
+    assert team.alias(PROJECT, RENAMED).unalias(PROJECT).aliases == {RENAMED: PROJECT}
+    assert team.unalias(RENAMED) == team

@@ -217,6 +217,38 @@ def test_a_name_that_the_leader_tells_sends_nothing_of_a_clone_that_never_had_th
     team.a.until_readable(session)
 
 
+def test_a_name_that_is_taken_back_sends_no_more(team: Team) -> None:
+    other = "example.org/bob/other"
+    place = team.b.clone(f"git@{other.replace('/', ':', 1)}.git", "other")
+    session = team.b.write_session("in the other", cwd=place)
+    unknown = team.a.run("project", "alias", other, "--project", PROJECT, "--remove", check=False)
+    assert unknown.code == 4
+    assert f"{other} is no other name of {PROJECT}" in unknown.err
+    team.a.run("project", "alias", other, "--project", PROJECT)
+    until(lambda: other in status_of(team.b)["told"], "the name in B's status")
+    team.b.run("project", "alias", other)
+    team.a.until_readable(session)
+    agreed = session.content
+
+    said = team.b.run("project", "alias", other, "--remove").out
+    assert f"You do not agree to {other}" in said
+    session.append("B does not agree")
+    team.a.until_readable(team.b.write_session("in the project"))
+    assert team.a.peek(session.id) == agreed
+    assert other in status_of(team.b)["told"]
+
+    team.b.run("project", "alias", other)
+    team.a.until_readable(session)
+    agreed = session.content
+    assert "is no name of" in team.a.run("project", "alias", other, "--remove").out
+    until(
+        lambda: other in status_of(team.b)["moved"] or other not in status_of(team.b)["told"], "B"
+    )
+    session.append("the team does not have it")
+    team.a.until_readable(team.b.write_session("in the project again"))
+    assert team.a.peek(session.id) == agreed
+
+
 def _scan(member: Member) -> list[dict[str, Any]]:
     return list(json.loads(member.run("project", "scan", "--json").out)["directories"])
 

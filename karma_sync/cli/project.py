@@ -101,6 +101,7 @@ def alias(
         str | None, typer.Option(help="The project, where your clones do not tell it.")
     ] = None,
     team: TeamOption = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take that back.")] = False,
 ) -> None:
     """Say that a project has another name: its repository was renamed, or moved.
 
@@ -113,7 +114,13 @@ def alias(
     new = identity_of(Path().absolute()) if name == "." else _identity(name)
     old = project or _renamed(app, new)
     standing = projects.find(app.state, app.me, old, team)
-    if projects.alias(app.state, app.me, standing, new):
+    if remove:
+        if projects.unalias(app.state, app.me, standing, new):
+            say(f"{new} is no name of {standing.project} in {standing.team.name} any more.")
+        else:
+            say(f"You do not agree to {new} as a name of {standing.project} any more.")
+        say("What has left stays; to call it back: karma-sync session unshare ID")
+    elif projects.alias(app.state, app.me, standing, new):
         say(f"{standing.project} is {new} too, for everybody in {standing.team.name}.")
     else:
         say(f"{standing.project} is {new} too: you send from there.")

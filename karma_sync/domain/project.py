@@ -53,6 +53,11 @@ class SharedProject(BaseModel):
             raise BadInput(f"{self.identity} has {limits.ALIASES} other names, the most it can")
         return self.model_copy(update={"aliases": tuple(sorted((*self.aliases, name)))})
 
+    def without(self, name: str) -> "SharedProject":
+        """The project with this one not among its other names."""
+        kept = tuple(alias for alias in self.aliases if alias != name)
+        return self.model_copy(update={"aliases": kept})
+
 
 def git_identity(remote: str) -> str:
     """`host/owner/repo` of a git remote in any spelling, in lower case.

@@ -150,14 +150,21 @@ class Team(BaseModel):
         for other in self.projects:
             if name in other.names and other.identity != identity:
                 raise Conflict(f"{name} is a name of {other.identity} in {self.name}")
-        changed = project.also(name)
-        projects = tuple(changed if p.identity == identity else p for p in self.projects)
-        return self.model_copy(update={"projects": projects})
+        return self._replace(project.also(name))
+
+    def unalias(self, name: str) -> "Team":
+        """The team in which no project has this other name."""
+        project = self.project(self.aliases.get(name, ""))
+        return self._replace(project.without(name)) if project else self
 
     @property
     def aliases(self) -> dict[str, str]:
         """The project's identity by each of its other names."""
         return {alias: p.identity for p in self.projects for alias in p.aliases}
+
+    def _replace(self, changed: SharedProject) -> "Team":
+        projects = tuple(changed if p.identity == changed.identity else p for p in self.projects)
+        return self.model_copy(update={"projects": projects})
 
     def _with(self, changed: Member) -> "Team":
         members = tuple(changed if m.key == changed.key else m for m in self.members)

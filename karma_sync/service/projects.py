@@ -208,6 +208,25 @@ def alias(store: Database, me: PairingCode, standing: Standing, name: str) -> bo
     return news
 
 
+def unalias(store: Database, me: PairingCode, standing: Standing, name: str) -> bool:
+    """Take another name of a shared project back; whether the team has it no more.
+
+    The leader tells the team; a member agrees to it no more.
+
+    Raises:
+        NotFound: it is no other name of the project.
+    """
+    with store.transaction() as tx:
+        team = teams.find(tx, standing.team.id)
+        if team.aliases.get(name) != standing.project:
+            raise NotFound(f"{name} is no other name of {standing.project} in {team.name}")
+        state.agreements.drop(tx, team=team.id, project=standing.project, name=name)
+        leads = team.leader == me.key
+        if leads:
+            state.teams.put(tx, team.unalias(name))
+    return leads
+
+
 def known_roots(
     store: Database,
 ) -> tuple[dict[str, str], dict[str, str], dict[str, tuple[str, ...]]]:

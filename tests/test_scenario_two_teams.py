@@ -1,0 +1,178 @@
+"""Two teams share one project: each session lies once on its author's disk, and stays apart.
+
+With three members, on every Syncthing there is.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.evil import Evil
+from tests.harness import Member, programs, until
+from tests.town import Town, up
+from tests.transcripts import Session
+
+pytestmark = pytest.mark.daemon
+
+# Of its 768 kB, which hardly compress, all but the end lie in chunks.
+LARGE = "".join(hashlib.sha256(b"%d" % n).hexdigest() for n in range(12_000))
+
+
+@dataclass(frozen=True)
+class Two:
+    """A leads two teams with the same members and project; `one`, `two` are A's outboxes."""
+
+    members: tuple[Member, Member, Member]
+    one: Path
+    two: Path
+    session: Session
+
+    def inbox(self, member: Member, outbox: Path) -> Path:
+        return member.paths.folder(outbox.name)
+
+
+@pytest.fixture(scope="module", params=programs(), ids=["first", "second"][: len(programs())])
+def teams(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Two]:
+    town = Town(tmp_path_factory.mktemp("teams"))
+    try:
+        a, b, c = [town.member(user, request.param) for user in ("alice", "bob", "carol")]
+        up(a, b, c)
+        session = a.write_session(LARGE)
+        boxes: list[Path] = []
+        for name in ("one", "two"):
+            _found(name, a, b, c)
+            boxes += [box for box in a.outboxes() if box not in boxes]
+        _until_same((b, c), boxes, session)
+        yield Two((a, b, c), boxes[0], boxes[1], session)
+    finally:
+        town.close()
+
+
+def _found(name: str, leader: Member, *others: Member) -> None:
+    leader.run("team", "create", name)
+    for other in others:
+        other.run("pair", leader.code)
+        leader.run("team", "add", other.code, "--team", name)
+    leader.run("project", "share", str(leader.repo), "--team", name, "--yes")
+    for other in others:
+        until(lambda o=other: name in _offers(o), f"{name} offered to {other.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+        other.run("accept", "repo", "--team", name, "--direction", "receive", "--yes")
+    until(lambda: _items(leader.outboxes()[-1]), f"A to send to {name}")
+
+
+def _offers(member: Member) -> set[str]:
+    return {s["team"] for s in member.json("subscription", "list")["subscriptions"]}
+
+
+def test_a_chunk_lies_once_on_the_authors_disk(teams: Two) -> None:
+    a, _, _ = teams.members
+    until(lambda: set(_inodes(teams.one)) <= set(_inodes(a.paths.library)), "A's own library")
+    one, two, library = (_inodes(box) for box in (teams.one, teams.two, a.paths.library))
+
+    assert len(one) >= 3
+    assert one == two
+    assert {name: library[name] for name in one} == one
+
+
+def test_what_is_appended_arrives_in_both_and_lies_once(teams: Two) -> None:
+    _, b, c = teams.members
+    for _ in range(3):
+        teams.session.append(LARGE[:300_000])
+        _until_same((b, c), (teams.one, teams.two), teams.session)
+
+    assert _inodes(teams.one) == _inodes(teams.two)
+
+
+def test_what_a_member_does_to_one_teams_files_does_not_reach_the_others(teams: Two) -> None:
+    a, b, c = teams.members
+    before = {place: _content(place) for place in _places(teams, a, b)}
+    evil = Evil(c)
+    try:
+        evil.take_over(teams.one.name)
+        first, *others = sorted(_content(teams.inbox(c, teams.one)))
+        evil.write(teams.one.name, first, b"spoilt")
+        for name in others:
+            path = teams.inbox(c, teams.one) / name
+            path.chmod(0o666)
+            os.utime(path, (1, 1))
+        evil.announce(teams.one.name)
+        spoilt = teams.inbox(b, teams.one) / first
+        until(lambda: spoilt.read_bytes() == b"spoilt", "it got as far as B's inbox")
+        until(lambda: _content(teams.inbox(b, teams.one)) == before[teams.one], "A's are back")
+    finally:
+        evil.stop()
+
+    assert {place: _content(place) for place in before} == before
+    modes = {p.stat().st_mode & 0o777 for place in before for p in place.rglob("*.zst")}
+    assert modes == {0o600}
+    assert b.raw(teams.session.id) == teams.session.content
+    up(c)
+
+
+def test_an_outbox_that_recovers_does_not_touch_the_other(teams: Two) -> None:
+    a, b, c = teams.members
+    before = _content(teams.two)
+    inodes = _inodes(teams.two)
+    a.down()
+    shutil.rmtree(teams.one)
+    shutil.rmtree(a.paths.library)
+    for path in a.paths.data.glob("library.db*"):
+        path.unlink()
+    a.up()
+    _until_same((b, c), (teams.one, teams.two), teams.session)
+
+    assert "recovered" in a.run("events").out
+    assert _content(teams.two) == before
+    assert _inodes(teams.two) == inodes
+
+
+def test_what_is_withdrawn_from_one_team_is_whole_in_the_other(teams: Two) -> None:
+    a, b, c = teams.members
+    before = _content(teams.one)
+    a.run("decline", "repo", "--team", "two")
+    for member in (b, c):
+        box = teams.inbox(member, teams.two)
+        until(lambda box=box: not _items(box) and not _inodes(box), f"withdrawn at {member.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+
+    until(lambda: not _inodes(teams.two), "gone from A's outbox")
+    for place in (teams.one, teams.inbox(b, teams.one), teams.inbox(c, teams.one)):
+        assert _content(place) == before
+    for member in (b, c):
+        assert member.raw(teams.session.id) == teams.session.content
+    teams.session.append("and it goes on")
+    _until_same((b, c), (teams.one,), teams.session)
+
+
+def _until_same(readers: tuple[Member, ...], boxes: Sequence[Path], session: Session) -> None:
+    for reader in readers:
+        reader.until_readable(session)
+        for box in boxes:
+            inbox = reader.paths.folder(box.name)
+            until(lambda i=inbox, o=box: _content(i) == _content(o), f"{box.name} at {reader.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+
+
+def _places(teams: Two, a: Member, b: Member) -> list[Path]:
+    inboxes = [teams.inbox(b, box) for box in (teams.one, teams.two)]
+    return [teams.one, teams.two, *inboxes, b.paths.library, a.paths.library]
+
+
+def _inodes(folder: Path) -> dict[str, int]:
+    """The files of a folder's chunks, by name."""
+    return {p.name: p.stat().st_ino for p in (folder / "chunks").rglob("*.zst")}
+
+
+def _items(folder: Path) -> list[Path]:
+    return list((folder / "items").rglob("*.ks"))
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    """Items and chunks as they lie there."""
+    found = [*_items(folder), *(folder / "chunks").rglob("*.zst")]
+    return {str(p.relative_to(folder)): p.read_bytes() for p in found}
