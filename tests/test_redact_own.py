@@ -1,6 +1,7 @@
 """What a person has cut: exactly their text, wherever and however it stands, and nothing else."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from karma_sync.errors import BadInput, RedactionFailed
+from karma_sync.redact.allow import AllowList
+from karma_sync.redact.configured import Base
 from karma_sync.redact.engine import RuleRedactor
 from karma_sync.redact.own import (
     OwnRedactions,
     checked_literal,
     literal_rule,
-    parse_rules,
     redactor_of,
 )
 from karma_sync.service.redactions import RedactionsFile
@@ -80,6 +82,16 @@ def test_a_text_of_several_lines_is_cut_behind_line_numbers_too() -> None:
         assert b"line of it" not in own.text(f"see:\n{text}\nend".encode()).data
         said = json.loads(own.lines(record(said=f"see:\n{text}\nend")).data)["said"]
         assert "line of it" not in said
+
+
+@pytest.mark.parametrize(
+    "literal", ["one line of it\n  and two", "a  wide\tgap", "語る\u3000秘密の話"]
+)
+def test_a_text_is_cut_from_a_title_too_where_white_space_is_one_blank(literal: str) -> None:
+    title = " ".join(f"so {literal} it is".split())
+
+    assert redactor_of(redacting(literal)).string(title)[0] == f"so {MARK} it is"
+    assert redactor_of(redacting(literal)).string(f"so {literal} is")[0] == f"so {MARK} is"
 
 
 @pytest.mark.parametrize("literal", ["語る人の秘密", "🔑🗝🔐🔒🔓🔏", "!!$%&()=??", "ä#ö#ü#"])
@@ -157,40 +169,83 @@ def test_a_text_goes_from_ids_and_numbers_too_and_the_record_stays_json() -> Non
 RULES = """
 title = "ours"
 [[rules]]
-id = "acme"
+id = "Acme_Key"
 description = "tokens of ours"
-regex = '''ACME-[0-9]{4}'''
-keywords = ["acme-"]
+regex = '''acme:([0-9]{4}):(\\w+)'''
+secretGroup = 2
+keywords = ["Acme-Corp"]
 [[rules]]
 id = "ticket"
 regex = '''TICKET:(\\w+)'''
+entropy = 1.5
+[[rules.allowlists]]
+stopwords = ["public"]
 """
 
 
-def test_rules_of_a_file_cut_what_they_match() -> None:
-    own = OwnRedactions(salt=SALT).with_rules(parse_rules(RULES))
-    redacted = redactor_of(own).lines(record(said="ACME-1234 and TICKET:abc, ACME-12"))
+def ruled(*files: str) -> RuleRedactor:
+    own = OwnRedactions(salt=SALT)
+    for text in files:
+        own = own.with_rules(text)
+    return redactor_of(own)
 
-    assert redacted.data == record(said="[REDACTED:acme] and TICKET:[REDACTED:ticket], ACME-12")
-    assert redacted.cuts == {"acme": 1, "ticket": 1}
+
+def test_a_file_of_rules_means_what_gitleaks_says_it_means() -> None:
+    redacted = ruled(RULES).lines(
+        record(a="acme:1234:abcd", b="of ACME-corp", c="TICKET:aaaa TICKET:abcd TICKET:publicly")
+    )
+
+    assert redacted.data == record(
+        a="acme:1234:[REDACTED:acme-key]",
+        b="of ACME-corp",
+        c="TICKET:aaaa TICKET:[REDACTED:ticket] TICKET:publicly",
+    )
+    assert redacted.cuts == {"acme-key": 1, "ticket": 1}
+
+
+def test_the_same_secret_is_cut_from_a_title_where_the_keyword_of_its_rule_is_missing() -> None:
+    assert ruled(RULES).string("acme:1234:abcd") == (
+        "acme:1234:[REDACTED:acme-key]",
+        {"acme-key": 1},
+    )
+
+
+def test_a_rule_replaces_the_one_of_its_name_and_leaves_the_others() -> None:
+    newer = "[[rules]]\nid = 'ticket'\nregex = 'BILL:[0-9]+'"
+    said = record(c="TICKET:abcd BILL:12 acme:1234:abcd acme-corp")
+
+    assert ruled(RULES, newer).lines(said).data == record(
+        c="TICKET:abcd [REDACTED:ticket] acme:1234:[REDACTED:acme-key] acme-corp"
+    )
+    own = OwnRedactions(salt=SALT).with_rules(newer).with_rules(RULES)
+    assert own.files == (RULES,), "of what is replaced as a whole nothing is kept"
+
+
+def test_no_allowlist_of_the_configuration_lets_through_what_such_a_rule_cuts() -> None:
+    own = OwnRedactions(salt=SALT).with_rules(RULES)
+    base = Base(allowed=AllowList(values=("abcd",)))
+
+    assert redactor_of(own, base).string("TICKET:abcd")[1] == {"ticket": 1}
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "why"),
     [
-        "",
-        "not toml [",
-        "rules = 5",
-        "[[rules]]\nid = 'a'",
-        "[[rules]]\nid = 'Not A Name'\nregex = 'abcdef'",
-        "[[rules]]\nid = 'a'\nregex = '(?<=x)look'",
-        "[[rules]]\nid = 'a'\nregex = '.*'",
-        "[[rules]]\nid = 'a'\nregex = '.'",
+        ("", "no [[rules]]"),
+        ("not toml [", "no TOML"),
+        ("rules = 5", "no [[rules]]"),
+        ("[[rules]]\nid = 'a'", "rule a: regex: missing"),
+        ("[[rules]]\nid = '!'\nregex = 'abcdef'", "letters or digits"),
+        ("[[rules]]\nid = 'a'\nregex = '(?<=x)look'", "rule a"),
+        ("[[rules]]\nid = 'a'\nregex = 'abcdef'\nvalidate = true", "validate: not understood"),
+        ("[extend]\nuseDefault = true\n[[rules]]\nid = 'a'\nregex = 'abcdef'", "[extend]"),
+        ("[[rules]]\nid = 'a'\nregex = '.*'", "everything"),
+        ("[[rules]]\nid = 'a'\nregex = '.'", "everything"),
     ],
 )
-def test_a_file_without_usable_rules_is_refused(text: str) -> None:
-    with pytest.raises(BadInput):
-        parse_rules(text)
+def test_a_file_that_is_not_understood_is_refused_and_changes_nothing(text: str, why: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(why)):
+        OwnRedactions(salt=SALT).with_rules(text)
 
 
 def test_the_file_is_private_and_says_it_once(tmp_path: Path) -> None:

@@ -69,8 +69,7 @@ def redact(
     rule: Annotated[
         Path | None,
         typer.Option(
-            help="Cut what the rules of this file match: [[rules]] with id, regex, keywords, as"
-            " gitleaks has them.",
+            help="Cut what the rules of this file match; it is written as gitleaks' configuration.",
         ),
     ] = None,
 ) -> None:
@@ -82,6 +81,7 @@ def redact(
     Example: karma-sync redact --literal < secret.txt
     """
     from karma_sync.redact import own
+    from karma_sync.redact.configured import text_of
     from karma_sync.service import take_back
     from karma_sync.service.redactions import RedactionsFile
 
@@ -94,9 +94,9 @@ def redact(
     app.settings  # noqa: B018  before `init` nothing is written
     file = RedactionsFile(app.paths.redactions)
     if rule is not None:
-        rules = own.parse_rules(_text(rule.read_bytes()))
+        rules = text_of(rule)
         changed = file.change(lambda now: now.with_rules(rules))
-        what = ", ".join(r.name for r in rules)
+        what = ", ".join(r.name for r in own.parse_rules(rules))
     else:
         text = own.checked_literal(_read_literal())
         changed = file.change(lambda now: now.with_literal(text))

@@ -34,9 +34,9 @@ def configured(gitleaks: Path | None, allowlist: Path | None) -> Base:
     rules: tuple[Rule, ...] = DEFAULT_RULES
     allowed = NOTHING_ALLOWED
     if gitleaks:
-        rules = (*read_gitleaks(_text(gitleaks), str(gitleaks)), *rules)
+        rules = (*read_gitleaks(text_of(gitleaks), str(gitleaks)), *rules)
     if allowlist:
-        allowed = read_allowlist(_text(allowlist), str(allowlist))
+        allowed = read_allowlist(text_of(allowlist), str(allowlist))
     return Base(rules, allowed)
 
 
@@ -66,7 +66,12 @@ class RefusingRedactor:
         raise RedactionFailed(self.why)
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """A file of the person's, at most 4 MB.
+
+    Raises:
+        BadInput: it cannot be read, is larger, or is not UTF-8.
+    """
     try:
         with path.open("rb") as source:
             raw = source.read(_FILE_BYTES + 1)

@@ -92,13 +92,17 @@ class RuleRedactor:
             return Redacted(self._scanner.cut(raw, cuts), dict(cuts))
 
     def string(self, value: str) -> tuple[str, Mapping[str, int]]:
-        """One decoded value. Raises RedactionFailed if anything goes wrong."""
+        """One decoded value. Raises RedactionFailed if anything goes wrong.
+
+        Words that a person's rule wants near a secret may stand elsewhere in its session.
+        """
         cuts: Counter[str] = Counter()
         with _closed("a value"):
             raw = value.encode("utf-8", "surrogatepass")
-            if self._scanner.suspicion(raw) < 0:
+            near = self._scanner.all_near
+            if not near and self._scanner.suspicion(raw) < 0:
                 return value, {}
-            return self._scanner.cut(raw, cuts).decode("utf-8", "surrogatepass"), dict(cuts)
+            return self._scanner.cut(raw, cuts, near).decode("utf-8", "surrogatepass"), dict(cuts)
 
     def _record(self, record: bytes, cuts: Counter[str]) -> bytes:
         """One JSON record; one that does not parse is afterwards searched as plain text too."""

@@ -1,17 +1,18 @@
 """What a person has cut out besides our rules: texts as they are, and rules of their own."""
 
 import re
-import tomllib
 from collections import Counter
-from collections.abc import Iterable
+from dataclasses import replace
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from karma_sync.errors import BadInput, RedactionFailed
+from karma_sync.errors import BadInput
 from karma_sync.redact.configured import OURS, Base
 from karma_sync.redact.engine import Redacted, RuleRedactor
+from karma_sync.redact.gitleaks import read_gitleaks
 from karma_sync.redact.patterns import compiled
-from karma_sync.redact.rule import NAME, Rule
+from karma_sync.redact.rule import Rule
+from karma_sync.redact.scan import Matcher
 
 LITERAL = "literal"  # the name of the rule in markers and counts
 LEAST_CHARS = 6
@@ -25,7 +26,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9+/=_.:|-]+")  # what may stand in a number or an
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[0-9+.eE-]+')  # a string or a number of JSON
 # Where a text of several lines continues: also behind a tool's line number (`   12→`).
 _LINE_END = r"\r?\n(?:[ \t]*[0-9]{1,6}(?:→|\t))?"
-_WORD = re.compile(r"[A-Za-z0-9_-]+")
+_BLANKS = re.compile(r"(\s+)")
 _RUN = re.compile(r"[!#-&(-.0-\[\]-~]+")  # what JSON never escapes, but for hiding all of ASCII
 # What every record of a transcript holds: to cut that would be to cut everything.
 _EVERYWHERE = """[REDACTED:] type user assistant system attachment summary custom-title ai-title
@@ -37,35 +38,15 @@ interrupted is_error stop_reason stop_sequence end_turn usage input_tokens outpu
 cache_creation_input_tokens cache_read_input_tokens service_tier ephemeral_5m_input_tokens
 ephemeral_1h_input_tokens cache_creation claude-code claude transcript subagents tool-results
 [REDACTED:literal] false"""
-
-
-class OwnRule(BaseModel):
-    """A rule as gitleaks writes it: https://github.com/gitleaks/gitleaks#configuration."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
-
-    name: str = Field(alias="id", pattern=f"^{NAME.pattern}$", max_length=60)
-    pattern: str = Field(alias="regex", min_length=1, max_length=10_000)
-    keywords: tuple[str, ...] = ()
-
-    def rule(self) -> Rule:
-        """The rule for our engine; where keywords are safe to look for, they make it fast."""
-        safe = all(_WORD.fullmatch(word) for word in self.keywords)
-        gate = "(?i)" + "|".join(self.keywords) if safe and self.keywords else ""
-        return Rule(
-            name=self.name,
-            pattern=self.pattern,
-            source="a rule of the person",
-            gate=gate,
-            firm=True,
-        )
+_WORDS = _EVERYWHERE.split()
 
 
 class OwnRedactions(BaseModel):
     """The file beside the key.
 
     `salt` (hex) goes into the redactor's version, which others see: without it they could try
-    texts until the version is the same.
+    texts until the version is the same. `files` are gitleaks files as they were read, the newest
+    last.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,17 +54,35 @@ class OwnRedactions(BaseModel):
     format: int = 1
     salt: str = Field(pattern=r"^[0-9a-f]{32}$")
     literals: tuple[str, ...] = Field(default=(), repr=False)
-    rules: tuple[OwnRule, ...] = Field(default=(), repr=False)
+    files: tuple[str, ...] = Field(default=(), repr=False)
 
     def with_literal(self, literal: str) -> "OwnRedactions":
         """This one too."""
         known = (*self.literals, literal) if literal not in self.literals else self.literals
         return self.model_copy(update={"literals": known})
 
-    def with_rules(self, rules: Iterable[OwnRule]) -> "OwnRedactions":
-        """These too; a rule replaces the one of its name."""
-        known = {rule.name: rule for rule in (*self.rules, *rules)}
-        return self.model_copy(update={"rules": tuple(known.values())})
+    def with_rules(self, text: str) -> "OwnRedactions":
+        """Those of this file too; a rule replaces the one of its name.
+
+        Raises:
+            BadInput: as `parse_rules` does.
+        """
+        names = {rule.name for rule in parse_rules(text)}
+        kept = [each for each in self.files if not names.issuperset(_names(each))]
+        return self.model_copy(update={"files": (*kept, text)})
+
+    def rules(self) -> list[Rule]:
+        """The rules of all files, of each name the newest; no allowlist of config.toml holds
+        against them.
+
+        Raises:
+            BadInput: as `parse_rules` does.
+        """
+        found: dict[str, Rule] = {}
+        for text in reversed(self.files):
+            for rule in parse_rules(text):
+                found.setdefault(rule.name, replace(rule, firm=True))
+        return list(found.values())
 
 
 class OwnRedactor(RuleRedactor):
@@ -95,7 +94,7 @@ class OwnRedactor(RuleRedactor):
 
     def __init__(self, own: OwnRedactions, base: Base) -> None:
         named = [literal_rule(text) for text in own.literals]
-        rules = [*named, *(rule.rule() for rule in own.rules), *base.rules]
+        rules = [*named, *own.rules(), *base.rules]
         super().__init__(rules, base.allowed, own.salt)
         plain = [text for text in own.literals if _PLAIN.fullmatch(text)]
         plain.sort(key=len, reverse=True)  # or a shorter one in it would leave its rest
@@ -127,7 +126,7 @@ def redactor_of(own: OwnRedactions | None, base: Base = OURS) -> RuleRedactor:
     """The rules of every day and what the person had cut; without these, the former alone.
 
     Raises:
-        RedactionFailed: a rule is none.
+        BadInput: the files of the person are not understood.
     """
     return OwnRedactor(own, base) if own else RuleRedactor(base.rules, base.allowed)
 
@@ -152,27 +151,39 @@ def checked_literal(text: str) -> str:
 
 
 def literal_rule(literal: str) -> Rule:
-    """The rule that finds exactly this text, over several lines also behind line numbers."""
-    lines = ["".join(map(_exactly, line)) for line in literal.replace("\r\n", "\n").split("\n")]
+    """The rule that finds exactly this text, over several lines also behind line numbers.
+
+    Its white space may be one blank, as it is in a title.
+    """
+    parts = _BLANKS.split(literal.replace("\r\n", "\n"))  # words, and what is between them
     longest = max(_RUN.findall(literal), key=len, default="")
     return Rule(
         name=LITERAL,
-        pattern=_LINE_END.join(lines),
+        pattern="".join(_blanks(p) if at % 2 else _word(p) for at, p in enumerate(parts)),
         source="a text of the person",
         keywords=(longest,) if longest else (),
         gate="" if longest else _gate(literal),
-        one_line=len(lines) == 1,
+        one_line="\n" not in literal,
         firm=True,
     )
 
 
 def _gate(literal: str) -> str:
     """Finds a text without anything plain fast: by a character of it, escaped or not."""
-    foreign = next((char for char in literal if ord(char) > _ASCII), "")
+    foreign = next((char for char in literal if ord(char) > _ASCII and not char.isspace()), "")
     if not foreign:
         return ""
     first = foreign.encode("utf-16-be")[:2].hex()
     return f"{_exactly(foreign)}|\\\\u(?i:{first})"
+
+
+def _word(word: str) -> str:
+    return "".join(map(_exactly, word))
+
+
+def _blanks(blanks: str) -> str:
+    exactly = _LINE_END.join(map(_word, blanks.split("\n")))
+    return exactly if blanks == " " else f"(?:{exactly}| )"
 
 
 def _exactly(char: str) -> str:
@@ -186,32 +197,23 @@ def _exactly(char: str) -> str:
     return f"(?:{char}|{''.join(map(_BYTE.format, split))})"
 
 
-def parse_rules(text: str) -> list[OwnRule]:
-    """The rules of a file in gitleaks' form: `[[rules]]` with `id`, `regex`, `keywords`.
+def parse_rules(text: str) -> tuple[Rule, ...]:
+    """The rules of a file in gitleaks' form, read as `redaction.gitleaks` is.
 
     Raises:
-        BadInput: it has none, or one that is none; the texts of rules are not quoted.
+        BadInput: something in it is not understood, or a rule would cut everything.
     """
-    try:
-        found = tomllib.loads(text).get("rules", [])
-        rules = [OwnRule.model_validate(each) for each in found]
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"the file is not TOML: {error}") from None
-    except (ValidationError, TypeError):
-        raise BadInput(
-            "a rule needs an `id` of small letters, digits and dashes, and a `regex`"
-        ) from None
-    if not rules:
-        raise BadInput("the file has no rules", hint="[[rules]] with id and regex")
+    rules = read_gitleaks(text, "the file")
     for rule in rules:
-        _check_rule(rule)
+        pattern, matcher = compiled(rule.pattern, rule.name, rule.utf8), Matcher(rule, 0, _nothing)
+        if pattern.search(b"") or all(any(matcher.spans(each.encode())) for each in _WORDS):
+            raise BadInput(f"rule {rule.name} would cut everything")
     return rules
 
 
-def _check_rule(rule: OwnRule) -> None:
-    try:
-        pattern = compiled(rule.pattern, rule.name)
-    except RedactionFailed as error:
-        raise BadInput(str(error)) from None
-    if pattern.search(b"") or all(pattern.search(word.encode()) for word in _EVERYWHERE.split()):
-        raise BadInput(f"rule {rule.name} would cut everything")
+def _names(text: str) -> set[str]:
+    return {rule.name for rule in parse_rules(text)}
+
+
+def _nothing(_secret: bytes) -> bool:
+    return False

@@ -88,6 +88,7 @@ class Scanner:
 
     def __init__(self, rules: Sequence[Rule], allowed: Allowed) -> None:
         self._names = [rule.name for rule in rules]
+        self.all_near = [order for order, rule in enumerate(rules) if rule.near]
         self._matchers = [Matcher(rule, order, allowed) for order, rule in enumerate(rules)]
         self._gates = Gates(rules)
 
@@ -160,9 +161,12 @@ class Scanner:
         """What is written in place of a cut."""
         return f"[REDACTED:{self.name(span)}]".encode()
 
-    def cut(self, text: bytes, cuts: Counter[str]) -> bytes:
-        """`text` with every secret replaced; what replacing uncovers is replaced too."""
-        near = self.near(text)
+    def cut(self, text: bytes, cuts: Counter[str], near: Sequence[int] = ()) -> bytes:
+        """`text` with every secret replaced; what replacing uncovers is replaced too.
+
+        `near` are rules to try in any case.
+        """
+        near = near or self.near(text)
         while spans := self.find(text, near):
             pieces, at = [], 0
             for span in spans:
