@@ -9,6 +9,7 @@ from karma_sync.redact.values import (
     assigned_in_environment,
     assigned_inline,
     is_beside_user,
+    is_given,
     is_paired,
     is_said,
 )
@@ -30,11 +31,15 @@ _QUOTED = (  # f"…", '…', `…`; a backslash may escape a quote, but no end 
     r"|`(?P<secret_c>[^`\\\r\n]+)`"
     r"|\\+[\"'](?P<secret_d>[^\"'\\\r\n]+)\\+[\"'])"
 )
-_BARE = r"""[^\s"'`\\,;&|<>(){}\[\]]+"""  # a value between other words, without quotes
-_BARE_END = r"""(?:[\s"'`\\,;&|<>)}\]]|\z)"""
-_LINE_END = r"""[ \t\r]*(?:#[^\n]*)?(?:$|["'`]|\\+[nr])"""
-# Where a line, or a string that is one, begins: behind a line number, a dash, a comment sign.
-_START = r"(?m)(?:^|[→;&\"'`]|\\+[nr])[ \t#/-]*(?:export[ \t]+|set[ \t]+|ENV[ \t]+|env[ \t]+)?"
+_BARE = r"""[^\s"'`\\,;&|<>(){}\[\]\x1b]+"""  # a value between other words, without quotes
+_BARE_END = r"""(?:[\s"'`\\,;&|<>)}\]\x1b]|\z)"""
+_LINE_END = r"""[ \t\r]*(?:#[^\n]*)?(?:$|["'`\x1b]|\\+[nr])"""
+# Where a line, or a string that is one, begins: behind a line number, a dash, a comment sign, the
+# sign of a diff, the place that grep writes, a colour of a terminal.
+_START = (
+    r"(?m)(?:^|[→;&\"'`]|\\+[nr]|:[0-9]{1,6}:|\[[0-9;]*m)[ \t#/+>-]*"
+    r"(?:export[ \t]+|set[ \t]+|ENV[ \t]+|env[ \t]+)?"
+)
 
 # The gates: the same forms, with room for the backslashes of text that is still escaped.
 _BLANK = r"(?:[ \t]|\\+t)*"
@@ -82,7 +87,7 @@ ASSIGNMENT_RULES = (
     ),
     Rule(
         name="assignment",  # NAME=value to the end of the line: .env, export in a shell
-        pattern=rf"{_START}(?P<name>[A-Z][A-Z0-9_]*{_ENV_NAME})(?P<secret>[^\s\"'`\\]+)",
+        pattern=rf"{_START}(?P<name>[A-Z][A-Z0-9_]*{_ENV_NAME})(?P<secret>[^\s\"'`\\\x1b]+)",
         gate=_ENV_GATE,
         one_line=True,
         source=_SOURCE,
@@ -92,6 +97,7 @@ ASSIGNMENT_RULES = (
             "export STRIPE_API_KEY=«{alnum:30}»",
             "    12→SESSION_SECRET=«{hex:32}»",
             "JWT_SECRET=«correcthorsebattery»",
+            "\x1b[32mexport DB_PASSWORD=«s3cret{alnum:4}»\x1b[0m",
         ),
         near_misses=(
             "API_KEY=your-key-here",
@@ -106,7 +112,7 @@ ASSIGNMENT_RULES = (
     Rule(
         name="assignment",  # name: value and name = value, nothing behind it: YAML, ini
         pattern=rf"{_START}{_NAME}{_CLOSE}[ \t]*(?::[ \t]+|=[ \t]*)"
-        rf"(?P<secret>[^\s\"'`\\,;(){{}}<>]+){_LINE_END}",
+        rf"(?P<secret>[^\s\"'`\\,;(){{}}<>\x1b]+){_LINE_END}",
         gate=_GATE,
         one_line=True,
         source=_SOURCE,
@@ -115,6 +121,9 @@ ASSIGNMENT_RULES = (
             "db:\n  password: «hunter2»\n  port: 1",
             "api_token = «{alnum:24}»",
             "secret_key: «{hex:32}» # main",
+            " ctx\n+app_token = «{base64:40}8»\n-x",
+            "deploy/values.yaml:12:DB_PASSWORD: «r00tpw!x»",
+            "\x1b[31m-  api_key: «{hex:32}»\x1b[m",
         ),
         near_misses=(
             "password: string",
@@ -149,7 +158,7 @@ ASSIGNMENT_RULES = (
         name="assignment",  # name: value likewise; behind a parenthesis it is an argument in code,
         # before an @ it is an address, behind a colon part of one
         pattern=rf"(?:\A|[^A-Za-z0-9_.:(-]){_NAME}{_CLOSE}[ \t]*:[ \t]*"
-        rf"(?P<secret>[^\s\"'`\\,;&|<>(){{}}\[\]@]+){_BARE_END}",
+        rf"(?P<secret>[^\s\"'`\\,;&|<>(){{}}\[\]@\x1b]+){_BARE_END}",
         gate=_GATE,
         one_line=True,
         source=_SOURCE,
@@ -210,6 +219,42 @@ ASSIGNMENT_RULES = (
         near_misses=(
             "user = args.user\npassword = args.password",
             "username: alice\npassword: your_password",
+        ),
+    ),
+    Rule(
+        name="assignment",  # set -gx NAME value in fish, setenv in csh, ENV in a Dockerfile
+        pattern=rf"(?:set[ \t]+-[a-zA-Z]*x[a-zA-Z]*|setenv|ENV)[ \t]+{_NAME}[ \t]+[\"']?"
+        rf"(?P<secret>{_BARE})",
+        gate=rf"(?:-[a-zA-Z]*x[a-zA-Z]*|setenv|ENV)(?:[ \t]|\\+t)+[A-Za-z0-9_.-]*{_WORD}",
+        one_line=True,
+        source="https://fishshell.com/docs/current/cmds/set.html",
+        check=assigned,
+        examples=(
+            "set -gx DEPLOY_KEY «{hex:32}»",
+            "setenv DB_PASSWORD '«hunter2!{alnum:4}»'",
+            "ENV API_TOKEN «{alnum:24}»",
+        ),
+        near_misses=(
+            "set -x DEPLOY_KEY $argv[1]",
+            "ENV API_TOKEN your-token",
+            "set -x TOKEN (cat t1)",
+        ),
+    ),
+    Rule(
+        name="assignment",  # curl -u user:password
+        pattern=r"curl(?:[ \t][^\n|;]*?)?[ \t](?:-u|--user)[ \t=]*[\"']?[^\s:\"'$<{]+:"
+        r"(?P<secret>[^\s\"'`\\]+)",
+        gate=r"(?:-u|--user)(?:[ \t=\"'\\]|\\+t)*[^\s:]+:",
+        source="https://curl.se/docs/manpage.html#-u",
+        check=is_given,
+        examples=(
+            "curl -s -u alice:«s3cr3t{alnum:6}» https://h.example/",
+            "curl --user 'bob:«Tr0ub4dor&3»' h.example",
+        ),
+        near_misses=(
+            "curl -u alice:$PASSWORD https://h.example/",
+            "curl -u user:password h.example",
+            "docker run -u 1000:1000999 img",
         ),
     ),
     Rule(

@@ -2,7 +2,7 @@
 
 from karma_sync.redact.rule import Rule
 from karma_sync.redact.rules_ai import EDGE, END
-from karma_sync.redact.values import is_key, is_real
+from karma_sync.redact.values import is_key, is_random, is_real
 
 _VALUE = r"""[ \t\\"'`\]]{0,12}(?::|=|=>|\[None\]:)[ \t\\"'`]{0,12}"""
 
@@ -47,6 +47,18 @@ CLOUD_RULES = (
         check=is_real,
         examples=("AWS_BEARER_TOKEN_BEDROCK=«ABSKQmVkcm9ja0FQSUtleS{base64:110}=»",),
         near_misses=("ABSKQmVkcm9ja0FQSUtleS1EXAMPLE",),
+    ),
+    Rule(
+        name="aws",  # a session token of STS, by how its base64 begins
+        pattern=EDGE + r"((?:IQoJb3JpZ2lu|F[Qw]oGZXIvYXdz)[A-Za-z0-9+/]{80,}={0,2})",
+        gate=r"(?:IQoJb3JpZ2lu|F[Qw]oGZXIvYXdz)",
+        source="https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html",
+        check=is_real,
+        examples=(
+            "credentials «IQoJb3JpZ2luX2Vj{alnum:300}=» of a role",
+            "«FwoGZXIvYXdzE{alnum:300}==»",
+        ),
+        near_misses=("IQoJb3JpZ2luX2Vj", "xFwoGZXIvYXdz{alnum:300}"),
     ),
     Rule(
         name="azure",
@@ -114,6 +126,15 @@ CLOUD_RULES = (
         check=_is_vercel,
         examples=("VERCEL_TOKEN=«vcp_{alnum:56}»", "«vck_{alnum:56}»"),
         near_misses=("vcp_breakoutpatternscreenerflag",),
+    ),
+    Rule(
+        name="vercel",  # the older form has no prefix, and may be letters alone
+        pattern=r"(?i)vercel[a-z_ -]{0,20}token" + _VALUE + r"([A-Za-z0-9]{24})" + END,
+        gate=r"(?i)vercel[a-z_ -]{0,20}token",
+        source="https://vercel.com/docs/rest-api#authentication",
+        check=is_random,
+        examples=("VERCEL_TOKEN=«{letters:24}»", '"vercelToken": "«{alnum:24}»"'),
+        near_misses=("VERCEL_TOKEN=${VERCEL_TOKEN}", "vercel token: aaaaaaaaaaaaaaaaaaaaaaaa"),
     ),
     Rule(
         name="supabase",

@@ -34,12 +34,15 @@ _LINE = 40  # characters of base64 that no identifier in code has
 _SIGNS_OF_CODE = re.compile(rb"[()\[\]{}*?^$]|\.\.\.|-----BEGIN")
 _LITTLE = 8  # characters of base64 that are no key yet
 
-_HEADER = r"""(?:\A|[^A-Za-z])authorization[ \t\\"'`\]]{0,12}(?::|=>?|,)[ \t\\"'`]{0,12}"""
+_HEADER = (
+    r"""(?:\A|[^A-Za-z]|\[[0-9;]*m)authorization[ \t\\"'`\]]{0,12}(?::|=>?|,)[ \t\\"'`]{0,12}"""
+)
 _HEADER_GATE = r"""authorization(?:[ \t\\"'`\]]|\\t)*(?::|=>?|,)(?:[ \t\\"'`]|\\t)*"""
 _SCHEME = "bearer|token|apikey|api-key|key|negotiate|ntlm|hawk"
 _SPACE = r"(?:[ \t]+|%20|\+)"
 _SPACE_GATE = r"(?:[ \t]|\\+t|%20|\+)+"
-_SIGNED = "aws4-hmac-sha256|oauth|signature"
+_SIGNED = "aws4-hmac-sha256|digest|oauth|signature"
+_PARAMETER = r"[A-Za-z0-9_-]+=(?:\\*\"[^\"\r\n\\]*\\*\"|[^\s,\"'`\\]+)"
 _CHARACTER = r"[A-Za-z0-9._~+/=:|%-]"
 _PORT_TO_USER = (
     r":(?P<name>[0-9]{4,5}|\*):(?:[A-Za-z_][A-Za-z0-9_$-]*|\*):(?:[A-Za-z_][A-Za-z0-9_.@$-]*|\*):"
@@ -183,6 +186,32 @@ GENERAL_RULES = (
         ),
     ),
     Rule(
+        name="header",  # a scheme that is somebody's own
+        pattern=rf"(?i){_HEADER}[a-z][a-z-]{{1,30}}{_SPACE}({_CHARACTER}{{16,}})",
+        gate=rf"(?i){_HEADER_GATE}[a-z][a-z-]{{1,30}}{_SPACE_GATE}(?:{_CHARACTER}|\\){{16}}",
+        source="https://datatracker.ietf.org/doc/html/rfc9110#name-authentication-scheme",
+        check=is_bearer,
+        examples=(
+            "Authorization: Bot «{alnum:30}»",
+            "'Authorization': 'GenieKey «{hex:8}-{hex:4}-{hex:4}-{hex:4}-{hex:12}»'",
+        ),
+        near_misses=(
+            "Authorization: see documentation/of/the-service-v2",
+            "authorization: requires authentication-level-2",
+        ),
+    ),
+    Rule(
+        name="header",  # a list of parameters, quoted or not, to its end
+        pattern=rf"(?i){_HEADER}((?:{_SIGNED}){_SPACE}{_PARAMETER}(?:,[ \t]*{_PARAMETER})*)",
+        gate=rf"(?i){_HEADER_GATE}(?:{_SIGNED}){_SPACE_GATE}[a-z0-9_-]+=",
+        source="https://datatracker.ietf.org/doc/html/rfc7616#section-3.4",
+        examples=(
+            'Authorization: «Digest username="u", realm="r@h", nc=00000001, response="{hex:32}"»\n',
+            'authorization: «OAuth oauth_token="{alnum:21}", oauth_signature="{alnum:20}%3D"»',
+        ),
+        near_misses=("Authorization: Digest ...", 'WWW-Authenticate: Digest realm="r@h"'),
+    ),
+    Rule(
         name="header",
         pattern=rf"(?i)bearer{_SPACE}({_CHARACTER}{{8,}})",
         gate=rf"(?i)bearer{_SPACE_GATE}(?:{_CHARACTER}|\\)*[0-9]",
@@ -238,12 +267,16 @@ GENERAL_RULES = (
     ),
     Rule(
         name="pgpass",
-        pattern=rf"(?m)(?:^|[\s→\"'])(?:[A-Za-z0-9_.-]+|\*){_PORT_TO_USER}"
-        r"(?P<secret>(?:[^:\s\\\"']|\\[\\:])+)[ \t]*(?:$|[\"'])",
+        pattern=rf"(?m)(?:(?:^|[\"'`])[+-]?|[\s→]|\[[0-9;]*m)(?:[A-Za-z0-9_.-]+|\*){_PORT_TO_USER}"
+        r"(?P<secret>(?:[^:\s\\\"'`\x1b]|\\[\\:])+)[ \t]*(?:$|[\"'`\x1b])",
         gate=_PORT_TO_USER.replace("?P<name>", "?:"),
         source="https://www.postgresql.org/docs/current/libpq-pgpass.html",
         check=_is_pgpass,
-        examples=("localhost:5432:shop:alice:«{alnum:14}»", "    2→*:*:*:bob:«opensesame»"),
+        examples=(
+            "localhost:5432:shop:alice:«{alnum:14}»",
+            "    2→*:*:*:bob:«opensesame»",
+            "+*:*:*:bob:«opensesame»",
+        ),
         near_misses=(
             "src/a.py:1234:56:error:undefined7",
             "main.go:1234:handler:request:timeout",

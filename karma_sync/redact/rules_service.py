@@ -76,7 +76,8 @@ SERVICE_RULES = (
     ),
     Rule(
         name="telegram",
-        pattern=EDGE.replace("[^A-Za-z0-9]", "[^A-Za-z0-9_/.:-]|/bot")  # no part of an address
+        # no part of an address, but a line that a diff takes out
+        pattern=EDGE.replace("[^A-Za-z0-9]", r"[^A-Za-z0-9_/.:-]|/bot|(?m:^|[\"'])-")
         + r"([0-9]{8,10}:A[A-Za-z0-9_-]{32,36})"
         + END,
         gate=r"[0-9]{8}:A[A-Za-z0-9_-]{32}",
@@ -84,6 +85,7 @@ SERVICE_RULES = (
         check=is_real,
         examples=(
             "TELEGRAM_TOKEN=«{digits:10}:AA{url:33}»",
+            "-«{digits:10}:AA{url:33}»",
             "https://api.telegram.org/bot«{digits:9}:AA{url:33}»/getMe",
         ),
         near_misses=("12:AA{url:33}", "{digits:10}:AA{url:20}"),
@@ -104,6 +106,17 @@ SERVICE_RULES = (
         source="https://www.twilio.com/docs/iam/access-tokens",
         examples=("twilio auth token: «{hex:32}»",),
         near_misses=("twilio account {hex:32}",),
+    ),
+    Rule(
+        name="twilio",  # beside the account, as a client or an address takes the two
+        pattern=EDGE + r"AC[0-9a-f]{32}[^A-Za-z0-9]{1,8}([0-9a-f]{32})" + END,
+        gate=r"AC[0-9a-f]{32}",
+        source="https://www.twilio.com/docs/usage/requests-to-twilio",
+        examples=(
+            'client = Client("AC{hex:32}", "«{hex:32}»")',
+            "curl -u AC{hex:32}:«{hex:32}» https://h.example",
+        ),
+        near_misses=("AC{hex:32} and {hex:32}", "MAC{hex:32}: {hex:32}"),
     ),
     Rule(
         name="sendgrid",

@@ -150,6 +150,11 @@ def is_said(quote: bytes, value: bytes) -> bool:
     return judged is None or is_password(value)
 
 
+def is_given(_name: bytes, value: bytes) -> bool:
+    """The password of a user, where a command wants one."""
+    return is_password(value)
+
+
 def is_paired(name: bytes, value: bytes) -> bool:
     """The second of two arguments of which the first is a name: ("api_key", "…")."""
     return kind_of_name(name) is Kind.KEY and is_key(value, UNSURE_SIZE)
