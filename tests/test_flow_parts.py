@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from karma_sync.domain.leaving import Limits
-from karma_sync.domain.profile import Profile
+from karma_sync.domain.profile import FileKind, Profile, kind_of
 from karma_sync.redact.engine import default_redactor
 from karma_sync.redact.examples import fill
+from karma_sync.redact.own import OwnRedactions, redactor_of
 from tests.builders import ALICE, BOB, Desk, Shelf, channel_of, record, said, team_of_all
 
 CHANNEL = channel_of(team_of_all(ALICE, BOB), ALICE)
@@ -116,15 +117,70 @@ def test_a_part_that_the_agent_swept_away_stays(desk: Desk, name: str) -> None:
     assert desk.content(name) == PARTS[name][1]
 
 
-def test_a_secret_is_cut_out_of_every_part(desk: Desk) -> None:
+LITERAL = "the word of old Mr. Ruegen"
+CODE = "rule-abc-1234"
+OURS = "[[rules]]\nid = 'code'\nregex = 'rule-[a-z]{3}-[0-9]{4}'"
+FORMS = {
+    "json": lambda secret: json.dumps({"said": f"it is {secret}."}).encode(),
+    "nested json": lambda secret: json.dumps({"out": json.dumps([f"a {secret}"])}).encode(),
+    "json lines": lambda secret: record(said="x") + record(said=f"it is {secret}\nand"),
+    "lines": lambda secret: f"one\n  12→{secret}\n\x1b[32m{secret}\x1b[0m\n".encode(),
+    "a diff": lambda secret: f"@@ -1 +1 @@\n-{secret}\n+{secret}\n".encode(),
+}
+BESIDE = {
+    "subagents/agent-a.jsonl": "projects/-src-repo/s1/subagents/agent-a.jsonl",
+    "subagents/agent-a.meta.json": "projects/-src-repo/s1/subagents/agent-a.meta.json",
+    "tool-results/toolu_1.txt": "projects/-src-repo/s1/tool-results/toolu_1.txt",
+}
+PLACES = {name: place for name, (place, _) in PARTS.items()} | BESIDE
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("secret", [TOKEN, LITERAL, CODE], ids=["ours", "a text", "a rule"])
+def test_the_same_secret_is_cut_out_of_every_kind_of_file(
+    desk: Desk, form: str, secret: str
+) -> None:
+    own = OwnRedactions(salt="0" * 32, literals=(LITERAL,)).with_rules(OURS)
+    desk.packager.use(redactor_of(own))
     take(desk, Profile.FULL)
-    for place, _ in PARTS.values():
-        apart(desk, place, json.dumps({"token": TOKEN}).encode())
+    for place in PLACES.values():
+        apart(desk, place, FORMS[form](secret))
+    desk.append(record(type="custom-title", customTitle=f"of {secret}"))
+    desk.append(record(type="user", gitBranch=f"x-{secret}", cwd="/src/repo", message={}))
     desk.package()
 
-    for name in PARTS:
-        assert TOKEN.encode() not in desk.content(name)
-        assert b"[REDACTED:" in desk.content(name)
+    assert {kind_of(name) for name in PLACES} | {FileKind.TRANSCRIPT} == set(FileKind)
+    for name in [*PLACES, "transcript.jsonl"]:
+        assert secret.encode() not in desk.content(name), name
+        assert b"[REDACTED:" in desk.content(name), name
+    told = desk.manifest().model_dump_json()
+    assert secret not in told
+    assert desk.manifest().session.title.startswith("of [REDACTED:")
+    assert any("[REDACTED:" in branch for branch in desk.manifest().session.branches)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "projects/-src-repo/s1/tool-results/out-{}.txt",
+        "projects/-src-repo/s1/subagents/{}/agent-b.jsonl",
+        "tasks/s1/{}.json",
+    ],
+)
+@pytest.mark.parametrize("secret", [TOKEN, LITERAL], ids=["ours", "a text"])
+def test_a_file_whose_name_holds_a_secret_does_not_leave(
+    desk: Desk, place: str, secret: str
+) -> None:
+    apart(desk, place.format(secret), b"{}")
+    before = paths(desk)
+    assert any(secret in path for path in before) is (secret == LITERAL)
+    own = OwnRedactions(salt="0" * 32, literals=(LITERAL,))
+    desk.packager.use(redactor_of(own))
+
+    assert not desk.is_current() or secret == TOKEN
+    desk.package()
+    assert secret not in desk.manifest().model_dump_json()
+    assert desk.is_current()
 
 
 def test_no_name_of_the_home_or_of_an_encoded_directory_is_in_the_item(

@@ -21,7 +21,7 @@ from karma_sync.domain.session import (
 )
 from karma_sync.domain.source import PackedFile, PackedItem, SourceFile, SourceSession
 from karma_sync.flow.before import Before, OutboxFiles, read_back, without_source
-from karma_sync.flow.choice import running, sendable
+from karma_sync.flow.choice import may_be_named, running, sendable
 from karma_sync.flow.cut import CutFile, cut_again, cut_file, within_inline_limit
 from karma_sync.flow.layout import compress
 from karma_sync.metadata.signing import PayloadType, SigningKey
@@ -82,7 +82,7 @@ class Packager:
             return False
         if not all(takes(channel.profile, kind_of(name)) for name in packed.files):
             return False  # less leaves than before
-        files = sendable(session, channel.profile)
+        files = sendable(session, channel.profile, self._redactor)
         return all(
             (known := packed.files.get(f.name)) is not None
             and known.position.same(f.stat)
@@ -181,10 +181,14 @@ class Packager:
             return sha256, len(content)
 
         known = before.manifest.files if before else ()
-        entries = {f.path: f for f in known if takes(profile, kind_of(f.path))}
+        entries = {
+            f.path: f
+            for f in known
+            if takes(profile, kind_of(f.path)) and may_be_named(f.path, self._redactor)
+        }
         states = packed.files if packed else {}
         files: dict[str, CutFile] = {}
-        for source in sendable(session, profile):
+        for source in sendable(session, profile, self._redactor):
             name, state, entry = source.name, states.get(source.name), entries.get(source.name)
             if before and state and entry and state.position.same(source.stat):
                 files[name] = _unchanged(entry, before.tails[name], state)

@@ -46,6 +46,9 @@ class Redactor(Protocol):
     def string(self, value: str) -> tuple[str, Mapping[str, int]]:
         """One decoded value: a title, a prompt, a branch."""
 
+    def __hash__(self) -> int:
+        """So that an answer can be kept."""
+
 
 class RuleRedactor:
     """Redacts by a list of rules; earlier rules name a cut that several of them make.

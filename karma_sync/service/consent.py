@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from karma_sync.domain.leaving import Candidate, Choices, Limits, Outcome, decide
+from karma_sync.domain.profile import takes
 from karma_sync.domain.project import Names
 from karma_sync.domain.source import SourceSession
 from karma_sync.errors import BadInput
-from karma_sync.flow.choice import sendable
 from karma_sync.service.deciding import Decider
 
 DEFAULT_HISTORY = timedelta(days=30)
@@ -90,7 +90,7 @@ def what_would_leave(decider: Decider, found: Survey, limits: Limits) -> Leaving
             for directory in candidate.directories
             if found.names.of(place(directory)) == found.names.project
         ),
-        size=sum(f.stat.size for s in complete for f in sendable(s, limits.profile)),
+        size=sum(f.stat.size for s in complete for f in s.files if takes(limits.profile, f.kind)),
         oldest=min((candidate.last for _, candidate in leaving), default=None),
         stays=Counter(o for _, _, o in outcomes if o not in _LEAVES),
     )

@@ -64,7 +64,7 @@ def count_cuts(
 def _parts(
     redactor: Redactor, session: SourceSession, profile: Profile
 ) -> Iterator[Mapping[str, int]]:
-    for file in sendable(session, profile):
+    for file in sendable(session, profile, redactor):
         try:
             for raw in _pieces(file):
                 yield _redacted(redactor, file, raw).cuts

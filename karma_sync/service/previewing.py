@@ -64,7 +64,7 @@ def preview(
     ways = ways_of(decider, session, outlets)
     profiles = [way.standing.mine.limits.profile for way in ways]
     profile = max(profiles, key=_PROFILES.index, default=Profile.STANDARD)
-    files = sendable(decider.matcher.complete(session, profile), profile)
+    files = sendable(decider.matcher.complete(session, profile), profile, redactor)
     texts = [("title", facts.title), *(("branch", branch) for branch in facts.branches)]
     redacted = [(name, *redactor.string(text)) for name, text in texts]
     cuts = [

@@ -260,14 +260,19 @@ class Sender:
             session = self._matcher.complete(session, channel.profile)
             for directory in session.closed:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
-            for file in session.files:
-                reason = why_left_out(file)
-                if reason and takes(channel.profile, file.kind):
-                    self._notes.note("left out", session.session_id, f"{file.name!r}: {reason}")
+            self._note_left_out(session, channel)
             revision = self._packager.package(channel, session, facts, outbox)
             item = self._packager.item_of(channel, session)
             self._unsettled.append((channel.id, item, revision))
         return decision
+
+    def _note_left_out(self, session: SourceSession, channel: Channel) -> None:
+        redactor = self._packager.redactor
+        for file in session.files:
+            reason = why_left_out(file, redactor)
+            if reason and takes(channel.profile, file.kind):
+                name = redactor.string(file.name)[0]
+                self._notes.note("left out", session.session_id, f"{name!r}: {reason}")
 
     def _refuse(self, channel: Channel, session: str, error: Exception) -> None:
         """It did not leave: say so, and try again when it changes, or can be read."""
