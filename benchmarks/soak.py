@@ -39,13 +39,13 @@ class _Watched:
             self.threads.append(self.process.num_threads())
 
     def figures(self, name: str) -> results.Figures:
-        """Growth from the first third to the last: medians of memory, most of the rest."""
+        """Growth from the first third to the last, of medians: helpers come and go."""
         before, after = statistics.median(_first(self.rss)), statistics.median(_last(self.rss))
         return {
             f"{name}_rss_mb": round(after / 10**6, 1),
             f"{name}_rss_growth_percent": round(100 * (after / before - 1), 2),
-            f"{name}_files_growth": max(_last(self.files)) - max(_first(self.files)),
-            f"{name}_threads_growth": max(_last(self.threads)) - max(_first(self.threads)),
+            f"{name}_files_growth": _growth(self.files),
+            f"{name}_threads_growth": _growth(self.threads),
         }
 
 
@@ -102,6 +102,10 @@ def _first(samples: Sequence[float]) -> Sequence[float]:
 
 def _last(samples: Sequence[float]) -> Sequence[float]:
     return samples[-max(1, len(samples) // 3) :]
+
+
+def _growth(counts: Sequence[int]) -> float:
+    return statistics.median(_last(counts)) - statistics.median(_first(counts))
 
 
 def _log_bytes(log: Path) -> int:

@@ -89,18 +89,19 @@ def test_chunks_that_a_rewrite_left_are_dropped_and_taken_up_again(desk: Desk) -
 
 
 def test_an_end_that_was_sealed_for_lack_of_room_goes_on_growing(desk: Desk) -> None:
+    agent = "s1/subagents/agent-a.jsonl"
     desk.write(said("x" * 200_000))
-    for n in range(3):
-        desk.write(b"%d" % n * 150_000, f"s1/tool-results/{n}.txt")
+    desk.write(said("y" * 200_000), agent)
+    desk.write(b"z" * 150_000, "s1/tool-results/a.txt")
     desk.package()
-    sealed = names(desk) - {item_name(desk.item())}
-    assert len(sealed) == 1
+    files = {f.path: f for f in desk.manifest().files}
+    [(sealed, _)] = files["subagents/agent-a.jsonl"].chunks
 
-    desk.append(said("more"))
+    desk.append(said("more"), agent)
     desk.package()
 
-    assert desk.content() == said("x" * 200_000) + said("more")
-    assert sealed <= dropped(desk)
+    assert desk.content("subagents/agent-a.jsonl") == said("y" * 200_000) + said("more")
+    assert chunk_name(sealed) in dropped(desk)
 
 
 def test_a_chunk_that_another_session_needs_is_not_dropped(desk: Desk) -> None:

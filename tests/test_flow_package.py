@@ -161,7 +161,9 @@ def test_small_files_lie_in_the_item_itself(desk: Desk) -> None:
     )
 
 
-def test_what_would_not_fit_inline_is_sealed_the_largest_end_first(desk: Desk) -> None:
+def test_what_does_not_fit_inline_is_sealed_the_largest_ends_first_until_half_is_free(
+    desk: Desk,
+) -> None:
     sizes = {"a": 50_000, "b": 240_000, "c": 200_000, "d": 150_000}
     desk.write(said("one"))
     for name, size in sizes.items():
@@ -169,10 +171,25 @@ def test_what_would_not_fit_inline_is_sealed_the_largest_end_first(desk: Desk) -
     desk.package()
 
     sealed = {f.path[-5]: f.tail.size == 0 for f in desk.manifest().files if f.path[-4:] == ".txt"}
-    assert sealed == {"a": False, "b": True, "c": False, "d": False}
-    assert desk.manifest().inline_size <= limits.INLINE_BYTES
+    assert sealed == {"a": False, "b": True, "c": True, "d": False}
+    assert desk.manifest().inline_size <= limits.INLINE_BYTES // 2
     for name, size in sizes.items():
         assert desk.content(f"tool-results/{name}.txt") == name.encode() * size
+
+
+def test_a_line_makes_and_deletes_no_chunk_however_many_small_files_there_are(desk: Desk) -> None:
+    desk.write(said("x" * 150_000))
+    for n in range(40):
+        desk.write(b"%02d" % n * 10_000, f"s1/tool-results/{n:02}.txt")
+    desk.package()
+    before = names(desk)
+
+    for n in range(20):
+        desk.append(said(f"more {n}"))
+        desk.package()
+
+    assert names(desk) == before
+    assert dropped(desk) == set()
 
 
 def test_what_the_agent_deleted_stays(desk: Desk) -> None:

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from karma_sync.domain import limits
 from karma_sync.domain.lines import whole_lines
 from karma_sync.domain.session import ItemFile, Piece
-from karma_sync.domain.source import PackedFile, Position, SourceFile
+from karma_sync.domain.source import TRANSCRIPT, PackedFile, Position, SourceFile
 from karma_sync.errors import KarmaError
 from karma_sync.redact.engine import Redactor
 from karma_sync.sources.growing import blocks, continues, last_line, open_source, position
@@ -108,11 +108,17 @@ def cut_again(name: str, pieces: Iterable[bytes], put: Put, red: Redactor) -> Cu
 
 
 def within_inline_limit(files: list[CutFile], put: Put) -> list[CutFile]:
-    """Seal the largest ends until all of them together fit into the inline part."""
+    """Seal the largest ends if all of them together do not fit into the inline part.
+
+    So many that it is only half full: the next line is not to seal another one. The end that
+    grows with every line comes last, because each would make a new chunk of it.
+    """
     total = sum(len(f.tail) for f in files)
+    if total <= limits.INLINE_BYTES:
+        return files
     by_size = sorted(range(len(files)), key=lambda i: -len(files[i].tail))
-    for index in by_size:
-        if total <= limits.INLINE_BYTES:
+    for index in sorted(by_size, key=lambda i: files[i].name == TRANSCRIPT):
+        if total <= limits.INLINE_BYTES // 2:
             break
         total -= len(files[index].tail)
         files[index] = files[index].sealed(put)
