@@ -54,6 +54,11 @@ def test_a_session_waits_until_it_was_quiet_for_long_enough() -> None:
     assert outcome(replace(PLAIN, quiet_s=600), Limits(after_idle=600)) is Outcome.LEAVES
 
 
+def test_a_clock_behind_the_file_s_holds_nothing_back_that_need_not_wait() -> None:
+    assert outcome(replace(PLAIN, quiet_s=-3600)) is Outcome.LEAVES
+    assert outcome(replace(PLAIN, quiet_s=-3600), Limits(after_idle=600)) is Outcome.WAITING
+
+
 def test_a_mixed_session_stays_and_the_other_place_is_named() -> None:
     decision = decide(MIXED, PROJECT, Limits(), Choices())
 

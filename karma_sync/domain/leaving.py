@@ -112,7 +112,8 @@ class Candidate:
     """A session as far as the decision goes.
 
     `directories` are all in which it worked; `last` is when its records say that it was last
-    active (UTC), `quiet_s` for how many seconds nobody wrote to it.
+    active (UTC), `quiet_s` for how many seconds nobody wrote to it; below 0 where the clock says
+    that it was written later than now.
     """
 
     session: str
@@ -160,7 +161,7 @@ def decide(candidate: Candidate, project: str, limits: Limits, choices: Choices)
         return Decision(Outcome.MIXED, f"it also worked in {others[0]}")
     if share is None and candidate.last < (limits.since or _EVER):
         return Decision(Outcome.EARLIER)
-    if candidate.quiet_s < limits.after_idle:
+    if limits.after_idle and candidate.quiet_s < limits.after_idle:
         why = f"it leaves once it was quiet for {limits.after_idle} s"
         return Decision(Outcome.WAITING, why, limits.after_idle - candidate.quiet_s)
     return Decision(Outcome.LEAVES)
