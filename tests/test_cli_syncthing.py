@@ -26,7 +26,7 @@ def member(town: Town) -> Member:
     [
         ("syncthing v1.18.6 (go1.19 linux-amd64)", "is too old: syncthing v1.18.6"),
         ("nextcloud 3.0", "is no Syncthing: nextcloud 3.0"),
-        (None, "cannot be run"),
+        (None, "cannot be run: No such file or directory\n"),
     ],
 )
 @pytest.mark.parametrize("command", [("up",), ("up", "-d")])

@@ -79,9 +79,8 @@ def _version_line(program: Path) -> str:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SyncthingMissing(
-            f"{program} cannot be run: {error}", hint=install_command()
-        ) from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SyncthingMissing(f"{program} cannot be run: {why}", hint=install_command()) from error
     lines = ran.stdout.decode(errors="replace").splitlines()
     return lines[0][:200] if lines else f"it printed nothing and ended with {ran.returncode}"
 
