@@ -113,7 +113,7 @@ def test_events_tell_each_change_once_to_who_made_it_and_to_the_others(
         ("paused", f"{PROJECT} in backend: both, since "),
         ("resumed", f"{PROJECT} in backend: both, since "),
         ("paused", "everything, until "),
-        ("resumed", "everything, until "),
+        ("resumed", "everything"),
         ("changed", f"{PROJECT} in backend: receive, since "),
         ("changed", f"{PROJECT} in backend: both, since "),
         ("declined", f"{PROJECT} in backend"),
