@@ -5,10 +5,17 @@ from itertools import product
 
 import pytest
 
-from karma_sync.domain.invitation import MOVES, Answer, Contact, Invitation, Pairing
+from karma_sync.domain.invitation import (
+    MOVES,
+    Answer,
+    Contact,
+    Invitation,
+    Pairing,
+    new_invitations,
+)
 from karma_sync.errors import IllegalMove
 from karma_sync.paths import metadata_folder
-from tests.builders import ALICE, NOW, code_of, device_of, key_of, team_of_all
+from tests.builders import ALICE, BOB, NOW, code_of, device_of, key_of, team_of_all
 
 PENDING, ACCEPTED, DECLINED = Answer
 VERBS = {"accept": ACCEPTED, "decline": DECLINED}
@@ -87,3 +94,13 @@ def test_a_pairing_answers_one_invitation_within_24_hours(
     )
 
     assert pairing.open_at(NOW + age) is is_open
+
+
+def test_a_folder_that_is_known_or_of_my_own_team_is_no_new_invitation() -> None:
+    offered = [(metadata_folder(TEAM.id), device_of(BOB)), ("ks-c-" + "a" * 26, device_of(BOB))]
+
+    (found,) = new_invitations(offered, [], [], NOW)
+    assert found == invitation(team="").model_copy(update={"device": device_of(BOB)})
+    assert new_invitations(offered, [invitation(DECLINED)], [], NOW) == []
+    # another member offered it while I joined: taken up as an invitation, it hid later rosters
+    assert new_invitations(offered, [], [TEAM.id], NOW) == []

@@ -1,12 +1,13 @@
 """Being asked: contacts (a device that wants to talk) and invitations (a verified roster)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
 from karma_sync.errors import IllegalMove
+from karma_sync.paths import is_metadata_folder, metadata_folder
 
 PAIRING_LASTS = timedelta(hours=24)
 
@@ -83,6 +84,25 @@ class Invitation(BaseModel):
         """After `accept` or `decline`."""
         answer = _answered(self.answer, verb, f"invitation {self.id}")
         return self.model_copy(update={"answer": answer})
+
+
+def new_invitations(
+    offered: Iterable[tuple[str, str]],
+    known: Iterable[Invitation],
+    teams: Iterable[str],
+    now: datetime,
+) -> list[Invitation]:
+    """What is news among the folders that were offered, each with the device that offers it.
+
+    The folder of one of my own `teams` is no invitation: Syncthing names it for a while after I
+    joined, when another member offered it before.
+    """
+    passed = {i.folder for i in known} | {metadata_folder(team) for team in teams}
+    return [
+        Invitation(folder=folder, device=device, seen=now)
+        for folder, device in offered
+        if is_metadata_folder(folder) and folder not in passed
+    ]
 
 
 class Pairing(BaseModel):

@@ -21,7 +21,7 @@ from karma_sync.domain.difference import (
     PutFolder,
     diff,
 )
-from karma_sync.domain.invitation import Answer, Contact, Invitation
+from karma_sync.domain.invitation import Answer, Contact, new_invitations
 from karma_sync.domain.plan import FolderType, World, desired
 from karma_sync.errors import KarmaError, SyncthingError
 from karma_sync.flow.inbox import Inbox
@@ -107,7 +107,8 @@ class Reconciler:
         """Keep who asks to connect, and which teams invite me; what is known is not new."""
         with self._context.store.reading() as tx:
             known = state.contacts.all(tx)
-            invitations = {i.folder for i in state.invitations.all(tx)}
+            invitations = state.invitations.all(tx)
+            teams = [team.id for team in state.teams.all(tx)]
         contacts = {contact.device for contact in known}
         room = limits.CONTACTS - sum(contact.answer is Answer.PENDING for contact in known)
         now = self._context.now()
@@ -116,16 +117,13 @@ class Reconciler:
             for d in devices
             if d.id not in contacts
         ][: max(0, room)]
-        new_invitations = [
-            Invitation(folder=f.id, device=f.offered_by, seen=now)
-            for f in folders
-            if is_metadata_folder(f.id) and f.id not in invitations
-        ]
-        if not new_contacts and not new_invitations:
+        offered = [(f.id, f.offered_by) for f in folders]
+        invited = new_invitations(offered, invitations, teams, now)
+        if not new_contacts and not invited:
             return
         with self._context.store.transaction() as tx:
             state.contacts.put(tx, *new_contacts)
-            state.invitations.put(tx, *new_invitations)
+            state.invitations.put(tx, *invited)
 
     def _apply(self, configuration: Configuration, actions: list[Action]) -> list[KarmaError]:
         """Write all actions at once, then read back what became of them."""
