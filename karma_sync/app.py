@@ -17,6 +17,7 @@ from karma_sync.paths import Paths
 
 if TYPE_CHECKING:
     from karma_sync.metadata.signing import SigningKey
+    from karma_sync.redact.engine import Redactor
     from karma_sync.service.deciding import Decider, Matcher
     from karma_sync.service.engine import Engine
     from karma_sync.service.journal import Journal
@@ -176,7 +177,6 @@ class App:
         from karma_sync.flow.importer import Importer, Verifier
         from karma_sync.flow.package import Packager
         from karma_sync.flow.verify import verify_chunk, verify_item, verify_retraction
-        from karma_sync.redact.configured import RefusingRedactor
         from karma_sync.service.checking import Checker
         from karma_sync.service.context import Context
         from karma_sync.service.engine import Engine
@@ -193,9 +193,11 @@ class App:
         from karma_sync.service.sending import Sender
 
         context = Context(self.state, self.paths, self.me, self.key, self.notes, utc_now)
-        redactor = redactor_or_refusal(self.redactions.redactor, self.work, self.notes)
-        refuses = isinstance(redactor, RefusingRedactor)
-        packager = Packager(redactor, self.key, self.work, lambda: context.now_ms)
+
+        def redactor() -> "Redactor":
+            return redactor_or_refusal(self.redactions.redactor, self.work, self.notes)
+
+        packager = Packager(redactor(), self.key, self.work, lambda: context.now_ms)
         verifier = Verifier(verify_item, verify_chunk, verify_retraction)
         importer = Importer(self.paths.library, self.library, verifier, utc_now)
         links = Links(self.work, utc_now)
@@ -210,7 +212,6 @@ class App:
         health.judges = (quotas.judge, overriding.judge)
         scan: Callable[[str, Sequence[str]], None] = client.scan
         sender = Sender(self.decider, packager, self.work, self.notes, scan)
-        sender.refuses = refuses
         return Engine(
             paths=self.paths,
             state=self.state,
@@ -240,7 +241,7 @@ class App:
             notes=self.notes,
             outgoing=outgoing,
             progress=progress,
-            redactor=(lambda: redactor) if refuses else self.redactions.redactor,
+            redactor=redactor,
         )
 
     @cached_property

@@ -89,6 +89,41 @@ def test_while_a_rule_is_not_understood_nothing_leaves_and_status_says_so(ruled:
     assert "redaction" not in ruled.a.json("status")["faults"]
 
 
+def test_without_rules_a_session_is_withdrawn_all_the_same_and_mended_rules_need_no_restart(
+    ruled: Ruled,
+) -> None:
+    kept, gone = (ruled.a.write_session(text) for text in ("this stays there", "this goes"))
+    for session in (kept, gone):
+        ruled.b.until_readable(session)
+    _configure(ruled.a, BAD_RULES, "")
+    waits = ruled.a.write_session("and this waits")
+    ruled.a.run("session", "unshare", gone.id)
+    until(lambda: gone.id not in {s["id"] for s in ruled.b.sessions()}, "it is gone from B")
+
+    assert ruled.b.peek(waits.id) is None
+    assert kept.id in {s["id"] for s in ruled.b.sessions()}
+    assert "redaction" in ruled.a.json("status")["faults"]
+
+    (ruled.a.paths.config / "rules.toml").write_text(RULES)
+    ruled.a.run("session", "unshare", "--undo", gone.id)  # has it look at all sessions
+    for session in (waits, gone):
+        ruled.b.until_readable(session)
+    assert "redaction" not in ruled.a.json("status")["faults"]
+
+
+def test_a_rule_that_is_added_while_it_runs_packages_anew(ruled: Ruled) -> None:
+    session = ruled.a.write_session("the word is swordfish")
+    other = ruled.a.write_session("about something else")
+    for each in (session, other):
+        ruled.b.until_readable(each)
+    more = "[[rules]]\nid = 'word'\nregex = 'swordfish'\n"
+    (ruled.a.paths.config / "rules.toml").write_text(RULES + more)
+    ruled.a.run("session", "unshare", other.id)  # has it look at all sessions
+    until(lambda: b"swordfish" not in (ruled.b.peek(session.id) or b"swordfish"), "cut at B")
+
+    assert b"[REDACTED:word]" in (ruled.b.peek(session.id) or b"")
+
+
 def test_a_missing_file_of_rules_lets_nothing_leave_either(ruled: Ruled) -> None:
     ruled.a.down()
     (ruled.a.paths.config / "rules.toml").unlink()

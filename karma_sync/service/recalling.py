@@ -4,7 +4,7 @@ Level-based: it compares what lies in an outbox with what should, whatever put i
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from karma_sync.domain.plan import Channel
 from karma_sync.domain.withdrawal import Unshared, is_unshared
@@ -35,16 +35,38 @@ class Recaller:
         What is not packaged anew from its source comes to `next`.
         """
         rows = self._take_stock(channel, outbox)
+        yield from self._withdraw(channel, outbox, unshared, rows)
+        self.sweep(channel, outbox)
+        others = [each for each in self._stale_items if each[0] != channel.id]
+        stale = [row for row in rows if self._is_stale(row)]
+        self._stale_items = deque([*others, *((channel.id, row) for row in stale)])
+
+    def withdraw(
+        self, channel: Channel, outbox: Outbox, unshared: Collection[Unshared]
+    ) -> Iterator[str]:
+        """The part of `begin` that needs no redactor: withdraw what is unshared."""
+        with self._store.reading() as tx:
+            rows = ledger.departed.all(tx, folder=channel.id)
+        found = self._forgotten(channel, outbox, rows)
+        if found:
+            with self._store.transaction() as tx:
+                ledger.departed.put(tx, *found)
+        rows += found
+        yield from self._withdraw(channel, outbox, unshared, rows)
+
+    def _withdraw(
+        self,
+        channel: Channel,
+        outbox: Outbox,
+        unshared: Collection[Unshared],
+        rows: Sequence[Departed],
+    ) -> Iterator[str]:
         for row in rows:
             held = is_unshared(unshared, row.agent, row.session)
             if held and (not row.withdrawn or outbox.has_item(row.item)):
                 self._packager.retract(channel, row.item, outbox)
                 self.drop_chunks(channel, outbox)
                 yield retraction_name(row.item)
-        self.sweep(channel, outbox)
-        others = [each for each in self._stale_items if each[0] != channel.id]
-        stale = [row for row in rows if self._is_stale(row)]
-        self._stale_items = deque([*others, *((channel.id, row) for row in stale)])
 
     @property
     def waits(self) -> bool:
@@ -99,8 +121,7 @@ class Recaller:
             rows = ledger.departed.all(tx, folder=channel.id)
             recall = ledger.get_recall(tx, channel.id)
             last = work.last_revision(tx, channel.id)
-        forgotten = {*outbox.items(), *outbox.retracted()} - {row.item for row in rows}
-        found = [row for item in forgotten if (row := row_of(channel, item, outbox))]
+        found = self._forgotten(channel, outbox, rows)
         rows += found
         known = 0 if recall is None or recall.swept else recall.through
         recalls = any(self._is_stale(row) and row.revision > known for row in rows)
@@ -112,6 +133,12 @@ class Recaller:
                     now = self._now_ms()
                     ledger.put_recall(tx, Recall(channel.id, through, now, swept=False))
         return rows
+
+    def _forgotten(
+        self, channel: Channel, outbox: Outbox, rows: Sequence[Departed]
+    ) -> list[Departed]:
+        forgotten = {*outbox.items(), *outbox.retracted()} - {row.item for row in rows}
+        return [row for item in forgotten if (row := row_of(channel, item, outbox))]
 
     def _is_stale(self, row: Departed) -> bool:
         return not row.withdrawn and row.redactor != self._packager.redactor.version

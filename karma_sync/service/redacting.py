@@ -20,14 +20,20 @@ def redactor_or_refusal(make: Callable[[], Redactor], store: Database, notes: No
         redactor = make()
     except (BadInput, RedactionFailed) as error:
         why = f"nothing is sent: {error}"
-        log.warning(why)
-        with store.transaction() as tx:
-            work.faults.put(tx, work.Fault(folder=REDACTION, why=why))
-        notes.fault("fault", REDACTION, why)
+        if _known(store) != why:
+            log.warning(why)
+            with store.transaction() as tx:
+                work.faults.put(tx, work.Fault(folder=REDACTION, why=why))
+            notes.fault("fault", REDACTION, why)
         return RefusingRedactor(why)
-    with store.transaction() as tx:
-        was = work.faults.get(tx, REDACTION)
-        work.faults.drop(tx, folder=REDACTION)
-    if was:
+    if _known(store):
+        with store.transaction() as tx:
+            work.faults.drop(tx, folder=REDACTION)
         notes.note("fault over", REDACTION, "it works again")
     return redactor
+
+
+def _known(store: Database) -> str:
+    with store.reading() as tx:
+        fault = work.faults.get(tx, REDACTION)
+    return fault.why if fault else ""

@@ -24,21 +24,19 @@ class RedactionsFile:
     def __init__(self, path: Path, chosen: Redaction = Redaction()) -> None:  # noqa: B008 frozen
         self._path = path
         self._chosen = chosen
-        self._made: tuple[OwnRedactions | None, RuleRedactor] | None = None
+        self._made: tuple[object, RuleRedactor] | None = None  # and of what it was made
 
     def redactor(self) -> RuleRedactor:
-        """The redactor as the file wants it now; made anew only when the file says other things.
+        """The redactor as the files want it now; made anew only when one of them is another.
 
         Raises:
             RedactionFailed: the file cannot be used; then nothing may leave.
             BadInput: nor can the person's rules in config.toml.
         """
-        own = self._read()
-        if self._made is None or self._made[0] != own:
-            self._made = (
-                own,
-                redactor_of(own, configured(self._chosen.gitleaks, self._chosen.allowlist)),
-            )
+        own, chosen = self._read(), (self._chosen.gitleaks, self._chosen.allowlist)
+        source = (own, *map(_stamp, chosen))
+        if self._made is None or self._made[0] != source:
+            self._made = source, redactor_of(own, configured(*chosen))
         return self._made[1]
 
     def change(self, change: Callable[[OwnRedactions], OwnRedactions]) -> bool:
@@ -66,3 +64,12 @@ class RedactionsFile:
                 f"{self._path} cannot be read as what it was written as; nothing is sent",
                 hint="put it back from a backup, or move it away and type karma-sync redact again",
             ) from None
+
+
+def _stamp(path: Path | None) -> tuple[int, int, int] | None:
+    """What is another once the file is; None if there is none to read."""
+    try:
+        found = path.stat() if path else None
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_size, found.st_ino) if found else None

@@ -18,6 +18,7 @@ from karma_sync.flow.choice import why_left_out
 from karma_sync.flow.layout import item_name
 from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
+from karma_sync.redact.configured import RefusingRedactor
 from karma_sync.redact.engine import Redactor
 from karma_sync.service.deciding import Decider, wrote
 from karma_sync.service.notes import Notes
@@ -68,13 +69,12 @@ class Sender:
         self._retry = Retry()
         self.packaged: Packaged = lambda channel, item: None
         self.vanished: Callable[[SourceSession], None] = lambda session: None
-        self.refuses = False  # if nothing may leave: there is no redactor
         self.covers: Callable[[Channel], bool] = lambda channel: False
         self.troubles = Troubles()
 
     def send_to(self, channels: Sequence[Channel], folder: Callable[[str], Path]) -> bool:
         """Send into these channels from now on; whether they, or what limits them, are others."""
-        wanted = {} if self.refuses else {c.id: c for c in channels}
+        wanted = {c.id: c for c in channels}
         known = {name: channel for name, (channel, _) in self._channels.items()}
         choices = self._decider.choices()
         if wanted == known and choices == self._choices:
@@ -103,12 +103,16 @@ class Sender:
         self._unshared = unshared
 
     def begin(self, redactor: Redactor) -> None:
-        """Before all sessions are looked at: call back what must not be out there."""
+        """Before all sessions are looked at: call back what must not be out there.
+
+        Without a redactor nothing is packaged, but what was unshared is withdrawn.
+        """
         self._settle()
         self._packager.use(redactor)
+        call_back = self._recaller.withdraw if self._refuses else self._recaller.begin
         for channel, outbox in list(self._channels.values()):
             try:
-                for name in self._recaller.begin(channel, outbox, self._unshared):
+                for name in call_back(channel, outbox, self._unshared):
                     self.packaged(channel, name)
             except NotWritable as error:
                 self._block(channel.id, error)
@@ -117,11 +121,15 @@ class Sender:
     @property
     def renewing(self) -> bool:
         """Whether `renew` has something to do once all sessions were looked at."""
-        return self._recaller.waits
+        return self._recaller.waits and not self._refuses
+
+    @property
+    def _refuses(self) -> bool:
+        return isinstance(self._packager.redactor, RefusingRedactor)
 
     def renew(self) -> None:
         """Redact once more one item that was not packaged anew from its source."""
-        found = self._recaller.next()
+        found = None if self._refuses else self._recaller.next()
         if found is None or found[0] not in self._channels:
             return
         folder, row, is_last = found
@@ -150,7 +158,7 @@ class Sender:
     def send(self, session: SourceSession) -> Sent:
         """Package a session into every channel that it belongs to and lacks it."""
         decisions: list[Decision | None] = []
-        for channel, outbox in self._channels.values():
+        for channel, outbox in () if self._refuses else self._channels.values():
             if channel.id in self._blocked:
                 continue
             found = self._matcher.complete(session, channel.profile)
