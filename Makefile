@@ -10,8 +10,8 @@
 PYTHON ?= python3.11 python3 python3.12 python3.13 python3.14
 # Handed on to the demo, pytest or the benchmarks: make test ARGS="-k pairing".
 ARGS ?=
-# Processes that run tests side by side.
-WORKERS ?= auto
+# Processes that run tests side by side; they wait for daemons more than they compute.
+WORKERS ?= 3
 
 VENV := .venv
 BIN := $(VENV)/bin
