@@ -10,6 +10,7 @@ from karma_sync.domain.subscription import Status as Answer
 from karma_sync.domain.team import MemberStatus
 from karma_sync.service.pairing import Waiting
 from karma_sync.service.presence import Running
+from karma_sync.service.recalled import CalledBack
 from karma_sync.service.renames import Renames
 from karma_sync.service.status import Peer, ProjectStatus, Receiver, Status, Transfer
 from karma_sync.store.events import Event
@@ -114,6 +115,14 @@ def test_what_waits_is_told_with_its_reason() -> None:
         "  withheld 5: 02345678, 12345678, 22345678, …: it also worked in /src/other",
         f"  refused {'a' * 32}: 3-signature: no",
     ]
+
+
+def test_what_was_called_back_while_nobody_receives_is_not_called_confirmed() -> None:
+    called = CalledBack("retracted", 1, datetime.now(UTC), (), ())
+
+    assert shown(projects=[project(called_back=[called])])[-1] == (
+        "  retracted 1 session: nobody receives from you now"
+    )
 
 
 def test_the_other_place_of_a_mixed_session_fits_on_a_line() -> None:

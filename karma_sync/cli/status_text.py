@@ -137,7 +137,8 @@ def _called_back(called: "CalledBack", found: "Status") -> str:
     """Such as: retracted 1 session: 2 of 3 confirmed, the others last seen: carol.mini 2d ago."""
     everybody = len(called.confirmed) + len(called.waiting)
     line = f"  {called.what} {_sessions(called.sessions)}:"
-    line += f" {len(called.confirmed)} of {everybody} confirmed"
+    confirmed = f"{len(called.confirmed)} of {everybody} confirmed"
+    line += f" {confirmed if everybody else 'nobody receives from you now'}"
     if called.left:
         line += f", {called.left} still to be packaged anew here"
     seen = {p.member.tag: "now" if p.connected else ago(p.last_seen) for p in found.peers}
