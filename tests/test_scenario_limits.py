@@ -4,6 +4,7 @@ import json
 import re
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -91,6 +92,31 @@ def test_the_profile_conversation_sends_transcripts_only_and_a_wider_one_all(pai
 
     pair.b.run("subscription", "change", "tool", "--profile", "conversation")
     until(lambda: not pair.a.peek(session.id, "tool-results/toolu_1.txt"), "that it is gone again")
+    pair.a.until_readable(session)
+
+
+def test_the_profile_full_sends_file_history_and_debug_log_and_a_smaller_one_takes_them_back(
+    pair: Pair,
+) -> None:
+    session = pair.old["tool"][2]
+    private = {
+        "file-history/0123456789abcdef@v1": f"file-history/{session.id}/0123456789abcdef@v1",
+        f"debug/{session.id}.txt": f"debug/{session.id}.txt",
+    }
+    for place in private.values():
+        path = pair.b.claude / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"with {TOKEN} in it\n")
+    asked = pair.b.run("subscription", "change", "tool", "--profile", "full", check=False)
+    assert asked.code == 8
+    pair.b.run("subscription", "change", "tool", "--profile", "full", "--yes")
+    for name in private:
+        cut = b"with [REDACTED:github] in it\n"
+        until(partial(_holds, pair.a, session, name, cut), f"{name} at A")
+
+    pair.b.run("subscription", "change", "tool", "--profile", "standard")
+    for name in private:
+        until(partial(_holds, pair.a, session, name, None), f"no {name} at A")
     pair.a.until_readable(session)
 
 
@@ -242,3 +268,7 @@ def _subscription(member: Member, name: str) -> dict[str, object]:
 def _project(member: Member, name: str) -> dict[str, dict[str, str]]:
     found = member.json("status")["projects"]
     return dict(next(p for p in found if p["project"].endswith(f"/{name}")))
+
+
+def _holds(member: Member, session: Session, name: str, content: bytes | None) -> bool:
+    return member.peek(session.id, name) == content

@@ -1,5 +1,6 @@
 """What limits sending survives the loss of the database: the outbox is looked into afterwards."""
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,37 @@ def test_a_database_of_yesterday_does_not_undo_what_was_limited_since(limited: L
     _assert_only_what_may_leave(limited)
 
 
+def test_with_database_and_file_of_yesterday_what_was_taken_back_since_stays_away(
+    limited: Limited,
+) -> None:
+    a = limited.a
+    gone = a.write_session("unshared after the backup")
+    limited.b.until_readable(gone)
+    a.down()
+    backup = a.folder / "both"
+    shutil.copytree(a.paths.data, backup, ignore=shutil.ignore_patterns("folders", "library"))
+    shutil.copy(a.paths.intent, backup / "intent.json")
+    a.up()
+    a.run("session", "unshare", gone.id)
+    until(lambda: limited.b.peek(gone.id) is None, "that it is gone from B")
+    a.run("subscription", "pause", "repo")
+    until(lambda: _signed(a) == "paused", "that A signed it")
+    a.down()
+    _forget(a, "state.db")
+    for path in backup.glob("state.db*"):
+        shutil.copy(path, a.paths.data / path.name)
+    shutil.copy(backup / "intent.json", a.paths.intent)
+    a.up()
+    until(lambda: _limits(a).get("status") == "paused", "what A had signed to hold again")
+    a.run("subscription", "resume", "repo")
+    limited.leave.append(a.write_session("after both were old"))
+    limited.b.until_readable(*limited.leave)
+    print(a.run("events").out)
+
+    assert limited.b.peek(gone.id) is None
+    _assert_only_what_may_leave(limited)
+
+
 def test_a_broken_file_of_limits_pauses_sending_and_says_so(limited: Limited) -> None:
     a = limited.a
     a.down()
@@ -174,6 +206,14 @@ def _limits(member: Member) -> dict[str, object]:
     found = member.json("subscription", "list")["subscriptions"]
     names = ("status", "direction", "since", "after_idle", "profile")
     return {name: found[0][name] for name in names} if found else {}
+
+
+def _signed(member: Member) -> str:
+    """The status of the only subscription in the document that the member signed last."""
+    key = SigningKey.load(member.paths.key).public
+    (path,) = member.paths.data.rglob(f"member/{key}.json")
+    payload = json.loads(open_envelope(path.read_bytes(), key, PayloadType.MEMBER))
+    return str(payload["subscriptions"][0]["status"])
 
 
 def _forget(member: Member, *names: str) -> None:

@@ -86,6 +86,12 @@ class Recaller:
             row = ledger.departed.get(tx, channel.id, item)
         return row is not None and self._is_stale(row)
 
+    def has_withdrawn(self, channel: Channel, item: str) -> bool:
+        """Whether an item is withdrawn and was not shared again."""
+        with self._store.reading() as tx:
+            row = ledger.departed.get(tx, channel.id, item)
+        return row is not None and row.withdrawn > 0
+
     def is_open(self, channel: Channel) -> bool:
         """Whether something of the channel is being called back."""
         with self._store.reading() as tx:

@@ -260,7 +260,7 @@ class Sender:
         # what the person said is read now: a command that returned holds from here on
         decision = self._decider.decide(session, facts, channel)
         leaves = decision.outcome in {Outcome.LEAVES, Outcome.WAITING}
-        if leaves and is_unshared(self._unshared, wrote(session, facts), session.session_id):
+        if leaves and self._is_unshared(channel, session, wrote(session, facts)):
             decision = Decision(Outcome.WITHHELD, "you unshared it")
         self._stayed.decided(channel.id, session.session_id, decision)
         if decision.outcome is Outcome.LEAVES:
@@ -273,6 +273,12 @@ class Sender:
             item = self._packager.item_of(channel, session)
             self._unsettled.append((channel.id, item, revision))
         return decision
+
+    def _is_unshared(self, channel: Channel, session: SourceSession, agent: str) -> bool:
+        if any(each.holds(agent, session.session_id) for each in self._unshared):
+            return is_unshared(self._unshared, agent, session.session_id)
+        # withdrawn, and nobody lifted that: database and intent.json are older than it
+        return self._recaller.has_withdrawn(channel, self._packager.item_of(channel, session))
 
     def _note_left_out(self, session: SourceSession, channel: Channel) -> None:
         redactor = self._packager.redactor
