@@ -120,3 +120,17 @@ def test_what_could_not_be_written_is_said_and_tried_again(
     assert office.sender.troubles.of(office.desk.channel.id) == ""
     assert packaged == [item_name(office.desk.item())]
     assert office.desk.content() == said("hello")
+
+
+def test_a_transcript_in_which_nothing_stands_yet_does_not_leave(office: Office) -> None:
+    office.desk.write(said("beside it"))
+    office.sender.send(office.desk.session())
+    office.desk.write(b"", "s2.jsonl")
+    office.sender.send(office.desk.session("s2"))
+    office.sender.tell()
+    assert set(office.desk.outbox.items()) == {office.desk.item("s1")}
+
+    office.desk.write(said("its first line"), "s2.jsonl")
+    office.sender.send(office.desk.session("s2"))
+    office.sender.tell()
+    assert set(office.desk.outbox.items()) == {office.desk.item("s1"), office.desk.item("s2")}

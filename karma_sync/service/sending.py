@@ -157,6 +157,8 @@ class Sender:
 
     def send(self, session: SourceSession) -> Sent:
         """Package a session into every channel that it belongs to and lacks it."""
+        if not session.transcript.stat.size:
+            return Sent(False)  # begun this moment: where it works its first line will tell
         decisions: list[Decision | None] = []
         for channel, outbox in () if self._refuses else self._channels.values():
             if channel.id in self._blocked:
