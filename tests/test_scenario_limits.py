@@ -182,8 +182,10 @@ def test_nothing_leaves_of_an_excluded_directory(pair: Pair) -> None:
 
 def test_a_mixed_session_is_shown_and_leaves_only_when_its_owner_says_so(pair: Pair) -> None:
     other = pair.a.clone("git@example.org:acme/plans.git", "plans")
+    _pause_and_wait(pair.a)  # or it may leave between the two lines, and stay as it was then
     session = pair.a.write_session(f"here, with {TOKEN}")
     session.append("and there", cwd=other)
+    pair.a.run("subscription", "resume", "repo")
     until(lambda: session.id in _project(pair.a, "repo")["withheld"], "it is withheld at A")
     held = [h for h in pair.a.json("session", "list")["held"] if h["session"] == session.id]
     assert held[0]["why"] == "it also worked in example.org/acme/plans"

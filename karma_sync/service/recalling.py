@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from karma_sync.domain.plan import Channel
+from karma_sync.domain.source import SourceSession
 from karma_sync.domain.withdrawal import Unshared, is_unshared
 from karma_sync.flow.before import row_of
 from karma_sync.flow.layout import retraction_name
@@ -86,10 +87,16 @@ class Recaller:
             row = ledger.departed.get(tx, channel.id, item)
         return row is not None and self._is_stale(row)
 
-    def has_withdrawn(self, channel: Channel, item: str) -> bool:
-        """Whether an item is withdrawn and was not shared again."""
+    def holds_back(
+        self, channel: Channel, session: SourceSession, agent: str, unshared: Collection[Unshared]
+    ) -> bool:
+        """Whether a session is unshared; also if it is withdrawn and nobody lifted that: then
+        database and intent.json are older than the withdrawal.
+        """
+        if any(each.holds(agent, session.session_id) for each in unshared):
+            return is_unshared(unshared, agent, session.session_id)
         with self._store.reading() as tx:
-            row = ledger.departed.get(tx, channel.id, item)
+            row = ledger.departed.get(tx, channel.id, self._packager.item_of(channel, session))
         return row is not None and row.withdrawn > 0
 
     def is_open(self, channel: Channel) -> bool:

@@ -12,7 +12,7 @@ from karma_sync.domain.leaving import Decision, Outcome
 from karma_sync.domain.plan import Channel
 from karma_sync.domain.profile import takes
 from karma_sync.domain.source import SourceSession
-from karma_sync.domain.withdrawal import Unshared, is_unshared
+from karma_sync.domain.withdrawal import Unshared
 from karma_sync.errors import DatabaseUnusable, KarmaError, NotWritable, SyncthingError
 from karma_sync.flow.choice import why_left_out
 from karma_sync.flow.layout import item_name
@@ -262,7 +262,8 @@ class Sender:
         # what the person said is read now: a command that returned holds from here on
         decision = self._decider.decide(session, facts, channel)
         leaves = decision.outcome in {Outcome.LEAVES, Outcome.WAITING}
-        if leaves and self._is_unshared(channel, session, wrote(session, facts)):
+        agent = wrote(session, facts)
+        if leaves and self._recaller.holds_back(channel, session, agent, self._unshared):
             decision = Decision(Outcome.WITHHELD, "you unshared it")
         self._stayed.decided(channel.id, session.session_id, decision)
         if decision.outcome is Outcome.LEAVES:
@@ -275,12 +276,6 @@ class Sender:
             item = self._packager.item_of(channel, session)
             self._unsettled.append((channel.id, item, revision))
         return decision
-
-    def _is_unshared(self, channel: Channel, session: SourceSession, agent: str) -> bool:
-        if any(each.holds(agent, session.session_id) for each in self._unshared):
-            return is_unshared(self._unshared, agent, session.session_id)
-        # withdrawn, and nobody lifted that: database and intent.json are older than it
-        return self._recaller.has_withdrawn(channel, self._packager.item_of(channel, session))
 
     def _note_left_out(self, session: SourceSession, channel: Channel) -> None:
         redactor = self._packager.redactor
