@@ -4,7 +4,6 @@ With three members, on every Syncthing there is.
 """
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import pytest
 
 from karma_sync.flow.layout import chunk_name
 from karma_sync.metadata.signing import SigningKey
-from tests.evil import Evil, manifest_of
+from tests.evil import manifest_of
 from tests.harness import Member, programs, until
 from tests.town import Town, up
 from tests.transcripts import Session
@@ -94,31 +93,6 @@ def test_what_is_appended_arrives_in_both_and_lies_once(teams: Two) -> None:
     assert _inodes(teams.one) == _inodes(teams.two)
 
 
-def test_what_a_member_does_to_one_teams_files_does_not_reach_the_others(teams: Two) -> None:
-    a, b, c = teams.members
-    before = {place: _content(place) for place in _places(teams, a, b)}
-    evil = Evil(c)
-    try:
-        evil.take_over(teams.one.name)
-        first, *others = sorted(_content(teams.inbox(c, teams.one)))
-        evil.write(teams.one.name, first, b"spoilt")
-        for name in others:
-            path = teams.inbox(c, teams.one) / name
-            path.chmod(0o666)
-            os.utime(path, (1, 1))
-        evil.announce(teams.one.name)
-        until(lambda: "it came from carol.box" in a.run("events").out, "A to notice")
-        until(lambda: _content(teams.inbox(b, teams.one)) == before[teams.one], "A's are back")
-    finally:
-        evil.stop()
-        up(c)
-
-    assert {place: _content(place) for place in before} == before
-    modes = {p.stat().st_mode & 0o777 for place in before for p in place.rglob("*.zst")}
-    assert modes == {0o600}
-    assert b.raw(teams.session.id) == teams.session.content
-
-
 def test_an_outbox_that_recovers_does_not_touch_the_other(teams: Two) -> None:
     a, b, c = teams.members
     before = _content(teams.two)
@@ -142,9 +116,9 @@ def test_what_is_withdrawn_from_one_team_is_whole_in_the_other(teams: Two) -> No
     a.run("decline", "repo", "--team", "two")
     for member in (b, c):
         box = teams.inbox(member, teams.two)
-        until(lambda box=box: not _items(box) and not _inodes(box), f"withdrawn at {member.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+        until(lambda box=box: _is_empty(box), f"withdrawn at {member.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
 
-    until(lambda: not _inodes(teams.two), "gone from A's outbox")
+    until(lambda: _is_empty(teams.two), "gone from A's outbox")
     for place in (teams.one, teams.inbox(b, teams.one), teams.inbox(c, teams.one)):
         assert _named(a, place) == before
     for member in (b, c):
@@ -161,9 +135,11 @@ def _until_same(readers: tuple[Member, ...], boxes: Sequence[Path], session: Ses
             until(lambda i=inbox, o=box: _content(i) == _content(o), f"{box.name} at {reader.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
 
 
-def _places(teams: Two, a: Member, b: Member) -> list[Path]:
-    inboxes = [teams.inbox(b, box) for box in (teams.one, teams.two)]
-    return [teams.one, teams.two, *inboxes, b.paths.library, a.paths.library]
+def _is_empty(folder: Path) -> bool:
+    try:
+        return not _items(folder) and not _inodes(folder)
+    except FileNotFoundError:
+        return False  # a directory went while we looked
 
 
 def _inodes(folder: Path) -> dict[str, int]:
