@@ -222,7 +222,7 @@ def test_a_name_that_is_taken_back_sends_no_more(team: Team) -> None:
     place = team.b.clone(f"git@{other.replace('/', ':', 1)}.git", "other")
     session = team.b.write_session("in the other", cwd=place)
     unknown = team.a.run("project", "alias", other, "--project", PROJECT, "--remove", check=False)
-    assert unknown.code == 4
+    assert unknown.code == 5
     assert f"{other} is no other name of {PROJECT}" in unknown.err
     team.a.run("project", "alias", other, "--project", PROJECT)
     until(lambda: other in status_of(team.b)["told"], "the name in B's status")
