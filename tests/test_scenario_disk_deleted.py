@@ -128,7 +128,7 @@ def test_an_item_that_was_altered_in_an_outbox_is_put_back(pair: Pair, how: str)
 def test_documents_that_were_deleted_are_put_back(pair: Pair, who: str) -> None:
     member = pair.a if who == "the leader" else pair.b
     (metadata,) = [p for p in member.paths.folders.iterdir() if p.name.startswith("ks-m-")]
-    lost = [p for kind in ("roster", "member") for p in (metadata / kind).iterdir()]
+    lost = [p for kind in ("roster", "member") for p in (metadata / kind).glob("[!.]*")]
     for path in lost:
         path.unlink()
     _scan(member, metadata.name)

@@ -108,7 +108,7 @@ def test_documents_that_somebody_deleted_are_put_back(
     a, b, _ = pair
     (metadata,) = [p for p in b.paths.folders.iterdir() if p.name.startswith("ks-m-")]
     lost = [
-        path for kind in ("roster", "member", "receipt") for path in (metadata / kind).iterdir()
+        path for kind in ("roster", "member", "receipt") for path in (metadata / kind).glob("[!.]*")
     ]
     for path in lost:
         path.unlink()

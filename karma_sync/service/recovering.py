@@ -23,6 +23,7 @@ from karma_sync.service.receipts import claims
 from karma_sync.service.whole import Restored, Wholeness
 from karma_sync.store import work
 from karma_sync.store.database import Database
+from karma_sync.syncthing.home import forget_index
 from karma_sync.syncthing.wire import Connection, FolderStatus, Needed
 
 _NOWHERE = "not here, at no peer that was connected, and the agent's own copy is gone too"
@@ -35,6 +36,7 @@ class Folders(Protocol):
     def connections(self) -> dict[str, Connection]: ...
     def scan(self, folder: str) -> None: ...
     def revert(self, folder: str) -> None: ...
+    def shutdown(self) -> None: ...
 
 
 @dataclass
@@ -68,6 +70,8 @@ class Recovery:
         self._watched: dict[str, _Watch] = {}
         self._foreign: dict[str, set[str]] = {}
         self._asked: dict[str, list[float]] = {}
+        self._is_index_old = False
+        self._forgets_index = False
         self.began: Callable[[], None] = lambda: None
         self.sources: Callable[[], Collection[str]] = frozenset
         self.rejected: Callable[[Channel, Collection[str]], None] = lambda channel, names: None
@@ -118,12 +122,17 @@ class Recovery:
             if channel.id in known and not found.known and not remembered:
                 self.begin(channel, "the databases that say what belongs in it were lost")
             elif is_older(counter, claimed.get(channel.id, 0), self._started_ms):
+                self._forgets_index = True
                 self.begin(channel, "peers have newer revisions than the database knows of")
             if channel.id in self.folders() - going_on:
                 self._whole.unmark(path)
             else:
-                self._whole.drop_unnamed(channel, path, self._started_ms)
+                if channel.id not in going_on:  # what comes back may not be named yet
+                    self._whole.drop_unnamed(channel, path, self._started_ms)
                 self._whole.mark(path)
+        if self._forgets_index:
+            self._forgets_index = False
+            forget_index(self._paths.syncthing)
 
     def mend(self, channel: Channel) -> Restored:
         """Put back what is missing in an outbox; what cannot be has to come from the peers."""
@@ -172,6 +181,7 @@ class Recovery:
         if next_override(asked, now) <= now:
             asked.append(now)
             self._foreign[channel.id] = strange
+            self._is_index_old |= any(each.is_by(channel.owner.device) for each in needed)
             self.begin(channel, f"peers have {len(strange)} files that are not in it")
         return True
 
@@ -180,6 +190,7 @@ class Recovery:
         channel, counter = self._counters.get(folder, (None, 0))
         if channel and is_older(counter, revision, self._started_ms):
             del self._counters[folder]  # once: a member must not keep it recovering by lies
+            self._is_index_old = True
             self.begin(channel, "a peer has newer revisions than the database knew of")
 
     def look(self, world: World, syncthing: Folders) -> set[str]:
@@ -188,6 +199,11 @@ class Recovery:
         One that is paused waits: Syncthing does not look at it either.
         """
         if not world.recovering:
+            return set()
+        if self._is_index_old:
+            # it counts on from an earlier day, and peers take its next changes for known ones
+            self._is_index_old, self._forgets_index = False, True
+            syncthing.shutdown()  # the daemon starts it again
             return set()
         up = {device for device, c in syncthing.connections().items() if c.connected}
         over = set()

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import shutil
 import ssl
 import string
 import subprocess
@@ -91,6 +92,15 @@ def folders(home: Path) -> frozenset[str]:
     except (FileNotFoundError, ET.ParseError):
         return frozenset()
     return frozenset(folder.get("id", "") for folder in root.findall("folder"))
+
+
+def forget_index(home: Path) -> None:
+    """Have Syncthing scan and exchange everything anew from its next start on.
+
+    It must not be running. Both its kinds of database lie in `index-…`.
+    """
+    for index in home.glob("index-*"):
+        shutil.rmtree(index)
 
 
 def configure(home: Path, network: Network, name: str) -> str:
