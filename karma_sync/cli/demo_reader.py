@@ -79,13 +79,6 @@ class Reader:
             found[file.path] = digest.hexdigest(), size
         return found
 
-    def digests_of(self, session: str) -> dict[str, tuple[str, int]]:
-        """The same for the session of this id; nothing if it is not readable."""
-        try:
-            return self.digests(self._library.session(self._scope, session))
-        except NotFound:
-            return {}
-
     def transcript(self, session: str, size: int) -> bytes:
         """A session's transcript if it is readable and has `size` bytes, else nothing."""
         try:

@@ -65,8 +65,9 @@ class Recovery:
         self._store = store
         self._notes = notes
         self._now = now
-        self._started_ms = int(now().timestamp() * 1000)
+        self._started_ms = _milliseconds(now())
         self._counters: dict[str, tuple[Channel, int]] = {}
+        self._believed: set[str] = set()
         self._watched: dict[str, _Watch] = {}
         self._foreign: dict[str, set[str]] = {}
         self._asked: dict[str, list[float]] = {}
@@ -121,14 +122,14 @@ class Recovery:
             found = self.mend(channel)
             if channel.id in known and not found.known and not remembered:
                 self.begin(channel, "the databases that say what belongs in it were lost")
-            elif is_older(counter, claimed.get(channel.id, 0), self._started_ms):
+            elif self._forgot(channel.id, claimed.get(channel.id, 0)):
                 self._forgets_index = True
                 self.begin(channel, "peers have newer revisions than the database knows of")
             if channel.id in self.folders() - going_on:
                 self._whole.unmark(path)
             else:
                 if channel.id not in going_on:  # what comes back may not be named yet
-                    self._whole.drop_unnamed(channel, path, self._started_ms)
+                    self._whole.drop_unnamed(channel, path, _milliseconds(self._now()))
                 self._whole.mark(path)
         if self._forgets_index:
             self._forgets_index = False
@@ -187,11 +188,24 @@ class Recovery:
 
     def claimed(self, folder: str, revision: int) -> None:
         """A receipt names this revision of a channel: if it is one of mine, was it forgotten?"""
-        channel, counter = self._counters.get(folder, (None, 0))
-        if channel and is_older(counter, revision, self._started_ms):
-            del self._counters[folder]  # once: a member must not keep it recovering by lies
+        if self._forgot(folder, revision):
+            channel, _ = self._counters[folder]
             self._is_index_old = True
             self.begin(channel, "a peer has newer revisions than the database knew of")
+
+    def _forgot(self, folder: str, revision: int) -> bool:
+        """Whether a peer knows a revision of mine that the database forgot.
+
+        True once for each outbox: a member must not keep it recovering by lies, nor end Syncthing
+        again and again.
+        """
+        if folder not in self._counters or folder in self._believed:
+            return False
+        _, counter = self._counters[folder]
+        if not is_older(counter, revision, self._started_ms):
+            return False
+        self._believed.add(folder)
+        return True
 
     def look(self, world: World, syncthing: Folders) -> set[str]:
         """Go on with all that recover; the outboxes that are whole again, or as whole as can be.
@@ -252,3 +266,7 @@ class Recovery:
                 self._notes.fault("lost", session, _NOWHERE)
         if adopted.foreign:
             self.rejected(channel, adopted.foreign)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

@@ -4,7 +4,6 @@ import secrets
 from dataclasses import replace
 
 from karma_sync.domain.pairing import PairingCode
-from karma_sync.domain.subscription import Subscription
 from karma_sync.domain.team import Member, Team, found_team
 from karma_sync.errors import BadInput, Conflict, NotFound
 from karma_sync.store import state
@@ -74,14 +73,3 @@ def find(tx: Transaction, name: str | None) -> Team:
     if name is None:
         raise NotFound("you are in no team", hint="karma-sync team create NAME")
     raise NotFound(f"you are in no team {name!r}", hint="karma-sync status")
-
-
-def members_by_key(tx: Transaction) -> dict[tuple[str, str], Member]:
-    """Every member of my teams by (team id, key)."""
-    return {(t.id, m.key): m for t in state.teams.all(tx) for m in t.members}
-
-
-def subscriptions_of(tx: Transaction, member: str) -> dict[tuple[str, str], Subscription]:
-    """A member's recorded answers by (team id, project)."""
-    found = state.subscriptions.all(tx, member=member)
-    return {(s.team, s.project): s for s in found}
