@@ -230,6 +230,7 @@ class App:
                 ),
             ),
             sender=sender,
+            library=self.library,
             receiver=Receiver(importer, self.library, self.notes),
             links=links,
             health=health,

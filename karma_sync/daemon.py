@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 CYCLE_S = 60
 FULL_PASS_S = 600
-_TICK_S = 0.1  # how soon a command of another process is noticed
+_TICK_S = 0.2  # how soon a command of another process is noticed
 _JUMP_S = 30.0  # more than a clock that is kept right is ever corrected at once
 _READY_S = 300.0  # Syncthing v2 may migrate its database first
 # 0.1 to 1 s is usual; 1.29 takes 10 s while it dials a peer that rejects it, and loses nothing

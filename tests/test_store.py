@@ -118,6 +118,15 @@ def test_data_version_tells_that_somebody_else_wrote(tmp_path: Path) -> None:
     other.close()
 
 
+def test_what_was_signed_survives_a_power_cut(tmp_path: Path) -> None:
+    signed, done = state.open_state(tmp_path / "state.db"), work.open_work(tmp_path / "work.db")
+
+    for database, level in ((signed, 2), (done, 1)):  # FULL, NORMAL
+        with database.reading() as tx:
+            assert tx.execute("PRAGMA synchronous").fetchone()[0] == level
+        database.close()
+
+
 def test_every_file_of_a_database_is_nobody_elses(tmp_path: Path) -> None:
     with open_umask():
         database = Database(tmp_path / "d" / "words.db", MIGRATIONS)

@@ -30,6 +30,7 @@ class Engine:
 
     paths: Paths
     state: Database
+    library: Database
     client: SyncthingClient
     source: ClaudeSource
     matcher: Matcher

@@ -145,6 +145,8 @@ class Workers:
     def _check(self) -> float | None:
         if self._world is None:
             return None  # the first cycle wakes us
+        # the first outbox has its turn in ten minutes: what is open should not grow that late
+        self._engine.library.connect()
         found = self._engine.checker.run(self._world)
         if found.recovered:
             self._cycle.wake()

@@ -141,7 +141,8 @@ exclusions = Table("exclusion", Exclusion, ["pattern"])
 
 def open_state(path: Path) -> Database:
     """Open state.db, creating it if need be."""
-    return Database(path, _MIGRATIONS)
+    # what was signed has left: it must not be forgotten
+    return Database(path, _MIGRATIONS, durable=True)
 
 
 def choices(tx: Transaction) -> Choices:
