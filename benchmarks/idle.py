@@ -8,7 +8,7 @@ import time
 import psutil
 
 from benchmarks import results
-from benchmarks.pair import sender
+from benchmarks.pair import Sender, sender
 
 _STARTS = 20
 _IDLE_S = 120.0
@@ -16,20 +16,30 @@ _IDLE_S = 120.0
 
 def cli_start_ms() -> None:
     """A command from its start to its end."""
+    commands = {"help": ["--help"], "code": ["code"]}
     with sender() as a:
-        for name, arguments in (("help", ["--help"]), ("code", ["code"])):
-            samples = []
-            for _ in range(_STARTS):
-                began = time.perf_counter()
-                subprocess.run(
-                    [sys.executable, "-m", "karma_sync", *arguments],
-                    env=a.member.environment,
-                    stdout=subprocess.DEVNULL,
-                    check=True,
-                )
-                samples.append((time.perf_counter() - began) * 1000)
-            how = f"`karma-sync {' '.join(arguments)}` as a process"
-            results.write(f"cli_start_ms_{name}", how, results.spread(samples), samples)
+        samples = {
+            name: [_run_ms(a, arguments) for _ in range(_STARTS)]
+            for name, arguments in commands.items()
+        }
+    figures: results.Figures = {"n": _STARTS}
+    for name, each in samples.items():
+        figures |= {
+            f"{what}_{name}": value for what, value in results.spread(each).items() if what != "n"
+        }
+    how = "`karma-sync --help` and `karma-sync code`, each as a process"
+    results.write("cli_start_ms", how, figures)
+
+
+def _run_ms(a: Sender, arguments: list[str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "karma_sync", *arguments],
+        env=a.member.environment,
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    return (time.perf_counter() - began) * 1000
 
 
 def idle_daemon() -> None:
