@@ -12,8 +12,10 @@ from karma_sync.service.presence import running
 from tests.harness import Member, logs, until
 from tests.sound import Seen
 from tests.town import END_S
+from tests.transcripts import Session
 
 ROOT = Path(__file__).parents[1]
+_LONG = "x" * 300_000  # more than a chunk
 
 
 @dataclass
@@ -61,6 +63,14 @@ class Walk:
                 break
         print(f"{self.victim} killed at {len(self.points)} points:", *self.points, sep="\n  ")
         return self.points
+
+    def appends(self, session: Session, reader: Member, *others: Member) -> list[str]:
+        """`run` while a session grows, by more than a chunk each time, until `reader` has it."""
+        return self.run(
+            list(others),
+            lambda: session.append(f"{len(self.points)} {_LONG}"),
+            lambda: reader.peek(session.id) == session.content,
+        )
 
     def _ended(self, process: "subprocess.Popen[bytes]") -> bool:
         """Stop it as a person does; False if even that led to a point, and it was killed."""

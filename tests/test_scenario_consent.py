@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.harness import Member, Result, until
-from tests.town import Town, found_team, share, wait_for_offer
+from tests.town import Town, wait_for_offer
 
 pytestmark = pytest.mark.daemon
 
@@ -24,9 +24,7 @@ class Asked:
 
 @pytest.fixture(scope="module")
 def asked(town: Town) -> Asked:
-    a, b = town.members("alice", "bob")
-    found_team(a, b)
-    share(a, b)
+    a, b = town.pair()
     for name in NAMES:
         remote = f"git@example.org:acme/{name}.git"
         a.run("project", "share", str(a.clone(remote, name)), "--yes")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.harness import PROJECT, Member, until
-from tests.town import Town, found_team, share
+from tests.town import Town
 
 pytestmark = pytest.mark.daemon
 
@@ -13,9 +13,7 @@ pytestmark = pytest.mark.daemon
 @pytest.fixture(scope="module")
 def pair(town: Town) -> tuple[Member, Member]:
     """Two members that share `repo`, in both directions; one session of each has arrived."""
-    a, b = town.members("alice", "bob")
-    found_team(a, b)
-    share(a, b)
+    a, b = town.pair()
     first, second = a.write_session("from A"), b.write_session("from B")
     b.until_readable(first)
     a.until_readable(second)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.harness import Member, until
 from tests.sound import assert_sound, until_same
-from tests.town import Town, found_team, share
+from tests.town import Town
 
 pytestmark = pytest.mark.daemon
 _MANY = 200
@@ -17,9 +17,7 @@ _MANY = 200
 @pytest.fixture(scope="module")
 def pair(town: Town) -> tuple[Member, Member]:
     """Two members that share `repo`, in both directions."""
-    a, b = town.members("alice", "bob")
-    found_team(a, b)
-    share(a, b)
+    a, b = town.pair()
     return a, b
 
 

@@ -5,11 +5,10 @@ import pytest
 from tests.crashwalk import Walk
 from tests.harness import Member
 from tests.sound import assert_sound, until_same
-from tests.town import Town, found_team, share
+from tests.town import Town
 
 pytestmark = pytest.mark.daemon
 _SLOW = [pytest.mark.slow, pytest.mark.timeout(900)]  # some fifty starts of a daemon
-_LONG = "x" * 300_000  # more than a chunk
 _SHORT = r"before link library|after replace library|library\.db in (imp|rec)"
 _EVERYTHING = rf"(before|after) (mkdir|unlink|fsync) library|{_SHORT}"
 
@@ -17,9 +16,7 @@ _EVERYTHING = rf"(before|after) (mkdir|unlink|fsync) library|{_SHORT}"
 @pytest.fixture(scope="module")
 def pair(town: Town) -> tuple[Member, Member]:
     """Two members that share `repo`."""
-    a, b = town.members("alice", "bob")
-    found_team(a, b)
-    share(a, b)
+    a, b = town.pair()
     return a, b
 
 
@@ -39,11 +36,7 @@ def test_a_receiver_killed_anywhere_in_importing_goes_on_where_it_was(
     b.until_readable(session)
     b.down()
     walk = Walk(b, scope, victim)
-    points = walk.run(
-        [a],
-        lambda: session.append(f"{len(walk.points)} {_LONG}"),
-        lambda: b.peek(session.id) == session.content,
-    )
+    points = walk.appends(session, b, a)
     b.up()
     session.append("afterwards")
     until_same(b, a, session)

@@ -7,11 +7,10 @@ import pytest
 from tests.crashwalk import Walk
 from tests.harness import Member
 from tests.sound import assert_sound, until_same
-from tests.town import Town, found_team, share
+from tests.town import Town
 
 pytestmark = pytest.mark.daemon
 _SLOW = [pytest.mark.slow, pytest.mark.timeout(900)]  # some fifty starts of a daemon
-_LONG = "x" * 300_000  # more than a chunk
 _SHORT = (
     r"(before fsync|after replace) folders/ks-c.*/(chunks|items)/.*(zst|ks)"
     r"|work\.db in package|scan ks-c"
@@ -22,9 +21,7 @@ _EVERYTHING = r"folders/ks-c.*/(chunks|items)|work\.db in (package|sending)|scan
 @pytest.fixture(scope="module")
 def pair(town: Town) -> tuple[Member, Member]:
     """Two members that share `repo`."""
-    a, b = town.members("alice", "bob")
-    found_team(a, b)
-    share(a, b)
+    a, b = town.pair()
     return a, b
 
 
@@ -44,11 +41,7 @@ def test_a_sender_killed_anywhere_in_packaging_goes_on_where_it_was(
     b.until_readable(session)
     a.down()
     walk = Walk(a, scope, victim, datetime.now(UTC))
-    points = walk.run(
-        [b],
-        lambda: session.append(f"{len(walk.points)} {_LONG}"),
-        lambda: b.peek(session.id) == session.content,
-    )
+    points = walk.appends(session, b, b)
     a.up()
     session.append("afterwards")
     until_same(b, a, session)

@@ -12,7 +12,7 @@ import pytest
 from tests.crashwalk import start
 from tests.harness import Member, until
 from tests.sound import assert_sound, until_same
-from tests.town import Town, found_team, share
+from tests.town import Town
 
 pytestmark = [
     pytest.mark.daemon,
@@ -76,9 +76,7 @@ def pair(town: Town) -> Iterator[tuple[Machine, Member]]:
     """Two members that share `repo`; A can sleep."""
     if not _FAKETIME:
         pytest.skip("libfaketime is not installed")
-    a, b = town.members("alice", "bob")
-    found_team(a, b)
-    share(a, b)
+    a, b = town.pair()
     a.down()
     machine = Machine(a)
     try:

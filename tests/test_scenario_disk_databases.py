@@ -9,7 +9,7 @@ import pytest
 
 from karma_sync.errors import DatabaseUnusable
 from tests.harness import Member, until
-from tests.town import Town, found_team, share
+from tests.town import Town
 from tests.transcripts import Session
 
 pytestmark = pytest.mark.daemon
@@ -37,9 +37,7 @@ class Shared:
 
 @pytest.fixture(scope="module")
 def shared(town: Town) -> Shared:
-    a, b = town.members("alice", "bob")
-    found_team(a, b)
-    share(a, b)
+    a, b = town.pair()
     long = a.write_session("x" * 900_000)
     found = Shared(a, b, [long, *(a.write_session(f"A's {n}") for n in range(3))], [])
     found.of_b.append(b.write_session("B's"))

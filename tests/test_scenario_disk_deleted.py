@@ -11,7 +11,7 @@ import requests
 from karma_sync.metadata.signing import SigningKey
 from tests.evil import item_file
 from tests.harness import Member, until
-from tests.town import Town, found_team, share
+from tests.town import Town
 from tests.transcripts import Session
 
 pytestmark = pytest.mark.daemon
@@ -42,9 +42,7 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def pair(town: Town) -> Pair:
-    a, b = town.members("alice", "bob")
-    found_team(a, b)
-    share(a, b)
+    a, b = town.pair()
     (outbox,) = a.outboxes()
     found = Pair(a, b, a.write_session("x" * 900_000), a.write_session("short"), outbox)
     b.until_readable(found.long, found.short)

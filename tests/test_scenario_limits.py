@@ -10,7 +10,7 @@ import pytest
 
 from karma_sync.redact.examples import fill
 from tests.harness import Member, until
-from tests.town import Town, found_team, share, wait_for_offer
+from tests.town import Town, wait_for_offer
 from tests.transcripts import Session
 
 pytestmark = pytest.mark.daemon
@@ -29,9 +29,7 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def pair(town: Town) -> Pair:
-    a, b = town.members("alice", "bob")
-    found_team(a, b)
-    share(a, b)
+    a, b = town.pair()
     old = {}
     for name in ("web", "api", "tool"):
         remote = f"git@example.org:acme/{name}.git"

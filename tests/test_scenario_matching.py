@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.harness import PROJECT, REMOTE, Member, until
-from tests.town import Town, found_team, share
+from tests.town import Town
 
 pytestmark = pytest.mark.daemon
 
@@ -27,9 +27,7 @@ class Team:
 
 @pytest.fixture(scope="module")
 def team(town: Town) -> Team:
-    a, b = town.members("alice", "bob")
-    found_team(a, b)
-    share(a, b)
+    a, b = town.pair()
     return Team(a, b)
 
 

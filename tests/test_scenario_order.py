@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.harness import Member
-from tests.town import Town, found_team, share, up
+from tests.town import Town, up
 
 pytestmark = pytest.mark.daemon
 
@@ -19,9 +19,7 @@ class Pair:
 @pytest.fixture(scope="module")
 def pair(town: Town) -> Pair:
     """Two members who share a project."""
-    a, b = town.members("alice", "bob")
-    found_team(a, b)
-    share(a, b)
+    a, b = town.pair()
     return Pair(a, b)
 
 

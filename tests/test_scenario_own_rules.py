@@ -7,7 +7,7 @@ import pytest
 
 from karma_sync.redact.examples import fill
 from tests.harness import Member, until
-from tests.town import Town, found_team, share
+from tests.town import Town
 from tests.transcripts import Session
 
 pytestmark = pytest.mark.daemon
@@ -35,9 +35,7 @@ class Ruled:
 
 @pytest.fixture(scope="module")
 def ruled(town: Town) -> Ruled:
-    a, b = town.members("alice", "bob")
-    found_team(a, b)
-    share(a, b)
+    a, b = town.pair()
     session = a.write_session(f"the key {SECRET} of ours, and {DEMO}", odd=False)
     content = session.content.replace(b'"gitBranch": "main"', f'"gitBranch": "{SECRET}"'.encode())
     session.path.write_bytes(content)

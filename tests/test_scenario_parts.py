@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.harness import Member, until
-from tests.town import Town, found_team, share
+from tests.town import Town
 from tests.transcripts import Session
 
 pytestmark = pytest.mark.daemon
@@ -31,9 +31,7 @@ class Two:
 
 @pytest.fixture(scope="module")
 def two(town: Town) -> Two:
-    a, b = town.members("alice", "bob")
-    found_team(a, b)
-    share(a, b)
+    a, b = town.pair()
     return Two(a, b)
 
 

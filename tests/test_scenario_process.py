@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.harness import Member, Result, until
-from tests.town import Town, found_team, share
+from tests.town import Town
 
 pytestmark = pytest.mark.daemon
 
@@ -37,9 +37,7 @@ class Stopped:
 @pytest.fixture(scope="module")
 def pair(town: Town) -> Pair:
     """Two members who share a project."""
-    a, b = town.members("alice", "bob")
-    found_team(a, b)
-    share(a, b)
+    a, b = town.pair()
     return Pair(a, b)
 
 

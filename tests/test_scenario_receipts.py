@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.harness import Member, until
-from tests.town import Town, found_team, share
+from tests.town import Town
 from tests.transcripts import Session, lines
 
 pytestmark = pytest.mark.daemon
@@ -15,9 +15,7 @@ pytestmark = pytest.mark.daemon
 @pytest.fixture(scope="module")
 def pair(town: Town) -> tuple[Member, Member, Session]:
     """Alice and Bob share `repo`; a session of several chunks has arrived."""
-    a, b = town.members("alice", "bob")
-    found_team(a, b)
-    share(a, b)
+    a, b = town.pair()
     long = a.write_session(random.Random(3).randbytes(600_000).hex())  # noqa: S311 does not shrink
     b.until_readable(long)
     return a, b, long

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import Member, until
-from tests.town import Town, found_team, share
+from tests.town import Town, share
 from tests.transcripts import Session
 
 pytestmark = pytest.mark.daemon
@@ -16,9 +16,7 @@ pytestmark = pytest.mark.daemon
 @pytest.fixture(scope="module")
 def pair(town: Town) -> tuple[Member, Member, list[Session]]:
     """Two members that share `repo`; three sessions of A have arrived at B."""
-    a, b = town.members("alice", "bob")
-    found_team(a, b)
-    share(a, b)
+    a, b = town.pair()
     sessions = [a.write_session(f"session {n}") for n in range(3)]
     b.until_readable(*sessions)
     return a, b, sessions

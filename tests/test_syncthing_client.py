@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -97,10 +97,6 @@ def canned_rig(canned: responses.RequestsMock, root: Path) -> Rig:
                 ME: {"connected": False, "address": ""},
                 PEER: {"connected": True, "address": "127.0.0.1:9", "clientVersion": "v1.29.5"},
             }
-        },
-        "stats/device": {
-            ME: {"lastSeen": "1970-01-01T00:00:00Z"},
-            PEER: {"lastSeen": NOW, "lastConnectionDurationS": 1.5},
         },
         "cluster/pending/devices": {
             STRANGER: {"time": NOW, "name": "carol", "address": "127.0.0.1:9"}
@@ -277,14 +273,6 @@ def test_lists_the_peer_and_not_itself(rig: Rig) -> None:
     assert connections[rig.peer].connected
     assert connections[rig.peer].address
     assert connections[rig.peer].client_version.startswith("v")
-
-
-def test_knows_when_a_peer_was_last_seen(rig: Rig) -> None:
-    """A time in UTC for the peer, none for a device that was never seen."""
-    seen = rig.client.device_last_seen()
-
-    assert set(seen) == {rig.peer}
-    assert datetime(2020, 1, 1, tzinfo=UTC) < seen[rig.peer]
 
 
 def test_lists_a_stranger_who_dialled(rig: Rig) -> None:

@@ -318,11 +318,6 @@ ANSWERS: list[tuple[Callable[[bytes], Any], Any, Any]] = [
         {BOB: wire.Connection(connected=True, address="10.0.0.2:22000", client_version="v2.0.10")},
     ),
     (
-        wire.read_last_seen,
-        {BOB: {"lastSeen": LOCAL_NOON}, ME: {"lastSeen": "1970-01-01T01:00:00+01:00"}},
-        {BOB: NOON},
-    ),
-    (
         wire.read_pending_devices,
         {CAROL: {"time": LOCAL_NOON, "name": "carol.c", "address": "10.0.0.3:22000"}},
         [wire.PendingDevice(id=CAROL, name="carol.c", address="10.0.0.3:22000", time=NOON)],

@@ -35,6 +35,13 @@ class Town:
         up(*found)
         return found
 
+    def pair(self) -> tuple[Member, Member]:
+        """Alice, who leads a team, and Bob; they share `repo`, in both directions."""
+        a, b = self.members("alice", "bob")
+        found_team(a, b)
+        share(a, b)
+        return a, b
+
     def close(self) -> None:
         """End everything; it is a failure if something listened beyond loopback, or stays."""
         heard = {ip for member in self._members for ip in member.sockets()}

@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -85,10 +84,6 @@ class SyncthingClient:
         found = self._get(wire.read_connections, "/rest/system/connections")
         my_id = self._own_id()
         return {device: each for device, each in found.items() if device != my_id}
-
-    def device_last_seen(self) -> dict[str, datetime]:
-        """When each device was last connected, in UTC; never is left out."""
-        return self._get(wire.read_last_seen, "/rest/stats/device")
 
     def pending_devices(self) -> list[wire.PendingDevice]:
         """Unknown devices that dialled us, sorted by ID."""

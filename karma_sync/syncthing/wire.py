@@ -4,7 +4,7 @@ Versions differ in what they send: what we do not use is ignored, what only some
 default. An answer of another shape raises ValueError, which client.py turns into an error of ours.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -17,8 +17,6 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Syncthing writes local time with an offset; everything of ours is UTC.
 UtcTime = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(UTC))]
@@ -175,10 +173,6 @@ class _Connections(Reply):
     connections: dict[str, Connection]
 
 
-class _DeviceStatistics(Reply):
-    last_seen: UtcTime
-
-
 class _DeviceOffer(Reply):
     name: str = ""
     address: str = ""
@@ -212,7 +206,6 @@ class _Holders(Reply):
     availability: list[_Holder] | None = None
 
 
-_DEVICE_STATISTICS = TypeAdapter(dict[str, _DeviceStatistics])
 _DEVICE_OFFERS = TypeAdapter(dict[str, _DeviceOffer])
 _FOLDER_OFFERS = TypeAdapter(dict[str, _FolderOffers])
 _EVENTS = TypeAdapter(list[Event])
@@ -235,12 +228,6 @@ def read_system(body: bytes) -> System:
 def read_connections(body: bytes) -> dict[str, Connection]:
     """By device ID; 1.19 lists the own device too."""
     return _Connections.model_validate_json(body).connections
-
-
-def read_last_seen(body: bytes) -> dict[str, datetime]:
-    """By device ID; a device that was never seen (1970, says Syncthing) is left out."""
-    seen = {d: s.last_seen for d, s in _DEVICE_STATISTICS.validate_json(body).items()}
-    return {device: time for device, time in seen.items() if time > EPOCH}
 
 
 def read_pending_devices(body: bytes) -> list[PendingDevice]:
