@@ -30,7 +30,7 @@ from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.verify import verify_chunk, verify_item
 from karma_sync.paths import PRIVATE_FILE, private_dir
 from karma_sync.store import ledger, library, retractions, work
-from karma_sync.store.database import Database
+from karma_sync.store.database import Database, Transaction
 
 _MARKER = ".stfolder"
 
@@ -117,16 +117,15 @@ class Wholeness:
 
         What the database does not know may be named by an item that was there before it.
         """
-        on_disk = {chunk.stem for chunk in (path / CHUNKS).glob("??/*.zst")}
+        unnamed = {chunk.stem for chunk in (path / CHUNKS).glob("??/*.zst")}
         with self._packed.reading() as tx:
-            named = set[str]().union(*work.chunk_refs(tx, channel.id).values())
-            unnamed = on_disk - named - work.dropped_chunks(tx, channel.id)
+            unnamed -= _named(tx, channel) | work.dropped_chunks(tx, channel.id)
         for item in Inbox(path).items() if unnamed else ():
             manifest = _mine(channel, path, item)
             unnamed -= set(manifest.chunks()) if manifest else set()
         if unnamed:
-            with self._packed.transaction() as tx:
-                work.drop_chunks(tx, channel.id, unnamed, now_ms)
+            with self._packed.transaction() as tx:  # when Syncthing died, packaging goes on
+                work.drop_chunks(tx, channel.id, unnamed - _named(tx, channel), now_ms)
 
     def adopt(self, channel: Channel, path: Path) -> Adopted:
         """After recovering: keep what verifies as mine, remove the rest, know its revisions."""
@@ -188,6 +187,11 @@ class Wholeness:
         with self._packed.transaction() as tx:
             for item in items:
                 work.packed_items.drop(tx, folder=channel.id, item=item)
+
+
+def _named(tx: Transaction, channel: Channel) -> set[str]:
+    """The chunks that what was packaged for a channel is made of."""
+    return set[str]().union(*work.chunk_refs(tx, channel.id).values())
 
 
 def _mine(channel: Channel, path: Path, item: str) -> Manifest | None:
