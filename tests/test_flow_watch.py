@@ -1,6 +1,10 @@
 """Watching the agent's directory: what was written is told, whenever its folder came."""
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,12 +35,21 @@ class Seen:
         until(lambda: name in self.paths, f"{name} told", timeout=20)
 
 
+@contextmanager
+def watching(home: Path) -> Iterator[Seen]:
+    """A watcher that runs; begun in the test itself, where warnings are errors."""
+    found = Seen(home)
+    try:
+        yield found
+    finally:
+        found.watcher.stop()
+
+
 @pytest.fixture
 def seen(tmp_path: Path) -> Iterator[Seen]:
     (tmp_path / "claude" / "todos").mkdir(parents=True)
-    found = Seen(tmp_path / "claude")
-    yield found
-    found.watcher.stop()
+    with watching(tmp_path / "claude") as found:
+        yield found
 
 
 def test_what_is_written_in_a_folder_that_was_there_is_told(seen: Seen) -> None:
@@ -84,3 +97,54 @@ def test_what_lies_beside_the_folders_is_not_told(seen: Seen) -> None:
     seen.wait_for("todos/a.json")
 
     assert seen.paths == {"todos/a.json"}
+
+
+# Another process: so that folders are made while watchdog looks through those before.
+FILL = """
+import pathlib, sys
+for name in range(20):
+    for each in range(60):
+        folder = pathlib.Path(sys.argv[1], str(name), str(each))
+        folder.mkdir(parents=True)
+        (folder / "t.txt").write_text("x")
+"""
+
+
+def test_folders_that_are_filled_as_they_are_made_are_told_to_the_last_file(tmp_path: Path) -> None:
+    with watching(tmp_path / "claude") as seen:
+        seen.write("projects/-src/s1.jsonl")
+        seen.wait_for("projects/-src/s1.jsonl")
+        subprocess.run([sys.executable, "-c", FILL, str(seen.home / "projects")], check=True)
+
+        wanted = {f"projects/{name}/{each}/t.txt" for name in range(20) for each in range(60)}
+        until(lambda: wanted <= seen.paths, "all of them told", timeout=20)
+
+
+def test_a_folder_that_went_and_came_again_is_watched_again(seen: Seen) -> None:
+    for name in ("first", "again", "moved"):
+        seen.write(f"projects/-src/{name}.jsonl")
+        seen.wait_for(f"projects/-src/{name}.jsonl")
+        seen.write(f"projects/-src/{name}-later.jsonl")
+        seen.wait_for(f"projects/-src/{name}-later.jsonl")
+        if name == "again":
+            (seen.home / "projects").rename(seen.home / "old")
+        else:
+            shutil.rmtree(seen.home / "projects")
+
+
+@pytest.mark.parametrize("link", ["claude", "claude/projects", "claude/projects, later"])
+def test_a_home_or_a_folder_that_is_a_link_is_watched_where_it_leads(
+    tmp_path: Path, link: str
+) -> None:
+    (tmp_path / "dotfiles").mkdir()
+    place = tmp_path / link.removesuffix(", later")
+    place.parent.mkdir(exist_ok=True)
+    if place.name == link.rpartition("/")[2]:
+        place.symlink_to(tmp_path / "dotfiles")
+
+    with watching(tmp_path / "claude") as seen:
+        if not place.exists():
+            place.symlink_to(tmp_path / "dotfiles")
+        for name in ("-src/s1.jsonl", "-src/s1/tool-results/t.txt"):
+            seen.write(f"projects/{name}")
+            seen.wait_for(f"projects/{name}")
