@@ -131,6 +131,31 @@ def test_a_chunk_whose_item_a_crash_prevented_is_dropped_and_no_other(
     assert dropped(desk) == {left}
 
 
+def test_what_came_back_as_it_was_packaged_last_is_not_packaged_again(
+    desk: Desk, tmp_path: Path
+) -> None:
+    whole = Wholeness(tmp_path / "library", open_library(tmp_path / "library.db"), desk.work)
+    desk.write(big("one"))
+    desk.package()
+    older = tmp_path / "older"
+    shutil.copytree(desk.outbox.path, older)
+    desk.append(big("two"))
+    desk.package()
+
+    for came_back, is_current in (
+        (desk.outbox.path.rename(tmp_path / "newest"), True),
+        (older, False),
+    ):
+        shutil.rmtree(desk.outbox.path, ignore_errors=True)
+        assert whole.restore(CHANNEL, desk.outbox.path).lost == (desk.item(),)
+        shutil.copytree(came_back, desk.outbox.path, dirs_exist_ok=True)
+        assert whole.adopt(CHANNEL, desk.outbox.path).lost == ()
+        desk.restart(swapping())
+        assert desk.is_current() is is_current
+    desk.package()
+    assert desk.content() == big("one") + big("two")
+
+
 def _left_by_a_crash(desk: Desk) -> str:
     """A chunk in its place, without the item that it was for."""
     content = b"the item of this chunk was never written"

@@ -88,7 +88,6 @@ class Wholeness:
             restored += len(missing)
             if Inbox(path).missing(chunks.get(item, ())):
                 lost.append(item)
-        self._forget_packed(channel, lost)
         return Restored(restored, tuple(lost), len(kept.keys() | packed.keys()))
 
     def _retract(self, channel: Channel, outbox: Outbox) -> set[str]:
@@ -158,11 +157,13 @@ class Wholeness:
             )
             work.put_revision(tx, channel.id, max(last, highest))
             left = [row for row in ledger.departed.all(tx, folder=channel.id) if not row.withdrawn]
-        # what was missing before is not among what is packaged any more; the ledger has it still
+        # the ledger also knows what was lost with the packager's own memory
         known = {row.item: row.session for row in left}
         known |= {item: found.session for item, found in packed.items()}
         lost = known.keys() - verified.keys() - withdrawn.keys()
-        self._forget_packed(channel, lost)
+        # what came back as it was packaged last needs no packaging
+        now = {item: manifest.revision for item, manifest in verified.items()}
+        self._forget_packed(channel, (i for i, p in packed.items() if now.get(i) != p.revision))
         sessions = tuple(sorted(known[item] for item in lost))
         return Adopted(len(verified), sessions, tuple(foreign))
 
