@@ -6,7 +6,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +20,7 @@ import responses
 
 from karma_sync.domain.plan import Device, Folder, FolderType
 from karma_sync.errors import SyncthingError, SyncthingRefused, SyncthingUnreachable
+from karma_sync.flow.layout import chunk_name
 from karma_sync.syncthing.client import MAX_REPLY_BYTES, SyncthingClient
 from karma_sync.syncthing.configuration import with_changes
 from karma_sync.syncthing.home import Network, configure, create_home
@@ -37,7 +38,8 @@ class Rig:
     """A Syncthing under test, `me`.
 
     It has OUTBOX with one good file and one that cannot be synced, shared with `peer`, which is
-    connected and offers INBOX; `stranger` has dialled it. `touch` changes a file in OUTBOX.
+    connected and offers INBOX; `stranger` has dialled it. `touch` changes a file in OUTBOX, and has
+    it scanned behind other names.
     """
 
     client: SyncthingClient
@@ -46,7 +48,7 @@ class Rig:
     me: str
     peer: str
     stranger: str
-    touch: Callable[[], None]
+    touch: Callable[..., None]
 
 
 def real_programs() -> list[Path | None]:
@@ -148,7 +150,7 @@ def canned_rig(canned: responses.RequestsMock, root: Path) -> Rig:
         me=ME,
         peer=PEER,
         stranger=STRANGER,
-        touch=lambda: None,
+        touch=lambda *_: None,
     )
 
 
@@ -211,7 +213,7 @@ def real_rig(program: Path, where: Path) -> Iterator[Rig]:
             me=me.device.id,
             peer=peer.device.id,
             stranger=stranger.device.id,
-            touch=lambda: touch(me.client, outbox / "good"),
+            touch=lambda *before: touch(me.client, outbox / "good", before),
         )
 
 
@@ -224,9 +226,9 @@ def put(node: Node, device: Device, folder: Folder | None) -> None:
     node.client.put_configuration(configuration)
 
 
-def touch(client: SyncthingClient, path: Path) -> None:
+def touch(client: SyncthingClient, path: Path, before: Sequence[str] = ()) -> None:
     path.write_text(f"changed {time.monotonic_ns()}")
-    client.scan(OUTBOX, subs=[path.name])
+    client.scan(OUTBOX, subs=[*before, path.name])
 
 
 def eventually(condition: Callable[[], object]) -> None:
@@ -328,6 +330,15 @@ def test_a_scanned_folder_is_idle(rig: Rig) -> None:
         sequence=status.sequence,
         pull_errors=1,
     )
+
+
+def test_scans_more_names_than_one_request_can_hold(rig: Rig) -> None:
+    """A session of 5 GB has 19,000 chunks; their names are more than Syncthing reads at once."""
+    before = rig.client.folder_status(OUTBOX).sequence
+    rig.touch(*(chunk_name(f"{number:064x}") for number in range(19_000)))
+
+    is_real = (rig.root / OUTBOX).exists()
+    assert (rig.client.folder_status(OUTBOX).sequence > before) is is_real
 
 
 def test_names_the_item_that_cannot_be_synced(rig: Rig) -> None:

@@ -20,6 +20,8 @@ CONNECT_S = 5.0
 READ_S = 30.0
 PUT_S = 120.0  # 300 folders took 0.7 s at most; this is for a machine that is busy
 SCAN_S = 3600.0  # a scan answers when all is hashed
+# They stand in the URL, and Go's HTTP server hangs up on headers of more than 1 MB: 11,000 chunks.
+NAMES_PER_SCAN = 1000
 EVENTS_SLACK_S = 15.0  # on top of the time Syncthing is asked to hold its answer back
 CHUNK_BYTES = 65_536
 NOT_FOUND = 404
@@ -96,12 +98,14 @@ class SyncthingClient:
     def scan(self, folder: str, subs: Sequence[str] = (), next_s: int | None = None) -> None:
         """Scan a folder, or only the paths `subs` in it; returns when that is done.
 
-        `next_s` puts the next regular scan off by so many seconds.
+        `next_s` puts the next regular scan off by so many seconds. If it fails, some of `subs`
+        may have been scanned.
         """
-        params = [("folder", folder), *(("sub", sub) for sub in subs)]
-        if next_s is not None:
-            params.append(("next", str(next_s)))
-        self._post("/rest/db/scan", *params, timeout_s=SCAN_S, repeatable=True)
+        later = [("next", str(next_s))] if next_s is not None else []
+        for start in range(0, max(len(subs), 1), NAMES_PER_SCAN):
+            some = [("sub", sub) for sub in subs[start : start + NAMES_PER_SCAN]]
+            params = [("folder", folder), *some, *later]
+            self._post("/rest/db/scan", *params, timeout_s=SCAN_S, repeatable=True)
 
     def override(self, folder: str) -> None:
         """Make all others take our state of a send-only folder; works on after it returned."""
