@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from karma_sync.domain import limits
-from karma_sync.errors import RedactionFailed
+from karma_sync.errors import KarmaError, RedactionFailed
 from karma_sync.flow.layout import chunk_name, item_name
 from karma_sync.flow.package import Packager
 from karma_sync.redact.engine import default_redactor
@@ -237,6 +237,35 @@ def test_a_title_that_cannot_be_redacted_keeps_the_session_here(tmp_path: Path) 
     with pytest.raises(RedactionFailed):
         desk.package()
     assert names(desk) == set()
+
+
+LIMITS = {
+    # 10 GB have 38,000 chunks, whose names do not fit
+    "MANIFEST_BYTES": (2_500, "GB in 2 files is .* bytes long, and 2500 at most can be sent"),
+    "FILES_PER_ITEM": (1, "it has 2 files, and 1 at most can be sent"),
+}
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_what_no_receiver_would_take_does_not_leave_and_what_left_stays(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    most, why = LIMITS[limit]
+    desk.write(said("one"))
+    desk.package()
+    before = desk.files()
+    desk.append(big("two", 3.0))
+    desk.write(b"note", NOTE)
+    with monkeypatch.context() as patched:
+        patched.setattr(limits, limit, most)
+        for _ in range(2):
+            with pytest.raises(KarmaError, match=why):
+                desk.package()
+            assert desk.files() == before
+            assert not desk.is_current()
+
+    desk.package()
+    assert desk.content() == said("one") + big("two", 3.0)
 
 
 def test_a_redactor_that_fails_at_the_end_leaves_no_chunk_behind(tmp_path: Path) -> None:

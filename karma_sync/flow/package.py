@@ -2,27 +2,19 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 
-from karma_sync.domain import limits
 from karma_sync.domain.facts import Facts
 from karma_sync.domain.ids import item_id, next_version
 from karma_sync.domain.plan import Channel
 from karma_sync.domain.profile import Profile, kind_of, takes
 from karma_sync.domain.retraction import Retraction
-from karma_sync.domain.session import (
-    FORMAT,
-    ItemFile,
-    Kind,
-    Manifest,
-    SessionFacts,
-    Tokens,
-    join_item,
-)
+from karma_sync.domain.session import FORMAT, ItemFile, Manifest, join_item
 from karma_sync.domain.source import PackedFile, PackedItem, SourceFile, SourceSession
 from karma_sync.flow.before import Before, OutboxFiles, read_back, without_source
 from karma_sync.flow.choice import may_be_named, running, sendable
 from karma_sync.flow.cut import CutFile, cut_again, cut_file, within_inline_limit
+from karma_sync.flow.describe import Cut, describe, signed
 from karma_sync.flow.layout import compress
 from karma_sync.metadata.signing import PayloadType, SigningKey
 from karma_sync.redact.engine import Redactor
@@ -107,6 +99,7 @@ class Packager:
 
         Raises:
             RedactionFailed: nothing was written that a reader could take.
+            KarmaError: nor then; it has more files, or more content, than an item may have.
             OSError: a file vanished or cannot be read, or the outbox cannot be written.
         """
         item = self.item_of(channel, session)
@@ -211,14 +204,15 @@ class Packager:
         outbox: OutboxFiles,
     ) -> int:
         item, files, before, is_running = what
-        revision = self._next_revision(channel.id)
-        cuts = [f.cuts for f in files]
+        redactions: Counter[str] = Counter()
+        for file in files:
+            redactions.update(file.cuts)
         if before and not session.files:
-            cuts.append(before.manifest.redactions)  # what was cut before is cut still
-        what_else = item, revision, files, is_running
-        manifest = self._manifest(channel, session, facts, what_else, cuts)
-        payload = manifest.model_dump_json().encode()
-        envelope = self._key.sign(PayloadType.MANIFEST, payload)
+            redactions.update(before.manifest.redactions)  # what was cut before is cut still
+        revision = self._next_revision(channel.id)
+        cut = Cut(item, revision, tuple(f.entry() for f in files), is_running, redactions)
+        manifest = describe(channel, session, facts, cut, self._redactor)
+        envelope = signed(manifest, self._key)
         inline = compress(b"".join(f.tail for f in files))
         packed = PackedItem(
             folder=channel.id,
@@ -245,48 +239,6 @@ class Packager:
             ledger.left(tx, packed.folder, manifest)
             work.put_chunks(tx, change, self._now_ms())
         self._packed[packed.folder, packed.item] = packed
-
-    def _manifest(
-        self,
-        channel: Channel,
-        session: SourceSession,
-        facts: Facts,
-        what: tuple[str, int, Sequence[CutFile], bool | None],
-        cuts: Iterable[Mapping[str, int]],
-    ) -> Manifest:
-        item, revision, files, is_running = what
-        redactions: Counter[str] = Counter()
-        for some in cuts:
-            redactions.update(some)
-        return Manifest(
-            format=FORMAT,
-            team=channel.team.id,
-            project=channel.project,
-            member=channel.owner.tag,
-            item=item,
-            kind=Kind.SESSION,
-            revision=revision,
-            session=SessionFacts(
-                agent=session.agent,
-                agent_name=self._text(facts.agent),
-                running=is_running,
-                session_id=session.session_id,
-                title=self._text(facts.title),
-                branches=tuple(self._text(b) for b in facts.branches),
-                models=tuple(self._text(m) for m in facts.models),
-                first_activity=facts.first,
-                last_activity=facts.last,
-                records=facts.records,
-                prompts=facts.prompts,
-                tokens=Tokens(**facts.tokens),
-            ),
-            files=tuple(f.entry() for f in files),
-            redactions=dict(redactions),
-            redactor=self._redactor.version,
-        )
-
-    def _text(self, value: str) -> str:
-        return self._redactor.string(value)[0][: limits.TITLE_CHARS]
 
 
 def _unchanged(entry: ItemFile, tail: bytes, state: PackedFile) -> CutFile:

@@ -1,0 +1,87 @@
+"""Describes an item: the manifest that is signed, every text in it redacted first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from karma_sync.domain import limits
+from karma_sync.domain.facts import Facts
+from karma_sync.domain.plan import Channel
+from karma_sync.domain.session import FORMAT, ItemFile, Kind, Manifest, SessionFacts, Tokens
+from karma_sync.domain.source import SourceSession
+from karma_sync.errors import KarmaError
+from karma_sync.metadata.signing import PayloadType, SigningKey
+from karma_sync.redact.engine import Redactor
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What packaging made of a session: its files, and how many cuts there were by rule.
+
+    `running` is whether the agent has it open; None if it never said so.
+    """
+
+    item: str
+    revision: int
+    files: tuple[ItemFile, ...]
+    running: bool | None
+    redactions: Mapping[str, int]
+
+
+def describe(
+    channel: Channel, session: SourceSession, facts: Facts, cut: Cut, redactor: Redactor
+) -> Manifest:
+    """The manifest of one revision.
+
+    Raises:
+        RedactionFailed: a text of it cannot be redacted.
+        KarmaError: the session has more files than an item may have.
+    """
+    if len(cut.files) > limits.FILES_PER_ITEM:
+        raise KarmaError(
+            f"it has {len(cut.files)} files, and {limits.FILES_PER_ITEM} at most can be sent"
+        )
+
+    def text(value: str) -> str:
+        return redactor.string(value)[0][: limits.TITLE_CHARS]
+
+    return Manifest(
+        format=FORMAT,
+        team=channel.team.id,
+        project=channel.project,
+        member=channel.owner.tag,
+        item=cut.item,
+        kind=Kind.SESSION,
+        revision=cut.revision,
+        session=SessionFacts(
+            agent=session.agent,
+            agent_name=text(facts.agent),
+            running=cut.running,
+            session_id=session.session_id,
+            title=text(facts.title),
+            branches=tuple(text(b) for b in facts.branches),
+            models=tuple(text(m) for m in facts.models),
+            first_activity=facts.first,
+            last_activity=facts.last,
+            records=facts.records,
+            prompts=facts.prompts,
+            tokens=Tokens(**facts.tokens),
+        ),
+        files=cut.files,
+        redactions=dict(cut.redactions),
+        redactor=redactor.version,
+    )
+
+
+def signed(manifest: Manifest, key: SigningKey) -> bytes:
+    """The manifest's envelope.
+
+    Raises:
+        KarmaError: it is larger than any receiver takes.
+    """
+    envelope = key.sign(PayloadType.MANIFEST, manifest.model_dump_json().encode())
+    if len(envelope) > limits.MANIFEST_BYTES:
+        raise KarmaError(
+            f"what describes its {manifest.size / 10**9:.1f} GB in {len(manifest.files)} files is"
+            f" {len(envelope)} bytes long, and {limits.MANIFEST_BYTES} at most can be sent"
+        )
+    return envelope
