@@ -141,6 +141,15 @@ def test_a_path_that_changed_leads_to_its_session(
     assert (found.session_id if found else None) == session
     if found:
         assert found in tree.source.sessions()
+    assert tree.source.session_at(tree.source.gathered(tree.source.root / changed)) == found
+
+
+def test_all_files_in_a_sessions_own_directory_are_one_change(tree: Tree) -> None:
+    tree.write("-src/s1.jsonl")
+    own = tree.source.root / "-src" / "s1"
+    changed = [own, *(own / "tool-results" / f"toolu_{number}.txt" for number in range(1000))]
+
+    assert {tree.source.gathered(path) for path in changed} == {own}
 
 
 @pytest.mark.parametrize("name", [".hidden.jsonl", "a b.jsonl", "é.jsonl", "x" * 129 + ".jsonl"])

@@ -33,7 +33,7 @@ class Dispatch:
     def touch(self, path: Path) -> None:
         """A file of an agent's is new, other or gone."""
         with self._lock:
-            self._due.changed.add(path)
+            self._due.changed.add(self._engine.source.gathered(path))
 
     def look_at_all(self) -> None:
         """Look at every session there is, the newest first."""

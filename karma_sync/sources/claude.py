@@ -73,6 +73,14 @@ class ClaudeSource:
             return []
         return sorted(Path(e.path) for e in os.scandir(self.root) if e.is_dir())
 
+    def gathered(self, path: Path) -> Path:
+        """The one path that stands for every file in a session's own directory, or `path`.
+
+        So a session of which a thousand files are new at once is looked at once.
+        """
+        own = path.relative_to(self.root).parts[:2] if path.is_relative_to(self.root) else ()
+        return self.root.joinpath(*own) if own else path
+
     def sessions_at(self, path: Path) -> list[SourceSession]:
         """The sessions that a changed path belongs to; whose a plan is its path does not tell."""
         found = self.session_at(path)
