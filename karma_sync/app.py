@@ -205,9 +205,12 @@ class App:
         quotas = Quotas(self.work, self.notes, utc_now)
         overriding = Overriding(client, self.recovery, self.notes, utc_now)
         self.recovery.rejected = overriding.rejected
-        progress = Progress(
-            client, self.work, links.connected, lambda: outgoing.backlog, quotas.judge
-        )
+
+        def backlog() -> tuple[int, int]:
+            count, left = outgoing.backlog
+            return count, max(0, left - packager.cut_bytes)
+
+        progress = Progress(client, self.work, links.connected, backlog, quotas.judge)
         health = Health(client, self.paths, self.recovery, self.work, self.notes)
         health.judges = (quotas.judge, overriding.judge)
         scan: Callable[[str, Sequence[str]], None] = client.scan

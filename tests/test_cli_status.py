@@ -140,7 +140,7 @@ def test_what_is_wrong_stands_before_what_is_usual() -> None:
         last_error=event,
         silent={"backend": 3, "home": None},
         paused=Halt(),
-        packaging=12,
+        packaging=Transfer(3_200_000_000, 12, 40),
     )
 
     assert told[2:9] == [
@@ -149,7 +149,7 @@ def test_what_is_wrong_stands_before_what_is_usual() -> None:
         "last error just now: fault: documents of team backend: marker missing",
         "nobody of team backend has answered for 3 days",
         "nobody of team home has answered yet",
-        "12 sessions are still to be looked at",
+        "12 sessions are still to be looked at: about 3.2 GB left, about 40 s",
         "Next: karma-sync resume",
     ]
 
@@ -158,7 +158,7 @@ def test_without_the_daemon_nothing_is_on_its_way() -> None:
     told = shown(
         daemon=None,
         projects=[project(arriving={BOB: Transfer(2_000, 1, 40)})],
-        packaging=3,
+        packaging=Transfer(3_000, 3, None),
     )
 
     assert told[1] == "the daemon is not running: this is how it was when it stopped"

@@ -12,6 +12,7 @@ from tests.harness import PROJECT, Member, until
 from tests.town import Town, found_team, share, up
 
 pytestmark = pytest.mark.daemon
+LARGE = 400_000_000  # packaged in seconds, not in moments
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,26 @@ def test_what_is_on_its_way_is_told_on_both_sides_until_it_is_there(
     until(lambda: not project_of(b)["arriving"], "B to see that all arrived")
     until(lambda: not project_of(a)["receivers"]["bob.box"]["about"], "A to see it too")
     until(lambda: project_of(a)["receivers"]["bob.box"]["whole"], "B's receipt")
+
+
+def test_how_much_of_a_large_session_is_still_to_be_packaged_is_told_until_it_is(
+    trio: tuple[Member, Member, Member],
+) -> None:
+    a, _, _ = trio
+    session = a.write_session("large")
+    subagent = session.beside("subagents/agent-1.jsonl", session.content)
+    grown = session.path.with_suffix("") / "subagents" / "agent-1.jsonl"
+    with grown.open("ab") as out:
+        for _ in range(LARGE // (len(subagent) * 1000)):
+            out.write(subagent * 1000)
+
+    def left() -> bool:
+        found = a.json("status")["packaging"]
+        return bool(found) and found["items_left"] == 1 and 0 < found["bytes_left"] < LARGE
+
+    until(left, "A to tell how much of it is left")
+    until(lambda: a.json("status")["packaging"] is None, "A to tell that nothing is left")
+    assert "looked at" not in a.run("status").out
 
 
 def test_a_small_team_fits_on_one_screen(trio: tuple[Member, Member, Member]) -> None:

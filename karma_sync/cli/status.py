@@ -80,7 +80,7 @@ def _as_json(app: App, found: "Status", daemon: "Running | None") -> str:
         peers=[_peer_json(peer) for peer in found.peers],
         projects=[_project_json(p) for p in found.projects],
         inbox=len(found.inbox.contacts) + len(found.inbox.invitations),
-        packaging=found.packaging,
+        packaging=_about(found.packaging),
         silent_days=found.silent,
         faults=found.faults,
         last_error=asdict(found.last_error) if found.last_error else None,

@@ -28,7 +28,7 @@ def status_lines(me: "PairingCode", found: "Status", daemon: "Running | None") -
     lines += _error_lines(found)
     lines += [_silent_line(team, days) for team, days in sorted(found.silent.items())]
     if daemon and found.packaging:
-        lines.append(f"{found.packaging} sessions are still to be looked at")
+        lines.append(_packaging_line(found.packaging))
     step = _next(found, daemon is not None)
     lines += [f"Next: {step}"] if step else []
     lines += _peer_lines(found)
@@ -53,6 +53,11 @@ def _silent_line(team: str, days: int | None) -> str:
     if days is None:
         return f"nobody of team {team} has answered yet"
     return f"nobody of team {team} has answered for {days} day{'s' if days > 1 else ''}"
+
+
+def _packaging_line(left: "Transfer") -> str:
+    are = "is" if left.items_left == 1 else "are"
+    return f"{_sessions(left.items_left)} {are} still to be looked at: {_about(left)}"
 
 
 def _peer_lines(found: "Status") -> list[str]:

@@ -27,7 +27,10 @@ _CHUNK_LEAD_NS = 1_000_000
 
 
 class Packager:
-    """The only writer of my outboxes."""
+    """The only writer of my outboxes.
+
+    `cut_bytes` is how much of the session in hand has gone into chunks; other threads may read it.
+    """
 
     def __init__(
         self, redactor: Redactor, key: SigningKey, store: Database, now_ms: Callable[[], int]
@@ -37,6 +40,7 @@ class Packager:
         self._store = store
         self._now_ms = now_ms
         self._packed: dict[tuple[str, str], PackedItem] = {}
+        self.cut_bytes = 0
 
     @property
     def redactor(self) -> Redactor:
@@ -116,6 +120,8 @@ class Packager:
         except BaseException:
             outbox.undo()  # nothing of what could not be finished may lie there
             raise
+        finally:
+            self.cut_bytes = 0
 
     def package_again(self, channel: Channel, item: str, outbox: OutboxFiles) -> int:
         """Redact once more what the outbox has of an item; the new revision, 0 if it has nothing.
@@ -171,6 +177,7 @@ class Packager:
         def put(content: bytes) -> tuple[str, int]:
             sha256 = hashlib.sha256(content).hexdigest()
             outbox.put_chunk(sha256, content, session.changed_ns + _CHUNK_LEAD_NS)
+            self.cut_bytes += len(content)
             return sha256, len(content)
 
         known = before.manifest.files if before else ()

@@ -2,13 +2,16 @@
 
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from karma_sync.service import projects
 from karma_sync.service.engine import Engine
 from karma_sync.service.worker import soonest
+
+# What takes longer than a moment: people may ask meanwhile how far it is.
+_LARGE_BYTES = 50_000_000
 
 
 @dataclass
@@ -29,6 +32,7 @@ class Dispatch:
         self._sender = engine.sender
         self._lock = threading.Lock()
         self._due = _Due(everything=True)
+        self.begins: Callable[[], None] = lambda: None
 
     def touch(self, path: Path) -> None:
         """A file of an agent's is new, other or gone."""
@@ -84,7 +88,12 @@ class Dispatch:
         if session is None:
             self._sender.renew()
         else:
-            sent = self._sender.send(session)
+            if session.size > _LARGE_BYTES:
+                self.begins()
+            try:
+                sent = self._sender.send(session)
+            finally:
+                outgoing.looked()
             if sent.packaged:
                 outgoing.packaged(session, time.monotonic())
             if sent.wait_s is not None:

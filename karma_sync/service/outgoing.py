@@ -18,17 +18,23 @@ class Outgoing:
 
     def __init__(self) -> None:
         self._backlog: deque[SourceSession] = deque()
+        self._bytes = 0
+        self._in_hand: SourceSession | None = None
         self._changed: dict[Key, tuple[float, SourceSession]] = {}
         self._paces: dict[Key, Pace] = {}
 
     def all_of(self, sessions: Iterable[SourceSession]) -> None:
         """Look at all of these, in this order, instead of the backlog there was."""
         self._backlog = deque(sessions)
+        self._bytes = sum(session.size for session in self._backlog)
 
     @property
-    def backlog(self) -> int:
-        """How many sessions are still to be looked at."""
-        return len(self._backlog)
+    def backlog(self) -> tuple[int, int]:
+        """How many sessions are still to be looked at, the one in hand too, and their bytes."""
+        in_hand = self._in_hand
+        if in_hand is None:
+            return len(self._backlog), self._bytes
+        return len(self._backlog) + 1, self._bytes + in_hand.size
 
     def changed(self, session: SourceSession, now: float) -> None:
         """This session was written to."""
@@ -44,12 +50,22 @@ class Outgoing:
         self._changed[session.directory, session.session_id] = due, session
 
     def next(self, now: float) -> SourceSession | None:
-        """The session to look at now; None if none is due and the backlog is empty."""
+        """The session to look at now, `looked` ends that; None if there is none."""
         ready = [(due, key) for key, (due, _) in self._changed.items() if due <= now]
         if ready:
             _, key = min(ready)
-            return self._changed.pop(key)[1]
-        return self._backlog.popleft() if self._backlog else None
+            found = self._changed.pop(key)[1]
+        elif self._backlog:
+            found = self._backlog.popleft()
+            self._bytes -= found.size
+        else:
+            return None
+        self._in_hand = found
+        return found
+
+    def looked(self) -> None:
+        """Nothing is in hand any more."""
+        self._in_hand = None
 
     def packaged(self, session: SourceSession, now: float) -> None:
         """This session was packaged now; looking at it and finding nothing new does not count."""

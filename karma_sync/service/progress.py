@@ -11,6 +11,7 @@ from typing import Protocol
 from karma_sync.domain.plan import Channel, World, inboxes, outboxes, receivers
 from karma_sync.domain.progress import Pull, looked
 from karma_sync.paths import is_metadata_folder
+from karma_sync.service.worker import soonest
 from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import Completion, FolderStatus
@@ -36,7 +37,7 @@ class Progress:
         syncthing: Figures,
         store: Database,
         connected: Callable[[], frozenset[str]],
-        backlog: Callable[[], int],
+        backlog: Callable[[], tuple[int, int]],
         judge: Callable[[World, str, FolderStatus], None],
     ) -> None:
         self._syncthing = syncthing
@@ -47,6 +48,7 @@ class Progress:
         self._lock = threading.Lock()
         self._busy: dict[str, float] = {}
         self._pulls: dict[tuple[str, str], Pull] = {}
+        self._packaging_since: float | None = None
         with store.transaction() as tx:
             work.transfers.clear(tx)  # an earlier daemon's
 
@@ -65,12 +67,10 @@ class Progress:
             if not self._still_moves(world, folder, now):
                 with self._lock:
                     self._busy.pop(folder, None)
-        packaging = self._look_at_backlog()
+        packaging = self._look_at_backlog(now)
         with self._lock:
             busy = bool(self._busy)
-        if waiting:
-            return _FIRST_S
-        return _EVERY_S if busy or packaging else None
+        return soonest(packaging, _FIRST_S if waiting else None, _EVERY_S if busy else None)
 
     def _still_moves(self, world: World, folder: str, now: float) -> bool:
         found = {device: pull for device, pull in self._look_at(world, folder, now)}
@@ -110,11 +110,21 @@ class Progress:
             done = said.global_bytes - said.need_bytes
             yield device, looked(before, now, done, said.need_bytes, said.need_items)
 
-    def _look_at_backlog(self) -> bool:
-        count = self._backlog()
-        pull = Pull(at=0.0, done=0, left=0, items=count) if count else None
-        self._keep((PACKAGING, ""), pull)
-        return bool(count)
+    def _look_at_backlog(self, now: float) -> float | None:
+        """Seconds until the next look; None if nothing is to be packaged."""
+        count, left = self._backlog()
+        if not count:
+            self._packaging_since = None
+            self._keep((PACKAGING, ""), None)
+            return None
+        if self._packaging_since is None:
+            self._packaging_since = now
+        if now - self._packaging_since < _FIRST_S:
+            return _FIRST_S
+        before = self._pulls.get((PACKAGING, ""))
+        done = before.done + max(0, before.left - left) if before else 0
+        self._keep((PACKAGING, ""), looked(before, now, done, left, count))
+        return _EVERY_S
 
     def _keep(self, key: tuple[str, str], pull: Pull | None) -> None:
         """Write it down if that says something else."""

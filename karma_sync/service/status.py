@@ -42,7 +42,10 @@ class Peer:
 
 @dataclass(frozen=True)
 class Transfer:
-    """About what lacks, here or at a member: Syncthing's figures, which peers can poison."""
+    """About what lacks, here or at a member: Syncthing's figures, which peers can poison.
+
+    Or what is still to be packaged: our own figures.
+    """
 
     bytes_left: int
     items_left: int
@@ -96,8 +99,8 @@ class ProjectStatus:
 class Status:
     """Everything `karma-sync status` shows; `paused` if everything is, as a whole.
 
-    `packaging` counts sessions that are still to be looked at. `silent` is, by team, for how many
-    days nobody has answered; None if nobody ever did.
+    `packaging` is what is still to be looked at here, if that takes more than a moment. `silent`
+    is, by team, for how many days nobody has answered; None if nobody ever did.
     """
 
     peers: list[Peer]
@@ -106,7 +109,7 @@ class Status:
     inbox: pairing.Waiting
     paused: state.Halt | None
     faults: dict[str, str]
-    packaging: int = 0
+    packaging: Transfer | None = None
     silent: dict[str, int | None] = field(default_factory=dict)
     last_error: events.Event | None = None
 
@@ -134,7 +137,6 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
         transfers = {(t.folder, t.device): t for t in work.transfers.all(tx)}
         last_error = events.last_bad(tx)
     look = _Look(stores, world, _peers(stores, world, running), transfers)
-    packaging = transfers.get((PACKAGING, ""))
     return Status(
         faults={folder_title(world, folder): why for folder, why in wrong},
         peers=sorted(look.peers.values(), key=lambda peer: peer.member.tag),
@@ -142,7 +144,7 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
         teams=list(world.teams),
         inbox=pairing.inbox(stores.state),
         paused=paused_until(stores.state, now),
-        packaging=packaging.items if packaging else 0,
+        packaging=look.transfer(PACKAGING) if running else None,
         silent=_silent(look, now),
         last_error=last_error,
     )

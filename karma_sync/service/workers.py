@@ -47,6 +47,7 @@ class Workers:
             self._measuring,
             self._cycle,
         )
+        self._dispatch.begins = self._measuring.wake
         self._watcher = Watcher(engine.source.home, WATCHED, self._on_change, TELLING)
         self._engine.recovery.began = self._cycle.wake
         self._engine.quotas.changed = self._cycle.wake
