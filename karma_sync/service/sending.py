@@ -289,7 +289,8 @@ class Sender:
         """It did not leave: say so, and try again when it changes, or can be read."""
         if isinstance(error, PermissionError) and error.filename:
             self._closed.add(Path(error.filename))
-        why = f"{type(error).__name__}: {error}"
+        # our own errors are sentences; of another one the kind says more than its words
+        why = str(error) if isinstance(error, KarmaError) else f"{type(error).__name__}: {error}"
         log.warning("session %s was not packaged: %s", session, why)
         self._stayed.note(channel.id, session, Stays.FAILED, why)
 
