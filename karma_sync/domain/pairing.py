@@ -8,6 +8,7 @@ all before it). Then base32, in dashed blocks of seven. It is not a secret.
 import base64
 import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from karma_sync.domain import limits
@@ -21,6 +22,11 @@ _FIXED = 1 + 2 + 32 + 32
 _LOOKALIKES = str.maketrans("018", "OIB")
 _ADDRESS = re.compile(r"(?:tcp|quic)[46]?://[A-Za-z0-9._%:\[\]-]+:(\d{1,5})")
 _AGAIN = "ask for the code again: karma-sync code"
+# What chats, mails and terminals put between and around letters: spaces, dashes and quotes of every
+# kind, what cannot be seen (zero width, byte order mark), marks of quoting and of bold text.
+_DECORATION = {"Zs", "Zl", "Zp", "Pd", "Pi", "Pf", "Cf"}
+_MARKS = frozenset("\t\n\v\f\r\"'`<>*\u2212")
+_STRANGE_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -52,16 +58,13 @@ class PairingCode:
 
 
 def decode(text: str) -> PairingCode:
-    """Read a code back, whatever became of its case, dashes, spaces and line breaks.
+    """Read a code back, whatever became of its case, dashes, spaces, line breaks and quotes.
 
     Raises:
         BadInput: it is cut off, has something extra, a typing mistake, or is no code at all;
             the message says which.
     """
-    letters = re.sub(r"[\s-]+", "", text).upper().translate(_LOOKALIKES)
-    strange = sorted(set(re.sub(r"[A-Z2-7]", "", letters)))
-    if strange:
-        raise BadInput(f"a pairing code has no {' '.join(strange)} in it", hint=_AGAIN)
+    letters = _letters(text)
     usable = len(letters) - (1 if len(letters) % 8 in {1, 3, 6} else 0)
     raw = base64.b32decode(letters[:usable] + "=" * (-usable % 8))
     if len(raw) < 3:
@@ -75,12 +78,28 @@ def decode(text: str) -> PairingCode:
             f"the pairing code is cut off: {len(letters)} of {needed} letters", hint=_AGAIN
         )
     if len(letters) > needed:
-        raise BadInput(
-            f"the pairing code has {len(letters) - needed} letters too many", hint=_AGAIN
-        )
+        more = len(letters) - needed
+        plural = "s" if more > 1 else ""
+        raise BadInput(f"the pairing code has {more} letter{plural} too many", hint=_AGAIN)
     if base64.b32encode(raw).decode().rstrip("=") != letters:
         raise BadInput("the pairing code has a typing mistake at its end", hint=_AGAIN)
     return _parse(raw[:length])
+
+
+def _letters(text: str) -> str:
+    """The base32 of a code, without what is around and between it."""
+    letters = "".join(c for c in text if not _is_decoration(c)).upper().translate(_LOOKALIKES)
+    if not letters:
+        raise BadInput("there is no pairing code in that: it is empty", hint=_AGAIN)
+    strange = sorted(set(re.sub(r"[A-Z2-7]", "", letters)))
+    if strange:
+        shown = [c if c.isprintable() else f"U+{ord(c):04X}" for c in strange[:_STRANGE_SHOWN]]
+        raise BadInput(f"a pairing code has no {' '.join(shown)} in it", hint=_AGAIN)
+    return letters
+
+
+def _is_decoration(char: str) -> bool:
+    return char in _MARKS or unicodedata.category(char) in _DECORATION
 
 
 def _parse(raw: bytes) -> PairingCode:
