@@ -1,5 +1,18 @@
-"""`python -m karma_sync` is `karma-sync`."""
+"""`karma-sync`, and `python -m karma_sync`."""
 
-from karma_sync.cli.main import run
+import signal
 
-run()
+
+def main() -> None:
+    """Run a command; Ctrl-C ends it without a word, also while it is still being loaded."""
+    heard = signal.getsignal(signal.SIGINT)
+    if heard is signal.default_int_handler:  # else whoever started us wants it ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from karma_sync.cli.main import run
+
+    signal.signal(signal.SIGINT, heard)
+    run()
+
+
+if __name__ == "__main__":
+    main()

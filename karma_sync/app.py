@@ -105,8 +105,15 @@ class App:
         return open_library(self._database(self.paths.library_db))
 
     def open_databases(self) -> None:
-        """Open all of them now, so that one that cannot be used stops us before we begin."""
+        """Open all of them now, so that one that cannot be used stops us before we begin.
+
+        Raises:
+            BadInput: config.toml gives us another name than the one that our teams know.
+        """
+        from karma_sync.service.control import require_known_name
+
         _ = self.state, self.work, self.library
+        require_known_name(self.state, self.me, self.paths.settings)
 
     @cached_property
     def source(self) -> "ClaudeSource":

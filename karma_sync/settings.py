@@ -3,23 +3,24 @@
 import ipaddress
 import os
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
 import tomli_w
 
 from karma_sync.domain.ids import is_tag
+from karma_sync.domain.pairing import is_address
 from karma_sync.errors import BadInput, NotInitialised
 from karma_sync.paths import Paths, write_private
 
 V = TypeVar("V")
 _KINDS: Mapping[type, str] = {
-    dict: "table",
-    list: "list",
-    int: "whole number",
-    str: "text",
+    dict: "a table",
+    list: "a list",
+    int: "a whole number",
+    str: "a text",
     bool: "true or false",
 }
 
@@ -86,61 +87,91 @@ def load(paths: Paths, environ: Mapping[str, str] = os.environ) -> Settings:
         ) from None
     try:
         return _read(tomllib.loads(raw.decode()), paths.config, environ)
-    except (KeyError, ValueError) as error:
-        raise BadInput(
-            f"{paths.settings} cannot be read: {error}", hint=f"correct {paths.settings}"
-        ) from error
+    except UnicodeDecodeError as error:
+        why = "it is not UTF-8"
+        cause: ValueError = error
+    except ValueError as error:
+        why, cause = str(error), error
+    raise BadInput(
+        f"{paths.settings} cannot be read: {why}", hint=f"correct {paths.settings}"
+    ) from cause
 
 
 def _read(table: dict[str, object], config: Path, environ: Mapping[str, str]) -> Settings:
     """Values of the right kind are taken, others refused: nothing is guessed.
 
+    A name that is not known is refused too: a misspelt one must not loosen anything.
+
     Raises:
-        KeyError, ValueError: one is missing, or wrong.
+        ValueError: one is missing, wrong, or not known.
     """
-    network = _kind(table["network"], dict, "network")
-    addresses = _kind(network["addresses"], list, "network.addresses")
-    port = _kind(network["port"], int, "network.port")
-    tag = _kind(table["tag"], str, "tag")
-    syncthing = _kind(table.get("syncthing", {}), dict, "syncthing")
+    _require_known(table, "", ("tag", "network", "syncthing", "redaction"))
+    tag = _kind(table, str, "tag")
     if not is_tag(tag):
-        raise ValueError(f"{tag!r} is not a member tag")
-    if not 0 < port < 65536:
-        raise ValueError(f"{port} is not a port")
+        raise ValueError(f"tag: {tag!r} is not a member tag, such as alice.laptop")
+    syncthing = _table(table, "syncthing", ("program",))
+    program = _kind(syncthing, str, "syncthing.program") if syncthing else None
     return Settings(
         tag=tag,
-        network=Network(
-            port=port,
-            addresses=tuple(_kind(a, str, "network.addresses") for a in addresses),
-            discovery=_kind(network["discovery"], bool, "network.discovery"),
-            relays=_kind(network["relays"], bool, "network.relays"),
-            nat=_kind(network["nat"], bool, "network.nat"),
-        ),
+        network=_network(_table(table, "network", [f.name for f in fields(Network)])),
         claude=claude_dir(environ),
-        syncthing=_program(environ, syncthing.get("program")),
-        redaction=_redaction(_kind(table.get("redaction", {}), dict, "redaction"), config),
+        syncthing=_program(environ, program),
+        redaction=_redaction(_table(table, "redaction", ("gitleaks", "allowlist")), config),
     )
 
 
-def _redaction(table: dict[str, object], config: Path) -> Redaction:
-    """Relative paths begin beside config.toml. A misspelt name must not loosen anything."""
-    names = ("gitleaks", "allowlist")
-    unknown = sorted(table.keys() - set(names))
-    if unknown:
-        raise ValueError(f"redaction.{unknown[0]} is not known; there are {' and '.join(names)}")
+def _network(table: Mapping[str, object]) -> Network:
+    port = _kind(table, int, "network.port")
+    if not 0 < port < 65536:
+        raise ValueError(f"network.port: {port} is not a port, 1 to 65535")
+    addresses = _kind(table, list, "network.addresses")
+    for address in addresses:
+        if not isinstance(address, str) or not is_address(address):
+            raise ValueError(
+                f"network.addresses: {address!r} is no address, such as tcp://192.168.1.20:{port}"
+            )
+    return Network(
+        port=port,
+        addresses=tuple(addresses),
+        discovery=_kind(table, bool, "network.discovery"),
+        relays=_kind(table, bool, "network.relays"),
+        nat=_kind(table, bool, "network.nat"),
+    )
+
+
+def _redaction(table: Mapping[str, object], config: Path) -> Redaction:
+    """Relative paths begin beside config.toml."""
     return Redaction(
         **{
-            name: config / Path(_kind(table[name], str, f"redaction.{name}")).expanduser()
-            for name in names
-            if name in table
+            name: config / Path(_kind(table, str, f"redaction.{name}")).expanduser()
+            for name in table
         }
     )
 
 
-def _kind(value: object, kind: type[V], name: str) -> V:
+def _table(table: Mapping[str, object], name: str, known: Sequence[str]) -> Mapping[str, object]:
+    """A table of these names at most; empty if there is none."""
+    found: Mapping[str, object] = _kind(table, dict, name) if name in table else {}
+    _require_known(found, f"{name}.", known)
+    return found
+
+
+def _require_known(table: Mapping[str, object], prefix: str, known: Sequence[str]) -> None:
+    unknown = sorted(table.keys() - set(known))
+    if unknown:
+        names = ", ".join(f"{prefix}{name}" for name in known)
+        raise ValueError(f"{prefix}{unknown[0]} is no setting; there are {names}")
+
+
+def _kind(table: Mapping[str, object], kind: type[V], name: str) -> V:
+    """The value that `name`, as a person would call it, has in the table it ends in."""
+    try:
+        value = table[name.rpartition(".")[2]]
+    except KeyError:
+        raise ValueError(f"{name} is missing") from None
     # True is an int to Python, and not to a person
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ValueError(f"{name} is not a {_KINDS[kind]}")  # noqa: TRY004 a value, not a bug
+        raise ValueError(f"{name} is not {_KINDS[kind]}")  # noqa: TRY004 a value, not a bug
     return value
 
 
@@ -165,9 +196,9 @@ def claude_dir(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("CLAUDE_CONFIG_DIR") or "~/.claude").expanduser()
 
 
-def _program(environ: Mapping[str, str], configured: object) -> Path | None:
+def _program(environ: Mapping[str, str], configured: str | None) -> Path | None:
     chosen = environ.get("KARMA_SYNC_SYNCTHING") or configured
-    return Path(str(chosen)).expanduser() if chosen else None
+    return Path(chosen).expanduser() if chosen else None
 
 
 def _is_loopback(host: str) -> bool:

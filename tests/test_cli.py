@@ -85,7 +85,7 @@ def test_an_own_code_exits_2(leader: Home, command: str) -> None:
         ("typo", "typing mistake"),
         ("cut", "cut off"),
         ("more", "too many"),
-        ("none", "too short"),
+        ("none", "it is empty"),
         ("strange", "no ! in it"),
         ("other", "not a pairing code"),
     ],
@@ -160,6 +160,51 @@ def test_a_repository_without_remote_exits_5_and_names_the_command(leader: Home)
 
     said = leader.refuses(NotFound, "project", "share", str(place))
     assert "try: git remote add origin" in said
+
+
+def test_a_directory_that_is_not_there_exits_5(leader: Home) -> None:
+    said = leader.refuses(NotFound, "project", "share", "/nowhere/at/all")
+
+    assert said.startswith("karma-sync: there is no directory /nowhere/at/all")
+
+
+@pytest.mark.parametrize("command", ["project map /gone", "project alias"])
+def test_a_project_that_is_no_name_exits_2_and_says_what_one_looks_like(
+    leader: Home, command: str
+) -> None:
+    said = leader.refuses(BadInput, *command.split(), "not a name")
+
+    assert "'not a name' names no repository on a host" in said
+    assert "try: such as github.com/acme/web" in said
+
+
+def test_a_change_of_nothing_exits_2_and_says_what_could_be_changed(leader: Home) -> None:
+    said = leader.refuses(BadInput, "subscription", "change", REPO)
+
+    assert "say what to change" in said
+    assert "subscription change example.org/acme/repo --direction receive" in said
+
+
+@pytest.mark.parametrize("span", ["0m", "soon", "-2h", ""])
+def test_a_pause_that_has_no_length_exits_2_and_pauses_nothing(leader: Home, span: str) -> None:
+    assert "try: for instance 30m, 2h, 3d" in leader.refuses(BadInput, "pause", "--for", span)
+
+
+def test_an_unknown_agent_or_member_exits_5_with_what_there_is(leader: Home) -> None:
+    assert "try: karma-sync sent" in leader.refuses(NotFound, "session", "unshare", "--agent", "x")
+    assert "try: --to bob.box" in leader.refuses(NotFound, "sent", "--to", "nobody.x")
+
+
+def test_a_name_that_others_have_too_can_be_changed_as_the_message_says(
+    leader: Home, tmp_path: Path
+) -> None:
+    program = Path(leader.member.environ["KARMA_SYNC_SYNCTHING"])
+    double = Member(tmp_path, "lea", program).init()
+    said = leader.refuses(BadInput, "team", "add", double.code)
+
+    assert "the other machine calls itself lea.box too" in said
+    assert "karma-sync rename --machine NAME" in said
+    assert "You are lea.attic now" in double.run("rename", "--machine", "attic").out
 
 
 def test_a_remote_that_is_a_local_path_exits_2_and_names_the_command(leader: Home) -> None:

@@ -24,6 +24,11 @@ def helps() -> dict[str, str]:
     return dict(below(get_command(app), ()))
 
 
+def groups() -> list[str]:
+    """The commands that have commands."""
+    return [name for name, each in get_command(app).commands.items() if hasattr(each, "commands")]  # type: ignore[attr-defined] # a group of click's
+
+
 @pytest.fixture(scope="module")
 def alone(town: Town) -> Member:
     return town.member("alice")
@@ -32,6 +37,13 @@ def alone(town: Town) -> Member:
 @pytest.mark.parametrize("command", helps())
 def test_the_help_of_a_command_has_an_example(command: str) -> None:
     assert "Example: karma-sync " in helps()[command]
+
+
+@pytest.mark.parametrize("group", ["", *groups()])
+def test_no_line_in_a_list_of_commands_is_cut_off(alone: Member, group: str) -> None:
+    told = alone.run(*group.split(), "--help").lines
+
+    assert [line for line in told if line.endswith("...") and "Usage:" not in line] == []
 
 
 def test_help_is_printed_with_its_example(alone: Member) -> None:

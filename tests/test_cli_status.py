@@ -117,6 +117,23 @@ def test_what_waits_is_told_with_its_reason() -> None:
     ]
 
 
+def test_while_nothing_has_left_it_is_told_to_whom_it_would_go() -> None:
+    told = shown(projects=[project(sent=0, receivers=[Receiver(peer(BOB), 0, True, None)])])
+
+    assert "  sent 0 sessions; what leaves goes to bob.tower" in told
+    assert not [line for line in told if "confirmed" in line]
+
+
+def test_an_error_that_lasts_is_told_once() -> None:
+    event = Event(1, datetime.now(UTC), "fault", "redaction", "the file is damaged")
+    told = shown(faults={"redaction": "the file is damaged"}, last_error=event)
+
+    assert told[2:4] == [
+        "fault: redaction: the file is damaged",
+        "last error just now: fault: redaction: it stands above",
+    ]
+
+
 def test_what_was_called_back_while_nobody_receives_is_not_called_confirmed() -> None:
     called = CalledBack("retracted", 1, datetime.now(UTC), (), ())
 
@@ -161,7 +178,7 @@ def test_without_the_daemon_nothing_is_on_its_way() -> None:
         packaging=Transfer(3_000, 3, None),
     )
 
-    assert told[1] == "the daemon is not running: this is how it was when it stopped"
+    assert told[1].startswith("the daemon is not running, so nothing moves")
     assert not [line for line in told if "about" in line or "looked at" in line]
 
 

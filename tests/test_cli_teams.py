@@ -43,10 +43,26 @@ def test_the_way_out_of_an_illegal_move_names_the_team(alice: Member, verb: str)
     told = alice.run("subscription", verb, "repo", "--team", "home", check=False)
 
     assert told.code == 6
-    assert f"try: karma-sync subscription pause {PROJECT} --team home" in told.err
+    assert f"try: karma-sync subscription change {PROJECT} --team home" in told.err
 
 
 def test_a_project_of_one_team_needs_no_team(alice: Member) -> None:
     told = alice.run("subscription", "pause", "tools").out
 
     assert "Next: karma-sync subscription resume example.org/acme/tools\n" in told
+
+
+def test_a_name_that_was_changed_by_hand_is_refused_before_anything_is_signed_with_it(
+    alice: Member,
+) -> None:
+    settings = alice.paths.settings
+    before = settings.read_text()
+    settings.write_text(before.replace("alice.box", "mallory.box"))
+    try:
+        told = alice.run("up", check=False)
+    finally:
+        settings.write_text(before)
+
+    assert told.code == 2
+    assert "says that you are mallory.box, and team" in told.err
+    assert f'try: tag = "alice.box" in {settings}' in told.err

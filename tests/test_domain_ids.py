@@ -65,6 +65,8 @@ def test_what_breaks_the_grammar_is_no_tag(text: str) -> None:
         ("Alice", "mbp", "--user alice"),
         ("alice", "MacBook Pro.local", "--machine macbook-pro"),
         ("", "mbp", "--user user"),
+        ("Jürgen Müller", "mbp", "--user jurgen-muller"),
+        ("john.doe", "mbp", "--user john-doe"),
         ("alice", "日本", "--machine machine"),
         ("alice", "x" * 40, "--machine " + "x" * 32),
     ],

@@ -90,7 +90,17 @@ def test_a_code_is_made_of_blocks_that_chat_programs_leave_alone(code: PairingCo
 
 @pytest.mark.parametrize(
     "around",
-    ['"{}"', "'{}'", "`{}`", "```\n{}\n```", "<{}>", "**{}**", "\u201c{}\u201d", "\u00ab{}\u00bb", "> {}\n"]
+    [
+        '"{}"',
+        "'{}'",
+        "`{}`",
+        "```\n{}\n```",
+        "<{}>",
+        "**{}**",
+        "\u201c{}\u201d",
+        "\u00ab{}\u00bb",
+        "> {}\n",
+    ]
     + ["\ufeff{}", "\u200b{}\u200e", "{}\r\n"],
 )
 def test_a_code_is_read_whatever_a_chat_put_around_it(around: str) -> None:

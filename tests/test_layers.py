@@ -36,7 +36,7 @@ HOMES = {
 STEPS = {"watch", "package", "outbox", "inbox", "verify", "importer"}
 
 # Only here may an import wait until it is needed: start-up time asks for it.
-LATE_IMPORTS = ("karma_sync.cli", "karma_sync.app")
+LATE_IMPORTS = ("karma_sync.cli", "karma_sync.app", "karma_sync.__main__")
 
 MOST_LINES = 300
 

@@ -120,7 +120,7 @@ def test_a_key_that_will_not_do_is_refused_with_a_way_out(tmp_path: Path) -> Non
     pem = tmp_path / "key.pem"
     with pytest.raises(NotInitialised) as missing:
         SigningKey.load(pem)
-    assert missing.value.hint == "karma-sync init"
+    assert missing.value.hint.startswith("put key.pem back from a backup")
 
     SigningKey.create(pem)
     pem.chmod(0o640)
@@ -137,7 +137,11 @@ def test_a_key_that_will_not_do_is_refused_with_a_way_out(tmp_path: Path) -> Non
         ),
     )
     pem.chmod(0o600)
-    for content, why in ((no_key, "is not a key"), (other_kind, "is not an Ed25519 key")):
+    for content, why in (
+        (no_key, "is damaged: there is no key in it"),
+        (other_kind, "is not an Ed25519 key"),
+    ):
         pem.write_bytes(content)
-        with pytest.raises(KarmaError, match=why):
+        with pytest.raises(KarmaError, match=why) as damaged:
             SigningKey.load(pem)
+        assert damaged.value.hint == missing.value.hint

@@ -37,7 +37,9 @@ def write(home: Path, text: str | bytes) -> Path:
 networks = st.builds(
     Network,
     port=st.integers(1, 65535),
-    addresses=st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=3).map(tuple),
+    addresses=st.lists(
+        st.from_regex(r"(tcp|quic)://[a-z0-9.-]{1,60}:[1-9][0-9]{0,3}", fullmatch=True), max_size=3
+    ).map(tuple),
     discovery=st.booleans(),
     relays=st.booleans(),
     nat=st.booleans(),
@@ -114,10 +116,40 @@ def test_a_value_of_the_wrong_kind_is_refused_not_guessed(
         load(write(tmp_path, GOOD.replace(good, wrong, 1)))
 
 
-def test_what_a_newer_version_wrote_is_passed_over(tmp_path: Path) -> None:
-    found = load(write(tmp_path, 'archive = "all"\n' + GOOD + "[web]\nport = 1\n"))
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('tga = "x"\n' + GOOD, "tga is no setting; there are tag, network, syncthing, redaction"),
+        (GOOD + '[redactoin]\nallowlist = "x"\n', "redactoin is no setting"),
+        (GOOD + '[syncthing]\nprogramm = "x"\n', "syncthing.programm is no setting"),
+        (GOOD + '[redaction]\nallow = "x"\n', "redaction.allow is no setting"),
+        (GOOD.replace("relays", "relay"), "network.relay is no setting; there are network.port"),
+    ],
+)
+def test_a_name_that_is_not_known_is_refused_so_that_a_misspelt_one_loosens_nothing(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    with pytest.raises(BadInput, match=re.escape(said)):
+        load(write(tmp_path, text))
 
-    assert found.network.addresses == ("tcp://10.0.0.1:22000",)
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "tag is missing"),
+        ('tag = "a.b"', "network.port is missing"),
+        (GOOD.replace("nat = true", ""), "network.nat is missing"),
+        (GOOD.replace("relays = false", 'relays = "no"'), "network.relays is not true or false"),
+        (GOOD.replace("tcp://", "http://"), "'http://10.0.0.1:22000' is no address, such as tcp:"),
+        (GOOD.replace("10.0.0.1", "foo bar"), "is no address"),
+        (GOOD + "[syncthing]\nprogram = 5\n", "syncthing.program is not a text"),
+    ],
+)
+def test_what_is_wrong_is_said_by_the_name_of_the_setting(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    with pytest.raises(BadInput, match=re.escape(said)):
+        load(write(tmp_path, text))
 
 
 def test_the_environment_names_the_agents_directory_and_the_program(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def preview(
     wanted: IdArgument,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what would leave of a session of yours: to whom, which files, and every cut.
+    """Show what would leave of a session. To whom, which files, and every cut.
 
     Example: karma-sync session preview 3a782158
     """
@@ -56,7 +56,7 @@ def share(
     project: Annotated[str | None, typer.Option(help="Which, if it worked in several.")] = None,
     yes: YesOption = False,
 ) -> None:
-    """Send a session that stays here: a mixed, an earlier, or a withheld one; shows it first.
+    """Send a session that stays here. A mixed, an earlier, or a withheld one; shows it first.
 
     If it works in yet another place later, it stays as it was. Example: karma-sync session share 3a
     """
@@ -80,7 +80,7 @@ def share(
 
 
 def withhold(wanted: IdArgument) -> None:
-    """Keep a session of yours here: nothing of it leaves from now on.
+    """Keep a session of yours here. Nothing of it leaves from now on.
 
     Example: karma-sync session withhold 3a782158
     """
@@ -107,7 +107,7 @@ def exclude(
     list_: Annotated[bool, typer.Option("--list", help="Show what is excluded.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Show it as JSON.")] = False,
 ) -> None:
-    """Let no session leave that worked in these directories, or below them.
+    """Let no session leave that worked in these directories.
 
     A pattern without a slash is about names: 'client-*'. Example: karma-sync exclude ~/private
     """

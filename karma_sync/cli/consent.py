@@ -13,7 +13,7 @@ from karma_sync.cli.output import confirm, is_terminal, say, size
 from karma_sync.domain.leaving import Limits, Outcome
 from karma_sync.domain.profile import Profile
 from karma_sync.domain.subscription import Direction
-from karma_sync.errors import NeedsConsent
+from karma_sync.errors import BadInput, NeedsConsent
 
 if TYPE_CHECKING:
     from karma_sync.domain.source import SourceSession
@@ -74,6 +74,16 @@ class Wishes:
     dry_run: bool = False
     before: Limits | None = field(default=None)
 
+    def require_some(self, standing: "Standing") -> None:
+        """Raises BadInput if nothing was asked for."""
+        asked = (self.direction, self.since, self.last, self.after_idle, self.profile)
+        if not self.dry_run and all(each is None for each in asked):
+            raise BadInput(
+                f"say what to change for {standing.project}",
+                hint=f"karma-sync subscription change {standing.named} --direction receive,"
+                " or what else --help lists",
+            )
+
     @property
     def limits(self) -> Limits:
         """What they ask for, but for the newest so many.
@@ -129,7 +139,7 @@ def ask_unless(agreed: bool, hint: str) -> None:
     if agreed:
         return
     if not is_terminal():
-        raise NeedsConsent("nobody is here to say yes", hint=hint)
+        raise NeedsConsent("nobody is here to say yes; nothing was changed", hint=hint)
     if not confirm("Go ahead?"):
         raise NeedsConsent("nothing was changed")
 

@@ -35,15 +35,14 @@ def pause(
     from karma_sync.service import control
 
     app = App.from_environment()
-    until = utc_now() + control.parse_duration(for_) if for_ else None
-    control.pause_all(app.state, until)
+    until = control.pause_all(app.state, utc_now(), for_)
     say(f"Everything is paused{f' until {until:%Y-%m-%d %H:%M} UTC' if until else ''}.")
     say_if_down(app)
     next_step("karma-sync resume")
 
 
 def resume() -> None:
-    """Go on after `pause`; projects that were paused one by one stay paused.
+    """Go on after `pause`. Projects that were paused one by one stay paused.
 
     Example: karma-sync resume
     """
@@ -59,7 +58,7 @@ def rename(
     user: Annotated[str | None, typer.Option(help="Your new name in teams.")] = None,
     machine: Annotated[str | None, typer.Option(help="This machine's new name.")] = None,
 ) -> None:
-    """Change your name or this machine's, while you are in no team.
+    """Change your name, while you are in no team.
 
     Example: karma-sync rename --machine desktop
     """
@@ -84,7 +83,7 @@ def events(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they happen.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """Show every change, refusal and fault, once: when, what, who, why.
+    """Show every change, refusal and fault, once.
 
     Example: karma-sync events --follow
     """

@@ -38,7 +38,7 @@ def demo(
         typer.Option(help="With --transcripts: hashes per file, as JSON lines if *.jsonl, or TSV."),
     ] = None,
 ) -> None:
-    """Play the story with two members on this machine; it leaves nothing behind.
+    """Play the story with two members on this machine. It leaves nothing behind.
 
     Example: karma-sync demo
     """

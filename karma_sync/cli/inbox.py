@@ -67,7 +67,7 @@ def inbox(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
 
 
 def accept(wanted: Annotated[str, typer.Argument(metavar="ID", help="From the inbox.")]) -> None:
-    """Say yes: to a contact (fetches the invitation), or to an invitation (joins the team).
+    """Say yes to a contact or an invitation. A contact's fetches its invitation, which joins.
 
     Example: karma-sync invitation accept k5j2m3q
     """

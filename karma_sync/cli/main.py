@@ -20,7 +20,7 @@ from karma_sync.cli import (
     take_back,
     team,
 )
-from karma_sync.cli.output import complain
+from karma_sync.cli.output import complain, open_streams
 from karma_sync.errors import KarmaError
 
 app = typer.Typer(
@@ -65,7 +65,8 @@ demo.add_to(app)
 
 
 def run() -> None:
-    """Entry point: runs a command, says what went wrong and what to type next."""
+    """Run a command; say what went wrong and what to type next."""
+    open_streams()
     try:
         app()
     except KarmaError as error:

@@ -6,10 +6,21 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 SCHEMA_VERSION = 1
 CLEAR = "\x1b[2J\x1b[H"
+
+
+def open_streams() -> None:
+    """Make them such that every text can be written, whatever the caller closed or can show."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:  # `>&-`
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 for good
+        elif mode == "w":
+            stream.reconfigure(errors="replace")
 
 
 def say(*lines: str) -> None:

@@ -21,7 +21,7 @@ from karma_sync.cli.consent import (
 )
 from karma_sync.cli.output import next_step, say, say_json, table
 from karma_sync.cli.setup import say_if_down, warn_if_down
-from karma_sync.errors import BadInput
+from karma_sync.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
     from karma_sync.service.scan import Found
@@ -49,7 +49,7 @@ def share(
     remote: Annotated[str, typer.Option(help="The remote that names it.")] = "origin",
     yes: YesOption = False,
 ) -> None:
-    """Share the project of a directory with a team that you lead, and accept it yourself.
+    """Share a directory's project with a team that you lead. You accept it, too.
 
     It is named by the remote `origin`. Example: karma-sync project share .
     """
@@ -82,6 +82,8 @@ def _of_remote(app: App, directory: Path, remote: str) -> tuple[str, Path | None
         repository_at,
     )
 
+    if not directory.is_dir():
+        raise NotFound(f"there is no directory {directory}", hint="karma-sync project share .")
     identity = identity_of(directory, remote)
     repository = repository_at(directory)
     if repository is None or remote != ORIGIN:
@@ -103,7 +105,7 @@ def alias(
     team: TeamOption = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take that back.")] = False,
 ) -> None:
-    """Say that a project has another name: its repository was renamed, or moved.
+    """Say that a project has another name. Its repository was renamed, or moved.
 
     The leader tells the team; others agree. Example: karma-sync project alias github.com/acme/web2
     """
@@ -142,7 +144,7 @@ def _renamed(app: App, new: str) -> str:
 
 
 def scan(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show every project directory of the agent's, and to which project its sessions belong.
+    """Show the agent's directories, and to which projects they belong.
 
     Example: karma-sync project scan
     """
@@ -190,7 +192,7 @@ def map_(
     directory: Annotated[str, typer.Argument(help="The directory; it need not exist any more.")],
     project: Annotated[str, typer.Argument(help="The project: host/owner/repo, or its URL.")],
 ) -> None:
-    """Say that a directory belongs to a project: without git, vanished, or a fork's clone.
+    """Say that a directory belongs to a project. It may be without git, vanished, or a fork's.
 
     Example: karma-sync project map /home/alice/old-clone github.com/acme/web
     """
@@ -208,4 +210,9 @@ def _identity(text: str) -> str:
     """What a project's name or URL names."""
     from karma_sync.domain.project import git_identity
 
-    return git_identity(text if "://" in text or "@" in text else f"https://{text}")
+    try:
+        return git_identity(text if "://" in text or "@" in text else f"https://{text}")
+    except BadInput as error:
+        raise BadInput(
+            f"{text!r} names no repository on a host", hint="such as github.com/acme/web"
+        ) from error

@@ -30,7 +30,7 @@ def sent(
     to: Annotated[str | None, typer.Option(help="Only what went to this member (its tag).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what left this machine: when, how much, what was cut, who confirmed it or its end.
+    """Show what left this machine. When, how much, what was cut, who confirmed it or its end.
 
     Example: karma-sync sent --since 7d --to bob.desk
     """
@@ -44,13 +44,13 @@ def sent(
     limit = parse_since(since, now)
     with app.state.reading() as tx:
         world = read_world(tx, app.me, now, discovery=False)
-    _require_member(world.teams, to)
+    _require_member(world.teams, app.me.tag, to)
     found = recalled.only(recalled.sent(app.work, world), limit, to)
     if as_json:
         say_json(sent=[asdict(each) for each in found])
         return
     if not found:
-        say("Nothing of that has left this machine.")
+        say("Nothing of that has left this machine." if since or to else "Nothing has left yet.")
         next_step("karma-sync status")
         return
     table(
@@ -83,9 +83,10 @@ def _but(missing: list[str]) -> str:
     return f", not yet at {', '.join(missing)}" if missing else ""
 
 
-def _require_member(teams: "Iterable[Team]", tag: str | None) -> None:
+def _require_member(teams: "Iterable[Team]", me: str, tag: str | None) -> None:
     from karma_sync.errors import NotFound
 
-    tags = sorted({member.tag for team in teams for member in team.members})
+    tags = sorted({member.tag for team in teams for member in team.members} - {me})
     if tag is not None and tag not in tags:
-        raise NotFound(f"nobody in your teams is {tag!r}", hint=" or ".join(tags[:10]))
+        hint = f"--to {' or '.join(tags[:10])}" if tags else "karma-sync status"
+        raise NotFound(f"nobody else in your teams is {tag!r}", hint=hint)

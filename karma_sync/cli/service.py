@@ -39,7 +39,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def install() -> None:
-    """Start the daemon now and at every login; again after an upgrade of karma-sync.
+    """Start the daemon now and at every login. Again after an upgrade.
 
     Example: karma-sync service install
     """
@@ -71,7 +71,7 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """End the service and remove it; your identity and sessions stay.
+    """End the service and remove it. Your identity and sessions stay.
 
     Example: karma-sync service uninstall
     """
@@ -155,7 +155,7 @@ def logs(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Wait for more.")] = False,
     lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many before.")] = 50,
 ) -> None:
-    """Show what the daemon logged: from the journal under systemd, else from its file.
+    """Show what the daemon logged. From the journal under systemd, else from its file.
 
     Example: karma-sync service logs -f
     """

@@ -43,7 +43,7 @@ def list_(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List readable sessions with their author, the latest active first; then yours that stay.
+    """List readable sessions, the latest first. Then yours that stay here, and why.
 
     Example: karma-sync session list --project web
     """

@@ -18,6 +18,7 @@ from karma_sync.settings import Network, load
 
 _UP_S = 120.0
 _DOWN_S = 30.0
+_CODE_BYTES = 10_000
 
 
 def add_to(app: typer.Typer) -> None:
@@ -145,14 +146,14 @@ def pair(
         list[str] | None, typer.Argument(help="The other's pairing code; standard input if none.")
     ] = None,
 ) -> None:
-    """Accept beforehand: the other's first invitation within 24 hours.
+    """Accept the other's first invitation within 24 hours.
 
     Example: karma-sync pair AEAGQNA-4GGC73T-…
     """
     from karma_sync.service import pairing as service
 
     app = App.from_environment()
-    other = read_code(code)
+    other = read_code(app, code)
     say(f"Pairing with {other.tag}, key {other.fingerprint}.")
     service.pair(app.state, app.me, other, utc_now())
     say("Its first invitation within 24 hours is accepted.")
@@ -160,10 +161,24 @@ def pair(
     next_step("karma-sync subscription list")
 
 
-def read_code(parts: list[str] | None) -> pairing.PairingCode:
-    """A pairing code from the command line, in one piece or several, or from standard input."""
-    text = "".join(parts) if parts and parts != ["-"] else sys.stdin.read(10_000)
-    return pairing.decode(text)
+def read_code(app: App, parts: list[str] | None) -> pairing.PairingCode:
+    """Another's pairing code, from the command line in one or several pieces, or standard input.
+
+    Raises:
+        BadInput: it is none, or our own.
+    """
+    from karma_sync.service.teams import refuse_own
+
+    if parts and parts != ["-"]:
+        text = "".join(parts)
+    else:
+        if sys.stdin.isatty():
+            sys.stderr.write("The other's pairing code [then Enter and Ctrl-D]: ")
+            sys.stderr.flush()
+        text = sys.stdin.buffer.read(_CODE_BYTES).decode(errors="replace")
+    code = pairing.decode(text)
+    refuse_own(app.me, code)
+    return code
 
 
 def say_if_down(app: App) -> None:
@@ -176,21 +191,20 @@ def say_if_down(app: App) -> None:
 
 def warn_if_down(app: App) -> None:
     """The same for commands that only read: what they print is as old as the daemon's last day."""
+    from karma_sync.cli.status_text import DOWN
     from karma_sync.service.presence import running
 
     if running(app.paths) is None:
-        complain(
-            "the daemon is not running: this is how it was when it stopped", "karma-sync up -d"
-        )
+        complain(DOWN, "karma-sync up -d")
 
 
 def _tag(user: str | None, machine: str | None) -> str:
-    proposed_user = user or ids.clean_part(getpass.getuser(), "me")
-    proposed_machine = machine or ids.clean_part(socket.gethostname(), "machine")
-    if is_terminal():
-        proposed_user = user or ask("Your name in teams", proposed_user)
-        proposed_machine = machine or ask("This machine's name", proposed_machine)
-    return ids.member_tag(proposed_user, proposed_machine)
+    login, host = ids.clean_part(getpass.getuser(), "me"), ids.clean_host(socket.gethostname())
+    if user is None:
+        user = ask("Your name in teams", login) if is_terminal() else login
+    if machine is None:
+        machine = ask("This machine's name", host) if is_terminal() else host
+    return ids.member_tag(user, machine)
 
 
 def _network(addresses: list[str], discovery: bool) -> Network:

@@ -29,7 +29,7 @@ def status(
     ] = False,
     check: Annotated[bool, typer.Option("--check", help="Exit 7 if something is stuck.")] = False,
 ) -> None:
-    """Show who you are, who is connected, what went out, what came in, what waits and why.
+    """Show how things stand. Who is connected, what went out and came in, what waits and why.
 
     On a terminal it keeps to one screen. Example: karma-sync status --watch
     """

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from karma_sync.service.renames import Renames
     from karma_sync.service.status import Peer, ProjectStatus, Receiver, Status, Transfer
 
+DOWN = "the daemon is not running, so nothing moves; this is what was known last"
 _EXAMPLES = 3
 _ID_CHARS = 8
 
@@ -40,13 +41,17 @@ def status_lines(me: "PairingCode", found: "Status", daemon: "Running | None") -
 
 def _daemon_line(daemon: "Running | None") -> str:
     if daemon is None:
-        return "the daemon is not running: this is how it was when it stopped"
+        return DOWN
     return f"up since {daemon.since:%Y-%m-%d %H:%M} UTC, Syncthing {daemon.syncthing}"
 
 
 def _error_lines(found: "Status") -> list[str]:
     error = found.last_error
-    return [f"last error {ago(error.at)}: {error.what}: {error.who}: {error.why}"] if error else []
+    if error is None:
+        return []
+    is_told = found.faults.get(error.who) == error.why
+    why = "it stands above" if is_told else error.why
+    return [f"last error {ago(error.at)}: {error.what}: {error.who}: {why}"]
 
 
 def _silent_line(team: str, days: int | None) -> str:
@@ -82,10 +87,11 @@ def _project_lines(project: "ProjectStatus", is_up: bool) -> list[str]:
     way = f", {mine.direction}" if mine.engaged else ""
     lines = ["", f"{mine.project} in {project.team.name}: {mine.status}{way}"]
     if mine.sends:
-        lines.append(f"  sent {_sessions(project.sent)}")
+        lines.append(f"  sent {_sessions(project.sent)}{_goes_to(project)}")
         if project.recovering:
             lines.append(f"  takes its sessions back from the others first: {project.recovering}")
-        lines += [f"    {_receiver_line(r, project.sent, is_up)}" for r in project.receivers]
+        if project.sent:
+            lines += [f"    {_receiver_line(r, project.sent, is_up)}" for r in project.receivers]
     if project.received:
         each = [f"{n} by {member}" for member, n in sorted(project.received.items())]
         lines.append(f"  received {', '.join(each)}")
@@ -116,6 +122,13 @@ def _renamed_lines(renames: "Renames") -> list[str]:
 def _first(paths: list[str]) -> str:
     first = min(paths, key=lambda path: (len(path), path))
     return f"{first} and {len(paths) - 1} more" if len(paths) > 1 else first
+
+
+def _goes_to(project: "ProjectStatus") -> str:
+    """Who takes what leaves, while there is nothing that they could confirm."""
+    if project.sent or not project.receivers:
+        return ""
+    return f"; what leaves goes to {', '.join(r.tag for r in project.receivers)}"
 
 
 def _receiver_line(receiver: "Receiver", sent: int, is_up: bool) -> str:

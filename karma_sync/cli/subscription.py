@@ -95,7 +95,7 @@ def accept(
         bool, typer.Option("--wait", help="Wait for the offer, then for a first session.")
     ] = False,
 ) -> None:
-    """Take part in a shared project; first shows what would leave, and to whom.
+    """Take part in a shared project. It shows what would leave, and to whom, first.
 
     Example: karma-sync accept repo --wait
     """
@@ -121,12 +121,12 @@ def accept(
 
 
 def decline(project: ProjectArgument, team: TeamOption = None) -> None:
-    """Take no part in a shared project, or no longer; what you sent is withdrawn.
+    """Take no part in a shared project, or no longer. What you sent is withdrawn.
 
     Example: karma-sync decline repo
     """
     app, standing = _move(project, team, Subscription.decline)
-    sent = " What you sent is withdrawn from every member." if standing.mine.sends else ""
+    sent = " Members remove what you sent as they hear of it." if standing.mine.sends else ""
     again = f"karma-sync subscription reopen {standing.named}, if you change your mind"
     _moved(app, standing, f"is declined.{sent}", again)
 
@@ -169,7 +169,7 @@ def change(
     dry_run: DryRunOption = False,
     yes: YesOption = False,
 ) -> None:
-    """Take part in another direction or within other limits; what is not named stays as it is.
+    """Take part in another direction, or within other limits. What is not named stays.
 
     What left already stays with the others.
 
@@ -182,6 +182,7 @@ def change(
     mine = standing.mine
     chosen = direction or mine.direction
     wishes = Wishes(direction, since, last, after_idle, profile, yes, dry_run, mine.limits)
+    wishes.require_some(standing)
     limits = wishes.limits
     # refused before anything is asked
     changed = projects.moved(standing, lambda now: now.change(chosen, now.content, limits))
@@ -249,7 +250,10 @@ def _offer(app: App, named: str, team: str | None, wait: bool) -> "Standing":
                 error.hint = f"karma-sync accept {named}{where} --wait, if it is on its way"
                 raise
             if time.monotonic() > deadline:
-                raise TimedOut(f"nobody offered {named} within {_WAIT_S:g} seconds") from None
+                raise TimedOut(
+                    f"nobody offered {named} within {_WAIT_S:g} seconds",
+                    hint="karma-sync subscription list, and karma-sync inbox",
+                ) from None
         time.sleep(_LOOK_S)
 
 

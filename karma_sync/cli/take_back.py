@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from karma_sync.store.ledger import Departed
 
 _MOST_BYTES = 100_000
+_PIECES = "cut a part of it that stands in no other place: karma-sync redact --literal < FILE"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -39,7 +40,7 @@ def unshare(
     ] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Let it leave again.")] = False,
 ) -> None:
-    """Withdraw what has left: it goes from every member's disk, library and index.
+    """Withdraw what has left, from every member. It goes from disk, library and database.
 
     A session goes with all that belongs to it, its subagents too, and does not leave again.
 
@@ -73,7 +74,7 @@ def redact(
         ),
     ] = None,
 ) -> None:
-    """Call back a secret that got out: what holds it is packaged anew, without it.
+    """Call back a secret that got out. What holds it is packaged anew, without it.
 
     It is cut from all that leaves later, too. The text is kept in redactions.json beside your
     key, readable by you alone, and goes nowhere else.
@@ -124,8 +125,8 @@ def _read_literal() -> str:
 
 def _text(raw: bytes) -> str:
     if len(raw) > _MOST_BYTES:
-        raise BadInput(f"more than {_MOST_BYTES} bytes are no text to cut")
+        raise BadInput(f"more than {_MOST_BYTES} bytes are no text to cut", hint=_PIECES)
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        raise BadInput("the text is not UTF-8") from None
+        raise BadInput("the text is not UTF-8", hint=_PIECES) from None

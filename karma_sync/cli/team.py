@@ -44,7 +44,7 @@ def add(
     from karma_sync.service import teams
 
     app = App.from_environment()
-    newcomer = read_code(code)
+    newcomer = read_code(app, code)
     say(f"Adding {newcomer.tag}, key {newcomer.fingerprint}.")
     found = teams.add_member(app.state, app.me, newcomer, team)
     say(f"{newcomer.tag} is on the roster of {found.name}.")

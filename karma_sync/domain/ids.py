@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 
 from karma_sync.errors import BadInput
 from karma_sync.paths import short_hash
@@ -19,10 +20,11 @@ def member_tag(user: str, machine: str) -> str:
     """
     for name, part in (("user", user), ("machine", machine)):
         if not TAG_PART.fullmatch(part):
+            proposed = clean_host(part) if name == "machine" else clean_part(part, name)
             raise BadInput(
                 f"{part!r} cannot be a {name} name: small letters, digits, _ and -, up to 32,"
                 " beginning with a letter or digit",
-                hint=f"--{name} {clean_part(part, name)}",
+                hint=f"--{name} {proposed}",
             )
     return f"{user}.{machine}"
 
@@ -34,10 +36,16 @@ def is_tag(text: str) -> bool:
 
 
 def clean_part(text: str, fallback: str) -> str:
-    """The nearest well-formed part: `MacBook Pro.local` becomes `macbook-pro`."""
-    first = text.strip().lower().split(".")[0]
-    cleaned = re.sub(r"[^a-z0-9_-]+", "-", first).strip("-_")[:32].rstrip("-_")
+    """The nearest well-formed part: `Zoë Müller` becomes `zoe-muller`."""
+    letters = unicodedata.normalize("NFKD", text.lower())
+    plain = "".join(c for c in letters if not unicodedata.combining(c))
+    cleaned = re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-_")[:32].rstrip("-_")
     return cleaned or fallback
+
+
+def clean_host(name: str) -> str:
+    """The nearest well-formed machine's part: `MacBook Pro.local` becomes `macbook-pro`."""
+    return clean_part(name.strip().split(".")[0], "machine")
 
 
 def user_of(tag: str) -> str:

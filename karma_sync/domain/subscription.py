@@ -43,7 +43,7 @@ MOVES: Mapping[tuple[Status, str], Status] = {
 
 _INSTEAD: Mapping[Status, str] = {
     Status.OFFERED: "accept",
-    Status.ACCEPTED: "pause",
+    Status.ACCEPTED: "change",
     Status.PAUSED: "resume",
     Status.DECLINED: "reopen",
 }

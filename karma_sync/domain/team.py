@@ -103,7 +103,7 @@ class Team(BaseModel):
             if member.tag == code.tag or member.key == code.key or member.device == code.device:
                 raise Conflict(
                     f"{member.tag} is in {self.name} already, with another key or device",
-                    hint="let the newcomer choose another name: karma-sync init --machine NAME",
+                    hint="at the newcomer, in no team yet: karma-sync rename --machine NAME",
                 )
         if len(self.members) >= limits.MEMBERS:
             raise Conflict(f"{self.name} has {limits.MEMBERS} members, the most a team can have")

@@ -23,6 +23,11 @@ from karma_sync.errors import KarmaError, NotInitialised, Unverified
 from karma_sync.paths import PRIVATE_FILE, write_private
 
 M = TypeVar("M", bound=BaseModel)
+# nothing can make the same key again, and beside another one the rest of the home is nobody's
+_BACK = (
+    "put {0} back from a backup; to begin anew, under another name: move karma-sync's folders"
+    " away (README, Install), then karma-sync init --machine NAME"
+)
 
 
 class PayloadType(StrEnum):
@@ -67,7 +72,9 @@ class SigningKey:
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
-            raise NotInitialised(f"there is no key at {path}", hint="karma-sync init") from None
+            raise NotInitialised(
+                f"the key of this machine is gone: {path}", hint=_BACK.format(path.name)
+            ) from None
         with os.fdopen(descriptor, "rb") as source:
             if os.fstat(descriptor).st_mode & 0o077:
                 raise KarmaError(f"others can read {path}", hint=f"chmod {PRIVATE_FILE:o} {path}")
@@ -75,9 +82,11 @@ class SigningKey:
         try:
             key = serialization.load_pem_private_key(pem, password=None)
         except ValueError as error:
-            raise KarmaError(f"{path} is not a key: {error}") from error
+            raise KarmaError(
+                f"{path} is damaged: there is no key in it", hint=_BACK.format(path.name)
+            ) from error
         if not isinstance(key, Ed25519PrivateKey):
-            raise KarmaError(f"{path} is not an Ed25519 key")
+            raise KarmaError(f"{path} is not an Ed25519 key", hint=_BACK.format(path.name))
         return cls(key)
 
     def sign(self, payload_type: PayloadType, payload: bytes) -> bytes:

@@ -12,6 +12,7 @@ from karma_sync.redact.rule import Rule
 from karma_sync.redact.rules import DEFAULT_RULES
 
 _FILE_BYTES = 4_000_000
+_FILE = "name a text file that you can read; docs/commands.md says what stands in it"
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,9 @@ def text_of(path: Path) -> str:
         with path.open("rb") as source:
             raw = source.read(_FILE_BYTES + 1)
         if len(raw) > _FILE_BYTES:
-            raise BadInput(f"{path} is larger than {_FILE_BYTES} bytes")
+            raise BadInput(f"{path} is larger than {_FILE_BYTES} bytes", hint=_FILE)
         return raw.decode("utf-8-sig")
     except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}") from None
+        raise BadInput(f"{path} cannot be read: {error.strerror}", hint=_FILE) from None
     except UnicodeDecodeError:
-        raise BadInput(f"{path} is not UTF-8") from None
+        raise BadInput(f"{path} is not UTF-8", hint=_FILE) from None

@@ -18,6 +18,7 @@ LITERAL = "literal"  # the name of the rule in markers and counts
 LEAST_CHARS = 6
 MOST_CHARS = 10_000
 _LEAST_DIFFERENT = 4
+_LONGER = "give it with more of what stands around it: karma-sync redact --literal < FILE"
 _BYTE = r"\x{:02x}"
 _ASCII = 0x7F
 _TWO_BYTES = 0xFFFF  # the last character that is one unit of UTF-16
@@ -144,9 +145,11 @@ def checked_literal(text: str) -> str:
             hint="karma-sync redact --literal < FILE",
         )
     if len(set(literal)) < _LEAST_DIFFERENT or literal.isspace():
-        raise BadInput("a text of so few different characters would cut too much")
+        raise BadInput("a text of so few different characters would cut too much", hint=_LONGER)
     if literal.casefold() in _EVERYWHERE.casefold():
-        raise BadInput("this text stands in every session: all of them would be cut to pieces")
+        raise BadInput(
+            "this text stands in every session: all of them would be cut to pieces", hint=_LONGER
+        )
     return literal
 
 

@@ -26,10 +26,13 @@ def find_own(sessions: Iterable[SourceSession], wanted: str) -> SourceSession:
     found = [s for s in sessions if wanted and s.session_id.startswith(wanted)]
     exact = [s for s in found if s.session_id == wanted]
     if not found:
-        raise NotFound(f"no session of yours on this machine begins with {wanted!r}")
+        raise NotFound(
+            f"no session of yours on this machine begins with {wanted!r}",
+            hint="karma-sync session list: yours are `by you`",
+        )
     if len(exact or found) > 1:
-        names = ", ".join(s.session_id for s in found[:5])
-        raise BadInput(f"{wanted!r} fits several sessions: {names}")
+        names = " or ".join(s.session_id for s in found[:5])
+        raise BadInput(f"{wanted!r} fits several sessions", hint=names)
     return (exact or found)[0]
 
 
@@ -85,7 +88,10 @@ def patterns_of(text: str, here: Path, home: Path) -> list[str]:
     """
     plain = text.strip()
     if not plain or len(plain) > _CHARS or not plain.isprintable():
-        raise BadInput(f"{text!r} is no directory and no pattern")
+        raise BadInput(
+            f"{text!r} is no directory and no pattern",
+            hint="for instance: karma-sync exclude ~/private 'client-*'",
+        )
     if "/" not in plain and _PATTERN & set(plain):
         return [plain]
     if plain == "~" or plain.startswith("~/"):

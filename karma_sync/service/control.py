@@ -2,7 +2,9 @@
 
 import re
 from datetime import datetime, timedelta
+from pathlib import Path
 
+from karma_sync.domain.pairing import PairingCode
 from karma_sync.errors import BadInput, Conflict
 from karma_sync.store import state
 from karma_sync.store.database import Database
@@ -11,10 +13,19 @@ _DURATION = re.compile(r"(\d{1,4})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def pause_all(store: Database, until: datetime | None) -> None:
-    """Let nothing leave and nothing arrive, until a moment (UTC) or until resumed."""
+def pause_all(store: Database, now: datetime, how_long: str | None) -> datetime | None:
+    """Let nothing leave and nothing arrive, for so long or until resumed; the end (UTC), if any.
+
+    Raises:
+        BadInput: that is no time span, or none at all.
+    """
+    span = parse_duration(how_long) if how_long is not None else None
+    if span is not None and not span:
+        raise BadInput(f"{how_long!r} is over at once", hint="for instance 30m, 2h, 3d")
+    until = now + span if span else None
     with store.transaction() as tx:
         state.halts.put(tx, state.Halt(until=until))
+    return until
 
 
 def resume_all(store: Database, now: datetime) -> None:
@@ -37,7 +48,7 @@ def paused_until(store: Database, now: datetime) -> state.Halt | None:
 
 
 def parse_duration(text: str) -> timedelta:
-    """A time span as people type it: 45s, 30m, 2h, 3d.
+    """A time span as people type it: 45s, 30m, 2h, 3d; 0s is none.
 
     Raises:
         BadInput: it is none.
@@ -46,6 +57,18 @@ def parse_duration(text: str) -> timedelta:
     if not match:
         raise BadInput(f"{text!r} is no time span", hint="for instance 30m, 2h, 3d")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def require_known_name(store: Database, me: PairingCode, settings: Path) -> None:
+    """Raises BadInput if a team knows my key by another tag: what I sign would be refused."""
+    with store.reading() as tx:
+        known = [(team.name, team.member(me.key)) for team in state.teams.all(tx)]
+    for team, member in known:
+        if member and member.tag != me.tag:
+            raise BadInput(
+                f"{settings} says that you are {me.tag}, and team {team} knows you as {member.tag}",
+                hint=f'tag = "{member.tag}" in {settings}',
+            )
 
 
 def require_no_team(store: Database) -> None:

@@ -198,7 +198,7 @@ def alias(store: Database, me: PairingCode, standing: Standing, name: str) -> bo
         Conflict: the team does not have the name and I do not lead it, or another project has it.
     """
     if name == standing.project:
-        raise BadInput(f"{name} is its name already")
+        raise BadInput(f"{name} is its name already", hint="karma-sync project scan")
     with store.transaction() as tx:
         team = teams.find(tx, standing.team.id)
         news = team.aliases.get(name) != standing.project
@@ -219,7 +219,10 @@ def unalias(store: Database, me: PairingCode, standing: Standing, name: str) -> 
     with store.transaction() as tx:
         team = teams.find(tx, standing.team.id)
         if team.aliases.get(name) != standing.project:
-            raise NotFound(f"{name} is no other name of {standing.project} in {team.name}")
+            raise NotFound(
+                f"{name} is no other name of {standing.project} in {team.name}",
+                hint="karma-sync project scan",
+            )
         state.agreements.drop(tx, team=team.id, project=standing.project, name=name)
         leads = team.leader == me.key
         if leads:

@@ -61,7 +61,7 @@ class RedactionsFile:
         except (OSError, ValidationError):
             # what is wrong with it is not said: the message would quote it
             raise RedactionFailed(
-                f"{self._path} cannot be read as what it was written as; nothing is sent",
+                f"{self._path} is damaged, or cannot be read",
                 hint="put it back from a backup, or move it away and type karma-sync redact again",
             ) from None
 

@@ -39,7 +39,8 @@ def find(work: Database, wanted: str, whose: Whose) -> tuple[Unshared, list[Depa
         found = [row for row in rows if row.session and unshared.holds(row.agent, row.session)]
         if not found:
             known = sorted({row.agent for row in rows if row.agent})
-            raise NotFound(f"nothing by {wanted!r} left", hint=" or ".join(known))
+            hint = f"--agent {' or '.join(known)}" if known else "karma-sync sent"
+            raise NotFound(f"nothing by {wanted!r} left", hint=hint)
         return unshared, found
     found = [row for row in rows if wanted and row.session.startswith(wanted)]
     names = sorted({row.session for row in found})

@@ -52,7 +52,7 @@ def refuse_own(me: PairingCode, code: PairingCode) -> None:
     if code.tag == me.tag:
         raise BadInput(
             f"the other machine calls itself {code.tag} too",
-            hint="choose another name there: karma-sync init --machine NAME",
+            hint="there: karma-sync down, then karma-sync rename --machine NAME",
         )
 
 

@@ -33,7 +33,10 @@ class Repository:
         pattern = r"^remote\..*\.url$"
         code, out, said = _git(self.tree, "config", "-z", "--get-regexp", pattern)
         if code not in {0, 1}:
-            raise KarmaError(f"git cannot read the remotes of {self.tree}: {said}")
+            raise KarmaError(
+                f"git cannot read the remotes of {self.tree}: {said}",
+                hint=f"git -C {self.tree} remote -v",
+            )
         found: dict[str, str] = {}
         for entry in filter(None, out.split("\0")):
             key, _, url = entry.partition("\n")
@@ -59,7 +62,9 @@ def repository_at(path: Path) -> Repository | None:
     if code:
         if "not a git repository (or any" in said:
             return None
-        raise KarmaError(f"git cannot read the repository at {path}: {said}")
+        raise KarmaError(
+            f"git cannot read the repository at {path}: {said}", hint=f"git -C {path} status"
+        )
     common, _, tree = out.partition("\n")
     # a linked work tree shares its repository's directory: it belongs to the repository
     top = Path(common).parent if Path(common).name == ".git" else Path(tree)
@@ -141,5 +146,8 @@ def _git(path: Path, *arguments: str) -> tuple[int, str, str]:
     except FileNotFoundError:
         raise GitMissing("git is not installed", hint="install git") from None
     except subprocess.TimeoutExpired:
-        raise KarmaError(f"git did not answer for {path} within {_TIMEOUT_S} seconds") from None
+        raise KarmaError(
+            f"git did not answer for {path} within {_TIMEOUT_S} seconds",
+            hint=f"git -C {path} status",
+        ) from None
     return done.returncode, done.stdout.strip(), done.stderr.strip()
