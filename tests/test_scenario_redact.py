@@ -1,6 +1,8 @@
 """A secret that got out is called back: packaged anew without it, gone from every disk."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,7 @@ class Story:
         for member in (self.b, self.c):
             member.until_readable(self.large, self.gone, self.plain)
         self.gone.path.unlink()
+        self.foreseen: dict[str, int] = {}
 
     def spoken(self, text: str) -> list[bytes]:
         """A text as it is, and as it stands in JSON once and twice."""
@@ -60,12 +63,65 @@ def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         town.close()
 
 
+def _rules(folder: Path) -> Path:
+    rules = folder / "rules.toml"
+    rules.write_text("[[rules]]\nid = 'acme'\nregex = '''ACME(?:-[0-9]{3,4})+'''\n")
+    return rules
+
+
+def _all_that_counts(member: Member) -> dict[str, bytes]:
+    """What was said and what leaves: databases by their content, files by theirs."""
+    found = {}
+    for path in (member.paths.state_db, member.paths.work_db, member.paths.library_db):
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            found[path.name] = "\n".join(db.iterdump()).encode()
+    beside = member.paths.intent.parent.glob("*.[jt]*")  # intent.json, config.toml, and so on
+    for path in (*member.paths.folders.rglob("*"), *beside):
+        if path.is_file():
+            found[str(path)] = path.read_bytes()
+    return found
+
+
 def call_back(member: Member, text: str) -> None:
     member.run("redact", "--literal", stdin=f"{text}\n")
 
 
 def held(member: Member, session: Session) -> bytes:
     return member.peek(session.id) or b""
+
+
+def test_a_dry_run_tells_what_would_be_cut_and_changes_nothing(story: Story) -> None:
+    a = story.a
+    a.down()  # or its own work would change something meanwhile
+    before = _all_that_counts(a)
+    shown = a.run("redact", "--literal", "--dry-run", stdin=SECRET)
+    found = a.run("redact", "--literal", "--dry-run", "--json", stdin=SECRET)
+
+    said = "".join((shown.out, shown.err, found.out, found.err)).encode()
+    assert not any(text in said for text in story.spoken(SECRET))
+    assert f"2 of 3 sessions that have left hold a text of {len(SECRET)} characters." in shown.out
+    assert shown.lines[-2] == "Nothing was changed."
+    cuts = {s["session"]: s["cuts"]["literal"] for s in json.loads(found.out)["sessions"]}
+    # each prompt is said again by its answer; the title is one more
+    assert cuts == {story.large.id: 4 + 1 + 1 + 1, story.gone.id: 4 + 1}
+    assert _all_that_counts(a) == before
+    a.up()
+    story.foreseen = cuts
+
+
+def test_a_dry_run_of_rules_tells_the_same_and_keeps_none(story: Story, tmp_path: Path) -> None:
+    found = story.a.run("redact", "--rule", str(_rules(tmp_path)), "--dry-run", "--json")
+
+    assert json.loads(found.out)["cuts"] == {"acme": 2}
+    assert json.loads(found.out)["sessions_looked"] == 3
+    assert not story.a.paths.redactions.exists()
+
+
+def test_json_without_a_dry_run_is_refused(story: Story) -> None:
+    refused = story.a.run("redact", "--literal", "--json", stdin=SECRET, check=False)
+
+    assert refused.code == 2
+    assert not story.a.paths.redactions.exists()
 
 
 def test_a_text_goes_from_every_disk(story: Story) -> None:
@@ -85,6 +141,15 @@ def test_a_text_goes_from_every_disk(story: Story) -> None:
     c.up()
     until(lambda: confirmed(a, REDACTED) == {b.tag, c.tag}, "C confirms")
     assert places_of(needles, c.folder) == []
+
+
+def test_what_was_cut_is_what_the_dry_run_told(story: Story) -> None:
+    sent = {s["session"]: s["cuts"].get("literal", 0) for s in story.a.json("sent")["sent"]}
+    in_title = 1
+
+    assert sent == {s: count - in_title for s, count in story.foreseen.items()} | {
+        story.plain.id: 0
+    }
 
 
 def test_all_else_of_it_is_still_there(story: Story) -> None:
@@ -117,9 +182,7 @@ def test_what_is_written_later_is_cut_too(story: Story) -> None:
 
 
 def test_a_rule_calls_back_what_it_matches(story: Story, tmp_path: Path) -> None:
-    rules = tmp_path / "rules.toml"
-    rules.write_text("[[rules]]\nid = 'acme'\nregex = '''ACME(?:-[0-9]{3,4})+'''\n")
-    story.a.run("redact", "--rule", str(rules))
+    story.a.run("redact", "--rule", str(_rules(tmp_path)))
 
     others = {story.b.tag, story.c.tag}
     until(lambda: confirmed(story.a, REDACTED) == others, "all confirm")

@@ -11,13 +11,13 @@ from karma_sync.cli import (
     demo,
     inbox,
     project,
+    redact,
     sent,
     service,
     session,
     setup,
     status,
     subscription,
-    take_back,
     team,
 )
 from karma_sync.cli.output import complain, open_streams
@@ -57,7 +57,7 @@ project.add_to(app)
 subscription.add_to(app)
 session.add_to(app)
 sent.add_to(app)
-take_back.add_to(app)
+redact.add_to(app)
 status.add_to(app)
 control.add_to(app)
 service.add_to(app)

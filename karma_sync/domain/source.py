@@ -90,6 +90,11 @@ class PackedItem(BaseModel):
     running: bool | None = None
 
 
+def is_lines(name: str) -> bool:
+    """Whether a file of an item so named holds one record a line."""
+    return name.endswith(".jsonl")
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """A file of a session: `name` inside the item, and where it lies now."""
@@ -101,7 +106,7 @@ class SourceFile:
     @property
     def is_lines(self) -> bool:
         """Whether it grows by whole lines, one record each."""
-        return self.name.endswith(".jsonl")
+        return is_lines(self.name)
 
     @property
     def kind(self) -> FileKind:

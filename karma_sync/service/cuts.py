@@ -1,12 +1,13 @@
 """What the redactor would cut: counted for many sessions, shown one by one for a single one."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from karma_sync.domain import limits
+from karma_sync.domain.lines import whole_lines
 from karma_sync.domain.profile import Profile
-from karma_sync.domain.source import SourceFile, SourceSession
+from karma_sync.domain.source import SourceFile, SourceSession, is_lines
 from karma_sync.flow.choice import sendable
 from karma_sync.redact.engine import Redacted, Redactor
 from karma_sync.redact.scan import MARKER
@@ -67,9 +68,22 @@ def _parts(
     for file in sendable(session, profile, redactor):
         try:
             for raw in _pieces(file):
-                yield _redacted(redactor, file, raw).cuts
+                yield _redacted(redactor, file.name, raw).cuts
         except FileNotFoundError:
             continue  # it vanished meanwhile: then it does not leave either
+
+
+def cuts_by_rule(redactor: Redactor, name: str, pieces: Iterable[bytes]) -> Mapping[str, int]:
+    """How often each rule cuts in a file of this name that was packaged before.
+
+    Raises:
+        RedactionFailed: then it would not be packaged anew either.
+        LineTooLong: nor then.
+    """
+    cuts: Counter[str] = Counter()
+    for block in whole_lines(pieces) if is_lines(name) else [b"".join(pieces)]:
+        cuts.update(_redacted(redactor, name, block).cuts)
+    return cuts
 
 
 def cuts_in(redactor: Redactor, file: SourceFile) -> Iterator[Cut]:
@@ -81,7 +95,7 @@ def cuts_in(redactor: Redactor, file: SourceFile) -> Iterator[Cut]:
     """
     line = 1
     for raw in _pieces(file):
-        whole = _redacted(redactor, file, raw)
+        whole = _redacted(redactor, file.name, raw)
         if not whole.cuts:
             line += raw.count(b"\n")
         elif not file.is_lines:
@@ -92,8 +106,8 @@ def cuts_in(redactor: Redactor, file: SourceFile) -> Iterator[Cut]:
                 line += one.count(b"\n")
 
 
-def _redacted(redactor: Redactor, file: SourceFile, raw: bytes) -> Redacted:
-    return redactor.lines(raw) if file.is_lines else redactor.text(raw)
+def _redacted(redactor: Redactor, name: str, raw: bytes) -> Redacted:
+    return redactor.lines(raw) if is_lines(name) else redactor.text(raw)
 
 
 def _pieces(file: SourceFile) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from karma_sync.errors import RedactionFailed
 from karma_sync.paths import write_private
-from karma_sync.redact.configured import configured
+from karma_sync.redact.configured import Base, configured
 from karma_sync.redact.engine import RuleRedactor
 from karma_sync.redact.own import OwnRedactions, redactor_of
 from karma_sync.settings import Redaction
@@ -36,8 +36,17 @@ class RedactionsFile:
         own, chosen = self._read(), (self._chosen.gitleaks, self._chosen.allowlist)
         source = (own, *map(_stamp, chosen))
         if self._made is None or self._made[0] != source:
-            self._made = source, redactor_of(own, configured(*chosen))
+            self._made = source, redactor_of(own, self._base())
         return self._made[1]
+
+    def changed(self, change: Callable[[OwnRedactions], OwnRedactions]) -> RuleRedactor:
+        """The redactor as it would be with what `change` makes of the file; nothing is written.
+
+        Raises:
+            RedactionFailed, BadInput: as `redactor` does.
+        """
+        before = self._read() or OwnRedactions(salt=secrets.token_hex(16))
+        return redactor_of(change(before), self._base())
 
     def change(self, change: Callable[[OwnRedactions], OwnRedactions]) -> bool:
         """Write what `change` makes of it, durably; whether it says something else now.
@@ -52,6 +61,9 @@ class RedactionsFile:
         redactor_of(after)
         write_private(self._path, after.model_dump_json(indent=1).encode() + b"\n")
         return True
+
+    def _base(self) -> Base:
+        return configured(self._chosen.gitleaks, self._chosen.allowlist)
 
     def _read(self) -> OwnRedactions | None:
         try:
