@@ -13,7 +13,7 @@ from karma_sync.domain.withdrawal import Unshared, Whose, is_unshared
 from karma_sync.errors import BadInput, Conflict, NotFound
 from karma_sync.metadata.receipts import Imported, Receipt, channel_receipt
 from karma_sync.metadata.signing import PayloadType
-from karma_sync.service import recalled, take_back
+from karma_sync.service import departures, recalled, take_back
 from karma_sync.service.intent import IntentFile, read_intent
 from karma_sync.store import ledger, state, work
 from karma_sync.store.ledger import Departed
@@ -228,6 +228,7 @@ def test_a_second_recall_before_the_first_is_over_waits_for_both(office: Office)
 
 def test_who_confirmed_is_told_and_who_did_not(tmp_path: Path) -> None:
     store = work.open_work(tmp_path / "work.db")
+    states = state.open_state(tmp_path / "state.db")
     with store.transaction() as tx:
         ledger.departed.put(tx, departed("kept", revision=NOW_MS + 9, redactor="new"))
         ledger.departed.put(tx, departed("gone", revision=NOW_MS, withdrawn=NOW_MS + 8))
@@ -254,14 +255,14 @@ def test_who_confirmed_is_told_and_who_did_not(tmp_path: Path) -> None:
     hear(CAROL, Imported({kept.item: NOW_MS + 9}, lingering=[NOW_MS + 1]))
     assert told() == {"retracted": (BOB,), "redacted anew": (BOB,)}
 
-    by_session = {each.session: each for each in recalled.sent(store, WORLD)}
+    by_session = {each.session: each for each in departures.sent(states, store, WORLD)}
     assert {d.tag for d in by_session["kept"].to if d.confirmed} == {BOB, CAROL}
     assert {d.tag for d in by_session["gone"].to if d.gone} == {BOB}
     assert by_session["gone"].withdrawn
     since = by_session["kept"].last
     rows = list(by_session.values())
-    assert [s.session for s in recalled.only(rows, since=since)] == ["kept"]
-    assert recalled.only(rows, since=since + timedelta(seconds=1)) == []
-    assert recalled.only(rows, to=ALICE) == []
-    assert len(recalled.only(rows, to=BOB)) == 2
+    assert [s.session for s in departures.only(rows, since=since)] == ["kept"]
+    assert departures.only(rows, since=since + timedelta(seconds=1)) == []
+    assert departures.only(rows, to=ALICE) == []
+    assert len(departures.only(rows, to=BOB)) == 2
     store.close()

@@ -12,6 +12,7 @@ from karma_sync.app import App, utc_now
 from karma_sync.cli.consent import Progress
 from karma_sync.cli.output import next_step, say, say_json, table
 from karma_sync.cli.setup import say_if_down
+from karma_sync.cli.take_back import say_reach
 from karma_sync.errors import BadInput
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def redact(
     # said again too: a daemon that was killed between the two must not miss it
     take_back.redactions_changed(app.state, utc_now())
     say(f"{wish.what} {'is' if changed else 'was already'} cut from all that is shared.")
+    say_reach(take_back.reach(app.state, app.work, app.me, utc_now(), take_back.left(app.work)))
     say_if_down(app)
     next_step("karma-sync status")
 
@@ -116,11 +118,12 @@ def _rules_wish(file: Path) -> _Wish:
 def _foreseen(app: App, wish: _Wish) -> "Foreseen":
     from karma_sync.service.foreseeing import foresee
     from karma_sync.service.read import Library
+    from karma_sync.service.take_back import left
 
     redactor = app.redactions.changed(wish.change)
     library = Library(app.paths.library, app.library)
     with Progress("looking into what left") as progress:
-        return foresee(redactor, wish.rules, app.work, library, progress)
+        return foresee(redactor, wish.rules, left(app.work), library, progress)
 
 
 def _show(found: "Foreseen", wish: _Wish, as_json: bool) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from karma_sync.domain.team import Team
-    from karma_sync.service.recalled import Sent
+    from karma_sync.service.departures import Sent
 
 _ID_CHARS = 8
 
@@ -34,7 +34,7 @@ def sent(
 
     Example: karma-sync sent --since 7d --to bob.desk
     """
-    from karma_sync.service import recalled
+    from karma_sync.service import departures
     from karma_sync.service.consent import parse_since
     from karma_sync.service.world import read_world
 
@@ -45,7 +45,7 @@ def sent(
     with app.state.reading() as tx:
         world = read_world(tx, app.me, now, discovery=False)
     _require_member(world.teams, app.me.tag, to)
-    found = recalled.only(recalled.sent(app.work, world), limit, to)
+    found = departures.only(departures.sent(app.state, app.work, world), limit, to)
     if as_json:
         say_json(sent=[asdict(each) for each in found])
         return
@@ -63,24 +63,29 @@ def _row(sent: "Sent") -> tuple[str, ...]:
     return (
         sent.session[:_ID_CHARS] or "?",
         f"{sent.last:%Y-%m-%d %H:%M}",
-        size(sent.size),
+        "?" if sent.size is None else size(sent.size),
         sent.project,
         ", ".join(f"{rule} {count}" for rule, count in sorted(sent.cuts.items())) or "-",
-        _confirmed(sent),
+        _became(sent),
     )
 
 
-def _confirmed(sent: "Sent") -> str:
-    if sent.withdrawn:
-        gone = [d.tag for d in sent.to if d.gone]
-        return f"withdrawn; gone at {', '.join(gone) or 'nobody yet'}" + _but(
-            [d.tag for d in sent.to if not d.gone] if gone else []
-        )
-    return ", ".join(d.tag for d in sent.to if d.confirmed) or "nobody yet"
+def _became(sent: "Sent") -> str:
+    """Who has it, or that it is gone, and who has not said so yet."""
+    if sent.state == "withdrawn":
+        return f"withdrawn; gone at {_who(sent, {d.tag for d in sent.to if d.gone})}"
+    who = _who(sent, {d.tag for d in sent.to if d.confirmed})
+    return f"{who}; stays there, no more leaves" if sent.state == "stays" else who
 
 
-def _but(missing: list[str]) -> str:
-    return f", not yet at {', '.join(missing)}" if missing else ""
+def _who(sent: "Sent", done: set[str]) -> str:
+    """Such as: bob.desk, not yet at carol.mini."""
+    if not sent.to:
+        return "nobody: nobody receives it"
+    tags = [d.tag for d in sent.to]
+    missing = ", ".join(tag for tag in tags if tag not in done)
+    names = ", ".join(tag for tag in tags if tag in done) or "nobody yet"
+    return f"{names}, not yet {missing}" if missing else names
 
 
 def _require_member(teams: "Iterable[Team]", me: str, tag: str | None) -> None:

@@ -1,6 +1,5 @@
 """Commands about subscriptions: list them, and every move of one."""
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,15 +20,13 @@ from karma_sync.cli.consent import (
 )
 from karma_sync.cli.output import next_step, say, say_json, table
 from karma_sync.cli.setup import say_if_down, warn_if_down
+from karma_sync.cli.waiting import offer, require_daemon, wait_for_session
 from karma_sync.domain.leaving import Limits
 from karma_sync.domain.subscription import Content, Direction, Subscription
-from karma_sync.errors import Conflict, NotFound, TimedOut
+from karma_sync.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
     from karma_sync.service.projects import Standing, Verb
-
-_WAIT_S = 600.0
-_LOOK_S = 0.05
 
 ProjectArgument = Annotated[
     str, typer.Argument(help="`.`, a unique ending such as `repo`, or host/owner/repo.")
@@ -104,8 +101,8 @@ def accept(
     app = App.from_environment()
     named = _named(app, project)
     if wait:
-        _require_daemon(app)
-    standing = _offer(app, named, team, wait)
+        require_daemon(app)
+    standing = offer(app, named, team, wait)
     # refused before anything is asked
     projects.moved(standing, lambda mine: mine.accept(0, Direction.BOTH, Content.BOTH, Limits()))
     wishes = Wishes(direction, since, last, after_idle, profile, yes, dry_run)
@@ -116,7 +113,7 @@ def accept(
     say(f"{standing.project} is accepted.")
     say_if_down(app)
     if wait and terms.direction != "send":
-        _wait_for_session(app, standing)
+        wait_for_session(app, standing)
     next_step("karma-sync session list")
 
 
@@ -166,12 +163,15 @@ def change(
     last: LastOption = None,
     after_idle: IdleOption = None,
     profile: ProfileOption = None,
+    retract: Annotated[
+        bool, typer.Option("--retract", help="With direction receive: take back what you sent.")
+    ] = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
 ) -> None:
     """Take part in another direction, or within other limits. What is not named stays.
 
-    What left already stays with the others.
+    What left already stays with the others, unless you say --retract.
 
     Example: karma-sync subscription change repo --direction receive
     """
@@ -181,8 +181,10 @@ def change(
     standing = projects.find(app.state, app.me, _named(app, project), team)
     mine = standing.mine
     chosen = direction or mine.direction
+    _require_end_of_sending(retract, chosen)
     wishes = Wishes(direction, since, last, after_idle, profile, yes, dry_run, mine.limits)
-    wishes.require_some(standing)
+    if not retract:
+        wishes.require_some(standing)
     limits = wishes.limits
     # refused before anything is asked
     changed = projects.moved(standing, lambda now: now.change(chosen, now.content, limits))
@@ -194,10 +196,32 @@ def change(
         limits = terms.limits
 
     def verb(now: Subscription) -> Subscription:
-        return now.change(chosen, now.content, limits)
+        changed = now.change(chosen, now.content, limits)
+        return changed.retract(int(utc_now().timestamp() * 1000)) if retract else changed
 
     projects.move(app.state, app.me, standing.project, standing.team.id, verb)
-    _moved(app, standing, f"now goes: {chosen}.", "karma-sync status")
+    _moved(
+        app,
+        standing,
+        f"now goes: {chosen}.{_what_left(mine, chosen, retract)}",
+        "karma-sync status",
+    )
+
+
+def _require_end_of_sending(retract: bool, chosen: Direction) -> None:
+    if retract and chosen is not Direction.RECEIVE:
+        raise BadInput(
+            "--retract takes back all that you sent, and you would go on sending",
+            hint="add --direction receive; or for one session: karma-sync session unshare ID",
+        )
+
+
+def _what_left(before: Subscription, now: Direction, retract: bool) -> str:
+    """What a change does to what left already, where somebody might think otherwise."""
+    if retract:
+        return " What you sent is withdrawn from every member."
+    narrowed = before.sends and now is Direction.RECEIVE
+    return " What left stays with the others; --retract takes it back." if narrowed else ""
 
 
 def _move(project: str, team: str | None, verb: "Verb") -> "tuple[App, Standing]":
@@ -235,51 +259,6 @@ def _named(app: App, project: str) -> str:
                 hint=f"karma-sync accept {other}",
             )
     return identity
-
-
-def _offer(app: App, named: str, team: str | None, wait: bool) -> "Standing":
-    from karma_sync.service import projects
-
-    deadline = time.monotonic() + _WAIT_S
-    while True:
-        try:
-            return projects.find(app.state, app.me, named, team)
-        except NotFound as error:
-            if not wait:
-                where = f" --team {team}" if team else ""
-                error.hint = f"karma-sync accept {named}{where} --wait, if it is on its way"
-                raise
-            if time.monotonic() > deadline:
-                raise TimedOut(
-                    f"nobody offered {named} within {_WAIT_S:g} seconds",
-                    hint="karma-sync subscription list, and karma-sync inbox",
-                ) from None
-        time.sleep(_LOOK_S)
-
-
-def _wait_for_session(app: App, standing: "Standing") -> None:
-    from karma_sync.store.library import AccessScope, readable
-
-    scope = AccessScope(app.me.tag, frozenset({standing.team.id}), frozenset({standing.project}))
-    deadline = time.monotonic() + _WAIT_S
-    while time.monotonic() < deadline:
-        with app.library.reading() as tx:
-            found = [r for r in readable(tx, scope, most=50) if r.manifest.member != app.me.tag]
-        if found:
-            say(f"Readable: {found[0].manifest.session.session_id}, by {found[0].manifest.member}.")
-            return
-        time.sleep(_LOOK_S)
-    raise TimedOut(
-        f"no session of {standing.project} arrived within {_WAIT_S:g} seconds",
-        hint="karma-sync status",
-    )
-
-
-def _require_daemon(app: App) -> None:
-    from karma_sync.service.presence import running
-
-    if running(app.paths) is None:
-        raise Conflict("the daemon is not running: nothing would arrive", hint="karma-sync up -d")
 
 
 def _as_json(standing: "Standing") -> dict[str, object]:

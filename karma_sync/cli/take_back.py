@@ -1,14 +1,16 @@
-"""The command that takes back what has left: session unshare."""
+"""The command that takes back what has left: session unshare; and how far such a step gets."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from karma_sync.app import App
+from karma_sync.app import App, utc_now
 from karma_sync.cli.output import next_step, say
 from karma_sync.cli.setup import say_if_down
+from karma_sync.errors import Conflict
 
 if TYPE_CHECKING:
+    from karma_sync.service.take_back import Reach
     from karma_sync.store.ledger import Departed
 
 
@@ -45,12 +47,40 @@ def unshare(
         say(f"{lifted.whose} {lifted.name} may leave again.")
     else:
         unshared, rows = take_back.find(app.work, wanted, whose)
+        reach = take_back.reach(app.state, app.work, app.me, utc_now(), rows)
+        if whose is Whose.SESSION and not reach.goes:
+            _refuse(unshared.name, reach)
         take_back.unshare(app.state, unshared)
-        say(f"{unshared.whose} {unshared.name} is withdrawn: {_count(rows)}.")
+        say(f"{unshared.whose} {unshared.name} is withdrawn{_count(rows) if agent else ''}.")
+        say_reach(reach)
     say_if_down(app)
     next_step("karma-sync status")
 
 
+def say_reach(reach: "Reach") -> None:
+    """Name what a withdrawal does not reach, or not yet."""
+    for project in sorted(reach.paused):
+        say(f"{project} is paused: the others are told once it goes on.")
+    for project in sorted(reach.closed):
+        say(
+            f"{project} is not sent any more: what left through it stays, until you type"
+            f" karma-sync subscription change {project} --direction receive --retract"
+        )
+
+
+def _refuse(session: str, reach: "Reach") -> None:
+    """Nothing would carry it to the others."""
+    projects = sorted(reach.closed)
+    if not projects:
+        why = "it is withdrawn already, with its whole project"
+        raise Conflict(f"session {session}: {why}", hint="karma-sync sent")
+    ways = (f"karma-sync subscription change {p} --direction receive --retract" for p in projects)
+    raise Conflict(
+        f"you do not send {', '.join(projects)} any more; what left of session {session} stays",
+        hint=f"{' and '.join(ways)}, which takes back all",
+    )
+
+
 def _count(rows: "list[Departed]") -> str:
     sessions = len({row.session for row in rows})
-    return f"{sessions} session{'' if sessions == 1 else 's'}"
+    return f": {sessions} session{'' if sessions == 1 else 's'}"

@@ -123,7 +123,7 @@ def channels(world: World) -> Iterator[Channel]:
         owner = team.member(sub.member) if team else None
         if team is None or owner is None or not owner.active or not sub.sends:
             continue
-        folder = _channel_id(team, sub)
+        folder = channel_id(team, sub)
         if folder is not None:
             place = team.id, sub.project
             agreed = frozenset(name for *of, name in world.agreed if tuple(of) == place)
@@ -193,13 +193,13 @@ def kept(world: World) -> frozenset[Kept]:
         member = team.member(sub.member) if team else None
         if team is None or member is None or sub.member == world.key:
             continue
-        folder = "" if sub.status is Status.DECLINED else _channel_id(team, sub)
+        folder = "" if sub.status is Status.DECLINED else channel_id(team, sub)
         if folder is not None:
             found.add(Kept(team.id, sub.project, member.tag, folder))
     return frozenset(found)
 
 
-def _channel_id(team: Team, sub: Subscription) -> str | None:
+def channel_id(team: Team, sub: Subscription) -> str | None:
     """The id of the channel that an answer opens; None if the project is not shared any more."""
     project = team.project(sub.project)
     if project is None:

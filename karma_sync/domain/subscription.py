@@ -104,6 +104,10 @@ class Subscription(BaseModel):
         kept = self.limits if limits is None else limits
         return self._move("change", direction=direction, content=content, limits=kept)
 
+    def retract(self, now_ms: int) -> "Subscription":
+        """Take back all that was sent: what came through an earlier channel is withdrawn."""
+        return self._move("change", incarnation=next_version(self.incarnation, now_ms))
+
     def decline(self) -> "Subscription":
         """Take no part, or no longer."""
         return self._move("decline")

@@ -99,4 +99,4 @@ def row_of(channel: Channel, item: str, outbox: OutboxFiles) -> Departed | None:
     if before:
         return ledger.row_of(channel.id, before.manifest, before.manifest.revision)
     gone = retraction_of(outbox, item, channel.owner.key)
-    return ledger.row_of_withdrawn(channel.id, item, gone.revision) if gone else None
+    return ledger.row_of_withdrawn(channel.id, gone) if gone else None

@@ -55,6 +55,18 @@ class ChannelReceipt(_Received):
     retracted_digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] = NOTHING
     retractions: Annotated[tuple[Retracted, ...], Field(max_length=_MOST_RETRACTED)] = ()
 
+    def confirms(self, mine: Mapping[str, int], before: int = 0) -> int:
+        """How many of `mine`, revision by item, it says it has.
+
+        Only equal digests tell exactly. Else it is those up to the revision `before`, at which it
+        had everything, or as many as it may have by what it says: never all of them.
+        """
+        if self.digest == digest_of(mine):
+            return len(mine)
+        sure = sum(revision <= before for revision in mine.values())
+        possible = sum(revision <= self.revision for revision in mine.values())
+        return max(sure, min(self.items, possible, len(mine) - 1))
+
     def carried_out(self, mine: Sequence[tuple[str, int]]) -> frozenset[tuple[str, int]]:
         """Which of `mine`, (item, revision) in the order of revisions, it says it carried out."""
         done = {(each.item, each.revision) for each in self.retractions} & set(mine)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from karma_sync.redact.engine import Redactor
 from karma_sync.service.cuts import cuts_by_rule
 from karma_sync.service.read import Library
-from karma_sync.store import ledger
-from karma_sync.store.database import Database
+from karma_sync.store.ledger import Departed
 from karma_sync.store.library import Readable, one
 
 Progress = Callable[[int, int], None]
@@ -40,16 +39,18 @@ class Foreseen:
 
 
 def foresee(
-    redactor: Redactor, rules: Collection[str], work: Database, library: Library, progress: Progress
+    redactor: Redactor,
+    rules: Collection[str],
+    left: Sequence[Departed],
+    library: Library,
+    progress: Progress,
 ) -> Foreseen:
-    """Count what these rules of the redactor would cut, in what the peers have now.
+    """Count what these rules of the redactor would cut of what `left`, as the peers have it now.
 
     Raises:
         RedactionFailed: then what failed would not be packaged anew either.
         KarmaError: the library is damaged.
     """
-    with work.reading() as tx:
-        left = [row for row in ledger.departed.all(tx) if not row.withdrawn]
     with library.store.reading() as tx:
         kept = [one(tx, row.folder, row.item) for row in left]
     found = [each for each in kept if each]

@@ -13,8 +13,9 @@ from karma_sync.flow.before import row_of
 from karma_sync.flow.layout import retraction_name
 from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
+from karma_sync.redact.own import OwnRedactor
 from karma_sync.store import ledger, work
-from karma_sync.store.database import Database
+from karma_sync.store.database import Database, Transaction
 from karma_sync.store.ledger import Departed, Recall
 
 
@@ -93,10 +94,15 @@ class Recaller:
         """Whether a session is unshared; also if it is withdrawn and nobody lifted that: then
         database and intent.json are older than the withdrawal.
         """
+        item = self._packager.item_of(channel, session)
+        with self._store.reading() as tx:
+            row = ledger.departed.get(tx, channel.id, item)
+        if row is not None and not row.session:  # the ledger was lost, and a retraction names none
+            named = row.model_copy(update={"session": session.session_id, "agent": agent})
+            with self._store.transaction() as tx:
+                ledger.departed.put(tx, named)
         if any(each.holds(agent, session.session_id) for each in unshared):
             return is_unshared(unshared, agent, session.session_id)
-        with self._store.reading() as tx:
-            row = ledger.departed.get(tx, channel.id, self._packager.item_of(channel, session))
         return row is not None and row.withdrawn > 0
 
     def is_open(self, channel: Channel) -> bool:
@@ -145,7 +151,18 @@ class Recaller:
                 if recalls:
                     now = self._now_ms()
                     ledger.put_recall(tx, Recall(channel.id, through, now, swept=False))
+                elif recall is None and isinstance(self._packager.redactor, OwnRedactor):
+                    self._remember_recall(tx, channel, rows)
         return rows
+
+    def _remember_recall(self, tx: Transaction, channel: Channel, rows: Sequence[Departed]) -> None:
+        """The ledger was lost, and with it that something was called back: the person's own
+        redactions tell that it was. Who has anything older than what lies here has not confirmed.
+        """
+        oldest = min((row.revision for row in rows if not row.withdrawn), default=0)
+        if oldest:
+            # chunks are not swept: the database no longer knows which are named
+            ledger.put_recall(tx, Recall(channel.id, oldest - 1, oldest - 1, swept=True))
 
     def _forgotten(
         self, channel: Channel, outbox: Outbox, rows: Sequence[Departed]

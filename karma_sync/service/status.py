@@ -11,14 +11,16 @@ from karma_sync.domain.progress import seconds_left
 from karma_sync.domain.silence import silent_days
 from karma_sync.domain.subscription import Subscription
 from karma_sync.domain.team import Member, Team
+from karma_sync.metadata.receipts import digest_of
 from karma_sync.service import pairing, projects
 from karma_sync.service.control import paused_until
+from karma_sync.service.ended import Ended, ended
 from karma_sync.service.progress import PACKAGING
-from karma_sync.service.recalled import CalledBack, called_back
-from karma_sync.service.receipts import confirmations
+from karma_sync.service.recalled import CalledBack, called_back, withdrawn
+from karma_sync.service.receipts import said_of
 from karma_sync.service.renames import Renames, renames
 from karma_sync.service.world import read_world
-from karma_sync.store import events, library, state, work
+from karma_sync.store import events, ledger, library, state, work
 from karma_sync.store.database import Database
 
 
@@ -58,7 +60,9 @@ class Transfer:
 
 @dataclass(frozen=True)
 class Receiver:
-    """What a member's receipt says of my channel: how many items, and whether exactly mine."""
+    """What a member's receipt says of my channel: how many of my items it has, and whether that is
+    exactly what I sent.
+    """
 
     peer: Peer
     items: int
@@ -136,7 +140,8 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
         wrong += [(large.folder, large.why) for large in work.too_large.all(tx)]
         transfers = {(t.folder, t.device): t for t in work.transfers.all(tx)}
         last_error = events.last_bad(tx)
-    look = _Look(stores, world, _peers(stores, world, running), transfers)
+    over = ended(stores.state, stores.work, world)
+    look = _Look(stores, world, _peers(stores, world, running), transfers, over)
     return Status(
         faults={folder_title(world, folder): why for folder, why in wrong},
         peers=sorted(look.peers.values(), key=lambda peer: peer.member.tag),
@@ -152,12 +157,15 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
 
 @dataclass(frozen=True)
 class _Look:
-    """What all parts look at; `peers` by key, `transfers` by folder and device."""
+    """What all parts look at; `peers` by key, `transfers` by folder and device, `ended` what left
+    through channels that are closed.
+    """
 
     stores: Stores
     world: World
     peers: dict[str, Peer]
     transfers: dict[tuple[str, str], work.Transfer]
+    ended: list[Ended]
 
     def transfer(self, folder: str, device: str = "") -> Transfer | None:
         row = self.transfers.get((folder, device))
@@ -222,8 +230,19 @@ def _project(look: _Look, standing: projects.Standing) -> ProjectStatus:
         resting=_why(withheld, work.Stays.WAITING),
         failed=_why(withheld, work.Stays.FAILED),
         renames=renames(look.stores.state, box) if box else Renames(),
-        called_back=called_back(look.stores.work, look.world, box) if box else [],
+        called_back=_called_back(look, standing, box),
     )
+
+
+def _called_back(look: _Look, standing: projects.Standing, box: Channel | None) -> list[CalledBack]:
+    """Of the open channel, and of closed ones until all is confirmed or another is open."""
+    here = called_back(look.stores.work, look.world, box) if box else []
+    over = [
+        withdrawn(each)
+        for each in look.ended
+        if (each.team.id, each.project) == (standing.team.id, standing.project) and not each.stays
+    ]
+    return [*here, *(each for each in over if each.waiting or box is None)]
 
 
 def _why(stays: Iterable[work.Withheld], kind: work.Stays) -> dict[str, str]:
@@ -234,12 +253,16 @@ def _receivers(look: _Look, box: Channel | None, sent: dict[str, int]) -> list[R
     """Everybody who takes what I send, whether a receipt came or not."""
     if box is None:
         return []
-    said = confirmations(look.stores.work, box.team, box.id, sent)
+    said = said_of(look.stores.work, box.team, box.id)
+    with look.stores.work.reading() as tx:
+        known = ledger.confirmed(tx, box.id)
     found = []
     taking = receivers(look.world, box)
     members = [m for m in box.team.members if m.device in taking]
     for member in sorted(members, key=lambda m: m.tag):
-        items, whole = said.get(member.tag, (0, False))
+        receipt = said.get(member.tag)
+        items = receipt.confirms(sent, known.get(member.key, 0)) if receipt else 0
+        whole = receipt is not None and receipt.digest == digest_of(sent)
         transfer = look.transfer(box.id, member.device)
         found.append(Receiver(look.peers[member.key], items, whole, transfer))
     return found

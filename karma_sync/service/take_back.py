@@ -1,10 +1,17 @@
 """What a person takes back after it left: sessions, all of an agent, texts that must be cut."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from karma_sync.domain.pairing import PairingCode
+from karma_sync.domain.plan import outboxes
+from karma_sync.domain.subscription import Status
 from karma_sync.domain.withdrawal import Unshared, Whose
 from karma_sync.errors import BadInput, Conflict, NotFound
+from karma_sync.service.ended import ended
+from karma_sync.service.projects import standings
+from karma_sync.service.world import read_world
 from karma_sync.store import ledger, state
 from karma_sync.store.database import Database
 from karma_sync.store.ledger import Departed
@@ -45,16 +52,58 @@ def find(work: Database, wanted: str, whose: Whose) -> tuple[Unshared, list[Depa
     found = [row for row in rows if wanted and row.session.startswith(wanted)]
     names = sorted({row.session for row in found})
     if not names:
-        raise NotFound(f"no session {wanted!r} left this machine", hint="karma-sync sent")
+        raise NotFound(
+            f"no session {wanted!r} left this machine",
+            hint=f"karma-sync sent; or to keep one here: karma-sync session withhold {wanted}",
+        )
     if len(names) > 1:
         raise BadInput(f"{wanted!r} fits several sessions", hint=" or ".join(names[:5]))
     return Unshared(whose=whose, name=names[0]), found
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far it gets to call something back: whether it `goes` anywhere; `paused` are projects of
+    which nothing leaves for now, `closed` those that I do not send any more though what left
+    stays with the others; each as it is named in a command.
+    """
+
+    goes: bool
+    paused: frozenset[str]
+    closed: frozenset[str]
+
+
+def reach(
+    states: Database, store: Database, me: PairingCode, now: datetime, rows: Iterable[Departed]
+) -> Reach:
+    """How far it gets to call these back."""
+    with states.reading() as tx:
+        world = read_world(tx, me, now, discovery=False)
+    folders = {row.folder for row in rows}
+    named = {(s.team.id, s.project): s.named for s in standings(states, me)}
+    mine = [channel for channel in outboxes(world) if channel.id in folders]
+    over = [each for each in ended(states, store, world) if each.rows[0].folder in folders]
+    return Reach(
+        goes=bool(mine),
+        paused=frozenset(
+            named[c.team.id, c.project]
+            for c in mine
+            if world.halted or c.subscription.status is Status.PAUSED
+        ),
+        closed=frozenset(named[e.team.id, e.project] for e in over if e.stays),
+    )
 
 
 def unshare(store: Database, unshared: Unshared) -> None:
     """Take back what left of it, and let no more leave; the daemon carries it out."""
     with store.transaction() as tx:
         state.unshared.put(tx, unshared)
+
+
+def left(store: Database) -> list[Departed]:
+    """What left and is not withdrawn by itself."""
+    with store.reading() as tx:
+        return [row for row in ledger.departed.all(tx) if not row.withdrawn]
 
 
 def lift(store: Database, wanted: str, whose: Whose) -> Unshared:

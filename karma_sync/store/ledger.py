@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, ConfigDict
 
+from karma_sync.domain.retraction import Retraction
 from karma_sync.domain.session import Manifest
 from karma_sync.store.database import Transaction
 from karma_sync.store.table import Table
@@ -22,7 +23,7 @@ TABLES = """
 
 
 class Departed(BaseModel):
-    """One session as it last left through a channel.
+    """One session as it last left through a channel, for `project` and `team` (its id).
 
     `first` and `revision` are Unix milliseconds, for revisions are moments; `size` is bytes
     before compression. `withdrawn` is the revision of its retraction, 0 if it is not withdrawn.
@@ -34,6 +35,8 @@ class Departed(BaseModel):
 
     folder: str
     item: str
+    team: str = ""
+    project: str = ""
     agent: str = ""
     session: str = ""
     first: int
@@ -69,6 +72,8 @@ def row_of(folder: str, manifest: Manifest, first: int) -> Departed:
     return Departed(
         folder=folder,
         item=manifest.item,
+        team=manifest.team,
+        project=manifest.project,
         agent=manifest.session.wrote,
         session=manifest.session.session_id,
         first=first,
@@ -79,9 +84,17 @@ def row_of(folder: str, manifest: Manifest, first: int) -> Departed:
     )
 
 
-def row_of_withdrawn(folder: str, item: str, revision: int) -> Departed:
+def row_of_withdrawn(folder: str, retraction: Retraction) -> Departed:
     """What the ledger says of an item of which only the retraction is known."""
-    return Departed(folder=folder, item=item, first=revision, revision=revision, withdrawn=revision)
+    return Departed(
+        folder=folder,
+        item=retraction.item,
+        team=retraction.team,
+        project=retraction.project,
+        first=retraction.revision,
+        revision=retraction.revision,
+        withdrawn=retraction.revision,
+    )
 
 
 def left(tx: Transaction, folder: str, manifest: Manifest) -> None:
@@ -94,7 +107,7 @@ def left(tx: Transaction, folder: str, manifest: Manifest) -> None:
 def withdraw(tx: Transaction, folder: str, item: str, revision: int) -> None:
     """An item was retracted."""
     before = departed.get(tx, folder, item)
-    known = before or row_of_withdrawn(folder, item, revision)
+    known = before or Departed(folder=folder, item=item, first=revision, revision=revision)
     departed.put(tx, known.model_copy(update={"withdrawn": revision}))
 
 

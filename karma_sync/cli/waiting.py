@@ -1,0 +1,66 @@
+"""Waiting for what others do: for an offer, for a first session."""
+
+import time
+from typing import TYPE_CHECKING
+
+from karma_sync.app import App
+from karma_sync.cli.output import say
+from karma_sync.errors import Conflict, NotFound, TimedOut
+
+if TYPE_CHECKING:
+    from karma_sync.service.projects import Standing
+
+_WAIT_S = 600.0
+_LOOK_S = 0.05
+
+
+def offer(app: App, named: str, team: str | None, wait: bool) -> "Standing":
+    """The project so named; if `wait`, once it was offered.
+
+    Raises:
+        NotFound: it is not; TimedOut: it was not in time.
+    """
+    from karma_sync.service import projects
+
+    deadline = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            return projects.find(app.state, app.me, named, team)
+        except NotFound as error:
+            if not wait:
+                where = f" --team {team}" if team else ""
+                error.hint = f"karma-sync accept {named}{where} --wait, if it is on its way"
+                raise
+            if time.monotonic() > deadline:
+                raise TimedOut(
+                    f"nobody offered {named} within {_WAIT_S:g} seconds",
+                    hint="karma-sync subscription list, and karma-sync inbox",
+                ) from None
+        time.sleep(_LOOK_S)
+
+
+def wait_for_session(app: App, standing: "Standing") -> None:
+    """Wait until something of somebody else's can be read; raises TimedOut."""
+    from karma_sync.store.library import AccessScope, readable
+
+    scope = AccessScope(app.me.tag, frozenset({standing.team.id}), frozenset({standing.project}))
+    deadline = time.monotonic() + _WAIT_S
+    while time.monotonic() < deadline:
+        with app.library.reading() as tx:
+            found = [r for r in readable(tx, scope, most=50) if r.manifest.member != app.me.tag]
+        if found:
+            say(f"Readable: {found[0].manifest.session.session_id}, by {found[0].manifest.member}.")
+            return
+        time.sleep(_LOOK_S)
+    raise TimedOut(
+        f"no session of {standing.project} arrived within {_WAIT_S:g} seconds",
+        hint="karma-sync status",
+    )
+
+
+def require_daemon(app: App) -> None:
+    """Raises Conflict if nothing would ever come."""
+    from karma_sync.service.presence import running
+
+    if running(app.paths) is None:
+        raise Conflict("the daemon is not running: nothing would arrive", hint="karma-sync up -d")

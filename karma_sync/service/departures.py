@@ -1,0 +1,108 @@
+"""The ledger as people read it: what left, to whom, who confirmed it, and what became of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from karma_sync.domain.plan import World, outboxes
+from karma_sync.metadata.receipts import digest_of
+from karma_sync.service.ended import Ended, ended
+from karma_sync.service.recalled import Box, look, moment
+from karma_sync.store.database import Database
+from karma_sync.store.ledger import Departed
+
+
+class Fate(StrEnum):
+    OUT = "out"  # it is with the others, and so is what is written later
+    STAYS = "stays"  # it is with the others; nothing more of the project leaves
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One receiver of a session: whether it confirmed what left last; that it is gone."""
+
+    tag: str
+    confirmed: bool
+    gone: bool
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One session in the ledger; moments are UTC, `size` is bytes before compression.
+
+    `session`, `agent` are empty and `size` is None where a database was lost and only the
+    retraction is known. `withdrawn` is None too where the whole project was withdrawn.
+    """
+
+    team: str
+    project: str
+    session: str
+    agent: str
+    first: datetime
+    last: datetime
+    size: int | None
+    cuts: dict[str, int]
+    to: tuple[Delivery, ...]
+    withdrawn: datetime | None
+    state: Fate
+
+
+def sent(states: Database, store: Database, world: World) -> list[Sent]:
+    """Every session that left through a channel of mine, open or closed, the latest first."""
+    found = [
+        _sent(box, row)
+        for channel in outboxes(world)
+        for box in [look(store, world, channel)]
+        for row in box.rows
+    ]
+    found += [_sent_once(each, row) for each in ended(states, store, world) for row in each.rows]
+    return sorted(found, key=lambda s: (s.last, s.session), reverse=True)
+
+
+def only(found: Iterable[Sent], since: datetime | None = None, to: str | None = None) -> list[Sent]:
+    """Those that left at or after `since`, and to the member `to`."""
+    return [
+        s
+        for s in found
+        if (since is None or s.last >= since) and (to is None or to in {d.tag for d in s.to})
+    ]
+
+
+def _sent(box: Box, row: Departed) -> Sent:
+    mine = digest_of({r.item: r.revision for r in box.rows if not r.withdrawn})
+    retractions = box.retractions
+    to = []
+    for tag, said in sorted(box.said.items()):
+        has = bool(said and said.digest == mine) or box.known.get(tag, 0) >= row.revision
+        gone = (row.item, row.withdrawn) in (said.carried_out(retractions) if said else ())
+        to.append(Delivery(tag, has and not row.withdrawn, gone))
+    fate = Fate.WITHDRAWN if row.withdrawn else Fate.OUT
+    return _row(row, box.channel.team.name, box.channel.project, to, fate)
+
+
+def _sent_once(found: Ended, row: Departed) -> Sent:
+    """A row of a closed channel."""
+    stays = found.stays and not row.withdrawn
+    to = [
+        Delivery(tag, stays and had >= row.revision, tag in found.gone)
+        for tag, had in sorted(found.had.items())
+    ]
+    return _row(row, found.team.name, found.project, to, Fate.STAYS if stays else Fate.WITHDRAWN)
+
+
+def _row(row: Departed, team: str, project: str, to: Iterable[Delivery], state: Fate) -> Sent:
+    return Sent(
+        team=team,
+        project=project,
+        session=row.session,
+        agent=row.agent,
+        first=moment(row.first),
+        last=moment(row.revision),
+        size=row.size or None,
+        cuts=row.redactions,
+        to=tuple(to),
+        withdrawn=moment(row.withdrawn) if row.withdrawn else None,
+        state=state,
+    )
