@@ -36,10 +36,10 @@ _SUFFIXES = words(
 )
 # Before `token` and `key` where these are parts of a text, places in a list, or for everybody.
 _OPEN_TOKENS = words(
-    """bos cancel cancellation change cls color comma continuation current cursor delta design eos
-    expected format idempotency input keyword kind last lexer mask max next num output pad page
-    pagination parse parser placeholder punctuation resume scroll sep start starting stop sync
-    syntax total type unk update"""
+    """authenticity bos cancel cancellation change cls color comma continuation csrf current
+    cursor delta design eos expected format idempotency input keyword kind last lexer mask max
+    next num output pad page pagination parse parser placeholder punctuation resume scroll sep
+    start starting stop sync syntax total type unk update xsrf"""
 )
 _OPEN_KEYS = words(
     """aggregation any arrow asset attribute cache column composite compound context data dedupe

@@ -5,9 +5,11 @@ Where stretches overlap they become one cut, named after the first rule of the l
 
 from karma_sync.redact.rules_ai import AI_RULES
 from karma_sync.redact.rules_assignment import ASSIGNMENT_RULES
+from karma_sync.redact.rules_beside import BESIDE_RULES
 from karma_sync.redact.rules_cloud import CLOUD_RULES
 from karma_sync.redact.rules_forge import FORGE_RULES
 from karma_sync.redact.rules_general import GENERAL_RULES
+from karma_sync.redact.rules_header import HEADER_RULES
 from karma_sync.redact.rules_service import SERVICE_RULES
 
 DEFAULT_RULES = (
@@ -16,5 +18,7 @@ DEFAULT_RULES = (
     *FORGE_RULES,
     *SERVICE_RULES,
     *GENERAL_RULES,
+    *HEADER_RULES,
     *ASSIGNMENT_RULES,
+    *BESIDE_RULES,
 )

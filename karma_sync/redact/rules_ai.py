@@ -7,6 +7,8 @@ from karma_sync.redact.values import is_random, is_real
 # a colour code of a terminal ([32m), or anything else that is no letter or digit.
 EDGE = r"(?:\A|[^A-Za-z0-9]|\\+[nrtbf]|\\+u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}|\[[0-9;]*m)"
 END = r"(?:\z|[^A-Za-z0-9_-])"  # where a token of fixed length must end
+# Between a name and its value.
+VALUE = r"""[ \t\\"'`\]]{0,12}(?::|=|=>|\[None\]:)[ \t\\"'`]{0,12}"""
 
 AI_RULES = (
     Rule(
@@ -91,11 +93,11 @@ AI_RULES = (
     ),
     Rule(
         name="xai",
-        pattern=EDGE + r"(xai-[A-Za-z0-9_]{70,})",
-        gate=r"xai-[A-Za-z0-9_]{70}",
+        pattern=EDGE + r"(xai-(?:token-)?[A-Za-z0-9_]{70,})",
+        gate=r"xai-(?:token-)?[A-Za-z0-9_]{70}",
         source="https://docs.x.ai/docs/guides/using-management-api",
         check=is_real,
-        examples=("XAI_API_KEY=«xai-{alnum:80}»",),
+        examples=("XAI_API_KEY=«xai-{alnum:80}»", "«xai-token-{alnum:80}» manages"),
         near_misses=(
             "xai-sdk-python",
             "xai-" + "x" * 80,

@@ -8,32 +8,29 @@ from karma_sync.redact.values import (
     assigned,
     assigned_in_environment,
     assigned_inline,
-    is_beside_user,
-    is_given,
-    is_paired,
-    is_said,
 )
 
 _SOURCE = "https://12factor.net/config"  # no provider's format: the custom of .env files
-_WORD = r"(?i:[A-Za-z0-9_.-]key|token|secret|passw(?:or)?d|passphrase|pwd|[_.-]pass)"
-_AFTER = (  # API_KEY_PROD, token2, secretKeyBase: what may follow the word in the name of a secret
+WORD = r"(?i:[A-Za-z0-9_.-]key|token|secret|passw(?:or)?d|passphrase|pwd|[_.-]pass)"
+AFTER = (  # API_KEY_PROD, token2, secretKeyBase: what may follow the word in the name of a secret
     r"(?:[_.-]?(?:[0-9]{1,3}|(?i:b64|backup|base(?:64)?|current|default|dev(?:elopment)?|encoded"
     r"|env|live|local|main|new|old|plain|prod(?:uction)?|qa|raw|sandbox|secondary|stag(?:e|ing)"
     r"|str(?:ing)?|te?mp|test(?:ing)?|text|val(?:ue)?))){0,2}"
 )
-_NAME = rf"(?P<name>(?:AWS::[A-Za-z0-9]+::)?[A-Za-z0-9_.-]*{_WORD}{_AFTER})"
-_CLOSE = r"""(?:\\*["'`])?\]?"""  # of a quoted name, or of an index: config["token"] =
+NAME = rf"(?P<name>(?:AWS::[A-Za-z0-9]+::)?[A-Za-z0-9_.-]*{WORD}{AFTER})"
+CLOSE = r"""(?:\\*["'`])?\]?"""  # of a quoted name, or of an index: config["token"] =
 _TYPE = r"(?::[ \t]*&?[A-Za-z][A-Za-z0-9_' \[\]|]{0,24})?"  # token: str = "…"
-_SIGN = r"(?::=|=>|={1,3}|:)"
-_QUOTED = (  # f"…", '…', `…`; a backslash may escape a quote, but no end of a line
+SPACE = r"(?:[ \t]|\x1b\[[0-9;]*m)*"  # also a change of colour
+_SIGN = r"(?::=|:-|=>|={1,3}|:)"
+QUOTED = (  # f"…", '…', `…`; a backslash may escape a quote, but no end of a line
     r"(?:[A-Za-z]{0,2}\"(?P<secret_a>(?:[^\"\\\r\n]|\\+[^nrt\\\r\n])+)\""
     r"|[A-Za-z]{0,2}'(?P<secret_b>(?:[^'\\\r\n]|\\+[^nrt\\\r\n])+)'"
     r"|`(?P<secret_c>[^`\\\r\n]+)`"
     r"|\\+[\"'](?P<secret_d>[^\"'\\\r\n]+)\\+[\"'])"
 )
-_BARE = r"""[^\s"'`\\,;&|<>(){}\[\]\x1b]+"""  # a value between other words, without quotes
-_BARE_END = r"""(?:[\s"'`\\,;&|<>)}\]\x1b]|\z)"""
-_LINE_END = r"""[ \t\r]*(?:#[^\n]*)?(?:$|["'`\x1b]|\\+[nr])"""
+BARE = r"""[^\s"'`\\,;&|<>(){}\[\]\x1b]+"""  # a value between other words, without quotes
+BARE_END = r"""(?:[\s"'`\\,;&|<>)}\]\x1b]|\z)"""
+LINE_END = r"""[ \t\r]*(?:#[^\n]*)?(?:$|["'`\x1b]|\\+[nr])"""
 # Where a line, or a string that is one, begins: behind a line number, a dash, a comment sign, the
 # sign of a diff, the place that grep writes, a colour of a terminal.
 _START = (
@@ -42,22 +39,18 @@ _START = (
 )
 
 # The gates: the same forms, with room for the backslashes of text that is still escaped.
-_BLANK = r"(?:[ \t]|\\+t)*"
-_TYPE_BLANK = _TYPE.replace(r"[ \t]*", _BLANK)
+BLANK = r"(?:[ \t]|\\+t|(?:\x1b|\\+u001[bB])\[[0-9;]*m)*"
+_TYPE_BLANK = _TYPE.replace(r"[ \t]*", BLANK)
 _FIRST = r"""[A-Za-z]{0,2}(?:[\\"'`]*[^\s\\"'`{(\[<]|[\\"'`]*\\[{(\[<])"""
 # No value is a secret without a digit, a sign, or so many letters in a row (values.LONG_WORD).
 _TELLING = r"(?:[^\s\\]|\\+[^nrt\s\\])*(?:[0-9!$%^&*+?~|;@#]|[A-Za-z]{12})"
-_GATE = rf"{_WORD}{_AFTER}{_CLOSE}{_BLANK}{_TYPE_BLANK}{_SIGN}{_BLANK}{_FIRST}{_TELLING}"
+_GATE = rf"{WORD}{AFTER}{CLOSE}{BLANK}{_TYPE_BLANK}{_SIGN}{BLANK}{_FIRST}{_TELLING}"
 _ENV_NAME = r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PWD|_PASS)(?:_?[A-Z0-9]{1,16})?="
 _ENV_GATE = rf"{_ENV_NAME}[A-Za-z0-9]{{8}}|{_GATE}"
-_FLAG = r"--(?:[a-z]+-)*(?:[a-z]*key|token|secret|password|passphrase)"
-_USER = r"user(?:name)?[ \t]*[:=]"
-_PASSES = r"pass(?:word|wd)?[ \t]*[:=]"
-
 ASSIGNMENT_RULES = (
     Rule(
         name="assignment",  # password = "…", 'token': '…', and \"token\": \"…\" one escape deeper
-        pattern=rf"{_NAME}{_CLOSE}[ \t]*{_TYPE}{_SIGN}[ \t]*{_QUOTED}",
+        pattern=rf"{NAME}{CLOSE}{SPACE}{_TYPE}{_SIGN}{SPACE}{QUOTED}",
         gate=_GATE,
         one_line=True,
         source=_SOURCE,
@@ -111,8 +104,8 @@ ASSIGNMENT_RULES = (
     ),
     Rule(
         name="assignment",  # name: value and name = value, nothing behind it: YAML, ini
-        pattern=rf"{_START}{_NAME}{_CLOSE}[ \t]*(?::[ \t]+|=[ \t]*)"
-        rf"(?P<secret>[^\s\"'`\\,;(){{}}<>\x1b]+){_LINE_END}",
+        pattern=rf"{_START}{NAME}{CLOSE}{SPACE}(?::[ \t]{SPACE}|={SPACE})"
+        rf"(?P<secret>[^\s\"'`\\,;(){{}}<>\x1b]+){LINE_END}",
         gate=_GATE,
         one_line=True,
         source=_SOURCE,
@@ -136,7 +129,7 @@ ASSIGNMENT_RULES = (
     ),
     Rule(
         name="assignment",  # name=value between other words: a query, a command line, a log
-        pattern=rf"{_NAME}{_CLOSE}[ \t]*=(?P<secret>{_BARE}){_BARE_END}",
+        pattern=rf"{NAME}{CLOSE}{SPACE}(?:=|:-){SPACE}(?P<secret>{BARE}){BARE_END}",
         gate=_GATE,
         one_line=True,
         source=_SOURCE,
@@ -157,8 +150,8 @@ ASSIGNMENT_RULES = (
     Rule(
         name="assignment",  # name: value likewise; behind a parenthesis it is an argument in code,
         # before an @ it is an address, behind a colon part of one
-        pattern=rf"(?:\A|[^A-Za-z0-9_.:(-]){_NAME}{_CLOSE}[ \t]*:[ \t]*"
-        rf"(?P<secret>[^\s\"'`\\,;&|<>(){{}}\[\]@\x1b]+){_BARE_END}",
+        pattern=rf"(?:\A|[^A-Za-z0-9_.:(-]){NAME}{CLOSE}{SPACE}:{SPACE}"
+        rf"(?P<secret>[^\s\"'`\\,;&|<>(){{}}\[\]@\x1b]+){BARE_END}",
         gate=_GATE,
         one_line=True,
         source=_SOURCE,
@@ -170,100 +163,5 @@ ASSIGNMENT_RULES = (
             "https://token:{alnum:24}@",
             "arn:aws:secretsmanager:*:*:secret:{alnum:24}",
         ),
-    ),
-    Rule(
-        name="assignment",  # ("api_key", "…"): two arguments, the first a name
-        pattern=rf"[\"']{_NAME}\\*[\"'][ \t]*,[ \t]*(?:[\"'`]|\\+[\"'])+"
-        rf"(?P<secret>{_BARE}){_BARE_END}",
-        gate=rf"{_WORD}{_AFTER}\\*[\"']{_BLANK},{_BLANK}[\\\"'`]+\S{{16}}",
-        source=_SOURCE,
-        check=is_paired,
-        examples=(
-            'environ.setdefault("API_KEY", "«{hex:32}»")',
-            "buildConfigField 'String', 'API_KEY', '\"«{hex:32}»\"'",
-        ),
-        near_misses=(
-            'get("api_key", "the-key-of-the-service-2")',
-            'fill("password", "alice@example.com")',
-        ),
-    ),
-    Rule(
-        name="assignment",  # the password is hunter2
-        pattern=r"(?i)pass(?:word|phrase)[^\n=:]{0,48}?[ \t]is[ \t]+(?:now[ \t]+|set to[ \t]+)?"
-        r"(?P<name>[\"'`]?)(?P<secret>[^\s\"'`\\,;]{3,}[^\s\"'`\\,;.])",
-        gate=r"(?i)pass(?:word|phrase)[^=:]*(?:[ \t]|\\+t)is(?:[ \t]|\\+t)",
-        source=_SOURCE,
-        check=is_said,
-        examples=(
-            "the password is «hunter{digits:2}x», thanks",
-            "The password for the user \"bob\" is now '«swordfish»'.",
-        ),
-        near_misses=(
-            "the password is required",
-            'the password is "invalid"',
-            "A password is at least 8 characters",
-            "wait until the password is available**",
-        ),
-    ),
-    Rule(
-        name="assignment",  # user = alice, and in the next line the password, even a plain word
-        pattern=rf"(?mi){_USER}[ \t]*[^\s\"'\\=:]+[ \t]*\r?\n(?:[ \t]*(?://|\#|;)[^\n=:]*\n){{0,3}}"
-        rf"[ \t]*{_PASSES}[ \t]*(?P<secret>[^\s\"'\\]+){_LINE_END}",
-        gate=rf"(?i){_USER}[^=:]+{_PASSES}".replace(r"[ \t]*", _BLANK),
-        source=_SOURCE,
-        check=is_beside_user,
-        examples=(
-            "user = alice\npassword = «sim_salabim»\n",
-            "username: bob\n// of the test machine\npassword: «swordfish»",
-        ),
-        near_misses=(
-            "user = args.user\npassword = args.password",
-            "username: alice\npassword: your_password",
-        ),
-    ),
-    Rule(
-        name="assignment",  # set -gx NAME value in fish, setenv in csh, ENV in a Dockerfile
-        pattern=rf"(?:set[ \t]+-[a-zA-Z]*x[a-zA-Z]*|setenv|ENV)[ \t]+{_NAME}[ \t]+[\"']?"
-        rf"(?P<secret>{_BARE})",
-        gate=rf"(?:-[a-zA-Z]*x[a-zA-Z]*|setenv|ENV)(?:[ \t]|\\+t)+[A-Za-z0-9_.-]*{_WORD}",
-        one_line=True,
-        source="https://fishshell.com/docs/current/cmds/set.html",
-        check=assigned,
-        examples=(
-            "set -gx DEPLOY_KEY «{hex:32}»",
-            "setenv DB_PASSWORD '«hunter2!{alnum:4}»'",
-            "ENV API_TOKEN «{alnum:24}»",
-        ),
-        near_misses=(
-            "set -x DEPLOY_KEY $argv[1]",
-            "ENV API_TOKEN your-token",
-            "set -x TOKEN (cat t1)",
-        ),
-    ),
-    Rule(
-        name="assignment",  # curl -u user:password
-        pattern=r"curl(?:[ \t][^\n|;]*?)?[ \t](?:-u|--user)[ \t=]*[\"']?[^\s:\"'$<{]+:"
-        r"(?P<secret>[^\s\"'`\\]+)",
-        gate=r"(?:-u|--user)(?:[ \t=\"'\\]|\\+t)*[^\s:]+:",
-        source="https://curl.se/docs/manpage.html#-u",
-        check=is_given,
-        examples=(
-            "curl -s -u alice:«s3cr3t{alnum:6}» https://h.example/",
-            "curl --user 'bob:«Tr0ub4dor&3»' h.example",
-        ),
-        near_misses=(
-            "curl -u alice:$PASSWORD https://h.example/",
-            "curl -u user:password h.example",
-            "docker run -u 1000:1000999 img",
-        ),
-    ),
-    Rule(
-        name="assignment",  # --password value, also as two elements of an argument list
-        pattern=rf"(?P<name>{_FLAG})[ \t\n]+(?P<secret>{_BARE})",
-        gate=rf"{_FLAG}[^A-Za-z0-9=-]",
-        source="https://www.gnu.org/software/libc/manual/html_node/Argument-Syntax.html",
-        check=assigned,
-        examples=("tool --password «s3cr3t{alnum:4}» run", "--api-key «{alnum:24}»"),
-        near_misses=("--token <token>", "--password $PW", "--api-key requires a value"),
     ),
 )

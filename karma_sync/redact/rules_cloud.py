@@ -1,10 +1,8 @@
 """Keys of clouds and of the services programs are deployed to."""
 
 from karma_sync.redact.rule import Rule
-from karma_sync.redact.rules_ai import EDGE, END
+from karma_sync.redact.rules_ai import EDGE, END, VALUE
 from karma_sync.redact.values import is_key, is_random, is_real
-
-_VALUE = r"""[ \t\\"'`\]]{0,12}(?::|=|=>|\[None\]:)[ \t\\"'`]{0,12}"""
 
 
 def _is_varied(_name: bytes, key: bytes) -> bool:
@@ -27,7 +25,7 @@ CLOUD_RULES = (
     Rule(
         name="aws",
         pattern=r"(?i)(?:secret[_ -]?(?:access)?[_ -]?key|aws[_a-z]{0,20}secret)"
-        + _VALUE
+        + VALUE
         + r"([A-Za-z0-9/+]{40})(?:\z|[^A-Za-z0-9/+=])",
         gate=r"(?i)(?:secret[_ -]?(?:access)?[_ -]?key|aws[_a-z]{0,20}secret)[^A-Za-z0-9]{1,16}",
         source="https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html",
@@ -87,6 +85,33 @@ CLOUD_RULES = (
         near_misses=("?sig=abc", "config={alnum:60}"),
     ),
     Rule(
+        name="azure",  # what Azure puts into a key, at a fixed place, for it to be known
+        pattern=EDGE
+        + r"([A-Za-z0-9]{52}JQQJ9[A-Za-z0-9]{27}|[A-Za-z0-9]{42}(?:AzSe|\+ACR)[A-D][A-Za-z0-9]{5}"
+        r"|[A-Za-z0-9+/]{76}(?:\+ASt|\+AMC|\+ABa|APIM|ACDb)[A-Za-z0-9+/]{6}=="
+        r"|[A-Za-z0-9+/]{33}(?:\+ASb|\+AEh|\+ARm|AIoT|AzCa)[A-Za-z0-9+/]{6}="
+        r"|[A-Za-z0-9_-]{44}AzFu[A-Za-z0-9_-]{6}[AQgw]==)",
+        gate=r"JQQJ9[A-Za-z0-9]{27}|(?:AzSe|\+ACR)[A-D]"
+        r"|(?:A(?:St|MC|Ba|PIM|CDb|Sb|Eh|Rm|IoT|zCa|zFu))[A-Za-z0-9+/_\\-]{6,40}=",
+        source="https://github.com/microsoft/security-utilities",
+        check=is_real,
+        examples=(
+            "key «{alnum:52}JQQJ99{alnum:26}»",
+            "storage «{base64:76}+ASt{base64:6}==»",
+            "«{base64:33}+ASb{base64:6}=» and «{alnum:42}AzSeA{alnum:5}»",
+        ),
+        near_misses=("{alnum:20}JQQJ99{alnum:26}", "APIMKey="),
+    ),
+    Rule(
+        name="azure",  # the secret of an application in Entra
+        pattern=EDGE + r"([A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34})(?:\z|[^A-Za-z0-9_~-])",
+        gate=r"[0-9]Q~[A-Za-z0-9_~.-]{31}",
+        source="https://learn.microsoft.com/en-us/purview/sit-defn-azure-ad-client-secret",
+        check=is_real,
+        examples=("secret «{alnum:3}8Q~{alnum:15}_{alnum:18}»",),
+        near_misses=("{alnum:3}8Q~{alnum:12}",),
+    ),
+    Rule(
         name="cloudflare",
         pattern=EDGE + r"(cf(?:k|ut|at)_[A-Za-z0-9]{48}|v1\.0-[0-9a-f]{24,}-[0-9a-f-]{100,})" + END,
         gate=r"cf(?:k|ut|at)_[A-Za-z0-9]{40}|v1\.0-[0-9a-f]{24}",
@@ -102,7 +127,7 @@ CLOUD_RULES = (
     Rule(
         name="cloudflare",
         pattern=r"(?i)(?:x-auth-key|cloudflare[a-z_]{0,20}key|cf_[a-z_]{0,12}key)"
-        + _VALUE
+        + VALUE
         + r"([0-9a-f]{37})"
         + END,
         gate=r"(?i)(?:x-auth-key|cloudflare[a-z_]{0,20}key|cf_[a-z_]{0,12}key)[^A-Za-z0-9]",
@@ -129,7 +154,7 @@ CLOUD_RULES = (
     ),
     Rule(
         name="vercel",  # the older form has no prefix, and may be letters alone
-        pattern=r"(?i)vercel[a-z_ -]{0,20}token" + _VALUE + r"([A-Za-z0-9]{24})" + END,
+        pattern=r"(?i)vercel[a-z_ -]{0,20}token" + VALUE + r"([A-Za-z0-9]{24})" + END,
         gate=r"(?i)vercel[a-z_ -]{0,20}token",
         source="https://vercel.com/docs/rest-api#authentication",
         check=is_random,
@@ -156,5 +181,17 @@ CLOUD_RULES = (
             "«sntryu_{hex:64}»",
         ),
         near_misses=("sntryu_your_token_here",),
+    ),
+    Rule(
+        name="sentry",  # a DSN: who has it can send events
+        pattern=r"https?://([0-9a-f]{32}(?::[0-9a-f]{32})?)@[A-Za-z0-9.-]+(?::[0-9]+)?"
+        r"/(?:[A-Za-z0-9_.-]+/)*[0-9]+",
+        gate=r":(?:\\*/){2}[0-9a-f]{32}[:@]",
+        source="https://docs.sentry.io/concepts/key-terms/dsn-explainer/",
+        examples=(
+            "SENTRY_DSN=https://«{hex:32}»@o{digits:6}.ingest.sentry.io/{digits:7}",
+            'init("https://«{hex:32}:{hex:32}»@sentry.example/{digits:2}")',
+        ),
+        near_misses=("https://{hex:32}.example/1", "https://{hex:30}@sentry.example/1"),
     ),
 )

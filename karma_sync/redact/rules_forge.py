@@ -6,10 +6,12 @@ from karma_sync.redact.rule import Rule
 from karma_sync.redact.rules_ai import EDGE
 from karma_sync.redact.values import is_key, is_real
 
+_DRAWN = re.compile(rb"[A-Z0-9]")  # a random token has a capital letter or a digit
+
 
 def _is_gitlab(_name: bytes, token: bytes) -> bool:
-    """With a digit, unlike `glpat-your-token-goes-here` and options like `--glft-…`."""
-    return is_real(b"", token) and re.search(rb"[0-9]", token) is not None
+    """Unlike `glpat-your-token-goes-here` and options like `--glft-…`."""
+    return is_real(b"", token) and _DRAWN.search(token) is not None
 
 
 def _is_npm(_name: bytes, token: bytes) -> bool:
@@ -51,7 +53,7 @@ FORGE_RULES = (
             "GITLAB_TOKEN=«glpat-{url:19}7»",
             "«glpat-{url:40}7.01.{lower:9}».",
             "«glrt-{url:19}7» «gldt-{url:19}7» «glcbt-64_{url:20}» «glptt-{hex:40}»",
-            "runner «GR1348941{url:20}»",
+            "runner «GR1348941{url:20}» «glffct-{letters:18}-Q»",
         ),
         near_misses=("glpat-your-token-here-please", "--glft-something-with-many-words"),
     ),

@@ -6,11 +6,6 @@ import re
 from karma_sync.redact.rule import Rule
 from karma_sync.redact.rules_ai import EDGE
 from karma_sync.redact.values import (
-    UNSURE_SIZE,
-    is_basic,
-    is_bearer,
-    is_credential,
-    is_key,
     is_password,
     is_spoken,
     is_stand_in,
@@ -34,16 +29,6 @@ _LINE = 40  # characters of base64 that no identifier in code has
 _SIGNS_OF_CODE = re.compile(rb"[()\[\]{}*?^$]|\.\.\.|-----BEGIN")
 _LITTLE = 8  # characters of base64 that are no key yet
 
-_HEADER = (
-    r"""(?:\A|[^A-Za-z]|\[[0-9;]*m)authorization[ \t\\"'`\]]{0,12}(?::|=>?|,)[ \t\\"'`]{0,12}"""
-)
-_HEADER_GATE = r"""authorization(?:[ \t\\"'`\]]|\\t)*(?::|=>?|,)(?:[ \t\\"'`]|\\t)*"""
-_SCHEME = "bearer|token|apikey|api-key|key|negotiate|ntlm|hawk"
-_SPACE = r"(?:[ \t]+|%20|\+)"
-_SPACE_GATE = r"(?:[ \t]|\\+t|%20|\+)+"
-_SIGNED = "aws4-hmac-sha256|digest|oauth|signature"
-_PARAMETER = r"[A-Za-z0-9_-]+=(?:\\*\"[^\"\r\n\\]*\\*\"|[^\s,\"'`\\]+)"
-_CHARACTER = r"[A-Za-z0-9._~+/=:|%-]"
 _PORT_TO_USER = (
     r":(?P<name>[0-9]{4,5}|\*):(?:[A-Za-z_][A-Za-z0-9_$-]*|\*):(?:[A-Za-z_][A-Za-z0-9_.@$-]*|\*):"
 )
@@ -77,12 +62,6 @@ def _holds_private_key(_name: bytes, encoded: bytes) -> bool:
 def _is_url_password(host: bytes, password: bytes) -> bool:
     """All but templates ({user}:{password}@, user:***@), RFC 3849's example, a local socket."""
     return not (host.startswith((b"[2001:db8:", b"%2F")) or _TEMPLATE.match(password))
-
-
-def _is_whole_value(_name: bytes, value: bytes) -> bool:
-    """A header without one of the known schemes in front: a signature, or the bare token."""
-    signed = re.match(rb"(?i)(?:%s)[ \t]" % _SIGNED.encode(), value)
-    return signed is not None or is_key(value, UNSURE_SIZE)
 
 
 def _is_pgpass(port: bytes, password: bytes) -> bool:
@@ -159,96 +138,20 @@ GENERAL_RULES = (
     ),
     Rule(
         name="jwt",
-        pattern=EDGE + r"(eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]{10,}){1,3})",
+        pattern=EDGE + r"(eyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]{10,}){2,4}"
+        r"|eyJ[A-Za-z0-9_-]{10,}\.(?:\.[A-Za-z0-9_-]{10,}){3})",
         gate=r"eyJ[A-Za-z0-9_-]{10,}\.",
         source="https://datatracker.ietf.org/doc/html/rfc7519#section-3",
-        examples=("SUPABASE_SERVICE_ROLE_KEY=«eyJhbGciOiJIUzI1NiJ9.eyJ{url:80}.{url:43}»",),
+        examples=(
+            "SUPABASE_SERVICE_ROLE_KEY=«eyJhbGciOiJIUzI1NiJ9.eyJ{url:80}.{url:43}»",
+            "encrypted «eyJhbGciOiJkaXIifQ..{url:16}.{url:80}.{url:22}»",
+        ),
         near_misses=("eyJhbGciOiJIUzI1NiJ9", "eyJ...", "keyJarOfTheYear.value.of.it"),
-    ),
-    Rule(
-        name="header",
-        pattern=rf"(?i){_HEADER}(?:{_SCHEME}){_SPACE}({_CHARACTER}{{6,}})",
-        gate=rf"(?i){_HEADER_GATE}(?:{_SCHEME}){_SPACE_GATE}(?:{_CHARACTER}|\\){{6}}",
-        source="https://datatracker.ietf.org/doc/html/rfc6750#section-2.1",
-        check=is_credential,
-        examples=(
-            'curl -H "Authorization: Bearer «{url:40}7»" https://x',
-            '"Authorization": "token «{hex:40}»"',
-            "authorization: ApiKey «{alnum:30}»",
-            "Authorization: Bearer «mF_9.B5f-4.1JqM»",
-        ),
-        near_misses=(
-            "Authorization: Bearer $TOKEN",
-            'headers["Authorization"] = f"Bearer {token}"',
-            "Authorization: Bearer <token>",
-            "Authorization: Bearer YOUR_API_TOKEN",
-            "Authorization: Bearer access_token",
-        ),
-    ),
-    Rule(
-        name="header",  # a scheme that is somebody's own
-        pattern=rf"(?i){_HEADER}[a-z][a-z-]{{1,30}}{_SPACE}({_CHARACTER}{{16,}})",
-        gate=rf"(?i){_HEADER_GATE}[a-z][a-z-]{{1,30}}{_SPACE_GATE}(?:{_CHARACTER}|\\){{16}}",
-        source="https://datatracker.ietf.org/doc/html/rfc9110#name-authentication-scheme",
-        check=is_bearer,
-        examples=(
-            "Authorization: Bot «{alnum:30}»",
-            "'Authorization': 'GenieKey «{hex:8}-{hex:4}-{hex:4}-{hex:4}-{hex:12}»'",
-        ),
-        near_misses=(
-            "Authorization: see documentation/of/the-service-v2",
-            "authorization: requires authentication-level-2",
-        ),
-    ),
-    Rule(
-        name="header",  # a list of parameters, quoted or not, to its end
-        pattern=rf"(?i){_HEADER}((?:{_SIGNED}){_SPACE}{_PARAMETER}(?:,[ \t]*{_PARAMETER})*)",
-        gate=rf"(?i){_HEADER_GATE}(?:{_SIGNED}){_SPACE_GATE}[a-z0-9_-]+=",
-        source="https://datatracker.ietf.org/doc/html/rfc7616#section-3.4",
-        examples=(
-            'Authorization: «Digest username="u", realm="r@h", nc=00000001, response="{hex:32}"»\n',
-            'authorization: «OAuth oauth_token="{alnum:21}", oauth_signature="{alnum:20}%3D"»',
-        ),
-        near_misses=("Authorization: Digest ...", 'WWW-Authenticate: Digest realm="r@h"'),
-    ),
-    Rule(
-        name="header",
-        pattern=rf"(?i)bearer{_SPACE}({_CHARACTER}{{8,}})",
-        gate=rf"(?i)bearer{_SPACE_GATE}(?:{_CHARACTER}|\\)*[0-9]",
-        source="https://datatracker.ietf.org/doc/html/rfc6750#section-2.1",
-        check=is_bearer,
-        examples=("sent Bearer «{alnum:24}» twice",),
-        near_misses=("uses bearer authentication", "a bearer token-1"),
-    ),
-    Rule(
-        name="header",
-        pattern=rf"(?i){_HEADER}basic[ \t]+([A-Za-z0-9+/=_-]{{6,}})",
-        gate=rf"(?i){_HEADER_GATE}basic(?:[ \t]|\\+t)+[A-Za-z0-9+/=_\\-]{{6}}",
-        source="https://datatracker.ietf.org/doc/html/rfc7617#section-2",
-        check=is_basic,
-        examples=("Authorization: Basic «YWRtaW46aHVudGVyMg==»",),
-        near_misses=("Authorization: Basic realm", "Authorization: Basic ..."),
-    ),
-    Rule(
-        name="header",  # a signature over the request, or the bare token
-        pattern=rf"(?i){_HEADER}((?:{_SIGNED})[ \t][^\r\n\\\"'`]{{16,}}|{_CHARACTER}{{16,}})",
-        gate=rf"(?i){_HEADER_GATE}(?:(?:{_SIGNED})[ \t\\]|(?:{_CHARACTER}|\\){{16}})",
-        source="https://datatracker.ietf.org/doc/html/rfc9110#name-authorization",
-        check=_is_whole_value,
-        examples=(
-            "Authorization: «AWS4-HMAC-SHA256 Credential=a/b, Signature={hex:64}»\n",
-            '{"authorization":"«{alnum:40}»"}',
-        ),
-        near_misses=(
-            "Authorization: required-for-every-request",
-            '"authorization": "${{ secrets.TOKEN }}"',
-            '"AWS::Config::AggregationAuthorization": "{hex:16}"',
-        ),
     ),
     Rule(
         name="url",
         pattern=r"[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s/?#\"'`<>\\:]*:(?P<secret>[^\s/?#\"'`<>\\]+)"
-        r"@(?P<name>%2F|[A-Za-z0-9_%${.-]|\[[0-9A-Fa-f:]{2,})",
+        r"@(?P<name>%2F|[A-Za-z0-9_%${./-]|\[[0-9A-Fa-f:]{2,})",
         gate=r":(?:\\*/){2}[^\s/?#\"'`<>:]*:[^\s/?#\"'`<>]+@",
         source="https://datatracker.ietf.org/doc/html/rfc3986#section-3.2.1",
         check=_is_url_password,
@@ -257,6 +160,7 @@ GENERAL_RULES = (
             "redis://:«{alnum:20}»@10.0.0.1:6379",
             "mongodb+srv://u:«p%40ss{alnum:4}»@c.example.net",
             "https:\\/\\/u:«{alnum:9}»@h.example",
+            "postgres://app:«{alnum:12}»@/shop?host=/var/run",
         ),
         near_misses=(
             "postgres://${DB_USER}:${DB_PASS}@localhost/db",

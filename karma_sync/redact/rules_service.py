@@ -1,8 +1,10 @@
 """Tokens of chat, mail and payment services."""
 
+import re
+
 from karma_sync.redact.rule import Rule
 from karma_sync.redact.rules_ai import EDGE, END
-from karma_sync.redact.values import is_key, is_real
+from karma_sync.redact.values import is_key, is_real, is_spoken
 
 
 def _is_slack(_name: bytes, token: bytes) -> bool:
@@ -16,15 +18,16 @@ def _is_stripe(_name: bytes, key: bytes) -> bool:
 
 
 def _is_discord(_name: bytes, token: bytes) -> bool:
-    """The two long parts look random, which a chain of properties in code does not."""
+    """The bot's number and a signature, or what looks as random; no chain of properties in code."""
     first, _, last = token.split(b".")
-    return is_key(first) and is_key(last)
+    return (_NUMBER.match(first) is not None or is_key(first)) and not is_spoken(last)
 
 
 def _digits(token: bytes) -> int:
     return sum(0x30 <= byte <= 0x39 for byte in token)
 
 
+_NUMBER = re.compile(rb"(?:[MNO][DTjz][AEIMQUYcgk][0-5w-z])+")  # base64 of digits
 _ID = 3  # digits; the shortest ids have eight
 _VARIED = 10  # different characters, prefix included
 _STRIPE_KEY = 32  # characters, prefix included
@@ -64,6 +67,15 @@ SERVICE_RULES = (
         check=_is_discord,
         examples=('client.login("«MT{alnum:24}.G{alnum:5}.{url:37}7»")',),
         near_misses=("NotificationServiceProvider.create.someVeryLongFunctionNameOfIt",),
+    ),
+    Rule(
+        name="discord",  # of a person
+        pattern=EDGE + r"(mfa\.[A-Za-z0-9_-]{80,})",
+        gate=r"mfa\.[A-Za-z0-9_-]{80}",
+        source="https://docs.discord.com/developers/reference#authentication",
+        check=is_real,
+        examples=("authorization «mfa.{url:84}»",),
+        near_misses=("mfa.enabled",),
     ),
     Rule(
         name="discord",
@@ -129,13 +141,14 @@ SERVICE_RULES = (
     ),
     Rule(
         name="stripe",
-        pattern=EDGE + r"((?:sk|rk)_(?:live|test|prod)_[A-Za-z0-9]{14,}|whsec_[A-Za-z0-9+/=]{32,})",
-        gate=r"[sr]k_(?:live|test|prod)_|whsec_",
+        pattern=EDGE
+        + r"((?:sk|rk)_(?:org_)?(?:live|test|prod)_[A-Za-z0-9]{14,}|whsec_[A-Za-z0-9+/=]{32,})",
+        gate=r"[sr]k_(?:org_)?(?:live|test|prod)_|whsec_",
         source="https://docs.stripe.com/keys",
         check=_is_stripe,
         examples=(
             "«sk_live_{alnum:24}»",
-            "«rk_test_{alnum:99}»",
+            "«rk_test_{alnum:99}» «sk_org_live_{alnum:40}»",
             "STRIPE_WEBHOOK_SECRET=«whsec_{alnum:32}»",
         ),
         near_misses=("pk_live_{alnum:24}", "sk_live_short", "sk_test_xxxxxxxxxxxxxxxxxxxxxxxx"),

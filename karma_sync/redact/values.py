@@ -17,6 +17,10 @@ PASSWORD_SIZE = 6  # what is shorter no policy allows
 LONG_WORD = 12  # letters in a row; the gate of the assignment rules relies on it, and on digits
 ALIKE = 5  # so many of one character in a row is a drawing of a secret: xxxxx, *****
 COUNTED = 7  # so much of the alphabet in a row was typed by hand: abcdefg, 1234567
+JUMBLE = 20  # letters: of keys of this length one in forty has no digit, of longer ones fewer
+SHORT_RUN = 2.9  # letters from one change of case to the next: camelCase has more
+LONG_RUN = 4.5  # the same where vowels are few
+VOWELS = 0.3  # of the letters: English has 0.38, random letters 0.19
 DISTINCT = 5  # random values of KEY_SIZE or more have more different characters than this
 
 _ROWS = (string.ascii_lowercase, string.digits[1:] + "0", string.digits)
@@ -28,9 +32,9 @@ _STAND_IN = re.compile(
     rb"""(?i)
     (?-i:EXAMPLE)|\.\.\.|\xe2\x80\xa6|\*\*\*|<[a-z]|\$\{|\$\(|\{\{|%\(|\#\{|<%|\[redacted
     | your[_\-. ]?|change[_\-]?(?:me|this)|replace[_\-]?|place[_\-]?holder|insert[_\-]|redacted
-    | (?:^|[^a-z])(?:example|dummy|sample|fake|mock|foo|bar|foobar|todo|tbd|test|testing|demo
+    | (?:^|[^a-z0-9])(?:example|dummy|sample|fake|mock|foo|bar|foobar|todo|tbd|test|testing|demo
         |goes|here|none|null|undefined|nil|true|false|required|optional|string|secret[_\-]?key
-        |api[_\-]?key|my[_\-]?(?:token|secret|key|password))(?:[^a-z]|$)
+        |api[_\-]?key|my[_\-]?(?:token|secret|key|password))[0-9]*(?:[^a-z0-9]|$)
     """,
     re.VERBOSE,
 )
@@ -49,13 +53,16 @@ _WORD = r"(?:[A-Z]{2,}|[A-Z]?[a-z]{2,})"
 _SPOKEN = compiled(  # by RE2: nested repeats make Python's engine take exponential time
     rf"\A(?:v?[0-9]{{1,8}}|[A-Za-z0-9]{{1,4}}|{_WORD}+[0-9]{{0,5}}{_WORD}*)\z", "is_spoken"
 )
+_VOWEL = re.compile(rb"[aeiouAEIOU]")
+_RUN_OF_CASE = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _JOINTS = re.compile(rb"[_\-./: @]+")
-_ROW = re.compile(rb"(.)\1{%d}" % (ALIKE - 1), re.DOTALL)
+_ROW = re.compile(rb"(.)\1{%d,}" % (ALIKE - 1), re.DOTALL)
 _LONG_WORD = re.compile(
     rb"(?!.*(?:password|secret|token|your|user|enter|valid|require))[a-z]{%d,}" % LONG_WORD
 )
 _SIGN = re.compile(rb"[!$%^&*+?~|;]|.@|.#")
 _UUID = re.compile(rb"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_AWS = re.compile(rb"(?i)secret_?access_?key$")
 _COUNTED = re.compile("|".join(_RUNS).encode())
 
 
@@ -63,7 +70,8 @@ def is_stand_in(value: bytes) -> bool:
     """Written to show where a secret goes: your-key-here, xxxx, ${VAR}, <token>, …."""
     if _REFERENCE.match(value) or _STAND_IN.search(value):
         return True
-    return bool(_ROW.search(value)) and len(set(value)) <= len(value) // 2
+    alike = sum(len(row[0]) for row in _ROW.finditer(value))
+    return alike * 3 >= len(value) or (alike > 0 and len(set(value)) <= len(value) // 4)
 
 
 def is_counted(value: bytes) -> bool:
@@ -78,7 +86,8 @@ def is_code(value: bytes) -> bool:
 
 def is_spoken(value: bytes) -> bool:
     """Made of words and numbers as people name things: test-token-1, claude-3-opus, sha256."""
-    return all(_SPOKEN.search(part) for part in _JOINTS.split(value) if part)
+    parts = [part for part in _JOINTS.split(value) if part]
+    return all(_SPOKEN.search(part) and not _is_jumble(part) for part in parts)
 
 
 def is_password(value: bytes) -> bool:
@@ -96,7 +105,18 @@ def is_key(value: bytes, size: int = KEY_SIZE) -> bool:
         return False
     if is_stand_in(value) or is_counted(value) or is_code(value) or len(set(value)) <= DISTINCT:
         return False
-    return _has_digit(value) and _has_letter(value) and not is_spoken(value)
+    if is_spoken(value) or not _has_letter(value):
+        return False
+    return _has_digit(value) or _is_jumble(value)
+
+
+def _is_jumble(value: bytes) -> bool:
+    """Letters of both cases that change more often than words begin, or without their vowels."""
+    if len(value) < JUMBLE:
+        return False
+    run = len(value) / max(1, len(_RUN_OF_CASE.findall(value)))
+    few_vowels = len(_VOWEL.findall(value)) / len(value) < VOWELS
+    return run <= SHORT_RUN or (few_vowels and run <= LONG_RUN)
 
 
 def _has_digit(value: bytes) -> bool:
@@ -114,8 +134,19 @@ def assigned(name: bytes, value: bytes) -> bool:
         return is_password(value)
     if kind is Kind.KEY:
         # a UUID behind the name of a token tells things apart, mostly; as a key or secret it opens
-        return is_key(value) and not (name.lower().endswith(b"token") and _UUID.fullmatch(value))
+        told_apart = name.lower().endswith(b"token") and _UUID.fullmatch(value)
+        return is_key(value) and not (told_apart or _is_sealed(name, value))
     return kind is Kind.UNSURE and is_key(value, UNSURE_SIZE)
+
+
+def _is_sealed(name: bytes, value: bytes) -> bool:
+    """Under AWS's name, base64 of bytes: neither a key, which has no padding, nor one wrapped."""
+    if not (_AWS.search(name) and value.endswith(b"=")):
+        return False
+    try:
+        return not base64.b64decode(value, validate=True).isascii()
+    except ValueError:
+        return False
 
 
 def assigned_inline(name: bytes, value: bytes) -> bool:
@@ -157,7 +188,18 @@ def is_given(_name: bytes, value: bytes) -> bool:
 
 def is_paired(name: bytes, value: bytes) -> bool:
     """The second of two arguments of which the first is a name: ("api_key", "…")."""
-    return kind_of_name(name) is Kind.KEY and is_key(value, UNSURE_SIZE)
+    return kind_of_name(name) is Kind.KEY and len(value) >= UNSURE_SIZE and assigned(name, value)
+
+
+def is_listed(name: bytes, value: bytes) -> bool:
+    """The value under a name, where forms and settings list both: a password has a digit."""
+    return assigned(name, value) and _has_digit(value)
+
+
+def is_told(name: bytes, value: bytes) -> bool:
+    """What people call a key in a sentence: longer than any word, and no word."""
+    told = value.rstrip(b".!?:*")
+    return is_paired(name, told) and not is_spoken(told)
 
 
 def is_credential(_name: bytes, value: bytes) -> bool:

@@ -1,0 +1,261 @@
+"""Secrets beside a name that says so, without a sign between: pairs, elements, commands, prose."""
+
+from karma_sync.redact.rule import Rule
+from karma_sync.redact.rules_assignment import (
+    AFTER,
+    BARE,
+    BARE_END,
+    BLANK,
+    CLOSE,
+    LINE_END,
+    NAME,
+    QUOTED,
+    WORD,
+)
+from karma_sync.redact.values import (
+    assigned,
+    is_beside_user,
+    is_given,
+    is_listed,
+    is_paired,
+    is_said,
+    is_told,
+)
+
+_SOURCE = "https://12factor.net/config"  # no provider's format: how people write
+_FLAG = r"--(?:[a-z]+-)*(?:[a-z]*key|token|secret|password|passphrase)"
+_USER = r"user(?:name)?[ \t]*[:=]"
+_PASSES = r"pass(?:word|wd)?[ \t]*[:=]"
+
+# What people call a secret in a sentence.
+_CALLED = r"[a-z0-9]+[ ](?:[a-z]+[ ])?(?:key|token|secret)"
+_SAID = r"[ !#-.0-9;<>-\[\]-~]{0,32}?"  # what may stand between; nothing that JSON escapes
+_LEADS = r"(?:to|is|are|with|as|:|→|\\+u2192|\||[-=]>)"
+_PROGRAM = (
+    r"(?:(?:mysql|mysqldump|mysqladmin|mariadb)(?:[ \t]+[^\s|;&]+)*?[ \t]+-p"
+    r"|sshpass[ \t]+-p[ \t]*|redis-cli(?:[ \t]+[^\s|;&]+)*?[ \t]+-a[ \t]+"
+    r"|docker[ \t]+login(?:[ \t]+[^\s|;&]+)*?[ \t]+-p[ \t]+)"
+)
+_GAP = r"(?:[ \t=]|\\+t)+"
+_SET = r"(?:set(?:[ \t]+-{1,2}[a-zA-Z-]+)*|setx|setenv|ENV|ARG)"
+# Between two entries of one thing: commas, blanks, and what a tool or a diff puts before a line.
+_NEXT = r"(?:[\s,]|[0-9]{1,6}(?:→|\t)|[+-])*"
+_NEXT_GATE = r"(?:[\s,]|\\+[nrt]|[0-9]{1,6}(?:→|\\+u2192)|[+-])*"
+_QUOTE = r"""\\*["'`]?"""
+
+BESIDE_RULES = (
+    Rule(
+        name="assignment",  # process.env.API_KEY || "…": what is taken where nothing is set
+        pattern=rf"{NAME}{CLOSE}\)?[ \t]*(?:\|\||\?\?|or)[ \t]*{QUOTED}",
+        gate=rf"{WORD}{AFTER}{CLOSE}\)?{BLANK}(?:\|\||\?\?|or){BLANK}[\\\"'`]+[^\s\\\"'`]{{6}}",
+        one_line=True,
+        source=_SOURCE,
+        check=assigned,
+        examples=(
+            "const key = process.env.API_KEY || '«{alnum:32}»';",
+            'token = os.getenv("AUTH_TOKEN") or "«{hex:40}»"',
+        ),
+        near_misses=(
+            "process.env.API_KEY || 'your-api-key'",
+            'password or "the password of user2"',
+            "process.env.JWT_SECRET || 'development-secret'",
+        ),
+    ),
+    Rule(
+        name="assignment",  # name: API_KEY, value: …: what containers and old configurations list
+        pattern=rf"(?i:name|key){_QUOTE}[ \t]*[:=][ \t]*{_QUOTE}"
+        + rf"{NAME}{_QUOTE}{_NEXT}{_QUOTE}(?i:value){_QUOTE}[ \t]*[:=][ \t]*{_QUOTE}"
+        rf"(?P<secret>{BARE})",
+        gate=rf"(?i:name|key){_QUOTE}{BLANK}[:=]{BLANK}{_QUOTE}[A-Za-z0-9_.-]*{WORD}{AFTER}{_QUOTE}"
+        rf"{_NEXT_GATE}{_QUOTE}(?i:value)",
+        source="https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/",
+        check=is_listed,
+        examples=(
+            "env:\n- name: DB_PASSWORD\n  value: «hunter2!{alnum:4}»\n",
+            '<add key="ApiKey" value="«{alnum:32}»" />',
+            '    12→   "name": "API_TOKEN",\n    13→   "value": "«{hex:40}»"\n',
+        ),
+        near_misses=(
+            "- name: API_TOKEN\n  valueFrom:\n    secretKeyRef: x",
+            '<input name="password" value="" />',
+            "name: API_TOKEN\nvalue: ${API_TOKEN}",
+        ),
+    ),
+    Rule(
+        name="assignment",  # <apiKey>…</apiKey>
+        pattern=rf"<(?:[A-Za-z]{{1,10}}:)?{NAME}(?:[ \t][^<>\n]{{0,80}})?>(?P<secret>[^<>\s]+)</",
+        gate=rf"<(?:[A-Za-z]{{1,10}}:)?[A-Za-z0-9_.-]*{WORD}{AFTER}(?:[ \t\\][^<>\n]{{0,80}})?>"
+        r"[^<>\s]{6,}<\\*/",
+        one_line=True,
+        source="https://maven.apache.org/settings.html#servers",
+        check=assigned,
+        examples=(
+            "<server><password>«hunter2!{alnum:4}»</password></server>",
+            '<cfg:apiKey type="x">«{hex:32}»</cfg:apiKey>',
+        ),
+        near_misses=("<password>${env.PW}</password>", "<label-key>title-1</label-key>"),
+    ),
+    Rule(
+        name="assignment",  # set `API_KEY` to `…`, | API_KEY | `…` |
+        pattern=rf"{NAME}[`*]{{0,3}}[ \t]*{_LEADS}[ \t|]*[`*]{{1,3}}"
+        r"(?P<secret>[^\s\"'`\\,;&|<>(){}\[\]*\x1b]+)",
+        gate=rf"{WORD}{AFTER}[`*]{{0,3}}{BLANK}{_LEADS}(?:{BLANK}\|?)*[`*]{{1,3}}[^\s\"`*]{{16}}",
+        one_line=True,
+        source="https://spec.commonmark.org/current/#code-spans",
+        check=is_paired,
+        examples=(
+            "- set `ACME_API_KEY` to `«{alnum:32}»`",
+            "| ACME_API_KEY | `«{alnum:32}»` |",
+            "**Token**: **«{hex:40}»**",
+        ),
+        near_misses=(
+            "| ACME_API_KEY | `the-key-of-your-account-2` |",
+            "`token` is `the-token-of-the-user-2`",
+        ),
+    ),
+    Rule(
+        name="assignment",  # my API key is …
+        pattern=rf"(?i)(?:\A|[^a-z0-9_-])(?P<name>{_CALLED}){_SAID}(?:[ ](?:is|to|as)|:|=)[ ]*"
+        rf"[`*\"']{{0,3}}(?P<secret>{BARE})",
+        gate=rf"(?i)[a-z0-9][ ](?:key|token|secret){_SAID}(?:[ ](?:is|to|as)|:|=)[ ]*"
+        r"[`*\"'\\]*[^\s\\\"'`*]{16}",
+        one_line=True,
+        source=_SOURCE,
+        check=is_told,
+        examples=(
+            "my api key is «{alnum:32}», use it",
+            "The access token for staging: `«{hex:40}»`",
+            "Client secret: «{alnum:24}»",
+        ),
+        near_misses=(
+            "the api key is configured in settings-of-the-account-2",
+            "The access token is a random value",
+            "api key: sk-your-key-goes-here-0123",
+            "The public key is {base64:43}8",
+        ),
+    ),
+    Rule(
+        name="assignment",  # ("api_key", "…"): two arguments, the first a name
+        pattern=rf"[\"']{NAME}\\*[\"'][ \t]*,[ \t]*(?:[\"'`]|\\+[\"'])+"
+        rf"(?P<secret>{BARE}){BARE_END}",
+        gate=rf"{WORD}{AFTER}\\*[\"']{BLANK},{BLANK}[\\\"'`]+\S{{16}}",
+        source=_SOURCE,
+        check=is_paired,
+        examples=(
+            'environ.setdefault("API_KEY", "«{hex:32}»")',
+            "buildConfigField 'String', 'API_KEY', '\"«{hex:32}»\"'",
+        ),
+        near_misses=(
+            'get("api_key", "the-key-of-the-service-2")',
+            'fill("password", "alice@example.com")',
+        ),
+    ),
+    Rule(
+        name="assignment",  # the password is hunter2
+        pattern=r"(?i)pass(?:word|phrase)[^\n=:]{0,48}?[ \t]is[ \t]+(?:now[ \t]+|set to[ \t]+)?"
+        r"(?P<name>[\"'`]?)(?P<secret>[^\s\"'`\\,;]{3,}[^\s\"'`\\,;.])",
+        gate=r"(?i)pass(?:word|phrase)[^=:]*(?:[ \t]|\\+t)is(?:[ \t]|\\+t)",
+        source=_SOURCE,
+        check=is_said,
+        examples=(
+            "the password is «hunter{digits:2}x», thanks",
+            "The password for the user \"bob\" is now '«swordfish»'.",
+        ),
+        near_misses=(
+            "the password is required",
+            'the password is "invalid"',
+            "A password is at least 8 characters",
+            "wait until the password is available**",
+        ),
+    ),
+    Rule(
+        name="assignment",  # user = alice, and in the next line the password, even a plain word
+        pattern=rf"(?mi){_USER}[ \t]*[^\s\"'\\=:]+[ \t]*\r?\n(?:[ \t]*(?://|\#|;)[^\n=:]*\n){{0,3}}"
+        rf"[ \t]*{_PASSES}[ \t]*(?P<secret>[^\s\"'\\]+){LINE_END}",
+        gate=rf"(?i){_USER}[^=:]+{_PASSES}".replace(r"[ \t]*", BLANK),
+        source=_SOURCE,
+        check=is_beside_user,
+        examples=(
+            "user = alice\npassword = «sim_salabim»\n",
+            "username: bob\n// of the test machine\npassword: «swordfish»",
+        ),
+        near_misses=(
+            "user = args.user\npassword = args.password",
+            "username: alice\npassword: your_password",
+        ),
+    ),
+    Rule(
+        name="assignment",  # set -gx NAME value in fish, setx, ENV in a Dockerfile
+        pattern=rf"(?:\A|[^A-Za-z0-9]){_SET}[ \t]+{NAME}[ \t]+"
+        rf"(?:(?:--body|-b)[ \t=]*)?[\"']?(?P<secret>{BARE})",
+        gate=rf"{_SET}{_GAP}[A-Za-z0-9_.-]*{WORD}{AFTER}{_GAP}(?:(?:--body|-b){_GAP})?"
+        r"(?:\\*[\"'])?[^\s\\\"'$]{6}",
+        one_line=True,
+        source="https://fishshell.com/docs/current/cmds/set.html",
+        check=assigned,
+        examples=(
+            "set -gx DEPLOY_KEY «{hex:32}»",
+            "set -g --export DEPLOY_KEY '«{hex:32}»'",
+            "setenv DB_PASSWORD '«hunter2!{alnum:4}»'",
+            'setx API_TOKEN "«{alnum:24}»"',
+            "ENV API_TOKEN «{alnum:24}»",
+            "aws configure set aws_secret_access_key «{alnum:39}7»",
+            "gh secret set API_TOKEN --body '«{alnum:24}»'",
+        ),
+        near_misses=(
+            "set -x DEPLOY_KEY $argv[1]",
+            "ENV API_TOKEN your-token",
+            "set -x TOKEN (cat t1)",
+            "set API_KEY to something",
+            "gh secret set API_TOKEN --body env2",
+        ),
+    ),
+    Rule(
+        name="assignment",  # curl -u user:password
+        pattern=r"curl(?:[ \t](?:[^\n|;\\]|\\\r?\n|\\[^\r\n])*?)?[ \t](?:-u|--user)[ \t=]*[\"']?"
+        r"[^\s:\"'$<{]+:(?P<secret>[^\s\"'`\\]+)",
+        gate=r"(?:[ \t]|\\+t)(?:-u|--user)(?:[ \t=\"'\\]|\\+t)*[^\s:\"'$<{]+:[^\s\"'`]{6}",
+        source="https://curl.se/docs/manpage.html#-u",
+        check=is_given,
+        examples=(
+            "curl -s -u alice:«s3cr3t{alnum:6}» https://h.example/",
+            "curl --user 'bob:«Tr0ub4dor&3»' h.example",
+            "curl -s \\\n  -u alice:«s3cr3t{alnum:6}» h.example",
+        ),
+        near_misses=(
+            "curl -u alice:$PASSWORD https://h.example/",
+            "curl -u user:password h.example",
+            "docker run -u 1000:1000999 img",
+        ),
+    ),
+    Rule(
+        name="assignment",  # --password value, also as two elements of an argument list
+        pattern=rf"(?P<name>{_FLAG})[ \t\n]+(?P<secret>{BARE})",
+        gate=rf"{_FLAG}[^A-Za-z0-9=-]",
+        source="https://www.gnu.org/software/libc/manual/html_node/Argument-Syntax.html",
+        check=assigned,
+        examples=("tool --password «s3cr3t{alnum:4}» run", "--api-key «{alnum:24}»"),
+        near_misses=("--token <token>", "--password $PW", "--api-key requires a value"),
+    ),
+    Rule(
+        name="assignment",  # a password as programs take it, without a name
+        pattern=rf"{_PROGRAM}[\"']?(?P<secret>[^\s\"'`\\;|&<>]+)",
+        gate=_PROGRAM.replace(r"[ \t]", r"(?:[ \t]|\\+t)"),
+        one_line=True,
+        source="https://dev.mysql.com/doc/refman/8.4/en/command-line-options.html",
+        check=is_given,
+        examples=(
+            "mysql -u root -p«hunter2!{alnum:4}» shop",
+            "mysqldump --all -uroot -p'«hunter2!{alnum:4}»' > x",
+            "sshpass -p '«hunter2!{alnum:4}»' ssh a@b",
+            "redis-cli -h cache -a «{hex:32}» ping",
+            "docker login -u alice -p «{alnum:20}» registry.example",
+        ),
+        near_misses=(
+            "mysql -u root -p shop",
+            "mysql -u root -p$PW shop",
+            "docker login -u alice --password-stdin",
+            "redis-cli -a $AUTH ping",
+        ),
+    ),
+)
