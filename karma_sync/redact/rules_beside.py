@@ -136,9 +136,9 @@ BESIDE_RULES = (
     ),
     Rule(
         name="assignment",  # ("api_key", "…"): two arguments, the first a name
-        pattern=rf"[\"']{NAME}\\*[\"'][ \t]*,[ \t]*(?:[\"'`]|\\+[\"'])+"
+        pattern=rf"[\"']{NAME}\\*[\"'][ \t]*,[ \t]*[bfru]{{0,2}}(?:[\"'`]|\\+[\"'])+"
         rf"(?P<secret>{BARE}){BARE_END}",
-        gate=rf"{WORD}{AFTER}\\*[\"']{BLANK},{BLANK}[\\\"'`]+\S{{16}}",
+        gate=rf"{WORD}{AFTER}\\*[\"']{BLANK},{BLANK}[bfru]{{0,2}}[\\\"'`]+\S{{16}}",
         source=_SOURCE,
         check=is_paired,
         examples=(

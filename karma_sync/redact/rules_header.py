@@ -5,10 +5,19 @@ import re
 from karma_sync.redact.rule import Rule
 from karma_sync.redact.values import UNSURE_SIZE, is_basic, is_bearer, is_credential, is_key
 
-_HEADER = (
-    r"""(?:\A|[^A-Za-z]|\[[0-9;]*m)authorization[ \t\\"'`\]]{0,12}(?::|=>?|,)[ \t\\"'`]{0,12}"""
+# The sign between name and value, or what lists the two: "name": "…", "value": "…".
+_LISTED = r"""(?:[\s,]{0,40}(?:[0-9]{1,6}(?:→|\t)[ \t]*)?["']value["'][ \t]{0,4})?(?::|=>?|,)"""
+_LISTED_GATE = (
+    r"""(?:(?:[\s,]|\\+[nrt]|[0-9]{1,6}(?:→|\\+u2192))*\\*["']value\\*["'][ \t]*)?(?::|=>?|,)"""
 )
-_HEADER_GATE = r"""authorization(?:[ \t\\"'`\]]|\\t)*(?::|=>?|,)(?:[ \t\\"'`]|\\t)*"""
+_HEADER = (
+    r"""(?:\A|[^A-Za-z]|\[[0-9;]*m)authorization[ \t\\"'`\]]{0,12}"""
+    rf"""{_LISTED}[ \t\\"'`]{{0,12}}(?:[bfru]{{1,2}}["'])?"""
+)
+_HEADER_GATE = (
+    rf"""authorization(?:[ \t\\"'`\]]|\\t)*{_LISTED_GATE}"""
+    r"""(?:[ \t\\"'`]|\\t)*(?:[bfru]{1,2}\\*["'])?"""
+)
 _SCHEME = "bearer|token|apikey|api-key|key|negotiate|ntlm|hawk"
 _SPACE = r"(?:[ \t]+|%20|\+)"
 _SPACE_GATE = r"(?:[ \t]|\\+t|%20|\+)+"
@@ -35,6 +44,8 @@ HEADER_RULES = (
             '"Authorization": "token «{hex:40}»"',
             "authorization: ApiKey «{alnum:30}»",
             "Authorization: Bearer «mF_9.B5f-4.1JqM»",
+            'headers["Authorization"] = f"Token «{hex:40}»"',
+            '{"name": "Authorization",\n "value": "token «{alnum:36}»"}',
         ),
         near_misses=(
             "Authorization: Bearer $TOKEN",
