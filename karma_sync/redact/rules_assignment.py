@@ -11,13 +11,14 @@ from karma_sync.redact.values import (
 )
 
 _SOURCE = "https://12factor.net/config"  # no provider's format: the custom of .env files
-WORD = r"(?i:[A-Za-z0-9_.-]key|token|secret|passw(?:or)?d|passphrase|pwd|[_.-]pass)"
+WORD = r"(?i:[A-Za-z0-9_.-]key|token|secret|passw(?:or)?d|passphrase|pwd|[_.-]pass|pass)"
 AFTER = (  # API_KEY_PROD, token2, secretKeyBase: what may follow the word in the name of a secret
     r"(?:[_.-]?(?:[0-9]{1,3}|(?i:b64|backup|base(?:64)?|current|default|dev(?:elopment)?|encoded"
     r"|env|live|local|main|new|old|plain|prod(?:uction)?|qa|raw|sandbox|secondary|stag(?:e|ing)"
     r"|str(?:ing)?|te?mp|test(?:ing)?|text|val(?:ue)?))){0,2}"
 )
 NAME = rf"(?P<name>(?:AWS::[A-Za-z0-9]+::)?[A-Za-z0-9_.-]*{WORD}{AFTER})"
+_SET_BY = r"(?i:passw(?:or)?d|passphrase|pwd|[_.-]pass|pass)"
 CLOSE = r"""(?:\\*["'`])?\]?"""  # of a quoted name, or of an index: config["token"] =
 _TYPE = r"(?::[ \t]*&?[A-Za-z][A-Za-z0-9_' \[\]|]{0,24})?"  # token: str = "…"
 SPACE = r"(?:[ \t]|\x1b\[[0-9;]*m)*"  # also a change of colour
@@ -126,6 +127,37 @@ ASSIGNMENT_RULES = (
             "The token: it is a word",
             "token: getToken2()",
         ),
+    ),
+    Rule(
+        name="assignment",  # the same of a password, which may hold every sign
+        pattern=rf"{_START}(?P<name>[A-Za-z0-9_.-]*{_SET_BY}{AFTER}){CLOSE}{SPACE}"
+        rf"(?::[ \t]{SPACE}|={SPACE})(?P<secret>[^\s\"'`\\\x1b]+){LINE_END}",
+        gate=_GATE,
+        one_line=True,
+        source=_SOURCE,
+        check=assigned,
+        examples=("db:\n  password: «ab;cd(12)e»\n", "spring.datasource.password=«x7(y;{alnum:6}»"),
+        near_misses=("password: getPassword(x2);", "  password = hash(password2, salt);"),
+    ),
+    Rule(
+        name="assignment",  # in the query of an address
+        pattern=rf"[?&]{NAME}=(?P<secret>[^&\s\"'`#\\]+)",
+        gate=_GATE,
+        one_line=True,
+        source="https://datatracker.ietf.org/doc/html/rfc3986#section-3.4",
+        check=assigned_inline,
+        examples=("jdbc:postgresql://db/x?user=app&password=«Vj;5CU(A6)»&ssl=true",),
+        near_misses=("?user=app&password=${PW}", "f?page=2&next_token={alnum:20}"),
+    ),
+    Rule(
+        name="assignment",  # between semicolons, as .NET connects to a database
+        pattern=rf";[ \t]*(?P<name>{_SET_BY})=(?P<secret>[^;\s\"'`\\]+)",
+        gate=_GATE,
+        one_line=True,
+        source="https://learn.microsoft.com/en-us/sql/connect/ado-net/connection-string-syntax",
+        check=assigned_inline,
+        examples=("Server=db;User Id=sa;Password=«Tg&9(9)Cnq»;Encrypt=true",),
+        near_misses=("Server=db;Password=<password>;",),
     ),
     Rule(
         name="assignment",  # name=value between other words: a query, a command line, a log

@@ -25,17 +25,28 @@ CLOUD_RULES = (
     Rule(
         name="aws",
         pattern=r"(?i)(?:secret[_ -]?(?:access)?[_ -]?key|aws[_a-z]{0,20}secret)"
-        + VALUE
+        + rf"(?:{VALUE}|[ \t|]{{1,40}})"
         + r"([A-Za-z0-9/+]{40})(?:\z|[^A-Za-z0-9/+=])",
-        gate=r"(?i)(?:secret[_ -]?(?:access)?[_ -]?key|aws[_a-z]{0,20}secret)[^A-Za-z0-9]{1,16}",
+        gate=r"(?i)(?:secret[_ -]?(?:access)?[_ -]?key|aws[_a-z]{0,20}secret)[^A-Za-z0-9]{1,60}",
         source="https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html",
         check=_is_varied,
         examples=(
             "aws_secret_access_key = «{base64:40}»",
             '"SecretAccessKey": "«{base64:40}»",',
             "AWS Secret Access Key [None]: «{base64:40}»",
+            "|  SecretAccessKey |  «{base64:40}»  |",
         ),
         near_misses=("aws_secret_access_key = ${AWS_SECRET_ACCESS_KEY}",),
+    ),
+    Rule(
+        name="aws",  # beside its id, as a client or a table takes the two
+        pattern=r"(?:(?:AKIA|ASIA)[A-Z0-9]{16}|\[REDACTED:aws\])[ \t\"'`,|]{1,12}"
+        r"([A-Za-z0-9/+]{40})(?:\z|[^A-Za-z0-9/+=])",
+        gate=r"(?:AKIA|ASIA)[A-Z0-9]{16}|\[REDACTED:aws\]",
+        source="https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html",
+        check=_is_varied,
+        examples=('Credentials("[REDACTED:aws]", "«{base64:40}»")',),
+        near_misses=("[REDACTED:aws] and {base64:40}",),
     ),
     Rule(
         name="aws",

@@ -1,67 +1,40 @@
 """Secrets of a standard rather than of a company: keys, headers, addresses, what the user marks."""
 
-import base64
 import re
 
 from karma_sync.redact.rule import Rule
 from karma_sync.redact.rules_ai import EDGE
-from karma_sync.redact.values import (
-    is_password,
-    is_spoken,
-    is_stand_in,
-)
+from karma_sync.redact.values import is_given, is_password, is_stand_in
 
 # Text without a second <private>: part of the tag before another `<`, and not the tag after all.
 _PART = r"(?:p(?:r(?:i(?:v(?:a(?:te?)?)?)?)?)?)?"
 _OTHER = r"(?:[^<p]|p[^<r]|pr[^<i]|pri[^<v]|priv[^<a]|priva[^<t]|privat[^<e]|private[^<>])"
 
-_KIND = r"[A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?"
-_BEGIN = rf"-{{4,5}} ?BEGIN {_KIND} ?-{{4,5}}"
-_FINISH = rf"-{{4,5}} ?END {_KIND} ?-{{4,5}}"
-# Between the header and the key itself: line ends in any notation, the line numbers of a tool
-# (`   13→`), quotes and signs of code around it, and the headers of old OpenSSL and PGP files.
-_GAP = r"(?:[^A-Za-z0-9]|\\+[nrt]|[0-9]{1,6}[^A-Za-z0-9+/=])*"
-_HEADERS = rf"(?:[A-Z][A-Za-z-]{{2,20}}: [^\r\n]{{0,200}}[\r\n]{_GAP})*"
-_UNDASHED = r"(?:[^-]|-{1,3}[^-])*?"  # up to the next header or footer
-_KEY_GATE = r"BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY"
-_LAST_RUN = re.compile(rb"[A-Za-z0-9+/=]{16,}\Z")
-_LINE = 40  # characters of base64 that no identifier in code has
-_SIGNS_OF_CODE = re.compile(rb"[()\[\]{}*?^$]|\.\.\.|-----BEGIN")
-_LITTLE = 8  # characters of base64 that are no key yet
 
 _PORT_TO_USER = (
     r":(?P<name>[0-9]{4,5}|\*):(?:[A-Za-z_][A-Za-z0-9_$-]*|\*):(?:[A-Za-z_][A-Za-z0-9_.@$-]*|\*):"
 )
+_DATABASE = (
+    r"(?:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mssql|sqlserver|clickhouse|oracle)"
+    r"(?:\+[a-z0-9]{1,12})?"
+)
+_NEXT = r"\s+(?:[0-9]{1,6}(?:→|\t)[ \t]*)?"  # the next word, maybe behind a line's number
+_NEXT_GATE = r"(?:[\s\",]|\\+[nrt]|[0-9]{1,6}(?:→|\\+u2192))+"
+_PORT_AND_PATH = re.compile(rb"[0-9]{0,5}/")
 _TEMPLATE = re.compile(
-    rb"(?i)\$|[{<(\[]|%[({]|.*(?:\$\{|\{\{|\.\.\.|\*\*|your|placeholder|redacted|x{4})|x+$|\*$"
+    rb"(?i)\$|[{<(\[]|%[({]|.*(?:\$\{|\{\{|\.\.\.|\*\*|your|placeholder|redacted|x{5})|x+$|\*$"
     rb"|(?-i:[A-Z_]*(?:PASS|SECRET|TOKEN|KEY|PW)[A-Z_]*$)"
 )
-
-
-def _is_key_block(_name: bytes, block: bytes) -> bool:
-    """The header is followed by a key and not by the name of a variable that holds one."""
-    run = _LAST_RUN.search(block)
-    return run is not None and (len(run[0]) >= _LINE or not is_spoken(run[0]))
-
-
-def _is_short_key(_name: bytes, block: bytes) -> bool:
-    """A block with both ends and little in it, as in a test: not an expression, not prose."""
-    inner = block[block.index(b"KEY") : block.rindex(b"END")].strip(b"KEYBLOC -")
-    if _SIGNS_OF_CODE.search(inner) or not re.search(rb"[\r\n]|\\[nr]", inner):
-        return False
-    key = re.sub(rb"[^A-Za-z0-9+/]", b"", re.sub(rb"\\+[nrt]|\s[0-9]+\xe2\x86\x92", b"", inner))
-    return len(key) >= _LITTLE and not key.islower()
-
-
-def _holds_private_key(_name: bytes, encoded: bytes) -> bool:
-    """base64 of a PEM header, as Kubernetes and CI variables keep a key."""
-    head = encoded[:80].rstrip(b"=")
-    return b"PRIVATE KEY" in base64.b64decode(head[: len(head) // 4 * 4])
 
 
 def _is_url_password(host: bytes, password: bytes) -> bool:
     """All but templates ({user}:{password}@, user:***@), RFC 3849's example, a local socket."""
     return not (host.startswith((b"[2001:db8:", b"%2F")) or _TEMPLATE.match(password))
+
+
+def _is_odd_password(host: bytes, password: bytes) -> bool:
+    """Not the port and path of an address without a password: localhost:5432/db?email=a@b."""
+    return _is_url_password(host, password) and _PORT_AND_PATH.match(password) is None
 
 
 def _is_pgpass(port: bytes, password: bytes) -> bool:
@@ -89,52 +62,13 @@ GENERAL_RULES = (
         near_misses=("a <private> tag", "</private>"),
     ),
     Rule(
-        name="pem",
-        pattern=rf"({_BEGIN}{_GAP}{_HEADERS}[A-Za-z0-9+/=]{{16,}})",
-        until=_FINISH,
-        gate=_KEY_GATE,
-        source="https://datatracker.ietf.org/doc/html/rfc7468#section-10",
-        check=_is_key_block,
-        examples=(
-            "«-----BEGIN PRIVATE KEY-----\n{base64:64}\n-----END PRIVATE KEY-----»\nnext",
-            "     1→«-----BEGIN OPENSSH PRIVATE KEY-----\n     2→{base64:70}\n     3→{base64:70}»",
-            '{"private_key": "«-----BEGIN PRIVATE KEY-----\\n{base64:64}\\n'
-            '-----END PRIVATE KEY-----»\\n"}',
-            "«-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
-            "DEK-Info: AES-128-CBC,{HEX:32}\n\n{base64:64}\n-----END RSA PRIVATE KEY-----»",
-            "«-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2\n\n{base64:64}\n"
-            "-----END PGP PRIVATE KEY BLOCK-----»",
-            "«---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n{base64:70}\n"
-            "---- END SSH2 ENCRYPTED PRIVATE KEY ----»",
-        ),
-        near_misses=(
-            'if "-----BEGIN PRIVATE KEY-----" in text: raise ValueError("a private key")',
-            'pem = "-----BEGIN PRIVATE KEY-----\\n" + encodedPrivateKeyMaterial + "\\n-----END"',
-            "-----BEGIN PUBLIC KEY-----\n{base64:64}\n-----END PUBLIC KEY-----",
-            "-----BEGIN CERTIFICATE-----\n{base64:64}\n-----END CERTIFICATE-----",
-        ),
-    ),
-    Rule(
-        name="pem",
-        pattern=rf"({_BEGIN}{_UNDASHED}{_FINISH})",
-        gate=_KEY_GATE,
-        source="https://datatracker.ietf.org/doc/html/rfc7468#section-10",
-        check=_is_short_key,
-        examples=("«-----BEGIN EC PRIVATE KEY-----\n{base64:16}\n-----END EC PRIVATE KEY-----»",),
-        near_misses=(
-            "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----",
-            "/-----BEGIN PRIVATE KEY-----[\\s\\S]+?-----END PRIVATE KEY-----/g",
-            "-----BEGIN OPENSSH PRIVATE KEY----------END OPENSSH PRIVATE KEY-----",
-        ),
-    ),
-    Rule(
-        name="pem",
-        pattern=EDGE + r"(LS0tLS1CRUdJTi[A-Za-z0-9+/]{40,}={0,2})",
-        gate=r"LS0tLS1CRUdJTi",
-        source="https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/",
-        check=_holds_private_key,
-        examples=("client-key-data: «LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQ{base64:60}»",),
-        near_misses=("client-certificate-data: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tC{base64:60}",),
+        name="private",  # a line that opens what nothing closes: to the end of the text
+        pattern=r"(?is)(?:\A|\n)[ \t]*(<private>(?:[^<]|<[^/]|</[^p]|</p[^r])*<?)\z",
+        gate=r"(?i)private>",
+        firm=True,
+        source="https://docs.claude-mem.ai/usage/private-tags",
+        examples=("my notes:\n«<private>\nthe <b>plan</b>\nof two lines»",),
+        near_misses=("write <private> before it", "- `<private>` hides what follows"),
     ),
     Rule(
         name="jwt",
@@ -170,6 +104,42 @@ GENERAL_RULES = (
         ),
     ),
     Rule(
+        name="url",  # of a database, whose password may hold what an address may not
+        pattern=rf"(?i){_DATABASE}://[^\s/?#\"'`<>\\:]*:(?P<secret>[^\s\"'`<>\\]*[/?#][^\s\"'`<>\\]*)"
+        r"@(?P<name>[a-z0-9_.-]+(?::[0-9]+)?(?:[/,?\s\"'`\\]|\z))",
+        gate=rf"(?i){_DATABASE}:(?:\\*/){{2}}[^\s/?#\"'`<>:]*:[^\s\"'`<>]*[/?#][^\s\"'`<>]*@",
+        source="https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS",
+        check=_is_odd_password,
+        examples=(
+            "postgres://app:«Ab3#xk9/Lm»@db:5432/x",
+            "mysql+pymysql://root:«Ab3/xk9?Lm»@localhost/x",
+        ),
+        near_misses=(
+            "postgres://localhost:5432/db?email=a@b.example",
+            "redis://cache:6379/0 a@b",
+            "mongodb://${USER}:${PW}/x@h",
+        ),
+    ),
+    Rule(
+        name="sql",
+        pattern=r"(?i)(?:identified(?:[ \t]+with[ \t]+[a-z0-9_'\"]+)?[ \t]+(?:by|as)"
+        r"(?:[ \t]+password)?|(?:user|role|login)[ \t][^;\n]{0,120}[ \t]password(?:[ \t]*=)?)"
+        r"[ \t]+[en]?'(?P<secret>[^'\n]{4,})'",
+        gate=r"(?i)(?:identified(?:[ \t]|\\+t)+(?:with|by|as)|password(?:[ \t=]|\\+t)+[en]?')",
+        source="https://www.postgresql.org/docs/current/sql-createrole.html",
+        check=is_given,
+        examples=(
+            "CREATE USER app WITH PASSWORD '«hunter2!{alnum:4}»';",
+            "CREATE USER 'a'@'%' IDENTIFIED BY '«hunter2!{alnum:4}»';",
+            "alter role app password '«hunter2!{alnum:4}»'",
+        ),
+        near_misses=(
+            "CREATE USER app WITH PASSWORD '${PW}';",
+            "IDENTIFIED BY 'password'",
+            "ALTER USER app PASSWORD NULL",
+        ),
+    ),
+    Rule(
         name="pgpass",
         pattern=rf"(?m)(?:(?:^|[\"'`])[+-]?|[\s→]|\[[0-9;]*m)(?:[A-Za-z0-9_.-]+|\*){_PORT_TO_USER}"
         r"(?P<secret>(?:[^:\s\\\"'`\x1b]|\\[\\:])+)[ \t]*(?:$|[\"'`\x1b])",
@@ -189,11 +159,14 @@ GENERAL_RULES = (
     ),
     Rule(
         name="netrc",
-        pattern=r"machine\s+\S+\s+login\s+\S+\s+password\s+([^\s\\\"]{4,})",
-        gate=r"machine(?:[\s\",]|\\+[nrt])+[^\s]+?(?:[\s\",]|\\+[nrt])+login",
+        pattern=rf"machine{_NEXT}\S+{_NEXT}login{_NEXT}\S+{_NEXT}password[ \t]+([^\s\\\"]{{4,}})",
+        gate=rf"machine{_NEXT_GATE}[^\s]+?{_NEXT_GATE}login",
         source="https://everything.curl.dev/usingcurl/netrc.html",
         check=_is_netrc,
-        examples=("machine api.example.com\n  login alice\n  password «{alnum:12}»",),
+        examples=(
+            "machine api.example.com\n  login alice\n  password «{alnum:12}»",
+            "  1→machine h.example\n  2→  login a\n  3→  password «{alnum:12}»",
+        ),
         near_misses=("machine x login y password <password>",),
     ),
 )

@@ -41,13 +41,15 @@ _STAND_IN = re.compile(
 _REFERENCE = re.compile(rb"\$[A-Za-z_{(]|%[A-Za-z_({]|[{<\[(]|\*[a-z]|!(?:vault|secret|sub|ref)")
 _CODE = re.compile(
     rb"""
-    [A-Za-z_][A-Za-z0-9_]*(?:\??\.[A-Za-z_][A-Za-z0-9_]*)+[;,]?  # config.apiKey, process.env.X
-    | (?:\.{0,2}|~|[A-Za-z]:)[/\\][\w.@ -]+(?:[/\\][\w.@ -]*)+   # a path
+    (?:\.{0,2}|~|[A-Za-z]:)[/\\][\w.@ -]+(?:[/\\][\w.@ -]*)+   # a path
     | [A-Za-z][A-Za-z0-9+.-]*://.*|arn:aws.*                     # an address
     | [A-Za-z_$][\w.$]*[(\[](?:.*[)\]])?[;,.]?                   # a call, an element
     | .*(?:=>|&&|\|\||\ [=+]\ ).*                               # an expression
     """,
     re.VERBOSE | re.DOTALL,
+)
+_CHAIN = re.compile(  # config.apiKey, process.env.X
+    rb"[A-Za-z_][A-Za-z0-9_]*(?:\??\.[A-Za-z_][A-Za-z0-9_]*)+[;,]?"
 )
 _WORD = r"(?:[A-Z]{2,}|[A-Z]?[a-z]{2,})"
 _SPOKEN = compiled(  # by RE2: nested repeats make Python's engine take exponential time
@@ -55,7 +57,7 @@ _SPOKEN = compiled(  # by RE2: nested repeats make Python's engine take exponent
 )
 _VOWEL = re.compile(rb"[aeiouAEIOU]")
 _RUN_OF_CASE = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_JOINTS = re.compile(rb"[_\-./: @]+")
+_JOINTS = re.compile(rb"[_\-./: @;,]+")
 _ROW = re.compile(rb"(.)\1{%d,}" % (ALIKE - 1), re.DOTALL)
 _LONG_WORD = re.compile(
     rb"(?!.*(?:password|secret|token|your|user|enter|valid|require))[a-z]{%d,}" % LONG_WORD
@@ -81,7 +83,7 @@ def is_counted(value: bytes) -> bool:
 
 def is_code(value: bytes) -> bool:
     """Names a secret instead of being one: an expression, a path, an address."""
-    return bool(_CODE.fullmatch(value))
+    return bool(_CODE.fullmatch(value) or _CHAIN.fullmatch(value))
 
 
 def is_spoken(value: bytes) -> bool:
@@ -94,7 +96,9 @@ def is_password(value: bytes) -> bool:
     """Could be a password somebody set: no stand-in, and with a digit or a sign in it."""
     if len(value) < PASSWORD_SIZE or any(byte <= 0x20 for byte in value):
         return False
-    if is_stand_in(value) or is_code(value):
+    if is_stand_in(value) or _CODE.fullmatch(value):
+        return False
+    if _CHAIN.fullmatch(value) and is_spoken(value.replace(b"?", b".")):
         return False
     return _has_digit(value) or bool(_SIGN.search(value) or _LONG_WORD.fullmatch(value))
 
@@ -130,6 +134,8 @@ def _has_letter(value: bytes) -> bool:
 def assigned(name: bytes, value: bytes) -> bool:
     """The value of `name = value` is a secret: the check of the assignment rules."""
     kind = kind_of_name(name)
+    if name.lower() == b"pass":  # alone, it may count what passed
+        return is_key(value, PASSWORD_SIZE)
     if kind is Kind.PASSWORD:
         return is_password(value)
     if kind is Kind.KEY:

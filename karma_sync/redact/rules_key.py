@@ -1,0 +1,108 @@
+"""Private keys, however they are written down."""
+
+import base64
+import re
+
+from karma_sync.redact.rule import Rule
+from karma_sync.redact.rules_ai import EDGE
+from karma_sync.redact.values import is_spoken
+
+_BLANK = r"(?:[ +]|%20)"  # also as in an address
+_KIND = rf"(?:[A-Z0-9]|{_BLANK}){{0,30}}PRIVATE{_BLANK}KEY(?:{_BLANK}BLOCK)?"
+_BEGIN = rf"-{{4,5}} ?BEGIN{_BLANK}{_KIND} ?-{{4,5}}"
+_FINISH = rf"-{{4,5}} ?END{_BLANK}{_KIND} ?-{{4,5}}"
+# Between the header and the key itself: line ends in any notation, the line numbers of a tool
+# (`   13→`), quotes and signs of code around it, and the headers of old OpenSSL and PGP files.
+_GAP = r"(?:[^A-Za-z0-9]|\\+[nrt]|\x1b\[[0-9;]*[mK]|%0[AaDd]|[0-9]{1,6}[^A-Za-z0-9+/=])*"
+_HEADERS = rf"(?:[A-Z][A-Za-z-]{{2,20}}: [^\r\n]{{0,200}}[\r\n]{_GAP})*"
+_UNDASHED = r"(?:[^-]|-{1,3}[^-])*?"  # up to the next header or footer
+_KEY_GATE = r"BEGIN[ +%][A-Z0-9 +%]{0,40}PRIVATE(?:[ +]|%20)KEY"
+_LAST_RUN = re.compile(rb"[A-Za-z0-9+/=]{16,}\Z")
+_LINE = 40  # characters of base64 that no identifier in code has
+_SIGNS_OF_CODE = re.compile(rb"[()\[\]{}*?^$]|\.\.\.|-----BEGIN")
+_LITTLE = 8  # characters of base64 that are no key yet
+
+
+def _is_key_block(_name: bytes, block: bytes) -> bool:
+    """The header is followed by a key and not by the name of a variable that holds one."""
+    run = _LAST_RUN.search(block)
+    return run is not None and (len(run[0]) >= _LINE or not is_spoken(run[0]))
+
+
+def _is_short_key(_name: bytes, block: bytes) -> bool:
+    """A block with both ends and little in it, as in a test: not an expression, not prose."""
+    inner = block[block.index(b"KEY") : block.rindex(b"END")].strip(b"KEYBLOC -")
+    if _SIGNS_OF_CODE.search(inner) or not re.search(rb"[\r\n]|\\[nr]", inner):
+        return False
+    key = re.sub(rb"[^A-Za-z0-9+/]", b"", re.sub(rb"\\+[nrt]|\s[0-9]+\xe2\x86\x92", b"", inner))
+    return len(key) >= _LITTLE and not key.islower()
+
+
+def _holds_private_key(_name: bytes, encoded: bytes) -> bool:
+    """base64 of a PEM header, as Kubernetes and CI variables keep a key."""
+    head = re.sub(rb"[^A-Za-z0-9+/]", b"", encoded[:120])
+    return b"PRIVATE KEY" in base64.b64decode(head[: len(head) // 4 * 4])
+
+
+KEY_RULES = (
+    Rule(
+        name="pem",
+        pattern=rf"({_BEGIN}{_GAP}{_HEADERS}[A-Za-z0-9+/=]{{16,}})",
+        until=_FINISH,
+        gate=_KEY_GATE,
+        source="https://datatracker.ietf.org/doc/html/rfc7468#section-10",
+        check=_is_key_block,
+        examples=(
+            "«-----BEGIN PRIVATE KEY-----\n{base64:64}\n-----END PRIVATE KEY-----»\nnext",
+            "     1→«-----BEGIN OPENSSH PRIVATE KEY-----\n     2→{base64:70}\n     3→{base64:70}»",
+            '{"private_key": "«-----BEGIN PRIVATE KEY-----\\n{base64:64}\\n'
+            '-----END PRIVATE KEY-----»\\n"}',
+            "«-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
+            "DEK-Info: AES-128-CBC,{HEX:32}\n\n{base64:64}\n-----END RSA PRIVATE KEY-----»",
+            "«-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2\n\n{base64:64}\n"
+            "-----END PGP PRIVATE KEY BLOCK-----»",
+            "\x1b[32m+«-----BEGIN EC PRIVATE KEY-----\x1b[m\n\x1b[32m+{base64:64}\x1b[m\n"
+            "\x1b[32m+-----END EC PRIVATE KEY-----»\x1b[m",
+            "key=«-----BEGIN+PRIVATE+KEY-----%0A{alnum:64}%0A-----END+PRIVATE+KEY-----»&x=1",
+            "«---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n{base64:70}\n"
+            "---- END SSH2 ENCRYPTED PRIVATE KEY ----»",
+        ),
+        near_misses=(
+            'if "-----BEGIN PRIVATE KEY-----" in text: raise ValueError("a private key")',
+            'pem = "-----BEGIN PRIVATE KEY-----\\n" + encodedPrivateKeyMaterial + "\\n-----END"',
+            "-----BEGIN PUBLIC KEY-----\n{base64:64}\n-----END PUBLIC KEY-----",
+            "-----BEGIN CERTIFICATE-----\n{base64:64}\n-----END CERTIFICATE-----",
+        ),
+    ),
+    Rule(
+        name="pem",
+        pattern=rf"({_BEGIN}{_UNDASHED}{_FINISH})",
+        gate=_KEY_GATE,
+        source="https://datatracker.ietf.org/doc/html/rfc7468#section-10",
+        check=_is_short_key,
+        examples=("«-----BEGIN EC PRIVATE KEY-----\n{base64:16}\n-----END EC PRIVATE KEY-----»",),
+        near_misses=(
+            "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----",
+            "/-----BEGIN PRIVATE KEY-----[\\s\\S]+?-----END PRIVATE KEY-----/g",
+            "-----BEGIN OPENSSH PRIVATE KEY----------END OPENSSH PRIVATE KEY-----",
+        ),
+    ),
+    Rule(
+        name="pem",
+        pattern=EDGE + r"(LS0tLS1CRUdJTi[A-Za-z0-9+/]{40,}(?:\r?\n[ \t]*[A-Za-z0-9+/]{40,})*"
+        r"(?:\r?\n[ \t]*[A-Za-z0-9+/]{1,75}={1,2}|={0,2}))",
+        gate=r"LS0tLS1CRUdJTi",
+        source="https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/",
+        check=_holds_private_key,
+        examples=("client-key-data: «LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQ{base64:60}»",),
+        near_misses=("client-certificate-data: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tC{base64:60}",),
+    ),
+    Rule(
+        name="age",
+        pattern=r"(AGE-SECRET-KEY-1[A-Z0-9]{58})",
+        keywords=("AGE-SECRET-KEY-1",),
+        source="https://age-encryption.org/v1",
+        examples=("# public key: age1x\n«AGE-SECRET-KEY-1{base32:58}»",),
+        near_misses=("AGE-SECRET-KEY-1...",),
+    ),
+)
