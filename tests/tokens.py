@@ -127,7 +127,11 @@ FORMS = (
     Form("slack", "xoxe-1-{alnum:146}", "SLACK_REFRESH_TOKEN"),
     Form("slack", "xapp-1-A{upper:10}-{digits:13}-{hex:64}", "SLACK_APP_TOKEN"),
     Form("slack", "https://hooks.slack.com/services/T{upper:10}/B{upper:10}/{alnum:24}", "HOOK"),
-    Form("slack", "https://hooks.slack.com/workflows/T{upper:10}/A{upper:10}/{digits:18}/{alnum:24}", "HOOK"),
+    Form(
+        "slack",
+        "https://hooks.slack.com/workflows/T{upper:10}/A{upper:10}/{digits:18}/{alnum:24}",
+        "HOOK",
+    ),
     Form("slack", "https://hooks.slack.com/triggers/T{upper:10}/{digits:13}/{hex:32}", "HOOK"),
     Form("discord", "{snowflake:19}.G{alnum:5}.{url:38}", "DISCORD_TOKEN"),
     Form("discord", "{snowflake:18}.{url:6}.{url:27}", "BOT_TOKEN"),
