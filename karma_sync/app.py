@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from karma_sync import settings
 from karma_sync.domain.pairing import PairingCode
+from karma_sync.errors import NotWritable
 from karma_sync.paths import Paths
 
 if TYPE_CHECKING:
@@ -108,10 +109,14 @@ class App:
         """Open all of them now, so that one that cannot be used stops us before we begin.
 
         Raises:
+            NotWritable: one of them is not ours to write.
             BadInput: config.toml gives us another name than the one that our teams know.
         """
         from karma_sync.service.control import require_known_name
 
+        for store in (self.paths.state_db, self.paths.work_db, self.paths.library_db):
+            if store.exists() and not os.access(store, os.W_OK):
+                raise NotWritable(f"{store} cannot be written", hint=f"chmod 600 {store}")
         _ = self.state, self.work, self.library
         require_known_name(self.state, self.me, self.paths.settings)
 
@@ -157,7 +162,7 @@ class App:
             PortTaken: the port that others dial belongs to another program.
         """
         from karma_sync.syncthing.client import SyncthingClient
-        from karma_sync.syncthing.home import Network, configure, gui_port
+        from karma_sync.syncthing.home import Network, configure, gui_port, require_home
         from karma_sync.syncthing.process import SyncthingProcess, free_port, require_free
         from karma_sync.syncthing.program import find_program
 
@@ -176,6 +181,7 @@ class App:
             relays=network.relays,
             nat=network.nat,
         )
+        require_home(program, home)
         api_key = configure(self.paths.syncthing, wanted, self.settings.tag)
         return process, SyncthingClient(f"http://127.0.0.1:{port}", api_key)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from karma_sync.errors import SyncthingError
+from karma_sync.errors import NotWritable, SyncthingError
+from tests.faults import Unprivileged
 from tests.harness import Member, programs
 from tests.town import Town
 
@@ -18,6 +19,14 @@ def member(town: Town) -> Member:
     """A member whose daemon is down; no test of this module changes it."""
     found = town.member("alice")
     found.up().down()  # now all its files are there
+    return found
+
+
+@pytest.fixture(scope="module")
+def unprivileged(town: Town) -> Member:
+    """The same, and permissions hold for it; a test puts back what it spoils."""
+    found = town.member("mia", kind=Unprivileged)
+    found.up().down()
     return found
 
 
@@ -71,6 +80,72 @@ def test_up_with_a_port_of_the_users_that_is_taken_exits_4_and_names_the_setting
     assert f"port {port} cannot be used" in done
     assert "try: set network.port in config.toml" in done
     member.up().down()
+
+
+@pytest.mark.parametrize("damage", ["closed", "cut", "gone", "both gone", "another machine's"])
+def test_up_never_makes_another_key_in_the_place_of_one_that_cannot_be_used(
+    town: Town, unprivileged: Member, damage: str
+) -> None:
+    """Syncthing would, and be a stranger to all peers from then on."""
+    member = unprivileged
+    device = member.json("code")["device"]
+    certificate, key = (member.paths.syncthing / name for name in ("cert.pem", "key.pem"))
+    kept = {path: path.read_bytes() for path in (certificate, key)}
+    _spoil(certificate, key, damage, town)
+
+    try:
+        done = _refused(member, "up", "-d")
+    finally:
+        for path, content in kept.items():
+            path.unlink(missing_ok=True)
+            path.write_bytes(content)
+
+    assert "the Syncthing key in" in done
+    assert ("chmod 600" if damage == "closed" else "from a backup") in done
+    member.up()
+    assert member.json("code")["device"] == member.rest("system/status")["myID"] == device
+    member.down()
+
+
+def _spoil(certificate: Path, key: Path, damage: str, town: Town) -> None:
+    if damage == "closed":
+        key.chmod(0)
+    elif damage == "cut":
+        key.write_bytes(key.read_bytes()[:40])
+    elif damage == "another machine's":
+        other = town.member("zoe")
+        key.write_bytes((other.paths.syncthing / "key.pem").read_bytes())
+    else:
+        key.unlink()
+        if damage == "both gone":
+            certificate.unlink()
+
+
+def test_up_makes_a_syncthing_configuration_anew_that_is_gone(member: Member) -> None:
+    device = member.json("code")["device"]
+    (member.paths.syncthing / "config.xml").unlink()
+
+    member.up()
+
+    assert member.rest("system/status")["myID"] == device
+    member.down()
+
+
+@pytest.mark.parametrize("name", ["state.db", "work.db", "library/library.db"])
+def test_up_with_a_database_that_is_not_ours_to_write_exits_1_and_names_it(
+    unprivileged: Member, name: str
+) -> None:
+    database = unprivileged.home / name
+    database.chmod(0o400)
+    try:
+        done = unprivileged.run("up", "-d", check=False)
+    finally:
+        database.chmod(0o600)
+
+    assert done.code == NotWritable.exit_code
+    assert f"{database} cannot be written" in done.err
+    assert f"try: chmod 600 {database}" in done.err
+    assert unprivileged.processes() == []
 
 
 def _script(path: Path, *lines: str) -> None:

@@ -49,12 +49,36 @@ def create_home(program: Path, home: Path) -> str:
     private_dir(home)
     cert, key = home / "cert.pem", home / "key.pem"
     if cert.exists() or key.exists():
-        _require_pair(cert, key)
+        require_key(home)
     if not (cert.exists() and _config(home).exists()):
         _generate(program, home)
     for path in (cert, key, _config(home)):
         path.chmod(PRIVATE_FILE)
     return device_id(home)
+
+
+def require_home(program: Path, home: Path) -> None:
+    """What every start needs: the key that we had, and a config.xml, made anew if it is gone.
+
+    Raises:
+        SyncthingError: the key is gone or damaged, or Syncthing could not write a config.xml.
+    """
+    require_key(home)
+    if not _config(home).exists():
+        _generate(program, home)
+
+
+def require_key(home: Path) -> None:
+    """Syncthing makes a new key where it cannot load the old one: a new identity, silently.
+
+    Raises:
+        SyncthingError: it could not load it.
+    """
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_cert_chain(home / "cert.pem", home / "key.pem")
+    except OSError as error:  # ssl.SSLError is one
+        raise _unusable(home, error) from error
 
 
 def device_id(home: Path) -> str:
@@ -67,7 +91,7 @@ def device_id(home: Path) -> str:
     try:
         der = ssl.PEM_cert_to_DER_cert(cert.read_text(encoding="ascii").strip())
     except (OSError, ValueError) as error:
-        raise SyncthingError(f"{cert} cannot be read: {error}", hint="karma-sync init") from error
+        raise _unusable(home, error) from error
     return device_text(hashlib.sha256(der).digest())
 
 
@@ -158,15 +182,16 @@ def _generate(program: Path, home: Path) -> None:
         raise SyncthingError(f"{program} could not make {home}: {said}")
 
 
-def _require_pair(cert: Path, key: Path) -> None:
-    """Syncthing makes a new key where it cannot load the old one: a new identity, silently."""
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key)
-    except OSError as error:  # ssl.SSLError is one
-        raise SyncthingError(
-            f"the Syncthing key in {cert.parent} is damaged: {error}",
-            hint=f"put cert.pem and key.pem back from a backup, or move {cert.parent} away",
-        ) from error
+def _unusable(home: Path, error: OSError | ValueError) -> SyncthingError:
+    closed = isinstance(error, PermissionError)
+    what = "closed to us" if closed else "gone or damaged"
+    return SyncthingError(
+        f"the Syncthing key in {home}, by which others know this machine, is {what}:"
+        f" {getattr(error, 'strerror', None) or error}",
+        hint=f"chmod 600 {home}/*.pem, as their owner"
+        if closed
+        else f"put cert.pem and key.pem back into {home} from a backup",
+    )
 
 
 def _set_gui(gui: ET.Element, port: int) -> str:

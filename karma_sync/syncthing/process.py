@@ -19,6 +19,7 @@ import psutil
 from karma_sync.errors import PortTaken, SyncthingError, SyncthingMissing, SyncthingUnreachable
 from karma_sync.paths import PRIVATE_FILE, write_private
 from karma_sync.syncthing.client import SyncthingClient
+from karma_sync.syncthing.home import require_key
 from karma_sync.syncthing.program import environment
 
 LOOPBACK = "127.0.0.1"
@@ -114,6 +115,7 @@ class SyncthingProcess:
 
         Raises:
             PortTaken: another program has the GUI's port.
+            SyncthingError: the key of this home cannot be used; Syncthing would make another.
             SyncthingMissing: the program cannot be run.
         """
         if self._child and self.poll() is None:
@@ -121,6 +123,8 @@ class SyncthingProcess:
         self.end_orphan()
         for half in self._home.glob(f"{HALF_WRITTEN}*"):
             half.unlink(missing_ok=True)
+        if (self._home / "config.xml").exists():  # else nobody knows this machine yet
+            require_key(self._home)
         require_free(self._gui_port, "gui_port")
         born: Future[subprocess.Popen[bytes]] = Future()
         self._keeper = threading.Thread(
