@@ -150,7 +150,7 @@ class App:
 
     def know_roots(self, matcher: "Matcher") -> bool:
         """Tell the matcher which directories belong to projects; whether that is news."""
-        from karma_sync.service.projects import known_roots
+        from karma_sync.service.roots import known_roots
 
         return matcher.places.know(*known_roots(self.state))
 

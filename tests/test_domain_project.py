@@ -1,4 +1,4 @@
-"""Projects by their git remote: one repository in any spelling, never two that look alike."""
+"""Projects: found by name, matched with the places where a session worked."""
 
 import pytest
 from hypothesis import given
@@ -14,148 +14,9 @@ from karma_sync.domain.project import (
     belongs,
     below,
     find_project,
-    git_identity,
 )
 from karma_sync.errors import BadInput, NotFound
 from tests.builders import PROJECT, examples
-
-SPELLINGS = [
-    "https://example.org/acme/repo",
-    "https://example.org/acme/repo.git",
-    "https://example.org/acme/repo/",
-    "https://example.org/acme/repo.git/",
-    "  https://example.org/acme/repo.git\n",
-    "https://Example.ORG/Acme/Repo.GIT",
-    "https://alice@example.org/acme/repo.git",
-    "https://alice:hunter2@example.org/acme/repo.git",
-    "https://example.org:443/acme/repo.git",
-    "https://example.org//acme//repo.git",
-    "https://example.org/acme/%72epo.git",
-    "http://example.org/acme/repo",
-    "http://example.org:80/acme/repo",
-    "git://example.org/acme/repo.git",
-    "git://example.org:9418/acme/repo.git",
-    "ssh://git@example.org/acme/repo.git",
-    "ssh://git@example.org:22/acme/repo.git",
-    "ssh://example.org/acme/repo",
-    "git+ssh://git@example.org/acme/repo.git",
-    "ssh+git://git@example.org:22/acme/repo.git",
-    "git@example.org:acme/repo.git",
-    "git@example.org:/acme/repo.git",
-    "git@example.org:acme/repo/",
-    "GIT@EXAMPLE.ORG:ACME/REPO.git",
-    "example.org:acme/repo.git",
-]
-
-OTHERS = {
-    "git@example.org:group/sub/repo.git": "example.org/group/sub/repo",
-    "https://example.org/a/b/c/d/repo": "example.org/a/b/c/d/repo",
-    "ssh://git@example.org:2222/acme/repo.git": "example.org:2222/acme/repo",
-    "https://example.org:8443/acme/repo": "example.org:8443/acme/repo",
-    "ssh://git@example.org/~alice/repo.git": "example.org/~alice/repo",
-    "git@example.org:~alice/repo": "example.org/~alice/repo",
-    "git@example.org:repo.git": "example.org/repo",
-    "https://example.org/acme/repo.github.io": "example.org/acme/repo.github.io",
-    "https://user:p%40ss@10.0.0.1/acme/my.repo+x": "10.0.0.1/acme/my.repo+x",
-}
-
-LOOK_ALIKES = [
-    "https://example.org/acme/team-repo",
-    "https://example.org/acme-team/repo",
-    "https://example.org/acme/team/repo",
-    "https://example.org/acmeteam/repo",
-    "https://example.org/acme/repo",
-    "https://example.org/acme/repo2",
-    "https://example.org/acme/repo-git",
-    "https://example.com/acme/repo",
-    "https://www.example.org/acme/repo",
-    "https://example.org.evil.test/acme/repo",
-    "https://example.org@evil.test/acme/repo",
-    "https://evil.test/example.org/acme/repo",
-    "ssh://git@example.org:2222/acme/repo",
-    "ssh://git@example.org:443/acme/repo",
-    "https://example.org/repo",
-    "git@example.org:acme.repo",
-    "git@example.org:acme_repo",
-]
-
-
-@pytest.mark.parametrize("remote", SPELLINGS)
-def test_every_spelling_of_a_remote_names_one_project(remote: str) -> None:
-    assert git_identity(remote) == PROJECT
-
-
-@pytest.mark.parametrize(("remote", "identity"), OTHERS.items())
-def test_groups_ports_and_homes_stay_in_the_name(remote: str, identity: str) -> None:
-    assert git_identity(remote) == identity
-
-
-def test_look_alikes_never_meet() -> None:
-    met: dict[str, list[str]] = {}
-    for remote in LOOK_ALIKES:
-        met.setdefault(git_identity(remote), []).append(remote)
-
-    assert [remotes for remotes in met.values() if len(remotes) > 1] == []
-
-
-@pytest.mark.parametrize(
-    "remote",
-    [
-        "",
-        " ",
-        "/srv/git/repo.git",
-        "./repo",
-        "../repo:x",
-        "~/repo",
-        "file:///srv/git/repo.git",
-        "C:\\src\\repo",
-        "https://",
-        "https://example.org",
-        "https://example.org/",
-        "https://example.org/.git",
-        "https:///acme/repo",
-        "https://example.org/acme/../repo",
-        "https://example.org/acme/%2e%2e/repo",
-        "https://example.org/./repo",
-        "https://example.org/acme/re po",
-        "https://example.org/acme/repo\x1b[2J",
-        "https://example.org/acme\\repo",
-        "https://example.org:port/acme/repo",
-        "https://[::1/acme/repo",
-        "ext::sh -c evil",
-        "ftp://example.org/acme/repo",
-        "git@example.org:",
-    ],
-)
-def test_what_names_no_repository_on_a_host_is_no_project(remote: str) -> None:
-    with pytest.raises(BadInput, match="does not name a repository on a host") as refused:
-        git_identity(remote)
-
-    assert refused.value.hint.startswith("git remote set-url")
-
-
-def test_a_password_is_not_repeated_in_a_message() -> None:
-    with pytest.raises(BadInput) as refused:
-        git_identity("https://alice:hunter2@example.org/")
-
-    assert "hunter2" not in str(refused.value) + refused.value.hint
-
-
-segments = st.from_regex(r"[a-z0-9][a-z0-9_.-]{0,10}[a-z0-9_]", fullmatch=True).filter(
-    lambda s: not s.endswith(".git")
-)
-
-
-@examples(150)
-@given(st.lists(segments, min_size=1, max_size=4), st.lists(segments, min_size=1, max_size=4))
-def test_two_paths_meet_only_if_they_are_one(a: list[str], b: list[str]) -> None:
-    one, other = ("/".join(path) for path in (a, b))
-
-    same = git_identity(f"git@example.org:{one}.git") == git_identity(
-        f"https://example.org/{other}"
-    )
-    assert same is (a == b)
-
 
 KNOWN = [
     "example.org/acme/repo",
@@ -304,25 +165,6 @@ def test_a_project_is_found_by_another_name_of_it() -> None:
     assert find_project("renamed", [PROJECT], aliases) == PROJECT
     assert find_project("OTHER.org/x/repo", [PROJECT], aliases) == PROJECT
     assert find_project("repo", [PROJECT], aliases) == PROJECT
-
-
-@pytest.mark.parametrize(
-    ("remote", "identity"),
-    [
-        ("ssh://git@ssh.github.com:443/Acme/Web.git", "github.com/acme/web"),
-        ("ssh://git@altssh.gitlab.com:443/a/b/c.git", "gitlab.com/a/b/c"),
-        ("https://ssh.github.com/acme/web", "ssh.github.com/acme/web"),
-        ("ssh://git@ssh.github.com:22/acme/web", "ssh.github.com/acme/web"),
-    ],
-)
-def test_ssh_on_the_port_of_https_is_the_same_forge(remote: str, identity: str) -> None:
-    assert git_identity(remote) == identity
-
-
-@pytest.mark.parametrize("path", ["C:/src/repo", "c:\\src\\repo", "D:/x"])
-def test_a_drive_is_no_host(path: str) -> None:
-    with pytest.raises(BadInput):
-        git_identity(path)
 
 
 def test_a_project_takes_so_many_names_and_no_more() -> None:

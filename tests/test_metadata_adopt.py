@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from karma_sync.domain import limits
-from karma_sync.domain.project import git_identity
+from karma_sync.domain.remote import git_identity
 from karma_sync.domain.subscription import Status
 from karma_sync.domain.team import MemberStatus
 from karma_sync.errors import Unverified

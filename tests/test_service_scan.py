@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from karma_sync.domain.project import Names
+from karma_sync.domain.team import Team
 from karma_sync.service.deciding import Matcher
 from karma_sync.service.scan import Found, forks_of, scan
 from karma_sync.sources.catalogue import Catalogue
@@ -28,9 +29,9 @@ class Machine:
 
     def clone(self, name: str, **remotes: str) -> Path:
         place = self.root / name
-        self._git("init", "-q", str(place))
+        self.git("init", "-q", str(place))
         for remote, url in remotes.items():
-            self._git("-C", str(place), "remote", "add", remote, url)
+            self.git("-C", str(place), "remote", "add", remote, url)
         return place
 
     def write(self, directory: str, *cwds: Path | str) -> None:
@@ -40,15 +41,15 @@ class Machine:
         number = len(list(folder.iterdir()))
         (folder / f"s{number}.jsonl").write_bytes(b"".join(said("x", str(cwd)) for cwd in cwds))
 
-    def scan(self, *names: Names) -> list[Found]:
-        return scan(self.matcher, self.source, [TEAM], names or [Names(PROJECT)])
+    def scan(self, *names: Names, team: Team = TEAM) -> list[Found]:
+        return scan(self.matcher, self.source, [team], names or [Names(PROJECT)])
 
     def why(self, directory: str) -> str:
         (found,) = (f for f in self.scan() if f.directory == directory)
         assert found.project == ""
         return found.why
 
-    def _git(self, *args: str) -> None:
+    def git(self, *args: str) -> None:
         subprocess.run(["git", *args], check=True)
 
 
@@ -89,8 +90,7 @@ def test_it_says_why_a_session_belongs_to_no_project(machine: Machine) -> None:
     assert machine.why("half") == (
         f"worked in {PROJECT}, and elsewhere ({gone}: the directory is gone)"
     )
-    assert machine.why("bare").startswith(f"{bare}: ")
-    assert "has no remote `origin`" in machine.why("bare")
+    assert machine.why("bare") == f"{bare} has no remote `origin`"
     assert machine.why("plain") == f"{plain} is in no git repository"
     assert machine.why("gone") == f"{gone}: the directory is gone"
     assert machine.why("empty") == "no record names a directory"
@@ -115,6 +115,41 @@ def test_another_name_counts_where_it_was_agreed_to(machine: Machine) -> None:
 
     assert [f.project for f in machine.scan(Names(PROJECT, told))] == [name]
     assert [f.project for f in machine.scan(Names(PROJECT, told, agreed))] == [PROJECT]
+
+
+def test_a_name_that_the_team_has_and_i_did_not_agree_to_is_not_called_shared(
+    machine: Machine,
+) -> None:
+    name = "example.org/acme/renamed"
+    machine.write("-repo", machine.clone("repo", origin=f"https://{name}"))
+    team = TEAM.alias(PROJECT, name)
+    (told,) = machine.scan(Names(PROJECT, frozenset({name})), team=team)
+    (agreed,) = machine.scan(Names(PROJECT, frozenset({name}), frozenset({name})), team=team)
+
+    assert (told.project, told.teams, told.same_as) == (name, (), PROJECT)
+    assert "nothing leaves until you agree" in told.why
+    assert (agreed.project, agreed.teams, agreed.why) == (PROJECT, ("backend",), "")
+
+
+def test_a_renamed_repository_says_what_it_was(machine: Machine) -> None:
+    place = machine.clone("repo", origin=f"https://{PROJECT}")
+    machine.write("-repo", place)
+    (before,) = machine.scan()
+    machine.git("-C", str(place), "remote", "set-url", "origin", "https://example.org/acme/new")
+    (after,) = machine.scan()
+
+    assert before.teams == ("backend",)
+    assert (after.project, after.teams) == ("example.org/acme/new", ())
+    assert (after.same_as, after.why) == (PROJECT, f"it was {PROJECT} before; nothing leaves")
+
+
+def test_a_line_begins_where_the_agent_was_started(machine: Machine) -> None:
+    repo = machine.clone("repo", origin=f"https://{PROJECT}")
+    name = "".join(c if c.isascii() and c.isalnum() else "-" for c in str(repo))
+    machine.write(name, machine.root, repo, repo / "sub")
+    machine.write("another-name", repo / "sub", repo)
+
+    assert sorted(f.place for f in machine.scan()) == [str(repo), str(repo)]
 
 
 def test_a_mapped_directory_without_git_is_the_projects(machine: Machine) -> None:

@@ -66,6 +66,38 @@ def test_a_worktree_belongs_to_its_repository_wherever_it_lies(repo: Path, tmp_p
         assert Places().of(str(path)) == in_project()
 
 
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_bare_repository_and_its_work_trees_are_one_project(tmp_path: Path, hidden: bool) -> None:
+    repo = clone(tmp_path / "repo")
+    bare = tmp_path / "all" / (".bare" if hidden else "repo.git")
+    git(repo, "clone", "--quiet", "--bare", str(repo), str(bare))
+    git(bare, "remote", "set-url", "origin", f"https://{PROJECT}")
+    if hidden:  # the work trees lie beside it, and git finds it from there
+        (tmp_path / "all" / ".git").write_text("gitdir: ./.bare\n")
+    tree = tmp_path / "all" / "main"
+    git(bare, "worktree", "add", "--quiet", "--detach", str(tree))
+
+    for path in (bare, tree, *((tmp_path / "all",) if hidden else ())):
+        assert Places().of(str(path)) == in_project()
+        assert identity_of(path) == PROJECT
+
+
+def test_within_its_own_directory_git_still_knows_the_repository(repo: Path) -> None:
+    assert Places().of(str(repo / ".git" / "refs")) == in_project()
+    assert toplevel(repo / ".git") == repo
+
+
+def test_a_shorthand_of_gits_configuration_is_what_git_puts_for_it(tmp_path: Path) -> None:
+    short = clone(tmp_path / "short")
+    git(short, "remote", "set-url", "origin", "work:acme/repo.git")
+    assert Places().of(str(short)).identity == "work/acme/repo"
+
+    git(short, "config", "url.ssh://git@example.org/.insteadOf", "work:")
+
+    assert Places().of(str(short)) == in_project()
+    assert identity_of(short) == PROJECT
+
+
 def test_a_repository_inside_a_repository_is_another_one(repo: Path) -> None:
     inner = clone(repo / "vendored", OTHER)
 

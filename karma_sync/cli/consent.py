@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -165,7 +166,8 @@ def _propose(app: App, standing: "Standing", sessions: "Sequence[SourceSession]"
     for fork in forks_of(app.matcher, sessions, standing.names):
         origin = f"its `origin` is {fork.origin}" if fork.origin else "it has no `origin`"
         say(f"  not from:    {fork.root}: {origin}, only `{fork.remote}` is this project")
-        say(f"               to add it: karma-sync project map {fork.root} {standing.project}")
+        step = f"karma-sync project map {quote(str(fork.root))} {standing.project}"
+        say(f"               to add it: {step}")
 
 
 def _with_last(found: "Survey", limits: Limits, last: int | None) -> Limits:

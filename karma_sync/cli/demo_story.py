@@ -20,7 +20,7 @@ from karma_sync.cli.demo_sessions import (
 from karma_sync.cli.demo_stage import Member, until
 from karma_sync.cli.demo_transcripts import Fate, Source, take
 from karma_sync.errors import KarmaError
-from karma_sync.service import projects
+from karma_sync.service import roots
 from karma_sync.service.presence import running
 from karma_sync.sources.repository import toplevel
 
@@ -142,7 +142,7 @@ class Story:
         if len(cwds) > 1:
             self._say(f"  … and the same for {len(cwds) - 1} more directories.\n")
         for cwd in cwds[1:]:
-            projects.map_directory(self._sends.app.state, cwd, IDENTITY)
+            roots.map_directory(self._sends.app.state, cwd, IDENTITY)
 
     def _share(self, since: str, count: int) -> float:
         """From two codes to all sessions; seconds from pasting until the first was readable."""

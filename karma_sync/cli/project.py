@@ -1,8 +1,7 @@
 """Commands about projects."""
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -19,12 +18,11 @@ from karma_sync.cli.consent import (
     YesOption,
     consented,
 )
-from karma_sync.cli.output import next_step, say, say_json, table
-from karma_sync.cli.setup import say_if_down, warn_if_down
+from karma_sync.cli.naming import meant
+from karma_sync.cli.output import next_step, say
+from karma_sync.cli.project_scan import scan
+from karma_sync.cli.setup import say_if_down
 from karma_sync.errors import BadInput, NotFound
-
-if TYPE_CHECKING:
-    from karma_sync.service.scan import Found
 
 
 def add_to(app: typer.Typer) -> None:
@@ -53,7 +51,7 @@ def share(
 
     It is named by the remote `origin`. Example: karma-sync project share .
     """
-    from karma_sync.service import projects
+    from karma_sync.service import projects, roots
 
     app = App.from_environment()
     identity, root = _of_remote(app, directory.absolute(), remote)
@@ -64,7 +62,7 @@ def share(
         return
     projects.share(app.state, app.me, standing, terms, utc_now())
     if root:
-        projects.map_directory(app.state, str(root), identity)
+        roots.map_directory(app.state, str(root), identity)
     say(f"{identity} is shared with {standing.team.name}.")
     say_if_down(app)
     next_step("karma-sync session list")
@@ -75,6 +73,7 @@ def _of_remote(app: App, directory: Path, remote: str) -> tuple[str, Path | None
 
     Other remotes are proposed, never taken.
     """
+    from karma_sync.domain.project import Where
     from karma_sync.sources.repository import (
         ORIGIN,
         identity_of,
@@ -84,7 +83,11 @@ def _of_remote(app: App, directory: Path, remote: str) -> tuple[str, Path | None
 
     if not directory.is_dir():
         raise NotFound(f"there is no directory {directory}", hint="karma-sync project share .")
-    identity = identity_of(directory, remote)
+    place = app.matcher.places.of(str(directory))
+    if remote == ORIGIN and place.where is Where.PROJECT:
+        identity = place.identity  # the person may have said so
+    else:
+        identity = identity_of(directory, remote)
     repository = repository_at(directory)
     if repository is None or remote != ORIGIN:
         if repository:  # what would leave is shown as it will be
@@ -109,11 +112,12 @@ def alias(
 
     The leader tells the team; others agree. Example: karma-sync project alias github.com/acme/web2
     """
+    from karma_sync.domain.remote import named
     from karma_sync.service import projects
     from karma_sync.sources.repository import identity_of
 
     app = App.from_environment()
-    new = identity_of(Path().absolute()) if name == "." else _identity(name)
+    new = identity_of(Path().absolute()) if name == "." else named(name)
     old = project or _renamed(app, new)
     standing = projects.find(app.state, app.me, old, team)
     if remove:
@@ -143,76 +147,52 @@ def _renamed(app: App, new: str) -> str:
     return found[0]
 
 
-def scan(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show the agent's directories, and to which projects they belong.
-
-    Example: karma-sync project scan
-    """
-    from karma_sync.domain.conversation import printable
-    from karma_sync.service import projects
-    from karma_sync.service.scan import scan, shown
-    from karma_sync.store import state
-
-    app = App.from_environment()
-    warn_if_down(app)
-    with app.state.reading() as tx:
-        teams = state.teams.all(tx)
-    found = scan(app.matcher, app.source, teams, projects.own_names(app.state))
-    if as_json:
-        say_json(directories=[asdict(each) for each in found])
-        return
-    if not found:
-        say(f"There are no sessions below {app.source.root}.")
-        return
-    rows = [
-        (printable(shown(f.works_in)), f.project or "-", str(f.sessions), printable(_state(f)))
-        for f in found
-    ]
-    table(("DIRECTORY", "PROJECT", "SESSIONS", ""), rows)
-    for each in found:
-        for other in each.proposed:
-            place = next(root for cwd in each.works_in if (root := _root_of(cwd)))
-            next_step(f"karma-sync project map {place} {other}, if it is a fork of that")
-
-
-def _root_of(cwd: str) -> Path | None:
-    """The root of the repository that a working directory is in; None if it vanished."""
-    from karma_sync.sources.repository import toplevel
-
-    return toplevel(Path(cwd)) if Path(cwd).is_dir() else None
-
-
-def _state(found: "Found") -> str:
-    if not found.project:
-        return found.why
-    return f"shared with {', '.join(found.teams)}" if found.teams else "no team shares it"
-
-
 def map_(
     directory: Annotated[str, typer.Argument(help="The directory; it need not exist any more.")],
-    project: Annotated[str, typer.Argument(help="The project: host/owner/repo, or its URL.")],
+    project: Annotated[
+        str | None,
+        typer.Argument(help="The project: a unique ending such as `web`, host/owner/repo, a URL."),
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take that back.")] = False,
 ) -> None:
     """Say that a directory belongs to a project. It may be without git, vanished, or a fork's.
 
     Example: karma-sync project map /home/alice/old-clone github.com/acme/web
     """
+    from karma_sync.service import roots
+
+    if remove == (project is not None):
+        raise BadInput(
+            "name a directory and its project, or a directory and --remove",
+            hint="karma-sync project map DIRECTORY PROJECT",
+        )
+    app = App.from_environment()
+    place = roots.place_of(directory, Path().absolute(), Path.home())
+    if project is None:
+        roots.unmap_directory(app.state, place)
+        say(f"Of {place} only git tells from now on to which project it belongs.")
+        say("What has left stays; to call it back: karma-sync session unshare ID")
+    else:
+        identity = meant(app, project)
+        roots.map_directory(app.state, place, identity)
+        say(f"Sessions in {place} belong to {identity}.")
+        _say_what_leaves(app, place, identity)
+    say_if_down(app)
+    next_step("karma-sync project scan")
+
+
+def _say_what_leaves(app: App, place: str, identity: str) -> None:
+    """How many sessions are concerned, and who gets them."""
+    from karma_sync.domain.project import below
     from karma_sync.service import projects
 
-    app = App.from_environment()
-    identity = _identity(project)
-    place = str(Path(directory).absolute()) if Path(directory).exists() else directory
-    projects.map_directory(app.state, place, identity)
-    say(f"Sessions in {place} belong to {identity}.")
-    say_if_down(app)
-
-
-def _identity(text: str) -> str:
-    """What a project's name or URL names."""
-    from karma_sync.domain.project import git_identity
-
-    try:
-        return git_identity(text if "://" in text or "@" in text else f"https://{text}")
-    except BadInput as error:
-        raise BadInput(
-            f"{text!r} names no repository on a host", hint="such as github.com/acme/web"
-        ) from error
+    cwds = (app.matcher.facts(session).cwds for session in app.source.sessions())
+    count = sum(any(below(cwd, {place: identity}) for cwd in each) for each in cwds)
+    say(f"  sessions:    {count}")
+    for standing in projects.standings(app.state, app.me):
+        if standing.project == identity and standing.mine.sends:
+            recipients = ", ".join(m.tag for m in standing.recipients)
+            say(
+                f"  go to:       {recipients or 'nobody yet'}, in team {standing.team.name},"
+                " within your limits"
+            )

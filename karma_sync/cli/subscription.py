@@ -18,12 +18,13 @@ from karma_sync.cli.consent import (
     YesOption,
     consented,
 )
+from karma_sync.cli.naming import project_named
 from karma_sync.cli.output import next_step, say, say_json, table
 from karma_sync.cli.setup import say_if_down, warn_if_down
 from karma_sync.cli.waiting import offer, require_daemon, wait_for_session
 from karma_sync.domain.leaving import Limits
 from karma_sync.domain.subscription import Content, Direction, Subscription
-from karma_sync.errors import BadInput, NotFound
+from karma_sync.errors import BadInput
 
 if TYPE_CHECKING:
     from karma_sync.service.projects import Standing, Verb
@@ -99,7 +100,7 @@ def accept(
     from karma_sync.service import projects
 
     app = App.from_environment()
-    named = _named(app, project)
+    named = project_named(app, project)
     if wait:
         require_daemon(app)
     standing = offer(app, named, team, wait)
@@ -178,7 +179,7 @@ def change(
     from karma_sync.service import projects
 
     app = App.from_environment()
-    standing = projects.find(app.state, app.me, _named(app, project), team)
+    standing = projects.find(app.state, app.me, project_named(app, project), team)
     mine = standing.mine
     chosen = direction or mine.direction
     _require_end_of_sending(retract, chosen)
@@ -228,37 +229,13 @@ def _move(project: str, team: str | None, verb: "Verb") -> "tuple[App, Standing]
     from karma_sync.service import projects
 
     app = App.from_environment()
-    return app, projects.move(app.state, app.me, _named(app, project), team, verb)
+    return app, projects.move(app.state, app.me, project_named(app, project), team, verb)
 
 
 def _moved(app: App, standing: "Standing", what: str, after: str) -> None:
     say(f"{standing.project} {what}")
     say_if_down(app)
     next_step(after)
-
-
-def _named(app: App, project: str) -> str:
-    """`.` means the project of this directory; of a fork another remote may be meant."""
-    if project != ".":
-        return project
-    from pathlib import Path
-
-    from karma_sync.service.projects import shared_names
-    from karma_sync.sources.repository import identity_of, other_identities, repository_at
-
-    here = Path().absolute()
-    identity = identity_of(here)
-    repository = repository_at(here)
-    shared = shared_names(app.state)
-    others = other_identities(repository.remotes()) if repository else {}
-    for other, remote in others.items():
-        if identity not in shared and other in shared:
-            raise NotFound(
-                f"no team of yours shares {identity}, which is `origin` here; `{remote}` is"
-                f" {other}, which one does",
-                hint=f"karma-sync accept {other}",
-            )
-    return identity
 
 
 def _as_json(standing: "Standing") -> dict[str, object]:

@@ -1,27 +1,13 @@
 """Projects are named by their git remote, whatever its spelling: `host/owner/repo`."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
 from karma_sync.domain import limits
 from karma_sync.errors import BadInput, NotFound
-
-_SCP_LIKE = re.compile(r"(?:[^@/\s]+@)?(?P<host>\[[^\]]+\]|[^:/\s]+):(?P<path>(?!//).+)")
-_SEGMENT = re.compile(r"[a-z0-9_~+.@-]+")
-_HOST = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
-_DRIVE = re.compile(r"[A-Za-z]:[/\\]")
-_DEFAULT_PORTS = {"ssh": 22, "https": 443, "http": 80, "git": 9418}
-# Where a forge takes ssh on the port of https, for networks that let nothing else out.
-_SAME_HOST = {
-    "ssh.github.com:443": "github.com",  # docs.github.com, "Using SSH over the HTTPS port"
-    "altssh.gitlab.com:443": "gitlab.com",  # docs.gitlab.com, "GitLab.com settings"
-    "altssh.bitbucket.org:443": "bitbucket.org",  # support.atlassian.com, "port 443"
-}
 
 
 class SharedProject(BaseModel):
@@ -57,60 +43,6 @@ class SharedProject(BaseModel):
         """The project with this one not among its other names."""
         kept = tuple(alias for alias in self.aliases if alias != name)
         return self.model_copy(update={"aliases": kept})
-
-
-def git_identity(remote: str) -> str:
-    """`host/owner/repo` of a git remote in any spelling, in lower case.
-
-    Host and owner stay in it, so `org/team-repo` and `org-team/repo`, and the same path on two
-    hosts, never meet. A port that is not the scheme's own stays too: another port is another
-    server. Spellings: git-fetch(1), section "Git URLs".
-
-    Raises:
-        BadInput: a local path, or no remote at all.
-    """
-    text = remote.strip()
-    host, path = _split_remote(text)
-    segments = [s for s in unquote(path).lower().removesuffix(".git").split("/") if s]
-    host = host.lower()
-    identity = "/".join([_SAME_HOST.get(host, host), *segments])
-    if not is_identity(identity):
-        raise BadInput(
-            f"{_without_password(text)!r} does not name a repository on a host",
-            hint="git remote set-url origin https://HOST/OWNER/REPO",
-        )
-    return identity
-
-
-def is_identity(text: str) -> bool:
-    """Whether `text` has the form that `git_identity` gives: a host, then at least one name."""
-    host, *segments = text.split("/")
-    names = all(_SEGMENT.fullmatch(s) and s not in {".", ".."} for s in segments)
-    return _HOST.fullmatch(host) is not None and bool(segments) and names
-
-
-def _split_remote(text: str) -> tuple[str, str]:
-    if "://" in text:
-        try:
-            parts = urlsplit(text)
-            port = parts.port
-        except ValueError:
-            return "", ""
-        if parts.scheme not in {"ssh", "https", "http", "git", "git+ssh", "ssh+git"}:
-            return "", ""
-        host = parts.hostname or ""
-        host = f"[{host}]" if ":" in host else host
-        if port and port != _DEFAULT_PORTS.get(parts.scheme.replace("git+", "").split("+")[0]):
-            host = f"{host}:{port}"
-        return host, parts.path.rstrip("/")
-    scp = _SCP_LIKE.fullmatch(text)
-    if scp and "\\" not in text and not _DRIVE.match(text):
-        return scp["host"], scp["path"].rstrip("/")
-    return "", ""
-
-
-def _without_password(text: str) -> str:
-    return re.sub(r"//[^@/]*@", "//", text)
 
 
 def find_project(wanted: str, known: Iterable[str], aliases: Mapping[str, str] = {}) -> str:

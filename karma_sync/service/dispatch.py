@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from karma_sync.service import projects
+from karma_sync.service import roots
 from karma_sync.service.engine import Engine
 from karma_sync.service.worker import soonest
 
@@ -104,7 +104,7 @@ class Dispatch:
         self._sender.tell()
         learned = self._engine.matcher.places.take_news()
         if learned:
-            projects.learn_roots(self._engine.state, learned)
+            roots.learn_roots(self._engine.state, learned)
             self.look_at_all()  # what vanished may lie below what was learned
             return 0.0
         return soonest(wait, self._sender.settle())

@@ -147,12 +147,6 @@ def standings(store: Database, me: PairingCode) -> list[Standing]:
         ]
 
 
-def map_directory(store: Database, path: str, identity: str) -> None:
-    """Say that a directory belongs to a project: one without git, or one that is gone."""
-    with store.transaction() as tx:
-        state.roots.put(tx, state.Root(path=path, project=identity, mapped=True))
-
-
 def shared_names(store: Database) -> set[str]:
     """All names of all projects that my teams share."""
     with store.reading() as tx:
@@ -228,29 +222,6 @@ def unalias(store: Database, me: PairingCode, standing: Standing, name: str) -> 
         if leads:
             state.teams.put(tx, team.unalias(name))
     return leads
-
-
-def known_roots(
-    store: Database,
-) -> tuple[dict[str, str], dict[str, str], dict[str, tuple[str, ...]]]:
-    """The projects of directories: those that were mapped, those learned, and former ones."""
-    with store.reading() as tx:
-        roots = state.roots.all(tx)
-    mapped = {r.path: r.project for r in roots if r.mapped}
-    learned = {r.path: r.project for r in roots if not r.mapped}
-    return mapped, learned, {r.path: r.former for r in roots}
-
-
-def learn_roots(store: Database, learned: dict[str, str]) -> None:
-    """Keep what git said about directories, so that they still count after they vanish."""
-    with store.transaction() as tx:
-        known = {root.path: root for root in state.roots.all(tx)}
-        for path, identity in learned.items():
-            before = known.get(path)
-            if before is None:
-                state.roots.put(tx, state.Root(path=path, project=identity))
-            elif not before.mapped and before.project != identity:
-                state.roots.put(tx, before.now(identity))
 
 
 def _accept(tx: Transaction, standing: Standing, terms: Terms, now_ms: int) -> None:

@@ -1,6 +1,7 @@
 """Every project directory of the agent's: whose sessions lie in it, and why some are nobody's."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,15 +12,18 @@ from karma_sync.service.deciding import Matcher
 from karma_sync.sources.claude import ClaudeSource
 from karma_sync.sources.repository import other_identities, repository_at
 
+_NO_LETTER = re.compile(r"[^A-Za-z0-9]")
+
 
 @dataclass(frozen=True)
 class Found:
     """Sessions of one project directory that belong together.
 
     `directory` is the agent's own name for it; `works_in` are the working directories that their
-    records name, sorted. `project` is "" where they belong to none, and then `why` says why not.
-    `teams` share the project. `proposed` are shared projects that other remotes name: whether one
-    is meant is for a person to say.
+    records name, sorted. `project` is "" where they belong to none. `why` says why not, and why
+    nothing leaves from a directory whose repository goes under another name than a shared project;
+    then `same_as` is that. `teams` share the project. `proposed` are shared projects that other
+    remotes name: whether one is meant is for a person to say.
     """
 
     directory: str
@@ -29,6 +33,13 @@ class Found:
     why: str
     teams: tuple[str, ...]
     proposed: tuple[str, ...]
+    same_as: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where the agent was started; the agent names its directory after it, letter by letter."""
+        named = (cwd for cwd in self.works_in if _NO_LETTER.sub("-", cwd) == self.directory)
+        return next(named, min(self.works_in, key=len, default="?"))
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,16 @@ class _Case:
     project: str
     why: str
     proposed: tuple[str, ...]
+    same_as: str = ""
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What teams share: the teams by project, the projects by other names of theirs, my names."""
+
+    teams: Mapping[str, tuple[str, ...]]
+    aliases: Mapping[str, str]
+    names: Sequence[Names]
 
 
 def scan(
@@ -45,33 +66,28 @@ def scan(
 
     `names` are those of my projects. A session that vanishes meanwhile is left out.
     """
-    sharing = _sharing(teams)
-    known = list(names)
+    shared = _shared(teams, names)
     return [
         found
         for directory in source.directories()
-        for found in _in_directory(
-            matcher, source.sessions_in(directory), directory.name, (sharing, known)
-        )
+        for found in _in_directory(matcher, source.sessions_in(directory), directory.name, shared)
     ]
 
 
-def _sharing(teams: Iterable[Team]) -> dict[str, tuple[str, ...]]:
+def _shared(teams: Iterable[Team], names: Iterable[Names]) -> _Shared:
     found: dict[str, set[str]] = {}
+    aliases: dict[str, str] = {}
     for team in teams:
+        aliases |= team.aliases
         for project in team.projects:
-            for name in project.names:
-                found.setdefault(name, set()).add(team.name)
-    return {name: tuple(sorted(which)) for name, which in found.items()}
+            found.setdefault(project.identity, set()).add(team.name)
+    sharing = {name: tuple(sorted(which)) for name, which in found.items()}
+    return _Shared(sharing, aliases, list(names))
 
 
 def _in_directory(
-    matcher: Matcher,
-    sessions: Iterable[SourceSession],
-    directory: str,
-    known: tuple[Mapping[str, tuple[str, ...]], list[Names]],
+    matcher: Matcher, sessions: Iterable[SourceSession], directory: str, shared: _Shared
 ) -> list[Found]:
-    sharing, names = known
     counts: dict[_Case, int] = {}
     cwds: dict[_Case, set[str]] = {}
     for session in sessions:
@@ -79,7 +95,7 @@ def _in_directory(
             places = matcher.where(session, matcher.facts(session))
         except OSError:
             continue
-        case = _case(places, names, sharing)
+        case = _case(places, shared)
         counts[case] = counts.get(case, 0) + 1
         cwds.setdefault(case, set()).update(places)
     found = [
@@ -89,23 +105,36 @@ def _in_directory(
             project=case.project,
             sessions=count,
             why=case.why,
-            teams=sharing.get(case.project, ()),
+            teams=shared.teams.get(case.project, ()),
             proposed=case.proposed,
+            same_as=case.same_as,
         )
         for case, count in counts.items()
     ]
     return sorted(found, key=lambda f: (-f.sessions, f.project, f.why))
 
 
-def _case(
-    places: Mapping[str, Place], names: Iterable[Names], sharing: Mapping[str, object]
-) -> _Case:
+def _case(places: Mapping[str, Place], shared: _Shared) -> _Case:
     plain = belongs(places)
-    mine = (belongs(places, each) for each in names)
-    belonging = next((b for b in mine if b.project and b != plain), plain)
-    others = {other for place in places.values() for other in place.others if other in sharing}
-    why = "" if belonging.project else _why_none(places, belonging)
-    return _Case(belonging.project, why, tuple(sorted(others - {belonging.project})))
+    mine = [b for each in shared.names if (b := belongs(places, each)) != plain]
+    belonging = next((b for b in mine if b.project), mine[0] if mine else plain)
+    project = belonging.project
+    known = {*shared.teams, *shared.aliases}
+    others = {other for place in places.values() for other in place.others if other in known}
+    proposed = tuple(sorted(others - {project}))
+    if not project:
+        return _Case("", _why_none(places, belonging), proposed)
+    if project in shared.teams:
+        return _Case(project, "", proposed)
+    same = shared.aliases.get(project, "")
+    if same:
+        why = f"your team takes it for {same}; nothing leaves until you agree"
+        return _Case(project, why, proposed, same)
+    former = {name for place in places.values() for name in place.former}
+    for name in sorted(former & known):
+        same = shared.aliases.get(name, name)
+        return _Case(project, f"it was {same} before; nothing leaves", proposed, same)
+    return _Case(project, "", proposed)
 
 
 def _why_none(places: Mapping[str, Place], belonging: Belonging) -> str:
@@ -113,7 +142,8 @@ def _why_none(places: Mapping[str, Place], belonging: Belonging) -> str:
         return "no record names a directory"
     if len(belonging.mixed) > 1:
         return f"worked in {' and '.join(belonging.mixed)}"
-    gone = [f"{cwd}: {places[cwd].why}" for cwd in belonging.elsewhere]
+    whys = {cwd: places[cwd].why for cwd in belonging.elsewhere}
+    gone = [why if cwd in why else f"{cwd}: {why}" for cwd, why in whys.items()]
     if belonging.mixed:
         return f"worked in {belonging.mixed[0]}, and elsewhere ({gone[0]})"
     if gone:
@@ -148,11 +178,3 @@ def forks_of(matcher: Matcher, sessions: Iterable[SourceSession], names: Names) 
                 if repository and remotes:
                     found.add(Fork(repository.top, remotes[0], place.identity))
     return sorted(found, key=lambda fork: fork.root)
-
-
-def shown(cwds: tuple[str, ...]) -> str:
-    """The directory to show for several: their common parent, if they have one below the root."""
-    if not cwds:
-        return "?"
-    shortest = min(cwds, key=len)
-    return shortest if all(Path(c).is_relative_to(shortest) for c in cwds) else f"{shortest}, …"

@@ -4,8 +4,9 @@ import os
 import subprocess  # noqa: S404 git is the one to ask; a list of arguments, never a shell
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
-from karma_sync.domain.project import git_identity
+from karma_sync.domain.remote import effective, git_identity
 from karma_sync.errors import BadInput, KarmaError, NotFound
 
 ORIGIN = "origin"
@@ -27,10 +28,12 @@ class Repository:
     def remotes(self) -> dict[str, str]:
         """The URL by name of each remote; of several URLs the one that is fetched from.
 
+        As git would take it: with what its configuration puts for a shorthand.
+
         Raises:
             KarmaError: git cannot read them.
         """
-        pattern = r"^remote\..*\.url$"
+        pattern = r"^(remote\..*\.url|url\..*\.insteadof)$"
         code, out, said = _git(self.tree, "config", "-z", "--get-regexp", pattern)
         if code not in {0, 1}:
             raise KarmaError(
@@ -38,10 +41,14 @@ class Repository:
                 hint=f"git -C {self.tree} remote -v",
             )
         found: dict[str, str] = {}
+        shorthands: dict[str, str] = {}
         for entry in filter(None, out.split("\0")):
-            key, _, url = entry.partition("\n")
-            found.setdefault(key.removeprefix("remote.").removesuffix(".url"), url)
-        return found
+            key, _, value = entry.partition("\n")
+            if key.startswith("url."):
+                shorthands[value] = key.removeprefix("url.").removesuffix(".insteadof")
+            else:
+                found.setdefault(key.removeprefix("remote.").removesuffix(".url"), value)
+        return {name: effective(url, shorthands) for name, url in found.items()}
 
     def work_trees(self) -> list[Path]:
         """The roots of all its work trees, those included whose directory vanished meanwhile."""
@@ -56,9 +63,10 @@ def repository_at(path: Path) -> Repository | None:
     Raises:
         KarmaError: git fails for another reason: there may be a repository it cannot read.
     """
-    code, out, said = _git(
-        path, "rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel"
-    )
+    where = ("rev-parse", "--path-format=absolute", "--git-common-dir")
+    code, out, said = _git(path, *where, "--show-toplevel")
+    if "must be run in a work tree" in said:  # a bare repository, or within `.git`
+        code, out, said = _git(path, *where)
     if code:
         if "not a git repository (or any" in said:
             return None
@@ -67,8 +75,8 @@ def repository_at(path: Path) -> Repository | None:
         )
     common, _, tree = out.partition("\n")
     # a linked work tree shares its repository's directory: it belongs to the repository
-    top = Path(common).parent if Path(common).name == ".git" else Path(tree)
-    return Repository(top, Path(tree), Path(common) / "config")
+    top = Path(common).parent if Path(common).name == ".git" else Path(tree or common)
+    return Repository(top, Path(tree) if tree else top, Path(common) / "config")
 
 
 def toplevel(path: Path) -> Path | None:
@@ -91,8 +99,9 @@ def identity_of(path: Path, remote: str = ORIGIN) -> str:
     """
     found = repository_at(path)
     if found is None:
+        step = f"karma-sync project map {quote(str(path))} PROJECT"
         raise NotFound(
-            f"{path} is in no git repository", hint="change to the project's directory first"
+            f"{path} is in no git repository", hint=f"change to the project's directory, or {step}"
         )
     return named_by(found, found.remotes(), remote)
 
@@ -106,7 +115,7 @@ def named_by(repository: Repository, remotes: dict[str, str], remote: str = ORIG
     """
     if remote not in remotes:
         raise NotFound(
-            f"the repository at {repository.tree} has no remote `{remote}`",
+            f"{repository.tree} has no remote `{remote}`",
             hint=f"git remote add {remote} https://HOST/OWNER/REPO",
         )
     return git_identity(remotes[remote])

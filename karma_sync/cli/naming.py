@@ -1,0 +1,58 @@
+"""Which project a person means: `.`, a unique ending, or the whole name."""
+
+from pathlib import Path
+
+from karma_sync.app import App
+from karma_sync.errors import BadInput, NotFound
+
+
+def project_named(app: App, project: str) -> str:
+    """`.` means the project of this directory; of a fork another remote may be meant.
+
+    Raises:
+        NotFound: this directory is in no project; or of a fork, and only its upstream is shared.
+    """
+    if project != ".":
+        return project
+    from karma_sync.domain.project import Where
+    from karma_sync.service.projects import shared_names
+    from karma_sync.sources.repository import identity_of, other_identities, repository_at
+
+    here = Path().absolute()
+    place = app.matcher.places.of(str(here))
+    identity = place.identity if place.where is Where.PROJECT else identity_of(here)
+    repository = repository_at(here)
+    shared = shared_names(app.state)
+    others = other_identities(repository.remotes()) if repository else {}
+    for other, remote in others.items():
+        if identity not in shared and other in shared:
+            raise NotFound(
+                f"no team of yours shares {identity}, which is `origin` here; `{remote}` is"
+                f" {other}, which one does",
+                hint=f"karma-sync accept {other}",
+            )
+    return identity
+
+
+def meant(app: App, project: str) -> str:
+    """The identity: of one that is shared, by `.` or an ending too, or of any by its whole name.
+
+    Raises:
+        NotFound: `.` is in no project.
+        BadInput: it fits several, or none, and no host stands in it.
+    """
+    from karma_sync.domain.project import find_project
+    from karma_sync.domain.remote import named
+    from karma_sync.service import projects
+
+    if project == ".":
+        return project_named(app, project)
+    aliases = projects.other_names(app.state)
+    shared = projects.shared_names(app.state) - aliases.keys()
+    try:
+        return find_project(project, shared, aliases)
+    except NotFound as error:
+        try:
+            return named(project)
+        except BadInput as neither:
+            raise BadInput(f"{neither}, and {error}", hint=neither.hint) from None

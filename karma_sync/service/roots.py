@@ -1,0 +1,86 @@
+"""Which directories belong to which project: what git said of them, and what the person says."""
+
+import os
+import re
+from pathlib import Path
+
+from karma_sync.errors import BadInput, NotFound
+from karma_sync.store import state
+from karma_sync.store.database import Database
+
+_WINDOWS = re.compile(r"[A-Za-z]:[/\\]|\\\\")
+
+
+def place_of(text: str, here: Path, home: Path) -> str:
+    """The directory that a person means: it begins at the root, at `~` or here.
+
+    One that is named as on Windows stays as it is.
+
+    Raises:
+        BadInput: it is none, or so much lies in it that it can only be a mistake.
+    """
+    if not text.strip() or not text.isprintable():
+        raise BadInput(f"{text!r} is no directory", hint="such as /home/alice/old-clone")
+    if _WINDOWS.match(text):
+        return text
+    if text == "~" or text.startswith("~/"):
+        text = str(home) + text[1:]
+    place = os.path.abspath(here / text)  # noqa: PTH100 a link is not followed
+    homes = (home, Path(os.path.realpath(home)))
+    if any(each.is_relative_to(p) for each in homes for p in _both(place)):
+        raise BadInput(
+            f"your home lies in {place}: everything there would belong to the project",
+            hint="karma-sync project map DIRECTORY PROJECT, with the project's own directory",
+        )
+    return place
+
+
+def map_directory(store: Database, path: str, identity: str) -> None:
+    """Say that a directory belongs to a project: one without git, or one that is gone.
+
+    Where it leads to another place, that is meant as well: sessions may name either.
+    """
+    with store.transaction() as tx:
+        for each in _both(path):
+            state.roots.put(tx, state.Root(path=each, project=identity, mapped=True))
+
+
+def unmap_directory(store: Database, path: str) -> None:
+    """Take that back; from now on git alone says what the directory is.
+
+    Raises:
+        NotFound: nobody said so of this very directory.
+    """
+    with store.transaction() as tx:
+        mapped = {root.path for root in state.roots.all(tx) if root.mapped} & _both(path)
+        for each in mapped:
+            state.roots.drop(tx, path=each)
+    if not mapped:
+        raise NotFound(f"{path} was not mapped", hint="karma-sync project scan")
+
+
+def _both(path: str) -> set[str]:
+    return {path} if _WINDOWS.match(path) else {path, os.path.realpath(path)}
+
+
+def known_roots(
+    store: Database,
+) -> tuple[dict[str, str], dict[str, str], dict[str, tuple[str, ...]]]:
+    """The projects of directories: those that were mapped, those learned, and former ones."""
+    with store.reading() as tx:
+        roots = state.roots.all(tx)
+    mapped = {r.path: r.project for r in roots if r.mapped}
+    learned = {r.path: r.project for r in roots if not r.mapped}
+    return mapped, learned, {r.path: r.former for r in roots}
+
+
+def learn_roots(store: Database, learned: dict[str, str]) -> None:
+    """Keep what git said about directories, so that they still count after they vanish."""
+    with store.transaction() as tx:
+        known = {root.path: root for root in state.roots.all(tx)}
+        for path, identity in learned.items():
+            before = known.get(path)
+            if before is None:
+                state.roots.put(tx, state.Root(path=path, project=identity))
+            elif not before.mapped and before.project != identity:
+                state.roots.put(tx, before.now(identity))
