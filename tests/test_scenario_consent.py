@@ -102,7 +102,7 @@ def test_a_yes_on_the_terminal_sends_what_was_shown_and_nothing_else(asked: Aske
 def test_an_explicit_direction_is_a_yes(asked: Asked) -> None:
     done = asked.b.run("accept", "docs", "--direction", "receive")
 
-    assert "leaves now" not in done.out
+    assert "leaves now:  nothing; you only receive" in done.out
     assert _standing(asked.b, "docs") == "accepted"
 
 
@@ -130,8 +130,10 @@ def _assert_shows_all(member: Member, done: Result) -> None:
     assert re.search(rf"leaves now: +2 sessions, \d.* kB, .*{_day(3)}", done.out)
     assert f"from {place}\n" in done.out
     assert f"from {place / 'deep'}\n" in done.out
-    assert "1 earlier sessions (--since all sends them)" in done.out
-    assert "1 sessions that also worked in another place" in done.out
+    assert "1 earlier session, before the limit (--since all sends all)" in done.out
+    assert (
+        "1 session that also worked elsewhere:\n               in example.org/acme/x\n" in done.out
+    )
     assert "goes to:     alice.box" in done.out
 
 

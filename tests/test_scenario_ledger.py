@@ -59,6 +59,19 @@ def test_nobody_has_confirmed_more_than_there_is(story: Story) -> None:
     assert f"withdrawn; gone at {story.b.tag}, not yet {c.tag}" in _line(a, three)
 
 
+def test_what_is_unshared_is_not_said_to_leave(story: Story) -> None:
+    a, three = story.a, story.sessions[2]
+    (way,) = a.json("session", "preview", three.id)["ways"]
+    refused = a.run("session", "share", three.id, "--yes", check=False)
+    shown = a.run("subscription", "change", "repo", "--dry-run").out
+
+    assert (way["outcome"], way["why"]) == ("unshared", "you unshared it")
+    assert refused.code == 6
+    assert f"try: karma-sync session unshare {three.id} --undo" in refused.err
+    assert "leaves now:  2 sessions" in shown
+    assert "stays here:  1 session that you unshared" in shown
+
+
 def test_who_has_not_confirmed_a_redaction_is_told_after_the_loss_of_every_database(
     story: Story,
 ) -> None:
@@ -134,6 +147,18 @@ def test_a_decline_is_confirmed_too(story: Story) -> None:
     rows = [s for s in a.json("sent")["sent"] if s["session"] == two.id]
     assert {row["state"] for row in rows} == {"withdrawn"}
     assert all(d["gone"] for row in rows for d in row["to"])
+
+
+def test_what_a_crash_left_of_a_closed_channel_is_deleted(story: Story) -> None:
+    b = story.b
+    b.down()
+    left = b.paths.folders / f"ks-c-{'a' * 26}" / "items"
+    left.mkdir(parents=True)
+    (left / "withdrawn.ks").write_text("what the daemon was killed before it could delete")
+    b.up()
+    until(lambda: not left.parent.exists(), "that it is gone")
+
+    assert {path.name for path in b.paths.folders.glob("ks-c-*")} <= b.folders().keys()
 
 
 def test_a_pause_holds_back_a_withdrawal_and_the_command_says_so(story: Story) -> None:

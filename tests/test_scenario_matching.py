@@ -98,7 +98,7 @@ def test_sharing_from_a_fork_proposes_the_upstream_and_takes_it_when_told(team: 
 
     said = team.a.run("project", "share", str(fork), "--remote", "upstream", "--yes")
     assert "example.org/acme/tool in team backend" in said.out
-    assert "leaves now:  1 sessions" in said.out
+    assert "leaves now:  1 session," in said.out
     assert _scanned(team.a, fork)["project"] == "example.org/acme/tool"
 
 

@@ -64,6 +64,28 @@ def test_more_retractions_than_a_receipt_lists_are_confirmed_by_their_digest() -
 
 
 @pytest.mark.parametrize(
+    ("had", "before", "count"),
+    [
+        ({"a": 1, "b": 2, "c": 3}, 0, 3),
+        ({"a": 1, "b": 2}, 0, 2),  # on its way
+        ({}, 0, 0),
+        ({"a": 0, "b": 2, "c": -1}, 2, 2),  # c came since, and a lower one was confirmed before
+        ({"a": 1, "b": 2, "z": 0}, 2, 2),  # z was withdrawn since
+        ({"x": -9, "y": -8, "z": -7}, 0, 0),  # all were packaged anew since
+        ({"a": 1, "b": 2, "c": -1, "d": 3}, 0, 2),  # never all, while something differs
+    ],
+)
+def test_no_more_is_confirmed_than_a_receipt_can_mean(
+    had: dict[str, int], before: int, count: int
+) -> None:
+    mine = {"a": NOW_MS + 1, "b": NOW_MS + 2, "c": NOW_MS + 3}
+    known = Imported({item: NOW_MS + revision for item, revision in had.items()})
+
+    receipt = channel_receipt(CHANNEL.id, known)
+    assert receipt.confirms(mine, NOW_MS + before) == count
+
+
+@pytest.mark.parametrize(
     ("name", "whose", "agent", "session", "held"),
     [
         ("s1", Whose.SESSION, "claude-code", "s1", True),

@@ -139,6 +139,11 @@ def _require_shareable(session: "SourceSession", ways: "list[Way]") -> None:
     outcomes = {way.decision.outcome for way in ways}
     if outcomes == {Outcome.LEAVES}:
         raise Conflict(f"{session.session_id} leaves already", hint="karma-sync status")
+    if Outcome.UNSHARED in outcomes:
+        raise Conflict(
+            f"{session.session_id} stays: you unshared it",
+            hint=f"karma-sync session unshare {session.session_id} --undo",
+        )
     if Outcome.EXCLUDED in outcomes:
         why = next(w.decision.why for w in ways if w.decision.outcome is Outcome.EXCLUDED)
         raise Conflict(

@@ -11,6 +11,7 @@ import typer
 
 from karma_sync.app import App, utc_now
 from karma_sync.cli.output import confirm, is_terminal, say, size
+from karma_sync.domain.conversation import printable
 from karma_sync.domain.leaving import Limits, Outcome
 from karma_sync.domain.profile import Profile
 from karma_sync.domain.subscription import Direction
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 _COUNT_S = 10.0  # for how long what would be cut is counted, before it is called a sample
 _SHOW_EVERY_S = 0.1
 _STAYS = {
-    Outcome.EARLIER: "earlier sessions (--since all sends them)",
-    Outcome.MIXED: "sessions that also worked in another place (status names it)",
-    Outcome.WITHHELD: "sessions that you withhold",
-    Outcome.EXCLUDED: "sessions that worked in a directory that you exclude",
+    Outcome.EARLIER: "earlier {}, before the limit (--since all sends all)",
+    Outcome.MIXED: "{} that also worked elsewhere:",
+    Outcome.WITHHELD: "{} that you withhold",
+    Outcome.UNSHARED: "{} that you unshared",
+    Outcome.EXCLUDED: "{} that worked in a directory that you exclude",
 }
 _PROFILES = {
     Profile.CONVERSATION: "transcripts only, with those of subagents",
@@ -128,6 +130,8 @@ def consented(app: App, standing: "Standing", wishes: Wishes) -> "Terms | None":
         limits = _with_last(found, limits, wishes.last)
         _show(app, standing, found, limits, count=not _agreed(wishes))
         _propose(app, standing, sessions)
+    else:
+        say("  leaves now:  nothing; you only receive")
     if wishes.dry_run:
         say("Nothing was changed.")
         return None
@@ -182,9 +186,7 @@ def _show(app: App, standing: "Standing", found: "Survey", limits: Limits, count
 
     leaving = what_would_leave(app.decider, found, limits)
     _show_leaving(leaving)
-    for outcome, reason in _STAYS.items():
-        if leaving.stays.get(outcome):
-            say(f"  stays here:  {leaving.stays[outcome]} {reason}")
+    _show_staying(leaving)
     if limits.after_idle:
         say(f"  when:        once a session was quiet for {limits.after_idle} s")
     if _PROFILES[limits.profile]:
@@ -201,9 +203,21 @@ def _show_leaving(leaving: "Leaving") -> None:
         say("  leaves now:  nothing; sessions of this project leave as they are written")
         return
     oldest = f", the oldest last active {leaving.oldest:%Y-%m-%d}" if leaving.oldest else ""
-    say(f"  leaves now:  {len(leaving.sessions)} sessions, {size(leaving.size)}{oldest}")
+    count = len(leaving.sessions)
+    many = "1 session" if count == 1 else f"{count} sessions"
+    say(f"  leaves now:  {many}, {size(leaving.size)}{oldest}")
     for directory in leaving.directories:
         say(f"               from {directory}")
+
+
+def _show_staying(leaving: "Leaving") -> None:
+    for outcome, reason in _STAYS.items():
+        count = leaving.stays.get(outcome, 0)
+        if not count:
+            continue
+        say(f"  stays here:  {count} {reason.format('session' if count == 1 else 'sessions')}")
+        for place in leaving.places if outcome is Outcome.MIXED else ():
+            say(f"               in {printable(place)}")
 
 
 def show_cuts(app: App, sessions: "Sequence[SourceSession]", profile: Profile) -> None:

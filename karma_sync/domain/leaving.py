@@ -113,7 +113,8 @@ class Candidate:
 
     `directories` are all in which it worked; `last` is when its records say that it was last
     active (UTC), `quiet_s` for how many seconds nobody wrote to it; below 0 where the clock says
-    that it was written later than now.
+    that it was written later than now. `unshared` as far as that is looked at here: who sends also
+    holds back what was withdrawn and is not known to be unshared.
     """
 
     session: str
@@ -121,6 +122,7 @@ class Candidate:
     directories: Sequence[str]
     last: datetime
     quiet_s: float
+    unshared: bool = False
 
 
 class Outcome(StrEnum):
@@ -129,6 +131,7 @@ class Outcome(StrEnum):
     EARLIER = "earlier"  # than the limit
     MIXED = "mixed"  # it also worked in another place
     WITHHELD = "withheld"  # by its owner
+    UNSHARED = "unshared"  # by its owner, after it had left
     EXCLUDED = "excluded"  # it worked in an excluded directory
     WAITING = "waiting"  # until it was quiet for as long as was asked for
 
@@ -152,6 +155,8 @@ def decide(candidate: Candidate, project: str, limits: Limits, choices: Choices)
         return Decision(Outcome.UNCONCERNED)
     if candidate.session in choices.withheld:
         return Decision(Outcome.WITHHELD, "you withhold it")
+    if candidate.unshared:
+        return Decision(Outcome.UNSHARED, "you unshared it")
     hit = choices.excluded(candidate.directories)
     if hit:
         return Decision(Outcome.EXCLUDED, f"it worked in {hit[0]}; you exclude {hit[1].pattern}")

@@ -50,7 +50,8 @@ class Survey:
 class Leaving:
     """Sessions that would be sent, the newest first: how many bytes, the oldest (UTC), from where.
 
-    `stays` counts the project's sessions that would not, by reason.
+    `stays` counts the project's sessions that would not, by reason; `places` are the other ones in
+    which mixed sessions worked.
     """
 
     sessions: Sequence[SourceSession]
@@ -58,6 +59,7 @@ class Leaving:
     size: int
     oldest: datetime | None
     stays: Mapping[Outcome, int]
+    places: tuple[str, ...] = ()
 
 
 def survey(
@@ -68,7 +70,7 @@ def survey(
     for done, session in enumerate(sessions):
         progress(done, len(sessions))
         try:
-            candidate = decider.candidate(session, decider.matcher.facts(session), names)
+            candidate = decider.foreseen(session, decider.matcher.facts(session), names)
         except OSError:
             continue  # it vanished meanwhile: then it does not leave either
         if names.project in {candidate.belonging.project, *candidate.belonging.mixed}:
@@ -93,6 +95,12 @@ def what_would_leave(decider: Decider, found: Survey, limits: Limits) -> Leaving
         size=sum(f.stat.size for s in complete for f in s.files if takes(limits.profile, f.kind)),
         oldest=min((candidate.last for _, candidate in leaving), default=None),
         stays=Counter(o for _, _, o in outcomes if o not in _LEAVES),
+        places=_sorted(
+            place
+            for _, candidate, outcome in outcomes
+            if outcome is Outcome.MIXED
+            for place in candidate.belonging.others(found.names.project)
+        ),
     )
 
 

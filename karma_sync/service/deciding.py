@@ -1,6 +1,7 @@
 """To which project a session belongs, and whether it leaves: the rim of `domain/leaving.py`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from karma_sync.domain.plan import Channel
 from karma_sync.domain.profile import Profile
 from karma_sync.domain.project import Belonging, Names, Place, belongs
 from karma_sync.domain.source import ReadFile, SourceSession
+from karma_sync.domain.withdrawal import Unshared, is_unshared
 from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
 from karma_sync.sources.git import Places
@@ -81,11 +83,16 @@ class Decider:
     """Decides from what lies on disk, what the person said, and what time it is (UTC)."""
 
     def __init__(
-        self, matcher: Matcher, choices: Callable[[], Choices], now: Callable[[], datetime]
+        self,
+        matcher: Matcher,
+        choices: Callable[[], Choices],
+        now: Callable[[], datetime],
+        unshared: Callable[[], Collection[Unshared]] = tuple,
     ) -> None:
         self.matcher = matcher
         self.choices = choices
         self._now = now
+        self._unshared = unshared
 
     @classmethod
     def of(cls, matcher: Matcher, store: Database, now: Callable[[], datetime]) -> "Decider":
@@ -95,7 +102,11 @@ class Decider:
             with store.reading() as tx:
                 return state.choices(tx)
 
-        return cls(matcher, choices, now)
+        def unshared() -> list[Unshared]:
+            with store.reading() as tx:
+                return state.unshared.all(tx)
+
+        return cls(matcher, choices, now, unshared)
 
     def candidate(self, session: SourceSession, facts: Facts, names: Names) -> Candidate:
         """The session as far as the decision goes, for a project of these names."""
@@ -107,6 +118,12 @@ class Decider:
             last=last_active(session, facts),
             quiet_s=self._now().timestamp() - session.changed_ns / 10**9,
         )
+
+    def foreseen(self, session: SourceSession, facts: Facts, names: Names) -> Candidate:
+        """The same for what is shown beforehand, where nothing else holds back what is unshared."""
+        candidate = self.candidate(session, facts, names)
+        held = is_unshared(self._unshared(), wrote(session, facts), session.session_id)
+        return replace(candidate, unshared=held)
 
     def decide(self, session: SourceSession, facts: Facts, channel: Channel) -> Decision:
         """Whether a session that tells these facts leaves through a channel."""

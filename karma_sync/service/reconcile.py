@@ -30,6 +30,7 @@ from karma_sync.metadata import folder as metadata
 from karma_sync.paths import is_metadata_folder, private_dir
 from karma_sync.service.context import Context
 from karma_sync.service.documents import Documents
+from karma_sync.service.leftovers import leftovers
 from karma_sync.service.world import read_world
 from karma_sync.store import state
 from karma_sync.syncthing.configuration import Configuration, with_changes, with_ignored
@@ -87,7 +88,9 @@ class Reconciler:
         actions = diff(have, desired(world))
         failures = self._apply(configuration, actions) if actions else []
         if world.teams:  # an empty world is more likely a lost database than everybody's decline
-            failures += self._remove([a.id for a in actions if isinstance(a, DropFolder)])
+            dropped = {a.id for a in actions if isinstance(a, DropFolder)}
+            # also what a crash between the two, or a folder that could not be deleted, left
+            failures += self._remove(dropped | set(leftovers(self._context.paths, world)))
         if any(isinstance(a, PutFolder) and is_metadata_folder(a.folder.id) for a in actions):
             written += self._documents.run()  # a new team's folder can be written only now
         for each in written:
@@ -153,7 +156,7 @@ class Reconciler:
             log.warning("%s; the next cycle tries again", failure)
         return failures
 
-    def _remove(self, folders: list[str]) -> list[KarmaError]:
+    def _remove(self, folders: Collection[str]) -> list[KarmaError]:
         """Delete what is left of folders that were dropped; the library keeps its own links."""
         failures = []
         for folder in folders:

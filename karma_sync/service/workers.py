@@ -13,6 +13,7 @@ from karma_sync.paths import is_metadata_folder
 from karma_sync.service import take_back
 from karma_sync.service.dispatch import Dispatch
 from karma_sync.service.engine import Engine
+from karma_sync.service.leftovers import leftovers
 from karma_sync.service.listening import Listener
 from karma_sync.service.receiving import ALL
 from karma_sync.service.troubles import Troubles
@@ -137,6 +138,8 @@ class Workers:
         self._engine.receiver.settle()
         if not self._engine.receiver.scrub():
             return 1.0  # a receipt must not say that something is gone while it is in a log
+        if leftovers(self._engine.paths, world):
+            return 1.0  # nor while it lies in a folder: the cycle deletes that
         wait = soonest(self._engine.receipts.run(world), self._engine.receiver.wait)
         if self._engine.receipts.take_news():
             self._dispatch.tidy()
