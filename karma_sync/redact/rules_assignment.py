@@ -11,14 +11,15 @@ from karma_sync.redact.values import (
 )
 
 _SOURCE = "https://12factor.net/config"  # no provider's format: the custom of .env files
-WORD = r"(?i:[A-Za-z0-9_.-]key|token|secret|passw(?:or)?d|passphrase|pwd|[_.-]pass|pass)"
+KEYED = r"(?i:[A-Za-z0-9_.-]key|token|secret)"
+_SET_BY = r"(?:(?i:passw(?:or)?d|passphrase|pwd|[_.-]pass)|[a-z]Pass|pass)"
+WORD = rf"(?:{KEYED}|{_SET_BY})"
 AFTER = (  # API_KEY_PROD, token2, secretKeyBase: what may follow the word in the name of a secret
     r"(?:[_.-]?(?:[0-9]{1,3}|(?i:b64|backup|base(?:64)?|current|default|dev(?:elopment)?|encoded"
     r"|env|live|local|main|new|old|plain|prod(?:uction)?|qa|raw|sandbox|secondary|stag(?:e|ing)"
     r"|str(?:ing)?|te?mp|test(?:ing)?|text|val(?:ue)?))){0,2}"
 )
 NAME = rf"(?P<name>(?:AWS::[A-Za-z0-9]+::)?[A-Za-z0-9_.-]*{WORD}{AFTER})"
-_SET_BY = r"(?i:passw(?:or)?d|passphrase|pwd|[_.-]pass|pass)"
 CLOSE = r"""(?:\\*["'`])?\]?"""  # of a quoted name, or of an index: config["token"] =
 _TYPE = r"(?::[ \t]*&?[A-Za-z][A-Za-z0-9_' \[\]|]{0,24})?"  # token: str = "…"
 SPACE = r"(?:[ \t]|\x1b\[[0-9;]*m)*"  # also a change of colour

@@ -7,6 +7,7 @@ from karma_sync.redact.rules_assignment import (
     BARE_END,
     BLANK,
     CLOSE,
+    KEYED,
     LINE_END,
     NAME,
     QUOTED,
@@ -27,6 +28,7 @@ _PASSES = r"pass(?:word|wd)?[ \t]*[:=]"
 
 # What people call a secret in a sentence.
 _CALLED = r"[a-z0-9]+[ ](?:[a-z]+[ ])?(?:key|token|secret)"
+_KEY_NAME = rf"(?P<name>[A-Za-z0-9_.-]*{KEYED}{AFTER})"
 _SAID = r"[ !#-.0-9;<>-\[\]-~]{0,32}?"  # what may stand between; nothing that JSON escapes
 _LEADS = r"(?:to|is|are|with|as|:|→|\\+u2192|\||[-=]>)"
 # Between two entries of one thing: commas, blanks, and what a tool or a diff puts before a line.
@@ -88,9 +90,9 @@ BESIDE_RULES = (
     ),
     Rule(
         name="assignment",  # set `API_KEY` to `…`, | API_KEY | `…` |
-        pattern=rf"{NAME}[`*]{{0,3}}[ \t]*{_LEADS}[ \t|]*[`*]{{1,3}}"
+        pattern=rf"{_KEY_NAME}[`*]{{0,3}}[ \t]*{_LEADS}[ \t|]*[`*]{{1,3}}"
         r"(?P<secret>[^\s\"'`\\,;&|<>(){}\[\]*\x1b]+)",
-        gate=rf"{WORD}{AFTER}[`*]{{0,3}}{BLANK}{_LEADS}(?:{BLANK}\|?)*[`*]{{1,3}}[^\s\"`*]{{16}}",
+        gate=rf"{KEYED}{AFTER}[`*]{{0,3}}{BLANK}{_LEADS}(?:{BLANK}\|?)*[`*]{{1,3}}[^\s\"`*]{{16}}",
         one_line=True,
         source="https://spec.commonmark.org/current/#code-spans",
         check=is_paired,
@@ -127,9 +129,9 @@ BESIDE_RULES = (
     ),
     Rule(
         name="assignment",  # ("api_key", "…"): two arguments, the first a name
-        pattern=rf"[\"']{NAME}\\*[\"'][ \t]*,[ \t]*[bfru]{{0,2}}(?:[\"'`]|\\+[\"'])+"
+        pattern=rf"[\"']{_KEY_NAME}\\*[\"'][ \t]*,[ \t]*[bfru]{{0,2}}(?:[\"'`]|\\+[\"'])+"
         rf"(?P<secret>{BARE}){BARE_END}",
-        gate=rf"{WORD}{AFTER}\\*[\"']{BLANK},{BLANK}[bfru]{{0,2}}[\\\"'`]+\S{{16}}",
+        gate=rf"{KEYED}{AFTER}\\*[\"']{BLANK},{BLANK}[bfru]{{0,2}}[\\\"'`]+\S{{16}}",
         source=_SOURCE,
         check=is_paired,
         examples=(

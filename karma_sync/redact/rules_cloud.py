@@ -6,7 +6,7 @@ from karma_sync.redact.values import is_key, is_random, is_real
 
 
 def _is_varied(_name: bytes, key: bytes) -> bool:
-    return len(set(key)) > len(key) // 2
+    return is_real(b"", key) and len(set(key)) > len(key) // 2
 
 
 def _is_vercel(_name: bytes, key: bytes) -> bool:
@@ -19,8 +19,9 @@ CLOUD_RULES = (
         pattern=EDGE + r"((?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16})" + END,
         gate=r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}",
         source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids",
+        check=is_real,
         examples=("aws_access_key_id = «AKIA{base32:16}»", '"AccessKeyId": "«ASIA{base32:16}»"'),
-        near_misses=("AKIA{base32:20}", "ASIA_PACIFIC_REGION_NAME"),
+        near_misses=("AKIA{base32:20}", "AKIA{base32:9}EXAMPLE", "ASIA_PACIFIC_REGION_NAME"),
     ),
     Rule(
         name="aws",

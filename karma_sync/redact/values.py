@@ -134,7 +134,7 @@ def _has_letter(value: bytes) -> bool:
 def assigned(name: bytes, value: bytes) -> bool:
     """The value of `name = value` is a secret: the check of the assignment rules."""
     kind = kind_of_name(name)
-    if name.lower() == b"pass":  # alone, it may count what passed
+    if name.strip(b"-_.").lower() == b"pass":  # alone, it may count what passed
         return is_key(value, PASSWORD_SIZE)
     if kind is Kind.PASSWORD:
         return is_password(value)
