@@ -5,6 +5,7 @@ import re
 import time
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -96,26 +97,39 @@ def test_the_profile_conversation_sends_transcripts_only_and_a_wider_one_all(pai
 def test_the_profile_full_sends_file_history_and_debug_log_and_a_smaller_one_takes_them_back(
     pair: Pair,
 ) -> None:
-    session = pair.old["tool"][2]
-    private = {
-        "file-history/0123456789abcdef@v1": f"file-history/{session.id}/0123456789abcdef@v1",
-        f"debug/{session.id}.txt": f"debug/{session.id}.txt",
-    }
-    for place in private.values():
-        path = pair.b.claude / place
+    session, swept = (
+        pair.old["tool"][2],
+        pair.b.write_session("soon gone", cwd=pair.old["tool"][2].cwd),
+    )
+    private = [place for each in (session, swept) for place in _private(pair.b, each)]
+    for _, _, path in private:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"with {TOKEN} in it\n")
     asked = pair.b.run("subscription", "change", "tool", "--profile", "full", check=False)
     assert asked.code == 8
     pair.b.run("subscription", "change", "tool", "--profile", "full", "--yes")
-    for name in private:
-        cut = b"with [REDACTED:github] in it\n"
-        until(partial(_holds, pair.a, session, name, cut), f"{name} at A")
+    cut = b"with [REDACTED:github] in it\n"
+    for each, name, _ in private:
+        until(partial(_holds, pair.a, each, name, cut), f"{name} at A")
 
+    content = swept.content
+    for path in (swept.path, *(path for each, _, path in private if each is swept)):
+        path.unlink()
     pair.b.run("subscription", "change", "tool", "--profile", "standard")
-    for name in private:
-        until(partial(_holds, pair.a, session, name, None), f"no {name} at A")
+    for each, name, _ in private:
+        until(partial(_holds, pair.a, each, name, None), f"no {name} at A")
     pair.a.until_readable(session)
+    assert pair.a.peek(swept.id) == content
+
+
+def _private(member: Member, session: Session) -> list[tuple[Session, str, Path]]:
+    """What only the profile full sends of a session: its name in the item, its place."""
+    history, log = "file-history/0123456789abcdef@v1", f"debug/{session.id}.txt"
+    folder = member.claude / "file-history" / session.id
+    return [
+        (session, history, folder / "0123456789abcdef@v1"),
+        (session, log, member.claude / log),
+    ]
 
 
 def test_what_would_send_more_is_asked_and_what_sends_less_is_not(pair: Pair) -> None:

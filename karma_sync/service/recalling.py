@@ -1,4 +1,5 @@
-"""Calls back what has left: withdraws sessions, and has packaged anew what newer rules cut.
+"""Calls back what has left: withdraws sessions, and has packaged anew what newer rules cut, or a
+smaller profile leaves out.
 
 Level-based: it compares what lies in an outbox with what should, whatever put it there.
 """
@@ -7,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from karma_sync.domain.plan import Channel
+from karma_sync.domain.profile import takes
 from karma_sync.domain.source import SourceSession
 from karma_sync.domain.withdrawal import Unshared, is_unshared
 from karma_sync.flow.before import row_of
@@ -26,7 +28,7 @@ class Recaller:
         self._packager = packager
         self._store = store
         self._now_ms = now_ms
-        self._stale_items: deque[tuple[str, Departed]] = deque()
+        self._due_items: deque[tuple[str, Departed]] = deque()
 
     def begin(
         self, channel: Channel, outbox: Outbox, unshared: Collection[Unshared]
@@ -39,9 +41,9 @@ class Recaller:
         rows = self._take_stock(channel, outbox)
         yield from self._withdraw(channel, outbox, unshared, rows)
         self.sweep(channel, outbox)
-        others = [each for each in self._stale_items if each[0] != channel.id]
-        stale = [row for row in rows if self._is_stale(row)]
-        self._stale_items = deque([*others, *((channel.id, row) for row in stale)])
+        others = [each for each in self._due_items if each[0] != channel.id]
+        due = [row for row in rows if self._is_due(channel, row)]
+        self._due_items = deque([*others, *((channel.id, row) for row in due)])
 
     def withdraw(
         self, channel: Channel, outbox: Outbox, unshared: Collection[Unshared]
@@ -73,20 +75,20 @@ class Recaller:
     @property
     def waits(self) -> bool:
         """Whether `next` has something."""
-        return bool(self._stale_items)
+        return bool(self._due_items)
 
     def next(self) -> tuple[str, Departed, bool] | None:
-        """What may have to be redacted once more: folder, row, whether it is the folder's last."""
-        if not self._stale_items:
+        """What may have to be packaged once more: folder, row, whether it is the folder's last."""
+        if not self._due_items:
             return None
-        folder, row = self._stale_items.popleft()
-        return folder, row, all(name != folder for name, _ in self._stale_items)
+        folder, row = self._due_items.popleft()
+        return folder, row, all(name != folder for name, _ in self._due_items)
 
-    def is_stale(self, channel: Channel, item: str) -> bool:
-        """Whether what another redactor passed of an item is still out there."""
+    def is_due(self, channel: Channel, item: str) -> bool:
+        """Whether what another redactor or a larger profile let out of an item is still there."""
         with self._store.reading() as tx:
             row = ledger.departed.get(tx, channel.id, item)
-        return row is not None and self._is_stale(row)
+        return row is not None and self._is_due(channel, row)
 
     def holds_back(
         self, channel: Channel, session: SourceSession, agent: str, unshared: Collection[Unshared]
@@ -169,6 +171,10 @@ class Recaller:
     ) -> list[Departed]:
         forgotten = {*outbox.items(), *outbox.retracted()} - {row.item for row in rows}
         return [row for item in forgotten if (row := row_of(channel, item, outbox))]
+
+    def _is_due(self, channel: Channel, row: Departed) -> bool:
+        larger = not all(takes(channel.profile, kind) for kind in row.kinds)
+        return self._is_stale(row) or (larger and not row.withdrawn)
 
     def _is_stale(self, row: Departed) -> bool:
         return not row.withdrawn and row.redactor != self._packager.redactor.version

@@ -128,14 +128,14 @@ class Sender:
         return isinstance(self._packager.redactor, RefusingRedactor)
 
     def renew(self) -> None:
-        """Redact once more one item that was not packaged anew from its source."""
+        """Package once more one item that was not packaged anew from its source."""
         found = None if self._refuses else self._recaller.next()
         if found is None or found[0] not in self._channels:
             return
         folder, row, is_last = found
         channel, outbox = self._channels[folder]
         try:
-            if self._recaller.is_stale(channel, row.item):
+            if self._recaller.is_due(channel, row.item):
                 revision = self._packager.package_again(channel, row.item, outbox)
                 self._unsettled.append((folder, row.item, revision))
             if is_last:

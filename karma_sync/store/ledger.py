@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, ConfigDict
 
+from karma_sync.domain.profile import FileKind, kind_of
 from karma_sync.domain.retraction import Retraction
 from karma_sync.domain.session import Manifest
 from karma_sync.store.database import Transaction
@@ -26,9 +27,9 @@ class Departed(BaseModel):
     """One session as it last left through a channel, for `project` and `team` (its id).
 
     `first` and `revision` are Unix milliseconds, for revisions are moments; `size` is bytes
-    before compression. `withdrawn` is the revision of its retraction, 0 if it is not withdrawn.
-    Rebuilt from an outbox, `first` is that of the revision found there, and of a withdrawn item
-    nothing else is known.
+    before compression; `kinds` are those of its files. `withdrawn` is the revision of its
+    retraction, 0 if it is not withdrawn. Rebuilt from an outbox, `first` is that of the revision
+    found there, and of a withdrawn item nothing else is known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +45,7 @@ class Departed(BaseModel):
     size: int = 0
     redactions: dict[str, int] = {}
     redactor: str = ""
+    kinds: tuple[FileKind, ...] = ()
     withdrawn: int = 0
 
 
@@ -81,6 +83,7 @@ def row_of(folder: str, manifest: Manifest, first: int) -> Departed:
         size=manifest.size,
         redactions=manifest.redactions,
         redactor=manifest.redactor,
+        kinds=tuple(sorted({kind_of(file.path) for file in manifest.files})),
     )
 
 
