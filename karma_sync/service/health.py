@@ -143,10 +143,11 @@ class Health:
         return f"{errors[0].path}: {errors[0].error}" if errors else ""
 
     def _forget_all_but(self, folders: Container[str]) -> None:
-        """A folder that is no more, or paused, has no fault."""
+        """A folder that is no more, or paused, has no fault; a part of us may."""
+        others = {REDACTION, *self._notes.failing}
         with self._store.transaction() as tx:
             for fault in work.faults.all(tx):
-                if fault.folder not in folders and fault.folder != REDACTION:
+                if fault.folder not in folders and fault.folder not in others:
                     work.faults.drop(tx, folder=fault.folder)
         self._ill = {folder: retry for folder, retry in self._ill.items() if folder in folders}
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from karma_sync.errors import KarmaError, SyncthingUnreachable, Unverified
-from karma_sync.store import events
+from karma_sync.store import events, work
 from karma_sync.store.database import Database
 
 
@@ -18,6 +18,7 @@ class Notes:
         self._store = store
         self._now = now
         self._silent: set[str] = set()
+        self.failing: set[str] = set()  # parts of the daemon that do not work now
 
     def note(self, what: str, who: str, why: str) -> None:
         """Note that `what` happened to `who`, and `why`; a repetition is not noted again."""
@@ -30,18 +31,31 @@ class Notes:
     def worker(self, name: str, error: Exception | None) -> None:
         """Note that a part of the daemon failed, or with None that it works again.
 
-        If only Syncthing does not answer, all parts say the same, and it is noted once.
+        Until then it is a fault, and `status` says so. If only Syncthing does not answer, all
+        parts say the same, and it is noted once.
         """
         if isinstance(error, SyncthingUnreachable):
             self._silent.add(name)
             self.fault("fault", "Syncthing", "it does not answer")
         elif error:
-            self.fault("fault", name, _said_by(error))
+            self._lasts(name, _said_by(error))
         elif name in self._silent:
             self._silent.discard(name)
             self.note("fault over", "Syncthing", "it answers again")
-        else:
-            self.note("fault over", name, "it works again")
+        if error is None and name in self.failing:
+            self._over(name)
+
+    def _lasts(self, name: str, why: str) -> None:
+        self.failing.add(name)
+        self.fault("fault", name, why)
+        with self._store.transaction() as tx:
+            work.faults.put(tx, work.Fault(folder=name, why=why))
+
+    def _over(self, name: str) -> None:
+        self.note("fault over", name, "it works again")
+        with self._store.transaction() as tx:
+            work.faults.drop(tx, folder=name)
+        self.failing.discard(name)
 
     def _add(self, event: events.Event) -> None:
         with self._store.transaction() as tx:
