@@ -216,14 +216,23 @@ def test_a_project_directory_that_is_closed_to_us_is_named_and_holds_nothing_up(
     pair: Pair,
 ) -> None:
     closed = pair.a.claude / "projects" / "-closed"
-    closed.mkdir()
+    closed.mkdir(parents=True)
     closed.chmod(0)
     pair.others_flow()
     pair.a.run("subscription", "pause", "repo")
     pair.a.run("subscription", "resume", "repo")  # has it look at all sessions
     pair.others_flow()
     faults = pair.a.json("status")["faults"]
+    listed = pair.a.run("session", "list").out
+    commands = (("project", "scan"), ("subscription", "change", "repo", "--dry-run"))
+    said = [pair.a.run(*command).err for command in commands]
     closed.rmdir()
+
+    assert "kept" not in listed  # nobody can tell what the agent deleted
+    assert [f"{closed} cannot be read: its sessions are left out" in each for each in said] == [
+        True,
+        True,
+    ]
 
     assert faults == {str(closed): "its sessions cannot be read: Permission denied"}
     assert pair.a.run("status", "--check").code == 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App, utc_now
-from karma_sync.cli.output import confirm, is_terminal, say, size
+from karma_sync.cli.output import confirm, is_terminal, say, size, warn_of_closed
 from karma_sync.domain.conversation import printable
 from karma_sync.domain.leaving import Limits, Outcome
 from karma_sync.domain.profile import Profile
@@ -125,6 +125,7 @@ def consented(app: App, standing: "Standing", wishes: Wishes) -> "Terms | None":
     if standing.names.aliases:
         say(f"  also named:  {', '.join(sorted(standing.names.aliases))}")
     if chosen is not Direction.RECEIVE:
+        warn_of_closed(app.source.closed())
         sessions = app.source.sessions()
         found = _survey(app, standing, sessions)
         limits = _with_last(found, limits, wishes.last)

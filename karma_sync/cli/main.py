@@ -73,5 +73,7 @@ def run() -> None:
         complain(str(error), error.hint)
         sys.exit(error.exit_code)
     except OSError as error:
-        complain(f"{error.filename or 'the system'}: {error.strerror or error}", "")
+        # our own files are 0600: what closed them, or filled the disk, is not our doing
+        where = error.filename or "the system"
+        complain(f"{where}: {error.strerror or error}", "put that right, then type it again")
         sys.exit(1)

@@ -41,6 +41,14 @@ def complain(message: str, hint: str) -> None:
         print(f"  try: {hint}", file=sys.stderr)
 
 
+def warn_of_closed(directories: Iterable[Path]) -> None:
+    """Say which directories of the agent's are closed to us, before what is in them is not told."""
+    for directory in directories:
+        complain(
+            f"{directory} cannot be read: its sessions are left out", f"chmod u+rx {directory}"
+        )
+
+
 def say_json(**fields: Any) -> None:
     """Print one JSON object; times are ISO 8601 in UTC, sizes bytes."""
     print(json_text(**fields))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App
-from karma_sync.cli.output import next_step, say, say_json, table
+from karma_sync.cli.output import next_step, say, say_json, table, warn_of_closed
 from karma_sync.cli.setup import warn_if_down
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def scan(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
 
     app = App.from_environment()
     warn_if_down(app)
+    warn_of_closed(app.source.closed())
     with app.state.reading() as tx:
         teams = state.teams.all(tx)
     found = scan(app.matcher, app.source, teams, projects.own_names(app.state))

@@ -51,7 +51,8 @@ def list_(
     warn_if_down(app)
     library, scope = _library(app, project)
     found = library.sessions(scope, limit)
-    sources = app.source.ids() if app.source.root.is_dir() else None
+    is_open = app.source.root.is_dir() and not app.source.closed()  # else nothing says what is gone
+    sources = app.source.ids() if is_open else None
     seen = _Seen(app.me.tag, sources, utc_now())
     if as_json:
         sessions = [_as_json(r) | seen.marks(r) for r in found]
@@ -134,7 +135,8 @@ def show(
 class _Seen:
     """What a list says of a session at the reader's clock, and of one's own on the reader's disk.
 
-    `sources` are the ids of the sessions that the agent still has; None if it was never here.
+    `sources` are the ids of the sessions that the agent still has; None if it was never here, or
+    is closed to us.
     """
 
     me: str
