@@ -63,7 +63,7 @@ class Outbox:
         self._together = together
         self._beside = beside
         self._chunks: dict[str, Future[Staged]] = {}
-        self._helper: ThreadPoolExecutor | None = None
+        self._helper = ThreadPoolExecutor(1, "chunks")
         self._items: dict[str, tuple[Staged, Callable[[], None]]] = {}
         self._fresh: list[str] = []  # the chunks of the item that is being written
 
@@ -92,7 +92,6 @@ class Outbox:
         with self._writing():
             private_dir(path.parent)
             # on another core meanwhile: zstd and the disk need nothing of Python's
-            self._helper = self._helper or ThreadPoolExecutor(1)
             twins = [(box._chunks.get(name), box.path / name) for box in self._beside()]
             self._chunks[name] = self._helper.submit(_stage, path, content, mtime_ns, twins)
             self._fresh.append(name)
@@ -122,9 +121,6 @@ class Outbox:
         if self._chunks or items:
             with self._writing():
                 self._put_in_place({name: staged for name, (staged, _) in items.items()})
-        if self._helper:
-            self._helper.shutdown()
-            self._helper = None
         for name, (_, then) in items.items():
             self._remove(retraction_name(Path(name).stem))
             then()

@@ -111,9 +111,9 @@ class RuleRedactor:
         """One JSON record; one that does not parse is afterwards searched as plain text too."""
         whole = is_json(record)
         while True:
-            record = self._strings(record, cuts)
+            before, record = record, self._strings(record, cuts)
             if whole:
-                if not is_json(record):
+                if record != before and not is_json(record):
                     raise RedactionFailed("a cut damaged the structure of a record")
                 return record
             plain = self._scanner.cut(record, cuts)
@@ -127,7 +127,7 @@ class RuleRedactor:
         while True:
             pieces, at = [], 0
             for group in groups(record) if near else self._suspects(record):
-                for span in self._scanner.find(group.text, near, group.fills):
+                for span in self._scanner.find(group.text, near, group.quoted()):
                     parts = [part for part in group.parts(span) if uncut(record[slice(*part)])]
                     for start, end in parts:
                         pieces += [record[at:start], self._scanner.marker(span)]

@@ -59,15 +59,18 @@ class Group(NamedTuple):
         ]
         return [(start, end) for start, end in overlaps if start < end]
 
-    def fills(self, span: Span) -> bool:
-        """The span is a whole string, with quotes in it.
+    def quoted(self) -> list[tuple[int, int]]:
+        """Where in the text those strings stand that hold quotes and no other escapes.
 
-        Only then is a find believed in a string as it is written: with its escapes undone,
-        `"ab\\"cd"` no longer ends where it ends. All else is judged by what it stands for.
+        Only such a string as a whole is believed to be a secret as it is written: with its escapes
+        undone, `"ab\\"cd"` no longer ends where it ends. All else is judged by what it stands for.
         """
-        value = self.text[span.start : span.end]
-        whole = any((piece.at, piece.at + piece.size) == span[:2] for piece in self.pieces)
-        return whole and b'\\"' in value and _QUOTES_ONLY.fullmatch(value) is not None
+        places = [(piece.at, piece.at + piece.size) for piece in self.pieces]
+        return [place for place in places if _has_only_quotes(self.text[slice(*place)])]
+
+
+def _has_only_quotes(value: bytes) -> bool:
+    return b'\\"' in value and _QUOTES_ONLY.fullmatch(value) is not None
 
 
 def is_json(record: bytes) -> bool:

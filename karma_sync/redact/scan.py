@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from karma_sync.redact.escapes import Unescaped, whole_characters
@@ -23,13 +23,10 @@ class Span(NamedTuple):
     order: int
 
 
-Believe = Callable[[Span], bool]
 Allowed = Callable[[bytes], bool]
 """Whether the person said of this text that it is no secret."""
-
-
-def _always(_span: Span) -> bool:
-    return True
+Stretches = Collection[tuple[int, int]]
+"""Stretches of a text by start and end."""
 
 
 class Matcher:
@@ -113,13 +110,15 @@ class Scanner:
         """The rules that are to be tried on every text in this record."""
         return self._gates.near(record)
 
-    def find(self, text: bytes, near: Sequence[int] = (), believe: Believe = _always) -> list[Span]:
+    def find(
+        self, text: bytes, near: Sequence[int] = (), written: Stretches | None = None
+    ) -> list[Span]:
         """What is to be cut from `text`: in order, apart from each other, no escape split.
 
-        `near` are rules to try in any case. `believe` is asked about what is found in the text as
-        it is written, if it has escapes; what is found behind them counts in any case.
+        `near` are rules to try in any case. Of what is found in the text as it is written, if it
+        has escapes, only the `written` stretches count; what is found behind them in any case.
         """
-        found = self._deep(text, near, LEVELS, believe if b"\\" in text else _always)
+        found = self._deep(text, near, LEVELS, written if b"\\" in text else None)
         if not found:
             return []
         layer = Unescaped(text)
@@ -129,16 +128,21 @@ class Scanner:
             spans.append(Span(start, end, order))
         return _settled(_merged(spans), text)
 
-    def _deep(self, text: bytes, near: Sequence[int], levels: int, believe: Believe) -> list[Span]:
+    def _deep(
+        self, text: bytes, near: Sequence[int], levels: int, written: Stretches | None
+    ) -> list[Span]:
         lines = [(0, len(text))] if near else list(self.suspects(text))
         if not lines:
             return []
-        opened = sorted({*self._gates.open(text), *near})
-        found = [span for span in self._flat(text, lines, opened) if believe(span)]
+        found: list[Span] = []
+        if written is None or written:
+            opened = sorted({*self._gates.open(text), *near})
+            spans = self._flat(text, lines, opened)
+            found += [s for s in spans if written is None or (s.start, s.end) in written]
         for start, end in lines if levels else []:
             if b"\\" in text[start:end]:  # an escape never spans lines
                 layer = Unescaped(text[start:end])
-                for span in self._deep(layer.data, near, levels - 1, _always):
+                for span in self._deep(layer.data, near, levels - 1, None):
                     first, last = layer.origin(span.start, span.end)
                     found.append(Span(start + first, start + last, span.order))
         return found
