@@ -79,7 +79,7 @@ class Desk:
                 whole = self._complete(session)
                 self.packager.package(self.channel, whole, facts, self.outbox)
             if time.perf_counter() - told > _TELL_EVERY_S:
-                self.outbox.flush()
+                self.outbox.flush_behind()
                 told = time.perf_counter()
         self.outbox.flush()
         return time.perf_counter() - began

@@ -1,13 +1,11 @@
 """Writes my outboxes: every file complete under a name Syncthing ignores, fsynced, renamed."""
 
-import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
-from karma_sync.domain import limits
-from karma_sync.errors import NotWritable, Unverified
+from karma_sync.errors import NotWritable
 from karma_sync.flow.layout import (
     CHUNKS,
     FORMAT_BYTES,
@@ -18,27 +16,16 @@ from karma_sync.flow.layout import (
     RETRACTED,
     RETRACTION_NAME,
     chunk_name,
-    compress,
-    decompress,
     item_name,
     retraction_name,
 )
-from karma_sync.paths import (
-    Staged,
-    private_dir,
-    put_in_place,
-    stage_link,
-    stage_private,
-    write_private,
-)
+from karma_sync.flow.staging import Batch, Item, discard, place, stage
+from karma_sync.paths import Staged, private_dir, stage_private, write_private
 
 # So many chunks wait at most to be made durable together; one by one, each would wait for the
 # disk's journal.
 _MOST = 32
 _STEP_NS = 1_000
-
-# where another outbox has a chunk, or will have it: what it waits for, its place
-_Twin = tuple[Future[Staged] | None, Path]
 
 
 class Outbox:
@@ -46,7 +33,7 @@ class Outbox:
 
     With `together`, items wait until `flush` makes all of them durable at once: whoever reads,
     lists or removes something here flushes first. All of that raises NotWritable where the
-    folder, or the disk below it, does not let us write.
+    folder, or the disk below it, does not let us write; then nothing that waited gets to its place.
 
     `beside` are my other outboxes: a chunk that one of them has is linked, where that can be.
     """
@@ -64,7 +51,8 @@ class Outbox:
         self._beside = beside
         self._chunks: dict[str, Future[Staged]] = {}
         self._helper = ThreadPoolExecutor(1, "chunks")
-        self._items: dict[str, tuple[Staged, Callable[[], None]]] = {}
+        self._items: dict[str, Item] = {}
+        self._behind: Batch | None = None
         self._fresh: list[str] = []  # the chunks of the item that is being written
 
     def prepare(self) -> None:
@@ -87,16 +75,16 @@ class Outbox:
         """
         name = chunk_name(sha256)
         path = self.path / name
-        if name in self._chunks or path.exists():
+        if self._staged(name) or path.exists():
             return
         with self._writing():
             private_dir(path.parent)
             # on another core meanwhile: zstd and the disk need nothing of Python's
-            twins = [(box._chunks.get(name), box.path / name) for box in self._beside()]
-            self._chunks[name] = self._helper.submit(_stage, path, content, mtime_ns, twins)
+            twins = [(box._staged(name), box.path / name) for box in self._beside()]
+            self._chunks[name] = self._helper.submit(stage, path, content, mtime_ns, twins)
             self._fresh.append(name)
-            if len(self._chunks) >= _MOST:
-                self._put_in_place({})
+        if len(self._chunks) >= _MOST:
+            self._begin({})
 
     def put_item(self, item: str, raw: bytes, mtime_ns: int, then: Callable[[], None]) -> None:
         """Replace an item's file at once; calls `then` when that is done, in `flush` at the latest.
@@ -104,6 +92,8 @@ class Outbox:
         The chunks written before it belong to it now. A retraction of it is over.
         """
         name = item_name(item)
+        if self._waits(name):
+            self.flush()
         mtime_ns = max(mtime_ns, self._later_than(item))
         with self._writing():
             self._items[name] = stage_private(self.path / name, raw, mtime_ns), then
@@ -117,13 +107,17 @@ class Outbox:
         Raises:
             NotWritable: the items that are not in their places stay as they were before.
         """
+        self.flush_behind()
+        self._finish()
+
+    def flush_behind(self) -> None:
+        """Begin to `flush`, and end what the last call began; `written` tells only what is done.
+
+        Raises:
+            NotWritable: as `flush` does, of what the last call began.
+        """
         items, self._items = self._items, {}
-        if self._chunks or items:
-            with self._writing():
-                self._put_in_place({name: staged for name, (staged, _) in items.items()})
-        for name, (_, then) in items.items():
-            self._remove(retraction_name(Path(name).stem))
-            then()
+        self._begin(items)
 
     def retract(self, item: str, envelope: bytes) -> None:
         """Put a retraction in the place of an item's file.
@@ -138,19 +132,47 @@ class Outbox:
         self.written.append(retraction_name(item))
         self._remove(item_name(item))
 
-    def _put_in_place(self, items: Mapping[str, Staged]) -> None:
-        chunks, self._chunks = self._chunks, {}
-        self.written += [*chunks, *items]
-        wait(chunks.values())
+    def _begin(self, items: dict[str, Item]) -> None:
+        """Have the helper put all chunks into their places, then these items."""
         try:
-            staged = [made.result() for made in chunks.values()]
+            self._finish()
         except BaseException:
-            for made in chunks.values():
-                _discard(made)
-            for each in items.values():
-                each.discard()
+            discard([], [staged for staged, _ in items.values()])
             raise
-        put_in_place(staged, list(items.values()))
+        chunks, self._chunks = self._chunks, {}
+        if chunks or items:
+            staged = [staged for staged, _ in items.values()]
+            done = self._helper.submit(place, list(chunks.values()), staged)
+            self._behind = Batch(chunks, items, done)
+
+    def _finish(self) -> None:
+        """Wait until what was begun is in its place."""
+        batch, self._behind = self._behind, None
+        if batch is None:
+            return
+        with self._writing():
+            try:
+                batch.done.result()
+            except BaseException:
+                self._discard_all()  # an item that waits may name a chunk that is not there
+                raise
+        self.written += [*batch.chunks, *batch.items]
+        for name, (_, then) in batch.items.items():
+            self._remove(retraction_name(Path(name).stem))
+            then()
+
+    def _discard_all(self) -> None:
+        chunks, self._chunks = self._chunks, {}
+        items, self._items = self._items, {}
+        discard(list(chunks.values()), [staged for staged, _ in items.values()])
+
+    def _staged(self, chunk: str) -> Future[Staged] | None:
+        """A chunk that is not in its place yet."""
+        found = self._chunks.get(chunk)
+        return self._behind.chunks.get(chunk) if found is None and self._behind else found
+
+    def _waits(self, item: str) -> bool:
+        return item in self._items or (self._behind is not None and item in self._behind.items)
 
     def _later_than(self, item: str) -> int:
         """A modification time that the item does not have yet.
@@ -166,13 +188,15 @@ class Outbox:
     def undo(self) -> None:
         """Take back the chunks of an item that could not be finished."""
         fresh, self._fresh = self._fresh, []
+        if self._behind:
+            wait([self._behind.done])
         with self._writing():
             for name in fresh:
                 made = self._chunks.pop(name, None)
                 if made is None:
                     (self.path / name).unlink(missing_ok=True)
                 else:
-                    _discard(made)
+                    discard([made])
 
     def read_chunk(self, sha256: str) -> bytes:
         """A chunk's frame.
@@ -185,7 +209,7 @@ class Outbox:
 
     def read_item(self, item: str) -> bytes | None:
         """An item's file as it lies there; None if there is none."""
-        if item_name(item) in self._items:
+        if self._waits(item_name(item)):
             self.flush()
         try:
             return (self.path / item_name(item)).read_bytes()
@@ -246,44 +270,3 @@ class Outbox:
         except OSError as error:
             why = error.strerror or error
             raise NotWritable(f"{self.path} cannot be written: {why}") from error
-
-
-def _stage(path: Path, content: bytes, mtime_ns: int, twins: Sequence[_Twin]) -> Staged:
-    for waiting, place in twins:
-        if waiting and waiting.exception() is None:
-            linked = _linked(path, waiting.result().temporary, content)
-            if linked:
-                return linked
-        linked = _linked(path, place, content)
-        if linked:
-            return linked
-    # peers pull the newest first: a file is as new as the activity it carries
-    return stage_private(path, compress(content), mtime_ns)
-
-
-def _linked(path: Path, twin: Path, content: bytes) -> Staged | None:
-    """A link to a chunk of this content; None where there is none, or no links."""
-    try:
-        staged = stage_link(path, twin)
-    except OSError:
-        return None  # a file of its own serves as well, and tells what else is wrong
-    # what was damaged in one outbox must not get into another
-    if not _holds(staged.temporary, content):
-        staged.discard()
-        return None
-    return staged
-
-
-def _holds(path: Path, content: bytes) -> bool:
-    found = path.lstat()
-    if not stat.S_ISREG(found.st_mode) or found.st_size > 2 * limits.CHUNK_BYTES:
-        return False
-    try:
-        return decompress(path.read_bytes(), len(content)) == content
-    except (OSError, Unverified):
-        return False
-
-
-def _discard(made: Future[Staged]) -> None:
-    if made.exception() is None:
-        made.result().discard()

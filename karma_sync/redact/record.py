@@ -26,7 +26,7 @@ _ID = re.compile(rb"[A-Za-z0-9+/=_.:|\\-]*+")  # one word: prose under a key `id
 _IMAGE_KEYS = frozenset({b"data", b"base64"})
 # base64 of a PNG, JPEG, GIF, WebP or PDF, by its first bytes
 _IMAGE = re.compile(rb"(?:iVBORw0K|\\?/9j\\?/|R0lGOD|UklGR|JVBERi0)[A-Za-z0-9+/=\\]*+")
-_STRING = re.compile(rb'"((?:[^"\\]++|\\.)*+)"(\s*:)?', re.DOTALL)
+_STRING = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"(\s*:)?', re.DOTALL)
 _QUOTES_ONLY = re.compile(rb'(?:[^\\]|\\["\\])*+')
 _COMMA = re.compile(rb"\s*,\s*")
 _BLANK = re.compile(rb"\s*")

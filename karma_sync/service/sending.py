@@ -173,7 +173,7 @@ class Sender:
 
     def _tell_now_and_then(self) -> None:
         if time.monotonic() - self._told > _TELL_EVERY_S:
-            self.tell()
+            self.tell(behind=True)
 
     def try_again(self) -> bool:
         """Whether what failed is to be tried now, by a pass over all sessions.
@@ -198,9 +198,9 @@ class Sender:
             self.troubles.say("sending", folder, "")
         return RETRY_S if self._blocked or self._closed else None
 
-    def tell(self) -> None:
-        """Have Syncthing look at every file written since the last call."""
-        self._settle()
+    def tell(self, *, behind: bool = False) -> None:
+        """Have Syncthing look at every file written since the last call (see `_settle`)."""
+        self._settle(behind=behind)
         self._told = time.monotonic()
         for name, (_, outbox) in self._channels.items():
             names = outbox.take_written()
@@ -212,11 +212,11 @@ class Sender:
                 outbox.written[:0] = names  # nothing else would have it look at an outbox
                 log.warning("Syncthing could not look at %s: %s", name, error)
 
-    def _settle(self) -> None:
-        """Have what was packaged put into its place, durably, and say so."""
+    def _settle(self, *, behind: bool = False) -> None:
+        """Have what was packaged put into its place, durably, and say so; or begin to, `behind`."""
         for name, (_, outbox) in self._channels.items():
             try:
-                outbox.flush()
+                outbox.flush_behind() if behind else outbox.flush()
             except NotWritable as error:
                 self._block(name, error)
         unsettled, self._unsettled = self._unsettled, []
@@ -228,6 +228,8 @@ class Sender:
                 self.packaged(channel, item_name(item))
                 if self._recaller.is_open(channel):
                     self._recaller.drop_chunks(channel, outbox)
+            elif behind:
+                self._unsettled.append((name, item, revision))
 
     def _block(self, folder: str, error: NotWritable) -> None:
         """No session gets any further in this channel: try again in a few seconds."""
