@@ -173,7 +173,9 @@ class App:
         SyncthingProcess(program, home, kept or 0, log).end_orphan()  # it would hold the port
         port = free_port([kept] if kept and kept != network.port else [])
         process = SyncthingProcess(program, home, port, log)
-        require_free(network.port, "network.port in config.toml")
+        require_free(
+            network.port, f"network.port, and the port in addresses, in {self.paths.settings}"
+        )
         wanted = Network(
             gui_port=port,
             listen=self.settings.listen_addresses,

@@ -78,7 +78,8 @@ def test_up_with_a_port_of_the_users_that_is_taken_exits_4_and_names_the_setting
         done = _refused(member, *command)
 
     assert f"port {port} cannot be used" in done
-    assert "try: set network.port in config.toml" in done
+    assert "try: set network.port, and the port in addresses, in " in done
+    assert str(member.paths.settings) in done
     member.up().down()
 
 

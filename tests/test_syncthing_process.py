@@ -156,7 +156,7 @@ def test_a_missing_program_says_how_to_install_it(
     with pytest.raises(SyncthingMissing, match="nowhere") as wrong:
         find_program(tmp_path / "nowhere")
     assert re.search(r"install|pacman -S|apk add", unset.value.hint)
-    assert wrong.value.hint == unset.value.hint
+    assert wrong.value.hint.endswith(unset.value.hint.partition(";")[0])
 
 
 @pytest.mark.parametrize(

@@ -38,16 +38,20 @@ def find_program(configured: Path | None) -> Path:
         if found is None:
             raise SyncthingMissing("Syncthing is not installed", hint=install_command())
         program = Path(found).absolute()
+        hint = f"{install_command()}; or name a newer one in KARMA_SYNC_SYNCTHING"
     else:
         program = configured.expanduser().absolute()
-    version = _version_line(program)
+        hint = (
+            "name another in KARMA_SYNC_SYNCTHING, or as syncthing.program in config.toml; or name"
+            f" none, and {install_command()}"
+        )
+    version = _version_line(program, hint)
     match = _VERSION.match(version)
     if match is None:
-        raise SyncthingMissing(f"{program} is no Syncthing: {version}", hint=install_command())
+        raise SyncthingMissing(f"{program} is no Syncthing: {version}", hint=hint)
     if (int(match[1]), int(match[2])) < OLDEST:
         raise SyncthingMissing(
-            f"{program} is too old: {version}; 1.19 or newer is needed",
-            hint=install_command(),
+            f"{program} is too old: {version}; 1.19 or newer is needed", hint=hint
         )
     return program
 
@@ -67,7 +71,7 @@ def environment() -> dict[str, str]:
     return inherited | {"STNODEFAULTFOLDER": "1", "STNOPORTPROBING": "1", "STNOUPGRADE": "1"}
 
 
-def _version_line(program: Path) -> str:
+def _version_line(program: Path, hint: str) -> str:
     """The first line of `syncthing --version`, which all versions print."""
     try:
         ran = subprocess.run(  # noqa: S603 - the program the person chose, no shell
@@ -80,7 +84,7 @@ def _version_line(program: Path) -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        raise SyncthingMissing(f"{program} cannot be run: {why}", hint=install_command()) from error
+        raise SyncthingMissing(f"{program} cannot be run: {why}", hint=hint) from error
     lines = ran.stdout.decode(errors="replace").splitlines()
     return lines[0][:200] if lines else f"it printed nothing and ended with {ran.returncode}"
 
