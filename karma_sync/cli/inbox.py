@@ -37,6 +37,7 @@ def inbox(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
                 for i in waiting.invitations
             ],
             fetching=waiting.fetching,
+            awaited=[c.id for c in waiting.awaited],
             declined=[each.model_dump(mode="json") | {"id": each.id} for each in waiting.declined],
         )
         return
@@ -58,6 +59,10 @@ def inbox(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         next_step(f"karma-sync invitation accept {rows[0][0]}, or decline {rows[0][0]}")
     elif waiting.fetching:
         say("An invitation is on its way: its roster has not arrived yet.")
+    elif waiting.awaited:
+        names = ", ".join(f"{c.name} ({c.id})" for c in waiting.awaited)
+        say(f"Nothing to answer now. No invitation has come yet from {names}.")
+        next_step("karma-sync inbox, in a moment")
     else:
         say("Nobody asks. An invitation comes after its leader added your code.")
         next_step("karma-sync code")

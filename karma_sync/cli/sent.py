@@ -25,8 +25,8 @@ def add_to(app: typer.Typer) -> None:
 
 def sent(
     since: Annotated[
-        str, typer.Option(help="Only what left since: 14d, 2026-05-31, now, all.")
-    ] = "all",
+        str | None, typer.Option(help="Only what left since: 14d, 2026-05-31, now, all.")
+    ] = None,
     to: Annotated[str | None, typer.Option(help="Only what went to this member (its tag).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -41,7 +41,7 @@ def sent(
     app = App.from_environment()
     warn_if_down(app)
     now = utc_now()
-    limit = parse_since(since, now)
+    limit = parse_since(since or "all", now)
     with app.state.reading() as tx:
         world = read_world(tx, app.me, now, discovery=False)
     _require_member(world.teams, app.me.tag, to)

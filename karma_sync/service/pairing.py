@@ -15,14 +15,15 @@ from karma_sync.store.database import Database
 class Waiting:
     """What waits for my answer: contacts first, then invitations whose roster was verified.
 
-    `fetching` counts invitations whose roster is still on its way. `declined`
-    ones can still be accepted.
+    `fetching` counts invitations whose roster is still on its way; from `awaited`, contacts that I
+    accepted, none has come yet. `declined` ones can still be accepted.
     """
 
     contacts: list[Contact]
     invitations: list[Invitation]
     fetching: int
     declined: tuple[Contact | Invitation, ...] = ()
+    awaited: tuple[Contact, ...] = ()
 
 
 def pair(store: Database, me: PairingCode, code: PairingCode, now: datetime) -> Pairing:
@@ -50,6 +51,8 @@ def inbox(store: Database) -> Waiting:
         invitations = state.invitations.all(tx)
     asked: list[Contact | Invitation] = [*contacts, *invitations]
     declined = [each for each in asked if each.answer is Answer.DECLINED]
+    inviting = {i.device for i in invitations}
+    accepted = [c for c in contacts if c.answer is Answer.ACCEPTED]
     contacts = [c for c in contacts if c.answer is Answer.PENDING]
     pending = [i for i in invitations if i.answer is Answer.PENDING]
     ready = [i for i in pending if i.ready]
@@ -58,6 +61,7 @@ def inbox(store: Database) -> Waiting:
         invitations=sorted(ready, key=lambda i: i.seen),
         fetching=len(pending) - len(ready),
         declined=tuple(declined),
+        awaited=tuple(c for c in accepted if c.device not in inviting),
     )
 
 
