@@ -123,6 +123,7 @@ def test_look_alikes_never_meet() -> None:
         "https://alice:t0/ken@example.org/acme/repo",
         "https://t0/ken@example.org/acme/repo",
         "ssh://git@example.org:port/acme/repo",
+        "https://example.org/acme/" + 30 * "größe",
         "https://example.org/acme/repo\x1b[2J",
         "https://example.org/acme\\repo",
         "https://example.org:port/acme/repo",

@@ -14,13 +14,11 @@ def project_named(app: App, project: str) -> str:
     """
     if project != ".":
         return project
-    from karma_sync.domain.project import Where
     from karma_sync.service.projects import shared_names
     from karma_sync.sources.repository import identity_of, other_identities, repository_at
 
     here = Path().absolute()
-    place = app.matcher.places.of(str(here))
-    identity = place.identity if place.where is Where.PROJECT else identity_of(here)
+    identity = app.matcher.places.of(str(here)).identity or identity_of(here)
     repository = repository_at(here)
     shared = shared_names(app.state)
     others = other_identities(repository.remotes()) if repository else {}

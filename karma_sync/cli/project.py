@@ -73,7 +73,6 @@ def _of_remote(app: App, directory: Path, remote: str) -> tuple[str, Path | None
 
     Other remotes are proposed, never taken.
     """
-    from karma_sync.domain.project import Where
     from karma_sync.sources.repository import (
         ORIGIN,
         identity_of,
@@ -83,11 +82,8 @@ def _of_remote(app: App, directory: Path, remote: str) -> tuple[str, Path | None
 
     if not directory.is_dir():
         raise NotFound(f"there is no directory {directory}", hint="karma-sync project share .")
-    place = app.matcher.places.of(str(directory))
-    if remote == ORIGIN and place.where is Where.PROJECT:
-        identity = place.identity  # the person may have said so
-    else:
-        identity = identity_of(directory, remote)
+    said = app.matcher.places.of(str(directory)).identity if remote == ORIGIN else ""
+    identity = said or identity_of(directory, remote)
     repository = repository_at(directory)
     if repository is None or remote != ORIGIN:
         if repository:  # what would leave is shown as it will be

@@ -10,6 +10,7 @@ ADDRESS_CHARS = 120
 MEMBERS = 200
 PROJECTS = 500
 ALIASES = 8
+IDENTITY_CHARS = 300
 CONTACTS = 20
 
 # Full chunks hold exactly this much redacted content; only an end that was sealed is shorter, to

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote, unquote, urlsplit
 
+from karma_sync.domain import limits
 from karma_sync.errors import BadInput
 
 _SCP_LIKE = re.compile(r"(?:[^@/\s]+@)?(?P<host>\[[^\]]+\]|[^:/\s]+):(?P<path>(?!//|:).+)")
@@ -67,6 +68,8 @@ def named(text: str) -> str:
 
 def is_identity(text: str) -> bool:
     """Whether `text` has the form that `git_identity` gives: a host, then at least one name."""
+    if len(text) > limits.IDENTITY_CHARS:
+        return False
     host, *segments = text.split("/")
     names = all(_SEGMENT.fullmatch(s) and s not in {".", ".."} for s in segments)
     return _HOST.fullmatch(host) is not None and bool(segments) and names

@@ -50,7 +50,7 @@ Addresses = Annotated[
     tuple[Annotated[str, AfterValidator(_address)], ...],
     Field(max_length=limits.ADDRESSES + 1),  # and `dynamic`
 ]
-Identity = Annotated[str, StringConstraints(max_length=300), AfterValidator(_identity)]
+Identity = Annotated[str, AfterValidator(_identity)]
 Count = Annotated[int, Field(ge=0, le=limits.NUMBER)]
 
 
