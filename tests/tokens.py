@@ -8,13 +8,13 @@ import base64
 import random
 import re
 import string
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from karma_sync.redact.examples import ALPHABETS
 
 _HOLE = re.compile(r"\{(?P<alphabet>[A-Za-z0-9]+):(?P<size>\d+)\}")
 _DIGITS = string.digits
+LONG = 12  # characters; shorter holes hold ids
 _SIGNS = "!#$%&*+-.:;=?@^_~"
 
 
@@ -22,8 +22,7 @@ _SIGNS = "!#$%&*+-.:;=?@^_~"
 class Form:
     """One kind of token: who gives it out, its form, the name it is kept under.
 
-    `alone` says that it is known by its looks; else only beside its name. `keep` is how many
-    characters at its beginning everybody has, and may stay.
+    `alone` says that it is known by its looks; else only beside its name.
     """
 
     provider: str
@@ -40,7 +39,18 @@ class Draw:
 
     def token(self, form: str) -> str:
         """The form with new random characters in its holes."""
-        return _HOLE.sub(lambda hole: self.of(hole["alphabet"], int(hole["size"])), form)
+        return self.drawn(form)[0]
+
+    def drawn(self, form: str) -> tuple[str, list[str]]:
+        """The same, and what was put into its longer holes: all that nobody else could know."""
+        made: list[str] = []
+
+        def fill(hole: re.Match[str]) -> str:
+            made.append(self.of(hole["alphabet"], int(hole["size"])))
+            return made[-1]
+
+        token = _HOLE.sub(fill, form)
+        return token, [each for each in made if len(each) >= LONG]
 
     def of(self, alphabet: str, size: int) -> str:
         """So many characters of an alphabet."""
@@ -129,7 +139,7 @@ FORMS = (
     Form("slack", "https://hooks.slack.com/services/T{upper:10}/B{upper:10}/{alnum:24}", "HOOK"),
     Form(
         "slack",
-        "https://hooks.slack.com/workflows/T{upper:10}/A{upper:10}/{digits:18}/{alnum:24}",
+        "https://hooks.slack.com/workflows/T{upper:10}/A{upper:10}/{digits:9}/{alnum:24}",
         "HOOK",
     ),
     Form("slack", "https://hooks.slack.com/triggers/T{upper:10}/{digits:13}/{hex:32}", "HOOK"),
@@ -190,109 +200,3 @@ FORMS = (
     Form("generic", "{alnum:20}", "ACME_API_KEY", alone=False),
     Form("generic", "{letters:32}", "NEXTAUTH_SECRET", alone=False),
 )
-
-
-def camel(name: str) -> str:
-    """SOME_NAME as someName."""
-    first, *rest = name.lower().split("_")
-    return first + "".join(map(str.title, rest))
-
-
-def kebab(name: str) -> str:
-    """SOME_NAME as some-name."""
-    return name.lower().replace("_", "-")
-
-
-Write = Callable[[str, str], str]
-"""(the name in capitals, the token) -> a text that holds both, or the token alone."""
-
-# Places that say what the token is.
-NAMED: dict[str, Write] = {
-    "env": lambda n, t: f"PORT=3000\n{n}={t}\nDEBUG=1\n",
-    "env quoted": lambda n, t: f'{n}="{t}"\n',
-    "env single": lambda n, t: f"{n}='{t}'\n",
-    "export": lambda n, t: f"$ export {n}={t}",
-    "export inline": lambda n, t: f'cd app && {n}="{t}" npm run deploy',
-    "env prefix": lambda n, t: f"{n}={t} ./run.sh --now",
-    "json": lambda n, t: f'{{\n  "{camel(n)}": "{t}",\n  "n": 1\n}}',
-    "json compact": lambda n, t: f'{{"a":1,"{n.lower()}":"{t}"}}',
-    "python dict": lambda n, t: f"{{'{n.lower()}': '{t}', 'x': None}}",
-    "python": lambda n, t: f'{n} = "{t}"  # set by hand',
-    "python typed": lambda n, t: f'{n.lower()}: str = "{t}"',
-    "python getenv": lambda n, t: f'os.environ.get("{n}", "{t}")',
-    "javascript": lambda n, t: f"const {camel(n)} = '{t}';",
-    "javascript or": lambda n, t: f"const k = process.env.{n} || '{t}';",
-    "javascript member": lambda n, t: f"  {camel(n)}: `{t}`,\n",
-    "go": lambda n, t: f'\t{camel(n)} := "{t}"',
-    "php": lambda n, t: f"    '{n.lower()}' => '{t}',",
-    "ruby": lambda n, t: f"config.{n.lower()} = '{t}'",
-    "yaml": lambda n, t: f"app:\n  {n.lower()}: {t}\n  port: 1\n",
-    "yaml quoted": lambda n, t: f'app:\n  {kebab(n)}: "{t}"\n',
-    "yaml env list": lambda n, t: f"      - name: {n}\n        value: {t}\n",
-    "compose": lambda n, t: f"    environment:\n      - {n}={t}\n",
-    "toml": lambda n, t: f'[api]\n{n.lower()} = "{t}"\n',
-    "ini": lambda n, t: f"[default]\n{n.lower()} = {t}\n",
-    "properties": lambda n, t: f"service.{n.lower().replace('_', '.')}={t}\n",
-    "hcl": lambda n, t: f'  {n.lower()} = "{t}"\n',
-    "dockerfile": lambda n, t: f"FROM x\nENV {n}={t}\nRUN y",
-    "dockerfile old": lambda n, t: f"FROM x\nENV {n} {t}\nRUN y",
-    "docker -e": lambda n, t: f"docker run --rm -e {n}={t} -p 80:80 img",
-    "docker --env": lambda n, t: f"docker run --env {n}='{t}' img",
-    "build arg": lambda n, t: f"docker build --build-arg {n}={t} .",
-    "powershell": lambda n, t: f'$env:{n} = "{t}"; npm start',
-    "powershell single": lambda n, t: f"$Env:{n}='{t}'",
-    "cmd set": lambda n, t: f"set {n}={t}\r\nnode x",
-    "setx": lambda n, t: f'setx {n} "{t}"',
-    "fish": lambda n, t: f"set -gx {n} {t}",
-    "fish long": lambda n, t: f"set --export {n} '{t}'",
-    "flag": lambda n, t: f"acme --{kebab(n)} {t} deploy",
-    "flag equals": lambda n, t: f"acme --{kebab(n)}={t} deploy",
-    "argument list": lambda n, t: f'["acme", "--{kebab(n)}", "{t}"]',
-    "heroku": lambda n, t: f"heroku config:set {n}={t} -a app",
-    "kubectl": lambda n, t: f"kubectl create secret generic x --from-literal={n.lower()}={t}",
-    "curl -d": lambda n, t: f"""curl -d '{{"{n.lower()}":"{t}"}}' https://h.example/v1""",
-    "form data": lambda n, t: f"curl -d '{n.lower()}={t}&x=1' https://h.example/v1",
-    "query": lambda n, t: f"GET https://h.example/v1?{n.lower()}={t}&page=2 200",
-    "header": lambda n, t: f"curl -H 'X-{kebab(n).title()}: {t}' https://h.example",
-    "xml": lambda n, t: f"<{camel(n)}>{t}</{camel(n)}>",
-    "xml attribute": lambda n, t: f'<add key="{camel(n)}" value="{t}" />',
-    "numbered": lambda n, t: f"    11→# keys\n    12→{n}={t}\n    13→\n",
-    "diff added": lambda n, t: f"@@ -1,2 +1,2 @@\n ctx\n+{n}={t}\n",
-    "diff removed": lambda n, t: f"@@ -1,2 +1,2 @@\n ctx\n-{n}={t}\n",
-    "diff yaml": lambda n, t: f"@@ -1 +1 @@\n-  {n.lower()}: {t}\n+  x: y\n",
-    "grep": lambda n, t: f"deploy/.env:7:{n}={t}\n",
-    "markdown": lambda n, t: f"- set `{n}` to `{t}`",
-    "markdown code": lambda n, t: f"```bash\nexport {n}={t}\n```",
-    "markdown table": lambda n, t: f"| {n} | `{t}` |",
-    "ansi": lambda n, t: f"\x1b[33m{n}\x1b[0m=\x1b[32m{t}\x1b[0m",
-    "log": lambda n, t: f"12:00:01 INFO loaded {n.lower()}={t}, region=eu",
-    "comment": lambda n, t: f"# {n}={t}",
-    "sentence": lambda n, t: f"My {n.lower().replace('_', ' ')} is {t}, please use it.",
-}
-
-# Places where only the token stands.
-ALONE: dict[str, Write] = {
-    "alone": lambda n, t: t,
-    "prose": lambda n, t: f"use {t} for now.",
-    "quoted": lambda n, t: f'client = Client("{t}")',
-    "backticks": lambda n, t: f"it is `{t}`",
-    "parenthesis": lambda n, t: f"connect({t})",
-    "stack trace": lambda n, t: f"AuthError: Incorrect key provided: {t}. at f (/a/b.js:1:2)",
-    "query key": lambda n, t: f"https://h.example/v1?key={t}&alt=json",
-    "encoded query": lambda n, t: f"redirect?u=https%3A%2F%2Fh%3Fk%3D{t}%26x%3D1",
-    "bearer": lambda n, t: f'curl -H "Authorization: Bearer {t}" https://h.example',
-    "echo": lambda n, t: f"echo -n '{t}' | gh secret set X",
-    "escaped newline": lambda n, t: f'"a\\n{t}\\nb"',
-    "diff line": lambda n, t: f"+{t}\n-{t}\n",
-    "numbered line": lambda n, t: f"     1→{t}\n     2\t{t}\n",
-    "csv": lambda n, t: f"1,{t},prod",
-    "url userinfo": lambda n, t: f"git clone https://x:{t}@git.example.org/o/r",
-    "markdown link": lambda n, t: f"[k]({t})",
-    "angle": lambda n, t: f"<value>{t}</value>",
-    "list": lambda n, t: f"* {t}\n* other",
-}
-
-
-def basic(draw: Draw) -> str:
-    """What follows `Basic `."""
-    return base64.b64encode(f"alice:{draw.password()}".encode()).decode()

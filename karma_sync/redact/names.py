@@ -49,14 +49,20 @@ _OPEN_KEYS = words(
     registry restore result row s schema shortcut some sort state storage template topic trailer
     translation type unique which"""
 )
+_ESCAPE = re.compile(rb"\A(?:u[0-9a-f]{4}|[nrt]-+)")  # an end of line before it, as JSON writes it
 _PARTS = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+
+
+def bare(name: bytes) -> bytes:
+    """Without what is no part of it: an escape before it, dashes and points around it."""
+    return _ESCAPE.sub(b"", name).strip(b"-_.")
 
 
 def kind_of_name(name: bytes) -> Kind:
     """What the last words of an identifier (snake_case, kebab-case, camelCase) promise."""
     if name.startswith(b"AWS::"):  # a type of CloudFormation: AWS::ApiGateway::ApiKey
         return Kind.NONE
-    parts = [word.decode().lower() for word in _PARTS.findall(name)]
+    parts = [word.decode().lower() for word in _PARTS.findall(bare(name))]
     while parts and (parts[-1] in _SUFFIXES or parts[-1].isdigit()):
         parts.pop()
     if not parts:

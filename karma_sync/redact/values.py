@@ -8,7 +8,7 @@ import base64
 import re
 import string
 
-from karma_sync.redact.names import Kind, kind_of_name
+from karma_sync.redact.names import Kind, bare, kind_of_name
 from karma_sync.redact.patterns import compiled
 
 KEY_SIZE = 8  # a token or key shorter than this opens nothing by itself
@@ -96,11 +96,16 @@ def is_password(value: bytes) -> bool:
     """Could be a password somebody set: no stand-in, and with a digit or a sign in it."""
     if len(value) < PASSWORD_SIZE or any(byte <= 0x20 for byte in value):
         return False
-    if is_stand_in(value) or _CODE.fullmatch(value):
-        return False
-    if _CHAIN.fullmatch(value) and is_spoken(value.replace(b"?", b".")):
+    if is_stand_in(value) or _is_expression(value):
         return False
     return _has_digit(value) or bool(_SIGN.search(value) or _LONG_WORD.fullmatch(value))
+
+
+def _is_expression(value: bytes) -> bool:
+    """Code; a chain of names only if it is of words, for passwords have points in them too."""
+    if _CODE.fullmatch(value):
+        return True
+    return _CHAIN.fullmatch(value) is not None and is_spoken(value.replace(b"?", b"."))
 
 
 def is_key(value: bytes, size: int = KEY_SIZE) -> bool:
@@ -134,8 +139,8 @@ def _has_letter(value: bytes) -> bool:
 def assigned(name: bytes, value: bytes) -> bool:
     """The value of `name = value` is a secret: the check of the assignment rules."""
     kind = kind_of_name(name)
-    if name.strip(b"-_.").lower() == b"pass":  # alone, it may count what passed
-        return is_key(value, PASSWORD_SIZE)
+    if bare(name).lower() == b"pass":  # alone, it may count what passed
+        return is_password(value) and _has_letter(value) and not is_spoken(value)
     if kind is Kind.PASSWORD:
         return is_password(value)
     if kind is Kind.KEY:
@@ -179,7 +184,7 @@ def is_beside_user(_name: bytes, value: bytes) -> bool:
 
 def is_said(quote: bytes, value: bytes) -> bool:
     """What people call the password in a sentence; in quotes it may be any lower-case word."""
-    if is_stand_in(value) or is_code(value):
+    if is_stand_in(value) or _is_expression(value):
         return False
     if not quote:
         return len(value) >= PASSWORD_SIZE and _has_digit(value) and not is_spoken(value)
