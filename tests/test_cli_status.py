@@ -90,6 +90,10 @@ def test_a_small_team_without_worries_is_told_in_a_few_lines() -> None:
             Receiver(peer(BOB), 2, False, Transfer(3_100_000, 4, None)),
             "bob.tower has confirmed 2 of 5; about 3.1 MB left",
         ),
+        (
+            Receiver(peer(BOB), 2, False, None, paused=True),
+            "bob.tower has confirmed 2 of 5; it has paused the project",
+        ),
     ],
 )
 def test_who_has_not_confirmed_all_is_told_with_the_reason(receiver: Receiver, line: str) -> None:
@@ -122,6 +126,12 @@ def test_while_nothing_has_left_it_is_told_to_whom_it_would_go() -> None:
 
     assert "  sent 0 sessions; what leaves goes to bob.tower" in told
     assert not [line for line in told if "confirmed" in line]
+
+
+def test_what_nobody_takes_yet_is_not_told_as_if_it_had_arrived() -> None:
+    told = shown(projects=[project(receivers=[])])
+
+    assert "  sent 5 sessions, which nobody takes yet" in told
 
 
 def test_an_error_that_lasts_is_told_once() -> None:

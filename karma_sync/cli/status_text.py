@@ -125,8 +125,10 @@ def _first(paths: list[str]) -> str:
 
 
 def _goes_to(project: "ProjectStatus") -> str:
-    """Who takes what leaves, while there is nothing that they could confirm."""
-    if project.sent or not project.receivers:
+    """Who takes what leaves, while there is nobody or nothing to be confirmed."""
+    if not project.receivers:
+        return ", which nobody takes yet" if project.sent else ""
+    if project.sent:
         return ""
     return f"; what leaves goes to {', '.join(r.tag for r in project.receivers)}"
 
@@ -135,6 +137,8 @@ def _receiver_line(receiver: "Receiver", sent: int, is_up: bool) -> str:
     if receiver.whole:
         return f"{receiver.tag} has confirmed all"
     line = f"{receiver.tag} has confirmed {receiver.items} of {sent}"
+    if receiver.paused:
+        return f"{line}; it has paused the project"
     if is_up and not receiver.peer.connected:
         return f"{line}; it was last seen {ago(receiver.peer.last_seen)}"
     return f"{line}; {_about(receiver.transfer)}" if is_up and receiver.transfer else line

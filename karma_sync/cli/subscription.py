@@ -21,7 +21,7 @@ from karma_sync.cli.consent import (
 from karma_sync.cli.naming import project_named
 from karma_sync.cli.output import next_step, say, say_json, table
 from karma_sync.cli.setup import say_if_down, warn_if_down
-from karma_sync.cli.waiting import offer, require_daemon, wait_for_session
+from karma_sync.cli.waiting import offered, require_daemon, wait_for_session
 from karma_sync.domain.leaving import Limits
 from karma_sync.domain.subscription import Content, Direction, Subscription
 from karma_sync.errors import BadInput
@@ -74,9 +74,9 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         for s in found
     ]
     table(("PROJECT", "TEAM", "YOU", "DIRECTION", "OTHERS"), rows)
-    offered = [s for s in found if s.mine.status == "offered"]
-    if offered:
-        next_step(f"karma-sync accept {offered[0].named}")
+    open_ = [s for s in found if s.mine.status == "offered"]
+    if open_:
+        next_step(f"karma-sync accept {open_[0].named}")
 
 
 def accept(
@@ -103,7 +103,7 @@ def accept(
     named = project_named(app, project)
     if wait:
         require_daemon(app)
-    standing = offer(app, named, team, wait)
+    standing = offered(app, named, team, wait)
     # refused before anything is asked
     projects.moved(standing, lambda mine: mine.accept(0, Direction.BOTH, Content.BOTH, Limits()))
     wishes = Wishes(direction, since, last, after_idle, profile, yes, dry_run)

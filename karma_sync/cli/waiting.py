@@ -1,28 +1,30 @@
-"""Waiting for what others do: for an offer, for a first session."""
+"""`accept --wait`: first for the offer, then for a first session."""
 
 import time
 from typing import TYPE_CHECKING
 
 from karma_sync.app import App
-from karma_sync.cli.output import say
+from karma_sync.cli.output import say, span
 from karma_sync.errors import Conflict, NotFound, TimedOut
 
 if TYPE_CHECKING:
     from karma_sync.service.projects import Standing
 
-_WAIT_S = 600.0
+_WAIT_S = 600
 _LOOK_S = 0.05
 
 
-def offer(app: App, named: str, team: str | None, wait: bool) -> "Standing":
-    """The project so named; if `wait`, once it was offered.
+def offered(app: App, named: str, team: str | None, wait: bool) -> "Standing":
+    """The shared project that `named` names; with `wait`, as soon as there is one.
 
     Raises:
-        NotFound: it is not; TimedOut: it was not in time.
+        NotFound: no team shares it; the hint is how to wait for it.
+        TimedOut: nor did one within ten minutes.
     """
     from karma_sync.service import projects
 
     deadline = time.monotonic() + _WAIT_S
+    is_told = False
     while True:
         try:
             return projects.find(app.state, app.me, named, team)
@@ -33,14 +35,21 @@ def offer(app: App, named: str, team: str | None, wait: bool) -> "Standing":
                 raise
             if time.monotonic() > deadline:
                 raise TimedOut(
-                    f"nobody offered {named} within {_WAIT_S:g} seconds",
+                    f"nobody offered {named} within {span(_WAIT_S)}",
                     hint="karma-sync subscription list, and karma-sync inbox",
                 ) from None
+        if not is_told:
+            say(f"Nobody has offered {named} yet: waiting for it, {span(_WAIT_S)} at most.")
+            is_told = True
         time.sleep(_LOOK_S)
 
 
 def wait_for_session(app: App, standing: "Standing") -> None:
-    """Wait until something of somebody else's can be read; raises TimedOut."""
+    """Return as soon as a session of another member can be read here, and name it.
+
+    Raises:
+        TimedOut: none came within ten minutes.
+    """
     from karma_sync.store.library import AccessScope, readable
 
     scope = AccessScope(app.me.tag, frozenset({standing.team.id}), frozenset({standing.project}))
@@ -53,13 +62,13 @@ def wait_for_session(app: App, standing: "Standing") -> None:
             return
         time.sleep(_LOOK_S)
     raise TimedOut(
-        f"no session of {standing.project} arrived within {_WAIT_S:g} seconds",
+        f"no session of {standing.project} arrived within {span(_WAIT_S)}",
         hint="karma-sync status",
     )
 
 
 def require_daemon(app: App) -> None:
-    """Raises Conflict if nothing would ever come."""
+    """Raises Conflict if no daemon runs: what is waited for would not come."""
     from karma_sync.service.presence import running
 
     if running(app.paths) is None:

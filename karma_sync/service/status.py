@@ -9,6 +9,7 @@ from karma_sync.domain.pairing import PairingCode
 from karma_sync.domain.plan import Channel, World, inboxes, outboxes, receivers
 from karma_sync.domain.progress import seconds_left
 from karma_sync.domain.silence import silent_days
+from karma_sync.domain.subscription import Status as Answer
 from karma_sync.domain.subscription import Subscription
 from karma_sync.domain.team import Member, Team
 from karma_sync.metadata.receipts import digest_of
@@ -60,14 +61,16 @@ class Transfer:
 
 @dataclass(frozen=True)
 class Receiver:
-    """What a member's receipt says of my channel: how many of my items it has, and whether that is
-    exactly what I sent.
+    """What a member's receipt says of my channel: how many items, and whether exactly mine.
+
+    `paused` if it said that it paused the project: nothing arrives there then.
     """
 
     peer: Peer
     items: int
     whole: bool
     transfer: Transfer | None
+    paused: bool = False
 
     @property
     def tag(self) -> str:
@@ -221,7 +224,7 @@ def _project(look: _Look, standing: projects.Standing) -> ProjectStatus:
         mine=standing.mine,
         sent=len(sent),
         recovering=recovering.why if recovering else "",
-        receivers=_receivers(look, box, sent),
+        receivers=_receivers(look, standing, box, sent),
         received={tag: n for tag, n in counts.items() if mine is None or tag != mine.tag},
         arriving={tag: transfer for tag, transfer in lacking.items() if transfer},
         waiting=sum(a.state == "waiting" for a in arrivals),
@@ -249,13 +252,16 @@ def _why(stays: Iterable[work.Withheld], kind: work.Stays) -> dict[str, str]:
     return {row.session: row.why for row in stays if row.kind is kind}
 
 
-def _receivers(look: _Look, box: Channel | None, sent: dict[str, int]) -> list[Receiver]:
+def _receivers(
+    look: _Look, standing: projects.Standing, box: Channel | None, sent: dict[str, int]
+) -> list[Receiver]:
     """Everybody who takes what I send, whether a receipt came or not."""
     if box is None:
         return []
     said = said_of(look.stores.work, box.team, box.id)
     with look.stores.work.reading() as tx:
         known = ledger.confirmed(tx, box.id)
+    paused = {member.tag for member, theirs in standing.others if theirs.status is Answer.PAUSED}
     found = []
     taking = receivers(look.world, box)
     members = [m for m in box.team.members if m.device in taking]
@@ -264,5 +270,6 @@ def _receivers(look: _Look, box: Channel | None, sent: dict[str, int]) -> list[R
         items = receipt.confirms(sent, known.get(member.key, 0)) if receipt else 0
         whole = receipt is not None and receipt.digest == digest_of(sent)
         transfer = look.transfer(box.id, member.device)
-        found.append(Receiver(look.peers[member.key], items, whole, transfer))
+        peer = look.peers[member.key]
+        found.append(Receiver(peer, items, whole, transfer, member.tag in paused))
     return found
