@@ -112,6 +112,7 @@ class App:
             NotWritable: one of them is not ours to write.
             BadInput: config.toml gives us another name than the one that our teams know.
         """
+        from karma_sync.service.choosing import withhold_again
         from karma_sync.service.control import require_known_name
 
         for store in (self.paths.state_db, self.paths.work_db, self.paths.library_db):
@@ -119,6 +120,8 @@ class App:
                 raise NotWritable(f"{store} cannot be written", hint=f"chmod 600 {store}")
         _ = self.state, self.work, self.library
         require_known_name(self.state, self.me, self.paths.settings)
+        for session in withhold_again(self.state, self.work):
+            self._limited(f"{session}, the database was older: it is withheld again")
 
     @cached_property
     def source(self) -> "ClaudeSource":

@@ -122,6 +122,12 @@ def test_with_database_and_file_of_yesterday_what_was_taken_back_since_stays_awa
     a.up()
     a.run("session", "unshare", gone.id)
     until(lambda: limited.b.peek(gone.id) is None, "that it is gone from B")
+    a.run("pause")
+    late = a.write_session("withheld after the backup")
+    a.run("session", "withhold", late.id)
+    a.run("resume")
+    until(lambda: _stays(a, late) == "you withhold it", "that A wrote it down")
+    limited.stay["withheld after the backup"] = late
     a.run("subscription", "pause", "repo")
     until(lambda: _signed(a) == "paused", "that A signed it")
     a.down()
@@ -136,6 +142,7 @@ def test_with_database_and_file_of_yesterday_what_was_taken_back_since_stays_awa
     limited.b.until_readable(*limited.leave)
     print(a.run("events").out)
 
+    assert f"{late.id}, the database was older: it is withheld again" in a.run("events").out
     assert limited.b.peek(gone.id) is None
     _assert_only_what_may_leave(limited)
 
@@ -206,6 +213,11 @@ def _limits(member: Member) -> dict[str, object]:
     found = member.json("subscription", "list")["subscriptions"]
     names = ("status", "direction", "since", "after_idle", "profile")
     return {name: found[0][name] for name in names} if found else {}
+
+
+def _stays(member: Member, session: Session) -> str:
+    held = member.json("session", "list")["held"]
+    return next((h["why"] for h in held if h["session"] == session.id), "")
 
 
 def _signed(member: Member) -> str:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from karma_sync.domain.profile import Profile
 from karma_sync.domain.project import Belonging
 
+BY_OWNER = "you withhold it"
 _EVER = datetime.min.replace(tzinfo=UTC)
 _PROFILES = tuple(Profile)  # from the narrowest to the widest
 
@@ -154,7 +155,7 @@ def decide(candidate: Candidate, project: str, limits: Limits, choices: Choices)
     if project != belonging.project and project not in belonging.mixed:
         return Decision(Outcome.UNCONCERNED)
     if candidate.session in choices.withheld:
-        return Decision(Outcome.WITHHELD, "you withhold it")
+        return Decision(Outcome.WITHHELD, BY_OWNER)
     if candidate.unshared:
         return Decision(Outcome.UNSHARED, "you unshared it")
     hit = choices.excluded(candidate.directories)

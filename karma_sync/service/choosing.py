@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from karma_sync.domain.leaving import Exclusion, Share, Withhold
+from karma_sync.domain.leaving import BY_OWNER, Exclusion, Share, Withhold
 from karma_sync.domain.pairing import PairingCode
 from karma_sync.domain.plan import Channel, World, outboxes
 from karma_sync.domain.source import SourceSession
@@ -41,6 +41,22 @@ def withhold(store: Database, session: str) -> None:
     with store.transaction() as tx:
         state.withholds.put(tx, Withhold(session=session))
         state.shares.drop(tx, session=session)
+
+
+def withhold_again(store: Database, work_store: Database) -> list[str]:
+    """Withhold what the daemon wrote down as withheld, if nobody said otherwise since: database and
+    intent.json are both of an earlier day then. The ids of those.
+    """
+    with work_store.reading() as tx:
+        written = {row.session for row in work.withheld.all(tx) if row.why == BY_OWNER}
+    with store.reading() as tx:
+        said = {w.session for w in state.withholds.all(tx)}
+        said |= {s.session for s in state.shares.all(tx)}  # the one way to take a withhold back
+    lost = sorted(written - said)
+    if lost:
+        with store.transaction() as tx:
+            state.withholds.put(tx, *(Withhold(session=session) for session in lost))
+    return lost
 
 
 def share(store: Database, chosen: Share) -> None:
