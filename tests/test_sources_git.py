@@ -237,18 +237,30 @@ def test_a_file_where_a_directory_was_lies_where_the_directory_was(tmp_path: Pat
     assert places.of(str(tmp_path / "file")) == in_project()
 
 
-@pytest.mark.parametrize("damage", ["format", "worktree"])
+@pytest.mark.parametrize("damage", ["format", "worktree", "head", "head, below"])
 def test_a_repository_that_git_cannot_read_is_not_neutral(tmp_path: Path, damage: str) -> None:
     repo = clone(tmp_path / "repo")
     where = repo
     if damage == "format":  # as `dubious ownership` and a timeout: git fails, with a repository
         git(repo, "config", "core.repositoryformatversion", "99")
+    elif damage.startswith("head"):
+        (repo / ".git" / "HEAD").unlink()
+        where = repo / "sub" if damage == "head, below" else repo
+        where.mkdir(exist_ok=True)
     else:
         where = tmp_path / "worktree"
         git(repo, "worktree", "add", "--quiet", "--detach", str(where))
         repo.rename(tmp_path / "moved")
 
-    assert Places().of(str(where)).where is Where.ELSEWHERE
+    place = Places().of(str(where))
+    assert place.where is Where.ELSEWHERE
+    assert "\n" not in place.why
+
+
+def test_an_empty_folder_of_that_name_is_no_repository(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+
+    assert Places().of(str(tmp_path)) == Place(Where.NEUTRAL)
 
 
 def test_other_remotes_are_told_and_never_taken(tmp_path: Path) -> None:

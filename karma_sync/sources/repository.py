@@ -8,6 +8,7 @@ from shlex import quote
 
 from karma_sync.domain.remote import effective, git_identity
 from karma_sync.errors import BadInput, KarmaError, NotFound
+from karma_sync.sources.listing import is_open
 
 ORIGIN = "origin"
 _TIMEOUT_S = 10
@@ -68,15 +69,31 @@ def repository_at(path: Path) -> Repository | None:
     if "must be run in a work tree" in said:  # a bare repository, or within `.git`
         code, out, said = _git(path, *where)
     if code:
-        if "not a git repository (or any" in said:
-            return None
-        raise KarmaError(
-            f"git cannot read the repository at {path}: {said}", hint=f"git -C {path} status"
-        )
+        if "not a git repository (or any" not in said:
+            raise KarmaError(
+                f"git cannot read the repository at {path}: {said}", hint=f"git -C {path} status"
+            )
+        damaged = _looks_like_one(path)
+        if damaged:
+            raise KarmaError(f"git takes {damaged} for no repository", hint=f"git -C {path} status")
+        return None
     common, _, tree = out.partition("\n")
     # a linked work tree shares its repository's directory: it belongs to the repository
     top = Path(common).parent if Path(common).name == ".git" else Path(tree or common)
     return Repository(top, Path(tree) if tree else top, Path(common) / "config")
+
+
+def _looks_like_one(path: Path) -> Path | None:
+    """What git would have looked into, were it not damaged: it may be anybody's repository."""
+    for each in (path, *path.parents):
+        place = each / ".git"
+        if place.is_file() or (place.is_dir() and not _is_empty(place)):
+            return place
+    return None
+
+
+def _is_empty(folder: Path) -> bool:
+    return is_open(folder) and not list(folder.iterdir())
 
 
 def toplevel(path: Path) -> Path | None:
@@ -159,4 +176,4 @@ def _git(path: Path, *arguments: str) -> tuple[int, str, str]:
             f"git did not answer for {path} within {_TIMEOUT_S} seconds",
             hint=f"git -C {path} status",
         ) from None
-    return done.returncode, done.stdout.strip(), done.stderr.strip()
+    return done.returncode, done.stdout.strip(), " ".join(done.stderr.split())
