@@ -13,7 +13,7 @@ import pytest
 
 from karma_sync.flow.layout import chunk_name
 from karma_sync.metadata.signing import SigningKey
-from tests.evil import manifest_of
+from tests.evil import Evil, manifest_of
 from tests.harness import Member, programs, until
 from tests.town import Town, up
 from tests.transcripts import Session
@@ -110,6 +110,36 @@ def test_an_outbox_that_recovers_does_not_touch_the_other(teams: Two) -> None:
     assert _inodes(teams.two) == inodes
 
 
+def test_a_chunk_that_a_member_spoils_in_one_team_reaches_nothing_that_is_linked(
+    teams: Two,
+) -> None:
+    a, b, c = teams.members
+    sha = sorted(_inodes(teams.one))[0].removesuffix(".zst")
+    name = chunk_name(sha)
+    held = [box / name for box in (teams.one, teams.two, a.paths.library, b.paths.library)]
+    held.append(teams.inbox(b, teams.two) / name)
+    before = {path: (path.stat().st_ino, path.read_bytes()) for path in held}
+    arrived = teams.inbox(b, teams.one) / name
+    inode = arrived.stat().st_ino
+    evil = Evil(c)
+    try:
+        evil.take_over(teams.one.name)
+        spoilt = teams.inbox(c, teams.one) / name
+        spoilt.unlink()  # or its own library would have it
+        evil.write(teams.one.name, name, b"spoilt".ljust(len(before[held[0]][1])))
+        evil.announce(teams.one.name)
+        until(lambda: _inode(arrived) not in (0, inode), "what C spoilt at B")
+        until(lambda: "changed by others" in a.run("events").out, "A to notice")
+        until(lambda: _bytes(arrived) == before[held[0]][1], "what A wrote at B again")
+    finally:
+        evil.stop()
+        c.up()
+
+    assert {path: (path.stat().st_ino, path.read_bytes()) for path in held} == before
+    assert b.raw(teams.session.id) == teams.session.content
+    _until_same((b, c), (teams.one, teams.two), teams.session)
+
+
 def test_what_is_withdrawn_from_one_team_is_whole_in_the_other(teams: Two) -> None:
     a, b, c = teams.members
     before = _named(a, teams.one)
@@ -163,6 +193,13 @@ def _named(owner: Member, folder: Path) -> dict[str, bytes]:
     items = {name: raw for name, raw in content.items() if name.startswith("items/")}
     chunks = {chunk_name(sha) for raw in items.values() for sha in manifest_of(raw, key).chunks()}
     return items | {name: content[name] for name in chunks}
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return 0
 
 
 def _bytes(path: Path) -> bytes:
