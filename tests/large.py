@@ -1,5 +1,7 @@
 """`python -m tests.large DIRECTORY MB`: a large session, sent and received in this process.
 
+Transcript, subagent and tool results have that size each.
+
 Prints how many bytes of memory the process had at most. Whatever does not come out right raises.
 """
 
@@ -27,6 +29,7 @@ from tests.test_flow_package import swapping
 
 CHANNEL = channel_of(team_of_all(ALICE, BOB), ALICE)
 AGENT = "s1/subagents/agent-a.jsonl"
+RESULT_BYTES = 200_000
 LINE = said("secret " + "x" * 100_000)
 
 
@@ -39,6 +42,8 @@ def main(root: Path, mb: int) -> None:
         with path.open("ab") as out:
             for _ in range(mb * 10**6 // len(LINE)):
                 out.write(LINE)
+    for number in range(mb * 10**6 // RESULT_BYTES):
+        desk.write(b"%d " % number + b"y" * RESULT_BYTES, f"s1/tool-results/toolu_{number}.txt")
     with (desk.directory / "s1.jsonl").open("rb") as source:
         for line in source:
             expected.update(line.replace(b"secret", b"[REDACTED:fake]"))

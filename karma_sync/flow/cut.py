@@ -15,6 +15,9 @@ from karma_sync.sources.growing import blocks, continues, last_line, open_source
 
 Put = Callable[[bytes], tuple[str, int]]
 
+# A session may have thousands of tool results; before all were seen, so much of them waits at most.
+_MOST_ENDS_BYTES = 8 * limits.INLINE_BYTES
+
 
 @dataclass(frozen=True)
 class CutFile:
@@ -105,6 +108,31 @@ def cut_again(name: str, pieces: Iterable[bytes], put: Put, red: Redactor) -> Cu
     gone = Position(size=0, mtime_ns=0, inode=0, offset=0, print="")
     state = PackedFile(position=gone, sealed=len(cutter.chunks), cuts=cuts)
     return CutFile(name, tuple(cutter.chunks), bytes(cutter.tail), state, cuts)
+
+
+class Gathering:
+    """The files of one item as they are cut, by name; their ends are never many megabytes."""
+
+    def __init__(self, put: Put) -> None:
+        self._put = put
+        self._ends = 0
+        self.files: dict[str, CutFile] = {}
+
+    def add(self, file: CutFile) -> None:
+        """Take one more file in."""
+        self.files[file.name] = file
+        self._ends += len(file.tail)
+        if self._ends > _MOST_ENDS_BYTES:
+            self._seal(list(self.files.values()))
+
+    def finish(self) -> list[CutFile]:
+        """All files by name, with ends that fit into the inline part."""
+        self._seal([self.files[name] for name in sorted(self.files)])
+        return list(self.files.values())
+
+    def _seal(self, files: list[CutFile]) -> None:
+        self.files = {file.name: file for file in within_inline_limit(files, self._put)}
+        self._ends = sum(len(file.tail) for file in files)
 
 
 def within_inline_limit(files: list[CutFile], put: Put) -> list[CutFile]:

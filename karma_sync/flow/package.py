@@ -13,7 +13,7 @@ from karma_sync.domain.session import FORMAT, ItemFile, Manifest, join_item
 from karma_sync.domain.source import PackedFile, PackedItem, SourceFile, SourceSession
 from karma_sync.flow.before import Before, OutboxFiles, read_back, without_source
 from karma_sync.flow.choice import may_be_named, running, sendable
-from karma_sync.flow.cut import CutFile, cut_again, cut_file, within_inline_limit
+from karma_sync.flow.cut import CutFile, Gathering, cut_again, cut_file
 from karma_sync.flow.describe import Cut, describe, signed
 from karma_sync.flow.layout import compress
 from karma_sync.metadata.signing import PayloadType, SigningKey
@@ -187,20 +187,20 @@ class Packager:
             if takes(profile, kind_of(f.path)) and may_be_named(f.path, self._redactor)
         }
         states = packed.files if packed else {}
-        files: dict[str, CutFile] = {}
+        files = Gathering(put)
         for source in sendable(session, profile, self._redactor):
             name, state, entry = source.name, states.get(source.name), entries.get(source.name)
             if before and state and entry and state.position.same(source.stat):
-                files[name] = _unchanged(entry, before.tails[name], state)
+                files.add(_unchanged(entry, before.tails[name], state))
             else:
-                files[name] = cut_file(source, state, entry, put, self._redactor)
-        for name in entries.keys() - files.keys():  # the agent deleted it: it stays
+                files.add(cut_file(source, state, entry, put, self._redactor))
+        for name in entries.keys() - files.files.keys():  # the agent deleted it: it stays
             if before and name in states:
-                files[name] = _unchanged(entries[name], before.tails[name], states[name])
+                files.add(_unchanged(entries[name], before.tails[name], states[name]))
             elif before:
                 content = before.content(entries[name], outbox)
-                files[name] = cut_again(name, content, put, self._redactor)
-        return within_inline_limit([files[name] for name in sorted(files)], put)
+                files.add(cut_again(name, content, put, self._redactor))
+        return files.finish()
 
     def _write(
         self,
