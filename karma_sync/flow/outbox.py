@@ -95,8 +95,8 @@ class Outbox:
         if self._waits(name):
             self.flush()
         mtime_ns = max(mtime_ns, self._later_than(item))
-        with self._writing():
-            self._items[name] = stage_private(self.path / name, raw, mtime_ns), then
+        staged = self._helper.submit(stage_private, self.path / name, raw, mtime_ns)
+        self._items[name] = staged, then
         self._fresh.clear()
         if not self._together:
             self.flush()
@@ -137,7 +137,7 @@ class Outbox:
         try:
             self._finish()
         except BaseException:
-            discard([], [staged for staged, _ in items.values()])
+            discard(staged for staged, _ in items.values())
             raise
         chunks, self._chunks = self._chunks, {}
         if chunks or items:
@@ -164,7 +164,7 @@ class Outbox:
     def _discard_all(self) -> None:
         chunks, self._chunks = self._chunks, {}
         items, self._items = self._items, {}
-        discard(list(chunks.values()), [staged for staged, _ in items.values()])
+        discard([*chunks.values(), *(staged for staged, _ in items.values())])
 
     def _staged(self, chunk: str) -> Future[Staged] | None:
         """A chunk that is not in its place yet."""

@@ -1,7 +1,7 @@
 """Files of an outbox on their way: written beside their places, then put there together."""
 
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from karma_sync.paths import Staged, put_in_place, stage_link, stage_private
 
 # where another outbox has a chunk, or will have it: what it waits for, its place
 Twin = tuple[Future[Staged] | None, Path]
-Item = tuple[Staged, Callable[[], None]]
+Item = tuple[Future[Staged], Callable[[], None]]
 
 
 @dataclass(frozen=True)
@@ -25,27 +25,25 @@ class Batch:
     done: Future[None]
 
 
-def place(chunks: Sequence[Future[Staged]], items: Sequence[Staged]) -> None:
+def place(chunks: Sequence[Future[Staged]], items: Sequence[Future[Staged]]) -> None:
     """Put chunks that are staged into their places, durably, then items.
 
     Raises:
         OSError: what is not in its place was discarded.
     """
     try:
-        staged = [made.result() for made in chunks]
+        steps = [[made.result() for made in each] for each in (chunks, items)]
     except BaseException:
-        discard(chunks, items)
+        discard([*chunks, *items])
         raise
-    put_in_place(staged, items)
+    put_in_place(*steps)
 
 
-def discard(chunks: Sequence[Future[Staged]], items: Sequence[Staged] = ()) -> None:
+def discard(files: Iterable[Future[Staged]]) -> None:
     """Leave no trace of these; waits for those that are being staged."""
-    for made in chunks:
+    for made in files:
         if made.exception() is None:
             made.result().discard()
-    for each in items:
-        each.discard()
 
 
 def stage(path: Path, content: bytes, mtime_ns: int, twins: Sequence[Twin]) -> Staged:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from karma_sync.errors import RedactionFailed
 from karma_sync.redact.allow import NOTHING_ALLOWED, AllowList
-from karma_sync.redact.record import Group, groups, is_json
+from karma_sync.redact.record import Group, grouped, groups, is_json, rows
 from karma_sync.redact.rule import Rule
 from karma_sync.redact.rules import DEFAULT_RULES
 from karma_sync.redact.scan import Scanner, uncut
@@ -140,14 +140,16 @@ class RuleRedactor:
     def _suspects(self, record: bytes) -> Iterator[Group]:
         """The groups of strings that hold something a rule may need."""
         hit = -1
-        for group in groups(record):
-            if hit < group.start:
-                hit = self._scanner.suspicion(record, group.start)
+        for row in rows(record):
+            if hit < row[0].start():
+                hit = self._scanner.suspicion(record, row[0].start())
                 if hit < 0:
                     return
-            if hit < group.end:
-                yield group
-                hit = -1
+            if hit < row[-1].end():
+                group = grouped(record, row)
+                if hit < group.end:  # not in a value that is kept
+                    yield group
+                    hit = -1
 
 
 @contextmanager

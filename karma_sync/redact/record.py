@@ -31,6 +31,9 @@ _QUOTES_ONLY = re.compile(rb'(?:[^\\]|\\["\\])*+')
 _COMMA = re.compile(rb"\s*,\s*")
 _BLANK = re.compile(rb"\s*")
 
+Row = list[re.Match[bytes]]
+"""Strings that are to be looked at together: a key with its value, or elements of an array."""
+
 
 class Piece(NamedTuple):
     """Part of a group's text that may be changed: at `at` there, at `start` in the record."""
@@ -85,18 +88,28 @@ def is_json(record: bytes) -> bool:
 
 def groups(record: bytes) -> Iterator[Group]:
     """All strings of the record in order, each in exactly one group, without those to keep."""
-    row: list[re.Match[bytes]] = []
+    return (grouped(record, row) for row in rows(record))
+
+
+def rows(record: bytes) -> Iterator[Row]:
+    """The same before any text is copied: many are passed over for where they stand."""
+    row: Row = []
     for string in _STRING.finditer(record):
         if row and _is_key(row[-1]) and _BLANK.fullmatch(record, row[-1].end(), string.start()):
-            yield _member(record, row.pop(), string)
+            yield [row[-1], string]
             row = []
             continue
         if row and not _continues(record, row[-1], string):
-            yield _row(row)
+            yield row
             row = []
         row.append(string)
     if row:
-        yield _row(row)
+        yield row
+
+
+def grouped(record: bytes, row: Row) -> Group:
+    """The strings of a row together."""
+    return _member(record, *row) if _is_key(row[0]) and len(row) > 1 else _row(row)
 
 
 def _is_key(string: re.Match[bytes]) -> bool:
@@ -125,7 +138,7 @@ def _is_kept(key: bytes, value: bytes) -> bool:
     return key in _IMAGE_KEYS and _IMAGE.fullmatch(value) is not None
 
 
-def _row(strings: list[re.Match[bytes]]) -> Group:
+def _row(strings: Row) -> Group:
     pieces, at = [], 0
     for string in strings:
         pieces.append(Piece(at, string.start(1), len(string[1])))

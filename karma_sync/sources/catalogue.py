@@ -44,16 +44,14 @@ class Catalogue:
         ]
 
     def facts(self, session: SourceSession) -> Facts:
-        """What the transcript tells, with the directories that its subagents worked in.
+        """What the transcript tells, with the directories that its subagents worked in; to read.
 
         Raises:
             OSError: a file vanished, or cannot be read.
         """
         told = [self._read(f) for f in session.files if f.tells]
-        facts = told[0].model_copy(deep=True)
-        for other in told[1:]:
-            facts.cwds += [cwd for cwd in other.cwds if cwd not in facts.cwds]
-        return facts
+        cwds = dict.fromkeys(cwd for facts in told for cwd in facts.cwds)
+        return told[0].model_copy(update={"cwds": list(cwds)})
 
     def _read(self, file: SourceFile) -> Facts:
         key = str(file.path)
