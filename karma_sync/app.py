@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from karma_sync import settings
 from karma_sync.domain.pairing import PairingCode
-from karma_sync.errors import NotWritable
-from karma_sync.paths import Paths
+from karma_sync.paths import Paths, require_writable
 
 if TYPE_CHECKING:
     from karma_sync.metadata.signing import SigningKey
@@ -116,8 +115,7 @@ class App:
         from karma_sync.service.control import require_known_name
 
         for store in (self.paths.state_db, self.paths.work_db, self.paths.library_db):
-            if store.exists() and not os.access(store, os.W_OK):
-                raise NotWritable(f"{store} cannot be written", hint=f"chmod 600 {store}")
+            require_writable(store)
         _ = self.state, self.work, self.library
         require_known_name(self.state, self.me, self.paths.settings)
         for session in withhold_again(self.state, self.work):
@@ -176,9 +174,8 @@ class App:
         SyncthingProcess(program, home, kept or 0, log).end_orphan()  # it would hold the port
         port = free_port([kept] if kept and kept != network.port else [])
         process = SyncthingProcess(program, home, port, log)
-        require_free(
-            network.port, f"network.port, and the port in addresses, in {self.paths.settings}"
-        )
+        where = f"network.port, and the port in addresses, in {self.paths.settings}"
+        require_free(network.port, where)
         wanted = Network(
             gui_port=port,
             listen=self.settings.listen_addresses,

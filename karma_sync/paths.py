@@ -15,7 +15,7 @@ from pathlib import Path
 
 import platformdirs
 
-from karma_sync.errors import BadInput
+from karma_sync.errors import BadInput, NotWritable
 
 PROGRAM = "karma-sync"
 PRIVATE_DIR = 0o700
@@ -123,6 +123,12 @@ class Paths:
         """Make the directories, readable by nobody else."""
         for path in (self.config, self.data, self.state, self.folders, self.library):
             private_dir(path)
+
+
+def require_writable(path: Path) -> None:
+    """Raises NotWritable for a file that is there and that we may not change."""
+    if path.exists() and not os.access(path, os.W_OK):
+        raise NotWritable(f"{path} cannot be written", hint=f"chmod 600 {path}")
 
 
 def private_dir(path: Path) -> Path:

@@ -11,7 +11,7 @@ integrity sha512-{base64:86}==
 resolved "https://r.example/jsonwebtoken/-/jsonwebtoken-9.0.0.tgz#{hex:40}"
 --hash=sha256:{hex:64}
 checksum = "{hex:64}"
-golang.org/x/oauth2 v0.1.0 h1:{base64:43}=
+example.org/x/oauth2 v0.1.0 h1:{base64:43}=
 image@sha256:{hex:64}
 toolu_{alnum:24} msg_{alnum:24} req_{alnum:24}
 "message_id":"msg_01{alnum:22}"
@@ -155,7 +155,7 @@ jwt.split(".")[1]
 the password is incorrect
 The secret is rotated every 30 days
 set password = null
-ENV PATH="/root/.local/bin:$PATH"
+ENV PATH="/home/ann/.local/bin:$PATH"
 set -euo pipefail
 setx PATH "%PATH%;C:\tools"
 CREATE USER app WITH PASSWORD :'pw';

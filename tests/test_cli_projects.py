@@ -83,7 +83,7 @@ def test_a_directory_without_git_is_shared_once_it_is_mapped(alice: Member) -> N
     told = alice.run("project", "share", ".", "--yes", cwd=place).out
 
     assert "example.org/acme/notes in team backend" in told
-    assert "leaves now:  1 sessions" in told
+    assert "leaves now:  1 session," in told
     assert "it is accepted" in alice.run("accept", ".", cwd=place, check=False).err
 
 

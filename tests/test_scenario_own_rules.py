@@ -135,11 +135,15 @@ def test_a_missing_file_of_rules_lets_nothing_leave_either(ruled: Ruled) -> None
 
 def test_a_misspelt_setting_is_refused(ruled: Ruled) -> None:
     settings = ruled.a.paths.settings
-    settings.write_text(settings.read_text().replace("gitleaks =", "gitleak ="))
+    as_it_was = settings.read_text()
+    misspelt = as_it_was.partition("[redaction]")[0] + "[redaction]\ngitleak = 'rules.toml'\n"
+    settings.write_text(misspelt)
     done = ruled.a.run("status", check=False)
+    settings.write_text(as_it_was)
 
     assert done.code == 2
-    assert "redaction.gitleak is not known" in done.err
+    assert "redaction.gitleak " in done.err
+    assert "redaction.gitleaks" in done.err
 
 
 def _configure(member: Member, rules: str, allowlist: str) -> str:

@@ -26,7 +26,7 @@ from karma_sync.service.recalling import Recaller
 from karma_sync.service.staying import Stayed
 from karma_sync.service.tidying import remove_dropped
 from karma_sync.service.troubles import RETRY_S, Retry, Troubles
-from karma_sync.sources.listing import is_open
+from karma_sync.sources.listing import is_readable
 from karma_sync.store.database import Database
 from karma_sync.store.work import Stays
 
@@ -182,7 +182,7 @@ class Sender:
         """
         if not (self._blocked or self._closed) or not self._retry.is_due():
             return False
-        opened = {path for path in self._closed if _is_open(path) or not path.exists()}
+        opened = {path for path in self._closed if is_readable(path) or not path.exists()}
         tried = bool(self._blocked or opened)
         self._closed -= opened
         self._blocked.clear()
@@ -295,7 +295,3 @@ class Sender:
         why = str(error) if isinstance(error, KarmaError) else f"{type(error).__name__}: {error}"
         log.warning("session %s was not packaged: %s", session, why)
         self._stayed.note(channel.id, session, Stays.FAILED, why)
-
-
-def _is_open(path: Path) -> bool:
-    return is_open(path) if path.is_dir() else os.access(path, os.R_OK)

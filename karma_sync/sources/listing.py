@@ -63,6 +63,11 @@ def is_open(directory: Path) -> bool:
     return os.access(directory, os.R_OK | os.X_OK)
 
 
+def is_readable(path: Path) -> bool:
+    """Whether a file can be read, or a directory is open to us."""
+    return is_open(path) if path.is_dir() else os.access(path, os.R_OK)
+
+
 def closed(found: Iterable[tuple[str, Path]]) -> tuple[Path, ...]:
     """Those of what `walk` found that are directories closed to us."""
     return tuple(path for _, path in found if path.is_dir() and not is_open(path))
