@@ -8,10 +8,11 @@ def main() -> None:
     heard = signal.getsignal(signal.SIGINT)
     if heard is signal.default_int_handler:  # else whoever started us wants it ignored
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from karma_sync.cli.main import run
+    from karma_sync.cli.main import load, run
 
+    command = load()
     signal.signal(signal.SIGINT, heard)
-    run()
+    run(command)
 
 
 if __name__ == "__main__":

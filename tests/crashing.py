@@ -28,9 +28,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import karma_sync.__main__
 import karma_sync.app
 import karma_sync.daemon
-from karma_sync.cli.main import run
 from karma_sync.paths import Paths
 from karma_sync.syncthing.client import SyncthingClient
 
@@ -171,7 +171,7 @@ def main() -> None:
         timing.sleep = lambda seconds: threading.Event().wait(seconds)
     if "KARMA_CRASH_POINTS" in environ:
         install(Crash(Paths.from_environment(environ), environ))
-    run()
+    karma_sync.__main__.main()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,19 +90,39 @@ def test_ctrl_c_ends_what_goes_on_for_ever_without_a_word(
     assert "Traceback" not in said.read_text()
 
 
-def test_ctrl_c_while_a_command_is_still_loading_says_nothing_either(alice: Member) -> None:
-    for milliseconds in (20, 60, 100, 150, 200, 300):
-        going = subprocess.Popen(
-            alice.command(["events", "--follow"]),
-            env=alice.environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        with pytest.raises(subprocess.TimeoutExpired):
-            going.wait(milliseconds / 1000)
-        going.send_signal(signal.SIGINT)
-        _, said = going.communicate(timeout=COMMAND_S)
-        assert b"karma_sync" not in said, f"after {milliseconds} ms: {said!r}"
+# Ctrl-C at the very moment when a function is called, or a module is loaded.
+INTERRUPTED = """
+import os, signal, sys
+at = sys.argv.pop(1)
+def called(frame, event, argument):
+    if f"{frame.f_globals.get('__name__')}:{frame.f_code.co_name}" == at:
+        sys.setprofile(None)
+        os.kill(os.getpid(), signal.SIGINT)
+from karma_sync.__main__ import main
+sys.setprofile(called)
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "code"),
+    [
+        ("karma_sync.cli.main:<module>", -signal.SIGINT),
+        ("typer.main:get_group", -signal.SIGINT),
+        ("karma_sync.store.events:<module>", 130),
+    ],
+)
+def test_ctrl_c_while_a_command_is_still_loading_says_nothing_either(
+    alice: Member, moment: str, code: int
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, moment, "events", "--follow"],
+        env=alice.environ,
+        capture_output=True,
+        timeout=COMMAND_S,
+    )
+
+    assert (done.returncode, done.stderr.strip(), done.stdout) == (code, b"", b"")
 
 
 def test_who_types_pair_without_a_code_is_told_how_to_paste_it(alice: Member) -> None:

@@ -44,7 +44,7 @@ logging.getLogger("apscheduler").info("theirs")
 HURRIED = """
 import pathlib, sys
 from karma_sync import daemon
-from karma_sync.cli.main import run
+from karma_sync.__main__ import main
 from karma_sync.service.workers import Workers
 count, daemon.CYCLE_S, daemon.FULL_PASS_S = pathlib.Path(sys.argv.pop(1)), 0.05, 0.1
 wake = Workers.wake
@@ -53,7 +53,7 @@ def counted(self):
     with count.open("ab") as out:
         out.write(b".")
 Workers.wake = counted
-run()
+main()
 """
 
 

@@ -75,13 +75,15 @@ def test_how_much_of_a_large_session_is_still_to_be_packaged_is_told_until_it_is
     session = a.write_session("large")
     subagent = session.beside("subagents/agent-1.jsonl", session.content)
     grown = session.path.with_suffix("") / "subagents" / "agent-1.jsonl"
-    with grown.open("ab") as out:
+    written = grown.with_suffix(".new")
+    with written.open("wb") as out:
         for _ in range(LARGE // (len(subagent) * 1000)):
             out.write(subagent * 1000)
+    written.replace(grown)  # at once: else a part of it would be packaged first
 
     def left() -> bool:
         found = a.json("status")["packaging"]
-        return bool(found) and found["items_left"] == 1 and 0 < found["bytes_left"] < LARGE
+        return bool(found) and found["items_left"] == 1 and LARGE // 9 < found["bytes_left"] < LARGE
 
     until(left, "A to tell how much of it is left")
     until(lambda: a.json("status")["packaging"] is None, "A to tell that nothing is left")

@@ -20,13 +20,14 @@ LOOK_ALIKES = {
     "deeper": "git@example.org:x/acme/repo.git",
     "owner-and-name": "git@example.org:acme-repo.git",
     "other-host": "git@example.com:acme/repo.git",
-    "other-port": "ssh://git@example.org:2222/acme/repo.git",
+    "other-port": "https://example.org:8443/acme/repo.git",
     "local": "/srv/git/acme/repo.git",
 }
 SPELLINGS = {
     "https": "https://example.org/acme/repo",
     "with-password": "https://alice:pass@example.org/acme/repo.git",
     "ssh": "ssh://git@example.org/acme/repo.git/",
+    "ssh-port": "ssh://git@example.org:2222/acme/repo.git",
     "capitals": "git@Example.org:Acme/Repo.git",
 }
 

@@ -1,9 +1,11 @@
 """The command line: `karma-sync`. Every error a person can cause ends here, in one place."""
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from karma_sync import __version__
 from karma_sync.cli import (
@@ -64,11 +66,16 @@ service.add_to(app)
 demo.add_to(app)
 
 
-def run() -> None:
-    """Run a command; say what went wrong and what to type next."""
+def load() -> Callable[[], object]:
+    """Everything that can be typed, ready to be run."""
     open_streams()
+    return get_command(app)
+
+
+def run(command: Callable[[], object]) -> None:
+    """Run what was typed; say what went wrong and what to type next."""
     try:
-        app()
+        command()
     except KarmaError as error:
         complain(str(error), error.hint)
         sys.exit(error.exit_code)
