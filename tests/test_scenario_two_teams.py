@@ -121,6 +121,8 @@ def test_a_chunk_that_a_member_spoils_in_one_team_reaches_nothing_that_is_linked
     before = {path: (path.stat().st_ino, path.read_bytes()) for path in held}
     arrived = teams.inbox(b, teams.one) / name
     inode = arrived.stat().st_ino
+    kept = b.paths.library / "kept"
+    kept.hardlink_to(arrived)  # else a file that replaces it could get its inode
     evil = Evil(c)
     try:
         evil.take_over(teams.one.name)
@@ -134,6 +136,7 @@ def test_a_chunk_that_a_member_spoils_in_one_team_reaches_nothing_that_is_linked
     finally:
         evil.stop()
         c.up()
+        kept.unlink()
 
     assert {path: (path.stat().st_ino, path.read_bytes()) for path in held} == before
     assert b.raw(teams.session.id) == teams.session.content
