@@ -126,15 +126,18 @@ def test_a_chunk_that_a_member_spoils_in_one_team_reaches_nothing_that_is_linked
     evil = Evil(c)
     try:
         evil.take_over(teams.one.name)
+        a.down()  # else it may override before B has seen anything
         spoilt = teams.inbox(c, teams.one) / name
         spoilt.unlink()  # or its own library would have it
         evil.write(teams.one.name, name, b"spoilt".ljust(len(before[held[0]][1])))
         evil.announce(teams.one.name)
         until(lambda: _inode(arrived) not in (0, inode), "what C spoilt at B")
+        a.up()
         until(lambda: "changed by others" in a.run("events").out, "A to notice")
         until(lambda: _bytes(arrived) == before[held[0]][1], "what A wrote at B again")
     finally:
         evil.stop()
+        a.run("up", "-d", check=False)  # it may be up
         c.up()
         kept.unlink()
 
