@@ -91,7 +91,7 @@ def test_transcripts_of_a_directory_are_read_back_as_they_were_packaged(
     plain.write_text(record("/home/ann/web", "hello") + "\n")
     split.write_text("\n".join(record("C:\\web", "x" * 9000) for _ in range(90)))
     secret = directory / "secret.jsonl"
-    secret.write_text(record("/-/odd", "postgres://app:Zx81kPqLw0aNt7@db.example.com/x") + "\n")
+    secret.write_text(record("-/odd", "postgres://app:Zx81kPqLw0aNt7@db.example.com/x") + "\n")
     (directory / "other.jsonl").write_text('{"type": "session_meta", "payload": {}}\n')
     todo = directory / "todos" / "plain-agent-plain.json"
     todo.parent.mkdir()

@@ -30,6 +30,18 @@ def test_a_directory_begins_at_the_root_at_home_or_here(text: str, place: str) -
     assert place_of(text, HERE, HOME) == place
 
 
+def test_a_directory_that_sessions_name_in_another_way_is_meant_so_unless_it_is_here(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "-here").mkdir()
+    named = {"-odd/place", "-here", "/"}
+
+    assert place_of("-odd/place", tmp_path, HOME, named) == "-odd/place"
+    assert place_of("-here", tmp_path, HOME, named) == f"{tmp_path}/-here"
+    with pytest.raises(BadInput):
+        place_of("/", tmp_path, HOME, named)
+
+
 @pytest.mark.parametrize("text", ["", " ", "a\nb", "/", "~", "~/", "/home", "..", "../../.."])
 def test_nothing_and_everything_are_no_directory_of_a_project(text: str) -> None:
     with pytest.raises(BadInput):

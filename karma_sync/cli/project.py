@@ -1,5 +1,7 @@
 """Commands about projects."""
 
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -163,7 +165,9 @@ def map_(
             hint="karma-sync project map DIRECTORY PROJECT",
         )
     app = App.from_environment()
-    place = roots.place_of(directory, Path().absolute(), Path.home())
+    cwds = [app.matcher.facts(session).cwds for session in app.source.sessions()]
+    named = {*roots.known_roots(app.state)[0], *chain.from_iterable(cwds)}
+    place = roots.place_of(directory, Path().absolute(), Path.home(), named)
     if project is None:
         roots.unmap_directory(app.state, place)
         say(f"Of {place} only git tells from now on to which project it belongs.")
@@ -172,17 +176,16 @@ def map_(
         identity = meant(app, project)
         roots.map_directory(app.state, place, identity)
         say(f"Sessions in {place} belong to {identity}.")
-        _say_what_leaves(app, place, identity)
+        _say_what_leaves(app, place, identity, cwds)
     say_if_down(app)
     next_step("karma-sync project scan")
 
 
-def _say_what_leaves(app: App, place: str, identity: str) -> None:
-    """How many sessions are concerned, and who gets them."""
+def _say_what_leaves(app: App, place: str, identity: str, cwds: Iterable[list[str]]) -> None:
+    """How many of the sessions that worked in these are concerned, and who gets them."""
     from karma_sync.domain.project import below
     from karma_sync.service import projects
 
-    cwds = (app.matcher.facts(session).cwds for session in app.source.sessions())
     count = sum(any(below(cwd, {place: identity}) for cwd in each) for each in cwds)
     say(f"  sessions:    {count}")
     for standing in projects.standings(app.state, app.me):

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from karma_sync.errors import BadInput, NotFound
@@ -11,17 +12,19 @@ from karma_sync.store.database import Database
 _WINDOWS = re.compile(r"[A-Za-z]:[/\\]|\\\\")
 
 
-def place_of(text: str, here: Path, home: Path) -> str:
+def place_of(text: str, here: Path, home: Path, named: Collection[str] = ()) -> str:
     """The directory that a person means: it begins at the root, at `~` or here.
 
-    One that is named as on Windows stays as it is.
+    One that is named as on Windows stays as it is; so does one that is not here, but is `named` by
+    sessions that way.
 
     Raises:
         BadInput: it is none, or so much lies in it that it can only be a mistake.
     """
     if not text.strip() or not text.isprintable():
         raise BadInput(f"{text!r} is no directory", hint="such as /home/alice/old-clone")
-    if _WINDOWS.match(text):
+    is_odd = text in named and not text.startswith(("/", "~")) and not (here / text).exists()
+    if is_odd or _WINDOWS.match(text):
         return text
     if text == "~" or text.startswith("~/"):
         text = str(home) + text[1:]
@@ -60,7 +63,7 @@ def unmap_directory(store: Database, path: str) -> None:
 
 
 def _both(path: str) -> set[str]:
-    return {path} if _WINDOWS.match(path) else {path, os.path.realpath(path)}
+    return {path, os.path.realpath(path)} if path.startswith("/") else {path}
 
 
 def known_roots(
