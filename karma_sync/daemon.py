@@ -119,7 +119,7 @@ class Daemon:
         """Syncthing died: start it again, less and less often if that fails."""
         why = f"it ended with code {process.poll()} and is started again"
         log.warning("Syncthing: %s", why)
-        self._note(self._app.notes.fault, "fault", "Syncthing", why)
+        self._note(self._app.notes.syncthing_ended, why)
         self._note(workers.syncthing_gone)
         pause = 1.0
         while not self._stopping:
@@ -133,12 +133,13 @@ class Daemon:
                 if self._told_within(0.0):
                     return
                 log.warning("%s; tried again in %g seconds", error, pause)
-                self._note(workers.syncthing_gone, str(error))
+                self._note(self._app.notes.syncthing_ended, str(error))
+                self._note(workers.syncthing_gone)
                 process.stop(_STOP_S)  # it may run and yet not answer
                 self._told_within(pause)
                 pause = min(pause * 2, 60.0)
             else:
-                self._note(self._app.notes.note, "fault over", "Syncthing", "it runs again")
+                self._note(self._app.notes.syncthing_runs)
                 return
 
     def _note(self, tell: Callable[..., None], *said: str) -> None:

@@ -1,5 +1,6 @@
 """A Syncthing that is killed while much is written, or that dies at every start."""
 
+import json
 import os
 import random
 import signal
@@ -14,6 +15,8 @@ from tests.town import Town, found_team, share
 
 pytestmark = pytest.mark.daemon
 _KILLS = 6
+_TRIES = 3  # to start it again: then the daemon waits for seconds, and others ask meanwhile
+_HANGS_S = 200.0  # requests wait for 30 s, and are tried twice
 _DYING = """#!/bin/sh
 if [ -e '{broken}' ] && [ "$1" = serve ]; then
     echo 'ERROR: the disk of this machine is on fire'
@@ -68,9 +71,10 @@ def test_a_syncthing_that_dies_again_and_again_is_told_of_until_it_lives(
     a, b = pair
     known = a.write_session("before")
     b.until_readable(known)
+    told = len(_events(a))
     _broken(a).touch()
     os.kill(a.syncthing_pid, signal.SIGKILL)
-    until(lambda: "on fire" in a.paths.log.read_text(), "the reason in A's log")
+    until(lambda: a.paths.log.read_text().count("on fire") > _TRIES, "the reason in A's log")
     known.append("while it dies again and again")
     a.until_readable(known)  # what needs no Syncthing goes on
 
@@ -86,6 +90,34 @@ def test_a_syncthing_that_dies_again_and_again_is_told_of_until_it_lives(
     _broken(a).unlink()
     b.until_readable(known)
     until(lambda: a.run("status", "--check", check=False).code == 0, "nothing to be stuck")
+    of_syncthing = [e for e in _events(a)[told:] if e["who"] == "Syncthing"]
+    assert [e["what"] for e in of_syncthing] == ["fault", "fault", "fault over"], of_syncthing
+    assert "it ended with code -9" in of_syncthing[0]["why"]
+    assert of_syncthing[1]["why"].count("on fire") == 1
+
+
+def test_a_syncthing_that_hangs_is_told_of_until_it_answers(pair: tuple[Member, Member]) -> None:
+    a, b = pair
+    known = a.write_session("before it hangs")
+    b.until_readable(known)
+    told = len(_events(a))
+    hung = a.syncthing_pid
+    os.kill(hung, signal.SIGSTOP)
+    try:
+        a.run("pause", "--for", "1s")  # the daemon has something to ask
+        said = until(lambda: a.json("status")["faults"], "the fault", timeout=_HANGS_S)
+        assert said == {"Syncthing": "it does not answer"}
+        assert [peer["connected"] for peer in a.json("status")["peers"]] == [False]
+        assert a.run("status", "--check", check=False).code == 7
+        known.append("while it hangs")
+        a.until_readable(known)  # what needs no Syncthing goes on
+    finally:
+        os.kill(hung, signal.SIGCONT)
+    b.until_readable(known)
+    until(lambda: a.run("status", "--check", check=False).code == 0, "nothing to be stuck")
+    assert a.syncthing_pid == hung
+    of_syncthing = [e for e in _events(a)[told:] if e["who"] == "Syncthing"]
+    assert [e["what"] for e in of_syncthing] == ["fault", "fault over"], of_syncthing
 
 
 def test_up_says_why_syncthing_does_not_start_and_leaves_nothing_running(
@@ -107,6 +139,10 @@ def test_up_says_why_syncthing_does_not_start_and_leaves_nothing_running(
     _broken(a).unlink()
     a.up()
     until_same(b, a, a.write_session("afterwards"))
+
+
+def _events(member: Member) -> list[dict[str, str]]:
+    return [json.loads(line) for line in member.run("events", "--json").lines]
 
 
 def _syncthing_pid(member: Member) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from karma_sync.domain.plan import World, desired
+from karma_sync.errors import SyncthingUnreachable
 from karma_sync.service.health import Health
 from karma_sync.service.recovering import Folders, Recovery
 from karma_sync.service.troubles import RETRY_S
@@ -73,8 +74,12 @@ class Checker:
         with self._lock:
             ailing, self._ailing = self._ailing, set()
         turn = self._turns.take({f.id for f in desired(world).folders}, time.monotonic())
-        mended = self._health.look(world, ailing, turn)
-        recovered = self._recovery.look(world, self._syncthing)
+        try:
+            mended = self._health.look(world, ailing, turn)
+            recovered = self._recovery.look(world, self._syncthing)
+        except SyncthingUnreachable:
+            self.all_now()  # once it answers
+            raise
         waits = [self._turns.wait(time.monotonic())]
         waits += [RETRY_S] if self._health.is_any_ill else []
         waits += [_RECOVERING_S] if world.recovering else []

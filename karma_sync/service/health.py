@@ -9,10 +9,10 @@ from typing import Protocol
 
 from karma_sync.domain.naming import folder_title
 from karma_sync.domain.plan import Channel, Folder, FolderType, World, desired, outboxes
-from karma_sync.errors import SyncthingError
+from karma_sync.errors import SyncthingError, SyncthingUnreachable
 from karma_sync.flow.inbox import Inbox
 from karma_sync.metadata import folder as metadata
-from karma_sync.paths import Paths, is_metadata_folder, private_dir
+from karma_sync.paths import FOLDER_ID, Paths, is_metadata_folder, private_dir
 from karma_sync.service.notes import Notes
 from karma_sync.service.recovering import Recovery
 from karma_sync.service.troubles import Retry, Troubles
@@ -20,7 +20,6 @@ from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import FolderError, FolderStatus
 
-_SYNCTHING = "Syncthing"
 REDACTION = "redaction"  # the place of a fault that is no folder's
 Judge = Callable[[World, str, FolderStatus], None]
 _GONE = ("marker missing", "path missing")
@@ -69,6 +68,9 @@ class Health:
         Those whose `turn` it is are looked at more closely: an outbox, whether it is whole. Those
         with a fault are looked at in any case. Returns the outboxes that were mended: what
         they hold may have changed.
+
+        Raises:
+            SyncthingUnreachable: nothing is known of the folders that were left.
         """
         self._mended = set()
         active = {f.id: f for f in desired(world).folders if not f.paused}
@@ -80,14 +82,6 @@ class Health:
         for name in active.keys() & wanted:
             self._look_at(world, active[name])
         return self._mended
-
-    def syncthing(self, why: str) -> None:
-        """Why Syncthing does not start, if that was tried; over with the next look at all."""
-        if not why:
-            return
-        with self._store.transaction() as tx:
-            work.faults.put(tx, work.Fault(folder=_SYNCTHING, why=why))
-        self._notes.fault("fault", _SYNCTHING, why)
 
     def _look_at(self, world: World, folder: Folder) -> None:
         try:
@@ -102,6 +96,8 @@ class Health:
             why = status.error or self._pull_error(folder.id, status)
             if why and folder.id in self._ill and self._ill[folder.id].is_due():
                 self._try_again(world, folder, status)
+        except SyncthingUnreachable:
+            raise  # it is not the folder's fault
         except (SyncthingError, OSError) as error:
             why = str(error)
         self._record(world, folder.id, why or self.troubles.of(folder.id))
@@ -143,12 +139,16 @@ class Health:
         return f"{errors[0].path}: {errors[0].error}" if errors else ""
 
     def _forget_all_but(self, folders: Container[str]) -> None:
-        """A folder that is no more, or paused, has no fault; a part of us may."""
+        """A folder that is no more, or paused, has no fault; a part of us, or Syncthing, may."""
         others = {REDACTION, *self._notes.failing}
         with self._store.transaction() as tx:
-            for fault in work.faults.all(tx):
-                if fault.folder not in folders and fault.folder not in others:
-                    work.faults.drop(tx, folder=fault.folder)
+            gone = [fault.folder for fault in work.faults.all(tx) if fault.folder not in folders]
+            gone = [name for name in gone if name not in others]
+            for name in gone:
+                work.faults.drop(tx, folder=name)
+        for name in gone:
+            if not FOLDER_ID.fullmatch(name):  # a part that failed when the daemon was ended
+                self._notes.note("fault over", name, "it works again")
         self._ill = {folder: retry for folder, retry in self._ill.items() if folder in folders}
 
     def _record(self, world: World, folder: str, why: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from karma_sync.errors import KarmaError, SyncthingUnreachable, Unverified
+from karma_sync.service.outage import SILENT, SYNCTHING, Outage
 from karma_sync.store import events, work
 from karma_sync.store.database import Database
 
@@ -17,8 +18,8 @@ class Notes:
     def __init__(self, store: Database, now: Callable[[], datetime]) -> None:
         self._store = store
         self._now = now
-        self._silent: set[str] = set()
-        self.failing: set[str] = set()  # parts of the daemon that do not work now
+        self._outage = Outage()
+        self.failing: set[str] = set()  # parts of the daemon, and Syncthing, that do not work now
 
     def note(self, what: str, who: str, why: str) -> None:
         """Note that `what` happened to `who`, and `why`; a repetition is not noted again."""
@@ -35,15 +36,29 @@ class Notes:
         parts say the same, and it is noted once.
         """
         if isinstance(error, SyncthingUnreachable):
-            self._silent.add(name)
-            self.fault("fault", "Syncthing", "it does not answer")
-        elif error:
+            if self._outage.silent(name):
+                self._is_out(SILENT)
+            return
+        if self._outage.answered(name):
+            self._over(SYNCTHING, "it answers again")
+        if error:
             self._lasts(name, _said_by(error))
-        elif name in self._silent:
-            self._silent.discard(name)
-            self.note("fault over", "Syncthing", "it answers again")
-        if error is None and name in self.failing:
+        elif name in self.failing:
             self._over(name)
+
+    def syncthing_ended(self, why: str) -> None:
+        """Note that Syncthing ended, or does not start: a fault until it runs again."""
+        if self._outage.ended(why):
+            self._is_out(why)
+
+    def syncthing_runs(self) -> None:
+        """Note that Syncthing was started again."""
+        if self._outage.runs():
+            self._over(SYNCTHING, "it runs again")
+
+    def _is_out(self, why: str) -> None:
+        self._lasts(SYNCTHING, why)
+        self._outage.told(why)
 
     def _lasts(self, name: str, why: str) -> None:
         self.failing.add(name)
@@ -51,8 +66,8 @@ class Notes:
         with self._store.transaction() as tx:
             work.faults.put(tx, work.Fault(folder=name, why=why))
 
-    def _over(self, name: str) -> None:
-        self.note("fault over", name, "it works again")
+    def _over(self, name: str, why: str = "it works again") -> None:
+        self.note("fault over", name, why)
         with self._store.transaction() as tx:
             work.faults.drop(tx, folder=name)
         self.failing.discard(name)

@@ -16,6 +16,7 @@ from karma_sync.metadata.receipts import digest_of
 from karma_sync.service import pairing, projects
 from karma_sync.service.control import paused_until
 from karma_sync.service.ended import Ended, ended
+from karma_sync.service.outage import SYNCTHING
 from karma_sync.service.progress import PACKAGING
 from karma_sync.service.recalled import CalledBack, called_back, withdrawn
 from karma_sync.service.receipts import said_of
@@ -133,7 +134,8 @@ class Status:
 def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Status:
     """How things stand at `now`, as far as the daemon wrote it down.
 
-    Unless it is `running`, nobody is connected: a daemon that was killed could not say so.
+    Nobody is connected unless it is `running`, as a daemon that was killed could not say so, and
+    unless Syncthing answers it.
     """
     with stores.state.reading() as tx:
         world = read_world(tx, me, now, discovery=False)
@@ -144,7 +146,8 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
         transfers = {(t.folder, t.device): t for t in work.transfers.all(tx)}
         last_error = events.last_bad(tx)
     over = ended(stores.state, stores.work, world)
-    look = _Look(stores, world, _peers(stores, world, running), transfers, over)
+    answers = running and SYNCTHING not in dict(wrong)
+    look = _Look(stores, world, _peers(stores, world, answers), transfers, over)
     return Status(
         faults={folder_title(world, folder): why for folder, why in wrong},
         peers=sorted(look.peers.values(), key=lambda peer: peer.member.tag),
@@ -175,12 +178,12 @@ class _Look:
         return Transfer.of(row) if row else None
 
 
-def _peers(stores: Stores, world: World, running: bool) -> dict[str, Peer]:
+def _peers(stores: Stores, world: World, answers: bool) -> dict[str, Peer]:
     with stores.work.reading() as tx:
         links = {link.device: link for link in work.links.all(tx)}
     members = {m.key: m for team in world.teams for m in team.members if m.key != world.key}
     return {
-        key: Peer(m, bool(running and link and link.connected), link.last_seen if link else None)
+        key: Peer(m, bool(answers and link and link.connected), link.last_seen if link else None)
         for key, m in members.items()
         for link in [links.get(m.device)]
     }

@@ -82,10 +82,9 @@ class Workers:
         """Something changed in state.db."""
         self._cycle.wake()
 
-    def syncthing_gone(self, why: str = "") -> None:
-        """Nobody is connected any more; `why` it does not come back, if that was tried."""
+    def syncthing_gone(self) -> None:
+        """Nobody is connected any more."""
         self._engine.links.all({})
-        self._engine.health.syncthing(why)
 
     def syncthing_restarted(self) -> None:
         """Event ids begin again, and anything may have been missed."""

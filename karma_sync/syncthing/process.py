@@ -101,6 +101,7 @@ class SyncthingProcess:
         self._log = log
         self._child: subprocess.Popen[bytes] | None = None
         self._keeper = threading.Thread()
+        self._log_start = 0
 
     @property
     def pid(self) -> int | None:
@@ -231,6 +232,7 @@ class SyncthingProcess:
         """Start the process and wait for its end."""
         try:
             with _open_log(self._log) as log:
+                self._log_start = log.tell()
                 child = subprocess.Popen(  # noqa: S603 - the program find_program chose, no shell
                     self._command(),
                     # STMONITORED: be the one process, start no monitor with a child.
@@ -248,9 +250,12 @@ class SyncthingProcess:
         child.wait()
 
     def _trouble(self) -> str:
-        """The last lines of the log that tell of trouble, or its last line, without times."""
+        """What it logged since this start: the last lines of trouble, or the last, without times."""
         try:
-            tail = self._log.read_bytes()[-8192:].decode(errors="replace")
+            said = self._log.read_bytes()
+            if len(said) >= self._log_start:  # else it was cut meanwhile
+                said = said[self._log_start :]
+            tail = said[-8192:].decode(errors="replace")
         except OSError as error:
             return str(error)
         lines = [_TIMESTAMP.sub("", line).strip() for line in tail.splitlines() if line.strip()]
