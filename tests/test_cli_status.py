@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from karma_sync.cli.output import fit
-from karma_sync.cli.status_text import status_lines
+from karma_sync.cli.status_text import STARTING, status_lines
 from karma_sync.domain.subscription import Status as Answer
 from karma_sync.domain.team import MemberStatus
 from karma_sync.service.pairing import Waiting
@@ -108,6 +108,7 @@ def test_what_waits_is_told_with_its_reason() -> None:
                 waiting=1,
                 withheld=mixed,
                 refused={"a" * 32: "3-signature: no"},
+                senders={"a" * 32: CAROL},
                 arriving={BOB: Transfer(2_000, 1, 40)},
             )
         ]
@@ -117,7 +118,7 @@ def test_what_waits_is_told_with_its_reason() -> None:
         "  from bob.tower: about 2.0 kB left, about 40 s",
         "  waiting: 1 session, for the rest of their content",
         "  withheld 5: 02345678, 12345678, 22345678, …: it also worked in /src/other",
-        f"  refused {'a' * 32}: 3-signature: no",
+        f"  refused from {CAROL} aaaaaaaa: 3-signature: no",
     ]
 
 
@@ -138,10 +139,7 @@ def test_an_error_that_lasts_is_told_once() -> None:
     event = Event(1, datetime.now(UTC), "fault", "redaction", "the file is damaged")
     told = shown(faults={"redaction": "the file is damaged"}, last_error=event)
 
-    assert told[2:4] == [
-        "fault: redaction: the file is damaged",
-        "last error just now: fault: redaction: it stands above",
-    ]
+    assert told[2:4] == ["fault, last error just now: redaction: the file is damaged", ""]
 
 
 def test_what_was_called_back_while_nobody_receives_is_not_called_confirmed() -> None:
@@ -203,21 +201,92 @@ def test_a_member_who_has_not_joined_and_an_answer_that_is_due_are_told() -> Non
     assert "Next: karma-sync subscription list" in told
 
 
-def test_a_screen_is_neither_too_wide_nor_too_high(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_those_who_have_all_stand_on_one_line() -> None:
+    having = [Receiver(peer(tag), 5, True, None) for tag in (BOB, CAROL)]
+    told = shown(projects=[project(receivers=having)])
+
+    assert "    bob.tower, carol.air have confirmed all" in told
+
+
+def test_an_error_that_is_over_is_told_as_such() -> None:
+    event = Event(1, datetime.now(UTC), "fault", "Syncthing", "it ended")
+    told = shown(last_error=event, last_error_over=True)
+
+    assert told[2] == "last error just now, over since: fault: Syncthing: it ended"
+
+
+def test_a_project_that_ails_stands_before_the_others() -> None:
+    quiet = project(mine=answer(TEAM, ALICE, project="github.com/acme/api"))
+    told = shown(projects=[quiet, project(failed={"1234": "its file is closed"})])
+
+    titles = [line for line in told if line.endswith("accepted, both")]
+    assert titles[0].startswith(PROJECT)
+
+
+def test_a_daemon_that_is_starting_is_not_said_to_be_down() -> None:
+    told = shown(daemon=None, starting=True)
+
+    assert told[1] == STARTING
+    assert "Next: karma-sync up -d" not in told
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of the usual size."""
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("LINES", "24")
-    lines = [f"{number} {'x' * 100}" for number in range(40)]
 
-    rows = fit(lines)
+
+@pytest.mark.usefixtures("screen")
+def test_a_screen_is_neither_too_wide_nor_too_high() -> None:
+    rows = fit([f"{number} {'x' * 70}" for number in range(40)])
 
     assert len(rows) == 23
     assert all(len(row) <= 80 for row in rows)
     assert rows[-1] == "… and 18 more lines: karma-sync status | less"
-    assert fit(lines[:23])[-1].startswith("22 xxx")
+    assert fit([f"{number} x" for number in range(23)])[-1] == "22 x"
+
+
+@pytest.mark.usefixtures("screen")
+def test_the_reason_at_the_end_of_a_long_line_is_on_the_screen() -> None:
+    line = f"  fault: /{'directory/' * 12}: cannot be written: No space left on device"
+
+    rows = fit([line])
+
+    assert all(len(row) <= 80 for row in rows)
+    assert "No space left on device" in " ".join(" ".join(rows).split())
+
+
+@pytest.mark.usefixtures("screen")
+def test_five_members_and_three_projects_fit_on_a_screen_with_something_wrong() -> None:
+    others = (BOB, CAROL, "dave.mini", "erin.desk")
+    having = [Receiver(peer(tag), 5, True, None) for tag in others[:3]]
+    behind = Receiver(peer("erin.desk", 2), 3, False, None)
+    folder = f"/home/alice/.local/share/karma-sync/folders/ks-c-{'x' * 26}"
+    why = f"{folder} cannot be written: Operation not permitted"
+    who = f"{PROJECT} by {ALICE} in backend"
+    event = Event(1, datetime.now(UTC), "fault", who, why)
+    projects = [
+        project(mine=answer(TEAM, ALICE, project=f"github.com/acme/{name}"), receivers=theirs)
+        for name, theirs in (("api", having), ("docs", having), ("web", [*having, behind]))
+    ]
+    rows = fit(
+        shown(
+            peers=[*(peer(tag) for tag in others[:3]), peer("erin.desk", 2)],
+            projects=projects,
+            faults={who: why},
+            last_error=event,
+        )
+    )
+
+    assert len(rows) <= 23
+    assert "Operation not permitted" in " ".join(rows)
+    assert rows[-1] == "  received 3 by bob.tower"
+    assert "    erin.desk has confirmed 3 of 5; it was last seen 2d ago" in rows
 
 
 def test_what_a_peer_wrote_cannot_drive_the_terminal() -> None:
-    told = shown(projects=[project(refused={"b" * 32: "5-team: \x1b[2J"})])
+    told = shown(projects=[project(refused={"b" * 32: "5-team: \x1b[2J"}, senders={"b" * 32: BOB})])
 
     assert "\x1b" not in "".join(told)

@@ -102,6 +102,38 @@ def test_the_last_error_is_the_newest_refusal_or_fault(stores: Stores) -> None:
     assert (error.what, error.who) == ("item refused", BOB)
 
 
+def test_an_error_is_over_once_its_end_was_noted(stores: Stores) -> None:
+    with stores.work.transaction() as tx:
+        events.add(tx, events.Event(0, NOW, "fault", "Syncthing", "it ended", bad=True))
+        events.add(tx, events.Event(0, NOW, events.OVER, "cycle", "it works again"))
+    assert not look(stores).last_error_over
+
+    with stores.work.transaction() as tx:
+        events.add(tx, events.Event(0, NOW, events.OVER, "Syncthing", "it runs again"))
+    assert look(stores).last_error_over
+
+
+def test_nobody_is_connected_while_syncthing_does_not_answer(stores: Stores) -> None:
+    seen(stores, BOB, 0, connected=True)
+    with stores.work.transaction() as tx:
+        work.faults.put(tx, work.Fault(folder="Syncthing", why="it does not answer"))
+
+    assert [p.connected for p in look(stores).peers] == [False, False]
+    assert look(stores).stuck(running=True) == ["Syncthing: it does not answer"]
+
+
+def test_a_pause_that_no_person_asked_for_is_stuck(stores: Stores) -> None:
+    with stores.state.transaction() as tx:
+        state.halts.put(tx, state.Halt())
+    assert look(stores).stuck(running=True) == []
+
+    with stores.state.transaction() as tx:
+        state.halts.put(tx, state.Halt(why="what limits sending could not be read"))
+    assert look(stores).stuck(running=True) == [
+        "everything is paused, what limits sending could not be read"
+    ]
+
+
 def test_what_is_on_its_way_is_told_with_bytes_and_time_left(stores: Stores) -> None:
     box = channel_of(TEAM, ALICE)
     with stores.work.transaction() as tx:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -123,16 +124,30 @@ def span(seconds: int) -> str:
 
 
 def fit(lines: Sequence[str]) -> list[str]:
-    """The lines as one screen of the terminal holds them; all of them where there is none."""
+    """The lines as one screen of the terminal holds them; all of them where there is none.
+
+    What is too wide goes on below: the reason often stands at the end. If that is too high, blank
+    lines go first.
+    """
     if not sys.stdout.isatty():
         return list(lines)
     width, height = shutil.get_terminal_size()
-    rows = [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines]
+    rows = [row for line in lines for row in _wrapped(line, width)]
     room = height - 1  # for the prompt
+    if len(rows) > room:
+        rows = [row for row in rows if row]
     if len(rows) <= room:
         return rows
     left = len(rows) - room + 1
     return [*rows[: room - 1], f"… and {left} more lines: karma-sync status | less"]
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    whole = textwrap.TextWrapper(
+        width, subsequent_indent=indent, break_on_hyphens=False, drop_whitespace=True
+    )
+    return whole.wrap(line) if len(line) > width else [line]
 
 
 def write_raw(pieces: Iterable[bytes]) -> None:

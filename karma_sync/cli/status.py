@@ -56,7 +56,7 @@ def status(
 
 def _found(app: App) -> "tuple[Status, Running | None]":
     from karma_sync.service import status as service
-    from karma_sync.service.presence import running
+    from karma_sync.service.presence import is_held, running
     from karma_sync.service.space import without_space
 
     stores = service.Stores(app.state, app.work, app.library)
@@ -68,7 +68,8 @@ def _found(app: App) -> "tuple[Status, Running | None]":
         str(directory): "its sessions cannot be read: Permission denied"
         for directory in app.source.closed()
     }
-    return replace(found, faults=found.faults | full | closed), daemon
+    starting = daemon is None and is_held(paths)
+    return replace(found, faults=found.faults | full | closed, starting=starting), daemon
 
 
 def _as_json(app: App, found: "Status", daemon: "Running | None") -> str:
@@ -76,6 +77,7 @@ def _as_json(app: App, found: "Status", daemon: "Running | None") -> str:
         tag=app.me.tag,
         fingerprint=app.me.fingerprint,
         daemon=asdict(daemon) if daemon else None,
+        starting=found.starting,
         paused=found.paused.model_dump(mode="json") if found.paused else None,
         peers=[_peer_json(peer) for peer in found.peers],
         projects=[_project_json(p) for p in found.projects],
@@ -83,9 +85,13 @@ def _as_json(app: App, found: "Status", daemon: "Running | None") -> str:
         packaging=_about(found.packaging),
         silent_days=found.silent,
         faults=found.faults,
-        last_error=asdict(found.last_error) if found.last_error else None,
+        last_error=_error(found),
         stuck=found.stuck(running=daemon is not None),
     )
+
+
+def _error(found: "Status") -> dict[str, object] | None:
+    return asdict(found.last_error) | {"over": found.last_error_over} if found.last_error else None
 
 
 def _peer_json(peer: "Peer") -> dict[str, object]:
@@ -114,6 +120,7 @@ def _project_json(project: "ProjectStatus") -> dict[str, object]:
         "arriving": {tag: _about(transfer) for tag, transfer in project.arriving.items()},
         "waiting": project.waiting,
         "refused": project.refused,
+        "senders": project.senders,
         "withheld": project.withheld,
         "resting": project.resting,
         "failed": project.failed,

@@ -14,18 +14,19 @@ if TYPE_CHECKING:
     from karma_sync.service.status import Peer, ProjectStatus, Receiver, Status, Transfer
 
 DOWN = "the daemon is not running, so nothing moves; this is what was known last"
+STARTING = "the daemon is starting or stopping; this is what was known last"
 _EXAMPLES = 3
 _ID_CHARS = 8
 
 
 def status_lines(me: "PairingCode", found: "Status", daemon: "Running | None") -> list[str]:
     """All of it; the most important first, as a terminal may cut the end off."""
-    lines = [f"{me.tag}, key {me.fingerprint}", _daemon_line(daemon)]
+    lines = [f"{me.tag}, key {me.fingerprint}", _daemon_line(found, daemon)]
     if found.paused:
         until = found.paused.until
         lines.append(f"everything is paused{f' until {until:%Y-%m-%d %H:%M} UTC' if until else ''}")
         lines += [f"  {found.paused.why}"] if found.paused.why else []
-    lines += [f"fault: {folder}: {why}" for folder, why in sorted(found.faults.items())]
+    lines += [_fault_line(each, why, found) for each, why in sorted(found.faults.items())]
     lines += _error_lines(found)
     lines += [_silent_line(team, days) for team, days in sorted(found.silent.items())]
     if daemon and found.packaging:
@@ -33,25 +34,32 @@ def status_lines(me: "PairingCode", found: "Status", daemon: "Running | None") -
     step = _next(found, daemon is not None)
     lines += [f"Next: {step}"] if step else []
     lines += _peer_lines(found)
-    for project in found.projects:
+    for project in sorted(found.projects, key=lambda project: not project.ails):
         lines += _project_lines(project, daemon is not None)
         lines += [_called_back(each, found) for each in project.called_back]
     return [printable(" ".join(line.split("\n"))) for line in lines]
 
 
-def _daemon_line(daemon: "Running | None") -> str:
+def _daemon_line(found: "Status", daemon: "Running | None") -> str:
     if daemon is None:
-        return DOWN
+        return STARTING if found.starting else DOWN
     return f"up since {daemon.since:%Y-%m-%d %H:%M} UTC, Syncthing {daemon.syncthing}"
 
 
-def _error_lines(found: "Status") -> list[str]:
+def _fault_line(who: str, why: str, found: "Status") -> str:
     error = found.last_error
-    if error is None:
+    if error and (error.who, error.why) == (who, why):
+        return f"fault, last error {ago(error.at)}: {who}: {why}"
+    return f"fault: {who}: {why}"
+
+
+def _error_lines(found: "Status") -> list[str]:
+    """The last refusal or fault, where it does not stand among the faults."""
+    error = found.last_error
+    if error is None or found.faults.get(error.who) == error.why:
         return []
-    is_told = found.faults.get(error.who) == error.why
-    why = "it stands above" if is_told else error.why
-    return [f"last error {ago(error.at)}: {error.what}: {error.who}: {why}"]
+    over = ", over since" if found.last_error_over else ""
+    return [f"last error {ago(error.at)}{over}: {error.what}: {error.who}: {error.why}"]
 
 
 def _silent_line(team: str, days: int | None) -> str:
@@ -91,7 +99,7 @@ def _project_lines(project: "ProjectStatus", is_up: bool) -> list[str]:
         if project.recovering:
             lines.append(f"  takes its sessions back from the others first: {project.recovering}")
         if project.sent:
-            lines += [f"    {_receiver_line(r, project.sent, is_up)}" for r in project.receivers]
+            lines += [f"    {line}" for line in _receiver_lines(project, is_up)]
     if project.received:
         each = [f"{n} by {member}" for member, n in sorted(project.received.items())]
         lines.append(f"  received {', '.join(each)}")
@@ -103,7 +111,9 @@ def _project_lines(project: "ProjectStatus", is_up: bool) -> list[str]:
     lines += _grouped("withheld", _short(project.withheld))
     lines += _grouped("resting", _short(project.resting))
     lines += _grouped("did not leave", _short(project.failed))
-    lines += _grouped("refused", project.refused)
+    for sender in sorted(set(project.senders.values())):
+        theirs = {i: why for i, why in project.refused.items() if project.senders[i] == sender}
+        lines += _grouped(f"refused from {sender}", _short(theirs))
     return lines
 
 
@@ -133,9 +143,16 @@ def _goes_to(project: "ProjectStatus") -> str:
     return f"; what leaves goes to {', '.join(r.tag for r in project.receivers)}"
 
 
+def _receiver_lines(project: "ProjectStatus", is_up: bool) -> list[str]:
+    """Who has all on one line: most have, most of the time."""
+    whole = [receiver.tag for receiver in project.receivers if receiver.whole]
+    have = "has" if len(whole) == 1 else "have"
+    lines = [f"{', '.join(whole)} {have} confirmed all"] if whole else []
+    others = [receiver for receiver in project.receivers if not receiver.whole]
+    return lines + [_receiver_line(receiver, project.sent, is_up) for receiver in others]
+
+
 def _receiver_line(receiver: "Receiver", sent: int, is_up: bool) -> str:
-    if receiver.whole:
-        return f"{receiver.tag} has confirmed all"
     line = f"{receiver.tag} has confirmed {receiver.items} of {sent}"
     if receiver.paused:
         return f"{line}; it has paused the project"
@@ -193,7 +210,7 @@ def _grouped(what: str, reasons: Mapping[str, str]) -> list[str]:
 
 def _next(found: "Status", is_up: bool) -> str:
     if not is_up:
-        return "karma-sync up -d"
+        return "" if found.starting else "karma-sync up -d"
     if found.paused:
         return "karma-sync resume"
     if found.inbox.contacts or found.inbox.invitations:

@@ -148,7 +148,7 @@ class Health:
                 work.faults.drop(tx, folder=name)
         for name in gone:
             if not FOLDER_ID.fullmatch(name):  # a part that failed when the daemon was ended
-                self._notes.note("fault over", name, "it works again")
+                self._notes.over(name, "it works again")
         self._ill = {folder: retry for folder, retry in self._ill.items() if folder in folders}
 
     def _record(self, world: World, folder: str, why: str) -> None:
@@ -167,7 +167,7 @@ class Health:
         if why:
             self._notes.fault("fault", folder_title(world, folder), why)
         else:
-            self._notes.note("fault over", folder_title(world, folder), "it works again")
+            self._notes.over(folder_title(world, folder), "it works again")
 
 
 def _outbox(world: World, folder: str) -> Channel | None:

@@ -29,6 +29,10 @@ class Notes:
         """Note a refusal or a fault, the same way."""
         self._add(events.Event(0, self._now(), what, who, why, bad=True))
 
+    def over(self, who: str, why: str) -> None:
+        """Note that what was wrong with `who` is not any more."""
+        self.note(events.OVER, who, why)
+
     def worker(self, name: str, error: Exception | None) -> None:
         """Note that a part of the daemon failed, or with None that it works again.
 
@@ -67,7 +71,7 @@ class Notes:
             work.faults.put(tx, work.Fault(folder=name, why=why))
 
     def _over(self, name: str, why: str = "it works again") -> None:
-        self.note("fault over", name, why)
+        self.over(name, why)
         with self._store.transaction() as tx:
             work.faults.drop(tx, folder=name)
         self.failing.discard(name)

@@ -55,7 +55,7 @@ def announced(paths: Paths, since: datetime, syncthing: str) -> Iterator[None]:
 
 def running(paths: Paths) -> Running | None:
     """The daemon that is up on this home; None if none is, whatever an earlier one left."""
-    if not _is_locked(paths):
+    if not is_held(paths):
         return None
     try:
         said = json.loads(paths.running.read_text(encoding="utf-8"))
@@ -84,7 +84,8 @@ def _runs(pid: int) -> bool:
     return True
 
 
-def _is_locked(paths: Paths) -> bool:
+def is_held(paths: Paths) -> bool:
+    """Whether a process holds this home: a daemon that is up, is starting, or is stopping."""
     try:
         descriptor = os.open(paths.lock, os.O_RDWR)
     except OSError:

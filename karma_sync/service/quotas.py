@@ -51,6 +51,6 @@ class Quotas:
         if why:
             self._notes.fault("too large", title, why)
         elif known:
-            self._notes.note("fault over", title, "it is small enough again")
+            self._notes.over(title, "it is small enough again")
         if why or known:
             self.changed()

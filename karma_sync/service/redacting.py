@@ -29,7 +29,7 @@ def redactor_or_refusal(make: Callable[[], Redactor], store: Database, notes: No
     if _known(store):
         with store.transaction() as tx:
             work.faults.drop(tx, folder=REDACTION)
-        notes.note("fault over", REDACTION, "it works again")
+        notes.over(REDACTION, "it works again")
     return redactor
 
 

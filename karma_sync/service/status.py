@@ -83,8 +83,9 @@ class ProjectStatus:
     """One shared project: my answer, what I sent and who has it, what I have, what waits.
 
     `recovering` is why my items are taken back from the peers before I send again, "" if they are
-    not; `arriving` is about what lacks, by sender; `refused` the reason by item; by session id
-    `withheld` (on purpose), `resting` (until it was quiet for long enough) and `failed`.
+    not; `arriving` is about what lacks, by sender; `refused` the reason by item, and `senders` who
+    sent it; by session id `withheld` (on purpose), `resting` (until it was quiet for long enough)
+    and `failed`.
     """
 
     team: Team
@@ -101,6 +102,14 @@ class ProjectStatus:
     renames: Renames
     called_back: list[CalledBack]
     resting: dict[str, str] = field(default_factory=dict)
+    senders: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ails(self) -> bool:
+        """Whether something is to be told of it that is not usual."""
+        return bool(
+            self.refused or self.failed or self.recovering or self.renames.moved or self.waiting
+        )
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,8 @@ class Status:
     """Everything `karma-sync status` shows; `paused` if everything is, as a whole.
 
     `packaging` is what is still to be looked at here, if that takes more than a moment. `silent`
-    is, by team, for how many days nobody has answered; None if nobody ever did.
+    is, by team, for how many days nobody has answered; None if nobody ever did. `starting` is a
+    daemon that is not up yet, or not down yet.
     """
 
     peers: list[Peer]
@@ -120,13 +130,18 @@ class Status:
     packaging: Transfer | None = None
     silent: dict[str, int | None] = field(default_factory=dict)
     last_error: events.Event | None = None
+    last_error_over: bool = False
+    starting: bool = False
 
     def stuck(self, running: bool) -> list[str]:
         """What will not move by itself, in words; empty if nothing is."""
-        reasons = [] if running else ["the daemon is not running"]
+        reasons = [] if running or self.starting else ["the daemon is not running"]
+        if self.paused and self.paused.why:  # no person did it
+            reasons.append(f"everything is paused, {self.paused.why}")
         reasons += [f"{folder}: {why}" for folder, why in sorted(self.faults.items())]
         for project in self.projects:
-            reasons += [f"{item} was refused: {why}" for item, why in project.refused.items()]
+            for item, why in project.refused.items():
+                reasons.append(f"item {item} from {project.senders[item]} was refused: {why}")
             reasons += [f"session {s} did not leave: {why}" for s, why in project.failed.items()]
         return reasons
 
@@ -145,6 +160,7 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
         wrong += [(large.folder, large.why) for large in work.too_large.all(tx)]
         transfers = {(t.folder, t.device): t for t in work.transfers.all(tx)}
         last_error = events.last_bad(tx)
+        is_over = last_error is not None and events.is_over(tx, last_error)
     over = ended(stores.state, stores.work, world)
     answers = running and SYNCTHING not in dict(wrong)
     look = _Look(stores, world, _peers(stores, world, answers), transfers, over)
@@ -158,6 +174,7 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
         packaging=look.transfer(PACKAGING) if running else None,
         silent=_silent(look, now),
         last_error=last_error,
+        last_error_over=is_over,
     )
 
 
@@ -216,7 +233,7 @@ def _project(look: _Look, standing: projects.Standing) -> ProjectStatus:
         scope = library.AccessScope("", frozenset({team.id}), frozenset({project}))
         counts = {member: n for (_, _, member), n in library.counts(tx, scope).items()}
         sent = library.revisions(tx, box.id) if box else {}
-        arrivals = [a for c in sources for a in library.arrivals(tx, c.id).values()]
+        found = [(c.owner.tag, a) for c in sources for a in library.arrivals(tx, c.id).values()]
     with look.stores.work.reading() as tx:
         withheld = work.withheld.all(tx, folder=box.id) if box else []
         recovering = work.recovering.get(tx, box.id) if box else None
@@ -230,8 +247,9 @@ def _project(look: _Look, standing: projects.Standing) -> ProjectStatus:
         receivers=_receivers(look, standing, box, sent),
         received={tag: n for tag, n in counts.items() if mine is None or tag != mine.tag},
         arriving={tag: transfer for tag, transfer in lacking.items() if transfer},
-        waiting=sum(a.state == "waiting" for a in arrivals),
-        refused={a.item: a.why for a in arrivals if a.refused},
+        waiting=sum(arrival.state == "waiting" for _, arrival in found),
+        refused={arrival.item: arrival.why for _, arrival in found if arrival.refused},
+        senders={arrival.item: tag for tag, arrival in found if arrival.refused},
         withheld=_why(withheld, work.Stays.WITHHELD),
         resting=_why(withheld, work.Stays.WAITING),
         failed=_why(withheld, work.Stays.FAILED),

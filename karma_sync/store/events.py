@@ -15,6 +15,7 @@ TABLES = """
     CREATE TABLE told (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID
     """
 _KEPT = 10_000
+OVER = "fault over"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,15 @@ def last_bad(tx: Transaction) -> Event | None:
     """The newest refusal or fault; None if there was none."""
     row = tx.execute("SELECT * FROM event WHERE bad ORDER BY id DESC LIMIT 1").fetchone()
     return _event(dict(row)) if row else None
+
+
+def is_over(tx: Transaction, fault: Event) -> bool:
+    """Whether a fault's end was noted after it."""
+    found = tx.execute(
+        "SELECT 1 FROM event WHERE who = ? AND id > ? AND what = ? LIMIT 1",
+        [fault.who, fault.id, OVER],
+    )
+    return found.fetchone() is not None
 
 
 def told(tx: Transaction) -> dict[str, Fact]:

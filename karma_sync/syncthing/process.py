@@ -250,7 +250,7 @@ class SyncthingProcess:
         child.wait()
 
     def _trouble(self) -> str:
-        """What it logged since this start: the last lines of trouble, or the last, without times."""
+        """The last lines since this start that tell of trouble, or its last line, without times."""
         try:
             said = self._log.read_bytes()
             if len(said) >= self._log_start:  # else it was cut meanwhile
