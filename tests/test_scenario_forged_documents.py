@@ -91,9 +91,17 @@ def _forgeries(
         return evil.key.sign(kind, document.model_dump_json().encode())
 
     return [
-        (f"roster/{alice}.json", signed(PayloadType.ROSTER, larger), f"roster {alice[:8]}"),
+        (
+            f"roster/{alice}.json",
+            signed(PayloadType.ROSTER, larger),
+            "roster by alice.box in backend",
+        ),
         (f"roster/{carol}.json", signed(PayloadType.ROSTER, own), f"key {carol[:8]} does not lead"),
-        (f"member/{alice}.json", signed(PayloadType.MEMBER, declined), f"member {alice[:8]}"),
+        (
+            f"member/{alice}.json",
+            signed(PayloadType.MEMBER, declined),
+            "document by alice.box",
+        ),
         (f"roster/{alice}.json", older, "6-newer"),
         (
             f"member/{MALLORY.key}.json",
@@ -140,6 +148,21 @@ def test_a_forged_document_of_mine_is_written_over_by_what_i_signed(attack: Atta
 
     until(lambda: _bytes(theirs) == genuine, "B's own document back at C")
     until(lambda: _bytes(mine) == genuine, "B's own document as B signed it")
+
+
+def test_a_restart_tells_no_refusal_again(attack: Attack) -> None:
+    attack.evil.write(attack.folder, "roster/" + "cd" * 32 + ".json", b"garbage")
+    attack.evil.announce(attack.folder)
+    until(lambda: "roster by key cdcdcdcd" in _refusals(attack.b), "the last of its kind")
+    told = _refusals(attack.b)
+    for _ in range(2):
+        attack.b.down()
+        attack.b.up()
+        # what it sends, it sends once it has read all documents
+        attack.b.until_readable(attack.b.write_session("after a restart"))
+
+    assert _refusals(attack.b) == told
+    assert len(set(told.splitlines())) == len(told.splitlines())
 
 
 def test_the_leaders_roster_is_put_back_for_who_comes_later(attack: Attack) -> None:

@@ -307,15 +307,16 @@ def test_only_the_named_rows_are_dropped(tmp_path: Path) -> None:
 def test_an_event_that_repeats_itself_is_noted_once(tmp_path: Path) -> None:
     database = work.open_work(tmp_path / "work.db")
     at = datetime(2026, 5, 31, tzinfo=UTC)
-    happened = [("a", "x"), ("a", "x"), ("b", "x"), ("a", "x"), ("a", "y"), ("a", "x")]
+    again = [("fault", "a", "x"), ("fault", "b", "x"), ("fault", "a", "y")] * 2
+    happened = [*again, (events.OVER, "a", "well"), ("fault", "a", "x"), ("fault", "b", "x")]
     with database.transaction() as tx:
-        for who, why in happened:
-            events.add(tx, events.Event(0, at, "item refused", who, why))
+        for what, who, why in happened:
+            events.add_once(tx, events.Event(0, at, what, who, why))
         told = events.after(tx, 0)
         newer = events.after(tx, told[1].id)
     database.close()
 
-    assert [(e.who, e.why) for e in told] == [("a", "x"), ("b", "x"), ("a", "y"), ("a", "x")]
+    assert [(e.what, e.who, e.why) for e in told] == [*again[:3], *happened[6:8]]
     assert newer == told[2:]
     assert told[0].at == at
 

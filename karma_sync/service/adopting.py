@@ -1,5 +1,6 @@
 """Adopts what others signed about my teams."""
 
+from karma_sync.domain.naming import document_title
 from karma_sync.domain.team import Team
 from karma_sync.errors import Unverified
 from karma_sync.metadata.adopt import accepted, verify_member, verify_roster
@@ -51,9 +52,11 @@ class Adopter:
                 else:
                     self._adopt_member(tx, team, found, known)
         except Unverified as error:
-            self._context.notes.fault(
-                "document refused", f"{found.kind} {found.writer[:8]}", reason(error)
-            )
+            with self._context.store.reading() as tx:
+                team = state.teams.get(tx, team_id)
+            if team:
+                who = document_title(team, found.kind, found.writer)
+                self._context.notes.fault("document refused", who, reason(error))
             return False
         return True
 

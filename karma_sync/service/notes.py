@@ -78,7 +78,7 @@ class Notes:
 
     def _add(self, event: events.Event) -> None:
         with self._store.transaction() as tx:
-            events.add(tx, event)
+            events.add_once(tx, event)
 
 
 def _said_by(error: Exception) -> str:

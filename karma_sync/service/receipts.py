@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from karma_sync.domain.ids import next_version
+from karma_sync.domain.naming import document_title
 from karma_sync.domain.plan import Channel, World, inboxes, receivers
 from karma_sync.domain.team import Team
 from karma_sync.errors import SyncthingError, Unverified
@@ -118,7 +119,7 @@ class Receipts:
         try:
             receipt = verify_receipt(found.raw, found.writer, team, version).value
         except Unverified as error:
-            who = f"receipt {found.writer[:8]}"
+            who = document_title(team, RECEIPT, found.writer)
             self._context.notes.fault("document refused", who, reason(error))
             return None
         with self._store.transaction() as tx:
@@ -145,7 +146,7 @@ class Receipts:
                 continue
             if said.version == mine.version:
                 if said != seen(mine.kind, mine.writer, mine.version, mine.envelope):
-                    who = f"{said.kind} {said.writer[:8]}"
+                    who = document_title(team, said.kind, said.writer)
                     why = f"two contents under version {said.version}: the first is kept"
                     self._context.notes.fault("document doubled", who, why)
             elif said.writer == self._context.me.key and said.version < self._latest_version():

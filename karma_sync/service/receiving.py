@@ -170,7 +170,7 @@ class Receiver:
         try:
             news = self._importer.retract(watched.channel, watched.inbox.path, item)
         except Unverified as error:
-            self._notes.fault("retraction refused", owner, f"{item}: {reason(error)}")
+            self._notes.fault("retraction refused", f"{owner}, item {item}", reason(error))
         except FileNotFoundError:
             return  # replaced while we looked; Syncthing tells of the new one
         except (OSError, DatabaseUnusable) as error:

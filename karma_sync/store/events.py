@@ -34,20 +34,27 @@ class Event:
 
 
 def add(tx: Transaction, event: Event) -> None:
-    """Note an event (its id is given here), once: what goes on as it was is not news.
-
-    The same thing is news again after something else happened to the same `who`.
-    """
-    last = tx.execute(
-        "SELECT what, why FROM event WHERE who = ? ORDER BY id DESC LIMIT 1", [event.who]
-    ).fetchone()
-    if last and (last["what"], last["why"]) == (event.what, event.why):
-        return
+    """Note an event; its id is given here."""
     tx.execute(
         "INSERT INTO event (at, what, who, why, bad) VALUES (?, ?, ?, ?, ?)",
         [event.at.isoformat(), event.what, event.who, event.why, event.bad],
     )
     tx.execute("DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?", [_KEPT])
+
+
+def add_once(tx: Transaction, event: Event) -> None:
+    """Note an event unless it was noted: what goes on as it was is not news.
+
+    The same is news again once something of another kind happened to the same `who`, such as the
+    end of a fault; two reasons in turn are two events, not more.
+    """
+    found = tx.execute(
+        "SELECT 1 FROM event WHERE who = ? AND what = ? AND why = ? AND id >"
+        " coalesce((SELECT max(id) FROM event WHERE who = ? AND what <> ?), 0) LIMIT 1",
+        [event.who, event.what, event.why, event.who, event.what],
+    )
+    if found.fetchone() is None:
+        add(tx, event)
 
 
 def after(tx: Transaction, last_id: int) -> list[Event]:
