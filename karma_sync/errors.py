@@ -24,6 +24,7 @@ KarmaError                       1  something outside failed: a disk, a network,
 Exit code 0 is success; the table in docs/exit-codes.md is checked against this tree by a test.
 """
 
+from http import HTTPStatus
 from typing import ClassVar
 
 
@@ -77,6 +78,11 @@ class SyncthingRefused(SyncthingError):
     def __init__(self, message: str, *, status: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.status = status
+
+    @property
+    def is_not_found(self) -> bool:
+        """Whether there is no such thing: a folder that is paused is none to some requests."""
+        return self.status == HTTPStatus.NOT_FOUND
 
 
 class PortTaken(SyncthingError):

@@ -113,6 +113,42 @@ def test_a_metadata_folder_that_cannot_be_written_is_named_and_goes_on_when_it_w
     _all_clean(pair)
 
 
+def test_what_i_signed_and_cannot_write_is_named_and_leaves_once_it_can_be(pair: Pair) -> None:
+    a, b = pair.a, pair.b
+    (metadata,) = [p for p in b.paths.folders.iterdir() if p.name.startswith("ks-m-")]
+    with immutable(*_directories(metadata)):
+        b.run("subscription", "pause", "repo")
+        fault = _fault(b, "documents of team backend")
+        assert b.run("status", "--check", check=False).code == 7
+        assert _answer_of(a, b) == "accepted"
+    until(lambda: _answer_of(a, b) == "paused", "B's answer at A", SOON_S)
+    until(lambda: not b.json("status")["faults"], "no fault at B", SOON_S)
+    b.run("subscription", "resume", "repo")
+    b.until_readable(a.write_session("afterwards too"))
+
+    assert "Operation not permitted" in fault
+    _all_clean(pair)
+
+
+def test_a_folder_that_cannot_be_made_is_named_and_made_once_it_can_be(pair: Pair) -> None:
+    a, b = pair.a, pair.b
+    with immutable(b.paths.folders):
+        b.run("subscription", "change", "repo", "--direction", "receive", "--retract")
+        b.run("subscription", "change", "repo", "--direction", "both", "--yes")
+        found = until(lambda: b.json("status")["faults"], "a fault at B")
+        assert b.run("status", "--check", check=False).code == 7
+    until(lambda: not b.json("status")["faults"], "no fault at B", SOON_S)
+    a.until_readable(b.write_session("from B, afterwards"))
+
+    assert "Operation not permitted" in found["cycle"]
+    _all_clean(pair)
+
+
+def _answer_of(reader: Member, member: Member) -> str:
+    (found,) = reader.json("subscription", "list")["subscriptions"]
+    return next(str(o["status"]) for o in found["others"] if o["member"] == member.tag)
+
+
 def _fault(member: Member, folder: str) -> str:
     """What `status` says is wrong with the folder of this name, and with no other."""
     found = until(lambda: member.json("status")["faults"], f"a fault at {member.tag}")

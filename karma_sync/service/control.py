@@ -47,6 +47,12 @@ def paused_until(store: Database, now: datetime) -> state.Halt | None:
         return next((halt for halt in state.halts.all(tx) if halt.holds(now)), None)
 
 
+def pause_left(store: Database, now: datetime) -> float | None:
+    """Seconds until the pause ends that holds at `now`; None if none does, or it has no end."""
+    halt = paused_until(store, now)
+    return (halt.until - now).total_seconds() if halt and halt.until else None
+
+
 def parse_duration(text: str) -> timedelta:
     """A time span as people type it: 45s, 30m, 2h, 3d; 0s is none.
 

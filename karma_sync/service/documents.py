@@ -1,5 +1,7 @@
 """Phase 1 of a cycle, metadata: adopt what others signed, write what I sign."""
 
+import logging
+
 from karma_sync.domain.team import Team
 from karma_sync.paths import metadata_folder
 from karma_sync.service.adopting import Adopter
@@ -8,7 +10,12 @@ from karma_sync.service.joining import Joiner
 from karma_sync.service.keeping import Held, Keeper
 from karma_sync.service.rebuilding import Rebuilder
 from karma_sync.service.signing import Signer, Written
+from karma_sync.service.troubles import RETRY_S, Troubles
+from karma_sync.service.worker import soonest
 from karma_sync.store import state
+
+log = logging.getLogger(__name__)
+_WHO = "documents"
 
 
 class Documents:
@@ -22,6 +29,7 @@ class Documents:
         self._rebuilder = Rebuilder(context)
         self._keeper = Keeper(context)
         self._first = True
+        self.troubles = Troubles()
 
     def run(self) -> list[Written]:
         """One pass over all invitations and teams; my files that had to be written."""
@@ -38,13 +46,16 @@ class Documents:
 
     def _team(self, team: Team) -> list[Written]:
         """One team; if its folder cannot be read or written, only this one stands still."""
+        folder_id, why = metadata_folder(team.id), ""
+        written: list[Written] = []
         try:
             self._adopter.adopt_all(team.id)
-            return self._signer.write_mine(team.id) + self._put_back(team)
+            written = self._signer.write_mine(team.id) + self._put_back(team)
         except OSError as error:
             why = f"{error.filename}: {error.strerror}"
-            self._context.notes.fault("documents not exchanged", f"team {team.name}", why)
-            return []
+        if self.troubles.say(_WHO, folder_id, why) and why:
+            log.warning("documents of team %s are not exchanged: %s", team.name, why)
+        return written
 
     def _put_back(self, team: Team) -> list[Written]:
         folder_id = metadata_folder(team.id)
@@ -55,5 +66,5 @@ class Documents:
 
     @property
     def wait(self) -> float | None:
-        """Seconds until a file that somebody deleted is to be put back; None if none is."""
-        return self._keeper.wait
+        """Seconds until the next pass: a deleted file is put back, or a folder tried again."""
+        return soonest(self._keeper.wait, RETRY_S if self.troubles.said_by(_WHO) else None)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from karma_sync.domain.naming import folder_title
 from karma_sync.domain.plan import Channel, Folder, FolderType, World, desired, outboxes
-from karma_sync.errors import SyncthingError, SyncthingUnreachable
+from karma_sync.errors import SyncthingError, SyncthingRefused, SyncthingUnreachable
 from karma_sync.flow.inbox import Inbox
 from karma_sync.metadata import folder as metadata
 from karma_sync.paths import FOLDER_ID, Paths, is_metadata_folder, private_dir
@@ -85,22 +85,31 @@ class Health:
 
     def _look_at(self, world: World, folder: Folder) -> None:
         try:
-            status = self._syncthing.folder_status(folder.id)
-            if any(gone in status.error for gone in _GONE):
-                self._mend(world, folder)
-                status = self._syncthing.folder_status(folder.id)
-            elif folder.type is FolderType.RECEIVE_ONLY and status.receive_only_changed:
-                self._syncthing.revert(folder.id)  # files of ours that somebody touched here
-            for judge in self.judges:
-                judge(world, folder.id, status)
-            why = status.error or self._pull_error(folder.id, status)
-            if why and folder.id in self._ill and self._ill[folder.id].is_due():
-                self._try_again(world, folder, status)
+            why = self._look_closer(world, folder)
         except SyncthingUnreachable:
             raise  # it is not the folder's fault
+        except SyncthingRefused as error:
+            if error.is_not_found:
+                return  # it was paused or dropped meanwhile; the next cycle sees to it
+            why = str(error)
         except (SyncthingError, OSError) as error:
             why = str(error)
         self._record(world, folder.id, why or self.troubles.of(folder.id))
+
+    def _look_closer(self, world: World, folder: Folder) -> str:
+        """What Syncthing says is wrong, "" if nothing is, after what could be mended was."""
+        status = self._syncthing.folder_status(folder.id)
+        if any(gone in status.error for gone in _GONE):
+            self._mend(world, folder)
+            status = self._syncthing.folder_status(folder.id)
+        elif folder.type is FolderType.RECEIVE_ONLY and status.receive_only_changed:
+            self._syncthing.revert(folder.id)  # files of ours that somebody touched here
+        for judge in self.judges:
+            judge(world, folder.id, status)
+        why = status.error or self._pull_error(folder.id, status)
+        if why and folder.id in self._ill and self._ill[folder.id].is_due():
+            self._try_again(world, folder, status)
+        return why
 
     def _try_again(self, world: World, folder: Folder, status: FolderStatus) -> None:
         """Have Syncthing do now what it would do in a minute, or in an hour."""

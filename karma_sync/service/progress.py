@@ -10,6 +10,7 @@ from typing import Protocol
 
 from karma_sync.domain.plan import Channel, World, inboxes, outboxes, receivers
 from karma_sync.domain.progress import Pull, looked
+from karma_sync.errors import SyncthingRefused
 from karma_sync.paths import is_metadata_folder
 from karma_sync.service.worker import soonest
 from karma_sync.store import work
@@ -73,7 +74,12 @@ class Progress:
         return soonest(packaging, _FIRST_S if waiting else None, _EVERY_S if busy else None)
 
     def _still_moves(self, world: World, folder: str, now: float) -> bool:
-        found = {device: pull for device, pull in self._look_at(world, folder, now)}
+        try:
+            found = dict(self._look_at(world, folder, now))
+        except SyncthingRefused as error:
+            if not error.is_not_found:
+                raise
+            found = {}  # it was paused or dropped meanwhile
         for key in [k for k in self._pulls if k[0] == folder and k[1] not in found]:
             self._keep(key, None)
         for device, pull in found.items():

@@ -29,8 +29,10 @@ from karma_sync.flow.outbox import Outbox
 from karma_sync.metadata import folder as metadata
 from karma_sync.paths import is_metadata_folder, private_dir
 from karma_sync.service.context import Context
+from karma_sync.service.control import pause_left
 from karma_sync.service.documents import Documents
 from karma_sync.service.leftovers import leftovers
+from karma_sync.service.worker import soonest
 from karma_sync.service.world import read_world
 from karma_sync.store import state
 from karma_sync.syncthing.configuration import Configuration, with_changes, with_ignored
@@ -72,7 +74,7 @@ class Reconciler:
         self._context = context
         self._syncthing = syncthing
         self._observed = observed
-        self._documents = Documents(context)
+        self.documents = Documents(context)
 
     def run_once(self) -> Cycle:
         """One cycle.
@@ -81,7 +83,7 @@ class Reconciler:
             SyncthingError: Syncthing does not answer; nothing was changed in it.
         """
         self._record_pending(self._syncthing.pending_devices(), self._syncthing.pending_folders())
-        written = self._documents.run()
+        written = self.documents.run()
         world = self._world()
         configuration = self._syncthing.configuration(self._context.paths.folders)
         have = configuration.setup
@@ -92,10 +94,14 @@ class Reconciler:
             # also what a crash between the two, or a folder that could not be deleted, left
             failures += self._remove(dropped | set(leftovers(self._context.paths, world)))
         if any(isinstance(a, PutFolder) and is_metadata_folder(a.folder.id) for a in actions):
-            written += self._documents.run()  # a new team's folder can be written only now
+            written += self.documents.run()  # a new team's folder can be written only now
         for each in written:
             self._tell(each.folder, each.name)
-        return Cycle(world, actions, failures, _RETRY_S if failures else self._documents.wait)
+        return Cycle(world, actions, failures, self._wait(failures))
+
+    def _wait(self, failures: Sequence[KarmaError]) -> float | None:
+        pause = pause_left(self._context.store, self._context.now())
+        return soonest(_RETRY_S if failures else None, self.documents.wait, pause)
 
     def _world(self) -> World:
         context = self._context

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from karma_sync.domain.plan import Channel, World, inboxes, kept, open_outboxes, outboxes
+from karma_sync.errors import KarmaError
 from karma_sync.flow.layout import is_ours
 from karma_sync.flow.watch import Watcher
 from karma_sync.metadata.folder import is_document
@@ -35,6 +36,7 @@ class Workers:
         self._arrived: dict[str, set[str]] = {}
         self._world: World | None = None
         self._wishes: take_back.Wishes | None = None
+        self._failed: set[str] = set()  # what the last cycle could not do
         self._cycle = self._worker("cycle", self._run_cycle)
         self._sending = self._worker("sending", self._dispatch.run)
         self._receiving = self._worker("receiving", self._receive)
@@ -58,7 +60,7 @@ class Workers:
         self._engine.sender.covers = self._engine.receipts.covers
         troubles = Troubles()
         troubles.changed = self.ails
-        for part in (engine.sender, engine.receiver, engine.health):
+        for part in (engine.sender, engine.receiver, engine.health, engine.reconciler.documents):
             part.troubles = troubles
 
     def start(self) -> None:
@@ -102,6 +104,10 @@ class Workers:
         cycle = self._engine.reconciler.run_once()
         self._engine.journal.run()  # what ends by itself, such as a pause, commits nothing
         self._follow(cycle.world)
+        failed = {str(failure) for failure in cycle.failures}
+        lasting, self._failed = failed & self._failed, failed
+        if lasting:  # once may be chance: Syncthing wrote what was just deleted
+            raise KarmaError("; ".join(sorted(lasting)))
         return soonest(cycle.again, self._engine.links.wait)
 
     def _follow(self, world: World) -> None:

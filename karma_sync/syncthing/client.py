@@ -24,7 +24,6 @@ SCAN_S = 3600.0  # a scan answers when all is hashed
 NAMES_PER_SCAN = 1000
 EVENTS_SLACK_S = 15.0  # on top of the time Syncthing is asked to hold its answer back
 CHUNK_BYTES = 65_536
-NOT_FOUND = 404
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ class SyncthingClient:
         try:
             return self._get(wire.read_holders, "/rest/db/file", ("folder", folder), ("file", name))
         except SyncthingRefused as error:
-            if error.status == NOT_FOUND:
+            if error.is_not_found:
                 return frozenset()
             raise
 
