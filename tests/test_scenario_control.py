@@ -5,9 +5,10 @@ import json
 import pytest
 
 from tests.harness import PROJECT, Member, until
-from tests.town import Town
+from tests.town import Town, found_team, share, up
 
 pytestmark = pytest.mark.daemon
+ENDS_S = 30.0  # half of what the daemon's timer would take to find out
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,31 @@ def test_everything_can_be_paused_at_once_and_resumed(pair: tuple[Member, Member
     written = a.write_session("after the pause")
     b.until_readable(written)
     assert a.run("resume", check=False).code == 6
+
+
+def test_a_pause_outlives_restarts_and_ends_at_its_time(town: Town) -> None:
+    a, b = town.member("erin"), town.member("frank")
+    up(a, b)
+    found_team(a, b)
+    share(a, b)
+    a.until_readable(b.write_session("before"))
+    a.run("pause", "--for", "40s")
+    a.down()
+    mine, theirs = a.write_session("by A in the pause"), b.write_session("by B in the pause")
+    a.up()
+    until(lambda: _paused(a) == 2, "both channels paused again")
+    a.kill9()
+    until(lambda: not a.processes(), "its Syncthing to go too")
+    a.up()
+
+    assert a.json("status")["paused"]["until"]
+    assert _paused(a) == 2
+    assert (b.peek(mine.id), a.peek(theirs.id)) == (None, None)
+    until(lambda: a.json("status")["paused"] is None, "the end of the pause")
+    b.until_readable(mine, timeout=ENDS_S)
+    a.until_readable(theirs, timeout=ENDS_S)
+    told = [event for event in _events(a) if event[2].startswith("everything")]
+    assert [what for what, *_ in told] == ["paused", "resumed"]
 
 
 def test_narrowing_keeps_what_was_sent_and_widening_sends_again(
@@ -128,6 +154,7 @@ def test_events_tell_each_change_once_to_who_made_it_and_to_the_others(
     assert theirs.count(("joined", "bob.box", "team backend")) == 1
     assert ("paused", "alice.box", f"{PROJECT} in backend: both") in theirs
     assert sum(what == "withdrawn" for what, *_ in theirs) == 1
+    assert [event for event in (*mine, *theirs) if event[0].startswith("fault")] == []
 
 
 def test_a_command_without_the_daemon_is_told_of_too(town: Town) -> None:
