@@ -122,6 +122,12 @@ def test_what_waits_is_told_with_its_reason() -> None:
     ]
 
 
+def test_how_long_it_takes_is_not_told_of_what_comes_from_somebody_who_is_away() -> None:
+    told = shown(projects=[project(arriving={CAROL: Transfer(2_000, 1, 1500)})])
+
+    assert told[-1] == "  from carol.air: about 2.0 kB left; it was last seen 3d ago"
+
+
 def test_while_nothing_has_left_it_is_told_to_whom_it_would_go() -> None:
     told = shown(projects=[project(sent=0, receivers=[Receiver(peer(BOB), 0, True, None)])])
 

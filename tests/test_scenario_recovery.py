@@ -82,6 +82,8 @@ def test_a_database_lost_with_its_limits_sends_nothing_before_somebody_says_so(
     until(lambda: _subscription(a)["status"] == "paused", "A's subscription to be paused")
     written = a.write_session("nobody said yes to this yet")
     theirs = b.write_session("B goes on")
+    until(lambda: all(f["paused"] for f in _channels(a)), "A's channels to be paused")
+    assert (b.peek(written.id), a.peek(theirs.id)) == (None, None)
     a.run("subscription", "resume", "repo")
     a.until_readable(theirs)
     b.until_readable(*sessions, written)
@@ -164,6 +166,10 @@ def test_of_what_is_nowhere_any_more_the_rest_is_packaged_again_and_the_lost_is_
 def _files(folder: Path) -> dict[str, bytes]:
     found = (p for part in ("items", "chunks") for p in (folder / part).rglob("*"))
     return {str(p.relative_to(folder)): p.read_bytes() for p in found if p.is_file()}
+
+
+def _channels(member: Member) -> list[dict[str, object]]:
+    return [f for f in member.rest("config/folders") if f["id"].startswith("ks-c-")]
 
 
 def _subscription(member: Member) -> dict[str, object]:

@@ -147,17 +147,23 @@ def test_a_line_of_six_megabytes_arrives(pair: Pair) -> None:
 def test_a_tool_result_that_is_too_large_stays_here_and_its_session_does_not(pair: Pair) -> None:
     session = pair.known("before")
     session.beside("tool-results/small.txt", b"small")
-    path = session.path.with_suffix("") / "tool-results" / "large.txt"
-    with path.open("wb") as out:
-        out.truncate(64_000_001)
-    session.append("after it")
-    pair.b.until_readable(session)
+    for name in ("large.txt", "large2.txt"):
+        path = session.path.with_suffix("") / "tool-results" / name
+        with path.open("wb") as out:
+            out.truncate(64_000_001)
+    for said in ("after it", "and once more"):
+        session.append(said)
+        pair.b.until_readable(session)
     until(
         lambda: pair.b.peek(session.id, "tool-results/small.txt") == b"small", "the small one at B"
     )
 
     assert pair.b.peek(session.id, "tool-results/large.txt") is None
-    assert any("large.txt" in e and "larger than 64 MB" in e for e in pair.a.run("events").lines)
+    told = [line for line in pair.a.run("events").lines if "larger than 64 MB" in line]
+    assert sorted(line.split(": ")[2] for line in told) == [
+        "'tool-results/large.txt'",
+        "'tool-results/large2.txt'",
+    ]
     assert pair.a.run("status", "--check").code == 0
 
 

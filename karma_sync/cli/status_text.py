@@ -35,7 +35,7 @@ def status_lines(me: "PairingCode", found: "Status", daemon: "Running | None") -
     lines += [f"Next: {step}"] if step else []
     lines += _peer_lines(found)
     for project in sorted(found.projects, key=lambda project: not project.ails):
-        lines += _project_lines(project, daemon is not None)
+        lines += _project_lines(project, found, daemon is not None)
         lines += [_called_back(each, found) for each in project.called_back]
     return [printable(" ".join(line.split("\n"))) for line in lines]
 
@@ -90,7 +90,7 @@ def _state(peer: "Peer") -> str:
     return "connected" if peer.connected else "away"
 
 
-def _project_lines(project: "ProjectStatus", is_up: bool) -> list[str]:
+def _project_lines(project: "ProjectStatus", found: "Status", is_up: bool) -> list[str]:
     mine = project.mine
     way = f", {mine.direction}" if mine.engaged else ""
     lines = ["", f"{mine.project} in {project.team.name}: {mine.status}{way}"]
@@ -104,7 +104,7 @@ def _project_lines(project: "ProjectStatus", is_up: bool) -> list[str]:
         each = [f"{n} by {member}" for member, n in sorted(project.received.items())]
         lines.append(f"  received {', '.join(each)}")
     if is_up:
-        lines += [f"  from {tag}: {_about(t)}" for tag, t in sorted(project.arriving.items())]
+        lines += [_arriving_line(tag, t, found) for tag, t in sorted(project.arriving.items())]
     if project.waiting:
         lines.append(f"  waiting: {_sessions(project.waiting)}, for the rest of their content")
     lines += _renamed_lines(project.renames)
@@ -159,6 +159,15 @@ def _receiver_line(receiver: "Receiver", sent: int, is_up: bool) -> str:
     if is_up and not receiver.peer.connected:
         return f"{line}; it was last seen {ago(receiver.peer.last_seen)}"
     return f"{line}; {_about(receiver.transfer)}" if is_up and receiver.transfer else line
+
+
+def _arriving_line(sender: str, transfer: "Transfer", found: "Status") -> str:
+    """How long it takes is not known while its author is away, though others may have it."""
+    seen = {p.member.tag: p.last_seen for p in found.peers if not p.connected}
+    if sender in seen:
+        left = f"about {size(transfer.bytes_left)} left"
+        return f"  from {sender}: {left}; it was last seen {ago(seen[sender])}"
+    return f"  from {sender}: {_about(transfer)}"
 
 
 def _about(transfer: "Transfer") -> str:
