@@ -5,7 +5,10 @@ from karma_sync.redact.values import is_random, is_real
 
 # Where a short prefix may begin: not inside a word, but right behind an escape (\n, \u003d, %3D),
 # a colour code of a terminal ([32m), or anything else that is no letter or digit.
-EDGE = r"(?:\A|[^A-Za-z0-9]|\\+[nrtbf]|\\+u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}|\[[0-9;]*m)"
+EDGE = (
+    r"(?:\A|[^A-Za-z0-9]|\\+[nrtbf]|\\+u[0-9A-Fa-f]{4}|\\+x[0-9A-Fa-f]{2}|%[0-9A-Fa-f]{2}"
+    r"|\[[0-9;]*m)"
+)
 END = r"(?:\z|[^A-Za-z0-9_-])"  # where a token of fixed length must end
 # Between a name and its value.
 VALUE = r"""[ \t\\"'`\]]{0,12}(?::|=|=>|\[None\]:)[ \t\\"'`]{0,12}"""
@@ -58,6 +61,15 @@ AI_RULES = (
         check=is_random,
         examples=("key: «sk-{alnum:20}T3BlbkFJ{alnum:20}»", "DEEPSEEK=«sk-{hex:32}»"),
         near_misses=("risk-{alnum:40}", "sk-learn-pipeline"),
+    ),
+    Rule(
+        name="openai",  # of a browser's session
+        pattern=EDGE + r"(sess-[A-Za-z0-9]{40})" + END,
+        gate=r"sess-[A-Za-z0-9]{40}",
+        source="https://platform.openai.com/docs/api-reference/authentication",
+        check=is_random,
+        examples=("Authorization «sess-{alnum:40}»",),
+        near_misses=("sess-{alnum:24}", "access-{alnum:40}"),
     ),
     Rule(
         name="google",

@@ -8,6 +8,7 @@ from karma_sync.redact.values import (
     assigned,
     assigned_in_environment,
     assigned_inline,
+    is_plain_password,
 )
 
 _SOURCE = "https://12factor.net/config"  # no provider's format: the custom of .env files
@@ -20,7 +21,7 @@ AFTER = (  # API_KEY_PROD, token2, secretKeyBase: what may follow the word in th
     r"|str(?:ing)?|te?mp|test(?:ing)?|text|val(?:ue)?))){0,2}"
 )
 NAME = rf"(?P<name>(?:AWS::[A-Za-z0-9]+::)?[A-Za-z0-9_.-]*{WORD}{AFTER})"
-CLOSE = r"""(?:\\*["'`])?\]?"""  # of a quoted name, or of an index: config["token"] =
+CLOSE = r"""(?:\\*["'`]|&(?:quot|apos|#3[49]);)?\]?"""  # of a quoted name, or of an index: config["token"] =
 _TYPE = r"(?::[ \t]*&?[A-Za-z][A-Za-z0-9_' \[\]|]{0,24})?"  # token: str = "…"
 SPACE = r"(?:[ \t]|\x1b\[[0-9;]*m)*"  # also a change of colour
 _SIGN = r"(?::=|:-|=>|={1,3}|:)"
@@ -28,15 +29,17 @@ QUOTED = (  # f"…", '…', `…`; a backslash may escape a quote, but no end o
     r"(?:[A-Za-z]{0,2}\"(?P<secret_a>(?:[^\"\\\r\n]|\\+[^nrt\\\r\n])+)\""
     r"|[A-Za-z]{0,2}'(?P<secret_b>(?:[^'\\\r\n]|\\+[^nrt\\\r\n])+)'"
     r"|`(?P<secret_c>[^`\\\r\n]+)`"
-    r"|\\+[\"'](?P<secret_d>[^\"'\\\r\n]+)\\+[\"'])"
+    r"|\\+[\"'](?P<secret_d>[^\"'\\\r\n]+)\\+[\"']"
+    r"|[A-Za-z]{0,2}(?:\"\"\"|''')(?P<secret_e>[^\"'\\\s]+)"  # of several lines: the first word
+    r"|&(?:quot|apos|#3[49]);(?P<secret_f>[^&\s]+)&)"  # in HTML
 )
 BARE = r"""[^\s"'`\\,;&|<>(){}\[\]\x1b]+"""  # a value between other words, without quotes
 BARE_END = r"""(?:[\s"'`\\,;&|<>)}\]\x1b]|\z)"""
 LINE_END = r"""[ \t\r]*(?:#[^\n]*)?(?:$|["'`\x1b]|\\+[nr])"""
 # Where a line, or a string that is one, begins: behind a line number, a dash, a comment sign, the
-# sign of a diff, the place that grep writes, a colour of a terminal.
+# sign of a diff, the place that grep writes, a colour of a terminal, a time, the bar of a box.
 _START = (
-    r"(?m)(?:^|[→;&\"'`]|\\+[nr]|:[0-9]{1,6}:|\[[0-9;]*m)[ \t#/+>-]*"
+    r"(?m)(?:^|[→;&\"'`|│>]|\\+[nr]|[:-][0-9]{1,6}[:-]|^[0-9]{1,6}:|[0-9]Z|\[[0-9;]*m)[ \t#/+>-]*"
     r"(?:export[ \t]+|set[ \t]+|ENV[ \t]+|env[ \t]+)?"
 )
 
@@ -64,6 +67,8 @@ ASSIGNMENT_RULES = (
             'const token: string = "«{hex:40}»";',
             'config["auth_token"] = "«{alnum:24}»"',
             '"password":"«ab\\"cd1234»"',
+            'SECRET_KEY = """«{alnum:30}»"""',
+            "{&quot;apiKey&quot;: &quot;«{alnum:32}»&quot;}",
         ),
         near_misses=(
             'API_KEY="your-key-here"',
@@ -78,6 +83,8 @@ ASSIGNMENT_RULES = (
             '"topic_key": "bugfix/e2e-engram-github-403"',
             "'CopySourceKey': 'SSECustomerKeyOfTheCopy'",
             "private_key: PKCS7PrivateKeyTypes,",
+            "'secret': 'V1SecretProjection'",
+            "FLOW_KEY = 'google_oauth2_flow_{0}'",
         ),
     ),
     Rule(
@@ -105,6 +112,25 @@ ASSIGNMENT_RULES = (
         ),
     ),
     Rule(
+        name="assignment",  # NAME: word and NAME="word" of a password
+        pattern=rf"(?P<name>[A-Z][A-Z0-9_]*(?:PASSWORD|PASSWD|PASSPHRASE|_PWD|_PASS)){CLOSE}{SPACE}[:=]"
+        rf"{SPACE}(?:\"(?P<secret_a>[a-z]+)\"|'(?P<secret_b>[a-z]+)'|(?P<secret_c>[a-z]+)(?m:[ \t\r]*$))",
+        gate=rf"(?:PASSWORD|PASSWD|PASSPHRASE|_PWD|_PASS){CLOSE}{BLANK}[:=]{BLANK}[\\\"']*[a-z]{{8}}",
+        source=_SOURCE,
+        check=is_plain_password,
+        examples=(
+            'DB_PASSWORD="«swordfish»"',
+            "environment:\n  POSTGRES_PASSWORD: «swordfish»\n",
+            '{"DB_PASSWORD": "«swordfish»"}',
+        ),
+        near_misses=(
+            'ADMIN_PASSWORD="adminonly"',
+            "FORGOT_PASSWORD: 'forgotpassword',",
+            "DB_PASSWORD: required",
+            "DB_PASSWORD: undefined",
+        ),
+    ),
+    Rule(
         name="assignment",  # name: value and name = value, nothing behind it: YAML, ini
         pattern=rf"{_START}{NAME}{CLOSE}{SPACE}(?::[ \t]{SPACE}|={SPACE})"
         rf"(?P<secret>[^\s\"'`\\,;(){{}}<>\x1b]+){LINE_END}",
@@ -119,6 +145,7 @@ ASSIGNMENT_RULES = (
             " ctx\n+app_token = «{base64:40}8»\n-x",
             "deploy/values.yaml:12:DB_PASSWORD: «r00tpw!x»",
             "\x1b[31m-  api_key: «{hex:32}»\x1b[m",
+            "2026-01-02T03:04:05Z   api_key: «{hex:32}»",
         ),
         near_misses=(
             "password: string",
@@ -137,7 +164,12 @@ ASSIGNMENT_RULES = (
         one_line=True,
         source=_SOURCE,
         check=assigned,
-        examples=("db:\n  password: «ab;cd(12)e»\n", "spring.datasource.password=«x7(y;{alnum:6}»"),
+        examples=(
+            "db:\n  password: «ab;cd(12)e»\n",
+            "spring.datasource.password=«x7(y;{alnum:6}»",
+            "web-1  |   password: «ab;cd(12)e»\n",
+            "a.yml-12-  password: «ab;cd(12)e»\n",
+        ),
         near_misses=("password: getPassword(x2);", "  password = hash(password2, salt);"),
     ),
     Rule(

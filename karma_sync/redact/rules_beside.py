@@ -31,16 +31,17 @@ _CALLED = r"[a-z0-9]+[ ](?:[a-z]+[ ])?(?:key|token|secret)"
 _KEY_NAME = rf"(?P<name>[A-Za-z0-9_.-]*{KEYED}{AFTER})"
 _SAID = r"[ !#-.0-9;<>-\[\]-~]{0,32}?"  # what may stand between; nothing that JSON escapes
 _LEADS = r"(?:to|is|are|with|as|:|→|\\+u2192|\||[-=]>)"
-# Between two entries of one thing: commas, blanks, and what a tool or a diff puts before a line.
-_NEXT = r"(?:[\s,]|[0-9]{1,6}(?:→|\t)|[+-])*"
-_NEXT_GATE = r"(?:[\s,]|\\+[nrt]|[0-9]{1,6}(?:→|\\+u2192)|[+-])*"
+# Between two entries of one thing: commas, blanks, and what tools put before a line: its number,
+# its place, a time, the sign of a diff.
+_NEXT = r"(?:[\s,]|\n[^\n\"'={]{1,64}?)*"
+_NEXT_GATE = r"(?:[\s,]|\\+[nrt]|\\+u[0-9a-f]{4}|[^\n\"'={\\])*"
 _QUOTE = r"""\\*["'`]?"""
 
 BESIDE_RULES = (
     Rule(
         name="assignment",  # process.env.API_KEY || "…": what is taken where nothing is set
         pattern=rf"{NAME}{CLOSE}\)?[ \t]*(?:\|\||\?\?|or)[ \t]*{QUOTED}",
-        gate=rf"{WORD}{AFTER}{CLOSE}\)?{BLANK}(?:\|\||\?\?|or){BLANK}[\\\"'`]+[^\s\\\"'`]{{6}}",
+        gate=rf"{WORD}{AFTER}{CLOSE}\)?{BLANK}(?:\|\||\?\?|or){BLANK}[\\\"'`]+(?:[^\s\\\"'`]|\\+/){{6}}",
         one_line=True,
         source=_SOURCE,
         check=assigned,
@@ -67,12 +68,26 @@ BESIDE_RULES = (
             "env:\n- name: DB_PASSWORD\n  value: «hunter2!{alnum:4}»\n",
             '<add key="ApiKey" value="«{alnum:32}»" />',
             '    12→   "name": "API_TOKEN",\n    13→   "value": "«{hex:40}»"\n',
+            "a/x.yaml:7:- name: API_TOKEN\na/x.yaml:8:  value: «{hex:40}»\n",
         ),
         near_misses=(
             "- name: API_TOKEN\n  valueFrom:\n    secretKeyRef: x",
             '<input name="password" value="" />',
             "name: API_TOKEN\nvalue: ${API_TOKEN}",
         ),
+    ),
+    Rule(
+        name="assignment",  # name: | and in the next line the value, as YAML writes texts
+        pattern=rf"(?m){NAME}{CLOSE}[ \t]*:[ \t]*[|>][0-9+-]{{0,2}}[ \t\r]*\n[^\n]{{0,64}}?"
+        rf"(?P<secret>[^\s\"'`\\]+){LINE_END}",
+        gate=rf"{WORD}{AFTER}{CLOSE}{BLANK}:{BLANK}[|>][0-9+-]{{0,2}}(?:[\s\",]|\\+[nrt])",
+        source="https://yaml.org/spec/1.2.2/#81-block-scalar-styles",
+        check=is_listed,
+        examples=(
+            "stringData:\n  password: |\n    «hunter2!{alnum:4}»\n  x: y",
+            "    7→  api_token: >-\n    8→    «{hex:40}»\n",
+        ),
+        near_misses=("  token: |\n    one of the tokens\n", "password: |\n    ${PW}\n"),
     ),
     Rule(
         name="assignment",  # <apiKey>…</apiKey>

@@ -1,8 +1,13 @@
 """Keys of clouds and of the services programs are deployed to."""
 
+import base64
+
 from karma_sync.redact.rule import Rule
 from karma_sync.redact.rules_ai import EDGE, END, VALUE
 from karma_sync.redact.values import is_key, is_random, is_real
+
+
+_BEDROCK = base64.b64encode(b"bedrock.amazonaws.com").decode()  # whom the signed address is for
 
 
 def _is_varied(_name: bytes, key: bytes) -> bool:
@@ -41,12 +46,16 @@ CLOUD_RULES = (
     ),
     Rule(
         name="aws",  # beside its id, as a client or a table takes the two
-        pattern=r"(?:(?:AKIA|ASIA)[A-Z0-9]{16}|\[REDACTED:aws\])[ \t\"'`,|]{1,12}"
+        pattern=r"(?:(?:AKIA|ASIA)[A-Z0-9]{16}|\[REDACTED:aws\])[\s\"'`,:|]{1,12}"
         r"([A-Za-z0-9/+]{40})(?:\z|[^A-Za-z0-9/+=])",
         gate=r"(?:AKIA|ASIA)[A-Z0-9]{16}|\[REDACTED:aws\]",
         source="https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html",
         check=_is_varied,
-        examples=('Credentials("[REDACTED:aws]", "«{base64:40}»")',),
+        examples=(
+            'Credentials("[REDACTED:aws]", "«{base64:40}»")',
+            "[REDACTED:aws]:«{base64:40}»",
+            "[REDACTED:aws]\n«{base64:40}»\n",
+        ),
         near_misses=("[REDACTED:aws] and {base64:40}",),
     ),
     Rule(
@@ -57,6 +66,23 @@ CLOUD_RULES = (
         check=is_real,
         examples=("AWS_BEARER_TOKEN_BEDROCK=«ABSKQmVkcm9ja0FQSUtleS{base64:110}=»",),
         near_misses=("ABSKQmVkcm9ja0FQSUtleS1EXAMPLE",),
+    ),
+    Rule(
+        name="aws",  # a key for Bedrock that is good for some hours: base64 of a signed address
+        pattern=rf"(bedrock-api-key-{_BEDROCK}[A-Za-z0-9+/=]*)",
+        keywords=("bedrock-api-key-",),
+        source="https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys.html",
+        check=is_real,
+        examples=(f"key: «bedrock-api-key-{_BEDROCK}{{base64:60}}=»",),
+        near_misses=("bedrock-api-key-{base64:60}",),
+    ),
+    Rule(
+        name="aws",  # who has a signed address may do what it says until it expires
+        pattern=r"(?i)X-(?:Amz|Goog)-Signature=([0-9a-f]{64,})",
+        gate=r"(?i)X-(?:Amz|Goog)-Signature=",
+        source="https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html",
+        examples=("https://b.s3.amazonaws.com/k?X-Amz-Expires=900&X-Amz-Signature=«{hex:64}»",),
+        near_misses=("&X-Amz-Signature=<signature-value>",),
     ),
     Rule(
         name="aws",  # a session token of STS, by how its base64 begins
@@ -148,6 +174,14 @@ CLOUD_RULES = (
         near_misses=("X-Auth-Key: <key>",),
     ),
     Rule(
+        name="cloudflare",  # of a tunnel: base64 of {"a": account, "t": tunnel, "s": secret}
+        pattern=EDGE + r"(eyJhIjoi[A-Za-z0-9+/_-]{80,}={0,2})",
+        gate=r"eyJhIjoi",
+        source="https://developers.cloudflare.com/tunnel/advanced/tunnel-tokens/",
+        examples=("cloudflared service install «eyJhIjoi{alnum:160}»",),
+        near_misses=("eyJhIjoiMSJ9", "xeyJhIjoi{alnum:160}"),
+    ),
+    Rule(
         name="digitalocean",
         pattern=r"(do[opr]_v1_[a-f0-9]{64})",
         keywords=("doo_v1_", "dop_v1_", "dor_v1_"),
@@ -172,6 +206,20 @@ CLOUD_RULES = (
         check=is_random,
         examples=("VERCEL_TOKEN=«{letters:24}»", '"vercelToken": "«{alnum:24}»"'),
         near_misses=("VERCEL_TOKEN=${VERCEL_TOKEN}", "vercel token: aaaaaaaaaaaaaaaaaaaaaaaa"),
+    ),
+    Rule(
+        name="vercel",  # of a store of blobs; of an Edge Config
+        pattern=r"(vercel_blob_rw_[A-Za-z0-9]{10,}_[A-Za-z0-9]{20,}|ecfg_[a-z0-9]{8,}\?token="
+        r"[0-9a-fA-F-]{36})",
+        gate=r"vercel_blob_rw_|ecfg_[a-z0-9]{8,}\?token=",
+        source="https://vercel.com/docs/vercel-blob/using-blob-sdk#read-write-token",
+        check=is_real,
+        examples=(
+            'put(name, x, {token: "«vercel_blob_rw_{alnum:16}_{alnum:30}»"})',
+            "https://edge-config.vercel.com/«ecfg_{lower:28}?token={hex:8}-{hex:4}-{hex:4}-{hex:4}"
+            "-{hex:12}»",
+        ),
+        near_misses=("vercel_blob_rw_...", "ecfg_{lower:28}?token=<token>"),
     ),
     Rule(
         name="supabase",
@@ -204,6 +252,6 @@ CLOUD_RULES = (
             "SENTRY_DSN=https://«{hex:32}»@o{digits:6}.ingest.sentry.io/{digits:7}",
             'init("https://«{hex:32}:{hex:32}»@sentry.example/{digits:2}")',
         ),
-        near_misses=("https://{hex:32}.example/1", "https://{hex:30}@sentry.example/1"),
+        near_misses=("https://{hex:32}.example/1", "https://{hex:16}@sentry.example/1"),
     ),
 )

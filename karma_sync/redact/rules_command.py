@@ -25,7 +25,7 @@ COMMAND_RULES = (
         pattern=rf"(?:\A|[^A-Za-z0-9]){_SET}[ \t]+{NAME}[ \t]+"
         rf"(?:(?:--body|-b)[ \t=]*)?[\"']?(?P<secret>{BARE})",
         gate=rf"{_SET}{_GAP}[A-Za-z0-9_.-]*{WORD}{AFTER}{_GAP}(?:(?:--body|-b){_GAP})?"
-        r"(?:\\*[\"'])?[^\s\\\"'$]{6}",
+        r"(?:\\*[\"'])?(?:[^\s\\\"'$]|\\+/){6}",
         one_line=True,
         source="https://fishshell.com/docs/current/cmds/set.html",
         check=assigned,
@@ -48,13 +48,14 @@ COMMAND_RULES = (
     ),
     Rule(
         name="assignment",  # curl -u user:password
-        pattern=r"curl(?:[ \t](?:[^\n|;\\]|\\\r?\n|\\[^\r\n])*?)?[ \t](?:-u|--user)[ \t=]*[\"']?"
+        pattern=r"curl(?:[ \t](?:[^\n|;\\]|\\\r?\n|\\[^\r\n])*?)?[ \t](?:-[a-zA-Z]*u|--(?:proxy-)?user)[ \t=]*[\"']?"
         r"[^\s:\"'$<{]+:(?P<secret>[^\s\"'`\\]+)",
-        gate=r"(?:[ \t]|\\+t)(?:-u|--user)(?:[ \t=\"'\\]|\\+t)*[^\s:\"'$<{]+:[^\s\"'`]{6}",
+        gate=r"(?:[ \t]|\\+t)(?:-[a-zA-Z]*u|--(?:proxy-)?user)(?:[ \t=\"'\\]|\\+t)*[^\s:\"'$<{]+:[^\s\"'`]{6}",
         source="https://curl.se/docs/manpage.html#-u",
         check=is_given,
         examples=(
             "curl -s -u alice:«s3cr3t{alnum:6}» https://h.example/",
+            "curl -sSfu alice:«s3cr3t{alnum:6}» https://h.example/",
             "curl --user 'bob:«Tr0ub4dor&3»' h.example",
             "curl -s \\\n  -u alice:«s3cr3t{alnum:6}» h.example",
         ),

@@ -71,6 +71,15 @@ FORGE_RULES = (
         near_misses=("ATBB", "FORMATBB{alnum:32}"),
     ),
     Rule(
+        name="bitbucket",  # of a Data Center: base64 of a number, a colon and 20 bytes
+        pattern=EDGE + r"(BBDC-[MNO][A-Za-z0-9+/@]{39,49})(?:\z|[^A-Za-z0-9+/@_-])",
+        gate=r"BBDC-[MNO]",
+        source="https://confluence.atlassian.com/bitbucketserver/http-access-tokens-939515499.html",
+        check=is_real,
+        examples=("git -c http.extraHeader='Bearer «BBDC-NDc{base64:41}»' clone x",),
+        near_misses=("BBDC-NDcx", "ABBDC-MDc{base64:41}"),
+    ),
+    Rule(
         name="npm",
         pattern=EDGE + r"(npm_[A-Za-z0-9]{36,})",
         gate=r"npm_[A-Za-z0-9]{36}",

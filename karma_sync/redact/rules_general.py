@@ -1,10 +1,11 @@
 """Secrets of a standard rather than of a company: keys, headers, addresses, what the user marks."""
 
+import base64
 import re
 
 from karma_sync.redact.rule import Rule
 from karma_sync.redact.rules_ai import EDGE
-from karma_sync.redact.values import is_given, is_password, is_stand_in
+from karma_sync.redact.values import is_given, is_key, is_password, is_spoken, is_stand_in
 
 # Text without a second <private>: part of the tag before another `<`, and not the tag after all.
 _PART = r"(?:p(?:r(?:i(?:v(?:a(?:te?)?)?)?)?)?)?"
@@ -18,11 +19,13 @@ _DATABASE = (
     r"(?:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mssql|sqlserver|clickhouse|oracle)"
     r"(?:\+[a-z0-9]{1,12})?"
 )
-_NEXT = r"\s+(?:[0-9]{1,6}(?:→|\t)[ \t]*)?"  # the next word, maybe behind a line's number
-_NEXT_GATE = r"(?:[\s\",]|\\+[nrt]|[0-9]{1,6}(?:→|\\+u2192))+"
+# The next word, on a new line maybe behind what tools put before each: a number, a place, a sign.
+_NEXT = r"(?:[ \t]+|[ \t\r]*\n[^\n]{0,64}?)"
+_HOST = r"(?:[A-Za-z0-9-]*\.[A-Za-z0-9.-]+|[A-Za-z0-9-]+(?:\r?\n|\\+[nr]|\",|[ \t]+login))"
+_TOKEN_SIZE = 20  # of a token that stands alone before the @ of an address
 _PORT_AND_PATH = re.compile(rb"[0-9]{0,5}/")
 _TEMPLATE = re.compile(
-    rb"(?i)\$|[{<(\[]|%[({]|.*(?:\$\{|\{\{|\.\.\.|\*\*|your|placeholder|redacted|x{5})|x+$|\*$"
+    rb"(?i)\$|[{<(\[]|%[({svqw]|.*(?:\$\{|\{\{|\.\.\.|\*\*|your|placeholder|redacted|x{5})|x+$|\*$"
     rb"|(?-i:[A-Z_]*(?:PASS|SECRET|TOKEN|KEY|PW)[A-Z_]*$)"
 )
 
@@ -35,6 +38,17 @@ def _is_url_password(host: bytes, password: bytes) -> bool:
 def _is_odd_password(host: bytes, password: bytes) -> bool:
     """Not the port and path of an address without a password: localhost:5432/db?email=a@b."""
     return _is_url_password(host, password) and _PORT_AND_PATH.match(password) is None
+
+
+def _is_token(_name: bytes, user: bytes) -> bool:
+    return is_key(user, _TOKEN_SIZE) and not is_spoken(user) and not _TEMPLATE.match(user)
+
+
+def _holds_jwt(_name: bytes, encoded: bytes) -> bool:
+    """base64 of a token of two parts at least."""
+    standard = encoded.translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
+    decoded = base64.b64decode(standard[: len(standard) // 4 * 4])
+    return re.match(rb"e[wy][A-Za-z0-9_-]{10,}\.e[wy]", decoded) is not None
 
 
 def _is_pgpass(port: bytes, password: bytes) -> bool:
@@ -73,14 +87,27 @@ GENERAL_RULES = (
     Rule(
         name="jwt",
         pattern=EDGE + r"(eyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]{10,}){2,4}"
-        r"|eyJ[A-Za-z0-9_-]{10,}\.(?:\.[A-Za-z0-9_-]{10,}){3})",
-        gate=r"eyJ[A-Za-z0-9_-]{10,}\.",
+        r"|eyJ[A-Za-z0-9_-]{10,}\.(?:\.[A-Za-z0-9_-]{10,}){3}"
+        # with white space in its JSON; not signed
+        r"|e[wy][A-Za-z0-9_-]{12,}\.e[wy][A-Za-z0-9_-]{16,}\.(?:[A-Za-z0-9_-]{10,})?)",
+        gate=r"eyJ[A-Za-z0-9_-]{10,}\.|e[wy][A-Za-z0-9_-]{12,}\.e[wy]",
         source="https://datatracker.ietf.org/doc/html/rfc7519#section-3",
         examples=(
             "SUPABASE_SERVICE_ROLE_KEY=«eyJhbGciOiJIUzI1NiJ9.eyJ{url:80}.{url:43}»",
             "encrypted «eyJhbGciOiJkaXIifQ..{url:16}.{url:80}.{url:22}»",
+            "indented «ewogICJhbGciOiAiSFMyNTYifQ.ewogICJ{url:80}.{url:43}»",
+            "not signed «eyJhbGciOiJub25lIn0.eyJ{alnum:80}.»",
         ),
         near_misses=("eyJhbGciOiJIUzI1NiJ9", "eyJ...", "keyJarOfTheYear.value.of.it"),
+    ),
+    Rule(
+        name="jwt",  # in base64 once more, as Kubernetes' Secrets have it
+        pattern=EDGE + r"(ZXlK[A-Za-z0-9+/_-]{80,}={0,2})",
+        gate=r"ZXlK[A-Za-z0-9+/_\\-]{80}",
+        source="https://kubernetes.io/docs/concepts/configuration/secret/#serviceaccount-token-secrets",
+        check=_holds_jwt,
+        examples=("«ZXlKaGJHY2lPaUpJVXpJMU5pSXNJblI1Y0NJNklrcFhWQ0o5LmV5Sn{alnum:60}»",),
+        near_misses=("ZXlK{alnum:120}",),
     ),
     Rule(
         name="url",
@@ -101,6 +128,8 @@ GENERAL_RULES = (
             "https://user:***@host",
             "http://localhost:3000/@scope",
             "postgres://user:<password>@h",
+            "postgres://%s:%s@%s:%d/x",
+            "https://x-access-token:%v@github.com/",
         ),
     ),
     Rule(
@@ -119,6 +148,43 @@ GENERAL_RULES = (
             "redis://cache:6379/0 a@b",
             "mongodb://${USER}:${PW}/x@h",
         ),
+    ),
+    Rule(
+        name="url",  # a token alone: https://TOKEN@host
+        pattern=r"[A-Za-z][A-Za-z0-9+.-]{1,30}://([A-Za-z0-9_~.-]{20,})@[A-Za-z0-9_-]+[A-Za-z0-9_.-]*",
+        gate=r":(?:\\*/){2}[A-Za-z0-9_~.-]{20,}@",
+        source="https://datatracker.ietf.org/doc/html/rfc3986#section-3.2.1",
+        check=_is_token,
+        examples=("git clone https://«{alnum:32}»@git.example.org/o/r.git",),
+        near_misses=(
+            "https://firstname.lastname.of-someone@host",
+            "ssh://deployment-user-of-the-team@host/x",
+            "https://{hex:16}@h.example/1",
+        ),
+    ),
+    Rule(
+        name="url",  # as drivers of Go take it: user:password@tcp(host)/database
+        pattern=r"[A-Za-z0-9_.-]+:([^\s\"'`@/\\]+)@(?:tcp|unix)\(",
+        gate=r"@(?:tcp|unix)\(",
+        one_line=True,
+        source="https://github.com/go-sql-driver/mysql#dsn-data-source-name",
+        check=_is_url_password,
+        examples=('open("mysql", "root:«{alnum:12}»@tcp(127.0.0.1:3306)/shop")',),
+        near_misses=("user:${PW}@tcp(db)/x", "%s:%s@tcp(%s)/x", "user@tcp(db)/x"),
+    ),
+    Rule(
+        name="url",  # as drivers of Oracle take it: user/password@host
+        pattern=r"(?:jdbc:oracle:[a-z]+:|sqlplus(?:[ \t]+-[A-Za-z]+)*[ \t]+[\"']?)[A-Za-z0-9_$#]+/"
+        r"([^\s\"'`@/\\]+)@",
+        gate=r"jdbc:oracle:|sqlplus(?:[ \t]|\\+t)",
+        one_line=True,
+        source="https://docs.oracle.com/en/database/oracle/oracle-database/21/jjdbc/data-sources-and-URLs.html",
+        check=_is_url_password,
+        examples=(
+            "jdbc:oracle:thin:scott/«{alnum:10}»@//db.example:1521/x",
+            "sqlplus -S scott/«{alnum:10}»@db",
+        ),
+        near_misses=("jdbc:oracle:thin:@//db.example:1521/x", "sqlplus scott/$PW@db"),
     ),
     Rule(
         name="sql",
@@ -142,7 +208,7 @@ GENERAL_RULES = (
     Rule(
         name="pgpass",
         pattern=rf"(?m)(?:(?:^|[\"'`])[+-]?|[\s→]|\[[0-9;]*m)(?:[A-Za-z0-9_.-]+|\*){_PORT_TO_USER}"
-        r"(?P<secret>(?:[^:\s\\\"'`\x1b]|\\[\\:])+)[ \t]*(?:$|[\"'`\x1b])",
+        r"(?P<secret>(?:[^:\s\\\"'`\x1b]|\\[\\:])+)[ \t]*(?:\r?$|[\"'`\x1b])",
         gate=_PORT_TO_USER.replace("?P<name>", "?:"),
         source="https://www.postgresql.org/docs/current/libpq-pgpass.html",
         check=_is_pgpass,
@@ -150,6 +216,7 @@ GENERAL_RULES = (
             "localhost:5432:shop:alice:«{alnum:14}»",
             "    2→*:*:*:bob:«opensesame»",
             "+*:*:*:bob:«opensesame»",
+            "localhost:5432:shop:alice:«{alnum:14}»\r\n*:*:*:bob:«opensesame»\r\n",
         ),
         near_misses=(
             "src/a.py:1234:56:error:undefined7",
@@ -159,14 +226,18 @@ GENERAL_RULES = (
     ),
     Rule(
         name="netrc",
-        pattern=rf"machine{_NEXT}\S+{_NEXT}login{_NEXT}\S+{_NEXT}password[ \t]+([^\s\\\"]{{4,}})",
-        gate=rf"machine{_NEXT_GATE}[^\s]+?{_NEXT_GATE}login",
+        pattern=rf"machine[ \t]+\S+{_NEXT}login[ \t]+\S+{_NEXT}password[ \t]+([^\s\\\"]{{4,}})",
+        gate=rf"machine(?:[ \t]|\\+t)+{_HOST}",
         source="https://everything.curl.dev/usingcurl/netrc.html",
         check=_is_netrc,
         examples=(
             "machine api.example.com\n  login alice\n  password «{alnum:12}»",
             "  1→machine h.example\n  2→  login a\n  3→  password «{alnum:12}»",
+            "a/.netrc:1:machine h\na/.netrc:2:login a\na/.netrc:3:password «{alnum:12}»",
         ),
-        near_misses=("machine x login y password <password>",),
+        near_misses=(
+            "machine x login y password <password>",
+            "machine x\nlogin y\nneeds a\npassword {alnum:12}",
+        ),
     ),
 )

@@ -16,7 +16,7 @@ _FINISH = rf"-{{4,5}} ?END{_BLANK}{_KIND} ?-{{4,5}}"
 _GAP = r"(?:[^A-Za-z0-9]|\\+[nrt]|\x1b\[[0-9;]*[mK]|%0[AaDd]|[0-9]{1,6}[^A-Za-z0-9+/=])*"
 _HEADERS = rf"(?:[A-Z][A-Za-z-]{{2,20}}: [^\r\n]{{0,200}}[\r\n]{_GAP})*"
 _UNDASHED = r"(?:[^-]|-{1,3}[^-])*?"  # up to the next header or footer
-_KEY_GATE = r"BEGIN[ +%][A-Z0-9 +%]{0,40}PRIVATE(?:[ +]|%20)KEY"
+_KEY_GATE = r"(?:BEGIN|END)[ +%][A-Z0-9 +%]{0,40}PRIVATE(?:[ +]|%20)KEY"
 _LAST_RUN = re.compile(rb"[A-Za-z0-9+/=]{16,}\Z")
 _LINE = 40  # characters of base64 that no identifier in code has
 _SIGNS_OF_CODE = re.compile(rb"[()\[\]{}*?^$]|\.\.\.|-----BEGIN")
@@ -96,6 +96,30 @@ KEY_RULES = (
         check=_holds_private_key,
         examples=("client-key-data: «LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQ{base64:60}»",),
         near_misses=("client-certificate-data: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tC{base64:60}",),
+    ),
+    Rule(
+        name="pem",  # its second half, where the first was printed before
+        pattern=r"(?:\A|\\+[nrt]|[^A-Za-z0-9+/\\])"
+        rf"((?:(?:[A-Za-z0-9+/]{{16,}}{_GAP})?(?:[A-Za-z0-9+/]{{60,}}{_GAP})+"
+        rf"(?:[A-Za-z0-9+/]{{1,76}}{_GAP})?|[A-Za-z0-9+/]{{8,76}}={{1,2}}{_GAP}){_FINISH})",
+        gate=_KEY_GATE,
+        source="https://datatracker.ietf.org/doc/html/rfc7468#section-10",
+        examples=(
+            "«{base64:64}\n{base64:64}\n{base64:20}==\n-----END PRIVATE KEY-----»\n",
+            "    13→«{base64:30}\n    14→{base64:70}\n    15→-----END OPENSSH PRIVATE KEY-----»",
+            "«{base64:20}==\n-----END PRIVATE KEY-----»\n",
+        ),
+        near_misses=("x\n-----END PRIVATE KEY-----", "{base64:64}\n-----END CERTIFICATE-----"),
+    ),
+    Rule(
+        name="pem",  # as PuTTY writes it
+        pattern=r"Private-Lines: [0-9]+(?:[^A-Za-z0-9]|[0-9]{1,6}(?:→|\t)|\\+[nr])*"
+        r"([A-Za-z0-9+/]{16,})",
+        until=r"Private-(?:MAC|Hash)",
+        gate=r"Private-Lines:",
+        source="https://the.earth.li/~sgtatham/putty/latest/htmldoc/AppendixC.html",
+        examples=("Private-Lines: 2\n«{base64:64}\n{base64:43}=\nPrivate-MAC»: {hex:40}",),
+        near_misses=("Private-Lines: 14\nPrivate-MAC: 0a1b",),
     ),
     Rule(
         name="age",

@@ -89,7 +89,7 @@ SERVICE_RULES = (
     Rule(
         name="telegram",
         # no part of an address, but a line that a diff takes out
-        pattern=EDGE.replace("[^A-Za-z0-9]", r"[^A-Za-z0-9_/.:-]|/bot|(?m:^|[\"'])-")
+        pattern=EDGE.replace("[^A-Za-z0-9]", r"[^A-Za-z0-9_/.:-]|/bot|(?m:^|[\"'\s→:|>])-")
         + r"([0-9]{8,10}:A[A-Za-z0-9_-]{32,36})"
         + END,
         gate=r"[0-9]{8}:A[A-Za-z0-9_-]{32}",
@@ -98,6 +98,7 @@ SERVICE_RULES = (
         examples=(
             "TELEGRAM_TOKEN=«{digits:10}:AA{url:33}»",
             "-«{digits:10}:AA{url:33}»",
+            "   12→-«{digits:10}:AA{url:33}»",
             "https://api.telegram.org/bot«{digits:9}:AA{url:33}»/getMe",
         ),
         near_misses=("12:AA{url:33}", "{digits:10}:AA{url:20}"),

@@ -30,7 +30,7 @@ _RUNS = sorted(
 )
 _STAND_IN = re.compile(
     rb"""(?i)
-    (?-i:EXAMPLE)|\.\.\.|\xe2\x80\xa6|\*\*\*|<[a-z]|\$\{|\$\(|\{\{|%\(|\#\{|<%|\[redacted
+    (?-i:EXAMPLE)|\.\.\.|\xe2\x80\xa6|\*\*\*|<[a-z]|\$\{|\$\(|\{\{|\{[a-z0-9_]*\}|%\(|\#\{|<%|\[redacted
     | your[_\-. ]?|change[_\-]?(?:me|this)|replace[_\-]?|place[_\-]?holder|insert[_\-]|redacted
     | (?:^|[^a-z0-9])(?:example|dummy|sample|fake|mock|foo|bar|foobar|todo|tbd|test|testing|demo
         |goes|here|none|null|undefined|nil|true|false|required|optional|string|secret[_\-]?key
@@ -43,7 +43,7 @@ _CODE = re.compile(
     rb"""
     (?:\.{0,2}|~|[A-Za-z]:)[/\\][\w.@ -]+(?:[/\\][\w.@ -]*)+   # a path
     | [A-Za-z][A-Za-z0-9+.-]*://.*|arn:aws.*                     # an address
-    | [A-Za-z_$][\w.$]*[(\[](?:.*[)\]])?[;,.]?                   # a call, an element
+    | [A-Za-z_$][\w.$:]*[(\[](?:.*[)\]])?[;,.(\[]?               # a call, an element
     | .*(?:=>|&&|\|\||\ [=+]\ ).*                               # an expression
     """,
     re.VERBOSE | re.DOTALL,
@@ -53,7 +53,7 @@ _CHAIN = re.compile(  # config.apiKey, process.env.X
 )
 _WORD = r"(?:[A-Z]{2,}|[A-Z]?[a-z]{2,})"
 _SPOKEN = compiled(  # by RE2: nested repeats make Python's engine take exponential time
-    rf"\A(?:v?[0-9]{{1,8}}|[A-Za-z0-9]{{1,4}}|{_WORD}+[0-9]{{0,5}}{_WORD}*)\z", "is_spoken"
+    rf"\A(?:v?[0-9]{{1,8}}|[A-Za-z0-9]{{1,4}}|(?:[Vv][0-9]{{1,2}})?{_WORD}+[0-9]{{0,5}}{_WORD}*)\z", "is_spoken"
 )
 _VOWEL = re.compile(rb"[aeiouAEIOU]")
 _RUN_OF_CASE = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -148,6 +148,13 @@ def assigned(name: bytes, value: bytes) -> bool:
         told_apart = name.lower().endswith(b"token") and _UUID.fullmatch(value)
         return is_key(value) and not (told_apart or _is_sealed(name, value))
     return kind is Kind.UNSURE and is_key(value, UNSURE_SIZE)
+
+
+def is_plain_password(name: bytes, value: bytes) -> bool:
+    """A word as password, under a name of the environment: not what the name itself says."""
+    if len(value) < KEY_SIZE or is_stand_in(value):
+        return False
+    return not any(word in value for word in (*name.lower().split(b"_"), b"passw", b"secret"))
 
 
 def _is_sealed(name: bytes, value: bytes) -> bool:
