@@ -77,6 +77,12 @@ headers: { Authorization: `Bearer ${process.env.API_KEY}` }
 'Authorization': 'Bearer ' + token
 WWW-Authenticate: Bearer realm="api"
 "authorization": "none"
+postgres://%s:%s@%s:%d/%s?sslmode=disable
+https://x-access-token:%s@github.com/%s
+'secret': 'V1SecretProjection',
+isNestPass = std::move(other.isNestPass2);
+secret_value = secrets[0]['value']
+SESSION_KEY = 'oauth2_session_{0}'
 postgres://${DB_USER}:${DB_PASSWORD}@${DB_HOST}/db
 postgresql://user:***@host/db
 mongodb://<username>:<password>@cluster/db

@@ -49,7 +49,6 @@ SHAPES = [
 ]
 
 
-
 def one_of_them(at: int) -> str:
     return (PLANTED + SHAPES)[at]
 

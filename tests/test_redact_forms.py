@@ -27,7 +27,7 @@ from tests.places import (
     private_keys,
 )
 from tests.tokens import FORMS, LONG, Draw
-from tests.written import ALONE, NAMED
+from tests.written import ALONE, NAMED, PRINTED
 
 SEED = 20260531
 REDACTOR = default_redactor()
@@ -80,6 +80,30 @@ def test_of_random_tokens_in_all_places_hardly_any_leaves(tmp_path: Path) -> Non
     assert len(missed) <= 0.002 * len(planted), (SEED, [(case[1], case[3]) for case in missed])
     worst = {provider: misses[provider] / count[provider] for provider in count}
     assert max(worst.values()) <= 0.03, (SEED, worst)
+
+
+@pytest.mark.parametrize("way", PRINTED)
+def test_of_tokens_and_passwords_that_a_tool_printed_hardly_any_leaves(way: str) -> None:
+    draw, planted, missed = Draw(SEED), 0, []
+    named = [*NAMED.values()]
+    for at, form in enumerate(FORMS * 3):
+        token, secrets = draw.drawn(form.form)
+        text = named[at % len(named)](form.name, token)
+        line = said("@").replace(b'"@"', PRINTED[way](text).encode())
+        planted += 1
+        if tells(json.dumps(json.loads(REDACTOR.lines(line).data)).encode(), secrets):
+            missed.append(text)
+    for write in [*PASSWORDS.values()] * 3:
+        password = draw.password()
+        text = write(password)
+        if password not in text or "<" in text:  # as it is; XML has its own escapes
+            continue
+        line = said("@").replace(b'"@"', PRINTED[way](text).encode())
+        planted += 1
+        if tells(json.dumps(json.loads(REDACTOR.lines(line).data)).encode(), [password[-TOLD:]]):
+            missed.append(text)
+
+    assert len(missed) <= 0.02 * planted, (SEED, missed)
 
 
 @pytest.mark.parametrize("place", HEADERS)

@@ -1,5 +1,6 @@
-"""The ways in which a transcript writes down a token: beside its name, or alone."""
+"""The ways in which a transcript writes down a token: beside its name, or alone, and printed."""
 
+import json
 from collections.abc import Callable
 
 
@@ -101,4 +102,48 @@ ALONE: dict[str, Write] = {
     "markdown link": lambda _, t: f"[k]({t})",
     "angle": lambda _, t: f"<value>{t}</value>",
     "list": lambda _, t: f"* {t}\n* other",
+}
+
+
+def _lines(text: str, before: Callable[[int], str]) -> str:
+    """Each line behind what a tool prints before it."""
+    return "".join(f"{before(at)}{line}\n" for at, line in enumerate(text.split("\n"), 1))
+
+
+def _escaped(text: str) -> str:
+    """A JSON string of which every second character is an escape."""
+    return "".join(
+        f"\\u{ord(char):04x}" if at % 2 and char.isascii() else json.dumps(char)[1:-1]
+        for at, char in enumerate(text)
+    )
+
+
+Print = Callable[[str], str]
+"""A text -> the JSON value as which a record holds it."""
+
+# How tools print a text, and how records hold what they print.
+PRINTED: dict[str, Print] = {
+    "crlf": lambda t: json.dumps(t.replace("\n", "\r\n")),
+    "crlf in json": lambda t: json.dumps(json.dumps({"o": t.replace("\n", "\r\n")})),
+    "escapes": lambda t: f'"{_escaped(t)}"',
+    "escapes in json": lambda t: json.dumps(f'{{"o": "{_escaped(t)}"}}'),
+    "slashes": lambda t: json.dumps(t).replace("/", "\\/"),
+    "slashes in json": lambda t: json.dumps(json.dumps({"o": t}).replace("/", "\\/")),
+    "json in json": lambda t: json.dumps(json.dumps({"a": json.dumps({"b": t})})),
+    "lines of a patch": lambda t: json.dumps([f"+{line}" for line in t.split("\n")]),
+    "blocks": lambda t: json.dumps([{"type": "text", "text": t}]),
+    "numbered": lambda t: json.dumps(_lines(t, "{:6}→".format)),
+    "numbered by cat": lambda t: json.dumps(_lines(t, "{:6}\t".format)),
+    "numbered crlf": lambda t: json.dumps(_lines(t.replace("\n", "\r\n"), "{:6}→".format)),
+    "grep": lambda t: json.dumps(_lines(t, "src/a.env:{}:".format)),
+    "around a find of grep": lambda t: json.dumps(_lines(t, "src/a.env-{}-".format)),
+    "rg": lambda t: json.dumps(_lines(t, "{}:".format)),
+    "containers' logs": lambda t: json.dumps(_lines(t, lambda _: "web-1  | ")),
+    "log with times": lambda t: json.dumps(_lines(t, lambda _: "2026-01-02T03:04:05.67Z ")),
+    "log of jobs": lambda t: json.dumps(_lines(t, lambda _: "build\tTest\t2026-01-02T03:04:05Z ")),
+    "quoted": lambda t: json.dumps(_lines(t, lambda _: "> ")),
+    "bat": lambda t: json.dumps(_lines(t, "{:4} │ ".format)),
+    "tags": lambda t: json.dumps(f"<stdout>{t}</stdout>"),
+    "python": lambda t: json.dumps(f"CompletedProcess(args=['x'], stdout={t!r})"),
+    "bytes of python": lambda t: json.dumps(f"stdout={t.encode()!r}"),
 }

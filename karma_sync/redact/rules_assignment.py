@@ -21,7 +21,7 @@ AFTER = (  # API_KEY_PROD, token2, secretKeyBase: what may follow the word in th
     r"|str(?:ing)?|te?mp|test(?:ing)?|text|val(?:ue)?))){0,2}"
 )
 NAME = rf"(?P<name>(?:AWS::[A-Za-z0-9]+::)?[A-Za-z0-9_.-]*{WORD}{AFTER})"
-CLOSE = r"""(?:\\*["'`]|&(?:quot|apos|#3[49]);)?\]?"""  # of a quoted name, or of an index: config["token"] =
+CLOSE = r"""(?:\\*["'`]|&(?:quot|apos|#3[49]);)?\]?"""  # of a quoted name, or of an index
 _TYPE = r"(?::[ \t]*&?[A-Za-z][A-Za-z0-9_' \[\]|]{0,24})?"  # token: str = "…"
 SPACE = r"(?:[ \t]|\x1b\[[0-9;]*m)*"  # also a change of colour
 _SIGN = r"(?::=|:-|=>|={1,3}|:)"
@@ -39,8 +39,8 @@ LINE_END = r"""[ \t\r]*(?:#[^\n]*)?(?:$|["'`\x1b]|\\+[nr])"""
 # Where a line, or a string that is one, begins: behind a line number, a dash, a comment sign, the
 # sign of a diff, the place that grep writes, a colour of a terminal, a time, the bar of a box.
 _START = (
-    r"(?m)(?:^|[→;&\"'`|│>]|\\+[nr]|[:-][0-9]{1,6}[:-]|^[0-9]{1,6}:|[0-9]Z|\[[0-9;]*m)[ \t#/+>-]*"
-    r"(?:export[ \t]+|set[ \t]+|ENV[ \t]+|env[ \t]+)?"
+    r"(?m)(?:^|[→;&\"'`|│>]|\\+[nr]|[:-][0-9]{1,6}[:-]|^[0-9]{1,6}:|[0-9][Z\t]|\[[0-9;]*m)"
+    r"[ \t#/+>-]*(?:export[ \t]+|set[ \t]+|ENV[ \t]+|env[ \t]+)?"
 )
 
 # The gates: the same forms, with room for the backslashes of text that is still escaped.
@@ -51,6 +51,7 @@ _FIRST = r"""[A-Za-z]{0,2}(?:[\\"'`]*[^\s\\"'`{(\[<]|[\\"'`]*\\[{(\[<])"""
 _TELLING = r"(?:[^\s\\]|\\+[^nrt\s\\])*(?:[0-9!$%^&*+?~|;@#]|[A-Za-z]{12})"
 _GATE = rf"{WORD}{AFTER}{CLOSE}{BLANK}{_TYPE_BLANK}{_SIGN}{BLANK}{_FIRST}{_TELLING}"
 _ENV_NAME = r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PWD|_PASS)(?:_?[A-Z0-9]{1,16})?="
+_PLAIN_NAME = r"(?:PASSWORD|PASSWD|PASSPHRASE|_PWD|_PASS)"
 _ENV_GATE = rf"{_ENV_NAME}[A-Za-z0-9]{{8}}|{_GATE}"
 ASSIGNMENT_RULES = (
     Rule(
@@ -113,9 +114,9 @@ ASSIGNMENT_RULES = (
     ),
     Rule(
         name="assignment",  # NAME: word and NAME="word" of a password
-        pattern=rf"(?P<name>[A-Z][A-Z0-9_]*(?:PASSWORD|PASSWD|PASSPHRASE|_PWD|_PASS)){CLOSE}{SPACE}[:=]"
-        rf"{SPACE}(?:\"(?P<secret_a>[a-z]+)\"|'(?P<secret_b>[a-z]+)'|(?P<secret_c>[a-z]+)(?m:[ \t\r]*$))",
-        gate=rf"(?:PASSWORD|PASSWD|PASSPHRASE|_PWD|_PASS){CLOSE}{BLANK}[:=]{BLANK}[\\\"']*[a-z]{{8}}",
+        pattern=rf"(?P<name>[A-Z][A-Z0-9_]*{_PLAIN_NAME}){CLOSE}{SPACE}[:=]{SPACE}(?:\"(?P<secret_a>"
+        r"[a-z]+)\"|'(?P<secret_b>[a-z]+)'|(?P<secret_c>[a-z]+)(?m:[ \t\r]*$))",
+        gate=rf"{_PLAIN_NAME}{CLOSE}{BLANK}[:=]{BLANK}[\\\"']*[a-z]{{8}}",
         source=_SOURCE,
         check=is_plain_password,
         examples=(

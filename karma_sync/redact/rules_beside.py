@@ -57,15 +57,17 @@ BESIDE_RULES = (
     ),
     Rule(
         name="assignment",  # name: API_KEY, value: …: what containers and old configurations list
-        pattern=rf"(?i:name|key){_QUOTE}[ \t]*[:=][ \t]*{_QUOTE}"
-        + rf"{NAME}{_QUOTE}{_NEXT}{_QUOTE}(?i:value){_QUOTE}[ \t]*[:=][ \t]*{_QUOTE}"
-        rf"(?P<secret>{BARE})",
+        pattern=rf"(?m)(?i:name|key){_QUOTE}[ \t]*[:=][ \t]*{_QUOTE}"
+        + rf"{NAME}{_QUOTE}{_NEXT}{_QUOTE}(?i:value){_QUOTE}[ \t]*[:=][ \t]*"
+        rf"(?:{QUOTED}|(?P<secret_y>[^\s\"'`\\]+){LINE_END}|{_QUOTE}(?P<secret_z>{BARE}))",
         gate=rf"(?i:name|key){_QUOTE}{BLANK}[:=]{BLANK}{_QUOTE}[A-Za-z0-9_.-]*{WORD}{AFTER}{_QUOTE}"
         rf"{_NEXT_GATE}{_QUOTE}(?i:value)",
         source="https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/",
         check=is_listed,
         examples=(
             "env:\n- name: DB_PASSWORD\n  value: «hunter2!{alnum:4}»\n",
+            "env:\n- name: DB_PASSWORD\n  value: '«h&nter2!{alnum:4}»'\n",
+            "env:\n- name: DB_PASSWORD\n  value: «h&nter2!{alnum:4}»\n",
             '<add key="ApiKey" value="«{alnum:32}»" />',
             '    12→   "name": "API_TOKEN",\n    13→   "value": "«{hex:40}»"\n',
             "a/x.yaml:7:- name: API_TOKEN\na/x.yaml:8:  value: «{hex:40}»\n",

@@ -16,6 +16,7 @@ _ARGUMENT = (
     r"(?:'(?P<secret_a>[^'\n]+)'|\"(?P<secret_b>[^\"\\\n]+)\""
     r"|(?P<secret_c>[^\s\"'`\\;,|&<>(){}\[\]]+))"
 )
+_USER = r"(?:-[a-zA-Z]*u|--(?:proxy-)?user)"  # curl's
 _GAP = r"(?:[ \t=]|\\+t)+"
 _SET = r"(?:set(?:[ \t]+-{1,2}[a-zA-Z-]+)*|setx|setenv|ENV|ARG)"
 
@@ -48,9 +49,9 @@ COMMAND_RULES = (
     ),
     Rule(
         name="assignment",  # curl -u user:password
-        pattern=r"curl(?:[ \t](?:[^\n|;\\]|\\\r?\n|\\[^\r\n])*?)?[ \t](?:-[a-zA-Z]*u|--(?:proxy-)?user)[ \t=]*[\"']?"
-        r"[^\s:\"'$<{]+:(?P<secret>[^\s\"'`\\]+)",
-        gate=r"(?:[ \t]|\\+t)(?:-[a-zA-Z]*u|--(?:proxy-)?user)(?:[ \t=\"'\\]|\\+t)*[^\s:\"'$<{]+:[^\s\"'`]{6}",
+        pattern=r"curl(?:[ \t](?:[^\n|;\\]|\\\r?\n|\\[^\r\n])*?)?"
+        rf"[ \t]{_USER}[ \t=]*[\"']?[^\s:\"'$<{{]+:(?P<secret>[^\s\"'`\\]+)",
+        gate=rf"(?:[ \t]|\\+t){_USER}(?:[ \t=\"'\\]|\\+t)*[^\s:\"'$<{{]+:[^\s\"'`]{{6}}",
         source="https://curl.se/docs/manpage.html#-u",
         check=is_given,
         examples=(

@@ -25,7 +25,7 @@ _HOST = r"(?:[A-Za-z0-9-]*\.[A-Za-z0-9.-]+|[A-Za-z0-9-]+(?:\r?\n|\\+[nr]|\",|[ \
 _TOKEN_SIZE = 20  # of a token that stands alone before the @ of an address
 _PORT_AND_PATH = re.compile(rb"[0-9]{0,5}/")
 _TEMPLATE = re.compile(
-    rb"(?i)\$|[{<(\[]|%[({svqw]|.*(?:\$\{|\{\{|\.\.\.|\*\*|your|placeholder|redacted|x{5})|x+$|\*$"
+    rb"(?i)\$|[{<(\[]|%[({svqw]|.*(?:\$\{|\{\{|\.\.\.|\*\*|(?<![a-z0-9])your|placeholder|redacted|x{5})|x+$|\*$"
     rb"|(?-i:[A-Z_]*(?:PASS|SECRET|TOKEN|KEY|PW)[A-Z_]*$)"
 )
 
@@ -207,7 +207,7 @@ GENERAL_RULES = (
     ),
     Rule(
         name="pgpass",
-        pattern=rf"(?m)(?:(?:^|[\"'`])[+-]?|[\s→]|\[[0-9;]*m)(?:[A-Za-z0-9_.-]+|\*){_PORT_TO_USER}"
+        pattern=rf"(?m)(?:(?:^|[\"'`]|:[0-9]{{1,6}}:)[+-]?|[\s→>│]|\[[0-9;]*m)(?:[A-Za-z0-9_.-]+|\*){_PORT_TO_USER}"
         r"(?P<secret>(?:[^:\s\\\"'`\x1b]|\\[\\:])+)[ \t]*(?:\r?$|[\"'`\x1b])",
         gate=_PORT_TO_USER.replace("?P<name>", "?:"),
         source="https://www.postgresql.org/docs/current/libpq-pgpass.html",
@@ -216,6 +216,7 @@ GENERAL_RULES = (
             "localhost:5432:shop:alice:«{alnum:14}»",
             "    2→*:*:*:bob:«opensesame»",
             "+*:*:*:bob:«opensesame»",
+            "a/.pgpass:3:*:*:*:bob:«opensesame»",
             "localhost:5432:shop:alice:«{alnum:14}»\r\n*:*:*:bob:«opensesame»\r\n",
         ),
         near_misses=(

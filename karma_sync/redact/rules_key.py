@@ -18,6 +18,7 @@ _HEADERS = rf"(?:[A-Z][A-Za-z-]{{2,20}}: [^\r\n]{{0,200}}[\r\n]{_GAP})*"
 _UNDASHED = r"(?:[^-]|-{1,3}[^-])*?"  # up to the next header or footer
 _KEY_GATE = r"(?:BEGIN|END)[ +%][A-Z0-9 +%]{0,40}PRIVATE(?:[ +]|%20)KEY"
 _LAST_RUN = re.compile(rb"[A-Za-z0-9+/=]{16,}\Z")
+_RUN = re.compile(rb"[A-Za-z0-9+/]{16,}=*|[A-Za-z0-9+/]{8,}=+")
 _LINE = 40  # characters of base64 that no identifier in code has
 _SIGNS_OF_CODE = re.compile(rb"[()\[\]{}*?^$]|\.\.\.|-----BEGIN")
 _LITTLE = 8  # characters of base64 that are no key yet
@@ -27,6 +28,12 @@ def _is_key_block(_name: bytes, block: bytes) -> bool:
     """The header is followed by a key and not by the name of a variable that holds one."""
     run = _LAST_RUN.search(block)
     return run is not None and (len(run[0]) >= _LINE or not is_spoken(run[0]))
+
+
+def _is_rest_of_key(_name: bytes, block: bytes) -> bool:
+    """Lines of a key before its footer, and not the name of a variable that holds them."""
+    runs = _RUN.findall(block)
+    return any(len(run) >= _LINE or run.endswith(b"=") or not is_spoken(run) for run in runs)
 
 
 def _is_short_key(_name: bytes, block: bytes) -> bool:
@@ -100,16 +107,21 @@ KEY_RULES = (
     Rule(
         name="pem",  # its second half, where the first was printed before
         pattern=r"(?:\A|\\+[nrt]|[^A-Za-z0-9+/\\])"
-        rf"((?:(?:[A-Za-z0-9+/]{{16,}}{_GAP})?(?:[A-Za-z0-9+/]{{60,}}{_GAP})+"
-        rf"(?:[A-Za-z0-9+/]{{1,76}}{_GAP})?|[A-Za-z0-9+/]{{8,76}}={{1,2}}{_GAP}){_FINISH})",
+        rf"((?:(?:[A-Za-z0-9+/]{{16,}}={{0,2}}{_GAP})+(?:[A-Za-z0-9+/]{{1,76}}={{0,2}}{_GAP})?"
+        rf"|[A-Za-z0-9+/]{{8,}}={{1,2}}{_GAP}){_FINISH})",
         gate=_KEY_GATE,
         source="https://datatracker.ietf.org/doc/html/rfc7468#section-10",
+        check=_is_rest_of_key,
         examples=(
             "«{base64:64}\n{base64:64}\n{base64:20}==\n-----END PRIVATE KEY-----»\n",
             "    13→«{base64:30}\n    14→{base64:70}\n    15→-----END OPENSSH PRIVATE KEY-----»",
             "«{base64:20}==\n-----END PRIVATE KEY-----»\n",
         ),
-        near_misses=("x\n-----END PRIVATE KEY-----", "{base64:64}\n-----END CERTIFICATE-----"),
+        near_misses=(
+            "x\n-----END PRIVATE KEY-----",
+            "{base64:64}\n-----END CERTIFICATE-----",
+            'return encodedPrivateKeyMaterial + "\\n-----END PRIVATE KEY-----"',
+        ),
     ),
     Rule(
         name="pem",  # as PuTTY writes it

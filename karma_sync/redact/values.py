@@ -53,7 +53,8 @@ _CHAIN = re.compile(  # config.apiKey, process.env.X
 )
 _WORD = r"(?:[A-Z]{2,}|[A-Z]?[a-z]{2,})"
 _SPOKEN = compiled(  # by RE2: nested repeats make Python's engine take exponential time
-    rf"\A(?:v?[0-9]{{1,8}}|[A-Za-z0-9]{{1,4}}|(?:[Vv][0-9]{{1,2}})?{_WORD}+[0-9]{{0,5}}{_WORD}*)\z", "is_spoken"
+    rf"\A(?:v?[0-9]{{1,8}}|[A-Za-z0-9]{{1,4}}|(?:[Vv][0-9]{{1,2}})?{_WORD}+[0-9]{{0,5}}{_WORD}*)\z",
+    "is_spoken",
 )
 _VOWEL = re.compile(rb"[aeiouAEIOU]")
 _RUN_OF_CASE = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
