@@ -32,6 +32,8 @@ def _is_key_block(_name: bytes, block: bytes) -> bool:
 
 def _is_rest_of_key(_name: bytes, block: bytes) -> bool:
     """Lines of a key before its footer, and not the name of a variable that holds them."""
+    if block.startswith(b"BEGIN+"):  # all of it, in an address
+        return False
     runs = _RUN.findall(block)
     return any(len(run) >= _LINE or run.endswith(b"=") or not is_spoken(run) for run in runs)
 
