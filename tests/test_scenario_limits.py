@@ -252,6 +252,14 @@ def test_a_preview_shows_every_cut_and_never_what_is_cut(pair: Pair) -> None:
     in_files = [c for c in found["cuts"] if not c["file"].startswith("(")]
     assert sent["redactions"]["github"] == len(in_files)
     assert "tool-results/toolu_1.txt, line 2: one two [REDACTED:github]" in done.out
+    for file in found["files"]:
+        arrived = pair.b.raw(session.id, file["file"])
+        shown = pair.a.run("session", "preview", session.id, "--raw", "--file", file["file"])
+        assert shown.out.encode() == arrived
+        assert file["size"] == len(arrived)
+    assert found["title"] == sent["title"]
+    none = pair.a.run("session", "preview", session.id, "--raw", "--file", "x", check=False)
+    assert none.code == 5
 
 
 @pytest.mark.parametrize("command", ["preview", "withhold", "share"])

@@ -8,7 +8,7 @@ import typer
 
 from karma_sync.app import App
 from karma_sync.cli.consent import YesOption, ask_unless
-from karma_sync.cli.output import next_step, say, say_json, size
+from karma_sync.cli.output import next_step, say, say_json, size, write_raw
 from karma_sync.cli.setup import say_if_down
 from karma_sync.domain.leaving import Outcome, Share
 from karma_sync.errors import BadInput, Conflict
@@ -33,18 +33,24 @@ def add_to(app: typer.Typer, sessions: typer.Typer) -> None:
 
 def preview(
     wanted: IdArgument,
+    raw: Annotated[bool, typer.Option("--raw", help="The exact bytes that would leave.")] = False,
+    file: Annotated[str, typer.Option(help="With --raw: another file.")] = "transcript.jsonl",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what would leave of a session. To whom, which files, and every cut.
 
     Example: karma-sync session preview 3a782158
     """
-    from karma_sync.service.previewing import outlets
+    from karma_sync.service.previewing import content, outlets
     from karma_sync.service.previewing import preview as look
 
     app = App.from_environment()
     session = _own(app, wanted)
-    found = look(app.decider, app.redactions.redactor(), session, outlets(app.state, app.me))
+    ways = outlets(app.state, app.me)
+    if raw:
+        write_raw(content(app.decider, app.redactions.redactor(), session, ways, file))
+        return
+    found = look(app.decider, app.redactions.redactor(), session, ways)
     if as_json:
         say_json(**_as_json(found))
     else:
@@ -162,7 +168,7 @@ def _show_share(
     mine = [each for each in outlets(app.state, app.me) if each[0].project == identity]
     found = look(app.decider, app.redactions.redactor(), session, mine)
     say(f"{session.session_id}: {printable(found.title)}")
-    say(f"  leaves for:  {identity}, {size(sum(f.stat.size for f in found.files))}")
+    say(f"  leaves for:  {identity}, {size(sum(f.size for f in found.files))}")
     for other in others:
         say(f"               it also worked in {other}")
     counted = Counter(cut.rule for cut in found.cuts)
@@ -189,7 +195,7 @@ def _show(found: "Preview") -> None:
     if found.branches:
         say(f"  branches: {', '.join(printable(b) for b in found.branches)}")
     for file in found.files:
-        say(f"  {printable(file.name)}, {size(file.stat.size)}")
+        say(f"  {printable(file.name)}, {size(file.size)}")
     say("", f"{len(found.cuts)} cuts" + (":" if found.cuts else ""))
     for cut in found.cuts[:_CUTS_SHOWN]:
         around = one_line(cut.around, len(cut.around))
@@ -215,7 +221,7 @@ def _as_json(found: "Preview") -> dict[str, object]:
             for way in found.ways
         ],
         "profile": found.profile,
-        "files": [{"file": f.name, "size": f.stat.size} for f in found.files],
+        "files": [{"file": f.name, "size": f.size} for f in found.files],
         "cuts": [
             {"rule": c.rule, "file": c.file, "line": c.line, "around": c.around} for c in found.cuts
         ],

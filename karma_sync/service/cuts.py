@@ -30,6 +30,15 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class Leaving:
+    """A file as it would leave: its name, how many bytes it has then, every cut in order."""
+
+    name: str
+    size: int
+    cuts: Sequence[Cut]
+
+
+@dataclass(frozen=True)
 class Counted:
     """Cuts by rule in the first `looked` of `all` sessions; the others were not read."""
 
@@ -86,24 +95,31 @@ def cuts_by_rule(redactor: Redactor, name: str, pieces: Iterable[bytes]) -> Mapp
     return cuts
 
 
-def cuts_in(redactor: Redactor, file: SourceFile) -> Iterator[Cut]:
-    """Every cut in one file, in order.
+def look_through(redactor: Redactor, file: SourceFile) -> Leaving:
+    """What would leave of one file.
 
     Raises:
         OSError: it cannot be read.
         RedactionFailed: then the session would not leave.
     """
-    line = 1
+    line, size, cuts = 1, 0, list[Cut]()
     for raw in _pieces(file):
         whole = _redacted(redactor, file.name, raw)
+        size += len(whole.data)
         if not whole.cuts:
             line += raw.count(b"\n")
         elif not file.is_lines:
-            yield from _cuts_of(file.name, line, raw, whole.data)
+            cuts += _cuts_of(file.name, line, raw, whole.data)
         else:
             for one in raw.splitlines(keepends=True):
-                yield from _cuts_of(file.name, line, one, redactor.lines(one).data)
+                cuts += _cuts_of(file.name, line, one, redactor.lines(one).data)
                 line += one.count(b"\n")
+    return Leaving(file.name, size, cuts)
+
+
+def as_it_leaves(redactor: Redactor, file: SourceFile) -> Iterator[bytes]:
+    """The bytes that would leave of one file; raises as `look_through` does."""
+    return (_redacted(redactor, file.name, raw).data for raw in _pieces(file))
 
 
 def _redacted(redactor: Redactor, name: str, raw: bytes) -> Redacted:

@@ -1,8 +1,9 @@
 """One session of one's own, as it would leave: to whom, what of it, and every cut."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from karma_sync.domain import limits
 from karma_sync.domain.leaving import Candidate, Decision, Outcome, decide
 from karma_sync.domain.pairing import PairingCode
 from karma_sync.domain.profile import Profile
@@ -12,7 +13,7 @@ from karma_sync.errors import BadInput, NotFound
 from karma_sync.flow.choice import sendable
 from karma_sync.redact.engine import Redactor
 from karma_sync.service.choosing import my_channels
-from karma_sync.service.cuts import Cut, cuts_in
+from karma_sync.service.cuts import Cut, Leaving, as_it_leaves, look_through
 from karma_sync.service.deciding import Decider
 from karma_sync.service.projects import Standing, standings
 from karma_sync.store.database import Database
@@ -40,14 +41,17 @@ class Way:
 
 @dataclass(frozen=True)
 class Preview:
-    """What would leave of a session; texts are redacted, `files` are those of `profile`."""
+    """What would leave of a session; texts and sizes are as they leave, files those of `profile`.
+
+    `cuts` are those of the files too.
+    """
 
     session: SourceSession
     title: str
     branches: Sequence[str]
     ways: Sequence[Way]
     profile: Profile
-    files: Sequence[SourceFile]
+    files: Sequence[Leaving]
     cuts: Sequence[Cut]
 
 
@@ -62,10 +66,11 @@ def preview(
     """
     facts = decider.matcher.facts(session)
     ways = ways_of(decider, session, outlets)
-    profiles = [way.standing.mine.limits.profile for way in ways]
-    profile = max(profiles, key=_PROFILES.index, default=Profile.STANDARD)
-    files = sendable(decider.matcher.complete(session, profile), profile, redactor)
-    texts = [("title", facts.title), *(("branch", branch) for branch in facts.branches)]
+    profile, sources = _files(decider, redactor, session, ways)
+    files = [look_through(redactor, file) for file in sources]
+    texts = [("title", facts.title), ("agent", facts.agent)]
+    texts += [("branch", branch) for branch in facts.branches]
+    texts += [("model", model) for model in facts.models]
     redacted = [(name, *redactor.string(text)) for name, text in texts]
     cuts = [
         Cut(rule, f"({name})", 1, text)
@@ -75,13 +80,43 @@ def preview(
     ]
     return Preview(
         session=session,
-        title=redacted[0][1],
+        title=redacted[0][1][: limits.TITLE_CHARS],
         branches=[text for name, text, _ in redacted if name == "branch"],
         ways=ways,
         profile=profile,
         files=files,
-        cuts=[*cuts, *(cut for file in files for cut in cuts_in(redactor, file))],
+        cuts=[*cuts, *(cut for file in files for cut in file.cuts)],
     )
+
+
+def content(
+    decider: Decider,
+    redactor: Redactor,
+    session: SourceSession,
+    outlets: Sequence[Outlet],
+    name: str,
+) -> Iterator[bytes]:
+    """The bytes that would leave of one of its files.
+
+    Raises:
+        NotFound: no file of that name would leave.
+        OSError, RedactionFailed: as `preview` does, also while they are taken.
+    """
+    _, files = _files(decider, redactor, session, ways_of(decider, session, outlets))
+    found = next((file for file in files if file.name == name), None)
+    if found is None:
+        hint = f"karma-sync session preview {session.session_id}"
+        raise NotFound(f"no {name} would leave of this session", hint=hint)
+    return as_it_leaves(redactor, found)
+
+
+def _files(
+    decider: Decider, redactor: Redactor, session: SourceSession, ways: "Sequence[Way]"
+) -> tuple[Profile, list[SourceFile]]:
+    """The files that would leave, and by which profile: the widest of all ways."""
+    profiles = [way.standing.mine.limits.profile for way in ways]
+    profile = max(profiles, key=_PROFILES.index, default=Profile.STANDARD)
+    return profile, sendable(decider.matcher.complete(session, profile), profile, redactor)
 
 
 def outlets(store: Database, me: PairingCode) -> list[Outlet]:
