@@ -17,6 +17,7 @@ from karma_sync.service.sending import Sender
 from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
 from karma_sync.sources.git import Places
+from karma_sync.store import work
 from tests.builders import (
     ALICE,
     BOB,
@@ -36,7 +37,8 @@ class Office:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.desk = Desk(root, channel_of(team_of_all(ALICE, BOB), ALICE), Swapping({}))
+        self.redactor = Swapping({})
+        self.desk = Desk(root, channel_of(team_of_all(ALICE, BOB), ALICE), self.redactor)
         self.told: list[str] = []
         places = Places()
         places.know({"/src/repo": PROJECT}, {})
@@ -49,6 +51,12 @@ class Office:
 
     def send_to(self, *channels: Channel) -> None:
         self.sender.send_to(channels, lambda _: self.desk.outbox.path)
+
+    def why_not(self, session: str) -> str | None:
+        """Why a session did not leave, as `status` reads it."""
+        with self.desk.work.reading() as tx:
+            rows = work.withheld.all(tx, session=session)
+        return next((row.why for row in rows if row.kind is work.Stays.FAILED), None)
 
     def _scan(self, _folder: str, names: Sequence[str]) -> None:
         self.told += names
@@ -134,3 +142,28 @@ def test_a_transcript_in_which_nothing_stands_yet_does_not_leave(office: Office)
     office.sender.send(office.desk.session("s2"))
     office.sender.tell()
     assert set(office.desk.outbox.items()) == {office.desk.item("s1"), office.desk.item("s2")}
+
+
+def test_a_session_on_which_the_redactor_fails_stays_as_it_was_and_that_is_noted(
+    office: Office,
+) -> None:
+    office.desk.write(said("first"))
+    office.sender.send(office.desk.session())
+    office.sender.tell()
+    office.redactor.fails_on = b"spoils it"
+    office.desk.write(said("first") + said("spoils it") + said("last"))
+    office.desk.write(said("another"), "s2.jsonl")
+    office.sender.send(office.desk.session())
+    office.sender.send(office.desk.session("s2"))
+    office.sender.tell()
+
+    assert office.desk.content() == said("first")
+    assert office.desk.content(session_id="s2") == said("another")
+    assert office.why_not("s1") == "made to fail"
+    assert office.why_not("s2") is None
+
+    office.redactor.fails_on = None
+    office.sender.send(office.desk.session())
+    office.sender.tell()
+    assert office.desk.content() == said("first") + said("spoils it") + said("last")
+    assert office.why_not("s1") is None
