@@ -54,6 +54,9 @@ def test_the_first_prompt_stays_the_first() -> None:
     assert (facts.first_prompt, facts.prompts) == ("one", 2)
 
 
+OPENED = "<ide_opened_file>The user opened the file /src/repo/a.py in the IDE.</ide_opened_file>"
+
+
 @pytest.mark.parametrize(
     ("content", "prompt"),
     [
@@ -61,6 +64,17 @@ def test_the_first_prompt_stays_the_first() -> None:
         ([{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}], "a b"),
         ([{"type": "tool_result", "content": "output"}], ""),
         ("<command-name>/clear</command-name>", ""),
+        ("<command-message>x</command-message>\n<command-name>/x</command-name>\n", ""),
+        ("<bash-stdout>a</bash-stdout><bash-stderr>b\n</bash-stderr>", ""),
+        ("<task-notification>\n<task-id>7</task-id>\n</task-notification>", ""),
+        ("<ide_selection>lines\n3 to 4</ide_selection> what is this?", "what is this?"),
+        ([{"type": "text", "text": OPENED}, {"type": "text", "text": "mend it"}], "mend it"),
+        ([{"type": "text", "text": OPENED}], ""),
+        ([{"type": "text", "text": "[Request interrupted by user for tool use]"}], ""),
+        ("<ide_x><private></ide_x> a</private>", "<ide_x><private></ide_x> a</private>"),
+        ("<div> is broken", "<div> is broken"),
+        ("<my-button> is broken", "<my-button> is broken"),
+        ("<private>secret</private> and not", "<private>secret</private> and not"),
         ("", ""),
         (None, ""),
         ([1, {"type": "text", "text": 2}], ""),
@@ -70,6 +84,21 @@ def test_a_prompt_is_what_a_person_typed(content: object, prompt: str) -> None:
     facts = facts_of(record(type="user", message={"content": content}))
 
     assert (facts.first_prompt, facts.prompts) == (prompt, 1 if prompt else 0)
+
+
+def ran(name: str, arguments: str = "") -> bytes:
+    """The person runs a command of the program's."""
+    content = f"<command-name>{name}</command-name>\n<command-args>{arguments}</command-args>"
+    return record(type="user", message={"content": content})
+
+
+def test_a_session_of_commands_alone_is_named_after_the_first() -> None:
+    assert (
+        facts_of(ran("/review", "pull\nrequest 7"), ran("/exit")).title == "/review pull request 7"
+    )
+    assert facts_of(ran("/clear"), said("mend it")).title == "mend it"
+    assert facts_of(record(type="summary", summary="s"), ran("/init")).title == "s"
+    assert facts_of(said("what does <command-name>/x</command-name> do?")).first_command == ""
 
 
 @pytest.mark.parametrize("flag", ["isMeta", "isSidechain", "isCompactSummary"])

@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,21 @@ def test_tokens_of_the_corpus_count_once_per_response(corpus: Path) -> None:
         assert {n: facts.tokens.get(n, 0) for n in fields} == expected, path
 
 
+def test_every_transcript_of_the_corpus_in_which_a_person_typed_something_has_a_title(
+    corpus: Path,
+) -> None:
+    for path in transcripts(corpus):
+        facts = Facts()
+        facts.feed(path.read_bytes())
+        users = [r for r in map(_parsed, path.read_bytes().splitlines()) if r.get("type") == "user"]
+        typed = [
+            t for r in users if not r.get("isMeta") and not r.get("isSidechain") for t in _typed(r)
+        ]
+
+        assert bool(facts.prompts) == any(not t.startswith("[Request inter") for t in typed), path
+        assert facts.title or not typed, path
+
+
 def transcripts(corpus: Path) -> list[Path]:
     return sorted((corpus / "claude").rglob("*.jsonl"))
 
@@ -170,3 +186,11 @@ def _message(line: bytes) -> dict[str, Any]:
     value = _parsed(line)
     message = value.get("message") if value.get("type") == "assistant" else None
     return message if isinstance(message, dict) else {}
+
+
+def _typed(record: dict[str, Any]) -> list[str]:
+    """The texts of a user's record that do not begin with a program's note."""
+    message = record.get("message")
+    content = message.get("content") if isinstance(message, dict) else None
+    texts = [content] if isinstance(content, str) else [p.get("text") for p in content or []]
+    return [t for t in texts if isinstance(t, str) and t and not re.match(r"\s*<[a-z]+[-_]", t)]

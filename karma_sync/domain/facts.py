@@ -16,6 +16,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import from_json
 
+from karma_sync.domain.typed import command, typed
+
 _TEXT_CHARS = 2000
 _OPEN_RESPONSES = 16
 # Some sessions repeat their whole history in the same file, with other uuids (measured: responses
@@ -62,6 +64,7 @@ class Facts(BaseModel):
     ai_title: str = ""
     summary: str = ""
     first_prompt: str = ""
+    first_command: str = ""
     agent_setting: str = ""
     agent_name: str = ""
     slugs: list[str] = []
@@ -79,8 +82,9 @@ class Facts(BaseModel):
 
     @property
     def title(self) -> str:
-        """Custom title, AI title, summary, first prompt, in that order."""
-        return self.custom_title or self.ai_title or self.summary or self.first_prompt
+        """Custom title, AI title, summary, first prompt, in that order; then the first command."""
+        named = self.custom_title or self.ai_title or self.summary
+        return named or self.first_prompt or self.first_command
 
     @property
     def agent(self) -> str:
@@ -158,10 +162,13 @@ class Facts(BaseModel):
         if record.get("isMeta") or record.get("isSidechain") or record.get("isCompactSummary"):
             return
         message = record.get("message")
-        text = _prompt_text(message.get("content")) if isinstance(message, dict) else ""
-        if text and not text.startswith("<"):  # <command-name>, <local-command-stdout>: not typed
+        content = message.get("content") if isinstance(message, dict) else None
+        text = _text(typed(content))
+        if text:
             self.prompts += 1
             self.first_prompt = self.first_prompt or text
+        elif not self.first_command:
+            self.first_command = _text(command(content))
 
     def _take_response(self, message: object) -> None:
         if not isinstance(message, dict):
@@ -237,15 +244,6 @@ def _take_plans(into: list[str], content: object) -> None:
             path = given.get("file_path") if isinstance(given, dict) else None
             if isinstance(path, str) and re.fullmatch(r".*[/\\]plans[/\\][^/\\]+\.md", path):
                 _collect(into, path)
-
-
-def _prompt_text(content: object) -> str:
-    if isinstance(content, str):
-        return _text(content)
-    if isinstance(content, list):
-        parts = [p.get("text") for p in content if isinstance(p, dict) and p.get("type") == "text"]
-        return _text(" ".join(p for p in parts if isinstance(p, str)))
-    return ""
 
 
 def _text(value: object) -> str:
