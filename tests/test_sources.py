@@ -106,6 +106,32 @@ def test_a_subagent_that_does_not_name_its_parent_yet_is_found_when_it_does(
     assert tree.sessions() == {"s1": ["transcript.jsonl", "subagents/agent-a.jsonl"]}
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        record(type="summary", summary="x", leafUuid="y"),
+        b"\0" * 300 + b"\n",
+        b"// exported by hand\n",
+        b"[" * 200_000 + b"\n",
+        b'{"type": "user", "message": "' + b"x" * 2_000_000,  # torn: another record is spliced on
+    ],
+)
+def test_a_subagent_in_the_old_layout_may_begin_with_a_line_that_names_nobody(
+    tree: Tree, first: bytes
+) -> None:
+    tree.write("-src/s1.jsonl")
+    tree.write("-src/agent-a.jsonl", first + legacy("s1") + legacy("s1"))
+
+    assert tree.sessions() == {"s1": ["transcript.jsonl", "subagents/agent-a.jsonl"]}
+
+
+def test_the_first_line_of_a_subagent_may_be_long(tree: Tree) -> None:
+    tree.write("-src/s1.jsonl")
+    tree.write("-src/agent-a.jsonl", record(message={"content": "x" * 6_000_000}, sessionId="s1"))
+
+    assert tree.sessions() == {"s1": ["transcript.jsonl", "subagents/agent-a.jsonl"]}
+
+
 def test_the_session_written_last_comes_first_whichever_of_its_files_it_was(tree: Tree) -> None:
     tree.write("-src/s1.jsonl")
     tree.write("-other/s2.jsonl")

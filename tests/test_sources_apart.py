@@ -215,3 +215,7 @@ def test_of_a_session_that_lies_twice_the_newer_counts(home: Home) -> None:
     [found] = [s for s in home.source.sessions() if s.session_id == SID]
     assert found.transcript.path == copy
     assert home.source.ids() == {SID, OTHER}
+
+    todo = home.write(f"todos/{SID}-agent-{SID}.json")
+    [found] = home.source.sessions_at(todo)
+    assert found.transcript.path == copy

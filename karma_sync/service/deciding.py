@@ -57,8 +57,8 @@ class Matcher:
         """The sessions that a changed path belongs to."""
         if not self._source.apart.is_plan(path):
             return self._source.sessions_at(path)
-        named = (self._source.session_at(file) for file in self._catalogue.naming(path))
-        return [session for session in named if session]
+        naming = (self._source.session_at(file) for file in self._catalogue.naming(path))
+        return self._source.of_ids({session.session_id for session in naming if session})
 
     def belonging(
         self, session: SourceSession, facts: Facts, names: Names | None = None

@@ -3,7 +3,6 @@
 Directory names are never decoded: they do not tell the project (the encoding loses characters).
 """
 
-import json
 import os
 import re
 import stat
@@ -15,36 +14,33 @@ from karma_sync.domain.facts import PlanNames
 from karma_sync.domain.profile import Profile
 from karma_sync.domain.source import TRANSCRIPT, SourceSession
 from karma_sync.sources.apart import Apart
+from karma_sync.sources.legacy import LegacySubagents, is_legacy
 from karma_sync.sources.listing import closed, file_at, is_open, walk
 
 AGENT = "claude-code"
 SESSION_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
-_LEGACY_SUBAGENT = re.compile(r"agent-[0-9A-Za-z_-]+\.jsonl")
 _SIDE_FOLDERS = ("subagents", "tool-results", "workflows")
-_FIRST_LINE_BYTES = 1 << 20
 
 
 class ClaudeSource:
-    """Finds sessions below Claude Code's directory; keeps in mind whose legacy subagents are."""
+    """Finds sessions below Claude Code's directory; one that lies there twice is the newer copy."""
 
     def __init__(self, claude: Path) -> None:
         self.home = claude
         self.root = claude / "projects"
         self.apart = Apart(claude)
         self._ran = self.apart.running()
-        self._parents: dict[Path, str] = {}
+        self._legacy = LegacySubagents()
 
     def sessions(self) -> list[SourceSession]:
         """All sessions, the one written last first; of one that lies twice the newer."""
         self._ran = self.apart.running()
         found = [s for directory in self.directories() for s in self.sessions_in(directory)]
-        newest = sorted(found, key=lambda s: (s.changed_ns, s.session_id))
-        once = {s.session_id: s for s in newest}  # /cd and work trees leave copies behind
-        return sorted(once.values(), key=lambda s: (-s.changed_ns, s.session_id))
+        return sorted(_once(found), key=lambda s: (-s.changed_ns, s.session_id))
 
     def sessions_in(self, directory: Path) -> list[SourceSession]:
         """The sessions of one project directory, in no order."""
-        legacy = self._legacy(directory)
+        legacy = self._legacy.of(directory)
         names = [e.name for e in os.scandir(directory) if _is_transcript(e.name)]
         found = (self._session(directory, name.removesuffix(".jsonl"), legacy) for name in names)
         return [session for session in found if session]
@@ -88,9 +84,9 @@ class ClaudeSource:
             return [found]
         if self.apart.is_running_state(path):
             before, self._ran = self._ran, self.apart.running()
-            return self._known_as(before ^ self._ran)
+            return self.of_ids(before ^ self._ran)
         session_id = self.apart.session_of(path)
-        return self._known_as({session_id}) if session_id else []
+        return self.of_ids({session_id}) if session_id else []
 
     def complete(self, session: SourceSession, plans: PlanNames, profile: Profile) -> SourceSession:
         """The session with the plans it refers to, and what only a larger profile takes."""
@@ -102,16 +98,16 @@ class ClaudeSource:
         shut = closed((name, path) for name, path, file in named if file is None)
         return replace(session, files=(*session.files, *found), closed=(*session.closed, *shut))
 
-    def _known_as(self, ids: Collection[str]) -> list[SourceSession]:
+    def of_ids(self, ids: Collection[str]) -> list[SourceSession]:
         """The sessions of these ids, in whichever project directory they lie."""
-        return [
-            found
+        paths = [
+            directory / f"{session_id}.jsonl"
             for session_id in ids
             if SESSION_ID.fullmatch(session_id)
             for directory in self.directories()
-            if (directory / f"{session_id}.jsonl").exists()
-            if (found := self.session_at(directory / f"{session_id}.jsonl"))
         ]
+        found = (self.session_at(path) for path in paths if path.exists())
+        return _once([session for session in found if session])
 
     def session_at(self, path: Path) -> SourceSession | None:
         """The session that a changed path belongs to; None if it belongs to none."""
@@ -122,13 +118,13 @@ class ClaudeSource:
         if len(parts) < 2:
             return None
         directory = self.root / parts[0]
-        if len(parts) == 2 and _LEGACY_SUBAGENT.fullmatch(parts[1]):
-            session_id = self._parent_of(path)
+        if len(parts) == 2 and is_legacy(parts[1]):
+            session_id = self._legacy.parent_of(path)
         else:
             session_id = parts[1].removesuffix(".jsonl")
         if session_id is None or not SESSION_ID.fullmatch(session_id):
             return None
-        return self._session(directory, session_id, self._legacy(directory))
+        return self._session(directory, session_id, self._legacy.of(directory))
 
     def _session(
         self, directory: Path, session_id: str, legacy: Iterable[tuple[str, Path]]
@@ -153,31 +149,11 @@ class ClaudeSource:
         found = (transcript, *files)
         return SourceSession(AGENT, session_id, directory, found, running, closed=shut)
 
-    def _legacy(self, directory: Path) -> list[tuple[str, Path]]:
-        """Subagents in the old layout: beside the session, naming their parent inside."""
-        found = []
-        for entry in os.scandir(directory) if is_open(directory) else ():
-            if _LEGACY_SUBAGENT.fullmatch(entry.name):
-                path = Path(entry.path)
-                parent = self._parent_of(path)
-                if parent:
-                    found.append((parent, path))
-        return found
 
-    def _parent_of(self, path: Path) -> str | None:
-        known = self._parents.get(path)
-        if known:
-            return known
-        try:
-            with path.open("rb") as source:
-                record = json.loads(source.readline(_FIRST_LINE_BYTES))
-        except (OSError, ValueError):
-            return None  # not written yet, or torn: the next change brings it back
-        parent = record.get("sessionId") if isinstance(record, dict) else None
-        if not isinstance(parent, str):
-            return None
-        self._parents[path] = parent
-        return parent
+def _once(found: Iterable[SourceSession]) -> list[SourceSession]:
+    """Each session once, the copy written last: /cd and work trees leave others behind."""
+    newest_last = sorted(found, key=lambda s: (s.changed_ns, s.session_id))
+    return list({s.session_id: s for s in newest_last}.values())
 
 
 def _beside(own: Path) -> list[tuple[str, Path]]:
@@ -200,5 +176,5 @@ def _is_transcript(name: str) -> bool:
     return (
         name.endswith(".jsonl")
         and SESSION_ID.fullmatch(name.removesuffix(".jsonl")) is not None
-        and not _LEGACY_SUBAGENT.fullmatch(name)
+        and not is_legacy(name)
     )
