@@ -160,6 +160,50 @@ def test_a_directory_that_vanished_belongs_where_it_was_learned_to_be(tmp_path: 
     assert Places().of(str(repo)).where is Where.ELSEWHERE
 
 
+def test_a_directory_behind_a_link_belongs_to_its_repository_also_when_it_is_gone(
+    tmp_path: Path,
+) -> None:
+    repo = clone(tmp_path / "data" / "repo")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "data")
+    places = Places()
+    assert places.of(str(link / "repo")) == in_project()
+
+    shutil.rmtree(repo)
+
+    again = Places()
+    again.know(mapped={}, learned=places.take_news())
+    assert again.of(str(link / "repo" / "deep")) == in_project()
+    assert again.of(str(link / "other")).where is Where.ELSEWHERE
+
+
+def test_a_link_to_a_repository_that_is_gone_is_still_known(tmp_path: Path) -> None:
+    repo = clone(tmp_path / "repo")
+    link = tmp_path / "link"
+    link.symlink_to(repo)
+    places = Places()
+    assert places.of(str(link)) == in_project()
+    assert places.of(str(repo)) == in_project()
+
+    link.unlink()
+
+    again = Places()
+    again.know(mapped={}, learned=places.take_news())
+    assert again.of(str(link / "deep")) == in_project()
+    assert again.of(str(tmp_path / "link2")).where is Where.ELSEWHERE
+
+
+def test_what_the_person_said_of_a_directory_holds_behind_any_link_to_it(tmp_path: Path) -> None:
+    (tmp_path / "plain" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "plain")
+    places = Places()
+    places.know({str(tmp_path / "plain"): OTHER}, {})
+
+    assert places.of(str(tmp_path / "link" / "deep")) == in_project(OTHER)
+    shutil.rmtree(tmp_path / "plain" / "deep")
+    assert places.of(str(tmp_path / "link" / "deep" / "er")) == in_project(OTHER)
+
+
 def test_what_git_said_is_told_once(repo: Path) -> None:
     places = Places()
     places.of(str(repo))

@@ -88,7 +88,7 @@ class Places:
         at, path = time.monotonic(), Path(cwd)
         if path.is_absolute() and path.is_dir():
             return self._look_on_disk(at, path)
-        identity = below(cwd, {**self.learned, **self.mapped})
+        identity = _below(cwd, {**self.learned, **self.mapped})
         if identity:
             return _Known(at, Place(Where.PROJECT, identity, former=self._former(cwd)))
         home = _home_of_work_tree(cwd)
@@ -100,7 +100,7 @@ class Places:
         try:
             repository = repository_at(path)
             if repository is None:
-                mapped = below(str(path), self.mapped)
+                mapped = _below(str(path), self.mapped)
                 return _Known(at, Place(Where.PROJECT, mapped) if mapped else Place(Where.NEUTRAL))
             changed_ns = _changed_ns(repository.config)  # before it is read
             place = self._place_in(repository, path)
@@ -120,30 +120,33 @@ class Places:
         except KarmaError as error:
             others = tuple(other_identities(remotes))
             return self._elsewhere(path, str(error), others)
-        self._learn(repository, identity)
+        self._learn(repository, path, identity)
         others = tuple(other_identities(remotes, identity))
         former = self._former(str(repository.tree))
         return Place(Where.PROJECT, identity, others=others, former=former)
 
     def _elsewhere(self, path: Path, why: str, others: tuple[str, ...] = ()) -> Place:
-        mapped = below(str(path), self.mapped)
+        mapped = _below(str(path), self.mapped)
         if mapped:
             return Place(Where.PROJECT, mapped)
         return Place(Where.ELSEWHERE, why=why, others=others)
 
     def _former(self, path: str) -> tuple[str, ...]:
-        root = root_of(path, self.former)
+        root = root_of(path, self.former) or root_of(_real(path), self.former)
         return self.former[root] if root is not None else ()
 
-    def _learn(self, repository: Repository, identity: str) -> None:
+    def _learn(self, repository: Repository, seen: Path, identity: str) -> None:
         """Remember where the repository lies, so that it counts after it vanished.
 
-        So do its other work trees: agents make them anywhere, and delete them.
+        So do its other work trees: agents make them anywhere, and delete them. A directory that
+        was `seen` behind a link is remembered too, because the link may vanish.
         """
-        if self.learned.get(str(repository.tree)) == identity:
+        linked = {str(seen)} if _real(str(seen)) != str(seen) else set[str]()
+        if all(self.learned.get(p) == identity for p in (str(repository.tree), *linked)):
             return
-        for root in {repository.top, repository.tree, *repository.work_trees()}:
-            path, before = str(root), self.learned.get(str(root))
+        roots = {repository.top, repository.tree, *repository.work_trees()}
+        for path in linked | {str(root) for root in roots}:
+            before = self.learned.get(path)
             if before == identity:
                 continue
             if before is not None:
@@ -151,11 +154,24 @@ class Places:
             self.learned[path] = self._news[path] = identity
 
 
+def _below(cwd: str, roots: Mapping[str, str]) -> str | None:
+    """The identity of the root that a directory lies below, as it is named or where it leads."""
+    return below(cwd, roots) or below(_real(cwd), roots)
+
+
+def _real(cwd: str) -> str:
+    """Where a directory leads, if there are links in its name; the name itself if it is none."""
+    try:
+        return os.path.realpath(cwd) if cwd.startswith("/") else cwd
+    except ValueError:
+        return cwd
+
+
 def _said_of(path: Path, repository: Repository, mapped: Mapping[str, str]) -> str | None:
     """What the person said of this repository, or of a directory in it."""
     if str(repository.top) in mapped:
         return mapped[str(repository.top)]
-    root = root_of(str(path), mapped)
+    root = root_of(str(path), mapped) or root_of(_real(str(path)), mapped)
     if root is None or not Path(os.path.realpath(root)).is_relative_to(repository.tree):
         return None
     return mapped[root]
