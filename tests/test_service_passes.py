@@ -10,8 +10,9 @@ import pytest
 
 from karma_sync.flow.layout import item_name
 from karma_sync.flow.outbox import Outbox
+from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
-from tests.builders import ALICE, BOB, Desk, channel_of, facts_of, said, team_of_all
+from tests.builders import ALICE, BOB, Desk, channel_of, facts_of, record, said, team_of_all
 from tests.test_flow_package import swapping
 
 CHANNEL = channel_of(team_of_all(ALICE, BOB), ALICE)
@@ -87,3 +88,37 @@ def test_a_pass_with_nothing_new_opens_no_session(desk: Desk) -> None:
     item = str(desk.outbox.path / item_name(desk.item("s7")))
     mine = str(desk.directory / "s7.jsonl")
     assert {path for path in sessions if ".tmp-" not in path} == {item, mine}
+
+
+def test_a_last_line_without_its_end_is_looked_at_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # such a session may be one that does not leave, and is decided about in each pass
+    catalogue = Catalogue(list, lambda _: None)
+    desk.write(said("one") + said("two")[:-1])
+    desk.write(said("one") + said("two")[:-9], "s2.jsonl")
+    sessions = [desk.session(name) for name in ("s1", "s2")]
+    first = [catalogue.facts(session) for session in sessions]
+    assert [(facts.prompts, facts.records) for facts in first] == [(2, 2), (1, 1)]
+    with hearing() as opened:
+        assert [catalogue.facts(session) for session in sessions] == first
+        assert opened == []
+
+    monkeypatch.setattr("karma_sync.sources.growing.QUIET_S", -1)  # as ten minutes later
+
+    later = [catalogue.facts(session) for session in sessions]
+    assert [(facts.prompts, facts.records) for facts in later] == [(2, 2), (1, 2)]
+    desk.append(b"\n" + said("three"))
+    assert catalogue.facts(desk.session()).prompts == 3
+
+
+def test_a_subagent_in_the_old_layout_is_asked_once_whose_it_is(desk: Desk) -> None:
+    desk.write(record(sessionId="s1", cwd="/src/repo"), "agent-a.jsonl")
+    desk.write(record(cwd="/src/repo"), "agent-lost.jsonl")
+    source = ClaudeSource(desk.claude)
+    source.sessions()
+    with hearing() as opened:
+        [found] = [s for s in source.sessions() if s.session_id == "s1"]
+        assert not [path for path in opened if path.endswith(".jsonl")]
+
+    assert [f.name for f in found.files] == ["transcript.jsonl", "subagents/agent-a.jsonl"]

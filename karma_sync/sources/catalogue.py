@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from karma_sync.domain.facts import Facts, PlanNames
-from karma_sync.domain.source import ReadFile, SourceFile, SourceSession
-from karma_sync.sources.growing import blocks, continues, last_line, open_source, position
+from karma_sync.domain.source import ReadFile, SourceFile, SourceSession, Stat
+from karma_sync.sources.growing import blocks, continues, is_quiet, last_line, open_source, position
 
 _NO_PLANS = PlanNames()
 
@@ -22,6 +22,8 @@ class Catalogue:
         self._load = load
         self._save = save
         self._loaded: dict[str, ReadFile] | None = None
+        # with a last line without its end: told by the file as it was, and whether it was quiet
+        self._torn: dict[str, tuple[tuple[Stat, bool], Facts]] = {}
 
     @property
     def _known(self) -> dict[str, ReadFile]:
@@ -61,8 +63,22 @@ class Catalogue:
             self._save(known)
         self._known[key] = known
         if known.position.offset < known.position.size:
-            return _with_last_line(file, known)
+            return self._with_last_line(file, known)
+        self._torn.pop(key, None)
         return known.facts
+
+    def _with_last_line(self, file: SourceFile, known: ReadFile) -> Facts:
+        """What a last line without its end tells counts too, but may still change."""
+        state = file.stat, is_quiet(file.stat.mtime_ns)
+        before = self._torn.get(known.path)
+        if before and before[0] == state:
+            return before[1]
+        with open_source(file) as source:
+            line = last_line(source, known.position.offset, file.stat.size)
+        facts = known.facts.model_copy(deep=True)
+        facts.feed(line)
+        self._torn[known.path] = state, facts
+        return facts
 
     def _read_new(self, file: SourceFile, known: ReadFile | None) -> ReadFile:
         with open_source(file) as source:
@@ -75,12 +91,3 @@ class Catalogue:
                 offset += len(block)
             reached = position(source, file.stat, offset)
         return ReadFile(path=str(file.path), position=reached, facts=facts)
-
-
-def _with_last_line(file: SourceFile, known: ReadFile) -> Facts:
-    """What a last line without its end tells counts too, but may still change."""
-    with open_source(file) as source:
-        line = last_line(source, known.position.offset, file.stat.size)
-    facts = known.facts.model_copy(deep=True)
-    facts.feed(line)
-    return facts

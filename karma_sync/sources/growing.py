@@ -83,8 +83,13 @@ def last_line(source: BinaryIO, start: int, stop: int) -> bytes:
         torn = b"".join(whole_lines(_pieces(source, start, stop)))
     except LineTooLong as error:
         raise _too_long(source, error) from None
-    quiet = time.time_ns() - os.fstat(source.fileno()).st_mtime_ns > QUIET_S * 10**9
+    quiet = is_quiet(os.fstat(source.fileno()).st_mtime_ns)
     return torn if quiet or _is_record(torn) else b""
+
+
+def is_quiet(mtime_ns: int) -> bool:
+    """Whether nobody has written to a file of this time for ten minutes."""
+    return time.time_ns() - mtime_ns > QUIET_S * 10**9
 
 
 def _pieces(source: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
