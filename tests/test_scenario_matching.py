@@ -76,7 +76,9 @@ def test_a_fork_is_proposed_not_taken_until_somebody_says_so(team: Team) -> None
     assert scanned["project"] == "example.org/bob/repo"
     assert scanned["proposed"] == [PROJECT]
     proposal = f"karma-sync project map {fork} {PROJECT}"
-    assert proposal in team.b.run("project", "scan").out
+    shown = team.b.run("project", "scan").out
+    assert f"no team shares it; it may be a fork of {PROJECT}" in shown
+    assert proposal in shown
     refused = team.b.run("accept", ".", cwd=fork, check=False)
     assert refused.code == 5
     assert f"karma-sync accept {PROJECT}" in refused.err

@@ -158,3 +158,29 @@ def test_a_mapped_directory_without_git_is_the_projects(machine: Machine) -> Non
     machine.places.know({str(gone): PROJECT}, {})
 
     assert [(f.project, f.works_in) for f in machine.scan()] == [(PROJECT, (str(gone),))]
+
+
+def test_a_directory_without_sessions_is_shown_too(machine: Machine) -> None:
+    (machine.source.root / "-swept" / "memory").mkdir(parents=True)
+    machine.write("-nameless")
+    shown = {f.directory: (f.place, f.sessions, f.why) for f in machine.scan()}
+
+    assert shown == {
+        "-swept": ("-swept", 0, "no session lies in it"),
+        "-nameless": ("-nameless", 1, "no record names a directory"),
+    }
+
+
+def test_a_session_that_cannot_be_read_is_counted_and_says_so(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = machine.clone("repo", origin=f"https://{PROJECT}")
+    machine.write("-repo", repo)
+    machine.write("-repo", repo, str(repo / ("x" * 2000)))
+    monkeypatch.setattr("karma_sync.domain.limits.LINE_BYTES", 1000)
+    monkeypatch.setattr("karma_sync.sources.growing.BLOCK_BYTES", 500)
+
+    assert [(f.project, f.sessions, f.why) for f in machine.scan()] == [
+        ("", 1, "it cannot be read: a line is longer than 1000 bytes"),
+        (PROJECT, 1, ""),
+    ]

@@ -54,7 +54,8 @@ def _state(found: "Found") -> str:
 
     if found.teams:
         return f"shared with {', '.join(found.teams)}"
-    why = found.why or "no team shares it"
+    fork = f"; it may be a fork of {' or '.join(found.proposed)}" if found.proposed else ""
+    why = f"{found.why or 'no team shares it'}{fork}"
     for said in (f"{found.place}: ", f"{found.place} "):  # it stands at the beginning of the line
         why = why.removeprefix(said)
     return printable(why)

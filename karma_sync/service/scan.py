@@ -39,7 +39,7 @@ class Found:
     def place(self) -> str:
         """Where the agent was started; the agent names its directory after it, letter by letter."""
         named = (cwd for cwd in self.works_in if _NO_LETTER.sub("-", cwd) == self.directory)
-        return next(named, min(self.works_in, key=len, default="?"))
+        return next(named, min(self.works_in, key=len, default=self.directory))
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,19 @@ def scan(
 ) -> list[Found]:
     """Look through all sessions on this machine; by directory, then the most sessions first.
 
-    `names` are those of my projects. A session that vanishes meanwhile is left out.
+    `names` are those of my projects. A directory without sessions counts none; a session that
+    vanishes meanwhile is left out.
     """
-    shared = _shared(teams, names)
-    return [
-        found
-        for directory in source.directories()
-        for found in _in_directory(matcher, source.sessions_in(directory), directory.name, shared)
-    ]
+    shared, all_found = _shared(teams, names), []
+    for directory in source.directories():
+        found = _in_directory(matcher, source.sessions_in(directory), directory.name, shared)
+        all_found += found or [_without_sessions(directory.name)]
+    return all_found
+
+
+def _without_sessions(directory: str) -> Found:
+    why = "no session lies in it"
+    return Found(directory, (), project="", sessions=0, why=why, teams=(), proposed=())
 
 
 def _shared(teams: Iterable[Team], names: Iterable[Names]) -> _Shared:
@@ -91,11 +96,14 @@ def _in_directory(
     counts: dict[_Case, int] = {}
     cwds: dict[_Case, set[str]] = {}
     for session in sessions:
+        places: Mapping[str, Place] = {}
         try:
             places = matcher.where(session, matcher.facts(session))
-        except OSError:
+            case = _case(places, shared)
+        except FileNotFoundError:
             continue
-        case = _case(places, shared)
+        except OSError as error:
+            case = _Case("", f"it cannot be read: {error.strerror}", ())
         counts[case] = counts.get(case, 0) + 1
         cwds.setdefault(case, set()).update(places)
     found = [
