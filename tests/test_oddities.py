@@ -93,6 +93,11 @@ PASTS = {
     "shortened": LONG[:10],
     "shortened to nothing": [],
     "rewritten in the middle": [*LONG[:700], said("changed"), *LONG[701:]],
+    "a word in the middle, of the same length": [
+        *LONG[:700],
+        LONG[700].replace(b"x", b"y"),
+        *LONG[701:],
+    ],
     "a line inserted on top": [record(type="summary", summary="new"), *LONG],
     "rewritten with the same length": [*LONG[:-1], LONG[-1].replace(b"x", b"y")],
     "compacted to one line": [record(type="user", isCompactSummary=True)],

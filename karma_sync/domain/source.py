@@ -28,8 +28,8 @@ class Stat:
 class Position(BaseModel):
     """How far a file was read: `offset` bytes, all of them whole lines.
 
-    `print` is a hash over the file's first bytes and the last ones before `offset`; a rewrite
-    that keeps the inode and both is not noticed before the size or these bytes change.
+    `print` is a hash over the file's first bytes and the last ones before `offset`. A rewrite
+    that keeps the inode and both is not noticed if the file also grew, to just where they match.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -48,9 +48,14 @@ def position(source: BinaryIO, found: Stat, offset: int) -> Position:
 
 
 def continues(source: BinaryIO, before: Position) -> bool:
-    """Whether an open file still begins with what was read before."""
+    """Whether an open file still begins with what was read before.
+
+    One that was written to and is no longer than before has no new line, so old ones may differ.
+    """
     now = os.fstat(source.fileno())
     if now.st_ino != before.inode or now.st_size < before.offset:
+        return False
+    if now.st_size == before.size and now.st_mtime_ns != before.mtime_ns:
         return False
     return _print(source, before.offset) == before.print
 
