@@ -149,6 +149,13 @@ def test_a_count_that_goes_back_takes_nothing_away() -> None:
     assert facts_of(*lines).tokens == {"output": 7}
 
 
+@pytest.mark.parametrize("count", [10**30, 2**53, True, "7", -1, 1.5, None])
+def test_a_count_that_no_api_gives_is_passed_over(count: object) -> None:
+    facts = facts_of(*[spoke(usage={"output_tokens": c}) for c in (count, 5)])
+
+    assert facts.tokens == {"output": 5}
+
+
 def test_two_responses_whose_records_are_interleaved_count_once_each() -> None:
     lines = [spoke(id=i, usage={"output_tokens": 10}) for i in ("msg_1", "msg_2", "msg_1")]
 
@@ -231,14 +238,28 @@ _ANY = st.recursive(
 _KNOWN = st.sampled_from(
     [
         ["type", "message", "cwd", "gitBranch", "timestamp", "customTitle", "aiTitle", "summary"],
-        ["id", "model", "usage", "content", "isMeta", "isSidechain"],
+        ["id", "model", "usage", "content", "isMeta", "isSidechain", "slug"],
+        ["agentSetting", "agentName", "attachment"],
     ]
 ).flatmap(st.sampled_from)
-_TYPES = st.sampled_from(["user", "assistant", "custom-title", "ai-title", "summary"])
+_TYPES = st.sampled_from(
+    ["user", "assistant", "custom-title", "ai-title", "summary", "attachment", "agent-name"]
+)
+# what a content has in it, and an attachment
+_parts = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(["text", "plan_mode"]) | _ANY,
+        "text": st.sampled_from(["<a-b></a-b>x", "<command-name>/x</command-name>"]) | _ANY,
+        "name": st.sampled_from(["Write"]) | _ANY,
+        "input": st.fixed_dictionaries({"file_path": _ANY}) | _ANY,
+        "planFilePath": st.sampled_from(["/a/plans/b.md"]) | _ANY,
+    },
+)
 _messages = st.fixed_dictionaries(
     {},
     optional={
-        "content": _ANY | st.text(max_size=5),
+        "content": _ANY | st.text(max_size=5) | st.lists(_parts, max_size=3),
         "id": st.sampled_from(["m1", "m2"]) | _ANY,
         "model": _ANY,
         "usage": st.dictionaries(st.sampled_from(["input_tokens", "output_tokens"]), _ANY) | _ANY,
@@ -246,7 +267,7 @@ _messages = st.fixed_dictionaries(
 )
 _records = st.builds(
     lambda odd, kind, message: record(**(odd | {"type": kind, "message": message})),
-    st.dictionaries(_KNOWN, _ANY, max_size=4),
+    st.dictionaries(_KNOWN, _ANY | _parts, max_size=4),
     _TYPES | _ANY,
     _messages | _ANY,
 )
@@ -339,13 +360,30 @@ def test_plans_are_known_by_the_slug_of_any_record_and_by_writing_to_them() -> N
     assert facts.plans == [PLAN, "C:\\Users\\a\\.claude\\plans\\other.md"]
 
 
+def attached(kind: object, path: object) -> bytes:
+    return record(type="attachment", attachment={"type": kind, "planFilePath": path})
+
+
+@pytest.mark.parametrize(
+    "kind", ["plan_mode", "plan_mode_reentry", "plan_mode_exit", "plan_file_reference"]
+)
+def test_a_plan_that_the_program_gave_the_session_is_its_own(kind: str) -> None:
+    assert facts_of(attached(kind, PLAN)).plans == [PLAN]
+
+
 @pytest.mark.parametrize(
     "line",
     [
+        attached("file", PLAN),
+        attached(["plan_mode"], PLAN),
+        attached("plan_mode", 7),
+        attached("plan_mode", "/src/repo/readme.md"),
+        record(type="attachment", attachment=[PLAN]),
         used("Read", PLAN),  # what was read stands in the transcript, the plan may be another's
         used("Write", "/src/repo/plans/deep/x.md"),
         used("Write", "/src/repo/readme.md"),
         used(7, PLAN),
+        used(["Write"], PLAN),
         used("Write", 7),
         spoke(content=[{"name": "Write", "input": None}, 7]),
         said(f"ls said {PLAN}"),

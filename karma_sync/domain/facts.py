@@ -23,8 +23,19 @@ _OPEN_RESPONSES = 16
 # Some sessions repeat their whole history in the same file, with other uuids (measured: responses
 # come again 137 lines later). So many responses back that is noticed; it is some 10 MB.
 _CLOSED_RESPONSES = 2000
+_MOST_TOKENS = 10**9  # of one response: more is no count, and the sum has to fit into a manifest
 _MARK_CHARS = 12  # the end of an id is random
-_PLAN_WRITERS = {"Write", "Edit", "MultiEdit"}
+# tuples: whatever a record has in the place of a name can be looked for in them
+_PLAN_WRITERS = ("Write", "Edit", "MultiEdit")
+_PLAN_TELLERS = ("plan_mode", "plan_mode_reentry", "plan_mode_exit", "plan_file_reference")
+# Records that name the session or its agent: what they tell, and in which of their fields.
+_NAMES = {
+    "agent-setting": ("agent_setting", "agentSetting"),
+    "agent-name": ("agent_name", "agentName"),
+    "custom-title": ("custom_title", "customTitle"),
+    "ai-title": ("ai_title", "aiTitle"),
+    "summary": ("summary", "summary"),
+}
 # Where a line does not parse (two records spliced, one cut off) a directory in it counts still.
 # Inside a string the quotes would be escaped.
 _CWD = re.compile(rb'(?<!\\)"cwd"\s*:\s*("(?:[^"\\]++|\\.)*+")')
@@ -32,7 +43,7 @@ _CWD = re.compile(rb'(?<!\\)"cwd"\s*:\s*("(?:[^"\\]++|\\.)*+")')
 
 @dataclass(frozen=True)
 class PlanNames:
-    """How a session names its plans: slugs of its records, and paths that it wrote to."""
+    """How a session names its plans: slugs of its records, paths that it wrote to or was given."""
 
     slugs: frozenset[str] = frozenset()
     paths: frozenset[str] = frozenset()
@@ -126,16 +137,11 @@ class Facts(BaseModel):
                 self._take_prompt(record)
             case "assistant":
                 self._take_response(record.get("message"))
-            case "agent-setting":
-                self.agent_setting = _text(record.get("agentSetting")) or self.agent_setting
-            case "agent-name":
-                self.agent_name = _text(record.get("agentName")) or self.agent_name
-            case "custom-title":
-                self.custom_title = _text(record.get("customTitle")) or self.custom_title
-            case "ai-title":
-                self.ai_title = _text(record.get("aiTitle")) or self.ai_title
-            case "summary":
-                self.summary = _text(record.get("summary")) or self.summary
+            case "attachment":
+                _take_plan_named(self.plans, record.get("attachment"))
+            case str(kind) if kind in _NAMES:
+                field, given = _NAMES[kind]
+                setattr(self, field, _text(record.get(given)) or getattr(self, field))
 
     def _take_directories(self, line: bytes) -> None:
         for quoted in _CWD.findall(line):
@@ -184,7 +190,7 @@ class Facts(BaseModel):
             return
         for name, field in _USAGE.items():
             count = usage.get(field)
-            if isinstance(count, int) and count > counted.get(name, 0):
+            if type(count) is int and counted.get(name, 0) < count <= _MOST_TOKENS:
                 self.tokens[name] = self.tokens.get(name, 0) + count - counted.get(name, 0)
                 counted[name] = count
 
@@ -241,9 +247,18 @@ def _take_plans(into: list[str], content: object) -> None:
     for part in content if isinstance(content, list) else ():
         if isinstance(part, dict) and part.get("name") in _PLAN_WRITERS:
             given = part.get("input")
-            path = given.get("file_path") if isinstance(given, dict) else None
-            if isinstance(path, str) and re.fullmatch(r".*[/\\]plans[/\\][^/\\]+\.md", path):
-                _collect(into, path)
+            _collect_plan(into, given.get("file_path") if isinstance(given, dict) else None)
+
+
+def _take_plan_named(into: list[str], attachment: object) -> None:
+    """The path of its own plan, which the program tells the agent in plan mode and after it."""
+    if isinstance(attachment, dict) and attachment.get("type") in _PLAN_TELLERS:
+        _collect_plan(into, attachment.get("planFilePath"))
+
+
+def _collect_plan(into: list[str], path: object) -> None:
+    if isinstance(path, str) and re.fullmatch(r".*[/\\]plans[/\\][^/\\]+\.md", path):
+        _collect(into, path)
 
 
 def _text(value: object) -> str:
