@@ -85,3 +85,38 @@ def test_who_declines_gets_nothing_and_the_others_lose_nothing(mesh: Mesh) -> No
     assert [mesh.c.peek(s.id) for s in (by_a, by_b)] == [None, None]
     assert [m.peek(by_c.id) for m in (mesh.a, mesh.b)] == [None, None]
     assert {p.name for p in mesh.c.paths.folders.iterdir()} == set(mesh.c.folders())
+
+
+def test_who_paired_joins_also_when_another_member_brings_the_invitation(mesh: Mesh) -> None:
+    code = mesh.a.code
+    mesh.c.down()
+    mesh.c.run("pair", code)
+    mesh.b.run("pair", code)
+    mesh.a.run("team", "create", "second")
+    for other in (mesh.b, mesh.c):
+        mesh.a.run("team", "add", other.code, "--team", "second")
+    mesh.a.run("project", "share", str(mesh.a.repo), "--team", "second", "--yes")
+    until(lambda: "second" in _teams(mesh.b), "B in the second team")
+    until(lambda: len(_metadata(mesh.b, mesh.c)) == 2, "both teams offered to C by B")
+    mesh.a.down()
+    try:
+        mesh.c.up()
+
+        until(lambda: "second" in _teams(mesh.c), "C in the second team, which B alone told it of")
+    finally:
+        mesh.a.up()
+
+
+def _teams(member: Member) -> set[str]:
+    return {s["team"] for s in member.json("subscription", "list")["subscriptions"]}
+
+
+def _metadata(member: Member, other: Member) -> list[str]:
+    """The metadata folders that a member shares with another one."""
+    device = other.json("code")["device"]
+    return [
+        folder["id"]
+        for folder in member.rest("config/folders")
+        if folder["id"].startswith("ks-m-")
+        if device in {d["deviceID"] for d in folder["devices"]}
+    ]

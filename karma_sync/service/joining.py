@@ -59,7 +59,10 @@ class Joiner:
             yield found, roster
 
     def _ready(self, tx: Transaction, invitation: Invitation, roster: Roster) -> Invitation:
-        """The invitation as its roster describes it; accepted if I paired beforehand."""
+        """The invitation as its roster describes it; accepted if I paired with its leader before.
+
+        Whoever brought it: what counts is whose key signed, and any member may be the first.
+        """
         leader = next(m for m in roster.members if m.key == roster.writer)
         ready = invitation.model_copy(
             update={
@@ -70,7 +73,7 @@ class Joiner:
             }
         )
         pairing = state.pairings.get(tx, roster.writer)
-        paired = pairing is not None and pairing.device == invitation.device
+        paired = pairing is not None and pairing.device == leader.device
         if (
             pairing
             and paired
