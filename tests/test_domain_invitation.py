@@ -15,7 +15,7 @@ from karma_sync.domain.invitation import (
 )
 from karma_sync.errors import IllegalMove
 from karma_sync.paths import metadata_folder
-from tests.builders import ALICE, BOB, NOW, code_of, device_of, key_of, team_of_all
+from tests.builders import ALICE, BOB, CAROL, NOW, code_of, device_of, key_of, team_of_all
 
 PENDING, ACCEPTED, DECLINED = Answer
 VERBS = {"accept": ACCEPTED, "decline": DECLINED}
@@ -101,6 +101,19 @@ def test_a_folder_that_is_known_or_of_my_own_team_is_no_new_invitation() -> None
 
     (found,) = new_invitations(offered, [], [], NOW)
     assert found == invitation(team="").model_copy(update={"device": device_of(BOB)})
-    assert new_invitations(offered, [invitation(DECLINED)], [], NOW) == []
+    assert new_invitations(offered, [found], [], NOW) == []
     # another member offered it while I joined: taken up as an invitation, it hid later rosters
     assert new_invitations(offered, [], [TEAM.id], NOW) == []
+
+
+@pytest.mark.parametrize("answer", Answer)
+def test_an_invitation_that_others_offer_too_is_one_with_the_answer_it_has(answer: Answer) -> None:
+    folder, known = metadata_folder(TEAM.id), invitation(answer)
+    offered = [(folder, device_of(who)) for who in (ALICE, BOB, BOB, CAROL)]
+
+    (found,) = new_invitations(offered, [known], [], NOW)
+    assert found.devices == (device_of(ALICE), device_of(BOB), device_of(CAROL))
+    assert found.model_copy(update={"others": ()}) == known
+    assert new_invitations(offered, [found], [], NOW) == []
+    (fresh,) = new_invitations(offered, [], [], NOW)
+    assert fresh.devices == found.devices

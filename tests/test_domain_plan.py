@@ -301,3 +301,13 @@ def test_a_folder_names_only_devices_that_are_wanted_too() -> None:
     assert applied(
         Setup(frozenset(), frozenset()), diff(Setup(frozenset(), frozenset()), want)
     ) == (want)
+
+
+def test_an_invitation_is_fetched_from_everybody_who_offers_it() -> None:
+    friend = Device(device_of(BOB), "bob", ("dynamic",))
+    name = "ks-m-" + "a" * 26
+    offers = frozenset({(name, STRANGER.id), (name, friend.id)})
+    world = replace(world_of(), paired=frozenset({STRANGER, friend}), fetching=offers)
+
+    (folder,) = (f for f in desired(world).folders if f.id == name)
+    assert folder.devices == {STRANGER.id, friend.id}

@@ -1,9 +1,12 @@
 """Three members in one team: all pairs exchange, and everybody serves everybody."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 
+from karma_sync.domain.invitation import Invitation
+from karma_sync.store import state
 from tests.harness import Member, until
 from tests.town import Town, found_team, share, wait_for_offer
 
@@ -105,6 +108,31 @@ def test_who_paired_joins_also_when_another_member_brings_the_invitation(mesh: M
         until(lambda: "second" in _teams(mesh.c), "C in the second team, which B alone told it of")
     finally:
         mesh.a.up()
+
+
+def test_an_invitation_comes_from_whoever_is_there_when_the_first_one_went_away(
+    mesh: Mesh,
+) -> None:
+    mesh.b.down()
+    mesh.c.down()
+    mesh.c.run("pair", mesh.a.code)
+    before = set(_metadata(mesh.a, mesh.c))
+    mesh.a.run("team", "create", "third")
+    mesh.a.run("team", "add", mesh.c.code, "--team", "third")
+    mesh.a.run("project", "share", str(mesh.a.repo), "--team", "third", "--yes")
+    (folder,) = until(lambda: set(_metadata(mesh.a, mesh.c)) - before, "the folder of the third")
+    store = state.open_state(mesh.c.paths.state_db)
+    with store.transaction() as tx:  # as if B had offered it, and gone
+        device = mesh.b.json("code")["device"]
+        offer = Invitation(folder=folder, device=device, seen=datetime.now(UTC))
+        state.invitations.put(tx, offer)
+    store.close()
+    try:
+        mesh.c.up()
+
+        until(lambda: "third" in _teams(mesh.c), "C in the third team, which A tells it of")
+    finally:
+        mesh.b.up()
 
 
 def _teams(member: Member) -> set[str]:

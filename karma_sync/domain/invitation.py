@@ -56,13 +56,15 @@ class Contact(BaseModel):
 class Invitation(BaseModel):
     """A team's metadata folder that a device offers; a roster makes it a real invitation.
 
-    Until `team` is set nothing was verified and nothing can be accepted.
+    Until `team` is set nothing was verified and nothing can be accepted. `others` offer it as
+    well, all members do: it is fetched from whoever is there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: str
     device: str
+    others: tuple[str, ...] = ()
     seen: datetime
     answer: Answer = Answer.PENDING
     team: str = ""
@@ -74,6 +76,17 @@ class Invitation(BaseModel):
     def id(self) -> str:
         """What a person types to answer it."""
         return self.folder.rpartition("-")[2][:7]
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """All devices that offer it, the first one first."""
+        return (self.device, *self.others)
+
+    def offered_by(self, device: str) -> "Invitation":
+        """The invitation, offered by this device too."""
+        if device in self.devices:
+            return self
+        return self.model_copy(update={"others": (*self.others, device)})
 
     @property
     def ready(self) -> bool:
@@ -92,17 +105,19 @@ def new_invitations(
     teams: Iterable[str],
     now: datetime,
 ) -> list[Invitation]:
-    """What is news among the folders that were offered, each with the device that offers it.
+    """What is news among the folders that were offered, each with a device that offers it.
 
     The folder of one of my own `teams` is no invitation: Syncthing names it for a while after I
     joined, when another member offered it before.
     """
-    passed = {i.folder for i in known} | {metadata_folder(team) for team in teams}
-    return [
-        Invitation(folder=folder, device=device, seen=now)
-        for folder, device in offered
-        if is_metadata_folder(folder) and folder not in passed
-    ]
+    before = {i.folder: i for i in known}
+    mine = {metadata_folder(team) for team in teams}
+    found: dict[str, Invitation] = {}
+    for folder, device in offered:
+        if is_metadata_folder(folder) and folder not in mine:
+            new = Invitation(folder=folder, device=device, seen=now)
+            found[folder] = (found.get(folder) or before.get(folder) or new).offered_by(device)
+    return [i for i in found.values() if i != before.get(i.folder)]
 
 
 class Pairing(BaseModel):

@@ -246,10 +246,12 @@ def _audience(world: World, team: Team, project: str) -> frozenset[str]:
 
 def _fetching(world: World) -> Iterator[Folder]:
     known = {device.id for device in _devices(world)}
+    wanted: dict[str, set[str]] = {}
     for folder, device in world.fetching:
-        if device not in known:
-            continue  # a pairing that ran out before its invitation was answered
-        yield Folder(folder, FolderType.SEND_RECEIVE, frozenset({device}))
+        if device in known:  # else a pairing ran out before its invitation was answered
+            wanted.setdefault(folder, set()).add(device)
+    for folder, devices in wanted.items():
+        yield Folder(folder, FolderType.SEND_RECEIVE, frozenset(devices))
 
 
 def _metadata(world: World) -> Iterator[Folder]:

@@ -51,7 +51,7 @@ def inbox(store: Database) -> Waiting:
         invitations = state.invitations.all(tx)
     asked: list[Contact | Invitation] = [*contacts, *invitations]
     declined = [each for each in asked if each.answer is Answer.DECLINED]
-    inviting = {i.device for i in invitations}
+    inviting = {device for i in invitations for device in i.devices}
     accepted = [c for c in contacts if c.answer is Answer.ACCEPTED]
     contacts = [c for c in contacts if c.answer is Answer.PENDING]
     pending = [i for i in invitations if i.answer is Answer.PENDING]

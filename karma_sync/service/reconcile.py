@@ -127,12 +127,12 @@ class Reconciler:
             if d.id not in contacts
         ][: max(0, room)]
         offered = [(f.id, f.offered_by) for f in folders]
-        invited = new_invitations(offered, invitations, teams, now)
-        if not new_contacts and not invited:
+        if not new_contacts and not new_invitations(offered, invitations, teams, now):
             return
         with self._context.store.transaction() as tx:
             state.contacts.put(tx, *new_contacts)
-            state.invitations.put(tx, *invited)
+            answered = state.invitations.all(tx)  # meanwhile, perhaps: that holds
+            state.invitations.put(tx, *new_invitations(offered, answered, teams, now))
 
     def _apply(self, configuration: Configuration, actions: list[Action]) -> list[KarmaError]:
         """Write all actions at once, then read back what became of them."""

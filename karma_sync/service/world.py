@@ -30,9 +30,17 @@ def read_world(tx: Transaction, me: PairingCode, now: datetime, discovery: bool)
         subscriptions=tuple(state.subscriptions.all(tx)),
         paired=frozenset(paired),
         fetching=frozenset(
-            (i.folder, i.device) for i in invitations if i.answer is not Answer.DECLINED
+            (i.folder, device)
+            for i in invitations
+            if i.answer is not Answer.DECLINED
+            for device in i.devices
         ),
-        refused=frozenset((i.folder, i.device) for i in invitations if i.answer is Answer.DECLINED),
+        refused=frozenset(
+            (i.folder, device)
+            for i in invitations
+            if i.answer is Answer.DECLINED
+            for device in i.devices
+        ),
         ignored=frozenset(c.device for c in contacts if c.answer is Answer.DECLINED),
         halted=any(halt.holds(now) for halt in state.halts.all(tx)),
         agreed=frozenset((a.team, a.project, a.name) for a in state.agreements.all(tx)),
