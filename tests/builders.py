@@ -229,7 +229,7 @@ class Desk:
     def package(self, session_id: str = "s1") -> int:
         """Bring the outbox up to date with a session; the revision."""
         session = self.session(session_id)
-        return self.packager.package(self.channel, session, facts_of(session), self.outbox)
+        return self.packager.package(self.channel, session, facts_of(session), self.outbox).revision
 
     def item(self, session_id: str = "s1") -> str:
         return self.packager.item_of(self.channel, self.session(session_id))

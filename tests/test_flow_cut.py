@@ -54,8 +54,9 @@ class Growing:
         return done
 
     def packaged(self) -> bytes:
-        """What a reader would get."""
-        done = self.cut()
+        """What a reader would get after the last step."""
+        while (done := self.cut()).left:
+            assert not done.state.position.same(Stat.of(self.path.lstat())), "it is to go on"
         return b"".join(self.store[sha] for sha, _ in done.chunks) + done.tail
 
     def whole(self) -> bytes:
@@ -101,16 +102,18 @@ def changed(content: bytes, how: str, what: bytes | int) -> bytes:
     st.lists(_changes, min_size=1, max_size=10),
     st.sampled_from([16, 64, 100]),
     st.integers(1, 120),
+    st.sampled_from([1, 50, 10**6]),
     st.sampled_from([swapping(), RULES]),
 )
-def test_in_pieces_or_at_once_the_same_bytes_are_packaged(
-    steps: list[tuple[str, bytes | int]], chunk: int, block: int, red: Redactor
+def test_in_pieces_in_steps_or_at_once_the_same_bytes_are_packaged(
+    steps: list[tuple[str, bytes | int]], chunk: int, block: int, step: int, red: Redactor
 ) -> None:
     content = b""
     with (
         scratch() as root,
         patch.object(limits, "CHUNK_BYTES", chunk),
         patch.object(limits, "END_BYTES", chunk // 4),
+        patch.object(limits, "STEP_BYTES", step),
         patch.object(growing, "BLOCK_BYTES", block),
     ):
         file = Growing(root / "f", red)

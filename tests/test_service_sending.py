@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from karma_sync.domain import limits
 from karma_sync.domain.leaving import Choices
 from karma_sync.domain.plan import Channel
 from karma_sync.flow.layout import item_name
@@ -79,6 +80,28 @@ def test_what_was_written_before_the_team_changed_is_still_told(office: Office) 
 
     assert joined.id == office.desk.channel.id
     assert office.told == [item_name(office.desk.item())]
+
+
+def test_of_a_large_session_it_is_said_how_much_is_left(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "STEP_BYTES", 300_000)
+    lines = [said(f"{n} " + "x" * 100_000) for n in range(12)]
+    office.desk.write(b"".join(lines))
+    lefts = []
+    while True:
+        sent = office.sender.send(office.desk.session())
+        office.sender.tell()
+        assert sent.packaged
+        assert office.desk.content() == b"".join(lines)[: len(office.desk.content())]
+        lefts.append(sent.left)
+        if not sent.left:
+            break
+
+    assert len(lefts) > 2
+    assert lefts == sorted(lefts, reverse=True)
+    assert office.desk.content() == b"".join(lines)
+    assert not office.sender.send(office.desk.session()).packaged
 
 
 def test_nothing_is_told_twice(office: Office) -> None:

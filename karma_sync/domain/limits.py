@@ -28,6 +28,9 @@ TEXT_FILE_BYTES = 64_000_000
 # One record of a transcript: the longest real one, with images in it, has some megabytes.
 LINE_BYTES = 32_000_000
 TITLE_CHARS = 200
+# So much of a session is packaged under one revision, a line more or less: a larger one leaves in
+# steps (docs/adr/0017-large-sessions-leave-in-steps.md).
+STEP_BYTES = 250_000_000
 
 # What is beyond is paused. A channel is one member's, for one project; documents are a team's.
 CHANNEL_BYTES = 20_000_000_000

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from karma_sync.domain import limits
@@ -21,17 +21,21 @@ _MOST_ENDS_BYTES = 8 * limits.INLINE_BYTES
 
 @dataclass(frozen=True)
 class CutFile:
-    """One file after cutting: all chunks by (hash, size), the end, and where to go on."""
+    """One file after cutting: all chunks by (hash, size), the end, and where to go on.
+
+    `left` are the bytes of its source that were there, and are left for the next step.
+    """
 
     name: str
     chunks: tuple[tuple[str, int], ...]
     tail: bytes
     state: PackedFile
     cuts: Mapping[str, int]
+    left: int = 0
 
     def sealed(self, put: Put) -> "CutFile":
         """The same file with its end made a chunk too."""
-        return CutFile(self.name, (*self.chunks, put(self.tail)), b"", self.state, self.cuts)
+        return replace(self, chunks=(*self.chunks, put(self.tail)), tail=b"")
 
     def entry(self) -> ItemFile:
         """How the manifest names it."""
@@ -76,6 +80,8 @@ def cut_file(
 ) -> CutFile:
     """Redact and cut a file, going on where `before` and its manifest `entry` left off.
 
+    At most a step of it, if what comes out holds at least what `entry` does.
+
     Raises:
         OSError: it vanished, or cannot be read.
         RedactionFailed: then nothing of it may leave.
@@ -86,7 +92,9 @@ def cut_file(
         if before is None or entry is None or not continues(opened, before.position):
             before = None
         sealed = entry.chunks[: before.sealed] if before and entry else ()
-        return _LineCut(opened, before, _Cutter(put, sealed), red).run(source)
+        steps = before is not None or entry is None
+        most = limits.STEP_BYTES if steps else source.stat.size + 1
+        return _LineCut(opened, before, _Cutter(put, sealed), red).run(source, most)
 
 
 def cut_again(name: str, pieces: Iterable[bytes], put: Put, red: Redactor) -> CutFile:
@@ -111,16 +119,21 @@ def cut_again(name: str, pieces: Iterable[bytes], put: Put, red: Redactor) -> Cu
 
 
 class Gathering:
-    """The files of one item as they are cut, by name; their ends are never many megabytes."""
+    """The files of one item as they are cut, by name; their ends are never many megabytes.
+
+    `left` are the bytes of their sources that are left for the next step.
+    """
 
     def __init__(self, put: Put) -> None:
         self._put = put
         self._ends = 0
+        self.left = 0
         self.files: dict[str, CutFile] = {}
 
     def add(self, file: CutFile) -> None:
         """Take one more file in."""
         self.files[file.name] = file
+        self.left += file.left
         self._ends += len(file.tail)
         if self._ends > _MOST_ENDS_BYTES:
             self._seal(list(self.files.values()))
@@ -167,7 +180,8 @@ class _LineCut:
         self._skip = before.skip if before else 0
         self._cuts = dict(before.cuts) if before else {}
 
-    def run(self, file: SourceFile) -> CutFile:
+    def run(self, file: SourceFile, most: int) -> CutFile:
+        """Take about as many new bytes as `most`, in whole lines."""
         # no further than it was found to reach: that much was looked at before it may leave
         stop = file.stat.size
         at, skip = self._line, self._skip
@@ -177,15 +191,18 @@ class _LineCut:
         for raw in blocks(self._source, self._seen, stop):
             _count(self._cuts, self._take(at, raw, skip))
             at, skip = at + len(raw), 0
+            if at - self._seen >= most:
+                break
         self._seal_long_end(at)
-        last = last_line(self._source, at, stop)
+        left = stop - at if at - self._seen >= most else 0
+        last = b"" if left else last_line(self._source, at, stop)
         state = PackedFile(
-            position=position(self._source, file.stat, at),
+            position=position(self._source, replace(file.stat, size=stop - left), at),
             sealed=len(self._cutter.chunks),
             line=self._line,
             skip=self._skip,
             cuts=dict(self._cuts),
-            waits=at < stop and not last,
+            waits=at < stop and not last and not left,
         )
         # a last line without its end may still change: it is packaged, but not sealed for good
         torn = self._redactor.lines(last)
@@ -193,7 +210,7 @@ class _LineCut:
         cuts = dict(self._cuts)
         _count(cuts, torn.cuts)
         chunks, tail = tuple(self._cutter.chunks), bytes(self._cutter.tail)
-        return CutFile(file.name, chunks, tail, state, cuts)
+        return CutFile(file.name, chunks, tail, state, cuts, left)
 
     def _seal_long_end(self, at: int) -> None:
         """What came in bulk is sealed up to its last whole line, at raw byte `at`."""

@@ -3,7 +3,9 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from karma_sync.domain import limits
 from karma_sync.domain.facts import Facts
 from karma_sync.domain.ids import item_id, next_version
 from karma_sync.domain.plan import Channel
@@ -26,10 +28,19 @@ from karma_sync.store.database import Database
 _CHUNK_LEAD_NS = 1_000_000
 
 
+@dataclass(frozen=True)
+class Step:
+    """The revision under which a session was packaged, and how many bytes of it are still to be."""
+
+    revision: int
+    left: int = 0
+
+
 class Packager:
     """The only writer of my outboxes.
 
-    `cut_bytes` is how much of the session in hand has gone into chunks; other threads may read it.
+    `cut_bytes` is how much of the session in hand has gone into chunks, in earlier steps too; other
+    threads may read it.
     """
 
     def __init__(
@@ -96,8 +107,8 @@ class Packager:
 
     def package(
         self, channel: Channel, session: SourceSession, facts: Facts, outbox: OutboxFiles
-    ) -> int:
-        """Bring the outbox up to date with this session; the new revision.
+    ) -> Step:
+        """Bring the outbox up to date with this session, or take a step towards that.
 
         It is remembered as packaged when the outbox has put it into its place.
 
@@ -115,13 +126,12 @@ class Packager:
             packed = None  # not what I wrote last: a crash between the two, or a backup
         try:
             files = self._cut(session, packed, before, outbox, channel.profile)
-            what = item, files, before, running(packed, session)
-            return self._write(channel, session, facts, what, outbox)
+            left = files.left
+            what = item, files.finish(), before, running(packed, session)
+            return Step(self._write(channel, session, facts, what, outbox), left)
         except BaseException:
             outbox.undo()  # nothing of what could not be finished may lie there
             raise
-        finally:
-            self.cut_bytes = 0
 
     def package_again(self, channel: Channel, item: str, outbox: OutboxFiles) -> int:
         """Redact once more what the outbox has of an item; the new revision, 0 if it has nothing.
@@ -136,7 +146,7 @@ class Packager:
             return 0
         self._packed.pop((channel.id, item), None)
         session, facts = without_source(before, outbox, self._now_ms() * 10**6)
-        return self.package(channel, session, facts, outbox)
+        return self.package(channel, session, facts, outbox).revision
 
     def retract(self, channel: Channel, item: str, outbox: OutboxFiles) -> None:
         """Withdraw an item: its file goes, and a signed retraction is in its place."""
@@ -173,10 +183,15 @@ class Packager:
         before: Before | None,
         outbox: OutboxFiles,
         profile: Profile,
-    ) -> list[CutFile]:
+    ) -> Gathering:
+        self.cut_bytes = 0
+        taken = 0
+
         def put(content: bytes) -> tuple[str, int]:
             sha256 = hashlib.sha256(content).hexdigest()
             outbox.put_chunk(sha256, content, session.changed_ns + _CHUNK_LEAD_NS)
+            nonlocal taken
+            taken += len(content)
             self.cut_bytes += len(content)
             return sha256, len(content)
 
@@ -190,17 +205,22 @@ class Packager:
         files = Gathering(put)
         for source in sendable(session, profile, self._redactor):
             name, state, entry = source.name, states.get(source.name), entries.get(source.name)
-            if before and state and entry and state.position.same(source.stat):
+            done = state.position.offset if state else 0
+            self.cut_bytes += done
+            is_full = files.left > 0 or taken >= limits.STEP_BYTES
+            is_later = is_full and (state is not None or entry is None)  # else it would be lost
+            if before and state and entry and (is_later or state.position.same(source.stat)):
                 files.add(_unchanged(entry, before.tails[name], state))
-            else:
+            elif not is_later:
                 files.add(cut_file(source, state, entry, put, self._redactor))
+            files.left += max(0, source.stat.size - done) if is_later else 0
         for name in entries.keys() - files.files.keys():  # the agent deleted it: it stays
             if before and name in states:
                 files.add(_unchanged(entries[name], before.tails[name], states[name]))
             elif before:
                 content = before.content(entries[name], outbox)
                 files.add(cut_again(name, content, put, self._redactor))
-        return files.finish()
+        return files
 
     def _write(
         self,

@@ -94,7 +94,9 @@ class Dispatch:
                 sent = self._sender.send(session)
             finally:
                 outgoing.looked()
-            if sent.packaged:
+            if sent.left:
+                outgoing.goes_on(session, sent.left)
+            elif sent.packaged:
                 outgoing.packaged(session, time.monotonic())
             if sent.wait_s is not None:
                 outgoing.again(session, time.monotonic() + sent.wait_s)

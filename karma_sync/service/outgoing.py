@@ -1,6 +1,5 @@
 """The order in which sessions are looked at: what just changed first, the backlog between."""
 
-from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,7 +16,7 @@ class Outgoing:
     """
 
     def __init__(self) -> None:
-        self._backlog: deque[SourceSession] = deque()
+        self._backlog: dict[Key, tuple[SourceSession, int]] = {}  # with the bytes left
         self._bytes = 0
         self._in_hand: SourceSession | None = None
         self._changed: dict[Key, tuple[float, SourceSession]] = {}
@@ -25,8 +24,8 @@ class Outgoing:
 
     def all_of(self, sessions: Iterable[SourceSession]) -> None:
         """Look at all of these, in this order, instead of the backlog there was."""
-        self._backlog = deque(sessions)
-        self._bytes = sum(session.size for session in self._backlog)
+        self._backlog = {_key(session): (session, session.size) for session in sessions}
+        self._bytes = sum(left for _, left in self._backlog.values())
 
     @property
     def backlog(self) -> tuple[int, int]:
@@ -38,7 +37,7 @@ class Outgoing:
 
     def changed(self, session: SourceSession, now: float) -> None:
         """This session was written to."""
-        key = session.directory, session.session_id
+        key = _key(session)
         pace = self._paces.get(key)
         due = max(now, pace.due() if pace else 0)
         if key in self._changed:
@@ -47,7 +46,13 @@ class Outgoing:
 
     def again(self, session: SourceSession, due: float) -> None:
         """Look at this session again then, whether it was written to or not."""
-        self._changed[session.directory, session.session_id] = due, session
+        self._changed[_key(session)] = due, session
+
+    def goes_on(self, session: SourceSession, left: int) -> None:
+        """So many bytes of this session are left; they come after the others, which do not wait."""
+        self._drop(_key(session))
+        self._backlog[_key(session)] = session, left
+        self._bytes += left
 
     def next(self, now: float) -> SourceSession | None:
         """The session to look at now, `looked` ends that; None if there is none."""
@@ -56,10 +61,11 @@ class Outgoing:
             _, key = min(ready)
             found = self._changed.pop(key)[1]
         elif self._backlog:
-            found = self._backlog.popleft()
-            self._bytes -= found.size
+            key = next(iter(self._backlog))
+            found = self._backlog[key][0]
         else:
             return None
+        self._drop(key)  # it is looked at as it is now
         self._in_hand = found
         return found
 
@@ -69,7 +75,7 @@ class Outgoing:
 
     def packaged(self, session: SourceSession, now: float) -> None:
         """This session was packaged now; looking at it and finding nothing new does not count."""
-        key = session.directory, session.session_id
+        key = _key(session)
         self._paces[key] = after(self._paces.get(key), now)
 
     def wait(self, now: float) -> float | None:
@@ -79,3 +85,10 @@ class Outgoing:
         if not self._changed:
             return None
         return max(0.0, min(due for due, _ in self._changed.values()) - now)
+
+    def _drop(self, key: Key) -> None:
+        self._bytes -= self._backlog.pop(key, (None, 0))[1]
+
+
+def _key(session: SourceSession) -> Key:
+    return session.directory, session.session_id

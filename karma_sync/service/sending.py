@@ -26,6 +26,7 @@ from karma_sync.service.recalling import Recaller
 from karma_sync.service.staying import Stayed
 from karma_sync.service.tidying import remove_dropped
 from karma_sync.service.troubles import RETRY_S, Retry, Troubles
+from karma_sync.service.worker import soonest
 from karma_sync.sources.listing import is_readable
 from karma_sync.store.database import Database
 from karma_sync.store.work import Stays
@@ -39,10 +40,13 @@ Packaged = Callable[[Channel, str], None]
 
 @dataclass(frozen=True)
 class Sent:
-    """Whether a session was packaged; `wait_s` until one that must be quiet may leave."""
+    """Whether a session was packaged, and how many bytes of it are left for the next step;
+    `wait_s` until one that must be quiet may leave.
+    """
 
     packaged: bool
     wait_s: float | None = None
+    left: int = 0
 
 
 class Sender:
@@ -159,17 +163,17 @@ class Sender:
         """Package a session into every channel that it belongs to and lacks it."""
         if not session.transcript.stat.size:
             return Sent(False)  # begun this moment: where it works its first line will tell
-        decisions: list[Decision | None] = []
+        self._packager.cut_bytes = 0
+        done: list[Sent] = []
         for channel, outbox in () if self._refuses else self._channels.values():
             if channel.id in self._blocked:
                 continue
             found = self._matcher.complete(session, channel.profile)
             if not self._packager.is_current(channel, found):
-                decisions.append(self._try_to_send(channel, outbox, session))
+                done.append(self._try_to_send(channel, outbox, session))
         self._tell_now_and_then()
-        waits = [d.wait_s for d in decisions if d and d.outcome is Outcome.WAITING]
-        leaves = any(d and d.outcome is Outcome.LEAVES for d in decisions)
-        return Sent(leaves, min(waits, default=None))
+        left = max((each.left for each in done), default=0)
+        return Sent(any(each.packaged for each in done), soonest(*(e.wait_s for e in done)), left)
 
     def _tell_now_and_then(self) -> None:
         if time.monotonic() - self._told > _TELL_EVERY_S:
@@ -242,10 +246,7 @@ class Sender:
         self._settle()  # what is about to be named is not dropped
         remove_dropped(self._store, self._channels, self.covers, now_ms)
 
-    def _try_to_send(
-        self, channel: Channel, outbox: Outbox, session: SourceSession
-    ) -> Decision | None:
-        """What was decided; None if it could not be carried out."""
+    def _try_to_send(self, channel: Channel, outbox: Outbox, session: SourceSession) -> Sent:
         try:
             return self._send_through(channel, outbox, session)
         except NotWritable as error:
@@ -257,9 +258,9 @@ class Sender:
             raise  # it is not the session's fault, and nothing could be noted of it
         except (KarmaError, OSError) as error:
             self._refuse(channel, session.session_id, error)
-        return None
+        return Sent(False)
 
-    def _send_through(self, channel: Channel, outbox: Outbox, session: SourceSession) -> Decision:
+    def _send_through(self, channel: Channel, outbox: Outbox, session: SourceSession) -> Sent:
         facts = self._matcher.facts(session)
         # what the person said is read now: a command that returned holds from here on
         decision = self._decider.decide(session, facts, channel)
@@ -268,16 +269,17 @@ class Sender:
         if leaves and self._recaller.holds_back(channel, session, agent, self._unshared):
             decision = Decision(Outcome.WITHHELD, "you unshared it")
         self._stayed.decided(channel.id, session.session_id, decision)
-        if decision.outcome is Outcome.LEAVES:
-            # only now: what was read may have named a plan
-            session = self._matcher.complete(session, channel.profile)
-            for directory in session.closed:
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
-            self._note_left_out(session, channel)
-            revision = self._packager.package(channel, session, facts, outbox)
-            item = self._packager.item_of(channel, session)
-            self._unsettled.append((channel.id, item, revision))
-        return decision
+        if decision.outcome is not Outcome.LEAVES:
+            return Sent(False, decision.wait_s if decision.outcome is Outcome.WAITING else None)
+        # only now: what was read may have named a plan
+        session = self._matcher.complete(session, channel.profile)
+        for directory in session.closed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
+        self._note_left_out(session, channel)
+        step = self._packager.package(channel, session, facts, outbox)
+        item = self._packager.item_of(channel, session)
+        self._unsettled.append((channel.id, item, step.revision))
+        return Sent(True, left=step.left)
 
     def _note_left_out(self, session: SourceSession, channel: Channel) -> None:
         redactor = self._packager.redactor

@@ -1,0 +1,49 @@
+"""Whose turn it is: what changed comes before the backlog, and none waits for a large session."""
+
+from pathlib import Path
+
+from karma_sync.domain.source import SourceFile, SourceSession, Stat
+from karma_sync.service.outgoing import Outgoing
+
+
+def session(name: str, size: int) -> SourceSession:
+    file = SourceFile("transcript.jsonl", Path(name), Stat(size, 0, 0))
+    return SourceSession("claude-code", name, Path(), (file,))
+
+
+LARGE, SMALL, OTHER = session("large", 900), session("small", 10), session("other", 20)
+
+
+def test_a_session_that_leaves_in_steps_lets_all_others_go_first() -> None:
+    outgoing = Outgoing()
+    outgoing.all_of([LARGE, SMALL])
+    assert outgoing.next(0.0) is LARGE
+    outgoing.looked()
+    outgoing.goes_on(LARGE, 600)
+    outgoing.changed(OTHER, 0.0)
+
+    assert [outgoing.next(0.0) for _ in range(3)] == [OTHER, SMALL, LARGE]
+    assert outgoing.wait(0.0) is None
+
+
+def test_what_is_left_is_counted_in_hand_and_between_two_steps() -> None:
+    outgoing = Outgoing()
+    outgoing.all_of([LARGE, SMALL])
+    assert outgoing.backlog == (2, 910)
+    outgoing.next(0.0)
+    assert outgoing.backlog == (2, 910)
+    outgoing.looked()
+    outgoing.goes_on(LARGE, 600)
+    assert outgoing.backlog == (2, 610)
+
+
+def test_a_session_that_changes_while_it_waits_is_looked_at_once_as_it_is_now() -> None:
+    outgoing = Outgoing()
+    outgoing.all_of([SMALL, LARGE])
+    grown = session("large", 950)
+    outgoing.changed(grown, 0.0)
+
+    assert [outgoing.next(0.0), outgoing.next(0.0)] == [grown, SMALL]
+    assert outgoing.next(0.0) is None
+    outgoing.looked()
+    assert outgoing.backlog == (0, 0)
