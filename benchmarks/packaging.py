@@ -77,7 +77,8 @@ class Desk:
             if not self.packager.is_current(self.channel, self._complete(session)):
                 facts = self._catalogue.facts(session)
                 whole = self._complete(session)
-                self.packager.package(self.channel, whole, facts, self.outbox)
+                while self.packager.package(self.channel, whole, facts, self.outbox).left:
+                    continue
             if time.perf_counter() - told > _TELL_EVERY_S:
                 self.outbox.flush_behind()
                 told = time.perf_counter()

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,7 +205,7 @@ def put_in_place(*steps: Sequence[Staged]) -> None:
         for step in steps:
             for each in step:
                 each.temporary.replace(each.path)
-            _side_by_side(fsync_dir, sorted({each.path.parent for each in step}))
+            fsync_dirs({each.path.parent for each in step})
     except BaseException:
         for each in staged:
             each.discard()
@@ -231,8 +231,12 @@ def _fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-def fsync_dir(path: Path) -> None:
-    """Make renames inside `path` survive a power cut."""
+def fsync_dirs(paths: Iterable[Path]) -> None:
+    """Make renames inside all of these survive a power cut."""
+    _side_by_side(_fsync_dir, sorted(paths))
+
+
+def _fsync_dir(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

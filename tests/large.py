@@ -68,7 +68,8 @@ def main(root: Path, mb: int) -> None:
 def _package(desk: Desk) -> None:
     session = desk.session()
     facts = Catalogue(list, lambda _: None).facts(session)
-    desk.packager.package(CHANNEL, session, facts, desk.outbox)
+    while desk.packager.package(CHANNEL, session, facts, desk.outbox).left:
+        continue
 
 
 def _most_memory() -> int:

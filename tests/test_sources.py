@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from karma_sync.domain import limits
 from karma_sync.domain.facts import Facts
 from karma_sync.domain.source import ReadFile, SourceSession
+from karma_sync.sources import growing
 from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
 from tests.builders import examples, record, said, scratch
@@ -257,6 +259,28 @@ def test_only_what_is_new_is_read_even_after_a_restart(tree: Tree) -> None:
     for each in (catalogue, memory.catalogue()):
         assert each.facts(grown).prompts == 41
         assert each.facts(grown).cwds == ["/src/repo", "/src/other"]
+
+
+def test_reading_that_was_broken_off_goes_on_where_it_was(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "STEP_BYTES", 9000)
+    monkeypatch.setattr(growing, "BLOCK_BYTES", 1000)
+    memory = Memory()
+    path = tree.write("-src/s1.jsonl", b"".join(LINES))
+    [session] = tree.source.sessions()
+
+    def save_and_die(file: ReadFile) -> None:
+        memory.save(file)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Catalogue(list, save_and_die).facts(session)
+    assert 0 < memory[str(path)].facts.prompts < 40
+
+    overwrite(path, 2000, b"\n" * 2000)  # whoever read this part again would find nothing in it
+    assert memory.catalogue().facts(session).prompts == 40
+    assert memory[str(path)].position.same(session.transcript.stat)
 
 
 def test_a_rewritten_transcript_is_read_afresh(tree: Tree) -> None:

@@ -28,7 +28,7 @@ from karma_sync.flow.layout import (
     remove_unfinished,
     retraction_name,
 )
-from karma_sync.paths import fsync_dir, private_dir
+from karma_sync.paths import fsync_dirs, private_dir
 from karma_sync.store import library, retractions
 from karma_sync.store.database import Database
 
@@ -101,10 +101,11 @@ class Importer:
             manifest = self._verify.item(raw, item, channel, last).manifest
             if manifest.value.revision <= gone:
                 raise Withdrawn
-            self._take_chunks(channel, folder, manifest.value)
+            places = self._take_chunks(channel, folder, manifest.value)
             # under a name of its own: the row that readers follow always names a whole file
             revision = manifest.value.revision
-            self._keep(private, kept_item(self._root, channel.id, item, revision))
+            places.append(self._keep(private, kept_item(self._root, channel.id, item, revision)))
+            fsync_dirs({place.parent for place in places})
             self._record(channel, folder, manifest, last)
             kept.unlink(missing_ok=True)
         finally:
@@ -190,7 +191,7 @@ class Importer:
                 (self._root / chunk_name(sha)).unlink(missing_ok=True)
             self._scrub = True
 
-    def _take_chunks(self, channel: Channel, folder: Path, manifest: Manifest) -> None:
+    def _take_chunks(self, channel: Channel, folder: Path, manifest: Manifest) -> list[Path]:
         known = self._known(channel.id)
         sizes = manifest.chunks()
         if any(known.get(sha, size) != size for sha, size in sizes.items()):
@@ -199,23 +200,23 @@ class Importer:
         missing = {sha for sha in wanted if not (folder / chunk_name(sha)).exists()}
         if missing:
             raise MissingChunks(missing)
-        taken: list[str] = []
+        taken: dict[str, Path] = {}
         try:
             for sha, size in wanted.items():
-                self._take_chunk(folder, sha, size)
-                taken.append(sha)
+                taken[sha] = self._take_chunk(folder, sha, size)
         except Unverified:
             self._remove_unused(taken)
             raise
+        return list(taken.values())
 
-    def _take_chunk(self, folder: Path, sha: str, size: int) -> None:
+    def _take_chunk(self, folder: Path, sha: str, size: int) -> Path:
         try:
             private = self._private(folder / chunk_name(sha), 2 * limits.CHUNK_BYTES)
         except FileNotFoundError:
             raise MissingChunks({sha}) from None
         try:
             self._verify.chunk(private.read_bytes(), sha, size)
-            self._keep(private, self._root / chunk_name(sha))
+            return self._keep(private, self._root / chunk_name(sha))
         finally:
             private.unlink(missing_ok=True)
 
@@ -285,10 +286,9 @@ class Importer:
             raise Unverified("2-size", f"{path.name} is no regular file of at most {most} bytes")
         return private
 
-    def _keep(self, private: Path, place: Path) -> None:
+    def _keep(self, private: Path, place: Path) -> Path:
         private_dir(place.parent)
-        private.replace(place)
-        fsync_dir(place.parent)
+        return private.replace(place)
 
 
 def _copy(path: Path, private: Path) -> None:

@@ -18,7 +18,7 @@ from karma_sync.domain.leaving import Exclusion, Limits, Share, Withhold
 from karma_sync.domain.subscription import Direction, Status, Subscription
 from karma_sync.domain.withdrawal import Unshared
 from karma_sync.errors import KarmaError, NotWritable
-from karma_sync.paths import fsync_dir, write_private
+from karma_sync.paths import fsync_dirs, write_private
 from karma_sync.store import state
 from karma_sync.store.database import Database, Transaction
 
@@ -185,7 +185,7 @@ class IntentFile:
         except KarmaError:
             aside = self._path.with_name(f"{self._path.name}.broken")
             self._path.replace(aside)
-            fsync_dir(aside.parent)
+            fsync_dirs([aside.parent])
             why = f"what limits sending could not be read: see {aside}"
             state.halts.put(tx, state.Halt(why=why))
             news.append(f"everything is paused, {why}")

@@ -1,8 +1,10 @@
 """Reads what is new in sessions, once, and remembers what it told."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
+from karma_sync.domain import limits
 from karma_sync.domain.facts import Facts, PlanNames
 from karma_sync.domain.source import ReadFile, SourceFile, SourceSession, Stat
 from karma_sync.sources.growing import blocks, continues, is_quiet, last_line, open_source, position
@@ -86,8 +88,13 @@ class Catalogue:
                 facts, offset = known.facts.model_copy(deep=True), known.position.offset
             else:
                 facts, offset = Facts(), 0
+            saved = offset
             for block in blocks(source, offset, file.stat.size):
                 facts.feed(block)
                 offset += len(block)
+                if offset - saved >= limits.STEP_BYTES:  # a restart goes on from here
+                    so_far = position(source, replace(file.stat, size=offset), offset)
+                    self._save(ReadFile(path=str(file.path), position=so_far, facts=facts))
+                    saved = offset
             reached = position(source, file.stat, offset)
         return ReadFile(path=str(file.path), position=reached, facts=facts)

@@ -118,8 +118,7 @@ def _is_record(line: bytes) -> bool:
 
 
 def _print(source: BinaryIO, offset: int) -> str:
-    source.seek(0)
-    head = source.read(min(_HEAD_BYTES, offset))
-    source.seek(max(0, offset - _BEFORE_BYTES))
-    before = source.read(min(_BEFORE_BYTES, offset))
+    descriptor = source.fileno()  # whoever is reading goes on where they are
+    head = os.pread(descriptor, min(_HEAD_BYTES, offset), 0)
+    before = os.pread(descriptor, min(_BEFORE_BYTES, offset), max(0, offset - _BEFORE_BYTES))
     return hashlib.sha256(head + before).hexdigest()[:32]
