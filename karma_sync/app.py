@@ -216,10 +216,12 @@ class App:
         verifier = Verifier(verify_item, verify_chunk, verify_retraction)
         importer = Importer(self.paths.library, self.library, verifier, utc_now)
         links = Links(self.work, utc_now)
-        outgoing = Outgoing()
         quotas = Quotas(self.work, self.notes, utc_now)
         overriding = Overriding(client, self.recovery, self.notes, utc_now)
         self.recovery.rejected = overriding.rejected
+        scan: Callable[[str, Sequence[str]], None] = client.scan
+        sender = Sender(self.decider, packager, self.work, self.notes, scan)
+        outgoing = Outgoing(sender.left)
 
         def backlog() -> tuple[int, int]:
             count, left = outgoing.backlog
@@ -228,8 +230,6 @@ class App:
         progress = Progress(client, self.work, links.connected, backlog, quotas.judge)
         health = Health(client, self.paths, self.recovery, self.work, self.notes)
         health.judges = (quotas.judge, overriding.judge)
-        scan: Callable[[str, Sequence[str]], None] = client.scan
-        sender = Sender(self.decider, packager, self.work, self.notes, scan)
         return Engine(
             paths=self.paths,
             state=self.state,

@@ -33,6 +33,7 @@ def step(desk: Desk) -> Step:
     session = desk.session()
     done = desk.packager.package(desk.channel, session, facts_of(session), desk.outbox)
     assert desk.is_current() == (done.left == 0)
+    assert desk.packager.left(desk.channel, desk.session()) == done.left
     return done
 
 

@@ -46,6 +46,8 @@ def _turns(record: dict[str, Any]) -> Iterator[Turn]:
 
 def printable(text: str) -> str:
     """Text without control characters: a peer's words must not drive the terminal."""
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text  # as nearly all is, and this is a hundred times as fast
     return "".join(
         c if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cf", "Cs"} else "\ufffd"
         for c in text

@@ -39,8 +39,8 @@ class Step:
 class Packager:
     """The only writer of my outboxes.
 
-    `cut_bytes` is how much of the session in hand has gone into chunks, in earlier steps too; other
-    threads may read it.
+    `cut_bytes` is how much of the session in hand has gone into chunks in this step; other threads
+    may read it.
     """
 
     def __init__(
@@ -96,6 +96,14 @@ class Packager:
             and not (known.waits and self._is_quiet(f))
             for f in files
         )
+
+    def left(self, channel: Channel, session: SourceSession) -> int:
+        """About how many bytes of a session are still to be packaged; reads nothing of it."""
+        packed = self._packed.get((channel.id, self.item_of(channel, session)))
+        if packed is None or packed.redactor != self._redactor.version:
+            return session.size
+        known = (packed.files.get(f.name) for f in session.files)
+        return max(0, session.size - sum(k.position.offset for k in known if k))
 
     def revision(self, channel: Channel, item: str) -> int:
         """The revision of an item that is in its place; 0 if none is."""
@@ -185,13 +193,10 @@ class Packager:
         profile: Profile,
     ) -> Gathering:
         self.cut_bytes = 0
-        taken = 0
 
         def put(content: bytes) -> tuple[str, int]:
             sha256 = hashlib.sha256(content).hexdigest()
             outbox.put_chunk(sha256, content, session.changed_ns + _CHUNK_LEAD_NS)
-            nonlocal taken
-            taken += len(content)
             self.cut_bytes += len(content)
             return sha256, len(content)
 
@@ -206,8 +211,7 @@ class Packager:
         for source in sendable(session, profile, self._redactor):
             name, state, entry = source.name, states.get(source.name), entries.get(source.name)
             done = state.position.offset if state else 0
-            self.cut_bytes += done
-            is_full = files.left > 0 or taken >= limits.STEP_BYTES
+            is_full = files.left > 0 or self.cut_bytes >= limits.STEP_BYTES
             is_later = is_full and (state is not None or entry is None)  # else it would be lost
             if before and state and entry and (is_later or state.position.same(source.stat)):
                 files.add(_unchanged(entry, before.tails[name], state))

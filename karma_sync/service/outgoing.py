@@ -1,6 +1,6 @@
 """The order in which sessions are looked at: what just changed first, the backlog between."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from karma_sync.domain.pace import Pace, after
@@ -12,19 +12,21 @@ Key = tuple[Path, str]
 class Outgoing:
     """Sessions to look at, each at its own pace; times are monotonic seconds.
 
-    A session in the backlog is looked at when nothing that changed is due.
+    A session in the backlog is looked at when nothing that changed is due. `left` tells about how
+    many bytes of a session did not leave yet.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, left: Callable[[SourceSession], int]) -> None:
+        self._left = left
         self._backlog: dict[Key, tuple[SourceSession, int]] = {}  # with the bytes left
         self._bytes = 0
-        self._in_hand: SourceSession | None = None
+        self._in_hand: int | None = None  # bytes left of it
         self._changed: dict[Key, tuple[float, SourceSession]] = {}
         self._paces: dict[Key, Pace] = {}
 
     def all_of(self, sessions: Iterable[SourceSession]) -> None:
         """Look at all of these, in this order, instead of the backlog there was."""
-        self._backlog = {_key(session): (session, session.size) for session in sessions}
+        self._backlog = {_key(session): (session, self._left(session)) for session in sessions}
         self._bytes = sum(left for _, left in self._backlog.values())
 
     @property
@@ -33,7 +35,7 @@ class Outgoing:
         in_hand = self._in_hand
         if in_hand is None:
             return len(self._backlog), self._bytes
-        return len(self._backlog) + 1, self._bytes + in_hand.size
+        return len(self._backlog) + 1, self._bytes + in_hand
 
     def changed(self, session: SourceSession, now: float) -> None:
         """This session was written to."""
@@ -60,13 +62,14 @@ class Outgoing:
         if ready:
             _, key = min(ready)
             found = self._changed.pop(key)[1]
+            left = self._left(found)
         elif self._backlog:
             key = next(iter(self._backlog))
-            found = self._backlog[key][0]
+            found, left = self._backlog[key]
         else:
             return None
         self._drop(key)  # it is looked at as it is now
-        self._in_hand = found
+        self._in_hand = left
         return found
 
     def looked(self) -> None:

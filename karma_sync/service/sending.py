@@ -10,11 +10,9 @@ from pathlib import Path
 
 from karma_sync.domain.leaving import Decision, Outcome
 from karma_sync.domain.plan import Channel
-from karma_sync.domain.profile import takes
 from karma_sync.domain.source import SourceSession
 from karma_sync.domain.withdrawal import Unshared
 from karma_sync.errors import DatabaseUnusable, KarmaError, NotWritable, SyncthingError
-from karma_sync.flow.choice import why_left_out
 from karma_sync.flow.layout import item_name
 from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
@@ -59,7 +57,6 @@ class Sender:
         self._matcher = decider.matcher
         self._packager = packager
         self._store = store
-        self._notes = notes
         self._scan = scan
         self._channels: dict[str, tuple[Channel, Outbox]] = {}
         self._stayed = Stayed(store, notes)
@@ -158,6 +155,11 @@ class Sender:
         if folder in self._channels:
             self._packager.load(folder)
             self._packager.forget_missing(folder, self._channels[folder][1])
+
+    def left(self, session: SourceSession) -> int:
+        """About how many bytes of a session did not leave yet: of the channel that lacks most."""
+        channels = [channel for channel, _ in list(self._channels.values())]
+        return max((self._packager.left(c, session) for c in channels), default=session.size)
 
     def send(self, session: SourceSession) -> Sent:
         """Package a session into every channel that it belongs to and lacks it."""
@@ -275,19 +277,11 @@ class Sender:
         session = self._matcher.complete(session, channel.profile)
         for directory in session.closed:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
-        self._note_left_out(session, channel)
+        self._stayed.left_out(session, channel.profile, self._packager.redactor)
         step = self._packager.package(channel, session, facts, outbox)
         item = self._packager.item_of(channel, session)
         self._unsettled.append((channel.id, item, step.revision))
         return Sent(True, left=step.left)
-
-    def _note_left_out(self, session: SourceSession, channel: Channel) -> None:
-        redactor = self._packager.redactor
-        for file in session.files:
-            reason = why_left_out(file, redactor)
-            if reason and takes(channel.profile, file.kind):
-                name = redactor.string(file.name)[0]
-                self._notes.note("left out", session.session_id, f"{name!r}: {reason}")
 
     def _refuse(self, channel: Channel, session: str, error: Exception) -> None:
         """It did not leave: say so, and try again when it changes, or can be read."""

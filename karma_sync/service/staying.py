@@ -3,6 +3,10 @@
 from collections.abc import Set
 
 from karma_sync.domain.leaving import Decision, Outcome
+from karma_sync.domain.profile import Profile, takes
+from karma_sync.domain.source import SourceSession
+from karma_sync.flow.choice import why_left_out
+from karma_sync.redact.engine import Redactor
 from karma_sync.service.notes import Notes
 from karma_sync.store import work
 from karma_sync.store.database import Database
@@ -44,6 +48,14 @@ class Stayed:
             self._notes.fault("did not leave", session, why)
         elif kind is Stays.WITHHELD:
             self._notes.note("withheld", session, why)
+
+    def left_out(self, session: SourceSession, profile: Profile, redactor: Redactor) -> None:
+        """Write down which files stay, though the profile takes them and their session leaves."""
+        for file in session.files:
+            reason = why_left_out(file, redactor)
+            if reason and takes(profile, file.kind):
+                name = redactor.string(file.name)[0]
+                self._notes.note("left out", session.session_id, f"{name!r}: {reason}")
 
     def forget_gone(self, here: Set[str]) -> None:
         """What did not leave, and is not among these sessions, never will."""
