@@ -1,13 +1,14 @@
 """A large session leaves in steps: what is done stays done, and nothing that left is missed."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 
 from karma_sync.domain import limits
-from karma_sync.flow.package import Step
+from karma_sync.flow.package import Packager, Step
 from karma_sync.sources import growing
 from tests.builders import ALICE, BOB, Desk, channel_of, facts_of, said, team_of_all
 from tests.test_flow_package import swapping
@@ -66,6 +67,27 @@ def test_a_restart_goes_on_after_the_last_step(desk: Desk) -> None:
         out.write(b"z")
 
     assert step(desk).left < left
+    assert desk.content() == b"".join(LINES)[: len(desk.content())]
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_step_that_is_in_its_place_is_not_taken_again_though_nobody_remembered_it(
+    desk: Desk, before: int
+) -> None:
+    path = desk.write(b"".join(LINES))
+    for _ in range(before):
+        step(desk)
+    killed = patch.object(Packager, "_remember", side_effect=KeyboardInterrupt)
+    with killed, suppress(KeyboardInterrupt):
+        step(desk)
+    had = len(desk.content())
+    desk.restart(swapping())
+    with path.open("r+b") as out:
+        out.seek(50_000)
+        out.write(b"z")
+
+    assert had > (before + 1) * STEP
+    assert step(desk).left == pytest.approx(desk.session().size - had - STEP, rel=0.2)
     assert desk.content() == b"".join(LINES)[: len(desk.content())]
 
 

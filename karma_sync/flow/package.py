@@ -22,7 +22,7 @@ from karma_sync.metadata.signing import PayloadType, SigningKey
 from karma_sync.redact.engine import Redactor
 from karma_sync.sources.growing import QUIET_S
 from karma_sync.store import ledger, work
-from karma_sync.store.database import Database
+from karma_sync.store.database import Database, Transaction
 
 # Chunks are made to look newer than the item that needs them, so that they are pulled first.
 _CHUNK_LEAD_NS = 1_000_000
@@ -127,11 +127,7 @@ class Packager:
         """
         item = self.item_of(channel, session)
         before = read_back(outbox, item, self._key.public)
-        packed = self._packed.get((channel.id, item))
-        if not packed or not before or packed.redactor != self._redactor.version:
-            packed = None
-        elif packed.revision != before.manifest.revision:
-            packed = None  # not what I wrote last: a crash between the two, or a backup
+        packed = self._goes_on_from(channel, item, before)
         try:
             files = self._cut(session, packed, before, outbox, channel.profile)
             left = files.left
@@ -140,6 +136,19 @@ class Packager:
         except BaseException:
             outbox.undo()  # nothing of what could not be finished may lie there
             raise
+
+    def _goes_on_from(
+        self, channel: Channel, item: str, before: Before | None
+    ) -> PackedItem | None:
+        """What was packaged when the outbox got what it holds; None if all is to be cut afresh."""
+        packed = self._packed.get((channel.id, item))
+        if before and (packed is None or packed.revision != before.manifest.revision):
+            with self._store.reading() as tx:  # a crash came before it was remembered
+                packed = work.begun_items.get(tx, channel.id, item)
+        if not packed or not before or packed.redactor != self._redactor.version:
+            return None
+        # else it is not what I wrote last: a backup
+        return packed if packed.revision == before.manifest.revision else None
 
     def package_again(self, channel: Channel, item: str, outbox: OutboxFiles) -> int:
         """Redact once more what the outbox has of an item; the new revision, 0 if it has nothing.
@@ -159,13 +168,15 @@ class Packager:
     def retract(self, channel: Channel, item: str, outbox: OutboxFiles) -> None:
         """Withdraw an item: its file goes, and a signed retraction is in its place."""
         before = read_back(outbox, item, self._key.public)
+        with self._store.transaction() as tx:
+            revision = self._give_out(tx, channel.id)
         retraction = Retraction(
             format=FORMAT,
             team=channel.team.id,
             project=channel.project,
             member=channel.owner.tag,
             item=item,
-            revision=self._next_revision(channel.id),
+            revision=revision,
         )
         payload = retraction.model_dump_json().encode()
         outbox.retract(item, self._key.sign(PayloadType.RETRACTION, payload))
@@ -177,11 +188,10 @@ class Packager:
             ledger.withdraw(tx, channel.id, item, retraction.revision)
         self._packed.pop((channel.id, item), None)
 
-    def _next_revision(self, folder: str) -> int:
-        """Given out before anything is signed: no two contents under one revision."""
-        with self._store.transaction() as tx:
-            revision = next_version(work.last_revision(tx, folder), self._now_ms())
-            work.put_revision(tx, folder, revision)
+    def _give_out(self, tx: Transaction, folder: str) -> int:
+        """The next revision, before anything is signed: no two contents under one revision."""
+        revision = next_version(work.last_revision(tx, folder), self._now_ms())
+        work.put_revision(tx, folder, revision)
         return revision
 
     def _cut(
@@ -240,20 +250,22 @@ class Packager:
             redactions.update(file.cuts)
         if before and not session.files:
             redactions.update(before.manifest.redactions)  # what was cut before is cut still
-        revision = self._next_revision(channel.id)
+        with self._store.transaction() as tx:
+            revision = self._give_out(tx, channel.id)
+            packed = PackedItem(
+                folder=channel.id,
+                item=item,
+                session=session.session_id,
+                revision=revision,
+                redactor=self._redactor.version,
+                files={f.name: f.state for f in files},
+                running=is_running,
+            )
+            work.begun_items.put(tx, packed)
         cut = Cut(item, revision, tuple(f.entry() for f in files), is_running, redactions)
         manifest = describe(channel, session, facts, cut, self._redactor)
         envelope = signed(manifest, self._key)
         inline = compress(b"".join(f.tail for f in files))
-        packed = PackedItem(
-            folder=channel.id,
-            item=item,
-            session=session.session_id,
-            revision=revision,
-            redactor=self._redactor.version,
-            files={f.name: f.state for f in files},
-            running=is_running,
-        )
         named = frozenset(before.manifest.chunks()) if before else frozenset[str]()
         change = work.Named(channel.id, item, frozenset(manifest.chunks()), named)
         raw = join_item(envelope, inline)
@@ -267,6 +279,7 @@ class Packager:
     def _remember(self, packed: PackedItem, manifest: Manifest, change: work.Named) -> None:
         with self._store.transaction() as tx:
             work.packed_items.put(tx, packed)
+            work.begun_items.drop(tx, folder=packed.folder, item=packed.item)
             ledger.left(tx, packed.folder, manifest)
             work.put_chunks(tx, change, self._now_ms())
         self._packed[packed.folder, packed.item] = packed

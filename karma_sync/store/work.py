@@ -21,6 +21,8 @@ _MIGRATIONS = [
     CREATE TABLE read_file (path TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE packed_item (
         folder TEXT, item TEXT, body TEXT NOT NULL, PRIMARY KEY (folder, item)) WITHOUT ROWID;
+    CREATE TABLE begun_item (
+        folder TEXT, item TEXT, body TEXT NOT NULL, PRIMARY KEY (folder, item)) WITHOUT ROWID;
     CREATE TABLE revision (folder TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE chunk_ref (
         folder TEXT, sha256 TEXT, item TEXT, PRIMARY KEY (folder, sha256, item)) WITHOUT ROWID;
@@ -129,6 +131,8 @@ class SignedReceipt:
 
 read_files = Table("read_file", ReadFile, ["path"])
 packed_items = Table("packed_item", PackedItem, ["folder", "item"])
+# what is packaged once its file is in its place; the same as `packed_items` from then on
+begun_items = Table("begun_item", PackedItem, ["folder", "item"])
 withheld = Table("withheld", Withheld, ["folder", "session"])
 faults = Table("fault", Fault, ["folder"])
 too_large = Table("too_large", TooLarge, ["folder"])
