@@ -73,16 +73,18 @@ def test_a_pasted_code_that_is_no_text_is_refused(alice: Member) -> None:
 
 
 @pytest.mark.parametrize("command", ["status --watch", "status --watch --json", "events --follow"])
-def test_ctrl_c_ends_what_goes_on_for_ever_without_a_word(
+def test_what_goes_on_for_ever_speaks_at_once_and_ctrl_c_ends_it_without_a_word(
     alice: Member, command: str, tmp_path: Path
 ) -> None:
+    alice.run("pause")  # an event
+    alice.run("resume")
     told, said = tmp_path / "out", tmp_path / "err"
     with told.open("wb") as out, said.open("wb") as err:
         typed = alice.command(command.split())
-        going = subprocess.Popen(
-            typed, env=alice.environ | {"PYTHONUNBUFFERED": "1"}, stdout=out, stderr=err
-        )
-        until(lambda: told.stat().st_size or said.stat().st_size, f"{command} to say something")
+        buffered = {k: v for k, v in alice.environ.items() if k != "PYTHONUNBUFFERED"}
+        going = subprocess.Popen(typed, env=buffered, stdout=out, stderr=err)
+        # into a file too: another program may read along
+        until(lambda: told.stat().st_size, f"{command} to say something")
         going.send_signal(signal.SIGINT)
         code = going.wait(COMMAND_S)
 

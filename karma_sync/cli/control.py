@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App, utc_now
-from karma_sync.cli.output import next_step, say, say_json
+from karma_sync.cli.output import next_step, said, say, say_json
 from karma_sync.cli.setup import say_if_down, warn_if_down
 from karma_sync.errors import Conflict
 
@@ -102,6 +102,7 @@ def events(
             if not found and not as_json:
                 say("Nothing happened yet.")
             return
+        said()
         time.sleep(_LOOK_S)
 
 

@@ -30,6 +30,11 @@ def say(*lines: str) -> None:
         print(line)
 
 
+def said() -> None:
+    """Let who reads along have what was printed, also in a file or a pipe."""
+    sys.stdout.flush()
+
+
 def next_step(command: str) -> None:
     """Name the step that usually comes next."""
     say(f"Next: {command}")

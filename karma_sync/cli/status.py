@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App, utc_now
-from karma_sync.cli.output import CLEAR, fit, json_text, say
+from karma_sync.cli.output import CLEAR, fit, json_text, said, say
 from karma_sync.errors import Stuck
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def status(
             shown = text
         if not watch:
             break
+        said()
         time.sleep(_LOOK_S)
     stuck = found.stuck(running=daemon is not None)
     if check and stuck:
