@@ -96,6 +96,7 @@ def test_a_syncthing_that_dies_again_and_again_is_told_of_until_it_lives(
     assert of_syncthing[1]["why"].count("on fire") == 1
 
 
+@pytest.mark.slow  # what waits are the requests that are not answered
 def test_a_syncthing_that_hangs_is_told_of_until_it_answers(pair: tuple[Member, Member]) -> None:
     a, b = pair
     known = a.write_session("before it hangs")

@@ -159,10 +159,14 @@ def test_a_broken_file_of_limits_pauses_sending_and_says_so(limited: Limited) ->
     assert "everything is paused" in shown
     assert "could not be read" in shown
     assert "karma-sync resume" in shown
+    checked = a.run("status", "--check", check=False)
+    assert checked.code == 7, "no person paused it, and it does not end by itself"
+    assert "could not be read" in checked.err
     assert limited.b.peek(session.id) is None
     a.run("resume")
     limited.leave.append(session)
     limited.b.until_readable(*limited.leave)
+    assert a.run("status", "--check").code == 0
     _assert_only_what_may_leave(limited)
 
 

@@ -51,9 +51,10 @@ def test_a_syncthing_that_does_not_answer_is_told_once_and_not_as_a_fault_of_our
         notes.worker(part, SyncthingUnreachable("no answer"))
 
     assert faults(store) == {"Syncthing": "it does not answer"}
-    notes.worker("cycle", None)
-    assert faults(store) == {"Syncthing": "it does not answer"}, "it does not answer all yet"
-    notes.worker("checking", None)
+    notes.worker("sending", None)
+    assert faults(store) == {"Syncthing": "it does not answer"}, "that one had not asked it"
+    for part in ("cycle", "checking"):
+        notes.worker(part, None)
 
     assert faults(store) == {}
     assert told(store) == [
@@ -83,7 +84,7 @@ def test_a_syncthing_that_dies_again_and_again_is_told_once_for_each_reason(
     assert told(store)[:3] == [
         "fault: Syncthing: it ended with code 3",
         "fault: Syncthing: the disk is on fire",
-        "fault over: Syncthing: it answers again",
+        "fault over: Syncthing: it runs again",
     ]
     notes.syncthing_ended("it ended with code 3")
     assert faults(store)["Syncthing"] == "it ended with code 3", "news again in another outage"

@@ -10,7 +10,7 @@ SILENT = "it does not answer"
 
 
 class Outage:
-    """From the first trouble until Syncthing runs, and answers every part that it did not answer.
+    """From the first trouble until Syncthing was started again, or answers a part that it did not.
 
     May be used by several threads. What is news is to be told, and then to be put into `told`: it
     is news again if that failed, as on a full disk.
@@ -51,13 +51,17 @@ class Outage:
             return again and not self._ended and not self._told
 
     def answered(self, part: str) -> bool:
-        """It answered this part; whether the outage is over."""
+        """It answered this part; whether the outage is over.
+
+        One that it had not answered is enough: others may wait for events that are long in coming.
+        """
         with self._lock:
-            self._silent.discard(part)
-            return self._over()
+            return part in self._silent and self._over()
 
     def _over(self) -> bool:
-        if self._ended or self._silent or not self._told:
+        if self._ended:
             return False
+        self._silent.clear()
+        was_told = bool(self._told)
         self._told.clear()
-        return True
+        return was_told
