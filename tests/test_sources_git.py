@@ -177,6 +177,15 @@ def test_a_directory_behind_a_link_belongs_to_its_repository_also_when_it_is_gon
     assert again.of(str(link / "other")).where is Where.ELSEWHERE
 
 
+def test_a_directory_that_is_gone_is_taken_for_where_its_name_leads(repo: Path) -> None:
+    places = Places()
+    assert places.of(str(repo)) == in_project()
+
+    assert places.of(f"{repo}/deep/../gone") == in_project()
+    for name in ("../private", "deep/../../private", ".worktrees/../../private"):
+        assert places.of(f"{repo}/{name}").where is Where.ELSEWHERE, name
+
+
 def test_a_link_to_a_repository_that_is_gone_is_still_known(tmp_path: Path) -> None:
     repo = clone(tmp_path / "repo")
     link = tmp_path / "link"

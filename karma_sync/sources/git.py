@@ -88,6 +88,8 @@ class Places:
         at, path = time.monotonic(), Path(cwd)
         if path.is_absolute() and path.is_dir():
             return self._look_on_disk(at, path)
+        if ".." in path.parts:
+            cwd = _real(cwd)  # as it is written it may seem to lie in a repository
         identity = _below(cwd, {**self.learned, **self.mapped})
         if identity:
             return _Known(at, Place(Where.PROJECT, identity, former=self._former(cwd)))
