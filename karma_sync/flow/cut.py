@@ -23,7 +23,8 @@ _MOST_ENDS_BYTES = 8 * limits.INLINE_BYTES
 class CutFile:
     """One file after cutting: all chunks by (hash, size), the end, and where to go on.
 
-    `left` are the bytes of its source that were there, and are left for the next step.
+    `left` are the bytes of its source that were there, and are left for the next step. `known` is
+    its entry in the manifest before, if nothing changed.
     """
 
     name: str
@@ -32,13 +33,16 @@ class CutFile:
     state: PackedFile
     cuts: Mapping[str, int]
     left: int = 0
+    known: ItemFile | None = None
 
     def sealed(self, put: Put) -> "CutFile":
         """The same file with its end made a chunk too."""
-        return replace(self, chunks=(*self.chunks, put(self.tail)), tail=b"")
+        return replace(self, chunks=(*self.chunks, put(self.tail)), tail=b"", known=None)
 
     def entry(self) -> ItemFile:
         """How the manifest names it."""
+        if self.known:
+            return self.known
         tail = Piece(sha256=hashlib.sha256(self.tail).hexdigest(), size=len(self.tail))
         hashes = [bytes.fromhex(sha) for sha, _ in self.chunks] + [bytes.fromhex(tail.sha256)]
         return ItemFile(

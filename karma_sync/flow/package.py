@@ -286,4 +286,4 @@ class Packager:
 
 
 def _unchanged(entry: ItemFile, tail: bytes, state: PackedFile) -> CutFile:
-    return CutFile(entry.path, entry.chunks, tail, state, state.cuts)
+    return CutFile(entry.path, entry.chunks, tail, state, state.cuts, known=entry)
