@@ -10,6 +10,7 @@ import pytest
 
 from karma_sync.flow.layout import item_name
 from karma_sync.flow.outbox import Outbox
+from karma_sync.service.deciding import Matcher
 from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
 from tests.builders import ALICE, BOB, Desk, channel_of, facts_of, record, said, team_of_all
@@ -112,13 +113,26 @@ def test_a_last_line_without_its_end_is_looked_at_once(
     assert catalogue.facts(desk.session()).prompts == 3
 
 
-def test_a_subagent_in_the_old_layout_is_asked_once_whose_it_is(desk: Desk) -> None:
+def test_a_subagent_in_the_old_layout_is_asked_once_whose_it_is_even_after_a_restart(
+    desk: Desk,
+) -> None:
     desk.write(record(sessionId="s1", cwd="/src/repo"), "agent-a.jsonl")
     desk.write(record(cwd="/src/repo"), "agent-lost.jsonl")
-    source = ClaudeSource(desk.claude)
-    source.sessions()
-    with hearing() as opened:
-        [found] = [s for s in source.sessions() if s.session_id == "s1"]
-        assert not [path for path in opened if path.endswith(".jsonl")]
 
-    assert [f.name for f in found.files] == ["transcript.jsonl", "subagents/agent-a.jsonl"]
+    def begun() -> tuple[ClaudeSource, Matcher]:
+        source = ClaudeSource(desk.claude)
+        return source, Matcher.of(source, desk.work)
+
+    source, matcher = begun()
+    for session in source.sessions():
+        matcher.facts(session)
+    again, _ = begun()
+    with hearing() as opened:
+        names = [
+            [f.name for s in each.sessions() if s.session_id == "s1" for f in s.files]
+            for each in (source, again)
+        ]
+        read = [Path(path).name for path in opened if path.endswith(".jsonl")]
+
+    assert names == [["transcript.jsonl", "subagents/agent-a.jsonl"]] * 2
+    assert read == ["agent-lost.jsonl"]  # once after the restart: it may name somebody now

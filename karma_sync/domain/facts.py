@@ -64,6 +64,7 @@ class PlanNames:
 class Facts(BaseModel):
     """A gathering over whole lines; texts are as written, not redacted yet.
 
+    `session` is the first that a record says it is of: in a subagent's file that of its parent.
     `cwds` are the working directories that records name. Token counts are per API response,
     which may span several records with one message id. `slugs` and `plans` tell which plans are
     the session's, see PlanNames.
@@ -71,6 +72,7 @@ class Facts(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    session: str = ""
     custom_title: str = ""
     ai_title: str = ""
     summary: str = ""
@@ -132,6 +134,7 @@ class Facts(BaseModel):
         _collect(self.branches, record.get("gitBranch"))
         _collect(self.slugs, record.get("slug"))
         self._take_time(record.get("timestamp"))
+        self.session = self.session or _text(record.get("sessionId"))
         match record.get("type"):
             case "user":
                 self._take_prompt(record)

@@ -25,6 +25,7 @@ class Matcher:
     def __init__(self, source: ClaudeSource, catalogue: Catalogue, places: Places) -> None:
         self._source = source
         self._catalogue = catalogue
+        source.legacy.known = catalogue.session_named
         self.places = places
 
     @classmethod

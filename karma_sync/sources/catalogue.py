@@ -39,6 +39,11 @@ class Catalogue:
         naming = [k.facts for k in known if k and (k.facts.slugs or k.facts.plans)]
         return Facts.plan_names(naming) if naming else _NO_PLANS
 
+    def session_named(self, transcript: Path) -> str:
+        """The session that a file named as its own, as far as it was read; "" if none."""
+        known = self._known.get(str(transcript))
+        return known.facts.session if known else ""
+
     def naming(self, plan: Path) -> list[Path]:
         """The transcripts that name this plan theirs, as far as they were read."""
         return [

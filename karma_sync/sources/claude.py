@@ -30,7 +30,7 @@ class ClaudeSource:
         self.root = claude / "projects"
         self.apart = Apart(claude)
         self._ran = self.apart.running()
-        self._legacy = LegacySubagents()
+        self.legacy = LegacySubagents()
 
     def sessions(self) -> list[SourceSession]:
         """All sessions, the one written last first; of one that lies twice the newer."""
@@ -40,7 +40,7 @@ class ClaudeSource:
 
     def sessions_in(self, directory: Path) -> list[SourceSession]:
         """The sessions of one project directory, in no order."""
-        legacy = self._legacy.of(directory)
+        legacy = self.legacy.of(directory)
         names = [e.name for e in os.scandir(directory) if _is_transcript(e.name)]
         found = (self._session(directory, name.removesuffix(".jsonl"), legacy) for name in names)
         return [session for session in found if session]
@@ -119,12 +119,12 @@ class ClaudeSource:
             return None
         directory = self.root / parts[0]
         if len(parts) == 2 and is_legacy(parts[1]):
-            session_id = self._legacy.parent_of(path)
+            session_id = self.legacy.parent_of(path)
         else:
             session_id = parts[1].removesuffix(".jsonl")
         if session_id is None or not SESSION_ID.fullmatch(session_id):
             return None
-        return self._session(directory, session_id, self._legacy.of(directory))
+        return self._session(directory, session_id, self.legacy.of(directory))
 
     def _session(
         self, directory: Path, session_id: str, legacy: Iterable[tuple[str, Path]]

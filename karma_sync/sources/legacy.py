@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from karma_sync.domain import limits
@@ -16,9 +17,13 @@ _LINES = 20
 
 
 class LegacySubagents:
-    """Keeps in mind whose they are: a file is opened once, and again only if it named nobody."""
+    """Keeps in mind whose they are: a file is opened once, and again only if it named nobody.
+
+    `known` says what one told that was read before, by an earlier process perhaps; "" if none was.
+    """
 
     def __init__(self) -> None:
+        self.known: Callable[[Path], str] = lambda path: ""
         self._parents: dict[Path, str] = {}
         self._nobodys: dict[Path, Stat] = {}
 
@@ -30,8 +35,9 @@ class LegacySubagents:
 
     def parent_of(self, path: Path) -> str | None:
         """The session that a subagent belongs to; None as long as it does not say."""
-        known = self._parents.get(path)
+        known = self._parents.get(path) or self.known(path)
         if known:
+            self._parents[path] = known
             return known
         file = file_at(path.name, path)
         if file is None or self._nobodys.get(path) == file.stat:
