@@ -72,7 +72,6 @@ class Health:
         Raises:
             SyncthingUnreachable: nothing is known of the folders that were left.
         """
-        self._mended = set()
         active = {f.id: f for f in desired(world).folders if not f.paused}
         wanted = active.keys() if only is None else {*only, *turn, *self._ill}
         self._forget_all_but(active)
@@ -81,7 +80,8 @@ class Health:
             self._syncthing.scan(name)  # it may have seen them gone
         for name in active.keys() & wanted:
             self._look_at(world, active[name])
-        return self._mended
+        mended, self._mended = self._mended, set()  # of a look that was broken off too
+        return mended
 
     def _look_at(self, world: World, folder: Folder) -> None:
         try:
