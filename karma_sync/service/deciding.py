@@ -51,7 +51,7 @@ class Matcher:
         return self._catalogue.facts(session)
 
     def read_ahead(self, session: SourceSession) -> None:
-        """Begin to read what is new in a session that is looked at next."""
+        """Say which session is looked at next; it is read beside."""
         self._catalogue.read_ahead(session)
 
     def complete(self, session: SourceSession, profile: Profile) -> SourceSession:

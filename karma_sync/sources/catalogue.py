@@ -28,7 +28,8 @@ class Catalogue:
         # with a last line without its end: told by the file as it was, and whether it was quiet
         self._torn: dict[str, tuple[tuple[Stat, bool], Facts]] = {}
         self._helper = ThreadPoolExecutor(1, "reading")
-        # of the session in hand, and of the next one
+        self._upcoming: SourceSession | None = None
+        # of the session in hand, and of the upcoming one
         self._ahead: tuple[dict[SourceFile, Future[ReadFile]], ...] = ({}, {})
 
     @property
@@ -67,18 +68,24 @@ class Catalogue:
         return told[0].model_copy(update={"cwds": list(cwds)})
 
     def read_ahead(self, session: SourceSession) -> None:
-        """Begin to read what is new in a session whose facts will be asked for next.
+        """Say whose facts are asked for next: while these are new, those are read beside.
 
         Hashing, compression and the search for secrets leave Python to another thread meanwhile.
         """
+        self._upcoming = session
+
+    def _read_upcoming(self) -> None:
+        upcoming, self._upcoming = self._upcoming, None
+        if upcoming is None:
+            return
         in_hand = self._ahead[1]
-        upcoming = {
+        begun = {
             file: in_hand.get(file)
             or self._helper.submit(self._read_new, file, self._known.get(str(file.path)))
-            for file in session.files
+            for file in upcoming.files
             if file.tells and self._is_new(file) and file.stat.size < limits.STEP_BYTES
         }
-        self._ahead = in_hand, upcoming
+        self._ahead = in_hand, begun
 
     def _is_new(self, file: SourceFile) -> bool:
         known = self._known.get(str(file.path))
@@ -91,6 +98,7 @@ class Catalogue:
             ahead = next((each[file] for each in self._ahead if file in each), None)
             known = ahead.result() if ahead else self._read_new(file, known)
             self._save(known)
+            self._read_upcoming()
         self._known[key] = known
         if known.position.offset < known.position.size:
             return self._with_last_line(file, known)
