@@ -249,7 +249,7 @@ class App:
             ),
             sender=sender,
             library=self.library,
-            receiver=Receiver(importer, self.library, self.notes),
+            receiver=Receiver(self.me.key, importer, self.library, self.notes),
             links=links,
             health=health,
             quotas=quotas,

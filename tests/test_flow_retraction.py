@@ -184,11 +184,11 @@ def test_it_is_done_only_when_its_files_are_gone_from_the_folder(shelf: Shelf, d
     carry_out(shelf, desk)
     folder = desk.outbox.path
 
-    assert not shelf.importer.settle(CHANNEL.id, folder)
+    assert not shelf.importer.settle(CHANNEL.id, folder, strays=False)
     assert [c.done for c in carried(shelf)] == [False]
     for sha in chunks:
         desk.outbox.remove_chunk(sha)
-    assert shelf.importer.settle(CHANNEL.id, folder)
+    assert shelf.importer.settle(CHANNEL.id, folder, strays=False)
     assert [c.done for c in carried(shelf)] == [True]
 
 
@@ -205,7 +205,7 @@ def test_what_a_newer_revision_dropped_lingers_until_it_is_gone(shelf: Shelf, de
     assert {each.revision for each in left} == {revision}
     for sha in chunks:
         desk.outbox.remove_chunk(sha)
-    assert shelf.importer.settle(CHANNEL.id, desk.outbox.path)
+    assert shelf.importer.settle(CHANNEL.id, desk.outbox.path, strays=False)
     with shelf.store.reading() as tx:
         assert retractions.lingering(tx, CHANNEL.id) == []
 

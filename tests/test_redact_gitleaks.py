@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karma_sync.errors import BadInput
-from karma_sync.redact.configured import redactor_with
+from karma_sync.redact.configured import configured
 from karma_sync.redact.engine import RuleRedactor, default_redactor
 from karma_sync.redact.gitleaks import entropy, read_gitleaks
+from karma_sync.redact.own import redactor_of
 from karma_sync.redact.rules import DEFAULT_RULES
 from tests.builders import examples
 
@@ -25,6 +26,10 @@ keywords = ["acme"]
 
 def redactor(text: str) -> RuleRedactor:
     return RuleRedactor(read_gitleaks(text, "rules.toml"))
+
+
+def version_with(gitleaks: Path | None, allowlist: Path | None) -> str:
+    return redactor_of(None, configured(gitleaks, allowlist)).version
 
 
 def cut(text: str, rules: str = ACME) -> str:
@@ -196,11 +201,11 @@ def test_every_change_of_a_rule_or_an_allowlist_is_another_version(tmp_path: Pat
     versions = [default_redactor().version]
     for number, text in enumerate(texts):
         (tmp_path / f"{number}.toml").write_text(text)
-        versions.append(redactor_with(tmp_path / f"{number}.toml", None).version)
+        versions.append(version_with(tmp_path / f"{number}.toml", None))
     for number, text in enumerate(["one", "two", "re:one"]):
         (tmp_path / f"{number}.txt").write_text(text)
-        versions.append(redactor_with(None, tmp_path / f"{number}.txt").version)
-    again = redactor_with(tmp_path / "0.toml", None).version
+        versions.append(version_with(None, tmp_path / f"{number}.txt"))
+    again = version_with(tmp_path / "0.toml", None)
 
     assert len(set(versions)) == len(versions) == 9
     assert again == versions[1]
@@ -213,4 +218,4 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | 
         path.write_bytes(content)
 
     with pytest.raises(BadInput, match="rules.toml"):
-        redactor_with(path, None)
+        configured(path, None)

@@ -12,7 +12,9 @@ from karma_sync.service.notes import Notes
 from karma_sync.service.receiving import Receiver
 from karma_sync.store import events, library, work
 from tests.builders import BOB, NOW, Desk, Shelf, Swapping, key_of, resigned
+from tests.harness import until
 from tests.test_flow_importer import CHANNEL, chunk_paths, expected, item_path, lines
+from tests.test_flow_retraction import carried, retract
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ class Bob:
 
     def restart(self) -> None:
         notes = Notes(self.events, lambda: NOW)
-        self.receiver = Receiver(self.shelf.importer, self.shelf.store, notes)
+        self.receiver = Receiver(key_of(BOB).public, self.shelf.importer, self.shelf.store, notes)
         self.receiver.receive_from([CHANNEL], lambda _: self.desk.outbox.path)
 
     def look(self) -> tuple[str, str]:
@@ -43,6 +45,11 @@ class Bob:
         with self.shelf.store.reading() as tx:
             arrival = library.arrivals(tx, CHANNEL.id)[self.desk.item()]
         return arrival.state, arrival.why.split(":")[0]
+
+    def is_astray(self) -> bool:
+        """Whether chunks of who knows what lie in the inbox."""
+        self.receiver.settle()
+        return self.receiver.astray(CHANNEL.id)
 
     def noted(self) -> list[str]:
         with self.events.reading() as tx:
@@ -95,3 +102,47 @@ def test_names_that_a_peer_made_up_are_passed_over(bob: Bob, desk: Desk) -> None
 
     assert bob.look() == ("imported", "")
     assert bob.shelf.files() == expected(desk)
+
+
+def test_nothing_is_called_gone_while_chunks_lie_there_that_no_item_names(
+    bob: Bob, desk: Desk
+) -> None:
+    chunks = {path: path.read_bytes() for path in chunk_paths(desk)}
+    retract(desk)  # its owner called it back before the item came; deletions come later
+    for path, content in chunks.items():
+        write_private(path, content)
+    bob.receiver.look(CHANNEL.id)
+    assert bob.is_astray()
+    assert bob.receiver.wait
+    assert [c.done for c in carried(bob.shelf)] == [False]
+
+    for path in chunks:
+        path.unlink()
+    until(lambda: not bob.is_astray(), "looked again")
+
+    assert [c.done for c in carried(bob.shelf)] == [True]
+    assert bob.receiver.wait is None
+
+
+def test_chunks_of_imported_items_are_accounted_for(bob: Bob, desk: Desk) -> None:
+    assert bob.look() == ("imported", "")
+
+    assert chunk_paths(desk)
+    assert not bob.is_astray()
+
+
+def test_what_syncthing_began_to_collect_of_a_chunk_counts_until_it_is_given_up(
+    bob: Bob, desk: Desk
+) -> None:
+    assert bob.look() == ("imported", "")
+    place = chunk_paths(desk)[0]
+    begun = place.with_name(f".syncthing.{'0' * 64}.zst.tmp")
+    begun.write_bytes(b"half a chunk")
+    bob.receiver.arrived(CHANNEL.id, [str(place.relative_to(desk.outbox.path))])
+    assert bob.is_astray()
+    assert begun.exists()
+
+    bob.receiver.rests = lambda folder: True
+    until(lambda: not bob.is_astray(), "looked again")
+
+    assert not begun.exists()

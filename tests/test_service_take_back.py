@@ -276,6 +276,12 @@ def test_who_confirmed_is_told_and_who_did_not(tmp_path: Path) -> None:
     hear(BOB, whole)
     hear(CAROL, Imported({kept.item: NOW_MS + 9}, lingering=[NOW_MS + 1]))
     assert told() == {"retracted": (BOB,), "redacted anew": (BOB,)}
+    hear(CAROL, Imported({}, lingering=[1]))  # it was off while its first items came
+    assert told()["redacted anew"] == (BOB,)
+    hear(CAROL, Imported({}))  # nor is it known what came since it said so
+    assert told()["redacted anew"] == (BOB,)
+    hear(CAROL, Imported({kept.item: NOW_MS + 9}))
+    assert told()["redacted anew"] == (BOB, CAROL)
 
     by_session = {each.session: each for each in departures.sent(states, store, WORLD)}
     assert {d.tag for d in by_session["kept"].to if d.confirmed} == {BOB, CAROL}

@@ -152,16 +152,17 @@ class Importer:
         remove_unfinished(folder, [item_name(item), *map(chunk_name, named)])
         return True
 
-    def settle(self, folder_id: str, folder: Path) -> bool:
+    def settle(self, folder_id: str, folder: Path, strays: bool) -> bool:
         """Find out whether all that was dropped is gone from a channel's folder too.
 
-        Only then it is called gone in a receipt.
+        Only then it is called gone in a receipt. `strays`: chunks of who knows what lie there.
         """
         with self._store.reading() as tx:
             left = retractions.lingering(tx, folder_id)
             open_ones = retractions.unfinished(tx, folder_id)
         gone = [each for each in left if not (folder / chunk_name(each.sha256)).exists()]
         held = {each.item for each in left} - {each.item for each in gone}
+        held |= set(open_ones) if strays else set()
         done = [i for i in open_ones if i not in held and not (folder / item_name(i)).exists()]
         if gone or done:
             with self._store.transaction() as tx:
@@ -192,7 +193,7 @@ class Importer:
             self._scrub = True
 
     def _take_chunks(self, channel: Channel, folder: Path, manifest: Manifest) -> list[Path]:
-        known = self._known(channel.id)
+        known = self.known(channel.id)
         sizes = manifest.chunks()
         if any(known.get(sha, size) != size for sha, size in sizes.items()):
             raise Unverified("7-length", "a chunk is stated with another length than it has")
@@ -233,7 +234,7 @@ class Importer:
             dropped = library.put_item(tx, channel.id, item, self._now())
             retractions.drop(tx, channel.id, item.value.item)
             retractions.linger(tx, channel.id, item.value.item, last, dropped)
-        self._known(channel.id).update(item.value.chunks())
+        self.known(channel.id).update(item.value.chunks())
         # what newer rules cut from a title is in the log of the database still
         self._scrub = self._scrub or before not in (None, item.value.redactor)
         if dropped:
@@ -241,7 +242,7 @@ class Importer:
             self._remove_unused(dropped)
             remove_unfinished(folder, map(chunk_name, dropped))
 
-    def _known(self, folder: str) -> dict[str, int]:
+    def known(self, folder: str) -> dict[str, int]:
         """Size by hash of what was verified of a channel."""
         if folder not in self._own_chunks:
             with self._store.reading() as tx:

@@ -4,6 +4,7 @@ It reads names and sizes only; nothing it says about content is believed.
 """
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from karma_sync.flow.layout import (
     retraction_name,
 )
 from karma_sync.paths import private_dir, write_private
+
+# A chunk, or what Syncthing collected of one so far.
+_CHUNK_FILE = re.compile(r"(\.syncthing\.)?([0-9a-f]{64})\.zst(?(1)\.tmp)")
 
 
 class Inbox:
@@ -79,6 +83,15 @@ class Inbox:
     def missing(self, hashes: Iterable[str]) -> set[str]:
         """Those of `hashes` that have no chunk file here yet."""
         return {sha for sha in hashes if not (self.path / chunk_name(sha)).exists()}
+
+    def chunks(self) -> dict[str, list[Path]]:
+        """By hash all chunks that lie here: where, whole or as far as Syncthing collected them."""
+        found: dict[str, list[Path]] = {}
+        for path in (self.path / CHUNKS).glob("??/*.*"):
+            match = _CHUNK_FILE.fullmatch(path.name)
+            if match:
+                found.setdefault(match[2], []).append(path)
+        return found
 
 
 def _signature(stat: os.stat_result) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from karma_sync.errors import BadInput, RedactionFailed
 from karma_sync.redact.allow import NOTHING_ALLOWED, AllowList, read_allowlist
-from karma_sync.redact.engine import Redacted, RuleRedactor
+from karma_sync.redact.engine import Redacted
 from karma_sync.redact.gitleaks import read_gitleaks
 from karma_sync.redact.rule import Rule
 from karma_sync.redact.rules import DEFAULT_RULES
@@ -39,12 +39,6 @@ def configured(gitleaks: Path | None, allowlist: Path | None) -> Base:
     if allowlist:
         allowed = read_allowlist(text_of(allowlist), str(allowlist))
     return Base(rules, allowed)
-
-
-def redactor_with(gitleaks: Path | None, allowlist: Path | None) -> RuleRedactor:
-    """The redactor with these rules alone; raises BadInput as `configured` does."""
-    base = configured(gitleaks, allowlist)
-    return RuleRedactor(base.rules, base.allowed)
 
 
 @dataclass(frozen=True)

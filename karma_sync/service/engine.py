@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from karma_sync.errors import SyncthingError
 from karma_sync.paths import Paths
 from karma_sync.redact.engine import Redactor
 from karma_sync.service.checking import Checker
@@ -49,3 +50,11 @@ class Engine:
     outgoing: Outgoing
     progress: Progress
     redactor: Callable[[], Redactor]
+
+    def rests(self, folder: str) -> bool:
+        """Whether Syncthing collects nothing in a folder and wants nothing; not if it is mute."""
+        try:
+            found = self.client.folder_status(folder)
+        except SyncthingError:
+            return False
+        return found.state == "idle" and found.need_items == 0

@@ -74,10 +74,12 @@ def _retracted(box: Box) -> CalledBack:
 def _redacted(box: Box, recall: Recall) -> CalledBack:
     rows = [row for row in box.rows if not row.withdrawn]
     left = sum(row.revision <= recall.through for row in rows)
+    # who had nothing when it spoke last may have half of it since: the new items will tell
+    nothing = None if rows else 0
     done = {
         tag
         for tag, said in box.said.items()
-        if said and (said.oldest > recall.through or not said.items)
+        if said and (said.oldest > recall.through or said.oldest == nothing)
     }
     return CalledBack("redacted anew", len(rows), moment(recall.at_ms), *box.split(done), left)
 

@@ -25,6 +25,7 @@ from karma_sync.metadata.receipts import (
 )
 from karma_sync.metadata.signing import PayloadType
 from karma_sync.paths import Paths, metadata_folder
+from karma_sync.service import strays
 from karma_sync.service.context import Context
 from karma_sync.service.keeping import Held, Keeper
 from karma_sync.service.notes import reason
@@ -36,6 +37,8 @@ EVERY_S = 10.0
 _DAY_MS = 24 * 3600 * 1000
 Scan = Callable[[str, Sequence[str]], None]
 Claimed = Callable[[str, int], None]
+Astray = Callable[[str], bool]
+"""Whether chunks of who knows which revision lie in a channel's folder."""
 
 
 class Receipts:
@@ -44,6 +47,7 @@ class Receipts:
     def __init__(
         self, context: Context, store: Database, items: Database, scan: Scan, claimed: Claimed
     ) -> None:
+        self.astray: Astray = lambda folder: False
         self._context = context
         self._store = store
         self._items = items
@@ -195,7 +199,10 @@ class Receipts:
                     carried = retractions.of(tx, channel.id)
                     imported = Imported(
                         revisions=library.revisions(tx, channel.id),
-                        lingering=[each.revision for each in left],
+                        lingering=[
+                            *(each.revision for each in left),
+                            *([strays.REVISION] if self.astray(channel.id) else []),
+                        ],
                         retracted=[(c.item, c.revision) for c in carried if c.done],
                         refused=refused,
                     )

@@ -12,8 +12,9 @@ from karma_sync.flow.importer import Importer, MissingChunks, Withdrawn
 from karma_sync.flow.inbox import Inbox
 from karma_sync.flow.layout import CHUNK_NAME, ITEM_NAME, ITEMS, RETRACTION_NAME
 from karma_sync.service.notes import Notes, reason
+from karma_sync.service.strays import Strays
 from karma_sync.service.troubles import RETRY_S, Retry, Troubles
-from karma_sync.store import library
+from karma_sync.store import library, retractions
 from karma_sync.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ class _Watched:
     """A channel we read from; `waiting` are items by the chunks they still lack.
 
     `retracted` has the signature of each retraction file that was looked at; `settled` says that
-    nothing that was dropped is left in the folder.
+    nothing that was dropped is left in the folder, `astray` that chunks of who knows what are.
     """
 
     channel: Channel
@@ -35,12 +36,18 @@ class _Watched:
     waiting: dict[str, set[str]] = field(default_factory=dict)
     retracted: dict[str, str] = field(default_factory=dict)
     settled: bool = False
+    astray: bool = False
+    strays: Strays = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.strays = Strays(self.inbox)
 
 
 class Receiver:
-    """Keeps the library up to date with the inboxes, and with my own outboxes."""
+    """Keeps the library of `me`, a public key, up to date with the inboxes, and my own outboxes."""
 
-    def __init__(self, importer: Importer, store: Database, notes: Notes) -> None:
+    def __init__(self, me: str, importer: Importer, store: Database, notes: Notes) -> None:
+        self._me = me
         self._importer = importer
         self._store = store
         self._notes = notes
@@ -49,6 +56,7 @@ class Receiver:
         self._again: set[str] = set()
         self._retry = Retry()
         self.refused: Callable[[Channel, str], None] = lambda channel, item: None
+        self.rests: Callable[[str], bool] = lambda folder: False
         self.troubles = Troubles()
 
     def receive_from(self, channels: Sequence[Channel], folder: Callable[[str], Path]) -> list[str]:
@@ -84,8 +92,24 @@ class Receiver:
         """See what of all that was dropped is gone from the folders too: receipts say so."""
         for watched in self._channels.values():
             if not watched.settled:
-                path = watched.inbox.path
-                watched.settled = self._importer.settle(watched.channel.id, path)
+                name, path = watched.channel.id, watched.inbox.path
+                watched.astray = self._has_strays(watched)
+                whole = self._importer.settle(name, path, watched.astray)
+                watched.settled = whole and not watched.astray
+
+    def _has_strays(self, watched: _Watched) -> bool:
+        if watched.channel.owner.key == self._me:
+            return False  # in my own outbox they are mine, and go when nobody needs them
+        name = watched.channel.id
+        with self._store.reading() as tx:
+            dropped = {each.sha256 for each in retractions.lingering(tx, name)}
+        accounted = dropped | self._importer.known(name).keys()
+        return watched.strays.look(accounted, lambda: self.rests(name))
+
+    def astray(self, folder: str) -> bool:
+        """Whether chunks of who knows which revision lie in a channel's folder."""
+        watched = self._channels.get(folder)
+        return watched is not None and watched.astray
 
     def folders(self) -> list[str]:
         """The channels it reads."""
@@ -100,8 +124,9 @@ class Receiver:
 
     @property
     def wait(self) -> float | None:
-        """Seconds until something is to be tried again; None if nothing is."""
-        return RETRY_S if self._again else None
+        """Seconds until something is to be tried, or looked for, again; None if nothing is."""
+        astray = any(watched.astray for watched in self._channels.values())
+        return RETRY_S if self._again or astray else None
 
     def take_in(self, folder: str, names: Collection[str]) -> None:
         """Take in what arrived in a channel: these names, or ALL."""
@@ -143,6 +168,7 @@ class Receiver:
             if retraction and (signature := watched.inbox.retraction(retraction[1])):
                 self._retract(watched, retraction[1], signature)
             elif chunk:
+                watched.settled = False
                 ready |= _no_longer_waiting(watched, chunk[2])
             elif item:
                 ready.add(item[1])

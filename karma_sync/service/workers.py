@@ -56,6 +56,8 @@ class Workers:
         self._engine.quotas.changed = self._cycle.wake
         self._engine.sender.packaged = self._on_packaged
         self._engine.receiver.refused = self._on_spoilt
+        self._engine.receiver.rests = self._engine.rests
+        self._engine.receipts.astray = self._engine.receiver.astray
         self._engine.sender.vanished = lambda session: self._on_change(session.transcript.path)
         self._engine.sender.covers = self._engine.receipts.covers
         troubles = Troubles()
