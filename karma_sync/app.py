@@ -172,7 +172,7 @@ class App:
         home, log = self.paths.syncthing, self.paths.syncthing_log
         kept = gui_port(home)
         SyncthingProcess(program, home, kept or 0, log).end_orphan()  # it would hold the port
-        port = free_port([kept] if kept and kept != network.port else [])
+        port = free_port([kept] if kept else [], but=network.port)
         process = SyncthingProcess(program, home, port, log)
         where = f"network.port, and the port in addresses, in {self.paths.settings}"
         require_free(network.port, where)

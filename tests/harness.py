@@ -51,6 +51,13 @@ def programs() -> list[Path]:
     return [Path(program) for program in dict.fromkeys(found) if program]
 
 
+def each_program() -> list[object]:
+    """Parameters of a fixture: each of `programs`, all but the first in the slow tests only."""
+    first, *others = programs()
+    slow = [pytest.param(p, id="second", marks=pytest.mark.slow) for p in others]
+    return [pytest.param(first, id="first"), *slow]
+
+
 def until(condition: Callable[[], T], what: str, timeout: float = WAIT_S) -> T:
     """Wait until `condition` gives something true, and return that.
 

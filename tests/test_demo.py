@@ -117,6 +117,7 @@ def test_transcripts_of_a_directory_are_read_back_as_they_were_packaged(
     assert json.loads(said)["sessions_readable"] == 3
 
 
+@pytest.mark.slow  # it waits for what does not come
 def test_a_transcript_that_cannot_be_sent_is_named_and_fails_the_demo(
     temporary: Path, tmp_path: Path
 ) -> None:

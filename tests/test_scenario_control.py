@@ -52,6 +52,7 @@ def test_everything_can_be_paused_at_once_and_resumed(pair: tuple[Member, Member
     assert a.run("resume", check=False).code == 6
 
 
+@pytest.mark.slow  # the pause has to last over two restarts
 def test_a_pause_outlives_restarts_and_ends_at_its_time(town: Town) -> None:
     a, b = town.member("erin"), town.member("frank")
     up(a, b)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Member, programs, until
+from tests.harness import Member, each_program, programs, until
 from tests.town import Town, up
 
 pytestmark = pytest.mark.daemon
@@ -41,7 +41,7 @@ class Asked:
         return self.b.rest("cluster/pending/devices") | self.b.rest("cluster/pending/folders")
 
 
-@pytest.fixture(scope="module", params=programs(), ids=lambda p: "/".join(p.parts[-4:]))
+@pytest.fixture(scope="module", params=each_program())
 def asked(town: Town, request: pytest.FixtureRequest) -> Iterator[Asked]:
     program: Path = request.param
     number = programs().index(program)

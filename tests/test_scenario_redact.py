@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.disks import places_of
-from tests.harness import Member, programs, until
+from tests.harness import Member, each_program, until
 from tests.test_scenario_unshare import called_back, confirmed
 from tests.town import Town, found_team, share
 from tests.transcripts import Session
@@ -54,7 +54,7 @@ class Story:
         return [each.encode() for each in found]
 
 
-@pytest.fixture(scope="module", params=programs(), ids=["first", "second"][: len(programs())])
+@pytest.fixture(scope="module", params=each_program())
 def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> object:
     town = Town(tmp_path_factory.mktemp("redact"))
     try:

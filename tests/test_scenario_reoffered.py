@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness import PROJECT, Member, programs, until
+from tests.harness import PROJECT, Member, each_program, programs, until
 from tests.town import Town, found_team, share, up
 
 pytestmark = pytest.mark.daemon
 
 
-@pytest.fixture(scope="module", params=programs(), ids=lambda p: "/".join(p.parts[-4:]))
+@pytest.fixture(scope="module", params=each_program())
 def pair(town: Town, request: pytest.FixtureRequest) -> Iterator[tuple[Member, Member]]:
     """Two members that share `repo`; no session was ever written."""
     number = programs().index(request.param)

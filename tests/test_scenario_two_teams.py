@@ -16,7 +16,7 @@ import pytest
 from karma_sync.flow.layout import chunk_name
 from karma_sync.metadata.signing import SigningKey
 from tests.evil import Evil, manifest_of
-from tests.harness import Member, programs, until
+from tests.harness import Member, each_program, until
 from tests.town import Town, up
 from tests.transcripts import Session
 
@@ -39,7 +39,7 @@ class Two:
         return member.paths.folder(outbox.name)
 
 
-@pytest.fixture(scope="module", params=programs(), ids=["first", "second"][: len(programs())])
+@pytest.fixture(scope="module", params=each_program())
 def teams(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Two]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.disks import places_of
-from tests.harness import Member, programs, until
+from tests.harness import Member, each_program, until
 from tests.town import Town, found_team, share
 from tests.transcripts import Session
 
@@ -32,7 +32,7 @@ def ledger(member: Member, session: Session) -> dict[str, Any]:
     return dict(found)
 
 
-@pytest.fixture(scope="module", params=programs(), ids=["first", "second"][: len(programs())])
+@pytest.fixture(scope="module", params=each_program())
 def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     town = Town(tmp_path_factory.mktemp("unshare"))
     try:

@@ -610,6 +610,13 @@ def test_a_free_port_can_be_used() -> None:
     assert len(set(ports)) == 100
 
 
+def test_a_port_that_is_for_something_else_is_not_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    port, *others = [free_port() for _ in range(4)]
+    monkeypatch.setattr("karma_sync.syncthing.process._HANDED_OUT", set())
+
+    assert free_port([port, *others], but=port) == others[0]
+
+
 def test_a_preferred_port_is_offered_while_nobody_has_it() -> None:
     """The first free one of those preferred, else another."""
     with (

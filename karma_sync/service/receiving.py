@@ -90,7 +90,7 @@ class Receiver:
 
     def settle(self) -> None:
         """See what of all that was dropped is gone from the folders too: receipts say so."""
-        for watched in self._channels.values():
+        for watched in list(self._channels.values()):  # others come and go meanwhile
             if not watched.settled:
                 name, path = watched.channel.id, watched.inbox.path
                 watched.astray = self._has_strays(watched)
@@ -125,7 +125,7 @@ class Receiver:
     @property
     def wait(self) -> float | None:
         """Seconds until something is to be tried, or looked for, again; None if nothing is."""
-        astray = any(watched.astray for watched in self._channels.values())
+        astray = any(watched.astray for watched in list(self._channels.values()))
         return RETRY_S if self._again or astray else None
 
     def take_in(self, folder: str, names: Collection[str]) -> None:

@@ -36,16 +36,17 @@ _TROUBLE = re.compile(r"\b(WARN|WARNING|ERR|ERROR|FATAL|panic)\b", re.IGNORECASE
 _TIMESTAMP = re.compile(r"^(\[\w+\] )?[\d/: .T+Z-]{8,35}")
 
 
-def free_port(preferred: Iterable[int] = ()) -> int:
+def free_port(preferred: Iterable[int] = (), but: int = 0) -> int:
     """A TCP port nobody listens on at this moment; the first free one of `preferred`, if any is.
 
-    Never the same twice in one process. Others than the preferred are taken from below the range
-    in which systems number outgoing connections, one of which could get the port first.
+    Never the same twice in one process, nor `but`, which is for something else. Others than the
+    preferred are taken from below the range in which systems number outgoing connections, one of
+    which could get the port first.
     """
     tries = (FIRST_PORT + secrets.randbelow(PORTS) for _ in range(PORT_TRIES))
     for port in (*preferred, *tries):
         with socket.socket() as probe:
-            if port not in _HANDED_OUT and _listens(probe, port) is None:
+            if port not in {but, *_HANDED_OUT} and _listens(probe, port) is None:
                 _HANDED_OUT.add(port)
                 return port
     raise PortTaken("found no free port on this machine")
