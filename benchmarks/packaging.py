@@ -73,10 +73,7 @@ class Desk:
         What was packaged is put into its place as often as the daemon does it.
         """
         began = told = time.perf_counter()
-        sessions = self.source.sessions()
-        for session, upcoming in zip(sessions, [*sessions[1:], None], strict=True):
-            if upcoming:
-                self._catalogue.read_ahead(upcoming)
+        for session in self.source.sessions():
             if not self.packager.is_current(self.channel, self._complete(session)):
                 facts = self._catalogue.facts(session)
                 whole = self._complete(session)

@@ -1,10 +1,7 @@
 """Sessions as an agent wrote them: which files make one up, and what is new in files that grow."""
 
 import os
-import threading
-from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 from hypothesis import given
@@ -12,7 +9,7 @@ from hypothesis import strategies as st
 
 from karma_sync.domain import limits
 from karma_sync.domain.facts import Facts
-from karma_sync.domain.source import ReadFile, SourceFile, SourceSession
+from karma_sync.domain.source import ReadFile, SourceSession
 from karma_sync.sources import growing
 from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
@@ -284,57 +281,6 @@ def test_reading_that_was_broken_off_goes_on_where_it_was(
     overwrite(path, 2000, b"\n" * 2000)  # whoever read this part again would find nothing in it
     assert memory.catalogue().facts(session).prompts == 40
     assert memory[str(path)].position.same(session.transcript.stat)
-
-
-def test_what_is_read_ahead_is_read_once_beside_the_one_in_hand(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("s1", "s2", "s3"):
-        tree.write(f"-src/{name}.jsonl", b"".join(LINES))
-    opened: list[tuple[str, bool]] = []
-
-    def counting(file: SourceFile) -> BinaryIO:
-        here = threading.current_thread() is threading.main_thread()
-        opened.append((file.path.name, here))
-        return growing.open_source(file)
-
-    monkeypatch.setattr("karma_sync.sources.catalogue.open_source", counting)
-    memory = Memory()
-    catalogue = memory.catalogue()
-    sessions = tree.source.sessions()
-    for session, upcoming in pairwise(sessions):
-        catalogue.read_ahead(upcoming)
-        assert catalogue.facts(session).prompts == 40
-        catalogue.read_ahead(upcoming)  # another session was written to in between
-    assert catalogue.facts(sessions[-1]).prompts == 40
-
-    names = [session.transcript.path.name for session in sessions]
-    assert sorted(opened) == sorted(zip(names, (True, False, False), strict=True))
-    assert len(memory) == 3
-
-
-def test_what_happened_after_it_was_read_ahead_is_not_missed(tree: Tree) -> None:
-    catalogue = Memory().catalogue()
-    grown = tree.write("-src/s1.jsonl", b"".join(LINES))
-    gone = tree.write("-src/s2.jsonl", b"".join(LINES))
-    for session in tree.source.sessions():
-        catalogue.read_ahead(session)
-    tree.write("-src/s1.jsonl", grown.read_bytes() + said("one more"))
-    gone.unlink()
-
-    [session] = tree.source.sessions()
-    assert catalogue.facts(session).prompts == 41
-
-
-def test_a_transcript_that_vanished_is_told_though_it_was_to_be_read_ahead(tree: Tree) -> None:
-    catalogue = Memory().catalogue()
-    path = tree.write("-src/s1.jsonl", b"".join(LINES))
-    [session] = tree.source.sessions()
-    path.unlink()
-    catalogue.read_ahead(session)
-
-    with pytest.raises(FileNotFoundError):
-        catalogue.facts(session)
 
 
 def test_a_rewritten_transcript_is_read_afresh(tree: Tree) -> None:

@@ -50,10 +50,6 @@ class Matcher:
         """
         return self._catalogue.facts(session)
 
-    def read_ahead(self, session: SourceSession) -> None:
-        """Say which session is looked at next; it is read beside."""
-        self._catalogue.read_ahead(session)
-
     def complete(self, session: SourceSession, profile: Profile) -> SourceSession:
         """The session with all that a profile takes of it: plans, and what lies apart."""
         return self._source.complete(session, self._catalogue.plans(session), profile)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from karma_sync.domain.source import SourceSession
 from karma_sync.service import roots
 from karma_sync.service.engine import Engine
 from karma_sync.service.worker import soonest
@@ -89,7 +88,18 @@ class Dispatch:
         if session is None:
             self._sender.renew()
         else:
-            self._send(session)
+            if session.size > _LARGE_BYTES:
+                self.begins()
+            try:
+                sent = self._sender.send(session)
+            finally:
+                outgoing.looked()
+            if sent.left:
+                outgoing.goes_on(session, sent.left)
+            elif sent.packaged:
+                outgoing.packaged(session, time.monotonic())
+            if sent.wait_s is not None:
+                outgoing.again(session, time.monotonic() + sent.wait_s)
         wait = 0.0 if self._sender.renewing else outgoing.wait(time.monotonic())
         if wait == 0.0:
             return wait
@@ -100,20 +110,3 @@ class Dispatch:
             self.look_at_all()  # what vanished may lie below what was learned
             return 0.0
         return soonest(wait, self._sender.settle())
-
-    def _send(self, session: SourceSession) -> None:
-        outgoing = self._engine.outgoing
-        if session.size > _LARGE_BYTES:
-            self.begins()
-        if outgoing.upcoming:
-            self._engine.matcher.read_ahead(outgoing.upcoming)
-        try:
-            sent = self._sender.send(session)
-        finally:
-            outgoing.looked()
-        if sent.left:
-            outgoing.goes_on(session, sent.left)
-        elif sent.packaged:
-            outgoing.packaged(session, time.monotonic())
-        if sent.wait_s is not None:
-            outgoing.again(session, time.monotonic() + sent.wait_s)

@@ -72,11 +72,6 @@ class Outgoing:
         self._in_hand = left
         return found
 
-    @property
-    def upcoming(self) -> SourceSession | None:
-        """What `next` gives then, unless something changes before."""
-        return next((session for session, _ in self._backlog.values()), None)
-
     def looked(self) -> None:
         """Nothing is in hand any more."""
         self._in_hand = None

@@ -1,7 +1,6 @@
 """Reads what is new in sessions, once, and remembers what it told."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,10 +26,6 @@ class Catalogue:
         self._loaded: dict[str, ReadFile] | None = None
         # with a last line without its end: told by the file as it was, and whether it was quiet
         self._torn: dict[str, tuple[tuple[Stat, bool], Facts]] = {}
-        self._helper = ThreadPoolExecutor(1, "reading")
-        self._upcoming: SourceSession | None = None
-        # of the session in hand, and of the upcoming one
-        self._ahead: tuple[dict[SourceFile, Future[ReadFile]], ...] = ({}, {})
 
     @property
     def _known(self) -> dict[str, ReadFile]:
@@ -67,38 +62,12 @@ class Catalogue:
         cwds = dict.fromkeys(cwd for facts in told for cwd in facts.cwds)
         return told[0].model_copy(update={"cwds": list(cwds)})
 
-    def read_ahead(self, session: SourceSession) -> None:
-        """Say whose facts are asked for next: while these are new, those are read beside.
-
-        Hashing, compression and the search for secrets leave Python to another thread meanwhile.
-        """
-        self._upcoming = session
-
-    def _read_upcoming(self) -> None:
-        upcoming, self._upcoming = self._upcoming, None
-        if upcoming is None:
-            return
-        in_hand = self._ahead[1]
-        begun = {
-            file: in_hand.get(file)
-            or self._helper.submit(self._read_new, file, self._known.get(str(file.path)))
-            for file in upcoming.files
-            if file.tells and self._is_new(file) and file.stat.size < limits.STEP_BYTES
-        }
-        self._ahead = in_hand, begun
-
-    def _is_new(self, file: SourceFile) -> bool:
-        known = self._known.get(str(file.path))
-        return known is None or not known.position.same(file.stat)
-
     def _read(self, file: SourceFile) -> Facts:
         key = str(file.path)
         known = self._known.get(key)
-        if known is None or self._is_new(file):
-            ahead = next((each[file] for each in self._ahead if file in each), None)
-            known = ahead.result() if ahead else self._read_new(file, known)
+        if known is None or not known.position.same(file.stat):
+            known = self._read_new(file, known)
             self._save(known)
-            self._read_upcoming()
         self._known[key] = known
         if known.position.offset < known.position.size:
             return self._with_last_line(file, known)
