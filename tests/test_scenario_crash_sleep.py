@@ -112,6 +112,7 @@ def test_after_a_sleep_and_eight_hours_on_the_clock_all_is_current_without_a_bur
     assert_sound(b)
 
 
+@pytest.mark.slow  # the timer has to be waited for
 def test_a_clock_that_is_set_back_does_not_stop_the_timer(pair: tuple[Machine, Member]) -> None:
     machine, _ = pair
     machine.set_clock(8)

@@ -48,12 +48,9 @@ def shared(town: Town) -> Shared:
 @pytest.mark.parametrize(
     ("who", "lost"),
     [
-        (
-            "receiver",
-            ("state.db",),
-        ),  # more: test_scenario_recovery
-        ("receiver", ("work.db",)),
-        ("owner", ("work.db",)),
+        pytest.param("receiver", ("state.db",), marks=pytest.mark.slow),
+        pytest.param("receiver", ("work.db",), marks=pytest.mark.slow),
+        pytest.param("owner", ("work.db",), marks=pytest.mark.slow),
         ("receiver", DATABASES),
         ("owner", DATABASES),
     ],

@@ -72,7 +72,6 @@ def test_what_is_unshared_is_not_said_to_leave(story: Story) -> None:
     assert "stays here:  1 session that you unshared" in shown
 
 
-@pytest.mark.slow  # a member is away, and another starts from nothing
 def test_who_has_not_confirmed_a_redaction_is_told_after_the_loss_of_every_database(
     story: Story,
 ) -> None:

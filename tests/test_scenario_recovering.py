@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Member, programs, until
+from tests.harness import Member, each_program, until
 from tests.town import Town, found_team, share, up
 from tests.transcripts import Session
 
 pytestmark = pytest.mark.daemon
 
 
-@pytest.fixture(scope="module", params=programs())
+@pytest.fixture(scope="module", params=each_program())
 def trio(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[list[Member], list[Session]]]:

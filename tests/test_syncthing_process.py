@@ -39,7 +39,10 @@ def real_programs() -> list[Path | None]:
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(p, marks=pytest.mark.daemon, id=str(p)) for p in real_programs()],
+    params=[
+        pytest.param(p, marks=[pytest.mark.daemon, *([pytest.mark.slow] if n else [])], id=str(p))
+        for n, p in enumerate(real_programs())
+    ],
 )
 def program(request: pytest.FixtureRequest) -> Path:
     """Each real Syncthing; it is a failure to have none."""
