@@ -12,6 +12,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from karma_sync.app import App, utc_now
 from karma_sync.errors import DatabaseUnusable, KarmaError, SyncthingError
+from karma_sync.service.memory import share_one_arena
 from karma_sync.service.notify import Notifier
 from karma_sync.service.presence import announced, locked
 from karma_sync.service.workers import Workers
@@ -50,6 +51,7 @@ class Daemon:
         log.debug("starting for %s", tag)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        share_one_arena()
         with locked(self._app.paths):
             self._app.open_databases()
             process, client = self._app.syncthing_process()

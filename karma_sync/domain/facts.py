@@ -11,11 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from pydantic_core import from_json
 
+from karma_sync.domain.record import Attachment, Content, Message, Record, parse_record
 from karma_sync.domain.typed import command, typed
 
 _TEXT_CHARS = 2000
@@ -117,61 +116,47 @@ class Facts(BaseModel):
     def feed(self, lines: bytes) -> None:
         """Take whole lines in; of those that do not parse only the directories count."""
         count = 0
+        records: list[Record] = []
         for line in lines.splitlines():
             if not line or line.isspace():
                 continue
             count += 1
             record = parse_record(line)
-            if isinstance(record, dict):
-                self._take(record)
-            elif record is None:
-                self._take_directories(line)
+            records += [record] if record else _directories(line)
         self.records += count
-
-    def _take(self, record: dict[str, Any]) -> None:
         # every directory counts: one left out could be the one that lies in another repository
-        _collect(self.cwds, record.get("cwd"), most=sys.maxsize)
-        _collect(self.branches, record.get("gitBranch"))
-        _collect(self.slugs, record.get("slug"))
-        self._take_time(record.get("timestamp"))
-        self.session = self.session or _text(record.get("sessionId"))
-        match record.get("type"):
+        _collect(self.cwds, (record.cwd for record in records), most=sys.maxsize)
+        _collect(self.branches, (record.gitBranch for record in records))
+        _collect(self.slugs, (record.slug for record in records))
+        self._take_times(record.timestamp for record in records)
+        for record in records:
+            self._take(record)
+
+    def _take(self, record: Record) -> None:
+        if not self.session:
+            self.session = _text(record.sessionId)
+        match record.type:
+            case "assistant" if record.message:
+                self._take_response(record.message)
             case "user":
                 self._take_prompt(record)
-            case "assistant":
-                self._take_response(record.get("message"))
-            case "attachment":
-                _take_plan_named(self.plans, record.get("attachment"))
+            case "attachment" if record.attachment:
+                _take_plan_named(self.plans, record.attachment)
             case str(kind) if kind in _NAMES:
                 field, given = _NAMES[kind]
-                setattr(self, field, _text(record.get(given)) or getattr(self, field))
+                setattr(self, field, _text(getattr(record, given)) or getattr(self, field))
 
-    def _take_directories(self, line: bytes) -> None:
-        for quoted in _CWD.findall(line):
-            try:
-                _collect(self.cwds, json.loads(quoted), most=sys.maxsize)
-            except ValueError:
-                continue
-
-    def _take_time(self, stamp: object) -> None:
+    def _take_times(self, stamps: Iterable[object]) -> None:
         """Timestamps inside a file are not in order: keep the least and the greatest."""
-        if not isinstance(stamp, str):
-            return
-        try:
-            when = datetime.fromisoformat(stamp)
-            when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-        except (ValueError, OverflowError):
-            return
-        if self.first is None or when < self.first:
-            self.first = when
-        if self.last is None or when > self.last:
-            self.last = when
+        known = [moment for moment in (self.first, self.last) if moment]
+        found = [moment for stamp in stamps if (moment := _moment(stamp))]
+        if found:
+            self.first, self.last = min(known + found), max(known + found)
 
-    def _take_prompt(self, record: dict[str, Any]) -> None:
-        if record.get("isMeta") or record.get("isSidechain") or record.get("isCompactSummary"):
+    def _take_prompt(self, record: Record) -> None:
+        if record.isMeta or record.isSidechain or record.isCompactSummary:
             return
-        message = record.get("message")
-        content = message.get("content") if isinstance(message, dict) else None
+        content = record.message.content if record.message else None
         text = _text(typed(content))
         if text:
             self.prompts += 1
@@ -179,20 +164,17 @@ class Facts(BaseModel):
         elif not self.first_command:
             self.first_command = _text(command(content))
 
-    def _take_response(self, message: object) -> None:
-        if not isinstance(message, dict):
+    def _take_response(self, message: Message) -> None:
+        if message.model != "<synthetic>":
+            _collect(self.models, [message.model])
+        _take_plans(self.plans, message.content)
+        if message.usage is None:
             return
-        if message.get("model") != "<synthetic>":
-            _collect(self.models, message.get("model"))
-        _take_plans(self.plans, message.get("content"))
-        usage = message.get("usage")
-        if not isinstance(usage, dict):
-            return
-        counted = self._counted_of(message.get("id"))
+        counted = self._counted_of(message.id)
         if counted is None:
             return
-        for name, field in _USAGE.items():
-            count = usage.get(field)
+        for name, field in _USAGE:
+            count = getattr(message.usage, field)
             if type(count) is int and counted.get(name, 0) < count <= _MOST_TOKENS:
                 self.tokens[name] = self.tokens.get(name, 0) + count - counted.get(name, 0)
                 counted[name] = count
@@ -218,50 +200,54 @@ class Facts(BaseModel):
         return counted
 
 
-def parse_record(line: bytes) -> object:
-    """What a line of JSON stands for; None if it is none.
+def _directories(line: bytes) -> list[Record]:
+    """The working directories in a line that does not parse, each as if it were a record."""
+    found = []
+    for quoted in _CWD.findall(line):
+        try:
+            found.append(Record(cwd=json.loads(quoted)))
+        except ValueError:
+            continue
+    return found
 
-    `from_json` is the quicker reader, and the stricter one: it refuses half an emoji, as
-    JavaScript's cutting leaves it, which the standard library takes.
-    """
+
+def _moment(stamp: object) -> datetime | None:
+    if not isinstance(stamp, str):
+        return None
     try:
-        return from_json(line, cache_strings="keys")
-    except ValueError:
-        pass
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
+        moment = datetime.fromisoformat(stamp)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
 
 
-_USAGE = {
-    "input": "input_tokens",
-    "output": "output_tokens",
-    "cache_read": "cache_read_input_tokens",
-    "cache_creation": "cache_creation_input_tokens",
-}
+_USAGE = (
+    ("input", "input_tokens"),
+    ("output", "output_tokens"),
+    ("cache_read", "cache_read_input_tokens"),
+    ("cache_creation", "cache_creation_input_tokens"),
+)
 
 
-def _take_plans(into: list[str], content: object) -> None:
+def _take_plans(into: list[str], content: Content) -> None:
     """Paths of files in a folder of plans that the agent wrote with its tools.
 
     What it only read stands in the transcript already, and may be another session's plan.
     """
     for part in content if isinstance(content, list) else ():
-        if isinstance(part, dict) and part.get("name") in _PLAN_WRITERS:
-            given = part.get("input")
-            _collect_plan(into, given.get("file_path") if isinstance(given, dict) else None)
+        if part.input and part.name in _PLAN_WRITERS:
+            _collect_plan(into, part.input.file_path)
 
 
-def _take_plan_named(into: list[str], attachment: object) -> None:
+def _take_plan_named(into: list[str], attachment: Attachment) -> None:
     """The path of its own plan, which the program tells the agent in plan mode and after it."""
-    if isinstance(attachment, dict) and attachment.get("type") in _PLAN_TELLERS:
-        _collect_plan(into, attachment.get("planFilePath"))
+    if attachment.type in _PLAN_TELLERS:
+        _collect_plan(into, attachment.planFilePath)
 
 
 def _collect_plan(into: list[str], path: object) -> None:
     if isinstance(path, str) and re.fullmatch(r".*[/\\]plans[/\\][^/\\]+\.md", path):
-        _collect(into, path)
+        _collect(into, [path])
 
 
 def _text(value: object) -> str:
@@ -285,9 +271,8 @@ def _whole(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def _collect(into: list[str], value: object, most: int = 50) -> None:
-    if not isinstance(value, str) or value in into:
-        return
-    text = _whole(value)
-    if text and text not in into and len(into) < most:
-        into.append(text)
+def _collect(into: list[str], values: Iterable[object], most: int = 50) -> None:
+    for value in dict.fromkeys(value for value in values if isinstance(value, str)):
+        text = _whole(value)
+        if text and text not in into and len(into) < most:
+            into.append(text)

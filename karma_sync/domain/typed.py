@@ -6,32 +6,35 @@ a part of its own; commands, their output and notifications are records of their
 
 import re
 
+from karma_sync.domain.record import Content
+
 _NOTE = re.compile(r"\s*<(?P<tag>[a-z]+(?:[-_][a-z]+)+)>.*?</(?P=tag)>", re.DOTALL)
 _COMMAND = re.compile(r"<command-name>(.*?)</command-name>", re.DOTALL)
 _ARGUMENTS = re.compile(r"<command-args>(.*?)</command-args>", re.DOTALL)
 _INTERRUPTED = "[Request interrupted by user"
 
 
-def typed(content: object) -> str:
+def typed(content: Content) -> str:
     """The prompt in a user's message; "" if nobody typed one there."""
     texts = (_without_notes(text) for text in _texts(content))
     return " ".join(text for text in texts if text and not text.startswith(_INTERRUPTED))
 
 
-def command(content: object) -> str:
+def command(content: Content) -> str:
     """The command of the program's that a user's message is, as it was typed; "" if it is none."""
     for text in _texts(content):
+        if not text.lstrip().startswith("<command-"):
+            continue
         name, arguments = _COMMAND.search(text), _ARGUMENTS.search(text)
-        if name and text.lstrip().startswith("<command-"):
+        if name:
             return f"{name[1]} {arguments[1] if arguments else ''}".strip()
     return ""
 
 
-def _texts(content: object) -> list[str]:
+def _texts(content: Content) -> list[str]:
     if isinstance(content, str):
         return [content]
-    parts = content if isinstance(content, list) else []
-    found = [p.get("text") for p in parts if isinstance(p, dict) and p.get("type") == "text"]
+    found = [part.text for part in content or () if part.type == "text"]
     return [text for text in found if isinstance(text, str)]
 
 

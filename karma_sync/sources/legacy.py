@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from karma_sync.domain import limits
-from karma_sync.domain.facts import parse_record
+from karma_sync.domain.record import parse_record
 from karma_sync.domain.source import SourceFile, Stat
 from karma_sync.sources.growing import open_source
 from karma_sync.sources.listing import file_at, is_open
@@ -63,7 +63,6 @@ def _named_in(file: SourceFile) -> str | None:
     with open_source(file) as source:
         for _ in range(_LINES):
             record = parse_record(source.readline(limits.LINE_BYTES))
-            parent = record.get("sessionId") if isinstance(record, dict) else None
-            if isinstance(parent, str):
-                return parent
+            if record and isinstance(record.sessionId, str):
+                return record.sessionId
     return None
