@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from karma_sync.domain.plan import Device, Folder, FolderType
 from karma_sync.syncthing import wire
-from karma_sync.syncthing.configuration import FIXED, Configuration, with_changes
+from karma_sync.syncthing.configuration import Configuration, with_changes
+from karma_sync.syncthing.fixed import FIXED
 
 ROOT = Path("/home/alice/.local/share/karma-sync/folders")
 ME, BOB, CAROL, NAS = "ME-1", "BOB-1", "CAROL-1", "NAS-1"

@@ -14,46 +14,17 @@ from pydantic import Field
 
 from karma_sync.domain.plan import Device, Folder, FolderType, Setup
 from karma_sync.syncthing import ignoring
+from karma_sync.syncthing.fixed import FIXED, FIXED_DEVICE, FIXED_NESTED
 from karma_sync.syncthing.wire import Reply
 
 OUR_PREFIX = "ks-"
 
-# DESIGN.md section 6: no watcher (we scan), no permissions (a member's chmod would reach the
-# library's links), chunks before items, no copies that outlive a retraction, no delay in v2.
-FIXED: Mapping[str, bool | int | str] = {
-    "filesystemType": "basic",
-    "fsWatcherEnabled": False,
-    "ignorePerms": True,
-    "autoNormalize": True,
-    "order": "newestFirst",
-    "ignoreDelete": False,
-    "pullerDelayS": 0,
-    "maxConflicts": 0,
-    "markerName": ".stfolder",
-    "copyOwnershipFromParent": False,
-    "disableFsync": False,
-    "syncOwnership": False,
-    "sendOwnership": False,
-    "syncXattrs": False,
-    "sendXattrs": False,
-}
 # An outbox is looked at only where we wrote, or when we know that it is whole: what Syncthing
 # does not find in a send-only folder, it deletes at every peer.
 RESCAN_S: Mapping[FolderType, int] = {
     FolderType.SEND_ONLY: 0,
     FolderType.RECEIVE_ONLY: 3600,
     FolderType.SEND_RECEIVE: 3600,
-}
-_FIXED_NESTED: Mapping[str, Mapping[str, int | str]] = {
-    "minDiskFree": {"value": 1, "unit": "%"},
-    "versioning": {"type": ""},
-}
-# What a device may never do here: introduce others, or create folders (SYNCTHING.md section 12).
-_FIXED_DEVICE: Mapping[str, bool | str] = {
-    "compression": "metadata",
-    "introducer": False,
-    "autoAcceptFolders": False,
-    "untrusted": False,
 }
 _NEW_DEVICE: Mapping[str, bool | int | str] = {
     "skipIntroductionRemovals": False,
@@ -233,7 +204,7 @@ def _changed_devices(
     for device in sorted(put):
         if device.id != configuration.my_id:
             before = entries.get(device.id, {})
-            entries[device.id] = {**_NEW_DEVICE, **before, **_FIXED_DEVICE}
+            entries[device.id] = {**_NEW_DEVICE, **before, **FIXED_DEVICE}
             entries[device.id] |= {
                 "deviceID": device.id,
                 "name": device.name,
@@ -267,7 +238,7 @@ def _without(entry: _Entry, gone: frozenset[str]) -> _Entry:
 def _folder_json(folder: Folder, path: Path, my_id: str) -> _Entry:
     return {
         **FIXED,
-        **_FIXED_NESTED,
+        **FIXED_NESTED,
         "id": folder.id,
         "label": folder.id,  # a peer sees it: neutral
         "path": str(path),
@@ -289,7 +260,7 @@ def _is_ours(entry: _FolderEntry, root: Path) -> bool:
 def _settings_hold(raw: _Entry) -> bool:
     """Whether each fixed setting this version knows reads back as we send it."""
     fixed = {**FIXED, "label": raw["id"], "rescanIntervalS": RESCAN_S[FolderType(raw["type"])]}
-    nested = ((raw.get(name) or {}, wanted) for name, wanted in _FIXED_NESTED.items())
+    nested = ((raw.get(name) or {}, wanted) for name, wanted in FIXED_NESTED.items())
     pairs = [(raw, fixed), *nested]
     return all(
         found.get(name) in (None, value)
