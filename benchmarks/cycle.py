@@ -13,9 +13,10 @@ from benchmarks import results
 from benchmarks.pair import PROJECT, Sender, gui, sender
 from karma_sync.app import App
 from karma_sync.cli.demo_stage import until
+from karma_sync.domain.direction import Content, Direction
 from karma_sync.domain.leaving import Limits
 from karma_sync.domain.pairing import PairingCode, device_text
-from karma_sync.domain.subscription import Content, Direction, Subscription
+from karma_sync.domain.subscription import Subscription
 from karma_sync.metadata.documents import member_document
 from karma_sync.metadata.folder import MEMBER, MetadataFolder
 from karma_sync.metadata.signing import PayloadType, SigningKey

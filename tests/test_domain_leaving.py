@@ -7,15 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.domain.leaving import (
-    Candidate,
-    Choices,
-    Exclusion,
-    Limits,
-    Outcome,
-    Share,
-    decide,
-)
+from karma_sync.domain.leaving import Candidate, Choices, Exclusion, Limits, Share, decide
+from karma_sync.domain.outcome import Outcome
 from karma_sync.domain.profile import Profile
 from karma_sync.domain.project import Belonging
 from tests.builders import NOW, PROJECT, examples

@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 
+from karma_sync.domain.direction import Content, Direction
 from karma_sync.domain.invitation import Answer, Contact, Invitation, Pairing
 from karma_sync.domain.leaving import Limits
 from karma_sync.domain.standing import Fact, Known, facts, news
-from karma_sync.domain.subscription import MOVES, Content, Direction, Status, Subscription
+from karma_sync.domain.subscription import MOVES, Status, Subscription
 from tests.builders import (
     ALICE,
     BOB,

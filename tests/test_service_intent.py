@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from karma_sync.domain.direction import Direction
 from karma_sync.domain.leaving import Exclusion, Limits, Share, Withhold
 from karma_sync.domain.profile import Profile
-from karma_sync.domain.subscription import Direction, Status, Subscription
+from karma_sync.domain.subscription import Status, Subscription
 from karma_sync.errors import KarmaError, NotWritable
 from karma_sync.service.intent import IntentFile, read_intent
 from karma_sync.store import state

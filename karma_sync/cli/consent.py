@@ -12,12 +12,13 @@ import typer
 from karma_sync.app import App, utc_now
 from karma_sync.cli.output import confirm, is_terminal, say, size, warn_of_closed
 from karma_sync.domain.conversation import printable
-from karma_sync.domain.leaving import Limits, Outcome
+from karma_sync.domain.direction import Direction
+from karma_sync.domain.outcome import Outcome
 from karma_sync.domain.profile import Profile
-from karma_sync.domain.subscription import Direction
 from karma_sync.errors import BadInput, NeedsConsent
 
 if TYPE_CHECKING:
+    from karma_sync.domain.leaving import Limits
     from karma_sync.domain.source import SourceSession
     from karma_sync.service.consent import Leaving, Survey
     from karma_sync.service.projects import Standing, Terms
@@ -75,7 +76,7 @@ class Wishes:
     profile: Profile | None = None
     yes: bool = False
     dry_run: bool = False
-    before: Limits | None = field(default=None)
+    before: "Limits | None" = field(default=None)
 
     def require_some(self, standing: "Standing") -> None:
         """Raises BadInput if nothing was asked for."""
@@ -88,12 +89,13 @@ class Wishes:
             )
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> "Limits":
         """What they ask for, but for the newest so many.
 
         Raises:
             BadInput: a moment or a time span is none.
         """
+        from karma_sync.domain.leaving import Limits
         from karma_sync.service.consent import parse_since
         from karma_sync.service.control import parse_duration
 
@@ -175,14 +177,16 @@ def _propose(app: App, standing: "Standing", sessions: "Sequence[SourceSession]"
         say(f"               to add it: {step}")
 
 
-def _with_last(found: "Survey", limits: Limits, last: int | None) -> Limits:
+def _with_last(found: "Survey", limits: "Limits", last: int | None) -> "Limits":
     if last is None:
         return limits
+    from karma_sync.domain.leaving import Limits
+
     newest = Limits(since=found.since_of_newest(last, limits, utc_now()))
     return limits.model_copy(update={"since": limits.narrowed(newest).since})
 
 
-def _show(app: App, standing: "Standing", found: "Survey", limits: Limits, count: bool) -> None:
+def _show(app: App, standing: "Standing", found: "Survey", limits: "Limits", count: bool) -> None:
     from karma_sync.service.consent import what_would_leave
 
     leaving = what_would_leave(app.decider, found, limits)

@@ -22,11 +22,11 @@ from karma_sync.cli.naming import project_named
 from karma_sync.cli.output import next_step, say, say_json, table
 from karma_sync.cli.setup import say_if_down, warn_if_down
 from karma_sync.cli.waiting import offered, require_daemon, wait_for_session
-from karma_sync.domain.leaving import Limits
-from karma_sync.domain.subscription import Content, Direction, Subscription
+from karma_sync.domain.direction import Content, Direction
 from karma_sync.errors import BadInput
 
 if TYPE_CHECKING:
+    from karma_sync.domain.subscription import Subscription
     from karma_sync.service.projects import Standing, Verb
 
 ProjectArgument = Annotated[
@@ -97,6 +97,7 @@ def accept(
 
     Example: karma-sync accept repo --wait
     """
+    from karma_sync.domain.leaving import Limits
     from karma_sync.service import projects
 
     app = App.from_environment()
@@ -123,7 +124,7 @@ def decline(project: ProjectArgument, team: TeamOption = None) -> None:
 
     Example: karma-sync decline repo
     """
-    app, standing = _move(project, team, Subscription.decline)
+    app, standing = _move(project, team, lambda mine: mine.decline())
     sent = " Members remove what you sent as they hear of it." if standing.mine.sends else ""
     again = f"karma-sync subscription reopen {standing.named}, if you change your mind"
     _moved(app, standing, f"is declined.{sent}", again)
@@ -134,7 +135,7 @@ def pause(project: ProjectArgument, team: TeamOption = None) -> None:
 
     Example: karma-sync subscription pause repo
     """
-    app, standing = _move(project, team, Subscription.pause)
+    app, standing = _move(project, team, lambda mine: mine.pause())
     _moved(app, standing, "is paused.", f"karma-sync subscription resume {standing.named}")
 
 
@@ -143,7 +144,7 @@ def resume(project: ProjectArgument, team: TeamOption = None) -> None:
 
     Example: karma-sync subscription resume repo
     """
-    app, standing = _move(project, team, Subscription.resume)
+    app, standing = _move(project, team, lambda mine: mine.resume())
     _moved(app, standing, "goes on.", "karma-sync status")
 
 
@@ -152,7 +153,7 @@ def reopen(project: ProjectArgument, team: TeamOption = None) -> None:
 
     Example: karma-sync subscription reopen repo
     """
-    app, standing = _move(project, team, Subscription.reopen)
+    app, standing = _move(project, team, lambda mine: mine.reopen())
     _moved(app, standing, "is offered again.", f"karma-sync accept {standing.named}")
 
 
@@ -196,7 +197,7 @@ def change(
             return
         limits = terms.limits
 
-    def verb(now: Subscription) -> Subscription:
+    def verb(now: "Subscription") -> "Subscription":
         changed = now.change(chosen, now.content, limits)
         return changed.retract(int(utc_now().timestamp() * 1000)) if retract else changed
 
@@ -217,7 +218,7 @@ def _require_end_of_sending(retract: bool, chosen: Direction) -> None:
         )
 
 
-def _what_left(before: Subscription, now: Direction, retract: bool) -> str:
+def _what_left(before: "Subscription", now: Direction, retract: bool) -> str:
     """What a change does to what left already, where somebody might think otherwise."""
     if retract:
         return " What you sent is withdrawn from every member."

@@ -6,11 +6,11 @@ Pure, so that what is shown before a yes and what leaves afterwards cannot diffe
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from karma_sync.domain.outcome import Outcome
 from karma_sync.domain.profile import Profile
 from karma_sync.domain.project import Belonging
 
@@ -124,17 +124,6 @@ class Candidate:
     last: datetime
     quiet_s: float
     unshared: bool = False
-
-
-class Outcome(StrEnum):
-    LEAVES = "leaves"
-    UNCONCERNED = "unconcerned"  # of another project
-    EARLIER = "earlier"  # than the limit
-    MIXED = "mixed"  # it also worked in another place
-    WITHHELD = "withheld"  # by its owner
-    UNSHARED = "unshared"  # by its owner, after it had left
-    EXCLUDED = "excluded"  # it worked in an excluded directory
-    WAITING = "waiting"  # until it was quiet for as long as was asked for
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from karma_sync.domain.direction import Content, Direction
 from karma_sync.domain.ids import next_version
 from karma_sync.domain.leaving import Limits
 from karma_sync.errors import IllegalMove
@@ -16,18 +17,6 @@ class Status(StrEnum):
     ACCEPTED = "accepted"
     PAUSED = "paused"
     DECLINED = "declined"
-
-
-class Direction(StrEnum):
-    SEND = "send"
-    RECEIVE = "receive"
-    BOTH = "both"
-
-
-class Content(StrEnum):
-    SESSIONS = "sessions"
-    OBSERVATIONS = "observations"
-    BOTH = "both"
 
 
 MOVES: Mapping[tuple[Status, str], Status] = {

@@ -3,7 +3,7 @@
 The envelope is the one of the DSSE protocol (secure-systems-lab/dsse, v1.0): the signature
 covers the payload type and the payload, so no document can stand for one of another kind. The
 key always comes from the caller, who knows the place a document lies at, never from the
-envelope; the payload is parsed only after it verified.
+envelope; the payload is parsed (`form`) only after it verified.
 """
 
 import base64
@@ -12,17 +12,15 @@ import json
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import BaseModel, ValidationError
 
 from karma_sync.errors import KarmaError, NotInitialised, Unverified
 from karma_sync.paths import PRIVATE_FILE, write_private
 
-M = TypeVar("M", bound=BaseModel)
 # nothing can make the same key again, and beside another one the rest of the home is nobody's
 _BACK = (
     "put {0} back from a backup; to begin anew, under another name: move karma-sync's folders"
@@ -131,23 +129,6 @@ def strict_json(raw: bytes) -> object:
         ValueError: it is not JSON, or has a key twice.
     """
     return json.loads(raw, object_pairs_hook=_unique)
-
-
-def parse(payload: bytes, model: type[M]) -> M:
-    """A model from a payload that verified.
-
-    Raises:
-        Unverified: its form is not that of the model; values of a peer's are not quoted.
-    """
-    try:
-        return model.model_validate(strict_json(payload))
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        why = f"it is not a {model.__name__}: {place} ({first['type']})"
-        raise Unverified("3-form", why) from None
-    except (ValueError, RecursionError):
-        raise Unverified("3-form", f"it is not a {model.__name__}: not JSON") from None
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

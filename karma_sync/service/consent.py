@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from karma_sync.domain.leaving import Candidate, Choices, Limits, Outcome, decide
+from karma_sync.domain.leaving import Candidate, Choices, Limits, decide
+from karma_sync.domain.outcome import Outcome
 from karma_sync.domain.profile import takes
 from karma_sync.domain.project import Names
 from karma_sync.domain.source import SourceSession

@@ -13,9 +13,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from karma_sync.domain.direction import Direction
 from karma_sync.domain.ids import next_version
 from karma_sync.domain.leaving import Exclusion, Limits, Share, Withhold
-from karma_sync.domain.subscription import Direction, Status, Subscription
+from karma_sync.domain.subscription import Status, Subscription
 from karma_sync.domain.withdrawal import Unshared
 from karma_sync.errors import KarmaError, NotWritable
 from karma_sync.paths import fsync_dirs, write_private

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from karma_sync.domain import limits
-from karma_sync.domain.leaving import Candidate, Decision, Outcome, decide
+from karma_sync.domain.leaving import Candidate, Decision, decide
+from karma_sync.domain.outcome import Outcome
 from karma_sync.domain.pairing import PairingCode
 from karma_sync.domain.profile import Profile
 from karma_sync.domain.project import Names

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from karma_sync.domain.leaving import Decision, Outcome
+from karma_sync.domain.leaving import Decision
+from karma_sync.domain.outcome import Outcome
 from karma_sync.domain.plan import Channel
 from karma_sync.domain.source import SourceSession
 from karma_sync.domain.withdrawal import Unshared

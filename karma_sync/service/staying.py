@@ -2,7 +2,8 @@
 
 from collections.abc import Set
 
-from karma_sync.domain.leaving import Decision, Outcome
+from karma_sync.domain.leaving import Decision
+from karma_sync.domain.outcome import Outcome
 from karma_sync.domain.profile import Profile, takes
 from karma_sync.domain.source import SourceSession
 from karma_sync.flow.choice import why_left_out
