@@ -6,6 +6,7 @@ that no item of its library names.
 
 import random
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 import requests
@@ -14,7 +15,7 @@ from tests.disks import places_of
 from tests.harness import until
 from tests.test_scenario_unshare import confirmed
 from tests.town import Town, found_team, share
-from tests.transcripts import Session
+from tests.transcripts import Session, write_session
 
 pytestmark = [pytest.mark.daemon, pytest.mark.slow]  # one receiver is slowed down
 
@@ -43,11 +44,20 @@ class Half:
     def begun(self, needle: str) -> Session:
         turns = [f"{needle} {self._noise.randbytes(500_000).hex()}" for _ in range(TURNS)]
         before = self._chunks()
-        session = self.a.write_session(needle, *turns, odd=False)
+        session = self._appeared_whole(needle, *turns)
         until(lambda: self._chunks() > before + FEW, "chunks at C")
         self.c.kill9()
         until(lambda: not self.c.processes(), "C is off")
         assert self.c.peek(session.id) is None, "C was too fast: it has all of it"
+        return session
+
+    def _appeared_whole(self, *said: str) -> Session:
+        """A session that is there at once: of one still being written C soon has the beginning."""
+        apart = self.a.folder / "apart"
+        session = write_session(apart, self.a.repo, said, datetime.now(UTC), odd=False)
+        place = self.a.claude / session.path.relative_to(apart)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        session.path.rename(place)
         return session
 
     def _chunks(self) -> int:
