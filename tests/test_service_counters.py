@@ -16,7 +16,7 @@ from karma_sync.metadata.signing import PayloadType
 from karma_sync.paths import Paths, metadata_folder
 from karma_sync.service.context import Context
 from karma_sync.service.notes import Notes
-from karma_sync.service.receipts import Receipts
+from karma_sync.service.receipts import Receipts, Scan
 from karma_sync.service.signing import Signer
 from karma_sync.store import library, state, work
 from tests.builders import ALICE, BOB, NOW, NOW_MS, code_of, key_of, team_of_all
@@ -29,7 +29,7 @@ WORLD = World(key=A.public, teams=(TEAM,), subscriptions=())
 class Alice:
     """Her machine, as far as signing goes."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, scan: Scan = lambda folder, names: None) -> None:
         paths = Paths.inside(home)
         paths.create()
         self.store = state.open_state(paths.state_db)
@@ -42,9 +42,7 @@ class Alice:
         self.folder = paths.folder(metadata_folder(TEAM.id))
         metadata.prepare(self.folder)
         self.signer = Signer(context)
-        self.receipts = Receipts(
-            context, events, items, lambda folder, names: None, lambda folder, revision: None
-        )
+        self.receipts = Receipts(context, events, items, scan, lambda folder, revision: None)
         with self.store.transaction() as tx:
             state.teams.put(tx, TEAM)
 

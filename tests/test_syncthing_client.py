@@ -400,7 +400,10 @@ def test_no_event_is_an_empty_answer(rig: Rig) -> None:
 
 
 class Server(ThreadingHTTPServer):
-    """Answers every request with `reply`; drops the connection at its second if `drops`."""
+    """Answers every request with `reply`; drops the connection at its second if `drops`.
+
+    It answers only while `answers` is set.
+    """
 
     daemon_threads = True
     reply: tuple[int, bytes] = (200, b'{"ping": "pong"}')
@@ -410,6 +413,8 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.requests: list[str] = []
         self.connections = 0
+        self.answers = threading.Event()
+        self.answers.set()
 
     @property
     def url(self) -> str:
@@ -432,6 +437,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.first = False
+        self.server.answers.wait()
         status, body = self.server.reply
         self.send_response(status)
         self.send_header("Location", "/rest/elsewhere")
@@ -465,6 +471,20 @@ def test_what_is_harmless_is_repeated_once_on_a_dead_connection(server: Server) 
 
     scan = "POST /rest/db/scan?folder=f&sub=a+b&sub=c&next=5"
     assert server.requests == ["GET /rest/system/ping"] * 3 + [scan] * 2
+
+
+def test_a_scan_of_named_files_is_not_waited_for_without_end(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Syncthing that hangs must not hold up who could go on without it."""
+    monkeypatch.setattr("karma_sync.syncthing.client.NAMED_SCAN_S", 0.1)
+    server.answers.clear()
+    try:
+        with pytest.raises(SyncthingUnreachable, match="timed out"):
+            SyncthingClient(server.url, "key").scan("f", subs=["a"])
+    finally:
+        server.answers.set()
+    assert server.requests == ["POST /rest/db/scan?folder=f&sub=a"]
 
 
 @pytest.mark.parametrize(

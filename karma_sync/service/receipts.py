@@ -55,6 +55,8 @@ class Receipts:
         self._claimed = claimed
         self._folders: dict[str, MetadataFolder] = {}
         self._written: dict[str, float] = {}
+        self._untold: dict[str, set[str]] = {}  # by team: what Syncthing has still to look at
+        self._is_deaf = False
         self._keeper = Keeper(context)
         self._news = False
         self._world: World | None = None
@@ -69,7 +71,7 @@ class Receipts:
                 continue
             self._read(team, folder)
             self._put_back(team, folder)
-            waits += [self._write(world, team, folder), self._keeper.wait]
+            waits += [self._write(world, team, folder), self._keeper.wait, self._tell(team)]
         return min((wait for wait in waits if wait is not None), default=None)
 
     def take_news(self) -> bool:
@@ -110,8 +112,8 @@ class Receipts:
         """Others' receipts that somebody deleted: any holder of the newest may."""
         with self._store.reading() as tx:
             held = [Held(RECEIPT, r.writer, r.envelope) for r in work.receipts_of(tx, team.id)]
-        folder_id = metadata_folder(team.id)
-        self._tell(team, self._keeper.put_back(folder_id, folder, held))
+        names = self._keeper.put_back(metadata_folder(team.id), folder, held)
+        self._untold.setdefault(team.id, set()).update(names)
 
     def _accept(self, team: Team, found: Found) -> Receipt | None:
         """Keep a receipt that is new and good; None if it is neither."""
@@ -216,16 +218,24 @@ class Receipts:
 
     def _put(self, team: Team, folder: MetadataFolder, envelope: bytes) -> None:
         name = folder.write(RECEIPT, self._context.me.key, envelope)
-        self._tell(team, [name] if name else [])
+        if name:
+            self._untold.setdefault(team.id, set()).add(name)
 
-    def _tell(self, team: Team, names: Sequence[str]) -> None:
+    def _tell(self, team: Team) -> float | None:
+        """Have Syncthing look at what was written; seconds until the next try if it does not."""
+        names = self._untold.get(team.id)
         if not names:
-            return
+            return None
         try:
-            self._scan(metadata_folder(team.id), names)
+            self._scan(metadata_folder(team.id), sorted(names))
         except SyncthingError as error:
-            # its hourly scan finds the file, as does the next receipt
-            log.warning("Syncthing could not look at a receipt: %s", error)
+            if not self._is_deaf:
+                log.warning("Syncthing could not look at a receipt, and is asked again: %s", error)
+            self._is_deaf = True
+            return EVERY_S
+        self._is_deaf = False
+        names.clear()
+        return None
 
 
 def said_of(store: Database, team: Team, folder: str) -> dict[str, ChannelReceipt]:

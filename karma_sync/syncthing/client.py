@@ -20,6 +20,7 @@ CONNECT_S = 5.0
 READ_S = 30.0
 PUT_S = 120.0  # 300 folders took 0.7 s at most; this is for a machine that is busy
 SCAN_S = 3600.0  # a scan answers when all is hashed
+NAMED_SCAN_S = 60.0  # of files just written; what asks for more waits for a Syncthing that hangs
 # They stand in the URL, and Go's HTTP server hangs up on headers of more than 1 MB: 11,000 chunks.
 NAMES_PER_SCAN = 1000
 EVENTS_SLACK_S = 15.0  # on top of the time Syncthing is asked to hold its answer back
@@ -104,7 +105,8 @@ class SyncthingClient:
         for start in range(0, max(len(subs), 1), NAMES_PER_SCAN):
             some = [("sub", sub) for sub in subs[start : start + NAMES_PER_SCAN]]
             params = [("folder", folder), *some, *later]
-            self._post("/rest/db/scan", *params, timeout_s=SCAN_S, repeatable=True)
+            within = NAMED_SCAN_S if subs else SCAN_S
+            self._post("/rest/db/scan", *params, timeout_s=within, repeatable=True)
 
     def override(self, folder: str) -> None:
         """Make all others take our state of a send-only folder; works on after it returned."""
