@@ -21,7 +21,7 @@ from karma_sync.errors import BadInput, KarmaError, NotFound
 from karma_sync.paths import Paths
 from karma_sync.service.autostart import Launchd, Systemd, autostart
 from karma_sync.service.units import Launch, launchd_plist, service_name, systemd_unit
-from tests.harness import Member
+from tests.harness import Member, until
 from tests.town import Town
 
 ANALYZE = shutil.which("systemd-analyze")
@@ -452,7 +452,8 @@ def test_logs_are_read_where_they_were_written(member: Member, manager: Manager)
     assert (none.code, "no log yet" in none.err) == (5, True)
 
     member.up()
-    assert member.run("service", "logs", "-n", "1").out == member.paths.log.read_text()
+    written = until(member.paths.log.read_text, "the first line of the log")
+    assert member.run("service", "logs", "-n", "1").out == written
     member.run("down")
 
     member.run("service", "install")
