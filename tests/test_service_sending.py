@@ -10,6 +10,7 @@ import pytest
 from karma_sync.domain import limits
 from karma_sync.domain.leaving import Choices
 from karma_sync.domain.plan import Channel
+from karma_sync.errors import SyncthingUnreachable
 from karma_sync.flow.layout import item_name
 from karma_sync.service import troubles
 from karma_sync.service.deciding import Decider, Matcher
@@ -41,6 +42,7 @@ class Office:
         self.redactor = Swapping({})
         self.desk = Desk(root, channel_of(team_of_all(ALICE, BOB), ALICE), self.redactor)
         self.told: list[str] = []
+        self.deaf = False
         places = Places()
         places.know({"/src/repo": PROJECT}, {})
         matcher = Matcher(ClaudeSource(self.desk.claude), Catalogue(list, lambda _: None), places)
@@ -60,6 +62,8 @@ class Office:
         return next((row.why for row in rows if row.kind is work.Stays.FAILED), None)
 
     def _scan(self, _folder: str, names: Sequence[str]) -> None:
+        if self.deaf:
+            raise SyncthingUnreachable("Syncthing does not answer")
         self.told += names
 
 
@@ -102,6 +106,25 @@ def test_of_a_large_session_it_is_said_how_much_is_left(
     assert lefts == sorted(lefts, reverse=True)
     assert office.desk.content() == b"".join(lines)
     assert not office.sender.send(office.desk.session()).packaged
+
+
+def test_what_syncthing_did_not_look_at_is_told_again_soon(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    office.deaf = True
+    office.desk.write(said("hello"))
+    office.sender.send(office.desk.session())
+    for _ in range(2):
+        office.sender.tell()
+        assert office.sender.settle() == troubles.RETRY_S
+
+    office.deaf = False
+    office.sender.tell()
+
+    assert office.sender.settle() is None
+    assert office.told == [item_name(office.desk.item())]
+    assert len(caplog.records) == 1, "an outage is logged once"
 
 
 def test_nothing_is_told_twice(office: Office) -> None:

@@ -3,15 +3,15 @@
 They live in work.db and have a rhythm of their own, so that they wake nobody's first phase.
 """
 
-import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 
 from karma_sync.domain.ids import next_version
 from karma_sync.domain.naming import document_title
 from karma_sync.domain.plan import Channel, World, inboxes, receivers
 from karma_sync.domain.team import Team
-from karma_sync.errors import SyncthingError, Unverified
+from karma_sync.errors import Unverified
 from karma_sync.metadata.adopt import accepted, verify_receipt
 from karma_sync.metadata.folder import RECEIPT, Found, MetadataFolder
 from karma_sync.metadata.receipts import (
@@ -29,13 +29,12 @@ from karma_sync.service import strays
 from karma_sync.service.context import Context
 from karma_sync.service.keeping import Held, Keeper
 from karma_sync.service.notes import reason
+from karma_sync.service.telling import Scan, Telling
 from karma_sync.store import ledger, library, retractions, state, work
 from karma_sync.store.database import Database, Transaction
 
-log = logging.getLogger(__name__)
 EVERY_S = 10.0
 _DAY_MS = 24 * 3600 * 1000
-Scan = Callable[[str, Sequence[str]], None]
 Claimed = Callable[[str, int], None]
 Astray = Callable[[str], bool]
 """Whether chunks of who knows which revision lie in a channel's folder."""
@@ -51,12 +50,11 @@ class Receipts:
         self._context = context
         self._store = store
         self._items = items
-        self._scan = scan
+        self._telling = Telling(scan)
         self._claimed = claimed
         self._folders: dict[str, MetadataFolder] = {}
         self._written: dict[str, float] = {}
-        self._untold: dict[str, set[str]] = {}  # by team: what Syncthing has still to look at
-        self._is_deaf = False
+        self._untold: dict[str, set[str]] = defaultdict(set)  # by team: what is still to be told
         self._keeper = Keeper(context)
         self._news = False
         self._world: World | None = None
@@ -113,7 +111,7 @@ class Receipts:
         with self._store.reading() as tx:
             held = [Held(RECEIPT, r.writer, r.envelope) for r in work.receipts_of(tx, team.id)]
         names = self._keeper.put_back(metadata_folder(team.id), folder, held)
-        self._untold.setdefault(team.id, set()).update(names)
+        self._untold[team.id].update(names)
 
     def _accept(self, team: Team, found: Found) -> Receipt | None:
         """Keep a receipt that is new and good; None if it is neither."""
@@ -219,21 +217,13 @@ class Receipts:
     def _put(self, team: Team, folder: MetadataFolder, envelope: bytes) -> None:
         name = folder.write(RECEIPT, self._context.me.key, envelope)
         if name:
-            self._untold.setdefault(team.id, set()).add(name)
+            self._untold[team.id].add(name)
 
     def _tell(self, team: Team) -> float | None:
         """Have Syncthing look at what was written; seconds until the next try if it does not."""
-        names = self._untold.get(team.id)
-        if not names:
-            return None
-        try:
-            self._scan(metadata_folder(team.id), sorted(names))
-        except SyncthingError as error:
-            if not self._is_deaf:
-                log.warning("Syncthing could not look at a receipt, and is asked again: %s", error)
-            self._is_deaf = True
+        names = self._untold[team.id]
+        if names and not self._telling.tell(metadata_folder(team.id), sorted(names)):
             return EVERY_S
-        self._is_deaf = False
         names.clear()
         return None
 

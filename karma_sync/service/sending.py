@@ -13,7 +13,7 @@ from karma_sync.domain.outcome import Outcome
 from karma_sync.domain.plan import Channel
 from karma_sync.domain.source import SourceSession
 from karma_sync.domain.withdrawal import Unshared
-from karma_sync.errors import DatabaseUnusable, KarmaError, NotWritable, SyncthingError
+from karma_sync.errors import DatabaseUnusable, KarmaError, NotWritable
 from karma_sync.flow.layout import item_name
 from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
@@ -23,6 +23,7 @@ from karma_sync.service.deciding import Decider, wrote
 from karma_sync.service.notes import Notes
 from karma_sync.service.recalling import Recaller
 from karma_sync.service.staying import Stayed
+from karma_sync.service.telling import Scan, Telling
 from karma_sync.service.tidying import remove_dropped
 from karma_sync.service.troubles import RETRY_S, Retry, Troubles
 from karma_sync.service.worker import soonest
@@ -33,7 +34,6 @@ from karma_sync.store.work import Stays
 log = logging.getLogger(__name__)
 _TELL_EVERY_S = 0.25
 
-Scan = Callable[[str, Sequence[str]], None]
 Packaged = Callable[[Channel, str], None]
 
 
@@ -58,7 +58,7 @@ class Sender:
         self._matcher = decider.matcher
         self._packager = packager
         self._store = store
-        self._scan = scan
+        self._telling = Telling(scan)
         self._channels: dict[str, tuple[Channel, Outbox]] = {}
         self._stayed = Stayed(store, notes)
         self._told = 0.0
@@ -200,10 +200,11 @@ class Sender:
         self._stayed.forget_gone({session.session_id for session in sessions})
 
     def settle(self) -> float | None:
-        """After a pass over all sessions, what was written is well; seconds until the next try."""
+        """After a pass, and `tell`: what was written is well; seconds until the next try."""
         for folder in self.troubles.said_by("sending") - self._blocked:
             self.troubles.say("sending", folder, "")
-        return RETRY_S if self._blocked or self._closed else None
+        untold = any(outbox.written for _, outbox in self._channels.values())
+        return RETRY_S if self._blocked or self._closed or untold else None
 
     def tell(self, *, behind: bool = False) -> None:
         """Have Syncthing look at every file written since the last call (see `_settle`)."""
@@ -211,13 +212,8 @@ class Sender:
         self._told = time.monotonic()
         for name, (_, outbox) in self._channels.items():
             names = outbox.take_written()
-            if not names:
-                continue
-            try:
-                self._scan(name, names)
-            except SyncthingError as error:
+            if names and not self._telling.tell(name, names):
                 outbox.written[:0] = names  # nothing else would have it look at an outbox
-                log.warning("Syncthing could not look at %s: %s", name, error)
 
     def _settle(self, *, behind: bool = False) -> None:
         """Have what was packaged put into its place, durably, and say so; or begin to, `behind`."""
