@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import socket
 import stat
@@ -24,24 +23,18 @@ from karma_sync.syncthing.client import SyncthingClient
 from karma_sync.syncthing.home import Network, configure, create_home, device_id
 from karma_sync.syncthing.process import LOG_BYTES, SyncthingProcess, free_port, require_free
 from karma_sync.syncthing.program import environment, find_program
+from tests.harness import programs
 
 READY_S = 60.0
 GRACE_S = 20.0
 SOON_S = 30.0
 
 
-def real_programs() -> list[Path | None]:
-    """KARMA_SYNC_SYNCTHING or the one on PATH, and KARMA_SYNC_SYNCTHING_2; [None] if none."""
-    first = os.environ.get("KARMA_SYNC_SYNCTHING") or shutil.which("syncthing")
-    found = [first, os.environ.get("KARMA_SYNC_SYNCTHING_2")]
-    return [Path(program) for program in found if program] or [None]
-
-
 @pytest.fixture(
     scope="module",
     params=[
         pytest.param(p, marks=[pytest.mark.daemon, *([pytest.mark.slow] if n else [])], id=str(p))
-        for n, p in enumerate(real_programs())
+        for n, p in enumerate(programs() or [None])
     ],
 )
 def program(request: pytest.FixtureRequest) -> Path:

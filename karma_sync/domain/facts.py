@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from karma_sync.domain.record import Attachment, Content, Message, Record, parse_record
+from karma_sync.domain.record import Attachment, Message, MessageContent, Record, parse_record
 from karma_sync.domain.typed import command, typed
 
 _TEXT_CHARS = 2000
@@ -229,7 +229,7 @@ _USAGE = (
 )
 
 
-def _take_plans(into: list[str], content: Content) -> None:
+def _take_plans(into: list[str], content: MessageContent) -> None:
     """Paths of files in a folder of plans that the agent wrote with its tools.
 
     What it only read stands in the transcript already, and may be another session's plan.

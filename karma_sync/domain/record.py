@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-# `gc=False` throughout: made of what JSON holds, they cannot hold each other in a circle.
 _SAFE_DIGITS = 300  # of an integer; Python refuses one of 4,300, and such a one counts nothing
+
+
+# `gc=False` throughout: made of what JSON holds, they cannot hold each other in a circle.
 
 
 class Input(msgspec.Struct, gc=False):
@@ -28,7 +30,7 @@ class Part(msgspec.Struct, gc=False):
     input: Input | None = None
 
 
-Content = list[Part] | str | None
+MessageContent = list[Part] | str | None
 
 
 class Usage(msgspec.Struct, gc=False):
@@ -43,7 +45,7 @@ class Usage(msgspec.Struct, gc=False):
 class Message(msgspec.Struct, gc=False):
     """What a person, a tool or the model said."""
 
-    content: Content = None
+    content: MessageContent = None
     id: Any = None
     model: Any = None
     usage: Usage | None = None
@@ -116,7 +118,7 @@ def _message(value: object) -> Message | None:
     return message
 
 
-def _content(value: object) -> Content:
+def _content(value: object) -> MessageContent:
     if not isinstance(value, list):
         return value if isinstance(value, str) else None
     parts = [_shaped(Part, part) for part in value]

@@ -6,7 +6,7 @@ a part of its own; commands, their output and notifications are records of their
 
 import re
 
-from karma_sync.domain.record import Content
+from karma_sync.domain.record import MessageContent
 
 _NOTE = re.compile(r"\s*<(?P<tag>[a-z]+(?:[-_][a-z]+)+)>.*?</(?P=tag)>", re.DOTALL)
 _COMMAND = re.compile(r"<command-name>(.*?)</command-name>", re.DOTALL)
@@ -14,24 +14,22 @@ _ARGUMENTS = re.compile(r"<command-args>(.*?)</command-args>", re.DOTALL)
 _INTERRUPTED = "[Request interrupted by user"
 
 
-def typed(content: Content) -> str:
+def typed(content: MessageContent) -> str:
     """The prompt in a user's message; "" if nobody typed one there."""
     texts = (_without_notes(text) for text in _texts(content))
     return " ".join(text for text in texts if text and not text.startswith(_INTERRUPTED))
 
 
-def command(content: Content) -> str:
+def command(content: MessageContent) -> str:
     """The command of the program's that a user's message is, as it was typed; "" if it is none."""
     for text in _texts(content):
-        if not text.lstrip().startswith("<command-"):
-            continue
-        name, arguments = _COMMAND.search(text), _ARGUMENTS.search(text)
-        if name:
+        if text.lstrip().startswith("<command-") and (name := _COMMAND.search(text)):
+            arguments = _ARGUMENTS.search(text)
             return f"{name[1]} {arguments[1] if arguments else ''}".strip()
     return ""
 
 
-def _texts(content: Content) -> list[str]:
+def _texts(content: MessageContent) -> list[str]:
     if isinstance(content, str):
         return [content]
     found = [part.text for part in content or () if part.type == "text"]

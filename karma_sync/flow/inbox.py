@@ -4,11 +4,11 @@ It reads names and sizes only; nothing it says about content is believed.
 """
 
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from karma_sync.flow.layout import (
+    CHUNK_FILE,
     CHUNKS,
     IGNORES,
     ITEM_NAME,
@@ -21,9 +21,6 @@ from karma_sync.flow.layout import (
     retraction_name,
 )
 from karma_sync.paths import private_dir, write_private
-
-# A chunk, or what Syncthing collected of one so far.
-_CHUNK_FILE = re.compile(r"(\.syncthing\.)?([0-9a-f]{64})\.zst(?(1)\.tmp)")
 
 
 class Inbox:
@@ -88,7 +85,7 @@ class Inbox:
         """By hash all chunks that lie here: where, whole or as far as Syncthing collected them."""
         found: dict[str, list[Path]] = {}
         for path in (self.path / CHUNKS).glob("??/*.*"):
-            match = _CHUNK_FILE.fullmatch(path.name)
+            match = CHUNK_FILE.fullmatch(path.name)
             if match:
                 found.setdefault(match[2], []).append(path)
         return found

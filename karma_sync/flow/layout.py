@@ -17,6 +17,8 @@ CHUNKS = "chunks"
 RETRACTED = "retracted"
 ITEM_NAME = re.compile(r"([0-9a-f]{32})\.ks")
 RETRACTION_NAME = re.compile(rf"{RETRACTED}/([0-9a-f]{{32}})\.json")
+# a chunk by its last part, or what Syncthing collected of one so far (see `remove_unfinished`)
+CHUNK_FILE = re.compile(r"(\.syncthing\.)?([0-9a-f]{64})\.zst(?(1)\.tmp)")
 CHUNK_NAME = re.compile(r"chunks/([0-9a-f]{2})/(\1[0-9a-f]{62})\.zst")
 
 # Foreign names are neither pulled nor passed on: what is named here, then nothing else.
