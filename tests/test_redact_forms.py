@@ -164,6 +164,16 @@ def test_a_private_key_is_cut_to_its_last_line(place: str) -> None:
         assert not tells(REDACTOR.lines(line).data, inner), (kind, line)
 
 
+@pytest.mark.parametrize("write", [str, numbered])
+def test_a_private_key_is_cut_wherever_it_was_torn(write: Callable[[str], str]) -> None:
+    for kind, key in private_keys().items():
+        *lines, end = key.strip().splitlines()
+        torn, *whole = [line for line in lines if "-----" not in line and ":" not in line and line]
+        for at in range(len(torn) - TOLD + 1 if len(whole) > 1 else 0):
+            line = record(write("\n".join([torn[at:], *whole, end, ""])), at)
+            assert not tells(REDACTOR.lines(line).data, [torn[at:]]), (kind, line)
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_a_private_key_in_base64_is_cut(wrapped: bool) -> None:
     for kind, key in private_keys().items():

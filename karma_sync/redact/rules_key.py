@@ -15,6 +15,8 @@ _FINISH = rf"-{{4,5}} ?END{_BLANK}{_KIND} ?-{{4,5}}"
 # (`   13→`), quotes and signs of code around it, and the headers of old OpenSSL and PGP files.
 _GAP = r"(?:[^A-Za-z0-9]|\\+[nrt]|\x1b\[[0-9;]*[mK]|%0[AaDd]|[0-9]{1,6}[^A-Za-z0-9+/=])*"
 _HEADERS = rf"(?:[A-Z][A-Za-z-]{{2,20}}: [^\r\n]{{0,200}}[\r\n]{_GAP})*"
+# The end of a line that was printed before, and what parts it from the next one.
+_TORN = rf"(?:[A-Za-z0-9+/]{{8,15}}(?:\r?\n|(?:\\+r)?\\+n){_GAP})?"
 _UNDASHED = r"(?:[^-]|-{1,3}[^-])*?"  # up to the next header or footer
 _KEY_GATE = r"(?:BEGIN|END)[ +%][A-Z0-9 +%]{0,40}PRIVATE(?:[ +]|%20)KEY"
 _LAST_RUN = re.compile(rb"[A-Za-z0-9+/=]{16,}\Z")
@@ -109,7 +111,7 @@ KEY_RULES = (
     Rule(
         name="pem",  # its second half, where the first was printed before
         pattern=r"(?:\A|\\+[nrt]|[^A-Za-z0-9+/\\])"
-        rf"((?:(?:[A-Za-z0-9+/]{{16,}}={{0,2}}{_GAP})+(?:[A-Za-z0-9+/]{{1,76}}={{0,2}}{_GAP})?"
+        rf"((?:{_TORN}(?:[A-Za-z0-9+/]{{16,}}={{0,2}}{_GAP})+(?:[A-Za-z0-9+/]{{1,76}}={{0,2}}{_GAP})?"
         rf"|[A-Za-z0-9+/]{{8,}}={{1,2}}{_GAP}){_FINISH})",
         gate=_KEY_GATE,
         source="https://datatracker.ietf.org/doc/html/rfc7468#section-10",
@@ -118,6 +120,7 @@ KEY_RULES = (
             "«{base64:64}\n{base64:64}\n{base64:20}==\n-----END PRIVATE KEY-----»\n",
             "    13→«{base64:30}\n    14→{base64:70}\n    15→-----END OPENSSH PRIVATE KEY-----»",
             "«{base64:20}==\n-----END PRIVATE KEY-----»\n",
+            " 7→«{base64:14}\n 8→{base64:64}\n 9→{base64:8}==\n 10→-----END PRIVATE KEY-----»\n",
         ),
         near_misses=(
             "x\n-----END PRIVATE KEY-----",
