@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from karma_sync.errors import RedactionFailed
 from karma_sync.redact.patterns import Pattern, PatternSet, compiled, compiled_set
@@ -9,6 +10,18 @@ from karma_sync.redact.rule import Rule
 
 HIDDEN = r"\\u00[2-7]"  # an escaped ASCII character: it may hide any of the words
 CROWD = 64  # places in one text after which it is cheaper to ask for each need by itself
+
+
+class Reasons(NamedTuple):
+    """Why secrets may be in a text.
+
+    `rules`, by their place in the list, could match somewhere in it, as it is written. What they
+    need begins at `places`, in order; None if that is everywhere: there are too many places, or
+    one of them may hide what another rule needs.
+    """
+
+    rules: list[int]
+    places: list[int] | None
 
 
 class Gates:
@@ -53,23 +66,30 @@ class Gates:
         )
         return sorted(opened)
 
-    def open(self, text: bytes) -> list[int]:
-        """The rules, by their place in the list, that could match somewhere in `text`."""
+    def reasons(self, text: bytes) -> Reasons:
+        """Why some rule could match somewhere in `text`."""
         opened: set[int] = set()
+        places: list[int] = []
         at = 0
         for _ in range(CROWD):
             hit = self._any.search(text, at)
             if hit is None:
                 break
+            places.append(hit.start())
             here = self._here.Match(text[hit.start() :])
             if not here:  # out of memory is the only way: better no answer than a wrong one
                 raise RedactionFailed("the rules' words were found and then not found")
             opened.update(here)
             at = hit.start() + 1
         else:
-            opened.update(need for need, gate in enumerate(self._each) if gate.search(text, at))
-        opened.discard(len(self._orders))
-        return sorted([*self._always, *(order for need in opened for order in self._orders[need])])
+            found = (need for need, gate in enumerate(self._each) if gate.search(text, at))
+            opened.update(found)
+            places.clear()
+        hidden = len(self._orders)
+        everywhere = bool(self._always) or hidden in opened or (opened and not places)
+        opened.discard(hidden)
+        rules = sorted([*self._always, *(order for need in opened for order in self._orders[need])])
+        return Reasons(rules, None if everywhere else places)
 
 
 def _need(rule: Rule) -> str:

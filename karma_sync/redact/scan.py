@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from karma_sync.redact.escapes import Unescaped, whole_characters
 from karma_sync.redact.gates import Gates
+from karma_sync.redact.lines import escaped_lines_around, lines_around
 from karma_sync.redact.patterns import Match, compiled
 from karma_sync.redact.rule import Rule
 
@@ -131,21 +132,32 @@ class Scanner:
     def _deep(
         self, text: bytes, near: Sequence[int], levels: int, written: Stretches | None
     ) -> list[Span]:
-        lines = [(0, len(text))] if near else list(self.suspects(text))
+        rules, places = self._gates.reasons(text)
+        if near:
+            lines = [(0, len(text))]
+        else:
+            lines = list(self.suspects(text) if places is None else lines_around(text, places))
         if not lines:
             return []
+        opened = sorted({*rules, *near})
         found: list[Span] = []
         if written is None or written:
-            opened = sorted({*self._gates.open(text), *near})
             spans = self._flat(text, lines, opened)
             found += [s for s in spans if written is None or (s.start, s.end) in written]
-        for start, end in lines if levels else []:
+        if places and not near and all(self._matchers[order].one_line for order in opened):
+            lines = list(escaped_lines_around(text, places))  # no rule looks beyond its own
+        return [*found, *(self._behind(text, lines, near, levels - 1) if levels else ())]
+
+    def _behind(
+        self, text: bytes, lines: Sequence[tuple[int, int]], near: Sequence[int], levels: int
+    ) -> Iterator[Span]:
+        """What is found behind the escapes of these lines."""
+        for start, end in lines:
             if b"\\" in text[start:end]:  # an escape never spans lines
                 layer = Unescaped(text[start:end])
-                for span in self._deep(layer.data, near, levels - 1, None):
+                for span in self._deep(layer.data, near, levels, None):
                     first, last = layer.origin(span.start, span.end)
-                    found.append(Span(start + first, start + last, span.order))
-        return found
+                    yield Span(start + first, start + last, span.order)
 
     def _flat(
         self, text: bytes, lines: Sequence[tuple[int, int]], opened: Sequence[int]
