@@ -133,10 +133,14 @@ def require_writable(path: Path) -> None:
 
 def private_dir(path: Path) -> Path:
     """Make `path` a directory with mode 0700, its missing parents with the same mode."""
-    missing = [p for p in (path, *path.parents) if not p.exists()]
-    for each in reversed(missing):
-        each.mkdir(mode=PRIVATE_DIR, exist_ok=True)
-    if path.stat().st_mode & 0o777 != PRIVATE_DIR:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        missing = [p for p in (path, *path.parents) if not p.exists()]
+        for each in reversed(missing):
+            each.mkdir(mode=PRIVATE_DIR, exist_ok=True)
+        mode = path.stat().st_mode
+    if mode & 0o777 != PRIVATE_DIR:
         path.chmod(PRIVATE_DIR)
     return path
 

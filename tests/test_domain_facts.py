@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karma_sync.domain.facts import Facts
-from karma_sync.domain.record import parse_record, parse_slowly
+from karma_sync.domain.record import (
+    parse_lines,
+    parse_one_by_one,
+    parse_record,
+    parse_slowly,
+)
 from tests.builders import examples, record, said
 
 
@@ -303,6 +308,17 @@ def test_the_quick_reader_tells_what_the_standard_library_tells(
         line = line[:at] + wild + line[at:]
     # compared as text: NaN is not itself
     assert repr(parse_record(line)) == repr(parse_slowly(line))
+
+
+@examples(100)
+@given(_lines, st.booleans())
+def test_lines_read_together_tell_what_each_tells_by_itself(
+    lines: list[bytes], ended: bool
+) -> None:
+    block = b"".join([*lines, b"" if ended else b'{"cwd": "/last"}'])
+
+    # compared as text: NaN is not itself
+    assert repr(parse_lines(block)) == repr(parse_one_by_one(block.split(b"\n")))
 
 
 SPLICED = (

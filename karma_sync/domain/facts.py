@@ -4,18 +4,19 @@ Field names are Claude Code's (FILES.md sections 6 and C2). What is unknown is p
 set of record types changes every few weeks.
 """
 
-import json
 import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 
+from msgspec.structs import astuple
 from pydantic import BaseModel, ConfigDict
 
-from karma_sync.domain.record import Attachment, Message, MessageContent, Record, parse_record
-from karma_sync.domain.typed import command, typed
+from karma_sync.domain.record import Attachment, Message, MessageContent, Record, Text, parse_lines
+from karma_sync.domain.typed import command, texts_of, typed
 
 _TEXT_CHARS = 2000
 _OPEN_RESPONSES = 16
@@ -35,9 +36,6 @@ _NAMES = {
     "ai-title": ("ai_title", "aiTitle"),
     "summary": ("summary", "summary"),
 }
-# Where a line does not parse (two records spliced, one cut off) a directory in it counts still.
-# Inside a string the quotes would be escaped.
-_CWD = re.compile(rb'(?<!\\)"cwd"\s*:\s*("(?:[^"\\]++|\\.)*+")')
 
 
 @dataclass(frozen=True)
@@ -115,57 +113,50 @@ class Facts(BaseModel):
 
     def feed(self, lines: bytes) -> None:
         """Take whole lines in; of those that do not parse only the directories count."""
-        count = 0
-        records: list[Record] = []
-        for line in lines.splitlines():
-            if not line or line.isspace():
-                continue
-            count += 1
-            record = parse_record(line)
-            records += [record] if record else _directories(line)
+        records, count = parse_lines(lines)
         self.records += count
         # every directory counts: one left out could be the one that lies in another repository
-        _collect(self.cwds, (record.cwd for record in records), most=sys.maxsize)
-        _collect(self.branches, (record.gitBranch for record in records))
-        _collect(self.slugs, (record.slug for record in records))
-        self._take_times(record.timestamp for record in records)
+        _collect(self.cwds, map(_cwd, records), most=sys.maxsize)
+        _collect(self.branches, map(_branch, records))
+        _collect(self.slugs, map(_slug, records))
+        self._take_times(list(filter(None, map(_timestamp, records))))
+        if not self.session:
+            self.session = next((t for r in records if (t := _text(r.sessionId))), "")
         for record in records:
             self._take(record)
 
     def _take(self, record: Record) -> None:
-        if not self.session:
-            self.session = _text(record.sessionId)
         match record.type:
             case "assistant" if record.message:
                 self._take_response(record.message)
-            case "user":
-                self._take_prompt(record)
+            case "user" if record.message:
+                self._take_prompt(record, record.message)
             case "attachment" if record.attachment:
                 _take_plan_named(self.plans, record.attachment)
             case str(kind) if kind in _NAMES:
                 field, given = _NAMES[kind]
                 setattr(self, field, _text(getattr(record, given)) or getattr(self, field))
 
-    def _take_times(self, stamps: Iterable[object]) -> None:
+    def _take_times(self, found: list[datetime]) -> None:
         """Timestamps inside a file are not in order: keep the least and the greatest."""
-        known = [moment for moment in (self.first, self.last) if moment]
-        found = [moment for stamp in stamps if (moment := _moment(stamp))]
-        if found:
-            self.first, self.last = min(known + found), max(known + found)
+        ends = _ends(found)
+        if ends:
+            known = [*ends, *(moment for moment in (self.first, self.last) if moment)]
+            self.first, self.last = min(known), max(known)
 
-    def _take_prompt(self, record: Record) -> None:
-        if record.isMeta or record.isSidechain or record.isCompactSummary:
+    def _take_prompt(self, record: Record, message: Message) -> None:
+        texts = texts_of(message.content)
+        if not texts or record.isMeta or record.isSidechain or record.isCompactSummary:
             return
-        content = record.message.content if record.message else None
-        text = _text(typed(content))
+        text = _text(typed(texts))
         if text:
             self.prompts += 1
             self.first_prompt = self.first_prompt or text
         elif not self.first_command:
-            self.first_command = _text(command(content))
+            self.first_command = _text(command(texts))
 
     def _take_response(self, message: Message) -> None:
-        if message.model != "<synthetic>":
+        if message.model not in self.models and message.model != "<synthetic>":
             _collect(self.models, [message.model])
         _take_plans(self.plans, message.content)
         if message.usage is None:
@@ -173,18 +164,18 @@ class Facts(BaseModel):
         counted = self._counted_of(message.id)
         if counted is None:
             return
-        for name, field in _USAGE:
-            count = getattr(message.usage, field)
-            if type(count) is int and counted.get(name, 0) < count <= _MOST_TOKENS:
-                self.tokens[name] = self.tokens.get(name, 0) + count - counted.get(name, 0)
+        tokens = self.tokens
+        for name, count in zip(_USAGE, astuple(message.usage), strict=True):
+            if type(count) is int and (before := counted.get(name, 0)) < count <= _MOST_TOKENS:
+                tokens[name] = tokens.get(name, 0) + count - before
                 counted[name] = count
 
-    def _counted_of(self, named: object) -> dict[str, int] | None:
+    def _counted_of(self, named: Text) -> dict[str, int] | None:
         """What was counted of a response already; None if it is over and comes again.
 
         One without an id is a response of its own.
         """
-        response = named if isinstance(named, str) and named in self.counted else _text(named)
+        response = _text(named)
         if not response:
             return {}
         if response not in self.counted and response[-_MARK_CHARS:] in self.closed:
@@ -200,33 +191,18 @@ class Facts(BaseModel):
         return counted
 
 
-def _directories(line: bytes) -> list[Record]:
-    """The working directories in a line that does not parse, each as if it were a record."""
-    found = []
-    for quoted in _CWD.findall(line):
-        try:
-            found.append(Record(cwd=json.loads(quoted)))
-        except ValueError:
-            continue
-    return found
-
-
-def _moment(stamp: object) -> datetime | None:
-    if not isinstance(stamp, str):
-        return None
+def _ends(moments: list[datetime]) -> list[datetime]:
+    """The least and the greatest in UTC, if there are any whose days UTC has."""
+    if not moments:
+        return []
     try:
-        moment = datetime.fromisoformat(stamp)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+        return [min(moments).astimezone(UTC), max(moments).astimezone(UTC)]
+    except OverflowError:
+        return _ends([moment for moment in moments if MINYEAR < moment.year < MAXYEAR])
 
 
-_USAGE = (
-    ("input", "input_tokens"),
-    ("output", "output_tokens"),
-    ("cache_read", "cache_read_input_tokens"),
-    ("cache_creation", "cache_creation_input_tokens"),
-)
+# as `Usage` has them
+_USAGE = ("input", "output", "cache_read", "cache_creation")
 
 
 def _take_plans(into: list[str], content: MessageContent) -> None:
@@ -245,19 +221,21 @@ def _take_plan_named(into: list[str], attachment: Attachment) -> None:
         _collect_plan(into, attachment.planFilePath)
 
 
-def _collect_plan(into: list[str], path: object) -> None:
-    if isinstance(path, str) and re.fullmatch(r".*[/\\]plans[/\\][^/\\]+\.md", path):
+def _collect_plan(into: list[str], path: Text) -> None:
+    if path and re.fullmatch(r".*[/\\]plans[/\\][^/\\]+\.md", path):
         _collect(into, [path])
 
 
-def _text(value: object) -> str:
+def _text(value: Text) -> str:
     """The beginning of a text, on one line.
 
     Where it is cut nothing is left half: half a token, or `<private>` without its end, would
     be no secret to any rule.
     """
-    if not isinstance(value, str):
+    if not value:
         return ""
+    if value.isidentifier() and len(value) <= _TEXT_CHARS:
+        return value  # ids mostly: one word, and no half of an emoji
     words = _whole(value[:_TEXT_CHARS]).split()
     if len(value) <= _TEXT_CHARS:
         return " ".join(words)
@@ -271,8 +249,12 @@ def _whole(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def _collect(into: list[str], values: Iterable[object], most: int = 50) -> None:
-    for value in dict.fromkeys(value for value in values if isinstance(value, str)):
-        text = _whole(value)
+def _collect(into: list[str], values: Iterable[Text], most: int = 50) -> None:
+    for value in dict.fromkeys(values):
+        text = _whole(value or "")
         if text and text not in into and len(into) < most:
             into.append(text)
+
+
+_cwd, _branch, _slug = map(attrgetter, ("cwd", "gitBranch", "slug"))
+_timestamp = attrgetter("timestamp")

@@ -21,7 +21,7 @@ def whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         end = piece.rfind(b"\n") + 1
         if end:
-            yield b"".join([*carry, piece[:end]])
+            yield b"".join([*carry, memoryview(piece)[:end]])  # copied once, not twice
             carry, held = [], 0
         if end < len(piece):
             carry.append(piece[end:])

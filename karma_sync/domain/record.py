@@ -1,16 +1,24 @@
-"""One record of a transcript: of all its fields the few that tell something, in their usual shape.
+"""A line of a transcript, read into the few fields that tell something, in their usual shape.
 
 Field names are Claude Code's (FILES.md sections 6 and C2). What is not named here is passed over
 without being built: nine tenths of a record are the texts of tools.
 """
 
 import json
-from typing import Any, TypeVar
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 _SAFE_DIGITS = 300  # of an integer; Python refuses one of 4,300, and such a one counts nothing
+# Where a line does not parse (two records spliced, one cut off) a directory in it counts still.
+# Inside a string the quotes would be escaped.
+_CWD = re.compile(rb'(?<!\\)"cwd"\s*:\s*("(?:[^"\\]++|\\.)*+")')
 
+Text = str | None
+Moment = Annotated[datetime, msgspec.Meta(tz=True)] | None
 
 # `gc=False` throughout: made of what JSON holds, they cannot hold each other in a circle.
 
@@ -18,15 +26,15 @@ _SAFE_DIGITS = 300  # of an integer; Python refuses one of 4,300, and such a one
 class Input(msgspec.Struct, gc=False):
     """What a tool was given."""
 
-    file_path: Any = None
+    file_path: Text = None
 
 
 class Part(msgspec.Struct, gc=False):
     """One part of a message's content."""
 
-    type: Any = None
-    text: Any = None
-    name: Any = None
+    type: Text = None
+    text: Text = None
+    name: Text = None
     input: Input | None = None
 
 
@@ -46,44 +54,73 @@ class Message(msgspec.Struct, gc=False):
     """What a person, a tool or the model said."""
 
     content: MessageContent = None
-    id: Any = None
-    model: Any = None
+    id: Text = None
+    model: Text = None
     usage: Usage | None = None
 
 
 class Attachment(msgspec.Struct, gc=False):
     """What the program told the agent."""
 
-    type: Any = None
-    planFilePath: Any = None  # noqa: N815  Claude Code's name
+    type: Text = None
+    planFilePath: Text = None  # noqa: N815  Claude Code's name
 
 
 class Record(msgspec.Struct, gc=False):
     """The fields as they were written; one that is not there is None, as one of another shape is.
 
-    `Any` may hold whatever JSON can.
+    `Any` may hold whatever JSON can. A moment has a time zone, and may lie outside the calendar of
+    another.
     """
 
-    type: Any = None
-    cwd: Any = None
-    gitBranch: Any = None  # noqa: N815  these are Claude Code's names
-    slug: Any = None
-    timestamp: Any = None
-    sessionId: Any = None  # noqa: N815
+    type: Text = None
+    cwd: Text = None
+    gitBranch: Text = None  # noqa: N815  these are Claude Code's names
+    slug: Text = None
+    timestamp: Moment = None
+    sessionId: Text = None  # noqa: N815
     isMeta: Any = None  # noqa: N815
     isSidechain: Any = None  # noqa: N815
     isCompactSummary: Any = None  # noqa: N815
     message: Message | None = None
     attachment: Attachment | None = None
-    agentSetting: Any = None  # noqa: N815
-    agentName: Any = None  # noqa: N815
-    customTitle: Any = None  # noqa: N815
-    aiTitle: Any = None  # noqa: N815
-    summary: Any = None
+    agentSetting: Text = None  # noqa: N815
+    agentName: Text = None  # noqa: N815
+    customTitle: Text = None  # noqa: N815
+    aiTitle: Text = None  # noqa: N815
+    summary: Text = None
 
 
 _quickly = msgspec.json.Decoder(Record).decode
+_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 _Shape = TypeVar("_Shape", bound=msgspec.Struct)
+
+
+def parse_lines(lines: bytes) -> tuple[list[Record], int]:
+    """What whole lines tell, and how many there are that are not blank.
+
+    A line that is no record tells only of directories, each as if it were a record of its own.
+    """
+    found = lines.split(b"\n")
+    if not found[-1]:
+        found.pop()
+    try:
+        records = list(map(_quickly, found))
+    except _UNREADABLE:
+        return parse_one_by_one(found)
+    return records, len(records)
+
+
+def parse_one_by_one(lines: Iterable[bytes]) -> tuple[list[Record], int]:
+    """The same, whatever stands in the lines."""
+    count = 0
+    records: list[Record] = []
+    for line in lines:
+        if line and not line.isspace():
+            count += 1
+            record = parse_record(line)
+            records += [record] if record else _directories(line)
+    return records, count
 
 
 def parse_record(line: bytes) -> Record | None:
@@ -93,7 +130,7 @@ def parse_record(line: bytes) -> Record | None:
     """
     try:
         return _quickly(line)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except _UNREADABLE:
         return parse_slowly(line)
 
 
@@ -107,6 +144,7 @@ def parse_slowly(line: bytes) -> Record | None:
     if record:
         record.attachment = _shaped(Attachment, record.attachment)
         record.message = _message(record.message)
+        record.timestamp = _moment(value.get("timestamp"))
     return record
 
 
@@ -129,9 +167,42 @@ def _content(value: object) -> MessageContent:
 
 
 def _shaped(shape: type[_Shape], value: object) -> _Shape | None:
+    """What of `value` has its usual place; the structs in it are to be shaped after it."""
     if not isinstance(value, dict):
         return None
-    return shape(**{name: value[name] for name in shape.__struct_fields__ if name in value})
+    found = {f.name: value.get(f.name) for f in msgspec.structs.fields(shape) if f.type == Text}
+    texts = {name: text for name, text in found.items() if isinstance(text, str)}
+    others = {f: value[f] for f in shape.__struct_fields__ if f in value and f not in found}
+    return shape(**texts, **others)
+
+
+def _moment(stamp: object) -> datetime | None:
+    if not isinstance(stamp, str):
+        return None
+    try:
+        moment: datetime = msgspec.convert(stamp, Moment)
+    except msgspec.ValidationError:
+        return _moment_of_python(stamp)
+    return moment
+
+
+def _moment_of_python(stamp: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def _directories(line: bytes) -> list[Record]:
+    """The working directories in a line that does not parse."""
+    found = []
+    for quoted in _CWD.findall(line):
+        try:
+            found.append(Record(cwd=json.loads(quoted)))
+        except ValueError:
+            continue
+    return found
 
 
 def _integer(digits: str) -> int | float:

@@ -5,6 +5,7 @@ a part of its own; commands, their output and notifications are records of their
 """
 
 import re
+from collections.abc import Iterable
 
 from karma_sync.domain.record import MessageContent
 
@@ -14,26 +15,26 @@ _ARGUMENTS = re.compile(r"<command-args>(.*?)</command-args>", re.DOTALL)
 _INTERRUPTED = "[Request interrupted by user"
 
 
-def typed(content: MessageContent) -> str:
-    """The prompt in a user's message; "" if nobody typed one there."""
-    texts = (_without_notes(text) for text in _texts(content))
-    return " ".join(text for text in texts if text and not text.startswith(_INTERRUPTED))
+def texts_of(content: MessageContent) -> list[str]:
+    """The texts in a message, as they were written."""
+    if content is None or isinstance(content, str):
+        return [content] if content else []
+    return [part.text for part in content if part.type == "text" and part.text]
 
 
-def command(content: MessageContent) -> str:
+def typed(texts: Iterable[str]) -> str:
+    """The prompt in the texts of a user's message; "" if nobody typed one there."""
+    found = map(_without_notes, texts)
+    return " ".join(text for text in found if text and not text.startswith(_INTERRUPTED))
+
+
+def command(texts: Iterable[str]) -> str:
     """The command of the program's that a user's message is, as it was typed; "" if it is none."""
-    for text in _texts(content):
+    for text in texts:
         if text.lstrip().startswith("<command-") and (name := _COMMAND.search(text)):
             arguments = _ARGUMENTS.search(text)
             return f"{name[1]} {arguments[1] if arguments else ''}".strip()
     return ""
-
-
-def _texts(content: MessageContent) -> list[str]:
-    if isinstance(content, str):
-        return [content]
-    found = [part.text for part in content or () if part.type == "text"]
-    return [text for text in found if isinstance(text, str)]
 
 
 def _without_notes(text: str) -> str:

@@ -68,7 +68,9 @@ class _Cutter:
         self.tail += content
         full = len(self.tail) >= limits.CHUNK_BYTES
         while len(self.tail) >= limits.CHUNK_BYTES:
-            self.chunks.append(self._put(bytes(self.tail[: limits.CHUNK_BYTES])))
+            with memoryview(self.tail) as view:
+                chunk = bytes(view[: limits.CHUNK_BYTES])
+            self.chunks.append(self._put(chunk))
             del self.tail[: limits.CHUNK_BYTES]
         self.filled = self.filled or full
         return full

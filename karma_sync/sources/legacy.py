@@ -63,6 +63,6 @@ def _named_in(file: SourceFile) -> str | None:
     with open_source(file) as source:
         for _ in range(_LINES):
             record = parse_record(source.readline(limits.LINE_BYTES))
-            if record and isinstance(record.sessionId, str):
+            if record and record.sessionId is not None:
                 return record.sessionId
     return None
