@@ -74,7 +74,9 @@ class Desk:
         What was packaged is put into its place as often as the daemon does it.
         """
         began = told = time.perf_counter()
-        for session in self.source.sessions():
+        sessions = self.source.sessions()
+        self._catalogue.read_ahead(sessions)
+        for session in sessions:
             if not self.packager.is_current(self.channel, self._complete(session)):
                 facts = self._catalogue.facts(session)
                 whole = self._complete(session)
@@ -117,9 +119,9 @@ def package_1000() -> None:
     with TemporaryDirectory() as root:
         desk = Desk(Path(root))
         made = workload.make(desk.sessions, desk.clone, 1000, _BYTES)
-        spent = time.process_time()
+        spent = _cpu_seconds()
         first = desk.package_all()
-        spent = time.process_time() - spent
+        spent = _cpu_seconds() - spent
         unchanged = [desk.package_all() for _ in range(5)]
         used = sum(p.stat().st_blocks * 512 for p in desk.outbox.path.rglob("*") if p.is_file())
         names = _names_per_1000_appends(desk, made)
@@ -137,6 +139,12 @@ def package_1000() -> None:
         "files created or deleted in the outbox by 1,000 appends of 1 kB to one session",
         common | {"n": 1000, "value": names},
     )
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of those that it started and that ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def _speed(size: int, seconds: float, cpu_seconds: float) -> results.Figures:

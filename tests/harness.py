@@ -270,7 +270,7 @@ class Member:
 
     def command(self, args: Sequence[str]) -> list[str]:
         """What to execute for a command of ours."""
-        return [sys.executable, "-m", "karma_sync", *args]
+        return [sys.executable, "-P", "-m", "karma_sync", *args]
 
     def _execute(
         self, args: Sequence[str], cwd: Path | None = None, stdin: bytes = b""

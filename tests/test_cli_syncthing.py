@@ -69,6 +69,15 @@ def test_up_with_a_syncthing_that_ends_at_once_exits_4_with_its_last_words(
     assert f"see {member.paths.syncthing_log}" in done
 
 
+def test_up_imports_nothing_from_where_it_is_typed(member: Member, tmp_path: Path) -> None:
+    """A directory of somebody else's may hold a package of our name."""
+    (tmp_path / "karma_sync").mkdir()
+    (tmp_path / "karma_sync" / "__init__.py").write_text("raise SystemExit('theirs')")
+
+    member.run("up", "-d", cwd=tmp_path)
+    member.down()
+
+
 @pytest.mark.parametrize("command", [("up",), ("up", "-d")])
 def test_up_with_a_port_of_the_users_that_is_taken_exits_4_and_names_the_setting(
     member: Member, command: tuple[str, ...]

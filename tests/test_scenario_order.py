@@ -1,10 +1,13 @@
 """In any order, with anybody away: who comes late gets everything all the same."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
+import psutil
 import pytest
 
-from tests.harness import Member
+from karma_sync.sources import ahead
+from tests.harness import Member, until
 from tests.town import Town, up
 
 pytestmark = pytest.mark.daemon
@@ -107,3 +110,24 @@ def test_a_restart_sends_and_signs_nothing_anew(pair: Pair) -> None:
 
 def _revisions(member: Member) -> dict[str, int]:
     return {s["id"]: s["revision"] for s in member.sessions()}
+
+
+def test_a_history_that_appears_while_as_daemon_is_off_is_read_ahead_and_sent_whole(
+    pair: Pair,
+) -> None:
+    pair.a.down()
+    history = [pair.a.write_session(f"{n} " + "much to tell " * 20_000) for n in range(250)]
+    pair.a.up()
+
+    until(lambda: reading_ahead(pair.a), "another process reads")
+    pair.b.until_readable(*history)
+    assert reading_ahead(pair.a) == []
+
+
+def reading_ahead(member: Member) -> list[psutil.Process]:
+    """The processes of a member's daemon that read ahead."""
+    found = []
+    for process in member.processes():
+        with suppress(psutil.NoSuchProcess):
+            found += [process] if ahead.__name__ in process.cmdline() else []
+    return found

@@ -256,7 +256,8 @@ def _up_in_background(app: App) -> None:
         log.chmod(0o600)
         start = out.tell()
         child = subprocess.Popen(  # noqa: S603 see above
-            [sys.executable, "-m", "karma_sync", "up", "--log-to-file"],
+            # -P: nothing is imported from wherever it was typed
+            [sys.executable, "-P", "-m", "karma_sync", "up", "--log-to-file"],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,

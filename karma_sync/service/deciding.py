@@ -1,6 +1,6 @@
 """To which project a session belongs, and whether it leaves: the rim of `domain/leaving.py`."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +41,14 @@ class Matcher:
                 work.read_files.put(tx, file)
 
         return cls(source, Catalogue(load, save), Places())
+
+    def read_ahead(self, sessions: Sequence[SourceSession]) -> None:
+        """Have these read on another core, if that is much; their `facts` are asked for soon."""
+        self._catalogue.read_ahead(sessions)
+
+    def close(self) -> None:
+        """Read nothing ahead any more."""
+        self._catalogue.close()
 
     def facts(self, session: SourceSession) -> Facts:
         """What the session tells of itself.

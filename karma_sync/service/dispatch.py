@@ -75,6 +75,7 @@ class Dispatch:
             sessions = engine.source.sessions()
             self._sender.forget_gone(sessions)
             engine.outgoing.all_of(sessions)
+            self._sender.read_ahead(sessions)
             due.tidy = True
         if due.tidy:
             self._sender.tidy(time.time_ns() // 10**6)

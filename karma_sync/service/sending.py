@@ -120,6 +120,11 @@ class Sender:
                 self._block(channel.id, error)
         self.tell()
 
+    def read_ahead(self, sessions: Sequence[SourceSession]) -> None:
+        """Have these read on another core, if any may leave: `send` is called with them soon."""
+        if self._channels and not self._refuses:
+            self._matcher.read_ahead(sessions)
+
     @property
     def renewing(self) -> bool:
         """Whether `renew` has something to do once all sessions were looked at."""

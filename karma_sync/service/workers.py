@@ -80,6 +80,7 @@ class Workers:
         deadline = time.monotonic() + _STOP_S
         for each in self._workers:
             each.join(max(0.0, deadline - time.monotonic()))
+        self._engine.matcher.close()
         self.syncthing_gone()
 
     def wake(self) -> None:

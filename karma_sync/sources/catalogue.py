@@ -1,14 +1,18 @@
 """Reads what is new in sessions, once, and remembers what it told."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+import os
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from karma_sync.domain import limits
 from karma_sync.domain.facts import Facts, PlanNames
 from karma_sync.domain.source import ReadFile, SourceFile, SourceSession, Stat
-from karma_sync.sources.growing import blocks, continues, is_quiet, last_line, open_source, position
+from karma_sync.sources.ahead import ReadAhead
+from karma_sync.sources.growing import is_quiet, last_line, open_source
+from karma_sync.sources.reading import read_new
 
+# Below it a second process takes longer to start than it saves.
+MUCH_BYTES = 50_000_000
 _NO_PLANS = PlanNames()
 
 
@@ -26,6 +30,7 @@ class Catalogue:
         self._loaded: dict[str, ReadFile] | None = None
         # with a last line without its end: told by the file as it was, and whether it was quiet
         self._torn: dict[str, tuple[tuple[Stat, bool], Facts]] = {}
+        self._ahead: ReadAhead | None = None
 
     @property
     def _known(self) -> dict[str, ReadFile]:
@@ -62,11 +67,42 @@ class Catalogue:
         cwds = dict.fromkeys(cwd for facts in told for cwd in facts.cwds)
         return told[0].model_copy(update={"cwds": list(cwds)})
 
+    def read_ahead(self, sessions: Sequence[SourceSession], much: int = MUCH_BYTES) -> None:
+        """Have a second process read what is new of these, if it is much: `facts` is asked soon.
+
+        In the order given, one set of sessions at a time. Files that grew are little, and one that
+        is large is read in steps.
+        """
+        if self._ahead and not self._ahead.over:
+            return
+        new = self._unknown(sessions)
+        if _size(new) >= much:  # a command may have read them meanwhile, to show what would leave
+            self._loaded = {file.path: file for file in self._load()} | self._known
+            new = self._unknown(sessions)
+        if _size(new) >= much and (os.cpu_count() or 1) > 1:
+            self.close()
+            self._ahead = ReadAhead(new)
+
+    def _unknown(self, sessions: Iterable[SourceSession]) -> list[SourceFile]:
+        """What `read_ahead` may read of these."""
+        telling = (
+            f for s in sessions for f in s.files if f.tells and str(f.path) not in self._known
+        )
+        return [file for file in telling if file.stat.size < limits.STEP_BYTES]
+
+    def close(self) -> None:
+        """Read nothing ahead any more."""
+        if self._ahead:
+            self._ahead.close()
+        self._ahead = None
+
     def _read(self, file: SourceFile) -> Facts:
         key = str(file.path)
         known = self._known.get(key)
+        if known is None and self._ahead and (known := self._ahead.take(file)):
+            self._save(known)
         if known is None or not known.position.same(file.stat):
-            known = self._read_new(file, known)
+            known = read_new(file, known, self._save)
             self._save(known)
         self._known[key] = known
         if known.position.offset < known.position.size:
@@ -87,19 +123,6 @@ class Catalogue:
         self._torn[known.path] = state, facts
         return facts
 
-    def _read_new(self, file: SourceFile, known: ReadFile | None) -> ReadFile:
-        with open_source(file) as source:
-            if known and continues(source, known.position):
-                facts, offset = known.facts.model_copy(deep=True), known.position.offset
-            else:
-                facts, offset = Facts(), 0
-            saved = offset
-            for block in blocks(source, offset, file.stat.size):
-                facts.feed(block)
-                offset += len(block)
-                if offset - saved >= limits.STEP_BYTES:  # a restart goes on from here
-                    so_far = position(source, replace(file.stat, size=offset), offset)
-                    self._save(ReadFile(path=str(file.path), position=so_far, facts=facts))
-                    saved = offset
-            reached = position(source, file.stat, offset)
-        return ReadFile(path=str(file.path), position=reached, facts=facts)
+
+def _size(files: Iterable[SourceFile]) -> int:
+    return sum(file.stat.size for file in files)
