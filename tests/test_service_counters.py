@@ -37,6 +37,7 @@ class Alice:
         events = work.open_work(paths.work_db)
         notes = Notes(events, lambda: NOW)
         context = Context(self.store, paths, code_of(ALICE), A, notes, lambda: NOW)
+        self.context = context
         items = library.open_library(paths.library_db)
         for database in (self.store, events, items):
             weakref.finalize(self, database.close)

@@ -2,7 +2,8 @@
 
 A line costs next to nothing unless the gate, one automaton over the whole block, finds a word in
 it that some rule needs. Only such lines are taken apart, and only their strings that hold the
-word are decoded and searched. `tests/test_redact_engine.py` proves that the gate changes nothing.
+word are decoded and searched; where no rule sees more than a line, only the lines around it.
+`tests/test_redact_engine.py` proves that this changes nothing.
 """
 
 import hashlib

@@ -32,6 +32,8 @@ from karma_sync.service.context import Context
 from karma_sync.service.control import pause_left
 from karma_sync.service.documents import Documents
 from karma_sync.service.leftovers import leftovers
+from karma_sync.service.signing import Written
+from karma_sync.service.telling import Telling
 from karma_sync.service.worker import soonest
 from karma_sync.service.world import read_world
 from karma_sync.store import state
@@ -49,7 +51,7 @@ class Syncthing(Protocol):
     def put_configuration(self, configuration: Configuration) -> None: ...
     def pending_devices(self) -> list[PendingDevice]: ...
     def pending_folders(self) -> list[PendingFolder]: ...
-    def scan(self, folder: str, subs: Sequence[str] = ()) -> None: ...
+    def scan(self, folder: str, names: Sequence[str], /) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Reconciler:
         self._context = context
         self._syncthing = syncthing
         self._observed = observed
+        self._telling = Telling(syncthing.scan)
+        self._untold: list[Written] = []
         self.documents = Documents(context)
 
     def run_once(self) -> Cycle:
@@ -95,13 +99,12 @@ class Reconciler:
             failures += self._remove(dropped | set(leftovers(self._context.paths, world)))
         if any(isinstance(a, PutFolder) and is_metadata_folder(a.folder.id) for a in actions):
             written += self.documents.run()  # a new team's folder can be written only now
-        for each in written:
-            self._tell(each.folder, each.name)
+        self._tell(written)
         return Cycle(world, actions, failures, self._wait(failures))
 
     def _wait(self, failures: Sequence[KarmaError]) -> float | None:
         pause = pause_left(self._context.store, self._context.now())
-        return soonest(_RETRY_S if failures else None, self.documents.wait, pause)
+        return soonest(_RETRY_S if failures or self._untold else None, self.documents.wait, pause)
 
     def _world(self) -> World:
         context = self._context
@@ -188,12 +191,12 @@ class Reconciler:
             # missing here", so an outbox gets it only from `whole.py`, or from Syncthing
             private_dir(path / ".stfolder")
 
-    def _tell(self, folder: str, name: str) -> None:
-        try:
-            self._syncthing.scan(folder, [name])
-        except SyncthingError as error:
-            # its hourly scan finds the file, as does the next start of the folder
-            log.warning("Syncthing could not look at %s in %s: %s", name, folder, error)
+    def _tell(self, written: Sequence[Written]) -> None:
+        """Have Syncthing look at documents of mine; what it did not look at waits for the next."""
+        waiting = dict.fromkeys([*self._untold, *written])  # each once
+        folders = self._context.paths
+        there = [each for each in waiting if (folders.folder(each.folder) / each.name).exists()]
+        self._untold = [each for each in there if not self._telling.tell(each.folder, [each.name])]
 
 
 def _shown(name: str) -> str:
