@@ -48,8 +48,11 @@ BLANK = r"(?:[ \t]|\\+t|(?:\x1b|\\+u001[bB])\[[0-9;]*m)*"
 _TYPE_BLANK = _TYPE.replace(r"[ \t]*", BLANK)
 _FIRST = r"""[A-Za-z]{0,2}(?:[\\"'`]*[^\s\\"'`{(\[<]|[\\"'`]*\\[{(\[<])"""
 # No value is a secret without a digit, a sign, or so many letters in a row (values.LONG_WORD).
-_TELLING = r"(?:[^\s\\]|\\+[^nrt\s\\])*(?:[0-9!$%^&*+?~|;@#]|[A-Za-z]{12})"
-_GATE = rf"{WORD}{AFTER}{CLOSE}{BLANK}{_TYPE_BLANK}{_SIGN}{BLANK}{_FIRST}{_TELLING}"
+_ANY = r"(?:[^\s\\]|\\+[^nrt\s\\])"
+_TELLING = rf"{_ANY}*(?:[0-9!$%^&*+?~|;@#]|[A-Za-z]{{12}})"
+_TELLS_FIRST = rf"""[\\"'`]*[0-9!$%^&*+?~|;@#]{_ANY}{{5}}"""  # 5: values.PASSWORD_SIZE
+_VALUE = rf"(?:{_FIRST}{_TELLING}|{_TELLS_FIRST})"
+_GATE = rf"{WORD}{AFTER}{CLOSE}{BLANK}{_TYPE_BLANK}{_SIGN}{BLANK}{_VALUE}"
 _ENV_NAME = r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PWD|_PASS)(?:_?[A-Z0-9]{1,16})?="
 _PLAIN_NAME = r"(?:PASSWORD|PASSWD|PASSPHRASE|_PWD|_PASS)"
 _ENV_GATE = rf"{_ENV_NAME}[A-Za-z0-9]{{8}}|{_GATE}"
@@ -203,6 +206,7 @@ ASSIGNMENT_RULES = (
         examples=(
             "GET /v1?api_key=«{hex:32}»&page=2",
             "run --access-token=«{alnum:24}» now",
+            "run --access-token=«2WJXszCu» now",
             "docker run -e DB_PASSWORD=«k9!{alnum:8}» img",
             "(secret=«{alnum:24}»)",
         ),
