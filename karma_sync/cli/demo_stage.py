@@ -111,7 +111,7 @@ class Member:
     def start(self, *arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
         """Type a command and do not wait for its end."""
         return subprocess.Popen(  # noqa: S603 see above
-            [sys.executable, "-m", "karma_sync", *arguments],
+            [sys.executable, "-P", "-m", "karma_sync", *arguments],
             cwd=cwd or self.root,
             env=self.environment,
             stdin=subprocess.DEVNULL,

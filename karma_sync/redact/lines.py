@@ -5,15 +5,20 @@ from collections.abc import Iterator, Sequence
 _NEWLINE = b"\\n"
 
 
+def line_around(text: bytes, at: int, place: int) -> tuple[int, int]:
+    """The line, without its end, that holds this place; what stands before `at` is not of it."""
+    end = text.find(b"\n", place)
+    return text.rfind(b"\n", at, place) + 1 or at, len(text) if end < 0 else end
+
+
 def lines_around(text: bytes, places: Sequence[int]) -> Iterator[tuple[int, int]]:
     """The lines, without their ends, that hold one of these places, which are in order."""
-    end = -1
+    at = 0
     for place in places:
-        if place > end:
-            start = text.rfind(b"\n", end + 1, place) + 1 or end + 1
-            end = text.find(b"\n", place)
-            end = len(text) if end < 0 else end
+        if place >= at:
+            start, end = line_around(text, at, place)
             yield start, end
+            at = end + 1
 
 
 def escaped_lines_around(text: bytes, places: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -25,9 +30,8 @@ def escaped_lines_around(text: bytes, places: Sequence[int]) -> Iterator[tuple[i
     end = 0
     for place in places:
         if place >= end:
-            start = max(text.rfind(b"\n", end, place) + 1, _last(text, end, place))
-            line_end = text.find(b"\n", place)
-            line_end = len(text) if line_end < 0 else line_end
+            line_start, line_end = line_around(text, end, place)
+            start = max(line_start, _last(text, end, place))
             end = _first(text, place, line_end)
             yield start, min(end + len(_NEWLINE), line_end)
             if end == line_end:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from karma_sync.redact.escapes import Unescaped, whole_characters
 from karma_sync.redact.gates import Gates
-from karma_sync.redact.lines import escaped_lines_around, lines_around
+from karma_sync.redact.lines import escaped_lines_around, line_around, lines_around
 from karma_sync.redact.patterns import Match, compiled
 from karma_sync.redact.rule import Rule
 
@@ -101,10 +101,8 @@ class Scanner:
         """The lines, without their ends, in which something stands that some rule may need."""
         start = 0
         while (hit := self.suspicion(text, start)) >= 0:
-            start = text.rfind(b"\n", start, hit) + 1 or start
-            end = text.find(b"\n", hit)
-            end = len(text) if end < 0 else end
-            yield start, end
+            first, end = line_around(text, start, hit)
+            yield first, end
             start = end + 1
 
     def near(self, record: bytes) -> list[int]:
