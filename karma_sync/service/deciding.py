@@ -1,4 +1,4 @@
-"""To which project a session belongs, and whether it leaves: the rim of `domain/leaving.py`."""
+"""Tells to which project a session belongs, and whether it leaves."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
