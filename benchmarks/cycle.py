@@ -19,9 +19,9 @@ from karma_sync.domain.pairing import PairingCode, device_text
 from karma_sync.domain.subscription import Subscription
 from karma_sync.metadata.documents import member_document
 from karma_sync.metadata.folder import MEMBER, MetadataFolder
-from karma_sync.metadata.signing import PayloadType, SigningKey
 from karma_sync.paths import Paths, metadata_folder
 from karma_sync.service.workers import Workers
+from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.store import state
 from karma_sync.syncthing.client import SyncthingClient
 

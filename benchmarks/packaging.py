@@ -20,8 +20,8 @@ from karma_sync.domain.subscription import Subscription
 from karma_sync.domain.team import Member, found_team
 from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
-from karma_sync.metadata.signing import SigningKey
 from karma_sync.redact.engine import default_redactor
+from karma_sync.signing import SigningKey
 from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
 from karma_sync.store import work

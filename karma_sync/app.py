@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from karma_sync import settings
 from karma_sync.domain.pairing import PairingCode
-from karma_sync.paths import Paths, require_writable
+from karma_sync.files import require_writable
+from karma_sync.paths import Paths
 
 if TYPE_CHECKING:
-    from karma_sync.metadata.signing import SigningKey
     from karma_sync.redact.engine import Redactor
     from karma_sync.service.deciding import Decider, Matcher
     from karma_sync.service.engine import Engine
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from karma_sync.service.notes import Notes
     from karma_sync.service.recovering import Recovery
     from karma_sync.service.redactions import RedactionsFile
+    from karma_sync.signing import SigningKey
     from karma_sync.sources.claude import ClaudeSource
     from karma_sync.store.database import Database
     from karma_sync.syncthing.client import SyncthingClient
@@ -54,7 +55,7 @@ class App:
 
     @cached_property
     def key(self) -> "SigningKey":
-        from karma_sync.metadata.signing import SigningKey
+        from karma_sync.signing import SigningKey
 
         return SigningKey.load(self.paths.key)
 

@@ -6,7 +6,7 @@ import requests
 
 from karma_sync.app import App
 from karma_sync.domain.session import Manifest, join_item, split_item
-from karma_sync.metadata.signing import PayloadType, SigningKey, open_envelope
+from karma_sync.signing import PayloadType, SigningKey, open_envelope
 from tests.harness import Member
 
 _READY_S = 60.0

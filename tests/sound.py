@@ -15,8 +15,8 @@ from karma_sync.domain.plan import Channel, inboxes, outboxes
 from karma_sync.domain.session import split_item
 from karma_sync.flow.layout import chunk_name, kept_item
 from karma_sync.flow.verify import verify_chunk, verify_item
-from karma_sync.metadata.signing import PayloadType, open_envelope
 from karma_sync.service.world import read_world
+from karma_sync.signing import PayloadType, open_envelope
 from karma_sync.store import library
 from tests.harness import Member, until
 from tests.transcripts import Session

@@ -9,10 +9,10 @@ import pytest
 
 from karma_sync.domain.plan import Channel
 from karma_sync.errors import NotFound, Unverified
+from karma_sync.files import write_private
 from karma_sync.flow.importer import Checked, Importer, MissingChunks, Verifier
 from karma_sync.flow.layout import chunk_name, compress, item_name
 from karma_sync.flow.verify import verify_chunk, verify_item, verify_retraction
-from karma_sync.paths import write_private
 from karma_sync.store.library import open_library
 from tests.builders import (
     ALICE,

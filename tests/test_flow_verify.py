@@ -16,7 +16,7 @@ from karma_sync.domain.session import join_item, split_item
 from karma_sync.errors import Unverified
 from karma_sync.flow.layout import compress
 from karma_sync.flow.verify import verify_chunk, verify_item
-from karma_sync.metadata.signing import PayloadType
+from karma_sync.signing import PayloadType
 from tests.builders import (
     ALICE,
     BOB,

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karma_sync.errors import KarmaError, NotInitialised, Unverified
-from karma_sync.metadata.signing import PayloadType, SigningKey, open_envelope
+from karma_sync.signing import PayloadType, SigningKey, open_envelope
 from tests.builders import ALICE, MALLORY, examples, key_of, open_umask
 
 A, M = key_of(ALICE), key_of(MALLORY)

@@ -20,7 +20,7 @@ from karma_sync.metadata.documents import (
     team_of,
 )
 from karma_sync.metadata.receipts import Imported, Receipt, channel_receipt
-from karma_sync.metadata.signing import PayloadType, SigningKey
+from karma_sync.signing import PayloadType, SigningKey
 from tests.builders import ALICE, BOB, MALLORY, PROJECT, answer, key_of, member_of, team_of_all
 
 TEAM = team_of_all(ALICE, BOB)

@@ -7,15 +7,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from karma_sync.errors import BadInput
+from karma_sync.files import private_dir, write_private
 from karma_sync.paths import (
     FOLDER_ID,
     Paths,
     channel_folder,
     is_metadata_folder,
     metadata_folder,
-    private_dir,
     short_hash,
-    write_private,
 )
 from tests.builders import examples, open_umask, scratch
 

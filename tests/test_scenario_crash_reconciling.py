@@ -9,7 +9,7 @@ from itertools import cycle
 import pytest
 import requests
 
-from karma_sync.metadata.signing import SigningKey
+from karma_sync.signing import SigningKey
 from tests.crashwalk import Walk
 from tests.harness import Member, until
 from tests.sound import assert_sound, payload_of, until_same

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from karma_sync.metadata.signing import SigningKey
+from karma_sync.signing import SigningKey
 from tests.evil import item_file
 from tests.harness import Member, until
 from tests.town import Town

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from karma_sync.domain.ids import item_id
-from karma_sync.metadata.signing import SigningKey
+from karma_sync.signing import SigningKey
 from tests.evil import Evil, flipped, forged, item_file, manifest_of
 from tests.harness import PROJECT, Member, until
 from tests.town import Town, found_team, share

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from karma_sync.metadata.signing import SigningKey
+from karma_sync.signing import SigningKey
 from tests.harness import PROJECT, Member, until
 from tests.town import Town, up, wait_for_offer
 

@@ -9,7 +9,7 @@ import pytest
 
 from karma_sync.domain.session import Manifest, split_item
 from karma_sync.errors import Unverified
-from karma_sync.metadata.signing import PayloadType, SigningKey, open_envelope
+from karma_sync.signing import PayloadType, SigningKey, open_envelope
 from tests.harness import Member, until
 from tests.town import Town, found_team
 from tests.transcripts import Session

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from karma_sync.metadata.signing import PayloadType, SigningKey, open_envelope
+from karma_sync.signing import PayloadType, SigningKey, open_envelope
 from tests.harness import PROJECT, Member, programs, until
 from tests.town import Town, up
 from tests.transcripts import Session

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from karma_sync.flow.layout import chunk_name
-from karma_sync.metadata.signing import SigningKey
+from karma_sync.signing import SigningKey
 from tests.evil import Evil, manifest_of
 from tests.harness import Member, each_program, until
 from tests.town import Town, up

@@ -12,13 +12,13 @@ from karma_sync.metadata import folder as metadata
 from karma_sync.metadata.adopt import verify_member
 from karma_sync.metadata.folder import MEMBER, RECEIPT
 from karma_sync.metadata.receipts import Receipt
-from karma_sync.metadata.signing import PayloadType
 from karma_sync.paths import Paths, metadata_folder
 from karma_sync.service.context import Context
 from karma_sync.service.notes import Notes
 from karma_sync.service.receipts import Receipts
 from karma_sync.service.signing import Signer
 from karma_sync.service.telling import Scan
+from karma_sync.signing import PayloadType
 from karma_sync.store import library, state, work
 from tests.builders import ALICE, BOB, NOW, NOW_MS, code_of, key_of, team_of_all
 

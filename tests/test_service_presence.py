@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from karma_sync.paths import Paths, write_private
+from karma_sync.files import write_private
+from karma_sync.paths import Paths
 from karma_sync.service.presence import locked
 
 

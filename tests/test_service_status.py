@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from karma_sync.metadata.receipts import Receipt
-from karma_sync.metadata.signing import PayloadType
 from karma_sync.paths import metadata_folder
 from karma_sync.service import status as service
 from karma_sync.service.status import Stores
+from karma_sync.signing import PayloadType
 from karma_sync.store import events, library, state, work
 from tests.builders import (
     ALICE,

@@ -11,9 +11,9 @@ from karma_sync.cli.demo_stage import Member
 from karma_sync.domain.session import Manifest, split_item
 from karma_sync.errors import NotFound
 from karma_sync.flow.layout import ITEMS, chunk_name, decompress
-from karma_sync.metadata.signing import PayloadType, open_envelope
 from karma_sync.paths import Paths
 from karma_sync.service.read import Library
+from karma_sync.signing import PayloadType, open_envelope
 from karma_sync.store import library
 from karma_sync.store.library import AccessScope, Readable
 

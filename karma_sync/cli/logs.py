@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from karma_sync.errors import KarmaError
-from karma_sync.paths import PRIVATE_FILE, private_dir
+from karma_sync.files import PRIVATE_FILE, private_dir
 
 LOG_BYTES = 1_000_000
 LOG_FILES = 3  # the one written to and two older ones

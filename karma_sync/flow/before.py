@@ -13,7 +13,7 @@ from karma_sync.domain.session import ItemFile, Manifest, split_item
 from karma_sync.domain.source import TRANSCRIPT, SourceSession
 from karma_sync.errors import Unverified
 from karma_sync.flow.layout import decompress
-from karma_sync.metadata.signing import PayloadType, open_envelope
+from karma_sync.signing import PayloadType, open_envelope
 from karma_sync.store import ledger
 from karma_sync.store.ledger import Departed
 

@@ -9,8 +9,8 @@ from karma_sync.domain.plan import Channel
 from karma_sync.domain.session import FORMAT, ItemFile, Kind, Manifest, SessionFacts, Tokens
 from karma_sync.domain.source import SourceSession
 from karma_sync.errors import KarmaError
-from karma_sync.metadata.signing import PayloadType, SigningKey
 from karma_sync.redact.engine import Redactor
+from karma_sync.signing import PayloadType, SigningKey
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from karma_sync.domain.retraction import Retraction
 from karma_sync.domain.session import Manifest
 from karma_sync.domain.verified import Verified
 from karma_sync.errors import Unverified
+from karma_sync.files import fsync_dirs, private_dir
 from karma_sync.flow.layout import (
     chunk_name,
     item_name,
@@ -28,7 +29,6 @@ from karma_sync.flow.layout import (
     remove_unfinished,
     retraction_name,
 )
-from karma_sync.paths import fsync_dirs, private_dir
 from karma_sync.store import library, retractions
 from karma_sync.store.database import Database
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from karma_sync.files import private_dir, write_private
 from karma_sync.flow.layout import (
     CHUNK_FILE,
     CHUNKS,
@@ -20,7 +21,6 @@ from karma_sync.flow.layout import (
     remove_unfinished,
     retraction_name,
 )
-from karma_sync.paths import private_dir, write_private
 
 
 class Inbox:

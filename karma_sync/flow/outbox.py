@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from karma_sync.errors import NotWritable
+from karma_sync.files import Staged, private_dir, stage_private, write_private
 from karma_sync.flow.layout import (
     CHUNKS,
     FORMAT_BYTES,
@@ -20,7 +21,6 @@ from karma_sync.flow.layout import (
     retraction_name,
 )
 from karma_sync.flow.staging import Batch, Item, discard, place, stage
-from karma_sync.paths import Staged, private_dir, stage_private, write_private
 
 # So many chunks wait at most to be made durable together; one by one, each would wait for the
 # disk's journal.

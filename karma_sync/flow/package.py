@@ -18,8 +18,8 @@ from karma_sync.flow.choice import may_be_named, running, sendable
 from karma_sync.flow.cut import CutFile, Gathering, cut_again, cut_file
 from karma_sync.flow.describe import Cut, describe, signed
 from karma_sync.flow.layout import compress
-from karma_sync.metadata.signing import PayloadType, SigningKey
 from karma_sync.redact.engine import Redactor
+from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.sources.growing import QUIET_S
 from karma_sync.store import ledger, work
 from karma_sync.store.database import Database, Transaction

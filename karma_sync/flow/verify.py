@@ -23,8 +23,7 @@ from karma_sync.domain.session import FILE_NAME, ItemFile, Manifest, split_item
 from karma_sync.domain.verified import Verified
 from karma_sync.errors import Unverified
 from karma_sync.flow.layout import decompress
-from karma_sync.metadata.form import parse
-from karma_sync.metadata.signing import PayloadType, open_envelope
+from karma_sync.signing import PayloadType, open_envelope, parse
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,8 @@ from karma_sync.domain.team import Team
 from karma_sync.domain.verified import Verified
 from karma_sync.errors import Unverified
 from karma_sync.metadata.documents import MemberDocument, Roster
-from karma_sync.metadata.form import parse
 from karma_sync.metadata.receipts import Receipt
-from karma_sync.metadata.signing import PayloadType, open_envelope
+from karma_sync.signing import PayloadType, open_envelope, parse
 
 D = TypeVar("D", bound=BaseModel)
 S = TypeVar("S", MemberDocument, Receipt)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from karma_sync.domain import limits
 from karma_sync.domain.ids import KEY
-from karma_sync.paths import private_dir, write_private
+from karma_sync.files import private_dir, write_private
 
 ROSTER = "roster"
 MEMBER = "member"

@@ -10,10 +10,10 @@ from karma_sync.metadata.documents import (
     team_of,
 )
 from karma_sync.metadata.folder import MEMBER, ROSTER, Found
-from karma_sync.metadata.signing import PayloadType
 from karma_sync.paths import metadata_folder
 from karma_sync.service.context import Context, lists
 from karma_sync.service.notes import reason
+from karma_sync.signing import PayloadType
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
 

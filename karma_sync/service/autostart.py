@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from karma_sync.errors import KarmaError, NotFound, TimedOut
-from karma_sync.paths import write_private
+from karma_sync.files import write_private
 from karma_sync.service.units import Launch, launchd_plist, service_name, systemd_unit
 
 _ANSWER_S = 30.0

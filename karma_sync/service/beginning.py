@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from karma_sync import settings
-from karma_sync.metadata.signing import SigningKey
 from karma_sync.paths import Paths
+from karma_sync.signing import SigningKey
 from karma_sync.syncthing.home import create_home
 from karma_sync.syncthing.program import find_program
 

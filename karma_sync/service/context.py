@@ -7,9 +7,9 @@ from datetime import datetime
 from karma_sync.domain.pairing import PairingCode
 from karma_sync.metadata.documents import Roster
 from karma_sync.metadata.folder import MetadataFolder
-from karma_sync.metadata.signing import SigningKey
 from karma_sync.paths import Paths
 from karma_sync.service.notes import Notes
+from karma_sync.signing import SigningKey
 from karma_sync.store.database import Database
 
 

@@ -14,7 +14,7 @@ from karma_sync.metadata.adopt import accepted
 from karma_sync.metadata.documents import MemberDocument, answers_of
 from karma_sync.metadata.folder import MEMBER
 from karma_sync.metadata.receipts import Receipt
-from karma_sync.metadata.signing import PayloadType
+from karma_sync.signing import PayloadType
 from karma_sync.store import ledger, state, work
 from karma_sync.store.database import Database
 from karma_sync.store.ledger import Departed

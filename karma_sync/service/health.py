@@ -10,9 +10,10 @@ from typing import Protocol
 from karma_sync.domain.naming import folder_title
 from karma_sync.domain.plan import Channel, Folder, FolderType, World, desired, outboxes
 from karma_sync.errors import SyncthingError, SyncthingRefused, SyncthingUnreachable
+from karma_sync.files import private_dir
 from karma_sync.flow.inbox import Inbox
 from karma_sync.metadata import folder as metadata
-from karma_sync.paths import FOLDER_ID, Paths, is_metadata_folder, private_dir
+from karma_sync.paths import FOLDER_ID, Paths, is_metadata_folder
 from karma_sync.service.notes import Notes
 from karma_sync.service.recovering import Recovery
 from karma_sync.service.troubles import Retry, Troubles

@@ -19,7 +19,7 @@ from karma_sync.domain.leaving import Exclusion, Limits, Share, Withhold
 from karma_sync.domain.subscription import Status, Subscription
 from karma_sync.domain.withdrawal import Unshared
 from karma_sync.errors import KarmaError, NotWritable
-from karma_sync.paths import fsync_dirs, write_private
+from karma_sync.files import fsync_dirs, write_private
 from karma_sync.store import state
 from karma_sync.store.database import Database, Transaction
 

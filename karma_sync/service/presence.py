@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from karma_sync.errors import AlreadyRunning
-from karma_sync.paths import PRIVATE_FILE, TEMPORARY, Paths, write_private
+from karma_sync.files import PRIVATE_FILE, TEMPORARY, write_private
+from karma_sync.paths import Paths
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,11 @@ from karma_sync.domain.difference import (
 from karma_sync.domain.invitation import Answer, Contact, new_invitations
 from karma_sync.domain.plan import FolderType, World, desired
 from karma_sync.errors import KarmaError, SyncthingError
+from karma_sync.files import private_dir
 from karma_sync.flow.inbox import Inbox
 from karma_sync.flow.outbox import Outbox
 from karma_sync.metadata import folder as metadata
-from karma_sync.paths import is_metadata_folder, private_dir
+from karma_sync.paths import is_metadata_folder
 from karma_sync.service.context import Context
 from karma_sync.service.control import pause_left
 from karma_sync.service.documents import Documents

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from karma_sync.errors import RedactionFailed
-from karma_sync.paths import write_private
+from karma_sync.files import write_private
 from karma_sync.redact.configured import Base, configured
 from karma_sync.redact.engine import RuleRedactor
 from karma_sync.redact.own import OwnRedactions, redactor_of

@@ -14,6 +14,7 @@ from karma_sync.domain.plan import Channel
 from karma_sync.domain.source import SourceSession
 from karma_sync.domain.withdrawal import Unshared
 from karma_sync.errors import DatabaseUnusable, KarmaError, NotWritable
+from karma_sync.files import is_readable
 from karma_sync.flow.layout import item_name
 from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
@@ -27,7 +28,6 @@ from karma_sync.service.telling import Scan, Telling
 from karma_sync.service.tidying import remove_dropped
 from karma_sync.service.troubles import RETRY_S, Retry, Troubles
 from karma_sync.service.worker import soonest
-from karma_sync.sources.listing import is_readable
 from karma_sync.store.database import Database
 from karma_sync.store.work import Stays
 

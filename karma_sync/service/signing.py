@@ -12,9 +12,9 @@ from karma_sync.metadata.documents import (
     roster_of,
 )
 from karma_sync.metadata.folder import MEMBER, ROSTER
-from karma_sync.metadata.signing import PayloadType
 from karma_sync.paths import metadata_folder
 from karma_sync.service.context import Context
+from karma_sync.signing import PayloadType
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
 

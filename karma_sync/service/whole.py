@@ -16,6 +16,7 @@ from karma_sync.domain.plan import Channel
 from karma_sync.domain.session import Manifest
 from karma_sync.domain.source import PackedItem
 from karma_sync.errors import Unverified
+from karma_sync.files import PRIVATE_FILE, private_dir
 from karma_sync.flow.before import retraction_of
 from karma_sync.flow.inbox import Inbox
 from karma_sync.flow.layout import (
@@ -28,7 +29,6 @@ from karma_sync.flow.layout import (
 )
 from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.verify import verify_chunk, verify_item
-from karma_sync.paths import PRIVATE_FILE, private_dir
 from karma_sync.store import ledger, library, retractions, work
 from karma_sync.store.database import Database, Transaction
 

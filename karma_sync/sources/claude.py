@@ -13,9 +13,10 @@ from pathlib import Path
 from karma_sync.domain.facts import PlanNames
 from karma_sync.domain.profile import Profile
 from karma_sync.domain.source import TRANSCRIPT, SourceSession
+from karma_sync.files import is_open
 from karma_sync.sources.apart import Apart
 from karma_sync.sources.legacy import LegacySubagents, is_legacy
-from karma_sync.sources.listing import closed, file_at, is_open, walk
+from karma_sync.sources.listing import closed, file_at, walk
 
 AGENT = "claude-code"
 SESSION_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")

@@ -8,8 +8,9 @@ from pathlib import Path
 from karma_sync.domain import limits
 from karma_sync.domain.record import parse_record
 from karma_sync.domain.source import SourceFile, Stat
+from karma_sync.files import is_open
 from karma_sync.sources.growing import open_source
-from karma_sync.sources.listing import file_at, is_open
+from karma_sync.sources.listing import file_at
 
 _NAME = re.compile(r"agent-[0-9A-Za-z_-]+\.jsonl")
 # A summary, a comment or a torn line may stand before the first record that names the session.

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from karma_sync.domain.source import SourceFile, Stat
+from karma_sync.files import is_open
 
 # Two changes within one tick of the file system's clock leave one time behind. Ticks of up to 10 ms
 # are common; a time without fractions may be from one that counts whole seconds, or two (FAT).
@@ -56,16 +57,6 @@ def walk(directory: Path, prefix: str) -> list[tuple[str, Path]]:
         elif entry.is_file(follow_symlinks=False):
             found.append((name, Path(entry.path)))
     return found
-
-
-def is_open(directory: Path) -> bool:
-    """Whether it is there, and we may list and enter it."""
-    return os.access(directory, os.R_OK | os.X_OK)
-
-
-def is_readable(path: Path) -> bool:
-    """Whether a file can be read, or a directory is open to us."""
-    return is_open(path) if path.is_dir() else os.access(path, os.R_OK)
 
 
 def closed(found: Iterable[tuple[str, Path]]) -> tuple[Path, ...]:

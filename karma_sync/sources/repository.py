@@ -8,7 +8,7 @@ from shlex import quote
 
 from karma_sync.domain.remote import effective, git_identity
 from karma_sync.errors import BadInput, KarmaError, NotFound
-from karma_sync.sources.listing import is_open
+from karma_sync.files import is_open
 
 ORIGIN = "origin"
 _TIMEOUT_S = 10

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from karma_sync.errors import DatabaseUnusable
-from karma_sync.paths import PRIVATE_FILE, private_dir
+from karma_sync.files import PRIVATE_FILE, private_dir
 
 Transaction = sqlite3.Connection
 _BUSY_SECONDS = 10.0

@@ -17,7 +17,7 @@ from typing import BinaryIO
 import psutil
 
 from karma_sync.errors import PortTaken, SyncthingError, SyncthingMissing, SyncthingUnreachable
-from karma_sync.paths import PRIVATE_FILE, write_private
+from karma_sync.files import PRIVATE_FILE, write_private
 from karma_sync.syncthing.client import SyncthingClient
 from karma_sync.syncthing.home import require_key
 from karma_sync.syncthing.program import environment

@@ -12,14 +12,15 @@ import json
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import BaseModel, ValidationError
 
 from karma_sync.errors import KarmaError, NotInitialised, Unverified
-from karma_sync.paths import PRIVATE_FILE, write_private
+from karma_sync.files import PRIVATE_FILE, write_private
 
 # nothing can make the same key again, and beside another one the rest of the home is nobody's
 _BACK = (
@@ -141,3 +142,23 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 def _pre_authentication(payload_type: PayloadType, payload: bytes) -> bytes:
     kind = payload_type.value.encode()
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def parse(payload: bytes, model: type[M]) -> M:
+    """A model from a payload that verified.
+
+    Raises:
+        Unverified: its form is not that of the model; values of a peer's are not quoted.
+    """
+    try:
+        return model.model_validate(strict_json(payload))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        why = f"it is not a {model.__name__}: {place} ({first['type']})"
+        raise Unverified("3-form", why) from None
+    except (ValueError, RecursionError):
+        raise Unverified("3-form", f"it is not a {model.__name__}: not JSON") from None
