@@ -161,7 +161,7 @@ def _require_shareable(session: "SourceSession", ways: "list[Way]") -> None:
 def _show_share(
     app: App, session: "SourceSession", others: tuple[str, ...], ways: "list[Way]"
 ) -> None:
-    from karma_sync.domain.conversation import printable
+    from karma_sync.domain.text import printable
     from karma_sync.service.previewing import outlets
     from karma_sync.service.previewing import preview as look
 
@@ -181,7 +181,7 @@ def _show_share(
 
 
 def _show(found: "Preview") -> None:
-    from karma_sync.domain.conversation import one_line, printable
+    from karma_sync.domain.text import one_line, printable
 
     say(f"{found.session.session_id}: {printable(found.title) or '(no title)'}")
     for way in found.ways:

@@ -11,10 +11,10 @@ import typer
 
 from karma_sync.app import App, utc_now
 from karma_sync.cli.output import confirm, is_terminal, say, size, warn_of_closed
-from karma_sync.domain.conversation import printable
 from karma_sync.domain.direction import Direction
 from karma_sync.domain.outcome import Outcome
 from karma_sync.domain.profile import Profile
+from karma_sync.domain.text import printable
 from karma_sync.errors import BadInput, NeedsConsent
 
 if TYPE_CHECKING:
@@ -96,8 +96,7 @@ class Wishes:
             BadInput: a moment or a time span is none.
         """
         from karma_sync.domain.leaving import Limits
-        from karma_sync.service.consent import parse_since
-        from karma_sync.service.control import parse_duration
+        from karma_sync.domain.timespan import parse_duration, parse_since
 
         kept = self.before or Limits()
         since = kept.since

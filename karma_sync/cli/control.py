@@ -107,7 +107,7 @@ def events(
 
 
 def _show(event: "Event", as_json: bool) -> None:
-    from karma_sync.domain.conversation import printable
+    from karma_sync.domain.text import printable
 
     if as_json:
         say_json(**asdict(event))

@@ -43,14 +43,14 @@ def scan(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
 
 
 def _shown(found: "Found") -> str:
-    from karma_sync.domain.conversation import printable
+    from karma_sync.domain.text import printable
 
     below = all(Path(cwd).is_relative_to(found.place) for cwd in found.works_in)
     return printable(found.place if below else f"{found.place}, …")
 
 
 def _state(found: "Found") -> str:
-    from karma_sync.domain.conversation import printable
+    from karma_sync.domain.text import printable
 
     if found.teams:
         return f"shared with {', '.join(found.teams)}"

@@ -127,7 +127,7 @@ def _foreseen(app: App, wish: _Wish) -> "Foreseen":
 
 
 def _show(found: "Foreseen", wish: _Wish, as_json: bool) -> None:
-    from karma_sync.domain.conversation import one_line
+    from karma_sync.domain.text import one_line
 
     if as_json:
         sessions = [asdict(each) for each in found.holding]

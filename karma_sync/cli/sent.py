@@ -34,8 +34,8 @@ def sent(
 
     Example: karma-sync sent --since 7d --to bob.desk
     """
+    from karma_sync.domain.timespan import parse_since
     from karma_sync.service import departures
-    from karma_sync.service.consent import parse_since
     from karma_sync.service.world import read_world
 
     app = App.from_environment()

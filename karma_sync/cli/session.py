@@ -126,7 +126,7 @@ def show(
     if file.endswith(".jsonl"):
         _show_turns(pieces)
     else:
-        from karma_sync.domain.conversation import printable
+        from karma_sync.domain.text import printable
 
         say(printable(b"".join(pieces).decode(errors="replace")))
 
@@ -175,7 +175,7 @@ _LONG = ("AGENT", "BRANCH", "MODEL", "PROMPTS", "TOKENS IN/OUT")
 
 
 def _details(found: "Readable") -> tuple[str, ...]:
-    from karma_sync.domain.conversation import one_line
+    from karma_sync.domain.text import one_line
 
     facts = found.manifest.session
     spent = facts.tokens
@@ -208,7 +208,7 @@ def _library(app: App, project: str | None) -> "tuple[Library, AccessScope]":
 
 
 def _show_header(found: "Readable") -> None:
-    from karma_sync.domain.conversation import printable
+    from karma_sync.domain.text import printable
 
     manifest = found.manifest
     facts = manifest.session
@@ -247,7 +247,7 @@ def _show_turns(pieces: Iterable[bytes]) -> None:
 
 
 def _title(found: "Readable") -> str:
-    from karma_sync.domain.conversation import one_line
+    from karma_sync.domain.text import one_line
 
     return one_line(found.manifest.session.title, _TITLE_CHARS) or "(no title)"
 

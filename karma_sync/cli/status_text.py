@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from karma_sync.cli.output import ago, columns, size, span
-from karma_sync.domain.conversation import printable
+from karma_sync.domain.text import printable
 
 if TYPE_CHECKING:
     from karma_sync.domain.pairing import PairingCode

@@ -1,10 +1,11 @@
 """A transcript as people read it: who said what, tools by name; safe to show on a terminal."""
 
 import json
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from karma_sync.domain.text import printable
 
 _TOOL_CHARS = 160
 
@@ -42,19 +43,3 @@ def _turns(record: dict[str, Any]) -> Iterator[Turn]:
         elif part.get("type") == "tool_use":
             given = json.dumps(part.get("input"), ensure_ascii=False)[:_TOOL_CHARS]
             yield Turn("tool", printable(f"{part.get('name')} {given}"))
-
-
-def printable(text: str) -> str:
-    """Text without control characters: a peer's words must not drive the terminal."""
-    if text.replace("\n", "").replace("\t", "").isprintable():
-        return text  # as nearly all is, and this is a hundred times as fast
-    return "".join(
-        c if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cf", "Cs"} else "\ufffd"
-        for c in text
-    )
-
-
-def one_line(text: str, width: int) -> str:
-    """The beginning of a text on one line of at most `width` characters."""
-    line = " ".join(printable(text).split())
-    return line if len(line) <= width else line[: max(0, width - 1)] + "…"

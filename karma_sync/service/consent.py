@@ -3,17 +3,15 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from karma_sync.domain.leaving import Candidate, Choices, Limits, decide
 from karma_sync.domain.outcome import Outcome
 from karma_sync.domain.profile import takes
 from karma_sync.domain.project import Names
 from karma_sync.domain.source import SourceSession
-from karma_sync.errors import BadInput
 from karma_sync.service.deciding import Decider
 
-DEFAULT_HISTORY = timedelta(days=30)
 _LEAVES = frozenset({Outcome.LEAVES, Outcome.WAITING})
 
 Progress = Callable[[int, int], None]
@@ -107,28 +105,3 @@ def what_would_leave(decider: Decider, found: Survey, limits: Limits) -> Leaving
 
 def _sorted(directories: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(directories)))
-
-
-def parse_since(text: str | None, now: datetime) -> datetime | None:
-    """The moment a person means (UTC); None for the whole history.
-
-    `all`, `now`, a number of days as in `14d`, or a date as in 2026-05-31; 30 days if not said.
-
-    Raises:
-        BadInput: it is none of these.
-    """
-    if text is None:
-        return now - DEFAULT_HISTORY
-    if text == "all":
-        return None
-    if text == "now":
-        return now
-    try:
-        if text.endswith("d") and text[:-1].isdigit():
-            return now - timedelta(days=int(text[:-1]))
-        return datetime.combine(date.fromisoformat(text), datetime.min.time(), tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise BadInput(
-            f"{text!r} is no moment",
-            hint="--since all, --since now, --since 14d, --since 2026-05-31",
-        ) from None

@@ -1,16 +1,13 @@
 """Everything at once: pause and resume, and another name."""
 
-import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from karma_sync.domain.pairing import PairingCode
+from karma_sync.domain.timespan import parse_duration
 from karma_sync.errors import BadInput, Conflict
 from karma_sync.store import state
 from karma_sync.store.database import Database
-
-_DURATION = re.compile(r"(\d{1,4})([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def pause_all(store: Database, now: datetime, how_long: str | None) -> datetime | None:
@@ -51,18 +48,6 @@ def pause_left(store: Database, now: datetime) -> float | None:
     """Seconds until the pause ends that holds at `now`; None if none does, or it has no end."""
     halt = paused_until(store, now)
     return (halt.until - now).total_seconds() if halt and halt.until else None
-
-
-def parse_duration(text: str) -> timedelta:
-    """A time span as people type it: 45s, 30m, 2h, 3d; 0s is none.
-
-    Raises:
-        BadInput: it is none.
-    """
-    match = _DURATION.fullmatch(text)
-    if not match:
-        raise BadInput(f"{text!r} is no time span", hint="for instance 30m, 2h, 3d")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def require_known_name(store: Database, me: PairingCode, settings: Path) -> None:
