@@ -20,12 +20,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, settings
 
 from karma_sync.domain.direction import Content, Direction
-from karma_sync.domain.facts import Facts
 from karma_sync.domain.pairing import PairingCode, device_text
 from karma_sync.domain.plan import Channel, World, channels
-from karma_sync.domain.project import SharedProject
-from karma_sync.domain.session import Manifest, join_item, split_item
-from karma_sync.domain.source import SourceSession
+from karma_sync.domain.session.facts import Facts
+from karma_sync.domain.session.manifest import Manifest, join_item, split_item
+from karma_sync.domain.session.project import SharedProject
+from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.domain.subscription import Status, Subscription
 from karma_sync.domain.team import Member, MemberStatus, Team, found_team
 from karma_sync.errors import RedactionFailed

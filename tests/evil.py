@@ -5,7 +5,7 @@ from pathlib import Path
 import requests
 
 from karma_sync.app import App
-from karma_sync.domain.session import Manifest, join_item, split_item
+from karma_sync.domain.session.manifest import Manifest, join_item, split_item
 from karma_sync.signing import PayloadType, SigningKey, open_envelope
 from tests.harness import Member
 

@@ -23,7 +23,7 @@ import psutil
 import pytest
 import requests
 
-from karma_sync.domain.source import TRANSCRIPT
+from karma_sync.domain.session.source_files import TRANSCRIPT
 from karma_sync.errors import KarmaError
 from karma_sync.paths import Paths
 from karma_sync.service.read import Library

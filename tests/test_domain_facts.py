@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.domain.facts import Facts
 from karma_sync.domain.record import (
     parse_lines,
     parse_one_by_one,
     parse_record,
     parse_slowly,
 )
+from karma_sync.domain.session.facts import Facts
 from tests.builders import examples, record, said
 
 

@@ -7,10 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.domain.leaving import Candidate, Choices, Exclusion, Limits, Share, decide
-from karma_sync.domain.outcome import Outcome
-from karma_sync.domain.profile import Profile
-from karma_sync.domain.project import Belonging
+from karma_sync.domain.session.profile import Profile
+from karma_sync.domain.session.project import Belonging
+from karma_sync.domain.session.selection import (
+    Candidate,
+    Choices,
+    Exclusion,
+    Limits,
+    Outcome,
+    Share,
+    decide,
+)
 from tests.builders import NOW, PROJECT, examples
 
 OTHER = "example.org/acme/other"

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from karma_sync.domain.session import SessionFacts
+from karma_sync.domain.session.manifest import SessionFacts
 from tests.builders import NOW
 
 

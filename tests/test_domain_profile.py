@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.domain.profile import FileKind, Profile, kind_of, takes
-from karma_sync.domain.session import FILE_NAME
+from karma_sync.domain.session.manifest import FILE_NAME
+from karma_sync.domain.session.profile import FileKind, Profile, kind_of, takes
 from tests.builders import examples
 
 KINDS = {

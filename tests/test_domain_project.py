@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karma_sync.domain import limits
-from karma_sync.domain.project import (
+from karma_sync.domain.session.project import (
     Belonging,
     Names,
     Place,

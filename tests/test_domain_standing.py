@@ -7,7 +7,7 @@ from hypothesis import given
 
 from karma_sync.domain.direction import Content, Direction
 from karma_sync.domain.invitation import Answer, Contact, Invitation, Pairing
-from karma_sync.domain.leaving import Limits
+from karma_sync.domain.session.selection import Limits
 from karma_sync.domain.standing import Fact, Known, facts, news
 from karma_sync.domain.subscription import MOVES, Status, Subscription
 from tests.builders import (

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karma_sync.domain import limits
-from karma_sync.domain.session import ItemFile
-from karma_sync.domain.source import PackedFile, SourceFile, Stat
+from karma_sync.domain.session.manifest import ItemFile
+from karma_sync.domain.session.source_files import PackedFile, SourceFile, Stat
 from karma_sync.errors import KarmaError, RedactionFailed
 from karma_sync.flow.cut import CutFile, cut_file
 from karma_sync.redact.engine import Redactor, default_redactor

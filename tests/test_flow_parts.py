@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from karma_sync.domain.leaving import Limits
-from karma_sync.domain.profile import FileKind, Profile, kind_of
+from karma_sync.domain.session.profile import FileKind, Profile, kind_of
+from karma_sync.domain.session.selection import Limits
 from karma_sync.redact.engine import default_redactor
 from karma_sync.redact.examples import fill
 from karma_sync.redact.own import OwnRedactions, redactor_of

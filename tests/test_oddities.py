@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from karma_sync.domain.facts import Facts
+from karma_sync.domain.session.facts import Facts
 from karma_sync.redact.engine import default_redactor
 from tests.builders import ALICE, BOB, Desk, Shelf, channel_of, record, said, team_of_all
 

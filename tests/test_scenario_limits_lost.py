@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from karma_sync.domain.session import Manifest, split_item
+from karma_sync.domain.session.manifest import Manifest, split_item
 from karma_sync.errors import Unverified
 from karma_sync.signing import PayloadType, SigningKey, open_envelope
 from tests.harness import Member, until

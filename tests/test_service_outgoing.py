@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from karma_sync.domain.source import SourceFile, SourceSession, Stat
+from karma_sync.domain.session.source_files import SourceFile, SourceSession, Stat
 from karma_sync.service.outgoing import Outgoing
 
 

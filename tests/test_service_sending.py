@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from karma_sync.domain import limits
-from karma_sync.domain.leaving import Choices
 from karma_sync.domain.plan import Channel
+from karma_sync.domain.session.selection import Choices
 from karma_sync.errors import SyncthingUnreachable
 from karma_sync.flow.layout import item_name
 from karma_sync.service import troubles

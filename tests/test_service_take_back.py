@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karma_sync.domain.plan import Channel, World
-from karma_sync.domain.withdrawal import Unshared, Whose, is_unshared
+from karma_sync.domain.session.selection import Unshared, Whose, is_unshared
 from karma_sync.errors import BadInput, Conflict, NotFound
 from karma_sync.metadata.receipts import Imported, Receipt, channel_receipt
 from karma_sync.service import departures, recalled, take_back

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karma_sync.domain import limits
-from karma_sync.domain.facts import Facts
-from karma_sync.domain.source import ReadFile, SourceSession
+from karma_sync.domain.session.facts import Facts
+from karma_sync.domain.session.source_files import ReadFile, SourceSession
 from karma_sync.sources import growing
 from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource

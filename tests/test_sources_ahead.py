@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from karma_sync.domain.source import ReadFile, SourceFile
+from karma_sync.domain.session.source_files import ReadFile, SourceFile
 from karma_sync.sources import ahead, catalogue
 from karma_sync.sources.ahead import ReadAhead, answer
 from karma_sync.sources.catalogue import Catalogue

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from karma_sync.domain.project import Place, Where
+from karma_sync.domain.session.project import Place, Where
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.sources.git import Places
 from karma_sync.sources.repository import identity_of, toplevel

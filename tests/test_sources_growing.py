@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.domain.source import SourceFile, Stat
+from karma_sync.domain.session.source_files import SourceFile, Stat
 from karma_sync.sources import growing
 from karma_sync.sources.growing import blocks, continues, last_line, open_source, position
 from tests.builders import examples, said, scratch

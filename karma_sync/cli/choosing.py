@@ -10,11 +10,11 @@ from karma_sync.app import App
 from karma_sync.cli.consent import YesOption, ask_unless
 from karma_sync.cli.output import next_step, say, say_json, size, write_raw
 from karma_sync.cli.setup import say_if_down
-from karma_sync.domain.outcome import Outcome
+from karma_sync.domain.session.selection import Outcome
 from karma_sync.errors import BadInput, Conflict
 
 if TYPE_CHECKING:
-    from karma_sync.domain.source import SourceSession
+    from karma_sync.domain.session.source_files import SourceSession
     from karma_sync.service.previewing import Preview, Way
 
 _CUTS_SHOWN = 200
@@ -66,7 +66,7 @@ def share(
 
     If it works in yet another place later, it stays as it was. Example: karma-sync session share 3a
     """
-    from karma_sync.domain.leaving import Share
+    from karma_sync.domain.session.selection import Share
     from karma_sync.service import choosing
     from karma_sync.service.previewing import one_project, outlets, ways_of
 

@@ -12,14 +12,14 @@ import typer
 from karma_sync.app import App, utc_now
 from karma_sync.cli.output import confirm, is_terminal, say, size, warn_of_closed
 from karma_sync.domain.direction import Direction
-from karma_sync.domain.outcome import Outcome
-from karma_sync.domain.profile import Profile
+from karma_sync.domain.session.profile import Profile
+from karma_sync.domain.session.selection import Outcome
 from karma_sync.domain.text import printable
 from karma_sync.errors import BadInput, NeedsConsent
 
 if TYPE_CHECKING:
-    from karma_sync.domain.leaving import Limits
-    from karma_sync.domain.source import SourceSession
+    from karma_sync.domain.session.selection import Limits
+    from karma_sync.domain.session.source_files import SourceSession
     from karma_sync.service.consent import Leaving, Survey
     from karma_sync.service.projects import Standing, Terms
 
@@ -95,7 +95,7 @@ class Wishes:
         Raises:
             BadInput: a moment or a time span is none.
         """
-        from karma_sync.domain.leaving import Limits
+        from karma_sync.domain.session.selection import Limits
         from karma_sync.domain.timespan import parse_duration, parse_since
 
         kept = self.before or Limits()
@@ -179,7 +179,7 @@ def _propose(app: App, standing: "Standing", sessions: "Sequence[SourceSession]"
 def _with_last(found: "Survey", limits: "Limits", last: int | None) -> "Limits":
     if last is None:
         return limits
-    from karma_sync.domain.leaving import Limits
+    from karma_sync.domain.session.selection import Limits
 
     newest = Limits(since=found.since_of_newest(last, limits, utc_now()))
     return limits.model_copy(update={"since": limits.narrowed(newest).since})

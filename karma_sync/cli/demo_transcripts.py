@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from karma_sync.domain.facts import Facts
-from karma_sync.domain.source import TRANSCRIPT
+from karma_sync.domain.session.facts import Facts
+from karma_sync.domain.session.source_files import TRANSCRIPT
 from karma_sync.errors import BadInput
 
 # What Claude Code writes (FILES.md sections 6 and C2); others write `type` too, but none of these

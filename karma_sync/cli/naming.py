@@ -39,8 +39,8 @@ def meant(app: App, project: str) -> str:
         NotFound: `.` is in no project.
         BadInput: it fits several, or none, and no host stands in it.
     """
-    from karma_sync.domain.project import find_project
     from karma_sync.domain.remote import named
+    from karma_sync.domain.session.project import find_project
     from karma_sync.service import projects
 
     if project == ".":

@@ -183,7 +183,7 @@ def map_(
 
 def _say_what_leaves(app: App, place: str, identity: str, cwds: Iterable[list[str]]) -> None:
     """How many of the sessions that worked in these are concerned, and who gets them."""
-    from karma_sync.domain.project import below
+    from karma_sync.domain.session.project import below
     from karma_sync.service import projects
 
     count = sum(any(below(cwd, {place: identity}) for cwd in each) for each in cwds)

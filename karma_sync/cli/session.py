@@ -193,7 +193,7 @@ def _details(found: "Readable") -> tuple[str, ...]:
 
 
 def _library(app: App, project: str | None) -> "tuple[Library, AccessScope]":
-    from karma_sync.domain.project import find_project
+    from karma_sync.domain.session.project import find_project
     from karma_sync.service.projects import other_names
     from karma_sync.service.read import Library
     from karma_sync.store.library import AccessScope, projects

@@ -97,7 +97,7 @@ def accept(
 
     Example: karma-sync accept repo --wait
     """
-    from karma_sync.domain.leaving import Limits
+    from karma_sync.domain.session.selection import Limits
     from karma_sync.service import projects
 
     app = App.from_environment()

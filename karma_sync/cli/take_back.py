@@ -37,7 +37,7 @@ def unshare(
 
     Example: karma-sync session unshare 3a782158
     """
-    from karma_sync.domain.withdrawal import Whose
+    from karma_sync.domain.session.selection import Whose
     from karma_sync.service import take_back
 
     app = App.from_environment()

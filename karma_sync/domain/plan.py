@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from karma_sync.domain.profile import Profile
-from karma_sync.domain.project import Names
+from karma_sync.domain.session.profile import Profile
+from karma_sync.domain.session.project import Names
 from karma_sync.domain.subscription import Status, Subscription
 from karma_sync.domain.team import Member, Team
 from karma_sync.paths import channel_folder, metadata_folder

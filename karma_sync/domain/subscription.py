@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from karma_sync.domain.direction import Content, Direction
 from karma_sync.domain.ids import next_version
-from karma_sync.domain.leaving import Limits
+from karma_sync.domain.session.selection import Limits
 from karma_sync.errors import IllegalMove
 
 

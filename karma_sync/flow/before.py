@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from karma_sync.domain.facts import Facts
 from karma_sync.domain.lines import whole_lines
 from karma_sync.domain.plan import Channel
-from karma_sync.domain.retraction import Retraction
-from karma_sync.domain.session import ItemFile, Manifest, split_item
-from karma_sync.domain.source import TRANSCRIPT, SourceSession
+from karma_sync.domain.session.facts import Facts
+from karma_sync.domain.session.manifest import ItemFile, Manifest, Retraction, split_item
+from karma_sync.domain.session.source_files import TRANSCRIPT, SourceSession
 from karma_sync.errors import Unverified
 from karma_sync.flow.layout import decompress
 from karma_sync.signing import PayloadType, open_envelope

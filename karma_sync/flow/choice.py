@@ -3,9 +3,9 @@
 from functools import lru_cache
 
 from karma_sync.domain import limits
-from karma_sync.domain.profile import Profile, takes
-from karma_sync.domain.session import FILE_NAME
-from karma_sync.domain.source import TRANSCRIPT, PackedItem, SourceFile, SourceSession
+from karma_sync.domain.session.manifest import FILE_NAME
+from karma_sync.domain.session.profile import Profile, takes
+from karma_sync.domain.session.source_files import TRANSCRIPT, PackedItem, SourceFile, SourceSession
 from karma_sync.redact.engine import Redactor
 
 

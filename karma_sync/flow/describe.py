@@ -4,10 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from karma_sync.domain import limits
-from karma_sync.domain.facts import Facts
 from karma_sync.domain.plan import Channel
-from karma_sync.domain.session import FORMAT, ItemFile, Kind, Manifest, SessionFacts, Tokens
-from karma_sync.domain.source import SourceSession
+from karma_sync.domain.session.facts import Facts
+from karma_sync.domain.session.manifest import (
+    FORMAT,
+    ItemFile,
+    Kind,
+    Manifest,
+    SessionFacts,
+    Tokens,
+)
+from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.errors import KarmaError
 from karma_sync.redact.engine import Redactor
 from karma_sync.signing import PayloadType, SigningKey

@@ -17,9 +17,7 @@ from typing import Protocol
 
 from karma_sync.domain import limits
 from karma_sync.domain.plan import Channel, Kept
-from karma_sync.domain.retraction import Retraction
-from karma_sync.domain.session import Manifest
-from karma_sync.domain.verified import Verified
+from karma_sync.domain.session.manifest import Manifest, Retraction, Verified
 from karma_sync.errors import Unverified
 from karma_sync.files import fsync_dirs, private_dir
 from karma_sync.flow.layout import (

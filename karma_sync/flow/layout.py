@@ -7,7 +7,7 @@ from pathlib import Path
 import zstandard
 
 from karma_sync.domain import limits
-from karma_sync.domain.session import FORMAT
+from karma_sync.domain.session.manifest import FORMAT
 from karma_sync.errors import Unverified
 
 FORMAT_FILE = "format.json"

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from karma_sync.domain import limits
-from karma_sync.domain.facts import Facts
 from karma_sync.domain.ids import item_id, next_version
 from karma_sync.domain.plan import Channel
-from karma_sync.domain.profile import Profile, kind_of, takes
-from karma_sync.domain.retraction import Retraction
-from karma_sync.domain.session import FORMAT, ItemFile, Manifest, join_item
-from karma_sync.domain.source import PackedFile, PackedItem, SourceFile, SourceSession
+from karma_sync.domain.session.facts import Facts
+from karma_sync.domain.session.manifest import FORMAT, ItemFile, Manifest, Retraction, join_item
+from karma_sync.domain.session.profile import Profile, kind_of, takes
+from karma_sync.domain.session.source_files import PackedFile, PackedItem, SourceFile, SourceSession
 from karma_sync.flow.before import Before, OutboxFiles, read_back, without_source
 from karma_sync.flow.choice import may_be_named, running, sendable
 from karma_sync.flow.cut import CutFile, Gathering, cut_again, cut_file

@@ -18,9 +18,14 @@ from dataclasses import dataclass
 from karma_sync.domain import limits
 from karma_sync.domain.ids import item_id
 from karma_sync.domain.plan import Channel
-from karma_sync.domain.retraction import Retraction
-from karma_sync.domain.session import FILE_NAME, ItemFile, Manifest, split_item
-from karma_sync.domain.verified import Verified
+from karma_sync.domain.session.manifest import (
+    FILE_NAME,
+    ItemFile,
+    Manifest,
+    Retraction,
+    Verified,
+    split_item,
+)
 from karma_sync.errors import Unverified
 from karma_sync.flow.layout import decompress
 from karma_sync.signing import PayloadType, open_envelope, parse

@@ -9,8 +9,8 @@ from karma_sync.domain import limits
 from karma_sync.domain.direction import Content, Direction
 from karma_sync.domain.ids import KEY, is_tag
 from karma_sync.domain.pairing import device_bytes, device_text, is_address
-from karma_sync.domain.project import SharedProject
 from karma_sync.domain.remote import is_identity
+from karma_sync.domain.session.project import SharedProject
 from karma_sync.domain.subscription import Status, Subscription
 from karma_sync.domain.team import Member, MemberStatus, Team
 from karma_sync.errors import BadInput

@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from karma_sync.domain.leaving import Candidate, Choices, Limits, decide
-from karma_sync.domain.outcome import Outcome
-from karma_sync.domain.profile import takes
-from karma_sync.domain.project import Names
-from karma_sync.domain.source import SourceSession
+from karma_sync.domain.session.profile import takes
+from karma_sync.domain.session.project import Names
+from karma_sync.domain.session.selection import Candidate, Choices, Limits, Outcome, decide
+from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.service.deciding import Decider
 
 _LEAVES = frozenset({Outcome.LEAVES, Outcome.WAITING})

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from karma_sync.domain import limits
 from karma_sync.domain.lines import whole_lines
-from karma_sync.domain.profile import Profile
-from karma_sync.domain.source import SourceFile, SourceSession, is_lines
+from karma_sync.domain.session.profile import Profile
+from karma_sync.domain.session.source_files import SourceFile, SourceSession, is_lines
 from karma_sync.flow.choice import sendable
 from karma_sync.redact.engine import Redacted, Redactor
 from karma_sync.redact.scan import MARKER

@@ -5,13 +5,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from karma_sync.domain.facts import Facts
-from karma_sync.domain.leaving import Candidate, Choices, Decision, decide
 from karma_sync.domain.plan import Channel
-from karma_sync.domain.profile import Profile
-from karma_sync.domain.project import Belonging, Names, Place, belongs
-from karma_sync.domain.source import ReadFile, SourceSession
-from karma_sync.domain.withdrawal import Unshared, is_unshared
+from karma_sync.domain.session.facts import Facts
+from karma_sync.domain.session.profile import Profile
+from karma_sync.domain.session.project import Belonging, Names, Place, belongs
+from karma_sync.domain.session.selection import (
+    Candidate,
+    Choices,
+    Decision,
+    Unshared,
+    decide,
+    is_unshared,
+)
+from karma_sync.domain.session.source_files import ReadFile, SourceSession
 from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
 from karma_sync.sources.git import Places

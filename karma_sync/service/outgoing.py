@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from karma_sync.domain.pace import Pace, after
-from karma_sync.domain.source import SourceSession
+from karma_sync.domain.session.source_files import SourceSession
 
 Key = tuple[Path, str]
 

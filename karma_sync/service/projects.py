@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from karma_sync.domain.direction import Content, Direction
-from karma_sync.domain.leaving import Limits
 from karma_sync.domain.pairing import PairingCode
-from karma_sync.domain.project import Names, find_project
+from karma_sync.domain.session.project import Names, find_project
+from karma_sync.domain.session.selection import Limits
 from karma_sync.domain.subscription import Subscription
 from karma_sync.domain.team import Member, Team
 from karma_sync.errors import BadInput, Conflict, IllegalMove, NotFound

@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from karma_sync.domain.plan import Channel
-from karma_sync.domain.profile import takes
-from karma_sync.domain.source import SourceSession
-from karma_sync.domain.withdrawal import Unshared, is_unshared
+from karma_sync.domain.session.profile import takes
+from karma_sync.domain.session.selection import Unshared, is_unshared
+from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.flow.before import row_of
 from karma_sync.flow.layout import retraction_name
 from karma_sync.flow.outbox import Outbox

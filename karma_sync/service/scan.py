@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from karma_sync.domain.project import Belonging, Names, Place, Where, belongs
-from karma_sync.domain.source import SourceSession
+from karma_sync.domain.session.project import Belonging, Names, Place, Where, belongs
+from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.domain.team import Team
 from karma_sync.service.deciding import Matcher
 from karma_sync.sources.claude import ClaudeSource

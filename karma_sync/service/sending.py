@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from karma_sync.domain.leaving import Decision
-from karma_sync.domain.outcome import Outcome
 from karma_sync.domain.plan import Channel
-from karma_sync.domain.source import SourceSession
-from karma_sync.domain.withdrawal import Unshared
+from karma_sync.domain.session.selection import Decision, Outcome, Unshared
+from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.errors import DatabaseUnusable, KarmaError, NotWritable
 from karma_sync.files import is_readable
 from karma_sync.flow.layout import item_name

@@ -2,10 +2,9 @@
 
 from collections.abc import Set
 
-from karma_sync.domain.leaving import Decision
-from karma_sync.domain.outcome import Outcome
-from karma_sync.domain.profile import Profile, takes
-from karma_sync.domain.source import SourceSession
+from karma_sync.domain.session.profile import Profile, takes
+from karma_sync.domain.session.selection import Decision, Outcome
+from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.flow.choice import why_left_out
 from karma_sync.redact.engine import Redactor
 from karma_sync.service.notes import Notes

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from karma_sync.domain.pairing import PairingCode
 from karma_sync.domain.plan import outboxes
+from karma_sync.domain.session.selection import Unshared, Whose
 from karma_sync.domain.subscription import Status
-from karma_sync.domain.withdrawal import Unshared, Whose
 from karma_sync.errors import BadInput, Conflict, NotFound
 from karma_sync.service.ended import ended
 from karma_sync.service.projects import standings

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from karma_sync.domain import limits
 from karma_sync.domain.plan import Channel
-from karma_sync.domain.session import Manifest
-from karma_sync.domain.source import PackedItem
+from karma_sync.domain.session.manifest import Manifest
+from karma_sync.domain.session.source_files import PackedItem
 from karma_sync.errors import Unverified
 from karma_sync.files import PRIVATE_FILE, private_dir
 from karma_sync.flow.before import retraction_of

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, cast
 
-from karma_sync.domain.source import ReadFile, SourceFile, Stat
+from karma_sync.domain.session.source_files import ReadFile, SourceFile, Stat
 from karma_sync.sources.reading import read_new
 
 # So many files are asked for at a time. Their names fit into the smallest pipe there is: were it

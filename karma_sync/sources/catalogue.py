@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from karma_sync.domain import limits
-from karma_sync.domain.facts import Facts, PlanNames
-from karma_sync.domain.source import ReadFile, SourceFile, SourceSession, Stat
+from karma_sync.domain.session.facts import Facts, PlanNames
+from karma_sync.domain.session.source_files import ReadFile, SourceFile, SourceSession, Stat
 from karma_sync.sources.ahead import ReadAhead
 from karma_sync.sources.growing import is_quiet, last_line, open_source
 from karma_sync.sources.reading import read_new

@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from karma_sync.domain.facts import PlanNames
-from karma_sync.domain.profile import Profile
-from karma_sync.domain.source import TRANSCRIPT, SourceSession
+from karma_sync.domain.session.facts import PlanNames
+from karma_sync.domain.session.profile import Profile
+from karma_sync.domain.session.source_files import TRANSCRIPT, SourceSession
 from karma_sync.files import is_open
 from karma_sync.sources.apart import Apart
 from karma_sync.sources.legacy import LegacySubagents, is_legacy

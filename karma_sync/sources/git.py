@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from karma_sync.domain.project import Place, Where, below, root_of
+from karma_sync.domain.session.project import Place, Where, below, root_of
 from karma_sync.errors import KarmaError
 from karma_sync.sources.repository import (
     GitMissing,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from karma_sync.domain.lines import LineTooLong, whole_lines
-from karma_sync.domain.source import Position, SourceFile, Stat
+from karma_sync.domain.session.source_files import Position, SourceFile, Stat
 
 BLOCK_BYTES = 1 << 18  # fits into a cache: of 1 << 20 each reading, searching and copying cost more
 _HEAD_BYTES = 1024

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from karma_sync.domain import limits
 from karma_sync.domain.record import parse_record
-from karma_sync.domain.source import SourceFile, Stat
+from karma_sync.domain.session.source_files import SourceFile, Stat
 from karma_sync.files import is_open
 from karma_sync.sources.growing import open_source
 from karma_sync.sources.listing import file_at

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from karma_sync.domain.source import SourceFile, Stat
+from karma_sync.domain.session.source_files import SourceFile, Stat
 from karma_sync.files import is_open
 
 # Two changes within one tick of the file system's clock leave one time behind. Ticks of up to 10 ms

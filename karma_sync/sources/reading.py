@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from karma_sync.domain import limits
-from karma_sync.domain.facts import Facts
-from karma_sync.domain.source import ReadFile, SourceFile
+from karma_sync.domain.session.facts import Facts
+from karma_sync.domain.session.source_files import ReadFile, SourceFile
 from karma_sync.sources.growing import blocks, continues, open_source, position
 
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, ConfigDict
 
-from karma_sync.domain.profile import FileKind, kind_of
-from karma_sync.domain.retraction import Retraction
-from karma_sync.domain.session import Manifest
+from karma_sync.domain.session.manifest import Manifest, Retraction
+from karma_sync.domain.session.profile import FileKind, kind_of
 from karma_sync.store.database import Transaction
 from karma_sync.store.table import Table
 

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from karma_sync.domain.plan import Kept
-from karma_sync.domain.session import Manifest
-from karma_sync.domain.verified import Verified
+from karma_sync.domain.session.manifest import Manifest, Verified
 from karma_sync.store import retractions
 from karma_sync.store.database import Database, Transaction
 

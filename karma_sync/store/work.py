@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from karma_sync.domain.source import PackedItem, ReadFile
+from karma_sync.domain.session.source_files import PackedItem, ReadFile
 from karma_sync.store import events, ledger
 from karma_sync.store.database import Database, Transaction
 from karma_sync.store.table import Table

@@ -1,9 +1,10 @@
 """What a channel carries: items, their manifests, and how an item's file is laid out."""
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -146,3 +147,34 @@ def split_item(raw: bytes) -> tuple[bytes, bytes]:
     if not newline:
         raise Unverified("2-size", "the item file has no end of its envelope")
     return envelope, frame
+
+
+class Retraction(BaseModel):
+    """What stands in `retracted/ITEM.json` (payload type RETRACTION).
+
+    `revision` is from the same counter as the channel's manifests: a retraction beats every
+    manifest below it, and an item that was packaged again later beats the retraction.
+    """
+
+    # peers may run a newer version: fields we do not know are left out, not refused
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    format: Literal[1]
+    team: str
+    project: str
+    member: str
+    item: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+    revision: Annotated[int, Field(ge=1, le=limits.NUMBER)]
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Verified(Generic[T]):
+    """A value whose signature, signer, place and version were checked.
+
+    Made in `metadata/adopt.py` and `flow/verify.py` alone (a test holds that).
+    """
+
+    value: T

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from karma_sync.domain.facts import Facts
-from karma_sync.domain.profile import FileKind, kind_of
+from karma_sync.domain.session.facts import Facts
+from karma_sync.domain.session.profile import FileKind, kind_of
 
 TRANSCRIPT = "transcript.jsonl"
 

@@ -6,13 +6,25 @@ Pure, so that what is shown before a yes and what leaves afterwards cannot diffe
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from karma_sync.domain.outcome import Outcome
-from karma_sync.domain.profile import Profile
-from karma_sync.domain.project import Belonging
+from karma_sync.domain.session.profile import Profile
+from karma_sync.domain.session.project import Belonging
+
+
+class Outcome(StrEnum):
+    LEAVES = "leaves"
+    UNCONCERNED = "unconcerned"  # of another project
+    EARLIER = "earlier"  # than the limit
+    MIXED = "mixed"  # it also worked in another place
+    WITHHELD = "withheld"  # by its owner
+    UNSHARED = "unshared"  # by its owner, after it had left
+    EXCLUDED = "excluded"  # it worked in an excluded directory
+    WAITING = "waiting"  # until it was quiet for as long as was asked for
+
 
 BY_OWNER = "you withhold it"
 _EVER = datetime.min.replace(tzinfo=UTC)
@@ -160,3 +172,33 @@ def decide(candidate: Candidate, project: str, limits: Limits, choices: Choices)
         why = f"it leaves once it was quiet for {limits.after_idle} s"
         return Decision(Outcome.WAITING, why, limits.after_idle - candidate.quiet_s)
     return Decision(Outcome.LEAVES)
+
+
+class Whose(StrEnum):
+    SESSION = "session"
+    AGENT = "agent"
+
+
+class Unshared(BaseModel):
+    """Does not leave, and is withdrawn where it has left; until it is `lifted`.
+
+    `name` is a session's id, or an agent's name: `claude-code` means every session of that
+    program, `claude-code/reviewer` those of one agent.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    whose: Whose
+    name: str
+    lifted: bool = False
+
+    def holds(self, agent: str, session: str) -> bool:
+        """Whether it is about this session of this agent."""
+        if self.whose is Whose.SESSION:
+            return self.name == session
+        return agent == self.name or agent.startswith(f"{self.name}/")
+
+
+def is_unshared(all_of_them: Iterable[Unshared], agent: str, session: str) -> bool:
+    """Whether a session must not leave, and be withdrawn if it has."""
+    return any(each.holds(agent, session) for each in all_of_them if not each.lifted)
