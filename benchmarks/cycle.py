@@ -13,10 +13,9 @@ from benchmarks import results
 from benchmarks.pair import PROJECT, Sender, gui, sender
 from karma_sync.app import App
 from karma_sync.cli.demo_stage import until
-from karma_sync.domain.direction import Content, Direction
-from karma_sync.domain.pairing import PairingCode, device_text
 from karma_sync.domain.session.selection import Limits
-from karma_sync.domain.subscription import Subscription
+from karma_sync.domain.team.pairing_code import PairingCode, device_text
+from karma_sync.domain.team.subscription import Content, Direction, Subscription
 from karma_sync.metadata.documents import member_document
 from karma_sync.metadata.folder import MEMBER, MetadataFolder
 from karma_sync.paths import Paths, metadata_folder

@@ -10,14 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import results, workload
-from karma_sync.domain.direction import Content, Direction
-from karma_sync.domain.pairing import PairingCode, device_text
 from karma_sync.domain.plan import Channel
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.selection import Limits
 from karma_sync.domain.session.source_files import ReadFile, SourceSession
-from karma_sync.domain.subscription import Subscription
-from karma_sync.domain.team import Member, found_team
+from karma_sync.domain.team.pairing_code import PairingCode, device_text
+from karma_sync.domain.team.subscription import Content, Direction, Subscription
+from karma_sync.domain.team.team import Member, found_team
 from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
 from karma_sync.redact.engine import default_redactor

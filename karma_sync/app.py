@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from karma_sync import settings
-from karma_sync.domain.pairing import PairingCode
+from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.files import require_writable
 from karma_sync.paths import Paths
 

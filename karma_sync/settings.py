@@ -11,7 +11,7 @@ from typing import TypeVar
 import tomli_w
 
 from karma_sync.domain.ids import is_tag
-from karma_sync.domain.pairing import is_address
+from karma_sync.domain.team.pairing_code import is_address
 from karma_sync.errors import BadInput, NotInitialised
 from karma_sync.files import write_private
 from karma_sync.paths import Paths

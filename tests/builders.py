@@ -19,15 +19,14 @@ import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, settings
 
-from karma_sync.domain.direction import Content, Direction
-from karma_sync.domain.pairing import PairingCode, device_text
 from karma_sync.domain.plan import Channel, World, channels
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.manifest import Manifest, join_item, split_item
 from karma_sync.domain.session.project import SharedProject
 from karma_sync.domain.session.source_files import SourceSession
-from karma_sync.domain.subscription import Status, Subscription
-from karma_sync.domain.team import Member, MemberStatus, Team, found_team
+from karma_sync.domain.team.pairing_code import PairingCode, device_text
+from karma_sync.domain.team.subscription import Content, Direction, Status, Subscription
+from karma_sync.domain.team.team import Member, MemberStatus, Team, found_team
 from karma_sync.errors import RedactionFailed
 from karma_sync.flow.importer import Importer, Verifier
 from karma_sync.flow.layout import chunk_name, decompress, item_name

@@ -6,8 +6,8 @@ import pytest
 
 from karma_sync.cli.output import fit
 from karma_sync.cli.status_text import STARTING, status_lines
-from karma_sync.domain.subscription import Status as Answer
-from karma_sync.domain.team import MemberStatus
+from karma_sync.domain.team.subscription import Status as Answer
+from karma_sync.domain.team.team import MemberStatus
 from karma_sync.service.pairing import Waiting
 from karma_sync.service.presence import Running
 from karma_sync.service.recalled import CalledBack

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from karma_sync.domain.invitation import (
+from karma_sync.domain.team.invitation import (
     MOVES,
     Answer,
     Contact,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from karma_sync.domain import limits
 from karma_sync.domain.ids import TAG_PART
-from karma_sync.domain.pairing import (
+from karma_sync.domain.team.pairing_code import (
     PairingCode,
     decode,
     device_bytes,

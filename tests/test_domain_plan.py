@@ -15,7 +15,6 @@ from karma_sync.domain.difference import (
     PutFolder,
     diff,
 )
-from karma_sync.domain.direction import Direction
 from karma_sync.domain.plan import (
     Device,
     Folder,
@@ -29,8 +28,8 @@ from karma_sync.domain.plan import (
     kept,
     outboxes,
 )
-from karma_sync.domain.subscription import Status, Subscription
-from karma_sync.domain.team import MemberStatus, Team
+from karma_sync.domain.team.subscription import Direction, Status, Subscription
+from karma_sync.domain.team.team import MemberStatus, Team
 from karma_sync.paths import metadata_folder
 from tests.builders import (
     ALICE,

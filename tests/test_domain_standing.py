@@ -5,11 +5,10 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 
-from karma_sync.domain.direction import Content, Direction
-from karma_sync.domain.invitation import Answer, Contact, Invitation, Pairing
 from karma_sync.domain.session.selection import Limits
-from karma_sync.domain.standing import Fact, Known, facts, news
-from karma_sync.domain.subscription import MOVES, Status, Subscription
+from karma_sync.domain.team.changes import Fact, Known, facts, news
+from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
+from karma_sync.domain.team.subscription import MOVES, Content, Direction, Status, Subscription
 from tests.builders import (
     ALICE,
     BOB,

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.domain.direction import Content, Direction
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.selection import Limits
-from karma_sync.domain.subscription import MOVES, Status, Subscription
+from karma_sync.domain.team.subscription import MOVES, Content, Direction, Status, Subscription
 from karma_sync.errors import IllegalMove
 from tests.builders import PROJECT, examples
 

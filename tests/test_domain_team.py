@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karma_sync.domain import limits
-from karma_sync.domain.pairing import PairingCode
-from karma_sync.domain.team import MOVES, Member, MemberStatus, Team, found_team
+from karma_sync.domain.team.pairing_code import PairingCode
+from karma_sync.domain.team.team import MOVES, Member, MemberStatus, Team, found_team
 from karma_sync.errors import BadInput, Conflict, IllegalMove, NotFound
 from tests.builders import (
     ALICE,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from karma_sync.domain.subscription import Status
+from karma_sync.domain.team.subscription import Status
 from karma_sync.metadata.documents import MemberDocument, Roster, RosterMember
 from karma_sync.signing import PayloadType, SigningKey, open_envelope
 from tests.evil import Evil

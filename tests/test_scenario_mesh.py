@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from karma_sync.domain.invitation import Invitation
+from karma_sync.domain.team.invitation import Invitation
 from karma_sync.store import state
 from tests.harness import Member, until
 from tests.town import Town, found_team, share, wait_for_offer

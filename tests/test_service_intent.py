@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from karma_sync.domain.direction import Direction
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.selection import Exclusion, Limits, Share, Withhold
-from karma_sync.domain.subscription import Status, Subscription
+from karma_sync.domain.team.subscription import Direction, Status, Subscription
 from karma_sync.errors import KarmaError, NotWritable
 from karma_sync.service.intent import IntentFile, read_intent
 from karma_sync.store import state

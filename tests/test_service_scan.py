@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from karma_sync.domain.session.project import Names
-from karma_sync.domain.team import Team
+from karma_sync.domain.team.team import Team
 from karma_sync.service.deciding import Matcher
 from karma_sync.service.scan import Found, forks_of, scan
 from karma_sync.sources.catalogue import Catalogue

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.domain.subscription import Status, Subscription
+from karma_sync.domain.team.subscription import Status, Subscription
 from karma_sync.errors import DatabaseUnusable, KarmaError
 from karma_sync.store import events, state, work
 from karma_sync.store.database import Database

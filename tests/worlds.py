@@ -14,10 +14,9 @@ from karma_sync.domain.difference import (
     PutDevice,
     PutFolder,
 )
-from karma_sync.domain.direction import Direction
 from karma_sync.domain.plan import Device, Folder, FolderType, Setup, World, desired
-from karma_sync.domain.subscription import Status, Subscription
-from karma_sync.domain.team import MemberStatus, Team
+from karma_sync.domain.team.subscription import Direction, Status, Subscription
+from karma_sync.domain.team.team import MemberStatus, Team
 from tests.builders import ALICE, BOB, CAROL, PROJECT, answer, device_of, key_of, team_of_all
 
 OTHER = "example.org/acme/tools"

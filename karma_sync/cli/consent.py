@@ -11,9 +11,9 @@ import typer
 
 from karma_sync.app import App, utc_now
 from karma_sync.cli.output import confirm, is_terminal, say, size, warn_of_closed
-from karma_sync.domain.direction import Direction
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.selection import Outcome
+from karma_sync.domain.team.subscription import Direction
 from karma_sync.domain.text import printable
 from karma_sync.errors import BadInput, NeedsConsent
 

@@ -77,7 +77,7 @@ def accept(wanted: Annotated[str, typer.Argument(metavar="ID", help="From the in
     Example: karma-sync invitation accept k5j2m3q
     """
     from karma_sync.domain.ids import fingerprint
-    from karma_sync.domain.invitation import Contact
+    from karma_sync.domain.team.invitation import Contact
     from karma_sync.service import pairing
 
     app = App.from_environment()

@@ -12,7 +12,7 @@ from karma_sync.cli.setup import warn_if_down
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from karma_sync.domain.team import Team
+    from karma_sync.domain.team.team import Team
     from karma_sync.service.departures import Sent
 
 _ID_CHARS = 8

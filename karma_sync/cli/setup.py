@@ -11,7 +11,8 @@ import typer
 
 from karma_sync.app import App, utc_now
 from karma_sync.cli.output import ask, complain, is_terminal, next_step, say, say_json
-from karma_sync.domain import ids, pairing
+from karma_sync.domain import ids
+from karma_sync.domain.team import pairing_code
 from karma_sync.errors import BadInput, Conflict, KarmaError, RedactionFailed, TimedOut
 from karma_sync.paths import Paths
 from karma_sync.settings import Network, load
@@ -161,7 +162,7 @@ def pair(
     next_step("karma-sync subscription list")
 
 
-def read_code(app: App, parts: list[str] | None) -> pairing.PairingCode:
+def read_code(app: App, parts: list[str] | None) -> pairing_code.PairingCode:
     """Another's pairing code, from the command line in one or several pieces, or standard input.
 
     Raises:
@@ -176,7 +177,7 @@ def read_code(app: App, parts: list[str] | None) -> pairing.PairingCode:
             sys.stderr.write("The other's pairing code [then Enter and Ctrl-D]: ")
             sys.stderr.flush()
         text = sys.stdin.buffer.read(_CODE_BYTES).decode(errors="replace")
-    code = pairing.decode(text)
+    code = pairing_code.decode(text)
     refuse_own(app.me, code)
     return code
 
@@ -234,7 +235,7 @@ def _host_and_port(address: str) -> tuple[str, int]:
     host, colon, port = plain.rpartition(":")
     if not colon or plain.endswith("]"):
         host, port = plain, ""
-    usable = pairing.is_address(f"tcp://{host}:{port or 1}") and (not port or int(port) > 0)
+    usable = pairing_code.is_address(f"tcp://{host}:{port or 1}") and (not port or int(port) > 0)
     if not usable or ":" in host.strip("[]") and not host.startswith("["):
         raise BadInput(f"{address!r} is no address", hint="--address 192.168.1.20")
     return host, int(port or 0)

@@ -7,7 +7,7 @@ from karma_sync.cli.output import ago, columns, size, span
 from karma_sync.domain.text import printable
 
 if TYPE_CHECKING:
-    from karma_sync.domain.pairing import PairingCode
+    from karma_sync.domain.team.pairing_code import PairingCode
     from karma_sync.service.presence import Running
     from karma_sync.service.recalled import CalledBack
     from karma_sync.service.renames import Renames

@@ -22,11 +22,11 @@ from karma_sync.cli.naming import project_named
 from karma_sync.cli.output import next_step, say, say_json, table
 from karma_sync.cli.setup import say_if_down, warn_if_down
 from karma_sync.cli.waiting import offered, require_daemon, wait_for_session
-from karma_sync.domain.direction import Content, Direction
+from karma_sync.domain.team.subscription import Content, Direction
 from karma_sync.errors import BadInput
 
 if TYPE_CHECKING:
-    from karma_sync.domain.subscription import Subscription
+    from karma_sync.domain.team.subscription import Subscription
     from karma_sync.service.projects import Standing, Verb
 
 ProjectArgument = Annotated[

@@ -1,7 +1,7 @@
 """What folders and documents are to a person: their names tell nothing, on purpose."""
 
 from karma_sync.domain.plan import World, channels
-from karma_sync.domain.team import Team
+from karma_sync.domain.team.team import Team
 from karma_sync.paths import metadata_folder
 
 _KEY_CHARS = 8

@@ -9,8 +9,8 @@ from enum import StrEnum
 
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.project import Names
-from karma_sync.domain.subscription import Status, Subscription
-from karma_sync.domain.team import Member, Team
+from karma_sync.domain.team.subscription import Status, Subscription
+from karma_sync.domain.team.team import Member, Team
 from karma_sync.paths import channel_folder, metadata_folder
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from karma_sync.domain import limits
 from karma_sync.domain.ids import team_id
 from karma_sync.domain.session.manifest import Verified
-from karma_sync.domain.team import Team
+from karma_sync.domain.team.team import Team
 from karma_sync.errors import Unverified
 from karma_sync.metadata.documents import MemberDocument, Roster
 from karma_sync.metadata.receipts import Receipt

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from karma_sync.domain.pairing import PairingCode
 from karma_sync.domain.plan import Channel, World, outboxes
 from karma_sync.domain.session.selection import BY_OWNER, Exclusion, Share, Withhold
 from karma_sync.domain.session.source_files import SourceSession
+from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.store import state, work
 from karma_sync.store.database import Database

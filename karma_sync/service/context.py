@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from karma_sync.domain.pairing import PairingCode
+from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.metadata.documents import Roster
 from karma_sync.metadata.folder import MetadataFolder
 from karma_sync.paths import Paths

@@ -3,7 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
-from karma_sync.domain.pairing import PairingCode
+from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.timespan import parse_duration
 from karma_sync.errors import BadInput, Conflict
 from karma_sync.store import state

@@ -2,7 +2,7 @@
 
 import logging
 
-from karma_sync.domain.team import Team
+from karma_sync.domain.team.team import Team
 from karma_sync.paths import metadata_folder
 from karma_sync.service.adopting import Adopter
 from karma_sync.service.context import Context

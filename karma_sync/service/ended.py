@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from karma_sync.domain.plan import World, channel_id, outboxes
-from karma_sync.domain.team import Team
+from karma_sync.domain.team.team import Team
 from karma_sync.metadata.adopt import accepted
 from karma_sync.metadata.documents import MemberDocument, answers_of
 from karma_sync.metadata.folder import MEMBER

@@ -13,10 +13,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from karma_sync.domain.direction import Direction
 from karma_sync.domain.ids import next_version
 from karma_sync.domain.session.selection import Exclusion, Limits, Share, Unshared, Withhold
-from karma_sync.domain.subscription import Status, Subscription
+from karma_sync.domain.team.subscription import Direction, Status, Subscription
 from karma_sync.errors import KarmaError, NotWritable
 from karma_sync.files import fsync_dirs, write_private
 from karma_sync.store import state

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from karma_sync.domain.invitation import Answer, Invitation
+from karma_sync.domain.team.invitation import Answer, Invitation
 from karma_sync.errors import Unverified
 from karma_sync.metadata.adopt import verify_roster
 from karma_sync.metadata.documents import (

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from karma_sync.domain.standing import Known, facts, moment, news
+from karma_sync.domain.team.changes import Known, facts, moment, news
 from karma_sync.store import events, state
 from karma_sync.store.database import Database
 

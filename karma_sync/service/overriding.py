@@ -12,7 +12,7 @@ from typing import Protocol
 
 from karma_sync.domain.overriding import next_override
 from karma_sync.domain.plan import Channel, World, outboxes
-from karma_sync.domain.standing import moment
+from karma_sync.domain.team.changes import moment
 from karma_sync.service.notes import Notes
 from karma_sync.service.whole import Restored
 from karma_sync.syncthing.wire import FolderStatus, Needed

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from karma_sync.domain.invitation import Answer, Contact, Invitation, Pairing
-from karma_sync.domain.pairing import PairingCode
+from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
+from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.service.teams import refuse_own
 from karma_sync.store import state

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from karma_sync.domain import limits
-from karma_sync.domain.pairing import PairingCode
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.project import Names
 from karma_sync.domain.session.selection import Candidate, Decision, Outcome, decide
 from karma_sync.domain.session.source_files import SourceFile, SourceSession
+from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.flow.choice import sendable
 from karma_sync.redact.engine import Redactor

@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from karma_sync.domain.direction import Content, Direction
-from karma_sync.domain.pairing import PairingCode
 from karma_sync.domain.session.project import Names, find_project
 from karma_sync.domain.session.selection import Limits
-from karma_sync.domain.subscription import Subscription
-from karma_sync.domain.team import Member, Team
+from karma_sync.domain.team.pairing_code import PairingCode
+from karma_sync.domain.team.subscription import Content, Direction, Subscription
+from karma_sync.domain.team.team import Member, Team
 from karma_sync.errors import BadInput, Conflict, IllegalMove, NotFound
 from karma_sync.service import teams
 from karma_sync.store import state

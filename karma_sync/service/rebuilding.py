@@ -6,7 +6,7 @@ What I had limited is not: that is in intent.json, and where it has no matching 
 subscription starts paused. A document of mine that is newer than the database limits it too.
 """
 
-from karma_sync.domain.subscription import Status
+from karma_sync.domain.team.subscription import Status
 from karma_sync.errors import Unverified
 from karma_sync.metadata.adopt import accepted, verify_roster
 from karma_sync.metadata.documents import MemberDocument, Roster, answers_of, team_of

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from karma_sync.domain.ids import next_version
 from karma_sync.domain.naming import document_title
 from karma_sync.domain.plan import Channel, World, inboxes, receivers
-from karma_sync.domain.team import Team
+from karma_sync.domain.team.team import Team
 from karma_sync.errors import Unverified
 from karma_sync.metadata.adopt import accepted, verify_receipt
 from karma_sync.metadata.folder import RECEIPT, Found, MetadataFolder

@@ -21,8 +21,8 @@ from karma_sync.domain.difference import (
     PutFolder,
     diff,
 )
-from karma_sync.domain.invitation import Answer, Contact, new_invitations
 from karma_sync.domain.plan import FolderType, World, desired
+from karma_sync.domain.team.invitation import Answer, Contact, new_invitations
 from karma_sync.errors import KarmaError, SyncthingError
 from karma_sync.files import private_dir
 from karma_sync.flow.inbox import Inbox

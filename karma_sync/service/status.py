@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from karma_sync.domain.naming import folder_title
-from karma_sync.domain.pairing import PairingCode
 from karma_sync.domain.plan import Channel, World, inboxes, outboxes, receivers
 from karma_sync.domain.progress import seconds_left
 from karma_sync.domain.silence import silent_days
-from karma_sync.domain.subscription import Status as Answer
-from karma_sync.domain.subscription import Subscription
-from karma_sync.domain.team import Member, Team
+from karma_sync.domain.team.pairing_code import PairingCode
+from karma_sync.domain.team.subscription import Status as Answer
+from karma_sync.domain.team.subscription import Subscription
+from karma_sync.domain.team.team import Member, Team
 from karma_sync.metadata.receipts import digest_of
 from karma_sync.service import pairing, projects
 from karma_sync.service.control import paused_until

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from karma_sync.domain.pairing import PairingCode
 from karma_sync.domain.plan import outboxes
 from karma_sync.domain.session.selection import Unshared, Whose
-from karma_sync.domain.subscription import Status
+from karma_sync.domain.team.pairing_code import PairingCode
+from karma_sync.domain.team.subscription import Status
 from karma_sync.errors import BadInput, Conflict, NotFound
 from karma_sync.service.ended import ended
 from karma_sync.service.projects import standings

@@ -3,8 +3,8 @@
 import secrets
 from dataclasses import replace
 
-from karma_sync.domain.pairing import PairingCode
-from karma_sync.domain.team import Member, Team, found_team
+from karma_sync.domain.team.pairing_code import PairingCode
+from karma_sync.domain.team.team import Member, Team, found_team
 from karma_sync.errors import BadInput, Conflict, NotFound
 from karma_sync.store import state
 from karma_sync.store.database import Database, Transaction

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from karma_sync.domain.invitation import Answer
-from karma_sync.domain.pairing import PairingCode
 from karma_sync.domain.plan import Device, World
+from karma_sync.domain.team.invitation import Answer
+from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
 

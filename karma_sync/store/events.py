@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from karma_sync.domain.standing import Fact
+from karma_sync.domain.team.changes import Fact
 from karma_sync.store.database import Transaction
 
 TABLES = """

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from karma_sync.domain.invitation import Contact, Invitation, Pairing
 from karma_sync.domain.session.selection import Choices, Exclusion, Share, Unshared, Withhold
-from karma_sync.domain.subscription import Subscription
-from karma_sync.domain.team import Team
+from karma_sync.domain.team.invitation import Contact, Invitation, Pairing
+from karma_sync.domain.team.subscription import Subscription
+from karma_sync.domain.team.team import Team
 from karma_sync.store.database import Database, Transaction
 from karma_sync.store.table import Table
 

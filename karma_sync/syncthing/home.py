@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from karma_sync.domain.pairing import device_text
+from karma_sync.domain.team.pairing_code import device_text
 from karma_sync.errors import SyncthingError
 from karma_sync.files import PRIVATE_FILE, private_dir, write_private
 from karma_sync.syncthing.fixed import FIXED

@@ -6,10 +6,21 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from karma_sync.domain.direction import Content, Direction
 from karma_sync.domain.ids import next_version
 from karma_sync.domain.session.selection import Limits
 from karma_sync.errors import IllegalMove
+
+
+class Direction(StrEnum):
+    SEND = "send"
+    RECEIVE = "receive"
+    BOTH = "both"
+
+
+class Content(StrEnum):
+    SESSIONS = "sessions"
+    OBSERVATIONS = "observations"
+    BOTH = "both"
 
 
 class Status(StrEnum):

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict
 
 from karma_sync.domain import limits
 from karma_sync.domain.ids import TEAM_NAME, next_version, team_id
-from karma_sync.domain.pairing import PairingCode
 from karma_sync.domain.session.project import SharedProject
+from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.errors import BadInput, Conflict, IllegalMove, NotFound
 
 

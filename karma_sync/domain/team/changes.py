@@ -10,9 +10,9 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from karma_sync.domain.invitation import Answer, Contact, Invitation, Pairing
-from karma_sync.domain.subscription import Status, Subscription
-from karma_sync.domain.team import Team
+from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
+from karma_sync.domain.team.subscription import Status, Subscription
+from karma_sync.domain.team.team import Team
 
 
 class Fact(BaseModel):
