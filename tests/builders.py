@@ -19,7 +19,7 @@ import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, settings
 
-from karma_sync.domain.plan import Channel, World, channels
+from karma_sync.domain.mesh.channels import Channel, World, channels
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.manifest import Manifest, join_item, split_item
 from karma_sync.domain.session.project import SharedProject

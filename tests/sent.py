@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from karma_sync.domain import limits
-from karma_sync.domain.plan import Channel
+from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.manifest import join_item, split_item
 from karma_sync.errors import Unverified
 from karma_sync.flow.layout import chunk_name

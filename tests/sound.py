@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from karma_sync.app import App
-from karma_sync.domain.plan import Channel, inboxes, outboxes
+from karma_sync.domain.mesh.channels import Channel, inboxes, outboxes
 from karma_sync.domain.session.manifest import split_item
 from karma_sync.flow.layout import chunk_name, kept_item
 from karma_sync.flow.verify import verify_chunk, verify_item

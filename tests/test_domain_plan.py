@@ -6,27 +6,19 @@ from itertools import product
 import pytest
 from hypothesis import given
 
-from karma_sync.domain.difference import (
+from karma_sync.domain.mesh.channels import Device, Kept, World, channels, inboxes, kept, outboxes
+from karma_sync.domain.mesh.plan import (
     Action,
     DropDevice,
     DropFolder,
+    Folder,
+    FolderType,
     IgnoreDevice,
     PutDevice,
     PutFolder,
-    diff,
-)
-from karma_sync.domain.plan import (
-    Device,
-    Folder,
-    FolderType,
-    Kept,
     Setup,
-    World,
-    channels,
     desired,
-    inboxes,
-    kept,
-    outboxes,
+    diff,
 )
 from karma_sync.domain.team.subscription import Direction, Status, Subscription
 from karma_sync.domain.team.team import MemberStatus, Team

@@ -2,7 +2,7 @@
 
 import pytest
 
-from karma_sync.domain.recovery import PATIENCE_S, QUIET_S, Standing, is_older, is_settled
+from karma_sync.domain.mesh.recovery import PATIENCE_S, QUIET_S, Standing, is_older, is_settled
 
 LONG = PATIENCE_S + 1
 QUIET = QUIET_S + 1

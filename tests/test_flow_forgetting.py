@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from karma_sync.domain import limits
-from karma_sync.domain.plan import Kept
+from karma_sync.domain.mesh.channels import Kept
 from karma_sync.errors import KarmaError, NotFound, Unverified
 from karma_sync.files import write_private
 from karma_sync.flow.importer import Importer

@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import pytest
 
-from karma_sync.domain.plan import Channel
+from karma_sync.domain.mesh.channels import Channel
 from karma_sync.errors import NotFound, Unverified
 from karma_sync.files import write_private
 from karma_sync.flow.importer import Checked, Importer, MissingChunks, Verifier

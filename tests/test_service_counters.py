@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from karma_sync.domain import limits
-from karma_sync.domain.plan import World
+from karma_sync.domain.mesh.channels import World
 from karma_sync.metadata import folder as metadata
 from karma_sync.metadata.adopt import verify_member
 from karma_sync.metadata.folder import MEMBER, RECEIPT

@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from karma_sync.domain.plan import World, desired
+from karma_sync.domain.mesh.channels import World
+from karma_sync.domain.mesh.plan import desired
 from karma_sync.service.notes import Notes
 from karma_sync.service.quotas import Quotas
 from karma_sync.store import events, work

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from karma_sync.domain import limits
-from karma_sync.domain.plan import Channel
+from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.selection import Choices
 from karma_sync.errors import SyncthingUnreachable
 from karma_sync.flow.layout import item_name

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.domain.plan import Channel, World
+from karma_sync.domain.mesh.channels import Channel, World
 from karma_sync.domain.session.selection import Unshared, Whose, is_unshared
 from karma_sync.errors import BadInput, Conflict, NotFound
 from karma_sync.metadata.receipts import Imported, Receipt, channel_receipt

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.domain.plan import Device, Folder, FolderType
+from karma_sync.domain.mesh.channels import Device
+from karma_sync.domain.mesh.plan import Folder, FolderType
 from karma_sync.syncthing import wire
 from karma_sync.syncthing.configuration import Configuration, with_changes
 from karma_sync.syncthing.fixed import FIXED

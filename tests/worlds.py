@@ -6,15 +6,19 @@ from itertools import product
 
 from hypothesis import strategies as st
 
-from karma_sync.domain.difference import (
+from karma_sync.domain.mesh.channels import Device, World
+from karma_sync.domain.mesh.plan import (
     Action,
     DropDevice,
     DropFolder,
+    Folder,
+    FolderType,
     IgnoreDevice,
     PutDevice,
     PutFolder,
+    Setup,
+    desired,
 )
-from karma_sync.domain.plan import Device, Folder, FolderType, Setup, World, desired
 from karma_sync.domain.team.subscription import Direction, Status, Subscription
 from karma_sync.domain.team.team import MemberStatus, Team
 from tests.builders import ALICE, BOB, CAROL, PROJECT, answer, device_of, key_of, team_of_all

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from karma_sync.domain.lines import whole_lines
-from karma_sync.domain.plan import Channel
+from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.manifest import ItemFile, Manifest, Retraction, split_item
 from karma_sync.domain.session.source_files import TRANSCRIPT, SourceSession

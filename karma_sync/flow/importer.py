@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from karma_sync.domain import limits
-from karma_sync.domain.plan import Channel, Kept
+from karma_sync.domain.mesh.channels import Channel, Kept
 from karma_sync.domain.session.manifest import Manifest, Retraction, Verified
 from karma_sync.errors import Unverified
 from karma_sync.files import fsync_dirs, private_dir

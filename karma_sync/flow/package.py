@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from karma_sync.domain import limits
 from karma_sync.domain.ids import item_id, next_version
-from karma_sync.domain.plan import Channel
+from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.manifest import FORMAT, ItemFile, Manifest, Retraction, join_item
 from karma_sync.domain.session.profile import Profile, kind_of, takes

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from karma_sync.domain import limits
 from karma_sync.domain.ids import item_id
-from karma_sync.domain.plan import Channel
+from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.manifest import (
     FILE_NAME,
     ItemFile,

@@ -1,6 +1,6 @@
 """Adopts what others signed about my teams."""
 
-from karma_sync.domain.naming import document_title
+from karma_sync.domain.mesh.channels import document_title
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import Unverified
 from karma_sync.metadata.adopt import accepted, verify_member, verify_roster

@@ -6,7 +6,8 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from karma_sync.domain.plan import World, desired
+from karma_sync.domain.mesh.channels import World
+from karma_sync.domain.mesh.plan import desired
 from karma_sync.errors import SyncthingUnreachable
 from karma_sync.service.health import Health
 from karma_sync.service.recovering import Folders, Recovery

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from karma_sync.domain.plan import Channel, World, outboxes
+from karma_sync.domain.mesh.channels import Channel, World, outboxes
 from karma_sync.domain.session.selection import BY_OWNER, Exclusion, Share, Withhold
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.domain.team.pairing_code import PairingCode

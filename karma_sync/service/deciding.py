@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from karma_sync.domain.plan import Channel
+from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.project import Belonging, Names, Place, belongs

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from karma_sync.domain.plan import World, outboxes
+from karma_sync.domain.mesh.channels import World, outboxes
 from karma_sync.metadata.receipts import digest_of
 from karma_sync.service.ended import Ended, ended
 from karma_sync.service.recalled import Box, look, moment

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from karma_sync.domain.plan import World, channel_id, outboxes
+from karma_sync.domain.mesh.channels import World, channel_id, outboxes
 from karma_sync.domain.team.team import Team
 from karma_sync.metadata.adopt import accepted
 from karma_sync.metadata.documents import MemberDocument, answers_of

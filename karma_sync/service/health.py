@@ -7,8 +7,8 @@ that failed again after a minute, then less and less often (SYNCTHING.md section
 from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from typing import Protocol
 
-from karma_sync.domain.naming import folder_title
-from karma_sync.domain.plan import Channel, Folder, FolderType, World, desired, outboxes
+from karma_sync.domain.mesh.channels import Channel, World, folder_title, outboxes
+from karma_sync.domain.mesh.plan import Folder, FolderType, desired
 from karma_sync.errors import SyncthingError, SyncthingRefused, SyncthingUnreachable
 from karma_sync.files import private_dir
 from karma_sync.flow.inbox import Inbox

@@ -1,6 +1,6 @@
 """Folders of channels that are closed and still lie here, with what was withdrawn or left."""
 
-from karma_sync.domain.plan import World, inboxes, outboxes
+from karma_sync.domain.mesh.channels import World, inboxes, outboxes
 from karma_sync.paths import FOLDER_ID, Paths, is_metadata_folder
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from karma_sync.domain.mesh.channels import Channel, World, outboxes
 from karma_sync.domain.overriding import next_override
-from karma_sync.domain.plan import Channel, World, outboxes
 from karma_sync.domain.team.changes import moment
 from karma_sync.service.notes import Notes
 from karma_sync.service.whole import Restored

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from karma_sync.domain.plan import Channel, World, inboxes, outboxes, receivers
+from karma_sync.domain.mesh.channels import Channel, World, inboxes, outboxes, receivers
 from karma_sync.domain.progress import Pull, looked
 from karma_sync.errors import SyncthingRefused
 from karma_sync.paths import is_metadata_folder

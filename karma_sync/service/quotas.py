@@ -7,8 +7,7 @@ paused. It cannot hide files from us: what it counts is what it is about to fetc
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from karma_sync.domain.naming import folder_title
-from karma_sync.domain.plan import World, outboxes
+from karma_sync.domain.mesh.channels import World, folder_title, outboxes
 from karma_sync.domain.quota import above_quota
 from karma_sync.service.notes import Notes
 from karma_sync.store import work

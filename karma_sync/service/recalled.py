@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from karma_sync.domain.plan import Channel, World
+from karma_sync.domain.mesh.channels import Channel, World
 from karma_sync.metadata.receipts import ChannelReceipt
 from karma_sync.service.ended import Ended
 from karma_sync.service.receipts import said_of

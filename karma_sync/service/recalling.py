@@ -7,7 +7,7 @@ Level-based: it compares what lies in an outbox with what should, whatever put i
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from karma_sync.domain.plan import Channel
+from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.profile import takes
 from karma_sync.domain.session.selection import Unshared, is_unshared
 from karma_sync.domain.session.source_files import SourceSession

@@ -8,8 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from karma_sync.domain.ids import next_version
-from karma_sync.domain.naming import document_title
-from karma_sync.domain.plan import Channel, World, inboxes, receivers
+from karma_sync.domain.mesh.channels import Channel, World, document_title, inboxes, receivers
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import Unverified
 from karma_sync.metadata.adopt import accepted, verify_receipt

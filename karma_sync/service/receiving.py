@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from karma_sync.domain.plan import Channel, Kept
+from karma_sync.domain.mesh.channels import Channel, Kept
 from karma_sync.errors import DatabaseUnusable, Unverified
 from karma_sync.flow.importer import Importer, MissingChunks, Withdrawn
 from karma_sync.flow.inbox import Inbox

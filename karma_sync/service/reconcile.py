@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Protocol
 
 from karma_sync.domain import limits
-from karma_sync.domain.difference import (
+from karma_sync.domain.mesh.channels import World
+from karma_sync.domain.mesh.plan import (
     Action,
     DropDevice,
     DropFolder,
+    FolderType,
     IgnoreDevice,
     PutDevice,
     PutFolder,
+    desired,
     diff,
 )
-from karma_sync.domain.plan import FolderType, World, desired
 from karma_sync.domain.team.invitation import Answer, Contact, new_invitations
 from karma_sync.errors import KarmaError, SyncthingError
 from karma_sync.files import private_dir

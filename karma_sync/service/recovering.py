@@ -12,9 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from karma_sync.domain.mesh.channels import Channel, World, outboxes, receivers
+from karma_sync.domain.mesh.recovery import Standing, is_older, is_settled
 from karma_sync.domain.overriding import next_override
-from karma_sync.domain.plan import Channel, World, outboxes, receivers
-from karma_sync.domain.recovery import Standing, is_older, is_settled
 from karma_sync.domain.team.subscription import Status
 from karma_sync.flow.layout import is_ours, item_name
 from karma_sync.paths import Paths

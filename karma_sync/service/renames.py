@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from karma_sync.domain.plan import Channel
+from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.project import Place, Where
 from karma_sync.store import state
 from karma_sync.store.database import Database

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from karma_sync.domain.plan import Channel
+from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.selection import Decision, Outcome, Unshared
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.errors import DatabaseUnusable, KarmaError, NotWritable

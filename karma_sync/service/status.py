@@ -4,8 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from karma_sync.domain.naming import folder_title
-from karma_sync.domain.plan import Channel, World, inboxes, outboxes, receivers
+from karma_sync.domain.mesh.channels import (
+    Channel,
+    World,
+    folder_title,
+    inboxes,
+    outboxes,
+    receivers,
+)
 from karma_sync.domain.progress import seconds_left
 from karma_sync.domain.silence import silent_days
 from karma_sync.domain.team.pairing_code import PairingCode

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from karma_sync.domain.plan import outboxes
+from karma_sync.domain.mesh.channels import outboxes
 from karma_sync.domain.session.selection import Unshared, Whose
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.subscription import Status

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from karma_sync.domain import limits
-from karma_sync.domain.plan import Channel
+from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.manifest import Manifest
 from karma_sync.domain.session.source_files import PackedItem
 from karma_sync.errors import Unverified

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from karma_sync.domain.plan import Channel, World, inboxes, kept, open_outboxes, outboxes
+from karma_sync.domain.mesh.channels import Channel, World, inboxes, kept, open_outboxes, outboxes
 from karma_sync.errors import KarmaError
 from karma_sync.flow.layout import is_ours
 from karma_sync.flow.watch import Watcher

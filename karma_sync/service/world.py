@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from karma_sync.domain.plan import Device, World
+from karma_sync.domain.mesh.channels import Device, World
 from karma_sync.domain.team.invitation import Answer
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.store import state

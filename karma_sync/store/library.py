@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from karma_sync.domain.plan import Kept
+from karma_sync.domain.mesh.channels import Kept
 from karma_sync.domain.session.manifest import Manifest, Verified
 from karma_sync.store import retractions
 from karma_sync.store.database import Database, Transaction

@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import Field
 
-from karma_sync.domain.plan import Device, Folder, FolderType, Setup
+from karma_sync.domain.mesh.channels import Device
+from karma_sync.domain.mesh.plan import Folder, FolderType, Setup
 from karma_sync.syncthing import ignoring
 from karma_sync.syncthing.fixed import FIXED, FIXED_DEVICE, FIXED_NESTED
 from karma_sync.syncthing.wire import Reply

@@ -4,24 +4,13 @@ Pure: everything comes in as a `World` and goes out as values; nothing here acts
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import dataclass
 
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.project import Names
 from karma_sync.domain.team.subscription import Status, Subscription
 from karma_sync.domain.team.team import Member, Team
 from karma_sync.paths import channel_folder, metadata_folder
-
-
-class FolderType(StrEnum):
-    """Syncthing's folder types that we use; a misspelt one would silently become sendreceive
-    (SYNCTHING.md section 0, fact 3), so no other text is ever sent.
-    """
-
-    SEND_ONLY = "sendonly"
-    RECEIVE_ONLY = "receiveonly"
-    SEND_RECEIVE = "sendreceive"
 
 
 @dataclass(frozen=True, order=True)
@@ -35,20 +24,6 @@ class Device:
     name: str
     addresses: tuple[str, ...]
     refused: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, order=True)
-class Folder:
-    """One Syncthing folder of ours; `devices` are the others it is shared with.
-
-    `sound` tells whether every fixed setting reads back as we send it; what we want always is.
-    """
-
-    id: str
-    type: FolderType
-    devices: frozenset[str]
-    paused: bool = False
-    sound: bool = True
 
 
 @dataclass(frozen=True)
@@ -100,19 +75,6 @@ class World:
     too_large: frozenset[str] = frozenset()
     recovering: frozenset[str] = frozenset()
     agreed: frozenset[tuple[str, str, str]] = frozenset()
-
-
-@dataclass(frozen=True)
-class Setup:
-    """Syncthing's side of the world, wanted or found.
-
-    `ignored` are devices that may knock as often as they like; in what was found also those that
-    the person ignored there by hand.
-    """
-
-    devices: frozenset[Device]
-    folders: frozenset[Folder]
-    ignored: frozenset[str] = frozenset()
 
 
 def channels(world: World) -> Iterator[Channel]:
@@ -208,81 +170,26 @@ def channel_id(team: Team, sub: Subscription) -> str | None:
     return channel_folder(team.id, sub.member, sub.project, incarnation)
 
 
-def desired(world: World) -> Setup:
-    """My outbox per sending subscription, an inbox per sender, a metadata folder per team."""
-    folders = {f.id: f for f in (*_fetching(world), *_metadata(world), *_channels(world))}
-    devices = {device.id: device for device in _devices(world)}
-    return Setup(
-        devices=frozenset(
-            replace(d, refused=frozenset(f for f, by in world.refused if by == d.id))
-            for d in devices.values()
-        ),
-        folders=frozenset(
-            replace(f, paused=f.paused or f.id in world.too_large) for f in folders.values()
-        ),
-        ignored=world.ignored - devices.keys(),
-    )
-
-
 def _mine(world: World) -> dict[tuple[str, str], Subscription]:
     return {(s.team, s.project): s for s in world.subscriptions if s.member == world.key}
 
 
-def _audience(world: World, team: Team, project: str) -> frozenset[str]:
-    """Devices of all active members but me who have not declined.
-
-    Who has not answered has no folder on its side, so nothing flows; and an accept then changes
-    no list anywhere, which would restart the folder and cost connections.
-    """
-    declined = {
-        s.member
-        for s in world.subscriptions
-        if (s.team, s.project) == (team.id, project) and s.status is Status.DECLINED
-    }
-    return frozenset(
-        m.device for m in team.members if m.active and m.key != world.key and m.key not in declined
-    )
+_KEY_CHARS = 8
 
 
-def _fetching(world: World) -> Iterator[Folder]:
-    known = {device.id for device in _devices(world)}
-    wanted: dict[str, set[str]] = {}
-    for folder, device in world.fetching:
-        if device in known:  # else a pairing ran out before its invitation was answered
-            wanted.setdefault(folder, set()).add(device)
-    for folder, devices in wanted.items():
-        yield Folder(folder, FolderType.SEND_RECEIVE, frozenset(devices))
-
-
-def _metadata(world: World) -> Iterator[Folder]:
+def folder_title(world: World, folder: str) -> str:
+    """Such as "host/owner/repo by alice.mbp in backend"; the id itself for one we do not know."""
     for team in world.teams:
-        others = frozenset(m.device for m in team.members if m.key != world.key)
-        yield Folder(metadata_folder(team.id), FolderType.SEND_RECEIVE, others)
+        if metadata_folder(team.id) == folder:
+            return f"documents of team {team.name}"
+    for channel in channels(world):
+        if channel.id == folder:
+            return f"{channel.project} by {channel.owner.tag} in {channel.team.name}"
+    return folder
 
 
-def _channels(world: World) -> Iterator[Folder]:
-    mine = _mine(world)
-    for kind, found in (
-        (FolderType.SEND_ONLY, outboxes(world)),
-        (FolderType.RECEIVE_ONLY, inboxes(world)),
-    ):
-        for channel in found:
-            paused = world.halted or mine[channel.team.id, channel.project].status is Status.PAUSED
-            audience = _audience(world, channel.team, channel.project)
-            taken_back = channel.id in world.recovering
-            yield Folder(
-                channel.id, FolderType.RECEIVE_ONLY if taken_back else kind, audience, paused
-            )
-
-
-def _devices(world: World) -> Iterator[Device]:
-    """Members of my teams, and those I am pairing with; a roster's word beats a pairing's.
-
-    A member that dials me is not dialled: of its addresses only discovery's is used.
-    """
-    members = [m for team in world.teams for m in team.members if m.key != world.key]
-    known: dict[str, Device] = {d.id: d for d in world.paired}
-    for member in sorted(members, key=lambda m: (m.tag, m.addresses)):
-        dialled = () if member.device in world.answered else member.addresses
-        known[member.device] = Device(member.device, member.tag, dialled or ("dynamic",))
-    yield from known.values()
+def document_title(team: Team, kind: str, writer: str) -> str:
+    """Such as "roster by alice.mbp in backend"; `writer` is the key that its name claims."""
+    member = team.member(writer)
+    what = "member document" if kind == "member" else kind
+    return f"{what} by {member.tag if member else f'key {writer[:_KEY_CHARS]}'} in {team.name}"
