@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.domain.remote import effective, git_identity, is_identity
 from karma_sync.errors import BadInput
+from karma_sync.git.remote import effective, git_identity, is_identity
 from tests.builders import PROJECT, examples
 
 SPELLINGS = [

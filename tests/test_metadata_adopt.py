@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from karma_sync.domain import limits
-from karma_sync.domain.remote import git_identity
 from karma_sync.domain.team.subscription import Status
 from karma_sync.domain.team.team import MemberStatus
 from karma_sync.errors import Unverified
+from karma_sync.git.remote import git_identity
 from karma_sync.metadata.adopt import verify_member, verify_receipt, verify_roster
 from karma_sync.metadata.documents import (
     RosterProject,

@@ -7,11 +7,11 @@ import pytest
 
 from karma_sync.domain.session.project import Names
 from karma_sync.domain.team.team import Team
+from karma_sync.git.places import Places
 from karma_sync.service.deciding import Matcher
 from karma_sync.service.scan import Found, forks_of, scan
 from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
-from karma_sync.sources.git import Places
 from tests.builders import ALICE, BOB, PROJECT, said, team_of_all
 
 TEAM = team_of_all(ALICE, BOB)

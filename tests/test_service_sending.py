@@ -12,13 +12,13 @@ from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.selection import Choices
 from karma_sync.errors import SyncthingUnreachable
 from karma_sync.flow.layout import item_name
+from karma_sync.git.places import Places
 from karma_sync.service import troubles
 from karma_sync.service.deciding import Decider, Matcher
 from karma_sync.service.notes import Notes
 from karma_sync.service.sending import Sender
 from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
-from karma_sync.sources.git import Places
 from karma_sync.store import work
 from tests.builders import (
     ALICE,

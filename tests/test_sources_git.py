@@ -9,8 +9,8 @@ import pytest
 
 from karma_sync.domain.session.project import Place, Where
 from karma_sync.errors import BadInput, NotFound
-from karma_sync.sources.git import Places
-from karma_sync.sources.repository import identity_of, toplevel
+from karma_sync.git.places import Places
+from karma_sync.git.repository import identity_of, toplevel
 from tests.builders import PROJECT
 
 OTHER = "example.org/acme/tools"

@@ -20,9 +20,9 @@ from karma_sync.cli.demo_sessions import (
 from karma_sync.cli.demo_stage import Member, until
 from karma_sync.cli.demo_transcripts import Fate, Source, take
 from karma_sync.errors import KarmaError
+from karma_sync.git.repository import toplevel
 from karma_sync.service import roots
 from karma_sync.service.presence import running
-from karma_sync.sources.repository import toplevel
 
 APPENDS = 10
 _FIRST_S = 60.0

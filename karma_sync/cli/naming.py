@@ -14,8 +14,8 @@ def project_named(app: App, project: str) -> str:
     """
     if project != ".":
         return project
+    from karma_sync.git.repository import identity_of, other_identities, repository_at
     from karma_sync.service.projects import shared_names
-    from karma_sync.sources.repository import identity_of, other_identities, repository_at
 
     here = Path().absolute()
     identity = app.matcher.places.of(str(here)).identity or identity_of(here)
@@ -39,8 +39,8 @@ def meant(app: App, project: str) -> str:
         NotFound: `.` is in no project.
         BadInput: it fits several, or none, and no host stands in it.
     """
-    from karma_sync.domain.remote import named
     from karma_sync.domain.session.project import find_project
+    from karma_sync.git.remote import named
     from karma_sync.service import projects
 
     if project == ".":

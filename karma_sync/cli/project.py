@@ -75,12 +75,7 @@ def _of_remote(app: App, directory: Path, remote: str) -> tuple[str, Path | None
 
     Other remotes are proposed, never taken.
     """
-    from karma_sync.sources.repository import (
-        ORIGIN,
-        identity_of,
-        other_identities,
-        repository_at,
-    )
+    from karma_sync.git.repository import ORIGIN, identity_of, other_identities, repository_at
 
     if not directory.is_dir():
         raise NotFound(f"there is no directory {directory}", hint="karma-sync project share .")
@@ -110,9 +105,9 @@ def alias(
 
     The leader tells the team; others agree. Example: karma-sync project alias github.com/acme/web2
     """
-    from karma_sync.domain.remote import named
+    from karma_sync.git.remote import named
+    from karma_sync.git.repository import identity_of
     from karma_sync.service import projects
-    from karma_sync.sources.repository import identity_of
 
     app = App.from_environment()
     new = identity_of(Path().absolute()) if name == "." else named(name)

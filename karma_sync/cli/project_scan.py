@@ -84,7 +84,7 @@ def _steps(found: "list[Found]") -> list[str]:
 def _root_of(cwd: str) -> Path | None:
     """The root of the repository that a working directory is in; None if it vanished."""
     from karma_sync.errors import KarmaError
-    from karma_sync.sources.repository import toplevel
+    from karma_sync.git.repository import toplevel
 
     try:
         return toplevel(Path(cwd)) if Path(cwd).is_dir() else None

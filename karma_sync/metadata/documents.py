@@ -7,12 +7,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from karma_sync.domain import limits
 from karma_sync.domain.ids import KEY, is_tag
-from karma_sync.domain.remote import is_identity
 from karma_sync.domain.session.project import SharedProject
 from karma_sync.domain.team.pairing_code import device_bytes, device_text, is_address
 from karma_sync.domain.team.subscription import Content, Direction, Status, Subscription
 from karma_sync.domain.team.team import Member, MemberStatus, Team
 from karma_sync.errors import BadInput
+from karma_sync.git.remote import is_identity
 
 
 def _tag(text: str) -> str:

@@ -18,9 +18,9 @@ from karma_sync.domain.session.selection import (
     is_unshared,
 )
 from karma_sync.domain.session.source_files import ReadFile, SourceSession
+from karma_sync.git.places import Places
 from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
-from karma_sync.sources.git import Places
 from karma_sync.store import state, work
 from karma_sync.store.database import Database
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from karma_sync.domain.session.project import Place, Where, below, root_of
 from karma_sync.errors import KarmaError
-from karma_sync.sources.repository import (
+from karma_sync.git.repository import (
     GitMissing,
     Repository,
     named_by,

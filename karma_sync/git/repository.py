@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
-from karma_sync.domain.remote import effective, git_identity
 from karma_sync.errors import BadInput, KarmaError, NotFound
 from karma_sync.files import is_open
+from karma_sync.git.remote import effective, git_identity
 
 ORIGIN = "origin"
 _TIMEOUT_S = 10
