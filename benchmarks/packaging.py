@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import results, workload
+from karma_sync.agents.catalogue import Catalogue
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.selection import Limits
@@ -21,7 +22,6 @@ from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
 from karma_sync.redact.engine import default_redactor
 from karma_sync.signing import SigningKey
-from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
 from karma_sync.store import work
 from karma_sync.store.work import open_work

@@ -10,9 +10,9 @@ import resource
 import sys
 from pathlib import Path
 
+from karma_sync.agents.catalogue import Catalogue
 from karma_sync.flow.layout import ITEMS
 from karma_sync.flow.package import Packager
-from karma_sync.sources.catalogue import Catalogue
 from tests.builders import (
     ALICE,
     BOB,

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from karma_sync.agents import growing_file
 from karma_sync.domain import limits
 from karma_sync.domain.session.manifest import ItemFile
 from karma_sync.domain.session.source_files import PackedFile, SourceFile, Stat
@@ -17,7 +18,6 @@ from karma_sync.errors import KarmaError, RedactionFailed
 from karma_sync.flow.cut import CutFile, cut_file
 from karma_sync.redact.engine import Redactor, default_redactor
 from karma_sync.redact.examples import fill
-from karma_sync.sources import growing
 from tests.builders import Swapping, examples, record, said, scratch
 
 RULES = default_redactor()
@@ -114,7 +114,7 @@ def test_in_pieces_in_steps_or_at_once_the_same_bytes_are_packaged(
         patch.object(limits, "CHUNK_BYTES", chunk),
         patch.object(limits, "END_BYTES", chunk // 4),
         patch.object(limits, "STEP_BYTES", step),
-        patch.object(growing, "BLOCK_BYTES", block),
+        patch.object(growing_file, "BLOCK_BYTES", block),
     ):
         file = Growing(root / "f", red)
         for how, what in steps:

@@ -7,9 +7,9 @@ from unittest.mock import patch
 
 import pytest
 
+from karma_sync.agents import growing_file
 from karma_sync.domain import limits
 from karma_sync.flow.package import Packager, Step
-from karma_sync.sources import growing
 from tests.builders import ALICE, BOB, Desk, channel_of, facts_of, said, team_of_all
 from tests.test_flow_package import swapping
 
@@ -24,7 +24,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     with (
         patch.object(limits, "STEP_BYTES", STEP),
         patch.object(limits, "CHUNK_BYTES", 10_000),
-        patch.object(growing, "BLOCK_BYTES", 10_000),
+        patch.object(growing_file, "BLOCK_BYTES", 10_000),
     ):
         yield Desk(tmp_path, CHANNEL, swapping())
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from karma_sync.agents.catalogue import Catalogue
+from karma_sync.agents.growing_file import LineTooLong, whole_lines
 from karma_sync.domain import limits
-from karma_sync.domain.lines import LineTooLong, whole_lines
-from karma_sync.sources.catalogue import Catalogue
 from tests.builders import ALICE, BOB, Desk, channel_of, examples, said, team_of_all
 from tests.test_flow_package import names, swapping
 

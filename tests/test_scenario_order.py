@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import psutil
 import pytest
 
-from karma_sync.sources import ahead
+from karma_sync.agents import read_ahead
 from tests.harness import Member, until
 from tests.town import Town, up
 
@@ -129,5 +129,5 @@ def reading_ahead(member: Member) -> list[psutil.Process]:
     found = []
     for process in member.processes():
         with suppress(psutil.NoSuchProcess):
-            found += [process] if ahead.__name__ in process.cmdline() else []
+            found += [process] if read_ahead.__name__ in process.cmdline() else []
     return found

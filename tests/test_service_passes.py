@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from karma_sync.agents.catalogue import Catalogue
 from karma_sync.flow.layout import item_name
 from karma_sync.flow.outbox import Outbox
 from karma_sync.service.deciding import Matcher
-from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
 from tests.builders import ALICE, BOB, Desk, channel_of, facts_of, record, said, team_of_all
 from tests.test_flow_package import swapping
@@ -105,7 +105,7 @@ def test_a_last_line_without_its_end_is_looked_at_once(
         assert [catalogue.facts(session) for session in sessions] == first
         assert opened == []
 
-    monkeypatch.setattr("karma_sync.sources.growing.QUIET_S", -1)  # as ten minutes later
+    monkeypatch.setattr("karma_sync.agents.growing_file.QUIET_S", -1)  # as ten minutes later
 
     later = [catalogue.facts(session) for session in sessions]
     assert [(facts.prompts, facts.records) for facts in later] == [(2, 2), (1, 2)]

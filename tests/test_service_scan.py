@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from karma_sync.agents.catalogue import Catalogue
 from karma_sync.domain.session.project import Names
 from karma_sync.domain.team.team import Team
 from karma_sync.git.places import Places
 from karma_sync.service.deciding import Matcher
 from karma_sync.service.scan import Found, forks_of, scan
-from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
 from tests.builders import ALICE, BOB, PROJECT, said, team_of_all
 
@@ -178,7 +178,7 @@ def test_a_session_that_cannot_be_read_is_counted_and_says_so(
     machine.write("-repo", repo)
     machine.write("-repo", repo, str(repo / ("x" * 2000)))
     monkeypatch.setattr("karma_sync.domain.limits.LINE_BYTES", 1000)
-    monkeypatch.setattr("karma_sync.sources.growing.BLOCK_BYTES", 500)
+    monkeypatch.setattr("karma_sync.agents.growing_file.BLOCK_BYTES", 500)
 
     assert [(f.project, f.sessions, f.why) for f in machine.scan()] == [
         ("", 1, "it cannot be read: a line is longer than 1000 bytes"),

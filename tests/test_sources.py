@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from karma_sync.agents import growing_file
+from karma_sync.agents.catalogue import Catalogue
 from karma_sync.domain import limits
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.source_files import ReadFile, SourceSession
-from karma_sync.sources import growing
-from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
 from tests.builders import examples, record, said, scratch
 
@@ -265,7 +265,7 @@ def test_reading_that_was_broken_off_goes_on_where_it_was(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "STEP_BYTES", 9000)
-    monkeypatch.setattr(growing, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(growing_file, "BLOCK_BYTES", 1000)
     memory = Memory()
     path = tree.write("-src/s1.jsonl", b"".join(LINES))
     [session] = tree.source.sessions()

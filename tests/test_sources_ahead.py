@@ -10,12 +10,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from karma_sync.agents import catalogue, read_ahead
+from karma_sync.agents.catalogue import Catalogue
+from karma_sync.agents.listing import file_at
+from karma_sync.agents.read_ahead import ReadAhead, answer
 from karma_sync.domain.session.source_files import ReadFile, SourceFile
-from karma_sync.sources import ahead, catalogue
-from karma_sync.sources.ahead import ReadAhead, answer
-from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
-from karma_sync.sources.listing import file_at
 from karma_sync.sources.reading import read_new
 from tests.builders import said
 from tests.harness import until
@@ -42,7 +42,7 @@ def read_here(file: SourceFile) -> ReadFile:
 
 def other_processes() -> list[psutil.Process]:
     """Those of ours that read ahead."""
-    return [p for p in psutil.Process().children() if ahead.__name__ in p.cmdline()]
+    return [p for p in psutil.Process().children() if read_ahead.__name__ in p.cmdline()]
 
 
 def until_it_works(reader: ReadAhead, found: list[SourceFile]) -> int:

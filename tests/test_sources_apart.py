@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from karma_sync.agents.catalogue import Catalogue
 from karma_sync.domain.session.facts import PlanNames
 from karma_sync.domain.session.profile import Profile
-from karma_sync.sources.catalogue import Catalogue
 from karma_sync.sources.claude import ClaudeSource
 from tests.builders import record, said
 

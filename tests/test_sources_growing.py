@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from karma_sync.agents import growing_file
+from karma_sync.agents.growing_file import blocks, continues, last_line, open_source, position
 from karma_sync.domain.session.source_files import SourceFile, Stat
-from karma_sync.sources import growing
-from karma_sync.sources.growing import blocks, continues, last_line, open_source, position
 from tests.builders import examples, said, scratch
 
 LINES = [said(f"prompt {n} " + "x" * 300) for n in range(40)]
@@ -34,7 +34,7 @@ def test_blocks_are_the_whole_lines_between_two_offsets(
     start = data.draw(st.sampled_from(starts))
     stop = data.draw(st.integers(start, len(content)))
     size = data.draw(st.integers(1, 12))
-    with scratch() as root, patch.object(growing, "BLOCK_BYTES", size):
+    with scratch() as root, patch.object(growing_file, "BLOCK_BYTES", size):
         (root / "f").write_bytes(content)
         with (root / "f").open("rb") as source:
             read = list(blocks(source, start, stop))

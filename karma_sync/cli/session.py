@@ -238,8 +238,8 @@ def _many(count: int, what: str) -> str:
 
 
 def _show_turns(pieces: Iterable[bytes]) -> None:
+    from karma_sync.agents.growing_file import whole_lines
     from karma_sync.domain.conversation import conversation
-    from karma_sync.domain.lines import whole_lines
 
     lines = (line for block in whole_lines(pieces) for line in block.split(b"\n"))
     for turn in conversation(lines):

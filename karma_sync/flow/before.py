@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from karma_sync.domain.lines import whole_lines
+from karma_sync.agents.growing_file import whole_lines
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.manifest import ItemFile, Manifest, Retraction, split_item

@@ -5,13 +5,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
+from karma_sync.agents.growing_file import (
+    blocks,
+    continues,
+    last_line,
+    open_source,
+    position,
+    whole_lines,
+)
 from karma_sync.domain import limits
-from karma_sync.domain.lines import whole_lines
 from karma_sync.domain.session.manifest import ItemFile, Piece
 from karma_sync.domain.session.source_files import TRANSCRIPT, PackedFile, Position, SourceFile
 from karma_sync.errors import KarmaError
 from karma_sync.redact.engine import Redactor
-from karma_sync.sources.growing import blocks, continues, last_line, open_source, position
 
 Put = Callable[[bytes], tuple[str, int]]
 

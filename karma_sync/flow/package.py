@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from karma_sync.agents.growing_file import QUIET_S
 from karma_sync.domain import limits
 from karma_sync.domain.ids import item_id, next_version
 from karma_sync.domain.mesh.channels import Channel
@@ -19,7 +20,6 @@ from karma_sync.flow.describe import Cut, describe, signed
 from karma_sync.flow.layout import compress
 from karma_sync.redact.engine import Redactor
 from karma_sync.signing import PayloadType, SigningKey
-from karma_sync.sources.growing import QUIET_S
 from karma_sync.store import ledger, work
 from karma_sync.store.database import Database, Transaction
 

@@ -4,14 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from karma_sync.agents.growing_file import blocks, last_line, open_source, whole_lines
 from karma_sync.domain import limits
-from karma_sync.domain.lines import whole_lines
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.source_files import SourceFile, SourceSession, is_lines
 from karma_sync.flow.choice import sendable
 from karma_sync.redact.engine import Redacted, Redactor
 from karma_sync.redact.scan import MARKER
-from karma_sync.sources.growing import blocks, last_line, open_source
 
 _AROUND = 40  # bytes to either side of a marker: enough to know the place again
 

@@ -10,9 +10,9 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from karma_sync.agents.listing import Listings, walk
 from karma_sync.domain.session.facts import PlanNames
 from karma_sync.domain.session.profile import FileKind, Profile, takes
-from karma_sync.sources.listing import Listings, walk
 
 # File history and debug logs are not: they change with the transcript, and that is watched.
 WATCHED = ("projects", "todos", "tasks", "plans", "sessions")

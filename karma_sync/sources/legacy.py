@@ -5,12 +5,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from karma_sync.agents.growing_file import open_source
+from karma_sync.agents.listing import file_at
 from karma_sync.domain import limits
 from karma_sync.domain.record import parse_record
 from karma_sync.domain.session.source_files import SourceFile, Stat
 from karma_sync.files import is_open
-from karma_sync.sources.growing import open_source
-from karma_sync.sources.listing import file_at
 
 _NAME = re.compile(r"agent-[0-9A-Za-z_-]+\.jsonl")
 # A summary, a comment or a torn line may stand before the first record that names the session.

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from karma_sync.agents.growing_file import blocks, continues, open_source, position
 from karma_sync.domain import limits
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.source_files import ReadFile, SourceFile
-from karma_sync.sources.growing import blocks, continues, open_source, position
 
 
 def read_new(

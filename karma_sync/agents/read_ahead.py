@@ -25,7 +25,7 @@ from karma_sync.sources.reading import read_new
 _WINDOW = 8
 _UNREADABLE = b"null"
 _PIECE_BYTES = 1 << 16
-_MODULE = "karma_sync.sources.ahead"
+_MODULE = "karma_sync.agents.read_ahead"
 
 
 class ReadAhead:

@@ -4,11 +4,11 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from karma_sync.agents.growing_file import is_quiet, last_line, open_source
+from karma_sync.agents.read_ahead import ReadAhead
 from karma_sync.domain import limits
 from karma_sync.domain.session.facts import Facts, PlanNames
 from karma_sync.domain.session.source_files import ReadFile, SourceFile, SourceSession, Stat
-from karma_sync.sources.ahead import ReadAhead
-from karma_sync.sources.growing import is_quiet, last_line, open_source
 from karma_sync.sources.reading import read_new
 
 # Below it a second process takes longer to start than it saves.
