@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks import results, workload
 from karma_sync.agents.catalogue import Catalogue
+from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.selection import Limits
@@ -22,7 +23,6 @@ from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
 from karma_sync.redact.engine import default_redactor
 from karma_sync.signing import SigningKey
-from karma_sync.sources.claude import ClaudeSource
 from karma_sync.store import work
 from karma_sync.store.work import open_work
 

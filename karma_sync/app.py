@@ -17,6 +17,7 @@ from karma_sync.files import require_writable
 from karma_sync.paths import Paths
 
 if TYPE_CHECKING:
+    from karma_sync.agents.claude.source import ClaudeSource
     from karma_sync.redact.engine import Redactor
     from karma_sync.service.deciding import Decider, Matcher
     from karma_sync.service.engine import Engine
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from karma_sync.service.recovering import Recovery
     from karma_sync.service.redactions import RedactionsFile
     from karma_sync.signing import SigningKey
-    from karma_sync.sources.claude import ClaudeSource
     from karma_sync.store.database import Database
     from karma_sync.syncthing.client import SyncthingClient
     from karma_sync.syncthing.process import SyncthingProcess
@@ -124,7 +124,7 @@ class App:
 
     @cached_property
     def source(self) -> "ClaudeSource":
-        from karma_sync.sources.claude import ClaudeSource
+        from karma_sync.agents.claude.source import ClaudeSource
 
         return ClaudeSource(self.settings.claude)
 

@@ -19,6 +19,8 @@ import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, settings
 
+from karma_sync.agents.claude.gathering import feed
+from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.domain.mesh.channels import Channel, World, channels
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.manifest import Manifest, join_item, split_item
@@ -36,7 +38,6 @@ from karma_sync.flow.verify import verify_chunk, verify_item, verify_retraction
 from karma_sync.redact.engine import Redacted, Redactor
 from karma_sync.service.read import Library
 from karma_sync.signing import PayloadType, SigningKey
-from karma_sync.sources.claude import ClaudeSource
 from karma_sync.store.library import AccessScope, open_library
 from karma_sync.store.work import open_work
 
@@ -171,7 +172,7 @@ def facts_of(session: SourceSession, most: int = -1) -> Facts:
     """What a session's transcript tells, or the first `most` bytes of it."""
     facts = Facts()
     with session.transcript.path.open("rb") as source:
-        facts.feed(source.read(most))
+        feed(facts, source.read(most))
     return facts
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.domain.record import (
+from karma_sync.agents.claude.gathering import feed
+from karma_sync.agents.claude.records import (
     parse_lines,
     parse_one_by_one,
     parse_record,
@@ -21,7 +22,7 @@ from tests.builders import examples, record, said
 
 def facts_of(*lines: bytes) -> Facts:
     facts = Facts()
-    facts.feed(b"".join(lines))
+    feed(facts, b"".join(lines))
     return facts
 
 
@@ -288,7 +289,7 @@ def test_feeding_in_pieces_tells_the_same_as_feeding_at_once(
     cuts = sorted(data.draw(st.lists(st.integers(0, len(lines)), max_size=4)))
     in_pieces = Facts()
     for start, stop in zip([0, *cuts], [*cuts, len(lines)], strict=True):
-        in_pieces.feed(b"".join(lines[start:stop]))
+        feed(in_pieces, b"".join(lines[start:stop]))
         in_pieces = Facts.model_validate_json(in_pieces.model_dump_json())  # as after a restart
 
     assert in_pieces == facts_of(*lines)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from karma_sync.agents.claude.gathering import feed
 from karma_sync.domain.session.facts import Facts
 from karma_sync.redact.engine import default_redactor
 from tests.builders import ALICE, BOB, Desk, Shelf, channel_of, record, said, team_of_all
@@ -155,7 +156,7 @@ def test_tokens_of_the_corpus_count_once_per_response(corpus: Path) -> None:
                 most[key] = max(most.get(key, 0), count)
         expected = {n: sum(c for (_, m), c in most.items() if m == n) for n in fields}
         facts = Facts()
-        facts.feed(path.read_bytes())
+        feed(facts, path.read_bytes())
 
         assert {n: facts.tokens.get(n, 0) for n in fields} == expected, path
 
@@ -165,7 +166,7 @@ def test_every_transcript_of_the_corpus_in_which_a_person_typed_something_has_a_
 ) -> None:
     for path in transcripts(corpus):
         facts = Facts()
-        facts.feed(path.read_bytes())
+        feed(facts, path.read_bytes())
         users = [r for r in map(_parsed, path.read_bytes().splitlines()) if r.get("type") == "user"]
         typed = [
             t for r in users if not r.get("isMeta") and not r.get("isSidechain") for t in _typed(r)

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from karma_sync.agents.catalogue import Catalogue
+from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.domain.session.project import Names
 from karma_sync.domain.team.team import Team
 from karma_sync.git.places import Places
 from karma_sync.service.deciding import Matcher
 from karma_sync.service.scan import Found, forks_of, scan
-from karma_sync.sources.claude import ClaudeSource
 from tests.builders import ALICE, BOB, PROJECT, said, team_of_all
 
 TEAM = team_of_all(ALICE, BOB)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from karma_sync.agents.catalogue import Catalogue
+from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.selection import Choices
@@ -18,7 +19,6 @@ from karma_sync.service import troubles
 from karma_sync.service.deciding import Decider, Matcher
 from karma_sync.service.notes import Notes
 from karma_sync.service.sending import Sender
-from karma_sync.sources.claude import ClaudeSource
 from karma_sync.store import work
 from tests.builders import (
     ALICE,

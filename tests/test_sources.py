@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from karma_sync.agents import growing_file
 from karma_sync.agents.catalogue import Catalogue
+from karma_sync.agents.claude.gathering import feed
+from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.domain import limits
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.source_files import ReadFile, SourceSession
-from karma_sync.sources.claude import ClaudeSource
 from tests.builders import examples, record, said, scratch
 
 
@@ -335,5 +336,5 @@ def test_however_a_transcript_grows_it_tells_what_it_tells_read_at_once(
         afresh = Memory().catalogue().facts(tree.source.sessions()[0])
 
     at_once = Facts()
-    at_once.feed(content)
+    feed(at_once, content)
     assert grown == afresh == at_once

@@ -12,11 +12,11 @@ import pytest
 
 from karma_sync.agents import catalogue, read_ahead
 from karma_sync.agents.catalogue import Catalogue
+from karma_sync.agents.claude.gathering import read_new
+from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.agents.listing import file_at
 from karma_sync.agents.read_ahead import ReadAhead, answer
 from karma_sync.domain.session.source_files import ReadFile, SourceFile
-from karma_sync.sources.claude import ClaudeSource
-from karma_sync.sources.reading import read_new
 from tests.builders import said
 from tests.harness import until
 from tests.test_service_passes import hearing

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from karma_sync.agents.catalogue import Catalogue
+from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.domain.session.facts import PlanNames
 from karma_sync.domain.session.profile import Profile
-from karma_sync.sources.claude import ClaudeSource
 from tests.builders import record, said
 
 SID = "0fd630f1-f29d-0da9-953f-48f1a09f76b5"

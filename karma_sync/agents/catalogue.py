@@ -4,12 +4,12 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from karma_sync.agents.claude.gathering import feed, read_new
 from karma_sync.agents.growing_file import is_quiet, last_line, open_source
 from karma_sync.agents.read_ahead import ReadAhead
 from karma_sync.domain import limits
 from karma_sync.domain.session.facts import Facts, PlanNames
 from karma_sync.domain.session.source_files import ReadFile, SourceFile, SourceSession, Stat
-from karma_sync.sources.reading import read_new
 
 # Below it a second process takes longer to start than it saves.
 MUCH_BYTES = 50_000_000
@@ -119,7 +119,7 @@ class Catalogue:
         with open_source(file) as source:
             line = last_line(source, known.position.offset, file.stat.size)
         facts = known.facts.model_copy(deep=True)
-        facts.feed(line)
+        feed(facts, line)
         self._torn[known.path] = state, facts
         return facts
 

@@ -17,8 +17,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, cast
 
+from karma_sync.agents.claude.gathering import read_new
 from karma_sync.domain.session.source_files import ReadFile, SourceFile, Stat
-from karma_sync.sources.reading import read_new
 
 # So many files are asked for at a time. Their names fit into the smallest pipe there is: were it
 # full, each of the two processes could wait for the other to read.

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from karma_sync.agents.claude.gathering import feed
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.source_files import TRANSCRIPT
 from karma_sync.errors import BadInput
@@ -172,7 +173,7 @@ def _take(path: Path, into: Path, beside: _Beside) -> list[Source]:
     session = str(uuid.uuid4())
     content = _copy(path, into / f"{session}.jsonl")
     facts = Facts()
-    facts.feed(content)
+    feed(facts, content)
     cwds = frozenset(facts.cwds)
     found = [_source(path, session, content, cwds)]
     for name, place, source in beside.of(path, session, facts.slugs):

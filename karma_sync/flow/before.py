@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from karma_sync.agents.claude.gathering import feed
 from karma_sync.agents.growing_file import whole_lines
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.facts import Facts
@@ -84,7 +85,7 @@ def without_source(
     for entry in before.manifest.files:
         if entry.path == TRANSCRIPT:
             for lines in whole_lines(before.content(entry, outbox)):
-                facts.feed(lines)
+                feed(facts, lines)
     # a custom title may have been cut from what is left of the records: what was said of it holds
     if not facts.title:
         facts.custom_title = told.title

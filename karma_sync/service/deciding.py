@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from karma_sync.agents.catalogue import Catalogue
+from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.profile import Profile
@@ -20,7 +21,6 @@ from karma_sync.domain.session.selection import (
 )
 from karma_sync.domain.session.source_files import ReadFile, SourceSession
 from karma_sync.git.places import Places
-from karma_sync.sources.claude import ClaudeSource
 from karma_sync.store import state, work
 from karma_sync.store.database import Database
 

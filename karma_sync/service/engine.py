@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.errors import SyncthingError
 from karma_sync.paths import Paths
 from karma_sync.redact.engine import Redactor
@@ -20,7 +21,6 @@ from karma_sync.service.receiving import Receiver
 from karma_sync.service.reconcile import Reconciler
 from karma_sync.service.recovering import Recovery
 from karma_sync.service.sending import Sender
-from karma_sync.sources.claude import ClaudeSource
 from karma_sync.store.database import Database
 from karma_sync.syncthing.client import SyncthingClient
 

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.domain.session.project import Belonging, Names, Place, Where, belongs
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.domain.team.team import Team
 from karma_sync.git.repository import other_identities, repository_at
 from karma_sync.service.deciding import Matcher
-from karma_sync.sources.claude import ClaudeSource
 
 _NO_LETTER = re.compile(r"[^A-Za-z0-9]")
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from karma_sync.agents.claude.side_files import TELLING, WATCHED
 from karma_sync.domain.mesh.channels import Channel, World, inboxes, kept, open_outboxes, outboxes
 from karma_sync.errors import KarmaError
 from karma_sync.flow.layout import is_ours
@@ -19,7 +20,6 @@ from karma_sync.service.listening import Listener
 from karma_sync.service.receiving import ALL
 from karma_sync.service.troubles import Troubles
 from karma_sync.service.worker import Worker, soonest
-from karma_sync.sources.apart import TELLING, WATCHED
 
 _STOP_S = 10.0  # for all of them together; what is half done then is done again at the start
 

@@ -10,13 +10,13 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from karma_sync.agents.claude.legacy_subagents import LegacySubagents, is_legacy
+from karma_sync.agents.claude.side_files import Apart
 from karma_sync.agents.listing import closed, file_at, walk
 from karma_sync.domain.session.facts import PlanNames
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.source_files import TRANSCRIPT, SourceSession
 from karma_sync.files import is_open
-from karma_sync.sources.apart import Apart
-from karma_sync.sources.legacy import LegacySubagents, is_legacy
 
 AGENT = "claude-code"
 SESSION_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")

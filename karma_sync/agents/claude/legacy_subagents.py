@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from karma_sync.agents.claude.records import parse_record
 from karma_sync.agents.growing_file import open_source
 from karma_sync.agents.listing import file_at
 from karma_sync.domain import limits
-from karma_sync.domain.record import parse_record
 from karma_sync.domain.session.source_files import SourceFile, Stat
 from karma_sync.files import is_open
 

@@ -1,0 +1,235 @@
+"""Reads what is new in one file, for what it tells of its session."""
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from operator import attrgetter
+
+from msgspec.structs import astuple
+
+from karma_sync.agents.claude.records import (
+    Attachment,
+    Message,
+    MessageContent,
+    Record,
+    Text,
+    command,
+    parse_lines,
+    texts_of,
+    typed,
+)
+from karma_sync.agents.growing_file import blocks, continues, open_source, position
+from karma_sync.domain import limits
+from karma_sync.domain.session.facts import Facts
+from karma_sync.domain.session.source_files import ReadFile, SourceFile
+
+
+def read_new(
+    file: SourceFile, known: ReadFile | None, save: Callable[[ReadFile], None]
+) -> ReadFile:
+    """The file as far as it was there when it was found, read on from where it is `known`.
+
+    Of a large one `save` gets how far it came, now and then: a restart goes on from there.
+
+    Raises:
+        OSError: it vanished, or cannot be read.
+    """
+    with open_source(file) as source:
+        if known and continues(source, known.position):
+            facts, offset = known.facts.model_copy(deep=True), known.position.offset
+        else:
+            facts, offset = Facts(), 0
+        saved = offset
+        for block in blocks(source, offset, file.stat.size):
+            feed(facts, block)
+            offset += len(block)
+            if offset - saved >= limits.STEP_BYTES:
+                so_far = position(source, replace(file.stat, size=offset), offset)
+                save(ReadFile(path=str(file.path), position=so_far, facts=facts))
+                saved = offset
+        reached = position(source, file.stat, offset)
+    return ReadFile(path=str(file.path), position=reached, facts=facts)
+
+
+_TEXT_CHARS = 2000
+
+_OPEN_RESPONSES = 16
+
+# Some sessions repeat their whole history in the same file, with other uuids (measured: responses
+# come again 137 lines later). So many responses back that is noticed; it is some 10 MB.
+_CLOSED_RESPONSES = 2000
+
+_MOST_TOKENS = 10**9  # of one response: more is no count, and the sum has to fit into a manifest
+
+_MARK_CHARS = 12  # the end of an id is random
+
+# tuples: whatever a record has in the place of a name can be looked for in them
+_PLAN_WRITERS = ("Write", "Edit", "MultiEdit")
+
+_PLAN_TELLERS = ("plan_mode", "plan_mode_reentry", "plan_mode_exit", "plan_file_reference")
+
+# Records that name the session or its agent: what they tell, and in which of their fields.
+_NAMES = {
+    "agent-setting": ("agent_setting", "agentSetting"),
+    "agent-name": ("agent_name", "agentName"),
+    "custom-title": ("custom_title", "customTitle"),
+    "ai-title": ("ai_title", "aiTitle"),
+    "summary": ("summary", "summary"),
+}
+
+
+def feed(facts: Facts, lines: bytes) -> None:
+    """Take whole lines in; of those that do not parse only the directories count."""
+    records, count = parse_lines(lines)
+    facts.records += count
+    # every directory counts: one left out could be the one that lies in another repository
+    _collect(facts.cwds, map(_cwd, records), most=sys.maxsize)
+    _collect(facts.branches, map(_branch, records))
+    _collect(facts.slugs, map(_slug, records))
+    _take_times(facts, list(filter(None, map(_timestamp, records))))
+    if not facts.session:
+        facts.session = next((t for r in records if (t := _text(r.sessionId))), "")
+    for record in records:
+        _take(facts, record)
+
+
+def _take(facts: Facts, record: Record) -> None:
+    match record.type:
+        case "assistant" if record.message:
+            _take_response(facts, record.message)
+        case "user" if record.message:
+            _take_prompt(facts, record, record.message)
+        case "attachment" if record.attachment:
+            _take_plan_named(facts.plans, record.attachment)
+        case str(kind) if kind in _NAMES:
+            field, given = _NAMES[kind]
+            setattr(facts, field, _text(getattr(record, given)) or getattr(facts, field))
+
+
+def _take_times(facts: Facts, found: list[datetime]) -> None:
+    """Timestamps inside a file are not in order: keep the least and the greatest."""
+    ends = _ends(found)
+    if ends:
+        known = [*ends, *(moment for moment in (facts.first, facts.last) if moment)]
+        facts.first, facts.last = min(known), max(known)
+
+
+def _take_prompt(facts: Facts, record: Record, message: Message) -> None:
+    texts = texts_of(message.content)
+    if not texts or record.isMeta or record.isSidechain or record.isCompactSummary:
+        return
+    text = _text(typed(texts))
+    if text:
+        facts.prompts += 1
+        facts.first_prompt = facts.first_prompt or text
+    elif not facts.first_command:
+        facts.first_command = _text(command(texts))
+
+
+def _take_response(facts: Facts, message: Message) -> None:
+    if message.model not in facts.models and message.model != "<synthetic>":
+        _collect(facts.models, [message.model])
+    _take_plans(facts.plans, message.content)
+    if message.usage is None:
+        return
+    counted = _counted_of(facts, message.id)
+    if counted is None:
+        return
+    tokens = facts.tokens
+    for name, count in zip(_USAGE, astuple(message.usage), strict=True):
+        if type(count) is int and (before := counted.get(name, 0)) < count <= _MOST_TOKENS:
+            tokens[name] = tokens.get(name, 0) + count - before
+            counted[name] = count
+
+
+def _counted_of(facts: Facts, named: Text) -> dict[str, int] | None:
+    """What was counted of a response already; None if it is over and comes again.
+
+    One without an id is a response of its own.
+    """
+    response = _text(named)
+    if not response:
+        return {}
+    if response not in facts.counted and response[-_MARK_CHARS:] in facts.closed:
+        return None
+    counted = facts.counted.pop(response, {})
+    facts.counted[response] = counted
+    while len(facts.counted) > _OPEN_RESPONSES:
+        over = next(iter(facts.counted))
+        del facts.counted[over]
+        facts.closed[over[-_MARK_CHARS:]] = None
+    while len(facts.closed) > _CLOSED_RESPONSES:
+        del facts.closed[next(iter(facts.closed))]
+    return counted
+
+
+def _ends(moments: list[datetime]) -> list[datetime]:
+    """The least and the greatest in UTC, if there are any whose days UTC has."""
+    if not moments:
+        return []
+    try:
+        return [min(moments).astimezone(UTC), max(moments).astimezone(UTC)]
+    except OverflowError:
+        return _ends([moment for moment in moments if MINYEAR < moment.year < MAXYEAR])
+
+
+# as `Usage` has them
+_USAGE = ("input", "output", "cache_read", "cache_creation")
+
+
+def _take_plans(into: list[str], content: MessageContent) -> None:
+    """Paths of files in a folder of plans that the agent wrote with its tools.
+
+    What it only read stands in the transcript already, and may be another session's plan.
+    """
+    for part in content if isinstance(content, list) else ():
+        if part.input and part.name in _PLAN_WRITERS:
+            _collect_plan(into, part.input.file_path)
+
+
+def _take_plan_named(into: list[str], attachment: Attachment) -> None:
+    """The path of its own plan, which the program tells the agent in plan mode and after it."""
+    if attachment.type in _PLAN_TELLERS:
+        _collect_plan(into, attachment.planFilePath)
+
+
+def _collect_plan(into: list[str], path: Text) -> None:
+    if path and re.fullmatch(r".*[/\\]plans[/\\][^/\\]+\.md", path):
+        _collect(into, [path])
+
+
+def _text(value: Text) -> str:
+    """The beginning of a text, on one line.
+
+    Where it is cut nothing is left half: half a token, or `<private>` without its end, would
+    be no secret to any rule.
+    """
+    if not value:
+        return ""
+    if value.isidentifier() and len(value) <= _TEXT_CHARS:
+        return value  # ids mostly: one word, and no half of an emoji
+    words = _whole(value[:_TEXT_CHARS]).split()
+    if len(value) <= _TEXT_CHARS:
+        return " ".join(words)
+    text = " ".join(words[:-1])
+    opened = text.rfind("<private>")
+    return text[:opened] if opened > text.rfind("</private>") else text
+
+
+def _whole(text: str) -> str:
+    """Half an emoji, as JavaScript's cutting leaves it, cannot be stored: a mark instead."""
+    return text.encode(errors="replace").decode()
+
+
+def _collect(into: list[str], values: Iterable[Text], most: int = 50) -> None:
+    for value in dict.fromkeys(values):
+        text = _whole(value or "")
+        if text and text not in into and len(into) < most:
+            into.append(text)
+
+
+_cwd, _branch, _slug = map(attrgetter, ("cwd", "gitBranch", "slug"))
+
+_timestamp = attrgetter("timestamp")
