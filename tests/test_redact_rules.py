@@ -10,10 +10,16 @@ import pytest
 import karma_sync.redact
 from karma_sync.redact.engine import RuleRedactor, default_redactor
 from karma_sync.redact.examples import fill
-from karma_sync.redact.names import Kind, kind_of_name
-from karma_sync.redact.rule import Rule
+from karma_sync.redact.matching.rule import Rule
+from karma_sync.redact.matching.secret_names import Kind, kind_of_name
+from karma_sync.redact.matching.value_checks import (
+    is_code,
+    is_key,
+    is_password,
+    is_spoken,
+    is_stand_in,
+)
 from karma_sync.redact.rules import DEFAULT_RULES
-from karma_sync.redact.values import is_code, is_key, is_password, is_spoken, is_stand_in
 
 REDACTOR = default_redactor()
 MARKED = re.compile("«.*?»", re.DOTALL)

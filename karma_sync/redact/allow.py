@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from karma_sync.errors import BadInput, RedactionFailed
-from karma_sync.redact.patterns import Pattern, compiled
+from karma_sync.redact.matching.patterns import Pattern, compiled
 
 _PATTERN = "re:"
 _MOST = 10_000

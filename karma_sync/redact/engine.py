@@ -15,8 +15,8 @@ from typing import Protocol
 
 from karma_sync.errors import RedactionFailed
 from karma_sync.redact.allow import NOTHING_ALLOWED, AllowList
+from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.record import Group, grouped, groups, is_json, rows
-from karma_sync.redact.rule import Rule
 from karma_sync.redact.rules import DEFAULT_RULES
 from karma_sync.redact.scan import Scanner, uncut
 

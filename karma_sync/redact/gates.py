@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from karma_sync.errors import RedactionFailed
-from karma_sync.redact.patterns import Pattern, PatternSet, compiled, compiled_set
-from karma_sync.redact.rule import Rule
+from karma_sync.redact.matching.patterns import Pattern, PatternSet, compiled, compiled_set
+from karma_sync.redact.matching.rule import Rule
 
 HIDDEN = r"\\u00[2-7]"  # an escaped ASCII character: it may hide any of the words
 CROWD = 64  # places in one text after which it is cheaper to ask for each need by itself

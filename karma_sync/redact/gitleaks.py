@@ -17,8 +17,8 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from karma_sync.errors import BadInput, RedactionFailed
-from karma_sync.redact.patterns import Pattern, compiled
-from karma_sync.redact.rule import NAME, Rule
+from karma_sync.redact.matching.patterns import Pattern, compiled
+from karma_sync.redact.matching.rule import NAME, Rule
 
 _MOST = 2_000
 _ALL = frozenset({"AND", "and", "&&"})

@@ -1,7 +1,7 @@
 """Keys of model providers, each from the provider's own description of its keys."""
 
-from karma_sync.redact.rule import Rule
-from karma_sync.redact.values import is_random, is_real
+from karma_sync.redact.matching.rule import Rule
+from karma_sync.redact.matching.value_checks import is_random, is_real
 
 # Where a short prefix may begin: not inside a word, but right behind an escape (\n, \u003d, %3D),
 # a colour code of a terminal ([32m), or anything else that is no letter or digit.

@@ -3,8 +3,8 @@
 The name alone is captured here and judged in `values.kind_of_name`; the value likewise.
 """
 
-from karma_sync.redact.rule import Rule
-from karma_sync.redact.values import (
+from karma_sync.redact.matching.rule import Rule
+from karma_sync.redact.matching.value_checks import (
     assigned,
     assigned_in_environment,
     assigned_inline,

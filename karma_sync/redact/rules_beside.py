@@ -1,6 +1,14 @@
 """Secrets beside a name that says so, without a sign between: pairs, elements, commands, prose."""
 
-from karma_sync.redact.rule import Rule
+from karma_sync.redact.matching.rule import Rule
+from karma_sync.redact.matching.value_checks import (
+    assigned,
+    is_beside_user,
+    is_listed,
+    is_paired,
+    is_said,
+    is_told,
+)
 from karma_sync.redact.rules_assignment import (
     AFTER,
     BARE,
@@ -12,14 +20,6 @@ from karma_sync.redact.rules_assignment import (
     NAME,
     QUOTED,
     WORD,
-)
-from karma_sync.redact.values import (
-    assigned,
-    is_beside_user,
-    is_listed,
-    is_paired,
-    is_said,
-    is_told,
 )
 
 _SOURCE = "https://12factor.net/config"  # no provider's format: how people write

@@ -1,8 +1,8 @@
 """Secrets that a command line hands over: options, and what programs take without a name."""
 
-from karma_sync.redact.rule import Rule
+from karma_sync.redact.matching.rule import Rule
+from karma_sync.redact.matching.value_checks import assigned, is_given
 from karma_sync.redact.rules_assignment import AFTER, BARE, NAME, WORD
-from karma_sync.redact.values import assigned, is_given
 
 _FLAG = r"--(?:[a-z]+-)*(?:[a-z]*key|token|secret|password|passphrase)"
 _PROGRAM = (

@@ -2,8 +2,8 @@
 
 import base64
 
-from karma_sync.redact.rule import Rule
-from karma_sync.redact.values import is_basic, is_stand_in
+from karma_sync.redact.matching.rule import Rule
+from karma_sync.redact.matching.value_checks import is_basic, is_stand_in
 
 # Before a line: a tool's line number, the sign of a diff, blanks.
 _BEFORE = r"(?:[ \t]*[0-9]{1,6}(?:→|\t))?[+-]?[ \t]*"

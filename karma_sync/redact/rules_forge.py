@@ -2,9 +2,9 @@
 
 import re
 
-from karma_sync.redact.rule import Rule
+from karma_sync.redact.matching.rule import Rule
+from karma_sync.redact.matching.value_checks import is_key, is_real
 from karma_sync.redact.rules_ai import EDGE
-from karma_sync.redact.values import is_key, is_real
 
 _DRAWN = re.compile(rb"[A-Z0-9]")  # a random token has a capital letter or a digit
 

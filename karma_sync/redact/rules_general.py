@@ -3,9 +3,15 @@
 import base64
 import re
 
-from karma_sync.redact.rule import Rule
+from karma_sync.redact.matching.rule import Rule
+from karma_sync.redact.matching.value_checks import (
+    is_given,
+    is_key,
+    is_password,
+    is_spoken,
+    is_stand_in,
+)
 from karma_sync.redact.rules_ai import EDGE
-from karma_sync.redact.values import is_given, is_key, is_password, is_spoken, is_stand_in
 
 # Text without a second <private>: part of the tag before another `<`, and not the tag after all.
 _PART = r"(?:p(?:r(?:i(?:v(?:a(?:te?)?)?)?)?)?)?"

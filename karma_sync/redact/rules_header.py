@@ -2,8 +2,14 @@
 
 import re
 
-from karma_sync.redact.rule import Rule
-from karma_sync.redact.values import UNSURE_SIZE, is_basic, is_bearer, is_credential, is_key
+from karma_sync.redact.matching.rule import Rule
+from karma_sync.redact.matching.value_checks import (
+    UNSURE_SIZE,
+    is_basic,
+    is_bearer,
+    is_credential,
+    is_key,
+)
 
 # The sign between name and value, or what lists the two: "name": "…", "value": "…".
 _LISTED = r"""(?:[\s,]{0,40}(?:[0-9]{1,6}(?:→|\t)[ \t]*)?["']value["'][ \t]{0,4})?(?::|=>?|,)"""

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from karma_sync.redact.escapes import Unescaped, whole_characters
 from karma_sync.redact.gates import Gates
 from karma_sync.redact.lines import escaped_lines_around, line_around, lines_around
-from karma_sync.redact.patterns import Match, compiled
-from karma_sync.redact.rule import Rule
+from karma_sync.redact.matching.patterns import Match, compiled
+from karma_sync.redact.matching.rule import Rule
 
 LEVELS = 3  # a record's string, JSON text in it, and JSON text in that
 MARKER = re.compile(rb"\[REDACTED:[a-z0-9-]+\]")

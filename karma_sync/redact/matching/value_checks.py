@@ -8,8 +8,8 @@ import base64
 import re
 import string
 
-from karma_sync.redact.names import Kind, bare, kind_of_name
-from karma_sync.redact.patterns import compiled
+from karma_sync.redact.matching.patterns import compiled
+from karma_sync.redact.matching.secret_names import Kind, bare, kind_of_name
 
 KEY_SIZE = 8  # a token or key shorter than this opens nothing by itself
 UNSURE_SIZE = 16  # the same for names like `cache_token_key`, of which we know nothing
