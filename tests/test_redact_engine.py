@@ -16,7 +16,7 @@ from karma_sync.redact.escapes import Unescaped, unescape
 from karma_sync.redact.examples import fill
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.record import KEPT_KEYS
-from karma_sync.redact.rules import DEFAULT_RULES
+from karma_sync.redact.rules.default_rules import DEFAULT_RULES
 
 REDACTOR = default_redactor()
 # The same rules without what makes them fast: every pattern is tried on the whole of every string.

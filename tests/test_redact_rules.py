@@ -19,7 +19,7 @@ from karma_sync.redact.matching.value_checks import (
     is_spoken,
     is_stand_in,
 )
-from karma_sync.redact.rules import DEFAULT_RULES
+from karma_sync.redact.rules.default_rules import DEFAULT_RULES
 
 REDACTOR = default_redactor()
 MARKED = re.compile("«.*?»", re.DOTALL)

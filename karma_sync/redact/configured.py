@@ -9,7 +9,7 @@ from karma_sync.redact.allow import NOTHING_ALLOWED, AllowList, read_allowlist
 from karma_sync.redact.engine import Redacted
 from karma_sync.redact.gitleaks import read_gitleaks
 from karma_sync.redact.matching.rule import Rule
-from karma_sync.redact.rules import DEFAULT_RULES
+from karma_sync.redact.rules.default_rules import DEFAULT_RULES
 
 _FILE_BYTES = 4_000_000
 _FILE = "name a text file that you can read; docs/commands.md says what stands in it"

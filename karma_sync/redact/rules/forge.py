@@ -4,7 +4,7 @@ import re
 
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.matching.value_checks import is_key, is_real
-from karma_sync.redact.rules_ai import EDGE
+from karma_sync.redact.rules.shared import EDGE
 
 _DRAWN = re.compile(rb"[A-Z0-9]")  # a random token has a capital letter or a digit
 

@@ -2,7 +2,7 @@
 
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.matching.value_checks import assigned, is_given
-from karma_sync.redact.rules_assignment import AFTER, BARE, NAME, WORD
+from karma_sync.redact.rules.assignment import AFTER, BARE, NAME, WORD
 
 _FLAG = r"--(?:[a-z]+-)*(?:[a-z]*key|token|secret|password|passphrase)"
 _PROGRAM = (

@@ -4,7 +4,7 @@ import base64
 
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.matching.value_checks import is_key, is_random, is_real
-from karma_sync.redact.rules_ai import EDGE, END, VALUE
+from karma_sync.redact.rules.shared import EDGE, END, VALUE
 
 _BEDROCK = base64.b64encode(b"bedrock.amazonaws.com").decode()  # whom the signed address is for
 

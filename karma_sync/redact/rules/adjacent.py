@@ -9,7 +9,7 @@ from karma_sync.redact.matching.value_checks import (
     is_said,
     is_told,
 )
-from karma_sync.redact.rules_assignment import (
+from karma_sync.redact.rules.assignment import (
     AFTER,
     BARE,
     BARE_END,

@@ -4,7 +4,7 @@ import re
 
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.matching.value_checks import is_key, is_real, is_spoken
-from karma_sync.redact.rules_ai import EDGE, END
+from karma_sync.redact.rules.shared import EDGE, END
 
 
 def _is_slack(_name: bytes, token: bytes) -> bool:

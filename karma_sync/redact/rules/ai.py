@@ -2,16 +2,7 @@
 
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.matching.value_checks import is_random, is_real
-
-# Where a short prefix may begin: not inside a word, but right behind an escape (\n, \u003d, %3D),
-# a colour code of a terminal ([32m), or anything else that is no letter or digit.
-EDGE = (
-    r"(?:\A|[^A-Za-z0-9]|\\+[nrtbf]|\\+u[0-9A-Fa-f]{4}|\\+x[0-9A-Fa-f]{2}|%[0-9A-Fa-f]{2}"
-    r"|\[[0-9;]*m)"
-)
-END = r"(?:\z|[^A-Za-z0-9_-])"  # where a token of fixed length must end
-# Between a name and its value.
-VALUE = r"""[ \t\\"'`\]]{0,12}(?::|=|=>|\[None\]:)[ \t\\"'`]{0,12}"""
+from karma_sync.redact.rules.shared import EDGE, END
 
 AI_RULES = (
     Rule(

@@ -11,7 +11,7 @@ from karma_sync.redact.matching.value_checks import (
     is_spoken,
     is_stand_in,
 )
-from karma_sync.redact.rules_ai import EDGE
+from karma_sync.redact.rules.shared import EDGE
 
 # Text without a second <private>: part of the tag before another `<`, and not the tag after all.
 _PART = r"(?:p(?:r(?:i(?:v(?:a(?:te?)?)?)?)?)?)?"

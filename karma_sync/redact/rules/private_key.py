@@ -5,7 +5,7 @@ import re
 
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.matching.value_checks import is_spoken
-from karma_sync.redact.rules_ai import EDGE
+from karma_sync.redact.rules.shared import EDGE
 
 _BLANK = r"(?:[ +]|%20)"  # also as in an address
 _KIND = rf"(?:[A-Z0-9]|{_BLANK}){{0,30}}PRIVATE{_BLANK}KEY(?:{_BLANK}BLOCK)?"
