@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from karma_sync.redact.engine import Redactor, default_redactor
+from karma_sync.redact.redactor import Redactor, default_redactor
 
 RUNS = 9  # the median of these; one more before them fills RE2's automata
 

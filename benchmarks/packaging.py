@@ -21,7 +21,7 @@ from karma_sync.domain.team.subscription import Content, Direction, Subscription
 from karma_sync.domain.team.team import Member, found_team
 from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
-from karma_sync.redact.engine import default_redactor
+from karma_sync.redact.redactor import default_redactor
 from karma_sync.signing import SigningKey
 from karma_sync.store import work
 from karma_sync.store.work import open_work

@@ -18,7 +18,7 @@ from karma_sync.paths import Paths
 
 if TYPE_CHECKING:
     from karma_sync.agents.claude.source import ClaudeSource
-    from karma_sync.redact.engine import Redactor
+    from karma_sync.redact.redactor import Redactor
     from karma_sync.service.deciding import Decider, Matcher
     from karma_sync.service.engine import Engine
     from karma_sync.service.journal import Journal

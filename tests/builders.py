@@ -35,7 +35,7 @@ from karma_sync.flow.layout import chunk_name, decompress, item_name
 from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
 from karma_sync.flow.verify import verify_chunk, verify_item, verify_retraction
-from karma_sync.redact.engine import Redacted, Redactor
+from karma_sync.redact.redactor import Redacted, Redactor
 from karma_sync.service.read import Library
 from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.store.library import AccessScope, open_library

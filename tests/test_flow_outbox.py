@@ -12,8 +12,8 @@ from karma_sync.domain import limits
 from karma_sync.flow.layout import chunk_name, item_name
 from karma_sync.flow.package import Packager
 from karma_sync.flow.verify import verify_chunk
-from karma_sync.redact.engine import default_redactor
 from karma_sync.redact.examples import fill
+from karma_sync.redact.redactor import default_redactor
 from tests.builders import (
     ALICE,
     BOB,

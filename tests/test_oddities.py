@@ -15,7 +15,7 @@ import pytest
 
 from karma_sync.agents.claude.gathering import feed
 from karma_sync.domain.session.facts import Facts
-from karma_sync.redact.engine import default_redactor
+from karma_sync.redact.redactor import default_redactor
 from tests.builders import ALICE, BOB, Desk, Shelf, channel_of, record, said, team_of_all
 
 CHANNEL = channel_of(team_of_all(ALICE, BOB), ALICE)

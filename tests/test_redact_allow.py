@@ -3,9 +3,9 @@
 import pytest
 
 from karma_sync.errors import BadInput
-from karma_sync.redact.allow import read_allowlist
-from karma_sync.redact.engine import RuleRedactor
+from karma_sync.redact.allowlist import read_allowlist
 from karma_sync.redact.examples import fill
+from karma_sync.redact.redactor import RuleRedactor
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
 
 DEMO = fill("ghp_{alnum:36}", "the demo token")

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from karma_sync.errors import RedactionFailed
-from karma_sync.redact.engine import Redacted, RuleRedactor, default_redactor
 from karma_sync.redact.escapes import Unescaped, unescape
 from karma_sync.redact.examples import fill
+from karma_sync.redact.json_strings import KEPT_KEYS
 from karma_sync.redact.matching.rule import Rule
-from karma_sync.redact.record import KEPT_KEYS
+from karma_sync.redact.redactor import Redacted, RuleRedactor, default_redactor
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
 
 REDACTOR = default_redactor()

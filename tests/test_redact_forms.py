@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from karma_sync.redact.engine import default_redactor
+from karma_sync.redact.redactor import default_redactor
 from tests import harmless
 from tests.builders import ALICE, Desk, channel_of, said, team_of_all
 from tests.places import (

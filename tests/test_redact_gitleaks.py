@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from karma_sync.errors import BadInput
 from karma_sync.redact.configured import configured
-from karma_sync.redact.engine import RuleRedactor, default_redactor
 from karma_sync.redact.gitleaks import entropy, read_gitleaks
 from karma_sync.redact.own import redactor_of
+from karma_sync.redact.redactor import RuleRedactor, default_redactor
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
 from tests.builders import examples
 

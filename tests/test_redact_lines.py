@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karma_sync.redact.escapes import unescape
-from karma_sync.redact.lines import escaped_lines_around, lines_around
+from karma_sync.redact.scanner import escaped_lines_around, lines_around
 from tests.builders import examples
 
 PIECES = [b"\\n", b"\\\\n", b"\\\\\\n", b"\\", b"n", b"\n", b"\\t", b"\\u000a", b'\\"', b"a", b"bc"]

@@ -9,15 +9,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from karma_sync.errors import BadInput, RedactionFailed
-from karma_sync.redact.allow import AllowList
+from karma_sync.redact.allowlist import AllowList
 from karma_sync.redact.configured import Base
-from karma_sync.redact.engine import RuleRedactor
 from karma_sync.redact.own import (
     OwnRedactions,
     checked_literal,
     literal_rule,
     redactor_of,
 )
+from karma_sync.redact.redactor import RuleRedactor
 from karma_sync.service.redactions import RedactionsFile
 from tests.builders import examples, record
 

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks import bench_redact
-from karma_sync.redact.engine import default_redactor
+from karma_sync.redact.redactor import default_redactor
 
 ROOT = Path(__file__).resolve().parent.parent
 REDACTOR = default_redactor()

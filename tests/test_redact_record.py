@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.redact.record import is_json, is_json_slowly
+from karma_sync.redact.json_strings import is_json, is_json_slowly
 from tests.builders import examples
 
 _VALUES = st.recursive(

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import karma_sync.redact
-from karma_sync.redact.engine import RuleRedactor, default_redactor
 from karma_sync.redact.examples import fill
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.matching.secret_names import Kind, kind_of_name
@@ -19,6 +18,7 @@ from karma_sync.redact.matching.value_checks import (
     is_spoken,
     is_stand_in,
 )
+from karma_sync.redact.redactor import RuleRedactor, default_redactor
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
 
 REDACTOR = default_redactor()

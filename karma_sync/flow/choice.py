@@ -6,7 +6,7 @@ from karma_sync.domain import limits
 from karma_sync.domain.session.manifest import FILE_NAME
 from karma_sync.domain.session.profile import Profile, takes
 from karma_sync.domain.session.source_files import TRANSCRIPT, PackedItem, SourceFile, SourceSession
-from karma_sync.redact.engine import Redactor
+from karma_sync.redact.redactor import Redactor
 
 
 def sendable(session: SourceSession, profile: Profile, redactor: Redactor) -> list[SourceFile]:

@@ -17,7 +17,7 @@ from karma_sync.domain import limits
 from karma_sync.domain.session.manifest import ItemFile, Piece
 from karma_sync.domain.session.source_files import TRANSCRIPT, PackedFile, Position, SourceFile
 from karma_sync.errors import KarmaError
-from karma_sync.redact.engine import Redactor
+from karma_sync.redact.redactor import Redactor
 
 Put = Callable[[bytes], tuple[str, int]]
 

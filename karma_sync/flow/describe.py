@@ -16,7 +16,7 @@ from karma_sync.domain.session.manifest import (
 )
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.errors import KarmaError
-from karma_sync.redact.engine import Redactor
+from karma_sync.redact.redactor import Redactor
 from karma_sync.signing import PayloadType, SigningKey
 
 

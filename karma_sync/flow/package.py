@@ -18,7 +18,7 @@ from karma_sync.flow.choice import may_be_named, running, sendable
 from karma_sync.flow.cut import CutFile, Gathering, cut_again, cut_file
 from karma_sync.flow.describe import Cut, describe, signed
 from karma_sync.flow.layout import compress
-from karma_sync.redact.engine import Redactor
+from karma_sync.redact.redactor import Redactor
 from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.store import ledger, work
 from karma_sync.store.database import Database, Transaction

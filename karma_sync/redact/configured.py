@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from karma_sync.errors import BadInput, RedactionFailed
-from karma_sync.redact.allow import NOTHING_ALLOWED, AllowList, read_allowlist
-from karma_sync.redact.engine import Redacted
+from karma_sync.redact.allowlist import NOTHING_ALLOWED, AllowList, read_allowlist
 from karma_sync.redact.gitleaks import read_gitleaks
 from karma_sync.redact.matching.rule import Rule
+from karma_sync.redact.redactor import Redacted
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
 
 _FILE_BYTES = 4_000_000

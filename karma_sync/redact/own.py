@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from karma_sync.errors import BadInput
 from karma_sync.redact.configured import OURS, Base
-from karma_sync.redact.engine import Redacted, RuleRedactor
 from karma_sync.redact.gitleaks import read_gitleaks
 from karma_sync.redact.matching.patterns import compiled
 from karma_sync.redact.matching.rule import Rule
-from karma_sync.redact.scan import Matcher
+from karma_sync.redact.redactor import Redacted, RuleRedactor
+from karma_sync.redact.scanner import Matcher
 
 LITERAL = "literal"  # the name of the rule in markers and counts
 LEAST_CHARS = 6

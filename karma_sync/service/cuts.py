@@ -9,8 +9,8 @@ from karma_sync.domain import limits
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.source_files import SourceFile, SourceSession, is_lines
 from karma_sync.flow.choice import sendable
-from karma_sync.redact.engine import Redacted, Redactor
-from karma_sync.redact.scan import MARKER
+from karma_sync.redact.redactor import Redacted, Redactor
+from karma_sync.redact.scanner import MARKER
 
 _AROUND = 40  # bytes to either side of a marker: enough to know the place again
 

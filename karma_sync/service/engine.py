@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.errors import SyncthingError
 from karma_sync.paths import Paths
-from karma_sync.redact.engine import Redactor
+from karma_sync.redact.redactor import Redactor
 from karma_sync.service.checking import Checker
 from karma_sync.service.deciding import Matcher
 from karma_sync.service.health import Health

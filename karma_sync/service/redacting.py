@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from karma_sync.errors import BadInput, RedactionFailed
 from karma_sync.redact.configured import RefusingRedactor
-from karma_sync.redact.engine import Redactor
+from karma_sync.redact.redactor import Redactor
 from karma_sync.service.health import REDACTION
 from karma_sync.service.notes import Notes
 from karma_sync.store import work

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from karma_sync.redact.matching.secret_names import words
-from karma_sync.redact.scan import Span
+from karma_sync.redact.scanner import Span
 
 # Ids, times and signatures: what threads a session together and what the provider verifies.
 KEPT_KEYS = frozenset(

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from karma_sync.errors import RedactionFailed
-from karma_sync.redact.allow import NOTHING_ALLOWED, AllowList
+from karma_sync.redact.allowlist import NOTHING_ALLOWED, AllowList
+from karma_sync.redact.json_strings import Group, grouped, groups, is_json, rows
 from karma_sync.redact.matching.rule import Rule
-from karma_sync.redact.record import Group, grouped, groups, is_json, rows
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
-from karma_sync.redact.scan import Scanner, uncut
+from karma_sync.redact.scanner import Scanner, uncut
 
 FORMAT = 1  # raise it with every change of behaviour that is not a change of a rule's data
 
