@@ -18,13 +18,13 @@ from karma_sync.paths import Paths
 
 if TYPE_CHECKING:
     from karma_sync.agents.claude.source import ClaudeSource
+    from karma_sync.redact.custom.redactions_file import RedactionsFile
     from karma_sync.redact.redactor import Redactor
     from karma_sync.service.deciding import Decider, Matcher
     from karma_sync.service.engine import Engine
     from karma_sync.service.journal import Journal
     from karma_sync.service.notes import Notes
     from karma_sync.service.recovering import Recovery
-    from karma_sync.service.redactions import RedactionsFile
     from karma_sync.signing import SigningKey
     from karma_sync.store.database import Database
     from karma_sync.syncthing.client import SyncthingClient
@@ -266,7 +266,7 @@ class App:
 
     @cached_property
     def redactions(self) -> "RedactionsFile":
-        from karma_sync.service.redactions import RedactionsFile
+        from karma_sync.redact.custom.redactions_file import RedactionsFile
 
         return RedactionsFile(self.paths.redactions, self.settings.redaction)
 

@@ -9,8 +9,8 @@ import pytest
 
 from karma_sync.domain.session.profile import FileKind, Profile, kind_of
 from karma_sync.domain.session.selection import Limits
+from karma_sync.redact.custom.redactions import OwnRedactions, redactor_of
 from karma_sync.redact.examples import fill
-from karma_sync.redact.own import OwnRedactions, redactor_of
 from karma_sync.redact.redactor import default_redactor
 from tests.builders import ALICE, BOB, Desk, Shelf, channel_of, record, said, team_of_all
 

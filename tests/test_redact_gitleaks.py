@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karma_sync.errors import BadInput
-from karma_sync.redact.configured import configured
-from karma_sync.redact.gitleaks import entropy, read_gitleaks
-from karma_sync.redact.own import redactor_of
+from karma_sync.redact.custom.gitleaks import entropy, read_gitleaks
+from karma_sync.redact.custom.redactions import redactor_of
+from karma_sync.redact.custom.ruleset import configured
 from karma_sync.redact.redactor import RuleRedactor, default_redactor
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
 from tests.builders import examples

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from karma_sync.errors import BadInput, RedactionFailed
 from karma_sync.redact.allowlist import AllowList
-from karma_sync.redact.configured import Base
-from karma_sync.redact.own import (
+from karma_sync.redact.custom.redactions import (
     OwnRedactions,
     checked_literal,
     literal_rule,
     redactor_of,
 )
+from karma_sync.redact.custom.redactions_file import RedactionsFile
+from karma_sync.redact.custom.ruleset import Base
 from karma_sync.redact.redactor import RuleRedactor
-from karma_sync.service.redactions import RedactionsFile
 from tests.builders import examples, record
 
 SALT = "0" * 32

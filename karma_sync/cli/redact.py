@@ -16,7 +16,7 @@ from karma_sync.cli.take_back import say_reach
 from karma_sync.errors import BadInput
 
 if TYPE_CHECKING:
-    from karma_sync.redact.own import OwnRedactions
+    from karma_sync.redact.custom.redactions import OwnRedactions
     from karma_sync.service.foreseeing import Foreseen
 
 _MOST_BYTES = 100_000
@@ -64,8 +64,8 @@ def redact(
 
     Example: karma-sync redact --literal --dry-run < secret.txt
     """
+    from karma_sync.redact.custom.redactions_file import RedactionsFile
     from karma_sync.service import take_back
-    from karma_sync.service.redactions import RedactionsFile
 
     if literal == (rule is not None):
         raise BadInput(
@@ -90,23 +90,23 @@ def redact(
 
 
 def _literal_wish() -> _Wish:
-    from karma_sync.redact import own
+    from karma_sync.redact.custom import redactions
 
-    text = own.checked_literal(_read_literal())
+    text = redactions.checked_literal(_read_literal())
     return _Wish(
         f"a text of {len(text)} characters",
-        frozenset({own.LITERAL}),
+        frozenset({redactions.LITERAL}),
         lambda now: now.with_literal(text),
         "karma-sync redact --literal < FILE",
     )
 
 
 def _rules_wish(file: Path) -> _Wish:
-    from karma_sync.redact import own
-    from karma_sync.redact.configured import text_of
+    from karma_sync.redact.custom import redactions
+    from karma_sync.redact.custom.ruleset import text_of
 
     text = text_of(file)
-    names = [rule.name for rule in own.parse_rules(text)]
+    names = [rule.name for rule in redactions.parse_rules(text)]
     return _Wish(
         ", ".join(names),
         frozenset(names),

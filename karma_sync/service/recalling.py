@@ -15,7 +15,7 @@ from karma_sync.flow.before import row_of
 from karma_sync.flow.layout import retraction_name
 from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
-from karma_sync.redact.own import OwnRedactor
+from karma_sync.redact.custom.redactions import OwnRedactor
 from karma_sync.store import ledger, work
 from karma_sync.store.database import Database, Transaction
 from karma_sync.store.ledger import Departed, Recall

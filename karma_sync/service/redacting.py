@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from karma_sync.errors import BadInput, RedactionFailed
-from karma_sync.redact.configured import RefusingRedactor
+from karma_sync.redact.custom.ruleset import RefusingRedactor
 from karma_sync.redact.redactor import Redactor
 from karma_sync.service.health import REDACTION
 from karma_sync.service.notes import Notes

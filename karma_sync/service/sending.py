@@ -16,7 +16,7 @@ from karma_sync.files import is_readable
 from karma_sync.flow.layout import item_name
 from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
-from karma_sync.redact.configured import RefusingRedactor
+from karma_sync.redact.custom.ruleset import RefusingRedactor
 from karma_sync.redact.redactor import Redactor
 from karma_sync.service.deciding import Decider, wrote
 from karma_sync.service.notes import Notes

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from karma_sync.errors import RedactionFailed
 from karma_sync.files import write_private
-from karma_sync.redact.configured import Base, configured
-from karma_sync.redact.own import OwnRedactions, redactor_of
+from karma_sync.redact.custom.redactions import OwnRedactions, redactor_of
+from karma_sync.redact.custom.ruleset import Base, configured
 from karma_sync.redact.redactor import RuleRedactor
 from karma_sync.settings import Redaction
 

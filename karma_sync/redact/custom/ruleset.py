@@ -6,7 +6,7 @@ from pathlib import Path
 
 from karma_sync.errors import BadInput, RedactionFailed
 from karma_sync.redact.allowlist import NOTHING_ALLOWED, AllowList, read_allowlist
-from karma_sync.redact.gitleaks import read_gitleaks
+from karma_sync.redact.custom.gitleaks import read_gitleaks
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.redactor import Redacted
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pydantic import BaseModel, ConfigDict, Field
 
 from karma_sync.errors import BadInput
-from karma_sync.redact.configured import OURS, Base
-from karma_sync.redact.gitleaks import read_gitleaks
+from karma_sync.redact.custom.gitleaks import read_gitleaks
+from karma_sync.redact.custom.ruleset import OURS, Base
 from karma_sync.redact.matching.patterns import compiled
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.redactor import Redacted, RuleRedactor
