@@ -70,7 +70,7 @@ class App:
 
     @cached_property
     def state(self) -> "Database":
-        from karma_sync.service.intent import IntentFile
+        from karma_sync.store.intent import IntentFile
         from karma_sync.store.state import open_state
 
         store = open_state(self._database(self.paths.state_db))
@@ -282,7 +282,7 @@ class App:
 
     def make_whole(self) -> None:
         """Before Syncthing starts: an outbox with a hole in it would delete at every peer."""
-        from karma_sync.service.world import read_world
+        from karma_sync.store.world import read_world
         from karma_sync.syncthing.home import folders
 
         with self.state.reading() as tx:

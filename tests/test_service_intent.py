@@ -11,9 +11,9 @@ from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.selection import Exclusion, Limits, Share, Withhold
 from karma_sync.domain.team.subscription import Direction, Status, Subscription
 from karma_sync.errors import KarmaError, NotWritable
-from karma_sync.service.intent import IntentFile, read_intent
 from karma_sync.store import state
 from karma_sync.store.database import Database
+from karma_sync.store.intent import IntentFile, read_intent
 from tests.builders import NOW
 
 ME = "k" * 64

@@ -36,7 +36,7 @@ def sent(
     """
     from karma_sync.domain.timespan import parse_since
     from karma_sync.service import departures
-    from karma_sync.service.world import read_world
+    from karma_sync.store.world import read_world
 
     app = App.from_environment()
     warn_if_down(app)

@@ -38,18 +38,6 @@ def resume_all(store: Database, now: datetime) -> None:
         state.halts.put(tx, state.Halt(until=now))
 
 
-def paused_until(store: Database, now: datetime) -> state.Halt | None:
-    """The pause that holds at `now`; None if none does."""
-    with store.reading() as tx:
-        return next((halt for halt in state.halts.all(tx) if halt.holds(now)), None)
-
-
-def pause_left(store: Database, now: datetime) -> float | None:
-    """Seconds until the pause ends that holds at `now`; None if none does, or it has no end."""
-    halt = paused_until(store, now)
-    return (halt.until - now).total_seconds() if halt and halt.until else None
-
-
 def require_known_name(store: Database, me: PairingCode, settings: Path) -> None:
     """Raises BadInput if a team knows my key by another tag: what I sign would be refused."""
     with store.reading() as tx:

@@ -14,10 +14,10 @@ from karma_sync.metadata.folder import MEMBER, ROSTER, Found, MetadataFolder
 from karma_sync.paths import is_metadata_folder, metadata_folder
 from karma_sync.service.adopting import document_of
 from karma_sync.service.context import Context, lists
-from karma_sync.service.intent import Intent, Limit, read_intent
 from karma_sync.signing import PayloadType
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
+from karma_sync.store.intent import Intent, Limit, read_intent
 
 
 class Rebuilder:

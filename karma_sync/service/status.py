@@ -20,16 +20,15 @@ from karma_sync.domain.team.subscription import Subscription
 from karma_sync.domain.team.team import Member, Team
 from karma_sync.metadata.receipts import digest_of
 from karma_sync.service import pairing, projects
-from karma_sync.service.control import paused_until
 from karma_sync.service.ended import Ended, ended
 from karma_sync.service.outage import SYNCTHING
 from karma_sync.service.progress import PACKAGING
 from karma_sync.service.recalled import CalledBack, called_back, withdrawn
 from karma_sync.service.receipts import said_of
 from karma_sync.service.renames import Renames, renames
-from karma_sync.service.world import read_world
 from karma_sync.store import events, ledger, library, state, work
 from karma_sync.store.database import Database
+from karma_sync.store.world import paused_until, read_world
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from karma_sync.domain.team.subscription import Status
 from karma_sync.errors import BadInput, Conflict, NotFound
 from karma_sync.service.ended import ended
 from karma_sync.service.projects import standings
-from karma_sync.service.world import read_world
 from karma_sync.store import ledger, state
 from karma_sync.store.database import Database
 from karma_sync.store.ledger import Departed
+from karma_sync.store.world import read_world
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from karma_sync.domain.mesh.channels import Device, World
 from karma_sync.domain.team.invitation import Answer
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.store import state
-from karma_sync.store.database import Transaction
+from karma_sync.store.database import Database, Transaction
 
 
 def read_world(tx: Transaction, me: PairingCode, now: datetime, discovery: bool) -> World:
@@ -45,3 +45,15 @@ def read_world(tx: Transaction, me: PairingCode, now: datetime, discovery: bool)
         halted=any(halt.holds(now) for halt in state.halts.all(tx)),
         agreed=frozenset((a.team, a.project, a.name) for a in state.agreements.all(tx)),
     )
+
+
+def paused_until(store: Database, now: datetime) -> state.Halt | None:
+    """The pause that holds at `now`; None if none does."""
+    with store.reading() as tx:
+        return next((halt for halt in state.halts.all(tx) if halt.holds(now)), None)
+
+
+def pause_left(store: Database, now: datetime) -> float | None:
+    """Seconds until the pause ends that holds at `now`; None if none does, or it has no end."""
+    halt = paused_until(store, now)
+    return (halt.until - now).total_seconds() if halt and halt.until else None
