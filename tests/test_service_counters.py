@@ -17,9 +17,9 @@ from karma_sync.service.context import Context
 from karma_sync.service.notes import Notes
 from karma_sync.service.receipts import Receipts
 from karma_sync.service.signing import Signer
-from karma_sync.service.telling import Scan
 from karma_sync.signing import PayloadType
 from karma_sync.store import library, state, work
+from karma_sync.syncthing.rescan import Scan
 from tests.builders import ALICE, BOB, NOW, NOW_MS, code_of, key_of, team_of_all
 
 TEAM = team_of_all(ALICE, BOB)

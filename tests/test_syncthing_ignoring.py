@@ -1,11 +1,6 @@
 """What Syncthing is told to ignore: ours comes and goes, what the person ignored by hand stays."""
 
-from karma_sync.syncthing.ignoring import (
-    IgnoredFolder,
-    ignored_devices,
-    refused,
-    refused_folders,
-)
+from karma_sync.syncthing.ignored import IgnoredFolder, ignored_devices, refused, refused_folders
 
 OURS, OTHER = "ks-m-" + "a" * 26, "ks-m-" + "b" * 26
 PHOTOS = {"id": "photos", "label": "Photos", "time": "2026-01-01T00:00:00Z"}

@@ -14,7 +14,7 @@ from karma_sync.domain.mesh.channels import Device
 from karma_sync.domain.mesh.plan import Folder, FolderType
 from karma_sync.syncthing import wire
 from karma_sync.syncthing.configuration import Configuration, with_changes
-from karma_sync.syncthing.fixed import FIXED
+from karma_sync.syncthing.folder_defaults import FIXED
 
 ROOT = Path("/home/alice/.local/share/karma-sync/folders")
 ME, BOB, CAROL, NAS = "ME-1", "BOB-1", "CAROL-1", "NAS-1"

@@ -27,10 +27,10 @@ from karma_sync.service import strays
 from karma_sync.service.context import Context
 from karma_sync.service.keeping import Held, Keeper
 from karma_sync.service.notes import reason
-from karma_sync.service.telling import Scan, Telling
 from karma_sync.signing import PayloadType
 from karma_sync.store import ledger, library, retractions, state, work
 from karma_sync.store.database import Database, Transaction
+from karma_sync.syncthing.rescan import Scan, Telling
 
 EVERY_S = 10.0
 _DAY_MS = 24 * 3600 * 1000

@@ -35,11 +35,11 @@ from karma_sync.service.context import Context
 from karma_sync.service.documents import Documents
 from karma_sync.service.leftovers import leftovers
 from karma_sync.service.signing import Written
-from karma_sync.service.telling import Telling
 from karma_sync.service.worker import soonest
 from karma_sync.store import state
 from karma_sync.store.world import pause_left, read_world
 from karma_sync.syncthing.configuration import Configuration, with_changes, with_ignored
+from karma_sync.syncthing.rescan import Telling
 from karma_sync.syncthing.wire import PendingDevice, PendingFolder
 
 log = logging.getLogger(__name__)

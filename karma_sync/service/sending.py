@@ -22,12 +22,12 @@ from karma_sync.service.deciding import Decider, wrote
 from karma_sync.service.notes import Notes
 from karma_sync.service.recalling import Recaller
 from karma_sync.service.staying import Stayed
-from karma_sync.service.telling import Scan, Telling
 from karma_sync.service.tidying import remove_dropped
 from karma_sync.service.troubles import RETRY_S, Retry, Troubles
 from karma_sync.service.worker import soonest
 from karma_sync.store.database import Database
 from karma_sync.store.work import Stays
+from karma_sync.syncthing.rescan import Scan, Telling
 
 log = logging.getLogger(__name__)
 _TELL_EVERY_S = 0.25

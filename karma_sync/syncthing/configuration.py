@@ -14,8 +14,8 @@ from pydantic import Field
 
 from karma_sync.domain.mesh.channels import Device
 from karma_sync.domain.mesh.plan import Folder, FolderType, Setup
-from karma_sync.syncthing import ignoring
-from karma_sync.syncthing.fixed import FIXED, FIXED_DEVICE, FIXED_NESTED
+from karma_sync.syncthing import ignored as ignoring
+from karma_sync.syncthing.folder_defaults import FIXED, FIXED_DEVICE, FIXED_NESTED
 from karma_sync.syncthing.wire import Reply
 
 OUR_PREFIX = "ks-"

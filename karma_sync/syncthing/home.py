@@ -14,7 +14,7 @@ from pathlib import Path
 from karma_sync.domain.team.pairing_code import device_text
 from karma_sync.errors import SyncthingError
 from karma_sync.files import PRIVATE_FILE, private_dir, write_private
-from karma_sync.syncthing.fixed import FIXED
+from karma_sync.syncthing.folder_defaults import FIXED
 from karma_sync.syncthing.program import environment
 
 GENERATE_S = 60.0
