@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from karma_sync.agents.claude.source import ClaudeSource
     from karma_sync.redact.custom.redactions_file import RedactionsFile
     from karma_sync.redact.redactor import Redactor
+    from karma_sync.runtime.change_log import Journal
+    from karma_sync.runtime.event_log import Notes
     from karma_sync.service.deciding import Decider, Matcher
     from karma_sync.service.engine import Engine
-    from karma_sync.service.journal import Journal
-    from karma_sync.service.notes import Notes
     from karma_sync.service.recovering import Recovery
     from karma_sync.signing import SigningKey
     from karma_sync.store.database import Database
@@ -89,7 +89,7 @@ class App:
 
     @cached_property
     def journal(self) -> "Journal":
-        from karma_sync.service.journal import Journal
+        from karma_sync.runtime.change_log import Journal
 
         return Journal(self.state, self.work, self.settings.tag, utc_now)
 
@@ -130,7 +130,7 @@ class App:
 
     @cached_property
     def notes(self) -> "Notes":
-        from karma_sync.service.notes import Notes
+        from karma_sync.runtime.event_log import Notes
 
         return Notes(self.work, utc_now)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.domain.overriding import next_override
+from karma_sync.runtime.timing import next_override
 from tests.builders import examples
 
 MINUTE, HOUR = 60.0, 3600.0

@@ -13,8 +13,8 @@ from karma_sync.metadata.adopt import verify_member
 from karma_sync.metadata.folder import MEMBER, RECEIPT
 from karma_sync.metadata.receipts import Receipt
 from karma_sync.paths import Paths, metadata_folder
+from karma_sync.runtime.event_log import Notes
 from karma_sync.service.context import Context
-from karma_sync.service.notes import Notes
 from karma_sync.service.receipts import Receipts
 from karma_sync.service.signing import Signer
 from karma_sync.signing import PayloadType

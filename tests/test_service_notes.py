@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from karma_sync.errors import DatabaseUnusable, SyncthingUnreachable
-from karma_sync.service.notes import Notes
+from karma_sync.runtime.event_log import Notes
 from karma_sync.store import events, work
 from karma_sync.store.database import Database
 from tests.builders import NOW

@@ -15,9 +15,9 @@ from karma_sync.domain.session.selection import Choices
 from karma_sync.errors import SyncthingUnreachable
 from karma_sync.flow.layout import item_name
 from karma_sync.git.places import Places
-from karma_sync.service import troubles
+from karma_sync.runtime import problems, timing
+from karma_sync.runtime.event_log import Notes
 from karma_sync.service.deciding import Decider, Matcher
-from karma_sync.service.notes import Notes
 from karma_sync.service.sending import Sender
 from karma_sync.store import work
 from tests.builders import (
@@ -117,7 +117,7 @@ def test_what_syncthing_did_not_look_at_is_told_again_soon(
     office.sender.send(office.desk.session())
     for _ in range(2):
         office.sender.tell()
-        assert office.sender.settle() == troubles.RETRY_S
+        assert office.sender.settle() == timing.RETRY_S
 
     office.deaf = False
     office.sender.tell()
@@ -141,7 +141,7 @@ def test_nothing_is_told_twice(office: Office) -> None:
 def test_what_could_not_be_written_is_said_and_tried_again(
     office: Office, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(troubles, "RETRY_S", 0.0)
+    monkeypatch.setattr(problems, "RETRY_S", 0.0)
     caplog.set_level(logging.WARNING)
     packaged: list[str] = []
     office.sender.packaged = lambda _, item: packaged.append(item)

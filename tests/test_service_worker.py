@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from karma_sync.service.worker import Worker
+from karma_sync.runtime.worker import Worker
 
 _WAIT_S = 20.0
 

@@ -8,7 +8,7 @@ from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.metadata.documents import Roster
 from karma_sync.metadata.folder import MetadataFolder
 from karma_sync.paths import Paths
-from karma_sync.service.notes import Notes
+from karma_sync.runtime.event_log import Notes
 from karma_sync.signing import SigningKey
 from karma_sync.store.database import Database
 

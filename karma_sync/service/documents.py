@@ -4,14 +4,14 @@ import logging
 
 from karma_sync.domain.team.team import Team
 from karma_sync.paths import metadata_folder
+from karma_sync.runtime.problems import Troubles
+from karma_sync.runtime.timing import RETRY_S, soonest
 from karma_sync.service.adopting import Adopter
 from karma_sync.service.context import Context
 from karma_sync.service.joining import Joiner
 from karma_sync.service.keeping import Held, Keeper
 from karma_sync.service.rebuilding import Rebuilder
 from karma_sync.service.signing import Signer, Written
-from karma_sync.service.troubles import RETRY_S, Troubles
-from karma_sync.service.worker import soonest
 from karma_sync.store import state
 
 log = logging.getLogger(__name__)

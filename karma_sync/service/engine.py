@@ -7,12 +7,12 @@ from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.errors import SyncthingError
 from karma_sync.paths import Paths
 from karma_sync.redact.redactor import Redactor
+from karma_sync.runtime.change_log import Journal
+from karma_sync.runtime.event_log import Notes
 from karma_sync.service.checking import Checker
 from karma_sync.service.deciding import Matcher
 from karma_sync.service.health import Health
-from karma_sync.service.journal import Journal
 from karma_sync.service.links import Links
-from karma_sync.service.notes import Notes
 from karma_sync.service.outgoing import Outgoing
 from karma_sync.service.progress import Progress
 from karma_sync.service.quotas import Quotas

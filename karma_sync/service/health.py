@@ -14,14 +14,14 @@ from karma_sync.files import private_dir
 from karma_sync.flow.inbox import Inbox
 from karma_sync.metadata import folder as metadata
 from karma_sync.paths import FOLDER_ID, Paths, is_metadata_folder
-from karma_sync.service.notes import Notes
+from karma_sync.runtime.event_log import Notes
+from karma_sync.runtime.problems import REDACTION, Troubles
+from karma_sync.runtime.timing import Retry
 from karma_sync.service.recovering import Recovery
-from karma_sync.service.troubles import Retry, Troubles
 from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import FolderError, FolderStatus
 
-REDACTION = "redaction"  # the place of a fault that is no folder's
 Judge = Callable[[World, str, FolderStatus], None]
 _GONE = ("marker missing", "path missing")
 _AWAY = "no connected device has the required version"  # whoever has it will bring it

@@ -11,9 +11,9 @@ from karma_sync.metadata.documents import (
 )
 from karma_sync.metadata.folder import ROSTER, Found
 from karma_sync.paths import metadata_folder
+from karma_sync.runtime.event_log import reason
 from karma_sync.service.adopting import document_of
 from karma_sync.service.context import Context, lists
-from karma_sync.service.notes import reason
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
 

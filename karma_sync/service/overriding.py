@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from karma_sync.domain.mesh.channels import Channel, World, outboxes
-from karma_sync.domain.overriding import next_override
 from karma_sync.domain.team.changes import moment
-from karma_sync.service.notes import Notes
+from karma_sync.runtime.event_log import Notes
+from karma_sync.runtime.timing import next_override
 from karma_sync.service.whole import Restored
 from karma_sync.syncthing.wire import FolderStatus, Needed
 

@@ -12,7 +12,7 @@ from karma_sync.domain.mesh.channels import Channel, World, inboxes, outboxes, r
 from karma_sync.domain.progress import Pull, looked
 from karma_sync.errors import SyncthingRefused
 from karma_sync.paths import is_metadata_folder
-from karma_sync.service.worker import soonest
+from karma_sync.runtime.timing import soonest
 from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import Completion, FolderStatus

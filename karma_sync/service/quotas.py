@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from karma_sync.domain.mesh.channels import World, folder_title, outboxes
 from karma_sync.domain.quota import above_quota
-from karma_sync.service.notes import Notes
+from karma_sync.runtime.event_log import Notes
 from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import FolderStatus

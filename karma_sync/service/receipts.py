@@ -23,10 +23,10 @@ from karma_sync.metadata.receipts import (
     seen,
 )
 from karma_sync.paths import Paths, metadata_folder
+from karma_sync.runtime.event_log import reason
 from karma_sync.service import strays
 from karma_sync.service.context import Context
 from karma_sync.service.keeping import Held, Keeper
-from karma_sync.service.notes import reason
 from karma_sync.signing import PayloadType
 from karma_sync.store import ledger, library, retractions, state, work
 from karma_sync.store.database import Database, Transaction

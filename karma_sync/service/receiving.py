@@ -11,9 +11,10 @@ from karma_sync.errors import DatabaseUnusable, Unverified
 from karma_sync.flow.importer import Importer, MissingChunks, Withdrawn
 from karma_sync.flow.inbox import Inbox
 from karma_sync.flow.layout import CHUNK_NAME, ITEM_NAME, ITEMS, RETRACTION_NAME
-from karma_sync.service.notes import Notes, reason
+from karma_sync.runtime.event_log import Notes, reason
+from karma_sync.runtime.problems import Troubles
+from karma_sync.runtime.timing import RETRY_S, Retry
 from karma_sync.service.strays import Strays
-from karma_sync.service.troubles import RETRY_S, Retry, Troubles
 from karma_sync.store import library, retractions
 from karma_sync.store.database import Database
 

@@ -31,11 +31,11 @@ from karma_sync.flow.inbox import Inbox
 from karma_sync.flow.outbox import Outbox
 from karma_sync.metadata import folder as metadata
 from karma_sync.paths import is_metadata_folder
+from karma_sync.runtime.timing import soonest
 from karma_sync.service.context import Context
 from karma_sync.service.documents import Documents
 from karma_sync.service.leftovers import leftovers
 from karma_sync.service.signing import Written
-from karma_sync.service.worker import soonest
 from karma_sync.store import state
 from karma_sync.store.world import pause_left, read_world
 from karma_sync.syncthing.configuration import Configuration, with_changes, with_ignored

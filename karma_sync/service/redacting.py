@@ -6,8 +6,8 @@ from collections.abc import Callable
 from karma_sync.errors import BadInput, RedactionFailed
 from karma_sync.redact.custom.ruleset import RefusingRedactor
 from karma_sync.redact.redactor import Redactor
-from karma_sync.service.health import REDACTION
-from karma_sync.service.notes import Notes
+from karma_sync.runtime.event_log import Notes
+from karma_sync.runtime.problems import REDACTION
 from karma_sync.store import work
 from karma_sync.store.database import Database
 

@@ -18,13 +18,13 @@ from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
 from karma_sync.redact.custom.ruleset import RefusingRedactor
 from karma_sync.redact.redactor import Redactor
+from karma_sync.runtime.event_log import Notes
+from karma_sync.runtime.problems import Troubles
+from karma_sync.runtime.timing import RETRY_S, Retry, soonest
 from karma_sync.service.deciding import Decider, wrote
-from karma_sync.service.notes import Notes
 from karma_sync.service.recalling import Recaller
 from karma_sync.service.staying import Stayed
 from karma_sync.service.tidying import remove_dropped
-from karma_sync.service.troubles import RETRY_S, Retry, Troubles
-from karma_sync.service.worker import soonest
 from karma_sync.store.database import Database
 from karma_sync.store.work import Stays
 from karma_sync.syncthing.rescan import Scan, Telling

@@ -19,9 +19,9 @@ from karma_sync.domain.team.subscription import Status as Answer
 from karma_sync.domain.team.subscription import Subscription
 from karma_sync.domain.team.team import Member, Team
 from karma_sync.metadata.receipts import digest_of
+from karma_sync.runtime.event_log import SYNCTHING
 from karma_sync.service import pairing, projects
 from karma_sync.service.ended import Ended, ended
-from karma_sync.service.outage import SYNCTHING
 from karma_sync.service.progress import PACKAGING
 from karma_sync.service.recalled import CalledBack, called_back, withdrawn
 from karma_sync.service.receipts import said_of

@@ -7,7 +7,7 @@ from karma_sync.domain.session.selection import Decision, Outcome
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.flow.choice import why_left_out
 from karma_sync.redact.redactor import Redactor
-from karma_sync.service.notes import Notes
+from karma_sync.runtime.event_log import Notes
 from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.store.work import Stays

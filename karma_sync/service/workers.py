@@ -12,14 +12,15 @@ from karma_sync.flow.layout import is_ours
 from karma_sync.flow.watch import Watcher
 from karma_sync.metadata.folder import is_document
 from karma_sync.paths import is_metadata_folder
+from karma_sync.runtime.problems import Troubles
+from karma_sync.runtime.timing import soonest
+from karma_sync.runtime.worker import Worker
 from karma_sync.service import take_back
 from karma_sync.service.dispatch import Dispatch
 from karma_sync.service.engine import Engine
 from karma_sync.service.leftovers import leftovers
 from karma_sync.service.listening import Listener
 from karma_sync.service.receiving import ALL
-from karma_sync.service.troubles import Troubles
-from karma_sync.service.worker import Worker, soonest
 
 _STOP_S = 10.0  # for all of them together; what is half done then is done again at the start
 

@@ -4,10 +4,7 @@ The thread that failed says so, and says when it works again; `health.py` makes 
 """
 
 import threading
-import time
 from collections.abc import Callable
-
-RETRY_S = 5.0  # how soon what could not be written is tried again
 
 
 class Troubles:
@@ -44,16 +41,4 @@ class Troubles:
             return {folder for name, folder in self._why if name == who}
 
 
-class Retry:
-    """When to try again what failed: at once if that was a while ago, then every few seconds."""
-
-    def __init__(self) -> None:
-        self._at = 0.0
-
-    def is_due(self) -> bool:
-        """Whether it is time; if so, the next time is in a few seconds."""
-        now = time.monotonic()
-        if now < self._at:
-            return False
-        self._at = now + RETRY_S
-        return True
+REDACTION = "redaction"  # the place of a fault that is no folder's

@@ -4,6 +4,7 @@ At most three times in ten minutes, then hourly, until it was calm for two hours
 undo each other's work must not do so for ever.
 """
 
+import time
 from collections.abc import Sequence
 
 _BURST = 3
@@ -30,3 +31,26 @@ def _since_calm(past: Sequence[float], now: float) -> list[float]:
         found.insert(0, moment)
         later = moment
     return found
+
+
+RETRY_S = 5.0  # how soon what could not be written is tried again
+
+
+class Retry:
+    """When to try again what failed: at once if that was a while ago, then every few seconds."""
+
+    def __init__(self) -> None:
+        self._at = 0.0
+
+    def is_due(self) -> bool:
+        """Whether it is time; if so, the next time is in a few seconds."""
+        now = time.monotonic()
+        if now < self._at:
+            return False
+        self._at = now + RETRY_S
+        return True
+
+
+def soonest(*waits: float | None) -> float | None:
+    """The shortest of these times in seconds; None if there is none."""
+    return min((wait for wait in waits if wait is not None), default=None)

@@ -84,8 +84,3 @@ class Worker(threading.Thread):
         if said not in self._logged and len(self._logged) < _LOGGED_MOST:
             self._logged.add(said)
             log.warning(form, self.name, error, *more)
-
-
-def soonest(*waits: float | None) -> float | None:
-    """The shortest of these times in seconds; None if there is none."""
-    return min((wait for wait in waits if wait is not None), default=None)
