@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from benchmarks import results, workload
 from karma_sync.agents.catalogue import Catalogue
 from karma_sync.agents.claude.source import ClaudeSource
+from karma_sync.channel.outbox import Outbox
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.selection import Limits
@@ -19,7 +20,6 @@ from karma_sync.domain.session.source_files import ReadFile, SourceSession
 from karma_sync.domain.team.pairing_code import PairingCode, device_text
 from karma_sync.domain.team.subscription import Content, Direction, Subscription
 from karma_sync.domain.team.team import Member, found_team
-from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
 from karma_sync.redact.redactor import default_redactor
 from karma_sync.signing import SigningKey

@@ -14,9 +14,9 @@ from unittest.mock import patch
 
 from benchmarks import workload
 from benchmarks.packaging import Desk
+from karma_sync.channel import layout
 from karma_sync.cli.demo_measure import percentile
 from karma_sync.domain import limits
-from karma_sync.flow import layout
 
 _KIB = 1024
 _APPENDED = 1 << 20

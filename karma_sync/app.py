@@ -190,9 +190,9 @@ class App:
 
     def engine(self, client: "SyncthingClient") -> "Engine":
         """The parts that do the daemon's work."""
+        from karma_sync.channel.verify import verify_chunk, verify_item, verify_retraction
         from karma_sync.flow.importer import Importer, Verifier
         from karma_sync.flow.package import Packager
-        from karma_sync.flow.verify import verify_chunk, verify_item, verify_retraction
         from karma_sync.service.checking import Checker
         from karma_sync.service.context import Context
         from karma_sync.service.engine import Engine

@@ -21,6 +21,9 @@ from hypothesis import HealthCheck, settings
 
 from karma_sync.agents.claude.gathering import feed
 from karma_sync.agents.claude.source import ClaudeSource
+from karma_sync.channel.layout import chunk_name, decompress, item_name
+from karma_sync.channel.outbox import Outbox
+from karma_sync.channel.verify import verify_chunk, verify_item, verify_retraction
 from karma_sync.domain.mesh.channels import Channel, World, channels
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.manifest import Manifest, join_item, split_item
@@ -31,10 +34,7 @@ from karma_sync.domain.team.subscription import Content, Direction, Status, Subs
 from karma_sync.domain.team.team import Member, MemberStatus, Team, found_team
 from karma_sync.errors import RedactionFailed
 from karma_sync.flow.importer import Importer, Verifier
-from karma_sync.flow.layout import chunk_name, decompress, item_name
-from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
-from karma_sync.flow.verify import verify_chunk, verify_item, verify_retraction
 from karma_sync.redact.redactor import Redacted, Redactor
 from karma_sync.service.read import Library
 from karma_sync.signing import PayloadType, SigningKey

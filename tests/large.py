@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from karma_sync.agents.catalogue import Catalogue
-from karma_sync.flow.layout import ITEMS
+from karma_sync.channel.layout import ITEMS
 from karma_sync.flow.package import Packager
 from tests.builders import (
     ALICE,

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from karma_sync.channel.layout import chunk_name
+from karma_sync.channel.verify import VerifiedItem, root_of, verify_item
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.manifest import join_item, split_item
 from karma_sync.errors import Unverified
-from karma_sync.flow.layout import chunk_name
-from karma_sync.flow.verify import VerifiedItem, root_of, verify_item
 from tests.builders import (
     ALICE,
     BOB,

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from karma_sync.app import App
+from karma_sync.channel.layout import chunk_name, kept_item
+from karma_sync.channel.verify import verify_chunk, verify_item
 from karma_sync.domain.mesh.channels import Channel, inboxes, outboxes
 from karma_sync.domain.session.manifest import split_item
-from karma_sync.flow.layout import chunk_name, kept_item
-from karma_sync.flow.verify import verify_chunk, verify_item
 from karma_sync.signing import PayloadType, open_envelope
 from karma_sync.store import library
 from karma_sync.store.world import read_world

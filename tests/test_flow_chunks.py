@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from karma_sync.channel.layout import chunk_name, compress
+from karma_sync.channel.outbox import Outbox
 from karma_sync.errors import RedactionFailed
-from karma_sync.flow.layout import chunk_name, compress
-from karma_sync.flow.outbox import Outbox
 from karma_sync.service.whole import Wholeness
 from karma_sync.store.library import open_library
 from karma_sync.store.work import open_work

@@ -7,12 +7,12 @@ from unittest.mock import patch
 
 import pytest
 
+from karma_sync.channel.layout import chunk_name, compress, item_name
+from karma_sync.channel.verify import verify_chunk, verify_item, verify_retraction
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.errors import NotFound, Unverified
 from karma_sync.files import write_private
 from karma_sync.flow.importer import Checked, Importer, MissingChunks, Verifier
-from karma_sync.flow.layout import chunk_name, compress, item_name
-from karma_sync.flow.verify import verify_chunk, verify_item, verify_retraction
 from karma_sync.store.library import open_library
 from tests.builders import (
     ALICE,

@@ -10,8 +10,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.errors import Unverified
-from karma_sync.flow.layout import (
+from karma_sync.channel.layout import (
     CHUNK_NAME,
     ITEM_NAME,
     chunk_name,
@@ -19,6 +18,7 @@ from karma_sync.flow.layout import (
     decompress,
     item_name,
 )
+from karma_sync.errors import Unverified
 from tests.builders import bomb, examples
 
 CONTENT = b"".join(b"line %d\n" % n for n in range(5_000))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from karma_sync.flow.layout import chunk_name, compress
-from karma_sync.flow.outbox import Outbox
+from karma_sync.channel.layout import chunk_name, compress
+from karma_sync.channel.outbox import Outbox
 from tests.builders import ALICE, BOB, CAROL, Desk, Swapping, channel_of, said, team_of_all
 from tests.test_flow_package import big, swapping
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from karma_sync.channel.layout import chunk_name, item_name, retraction_name
+from karma_sync.channel.verify import verify_retraction
 from karma_sync.domain import limits
 from karma_sync.errors import NotFound, Unverified
 from karma_sync.files import write_private
 from karma_sync.flow.importer import Withdrawn
-from karma_sync.flow.layout import chunk_name, item_name, retraction_name
-from karma_sync.flow.verify import verify_retraction
 from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.store import ledger, library, retractions
 from tests.builders import ALICE, BOB, MALLORY, PROJECT, Desk, Shelf, Swapping, key_of, said

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from karma_sync.channel.layout import IGNORES, chunk_name, item_name
+from karma_sync.channel.outbox import Outbox
 from karma_sync.errors import NotWritable, RedactionFailed
 from karma_sync.files import TEMPORARY
-from karma_sync.flow.layout import IGNORES, chunk_name, item_name
-from karma_sync.flow.outbox import Outbox
 from tests.builders import ALICE, BOB, Desk, channel_of, said, team_of_all
 from tests.test_flow_package import big, names, swapping
 

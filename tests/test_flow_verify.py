@@ -11,11 +11,11 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from karma_sync.channel.layout import compress
+from karma_sync.channel.verify import verify_chunk, verify_item
 from karma_sync.domain import limits
 from karma_sync.domain.session.manifest import join_item, split_item
 from karma_sync.errors import Unverified
-from karma_sync.flow.layout import compress
-from karma_sync.flow.verify import verify_chunk, verify_item
 from karma_sync.signing import PayloadType
 from tests.builders import (
     ALICE,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from karma_sync.flow.layout import chunk_name
+from karma_sync.channel.layout import chunk_name
 from karma_sync.signing import SigningKey
 from tests.evil import Evil, manifest_of
 from tests.harness import Member, each_program, until

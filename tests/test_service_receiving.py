@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from karma_sync.channel.layout import chunk_name, item_name
 from karma_sync.files import write_private
-from karma_sync.flow.layout import chunk_name, item_name
 from karma_sync.runtime.event_log import Notes
 from karma_sync.service.receiving import Receiver
 from karma_sync.store import events, library, work

@@ -9,11 +9,11 @@ import pytest
 
 from karma_sync.agents.catalogue import Catalogue
 from karma_sync.agents.claude.source import ClaudeSource
+from karma_sync.channel.layout import item_name
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.selection import Choices
 from karma_sync.errors import SyncthingUnreachable
-from karma_sync.flow.layout import item_name
 from karma_sync.git.places import Places
 from karma_sync.runtime import problems, timing
 from karma_sync.runtime.event_log import Notes

@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 import responses
 
+from karma_sync.channel.layout import chunk_name
 from karma_sync.domain.mesh.channels import Device
 from karma_sync.domain.mesh.plan import Folder, FolderType
 from karma_sync.errors import SyncthingError, SyncthingRefused, SyncthingUnreachable
-from karma_sync.flow.layout import chunk_name
 from karma_sync.syncthing.client import MAX_REPLY_BYTES, SyncthingClient
 from karma_sync.syncthing.configuration import with_changes
 from karma_sync.syncthing.home import Network, configure, create_home

@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 
 from karma_sync.app import App
+from karma_sync.channel.layout import ITEMS, chunk_name, decompress
 from karma_sync.cli.demo_stage import Member
 from karma_sync.domain.session.manifest import Manifest, split_item
 from karma_sync.errors import NotFound
-from karma_sync.flow.layout import ITEMS, chunk_name, decompress
 from karma_sync.paths import Paths
 from karma_sync.service.read import Library
 from karma_sync.signing import PayloadType, open_envelope

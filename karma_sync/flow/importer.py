@@ -15,18 +15,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from karma_sync.domain import limits
-from karma_sync.domain.mesh.channels import Channel, Kept
-from karma_sync.domain.session.manifest import Manifest, Retraction, Verified
-from karma_sync.errors import Unverified
-from karma_sync.files import fsync_dirs, private_dir
-from karma_sync.flow.layout import (
+from karma_sync.channel.layout import (
     chunk_name,
     item_name,
     kept_item,
     remove_unfinished,
     retraction_name,
 )
+from karma_sync.domain import limits
+from karma_sync.domain.mesh.channels import Channel, Kept
+from karma_sync.domain.session.manifest import Manifest, Retraction, Verified
+from karma_sync.errors import Unverified
+from karma_sync.files import fsync_dirs, private_dir
 from karma_sync.store import library, retractions
 from karma_sync.store.database import Database
 
@@ -43,7 +43,7 @@ class Checked(Protocol):
 
 @dataclass(frozen=True)
 class Verifier:
-    """The functions of `flow/verify.py`, handed in so that no step imports its neighbour."""
+    """The functions of `channel/verify.py`, handed in so that no step imports its neighbour."""
 
     item: Callable[[bytes, str, Channel, int], Checked]
     chunk: Callable[[bytes, str, int], None]

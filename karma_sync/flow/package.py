@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from karma_sync.agents.growing_file import QUIET_S
+from karma_sync.channel.layout import compress
+from karma_sync.channel.own_items import Before, OutboxFiles, read_back, without_source
 from karma_sync.domain import limits
 from karma_sync.domain.ids import item_id, next_version
 from karma_sync.domain.mesh.channels import Channel
@@ -13,11 +15,9 @@ from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.manifest import FORMAT, ItemFile, Manifest, Retraction, join_item
 from karma_sync.domain.session.profile import Profile, kind_of, takes
 from karma_sync.domain.session.source_files import PackedFile, PackedItem, SourceFile, SourceSession
-from karma_sync.flow.before import Before, OutboxFiles, read_back, without_source
 from karma_sync.flow.choice import may_be_named, running, sendable
 from karma_sync.flow.cut import CutFile, Gathering, cut_again, cut_file
 from karma_sync.flow.describe import Cut, describe, signed
-from karma_sync.flow.layout import compress
 from karma_sync.redact.redactor import Redactor
 from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.store import ledger, work

@@ -7,11 +7,11 @@ that failed again after a minute, then less and less often (SYNCTHING.md section
 from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from typing import Protocol
 
+from karma_sync.channel.inbox import Inbox
 from karma_sync.domain.mesh.channels import Channel, World, folder_title, outboxes
 from karma_sync.domain.mesh.plan import Folder, FolderType, desired
 from karma_sync.errors import SyncthingError, SyncthingRefused, SyncthingUnreachable
 from karma_sync.files import private_dir
-from karma_sync.flow.inbox import Inbox
 from karma_sync.metadata import folder as metadata
 from karma_sync.paths import FOLDER_ID, Paths, is_metadata_folder
 from karma_sync.runtime.event_log import Notes

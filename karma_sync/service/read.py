@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from karma_sync.channel.layout import chunk_name, decompress, kept_item
 from karma_sync.domain.ids import user_of
 from karma_sync.domain.session.manifest import ItemFile, Manifest, split_item
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import BadInput, KarmaError, NotFound
-from karma_sync.flow.layout import chunk_name, decompress, kept_item
 from karma_sync.store import library
 from karma_sync.store.database import Database
 from karma_sync.store.library import AccessScope, Readable

@@ -7,13 +7,13 @@ Level-based: it compares what lies in an outbox with what should, whatever put i
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 
+from karma_sync.channel.layout import retraction_name
+from karma_sync.channel.outbox import Outbox
+from karma_sync.channel.own_items import row_of
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.profile import takes
 from karma_sync.domain.session.selection import Unshared, is_unshared
 from karma_sync.domain.session.source_files import SourceSession
-from karma_sync.flow.before import row_of
-from karma_sync.flow.layout import retraction_name
-from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
 from karma_sync.redact.custom.redactions import OwnRedactor
 from karma_sync.store import ledger, work

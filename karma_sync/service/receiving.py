@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from karma_sync.channel.inbox import Inbox
+from karma_sync.channel.layout import CHUNK_NAME, ITEM_NAME, ITEMS, RETRACTION_NAME
 from karma_sync.domain.mesh.channels import Channel, Kept
 from karma_sync.errors import DatabaseUnusable, Unverified
 from karma_sync.flow.importer import Importer, MissingChunks, Withdrawn
-from karma_sync.flow.inbox import Inbox
-from karma_sync.flow.layout import CHUNK_NAME, ITEM_NAME, ITEMS, RETRACTION_NAME
 from karma_sync.runtime.event_log import Notes, reason
 from karma_sync.runtime.problems import Troubles
 from karma_sync.runtime.timing import RETRY_S, Retry

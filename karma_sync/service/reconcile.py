@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from karma_sync.channel.inbox import Inbox
+from karma_sync.channel.outbox import Outbox
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import World
 from karma_sync.domain.mesh.plan import (
@@ -27,8 +29,6 @@ from karma_sync.domain.mesh.plan import (
 from karma_sync.domain.team.invitation import Answer, Contact, new_invitations
 from karma_sync.errors import KarmaError, SyncthingError
 from karma_sync.files import private_dir
-from karma_sync.flow.inbox import Inbox
-from karma_sync.flow.outbox import Outbox
 from karma_sync.metadata import folder as metadata
 from karma_sync.paths import is_metadata_folder
 from karma_sync.runtime.timing import soonest

@@ -12,10 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from karma_sync.channel.layout import is_ours, item_name
 from karma_sync.domain.mesh.channels import Channel, World, outboxes, receivers
 from karma_sync.domain.mesh.recovery import Standing, is_older, is_settled
 from karma_sync.domain.team.subscription import Status
-from karma_sync.flow.layout import is_ours, item_name
 from karma_sync.paths import Paths
 from karma_sync.runtime.event_log import Notes
 from karma_sync.runtime.timing import next_override

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from karma_sync.channel.layout import item_name
+from karma_sync.channel.outbox import Outbox
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.selection import Decision, Outcome, Unshared
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.errors import DatabaseUnusable, KarmaError, NotWritable
 from karma_sync.files import is_readable
-from karma_sync.flow.layout import item_name
-from karma_sync.flow.outbox import Outbox
 from karma_sync.flow.package import Packager
 from karma_sync.redact.custom.ruleset import RefusingRedactor
 from karma_sync.redact.redactor import Redactor

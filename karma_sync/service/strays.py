@@ -9,7 +9,7 @@ deleted meanwhile it keeps for a day (`.syncthing.NAME.tmp`); that goes once it 
 import time
 from collections.abc import Callable, Collection
 
-from karma_sync.flow.inbox import Inbox
+from karma_sync.channel.inbox import Inbox
 
 REVISION = 1  # of a stray, in a receipt: older than anything
 _REST = 20  # times as long as a look took nobody looks again: it lists the whole folder

@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Callable, Mapping
 
+from karma_sync.channel.outbox import Outbox
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.errors import NotWritable
-from karma_sync.flow.outbox import Outbox
 from karma_sync.store import work
 from karma_sync.store.database import Database
 

@@ -11,15 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from karma_sync.domain import limits
-from karma_sync.domain.mesh.channels import Channel
-from karma_sync.domain.session.manifest import Manifest
-from karma_sync.domain.session.source_files import PackedItem
-from karma_sync.errors import Unverified
-from karma_sync.files import PRIVATE_FILE, private_dir
-from karma_sync.flow.before import retraction_of
-from karma_sync.flow.inbox import Inbox
-from karma_sync.flow.layout import (
+from karma_sync.channel.inbox import Inbox
+from karma_sync.channel.layout import (
     CHUNK_NAME,
     CHUNKS,
     chunk_name,
@@ -27,8 +20,15 @@ from karma_sync.flow.layout import (
     kept_item,
     retraction_name,
 )
-from karma_sync.flow.outbox import Outbox
-from karma_sync.flow.verify import verify_chunk, verify_item
+from karma_sync.channel.outbox import Outbox
+from karma_sync.channel.own_items import retraction_of
+from karma_sync.channel.verify import verify_chunk, verify_item
+from karma_sync.domain import limits
+from karma_sync.domain.mesh.channels import Channel
+from karma_sync.domain.session.manifest import Manifest
+from karma_sync.domain.session.source_files import PackedItem
+from karma_sync.errors import Unverified
+from karma_sync.files import PRIVATE_FILE, private_dir
 from karma_sync.store import ledger, library, retractions, work
 from karma_sync.store.database import Database, Transaction
 

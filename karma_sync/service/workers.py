@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from karma_sync.agents.claude.side_files import TELLING, WATCHED
+from karma_sync.channel.layout import is_ours
 from karma_sync.domain.mesh.channels import Channel, World, inboxes, kept, open_outboxes, outboxes
 from karma_sync.errors import KarmaError
-from karma_sync.flow.layout import is_ours
 from karma_sync.flow.watch import Watcher
 from karma_sync.metadata.folder import is_document
 from karma_sync.paths import is_metadata_folder

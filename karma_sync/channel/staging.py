@@ -6,10 +6,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
+from karma_sync.channel.layout import compress, decompress
 from karma_sync.domain import limits
 from karma_sync.errors import Unverified
 from karma_sync.files import Staged, put_in_place, stage_link, stage_private
-from karma_sync.flow.layout import compress, decompress
 
 # where another outbox has a chunk, or will have it: what it waits for, its place
 Twin = tuple[Future[Staged] | None, Path]

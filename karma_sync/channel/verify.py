@@ -15,6 +15,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from karma_sync.channel.layout import decompress
 from karma_sync.domain import limits
 from karma_sync.domain.ids import item_id
 from karma_sync.domain.mesh.channels import Channel
@@ -27,7 +28,6 @@ from karma_sync.domain.session.manifest import (
     split_item,
 )
 from karma_sync.errors import Unverified
-from karma_sync.flow.layout import decompress
 from karma_sync.signing import PayloadType, open_envelope, parse
 
 

@@ -7,8 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from karma_sync.files import private_dir, write_private
-from karma_sync.flow.layout import (
+from karma_sync.channel.layout import (
     CHUNK_FILE,
     CHUNKS,
     IGNORES,
@@ -21,6 +20,7 @@ from karma_sync.flow.layout import (
     remove_unfinished,
     retraction_name,
 )
+from karma_sync.files import private_dir, write_private
 
 
 class Inbox:

@@ -5,9 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
-from karma_sync.errors import NotWritable
-from karma_sync.files import Staged, private_dir, stage_private, write_private
-from karma_sync.flow.layout import (
+from karma_sync.channel.layout import (
     CHUNKS,
     FORMAT_BYTES,
     FORMAT_FILE,
@@ -20,7 +18,9 @@ from karma_sync.flow.layout import (
     item_name,
     retraction_name,
 )
-from karma_sync.flow.staging import Batch, Item, discard, place, stage
+from karma_sync.channel.staging import Batch, Item, discard, place, stage
+from karma_sync.errors import NotWritable
+from karma_sync.files import Staged, private_dir, stage_private, write_private
 
 # So many chunks wait at most to be made durable together; one by one, each would wait for the
 # disk's journal.
