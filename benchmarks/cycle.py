@@ -16,13 +16,13 @@ from karma_sync.cli.demo_stage import until
 from karma_sync.domain.session.selection import Limits
 from karma_sync.domain.team.pairing_code import PairingCode, device_text
 from karma_sync.domain.team.subscription import Content, Direction, Subscription
-from karma_sync.metadata.documents import member_document
-from karma_sync.metadata.folder import MEMBER, MetadataFolder
 from karma_sync.paths import Paths, metadata_folder
 from karma_sync.service.workers import Workers
 from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.store import state
 from karma_sync.syncthing.client import SyncthingClient
+from karma_sync.team.documents.folder import MEMBER, MetadataFolder
+from karma_sync.team.documents.models import member_document
 
 _MEMBERS, _PROJECTS, _CYCLES = 10, 5, 20
 _WITHIN_S = 120.0

@@ -11,16 +11,16 @@ from karma_sync.domain.team.subscription import Status
 from karma_sync.domain.team.team import MemberStatus
 from karma_sync.errors import Unverified
 from karma_sync.git.remote import git_identity
-from karma_sync.metadata.adopt import verify_member, verify_receipt, verify_roster
-from karma_sync.metadata.documents import (
+from karma_sync.signing import PayloadType, SigningKey
+from karma_sync.team.documents.models import (
     RosterProject,
     answers_of,
     member_document,
     roster_of,
     team_of,
 )
-from karma_sync.metadata.receipts import Imported, Receipt, channel_receipt
-from karma_sync.signing import PayloadType, SigningKey
+from karma_sync.team.documents.receipt import Imported, Receipt, channel_receipt
+from karma_sync.team.documents.verify import verify_member, verify_receipt, verify_roster
 from tests.builders import ALICE, BOB, MALLORY, PROJECT, answer, key_of, member_of, team_of_all
 
 TEAM = team_of_all(ALICE, BOB)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from karma_sync.domain import limits
-from karma_sync.metadata.folder import (
+from karma_sync.team.documents.folder import (
     IGNORES,
     MEMBER,
     RECEIPT,

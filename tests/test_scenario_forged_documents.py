@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from karma_sync.domain.team.subscription import Status
-from karma_sync.metadata.documents import MemberDocument, Roster, RosterMember
 from karma_sync.signing import PayloadType, SigningKey, open_envelope
+from karma_sync.team.documents.models import MemberDocument, Roster, RosterMember
 from tests.evil import Evil
 from tests.harness import Member, until
 from tests.town import Town, found_team, share

@@ -8,10 +8,6 @@ import pytest
 
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import World
-from karma_sync.metadata import folder as metadata
-from karma_sync.metadata.adopt import verify_member
-from karma_sync.metadata.folder import MEMBER, RECEIPT
-from karma_sync.metadata.receipts import Receipt
 from karma_sync.paths import Paths, metadata_folder
 from karma_sync.runtime.event_log import Notes
 from karma_sync.service.context import Context
@@ -20,6 +16,10 @@ from karma_sync.service.signing import Signer
 from karma_sync.signing import PayloadType
 from karma_sync.store import library, state, work
 from karma_sync.syncthing.rescan import Scan
+from karma_sync.team.documents import folder as metadata
+from karma_sync.team.documents.folder import MEMBER, RECEIPT
+from karma_sync.team.documents.receipt import Receipt
+from karma_sync.team.documents.verify import verify_member
 from tests.builders import ALICE, BOB, NOW, NOW_MS, code_of, key_of, team_of_all
 
 TEAM = team_of_all(ALICE, BOB)

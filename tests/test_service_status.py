@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from karma_sync.metadata.receipts import Receipt
 from karma_sync.paths import metadata_folder
 from karma_sync.service import status as service
 from karma_sync.service.status import Stores
 from karma_sync.signing import PayloadType
 from karma_sync.store import events, library, state, work
+from karma_sync.team.documents.receipt import Receipt
 from tests.builders import (
     ALICE,
     BOB,

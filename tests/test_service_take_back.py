@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from karma_sync.domain.mesh.channels import Channel, World
 from karma_sync.domain.session.selection import Unshared, Whose, is_unshared
 from karma_sync.errors import BadInput, Conflict, NotFound
-from karma_sync.metadata.receipts import Imported, Receipt, channel_receipt
 from karma_sync.service import departures, recalled, take_back
 from karma_sync.signing import PayloadType
 from karma_sync.store import ledger, state, work
 from karma_sync.store.intent import IntentFile, read_intent
 from karma_sync.store.ledger import Departed
+from karma_sync.team.documents.receipt import Imported, Receipt, channel_receipt
 from tests.builders import (
     ALICE,
     BOB,

@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from karma_sync.domain.team.pairing_code import PairingCode
-from karma_sync.metadata.documents import Roster
-from karma_sync.metadata.folder import MetadataFolder
 from karma_sync.paths import Paths
 from karma_sync.runtime.event_log import Notes
 from karma_sync.signing import SigningKey
 from karma_sync.store.database import Database
+from karma_sync.team.documents.folder import MetadataFolder
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,3 @@ class Context:
         if folder not in self._folders:
             self._folders[folder] = MetadataFolder(self.paths.folder(folder))
         return self._folders[folder]
-
-
-def lists(roster: Roster, me: PairingCode) -> bool:
-    """Whether a roster has exactly me on it: tag, device and key."""
-    return any((m.tag, m.device, m.key) == (me.tag, me.device, me.key) for m in roster.members)

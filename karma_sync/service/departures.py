@@ -6,11 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from karma_sync.domain.mesh.channels import World, outboxes
-from karma_sync.metadata.receipts import digest_of
 from karma_sync.service.ended import Ended, ended
 from karma_sync.service.recalled import Box, look, moment
 from karma_sync.store.database import Database
 from karma_sync.store.ledger import Departed
+from karma_sync.team.documents.receipt import digest_of
 
 
 class Fate(StrEnum):

@@ -10,14 +10,14 @@ from itertools import groupby
 
 from karma_sync.domain.mesh.channels import World, channel_id, outboxes
 from karma_sync.domain.team.team import Team
-from karma_sync.metadata.adopt import accepted
-from karma_sync.metadata.documents import MemberDocument, answers_of
-from karma_sync.metadata.folder import MEMBER
-from karma_sync.metadata.receipts import Receipt
 from karma_sync.signing import PayloadType
 from karma_sync.store import ledger, state, work
 from karma_sync.store.database import Database
 from karma_sync.store.ledger import Departed
+from karma_sync.team.documents.folder import MEMBER
+from karma_sync.team.documents.models import MemberDocument, answers_of
+from karma_sync.team.documents.receipt import Receipt
+from karma_sync.team.documents.verify import accepted
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,15 @@ from collections.abc import Iterator
 
 from karma_sync.domain.team.invitation import Answer, Invitation
 from karma_sync.errors import Unverified
-from karma_sync.metadata.adopt import verify_roster
-from karma_sync.metadata.documents import (
-    Roster,
-    team_of,
-)
-from karma_sync.metadata.folder import ROSTER, Found
 from karma_sync.paths import metadata_folder
 from karma_sync.runtime.event_log import reason
 from karma_sync.service.adopting import document_of
-from karma_sync.service.context import Context, lists
+from karma_sync.service.context import Context
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
+from karma_sync.team.documents.folder import ROSTER, Found
+from karma_sync.team.documents.models import Roster, lists, team_of
+from karma_sync.team.documents.verify import verify_roster
 
 
 class Joiner:

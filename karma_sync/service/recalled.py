@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from karma_sync.domain.mesh.channels import Channel, World
-from karma_sync.metadata.receipts import ChannelReceipt
 from karma_sync.service.ended import Ended
 from karma_sync.service.receipts import said_of
 from karma_sync.store import ledger
 from karma_sync.store.database import Database
 from karma_sync.store.ledger import Departed, Recall
+from karma_sync.team.documents.receipt import ChannelReceipt
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,17 @@ from karma_sync.domain.ids import next_version
 from karma_sync.domain.mesh.channels import Channel, World, document_title, inboxes, receivers
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import Unverified
-from karma_sync.metadata.adopt import accepted, verify_receipt
-from karma_sync.metadata.folder import RECEIPT, Found, MetadataFolder
-from karma_sync.metadata.receipts import (
+from karma_sync.paths import Paths, metadata_folder
+from karma_sync.runtime.event_log import reason
+from karma_sync.service.context import Context
+from karma_sync.service.keeping import Held, Keeper
+from karma_sync.signing import PayloadType
+from karma_sync.store import ledger, library, retractions, state, work
+from karma_sync.store.database import Database, Transaction
+from karma_sync.syncthing.rescan import Scan, Telling
+from karma_sync.team.documents import receipt
+from karma_sync.team.documents.folder import RECEIPT, Found, MetadataFolder
+from karma_sync.team.documents.receipt import (
     ChannelReceipt,
     Imported,
     Receipt,
@@ -22,15 +30,7 @@ from karma_sync.metadata.receipts import (
     digest_of,
     seen,
 )
-from karma_sync.paths import Paths, metadata_folder
-from karma_sync.runtime.event_log import reason
-from karma_sync.service import strays
-from karma_sync.service.context import Context
-from karma_sync.service.keeping import Held, Keeper
-from karma_sync.signing import PayloadType
-from karma_sync.store import ledger, library, retractions, state, work
-from karma_sync.store.database import Database, Transaction
-from karma_sync.syncthing.rescan import Scan, Telling
+from karma_sync.team.documents.verify import accepted, verify_receipt
 
 EVERY_S = 10.0
 _DAY_MS = 24 * 3600 * 1000
@@ -200,7 +200,7 @@ class Receipts:
                         revisions=library.revisions(tx, channel.id),
                         lingering=[
                             *(each.revision for each in left),
-                            *([strays.REVISION] if self.astray(channel.id) else []),
+                            *([receipt.REVISION] if self.astray(channel.id) else []),
                         ],
                         retracted=[(c.item, c.revision) for c in carried if c.done],
                         refused=refused,

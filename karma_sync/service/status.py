@@ -18,7 +18,6 @@ from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.subscription import Status as Answer
 from karma_sync.domain.team.subscription import Subscription
 from karma_sync.domain.team.team import Member, Team
-from karma_sync.metadata.receipts import digest_of
 from karma_sync.runtime.event_log import SYNCTHING
 from karma_sync.service import pairing, projects
 from karma_sync.service.ended import Ended, ended
@@ -29,6 +28,7 @@ from karma_sync.service.renames import Renames, renames
 from karma_sync.store import events, ledger, library, state, work
 from karma_sync.store.database import Database
 from karma_sync.store.world import paused_until, read_world
+from karma_sync.team.documents.receipt import digest_of
 
 
 @dataclass(frozen=True)

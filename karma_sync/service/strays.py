@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection
 
 from karma_sync.channel.inbox import Inbox
 
-REVISION = 1  # of a stray, in a receipt: older than anything
 _REST = 20  # times as long as a look took nobody looks again: it lists the whole folder
 
 

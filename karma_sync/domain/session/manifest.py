@@ -174,7 +174,7 @@ T = TypeVar("T")
 class Verified(Generic[T]):
     """A value whose signature, signer, place and version were checked.
 
-    Made in `metadata/adopt.py` and `channel/verify.py` alone (a test holds that).
+    Made in `team/documents/verify.py` and `channel/verify.py` alone (a test holds that).
     """
 
     value: T

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from karma_sync.domain import limits
 from karma_sync.domain.ids import KEY, is_tag
 from karma_sync.domain.session.project import SharedProject
-from karma_sync.domain.team.pairing_code import device_bytes, device_text, is_address
+from karma_sync.domain.team.pairing_code import PairingCode, device_bytes, device_text, is_address
 from karma_sync.domain.team.subscription import Content, Direction, Status, Subscription
 from karma_sync.domain.team.team import Member, MemberStatus, Team
 from karma_sync.errors import BadInput
@@ -213,3 +213,8 @@ def answers_of(document: MemberDocument) -> list[Subscription]:
         )
         for a in document.subscriptions
     ]
+
+
+def lists(roster: Roster, me: PairingCode) -> bool:
+    """Whether a roster has exactly me on it: tag, device and key."""
+    return any((m.tag, m.device, m.key) == (me.tag, me.device, me.key) for m in roster.members)

@@ -15,9 +15,9 @@ from karma_sync.domain.ids import team_id
 from karma_sync.domain.session.manifest import Verified
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import Unverified
-from karma_sync.metadata.documents import MemberDocument, Roster
-from karma_sync.metadata.receipts import Receipt
 from karma_sync.signing import PayloadType, open_envelope, parse
+from karma_sync.team.documents.models import MemberDocument, Roster
+from karma_sync.team.documents.receipt import Receipt
 
 D = TypeVar("D", bound=BaseModel)
 S = TypeVar("S", MemberDocument, Receipt)

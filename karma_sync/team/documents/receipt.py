@@ -154,3 +154,6 @@ def seen(kind: str, writer: str, version: int, envelope: bytes) -> Seen:
     """How an accepted document is named in a receipt."""
     digest = hashlib.sha256(envelope).hexdigest()
     return Seen(kind=kind, writer=writer, version=version, sha256=digest)
+
+
+REVISION = 1  # of a stray, in a receipt: older than anything
