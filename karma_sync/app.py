@@ -194,7 +194,6 @@ class App:
         from karma_sync.flow.importer import Importer, Verifier
         from karma_sync.flow.package import Packager
         from karma_sync.service.checking import Checker
-        from karma_sync.service.context import Context
         from karma_sync.service.engine import Engine
         from karma_sync.service.health import Health
         from karma_sync.service.links import Links
@@ -202,11 +201,12 @@ class App:
         from karma_sync.service.overriding import Overriding
         from karma_sync.service.progress import Progress
         from karma_sync.service.quotas import Quotas
-        from karma_sync.service.receipts import Receipts
         from karma_sync.service.receiving import Receiver
         from karma_sync.service.reconcile import Reconciler
         from karma_sync.service.redacting import redactor_or_refusal
         from karma_sync.service.sending import Sender
+        from karma_sync.team.context import Context
+        from karma_sync.team.receipts import Receipts
 
         context = Context(self.state, self.paths, self.me, self.key, self.notes, utc_now)
 

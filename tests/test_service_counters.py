@@ -10,16 +10,16 @@ from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import World
 from karma_sync.paths import Paths, metadata_folder
 from karma_sync.runtime.event_log import Notes
-from karma_sync.service.context import Context
-from karma_sync.service.receipts import Receipts
-from karma_sync.service.signing import Signer
 from karma_sync.signing import PayloadType
 from karma_sync.store import library, state, work
 from karma_sync.syncthing.rescan import Scan
+from karma_sync.team.context import Context
 from karma_sync.team.documents import folder as metadata
 from karma_sync.team.documents.folder import MEMBER, RECEIPT
 from karma_sync.team.documents.receipt import Receipt
 from karma_sync.team.documents.verify import verify_member
+from karma_sync.team.receipts import Receipts
+from karma_sync.team.sign import Signer
 from tests.builders import ALICE, BOB, NOW, NOW_MS, code_of, key_of, team_of_all
 
 TEAM = team_of_all(ALICE, BOB)

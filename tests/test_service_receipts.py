@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from karma_sync.errors import SyncthingUnreachable
-from karma_sync.service import receipts
+from karma_sync.team import receipts
 from karma_sync.team.documents.folder import RECEIPT
 from tests.test_service_counters import WORLD, A, Alice
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from karma_sync.service.context import Context
 from karma_sync.service.reconcile import Reconciler
 from karma_sync.syncthing.configuration import Configuration
 from karma_sync.syncthing.wire import PendingDevice, PendingFolder
+from karma_sync.team.context import Context
 from karma_sync.team.documents.folder import MEMBER, ROSTER
 from tests.test_service_counters import A, Alice
 from tests.test_service_receipts import Deaf

@@ -16,13 +16,13 @@ from karma_sync.service.links import Links
 from karma_sync.service.outgoing import Outgoing
 from karma_sync.service.progress import Progress
 from karma_sync.service.quotas import Quotas
-from karma_sync.service.receipts import Receipts
 from karma_sync.service.receiving import Receiver
 from karma_sync.service.reconcile import Reconciler
 from karma_sync.service.recovering import Recovery
 from karma_sync.service.sending import Sender
 from karma_sync.store.database import Database
 from karma_sync.syncthing.client import SyncthingClient
+from karma_sync.team.receipts import Receipts
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 from karma_sync.domain.mesh.channels import Channel, World
 from karma_sync.service.ended import Ended
-from karma_sync.service.receipts import said_of
 from karma_sync.store import ledger
 from karma_sync.store.database import Database
 from karma_sync.store.ledger import Departed, Recall
 from karma_sync.team.documents.receipt import ChannelReceipt
+from karma_sync.team.receipts import said_of
 
 
 @dataclass(frozen=True)

@@ -31,16 +31,16 @@ from karma_sync.errors import KarmaError, SyncthingError
 from karma_sync.files import private_dir
 from karma_sync.paths import is_metadata_folder
 from karma_sync.runtime.timing import soonest
-from karma_sync.service.context import Context
-from karma_sync.service.documents import Documents
 from karma_sync.service.leftovers import leftovers
-from karma_sync.service.signing import Written
 from karma_sync.store import state
 from karma_sync.store.world import pause_left, read_world
 from karma_sync.syncthing.configuration import Configuration, with_changes, with_ignored
 from karma_sync.syncthing.rescan import Telling
 from karma_sync.syncthing.wire import PendingDevice, PendingFolder
+from karma_sync.team.context import Context
 from karma_sync.team.documents import folder as metadata
+from karma_sync.team.exchange import Documents
+from karma_sync.team.sign import Written
 
 log = logging.getLogger(__name__)
 _RETRY_S = 5.0

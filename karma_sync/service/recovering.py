@@ -19,12 +19,12 @@ from karma_sync.domain.team.subscription import Status
 from karma_sync.paths import Paths
 from karma_sync.runtime.event_log import Notes
 from karma_sync.runtime.timing import next_override
-from karma_sync.service.receipts import claims
 from karma_sync.service.whole import Restored, Wholeness
 from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.home import forget_index
 from karma_sync.syncthing.wire import Connection, FolderStatus, Needed
+from karma_sync.team.receipts import claims
 
 _NOWHERE = "not here, at no peer that was connected, and the agent's own copy is gone too"
 

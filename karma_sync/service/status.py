@@ -23,12 +23,12 @@ from karma_sync.service import pairing, projects
 from karma_sync.service.ended import Ended, ended
 from karma_sync.service.progress import PACKAGING
 from karma_sync.service.recalled import CalledBack, called_back, withdrawn
-from karma_sync.service.receipts import said_of
 from karma_sync.service.renames import Renames, renames
 from karma_sync.store import events, ledger, library, state, work
 from karma_sync.store.database import Database
 from karma_sync.store.world import paused_until, read_world
 from karma_sync.team.documents.receipt import digest_of
+from karma_sync.team.receipts import said_of
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from karma_sync.service.context import Context
+from karma_sync.team.context import Context
 from karma_sync.team.documents.folder import MetadataFolder
 
 _WAIT_S = (1.0, 10.0)

@@ -6,13 +6,13 @@ from karma_sync.domain.team.team import Team
 from karma_sync.paths import metadata_folder
 from karma_sync.runtime.problems import Troubles
 from karma_sync.runtime.timing import RETRY_S, soonest
-from karma_sync.service.adopting import Adopter
-from karma_sync.service.context import Context
-from karma_sync.service.joining import Joiner
-from karma_sync.service.keeping import Held, Keeper
-from karma_sync.service.rebuilding import Rebuilder
-from karma_sync.service.signing import Signer, Written
 from karma_sync.store import state
+from karma_sync.team.adopt import Adopter
+from karma_sync.team.context import Context
+from karma_sync.team.join import Joiner
+from karma_sync.team.put_back import Held, Keeper
+from karma_sync.team.rebuild import Rebuilder
+from karma_sync.team.sign import Signer, Written
 
 log = logging.getLogger(__name__)
 _WHO = "documents"

@@ -6,10 +6,10 @@ from karma_sync.domain.team.invitation import Answer, Invitation
 from karma_sync.errors import Unverified
 from karma_sync.paths import metadata_folder
 from karma_sync.runtime.event_log import reason
-from karma_sync.service.adopting import document_of
-from karma_sync.service.context import Context
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
+from karma_sync.team.adopt import document_of
+from karma_sync.team.context import Context
 from karma_sync.team.documents.folder import ROSTER, Found
 from karma_sync.team.documents.models import Roster, lists, team_of
 from karma_sync.team.documents.verify import verify_roster

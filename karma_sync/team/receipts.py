@@ -13,12 +13,11 @@ from karma_sync.domain.team.team import Team
 from karma_sync.errors import Unverified
 from karma_sync.paths import Paths, metadata_folder
 from karma_sync.runtime.event_log import reason
-from karma_sync.service.context import Context
-from karma_sync.service.keeping import Held, Keeper
 from karma_sync.signing import PayloadType
 from karma_sync.store import ledger, library, retractions, state, work
 from karma_sync.store.database import Database, Transaction
 from karma_sync.syncthing.rescan import Scan, Telling
+from karma_sync.team.context import Context
 from karma_sync.team.documents import receipt
 from karma_sync.team.documents.folder import RECEIPT, Found, MetadataFolder
 from karma_sync.team.documents.receipt import (
@@ -31,6 +30,7 @@ from karma_sync.team.documents.receipt import (
     seen,
 )
 from karma_sync.team.documents.verify import accepted, verify_receipt
+from karma_sync.team.put_back import Held, Keeper
 
 EVERY_S = 10.0
 _DAY_MS = 24 * 3600 * 1000
