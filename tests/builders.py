@@ -33,8 +33,8 @@ from karma_sync.domain.team.pairing_code import PairingCode, device_text
 from karma_sync.domain.team.subscription import Content, Direction, Status, Subscription
 from karma_sync.domain.team.team import Member, MemberStatus, Team, found_team
 from karma_sync.errors import RedactionFailed
-from karma_sync.flow.importer import Importer, Verifier
 from karma_sync.flow.package import Packager
+from karma_sync.receiving.importer import Importer, Verifier
 from karma_sync.redact.redactor import Redacted, Redactor
 from karma_sync.service.read import Library
 from karma_sync.signing import PayloadType, SigningKey

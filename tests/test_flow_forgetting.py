@@ -11,7 +11,7 @@ from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import Kept
 from karma_sync.errors import KarmaError, NotFound, Unverified
 from karma_sync.files import write_private
-from karma_sync.flow.importer import Importer
+from karma_sync.receiving.importer import Importer
 from karma_sync.store import library
 from tests.builders import (
     ALICE,

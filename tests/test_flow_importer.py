@@ -12,7 +12,7 @@ from karma_sync.channel.verify import verify_chunk, verify_item, verify_retracti
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.errors import NotFound, Unverified
 from karma_sync.files import write_private
-from karma_sync.flow.importer import Checked, Importer, MissingChunks, Verifier
+from karma_sync.receiving.importer import Checked, Importer, MissingChunks, Verifier
 from karma_sync.store.library import open_library
 from tests.builders import (
     ALICE,

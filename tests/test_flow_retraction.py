@@ -11,7 +11,7 @@ from karma_sync.channel.verify import verify_retraction
 from karma_sync.domain import limits
 from karma_sync.errors import NotFound, Unverified
 from karma_sync.files import write_private
-from karma_sync.flow.importer import Withdrawn
+from karma_sync.receiving.importer import Withdrawn
 from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.store import ledger, library, retractions
 from tests.builders import ALICE, BOB, MALLORY, PROJECT, Desk, Shelf, Swapping, key_of, said

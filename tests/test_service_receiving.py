@@ -8,8 +8,8 @@ import pytest
 
 from karma_sync.channel.layout import chunk_name, item_name
 from karma_sync.files import write_private
+from karma_sync.receiving.receiver import Receiver
 from karma_sync.runtime.event_log import Notes
-from karma_sync.service.receiving import Receiver
 from karma_sync.store import events, library, work
 from tests.builders import BOB, NOW, Desk, Shelf, Swapping, key_of, resigned
 from tests.harness import until

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.errors import SyncthingError
 from karma_sync.paths import Paths
+from karma_sync.receiving.receiver import Receiver
 from karma_sync.redact.redactor import Redactor
 from karma_sync.runtime.change_log import Journal
 from karma_sync.runtime.event_log import Notes
@@ -16,7 +17,6 @@ from karma_sync.service.links import Links
 from karma_sync.service.outgoing import Outgoing
 from karma_sync.service.progress import Progress
 from karma_sync.service.quotas import Quotas
-from karma_sync.service.receiving import Receiver
 from karma_sync.service.reconcile import Reconciler
 from karma_sync.service.recovering import Recovery
 from karma_sync.service.sending import Sender

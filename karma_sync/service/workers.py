@@ -11,6 +11,7 @@ from karma_sync.domain.mesh.channels import Channel, World, inboxes, kept, open_
 from karma_sync.errors import KarmaError
 from karma_sync.flow.watch import Watcher
 from karma_sync.paths import is_metadata_folder
+from karma_sync.receiving.receiver import ALL
 from karma_sync.runtime.problems import Troubles
 from karma_sync.runtime.timing import soonest
 from karma_sync.runtime.worker import Worker
@@ -19,7 +20,6 @@ from karma_sync.service.dispatch import Dispatch
 from karma_sync.service.engine import Engine
 from karma_sync.service.leftovers import leftovers
 from karma_sync.service.listening import Listener
-from karma_sync.service.receiving import ALL
 from karma_sync.team.documents.folder import is_document
 
 _STOP_S = 10.0  # for all of them together; what is half done then is done again at the start

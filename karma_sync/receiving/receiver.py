@@ -10,11 +10,11 @@ from karma_sync.channel.inbox import Inbox
 from karma_sync.channel.layout import CHUNK_NAME, ITEM_NAME, ITEMS, RETRACTION_NAME
 from karma_sync.domain.mesh.channels import Channel, Kept
 from karma_sync.errors import DatabaseUnusable, Unverified
-from karma_sync.flow.importer import Importer, MissingChunks, Withdrawn
+from karma_sync.receiving.importer import Importer, MissingChunks, Withdrawn
+from karma_sync.receiving.stray_chunks import Strays
 from karma_sync.runtime.event_log import Notes, reason
 from karma_sync.runtime.problems import Troubles
 from karma_sync.runtime.timing import RETRY_S, Retry
-from karma_sync.service.strays import Strays
 from karma_sync.store import library, retractions
 from karma_sync.store.database import Database
 
