@@ -25,8 +25,8 @@ import requests
 
 from karma_sync.domain.session.source_files import TRANSCRIPT
 from karma_sync.errors import KarmaError
+from karma_sync.library.reader import Library
 from karma_sync.paths import Paths
-from karma_sync.service.read import Library
 from karma_sync.store.library import AccessScope, open_library
 from tests.terminal import run_on_terminal
 from tests.transcripts import Session, write_session

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.domain.conversation import Turn, conversation
+from karma_sync.domain.session.conversation import Turn, conversation
 from karma_sync.domain.text import one_line, printable
 from tests.builders import examples, record, said
 

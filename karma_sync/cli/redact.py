@@ -116,8 +116,8 @@ def _rules_wish(file: Path) -> _Wish:
 
 
 def _foreseen(app: App, wish: _Wish) -> "Foreseen":
+    from karma_sync.library.reader import Library
     from karma_sync.service.foreseeing import foresee
-    from karma_sync.service.read import Library
     from karma_sync.service.take_back import left
 
     redactor = app.redactions.changed(wish.change)

@@ -14,8 +14,8 @@ from karma_sync.cli.setup import warn_if_down
 from karma_sync.cli.take_back import unshare
 
 if TYPE_CHECKING:
+    from karma_sync.library.reader import Library
     from karma_sync.service.choosing import Held
-    from karma_sync.service.read import Library
     from karma_sync.store.library import AccessScope, Readable
 
 _TITLE_CHARS = 60
@@ -79,7 +79,7 @@ def _held(app: App, scope: "AccessScope") -> "list[Held]":
 
 
 def _list_found(app: App, found: "list[Readable]", seen: "_Seen", long: bool) -> None:
-    from karma_sync.service.read import author
+    from karma_sync.library.reader import author
     from karma_sync.store import state
 
     with app.state.reading() as tx:
@@ -194,8 +194,8 @@ def _details(found: "Readable") -> tuple[str, ...]:
 
 def _library(app: App, project: str | None) -> "tuple[Library, AccessScope]":
     from karma_sync.domain.session.project import find_project
+    from karma_sync.library.reader import Library
     from karma_sync.service.projects import other_names
-    from karma_sync.service.read import Library
     from karma_sync.store.library import AccessScope, projects
 
     projects_wanted = None
@@ -239,7 +239,7 @@ def _many(count: int, what: str) -> str:
 
 def _show_turns(pieces: Iterable[bytes]) -> None:
     from karma_sync.agents.growing_file import whole_lines
-    from karma_sync.domain.conversation import conversation
+    from karma_sync.domain.session.conversation import conversation
 
     lines = (line for block in whole_lines(pieces) for line in block.split(b"\n"))
     for turn in conversation(lines):

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from karma_sync.library.reader import Library
 from karma_sync.redact.redactor import Redactor
 from karma_sync.service.cuts import cuts_by_rule
-from karma_sync.service.read import Library
 from karma_sync.store.ledger import Departed
 from karma_sync.store.library import Readable, one
 
