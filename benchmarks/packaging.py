@@ -20,8 +20,8 @@ from karma_sync.domain.session.source_files import ReadFile, SourceSession
 from karma_sync.domain.team.pairing_code import PairingCode, device_text
 from karma_sync.domain.team.subscription import Content, Direction, Subscription
 from karma_sync.domain.team.team import Member, found_team
-from karma_sync.flow.package import Packager
 from karma_sync.redact.redactor import default_redactor
+from karma_sync.sending.packaging.packager import Packager
 from karma_sync.signing import SigningKey
 from karma_sync.store import work
 from karma_sync.store.work import open_work

@@ -191,9 +191,9 @@ class App:
     def engine(self, client: "SyncthingClient") -> "Engine":
         """The parts that do the daemon's work."""
         from karma_sync.channel.verify import verify_chunk, verify_item, verify_retraction
-        from karma_sync.flow.package import Packager
         from karma_sync.receiving.importer import Importer, Verifier
         from karma_sync.receiving.receiver import Receiver
+        from karma_sync.sending.packaging.packager import Packager
         from karma_sync.service.checking import Checker
         from karma_sync.service.engine import Engine
         from karma_sync.service.health import Health

@@ -33,10 +33,10 @@ from karma_sync.domain.team.pairing_code import PairingCode, device_text
 from karma_sync.domain.team.subscription import Content, Direction, Status, Subscription
 from karma_sync.domain.team.team import Member, MemberStatus, Team, found_team
 from karma_sync.errors import RedactionFailed
-from karma_sync.flow.package import Packager
 from karma_sync.library.reader import Library
 from karma_sync.receiving.importer import Importer, Verifier
 from karma_sync.redact.redactor import Redacted, Redactor
+from karma_sync.sending.packaging.packager import Packager
 from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.store.library import AccessScope, open_library
 from karma_sync.store.work import open_work

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from karma_sync.agents.catalogue import Catalogue
 from karma_sync.channel.layout import ITEMS
-from karma_sync.flow.package import Packager
+from karma_sync.sending.packaging.packager import Packager
 from tests.builders import (
     ALICE,
     BOB,

@@ -15,9 +15,9 @@ from karma_sync.domain import limits
 from karma_sync.domain.session.manifest import ItemFile
 from karma_sync.domain.session.source_files import PackedFile, SourceFile, Stat
 from karma_sync.errors import KarmaError, RedactionFailed
-from karma_sync.flow.cut import CutFile, cut_file
 from karma_sync.redact.examples import fill
 from karma_sync.redact.redactor import Redactor, default_redactor
+from karma_sync.sending.packaging.chunker import CutFile, cut_file
 from tests.builders import Swapping, examples, record, said, scratch
 
 RULES = default_redactor()

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from karma_sync.channel.layout import chunk_name, item_name
 from karma_sync.channel.verify import verify_chunk
 from karma_sync.domain import limits
-from karma_sync.flow.package import Packager
 from karma_sync.redact.examples import fill
 from karma_sync.redact.redactor import default_redactor
+from karma_sync.sending.packaging.packager import Packager
 from tests.builders import (
     ALICE,
     BOB,

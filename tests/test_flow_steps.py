@@ -9,7 +9,7 @@ import pytest
 
 from karma_sync.agents import growing_file
 from karma_sync.domain import limits
-from karma_sync.flow.package import Packager, Step
+from karma_sync.sending.packaging.packager import Packager, Step
 from tests.builders import ALICE, BOB, Desk, channel_of, facts_of, said, team_of_all
 from tests.test_flow_package import swapping
 

@@ -8,9 +8,9 @@ from karma_sync.agents.growing_file import blocks, last_line, open_source, whole
 from karma_sync.domain import limits
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.source_files import SourceFile, SourceSession, is_lines
-from karma_sync.flow.choice import sendable
 from karma_sync.redact.redactor import Redacted, Redactor
 from karma_sync.redact.scanner import MARKER
+from karma_sync.sending.packaging.file_selection import sendable
 
 _AROUND = 40  # bytes to either side of a marker: enough to know the place again
 

@@ -14,8 +14,8 @@ from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.profile import takes
 from karma_sync.domain.session.selection import Unshared, is_unshared
 from karma_sync.domain.session.source_files import SourceSession
-from karma_sync.flow.package import Packager
 from karma_sync.redact.custom.redactions import OwnRedactor
+from karma_sync.sending.packaging.packager import Packager
 from karma_sync.store import ledger, work
 from karma_sync.store.database import Database, Transaction
 from karma_sync.store.ledger import Departed, Recall

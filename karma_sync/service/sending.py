@@ -15,12 +15,12 @@ from karma_sync.domain.session.selection import Decision, Outcome, Unshared
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.errors import DatabaseUnusable, KarmaError, NotWritable
 from karma_sync.files import is_readable
-from karma_sync.flow.package import Packager
 from karma_sync.redact.custom.ruleset import RefusingRedactor
 from karma_sync.redact.redactor import Redactor
 from karma_sync.runtime.event_log import Notes
 from karma_sync.runtime.problems import Troubles
 from karma_sync.runtime.timing import RETRY_S, Retry, soonest
+from karma_sync.sending.packaging.packager import Packager
 from karma_sync.service.deciding import Decider, wrote
 from karma_sync.service.recalling import Recaller
 from karma_sync.service.staying import Stayed

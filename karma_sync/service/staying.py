@@ -5,9 +5,9 @@ from collections.abc import Set
 from karma_sync.domain.session.profile import Profile, takes
 from karma_sync.domain.session.selection import Decision, Outcome
 from karma_sync.domain.session.source_files import SourceSession
-from karma_sync.flow.choice import why_left_out
 from karma_sync.redact.redactor import Redactor
 from karma_sync.runtime.event_log import Notes
+from karma_sync.sending.packaging.file_selection import why_left_out
 from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.store.work import Stays

@@ -15,10 +15,10 @@ from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.manifest import FORMAT, ItemFile, Manifest, Retraction, join_item
 from karma_sync.domain.session.profile import Profile, kind_of, takes
 from karma_sync.domain.session.source_files import PackedFile, PackedItem, SourceFile, SourceSession
-from karma_sync.flow.choice import may_be_named, running, sendable
-from karma_sync.flow.cut import CutFile, Gathering, cut_again, cut_file
-from karma_sync.flow.describe import Cut, describe, signed
 from karma_sync.redact.redactor import Redactor
+from karma_sync.sending.packaging.chunker import CutFile, Gathering, cut_again, cut_file
+from karma_sync.sending.packaging.file_selection import may_be_named, running, sendable
+from karma_sync.sending.packaging.manifest import Cut, describe, signed
 from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.store import ledger, work
 from karma_sync.store.database import Database, Transaction
