@@ -8,9 +8,9 @@ from karma_sync.cli.output import fit
 from karma_sync.cli.status_text import STARTING, status_lines
 from karma_sync.domain.team.subscription import Status as Answer
 from karma_sync.domain.team.team import MemberStatus
+from karma_sync.sending.ledger.recalls import CalledBack
 from karma_sync.service.pairing import Waiting
 from karma_sync.service.presence import Running
-from karma_sync.service.recalled import CalledBack
 from karma_sync.service.renames import Renames
 from karma_sync.service.status import Peer, ProjectStatus, Receiver, Status, Transfer
 from karma_sync.store.events import Event

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from karma_sync.domain.mesh.channels import Channel, World
 from karma_sync.domain.session.selection import Unshared, Whose, is_unshared
 from karma_sync.errors import BadInput, Conflict, NotFound
-from karma_sync.service import departures, recalled, take_back
+from karma_sync.sending.ledger import recalls, sent
+from karma_sync.service import take_back
 from karma_sync.signing import PayloadType
 from karma_sync.store import ledger, state, work
 from karma_sync.store.intent import IntentFile, read_intent
@@ -225,7 +226,7 @@ def test_a_new_redactor_leaves_nothing_of_what_it_cuts(office: Office) -> None:
     assert not office.sender.renewing
     assert b"secret" not in office.desk.content()
     assert office.desk.outbox.has_item(gone)
-    (found,) = recalled.called_back(office.desk.work, WORLD, office.desk.channel)
+    (found,) = recalls.called_back(office.desk.work, WORLD, office.desk.channel)
     assert (found.sessions, found.left) == (2, 0)
 
 
@@ -268,7 +269,7 @@ def test_who_confirmed_is_told_and_who_did_not(tmp_path: Path) -> None:
             work.put_receipt(tx, TEAM.id, signed)
 
     def told() -> dict[str, tuple[str, ...]]:
-        found = recalled.called_back(store, WORLD, CHANNEL)
+        found = recalls.called_back(store, WORLD, CHANNEL)
         return {each.what: each.confirmed for each in found}
 
     assert told() == {"retracted": (), "redacted anew": ()}
@@ -283,14 +284,14 @@ def test_who_confirmed_is_told_and_who_did_not(tmp_path: Path) -> None:
     hear(CAROL, Imported({kept.item: NOW_MS + 9}))
     assert told()["redacted anew"] == (BOB, CAROL)
 
-    by_session = {each.session: each for each in departures.sent(states, store, WORLD)}
+    by_session = {each.session: each for each in sent.sent(states, store, WORLD)}
     assert {d.tag for d in by_session["kept"].to if d.confirmed} == {BOB, CAROL}
     assert {d.tag for d in by_session["gone"].to if d.gone} == {BOB}
     assert by_session["gone"].withdrawn
     since = by_session["kept"].last
     rows = list(by_session.values())
-    assert [s.session for s in departures.only(rows, since=since)] == ["kept"]
-    assert departures.only(rows, since=since + timedelta(seconds=1)) == []
-    assert departures.only(rows, to=ALICE) == []
-    assert len(departures.only(rows, to=BOB)) == 2
+    assert [s.session for s in sent.only(rows, since=since)] == ["kept"]
+    assert sent.only(rows, since=since + timedelta(seconds=1)) == []
+    assert sent.only(rows, to=ALICE) == []
+    assert len(sent.only(rows, to=BOB)) == 2
     store.close()

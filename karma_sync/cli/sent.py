@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from karma_sync.domain.team.team import Team
-    from karma_sync.service.departures import Sent
+    from karma_sync.sending.ledger.sent import Sent
 
 _ID_CHARS = 8
 
@@ -35,7 +35,7 @@ def sent(
     Example: karma-sync sent --since 7d --to bob.desk
     """
     from karma_sync.domain.timespan import parse_since
-    from karma_sync.service import departures
+    from karma_sync.sending.ledger import sent as departures
     from karma_sync.store.world import read_world
 
     app = App.from_environment()

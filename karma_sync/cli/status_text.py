@@ -8,8 +8,8 @@ from karma_sync.domain.text import printable
 
 if TYPE_CHECKING:
     from karma_sync.domain.team.pairing_code import PairingCode
+    from karma_sync.sending.ledger.recalls import CalledBack
     from karma_sync.service.presence import Running
-    from karma_sync.service.recalled import CalledBack
     from karma_sync.service.renames import Renames
     from karma_sync.service.status import Peer, ProjectStatus, Receiver, Status, Transfer
 

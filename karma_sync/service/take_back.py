@@ -9,7 +9,7 @@ from karma_sync.domain.session.selection import Unshared, Whose
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.subscription import Status
 from karma_sync.errors import BadInput, Conflict, NotFound
-from karma_sync.service.ended import ended
+from karma_sync.sending.ledger.closed_channels import ended
 from karma_sync.service.projects import standings
 from karma_sync.store import ledger, state
 from karma_sync.store.database import Database

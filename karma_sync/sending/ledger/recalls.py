@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from karma_sync.domain.mesh.channels import Channel, World
-from karma_sync.service.ended import Ended
+from karma_sync.sending.ledger.closed_channels import Ended
 from karma_sync.store import ledger
 from karma_sync.store.database import Database
 from karma_sync.store.ledger import Departed, Recall

@@ -6,8 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from karma_sync.domain.mesh.channels import World, outboxes
-from karma_sync.service.ended import Ended, ended
-from karma_sync.service.recalled import Box, look, moment
+from karma_sync.sending.ledger.closed_channels import Ended, ended
+from karma_sync.sending.ledger.recalls import Box, look, moment
 from karma_sync.store.database import Database
 from karma_sync.store.ledger import Departed
 from karma_sync.team.documents.receipt import digest_of
