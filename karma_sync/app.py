@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from karma_sync.redact.redactor import Redactor
     from karma_sync.runtime.change_log import Journal
     from karma_sync.runtime.event_log import Notes
-    from karma_sync.service.deciding import Decider, Matcher
+    from karma_sync.sending.eligibility import Decider, Matcher
     from karma_sync.service.engine import Engine
     from karma_sync.service.recovering import Recovery
     from karma_sync.signing import SigningKey
@@ -137,7 +137,7 @@ class App:
     @cached_property
     def matcher(self) -> "Matcher":
         """Tells sessions' projects; what it reads is remembered in work.db."""
-        from karma_sync.service.deciding import Matcher
+        from karma_sync.sending.eligibility import Matcher
 
         matcher = Matcher.of(self.source, self.work)
         self.know_roots(matcher)
@@ -146,13 +146,13 @@ class App:
     @cached_property
     def decider(self) -> "Decider":
         """Tells whether a session leaves."""
-        from karma_sync.service.deciding import Decider
+        from karma_sync.sending.eligibility import Decider
 
         return Decider.of(self.matcher, self.state, utc_now)
 
     def know_roots(self, matcher: "Matcher") -> bool:
         """Tell the matcher which directories belong to projects; whether that is news."""
-        from karma_sync.service.roots import known_roots
+        from karma_sync.sending.eligibility import known_roots
 
         return matcher.places.know(*known_roots(self.state))
 
@@ -194,17 +194,17 @@ class App:
         from karma_sync.receiving.importer import Importer, Verifier
         from karma_sync.receiving.receiver import Receiver
         from karma_sync.sending.packaging.packager import Packager
+        from karma_sync.sending.queue import Outgoing
+        from karma_sync.sending.sender import Sender
         from karma_sync.service.checking import Checker
         from karma_sync.service.engine import Engine
         from karma_sync.service.health import Health
         from karma_sync.service.links import Links
-        from karma_sync.service.outgoing import Outgoing
         from karma_sync.service.overriding import Overriding
         from karma_sync.service.progress import Progress
         from karma_sync.service.quotas import Quotas
         from karma_sync.service.reconcile import Reconciler
         from karma_sync.service.redacting import redactor_or_refusal
-        from karma_sync.service.sending import Sender
         from karma_sync.team.context import Context
         from karma_sync.team.receipts import Receipts
 

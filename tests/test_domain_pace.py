@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.domain.pace import Pace, after
+from karma_sync.sending.queue import Pace, after
 from tests.builders import examples
 
 

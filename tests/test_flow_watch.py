@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from karma_sync.flow.watch import Watcher
+from karma_sync.sending.watcher import Watcher
 from tests.harness import until
 
 

@@ -53,7 +53,7 @@ LEAVING = (
 HOMES = {
     "requests": ("karma_sync.syncthing.client",),
     "sqlite3": ("karma_sync.store",),
-    "watchdog": ("karma_sync.sending.watcher", "karma_sync.flow.watch"),
+    "watchdog": ("karma_sync.sending.watcher", "karma_sync.sending.watcher"),
     "apscheduler": ("karma_sync.daemon",),
     "typer": ("karma_sync.cli", "karma_sync.demo"),
 }

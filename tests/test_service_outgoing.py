@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from karma_sync.domain.session.source_files import SourceFile, SourceSession, Stat
-from karma_sync.service.outgoing import Outgoing
+from karma_sync.sending.queue import Outgoing
 
 
 def session(name: str, size: int) -> SourceSession:

@@ -12,7 +12,7 @@ from karma_sync.agents.catalogue import Catalogue
 from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.channel.layout import item_name
 from karma_sync.channel.outbox import Outbox
-from karma_sync.service.deciding import Matcher
+from karma_sync.sending.eligibility import Matcher
 from tests.builders import ALICE, BOB, Desk, channel_of, facts_of, record, said, team_of_all
 from tests.test_flow_package import swapping
 

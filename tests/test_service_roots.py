@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from karma_sync.errors import BadInput, NotFound
-from karma_sync.service.roots import known_roots, learn_roots, map_directory, place_of
+from karma_sync.sending.eligibility import known_roots, learn_roots
+from karma_sync.service.roots import map_directory, place_of
 from karma_sync.service.roots import unmap_directory as unmap
 from karma_sync.store.database import Database
 from karma_sync.store.state import open_state

@@ -10,7 +10,7 @@ from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.domain.session.project import Names
 from karma_sync.domain.team.team import Team
 from karma_sync.git.places import Places
-from karma_sync.service.deciding import Matcher
+from karma_sync.sending.eligibility import Matcher
 from karma_sync.service.scan import Found, forks_of, scan
 from tests.builders import ALICE, BOB, PROJECT, said, team_of_all
 

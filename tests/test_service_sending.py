@@ -17,8 +17,8 @@ from karma_sync.errors import SyncthingUnreachable
 from karma_sync.git.places import Places
 from karma_sync.runtime import problems, timing
 from karma_sync.runtime.event_log import Notes
-from karma_sync.service.deciding import Decider, Matcher
-from karma_sync.service.sending import Sender
+from karma_sync.sending.eligibility import Decider, Matcher
+from karma_sync.sending.sender import Sender
 from karma_sync.store import work
 from tests.builders import (
     ALICE,

@@ -25,6 +25,7 @@ from karma_sync.cli.output import next_step, say
 from karma_sync.cli.project_scan import scan
 from karma_sync.cli.setup import say_if_down
 from karma_sync.errors import BadInput, NotFound
+from karma_sync.sending import eligibility
 
 
 def add_to(app: typer.Typer) -> None:
@@ -161,7 +162,7 @@ def map_(
         )
     app = App.from_environment()
     cwds = [app.matcher.facts(session).cwds for session in app.source.sessions()]
-    named = {*roots.known_roots(app.state)[0], *chain.from_iterable(cwds)}
+    named = {*eligibility.known_roots(app.state)[0], *chain.from_iterable(cwds)}
     place = roots.place_of(directory, Path().absolute(), Path.home(), named)
     if project is None:
         roots.unmap_directory(app.state, place)

@@ -9,7 +9,7 @@ from karma_sync.domain.session.profile import takes
 from karma_sync.domain.session.project import Names
 from karma_sync.domain.session.selection import Candidate, Choices, Limits, Outcome, decide
 from karma_sync.domain.session.source_files import SourceSession
-from karma_sync.service.deciding import Decider
+from karma_sync.sending.eligibility import Decider
 
 _LEAVES = frozenset({Outcome.LEAVES, Outcome.WAITING})
 

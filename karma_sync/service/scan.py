@@ -10,7 +10,7 @@ from karma_sync.domain.session.project import Belonging, Names, Place, Where, be
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.domain.team.team import Team
 from karma_sync.git.repository import other_identities, repository_at
-from karma_sync.service.deciding import Matcher
+from karma_sync.sending.eligibility import Matcher
 
 _NO_LETTER = re.compile(r"[^A-Za-z0-9]")
 

@@ -9,14 +9,14 @@ from karma_sync.agents.claude.side_files import TELLING, WATCHED
 from karma_sync.channel.layout import is_ours
 from karma_sync.domain.mesh.channels import Channel, World, inboxes, kept, open_outboxes, outboxes
 from karma_sync.errors import KarmaError
-from karma_sync.flow.watch import Watcher
 from karma_sync.paths import is_metadata_folder
 from karma_sync.receiving.receiver import ALL
 from karma_sync.runtime.problems import Troubles
 from karma_sync.runtime.timing import soonest
 from karma_sync.runtime.worker import Worker
+from karma_sync.sending.scheduler import Dispatch
+from karma_sync.sending.watcher import Watcher
 from karma_sync.service import take_back
-from karma_sync.service.dispatch import Dispatch
 from karma_sync.service.engine import Engine
 from karma_sync.service.leftovers import leftovers
 from karma_sync.service.listening import Listener

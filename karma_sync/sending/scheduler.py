@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from karma_sync.runtime.timing import soonest
-from karma_sync.service import roots
+from karma_sync.sending import eligibility
 from karma_sync.service.engine import Engine
 
 # What takes longer than a moment: people may ask meanwhile how far it is.
@@ -107,7 +107,7 @@ class Dispatch:
         self._sender.tell()
         learned = self._engine.matcher.places.take_news()
         if learned:
-            roots.learn_roots(self._engine.state, learned)
+            eligibility.learn_roots(self._engine.state, learned)
             self.look_at_all()  # what vanished may lie below what was learned
             return 0.0
         return soonest(wait, self._sender.settle())

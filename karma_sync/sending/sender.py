@@ -20,11 +20,10 @@ from karma_sync.redact.redactor import Redactor
 from karma_sync.runtime.event_log import Notes
 from karma_sync.runtime.problems import Troubles
 from karma_sync.runtime.timing import RETRY_S, Retry, soonest
+from karma_sync.sending.eligibility import Decider, wrote
+from karma_sync.sending.held_back import Stayed
 from karma_sync.sending.packaging.packager import Packager
-from karma_sync.service.deciding import Decider, wrote
-from karma_sync.service.recalling import Recaller
-from karma_sync.service.staying import Stayed
-from karma_sync.service.tidying import remove_dropped
+from karma_sync.sending.recall import Recaller, remove_dropped
 from karma_sync.store.database import Database
 from karma_sync.store.work import Stays
 from karma_sync.syncthing.rescan import Scan, Telling

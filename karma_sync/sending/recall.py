@@ -4,8 +4,9 @@ smaller profile leaves out.
 Level-based: it compares what lies in an outbox with what should, whatever put it there.
 """
 
+import logging
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from karma_sync.channel.layout import retraction_name
 from karma_sync.channel.outbox import Outbox
@@ -14,6 +15,7 @@ from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.profile import takes
 from karma_sync.domain.session.selection import Unshared, is_unshared
 from karma_sync.domain.session.source_files import SourceSession
+from karma_sync.errors import NotWritable
 from karma_sync.redact.custom.redactions import OwnRedactor
 from karma_sync.sending.packaging.packager import Packager
 from karma_sync.store import ledger, work
@@ -184,3 +186,31 @@ class Recaller:
             outbox.remove_chunk(sha)
         with self._store.transaction() as tx:
             work.keep_chunks(tx, channel.id, hashes)
+
+
+log = logging.getLogger(__name__)
+
+_KEEP_DROPPED_MS = 24 * 3600 * 1000
+
+
+def remove_dropped(
+    store: Database,
+    boxes: Mapping[str, tuple[Channel, Outbox]],
+    covers: Callable[[Channel], bool],
+    now_ms: int,
+) -> None:
+    """Delete chunks once no receiver needs them (`covers` says so); after 24 hours in any case."""
+    with store.reading() as tx:
+        dropped = [each for each in work.chunks_dropped_before(tx, now_ms + 1) if each[0] in boxes]
+        old = set(work.chunks_dropped_before(tx, now_ms - _KEEP_DROPPED_MS))
+    over = {folder for folder in {folder for folder, _ in dropped} if covers(boxes[folder][0])}
+    for folder, sha in dropped:
+        if folder not in over and (folder, sha) not in old:
+            continue
+        try:
+            boxes[folder][1].remove_chunk(sha)
+        except NotWritable as error:
+            log.warning("%s; the next pass tries again", error)
+            continue
+        with store.transaction() as tx:
+            work.keep_chunks(tx, folder, [sha])

@@ -155,3 +155,26 @@ def last_active(session: SourceSession, facts: Facts) -> datetime:
 def wrote(session: SourceSession, facts: Facts) -> str:
     """Who wrote it: the program, and the agent where it has a name of its own."""
     return f"{session.agent}/{facts.agent}" if facts.agent else session.agent
+
+
+def known_roots(
+    store: Database,
+) -> tuple[dict[str, str], dict[str, str], dict[str, tuple[str, ...]]]:
+    """The projects of directories: those that were mapped, those learned, and former ones."""
+    with store.reading() as tx:
+        roots = state.roots.all(tx)
+    mapped = {r.path: r.project for r in roots if r.mapped}
+    learned = {r.path: r.project for r in roots if not r.mapped}
+    return mapped, learned, {r.path: r.former for r in roots}
+
+
+def learn_roots(store: Database, learned: dict[str, str]) -> None:
+    """Keep what git said about directories, so that they still count after they vanish."""
+    with store.transaction() as tx:
+        known = {root.path: root for root in state.roots.all(tx)}
+        for path, identity in learned.items():
+            before = known.get(path)
+            if before is None:
+                state.roots.put(tx, state.Root(path=path, project=identity))
+            elif not before.mapped and before.project != identity:
+                state.roots.put(tx, before.now(identity))
