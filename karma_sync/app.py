@@ -191,6 +191,10 @@ class App:
     def engine(self, client: "SyncthingClient") -> "Engine":
         """The parts that do the daemon's work."""
         from karma_sync.channel.verify import verify_chunk, verify_item, verify_retraction
+        from karma_sync.mesh.connections import Links
+        from karma_sync.mesh.quotas import Quotas
+        from karma_sync.mesh.reconciler import Reconciler
+        from karma_sync.mesh.transfers import Progress
         from karma_sync.receiving.importer import Importer, Verifier
         from karma_sync.receiving.receiver import Receiver
         from karma_sync.sending.packaging.packager import Packager
@@ -199,11 +203,7 @@ class App:
         from karma_sync.service.checking import Checker
         from karma_sync.service.engine import Engine
         from karma_sync.service.health import Health
-        from karma_sync.service.links import Links
         from karma_sync.service.overriding import Overriding
-        from karma_sync.service.progress import Progress
-        from karma_sync.service.quotas import Quotas
-        from karma_sync.service.reconcile import Reconciler
         from karma_sync.service.redacting import redactor_or_refusal
         from karma_sync.team.context import Context
         from karma_sync.team.receipts import Receipts

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karma_sync.domain import limits
-from karma_sync.domain.progress import Pull, looked, seconds_left
+from karma_sync.mesh.transfers import Pull, looked, seconds_left
 from tests.builders import examples
 
 ANY = st.integers(-(2**70), 2**70)

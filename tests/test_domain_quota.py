@@ -2,7 +2,7 @@
 
 import pytest
 
-from karma_sync.domain.quota import above_quota
+from karma_sync.mesh.quotas import above_quota
 
 CHANNEL, DOCUMENTS = "ks-c-" + "a" * 26, "ks-m-" + "a" * 26
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import pytest
 
 from karma_sync.errors import DatabaseUnusable, SyncthingUnreachable
-from karma_sync.service.listening import Listener
+from karma_sync.mesh.event_listener import Listener
 from karma_sync.syncthing.client import SyncthingClient
 from karma_sync.syncthing.wire import Event
 

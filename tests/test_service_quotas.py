@@ -6,8 +6,8 @@ from pathlib import Path
 
 from karma_sync.domain.mesh.channels import World
 from karma_sync.domain.mesh.plan import desired
+from karma_sync.mesh.quotas import Quotas
 from karma_sync.runtime.event_log import Notes
-from karma_sync.service.quotas import Quotas
 from karma_sync.store import events, work
 from karma_sync.syncthing.wire import FolderStatus
 from tests.builders import ALICE, BOB, NOW, answer, channel_of, key_of, team_of_all

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from karma_sync.service.reconcile import Reconciler
+from karma_sync.mesh.reconciler import Reconciler
 from karma_sync.syncthing.configuration import Configuration
 from karma_sync.syncthing.wire import PendingDevice, PendingFolder
 from karma_sync.team.context import Context

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 
 from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.errors import SyncthingError
+from karma_sync.mesh.connections import Links
+from karma_sync.mesh.quotas import Quotas
+from karma_sync.mesh.reconciler import Reconciler
+from karma_sync.mesh.transfers import Progress
 from karma_sync.paths import Paths
 from karma_sync.receiving.receiver import Receiver
 from karma_sync.redact.redactor import Redactor
@@ -15,10 +19,6 @@ from karma_sync.sending.queue import Outgoing
 from karma_sync.sending.sender import Sender
 from karma_sync.service.checking import Checker
 from karma_sync.service.health import Health
-from karma_sync.service.links import Links
-from karma_sync.service.progress import Progress
-from karma_sync.service.quotas import Quotas
-from karma_sync.service.reconcile import Reconciler
 from karma_sync.service.recovering import Recovery
 from karma_sync.store.database import Database
 from karma_sync.syncthing.client import SyncthingClient

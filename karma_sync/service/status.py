@@ -12,17 +12,16 @@ from karma_sync.domain.mesh.channels import (
     outboxes,
     receivers,
 )
-from karma_sync.domain.progress import seconds_left
 from karma_sync.domain.silence import silent_days
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.subscription import Status as Answer
 from karma_sync.domain.team.subscription import Subscription
 from karma_sync.domain.team.team import Member, Team
+from karma_sync.mesh.transfers import PACKAGING, seconds_left
 from karma_sync.runtime.event_log import SYNCTHING
 from karma_sync.sending.ledger.closed_channels import Ended, ended
 from karma_sync.sending.ledger.recalls import CalledBack, called_back, withdrawn
 from karma_sync.service import pairing, projects
-from karma_sync.service.progress import PACKAGING
 from karma_sync.service.renames import Renames, renames
 from karma_sync.store import events, ledger, library, state, work
 from karma_sync.store.database import Database

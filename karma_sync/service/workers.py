@@ -9,6 +9,8 @@ from karma_sync.agents.claude.side_files import TELLING, WATCHED
 from karma_sync.channel.layout import is_ours
 from karma_sync.domain.mesh.channels import Channel, World, inboxes, kept, open_outboxes, outboxes
 from karma_sync.errors import KarmaError
+from karma_sync.mesh.event_listener import Listener
+from karma_sync.mesh.reconciler import leftovers
 from karma_sync.paths import is_metadata_folder
 from karma_sync.receiving.receiver import ALL
 from karma_sync.runtime.problems import Troubles
@@ -18,8 +20,6 @@ from karma_sync.sending.scheduler import Dispatch
 from karma_sync.sending.watcher import Watcher
 from karma_sync.service import take_back
 from karma_sync.service.engine import Engine
-from karma_sync.service.leftovers import leftovers
-from karma_sync.service.listening import Listener
 from karma_sync.team.documents.folder import is_document
 
 _STOP_S = 10.0  # for all of them together; what is half done then is done again at the start

@@ -7,12 +7,27 @@ paused. It cannot hide files from us: what it counts is what it is about to fetc
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import World, folder_title, outboxes
-from karma_sync.domain.quota import above_quota
+from karma_sync.paths import is_metadata_folder
 from karma_sync.runtime.event_log import Notes
 from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import FolderStatus
+
+
+def above_quota(folder: str, files: int, size: int) -> str:
+    """Why a folder with so many files, of so many bytes, is too large; "" if it is not."""
+    if not is_metadata_folder(folder):
+        return _above("bytes", size, limits.CHANNEL_BYTES)
+    return _above("bytes", size, limits.METADATA_BYTES) or _above(
+        "files", files, limits.METADATA_FILES
+    )
+
+
+def _above(what: str, count: int, most: int) -> str:
+    return f"it is paused: it holds more than {most:,} {what}" if count > most else ""
+
 
 TRIED_AGAIN = timedelta(hours=1)
 

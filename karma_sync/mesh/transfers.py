@@ -6,16 +6,66 @@ The figures are Syncthing's, which peers can poison: for people to see, not to d
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
+from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import Channel, World, inboxes, outboxes, receivers
-from karma_sync.domain.progress import Pull, looked
 from karma_sync.errors import SyncthingRefused
 from karma_sync.paths import is_metadata_folder
 from karma_sync.runtime.timing import soonest
 from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import Completion, FolderStatus
+
+# How much the newest measurement counts against those before.
+_NEWEST = 0.4
+
+_SHORTEST_S = 0.5
+
+_LONGEST_S = 30 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Pull:
+    """One look at a transfer: bytes that are there, bytes and items that lack, monotonic seconds.
+
+    `rate` is what was measured up to now, in bytes a second; 0 while nothing is known or moves.
+    """
+
+    at: float
+    done: int
+    left: int
+    items: int
+    rate: float = 0.0
+
+    @property
+    def over(self) -> bool:
+        return not self.left and not self.items
+
+
+def looked(before: Pull | None, at: float, done: int, left: int, items: int) -> Pull:
+    """The next look, bounded by what a channel may hold, with the rate measured so far."""
+    now = Pull(at, _bounded(done), _bounded(left), max(0, min(items, limits.NUMBER)))
+    if before is None:
+        return now
+    if at - before.at < _SHORTEST_S:
+        return before
+    moved = max(0, now.done - before.done) / (at - before.at)
+    rate = _NEWEST * moved + (1 - _NEWEST) * before.rate if before.rate else moved
+    return Pull(now.at, now.done, now.left, now.items, rate if rate >= 1 else 0.0)
+
+
+def seconds_left(left: int, rate: float) -> int | None:
+    """How long `left` bytes take at `rate` bytes a second; None if that cannot be said."""
+    if rate <= 0 or left / rate > _LONGEST_S:
+        return None
+    return round(left / rate)
+
+
+def _bounded(count: int) -> int:
+    return max(0, min(count, limits.CHANNEL_BYTES))
+
 
 _FIRST_S = 1.0  # what is over by then is not worth a request
 _EVERY_S = 2.0

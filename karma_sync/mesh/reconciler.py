@@ -14,7 +14,7 @@ from typing import Protocol
 from karma_sync.channel.inbox import Inbox
 from karma_sync.channel.outbox import Outbox
 from karma_sync.domain import limits
-from karma_sync.domain.mesh.channels import World
+from karma_sync.domain.mesh.channels import World, inboxes, outboxes
 from karma_sync.domain.mesh.plan import (
     Action,
     DropDevice,
@@ -29,9 +29,8 @@ from karma_sync.domain.mesh.plan import (
 from karma_sync.domain.team.invitation import Answer, Contact, new_invitations
 from karma_sync.errors import KarmaError, SyncthingError
 from karma_sync.files import private_dir
-from karma_sync.paths import is_metadata_folder
+from karma_sync.paths import FOLDER_ID, Paths, is_metadata_folder
 from karma_sync.runtime.timing import soonest
-from karma_sync.service.leftovers import leftovers
 from karma_sync.store import state
 from karma_sync.store.world import pause_left, read_world
 from karma_sync.syncthing.configuration import Configuration, with_changes, with_ignored
@@ -41,6 +40,19 @@ from karma_sync.team.context import Context
 from karma_sync.team.documents import folder as metadata
 from karma_sync.team.exchange import Documents
 from karma_sync.team.sign import Written
+
+
+def leftovers(paths: Paths, world: World) -> list[str]:
+    """The ids of channels' folders on disk that I neither send nor receive.
+
+    None while there is no team: then it is more likely that the database was lost.
+    """
+    if not world.teams or not paths.folders.is_dir():
+        return []
+    is_open = {channel.id for channel in (*outboxes(world), *inboxes(world))}
+    found = (path.name for path in paths.folders.iterdir() if FOLDER_ID.fullmatch(path.name))
+    return sorted(n for n in found if n not in is_open and not is_metadata_folder(n))
+
 
 log = logging.getLogger(__name__)
 _RETRY_S = 5.0
