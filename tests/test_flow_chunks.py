@@ -9,7 +9,7 @@ import pytest
 from karma_sync.channel.layout import chunk_name, compress
 from karma_sync.channel.outbox import Outbox
 from karma_sync.errors import RedactionFailed
-from karma_sync.service.whole import Wholeness
+from karma_sync.mesh.health.integrity import Wholeness
 from karma_sync.store.library import open_library
 from karma_sync.store.work import open_work
 from tests.builders import ALICE, BOB, NOW_MS, Desk, channel_of, record, said, team_of_all

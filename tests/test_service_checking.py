@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.service.checking import Turns
+from karma_sync.mesh.health.checker import Turns
 from tests.builders import examples
 
 FOLDERS = [f"ks-c-{number:026}" for number in range(60)]

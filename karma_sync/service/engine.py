@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.errors import SyncthingError
 from karma_sync.mesh.connections import Links
+from karma_sync.mesh.health.checker import Checker
+from karma_sync.mesh.health.folder_health import Health
+from karma_sync.mesh.health.recovery import Recovery
 from karma_sync.mesh.quotas import Quotas
 from karma_sync.mesh.reconciler import Reconciler
 from karma_sync.mesh.transfers import Progress
@@ -17,9 +20,6 @@ from karma_sync.runtime.event_log import Notes
 from karma_sync.sending.eligibility import Matcher
 from karma_sync.sending.queue import Outgoing
 from karma_sync.sending.sender import Sender
-from karma_sync.service.checking import Checker
-from karma_sync.service.health import Health
-from karma_sync.service.recovering import Recovery
 from karma_sync.store.database import Database
 from karma_sync.syncthing.client import SyncthingClient
 from karma_sync.team.receipts import Receipts

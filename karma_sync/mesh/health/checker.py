@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from karma_sync.domain.mesh.channels import World
 from karma_sync.domain.mesh.plan import desired
 from karma_sync.errors import SyncthingUnreachable
+from karma_sync.mesh.health.folder_health import Health
+from karma_sync.mesh.health.recovery import Folders, Recovery
 from karma_sync.runtime.timing import RETRY_S
-from karma_sync.service.health import Health
-from karma_sync.service.recovering import Folders, Recovery
 
 EVERY_S = 600.0
 _RECOVERING_S = 0.5  # how often an outbox is looked at that takes its items back

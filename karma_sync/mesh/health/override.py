@@ -12,9 +12,9 @@ from typing import Protocol
 
 from karma_sync.domain.mesh.channels import Channel, World, outboxes
 from karma_sync.domain.team.changes import moment
+from karma_sync.mesh.health.integrity import Restored
 from karma_sync.runtime.event_log import Notes
 from karma_sync.runtime.timing import next_override
-from karma_sync.service.whole import Restored
 from karma_sync.syncthing.wire import FolderStatus, Needed
 
 _NAMED = 2  # files that the event names

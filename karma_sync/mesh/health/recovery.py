@@ -16,10 +16,10 @@ from karma_sync.channel.layout import is_ours, item_name
 from karma_sync.domain.mesh.channels import Channel, World, outboxes, receivers
 from karma_sync.domain.mesh.recovery import Standing, is_older, is_settled
 from karma_sync.domain.team.subscription import Status
+from karma_sync.mesh.health.integrity import Restored, Wholeness
 from karma_sync.paths import Paths
 from karma_sync.runtime.event_log import Notes
 from karma_sync.runtime.timing import next_override
-from karma_sync.service.whole import Restored, Wholeness
 from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.home import forget_index

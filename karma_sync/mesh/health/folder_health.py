@@ -12,11 +12,11 @@ from karma_sync.domain.mesh.channels import Channel, World, folder_title, outbox
 from karma_sync.domain.mesh.plan import Folder, FolderType, desired
 from karma_sync.errors import SyncthingError, SyncthingRefused, SyncthingUnreachable
 from karma_sync.files import private_dir
+from karma_sync.mesh.health.recovery import Recovery
 from karma_sync.paths import FOLDER_ID, Paths, is_metadata_folder
 from karma_sync.runtime.event_log import Notes
 from karma_sync.runtime.problems import REDACTION, Troubles
 from karma_sync.runtime.timing import Retry
-from karma_sync.service.recovering import Recovery
 from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import FolderError, FolderStatus
