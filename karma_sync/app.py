@@ -113,7 +113,7 @@ class App:
             BadInput: config.toml gives us another name than the one that our teams know.
         """
         from karma_sync.service.choosing import withhold_again
-        from karma_sync.service.control import require_known_name
+        from karma_sync.service.setup import require_known_name
 
         for store in (self.paths.state_db, self.paths.work_db, self.paths.library_db):
             require_writable(store)

@@ -9,10 +9,9 @@ from karma_sync.cli.status_text import STARTING, status_lines
 from karma_sync.domain.team.subscription import Status as Answer
 from karma_sync.domain.team.team import MemberStatus
 from karma_sync.sending.ledger.recalls import CalledBack
-from karma_sync.service.pairing import Waiting
+from karma_sync.service.invitations import Waiting
 from karma_sync.service.presence import Running
-from karma_sync.service.renames import Renames
-from karma_sync.service.status import Peer, ProjectStatus, Receiver, Status, Transfer
+from karma_sync.service.status_model import Peer, ProjectStatus, Receiver, Renames, Status, Transfer
 from karma_sync.store.events import Event
 from karma_sync.store.state import Halt
 from tests.builders import ALICE, BOB, CAROL, NOW, PROJECT, answer, code_of, member_of, team_of_all

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from karma_sync.domain.silence import silent_days
+from karma_sync.service.status import silent_days
 from tests.builders import NOW
 
 

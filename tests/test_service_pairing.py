@@ -4,7 +4,7 @@ from pathlib import Path
 
 from karma_sync.domain.team.invitation import Answer, Contact, Invitation
 from karma_sync.paths import metadata_folder
-from karma_sync.service.pairing import inbox
+from karma_sync.service.invitations import inbox
 from karma_sync.store import state
 from tests.builders import BOB, NOW, member_of
 

@@ -6,8 +6,8 @@ import pytest
 
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.sending.eligibility import known_roots, learn_roots
-from karma_sync.service.roots import map_directory, place_of
-from karma_sync.service.roots import unmap_directory as unmap
+from karma_sync.service.directories import map_directory, place_of
+from karma_sync.service.directories import unmap_directory as unmap
 from karma_sync.store.database import Database
 from karma_sync.store.state import open_state
 from tests.builders import PROJECT

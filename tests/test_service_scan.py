@@ -11,7 +11,7 @@ from karma_sync.domain.session.project import Names
 from karma_sync.domain.team.team import Team
 from karma_sync.git.places import Places
 from karma_sync.sending.eligibility import Matcher
-from karma_sync.service.scan import Found, forks_of, scan
+from karma_sync.service.project_scan import Found, forks_of, scan
 from tests.builders import ALICE, BOB, PROJECT, said, team_of_all
 
 TEAM = team_of_all(ALICE, BOB)

@@ -8,7 +8,8 @@ import pytest
 
 from karma_sync.paths import metadata_folder
 from karma_sync.service import status as service
-from karma_sync.service.status import Stores
+from karma_sync.service import status_model
+from karma_sync.service.status_model import Stores
 from karma_sync.signing import PayloadType
 from karma_sync.store import events, library, state, work
 from karma_sync.team.documents.receipt import Receipt
@@ -44,7 +45,7 @@ def stores(tmp_path: Path) -> Iterator[Stores]:
         store.close()
 
 
-def look(stores: Stores, running: bool = True) -> service.Status:
+def look(stores: Stores, running: bool = True) -> status_model.Status:
     return service.status(stores, code_of(ALICE), NOW, running)
 
 
@@ -143,7 +144,7 @@ def test_what_is_on_its_way_is_told_with_bytes_and_time_left(stores: Stores) -> 
         work.transfers.put(tx, row)
     (receiver,) = look(stores).projects[0].receivers
 
-    assert receiver.transfer == service.Transfer(5_000_000, 7, 5)
+    assert receiver.transfer == status_model.Transfer(5_000_000, 7, 5)
 
 
 def test_a_fault_names_what_a_person_knows(stores: Stores) -> None:

@@ -167,7 +167,7 @@ def _survey(app: App, standing: "Standing", sessions: "Sequence[SourceSession]")
 
 def _propose(app: App, standing: "Standing", sessions: "Sequence[SourceSession]") -> None:
     """Clones that may be forks of the project: only the person can say so."""
-    from karma_sync.service.scan import forks_of
+    from karma_sync.service.project_scan import forks_of
 
     for fork in forks_of(app.matcher, sessions, standing.names):
         origin = f"its `origin` is {fork.origin}" if fork.origin else "it has no `origin`"

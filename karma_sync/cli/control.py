@@ -13,6 +13,7 @@ from karma_sync.errors import Conflict
 
 if TYPE_CHECKING:
     from karma_sync.store.events import Event
+from karma_sync.service import setup
 
 _LOOK_S = 0.2
 
@@ -32,7 +33,7 @@ def pause(
 
     Example: karma-sync pause --for 2h
     """
-    from karma_sync.service import control
+    from karma_sync.service import pause as control
 
     app = App.from_environment()
     until = control.pause_all(app.state, utc_now(), for_)
@@ -46,7 +47,7 @@ def resume() -> None:
 
     Example: karma-sync resume
     """
-    from karma_sync.service import control
+    from karma_sync.service import pause as control
 
     app = App.from_environment()
     control.resume_all(app.state, utc_now())
@@ -64,13 +65,12 @@ def rename(
     """
     from karma_sync import settings
     from karma_sync.domain.ids import member_tag
-    from karma_sync.service import control
     from karma_sync.service.presence import locked
 
     app = App.from_environment()
     old_user, old_machine = app.settings.tag.split(".")
     tag = member_tag(user or old_user, machine or old_machine)
-    control.require_no_team(app.state)
+    setup.require_no_team(app.state)
     if tag == app.settings.tag:
         raise Conflict(f"you are {tag} already", hint="karma-sync rename --machine NAME")
     with locked(app.paths):  # a daemon would go on under the old name

@@ -21,7 +21,7 @@ from karma_sync.cli.demo_stage import Member, until
 from karma_sync.cli.demo_transcripts import Fate, Source, take
 from karma_sync.errors import KarmaError
 from karma_sync.git.repository import toplevel
-from karma_sync.service import roots
+from karma_sync.service import directories
 from karma_sync.service.presence import running
 
 APPENDS = 10
@@ -142,7 +142,7 @@ class Story:
         if len(cwds) > 1:
             self._say(f"  … and the same for {len(cwds) - 1} more directories.\n")
         for cwd in cwds[1:]:
-            roots.map_directory(self._sends.app.state, cwd, IDENTITY)
+            directories.map_directory(self._sends.app.state, cwd, IDENTITY)
 
     def _share(self, since: str, count: int) -> float:
         """From two codes to all sessions; seconds from pasting until the first was readable."""

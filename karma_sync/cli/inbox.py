@@ -24,11 +24,11 @@ def inbox(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     Example: karma-sync inbox
     """
     from karma_sync.domain.ids import fingerprint
-    from karma_sync.service import pairing
+    from karma_sync.service import invitations
 
     app = App.from_environment()
     warn_if_down(app)
-    waiting = pairing.inbox(app.state)
+    waiting = invitations.inbox(app.state)
     if as_json:
         say_json(
             contacts=[c.model_dump(mode="json") | {"id": c.id} for c in waiting.contacts],
@@ -78,10 +78,10 @@ def accept(wanted: Annotated[str, typer.Argument(metavar="ID", help="From the in
     """
     from karma_sync.domain.ids import fingerprint
     from karma_sync.domain.team.invitation import Contact
-    from karma_sync.service import pairing
+    from karma_sync.service import invitations
 
     app = App.from_environment()
-    answered = pairing.answer(app.state, wanted, "accept")
+    answered = invitations.answer(app.state, wanted, "accept")
     if isinstance(answered, Contact):
         say(f"Contact {answered.id} is accepted; its invitation is fetched now.")
         after = "karma-sync inbox"
@@ -98,10 +98,10 @@ def decline(wanted: Annotated[str, typer.Argument(metavar="ID", help="From the i
 
     Example: karma-sync invitation decline k5j2m3q
     """
-    from karma_sync.service import pairing
+    from karma_sync.service import invitations
 
     app = App.from_environment()
-    answered = pairing.answer(app.state, wanted, "decline")
+    answered = invitations.answer(app.state, wanted, "decline")
     say(f"{answered.id} is declined.")
     say_if_down(app)
     next_step(f"karma-sync invitation accept {answered.id}, if you change your mind")

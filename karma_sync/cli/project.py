@@ -54,7 +54,7 @@ def share(
 
     It is named by the remote `origin`. Example: karma-sync project share .
     """
-    from karma_sync.service import projects, roots
+    from karma_sync.service import directories, projects
 
     app = App.from_environment()
     identity, root = _of_remote(app, directory.absolute(), remote)
@@ -65,7 +65,7 @@ def share(
         return
     projects.share(app.state, app.me, standing, terms, utc_now())
     if root:
-        roots.map_directory(app.state, str(root), identity)
+        directories.map_directory(app.state, str(root), identity)
     say(f"{identity} is shared with {standing.team.name}.")
     say_if_down(app)
     next_step("karma-sync session list")
@@ -153,7 +153,7 @@ def map_(
 
     Example: karma-sync project map /home/alice/old-clone github.com/acme/web
     """
-    from karma_sync.service import roots
+    from karma_sync.service import directories
 
     if remove == (project is not None):
         raise BadInput(
@@ -163,14 +163,14 @@ def map_(
     app = App.from_environment()
     cwds = [app.matcher.facts(session).cwds for session in app.source.sessions()]
     named = {*eligibility.known_roots(app.state)[0], *chain.from_iterable(cwds)}
-    place = roots.place_of(directory, Path().absolute(), Path.home(), named)
+    place = directories.place_of(directory, Path().absolute(), Path.home(), named)
     if project is None:
-        roots.unmap_directory(app.state, place)
+        directories.unmap_directory(app.state, place)
         say(f"Of {place} only git tells from now on to which project it belongs.")
         say("What has left stays; to call it back: karma-sync session unshare ID")
     else:
         identity = meant(app, project)
-        roots.map_directory(app.state, place, identity)
+        directories.map_directory(app.state, place, identity)
         say(f"Sessions in {place} belong to {identity}.")
         _say_what_leaves(app, place, identity, cwds)
     say_if_down(app)

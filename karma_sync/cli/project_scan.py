@@ -12,7 +12,7 @@ from karma_sync.cli.output import next_step, say, say_json, table, warn_of_close
 from karma_sync.cli.setup import warn_if_down
 
 if TYPE_CHECKING:
-    from karma_sync.service.scan import Found
+    from karma_sync.service.project_scan import Found
 
 
 def scan(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
@@ -21,7 +21,7 @@ def scan(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
     Example: karma-sync project scan
     """
     from karma_sync.service import projects
-    from karma_sync.service.scan import scan
+    from karma_sync.service.project_scan import scan
     from karma_sync.store import state
 
     app = App.from_environment()

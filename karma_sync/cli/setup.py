@@ -48,7 +48,7 @@ def init(
 
     Example: karma-sync init --user alice --machine laptop
     """
-    from karma_sync.service import beginning
+    from karma_sync.service import setup
 
     paths = Paths.from_environment(os.environ)
     if paths.settings.exists():
@@ -60,7 +60,7 @@ def init(
             "without discovery others must be told where to dial you",
             hint="karma-sync init --no-discovery --address HOST",
         )
-    beginning.make_home(paths, tag, network, os.environ)
+    setup.make_home(paths, tag, network, os.environ)
     me = App(paths).me
     say(f"You are {me.tag}, key {me.fingerprint}.", f"Your files are in {paths.data}.")
     if discovery:
@@ -151,7 +151,7 @@ def pair(
 
     Example: karma-sync pair AEAGQNA-4GGC73T-…
     """
-    from karma_sync.service import pairing as service
+    from karma_sync.service import invitations as service
 
     app = App.from_environment()
     other = read_code(app, code)

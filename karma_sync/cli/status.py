@@ -12,7 +12,8 @@ from karma_sync.errors import Stuck
 
 if TYPE_CHECKING:
     from karma_sync.service.presence import Running
-    from karma_sync.service.status import Peer, ProjectStatus, Status, Transfer
+    from karma_sync.service.status_model import Peer, ProjectStatus, Status, Transfer
+from karma_sync.service import status_model
 
 _LOOK_S = 0.5
 
@@ -58,9 +59,9 @@ def status(
 def _found(app: App) -> "tuple[Status, Running | None]":
     from karma_sync.service import status as service
     from karma_sync.service.presence import is_held, running
-    from karma_sync.service.space import without_space
+    from karma_sync.service.status import without_space
 
-    stores = service.Stores(app.state, app.work, app.library)
+    stores = status_model.Stores(app.state, app.work, app.library)
     paths = app.paths
     daemon = running(paths)
     found = service.status(stores, app.me, utc_now(), daemon is not None)

@@ -10,8 +10,14 @@ if TYPE_CHECKING:
     from karma_sync.domain.team.pairing_code import PairingCode
     from karma_sync.sending.ledger.recalls import CalledBack
     from karma_sync.service.presence import Running
-    from karma_sync.service.renames import Renames
-    from karma_sync.service.status import Peer, ProjectStatus, Receiver, Status, Transfer
+    from karma_sync.service.status_model import (
+        Peer,
+        ProjectStatus,
+        Receiver,
+        Renames,
+        Status,
+        Transfer,
+    )
 
 DOWN = "the daemon is not running, so nothing moves; this is what was known last"
 STARTING = "the daemon is starting or stopping; this is what was known last"

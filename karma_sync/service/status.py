@@ -1,8 +1,10 @@
 """How things stand, in one value: who I am, who is connected, what went and came, what waits."""
 
+import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from karma_sync.domain.mesh.channels import (
     Channel,
@@ -12,142 +14,36 @@ from karma_sync.domain.mesh.channels import (
     outboxes,
     receivers,
 )
-from karma_sync.domain.silence import silent_days
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.subscription import Status as Answer
-from karma_sync.domain.team.subscription import Subscription
-from karma_sync.domain.team.team import Member, Team
-from karma_sync.mesh.transfers import PACKAGING, seconds_left
+from karma_sync.mesh.transfers import PACKAGING
 from karma_sync.runtime.event_log import SYNCTHING
 from karma_sync.sending.ledger.closed_channels import Ended, ended
 from karma_sync.sending.ledger.recalls import CalledBack, called_back, withdrawn
-from karma_sync.service import pairing, projects
-from karma_sync.service.renames import Renames, renames
-from karma_sync.store import events, ledger, library, state, work
-from karma_sync.store.database import Database
+from karma_sync.service import invitations, projects
+from karma_sync.service.status_model import (
+    Peer,
+    ProjectStatus,
+    Receiver,
+    Renames,
+    Status,
+    Stores,
+    Transfer,
+    renames,
+)
+from karma_sync.store import events, ledger, library, work
 from karma_sync.store.world import paused_until, read_world
 from karma_sync.team.documents.receipt import digest_of
 from karma_sync.team.receipts import said_of
 
 
-@dataclass(frozen=True)
-class Stores:
-    """The three databases of one member."""
+def silent_days(now: datetime, answered: Iterable[datetime]) -> int:
+    """Whole days since the newest of these moments (UTC); one in the future counts as now.
 
-    state: Database
-    work: Database
-    library: Database
-
-
-@dataclass(frozen=True)
-class Peer:
-    """Another member, and whether its device is connected; `last_seen` in UTC."""
-
-    member: Member
-    connected: bool
-    last_seen: datetime | None
-
-
-@dataclass(frozen=True)
-class Transfer:
-    """About what lacks, here or at a member: Syncthing's figures, which peers can poison.
-
-    Or what is still to be packaged: our own figures.
+    Raises:
+        ValueError: there is none.
     """
-
-    bytes_left: int
-    items_left: int
-    seconds_left: int | None
-
-    @classmethod
-    def of(cls, row: work.Transfer) -> "Transfer":
-        return cls(row.left, row.items, seconds_left(row.left, row.rate))
-
-
-@dataclass(frozen=True)
-class Receiver:
-    """What a member's receipt says of my channel: how many items, and whether exactly mine.
-
-    `paused` if it said that it paused the project: nothing arrives there then.
-    """
-
-    peer: Peer
-    items: int
-    whole: bool
-    transfer: Transfer | None
-    paused: bool = False
-
-    @property
-    def tag(self) -> str:
-        return self.peer.member.tag
-
-
-@dataclass(frozen=True)
-class ProjectStatus:
-    """One shared project: my answer, what I sent and who has it, what I have, what waits.
-
-    `recovering` is why my items are taken back from the peers before I send again, "" if they are
-    not; `arriving` is about what lacks, by sender; `refused` the reason by item, and `senders` who
-    sent it; by session id `withheld` (on purpose), `resting` (until it was quiet for long enough)
-    and `failed`.
-    """
-
-    team: Team
-    mine: Subscription
-    sent: int
-    recovering: str
-    receivers: list[Receiver]
-    received: dict[str, int]
-    arriving: dict[str, Transfer]
-    waiting: int
-    refused: dict[str, str]
-    withheld: dict[str, str]
-    failed: dict[str, str]
-    renames: Renames
-    called_back: list[CalledBack]
-    resting: dict[str, str] = field(default_factory=dict)
-    senders: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def ails(self) -> bool:
-        """Whether something is to be told of it that is not usual."""
-        return bool(
-            self.refused or self.failed or self.recovering or self.renames.moved or self.waiting
-        )
-
-
-@dataclass(frozen=True)
-class Status:
-    """Everything `karma-sync status` shows; `paused` if everything is, as a whole.
-
-    `packaging` is what is still to be looked at here, if that takes more than a moment. `silent`
-    is, by team, for how many days nobody has answered; None if nobody ever did. `starting` is a
-    daemon that is not up yet, or not down yet.
-    """
-
-    peers: list[Peer]
-    projects: list[ProjectStatus]
-    teams: list[Team]
-    inbox: pairing.Waiting
-    paused: state.Halt | None
-    faults: dict[str, str]
-    packaging: Transfer | None = None
-    silent: dict[str, int | None] = field(default_factory=dict)
-    last_error: events.Event | None = None
-    last_error_over: bool = False
-    starting: bool = False
-
-    def stuck(self, running: bool) -> list[str]:
-        """What will not move by itself, in words; empty if nothing is."""
-        reasons = [] if running or self.starting else ["the daemon is not running"]
-        if self.paused and self.paused.why:  # no person did it
-            reasons.append(f"everything is paused, {self.paused.why}")
-        reasons += [f"{folder}: {why}" for folder, why in sorted(self.faults.items())]
-        for project in self.projects:
-            for item, why in project.refused.items():
-                reasons.append(f"item {item} from {project.senders[item]} was refused: {why}")
-            reasons += [f"session {s} did not leave: {why}" for s, why in project.failed.items()]
-        return reasons
+    return max(0, (now - max(answered)).days)
 
 
 def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Status:
@@ -173,7 +69,7 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
         peers=sorted(look.peers.values(), key=lambda peer: peer.member.tag),
         projects=[_project(look, standing) for standing in standings],
         teams=list(world.teams),
-        inbox=pairing.inbox(stores.state),
+        inbox=invitations.inbox(stores.state),
         paused=paused_until(stores.state, now),
         packaging=look.transfer(PACKAGING) if running else None,
         silent=_silent(look, now),
@@ -297,4 +193,18 @@ def _receivers(
         transfer = look.transfer(box.id, member.device)
         peer = look.peers[member.key]
         found.append(Receiver(peer, items, whole, transfer, member.tag in paused))
+    return found
+
+
+# Syncthing pulls nothing into a folder on a disk with less (`minDiskFree`, as we configure it).
+LEAST_FREE = 0.01
+
+
+def without_space(places: Iterable[Path]) -> dict[str, str]:
+    """Why nothing can be kept at these places, one for each disk; those with space are left out."""
+    found = {}
+    for place in {path.stat().st_dev: path for path in places if path.exists()}.values():
+        usage = shutil.disk_usage(place)
+        if usage.free < LEAST_FREE * usage.total:
+            found[str(place)] = f"less than {LEAST_FREE:.0%} of this disk is free: make space"
     return found

@@ -1,41 +1,33 @@
-"""Everything at once: pause and resume, and another name."""
+"""The first thing that happens on a machine: its home is made."""
 
-from datetime import datetime
+from collections.abc import Mapping
 from pathlib import Path
 
+from karma_sync import settings
 from karma_sync.domain.team.pairing_code import PairingCode
-from karma_sync.domain.timespan import parse_duration
 from karma_sync.errors import BadInput, Conflict
+from karma_sync.paths import Paths
+from karma_sync.signing import SigningKey
 from karma_sync.store import state
 from karma_sync.store.database import Database
+from karma_sync.syncthing.home import create_home
+from karma_sync.syncthing.program import find_program
 
 
-def pause_all(store: Database, now: datetime, how_long: str | None) -> datetime | None:
-    """Let nothing leave and nothing arrive, for so long or until resumed; the end (UTC), if any.
-
-    Raises:
-        BadInput: that is no time span, or none at all.
-    """
-    span = parse_duration(how_long) if how_long is not None else None
-    if span is not None and not span:
-        raise BadInput(f"{how_long!r} is over at once", hint="for instance 30m, 2h, 3d")
-    until = now + span if span else None
-    with store.transaction() as tx:
-        state.halts.put(tx, state.Halt(until=until))
-    return until
-
-
-def resume_all(store: Database, now: datetime) -> None:
-    """Go on.
+def make_home(
+    paths: Paths, tag: str, network: settings.Network, environ: Mapping[str, str]
+) -> None:
+    """Make a member's home: directories, key, Syncthing's home, config.toml last.
 
     Raises:
-        Conflict: nothing was paused.
+        SyncthingMissing: no Syncthing can be run; nothing but directories was made.
     """
-    with store.transaction() as tx:
-        if not any(halt.holds(now) for halt in state.halts.all(tx)):
-            raise Conflict("nothing is paused as a whole", hint="karma-sync subscription list")
-        # the row stays: that there is none must mean that the database was lost
-        state.halts.put(tx, state.Halt(until=now))
+    configured = environ.get("KARMA_SYNC_SYNCTHING")
+    program = find_program(Path(configured) if configured else None)
+    paths.create()
+    SigningKey.create(paths.key)
+    create_home(program, paths.syncthing)
+    settings.save(paths, tag, network)
 
 
 def require_known_name(store: Database, me: PairingCode, settings: Path) -> None:
