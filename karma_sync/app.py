@@ -112,7 +112,7 @@ class App:
             NotWritable: one of them is not ours to write.
             BadInput: config.toml gives us another name than the one that our teams know.
         """
-        from karma_sync.service.choosing import withhold_again
+        from karma_sync.service.sessions.choices import withhold_again
         from karma_sync.service.setup import require_known_name
 
         for store in (self.paths.state_db, self.paths.work_db, self.paths.library_db):

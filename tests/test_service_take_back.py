@@ -12,7 +12,7 @@ from karma_sync.domain.mesh.channels import Channel, World
 from karma_sync.domain.session.selection import Unshared, Whose, is_unshared
 from karma_sync.errors import BadInput, Conflict, NotFound
 from karma_sync.sending.ledger import recalls, sent
-from karma_sync.service import take_back
+from karma_sync.service.sessions import withdrawal
 from karma_sync.signing import PayloadType
 from karma_sync.store import ledger, state, work
 from karma_sync.store.intent import IntentFile, read_intent
@@ -119,9 +119,9 @@ def test_only_what_left_can_be_unshared(tmp_path: Path) -> None:
     with store.transaction() as tx:
         ledger.departed.put(tx, departed("abc1"), departed("abc2"), departed(""))
 
-    unshared, rows = take_back.find(store, "abc1", Whose.SESSION)
+    unshared, rows = withdrawal.find(store, "abc1", Whose.SESSION)
     assert (unshared.name, [row.session for row in rows]) == ("abc1", ["abc1"])
-    _, rows = take_back.find(store, "claude-code", Whose.AGENT)
+    _, rows = withdrawal.find(store, "claude-code", Whose.AGENT)
     assert sorted(row.session for row in rows) == ["abc1", "abc2"]
     for wanted, whose, error in (
         ("abc", Whose.SESSION, BadInput),
@@ -130,7 +130,7 @@ def test_only_what_left_can_be_unshared(tmp_path: Path) -> None:
         ("codex", Whose.AGENT, NotFound),
     ):
         with pytest.raises(error):
-            take_back.find(store, wanted, whose)
+            withdrawal.find(store, wanted, whose)
     store.close()
 
 
@@ -139,21 +139,21 @@ def test_it_survives_the_loss_of_the_database_and_can_be_lifted(tmp_path: Path) 
     store = state.open_state(tmp_path / "state.db")
     store.after_commit(lambda: intent.keep(store, key_of(ALICE).public))
     unshared = Unshared(whose=Whose.SESSION, name="abc1")
-    take_back.unshare(store, unshared)
+    withdrawal.unshare(store, unshared)
     store.close()
     assert read_intent(tmp_path / "intent.json").unshared == (unshared,)
 
     new = state.open_state(tmp_path / "another.db")
     new.after_commit(lambda: intent.keep(new, key_of(ALICE).public))
-    take_back.redactions_changed(new, NOW)
+    withdrawal.redactions_changed(new, NOW)
     assert read_intent(tmp_path / "intent.json").unshared == (unshared,), (
         "a new database takes it over"
     )
-    take_back.unshare(new, unshared)
-    take_back.lift(new, "abc", Whose.SESSION)
+    withdrawal.unshare(new, unshared)
+    withdrawal.lift(new, "abc", Whose.SESSION)
     assert [u.lifted for u in read_intent(tmp_path / "intent.json").unshared] == [True]
     with pytest.raises(Conflict):
-        take_back.lift(new, "abc1", Whose.SESSION)
+        withdrawal.lift(new, "abc1", Whose.SESSION)
     new.close()
 
 

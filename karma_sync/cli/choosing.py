@@ -15,7 +15,7 @@ from karma_sync.errors import BadInput, Conflict
 
 if TYPE_CHECKING:
     from karma_sync.domain.session.source_files import SourceSession
-    from karma_sync.service.previewing import Preview, Way
+    from karma_sync.service.sessions.preview import Preview, Way
 
 _CUTS_SHOWN = 200
 
@@ -41,8 +41,8 @@ def preview(
 
     Example: karma-sync session preview 3a782158
     """
-    from karma_sync.service.previewing import content, outlets
-    from karma_sync.service.previewing import preview as look
+    from karma_sync.service.sessions.preview import content, outlets
+    from karma_sync.service.sessions.preview import preview as look
 
     app = App.from_environment()
     session = _own(app, wanted)
@@ -67,8 +67,8 @@ def share(
     If it works in yet another place later, it stays as it was. Example: karma-sync session share 3a
     """
     from karma_sync.domain.session.selection import Share
-    from karma_sync.service import choosing
-    from karma_sync.service.previewing import one_project, outlets, ways_of
+    from karma_sync.service.sessions import choices
+    from karma_sync.service.sessions.preview import one_project, outlets, ways_of
 
     app = App.from_environment()
     session = _own(app, wanted)
@@ -80,7 +80,7 @@ def share(
     _require_shareable(session, ways)
     _show_share(app, session, others, ways)
     ask_unless(yes, "--yes")
-    choosing.share(app.state, Share(session=session.session_id, project=identity, others=others))
+    choices.share(app.state, Share(session=session.session_id, project=identity, others=others))
     say(f"{session.session_id} leaves for {identity}.")
     say_if_down(app)
     next_step("karma-sync status")
@@ -91,14 +91,14 @@ def withhold(wanted: IdArgument) -> None:
 
     Example: karma-sync session withhold 3a782158
     """
-    from karma_sync.service import choosing
+    from karma_sync.service.sessions import choices
 
     app = App.from_environment()
     session = _own(app, wanted)
-    choosing.withhold(app.state, session.session_id)
+    choices.withhold(app.state, session.session_id)
     say(f"{session.session_id} is withheld: nothing more of it leaves.")
     say_if_down(app)
-    if choosing.has_left(app.state, app.work, app.me, session.session_id):
+    if choices.has_left(app.state, app.work, app.me, session.session_id):
         say("What left already stays with the others.")
         next_step(f"karma-sync session unshare {session.session_id}, to take it back")
     else:
@@ -118,16 +118,16 @@ def exclude(
 
     A pattern without a slash is about names: 'client-*'. Example: karma-sync exclude ~/private
     """
-    from karma_sync.service import choosing
+    from karma_sync.service.sessions import choices
 
     app = App.from_environment()
     if directories:
         here, home = Path().absolute(), Path.home()
-        patterns = [p for text in directories for p in choosing.patterns_of(text, here, home)]
-        (choosing.include if remove else choosing.exclude)(app.state, patterns)
+        patterns = [p for text in directories for p in choices.patterns_of(text, here, home)]
+        (choices.include if remove else choices.exclude)(app.state, patterns)
     elif not list_ and not as_json:
         raise BadInput("name a directory or a pattern", hint="karma-sync exclude --list")
-    found = choosing.excluded(app.state)
+    found = choices.excluded(app.state)
     if as_json:
         say_json(excluded=found)
         return
@@ -137,7 +137,7 @@ def exclude(
 
 
 def _own(app: App, wanted: str) -> "SourceSession":
-    from karma_sync.service.choosing import find_own
+    from karma_sync.service.sessions.choices import find_own
 
     return find_own(app.source.sessions(), wanted)
 
@@ -162,8 +162,8 @@ def _show_share(
     app: App, session: "SourceSession", others: tuple[str, ...], ways: "list[Way]"
 ) -> None:
     from karma_sync.domain.text import printable
-    from karma_sync.service.previewing import outlets
-    from karma_sync.service.previewing import preview as look
+    from karma_sync.service.sessions.preview import outlets
+    from karma_sync.service.sessions.preview import preview as look
 
     identity = ways[0].standing.project
     mine = [each for each in outlets(app.state, app.me) if each[0].project == identity]

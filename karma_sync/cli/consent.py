@@ -20,8 +20,8 @@ from karma_sync.errors import BadInput, NeedsConsent
 if TYPE_CHECKING:
     from karma_sync.domain.session.selection import Limits
     from karma_sync.domain.session.source_files import SourceSession
-    from karma_sync.service.consent import Leaving, Survey
     from karma_sync.service.projects import Standing, Terms
+    from karma_sync.service.sessions.survey import Leaving, Survey
 
 _COUNT_S = 10.0  # for how long what would be cut is counted, before it is called a sample
 _SHOW_EVERY_S = 0.1
@@ -159,7 +159,7 @@ def _agreed(wishes: Wishes) -> bool:
 
 
 def _survey(app: App, standing: "Standing", sessions: "Sequence[SourceSession]") -> "Survey":
-    from karma_sync.service.consent import survey
+    from karma_sync.service.sessions.survey import survey
 
     with Progress("looking through sessions") as progress:
         return survey(app.decider, sessions, standing.names, progress)
@@ -186,7 +186,7 @@ def _with_last(found: "Survey", limits: "Limits", last: int | None) -> "Limits":
 
 
 def _show(app: App, standing: "Standing", found: "Survey", limits: "Limits", count: bool) -> None:
-    from karma_sync.service.consent import what_would_leave
+    from karma_sync.service.sessions.survey import what_would_leave
 
     leaving = what_would_leave(app.decider, found, limits)
     _show_leaving(leaving)
@@ -231,7 +231,7 @@ def show_cuts(app: App, sessions: "Sequence[SourceSession]", profile: Profile) -
         BadInput: the person's own rules cannot be used.
         RedactionFailed: then nothing of a session would leave either.
     """
-    from karma_sync.service.cuts import count_cuts
+    from karma_sync.service.sessions.redaction_preview import count_cuts
 
     redactor = app.redactions.redactor()
     deadline = time.monotonic() + _COUNT_S

@@ -17,7 +17,7 @@ from karma_sync.errors import BadInput
 
 if TYPE_CHECKING:
     from karma_sync.redact.custom.redactions import OwnRedactions
-    from karma_sync.service.foreseeing import Foreseen
+    from karma_sync.service.sessions.redaction_preview import Foreseen
 
 _MOST_BYTES = 100_000
 _PIECES = "cut a part of it that stands in no other place: karma-sync redact --literal < FILE"
@@ -65,7 +65,7 @@ def redact(
     Example: karma-sync redact --literal --dry-run < secret.txt
     """
     from karma_sync.redact.custom.redactions_file import RedactionsFile
-    from karma_sync.service import take_back
+    from karma_sync.service.sessions import withdrawal
 
     if literal == (rule is not None):
         raise BadInput(
@@ -82,9 +82,9 @@ def redact(
         return
     changed = RedactionsFile(app.paths.redactions).change(wish.change)
     # said again too: a daemon that was killed between the two must not miss it
-    take_back.redactions_changed(app.state, utc_now())
+    withdrawal.redactions_changed(app.state, utc_now())
     say(f"{wish.what} {'is' if changed else 'was already'} cut from all that is shared.")
-    say_reach(take_back.reach(app.state, app.work, app.me, utc_now(), take_back.left(app.work)))
+    say_reach(withdrawal.reach(app.state, app.work, app.me, utc_now(), withdrawal.left(app.work)))
     say_if_down(app)
     next_step("karma-sync status")
 
@@ -117,8 +117,8 @@ def _rules_wish(file: Path) -> _Wish:
 
 def _foreseen(app: App, wish: _Wish) -> "Foreseen":
     from karma_sync.library.reader import Library
-    from karma_sync.service.foreseeing import foresee
-    from karma_sync.service.take_back import left
+    from karma_sync.service.sessions.redaction_preview import foresee
+    from karma_sync.service.sessions.withdrawal import left
 
     redactor = app.redactions.changed(wish.change)
     library = Library(app.paths.library, app.library)

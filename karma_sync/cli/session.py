@@ -15,7 +15,7 @@ from karma_sync.cli.take_back import unshare
 
 if TYPE_CHECKING:
     from karma_sync.library.reader import Library
-    from karma_sync.service.choosing import Held
+    from karma_sync.service.sessions.choices import Held
     from karma_sync.store.library import AccessScope, Readable
 
 _TITLE_CHARS = 60
@@ -72,7 +72,7 @@ def list_(
 
 
 def _held(app: App, scope: "AccessScope") -> "list[Held]":
-    from karma_sync.service.choosing import held
+    from karma_sync.service.sessions.choices import held
 
     found = held(app.state, app.work, app.me)
     return [h for h in found if scope.projects is None or h.project in scope.projects]

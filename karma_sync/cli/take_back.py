@@ -10,7 +10,7 @@ from karma_sync.cli.setup import say_if_down
 from karma_sync.errors import Conflict
 
 if TYPE_CHECKING:
-    from karma_sync.service.take_back import Reach
+    from karma_sync.service.sessions.withdrawal import Reach
     from karma_sync.store.ledger import Departed
 
 
@@ -38,19 +38,19 @@ def unshare(
     Example: karma-sync session unshare 3a782158
     """
     from karma_sync.domain.session.selection import Whose
-    from karma_sync.service import take_back
+    from karma_sync.service.sessions import withdrawal
 
     app = App.from_environment()
     whose = Whose.AGENT if agent else Whose.SESSION
     if undo:
-        lifted = take_back.lift(app.state, wanted, whose)
+        lifted = withdrawal.lift(app.state, wanted, whose)
         say(f"{lifted.whose} {lifted.name} may leave again.")
     else:
-        unshared, rows = take_back.find(app.work, wanted, whose)
-        reach = take_back.reach(app.state, app.work, app.me, utc_now(), rows)
+        unshared, rows = withdrawal.find(app.work, wanted, whose)
+        reach = withdrawal.reach(app.state, app.work, app.me, utc_now(), rows)
         if whose is Whose.SESSION and not reach.goes:
             _refuse(unshared.name, reach)
-        take_back.unshare(app.state, unshared)
+        withdrawal.unshare(app.state, unshared)
         say(f"{unshared.whose} {unshared.name} is withdrawn{_count(rows) if agent else ''}.")
         say_reach(reach)
     say_if_down(app)

@@ -18,8 +18,8 @@ from karma_sync.runtime.timing import soonest
 from karma_sync.runtime.worker import Worker
 from karma_sync.sending.scheduler import Dispatch
 from karma_sync.sending.watcher import Watcher
-from karma_sync.service import take_back
 from karma_sync.service.engine import Engine
+from karma_sync.service.sessions import withdrawal
 from karma_sync.team.documents.folder import is_document
 
 _STOP_S = 10.0  # for all of them together; what is half done then is done again at the start
@@ -36,7 +36,7 @@ class Workers:
         self._lock = threading.Lock()
         self._arrived: dict[str, set[str]] = {}
         self._world: World | None = None
-        self._wishes: take_back.Wishes | None = None
+        self._wishes: withdrawal.Wishes | None = None
         self._failed: set[str] = set()  # what the last cycle could not do
         self._cycle = self._worker("cycle", self._run_cycle)
         self._sending = self._worker("sending", self._dispatch.run)
@@ -118,7 +118,7 @@ class Workers:
         """Send and receive what the world says, from now on."""
         folder = self._engine.paths.folder
         mapped = self._engine.know_roots()
-        wishes = take_back.wishes(self._engine.state)
+        wishes = withdrawal.wishes(self._engine.state)
         self._engine.sender.hold_back(wishes.unshared)
         wished, self._wishes = wishes != self._wishes, wishes
         if self._engine.sender.send_to(open_outboxes(world), folder) or mapped or wished:

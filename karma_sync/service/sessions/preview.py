@@ -13,9 +13,9 @@ from karma_sync.errors import BadInput, NotFound
 from karma_sync.redact.redactor import Redactor
 from karma_sync.sending.eligibility import Decider
 from karma_sync.sending.packaging.file_selection import sendable
-from karma_sync.service.choosing import my_channels
-from karma_sync.service.cuts import Cut, Leaving, as_it_leaves, look_through
 from karma_sync.service.projects import Standing, standings
+from karma_sync.service.sessions.choices import my_channels
+from karma_sync.service.sessions.redaction_preview import Cut, Leaving, as_it_leaves, look_through
 from karma_sync.store.database import Database
 
 _PROFILES = tuple(Profile)
