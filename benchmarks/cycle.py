@@ -13,11 +13,11 @@ from benchmarks import results
 from benchmarks.pair import PROJECT, Sender, gui, sender
 from karma_sync.app import App
 from karma_sync.cli.demo_stage import until
+from karma_sync.daemon.threads import Workers
 from karma_sync.domain.session.selection import Limits
 from karma_sync.domain.team.pairing_code import PairingCode, device_text
 from karma_sync.domain.team.subscription import Content, Direction, Subscription
 from karma_sync.paths import Paths, metadata_folder
-from karma_sync.service.workers import Workers
 from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.store import state
 from karma_sync.syncthing.client import SyncthingClient

@@ -18,13 +18,13 @@ from karma_sync.paths import Paths
 
 if TYPE_CHECKING:
     from karma_sync.agents.claude.source import ClaudeSource
+    from karma_sync.daemon.wiring import Engine
     from karma_sync.mesh.health.recovery import Recovery
     from karma_sync.redact.custom.redactions_file import RedactionsFile
     from karma_sync.redact.redactor import Redactor
     from karma_sync.runtime.change_log import Journal
     from karma_sync.runtime.event_log import Notes
     from karma_sync.sending.eligibility import Decider, Matcher
-    from karma_sync.service.engine import Engine
     from karma_sync.signing import SigningKey
     from karma_sync.store.database import Database
     from karma_sync.syncthing.client import SyncthingClient
@@ -191,6 +191,7 @@ class App:
     def engine(self, client: "SyncthingClient") -> "Engine":
         """The parts that do the daemon's work."""
         from karma_sync.channel.verify import verify_chunk, verify_item, verify_retraction
+        from karma_sync.daemon.wiring import Engine, redactor_or_refusal
         from karma_sync.mesh.connections import Links
         from karma_sync.mesh.health.checker import Checker
         from karma_sync.mesh.health.folder_health import Health
@@ -203,8 +204,6 @@ class App:
         from karma_sync.sending.packaging.packager import Packager
         from karma_sync.sending.queue import Outgoing
         from karma_sync.sending.sender import Sender
-        from karma_sync.service.engine import Engine
-        from karma_sync.service.redacting import redactor_or_refusal
         from karma_sync.team.context import Context
         from karma_sync.team.receipts import Receipts
 

@@ -30,7 +30,7 @@ from typing import Any
 
 import karma_sync.__main__
 import karma_sync.app
-import karma_sync.daemon
+import karma_sync.daemon.main
 from karma_sync.paths import Paths
 from karma_sync.syncthing.client import SyncthingClient
 
@@ -157,12 +157,12 @@ def count_requests(asked: Path) -> None:
 def main() -> None:
     environ = dict(os.environ)
     if seconds := environ.get("KARMA_CRASH_CYCLE_S"):
-        karma_sync.daemon.CYCLE_S = int(seconds)
+        karma_sync.daemon.main.CYCLE_S = int(seconds)
     if asked := environ.get("KARMA_CRASH_ASKED"):
         count_requests(Path(asked))
     if clock := environ.get("KARMA_CRASH_CLOCK"):
         moment = datetime.fromisoformat(clock)
-        modules: Any = (karma_sync.app, karma_sync.daemon)
+        modules: Any = (karma_sync.app, karma_sync.daemon.main)
         for module in modules:
             module.utc_now = lambda: moment
     if "FAKETIME_TIMESTAMP_FILE" in environ:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from karma_sync.service.presence import running
+from karma_sync.daemon.lock import running
 from tests.harness import Member, logs, until
 from tests.sound import Seen
 from tests.town import END_S

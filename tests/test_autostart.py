@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from karma_sync.daemon.autostart import Launchd, Systemd, autostart
+from karma_sync.daemon.service_units import Launch, launchd_plist, service_name, systemd_unit
 from karma_sync.errors import BadInput, KarmaError, NotFound
 from karma_sync.paths import Paths
-from karma_sync.service.autostart import Launchd, Systemd, autostart
-from karma_sync.service.units import Launch, launchd_plist, service_name, systemd_unit
 from tests.harness import Member, until
 from tests.town import Town
 

@@ -6,11 +6,11 @@ import pytest
 
 from karma_sync.cli.output import fit
 from karma_sync.cli.status_text import STARTING, status_lines
+from karma_sync.daemon.lock import Running
 from karma_sync.domain.team.subscription import Status as Answer
 from karma_sync.domain.team.team import MemberStatus
 from karma_sync.sending.ledger.recalls import CalledBack
 from karma_sync.service.invitations import Waiting
-from karma_sync.service.presence import Running
 from karma_sync.service.status_model import Peer, ProjectStatus, Receiver, Renames, Status, Transfer
 from karma_sync.store.events import Event
 from karma_sync.store.state import Halt

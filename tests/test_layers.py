@@ -54,7 +54,7 @@ HOMES = {
     "requests": ("karma_sync.syncthing.client",),
     "sqlite3": ("karma_sync.store",),
     "watchdog": ("karma_sync.sending.watcher", "karma_sync.sending.watcher"),
-    "apscheduler": ("karma_sync.daemon",),
+    "apscheduler": ("karma_sync.daemon.main",),
     "typer": ("karma_sync.cli", "karma_sync.demo"),
 }
 

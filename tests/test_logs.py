@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from karma_sync.cli.logs import LOG_BYTES, LOG_FILES, Discreet, Prioritised
 from karma_sync.cli.service import tail
+from karma_sync.daemon.log_setup import LOG_BYTES, LOG_FILES, Discreet, Prioritised
 from karma_sync.errors import BadInput
 from tests.harness import COMMAND_S, Member, until
 from tests.town import Town, found_team, share

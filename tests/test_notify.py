@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from karma_sync.service.notify import Notifier
+from karma_sync.daemon.systemd_notify import Notifier
 from tests.harness import COMMAND_S, WAIT_S
 from tests.town import Town
 

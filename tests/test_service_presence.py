@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from karma_sync.daemon.lock import locked
 from karma_sync.files import write_private
 from karma_sync.paths import Paths
-from karma_sync.service.presence import locked
 
 
 @pytest.fixture

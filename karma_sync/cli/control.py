@@ -64,8 +64,8 @@ def rename(
     Example: karma-sync rename --machine desktop
     """
     from karma_sync import settings
+    from karma_sync.daemon.lock import locked
     from karma_sync.domain.ids import member_tag
-    from karma_sync.service.presence import locked
 
     app = App.from_environment()
     old_user, old_machine = app.settings.tag.split(".")

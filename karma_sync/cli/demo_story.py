@@ -19,10 +19,10 @@ from karma_sync.cli.demo_sessions import (
 )
 from karma_sync.cli.demo_stage import Member, until
 from karma_sync.cli.demo_transcripts import Fate, Source, take
+from karma_sync.daemon.lock import running
 from karma_sync.errors import KarmaError
 from karma_sync.git.repository import toplevel
 from karma_sync.service import directories
-from karma_sync.service.presence import running
 
 APPENDS = 10
 _FIRST_S = 60.0

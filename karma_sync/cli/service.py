@@ -18,8 +18,8 @@ from karma_sync.errors import NotFound, TimedOut
 from karma_sync.paths import Paths
 
 if TYPE_CHECKING:
-    from karma_sync.service.autostart import Autostart, State
-    from karma_sync.service.presence import Running
+    from karma_sync.daemon.autostart import Autostart, State
+    from karma_sync.daemon.lock import Running
 
 _UP_S = 120.0
 _POLL_S = 0.1
@@ -43,8 +43,8 @@ def install() -> None:
 
     Example: karma-sync service install
     """
-    from karma_sync.service.autostart import autostart
-    from karma_sync.service.units import Launch
+    from karma_sync.daemon.autostart import autostart
+    from karma_sync.daemon.service_units import Launch
     from karma_sync.syncthing.program import find_program
 
     app = App.from_environment()
@@ -75,7 +75,7 @@ def uninstall() -> None:
 
     Example: karma-sync service uninstall
     """
-    from karma_sync.service.autostart import autostart
+    from karma_sync.daemon.autostart import autostart
 
     service = autostart(os.environ)
     if not service.file.exists():
@@ -90,7 +90,7 @@ def start() -> None:
 
     Example: karma-sync service start
     """
-    from karma_sync.service.autostart import autostart
+    from karma_sync.daemon.autostart import autostart
 
     app = App.from_environment()
     tag = app.settings.tag
@@ -109,7 +109,7 @@ def stop() -> None:
 
     Example: karma-sync service stop
     """
-    from karma_sync.service.autostart import autostart
+    from karma_sync.daemon.autostart import autostart
 
     service = autostart(os.environ)
     service.stop()
@@ -125,8 +125,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
     Example: karma-sync service status
     """
-    from karma_sync.service.autostart import autostart
-    from karma_sync.service.presence import running
+    from karma_sync.daemon.autostart import autostart
+    from karma_sync.daemon.lock import running
 
     paths = Paths.from_environment(os.environ)
     service = autostart(os.environ)
@@ -159,7 +159,7 @@ def logs(
 
     Example: karma-sync service logs -f
     """
-    from karma_sync.service.autostart import autostart
+    from karma_sync.daemon.autostart import autostart
 
     paths = Paths.from_environment(os.environ)
     service = autostart(os.environ)
@@ -172,7 +172,7 @@ def logs(
 
 def _daemon_besides(state: "State", paths: Paths) -> "Running | None":
     """The daemon of this home that is up, if it is not the service's."""
-    from karma_sync.service.presence import running
+    from karma_sync.daemon.lock import running
 
     daemon = running(paths)
     return daemon if daemon and daemon.pid != state.pid else None
@@ -180,7 +180,7 @@ def _daemon_besides(state: "State", paths: Paths) -> "Running | None":
 
 def _wait_until_up(service: "Autostart", paths: Paths, tag: str) -> str:
     """Wait for the daemon, where the manager did not; what to say of it."""
-    from karma_sync.service.presence import running
+    from karma_sync.daemon.lock import running
 
     deadline = time.monotonic() + _UP_S
     while (daemon := running(paths)) is None:

@@ -86,8 +86,8 @@ def up(
     if background:
         _up_in_background(app)
         return
-    from karma_sync.cli.logs import log_daemon
-    from karma_sync.daemon import Daemon
+    from karma_sync.daemon.log_setup import log_daemon
+    from karma_sync.daemon.main import Daemon
 
     log_daemon(app.paths.log if log_to_file and app.settings else None)
 
@@ -107,7 +107,7 @@ def down() -> None:
     """
     import psutil
 
-    from karma_sync.service.presence import running
+    from karma_sync.daemon.lock import running
 
     app = App.from_environment()
     daemon = running(app.paths)
@@ -184,7 +184,7 @@ def read_code(app: App, parts: list[str] | None) -> pairing_code.PairingCode:
 
 def say_if_down(app: App) -> None:
     """Every command works without the daemon, and then says that it is not running."""
-    from karma_sync.service.presence import running
+    from karma_sync.daemon.lock import running
 
     if running(app.paths) is None:
         say("The daemon is not running: this takes effect once it is (karma-sync up -d).")
@@ -193,7 +193,7 @@ def say_if_down(app: App) -> None:
 def warn_if_down(app: App) -> None:
     """The same for commands that only read: what they print is as old as the daemon's last day."""
     from karma_sync.cli.status_text import DOWN
-    from karma_sync.service.presence import running
+    from karma_sync.daemon.lock import running
 
     if running(app.paths) is None:
         complain(DOWN, "karma-sync up -d")
@@ -246,7 +246,7 @@ def _up_in_background(app: App) -> None:
     import subprocess  # noqa: S404 our own program, a list of arguments
     import time
 
-    from karma_sync.service.presence import running
+    from karma_sync.daemon.lock import running
 
     tag = app.settings.tag  # before `init` nothing is made
     if running(app.paths):

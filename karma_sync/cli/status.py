@@ -11,7 +11,7 @@ from karma_sync.cli.output import CLEAR, fit, json_text, said, say
 from karma_sync.errors import Stuck
 
 if TYPE_CHECKING:
-    from karma_sync.service.presence import Running
+    from karma_sync.daemon.lock import Running
     from karma_sync.service.status_model import Peer, ProjectStatus, Status, Transfer
 from karma_sync.service import status_model
 
@@ -57,8 +57,8 @@ def status(
 
 
 def _found(app: App) -> "tuple[Status, Running | None]":
+    from karma_sync.daemon.lock import is_held, running
     from karma_sync.service import status as service
-    from karma_sync.service.presence import is_held, running
     from karma_sync.service.status import without_space
 
     stores = status_model.Stores(app.state, app.work, app.library)

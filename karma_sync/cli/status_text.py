@@ -7,9 +7,9 @@ from karma_sync.cli.output import ago, columns, size, span
 from karma_sync.domain.text import printable
 
 if TYPE_CHECKING:
+    from karma_sync.daemon.lock import Running
     from karma_sync.domain.team.pairing_code import PairingCode
     from karma_sync.sending.ledger.recalls import CalledBack
-    from karma_sync.service.presence import Running
     from karma_sync.service.status_model import (
         Peer,
         ProjectStatus,

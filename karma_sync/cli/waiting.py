@@ -69,7 +69,7 @@ def wait_for_session(app: App, standing: "Standing") -> None:
 
 def require_daemon(app: App) -> None:
     """Raises Conflict if no daemon runs: what is waited for would not come."""
-    from karma_sync.service.presence import running
+    from karma_sync.daemon.lock import running
 
     if running(app.paths) is None:
         raise Conflict("the daemon is not running: nothing would arrive", hint="karma-sync up -d")

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from karma_sync.daemon.wiring import Engine
 from karma_sync.runtime.timing import soonest
 from karma_sync.sending import eligibility
-from karma_sync.service.engine import Engine
 
 # What takes longer than a moment: people may ask meanwhile how far it is.
 _LARGE_BYTES = 50_000_000

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from karma_sync.agents.claude.side_files import TELLING, WATCHED
 from karma_sync.channel.layout import is_ours
+from karma_sync.daemon.wiring import Engine
 from karma_sync.domain.mesh.channels import Channel, World, inboxes, kept, open_outboxes, outboxes
 from karma_sync.errors import KarmaError
 from karma_sync.mesh.event_listener import Listener
@@ -18,7 +19,6 @@ from karma_sync.runtime.timing import soonest
 from karma_sync.runtime.worker import Worker
 from karma_sync.sending.scheduler import Dispatch
 from karma_sync.sending.watcher import Watcher
-from karma_sync.service.engine import Engine
 from karma_sync.service.sessions import withdrawal
 from karma_sync.team.documents.folder import is_document
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from karma_sync.daemon.service_units import Launch, launchd_plist, service_name, systemd_unit
 from karma_sync.errors import KarmaError, NotFound, TimedOut
 from karma_sync.files import write_private
-from karma_sync.service.units import Launch, launchd_plist, service_name, systemd_unit
 
 _ANSWER_S = 30.0
 _START_S = 360.0  # above the unit's TimeoutStartSec=
