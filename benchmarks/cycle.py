@@ -12,8 +12,8 @@ from pathlib import Path
 from benchmarks import results
 from benchmarks.pair import PROJECT, Sender, gui, sender
 from karma_sync.app import App
-from karma_sync.cli.demo_stage import until
 from karma_sync.daemon.threads import Workers
+from karma_sync.demo.stage import until
 from karma_sync.domain.session.selection import Limits
 from karma_sync.domain.team.pairing_code import PairingCode, device_text
 from karma_sync.domain.team.subscription import Content, Direction, Subscription

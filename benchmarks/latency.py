@@ -7,9 +7,9 @@ import requests
 
 from benchmarks import results, workload
 from benchmarks.pair import Sender, gui, sender
-from karma_sync.cli.demo_measure import measure_appends
-from karma_sync.cli.demo_reader import Reader
-from karma_sync.cli.demo_stage import Member, until
+from karma_sync.demo.measure import measure_appends
+from karma_sync.demo.reader import Reader
+from karma_sync.demo.stage import Member, until
 
 _WITHIN_S = 600.0
 _APPENDS = 30

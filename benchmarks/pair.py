@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from karma_sync.cli.demo_reader import Reader
-from karma_sync.cli.demo_stage import Member, stage, until
+from karma_sync.demo.reader import Reader
+from karma_sync.demo.stage import Member, stage, until
 from karma_sync.paths import Paths
 
 PROJECT = "github.com/example/bench"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.workload import SEED
-from karma_sync.cli.demo_measure import percentile
+from karma_sync.demo.measure import percentile
 
 BUILD = Path(__file__).resolve().parents[1] / "build"
 Figures = dict[str, object]

@@ -15,7 +15,7 @@ from unittest.mock import patch
 from benchmarks import workload
 from benchmarks.packaging import Desk
 from karma_sync.channel import layout
-from karma_sync.cli.demo_measure import percentile
+from karma_sync.demo.measure import percentile
 from karma_sync.domain import limits
 
 _KIB = 1024

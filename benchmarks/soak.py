@@ -12,9 +12,9 @@ import psutil
 
 from benchmarks import results, workload
 from benchmarks.pair import Sender, sender
-from karma_sync.cli.demo_measure import percentile
-from karma_sync.cli.demo_reader import Reader
-from karma_sync.cli.demo_stage import Member, until
+from karma_sync.demo.measure import percentile
+from karma_sync.demo.reader import Reader
+from karma_sync.demo.stage import Member, until
 from karma_sync.paths import Paths
 
 # A session that is written to every second is packaged every five; these show what the rest costs.

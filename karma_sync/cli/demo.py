@@ -14,8 +14,8 @@ from karma_sync.cli.output import say, say_json, size
 from karma_sync.errors import BadInput, KarmaError
 
 if TYPE_CHECKING:
-    from karma_sync.cli.demo_story import Outcome
-    from karma_sync.cli.demo_transcripts import Row, Source
+    from karma_sync.demo.story import Outcome
+    from karma_sync.demo.transcripts import Row, Source
 
 _NAMED = 10
 
@@ -42,9 +42,9 @@ def demo(
 
     Example: karma-sync demo
     """
-    from karma_sync.cli.demo_stage import stage
-    from karma_sync.cli.demo_story import Story
-    from karma_sync.cli.demo_transcripts import compare
+    from karma_sync.demo.stage import stage
+    from karma_sync.demo.story import Story
+    from karma_sync.demo.transcripts import compare
     from karma_sync.syncthing.program import find_program
 
     _check(transcripts, report)
@@ -90,7 +90,7 @@ def _to_stderr(text: str) -> None:
 
 def _write(rows: "list[Row]", report: Path | None, told: "Callable[[str], None]") -> None:
     """The report, into its file, or as part of the story."""
-    from karma_sync.cli.demo_transcripts import render
+    from karma_sync.demo.transcripts import render
 
     if report is None:
         told(render(rows, as_lines=False))
@@ -100,7 +100,7 @@ def _write(rows: "list[Row]", report: Path | None, told: "Callable[[str], None]"
 
 
 def _end(outcome: "Outcome", took: float) -> None:
-    from karma_sync.cli.demo_measure import percentile
+    from karma_sync.demo.measure import percentile
 
     cuts: Counter[str] = Counter()
     for packed in outcome.packed.values():
@@ -118,7 +118,7 @@ def _end(outcome: "Outcome", took: float) -> None:
 
 
 def _end_json(outcome: "Outcome") -> None:
-    from karma_sync.cli.demo_measure import percentile
+    from karma_sync.demo.measure import percentile
 
     samples = outcome.append_s
     say_json(

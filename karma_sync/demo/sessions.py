@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from karma_sync.cli.demo_stage import Member
+from karma_sync.demo.stage import Member
 
 IDENTITY = "github.com/example/demo"
 _REMOTE = "git@github.com:example/demo.git"

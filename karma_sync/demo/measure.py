@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from karma_sync.cli.demo_reader import Reader
-from karma_sync.cli.demo_stage import until
+from karma_sync.demo.reader import Reader
+from karma_sync.demo.stage import until
 
 SPACING_S = 1.1  # a session that is written to more often is packaged once a second
 _WITHIN_S = 60.0

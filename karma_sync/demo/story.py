@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from karma_sync.cli.demo_measure import measure_appends
-from karma_sync.cli.demo_reader import Packed, Reader
-from karma_sync.cli.demo_sessions import (
+from karma_sync.daemon.lock import running
+from karma_sync.demo.measure import measure_appends
+from karma_sync.demo.reader import Packed, Reader
+from karma_sync.demo.sessions import (
     IDENTITY,
     later_lines,
     live_session,
@@ -17,9 +18,8 @@ from karma_sync.cli.demo_sessions import (
     project_directory,
     write_sessions,
 )
-from karma_sync.cli.demo_stage import Member, until
-from karma_sync.cli.demo_transcripts import Fate, Source, take
-from karma_sync.daemon.lock import running
+from karma_sync.demo.stage import Member, until
+from karma_sync.demo.transcripts import Fate, Source, take
 from karma_sync.errors import KarmaError
 from karma_sync.git.repository import toplevel
 from karma_sync.service import directories

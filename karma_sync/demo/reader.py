@@ -8,7 +8,7 @@ from pathlib import Path
 
 from karma_sync.app import App
 from karma_sync.channel.layout import ITEMS, chunk_name, decompress
-from karma_sync.cli.demo_stage import Member
+from karma_sync.demo.stage import Member
 from karma_sync.domain.session.manifest import Manifest, split_item
 from karma_sync.errors import NotFound
 from karma_sync.library.reader import Library
