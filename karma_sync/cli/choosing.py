@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App
-from karma_sync.cli.consent import YesOption, ask_unless
-from karma_sync.cli.output import next_step, say, say_json, size, write_raw
-from karma_sync.cli.setup import say_if_down
+from karma_sync.cli.notices import say_if_down
+from karma_sync.cli.options import YesOption
+from karma_sync.cli.output import ask_unless, next_step, say, say_json, size, write_raw
 from karma_sync.domain.session.selection import Outcome
 from karma_sync.errors import BadInput, Conflict
 

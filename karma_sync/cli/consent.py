@@ -1,30 +1,27 @@
 """Accepting is consent: show what would leave, to whom, and ask."""
 
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from karma_sync.app import App, utc_now
-from karma_sync.cli.output import confirm, is_terminal, say, size, warn_of_closed
+from karma_sync.cli.output import is_terminal, say, size, warn_of_closed
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.selection import Outcome
 from karma_sync.domain.team.subscription import Direction
 from karma_sync.domain.text import printable
-from karma_sync.errors import BadInput, NeedsConsent
+from karma_sync.errors import BadInput
 
 if TYPE_CHECKING:
     from karma_sync.domain.session.selection import Limits
     from karma_sync.domain.session.source_files import SourceSession
     from karma_sync.service.projects import Standing, Terms
     from karma_sync.service.sessions.survey import Leaving, Survey
+from karma_sync.cli.output import Progress, ask_unless
 
 _COUNT_S = 10.0  # for how long what would be cut is counted, before it is called a sample
-_SHOW_EVERY_S = 0.1
 _STAYS = {
     Outcome.EARLIER: "earlier {}, before the limit (--since all sends all)",
     Outcome.MIXED: "{} that also worked elsewhere:",
@@ -37,32 +34,6 @@ _PROFILES = {
     Profile.STANDARD: "",
     Profile.FULL: "all files, with file history (whole source files) and debug logs (environment)",
 }
-
-TeamOption = Annotated[str | None, typer.Option(help="The team, if several share the project.")]
-DirectionOption = Annotated[
-    Direction | None, typer.Option(help="send, receive or both; both if not given.")
-]
-SinceOption = Annotated[
-    str | None,
-    typer.Option(help="Send sessions active since: all, now, 14d, 2026-05-31; 30d if not given."),
-]
-LastOption = Annotated[
-    int | None,
-    typer.Option(min=0, help="Of the sessions there are, send the newest so many, and all later."),
-]
-IdleOption = Annotated[
-    str | None,
-    typer.Option(help="Send a session once nobody wrote to it for so long: 10m, 2h; 0s: at once."),
-]
-ProfileOption = Annotated[
-    Profile | None,
-    typer.Option(
-        help="conversation: transcripts only. standard: also tool results, plans, tasks, todos."
-        " full: also file history (whole source files) and debug logs (your environment)."
-    ),
-]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would leave, and end.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @dataclass(frozen=True)
@@ -139,16 +110,6 @@ def consented(app: App, standing: "Standing", wishes: Wishes) -> "Terms | None":
         return None
     ask_unless(_agreed(wishes), "--yes, or an explicit --direction")
     return Terms(direction=chosen, limits=limits)
-
-
-def ask_unless(agreed: bool, hint: str) -> None:
-    """Raises NeedsConsent if a person said no, or nobody is there to say yes."""
-    if agreed:
-        return
-    if not is_terminal():
-        raise NeedsConsent("nobody is here to say yes; nothing was changed", hint=hint)
-    if not confirm("Go ahead?"):
-        raise NeedsConsent("nothing was changed")
 
 
 def _agreed(wishes: Wishes) -> bool:
@@ -250,29 +211,3 @@ def show_cuts(app: App, sessions: "Sequence[SourceSession]", profile: Profile) -
 
 def _sample(looked: int, all_: int) -> str:
     return f" (a sample: the newest {looked} of {all_} sessions; the others were not read yet)"
-
-
-class Progress:
-    """Shows on a terminal how far something is, and wipes that away at the end."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._shown = time.monotonic()  # nothing is shown of what is done at once
-        self._wipe = False
-
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._wipe:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-
-    def __call__(self, done: int, of: int) -> None:
-        """So many are done, of so many."""
-        now = time.monotonic()
-        if now - self._shown < _SHOW_EVERY_S or not sys.stderr.isatty():
-            return
-        self._shown, self._wipe = now, True
-        sys.stderr.write(f"\r\x1b[K{self._what}: {done} of {of} sessions")
-        sys.stderr.flush()

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from karma_sync.app import App
+from karma_sync.cli.notices import say_if_down, warn_if_down
 from karma_sync.cli.output import ago, next_step, say, say_json, table
-from karma_sync.cli.setup import say_if_down, warn_if_down
 
 
 def add_to(app: typer.Typer) -> None:

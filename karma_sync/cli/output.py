@@ -5,10 +5,13 @@ import os
 import shutil
 import sys
 import textwrap
+import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from karma_sync.errors import NeedsConsent
 
 SCHEMA_VERSION = 1
 CLEAR = "\x1b[2J\x1b[H"
@@ -171,3 +174,42 @@ def _plain(value: object) -> object:
     if isinstance(value, (set, frozenset, tuple)):
         return sorted(value)
     return str(value)
+
+
+_SHOW_EVERY_S = 0.1
+
+
+def ask_unless(agreed: bool, hint: str) -> None:
+    """Raises NeedsConsent if a person said no, or nobody is there to say yes."""
+    if agreed:
+        return
+    if not is_terminal():
+        raise NeedsConsent("nobody is here to say yes; nothing was changed", hint=hint)
+    if not confirm("Go ahead?"):
+        raise NeedsConsent("nothing was changed")
+
+
+class Progress:
+    """Shows on a terminal how far something is, and wipes that away at the end."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._shown = time.monotonic()  # nothing is shown of what is done at once
+        self._wipe = False
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._wipe:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def __call__(self, done: int, of: int) -> None:
+        """So many are done, of so many."""
+        now = time.monotonic()
+        if now - self._shown < _SHOW_EVERY_S or not sys.stderr.isatty():
+            return
+        self._shown, self._wipe = now, True
+        sys.stderr.write(f"\r\x1b[K{self._what}: {done} of {of} sessions")
+        sys.stderr.flush()

@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from karma_sync.app import App, utc_now
-from karma_sync.cli.consent import (
+from karma_sync.cli.consent import Wishes, consented
+from karma_sync.cli.naming import meant
+from karma_sync.cli.notices import say_if_down
+from karma_sync.cli.options import (
     DirectionOption,
     DryRunOption,
     IdleOption,
@@ -16,14 +19,10 @@ from karma_sync.cli.consent import (
     ProfileOption,
     SinceOption,
     TeamOption,
-    Wishes,
     YesOption,
-    consented,
 )
-from karma_sync.cli.naming import meant
 from karma_sync.cli.output import next_step, say
 from karma_sync.cli.project_scan import scan
-from karma_sync.cli.setup import say_if_down
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.sending import eligibility
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App
+from karma_sync.cli.notices import warn_if_down
 from karma_sync.cli.output import next_step, say, say_json, table, warn_of_closed
-from karma_sync.cli.setup import warn_if_down
 
 if TYPE_CHECKING:
     from karma_sync.service.project_scan import Found

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App, utc_now
+from karma_sync.cli.notices import warn_if_down
 from karma_sync.cli.output import next_step, say, say_json, size, table
-from karma_sync.cli.setup import warn_if_down
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,8 +9,8 @@ import typer
 
 from karma_sync.app import App, utc_now
 from karma_sync.cli import choosing
+from karma_sync.cli.notices import warn_if_down
 from karma_sync.cli.output import ago, next_step, say, say_json, size, table, write_raw
-from karma_sync.cli.setup import warn_if_down
 from karma_sync.cli.take_back import unshare
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from karma_sync.app import App, utc_now
+from karma_sync.cli.notices import say_if_down
 from karma_sync.cli.output import ask, complain, is_terminal, next_step, say, say_json
 from karma_sync.domain import ids
 from karma_sync.domain.team import pairing_code
@@ -180,23 +181,6 @@ def read_code(app: App, parts: list[str] | None) -> pairing_code.PairingCode:
     code = pairing_code.decode(text)
     refuse_own(app.me, code)
     return code
-
-
-def say_if_down(app: App) -> None:
-    """Every command works without the daemon, and then says that it is not running."""
-    from karma_sync.daemon.lock import running
-
-    if running(app.paths) is None:
-        say("The daemon is not running: this takes effect once it is (karma-sync up -d).")
-
-
-def warn_if_down(app: App) -> None:
-    """The same for commands that only read: what they print is as old as the daemon's last day."""
-    from karma_sync.cli.status_text import DOWN
-    from karma_sync.daemon.lock import running
-
-    if running(app.paths) is None:
-        complain(DOWN, "karma-sync up -d")
 
 
 def _tag(user: str | None, machine: str | None) -> str:

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
         Status,
         Transfer,
     )
+from karma_sync.cli.notices import DOWN, STARTING
 
-DOWN = "the daemon is not running, so nothing moves; this is what was known last"
-STARTING = "the daemon is starting or stopping; this is what was known last"
 _EXAMPLES = 3
 _ID_CHARS = 8
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App, utc_now
+from karma_sync.cli.notices import say_if_down
 from karma_sync.cli.output import next_step, say
-from karma_sync.cli.setup import say_if_down
 from karma_sync.errors import Conflict
 
 if TYPE_CHECKING:
