@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from karma_sync.cli.daemon.status_text import status_lines
 from karma_sync.cli.notices import STARTING
 from karma_sync.cli.output import fit
-from karma_sync.cli.status_text import status_lines
 from karma_sync.daemon.lock import Running
 from karma_sync.domain.team.subscription import Status as Answer
 from karma_sync.domain.team.team import MemberStatus

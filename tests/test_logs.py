@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from karma_sync.cli.service import tail
+from karma_sync.cli.daemon.autostart import tail
 from karma_sync.daemon.log_setup import LOG_BYTES, LOG_FILES, Discreet, Prioritised
 from karma_sync.errors import BadInput
 from tests.harness import COMMAND_S, Member, until

@@ -8,20 +8,8 @@ import typer
 from typer.main import get_command
 
 from karma_sync import __version__
-from karma_sync.cli import (
-    control,
-    demo,
-    inbox,
-    project,
-    redact,
-    sent,
-    service,
-    session,
-    setup,
-    status,
-    subscription,
-    team,
-)
+from karma_sync.cli import inbox, project, redact, sent, session, setup, subscription, team
+from karma_sync.cli.daemon import autostart, control, demo, status
 from karma_sync.cli.output import complain, open_streams
 from karma_sync.errors import KarmaError
 
@@ -62,7 +50,7 @@ sent.add_to(app)
 redact.add_to(app)
 status.add_to(app)
 control.add_to(app)
-service.add_to(app)
+autostart.add_to(app)
 demo.add_to(app)
 
 

@@ -34,7 +34,7 @@ def status(
 
     On a terminal it keeps to one screen. Example: karma-sync status --watch
     """
-    from karma_sync.cli.status_text import status_lines
+    from karma_sync.cli.daemon.status_text import status_lines
 
     app = App.from_environment()
     shown = ""
