@@ -8,9 +8,10 @@ import typer
 from typer.main import get_command
 
 from karma_sync import __version__
-from karma_sync.cli import inbox, project, redact, sent, session, setup, subscription, team
+from karma_sync.cli import inbox, redact, sent, session, setup, team
 from karma_sync.cli.daemon import autostart, control, demo, status
 from karma_sync.cli.output import complain, open_streams
+from karma_sync.cli.project import project, subscription
 from karma_sync.errors import KarmaError
 
 app = typer.Typer(

@@ -9,7 +9,6 @@ import typer
 
 from karma_sync.app import App, utc_now
 from karma_sync.cli.consent import Wishes, consented
-from karma_sync.cli.naming import meant
 from karma_sync.cli.notices import say_if_down
 from karma_sync.cli.options import (
     DirectionOption,
@@ -22,7 +21,8 @@ from karma_sync.cli.options import (
     YesOption,
 )
 from karma_sync.cli.output import next_step, say
-from karma_sync.cli.project_scan import scan
+from karma_sync.cli.project.argument import meant
+from karma_sync.cli.project.scan import scan
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.sending import eligibility
 

@@ -7,7 +7,6 @@ import typer
 
 from karma_sync.app import App, utc_now
 from karma_sync.cli.consent import Wishes, consented
-from karma_sync.cli.naming import project_named
 from karma_sync.cli.notices import say_if_down, warn_if_down
 from karma_sync.cli.options import (
     DirectionOption,
@@ -20,7 +19,8 @@ from karma_sync.cli.options import (
     YesOption,
 )
 from karma_sync.cli.output import next_step, say, say_json, table
-from karma_sync.cli.waiting import offered, require_daemon, wait_for_session
+from karma_sync.cli.project.argument import project_named
+from karma_sync.cli.project.wait import offered, require_daemon, wait_for_session
 from karma_sync.domain.team.subscription import Content, Direction
 from karma_sync.errors import BadInput
 
