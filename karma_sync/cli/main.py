@@ -8,10 +8,11 @@ import typer
 from typer.main import get_command
 
 from karma_sync import __version__
-from karma_sync.cli import inbox, redact, sent, session, setup, team
+from karma_sync.cli import inbox, setup, team
 from karma_sync.cli.daemon import autostart, control, demo, status
 from karma_sync.cli.output import complain, open_streams
 from karma_sync.cli.project import project, subscription
+from karma_sync.cli.session import read, redact, sent
 from karma_sync.errors import KarmaError
 
 app = typer.Typer(
@@ -46,7 +47,7 @@ team.add_to(app)
 inbox.add_to(app)
 project.add_to(app)
 subscription.add_to(app)
-session.add_to(app)
+read.add_to(app)
 sent.add_to(app)
 redact.add_to(app)
 status.add_to(app)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App, utc_now
-from karma_sync.cli import choosing
 from karma_sync.cli.notices import warn_if_down
 from karma_sync.cli.output import ago, next_step, say, say_json, size, table, write_raw
-from karma_sync.cli.take_back import unshare
+from karma_sync.cli.session import sharing
+from karma_sync.cli.session.unshare import unshare
 
 if TYPE_CHECKING:
     from karma_sync.library.reader import Library
@@ -31,7 +31,7 @@ def add_to(app: typer.Typer) -> None:
     group.command(name="list")(list_)
     group.command()(show)
     group.command()(unshare)
-    choosing.add_to(app, group)
+    sharing.add_to(app, group)
     app.add_typer(group, name="session")
 
 

@@ -11,7 +11,7 @@ import typer
 from karma_sync.app import App, utc_now
 from karma_sync.cli.notices import say_if_down
 from karma_sync.cli.output import Progress, next_step, say, say_json, table
-from karma_sync.cli.take_back import say_reach
+from karma_sync.cli.session.unshare import say_reach
 from karma_sync.errors import BadInput
 
 if TYPE_CHECKING:
