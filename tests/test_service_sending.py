@@ -15,7 +15,7 @@ from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.selection import Choices
 from karma_sync.errors import SyncthingUnreachable
 from karma_sync.git.places import Places
-from karma_sync.runtime import problems, timing
+from karma_sync.runtime import timing
 from karma_sync.runtime.event_log import Notes
 from karma_sync.sending.eligibility import Decider, Matcher
 from karma_sync.sending.sender import Sender
@@ -141,7 +141,7 @@ def test_nothing_is_told_twice(office: Office) -> None:
 def test_what_could_not_be_written_is_said_and_tried_again(
     office: Office, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(problems, "RETRY_S", 0.0)
+    monkeypatch.setattr(timing, "RETRY_S", 0.0)
     caplog.set_level(logging.WARNING)
     packaged: list[str] = []
     office.sender.packaged = lambda _, item: packaged.append(item)

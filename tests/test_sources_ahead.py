@@ -97,7 +97,7 @@ def test_it_ends_with_us(tmp_path: Path) -> None:
         import os, sys, time
         from pathlib import Path
         from tests.test_sources_ahead import files, other_processes
-        from karma_sync.sources.ahead import ReadAhead
+        from karma_sync.agents.read_ahead import ReadAhead
         reader = ReadAhead(files(Path(sys.argv[1])))
         print(other_processes()[0].pid, flush=True)
         time.sleep(60)

@@ -8,11 +8,12 @@ import typer
 from typer.main import get_command
 
 from karma_sync import __version__
-from karma_sync.cli import inbox, setup, team
 from karma_sync.cli.daemon import autostart, control, demo, status
+from karma_sync.cli.daemon import run as daemon_run
 from karma_sync.cli.output import complain, open_streams
 from karma_sync.cli.project import project, subscription
 from karma_sync.cli.session import read, redact, sent
+from karma_sync.cli.team import inbox, setup, team
 from karma_sync.errors import KarmaError
 
 app = typer.Typer(
@@ -43,6 +44,7 @@ def main(
 
 
 setup.add_to(app)
+daemon_run.add_to(app)
 team.add_to(app)
 inbox.add_to(app)
 project.add_to(app)

@@ -15,6 +15,12 @@ _UP_S = 120.0
 _DOWN_S = 30.0
 
 
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(up)
+    app.command()(down)
+
+
 def up(
     background: Annotated[bool, typer.Option("-d", "--background", help="Return at once.")] = False,
     log_to_file: Annotated[

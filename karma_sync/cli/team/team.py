@@ -7,7 +7,7 @@ import typer
 from karma_sync.app import App
 from karma_sync.cli.notices import say_if_down
 from karma_sync.cli.output import next_step, say
-from karma_sync.cli.setup import read_code
+from karma_sync.cli.team.setup import read_code
 
 
 def add_to(app: typer.Typer) -> None:

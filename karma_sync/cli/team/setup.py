@@ -1,4 +1,4 @@
-"""Commands to set a machine up: init, up, down, code, pair."""
+"""Commands that set a machine up: init, code, pair."""
 
 import getpass
 import os
@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from karma_sync.app import App, utc_now
-from karma_sync.cli.daemon.run import down, up
 from karma_sync.cli.notices import say_if_down
 from karma_sync.cli.output import ask, is_terminal, next_step, say, say_json
 from karma_sync.domain import ids
@@ -24,8 +23,6 @@ _CODE_BYTES = 10_000
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command()(init)
-    app.command()(up)
-    app.command()(down)
     app.command()(code)
     app.command()(pair)
 
