@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.town import Town
+from tests.support.town import Town
 
 
 @pytest.fixture(scope="module")

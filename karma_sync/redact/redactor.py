@@ -3,7 +3,7 @@
 A line costs next to nothing unless the gate, one automaton over the whole block, finds a word in
 it that some rule needs. Only such lines are taken apart, and only their strings that hold the
 word are decoded and searched; where no rule sees more than a line, only the lines around it.
-`tests/test_redact_engine.py` proves that this changes nothing.
+`tests/unit/redact/test_redactor.py` proves that this changes nothing.
 """
 
 import hashlib

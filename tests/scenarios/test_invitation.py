@@ -1,0 +1,152 @@
+"""Without pairing beforehand: first the contact, then the invitation, and nothing unasked."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from karma_sync.signing import SigningKey
+from tests.support.harness import PROJECT, Member, until
+from tests.support.town import Town, up, wait_for_offer
+
+pytestmark = pytest.mark.daemon
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class View:
+    """What B sees at one moment: who waits for its answer, what it has."""
+
+    waiting: Json
+    inbox: str
+    subscriptions: list[Json]
+    folders: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """B was asked by a device, then invited by its team, and said no to that."""
+
+    a: Member
+    b: Member
+    contact: View
+    invitation: View
+
+
+def _view(b: Member, kind: str) -> View:
+    (waiting,) = until(lambda: b.json("inbox")[kind], f"one of B's {kind}")
+    subscriptions = b.json("subscription", "list")["subscriptions"]
+    return View(waiting, b.run("inbox").out, subscriptions, b.folders())
+
+
+@pytest.fixture(scope="module")
+def asked(town: Town) -> Asked:
+    """A adds B to a team with a project and a session; B accepts the contact, not the team."""
+    a, b = town.members("alice", "bob")
+    a.write_session("not for everybody")
+    a.run("team", "create", "backend")
+    a.run("project", "share", ".", "--yes")
+    a.run("team", "add", b.code)
+    contact = _view(b, "contacts")
+    b.run("invitation", "accept", contact.waiting["id"])
+    invitation = _view(b, "invitations")
+    b.run("invitation", "decline", invitation.waiting["id"])
+    for member in (a, b):
+        member.down()
+    up(a, b)  # A offers its folders anew
+    return Asked(a, b, contact, invitation)
+
+
+@pytest.fixture(scope="module")
+def joined(asked: Asked) -> Member:
+    """B, who accepted the invitation to a second team of A's."""
+    a, b = asked.a, asked.b
+    a.run("team", "create", "frontend")
+    a.run("team", "add", b.code, "--team", "frontend")
+    (second,) = until(lambda: b.json("inbox")["invitations"], "the invitation to frontend")
+    assert second["team_name"] == "frontend"
+    b.run("invitation", "accept", second["id"])
+    return b
+
+
+def test_a_stranger_appears_in_the_inbox_as_not_verified(asked: Asked) -> None:
+    assert asked.contact.waiting["name"] == "alice.box"
+    assert "alice.box (its own claim, not verified)" in asked.contact.inbox
+    assert (
+        f"Next: karma-sync invitation accept {asked.contact.waiting['id']}" in asked.contact.inbox
+    )
+
+
+def test_a_contact_alone_gives_no_team_no_project_and_no_folder(asked: Asked) -> None:
+    assert asked.contact.subscriptions == []
+    assert asked.contact.folders == {}
+
+
+def test_an_accepted_contact_brings_the_invitation_with_team_and_leader(asked: Asked) -> None:
+    assert (asked.invitation.waiting["team_name"], asked.invitation.waiting["leader_tag"]) == (
+        "backend",
+        "alice.box",
+    )
+    assert asked.invitation.waiting["leader_key"] == SigningKey.load(asked.a.paths.key).public
+    assert "backend, led by alice.box" in asked.invitation.inbox
+
+
+def test_an_invitation_shows_the_leaders_fingerprint_before_it_is_answered(asked: Asked) -> None:
+    assert asked.a.json("code")["fingerprint"] in asked.invitation.inbox
+
+
+def test_an_invitation_fetches_nothing_but_metadata(asked: Asked) -> None:
+    assert asked.invitation.subscriptions == []
+    assert [folder[:5] for folder in asked.invitation.folders] == ["ks-m-"]
+
+
+def test_a_declined_invitation_never_comes_back_and_the_next_one_does(
+    asked: Asked, joined: Member
+) -> None:
+    waiting = joined.json("inbox")
+
+    assert waiting["contacts"] == []
+    assert asked.invitation.waiting["id"] not in {i["id"] for i in waiting["invitations"]}
+    until(lambda: len(joined.folders()) == 1, "frontend's metadata folder alone at B")
+
+
+def test_who_declined_is_in_no_team_and_has_nothing_of_it(asked: Asked, joined: Member) -> None:
+    asked.a.run("project", "share", ".", "--team", "frontend", "--yes")
+    wait_for_offer(joined, "repo")
+    found = joined.json("subscription", "list")["subscriptions"]
+
+    assert [(s["team"], s["project"]) for s in found] == [("frontend", PROJECT)]
+
+
+def test_an_accepted_invitation_leads_to_sessions(asked: Asked, joined: Member) -> None:
+    project = asked.a.clone("https://example.org/acme/web.git", "web")
+    session = asked.a.write_session("for the second team", cwd=project)
+    asked.a.run("project", "share", str(project), "--team", "frontend", "--yes")
+    wait_for_offer(joined, "web")
+    joined.run("accept", "web", "--yes")
+
+    joined.until_readable(session)
+
+
+def test_an_answer_cannot_be_given_twice(asked: Asked) -> None:
+    again = asked.b.run("invitation", "decline", asked.invitation.waiting["id"], check=False)
+
+    assert again.code == 6
+    assert "declined already" in again.err
+
+
+def test_a_declined_contact_never_comes_back(town: Town, asked: Asked) -> None:
+    (carol,) = town.members("carol")
+    asked.a.run("team", "add", carol.code, "--team", "backend")
+    (contact,) = until(lambda: carol.json("inbox")["contacts"], "A's contact in C's inbox")
+    carol.run("invitation", "decline", contact["id"])
+    carol.down()
+    carol.up()
+    asked.b.run("team", "create", "other")
+    asked.b.run("team", "add", carol.code, "--team", "other")
+
+    (left,) = until(lambda: carol.json("inbox")["contacts"], "B's contact in C's inbox")
+
+    assert left["name"] == "bob.box"
+    assert carol.folders() == {}

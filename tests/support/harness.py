@@ -1,0 +1,307 @@
+"""Members on this machine, each with a home, a Claude directory and a clone, driven by the CLI.
+
+Everything is real: the CLI runs as a subprocess, its daemon runs its own Syncthing, all of it on
+loopback. Whatever a `Town` started it ends again, by process id, and says so if something stayed.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET  # noqa: S405 - reads only what our own Syncthing wrote
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import pytest
+import requests
+
+from karma_sync.domain.session.source_files import TRANSCRIPT
+from karma_sync.errors import KarmaError
+from karma_sync.library.reader import Library
+from karma_sync.paths import Paths
+from karma_sync.store.library import AccessScope, open_library
+from tests.support.terminal import run_on_terminal
+from tests.support.transcripts import Session, write_session
+
+T = TypeVar("T")
+
+REMOTE = "git@example.org:acme/repo.git"
+PROJECT = "example.org/acme/repo"
+# Generous: 1.19's first connection now and then takes 20 to 40 s (SYNCTHING.md section 6).
+WAIT_S = 90.0
+COMMAND_S = 60.0
+_POLL_S = 0.03
+_LOG_LINES = 100
+
+live: "list[Member]" = []
+
+
+def programs() -> list[Path]:
+    """Every Syncthing the environment names, the one on PATH if it names none; at most two."""
+    first = os.environ.get("KARMA_SYNC_SYNCTHING") or shutil.which("syncthing")
+    found = [first, os.environ.get("KARMA_SYNC_SYNCTHING_2")]
+    return [Path(program) for program in dict.fromkeys(found) if program]
+
+
+def each_program() -> list[object]:
+    """Parameters of a fixture: each of `programs`, all but the first in the slow tests only."""
+    first, *others = programs()
+    slow = [pytest.param(p, id="second", marks=pytest.mark.slow) for p in others]
+    return [pytest.param(first, id="first"), *slow]
+
+
+def until(condition: Callable[[], T], what: str, timeout: float = WAIT_S) -> T:
+    """Wait until `condition` gives something true, and return that.
+
+    If it does not within `timeout` seconds, the test fails, and shows every member's logs.
+    """
+    deadline = time.monotonic() + timeout
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {timeout:g} s in vain for: {what}\n{logs()}", pytrace=False)
+        time.sleep(_POLL_S)
+    return found
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command said and how it ended."""
+
+    args: tuple[str, ...]
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+
+class Member:
+    """A person on a machine of their own, as far as karma-sync can tell."""
+
+    def __init__(self, folder: Path, user: str, program: Path) -> None:
+        self.user = user
+        self.tag = f"{user}.box"
+        self.folder = folder / user
+        self.home = self.folder / "karma"
+        self.paths = Paths.inside(self.home)
+        self.claude = self.folder / "claude"
+        self.claude.mkdir(parents=True)
+        (self.folder / "user-home").mkdir()
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("KARMA_", "GIT_", "ST"))}
+        self.environ = kept | {
+            "HOME": str(self.folder / "user-home"),
+            "KARMA_SYNC_HOME": str(self.home),
+            "CLAUDE_CONFIG_DIR": str(self.claude),
+            "KARMA_SYNC_SYNCTHING": str(program),
+            "PYTHONFAULTHANDLER": "1",
+            "PYTHONWARNINGS": "error",
+        }
+        self.repo = self.clone(REMOTE)
+        live.append(self)
+
+    def clone(self, remote: str | None, name: str = "repo") -> Path:
+        """A repository of this member's with that remote, or with none."""
+        place = self.folder / "src" / name
+        place.mkdir(parents=True)
+        self.git(place, "init", "--quiet")
+        if remote:
+            self.git(place, "remote", "add", "origin", remote)
+        return place
+
+    # ---- commands
+
+    def run(
+        self, *args: str, check: bool = True, stdin: str | None = None, cwd: Path | None = None
+    ) -> Result:
+        """Run a command; without `stdin` there is nobody to answer. `check`: it must succeed."""
+        done = self._execute(args, cwd, (stdin or "").encode())
+        result = Result(args, done.returncode, done.stdout.decode(), done.stderr.decode())
+        assert not check or result.code == 0, f"{self.tag}: {result}\n{logs()}"
+        return result
+
+    def json(self, *args: str) -> dict[str, Any]:
+        """What a command says in JSON; it must succeed."""
+        found: dict[str, Any] = json.loads(self.run(*args, "--json").out)
+        return found
+
+    def start(self, *args: str, cwd: Path | None = None) -> "subprocess.Popen[str]":
+        """Begin a command and go on meanwhile; `finish` waits for it."""
+        return subprocess.Popen(
+            self.command(args),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environ,
+            cwd=cwd or self.repo,
+        )
+
+    def finish(self, process: "subprocess.Popen[str]") -> Result:
+        """Wait until a command that was begun has ended, well or not."""
+        try:
+            out, err = process.communicate(timeout=COMMAND_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            pytest.fail(f"{process.args!r} does not end: {out}{err}\n{logs()}", pytrace=False)
+        return Result((), process.returncode, out, err)
+
+    def on_terminal(self, *args: str, answers: Sequence[str]) -> Result:
+        """Run a command on a terminal; each time it asks, it gets the next answer."""
+        code, seen = run_on_terminal(self.command(args), self.environ, self.repo, answers)
+        return Result(args, code, seen, "")
+
+    # ---- the daemon
+
+    def init(self) -> "Member":
+        names = ("--user", self.user, "--machine", "box")
+        self.run("init", *names, "--no-discovery", "--address", "127.0.0.1")
+        return self
+
+    def up(self) -> "Member":
+        self.run("up", "-d")
+        return self
+
+    def down(self) -> None:
+        """Stop the daemon as a person does; afterwards nothing of it runs."""
+        self.run("down")
+        assert not self.processes(), f"{self.tag} left {self.processes()} running"
+
+    def kill9(self) -> None:
+        """Kill the daemon so that it can do nothing about it."""
+        os.kill(self.daemon_pid, signal.SIGKILL)
+
+    @property
+    def daemon_pid(self) -> int:
+        return int(json.loads(self.paths.running.read_text())["pid"])
+
+    @property
+    def syncthing_pid(self) -> int:
+        return int((self.paths.syncthing / "karma-sync.pid").read_text())
+
+    @property
+    def code(self) -> str:
+        return str(self.json("code")["code"])
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything that runs for this member: it has this home in its environment or flags."""
+        return [p for p in psutil.process_iter() if self._is_mine(p)]
+
+    def sockets(self) -> set[str]:
+        """Addresses on which this member listens."""
+        return {
+            connection.laddr.ip
+            for process in self.processes()
+            for connection in process.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN or not connection.raddr
+        }
+
+    # ---- sessions
+
+    def write_session(
+        self, *said: str, cwd: Path | None = None, days_ago: float = 0, odd: bool = True
+    ) -> Session:
+        """Have the agent write a session in the clone, or in another directory."""
+        when = datetime.now(UTC) - timedelta(days=days_ago)
+        return write_session(self.claude, cwd or self.repo, said or ("hello",), when, odd)
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """What `session list` shows, in its order."""
+        return list(self.json("session", "list")["sessions"])
+
+    def raw(self, session_id: str, file: str = TRANSCRIPT) -> bytes:
+        """A file of a session as `session show --raw` writes it."""
+        done = self._execute(("session", "show", session_id, "--raw", "--file", file))
+        assert done.returncode == 0, done
+        return done.stdout
+
+    def peek(self, session_id: str, file: str = TRANSCRIPT) -> bytes | None:
+        """The same, read from the library by this process, for waiting; None if not there."""
+        if not self.paths.library_db.exists():
+            return None
+        store = open_library(self.paths.library_db)
+        try:
+            library = Library(self.paths.library, store)
+            found = library.session(AccessScope(self.tag), session_id)
+            return b"".join(library.content(found, file))
+        except KarmaError:
+            return None
+        finally:
+            store.close()
+
+    def until_readable(self, *sessions: Session, timeout: float = WAIT_S) -> None:
+        """Wait until these sessions can be read here just as they are on their author's disk."""
+        for session in sessions:
+            what = f"session {session.id} at {self.tag}"
+            until(lambda s=session: self.peek(s.id) == s.content, what, timeout)  # type: ignore[misc] # mypy cannot infer a lambda with a default
+
+    # ---- Syncthing
+
+    def gui(self) -> tuple[str, str]:
+        """Where our Syncthing answers, and its API key."""
+        gui = ET.parse(self.paths.syncthing / "config.xml").find("gui")  # noqa: S314 - see above
+        assert gui is not None
+        return f"http://{gui.findtext('address')}", str(gui.findtext("apikey"))
+
+    def rest(self, path: str) -> Any:
+        """What our Syncthing answers to a GET, for those who have its key."""
+        url, key = self.gui()
+        return requests.get(f"{url}/rest/{path}", headers={"X-API-Key": key}, timeout=20).json()
+
+    def folders(self) -> dict[str, str]:
+        """The type of each folder that Syncthing has now, by id."""
+        return {folder["id"]: folder["type"] for folder in self.rest("config/folders")}
+
+    def outboxes(self) -> list[Path]:
+        """The folders through which this member sends."""
+        return [self.paths.folder(i) for i, kind in self.folders().items() if kind == "sendonly"]
+
+    # ---- inside
+
+    def command(self, args: Sequence[str]) -> list[str]:
+        """What to execute for a command of ours."""
+        return [sys.executable, "-P", "-m", "karma_sync", *args]
+
+    def _execute(
+        self, args: Sequence[str], cwd: Path | None = None, stdin: bytes = b""
+    ) -> "subprocess.CompletedProcess[bytes]":
+        return subprocess.run(
+            self.command(args),
+            input=stdin,
+            capture_output=True,
+            timeout=COMMAND_S,
+            env=self.environ,
+            cwd=cwd or self.repo,
+            check=False,
+        )
+
+    def git(self, place: Path, *args: str) -> None:
+        subprocess.run(["git", "-C", str(place), *args], check=True, env=self.environ)
+
+    def _is_mine(self, process: psutil.Process) -> bool:
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            if process.environ().get("KARMA_SYNC_HOME") == str(self.home):
+                return True
+            return f"--home={self.paths.syncthing}" in process.cmdline()
+        return False
+
+
+def logs() -> str:
+    """The ends of all members' logs."""
+    found = []
+    for member in live:
+        for log in (member.paths.log, member.paths.syncthing_log):
+            text = log.read_text(errors="replace") if log.exists() else "(none)"
+            tail = "\n".join(text.splitlines()[-_LOG_LINES:])
+            found.append(f"---- {member.tag}: {log.name}\n{tail}")
+    return "\n".join(found)

@@ -1,0 +1,221 @@
+"""What belongs to a session and lies apart from it: todos, tasks, plans, who has it open."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from karma_sync.agents.catalogue import Catalogue
+from karma_sync.agents.claude.source import ClaudeSource
+from karma_sync.domain.session.facts import PlanNames
+from karma_sync.domain.session.profile import Profile
+from tests.support.builders import record, said
+
+SID = "0fd630f1-f29d-0da9-953f-48f1a09f76b5"
+OTHER = "5affb229-0000-4000-8000-000000000000"
+
+
+class Home:
+    """Claude Code's directory with two sessions of one project."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.write(f"projects/-src/{SID}.jsonl", said("one"))
+        self.write(f"projects/-src/{OTHER}.jsonl", said("two"))
+        self.source = ClaudeSource(root)
+
+    def write(self, name: str, content: bytes = b"{}") -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+    def names(
+        self, profile: Profile = Profile.STANDARD, plans: PlanNames | None = None
+    ) -> set[str]:
+        """The names of the first session's files beside its transcript."""
+        session = self.source.session_at(self.root / f"projects/-src/{SID}.jsonl")
+        assert session is not None
+        return {
+            f.name for f in self.source.complete(session, plans or PlanNames(), profile).files[1:]
+        }
+
+    def at(self, name: str) -> set[str]:
+        """The sessions that a changed path belongs to."""
+        return {s.session_id for s in self.source.sessions_at(self.root / name)}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "claude")
+
+
+def test_a_session_takes_its_own_todos_and_tasks_and_no_others(home: Home) -> None:
+    for name in (
+        f"todos/{SID}-agent-{SID}.json",
+        f"todos/{SID}-agent-a1b2.json",
+        f"todos/{OTHER}-agent-{OTHER}.json",
+        f"todos/{SID}.json",
+        f"tasks/{SID}/1.json",
+        f"tasks/{SID}/.lock",
+        f"tasks/{SID}/.highwatermark",
+        f"tasks/{OTHER}/1.json",
+        "tasks/some-team/1.json",
+        f"projects/-src/{SID}/workflows/wf_1.json",
+    ):
+        home.write(name)
+
+    assert home.names() == {
+        f"todos/{SID}-agent-{SID}.json",
+        f"todos/{SID}-agent-a1b2.json",
+        "tasks/1.json",
+        "workflows/wf_1.json",
+    }
+
+
+def test_a_todo_that_comes_at_once_after_another_is_found(home: Home) -> None:
+    for number in range(20):
+        home.write(f"todos/{SID}-agent-{number}.json")
+
+        assert f"todos/{SID}-agent-{number}.json" in home.names()
+
+
+def test_only_the_full_profile_takes_file_history_and_the_debug_log(home: Home) -> None:
+    home.write(f"file-history/{SID}/0123456789abcdef@v1")
+    home.write(f"file-history/{OTHER}/fedcba9876543210@v1")
+    home.write(f"debug/{SID}.txt")
+    home.write(f"debug/{OTHER}.txt")
+
+    assert home.names(Profile.CONVERSATION) == home.names(Profile.STANDARD) == set()
+    assert home.names(Profile.FULL) == {"file-history/0123456789abcdef@v1", f"debug/{SID}.txt"}
+
+
+PLANS = (
+    "shiny-puzzle.md",
+    "shiny-puzzle-agent-a1.md",
+    "other-plan.md",
+    "shiny-puzzles.md",
+    "x.txt",
+)
+
+
+def test_a_session_takes_the_plans_of_its_slug_and_those_it_wrote(home: Home) -> None:
+    for name in PLANS:
+        home.write(f"plans/{name}")
+    slug = PlanNames(slugs=frozenset({"shiny-puzzle", "x.txt"}))
+    wrote = PlanNames(paths=frozenset({str(home.root / "plans" / "other-plan.md")}))
+    elsewhere = PlanNames(paths=frozenset({"/src/repo/plans/other-plan.md"}))
+
+    assert home.names(plans=slug) == {"plans/shiny-puzzle.md", "plans/shiny-puzzle-agent-a1.md"}
+    assert home.names(plans=wrote) == {"plans/other-plan.md"}
+    assert home.names(plans=elsewhere) == home.names() == set()
+
+
+def test_a_changed_plan_leads_to_the_sessions_that_name_it(home: Home) -> None:
+    home.write(f"projects/-src/{SID}.jsonl", record(slug="shiny-puzzle", type="user"))
+    catalogue = Catalogue(list, lambda _: None)
+    for session in home.source.sessions():
+        catalogue.facts(session)
+    plan = home.write("plans/shiny-puzzle.md")
+
+    assert home.source.apart.is_plan(plan)
+    assert [path.stem for path in catalogue.naming(plan)] == [SID]
+    assert catalogue.naming(home.root / "plans" / "other.md") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "sessions"),
+    [
+        (f"todos/{SID}-agent-{SID}.json", {SID}),
+        (f"todos/{SID}.json", set()),
+        ("todos/nobody-agent-nobody.json", set()),
+        ("todos/../../etc-agent-x.json", set()),
+        (f"tasks/{OTHER}/1.json", {OTHER}),
+        (f"tasks/{OTHER}/.lock", {OTHER}),
+        ("tasks/some-team/1.json", set()),
+        (f"projects/-src/{SID}/workflows/wf_1.json", {SID}),
+        (f"file-history/{SID}/x@v1", set()),
+        ("history.jsonl", set()),
+        ("../elsewhere", set()),
+    ],
+)
+def test_a_changed_path_leads_to_its_session(home: Home, path: str, sessions: set[str]) -> None:
+    home.write(f"tasks/{OTHER}/1.json")
+
+    assert home.at(path) == sessions
+
+
+def test_no_link_is_followed_out_of_the_folders_apart(home: Home, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "id.json").write_text("private")
+    for folder in ("todos", "tasks", "plans", "debug", "file-history"):
+        (home.root / folder).mkdir()
+    (home.root / "todos" / f"{SID}-agent-1.json").symlink_to(secret / "id.json")
+    (home.root / "tasks" / SID).symlink_to(secret)
+    (home.root / "plans" / "slug.md").symlink_to(secret / "id.json")
+    (home.root / "debug" / f"{SID}.txt").symlink_to(secret / "id.json")
+    (home.root / "file-history" / SID).symlink_to(secret)
+
+    assert home.names(Profile.FULL, PlanNames(frozenset({"slug"}))) == set()
+
+
+def test_folders_that_are_links_themselves_are_not_followed(home: Home, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / f"{SID}-agent-1.json").write_text("private")
+    (home.root / "todos").symlink_to(elsewhere)
+
+    assert home.names() == set()
+
+
+def running(home: Home, session_id: object = SID, pid: object = os.getpid()) -> bool:
+    home.write("sessions/1.json", json.dumps({"pid": pid, "sessionId": session_id}).encode())
+    found = {s.session_id: s.running for s in home.source.sessions()}
+    return found[SID]
+
+
+def test_a_session_that_a_living_process_names_is_running(home: Home) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+
+    assert running(home)
+    assert not running(home, session_id=OTHER)
+    assert not running(home, pid=ended.pid)
+    for nonsense in (0, -1, "1", None, 2**70):
+        assert not running(home, pid=nonsense)
+    assert not running(home, session_id=["x"])
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000])
+def test_a_state_that_cannot_be_read_says_nothing(home: Home, content: bytes) -> None:
+    home.write("sessions/1.json", content)
+
+    assert not any(s.running for s in home.source.sessions())
+
+
+def test_the_sessions_that_begin_or_end_to_run_are_the_ones_to_look_at(home: Home) -> None:
+    state = home.write(
+        "sessions/1.json", b'{"pid": %d, "sessionId": "%s"}' % (os.getpid(), SID.encode())
+    )
+
+    assert home.at("sessions/1.json") == {SID}
+    assert home.at("sessions/1.json") == set()
+    state.unlink()
+    assert home.at("sessions/1.json") == {SID}
+
+
+def test_of_a_session_that_lies_twice_the_newer_counts(home: Home) -> None:
+    copy = home.write(f"projects/-src--worktrees-x/{SID}.jsonl", said("newer"))
+    os.utime(copy, (2_000_000_000, 2_000_000_000))
+
+    [found] = [s for s in home.source.sessions() if s.session_id == SID]
+    assert found.transcript.path == copy
+    assert home.source.ids() == {SID, OTHER}
+
+    todo = home.write(f"todos/{SID}-agent-{SID}.json")
+    [found] = home.source.sessions_at(todo)
+    assert found.transcript.path == copy

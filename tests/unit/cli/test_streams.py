@@ -1,0 +1,137 @@
+"""The command line whatever it is connected to: closed streams, other encodings, Ctrl-C."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.harness import COMMAND_S, Member, until
+from tests.support.terminal import run_on_terminal
+from tests.support.town import Town
+
+pytestmark = pytest.mark.daemon  # `init` makes Syncthing's key with the real one
+
+
+@pytest.fixture(scope="module")
+def alice(town: Town) -> Member:
+    return town.member("alice")
+
+
+def through_shell(member: Member, script: str, **environ: str) -> tuple[int, str, str]:
+    """What a shell script ends with and says, `k` being our command."""
+    command = " ".join(f"'{part}'" for part in member.command(()))
+    done = subprocess.run(
+        ["/bin/bash", "-c", f'k() {{ {command} "$@"; }}; {script}'],
+        env=member.environ | environ,
+        cwd=member.repo,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=COMMAND_S,
+        check=False,
+    )
+    return done.returncode, done.stdout.decode("latin-1"), done.stderr.decode("latin-1")
+
+
+@pytest.mark.parametrize("command", ["status", "status --json", "events", "code", "session list"])
+def test_a_command_whose_streams_are_closed_says_nothing_and_works(
+    alice: Member, command: str
+) -> None:
+    assert through_shell(alice, f"k {command} <&- >&- 2>&-") == (0, "", "")
+
+
+@pytest.mark.parametrize("command", ["status", "status --json", "events", "--help", "session list"])
+def test_a_reader_that_goes_away_is_no_reason_for_a_traceback(alice: Member, command: str) -> None:
+    code, _, said = through_shell(alice, f"set -o pipefail; k {command} | true")
+
+    assert code in {0, 1}  # as the reader was faster or slower
+    assert "Traceback" not in said
+    assert "Broken" not in said
+
+
+def test_a_disk_without_room_for_the_output_is_said(alice: Member) -> None:
+    code, _, said = through_shell(alice, "k status > /dev/full")
+
+    assert code == 1
+    assert said.startswith("karma-sync: ")
+    assert "No space left on device" in said
+
+
+def test_what_a_terminal_cannot_show_is_replaced(alice: Member) -> None:
+    code, told, said = through_shell(alice, "k pair --help", PYTHONIOENCODING="latin-1")
+
+    assert (code, said) == (0, "")
+    assert "karma-sync pair AEAGQNA-4GGC73T-?" in told
+
+
+def test_a_pasted_code_that_is_no_text_is_refused(alice: Member) -> None:
+    code, _, said = through_shell(alice, r"printf '\xff\xfe' | k pair")
+
+    assert code == 2
+    assert said.startswith("karma-sync: a pairing code has no ")
+
+
+@pytest.mark.parametrize("command", ["status --watch", "status --watch --json", "events --follow"])
+def test_what_goes_on_for_ever_speaks_at_once_and_ctrl_c_ends_it_without_a_word(
+    alice: Member, command: str, tmp_path: Path
+) -> None:
+    alice.run("pause")  # an event
+    alice.run("resume")
+    told, said = tmp_path / "out", tmp_path / "err"
+    with told.open("wb") as out, said.open("wb") as err:
+        typed = alice.command(command.split())
+        buffered = {k: v for k, v in alice.environ.items() if k != "PYTHONUNBUFFERED"}
+        going = subprocess.Popen(typed, env=buffered, stdout=out, stderr=err)
+        # into a file too: another program may read along
+        until(lambda: told.stat().st_size, f"{command} to say something")
+        going.send_signal(signal.SIGINT)
+        code = going.wait(COMMAND_S)
+
+    assert code == 130
+    assert "Traceback" not in said.read_text()
+
+
+# Ctrl-C at the very moment when a function is called, or a module is loaded.
+INTERRUPTED = """
+import os, signal, sys
+at = sys.argv.pop(1)
+def called(frame, event, argument):
+    if f"{frame.f_globals.get('__name__')}:{frame.f_code.co_name}" == at:
+        sys.setprofile(None)
+        os.kill(os.getpid(), signal.SIGINT)
+from karma_sync.__main__ import main
+sys.setprofile(called)
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "code"),
+    [
+        ("karma_sync.cli.main:<module>", -signal.SIGINT),
+        ("typer.main:get_group", -signal.SIGINT),
+        ("karma_sync.store.events:<module>", 130),
+    ],
+)
+def test_ctrl_c_while_a_command_is_still_loading_says_nothing_either(
+    alice: Member, moment: str, code: int
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, moment, "events", "--follow"],
+        env=alice.environ,
+        capture_output=True,
+        timeout=COMMAND_S,
+    )
+
+    assert (done.returncode, done.stderr.strip(), done.stdout) == (code, b"", b"")
+
+
+def test_who_types_pair_without_a_code_is_told_how_to_paste_it(alice: Member) -> None:
+    code, seen = run_on_terminal(
+        alice.command(["pair"]), alice.environ, alice.repo, ["AEAGQNA\n\x04"]
+    )
+
+    assert "The other's pairing code [then Enter and Ctrl-D]: " in seen
+    assert "cut off" in seen
+    assert code == 2

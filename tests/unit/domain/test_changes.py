@@ -1,0 +1,151 @@
+"""What is told of who stands how: each change once, called by what was done."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+
+from karma_sync.domain.session.selection import Limits
+from karma_sync.domain.team.changes import Fact, Known, facts, news
+from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
+from karma_sync.domain.team.subscription import MOVES, Content, Direction, Status, Subscription
+from tests.support.builders import (
+    ALICE,
+    BOB,
+    NOW,
+    PROJECT,
+    answer,
+    code_of,
+    device_of,
+    examples,
+    key_of,
+    member_of,
+    team_of_all,
+)
+from tests.support.worlds import ME, worlds
+
+TEAM = team_of_all(BOB, ALICE)
+NAMES = {
+    "accept": "accepted",
+    "pause": "paused",
+    "resume": "resumed",
+    "change": "changed",
+    "decline": "declined",
+    "reopen": "reopened",
+}
+
+
+def told(before: Known, after: Known) -> list[tuple[str, str, str]]:
+    return [(n.what, n.who, n.why) for n in news(facts(before), facts(after))]
+
+
+def known(*answers: Subscription, **more: object) -> Known:
+    return Known(me=ALICE, teams=(TEAM,), answers=answers, **more)  # type: ignore[arg-type] # tests name fields
+
+
+@pytest.mark.parametrize(("status", "verb"), MOVES)
+@pytest.mark.parametrize("who", [ALICE, BOB])
+def test_every_move_of_anybody_is_told_by_its_name(status: Status, verb: str, who: str) -> None:
+    before = answer(TEAM, who, status)
+    match verb:
+        case "accept":
+            after = before.accept(1, Direction.BOTH, Content.BOTH, Limits())
+        case "change":
+            after = before.change(Direction.SEND, Content.BOTH)
+        case _:
+            after = getattr(before, verb)()
+    way = {"change": ": send", "decline": "", "reopen": ""}.get(verb, ": both")
+
+    assert told(known(before), known(after)) == [(NAMES[verb], who, f"{PROJECT} in backend{way}")]
+
+
+def test_a_project_that_was_only_offered_is_no_answer() -> None:
+    assert told(known(), known(answer(TEAM, BOB, Status.OFFERED))) == []
+
+
+def test_a_decline_that_a_peer_no_longer_signs_was_reopened() -> None:
+    declined = known(answer(TEAM, BOB, Status.DECLINED))
+    unshared = Known(me=ALICE, teams=(TEAM.model_copy(update={"projects": ()}),))
+
+    assert told(declined, known()) == [("reopened", BOB, f"{PROJECT} in backend")]
+    assert [what for what, *_ in told(declined, unshared)] == ["unshared"]
+    assert told(known(answer(TEAM, BOB)), known()) == []
+
+
+def test_another_limit_is_a_change() -> None:
+    mine = answer(TEAM, ALICE)
+    limited = mine.change(mine.direction, mine.content, Limits(since=NOW))
+
+    assert told(known(mine), known(limited)) == [
+        ("changed", ALICE, f"{PROJECT} in backend: both, since 2026-05-31 12:00 UTC")
+    ]
+
+
+def test_a_team_its_members_and_its_projects_are_told_in_that_order() -> None:
+    nothing = Known(me=ALICE, teams=())
+
+    assert told(nothing, known()) == [
+        ("joined", ALICE, "team backend"),
+        ("joined", BOB, "team backend"),
+        ("shared", BOB, f"{PROJECT} with backend"),
+    ]
+    assert [what for what, *_ in told(known(), nothing)] == ["left", "removed", "unshared"]
+
+
+def test_a_member_is_added_and_then_joins() -> None:
+    mine = team_of_all(ALICE, projects=())
+    with_bob = mine.add(code_of(BOB))
+    seen = with_bob.saw(member_of(BOB).key, ())
+    stages = [Known(me=ALICE, teams=teams) for teams in ((), (mine,), (with_bob,), (seen,))]
+
+    assert [told(a, b) for a, b in zip(stages, stages[1:], strict=False)] == [
+        [("founded", ALICE, "team backend")],
+        [("added", BOB, "team backend")],
+        [("joined", BOB, "team backend")],
+    ]
+
+
+def test_a_pause_of_everything_is_told_with_its_end() -> None:
+    for until, why in {"": "everything", "2026-05-31": "everything, until 2026-05-31"}.items():
+        assert told(known(), known(paused_until=until)) == [("paused", ALICE, why)]
+        assert told(known(paused_until=until), known()) == [("resumed", ALICE, "everything")]
+
+
+def test_who_asks_and_what_it_was_answered_is_told() -> None:
+    contact = Contact(device=device_of(BOB), name="bob?", seen=NOW)
+    invitation = Invitation(folder="ks-m-x", device=contact.device, seen=NOW)
+    ready = invitation.model_copy(update={"team": "t", "team_name": "t1", "leader_tag": BOB})
+    declined = ready.model_copy(update={"answer": Answer.DECLINED})
+    pairing = Pairing(
+        key=key_of(BOB).public, tag=BOB, device=contact.device, addresses=(), made=NOW
+    )
+    later = pairing.model_copy(update={"made": NOW + timedelta(1)})
+
+    assert told(known(), known(contacts=(contact,))) == [
+        ("contact", "bob?", "asks to connect: karma-sync inbox")
+    ]
+    assert told(known(), known(invitations=(invitation,))) == [], "nothing was verified yet"
+    assert told(known(), known(invitations=(ready,))) == [
+        ("invitation", BOB, "invites you to team t1: karma-sync inbox")
+    ]
+    assert told(known(invitations=(ready,)), known(invitations=(declined,))) == [
+        ("invitation declined", BOB, "invites you to team t1")
+    ]
+    assert [what for what, *_ in told(known(), known(pairings=(pairing,)))] == ["paired"]
+    assert told(known(pairings=(pairing,)), known(pairings=(later,))) == []
+
+
+@given(worlds(), worlds())
+@examples(50)
+def test_what_stands_as_it_was_told_is_no_news(one: object, other: object) -> None:
+    def facts_of(world: object) -> dict[str, Fact]:
+        teams, answers = world.teams, world.subscriptions  # type: ignore[attr-defined] # a World
+        tag = next((m.tag for t in teams for m in t.members if m.key == ME), ALICE)
+        return facts(Known(me=tag, teams=teams, answers=answers))
+
+    before, after = facts_of(one), facts_of(other)
+
+    assert news(after, after) == []
+    if before != after:
+        keys = {k for k in {*before, *after} if before.get(k) != after.get(k)}
+        assert len(news(before, after)) <= len(keys), "each difference is told once at most"

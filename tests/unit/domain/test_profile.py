@@ -1,0 +1,52 @@
+"""Which files of a session leave: by their kind, which follows from the name alone."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from karma_sync.domain.session.manifest import FILE_NAME
+from karma_sync.domain.session.profile import FileKind, Profile, kind_of, takes
+from tests.support.builders import examples
+
+KINDS = {
+    "transcript.jsonl": FileKind.TRANSCRIPT,
+    "subagents/agent-a1.jsonl": FileKind.SUBAGENT,
+    "subagents/agent-a1.meta.json": FileKind.SUBAGENT_NOTE,
+    "subagents/workflows/wf_1/journal.jsonl": FileKind.SUBAGENT,
+    "tool-results/toolu_1.txt": FileKind.TOOL_RESULT,
+    "tool-results/rows.jsonl": FileKind.TOOL_RESULT,
+    "workflows/wf_1.json": FileKind.WORKFLOW,
+    "todos/s1-agent-s1.json": FileKind.TODO,
+    "tasks/1.json": FileKind.TASK,
+    "plans/shiny-puzzle.md": FileKind.PLAN,
+    "file-history/0123456789abcdef@v2": FileKind.FILE_HISTORY,
+    "debug/s1.txt": FileKind.DEBUG,
+}
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS.items())
+def test_a_files_kind_follows_from_its_name(name: str, kind: FileKind) -> None:
+    assert FILE_NAME.fullmatch(name)
+    assert kind_of(name) is kind
+
+
+def test_the_names_above_cover_every_kind() -> None:
+    assert set(KINDS.values()) == set(FileKind)
+
+
+@examples()
+@given(st.from_regex(FILE_NAME, fullmatch=True))
+def test_whatever_name_a_reader_accepts_has_a_kind(name: str) -> None:
+    assert kind_of(name) in FileKind
+
+
+TAKEN = {
+    Profile.CONVERSATION: {FileKind.TRANSCRIPT, FileKind.SUBAGENT},
+    Profile.STANDARD: set(FileKind) - {FileKind.FILE_HISTORY, FileKind.DEBUG},
+    Profile.FULL: set(FileKind),
+}
+
+
+@pytest.mark.parametrize("profile", Profile)
+def test_a_profile_takes_its_kinds_and_no_others(profile: Profile) -> None:
+    assert {kind for kind in FileKind if takes(profile, kind)} == TAKEN[profile]

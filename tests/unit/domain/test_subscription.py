@@ -1,0 +1,142 @@
+"""A subscription: every move from every status, and which channel id it leads to."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from karma_sync.domain.session.profile import Profile
+from karma_sync.domain.session.selection import Limits
+from karma_sync.domain.team.subscription import MOVES, Content, Direction, Status, Subscription
+from karma_sync.errors import IllegalMove
+from tests.support.builders import PROJECT, examples
+
+OFFERED, ACCEPTED, PAUSED, DECLINED = Status
+LIMITS = Limits(since=datetime(2026, 5, 1, tzinfo=UTC), profile=Profile.CONVERSATION)
+
+# The picture of DESIGN section 5, typed in again: the table must not change by accident.
+PICTURE = {
+    (OFFERED, "accept"): ACCEPTED,
+    (ACCEPTED, "pause"): PAUSED,
+    (PAUSED, "resume"): ACCEPTED,
+    (ACCEPTED, "change"): ACCEPTED,
+    (OFFERED, "decline"): DECLINED,
+    (ACCEPTED, "decline"): DECLINED,
+    (PAUSED, "decline"): DECLINED,
+    (DECLINED, "reopen"): OFFERED,
+}
+
+VERBS: dict[str, Callable[[Subscription], Subscription]] = {
+    "accept": lambda s: s.accept(1, Direction.SEND, Content.SESSIONS, LIMITS),
+    "pause": Subscription.pause,
+    "resume": Subscription.resume,
+    "change": lambda s: s.change(Direction.RECEIVE, Content.OBSERVATIONS),
+    "decline": Subscription.decline,
+    "reopen": Subscription.reopen,
+}
+EVERY_PAIR = list(product(Status, VERBS))
+
+
+def standing(status: Status, **changes: object) -> Subscription:
+    fields = {"team": "t", "project": PROJECT, "member": "m", "status": status, "incarnation": 7}
+    return Subscription.model_validate(fields | changes)
+
+
+def test_the_moves_are_those_of_the_design() -> None:
+    assert dict(MOVES) == PICTURE
+    assert {verb for _, verb in MOVES} == set(VERBS)
+
+
+@pytest.mark.parametrize(("status", "verb"), [p for p in EVERY_PAIR if p in PICTURE])
+def test_a_legal_move_leads_where_the_table_says(status: Status, verb: str) -> None:
+    assert VERBS[verb](standing(status)).status is PICTURE[status, verb]
+
+
+@pytest.mark.parametrize(("status", "verb"), [p for p in EVERY_PAIR if p not in PICTURE])
+def test_an_illegal_move_changes_nothing_and_hints_the_way(status: Status, verb: str) -> None:
+    before = standing(status)
+
+    with pytest.raises(IllegalMove, match=f"cannot {verb} {PROJECT}: it is {status}") as refused:
+        VERBS[verb](before)
+
+    assert before == standing(status)
+    program, group, instead, project = refused.value.hint.split()
+    assert (program, group, project) == ("karma-sync", "subscription", PROJECT)
+    assert (status, instead) in PICTURE
+
+
+@pytest.mark.parametrize(
+    ("verb", "changed"),
+    [
+        ("pause", {"status"}),
+        ("resume", {"status"}),
+        ("decline", {"status"}),
+        ("reopen", {"status"}),
+        ("change", {"direction", "content"}),
+        ("accept", {"status", "direction", "content", "limits", "incarnation"}),
+    ],
+)
+def test_a_move_touches_nothing_but_what_it_is_for(verb: str, changed: set[str]) -> None:
+    before = standing(next(status for status, v in PICTURE if v == verb))
+    after = VERBS[verb](before)
+
+    assert {n for n in Subscription.model_fields if getattr(after, n) != getattr(before, n)} == (
+        changed
+    )
+
+
+def test_a_change_can_move_the_limits_of_what_is_sent_or_leave_them() -> None:
+    before = standing(ACCEPTED, limits=LIMITS)
+
+    assert before.change(Direction.SEND, Content.BOTH).limits == LIMITS
+    assert before.change(Direction.SEND, Content.BOTH, Limits()).limits == Limits()
+
+
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize(
+    ("direction", "sends", "receives"),
+    [
+        (Direction.SEND, True, False),
+        (Direction.RECEIVE, False, True),
+        (Direction.BOTH, True, True),
+    ],
+)
+def test_only_who_accepted_takes_part_and_only_in_its_direction(
+    status: Status, direction: Direction, sends: bool, receives: bool
+) -> None:
+    sub = standing(status, direction=direction)
+    takes_part = status in {ACCEPTED, PAUSED}
+
+    assert (sub.sends, sub.receives) == (takes_part and sends, takes_part and receives)
+    assert sub.engaged is takes_part
+
+
+steps = st.lists(
+    st.tuples(st.sampled_from(sorted(VERBS)), st.integers(0, 10**13)), min_size=1, max_size=30
+)
+
+
+def _after(sub: Subscription, verb: str, clock_ms: int) -> Subscription:
+    if verb == "accept":
+        return sub.accept(clock_ms, Direction.BOTH, Content.BOTH, Limits())
+    return VERBS[verb](sub)
+
+
+@examples()
+@given(steps)
+def test_every_accept_has_an_incarnation_of_its_own_whatever_the_clock(
+    taken: list[tuple[str, int]],
+) -> None:
+    sub, accepted = standing(OFFERED), [7]
+    for verb, clock_ms in taken:
+        if (sub.status, verb) not in PICTURE:
+            continue
+        sub = _after(sub, verb, clock_ms)
+        if verb == "accept":
+            accepted.append(sub.incarnation)
+
+    assert accepted == sorted(set(accepted))
+    assert sub.incarnation == accepted[-1]

@@ -1,0 +1,252 @@
+"""What a remote names: one repository in any spelling, never two that look alike."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from karma_sync.errors import BadInput
+from karma_sync.git.remote import effective, git_identity, is_identity
+from tests.support.builders import PROJECT, examples
+
+SPELLINGS = [
+    "https://example.org/acme/repo",
+    "https://example.org/acme/repo.git",
+    "https://example.org/acme/repo/",
+    "https://example.org/acme/repo.git/",
+    "  https://example.org/acme/repo.git\n",
+    "https://Example.ORG/Acme/Repo.GIT",
+    "https://alice@example.org/acme/repo.git",
+    "https://alice:hunter2@example.org/acme/repo.git",
+    "https://example.org:443/acme/repo.git",
+    "https://example.org//acme//repo.git",
+    "https://example.org/acme/%72epo.git",
+    "http://example.org/acme/repo",
+    "http://example.org:80/acme/repo",
+    "git://example.org/acme/repo.git",
+    "git://example.org:9418/acme/repo.git",
+    "ssh://git@example.org/acme/repo.git",
+    "ssh://git@example.org:22/acme/repo.git",
+    "ssh://example.org/acme/repo",
+    "git+ssh://git@example.org/acme/repo.git",
+    "ssh+git://git@example.org:22/acme/repo.git",
+    "ssh://git@example.org:2222/acme/repo.git",
+    "ssh://git@example.org:443/acme/repo",
+    "git@example.org:acme/repo.git",
+    "git@example.org:/acme/repo.git",
+    "git@example.org:acme/repo/",
+    "GIT@EXAMPLE.ORG:ACME/REPO.git",
+    "example.org:acme/repo.git",
+]
+
+OTHERS = {
+    "git@example.org:group/sub/repo.git": "example.org/group/sub/repo",
+    "https://example.org/a/b/c/d/repo": "example.org/a/b/c/d/repo",
+    "ssh://git@localhost:2222/acme/repo.git": "localhost:2222/acme/repo",
+    "git@localhost:acme/repo.git": "localhost/acme/repo",
+    "https://example.org:8443/acme/repo": "example.org:8443/acme/repo",
+    "ssh://git@example.org/~alice/repo.git": "example.org/~alice/repo",
+    "git@example.org:~alice/repo": "example.org/~alice/repo",
+    "git@example.org:repo.git": "example.org/repo",
+    "https://example.org/acme/repo.github.io": "example.org/acme/repo.github.io",
+    "https://example.org/acme/My%20Project": "example.org/acme/my%20project",
+    "git@example.org:acme/My Project.git": "example.org/acme/my%20project",
+    "https://example.org/acme/Größe.git": "example.org/acme/gr%c3%b6%c3%9fe",
+    "https://example.org/acme/gro\u0308\u00dfe": "example.org/acme/gr%c3%b6%c3%9fe",
+    "https://example.org/acme/GR%C3%96%C3%9Fe": "example.org/acme/gr%c3%b6%c3%9fe",
+    "https://user:p%40ss@10.0.0.1/acme/my.repo+x": "10.0.0.1/acme/my.repo+x",
+}
+
+LOOK_ALIKES = [
+    "https://example.org/acme/team-repo",
+    "https://example.org/acme-team/repo",
+    "https://example.org/acme/team/repo",
+    "https://example.org/acmeteam/repo",
+    "https://example.org/acme/repo",
+    "https://example.org/acme/repo2",
+    "https://example.org/acme/repo-git",
+    "https://example.com/acme/repo",
+    "https://www.example.org/acme/repo",
+    "https://example.org.evil.test/acme/repo",
+    "https://example.org@evil.test/acme/repo",
+    "https://evil.test/example.org/acme/repo",
+    "https://example.org:8443/acme/repo",
+    "https://example.org:22/acme/repo",
+    "ssh://git@localhost:2222/acme/repo",
+    "ssh://git@localhost:2223/acme/repo",
+    "https://example.org/repo",
+    "https://example.org/acme/re%20po",
+    "https://example.org/acme/re%2520po",
+    "git@example.org:acme.repo",
+    "git@example.org:acme_repo",
+]
+
+
+@pytest.mark.parametrize("remote", SPELLINGS)
+def test_every_spelling_of_a_remote_names_one_project(remote: str) -> None:
+    assert git_identity(remote) == PROJECT
+
+
+@pytest.mark.parametrize(("remote", "identity"), OTHERS.items())
+def test_groups_ports_and_homes_stay_in_the_name(remote: str, identity: str) -> None:
+    assert git_identity(remote) == identity
+
+
+def test_look_alikes_never_meet() -> None:
+    met: dict[str, list[str]] = {}
+    for remote in LOOK_ALIKES:
+        met.setdefault(git_identity(remote), []).append(remote)
+
+    assert [remotes for remotes in met.values() if len(remotes) > 1] == []
+
+
+@pytest.mark.parametrize(
+    "remote",
+    [
+        "",
+        " ",
+        "/srv/git/repo.git",
+        "./repo",
+        "../repo:x",
+        "~/repo",
+        "file:///srv/git/repo.git",
+        "C:\\src\\repo",
+        "https://",
+        "https://example.org",
+        "https://example.org/",
+        "https://example.org/.git",
+        "https:///acme/repo",
+        "https://example.org/acme/../repo",
+        "https://example.org/acme/%2e%2e/repo",
+        "https://example.org/./repo",
+        "https://example.org/acme/re%ffpo",
+        "alice:t0ken@example.org/acme/repo",
+        "https://alice:t0/ken@example.org/acme/repo",
+        "https://t0/ken@example.org/acme/repo",
+        "ssh://git@example.org:port/acme/repo",
+        "https://example.org/acme/" + 30 * "größe",
+        "https://example.org/acme/repo\x1b[2J",
+        "https://example.org/acme\\repo",
+        "https://example.org:port/acme/repo",
+        "https://[::1/acme/repo",
+        "ext::sh -c evil",
+        "ftp://example.org/acme/repo",
+        "git@example.org:",
+    ],
+)
+def test_what_names_no_repository_on_a_host_is_no_project(remote: str) -> None:
+    with pytest.raises(BadInput, match="does not name a repository on a host") as refused:
+        git_identity(remote)
+
+    assert refused.value.hint.startswith("git remote set-url")
+
+
+@pytest.mark.parametrize(
+    "remote",
+    [
+        "https://alice:hunter2@example.org/",
+        "https://alice:x/hunter2@example.org/acme/repo",
+        "ftp://alice:hunter2@example.org/acme/repo",
+        "alice:hunter2@example.org/acme/repo",
+        "alice:hunter2@evil@example.org/acme/repo",
+        "https://example.org/?private_token=hunter2",
+        "https://hunter2@example.org",
+    ],
+)
+def test_a_password_is_not_repeated_in_a_message(remote: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        git_identity(remote)
+
+    assert "hunter2" not in str(refused.value) + refused.value.hint
+    assert "example.org" in str(refused.value)
+
+
+segments = st.from_regex(r"[a-z0-9][a-z0-9_.-]{0,10}[a-z0-9_]", fullmatch=True).filter(
+    lambda s: not s.endswith(".git")
+)
+
+
+@examples(150)
+@given(st.lists(segments, min_size=1, max_size=4), st.lists(segments, min_size=1, max_size=4))
+def test_two_paths_meet_only_if_they_are_one(a: list[str], b: list[str]) -> None:
+    one, other = ("/".join(path) for path in (a, b))
+
+    same = git_identity(f"git@example.org:{one}.git") == git_identity(
+        f"https://example.org/{other}"
+    )
+    assert same is (a == b)
+
+
+@pytest.mark.parametrize(
+    ("remote", "identity"),
+    [
+        ("ssh://git@ssh.github.com:443/Acme/Web.git", "github.com/acme/web"),
+        ("ssh://git@altssh.gitlab.com:443/a/b/c.git", "gitlab.com/a/b/c"),
+        ("https://ssh.github.com/acme/web", "ssh.github.com/acme/web"),
+        ("git@ssh.github.com:acme/web", "github.com/acme/web"),
+    ],
+)
+def test_ssh_on_the_port_of_https_is_the_same_forge(remote: str, identity: str) -> None:
+    assert git_identity(remote) == identity
+
+
+@pytest.mark.parametrize("path", ["C:/src/repo", "c:\\src\\repo", "D:/x"])
+def test_a_drive_is_no_host(path: str) -> None:
+    with pytest.raises(BadInput):
+        git_identity(path)
+
+
+AZURE = "dev.azure.com/org/my%20project/_git/repo"
+
+
+@pytest.mark.parametrize(
+    ("remote", "identity"),
+    [
+        ("https://org@dev.azure.com/org/My%20Project/_git/repo", AZURE),
+        ("git@ssh.dev.azure.com:v3/org/My%20Project/repo", AZURE),
+        ("https://org.visualstudio.com/My%20Project/_git/repo", AZURE),
+        ("https://org.visualstudio.com/DefaultCollection/My%20Project/_git/repo", AZURE),
+        ("org@vs-ssh.visualstudio.com:v3/org/My%20Project/repo", AZURE),
+        ("https://dev.azure.com/org/_git/repo", "dev.azure.com/org/repo/_git/repo"),
+        ("https://org.visualstudio.com/_git/repo", "dev.azure.com/org/repo/_git/repo"),
+        ("git@ssh.dev.azure.com:v3/org/repo/repo", "dev.azure.com/org/repo/_git/repo"),
+        ("https://example.org/org/_git/repo", "example.org/org/_git/repo"),
+    ],
+)
+def test_a_repository_on_azure_has_one_name(remote: str, identity: str) -> None:
+    assert git_identity(remote) == identity
+
+
+SHORT = {
+    "gh:": "git@github.com:",
+    "gh:acme/": "https://example.org/acme/",
+    "https://github.com/": "https://mirror.example/github/",
+    "work://": "ssh://git@example.org:2222/",
+}
+
+
+@pytest.mark.parametrize(
+    ("remote", "identity"),
+    [
+        ("gh:bob/web.git", "github.com/bob/web"),
+        ("gh:acme/repo", PROJECT),  # the longest beginning counts
+        ("work://acme/repo", PROJECT),
+        ("https://github.com/acme/web", "github.com/acme/web"),  # others fetch it from there
+        ("git@example.org:acme/repo", PROJECT),
+        ("gitserver:acme/repo", "gitserver/acme/repo"),
+    ],
+)
+def test_a_shorthand_of_gits_configuration_names_what_git_puts_for_it(
+    remote: str, identity: str
+) -> None:
+    assert git_identity(effective(remote, SHORT)) == identity
+
+
+@examples()
+@given(st.text(max_size=60) | st.from_regex(r"(https?|ssh)://[^\s]{1,40}", fullmatch=True))
+def test_whatever_is_taken_has_the_form_that_others_accept(remote: str) -> None:
+    try:
+        identity = git_identity(remote)
+    except BadInput:
+        return
+    assert is_identity(identity)
+    assert git_identity(f"https://{identity}") == identity

@@ -1,0 +1,148 @@
+"""What arrives: each file is taken once, waits for what it lacks, or is kept out with a reason."""
+
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from karma_sync.channel.layout import chunk_name, item_name
+from karma_sync.files import write_private
+from karma_sync.receiving.receiver import Receiver
+from karma_sync.runtime.event_log import Notes
+from karma_sync.store import events, library, work
+from tests.support.builders import BOB, NOW, Desk, Shelf, Swapping, key_of, resigned
+from tests.support.harness import until
+from tests.unit.receiving.test_importer import CHANNEL, chunk_paths, expected, item_path, lines
+from tests.unit.receiving.test_retraction import carried, retract
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    desk = Desk(tmp_path / "alice", CHANNEL, Swapping({}))
+    desk.write(lines("one"))
+    desk.package()
+    return desk
+
+
+class Bob:
+    """The receiving side with its memory of what became of each file."""
+
+    def __init__(self, root: Path, desk: Desk) -> None:
+        self.shelf, self.desk = Shelf(root), desk
+        self.events = work.open_work(root / "work.db")
+        weakref.finalize(self, self.events.close)
+        self.restart()
+
+    def restart(self) -> None:
+        notes = Notes(self.events, lambda: NOW)
+        self.receiver = Receiver(key_of(BOB).public, self.shelf.importer, self.shelf.store, notes)
+        self.receiver.receive_from([CHANNEL], lambda _: self.desk.outbox.path)
+
+    def look(self) -> tuple[str, str]:
+        """Look into the inbox; state of the item, and why."""
+        self.receiver.look(CHANNEL.id)
+        with self.shelf.store.reading() as tx:
+            arrival = library.arrivals(tx, CHANNEL.id)[self.desk.item()]
+        return arrival.state, arrival.why.split(":")[0]
+
+    def is_astray(self) -> bool:
+        """Whether chunks of who knows what lie in the inbox."""
+        self.receiver.settle()
+        return self.receiver.astray(CHANNEL.id)
+
+    def noted(self) -> list[str]:
+        with self.events.reading() as tx:
+            return [e.why.split(": ")[1] for e in events.after(tx, 0)]
+
+
+@pytest.fixture
+def bob(tmp_path: Path, desk: Desk) -> Bob:
+    return Bob(tmp_path / "bob", desk)
+
+
+def test_a_refused_item_is_recorded_once_until_a_good_one_clears_it(bob: Bob, desk: Desk) -> None:
+    good = desk.raw()
+    write_private(item_path(desk), resigned(good, key_of(BOB)))
+    for _ in range(2):
+        assert bob.look() == ("refused", "3-signature")
+        bob.restart()
+    assert bob.noted() == ["3-signature"]
+
+    write_private(item_path(desk), good)
+
+    assert bob.look() == ("imported", "")
+    assert bob.shelf.read() == lines("one")
+
+
+@pytest.mark.parametrize("tell", [Receiver.look, None])
+def test_a_waiting_item_is_taken_when_its_last_chunk_is_there(
+    bob: Bob, desk: Desk, tell: Callable[[Receiver, str], None] | None
+) -> None:
+    missing = {path: path.read_bytes() for path in chunk_paths(desk)}
+    for path in missing:
+        path.unlink()
+    assert bob.look() == ("waiting", f"for {len(missing)} chunks")
+
+    for path, frame in missing.items():
+        write_private(path, frame)
+        if tell:
+            tell(bob.receiver, CHANNEL.id)
+        else:
+            bob.receiver.arrived(CHANNEL.id, [chunk_name(path.stem)])
+
+    assert bob.shelf.read() == lines("one")
+    assert bob.look() == ("imported", "")
+
+
+def test_names_that_a_peer_made_up_are_passed_over(bob: Bob, desk: Desk) -> None:
+    for name in ("../../x", "items/../../x.ks", "items/x.ks", item_name("0" * 32), "chunks/x"):
+        bob.receiver.arrived(CHANNEL.id, [name])
+    (desk.outbox.path / "items" / "evil.ks").write_bytes(b"x")
+
+    assert bob.look() == ("imported", "")
+    assert bob.shelf.files() == expected(desk)
+
+
+def test_nothing_is_called_gone_while_chunks_lie_there_that_no_item_names(
+    bob: Bob, desk: Desk
+) -> None:
+    chunks = {path: path.read_bytes() for path in chunk_paths(desk)}
+    retract(desk)  # its owner called it back before the item came; deletions come later
+    for path, content in chunks.items():
+        write_private(path, content)
+    bob.receiver.look(CHANNEL.id)
+    assert bob.is_astray()
+    assert bob.receiver.wait
+    assert [c.done for c in carried(bob.shelf)] == [False]
+
+    for path in chunks:
+        path.unlink()
+    until(lambda: not bob.is_astray(), "looked again")
+
+    assert [c.done for c in carried(bob.shelf)] == [True]
+    assert bob.receiver.wait is None
+
+
+def test_chunks_of_imported_items_are_accounted_for(bob: Bob, desk: Desk) -> None:
+    assert bob.look() == ("imported", "")
+
+    assert chunk_paths(desk)
+    assert not bob.is_astray()
+
+
+def test_what_syncthing_began_to_collect_of_a_chunk_counts_until_it_is_given_up(
+    bob: Bob, desk: Desk
+) -> None:
+    assert bob.look() == ("imported", "")
+    place = chunk_paths(desk)[0]
+    begun = place.with_name(f".syncthing.{'0' * 64}.zst.tmp")
+    begun.write_bytes(b"half a chunk")
+    bob.receiver.arrived(CHANNEL.id, [str(place.relative_to(desk.outbox.path))])
+    assert bob.is_astray()
+    assert begun.exists()
+
+    bob.receiver.rests = lambda folder: True
+    until(lambda: not bob.is_astray(), "looked again")
+
+    assert not begun.exists()

@@ -1,0 +1,44 @@
+"""What is taken for JSON: the quick answer is that of the standard library."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from karma_sync.redact.json_strings import is_json, is_json_slowly
+from tests.support.builders import examples
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+_WILD = (b"\\ud83d", b"\\u12", b'"', b"1e999", b"NaN", b"\0", b"\xff", b"{", b"]", b"0", b",", b"x")
+
+
+def _written(value: Any, ascii_only: bool) -> bytes:
+    return json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+
+
+@examples(300)
+@given(
+    st.builds(_written, _VALUES, st.booleans()),
+    st.lists(st.tuples(st.integers(0, 60), st.sampled_from(_WILD)), max_size=2),
+)
+def test_the_quick_answer_is_the_slow_one(line: bytes, spliced: list[tuple[int, bytes]]) -> None:
+    for at, wild in spliced:
+        line = line[:at] + wild + line[at:]
+
+    assert is_json(line) == is_json_slowly(line)
+
+
+@pytest.mark.parametrize("line", [b'{"a": "\\ud83d"}', b"[NaN]", b'{"a": ' + b"1" * 5_000 + b"}"])
+def test_what_only_some_readers_refuse_is_json(line: bytes) -> None:
+    assert is_json(line)
+
+
+@pytest.mark.parametrize("line", [b"", b"{", b"{} {}", b"[" * 100_000, b'"\n"', b"\xef\xbb\xbf{}"])
+def test_what_is_torn_or_spliced_is_not(line: bytes) -> None:
+    assert not is_json(line)

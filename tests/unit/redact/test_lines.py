@@ -1,0 +1,67 @@
+"""Lines around places, as they are written and behind one layer of escapes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from karma_sync.redact.escapes import unescape
+from karma_sync.redact.scanner import escaped_lines_around, lines_around
+from tests.support.builders import examples
+
+PIECES = [b"\\n", b"\\\\n", b"\\\\\\n", b"\\", b"n", b"\n", b"\\t", b"\\u000a", b'\\"', b"a", b"bc"]
+texts = st.lists(st.sampled_from(PIECES), max_size=12).map(b"".join)
+
+
+@pytest.mark.parametrize(
+    ("text", "places", "lines"),
+    [
+        (b"ab\ncd\nef", [4], [b"cd"]),
+        (b"ab\ncd\nef", [0, 1, 7], [b"ab", b"ef"]),
+        (b"ab\ncd", [], []),
+        (b"\n\nab\n", [2], [b"ab"]),
+        (b"ab", [0], [b"ab"]),
+    ],
+)
+def test_lines_are_those_that_hold_a_place(
+    text: bytes, places: list[int], lines: list[bytes]
+) -> None:
+    assert [text[start:end] for start, end in lines_around(text, places)] == lines
+
+
+@pytest.mark.parametrize(
+    ("text", "places", "stretches"),
+    [
+        (rb"ab\ncd\nef", [4], [rb"\ncd\n"]),
+        (rb"ab\ncd\nef", [0, 8], [rb"ab\n", rb"\nef"]),
+        (rb"ab\ncd\nef", [3], [rb"ab\ncd\n"]),  # the place is in the escape: both lines it parts
+        (rb"C:\\new\ncd", [5], [rb"C:\\new\n"]),  # an escaped backslash, then an n
+        (rb"ab\\\ncd", [0], [rb"ab\\\ncd"]),  # too many backslashes to be plain
+        (b"ab\ncc\\nd\nef", [3], [rb"cc\n"]),
+        (b"ab", [0], [b"ab"]),
+    ],
+)
+def test_stretches_end_where_the_lines_behind_the_escapes_do(
+    text: bytes, places: list[int], stretches: list[bytes]
+) -> None:
+    found = [text[start:end] for start, end in escaped_lines_around(text, places)]
+
+    assert found == stretches
+
+
+@examples(500)
+@given(texts, st.data())
+def test_a_stretch_holds_whole_lines_and_every_place_is_in_one(
+    text: bytes, data: st.DataObject
+) -> None:
+    within = st.integers(0, max(0, len(text) - 1))
+    places = sorted(data.draw(st.sets(within, max_size=4))) if text else []
+
+    found = list(escaped_lines_around(text, places))
+
+    for place in places:
+        assert any(start <= place <= end for start, end in found)
+    for start, end in found:
+        before, within_it, after = map(unescape, (text[:start], text[start:end], text[end:]))
+        assert before + within_it + after == unescape(text)  # no escape is parted
+        assert not before or before.endswith(b"\n") or within_it.startswith(b"\n")
+        assert not after or after.startswith(b"\n") or within_it.endswith(b"\n")

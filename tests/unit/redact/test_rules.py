@@ -1,0 +1,213 @@
+"""Each rule cuts what its examples mark, however written, and leaves its near misses alone."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import karma_sync.redact
+from karma_sync.redact.examples import fill
+from karma_sync.redact.matching.rule import Rule
+from karma_sync.redact.matching.secret_names import Kind, kind_of_name
+from karma_sync.redact.matching.value_checks import (
+    is_code,
+    is_key,
+    is_password,
+    is_spoken,
+    is_stand_in,
+)
+from karma_sync.redact.redactor import RuleRedactor, default_redactor
+from karma_sync.redact.rules.default_rules import DEFAULT_RULES
+
+REDACTOR = default_redactor()
+MARKED = re.compile("«.*?»", re.DOTALL)
+
+
+def labelled(kind: Callable[[Rule], tuple[str, ...]]) -> list[object]:
+    return [
+        pytest.param(rule, fill(template, rule.name), id=f"{rule.name}-{number}-{at}")
+        for number, rule in enumerate(DEFAULT_RULES)
+        for at, template in enumerate(kind(rule))
+    ]
+
+
+examples = pytest.mark.parametrize(("rule", "example"), labelled(lambda rule: rule.examples))
+near_misses = pytest.mark.parametrize(("rule", "text"), labelled(lambda rule: rule.near_misses))
+
+
+def bare(example: str) -> str:
+    return example.replace("«", "").replace("»", "")
+
+
+def cut(rule: Rule, example: str) -> str:
+    return MARKED.sub(f"[REDACTED:{rule.name}]", example)
+
+
+def secrets(example: str) -> list[str]:
+    return [marked[1:-1] for marked in MARKED.findall(example)]
+
+
+def hidden(text: str) -> str:
+    r"""The text as a JSON string in which every letter and digit is written \u0041."""
+    escaped = (f"\\u{ord(char):04x}" if char.isalnum() else json.dumps(char)[1:-1] for char in text)
+    return '"' + "".join(escaped) + '"'
+
+
+@examples
+def test_an_example_loses_its_secret_and_nothing_else(rule: Rule, example: str) -> None:
+    text, cuts = REDACTOR.string(bare(example))
+
+    assert text == cut(rule, example)
+    assert set(cuts) == {rule.name}
+
+
+@examples
+def test_an_example_is_found_by_its_rule_alone(rule: Rule, example: str) -> None:
+    text, _ = RuleRedactor([rule]).string(bare(example))
+
+    assert text == cut(rule, example)
+
+
+@examples
+def test_an_example_is_cut_in_a_record(rule: Rule, example: str) -> None:
+    record = {"type": "user", "message": {"content": [{"type": "text", "text": bare(example)}]}}
+
+    (line,) = REDACTOR.lines(json.dumps(record).encode()).data.splitlines()
+
+    assert json.loads(line)["message"]["content"][0]["text"] == cut(rule, example)
+
+
+@examples
+def test_an_example_is_cut_in_json_text_within_a_record(rule: Rule, example: str) -> None:
+    inner = json.dumps({"stdout": f"before\n{bare(example)}\nafter"})
+
+    outer = REDACTOR.lines(json.dumps({"toolUseResult": inner}).encode()).data
+
+    text = json.loads(outer)["toolUseResult"]
+    assert text.startswith('{"stdout": "before\\n')
+    assert not any(json.dumps(secret)[1:-1] in text for secret in secrets(example))
+
+
+@examples
+def test_an_example_is_cut_behind_escapes_of_every_character(rule: Rule, example: str) -> None:
+    line = b'{"text":' + hidden(bare(example)).encode() + b"}"
+
+    assert json.loads(REDACTOR.lines(line).data)["text"] == cut(rule, example)
+
+
+@near_misses
+def test_a_near_miss_stays(rule: Rule, text: str) -> None:
+    assert REDACTOR.string(text) == (text, {})
+    line = json.dumps({"text": text}).encode()
+    assert REDACTOR.lines(line).data == line
+
+
+def test_every_rule_has_examples_a_near_miss_and_a_source() -> None:
+    for rule in DEFAULT_RULES:
+        assert rule.examples, rule.name
+        assert rule.near_misses, rule.name
+        assert rule.source.startswith("https://"), rule.name
+        assert rule.keywords or rule.gate, f"{rule.name} would be tried on every line"
+
+
+def test_a_marker_says_nothing_that_a_rule_listens_to() -> None:
+    words = re.compile("key|token|secret|passw|pwd|authorization|bearer")
+    for rule in DEFAULT_RULES:
+        assert words.search(rule.name) is None, rule.name
+
+
+def test_no_source_file_of_the_rules_holds_what_a_scanner_would_take_for_a_key() -> None:
+    forms = {
+        "url",
+        "private",
+        "header",
+        "assignment",
+        "netrc",
+        "pgpass",
+        "sql",
+    }  # not tokens of anybody's service
+    for path in Path(karma_sync.redact.__file__).parent.rglob("*.py"):
+        assert set(REDACTOR.text(path.read_bytes()).cuts) <= forms, path.name
+
+
+def test_a_rule_needs_a_name_that_fits_into_a_marker() -> None:
+    with pytest.raises(ValueError, match="rule name"):
+        Rule(name="My Rule", pattern="x", source="https://example.com")
+
+
+def test_filled_examples_are_the_same_every_time_and_differ_by_rule() -> None:
+    assert fill("{hex:8}", "a") == fill("{hex:8}", "a") != fill("{hex:8}", "b")
+    assert re.fullmatch("[0-9a-f]{40}", fill("{hex:40}"))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("DB_PASSWORD", Kind.PASSWORD),
+        ("dbPassword2", Kind.PASSWORD),
+        ("SMTP_PASS", Kind.PASSWORD),
+        ("pass_word", Kind.PASSWORD),
+        ("clientSecret", Kind.KEY),
+        ("SECRET_KEY_BASE", Kind.KEY),
+        ("x-api-key", Kind.KEY),
+        ("APIKey", Kind.KEY),
+        ("apikey", Kind.KEY),
+        ("GITHUB_TOKEN_PROD", Kind.KEY),
+        ("accesstoken", Kind.KEY),
+        ("FERNET_KEY", Kind.UNSURE),
+        ("public_key", Kind.NONE),
+        ("topic_key", Kind.NONE),
+        ("cacheKey", Kind.NONE),
+        ("next_page_token", Kind.NONE),
+        ("AWS::IAM::AccessKey", Kind.NONE),
+        ("key", Kind.NONE),
+        ("u2192key", Kind.NONE),
+        ("n-key", Kind.NONE),
+        ("u2192api_key", Kind.KEY),
+        ("monkey", Kind.NONE),
+        ("max_tokens", Kind.NONE),
+        ("passport", Kind.NONE),
+        ("_", Kind.NONE),
+    ],
+)
+def test_a_name_is_judged_by_its_last_words(name: str, kind: Kind) -> None:
+    assert kind_of_name(name.encode()) is kind
+
+
+@pytest.mark.parametrize(
+    "value",
+    """your-key-here YOUR_API_KEY ${VAR} $TOKEN <token> xxxxxxxx sk-... {{secret}} %(password)s
+    changeme my-secret placeholder ********** test-key fake_token !vault [REDACTED:url]""".split(),  # noqa: SIM905  a list to read
+)
+def test_a_stand_in_is_no_secret(value: str) -> None:
+    assert is_stand_in(value.encode()) or is_spoken(value.encode())
+    assert not is_key(value.encode(), 1)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["process.env.X", "config.apiKey2", "getToken2()", "os.environ['K9']", "/home/a/k1", "~/k/id2"],
+)
+def test_code_is_no_secret(value: str) -> None:
+    assert is_code(value.encode())
+    assert not is_password(value.encode())
+
+
+@pytest.mark.parametrize("value", ["accessToken2", "claude-3-opus-20240229", "e2e-tests", "sha256"])
+def test_words_are_no_key(value: str) -> None:
+    assert is_spoken(value.encode())
+    assert not is_key(value.encode())
+
+
+@pytest.mark.parametrize(
+    "value", ["hunter2", "correct-horse!", "P@55w0rd", "p(w)d9!x", "swordfishes1"]
+)
+def test_what_people_set_is_a_password(value: str) -> None:
+    assert is_password(value.encode())
+
+
+@pytest.mark.parametrize("value", ["abc12", "password", "two words 1", "newPassword"])
+def test_what_nobody_sets_is_no_password(value: str) -> None:
+    assert not is_password(value.encode())

@@ -1,0 +1,115 @@
+"""What a part of the daemon that does not work leaves for `status` to say."""
+
+from pathlib import Path
+
+import pytest
+
+from karma_sync.errors import DatabaseUnusable, SyncthingUnreachable
+from karma_sync.runtime.event_log import Notes
+from karma_sync.store import events, work
+from karma_sync.store.database import Database
+from tests.support.builders import NOW
+
+CLOSED = DatabaseUnusable("state.db cannot be used: no space")
+
+
+def faults(store: Database) -> dict[str, str]:
+    with store.reading() as tx:
+        return {fault.folder: fault.why for fault in work.faults.all(tx)}
+
+
+def told(store: Database) -> list[str]:
+    with store.reading() as tx:
+        return [f"{event.what}: {event.who}: {event.why}" for event in events.after(tx, 0)]
+
+
+def test_a_part_that_fails_is_a_fault_until_it_works(tmp_path: Path) -> None:
+    store = work.open_work(tmp_path / "work.db")
+    notes = Notes(store, lambda: NOW)
+    notes.worker("cycle", CLOSED)
+    notes.worker("cycle", CLOSED)
+    notes.worker("receiving", ValueError("what a transcript says"))
+
+    assert faults(store) == {"cycle": f"DatabaseUnusable: {CLOSED}", "receiving": "ValueError"}
+    notes.worker("cycle", None)
+
+    assert faults(store) == {"receiving": "ValueError"}
+    assert notes.failing == {"receiving"}
+    assert told(store) == [
+        f"fault: cycle: DatabaseUnusable: {CLOSED}",
+        "fault: receiving: ValueError",
+        "fault over: cycle: it works again",
+    ]
+
+
+def test_a_syncthing_that_does_not_answer_is_told_once_and_not_as_a_fault_of_ours(
+    tmp_path: Path,
+) -> None:
+    store = work.open_work(tmp_path / "work.db")
+    notes = Notes(store, lambda: NOW)
+    for part in ("cycle", "checking") * 3:
+        notes.worker(part, SyncthingUnreachable("no answer"))
+
+    assert faults(store) == {"Syncthing": "it does not answer"}
+    notes.worker("sending", None)
+    assert faults(store) == {"Syncthing": "it does not answer"}, "that one had not asked it"
+    for part in ("cycle", "checking"):
+        notes.worker(part, None)
+
+    assert faults(store) == {}
+    assert told(store) == [
+        "fault: Syncthing: it does not answer",
+        "fault over: Syncthing: it answers again",
+    ]
+
+
+def test_a_syncthing_that_dies_again_and_again_is_told_once_for_each_reason(
+    tmp_path: Path,
+) -> None:
+    store = work.open_work(tmp_path / "work.db")
+    notes = Notes(store, lambda: NOW)
+    notes.worker("listening", SyncthingUnreachable("connection refused"))
+    notes.syncthing_ended("it ended with code 3")
+    for _ in range(3):
+        for part in ("cycle", "listening"):
+            notes.worker(part, SyncthingUnreachable("connection refused"))
+        notes.syncthing_ended("the disk is on fire")
+
+    assert faults(store) == {"Syncthing": "the disk is on fire"}
+    notes.syncthing_runs()
+    notes.worker("cycle", None)
+    notes.worker("listening", CLOSED)
+
+    assert faults(store).keys() == {"listening"}
+    assert told(store)[:3] == [
+        "fault: Syncthing: it ended with code 3",
+        "fault: Syncthing: the disk is on fire",
+        "fault over: Syncthing: it runs again",
+    ]
+    notes.syncthing_ended("it ended with code 3")
+    assert faults(store)["Syncthing"] == "it ended with code 3", "news again in another outage"
+
+
+def test_an_outage_that_could_not_be_noted_is_noted_once_there_is_room(tmp_path: Path) -> None:
+    store = work.open_work(tmp_path / "work.db")
+    notes = Notes(store, lambda: NOW)
+    with store.transaction() as tx:
+        tx.execute("PRAGMA query_only = ON")  # as on a full disk, nothing can be written
+    with pytest.raises(DatabaseUnusable):
+        notes.syncthing_ended("it ended")
+    with store.reading() as tx:
+        tx.execute("PRAGMA query_only = OFF")
+    notes.syncthing_ended("it ended")
+
+    assert told(store) == ["fault: Syncthing: it ended"]
+
+
+def test_a_part_that_failed_in_two_ways_is_well_once_it_works(tmp_path: Path) -> None:
+    store = work.open_work(tmp_path / "work.db")
+    notes = Notes(store, lambda: NOW)
+    notes.worker("cycle", SyncthingUnreachable("no answer"))
+    notes.worker("cycle", CLOSED)
+    notes.worker("cycle", None)
+
+    assert faults(store) == {}
+    assert notes.failing == set()

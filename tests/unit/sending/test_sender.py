@@ -1,0 +1,215 @@
+"""What leaves is told to Syncthing, whatever else changes meanwhile."""
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from karma_sync.agents.catalogue import Catalogue
+from karma_sync.agents.claude.source import ClaudeSource
+from karma_sync.channel.layout import item_name
+from karma_sync.domain import limits
+from karma_sync.domain.mesh.channels import Channel
+from karma_sync.domain.session.selection import Choices
+from karma_sync.errors import SyncthingUnreachable
+from karma_sync.git.places import Places
+from karma_sync.runtime import timing
+from karma_sync.runtime.event_log import Notes
+from karma_sync.sending.eligibility import Decider, Matcher
+from karma_sync.sending.sender import Sender
+from karma_sync.store import work
+from tests.support.builders import (
+    ALICE,
+    BOB,
+    CAROL,
+    NOW,
+    PROJECT,
+    Desk,
+    Swapping,
+    channel_of,
+    said,
+    team_of_all,
+)
+
+
+class Office:
+    """A sender with one project and one session; `told` is what Syncthing was told of."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.redactor = Swapping({})
+        self.desk = Desk(root, channel_of(team_of_all(ALICE, BOB), ALICE), self.redactor)
+        self.told: list[str] = []
+        self.deaf = False
+        places = Places()
+        places.know({"/src/repo": PROJECT}, {})
+        matcher = Matcher(ClaudeSource(self.desk.claude), Catalogue(list, lambda _: None), places)
+        notes = Notes(self.desk.work, lambda: NOW)
+        self.choices = Choices()
+        decider = Decider(matcher, lambda: self.choices, lambda: datetime.now(UTC))
+        self.sender = Sender(decider, self.desk.packager, self.desk.work, notes, self._scan)
+        self.send_to(self.desk.channel)
+
+    def send_to(self, *channels: Channel) -> None:
+        self.sender.send_to(channels, lambda _: self.desk.outbox.path)
+
+    def why_not(self, session: str) -> str | None:
+        """Why a session did not leave, as `status` reads it."""
+        with self.desk.work.reading() as tx:
+            rows = work.withheld.all(tx, session=session)
+        return next((row.why for row in rows if row.kind is work.Stays.FAILED), None)
+
+    def _scan(self, _folder: str, names: Sequence[str]) -> None:
+        if self.deaf:
+            raise SyncthingUnreachable("Syncthing does not answer")
+        self.told += names
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path)
+
+
+def test_what_was_written_before_the_team_changed_is_still_told(office: Office) -> None:
+    office.desk.write(said("hello"))
+    office.sender.tell()
+    office.sender.send(office.desk.session())  # told a moment ago: what it wrote waits
+    assert office.told == []
+
+    joined = channel_of(team_of_all(ALICE, BOB, CAROL), ALICE)
+    office.send_to(joined)
+    office.sender.tell()
+
+    assert joined.id == office.desk.channel.id
+    assert office.told == [item_name(office.desk.item())]
+
+
+def test_of_a_large_session_it_is_said_how_much_is_left(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "STEP_BYTES", 300_000)
+    lines = [said(f"{n} " + "x" * 100_000) for n in range(12)]
+    office.desk.write(b"".join(lines))
+    lefts = []
+    while True:
+        sent = office.sender.send(office.desk.session())
+        office.sender.tell()
+        assert sent.packaged
+        assert office.desk.content() == b"".join(lines)[: len(office.desk.content())]
+        lefts.append(sent.left)
+        if not sent.left:
+            break
+
+    assert len(lefts) > 2
+    assert lefts == sorted(lefts, reverse=True)
+    assert office.desk.content() == b"".join(lines)
+    assert not office.sender.send(office.desk.session()).packaged
+
+
+def test_what_syncthing_did_not_look_at_is_told_again_soon(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    office.deaf = True
+    office.desk.write(said("hello"))
+    office.sender.send(office.desk.session())
+    for _ in range(2):
+        office.sender.tell()
+        assert office.sender.settle() == timing.RETRY_S
+
+    office.deaf = False
+    office.sender.tell()
+
+    assert office.sender.settle() is None
+    assert office.told == [item_name(office.desk.item())]
+    assert len(caplog.records) == 1, "an outage is logged once"
+
+
+def test_nothing_is_told_twice(office: Office) -> None:
+    office.desk.write(said("hello"))
+    office.sender.send(office.desk.session())
+    office.sender.tell()
+    once = list(office.told)
+    office.sender.tell()
+
+    assert once
+    assert office.told == once
+
+
+def test_what_could_not_be_written_is_said_and_tried_again(
+    office: Office, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timing, "RETRY_S", 0.0)
+    caplog.set_level(logging.WARNING)
+    packaged: list[str] = []
+    office.sender.packaged = lambda _, item: packaged.append(item)
+    office.desk.write(said("hello"))
+    office.sender.tell()
+    office.sender.send(office.desk.session())
+    in_the_way = office.desk.outbox.path / item_name(office.desk.item()) / "x"
+    in_the_way.mkdir(parents=True)
+    office.sender.tell()
+
+    assert "cannot be written" in office.sender.troubles.of(office.desk.channel.id)
+    assert packaged == []
+
+    for _ in range(3):
+        in_the_way.rmdir()
+        in_the_way.parent.rmdir()
+        assert office.sender.try_again()
+        office.sender.send(office.desk.session())
+        in_the_way.mkdir(parents=True)
+        office.sender.tell()
+    assert len(caplog.messages) == 1, "once, until it works again"
+
+    in_the_way.rmdir()
+    in_the_way.parent.rmdir()
+    assert office.sender.try_again()
+    office.sender.send(office.desk.session())
+    office.sender.tell()
+    office.sender.settle()
+
+    assert office.sender.troubles.of(office.desk.channel.id) == ""
+    assert packaged == [item_name(office.desk.item())]
+    assert office.desk.content() == said("hello")
+
+
+def test_a_transcript_in_which_nothing_stands_yet_does_not_leave(office: Office) -> None:
+    office.desk.write(said("beside it"))
+    office.sender.send(office.desk.session())
+    office.desk.write(b"", "s2.jsonl")
+    office.sender.send(office.desk.session("s2"))
+    office.sender.tell()
+    assert set(office.desk.outbox.items()) == {office.desk.item("s1")}
+
+    office.desk.write(said("its first line"), "s2.jsonl")
+    office.sender.send(office.desk.session("s2"))
+    office.sender.tell()
+    assert set(office.desk.outbox.items()) == {office.desk.item("s1"), office.desk.item("s2")}
+
+
+def test_a_session_on_which_the_redactor_fails_stays_as_it_was_and_that_is_noted(
+    office: Office,
+) -> None:
+    office.desk.write(said("first"))
+    office.sender.send(office.desk.session())
+    office.sender.tell()
+    office.redactor.fails_on = b"spoils it"
+    office.desk.write(said("first") + said("spoils it") + said("last"))
+    office.desk.write(said("another"), "s2.jsonl")
+    office.sender.send(office.desk.session())
+    office.sender.send(office.desk.session("s2"))
+    office.sender.tell()
+
+    assert office.desk.content() == said("first")
+    assert office.desk.content(session_id="s2") == said("another")
+    assert office.why_not("s1") == "made to fail"
+    assert office.why_not("s2") is None
+
+    office.redactor.fails_on = None
+    office.sender.send(office.desk.session())
+    office.sender.tell()
+    assert office.desk.content() == said("first") + said("spoils it") + said("last")
+    assert office.why_not("s1") is None

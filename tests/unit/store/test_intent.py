@@ -1,0 +1,272 @@
+"""intent.json keeps what limits sending when the database is lost, older, or the file is broken."""
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from karma_sync.domain.session.profile import Profile
+from karma_sync.domain.session.selection import Exclusion, Limits, Share, Withhold
+from karma_sync.domain.team.subscription import Direction, Status, Subscription
+from karma_sync.errors import KarmaError, NotWritable
+from karma_sync.store import state
+from karma_sync.store.database import Database
+from karma_sync.store.intent import IntentFile, read_intent
+from tests.support.builders import NOW
+
+ME = "k" * 64
+LIMITS = Limits(since=NOW, after_idle=60, profile=Profile.CONVERSATION)
+SHARE = Share(session="s2", project="p", others=("/x",))
+
+
+class Home:
+    """A database and the file beside it, as a person's commands and restores leave them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.path = root / "intent.json"
+        self.said: list[str] = []
+        self.store = self.open()
+
+    def open(self) -> Database:
+        store = state.open_state(self.root / "state.db")
+        intent = IntentFile(self.path, lambda: NOW, self.said.append)
+        store.after_commit(lambda: intent.keep(store, ME))
+        intent.take_over(store, ME)
+        return store
+
+    def close(self) -> None:
+        self.store.close()
+
+    def restart(self, database: bytes | None) -> None:
+        """Begin again with another database; None: with none at all."""
+        self.store.close()
+        for path in self.root.glob("state.db*"):
+            path.unlink()
+        if database is not None:
+            (self.root / "state.db").write_bytes(database)
+        self.store = self.open()
+
+    def backup(self) -> bytes:
+        assert self.store.checkpoint()
+        return (self.root / "state.db").read_bytes()
+
+    def put(self, answer: Subscription) -> None:
+        with self.store.transaction() as tx:
+            state.subscriptions.put(tx, answer)
+
+    def answer(self) -> Subscription:
+        with self.store.reading() as tx:
+            return state.subscriptions.all(tx)[0]
+
+    def halted(self) -> bool:
+        with self.store.reading() as tx:
+            return any(halt.holds(NOW) for halt in state.halts.all(tx))
+
+    def choose(self) -> None:
+        with self.store.transaction() as tx:
+            state.withholds.put(tx, Withhold(session="s1"))
+            state.shares.put(tx, SHARE)
+            state.exclusions.put(tx, Exclusion(pattern="/x"))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    made = Home(tmp_path)
+    yield made
+    made.close()
+
+
+def accepted(limits: Limits = LIMITS, incarnation: int = 7, **changes: object) -> Subscription:
+    fields = {"team": "t", "project": "p", "member": ME, "incarnation": incarnation}
+    return Subscription.model_validate(
+        fields | {"status": Status.ACCEPTED, "limits": limits} | changes
+    )
+
+
+def test_nothing_is_written_before_something_limits(home: Home) -> None:
+    assert not home.path.exists()
+
+
+def test_what_limits_is_in_the_file_when_the_transaction_returns_and_for_nobody_else(
+    home: Home,
+) -> None:
+    home.put(accepted())
+    home.choose()
+    found = read_intent(home.path)
+
+    assert [limit.limits for limit in found.limits] == [LIMITS]
+    assert (found.withheld, found.shares) == ((Withhold(session="s1"),), (SHARE,))
+    assert found.exclusions == (Exclusion(pattern="/x"),)
+    assert home.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_change_that_limits_nothing_writes_nothing(home: Home) -> None:
+    home.put(accepted())
+    before = home.path.stat().st_mtime_ns, home.path.stat().st_ino
+    with home.store.transaction() as tx:
+        state.roots.put(tx, state.Root(path="/src", project="p"))
+
+    assert (home.path.stat().st_mtime_ns, home.path.stat().st_ino) == before
+
+
+def test_a_new_database_takes_choices_and_pauses_from_the_file_and_keeps_its_limits(
+    home: Home,
+) -> None:
+    home.put(accepted())
+    home.choose()
+    with home.store.transaction() as tx:
+        state.halts.put(tx, state.Halt())
+    limits = read_intent(home.path).limits
+    home.restart(None)
+    with home.store.transaction() as tx:  # another command, before anything is rebuilt
+        state.roots.put(tx, state.Root(path="/src", project="p"))
+        choices = state.choices(tx)
+
+    assert choices.withheld == {"s1"}
+    assert choices.shares == (SHARE,)
+    assert choices.exclusions == (Exclusion(pattern="/x"),)
+    assert home.halted()
+    assert read_intent(home.path).limits == limits
+
+
+def test_an_answer_that_is_rebuilt_has_the_limits_that_were_written_for_it(home: Home) -> None:
+    home.put(accepted())
+    rebuilt = accepted(Limits())
+    intent = read_intent(home.path)
+
+    assert intent.limit(rebuilt).limits == LIMITS
+    assert intent.limit(accepted(Limits(), incarnation=8)).status is Status.PAUSED
+    assert intent.limit(rebuilt.model_copy(update={"direction": Direction.RECEIVE})).engaged
+
+
+@pytest.mark.parametrize("later", [Status.PAUSED, Status.DECLINED, Status.OFFERED])
+def test_a_database_from_yesterday_does_not_undo_a_later_pause_or_decline(
+    home: Home, later: Status
+) -> None:
+    home.put(accepted())
+    yesterday = home.backup()
+    home.put(accepted(status=later))
+    home.restart(yesterday)
+
+    assert home.answer().status is later
+    assert "older" in home.said[0]
+    assert read_intent(home.path).limits[0].status is later
+
+
+def test_a_database_from_yesterday_does_not_undo_a_narrower_limit(home: Home) -> None:
+    home.put(accepted(Limits()))
+    yesterday = home.backup()
+    home.put(accepted(LIMITS, direction=Direction.RECEIVE))
+    home.restart(yesterday)
+
+    assert home.answer().limits == LIMITS
+    assert home.answer().direction is Direction.RECEIVE
+
+
+def test_a_database_from_yesterday_keeps_its_own_limits_where_they_are_narrower(
+    home: Home,
+) -> None:
+    home.put(accepted(LIMITS, status=Status.PAUSED))
+    yesterday = home.backup()
+    home.put(accepted(LIMITS.model_copy(update={"since": NOW - timedelta(days=9)})))
+    home.restart(yesterday)
+
+    assert home.answer().limits == LIMITS
+    assert home.answer().status is Status.PAUSED
+
+
+def test_an_answer_of_yesterday_that_was_given_anew_since_is_paused(home: Home) -> None:
+    home.put(accepted(Limits()))
+    yesterday = home.backup()
+    home.put(accepted(LIMITS, incarnation=8))
+    home.restart(yesterday)
+
+    assert home.answer().status is Status.PAUSED
+
+
+def test_a_database_from_yesterday_does_not_undo_what_was_withheld_or_shared_since(
+    home: Home,
+) -> None:
+    with home.store.transaction() as tx:
+        state.shares.put(tx, Share(session="s9", project="p"))
+    yesterday = home.backup()
+    with home.store.transaction() as tx:
+        state.shares.drop(tx, session="s9")
+        state.withholds.put(tx, Withhold(session="s9"))
+    home.choose()
+    home.restart(yesterday)
+    with home.store.reading() as tx:
+        choices = state.choices(tx)
+
+    assert choices.withheld == {"s1", "s9"}
+    assert choices.shares == (SHARE,)
+
+
+def test_a_database_from_yesterday_does_not_undo_a_pause_of_everything(home: Home) -> None:
+    with home.store.transaction() as tx:
+        state.halts.put(tx, state.Halt(until=NOW - timedelta(days=1)))
+    yesterday = home.backup()
+    with home.store.transaction() as tx:
+        state.halts.put(tx, state.Halt(until=NOW + timedelta(days=1)))
+    home.restart(yesterday)
+
+    assert home.halted()
+
+
+def test_a_resume_after_that_holds(home: Home) -> None:
+    home.put(accepted())
+    yesterday = home.backup()
+    home.put(accepted(status=Status.PAUSED))
+    home.restart(yesterday)
+    home.put(home.answer().resume())
+    home.restart(home.backup())
+
+    assert home.answer().status is Status.ACCEPTED
+
+
+def test_a_file_that_was_deleted_is_written_again_from_the_database(home: Home) -> None:
+    home.put(accepted())
+    before = read_intent(home.path)
+    home.path.unlink()
+    home.restart(home.backup())
+    with home.store.transaction() as tx:
+        state.roots.put(tx, state.Root(path="/src", project="p"))
+
+    assert read_intent(home.path).limits == before.limits
+
+
+@pytest.mark.parametrize("broken", [b"", b"{", b"[]", b'{"format": 2}', b'{"surprise": 1}'])
+def test_a_broken_file_pauses_everything_says_so_and_is_kept(home: Home, broken: bytes) -> None:
+    home.put(accepted())
+    home.path.write_bytes(broken)
+    database = home.backup()
+    for again in (database, None):  # with the database, and without
+        home.path.write_bytes(broken)
+        home.restart(again)
+
+        assert home.halted()
+        assert (home.root / "intent.json.broken").read_bytes() == broken
+        assert "could not be read" in home.said[-1]
+        assert read_intent(home.path).halt is not None
+
+
+def test_a_broken_file_is_an_error_to_who_reads_it(home: Home) -> None:
+    home.path.write_bytes(b"{")
+
+    with pytest.raises(KarmaError, match="cannot be read"):
+        read_intent(home.path)
+
+
+def test_a_file_that_cannot_be_written_fails_the_command(home: Home) -> None:
+    if os.geteuid() == 0:
+        home.path.mkdir()  # root may write everywhere, but not into this
+    else:
+        home.root.chmod(0o500)
+    try:
+        with pytest.raises((OSError, NotWritable), match="intent"):
+            home.put(accepted())
+    finally:
+        home.root.chmod(0o700)

@@ -1,0 +1,87 @@
+"""Version counters: found again through what others saw, and never driven to their end by them."""
+
+import json
+import weakref
+from pathlib import Path
+
+import pytest
+
+from karma_sync.domain import limits
+from karma_sync.domain.mesh.channels import World
+from karma_sync.paths import Paths, metadata_folder
+from karma_sync.runtime.event_log import Notes
+from karma_sync.signing import PayloadType
+from karma_sync.store import library, state, work
+from karma_sync.syncthing.rescan import Scan
+from karma_sync.team.context import Context
+from karma_sync.team.documents import folder as metadata
+from karma_sync.team.documents.folder import MEMBER, RECEIPT
+from karma_sync.team.documents.receipt import Receipt
+from karma_sync.team.documents.verify import verify_member
+from karma_sync.team.receipts import Receipts
+from karma_sync.team.sign import Signer
+from tests.support.builders import ALICE, BOB, NOW, NOW_MS, code_of, key_of, team_of_all
+
+TEAM = team_of_all(ALICE, BOB)
+A, B = key_of(ALICE), key_of(BOB)
+WORLD = World(key=A.public, teams=(TEAM,), subscriptions=())
+
+
+class Alice:
+    """Her machine, as far as signing goes."""
+
+    def __init__(self, home: Path, scan: Scan = lambda folder, names: None) -> None:
+        paths = Paths.inside(home)
+        paths.create()
+        self.store = state.open_state(paths.state_db)
+        events = work.open_work(paths.work_db)
+        notes = Notes(events, lambda: NOW)
+        context = Context(self.store, paths, code_of(ALICE), A, notes, lambda: NOW)
+        self.context = context
+        items = library.open_library(paths.library_db)
+        for database in (self.store, events, items):
+            weakref.finalize(self, database.close)
+        self.folder = paths.folder(metadata_folder(TEAM.id))
+        metadata.prepare(self.folder)
+        self.signer = Signer(context)
+        self.receipts = Receipts(context, events, items, scan, lambda folder, revision: None)
+        with self.store.transaction() as tx:
+            state.teams.put(tx, TEAM)
+
+    def cycle(self) -> int:
+        """Sign what is to be signed; the version that others would adopt."""
+        self.signer.write_mine(TEAM.id)
+        raw = (self.folder / MEMBER / f"{A.public}.json").read_bytes()
+        return verify_member(raw, A.public, TEAM, 0).value.version
+
+    def hear(self, version: int) -> None:
+        """Bob's receipt says that he saw this version of her document."""
+        seen = {"kind": MEMBER, "writer": A.public, "version": version, "sha256": "0" * 64}
+        receipt = Receipt(team=TEAM.id, writer=B.public, version=version, channels=())
+        payload = receipt.model_dump(mode="json") | {"seen": [seen]}
+        place = self.folder / RECEIPT
+        place.mkdir(exist_ok=True)
+        raw = B.sign(PayloadType.RECEIPT, json.dumps(payload).encode())
+        (place / f"{B.public}.json").write_bytes(raw)
+        self.receipts.run(WORLD)
+
+
+@pytest.fixture
+def alice(tmp_path: Path) -> Alice:
+    return Alice(tmp_path)
+
+
+def test_a_counter_that_was_lost_goes_on_above_what_others_saw(alice: Alice) -> None:
+    assert alice.cycle() == NOW_MS
+    alice.hear(NOW_MS + 1_000)
+
+    assert alice.cycle() == NOW_MS + 1_001
+    assert alice.cycle() == NOW_MS + 1_001
+
+
+def test_nobody_can_use_up_my_counter(alice: Alice) -> None:
+    alice.cycle()
+    alice.hear(limits.NUMBER)
+
+    for _ in range(2):
+        assert NOW_MS <= alice.cycle() < limits.NUMBER

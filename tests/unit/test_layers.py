@@ -1,0 +1,294 @@
+"""The layout holds: who may import whom, which package lives where, how long a file may be."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Lowest first. An import goes to a lower rank only: not up, and not between two of one line.
+RANKS = (
+    ("errors",),
+    ("files",),
+    ("paths",),
+    ("domain.ids", "domain.limits", "domain.text", "domain.timespan", "domain.access"),
+    ("domain.session",),
+    ("domain.team",),
+    ("domain.mesh",),
+    ("settings", "signing"),
+    ("store", "syncthing", "git", "agents", "redact.matching"),
+    ("redact.rules",),
+    ("redact",),
+    ("redact.custom",),
+    ("runtime", "channel"),
+    ("team.documents",),
+    ("team",),
+    ("receiving", "library", "sending.packaging", "sending.ledger"),
+    ("sending", "archive"),
+    ("mesh",),
+    ("mesh.health",),
+    ("service",),
+    ("service.sessions",),
+    ("app",),
+    ("daemon",),
+    ("demo",),
+    ("cli.output", "cli.options"),
+    ("cli.notices", "cli.consent"),
+    ("cli.team", "cli.project", "cli.session", "cli.daemon", "cli.library", "mcp", "web"),
+    ("cli.main",),
+    ("__main__",),
+)
+RANK = {room: number for number, rooms in enumerate(RANKS) for room in rooms}
+
+# Rooms whose files are on their way to the rooms above: they are judged once they are there.
+LEAVING = (
+    *("domain", "sources", "flow", "metadata", "service", "cli", "daemon"),
+    *("redact", "store", "syncthing", "app"),
+)
+
+# Each of these packages has the places that know it.
+HOMES = {
+    "requests": ("karma_sync.syncthing.client",),
+    "sqlite3": ("karma_sync.store",),
+    "watchdog": ("karma_sync.sending.watcher", "karma_sync.sending.watcher"),
+    "apscheduler": ("karma_sync.daemon.main",),
+    "typer": ("karma_sync.cli", "karma_sync.demo"),
+}
+
+# The steps of the data's path: one place ties them, none imports another.
+STEPS = {
+    "sending.watcher",
+    "sending.packaging.packager",
+    "channel.outbox",
+    "channel.inbox",
+    "channel.verify",
+    "receiving.importer",
+}
+
+# Only here may an import wait until it is needed: start-up time asks for it.
+LATE_IMPORTS = ("karma_sync.cli", "karma_sync.demo", "karma_sync.app", "karma_sync.__main__")
+
+MOST_LINES = 400
+
+
+@dataclass(frozen=True)
+class Module:
+    """One source file: its dotted name and its text."""
+
+    name: str
+    text: str
+
+    @property
+    def room(self) -> str:
+        """The room it stands in: `mesh.health` for karma_sync.mesh.health.checker."""
+        return room_of(self.name)
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported name, in full; of `from a import b` both a and a.b, as b may be a module."""
+
+    module: Module
+    line: int
+    target: str
+    relative: bool
+    late: bool
+
+    def __str__(self) -> str:
+        return f"{self.module.name}:{self.line} imports {self.target}"
+
+
+def modules() -> list[Module]:
+    """Every module of karma_sync, by name."""
+    found = []
+    for path in sorted((ROOT / "karma_sync").rglob("*.py")):
+        words = list(path.relative_to(ROOT).with_suffix("").parts)
+        name = ".".join(words[:-1] if words[-1] == "__init__" else words)
+        found.append(Module(name, path.read_text(encoding="utf-8")))
+    return found
+
+
+def imports(module: Module) -> list[Import]:
+    """Every import in the module, wherever it stands, by line."""
+    tree = ast.parse(module.text)
+    on_top = set(statements_on_top(tree))
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            origin = "." * node.level + (node.module or "")
+            targets = [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        relative = isinstance(node, ast.ImportFrom) and node.level > 0
+        late = node not in on_top
+        found += [Import(module, node.lineno, target, relative, late) for target in targets]
+    return sorted(found, key=lambda each: each.line)
+
+
+def statements_on_top(tree: ast.Module) -> Iterator[ast.stmt]:
+    """The docstring and the imports that a file begins with, those for types only included."""
+    for node in tree.body:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from node.body
+        elif isinstance(node, ast.Import | ast.ImportFrom) or is_docstring(node):
+            yield node
+        else:
+            return
+
+
+def is_docstring(node: ast.stmt) -> bool:
+    """Whether the statement is nothing but a text."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def is_within(name: str, package: str) -> bool:
+    """Whether the dotted name is the package or lies in it."""
+    return name == package or name.startswith(f"{package}.")
+
+
+def room_of(name: str) -> str:
+    """The narrowest room of a dotted name: `mesh` for karma_sync.mesh.quotas; "" for none."""
+    words = name.split(".")[1:]
+    rooms = (".".join(words[:count]) for count in range(len(words), 0, -1))
+    return next((room for room in rooms if room in RANK), "")
+
+
+def is_leaving(name: str) -> bool:
+    """Whether a module's files are still on their way to other rooms."""
+    return any(is_within(name, f"karma_sync.{room}") for room in LEAVING)
+
+
+def out_of_rank(module: Module) -> list[Import]:
+    """Imports of the project's own rooms that do not go to a lower rank."""
+    own = RANK.get(module.room, -1)  # karma_sync itself is below them all
+    if is_leaving(module.name):
+        return []
+    targets = [(each, room_of(each.target)) for each in imports(module)]
+    return [
+        each
+        for each, room in targets
+        if is_within(each.target, "karma_sync") and room and not is_leaving(each.target)
+        if room != module.room and RANK[room] >= own
+    ]
+
+
+def away_from_home(module: Module) -> list[Import]:
+    """Imports of a package outside the places that may know it."""
+    return [
+        each
+        for each in imports(module)
+        for package, homes in HOMES.items()
+        if is_within(each.target, package)
+        if not any(is_within(module.name, home) for home in homes)
+    ]
+
+
+def late_imports(module: Module) -> list[Import]:
+    """Imports below the top of the file."""
+    if any(is_within(module.name, package) for package in LATE_IMPORTS):
+        return []
+    return [each for each in imports(module) if each.late]
+
+
+def step_to_step(module: Module) -> list[Import]:
+    """Imports from one step of the flow in another."""
+    steps = {f"karma_sync.{step}" for step in STEPS}
+    own = {step for step in steps if is_within(module.name, step)}
+    return [
+        each
+        for each in imports(module)
+        if own and any(is_within(each.target, step) for step in steps - own)
+    ]
+
+
+def relative_imports(module: Module) -> list[Import]:
+    """Imports that name their target by dots."""
+    return [each for each in imports(module) if each.relative]
+
+
+def offences(found: list[list[Import]]) -> str:
+    """All of them as text, one a line; empty if there are none."""
+    return "\n".join(sorted({str(each) for some in found for each in some}))
+
+
+def test_every_module_stands_in_a_room_that_has_a_rank() -> None:
+    without = {module.name for module in modules() if not module.room and "." in module.name}
+
+    assert {name for name in without if not is_leaving(name)} == set()
+
+
+def test_imports_go_to_a_lower_rank_only() -> None:
+    assert offences([out_of_rank(module) for module in modules()]) == ""
+
+
+def test_each_outside_package_is_known_in_one_place_only() -> None:
+    assert offences([away_from_home(module) for module in modules()]) == ""
+
+
+def test_imports_stand_at_the_top_of_a_file() -> None:
+    assert offences([late_imports(module) for module in modules()]) == ""
+
+
+def test_no_step_of_the_flow_imports_another() -> None:
+    assert offences([step_to_step(module) for module in modules()]) == ""
+
+
+def test_no_import_is_relative() -> None:
+    assert offences([relative_imports(module) for module in modules()]) == ""
+
+
+def test_no_file_is_longer_than_a_reader_can_hold() -> None:
+    lengths = {module.name: len(module.text.splitlines()) for module in modules()}
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("karma_sync.syncthing.wire", "import requests"),
+        ("karma_sync.service.teams", "from sqlite3 import Connection"),
+        ("karma_sync.app", "from watchdog.observers import Observer"),
+        ("karma_sync.sending.sender", "import apscheduler.schedulers.background as background"),
+        ("karma_sync.daemon.main", "import typer"),
+    ],
+)
+def test_a_package_away_from_its_home_is_seen(name: str, text: str) -> None:
+    assert away_from_home(Module(name, text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f():\n    import json",
+        "X = 1\nimport json",
+        "try:\n    import json\nexcept ImportError:\n    pass",
+    ],
+)
+def test_a_late_import_is_seen_but_for_commands_and_wiring(text: str) -> None:
+    assert late_imports(Module("karma_sync.sending.watcher", text))
+    assert not late_imports(Module("karma_sync.cli.team.team", text))
+    assert not late_imports(Module("karma_sync.app", text))
+
+
+def test_an_import_for_types_only_is_still_an_import_at_the_top() -> None:
+    text = '"""Text."""\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import json'
+    assert not late_imports(Module("karma_sync.sending.watcher", text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["from karma_sync.channel import outbox", "from karma_sync.channel.outbox import Outbox"],
+)
+def test_a_step_that_imports_a_step_is_seen(text: str) -> None:
+    assert step_to_step(Module("karma_sync.sending.watcher", text))
+    assert not step_to_step(Module("karma_sync.channel.outbox", text))
+    assert not step_to_step(Module("karma_sync.channel.staging", text))
+
+
+def test_a_relative_import_is_seen() -> None:
+    assert relative_imports(Module("karma_sync.sending.watcher", "from . import outbox"))

@@ -1,0 +1,235 @@
+"""What the person set: read once, refused with a place to look at when it cannot be."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from karma_sync import settings
+from karma_sync.errors import BadInput, NotInitialised
+from karma_sync.paths import Paths
+from karma_sync.settings import Network, Settings
+from tests.support.builders import ALICE, examples, scratch
+
+GOOD = """
+tag = "alice.mbp"
+[network]
+port = 22000
+addresses = ["tcp://10.0.0.1:22000"]
+discovery = true
+relays = false
+nat = true
+"""
+
+
+def load(home: Path, **environ: str) -> Settings:
+    return settings.load(Paths.inside(home), environ)
+
+
+def write(home: Path, text: str | bytes) -> Path:
+    config = home / "config.toml"
+    config.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return home
+
+
+networks = st.builds(
+    Network,
+    port=st.integers(1, 65535),
+    addresses=st.lists(
+        st.from_regex(r"(tcp|quic)://[a-z0-9.-]{1,60}:[1-9][0-9]{0,3}", fullmatch=True), max_size=3
+    ).map(tuple),
+    discovery=st.booleans(),
+    relays=st.booleans(),
+    nat=st.booleans(),
+)
+
+
+@examples(50)
+@given(networks)
+def test_what_was_saved_is_what_is_read(network: Network) -> None:
+    with scratch() as home:
+        settings.save(Paths.inside(home), ALICE, network)
+        found = load(home)
+
+    assert (found.tag, found.network) == (ALICE, network)
+
+
+def test_a_written_file_is_nobody_elses_to_read(tmp_path: Path) -> None:
+    settings.save(Paths.inside(tmp_path), ALICE, Network(port=1))
+
+    assert (tmp_path / "config.toml").stat().st_mode & 0o777 == 0o600
+
+
+def test_before_init_the_way_to_begin_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotInitialised) as refused:
+        load(tmp_path)
+
+    assert refused.value.hint == "karma-sync init"
+    assert str(tmp_path) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "tag = ",
+        'tag = "alice.mbp"',
+        GOOD.replace("port = 22000", ""),
+        GOOD.replace("22000\n", '"many"\n'),
+        GOOD.replace("nat = true", ""),
+        GOOD.replace("[network]", "[net]"),
+        'tag = "a.b"\nnetwork = 7',
+        'tag = "a.b"\nnetwork = [1]',
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(str(tmp_path / "config.toml"))) as refused:
+        load(write(tmp_path, text))
+
+    assert refused.value.hint == f"correct {tmp_path / 'config.toml'}"
+
+
+@pytest.mark.parametrize("text", [b"tag = \xff\xfe", b'syncthing = "st"\n' + GOOD.encode()])
+def test_a_file_of_another_kind_is_named_too(tmp_path: Path, text: bytes) -> None:
+    with pytest.raises(BadInput):
+        load(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("good", "wrong"),
+    [
+        ("discovery = true", 'discovery = "false"'),
+        ("relays = false", 'relays = "no"'),
+        ('["tcp://10.0.0.1:22000"]', '"tcp://10.0.0.1:22000"'),
+        ("port = 22000", "port = 0"),
+        ("port = 22000", "port = 70000"),
+        ('"alice.mbp"', '"Alice"'),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_not_guessed(
+    tmp_path: Path, good: str, wrong: str
+) -> None:
+    assert load(write(tmp_path, GOOD)).network.relays is False
+    with pytest.raises(BadInput):
+        load(write(tmp_path, GOOD.replace(good, wrong, 1)))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('tga = "x"\n' + GOOD, "tga is no setting; there are tag, network, syncthing, redaction"),
+        (GOOD + '[redactoin]\nallowlist = "x"\n', "redactoin is no setting"),
+        (GOOD + '[syncthing]\nprogramm = "x"\n', "syncthing.programm is no setting"),
+        (GOOD + '[redaction]\nallow = "x"\n', "redaction.allow is no setting"),
+        (GOOD.replace("relays", "relay"), "network.relay is no setting; there are network.port"),
+    ],
+)
+def test_a_name_that_is_not_known_is_refused_so_that_a_misspelt_one_loosens_nothing(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    with pytest.raises(BadInput, match=re.escape(said)):
+        load(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "tag is missing"),
+        ('tag = "a.b"', "network.port is missing"),
+        (GOOD.replace("nat = true", ""), "network.nat is missing"),
+        (GOOD.replace("relays = false", 'relays = "no"'), "network.relays is not true or false"),
+        (GOOD.replace("tcp://", "http://"), "'http://10.0.0.1:22000' is no address, such as tcp:"),
+        (GOOD.replace("10.0.0.1", "foo bar"), "is no address"),
+        (GOOD + "[syncthing]\nprogram = 5\n", "syncthing.program is not a text"),
+    ],
+)
+def test_what_is_wrong_is_said_by_the_name_of_the_setting(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    with pytest.raises(BadInput, match=re.escape(said)):
+        load(write(tmp_path, text))
+
+
+def test_the_environment_names_the_agents_directory_and_the_program(tmp_path: Path) -> None:
+    write(tmp_path, GOOD + '[syncthing]\nprogram = "/opt/syncthing"\n')
+
+    assert load(tmp_path).syncthing == Path("/opt/syncthing")
+    assert load(tmp_path).claude == Path.home() / ".claude"
+    environ = {"KARMA_SYNC_SYNCTHING": "/usr/bin/st", "CLAUDE_CONFIG_DIR": "/srv/claude"}
+    found = load(tmp_path, **environ)
+    assert (found.syncthing, found.claude) == (Path("/usr/bin/st"), Path("/srv/claude"))
+
+
+def test_no_program_named_means_the_one_on_the_path(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+
+    assert load(tmp_path).syncthing is None
+    assert load(tmp_path, KARMA_SYNC_SYNCTHING="").syncthing is None
+
+
+def member(*addresses: str, discovery: bool = False, relays: bool = False) -> Settings:
+    network = Network(22001, addresses, discovery=discovery, relays=relays)
+    return Settings(tag=ALICE, network=network, claude=Path("/c"))
+
+
+RELAY = "dynamic+https://relays.syncthing.net/endpoint"
+EVERYWHERE = ("tcp://0.0.0.0:22001", "quic://0.0.0.0:22001")
+
+
+@pytest.mark.parametrize(
+    ("who", "dialled", "listens"),
+    [
+        (member(), (), EVERYWHERE),
+        (member(discovery=True), ("dynamic",), EVERYWHERE),
+        (member(discovery=True, relays=True), ("dynamic",), (*EVERYWHERE, RELAY)),
+        (member("tcp://10.0.0.1:22001"), ("tcp://10.0.0.1:22001",), EVERYWHERE),
+        (
+            member("tcp://10.0.0.1:1", discovery=True),
+            ("tcp://10.0.0.1:1", "dynamic"),
+            EVERYWHERE,
+        ),
+        (
+            member("tcp://127.0.0.1:22001"),
+            ("tcp://127.0.0.1:22001",),
+            ("tcp://127.0.0.1:22001",),
+        ),
+        (
+            member("tcp://127.0.0.1:22001", "tcp://[::1]:22001"),
+            ("tcp://127.0.0.1:22001", "tcp://[::1]:22001"),
+            ("tcp://127.0.0.1:22001", "tcp://[::1]:22001"),
+        ),
+        (
+            member("tcp://127.0.0.1:22001", "tcp://10.0.0.1:22001"),
+            ("tcp://127.0.0.1:22001", "tcp://10.0.0.1:22001"),
+            EVERYWHERE,
+        ),
+    ],
+)
+def test_we_listen_where_others_are_told_to_dial_and_no_further(
+    who: Settings, dialled: tuple[str, ...], listens: tuple[str, ...]
+) -> None:
+    assert who.dial_addresses == dialled
+    assert who.listen_addresses == listens
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("[::1]", True),
+        ("localhost", True),
+        ("127.example.org", False),
+        ("127.0.0.1.example.org", False),
+        ("10.0.0.1", False),
+    ],
+)
+def test_only_an_address_that_is_loopback_keeps_syncthing_on_loopback(
+    host: str, local: bool
+) -> None:
+    network = Network(port=24099, addresses=(f"tcp://{host}:24099",), relays=False)
+    listening = Settings(tag="a.b", network=network, claude=Path()).listen_addresses
+
+    assert (listening == (f"tcp://{host}:24099",)) is local
