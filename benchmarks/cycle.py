@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks import results
 from benchmarks.pair import PROJECT, Sender, gui, sender
 from karma_sync.app import App
+from karma_sync.daemon import wiring
 from karma_sync.daemon.threads import Workers
 from karma_sync.demo.stage import until
 from karma_sync.domain.session.selection import Limits
@@ -39,7 +40,7 @@ def idle_cycle() -> None:
         version = a.syncthing()
         a.member.run("down")
         app = App(Paths.inside(a.member.home), a.member.environment)
-        process, direct = app.syncthing_process()
+        process, direct = wiring.syncthing_process(app)
         process.start()
         try:
             process.wait_ready(direct, _WITHIN_S)
@@ -121,7 +122,7 @@ def _counted(a: Sender, log: Path) -> Iterator[SyncthingClient]:
 
 def _run(app: App, clients: tuple[SyncthingClient, SyncthingClient], log: Path) -> results.Figures:
     client, direct = clients
-    workers = Workers(app.engine(client))
+    workers = Workers(wiring.wire(app, wiring.prepare(app, client)))
     outside = _Outside(app, log)
     workers.start()
     try:

@@ -13,6 +13,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from karma_sync.app import App, utc_now
+from karma_sync.daemon import wiring
 from karma_sync.daemon.lock import announced, locked
 from karma_sync.daemon.systemd_notify import Notifier
 from karma_sync.daemon.threads import Workers
@@ -69,15 +70,16 @@ class Daemon:
         share_one_arena()
         with locked(self._app.paths):
             self._app.open_databases()
-            process, client = self._app.syncthing_process()
-            self._app.make_whole()
+            process, client = wiring.syncthing_process(self._app)
+            foundation = wiring.prepare(self._app, client)
+            wiring.make_whole(self._app, foundation.recovery)
             process.start()
             try:
                 process.wait_ready(client, _READY_S)
                 self._up = True
                 version = client.version()
                 with announced(self._app.paths, utc_now(), version):
-                    workers = Workers(self._app.engine(client))
+                    workers = Workers(wiring.wire(self._app, foundation))
                     if not self._begun(process, workers):
                         return
                     timer = Timer(workers)
@@ -142,7 +144,7 @@ class Daemon:
         while not self._stopping:
             self._systemd.alive(at_once=True)
             try:
-                self._app.make_whole()
+                workers.before_syncthing_starts()
                 process.start()
                 process.wait_ready(workers.client, _READY_S, lambda: self._stopping)
                 workers.syncthing_restarted()

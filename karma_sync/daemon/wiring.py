@@ -1,70 +1,202 @@
-"""The parts that the daemon's threads run, wired by `app.py`."""
+"""Ties the daemon's parts together: the only place that knows them all. Read it top to bottom.
+
+`prepare` makes what is needed before Syncthing starts, `wire` the rest. Each part gets its
+collaborators through its constructor; nothing is hung onto a part that is made.
+"""
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from karma_sync.agents.claude.source import ClaudeSource
-from karma_sync.errors import BadInput, RedactionFailed, SyncthingError
+from karma_sync.app import App, utc_now
+from karma_sync.channel.verify import verify_chunk, verify_item, verify_retraction
+from karma_sync.daemon.signals import Requests, Signals
+from karma_sync.domain.mesh.channels import World
+from karma_sync.errors import BadInput, RedactionFailed
 from karma_sync.mesh.connections import Links
+from karma_sync.mesh.event_listener import Listener
 from karma_sync.mesh.health.checker import Checker
-from karma_sync.mesh.health.folder_health import Health
-from karma_sync.mesh.health.recovery import Recovery
+from karma_sync.mesh.health.folder_health import Faults, Health
+from karma_sync.mesh.health.integrity import Wholeness
+from karma_sync.mesh.health.override import ChangesByOthers, Overriding
+from karma_sync.mesh.health.recovery import Recovery, RecoveryHooks
 from karma_sync.mesh.quotas import Quotas
 from karma_sync.mesh.reconciler import Reconciler
-from karma_sync.mesh.transfers import Progress
-from karma_sync.paths import Paths
-from karma_sync.receiving.receiver import Receiver
+from karma_sync.mesh.transfers import Measured, Progress, rests
+from karma_sync.receiving.importer import Importer, Verifier
+from karma_sync.receiving.receiver import Receiver, ReceiverHooks
 from karma_sync.redact.custom.ruleset import RefusingRedactor
 from karma_sync.redact.redactor import Redactor
-from karma_sync.runtime.change_log import Journal
 from karma_sync.runtime.event_log import Notes
-from karma_sync.runtime.problems import REDACTION
-from karma_sync.sending.eligibility import Matcher
+from karma_sync.runtime.problems import REDACTION, Troubles
+from karma_sync.sending.held_back import Stayed
+from karma_sync.sending.packaging.packager import Packager
 from karma_sync.sending.queue import Outgoing
-from karma_sync.sending.sender import Sender
+from karma_sync.sending.recall import Recaller
+from karma_sync.sending.scheduler import Dispatch, SchedulerHooks
+from karma_sync.sending.sender import Sender, SenderHooks
 from karma_sync.store import work
 from karma_sync.store.database import Database
+from karma_sync.store.world import read_world
 from karma_sync.syncthing.client import SyncthingClient
-from karma_sync.team.receipts import Receipts
+from karma_sync.syncthing.home import Network, configure, folders, gui_port, require_home
+from karma_sync.syncthing.process import SyncthingProcess, free_port, require_free
+from karma_sync.syncthing.program import find_program
+from karma_sync.team.context import Context
+from karma_sync.team.exchange import Documents
+from karma_sync.team.receipts import ReceiptHooks, Receipts
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Engine:
-    """What the workers run: each part is used by one of their threads."""
+class Foundation:
+    """What is needed before Syncthing starts, and by most other parts."""
 
-    paths: Paths
-    state: Database
-    library: Database
     client: SyncthingClient
-    source: ClaudeSource
-    matcher: Matcher
-    know_roots: Callable[[], bool]
+    requests: Requests
+    changes: ChangesByOthers
+    recovery: Recovery
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the daemon's threads run: each part is used by one of them."""
+
+    app: App
+    foundation: Foundation
+    links: Links
+    listener: Listener
     reconciler: Reconciler
     sender: Sender
+    dispatch: Dispatch
     receiver: Receiver
     receipts: Receipts
-    links: Links
-    journal: Journal
-    notes: Notes
-    health: Health
-    recovery: Recovery
     checker: Checker
-    quotas: Quotas
-    outgoing: Outgoing
     progress: Progress
-    redactor: Callable[[], Redactor]
-
-    def rests(self, folder: str) -> bool:
-        """Whether Syncthing collects nothing in a folder and wants nothing; not if it is mute."""
-        try:
-            found = self.client.folder_status(folder)
-        except SyncthingError:
-            return False
-        return found.state == "idle" and found.need_items == 0
 
 
-log = logging.getLogger(__name__)
+def syncthing_process(app: App) -> tuple[SyncthingProcess, SyncthingClient]:
+    """Our own Syncthing, configured and not yet started, and a client for it.
+
+    Raises:
+        SyncthingMissing: there is none to run.
+        PortTaken: the port that others dial belongs to another program.
+    """
+    network = app.settings.network
+    program = find_program(app.settings.syncthing)
+    home, output = app.paths.syncthing, app.paths.syncthing_log
+    kept = gui_port(home)
+    SyncthingProcess(program, home, kept or 0, output).end_orphan()  # it would hold the port
+    port = free_port([kept] if kept else [], but=network.port)
+    process = SyncthingProcess(program, home, port, output)
+    where = f"network.port, and the port in addresses, in {app.paths.settings}"
+    require_free(network.port, where)
+    wanted = Network(
+        gui_port=port,
+        listen=app.settings.listen_addresses,
+        discovery=network.discovery,
+        relays=network.relays,
+        nat=network.nat,
+    )
+    require_home(program, home)
+    api_key = configure(home, wanted, app.settings.tag)
+    return process, SyncthingClient(f"http://127.0.0.1:{port}", api_key)
+
+
+def prepare(app: App, client: SyncthingClient) -> Foundation:
+    """Make what is needed before Syncthing starts."""
+    requests = Requests.of(app.source.gathered)
+    changes = ChangesByOthers(client, app.notes)
+    integrity = Wholeness(app.paths.library, app.library, app.work)
+    hooks = RecoveryHooks(utc_now, requests.cycle.set, changes.rejected, app.source.ids)
+    recovery = Recovery(app.paths, integrity, app.work, app.notes, hooks)
+    return Foundation(client, requests, changes, recovery)
+
+
+def make_whole(app: App, recovery: Recovery) -> None:
+    """Before Syncthing starts: an outbox with a hole in it would delete at every peer."""
+    with app.state.reading() as tx:
+        world = read_world(tx, app.me, utc_now(), app.settings.network.discovery)
+    recovery.before_start(world, folders(app.paths.syncthing))
+
+
+def wire(app: App, foundation: Foundation) -> Parts:
+    """Make all other parts; none of them asks Syncthing anything yet."""
+    client, requests, recovery = foundation.client, foundation.requests, foundation.recovery
+    context = Context(app.state, app.paths, app.me, app.key, app.notes, utc_now)
+    problems = Troubles(requests.checks.needs_check)
+    links = Links(app.work, utc_now)
+    quotas = Quotas(app.work, app.notes, utc_now, requests.cycle.set)
+    signals = Signals(app.paths, requests, links, recovery)
+
+    receiver = _receiver(app, client, signals, problems)
+    receipts = Receipts(
+        context, app.work, app.library, client.scan, ReceiptHooks(recovery.claimed, receiver.astray)
+    )
+
+    packager = Packager(_redactor(app), app.key, app.work, lambda: context.now_ms)
+    sender = Sender(
+        app.decider,
+        packager,
+        Recaller(packager, app.work, lambda: context.now_ms),
+        Stayed(app.work, app.notes),
+        SenderHooks(client.scan, problems, signals.packaged),
+    )
+    outgoing = Outgoing(sender.left)
+    dispatch = Dispatch(
+        requests.sends,
+        app.matcher,
+        sender,
+        outgoing,
+        SchedulerHooks(
+            redactor=lambda: _redactor(app),
+            learned=app.roots.learn,
+            covers=receipts.covers,
+            begins=requests.measuring.set,
+        ),
+    )
+
+    def backlog() -> tuple[int, int]:
+        count, left = outgoing.backlog
+        return count, max(0, left - packager.cut_bytes)
+
+    def observed(world: World) -> World:
+        return replace(
+            world,
+            answered=links.answered(),
+            recovering=recovery.remember(world),
+            too_large=quotas.folders(),
+        )
+
+    override = Overriding(client, recovery, foundation.changes, utc_now)
+    faults = Faults(app.work, app.notes, problems)
+    health = Health(client, app.paths, recovery, faults, (quotas.judge, override.judge))
+    measured = Measured(links.connected, backlog, quotas.judge)
+    return Parts(
+        app=app,
+        foundation=foundation,
+        links=links,
+        listener=Listener(client, signals),
+        reconciler=Reconciler(context, client, Documents(context, problems), observed),
+        sender=sender,
+        dispatch=dispatch,
+        receiver=receiver,
+        receipts=receipts,
+        checker=Checker(requests.checks, health, recovery, client),
+        progress=Progress(client, app.work, requests.moving, measured),
+    )
+
+
+def _receiver(app: App, client: SyncthingClient, signals: Signals, problems: Troubles) -> Receiver:
+    verifier = Verifier(verify_item, verify_chunk, verify_retraction)
+    importer = Importer(app.paths.library, app.library, verifier, utc_now)
+    hooks = ReceiverHooks(problems, signals.refused, lambda folder: rests(client, folder))
+    return Receiver(app.me.key, importer, app.library, app.notes, hooks)
+
+
+def _redactor(app: App) -> Redactor:
+    return redactor_or_refusal(app.redactions.redactor, app.work, app.notes)
 
 
 def redactor_or_refusal(make: Callable[[], Redactor], store: Database, notes: Notes) -> Redactor:

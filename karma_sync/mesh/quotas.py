@@ -35,11 +35,17 @@ TRIED_AGAIN = timedelta(hours=1)
 class Quotas:
     """Which folders are too large; `changed` is called when that is another set."""
 
-    def __init__(self, store: Database, notes: Notes, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Database,
+        notes: Notes,
+        now: Callable[[], datetime],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
         self._notes = notes
         self._now = now
-        self.changed: Callable[[], None] = lambda: None
+        self._changed = changed
 
     def folders(self) -> frozenset[str]:
         """The folders that are to be paused now."""
@@ -67,4 +73,4 @@ class Quotas:
         elif known:
             self._notes.over(title, "it is small enough again")
         if why or known:
-            self.changed()
+            self._changed()

@@ -85,14 +85,18 @@ class Reconciler:
     """The only writer of Syncthing's configuration."""
 
     def __init__(
-        self, context: Context, syncthing: Syncthing, observed: Callable[[World], World]
+        self,
+        context: Context,
+        syncthing: Syncthing,
+        documents: Documents,
+        observed: Callable[[World], World],
     ) -> None:
         self._context = context
         self._syncthing = syncthing
+        self._documents = documents
         self._observed = observed
         self._telling = Telling(syncthing.scan)
         self._untold: list[Written] = []
-        self.documents = Documents(context)
 
     def run_once(self) -> Cycle:
         """One cycle.
@@ -101,7 +105,7 @@ class Reconciler:
             SyncthingError: Syncthing does not answer; nothing was changed in it.
         """
         self._record_pending(self._syncthing.pending_devices(), self._syncthing.pending_folders())
-        written = self.documents.run()
+        written = self._documents.run()
         world = self._world()
         configuration = self._syncthing.configuration(self._context.paths.folders)
         have = configuration.setup
@@ -112,13 +116,13 @@ class Reconciler:
             # also what a crash between the two, or a folder that could not be deleted, left
             failures += self._remove(dropped | set(leftovers(self._context.paths, world)))
         if any(isinstance(a, PutFolder) and is_metadata_folder(a.folder.id) for a in actions):
-            written += self.documents.run()  # a new team's folder can be written only now
+            written += self._documents.run()  # a new team's folder can be written only now
         self._tell(written)
         return Cycle(world, actions, failures, self._wait(failures))
 
     def _wait(self, failures: Sequence[KarmaError]) -> float | None:
         pause = pause_left(self._context.store, self._context.now())
-        return soonest(_RETRY_S if failures or self._untold else None, self.documents.wait, pause)
+        return soonest(_RETRY_S if failures or self._untold else None, self._documents.wait, pause)
 
     def _world(self) -> World:
         context = self._context

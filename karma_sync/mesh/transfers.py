@@ -11,9 +11,10 @@ from typing import Protocol
 
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import Channel, World, inboxes, outboxes, receivers
-from karma_sync.errors import SyncthingRefused
+from karma_sync.errors import SyncthingError, SyncthingRefused
 from karma_sync.paths import is_metadata_folder
 from karma_sync.runtime.timing import soonest
+from karma_sync.runtime.worker import Wake
 from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import Completion, FolderStatus
@@ -80,50 +81,89 @@ class Figures(Protocol):
     def completion(self, folder: str, device: str) -> Completion: ...
 
 
+def rests(syncthing: Figures, folder: str) -> bool:
+    """Whether Syncthing collects nothing in a folder and wants nothing; not if it is mute."""
+    try:
+        found = syncthing.folder_status(folder)
+    except SyncthingError:
+        return False
+    return found.state == "idle" and found.need_items == 0
+
+
+class Moving:
+    """Folders in which something moves, and since when; may be used by several threads."""
+
+    def __init__(self, wake: Wake) -> None:
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._since: dict[str, float] = {}
+
+    def moves(self, folder: str) -> None:
+        """Something began to move in this folder."""
+        with self._lock:
+            self._since.setdefault(folder, time.monotonic())
+        self._wake.set()
+
+    def still_moves(self, folder: str, since: float) -> None:
+        """Something moved in this folder just now; `since` is monotonic seconds."""
+        with self._lock:
+            self._since[folder] = since
+
+    def rests(self, folder: str) -> None:
+        """Nothing moves in this folder any more."""
+        with self._lock:
+            self._since.pop(folder, None)
+
+    def since(self) -> dict[str, float]:
+        """Every folder in which something moves, with monotonic seconds."""
+        with self._lock:
+            return dict(self._since)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is measured beside Syncthing's figures: connected devices, and the packaging backlog.
+
+    `backlog` gives how many sessions are still to be looked at, and about how many bytes; `judge`
+    gets every status that was read.
+    """
+
+    connected: Callable[[], frozenset[str]]
+    backlog: Callable[[], tuple[int, int]]
+    judge: Callable[[World, str, FolderStatus], None]
+
+
 class Progress:
     """Follows transfers from the moment they begin until nothing lacks, or nothing moves."""
 
     def __init__(
-        self,
-        syncthing: Figures,
-        store: Database,
-        connected: Callable[[], frozenset[str]],
-        backlog: Callable[[], tuple[int, int]],
-        judge: Callable[[World, str, FolderStatus], None],
+        self, syncthing: Figures, store: Database, moving: Moving, measured: Measured
     ) -> None:
         self._syncthing = syncthing
         self._store = store
-        self._connected = connected
-        self._backlog = backlog
-        self._judge = judge
-        self._lock = threading.Lock()
-        self._busy: dict[str, float] = {}
+        self._moving = moving
+        self._connected = measured.connected
+        self._backlog = measured.backlog
+        self._judge = measured.judge
         self._pulls: dict[tuple[str, str], Pull] = {}
         self._packaging_since: float | None = None
         with store.transaction() as tx:
             work.transfers.clear(tx)  # an earlier daemon's
 
-    def moves(self, folder: str) -> None:
-        """Something began to move in this folder; called from any thread."""
-        with self._lock:
-            self._busy.setdefault(folder, time.monotonic())
-
     def look(self, world: World) -> float | None:
         """Measure what moves; seconds until the next look, None if nothing moves."""
         now = time.monotonic()
-        with self._lock:
-            due = [folder for folder, since in self._busy.items() if now - since >= _FIRST_S]
-            waiting = len(due) < len(self._busy)
-        for folder in due:
-            if not self._still_moves(world, folder, now):
-                with self._lock:
-                    self._busy.pop(folder, None)
+        moving = self._moving.since()
+        due = {folder: since for folder, since in moving.items() if now - since >= _FIRST_S}
+        waiting = len(due) < len(moving)
+        for folder, since in due.items():
+            if not self._still_moves(world, folder, since, now):
+                self._moving.rests(folder)
         packaging = self._look_at_backlog(now)
-        with self._lock:
-            busy = bool(self._busy)
+        busy = bool(self._moving.since())
         return soonest(packaging, _FIRST_S if waiting else None, _EVERY_S if busy else None)
 
-    def _still_moves(self, world: World, folder: str, now: float) -> bool:
+    def _still_moves(self, world: World, folder: str, since: float, now: float) -> bool:
         try:
             found = dict(self._look_at(world, folder, now))
         except SyncthingRefused as error:
@@ -135,11 +175,8 @@ class Progress:
         for device, pull in found.items():
             self._keep((folder, device), None if pull.over else pull)
         moving = [p for p in found.values() if not p.over]
-        with self._lock:
-            since = self._busy.get(folder, now)
         if any(p.rate for p in moving):
-            with self._lock:
-                self._busy[folder] = now - _FIRST_S
+            self._moving.still_moves(folder, now - _FIRST_S)
             return True
         return bool(moving) and now - since < _GIVE_UP_S
 

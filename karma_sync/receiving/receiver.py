@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from karma_sync.receiving.stray_chunks import Strays
 from karma_sync.runtime.event_log import Notes, reason
 from karma_sync.runtime.problems import Troubles
 from karma_sync.runtime.timing import RETRY_S, Retry
+from karma_sync.runtime.worker import Wake
 from karma_sync.store import library, retractions
 from karma_sync.store.database import Database
 
@@ -44,21 +46,61 @@ class _Watched:
         self.strays = Strays(self.inbox)
 
 
+class Arrivals:
+    """Files that Syncthing finished, by channel, until they are taken in; for several threads."""
+
+    def __init__(self, wake: Wake) -> None:
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._names: dict[str, set[str]] = {}
+
+    def add(self, folder: str, names: Collection[str]) -> None:
+        """These files of a channel are new, or ALL may be."""
+        with self._lock:
+            self._names.setdefault(folder, set()).update(names)
+        self._wake.set()
+
+    def take(self) -> tuple[str, set[str]] | None:
+        """One channel and its files; None if nothing has arrived."""
+        with self._lock:
+            return self._names.popitem() if self._names else None
+
+
+@dataclass(frozen=True)
+class ReceiverHooks:
+    """What a receiver calls in other parts.
+
+    `refused` gets a channel and the item in it that does not verify; `rests` tells whether
+    Syncthing collects nothing in a folder and wants nothing.
+    """
+
+    problems: Troubles
+    refused: Callable[[Channel, str], None] = lambda channel, item: None
+    rests: Callable[[str], bool] = lambda folder: False
+
+
 class Receiver:
     """Keeps the library of `me`, a public key, up to date with the inboxes, and my own outboxes."""
 
-    def __init__(self, me: str, importer: Importer, store: Database, notes: Notes) -> None:
+    def __init__(
+        self,
+        me: str,
+        importer: Importer,
+        store: Database,
+        notes: Notes,
+        hooks: ReceiverHooks,
+    ) -> None:
         self._me = me
         self._importer = importer
         self._store = store
         self._notes = notes
+        self._problems = hooks.problems
+        self._refused = hooks.refused
+        self._rests = hooks.rests
         self._channels: dict[str, _Watched] = {}
         self._kept: set[Kept] = set()
         self._again: set[str] = set()
         self._retry = Retry()
-        self.refused: Callable[[Channel, str], None] = lambda channel, item: None
-        self.rests: Callable[[str], bool] = lambda folder: False
-        self.troubles = Troubles()
 
     def receive_from(self, channels: Sequence[Channel], folder: Callable[[str], Path]) -> list[str]:
         """Read these channels from now on; the ids of those that are new."""
@@ -105,7 +147,7 @@ class Receiver:
         with self._store.reading() as tx:
             dropped = {each.sha256 for each in retractions.lingering(tx, name)}
         accounted = dropped | self._importer.known(name).keys()
-        return watched.strays.look(accounted, lambda: self.rests(name))
+        return watched.strays.look(accounted, lambda: self._rests(name))
 
     def astray(self, folder: str) -> bool:
         """Whether chunks of who knows which revision lie in a channel's folder."""
@@ -154,7 +196,7 @@ class Receiver:
             if not self._take(watched, item, signature):
                 break
         if folder not in self._again:
-            self.troubles.say("receiving", folder, "")
+            self._problems.say("receiving", folder, "")
 
     def arrived(self, folder: str, names: Iterable[str]) -> None:
         """Take in what Syncthing says it finished: files, and items that now are whole."""
@@ -233,7 +275,7 @@ class Receiver:
         with self._store.transaction() as tx:
             library.put_arrival(tx, watched.channel.id, arrival)
         if arrival.refused:
-            self.refused(watched.channel, item)
+            self._refused(watched.channel, item)
         return True
 
     def _not_kept(self, watched: _Watched, what: str, error: OSError | DatabaseUnusable) -> None:
@@ -242,7 +284,7 @@ class Receiver:
         # the same words for each item
         why = (isinstance(error, OSError) and error.strerror) or error
         said = f"what arrived cannot be kept: {why}"
-        if self.troubles.say("receiving", watched.channel.id, said):
+        if self._problems.say("receiving", watched.channel.id, said):
             log.warning("%s: %s; it is tried again", what, error)
 
     def _import(self, watched: _Watched, item: str, signature: str) -> library.Arrival:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 class Troubles:
     """May be used by several threads; `changed` is called with the folder after each change."""
 
-    def __init__(self) -> None:
-        self.changed: Callable[[str], None] = lambda folder: None
+    def __init__(self, changed: Callable[[str], None] = lambda folder: None) -> None:
+        self._changed = changed
         self._lock = threading.Lock()
         self._why: dict[tuple[str, str], str] = {}
 
@@ -27,7 +27,7 @@ class Troubles:
                 self._why[who, folder] = why
             else:
                 del self._why[who, folder]
-        self.changed(folder)
+        self._changed(folder)
         return True
 
     def of(self, folder: str) -> str:

@@ -9,6 +9,22 @@ _RETRY_S = 5.0
 _LOGGED_MOST = 10  # lines of a part that does not work: an error may name another file each time
 
 
+class Wake:
+    """Wakes one worker; anybody may call `set`, before the worker exists too."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        """Have the worker do its work soon: once, however often this is called meanwhile."""
+        self._event.set()
+
+    def wait(self, seconds: float | None) -> None:
+        """Return once it was set, or after so many seconds, and clear it; for the worker alone."""
+        self._event.wait(seconds)
+        self._event.clear()
+
+
 class Worker(threading.Thread):
     """Calls `work` each time it was woken; what it returns is how soon to call again (seconds).
 
@@ -22,13 +38,14 @@ class Worker(threading.Thread):
         name: str,
         work: Callable[[], float | None],
         tell: Callable[[Exception | None], None] = lambda error: None,
+        wake: Wake | None = None,
     ) -> None:
         super().__init__(name=name, daemon=True)
         self._work = work
         self._tell = tell
         self._failed = False
         self._logged: set[str] = set()  # since it last worked
-        self._woken = threading.Event()
+        self._woken = wake or Wake()
         self._stopping = threading.Event()
 
     @property
@@ -51,7 +68,6 @@ class Worker(threading.Thread):
             self._woken.wait(again)
             if self._stopping.is_set():
                 return
-            self._woken.clear()
             again = self._once()
 
     def _once(self) -> float | None:

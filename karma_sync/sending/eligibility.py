@@ -25,28 +25,27 @@ from karma_sync.store import state, work
 from karma_sync.store.database import Database
 
 
+def stored_catalogue(store: Database) -> Catalogue:
+    """What every session tells of itself, kept in work.db."""
+
+    def load() -> list[ReadFile]:
+        with store.reading() as tx:
+            return work.read_files.all(tx)
+
+    def save(file: ReadFile) -> None:
+        with store.transaction() as tx:
+            work.read_files.put(tx, file)
+
+    return Catalogue(load, save)
+
+
 class Matcher:
     """To which project a session belongs, from what its records and git say."""
 
     def __init__(self, source: ClaudeSource, catalogue: Catalogue, places: Places) -> None:
         self._source = source
         self._catalogue = catalogue
-        source.legacy.known = catalogue.session_named
         self.places = places
-
-    @classmethod
-    def of(cls, source: ClaudeSource, store: Database) -> "Matcher":
-        """One that keeps what it read in work.db."""
-
-        def load() -> list[ReadFile]:
-            with store.reading() as tx:
-                return work.read_files.all(tx)
-
-        def save(file: ReadFile) -> None:
-            with store.transaction() as tx:
-                work.read_files.put(tx, file)
-
-        return cls(source, Catalogue(load, save), Places())
 
     def read_ahead(self, sessions: Sequence[SourceSession]) -> None:
         """Have these read on another core, if that is much; their `facts` are asked for soon."""
@@ -67,6 +66,10 @@ class Matcher:
     def complete(self, session: SourceSession, profile: Profile) -> SourceSession:
         """The session with all that a profile takes of it: plans, and what lies apart."""
         return self._source.complete(session, self._catalogue.plans(session), profile)
+
+    def sessions(self) -> list[SourceSession]:
+        """All sessions on this machine, the one written last first."""
+        return self._source.sessions()
 
     def at(self, path: Path) -> list[SourceSession]:
         """The sessions that a changed path belongs to."""
@@ -155,6 +158,27 @@ def last_active(session: SourceSession, facts: Facts) -> datetime:
 def wrote(session: SourceSession, facts: Facts) -> str:
     """Who wrote it: the program, and the agent where it has a name of its own."""
     return f"{session.agent}/{facts.agent}" if facts.agent else session.agent
+
+
+class KnownRoots:
+    """The directories that belong to projects: what git said is kept in state.db, and used again
+    after a directory vanished.
+    """
+
+    def __init__(self, places: Places, store: Database) -> None:
+        self._places = places
+        self._store = store
+
+    def refresh(self) -> bool:
+        """Use what state.db has now; whether that is news."""
+        return self._places.know(*known_roots(self._store))
+
+    def learn(self) -> bool:
+        """Keep what git said since the last call; whether there was something to keep."""
+        learned = self._places.take_news()
+        if learned:
+            learn_roots(self._store, learned)
+        return bool(learned)
 
 
 def known_roots(

@@ -17,59 +17,73 @@ from karma_sync.errors import DatabaseUnusable, KarmaError, NotWritable
 from karma_sync.files import is_readable
 from karma_sync.redact.custom.ruleset import RefusingRedactor
 from karma_sync.redact.redactor import Redactor
-from karma_sync.runtime.event_log import Notes
 from karma_sync.runtime.problems import Troubles
 from karma_sync.runtime.timing import RETRY_S, Retry, soonest
 from karma_sync.sending.eligibility import Decider, wrote
 from karma_sync.sending.held_back import Stayed
 from karma_sync.sending.packaging.packager import Packager
-from karma_sync.sending.recall import Recaller, remove_dropped
-from karma_sync.store.database import Database
+from karma_sync.sending.recall import Recaller
 from karma_sync.store.work import Stays
 from karma_sync.syncthing.rescan import Scan, Telling
 
 log = logging.getLogger(__name__)
 _TELL_EVERY_S = 0.25
 
-Packaged = Callable[[Channel, str], None]
+
+@dataclass(frozen=True)
+class SenderHooks:
+    """What a sender calls in other parts.
+
+    `scan` has Syncthing look at files that were written; `packaged` gets the channel and the name
+    of each file that is in its place.
+    """
+
+    scan: Scan
+    problems: Troubles
+    packaged: Callable[[Channel, str], None] = lambda channel, item: None
 
 
 @dataclass(frozen=True)
 class Sent:
-    """Whether a session was packaged, and how many bytes of it are left for the next step;
-    `wait_s` until one that must be quiet may leave.
+    """Whether a session was packaged, and how many bytes of it are left for the next step.
+
+    `wait_s` is the time until one that must be quiet may leave; `vanished` tells that a file of
+    the session was gone when it was to be read.
     """
 
     packaged: bool
     wait_s: float | None = None
     left: int = 0
+    vanished: bool = False
 
 
 class Sender:
     """Keeps my outboxes up to date with the sessions on this machine."""
 
     def __init__(
-        self, decider: Decider, packager: Packager, store: Database, notes: Notes, scan: Scan
+        self,
+        decider: Decider,
+        packager: Packager,
+        recaller: Recaller,
+        stayed: Stayed,
+        hooks: SenderHooks,
     ) -> None:
         self._decider = decider
         self._matcher = decider.matcher
         self._packager = packager
-        self._store = store
-        self._telling = Telling(scan)
+        self._recaller = recaller
+        self._stayed = stayed
+        self._telling = Telling(hooks.scan)
+        self._problems = hooks.problems
+        self._packaged = hooks.packaged
         self._channels: dict[str, tuple[Channel, Outbox]] = {}
-        self._stayed = Stayed(store, notes)
         self._told = 0.0
         self._choices = decider.choices()
         self._unsettled: list[tuple[str, str, int]] = []  # folder, item, revision
         self._unshared: frozenset[Unshared] = frozenset()
-        self._recaller = Recaller(packager, store, lambda: time.time_ns() // 10**6)
         self._blocked: set[str] = set()
         self._closed: set[Path] = set()
         self._retry = Retry()
-        self.packaged: Packaged = lambda channel, item: None
-        self.vanished: Callable[[SourceSession], None] = lambda session: None
-        self.covers: Callable[[Channel], bool] = lambda channel: False
-        self.troubles = Troubles()
 
     def send_to(self, channels: Sequence[Channel], folder: Callable[[str], Path]) -> bool:
         """Send into these channels from now on; whether they, or what limits them, are others."""
@@ -112,7 +126,7 @@ class Sender:
         for channel, outbox in list(self._channels.values()):
             try:
                 for name in call_back(channel, outbox, self._unshared):
-                    self.packaged(channel, name)
+                    self._packaged(channel, name)
             except NotWritable as error:
                 self._block(channel.id, error)
         self.tell()
@@ -178,7 +192,12 @@ class Sender:
                 done.append(self._try_to_send(channel, outbox, session))
         self._tell_now_and_then()
         left = max((each.left for each in done), default=0)
-        return Sent(any(each.packaged for each in done), soonest(*(e.wait_s for e in done)), left)
+        return Sent(
+            packaged=any(each.packaged for each in done),
+            wait_s=soonest(*(each.wait_s for each in done)),
+            left=left,
+            vanished=any(each.vanished for each in done),
+        )
 
     def _tell_now_and_then(self) -> None:
         if time.monotonic() - self._told > _TELL_EVERY_S:
@@ -203,8 +222,8 @@ class Sender:
 
     def settle(self) -> float | None:
         """After a pass, and `tell`: what was written is well; seconds until the next try."""
-        for folder in self.troubles.said_by("sending") - self._blocked:
-            self.troubles.say("sending", folder, "")
+        for folder in self._problems.said_by("sending") - self._blocked:
+            self._problems.say("sending", folder, "")
         untold = any(outbox.written for _, outbox in self._channels.values())
         return RETRY_S if self._blocked or self._closed or untold else None
 
@@ -230,7 +249,7 @@ class Sender:
                 continue  # nothing is sent into it any more
             channel, outbox = self._channels[name]
             if self._packager.revision(channel, item) >= revision:
-                self.packaged(channel, item_name(item))
+                self._packaged(channel, item_name(item))
                 if self._recaller.is_open(channel):
                     self._recaller.drop_chunks(channel, outbox)
             elif behind:
@@ -239,13 +258,13 @@ class Sender:
     def _block(self, folder: str, error: NotWritable) -> None:
         """No session gets any further in this channel: try again in a few seconds."""
         self._blocked.add(folder)
-        if self.troubles.say("sending", folder, str(error)):
+        if self._problems.say("sending", folder, str(error)):
             log.warning("%s; it is tried again", error)
 
-    def tidy(self, now_ms: int) -> None:
-        """Delete chunks that no manifest names and no receiver needs."""
+    def tidy(self, covers: Callable[[Channel], bool]) -> None:
+        """Delete chunks that no manifest names and no receiver needs (`covers` tells)."""
         self._settle()  # what is about to be named is not dropped
-        remove_dropped(self._store, self._channels, self.covers, now_ms)
+        self._recaller.remove_dropped(self._channels, covers)
 
     def _try_to_send(self, channel: Channel, outbox: Outbox, session: SourceSession) -> Sent:
         try:
@@ -254,7 +273,7 @@ class Sender:
             self._block(channel.id, error)
         except FileNotFoundError as error:
             log.info("session %s changed while it was read: %s", session.session_id, error)
-            self.vanished(session)
+            return Sent(False, vanished=True)
         except DatabaseUnusable:
             raise  # it is not the session's fault, and nothing could be noted of it
         except (KarmaError, OSError) as error:

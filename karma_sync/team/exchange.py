@@ -21,15 +21,15 @@ _WHO = "documents"
 class Documents:
     """Reads and writes the metadata folders of my teams and of teams that invite me."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, problems: Troubles) -> None:
         self._context = context
+        self._problems = problems
         self._adopter = Adopter(context)
         self._joiner = Joiner(context)
         self._signer = Signer(context)
         self._rebuilder = Rebuilder(context)
         self._keeper = Keeper(context)
         self._first = True
-        self.troubles = Troubles()
 
     def run(self) -> list[Written]:
         """One pass over all invitations and teams; my files that had to be written."""
@@ -53,7 +53,7 @@ class Documents:
             written = self._signer.write_mine(team.id) + self._put_back(team)
         except OSError as error:
             why = f"{error.filename}: {error.strerror}"
-        if self.troubles.say(_WHO, folder_id, why) and why:
+        if self._problems.say(_WHO, folder_id, why) and why:
             log.warning("documents of team %s are not exchanged: %s", team.name, why)
         return written
 
@@ -67,4 +67,4 @@ class Documents:
     @property
     def wait(self) -> float | None:
         """Seconds until the next pass: a deleted file is put back, or a folder tried again."""
-        return soonest(self._keeper.wait, RETRY_S if self.troubles.said_by(_WHO) else None)
+        return soonest(self._keeper.wait, RETRY_S if self._problems.said_by(_WHO) else None)

@@ -6,6 +6,7 @@ They live in work.db and have a rhythm of their own, so that they wake nobody's 
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from karma_sync.domain.ids import next_version
 from karma_sync.domain.mesh.channels import Channel, World, document_title, inboxes, receivers
@@ -34,23 +35,37 @@ from karma_sync.team.put_back import Held, Keeper
 
 EVERY_S = 10.0
 _DAY_MS = 24 * 3600 * 1000
-Claimed = Callable[[str, int], None]
-Astray = Callable[[str], bool]
-"""Whether chunks of who knows which revision lie in a channel's folder."""
+
+
+@dataclass(frozen=True)
+class ReceiptHooks:
+    """What receipts call in other parts.
+
+    `claimed` gets each revision of a channel that a member says it has; `astray` tells whether
+    chunks of an unknown revision lie in the folder of a channel.
+    """
+
+    claimed: Callable[[str, int], None] = lambda folder, revision: None
+    astray: Callable[[str], bool] = lambda folder: False
 
 
 class Receipts:
     """Writes my receipts, at most every ten seconds a team, and reads the others'."""
 
     def __init__(
-        self, context: Context, store: Database, items: Database, scan: Scan, claimed: Claimed
+        self,
+        context: Context,
+        store: Database,
+        items: Database,
+        scan: Scan,
+        hooks: ReceiptHooks,
     ) -> None:
-        self.astray: Astray = lambda folder: False
         self._context = context
         self._store = store
         self._items = items
         self._telling = Telling(scan)
-        self._claimed = claimed
+        self._claimed = hooks.claimed
+        self._astray = hooks.astray
         self._folders: dict[str, MetadataFolder] = {}
         self._written: dict[str, float] = {}
         self._untold: dict[str, set[str]] = defaultdict(set)  # by team: what is still to be told
@@ -200,7 +215,7 @@ class Receipts:
                         revisions=library.revisions(tx, channel.id),
                         lingering=[
                             *(each.revision for each in left),
-                            *([receipt.REVISION] if self.astray(channel.id) else []),
+                            *([receipt.REVISION] if self._astray(channel.id) else []),
                         ],
                         retracted=[(c.item, c.revision) for c in carried if c.done],
                         refused=refused,

@@ -5,6 +5,7 @@ from pathlib import Path
 import requests
 
 from karma_sync.app import App
+from karma_sync.daemon.wiring import syncthing_process
 from karma_sync.domain.session.manifest import Manifest, join_item, split_item
 from karma_sync.signing import PayloadType, SigningKey, open_envelope
 from tests.support.harness import Member
@@ -20,7 +21,7 @@ class Evil:
         member.down()
         self.member = member
         self.key = SigningKey.load(member.paths.key)
-        self._process, self._client = App(member.paths, member.environ).syncthing_process()
+        self._process, self._client = syncthing_process(App(member.paths, member.environ))
         self._process.start()
         self._process.wait_ready(self._client, _READY_S)
 

@@ -23,8 +23,8 @@ class LegacySubagents:
     `known` says what one told that was read before, by an earlier process perhaps; "" if none was.
     """
 
-    def __init__(self) -> None:
-        self.known: Callable[[Path], str] = lambda path: ""
+    def __init__(self, known: Callable[[Path], str]) -> None:
+        self._known = known
         self._parents: dict[Path, str] = {}
         self._nobodys: dict[Path, Stat] = {}
 
@@ -36,7 +36,7 @@ class LegacySubagents:
 
     def parent_of(self, path: Path) -> str | None:
         """The session that a subagent belongs to; None as long as it does not say."""
-        known = self._parents.get(path) or self.known(path)
+        known = self._parents.get(path) or self._known(path)
         if known:
             self._parents[path] = known
             return known

@@ -6,7 +6,7 @@ Directory names are never decoded: they do not tell the project (the encoding lo
 import os
 import re
 import stat
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,14 +24,20 @@ _SIDE_FOLDERS = ("subagents", "tool-results", "workflows")
 
 
 class ClaudeSource:
-    """Finds sessions below Claude Code's directory; one that lies there twice is the newer copy."""
+    """Finds sessions below Claude Code's directory; one that lies there twice is the newer copy.
 
-    def __init__(self, claude: Path) -> None:
+    `session_named` gives the session that a subagent's file named when it was read before, by an
+    earlier process perhaps; "" if it was never read.
+    """
+
+    def __init__(
+        self, claude: Path, session_named: Callable[[Path], str] = lambda path: ""
+    ) -> None:
         self.home = claude
         self.root = claude / "projects"
         self.apart = Apart(claude)
         self._ran = self.apart.running()
-        self.legacy = LegacySubagents()
+        self.legacy = LegacySubagents(session_named)
 
     def sessions(self) -> list[SourceSession]:
         """All sessions, the one written last first; of one that lies twice the newer."""

@@ -1,4 +1,4 @@
-"""When which folder is looked at: what ails at once, the others in turn, within ten minutes."""
+"""Schedules folder checks: unhealthy ones now, all within ten minutes."""
 
 import hashlib
 import threading
@@ -12,6 +12,7 @@ from karma_sync.errors import SyncthingUnreachable
 from karma_sync.mesh.health.folder_health import Health
 from karma_sync.mesh.health.recovery import Folders, Recovery
 from karma_sync.runtime.timing import RETRY_S
+from karma_sync.runtime.worker import Wake
 
 EVERY_S = 600.0
 _RECOVERING_S = 0.5  # how often an outbox is looked at that takes its items back
@@ -48,38 +49,55 @@ class Checked:
     wait: float | None
 
 
-class Checker:
-    """Looks at the health of folders; `ails` and `all_now` may be called from any thread."""
+class CheckRequests:
+    """The folders that are to be checked soon; may be used by several threads."""
 
-    def __init__(self, health: Health, recovery: Recovery, syncthing: Folders) -> None:
+    def __init__(self, wake: Wake) -> None:
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._folders: set[str] | None = None
+
+    def needs_check(self, folder: str) -> None:
+        """Check this folder soon."""
+        with self._lock:
+            if self._folders is not None:
+                self._folders.add(folder)
+        self._wake.set()
+
+    def check_all(self) -> None:
+        """Check every folder soon."""
+        with self._lock:
+            self._folders = None
+        self._wake.set()
+
+    def take(self) -> set[str] | None:
+        """What was asked for since the last call: these folders, or None for all of them."""
+        with self._lock:
+            folders, self._folders = self._folders, set()
+        return folders
+
+
+class Checker:
+    """Checks the health of folders: those that were asked for, and each in its turn."""
+
+    def __init__(
+        self, requests: CheckRequests, health: Health, recovery: Recovery, syncthing: Folders
+    ) -> None:
+        self._requests = requests
         self._health = health
         self._recovery = recovery
         self._syncthing = syncthing
-        self._lock = threading.Lock()
-        self._ailing: set[str] | None = None
         self._turns = Turns()
 
-    def ails(self, folder: str) -> None:
-        """Look at this folder soon."""
-        with self._lock:
-            if self._ailing is not None:
-                self._ailing.add(folder)
-
-    def all_now(self) -> None:
-        """Look at all of them soon."""
-        with self._lock:
-            self._ailing = None
-
     def run(self, world: World) -> Checked:
-        """Look at what ails, and at those whose turn it is."""
-        with self._lock:
-            ailing, self._ailing = self._ailing, set()
+        """Check the folders that were asked for, and those whose turn it is."""
+        asked = self._requests.take()
         turn = self._turns.take({f.id for f in desired(world).folders}, time.monotonic())
         try:
-            mended = self._health.look(world, ailing, turn)
+            mended = self._health.look(world, asked, turn)
             recovered = self._recovery.look(world, self._syncthing)
         except SyncthingUnreachable:
-            self.all_now()  # once it answers
+            self._requests.check_all()  # once it answers
             raise
         waits = [self._turns.wait(time.monotonic())]
         waits += [RETRY_S] if self._health.is_any_ill else []

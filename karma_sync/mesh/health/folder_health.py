@@ -37,29 +37,91 @@ class Folders(Protocol):
     def restart(self, folder: str) -> None: ...
 
 
+class Faults:
+    """Records what is wrong with which folder, where `status` reads it; each change is one event.
+
+    `problems` are those of our own threads, of which Syncthing knows nothing.
+    """
+
+    def __init__(self, store: Database, notes: Notes, problems: Troubles) -> None:
+        self._store = store
+        self._notes = notes
+        self._problems = problems
+        self._ill: dict[str, Retry] = {}
+
+    @property
+    def ill(self) -> Collection[str]:
+        """The folders that have a fault."""
+        return self._ill.keys()
+
+    def is_retry_due(self, folder: str) -> bool:
+        """Whether a folder has had a fault for a while and is to be tried again now."""
+        return folder in self._ill and self._ill[folder].is_due()
+
+    def forget_all_but(self, folders: Container[str]) -> None:
+        """A folder that is no more, or paused, has no fault; a part of us, or Syncthing, may."""
+        others = {REDACTION, *self._notes.failing}
+        with self._store.transaction() as tx:
+            gone = [fault.folder for fault in work.faults.all(tx) if fault.folder not in folders]
+            gone = [name for name in gone if name not in others]
+            for name in gone:
+                work.faults.drop(tx, folder=name)
+        for name in gone:
+            if not FOLDER_ID.fullmatch(name):  # a part that failed when the daemon was ended
+                self._notes.over(name, "it works again")
+        self._ill = {folder: retry for folder, retry in self._ill.items() if folder in folders}
+
+    def record(self, world: World, folder: str, why: str) -> None:
+        """Record what is wrong with a folder, or that nothing is if neither we nor `why` say so."""
+        why = why or self._problems.of(folder)
+        if why:
+            self._ill.setdefault(folder, Retry())
+        else:
+            self._ill.pop(folder, None)
+        with self._store.transaction() as tx:
+            before = work.faults.get(tx, folder)
+            if (before.why if before else "") == why:
+                return
+            if why:
+                work.faults.put(tx, work.Fault(folder=folder, why=why))
+            else:
+                work.faults.drop(tx, folder=folder)
+        if why:
+            self._notes.fault("fault", folder_title(world, folder), why)
+        else:
+            self._notes.over(folder_title(world, folder), "it works again")
+
+    def mended(self, world: World, folder: str) -> None:
+        """Record that a folder was made anew, whose marker or directory was gone."""
+        title = folder_title(world, folder)
+        self._notes.note("mended", title, "its marker or directory was gone")
+
+
 class Health:
     """Looks at folders when Syncthing says something is wrong, and at all of them now and then.
 
-    `judges` get each status that was read.
+    Each of the `judges` gets every status that was read.
     """
 
     def __init__(
-        self, syncthing: Folders, paths: Paths, recovery: Recovery, store: Database, notes: Notes
+        self,
+        syncthing: Folders,
+        paths: Paths,
+        recovery: Recovery,
+        faults: Faults,
+        judges: Sequence[Judge],
     ) -> None:
         self._syncthing = syncthing
         self._paths = paths
         self._recovery = recovery
-        self._store = store
-        self._notes = notes
+        self._faults = faults
+        self._judges = judges
         self._mended: set[str] = set()
-        self._ill: dict[str, Retry] = {}
-        self.troubles = Troubles()
-        self.judges: Sequence[Judge] = ()
 
     @property
     def is_any_ill(self) -> bool:
         """Whether there is a fault now: look again soon."""
-        return bool(self._ill)
+        return bool(self._faults.ill)
 
     def look(
         self, world: World, only: Iterable[str] | None = None, turn: Collection[str] = ()
@@ -74,8 +136,8 @@ class Health:
             SyncthingUnreachable: nothing is known of the folders that were left.
         """
         active = {f.id: f for f in desired(world).folders if not f.paused}
-        wanted = active.keys() if only is None else {*only, *turn, *self._ill}
-        self._forget_all_but(active)
+        wanted = active.keys() if only is None else {*only, *turn, *self._faults.ill}
+        self._faults.forget_all_but(active)
         self._mended |= self._recovery.check(world, active.keys() if only is None else turn)
         for name in self._mended & active.keys():
             self._syncthing.scan(name)  # it may have seen them gone
@@ -95,7 +157,7 @@ class Health:
             why = str(error)
         except (SyncthingError, OSError) as error:
             why = str(error)
-        self._record(world, folder.id, why or self.troubles.of(folder.id))
+        self._faults.record(world, folder.id, why)
 
     def _look_closer(self, world: World, folder: Folder) -> str:
         """What Syncthing says is wrong, "" if nothing is, after what could be mended was."""
@@ -105,10 +167,10 @@ class Health:
             status = self._syncthing.folder_status(folder.id)
         elif folder.type is FolderType.RECEIVE_ONLY and status.receive_only_changed:
             self._syncthing.revert(folder.id)  # files of ours that somebody touched here
-        for judge in self.judges:
+        for judge in self._judges:
             judge(world, folder.id, status)
         why = status.error or self._pull_error(folder.id, status)
-        if why and folder.id in self._ill and self._ill[folder.id].is_due():
+        if why and self._faults.is_retry_due(folder.id):
             self._try_again(world, folder, status)
         return why
 
@@ -139,45 +201,13 @@ class Health:
         self._syncthing.scan(folder.id)
         if folder.type is FolderType.RECEIVE_ONLY:
             self._syncthing.revert(folder.id)
-        title = folder_title(world, folder.id)
-        self._notes.note("mended", title, "its marker or directory was gone")
+        self._faults.mended(world, folder.id)
 
     def _pull_error(self, folder: str, status: FolderStatus) -> str:
         if not status.pull_errors:
             return ""
         errors = [e for e in self._syncthing.folder_errors(folder) if _AWAY not in e.error]
         return f"{errors[0].path}: {errors[0].error}" if errors else ""
-
-    def _forget_all_but(self, folders: Container[str]) -> None:
-        """A folder that is no more, or paused, has no fault; a part of us, or Syncthing, may."""
-        others = {REDACTION, *self._notes.failing}
-        with self._store.transaction() as tx:
-            gone = [fault.folder for fault in work.faults.all(tx) if fault.folder not in folders]
-            gone = [name for name in gone if name not in others]
-            for name in gone:
-                work.faults.drop(tx, folder=name)
-        for name in gone:
-            if not FOLDER_ID.fullmatch(name):  # a part that failed when the daemon was ended
-                self._notes.over(name, "it works again")
-        self._ill = {folder: retry for folder, retry in self._ill.items() if folder in folders}
-
-    def _record(self, world: World, folder: str, why: str) -> None:
-        if why:
-            self._ill.setdefault(folder, Retry())
-        else:
-            self._ill.pop(folder, None)
-        with self._store.transaction() as tx:
-            before = work.faults.get(tx, folder)
-            if (before.why if before else "") == why:
-                return
-            if why:
-                work.faults.put(tx, work.Fault(folder=folder, why=why))
-            else:
-                work.faults.drop(tx, folder=folder)
-        if why:
-            self._notes.fault("fault", folder_title(world, folder), why)
-        else:
-            self._notes.over(folder_title(world, folder), "it works again")
 
 
 def _outbox(world: World, folder: str) -> Channel | None:

@@ -25,9 +25,14 @@ class Folders(Protocol):
     """What is asked of Syncthing."""
 
     def needed(self, folder: str) -> list[Needed]: ...
-    def holders(self, folder: str, name: str) -> frozenset[str]: ...
     def scan(self, folder: str) -> None: ...
     def override(self, folder: str) -> None: ...
+
+
+class Claimants(Protocol):
+    """What is asked of Syncthing about who has a file."""
+
+    def holders(self, folder: str, name: str) -> frozenset[str]: ...
 
 
 class Outboxes(Protocol):
@@ -35,6 +40,40 @@ class Outboxes(Protocol):
 
     def mend(self, channel: Channel) -> Restored: ...
     def lacks(self, channel: Channel, needed: Collection[Needed]) -> bool: ...
+
+
+class ChangesByOthers:
+    """Tells which members are said to have changed files in my outboxes; used by one thread."""
+
+    def __init__(self, syncthing: Claimants, notes: Notes) -> None:
+        self._syncthing = syncthing
+        self._notes = notes
+        self._asked: dict[str, dict[str, Needed]] = {}
+
+    def asked(self, folder: str, needed: Collection[Needed]) -> None:
+        """These files are pulled to see whether they are mine."""
+        self._asked.setdefault(folder, {}).update({each.name: each for each in needed})
+
+    def rejected(self, channel: Channel, names: Collection[str]) -> None:
+        """These files were pulled to see whether they are mine, and are not: mine are back."""
+        asked = self._asked.pop(channel.id, {})
+        self.note(channel, [asked.get(name, Needed(name=name)) for name in names], "undone")
+
+    def note(self, channel: Channel, needed: Sequence[Needed], what: str) -> None:
+        """What the index says of who did it can be made up by any member: a claim, not proof."""
+        needed = [each for each in needed if not each.is_by(channel.owner.device)]
+        if not needed:
+            return
+        claimed = sorted({_tag(channel, each.modified_by) for each in needed})
+        held = self._syncthing.holders(channel.id, needed[0].name)
+        found = sorted(_tag(channel, device) for device in held)
+        names = ", ".join(each.name[:_NAME_CHARS] for each in needed[:_NAMED])
+        more = f" and {len(needed) - _NAMED} more" if len(needed) > _NAMED else ""
+        why = f"{names}{more} in {channel.project} ({channel.team.name}): {what}"
+        source = f"; it came from {', '.join(found)}" if found else ""
+        self._notes.fault(
+            "changed by others", ", ".join(claimed), f"{why}. A claim, not proof{source}"
+        )
 
 
 class Overriding:
@@ -47,16 +86,15 @@ class Overriding:
         self,
         syncthing: Folders,
         recovery: Outboxes,
-        notes: Notes,
+        changes: ChangesByOthers,
         now: Callable[[], datetime],
     ) -> None:
         self._syncthing = syncthing
         self._recovery = recovery
-        self._notes = notes
+        self._changes = changes
         self._now = now
         self._past: dict[str, list[float]] = {}
         self._put_off: set[str] = set()
-        self._asked: dict[str, dict[str, Needed]] = {}
 
     def judge(self, world: World, folder: str, status: FolderStatus) -> None:
         """Override what peers changed in this folder, if it is an outbox of mine and whole."""
@@ -66,14 +104,9 @@ class Overriding:
             if channel.id == folder:
                 needed = self._syncthing.needed(folder)
                 if needed and self._recovery.lacks(channel, needed):
-                    self._asked.setdefault(folder, {}).update({each.name: each for each in needed})
+                    self._changes.asked(folder, needed)
                 elif needed and self._is_whole(channel):
                     self._override(channel, needed)
-
-    def rejected(self, channel: Channel, names: Collection[str]) -> None:
-        """These files were pulled to see whether they are mine, and are not: mine are back."""
-        asked = self._asked.pop(channel.id, {})
-        self._note(channel, [asked.get(name, Needed(name=name)) for name in names], "undone")
 
     def _is_whole(self, channel: Channel) -> bool:
         found = self._recovery.mend(channel)
@@ -89,28 +122,12 @@ class Overriding:
             if channel.id not in self._put_off:
                 self._put_off.add(channel.id)
                 when = moment(self._now() + timedelta(seconds=due - now))
-                self._note(channel, needed, f"too often: not undone before {when}")
+                self._changes.note(channel, needed, f"too often: not undone before {when}")
             return
         self._put_off.discard(channel.id)
         past.append(now)
-        self._note(channel, needed, "undone")
+        self._changes.note(channel, needed, "undone")
         self._syncthing.override(channel.id)
-
-    def _note(self, channel: Channel, needed: Sequence[Needed], what: str) -> None:
-        """What the index says of who did it can be made up by any member: a claim, not proof."""
-        needed = [each for each in needed if not each.is_by(channel.owner.device)]
-        if not needed:
-            return
-        claimed = sorted({_tag(channel, each.modified_by) for each in needed})
-        held = self._syncthing.holders(channel.id, needed[0].name)
-        found = sorted(_tag(channel, device) for device in held)
-        names = ", ".join(each.name[:_NAME_CHARS] for each in needed[:_NAMED])
-        more = f" and {len(needed) - _NAMED} more" if len(needed) > _NAMED else ""
-        why = f"{names}{more} in {channel.project} ({channel.team.name}): {what}"
-        source = f"; it came from {', '.join(found)}" if found else ""
-        self._notes.fault(
-            "changed by others", ", ".join(claimed), f"{why}. A claim, not proof{source}"
-        )
 
 
 def _tag(channel: Channel, device: str) -> str:

@@ -49,6 +49,20 @@ class _Watch:
     busy: float = 0.0
 
 
+@dataclass(frozen=True)
+class RecoveryHooks:
+    """What a recovery calls in other parts.
+
+    `began` is called when one begins; `rejected` gets the files that peers had in a channel of
+    mine and that are not mine; `sources` gives the ids of the sessions whose transcripts are here.
+    """
+
+    now: Callable[[], datetime]
+    began: Callable[[], None] = lambda: None
+    rejected: Callable[[Channel, Collection[str]], None] = lambda channel, names: None
+    sources: Callable[[], Collection[str]] = frozenset
+
+
 class Recovery:
     """Which outboxes are recovering; begins, follows and ends that."""
 
@@ -58,14 +72,15 @@ class Recovery:
         whole: Wholeness,
         store: Database,
         notes: Notes,
-        now: Callable[[], datetime],
+        hooks: RecoveryHooks,
     ) -> None:
         self._paths = paths
         self._whole = whole
         self._store = store
         self._notes = notes
-        self._now = now
-        self._started_ms = _milliseconds(now())
+        self._hooks = hooks
+        self._now = hooks.now
+        self._started_ms = _milliseconds(hooks.now())
         self._counters: dict[str, tuple[Channel, int]] = {}
         self._believed: set[str] = set()
         self._watched: dict[str, _Watch] = {}
@@ -73,9 +88,6 @@ class Recovery:
         self._asked: dict[str, list[float]] = {}
         self._is_index_old = False
         self._forgets_index = False
-        self.began: Callable[[], None] = lambda: None
-        self.sources: Callable[[], Collection[str]] = frozenset
-        self.rejected: Callable[[Channel, Collection[str]], None] = lambda channel, names: None
 
     def folders(self) -> frozenset[str]:
         """The outboxes that are recovering."""
@@ -103,7 +115,7 @@ class Recovery:
                 return
             work.recovering.put(tx, row)
         self._notes.note("recovering", channel.project, why)
-        self.began()
+        self._hooks.began()
 
     def before_start(self, world: World, known: Collection[str]) -> None:
         """Make every outbox whole before Syncthing looks at it, or let it recover.
@@ -256,7 +268,7 @@ class Recovery:
             work.recovering.drop(tx, folder=channel.id)
         self._watched.pop(channel.id, None)
         why = f"{adopted.items} sessions are there"
-        sources = self.sources() if adopted.lost else ()
+        sources = self._hooks.sources() if adopted.lost else ()
         again = [session for session in adopted.lost if session in sources]
         if again:
             why += f"; packaged again: {', '.join(again)}"
@@ -265,7 +277,7 @@ class Recovery:
             if session not in sources:
                 self._notes.fault("lost", session, _NOWHERE)
         if adopted.foreign:
-            self.rejected(channel, adopted.foreign)
+            self._hooks.rejected(channel, adopted.foreign)
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -23,7 +23,7 @@ FLOOD_S = 120
 
 FLOOD = """
 import logging, pathlib, sys
-from karma_sync.cli.logs import log_daemon
+from karma_sync.daemon.log_setup import log_daemon
 log_daemon(pathlib.Path(sys.argv[1]))
 for number in range(int(sys.argv[2])):
     logging.getLogger("karma_sync.test").info("%d %s", number, "x" * 200)
@@ -32,7 +32,7 @@ print("last words", file=sys.stderr)
 
 TWO_LOGGERS = """
 import logging
-from karma_sync.cli.logs import log_daemon
+from karma_sync.daemon.log_setup import log_daemon
 log_daemon(None)
 logging.getLogger("karma_sync.test").warning("two\\nlines")
 logging.getLogger("karma_sync.test").info("ours")
@@ -45,7 +45,7 @@ HURRIED = """
 import pathlib, sys
 from karma_sync import daemon
 from karma_sync.__main__ import main
-from karma_sync.service.workers import Workers
+from karma_sync.daemon.threads import Workers
 count, daemon.CYCLE_S, daemon.FULL_PASS_S = pathlib.Path(sys.argv.pop(1)), 0.05, 0.1
 wake = Workers.wake
 def counted(self):
@@ -91,7 +91,7 @@ def test_an_error_that_is_not_ours_is_logged_without_what_it_quotes() -> None:
     said = Discreet().format(record("cycle: %s", caught(SECRET), error=caught(SECRET)))
 
     assert SECRET not in said
-    assert re.match(r"cycle: ValueError at .*test_logs\.py:\d+\n", said)
+    assert re.match(r"cycle: ValueError at .*test_log_setup\.py:\d+\n", said)
 
 
 def test_an_error_is_not_quoted_where_it_is_the_message_itself() -> None:

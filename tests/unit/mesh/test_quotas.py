@@ -25,8 +25,8 @@ def test_it_is_paused_for_an_hour_then_looked_at_again(tmp_path: Path) -> None:
     store = work.open_work(tmp_path / "work.db")
     clock = [NOW]
     changes: list[str] = []
-    quotas = Quotas(store, Notes(store, lambda: clock[0]), lambda: clock[0])
-    quotas.changed = lambda: changes.append("changed")
+    notes = Notes(store, lambda: clock[0])
+    quotas = Quotas(store, notes, lambda: clock[0], lambda: changes.append("changed"))
     inbox = channel_of(TEAM, BOB).id
 
     quotas.judge(WORLD, inbox, SMALL)

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from karma_sync.mesh.reconciler import Reconciler
+from karma_sync.runtime.problems import Troubles
 from karma_sync.syncthing.configuration import Configuration
 from karma_sync.syncthing.wire import PendingDevice, PendingFolder
 from karma_sync.team.context import Context
 from karma_sync.team.documents.folder import MEMBER, ROSTER
+from karma_sync.team.exchange import Documents
 from tests.unit.team.test_counters import A, Alice
 from tests.unit.team.test_receipts import Deaf
 
@@ -47,7 +49,8 @@ def alice(tmp_path: Path) -> Alice:
 
 def test_a_document_that_syncthing_did_not_look_at_is_told_again(alice: Alice) -> None:
     syncthing = Configured(alice.context)
-    reconciler = Reconciler(alice.context, syncthing, lambda world: world)
+    documents = Documents(alice.context, Troubles())
+    reconciler = Reconciler(alice.context, syncthing, documents, lambda world: world)
 
     waits = [reconciler.run_once().again for _ in range(2)]
     syncthing.awake = True

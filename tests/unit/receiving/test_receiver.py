@@ -8,8 +8,9 @@ import pytest
 
 from karma_sync.channel.layout import chunk_name, item_name
 from karma_sync.files import write_private
-from karma_sync.receiving.receiver import Receiver
+from karma_sync.receiving.receiver import Receiver, ReceiverHooks
 from karma_sync.runtime.event_log import Notes
+from karma_sync.runtime.problems import Troubles
 from karma_sync.store import events, library, work
 from tests.support.builders import BOB, NOW, Desk, Shelf, Swapping, key_of, resigned
 from tests.support.harness import until
@@ -32,11 +33,14 @@ class Bob:
         self.shelf, self.desk = Shelf(root), desk
         self.events = work.open_work(root / "work.db")
         weakref.finalize(self, self.events.close)
+        self.rests = False
         self.restart()
 
     def restart(self) -> None:
         notes = Notes(self.events, lambda: NOW)
-        self.receiver = Receiver(key_of(BOB).public, self.shelf.importer, self.shelf.store, notes)
+        me, importer, store = key_of(BOB).public, self.shelf.importer, self.shelf.store
+        hooks = ReceiverHooks(Troubles(), rests=lambda folder: self.rests)
+        self.receiver = Receiver(me, importer, store, notes, hooks)
         self.receiver.receive_from([CHANNEL], lambda _: self.desk.outbox.path)
 
     def look(self) -> tuple[str, str]:
@@ -142,7 +146,7 @@ def test_what_syncthing_began_to_collect_of_a_chunk_counts_until_it_is_given_up(
     assert bob.is_astray()
     assert begun.exists()
 
-    bob.receiver.rests = lambda folder: True
+    bob.rests = True
     until(lambda: not bob.is_astray(), "looked again")
 
     assert not begun.exists()

@@ -12,7 +12,8 @@ from karma_sync.agents.catalogue import Catalogue
 from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.channel.layout import item_name
 from karma_sync.channel.outbox import Outbox
-from karma_sync.sending.eligibility import Matcher
+from karma_sync.git.places import Places
+from karma_sync.sending.eligibility import Matcher, stored_catalogue
 from tests.support.builders import ALICE, BOB, Desk, channel_of, facts_of, record, said, team_of_all
 from tests.unit.sending.test_packager import swapping
 
@@ -120,8 +121,9 @@ def test_a_subagent_in_the_old_layout_is_asked_once_whose_it_is_even_after_a_res
     desk.write(record(cwd="/src/repo"), "agent-lost.jsonl")
 
     def begun() -> tuple[ClaudeSource, Matcher]:
-        source = ClaudeSource(desk.claude)
-        return source, Matcher.of(source, desk.work)
+        catalogue = stored_catalogue(desk.work)
+        source = ClaudeSource(desk.claude, catalogue.session_named)
+        return source, Matcher(source, catalogue, Places())
 
     source, matcher = begun()
     for session in source.sessions():

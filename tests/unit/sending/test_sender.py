@@ -1,6 +1,7 @@
 """What leaves is told to Syncthing, whatever else changes meanwhile."""
 
 import logging
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +18,11 @@ from karma_sync.errors import SyncthingUnreachable
 from karma_sync.git.places import Places
 from karma_sync.runtime import timing
 from karma_sync.runtime.event_log import Notes
+from karma_sync.runtime.problems import Troubles
 from karma_sync.sending.eligibility import Decider, Matcher
-from karma_sync.sending.sender import Sender
+from karma_sync.sending.held_back import Stayed
+from karma_sync.sending.recall import Recaller
+from karma_sync.sending.sender import Sender, SenderHooks
 from karma_sync.store import work
 from tests.support.builders import (
     ALICE,
@@ -32,6 +36,10 @@ from tests.support.builders import (
     said,
     team_of_all,
 )
+
+
+def now_ms() -> int:
+    return time.time_ns() // 10**6
 
 
 class Office:
@@ -49,7 +57,12 @@ class Office:
         notes = Notes(self.desk.work, lambda: NOW)
         self.choices = Choices()
         decider = Decider(matcher, lambda: self.choices, lambda: datetime.now(UTC))
-        self.sender = Sender(decider, self.desk.packager, self.desk.work, notes, self._scan)
+        self.packaged: list[str] = []
+        self.problems = Troubles()
+        recaller = Recaller(self.desk.packager, self.desk.work, now_ms)
+        hooks = SenderHooks(self._scan, self.problems, lambda _, item: self.packaged.append(item))
+        stayed = Stayed(self.desk.work, notes)
+        self.sender = Sender(decider, self.desk.packager, recaller, stayed, hooks)
         self.send_to(self.desk.channel)
 
     def send_to(self, *channels: Channel) -> None:
@@ -143,8 +156,6 @@ def test_what_could_not_be_written_is_said_and_tried_again(
 ) -> None:
     monkeypatch.setattr(timing, "RETRY_S", 0.0)
     caplog.set_level(logging.WARNING)
-    packaged: list[str] = []
-    office.sender.packaged = lambda _, item: packaged.append(item)
     office.desk.write(said("hello"))
     office.sender.tell()
     office.sender.send(office.desk.session())
@@ -152,8 +163,8 @@ def test_what_could_not_be_written_is_said_and_tried_again(
     in_the_way.mkdir(parents=True)
     office.sender.tell()
 
-    assert "cannot be written" in office.sender.troubles.of(office.desk.channel.id)
-    assert packaged == []
+    assert "cannot be written" in office.problems.of(office.desk.channel.id)
+    assert office.packaged == []
 
     for _ in range(3):
         in_the_way.rmdir()
@@ -171,8 +182,8 @@ def test_what_could_not_be_written_is_said_and_tried_again(
     office.sender.tell()
     office.sender.settle()
 
-    assert office.sender.troubles.of(office.desk.channel.id) == ""
-    assert packaged == [item_name(office.desk.item())]
+    assert office.problems.of(office.desk.channel.id) == ""
+    assert office.packaged == [item_name(office.desk.item())]
     assert office.desk.content() == said("hello")
 
 

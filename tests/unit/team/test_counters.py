@@ -18,7 +18,7 @@ from karma_sync.team.documents import folder as metadata
 from karma_sync.team.documents.folder import MEMBER, RECEIPT
 from karma_sync.team.documents.receipt import Receipt
 from karma_sync.team.documents.verify import verify_member
-from karma_sync.team.receipts import Receipts
+from karma_sync.team.receipts import ReceiptHooks, Receipts
 from karma_sync.team.sign import Signer
 from tests.support.builders import ALICE, BOB, NOW, NOW_MS, code_of, key_of, team_of_all
 
@@ -44,7 +44,7 @@ class Alice:
         self.folder = paths.folder(metadata_folder(TEAM.id))
         metadata.prepare(self.folder)
         self.signer = Signer(context)
-        self.receipts = Receipts(context, events, items, scan, lambda folder, revision: None)
+        self.receipts = Receipts(context, events, items, scan, ReceiptHooks())
         with self.store.transaction() as tx:
             state.teams.put(tx, TEAM)
 

@@ -1,0 +1,148 @@
+"""What one thread of the daemon tells the others: each signal wakes those that have work now.
+
+A signal says when, never what: who is woken looks for itself.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from karma_sync.channel.layout import is_ours
+from karma_sync.domain.mesh.channels import Channel, World, outboxes
+from karma_sync.mesh.connections import Links
+from karma_sync.mesh.health.checker import CheckRequests
+from karma_sync.mesh.health.recovery import Recovery
+from karma_sync.mesh.transfers import Moving
+from karma_sync.paths import Paths, is_metadata_folder
+from karma_sync.receiving.receiver import Arrivals
+from karma_sync.runtime.worker import Wake
+from karma_sync.sending.scheduler import SendRequests
+from karma_sync.team.documents.folder import is_document
+
+
+class LatestWorld:
+    """What the last cycle found that should be: set by the thread of the cycle, read by all."""
+
+    def __init__(self) -> None:
+        self._world: World | None = None
+
+    def get(self) -> World | None:
+        """The newest; None before the first cycle."""
+        return self._world
+
+    def set(self, world: World) -> None:
+        """From now on this is the newest."""
+        self._world = world
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What the daemon's threads ask of one another; made before any part is."""
+
+    sends: SendRequests
+    arrivals: Arrivals
+    checks: CheckRequests
+    moving: Moving
+    cycle: Wake
+    sending: Wake
+    receiving: Wake
+    checking: Wake
+    measuring: Wake
+    world: LatestWorld = field(default_factory=LatestWorld)
+
+    @classmethod
+    def of(cls, gathered: Callable[[Path], Path]) -> "Requests":
+        """`gathered` gives the one path that stands for many changed ones of a session."""
+        cycle, sending, receiving, checking, measuring = (Wake() for _ in range(5))
+        return cls(
+            sends=SendRequests(sending, gathered),
+            arrivals=Arrivals(receiving),
+            checks=CheckRequests(checking),
+            moving=Moving(measuring),
+            cycle=cycle,
+            sending=sending,
+            receiving=receiving,
+            checking=checking,
+            measuring=measuring,
+        )
+
+
+class Signals:
+    """Turns what Syncthing, the packager and the receiver tell into requests; for any thread."""
+
+    def __init__(self, paths: Paths, requests: Requests, links: Links, recovery: Recovery) -> None:
+        self._paths = paths
+        self._requests = requests
+        self._links = links
+        self._recovery = recovery
+
+    # ---- from Syncthing's events
+
+    def device_came(self, device: str, connection: str) -> None:
+        """A device is connected."""
+        self._links.came(device, connection)
+        self._requests.cycle.set()
+
+    def device_went(self, device: str) -> None:
+        """A device is not connected any more."""
+        self._links.went(device)
+        self._requests.cycle.set()
+
+    def asked(self) -> None:
+        """Another device asks to connect, or offers a folder."""
+        self._requests.cycle.set()
+
+    def item_finished(self, folder: str, name: str) -> None:
+        """Syncthing has pulled a file."""
+        if name.startswith("receipt/"):
+            self._requests.receiving.set()
+        elif is_metadata_folder(folder):
+            self._requests.cycle.set()
+        else:
+            self._requests.arrivals.add(folder, {name})
+
+    def moves(self, folder: str) -> None:
+        """Something begins to move in a folder."""
+        self._requests.moving.moves(folder)
+
+    def needs_check(self, folder: str) -> None:
+        """Something is wrong with a folder, or is right again."""
+        self._requests.checks.needs_check(folder)
+
+    def index_came(self, folder: str) -> None:
+        """A peer tells what it has: of an outbox of mine nobody can have more than I."""
+        if folder in self._outboxes():
+            self.needs_check(folder)
+
+    def touched(self, folder: str, names: Collection[str]) -> None:
+        """Files here are new, other or gone; by our own doing, unless they should be there."""
+        path = self._paths.folder(folder)
+        is_own = folder in self._outboxes()
+        known = {name for name in names if is_ours(name) or is_document(name)}
+        gone = {name for name in known if not (path / name).exists()}
+        if gone and is_metadata_folder(folder):
+            self._requests.cycle.set()
+        elif gone and is_own:
+            self._requests.checks.check_all()
+        elif gone:
+            self.needs_check(folder)
+        if is_own and known - gone:
+            self._requests.arrivals.add(folder, known - gone)
+
+    # ---- from our own parts
+
+    def packaged(self, channel: Channel, name: str) -> None:
+        """A file of mine is in its place in an outbox."""
+        self.moves(channel.id)
+        self._requests.arrivals.add(channel.id, {name})
+
+    def refused(self, channel: Channel, item: str) -> None:
+        """An item does not verify: one of mine was altered here, and is put back."""
+        world = self._requests.world.get()
+        if world and channel.owner.key == world.key and channel.id not in world.recovering:
+            self._recovery.spoilt(channel, item)
+            self._requests.checks.check_all()
+
+    def _outboxes(self) -> set[str]:
+        world = self._requests.world.get()
+        return {channel.id for channel in outboxes(world)} if world else set()
