@@ -88,7 +88,7 @@ def test_the_installed_units_name_the_interpreter_of_the_installation(installed:
         *(installed / "python", "-P", "-c"),
         "import json, os, sys\n"
         "from karma_sync.paths import Paths\n"
-        "from karma_sync.service import units\n"
+        "from karma_sync.daemon import service_units as units\n"
         "launch = units.Launch.plan(os.environ, Paths.from_environment({}), sys.executable)\n"
         "made = units.systemd_unit(launch, 'x'), units.launchd_plist(launch, 'x')\n"
         "print(json.dumps([units.__file__, *(text.decode() for text in made)]))\n",
