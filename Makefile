@@ -1,23 +1,23 @@
-# `make demo` and `make test` need Python 3.11 and this file; they fetch the rest themselves.
-# Every step of the set-up leaves a file behind, so the next run has nothing to do.
-# Packages come from wherever this machine's pip and apt are set up to look.
+# `make demo` and `make test` need Python 3.11 or newer and make; they fetch the rest.
+# Each set-up step leaves a file behind, and the next run skips the step.
+# Packages come from the sources that this machine's pip and apt are configured to use.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-# Which Python makes the environment: the first of these that is 3.11 or newer.
+# The first of these that is 3.11 or newer makes the environment.
 PYTHON ?= python3.11 python3 python3.12 python3.13 python3.14
-# Handed on to the demo, pytest or the benchmarks: make test ARGS="-k pairing".
+# Passed to the demo, pytest or the benchmarks: make test ARGS="-k pairing".
 ARGS ?=
-# Processes that run tests side by side; they wait for daemons more than they compute.
+# The number of processes that run tests in parallel; they mostly wait for daemons.
 WORKERS ?= 3
 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-# Read when a recipe runs, after the file was written; what the person set stays as it is.
+# Read when a recipe runs, after the file was written. A value from the environment has priority.
 KARMA_SYNC_SYNCTHING ?= $(shell sed -n 's/^KARMA_SYNC_SYNCTHING=//p' build/syncthing.env 2>/dev/null)
 KARMA_SYNC_SYNCTHING_2 ?= $(shell sed -n 's/^KARMA_SYNC_SYNCTHING_2=//p' build/syncthing.env 2>/dev/null)
 WITH_SYNCTHING = KARMA_SYNC_SYNCTHING="$(KARMA_SYNC_SYNCTHING)" \
@@ -31,7 +31,7 @@ help: ## Show this list
 demo: env build/syncthing.env ## Watch two members with two Syncthings share sessions (ARGS="--json")
 	@$(WITH_SYNCTHING) $(BIN)/karma-sync demo $(ARGS)
 
-test: env build/syncthing-both ## Run the tests, but for the slow ones (ARGS="-k name")
+test: env build/syncthing-both ## Run the tests, except the slow ones (ARGS="-k name")
 	$(WITH_SYNCTHING) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" $(ARGS)
 
 test-all: env build/syncthing-both ## Run every test
@@ -48,7 +48,7 @@ types: env ## Check types
 	$(BIN)/mypy
 	$(BIN)/mypy scripts
 
-fmt: env ## Put style and formatting right
+fmt: env ## Fix style and formatting
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -58,7 +58,7 @@ syncthing: ## Look for Syncthing again, both versions
 	@rm -f build/syncthing-both
 	@$(MAKE) --no-print-directory build/syncthing-both
 
-lock: $(VENV)/.made ## Renew requirements-dev.lock: the newest of everything pyproject.toml allows
+lock: $(VENV)/.made ## Renew requirements-dev.lock with the newest versions that pyproject.toml allows
 	rm -rf build/lock
 	$(BIN)/python -m venv build/lock
 	build/lock/bin/python -m pip install --quiet hatchling editables
@@ -68,7 +68,7 @@ lock: $(VENV)/.made ## Renew requirements-dev.lock: the newest of everything pyp
 	cat build/lock/header build/lock/pins > requirements-dev.lock
 	rm -rf build/lock
 
-clean: ## Remove everything that make made
+clean: ## Remove all files that make created
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -99,7 +99,7 @@ $(VENV)/.installed: pyproject.toml $(VENV)/.pinned
 		echo "requirements-dev.lock does not have all that pyproject.toml asks for; type: make lock"; \
 		exit 1; } >&2
 
-# One Syncthing is enough for the demo; the tests want a newer one beside it.
+# The demo needs one Syncthing; the tests also need a newer one.
 build/syncthing.env: scripts/get_syncthing.py $(VENV)/.made
 	@$(BIN)/python $<
 
