@@ -193,7 +193,7 @@ def save(paths: Paths, tag: str, network: Network) -> None:
 
 
 def claude_dir(environ: Mapping[str, str]) -> Path:
-    """Claude Code's directory: `CLAUDE_CONFIG_DIR`, else ~/.claude (FILES.md section 6)."""
+    """Claude Code's: `CLAUDE_CONFIG_DIR`, else ~/.claude (docs/agent-files.md, "Directory")."""
     return Path(environ.get("CLAUDE_CONFIG_DIR") or "~/.claude").expanduser()
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 BUILD = Path(__file__).resolve().parent.parent / "build"
 FIRST, SECOND = BUILD / "syncthing", BUILD / "syncthing-2"  # where packages are unpacked
 
-# Where a release finds the next Syncthing; its program runs there as it is (SYNCTHING.md).
+# Where a release finds a newer Syncthing, which runs there (docs/syncthing.md, "Versions").
 NEXT_SUITE = {"bookworm": "trixie", "trixie": "forky", "jammy": "noble"}
 
 TIMEOUT = 900  # seconds for one command: a package list over a slow line

@@ -36,7 +36,7 @@ IGNORES = f"""!/{FORMAT_FILE}
 !/{RETRACTED}
 *
 """
-# Level 3: 6.0 times smaller at 536 MB/s on real transcripts (FILES.md section C6)
+# Level 3: 6.0 times smaller at 536 MB/s on real transcripts (docs/agent-files.md, "Compression")
 _LEVEL = 3
 
 

@@ -58,7 +58,8 @@ class Outbox:
     def prepare(self) -> None:
         """Make the folder with its allow-list and a first file, before it is shared.
 
-        A folder that was shared while empty can stall for ever (SYNCTHING.md section 6).
+        A folder that was shared while empty can stall for ever: docs/syncthing.md, "Sharing
+        again".
         """
         private_dir(self.path)
         for part in (ITEMS, CHUNKS, RETRACTED):

@@ -32,7 +32,10 @@ def make_repository(member: Member) -> Path:
 
 
 def project_directory(member: Member, repository: Path) -> Path:
-    """Where Claude Code keeps the sessions of a directory (FILES.md section 6)."""
+    """Where Claude Code keeps the sessions of a directory.
+
+    See docs/agent-files.md, "Project directories".
+    """
     place = member.claude / "projects" / re.sub(r"[^a-zA-Z0-9]", "-", str(repository))
     place.mkdir(parents=True, exist_ok=True)
     return place

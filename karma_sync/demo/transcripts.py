@@ -17,8 +17,8 @@ from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.source_files import TRANSCRIPT
 from karma_sync.errors import BadInput
 
-# What Claude Code writes (FILES.md sections 6 and C2); others write `type` too, but none of these
-# together with one of the fields.
+# What Claude Code writes (docs/agent-files.md, "Records"); others write `type` too, but none of
+# these together with one of the fields.
 _TYPES = {
     "ai-title",
     "assistant",

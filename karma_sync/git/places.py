@@ -17,7 +17,7 @@ from karma_sync.git.repository import (
 )
 
 _FRESH_S = 60.0
-# Where agents make work trees inside of a repository (FILES.md section 6).
+# Where agents make work trees inside of a repository (docs/agent-files.md).
 _WORK_TREES = ("/.claude/worktrees/", "/.worktrees/")
 
 

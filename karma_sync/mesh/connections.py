@@ -61,7 +61,7 @@ class Links:
         """The devices that dial us: those connected so now, or until eight seconds ago.
 
         We need not dial them. Two that dial each other at the same moment, as after a connection
-        was lost, can block each other for 20 seconds (SYNCTHING.md section 6).
+        was lost, can block each other for 20 seconds (docs/syncthing.md, "Dialling").
         """
         recent = time.monotonic() - _REMEMBERED_S
         return frozenset(d for d, at in self._answered.items() if d in self._up or at > recent)

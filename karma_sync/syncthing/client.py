@@ -76,7 +76,7 @@ class SyncthingClient:
         """Replace everything; what someone else changed since it was read is lost.
 
         Returns when it is applied and saved. Read back what was written: Syncthing silently
-        corrects what it does not like (SYNCTHING.md section 0, facts 3 and 4).
+        corrects what it does not like (docs/syncthing.md, "Configuration").
         """
         body = configuration.write()
         self._call(_Request("PUT", "/rest/config", body=body, timeout_s=PUT_S))

@@ -5,8 +5,9 @@ Apart from the models of Syncthing's answers: commands that need only this start
 
 from collections.abc import Mapping
 
-# DESIGN.md section 6: no watcher (we scan), no permissions (a member's chmod would reach the
-# library's links), chunks before items, no copies that outlive a retraction, no delay in v2.
+# See docs/syncthing.md, "Folder settings": no watcher (we scan), no permissions (a member's chmod
+# would reach the library's links), newest first, no copies that outlive a retraction, no delay in
+# v2.
 FIXED: Mapping[str, bool | int | str] = {
     "filesystemType": "basic",
     "fsWatcherEnabled": False,
@@ -28,7 +29,8 @@ FIXED_NESTED: Mapping[str, Mapping[str, int | str]] = {
     "minDiskFree": {"value": 1, "unit": "%"},
     "versioning": {"type": ""},
 }
-# What a device may never do here: introduce others, or create folders (SYNCTHING.md section 12).
+# What a device may never do here: introduce others, or create folders
+# (docs/syncthing.md, "Folder settings").
 FIXED_DEVICE: Mapping[str, bool | str] = {
     "compression": "metadata",
     "introducer": False,

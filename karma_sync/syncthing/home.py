@@ -1,4 +1,4 @@
-"""A Syncthing home of our own: its key, its device ID, its config.xml (SYNCTHING.md section 1)."""
+"""A Syncthing home of our own: key, device ID, config.xml (docs/syncthing.md, "Home")."""
 
 import hashlib
 import secrets
@@ -197,8 +197,9 @@ def _unusable(home: Path, error: OSError | ValueError) -> SyncthingError:
 def _set_gui(gui: ET.Element, port: int) -> str:
     """REST API on loopback, by key only; returns the key.
 
-    Without user and password any local process gets a session for the asking (SYNCTHING.md 7g).
-    The password is a hash that no password is known for. A person's own password is kept.
+    Without user and password any local process gets a session for the asking (docs/syncthing.md,
+    "Access"). The password is a hash that no password is known for. A person's own password is
+    kept.
     """
     gui.set("enabled", "true")
     gui.set("tls", "false")

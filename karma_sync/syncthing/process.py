@@ -219,7 +219,7 @@ class SyncthingProcess:
         return self._home / "karma-sync.pid"
 
     def _command(self) -> list[str]:
-        """Flags that 1.19, 1.29 and v2 all know (SYNCTHING.md section 1)."""
+        """Flags that 1.19, 1.29 and v2 all know (docs/syncthing.md)."""
         serve = [str(self._program), "serve", self._home_flag, "--no-browser", "--no-restart"]
         if sys.platform != "linux":
             return serve

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from karma_sync.errors import SyncthingMissing
 
-OLDEST = (1, 19)  # what Debian 12 has; the oldest that SYNCTHING.md was measured on
+OLDEST = (1, 19)  # what Debian 12 has; the oldest examined: docs/syncthing.md, "Versions"
 VERSION_S = 20.0
 _VERSION = re.compile(r"^syncthing v?(\d+)\.(\d+)")
 

@@ -1,4 +1,4 @@
-"""Syncthing's answers as frozen values: JSON bytes in, values out (SYNCTHING.md section 2).
+"""Syncthing's answers as frozen values: JSON in, values out (docs/syncthing.md, "REST answers").
 
 Versions differ in what they send: what we do not use is ignored, what only some send has a
 default. An answer of another shape raises ValueError, which client.py turns into an error of ours.
@@ -112,9 +112,9 @@ class Needed(Reply):
 class Completion(Reply):
     """What a device is believed to have of a folder, in percent, bytes and items.
 
-    Any member can poison these figures (SYNCTHING.md 7b), and 1.19 may say 100 % of a device that
-    never accepted the folder. `remote_state` is valid, paused,
-    notSharing or unknown; None before Syncthing 1.20.
+    Any member can falsify these figures (docs/syncthing.md, "Completion"), and 1.19 may say 100 %
+    of a device that never accepted the folder. `remote_state` is valid, paused, notSharing or
+    unknown; None before Syncthing 1.20.
     """
 
     completion: float

@@ -14,9 +14,8 @@ from tests.support.town import Town, found_team, share, up
 pytestmark = pytest.mark.daemon
 CHANNEL = f"{PROJECT} by alice.box in backend"
 DUE = "receiving"  # a receipt of mine, which lies there too, may be due meanwhile
-SOON_S = (
-    30.0  # Syncthing by itself takes a minute, then two, up to an hour (SYNCTHING.md section 8)
-)
+# Syncthing by itself takes a minute, then two, up to an hour (docs/syncthing.md, "Faults").
+SOON_S = 30.0
 
 
 @dataclass(frozen=True)

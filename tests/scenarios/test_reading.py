@@ -94,7 +94,7 @@ def test_status_tells_who_is_connected_and_what_came(told: Told) -> None:
     def peers() -> list[tuple[str, bool]]:
         return [(p["tag"], p["connected"]) for p in told.b.json("status")["peers"]]
 
-    # an accept may cost Syncthing its connection for a moment (SYNCTHING.md section 0, fact 8)
+    # an accept may cost Syncthing its connection for a moment (docs/syncthing.md, "Connections")
     until(lambda: peers() == [("alice.box", True)], "A connected in B's status")
     (project,) = told.b.json("status")["projects"]
 

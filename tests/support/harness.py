@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 REMOTE = "git@example.org:acme/repo.git"
 PROJECT = "example.org/acme/repo"
-# Generous: 1.19's first connection now and then takes 20 to 40 s (SYNCTHING.md section 6).
+# Generous: 1.19's first connection now and then takes 20 to 40 s (docs/syncthing.md).
 WAIT_S = 90.0
 COMMAND_S = 60.0
 _POLL_S = 0.03

@@ -1,4 +1,4 @@
-"""Made-up Claude Code sessions, shaped like real ones (FILES.md sections 6 and C)."""
+"""Made-up Claude Code sessions, shaped like real ones (docs/agent-files.md, "Records")."""
 
 import json
 import uuid

@@ -115,7 +115,10 @@ def starts(draw: st.DrawFn) -> Setup:
 
 
 def applied(have: Setup, actions: Iterable[Action]) -> Setup:
-    """What Syncthing makes of it: a folder loses devices that are unknown (SYNCTHING.md fact 4)."""
+    """What Syncthing makes of it: a folder loses devices that are unknown.
+
+    See docs/syncthing.md, "Configuration".
+    """
     devices = {d.id: d for d in have.devices}
     folders = {f.id: f for f in have.folders}
     ignored = set(have.ignored)

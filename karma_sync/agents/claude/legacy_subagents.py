@@ -1,4 +1,7 @@
-"""Subagents in the old layout: beside their session, naming it inside (FILES.md section 6)."""
+"""Subagents in the old layout: beside their session, naming it inside.
+
+See docs/agent-files.md, "Subagents".
+"""
 
 import os
 import re

@@ -1,7 +1,7 @@
 """A line of a transcript, read into the few fields that tell something, in their usual shape.
 
-Field names are Claude Code's (FILES.md sections 6 and C2). What is not named here is passed over
-without being built: nine tenths of a record are the texts of tools.
+Field names are Claude Code's (docs/agent-files.md, "Records"). What is not named here is passed
+over without being built: nine tenths of a record are the texts of tools.
 """
 
 import json

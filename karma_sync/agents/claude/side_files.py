@@ -1,8 +1,9 @@
 """What belongs to sessions and lies apart from them in Claude Code's directory.
 
-FILES.md sections 6 and C4: todos are named after session and agent, tasks and file history have
-a directory per session, the debug log is named after it; a plan is named after the slug that its
-session's records carry, or its session wrote it by its path. Running agents name their session.
+See docs/agent-files.md, "Side files": todos are named after session and agent, tasks and file
+history have a directory per session, the debug log is named after it; a plan is named after the
+slug that its session's records carry, or its session wrote it by its path. Running agents name
+their session.
 """
 
 import json

@@ -1,4 +1,6 @@
-"""Claude Code's sessions on disk: which files make up a session (FILES.md section 6).
+"""Claude Code's sessions on disk: which files make up a session.
+
+See docs/agent-files.md, "Sessions".
 
 Directory names are never decoded: they do not tell the project (the encoding loses characters).
 """

@@ -12,7 +12,7 @@ from karma_sync.paths import metadata_folder
 
 class FolderType(StrEnum):
     """Syncthing's folder types that we use; a misspelt one would silently become sendreceive
-    (SYNCTHING.md section 0, fact 3), so no other text is ever sent.
+    (docs/syncthing.md, "Configuration"), so no other text is ever sent.
     """
 
     SEND_ONLY = "sendonly"

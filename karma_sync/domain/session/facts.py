@@ -1,6 +1,6 @@
 """What a transcript tells of itself, gathered line by line so that nothing is read twice.
 
-Field names are Claude Code's (FILES.md sections 6 and C2). What is unknown is passed over: the
+Field names are Claude Code's (docs/agent-files.md, "Records"). What is unknown is passed over: the
 set of record types changes every few weeks.
 """
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class FileKind(StrEnum):
-    """What a file of a session is (FILES.md section 6)."""
+    """What a file of a session is (docs/agent-files.md, "Side files")."""
 
     TRANSCRIPT = "transcript"
     SUBAGENT = "subagent"  # a subagent's transcript

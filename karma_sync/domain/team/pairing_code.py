@@ -141,7 +141,7 @@ def is_address(text: str) -> bool:
 def device_text(raw: bytes) -> str:
     """Syncthing's form of a device ID: 32 bytes as eight groups of seven letters.
 
-    Base32 in four parts of 13, each with a check letter (SYNCTHING.md section 1).
+    Base32 in four parts of 13, each with a check letter (docs/syncthing.md).
     """
     letters = base64.b32encode(raw).decode().rstrip("=")
     checked = "".join(

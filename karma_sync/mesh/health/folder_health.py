@@ -1,7 +1,7 @@
 """How Syncthing gets on with our folders: faults are noted, and mended where that is safe.
 
 What is wrong is looked at again every few seconds until it is well. Syncthing itself tries a pull
-that failed again after a minute, then less and less often (SYNCTHING.md section 8).
+that failed again after a minute, then less and less often (docs/syncthing.md, "Faults").
 """
 
 from collections.abc import Callable, Collection, Container, Iterable, Sequence

@@ -1,6 +1,7 @@
-"""What real transcripts hold and no parser expects (FILES.md section C): every byte comes through.
+"""What real transcripts hold and no parser expects: every byte comes through.
 
-Each is packaged with all rules on, imported as a peer does it, read back and compared.
+See docs/agent-files.md, "Oddities". Each is packaged with all rules on, imported as a peer does
+it, read back and compared.
 """
 
 import base64

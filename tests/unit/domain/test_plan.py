@@ -109,7 +109,7 @@ def standing_of(world: World, team: Team, tag: str, project: str) -> Subscriptio
 
 
 def wanted_channel(world: World, team: Team, tag: str, project: str) -> Folder | None:
-    """What the answers say about one member's channel, `id` aside: DESIGN section 5 in words."""
+    """What the answers say about one member's channel, `id` aside: the rules in words."""
     mine, theirs = (standing_of(world, team, who, project) for who in (ALICE, tag))
     member = team.member(key_of(tag).public)
     if member is None or not member.active or not theirs.sends:

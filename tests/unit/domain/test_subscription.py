@@ -17,7 +17,7 @@ from tests.support.builders import PROJECT, examples
 OFFERED, ACCEPTED, PAUSED, DECLINED = Status
 LIMITS = Limits(since=datetime(2026, 5, 1, tzinfo=UTC), profile=Profile.CONVERSATION)
 
-# The picture of DESIGN section 5, typed in again: the table must not change by accident.
+# The moves of an answer, typed in again: the table must not change by accident.
 PICTURE = {
     (OFFERED, "accept"): ACCEPTED,
     (ACCEPTED, "pause"): PAUSED,
