@@ -1,6 +1,7 @@
 """Telling systemd how we are: sd_notify(3), a datagram of lines to the socket it named."""
 
 import logging
+import math
 import os
 import socket
 import time
@@ -18,7 +19,7 @@ class Notifier:
         """`address` as in NOTIFY_SOCKET; a sign of life is due every half `watchdog_s` seconds."""
         self._address = address
         self._every = watchdog_s / 2 if watchdog_s else None
-        self._told = 0.0
+        self._told = -math.inf  # a clock that began at the machine's start may be below any wait
 
     @classmethod
     def take(cls, environ: MutableMapping[str, str]) -> "Notifier":
@@ -32,9 +33,9 @@ class Notifier:
         self._send(f"READY=1\nSTATUS={status}")
 
     def alive(self, at_once: bool = False) -> None:
-        """The watchdog need not bite. Call this often: systemd is told when it is due, or at once.
+        """Send WATCHDOG=1 when it is due, or `at_once`; to be called often.
 
-        Say it at once before something that takes long, so that all of the time is left for it.
+        Before something that takes long, send it at once: then all of the time is left for it.
         """
         now = time.monotonic()
         if self._every is not None and (at_once or now - self._told >= self._every):

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -77,7 +78,7 @@ class Sender:
         self._problems = hooks.problems
         self._packaged = hooks.packaged
         self._channels: dict[str, tuple[Channel, Outbox]] = {}
-        self._told = 0.0
+        self._told = -math.inf
         self._choices = decider.choices()
         self._unsettled: list[tuple[str, str, int]] = []  # folder, item, revision
         self._unshared: frozenset[Unshared] = frozenset()

@@ -43,7 +43,7 @@ logging.getLogger("apscheduler").info("theirs")
 # The daemon as `up` runs it, with a cycle every 50 ms; it adds a byte to a file after each.
 HURRIED = """
 import pathlib, sys
-from karma_sync import daemon
+from karma_sync.daemon import main as daemon
 from karma_sync.__main__ import main
 from karma_sync.daemon.threads import Workers
 count, daemon.CYCLE_S, daemon.FULL_PASS_S = pathlib.Path(sys.argv.pop(1)), 0.05, 0.1

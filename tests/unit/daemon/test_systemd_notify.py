@@ -64,6 +64,16 @@ def test_an_abstract_address_is_understood() -> None:
         assert told(bound) == "STOPPING=1"
 
 
+def test_the_first_sign_of_life_is_given_on_a_machine_that_has_just_started(
+    inbox: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.monotonic", lambda: 1.0)
+
+    Notifier("notify", watchdog_s=3600).alive()
+
+    assert told(inbox) == "WATCHDOG=1"
+
+
 def test_a_sign_of_life_is_given_when_due_and_at_once_before_long_work(
     inbox: socket.socket,
 ) -> None:
