@@ -1,15 +1,29 @@
-"""`python -m benchmarks [NAME…]`: runs all benchmarks, or those named."""
+"""`python -m benchmarks [NAME…]`: runs the benchmarks that are named, or all of them.
+
+Results go to build/bench.json; how fast the machine was before and after the run is there under
+`machine`.
+"""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from benchmarks import bench_redact, cycle, idle, latency, packaging, results, soak, workload
+from benchmarks import (
+    bench_redact,
+    cycle,
+    idle,
+    latency,
+    machine,
+    packaging,
+    results,
+    soak,
+    workload,
+)
 
 SOAK_MINUTES = 15.0
 
 
 def redaction() -> None:
-    """Speed and quality of redaction."""
+    """Speed of redaction, and what it finds and mistakes."""
     for name, figures in bench_redact.run(workload.corpus()).items():
         results.write(name, str(figures.pop("how", "")), figures)
 
@@ -32,7 +46,15 @@ ALL: dict[str, Callable[[], None]] = {
 
 
 def main() -> None:
-    """Run benchmarks by name, all if none is named."""
+    """Run the benchmarks that the command line names."""
+    asked = _arguments()
+    before = machine.speed()
+    _write_machine(asked.names, before, None)
+    _run(asked.names, asked.soak_minutes)
+    _write_machine(asked.names, before, machine.speed())
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     names = [*ALL, soak.soak.__name__]
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(names)}")
@@ -41,12 +63,25 @@ def main() -> None:
     strange = sorted(set(asked.names) - set(names))
     if strange:
         parser.error(f"no benchmark {', '.join(strange)}; there are {', '.join(names)}")
-    for name in asked.names or names:
+    asked.names = asked.names or names
+    return asked
+
+
+def _run(names: Sequence[str], soak_minutes: float) -> None:
+    for name in names:
         print(f"== {name} (seed {workload.SEED})", flush=True)
         if name == soak.soak.__name__:
-            soak.soak(asked.soak_minutes)
+            soak.soak(soak_minutes)
         else:
             ALL[name]()
+
+
+def _write_machine(
+    names: Sequence[str], before: results.Figures, after: results.Figures | None
+) -> None:
+    """Write the machine's speed, and which benchmarks ran in between; `after` is not known yet."""
+    figures = {"n": machine.RUNS, "benchmarks": list(names), "before": before, "after": after}
+    results.write("machine", machine.HOW, figures)
 
 
 if __name__ == "__main__":
