@@ -1,13 +1,17 @@
 """`python -m benchmarks [NAME…]`: runs the benchmarks that are named, or all of them.
 
 Results go to build/bench.json; how fast the machine was before and after the run is there under
-`machine`.
+`machine`. With `--against CHECKOUT`, the benchmarks run in turns here and in that other checkout
+of karma-sync, and both builds are compared.
 """
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from benchmarks import (
+    against,
     bench_redact,
     cycle,
     idle,
@@ -20,6 +24,7 @@ from benchmarks import (
 )
 
 SOAK_MINUTES = 15.0
+TURNS = 5
 
 
 def redaction() -> None:
@@ -48,10 +53,15 @@ ALL: dict[str, Callable[[], None]] = {
 def main() -> None:
     """Run the benchmarks that the command line names."""
     asked = _arguments()
-    before = machine.speed()
-    _write_machine(asked.names, before, None)
-    _run(asked.names, asked.soak_minutes)
-    _write_machine(asked.names, before, machine.speed())
+    if asked.against:
+        against.compare(asked.against, asked.names, asked.turns, asked.soak_minutes)
+    elif against.PLAIN in os.environ:
+        _run(asked.names, asked.soak_minutes)
+    else:
+        before = machine.speed()
+        _write_machine(asked.names, before, None)
+        _run(asked.names, asked.soak_minutes)
+        _write_machine(asked.names, before, machine.speed())
 
 
 def _arguments() -> argparse.Namespace:
@@ -59,10 +69,20 @@ def _arguments() -> argparse.Namespace:
     names = [*ALL, soak.soak.__name__]
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(names)}")
     parser.add_argument("--soak-minutes", type=float, default=SOAK_MINUTES, metavar="N")
+    parser.add_argument(
+        "--against", type=Path, metavar="CHECKOUT", help="compare with the build in this directory"
+    )
+    parser.add_argument(
+        "--turns", type=int, default=TURNS, metavar="N", help="with --against: runs of each build"
+    )
     asked = parser.parse_args()
     strange = sorted(set(asked.names) - set(names))
     if strange:
         parser.error(f"no benchmark {', '.join(strange)}; there are {', '.join(names)}")
+    if asked.against and not asked.names:
+        parser.error("--against needs the NAME of at least one benchmark")
+    if asked.turns < 1:
+        parser.error("--turns needs a number from 1")
     asked.names = asked.names or names
     return asked
 
