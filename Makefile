@@ -37,7 +37,7 @@ test: env build/syncthing-both ## Run the tests, except the slow ones (ARGS="-k 
 test-all: env build/syncthing-both ## Run every test
 	$(WITH_SYNCTHING) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
-bench: env build/syncthing-both ## Measure into build/bench.json
+bench: env build/syncthing-both ## Measure into build/bench.json (see benchmarks/README.md)
 	$(WITH_SYNCTHING) $(BIN)/python -m benchmarks $(ARGS)
 
 lint: env ## Check style and formatting

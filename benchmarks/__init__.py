@@ -1,1 +1,1 @@
-"""What karma-sync's numbers are, measured: `make bench` writes build/bench.json."""
+"""Benchmarks of karma-sync; `make bench` runs them, and README.md says what their results mean."""

@@ -1,15 +1,34 @@
-"""`python -m benchmarks [NAME…]`: runs all benchmarks, or those named."""
+"""`python -m benchmarks [NAME…]`: runs the benchmarks that are named, or all of them.
+
+Results go to build/bench.json; how fast the machine was before and after the run is there under
+`machine`. With `--against CHECKOUT`, the benchmarks run in turns here and in that other checkout
+of karma-sync, and both builds are compared.
+"""
 
 import argparse
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from benchmarks import bench_redact, cycle, idle, latency, packaging, results, soak, workload
+from benchmarks import (
+    against,
+    bench_redact,
+    cycle,
+    idle,
+    latency,
+    machine,
+    packaging,
+    results,
+    soak,
+    workload,
+)
 
 SOAK_MINUTES = 15.0
+TURNS = 5
 
 
 def redaction() -> None:
-    """Speed and quality of redaction."""
+    """Speed of redaction, and what it finds and mistakes."""
     for name, figures in bench_redact.run(workload.corpus()).items():
         results.write(name, str(figures.pop("how", "")), figures)
 
@@ -32,21 +51,57 @@ ALL: dict[str, Callable[[], None]] = {
 
 
 def main() -> None:
-    """Run benchmarks by name, all if none is named."""
+    """Run the benchmarks that the command line names."""
+    asked = _arguments()
+    if asked.against:
+        against.compare(asked.against, asked.names, asked.turns, asked.soak_minutes)
+    elif against.PLAIN in os.environ:
+        _run(asked.names, asked.soak_minutes)
+    else:
+        before = machine.speed()
+        _write_machine(asked.names, before, None)
+        _run(asked.names, asked.soak_minutes)
+        _write_machine(asked.names, before, machine.speed())
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     names = [*ALL, soak.soak.__name__]
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(names)}")
     parser.add_argument("--soak-minutes", type=float, default=SOAK_MINUTES, metavar="N")
+    parser.add_argument(
+        "--against", type=Path, metavar="CHECKOUT", help="compare with the build in this directory"
+    )
+    parser.add_argument(
+        "--turns", type=int, default=TURNS, metavar="N", help="with --against: runs of each build"
+    )
     asked = parser.parse_args()
     strange = sorted(set(asked.names) - set(names))
     if strange:
         parser.error(f"no benchmark {', '.join(strange)}; there are {', '.join(names)}")
-    for name in asked.names or names:
+    if asked.against and not asked.names:
+        parser.error("--against needs the NAME of at least one benchmark")
+    if asked.turns < 1:
+        parser.error("--turns needs a number from 1")
+    asked.names = asked.names or names
+    return asked
+
+
+def _run(names: Sequence[str], soak_minutes: float) -> None:
+    for name in names:
         print(f"== {name} (seed {workload.SEED})", flush=True)
         if name == soak.soak.__name__:
-            soak.soak(asked.soak_minutes)
+            soak.soak(soak_minutes)
         else:
             ALL[name]()
+
+
+def _write_machine(
+    names: Sequence[str], before: results.Figures, after: results.Figures | None
+) -> None:
+    """Write the machine's speed, and which benchmarks ran in between; `after` is not known yet."""
+    figures = {"n": machine.RUNS, "benchmarks": list(names), "before": before, "after": after}
+    results.write("machine", machine.HOW, figures)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How fast the redactor is on real transcripts, and how well it tells secrets from the rest."""
+"""How fast the redactor is on real transcripts, which secrets it misses, what it cuts wrongly."""
 
 import json
 import re
@@ -12,9 +12,9 @@ from pathlib import Path
 
 from karma_sync.redact.redactor import Redactor, default_redactor
 
-RUNS = 9  # the median of these; one more before them fills RE2's automata
+RUNS = 9  # timed runs; one untimed run before them lets RE2 build its automata
 
-# The families that the rules are for, as the sample's own rule sets name them.
+# The families of secrets that our rules are for, in the words of the samples' rule names.
 FAMILIES = frozenset(
     {"anthropic", "aws", "azure", "azurestorage", "bitbucket", "cloudflare", "digitalocean"}
     | {"discord", "ftp", "gcp", "generic", "github", "gitlab", "google", "groq", "http"}
@@ -22,7 +22,7 @@ FAMILIES = frozenset(
     | {"privkey", "pypi", "sendgrid", "sentry", "slack", "stripe", "supabase", "telegram"}
     | {"twilio", "vercel", "xai"}
 )
-# Samples of those families that the list does not mean, by their names.
+# Samples of those families that our rules need not find: a pattern for their names, and why.
 NOT_MEANT = (
     (re.compile("Account ID|tenant_id|client_id"), "says who, and opens nothing"),
     (re.compile("p12"), "a binary key store under its own password, not text"),
@@ -32,7 +32,7 @@ NOT_MEANT = (
 
 @dataclass(frozen=True)
 class Sample:
-    """A text that somebody's rule is to find, or is to leave alone."""
+    """A text from another redactor's tests: one that its rule must find, or must not."""
 
     positive: bool
     rule: str
@@ -41,13 +41,13 @@ class Sample:
 
     @property
     def meant(self) -> bool:
-        """Belongs to a family that our rules are for."""
+        """Whether it is a secret of a kind that our rules are for."""
         ours = FAMILIES.intersection(re.split("[.-]", self.rule))
         return bool(ours) and not any(pattern.search(self.name) for pattern, _ in NOT_MEANT)
 
 
 def samples(corpus: Path) -> list[Sample]:
-    """All samples of the corpus."""
+    """Every sample in the corpus."""
     lines = (corpus / "secrets/_samples/samples.jsonl").read_text().splitlines()
     return [
         Sample(row["label"] == "positive", row["rule"], row["name"], row["text"])
@@ -56,13 +56,13 @@ def samples(corpus: Path) -> list[Sample]:
 
 
 def missed(corpus: Path, redactor: Redactor) -> tuple[list[Sample], int]:
-    """The positives of our families in which nothing was cut, and of how many."""
+    """The secrets our rules are for in which nothing is cut; and how many secrets there are."""
     positives = [sample for sample in samples(corpus) if sample.positive and sample.meant]
     return [sample for sample in positives if not redactor.string(sample.text)[1]], len(positives)
 
 
 def mistaken(corpus: Path, redactor: Redactor) -> tuple[list[Sample], int]:
-    """The negatives, of all families, in which something was cut, and of how many."""
+    """The harmless texts in which something is cut; and how many harmless texts there are."""
     negatives = [sample for sample in samples(corpus) if not sample.positive]
     return [sample for sample in negatives if redactor.string(sample.text)[1]], len(negatives)
 
@@ -76,7 +76,7 @@ def transcripts(corpus: Path) -> bytes:
 
 
 def cuts_in_corpus(corpus: Path, redactor: Redactor) -> Iterator[tuple[Path, Counter[str]]]:
-    """What is cut in the real files, file by file."""
+    """How often each rule cuts in each real file of Claude Code."""
     for path in sorted((corpus / "claude").rglob("*")):
         if path.is_file():
             raw = path.read_bytes()
@@ -85,7 +85,7 @@ def cuts_in_corpus(corpus: Path, redactor: Redactor) -> Iterator[tuple[Path, Cou
 
 
 def speed(corpus: Path) -> dict[str, object]:
-    """Megabytes of transcript a second, one process, one thread."""
+    """Megabytes of transcript that are redacted a second, in one thread."""
     block, redactor = transcripts(corpus), default_redactor()
     seconds = []
     for _ in range(RUNS + 1):
@@ -102,14 +102,14 @@ def speed(corpus: Path) -> dict[str, object]:
 
 
 def quality(corpus: Path) -> dict[str, object]:
-    """Recall over our families' positives, share of negatives cut, cuts in real transcripts."""
+    """Share of secrets that are found, share of harmless texts that are cut, cuts in real files."""
     redactor = default_redactor()
     misses, positives = missed(corpus, redactor)
     mistakes, negatives = mistaken(corpus, redactor)
     cuts = sum((cuts for _, cuts in cuts_in_corpus(corpus, redactor)), Counter())
     return {
         "n": positives + negatives,
-        "how": f"{positives} positives of our families, {negatives} negatives, all of claude/",
+        "how": f"{positives} secrets of our kinds, {negatives} harmless texts, all of claude/",
         "seed": None,
         "recall": round(1 - len(misses) / positives, 4),
         "false_positive": round(len(mistakes) / negatives, 4),
@@ -118,7 +118,7 @@ def quality(corpus: Path) -> dict[str, object]:
 
 
 def run(corpus: Path) -> dict[str, dict[str, object]]:
-    """The numbers of this benchmark, by name."""
+    """The results of this benchmark, by name."""
     return {"redact_mb_s": speed(corpus), "redaction_quality": quality(corpus)}
 
 

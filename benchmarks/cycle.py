@@ -1,4 +1,4 @@
-"""What one cycle costs when nothing changed: ten members, five projects, one real Syncthing."""
+"""What one cycle of the daemon's workers costs when nothing has changed, with a real Syncthing."""
 
 import sqlite3
 import statistics
@@ -33,7 +33,7 @@ _SETTLES = 15
 
 
 def idle_cycle() -> None:
-    """Requests, writes and CPU of a cycle that finds nothing to do."""
+    """Requests, writes and CPU of a cycle that finds nothing to do: ten members, five projects."""
     with sender() as a:
         _share_all(a)
         others = _add_others(a)
@@ -51,11 +51,11 @@ def idle_cycle() -> None:
             process.stop(10.0)
             app.close()
     how = (
-        f"{_CYCLES} cycles of all workers, woken {_QUIET_S:g} s after the one before had ended,"
-        f" with {_MEMBERS} members' documents and {_PROJECTS} projects; requests counted by a"
-        " proxy, the most of one cycle; writes are requests other than GET, commits and files"
-        " changed in all cycles: how many kinds of these there were; CPU is that of the process,"
-        " the median of a cycle"
+        f"{_CYCLES} cycles of all workers, each woken {_QUIET_S:g} s after the last one ended, with"
+        f" {_MEMBERS} members and {_PROJECTS} projects. `requests`: the most of one cycle, counted"
+        " by a proxy. `writes`: how many of these five kinds of writes happened in all cycles:"
+        " requests other than GET, commits to each of the three databases, changes of files."
+        " `cpu_ms`: CPU time of this process in a cycle, median"
     )
     results.write("idle_cycle", how, figures | {"syncthing": version})
 
@@ -71,7 +71,7 @@ def _share_all(a: Sender) -> None:
 
 
 def _add_others(a: Sender) -> dict[str, SigningKey]:
-    """Nine members on the roster, by tag; what they sign comes later."""
+    """Put nine more members on the roster; their keys, by tag."""
     found = {}
     for number in range(1, _MEMBERS):
         key = SigningKey.create(a.root / f"key{number}.pem")
@@ -83,7 +83,7 @@ def _add_others(a: Sender) -> dict[str, SigningKey]:
 
 
 def _sign_documents(app: App, others: dict[str, SigningKey]) -> None:
-    """Put each member's signed document where Syncthing would have put it: all accept all."""
+    """Put the others' documents where Syncthing would put them: all accept all projects."""
     with app.state.reading() as tx:
         [team] = state.teams.all(tx)
     folder = MetadataFolder(app.paths.folder(metadata_folder(team.id)))
@@ -94,7 +94,7 @@ def _sign_documents(app: App, others: dict[str, SigningKey]) -> None:
             )
             for p in team.projects
         ]
-        # nobody listens there: a member who is away
+        # an address where nothing listens, as if the member were offline
         document = member_document(team, key.public, answers, ("tcp://127.0.0.1:9",), 1)
         payload = document.model_dump_json().encode()
         folder.put(MEMBER, key.public, key.sign(PayloadType.MEMBER, payload))
@@ -102,7 +102,7 @@ def _sign_documents(app: App, others: dict[str, SigningKey]) -> None:
 
 @contextmanager
 def _counted(a: Sender, log: Path) -> Iterator[SyncthingClient]:
-    """A client whose requests go through the proxy."""
+    """A client for Syncthing whose requests pass through a proxy, which logs them."""
     address, api_key = gui(a.member)
     proxy = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.proxy", address, str(log)],
@@ -126,14 +126,14 @@ def _run(app: App, clients: tuple[SyncthingClient, SyncthingClient], log: Path) 
     outside = _Outside(app, log)
     workers.start()
     try:
-        # 1 metadata folder, an outbox for each project, an inbox for each project and other
+        # one for metadata; for each project an outbox, and an inbox for each of the others
         folders = 1 + _PROJECTS * _MEMBERS
 
         def there() -> bool:
             return _folders(direct, app.paths.folders) == folders
 
         until(there, _WITHIN_S, "all folders in Syncthing")
-        for _ in range(_SETTLES):  # receipts come up to ten seconds later
+        for _ in range(_SETTLES):  # receipts are written up to ten seconds later
             outside.settle()
         requests, cpu_ms, before = [], [], outside.writes()
         for _ in range(_CYCLES):
@@ -158,7 +158,7 @@ def _run(app: App, clients: tuple[SyncthingClient, SyncthingClient], log: Path) 
 
 
 class _Outside:
-    """What a cycle does, as others see it: a proxy's log, databases, files."""
+    """What a cycle does, seen from outside: in the proxy's log, in databases, in files."""
 
     def __init__(self, app: App, log: Path) -> None:
         self._log = log
@@ -169,18 +169,18 @@ class _Outside:
         ]
 
     def requests(self) -> int:
-        """Requests so far."""
+        """How many requests there were so far."""
         return len(self._log.read_text().splitlines())
 
     def writes(self) -> list[object]:
-        """Something that differs after each kind of write: to Syncthing, a database, a file."""
+        """One value for each kind of write, which is another one after such a write."""
         sent = [line for line in self._log.read_text().splitlines() if not line.startswith("GET ")]
-        # differs after another connection committed
+        # changes when another connection commits
         commits = [db.execute("PRAGMA data_version").fetchone()[0] for db in self._databases]
         return [len(sent), *commits, self._files()]
 
     def settle(self) -> None:
-        """Wait until no request came for a while: a cycle has no other end that shows outside."""
+        """Wait until a cycle has ended: until no request has come for `_QUIET_S` seconds."""
         seen, since = -1, time.monotonic()
         while time.monotonic() - since < _QUIET_S:
             now = self._log.stat().st_size
@@ -193,7 +193,7 @@ class _Outside:
             each.close()
 
     def _files(self) -> set[tuple[str, int, int]]:
-        """Every file of ours with its time and size; Syncthing's own home is its own matter."""
+        """Every file in our data directory with its time and size, but for Syncthing's own home."""
         return {
             (str(path), path.stat().st_mtime_ns, path.stat().st_size)
             for path in self._paths.data.rglob("*")

@@ -1,4 +1,4 @@
-"""How long things take between two members."""
+"""How long it takes until another member can read something, and what that sends over the wire."""
 
 import time
 from pathlib import Path
@@ -13,7 +13,7 @@ from karma_sync.demo.stage import Member, until
 
 _WITHIN_S = 600.0
 _APPENDS = 30
-_BURST = 25  # at 1.1 s each: after 30 s of writing without a pause a session has its turn every 5 s
+_BURST = 25  # 1.1 s each; a session written to for 30 s without a pause is packaged every 5 s only
 _RUNS = 3
 _QUIET_S = 5.0
 _LOOK_S = 0.25
@@ -23,7 +23,7 @@ _Digests = dict[str, dict[str, tuple[str, int]]]  # SHA-256 and size by file, by
 
 
 def append_to_readable_s() -> None:
-    """A line appended to a 5 MB session until another process reads its exact bytes at B."""
+    """Seconds from appending a line to a 5 MB session until B's library gives its exact bytes."""
     with sender() as a:
         reader, made, transcript = _one_session(a, a.newcomer("bob"))
         line = workload.line(transcript.stem, a.clone)
@@ -35,7 +35,7 @@ def append_to_readable_s() -> None:
 
 
 def append_wire_kb() -> None:
-    """What a receiver's Syncthing receives because of one appended line, receipts included."""
+    """kB that a receiver's Syncthing receives because of one appended line, receipts included."""
     with sender() as a:
         b = a.newcomer("bob")
         reader, made, transcript = _one_session(a, b)
@@ -58,7 +58,7 @@ def append_wire_kb() -> None:
 
 
 def _one_session(a: Sender, b: Member) -> tuple[Reader, workload.Workload, Path]:
-    """A session of 5 MB that B has: a reader at B, what was made, the transcript."""
+    """Share a session of 5 MB and wait for it; a reader at B, what was made, the transcript."""
     made = workload.make(a.sessions, a.clone, 1, 5_000_000)
     a.share()
     a.pair(b)
@@ -69,7 +69,7 @@ def _one_session(a: Sender, b: Member) -> tuple[Reader, workload.Workload, Path]
 
 
 def _quiet(member: Member) -> int:
-    """Wait until a member's Syncthing receives nothing more; what it received in all."""
+    """Wait until a member's Syncthing receives nothing for `_QUIET_S`; the bytes it received."""
     seen, since = _wire_bytes(member), time.monotonic()
     while time.monotonic() - since < _QUIET_S:
         time.sleep(_LOOK_S)
@@ -80,7 +80,7 @@ def _quiet(member: Member) -> int:
 
 
 def paste_to_first_session_s() -> None:
-    """From pasting the codes to the newest session's bytes at B; from accepting to all of them."""
+    """Seconds from pasting codes until B can read the newest session, and from accepting, all."""
     with sender() as a:
         made = workload.make(a.sessions, a.clone, _COUNT, _BYTES)
         a.share()
@@ -96,17 +96,17 @@ def paste_to_first_session_s() -> None:
             everything.append(_all(a, b, sent) - accepted)
             b.run("down")
         common: results.Figures = {"bytes": made.size, "syncthing": a.syncthing()}
-        how = f"pair and team add, then accept --yes --wait; {_BEHIND}"
+        how = f"from typing pair, team add, accept until the newest session is readable; {_BEHIND}"
         results.write("paste_to_first_session_s", how, results.spread(first) | common, first)
         how = (
-            "from typing accept until a process other than the daemon had read every byte of all"
-            f" sessions with their small files from B's library, and they were right; {_BEHIND}"
+            "from typing accept until a process other than the daemon has read all files of all"
+            f" sessions from B's library and compared their SHA-256; {_BEHIND}"
         )
         results.write("first_sync_s", how, results.spread(everything) | common, everything)
 
 
 def _first(a: Sender, b: Member, made: workload.Workload) -> float:
-    """Accept, and wait for the newest session; the moment it was read."""
+    """Accept, and wait until B can read the newest session; the moment when it could."""
     newest = made.sessions[0]
     size = (a.sessions / f"{newest}.jsonl").stat().st_size
     reader = Reader(b)
@@ -124,7 +124,7 @@ def _first(a: Sender, b: Member, made: workload.Workload) -> float:
 
 
 def _all(a: Sender, b: Member, sent: _Digests) -> float:
-    """Read every session as soon as it is there; the moment the last one was read."""
+    """Read and check each session as soon as B has it; the moment when the last one was right."""
     reader = Reader(b)
     missing = dict(sent)
 
@@ -144,6 +144,7 @@ def _all(a: Sender, b: Member, sent: _Digests) -> float:
 
 
 def _sent(a: Sender) -> _Digests:
+    """What lies in the sender's outbox."""
     reader = Reader(a.member)
     try:
         return {session: packed.files for session, packed in reader.packed().items()}
@@ -152,7 +153,7 @@ def _sent(a: Sender) -> _Digests:
 
 
 def _wire_bytes(member: Member) -> int:
-    """What a member's Syncthing received in all; asked with its own key, outside the program."""
+    """Bytes that a member's Syncthing has received from all others, by its own counter."""
     address, api_key = gui(member)
     answer = requests.get(
         f"http://{address}/rest/system/connections", headers={"X-API-Key": api_key}, timeout=10

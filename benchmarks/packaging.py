@@ -1,4 +1,4 @@
-"""What packaging costs on the sender, without Syncthing."""
+"""What it costs a sender to package sessions into an outbox: time, memory, disk; no Syncthing."""
 
 import os
 import resource
@@ -6,10 +6,11 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import results, workload
+from benchmarks import machine, results, workload
 from karma_sync.agents.catalogue import Catalogue
 from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.channel.outbox import Outbox
@@ -27,13 +28,14 @@ from karma_sync.store import work
 from karma_sync.store.work import open_work
 
 _APPENDS = 30
-_TELL_EVERY_S = 0.25
+_FLUSH_EVERY_S = 0.25  # as the daemon does
 _BYTES = 500_000_000
+_ALONE = 3
 _PROJECT = "github.com/example/bench"
 
 
 class Desk:
-    """A packager with everything it needs, in a temporary directory."""
+    """A packager with all that it works on: sessions, a database, an outbox, a team of one."""
 
     def __init__(self, root: Path, claude: Path | None = None) -> None:
         self.claude = claude or root / "claude"
@@ -69,18 +71,22 @@ class Desk:
         return Channel("ks-c-bench", team, _PROJECT, team.members[0], answer)
 
     def survey(self) -> float:
-        """Read what all sessions tell of themselves, as `accept` does before it asks; seconds."""
+        """Read the facts of all sessions, as `accept` does before it asks; seconds.
+
+        Facts are what a transcript says of its session, such as its title, branches and models.
+        """
         began = time.perf_counter()
         for session in self.source.sessions():
             self._catalogue.facts(session)
         return time.perf_counter() - began
 
     def package_all(self) -> float:
-        """One pass over all sessions, what they tell of themselves included; seconds.
+        """Package every session that has changed, as the daemon does in one pass; seconds.
 
-        What was packaged is put into its place as often as the daemon does it.
+        Facts that were not read before are read too. Files are put into the outbox, durably, as
+        often as the daemon does it.
         """
-        began = told = time.perf_counter()
+        began = flushed = time.perf_counter()
         sessions = self.source.sessions()
         self._catalogue.read_ahead(sessions)
         for session in sessions:
@@ -89,9 +95,9 @@ class Desk:
                 whole = self._complete(session)
                 while self.packager.package(self.channel, whole, facts, self.outbox).left:
                     continue
-            if time.perf_counter() - told > _TELL_EVERY_S:
+            if time.perf_counter() - flushed > _FLUSH_EVERY_S:
                 self.outbox.flush_behind()
-                told = time.perf_counter()
+                flushed = time.perf_counter()
         self.outbox.flush()
         return time.perf_counter() - began
 
@@ -101,7 +107,7 @@ def _now_ms() -> int:
 
 
 def package_append_ms() -> None:
-    """One line appended to a session of 5 and of 500 MB: packaging alone, fsync included."""
+    """A pass after one line was appended to a session: to one of 5 MB, and to one of 500 MB."""
     figures: results.Figures = {"n": _APPENDS}
     for name, size in (("5mb", 5_000_000), ("500mb", 500_000_000)):
         with TemporaryDirectory() as root:
@@ -117,20 +123,24 @@ def package_append_ms() -> None:
             desk.store.close()
         figures |= {f"p50_{name}": round(statistics.median(samples), 2)}
         figures |= {f"max_{name}": round(max(samples), 2)}
-    how = "1 kB appended to one session, then one pass; fsync of the item file included"
+    how = "1 kB appended to the only session, then one pass; its fsyncs included"
     results.write("package_append_ms", how, figures)
 
 
 def package_1000() -> None:
-    """First pass over 1,000 sessions, size of the outbox, and passes with nothing new."""
+    """Package 1,000 sessions for the first time, then again with nothing new, then 1,000 appends.
+
+    Writes package_mb_s, outbox_ratio, package_unchanged_s and names_per_1000_appends.
+    """
     with TemporaryDirectory() as root:
         desk = Desk(Path(root))
         made = workload.make(desk.sessions, desk.clone, 1000, _BYTES)
-        os.sync()  # that these sessions reach the disk is not what is measured
+        os.sync()  # so that writing the sessions does not go on while packaging is measured
         survey = desk.survey()
         spent = _cpu_seconds()
         first = desk.package_all()
         spent = _cpu_seconds() - spent
+        alone = _alone(desk, Path(root))
         unread = _package_unread(Path(root), desk.claude)
         unchanged = [desk.package_all() for _ in range(5)]
         used = sum(p.stat().st_blocks * 512 for p in desk.outbox.path.rglob("*") if p.is_file())
@@ -138,27 +148,63 @@ def package_1000() -> None:
         desk.store.close()
     common: results.Figures = {"bytes": made.size}
     how = (
-        "1,000 sessions of 500 MB, one pass: read, redacted, compressed, signed, fsynced. What they"
-        " tell of themselves was read before, by `survey`, as `accept` does; `unread` if it was not"
+        "1,000 sessions of 500 MB in all, one pass: read, redacted, compressed, signed, fsynced."
+        " `value`: MB/s after `survey` (MB/s too) has read the sessions' facts, as `accept` does;"
+        " `unread`: MB/s without that; `by_cpu`: MB a second of CPU time. `of_...`: the seconds"
+        " that SHA-256, zstd level 3 (one thread) or the fsyncs of as many files take alone for"
+        " the same bytes, median of `alone_n` runs, divided by `package_s`, those of the pass;"
+        " `with_fsync`: the sum of these three, divided by `package_s`"
     )
     speed = _speed(made.size, first, spent)
     others = {"survey": survey, "unread": unread}
     speed |= {name: round(made.size / took / 10**6, 1) for name, took in others.items()}
-    results.write("package_mb_s", how, speed | common)
+    results.write("package_mb_s", how, speed | shares(first, alone) | common)
     ratio: results.Figures = {"value": round(used / made.size, 4)}
-    results.write("outbox_ratio", "du of the outbox against raw", ratio | common)
+    how = "size of the outbox as du counts it, divided by the bytes of the sessions"
+    results.write("outbox_ratio", how, ratio | common)
     figures = {"value": round(statistics.median(unchanged), 4), "n": len(unchanged)}
-    how = "a pass over 1,000 sessions with nothing new, files looked up, none opened; median"
+    how = "a pass over 1,000 sessions with nothing new: no file is opened; median"
     results.write("package_unchanged_s", how, common | figures, unchanged)
     results.write(
         "names_per_1000_appends",
-        "files created or deleted in the outbox by 1,000 appends of 1 kB to one session",
+        "files that 1,000 appends of 1 kB to one session added to the outbox or removed from it",
         common | {"n": 1000, "value": names},
     )
 
 
+def _alone(desk: Desk, scratch: Path) -> dict[str, float]:
+    """Seconds that parts of packaging take alone, for the bytes that were packaged; medians.
+
+    SHA-256 and zstd at level 3: for the content of each of the sessions' files, in one thread;
+    reading the files is not counted. Fsync: to write and fsync as many files as the outbox holds,
+    with the same contents, one after the other.
+    """
+    sha256, zstd3, fsync = [], [], []
+    for number in range(_ALONE):
+        sha256.append(sum(machine.sha256_each_s(machine.contents_below(desk.sessions))))
+        zstd3.append(sum(machine.zstd3_each_s(machine.contents_below(desk.sessions))))
+        outbox = machine.contents_below(desk.outbox.path)
+        fsync.append(sum(machine.fsync_each_s(scratch / str(number), outbox)))
+    parts = {"sha256": sha256, "zstd3": zstd3, "fsync": fsync}
+    return {name: statistics.median(each) for name, each in parts.items()}
+
+
+def shares(package_s: float, alone: Mapping[str, float]) -> results.Figures:
+    """How near packaging comes to the speed of its parts, from the seconds that each takes alone.
+
+    `of_NAME` is what the part takes alone, divided by what packaging took: 1 means that packaging
+    is as fast as that part alone, 0.1 that it takes ten times as long. `with_fsync` is the same for
+    all parts together, one after the other; it can be above 1, because packaging uses both cores
+    and has several fsyncs under way at a time.
+    """
+    seconds: results.Figures = {f"{name}_s": round(each, 3) for name, each in alone.items()}
+    of: results.Figures = {f"of_{name}": round(s / package_s, 4) for name, s in alone.items()}
+    total = {"with_fsync": round(sum(alone.values()) / package_s, 4)}
+    return {"package_s": round(package_s, 3), "alone_n": _ALONE} | seconds | of | total
+
+
 def _package_unread(root: Path, claude: Path) -> float:
-    """The same pass where nobody has read these sessions before; seconds."""
+    """The same pass by a new packager, with an empty database and outbox; seconds."""
     (root / "unread").mkdir()
     desk = Desk(root / "unread", claude)
     seconds = desk.package_all()
@@ -167,19 +213,19 @@ def _package_unread(root: Path, claude: Path) -> float:
 
 
 def _cpu_seconds() -> float:
-    """Of this process and of those that it started and that ended."""
+    """CPU time so far of this process and of those that it started and that have ended; seconds."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def _speed(size: int, seconds: float, cpu_seconds: float) -> results.Figures:
-    """MB/s by the clock, and by the CPU alone: the second does not suffer from neighbours."""
+    """MB/s by the clock, and by CPU time, which other programs on the machine disturb less."""
     by_cpu = round(size / cpu_seconds / 10**6, 1)
     return {"value": round(size / seconds / 10**6, 1), "by_cpu": by_cpu}
 
 
 def package_rss_mb() -> None:
-    """The most memory of a process that packages one session of 500 MB."""
+    """The most memory that a process uses that packages one session of 500 MB."""
     with TemporaryDirectory() as root:
         place = Path(root)
         project = place / "claude" / "projects" / "-bench"
@@ -191,7 +237,7 @@ def package_rss_mb() -> None:
             check=True,
         )
         seconds, cpu_seconds, most = map(float, said.stdout.split())
-    how = "one session of 500 MB in a process of its own: most memory it ever had, and its speed"
+    how = "one session of 500 MB in a process of its own: its largest resident set, and its speed"
     figures: results.Figures = {"value": round(most / 10**6, 1), "bytes": made.size}
     speed = _speed(made.size, seconds, cpu_seconds)
     figures |= {"mb_s": speed["value"], "mb_s_by_cpu": speed["by_cpu"]}
@@ -199,7 +245,7 @@ def package_rss_mb() -> None:
 
 
 def _package_there(root: Path) -> None:
-    """Package what lies at `root`; prints seconds, seconds of CPU, most bytes of memory."""
+    """Package the sessions below `root`; print seconds, CPU seconds, and most bytes of memory."""
     desk = Desk(root)
     spent = time.process_time()
     seconds = desk.package_all()
@@ -208,7 +254,10 @@ def _package_there(root: Path) -> None:
 
 
 def _most_memory() -> int:
-    """Bytes this process had at most; `getrusage` would count the one that started it too."""
+    """The largest resident set of this process so far, in bytes.
+
+    On Linux, `getrusage` also counts the process that started this one.
+    """
     status = Path("/proc/self/status")
     if status.exists():
         [line] = [x for x in status.read_text().splitlines() if x.startswith("VmHWM:")]

@@ -1,4 +1,4 @@
-"""Two members with real daemons on loopback, for benchmarks; the stage is the demo's."""
+"""Members with real daemons on loopback, in temporary homes, for the benchmarks that need them."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ _WITHIN_S = 600.0
 
 @dataclass
 class Sender:
-    """A member with a clone, that leads a team; others join it one by one."""
+    """The member who shares a project and leads the team; others join it one by one."""
 
     root: Path
     member: Member
@@ -26,16 +26,16 @@ class Sender:
 
     @property
     def sessions(self) -> Path:
-        """The Claude project directory of the clone."""
+        """Where Claude Code keeps the sessions of the clone."""
         return self.member.claude / "projects" / "-bench"
 
     def share(self) -> None:
-        """Found the team, share the project, wait for nothing."""
+        """Found the team and share the project, and do not wait until it is packaged."""
         self.member.run("team", "create", "bench")
         self.member.run("project", "share", str(self.clone), "--yes", "--since", "all")
 
     def until_packaged(self, count: int) -> float:
-        """Wait until so many sessions lie in the outbox; seconds."""
+        """Wait until there are `count` sessions in the outbox; seconds."""
         reader = Reader(self.member)
         try:
             what = f"{count} sessions packaged"
@@ -48,18 +48,18 @@ class Sender:
         return str(json.loads(self.member.run("status", "--json"))["daemon"]["syncthing"])
 
     def newcomer(self, user: str) -> Member:
-        """Another member, initialised and up, in no team yet."""
+        """Another member, with a daemon that is up, in no team yet."""
         return _member(self.root, user)
 
     def pair(self, other: Member) -> None:
-        """Paste the codes on both sides."""
+        """Give each side the other's pairing code."""
         other.run("pair", code(self.member))
         self.member.run("team", "add", code(other))
 
 
 @contextmanager
 def sender() -> Iterator[Sender]:
-    """A sender whose daemon is up; gone with everything at the end."""
+    """A sender whose daemon is up; at the end, all daemons stop and all files are removed."""
     with stage() as root:
         member = _member(root, "alice")
         clone = root / "clone"
@@ -70,7 +70,7 @@ def sender() -> Iterator[Sender]:
 
 
 def gui(member: Member) -> tuple[str, str]:
-    """Where a member's Syncthing answers (HOST:PORT), and its API key."""
+    """The address of a member's Syncthing (HOST:PORT), and its API key."""
     root = ET.parse(Paths.inside(member.home).syncthing / "config.xml")  # noqa: S314 our own file
     return root.findtext("gui/address") or "", root.findtext("gui/apikey") or ""
 

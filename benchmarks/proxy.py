@@ -1,7 +1,7 @@
-"""`python -m benchmarks.proxy HOST:PORT LOG`: hands HTTP on, and writes one line per request.
+"""`python -m benchmarks.proxy HOST:PORT LOG`: passes HTTP on, and logs one line for each request.
 
-It stands between our client and Syncthing, so that requests are counted outside the program. The
-port it listens on is the first thing it prints.
+It stands between karma-sync and Syncthing, to count requests without the help of either. It prints
+the port that it listens on.
 """
 
 import http.client
@@ -10,7 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TextIO
 
 _WITHIN_S = 600
-_OURS = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host"})
+# Headers of one connection: they are not passed on to the other.
+_OF_A_CONNECTION = frozenset(
+    {"connection", "keep-alive", "transfer-encoding", "content-length", "host"}
+)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -24,14 +27,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.log.write(f"{self.command} {self.path}\n")
         self.log.flush()
         onward = http.client.HTTPConnection(self.target, timeout=_WITHIN_S)
-        headers = {k: v for k, v in self.headers.items() if k.lower() not in _OURS}
+        headers = {k: v for k, v in self.headers.items() if k.lower() not in _OF_A_CONNECTION}
         onward.request(self.command, self.path, body or None, headers)
         answer = onward.getresponse()
         content = answer.read()
         onward.close()
         self.send_response(answer.status)
         for name, value in answer.getheaders():
-            if name.lower() not in _OURS:
+            if name.lower() not in _OF_A_CONNECTION:
                 self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -40,11 +43,11 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _pass_on  # noqa: N815 http.server's names
 
     def log_message(self, *_: object) -> None:
-        """Nothing on the screen: the log has it."""
+        """Print nothing: the request is in the log."""
 
 
 def main(target: str, log: str) -> None:
-    """Serve until ended."""
+    """Serve until somebody ends this process."""
     with open(log, "a") as out:  # noqa: PTH123 a plain file, kept open
         _Handler.target, _Handler.log = target, out
         server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)

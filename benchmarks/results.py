@@ -1,8 +1,9 @@
-"""Where results go: build/bench.json, one object per name, and the raw samples beside it."""
+"""Where results go: build/bench.json, one object for each name, and raw samples beside it."""
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from benchmarks.workload import SEED
@@ -13,7 +14,7 @@ Figures = dict[str, object]
 
 
 def spread(samples: Sequence[float]) -> Figures:
-    """n, p50, p95 and max of samples."""
+    """The number of samples, their 50th and 95th percentile, and the largest."""
     return {
         "n": len(samples),
         "p50": round(percentile(samples, 50), 4),
@@ -23,7 +24,11 @@ def spread(samples: Sequence[float]) -> Figures:
 
 
 def write(name: str, how: str, figures: Figures, samples: Sequence[float] = ()) -> None:
-    """Add one result to bench.json as soon as it is there."""
+    """Put one result into bench.json, in place of an earlier one of that name, and print it.
+
+    `how` says in words what was measured. The line that is printed is `NAME: {JSON}`; `--against`
+    reads it, also from older builds, so its form stays as it is. Samples go to bench/NAME.csv.
+    """
     BUILD.mkdir(exist_ok=True)
     path = BUILD / "bench.json"
     known = json.loads(path.read_text()) if path.exists() else {}
@@ -31,6 +36,11 @@ def write(name: str, how: str, figures: Figures, samples: Sequence[float] = ()) 
     path.write_text(json.dumps(known | {name: result}, indent=1, sort_keys=True) + "\n")
     print(f"{name}: {json.dumps(result)}", flush=True)
     if samples:
-        (BUILD / "bench").mkdir(exist_ok=True)
-        with (BUILD / "bench" / f"{name}.csv").open("w", newline="") as out:
-            csv.writer(out).writerows([["sample"], *([s] for s in samples)])
+        write_samples(name, {"sample": samples})
+
+
+def write_samples(name: str, columns: Mapping[str, Sequence[float]]) -> None:
+    """Write raw samples into bench/NAME.csv, a column for each series."""
+    (BUILD / "bench").mkdir(parents=True, exist_ok=True)
+    with (BUILD / "bench" / f"{name}.csv").open("w", newline="") as out:
+        csv.writer(out).writerows([[*columns], *zip_longest(*columns.values())])

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.sizes`: what packaging costs with other sizes of chunks, and zstd levels.
+"""`python -m benchmarks.sizes`: what packaging costs with other chunk sizes and zstd levels.
 
-Prints one line for each workload and setting; docs/adr/0014-chunk-size.md was chosen from these.
+Prints one line for each workload and setting. docs/adr/0014-chunk-size.md rests on these figures.
 """
 
 import json
@@ -21,7 +21,7 @@ from karma_sync.domain import limits
 _KIB = 1024
 _APPENDED = 1 << 20
 _SIDES, _SIDE_BYTES = 40, 20_000
-# chunk KiB, inline KiB, zstd level: one of them at a time is another than what is in use
+# Chunk KiB, inline KiB, zstd level. The first is what is in use; the others differ from it in one.
 SETTINGS = (
     (256, 512, 3),
     (128, 512, 3),
@@ -32,7 +32,8 @@ SETTINGS = (
     (256, 512, 6),
     (256, 512, 9),
 )
-MORE_SETTINGS = ((256, 256, 3), (256, 1024, 3), (128, 256, 3), (192, 256, 3))  # for many files
+# More of them for the workload with many small files.
+MORE_SETTINGS = ((256, 256, 3), (256, 1024, 3), (128, 256, 3), (192, 256, 3))
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def _set(chunk: int, inline: int, level: int) -> Iterator[None]:
 
 
 def _corpus(desk: Desk) -> Path:
-    """Every real transcript as a session of its own; the largest of them is the one that grows."""
+    """Make a session of each real transcript; the path of the largest, to which lines are added."""
     desk.sessions.mkdir(parents=True)
     found = sorted((workload.corpus() / "claude").rglob("*.jsonl"))
     for number, path in enumerate(found):
@@ -61,7 +62,7 @@ def _one(desk: Desk, size: int) -> Path:
 
 
 def _with_sides(desk: Desk) -> Path:
-    """A session of 5 MB that spilled the output of many tools."""
+    """Make a session of 5 MB with the output of many tools in files beside it; its path."""
     transcript = _one(desk, 5_000_000)
     spilled = transcript.read_bytes()
     place = transcript.with_suffix("") / "tool-results"
@@ -82,7 +83,7 @@ _WORKLOADS: dict[str, Callable[[Desk], Path]] = {
 
 
 def main() -> None:
-    """All workloads with all settings."""
+    """Measure each workload with each setting."""
     for name, make in _WORKLOADS.items():
         for chunk, inline, level in SETTINGS + (MORE_SETTINGS if make is _with_sides else ()):
             with TemporaryDirectory() as root, _set(chunk, inline, level):
@@ -94,6 +95,7 @@ def main() -> None:
 
 
 def _measure(desk: Desk, transcript: Path) -> dict[str, float]:
+    """Package everything; then append a line and package again, for each of many lines."""
     raw = sum(p.stat().st_size for p in desk.sessions.rglob("*.*") if p.is_file())
     spent = time.process_time()
     desk.package_all()
@@ -121,7 +123,7 @@ def _measure(desk: Desk, transcript: Path) -> dict[str, float]:
 
 
 def _real_lines(transcript: Path) -> list[bytes]:
-    """Its first lines, so many that every size of chunk becomes full at least once."""
+    """The first lines of a transcript, 1 MiB in all: enough to fill the largest chunk."""
     lines: list[bytes] = []
     with transcript.open("rb") as source:
         while sum(map(len, lines)) < _APPENDED and (line := source.readline()):

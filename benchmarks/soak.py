@@ -1,4 +1,4 @@
-"""One append a second for a long time: what grows that should not."""
+"""One append a second for a long time, to see whether delay, memory, files or threads grow."""
 
 import json
 import statistics
@@ -17,7 +17,7 @@ from karma_sync.demo.reader import Reader
 from karma_sync.demo.stage import Member, until
 from karma_sync.paths import Paths
 
-# A session that is written to every second is packaged every five; these show what the rest costs.
+# So many sessions take turns: one that is written to every second is packaged every five only.
 _SESSIONS, _SESSION_BYTES = 10, 2_000_000
 _WARM_S, _EVERY_S, _LOOK_S, _TELL_S = 30.0, 1.0, 0.01, 30.0
 _WITHIN_S = 120.0
@@ -25,7 +25,7 @@ _WITHIN_S = 120.0
 
 @dataclass
 class _Watched:
-    """A daemon, or its Syncthing, and what it had at each look."""
+    """A daemon or its Syncthing: its memory in bytes, open files and threads at each look."""
 
     process: psutil.Process
     rss: list[int] = field(default_factory=list)
@@ -39,7 +39,7 @@ class _Watched:
             self.threads.append(self.process.num_threads())
 
     def figures(self, name: str) -> results.Figures:
-        """Growth from the first third to the last, of medians: helpers come and go."""
+        """Growth from the first third of the looks to the last. Medians: helpers come and go."""
         before, after = statistics.median(_first(self.rss)), statistics.median(_last(self.rss))
         return {
             f"{name}_rss_mb": round(after / 10**6, 1),
@@ -50,7 +50,7 @@ class _Watched:
 
 
 def soak(minutes: float) -> None:
-    """Two daemons, one append a second, `minutes` long; says every half minute how it stands."""
+    """Two daemons and one append a second for `minutes`; prints twice a minute how it goes."""
     with sender() as a:
         made = workload.make(a.sessions, a.clone, _SESSIONS, _SESSION_BYTES)
         b = a.newcomer("bob")
@@ -113,7 +113,7 @@ def _log_bytes(log: Path) -> int:
 
 
 class _Run:
-    """Appends by the clock, whatever becomes of them, and sees when each is readable."""
+    """Appends a line a second, whether or not earlier ones have arrived, and times each."""
 
     def __init__(self, a: Sender, reader: Reader, sessions: Sequence[str]) -> None:
         self.reader = reader

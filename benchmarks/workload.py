@@ -1,4 +1,4 @@
-"""Sessions made from real transcripts, as many and as large as asked; the seed says which."""
+"""Sessions made from lines of real transcripts; the same seed makes the same sessions."""
 
 import json
 import os
@@ -16,7 +16,7 @@ _SIDE_BYTES = 20_000
 
 
 def corpus() -> Path:
-    """Where real transcripts lie: `KARMA_SYNC_CORPUS`, else beside the repository."""
+    """Where real transcripts are: `KARMA_SYNC_CORPUS`, else shared/corpus beside the checkout."""
     default = Path(__file__).resolve().parents[2] / "shared" / "corpus"
     place = Path(os.environ.get("KARMA_SYNC_CORPUS") or default)
     if not (place / "claude").is_dir():
@@ -26,17 +26,17 @@ def corpus() -> Path:
 
 @dataclass(frozen=True)
 class Workload:
-    """What was made: session ids (the newest first) and bytes of all files."""
+    """What was made: the ids of the sessions, newest first, and the bytes of all their files."""
 
     sessions: list[str]
     size: int
 
 
 def make(project: Path, cwd: Path, count: int, total: int, seed: int = SEED) -> Workload:
-    """Write `count` sessions of `total` bytes in all into a Claude project directory.
+    """Write `count` sessions, `total` bytes in all, into `project`, as Claude Code would.
 
-    One in four has a subagent, one in four spilled tool output. Each was last written a minute
-    before the one that is newer.
+    One in four has a subagent, and one in four a tool's output in a file of its own. Their times
+    of modification are a minute apart.
     """
     chance = random.Random(seed)
     lines = list(_lines(cwd))
@@ -60,7 +60,7 @@ def make(project: Path, cwd: Path, count: int, total: int, seed: int = SEED) -> 
 
 
 def line(session: str, cwd: Path, size: int = 1000) -> bytes:
-    """One more record of `size` bytes."""
+    """A record of `size` bytes to append to a session."""
     record = {
         "type": "user",
         "uuid": str(uuid.uuid4()),
