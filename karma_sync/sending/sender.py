@@ -12,6 +12,7 @@ from pathlib import Path
 from karma_sync.channel.layout import item_name
 from karma_sync.channel.outbox import Outbox
 from karma_sync.domain.mesh.channels import Channel
+from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.selection import Decision, Outcome, Unshared
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.errors import DatabaseUnusable, KarmaError, NotWritable
@@ -22,7 +23,7 @@ from karma_sync.runtime.problems import Troubles
 from karma_sync.runtime.timing import RETRY_S, Retry, soonest
 from karma_sync.sending.eligibility import Decider, wrote
 from karma_sync.sending.held_back import Stayed
-from karma_sync.sending.packaging.packager import Packager
+from karma_sync.sending.packaging.packager import Packager, all_or_nothing
 from karma_sync.sending.recall import Recaller
 from karma_sync.store.work import Stays
 from karma_sync.syncthing.rescan import Scan, Telling
@@ -282,25 +283,40 @@ class Sender:
         return Sent(False)
 
     def _send_through(self, channel: Channel, outbox: Outbox, session: SourceSession) -> Sent:
+        """One session through one channel; `tell` has Syncthing look at what was written."""
         facts = self._matcher.facts(session)
-        # what the person said is read now: a command that returned holds from here on
+        decision = self._decide(channel, session, facts)
+        if decision.outcome is not Outcome.LEAVES:
+            return Sent(False, decision.wait_s if decision.outcome is Outcome.WAITING else None)
+        session = self._complete(channel, session)
+        with all_or_nothing(outbox):
+            cut = self._packager.cut(channel, session, outbox)
+            described = self._packager.describe(cut, facts)
+            self._packager.write(described, session, outbox)
+        self._unsettled.append((channel.id, cut.item, described.packed.revision))
+        return Sent(True, left=cut.left)
+
+    def _decide(self, channel: Channel, session: SourceSession, facts: Facts) -> Decision:
+        """Whether it leaves now; what the person said is read at this moment, so it holds."""
         decision = self._decider.decide(session, facts, channel)
         leaves = decision.outcome in {Outcome.LEAVES, Outcome.WAITING}
         agent = wrote(session, facts)
         if leaves and self._recaller.holds_back(channel, session, agent, self._unshared):
             decision = Decision(Outcome.WITHHELD, "you unshared it")
         self._stayed.decided(channel.id, session.session_id, decision)
-        if decision.outcome is not Outcome.LEAVES:
-            return Sent(False, decision.wait_s if decision.outcome is Outcome.WAITING else None)
-        # only now: what was read may have named a plan
+        return decision
+
+    def _complete(self, channel: Channel, session: SourceSession) -> SourceSession:
+        """The session with every file that its facts name, such as a plan.
+
+        Raises:
+            PermissionError: a directory of it is closed to us.
+        """
         session = self._matcher.complete(session, channel.profile)
         for directory in session.closed:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
         self._stayed.left_out(session, channel.profile, self._packager.redactor)
-        step = self._packager.package(channel, session, facts, outbox)
-        item = self._packager.item_of(channel, session)
-        self._unsettled.append((channel.id, item, step.revision))
-        return Sent(True, left=step.left)
+        return session
 
     def _refuse(self, channel: Channel, session: str, error: Exception) -> None:
         """It did not leave: say so, and try again when it changes, or can be read."""

@@ -21,7 +21,7 @@ from karma_sync.signing import PayloadType, SigningKey
 
 
 @dataclass(frozen=True)
-class Cut:
+class RevisionContent:
     """What packaging made of a session: its files, and how many cuts there were by rule.
 
     `running` is whether the agent has it open; None if it never said so.
@@ -35,7 +35,11 @@ class Cut:
 
 
 def describe(
-    channel: Channel, session: SourceSession, facts: Facts, cut: Cut, redactor: Redactor
+    channel: Channel,
+    session: SourceSession,
+    facts: Facts,
+    content: RevisionContent,
+    redactor: Redactor,
 ) -> Manifest:
     """The manifest of one revision.
 
@@ -43,9 +47,9 @@ def describe(
         RedactionFailed: a text of it cannot be redacted.
         KarmaError: the session has more files than an item may have.
     """
-    if len(cut.files) > limits.FILES_PER_ITEM:
+    if len(content.files) > limits.FILES_PER_ITEM:
         raise KarmaError(
-            f"it has {len(cut.files)} files, and {limits.FILES_PER_ITEM} at most can be sent"
+            f"it has {len(content.files)} files, and {limits.FILES_PER_ITEM} at most can be sent"
         )
 
     def text(value: str) -> str:
@@ -56,13 +60,13 @@ def describe(
         team=channel.team.id,
         project=channel.project,
         member=channel.owner.tag,
-        item=cut.item,
+        item=content.item,
         kind=Kind.SESSION,
-        revision=cut.revision,
+        revision=content.revision,
         session=SessionFacts(
             agent=session.agent,
             agent_name=text(facts.agent),
-            running=cut.running,
+            running=content.running,
             session_id=session.session_id,
             title=text(facts.title),
             branches=tuple(text(b) for b in facts.branches),
@@ -73,8 +77,8 @@ def describe(
             prompts=facts.prompts,
             tokens=Tokens(**facts.tokens),
         ),
-        files=cut.files,
-        redactions=dict(cut.redactions),
+        files=content.files,
+        redactions=dict(content.redactions),
         redactor=redactor.version,
     )
 

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from karma_sync.agents.growing_file import QUIET_S
@@ -18,7 +19,7 @@ from karma_sync.domain.session.source_files import PackedFile, PackedItem, Sourc
 from karma_sync.redact.redactor import Redactor
 from karma_sync.sending.packaging.chunker import CutFile, Gathering, cut_again, cut_file
 from karma_sync.sending.packaging.file_selection import may_be_named, running, sendable
-from karma_sync.sending.packaging.manifest import Cut, describe, signed
+from karma_sync.sending.packaging.manifest import RevisionContent, describe, signed
 from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.store import ledger, work
 from karma_sync.store.database import Database, Transaction
@@ -33,6 +34,43 @@ class Step:
 
     revision: int
     left: int = 0
+
+
+@dataclass(frozen=True)
+class CutSession:
+    """A session that was redacted and cut, as far as this step goes; its chunks are staged.
+
+    `before` is what the outbox holds of its item, `running` whether the agent has it open (None
+    if it never said so), `left` how many bytes are still to be packaged.
+    """
+
+    channel: Channel
+    session: SourceSession
+    item: str
+    before: Before | None
+    files: Sequence[CutFile]
+    running: bool | None
+    left: int
+
+    @property
+    def redactions(self) -> Counter[str]:
+        """How many cuts there were, by rule."""
+        found: Counter[str] = Counter()
+        for file in self.files:
+            found.update(file.cuts)
+        if self.before and not self.session.files:
+            found.update(self.before.manifest.redactions)  # what was cut before is cut still
+        return found
+
+
+@dataclass(frozen=True)
+class DescribedItem:
+    """One revision of an item, signed and ready to be written; `packed` is what is remembered."""
+
+    packed: PackedItem
+    manifest: Manifest
+    raw: bytes
+    chunks: work.Named
 
 
 class Packager:
@@ -124,17 +162,41 @@ class Packager:
             KarmaError: nor then; it has more files, or more content, than an item may have.
             OSError: a file vanished or cannot be read, or the outbox cannot be written.
         """
+        with all_or_nothing(outbox):
+            cut = self.cut(channel, session, outbox)
+            described = self.describe(cut, facts)
+            self.write(described, session, outbox)
+        return Step(described.packed.revision, cut.left)
+
+    def cut(self, channel: Channel, session: SourceSession, outbox: OutboxFiles) -> CutSession:
+        """Redact and cut what is new of a session's files; the chunks go to the outbox."""
         item = self.item_of(channel, session)
         before = read_back(outbox, item, self._key.public)
         packed = self._goes_on_from(channel, item, before)
-        try:
-            files = self._cut(session, packed, before, outbox, channel.profile)
-            left = files.left
-            what = item, files.finish(), before, running(packed, session)
-            return Step(self._write(channel, session, facts, what, outbox), left)
-        except BaseException:
-            outbox.undo()  # nothing of what could not be finished may lie there
-            raise
+        files = self._cut(session, packed, before, outbox, channel.profile)
+        is_running = running(packed, session)
+        return CutSession(channel, session, item, before, files.finish(), is_running, files.left)
+
+    def describe(self, cut: CutSession, facts: Facts) -> DescribedItem:
+        """Give a revision out, and sign the manifest that tells what the item holds."""
+        packed = self._begin(cut)
+        files = tuple(f.entry() for f in cut.files)
+        content = RevisionContent(cut.item, packed.revision, files, cut.running, cut.redactions)
+        manifest = describe(cut.channel, cut.session, facts, content, self._redactor)
+        inline = compress(b"".join(f.tail for f in cut.files))
+        named = frozenset(cut.before.manifest.chunks()) if cut.before else frozenset[str]()
+        change = work.Named(cut.channel.id, cut.item, frozenset(manifest.chunks()), named)
+        return DescribedItem(
+            packed, manifest, join_item(signed(manifest, self._key), inline), change
+        )
+
+    def write(self, described: DescribedItem, session: SourceSession, outbox: OutboxFiles) -> None:
+        """Have the outbox put the item into its place; it is remembered once it is there."""
+
+        def then() -> None:
+            self._remember(described)
+
+        outbox.put_item(described.packed.item, described.raw, session.changed_ns, then)
 
     def _goes_on_from(
         self, channel: Channel, item: str, before: Before | None
@@ -235,53 +297,39 @@ class Packager:
                 files.add(cut_again(name, content, put, self._redactor))
         return files
 
-    def _write(
-        self,
-        channel: Channel,
-        session: SourceSession,
-        facts: Facts,
-        what: tuple[str, list[CutFile], Before | None, bool | None],
-        outbox: OutboxFiles,
-    ) -> int:
-        item, files, before, is_running = what
-        redactions: Counter[str] = Counter()
-        for file in files:
-            redactions.update(file.cuts)
-        if before and not session.files:
-            redactions.update(before.manifest.redactions)  # what was cut before is cut still
+    def _begin(self, cut: CutSession) -> PackedItem:
+        """Remember what is about to be signed: a crash may come before it is in its place."""
         with self._store.transaction() as tx:
-            revision = self._give_out(tx, channel.id)
             packed = PackedItem(
-                folder=channel.id,
-                item=item,
-                session=session.session_id,
-                revision=revision,
+                folder=cut.channel.id,
+                item=cut.item,
+                session=cut.session.session_id,
+                revision=self._give_out(tx, cut.channel.id),
                 redactor=self._redactor.version,
-                files={f.name: f.state for f in files},
-                running=is_running,
+                files={f.name: f.state for f in cut.files},
+                running=cut.running,
             )
             work.begun_items.put(tx, packed)
-        cut = Cut(item, revision, tuple(f.entry() for f in files), is_running, redactions)
-        manifest = describe(channel, session, facts, cut, self._redactor)
-        envelope = signed(manifest, self._key)
-        inline = compress(b"".join(f.tail for f in files))
-        named = frozenset(before.manifest.chunks()) if before else frozenset[str]()
-        change = work.Named(channel.id, item, frozenset(manifest.chunks()), named)
-        raw = join_item(envelope, inline)
+        return packed
 
-        def then() -> None:
-            self._remember(packed, manifest, change)
-
-        outbox.put_item(item, raw, session.changed_ns, then)
-        return revision
-
-    def _remember(self, packed: PackedItem, manifest: Manifest, change: work.Named) -> None:
+    def _remember(self, described: DescribedItem) -> None:
+        packed = described.packed
         with self._store.transaction() as tx:
             work.packed_items.put(tx, packed)
             work.begun_items.drop(tx, folder=packed.folder, item=packed.item)
-            ledger.left(tx, packed.folder, manifest)
-            work.put_chunks(tx, change, self._now_ms())
+            ledger.left(tx, packed.folder, described.manifest)
+            work.put_chunks(tx, described.chunks, self._now_ms())
         self._packed[packed.folder, packed.item] = packed
+
+
+@contextmanager
+def all_or_nothing(outbox: OutboxFiles) -> Iterator[None]:
+    """Undo the chunks of what could not be finished: none of them may lie in the outbox."""
+    try:
+        yield
+    except BaseException:
+        outbox.undo()
+        raise
 
 
 def _unchanged(entry: ItemFile, tail: bytes, state: PackedFile) -> CutFile:
