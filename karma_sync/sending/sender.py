@@ -184,7 +184,7 @@ class Sender:
         """Package a session into every channel that it belongs to and lacks it."""
         if not session.transcript.stat.size:
             return Sent(False)  # begun this moment: where it works its first line will tell
-        self._packager.cut_bytes = 0
+        self._packager.begin_session()
         done: list[Sent] = []
         for channel, outbox in () if self._refuses else self._channels.values():
             if channel.id in self._blocked:

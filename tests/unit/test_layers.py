@@ -67,6 +67,22 @@ LATE_IMPORTS = ("karma_sync.cli", "karma_sync.demo", "karma_sync.app", "karma_sy
 
 MOST_LINES = 400
 
+# Records that a module fills or changes field by field: plain data, no collaborator of anybody's.
+RECORDS = {
+    "karma_sync.agents.claude.gathering": {"facts"},
+    "karma_sync.agents.claude.records": {"record", "message", "part"},  # raw fields, put in shape
+    "karma_sync.channel.own_items": {"facts"},
+    "karma_sync.daemon.log_setup": {"record", "sys", "threading"},  # logging's, Python's own hooks
+    "karma_sync.mesh.health.recovery": {"watch"},
+    "karma_sync.receiving.receiver": {"watched", "self._channels"},
+    "karma_sync.redact.matching.patterns": {"options"},  # RE2's
+    "karma_sync.sending.packaging.packager": {"files"},
+    "karma_sync.sending.scheduler": {"due", "self._due"},
+    "karma_sync.store.database": {"connection", "self._local"},  # SQLite's; one a thread
+    "karma_sync.syncthing.client": {"session", "self._local"},  # requests'; one a thread
+    "karma_sync.syncthing.home": {"user", "password", "key", "_child"},  # elements of config.xml
+}
+
 
 @dataclass(frozen=True)
 class Module:
@@ -198,6 +214,39 @@ def relative_imports(module: Module) -> list[Import]:
     return [each for each in imports(module) if each.relative]
 
 
+def assigned_from_outside(module: Module) -> list[str]:
+    """Statements that set an attribute of an object other than `self` or an error on its way up."""
+    found = []
+    for node in ast.walk(ast.parse(module.text)):
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if isinstance(node, ast.AugAssign | ast.AnnAssign):
+            targets = [node.target]
+        for target in targets:
+            if isinstance(target, ast.Attribute):
+                holder = owner_of(target.value)
+                known = {"self", "error", *RECORDS.get(module.name, ())}
+                if holder not in known:
+                    found.append(f"{module.name}:{node.lineno} sets {ast.unparse(target)}")
+    return found
+
+
+def owner_of(node: ast.expr) -> str:
+    """The name of the object whose attribute is set, without indices and calls."""
+    while isinstance(node, ast.Subscript | ast.Call):
+        node = node.value if isinstance(node, ast.Subscript) else node.func
+    return ast.unparse(node)
+
+
+def twice_named(found: list[Module]) -> dict[str, list[str]]:
+    """Public classes that several modules define, each with these modules."""
+    homes: dict[str, list[str]] = {}
+    for module in found:
+        for node in ast.parse(module.text).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(module.name)
+    return {name: where for name, where in homes.items() if len(where) > 1}
+
+
 def offences(found: list[list[Import]]) -> str:
     """All of them as text, one a line; empty if there are none."""
     return "\n".join(sorted({str(each) for some in found for each in some}))
@@ -227,6 +276,14 @@ def test_no_step_of_the_flow_imports_another() -> None:
 
 def test_no_import_is_relative() -> None:
     assert offences([relative_imports(module) for module in modules()]) == ""
+
+
+def test_nothing_is_hung_onto_an_object_that_is_made() -> None:
+    assert [each for module in modules() for each in assigned_from_outside(module)] == []
+
+
+def test_no_public_class_name_is_defined_twice() -> None:
+    assert twice_named(modules()) == {}
 
 
 def test_no_file_is_longer_than_a_reader_can_hold() -> None:
@@ -311,3 +368,28 @@ def test_a_step_that_imports_a_step_is_seen(text: str) -> None:
 
 def test_a_relative_import_is_seen() -> None:
     assert relative_imports(Module("karma_sync.sending.watcher", "from . import outbox"))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "workers.sender.packaged = self._on_packaged",
+        "self._engine.quotas.changed = self._cycle.wake",
+        "parts[0].troubles = troubles",
+        "health.judges += (judge,)",
+    ],
+)
+def test_a_callback_that_is_hung_onto_an_object_is_seen(statement: str) -> None:
+    text = f"class Workers:\n    def start(self):\n        {statement}"
+    assert assigned_from_outside(Module("karma_sync.daemon.threads", text))
+
+
+def test_a_class_sets_its_own_attributes() -> None:
+    text = "class Workers:\n    def start(self):\n        self.world = None"
+    assert not assigned_from_outside(Module("karma_sync.daemon.threads", text))
+
+
+def test_a_public_class_name_in_two_modules_is_seen() -> None:
+    text = "class Sender: ...\nclass _Own: ..."
+    twice = [Module("karma_sync.a", text), Module("karma_sync.b", text)]
+    assert twice_named(twice) == {"Sender": ["karma_sync.a", "karma_sync.b"]}

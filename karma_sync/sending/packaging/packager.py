@@ -90,6 +90,10 @@ class Packager:
         self._packed: dict[tuple[str, str], PackedItem] = {}
         self.cut_bytes = 0
 
+    def begin_session(self) -> None:
+        """Another session is in hand: nothing of it is cut yet."""
+        self.cut_bytes = 0
+
     @property
     def redactor(self) -> Redactor:
         """What everything passes before it may leave."""
