@@ -40,6 +40,7 @@ from karma_sync.store.database import Database
 from karma_sync.store.world import read_world
 from karma_sync.syncthing.client import SyncthingClient
 from karma_sync.syncthing.home import Network, configure, folders, gui_port, require_home
+from karma_sync.syncthing.port import SyncthingPort
 from karma_sync.syncthing.process import SyncthingProcess, free_port, require_free
 from karma_sync.syncthing.program import find_program
 from karma_sync.team.context import Context
@@ -53,7 +54,7 @@ log = logging.getLogger(__name__)
 class Foundation:
     """What is needed before Syncthing starts, and by most other parts."""
 
-    client: SyncthingClient
+    client: SyncthingPort
     requests: Requests
     changes: ChangesByOthers
     recovery: Recovery
@@ -104,7 +105,7 @@ def syncthing_process(app: App) -> tuple[SyncthingProcess, SyncthingClient]:
     return process, SyncthingClient(f"http://127.0.0.1:{port}", api_key)
 
 
-def prepare(app: App, client: SyncthingClient) -> Foundation:
+def prepare(app: App, client: SyncthingPort) -> Foundation:
     """Make what is needed before Syncthing starts."""
     requests = Requests.of(app.source.gathered)
     changes = ChangesByOthers(client, app.notes)
@@ -188,7 +189,7 @@ def wire(app: App, foundation: Foundation) -> Parts:
     )
 
 
-def _receiver(app: App, client: SyncthingClient, signals: Signals, problems: Troubles) -> Receiver:
+def _receiver(app: App, client: SyncthingPort, signals: Signals, problems: Troubles) -> Receiver:
     verifier = Verifier(verify_item, verify_chunk, verify_retraction)
     importer = Importer(app.paths.library, app.library, verifier, utc_now)
     hooks = ReceiverHooks(problems, signals.refused, lambda folder: rests(client, folder))

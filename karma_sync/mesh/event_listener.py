@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from karma_sync.errors import SyncthingError
-from karma_sync.syncthing.client import SyncthingClient
+from karma_sync.syncthing.port import SyncthingPort
 from karma_sync.syncthing.wire import Event
 
 _EVENTS_S = 60
@@ -37,7 +37,7 @@ class Concerned(Protocol):
 class Listener:
     """Follows the events of one Syncthing."""
 
-    def __init__(self, client: SyncthingClient, concerned: Concerned) -> None:
+    def __init__(self, client: SyncthingPort, concerned: Concerned) -> None:
         self._client = client
         self._concerned = concerned
         self._since = 0

@@ -19,10 +19,14 @@ class Wake:
         """Have the worker do its work soon: once, however often this is called meanwhile."""
         self._event.set()
 
-    def wait(self, seconds: float | None) -> None:
-        """Return once it was set, or after so many seconds, and clear it; for the worker alone."""
-        self._event.wait(seconds)
+    def wait(self, seconds: float | None) -> bool:
+        """Return once it was set, or after so many seconds, and clear it; whether it was set.
+
+        For the worker alone.
+        """
+        was_set = self._event.wait(seconds)
         self._event.clear()
+        return was_set
 
 
 class Worker(threading.Thread):

@@ -18,8 +18,8 @@ import psutil
 
 from karma_sync.errors import PortTaken, SyncthingError, SyncthingMissing, SyncthingUnreachable
 from karma_sync.files import PRIVATE_FILE, write_private
-from karma_sync.syncthing.client import SyncthingClient
 from karma_sync.syncthing.home import require_key
+from karma_sync.syncthing.port import SyncthingPort
 from karma_sync.syncthing.program import environment
 
 LOOPBACK = "127.0.0.1"
@@ -161,7 +161,7 @@ class SyncthingProcess:
 
     def wait_ready(
         self,
-        client: SyncthingClient,
+        client: SyncthingPort,
         deadline_s: float,
         given_up: Callable[[], bool] = lambda: False,
     ) -> None:

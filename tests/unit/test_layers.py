@@ -217,16 +217,14 @@ def relative_imports(module: Module) -> list[Import]:
 def assigned_from_outside(module: Module) -> list[str]:
     """Statements that set an attribute of an object other than `self` or an error on its way up."""
     found = []
+    known = {"self", "error", *RECORDS.get(module.name, ())}
     for node in ast.walk(ast.parse(module.text)):
         targets = node.targets if isinstance(node, ast.Assign) else []
         if isinstance(node, ast.AugAssign | ast.AnnAssign):
             targets = [node.target]
         for target in targets:
-            if isinstance(target, ast.Attribute):
-                holder = owner_of(target.value)
-                known = {"self", "error", *RECORDS.get(module.name, ())}
-                if holder not in known:
-                    found.append(f"{module.name}:{node.lineno} sets {ast.unparse(target)}")
+            if isinstance(target, ast.Attribute) and owner_of(target.value) not in known:
+                found.append(f"{module.name}:{target.lineno} sets {ast.unparse(target)}")
     return found
 
 
