@@ -22,7 +22,8 @@ from karma_sync.paths import Paths, metadata_folder
 from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.store import state
 from karma_sync.syncthing.client import SyncthingClient
-from karma_sync.team.documents.folder import MEMBER, MetadataFolder
+from karma_sync.team.documents.folder import MetadataFolder
+from karma_sync.team.documents.kinds import MEMBER
 from karma_sync.team.documents.models import member_document
 
 _MEMBERS, _PROJECTS, _CYCLES = 10, 5, 20

@@ -24,7 +24,7 @@ from karma_sync.domain.team.team import Member, found_team
 from karma_sync.redact.redactor import default_redactor
 from karma_sync.sending.packaging.packager import Packager
 from karma_sync.signing import SigningKey
-from karma_sync.store import work
+from karma_sync.store import packaged
 from karma_sync.store.work import open_work
 
 _APPENDS = 30
@@ -52,7 +52,7 @@ class Desk:
 
     def _load(self) -> list[ReadFile]:
         with self.store.reading() as tx:
-            return work.read_files.all(tx)
+            return packaged.read_files.all(tx)
 
     def _complete(self, session: SourceSession) -> SourceSession:
         plans = self._catalogue.plans(session)
@@ -60,7 +60,7 @@ class Desk:
 
     def _save(self, file: ReadFile) -> None:
         with self.store.transaction() as tx:
-            work.read_files.put(tx, file)
+            packaged.read_files.put(tx, file)
 
     def _channel(self) -> Channel:
         me = PairingCode("alice.box", device_text(bytes(32)), self._key.public)

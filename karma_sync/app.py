@@ -59,7 +59,7 @@ class App:
     @cached_property
     def me(self) -> PairingCode:
         """Who I am; `addresses` are what others are told to dial."""
-        from karma_sync.syncthing.home import device_id
+        from karma_sync.syncthing.certificate import device_id
 
         tag = self.settings.tag
         device = device_id(self.paths.syncthing)

@@ -24,8 +24,9 @@ KarmaError                       1  something outside failed: a disk, a network,
 Exit code 0 is success; the table in docs/exit-codes.md is checked against this tree by a test.
 """
 
-from http import HTTPStatus
 from typing import ClassVar
+
+_NOT_FOUND = 404  # `http` is loaded for nothing else by a short command
 
 
 class KarmaError(Exception):
@@ -82,7 +83,7 @@ class SyncthingRefused(SyncthingError):
     @property
     def is_not_found(self) -> bool:
         """Whether there is no such thing: a folder that is paused is none to some requests."""
-        return self.status == HTTPStatus.NOT_FOUND
+        return self.status == _NOT_FOUND
 
 
 class PortTaken(SyncthingError):

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from karma_sync.errors import NotWritable
@@ -15,9 +16,6 @@ PRIVATE_FILE = 0o600
 # How names begin of files that are not whole yet. They end in another way than whole ones, so that
 # no allow-list lets Syncthing take them.
 TEMPORARY = ".tmp-"
-
-# Threads that wait for the disk, kept: to start them for each batch took longer than the batch.
-_SYNCING = ThreadPoolExecutor(4, "fsync")
 
 
 def require_writable(path: Path) -> None:
@@ -116,10 +114,20 @@ def _side_by_side(do: Callable[[Path], None], paths: Sequence[Path]) -> None:
         for path in paths:
             do(path)
         return
-    waiting = [_SYNCING.submit(do, path) for path in paths]
+    from concurrent.futures import wait
+
+    waiting = [_syncing().submit(do, path) for path in paths]
     wait(waiting)
     for each in waiting:
         each.result()
+
+
+@cache
+def _syncing() -> "ThreadPoolExecutor":
+    """Threads that wait for the disk, kept: to start them for each batch took longer than it."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(4, "fsync")
 
 
 def _fsync(path: Path) -> None:

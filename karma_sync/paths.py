@@ -10,10 +10,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import platformdirs
+from typing import TYPE_CHECKING
 
 from karma_sync.errors import BadInput
+
+if TYPE_CHECKING:
+    pass
 from karma_sync.files import private_dir
 
 PROGRAM = "karma-sync"
@@ -39,6 +41,8 @@ class Paths:
         home = environ.get("KARMA_SYNC_HOME")
         if home:
             return cls.inside(Path(home).expanduser().absolute())
+        import platformdirs
+
         dirs = platformdirs.PlatformDirs(PROGRAM, appauthor=False)
         return cls(dirs.user_config_path, dirs.user_data_path, dirs.user_state_path)
 

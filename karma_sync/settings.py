@@ -1,14 +1,11 @@
 """What the person set: config.toml and the environment, read once, frozen."""
 
-import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TypeVar
-
-import tomli_w
 
 from karma_sync.domain.ids import is_tag
 from karma_sync.domain.team.pairing_code import is_address
@@ -178,6 +175,8 @@ def _kind(table: Mapping[str, object], kind: type[V], name: str) -> V:
 
 def save(paths: Paths, tag: str, network: Network) -> None:
     """Write config.toml, mode 0600; what else stands in it stays."""
+    import tomli_w
+
     before = tomllib.loads(paths.settings.read_text("utf-8")) if paths.settings.exists() else {}
     table = before | {
         "tag": tag,
@@ -203,6 +202,8 @@ def _program(environ: Mapping[str, str], configured: str | None) -> Path | None:
 
 
 def _is_loopback(host: str) -> bool:
+    import ipaddress
+
     if host == "localhost":
         return True
     try:

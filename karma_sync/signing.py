@@ -12,13 +12,13 @@ import json
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
+import msgspec
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import BaseModel, ValidationError
 
+from karma_sync.domain import limits
 from karma_sync.errors import KarmaError, NotInitialised, Unverified
 from karma_sync.files import PRIVATE_FILE, write_private
 
@@ -27,6 +27,10 @@ _BACK = (
     "put {0} back from a backup; to begin anew, under another name: move karma-sync's folders"
     " away (README, Install), then karma-sync init --machine NAME"
 )
+# A key as PKCS 8 has it (RFC 8410): these bytes, then its 32. Read and written by hand, as every
+# command reads it, and `cryptography`'s own way loads all kinds of keys that it knows.
+_PKCS8 = bytes.fromhex("302e020100300506032b657004220420")
+_BEGIN, _END = b"-----BEGIN PRIVATE KEY-----", b"-----END PRIVATE KEY-----"
 
 
 class PayloadType(StrEnum):
@@ -52,12 +56,8 @@ class SigningKey:
         if path.exists():
             return cls.load(path)
         key = Ed25519PrivateKey.generate()
-        pem = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        write_private(path, pem)
+        inside = base64.b64encode(_PKCS8 + key.private_bytes_raw())
+        write_private(path, b"%b\n%b\n%b\n" % (_BEGIN, inside, _END))
         return cls(key)
 
     @classmethod
@@ -79,14 +79,14 @@ class SigningKey:
                 raise KarmaError(f"others can read {path}", hint=f"chmod {PRIVATE_FILE:o} {path}")
             pem = source.read(10_000)
         try:
-            key = serialization.load_pem_private_key(pem, password=None)
+            der = _inside(pem)
         except ValueError as error:
             raise KarmaError(
                 f"{path} is damaged: there is no key in it", hint=_BACK.format(path.name)
             ) from error
-        if not isinstance(key, Ed25519PrivateKey):
+        if len(der) != len(_PKCS8) + 32 or not der.startswith(_PKCS8):
             raise KarmaError(f"{path} is not an Ed25519 key", hint=_BACK.format(path.name))
-        return cls(key)
+        return cls(Ed25519PrivateKey.from_private_bytes(der[len(_PKCS8) :]))
 
     def sign(self, payload_type: PayloadType, payload: bytes) -> bytes:
         """The envelope around `payload`, as one line of JSON without a line end."""
@@ -123,6 +123,18 @@ def open_envelope(raw: bytes, key: str, payload_type: PayloadType) -> bytes:
     return payload
 
 
+def _inside(pem: bytes) -> bytes:
+    """What a PEM file has between its first line and its last.
+
+    Raises:
+        ValueError: it is none with a private key in it.
+    """
+    text = pem.strip()
+    if not (text.startswith(_BEGIN) and text.endswith(_END)):
+        raise ValueError("there is no private key")
+    return base64.b64decode(b"".join(text[len(_BEGIN) : -len(_END)].split()), validate=True)
+
+
 def strict_json(raw: bytes) -> object:
     """Parse JSON, refusing an object that names a key twice (two readers may differ on it).
 
@@ -144,7 +156,14 @@ def _pre_authentication(payload_type: PayloadType, payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
-M = TypeVar("M", bound=BaseModel)
+class Model(Protocol):
+    """What can be made of a payload: pydantic's, or msgspec's where it is short."""
+
+    @classmethod
+    def model_validate(cls, fields: Any, /) -> Self: ...
+
+
+M = TypeVar("M", bound=Model)
 
 
 def parse(payload: bytes, model: type[M]) -> M:
@@ -154,11 +173,34 @@ def parse(payload: bytes, model: type[M]) -> M:
         Unverified: its form is not that of the model; values of a peer's are not quoted.
     """
     try:
-        return model.model_validate(strict_json(payload))
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        why = f"it is not a {model.__name__}: {place} ({first['type']})"
-        raise Unverified("3-form", why) from None
+        fields = strict_json(payload)
     except (ValueError, RecursionError):
         raise Unverified("3-form", f"it is not a {model.__name__}: not JSON") from None
+    try:
+        return model.model_validate(fields)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise Unverified("3-form", f"it is not a {model.__name__}: {_place(error)}") from None
+
+
+def _place(error: Any) -> str:
+    """Where the form is another: nothing that stands there, which may be anything."""
+    if isinstance(error, msgspec.ValidationError):
+        return str(error).rpartition(" - at `$")[2].rstrip("`").lstrip(".") or "a field"
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc'])} ({first['type']})"
+
+
+def accepted(raw: bytes, writer: str, payload_type: PayloadType, model: type[M]) -> M:
+    """Read a document back that was accepted before: signature and form, not its newness."""
+    return opened(raw, writer, payload_type, model)
+
+
+def opened(raw: bytes, writer: str, payload_type: PayloadType, model: type[M]) -> M:
+    """What an envelope by `writer` says.
+
+    Raises:
+        Unverified: it is too large, not signed by that key as this, or of another form.
+    """
+    if len(raw) > limits.DOCUMENT_BYTES:
+        raise Unverified("2-size", f"it is larger than {limits.DOCUMENT_BYTES} bytes")
+    return parse(open_envelope(raw, writer, payload_type), model)

@@ -1,10 +1,7 @@
 """How commands speak: lines for people, one JSON object for programs, errors with a way out."""
 
-import json
 import os
-import shutil
 import sys
-import textwrap
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -65,6 +62,8 @@ def say_json(**fields: Any) -> None:
 
 def json_text(**fields: Any) -> str:
     """One JSON object as text."""
+    import json
+
     return json.dumps({"schema_version": SCHEMA_VERSION, **fields}, default=_plain)
 
 
@@ -139,6 +138,8 @@ def fit(lines: Sequence[str]) -> list[str]:
     """
     if not sys.stdout.isatty():
         return list(lines)
+    import shutil
+
     width, height = shutil.get_terminal_size()
     rows = [row for line in lines for row in _wrapped(line, width)]
     room = height - 1  # for the prompt
@@ -151,6 +152,8 @@ def fit(lines: Sequence[str]) -> list[str]:
 
 
 def _wrapped(line: str, width: int) -> list[str]:
+    import textwrap
+
     indent = " " * (len(line) - len(line.lstrip()) + 4)
     whole = textwrap.TextWrapper(
         width, subsequent_indent=indent, break_on_hyphens=False, drop_whitespace=True

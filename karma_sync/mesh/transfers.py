@@ -71,7 +71,6 @@ def _bounded(count: int) -> int:
 _FIRST_S = 1.0  # what is over by then is not worth a request
 _EVERY_S = 2.0
 _GIVE_UP_S = 60.0  # nothing moves: the next event begins anew
-PACKAGING = "packaging"
 
 
 class Figures(Protocol):
@@ -208,15 +207,15 @@ class Progress:
         count, left = self._backlog()
         if not count:
             self._packaging_since = None
-            self._keep((PACKAGING, ""), None)
+            self._keep((work.PACKAGING, ""), None)
             return None
         if self._packaging_since is None:
             self._packaging_since = now
         if now - self._packaging_since < _FIRST_S:
             return _FIRST_S
-        before = self._pulls.get((PACKAGING, ""))
+        before = self._pulls.get((work.PACKAGING, ""))
         done = before.done + max(0, before.left - left) if before else 0
-        self._keep((PACKAGING, ""), looked(before, now, done, left, count))
+        self._keep((work.PACKAGING, ""), looked(before, now, done, left, count))
         return _EVERY_S
 
     def _keep(self, key: tuple[str, str], pull: Pull | None) -> None:

@@ -21,7 +21,7 @@ from karma_sync.domain.session.selection import (
 )
 from karma_sync.domain.session.source_files import ReadFile, SourceSession
 from karma_sync.git.places import Places
-from karma_sync.store import state, work
+from karma_sync.store import packaged, state
 from karma_sync.store.database import Database
 
 
@@ -30,11 +30,11 @@ def stored_catalogue(store: Database) -> Catalogue:
 
     def load() -> list[ReadFile]:
         with store.reading() as tx:
-            return work.read_files.all(tx)
+            return packaged.read_files.all(tx)
 
     def save(file: ReadFile) -> None:
         with store.transaction() as tx:
-            work.read_files.put(tx, file)
+            packaged.read_files.put(tx, file)
 
     return Catalogue(load, save)
 

@@ -16,7 +16,6 @@ from karma_sync.domain.mesh.channels import (
 )
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.subscription import Status as Answer
-from karma_sync.mesh.transfers import PACKAGING
 from karma_sync.runtime.event_log import SYNCTHING
 from karma_sync.sending.ledger.closed_channels import Ended, ended
 from karma_sync.sending.ledger.recalls import CalledBack, called_back, withdrawn
@@ -33,8 +32,8 @@ from karma_sync.service.status_model import (
 )
 from karma_sync.store import events, ledger, library, work
 from karma_sync.store.world import paused_until, read_world
-from karma_sync.team.documents.receipt import digest_of
-from karma_sync.team.receipts import said_of
+from karma_sync.team.documents.digests import digest_of
+from karma_sync.team.said import said_of
 
 
 def silent_days(now: datetime, answered: Iterable[datetime]) -> int:
@@ -71,7 +70,7 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
         teams=list(world.teams),
         inbox=invitations.inbox(stores.state),
         paused=paused_until(stores.state, now),
-        packaging=look.transfer(PACKAGING) if running else None,
+        packaging=look.transfer(work.PACKAGING) if running else None,
         silent=_silent(look, now),
         last_error=last_error,
         last_error_over=is_over,

@@ -11,11 +11,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from msgspec import DecodeError
 
 from karma_sync.domain.ids import next_version
 from karma_sync.domain.session.selection import Exclusion, Limits, Share, Unshared, Withhold
 from karma_sync.domain.team.subscription import Direction, Status, Subscription
+from karma_sync.domain.value import Value
 from karma_sync.errors import KarmaError, NotWritable
 from karma_sync.files import fsync_dirs, write_private
 from karma_sync.store import state
@@ -24,10 +25,8 @@ from karma_sync.store.database import Database, Transaction
 _RANK = {Status.ACCEPTED: 0, Status.PAUSED: 1, Status.DECLINED: 2, Status.OFFERED: 2}
 
 
-class Limit(BaseModel):
+class Limit(Value, frozen=True, kw_only=True):
     """How much of one project goes to one team; only of this incarnation of my answer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     team: str
     project: str
@@ -69,10 +68,8 @@ class Limit(BaseModel):
         )
 
 
-class Intent(BaseModel):
+class Intent(Value, frozen=True, kw_only=True):
     """The whole file; `version` grows with each that is written."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
     version: int = 0
@@ -106,7 +103,7 @@ def read_intent(path: Path) -> Intent:
         return Intent.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return Intent()
-    except ValidationError:
+    except DecodeError:
         raise KarmaError(f"{path} cannot be read", hint="karma-sync status") from None
 
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
-
-from karma_sync.domain.session.manifest import Manifest, Retraction
 from karma_sync.domain.session.profile import FileKind, kind_of
+from karma_sync.domain.value import Value
 from karma_sync.store.database import Transaction
 from karma_sync.store.table import Table
+
+if TYPE_CHECKING:
+    from karma_sync.domain.session.manifest import Manifest, Retraction
 
 TABLES = """
     CREATE TABLE departed (
@@ -22,7 +24,7 @@ TABLES = """
 """
 
 
-class Departed(BaseModel):
+class Departed(Value, frozen=True, kw_only=True):
     """One session as it last left through a channel, for `project` and `team` (its id).
 
     `first` and `revision` are Unix milliseconds, for revisions are moments; `size` is bytes
@@ -30,8 +32,6 @@ class Departed(BaseModel):
     retraction, 0 if it is not withdrawn. Rebuilt from an outbox, `first` is that of the revision
     found there, and of a withdrawn item nothing else is known.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: str
     item: str
@@ -68,7 +68,7 @@ class Recall:
 departed = Table("departed", Departed, ["folder", "item"])
 
 
-def row_of(folder: str, manifest: Manifest, first: int) -> Departed:
+def row_of(folder: str, manifest: "Manifest", first: int) -> Departed:
     """What the ledger says of an item."""
     return Departed(
         folder=folder,
@@ -86,7 +86,7 @@ def row_of(folder: str, manifest: Manifest, first: int) -> Departed:
     )
 
 
-def row_of_withdrawn(folder: str, retraction: Retraction) -> Departed:
+def row_of_withdrawn(folder: str, retraction: "Retraction") -> Departed:
     """What the ledger says of an item of which only the retraction is known."""
     return Departed(
         folder=folder,
@@ -99,7 +99,7 @@ def row_of_withdrawn(folder: str, retraction: Retraction) -> Departed:
     )
 
 
-def left(tx: Transaction, folder: str, manifest: Manifest) -> None:
+def left(tx: Transaction, folder: str, manifest: "Manifest") -> None:
     """An item left, for the first time or once more."""
     before = departed.get(tx, folder, manifest.item)
     first = before.first if before else manifest.revision

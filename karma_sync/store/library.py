@@ -5,11 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from karma_sync.domain.mesh.channels import Kept
-from karma_sync.domain.session.manifest import Manifest, Verified
+from karma_sync.domain.session.manifest import Verified
 from karma_sync.store import retractions
 from karma_sync.store.database import Database, Transaction
+
+if TYPE_CHECKING:
+    from karma_sync.domain.session.manifest import Manifest
 
 _MIGRATIONS = [
     """
@@ -50,7 +54,7 @@ class Readable:
     """An item of the library: its manifest, where it lies, when it arrived (UTC)."""
 
     folder: str
-    manifest: Manifest
+    manifest: "Manifest"
     arrived: datetime
 
 
@@ -87,7 +91,7 @@ def open_library(path: Path) -> Database:
     return Database(path, _MIGRATIONS)
 
 
-def put_item(tx: Transaction, folder: str, item: Verified[Manifest], now: datetime) -> set[str]:
+def put_item(tx: Transaction, folder: str, item: "Verified[Manifest]", now: datetime) -> set[str]:
     """Make a verified manifest the readable one; the hashes it named before and no more."""
     manifest = item.value
     key = [folder, manifest.item]
@@ -266,6 +270,8 @@ def _allowed(scope: AccessScope) -> tuple[list[str], list[str | int]]:
 
 
 def _readable(row: sqlite3.Row) -> Readable:
+    from karma_sync.domain.session.manifest import Manifest
+
     manifest = Manifest.model_validate_json(row["body"])
     return Readable(row["folder"], manifest, datetime.fromisoformat(row["arrived"]))
 

@@ -3,12 +3,11 @@
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from karma_sync.domain.session.selection import Choices, Exclusion, Share, Unshared, Withhold
 from karma_sync.domain.team.invitation import Contact, Invitation, Pairing
 from karma_sync.domain.team.subscription import Subscription
 from karma_sync.domain.team.team import Team
+from karma_sync.domain.value import Value
 from karma_sync.store.database import Database, Transaction
 from karma_sync.store.table import Table
 
@@ -48,14 +47,12 @@ _MIGRATIONS = [
 _FORMER = 8
 
 
-class Root(BaseModel):
+class Root(Value, frozen=True, kw_only=True):
     """A directory known to belong to a project, kept so that it counts after it vanished.
 
     `mapped` ones were named by the person; the others were learned from git. `former` are the
     projects that git named there before, the oldest first.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str
     project: str
@@ -69,23 +66,19 @@ class Root(BaseModel):
         return Root(path=self.path, project=project, former=kept)
 
 
-class Agreed(BaseModel):
+class Agreed(Value, frozen=True, kw_only=True):
     """Another name of a project, under which I agreed to send to a team."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     team: str
     project: str
     name: str
 
 
-class Halt(BaseModel):
+class Halt(Value, frozen=True, kw_only=True):
     """Everything is paused; until a moment (UTC), or until resumed if there is none.
 
     `why` in words, where it was not a person who paused.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = "all"
     until: datetime | None = None
@@ -102,19 +95,15 @@ class Halt(BaseModel):
         return self.until < other.until
 
 
-class ChangedRedactions(BaseModel):
+class ChangedRedactions(Value, frozen=True, kw_only=True):
     """When (UTC) the person last changed what is cut out; the texts are in a file of their own."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = "all"
     at: datetime
 
 
-class Document(BaseModel):
+class Document(Value, frozen=True, kw_only=True):
     """The newest accepted envelope of one writer, byte for byte as it was signed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     team: str
     kind: str

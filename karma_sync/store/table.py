@@ -1,13 +1,20 @@
 """One table per aggregate: key columns to find it by, and the model itself as JSON."""
 
 from collections.abc import Sequence
-from typing import Generic, TypeVar
-
-from pydantic import BaseModel
+from typing import Generic, Protocol, Self, TypeVar
 
 from karma_sync.store.database import Transaction
 
-M = TypeVar("M", bound=BaseModel)
+
+class Stored(Protocol):
+    """A value that can be written as JSON, and read again."""
+
+    @classmethod
+    def model_validate_json(cls, text: str | bytes, /) -> Self: ...
+    def model_dump_json(self) -> str: ...
+
+
+M = TypeVar("M", bound=Stored)
 
 
 class Table(Generic[M]):

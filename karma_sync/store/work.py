@@ -9,9 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
-from karma_sync.domain.session.source_files import PackedItem, ReadFile
+from karma_sync.domain.value import Value
 from karma_sync.store import events, ledger
 from karma_sync.store.database import Database, Transaction
 from karma_sync.store.table import Table
@@ -47,6 +45,9 @@ _MIGRATIONS = [
 ]
 
 
+PACKAGING = "packaging"  # the folder of a transfer that is what is still to be packaged
+
+
 class Stays(StrEnum):
     """What keeps a session here."""
 
@@ -55,10 +56,8 @@ class Stays(StrEnum):
     FAILED = "failed"  # it should have left, and something went wrong
 
 
-class Withheld(BaseModel):
+class Withheld(Value, frozen=True, kw_only=True):
     """A session that does not leave through a channel, and why."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: str
     session: str
@@ -66,52 +65,42 @@ class Withheld(BaseModel):
     why: str
 
 
-class Fault(BaseModel):
+class Fault(Value, frozen=True, kw_only=True):
     """What is wrong with a folder, as Syncthing says it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: str
     why: str
 
 
-class Recovering(BaseModel):
+class Recovering(Value, frozen=True, kw_only=True):
     """An outbox that takes its items back from the peers, since when (UTC) and why."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: str
     why: str
     since: datetime
 
 
-class Link(BaseModel):
+class Link(Value, frozen=True, kw_only=True):
     """Whether a peer's device is connected, and when it last was (UTC)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     device: str
     connected: bool
     last_seen: datetime | None = None
 
 
-class TooLarge(BaseModel):
+class TooLarge(Value, frozen=True, kw_only=True):
     """A folder that is paused because of its size, and since when (UTC)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: str
     why: str
     since: datetime
 
 
-class Transfer(BaseModel):
+class Transfer(Value, frozen=True, kw_only=True):
     """About how many bytes and items of a folder lack: here, or at `device` if it is mine.
 
     `rate` is in bytes a second, 0 if nothing moves. Syncthing's figures, which peers can poison.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: str
     device: str
@@ -129,10 +118,6 @@ class SignedReceipt:
     envelope: bytes
 
 
-read_files = Table("read_file", ReadFile, ["path"])
-packed_items = Table("packed_item", PackedItem, ["folder", "item"])
-# what is packaged once its file is in its place; the same as `packed_items` from then on
-begun_items = Table("begun_item", PackedItem, ["folder", "item"])
 withheld = Table("withheld", Withheld, ["folder", "session"])
 faults = Table("fault", Fault, ["folder"])
 too_large = Table("too_large", TooLarge, ["folder"])

@@ -1,6 +1,5 @@
 """A Syncthing home of our own: key, device ID, config.xml (docs/syncthing.md, "Home")."""
 
-import hashlib
 import secrets
 import shutil
 import ssl
@@ -11,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from karma_sync.domain.team.pairing_code import device_text
 from karma_sync.errors import SyncthingError
 from karma_sync.files import PRIVATE_FILE, private_dir, write_private
+from karma_sync.syncthing.certificate import device_id, unusable
 from karma_sync.syncthing.folder_defaults import FIXED
 from karma_sync.syncthing.program import environment
 
@@ -78,21 +77,7 @@ def require_key(home: Path) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_cert_chain(home / "cert.pem", home / "key.pem")
     except OSError as error:  # ssl.SSLError is one
-        raise _unusable(home, error) from error
-
-
-def device_id(home: Path) -> str:
-    """The device ID in its usual form, 8 blocks of 7: a hash of the certificate and check letters.
-
-    Raises:
-        SyncthingError: there is no certificate that can be read.
-    """
-    cert = home / "cert.pem"
-    try:
-        der = ssl.PEM_cert_to_DER_cert(cert.read_text(encoding="ascii").strip())
-    except (OSError, ValueError) as error:
-        raise _unusable(home, error) from error
-    return device_text(hashlib.sha256(der).digest())
+        raise unusable(home, error) from error
 
 
 def gui_port(home: Path) -> int | None:
@@ -180,18 +165,6 @@ def _generate(program: Path, home: Path) -> None:
     if ran.returncode or not _config(home).exists():
         said = ran.stdout.decode(errors="replace").strip()[-300:]
         raise SyncthingError(f"{program} could not make {home}: {said}")
-
-
-def _unusable(home: Path, error: OSError | ValueError) -> SyncthingError:
-    closed = isinstance(error, PermissionError)
-    what = "closed to us" if closed else "gone or damaged"
-    return SyncthingError(
-        f"the Syncthing key in {home}, by which others know this machine, is {what}:"
-        f" {getattr(error, 'strerror', None) or error}",
-        hint=f"chmod 600 {home}/*.pem, as their owner"
-        if closed
-        else f"put cert.pem and key.pem back into {home} from a backup",
-    )
 
 
 def _set_gui(gui: ET.Element, port: int) -> str:

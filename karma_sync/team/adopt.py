@@ -5,13 +5,14 @@ from karma_sync.domain.team.team import Team
 from karma_sync.errors import Unverified
 from karma_sync.paths import metadata_folder
 from karma_sync.runtime.event_log import reason
-from karma_sync.signing import PayloadType
+from karma_sync.signing import PayloadType, accepted
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
 from karma_sync.team.context import Context
-from karma_sync.team.documents.folder import MEMBER, ROSTER, Found
+from karma_sync.team.documents.folder import Found
+from karma_sync.team.documents.kinds import MEMBER, ROSTER
 from karma_sync.team.documents.models import Roster, answers_of, lists, team_of
-from karma_sync.team.documents.verify import accepted, verify_member, verify_roster
+from karma_sync.team.documents.verify import verify_member, verify_roster
 
 
 class Adopter:

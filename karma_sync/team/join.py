@@ -10,7 +10,8 @@ from karma_sync.store import state
 from karma_sync.store.database import Transaction
 from karma_sync.team.adopt import document_of
 from karma_sync.team.context import Context
-from karma_sync.team.documents.folder import ROSTER, Found
+from karma_sync.team.documents.folder import Found
+from karma_sync.team.documents.kinds import ROSTER
 from karma_sync.team.documents.models import Roster, lists, team_of
 from karma_sync.team.documents.verify import verify_roster
 

@@ -9,15 +9,16 @@ subscription starts paused. A document of mine that is newer than the database l
 from karma_sync.domain.team.subscription import Status
 from karma_sync.errors import Unverified
 from karma_sync.paths import is_metadata_folder, metadata_folder
-from karma_sync.signing import PayloadType
+from karma_sync.signing import PayloadType, accepted
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
 from karma_sync.store.intent import Intent, Limit, read_intent
 from karma_sync.team.adopt import document_of
 from karma_sync.team.context import Context
-from karma_sync.team.documents.folder import MEMBER, ROSTER, Found, MetadataFolder
+from karma_sync.team.documents.folder import Found, MetadataFolder
+from karma_sync.team.documents.kinds import MEMBER, ROSTER
 from karma_sync.team.documents.models import MemberDocument, Roster, answers_of, lists, team_of
-from karma_sync.team.documents.verify import accepted, verify_roster
+from karma_sync.team.documents.verify import verify_roster
 
 
 class Rebuilder:

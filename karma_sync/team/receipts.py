@@ -14,24 +14,26 @@ from karma_sync.domain.team.team import Team
 from karma_sync.errors import Unverified
 from karma_sync.paths import Paths, metadata_folder
 from karma_sync.runtime.event_log import reason
-from karma_sync.signing import PayloadType
-from karma_sync.store import ledger, library, retractions, state, work
+from karma_sync.signing import PayloadType, accepted
+from karma_sync.store import ledger, library, packaged, retractions, state, work
 from karma_sync.store.database import Database, Transaction
 from karma_sync.syncthing.rescan import Scan, Telling
 from karma_sync.team.context import Context
 from karma_sync.team.documents import receipt
-from karma_sync.team.documents.folder import RECEIPT, Found, MetadataFolder
+from karma_sync.team.documents.digests import digest_of
+from karma_sync.team.documents.folder import Found, MetadataFolder
+from karma_sync.team.documents.kinds import RECEIPT
 from karma_sync.team.documents.receipt import (
     ChannelReceipt,
     Imported,
     Receipt,
     Seen,
     channel_receipt,
-    digest_of,
     seen,
 )
-from karma_sync.team.documents.verify import accepted, verify_receipt
+from karma_sync.team.documents.verify import verify_receipt
 from karma_sync.team.put_back import Held, Keeper
+from karma_sync.team.said import said_of
 
 EVERY_S = 10.0
 _DAY_MS = 24 * 3600 * 1000
@@ -96,7 +98,7 @@ class Receipts:
         if self._world is None:
             return False
         with self._store.reading() as tx:
-            packed = work.packed_items.all(tx, folder=channel.id)
+            packed = packaged.packed_items.all(tx, folder=channel.id)
         mine = {each.item: each.revision for each in packed}
         said = confirmations(self._store, channel.team, channel.id, mine)
         taking = receivers(self._world, channel)
@@ -240,21 +242,6 @@ class Receipts:
             return EVERY_S
         names.clear()
         return None
-
-
-def said_of(store: Database, team: Team, folder: str) -> dict[str, ChannelReceipt]:
-    """By member tag: what its newest receipt says of a channel."""
-    found = {}
-    with store.reading() as tx:
-        for signed in work.receipts_of(tx, team.id):
-            member = team.member(signed.writer)
-            if member is None:
-                continue
-            receipt = accepted(signed.envelope, signed.writer, PayloadType.RECEIPT, Receipt)
-            said = receipt.of(folder)
-            if said:
-                found[member.tag] = said
-    return found
 
 
 def claims(paths: Paths, world: World) -> dict[str, int]:

@@ -5,13 +5,12 @@ from typing import TypeVar
 
 from karma_sync.domain.ids import next_version
 from karma_sync.paths import metadata_folder
-from karma_sync.signing import PayloadType
+from karma_sync.signing import PayloadType, accepted
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
 from karma_sync.team.context import Context
-from karma_sync.team.documents.folder import MEMBER, ROSTER
+from karma_sync.team.documents.kinds import MEMBER, ROSTER
 from karma_sync.team.documents.models import MemberDocument, Roster, member_document, roster_of
-from karma_sync.team.documents.verify import accepted
 
 D = TypeVar("D", Roster, MemberDocument)
 

@@ -14,7 +14,14 @@ RANKS = (
     ("errors",),
     ("files",),
     ("paths",),
-    ("domain.ids", "domain.limits", "domain.text", "domain.timespan", "domain.access"),
+    (
+        "domain.ids",
+        "domain.limits",
+        "domain.text",
+        "domain.timespan",
+        "domain.access",
+        "domain.value",
+    ),
     ("domain.session",),
     ("domain.team",),
     ("domain.mesh",),
@@ -38,6 +45,7 @@ RANKS = (
     ("cli.output", "cli.options"),
     ("cli.notices", "cli.consent"),
     ("cli.team", "cli.project", "cli.session", "cli.daemon", "cli.library", "mcp", "web"),
+    ("cli.commands",),  # loads the commands by name
     ("cli.main",),
     ("__main__",),
 )
@@ -47,7 +55,7 @@ RANK = {room: number for number, rooms in enumerate(RANKS) for room in rooms}
 HOMES = {
     "requests": ("karma_sync.syncthing.client",),
     "sqlite3": ("karma_sync.store",),
-    "watchdog": ("karma_sync.sending.watcher", "karma_sync.sending.watcher"),
+    "watchdog": ("karma_sync.sending.watcher",),
     "apscheduler": ("karma_sync.daemon.main",),
     "typer": ("karma_sync.cli", "karma_sync.demo"),
 }
@@ -63,12 +71,18 @@ STEPS = {
 }
 
 # Only here may an import wait until it is needed: start-up time asks for it.
-LATE_IMPORTS = ("karma_sync.cli", "karma_sync.demo", "karma_sync.app", "karma_sync.__main__")
+LATE_IMPORTS = (
+    *("karma_sync.cli", "karma_sync.demo", "karma_sync.app", "karma_sync.__main__"),
+    # what every command needs, and what `status` reads only where there is some of it
+    *("karma_sync.files", "karma_sync.paths", "karma_sync.settings", "karma_sync.team.said"),
+    *("karma_sync.sending.ledger.closed_channels", "karma_sync.store.library"),
+)
 
 MOST_LINES = 400
 
 # Records that a module fills or changes field by field: plain data, no collaborator of anybody's.
 RECORDS = {
+    "karma_sync.cli.commands": {"command"},  # click's
     "karma_sync.agents.claude.gathering": {"facts"},
     "karma_sync.agents.claude.records": {"record", "message", "part"},  # raw fields, put in shape
     "karma_sync.channel.own_items": {"facts"},

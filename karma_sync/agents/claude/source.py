@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from karma_sync.agents.access import closed_below, listed
 from karma_sync.agents.claude.legacy_subagents import LegacySubagents, is_legacy
 from karma_sync.agents.claude.side_files import Apart
 from karma_sync.agents.listing import closed, file_at, walk
@@ -69,14 +70,10 @@ class ClaudeSource:
 
     def closed(self) -> list[Path]:
         """Directories that hold sessions, as far as anybody may tell who cannot look inside."""
-        if self.root.is_dir() and not is_open(self.root):
-            return [self.root]
-        return [directory for directory in self._listed() if not is_open(directory)]
+        return closed_below(self.root)
 
     def _listed(self) -> list[Path]:
-        if not self.root.is_dir() or not is_open(self.root):
-            return []
-        return sorted(Path(e.path) for e in os.scandir(self.root) if e.is_dir())
+        return listed(self.root)
 
     def gathered(self, path: Path) -> Path:
         """The one path that stands for every file in a session's own directory, or `path`.

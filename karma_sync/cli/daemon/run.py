@@ -35,9 +35,12 @@ def up(
     if background:
         _up_in_background(app)
         return
+    import gc
+
     from karma_sync.daemon.log_setup import log_daemon
     from karma_sync.daemon.main import Daemon
 
+    gc.set_threshold(700, 10, 10)  # Python's own: a daemon does make garbage
     log_daemon(app.paths.log if log_to_file and app.settings else None)
 
     def ready(version: str) -> None:

@@ -57,6 +57,7 @@ def status(
 
 
 def _found(app: App) -> "tuple[Status, Running | None]":
+    from karma_sync.agents.access import closed_below
     from karma_sync.daemon.lock import is_held, running
     from karma_sync.service import status as service
     from karma_sync.service.status import without_space
@@ -68,7 +69,7 @@ def _found(app: App) -> "tuple[Status, Running | None]":
     full = without_space([paths.state, paths.config, paths.library, paths.data])
     closed = {
         str(directory): "its sessions cannot be read: Permission denied"
-        for directory in app.source.closed()
+        for directory in closed_below(app.settings.claude / "projects")
     }
     starting = daemon is None and is_held(paths)
     return replace(found, faults=found.faults | full | closed, starting=starting), daemon

@@ -1,8 +1,6 @@
 """Commands that set a machine up: init, code, pair."""
 
-import getpass
 import os
-import socket
 import sys
 from typing import Annotated
 
@@ -125,6 +123,9 @@ def read_code(app: App, parts: list[str] | None) -> pairing_code.PairingCode:
 
 
 def _tag(user: str | None, machine: str | None) -> str:
+    import getpass
+    import socket
+
     login, host = ids.clean_part(getpass.getuser(), "me"), ids.clean_host(socket.gethostname())
     if user is None:
         user = ask("Your name in teams", login) if is_terminal() else login

@@ -41,7 +41,7 @@ class Facts(BaseModel):
     the session's, see PlanNames.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     session: str = ""
     custom_title: str = ""

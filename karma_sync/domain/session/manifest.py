@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 class _Received(BaseModel):
     # peers may run a newer version: fields we do not know are left out, not refused
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
 
 class Piece(_Received):
@@ -157,7 +157,7 @@ class Retraction(BaseModel):
     """
 
     # peers may run a newer version: fields we do not know are left out, not refused
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
     format: Literal[1]
     team: str

@@ -4,19 +4,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
-
 from karma_sync.domain import limits
+from karma_sync.domain.value import Value
 from karma_sync.errors import BadInput, NotFound
 
 
-class SharedProject(BaseModel):
+class SharedProject(Value, frozen=True, kw_only=True):
     """A project on a team's roster; `incarnation` grows when it is shared again.
 
     `aliases` are other names of the same repository: it was renamed, or moved.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     identity: str
     incarnation: int

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Meta
 
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.project import Belonging
+from karma_sync.domain.value import Value
 
 
 class Outcome(StrEnum):
@@ -31,17 +33,15 @@ _EVER = datetime.min.replace(tzinfo=UTC)
 _PROFILES = tuple(Profile)  # from the narrowest to the widest
 
 
-class Limits(BaseModel):
+class Limits(Value, frozen=True, kw_only=True):
     """What of a project leaves.
 
     Sessions active at or after `since` (UTC; None: all of them), once they were quiet for
     `after_idle` seconds, with the files of `profile`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     since: datetime | None = None
-    after_idle: int = Field(default=0, ge=0)
+    after_idle: Annotated[int, Meta(ge=0)] = 0
     profile: Profile = Profile.STANDARD
 
     def narrowed(self, other: "Limits") -> "Limits":
@@ -58,28 +58,22 @@ class Limits(BaseModel):
         return self.narrowed(other) == self
 
 
-class Withhold(BaseModel):
+class Withhold(Value, frozen=True, kw_only=True):
     """A session that its owner keeps here."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     session: str
 
 
-class Share(BaseModel):
+class Share(Value, frozen=True, kw_only=True):
     """A session that leaves for `project` although it also worked in `others`, or is older."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     session: str
     project: str
     others: tuple[str, ...] = ()
 
 
-class Exclusion(BaseModel):
+class Exclusion(Value, frozen=True, kw_only=True):
     """A directory, or a pattern of directories, of which nothing leaves."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     pattern: str
 
@@ -179,14 +173,12 @@ class Whose(StrEnum):
     AGENT = "agent"
 
 
-class Unshared(BaseModel):
+class Unshared(Value, frozen=True, kw_only=True):
     """Does not leave, and is withdrawn where it has left; until it is `lifted`.
 
     `name` is a session's id, or an agent's name: `claude-code` means every session of that
     program, `claude-code/reviewer` those of one agent.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     whose: Whose
     name: str

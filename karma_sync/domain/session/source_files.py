@@ -32,7 +32,7 @@ class Position(BaseModel):
     that keeps the inode and both is not noticed if the file also grew, to just where they match.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     size: int
     mtime_ns: int
@@ -48,7 +48,7 @@ class Position(BaseModel):
 class ReadFile(BaseModel):
     """What the records of one file told so far, and where to go on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     path: str
     position: Position
@@ -63,7 +63,7 @@ class PackedFile(BaseModel):
     `cuts` what was redacted up to there.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     position: Position
     sealed: int = 0
@@ -79,7 +79,7 @@ class PackedItem(BaseModel):
     `running` is whether the agent had it open; None if it never said so.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     folder: str
     item: str

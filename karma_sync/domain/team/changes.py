@@ -8,17 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict
-
 from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
 from karma_sync.domain.team.subscription import Status, Subscription
 from karma_sync.domain.team.team import Team
+from karma_sync.domain.value import Value
 
 
-class Fact(BaseModel):
+class Fact(Value, frozen=True, kw_only=True):
     """`what` is so of `who`; `why` says where, and how."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     what: str
     who: str

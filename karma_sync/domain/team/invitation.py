@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
-
+from karma_sync.domain.value import Value
 from karma_sync.errors import IllegalMove
 from karma_sync.paths import is_metadata_folder, metadata_folder
 
@@ -32,10 +31,8 @@ def _answered(now: Answer, verb: str, what: str) -> Answer:
         raise IllegalMove(f"{what} is {now} already", hint="karma-sync inbox") from None
 
 
-class Contact(BaseModel):
+class Contact(Value, frozen=True, kw_only=True):
     """A device that asked to connect. Its name is its own claim, nothing is verified."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     device: str
     name: str
@@ -53,14 +50,12 @@ class Contact(BaseModel):
         return self.model_copy(update={"answer": answer})
 
 
-class Invitation(BaseModel):
+class Invitation(Value, frozen=True, kw_only=True):
     """A team's metadata folder that a device offers; a roster makes it a real invitation.
 
     Until `team` is set nothing was verified and nothing can be accepted. `others` offer it as
     well, all members do: it is fetched from whoever is there.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: str
     device: str
@@ -120,10 +115,8 @@ def new_invitations(
     return [i for i in found.values() if i != before.get(i.folder)]
 
 
-class Pairing(BaseModel):
+class Pairing(Value, frozen=True, kw_only=True):
     """A code pasted beforehand: the first invitation from `key` within 24 hours is accepted."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
     tag: str

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from karma_sync.domain.ids import next_version
 from karma_sync.domain.session.selection import Limits
+from karma_sync.domain.value import Value
 from karma_sync.errors import IllegalMove
 
 
@@ -49,14 +48,12 @@ _INSTEAD: Mapping[Status, str] = {
 }
 
 
-class Subscription(BaseModel):
+class Subscription(Value, frozen=True, kw_only=True):
     """A member's answer to a shared project; `offered` is simply one not answered yet.
 
     `incarnation` grows with every accept, so that no channel id is used twice. `limits` are my
     own; nobody else's are known.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     team: str
     project: str

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
-
 from karma_sync.domain import limits
 from karma_sync.domain.ids import TEAM_NAME, next_version, team_id
 from karma_sync.domain.session.project import SharedProject
 from karma_sync.domain.team.pairing_code import PairingCode
+from karma_sync.domain.value import Value
 from karma_sync.errors import BadInput, Conflict, IllegalMove, NotFound
 
 
@@ -22,10 +21,8 @@ MOVES: Mapping[tuple[MemberStatus, str], MemberStatus] = {
 }
 
 
-class Member(BaseModel):
+class Member(Value, frozen=True, kw_only=True):
     """A person on a machine; `key` is the hex of its Ed25519 public key."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     tag: str
     device: str
@@ -50,13 +47,11 @@ class Member(BaseModel):
         return self.model_copy(update={"addresses": addresses})
 
 
-class Team(BaseModel):
+class Team(Value, frozen=True, kw_only=True):
     """What the newest accepted roster says, and which of its members were seen.
 
     `leader` and `founder` are keys in hex; the id commits to the founder.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
     name: str

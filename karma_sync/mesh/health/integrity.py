@@ -29,7 +29,7 @@ from karma_sync.domain.session.manifest import Manifest
 from karma_sync.domain.session.source_files import PackedItem
 from karma_sync.errors import Unverified
 from karma_sync.files import PRIVATE_FILE, private_dir
-from karma_sync.store import ledger, library, retractions, work
+from karma_sync.store import ledger, library, packaged, retractions, work
 from karma_sync.store.database import Database, Transaction
 
 _MARKER = ".stfolder"
@@ -181,13 +181,13 @@ class Wholeness:
 
     def _packed_items(self, channel: Channel) -> dict[str, PackedItem]:
         with self._packed.reading() as tx:
-            return {p.item: p for p in work.packed_items.all(tx, folder=channel.id)}
+            return {p.item: p for p in packaged.packed_items.all(tx, folder=channel.id)}
 
     def _forget_packed(self, channel: Channel, items: Iterable[str]) -> None:
         """Have the packager begin anew with these."""
         with self._packed.transaction() as tx:
             for item in items:
-                work.packed_items.drop(tx, folder=channel.id, item=item)
+                packaged.packed_items.drop(tx, folder=channel.id, item=item)
 
 
 def _named(tx: Transaction, channel: Channel) -> set[str]:

@@ -50,7 +50,7 @@ class OwnRedactions(BaseModel):
     last.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     format: int = 1
     salt: str = Field(pattern=r"^[0-9a-f]{32}$")

@@ -10,14 +10,11 @@ from itertools import groupby
 
 from karma_sync.domain.mesh.channels import World, channel_id, outboxes
 from karma_sync.domain.team.team import Team
-from karma_sync.signing import PayloadType
 from karma_sync.store import ledger, state, work
 from karma_sync.store.database import Database
 from karma_sync.store.ledger import Departed
-from karma_sync.team.documents.folder import MEMBER
-from karma_sync.team.documents.models import MemberDocument, answers_of
-from karma_sync.team.documents.receipt import Receipt
-from karma_sync.team.documents.verify import accepted
+from karma_sync.team.documents.kinds import MEMBER
+from karma_sync.team.said import read
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ class _Look:
             member = team.member(signed.writer)
             if member is None or signed.writer == me:
                 continue
-            receipt = accepted(signed.envelope, signed.writer, PayloadType.RECEIPT, Receipt)
+            receipt = read(signed)
             seen = (s.version for s in receipt.seen if (s.kind, s.writer) == (MEMBER, me))
             if receipt.of(folder) is None and max(seen, default=0) >= closed:
                 yield member.tag
@@ -108,6 +105,9 @@ class _Look:
         signed = next((d for d in known if (d.kind, d.writer) == (MEMBER, me)), None)
         if signed is None:
             return None
+        from karma_sync.signing import PayloadType, accepted
+        from karma_sync.team.documents.models import MemberDocument, answers_of
+
         document = accepted(signed.envelope, me, PayloadType.MEMBER, MemberDocument)
         answer = next((a for a in answers_of(document) if a.project == project), None)
         if answer is None or (answer.engaged and channel_id(team, answer) == folder):

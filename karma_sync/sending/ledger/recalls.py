@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from karma_sync.domain.mesh.channels import Channel, World
 from karma_sync.sending.ledger.closed_channels import Ended
 from karma_sync.store import ledger
 from karma_sync.store.database import Database
 from karma_sync.store.ledger import Departed, Recall
-from karma_sync.team.documents.receipt import ChannelReceipt
-from karma_sync.team.receipts import said_of
+from karma_sync.team.said import said_of
+
+if TYPE_CHECKING:
+    from karma_sync.team.documents.receipt import ChannelReceipt
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Box:
     rows: list[Departed]
     recall: Recall | None
     known: dict[str, int]
-    said: dict[str, ChannelReceipt | None]
+    said: "dict[str, ChannelReceipt | None]"
 
     @property
     def retractions(self) -> list[tuple[str, int]]:

@@ -21,7 +21,7 @@ from karma_sync.sending.packaging.chunker import CutFile, Gathering, cut_again, 
 from karma_sync.sending.packaging.file_selection import may_be_named, running, sendable
 from karma_sync.sending.packaging.manifest import RevisionContent, describe, signed
 from karma_sync.signing import PayloadType, SigningKey
-from karma_sync.store import ledger, work
+from karma_sync.store import ledger, packaged, work
 from karma_sync.store.database import Database, Transaction
 
 # Chunks are made to look newer than the item that needs them, so that they are pulled first.
@@ -107,7 +107,7 @@ class Packager:
         """Take what was packaged into this channel into memory."""
         self._packed = {key: p for key, p in self._packed.items() if key[0] != folder}
         with self._store.reading() as tx:
-            for packed in work.packed_items.all(tx, folder=folder):
+            for packed in packaged.packed_items.all(tx, folder=folder):
                 self._packed[folder, packed.item] = packed
 
     def forget_missing(self, folder: str, outbox: OutboxFiles) -> None:
@@ -209,7 +209,7 @@ class Packager:
         packed = self._packed.get((channel.id, item))
         if before and (packed is None or packed.revision != before.manifest.revision):
             with self._store.reading() as tx:  # a crash came before it was remembered
-                packed = work.begun_items.get(tx, channel.id, item)
+                packed = packaged.begun_items.get(tx, channel.id, item)
         if not packed or not before or packed.redactor != self._redactor.version:
             return None
         # else it is not what I wrote last: a backup
@@ -247,7 +247,7 @@ class Packager:
         outbox.retract(item, self._key.sign(PayloadType.RETRACTION, payload))
         named = frozenset(before.manifest.chunks()) if before else frozenset[str]()
         with self._store.transaction() as tx:
-            work.packed_items.drop(tx, folder=channel.id, item=item)
+            packaged.packed_items.drop(tx, folder=channel.id, item=item)
             change = work.Named(channel.id, item, frozenset(), named)
             work.put_chunks(tx, change, self._now_ms())
             ledger.withdraw(tx, channel.id, item, retraction.revision)
@@ -313,14 +313,14 @@ class Packager:
                 files={f.name: f.state for f in cut.files},
                 running=cut.running,
             )
-            work.begun_items.put(tx, packed)
+            packaged.begun_items.put(tx, packed)
         return packed
 
     def _remember(self, described: DescribedItem) -> None:
         packed = described.packed
         with self._store.transaction() as tx:
-            work.packed_items.put(tx, packed)
-            work.begun_items.drop(tx, folder=packed.folder, item=packed.item)
+            packaged.packed_items.put(tx, packed)
+            packaged.begun_items.drop(tx, folder=packed.folder, item=packed.item)
             ledger.left(tx, packed.folder, described.manifest)
             work.put_chunks(tx, described.chunks, self._now_ms())
         self._packed[packed.folder, packed.item] = packed

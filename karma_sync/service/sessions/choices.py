@@ -9,7 +9,7 @@ from karma_sync.domain.session.selection import BY_OWNER, Exclusion, Share, With
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.errors import BadInput, NotFound
-from karma_sync.store import state, work
+from karma_sync.store import packaged, state, work
 from karma_sync.store.database import Database
 
 _PATTERN = frozenset("*?[")
@@ -139,7 +139,7 @@ def has_left(store: Database, work_store: Database, me: PairingCode, session: st
         return any(
             packed.session == session
             for channel in channels
-            for packed in work.packed_items.all(tx, folder=channel.id)
+            for packed in packaged.packed_items.all(tx, folder=channel.id)
         )
 
 

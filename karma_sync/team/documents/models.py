@@ -56,7 +56,7 @@ Count = Annotated[int, Field(ge=0, le=limits.NUMBER)]
 
 class _Received(BaseModel):
     # peers may run a newer version: fields we do not know are left out, not refused
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
 
 class RosterMember(_Received):

@@ -5,39 +5,36 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from msgspec import Meta
 
 from karma_sync.domain import limits
 from karma_sync.domain.ids import KEY
+from karma_sync.domain.value import Received
 from karma_sync.paths import FOLDER_ID
+from karma_sync.team.documents.digests import digest_of
 
 _MOST_CHANNELS = limits.PROJECTS * 2
 _MOST_REFUSED = 50
 _MOST_RETRACTED = 50
 NOTHING = hashlib.sha256().hexdigest()
-Count = Annotated[int, Field(ge=0, le=limits.NUMBER)]
+Count = Annotated[int, Meta(ge=0, le=limits.NUMBER)]
 
 
-class _Received(BaseModel):
-    # peers may run a newer version: fields we do not know are left out, not refused
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Refused(_Received):
+class Refused(Received, frozen=True, kw_only=True):
     """An item that was kept out, and the code of the reason."""
 
-    item: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-    code: Annotated[str, StringConstraints(pattern=r"^[0-9a-z-]{1,40}$")]
+    item: Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+    code: Annotated[str, Meta(pattern=r"\A[0-9a-z-]{1,40}\Z")]
 
 
-class Retracted(_Received):
+class Retracted(Received, frozen=True, kw_only=True):
     """An item of which nothing is left, and the revision of its retraction."""
 
-    item: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+    item: Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
     revision: Count
 
 
-class ChannelReceipt(_Received):
+class ChannelReceipt(Received, frozen=True, kw_only=True):
     """What was imported of one channel.
 
     `digest` is over the sorted items and their revisions: equal digests mean equal content.
@@ -46,14 +43,14 @@ class ChannelReceipt(_Received):
     `retractions` are the latest of them.
     """
 
-    folder: Annotated[str, StringConstraints(pattern=f"^{FOLDER_ID.pattern}$")]
+    folder: Annotated[str, Meta(pattern=rf"\A{FOLDER_ID.pattern}\Z")]
     revision: Count
     items: Count
-    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-    refused: Annotated[tuple[Refused, ...], Field(max_length=_MOST_REFUSED)] = ()
+    digest: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    refused: Annotated[tuple[Refused, ...], Meta(max_length=_MOST_REFUSED)] = ()
     oldest: Count = 0
-    retracted_digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] = NOTHING
-    retractions: Annotated[tuple[Retracted, ...], Field(max_length=_MOST_RETRACTED)] = ()
+    retracted_digest: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")] = NOTHING
+    retractions: Annotated[tuple[Retracted, ...], Meta(max_length=_MOST_RETRACTED)] = ()
 
     def confirms(self, mine: Mapping[str, int], before: int = 0) -> int:
         """How many of `mine`, revision by item, it says it has.
@@ -76,16 +73,16 @@ class ChannelReceipt(_Received):
         return frozenset(done)
 
 
-class Seen(_Received):
+class Seen(Received, frozen=True, kw_only=True):
     """The newest document of a writer that was accepted: its version, and its envelope's hash."""
 
-    kind: Annotated[str, StringConstraints(pattern=r"^[a-z]{1,20}$")]
-    writer: Annotated[str, StringConstraints(pattern=f"^{KEY.pattern}$")]
+    kind: Annotated[str, Meta(pattern=r"\A[a-z]{1,20}\Z")]
+    writer: Annotated[str, Meta(pattern=rf"\A{KEY.pattern}\Z")]
     version: Count
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
-class Receipt(_Received):
+class Receipt(Received, frozen=True, kw_only=True):
     """A member's receipts in one team (payload type RECEIPT).
 
     `seen` lets a writer that lost its counter find it again, and others notice two contents
@@ -95,10 +92,10 @@ class Receipt(_Received):
 
     format: Literal[1] = 1
     team: str
-    writer: Annotated[str, StringConstraints(pattern=f"^{KEY.pattern}$")]
+    writer: Annotated[str, Meta(pattern=rf"\A{KEY.pattern}\Z")]
     version: Count
-    channels: Annotated[tuple[ChannelReceipt, ...], Field(max_length=_MOST_CHANNELS)]
-    seen: Annotated[tuple[Seen, ...], Field(max_length=2 * limits.MEMBERS)] = ()
+    channels: Annotated[tuple[ChannelReceipt, ...], Meta(max_length=_MOST_CHANNELS)]
+    seen: Annotated[tuple[Seen, ...], Meta(max_length=2 * limits.MEMBERS)] = ()
 
     def of(self, folder: str) -> ChannelReceipt | None:
         """What it says of one channel; None if nothing."""
@@ -133,12 +130,6 @@ def channel_receipt(folder: str, imported: Imported) -> ChannelReceipt:
         retracted_digest=digest,
         retractions=tuple(Retracted(item=item, revision=revision) for item, revision in latest),
     )
-
-
-def digest_of(revisions: Mapping[str, int]) -> str:
-    """The digest of a receipt that names exactly these items and revisions."""
-    lines = "".join(f"{item} {revision}\n" for item, revision in sorted(revisions.items()))
-    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def _digests(retracted: Sequence[tuple[str, int]]) -> Iterator[str]:

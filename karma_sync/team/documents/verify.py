@@ -8,18 +8,14 @@ than the newest accepted (6). The numbers are those of the verification of items
 
 from typing import TypeVar
 
-from pydantic import BaseModel
-
-from karma_sync.domain import limits
 from karma_sync.domain.ids import team_id
 from karma_sync.domain.session.manifest import Verified
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import Unverified
-from karma_sync.signing import PayloadType, open_envelope, parse
+from karma_sync.signing import PayloadType, opened
 from karma_sync.team.documents.models import MemberDocument, Roster
 from karma_sync.team.documents.receipt import Receipt
 
-D = TypeVar("D", bound=BaseModel)
 S = TypeVar("S", MemberDocument, Receipt)
 
 
@@ -29,7 +25,7 @@ def verify_roster(raw: bytes, writer: str, newest: Roster | None) -> Verified[Ro
     Raises:
         Unverified: with the number of the step that failed.
     """
-    roster = _open(raw, writer, PayloadType.ROSTER, Roster)
+    roster = opened(raw, writer, PayloadType.ROSTER, Roster)
     # the id commits to the founder, so nobody else can sign a first roster for it
     if team_id(roster.founder, roster.name, roster.nonce) != roster.team:
         raise Unverified("5-team", f"the team id is not that of {roster.name} and its founder")
@@ -86,7 +82,7 @@ def _of_member(raw: bytes, writer: str, team: Team, newest_version: int, model: 
     if team.member(writer) is None:
         raise Unverified("4-signer", f"{team.name} has no member with key {writer[:8]}")
     payload_type = PayloadType.MEMBER if model is MemberDocument else PayloadType.RECEIPT
-    document = _open(raw, writer, payload_type, model)
+    document = opened(raw, writer, payload_type, model)
     if document.writer != writer:
         raise Unverified("4-signer", "it names another writer than its signer")
     if document.team != team.id:
@@ -94,14 +90,3 @@ def _of_member(raw: bytes, writer: str, team: Team, newest_version: int, model: 
     if document.version <= newest_version:
         raise Unverified("6-newer", f"version {document.version} must be above {newest_version}")
     return document
-
-
-def accepted(raw: bytes, writer: str, payload_type: PayloadType, model: type[D]) -> D:
-    """Read a document back that was accepted before: signature and form, not its newness."""
-    return _open(raw, writer, payload_type, model)
-
-
-def _open(raw: bytes, writer: str, payload_type: PayloadType, model: type[D]) -> D:
-    if len(raw) > limits.DOCUMENT_BYTES:
-        raise Unverified("2-size", f"it is larger than {limits.DOCUMENT_BYTES} bytes")
-    return parse(open_envelope(raw, writer, payload_type), model)

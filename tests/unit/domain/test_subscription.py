@@ -83,9 +83,9 @@ def test_a_move_touches_nothing_but_what_it_is_for(verb: str, changed: set[str])
     before = standing(next(status for status, v in PICTURE if v == verb))
     after = VERBS[verb](before)
 
-    assert {n for n in Subscription.model_fields if getattr(after, n) != getattr(before, n)} == (
-        changed
-    )
+    assert {
+        n for n in Subscription.__struct_fields__ if getattr(after, n) != getattr(before, n)
+    } == (changed)
 
 
 def test_a_change_can_move_the_limits_of_what_is_sent_or_leave_them() -> None:

@@ -19,8 +19,9 @@ import pytest
 import requests
 
 from karma_sync.errors import PortTaken, SyncthingError, SyncthingMissing, SyncthingUnreachable
+from karma_sync.syncthing.certificate import device_id
 from karma_sync.syncthing.client import SyncthingClient
-from karma_sync.syncthing.home import Network, configure, create_home, device_id
+from karma_sync.syncthing.home import Network, configure, create_home
 from karma_sync.syncthing.process import LOG_BYTES, SyncthingProcess, free_port, require_free
 from karma_sync.syncthing.program import environment, find_program
 from tests.support.harness import programs

@@ -15,7 +15,7 @@ from karma_sync.store import library, state, work
 from karma_sync.syncthing.rescan import Scan
 from karma_sync.team.context import Context
 from karma_sync.team.documents import folder as metadata
-from karma_sync.team.documents.folder import MEMBER, RECEIPT
+from karma_sync.team.documents.kinds import MEMBER, RECEIPT
 from karma_sync.team.documents.receipt import Receipt
 from karma_sync.team.documents.verify import verify_member
 from karma_sync.team.receipts import ReceiptHooks, Receipts

@@ -7,15 +7,8 @@ from pathlib import Path
 import pytest
 
 from karma_sync.domain import limits
-from karma_sync.team.documents.folder import (
-    IGNORES,
-    MEMBER,
-    RECEIPT,
-    ROSTER,
-    Found,
-    MetadataFolder,
-    prepare,
-)
+from karma_sync.team.documents.folder import IGNORES, Found, MetadataFolder, prepare
+from karma_sync.team.documents.kinds import MEMBER, RECEIPT, ROSTER
 from tests.support.builders import ALICE, BOB, key_of, open_umask
 
 A, B = key_of(ALICE).public, key_of(BOB).public

@@ -1,0 +1,53 @@
+"""The list of commands: it says what the commands say, and needs none of them."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.main import get_command
+
+from karma_sync.cli.commands import ALIASES, PANELS
+from karma_sync.cli.main import app
+
+LISTED = {name: text for panel in PANELS.values() for name, (_, text) in panel.items()}
+# Loaded only by a command that needs them: each takes longer than all of `--help`, or half of it.
+HEAVY = {"pydantic", "requests", "watchdog", "apscheduler", "rich", "cryptography", "msgspec"}
+HEAVY |= {"ssl", "asyncio", "logging", "importlib.metadata", "platformdirs", "sqlite3"}
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_list_says_of_a_command_what_it_says_itself(name: str) -> None:
+    command = get_command(app).commands[name]  # type: ignore[attr-defined] # a group of click's
+
+    assert command.get_short_help_str(200).rstrip(".") == LISTED[name].rstrip(".")
+
+
+def test_an_alias_is_another_name_of_what_is_listed() -> None:
+    assert set(ALIASES.values()) <= LISTED.keys()
+    assert set(get_command(app).commands) == LISTED.keys() | ALIASES.keys()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("typed", "needed"),
+    [
+        (["--help"], set()),
+        (["--version"], set()),
+        (["code", "--help"], set()),
+        (["status", "--help"], {"msgspec"}),
+    ],
+)
+def test_help_loads_nothing_that_takes_long(typed: list[str], needed: set[str]) -> None:
+    assert loaded(typed) & HEAVY == needed
+
+
+def loaded(typed: list[str]) -> set[str]:
+    """The modules that a command had loaded at its end."""
+    program = (
+        "import atexit, sys; sys.argv[0] = 'karma-sync';"
+        " atexit.register(lambda: print('MODULES', *sys.modules));"
+        " from karma_sync.__main__ import main; main()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, *typed], capture_output=True, text=True, check=True
+    )
+    return set(ran.stdout.rpartition("MODULES")[2].split())
