@@ -9,7 +9,7 @@ from benchmarks import results, workload
 from benchmarks.pair import Sender, gui, sender
 from karma_sync.demo.measure import measure_appends
 from karma_sync.demo.reader import Reader
-from karma_sync.demo.stage import Member, until
+from karma_sync.demo.stage import DemoMember, until
 
 _WITHIN_S = 600.0
 _APPENDS = 30
@@ -57,7 +57,7 @@ def append_wire_kb() -> None:
         results.write("append_wire_kb", how, results.spread(samples) | common, samples)
 
 
-def _one_session(a: Sender, b: Member) -> tuple[Reader, workload.Workload, Path]:
+def _one_session(a: Sender, b: DemoMember) -> tuple[Reader, workload.Workload, Path]:
     """Share a session of 5 MB and wait for it; a reader at B, what was made, the transcript."""
     made = workload.make(a.sessions, a.clone, 1, 5_000_000)
     a.share()
@@ -68,7 +68,7 @@ def _one_session(a: Sender, b: Member) -> tuple[Reader, workload.Workload, Path]
     return reader, made, a.sessions / f"{made.sessions[0]}.jsonl"
 
 
-def _quiet(member: Member) -> int:
+def _quiet(member: DemoMember) -> int:
     """Wait until a member's Syncthing receives nothing for `_QUIET_S`; the bytes it received."""
     seen, since = _wire_bytes(member), time.monotonic()
     while time.monotonic() - since < _QUIET_S:
@@ -105,7 +105,7 @@ def paste_to_first_session_s() -> None:
         results.write("first_sync_s", how, results.spread(everything) | common, everything)
 
 
-def _first(a: Sender, b: Member, made: workload.Workload) -> float:
+def _first(a: Sender, b: DemoMember, made: workload.Workload) -> float:
     """Accept, and wait until B can read the newest session; the moment when it could."""
     newest = made.sessions[0]
     size = (a.sessions / f"{newest}.jsonl").stat().st_size
@@ -123,7 +123,7 @@ def _first(a: Sender, b: Member, made: workload.Workload) -> float:
     return moment
 
 
-def _all(a: Sender, b: Member, sent: _Digests) -> float:
+def _all(a: Sender, b: DemoMember, sent: _Digests) -> float:
     """Read and check each session as soon as B has it; the moment when the last one was right."""
     reader = Reader(b)
     missing = dict(sent)
@@ -152,7 +152,7 @@ def _sent(a: Sender) -> _Digests:
         reader.close()
 
 
-def _wire_bytes(member: Member) -> int:
+def _wire_bytes(member: DemoMember) -> int:
     """Bytes that a member's Syncthing has received from all others, by its own counter."""
     address, api_key = gui(member)
     answer = requests.get(

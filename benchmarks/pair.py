@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from karma_sync.demo.reader import Reader
-from karma_sync.demo.stage import Member, stage, until
+from karma_sync.demo.stage import DemoMember, stage, until
 from karma_sync.paths import Paths
 
 PROJECT = "github.com/example/bench"
@@ -21,7 +21,7 @@ class Sender:
     """The member who shares a project and leads the team; others join it one by one."""
 
     root: Path
-    member: Member
+    member: DemoMember
     clone: Path
 
     @property
@@ -47,11 +47,11 @@ class Sender:
         """Syncthing's version."""
         return str(json.loads(self.member.run("status", "--json"))["daemon"]["syncthing"])
 
-    def newcomer(self, user: str) -> Member:
+    def newcomer(self, user: str) -> DemoMember:
         """Another member, with a daemon that is up, in no team yet."""
         return _member(self.root, user)
 
-    def pair(self, other: Member) -> None:
+    def pair(self, other: DemoMember) -> None:
         """Give each side the other's pairing code."""
         other.run("pair", code(self.member))
         self.member.run("team", "add", code(other))
@@ -69,19 +69,19 @@ def sender() -> Iterator[Sender]:
         yield Sender(root, member, clone)
 
 
-def gui(member: Member) -> tuple[str, str]:
+def gui(member: DemoMember) -> tuple[str, str]:
     """The address of a member's Syncthing (HOST:PORT), and its API key."""
     root = ET.parse(Paths.inside(member.home).syncthing / "config.xml")  # noqa: S314 our own file
     return root.findtext("gui/address") or "", root.findtext("gui/apikey") or ""
 
 
-def code(member: Member) -> str:
+def code(member: DemoMember) -> str:
     """A member's pairing code."""
     return member.run("code").strip()
 
 
-def _member(root: Path, user: str) -> Member:
-    member = Member(root, user, "box")
+def _member(root: Path, user: str) -> DemoMember:
+    member = DemoMember(root, user, "box")
     member.run(
         "init", "--user", user, "--machine", "box", "--no-discovery", "--address", "127.0.0.1"
     )

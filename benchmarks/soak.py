@@ -14,7 +14,7 @@ from benchmarks import results, workload
 from benchmarks.pair import Sender, sender
 from karma_sync.demo.measure import percentile
 from karma_sync.demo.reader import Reader
-from karma_sync.demo.stage import Member, until
+from karma_sync.demo.stage import DemoMember, until
 from karma_sync.paths import Paths
 
 # So many sessions take turns: one that is written to every second is packaged every five only.
@@ -79,7 +79,7 @@ def _write(
     samples: Sequence[float],
     watched: dict[str, _Watched],
     minutes: float,
-    members: Sequence[Member],
+    members: Sequence[DemoMember],
 ) -> None:
     figures = results.spread(samples)
     first, last = percentile(_first(samples), 95), percentile(_last(samples), 95)

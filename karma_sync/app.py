@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from karma_sync.agents.claude.source import ClaudeSource
     from karma_sync.git.places import Places
     from karma_sync.redact.custom.redactions_file import RedactionsFile
-    from karma_sync.runtime.change_log import Journal
-    from karma_sync.runtime.event_log import Notes
-    from karma_sync.sending.eligibility import Decider, KnownRoots, Matcher
+    from karma_sync.runtime.change_log import ChangeLog
+    from karma_sync.runtime.event_log import EventLog
+    from karma_sync.sending.eligibility import Decider, KnownRoots, ProjectMatcher
     from karma_sync.signing import SigningKey
     from karma_sync.store.database import Database
 
@@ -85,10 +85,10 @@ class App:
         self.notes.fault("limited", self.settings.tag, why)
 
     @cached_property
-    def journal(self) -> "Journal":
-        from karma_sync.runtime.change_log import Journal
+    def journal(self) -> "ChangeLog":
+        from karma_sync.runtime.change_log import ChangeLog
 
-        return Journal(self.state, self.work, self.settings.tag, utc_now)
+        return ChangeLog(self.state, self.work, self.settings.tag, utc_now)
 
     @cached_property
     def work(self) -> "Database":
@@ -133,10 +133,10 @@ class App:
         return ClaudeSource(self.settings.claude, lambda path: self.catalogue.session_named(path))
 
     @cached_property
-    def notes(self) -> "Notes":
-        from karma_sync.runtime.event_log import Notes
+    def notes(self) -> "EventLog":
+        from karma_sync.runtime.event_log import EventLog
 
-        return Notes(self.work, utc_now)
+        return EventLog(self.work, utc_now)
 
     @cached_property
     def places(self) -> "Places":
@@ -152,12 +152,12 @@ class App:
         return KnownRoots(self.places, self.state)
 
     @cached_property
-    def matcher(self) -> "Matcher":
+    def matcher(self) -> "ProjectMatcher":
         """Tells to which projects sessions belong."""
-        from karma_sync.sending.eligibility import Matcher
+        from karma_sync.sending.eligibility import ProjectMatcher
 
         self.roots.refresh()
-        return Matcher(self.source, self.catalogue, self.places)
+        return ProjectMatcher(self.source, self.catalogue, self.places)
 
     @cached_property
     def decider(self) -> "Decider":

@@ -24,7 +24,7 @@ _KINDS: Mapping[type, str] = {
 
 
 @dataclass(frozen=True)
-class Network:
+class NetworkSettings:
     """How Syncthing may reach others; all three of Syncthing's public helpers can be off."""
 
     port: int
@@ -47,7 +47,7 @@ class Settings:
     """One member's settings; `syncthing` is the program to run, None to look on PATH."""
 
     tag: str
-    network: Network
+    network: NetworkSettings
     claude: Path
     syncthing: Path | None = None
     redaction: Redaction = Redaction()
@@ -111,14 +111,14 @@ def _read(table: dict[str, object], config: Path, environ: Mapping[str, str]) ->
     program = _kind(syncthing, str, "syncthing.program") if syncthing else None
     return Settings(
         tag=tag,
-        network=_network(_table(table, "network", [f.name for f in fields(Network)])),
+        network=_network(_table(table, "network", [f.name for f in fields(NetworkSettings)])),
         claude=claude_dir(environ),
         syncthing=_program(environ, program),
         redaction=_redaction(_table(table, "redaction", ("gitleaks", "allowlist")), config),
     )
 
 
-def _network(table: Mapping[str, object]) -> Network:
+def _network(table: Mapping[str, object]) -> NetworkSettings:
     port = _kind(table, int, "network.port")
     if not 0 < port < 65536:
         raise ValueError(f"network.port: {port} is not a port, 1 to 65535")
@@ -128,7 +128,7 @@ def _network(table: Mapping[str, object]) -> Network:
             raise ValueError(
                 f"network.addresses: {address!r} is no address, such as tcp://192.168.1.20:{port}"
             )
-    return Network(
+    return NetworkSettings(
         port=port,
         addresses=tuple(addresses),
         discovery=_kind(table, bool, "network.discovery"),
@@ -173,7 +173,7 @@ def _kind(table: Mapping[str, object], kind: type[V], name: str) -> V:
     return value
 
 
-def save(paths: Paths, tag: str, network: Network) -> None:
+def save(paths: Paths, tag: str, network: NetworkSettings) -> None:
     """Write config.toml, mode 0600; what else stands in it stays."""
     import tomli_w
 

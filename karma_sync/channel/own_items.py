@@ -32,7 +32,7 @@ class OutboxFiles(Protocol):
 
 
 @dataclass(frozen=True)
-class Before:
+class PreviousItem:
     """What the outbox holds of an item: its manifest and the end of each file."""
 
     manifest: Manifest
@@ -45,7 +45,7 @@ class Before:
         yield self.tails[entry.path]
 
 
-def read_back(outbox: OutboxFiles, item: str, key: str) -> Before | None:
+def read_back(outbox: OutboxFiles, item: str, key: str) -> PreviousItem | None:
     """My own item as it lies in the outbox, signed by `key`; None if it is not as I wrote it."""
     raw = outbox.read_item(item)
     if raw is None:
@@ -61,7 +61,7 @@ def read_back(outbox: OutboxFiles, item: str, key: str) -> Before | None:
     for file in manifest.files:
         tails[file.path] = inline[at : at + file.tail.size]
         at += file.tail.size
-    return Before(manifest, tails)
+    return PreviousItem(manifest, tails)
 
 
 def retraction_of(outbox: OutboxFiles, item: str, key: str) -> Retraction | None:
@@ -77,7 +77,7 @@ def retraction_of(outbox: OutboxFiles, item: str, key: str) -> Retraction | None
 
 
 def without_source(
-    before: Before, outbox: OutboxFiles, changed_ns: int
+    before: PreviousItem, outbox: OutboxFiles, changed_ns: int
 ) -> tuple[SourceSession, Facts]:
     """A session whose source is not to be read, as the outbox tells of it; it has no files."""
     told = before.manifest.session

@@ -17,8 +17,8 @@ from karma_sync.errors import BadInput
 if TYPE_CHECKING:
     from karma_sync.domain.session.selection import Limits
     from karma_sync.domain.session.source_files import SourceSession
-    from karma_sync.service.projects import Standing, Terms
-    from karma_sync.service.sessions.survey import Leaving, Survey
+    from karma_sync.service.projects import ProjectAnswers, Terms
+    from karma_sync.service.sessions.survey import LeavingSessions, Survey
 from karma_sync.cli.output import Progress, ask_unless
 
 _COUNT_S = 10.0  # for how long what would be cut is counted, before it is called a sample
@@ -37,7 +37,7 @@ _PROFILES = {
 
 
 @dataclass(frozen=True)
-class Wishes:
+class SharingOptions:
     """What was typed; None where nothing was. `before` is what holds already."""
 
     direction: Direction | None = None
@@ -49,7 +49,7 @@ class Wishes:
     dry_run: bool = False
     before: "Limits | None" = field(default=None)
 
-    def require_some(self, standing: "Standing") -> None:
+    def require_some(self, standing: "ProjectAnswers") -> None:
         """Raises BadInput if nothing was asked for."""
         asked = (self.direction, self.since, self.last, self.after_idle, self.profile)
         if not self.dry_run and all(each is None for each in asked):
@@ -81,7 +81,7 @@ class Wishes:
         return Limits(since=since, after_idle=idle, profile=self.profile or kept.profile)
 
 
-def consented(app: App, standing: "Standing", wishes: Wishes) -> "Terms | None":
+def consented(app: App, standing: "ProjectAnswers", wishes: SharingOptions) -> "Terms | None":
     """Show what would leave and ask; the terms that were agreed to, None if it was only to show.
 
     Raises:
@@ -112,21 +112,21 @@ def consented(app: App, standing: "Standing", wishes: Wishes) -> "Terms | None":
     return Terms(direction=chosen, limits=limits)
 
 
-def _agreed(wishes: Wishes) -> bool:
+def _agreed(wishes: SharingOptions) -> bool:
     """Whether there is a yes already; then nobody waits for cuts to be counted either."""
     if wishes.dry_run:
         return False
     return wishes.yes or (wishes.direction is not None and not is_terminal())
 
 
-def _survey(app: App, standing: "Standing", sessions: "Sequence[SourceSession]") -> "Survey":
+def _survey(app: App, standing: "ProjectAnswers", sessions: "Sequence[SourceSession]") -> "Survey":
     from karma_sync.service.sessions.survey import survey
 
     with Progress("looking through sessions") as progress:
         return survey(app.decider, sessions, standing.names, progress)
 
 
-def _propose(app: App, standing: "Standing", sessions: "Sequence[SourceSession]") -> None:
+def _propose(app: App, standing: "ProjectAnswers", sessions: "Sequence[SourceSession]") -> None:
     """Clones that may be forks of the project: only the person can say so."""
     from karma_sync.service.project_scan import forks_of
 
@@ -146,7 +146,9 @@ def _with_last(found: "Survey", limits: "Limits", last: int | None) -> "Limits":
     return limits.model_copy(update={"since": limits.narrowed(newest).since})
 
 
-def _show(app: App, standing: "Standing", found: "Survey", limits: "Limits", count: bool) -> None:
+def _show(
+    app: App, standing: "ProjectAnswers", found: "Survey", limits: "Limits", count: bool
+) -> None:
     from karma_sync.service.sessions.survey import what_would_leave
 
     leaving = what_would_leave(app.decider, found, limits)
@@ -163,7 +165,7 @@ def _show(app: App, standing: "Standing", found: "Survey", limits: "Limits", cou
     say("  first:       secrets are cut out, as far as our rules know them: a net, not a proof")
 
 
-def _show_leaving(leaving: "Leaving") -> None:
+def _show_leaving(leaving: "LeavingSessions") -> None:
     if not leaving.sessions:
         say("  leaves now:  nothing; sessions of this project leave as they are written")
         return
@@ -175,7 +177,7 @@ def _show_leaving(leaving: "Leaving") -> None:
         say(f"               from {directory}")
 
 
-def _show_staying(leaving: "Leaving") -> None:
+def _show_staying(leaving: "LeavingSessions") -> None:
     for outcome, reason in _STAYS.items():
         count = leaving.stays.get(outcome, 0)
         if not count:

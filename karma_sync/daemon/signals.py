@@ -9,10 +9,10 @@ from pathlib import Path
 
 from karma_sync.channel.layout import is_ours
 from karma_sync.domain.mesh.channels import Channel, World, outboxes
-from karma_sync.mesh.connections import Links
+from karma_sync.mesh.connections import Connections
 from karma_sync.mesh.health.checker import CheckRequests
 from karma_sync.mesh.health.recovery import Recovery
-from karma_sync.mesh.transfers import Moving
+from karma_sync.mesh.transfers import ActiveFolders
 from karma_sync.paths import Paths, is_metadata_folder
 from karma_sync.receiving.receiver import Arrivals
 from karma_sync.runtime.worker import Wake
@@ -42,7 +42,7 @@ class Requests:
     sends: SendRequests
     arrivals: Arrivals
     checks: CheckRequests
-    moving: Moving
+    moving: ActiveFolders
     cycle: Wake
     sending: Wake
     receiving: Wake
@@ -58,7 +58,7 @@ class Requests:
             sends=SendRequests(sending, gathered),
             arrivals=Arrivals(receiving),
             checks=CheckRequests(checking),
-            moving=Moving(measuring),
+            moving=ActiveFolders(measuring),
             cycle=cycle,
             sending=sending,
             receiving=receiving,
@@ -70,7 +70,9 @@ class Requests:
 class Signals:
     """Turns what Syncthing, the packager and the receiver tell into requests; for any thread."""
 
-    def __init__(self, paths: Paths, requests: Requests, links: Links, recovery: Recovery) -> None:
+    def __init__(
+        self, paths: Paths, requests: Requests, links: Connections, recovery: Recovery
+    ) -> None:
         self._paths = paths
         self._requests = requests
         self._links = links

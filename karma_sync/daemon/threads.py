@@ -26,7 +26,7 @@ class Duties:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._requests = parts.foundation.requests
-        self._wishes: withdrawal.Wishes | None = None
+        self._wishes: withdrawal.Withdrawals | None = None
         self._failed: set[str] = set()  # what the last cycle could not do
         self._is_stopping = False
 

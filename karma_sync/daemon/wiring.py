@@ -13,38 +13,38 @@ from karma_sync.channel.verify import verify_chunk, verify_item, verify_retracti
 from karma_sync.daemon.signals import Requests, Signals
 from karma_sync.domain.mesh.channels import World
 from karma_sync.errors import BadInput, RedactionFailed
-from karma_sync.mesh.connections import Links
-from karma_sync.mesh.event_listener import Listener
+from karma_sync.mesh.connections import Connections
+from karma_sync.mesh.event_listener import EventListener
 from karma_sync.mesh.health.checker import Checker
-from karma_sync.mesh.health.folder_health import Faults, Health
-from karma_sync.mesh.health.integrity import Wholeness
-from karma_sync.mesh.health.override import ChangesByOthers, Overriding
+from karma_sync.mesh.health.folder_health import Faults, FolderHealth
+from karma_sync.mesh.health.integrity import OutboxIntegrity
+from karma_sync.mesh.health.override import ChangesByOthers, Overrides
 from karma_sync.mesh.health.recovery import Recovery, RecoveryHooks
 from karma_sync.mesh.quotas import Quotas
 from karma_sync.mesh.reconciler import Reconciler
-from karma_sync.mesh.transfers import Measured, Progress, rests
+from karma_sync.mesh.transfers import Measured, Transfers, rests
 from karma_sync.receiving.importer import Importer, Verifier
 from karma_sync.receiving.receiver import Receiver, ReceiverHooks
 from karma_sync.redact.custom.ruleset import RefusingRedactor
 from karma_sync.redact.redactor import Redactor
-from karma_sync.runtime.event_log import Notes
-from karma_sync.runtime.problems import REDACTION, Troubles
-from karma_sync.sending.held_back import Stayed
+from karma_sync.runtime.event_log import EventLog
+from karma_sync.runtime.problems import REDACTION, Problems
+from karma_sync.sending.held_back import HeldBack
 from karma_sync.sending.packaging.packager import Packager
-from karma_sync.sending.queue import Outgoing
+from karma_sync.sending.queue import SendQueue
 from karma_sync.sending.recall import Recaller
-from karma_sync.sending.scheduler import Dispatch, SchedulerHooks
+from karma_sync.sending.scheduler import Scheduler, SchedulerHooks
 from karma_sync.sending.sender import Sender, SenderHooks
 from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.store.world import read_world
 from karma_sync.syncthing.client import SyncthingClient
-from karma_sync.syncthing.home import Network, configure, folders, gui_port, require_home
+from karma_sync.syncthing.home import ListenSettings, configure, folders, gui_port, require_home
 from karma_sync.syncthing.port import SyncthingPort
 from karma_sync.syncthing.process import SyncthingProcess, free_port, require_free
 from karma_sync.syncthing.program import find_program
-from karma_sync.team.context import Context
-from karma_sync.team.exchange import Documents
+from karma_sync.team.context import TeamContext
+from karma_sync.team.exchange import DocumentExchange
 from karma_sync.team.receipts import ReceiptHooks, Receipts
 
 log = logging.getLogger(__name__)
@@ -66,15 +66,15 @@ class Parts:
 
     app: App
     foundation: Foundation
-    links: Links
-    listener: Listener
+    links: Connections
+    listener: EventListener
     reconciler: Reconciler
     sender: Sender
-    dispatch: Dispatch
+    dispatch: Scheduler
     receiver: Receiver
     receipts: Receipts
     checker: Checker
-    progress: Progress
+    progress: Transfers
 
 
 def syncthing_process(app: App) -> tuple[SyncthingProcess, SyncthingClient]:
@@ -93,7 +93,7 @@ def syncthing_process(app: App) -> tuple[SyncthingProcess, SyncthingClient]:
     process = SyncthingProcess(program, home, port, output)
     where = f"network.port, and the port in addresses, in {app.paths.settings}"
     require_free(network.port, where)
-    wanted = Network(
+    wanted = ListenSettings(
         gui_port=port,
         listen=app.settings.listen_addresses,
         discovery=network.discovery,
@@ -109,7 +109,7 @@ def prepare(app: App, client: SyncthingPort) -> Foundation:
     """Make what is needed before Syncthing starts."""
     requests = Requests.of(app.source.gathered)
     changes = ChangesByOthers(client, app.notes)
-    integrity = Wholeness(app.paths.library, app.library, app.work)
+    integrity = OutboxIntegrity(app.paths.library, app.library, app.work)
     hooks = RecoveryHooks(utc_now, requests.cycle.set, changes.rejected, app.source.ids)
     recovery = Recovery(app.paths, integrity, app.work, app.notes, hooks)
     return Foundation(client, requests, changes, recovery)
@@ -125,9 +125,9 @@ def make_whole(app: App, recovery: Recovery) -> None:
 def wire(app: App, foundation: Foundation) -> Parts:
     """Make all other parts; none of them asks Syncthing anything yet."""
     client, requests, recovery = foundation.client, foundation.requests, foundation.recovery
-    context = Context(app.state, app.paths, app.me, app.key, app.notes, utc_now)
-    problems = Troubles(requests.checks.needs_check)
-    links = Links(app.work, utc_now)
+    context = TeamContext(app.state, app.paths, app.me, app.key, app.notes, utc_now)
+    problems = Problems(requests.checks.needs_check)
+    links = Connections(app.work, utc_now)
     quotas = Quotas(app.work, app.notes, utc_now, requests.cycle.set)
     signals = Signals(app.paths, requests, links, recovery)
 
@@ -141,11 +141,11 @@ def wire(app: App, foundation: Foundation) -> Parts:
         app.decider,
         packager,
         Recaller(packager, app.work, lambda: context.now_ms),
-        Stayed(app.work, app.notes),
+        HeldBack(app.work, app.notes),
         SenderHooks(client.scan, problems, signals.packaged),
     )
-    outgoing = Outgoing(sender.left)
-    dispatch = Dispatch(
+    outgoing = SendQueue(sender.left)
+    dispatch = Scheduler(
         requests.sends,
         app.matcher,
         sender,
@@ -170,26 +170,26 @@ def wire(app: App, foundation: Foundation) -> Parts:
             too_large=quotas.folders(),
         )
 
-    override = Overriding(client, recovery, foundation.changes, utc_now)
+    override = Overrides(client, recovery, foundation.changes, utc_now)
     faults = Faults(app.work, app.notes, problems)
-    health = Health(client, app.paths, recovery, faults, (quotas.judge, override.judge))
+    health = FolderHealth(client, app.paths, recovery, faults, (quotas.judge, override.judge))
     measured = Measured(links.connected, backlog, quotas.judge)
     return Parts(
         app=app,
         foundation=foundation,
         links=links,
-        listener=Listener(client, signals),
-        reconciler=Reconciler(context, client, Documents(context, problems), observed),
+        listener=EventListener(client, signals),
+        reconciler=Reconciler(context, client, DocumentExchange(context, problems), observed),
         sender=sender,
         dispatch=dispatch,
         receiver=receiver,
         receipts=receipts,
         checker=Checker(requests.checks, health, recovery, client),
-        progress=Progress(client, app.work, requests.moving, measured),
+        progress=Transfers(client, app.work, requests.moving, measured),
     )
 
 
-def _receiver(app: App, client: SyncthingPort, signals: Signals, problems: Troubles) -> Receiver:
+def _receiver(app: App, client: SyncthingPort, signals: Signals, problems: Problems) -> Receiver:
     verifier = Verifier(verify_item, verify_chunk, verify_retraction)
     importer = Importer(app.paths.library, app.library, verifier, utc_now)
     hooks = ReceiverHooks(problems, signals.refused, lambda folder: rests(client, folder))
@@ -200,7 +200,7 @@ def _redactor(app: App) -> Redactor:
     return redactor_or_refusal(app.redactions.redactor, app.work, app.notes)
 
 
-def redactor_or_refusal(make: Callable[[], Redactor], store: Database, notes: Notes) -> Redactor:
+def redactor_or_refusal(make: Callable[[], Redactor], store: Database, notes: EventLog) -> Redactor:
     """The redactor; one that lets nothing through, and a fault, if the rules cannot be used."""
     try:
         redactor = make()

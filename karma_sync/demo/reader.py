@@ -8,7 +8,7 @@ from pathlib import Path
 
 from karma_sync.app import App
 from karma_sync.channel.layout import ITEMS, chunk_name, decompress
-from karma_sync.demo.stage import Member
+from karma_sync.demo.stage import DemoMember
 from karma_sync.domain.session.manifest import Manifest, split_item
 from karma_sync.errors import NotFound
 from karma_sync.library.reader import Library
@@ -32,7 +32,7 @@ class Packed:
 class Reader:
     """One member's outboxes and library, opened as another process opens them."""
 
-    def __init__(self, member: Member) -> None:
+    def __init__(self, member: DemoMember) -> None:
         self.app = App(Paths.inside(member.home), member.environment)
         self._scope = AccessScope(member.tag)
 

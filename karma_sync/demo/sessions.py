@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from karma_sync.demo.stage import Member
+from karma_sync.demo.stage import DemoMember
 
 IDENTITY = "github.com/example/demo"
 _REMOTE = "git@github.com:example/demo.git"
 _ALPHABET = string.ascii_letters + string.digits
 
 
-def make_repository(member: Member) -> Path:
+def make_repository(member: DemoMember) -> Path:
     """A git repository with a remote, as after `git clone`."""
     repository = member.root / "demo"
     repository.mkdir()
@@ -31,7 +31,7 @@ def make_repository(member: Member) -> Path:
     return repository
 
 
-def project_directory(member: Member, repository: Path) -> Path:
+def project_directory(member: DemoMember, repository: Path) -> Path:
     """Where Claude Code keeps the sessions of a directory.
 
     See docs/agent-files.md, "Project directories".

@@ -87,7 +87,7 @@ def _is_daemon(process: psutil.Process) -> bool:
         return False
 
 
-class Member:
+class DemoMember:
     """One person on one machine, all in a directory of their own; types commands like a person."""
 
     def __init__(self, root: Path, user: str, machine: str) -> None:

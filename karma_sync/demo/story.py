@@ -18,8 +18,8 @@ from karma_sync.demo.sessions import (
     project_directory,
     write_sessions,
 )
-from karma_sync.demo.stage import Member, until
-from karma_sync.demo.transcripts import Fate, Source, take
+from karma_sync.demo.stage import DemoMember, until
+from karma_sync.demo.transcripts import SessionFate, Source, take
 from karma_sync.errors import KarmaError
 from karma_sync.git.repository import toplevel
 from karma_sync.service import directories
@@ -34,7 +34,7 @@ Digests = dict[str, tuple[str, int]]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StoryOutcome:
     """How it ended: hash and size of each file by session, as packaged and as read back.
 
     `written` sessions there were; `withheld` tells why some did not leave.
@@ -58,13 +58,13 @@ class Outcome:
         """Bytes of all files of the sessions that are readable."""
         return sum(size for s in self.readable for _, size in self.read[s].values())
 
-    def fate(self, session: str, name: str) -> Fate:
+    def fate(self, session: str, name: str) -> SessionFate:
         """What became of one file of a session."""
         packed = self.packed.get(session)
         if packed is None or name not in packed.files:
-            return Fate(why=self.withheld.get(session, ""))
+            return SessionFate(why=self.withheld.get(session, ""))
         read, _ = self.read.get(session, {}).get(name, ("", 0))
-        return Fate(packed.files[name][0], read, packed.cuts)
+        return SessionFate(packed.files[name][0], read, packed.cuts)
 
 
 class Story:
@@ -72,13 +72,13 @@ class Story:
 
     def __init__(self, root: Path, say: Callable[[str], None]) -> None:
         self._say = say
-        self._alice = Member(root, "alice", "laptop")
-        self._bob = Member(root, "bob", "desk")
+        self._alice = DemoMember(root, "alice", "laptop")
+        self._bob = DemoMember(root, "bob", "desk")
         self._sends, self._reads = Reader(self._alice), Reader(self._bob)
         self._repository = make_repository(self._alice)
         self._directory = project_directory(self._alice, self._repository)
 
-    def play(self, transcripts: Path | None, sources: list[Source]) -> Outcome:
+    def play(self, transcripts: Path | None, sources: list[Source]) -> StoryOutcome:
         """Everything; `sources` receives what was found below `transcripts`."""
         try:
             return self._play(transcripts, sources)
@@ -90,7 +90,7 @@ class Story:
             self._sends.close()
             self._reads.close()
 
-    def _play(self, transcripts: Path | None, sources: list[Source]) -> Outcome:
+    def _play(self, transcripts: Path | None, sources: list[Source]) -> StoryOutcome:
         self._say("Two people with a machine each; both live in temporary directories.\n")
         for member in (self._alice, self._bob):
             self._initialise(member)
@@ -105,7 +105,7 @@ class Story:
         appends = self._go_on(None if transcripts else sessions[-1])
         withheld = self._withheld()
         syncthing = running(self._sends.app.paths)
-        outcome = Outcome(
+        outcome = StoryOutcome(
             syncthing.syncthing if syncthing else "",
             len(sessions),
             {s: p for s, p in self._sends.packed().items() if s in sessions},
@@ -118,7 +118,7 @@ class Story:
             self._types(member, "down")
         return outcome
 
-    def _initialise(self, member: Member) -> None:
+    def _initialise(self, member: DemoMember) -> None:
         names = ("--user", member.user, "--machine", member.machine)
         self._types(member, "init", *names, "--no-discovery", "--address", "127.0.0.1")
         self._types(member, "up", "-d")
@@ -225,13 +225,13 @@ class Story:
         by_session = {r.manifest.session.session_id: r for r in found}
         return {s: self._reads.digests(r) for s, r in by_session.items() if s in wanted}
 
-    def _types(self, member: Member, *arguments: str, cwd: Path | None = None) -> str:
+    def _types(self, member: DemoMember, *arguments: str, cwd: Path | None = None) -> str:
         """Show who types what, run it, show what it said; a code is shown by its beginning."""
         started = self._begins(member, *arguments, cwd=cwd)
         return self._ends(member, started, arguments)
 
     def _begins(
-        self, member: Member, *arguments: str, cwd: Path | None = None
+        self, member: DemoMember, *arguments: str, cwd: Path | None = None
     ) -> "subprocess.Popen[str]":
         shown = (a if len(a) < 60 or "/" in a else f"{a[:15]}…" for a in arguments)
         place = f" {cwd.name}" if cwd else ""
@@ -239,7 +239,7 @@ class Story:
         return member.start(*arguments, cwd=cwd)
 
     def _ends(
-        self, member: Member, started: "subprocess.Popen[str]", arguments: tuple[str, ...]
+        self, member: DemoMember, started: "subprocess.Popen[str]", arguments: tuple[str, ...]
     ) -> str:
         said = member.result(started, arguments, within_s=_FIRST_S * 2)
         lines = [line for line in said.splitlines() if not line.startswith("Next: ")]

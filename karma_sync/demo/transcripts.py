@@ -51,7 +51,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Fate:
+class SessionFate:
     """What became of a file: its hash at each side, its session's cuts by rule, why not."""
 
     packaged: str = ""
@@ -108,7 +108,7 @@ def take(directory: Path, into: Path) -> tuple[list[Source], int]:
 
 
 def compare(
-    directory: Path, sources: Iterable[Source], fate_of: Callable[[str, str], Fate]
+    directory: Path, sources: Iterable[Source], fate_of: Callable[[str, str], SessionFate]
 ) -> list[Row]:
     """One row per file; its fate is asked for by session, and name in the item."""
     rows = []
@@ -192,7 +192,7 @@ def _source(path: Path, session: str, content: bytes, cwds: frozenset[str]) -> S
     return Source(path, session, cwds, hashlib.sha256(content).hexdigest(), len(content))
 
 
-def _note(source: Source, fate: Fate) -> str:
+def _note(source: Source, fate: SessionFate) -> str:
     if not fate.packaged:
         return f"not packaged: {fate.why or 'it names no directory of the project'}"
     if not fate.read:

@@ -21,7 +21,7 @@ class Connected(Protocol):
     def type(self) -> str: ...
 
 
-class Links:
+class Connections:
     """Records connections as they come and go, and who dialled."""
 
     def __init__(self, store: Database, now: Callable[[], datetime]) -> None:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from karma_sync.errors import SyncthingError
 from karma_sync.syncthing.port import SyncthingPort
-from karma_sync.syncthing.wire import Event
+from karma_sync.syncthing.wire import SyncthingEvent
 
 _EVENTS_S = 60
 _TYPES = (
@@ -21,7 +21,7 @@ _TYPES = (
 )
 
 
-class Concerned(Protocol):
+class EventHandler(Protocol):
     """Who is told."""
 
     def device_came(self, device: str, connection: str) -> None: ...
@@ -34,10 +34,10 @@ class Concerned(Protocol):
     def touched(self, folder: str, names: Collection[str]) -> None: ...
 
 
-class Listener:
+class EventListener:
     """Follows the events of one Syncthing."""
 
-    def __init__(self, client: SyncthingPort, concerned: Concerned) -> None:
+    def __init__(self, client: SyncthingPort, concerned: EventHandler) -> None:
         self._client = client
         self._concerned = concerned
         self._since = 0
@@ -60,7 +60,7 @@ class Listener:
             raise
         return 0.0
 
-    def _on_event(self, event: Event) -> None:
+    def _on_event(self, event: SyncthingEvent) -> None:
         concerned = self._concerned
         match event.type:
             case "ItemFinished":
@@ -78,7 +78,7 @@ class Listener:
             case _:
                 self._on_folder(event)
 
-    def _on_folder(self, event: Event) -> None:
+    def _on_folder(self, event: SyncthingEvent) -> None:
         """A folder begins to move, a peer tells what it has, or something is wrong."""
         if not event.folder:
             return

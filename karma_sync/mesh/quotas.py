@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import World, folder_title, outboxes
 from karma_sync.paths import is_metadata_folder
-from karma_sync.runtime.event_log import Notes
+from karma_sync.runtime.event_log import EventLog
 from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import FolderStatus
@@ -38,7 +38,7 @@ class Quotas:
     def __init__(
         self,
         store: Database,
-        notes: Notes,
+        notes: EventLog,
         now: Callable[[], datetime],
         changed: Callable[[], None] = lambda: None,
     ) -> None:

@@ -34,11 +34,11 @@ from karma_sync.runtime.timing import soonest
 from karma_sync.store import state
 from karma_sync.store.world import pause_left, read_world
 from karma_sync.syncthing.configuration import Configuration, with_changes, with_ignored
-from karma_sync.syncthing.rescan import Telling
+from karma_sync.syncthing.rescan import Rescan
 from karma_sync.syncthing.wire import PendingDevice, PendingFolder
-from karma_sync.team.context import Context
+from karma_sync.team.context import TeamContext
 from karma_sync.team.documents import folder as metadata
-from karma_sync.team.exchange import Documents
+from karma_sync.team.exchange import DocumentExchange
 from karma_sync.team.sign import Written
 
 
@@ -58,8 +58,8 @@ log = logging.getLogger(__name__)
 _RETRY_S = 5.0
 
 
-class Syncthing(Protocol):
-    """What a cycle asks of Syncthing."""
+class ReconcilerPort(Protocol):
+    """What a cycle asks of ReconcilerPort."""
 
     def configuration(self, root: Path) -> Configuration: ...
     def put_configuration(self, configuration: Configuration) -> None: ...
@@ -86,16 +86,16 @@ class Reconciler:
 
     def __init__(
         self,
-        context: Context,
-        syncthing: Syncthing,
-        documents: Documents,
+        context: TeamContext,
+        syncthing: ReconcilerPort,
+        documents: DocumentExchange,
         observed: Callable[[World], World],
     ) -> None:
         self._context = context
         self._syncthing = syncthing
         self._documents = documents
         self._observed = observed
-        self._telling = Telling(syncthing.scan)
+        self._telling = Rescan(syncthing.scan)
         self._untold: list[Written] = []
 
     def run_once(self) -> Cycle:
@@ -178,7 +178,7 @@ class Reconciler:
         self._syncthing.put_configuration(wanted)
         found = self._syncthing.configuration(folders.folders)
         left = diff(found.setup, wanted.setup)
-        failures += [SyncthingError(f"Syncthing did not take {action}") for action in left]
+        failures += [SyncthingError(f"ReconcilerPort did not take {action}") for action in left]
         for failure in failures:
             log.warning("%s; the next cycle tries again", failure)
         return failures

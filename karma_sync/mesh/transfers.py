@@ -89,7 +89,7 @@ def rests(syncthing: Figures, folder: str) -> bool:
     return found.state == "idle" and found.need_items == 0
 
 
-class Moving:
+class ActiveFolders:
     """Folders in which something moves, and since when; may be used by several threads."""
 
     def __init__(self, wake: Wake) -> None:
@@ -132,11 +132,11 @@ class Measured:
     judge: Callable[[World, str, FolderStatus], None]
 
 
-class Progress:
+class Transfers:
     """Follows transfers from the moment they begin until nothing lacks, or nothing moves."""
 
     def __init__(
-        self, syncthing: Figures, store: Database, moving: Moving, measured: Measured
+        self, syncthing: Figures, store: Database, moving: ActiveFolders, measured: Measured
     ) -> None:
         self._syncthing = syncthing
         self._store = store

@@ -34,7 +34,7 @@ from karma_sync.store.database import Database
 _NO_LINKS = {errno.EPERM, errno.EXDEV, errno.ENOTSUP, errno.EMLINK, errno.EACCES}
 
 
-class Checked(Protocol):
+class VerifiedFiles(Protocol):
     """A verified item: manifest, and the ends of its files."""
 
     @property
@@ -45,7 +45,7 @@ class Checked(Protocol):
 class Verifier:
     """The functions of `channel/verify.py`, handed in so that no step imports its neighbour."""
 
-    item: Callable[[bytes, str, Channel, int], Checked]
+    item: Callable[[bytes, str, Channel, int], VerifiedFiles]
     chunk: Callable[[bytes, str, int], None]
     retraction: Callable[[bytes, str, Channel, int], Verified[Retraction]]
 

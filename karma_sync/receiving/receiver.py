@@ -12,9 +12,9 @@ from karma_sync.channel.layout import CHUNK_NAME, ITEM_NAME, ITEMS, RETRACTION_N
 from karma_sync.domain.mesh.channels import Channel, Kept
 from karma_sync.errors import DatabaseUnusable, Unverified
 from karma_sync.receiving.importer import Importer, MissingChunks, Withdrawn
-from karma_sync.receiving.stray_chunks import Strays
-from karma_sync.runtime.event_log import Notes, reason
-from karma_sync.runtime.problems import Troubles
+from karma_sync.receiving.stray_chunks import StrayChunks
+from karma_sync.runtime.event_log import EventLog, reason
+from karma_sync.runtime.problems import Problems
 from karma_sync.runtime.timing import RETRY_S, Retry
 from karma_sync.runtime.worker import Wake
 from karma_sync.store import library, retractions
@@ -40,10 +40,10 @@ class _Watched:
     retracted: dict[str, str] = field(default_factory=dict)
     settled: bool = False
     astray: bool = False
-    strays: Strays = field(init=False)
+    strays: StrayChunks = field(init=False)
 
     def __post_init__(self) -> None:
-        self.strays = Strays(self.inbox)
+        self.strays = StrayChunks(self.inbox)
 
 
 class Arrivals:
@@ -74,7 +74,7 @@ class ReceiverHooks:
     Syncthing collects nothing in a folder and wants nothing.
     """
 
-    problems: Troubles
+    problems: Problems
     refused: Callable[[Channel, str], None] = lambda channel, item: None
     rests: Callable[[str], bool] = lambda folder: False
 
@@ -87,7 +87,7 @@ class Receiver:
         me: str,
         importer: Importer,
         store: Database,
-        notes: Notes,
+        notes: EventLog,
         hooks: ReceiverHooks,
     ) -> None:
         self._me = me

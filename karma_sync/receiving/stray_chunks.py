@@ -14,7 +14,7 @@ from karma_sync.channel.inbox import Inbox
 _REST = 20  # times as long as a look took nobody looks again: it lists the whole folder
 
 
-class Strays:
+class StrayChunks:
     """Those of one channel."""
 
     def __init__(self, inbox: Inbox) -> None:

@@ -38,7 +38,7 @@ Row = list[re.Match[bytes]]
 """Strings that are to be looked at together: a key with its value, or elements of an array."""
 
 
-class Piece(NamedTuple):
+class StringPiece(NamedTuple):
     """Part of a group's text that may be changed: at `at` there, at `start` in the record."""
 
     at: int
@@ -50,7 +50,7 @@ class Group(NamedTuple):
     """Strings to look at together; `start` and `end` is the part of the record they lie in."""
 
     text: bytes
-    pieces: tuple[Piece, ...]
+    pieces: tuple[StringPiece, ...]
     start: int
     end: int
 
@@ -139,7 +139,8 @@ def _member(record: bytes, key: re.Match[bytes], value: re.Match[bytes]) -> Grou
         return _row([key])
     start, end = key.start(), value.end(1) + 1
     pieces = [
-        Piece(string.start(1) - start, string.start(1), len(string[1])) for string in (key, value)
+        StringPiece(string.start(1) - start, string.start(1), len(string[1]))
+        for string in (key, value)
     ]
     return Group(record[start:end], tuple(pieces), start, end)
 
@@ -153,7 +154,7 @@ def _is_kept(key: bytes, value: bytes) -> bool:
 def _row(strings: Row) -> Group:
     pieces, at = [], 0
     for string in strings:
-        pieces.append(Piece(at, string.start(1), len(string[1])))
+        pieces.append(StringPiece(at, string.start(1), len(string[1])))
         at += len(string[1]) + len(b"\\n")
     text = b"\\n".join(string[1] for string in strings)
     return Group(text, tuple(pieces), strings[0].start(), strings[-1].end())

@@ -84,7 +84,7 @@ Stretches = Collection[tuple[int, int]]
 """Stretches of a text by start and end."""
 
 
-class Matcher:
+class RuleMatcher:
     """One rule, ready to run."""
 
     def __init__(self, rule: Rule, order: int, allowed: Allowed) -> None:
@@ -141,7 +141,7 @@ class Scanner:
     def __init__(self, rules: Sequence[Rule], allowed: Allowed) -> None:
         self._names = [rule.name for rule in rules]
         self.all_near = [order for order, rule in enumerate(rules) if rule.near]
-        self._matchers = [Matcher(rule, order, allowed) for order, rule in enumerate(rules)]
+        self._matchers = [RuleMatcher(rule, order, allowed) for order, rule in enumerate(rules)]
         self._gates = Gates(rules)
 
     def suspicion(self, text: bytes, at: int = 0) -> int:

@@ -8,7 +8,7 @@ from karma_sync.store import events, state
 from karma_sync.store.database import Database
 
 
-class Journal:
+class ChangeLog:
     """Compares what stands with what was told last; `run` after each change of state.db."""
 
     def __init__(

@@ -74,7 +74,7 @@ class Outage:
         return was_told
 
 
-class Notes:
+class EventLog:
     """Writes events into work.db."""
 
     def __init__(self, store: Database, now: Callable[[], datetime]) -> None:

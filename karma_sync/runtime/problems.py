@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 
-class Troubles:
+class Problems:
     """May be used by several threads; `changed` is called with the folder after each change."""
 
     def __init__(self, changed: Callable[[str], None] = lambda folder: None) -> None:

@@ -39,7 +39,7 @@ def stored_catalogue(store: Database) -> Catalogue:
     return Catalogue(load, save)
 
 
-class Matcher:
+class ProjectMatcher:
     """To which project a session belongs, from what its records and git say."""
 
     def __init__(self, source: ClaudeSource, catalogue: Catalogue, places: Places) -> None:
@@ -102,7 +102,7 @@ class Decider:
 
     def __init__(
         self,
-        matcher: Matcher,
+        matcher: ProjectMatcher,
         choices: Callable[[], Choices],
         now: Callable[[], datetime],
         unshared: Callable[[], Collection[Unshared]] = tuple,
@@ -113,7 +113,7 @@ class Decider:
         self._unshared = unshared
 
     @classmethod
-    def of(cls, matcher: Matcher, store: Database, now: Callable[[], datetime]) -> "Decider":
+    def of(cls, matcher: ProjectMatcher, store: Database, now: Callable[[], datetime]) -> "Decider":
         """With what the person said as state.db has it, at each decision."""
 
         def choices() -> Choices:
@@ -199,6 +199,6 @@ def learn_roots(store: Database, learned: dict[str, str]) -> None:
         for path, identity in learned.items():
             before = known.get(path)
             if before is None:
-                state.roots.put(tx, state.Root(path=path, project=identity))
+                state.roots.put(tx, state.KnownDirectory(path=path, project=identity))
             elif not before.mapped and before.project != identity:
                 state.roots.put(tx, before.now(identity))

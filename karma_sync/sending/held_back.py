@@ -6,17 +6,17 @@ from karma_sync.domain.session.profile import Profile, takes
 from karma_sync.domain.session.selection import Decision, Outcome
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.redact.redactor import Redactor
-from karma_sync.runtime.event_log import Notes
+from karma_sync.runtime.event_log import EventLog
 from karma_sync.sending.packaging.file_selection import why_left_out
 from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.store.work import Stays
 
 
-class Stayed:
+class HeldBack:
     """Sessions that stay, by channel; what is written down already is not written again."""
 
-    def __init__(self, store: Database, notes: Notes) -> None:
+    def __init__(self, store: Database, notes: EventLog) -> None:
         self._store = store
         self._notes = notes
         self._known: dict[tuple[str, str], str] = {}

@@ -36,7 +36,7 @@ def after(before: Pace | None, now: float) -> Pace:
 Key = tuple[Path, str]
 
 
-class Outgoing:
+class SendQueue:
     """Sessions to look at, each at its own pace; times are monotonic seconds.
 
     A session in the backlog is looked at when nothing that changed is due. `left` tells about how

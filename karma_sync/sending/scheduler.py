@@ -11,8 +11,8 @@ from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.redact.redactor import Redactor
 from karma_sync.runtime.timing import soonest
 from karma_sync.runtime.worker import Wake
-from karma_sync.sending.eligibility import Matcher
-from karma_sync.sending.queue import Outgoing
+from karma_sync.sending.eligibility import ProjectMatcher
+from karma_sync.sending.queue import SendQueue
 from karma_sync.sending.sender import Sender
 
 # What takes longer than a moment: people may ask meanwhile how far it is.
@@ -88,15 +88,15 @@ class SchedulerHooks:
     begins: Callable[[], None] = lambda: None
 
 
-class Dispatch:
+class Scheduler:
     """Has sessions sent, one after the other; used by the sending thread alone."""
 
     def __init__(
         self,
         requests: SendRequests,
-        matcher: Matcher,
+        matcher: ProjectMatcher,
         sender: Sender,
-        outgoing: Outgoing,
+        outgoing: SendQueue,
         hooks: SchedulerHooks,
     ) -> None:
         self._requests = requests

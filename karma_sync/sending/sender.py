@@ -19,14 +19,14 @@ from karma_sync.errors import DatabaseUnusable, KarmaError, NotWritable
 from karma_sync.files import is_readable
 from karma_sync.redact.custom.ruleset import RefusingRedactor
 from karma_sync.redact.redactor import Redactor
-from karma_sync.runtime.problems import Troubles
+from karma_sync.runtime.problems import Problems
 from karma_sync.runtime.timing import RETRY_S, Retry, soonest
 from karma_sync.sending.eligibility import Decider, wrote
-from karma_sync.sending.held_back import Stayed
+from karma_sync.sending.held_back import HeldBack
 from karma_sync.sending.packaging.packager import Packager, all_or_nothing
 from karma_sync.sending.recall import Recaller
 from karma_sync.store.work import Stays
-from karma_sync.syncthing.rescan import Scan, Telling
+from karma_sync.syncthing.rescan import Rescan, Scan
 
 log = logging.getLogger(__name__)
 _TELL_EVERY_S = 0.25
@@ -41,12 +41,12 @@ class SenderHooks:
     """
 
     scan: Scan
-    problems: Troubles
+    problems: Problems
     packaged: Callable[[Channel, str], None] = lambda channel, item: None
 
 
 @dataclass(frozen=True)
-class Sent:
+class SendResult:
     """Whether a session was packaged, and how many bytes of it are left for the next step.
 
     `wait_s` is the time until one that must be quiet may leave; `vanished` tells that a file of
@@ -67,7 +67,7 @@ class Sender:
         decider: Decider,
         packager: Packager,
         recaller: Recaller,
-        stayed: Stayed,
+        stayed: HeldBack,
         hooks: SenderHooks,
     ) -> None:
         self._decider = decider
@@ -75,7 +75,7 @@ class Sender:
         self._packager = packager
         self._recaller = recaller
         self._stayed = stayed
-        self._telling = Telling(hooks.scan)
+        self._telling = Rescan(hooks.scan)
         self._problems = hooks.problems
         self._packaged = hooks.packaged
         self._channels: dict[str, tuple[Channel, Outbox]] = {}
@@ -180,12 +180,12 @@ class Sender:
         channels = [channel for channel, _ in list(self._channels.values())]
         return max((self._packager.left(c, session) for c in channels), default=session.size)
 
-    def send(self, session: SourceSession) -> Sent:
+    def send(self, session: SourceSession) -> SendResult:
         """Package a session into every channel that it belongs to and lacks it."""
         if not session.transcript.stat.size:
-            return Sent(False)  # begun this moment: where it works its first line will tell
+            return SendResult(False)  # begun this moment: where it works its first line will tell
         self._packager.begin_session()
-        done: list[Sent] = []
+        done: list[SendResult] = []
         for channel, outbox in () if self._refuses else self._channels.values():
             if channel.id in self._blocked:
                 continue
@@ -194,7 +194,7 @@ class Sender:
                 done.append(self._try_to_send(channel, outbox, session))
         self._tell_now_and_then()
         left = max((each.left for each in done), default=0)
-        return Sent(
+        return SendResult(
             packaged=any(each.packaged for each in done),
             wait_s=soonest(*(each.wait_s for each in done)),
             left=left,
@@ -268,33 +268,35 @@ class Sender:
         self._settle()  # what is about to be named is not dropped
         self._recaller.remove_dropped(self._channels, covers)
 
-    def _try_to_send(self, channel: Channel, outbox: Outbox, session: SourceSession) -> Sent:
+    def _try_to_send(self, channel: Channel, outbox: Outbox, session: SourceSession) -> SendResult:
         try:
             return self._send_through(channel, outbox, session)
         except NotWritable as error:
             self._block(channel.id, error)
         except FileNotFoundError as error:
             log.info("session %s changed while it was read: %s", session.session_id, error)
-            return Sent(False, vanished=True)
+            return SendResult(False, vanished=True)
         except DatabaseUnusable:
             raise  # it is not the session's fault, and nothing could be noted of it
         except (KarmaError, OSError) as error:
             self._refuse(channel, session.session_id, error)
-        return Sent(False)
+        return SendResult(False)
 
-    def _send_through(self, channel: Channel, outbox: Outbox, session: SourceSession) -> Sent:
+    def _send_through(self, channel: Channel, outbox: Outbox, session: SourceSession) -> SendResult:
         """One session through one channel; `tell` has Syncthing look at what was written."""
         facts = self._matcher.facts(session)
         decision = self._decide(channel, session, facts)
         if decision.outcome is not Outcome.LEAVES:
-            return Sent(False, decision.wait_s if decision.outcome is Outcome.WAITING else None)
+            return SendResult(
+                False, decision.wait_s if decision.outcome is Outcome.WAITING else None
+            )
         session = self._complete(channel, session)
         with all_or_nothing(outbox):
             cut = self._packager.cut(channel, session, outbox)
             described = self._packager.describe(cut, facts)
             self._packager.write(described, session, outbox)
         self._unsettled.append((channel.id, cut.item, described.packed.revision))
-        return Sent(True, left=cut.left)
+        return SendResult(True, left=cut.left)
 
     def _decide(self, channel: Channel, session: SourceSession, facts: Facts) -> Decision:
         """Whether it leaves now; what the person said is read at this moment, so it holds."""

@@ -45,7 +45,7 @@ def map_directory(store: Database, path: str, identity: str) -> None:
     """
     with store.transaction() as tx:
         for each in _both(path):
-            state.roots.put(tx, state.Root(path=each, project=identity, mapped=True))
+            state.roots.put(tx, state.KnownDirectory(path=each, project=identity, mapped=True))
 
 
 def unmap_directory(store: Database, path: str) -> None:

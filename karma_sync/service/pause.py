@@ -19,7 +19,7 @@ def pause_all(store: Database, now: datetime, how_long: str | None) -> datetime 
         raise BadInput(f"{how_long!r} is over at once", hint="for instance 30m, 2h, 3d")
     until = now + span if span else None
     with store.transaction() as tx:
-        state.halts.put(tx, state.Halt(until=until))
+        state.halts.put(tx, state.GlobalPause(until=until))
     return until
 
 
@@ -33,4 +33,4 @@ def resume_all(store: Database, now: datetime) -> None:
         if not any(halt.holds(now) for halt in state.halts.all(tx)):
             raise Conflict("nothing is paused as a whole", hint="karma-sync subscription list")
         # the row stays: that there is none must mean that the database was lost
-        state.halts.put(tx, state.Halt(until=now))
+        state.halts.put(tx, state.GlobalPause(until=now))

@@ -10,13 +10,13 @@ from karma_sync.domain.session.project import Belonging, Names, Place, Where, be
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.domain.team.team import Team
 from karma_sync.git.repository import other_identities, repository_at
-from karma_sync.sending.eligibility import Matcher
+from karma_sync.sending.eligibility import ProjectMatcher
 
 _NO_LETTER = re.compile(r"[^A-Za-z0-9]")
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundSessions:
     """Sessions of one project directory that belong together.
 
     `directory` is the agent's own name for it; `works_in` are the working directories that their
@@ -60,8 +60,8 @@ class _Shared:
 
 
 def scan(
-    matcher: Matcher, source: ClaudeSource, teams: Iterable[Team], names: Iterable[Names]
-) -> list[Found]:
+    matcher: ProjectMatcher, source: ClaudeSource, teams: Iterable[Team], names: Iterable[Names]
+) -> list[FoundSessions]:
     """Look through all sessions on this machine; by directory, then the most sessions first.
 
     `names` are those of my projects. A directory without sessions counts none; a session that
@@ -74,9 +74,9 @@ def scan(
     return all_found
 
 
-def _without_sessions(directory: str) -> Found:
+def _without_sessions(directory: str) -> FoundSessions:
     why = "no session lies in it"
-    return Found(directory, (), project="", sessions=0, why=why, teams=(), proposed=())
+    return FoundSessions(directory, (), project="", sessions=0, why=why, teams=(), proposed=())
 
 
 def _shared(teams: Iterable[Team], names: Iterable[Names]) -> _Shared:
@@ -91,8 +91,8 @@ def _shared(teams: Iterable[Team], names: Iterable[Names]) -> _Shared:
 
 
 def _in_directory(
-    matcher: Matcher, sessions: Iterable[SourceSession], directory: str, shared: _Shared
-) -> list[Found]:
+    matcher: ProjectMatcher, sessions: Iterable[SourceSession], directory: str, shared: _Shared
+) -> list[FoundSessions]:
     counts: dict[_Case, int] = {}
     cwds: dict[_Case, set[str]] = {}
     for session in sessions:
@@ -107,7 +107,7 @@ def _in_directory(
         counts[case] = counts.get(case, 0) + 1
         cwds.setdefault(case, set()).update(places)
     found = [
-        Found(
+        FoundSessions(
             directory=directory,
             works_in=tuple(sorted(cwds[case])),
             project=case.project,
@@ -169,7 +169,9 @@ class Fork:
     origin: str
 
 
-def forks_of(matcher: Matcher, sessions: Iterable[SourceSession], names: Names) -> list[Fork]:
+def forks_of(
+    matcher: ProjectMatcher, sessions: Iterable[SourceSession], names: Names
+) -> list[Fork]:
     """The clones with sessions that may be forks of a project, sorted; asked, never taken."""
     wanted = {names.project, *names.aliases}
     found = set()

@@ -27,7 +27,7 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ProjectAnswers:
     """A shared project, my answer to it, and everybody else's who is on the roster.
 
     `option` is what a command needs besides the project: `--team` where several teams share it.
@@ -60,7 +60,9 @@ class Standing:
         return [m for m, s in self.others if s.status != "declined"]
 
 
-def prepare_share(store: Database, me: PairingCode, identity: str, team: str | None) -> Standing:
+def prepare_share(
+    store: Database, me: PairingCode, identity: str, team: str | None
+) -> ProjectAnswers:
     """What sharing this project would mean; changes nothing.
 
     Raises:
@@ -78,7 +80,7 @@ def prepare_share(store: Database, me: PairingCode, identity: str, team: str | N
 
 
 def share(
-    store: Database, me: PairingCode, standing: Standing, terms: Terms, now: datetime
+    store: Database, me: PairingCode, standing: ProjectAnswers, terms: Terms, now: datetime
 ) -> None:
     """Put a project on the roster and accept it for myself, both or neither."""
     now_ms = int(now.timestamp() * 1000)
@@ -89,7 +91,7 @@ def share(
 
 
 def accept(
-    store: Database, me: PairingCode, standing: Standing, terms: Terms, now: datetime
+    store: Database, me: PairingCode, standing: ProjectAnswers, terms: Terms, now: datetime
 ) -> None:
     """Accept a shared project on these terms.
 
@@ -101,7 +103,9 @@ def accept(
         _accept(tx, fresh, terms, int(now.timestamp() * 1000))
 
 
-def move(store: Database, me: PairingCode, project: str, team: str | None, verb: Verb) -> Standing:
+def move(
+    store: Database, me: PairingCode, project: str, team: str | None, verb: Verb
+) -> ProjectAnswers:
     """Change my answer to a shared project by one of its moves; the standing before.
 
     Raises:
@@ -113,7 +117,7 @@ def move(store: Database, me: PairingCode, project: str, team: str | None, verb:
     return standing
 
 
-def moved(standing: Standing, verb: Verb) -> Subscription:
+def moved(standing: ProjectAnswers, verb: Verb) -> Subscription:
     """My answer after one of its moves.
 
     Raises:
@@ -126,7 +130,7 @@ def moved(standing: Standing, verb: Verb) -> Subscription:
         raise
 
 
-def find(store: Database, me: PairingCode, project: str, team: str | None) -> Standing:
+def find(store: Database, me: PairingCode, project: str, team: str | None) -> ProjectAnswers:
     """The one shared project that `project` names: whole, or by a unique ending.
 
     Raises:
@@ -137,7 +141,7 @@ def find(store: Database, me: PairingCode, project: str, team: str | None) -> St
         return _find(tx, me, project, team)
 
 
-def standings(store: Database, me: PairingCode) -> list[Standing]:
+def standings(store: Database, me: PairingCode) -> list[ProjectAnswers]:
     """Every project of every team of mine, by team and name."""
     with store.reading() as tx:
         return [
@@ -182,7 +186,7 @@ def renamed_to(store: Database, name: str) -> list[str]:
     return sorted({names[p] for p in former & names.keys()})
 
 
-def alias(store: Database, me: PairingCode, standing: Standing, name: str) -> bool:
+def alias(store: Database, me: PairingCode, standing: ProjectAnswers, name: str) -> bool:
     """Take another name of a shared project for it; whether that is news to its team.
 
     The leader tells the team; a member agrees to a name that the leader told.
@@ -202,7 +206,7 @@ def alias(store: Database, me: PairingCode, standing: Standing, name: str) -> bo
     return news
 
 
-def unalias(store: Database, me: PairingCode, standing: Standing, name: str) -> bool:
+def unalias(store: Database, me: PairingCode, standing: ProjectAnswers, name: str) -> bool:
     """Take another name of a shared project back; whether the team has it no more.
 
     The leader tells the team; a member agrees to it no more.
@@ -224,7 +228,7 @@ def unalias(store: Database, me: PairingCode, standing: Standing, name: str) -> 
     return leads
 
 
-def _accept(tx: Transaction, standing: Standing, terms: Terms, now_ms: int) -> None:
+def _accept(tx: Transaction, standing: ProjectAnswers, terms: Terms, now_ms: int) -> None:
     def verb(mine: Subscription) -> Subscription:
         return mine.accept(now_ms, terms.direction, terms.content, terms.limits)
 
@@ -237,7 +241,7 @@ def _agree(tx: Transaction, team: str, project: str, names: Iterable[str]) -> No
     state.agreements.put(tx, *agreed)
 
 
-def _find(tx: Transaction, me: PairingCode, project: str, team: str | None) -> Standing:
+def _find(tx: Transaction, me: PairingCode, project: str, team: str | None) -> ProjectAnswers:
     candidates = [teams.find(tx, team)] if team else state.teams.all(tx)
     if not candidates:
         raise NotFound("you are in no team yet", hint="karma-sync inbox")
@@ -252,7 +256,7 @@ def _find(tx: Transaction, me: PairingCode, project: str, team: str | None) -> S
     return _standing(tx, me, sharing[0], identity)
 
 
-def _standing(tx: Transaction, me: PairingCode, team: Team, identity: str) -> Standing:
+def _standing(tx: Transaction, me: PairingCode, team: Team, identity: str) -> ProjectAnswers:
     def answer_of(member: str) -> Subscription:
         known = state.subscriptions.get(tx, team.id, identity, member)
         return known or Subscription(team=team.id, project=identity, member=member)
@@ -260,7 +264,7 @@ def _standing(tx: Transaction, me: PairingCode, team: Team, identity: str) -> St
     others = sorted((m for m in team.members if m.key != me.key), key=lambda m: m.tag)
     sharing = [t for t in state.teams.all(tx) if t.project(identity) or t.id == team.id]
     option = _option(team, sharing) if len(sharing) > 1 else ""
-    return Standing(team, answer_of(me.key), [(m, answer_of(m.key)) for m in others], option)
+    return ProjectAnswers(team, answer_of(me.key), [(m, answer_of(m.key)) for m in others], option)
 
 
 def _option(team: Team, among: list[Team]) -> str:

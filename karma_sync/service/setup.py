@@ -15,7 +15,7 @@ from karma_sync.syncthing.program import find_program
 
 
 def make_home(
-    paths: Paths, tag: str, network: settings.Network, environ: Mapping[str, str]
+    paths: Paths, tag: str, network: settings.NetworkSettings, environ: Mapping[str, str]
 ) -> None:
     """Make a member's home: directories, key, Syncthing's home, config.toml last.
 

@@ -23,11 +23,11 @@ from karma_sync.service import invitations, projects
 from karma_sync.service.status_model import (
     Peer,
     ProjectStatus,
-    Receiver,
+    ReceiverStatus,
     Renames,
-    Status,
+    StatusReport,
     Stores,
-    Transfer,
+    TransferStatus,
     renames,
 )
 from karma_sync.store import events, ledger, library, work
@@ -45,7 +45,7 @@ def silent_days(now: datetime, answered: Iterable[datetime]) -> int:
     return max(0, (now - max(answered)).days)
 
 
-def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Status:
+def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> StatusReport:
     """How things stand at `now`, as far as the daemon wrote it down.
 
     Nobody is connected unless it is `running`, as a daemon that was killed could not say so, and
@@ -63,7 +63,7 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
     over = ended(stores.state, stores.work, world)
     answers = running and SYNCTHING not in dict(wrong)
     look = _Look(stores, world, _peers(stores, world, answers), transfers, over)
-    return Status(
+    return StatusReport(
         faults={folder_title(world, folder): why for folder, why in wrong},
         peers=sorted(look.peers.values(), key=lambda peer: peer.member.tag),
         projects=[_project(look, standing) for standing in standings],
@@ -89,9 +89,9 @@ class _Look:
     transfers: dict[tuple[str, str], work.Transfer]
     ended: list[Ended]
 
-    def transfer(self, folder: str, device: str = "") -> Transfer | None:
+    def transfer(self, folder: str, device: str = "") -> TransferStatus | None:
         row = self.transfers.get((folder, device))
-        return Transfer.of(row) if row else None
+        return TransferStatus.of(row) if row else None
 
 
 def _peers(stores: Stores, world: World, answers: bool) -> dict[str, Peer]:
@@ -124,7 +124,7 @@ def _silent(look: _Look, now: datetime) -> dict[str, int | None]:
     return found
 
 
-def _project(look: _Look, standing: projects.Standing) -> ProjectStatus:
+def _project(look: _Look, standing: projects.ProjectAnswers) -> ProjectStatus:
     world, team, project = look.world, standing.team, standing.project
     box = next((c for c in outboxes(world) if (c.team.id, c.project) == (team.id, project)), None)
     sources = [c for c in inboxes(world) if (c.team.id, c.project) == (team.id, project)]
@@ -157,7 +157,9 @@ def _project(look: _Look, standing: projects.Standing) -> ProjectStatus:
     )
 
 
-def _called_back(look: _Look, standing: projects.Standing, box: Channel | None) -> list[CalledBack]:
+def _called_back(
+    look: _Look, standing: projects.ProjectAnswers, box: Channel | None
+) -> list[CalledBack]:
     """Of the open channel, and of closed ones until all is confirmed or another is open."""
     here = called_back(look.stores.work, look.world, box) if box else []
     over = [
@@ -173,8 +175,8 @@ def _why(stays: Iterable[work.Withheld], kind: work.Stays) -> dict[str, str]:
 
 
 def _receivers(
-    look: _Look, standing: projects.Standing, box: Channel | None, sent: dict[str, int]
-) -> list[Receiver]:
+    look: _Look, standing: projects.ProjectAnswers, box: Channel | None, sent: dict[str, int]
+) -> list[ReceiverStatus]:
     """Everybody who takes what I send, whether a receipt came or not."""
     if box is None:
         return []
@@ -191,7 +193,7 @@ def _receivers(
         whole = receipt is not None and receipt.digest == digest_of(sent)
         transfer = look.transfer(box.id, member.device)
         peer = look.peers[member.key]
-        found.append(Receiver(peer, items, whole, transfer, member.tag in paused))
+        found.append(ReceiverStatus(peer, items, whole, transfer, member.tag in paused))
     return found
 
 

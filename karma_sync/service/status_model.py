@@ -62,7 +62,7 @@ class Peer:
 
 
 @dataclass(frozen=True)
-class Transfer:
+class TransferStatus:
     """About what lacks, here or at a member: Syncthing's figures, which peers can poison.
 
     Or what is still to be packaged: our own figures.
@@ -73,12 +73,12 @@ class Transfer:
     seconds_left: int | None
 
     @classmethod
-    def of(cls, row: work.Transfer) -> "Transfer":
+    def of(cls, row: work.Transfer) -> "TransferStatus":
         return cls(row.left, row.items, seconds_left(row.left, row.rate))
 
 
 @dataclass(frozen=True)
-class Receiver:
+class ReceiverStatus:
     """What a member's receipt says of my channel: how many items, and whether exactly mine.
 
     `paused` if it said that it paused the project: nothing arrives there then.
@@ -87,7 +87,7 @@ class Receiver:
     peer: Peer
     items: int
     whole: bool
-    transfer: Transfer | None
+    transfer: TransferStatus | None
     paused: bool = False
 
     @property
@@ -109,9 +109,9 @@ class ProjectStatus:
     mine: Subscription
     sent: int
     recovering: str
-    receivers: list[Receiver]
+    receivers: list[ReceiverStatus]
     received: dict[str, int]
-    arriving: dict[str, Transfer]
+    arriving: dict[str, TransferStatus]
     waiting: int
     refused: dict[str, str]
     withheld: dict[str, str]
@@ -130,7 +130,7 @@ class ProjectStatus:
 
 
 @dataclass(frozen=True)
-class Status:
+class StatusReport:
     """Everything `karma-sync status` shows; `paused` if everything is, as a whole.
 
     `packaging` is what is still to be looked at here, if that takes more than a moment. `silent`
@@ -142,9 +142,9 @@ class Status:
     projects: list[ProjectStatus]
     teams: list[Team]
     inbox: invitations.Waiting
-    paused: state.Halt | None
+    paused: state.GlobalPause | None
     faults: dict[str, str]
-    packaging: Transfer | None = None
+    packaging: TransferStatus | None = None
     silent: dict[str, int | None] = field(default_factory=dict)
     last_error: events.Event | None = None
     last_error_over: bool = False

@@ -78,7 +78,7 @@ class Intent(Value, frozen=True, kw_only=True):
     shares: tuple[Share, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
     unshared: tuple[Unshared, ...] = ()
-    halt: state.Halt | None = None
+    halt: state.GlobalPause | None = None
 
     def limit(self, answer: Subscription) -> Subscription:
         """The answer as this file limits it.
@@ -183,7 +183,7 @@ class IntentFile:
             self._path.replace(aside)
             fsync_dirs([aside.parent])
             why = f"what limits sending could not be read: see {aside}"
-            state.halts.put(tx, state.Halt(why=why))
+            state.halts.put(tx, state.GlobalPause(why=why))
             news.append(f"everything is paused, {why}")
             return Intent()
 

@@ -47,7 +47,7 @@ _MIGRATIONS = [
 _FORMER = 8
 
 
-class Root(Value, frozen=True, kw_only=True):
+class KnownDirectory(Value, frozen=True, kw_only=True):
     """A directory known to belong to a project, kept so that it counts after it vanished.
 
     `mapped` ones were named by the person; the others were learned from git. `former` are the
@@ -59,11 +59,11 @@ class Root(Value, frozen=True, kw_only=True):
     mapped: bool = False
     former: tuple[str, ...] = ()
 
-    def now(self, project: str) -> "Root":
+    def now(self, project: str) -> "KnownDirectory":
         """The same directory after git named another project there."""
         before = [p for p in (*self.former, self.project) if p != project]
         kept = tuple(dict.fromkeys(before))[-_FORMER:]
-        return Root(path=self.path, project=project, former=kept)
+        return KnownDirectory(path=self.path, project=project, former=kept)
 
 
 class Agreed(Value, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ class Agreed(Value, frozen=True, kw_only=True):
     name: str
 
 
-class Halt(Value, frozen=True, kw_only=True):
+class GlobalPause(Value, frozen=True, kw_only=True):
     """Everything is paused; until a moment (UTC), or until resumed if there is none.
 
     `why` in words, where it was not a person who paused.
@@ -88,7 +88,7 @@ class Halt(Value, frozen=True, kw_only=True):
         """Whether it still does."""
         return self.until is None or now < self.until
 
-    def ends_before(self, other: "Halt") -> bool:
+    def ends_before(self, other: "GlobalPause") -> bool:
         """Whether the other one holds longer."""
         if self.until is None or other.until is None:
             return other.until is None and self.until is not None
@@ -117,9 +117,9 @@ subscriptions = Table("subscription", Subscription, ["team", "project", "member"
 pairings = Table("pairing", Pairing, ["key"])
 contacts = Table("contact", Contact, ["device"])
 invitations = Table("invitation", Invitation, ["folder"])
-roots = Table("root", Root, ["path"])
+roots = Table("root", KnownDirectory, ["path"])
 agreements = Table("agreed", Agreed, ["team", "project", "name"])
-halts = Table("halt", Halt, ["id"])
+halts = Table("halt", GlobalPause, ["id"])
 unshared = Table("unshared", Unshared, ["whose", "name"])
 changed_redactions = Table("changed_redactions", ChangedRedactions, ["id"])
 withholds = Table("withhold", Withhold, ["session"])

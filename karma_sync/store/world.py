@@ -47,7 +47,7 @@ def read_world(tx: Transaction, me: PairingCode, now: datetime, discovery: bool)
     )
 
 
-def paused_until(store: Database, now: datetime) -> state.Halt | None:
+def paused_until(store: Database, now: datetime) -> state.GlobalPause | None:
     """The pause that holds at `now`; None if none does."""
     with store.reading() as tx:
         return next((halt for halt in state.halts.all(tx) if halt.holds(now)), None)

@@ -149,7 +149,9 @@ class SyncthingClient:
         params = (("folder", folder), ("device", device))
         return self._get(wire.read_completion, "/rest/db/completion", *params)
 
-    def events(self, since: int, timeout_s: int, types: Collection[str]) -> list[wire.Event]:
+    def events(
+        self, since: int, timeout_s: int, types: Collection[str]
+    ) -> list[wire.SyncthingEvent]:
         """Events of these types with an id above `since`, oldest first; waits for the first.
 
         Empty if none came in `timeout_s` seconds. Each set of types counts its own ids, from its

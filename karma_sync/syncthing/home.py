@@ -24,7 +24,7 @@ _BCRYPT = "./" + string.ascii_letters + string.digits
 
 
 @dataclass(frozen=True)
-class Network:
+class ListenSettings:
     """Where Syncthing listens, and which public helpers it may use.
 
     `gui_port` is the REST API's, on 127.0.0.1; `listen` are Syncthing's listen addresses, such as
@@ -112,7 +112,7 @@ def forget_index(home: Path) -> None:
         shutil.rmtree(index)
 
 
-def configure(home: Path, network: Network, name: str) -> str:
+def configure(home: Path, network: ListenSettings, name: str) -> str:
     """Write our settings into config.xml, leave the rest; returns the API key.
 
     Syncthing must not be running on this home: it would write its own copy over ours. Writes
@@ -184,7 +184,7 @@ def _set_gui(gui: ET.Element, port: int) -> str:
     return key.text
 
 
-def _set_options(options: ET.Element, network: Network) -> None:
+def _set_options(options: ET.Element, network: ListenSettings) -> None:
     for old in options.findall("listenAddress"):
         options.remove(old)
     for position, address in enumerate(network.listen):

@@ -11,7 +11,7 @@ Scan = Callable[[str, Sequence[str]], None]
 """Has Syncthing look at files in a folder by name; raises SyncthingError if it does not."""
 
 
-class Telling:
+class Rescan:
     """An outage of Syncthing is logged once; the caller keeps what was not looked at."""
 
     def __init__(self, scan: Scan) -> None:

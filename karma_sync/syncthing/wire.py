@@ -128,7 +128,7 @@ class Completion(Reply):
     remote_state: str | None = None
 
 
-class Event(Reply):
+class SyncthingEvent(Reply):
     """Something happened; what it concerns, where it says so."""
 
     id: int
@@ -212,7 +212,7 @@ class _Holders(Reply):
 
 _DEVICE_OFFERS = TypeAdapter(dict[str, _DeviceOffer])
 _FOLDER_OFFERS = TypeAdapter(dict[str, _FolderOffers])
-_EVENTS = TypeAdapter(list[Event])
+_EVENTS = TypeAdapter(list[SyncthingEvent])
 
 
 def read_pong(body: bytes) -> None:
@@ -272,6 +272,6 @@ def read_completion(body: bytes) -> Completion:
     return Completion.model_validate_json(body)
 
 
-def read_events(body: bytes) -> list[Event]:
+def read_events(body: bytes) -> list[SyncthingEvent]:
     """Oldest first."""
     return _EVENTS.validate_json(body)

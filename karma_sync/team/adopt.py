@@ -8,8 +8,8 @@ from karma_sync.runtime.event_log import reason
 from karma_sync.signing import PayloadType, accepted
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
-from karma_sync.team.context import Context
-from karma_sync.team.documents.folder import Found
+from karma_sync.team.context import TeamContext
+from karma_sync.team.documents.folder import DocumentFile
 from karma_sync.team.documents.kinds import MEMBER, ROSTER
 from karma_sync.team.documents.models import Roster, answers_of, lists, team_of
 from karma_sync.team.documents.verify import verify_member, verify_roster
@@ -21,7 +21,7 @@ class Adopter:
     A verified one replaces my record of its writer.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: TeamContext) -> None:
         self._context = context
 
     def adopt_all(self, team_id: str) -> None:
@@ -36,7 +36,7 @@ class Adopter:
             if each.kind == MEMBER:
                 self._adopt(team_id, each)
 
-    def _adopt(self, team_id: str, found: Found) -> bool:
+    def _adopt(self, team_id: str, found: DocumentFile) -> bool:
         """Whether the document was adopted; a refusal is noted, the same one again is not."""
         try:
             with self._context.store.transaction() as tx:
@@ -58,7 +58,7 @@ class Adopter:
         return True
 
     def _adopt_roster(
-        self, tx: Transaction, team: Team, found: Found, known: state.Document | None
+        self, tx: Transaction, team: Team, found: DocumentFile, known: state.Document | None
     ) -> None:
         newest = (
             accepted(known.envelope, found.writer, PayloadType.ROSTER, Roster) if known else None
@@ -72,7 +72,7 @@ class Adopter:
         state.put_document(tx, document_of(team.id, found, roster.version))
 
     def _adopt_member(
-        self, tx: Transaction, team: Team, found: Found, known: state.Document | None
+        self, tx: Transaction, team: Team, found: DocumentFile, known: state.Document | None
     ) -> None:
         version = known.version if known else 0
         document = verify_member(found.raw, found.writer, team, version).value
@@ -82,7 +82,7 @@ class Adopter:
         state.put_document(tx, document_of(team.id, found, document.version))
 
 
-def document_of(team_id: str, found: Found, version: int) -> state.Document:
+def document_of(team_id: str, found: DocumentFile, version: int) -> state.Document:
     """The row that keeps an accepted document, byte for byte."""
     return state.Document(
         team=team_id, kind=found.kind, writer=found.writer, version=version, envelope=found.raw

@@ -6,21 +6,21 @@ from datetime import datetime
 
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.paths import Paths
-from karma_sync.runtime.event_log import Notes
+from karma_sync.runtime.event_log import EventLog
 from karma_sync.signing import SigningKey
 from karma_sync.store.database import Database
 from karma_sync.team.documents.folder import MetadataFolder
 
 
 @dataclass(frozen=True)
-class Context:
+class TeamContext:
     """Who I am, where my things lie, and what time it is (UTC)."""
 
     store: Database
     paths: Paths
     me: PairingCode
     key: SigningKey
-    notes: Notes
+    notes: EventLog
     now: Callable[[], datetime]
     _folders: dict[str, MetadataFolder] = field(default_factory=dict)
 

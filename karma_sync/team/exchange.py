@@ -4,13 +4,13 @@ import logging
 
 from karma_sync.domain.team.team import Team
 from karma_sync.paths import metadata_folder
-from karma_sync.runtime.problems import Troubles
+from karma_sync.runtime.problems import Problems
 from karma_sync.runtime.timing import RETRY_S, soonest
 from karma_sync.store import state
 from karma_sync.team.adopt import Adopter
-from karma_sync.team.context import Context
+from karma_sync.team.context import TeamContext
 from karma_sync.team.join import Joiner
-from karma_sync.team.put_back import Held, Keeper
+from karma_sync.team.put_back import HeldDocument, PutBack
 from karma_sync.team.rebuild import Rebuilder
 from karma_sync.team.sign import Signer, Written
 
@@ -18,17 +18,17 @@ log = logging.getLogger(__name__)
 _WHO = "documents"
 
 
-class Documents:
+class DocumentExchange:
     """Reads and writes the metadata folders of my teams and of teams that invite me."""
 
-    def __init__(self, context: Context, problems: Troubles) -> None:
+    def __init__(self, context: TeamContext, problems: Problems) -> None:
         self._context = context
         self._problems = problems
         self._adopter = Adopter(context)
         self._joiner = Joiner(context)
         self._signer = Signer(context)
         self._rebuilder = Rebuilder(context)
-        self._keeper = Keeper(context)
+        self._keeper = PutBack(context)
         self._first = True
 
     def run(self) -> list[Written]:
@@ -60,7 +60,9 @@ class Documents:
     def _put_back(self, team: Team) -> list[Written]:
         folder_id = metadata_folder(team.id)
         with self._context.store.reading() as tx:
-            held = [Held(d.kind, d.writer, d.envelope) for d in state.documents(tx, team.id)]
+            held = [
+                HeldDocument(d.kind, d.writer, d.envelope) for d in state.documents(tx, team.id)
+            ]
         names = self._keeper.put_back(folder_id, self._context.metadata(folder_id), held)
         return [Written(folder_id, name) for name in names]
 

@@ -9,8 +9,8 @@ from karma_sync.runtime.event_log import reason
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
 from karma_sync.team.adopt import document_of
-from karma_sync.team.context import Context
-from karma_sync.team.documents.folder import Found
+from karma_sync.team.context import TeamContext
+from karma_sync.team.documents.folder import DocumentFile
 from karma_sync.team.documents.kinds import ROSTER
 from karma_sync.team.documents.models import Roster, lists, team_of
 from karma_sync.team.documents.verify import verify_roster
@@ -19,7 +19,7 @@ from karma_sync.team.documents.verify import verify_roster
 class Joiner:
     """Watches the metadata folders of teams that invite me."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: TeamContext) -> None:
         self._context = context
 
     def look_at(self, invitation: Invitation) -> None:
@@ -38,7 +38,7 @@ class Joiner:
                 else:
                     state.invitations.put(tx, fresh)
 
-    def _rosters(self, invitation: Invitation) -> Iterator[tuple[Found, Roster]]:
+    def _rosters(self, invitation: Invitation) -> Iterator[tuple[DocumentFile, Roster]]:
         folder = self._context.metadata(invitation.folder)
         if invitation.answer is Answer.ACCEPTED:
             folder.forget()
@@ -82,7 +82,7 @@ class Joiner:
             return ready.answered("accept")
         return ready
 
-    def _join(self, tx: Transaction, found: Found, roster: Roster) -> None:
+    def _join(self, tx: Transaction, found: DocumentFile, roster: Roster) -> None:
         if state.teams.get(tx, roster.team) is None:
             team = team_of(roster, None)
             state.teams.put(tx, team.saw(self._context.me.key, self._context.me.addresses))

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from karma_sync.team.context import Context
+from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.folder import MetadataFolder
 
 _WAIT_S = (1.0, 10.0)
@@ -17,7 +17,7 @@ _EVERY_S = 60.0
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldDocument:
     """The newest accepted envelope of a writer."""
 
     kind: str
@@ -25,10 +25,10 @@ class Held:
     envelope: bytes
 
 
-class Keeper:
+class PutBack:
     """Watches the files of the others' documents; mine are written back at once elsewhere."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: TeamContext) -> None:
         self._context = context
         self._due: dict[tuple[str, str], float] = {}
         self._done: dict[tuple[str, str], float] = {}
@@ -41,7 +41,9 @@ class Keeper:
             return None
         return max(0.05, min(self._due.values()) - time.monotonic())
 
-    def put_back(self, folder_id: str, folder: MetadataFolder, held: Iterable[Held]) -> list[str]:
+    def put_back(
+        self, folder_id: str, folder: MetadataFolder, held: Iterable[HeldDocument]
+    ) -> list[str]:
         """Write what is missing of what others signed, and due; the names of the files written."""
         if not (self._context.paths.folder(folder_id) / ".stfolder").exists():
             return []

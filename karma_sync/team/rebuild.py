@@ -14,8 +14,8 @@ from karma_sync.store import state
 from karma_sync.store.database import Transaction
 from karma_sync.store.intent import Intent, Limit, read_intent
 from karma_sync.team.adopt import document_of
-from karma_sync.team.context import Context
-from karma_sync.team.documents.folder import Found, MetadataFolder
+from karma_sync.team.context import TeamContext
+from karma_sync.team.documents.folder import DocumentFile, MetadataFolder
 from karma_sync.team.documents.kinds import MEMBER, ROSTER
 from karma_sync.team.documents.models import MemberDocument, Roster, answers_of, lists, team_of
 from karma_sync.team.documents.verify import verify_roster
@@ -24,7 +24,7 @@ from karma_sync.team.documents.verify import verify_roster
 class Rebuilder:
     """Looks at the metadata folders that are on disk when the daemon starts."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: TeamContext) -> None:
         self._context = context
 
     def run(self) -> None:
@@ -37,7 +37,7 @@ class Rebuilder:
                 if roster_file.kind == ROSTER:
                     self._rebuild(name, roster_file, found)
 
-    def _rebuild(self, folder: str, roster_file: Found, found: list[Found]) -> None:
+    def _rebuild(self, folder: str, roster_file: DocumentFile, found: list[DocumentFile]) -> None:
         me = self._context.me
         try:
             roster = verify_roster(roster_file.raw, roster_file.writer, None).value
@@ -58,9 +58,9 @@ class Rebuilder:
         self,
         tx: Transaction,
         roster: Roster,
-        roster_file: Found,
+        roster_file: DocumentFile,
         own: MemberDocument,
-        own_file: Found,
+        own_file: DocumentFile,
     ) -> None:
         me = self._context.me
         state.teams.put(tx, team_of(roster, None).saw(me.key, me.addresses))

@@ -17,11 +17,11 @@ from karma_sync.runtime.event_log import reason
 from karma_sync.signing import PayloadType, accepted
 from karma_sync.store import ledger, library, packaged, retractions, state, work
 from karma_sync.store.database import Database, Transaction
-from karma_sync.syncthing.rescan import Scan, Telling
-from karma_sync.team.context import Context
+from karma_sync.syncthing.rescan import Rescan, Scan
+from karma_sync.team.context import TeamContext
 from karma_sync.team.documents import receipt
 from karma_sync.team.documents.digests import digest_of
-from karma_sync.team.documents.folder import Found, MetadataFolder
+from karma_sync.team.documents.folder import DocumentFile, MetadataFolder
 from karma_sync.team.documents.kinds import RECEIPT
 from karma_sync.team.documents.receipt import (
     ChannelReceipt,
@@ -32,7 +32,7 @@ from karma_sync.team.documents.receipt import (
     seen,
 )
 from karma_sync.team.documents.verify import verify_receipt
-from karma_sync.team.put_back import Held, Keeper
+from karma_sync.team.put_back import HeldDocument, PutBack
 from karma_sync.team.said import said_of
 
 EVERY_S = 10.0
@@ -56,7 +56,7 @@ class Receipts:
 
     def __init__(
         self,
-        context: Context,
+        context: TeamContext,
         store: Database,
         items: Database,
         scan: Scan,
@@ -65,13 +65,13 @@ class Receipts:
         self._context = context
         self._store = store
         self._items = items
-        self._telling = Telling(scan)
+        self._telling = Rescan(scan)
         self._claimed = hooks.claimed
         self._astray = hooks.astray
         self._folders: dict[str, MetadataFolder] = {}
         self._written: dict[str, float] = {}
         self._untold: dict[str, set[str]] = defaultdict(set)  # by team: what is still to be told
-        self._keeper = Keeper(context)
+        self._keeper = PutBack(context)
         self._news = False
         self._world: World | None = None
 
@@ -125,11 +125,13 @@ class Receipts:
     def _put_back(self, team: Team, folder: MetadataFolder) -> None:
         """Others' receipts that somebody deleted: any holder of the newest may."""
         with self._store.reading() as tx:
-            held = [Held(RECEIPT, r.writer, r.envelope) for r in work.receipts_of(tx, team.id)]
+            held = [
+                HeldDocument(RECEIPT, r.writer, r.envelope) for r in work.receipts_of(tx, team.id)
+            ]
         names = self._keeper.put_back(metadata_folder(team.id), folder, held)
         self._untold[team.id].update(names)
 
-    def _accept(self, team: Team, found: Found) -> Receipt | None:
+    def _accept(self, team: Team, found: DocumentFile) -> Receipt | None:
         """Keep a receipt that is new and good; None if it is neither."""
         with self._store.reading() as tx:
             known = work.get_receipt(tx, team.id, found.writer)

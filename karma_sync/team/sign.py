@@ -8,7 +8,7 @@ from karma_sync.paths import metadata_folder
 from karma_sync.signing import PayloadType, accepted
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
-from karma_sync.team.context import Context
+from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.kinds import MEMBER, ROSTER
 from karma_sync.team.documents.models import MemberDocument, Roster, member_document, roster_of
 
@@ -26,7 +26,7 @@ class Written:
 class Signer:
     """Compares what the store says with what I signed last, and signs the difference."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: TeamContext) -> None:
         self._context = context
 
     def write_mine(self, team_id: str) -> list[Written]:

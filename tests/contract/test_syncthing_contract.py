@@ -269,6 +269,21 @@ def test_what_is_not_on_the_receivers_allow_list_is_not_pulled(boxes: Boxes) -> 
     assert not boxes.b.path(name, "stray").exists()
 
 
+def test_what_is_ignored_afterwards_does_not_count(boxes: Boxes) -> None:
+    """It stays where it lies; nobody lacks anything because of it."""
+    b = boxes.b
+    name = boxes.share()
+    boxes.send(name, "dir/stray", "kept")
+    boxes.until(lambda: b.client.folder_status(name).need_items == 0)
+    b.path(name, ".stignore").write_text("dir\n")
+    b.client.scan(name)
+
+    assert b.client.folder_status(name).local_bytes == len("text")
+    assert b.client.folder_status(name).receive_only_changed == 0
+    boxes.until(lambda: boxes.a.client.completion(name, b.id).need_items == 0)
+    assert b.read(name, "dir/stray") == "text"
+
+
 def test_a_file_that_was_renamed_is_renamed_at_the_receiver(boxes: Boxes) -> None:
     """The old name goes, the new one comes."""
     name = boxes.share()

@@ -13,10 +13,10 @@ from karma_sync.domain.mesh.channels import Device
 from karma_sync.domain.mesh.plan import Folder, FolderType
 from karma_sync.syncthing.client import SyncthingClient
 from karma_sync.syncthing.configuration import Configuration, with_changes
-from karma_sync.syncthing.home import Network as Listening
+from karma_sync.syncthing.home import ListenSettings as Listening
 from karma_sync.syncthing.home import configure, create_home
 from karma_sync.syncthing.process import SyncthingProcess, free_port
-from karma_sync.syncthing.wire import Event
+from karma_sync.syncthing.wire import SyncthingEvent
 from tests.support.builders import device_of
 from tests.support.memory_network import Network
 from tests.support.memory_syncthing import MemorySyncthing
@@ -110,7 +110,7 @@ class Box:
         events = self.client.events(0, 1, KINDS)
         self.seen[0] = events[-1].id if events else 0
 
-    def heard(self) -> list[Event]:
+    def heard(self) -> list[SyncthingEvent]:
         """All events since `listen`."""
         return self.client.events(self.seen[0], 1, KINDS)
 

@@ -260,7 +260,7 @@ def _needs(best: File, mine: File | None) -> bool:
 
 
 def _order(one: File, other: File) -> int:
-    """Negative if `one` goes before: newer, else valid, else changed later."""
+    """Negative if `one` goes before: newer, else valid, else not deleted, else changed later."""
     after = at_least(one.version, other.version)
     before = at_least(other.version, one.version)
     if after != before:
@@ -269,4 +269,6 @@ def _order(one: File, other: File) -> int:
         return -1 if one.is_valid else 1
     if after:
         return 0
+    if one.deleted != other.deleted:
+        return 1 if one.deleted else -1
     return -1 if (one.mtime_ns, one.version) > (other.mtime_ns, other.version) else 1

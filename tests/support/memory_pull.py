@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from tests.support.memory_disk import is_temporary
 from tests.support.memory_ignores import Ignores
-from tests.support.memory_index import LOCAL, File, Kind, State
+from tests.support.memory_index import LOCAL, File, Kind, State, merged
 
 if TYPE_CHECKING:
     from tests.support.memory_folder import MemoryFolder
 
 MODIFIED = "file modified but not rescanned; will try again later"
 _TRIES = 3
+_DIRECTORY_THERE = "encountered directory when trying to remove file/symlink"
 _DIRECTORY = "directory has been deleted on a remote device but "
 _UNKNOWN_IN_IT = _DIRECTORY + "contains changed files, scheduling scan"
 _IGNORED_IN_IT = _DIRECTORY + "contains ignored files (see ignore documentation for (?d) prefix)"
@@ -79,7 +80,8 @@ class Pull:
             return sorted(files, key=lambda file: -file.mtime_ns)
         return files
 
-    def _try(self, file: File, action: str, act: Callable[[File], None]) -> None:
+    def _try(self, file: File, action: str, act: Callable[[File], File | None]) -> None:
+        """Do it; what `act` returns goes into the index instead of what was needed."""
         data = {
             "folder": self._folder.id,
             "item": file.name,
@@ -89,13 +91,13 @@ class Pull:
         self._folder.around.tell("ItemStarted", data)
         why: str | None = None
         try:
-            act(file)
+            done = act(file)
         except ItemFailed as failed:
             why = str(failed)
         except OSError as error:
             why = f"{'delete' if action == 'delete' else 'finishing'}: {error.strerror}"
         else:
-            self._done.append(file)
+            self._done.append(done or file)
         if why:
             self.errors[file.name] = why
         self._folder.around.tell("ItemFinished", data | {"error": why})
@@ -186,21 +188,25 @@ class Pull:
             return False
         return True
 
-    def _delete(self, file: File) -> None:
+    def _delete(self, file: File) -> File | None:
+        """Delete what others deleted; a file that changed here meanwhile wins, and stays."""
         mine = self._folder.index.of(LOCAL, file.name)
         prefix = "delete dir: " if file.kind is Kind.DIRECTORY else "delete file: "
         if self._disk.is_behind_link(file.name):
-            return
+            return None
         if self._disk.look(file.name) is None:
             if mine and not mine.deleted:
                 self.rescan.add(file.name)
                 raise ItemFailed(prefix + MODIFIED)
-            return
+            return None
         self._unchanged(file.name, mine, prefix)
+        if mine and mine.kind is Kind.DIRECTORY and file.kind is not Kind.DIRECTORY:
+            raise ItemFailed(prefix + _DIRECTORY_THERE)
         if mine and mine.kind is Kind.FILE and file.conflicts_with(mine):
-            self._keep_loser(file)
-        elif mine:
+            return replace(mine, version=merged(mine.version, file.version))
+        if mine:
             self._remove(mine, prefix)
+        return None
 
     def _remove(self, file: File, prefix: str = "") -> None:
         path = self._disk.path(file.name)

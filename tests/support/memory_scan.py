@@ -126,12 +126,17 @@ class Scan:
             best = self._folder.index.best(file.name)
             if best and best.state is State.CHANGED and file.deleted:
                 self._folder.index.remove(file.name)  # nobody else ever had it
-            elif best and best.is_valid and self._folder.receives_only and file.is_like(best):
+            elif best and self._is_as(best, file):
                 kept.append(best)
             else:
                 kept.append(file)
         self._folder.put(kept)
         return count
+
+    def _is_as(self, best: File, file: File) -> bool:
+        """Whether what changed here, for this device alone, is what all should have."""
+        changed = self._folder.receives_only and file.state is not State.IGNORED
+        return changed and best.is_valid and file.is_like(best)
 
 
 def _is_apart(file: File) -> bool:

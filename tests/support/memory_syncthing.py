@@ -13,9 +13,10 @@ suite holds it to. What it does not do:
   no renames (a file is deleted and comes anew), no letters to normalise, no versions kept aside,
   no encryption, no introducers, no folders that are accepted by themselves.
 - What is here already under another name is got from the others nonetheless.
-- A pull has no half: there are no blocks, and a temporary file that was left is not taken up.
+- A pull has no half: there are no blocks, and no temporary file is left, or taken up.
 - What 1.19 leaves out, and what 2.x does in its own way, is as 1.29 has it: such as that a device
-  which never told of a file of a folder may seem to have all of it.
+  which never told of a file of a folder may seem to have all of it, and that of a deletion and a
+  change that do not know of each other the change wins.
 - In a .stignore, `#include` and `#escape` mean nothing.
 """
 
@@ -203,7 +204,9 @@ class MemorySyncthing:
             lambda: self._completion(folder, device),
         )
 
-    def events(self, since: int, timeout_s: int, types: Collection[str]) -> list[wire.Event]:
+    def events(
+        self, since: int, timeout_s: int, types: Collection[str]
+    ) -> list[wire.SyncthingEvent]:
         """Events of these types with an id above `since`, oldest first.
 
         Waits for the first only in a network that `waits`, and not at the first request of a set

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from karma_sync import settings
 from karma_sync.errors import BadInput, NotInitialised
 from karma_sync.paths import Paths
-from karma_sync.settings import Network, Settings
+from karma_sync.settings import NetworkSettings, Settings
 from tests.support.builders import ALICE, examples, scratch
 
 GOOD = """
@@ -35,7 +35,7 @@ def write(home: Path, text: str | bytes) -> Path:
 
 
 networks = st.builds(
-    Network,
+    NetworkSettings,
     port=st.integers(1, 65535),
     addresses=st.lists(
         st.from_regex(r"(tcp|quic)://[a-z0-9.-]{1,60}:[1-9][0-9]{0,3}", fullmatch=True), max_size=3
@@ -48,7 +48,7 @@ networks = st.builds(
 
 @examples(50)
 @given(networks)
-def test_what_was_saved_is_what_is_read(network: Network) -> None:
+def test_what_was_saved_is_what_is_read(network: NetworkSettings) -> None:
     with scratch() as home:
         settings.save(Paths.inside(home), ALICE, network)
         found = load(home)
@@ -57,7 +57,7 @@ def test_what_was_saved_is_what_is_read(network: Network) -> None:
 
 
 def test_a_written_file_is_nobody_elses_to_read(tmp_path: Path) -> None:
-    settings.save(Paths.inside(tmp_path), ALICE, Network(port=1))
+    settings.save(Paths.inside(tmp_path), ALICE, NetworkSettings(port=1))
 
     assert (tmp_path / "config.toml").stat().st_mode & 0o777 == 0o600
 
@@ -170,7 +170,7 @@ def test_no_program_named_means_the_one_on_the_path(tmp_path: Path) -> None:
 
 
 def member(*addresses: str, discovery: bool = False, relays: bool = False) -> Settings:
-    network = Network(22001, addresses, discovery=discovery, relays=relays)
+    network = NetworkSettings(22001, addresses, discovery=discovery, relays=relays)
     return Settings(tag=ALICE, network=network, claude=Path("/c"))
 
 
@@ -229,7 +229,7 @@ def test_we_listen_where_others_are_told_to_dial_and_no_further(
 def test_only_an_address_that_is_loopback_keeps_syncthing_on_loopback(
     host: str, local: bool
 ) -> None:
-    network = Network(port=24099, addresses=(f"tcp://{host}:24099",), relays=False)
+    network = NetworkSettings(port=24099, addresses=(f"tcp://{host}:24099",), relays=False)
     listening = Settings(tag="a.b", network=network, claude=Path()).listen_addresses
 
     assert (listening == (f"tcp://{host}:24099",)) is local

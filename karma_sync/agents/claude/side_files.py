@@ -24,7 +24,7 @@ _STATE_BYTES = 1 << 16
 Named = Iterator[tuple[str, Path]]
 
 
-class Apart:
+class SideFiles:
     """Finds a session's files outside of its project directory."""
 
     def __init__(self, claude: Path) -> None:

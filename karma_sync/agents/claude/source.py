@@ -14,7 +14,7 @@ from pathlib import Path
 
 from karma_sync.agents.access import closed_below, listed
 from karma_sync.agents.claude.legacy_subagents import LegacySubagents, is_legacy
-from karma_sync.agents.claude.side_files import Apart
+from karma_sync.agents.claude.side_files import SideFiles
 from karma_sync.agents.listing import closed, file_at, walk
 from karma_sync.domain.session.facts import PlanNames
 from karma_sync.domain.session.profile import Profile
@@ -38,7 +38,7 @@ class ClaudeSource:
     ) -> None:
         self.home = claude
         self.root = claude / "projects"
-        self.apart = Apart(claude)
+        self.apart = SideFiles(claude)
         self._ran = self.apart.running()
         self.legacy = LegacySubagents(session_named)
 

@@ -14,7 +14,7 @@ from karma_sync.cli.output import say, say_json, size
 from karma_sync.errors import BadInput, KarmaError
 
 if TYPE_CHECKING:
-    from karma_sync.demo.story import Outcome
+    from karma_sync.demo.story import StoryOutcome
     from karma_sync.demo.transcripts import Row, Source
 
 _NAMED = 10
@@ -99,7 +99,7 @@ def _write(rows: "list[Row]", report: Path | None, told: "Callable[[str], None]"
     told(f"Hashes of {len(rows)} files are in {report}.\n")
 
 
-def _end(outcome: "Outcome", took: float) -> None:
+def _end(outcome: "StoryOutcome", took: float) -> None:
     from karma_sync.demo.measure import percentile
 
     cuts: Counter[str] = Counter()
@@ -117,7 +117,7 @@ def _end(outcome: "Outcome", took: float) -> None:
     )
 
 
-def _end_json(outcome: "Outcome") -> None:
+def _end_json(outcome: "StoryOutcome") -> None:
     from karma_sync.demo.measure import percentile
 
     samples = outcome.append_s
@@ -136,7 +136,7 @@ def _end_json(outcome: "Outcome") -> None:
     )
 
 
-def _judge(outcome: "Outcome", rows: "list[Row]") -> None:
+def _judge(outcome: "StoryOutcome", rows: "list[Row]") -> None:
     """Fail if anything is missing or different.
 
     Raises:

@@ -12,7 +12,7 @@ from karma_sync.errors import Stuck
 
 if TYPE_CHECKING:
     from karma_sync.daemon.lock import Running
-    from karma_sync.service.status_model import Peer, ProjectStatus, Status, Transfer
+    from karma_sync.service.status_model import Peer, ProjectStatus, StatusReport, TransferStatus
 from karma_sync.service import status_model
 
 _LOOK_S = 0.5
@@ -56,7 +56,7 @@ def status(
         raise Stuck("; ".join(stuck), hint="karma-sync events" if daemon else "karma-sync up -d")
 
 
-def _found(app: App) -> "tuple[Status, Running | None]":
+def _found(app: App) -> "tuple[StatusReport, Running | None]":
     from karma_sync.agents.access import closed_below
     from karma_sync.daemon.lock import is_held, running
     from karma_sync.service import status as service
@@ -75,7 +75,7 @@ def _found(app: App) -> "tuple[Status, Running | None]":
     return replace(found, faults=found.faults | full | closed, starting=starting), daemon
 
 
-def _as_json(app: App, found: "Status", daemon: "Running | None") -> str:
+def _as_json(app: App, found: "StatusReport", daemon: "Running | None") -> str:
     return json_text(
         tag=app.me.tag,
         fingerprint=app.me.fingerprint,
@@ -93,7 +93,7 @@ def _as_json(app: App, found: "Status", daemon: "Running | None") -> str:
     )
 
 
-def _error(found: "Status") -> dict[str, object] | None:
+def _error(found: "StatusReport") -> dict[str, object] | None:
     return asdict(found.last_error) | {"over": found.last_error_over} if found.last_error else None
 
 
@@ -133,5 +133,5 @@ def _project_json(project: "ProjectStatus") -> dict[str, object]:
     }
 
 
-def _about(transfer: "Transfer | None") -> dict[str, object] | None:
+def _about(transfer: "TransferStatus | None") -> dict[str, object] | None:
     return asdict(transfer) if transfer else None

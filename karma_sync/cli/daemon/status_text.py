@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from karma_sync.service.status_model import (
         Peer,
         ProjectStatus,
-        Receiver,
+        ReceiverStatus,
         Renames,
-        Status,
-        Transfer,
+        StatusReport,
+        TransferStatus,
     )
 from karma_sync.cli.notices import DOWN, STARTING
 
@@ -24,7 +24,7 @@ _EXAMPLES = 3
 _ID_CHARS = 8
 
 
-def status_lines(me: "PairingCode", found: "Status", daemon: "Running | None") -> list[str]:
+def status_lines(me: "PairingCode", found: "StatusReport", daemon: "Running | None") -> list[str]:
     """All of it; the most important first, as a terminal may cut the end off."""
     lines = [f"{me.tag}, key {me.fingerprint}", _daemon_line(found, daemon)]
     if found.paused:
@@ -45,20 +45,20 @@ def status_lines(me: "PairingCode", found: "Status", daemon: "Running | None") -
     return [printable(" ".join(line.split("\n"))) for line in lines]
 
 
-def _daemon_line(found: "Status", daemon: "Running | None") -> str:
+def _daemon_line(found: "StatusReport", daemon: "Running | None") -> str:
     if daemon is None:
         return STARTING if found.starting else DOWN
     return f"up since {daemon.since:%Y-%m-%d %H:%M} UTC, Syncthing {daemon.syncthing}"
 
 
-def _fault_line(who: str, why: str, found: "Status") -> str:
+def _fault_line(who: str, why: str, found: "StatusReport") -> str:
     error = found.last_error
     if error and (error.who, error.why) == (who, why):
         return f"fault, last error {ago(error.at)}: {who}: {why}"
     return f"fault: {who}: {why}"
 
 
-def _error_lines(found: "Status") -> list[str]:
+def _error_lines(found: "StatusReport") -> list[str]:
     """The last refusal or fault, where it does not stand among the faults."""
     error = found.last_error
     if error is None or found.faults.get(error.who) == error.why:
@@ -73,12 +73,12 @@ def _silent_line(team: str, days: int | None) -> str:
     return f"nobody of team {team} has answered for {days} day{'s' if days > 1 else ''}"
 
 
-def _packaging_line(left: "Transfer") -> str:
+def _packaging_line(left: "TransferStatus") -> str:
     are = "is" if left.items_left == 1 else "are"
     return f"{_sessions(left.items_left)} {are} still to be looked at: {_about(left)}"
 
 
-def _peer_lines(found: "Status") -> list[str]:
+def _peer_lines(found: "StatusReport") -> list[str]:
     if not found.teams:
         return ["in no team"]
     if not found.peers:
@@ -95,7 +95,7 @@ def _state(peer: "Peer") -> str:
     return "connected" if peer.connected else "away"
 
 
-def _project_lines(project: "ProjectStatus", found: "Status", is_up: bool) -> list[str]:
+def _project_lines(project: "ProjectStatus", found: "StatusReport", is_up: bool) -> list[str]:
     mine = project.mine
     way = f", {mine.direction}" if mine.engaged else ""
     lines = ["", f"{mine.project} in {project.team.name}: {mine.status}{way}"]
@@ -157,7 +157,7 @@ def _receiver_lines(project: "ProjectStatus", is_up: bool) -> list[str]:
     return lines + [_receiver_line(receiver, project.sent, is_up) for receiver in others]
 
 
-def _receiver_line(receiver: "Receiver", sent: int, is_up: bool) -> str:
+def _receiver_line(receiver: "ReceiverStatus", sent: int, is_up: bool) -> str:
     line = f"{receiver.tag} has confirmed {receiver.items} of {sent}"
     if receiver.paused:
         return f"{line}; it has paused the project"
@@ -166,7 +166,7 @@ def _receiver_line(receiver: "Receiver", sent: int, is_up: bool) -> str:
     return f"{line}; {_about(receiver.transfer)}" if is_up and receiver.transfer else line
 
 
-def _arriving_line(sender: str, transfer: "Transfer", found: "Status") -> str:
+def _arriving_line(sender: str, transfer: "TransferStatus", found: "StatusReport") -> str:
     """How long it takes is not known while its author is away, though others may have it."""
     seen = {p.member.tag: p.last_seen for p in found.peers if not p.connected}
     if sender in seen:
@@ -175,7 +175,7 @@ def _arriving_line(sender: str, transfer: "Transfer", found: "Status") -> str:
     return f"  from {sender}: {_about(transfer)}"
 
 
-def _about(transfer: "Transfer") -> str:
+def _about(transfer: "TransferStatus") -> str:
     left = f"about {size(transfer.bytes_left)} left"
     if transfer.seconds_left is None:
         return left
@@ -186,7 +186,7 @@ def _sessions(count: int) -> str:
     return "1 session" if count == 1 else f"{count} sessions"
 
 
-def _called_back(called: "CalledBack", found: "Status") -> str:
+def _called_back(called: "CalledBack", found: "StatusReport") -> str:
     """Such as: retracted 1 session: 2 of 3 confirmed, the others last seen: carol.mini 2d ago."""
     everybody = len(called.confirmed) + len(called.waiting)
     line = f"  {called.what} {_sessions(called.sessions)}:"
@@ -222,7 +222,7 @@ def _grouped(what: str, reasons: Mapping[str, str]) -> list[str]:
     return lines
 
 
-def _next(found: "Status", is_up: bool) -> str:
+def _next(found: "StatusReport", is_up: bool) -> str:
     if not is_up:
         return "" if found.starting else "karma-sync up -d"
     if found.paused:

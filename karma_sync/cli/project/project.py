@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from karma_sync.app import App, utc_now
-from karma_sync.cli.consent import Wishes, consented
+from karma_sync.cli.consent import SharingOptions, consented
 from karma_sync.cli.notices import say_if_down
 from karma_sync.cli.options import (
     DirectionOption,
@@ -58,7 +58,7 @@ def share(
     app = App.from_environment()
     identity, root = _of_remote(app, directory.absolute(), remote)
     standing = projects.prepare_share(app.state, app.me, identity, team)
-    wishes = Wishes(direction, since, last, after_idle, profile, yes, dry_run)
+    wishes = SharingOptions(direction, since, last, after_idle, profile, yes, dry_run)
     terms = consented(app, standing, wishes)
     if terms is None:
         return

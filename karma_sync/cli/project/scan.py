@@ -12,7 +12,7 @@ from karma_sync.cli.notices import warn_if_down
 from karma_sync.cli.output import next_step, say, say_json, table, warn_of_closed
 
 if TYPE_CHECKING:
-    from karma_sync.service.project_scan import Found
+    from karma_sync.service.project_scan import FoundSessions
 
 
 def scan(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
@@ -42,14 +42,14 @@ def scan(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
         next_step(step)
 
 
-def _shown(found: "Found") -> str:
+def _shown(found: "FoundSessions") -> str:
     from karma_sync.domain.text import printable
 
     below = all(Path(cwd).is_relative_to(found.place) for cwd in found.works_in)
     return printable(found.place if below else f"{found.place}, …")
 
 
-def _state(found: "Found") -> str:
+def _state(found: "FoundSessions") -> str:
     from karma_sync.domain.text import printable
 
     if found.teams:
@@ -61,7 +61,7 @@ def _state(found: "Found") -> str:
     return printable(why)
 
 
-def _steps(found: "list[Found]") -> list[str]:
+def _steps(found: "list[FoundSessions]") -> list[str]:
     """What may be typed about these, each once."""
     steps = []
     for each in found:

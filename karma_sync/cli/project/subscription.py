@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App, utc_now
-from karma_sync.cli.consent import Wishes, consented
+from karma_sync.cli.consent import SharingOptions, consented
 from karma_sync.cli.notices import say_if_down, warn_if_down
 from karma_sync.cli.options import (
     DirectionOption,
@@ -26,7 +26,7 @@ from karma_sync.errors import BadInput
 
 if TYPE_CHECKING:
     from karma_sync.domain.team.subscription import Subscription
-    from karma_sync.service.projects import Standing, Verb
+    from karma_sync.service.projects import ProjectAnswers, Verb
 
 ProjectArgument = Annotated[
     str, typer.Argument(help="`.`, a unique ending such as `repo`, or host/owner/repo.")
@@ -106,7 +106,7 @@ def accept(
     standing = offered(app, named, team, wait)
     # refused before anything is asked
     projects.moved(standing, lambda mine: mine.accept(0, Direction.BOTH, Content.BOTH, Limits()))
-    wishes = Wishes(direction, since, last, after_idle, profile, yes, dry_run)
+    wishes = SharingOptions(direction, since, last, after_idle, profile, yes, dry_run)
     terms = consented(app, standing, wishes)
     if terms is None:
         return
@@ -183,7 +183,7 @@ def change(
     mine = standing.mine
     chosen = direction or mine.direction
     _require_end_of_sending(retract, chosen)
-    wishes = Wishes(direction, since, last, after_idle, profile, yes, dry_run, mine.limits)
+    wishes = SharingOptions(direction, since, last, after_idle, profile, yes, dry_run, mine.limits)
     if not retract:
         wishes.require_some(standing)
     limits = wishes.limits
@@ -225,20 +225,20 @@ def _what_left(before: "Subscription", now: Direction, retract: bool) -> str:
     return " What left stays with the others; --retract takes it back." if narrowed else ""
 
 
-def _move(project: str, team: str | None, verb: "Verb") -> "tuple[App, Standing]":
+def _move(project: str, team: str | None, verb: "Verb") -> "tuple[App, ProjectAnswers]":
     from karma_sync.service import projects
 
     app = App.from_environment()
     return app, projects.move(app.state, app.me, project_named(app, project), team, verb)
 
 
-def _moved(app: App, standing: "Standing", what: str, after: str) -> None:
+def _moved(app: App, standing: "ProjectAnswers", what: str, after: str) -> None:
     say(f"{standing.project} {what}")
     say_if_down(app)
     next_step(after)
 
 
-def _as_json(standing: "Standing") -> dict[str, object]:
+def _as_json(standing: "ProjectAnswers") -> dict[str, object]:
     mine = standing.mine
     return {
         "project": standing.project,

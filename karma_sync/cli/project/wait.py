@@ -8,13 +8,13 @@ from karma_sync.cli.output import say, span
 from karma_sync.errors import Conflict, NotFound, TimedOut
 
 if TYPE_CHECKING:
-    from karma_sync.service.projects import Standing
+    from karma_sync.service.projects import ProjectAnswers
 
 _WAIT_S = 600
 _LOOK_S = 0.05
 
 
-def offered(app: App, named: str, team: str | None, wait: bool) -> "Standing":
+def offered(app: App, named: str, team: str | None, wait: bool) -> "ProjectAnswers":
     """The shared project that `named` names; with `wait`, as soon as there is one.
 
     Raises:
@@ -44,7 +44,7 @@ def offered(app: App, named: str, team: str | None, wait: bool) -> "Standing":
         time.sleep(_LOOK_S)
 
 
-def wait_for_session(app: App, standing: "Standing") -> None:
+def wait_for_session(app: App, standing: "ProjectAnswers") -> None:
     """Return as soon as a session of another member can be read here, and name it.
 
     Raises:

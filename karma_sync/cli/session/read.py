@@ -15,7 +15,7 @@ from karma_sync.cli.session.unshare import unshare
 
 if TYPE_CHECKING:
     from karma_sync.library.reader import Library
-    from karma_sync.service.sessions.choices import Held
+    from karma_sync.service.sessions.choices import HeldSession
     from karma_sync.store.library import AccessScope, Readable
 
 _TITLE_CHARS = 60
@@ -71,7 +71,7 @@ def list_(
         next_step(f"karma-sync session preview {rows[0][0]}" if rows else "karma-sync status")
 
 
-def _held(app: App, scope: "AccessScope") -> "list[Held]":
+def _held(app: App, scope: "AccessScope") -> "list[HeldSession]":
     from karma_sync.service.sessions.choices import held
 
     found = held(app.state, app.work, app.me)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from karma_sync.domain.team.team import Team
-    from karma_sync.sending.ledger.sent import Sent
+    from karma_sync.sending.ledger.sent import SentSession
 
 _ID_CHARS = 8
 
@@ -59,7 +59,7 @@ def sent(
     )
 
 
-def _row(sent: "Sent") -> tuple[str, ...]:
+def _row(sent: "SentSession") -> tuple[str, ...]:
     return (
         sent.session[:_ID_CHARS] or "?",
         f"{sent.last:%Y-%m-%d %H:%M}",
@@ -70,7 +70,7 @@ def _row(sent: "Sent") -> tuple[str, ...]:
     )
 
 
-def _became(sent: "Sent") -> str:
+def _became(sent: "SentSession") -> str:
     """Who has it, or that it is gone, and who has not said so yet."""
     if sent.state == "withdrawn":
         return f"withdrawn; gone at {_who(sent, {d.tag for d in sent.to if d.gone})}"
@@ -78,7 +78,7 @@ def _became(sent: "Sent") -> str:
     return f"{who}; stays there, no more leaves" if sent.state == "stays" else who
 
 
-def _who(sent: "Sent", done: set[str]) -> str:
+def _who(sent: "SentSession", done: set[str]) -> str:
     """Such as: bob.desk, not yet at carol.mini."""
     if not sent.to:
         return "nobody: nobody receives it"

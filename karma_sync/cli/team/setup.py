@@ -13,7 +13,7 @@ from karma_sync.domain import ids
 from karma_sync.domain.team import pairing_code
 from karma_sync.errors import BadInput, Conflict
 from karma_sync.paths import Paths
-from karma_sync.settings import Network, load
+from karma_sync.settings import NetworkSettings, load
 
 _CODE_BYTES = 10_000
 
@@ -134,7 +134,7 @@ def _tag(user: str | None, machine: str | None) -> str:
     return ids.member_tag(user, machine)
 
 
-def _network(addresses: list[str], discovery: bool) -> Network:
+def _network(addresses: list[str], discovery: bool) -> NetworkSettings:
     """The port that we listen on and others dial: the one in an address, else a free one."""
     from karma_sync.syncthing.process import free_port, require_free
 
@@ -148,7 +148,7 @@ def _network(addresses: list[str], discovery: bool) -> Network:
     else:
         port = free_port()
     full = tuple(f"tcp://{host}:{port}" for host, _ in split)
-    return Network(port, full, discovery=discovery, relays=discovery, nat=discovery)
+    return NetworkSettings(port, full, discovery=discovery, relays=discovery, nat=discovery)
 
 
 def _host_and_port(address: str) -> tuple[str, int]:

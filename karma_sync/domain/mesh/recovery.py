@@ -9,7 +9,7 @@ PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
-class Standing:
+class RecoveryState:
     """How an outbox stands that takes its own items back.
 
     `receivers` are the members that take this channel, `connected` those of them that are here;
@@ -23,7 +23,7 @@ class Standing:
     met_s: float
 
 
-def is_settled(standing: Standing) -> bool:
+def is_settled(standing: RecoveryState) -> bool:
     """Whether waiting longer brings nothing: nobody has anything, or all that is here has come.
 
     What is still wanted after that is in the hands of someone who is away. It is not lost: a

@@ -26,7 +26,7 @@ _OPEN_S = 1800
 _WRITTEN_S = 300
 
 
-class Kind(StrEnum):
+class ItemKind(StrEnum):
     SESSION = "session"
 
 
@@ -110,7 +110,7 @@ class Manifest(_Received):
     project: str
     member: str
     item: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-    kind: Kind
+    kind: ItemKind
     revision: Annotated[int, Field(ge=1, le=limits.NUMBER)]
     session: SessionFacts
     files: Annotated[tuple[ItemFile, ...], Field(max_length=limits.FILES_PER_ITEM)]

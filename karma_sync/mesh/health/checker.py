@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from karma_sync.domain.mesh.channels import World
 from karma_sync.domain.mesh.plan import desired
 from karma_sync.errors import SyncthingUnreachable
-from karma_sync.mesh.health.folder_health import Health
-from karma_sync.mesh.health.recovery import Folders, Recovery
+from karma_sync.mesh.health.folder_health import FolderHealth
+from karma_sync.mesh.health.recovery import Recovery, RecoveryPort
 from karma_sync.runtime.timing import RETRY_S
 from karma_sync.runtime.worker import Wake
 
@@ -41,7 +41,7 @@ class Turns:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckResult:
     """Outboxes that were mended, those that have recovered, and when to look again (seconds)."""
 
     mended: set[str]
@@ -81,7 +81,11 @@ class Checker:
     """Checks the health of folders: those that were asked for, and each in its turn."""
 
     def __init__(
-        self, requests: CheckRequests, health: Health, recovery: Recovery, syncthing: Folders
+        self,
+        requests: CheckRequests,
+        health: FolderHealth,
+        recovery: Recovery,
+        syncthing: RecoveryPort,
     ) -> None:
         self._requests = requests
         self._health = health
@@ -89,7 +93,7 @@ class Checker:
         self._syncthing = syncthing
         self._turns = Turns()
 
-    def run(self, world: World) -> Checked:
+    def run(self, world: World) -> CheckResult:
         """Check the folders that were asked for, and those whose turn it is."""
         asked = self._requests.take()
         turn = self._turns.take({f.id for f in desired(world).folders}, time.monotonic())
@@ -103,7 +107,7 @@ class Checker:
         waits += [RETRY_S] if self._health.is_any_ill else []
         waits += [_RECOVERING_S] if world.recovering else []
         wait = min((each for each in waits if each is not None), default=None)
-        return Checked(mended | recovered, recovered, wait)
+        return CheckResult(mended | recovered, recovered, wait)
 
 
 def _share(folder: str) -> float:

@@ -14,8 +14,8 @@ from karma_sync.errors import SyncthingError, SyncthingRefused, SyncthingUnreach
 from karma_sync.files import private_dir
 from karma_sync.mesh.health.recovery import Recovery
 from karma_sync.paths import FOLDER_ID, Paths, is_metadata_folder
-from karma_sync.runtime.event_log import Notes
-from karma_sync.runtime.problems import REDACTION, Troubles
+from karma_sync.runtime.event_log import EventLog
+from karma_sync.runtime.problems import REDACTION, Problems
 from karma_sync.runtime.timing import Retry
 from karma_sync.store import work
 from karma_sync.store.database import Database
@@ -27,7 +27,7 @@ _GONE = ("marker missing", "path missing")
 _AWAY = "no connected device has the required version"  # whoever has it will bring it
 
 
-class Folders(Protocol):
+class FolderHealthPort(Protocol):
     """What is asked of Syncthing."""
 
     def folder_status(self, folder: str) -> FolderStatus: ...
@@ -43,7 +43,7 @@ class Faults:
     `problems` are those of our own threads, of which Syncthing knows nothing.
     """
 
-    def __init__(self, store: Database, notes: Notes, problems: Troubles) -> None:
+    def __init__(self, store: Database, notes: EventLog, problems: Problems) -> None:
         self._store = store
         self._notes = notes
         self._problems = problems
@@ -97,7 +97,7 @@ class Faults:
         self._notes.note("mended", title, "its marker or directory was gone")
 
 
-class Health:
+class FolderHealth:
     """Looks at folders when Syncthing says something is wrong, and at all of them now and then.
 
     Each of the `judges` gets every status that was read.
@@ -105,7 +105,7 @@ class Health:
 
     def __init__(
         self,
-        syncthing: Folders,
+        syncthing: FolderHealthPort,
         paths: Paths,
         recovery: Recovery,
         faults: Faults,

@@ -56,7 +56,7 @@ class Adopted:
     foreign: tuple[str, ...]
 
 
-class Wholeness:
+class OutboxIntegrity:
     """Compares outboxes with what they should hold; `root` is the library's directory."""
 
     def __init__(self, root: Path, items: Database, packed: Database) -> None:

@@ -13,7 +13,7 @@ from typing import Protocol
 from karma_sync.domain.mesh.channels import Channel, World, outboxes
 from karma_sync.domain.team.changes import moment
 from karma_sync.mesh.health.integrity import Restored
-from karma_sync.runtime.event_log import Notes
+from karma_sync.runtime.event_log import EventLog
 from karma_sync.runtime.timing import next_override
 from karma_sync.syncthing.wire import FolderStatus, Needed
 
@@ -21,7 +21,7 @@ _NAMED = 2  # files that the event names
 _NAME_CHARS = 80
 
 
-class Folders(Protocol):
+class OverridePort(Protocol):
     """What is asked of Syncthing."""
 
     def needed(self, folder: str) -> list[Needed]: ...
@@ -45,7 +45,7 @@ class Outboxes(Protocol):
 class ChangesByOthers:
     """Tells which members are said to have changed files in my outboxes; used by one thread."""
 
-    def __init__(self, syncthing: Claimants, notes: Notes) -> None:
+    def __init__(self, syncthing: Claimants, notes: EventLog) -> None:
         self._syncthing = syncthing
         self._notes = notes
         self._asked: dict[str, dict[str, Needed]] = {}
@@ -76,7 +76,7 @@ class ChangesByOthers:
         )
 
 
-class Overriding:
+class Overrides:
     """Looks at outboxes in which Syncthing says that peers have other files than mine.
 
     `recovery` puts back what is missing in one, and finds out whether the peers' files are mine.
@@ -84,7 +84,7 @@ class Overriding:
 
     def __init__(
         self,
-        syncthing: Folders,
+        syncthing: OverridePort,
         recovery: Outboxes,
         changes: ChangesByOthers,
         now: Callable[[], datetime],

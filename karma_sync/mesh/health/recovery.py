@@ -14,11 +14,11 @@ from typing import Protocol
 
 from karma_sync.channel.layout import is_ours, item_name
 from karma_sync.domain.mesh.channels import Channel, World, outboxes, receivers
-from karma_sync.domain.mesh.recovery import Standing, is_older, is_settled
+from karma_sync.domain.mesh.recovery import RecoveryState, is_older, is_settled
 from karma_sync.domain.team.subscription import Status
-from karma_sync.mesh.health.integrity import Restored, Wholeness
+from karma_sync.mesh.health.integrity import OutboxIntegrity, Restored
 from karma_sync.paths import Paths
-from karma_sync.runtime.event_log import Notes
+from karma_sync.runtime.event_log import EventLog
 from karma_sync.runtime.timing import next_override
 from karma_sync.store import work
 from karma_sync.store.database import Database
@@ -29,7 +29,7 @@ from karma_sync.team.receipts import claims
 _NOWHERE = "not here, at no peer that was connected, and the agent's own copy is gone too"
 
 
-class Folders(Protocol):
+class RecoveryPort(Protocol):
     """What is asked of Syncthing."""
 
     def folder_status(self, folder: str) -> FolderStatus: ...
@@ -69,9 +69,9 @@ class Recovery:
     def __init__(
         self,
         paths: Paths,
-        whole: Wholeness,
+        whole: OutboxIntegrity,
         store: Database,
-        notes: Notes,
+        notes: EventLog,
         hooks: RecoveryHooks,
     ) -> None:
         self._paths = paths
@@ -219,7 +219,7 @@ class Recovery:
         self._believed.add(folder)
         return True
 
-    def look(self, world: World, syncthing: Folders) -> set[str]:
+    def look(self, world: World, syncthing: RecoveryPort) -> set[str]:
         """Go on with all that recover; the outboxes that are whole again, or as whole as can be.
 
         One that is paused waits: Syncthing does not look at it either.
@@ -243,8 +243,8 @@ class Recovery:
         return over
 
     def _standing(
-        self, folder: str, taking: frozenset[str], here: frozenset[str], syncthing: Folders
-    ) -> Standing:
+        self, folder: str, taking: frozenset[str], here: frozenset[str], syncthing: RecoveryPort
+    ) -> RecoveryState:
         now = time.monotonic()
         watch = self._watched.setdefault(folder, _Watch())
         if not watch.scanned:
@@ -259,7 +259,7 @@ class Recovery:
             watch.busy = now
         watch.here = here
         met_s = now - watch.met if watch.met is not None else 0.0
-        return Standing(len(taking), len(here), now - watch.busy, met_s)
+        return RecoveryState(len(taking), len(here), now - watch.busy, met_s)
 
     def _end(self, channel: Channel) -> None:
         path: Path = self._paths.folder(channel.id)

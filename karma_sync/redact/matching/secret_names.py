@@ -4,7 +4,7 @@ import re
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class NameKind(StrEnum):
     """What a name says about its value."""
 
     NONE = "none"
@@ -58,32 +58,32 @@ def bare(name: bytes) -> bytes:
     return _ESCAPE.sub(b"", name).strip(b"-_.")
 
 
-def kind_of_name(name: bytes) -> Kind:
+def kind_of_name(name: bytes) -> NameKind:
     """What the last words of an identifier (snake_case, kebab-case, camelCase) promise."""
     if name.startswith(b"AWS::"):  # a type of CloudFormation: AWS::ApiGateway::ApiKey
-        return Kind.NONE
+        return NameKind.NONE
     parts = [word.decode().lower() for word in _PARTS.findall(bare(name))]
     while parts and (parts[-1] in _SUFFIXES or parts[-1].isdigit()):
         parts.pop()
     if not parts:
-        return Kind.NONE
+        return NameKind.NONE
     *before, last = parts
     if last in {"pass", "pwd"} or (before and before[-1] + last == "password"):
-        return Kind.PASSWORD
+        return NameKind.PASSWORD
     if last.endswith(("password", "passwd", "passphrase")):
-        return Kind.PASSWORD
+        return NameKind.PASSWORD
     if last.endswith("secret"):
-        return Kind.KEY
+        return NameKind.KEY
     if last.endswith("token"):
-        return Kind.NONE if _OPEN_TOKENS.intersection(before) else Kind.KEY
+        return NameKind.NONE if _OPEN_TOKENS.intersection(before) else NameKind.KEY
     return _kind_of_key(before, last)
 
 
-def _kind_of_key(before: list[str], last: str) -> Kind:
+def _kind_of_key(before: list[str], last: str) -> NameKind:
     if not last.endswith("key"):
-        return Kind.NONE
+        return NameKind.NONE
     before = [part for part in before if not part.isdigit()]  # S3Key
     whose = last.removesuffix("key") or (before[-1] if before else "")
     if whose in _KEYED:
-        return Kind.KEY
-    return Kind.NONE if last != "key" or not whose or whose in _OPEN_KEYS else Kind.UNSURE
+        return NameKind.KEY
+    return NameKind.NONE if last != "key" or not whose or whose in _OPEN_KEYS else NameKind.UNSURE

@@ -9,7 +9,7 @@ import re
 import string
 
 from karma_sync.redact.matching.patterns import compiled
-from karma_sync.redact.matching.secret_names import Kind, bare, kind_of_name
+from karma_sync.redact.matching.secret_names import NameKind, bare, kind_of_name
 
 KEY_SIZE = 8  # a token or key shorter than this opens nothing by itself
 UNSURE_SIZE = 16  # the same for names like `cache_token_key`, of which we know nothing
@@ -142,13 +142,13 @@ def assigned(name: bytes, value: bytes) -> bool:
     kind = kind_of_name(name)
     if bare(name).lower() == b"pass":  # alone, it may count what passed
         return is_password(value) and _has_letter(value) and not is_spoken(value)
-    if kind is Kind.PASSWORD:
+    if kind is NameKind.PASSWORD:
         return is_password(value)
-    if kind is Kind.KEY:
+    if kind is NameKind.KEY:
         # a UUID behind the name of a token tells things apart, mostly; as a key or secret it opens
         told_apart = name.lower().endswith(b"token") and _UUID.fullmatch(value)
         return is_key(value) and not (told_apart or _is_sealed(name, value))
-    return kind is Kind.UNSURE and is_key(value, UNSURE_SIZE)
+    return kind is NameKind.UNSURE and is_key(value, UNSURE_SIZE)
 
 
 def is_plain_password(name: bytes, value: bytes) -> bool:
@@ -179,7 +179,7 @@ def assigned_in_environment(name: bytes, value: bytes) -> bool:
         return True
     kind = kind_of_name(name)
     plain = len(value) >= KEY_SIZE and value.isalnum() and not is_stand_in(value)
-    return plain and (kind is Kind.PASSWORD or b"SECRET" in name)
+    return plain and (kind is NameKind.PASSWORD or b"SECRET" in name)
 
 
 def is_beside_user(_name: bytes, value: bytes) -> bool:
@@ -207,7 +207,9 @@ def is_given(_name: bytes, value: bytes) -> bool:
 
 def is_paired(name: bytes, value: bytes) -> bool:
     """The second of two arguments of which the first is a name: ("api_key", "…")."""
-    return kind_of_name(name) is Kind.KEY and len(value) >= UNSURE_SIZE and assigned(name, value)
+    return (
+        kind_of_name(name) is NameKind.KEY and len(value) >= UNSURE_SIZE and assigned(name, value)
+    )
 
 
 def is_listed(name: bytes, value: bytes) -> bool:

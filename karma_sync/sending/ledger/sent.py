@@ -29,7 +29,7 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentSession:
     """One session in the ledger; moments are UTC, `size` is bytes before compression.
 
     `session`, `agent` are empty and `size` is None where a database was lost and only the
@@ -49,7 +49,7 @@ class Sent:
     state: Fate
 
 
-def sent(states: Database, store: Database, world: World) -> list[Sent]:
+def sent(states: Database, store: Database, world: World) -> list[SentSession]:
     """Every session that left through a channel of mine, open or closed, the latest first."""
     found = [
         _sent(box, row)
@@ -61,7 +61,9 @@ def sent(states: Database, store: Database, world: World) -> list[Sent]:
     return sorted(found, key=lambda s: (s.last, s.session), reverse=True)
 
 
-def only(found: Iterable[Sent], since: datetime | None = None, to: str | None = None) -> list[Sent]:
+def only(
+    found: Iterable[SentSession], since: datetime | None = None, to: str | None = None
+) -> list[SentSession]:
     """Those that left at or after `since`, and to the member `to`."""
     return [
         s
@@ -70,7 +72,7 @@ def only(found: Iterable[Sent], since: datetime | None = None, to: str | None = 
     ]
 
 
-def _sent(box: Box, row: Departed) -> Sent:
+def _sent(box: Box, row: Departed) -> SentSession:
     mine = digest_of({r.item: r.revision for r in box.rows if not r.withdrawn})
     retractions = box.retractions
     to = []
@@ -82,7 +84,7 @@ def _sent(box: Box, row: Departed) -> Sent:
     return _row(row, box.channel.team.name, box.channel.project, to, fate)
 
 
-def _sent_once(found: Ended, row: Departed) -> Sent:
+def _sent_once(found: Ended, row: Departed) -> SentSession:
     """A row of a closed channel."""
     stays = found.stays and not row.withdrawn
     to = [
@@ -92,8 +94,10 @@ def _sent_once(found: Ended, row: Departed) -> Sent:
     return _row(row, found.team.name, found.project, to, Fate.STAYS if stays else Fate.WITHDRAWN)
 
 
-def _row(row: Departed, team: str, project: str, to: Iterable[Delivery], state: Fate) -> Sent:
-    return Sent(
+def _row(
+    row: Departed, team: str, project: str, to: Iterable[Delivery], state: Fate
+) -> SentSession:
+    return SentSession(
         team=team,
         project=project,
         session=row.session,

@@ -130,7 +130,7 @@ def cut_again(name: str, pieces: Iterable[bytes], put: Put, red: Redactor) -> Cu
     return CutFile(name, tuple(cutter.chunks), bytes(cutter.tail), state, cuts)
 
 
-class Gathering:
+class CutFiles:
     """The files of one item as they are cut, by name; their ends are never many megabytes.
 
     `left` are the bytes of their sources that are left for the next step.

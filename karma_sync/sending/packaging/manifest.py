@@ -9,7 +9,7 @@ from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.manifest import (
     FORMAT,
     ItemFile,
-    Kind,
+    ItemKind,
     Manifest,
     SessionFacts,
     Tokens,
@@ -61,7 +61,7 @@ def describe(
         project=channel.project,
         member=channel.owner.tag,
         item=content.item,
-        kind=Kind.SESSION,
+        kind=ItemKind.SESSION,
         revision=content.revision,
         session=SessionFacts(
             agent=session.agent,

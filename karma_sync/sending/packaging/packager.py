@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from karma_sync.agents.growing_file import QUIET_S
 from karma_sync.channel.layout import compress
-from karma_sync.channel.own_items import Before, OutboxFiles, read_back, without_source
+from karma_sync.channel.own_items import OutboxFiles, PreviousItem, read_back, without_source
 from karma_sync.domain import limits
 from karma_sync.domain.ids import item_id, next_version
 from karma_sync.domain.mesh.channels import Channel
@@ -17,7 +17,7 @@ from karma_sync.domain.session.manifest import FORMAT, ItemFile, Manifest, Retra
 from karma_sync.domain.session.profile import Profile, kind_of, takes
 from karma_sync.domain.session.source_files import PackedFile, PackedItem, SourceFile, SourceSession
 from karma_sync.redact.redactor import Redactor
-from karma_sync.sending.packaging.chunker import CutFile, Gathering, cut_again, cut_file
+from karma_sync.sending.packaging.chunker import CutFile, CutFiles, cut_again, cut_file
 from karma_sync.sending.packaging.file_selection import may_be_named, running, sendable
 from karma_sync.sending.packaging.manifest import RevisionContent, describe, signed
 from karma_sync.signing import PayloadType, SigningKey
@@ -47,7 +47,7 @@ class CutSession:
     channel: Channel
     session: SourceSession
     item: str
-    before: Before | None
+    before: PreviousItem | None
     files: Sequence[CutFile]
     running: bool | None
     left: int
@@ -203,7 +203,7 @@ class Packager:
         outbox.put_item(described.packed.item, described.raw, session.changed_ns, then)
 
     def _goes_on_from(
-        self, channel: Channel, item: str, before: Before | None
+        self, channel: Channel, item: str, before: PreviousItem | None
     ) -> PackedItem | None:
         """What was packaged when the outbox got what it holds; None if all is to be cut afresh."""
         packed = self._packed.get((channel.id, item))
@@ -263,10 +263,10 @@ class Packager:
         self,
         session: SourceSession,
         packed: PackedItem | None,
-        before: Before | None,
+        before: PreviousItem | None,
         outbox: OutboxFiles,
         profile: Profile,
-    ) -> Gathering:
+    ) -> CutFiles:
         self.cut_bytes = 0
 
         def put(content: bytes) -> tuple[str, int]:
@@ -282,7 +282,7 @@ class Packager:
             if takes(profile, kind_of(f.path)) and may_be_named(f.path, self._redactor)
         }
         states = packed.files if packed else {}
-        files = Gathering(put)
+        files = CutFiles(put)
         for source in sendable(session, profile, self._redactor):
             name, state, entry = source.name, states.get(source.name), entries.get(source.name)
             done = state.position.offset if state else 0

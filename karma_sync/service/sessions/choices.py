@@ -122,7 +122,7 @@ def patterns_of(text: str, here: Path, home: Path) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldSession:
     """A session of mine that stays here, or as it was when it last left, and why."""
 
     session: str
@@ -143,12 +143,12 @@ def has_left(store: Database, work_store: Database, me: PairingCode, session: st
         )
 
 
-def held(store: Database, work_store: Database, me: PairingCode) -> list[Held]:
+def held(store: Database, work_store: Database, me: PairingCode) -> list[HeldSession]:
     """Every session of mine that does not leave, by project and id."""
     channels = my_channels(store, me)
     with work_store.reading() as tx:
         found = [
-            Held(row.session, channel.project, channel.team.name, row.kind, row.why)
+            HeldSession(row.session, channel.project, channel.team.name, row.kind, row.why)
             for channel in channels
             for row in work.withheld.all(tx, folder=channel.id)
         ]

@@ -13,15 +13,20 @@ from karma_sync.errors import BadInput, NotFound
 from karma_sync.redact.redactor import Redactor
 from karma_sync.sending.eligibility import Decider
 from karma_sync.sending.packaging.file_selection import sendable
-from karma_sync.service.projects import Standing, standings
+from karma_sync.service.projects import ProjectAnswers, standings
 from karma_sync.service.sessions.choices import my_channels
-from karma_sync.service.sessions.redaction_preview import Cut, Leaving, as_it_leaves, look_through
+from karma_sync.service.sessions.redaction_preview import (
+    Cut,
+    LeavingFile,
+    as_it_leaves,
+    look_through,
+)
 from karma_sync.store.database import Database
 
 _PROFILES = tuple(Profile)
 
 
-Outlet = tuple[Standing, Names]
+Outlet = tuple[ProjectAnswers, Names]
 """A project that I send to a team, and under which names I take a directory for it."""
 
 
@@ -29,7 +34,7 @@ Outlet = tuple[Standing, Names]
 class Way:
     """A subscription through which the session would leave, or why it would not."""
 
-    standing: Standing
+    standing: ProjectAnswers
     candidate: Candidate
     decision: Decision
 
@@ -51,7 +56,7 @@ class Preview:
     branches: Sequence[str]
     ways: Sequence[Way]
     profile: Profile
-    files: Sequence[Leaving]
+    files: Sequence[LeavingFile]
     cuts: Sequence[Cut]
 
 

@@ -32,7 +32,7 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Leaving:
+class LeavingFile:
     """A file as it would leave: its name, how many bytes it has then, every cut in order."""
 
     name: str
@@ -97,7 +97,7 @@ def cuts_by_rule(redactor: Redactor, name: str, pieces: Iterable[bytes]) -> Mapp
     return cuts
 
 
-def look_through(redactor: Redactor, file: SourceFile) -> Leaving:
+def look_through(redactor: Redactor, file: SourceFile) -> LeavingFile:
     """What would leave of one file.
 
     Raises:
@@ -116,7 +116,7 @@ def look_through(redactor: Redactor, file: SourceFile) -> Leaving:
             for one in raw.splitlines(keepends=True):
                 cuts += _cuts_of(file.name, line, one, redactor.lines(one).data)
                 line += one.count(b"\n")
-    return Leaving(file.name, size, cuts)
+    return LeavingFile(file.name, size, cuts)
 
 
 def as_it_leaves(redactor: Redactor, file: SourceFile) -> Iterator[bytes]:

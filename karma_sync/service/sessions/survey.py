@@ -45,7 +45,7 @@ class Survey:
 
 
 @dataclass(frozen=True)
-class Leaving:
+class LeavingSessions:
     """Sessions that would be sent, the newest first: how many bytes, the oldest (UTC), from where.
 
     `stays` counts the project's sessions that would not, by reason; `places` are the other ones in
@@ -76,13 +76,13 @@ def survey(
     return Survey(names, found, decider.choices())
 
 
-def what_would_leave(decider: Decider, found: Survey, limits: Limits) -> Leaving:
+def what_would_leave(decider: Decider, found: Survey, limits: Limits) -> LeavingSessions:
     """What a survey means under these limits."""
     outcomes = found.outcomes(limits)
     leaving = [(session, candidate) for session, candidate, o in outcomes if o in _LEAVES]
     complete = [decider.matcher.complete(session, limits.profile) for session, _ in leaving]
     place = decider.matcher.places.of
-    return Leaving(
+    return LeavingSessions(
         sessions=complete,
         directories=_sorted(
             directory

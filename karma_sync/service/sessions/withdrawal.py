@@ -18,18 +18,18 @@ from karma_sync.store.world import read_world
 
 
 @dataclass(frozen=True)
-class Wishes:
+class Withdrawals:
     """What the thread that sends must know: what is unshared, when the redactions changed."""
 
     unshared: frozenset[Unshared]
     redactions: datetime | None
 
 
-def wishes(store: Database) -> Wishes:
+def wishes(store: Database) -> Withdrawals:
     """As the database has them now."""
     with store.reading() as tx:
         changed = state.changed_redactions.get(tx, "all")
-        return Wishes(frozenset(state.unshared.all(tx)), changed.at if changed else None)
+        return Withdrawals(frozenset(state.unshared.all(tx)), changed.at if changed else None)
 
 
 def find(work: Database, wanted: str, whose: Whose) -> tuple[Unshared, list[Departed]]:

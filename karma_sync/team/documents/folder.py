@@ -20,7 +20,7 @@ IGNORES = "".join(f"!/{kind}/*.json\n/{kind}/**\n!/{kind}\n" for kind in _KINDS)
 
 
 @dataclass(frozen=True)
-class Found:
+class DocumentFile:
     """A file as it lies there: its place says which kind of document it must be, and whose."""
 
     kind: str
@@ -37,7 +37,7 @@ class MetadataFolder:
         self._seen: dict[str, _SIGNATURE] = {}
         self._as_known: dict[str, tuple[_SIGNATURE | None, bytes]] = {}
 
-    def changed(self) -> list[Found]:
+    def changed(self) -> list[DocumentFile]:
         """Files that are new or different since the last call; strange names are passed over.
 
         What it gives may be anything: it is for `adopt` to believe or not.
@@ -94,7 +94,7 @@ class MetadataFolder:
         writers = {n.removesuffix(".json") for n in names if n.endswith(".json")}
         return sorted(w for w in writers if KEY.fullmatch(w))
 
-    def _read(self, kind: str, writer: str) -> Found | None:
+    def _read(self, kind: str, writer: str) -> DocumentFile | None:
         name = self.name(kind, writer)
         path = self._path / name
         signature = _signature(path)
@@ -104,7 +104,7 @@ class MetadataFolder:
         if raw is None:
             return None  # replaced while we looked; Syncthing tells when the new one is there
         self._seen[name] = signature
-        return Found(kind, writer, raw)
+        return DocumentFile(kind, writer, raw)
 
 
 def is_document(name: str) -> bool:

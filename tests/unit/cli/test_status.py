@@ -12,9 +12,16 @@ from karma_sync.domain.team.subscription import Status as Answer
 from karma_sync.domain.team.team import MemberStatus
 from karma_sync.sending.ledger.recalls import CalledBack
 from karma_sync.service.invitations import Waiting
-from karma_sync.service.status_model import Peer, ProjectStatus, Receiver, Renames, Status, Transfer
+from karma_sync.service.status_model import (
+    Peer,
+    ProjectStatus,
+    ReceiverStatus,
+    Renames,
+    StatusReport,
+    TransferStatus,
+)
 from karma_sync.store.events import Event
-from karma_sync.store.state import Halt
+from karma_sync.store.state import GlobalPause
 from tests.support.builders import (
     ALICE,
     BOB,
@@ -42,7 +49,7 @@ def project(**changes: object) -> ProjectStatus:
         "mine": answer(TEAM, ALICE),
         "sent": 5,
         "recovering": "",
-        "receivers": [Receiver(peer(BOB), 5, True, None)],
+        "receivers": [ReceiverStatus(peer(BOB), 5, True, None)],
         "received": {BOB: 3},
         "arriving": {},
         "waiting": 0,
@@ -64,7 +71,7 @@ def shown(daemon: Running | None = UP, **changes: object) -> list[str]:
         "paused": None,
         "faults": {},
     }
-    found = Status(**(fields | changes))  # type: ignore[arg-type] # tests name fields
+    found = StatusReport(**(fields | changes))  # type: ignore[arg-type] # tests name fields
     return status_lines(code_of(ALICE), found, daemon)
 
 
@@ -87,26 +94,28 @@ def test_a_small_team_without_worries_is_told_in_a_few_lines() -> None:
 @pytest.mark.parametrize(
     ("receiver", "line"),
     [
-        (Receiver(peer(BOB), 2, False, None), "bob.tower has confirmed 2 of 5"),
+        (ReceiverStatus(peer(BOB), 2, False, None), "bob.tower has confirmed 2 of 5"),
         (
-            Receiver(peer(BOB, 2), 0, False, None),
+            ReceiverStatus(peer(BOB, 2), 0, False, None),
             "bob.tower has confirmed 0 of 5; it was last seen 2d ago",
         ),
         (
-            Receiver(peer(BOB), 2, False, Transfer(3_100_000, 4, 130)),
+            ReceiverStatus(peer(BOB), 2, False, TransferStatus(3_100_000, 4, 130)),
             "bob.tower has confirmed 2 of 5; about 3.1 MB left, about 2 min",
         ),
         (
-            Receiver(peer(BOB), 2, False, Transfer(3_100_000, 4, None)),
+            ReceiverStatus(peer(BOB), 2, False, TransferStatus(3_100_000, 4, None)),
             "bob.tower has confirmed 2 of 5; about 3.1 MB left",
         ),
         (
-            Receiver(peer(BOB), 2, False, None, paused=True),
+            ReceiverStatus(peer(BOB), 2, False, None, paused=True),
             "bob.tower has confirmed 2 of 5; it has paused the project",
         ),
     ],
 )
-def test_who_has_not_confirmed_all_is_told_with_the_reason(receiver: Receiver, line: str) -> None:
+def test_who_has_not_confirmed_all_is_told_with_the_reason(
+    receiver: ReceiverStatus, line: str
+) -> None:
     assert f"    {line}" in shown(projects=[project(receivers=[receiver])])
 
 
@@ -119,7 +128,7 @@ def test_what_waits_is_told_with_its_reason() -> None:
                 withheld=mixed,
                 refused={"a" * 32: "3-signature: no"},
                 senders={"a" * 32: CAROL},
-                arriving={BOB: Transfer(2_000, 1, 40)},
+                arriving={BOB: TransferStatus(2_000, 1, 40)},
             )
         ]
     )
@@ -133,13 +142,13 @@ def test_what_waits_is_told_with_its_reason() -> None:
 
 
 def test_how_long_it_takes_is_not_told_of_what_comes_from_somebody_who_is_away() -> None:
-    told = shown(projects=[project(arriving={CAROL: Transfer(2_000, 1, 1500)})])
+    told = shown(projects=[project(arriving={CAROL: TransferStatus(2_000, 1, 1500)})])
 
     assert told[-1] == "  from carol.air: about 2.0 kB left; it was last seen 3d ago"
 
 
 def test_while_nothing_has_left_it_is_told_to_whom_it_would_go() -> None:
-    told = shown(projects=[project(sent=0, receivers=[Receiver(peer(BOB), 0, True, None)])])
+    told = shown(projects=[project(sent=0, receivers=[ReceiverStatus(peer(BOB), 0, True, None)])])
 
     assert "  sent 0 sessions; what leaves goes to bob.tower" in told
     assert not [line for line in told if "confirmed" in line]
@@ -180,8 +189,8 @@ def test_what_is_wrong_stands_before_what_is_usual() -> None:
         faults={"documents of team backend": "marker missing"},
         last_error=event,
         silent={"backend": 3, "home": None},
-        paused=Halt(),
-        packaging=Transfer(3_200_000_000, 12, 40),
+        paused=GlobalPause(),
+        packaging=TransferStatus(3_200_000_000, 12, 40),
     )
 
     assert told[2:9] == [
@@ -198,8 +207,8 @@ def test_what_is_wrong_stands_before_what_is_usual() -> None:
 def test_without_the_daemon_nothing_is_on_its_way() -> None:
     told = shown(
         daemon=None,
-        projects=[project(arriving={BOB: Transfer(2_000, 1, 40)})],
-        packaging=Transfer(3_000, 3, None),
+        projects=[project(arriving={BOB: TransferStatus(2_000, 1, 40)})],
+        packaging=TransferStatus(3_000, 3, None),
     )
 
     assert told[1].startswith("the daemon is not running, so nothing moves")
@@ -218,7 +227,7 @@ def test_a_member_who_has_not_joined_and_an_answer_that_is_due_are_told() -> Non
 
 
 def test_those_who_have_all_stand_on_one_line() -> None:
-    having = [Receiver(peer(tag), 5, True, None) for tag in (BOB, CAROL)]
+    having = [ReceiverStatus(peer(tag), 5, True, None) for tag in (BOB, CAROL)]
     told = shown(projects=[project(receivers=having)])
 
     assert "    bob.tower, carol.air have confirmed all" in told
@@ -277,8 +286,8 @@ def test_the_reason_at_the_end_of_a_long_line_is_on_the_screen() -> None:
 @pytest.mark.usefixtures("screen")
 def test_five_members_and_three_projects_fit_on_a_screen_with_something_wrong() -> None:
     others = (BOB, CAROL, "dave.mini", "erin.desk")
-    having = [Receiver(peer(tag), 5, True, None) for tag in others[:3]]
-    behind = Receiver(peer("erin.desk", 2), 3, False, None)
+    having = [ReceiverStatus(peer(tag), 5, True, None) for tag in others[:3]]
+    behind = ReceiverStatus(peer("erin.desk", 2), 3, False, None)
     folder = f"/home/alice/.local/share/karma-sync/folders/ks-c-{'x' * 26}"
     why = f"{folder} cannot be written: Operation not permitted"
     who = f"{PROJECT} by {ALICE} in backend"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from karma_sync.domain.mesh.recovery import PATIENCE_S, QUIET_S, Standing, is_older, is_settled
+from karma_sync.domain.mesh.recovery import PATIENCE_S, QUIET_S, RecoveryState, is_older, is_settled
 
 LONG = PATIENCE_S + 1
 QUIET = QUIET_S + 1
@@ -11,15 +11,21 @@ QUIET = QUIET_S + 1
 @pytest.mark.parametrize(
     ("standing", "settled"),
     [
-        pytest.param(Standing(0, 0, 0.0, 0.0), True, id="nobody ever took anything"),
-        pytest.param(Standing(2, 0, LONG, 0.0), False, id="who has it is away, for however long"),
-        pytest.param(Standing(2, 1, 0.0, 1.0), False, id="something is still coming"),
-        pytest.param(Standing(2, 1, QUIET_S, QUIET_S), False, id="a peer has not yet said"),
-        pytest.param(Standing(2, 1, QUIET, QUIET), True, id="all that is here has come"),
-        pytest.param(Standing(2, 1, 0.0, LONG), True, id="what is wanted is nowhere to be had"),
+        pytest.param(RecoveryState(0, 0, 0.0, 0.0), True, id="nobody ever took anything"),
+        pytest.param(
+            RecoveryState(2, 0, LONG, 0.0), False, id="who has it is away, for however long"
+        ),
+        pytest.param(RecoveryState(2, 1, 0.0, 1.0), False, id="something is still coming"),
+        pytest.param(RecoveryState(2, 1, QUIET_S, QUIET_S), False, id="a peer has not yet said"),
+        pytest.param(RecoveryState(2, 1, QUIET, QUIET), True, id="all that is here has come"),
+        pytest.param(
+            RecoveryState(2, 1, 0.0, LONG), True, id="what is wanted is nowhere to be had"
+        ),
     ],
 )
-def test_an_outbox_waits_for_the_peers_but_not_for_ever(standing: Standing, settled: bool) -> None:
+def test_an_outbox_waits_for_the_peers_but_not_for_ever(
+    standing: RecoveryState, settled: bool
+) -> None:
     assert is_settled(standing) is settled
 
 

@@ -5,23 +5,23 @@ from collections.abc import Collection
 import pytest
 
 from karma_sync.errors import DatabaseUnusable, SyncthingUnreachable
-from karma_sync.mesh.event_listener import Listener
+from karma_sync.mesh.event_listener import EventListener
 from karma_sync.syncthing.client import SyncthingClient
-from karma_sync.syncthing.wire import Event
+from karma_sync.syncthing.wire import SyncthingEvent
 
-CAME = Event(id=57, type="DeviceConnected", device="BOB-1")
-WENT = Event(id=58, type="DeviceDisconnected", device="BOB-1")
+CAME = SyncthingEvent(id=57, type="DeviceConnected", device="BOB-1")
+WENT = SyncthingEvent(id=58, type="DeviceDisconnected", device="BOB-1")
 
 
 class Scripted(SyncthingClient):
     """A client that has recorded answers, and remembers from which event on it was asked."""
 
-    def __init__(self, *answers: list[Event] | SyncthingUnreachable) -> None:
+    def __init__(self, *answers: list[SyncthingEvent] | SyncthingUnreachable) -> None:
         super().__init__("http://syncthing.test", "key")
         self._answers = list(answers)
         self.asked: list[int] = []
 
-    def events(self, since: int, timeout_s: int, types: Collection[str]) -> list[Event]:
+    def events(self, since: int, timeout_s: int, types: Collection[str]) -> list[SyncthingEvent]:
         self.asked.append(since)
         answer = self._answers.pop(0)
         if isinstance(answer, SyncthingUnreachable):
@@ -44,7 +44,7 @@ class Deaf:
 
 def test_after_syncthing_was_away_nothing_is_waited_for_that_only_its_former_life_had() -> None:
     client = Scripted([CAME], SyncthingUnreachable("it died"), [CAME], [])
-    listener = Listener(client, Deaf())
+    listener = EventListener(client, Deaf())
     listener.listen()
     with pytest.raises(SyncthingUnreachable):
         listener.listen()
@@ -74,7 +74,7 @@ class Full(Deaf):
 def test_what_could_not_be_taken_in_is_told_again() -> None:
     client = Scripted([CAME, WENT], [WENT], [])
     full = Full()
-    listener = Listener(client, full)
+    listener = EventListener(client, full)
     with pytest.raises(DatabaseUnusable):
         listener.listen()
     listener.listen()

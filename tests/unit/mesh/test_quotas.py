@@ -7,7 +7,7 @@ from pathlib import Path
 from karma_sync.domain.mesh.channels import World
 from karma_sync.domain.mesh.plan import desired
 from karma_sync.mesh.quotas import Quotas
-from karma_sync.runtime.event_log import Notes
+from karma_sync.runtime.event_log import EventLog
 from karma_sync.store import events, work
 from karma_sync.syncthing.wire import FolderStatus
 from tests.support.builders import ALICE, BOB, NOW, answer, channel_of, key_of, team_of_all
@@ -25,7 +25,7 @@ def test_it_is_paused_for_an_hour_then_looked_at_again(tmp_path: Path) -> None:
     store = work.open_work(tmp_path / "work.db")
     clock = [NOW]
     changes: list[str] = []
-    notes = Notes(store, lambda: clock[0])
+    notes = EventLog(store, lambda: clock[0])
     quotas = Quotas(store, notes, lambda: clock[0], lambda: changes.append("changed"))
     inbox = channel_of(TEAM, BOB).id
 
@@ -54,7 +54,7 @@ def test_it_is_paused_for_an_hour_then_looked_at_again(tmp_path: Path) -> None:
 
 def test_what_peers_claim_of_my_outbox_does_not_pause_it(tmp_path: Path) -> None:
     store = work.open_work(tmp_path / "work.db")
-    quotas = Quotas(store, Notes(store, lambda: NOW), lambda: NOW)
+    quotas = Quotas(store, EventLog(store, lambda: NOW), lambda: NOW)
     outbox = channel_of(TEAM, ALICE).id
 
     quotas.judge(WORLD, outbox, LARGE)

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from karma_sync.mesh.reconciler import Reconciler
-from karma_sync.runtime.problems import Troubles
+from karma_sync.runtime.problems import Problems
 from karma_sync.syncthing.configuration import Configuration
 from karma_sync.syncthing.wire import PendingDevice, PendingFolder
-from karma_sync.team.context import Context
+from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.kinds import MEMBER, ROSTER
-from karma_sync.team.exchange import Documents
+from karma_sync.team.exchange import DocumentExchange
 from tests.unit.team.test_counters import A, Alice
 from tests.unit.team.test_receipts import Deaf
 
@@ -20,7 +20,7 @@ MINE = [f"{kind}/{A.public}.json" for kind in (MEMBER, ROSTER)]
 class Configured(Deaf):
     """The same, which keeps the configuration it was given."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: TeamContext) -> None:
         super().__init__()
         me = context.me.device
         body = f'{{"devices": [{{"deviceID": "{me}"}}], "folders": []}}'
@@ -49,7 +49,7 @@ def alice(tmp_path: Path) -> Alice:
 
 def test_a_document_that_syncthing_did_not_look_at_is_told_again(alice: Alice) -> None:
     syncthing = Configured(alice.context)
-    documents = Documents(alice.context, Troubles())
+    documents = DocumentExchange(alice.context, Problems())
     reconciler = Reconciler(alice.context, syncthing, documents, lambda world: world)
 
     waits = [reconciler.run_once().again for _ in range(2)]

@@ -12,7 +12,7 @@ from karma_sync.channel.verify import verify_chunk, verify_item, verify_retracti
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.errors import NotFound, Unverified
 from karma_sync.files import write_private
-from karma_sync.receiving.importer import Checked, Importer, MissingChunks, Verifier
+from karma_sync.receiving.importer import Importer, MissingChunks, VerifiedFiles, Verifier
 from karma_sync.store.library import open_library
 from tests.support.builders import (
     ALICE,
@@ -147,7 +147,7 @@ def swapper(path: Path, content: bytes) -> None:
 def test_an_item_that_is_swapped_while_it_is_verified_is_kept_as_it_was_verified(
     tmp_path: Path, desk: Desk
 ) -> None:
-    def item(raw: bytes, name: str, channel: Channel, last: int) -> Checked:
+    def item(raw: bytes, name: str, channel: Channel, last: int) -> VerifiedFiles:
         swapper(item_path(desk), b"evil")
         return verify_item(raw, name, channel, last)
 

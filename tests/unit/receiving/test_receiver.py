@@ -9,8 +9,8 @@ import pytest
 from karma_sync.channel.layout import chunk_name, item_name
 from karma_sync.files import write_private
 from karma_sync.receiving.receiver import Receiver, ReceiverHooks
-from karma_sync.runtime.event_log import Notes
-from karma_sync.runtime.problems import Troubles
+from karma_sync.runtime.event_log import EventLog
+from karma_sync.runtime.problems import Problems
 from karma_sync.store import events, library, work
 from tests.support.builders import BOB, NOW, Desk, Shelf, Swapping, key_of, resigned
 from tests.support.harness import until
@@ -37,9 +37,9 @@ class Bob:
         self.restart()
 
     def restart(self) -> None:
-        notes = Notes(self.events, lambda: NOW)
+        notes = EventLog(self.events, lambda: NOW)
         me, importer, store = key_of(BOB).public, self.shelf.importer, self.shelf.store
-        hooks = ReceiverHooks(Troubles(), rests=lambda folder: self.rests)
+        hooks = ReceiverHooks(Problems(), rests=lambda folder: self.rests)
         self.receiver = Receiver(me, importer, store, notes, hooks)
         self.receiver.receive_from([CHANNEL], lambda _: self.desk.outbox.path)
 

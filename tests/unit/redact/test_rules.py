@@ -10,7 +10,7 @@ import pytest
 import karma_sync.redact
 from karma_sync.redact.examples import fill
 from karma_sync.redact.matching.rule import Rule
-from karma_sync.redact.matching.secret_names import Kind, kind_of_name
+from karma_sync.redact.matching.secret_names import NameKind, kind_of_name
 from karma_sync.redact.matching.value_checks import (
     is_code,
     is_key,
@@ -145,34 +145,34 @@ def test_filled_examples_are_the_same_every_time_and_differ_by_rule() -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("DB_PASSWORD", Kind.PASSWORD),
-        ("dbPassword2", Kind.PASSWORD),
-        ("SMTP_PASS", Kind.PASSWORD),
-        ("pass_word", Kind.PASSWORD),
-        ("clientSecret", Kind.KEY),
-        ("SECRET_KEY_BASE", Kind.KEY),
-        ("x-api-key", Kind.KEY),
-        ("APIKey", Kind.KEY),
-        ("apikey", Kind.KEY),
-        ("GITHUB_TOKEN_PROD", Kind.KEY),
-        ("accesstoken", Kind.KEY),
-        ("FERNET_KEY", Kind.UNSURE),
-        ("public_key", Kind.NONE),
-        ("topic_key", Kind.NONE),
-        ("cacheKey", Kind.NONE),
-        ("next_page_token", Kind.NONE),
-        ("AWS::IAM::AccessKey", Kind.NONE),
-        ("key", Kind.NONE),
-        ("u2192key", Kind.NONE),
-        ("n-key", Kind.NONE),
-        ("u2192api_key", Kind.KEY),
-        ("monkey", Kind.NONE),
-        ("max_tokens", Kind.NONE),
-        ("passport", Kind.NONE),
-        ("_", Kind.NONE),
+        ("DB_PASSWORD", NameKind.PASSWORD),
+        ("dbPassword2", NameKind.PASSWORD),
+        ("SMTP_PASS", NameKind.PASSWORD),
+        ("pass_word", NameKind.PASSWORD),
+        ("clientSecret", NameKind.KEY),
+        ("SECRET_KEY_BASE", NameKind.KEY),
+        ("x-api-key", NameKind.KEY),
+        ("APIKey", NameKind.KEY),
+        ("apikey", NameKind.KEY),
+        ("GITHUB_TOKEN_PROD", NameKind.KEY),
+        ("accesstoken", NameKind.KEY),
+        ("FERNET_KEY", NameKind.UNSURE),
+        ("public_key", NameKind.NONE),
+        ("topic_key", NameKind.NONE),
+        ("cacheKey", NameKind.NONE),
+        ("next_page_token", NameKind.NONE),
+        ("AWS::IAM::AccessKey", NameKind.NONE),
+        ("key", NameKind.NONE),
+        ("u2192key", NameKind.NONE),
+        ("n-key", NameKind.NONE),
+        ("u2192api_key", NameKind.KEY),
+        ("monkey", NameKind.NONE),
+        ("max_tokens", NameKind.NONE),
+        ("passport", NameKind.NONE),
+        ("_", NameKind.NONE),
     ],
 )
-def test_a_name_is_judged_by_its_last_words(name: str, kind: Kind) -> None:
+def test_a_name_is_judged_by_its_last_words(name: str, kind: NameKind) -> None:
     assert kind_of_name(name.encode()) is kind
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from karma_sync.errors import DatabaseUnusable, SyncthingUnreachable
-from karma_sync.runtime.event_log import Notes
+from karma_sync.runtime.event_log import EventLog
 from karma_sync.store import events, work
 from karma_sync.store.database import Database
 from tests.support.builders import NOW
@@ -25,7 +25,7 @@ def told(store: Database) -> list[str]:
 
 def test_a_part_that_fails_is_a_fault_until_it_works(tmp_path: Path) -> None:
     store = work.open_work(tmp_path / "work.db")
-    notes = Notes(store, lambda: NOW)
+    notes = EventLog(store, lambda: NOW)
     notes.worker("cycle", CLOSED)
     notes.worker("cycle", CLOSED)
     notes.worker("receiving", ValueError("what a transcript says"))
@@ -46,7 +46,7 @@ def test_a_syncthing_that_does_not_answer_is_told_once_and_not_as_a_fault_of_our
     tmp_path: Path,
 ) -> None:
     store = work.open_work(tmp_path / "work.db")
-    notes = Notes(store, lambda: NOW)
+    notes = EventLog(store, lambda: NOW)
     for part in ("cycle", "checking") * 3:
         notes.worker(part, SyncthingUnreachable("no answer"))
 
@@ -67,7 +67,7 @@ def test_a_syncthing_that_dies_again_and_again_is_told_once_for_each_reason(
     tmp_path: Path,
 ) -> None:
     store = work.open_work(tmp_path / "work.db")
-    notes = Notes(store, lambda: NOW)
+    notes = EventLog(store, lambda: NOW)
     notes.worker("listening", SyncthingUnreachable("connection refused"))
     notes.syncthing_ended("it ended with code 3")
     for _ in range(3):
@@ -92,7 +92,7 @@ def test_a_syncthing_that_dies_again_and_again_is_told_once_for_each_reason(
 
 def test_an_outage_that_could_not_be_noted_is_noted_once_there_is_room(tmp_path: Path) -> None:
     store = work.open_work(tmp_path / "work.db")
-    notes = Notes(store, lambda: NOW)
+    notes = EventLog(store, lambda: NOW)
     with store.transaction() as tx:
         tx.execute("PRAGMA query_only = ON")  # as on a full disk, nothing can be written
     with pytest.raises(DatabaseUnusable):
@@ -106,7 +106,7 @@ def test_an_outage_that_could_not_be_noted_is_noted_once_there_is_room(tmp_path:
 
 def test_a_part_that_failed_in_two_ways_is_well_once_it_works(tmp_path: Path) -> None:
     store = work.open_work(tmp_path / "work.db")
-    notes = Notes(store, lambda: NOW)
+    notes = EventLog(store, lambda: NOW)
     notes.worker("cycle", SyncthingUnreachable("no answer"))
     notes.worker("cycle", CLOSED)
     notes.worker("cycle", None)

@@ -9,7 +9,7 @@ import pytest
 from karma_sync.channel.layout import chunk_name, compress
 from karma_sync.channel.outbox import Outbox
 from karma_sync.errors import RedactionFailed
-from karma_sync.mesh.health.integrity import Wholeness
+from karma_sync.mesh.health.integrity import OutboxIntegrity
 from karma_sync.store.library import open_library
 from karma_sync.store.work import open_work
 from tests.support.builders import ALICE, BOB, NOW_MS, Desk, channel_of, record, said, team_of_all
@@ -116,7 +116,7 @@ def test_a_chunk_whose_item_a_crash_prevented_is_dropped_and_no_other(
 ) -> None:
     desk.write(big("one"))
     desk.package()
-    whole = Wholeness(tmp_path / "library", open_library(tmp_path / "library.db"), desk.work)
+    whole = OutboxIntegrity(tmp_path / "library", open_library(tmp_path / "library.db"), desk.work)
     whole.drop_unnamed(CHANNEL, desk.outbox.path, NOW_MS)
     assert dropped(desk) == set()
 
@@ -126,7 +126,7 @@ def test_a_chunk_whose_item_a_crash_prevented_is_dropped_and_no_other(
 
     # a database that is new knows no item, and drops nothing that one names
     other_database(desk, tmp_path / "new.db")
-    whole = Wholeness(tmp_path / "library", open_library(tmp_path / "library.db"), desk.work)
+    whole = OutboxIntegrity(tmp_path / "library", open_library(tmp_path / "library.db"), desk.work)
     whole.drop_unnamed(CHANNEL, desk.outbox.path, NOW_MS)
     assert dropped(desk) == {left}
 
@@ -134,7 +134,7 @@ def test_a_chunk_whose_item_a_crash_prevented_is_dropped_and_no_other(
 def test_what_came_back_as_it_was_packaged_last_is_not_packaged_again(
     desk: Desk, tmp_path: Path
 ) -> None:
-    whole = Wholeness(tmp_path / "library", open_library(tmp_path / "library.db"), desk.work)
+    whole = OutboxIntegrity(tmp_path / "library", open_library(tmp_path / "library.db"), desk.work)
     desk.write(big("one"))
     desk.package()
     older = tmp_path / "older"

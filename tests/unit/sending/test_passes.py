@@ -13,7 +13,7 @@ from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.channel.layout import item_name
 from karma_sync.channel.outbox import Outbox
 from karma_sync.git.places import Places
-from karma_sync.sending.eligibility import Matcher, stored_catalogue
+from karma_sync.sending.eligibility import ProjectMatcher, stored_catalogue
 from tests.support.builders import ALICE, BOB, Desk, channel_of, facts_of, record, said, team_of_all
 from tests.unit.sending.test_packager import swapping
 
@@ -120,10 +120,10 @@ def test_a_subagent_in_the_old_layout_is_asked_once_whose_it_is_even_after_a_res
     desk.write(record(sessionId="s1", cwd="/src/repo"), "agent-a.jsonl")
     desk.write(record(cwd="/src/repo"), "agent-lost.jsonl")
 
-    def begun() -> tuple[ClaudeSource, Matcher]:
+    def begun() -> tuple[ClaudeSource, ProjectMatcher]:
         catalogue = stored_catalogue(desk.work)
         source = ClaudeSource(desk.claude, catalogue.session_named)
-        return source, Matcher(source, catalogue, Places())
+        return source, ProjectMatcher(source, catalogue, Places())
 
     source, matcher = begun()
     for session in source.sessions():

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from karma_sync.domain.session.source_files import SourceFile, SourceSession, Stat
-from karma_sync.sending.queue import Outgoing
+from karma_sync.sending.queue import SendQueue
 
 
 def session(name: str, size: int) -> SourceSession:
@@ -11,9 +11,9 @@ def session(name: str, size: int) -> SourceSession:
     return SourceSession("claude-code", name, Path(), (file,))
 
 
-def outgoing_of(*sessions: SourceSession) -> Outgoing:
+def outgoing_of(*sessions: SourceSession) -> SendQueue:
     """A backlog of which nothing left yet."""
-    outgoing = Outgoing(lambda session: session.size)
+    outgoing = SendQueue(lambda session: session.size)
     outgoing.all_of(sessions)
     return outgoing
 

@@ -17,10 +17,10 @@ from karma_sync.domain.session.selection import Choices
 from karma_sync.errors import SyncthingUnreachable
 from karma_sync.git.places import Places
 from karma_sync.runtime import timing
-from karma_sync.runtime.event_log import Notes
-from karma_sync.runtime.problems import Troubles
-from karma_sync.sending.eligibility import Decider, Matcher
-from karma_sync.sending.held_back import Stayed
+from karma_sync.runtime.event_log import EventLog
+from karma_sync.runtime.problems import Problems
+from karma_sync.sending.eligibility import Decider, ProjectMatcher
+from karma_sync.sending.held_back import HeldBack
 from karma_sync.sending.recall import Recaller
 from karma_sync.sending.sender import Sender, SenderHooks
 from karma_sync.store import work
@@ -53,15 +53,17 @@ class Office:
         self.deaf = False
         places = Places()
         places.know({"/src/repo": PROJECT}, {})
-        matcher = Matcher(ClaudeSource(self.desk.claude), Catalogue(list, lambda _: None), places)
-        notes = Notes(self.desk.work, lambda: NOW)
+        matcher = ProjectMatcher(
+            ClaudeSource(self.desk.claude), Catalogue(list, lambda _: None), places
+        )
+        notes = EventLog(self.desk.work, lambda: NOW)
         self.choices = Choices()
         decider = Decider(matcher, lambda: self.choices, lambda: datetime.now(UTC))
         self.packaged: list[str] = []
-        self.problems = Troubles()
+        self.problems = Problems()
         recaller = Recaller(self.desk.packager, self.desk.work, now_ms)
         hooks = SenderHooks(self._scan, self.problems, lambda _, item: self.packaged.append(item))
-        stayed = Stayed(self.desk.work, notes)
+        stayed = HeldBack(self.desk.work, notes)
         self.sender = Sender(decider, self.desk.packager, recaller, stayed, hooks)
         self.send_to(self.desk.channel)
 

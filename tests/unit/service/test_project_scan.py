@@ -10,8 +10,8 @@ from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.domain.session.project import Names
 from karma_sync.domain.team.team import Team
 from karma_sync.git.places import Places
-from karma_sync.sending.eligibility import Matcher
-from karma_sync.service.project_scan import Found, forks_of, scan
+from karma_sync.sending.eligibility import ProjectMatcher
+from karma_sync.service.project_scan import FoundSessions, forks_of, scan
 from tests.support.builders import ALICE, BOB, PROJECT, said, team_of_all
 
 TEAM = team_of_all(ALICE, BOB)
@@ -24,7 +24,7 @@ class Machine:
         self.root = root
         self.source = ClaudeSource(root / "claude")
         self.places = Places()
-        self.matcher = Matcher(self.source, Catalogue(list, lambda _: None), self.places)
+        self.matcher = ProjectMatcher(self.source, Catalogue(list, lambda _: None), self.places)
         (root / "claude" / "projects").mkdir(parents=True)
 
     def clone(self, name: str, **remotes: str) -> Path:
@@ -41,7 +41,7 @@ class Machine:
         number = len(list(folder.iterdir()))
         (folder / f"s{number}.jsonl").write_bytes(b"".join(said("x", str(cwd)) for cwd in cwds))
 
-    def scan(self, *names: Names, team: Team = TEAM) -> list[Found]:
+    def scan(self, *names: Names, team: Team = TEAM) -> list[FoundSessions]:
         return scan(self.matcher, self.source, [team], names or [Names(PROJECT)])
 
     def why(self, directory: str) -> str:

@@ -45,7 +45,7 @@ def stores(tmp_path: Path) -> Iterator[Stores]:
         store.close()
 
 
-def look(stores: Stores, running: bool = True) -> status_model.Status:
+def look(stores: Stores, running: bool = True) -> status_model.StatusReport:
     return service.status(stores, code_of(ALICE), NOW, running)
 
 
@@ -125,11 +125,11 @@ def test_nobody_is_connected_while_syncthing_does_not_answer(stores: Stores) -> 
 
 def test_a_pause_that_no_person_asked_for_is_stuck(stores: Stores) -> None:
     with stores.state.transaction() as tx:
-        state.halts.put(tx, state.Halt())
+        state.halts.put(tx, state.GlobalPause())
     assert look(stores).stuck(running=True) == []
 
     with stores.state.transaction() as tx:
-        state.halts.put(tx, state.Halt(why="what limits sending could not be read"))
+        state.halts.put(tx, state.GlobalPause(why="what limits sending could not be read"))
     assert look(stores).stuck(running=True) == [
         "everything is paused, what limits sending could not be read"
     ]
@@ -144,7 +144,7 @@ def test_what_is_on_its_way_is_told_with_bytes_and_time_left(stores: Stores) -> 
         work.transfers.put(tx, row)
     (receiver,) = look(stores).projects[0].receivers
 
-    assert receiver.transfer == status_model.Transfer(5_000_000, 7, 5)
+    assert receiver.transfer == status_model.TransferStatus(5_000_000, 7, 5)
 
 
 def test_a_fault_names_what_a_person_knows(stores: Stores) -> None:

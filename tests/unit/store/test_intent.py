@@ -107,7 +107,7 @@ def test_a_change_that_limits_nothing_writes_nothing(home: Home) -> None:
     home.put(accepted())
     before = home.path.stat().st_mtime_ns, home.path.stat().st_ino
     with home.store.transaction() as tx:
-        state.roots.put(tx, state.Root(path="/src", project="p"))
+        state.roots.put(tx, state.KnownDirectory(path="/src", project="p"))
 
     assert (home.path.stat().st_mtime_ns, home.path.stat().st_ino) == before
 
@@ -118,11 +118,11 @@ def test_a_new_database_takes_choices_and_pauses_from_the_file_and_keeps_its_lim
     home.put(accepted())
     home.choose()
     with home.store.transaction() as tx:
-        state.halts.put(tx, state.Halt())
+        state.halts.put(tx, state.GlobalPause())
     limits = read_intent(home.path).limits
     home.restart(None)
     with home.store.transaction() as tx:  # another command, before anything is rebuilt
-        state.roots.put(tx, state.Root(path="/src", project="p"))
+        state.roots.put(tx, state.KnownDirectory(path="/src", project="p"))
         choices = state.choices(tx)
 
     assert choices.withheld == {"s1"}
@@ -207,10 +207,10 @@ def test_a_database_from_yesterday_does_not_undo_what_was_withheld_or_shared_sin
 
 def test_a_database_from_yesterday_does_not_undo_a_pause_of_everything(home: Home) -> None:
     with home.store.transaction() as tx:
-        state.halts.put(tx, state.Halt(until=NOW - timedelta(days=1)))
+        state.halts.put(tx, state.GlobalPause(until=NOW - timedelta(days=1)))
     yesterday = home.backup()
     with home.store.transaction() as tx:
-        state.halts.put(tx, state.Halt(until=NOW + timedelta(days=1)))
+        state.halts.put(tx, state.GlobalPause(until=NOW + timedelta(days=1)))
     home.restart(yesterday)
 
     assert home.halted()
@@ -233,7 +233,7 @@ def test_a_file_that_was_deleted_is_written_again_from_the_database(home: Home) 
     home.path.unlink()
     home.restart(home.backup())
     with home.store.transaction() as tx:
-        state.roots.put(tx, state.Root(path="/src", project="p"))
+        state.roots.put(tx, state.KnownDirectory(path="/src", project="p"))
 
     assert read_intent(home.path).limits == before.limits
 

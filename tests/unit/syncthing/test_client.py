@@ -24,7 +24,7 @@ from karma_sync.domain.mesh.plan import Folder, FolderType
 from karma_sync.errors import SyncthingError, SyncthingRefused, SyncthingUnreachable
 from karma_sync.syncthing.client import MAX_REPLY_BYTES, SyncthingClient
 from karma_sync.syncthing.configuration import with_changes
-from karma_sync.syncthing.home import Network, configure, create_home
+from karma_sync.syncthing.home import ListenSettings, configure, create_home
 from karma_sync.syncthing.process import SyncthingProcess, free_port
 from karma_sync.syncthing.wire import FolderError, FolderStatus, PendingFolder
 
@@ -172,7 +172,7 @@ def start_node(program: Path, where: Path) -> Node:
     where.mkdir()
     device = create_home(program, home)
     address = f"tcp://127.0.0.1:{port}"
-    key = configure(home, Network(gui, (address,), False, False, False), where.name)
+    key = configure(home, ListenSettings(gui, (address,), False, False, False), where.name)
     process = SyncthingProcess(program, home, gui, where / "log")
     process.start()
     url = f"http://127.0.0.1:{gui}"

@@ -21,7 +21,7 @@ import requests
 from karma_sync.errors import PortTaken, SyncthingError, SyncthingMissing, SyncthingUnreachable
 from karma_sync.syncthing.certificate import device_id
 from karma_sync.syncthing.client import SyncthingClient
-from karma_sync.syncthing.home import Network, configure, create_home
+from karma_sync.syncthing.home import ListenSettings, configure, create_home
 from karma_sync.syncthing.process import LOG_BYTES, SyncthingProcess, free_port, require_free
 from karma_sync.syncthing.program import environment, find_program
 from tests.support.harness import programs
@@ -70,10 +70,10 @@ def shared(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield instance
 
 
-def quiet_network() -> Network:
+def quiet_network() -> ListenSettings:
     """On loopback, talking to nobody."""
     listen = (f"tcp://127.0.0.1:{free_port()}",)
-    return Network(free_port(), listen, discovery=False, relays=False, nat=False)
+    return ListenSettings(free_port(), listen, discovery=False, relays=False, nat=False)
 
 
 @contextmanager
@@ -303,9 +303,9 @@ def test_the_network_is_what_the_settings_say(home: Path, on: bool) -> None:
     assert theme is not None
     theme.text = "black"
     tree.write(home / "config.xml")
-    configure(home, Network(8390, ("default",), not on, not on, not on), "old.name")
+    configure(home, ListenSettings(8390, ("default",), not on, not on, not on), "old.name")
     listen = ("tcp://0.0.0.0:22001", "quic://0.0.0.0:22001")
-    configure(home, Network(8391, listen, on, on, on), "alice.mbp")
+    configure(home, ListenSettings(8391, listen, on, on, on), "alice.mbp")
 
     tree = config(home)
     options = {e.tag: e.text for e in tree.iterfind("options/*")}

@@ -419,7 +419,7 @@ def test_an_event_says_what_it_concerns(
     raw = {"id": 7, "globalID": 9, "type": event_type, "data": data}
     [event] = wire.read_events(json.dumps([raw]).encode())
 
-    assert event == wire.Event(id=7, type=event_type, **fields)
+    assert event == wire.SyncthingEvent(id=7, type=event_type, **fields)
 
 
 @pytest.mark.parametrize(

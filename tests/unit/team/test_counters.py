@@ -9,11 +9,11 @@ import pytest
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import World
 from karma_sync.paths import Paths, metadata_folder
-from karma_sync.runtime.event_log import Notes
+from karma_sync.runtime.event_log import EventLog
 from karma_sync.signing import PayloadType
 from karma_sync.store import library, state, work
 from karma_sync.syncthing.rescan import Scan
-from karma_sync.team.context import Context
+from karma_sync.team.context import TeamContext
 from karma_sync.team.documents import folder as metadata
 from karma_sync.team.documents.kinds import MEMBER, RECEIPT
 from karma_sync.team.documents.receipt import Receipt
@@ -35,8 +35,8 @@ class Alice:
         paths.create()
         self.store = state.open_state(paths.state_db)
         events = work.open_work(paths.work_db)
-        notes = Notes(events, lambda: NOW)
-        context = Context(self.store, paths, code_of(ALICE), A, notes, lambda: NOW)
+        notes = EventLog(events, lambda: NOW)
+        context = TeamContext(self.store, paths, code_of(ALICE), A, notes, lambda: NOW)
         self.context = context
         items = library.open_library(paths.library_db)
         for database in (self.store, events, items):

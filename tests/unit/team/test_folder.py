@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from karma_sync.domain import limits
-from karma_sync.team.documents.folder import IGNORES, Found, MetadataFolder, prepare
+from karma_sync.team.documents.folder import IGNORES, DocumentFile, MetadataFolder, prepare
 from karma_sync.team.documents.kinds import MEMBER, RECEIPT, ROSTER
 from tests.support.builders import ALICE, BOB, key_of, open_umask
 
@@ -39,8 +39,10 @@ def test_the_place_of_a_file_says_whose_it_is_and_of_which_kind(place: Path) -> 
     write(place, f"member/{B}.json", b"b")
     write(place, f"member/{A}.json", b"a")
     wanted = [
-        Found(ROSTER, A, b"r"),
-        *sorted([Found(MEMBER, A, b"a"), Found(MEMBER, B, b"b")], key=lambda f: f.writer),
+        DocumentFile(ROSTER, A, b"r"),
+        *sorted(
+            [DocumentFile(MEMBER, A, b"a"), DocumentFile(MEMBER, B, b"b")], key=lambda f: f.writer
+        ),
     ]
 
     assert MetadataFolder(place).changed() == wanted
@@ -49,23 +51,23 @@ def test_the_place_of_a_file_says_whose_it_is_and_of_which_kind(place: Path) -> 
 def test_a_file_is_given_again_only_when_it_changed_or_was_forgotten(place: Path) -> None:
     folder = MetadataFolder(place)
     path = write(place, f"member/{B}.json", b"one")
-    assert folder.changed() == [Found(MEMBER, B, b"one")]
+    assert folder.changed() == [DocumentFile(MEMBER, B, b"one")]
     assert folder.changed() == []
 
     path.with_suffix(".new").write_bytes(b"two")
     path.with_suffix(".new").replace(path)  # as Syncthing replaces a file
-    assert folder.changed() == [Found(MEMBER, B, b"two")]
+    assert folder.changed() == [DocumentFile(MEMBER, B, b"two")]
     assert folder.changed() == []
 
     folder.forget()
-    assert folder.changed() == [Found(MEMBER, B, b"two")]
+    assert folder.changed() == [DocumentFile(MEMBER, B, b"two")]
 
 
 def test_a_folder_reads_only_the_kinds_it_was_made_for(place: Path) -> None:
     write(place, f"receipt/{B}.json", b"r")
 
     assert MetadataFolder(place).changed() == []
-    assert MetadataFolder(place, (RECEIPT,)).changed() == [Found(RECEIPT, B, b"r")]
+    assert MetadataFolder(place, (RECEIPT,)).changed() == [DocumentFile(RECEIPT, B, b"r")]
 
 
 def test_a_folder_that_is_not_there_yet_holds_nothing(tmp_path: Path) -> None:
