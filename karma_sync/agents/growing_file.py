@@ -71,7 +71,7 @@ def position(source: BinaryIO, found: Stat, offset: int) -> Position:
         mtime_ns=found.mtime_ns,
         inode=found.inode,
         offset=offset,
-        print=_print(source, offset),
+        fingerprint=_fingerprint(source, offset),
     )
 
 
@@ -85,7 +85,7 @@ def continues(source: BinaryIO, before: Position) -> bool:
         return False
     if now.st_size == before.size and now.st_mtime_ns != before.mtime_ns:
         return False
-    return _print(source, before.offset) == before.print
+    return _fingerprint(source, before.offset) == before.fingerprint
 
 
 def blocks(source: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
@@ -145,7 +145,7 @@ def _is_record(line: bytes) -> bool:
     return True
 
 
-def _print(source: BinaryIO, offset: int) -> str:
+def _fingerprint(source: BinaryIO, offset: int) -> str:
     descriptor = source.fileno()  # whoever is reading goes on where they are
     head = os.pread(descriptor, min(_HEAD_BYTES, offset), 0)
     before = os.pread(descriptor, min(_BEFORE_BYTES, offset), max(0, offset - _BEFORE_BYTES))

@@ -45,7 +45,7 @@ class Pull:
         return not self.left and not self.items
 
 
-def looked(before: Pull | None, at: float, done: int, left: int, items: int) -> Pull:
+def measure(before: Pull | None, at: float, done: int, left: int, items: int) -> Pull:
     """The next look, bounded by what a channel may hold, with the rate measured so far."""
     now = Pull(at, _bounded(done), _bounded(left), max(0, min(items, limits.NUMBER)))
     if before is None:
@@ -185,7 +185,7 @@ class Transfers:
             self._judge(world, folder, status)
             done = status.global_bytes - status.need_bytes
             before = self._pulls.get((folder, ""))
-            yield "", looked(before, now, done, status.need_bytes, status.need_items)
+            yield "", measure(before, now, done, status.need_bytes, status.need_items)
         elif is_metadata_folder(folder):
             self._judge(world, folder, self._syncthing.folder_status(folder))
         for channel in outboxes(world):
@@ -200,7 +200,7 @@ class Transfers:
             said = self._syncthing.completion(channel.id, device)
             before = self._pulls.get((channel.id, device))
             done = said.global_bytes - said.need_bytes
-            yield device, looked(before, now, done, said.need_bytes, said.need_items)
+            yield device, measure(before, now, done, said.need_bytes, said.need_items)
 
     def _look_at_backlog(self, now: float) -> float | None:
         """Seconds until the next look; None if nothing is to be packaged."""
@@ -215,7 +215,7 @@ class Transfers:
             return _FIRST_S
         before = self._pulls.get((work.PACKAGING, ""))
         done = before.done + max(0, before.left - left) if before else 0
-        self._keep((work.PACKAGING, ""), looked(before, now, done, left, count))
+        self._keep((work.PACKAGING, ""), measure(before, now, done, left, count))
         return _EVERY_S
 
     def _keep(self, key: tuple[str, str], pull: Pull | None) -> None:

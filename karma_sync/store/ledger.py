@@ -99,7 +99,7 @@ def row_of_withdrawn(folder: str, retraction: "Retraction") -> Departed:
     )
 
 
-def left(tx: Transaction, folder: str, manifest: "Manifest") -> None:
+def record_sent(tx: Transaction, folder: str, manifest: "Manifest") -> None:
     """An item left, for the first time or once more."""
     before = departed.get(tx, folder, manifest.item)
     first = before.first if before else manifest.revision

@@ -185,7 +185,7 @@ def raise_floor(tx: Transaction, team: str, kind: str, version: int) -> None:
     )
 
 
-def floor(tx: Transaction, team: str, kind: str) -> int:
+def minimum_version(tx: Transaction, team: str, kind: str) -> int:
     """The highest version of a document of mine that others accepted; 0 if unknown."""
     row = tx.execute(
         "SELECT version FROM floor WHERE team = ? AND kind = ?", [team, kind]

@@ -87,10 +87,10 @@ class Signer:
         pairs: list[tuple[Roster | MemberDocument | None, Roster | MemberDocument]] = []
         if team.leader == me.key:
             roster = self._signed(tx, team_id, ROSTER, PayloadType.ROSTER, Roster)
-            last = max(roster.version if roster else 0, state.floor(tx, team_id, ROSTER))
+            last = max(roster.version if roster else 0, state.minimum_version(tx, team_id, ROSTER))
             pairs.append((roster, roster_of(team, last)))
         own = self._signed(tx, team_id, MEMBER, PayloadType.MEMBER, MemberDocument)
-        last = max(own.version if own else 0, state.floor(tx, team_id, MEMBER))
+        last = max(own.version if own else 0, state.minimum_version(tx, team_id, MEMBER))
         pairs.append((own, member_document(team, me.key, mine, me.addresses, last)))
         return pairs
 

@@ -38,7 +38,7 @@ class Position(BaseModel):
     mtime_ns: int
     inode: int
     offset: int
-    print: str
+    fingerprint: str
 
     def same(self, now: Stat) -> bool:
         """Whether nothing happened to the file since."""

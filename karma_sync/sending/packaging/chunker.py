@@ -125,7 +125,7 @@ def cut_again(name: str, pieces: Iterable[bytes], put: Put, red: Redactor) -> Cu
         redacted = redact(block)
         cutter.add(redacted.data)
         _count(cuts, redacted.cuts)
-    gone = Position(size=0, mtime_ns=0, inode=0, offset=0, print="")
+    gone = Position(size=0, mtime_ns=0, inode=0, offset=0, fingerprint="")
     state = PackedFile(position=gone, sealed=len(cutter.chunks), cuts=cuts)
     return CutFile(name, tuple(cutter.chunks), bytes(cutter.tail), state, cuts)
 

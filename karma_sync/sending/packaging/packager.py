@@ -321,7 +321,7 @@ class Packager:
         with self._store.transaction() as tx:
             packaged.packed_items.put(tx, packed)
             packaged.begun_items.drop(tx, folder=packed.folder, item=packed.item)
-            ledger.left(tx, packed.folder, described.manifest)
+            ledger.record_sent(tx, packed.folder, described.manifest)
             work.put_chunks(tx, described.chunks, self._now_ms())
         self._packed[packed.folder, packed.item] = packed
 
