@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from karma_sync import settings
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.files import require_writable
 from karma_sync.paths import Paths
@@ -20,10 +19,12 @@ if TYPE_CHECKING:
     from karma_sync.agents.catalogue import Catalogue
     from karma_sync.agents.claude.source import ClaudeSource
     from karma_sync.git.places import Places
+    from karma_sync.library.reader import Library
     from karma_sync.redact.custom.redactions_file import RedactionsFile
     from karma_sync.runtime.change_log import ChangeLog
     from karma_sync.runtime.event_log import EventLog
     from karma_sync.sending.eligibility import Decider, KnownRoots, ProjectMatcher
+    from karma_sync.settings import Settings
     from karma_sync.signing import SigningKey
     from karma_sync.store.database import Database
 
@@ -46,9 +47,11 @@ class App:
         return cls(Paths.from_environment(os.environ))
 
     @cached_property
-    def settings(self) -> settings.Settings:
+    def settings(self) -> "Settings":
         """config.toml and the environment; raises NotInitialised before `init`."""
-        return settings.load(self.paths, self._environ)
+        from karma_sync.settings import load
+
+        return load(self.paths, self._environ)
 
     @cached_property
     def key(self) -> "SigningKey":
@@ -101,6 +104,13 @@ class App:
         from karma_sync.store.library import open_library
 
         return open_library(self._database(self.paths.library_db))
+
+    @cached_property
+    def reader(self) -> "Library":
+        """The read side of the library."""
+        from karma_sync.library.reader import Library
+
+        return Library(self.paths.library, self.library)
 
     def open_databases(self) -> None:
         """Open all of them now, so that one that cannot be used stops us before we begin.
@@ -174,7 +184,7 @@ class App:
 
     def _database(self, path: Path) -> Path:
         """Where a database lies, once there is an identity: before `init` nothing is made."""
-        settings.load(self.paths, self._environ)
+        self.settings  # noqa: B018 it raises NotInitialised
         return path
 
     def close(self) -> None:

@@ -1,45 +1,56 @@
-"""What the person set: config.toml and the environment, read once, frozen."""
+"""The settings of one member: config.toml and the environment, read once, frozen."""
 
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated
+
+from msgspec import Meta
 
 from karma_sync.domain.ids import is_tag
 from karma_sync.domain.team.pairing_code import is_address
+from karma_sync.domain.value import Value
 from karma_sync.errors import BadInput, NotInitialised
 from karma_sync.files import write_private
 from karma_sync.paths import Paths
 
-V = TypeVar("V")
-_KINDS: Mapping[type, str] = {
-    dict: "a table",
-    list: "a list",
-    int: "a whole number",
-    str: "a text",
-    bool: "true or false",
-}
 
-
-@dataclass(frozen=True)
-class NetworkSettings:
+class NetworkSettings(Value, frozen=True, kw_only=True):
     """How Syncthing may reach others; all three of Syncthing's public helpers can be off."""
 
-    port: int
-    addresses: tuple[str, ...] = ()
-    discovery: bool = True
-    relays: bool = True
-    nat: bool = True
+    port: Annotated[int, Meta(ge=1, le=65535)]
+    addresses: tuple[str, ...]
+    discovery: bool
+    relays: bool
+    nat: bool
 
 
 @dataclass(frozen=True)
-class Redaction:
-    """Files of the person's own: further rules, and what is no secret."""
+class RedactionSettings:
+    """Files of the person: further rules, and values that are not secrets."""
 
     gitleaks: Path | None = None
     allowlist: Path | None = None
+
+
+class _SyncthingTable(Value, frozen=True, kw_only=True):
+    program: str
+
+
+class _RedactionTable(Value, frozen=True, kw_only=True):
+    gitleaks: str = ""
+    allowlist: str = ""
+
+
+class _Config(Value, frozen=True, kw_only=True):
+    """What config.toml may hold. An unknown key is an error: a misspelt one must not be ignored."""
+
+    tag: str
+    network: NetworkSettings
+    syncthing: _SyncthingTable | None = None
+    redaction: _RedactionTable = _RedactionTable()
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,7 @@ class Settings:
     network: NetworkSettings
     claude: Path
     syncthing: Path | None = None
-    redaction: Redaction = Redaction()
+    redaction: RedactionSettings = RedactionSettings()
 
     @property
     def dial_addresses(self) -> tuple[str, ...]:
@@ -74,8 +85,8 @@ def load(paths: Paths, environ: Mapping[str, str] = os.environ) -> Settings:
     """Read config.toml.
 
     Raises:
-        NotInitialised: there is none yet.
-        BadInput: it cannot be read; the message says where.
+        NotInitialised: the file does not exist.
+        BadInput: the file cannot be used; the message names the line, the key and what is allowed.
     """
     try:
         raw = paths.settings.read_bytes()
@@ -83,111 +94,54 @@ def load(paths: Paths, environ: Mapping[str, str] = os.environ) -> Settings:
         raise NotInitialised(
             f"there is no identity in {paths.config}", hint="karma-sync init"
         ) from None
-    try:
-        return _read(tomllib.loads(raw.decode()), paths.config, environ)
-    except UnicodeDecodeError as error:
-        why = "it is not UTF-8"
-        cause: ValueError = error
-    except ValueError as error:
-        why, cause = str(error), error
-    raise BadInput(
-        f"{paths.settings} cannot be read: {why}", hint=f"correct {paths.settings}"
-    ) from cause
-
-
-def _read(table: dict[str, object], config: Path, environ: Mapping[str, str]) -> Settings:
-    """Values of the right kind are taken, others refused: nothing is guessed.
-
-    A name that is not known is refused too: a misspelt one must not loosen anything.
-
-    Raises:
-        ValueError: one is missing, wrong, or not known.
-    """
-    _require_known(table, "", ("tag", "network", "syncthing", "redaction"))
-    tag = _kind(table, str, "tag")
-    if not is_tag(tag):
-        raise ValueError(f"tag: {tag!r} is not a member tag, such as alice.laptop")
-    syncthing = _table(table, "syncthing", ("program",))
-    program = _kind(syncthing, str, "syncthing.program") if syncthing else None
+    config = _checked(paths.settings, raw)
     return Settings(
-        tag=tag,
-        network=_network(_table(table, "network", [f.name for f in fields(NetworkSettings)])),
+        tag=config.tag,
+        network=config.network,
         claude=claude_dir(environ),
-        syncthing=_program(environ, program),
-        redaction=_redaction(_table(table, "redaction", ("gitleaks", "allowlist")), config),
+        syncthing=_program(environ, config.syncthing.program if config.syncthing else None),
+        redaction=RedactionSettings(
+            gitleaks=_below(paths.config, config.redaction.gitleaks),
+            allowlist=_below(paths.config, config.redaction.allowlist),
+        ),
     )
 
 
-def _network(table: Mapping[str, object]) -> NetworkSettings:
-    port = _kind(table, int, "network.port")
-    if not 0 < port < 65536:
-        raise ValueError(f"network.port: {port} is not a port, 1 to 65535")
-    addresses = _kind(table, list, "network.addresses")
-    for address in addresses:
-        if not isinstance(address, str) or not is_address(address):
-            raise ValueError(
-                f"network.addresses: {address!r} is no address, such as tcp://192.168.1.20:{port}"
-            )
-    return NetworkSettings(
-        port=port,
-        addresses=tuple(addresses),
-        discovery=_kind(table, bool, "network.discovery"),
-        relays=_kind(table, bool, "network.relays"),
-        nat=_kind(table, bool, "network.nat"),
-    )
+def _checked(file: Path, raw: bytes) -> _Config:
+    """Raises BadInput if the file cannot be used."""
+    from karma_sync.settings_errors import explain, explain_text
 
-
-def _redaction(table: Mapping[str, object], config: Path) -> Redaction:
-    """Relative paths begin beside config.toml."""
-    return Redaction(
-        **{
-            name: config / Path(_kind(table, str, f"redaction.{name}")).expanduser()
-            for name in table
-        }
-    )
-
-
-def _table(table: Mapping[str, object], name: str, known: Sequence[str]) -> Mapping[str, object]:
-    """A table of these names at most; empty if there is none."""
-    found: Mapping[str, object] = _kind(table, dict, name) if name in table else {}
-    _require_known(found, f"{name}.", known)
-    return found
-
-
-def _require_known(table: Mapping[str, object], prefix: str, known: Sequence[str]) -> None:
-    unknown = sorted(table.keys() - set(known))
-    if unknown:
-        names = ", ".join(f"{prefix}{name}" for name in known)
-        raise ValueError(f"{prefix}{unknown[0]} is no setting; there are {names}")
-
-
-def _kind(table: Mapping[str, object], kind: type[V], name: str) -> V:
-    """The value that `name`, as a person would call it, has in the table it ends in."""
     try:
-        value = table[name.rpartition(".")[2]]
-    except KeyError:
-        raise ValueError(f"{name} is missing") from None
-    # True is an int to Python, and not to a person
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ValueError(f"{name} is not {_KINDS[kind]}")  # noqa: TRY004 a value, not a bug
-    return value
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise _unusable(file, " is not UTF-8") from error
+    try:
+        config = _Config.model_validate(tomllib.loads(text))
+    except ValueError as error:  # of tomllib and of msgspec
+        raise _unusable(file, explain(error, text)) from error
+    if not is_tag(config.tag):
+        raise _unusable(file, explain_text("tag", config.tag, text))
+    for address in config.network.addresses:
+        if not is_address(address):
+            raise _unusable(file, explain_text("network.addresses", address, text))
+    return config
+
+
+def _unusable(file: Path, why: str) -> BadInput:
+    return BadInput(f"{file}{why}", hint=f"correct {file}")
+
+
+def _below(config: Path, file: str) -> Path | None:
+    """The file as an absolute path; a relative one begins beside config.toml."""
+    return config / Path(file).expanduser() if file else None
 
 
 def save(paths: Paths, tag: str, network: NetworkSettings) -> None:
-    """Write config.toml, mode 0600; what else stands in it stays."""
+    """Write tag and network to config.toml, mode 0600; other keys keep their values."""
     import tomli_w
 
     before = tomllib.loads(paths.settings.read_text("utf-8")) if paths.settings.exists() else {}
-    table = before | {
-        "tag": tag,
-        "network": {
-            "port": network.port,
-            "addresses": list(network.addresses),
-            "discovery": network.discovery,
-            "relays": network.relays,
-            "nat": network.nat,
-        },
-    }
+    table = before | {"tag": tag, "network": network.model_dump(mode="json")}
     write_private(paths.settings, tomli_w.dumps(table).encode())
 
 

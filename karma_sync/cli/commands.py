@@ -1,7 +1,7 @@
-"""What can be typed, by the panel of `--help` it stands in; a command is loaded once it is typed.
+"""The commands by the panel of `--help` that lists them; a command is loaded when it is typed.
 
-The first sentence of every command's own text stands here again, so that a list of commands needs
-none of them: a test compares the two.
+The table repeats the first sentence of the help of each command, so that `--help` loads none of
+them. A test compares the two.
 """
 
 from collections.abc import Iterator, MutableMapping
@@ -12,63 +12,63 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
-# By panel and name: the module below this room that has it, and what it does.
+# By panel and name: the module below this room that has the command, and the sentence.
 PANELS: dict[str, dict[str, tuple[str, str]]] = {
     "Start": {
-        "init": ("team.setup", "Make this machine's identity."),
-        "up": ("daemon.run", "Run the daemon, with its own Syncthing, in the foreground."),
-        "down": ("daemon.run", "Stop the daemon, and its Syncthing with it."),
-        "status": ("daemon.status", "Show how things stand."),
-        "events": ("daemon.control", "Show every change, refusal and fault, once."),
-        "demo": ("daemon.demo", "Play the story with two members on this machine."),
+        "init": ("team.setup", "Create an identity."),
+        "up": ("daemon.run", "Start the daemon."),
+        "down": ("daemon.run", "Stop the daemon."),
+        "status": ("daemon.status", "Show the status."),
+        "demo": ("daemon.demo", "Play the demo."),
     },
     "Teams": {
-        "code": ("team.setup", "Print this machine's pairing code; it is not a secret."),
-        "pair": ("team.setup", "Accept the other's first invitation within 24 hours."),
-        "inbox": ("team.inbox", "Show who wants to connect, and which teams invite you."),
-        "invitation": ("team.inbox", "Answer who wants to connect, or invites you."),
-        "team": ("team.team", "Teams: create one, add members."),
-        "rename": ("daemon.control", "Change your name, while you are in no team."),
+        "code": ("team.setup", "Print the pairing code."),
+        "pair": ("team.setup", "Pair with a member."),
+        "inbox": ("team.inbox", "Show invitations."),
+        "invitation": ("team.inbox", "Answer invitations."),
+        "team": ("team.team", "Manage teams."),
+        "rename": ("daemon.control", "Rename this machine."),
     },
     "Projects": {
-        "project": ("project.project", "Projects: share one, say what belongs to it."),
-        "subscription": ("project.subscription", "Answer the projects that teams share."),
-        "accept": ("project.subscription", "Take part in a shared project."),
-        "decline": ("project.subscription", "Take no part in a shared project, or no longer."),
-        "pause": ("daemon.control", "Let nothing leave and nothing arrive, in any project."),
-        "resume": ("daemon.control", "Go on after `pause`."),
+        "project": ("project.project", "Manage projects."),
+        "subscription": ("project.subscription", "Manage subscriptions."),
+        "accept": ("project.subscription", "Accept a project."),
+        "decline": ("project.subscription", "Decline a project."),
+        "pause": ("daemon.control", "Pause all projects."),
+        "resume": ("daemon.control", "Resume all projects."),
     },
     "Sessions": {
-        "session": ("session.read", "Read sessions, yours and your teammates'; take yours back."),
-        "sent": ("session.sent", "Show what left this machine."),
+        "session": ("session.read", "Manage sessions."),
+        "sent": ("session.sent", "List sent sessions."),
     },
     "Privacy": {
-        "exclude": ("session.read", "Let no session leave that worked in these directories."),
-        "redact": ("session.redact", "Call back a secret that got out."),
+        "exclude": ("session.read", "Exclude a directory."),
+        "redact": ("session.redact", "Redact a secret."),
     },
     "Service": {
-        "service": ("daemon.autostart", "The daemon as a service of your system."),
+        "service": ("daemon.autostart", "Manage the service."),
+        "events": ("daemon.control", "Show the events."),
     },
 }
-# Other names of these, which no list has.
+# Other names of commands; --help does not list them.
 ALIASES = {"sub": "subscription"}
 _MODULES = {name: where for panel in PANELS.values() for name, (where, _) in panel.items()}
 
 
-# What typer makes of `--help` where nobody typed it: its None is for pydantic to look at, and that
-# takes longer to load than most commands take; a truth value is taken as it is.
+# Without a default, typer has pydantic check `--help`, and pydantic takes longer to load than most
+# commands run. A truth value is not checked.
 NO_HELP = {"default_map": {"help": False}}
 
 
 def spare(command: Any) -> None:
-    """Have a command, and all below it, load pydantic for its options only if it has to."""
+    """Keep a command, and those below it, from loading pydantic for `--help`."""
     command.context_settings |= NO_HELP
     for below in getattr(command, "commands", {}).values():
         spare(below)
 
 
 class _Loading(MutableMapping[str, Any]):
-    """The commands by name, each loaded when it is asked for."""
+    """The commands by name; each is loaded on first access."""
 
     def __init__(self) -> None:
         self._loaded: dict[str, Any] = {}
@@ -101,7 +101,7 @@ class _Loading(MutableMapping[str, Any]):
 
 
 class Commands(TyperGroup):
-    """The program, whose commands are loaded when they are typed."""
+    """The group of all commands; each is loaded when it is typed."""
 
     def __init__(self, **attrs: Any) -> None:
         super().__init__(**attrs)
@@ -114,14 +114,14 @@ class Commands(TyperGroup):
         return list(self.commands)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """The panels, one below the other; all of one width."""
+        """Write the panels one below the other, in columns of one width."""
         width = max(map(len, _MODULES))
         for panel, commands in PANELS.items():
             with formatter.section(panel):
                 formatter.write_dl([(n.ljust(width), text) for n, (_, text) in commands.items()])
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """Names of commands, with what they do; options, once a dash is typed."""
+        """Return the commands that begin so, with their help; the options after a dash."""
         from typer.core import CompletionItem  # type: ignore[attr-defined] # click's
 
         if incomplete.startswith("-"):

@@ -1,4 +1,4 @@
-"""Accepting is consent: show what would leave, to whom, and ask."""
+"""Consent to a subscription: shows what would be sent and to whom, and asks."""
 
 import time
 from collections.abc import Sequence
@@ -7,10 +7,11 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from karma_sync.app import App, utc_now
-from karma_sync.cli.output import is_terminal, say, size, warn_of_closed
+from karma_sync.cli.ask import ask_unless, is_terminal
+from karma_sync.cli.output import print_line, size, span, warn_of_unreadable
+from karma_sync.cli.progress import ProgressBar
 from karma_sync.domain.session.profile import Profile
-from karma_sync.domain.session.selection import Outcome
-from karma_sync.domain.team.subscription import Direction
+from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.text import printable
 from karma_sync.errors import BadInput
 
@@ -19,26 +20,18 @@ if TYPE_CHECKING:
     from karma_sync.domain.session.source_files import SourceSession
     from karma_sync.service.projects import ProjectAnswers, Terms
     from karma_sync.service.sessions.survey import LeavingSessions, Survey
-from karma_sync.cli.output import Progress, ask_unless
 
-_COUNT_S = 10.0  # for how long what would be cut is counted, before it is called a sample
-_STAYS = {
-    Outcome.EARLIER: "earlier {}, before the limit (--since all sends all)",
-    Outcome.MIXED: "{} that also worked elsewhere:",
-    Outcome.WITHHELD: "{} that you withhold",
-    Outcome.UNSHARED: "{} that you unshared",
-    Outcome.EXCLUDED: "{} that worked in a directory that you exclude",
-}
+_COUNT_S = 10.0  # seconds of counting redactions, before the count is called a sample
 _PROFILES = {
-    Profile.CONVERSATION: "transcripts only, with those of subagents",
+    Profile.CONVERSATION: "transcripts only, also of subagents",
     Profile.STANDARD: "",
     Profile.FULL: "all files, with file history (whole source files) and debug logs (environment)",
 }
 
 
 @dataclass(frozen=True)
-class SharingOptions:
-    """What was typed; None where nothing was. `before` is what holds already."""
+class ConsentOptions:
+    """The options as typed, None where one was not; `before` are the limits that hold now."""
 
     direction: Direction | None = None
     since: str | None = None
@@ -50,21 +43,21 @@ class SharingOptions:
     before: "Limits | None" = field(default=None)
 
     def require_some(self, standing: "ProjectAnswers") -> None:
-        """Raises BadInput if nothing was asked for."""
+        """Raises BadInput if no option was typed."""
         asked = (self.direction, self.since, self.last, self.after_idle, self.profile)
         if not self.dry_run and all(each is None for each in asked):
             raise BadInput(
-                f"say what to change for {standing.project}",
+                f"no option says what to change for {standing.project}",
                 hint=f"karma-sync subscription change {standing.named} --direction receive,"
-                " or what else --help lists",
+                " or another option of --help",
             )
 
     @property
     def limits(self) -> "Limits":
-        """What they ask for, but for the newest so many.
+        """The limits that the options ask for, without --last.
 
         Raises:
-            BadInput: a moment or a time span is none.
+            BadInput: an option is not a moment or not a time span.
         """
         from karma_sync.domain.session.selection import Limits
         from karma_sync.domain.timespan import parse_duration, parse_since
@@ -81,39 +74,39 @@ class SharingOptions:
         return Limits(since=since, after_idle=idle, profile=self.profile or kept.profile)
 
 
-def consented(app: App, standing: "ProjectAnswers", wishes: SharingOptions) -> "Terms | None":
-    """Show what would leave and ask; the terms that were agreed to, None if it was only to show.
+def consented(app: App, standing: "ProjectAnswers", wishes: ConsentOptions) -> "Terms | None":
+    """Show what would be sent and ask; return the accepted terms, None for a dry run.
 
     Raises:
-        BadInput: an option cannot be used, or the person's own rules.
-        NeedsConsent: the answer was no, or nobody could be asked.
+        BadInput: an option, or a redaction rule of the person, cannot be used.
+        NeedsConsent: the answer was no, or there is no terminal.
     """
     from karma_sync.service.projects import Terms
 
     mine = standing.mine
     chosen = wishes.direction or (mine.direction if mine.engaged else Direction.BOTH)
     limits = wishes.limits
-    say(f"{standing.project} in team {standing.team.name}, direction {chosen}.")
+    print_line(f"{standing.project} in team {standing.team.name}, direction {chosen}.")
     if standing.names.aliases:
-        say(f"  also named:  {', '.join(sorted(standing.names.aliases))}")
+        print_line(f"  also named:  {', '.join(sorted(standing.names.aliases))}")
     if chosen is not Direction.RECEIVE:
-        warn_of_closed(app.source.closed())
+        warn_of_unreadable(app.source.closed())
         sessions = app.source.sessions()
         found = _survey(app, standing, sessions)
         limits = _with_last(found, limits, wishes.last)
         _show(app, standing, found, limits, count=not _agreed(wishes))
         _propose(app, standing, sessions)
     else:
-        say("  leaves now:  nothing; you only receive")
+        print_line("  sends now:   nothing; you only receive")
     if wishes.dry_run:
-        say("Nothing was changed.")
+        print_line("Nothing was changed.")
         return None
     ask_unless(_agreed(wishes), "--yes, or an explicit --direction")
     return Terms(direction=chosen, limits=limits)
 
 
-def _agreed(wishes: SharingOptions) -> bool:
-    """Whether there is a yes already; then nobody waits for cuts to be counted either."""
+def _agreed(wishes: ConsentOptions) -> bool:
+    """Whether the options say yes; then the command does not count redactions either."""
     if wishes.dry_run:
         return False
     return wishes.yes or (wishes.direction is not None and not is_terminal())
@@ -122,19 +115,19 @@ def _agreed(wishes: SharingOptions) -> bool:
 def _survey(app: App, standing: "ProjectAnswers", sessions: "Sequence[SourceSession]") -> "Survey":
     from karma_sync.service.sessions.survey import survey
 
-    with Progress("looking through sessions") as progress:
+    with ProgressBar("reading sessions") as progress:
         return survey(app.decider, sessions, standing.names, progress)
 
 
 def _propose(app: App, standing: "ProjectAnswers", sessions: "Sequence[SourceSession]") -> None:
-    """Clones that may be forks of the project: only the person can say so."""
+    """Print clones that may be forks of the project, which the person may map."""
     from karma_sync.service.project_scan import forks_of
 
     for fork in forks_of(app.matcher, sessions, standing.names):
         origin = f"its `origin` is {fork.origin}" if fork.origin else "it has no `origin`"
-        say(f"  not from:    {fork.root}: {origin}, only `{fork.remote}` is this project")
+        print_line(f"  not from:    {fork.root}: {origin}, only `{fork.remote}` is this project")
         step = f"karma-sync project map {quote(str(fork.root))} {standing.project}"
-        say(f"               to add it: {step}")
+        print_line(f"               to add it: {step}")
 
 
 def _with_last(found: "Survey", limits: "Limits", last: int | None) -> "Limits":
@@ -155,50 +148,61 @@ def _show(
     _show_leaving(leaving)
     _show_staying(leaving)
     if limits.after_idle:
-        say(f"  when:        once a session was quiet for {limits.after_idle} s")
+        print_line(f"  when:        after a session was idle for {span(limits.after_idle)}")
     if _PROFILES[limits.profile]:
-        say(f"  what:        {_PROFILES[limits.profile]}")
+        print_line(f"  content:     {_PROFILES[limits.profile]}")
     if count:
         show_cuts(app, leaving.sessions, limits.profile)
     recipients = ", ".join(m.tag for m in standing.recipients)
-    say(f"  goes to:     {recipients or 'nobody yet; later everybody in the team'}")
-    say("  first:       secrets are cut out, as far as our rules know them: a net, not a proof")
+    print_line(f"  receivers:   {recipients or 'none yet; later every member of the team'}")
+    print_line(
+        "  redaction:   secrets that a rule matches are cut out first; other secrets are sent"
+    )
 
 
 def _show_leaving(leaving: "LeavingSessions") -> None:
     if not leaving.sessions:
-        say("  leaves now:  nothing; sessions of this project leave as they are written")
+        print_line("  sends now:   nothing; sessions of this project are sent as they are written")
         return
     oldest = f", the oldest last active {leaving.oldest:%Y-%m-%d}" if leaving.oldest else ""
     count = len(leaving.sessions)
     many = "1 session" if count == 1 else f"{count} sessions"
-    say(f"  leaves now:  {many}, {size(leaving.size)}{oldest}")
+    print_line(f"  sends now:   {many}, {size(leaving.size)}{oldest}")
     for directory in leaving.directories:
-        say(f"               from {directory}")
+        print_line(f"               from {directory}")
 
 
 def _show_staying(leaving: "LeavingSessions") -> None:
-    for outcome, reason in _STAYS.items():
+    from karma_sync.domain.session.selection import Outcome
+
+    reasons = {
+        Outcome.EARLIER: "earlier {}, before the limit (--since all sends them)",
+        Outcome.MIXED: "{} that also worked in another place:",
+        Outcome.WITHHELD: "{} that you withhold",
+        Outcome.UNSHARED: "{} that you unshared",
+        Outcome.EXCLUDED: "{} that worked in a directory that you exclude",
+    }
+    for outcome, reason in reasons.items():
         count = leaving.stays.get(outcome, 0)
         if not count:
             continue
-        say(f"  stays here:  {count} {reason.format('session' if count == 1 else 'sessions')}")
+        print_line(f"  stays here:  {count} {reason.format(_sessions(count))}")
         for place in leaving.places if outcome is Outcome.MIXED else ():
-            say(f"               in {printable(place)}")
+            print_line(f"               in {printable(place)}")
 
 
 def show_cuts(app: App, sessions: "Sequence[SourceSession]", profile: Profile) -> None:
-    """Say what the redactor would cut by each rule; of a sample, if it takes too long.
+    """Print how often each rule would cut; counts a sample, if it takes too long.
 
     Raises:
-        BadInput: the person's own rules cannot be used.
-        RedactionFailed: then nothing of a session would leave either.
+        BadInput: a redaction rule of the person cannot be used.
+        RedactionFailed: the session would not be sent either.
     """
     from karma_sync.service.sessions.redaction_preview import count_cuts
 
     redactor = app.redactions.redactor()
     deadline = time.monotonic() + _COUNT_S
-    with Progress("counting what is cut") as progress:
+    with ProgressBar("counting redactions") as progress:
 
         def go_on(done: int) -> bool:
             progress(done, len(sessions))
@@ -208,8 +212,12 @@ def show_cuts(app: App, sessions: "Sequence[SourceSession]", profile: Profile) -
     found = ", ".join(f"{rule} {count}" for rule, count in sorted(counted.cuts.items()))
     sample = "" if counted.looked == counted.all else _sample(counted.looked, counted.all)
     if counted.all:
-        say(f"  cut out:     {found or 'nothing'}{sample}")
+        print_line(f"  cut out:     {found or 'nothing'}{sample}")
 
 
 def _sample(looked: int, all_: int) -> str:
-    return f" (a sample: the newest {looked} of {all_} sessions; the others were not read yet)"
+    return f" (a sample: the newest {looked} of {all_} sessions)"
+
+
+def _sessions(count: int) -> str:
+    return "session" if count == 1 else "sessions"

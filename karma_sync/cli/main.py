@@ -1,8 +1,9 @@
-"""The command line: `karma-sync`. Every error a person can cause ends here, in one place."""
+"""The command line `karma-sync`: its options, and the errors of all its commands."""
 
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -10,24 +11,24 @@ from typer.main import get_command
 
 from karma_sync import __version__
 from karma_sync.cli.commands import NO_HELP, Commands
-from karma_sync.cli.output import complain, open_streams
+from karma_sync.cli.output import open_streams, print_error
 from karma_sync.errors import KarmaError
 
 PROGRAM = "karma-sync"
-_COMPLETE = "_KARMA_SYNC_COMPLETE"  # set by the shell that asks what could be typed next
+_COMPLETE = "_KARMA_SYNC_COMPLETE"  # the shell sets it to ask for completions
 
 app = typer.Typer(
     name=PROGRAM,
     cls=Commands,
     no_args_is_help=True,
-    # typer's own two options have None where nothing was typed, for which it loads pydantic
+    # typer's own two options default to None, for which it loads pydantic
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], **NO_HELP},
-    epilog="Exit codes: 0 done, 1 failed, 2 not usable as typed, 3 run `init` first,"
-    " 4 Syncthing, 5 not found, 6 not as things stand, 7 stuck, 8 needs --yes, 9 timed out,"
-    " 10 not verified, 11 redaction failed. docs/exit-codes.md tells more.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong input, 3 run `init` first, 4 Syncthing failed,"
+    " 5 not found, 6 not possible now, 7 stuck, 8 needs --yes, 9 timed out, 10 not verified,"
+    " 11 redaction failed. See docs/exit-codes.md.",
 )
 
 
@@ -42,7 +43,7 @@ def _install_completion(wanted: bool) -> None:
         from typer.completion import install  # type: ignore[attr-defined]
 
         shell, path = install(prog_name=PROGRAM)
-        print(f"{shell} completes {PROGRAM} once it is started anew; see {path}")
+        print(f"{shell} completes {PROGRAM} after you start it again; the script is {path}.")
         raise typer.Exit
 
 
@@ -70,7 +71,7 @@ def main(
             "--install-completion",
             callback=_install_completion,
             is_eager=True,
-            help="Have your shell complete what you type.",
+            help="Install completion for your shell.",
         ),
     ] = False,
     show_completion: Annotated[
@@ -79,32 +80,33 @@ def main(
             "--show-completion",
             callback=_show_completion,
             is_eager=True,
-            help="Print the completion for your shell.",
+            help="Print the completion script for your shell.",
         ),
     ] = False,
 ) -> None:
-    """Your coding agents' sessions on your other machine and at your teammates'."""
+    """Share the sessions of your coding agents with your machines and your teammates."""
 
 
 def load() -> Callable[[], object]:
-    """Everything that can be typed, ready to be run."""
+    """Return the whole command line, ready to run."""
     open_streams()
     if _COMPLETE in os.environ:
         from typer.completion import completion_init  # type: ignore[attr-defined]
 
         completion_init()
-    return get_command(app)
+    # `python -m karma_sync` too: a shell completes what it finds under this name
+    return partial(get_command(app), prog_name=PROGRAM)
 
 
 def run(command: Callable[[], object]) -> None:
-    """Run what was typed; say what went wrong and what to type next."""
+    """Run the command that was typed; print its error and the next step, and exit with its code."""
     try:
         command()
     except KarmaError as error:
-        complain(str(error), error.hint)
+        print_error(str(error), error.hint)
         sys.exit(error.exit_code)
     except OSError as error:
-        # our own files are 0600: what closed them, or filled the disk, is not our doing
+        # our own files have mode 0600: somebody else closed them, or the disk is full
         where = error.filename or "the system"
-        complain(f"{where}: {error.strerror or error}", "put that right, then type it again")
+        print_error(f"{where}: {error.strerror or error}", "correct that, then run it again")
         sys.exit(1)

@@ -1,24 +1,24 @@
 """Notices that several commands print."""
 
 from karma_sync.app import App
-from karma_sync.cli.output import complain, say
+from karma_sync.cli.output import print_error, print_line
 
-DOWN = "the daemon is not running, so nothing moves; this is what was known last"
+DOWN = "the daemon is not running: nothing is synced, and this is the last known state"
 
-STARTING = "the daemon is starting or stopping; this is what was known last"
+STARTING = "the daemon is starting or stopping; this is the last known state"
 
 
-def say_if_down(app: App) -> None:
-    """Every command works without the daemon, and then says that it is not running."""
+def print_if_down(app: App) -> None:
+    """Print that a change waits for the daemon, if no daemon runs."""
     from karma_sync.daemon.lock import running
 
     if running(app.paths) is None:
-        say("The daemon is not running: this takes effect once it is (karma-sync up -d).")
+        print_line("The daemon is not running: this takes effect once it runs (karma-sync up -d).")
 
 
 def warn_if_down(app: App) -> None:
-    """The same for commands that only read: what they print is as old as the daemon's last day."""
+    """Warn on standard error that a command shows old data, if no daemon runs."""
     from karma_sync.daemon.lock import running
 
     if running(app.paths) is None:
-        complain(DOWN, "karma-sync up -d")
+        print_error(DOWN, "karma-sync up -d")

@@ -4,28 +4,36 @@ from typing import Annotated
 
 import typer
 
+from karma_sync.cli import completion
 from karma_sync.domain.session.profile import Profile
-from karma_sync.domain.team.subscription import Direction
+from karma_sync.domain.team.direction import Direction
 
-TeamOption = Annotated[str | None, typer.Option(help="The team, if several share the project.")]
+TeamOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The team, if several teams share the project.", autocompletion=completion.teams
+    ),
+]
 
 DirectionOption = Annotated[
-    Direction | None, typer.Option(help="send, receive or both; both if not given.")
+    Direction | None, typer.Option(help="send, receive or both. Default: both.")
 ]
 
 SinceOption = Annotated[
     str | None,
-    typer.Option(help="Send sessions active since: all, now, 14d, 2026-05-31; 30d if not given."),
+    typer.Option(
+        help="Send sessions that were active since then: all, now, 14d, 2026-05-31. Default: 30d."
+    ),
 ]
 
 LastOption = Annotated[
     int | None,
-    typer.Option(min=0, help="Of the sessions there are, send the newest so many, and all later."),
+    typer.Option(min=0, help="Send the newest N of the existing sessions, and all later ones."),
 ]
 
 IdleOption = Annotated[
     str | None,
-    typer.Option(help="Send a session once nobody wrote to it for so long: 10m, 2h; 0s: at once."),
+    typer.Option(help="Send a session after it is idle for this long: 10m, 2h; 0s: at once."),
 ]
 
 ProfileOption = Annotated[
@@ -36,6 +44,18 @@ ProfileOption = Annotated[
     ),
 ]
 
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would leave, and end.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be sent, and change nothing.")
+]
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+ProjectArgument = Annotated[
+    str,
+    typer.Argument(
+        help="`.`, a unique ending such as `repo`, or host/owner/repo.",
+        autocompletion=completion.projects,
+    ),
+]

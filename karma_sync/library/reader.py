@@ -13,7 +13,10 @@ from karma_sync.store import library
 from karma_sync.store.database import Database
 from karma_sync.store.library import AccessScope, Readable
 
+__all__ = ["AccessScope", "Library", "Readable", "author"]
+
 _TRIES = 5
+_LOOKED = 50  # sessions among which one by somebody else is looked for
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,17 @@ class Library:
         once = {(r.manifest.member, r.manifest.session.session_id): r for r in reversed(found)}
         newest = sorted(once.values(), key=found.index) if len(once) < len(found) else found
         return newest[:most]
+
+    def newest_by_others(self, scope: AccessScope) -> Readable | None:
+        """The latest active session that another member than the reader wrote."""
+        with self.store.reading() as tx:
+            found = library.readable(tx, scope, most=_LOOKED)
+        return next((r for r in found if r.manifest.member != scope.reader), None)
+
+    def projects(self) -> set[str]:
+        """Every project that the library holds a session of."""
+        with self.store.reading() as tx:
+            return library.projects(tx)
 
     def session(self, scope: AccessScope, wanted: str) -> Readable:
         """The one session whose id begins with `wanted`.

@@ -1,6 +1,6 @@
 """The first thing that happens on a machine: its home is made."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from karma_sync import settings
@@ -11,6 +11,7 @@ from karma_sync.signing import SigningKey
 from karma_sync.store import state
 from karma_sync.store.database import Database
 from karma_sync.syncthing.home import create_home
+from karma_sync.syncthing.process import free_port, require_free
 from karma_sync.syncthing.program import find_program
 
 
@@ -28,6 +29,32 @@ def make_home(
     SigningKey.create(paths.key)
     create_home(program, paths.syncthing)
     settings.save(paths, tag, network)
+
+
+def choose_network(hosts: Sequence[tuple[str, int]], discovery: bool) -> settings.NetworkSettings:
+    """How others reach this machine at `hosts`, each a host and its port, 0 for none named.
+
+    Syncthing listens on the port that others dial: the named one, else a free one.
+
+    Raises:
+        BadInput: two hosts name different ports.
+        PortTaken: another program listens on the named port.
+    """
+    named = {port for _, port in hosts if port}
+    if len(named) > 1:
+        raise BadInput("all addresses must have the same port", hint="--address HOST:PORT")
+    port = named.pop() if named else free_port()
+    if any(port for _, port in hosts):
+        require_free(port, "--address HOST:PORT")
+    addresses = tuple(f"tcp://{host}:{port}" for host, _ in hosts)
+    return settings.NetworkSettings(
+        port=port, addresses=addresses, discovery=discovery, relays=discovery, nat=discovery
+    )
+
+
+def require_syncthing(configured: Path | None) -> None:
+    """Raises SyncthingMissing if no Syncthing can be run; None means the one on PATH."""
+    find_program(configured)
 
 
 def require_known_name(store: Database, me: PairingCode, settings: Path) -> None:

@@ -10,6 +10,12 @@ from karma_sync.store import state
 from karma_sync.store.database import Database, Transaction
 
 
+def all_teams(store: Database) -> list[Team]:
+    """Every team that I am in."""
+    with store.reading() as tx:
+        return state.teams.all(tx)
+
+
 def create(store: Database, me: PairingCode, name: str) -> Team:
     """Found a team that I lead.
 

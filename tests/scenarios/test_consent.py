@@ -79,7 +79,7 @@ def test_it_shows_the_same_on_a_terminal(asked: Asked) -> None:
     done = asked.b.on_terminal("accept", "web", answers=["n"])
 
     _assert_shows_all(asked.b, done)
-    assert done.out.index("leaves now") < done.out.index("Go ahead? [y/N]")
+    assert done.out.index("sends now") < done.out.index("Go ahead? [y/N]")
 
 
 def test_since_all_shows_the_whole_history(asked: Asked) -> None:
@@ -102,7 +102,7 @@ def test_a_yes_on_the_terminal_sends_what_was_shown_and_nothing_else(asked: Aske
 def test_an_explicit_direction_is_a_yes(asked: Asked) -> None:
     done = asked.b.run("accept", "docs", "--direction", "receive")
 
-    assert "leaves now:  nothing; you only receive" in done.out
+    assert "sends now:   nothing; you only receive" in done.out
     assert _standing(asked.b, "docs") == "accepted"
 
 
@@ -121,20 +121,21 @@ def test_a_project_is_not_shared_without_a_yes_either(asked: Asked) -> None:
     done = asked.a.run("project", "share", str(place), check=False)
 
     assert done.code == 8
-    assert "goes to:     bob.box" in done.out
+    assert "receivers:   bob.box" in done.out
     assert _standing(asked.a, "new") is None
 
 
 def _assert_shows_all(member: Member, done: Result) -> None:
     place = member.folder / "src" / "web"
-    assert re.search(rf"leaves now: +2 sessions, \d.* kB, .*{_day(3)}", done.out)
+    assert re.search(rf"sends now: +2 sessions, \d.* kB, .*{_day(3)}", done.out)
     assert f"from {place}\n" in done.out
     assert f"from {place / 'deep'}\n" in done.out
-    assert "1 earlier session, before the limit (--since all sends all)" in done.out
+    assert "1 earlier session, before the limit (--since all sends them)" in done.out
     assert (
-        "1 session that also worked elsewhere:\n               in example.org/acme/x\n" in done.out
+        "1 session that also worked in another place:\n               in example.org/acme/x\n"
+        in done.out
     )
-    assert "goes to:     alice.box" in done.out
+    assert "receivers:   alice.box" in done.out
 
 
 def _standing(member: Member, name: str) -> str | None:

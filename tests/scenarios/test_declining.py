@@ -63,7 +63,7 @@ def test_a_declined_contact_is_ignored_by_syncthing_and_heard_again_once_accepte
     until(lambda: not asked.pending(), "A to be pending no more")
 
     assert asked.b.json("inbox")["contacts"] == []
-    assert f"Declined, and still to be had: {contact['id']}" in asked.b.run("inbox").out
+    assert f"You declined {contact['id']}" in asked.b.run("inbox").out
 
     asked.b.run("invitation", "accept", contact["id"])
     until(lambda: not asked.ignored(), "A to be ignored no more")

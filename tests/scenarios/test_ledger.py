@@ -55,7 +55,7 @@ def test_nobody_has_confirmed_more_than_there_is(story: Story) -> None:
     a.run("session", "unshare", three.id)
     until(lambda: confirmed(a, "retracted") == {story.b.tag}, "B confirms")
 
-    assert f"{c.tag} has confirmed 1 of 2; it was last seen" in a.run("status").out
+    assert f"{c.tag} has confirmed 1 of 2; last seen" in a.run("status").out
     assert f"withdrawn; gone at {story.b.tag}, not yet {c.tag}" in _line(a, three)
 
 
@@ -68,7 +68,7 @@ def test_what_is_unshared_is_not_said_to_leave(story: Story) -> None:
     assert (way["outcome"], way["why"]) == ("unshared", "you unshared it")
     assert refused.code == 6
     assert f"try: karma-sync session unshare {three.id} --undo" in refused.err
-    assert "leaves now:  2 sessions" in shown
+    assert "sends now:   2 sessions" in shown
     assert "stays here:  1 session that you unshared" in shown
 
 
@@ -104,14 +104,14 @@ def test_who_sends_no_more_is_told_that_what_left_stays(story: Story) -> None:
     until(lambda: not a.outboxes(), "the outbox is gone")
 
     assert "What left stays with the others" in done.out
-    assert _line(a, one).endswith(f"{b.tag}, {story.c.tag}; stays there, no more leaves")
+    assert _line(a, one).endswith(f"{b.tag}, {story.c.tag}; it stays there, and no more is sent")
     assert ledger(a, one)["state"] == "stays"
     assert b.peek(one.id)
     refused = a.run("session", "unshare", one.id, check=False)
     assert refused.code == 6
     assert "--direction receive --retract" in refused.err
     told = a.run("redact", "--literal", stdin="another text").out
-    assert "what left through it stays, until you type" in told
+    assert "what you sent stays with the receivers, until you type" in told
 
 
 def test_what_left_is_taken_back_though_nothing_is_sent_any_more(story: Story) -> None:
@@ -168,7 +168,7 @@ def test_a_pause_holds_back_a_withdrawal_and_the_command_says_so(story: Story) -
     b.run("subscription", "pause", "repo")
 
     told = b.run("session", "unshare", session.id).out
-    assert "is paused: the others are told once it goes on" in told
+    assert "is paused: the other members hear of it when you resume" in told
     b.run("subscription", "resume", "repo")
     until(lambda: c.peek(session.id) is None, "it is gone at C")
 

@@ -45,7 +45,7 @@ def test_a_dry_run_shows_what_would_leave_and_what_is_cut_and_changes_nothing(pa
     pair.old["tool"][0].append(f"the token is {TOKEN}", cwd=pair.old["tool"][0].cwd)
     done = pair.b.run("accept", "tool", "--dry-run")
 
-    assert re.search(r"leaves now: +4 sessions", done.out)
+    assert re.search(r"sends now: +4 sessions", done.out)
     assert re.search(r"cut out: +github \d", done.out)
     assert TOKEN not in done.out
     assert "Nothing was changed." in done.out
@@ -58,7 +58,7 @@ def test_last_sends_the_newest_of_those_there_are_and_all_that_come(pair: Pair) 
     later = pair.b.write_session("today", cwd=place)
     pair.a.until_readable(*pair.old["web"][:2], later)
 
-    assert re.search(r"leaves now: +2 sessions", done.out)
+    assert re.search(r"sends now: +2 sessions", done.out)
     assert "2 earlier sessions" in done.out
     assert {s["id"] for s in pair.a.sessions() if s["project"].endswith("/web")} == {
         s.id for s in (*pair.old["web"][:2], later)
@@ -205,7 +205,7 @@ def test_a_mixed_session_is_shown_and_leaves_only_when_its_owner_says_so(pair: P
     asked = pair.a.run("session", "share", session.id, check=False)
     assert asked.code == 8
     assert "it also worked in example.org/acme/plans" in asked.out
-    assert "goes to:     bob.box" in asked.out
+    assert "receivers:   bob.box" in asked.out
     assert pair.a.on_terminal("session", "share", session.id, answers=["n"]).code == 8
     assert pair.b.peek(session.id) is None
 

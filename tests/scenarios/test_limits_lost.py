@@ -156,7 +156,7 @@ def test_a_broken_file_of_limits_pauses_sending_and_says_so(limited: Limited) ->
     limited.b.run("status")
 
     shown = a.run("status").out
-    assert "everything is paused" in shown
+    assert "all sync is paused" in shown
     assert "could not be read" in shown
     assert "karma-sync resume" in shown
     checked = a.run("status", "--check", check=False)

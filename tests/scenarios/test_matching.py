@@ -100,7 +100,7 @@ def test_sharing_from_a_fork_proposes_the_upstream_and_takes_it_when_told(team: 
 
     said = team.a.run("project", "share", str(fork), "--remote", "upstream", "--yes")
     assert "example.org/acme/tool in team backend" in said.out
-    assert "leaves now:  1 session," in said.out
+    assert "sends now:   1 session," in said.out
     assert _scanned(team.a, fork)["project"] == "example.org/acme/tool"
 
 
@@ -118,7 +118,7 @@ def test_accepting_shows_which_clones_are_forks(team: Team) -> None:
     )
 
     asked = team.b.run("accept", "web", check=False).out
-    assert "leaves now:  nothing" in asked
+    assert "sends now:   nothing" in asked
     assert f"not from:    {fork}: its `origin` is example.org/bob/web, only `team` is" in asked
     assert f"karma-sync project map {fork} example.org/acme/web" in asked
 
@@ -231,7 +231,7 @@ def test_a_name_that_is_taken_back_sends_no_more(team: Team) -> None:
     agreed = session.content
 
     said = team.b.run("project", "alias", other, "--remove").out
-    assert f"You do not agree to {other}" in said
+    assert f"You no longer agree to {other}" in said
     session.append("B does not agree")
     team.a.until_readable(team.b.write_session("in the project"))
     assert team.a.peek(session.id) == agreed
@@ -240,7 +240,7 @@ def test_a_name_that_is_taken_back_sends_no_more(team: Team) -> None:
     team.b.run("project", "alias", other)
     team.a.until_readable(session)
     agreed = session.content
-    assert "is no name of" in team.a.run("project", "alias", other, "--remove").out
+    assert "is no longer a name of" in team.a.run("project", "alias", other, "--remove").out
     until(
         lambda: other in status_of(team.b)["moved"] or other not in status_of(team.b)["told"], "B"
     )

@@ -134,7 +134,7 @@ def stopped(pair: Pair) -> Stopped:
 
 def test_down_says_so_and_a_second_down_that_there_is_none(stopped: Stopped) -> None:
     assert stopped.down.out == "bob.box is down.\n"
-    assert stopped.again.out == "No daemon runs for bob.box.\n"
+    assert stopped.again.out == "The daemon of bob.box is not running.\n"
 
 
 def test_a_daemon_in_the_foreground_says_that_it_is_up_and_ends_on_ctrl_c(

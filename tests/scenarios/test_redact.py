@@ -99,7 +99,7 @@ def test_a_dry_run_tells_what_would_be_cut_and_changes_nothing(story: Story) -> 
 
     said = "".join((shown.out, shown.err, found.out, found.err)).encode()
     assert not any(text in said for text in story.spoken(SECRET))
-    assert f"2 of 3 sessions that have left hold a text of {len(SECRET)} characters." in shown.out
+    assert f"2 of 3 sent sessions have a text of {len(SECRET)} characters." in shown.out
     assert shown.lines[-2] == "Nothing was changed."
     cuts = {s["session"]: s["cuts"]["literal"] for s in json.loads(found.out)["sessions"]}
     # each prompt is said again by its answer; the title is one more

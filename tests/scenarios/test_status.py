@@ -87,7 +87,7 @@ def test_how_much_of_a_large_session_is_still_to_be_packaged_is_told_until_it_is
 
     until(left, "A to tell how much of it is left")
     until(lambda: a.json("status")["packaging"] is None, "A to tell that nothing is left")
-    assert "looked at" not in a.run("status").out
+    assert "be packaged" not in a.run("status").out
 
 
 def test_a_small_team_fits_on_one_screen(trio: tuple[Member, Member, Member]) -> None:

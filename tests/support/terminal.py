@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import select
 import subprocess
 import time
@@ -11,12 +12,13 @@ from pathlib import Path
 import pytest
 
 _END_S = 60.0
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def run_on_terminal(
     command: Sequence[str], environ: Mapping[str, str], cwd: Path, answers: Sequence[str]
 ) -> tuple[int, str]:
-    """The exit code, and everything the terminal showed.
+    """The exit code, and everything the terminal showed, without its colours.
 
     A question is what ends in `]` or `]:`, such as `Go ahead? [y/N]`.
     """
@@ -39,7 +41,7 @@ def run_on_terminal(
             os.write(mine, left.pop(0).encode() + b"\n")
             at = len(seen)
     os.close(mine)
-    return process.wait(_END_S), seen.replace("\r\n", "\n")
+    return process.wait(_END_S), _COLOUR.sub("", seen.replace("\r\n", "\n"))
 
 
 def _pieces(descriptor: int) -> Iterator[str]:

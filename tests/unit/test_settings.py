@@ -11,6 +11,7 @@ from karma_sync import settings
 from karma_sync.errors import BadInput, NotInitialised
 from karma_sync.paths import Paths
 from karma_sync.settings import NetworkSettings, Settings
+from karma_sync.settings_errors import line_of
 from tests.support.builders import ALICE, examples, scratch
 
 GOOD = """
@@ -22,6 +23,12 @@ discovery = true
 relays = false
 nat = true
 """
+
+
+def network_of(**changes: object) -> NetworkSettings:
+    fields: dict[str, object] = {"port": 1, "addresses": ()}
+    helpers = {"discovery": True, "relays": True, "nat": True}
+    return NetworkSettings.model_validate(fields | helpers | changes)
 
 
 def load(home: Path, **environ: str) -> Settings:
@@ -57,7 +64,7 @@ def test_what_was_saved_is_what_is_read(network: NetworkSettings) -> None:
 
 
 def test_a_written_file_is_nobody_elses_to_read(tmp_path: Path) -> None:
-    settings.save(Paths.inside(tmp_path), ALICE, NetworkSettings(port=1))
+    settings.save(Paths.inside(tmp_path), ALICE, network_of(port=1))
 
     assert (tmp_path / "config.toml").stat().st_mode & 0o777 == 0o600
 
@@ -119,14 +126,20 @@ def test_a_value_of_the_wrong_kind_is_refused_not_guessed(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('tga = "x"\n' + GOOD, "tga is no setting; there are tag, network, syncthing, redaction"),
-        (GOOD + '[redactoin]\nallowlist = "x"\n', "redactoin is no setting"),
-        (GOOD + '[syncthing]\nprogramm = "x"\n', "syncthing.programm is no setting"),
-        (GOOD + '[redaction]\nallow = "x"\n', "redaction.allow is no setting"),
-        (GOOD.replace("relays", "relay"), "network.relay is no setting; there are network.port"),
+        ('tga = "x"\n' + GOOD, " line 1: tga is not a key; the nearest is tag"),
+        (
+            GOOD + '[redactoin]\nallowlist = "x"\n',
+            " line 9: redactoin is not a key",
+        ),
+        (GOOD + '[syncthing]\nprogramm = "x"\n', " line 10: syncthing.programm is not a key"),
+        (GOOD + '[redaction]\nallow = "x"\n', "the nearest is redaction.allowlist"),
+        (
+            GOOD.replace("relays", "relay"),
+            " line 7: network.relay is not a key; the nearest is network.relays",
+        ),
     ],
 )
-def test_a_name_that_is_not_known_is_refused_so_that_a_misspelt_one_loosens_nothing(
+def test_a_key_that_is_not_known_is_refused_with_the_nearest_one(
     tmp_path: Path, text: str, said: str
 ) -> None:
     with pytest.raises(BadInput, match=re.escape(said)):
@@ -136,20 +149,75 @@ def test_a_name_that_is_not_known_is_refused_so_that_a_misspelt_one_loosens_noth
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "tag is missing"),
-        ('tag = "a.b"', "network.port is missing"),
-        (GOOD.replace("nat = true", ""), "network.nat is missing"),
-        (GOOD.replace("relays = false", 'relays = "no"'), "network.relays is not true or false"),
-        (GOOD.replace("tcp://", "http://"), "'http://10.0.0.1:22000' is no address, such as tcp:"),
-        (GOOD.replace("10.0.0.1", "foo bar"), "is no address"),
-        (GOOD + "[syncthing]\nprogram = 5\n", "syncthing.program is not a text"),
+        ("", ": tag is missing; allowed: a member tag such as"),
+        ('tag = "a.b"', ": network is missing; allowed: a table with port, addresses"),
+        (
+            GOOD.replace("port = 22000", "port = 99999"),
+            "config.toml line 4: network.port is 99999; allowed: 1 to 65535",
+        ),
+        (GOOD.replace("port = 22000", "port = true"), " line 4: network.port is true; allowed: 1"),
+        (GOOD.replace("nat = true", ""), " line 3: network.nat is missing; allowed: true or false"),
+        (
+            GOOD.replace("relays = false", 'relays = "no"'),
+            ' line 7: network.relays is "no"; allowed: true or false',
+        ),
+        (
+            GOOD.replace("tcp://", "http://"),
+            ' line 5: network.addresses is "http://10.0.0.1:22000"; allowed: a list of addresses',
+        ),
+        (GOOD.replace("10.0.0.1", "foo bar"), " line 5: network.addresses is"),
+        (GOOD.replace('["tcp://10.0.0.1:22000"]', "7"), " line 5: network.addresses is 7; allowed"),
+        (GOOD + "[syncthing]\nprogram = 5\n", " line 10: syncthing.program is 5; allowed: a path"),
+        (GOOD + "[redaction]\ngitleaks = []\n", " line 10: redaction.gitleaks is a list; allowed"),
+        ('tag = "a.b"\nnetwork = 7', " line 2: network is 7; allowed: a table with port"),
+        ("tag = ", " line 1: Invalid value"),
+        (GOOD + "nat = true\n", " line 9: Cannot overwrite a value"),
     ],
 )
-def test_what_is_wrong_is_said_by_the_name_of_the_setting(
+def test_a_wrong_value_is_refused_with_line_and_key_and_what_is_allowed(
     tmp_path: Path, text: str, said: str
 ) -> None:
     with pytest.raises(BadInput, match=re.escape(said)):
         load(write(tmp_path, text))
+
+
+def test_the_first_of_several_errors_is_named(tmp_path: Path) -> None:
+    text = GOOD.replace("nat = true", "nat = 1").replace("port = 22000", "port = 0")
+
+    with pytest.raises(BadInput, match=re.escape(" line 4: network.port is 0")):
+        load(write(tmp_path, text))
+
+
+def test_a_value_cannot_drive_the_terminal(tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as refused:
+        load(write(tmp_path, GOOD.replace('"alice.mbp"', '"a\\u001b[2J\\u202e"')))
+
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "line"),
+    [
+        ("a = 1", ["a"], 1),
+        ("# a = 0\n\na = 1", ["a"], 3),
+        ("[t]\na = 1", ["t", "a"], 2),
+        ("[t]\na = 1", ["t"], 1),
+        ("t.a = 1", ["t", "a"], 1),
+        ("b = 0\nt = { b = 2, a = 1 }", ["t", "a"], 2),
+        ("b = 0\na = [\n  1,\n  2,\n]\nc = 3", ["a"], 2),
+        ("b = [\n  1,\n]\na = 1", ["a"], 4),
+        ("b = '''\na = 0\n'''\na = 1", ["a"], 4),
+        ('"a" = 1\r\nb = 2\r\n', ["b"], 2),
+        ("[u]\na = 0\n[t]\na = 1", ["t", "a"], 4),
+        ("a = 1", ["b"], 0),
+        ("a = 1", ["a", "b"], 0),
+        ("", ["a"], 0),
+    ],
+)
+def test_the_line_of_a_key_is_found_however_it_is_written(
+    text: str, key: list[str], line: int
+) -> None:
+    assert line_of(text, key) == line
 
 
 def test_the_environment_names_the_agents_directory_and_the_program(tmp_path: Path) -> None:
@@ -170,7 +238,7 @@ def test_no_program_named_means_the_one_on_the_path(tmp_path: Path) -> None:
 
 
 def member(*addresses: str, discovery: bool = False, relays: bool = False) -> Settings:
-    network = NetworkSettings(22001, addresses, discovery=discovery, relays=relays)
+    network = network_of(port=22001, addresses=addresses, discovery=discovery, relays=relays)
     return Settings(tag=ALICE, network=network, claude=Path("/c"))
 
 
@@ -229,7 +297,7 @@ def test_we_listen_where_others_are_told_to_dial_and_no_further(
 def test_only_an_address_that_is_loopback_keeps_syncthing_on_loopback(
     host: str, local: bool
 ) -> None:
-    network = NetworkSettings(port=24099, addresses=(f"tcp://{host}:24099",), relays=False)
+    network = network_of(port=24099, addresses=(f"tcp://{host}:24099",), relays=False)
     listening = Settings(tag="a.b", network=network, claude=Path()).listen_addresses
 
     assert (listening == (f"tcp://{host}:24099",)) is local

@@ -1,4 +1,4 @@
-"""Commands to have the system run the daemon: at login, and again after a failure."""
+"""The commands `service …`: the system starts the daemon at login and after a failure."""
 
 import os
 import sys
@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from karma_sync.app import App
-from karma_sync.cli.output import next_step, say, say_json
+from karma_sync.cli.options import JsonOption
+from karma_sync.cli.output import print_json, print_line, print_next
+from karma_sync.cli.progress import waiting
 from karma_sync.errors import NotFound, TimedOut
 from karma_sync.paths import Paths
 
@@ -25,53 +27,57 @@ _UP_S = 120.0
 _POLL_S = 0.1
 _FOLLOW_S = 0.3
 _LINGER = (
-    "It ends when you log out. To let it run on: loginctl enable-linger $USER",
-    "It outlives your log-out.",
+    "The service ends when you log out. To keep it running: loginctl enable-linger $USER",
+    "The service keeps running when you log out.",
 )
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = typer.Typer(no_args_is_help=True, help="The daemon as a service of your system.")
+    group = typer.Typer(no_args_is_help=True, help="Manage the service.")
     for command in (install, uninstall, start, stop, status, logs):
         group.command()(command)
     app.add_typer(group, name="service")
 
 
 def install() -> None:
-    """Start the daemon now and at every login. Again after an upgrade.
+    """Install the service.
+
+    The system starts the daemon now and at every login. Run it again after an upgrade.
 
     Example: karma-sync service install
     """
     from karma_sync.daemon.autostart import autostart
     from karma_sync.daemon.service_units import Launch
-    from karma_sync.syncthing.program import find_program
+    from karma_sync.service.setup import require_syncthing
 
     app = App.from_environment()
     tag = app.settings.tag
-    find_program(app.settings.syncthing)
+    require_syncthing(app.settings.syncthing)
     service = autostart(os.environ)
     before = service.state()
     service.install(Launch.plan(os.environ, app.paths, sys.executable))
-    say(f"{service.name} is installed: {service.file}.")
+    print_line(f"{service.name} is installed: {service.file}.")
     other = _daemon_besides(before, app.paths)
     if other:
-        say(
-            f"{tag} is up already, started by hand as process {other.pid};"
-            " the service takes over at your next login, or now:"
+        print_line(
+            f"{tag} is already up: it was started by hand as process {other.pid}."
+            " The service takes over at your next login. To let it take over now:"
         )
-        next_step("karma-sync down, then: karma-sync service start")
+        print_next("karma-sync down, then: karma-sync service start")
     else:
-        if before.pid:  # what runs may be an older version, or have another environment
+        if before.pid:  # it may be an older version, or have another environment
             service.stop()
         service.start()
-        say(_wait_until_up(service, app.paths, tag))
+        print_line(_wait_until_up(service, app.paths, tag))
     if before.lingering is False:
-        say(_LINGER[False])
+        print_line(_LINGER[False])
 
 
 def uninstall() -> None:
-    """End the service and remove it. Your identity and sessions stay.
+    """Remove the service.
+
+    This stops the daemon. Your identity and your sessions stay.
 
     Example: karma-sync service uninstall
     """
@@ -79,10 +85,10 @@ def uninstall() -> None:
 
     service = autostart(os.environ)
     if not service.file.exists():
-        say(f"{service.name} is not installed.")
+        print_line(f"{service.name} is not installed.")
         return
     service.uninstall()
-    say(f"{service.name} is removed.")
+    print_line(f"{service.name} is removed.")
 
 
 def start() -> None:
@@ -97,15 +103,17 @@ def start() -> None:
     service = autostart(os.environ)
     other = _daemon_besides(service.state(), app.paths)
     if other:
-        say(f"{tag} is up already, started by hand as process {other.pid}.")
-        next_step("karma-sync down, then: karma-sync service start")
+        print_line(f"{tag} is already up: it was started by hand as process {other.pid}.")
+        print_next("karma-sync down, then: karma-sync service start")
         return
     service.start()
-    say(_wait_until_up(service, app.paths, tag))
+    print_line(_wait_until_up(service, app.paths, tag))
 
 
 def stop() -> None:
-    """Stop the service until your next login or `service start`.
+    """Stop the service.
+
+    It starts again at your next login, or with `service start`.
 
     Example: karma-sync service stop
     """
@@ -113,15 +121,17 @@ def stop() -> None:
 
     service = autostart(os.environ)
     service.stop()
-    say(f"{service.name} is stopped.")
+    print_line(f"{service.name} is stopped.")
     other = _daemon_besides(service.state(), Paths.from_environment(os.environ))
     if other:
-        say(f"A daemon that was started by hand runs on, as process {other.pid}.")
-        next_step("karma-sync down")
+        print_line(f"Another daemon, started by hand, still runs as process {other.pid}.")
+        print_next("karma-sync down")
 
 
-def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show whether the service is installed and runs.
+def status(as_json: JsonOption = False) -> None:
+    """Show the service.
+
+    It shows whether the service is installed, and whether it runs.
 
     Example: karma-sync service status
     """
@@ -133,7 +143,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     state = service.state()
     if as_json:
         daemon = running(paths)
-        say_json(
+        print_json(
             service=service.name,
             file=service.file,
             **asdict(state),
@@ -141,21 +151,29 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         )
         return
     if not state.installed:
-        say(f"{service.name} is not installed.")
+        print_line(f"{service.name} is not installed.")
     else:
         process = f", process {state.pid}" if state.pid else ""
         login = "starts" if state.enabled else "does not start"
-        say(f"{service.name}: {state.says}{process}; it {login} at login", f"  {service.file}")
+        print_line(
+            f"{service.name}: {state.says}{process}; it {login} at login", f"  {service.file}"
+        )
         if state.lingering is not None:
-            say(_LINGER[state.lingering])
-    _say_what_is_next(state, paths)
+            print_line(_LINGER[state.lingering])
+    _print_what_is_next(state, paths)
 
 
 def logs(
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Wait for more.")] = False,
-    lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many before.")] = 50,
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Print new lines as they are logged.")
+    ] = False,
+    lines: Annotated[
+        int, typer.Option("-n", "--lines", min=0, help="The number of lines to print first.")
+    ] = 50,
 ) -> None:
-    """Show what the daemon logged. From the journal under systemd, else from its file.
+    """Show the log.
+
+    The daemon logs to the journal under systemd, else to a file.
 
     Example: karma-sync service logs -f
     """
@@ -171,7 +189,7 @@ def logs(
 
 
 def _daemon_besides(state: "State", paths: Paths) -> "Running | None":
-    """The daemon of this home that is up, if it is not the service's."""
+    """Return the running daemon of this home, unless the service started it."""
     from karma_sync.daemon.lock import running
 
     daemon = running(paths)
@@ -179,31 +197,37 @@ def _daemon_besides(state: "State", paths: Paths) -> "Running | None":
 
 
 def _wait_until_up(service: "Autostart", paths: Paths, tag: str) -> str:
-    """Wait for the daemon, where the manager did not; what to say of it."""
+    """Wait until the daemon is up, as not every manager waits; return the message.
+
+    Raises:
+        TimedOut: it is not up in time.
+    """
     from karma_sync.daemon.lock import running
 
     deadline = time.monotonic() + _UP_S
-    while (daemon := running(paths)) is None:
-        if time.monotonic() > deadline:
-            raise TimedOut(
-                f"{service.name} is not up after {_UP_S:g} seconds", hint="karma-sync service logs"
-            )
-        time.sleep(_POLL_S)
+    with waiting("starting the daemon"):
+        while (daemon := running(paths)) is None:
+            if time.monotonic() > deadline:
+                raise TimedOut(
+                    f"{service.name} is not up after {_UP_S:g} seconds",
+                    hint="karma-sync service logs",
+                )
+            time.sleep(_POLL_S)
     return f"{tag} is up, on Syncthing {daemon.syncthing}."
 
 
-def _say_what_is_next(state: "State", paths: Paths) -> None:
+def _print_what_is_next(state: "State", paths: Paths) -> None:
     other = _daemon_besides(state, paths)
     if other:
-        say(f"A daemon that was started by hand runs as process {other.pid}.")
+        print_line(f"A daemon, started by hand, runs as process {other.pid}.")
     if not state.installed:
-        next_step("karma-sync service install")
+        print_next("karma-sync service install")
     elif state.pid is None and not other:
-        next_step("karma-sync service start")
+        print_next("karma-sync service start")
 
 
 def _show(pieces: Iterator[bytes]) -> None:
-    """Print the pieces as they come, until they end, or Ctrl-C, or nobody reads any more."""
+    """Print pieces of the log until they end, the person types Ctrl-C, or the reader is gone."""
     try:
         for piece in pieces:
             sys.stdout.buffer.write(piece)
@@ -215,7 +239,7 @@ def _show(pieces: Iterator[bytes]) -> None:
 
 
 def tail(log: Path, lines: int, follow: bool) -> Generator[bytes, None, None]:
-    """The last lines of a log and, if wanted, what is added, across rotations."""
+    """Yield the last lines of a log; with `follow` also new lines, across rotations."""
     try:
         source = log.open("rb")
     except FileNotFoundError:
@@ -237,4 +261,4 @@ def _is_rotated(source: BinaryIO, log: Path) -> bool:
     try:
         return not os.path.samestat(os.fstat(source.fileno()), log.stat())
     except FileNotFoundError:
-        return False  # renamed, and not made anew yet
+        return False  # the old file is renamed, and the new one does not exist yet

@@ -1,4 +1,4 @@
-"""Commands about everything at once: pause, resume, rename, events."""
+"""The commands `pause`, `resume`, `rename` and `events`."""
 
 import time
 from dataclasses import asdict
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App, utc_now
-from karma_sync.cli.notices import say_if_down, warn_if_down
-from karma_sync.cli.output import next_step, said, say, say_json
+from karma_sync.cli.notices import print_if_down, warn_if_down
+from karma_sync.cli.output import flush, print_json, print_line, print_next
+from karma_sync.cli.screen import Line, Tone, print_drawn
 from karma_sync.errors import Conflict
 
 if TYPE_CHECKING:
-    from karma_sync.store.events import Event
-from karma_sync.service import setup
+    from karma_sync.service.events import Event
 
 _LOOK_S = 0.2
 
@@ -27,9 +27,11 @@ def add_to(app: typer.Typer) -> None:
 
 
 def pause(
-    for_: Annotated[str | None, typer.Option("--for", help="Such as 30m, 2h, 3d.")] = None,
+    for_: Annotated[str | None, typer.Option("--for", help="How long: 30m, 2h, 3d.")] = None,
 ) -> None:
-    """Let nothing leave and nothing arrive, in any project.
+    """Pause all projects.
+
+    No session leaves this machine and none arrives, until you type `resume`.
 
     Example: karma-sync pause --for 2h
     """
@@ -37,13 +39,15 @@ def pause(
 
     app = App.from_environment()
     until = control.pause_all(app.state, utc_now(), for_)
-    say(f"Everything is paused{f' until {until:%Y-%m-%d %H:%M} UTC' if until else ''}.")
-    say_if_down(app)
-    next_step("karma-sync resume")
+    print_line(f"All sync is paused{f' until {until:%Y-%m-%d %H:%M} UTC' if until else ''}.")
+    print_if_down(app)
+    print_next("karma-sync resume")
 
 
 def resume() -> None:
-    """Go on after `pause`. Projects that were paused one by one stay paused.
+    """Resume all projects.
+
+    A project that you paused by itself stays paused.
 
     Example: karma-sync resume
     """
@@ -51,58 +55,69 @@ def resume() -> None:
 
     app = App.from_environment()
     control.resume_all(app.state, utc_now())
-    say("Everything goes on.")
-    say_if_down(app)
+    print_line("Sync is resumed.")
+    print_if_down(app)
 
 
 def rename(
     user: Annotated[str | None, typer.Option(help="Your new name in teams.")] = None,
-    machine: Annotated[str | None, typer.Option(help="This machine's new name.")] = None,
+    machine: Annotated[str | None, typer.Option(help="The new name of this machine.")] = None,
 ) -> None:
-    """Change your name, while you are in no team.
+    """Rename this machine.
+
+    It changes your name or the name of the machine, while you are in no team and the daemon is
+    down.
 
     Example: karma-sync rename --machine desktop
     """
     from karma_sync import settings
     from karma_sync.daemon.lock import locked
     from karma_sync.domain.ids import member_tag
+    from karma_sync.service import setup
 
     app = App.from_environment()
     old_user, old_machine = app.settings.tag.split(".")
     tag = member_tag(user or old_user, machine or old_machine)
     setup.require_no_team(app.state)
     if tag == app.settings.tag:
-        raise Conflict(f"you are {tag} already", hint="karma-sync rename --machine NAME")
-    with locked(app.paths):  # a daemon would go on under the old name
+        raise Conflict(f"you are already {tag}", hint="karma-sync rename --machine NAME")
+    with locked(app.paths):  # a running daemon would keep the old name
         settings.save(app.paths, tag, app.settings.network)
-    say(f"You are {tag} now; codes you gave away before name you {app.settings.tag}.")
-    next_step("karma-sync code")
+    print_line(
+        f"You are {tag} now. Pairing codes that you sent before still name {app.settings.tag}."
+    )
+    print_next("karma-sync code")
 
 
 def events(
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they happen.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print new events as they happen.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per line.")
+    ] = False,
 ) -> None:
-    """Show every change, refusal and fault, once.
+    """Show the events.
+
+    An event is a change, a refusal or a fault. Each is shown once.
 
     Example: karma-sync events --follow
     """
-    from karma_sync.store import events as store
+    from karma_sync.service.events import events_after
 
     app = App.from_environment()
     warn_if_down(app)
     last = 0
     while True:
-        with app.work.reading() as tx:
-            found = store.after(tx, last)
+        found = events_after(app.work, last)
         for event in found:
             last = event.id
             _show(event, as_json)
         if not follow:
             if not found and not as_json:
-                say("Nothing happened yet.")
+                print_line("There are no events yet.")
             return
-        said()
+        flush()
         time.sleep(_LOOK_S)
 
 
@@ -110,6 +125,7 @@ def _show(event: "Event", as_json: bool) -> None:
     from karma_sync.domain.text import printable
 
     if as_json:
-        say_json(**asdict(event))
+        print_json(**asdict(event))
     else:
-        say(printable(f"{event.at:%Y-%m-%d %H:%M:%S}  {event.what}: {event.who}: {event.why}"))
+        text = f"{event.at:%Y-%m-%d %H:%M:%S}  {event.what}: {event.who}: {event.why}"
+        print_drawn([Line(printable(text), Tone.STUCK if event.bad else None)])

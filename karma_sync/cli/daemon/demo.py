@@ -1,4 +1,4 @@
-"""The command that plays the whole story on this machine."""
+"""The command `demo`: two members share sessions on this machine."""
 
 import os
 import sys
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from karma_sync.cli.output import say, say_json, size
+from karma_sync.cli.output import print_json, print_line, size
+from karma_sync.cli.screen import Line, Tone, print_drawn
 from karma_sync.errors import BadInput, KarmaError
 
 if TYPE_CHECKING:
@@ -27,36 +28,41 @@ def add_to(app: typer.Typer) -> None:
 
 def demo(
     as_json: Annotated[
-        bool, typer.Option("--json", help="End with one line of JSON; the story goes to stderr.")
+        bool,
+        typer.Option("--json", help="Print JSON at the end; print the story to standard error."),
     ] = False,
     transcripts: Annotated[
         Path | None,
-        typer.Option(help="Take every Claude Code transcript below this directory as sessions."),
+        typer.Option(help="Use the Claude Code transcripts below this directory as sessions."),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(help="With --transcripts: hashes per file, as JSON lines if *.jsonl, or TSV."),
+        typer.Option(
+            help="With --transcripts: write hashes, as JSON lines to *.jsonl, else as TSV."
+        ),
     ] = None,
 ) -> None:
-    """Play the story with two members on this machine. It leaves nothing behind.
+    """Play the demo.
+
+    Two members on this machine share sessions. The demo deletes all its files at the end.
 
     Example: karma-sync demo
     """
     from karma_sync.demo.stage import stage
     from karma_sync.demo.story import Story
     from karma_sync.demo.transcripts import compare
-    from karma_sync.syncthing.program import find_program
+    from karma_sync.service.setup import require_syncthing
 
     _check(transcripts, report)
-    find_program(Path(os.environ["KARMA_SYNC_SYNCTHING"]) if _is_configured() else None)
+    require_syncthing(Path(os.environ["KARMA_SYNC_SYNCTHING"]) if _is_configured() else None)
     began = time.monotonic()
     sources: list[Source] = []
-    told = _to_stderr if as_json else _to_stdout
+    print_story = _to_stderr if as_json else _to_stdout
     with stage() as root:
-        outcome = Story(root, told).play(transcripts, sources)
+        outcome = Story(root, print_story).play(transcripts, sources)
     rows = compare(transcripts, sources, outcome.fate) if transcripts else []
     if transcripts:
-        _write(rows, report, told)
+        _write(rows, report, print_story)
     if as_json:
         _end_json(outcome)
     else:
@@ -65,15 +71,15 @@ def demo(
 
 
 def _check(transcripts: Path | None, report: Path | None) -> None:
-    """Refuse before anything starts what could only fail at the end."""
+    """Refuse options that would fail only at the end."""
     if transcripts is not None and not transcripts.is_dir():
-        raise BadInput(f"{transcripts} is no directory")
+        raise BadInput(f"{transcripts} is not a directory")
     if report is None:
         return
     if transcripts is None:
-        raise BadInput("--report is about transcripts", hint="--transcripts DIR")
+        raise BadInput("--report needs --transcripts", hint="--transcripts DIR")
     if not report.parent.is_dir():
-        raise BadInput(f"{report.parent} is no directory")
+        raise BadInput(f"{report.parent} is not a directory")
 
 
 def _is_configured() -> bool:
@@ -81,22 +87,31 @@ def _is_configured() -> bool:
 
 
 def _to_stdout(text: str) -> None:
-    print(text, flush=True)
+    print_drawn([_shown(text)])
+    sys.stdout.flush()
 
 
 def _to_stderr(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print_drawn([_shown(text)], sys.stderr)
+    sys.stderr.flush()
 
 
-def _write(rows: "list[Row]", report: Path | None, told: "Callable[[str], None]") -> None:
-    """The report, into its file, or as part of the story."""
+def _shown(text: str) -> Line:
+    """Return a line of the story: commands stand out, their output steps back."""
+    if " $ karma-sync " in text:
+        return Line(text, Tone.TITLE)
+    return Line(text, Tone.SECONDARY if text.startswith("  ") else None)
+
+
+def _write(rows: "list[Row]", report: Path | None, print_story: "Callable[[str], None]") -> None:
+    """Write the report to its file, or print it."""
     from karma_sync.demo.transcripts import render
 
     if report is None:
-        told(render(rows, as_lines=False))
+        print_story(render(rows, as_lines=False))
         return
     report.write_text(render(rows, as_lines=report.suffix == ".jsonl"), encoding="utf-8")
-    told(f"Hashes of {len(rows)} files are in {report}.\n")
+    print_story(f"The hashes of {len(rows)} files are in {report}.\n")
 
 
 def _end(outcome: "StoryOutcome", took: float) -> None:
@@ -108,12 +123,12 @@ def _end(outcome: "StoryOutcome", took: float) -> None:
     shown = ", ".join(f"{rule} {count}" for rule, count in sorted(cuts.items())) or "nothing"
     p50, p95 = (percentile(outcome.append_s, percent) for percent in (50, 95))
     sent, there, n = len(outcome.packed), len(outcome.readable), len(outcome.append_s)
-    say(
-        f"Sent by alice:     {sent} of {outcome.written} sessions; cut out before: {shown}",
+    print_line(
+        f"Sent by alice:     {sent} of {outcome.written} sessions; redacted: {shown}",
         f"Readable by bob:   {there} sessions, {size(outcome.size)}, byte for byte as packaged",
         f"First session:     readable {outcome.first_session_s:.1f} s after the codes were pasted",
         f"An appended line:  readable after {p50:.2f} s (p50), {p95:.2f} s (p95), n={n}",
-        f"Two daemons on Syncthing {outcome.syncthing}; {took:.0f} s in all. Nothing is left.",
+        f"Two daemons on Syncthing {outcome.syncthing}; {took:.0f} s. All files are deleted.",
     )
 
 
@@ -121,7 +136,7 @@ def _end_json(outcome: "StoryOutcome") -> None:
     from karma_sync.demo.measure import percentile
 
     samples = outcome.append_s
-    say_json(
+    print_json(
         members=2,
         syncthing_version=outcome.syncthing,
         sessions_sent=len(outcome.packed),
@@ -137,10 +152,10 @@ def _end_json(outcome: "StoryOutcome") -> None:
 
 
 def _judge(outcome: "StoryOutcome", rows: "list[Row]") -> None:
-    """Fail if anything is missing or different.
+    """Raise an error if a file is missing or differs.
 
     Raises:
-        KarmaError: exit code 1; the message names the first of them.
+        KarmaError: exit code 1; the message names the first ones.
     """
     bad = [f"{row.path}: {row.note}" for row in rows if row.note]
     if bad:

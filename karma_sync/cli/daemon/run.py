@@ -1,4 +1,4 @@
-"""The commands that start and end the daemon."""
+"""The commands `up` and `down`."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from karma_sync.app import App
-from karma_sync.cli.output import complain, next_step, say
+from karma_sync.cli.output import print_error, print_line, print_next
+from karma_sync.cli.progress import waiting
 from karma_sync.errors import BadInput, Conflict, KarmaError, RedactionFailed, TimedOut
 
 _UP_S = 120.0
@@ -22,12 +23,16 @@ def add_to(app: typer.Typer) -> None:
 
 
 def up(
-    background: Annotated[bool, typer.Option("-d", "--background", help="Return at once.")] = False,
+    background: Annotated[
+        bool, typer.Option("-d", "--background", help="Start it in the background.")
+    ] = False,
     log_to_file: Annotated[
-        bool, typer.Option("--log-to-file", hidden=True, help="Where nobody watches.")
+        bool, typer.Option("--log-to-file", hidden=True, help="Log to the file.")
     ] = False,
 ) -> None:
-    """Run the daemon, with its own Syncthing, in the foreground.
+    """Start the daemon.
+
+    It runs in the foreground, with a Syncthing of its own.
 
     Example: karma-sync up -d
     """
@@ -53,7 +58,9 @@ def up(
 
 
 def down() -> None:
-    """Stop the daemon, and its Syncthing with it.
+    """Stop the daemon.
+
+    Its Syncthing stops too.
 
     Example: karma-sync down
     """
@@ -64,37 +71,38 @@ def down() -> None:
     app = App.from_environment()
     daemon = running(app.paths)
     if daemon is None:
-        say(f"No daemon runs for {app.settings.tag}.")
+        print_line(f"The daemon of {app.settings.tag} is not running.")
         return
     process = psutil.Process(daemon.pid)
     process.terminate()
     try:
-        process.wait(_DOWN_S)
+        with waiting("stopping the daemon"):
+            process.wait(_DOWN_S)
     except psutil.TimeoutExpired:
         raise TimedOut(
             f"the daemon, process {daemon.pid}, did not stop within {_DOWN_S:g} seconds",
             hint=f"see {app.paths.log}",
         ) from None
-    say(f"{app.settings.tag} is down.")
+    print_line(f"{app.settings.tag} is down.")
 
 
 def _up_in_background(app: App) -> None:
-    """Start `up` as a process of its own, and wait until it is ready or has failed."""
+    """Start `up` as another process, and wait until it is ready or has failed."""
     import subprocess  # noqa: S404 our own program, a list of arguments
     import time
 
     from karma_sync.daemon.lock import running
 
-    tag = app.settings.tag  # before `init` nothing is made
+    tag = app.settings.tag  # it raises NotInitialised before a file is made
     if running(app.paths):
-        raise Conflict(f"{tag} is up already", hint="karma-sync status")
+        raise Conflict(f"{tag} is already up", hint="karma-sync status")
     app.paths.create()
     log = app.paths.log
     with Path(log).open("ab") as out:
         log.chmod(0o600)
         start = out.tell()
         child = subprocess.Popen(  # noqa: S603 see above
-            # -P: nothing is imported from wherever it was typed
+            # -P: Python imports nothing from the working directory
             [sys.executable, "-P", "-m", "karma_sync", "up", "--log-to-file"],
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -102,27 +110,28 @@ def _up_in_background(app: App) -> None:
             start_new_session=True,
         )
     deadline = time.monotonic() + _UP_S
-    while (daemon := running(app.paths)) is None or daemon.pid != child.pid:
-        if child.poll() is not None:
-            raise _failure(log, start, child.returncode)
-        if time.monotonic() > deadline:
-            raise TimedOut(f"the daemon is not up after {_UP_S:g} seconds", hint=f"see {log}")
-        time.sleep(0.05)
-    say(f"{app.settings.tag} is up, on Syncthing {daemon.syncthing}; its log is {log}.")
+    with waiting("starting the daemon"):
+        while (daemon := running(app.paths)) is None or daemon.pid != child.pid:
+            if child.poll() is not None:
+                raise _failure(log, start, child.returncode)
+            if time.monotonic() > deadline:
+                raise TimedOut(f"the daemon is not up after {_UP_S:g} seconds", hint=f"see {log}")
+            time.sleep(0.05)
+    print_line(f"{app.settings.tag} is up, on Syncthing {daemon.syncthing}; its log is {log}.")
     try:
         app.redactions.redactor()
     except (BadInput, RedactionFailed) as error:
-        complain(f"nothing is sent: {error}", "karma-sync down, then up -d, once it is corrected")
-    next_step("karma-sync code")
+        print_error(f"nothing is sent: {error}", "correct it, then karma-sync down and up -d")
+    print_next("karma-sync code")
 
 
 def _failure(log: Path, start: int, code: int) -> KarmaError:
-    """The error that a daemon ended with, as its log has it behind byte `start`."""
-    said = log.read_bytes()
-    said = said[start:] if start <= len(said) else said  # it may have been rotated
-    _, complained, text = f"\n{said.decode(errors='replace')}".rpartition("\nkarma-sync: ")
+    """Return the error that the daemon logged after byte `start` of its log."""
+    logged = log.read_bytes()
+    logged = logged[start:] if start <= len(logged) else logged  # the log may have been rotated
+    _, found, text = f"\n{logged.decode(errors='replace')}".rpartition("\nkarma-sync: ")
     message, _, hint = text.strip().partition("\n  try: ")
-    if not complained:
+    if not found:
         message, hint = "the daemon ended at once", ""
     error = KarmaError(message, hint=hint or f"see {log}")
     error.exit_code = code  # type: ignore[misc] # as in the foreground

@@ -1,4 +1,4 @@
-"""The command that says how things stand."""
+"""The command `status`."""
 
 import time
 from dataclasses import asdict, replace
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App, utc_now
-from karma_sync.cli.output import CLEAR, fit, json_text, said, say
+from karma_sync.cli.options import JsonOption
+from karma_sync.cli.output import flush, json_text, print_line
+from karma_sync.cli.screen import clear_screen, fit, print_drawn
 from karma_sync.errors import Stuck
 
 if TYPE_CHECKING:
     from karma_sync.daemon.lock import Running
     from karma_sync.service.status_model import Peer, ProjectStatus, StatusReport, TransferStatus
-from karma_sync.service import status_model
 
 _LOOK_S = 0.5
 
@@ -24,32 +25,37 @@ def add_to(app: typer.Typer) -> None:
 
 
 def status(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Show it again whenever it changes.")
+    as_json: JsonOption = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Print it again when it changes.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit with 7 if something is stuck.")
     ] = False,
-    check: Annotated[bool, typer.Option("--check", help="Exit 7 if something is stuck.")] = False,
 ) -> None:
-    """Show how things stand. Who is connected, what went out and came in, what waits and why.
+    """Show the status.
 
-    On a terminal it keeps to one screen. Example: karma-sync status --watch
+    It shows the connected members, the sent and received sessions, and each waiting session with
+    its reason. On a terminal it fits one screen.
+
+    Example: karma-sync status --watch
     """
     from karma_sync.cli.daemon.status_text import status_lines
 
     app = App.from_environment()
-    shown = ""
+    shown: object = None
     while True:
         found, daemon = _found(app)
-        if as_json:
-            text = _as_json(app, found, daemon)
-        else:
-            text = "\n".join(fit(status_lines(app.me, found, daemon)))
-        if text != shown:
-            say(*([CLEAR] if watch and shown and not as_json else []), text)
-            shown = text
+        text = _as_json(app, found, daemon) if as_json else ""
+        lines = [] if as_json else fit(status_lines(app.me, found, daemon))
+        if (text, lines) != shown:
+            if as_json:
+                print_line(text)
+            else:
+                clear_screen(watch and shown is not None)
+                print_drawn(lines)
+            shown = text, lines
         if not watch:
             break
-        said()
+        flush()
         time.sleep(_LOOK_S)
     stuck = found.stuck(running=daemon is not None)
     if check and stuck:
@@ -61,8 +67,9 @@ def _found(app: App) -> "tuple[StatusReport, Running | None]":
     from karma_sync.daemon.lock import is_held, running
     from karma_sync.service import status as service
     from karma_sync.service.status import without_space
+    from karma_sync.service.status_model import Stores
 
-    stores = status_model.Stores(app.state, app.work, app.library)
+    stores = Stores(app.state, app.work, app.library)
     paths = app.paths
     daemon = running(paths)
     found = service.status(stores, app.me, utc_now(), daemon is not None)

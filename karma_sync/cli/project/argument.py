@@ -1,4 +1,4 @@
-"""Which project a person means: `.`, a unique ending, or the whole name."""
+"""Finds the project that an argument names: `.`, a unique ending, or the whole name."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ from karma_sync.errors import BadInput, NotFound
 
 
 def project_named(app: App, project: str) -> str:
-    """`.` means the project of this directory; of a fork another remote may be meant.
+    """Return the name to look for; for `.`, the project of this directory.
 
     Raises:
-        NotFound: this directory is in no project; or of a fork, and only its upstream is shared.
+        NotFound: this directory is in no project, or in a fork whose upstream is shared.
     """
     if project != ".":
         return project
@@ -25,19 +25,19 @@ def project_named(app: App, project: str) -> str:
     for other, remote in others.items():
         if identity not in shared and other in shared:
             raise NotFound(
-                f"no team of yours shares {identity}, which is `origin` here; `{remote}` is"
-                f" {other}, which one does",
+                f"no team of yours shares {identity}, the remote `origin` here; one shares {other},"
+                f" the remote `{remote}`",
                 hint=f"karma-sync accept {other}",
             )
     return identity
 
 
 def meant(app: App, project: str) -> str:
-    """The identity: of one that is shared, by `.` or an ending too, or of any by its whole name.
+    """Return the identity of a project: a shared one by `.` or an ending, any by its whole name.
 
     Raises:
         NotFound: `.` is in no project.
-        BadInput: it fits several, or none, and no host stands in it.
+        BadInput: it fits several projects, or none and has no host.
     """
     from karma_sync.domain.session.project import find_project
     from karma_sync.git.remote import named

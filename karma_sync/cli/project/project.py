@@ -1,4 +1,4 @@
-"""Commands about projects."""
+"""The commands `project share`, `project map` and `project alias`."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from karma_sync.app import App, utc_now
-from karma_sync.cli.consent import SharingOptions, consented
-from karma_sync.cli.notices import say_if_down
+from karma_sync.cli import completion
+from karma_sync.cli.consent import ConsentOptions, consented
+from karma_sync.cli.notices import print_if_down
 from karma_sync.cli.options import (
     DirectionOption,
     DryRunOption,
@@ -20,16 +21,19 @@ from karma_sync.cli.options import (
     TeamOption,
     YesOption,
 )
-from karma_sync.cli.output import next_step, say
+from karma_sync.cli.output import print_line, print_next
 from karma_sync.cli.project.argument import meant
 from karma_sync.cli.project.scan import scan
 from karma_sync.errors import BadInput, NotFound
-from karma_sync.sending import eligibility
+
+_SENT_STAYS = (
+    "Sent sessions stay with the receivers. To withdraw one: karma-sync session unshare ID"
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Projects: share one, say what belongs to it.")
+    group = typer.Typer(no_args_is_help=True, help="Manage projects.")
     group.command()(share)
     group.command(name="map")(map_)
     group.command()(alias)
@@ -46,48 +50,54 @@ def share(
     after_idle: IdleOption = None,
     profile: ProfileOption = None,
     dry_run: DryRunOption = False,
-    remote: Annotated[str, typer.Option(help="The remote that names it.")] = "origin",
+    remote: Annotated[str, typer.Option(help="The remote that names the project.")] = "origin",
     yes: YesOption = False,
 ) -> None:
-    """Share a directory's project with a team that you lead. You accept it, too.
+    """Share a project.
 
-    It is named by the remote `origin`. Example: karma-sync project share .
+    The team must be one that you lead. The remote `origin` of the directory names the project. You
+    accept the project too: the command shows what would be sent, and asks.
+
+    Example: karma-sync project share .
     """
     from karma_sync.service import directories, projects
 
     app = App.from_environment()
     identity, root = _of_remote(app, directory.absolute(), remote)
     standing = projects.prepare_share(app.state, app.me, identity, team)
-    wishes = SharingOptions(direction, since, last, after_idle, profile, yes, dry_run)
+    wishes = ConsentOptions(direction, since, last, after_idle, profile, yes, dry_run)
     terms = consented(app, standing, wishes)
     if terms is None:
         return
     projects.share(app.state, app.me, standing, terms, utc_now())
     if root:
         directories.map_directory(app.state, str(root), identity)
-    say(f"{identity} is shared with {standing.team.name}.")
-    say_if_down(app)
-    next_step("karma-sync session list")
+    print_line(f"{identity} is shared with {standing.team.name}.")
+    print_if_down(app)
+    print_next("karma-sync session list")
 
 
 def _of_remote(app: App, directory: Path, remote: str) -> tuple[str, Path | None]:
-    """What a remote names; and the clone's root, where it has to be said that this is meant.
+    """Return the project that a remote names; and the root of the clone, if it must be mapped.
 
-    Other remotes are proposed, never taken.
+    Other remotes are printed as proposals.
     """
     from karma_sync.git.repository import ORIGIN, identity_of, other_identities, repository_at
 
     if not directory.is_dir():
         raise NotFound(f"there is no directory {directory}", hint="karma-sync project share .")
-    said = app.matcher.places.of(str(directory)).identity if remote == ORIGIN else ""
-    identity = said or identity_of(directory, remote)
+    mapped = app.matcher.places.of(str(directory)).identity if remote == ORIGIN else ""
+    identity = mapped or identity_of(directory, remote)
     repository = repository_at(directory)
     if repository is None or remote != ORIGIN:
-        if repository:  # what would leave is shown as it will be
+        if repository:  # so that the preview counts the sessions of this clone
             app.matcher.places.mapped[str(repository.top)] = identity
         return identity, repository.top if repository else None
     for other, name in other_identities(repository.remotes(), identity).items():
-        say(f"`{name}` is {other}; to share that instead: karma-sync project share --remote {name}")
+        print_line(
+            f"The remote `{name}` is {other}. To share it instead:"
+            f" karma-sync project share --remote {name}"
+        )
     return identity, None
 
 
@@ -96,14 +106,20 @@ def alias(
         str, typer.Argument(metavar="NEW", help="The new name: `.`, host/owner/repo, or its URL.")
     ],
     project: Annotated[
-        str | None, typer.Option(help="The project, where your clones do not tell it.")
+        str | None,
+        typer.Option(
+            help="The project, if your clones do not show it.", autocompletion=completion.projects
+        ),
     ] = None,
     team: TeamOption = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Take that back.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove it.")] = False,
 ) -> None:
-    """Say that a project has another name. Its repository was renamed, or moved.
+    """Add a name to a project.
 
-    The leader tells the team; others agree. Example: karma-sync project alias github.com/acme/web2
+    It is for a repository that was renamed or moved. The leader adds the name for the team; the
+    other members agree to it.
+
+    Example: karma-sync project alias github.com/acme/web2
     """
     from karma_sync.git.remote import named
     from karma_sync.git.repository import identity_of
@@ -115,20 +131,22 @@ def alias(
     standing = projects.find(app.state, app.me, old, team)
     if remove:
         if projects.unalias(app.state, app.me, standing, new):
-            say(f"{new} is no name of {standing.project} in {standing.team.name} any more.")
+            print_line(f"{new} is no longer a name of {standing.project} in {standing.team.name}.")
         else:
-            say(f"You do not agree to {new} as a name of {standing.project} any more.")
-        say("What has left stays; to call it back: karma-sync session unshare ID")
+            print_line(f"You no longer agree to {new} as a name of {standing.project}.")
+        print_line(_SENT_STAYS)
     elif projects.alias(app.state, app.me, standing, new):
-        say(f"{standing.project} is {new} too, for everybody in {standing.team.name}.")
+        print_line(
+            f"{new} is a name of {standing.project} for the whole team {standing.team.name}."
+        )
     else:
-        say(f"{standing.project} is {new} too: you send from there.")
-    say_if_down(app)
-    next_step("karma-sync project scan")
+        print_line(f"{new} is a name of {standing.project}: you send sessions from there.")
+    print_if_down(app)
+    print_next("karma-sync project scan")
 
 
 def _renamed(app: App, new: str) -> str:
-    """The one project that a directory named `new` was before, or that has this name."""
+    """Return the project that has the name `new`, or whose directories were renamed to it."""
     from karma_sync.service import projects
 
     if new in projects.shared_names(app.state):
@@ -141,52 +159,59 @@ def _renamed(app: App, new: str) -> str:
 
 
 def map_(
-    directory: Annotated[str, typer.Argument(help="The directory; it need not exist any more.")],
+    directory: Annotated[str, typer.Argument(help="The directory; it may be deleted.")],
     project: Annotated[
         str | None,
-        typer.Argument(help="The project: a unique ending such as `web`, host/owner/repo, a URL."),
+        typer.Argument(
+            help="The project: a unique ending such as `web`, host/owner/repo, or a URL.",
+            autocompletion=completion.projects,
+        ),
     ] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Take that back.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove it.")] = False,
 ) -> None:
-    """Say that a directory belongs to a project. It may be without git, vanished, or a fork's.
+    """Map a directory to a project.
+
+    It is for a directory without git, a deleted one, or a clone of a fork. Sessions that worked
+    there or below belong to the project.
 
     Example: karma-sync project map /home/alice/old-clone github.com/acme/web
     """
+    from karma_sync.sending.eligibility import known_roots
     from karma_sync.service import directories
 
     if remove == (project is not None):
         raise BadInput(
-            "name a directory and its project, or a directory and --remove",
+            "type a directory and its project, or a directory and --remove",
             hint="karma-sync project map DIRECTORY PROJECT",
         )
     app = App.from_environment()
     cwds = [app.matcher.facts(session).cwds for session in app.source.sessions()]
-    named = {*eligibility.known_roots(app.state)[0], *chain.from_iterable(cwds)}
+    named = {*known_roots(app.state)[0], *chain.from_iterable(cwds)}
     place = directories.place_of(directory, Path().absolute(), Path.home(), named)
     if project is None:
         directories.unmap_directory(app.state, place)
-        say(f"Of {place} only git tells from now on to which project it belongs.")
-        say("What has left stays; to call it back: karma-sync session unshare ID")
+        print_line(f"{place} is no longer mapped: its git remote names its project.")
+        print_line(_SENT_STAYS)
     else:
         identity = meant(app, project)
         directories.map_directory(app.state, place, identity)
-        say(f"Sessions in {place} belong to {identity}.")
-        _say_what_leaves(app, place, identity, cwds)
-    say_if_down(app)
-    next_step("karma-sync project scan")
+        print_line(f"Sessions in {place} belong to {identity}.")
+        _print_what_leaves(app, place, identity, cwds)
+    print_if_down(app)
+    print_next("karma-sync project scan")
 
 
-def _say_what_leaves(app: App, place: str, identity: str, cwds: Iterable[list[str]]) -> None:
-    """How many of the sessions that worked in these are concerned, and who gets them."""
+def _print_what_leaves(app: App, place: str, identity: str, cwds: Iterable[list[str]]) -> None:
+    """Print how many sessions worked in the directory, and who receives them."""
     from karma_sync.domain.session.project import below
     from karma_sync.service import projects
 
     count = sum(any(below(cwd, {place: identity}) for cwd in each) for each in cwds)
-    say(f"  sessions:    {count}")
+    print_line(f"  sessions:    {count}")
     for standing in projects.standings(app.state, app.me):
         if standing.project == identity and standing.mine.sends:
             recipients = ", ".join(m.tag for m in standing.recipients)
-            say(
-                f"  go to:       {recipients or 'nobody yet'}, in team {standing.team.name},"
+            print_line(
+                f"  receivers:   {recipients or 'none yet'}, in team {standing.team.name},"
                 " within your limits"
             )

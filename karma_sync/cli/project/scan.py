@@ -1,45 +1,45 @@
-"""The command that shows every project directory of the agent's."""
+"""The command `project scan`."""
 
 from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from karma_sync.app import App
 from karma_sync.cli.notices import warn_if_down
-from karma_sync.cli.output import next_step, say, say_json, table, warn_of_closed
+from karma_sync.cli.options import JsonOption
+from karma_sync.cli.output import print_json, print_line, print_next, warn_of_unreadable
+from karma_sync.cli.screen import Line, Tone, print_table
 
 if TYPE_CHECKING:
     from karma_sync.service.project_scan import FoundSessions
 
 
-def scan(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show the agent's directories, and to which projects they belong.
+def scan(as_json: JsonOption = False) -> None:
+    """Show the directories of the agent.
+
+    It shows the project of each directory, its number of sessions, and why some belong to none.
 
     Example: karma-sync project scan
     """
-    from karma_sync.service import projects
+    from karma_sync.service import projects, teams
     from karma_sync.service.project_scan import scan
-    from karma_sync.store import state
 
     app = App.from_environment()
     warn_if_down(app)
-    warn_of_closed(app.source.closed())
-    with app.state.reading() as tx:
-        teams = state.teams.all(tx)
-    found = scan(app.matcher, app.source, teams, projects.own_names(app.state))
+    warn_of_unreadable(app.source.closed())
+    shared = teams.all_teams(app.state)
+    found = scan(app.matcher, app.source, shared, projects.own_names(app.state))
     if as_json:
-        say_json(directories=[asdict(each) for each in found])
+        print_json(directories=[asdict(each) for each in found])
         return
     if not found:
-        say(f"There are no sessions below {app.source.root}.")
+        print_line(f"There are no sessions below {app.source.root}.")
         return
     rows = [(_shown(each), each.project or "-", str(each.sessions), _state(each)) for each in found]
-    table(("DIRECTORY", "PROJECT", "SESSIONS", "STATE"), rows)
+    print_table(("DIRECTORY", "PROJECT", "SESSIONS", "STATE"), rows)
     for step in _steps(found):
-        next_step(step)
+        print_next(step)
 
 
 def _shown(found: "FoundSessions") -> str:
@@ -49,40 +49,38 @@ def _shown(found: "FoundSessions") -> str:
     return printable(found.place if below else f"{found.place}, …")
 
 
-def _state(found: "FoundSessions") -> str:
+def _state(found: "FoundSessions") -> Line:
     from karma_sync.domain.text import printable
 
     if found.teams:
-        return f"shared with {', '.join(found.teams)}"
+        return Line(f"shared with {', '.join(found.teams)}", Tone.CONFIRMED)
     fork = f"; it may be a fork of {' or '.join(found.proposed)}" if found.proposed else ""
     why = f"{found.why or 'no team shares it'}{fork}"
-    for said in (f"{found.place}: ", f"{found.place} "):  # it stands at the beginning of the line
-        why = why.removeprefix(said)
-    return printable(why)
+    for shown in (f"{found.place}: ", f"{found.place} "):  # the first column shows it
+        why = why.removeprefix(shown)
+    return Line(printable(why), Tone.WAITS if found.proposed or found.same_as else Tone.SECONDARY)
 
 
 def _steps(found: "list[FoundSessions]") -> list[str]:
-    """What may be typed about these, each once."""
+    """Return the commands that may come next, each once."""
     steps = []
     for each in found:
         root = next((root for cwd in each.works_in if (root := _root_of(cwd))), each.place)
         steps += [
-            f"karma-sync project map {quote(str(root))} {other}, if it is a fork of that"
+            f"karma-sync project map {quote(str(root))} {other}, if it is a fork of it"
             for other in each.proposed
         ]
         if each.same_as:
             steps.append(f"karma-sync project alias {each.project}, if it is {each.same_as}")
     if any(not each.project and each.works_in for each in found):
-        steps.append(
-            "karma-sync project map DIRECTORY PROJECT, where a directory belongs to a project"
-        )
+        steps.append("karma-sync project map DIRECTORY PROJECT, for a directory of a project")
     if found and not any(each.teams for each in found):
-        steps.append("karma-sync project share DIRECTORY, for what a team of yours shall have")
+        steps.append("karma-sync project share DIRECTORY, to share its project with a team")
     return list(dict.fromkeys(steps))
 
 
 def _root_of(cwd: str) -> Path | None:
-    """The root of the repository that a working directory is in; None if it vanished."""
+    """Return the root of the repository of a directory; None if it is deleted."""
     from karma_sync.errors import KarmaError
     from karma_sync.git.repository import toplevel
 

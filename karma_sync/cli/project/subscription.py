@@ -1,4 +1,4 @@
-"""Commands about subscriptions: list them, and every move of one."""
+"""The commands `subscription …`, `accept` and `decline`."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
@@ -6,37 +6,42 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App, utc_now
-from karma_sync.cli.consent import SharingOptions, consented
-from karma_sync.cli.notices import say_if_down, warn_if_down
+from karma_sync.cli.consent import ConsentOptions, consented
+from karma_sync.cli.notices import print_if_down, warn_if_down
 from karma_sync.cli.options import (
     DirectionOption,
     DryRunOption,
     IdleOption,
     LastOption,
     ProfileOption,
+    ProjectArgument,
     SinceOption,
     TeamOption,
     YesOption,
 )
-from karma_sync.cli.output import next_step, say, say_json, table
+from karma_sync.cli.output import print_json, print_line, print_next
 from karma_sync.cli.project.argument import project_named
 from karma_sync.cli.project.wait import offered, require_daemon, wait_for_session
-from karma_sync.domain.team.subscription import Content, Direction
+from karma_sync.cli.screen import Line, Tone, print_table
+from karma_sync.domain.team.direction import Direction
 from karma_sync.errors import BadInput
 
 if TYPE_CHECKING:
     from karma_sync.domain.team.subscription import Subscription
     from karma_sync.service.projects import ProjectAnswers, Verb
 
-ProjectArgument = Annotated[
-    str, typer.Argument(help="`.`, a unique ending such as `repo`, or host/owner/repo.")
-]
+_TONES = {
+    "offered": Tone.WAITS,
+    "accepted": Tone.CONFIRMED,
+    "paused": Tone.WAITS,
+    "declined": Tone.SECONDARY,
+}
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands, with their aliases."""
     for name, hidden in (("subscription", False), ("sub", True)):
-        group = typer.Typer(no_args_is_help=True, help="Answer the projects that teams share.")
+        group = typer.Typer(no_args_is_help=True, help="Manage subscriptions.")
         group.command(name="list")(list_)
         group.command()(accept)
         for command in (decline, pause, resume, reopen, change):
@@ -47,7 +52,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show every shared project and everybody's answer.
+    """List subscriptions.
+
+    It lists each shared project, your answer, and the answers of the other members.
 
     Example: karma-sync subscription list
     """
@@ -57,25 +64,27 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     warn_if_down(app)
     found = projects.standings(app.state, app.me)
     if as_json:
-        say_json(subscriptions=[_as_json(s) for s in found])
+        print_json(subscriptions=[_as_json(s) for s in found])
         return
     if not found:
-        say("No project is shared with you yet. A leader shares one: karma-sync project share .")
+        print_line(
+            "No team shares a project with you yet. A leader types: karma-sync project share ."
+        )
         return
     rows = [
         (
             s.project,
             s.team.name,
-            s.mine.status.value,
+            Line(s.mine.status.value, _TONES[s.mine.status]),
             s.mine.direction.value if s.mine.engaged else "-",
             ", ".join(f"{m.tag} {o.status.value}" for m, o in s.others) or "-",
         )
         for s in found
     ]
-    table(("PROJECT", "TEAM", "YOU", "DIRECTION", "OTHERS"), rows)
+    print_table(("PROJECT", "TEAM", "YOU", "DIRECTION", "OTHERS"), rows)
     open_ = [s for s in found if s.mine.status == "offered"]
     if open_:
-        next_step(f"karma-sync accept {open_[0].named}")
+        print_next(f"karma-sync accept {open_[0].named}")
 
 
 def accept(
@@ -89,14 +98,17 @@ def accept(
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait for the offer, then for a first session.")
+        bool, typer.Option("--wait", help="Wait until a team shares it, then for a first session.")
     ] = False,
 ) -> None:
-    """Take part in a shared project. It shows what would leave, and to whom, first.
+    """Accept a project.
+
+    The command shows which sessions would be sent, and to whom, and asks.
 
     Example: karma-sync accept repo --wait
     """
     from karma_sync.domain.session.selection import Limits
+    from karma_sync.domain.team.subscription import Content
     from karma_sync.service import projects
 
     app = App.from_environment()
@@ -104,33 +116,37 @@ def accept(
     if wait:
         require_daemon(app)
     standing = offered(app, named, team, wait)
-    # refused before anything is asked
+    # raises before the command asks
     projects.moved(standing, lambda mine: mine.accept(0, Direction.BOTH, Content.BOTH, Limits()))
-    wishes = SharingOptions(direction, since, last, after_idle, profile, yes, dry_run)
+    wishes = ConsentOptions(direction, since, last, after_idle, profile, yes, dry_run)
     terms = consented(app, standing, wishes)
     if terms is None:
         return
     projects.accept(app.state, app.me, standing, terms, utc_now())
-    say(f"{standing.project} is accepted.")
-    say_if_down(app)
+    print_line(f"{standing.project} is accepted.")
+    print_if_down(app)
     if wait and terms.direction != "send":
         wait_for_session(app, standing)
-    next_step("karma-sync session list")
+    print_next("karma-sync session list")
 
 
 def decline(project: ProjectArgument, team: TeamOption = None) -> None:
-    """Take no part in a shared project, or no longer. What you sent is withdrawn.
+    """Decline a project.
+
+    Other members remove the sessions that you sent.
 
     Example: karma-sync decline repo
     """
     app, standing = _move(project, team, lambda mine: mine.decline())
-    sent = " Members remove what you sent as they hear of it." if standing.mine.sends else ""
+    sent = " The other members remove the sessions that you sent." if standing.mine.sends else ""
     again = f"karma-sync subscription reopen {standing.named}, if you change your mind"
     _moved(app, standing, f"is declined.{sent}", again)
 
 
 def pause(project: ProjectArgument, team: TeamOption = None) -> None:
-    """Let nothing of a project leave or arrive until you resume it.
+    """Pause a project.
+
+    No session of it leaves this machine or arrives, until you resume it.
 
     Example: karma-sync subscription pause repo
     """
@@ -139,16 +155,18 @@ def pause(project: ProjectArgument, team: TeamOption = None) -> None:
 
 
 def resume(project: ProjectArgument, team: TeamOption = None) -> None:
-    """Go on after a pause.
+    """Resume a project.
 
     Example: karma-sync subscription resume repo
     """
     app, standing = _move(project, team, lambda mine: mine.resume())
-    _moved(app, standing, "goes on.", "karma-sync status")
+    _moved(app, standing, "is resumed.", "karma-sync status")
 
 
 def reopen(project: ProjectArgument, team: TeamOption = None) -> None:
-    """Take a decline back: the project is offered to you again.
+    """Reopen a declined project.
+
+    It is offered to you again.
 
     Example: karma-sync subscription reopen repo
     """
@@ -165,14 +183,18 @@ def change(
     after_idle: IdleOption = None,
     profile: ProfileOption = None,
     retract: Annotated[
-        bool, typer.Option("--retract", help="With direction receive: take back what you sent.")
+        bool,
+        typer.Option(
+            "--retract", help="With --direction receive: withdraw the sessions that you sent."
+        ),
     ] = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
 ) -> None:
-    """Take part in another direction, or within other limits. What is not named stays.
+    """Change a subscription.
 
-    What left already stays with the others, unless you say --retract.
+    The options that you type are changed. Sessions that were sent stay with their receivers, unless
+    you type --retract.
 
     Example: karma-sync subscription change repo --direction receive
     """
@@ -183,11 +205,11 @@ def change(
     mine = standing.mine
     chosen = direction or mine.direction
     _require_end_of_sending(retract, chosen)
-    wishes = SharingOptions(direction, since, last, after_idle, profile, yes, dry_run, mine.limits)
+    wishes = ConsentOptions(direction, since, last, after_idle, profile, yes, dry_run, mine.limits)
     if not retract:
         wishes.require_some(standing)
     limits = wishes.limits
-    # refused before anything is asked
+    # raises before the command asks
     changed = projects.moved(standing, lambda now: now.change(chosen, now.content, limits))
     more = not mine.sends or last is not None or not limits.within(mine.limits)
     if dry_run or (changed.sends and more):
@@ -204,7 +226,7 @@ def change(
     _moved(
         app,
         standing,
-        f"now goes: {chosen}.{_what_left(mine, chosen, retract)}",
+        f"has direction {chosen} now.{_what_left(mine, chosen, retract)}",
         "karma-sync status",
     )
 
@@ -212,17 +234,17 @@ def change(
 def _require_end_of_sending(retract: bool, chosen: Direction) -> None:
     if retract and chosen is not Direction.RECEIVE:
         raise BadInput(
-            "--retract takes back all that you sent, and you would go on sending",
-            hint="add --direction receive; or for one session: karma-sync session unshare ID",
+            "--retract withdraws the sessions that you sent, but you would still send",
+            hint="add --direction receive; for one session: karma-sync session unshare ID",
         )
 
 
 def _what_left(before: "Subscription", now: Direction, retract: bool) -> str:
-    """What a change does to what left already, where somebody might think otherwise."""
+    """Return what becomes of the sessions that were sent, where a person may expect otherwise."""
     if retract:
-        return " What you sent is withdrawn from every member."
+        return " The sessions that you sent are withdrawn from every member."
     narrowed = before.sends and now is Direction.RECEIVE
-    return " What left stays with the others; --retract takes it back." if narrowed else ""
+    return " Sent sessions stay with their receivers; --retract withdraws them." if narrowed else ""
 
 
 def _move(project: str, team: str | None, verb: "Verb") -> "tuple[App, ProjectAnswers]":
@@ -233,9 +255,9 @@ def _move(project: str, team: str | None, verb: "Verb") -> "tuple[App, ProjectAn
 
 
 def _moved(app: App, standing: "ProjectAnswers", what: str, after: str) -> None:
-    say(f"{standing.project} {what}")
-    say_if_down(app)
-    next_step(after)
+    print_line(f"{standing.project} {what}")
+    print_if_down(app)
+    print_next(after)
 
 
 def _as_json(standing: "ProjectAnswers") -> dict[str, object]:

@@ -1,10 +1,11 @@
-"""`accept --wait`: first for the offer, then for a first session."""
+"""Waiting of `accept --wait`: for the offer, then for a first session."""
 
 import time
 from typing import TYPE_CHECKING
 
 from karma_sync.app import App
-from karma_sync.cli.output import say, span
+from karma_sync.cli.output import print_line, span
+from karma_sync.cli.progress import waiting
 from karma_sync.errors import Conflict, NotFound, TimedOut
 
 if TYPE_CHECKING:
@@ -15,52 +16,53 @@ _LOOK_S = 0.05
 
 
 def offered(app: App, named: str, team: str | None, wait: bool) -> "ProjectAnswers":
-    """The shared project that `named` names; with `wait`, as soon as there is one.
+    """Return the shared project that `named` names; with `wait`, wait until a team shares it.
 
     Raises:
-        NotFound: no team shares it; the hint is how to wait for it.
-        TimedOut: nor did one within ten minutes.
+        NotFound: no team shares it; the hint is the command that waits.
+        TimedOut: no team shared it within ten minutes.
     """
     from karma_sync.service import projects
 
     deadline = time.monotonic() + _WAIT_S
-    is_told = False
+    is_printed = False
     while True:
         try:
             return projects.find(app.state, app.me, named, team)
         except NotFound as error:
             if not wait:
                 where = f" --team {team}" if team else ""
-                error.hint = f"karma-sync accept {named}{where} --wait, if it is on its way"
+                error.hint = f"karma-sync accept {named}{where} --wait, to wait for it"
                 raise
             if time.monotonic() > deadline:
                 raise TimedOut(
-                    f"nobody offered {named} within {span(_WAIT_S)}",
+                    f"no team shared {named} within {span(_WAIT_S)}",
                     hint="karma-sync subscription list, and karma-sync inbox",
                 ) from None
-        if not is_told:
-            say(f"Nobody has offered {named} yet: waiting for it, {span(_WAIT_S)} at most.")
-            is_told = True
+        if not is_printed:
+            print_line(f"No team shares {named} yet: waiting for it, at most {span(_WAIT_S)}.")
+            is_printed = True
         time.sleep(_LOOK_S)
 
 
 def wait_for_session(app: App, standing: "ProjectAnswers") -> None:
-    """Return as soon as a session of another member can be read here, and name it.
+    """Wait until a session of another member is readable here, and print its id.
 
     Raises:
-        TimedOut: none came within ten minutes.
+        TimedOut: none arrived within ten minutes.
     """
-    from karma_sync.store.library import AccessScope, readable
+    from karma_sync.library.reader import AccessScope
 
     scope = AccessScope(app.me.tag, frozenset({standing.team.id}), frozenset({standing.project}))
     deadline = time.monotonic() + _WAIT_S
-    while time.monotonic() < deadline:
-        with app.library.reading() as tx:
-            found = [r for r in readable(tx, scope, most=50) if r.manifest.member != app.me.tag]
-        if found:
-            say(f"Readable: {found[0].manifest.session.session_id}, by {found[0].manifest.member}.")
-            return
-        time.sleep(_LOOK_S)
+    with waiting("waiting for a session"):
+        while (found := app.reader.newest_by_others(scope)) is None:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(_LOOK_S)
+    if found:
+        print_line(f"Readable: {found.manifest.session.session_id}, by {found.manifest.member}.")
+        return
     raise TimedOut(
         f"no session of {standing.project} arrived within {span(_WAIT_S)}",
         hint="karma-sync status",
@@ -68,7 +70,7 @@ def wait_for_session(app: App, standing: "ProjectAnswers") -> None:
 
 
 def require_daemon(app: App) -> None:
-    """Raises Conflict if no daemon runs: what is waited for would not come."""
+    """Raises Conflict if no daemon runs: nothing would arrive."""
     from karma_sync.daemon.lock import running
 
     if running(app.paths) is None:

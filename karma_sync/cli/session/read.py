@@ -1,4 +1,4 @@
-"""Commands about sessions: session list, session show; unshare stands elsewhere."""
+"""The commands `session list` and `session show`."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App, utc_now
+from karma_sync.cli import completion
 from karma_sync.cli.notices import warn_if_down
-from karma_sync.cli.output import ago, next_step, say, say_json, size, table, write_raw
+from karma_sync.cli.options import JsonOption
+from karma_sync.cli.output import ago, print_json, print_line, print_next, size, write_raw
+from karma_sync.cli.screen import Line, Tone, print_drawn, print_markdown, print_table
 from karma_sync.cli.session import sharing
 from karma_sync.cli.session.unshare import unshare
 
 if TYPE_CHECKING:
-    from karma_sync.library.reader import Library
+    from karma_sync.library.reader import AccessScope, Readable
     from karma_sync.service.sessions.choices import HeldSession
-    from karma_sync.store.library import AccessScope, Readable
 
 _TITLE_CHARS = 60
 _ID_CHARS = 8
@@ -25,9 +27,7 @@ _DETAIL_CHARS = 30
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = typer.Typer(
-        no_args_is_help=True, help="Read sessions, yours and your teammates'; take yours back."
-    )
+    group = typer.Typer(no_args_is_help=True, help="Manage sessions.")
     group.command(name="list")(list_)
     group.command()(show)
     group.command()(unshare)
@@ -36,39 +36,55 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_(
-    project: Annotated[str | None, typer.Option(help="Only this project's (or an ending).")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    project: Annotated[
+        str | None,
+        typer.Option(
+            help="Only this project, or a unique ending.",
+            autocompletion=completion.readable_projects,
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Print at most this many.")] = 50,
     long: Annotated[
-        bool, typer.Option("--long", "-l", help="With branches, models, prompts, tokens, agent.")
+        bool,
+        typer.Option(
+            "--long", "-l", help="Also print agent, branches, models, prompts and tokens."
+        ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """List readable sessions, the latest first. Then yours that stay here, and why.
+    """List sessions.
+
+    The latest active session is first. Below them are those of your own that are not sent, and
+    why.
 
     Example: karma-sync session list --project web
     """
     app = App.from_environment()
     warn_if_down(app)
-    library, scope = _library(app, project)
-    found = library.sessions(scope, limit)
-    is_open = app.source.root.is_dir() and not app.source.closed()  # else nothing says what is gone
+    scope = _scope(app, project)
+    found = app.reader.sessions(scope, limit)
+    # of an unreadable directory nobody knows which sessions were deleted
+    is_open = app.source.root.is_dir() and not app.source.closed()
     sources = app.source.ids() if is_open else None
     seen = _Seen(app.me.tag, sources, utc_now())
     if as_json:
         sessions = [_as_json(r) | seen.marks(r) for r in found]
-        say_json(sessions=sessions, held=[asdict(one) for one in _held(app, scope)])
+        print_json(sessions=sessions, held=[asdict(one) for one in _held(app, scope)])
         return
     if found:
         _list_found(app, found, seen, long)
     else:
-        say("No session is readable yet: one comes when a project is accepted on both sides.")
-    rows = [(h.session[:_ID_CHARS], h.project, h.kind.value, h.why) for h in _held(app, scope)]
+        print_line("There are no sessions yet. They arrive when both sides accept a project.")
+    rows = [
+        (h.session[:_ID_CHARS], h.project, Line(h.kind.value, Tone.WAITS), h.why)
+        for h in _held(app, scope)
+    ]
     if rows:
-        table(("STAYS", "PROJECT", "", "WHY"), rows)
+        print_table(("STAYS", "PROJECT", "", "WHY"), rows)
     if found:
-        next_step(f"karma-sync session show {found[0].manifest.session.session_id[:_ID_CHARS]}")
+        print_next(f"karma-sync session show {found[0].manifest.session.session_id[:_ID_CHARS]}")
     else:
-        next_step(f"karma-sync session preview {rows[0][0]}" if rows else "karma-sync status")
+        print_next(f"karma-sync session preview {rows[0][0]}" if rows else "karma-sync status")
 
 
 def _held(app: App, scope: "AccessScope") -> "list[HeldSession]":
@@ -80,10 +96,9 @@ def _held(app: App, scope: "AccessScope") -> "list[HeldSession]":
 
 def _list_found(app: App, found: "list[Readable]", seen: "_Seen", long: bool) -> None:
     from karma_sync.library.reader import author
-    from karma_sync.store import state
+    from karma_sync.service.teams import all_teams
 
-    with app.state.reading() as tx:
-        teams = state.teams.all(tx)
+    teams = all_teams(app.state)
     rows = [
         (
             r.manifest.session.session_id[:_ID_CHARS],
@@ -96,29 +111,41 @@ def _list_found(app: App, found: "list[Readable]", seen: "_Seen", long: bool) ->
         )
         for r in found
     ]
-    table(("ID", "ACTIVE", "AUTHOR", "PROJECT", *(_LONG if long else ()), "SIZE", "TITLE"), rows)
+    print_table(
+        ("ID", "ACTIVE", "AUTHOR", "PROJECT", *(_LONG if long else ()), "SIZE", "TITLE"), rows
+    )
     if any(seen.is_kept(r) for r in found):
-        say("kept: the agent deleted its own copy; what was shared stays")
+        print_line("kept: the agent deleted its own copy; the shared one stays")
 
 
 def show(
-    wanted: Annotated[str, typer.Argument(metavar="ID", help="The beginning of a session's id.")],
-    raw: Annotated[bool, typer.Option("--raw", help="The exact bytes of the transcript.")] = False,
-    file: Annotated[str, typer.Option(help="Another file of the session.")] = "transcript.jsonl",
-    as_json: Annotated[bool, typer.Option("--json", help="Print what describes it.")] = False,
+    wanted: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="The beginning of a session id.", autocompletion=completion.sessions
+        ),
+    ],
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Print the exact bytes of the transcript.")
+    ] = False,
+    file: Annotated[
+        str, typer.Option(help="Print another file of the session.")
+    ] = "transcript.jsonl",
+    as_json: Annotated[bool, typer.Option("--json", help="Print its metadata as JSON.")] = False,
 ) -> None:
-    """Show a session as people read it.
+    """Show a session.
+
+    On a terminal it is printed as a document; in a pipe as plain text.
 
     Example: karma-sync session show 3a782158 | less
     """
     app = App.from_environment()
     warn_if_down(app)
-    library, scope = _library(app, None)
-    found = library.session(scope, wanted)
+    found = app.reader.session(_scope(app), wanted)
     if as_json:
-        say_json(session=_as_json(found), files=[f.path for f in found.manifest.files])
+        print_json(session=_as_json(found), files=[f.path for f in found.manifest.files])
         return
-    pieces = library.content(found, file)
+    pieces = app.reader.content(found, file)
     if raw:
         write_raw(pieces)
         return
@@ -128,15 +155,15 @@ def show(
     else:
         from karma_sync.domain.text import printable
 
-        say(printable(b"".join(pieces).decode(errors="replace")))
+        print_line(printable(b"".join(pieces).decode(errors="replace")))
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a list says of a session at the reader's clock, and of one's own on the reader's disk.
+    """Tells the state of a session: live, ended, or kept after the agent deleted it.
 
-    `sources` are the ids of the sessions that the agent still has; None if it was never here, or
-    is closed to us.
+    `sources` are the ids of the sessions that the agent still has; None if its directory is
+    missing or unreadable.
     """
 
     me: str
@@ -144,25 +171,25 @@ class _Seen:
     now: datetime
 
     def is_kept(self, found: "Readable") -> bool:
-        """Whether it is my own, and the agent's clean-up took the source away."""
+        """Whether it is my own, and the agent deleted its copy."""
         manifest = found.manifest
         if self.sources is None or manifest.member != self.me:
             return False
         return manifest.session.session_id not in self.sources
 
-    def when(self, found: "Readable") -> str:
-        """When it was active, and what is special about it."""
+    def when(self, found: "Readable") -> "str | Line":
+        """Return when it was active, green while it is live."""
         if self.is_live(found):
-            return "live"
+            return Line("live", Tone.CONFIRMED)
         when = ago(found.manifest.session.last_activity or found.arrived)
-        return f"{when}, kept" if self.is_kept(found) else when
+        return Line(f"{when}, kept", Tone.SECONDARY) if self.is_kept(found) else when
 
     def is_live(self, found: "Readable") -> bool:
-        """Whether somebody is at it: not if its source is gone."""
+        """Whether the agent still works in it."""
         return found.manifest.session.is_live(self.now) and not self.is_kept(found)
 
     def marks(self, found: "Readable") -> dict[str, object]:
-        """The same in JSON; `source` is null for others' sessions: only they can tell."""
+        """Return the same for JSON; `source` is null for a session of another member."""
         own = found.manifest.member == self.me
         gone = self.is_kept(found)
         return {
@@ -192,19 +219,16 @@ def _details(found: "Readable") -> tuple[str, ...]:
     )
 
 
-def _library(app: App, project: str | None) -> "tuple[Library, AccessScope]":
+def _scope(app: App, project: str | None = None) -> "AccessScope":
+    """All that the reader may see; with `project`, of this project alone."""
     from karma_sync.domain.session.project import find_project
-    from karma_sync.library.reader import Library
+    from karma_sync.library.reader import AccessScope
     from karma_sync.service.projects import other_names
-    from karma_sync.store.library import AccessScope, projects
 
-    projects_wanted = None
-    if project is not None:
-        aliases = other_names(app.state)
-        with app.library.reading() as tx:
-            projects_wanted = frozenset({find_project(project, projects(tx), aliases)})
-    scope = AccessScope(app.me.tag, projects=projects_wanted)
-    return Library(app.paths.library, app.library), scope
+    if project is None:
+        return AccessScope(app.me.tag)
+    named = find_project(project, app.reader.projects(), other_names(app.state))
+    return AccessScope(app.me.tag, projects=frozenset({named}))
 
 
 def _show_header(found: "Readable") -> None:
@@ -212,7 +236,7 @@ def _show_header(found: "Readable") -> None:
 
     manifest = found.manifest
     facts = manifest.session
-    say(
+    print_line(
         printable(_title(found)),
         printable(f"by {manifest.member}, {facts.wrote}, in {manifest.project}"),
         f"active {_moment(facts.first_activity)} to {_moment(facts.last_activity)} UTC,"
@@ -220,13 +244,15 @@ def _show_header(found: "Readable") -> None:
         f" {size(manifest.size)}",
     )
     if facts.branches or facts.models:
-        say(printable(f"on {', '.join(facts.branches) or '?'}, with {', '.join(facts.models)}"))
+        print_line(
+            printable(f"on {', '.join(facts.branches) or '?'}, with {', '.join(facts.models)}")
+        )
     if manifest.redactions:
         cuts = ", ".join(f"{rule} {count}" for rule, count in sorted(manifest.redactions.items()))
-        say(f"cut out before it was sent: {cuts}")
+        print_line(f"cut out before it was sent: {cuts}")
     others = [f.path for f in manifest.files[0:] if f.path != "transcript.jsonl"]
     if others:
-        say(f"with {', '.join(printable(o) for o in others)}")
+        print_line(f"with {', '.join(printable(o) for o in others)}")
 
 
 def _moment(when: datetime | None) -> str:
@@ -243,7 +269,12 @@ def _show_turns(pieces: Iterable[bytes]) -> None:
 
     lines = (line for block in whole_lines(pieces) for line in block.split(b"\n"))
     for turn in conversation(lines):
-        say("", f"## {turn.who}", turn.text)
+        print_line("")
+        print_drawn([Line(f"## {turn.who}", Tone.TITLE)])
+        if turn.who == "assistant":
+            print_markdown(turn.text)
+        else:
+            print_line(turn.text)
 
 
 def _title(found: "Readable") -> str:

@@ -1,4 +1,4 @@
-"""The command that calls a secret back, or shows beforehand what that would do: redact."""
+"""The command `redact`."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App, utc_now
-from karma_sync.cli.notices import say_if_down
-from karma_sync.cli.output import Progress, next_step, say, say_json, table
-from karma_sync.cli.session.unshare import say_reach
+from karma_sync.cli.ask import ask_secret
+from karma_sync.cli.notices import print_if_down
+from karma_sync.cli.output import print_json, print_line, print_next
+from karma_sync.cli.progress import ProgressBar
+from karma_sync.cli.screen import print_table
+from karma_sync.cli.session.unshare import print_reach
 from karma_sync.errors import BadInput
 
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from karma_sync.service.sessions.redaction_preview import Foreseen
 
 _MOST_BYTES = 100_000
-_PIECES = "cut a part of it that stands in no other place: karma-sync redact --literal < FILE"
+_PIECES = "cut a unique part of it: karma-sync redact --literal < FILE"
 _ID_CHARS = 8
 _TITLE_CHARS = 40
 
@@ -31,7 +34,7 @@ def add_to(app: typer.Typer) -> None:
 
 @dataclass(frozen=True)
 class _Wish:
-    """What is to be cut, as far as it may be said; `change` adds it to the person's own."""
+    """What to cut, named without the secret; `change` adds it to the person's redactions."""
 
     what: str
     rules: frozenset[str]
@@ -42,24 +45,26 @@ class _Wish:
 def redact(
     literal: Annotated[
         bool,
-        typer.Option("--literal", help="Cut a text, read from standard input, never an argument."),
+        typer.Option("--literal", help="Cut a text that is read from standard input."),
     ] = False,
     rule: Annotated[
         Path | None,
         typer.Option(
-            help="Cut what the rules of this file match; it is written as gitleaks' configuration.",
+            help="Cut what the rules of this file match, a gitleaks configuration.",
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show which sessions that left hold it, and end.")
+        bool,
+        typer.Option("--dry-run", help="Show which sent sessions have it, and change nothing."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print JSON.")] = False,
 ) -> None:
-    """Call back a secret that got out. What holds it is packaged anew, without it.
+    """Redact a secret.
 
-    It is cut from all that leaves later, too. A text is found as it is, letter case included, also
-    behind JSON's escapes and over several lines; not as base64, hex or in a URL's escapes. It is
-    kept in redactions.json beside your key, readable by you alone, and goes nowhere else.
+    Sent sessions that have it are packaged again without it, and replaced at every member. It is
+    cut from later sessions too. The text is found in the same letter case, also behind JSON escapes
+    and over several lines; not as base64, as hex or in a URL. It is kept in redactions.json beside
+    your key, with mode 0600, and is never sent.
 
     Example: karma-sync redact --literal --dry-run < secret.txt
     """
@@ -68,24 +73,24 @@ def redact(
 
     if literal == (rule is not None):
         raise BadInput(
-            "say what to cut: a text or rules",
+            "redact needs a text or a file of rules, not both",
             hint="karma-sync redact --literal < FILE, or karma-sync redact --rule FILE",
         )
     if as_json and not dry_run:
-        raise BadInput("--json shows what --dry-run finds", hint="add --dry-run, or leave it out")
+        raise BadInput("--json needs --dry-run", hint="add --dry-run, or leave it out")
     app = App.from_environment()
-    app.settings  # noqa: B018  before `init` nothing is written
+    app.settings  # noqa: B018 it raises NotInitialised
     wish = _literal_wish() if rule is None else _rules_wish(rule)
     if dry_run:
         _show(_foreseen(app, wish), wish, as_json)
         return
     changed = RedactionsFile(app.paths.redactions).change(wish.change)
-    # said again too: a daemon that was killed between the two must not miss it
+    # also if nothing changed: the last command may have been killed between the two
     withdrawal.redactions_changed(app.state, utc_now())
-    say(f"{wish.what} {'is' if changed else 'was already'} cut from all that is shared.")
-    say_reach(withdrawal.reach(app.state, app.work, app.me, utc_now(), withdrawal.left(app.work)))
-    say_if_down(app)
-    next_step("karma-sync status")
+    print_line(f"{wish.what} {'is' if changed else 'was already'} cut from all that is shared.")
+    print_reach(withdrawal.reach(app.state, app.work, app.me, utc_now(), withdrawal.left(app.work)))
+    print_if_down(app)
+    print_next("karma-sync status")
 
 
 def _literal_wish() -> _Wish:
@@ -115,14 +120,12 @@ def _rules_wish(file: Path) -> _Wish:
 
 
 def _foreseen(app: App, wish: _Wish) -> "Foreseen":
-    from karma_sync.library.reader import Library
     from karma_sync.service.sessions.redaction_preview import foresee
     from karma_sync.service.sessions.withdrawal import left
 
     redactor = app.redactions.changed(wish.change)
-    library = Library(app.paths.library, app.library)
-    with Progress("looking into what left") as progress:
-        return foresee(redactor, wish.rules, left(app.work), library, progress)
+    with ProgressBar("reading sent sessions") as progress:
+        return foresee(redactor, wish.rules, left(app.work), app.reader, progress)
 
 
 def _show(found: "Foreseen", wish: _Wish, as_json: bool) -> None:
@@ -130,7 +133,7 @@ def _show(found: "Foreseen", wish: _Wish, as_json: bool) -> None:
 
     if as_json:
         sessions = [asdict(each) for each in found.holding]
-        say_json(
+        print_json(
             sessions=sessions, cuts=found.cuts, sessions_looked=found.looked, unread=found.unread
         )
         return
@@ -139,12 +142,12 @@ def _show(found: "Foreseen", wish: _Wish, as_json: bool) -> None:
             (h.session[:_ID_CHARS], h.project, _counts(h.cuts), one_line(h.title, _TITLE_CHARS))
             for h in found.holding
         ]
-        table(("SESSION", "PROJECT", "WOULD CUT", "TITLE"), rows)
-    say(f"{len(found.holding)} of {found.looked} sessions that have left hold {wish.what}.")
+        print_table(("SESSION", "PROJECT", "WOULD CUT", "TITLE"), rows)
+    print_line(f"{len(found.holding)} of {found.looked} sent sessions have {wish.what}.")
     if found.unread:
-        say(f"{found.unread} more could not be looked into: the library here does not have them.")
-    say("Nothing was changed.")
-    next_step(wish.command)
+        print_line(f"{found.unread} more could not be read: they are not in the library here.")
+    print_line("Nothing was changed.")
+    print_next(wish.command)
 
 
 def _counts(cuts: Mapping[str, int]) -> str:
@@ -152,17 +155,15 @@ def _counts(cuts: Mapping[str, int]) -> str:
 
 
 def _read_literal() -> str:
-    """From standard input; what is typed on a terminal is not shown."""
+    """Read the text from standard input; a terminal does not show it."""
     if sys.stdin.isatty():
-        import getpass
-
-        return getpass.getpass("The text to cut (not shown): ")
+        return ask_secret("The text to cut (not shown)")
     return _text(sys.stdin.buffer.read(_MOST_BYTES + 1))
 
 
 def _text(raw: bytes) -> str:
     if len(raw) > _MOST_BYTES:
-        raise BadInput(f"more than {_MOST_BYTES} bytes are no text to cut", hint=_PIECES)
+        raise BadInput(f"the text is longer than {_MOST_BYTES} bytes", hint=_PIECES)
     try:
         return raw.decode()
     except UnicodeDecodeError:

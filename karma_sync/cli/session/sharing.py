@@ -1,4 +1,4 @@
-"""Commands about what leaves of single sessions and directories."""
+"""The commands `session preview`, `session share`, `session withhold` and `exclude`."""
 
 from collections import Counter
 from pathlib import Path
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App
-from karma_sync.cli.notices import say_if_down
-from karma_sync.cli.options import YesOption
-from karma_sync.cli.output import ask_unless, next_step, say, say_json, size, write_raw
-from karma_sync.domain.session.selection import Outcome
+from karma_sync.cli import completion
+from karma_sync.cli.ask import ask_unless
+from karma_sync.cli.notices import print_if_down
+from karma_sync.cli.options import JsonOption, YesOption
+from karma_sync.cli.output import print_json, print_line, print_next, size, write_raw
 from karma_sync.errors import BadInput, Conflict
 
 if TYPE_CHECKING:
@@ -20,12 +21,17 @@ if TYPE_CHECKING:
 _CUTS_SHOWN = 200
 
 IdArgument = Annotated[
-    str, typer.Argument(metavar="ID", help="The beginning of the id of a session of yours.")
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="The beginning of the id of a session on this machine.",
+        autocompletion=completion.own_sessions,
+    ),
 ]
 
 
 def add_to(app: typer.Typer, sessions: typer.Typer) -> None:
-    """Register the commands: those about sessions in their group."""
+    """Register the commands, those for a session in the group `sessions`."""
     for command in (preview, share, withhold):
         sessions.command()(command)
     app.command()(exclude)
@@ -33,11 +39,15 @@ def add_to(app: typer.Typer, sessions: typer.Typer) -> None:
 
 def preview(
     wanted: IdArgument,
-    raw: Annotated[bool, typer.Option("--raw", help="The exact bytes that would leave.")] = False,
-    file: Annotated[str, typer.Option(help="With --raw: another file.")] = "transcript.jsonl",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Print the exact bytes that would be sent.")
+    ] = False,
+    file: Annotated[str, typer.Option(help="With --raw: print another file.")] = "transcript.jsonl",
+    as_json: JsonOption = False,
 ) -> None:
-    """Show what would leave of a session. To whom, which files, and every cut.
+    """Preview a session.
+
+    It shows the receivers, the files, and each redaction of a session that would be sent.
 
     Example: karma-sync session preview 3a782158
     """
@@ -52,19 +62,28 @@ def preview(
         return
     found = look(app.decider, app.redactions.redactor(), session, ways)
     if as_json:
-        say_json(**_as_json(found))
+        print_json(**_as_json(found))
     else:
         _show(found)
 
 
 def share(
     wanted: IdArgument,
-    project: Annotated[str | None, typer.Option(help="Which, if it worked in several.")] = None,
+    project: Annotated[
+        str | None,
+        typer.Option(
+            help="The project, if it worked in several.", autocompletion=completion.projects
+        ),
+    ] = None,
     yes: YesOption = False,
 ) -> None:
-    """Send a session that stays here. A mixed, an earlier, or a withheld one; shows it first.
+    """Share a session.
 
-    If it works in yet another place later, it stays as it was. Example: karma-sync session share 3a
+    It is for a session that is not sent, since it also worked in another place, is earlier than the
+    limit, or is withheld. The command shows the session, and asks. If the session works in yet
+    another place later, no more of it is sent.
+
+    Example: karma-sync session share 3a
     """
     from karma_sync.domain.session.selection import Share
     from karma_sync.service.sessions import choices
@@ -81,13 +100,15 @@ def share(
     _show_share(app, session, others, ways)
     ask_unless(yes, "--yes")
     choices.share(app.state, Share(session=session.session_id, project=identity, others=others))
-    say(f"{session.session_id} leaves for {identity}.")
-    say_if_down(app)
-    next_step("karma-sync status")
+    print_line(f"{session.session_id} is sent to {identity}.")
+    print_if_down(app)
+    print_next("karma-sync status")
 
 
 def withhold(wanted: IdArgument) -> None:
-    """Keep a session of yours here. Nothing of it leaves from now on.
+    """Withhold a session.
+
+    No more of it is sent. What was sent stays with the receivers.
 
     Example: karma-sync session withhold 3a782158
     """
@@ -96,13 +117,13 @@ def withhold(wanted: IdArgument) -> None:
     app = App.from_environment()
     session = _own(app, wanted)
     choices.withhold(app.state, session.session_id)
-    say(f"{session.session_id} is withheld: nothing more of it leaves.")
-    say_if_down(app)
+    print_line(f"{session.session_id} is withheld: no more of it is sent.")
+    print_if_down(app)
     if choices.has_left(app.state, app.work, app.me, session.session_id):
-        say("What left already stays with the others.")
-        next_step(f"karma-sync session unshare {session.session_id}, to take it back")
+        print_line("What was sent stays with the receivers.")
+        print_next(f"karma-sync session unshare {session.session_id}, to withdraw it")
     else:
-        next_step(f"karma-sync session share {session.session_id}, if you change your mind")
+        print_next(f"karma-sync session share {session.session_id}, if you change your mind")
 
 
 def exclude(
@@ -110,13 +131,16 @@ def exclude(
         list[str] | None,
         typer.Argument(metavar="[DIR|PATTERN]...", help="A directory, or a pattern with * ? [ ]."),
     ] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="No longer exclude these.")] = False,
-    list_: Annotated[bool, typer.Option("--list", help="Show what is excluded.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Show it as JSON.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove these exclusions.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Show the exclusions.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the exclusions as JSON.")] = False,
 ) -> None:
-    """Let no session leave that worked in these directories.
+    """Exclude a directory.
 
-    A pattern without a slash is about names: 'client-*'. Example: karma-sync exclude ~/private
+    No session is sent that worked there or below. A pattern without a slash, such as 'client-*',
+    matches the name of a directory anywhere.
+
+    Example: karma-sync exclude ~/private
     """
     from karma_sync.service.sessions import choices
 
@@ -126,14 +150,14 @@ def exclude(
         patterns = [p for text in directories for p in choices.patterns_of(text, here, home)]
         (choices.include if remove else choices.exclude)(app.state, patterns)
     elif not list_ and not as_json:
-        raise BadInput("name a directory or a pattern", hint="karma-sync exclude --list")
+        raise BadInput("exclude needs a directory or a pattern", hint="karma-sync exclude --list")
     found = choices.excluded(app.state)
     if as_json:
-        say_json(excluded=found)
+        print_json(excluded=found)
         return
-    say(*(found or ["Nothing is excluded."]))
+    print_line(*(found or ["No directory is excluded."]))
     if directories:
-        say_if_down(app)
+        print_if_down(app)
 
 
 def _own(app: App, wanted: str) -> "SourceSession":
@@ -143,18 +167,20 @@ def _own(app: App, wanted: str) -> "SourceSession":
 
 
 def _require_shareable(session: "SourceSession", ways: "list[Way]") -> None:
+    from karma_sync.domain.session.selection import Outcome
+
     outcomes = {way.decision.outcome for way in ways}
     if outcomes == {Outcome.LEAVES}:
-        raise Conflict(f"{session.session_id} leaves already", hint="karma-sync status")
+        raise Conflict(f"{session.session_id} is already sent", hint="karma-sync status")
     if Outcome.UNSHARED in outcomes:
         raise Conflict(
-            f"{session.session_id} stays: you unshared it",
+            f"{session.session_id} stays here: you unshared it",
             hint=f"karma-sync session unshare {session.session_id} --undo",
         )
     if Outcome.EXCLUDED in outcomes:
         why = next(w.decision.why for w in ways if w.decision.outcome is Outcome.EXCLUDED)
         raise Conflict(
-            f"{session.session_id} stays: {why}", hint="karma-sync exclude --remove PATTERN"
+            f"{session.session_id} stays here: {why}", hint="karma-sync exclude --remove PATTERN"
         )
 
 
@@ -168,41 +194,42 @@ def _show_share(
     identity = ways[0].standing.project
     mine = [each for each in outlets(app.state, app.me) if each[0].project == identity]
     found = look(app.decider, app.redactions.redactor(), session, mine)
-    say(f"{session.session_id}: {printable(found.title)}")
-    say(f"  leaves for:  {identity}, {size(sum(f.size for f in found.files))}")
+    print_line(f"{session.session_id}: {printable(found.title)}")
+    print_line(f"  sent to:     {identity}, {size(sum(f.size for f in found.files))}")
     for other in others:
-        say(f"               it also worked in {other}")
+        print_line(f"               it also worked in {other}")
     counted = Counter(cut.rule for cut in found.cuts)
     cuts = ", ".join(f"{rule} {count}" for rule, count in sorted(counted.items()))
-    say(f"  cut out:     {cuts or 'nothing'}")
+    print_line(f"  cut out:     {cuts or 'nothing'}")
     tags = sorted({tag for way in ways for tag in way.recipients})
-    say(f"  goes to:     {', '.join(tags) or 'nobody yet; later everybody in the team'}")
-    say(f"  every cut:   karma-sync session preview {session.session_id}")
+    print_line(f"  receivers:   {', '.join(tags) or 'none yet; later every member of the team'}")
+    print_line(f"  each cut:    karma-sync session preview {session.session_id}")
 
 
 def _show(found: "Preview") -> None:
+    from karma_sync.domain.session.selection import Outcome
     from karma_sync.domain.text import one_line, printable
 
-    say(f"{found.session.session_id}: {printable(found.title) or '(no title)'}")
+    print_line(f"{found.session.session_id}: {printable(found.title) or '(no title)'}")
     for way in found.ways:
         mine, decision = way.standing.mine, way.decision
-        leaves = f"leaves for {', '.join(way.recipients) or 'nobody yet'}"
+        leaves = f"sent to {', '.join(way.recipients) or 'no member yet'}"
         stays = f"stays here: {decision.why or decision.outcome}"
         held = mine.status if mine.status != "accepted" else ""
-        told = leaves if decision.outcome is Outcome.LEAVES else stays
-        say(f"  {mine.project} in {way.standing.team.name}: {held or told}")
+        outcome = leaves if decision.outcome is Outcome.LEAVES else stays
+        print_line(f"  {mine.project} in {way.standing.team.name}: {held or outcome}")
     if not found.ways:
-        say("  stays here: it worked in no project that you send")
+        print_line("  stays here: it worked in no project that you send")
     if found.branches:
-        say(f"  branches: {', '.join(printable(b) for b in found.branches)}")
+        print_line(f"  branches: {', '.join(printable(b) for b in found.branches)}")
     for file in found.files:
-        say(f"  {printable(file.name)}, {size(file.size)}")
-    say("", f"{len(found.cuts)} cuts" + (":" if found.cuts else ""))
+        print_line(f"  {printable(file.name)}, {size(file.size)}")
+    print_line("", f"{len(found.cuts)} cuts" + (":" if found.cuts else ""))
     for cut in found.cuts[:_CUTS_SHOWN]:
         around = one_line(cut.around, len(cut.around))
-        say(f"  {cut.rule}, {printable(cut.file)}, line {cut.line}: {around}")
+        print_line(f"  {cut.rule}, {printable(cut.file)}, line {cut.line}: {around}")
     if len(found.cuts) > _CUTS_SHOWN:
-        say(f"  and {len(found.cuts) - _CUTS_SHOWN} more: --json shows all")
+        print_line(f"  and {len(found.cuts) - _CUTS_SHOWN} more: --json shows all")
 
 
 def _as_json(found: "Preview") -> dict[str, object]:

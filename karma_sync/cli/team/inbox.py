@@ -1,25 +1,39 @@
-"""Commands about being asked: inbox, invitation accept, invitation decline."""
+"""The commands `inbox`, `invitation accept` and `invitation decline`."""
 
 from typing import Annotated
 
 import typer
 
 from karma_sync.app import App
-from karma_sync.cli.notices import say_if_down, warn_if_down
-from karma_sync.cli.output import ago, next_step, say, say_json, table
+from karma_sync.cli import completion
+from karma_sync.cli.notices import print_if_down, warn_if_down
+from karma_sync.cli.options import JsonOption
+from karma_sync.cli.output import ago, print_json, print_line, print_next
+from karma_sync.cli.screen import print_table
+
+IdArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="The id that `inbox` shows.",
+        autocompletion=completion.invitations,
+    ),
+]
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command()(inbox)
-    group = typer.Typer(no_args_is_help=True, help="Answer who wants to connect, or invites you.")
+    group = typer.Typer(no_args_is_help=True, help="Answer invitations.")
     group.command()(accept)
     group.command()(decline)
     app.add_typer(group, name="invitation")
 
 
-def inbox(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show who wants to connect, and which teams invite you.
+def inbox(as_json: JsonOption = False) -> None:
+    """Show invitations.
+
+    It shows the members who want to connect, and the teams that invite you.
 
     Example: karma-sync inbox
     """
@@ -30,7 +44,7 @@ def inbox(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     warn_if_down(app)
     waiting = invitations.inbox(app.state)
     if as_json:
-        say_json(
+        print_json(
             contacts=[c.model_dump(mode="json") | {"id": c.id} for c in waiting.contacts],
             invitations=[
                 i.model_dump(mode="json") | {"id": i.id, "fingerprint": fingerprint(i.leader_key)}
@@ -55,24 +69,27 @@ def inbox(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         for i in waiting.invitations
     ]
     if rows:
-        table(("ID", "WHAT", "FROM", "SEEN"), rows)
-        next_step(f"karma-sync invitation accept {rows[0][0]}, or decline {rows[0][0]}")
+        print_table(("ID", "WHAT", "FROM", "SEEN"), rows)
+        print_next(f"karma-sync invitation accept {rows[0][0]}, or decline {rows[0][0]}")
     elif waiting.fetching:
-        say("An invitation is on its way: its roster has not arrived yet.")
+        print_line("An invitation is arriving: its roster is not here yet.")
     elif waiting.awaited:
         names = ", ".join(f"{c.name} ({c.id})" for c in waiting.awaited)
-        say(f"Nothing to answer now. No invitation has come yet from {names}.")
-        next_step("karma-sync inbox, in a moment")
+        print_line(f"There is nothing to answer now. No invitation has arrived yet from {names}.")
+        print_next("karma-sync inbox, in a minute")
     else:
-        say("Nobody asks. An invitation comes after its leader added your code.")
-        next_step("karma-sync code")
+        print_line("There are no invitations. A leader invites you with your pairing code.")
+        print_next("karma-sync code")
     if waiting.declined:
         declined = ", ".join(each.id for each in waiting.declined)
-        say(f"Declined, and still to be had: {declined}.")
+        print_line(f"You declined {declined}; you can still accept.")
 
 
-def accept(wanted: Annotated[str, typer.Argument(metavar="ID", help="From the inbox.")]) -> None:
-    """Say yes to a contact or an invitation. A contact's fetches its invitation, which joins.
+def accept(wanted: IdArgument) -> None:
+    """Accept a contact or an invitation.
+
+    A contact is a device that wants to connect: to accept it fetches its invitation. To accept an
+    invitation joins the team.
 
     Example: karma-sync invitation accept k5j2m3q
     """
@@ -83,18 +100,18 @@ def accept(wanted: Annotated[str, typer.Argument(metavar="ID", help="From the in
     app = App.from_environment()
     answered = invitations.answer(app.state, wanted, "accept")
     if isinstance(answered, Contact):
-        say(f"Contact {answered.id} is accepted; its invitation is fetched now.")
+        print_line(f"Contact {answered.id} is accepted; its invitation arrives next.")
         after = "karma-sync inbox"
     else:
         key = fingerprint(answered.leader_key)
-        say(f"You join {answered.team_name}, led by {answered.leader_tag}, key {key}.")
+        print_line(f"You join {answered.team_name}, led by {answered.leader_tag}, key {key}.")
         after = "karma-sync subscription list"
-    say_if_down(app)
-    next_step(after)
+    print_if_down(app)
+    print_next(after)
 
 
-def decline(wanted: Annotated[str, typer.Argument(metavar="ID", help="From the inbox.")]) -> None:
-    """Say no, for good.
+def decline(wanted: IdArgument) -> None:
+    """Decline a contact or an invitation.
 
     Example: karma-sync invitation decline k5j2m3q
     """
@@ -102,6 +119,6 @@ def decline(wanted: Annotated[str, typer.Argument(metavar="ID", help="From the i
 
     app = App.from_environment()
     answered = invitations.answer(app.state, wanted, "decline")
-    say(f"{answered.id} is declined.")
-    say_if_down(app)
-    next_step(f"karma-sync invitation accept {answered.id}, if you change your mind")
+    print_line(f"{answered.id} is declined.")
+    print_if_down(app)
+    print_next(f"karma-sync invitation accept {answered.id}, if you change your mind")

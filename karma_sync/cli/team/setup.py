@@ -1,4 +1,4 @@
-"""Commands that set a machine up: init, code, pair."""
+"""The commands `init`, `code` and `pair`."""
 
 import os
 import sys
@@ -7,13 +7,15 @@ from typing import Annotated
 import typer
 
 from karma_sync.app import App, utc_now
-from karma_sync.cli.notices import say_if_down
-from karma_sync.cli.output import ask, is_terminal, next_step, say, say_json
+from karma_sync.cli.ask import ask, is_terminal
+from karma_sync.cli.notices import print_if_down
+from karma_sync.cli.options import JsonOption
+from karma_sync.cli.output import print_json, print_line, print_next
+from karma_sync.cli.progress import waiting
 from karma_sync.domain import ids
 from karma_sync.domain.team import pairing_code
 from karma_sync.errors import BadInput, Conflict
 from karma_sync.paths import Paths
-from karma_sync.settings import NetworkSettings, load
 
 _CODE_BYTES = 10_000
 
@@ -27,67 +29,84 @@ def add_to(app: typer.Typer) -> None:
 
 def init(
     user: Annotated[
-        str | None, typer.Option(help="Your name in teams; your login if not given.")
+        str | None, typer.Option(help="Your name in teams. Default: your login.")
     ] = None,
-    machine: Annotated[str | None, typer.Option(help="This machine's name; the host name.")] = None,
+    machine: Annotated[
+        str | None, typer.Option(help="The name of this machine. Default: the host name.")
+    ] = None,
     address: Annotated[
         list[str] | None,
-        typer.Option(help="Where others dial you: HOST, HOST:PORT or tcp://HOST:PORT. Repeatable."),
+        typer.Option(
+            help="Where other members reach you: HOST, HOST:PORT or tcp://HOST:PORT. Repeatable."
+        ),
     ] = None,
     discovery: Annotated[
-        bool, typer.Option("--discovery/--no-discovery", help="Public discovery, relays and NAT.")
+        bool,
+        typer.Option("--discovery/--no-discovery", help="Use public discovery, relays and NAT."),
     ] = True,
 ) -> None:
-    """Make this machine's identity.
+    """Create an identity.
+
+    On a terminal it asks for the names that were not given.
 
     Example: karma-sync init --user alice --machine laptop
     """
     from karma_sync.service import setup
+    from karma_sync.settings import load
 
     paths = Paths.from_environment(os.environ)
     if paths.settings.exists():
-        raise Conflict(f"{load(paths).tag} lives in {paths.config} already", hint="karma-sync up")
+        raise Conflict(
+            f"{paths.config} already has the identity of {load(paths).tag}", hint="karma-sync up"
+        )
     tag = _tag(user, machine)
-    network = _network(address or [], discovery)
+    hosts = [_host_and_port(each) for each in address or ()]
+    network = setup.choose_network(hosts, discovery)
     if not discovery and not address:
         raise BadInput(
-            "without discovery others must be told where to dial you",
+            "without discovery other members need an address to reach you",
             hint="karma-sync init --no-discovery --address HOST",
         )
-    setup.make_home(paths, tag, network, os.environ)
+    with waiting("creating the identity"):
+        setup.make_home(paths, tag, network, os.environ)
     me = App(paths).me
-    say(f"You are {me.tag}, key {me.fingerprint}.", f"Your files are in {paths.data}.")
+    print_line(f"You are {me.tag}, key {me.fingerprint}.", f"Your files are in {paths.data}.")
     if discovery:
-        say(
-            "Syncthing's public discovery learns this machine's device ID and IP addresses, relays"
-            " that it talks to which other; neither sees content. Off: network.* in"
-            f" {paths.settings}."
+        print_line(
+            "Syncthing's public discovery learns this machine's device ID and IP addresses, its"
+            " relays learn which devices talk to each other; neither sees content. To turn them"
+            f" off, edit [network] in {paths.settings}."
         )
-    next_step("karma-sync up -d")
+    print_next("karma-sync up -d")
 
 
 def code(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Print this machine's pairing code; it is not a secret.
+    """Print the pairing code.
+
+    It names this machine, and is not a secret.
 
     Example: karma-sync code
     """
     me = App.from_environment().me
     if as_json:
-        say_json(tag=me.tag, device=me.device, fingerprint=me.fingerprint, code=me.encode())
+        print_json(tag=me.tag, device=me.device, fingerprint=me.fingerprint, code=me.encode())
         return
-    say(me.encode())
+    print_line(me.encode())
     if sys.stdout.isatty():
-        next_step("send it to the other person; there: karma-sync pair CODE")
+        print_next("send it to the other member, who types: karma-sync pair CODE")
 
 
 def pair(
     code: Annotated[
-        list[str] | None, typer.Argument(help="The other's pairing code; standard input if none.")
+        list[str] | None,
+        typer.Argument(help="The pairing code of the other member. Default: standard input."),
     ] = None,
 ) -> None:
-    """Accept the other's first invitation within 24 hours.
+    """Pair with a member.
+
+    The first invitation from this member within 24 hours is accepted.
 
     Example: karma-sync pair AEAGQNA-4GGC73T-…
     """
@@ -95,18 +114,18 @@ def pair(
 
     app = App.from_environment()
     other = read_code(app, code)
-    say(f"Pairing with {other.tag}, key {other.fingerprint}.")
+    print_line(f"Pairing with {other.tag}, key {other.fingerprint}.")
     service.pair(app.state, app.me, other, utc_now())
-    say("Its first invitation within 24 hours is accepted.")
-    say_if_down(app)
-    next_step("karma-sync subscription list")
+    print_line("The first invitation from there within 24 hours is accepted.")
+    print_if_down(app)
+    print_next("karma-sync subscription list")
 
 
 def read_code(app: App, parts: list[str] | None) -> pairing_code.PairingCode:
-    """Another's pairing code, from the command line in one or several pieces, or standard input.
+    """Return a pairing code from one or several arguments, or from standard input.
 
     Raises:
-        BadInput: it is none, or our own.
+        BadInput: it is not a pairing code, or it is our own.
     """
     from karma_sync.service.teams import refuse_own
 
@@ -114,7 +133,7 @@ def read_code(app: App, parts: list[str] | None) -> pairing_code.PairingCode:
         text = "".join(parts)
     else:
         if sys.stdin.isatty():
-            sys.stderr.write("The other's pairing code [then Enter and Ctrl-D]: ")
+            sys.stderr.write("The pairing code of the other member [then Enter and Ctrl-D]: ")
             sys.stderr.flush()
         text = sys.stdin.buffer.read(_CODE_BYTES).decode(errors="replace")
     code = pairing_code.decode(text)
@@ -134,28 +153,11 @@ def _tag(user: str | None, machine: str | None) -> str:
     return ids.member_tag(user, machine)
 
 
-def _network(addresses: list[str], discovery: bool) -> NetworkSettings:
-    """The port that we listen on and others dial: the one in an address, else a free one."""
-    from karma_sync.syncthing.process import free_port, require_free
-
-    split = [_host_and_port(address) for address in addresses]
-    named = {port for _, port in split if port}
-    if len(named) > 1:
-        raise BadInput("all addresses must have the same port", hint="--address HOST:PORT")
-    if named:
-        port = named.pop()
-        require_free(port, "--address HOST:PORT")
-    else:
-        port = free_port()
-    full = tuple(f"tcp://{host}:{port}" for host, _ in split)
-    return NetworkSettings(port, full, discovery=discovery, relays=discovery, nat=discovery)
-
-
 def _host_and_port(address: str) -> tuple[str, int]:
-    """Host and port of an address as typed; port 0 if it names none.
+    """Return host and port of an address as typed; port 0 if it has none.
 
     Raises:
-        BadInput: it is no address.
+        BadInput: it is not an address.
     """
     plain = address.removeprefix("tcp://")
     host, colon, port = plain.rpartition(":")
@@ -163,5 +165,5 @@ def _host_and_port(address: str) -> tuple[str, int]:
         host, port = plain, ""
     usable = pairing_code.is_address(f"tcp://{host}:{port or 1}") and (not port or int(port) > 0)
     if not usable or ":" in host.strip("[]") and not host.startswith("["):
-        raise BadInput(f"{address!r} is no address", hint="--address 192.168.1.20")
+        raise BadInput(f"{address!r} is not an address", hint="--address 192.168.1.20")
     return host, int(port or 0)

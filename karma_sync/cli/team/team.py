@@ -1,25 +1,28 @@
-"""Commands about teams."""
+"""The commands `team create` and `team add`."""
 
 from typing import Annotated
 
 import typer
 
 from karma_sync.app import App
-from karma_sync.cli.notices import say_if_down
-from karma_sync.cli.output import next_step, say
+from karma_sync.cli import completion
+from karma_sync.cli.notices import print_if_down
+from karma_sync.cli.output import print_line, print_next
 from karma_sync.cli.team.setup import read_code
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Teams: create one, add members.")
+    group = typer.Typer(no_args_is_help=True, help="Manage teams.")
     group.command()(create)
     group.command()(add)
     app.add_typer(group, name="team")
 
 
-def create(name: Annotated[str, typer.Argument(help="Such as: backend")]) -> None:
-    """Found a team; you lead it.
+def create(name: Annotated[str, typer.Argument(help="The name of the team: backend")]) -> None:
+    """Create a team.
+
+    You lead it.
 
     Example: karma-sync team create backend
     """
@@ -27,18 +30,24 @@ def create(name: Annotated[str, typer.Argument(help="Such as: backend")]) -> Non
 
     app = App.from_environment()
     team = teams.create(app.state, app.me, name)
-    say(f"You lead team {team.name}.")
-    say_if_down(app)
-    next_step("karma-sync team add CODE, with the other's pairing code")
+    print_line(f"You lead team {team.name}.")
+    print_if_down(app)
+    print_next("karma-sync team add CODE, with the pairing code of the new member")
 
 
 def add(
     code: Annotated[
-        list[str] | None, typer.Argument(help="The newcomer's pairing code; else standard input.")
+        list[str] | None,
+        typer.Argument(help="The pairing code of the new member. Default: standard input."),
     ] = None,
-    team: Annotated[str | None, typer.Option(help="The team, if you are in several.")] = None,
+    team: Annotated[
+        str | None,
+        typer.Option(help="The team, if you are in several.", autocompletion=completion.teams),
+    ] = None,
 ) -> None:
-    """Put somebody on a team's roster; they still have to say yes.
+    """Add a member to a team.
+
+    The member is on the roster at once, and joins by accepting the invitation.
 
     Example: karma-sync team add AEAGQNA-4GGC73T-…
     """
@@ -46,8 +55,8 @@ def add(
 
     app = App.from_environment()
     newcomer = read_code(app, code)
-    say(f"Adding {newcomer.tag}, key {newcomer.fingerprint}.")
+    print_line(f"Adding {newcomer.tag}, key {newcomer.fingerprint}.")
     found = teams.add_member(app.state, app.me, newcomer, team)
-    say(f"{newcomer.tag} is on the roster of {found.name}.")
-    say_if_down(app)
-    next_step("karma-sync project share . in a project's directory")
+    print_line(f"{newcomer.tag} is on the roster of {found.name}.")
+    print_if_down(app)
+    print_next("karma-sync project share . in the directory of a project")

@@ -6,14 +6,9 @@ from typing import Any
 
 from karma_sync.domain.ids import next_version
 from karma_sync.domain.session.selection import Limits
+from karma_sync.domain.team.direction import Direction as Direction
 from karma_sync.domain.value import Value
 from karma_sync.errors import IllegalMove
-
-
-class Direction(StrEnum):
-    SEND = "send"
-    RECEIVE = "receive"
-    BOTH = "both"
 
 
 class Content(StrEnum):

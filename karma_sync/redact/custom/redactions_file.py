@@ -15,13 +15,13 @@ from karma_sync.files import write_private
 from karma_sync.redact.custom.redactions import OwnRedactions, redactor_of
 from karma_sync.redact.custom.ruleset import Base, configured
 from karma_sync.redact.redactor import RuleRedactor
-from karma_sync.settings import Redaction
+from karma_sync.settings import RedactionSettings
 
 
 class RedactionsFile:
     """The file, and the redactor that it makes of it with the rules of config.toml and ours."""
 
-    def __init__(self, path: Path, chosen: Redaction = Redaction()) -> None:  # noqa: B008 frozen
+    def __init__(self, path: Path, chosen: RedactionSettings = RedactionSettings()) -> None:  # noqa: B008 frozen
         self._path = path
         self._chosen = chosen
         self._made: tuple[object, RuleRedactor] | None = None  # and of what it was made

@@ -61,6 +61,11 @@ def find(work: Database, wanted: str, whose: Whose) -> tuple[Unshared, list[Depa
     return Unshared(whose=whose, name=names[0]), found
 
 
+def count_sessions(rows: Iterable[Departed]) -> int:
+    """How many different sessions these rows are about."""
+    return len({row.session for row in rows})
+
+
 @dataclass(frozen=True)
 class Reach:
     """How far it gets to call something back: whether it `goes` anywhere; `paused` are projects of

@@ -181,7 +181,7 @@ def test_a_project_that_is_no_name_exits_2_and_says_what_one_looks_like(
 def test_a_change_of_nothing_exits_2_and_says_what_could_be_changed(leader: Home) -> None:
     said = leader.refuses(BadInput, "subscription", "change", REPO)
 
-    assert "say what to change" in said
+    assert "says what to change" in said
     assert "subscription change example.org/acme/repo --direction receive" in said
 
 

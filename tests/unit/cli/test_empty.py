@@ -34,6 +34,14 @@ def alone(town: Town) -> Member:
     return town.member("alice")
 
 
+@pytest.mark.parametrize("name", helps())
+def test_the_line_of_a_command_is_a_verb_and_what_it_acts_on(name: str) -> None:
+    line = helps()[name].partition(". ")[0]
+
+    assert 2 <= len(line.split()) <= 6, line
+    assert line[0].isupper()
+
+
 @pytest.mark.parametrize("command", helps())
 def test_the_help_of_a_command_has_an_example(command: str) -> None:
     assert "Example: karma-sync " in helps()[command]
@@ -58,9 +66,9 @@ def test_the_help_of_the_program_lists_the_exit_codes(alone: Member) -> None:
 
 def test_an_empty_list_says_what_it_waits_for(alone: Member) -> None:
     for command, said in {
-        ("inbox",): "An invitation comes after its leader added your code.",
-        ("session", "list"): "No session is readable yet",
-        ("subscription", "list"): "No project is shared with you yet.",
+        ("inbox",): "There are no invitations.",
+        ("session", "list"): "There are no sessions yet.",
+        ("subscription", "list"): "No team shares a project with you yet.",
         ("status",): "in no team",
     }.items():
         assert said in alone.run(*command).out
@@ -75,7 +83,7 @@ def test_every_command_works_without_the_daemon_and_says_that_it_is_not_running(
         assert "daemon is not running" in told.err
         assert "daemon" not in told.out
     assert "daemon is not running" in alone.run("status").out
-    assert alone.run("down").out == "No daemon runs for alice.box.\n"
+    assert alone.run("down").out == "The daemon of alice.box is not running.\n"
 
 
 def test_empty_answers_parse_as_json_too(alone: Member) -> None:

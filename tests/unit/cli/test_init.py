@@ -102,7 +102,9 @@ def test_init_says_what_discovery_and_relays_learn_and_how_to_turn_them_off(
 ) -> None:
     said = stranger.run("init", "--user", "a", "--machine", "b").out
 
-    assert re.search(r"discovery learns .* relays .* neither sees content\. Off: ", said)
+    assert re.search(
+        r"discovery learns .* relays learn .* neither sees content\. To turn them off, ", said
+    )
     assert "Next: karma-sync up -d" in said
 
 

@@ -38,7 +38,7 @@ def test_a_project_is_named_by_its_ending_and_what_leaves_is_said(alice: Member)
 
     assert f"Sessions in {place} belong to {PROJECT}." in told
     assert "sessions:    1" in told
-    assert "go to:       nobody yet, in team backend" in told
+    assert "receivers:   none yet, in team backend" in told
     assert _project(alice, place) == PROJECT
 
 
@@ -83,7 +83,7 @@ def test_a_directory_without_git_is_shared_once_it_is_mapped(alice: Member) -> N
     told = alice.run("project", "share", ".", "--yes", cwd=place).out
 
     assert "example.org/acme/notes in team backend" in told
-    assert "leaves now:  1 session," in told
+    assert "sends now:   1 session," in told
     assert "it is accepted" in alice.run("accept", ".", cwd=place, check=False).err
 
 

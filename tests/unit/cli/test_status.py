@@ -6,7 +6,7 @@ import pytest
 
 from karma_sync.cli.daemon.status_text import status_lines
 from karma_sync.cli.notices import STARTING
-from karma_sync.cli.output import fit
+from karma_sync.cli.screen import Line, fit
 from karma_sync.daemon.lock import Running
 from karma_sync.domain.team.subscription import Status as Answer
 from karma_sync.domain.team.team import MemberStatus
@@ -72,7 +72,7 @@ def shown(daemon: Running | None = UP, **changes: object) -> list[str]:
         "faults": {},
     }
     found = StatusReport(**(fields | changes))  # type: ignore[arg-type] # tests name fields
-    return status_lines(code_of(ALICE), found, daemon)
+    return [line.text for line in status_lines(code_of(ALICE), found, daemon)]
 
 
 def test_a_small_team_without_worries_is_told_in_a_few_lines() -> None:
@@ -82,7 +82,7 @@ def test_a_small_team_without_worries_is_told_in_a_few_lines() -> None:
         "",
         "PEER                  LAST SEEN",
         "bob.tower  connected  now",
-        "carol.air  away       3d ago",
+        "carol.air  away       3 days ago",
         "",
         f"{PROJECT} in backend: accepted, both",
         "  sent 5 sessions",
@@ -97,11 +97,11 @@ def test_a_small_team_without_worries_is_told_in_a_few_lines() -> None:
         (ReceiverStatus(peer(BOB), 2, False, None), "bob.tower has confirmed 2 of 5"),
         (
             ReceiverStatus(peer(BOB, 2), 0, False, None),
-            "bob.tower has confirmed 0 of 5; it was last seen 2d ago",
+            "bob.tower has confirmed 0 of 5; last seen 2 days ago",
         ),
         (
             ReceiverStatus(peer(BOB), 2, False, TransferStatus(3_100_000, 4, 130)),
-            "bob.tower has confirmed 2 of 5; about 3.1 MB left, about 2 min",
+            "bob.tower has confirmed 2 of 5; about 3.1 MB left, about 2 minutes",
         ),
         (
             ReceiverStatus(peer(BOB), 2, False, TransferStatus(3_100_000, 4, None)),
@@ -134,7 +134,7 @@ def test_what_waits_is_told_with_its_reason() -> None:
     )
 
     assert told[-4:] == [
-        "  from bob.tower: about 2.0 kB left, about 40 s",
+        "  from bob.tower: about 2.0 kB left, about 40 seconds",
         "  waiting: 1 session, for the rest of their content",
         "  withheld 5: 02345678, 12345678, 22345678, …: it also worked in /src/other",
         f"  refused from {CAROL} aaaaaaaa: 3-signature: no",
@@ -144,20 +144,20 @@ def test_what_waits_is_told_with_its_reason() -> None:
 def test_how_long_it_takes_is_not_told_of_what_comes_from_somebody_who_is_away() -> None:
     told = shown(projects=[project(arriving={CAROL: TransferStatus(2_000, 1, 1500)})])
 
-    assert told[-1] == "  from carol.air: about 2.0 kB left; it was last seen 3d ago"
+    assert told[-1] == "  from carol.air: about 2.0 kB left; last seen 3 days ago"
 
 
 def test_while_nothing_has_left_it_is_told_to_whom_it_would_go() -> None:
     told = shown(projects=[project(sent=0, receivers=[ReceiverStatus(peer(BOB), 0, True, None)])])
 
-    assert "  sent 0 sessions; what leaves goes to bob.tower" in told
+    assert "  sent 0 sessions; the receivers are bob.tower" in told
     assert not [line for line in told if "confirmed" in line]
 
 
 def test_what_nobody_takes_yet_is_not_told_as_if_it_had_arrived() -> None:
     told = shown(projects=[project(receivers=[])])
 
-    assert "  sent 5 sessions, which nobody takes yet" in told
+    assert "  sent 5 sessions; no member receives them yet" in told
 
 
 def test_an_error_that_lasts_is_told_once() -> None:
@@ -171,7 +171,7 @@ def test_what_was_called_back_while_nobody_receives_is_not_called_confirmed() ->
     called = CalledBack("retracted", 1, datetime.now(UTC), (), ())
 
     assert shown(projects=[project(called_back=[called])])[-1] == (
-        "  retracted 1 session: nobody receives from you now"
+        "  retracted 1 session: no member receives from you now"
     )
 
 
@@ -194,12 +194,12 @@ def test_what_is_wrong_stands_before_what_is_usual() -> None:
     )
 
     assert told[2:9] == [
-        "everything is paused",
+        "all sync is paused",
         "fault: documents of team backend: marker missing",
         "last error just now: fault: documents of team backend: marker missing",
-        "nobody of team backend has answered for 3 days",
-        "nobody of team home has answered yet",
-        "12 sessions are still to be looked at: about 3.2 GB left, about 40 s",
+        "no member of team backend has answered for 3 days",
+        "no member of team home has answered yet",
+        "12 sessions wait to be packaged: about 3.2 GB left, about 40 seconds",
         "Next: karma-sync resume",
     ]
 
@@ -211,8 +211,8 @@ def test_without_the_daemon_nothing_is_on_its_way() -> None:
         packaging=TransferStatus(3_000, 3, None),
     )
 
-    assert told[1].startswith("the daemon is not running, so nothing moves")
-    assert not [line for line in told if "about" in line or "looked at" in line]
+    assert told[1].startswith("the daemon is not running")
+    assert not [line for line in told if "about" in line or "packaged" in line]
 
 
 def test_a_member_who_has_not_joined_and_an_answer_that_is_due_are_told() -> None:
@@ -255,6 +255,11 @@ def test_a_daemon_that_is_starting_is_not_said_to_be_down() -> None:
     assert "Next: karma-sync up -d" not in told
 
 
+def fitted(lines: list[str]) -> list[str]:
+    """The lines as they fit the screen."""
+    return [row.text for row in fit([Line(line) for line in lines])]
+
+
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal of the usual size."""
@@ -265,19 +270,19 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("screen")
 def test_a_screen_is_neither_too_wide_nor_too_high() -> None:
-    rows = fit([f"{number} {'x' * 70}" for number in range(40)])
+    rows = fitted([f"{number} {'x' * 70}" for number in range(40)])
 
     assert len(rows) == 23
     assert all(len(row) <= 80 for row in rows)
     assert rows[-1] == "… and 18 more lines: karma-sync status | less"
-    assert fit([f"{number} x" for number in range(23)])[-1] == "22 x"
+    assert fitted([f"{number} x" for number in range(23)])[-1] == "22 x"
 
 
 @pytest.mark.usefixtures("screen")
 def test_the_reason_at_the_end_of_a_long_line_is_on_the_screen() -> None:
     line = f"  fault: /{'directory/' * 12}: cannot be written: No space left on device"
 
-    rows = fit([line])
+    rows = fitted([line])
 
     assert all(len(row) <= 80 for row in rows)
     assert "No space left on device" in " ".join(" ".join(rows).split())
@@ -296,7 +301,7 @@ def test_five_members_and_three_projects_fit_on_a_screen_with_something_wrong() 
         project(mine=answer(TEAM, ALICE, project=f"github.com/acme/{name}"), receivers=theirs)
         for name, theirs in (("api", having), ("docs", having), ("web", [*having, behind]))
     ]
-    rows = fit(
+    rows = fitted(
         shown(
             peers=[*(peer(tag) for tag in others[:3]), peer("erin.desk", 2)],
             projects=projects,
@@ -308,7 +313,7 @@ def test_five_members_and_three_projects_fit_on_a_screen_with_something_wrong() 
     assert len(rows) <= 23
     assert "Operation not permitted" in " ".join(rows)
     assert rows[-1] == "  received 3 by bob.tower"
-    assert "    erin.desk has confirmed 3 of 5; it was last seen 2d ago" in rows
+    assert "    erin.desk has confirmed 3 of 5; last seen 2 days ago" in rows
 
 
 def test_what_a_peer_wrote_cannot_drive_the_terminal() -> None:

@@ -132,6 +132,6 @@ def test_who_types_pair_without_a_code_is_told_how_to_paste_it(alice: Member) ->
         alice.command(["pair"]), alice.environ, alice.repo, ["AEAGQNA\n\x04"]
     )
 
-    assert "The other's pairing code [then Enter and Ctrl-D]: " in seen
+    assert "The pairing code of the other member [then Enter and Ctrl-D]: " in seen
     assert "cut off" in seen
     assert code == 2

@@ -1,0 +1,59 @@
+"""Questions to the person at the terminal."""
+
+import sys
+
+import typer
+
+from karma_sync.errors import NeedsConsent
+
+
+def is_terminal() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def ask(question: str, default: str) -> str:
+    """Ask for a text; an empty answer means the default."""
+    try:
+        return str(typer.prompt(question, default=default))
+    except typer.Abort as abort:
+        _raise_interrupt(abort)
+        return default
+
+
+def ask_secret(question: str) -> str:
+    """Ask for a text that the terminal does not show.
+
+    Raises:
+        NeedsConsent: the person ended the input.
+    """
+    try:
+        return str(typer.prompt(question, hide_input=True))
+    except typer.Abort as abort:
+        _raise_interrupt(abort)
+        raise NeedsConsent("no text was typed; nothing was changed") from None
+
+
+def confirm(question: str) -> bool:
+    """Ask for a yes; an empty answer and the end of input mean no."""
+    try:
+        return typer.confirm(question, default=False)
+    except typer.Abort as abort:
+        _raise_interrupt(abort)
+        return False
+
+
+def ask_unless(agreed: bool, hint: str) -> None:
+    """Raises NeedsConsent if the person answers no, or no terminal is there to ask at."""
+    if agreed:
+        return
+    if not is_terminal():
+        raise NeedsConsent("there is no terminal to ask at; nothing was changed", hint=hint)
+    if not confirm("Go ahead?"):
+        raise NeedsConsent("nothing was changed")
+
+
+def _raise_interrupt(abort: typer.Abort) -> None:
+    """Let Ctrl-C end the command as it does elsewhere: typer makes the same error of both."""
+    if isinstance(abort.__context__, KeyboardInterrupt):
+        raise KeyboardInterrupt from None

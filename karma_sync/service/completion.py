@@ -1,0 +1,67 @@
+"""Names for the completion of a shell: read from the databases, which are never made or changed."""
+
+from collections.abc import Iterable
+
+from karma_sync.agents.claude.source import ClaudeSource
+from karma_sync.paths import Paths
+from karma_sync.settings import load
+from karma_sync.store import ledger, library, state
+from karma_sync.store.read_only import reading_only
+
+_MOST = 200
+
+
+def team_names(paths: Paths) -> list[str]:
+    """The names of my teams."""
+    with reading_only(paths.state_db) as tx:
+        return sorted({team.name for team in state.teams.all(tx)})
+
+
+def project_names(paths: Paths) -> list[str]:
+    """Every project that my teams share, by its whole name."""
+    with reading_only(paths.state_db) as tx:
+        return sorted({p.identity for team in state.teams.all(tx) for p in team.projects})
+
+
+def readable_projects(paths: Paths) -> list[str]:
+    """Every project of which the library holds a session."""
+    with reading_only(paths.library_db) as tx:
+        return sorted(library.projects(tx))
+
+
+def member_tags(paths: Paths) -> list[str]:
+    """The tags of the other members of my teams."""
+    me = load(paths).tag
+    with reading_only(paths.state_db) as tx:
+        return sorted({m.tag for team in state.teams.all(tx) for m in team.members} - {me})
+
+
+def invitation_ids(paths: Paths) -> list[str]:
+    """The ids of contacts and invitations."""
+    with reading_only(paths.state_db) as tx:
+        ids = {contact.id for contact in state.contacts.all(tx)}
+        ids |= {each.id for each in state.invitations.all(tx) if each.ready}
+    return sorted(ids)
+
+
+def session_ids(paths: Paths, begin: str) -> list[str]:
+    """The ids of readable sessions that begin so, the latest active first."""
+    scope = library.AccessScope(load(paths).tag)
+    with reading_only(paths.library_db) as tx:
+        found = library.readable(tx, scope, begin, most=_MOST)
+    return _once(r.manifest.session.session_id for r in found)
+
+
+def sent_ids(paths: Paths) -> list[str]:
+    """The ids of sessions that left this machine."""
+    with reading_only(paths.work_db) as tx:
+        return _once(row.session for row in ledger.departed.all(tx) if row.session)
+
+
+def own_ids(paths: Paths) -> list[str]:
+    """The ids of the sessions that the agent has on this machine."""
+    return sorted(ClaudeSource(load(paths).claude).ids())
+
+
+def _once(ids: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(ids))

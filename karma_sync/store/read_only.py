@@ -1,0 +1,38 @@
+"""Reading a database that exists, for a process that must not make or change one."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from karma_sync.errors import DatabaseUnusable
+from karma_sync.store.database import Transaction
+
+_BUSY_SECONDS = 0.5
+
+
+class _Connection(sqlite3.Connection):
+    """A connection whose rows are read by the names of their columns."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.row_factory = sqlite3.Row
+
+
+@contextmanager
+def reading_only(path: Path) -> Iterator[Transaction]:
+    """One consistent view of a database as it is, without migrating it.
+
+    Raises:
+        DatabaseUnusable: there is none, it is damaged, or its tables are of another version.
+    """
+    try:
+        uri = f"file:{quote(str(path))}?mode=ro"
+        opened = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, factory=_Connection)
+        with closing(opened) as connection:
+            connection.execute("BEGIN")
+            yield connection
+    except sqlite3.Error as error:
+        raise DatabaseUnusable(f"{path} cannot be read: {error}") from error

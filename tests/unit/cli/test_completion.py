@@ -1,0 +1,143 @@
+"""Completion in a shell, through the protocol that the shell speaks."""
+
+import shlex
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.harness import COMMAND_S, Member
+from tests.support.town import Town
+
+pytestmark = pytest.mark.daemon  # `init` makes Syncthing's key with the real one
+
+DATABASES = ("state.db", "work.db", "library.db")
+
+
+def completed(member: Member, *words: str) -> list[str]:
+    """What bash is offered for the last of these words; the command must not fail."""
+    typed = ("karma-sync", *words)
+    asked = {
+        "_KARMA_SYNC_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(typed),
+        "COMP_CWORD": str(len(typed) - 1),
+    }
+    before = dict(member.environ)
+    member.environ.update(asked)
+    try:
+        done = member.run(check=False)
+    finally:
+        member.environ.clear()
+        member.environ.update(before)
+    assert (done.code, done.err) == (0, ""), done
+    return done.out.split()
+
+
+def databases(member: Member) -> list[str]:
+    """The databases below the home."""
+    return sorted(path.name for path in member.home.rglob("*.db"))
+
+
+@pytest.fixture(scope="module")
+def other(town: Town) -> Member:
+    return town.member("bob")
+
+
+@pytest.fixture(scope="module")
+def leader(town: Town, other: Member) -> Member:
+    """She leads a team with another member, and shares `repo` with a session in it."""
+    member = town.member("lea")
+    member.run("team", "create", "backend")
+    member.run("team", "add", other.code)
+    member.write_session("first")
+    member.run("project", "share", ".", "--yes")
+    return member
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["stat"], ["status"]),
+        (["session", "sh"], ["show", "share"]),
+        (["accept", ""], ["example.org/acme/repo"]),
+        (["accept", "exam"], ["example.org/acme/repo"]),
+        (["accept", "re"], ["repo"]),
+        (["accept", "acme/"], ["acme/repo"]),
+        (["accept", "repo", "--team", ""], ["backend"]),
+        (["sent", "--to", ""], ["bob.box"]),
+        (["sent", "--to", "carol"], []),
+        (["session", "list", "--project", ""], []),
+        (["session", "show", ""], []),
+        (["invitation", "accept", ""], []),
+    ],
+)
+def test_names_are_completed(leader: Member, words: list[str], offered: Sequence[str]) -> None:
+    assert sorted(completed(leader, *words)) == sorted(offered)
+
+
+def test_own_sessions_are_completed_from_the_directory_of_the_agent(leader: Member) -> None:
+    (session,) = completed(leader, "session", "preview", "")
+
+    assert completed(leader, "session", "withhold", session[:4]) == [session]
+    assert completed(leader, "session", "withhold", "zz") == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["accept", ""],
+        ["sent", "--to", ""],
+        ["session", "show", ""],
+        ["session", "unshare", ""],
+        ["session", "preview", ""],
+        ["session", "list", "--project", ""],
+        ["team", "add", "--team", ""],
+        ["invitation", "accept", ""],
+    ],
+)
+def test_a_home_without_databases_completes_nothing_and_gets_none(
+    other: Member, words: list[str]
+) -> None:
+    before = databases(other)
+
+    assert completed(other, *words) == []
+    assert databases(other) == before
+
+
+def test_a_damaged_database_completes_nothing(town: Town) -> None:
+    member = town.member("dan")
+    member.run("status")
+    for path in member.home.rglob("*.db"):
+        path.write_bytes(b"no database" * 1000)
+
+    assert completed(member, "accept", "") == []
+    assert completed(member, "session", "show", "") == []
+
+
+def test_the_script_for_a_shell_is_printed(other: Member) -> None:
+    assert "_KARMA_SYNC_COMPLETE" in in_bash(other, "--show-completion")
+
+
+def test_completion_is_installed_for_the_shell(town: Town) -> None:
+    member = town.member("ida")
+
+    told = in_bash(member, "--install-completion")
+
+    assert told.startswith("bash completes karma-sync")
+    (script,) = (Path(member.environ["HOME"]) / ".bash_completions").iterdir()
+    assert "_KARMA_SYNC_COMPLETE=complete_bash" in script.read_text()
+
+
+def in_bash(member: Member, option: str) -> str:
+    """What the command prints when bash runs it."""
+    command = shlex.join(member.command([option]))
+    done = subprocess.run(
+        ["/bin/bash", "-c", f"{command}; exit $?"],  # a second command keeps bash as the parent
+        env=member.environ,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_S,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
