@@ -6,7 +6,6 @@ daemon's parts are tied in `daemon/wiring.py`.
 
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,11 +26,7 @@ if TYPE_CHECKING:
     from karma_sync.settings import Settings
     from karma_sync.signing import SigningKey
     from karma_sync.store.database import Database
-
-
-def utc_now() -> datetime:
-    """The clock of this program: UTC, aware."""
-    return datetime.now(UTC)
+from karma_sync.runtime.timing import utc_now
 
 
 class App:

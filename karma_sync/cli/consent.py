@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from karma_sync.app import App, utc_now
+from karma_sync.app import App
 from karma_sync.cli.ask import ask_unless, is_terminal
 from karma_sync.cli.output import print_line, size, span, warn_of_unreadable
 from karma_sync.cli.progress import ProgressBar
@@ -14,6 +14,7 @@ from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.text import printable
 from karma_sync.errors import BadInput
+from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
     from karma_sync.domain.session.selection import Limits

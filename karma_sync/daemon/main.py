@@ -12,12 +12,13 @@ from typing import Any
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from karma_sync.app import App, utc_now
+from karma_sync.app import App
 from karma_sync.daemon import wiring
 from karma_sync.daemon.lock import announced, locked
 from karma_sync.daemon.systemd_notify import Notifier
 from karma_sync.daemon.threads import Workers
 from karma_sync.errors import DatabaseUnusable, KarmaError, SyncthingError
+from karma_sync.runtime.timing import utc_now
 from karma_sync.syncthing.process import SyncthingProcess
 
 _ARENA_MAX = -8  # M_ARENA_MAX

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from karma_sync.app import App, utc_now
+from karma_sync.app import App
 from karma_sync.channel.verify import verify_chunk, verify_item, verify_retraction
 from karma_sync.daemon.signals import Requests, Signals
 from karma_sync.domain.mesh.channels import World
@@ -29,6 +29,7 @@ from karma_sync.redact.custom.ruleset import RefusingRedactor
 from karma_sync.redact.redactor import Redactor
 from karma_sync.runtime.event_log import EventLog
 from karma_sync.runtime.problems import REDACTION, Problems
+from karma_sync.runtime.timing import now_ms, utc_now
 from karma_sync.sending.held_back import HeldBack
 from karma_sync.sending.packaging.packager import Packager
 from karma_sync.sending.queue import SendQueue
@@ -136,11 +137,11 @@ def wire(app: App, foundation: Foundation) -> Parts:
         context, app.work, app.library, client.scan, ReceiptHooks(recovery.claimed, receiver.astray)
     )
 
-    packager = Packager(_redactor(app), app.key, app.work, lambda: context.now_ms)
+    packager = Packager(_redactor(app), app.key, app.work, now_ms)
     sender = Sender(
         app.decider,
         packager,
-        Recaller(packager, app.work, lambda: context.now_ms),
+        Recaller(packager, app.work, now_ms),
         HeldBack(app.work, app.notes),
         SenderHooks(client.scan, problems, signals.packaged),
     )

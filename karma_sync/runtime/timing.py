@@ -6,6 +6,7 @@ undo each other's work must not do so for ever.
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 _BURST = 3
 _BURST_S = 600.0
@@ -54,3 +55,13 @@ class Retry:
 def soonest(*waits: float | None) -> float | None:
     """The shortest of these times in seconds; None if there is none."""
     return min((wait for wait in waits if wait is not None), default=None)
+
+
+def now_ms() -> int:
+    """Unix milliseconds."""
+    return int(utc_now().timestamp() * 1000)
+
+
+def utc_now() -> datetime:
+    """The clock of this program: UTC, aware."""
+    return datetime.now(UTC)

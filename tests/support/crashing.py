@@ -31,7 +31,9 @@ from typing import Any
 import karma_sync.__main__
 import karma_sync.app
 import karma_sync.daemon.main
+from karma_sync.daemon import wiring
 from karma_sync.paths import Paths
+from karma_sync.runtime import timing as clock_of_parts
 from karma_sync.syncthing.client import SyncthingClient
 
 _PACKAGE = str(Path(karma_sync.app.__file__).parent)
@@ -162,7 +164,7 @@ def main() -> None:
         count_requests(Path(asked))
     if clock := environ.get("KARMA_CRASH_CLOCK"):
         moment = datetime.fromisoformat(clock)
-        modules: Any = (karma_sync.app, karma_sync.daemon.main)
+        modules: Any = (clock_of_parts, wiring, karma_sync.app, karma_sync.daemon.main)
         for module in modules:
             module.utc_now = lambda: moment
     if "FAKETIME_TIMESTAMP_FILE" in environ:

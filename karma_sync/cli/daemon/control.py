@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from karma_sync.app import App, utc_now
+from karma_sync.app import App
 from karma_sync.cli.notices import print_if_down, warn_if_down
 from karma_sync.cli.output import flush, print_json, print_line, print_next
 from karma_sync.cli.screen import Line, Tone, print_drawn
 from karma_sync.errors import Conflict
+from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
     from karma_sync.service.events import Event

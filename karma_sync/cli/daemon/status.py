@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from karma_sync.app import App, utc_now
+from karma_sync.app import App
 from karma_sync.cli.options import JsonOption
 from karma_sync.cli.output import flush, json_text, print_line
 from karma_sync.cli.screen import clear_screen, fit, print_drawn
 from karma_sync.errors import Stuck
+from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
     from karma_sync.daemon.lock import Running

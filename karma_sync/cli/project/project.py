@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from karma_sync.app import App, utc_now
+from karma_sync.app import App
 from karma_sync.cli import completion
 from karma_sync.cli.consent import ConsentOptions, consented
 from karma_sync.cli.notices import print_if_down
@@ -25,6 +25,7 @@ from karma_sync.cli.output import print_line, print_next
 from karma_sync.cli.project.argument import meant
 from karma_sync.cli.project.scan import scan
 from karma_sync.errors import BadInput, NotFound
+from karma_sync.runtime.timing import utc_now
 
 _SENT_STAYS = (
     "Sent sessions stay with the receivers. To withdraw one: karma-sync session unshare ID"

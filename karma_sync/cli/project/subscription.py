@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from karma_sync.app import App, utc_now
+from karma_sync.app import App
 from karma_sync.cli.consent import ConsentOptions, consented
 from karma_sync.cli.notices import print_if_down, warn_if_down
 from karma_sync.cli.options import (
@@ -25,6 +25,7 @@ from karma_sync.cli.project.wait import offered, require_daemon, wait_for_sessio
 from karma_sync.cli.screen import Line, Tone, print_table
 from karma_sync.domain.team.direction import Direction
 from karma_sync.errors import BadInput
+from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
     from karma_sync.domain.team.subscription import Subscription

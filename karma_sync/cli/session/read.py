@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from karma_sync.app import App, utc_now
+from karma_sync.app import App
 from karma_sync.cli import completion
 from karma_sync.cli.notices import warn_if_down
 from karma_sync.cli.options import JsonOption
@@ -15,6 +15,7 @@ from karma_sync.cli.output import ago, print_json, print_line, print_next, size,
 from karma_sync.cli.screen import Line, Tone, print_drawn, print_markdown, print_table
 from karma_sync.cli.session import sharing
 from karma_sync.cli.session.unshare import unshare
+from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
     from karma_sync.library.reader import AccessScope, Readable

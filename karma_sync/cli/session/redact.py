@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from karma_sync.app import App, utc_now
+from karma_sync.app import App
 from karma_sync.cli.ask import ask_secret
 from karma_sync.cli.notices import print_if_down
 from karma_sync.cli.output import print_json, print_line, print_next
@@ -16,6 +16,7 @@ from karma_sync.cli.progress import ProgressBar
 from karma_sync.cli.screen import print_table
 from karma_sync.cli.session.unshare import print_reach
 from karma_sync.errors import BadInput
+from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
     from karma_sync.redact.custom.redactions import OwnRedactions

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from karma_sync.app import App, utc_now
+from karma_sync.app import App
 from karma_sync.cli import completion
 from karma_sync.cli.notices import warn_if_down
 from karma_sync.cli.options import JsonOption
 from karma_sync.cli.output import print_json, print_line, print_next, size
 from karma_sync.cli.screen import Line, Tone, print_table
+from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
     from karma_sync.sending.ledger.sent import SentSession

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from karma_sync.app import App, utc_now
+from karma_sync.app import App
 from karma_sync.cli.ask import ask, is_terminal
 from karma_sync.cli.notices import print_if_down
 from karma_sync.cli.options import JsonOption
@@ -16,6 +16,7 @@ from karma_sync.domain import ids
 from karma_sync.domain.team import pairing_code
 from karma_sync.errors import BadInput, Conflict
 from karma_sync.paths import Paths
+from karma_sync.runtime.timing import utc_now
 
 _CODE_BYTES = 10_000
 
