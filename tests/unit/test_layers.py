@@ -73,6 +73,10 @@ STEPS = {
     "receiving.importer",
 }
 
+# What people and agents see calls use cases and the reader: it never touches these rooms.
+FACES = ("cli", "mcp", "web")
+BEHIND = ("store", "syncthing", "channel")
+
 # Only here may an import wait until it is needed: start-up time asks for it.
 LATE_IMPORTS = (
     *("karma_sync.cli", "karma_sync.demo", "karma_sync.app", "karma_sync.__main__"),
@@ -226,6 +230,17 @@ def step_to_step(module: Module) -> list[Import]:
     ]
 
 
+def past_the_use_cases(module: Module) -> list[Import]:
+    """Imports of a room below the use cases by a face of the program."""
+    if not any(is_within(module.name, f"karma_sync.{face}") for face in FACES):
+        return []
+    return [
+        each
+        for each in imports(module)
+        if any(is_within(each.target, f"karma_sync.{room}") for room in BEHIND)
+    ]
+
+
 def relative_imports(module: Module) -> list[Import]:
     """Imports that name their target by dots."""
     return [each for each in imports(module) if each.relative]
@@ -287,6 +302,10 @@ def test_imports_stand_at_the_top_of_a_file() -> None:
 
 def test_no_step_of_the_flow_imports_another() -> None:
     assert offences([step_to_step(module) for module in modules()]) == ""
+
+
+def test_commands_touch_no_store_no_syncthing_and_no_channel() -> None:
+    assert offences([past_the_use_cases(module) for module in modules()]) == ""
 
 
 def test_no_import_is_relative() -> None:
@@ -379,6 +398,18 @@ def test_a_step_that_imports_a_step_is_seen(text: str) -> None:
     assert step_to_step(Module("karma_sync.sending.watcher", text))
     assert not step_to_step(Module("karma_sync.channel.outbox", text))
     assert not step_to_step(Module("karma_sync.channel.staging", text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from karma_sync.store import state",
+        "def f():\n    from karma_sync.channel.inbox import Inbox",
+    ],
+)
+def test_a_command_that_goes_past_the_use_cases_is_seen(text: str) -> None:
+    assert past_the_use_cases(Module("karma_sync.cli.team.inbox", text))
+    assert not past_the_use_cases(Module("karma_sync.service.teams", text))
 
 
 def test_a_relative_import_is_seen() -> None:
