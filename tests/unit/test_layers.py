@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,7 @@ class Import:
         return f"{self.module.name}:{self.line} imports {self.target}"
 
 
+@cache
 def modules() -> list[Module]:
     """Every module of karma_sync, by name."""
     found = []
@@ -142,6 +144,7 @@ def modules() -> list[Module]:
     return found
 
 
+@cache
 def imports(module: Module) -> list[Import]:
     """Every import in the module, wherever it stands, by line."""
     tree = ast.parse(module.text)
