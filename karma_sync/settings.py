@@ -116,7 +116,7 @@ def _checked(file: Path, raw: bytes) -> _Config:
     except UnicodeDecodeError as error:
         raise _unusable(file, " is not UTF-8") from error
     try:
-        config = _Config.model_validate(tomllib.loads(text))
+        config = _Config.from_fields(tomllib.loads(text))
     except ValueError as error:  # of tomllib and of msgspec
         raise _unusable(file, explain(error, text)) from error
     if not is_tag(config.tag):
@@ -141,7 +141,7 @@ def save(paths: Paths, tag: str, network: NetworkSettings) -> None:
     import tomli_w
 
     before = tomllib.loads(paths.settings.read_text("utf-8")) if paths.settings.exists() else {}
-    table = before | {"tag": tag, "network": network.model_dump(mode="json")}
+    table = before | {"tag": tag, "network": network.to_fields()}
     write_private(paths.settings, tomli_w.dumps(table).encode())
 
 

@@ -160,7 +160,7 @@ class Model(Protocol):
     """What can be made of a payload: pydantic's, or msgspec's where it is short."""
 
     @classmethod
-    def model_validate(cls, fields: Any, /) -> Self: ...
+    def from_fields(cls, fields: Any, /) -> Self: ...
 
 
 M = TypeVar("M", bound=Model)
@@ -177,7 +177,7 @@ def parse(payload: bytes, model: type[M]) -> M:
     except (ValueError, RecursionError):
         raise Unverified("3-form", f"it is not a {model.__name__}: not JSON") from None
     try:
-        return model.model_validate(fields)
+        return model.from_fields(fields)
     except (ValueError, msgspec.ValidationError) as error:
         raise Unverified("3-form", f"it is not a {model.__name__}: {_place(error)}") from None
 

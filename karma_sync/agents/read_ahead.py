@@ -104,7 +104,7 @@ class ReadAhead:
     def _keep(self, key: str, found: bytes) -> None:
         self._works = True
         if found != _UNREADABLE and key not in self._passed:
-            self._read[key] = ReadFile.model_validate_json(found)
+            self._read[key] = ReadFile.from_json(found)
 
     def _end(self) -> None:
         if self.over:
@@ -124,7 +124,7 @@ def answer(question: bytes) -> bytes:
     asked = json.loads(question)
     file = SourceFile(asked["name"], Path(asked["path"]), Stat(**asked["stat"]))
     try:
-        return read_new(file, None, lambda _: None).model_dump_json().encode()
+        return read_new(file, None, lambda _: None).to_json().encode()
     except (OSError, ValueError):  # who asked reads it again, and says what is wrong with it
         return _UNREADABLE
 

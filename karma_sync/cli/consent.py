@@ -137,7 +137,7 @@ def _with_last(found: "Survey", limits: "Limits", last: int | None) -> "Limits":
     from karma_sync.domain.session.selection import Limits
 
     newest = Limits(since=found.since_of_newest(last, limits, utc_now()))
-    return limits.model_copy(update={"since": limits.narrowed(newest).since})
+    return limits.changed(since=limits.narrowed(newest).since)
 
 
 def _show(

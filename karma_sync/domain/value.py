@@ -1,7 +1,8 @@
-"""What our own databases and files hold: frozen values, written and read as JSON.
+"""Bases of the values in our own files and databases: frozen, written and read as JSON.
 
-They are msgspec's, not pydantic's, which takes longer to load than most commands take. What comes
-from peers and from Syncthing is pydantic's: it says what is wrong with it.
+They are msgspec structs, because pydantic takes longer to load than most commands take to run.
+Most documents of peers are pydantic models (`domain/document.py`), which report what is wrong with
+a document in more detail.
 """
 
 from collections.abc import Mapping
@@ -12,30 +13,46 @@ from msgspec import json, structs
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of what a peer sends, too: fields that we do not know are left out, not refused."""
+    """Base of values that peers send too.
+
+    Peers may run a newer version, so unknown fields are ignored rather than refused.
+    """
 
     @classmethod
-    def model_validate_json(cls, text: str | bytes) -> Self:
-        """Raises msgspec.DecodeError if that is no such value."""
+    def from_json(cls, text: str | bytes) -> Self:
+        """The value that a JSON text describes; its fields are checked.
+
+        Raises:
+            msgspec.DecodeError: the text is not JSON, or not a value of this class.
+        """
         return json.decode(text, type=cls)
 
     @classmethod
-    def model_validate(cls, fields: Mapping[str, Any]) -> Self:
-        """Raises msgspec.ValidationError if those are not its fields."""
+    def from_fields(cls, fields: Mapping[str, Any]) -> Self:
+        """The value with these fields, as JSON has them; they are checked.
+
+        Raises:
+            msgspec.ValidationError: a field is missing, unknown or of the wrong type.
+        """
         return msgspec.convert(fields, cls)
 
-    def model_dump_json(self, indent: int = 0) -> str:
+    def to_json(self, indent: int = 0) -> str:
+        """The value as JSON: on one line, or indented by so many spaces."""
         text = json.encode(self)
         return (json.format(text, indent=indent) if indent else text).decode()
 
-    def model_dump(self, mode: str = "python") -> dict[str, Any]:
-        """Its fields; with `json` as JSON has them."""
-        return msgspec.to_builtins(self) if mode == "json" else structs.asdict(self)
+    def to_fields(self) -> dict[str, Any]:
+        """The fields as JSON has them: moments as texts, tuples as lists."""
+        fields: dict[str, Any] = msgspec.to_builtins(self)
+        return fields
 
-    def model_copy(self, *, update: Mapping[str, Any]) -> Self:
-        """The same with other fields; they are not checked."""
-        return structs.replace(self, **update)
+    def changed(self, **fields: Any) -> Self:
+        """A copy with other values in these fields; they are not checked."""
+        return structs.replace(self, **fields)
 
 
 class Value(Received, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of our own; made from outside they are checked, made by our own code they are not."""
+    """Base of values that only we write; unknown fields are refused.
+
+    Fields are checked when a value is read from JSON, not when our own code makes it.
+    """

@@ -105,7 +105,7 @@ class Recaller:
         with self._store.reading() as tx:
             row = ledger.departed.get(tx, channel.id, item)
         if row is not None and not row.session:  # the ledger was lost, and a retraction names none
-            named = row.model_copy(update={"session": session.session_id, "agent": agent})
+            named = row.changed(session=session.session_id, agent=agent)
             with self._store.transaction() as tx:
                 ledger.departed.put(tx, named)
         if any(each.holds(agent, session.session_id) for each in unshared):

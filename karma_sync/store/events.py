@@ -81,13 +81,13 @@ def is_over(tx: Transaction, fault: Event) -> bool:
 def told(tx: Transaction) -> dict[str, Fact]:
     """What stood when it was told last, by key."""
     rows = tx.execute("SELECT key, body FROM told")
-    return {row["key"]: Fact.model_validate_json(row["body"]) for row in rows}
+    return {row["key"]: Fact.from_json(row["body"]) for row in rows}
 
 
 def put_told(tx: Transaction, facts: Mapping[str, Fact]) -> None:
     """Remember that this is what stands, and was told."""
     tx.execute("DELETE FROM told")
-    rows = [(key, fact.model_dump_json()) for key, fact in facts.items()]
+    rows = [(key, fact.to_json()) for key, fact in facts.items()]
     tx.executemany("INSERT INTO told VALUES (?, ?)", rows)
 
 

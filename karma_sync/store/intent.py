@@ -59,12 +59,10 @@ class Limit(Value, frozen=True, kw_only=True):
         """The answer, sending no more than both say."""
         status = max(answer.status, self.status, key=_RANK.__getitem__)
         receives = Direction.RECEIVE in {answer.direction, self.direction}
-        return answer.model_copy(
-            update={
-                "status": status,
-                "direction": Direction.RECEIVE if receives else answer.direction,
-                "limits": answer.limits.narrowed(self.limits),
-            }
+        return answer.changed(
+            status=status,
+            direction=Direction.RECEIVE if receives else answer.direction,
+            limits=answer.limits.narrowed(self.limits),
         )
 
 
@@ -100,7 +98,7 @@ def read_intent(path: Path) -> Intent:
         KarmaError: it says nothing that could be relied on.
     """
     try:
-        return Intent.model_validate_json(path.read_bytes())
+        return Intent.from_json(path.read_bytes())
     except FileNotFoundError:
         return Intent()
     except DecodeError:
@@ -148,8 +146,8 @@ class IntentFile:
             now = _content(tx, member, before)
             if now != before or before.version < version:
                 version = next_version(max(version, before.version), self._now_ms)
-                now = now.model_copy(update={"version": version})
-                self._write(now.model_dump_json(indent=1).encode() + b"\n")
+                now = now.changed(version=version)
+                self._write(now.to_json(indent=1).encode() + b"\n")
             state.put_intent_version(tx, now.version)
         for why in news:
             self._say(why)

@@ -110,7 +110,7 @@ def withdraw(tx: Transaction, folder: str, item: str, revision: int) -> None:
     """An item was retracted."""
     before = departed.get(tx, folder, item)
     known = before or Departed(folder=folder, item=item, first=revision, revision=revision)
-    departed.put(tx, known.model_copy(update={"withdrawn": revision}))
+    departed.put(tx, known.changed(withdrawn=revision))
 
 
 def revisions(tx: Transaction, folder: str) -> dict[str, int]:

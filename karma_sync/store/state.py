@@ -167,13 +167,13 @@ def get_document(tx: Transaction, team: str, kind: str, writer: str) -> Document
     row = tx.execute(
         "SELECT * FROM document WHERE team = ? AND kind = ? AND writer = ?", [team, kind, writer]
     ).fetchone()
-    return Document.model_validate(dict(row)) if row else None
+    return Document.from_fields(dict(row)) if row else None
 
 
 def documents(tx: Transaction, team: str) -> list[Document]:
     """All newest accepted documents of a team."""
     rows = tx.execute("SELECT * FROM document WHERE team = ? ORDER BY kind, writer", [team])
-    return [Document.model_validate(dict(row)) for row in rows]
+    return [Document.from_fields(dict(row)) for row in rows]
 
 
 def raise_floor(tx: Transaction, team: str, kind: str, version: int) -> None:

@@ -10,8 +10,8 @@ class Stored(Protocol):
     """A value that can be written as JSON, and read again."""
 
     @classmethod
-    def model_validate_json(cls, text: str | bytes, /) -> Self: ...
-    def model_dump_json(self) -> str: ...
+    def from_json(cls, text: str | bytes, /) -> Self: ...
+    def to_json(self) -> str: ...
 
 
 M = TypeVar("M", bound=Stored)
@@ -34,7 +34,7 @@ class Table(Generic[M]):
         marks = ", ".join("?" for _ in (*self._keys, "body"))
         for value in values:
             key = [str(getattr(value, name)) for name in self._keys]
-            body = value.model_dump_json()
+            body = value.to_json()
             tx.execute(
                 f"INSERT INTO {self._name} ({columns}) VALUES ({marks})"  # noqa: S608 our names
                 f" ON CONFLICT ({', '.join(self._keys)}) DO UPDATE SET body = excluded.body"
@@ -55,7 +55,7 @@ class Table(Generic[M]):
             f" ORDER BY {', '.join(self._keys)}",
             list(where.values()),
         )
-        return [self._model.model_validate_json(row["body"]) for row in rows]
+        return [self._model.from_json(row["body"]) for row in rows]
 
     def clear(self, tx: Transaction) -> None:
         """Delete all values."""

@@ -62,13 +62,8 @@ class Joiner:
         Whoever brought it: what counts is whose key signed, and any member may be the first.
         """
         leader = next(m for m in roster.members if m.key == roster.writer)
-        ready = invitation.model_copy(
-            update={
-                "team": roster.team,
-                "team_name": roster.name,
-                "leader_tag": leader.tag,
-                "leader_key": roster.writer,
-            }
+        ready = invitation.changed(
+            team=roster.team, team_name=roster.name, leader_tag=leader.tag, leader_key=roster.writer
         )
         pairing = state.pairings.get(tx, roster.writer)
         paired = pairing is not None and pairing.device == leader.device
@@ -78,7 +73,7 @@ class Joiner:
             and pairing.open_at(self._context.now())
             and ready.answer is Answer.PENDING
         ):
-            state.pairings.put(tx, pairing.model_copy(update={"used": True}))
+            state.pairings.put(tx, pairing.changed(used=True))
             return ready.answered("accept")
         return ready
 

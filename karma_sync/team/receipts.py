@@ -196,7 +196,7 @@ class Receipts:
             self._written[team.id] = time.monotonic()
             version = next_version(before.version if before else 0, self._context.now_ms)
             receipt = Receipt(team=team.id, writer=me, version=version, channels=channels, seen=saw)
-            payload = receipt.model_dump_json().encode()
+            payload = receipt.to_json().encode()
             envelope = self._context.key.sign(PayloadType.RECEIPT, payload)
             known = work.SignedReceipt(me, version, envelope)
             # committed before it is written: no two contents under one version

@@ -99,10 +99,10 @@ def member_of(tag: str, *addresses: str, status: MemberStatus = MemberStatus.ACT
 def team_of_all(*tags: str, name: str = "backend", projects: tuple[str, ...] = (PROJECT,)) -> Team:
     """A team that the first of `tags` leads; all were seen."""
     leader, *others = (member_of(tag) for tag in tags)
-    founder = leader.model_copy(update={"status": MemberStatus.ADDED})
+    founder = leader.changed(status=MemberStatus.ADDED)
     team = found_team(name, founder, nonce="0" * 32)
     shared = tuple(SharedProject(identity=p, incarnation=1) for p in projects)
-    return team.model_copy(update={"members": (*team.members, *others), "projects": shared})
+    return team.changed(members=(*team.members, *others), projects=shared)
 
 
 def answer(

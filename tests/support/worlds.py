@@ -49,10 +49,10 @@ def teams(draw: st.DrawFn) -> Team:
     team = team_of_all(*order, name=name, projects=tuple(projects))
     statuses = st.sampled_from([MemberStatus.ACTIVE, MemberStatus.ACTIVE, MemberStatus.ADDED])
     members = (
-        m.model_copy(update={"status": draw(statuses)}) if m.tag not in {ALICE, leader} else m
+        m.changed(status=draw(statuses)) if m.tag not in {ALICE, leader} else m
         for m in team.members
     )
-    return team.model_copy(update={"members": tuple(members)})
+    return team.changed(members=tuple(members))
 
 
 @st.composite
@@ -66,7 +66,7 @@ def worlds(draw: st.DrawFn) -> World:
             if status is None:
                 continue
             sub = answer(team, member.tag, status, draw(st.sampled_from(Direction)), project)
-            said.append(sub.model_copy(update={"incarnation": draw(st.integers(1, 3))}))
+            said.append(sub.changed(incarnation=draw(st.integers(1, 3))))
     fetching = draw(st.sampled_from([frozenset(), frozenset({("ks-m-" + "a" * 26, STRANGER.id)})]))
     paired = bool(fetching) or draw(st.booleans())
     return World(

@@ -28,7 +28,7 @@ nat = true
 def network_of(**changes: object) -> NetworkSettings:
     fields: dict[str, object] = {"port": 1, "addresses": ()}
     helpers = {"discovery": True, "relays": True, "nat": True}
-    return NetworkSettings.model_validate(fields | helpers | changes)
+    return NetworkSettings.from_fields(fields | helpers | changes)
 
 
 def load(home: Path, **environ: str) -> Settings:

@@ -89,7 +89,7 @@ def _as_json(app: App, found: "StatusReport", daemon: "Running | None") -> str:
         fingerprint=app.me.fingerprint,
         daemon=asdict(daemon) if daemon else None,
         starting=found.starting,
-        paused=found.paused.model_dump(mode="json") if found.paused else None,
+        paused=found.paused.to_fields() if found.paused else None,
         peers=[_peer_json(peer) for peer in found.peers],
         projects=[_project_json(p) for p in found.projects],
         inbox=len(found.inbox.contacts) + len(found.inbox.invitations),

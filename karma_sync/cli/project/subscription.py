@@ -270,7 +270,7 @@ def _as_json(standing: "ProjectAnswers") -> dict[str, object]:
         "status": mine.status,
         "direction": mine.direction,
         "content": mine.content,
-        **mine.limits.model_dump(mode="json"),
+        **mine.limits.to_fields(),
         "others": [
             {"member": m.tag, "active": m.active, "status": s.status, "direction": s.direction}
             for m, s in standing.others

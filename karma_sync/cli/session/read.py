@@ -297,5 +297,5 @@ def _as_json(found: "Readable") -> dict[str, object]:
         "size": manifest.size,
         "redactions": manifest.redactions,
         "arrived": found.arrived,
-        **manifest.session.model_dump(mode="json"),
+        **manifest.session.to_fields(),
     }

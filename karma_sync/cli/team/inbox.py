@@ -45,14 +45,14 @@ def inbox(as_json: JsonOption = False) -> None:
     waiting = invitations.inbox(app.state)
     if as_json:
         print_json(
-            contacts=[c.model_dump(mode="json") | {"id": c.id} for c in waiting.contacts],
+            contacts=[c.to_fields() | {"id": c.id} for c in waiting.contacts],
             invitations=[
-                i.model_dump(mode="json") | {"id": i.id, "fingerprint": fingerprint(i.leader_key)}
+                i.to_fields() | {"id": i.id, "fingerprint": fingerprint(i.leader_key)}
                 for i in waiting.invitations
             ],
             fetching=waiting.fetching,
             awaited=[c.id for c in waiting.awaited],
-            declined=[each.model_dump(mode="json") | {"id": each.id} for each in waiting.declined],
+            declined=[each.to_fields() | {"id": each.id} for each in waiting.declined],
         )
         return
     rows = [

@@ -6,9 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from karma_sync.domain import limits
+from karma_sync.domain.document import PeerModel
 from karma_sync.errors import Unverified
 
 FORMAT: Literal[1] = 1
@@ -30,19 +31,14 @@ class ItemKind(StrEnum):
     SESSION = "session"
 
 
-class _Received(BaseModel):
-    # peers may run a newer version: fields we do not know are left out, not refused
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
-
-
-class Piece(_Received):
+class Piece(PeerModel):
     """Content by hash: SHA-256 of the uncompressed bytes, and how many they are."""
 
     sha256: Hash
     size: Size
 
 
-class ItemFile(_Received):
+class ItemFile(PeerModel):
     """One file of an item: full chunks, then the end that lies in the inline part.
 
     `root` is the SHA-256 over the raw hashes of all pieces in order, the end's last.
@@ -55,7 +51,7 @@ class ItemFile(_Received):
     tail: Piece
 
 
-class Tokens(_Received):
+class Tokens(PeerModel):
     """What the API counted, each response once."""
 
     input: Size = 0
@@ -64,7 +60,7 @@ class Tokens(_Received):
     cache_creation: Size = 0
 
 
-class SessionFacts(_Received):
+class SessionFacts(PeerModel):
     """What a list shows without opening the session; every text was redacted first.
 
     `agent_name` is empty where the agent has none of its own. `running` is what its program said
@@ -102,7 +98,7 @@ class SessionFacts(_Received):
         return -_CLOCKS_DIFFER_S < idle < (_OPEN_S if self.running else _WRITTEN_S)
 
 
-class Manifest(_Received):
+class Manifest(PeerModel):
     """An item's signed description (payload type MANIFEST)."""
 
     format: Literal[1]
@@ -149,15 +145,12 @@ def split_item(raw: bytes) -> tuple[bytes, bytes]:
     return envelope, frame
 
 
-class Retraction(BaseModel):
+class Retraction(PeerModel):
     """What stands in `retracted/ITEM.json` (payload type RETRACTION).
 
     `revision` is from the same counter as the channel's manifests: a retraction beats every
     manifest below it, and an item that was packaged again later beats the retraction.
     """
-
-    # peers may run a newer version: fields we do not know are left out, not refused
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
     format: Literal[1]
     team: str

@@ -34,12 +34,12 @@ class SharedProject(Value, frozen=True, kw_only=True):
             return self
         if len(self.aliases) >= limits.ALIASES:
             raise BadInput(f"{self.identity} has {limits.ALIASES} other names, the most it can")
-        return self.model_copy(update={"aliases": tuple(sorted((*self.aliases, name)))})
+        return self.changed(aliases=tuple(sorted((*self.aliases, name))))
 
     def without(self, name: str) -> "SharedProject":
         """The project with this one not among its other names."""
         kept = tuple(alias for alias in self.aliases if alias != name)
-        return self.model_copy(update={"aliases": kept})
+        return self.changed(aliases=kept)
 
 
 def find_project(wanted: str, known: Iterable[str], aliases: Mapping[str, str] = {}) -> str:

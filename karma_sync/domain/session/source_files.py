@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -25,14 +26,31 @@ class Stat:
         return cls(found.st_size, found.st_mtime_ns, found.st_ino)
 
 
-class Position(BaseModel):
+class _Stored(BaseModel):
+    """Base of what work.db keeps as JSON."""
+
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """The value that a JSON text of ours describes.
+
+        Raises:
+            pydantic.ValidationError: the text does not describe one.
+        """
+        return cls.model_validate_json(text)
+
+    def to_json(self) -> str:
+        """The value as JSON on one line."""
+        return self.model_dump_json()
+
+
+class Position(_Stored):
     """How far a file was read: `offset` bytes, all of them whole lines.
 
     `print` is a hash over the file's first bytes and the last ones before `offset`. A rewrite
     that keeps the inode and both is not noticed if the file also grew, to just where they match.
     """
-
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     size: int
     mtime_ns: int
@@ -45,25 +63,21 @@ class Position(BaseModel):
         return (self.size, self.mtime_ns, self.inode) == (now.size, now.mtime_ns, now.inode)
 
 
-class ReadFile(BaseModel):
+class ReadFile(_Stored):
     """What the records of one file told so far, and where to go on."""
-
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     path: str
     position: Position
     facts: Facts
 
 
-class PackedFile(BaseModel):
+class PackedFile(_Stored):
     """Where packaging one file goes on.
 
     The first `sealed` chunks of its entry never change; after them it goes on `skip` redacted
     bytes into the line that begins at raw byte `line`. `position` is how far it was read, and
     `cuts` what was redacted up to there.
     """
-
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     position: Position
     sealed: int = 0
@@ -73,13 +87,11 @@ class PackedFile(BaseModel):
     waits: bool = False
 
 
-class PackedItem(BaseModel):
+class PackedItem(_Stored):
     """What was packaged of one session into one channel, and with which redactor.
 
     `running` is whether the agent had it open; None if it never said so.
     """
-
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     folder: str
     item: str

@@ -76,10 +76,10 @@ def news(before: Mapping[str, Fact], after: Mapping[str, Fact]) -> list[Fact]:
         if new is None:
             if old and (kind in _ENDS or _is_reopened(key, old, after)):
                 what = _ENDS.get(kind, "reopened")
-                told.append(old.model_copy(update={"what": what, "why": _ended(key, old)}))
+                told.append(old.changed(what=what, why=_ended(key, old)))
         elif new != old and (old or new.what != Status.OFFERED):
             what = _CHANGES.get((old.what, new.what), new.what) if old else new.what
-            told.append(new.model_copy(update={"what": what}))
+            told.append(new.changed(what=what))
     return told
 
 

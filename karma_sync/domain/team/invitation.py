@@ -47,7 +47,7 @@ class Contact(Value, frozen=True, kw_only=True):
     def answered(self, verb: str) -> "Contact":
         """After `accept` or `decline`."""
         answer = _answered(self.answer, verb, f"contact {self.id}")
-        return self.model_copy(update={"answer": answer})
+        return self.changed(answer=answer)
 
 
 class Invitation(Value, frozen=True, kw_only=True):
@@ -81,7 +81,7 @@ class Invitation(Value, frozen=True, kw_only=True):
         """The invitation, offered by this device too."""
         if device in self.devices:
             return self
-        return self.model_copy(update={"others": (*self.others, device)})
+        return self.changed(others=(*self.others, device))
 
     @property
     def ready(self) -> bool:
@@ -91,7 +91,7 @@ class Invitation(Value, frozen=True, kw_only=True):
     def answered(self, verb: str) -> "Invitation":
         """After `accept` or `decline`."""
         answer = _answered(self.answer, verb, f"invitation {self.id}")
-        return self.model_copy(update={"answer": answer})
+        return self.changed(answer=answer)
 
 
 def new_invitations(

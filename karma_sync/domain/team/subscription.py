@@ -109,7 +109,7 @@ class Subscription(Value, frozen=True, kw_only=True):
         return self._move("reopen")
 
     def _move(self, verb: str, **changes: Any) -> "Subscription":
-        # model_copy does not validate, so only values of our own types may come here
+        # `changed` checks nothing, so only values of our own types may come here
         try:
             status = MOVES[self.status, verb]
         except KeyError:
@@ -117,4 +117,4 @@ class Subscription(Value, frozen=True, kw_only=True):
                 f"cannot {verb} {self.project}: it is {self.status}",
                 hint=f"karma-sync subscription {_INSTEAD[self.status]} {self.project}",
             ) from None
-        return self.model_copy(update={"status": status, **changes})
+        return self.changed(status=status, **changes)

@@ -40,11 +40,11 @@ class Member(Value, frozen=True, kw_only=True):
             status = MOVES[self.status, "appear"]
         except KeyError:
             raise IllegalMove(f"{self.tag} is {self.status} already") from None
-        return self.model_copy(update={"status": status})
+        return self.changed(status=status)
 
     def reachable_at(self, addresses: tuple[str, ...]) -> "Member":
         """The same member, dialled elsewhere."""
-        return self.model_copy(update={"addresses": addresses})
+        return self.changed(addresses=addresses)
 
 
 class Team(Value, frozen=True, kw_only=True):
@@ -103,7 +103,7 @@ class Team(Value, frozen=True, kw_only=True):
         if len(self.members) >= limits.MEMBERS:
             raise Conflict(f"{self.name} has {limits.MEMBERS} members, the most a team can have")
         newcomer = Member(tag=code.tag, device=code.device, key=code.key, addresses=code.addresses)
-        return self.model_copy(update={"members": (*self.members, newcomer)})
+        return self.changed(members=(*self.members, newcomer))
 
     def saw(self, key: str, addresses: tuple[str, ...]) -> "Team":
         """The team after this member's own document was accepted."""
@@ -129,7 +129,7 @@ class Team(Value, frozen=True, kw_only=True):
         if len(self.projects) >= limits.PROJECTS:
             raise Conflict(f"{self.name} shares {limits.PROJECTS} projects, the most it can")
         shared = SharedProject(identity=identity, incarnation=next_version(0, now_ms))
-        return self.model_copy(update={"projects": (*self.projects, shared)})
+        return self.changed(projects=(*self.projects, shared))
 
     def alias(self, identity: str, name: str) -> "Team":
         """The team in which a shared project has one more name.
@@ -159,11 +159,11 @@ class Team(Value, frozen=True, kw_only=True):
 
     def _replace(self, changed: SharedProject) -> "Team":
         projects = tuple(changed if p.identity == changed.identity else p for p in self.projects)
-        return self.model_copy(update={"projects": projects})
+        return self.changed(projects=projects)
 
     def _with(self, changed: Member) -> "Team":
         members = tuple(changed if m.key == changed.key else m for m in self.members)
-        return self.model_copy(update={"members": members})
+        return self.changed(members=members)
 
 
 def found_team(name: str, founder: Member, nonce: str) -> Team:

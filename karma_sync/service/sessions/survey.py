@@ -35,7 +35,7 @@ class Survey:
 
     def since_of_newest(self, most: int, limits: Limits, now: datetime) -> datetime | None:
         """The moment since which no more than `most` sessions were active; None if no more are."""
-        whole = limits.model_copy(update={"since": None})
+        whole = limits.changed(since=None)
         moments = sorted((c.last for _, c, o in self.outcomes(whole) if o in _LEAVES), reverse=True)
         if len(moments) <= most:
             return None

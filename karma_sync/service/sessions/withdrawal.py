@@ -129,7 +129,7 @@ def lift(store: Database, wanted: str, whose: Whose) -> Unshared:
             names = " or ".join(u.name for u in fits[:5])
             raise BadInput(f"{wanted!r} fits several sessions", hint=names)
         # the row stays: that there is none must mean that the database was lost
-        lifted = fits[0].model_copy(update={"lifted": True})
+        lifted = fits[0].changed(lifted=True)
         state.unshared.put(tx, lifted)
     return lifted
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from karma_sync.domain import limits
+from karma_sync.domain.document import PeerModel
 from karma_sync.domain.ids import KEY, is_tag
 from karma_sync.domain.session.project import SharedProject
 from karma_sync.domain.team.pairing_code import PairingCode, device_bytes, device_text, is_address
@@ -54,25 +55,20 @@ Identity = Annotated[str, AfterValidator(_identity)]
 Count = Annotated[int, Field(ge=0, le=limits.NUMBER)]
 
 
-class _Received(BaseModel):
-    # peers may run a newer version: fields we do not know are left out, not refused
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
-
-
-class RosterMember(_Received):
+class RosterMember(PeerModel):
     tag: Tag
     device: DeviceId
     key: Key
     addresses: Addresses
 
 
-class RosterProject(_Received):
+class RosterProject(PeerModel):
     identity: Identity
     incarnation: Count
     aliases: Annotated[tuple[Identity, ...], Field(max_length=limits.ALIASES)] = ()
 
 
-class Roster(_Received):
+class Roster(PeerModel):
     """The leader's list of members and projects (payload type ROSTER).
 
     `team` is the hash of founder, name and nonce; `chain` holds the envelopes that lead from
@@ -98,7 +94,7 @@ class Roster(_Received):
         return self.term, self.rank, self.version
 
 
-class Answered(_Received):
+class Answered(PeerModel):
     """One member's standing towards one project; what it has not answered is not listed."""
 
     project: Identity
@@ -108,7 +104,7 @@ class Answered(_Received):
     incarnation: Count
 
 
-class MemberDocument(_Received):
+class MemberDocument(PeerModel):
     """What a member says of itself in one team (payload type MEMBER)."""
 
     format: Literal[1] = 1

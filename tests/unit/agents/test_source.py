@@ -228,7 +228,7 @@ class Memory(dict[str, ReadFile]):
     """What a catalogue keeps across restarts."""
 
     def save(self, file: ReadFile) -> None:
-        self[file.path] = ReadFile.model_validate_json(file.model_dump_json())
+        self[file.path] = ReadFile.from_json(file.to_json())
 
     def catalogue(self) -> Catalogue:
         return Catalogue(lambda: list(self.values()), self.save)

@@ -157,7 +157,7 @@ def twice_named(sent: Sent) -> bytes:
 def test_4_nobody_speaks_in_anothers_name(sent: Sent) -> None:
     assert sent.code(resigned(sent.raw, A, member=BOB)) == "4-signer"
     assert sent.code(sent.raw, channel_of(TEAM, BOB)) == "3-signature"
-    renamed = replace(CHANNEL, owner=CHANNEL.owner.model_copy(update={"tag": "alice.pc"}))
+    renamed = replace(CHANNEL, owner=CHANNEL.owner.changed(tag="alice.pc"))
     assert sent.code(sent.raw, renamed) == "4-signer"
 
 

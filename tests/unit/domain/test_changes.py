@@ -65,7 +65,7 @@ def test_a_project_that_was_only_offered_is_no_answer() -> None:
 
 def test_a_decline_that_a_peer_no_longer_signs_was_reopened() -> None:
     declined = known(answer(TEAM, BOB, Status.DECLINED))
-    unshared = Known(me=ALICE, teams=(TEAM.model_copy(update={"projects": ()}),))
+    unshared = Known(me=ALICE, teams=(TEAM.changed(projects=()),))
 
     assert told(declined, known()) == [("reopened", BOB, f"{PROJECT} in backend")]
     assert [what for what, *_ in told(declined, unshared)] == ["unshared"]
@@ -114,12 +114,12 @@ def test_a_pause_of_everything_is_told_with_its_end() -> None:
 def test_who_asks_and_what_it_was_answered_is_told() -> None:
     contact = Contact(device=device_of(BOB), name="bob?", seen=NOW)
     invitation = Invitation(folder="ks-m-x", device=contact.device, seen=NOW)
-    ready = invitation.model_copy(update={"team": "t", "team_name": "t1", "leader_tag": BOB})
-    declined = ready.model_copy(update={"answer": Answer.DECLINED})
+    ready = invitation.changed(team="t", team_name="t1", leader_tag=BOB)
+    declined = ready.changed(answer=Answer.DECLINED)
     pairing = Pairing(
         key=key_of(BOB).public, tag=BOB, device=contact.device, addresses=(), made=NOW
     )
-    later = pairing.model_copy(update={"made": NOW + timedelta(1)})
+    later = pairing.changed(made=NOW + timedelta(1))
 
     assert told(known(), known(contacts=(contact,))) == [
         ("contact", "bob?", "asks to connect: karma-sync inbox")

@@ -100,7 +100,7 @@ def test_a_folder_that_is_known_or_of_my_own_team_is_no_new_invitation() -> None
     offered = [(metadata_folder(TEAM.id), device_of(BOB)), ("ks-c-" + "a" * 26, device_of(BOB))]
 
     (found,) = new_invitations(offered, [], [], NOW)
-    assert found == invitation(team="").model_copy(update={"device": device_of(BOB)})
+    assert found == invitation(team="").changed(device=device_of(BOB))
     assert new_invitations(offered, [found], [], NOW) == []
     # another member offered it while I joined: taken up as an invitation, it hid later rosters
     assert new_invitations(offered, [], [TEAM.id], NOW) == []
@@ -113,7 +113,7 @@ def test_an_invitation_that_others_offer_too_is_one_with_the_answer_it_has(answe
 
     (found,) = new_invitations(offered, [known], [], NOW)
     assert found.devices == (device_of(ALICE), device_of(BOB), device_of(CAROL))
-    assert found.model_copy(update={"others": ()}) == known
+    assert found.changed(others=()) == known
     assert new_invitations(offered, [found], [], NOW) == []
     (fresh,) = new_invitations(offered, [], [], NOW)
     assert fresh.devices == found.devices

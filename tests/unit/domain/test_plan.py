@@ -220,7 +220,7 @@ def test_halting_stops_every_channel_and_no_metadata() -> None:
 
 def test_a_member_who_was_only_added_gets_the_metadata_and_no_channel() -> None:
     carol = member_of(CAROL, status=MemberStatus.ADDED)
-    team = TEAM.model_copy(update={"members": (*TEAM.members[:2], carol)})
+    team = TEAM.changed(members=(*TEAM.members[:2], carol))
     world = world_of(*(answer(team, tag) for tag in (ALICE, BOB, CAROL)), teams=(team,))
 
     [metadata] = [f for f in desired(world).folders if f.id == metadata_folder(team.id)]
@@ -237,7 +237,7 @@ def test_two_teams_that_share_a_project_have_channels_of_their_own() -> None:
 
 
 def test_what_is_not_on_a_roster_of_mine_opens_no_channel() -> None:
-    foreign = answer(TEAM, BOB).model_copy(update={"team": "another"})
+    foreign = answer(TEAM, BOB).changed(team="another")
     said = answer(TEAM, ALICE, project=OTHER), answer(TEAM, "frank.pc"), foreign
 
     assert list(channels(world_of(*said))) == []
@@ -246,17 +246,17 @@ def test_what_is_not_on_a_roster_of_mine_opens_no_channel() -> None:
 def test_a_channel_opened_again_is_another_folder_whoever_opened_it_again() -> None:
     lives = set()
     for shared, accepted in product([1, 11, 111], repeat=2):
-        project = TEAM.projects[0].model_copy(update={"incarnation": shared})
-        team = TEAM.model_copy(update={"projects": (project,)})
-        sub = answer(team, ALICE).model_copy(update={"incarnation": accepted})
+        project = TEAM.projects[0].changed(incarnation=shared)
+        team = TEAM.changed(projects=(project,))
+        sub = answer(team, ALICE).changed(incarnation=accepted)
         lives |= {c.id for c in channels(world_of(sub, teams=(team,)))}
 
     assert len(lives) == 9
 
 
 def test_a_rosters_word_about_a_device_beats_a_pairings() -> None:
-    team = team_of_all(ALICE).model_copy(
-        update={"members": (member_of(ALICE), member_of(BOB, "tcp://10.0.0.2:22000"))}
+    team = team_of_all(ALICE).changed(
+        members=(member_of(ALICE), member_of(BOB, "tcp://10.0.0.2:22000"))
     )
     paired = Device(device_of(BOB), "who knows", ("tcp://10.6.6.6:22000",))
     world = replace(world_of(teams=(team,)), paired=frozenset({paired, STRANGER}))
@@ -280,7 +280,7 @@ def test_of_a_decline_nothing_is_kept_and_of_others_what_came_through_their_chan
 
 def test_a_channel_opened_anew_leaves_nothing_of_the_one_before() -> None:
     before = answer(TEAM, BOB)
-    after = before.model_copy(update={"incarnation": before.incarnation + 1})
+    after = before.changed(incarnation=before.incarnation + 1)
 
     assert kept(world_of(before)).isdisjoint(kept(world_of(after)))
 

@@ -141,5 +141,5 @@ def test_a_wider_profile_or_an_earlier_moment_is_not_within() -> None:
     narrow = Limits(since=NOW, after_idle=5, profile=Profile.CONVERSATION)
 
     for change in ({"since": None}, {"after_idle": 4}, {"profile": Profile.STANDARD}):
-        assert not narrow.model_copy(update=change).within(narrow)
-        assert narrow.within(narrow.model_copy(update=change))
+        assert not narrow.changed(**change).within(narrow)
+        assert narrow.within(narrow.changed(**change))

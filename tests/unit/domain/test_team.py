@@ -114,7 +114,7 @@ def test_a_tag_a_key_and_a_device_belong_to_one_member(
 
 def test_a_team_has_an_end() -> None:
     crowd = [member_of(f"user{n}.pc") for n in range(limits.MEMBERS - 2)]
-    full = TEAM.model_copy(update={"members": (*TEAM.members, *crowd)})
+    full = TEAM.changed(members=(*TEAM.members, *crowd))
 
     with pytest.raises(Conflict, match="200 members"):
         full.add(code_of(CAROL))

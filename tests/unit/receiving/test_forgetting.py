@@ -157,7 +157,7 @@ def test_an_item_that_is_refused_leaves_nothing_in_the_library(shelf: Shelf, des
 
 def test_a_known_chunk_stated_with_another_length_is_refused(shelf: Shelf, desk: Desk) -> None:
     take(shelf, desk)
-    [file] = [f.model_dump(mode="json") for f in desk.manifest().files]
+    [file] = [f.to_fields() for f in desk.manifest().files]
     [sha, size], *others = file["chunks"]
     file |= {"chunks": [[sha, size - 1], *others], "size": file["size"] - 1}
     raw = resigned(desk.raw(), key_of(ALICE), files=[file], revision=desk.manifest().revision + 1)
@@ -181,7 +181,7 @@ def test_a_moment_outside_the_calendar_does_not_stop_the_import(
     shelf: Shelf, desk: Desk, revision: int | None, last: str | None
 ) -> None:
     manifest = desk.manifest()
-    session = manifest.session.model_dump(mode="json") | {"last_activity": last}
+    session = manifest.session.to_fields() | {"last_activity": last}
     changes = {"session": session, "revision": revision or manifest.revision}
     write_private(item_path(desk), resigned(desk.raw(), key_of(ALICE), **changes))
 

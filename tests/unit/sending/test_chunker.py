@@ -49,7 +49,7 @@ class Growing:
         """Package what is there now; what is kept for the next time went through a database."""
         source = SourceFile(self.name, self.path, Stat.of(self.path.lstat()))
         done = cut_file(source, self.before, self.entry, self._put, self.red)
-        self.before = PackedFile.model_validate_json(done.state.model_dump_json())
+        self.before = PackedFile.from_json(done.state.to_json())
         self.entry = ItemFile.model_validate_json(done.entry().model_dump_json())
         return done
 

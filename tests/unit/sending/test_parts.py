@@ -53,7 +53,7 @@ def paths(desk: Desk) -> set[str]:
 
 def take(desk: Desk, profile: Profile) -> None:
     limits = Limits(profile=profile)
-    answer = desk.channel.subscription.model_copy(update={"limits": limits})
+    answer = desk.channel.subscription.changed(limits=limits)
     desk.channel = replace(desk.channel, subscription=answer)
 
 

@@ -80,7 +80,7 @@ def test_a_receipt_that_others_passed_on_is_an_answer_too(stores: Stores) -> Non
     key = key_of(CAROL)
     at = int((NOW - timedelta(days=2)).timestamp() * 1000)
     receipt = Receipt(team=TEAM.id, writer=key.public, version=at, channels=())
-    envelope = key.sign(PayloadType.RECEIPT, receipt.model_dump_json().encode())
+    envelope = key.sign(PayloadType.RECEIPT, receipt.to_json().encode())
     with stores.work.transaction() as tx:
         work.put_receipt(tx, TEAM.id, work.SignedReceipt(key.public, at, envelope))
 

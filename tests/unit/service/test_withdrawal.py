@@ -105,13 +105,13 @@ def test_what_an_unsharing_is_about(
     unshared = Unshared(whose=whose, name=name)
 
     assert is_unshared([unshared], agent, session) is held
-    assert not is_unshared([unshared.model_copy(update={"lifted": True})], agent, session)
+    assert not is_unshared([unshared.changed(lifted=True)], agent, session)
 
 
 def departed(session: str, **changes: object) -> Departed:
     item = hashlib.sha256(session.encode()).hexdigest()[:32]
     fields = {"folder": CHANNEL.id, "item": item, "agent": "claude-code", "session": session}
-    return Departed.model_validate(fields | {"first": 5, "revision": 5} | changes)
+    return Departed.from_fields(fields | {"first": 5, "revision": 5} | changes)
 
 
 def test_only_what_left_can_be_unshared(tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_who_confirmed_is_told_and_who_did_not(tmp_path: Path) -> None:
     def hear(tag: str, imported: Imported) -> None:
         channel = channel_receipt(CHANNEL.id, imported)
         receipt = Receipt(team=TEAM.id, writer=key_of(tag).public, version=1, channels=(channel,))
-        payload = receipt.model_dump_json().encode()
+        payload = receipt.to_json().encode()
         envelope = key_of(tag).sign(PayloadType.RECEIPT, payload)
         with store.transaction() as tx:
             signed = work.SignedReceipt(key_of(tag).public, 1, envelope)

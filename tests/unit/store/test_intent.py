@@ -81,7 +81,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 def accepted(limits: Limits = LIMITS, incarnation: int = 7, **changes: object) -> Subscription:
     fields = {"team": "t", "project": "p", "member": ME, "incarnation": incarnation}
-    return Subscription.model_validate(
+    return Subscription.from_fields(
         fields | {"status": Status.ACCEPTED, "limits": limits} | changes
     )
 
@@ -139,7 +139,7 @@ def test_an_answer_that_is_rebuilt_has_the_limits_that_were_written_for_it(home:
 
     assert intent.limit(rebuilt).limits == LIMITS
     assert intent.limit(accepted(Limits(), incarnation=8)).status is Status.PAUSED
-    assert intent.limit(rebuilt.model_copy(update={"direction": Direction.RECEIVE})).engaged
+    assert intent.limit(rebuilt.changed(direction=Direction.RECEIVE)).engaged
 
 
 @pytest.mark.parametrize("later", [Status.PAUSED, Status.DECLINED, Status.OFFERED])
@@ -171,7 +171,7 @@ def test_a_database_from_yesterday_keeps_its_own_limits_where_they_are_narrower(
 ) -> None:
     home.put(accepted(LIMITS, status=Status.PAUSED))
     yesterday = home.backup()
-    home.put(accepted(LIMITS.model_copy(update={"since": NOW - timedelta(days=9)})))
+    home.put(accepted(LIMITS.changed(since=NOW - timedelta(days=9))))
     home.restart(yesterday)
 
     assert home.answer().limits == LIMITS

@@ -58,7 +58,7 @@ class Alice:
         """Bob's receipt says that he saw this version of her document."""
         seen = {"kind": MEMBER, "writer": A.public, "version": version, "sha256": "0" * 64}
         receipt = Receipt(team=TEAM.id, writer=B.public, version=version, channels=())
-        payload = receipt.model_dump(mode="json") | {"seen": [seen]}
+        payload = receipt.to_fields() | {"seen": [seen]}
         place = self.folder / RECEIPT
         place.mkdir(exist_ok=True)
         raw = B.sign(PayloadType.RECEIPT, json.dumps(payload).encode())

@@ -39,7 +39,7 @@ ROSTER, MEMBER, RECEIPT, MANIFEST, RETRACTION = PayloadType
 
 def signed(signer: SigningKey, kind: PayloadType, document: Any, **changes: Any) -> bytes:
     """A document with some fields changed, as `signer` signs it."""
-    return signer.sign(kind, json.dumps(document.model_dump(mode="json") | changes).encode())
+    return signer.sign(kind, json.dumps(document.to_fields() | changes).encode())
 
 
 def roster(signer: SigningKey = A, **changes: Any) -> bytes:
@@ -74,16 +74,14 @@ def test_what_the_leader_and_a_member_say_is_adopted() -> None:
 
 def listed(**changes: Any) -> list[Any]:
     """The members as the roster lists them, Bob with changes."""
-    [alice, bob] = roster_of(TEAM, 5).model_dump(mode="json")["members"]
+    [alice, bob] = roster_of(TEAM, 5).to_fields()["members"]
     return [alice, bob | changes]
 
 
 ALICES_DEVICE = listed()[0]["device"]
-SHARED = roster_of(TEAM, 5).model_dump(mode="json")["projects"]
-SAID = member_document(TEAM, B.public, [answer(TEAM, BOB)], (), 5).model_dump(mode="json")[
-    "subscriptions"
-]
-CHANNEL = channel_receipt("ks-c-" + "a" * 26, Imported({"0" * 32: 7})).model_dump(mode="json")
+SHARED = roster_of(TEAM, 5).to_fields()["projects"]
+SAID = member_document(TEAM, B.public, [answer(TEAM, BOB)], (), 5).to_fields()["subscriptions"]
+CHANNEL = channel_receipt("ks-c-" + "a" * 26, Imported({"0" * 32: 7})).to_fields()
 
 
 @pytest.mark.parametrize(
@@ -279,7 +277,7 @@ def test_what_git_names_a_project_a_roster_can_hold_whatever_the_port(remote: st
 
 def test_a_team_is_what_its_roster_says_and_who_was_seen_stays_seen() -> None:
     bob = member_of(BOB, "tcp://10.0.0.2:22000")
-    known = TEAM.model_copy(update={"members": (TEAM.members[0], bob)})
+    known = TEAM.changed(members=(TEAM.members[0], bob))
     said = roster_of(TEAM, 6)
 
     assert team_of(said, known) == known
