@@ -80,7 +80,7 @@ class App:
         return store
 
     def _limited(self, why: str) -> None:
-        self.notes.fault("limited", self.settings.tag, why)
+        self.notes.record_fault("limited", self.settings.tag, why)
 
     @cached_property
     def journal(self) -> "ChangeLog":

@@ -1,6 +1,5 @@
 """Consent to a subscription: shows what would be sent and to whom, and asks."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from shlex import quote
@@ -14,7 +13,7 @@ from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.text import printable
 from karma_sync.errors import BadInput
-from karma_sync.runtime.timing import utc_now
+from karma_sync.runtime.timing import Deadline, utc_now
 
 if TYPE_CHECKING:
     from karma_sync.domain.session.selection import Limits
@@ -202,12 +201,12 @@ def show_cuts(app: App, sessions: "Sequence[SourceSession]", profile: Profile) -
     from karma_sync.service.sessions.redaction_preview import count_cuts
 
     redactor = app.redactions.redactor()
-    deadline = time.monotonic() + _COUNT_S
+    deadline = Deadline(_COUNT_S)
     with ProgressBar("counting redactions") as progress:
 
         def go_on(done: int) -> bool:
             progress(done, len(sessions))
-            return time.monotonic() < deadline
+            return not deadline.is_over
 
         counted = count_cuts(redactor, sessions, profile, go_on)
     found = ", ".join(f"{rule} {count}" for rule, count in sorted(counted.cuts.items()))

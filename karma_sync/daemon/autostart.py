@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess  # noqa: S404 systemctl and launchctl are the ones to ask; lists of arguments
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Protocol
 from karma_sync.daemon.service_units import Launch, launchd_plist, service_name, systemd_unit
 from karma_sync.errors import KarmaError, NotFound, TimedOut
 from karma_sync.files import write_private
+from karma_sync.runtime.timing import poll
 
 _ANSWER_S = 30.0
 _START_S = 360.0  # above the unit's TimeoutStartSec=
@@ -277,11 +277,8 @@ def _require(service: Autostart) -> None:
 
 
 def _until(condition: Callable[[], bool], complaint: str) -> None:
-    deadline = time.monotonic() + _STOP_S
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimedOut(f"{complaint} within {_STOP_S:g} seconds", hint="karma-sync down")
-        time.sleep(_POLL_S)
+    if not poll(condition, _POLL_S, _STOP_S):
+        raise TimedOut(f"{complaint} within {_STOP_S:g} seconds", hint="karma-sync down")
 
 
 def _write(file: Path, text: bytes) -> None:

@@ -67,22 +67,14 @@ def running(paths: Paths) -> Running | None:
 
 def _sweep(paths: Paths) -> None:
     """Remove temporary files whose writer is gone; a command may be writing one just now."""
+    import psutil
+
     for root in {paths.config, paths.data, paths.state}:
         for leftover in root.rglob(f"{TEMPORARY}*"):
             pid, _, _ = leftover.name.removeprefix(TEMPORARY).partition("-")
             # our own number too: in a container every daemon may have the same
-            if pid.isdecimal() and (int(pid) == os.getpid() or not _runs(int(pid))):
+            if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
                 leftover.unlink(missing_ok=True)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # another person's
-    return True
 
 
 def is_held(paths: Paths) -> bool:

@@ -18,7 +18,7 @@ from karma_sync.daemon.lock import announced, locked
 from karma_sync.daemon.systemd_notify import Notifier
 from karma_sync.daemon.threads import Workers
 from karma_sync.errors import DatabaseUnusable, KarmaError, SyncthingError
-from karma_sync.runtime.timing import utc_now
+from karma_sync.runtime.timing import poll, utc_now
 from karma_sync.syncthing.process import SyncthingProcess
 
 _ARENA_MAX = -8  # M_ARENA_MAX
@@ -105,11 +105,8 @@ class Daemon:
             raise SystemExit(0)  # nothing runs yet that would look at the flag
 
     def _told_within(self, seconds: float) -> bool:
-        """Wait so long, or until told to stop; whether that was so."""
-        until = time.monotonic() + seconds
-        while not self._stopping and (left := until - time.monotonic()) > 0:
-            time.sleep(min(_TICK_S, left))
-        return self._stopping
+        """Wait this long, or until the daemon is told to stop; returns whether it was."""
+        return poll(lambda: self._stopping, _TICK_S, seconds)
 
     def _begun(self, process: SyncthingProcess, workers: Workers) -> bool:
         """Start the workers, and Syncthing again if it died meanwhile; False if told to stop."""
@@ -159,7 +156,7 @@ class Daemon:
                 self._told_within(pause)
                 pause = min(pause * 2, 60.0)
             else:
-                self._note(self._app.notes.syncthing_runs)
+                self._note(self._app.notes.syncthing_started)
                 return
 
     def _note(self, tell: Callable[..., None], *said: str) -> None:

@@ -80,17 +80,17 @@ class Signals:
 
     # ---- from Syncthing's events
 
-    def device_came(self, device: str, connection: str) -> None:
+    def device_connected(self, device: str, connection: str) -> None:
         """A device is connected."""
-        self._links.came(device, connection)
+        self._links.record_connected(device, connection)
         self._requests.cycle.set()
 
-    def device_went(self, device: str) -> None:
+    def device_disconnected(self, device: str) -> None:
         """A device is not connected any more."""
-        self._links.went(device)
+        self._links.record_disconnected(device)
         self._requests.cycle.set()
 
-    def asked(self) -> None:
+    def pending_changed(self) -> None:
         """Another device asks to connect, or offers a folder."""
         self._requests.cycle.set()
 
@@ -103,7 +103,7 @@ class Signals:
         else:
             self._requests.arrivals.add(folder, {name})
 
-    def moves(self, folder: str) -> None:
+    def transfer_started(self, folder: str) -> None:
         """Something begins to move in a folder."""
         self._requests.moving.moves(folder)
 
@@ -111,12 +111,12 @@ class Signals:
         """Something is wrong with a folder, or is right again."""
         self._requests.checks.needs_check(folder)
 
-    def index_came(self, folder: str) -> None:
+    def remote_index_updated(self, folder: str) -> None:
         """A peer tells what it has: of an outbox of mine nobody can have more than I."""
         if folder in self._outboxes():
             self.needs_check(folder)
 
-    def touched(self, folder: str, names: Collection[str]) -> None:
+    def local_index_updated(self, folder: str, names: Collection[str]) -> None:
         """Files here are new, other or gone; by our own doing, unless they should be there."""
         path = self._paths.folder(folder)
         is_own = folder in self._outboxes()
@@ -135,7 +135,7 @@ class Signals:
 
     def packaged(self, channel: Channel, name: str) -> None:
         """A file of mine is in its place in an outbox."""
-        self.moves(channel.id)
+        self.transfer_started(channel.id)
         self._requests.arrivals.add(channel.id, {name})
 
     def refused(self, channel: Channel, item: str) -> None:

@@ -1,6 +1,5 @@
 """The daemon's threads: each wakes when something changed, does its part's work, and sleeps."""
 
-import time
 from collections.abc import Callable
 
 from karma_sync.agents.claude.side_files import TELLING, WATCHED
@@ -9,7 +8,7 @@ from karma_sync.domain.mesh.channels import World, inboxes, kept, open_outboxes,
 from karma_sync.errors import KarmaError
 from karma_sync.mesh.reconciler import leftovers
 from karma_sync.receiving.receiver import ALL
-from karma_sync.runtime.timing import soonest
+from karma_sync.runtime.timing import Deadline, soonest
 from karma_sync.runtime.worker import Wake, Worker
 from karma_sync.sending.watcher import Watcher
 from karma_sync.service.sessions import withdrawal
@@ -33,7 +32,7 @@ class Duties:
     def prime(self) -> None:
         """Before the first duty, and after Syncthing was started again: listen, and take stock."""
         self._parts.listener.prime()
-        self._parts.links.all(self._parts.foundation.client.connections())
+        self._parts.links.record_all(self._parts.foundation.client.connections())
 
     def stop(self) -> None:
         """End the duty in hand as soon as that loses nothing."""
@@ -149,9 +148,9 @@ class Workers:
         for each in (*self._workers, self._listening):
             each.stop()
         self._watcher.stop()
-        deadline = time.monotonic() + _STOP_S
+        deadline = Deadline(_STOP_S)
         for each in self._workers:
-            each.join(max(0.0, deadline - time.monotonic()))
+            each.join(deadline.left)
         self._parts.app.matcher.close()
         self.syncthing_gone()
 
@@ -169,7 +168,7 @@ class Workers:
 
     def syncthing_gone(self) -> None:
         """Nobody is connected any more."""
-        self._parts.links.all({})
+        self._parts.links.record_all({})
 
     def syncthing_restarted(self) -> None:
         """Event ids begin again, and anything may have been missed."""
@@ -181,4 +180,4 @@ class Workers:
 
     def _worker(self, name: str, work: Callable[[], float | None], wake: Wake) -> Worker:
         notes = self._parts.app.notes
-        return Worker(name, work, lambda error: notes.worker(name, error), wake)
+        return Worker(name, work, lambda error: notes.record_worker(name, error), wake)

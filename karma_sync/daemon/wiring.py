@@ -166,7 +166,7 @@ def wire(app: App, foundation: Foundation) -> Parts:
     def observed(world: World) -> World:
         return replace(
             world,
-            answered=links.answered(),
+            answered=links.incoming(),
             recovering=recovery.remember(world),
             too_large=quotas.folders(),
         )
@@ -211,12 +211,12 @@ def redactor_or_refusal(make: Callable[[], Redactor], store: Database, notes: Ev
             log.warning(why)
             with store.transaction() as tx:
                 work.faults.put(tx, work.Fault(folder=REDACTION, why=why))
-            notes.fault("fault", REDACTION, why)
+            notes.record_fault("fault", REDACTION, why)
         return RefusingRedactor(why)
     if _known(store):
         with store.transaction() as tx:
             work.faults.drop(tx, folder=REDACTION)
-        notes.over(REDACTION, "it works again")
+        notes.record_end(REDACTION, "it works again")
     return redactor
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from karma_sync.app import App
 from karma_sync.channel.layout import ITEMS, chunk_name, decompress
 from karma_sync.demo.stage import DemoMember
+from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.manifest import Manifest, split_item
 from karma_sync.errors import NotFound
 from karma_sync.library.reader import Library
 from karma_sync.paths import Paths
 from karma_sync.signing import PayloadType, open_envelope
 from karma_sync.store import library
-from karma_sync.store.library import AccessScope, Readable
+from karma_sync.store.library import Readable
 
 TRANSCRIPT = "transcript.jsonl"
 

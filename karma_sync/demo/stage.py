@@ -15,6 +15,7 @@ from types import FrameType
 import psutil
 
 from karma_sync.errors import KarmaError, TimedOut
+from karma_sync.runtime.timing import poll
 
 _LOOK_S = 0.005
 _STOP_S = 30.0  # a daemon gives its workers and its Syncthing 15 s each
@@ -161,8 +162,6 @@ def until(condition: Callable[[], bool], within_s: float, what: str) -> float:
         TimedOut: it does not hold in time; `what` names it.
     """
     began = time.monotonic()
-    while not condition():
-        if time.monotonic() - began > within_s:
-            raise TimedOut(f"{what}: not within {within_s:g} seconds")
-        time.sleep(_LOOK_S)
+    if not poll(condition, _LOOK_S, within_s):
+        raise TimedOut(f"{what}: not within {within_s:g} seconds")
     return time.monotonic() - began

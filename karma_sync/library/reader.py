@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from karma_sync.channel.layout import chunk_name, decompress, kept_item
+from karma_sync.domain.access import AccessScope
 from karma_sync.domain.ids import user_of
 from karma_sync.domain.session.manifest import ItemFile, Manifest, split_item
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import BadInput, KarmaError, NotFound
 from karma_sync.store import library
 from karma_sync.store.database import Database
-from karma_sync.store.library import AccessScope, Readable
+from karma_sync.store.library import Readable
 
-__all__ = ["AccessScope", "Library", "Readable", "author"]
+__all__ = ["Library", "Readable", "author"]
 
 _TRIES = 5
 _LOOKED = 50  # sessions among which one by somebody else is looked for

@@ -27,44 +27,44 @@ class Connections:
     def __init__(self, store: Database, now: Callable[[], datetime]) -> None:
         self._store = store
         self._now = now
-        self._answered: dict[str, float] = {}
+        self._incoming: dict[str, float] = {}
         self._up: set[str] = set()
 
-    def all(self, connections: Mapping[str, Connected]) -> None:
+    def record_all(self, connections: Mapping[str, Connected]) -> None:
         """Take stock after a start: who is not connected now, is not."""
         with self._store.reading() as tx:
             known = {link.device for link in work.links.all(tx)}
         for device in known | connections.keys():
             found = connections.get(device)
             if found is not None and found.connected:
-                self.came(device, found.type)
+                self.record_connected(device, found.type)
             else:
-                self.went(device)
+                self.record_disconnected(device)
 
-    def came(self, device: str, connection: str) -> None:
+    def record_connected(self, device: str, connection: str) -> None:
         """A device is connected; `connection` is Syncthing's type, such as tcp-server."""
         if connection.endswith("-server"):
-            self._answered[device] = time.monotonic()
+            self._incoming[device] = time.monotonic()
         else:
-            self._answered.pop(device, None)
+            self._incoming.pop(device, None)
         self._up.add(device)
         self._record(device, connected=True)
 
-    def went(self, device: str) -> None:
+    def record_disconnected(self, device: str) -> None:
         """A device is not connected."""
-        if device in self._up and device in self._answered:
-            self._answered[device] = time.monotonic()
+        if device in self._up and device in self._incoming:
+            self._incoming[device] = time.monotonic()
         self._up.discard(device)
         self._record(device, connected=False)
 
-    def answered(self) -> frozenset[str]:
+    def incoming(self) -> frozenset[str]:
         """The devices that dial us: those connected so now, or until eight seconds ago.
 
         We need not dial them. Two that dial each other at the same moment, as after a connection
         was lost, can block each other for 20 seconds (docs/syncthing.md, "Dialling").
         """
         recent = time.monotonic() - _REMEMBERED_S
-        return frozenset(d for d, at in self._answered.items() if d in self._up or at > recent)
+        return frozenset(d for d, at in self._incoming.items() if d in self._up or at > recent)
 
     def connected(self) -> frozenset[str]:
         """The devices that are connected now."""
@@ -73,7 +73,7 @@ class Connections:
     @property
     def wait(self) -> float | None:
         """Seconds until a device that dialled us, and went, is to be dialled; None if none is."""
-        away = [at for device, at in self._answered.items() if device not in self._up]
+        away = [at for device, at in self._incoming.items() if device not in self._up]
         left = [at + _REMEMBERED_S - time.monotonic() for at in away]
         return min((seconds + 0.1 for seconds in left if seconds > 0), default=None)
 

@@ -24,14 +24,14 @@ _TYPES = (
 class EventHandler(Protocol):
     """Who is told."""
 
-    def device_came(self, device: str, connection: str) -> None: ...
-    def device_went(self, device: str) -> None: ...
+    def device_connected(self, device: str, connection: str) -> None: ...
+    def device_disconnected(self, device: str) -> None: ...
     def item_finished(self, folder: str, name: str) -> None: ...
-    def asked(self) -> None: ...
-    def moves(self, folder: str) -> None: ...
+    def pending_changed(self) -> None: ...
+    def transfer_started(self, folder: str) -> None: ...
     def needs_check(self, folder: str) -> None: ...
-    def index_came(self, folder: str) -> None: ...
-    def touched(self, folder: str, names: Collection[str]) -> None: ...
+    def remote_index_updated(self, folder: str) -> None: ...
+    def local_index_updated(self, folder: str, names: Collection[str]) -> None: ...
 
 
 class EventListener:
@@ -68,11 +68,11 @@ class EventListener:
                     concerned.item_finished(event.folder, event.item)
             case "LocalIndexUpdated":
                 if event.folder:
-                    concerned.touched(event.folder, event.names)
+                    concerned.local_index_updated(event.folder, event.names)
             case "DeviceConnected":
-                concerned.device_came(event.device or "", event.connection or "")
+                concerned.device_connected(event.device or "", event.connection or "")
             case "DeviceDisconnected":
-                concerned.device_went(event.device or "")
+                concerned.device_disconnected(event.device or "")
             case "PendingDevicesChanged" | "PendingFoldersChanged":
                 self._on_pending()
             case _:
@@ -85,9 +85,9 @@ class EventListener:
         if event.type == "FolderErrors" or event.state == "error":
             self._concerned.needs_check(event.folder)
         elif event.type == "RemoteIndexUpdated":
-            self._concerned.index_came(event.folder)
+            self._concerned.remote_index_updated(event.folder)
         elif event.state == "syncing":
-            self._concerned.moves(event.folder)
+            self._concerned.transfer_started(event.folder)
 
     def _on_pending(self) -> None:
         """Tell only when the set changes: some versions repeat the event every second."""
@@ -96,4 +96,4 @@ class EventListener:
         pending = frozenset(devices | folders)
         if pending != self._pending:
             self._pending = pending
-            self._concerned.asked()
+            self._concerned.pending_changed()

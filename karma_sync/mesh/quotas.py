@@ -69,8 +69,8 @@ class Quotas:
                 work.too_large.drop(tx, folder=folder)
         title = folder_title(world, folder)
         if why:
-            self._notes.fault("too large", title, why)
+            self._notes.record_fault("too large", title, why)
         elif known:
-            self._notes.over(title, "it is small enough again")
+            self._notes.record_end(title, "it is small enough again")
         if why or known:
             self._changed()

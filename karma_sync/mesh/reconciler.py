@@ -1,13 +1,14 @@
-"""One cycle: observe everything, compare with what should be, write the difference.
+"""Keeps Syncthing's configuration equal to what the teams agreed on; the daemon's cycle.
 
-Three phases: metadata (documents), mesh pairing (devices), device lists (folders). What wakes a
-cycle says when, never what; an idle one makes three requests and writes nothing.
+A cycle has three phases: metadata (documents), mesh pairing (devices), device lists (folders). It
+reads the whole state each time, so a wake-up carries no instruction. An idle cycle makes three
+requests and writes nothing.
 """
 
 import logging
 import shutil
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +24,7 @@ from karma_sync.domain.mesh.plan import (
     IgnoreDevice,
     PutDevice,
     PutFolder,
+    Setup,
     desired,
     diff,
 )
@@ -30,7 +32,7 @@ from karma_sync.domain.team.invitation import Answer, Contact, new_invitations
 from karma_sync.errors import KarmaError, SyncthingError
 from karma_sync.files import private_dir
 from karma_sync.paths import FOLDER_ID, Paths, is_metadata_folder
-from karma_sync.runtime.timing import soonest
+from karma_sync.runtime.timing import RETRY_S, soonest
 from karma_sync.store import state
 from karma_sync.store.world import pause_left, read_world
 from karma_sync.syncthing.configuration import Configuration, with_changes, with_ignored
@@ -41,25 +43,13 @@ from karma_sync.team.documents import folder as metadata
 from karma_sync.team.exchange import DocumentExchange
 from karma_sync.team.sign import Written
 
-
-def leftovers(paths: Paths, world: World) -> list[str]:
-    """The ids of channels' folders on disk that I neither send nor receive.
-
-    None while there is no team: then it is more likely that the database was lost.
-    """
-    if not world.teams or not paths.folders.is_dir():
-        return []
-    is_open = {channel.id for channel in (*outboxes(world), *inboxes(world))}
-    found = (path.name for path in paths.folders.iterdir() if FOLDER_ID.fullmatch(path.name))
-    return sorted(n for n in found if n not in is_open and not is_metadata_folder(n))
-
-
 log = logging.getLogger(__name__)
-_RETRY_S = 5.0
+
+_NAME_CHARS = 64  # of a device's name: the device chose it
 
 
 class ReconcilerPort(Protocol):
-    """What a cycle asks of ReconcilerPort."""
+    """The calls to Syncthing that a cycle makes."""
 
     def configuration(self, root: Path) -> Configuration: ...
     def put_configuration(self, configuration: Configuration) -> None: ...
@@ -70,9 +60,11 @@ class ReconcilerPort(Protocol):
 
 @dataclass(frozen=True)
 class Cycle:
-    """What one cycle found and did; `world` is what should be, as far as Syncthing took it.
+    """The result of one cycle.
 
-    `again` is in how many seconds another cycle is due, None if none is before the timer's.
+    `world` is the state from which the actions were computed. `failures` are the actions that did
+    not take effect; the next cycle tries them again. `again` is the number of seconds until the
+    next cycle is due; None if the timer's cycle is early enough.
     """
 
     world: World
@@ -91,38 +83,52 @@ class Reconciler:
         documents: DocumentExchange,
         observed: Callable[[World], World],
     ) -> None:
+        """`observed` adds to a world the facts that only the running daemon knows."""
         self._context = context
         self._syncthing = syncthing
         self._documents = documents
         self._observed = observed
-        self._telling = Rescan(syncthing.scan)
-        self._untold: list[Written] = []
+        self._rescan = Rescan(syncthing.scan)
+        self._unscanned: list[Written] = []
 
     def run_once(self) -> Cycle:
-        """One cycle.
+        """Run one cycle: the three phases, then one write if they found a difference.
 
         Raises:
-            SyncthingError: Syncthing does not answer; nothing was changed in it.
+            SyncthingError: Syncthing does not answer; its configuration was not changed.
         """
-        self._record_pending(self._syncthing.pending_devices(), self._syncthing.pending_folders())
-        written = self._documents.run()
+        written = self._exchange_metadata()
         world = self._world()
         configuration = self._syncthing.configuration(self._context.paths.folders)
-        have = configuration.setup
-        actions = diff(have, desired(world))
+        have, want = configuration.setup, desired(world)
+        actions = [*self._pair_devices(have, want), *self._share_folders(have, want)]
         failures = self._apply(configuration, actions) if actions else []
-        if world.teams:  # an empty world is more likely a lost database than everybody's decline
-            dropped = {a.id for a in actions if isinstance(a, DropFolder)}
-            # also what a crash between the two, or a folder that could not be deleted, left
-            failures += self._remove(dropped | set(leftovers(self._context.paths, world)))
+        failures += self._clean(world, actions)
         if any(isinstance(a, PutFolder) and is_metadata_folder(a.folder.id) for a in actions):
             written += self._documents.run()  # a new team's folder can be written only now
-        self._tell(written)
+        self._request_scan(written)
         return Cycle(world, actions, failures, self._wait(failures))
 
+    def _exchange_metadata(self) -> list[Written]:
+        """Phase 1, metadata: record contacts and invitations, then exchange documents.
+
+        Returns my files that were written; Syncthing has not scanned them yet.
+        """
+        self._record_pending(self._syncthing.pending_devices(), self._syncthing.pending_folders())
+        return self._documents.run()
+
+    def _pair_devices(self, have: Setup, want: Setup) -> list[Action]:
+        """Phase 2, mesh pairing: the devices to put, drop and ignore."""
+        return diff(replace(have, folders=want.folders), want)
+
+    def _share_folders(self, have: Setup, want: Setup) -> list[Action]:
+        """Phase 3, device lists: the folders to put, each with its devices, and to drop."""
+        return diff(replace(have, devices=want.devices, ignored=want.ignored), want)
+
     def _wait(self, failures: Sequence[KarmaError]) -> float | None:
+        retry = RETRY_S if failures or self._unscanned else None
         pause = pause_left(self._context.store, self._context.now())
-        return soonest(_RETRY_S if failures or self._untold else None, self._documents.wait, pause)
+        return soonest(retry, self._documents.wait, pause)
 
     def _world(self) -> World:
         context = self._context
@@ -134,7 +140,10 @@ class Reconciler:
     def _record_pending(
         self, devices: Collection[PendingDevice], folders: Collection[PendingFolder]
     ) -> None:
-        """Keep who asks to connect, and which teams invite me; what is known is not new."""
+        """Record the devices that ask to connect as contacts, the folders as invitations.
+
+        Nothing is written if all of them are recorded already.
+        """
         with self._context.store.reading() as tx:
             known = state.contacts.all(tx)
             invitations = state.invitations.all(tx)
@@ -143,7 +152,7 @@ class Reconciler:
         room = limits.CONTACTS - sum(contact.answer is Answer.PENDING for contact in known)
         now = self._context.now()
         new_contacts = [
-            Contact(device=d.id, name=_shown(d.name), seen=now)
+            Contact(device=d.id, name=_printable(d.name), seen=now)
             for d in devices
             if d.id not in contacts
         ][: max(0, room)]
@@ -152,11 +161,16 @@ class Reconciler:
             return
         with self._context.store.transaction() as tx:
             state.contacts.put(tx, *new_contacts)
-            answered = state.invitations.all(tx)  # meanwhile, perhaps: that holds
+            # read again: a command may have answered one in the meantime, and its answer holds
+            answered = state.invitations.all(tx)
             state.invitations.put(tx, *new_invitations(offered, answered, teams, now))
 
     def _apply(self, configuration: Configuration, actions: list[Action]) -> list[KarmaError]:
-        """Write all actions at once, then read back what became of them."""
+        """Carry out all actions in one write, then read back the configuration.
+
+        Returns an error for each folder that could not be made and each action that Syncthing did
+        not take.
+        """
         failures: list[KarmaError] = []
         puts = []
         for action in actions:
@@ -178,15 +192,23 @@ class Reconciler:
         self._syncthing.put_configuration(wanted)
         found = self._syncthing.configuration(folders.folders)
         left = diff(found.setup, wanted.setup)
-        failures += [SyncthingError(f"ReconcilerPort did not take {action}") for action in left]
+        failures += [SyncthingError(f"Syncthing did not take {action}") for action in left]
         for failure in failures:
             log.warning("%s; the next cycle tries again", failure)
         return failures
 
-    def _remove(self, folders: Collection[str]) -> list[KarmaError]:
-        """Delete what is left of folders that were dropped; the library keeps its own links."""
+    def _clean(self, world: World, actions: Sequence[Action]) -> list[KarmaError]:
+        """Delete the directories of dropped folders; the library keeps links of its own.
+
+        Nothing is deleted while there is no team: a lost database is more likely than a member who
+        left every team.
+        """
+        if not world.teams:
+            return []
+        dropped = {action.id for action in actions if isinstance(action, DropFolder)}
+        # leftovers: the daemon crashed before it deleted them, or could not delete them
         failures = []
-        for folder in folders:
+        for folder in dropped | set(leftovers(self._context.paths, world)):
             try:
                 shutil.rmtree(self._context.paths.folder(folder))
             except FileNotFoundError:
@@ -196,7 +218,7 @@ class Reconciler:
         return failures
 
     def _prepare(self, action: PutFolder) -> None:
-        """Make the directory, with its allow-list, before Syncthing is told of it."""
+        """Make the folder's directory with its allow-list, before Syncthing knows the folder."""
         path = self._context.paths.folder(action.folder.id)
         if is_metadata_folder(action.folder.id):
             metadata.prepare(path)
@@ -205,18 +227,33 @@ class Reconciler:
         else:
             Inbox(path).prepare()
         if action.folder.type is not FolderType.SEND_ONLY:
-            # Syncthing makes none where it knew the folder before. It stands for "nothing is
-            # missing here", so an outbox gets it only from `whole.py`, or from Syncthing
+            # Syncthing makes no marker where it knew the folder before. A marker means "no file is
+            # missing here", so only `health/integrity.py` or Syncthing makes an outbox's marker
             private_dir(path / ".stfolder")
 
-    def _tell(self, written: Sequence[Written]) -> None:
-        """Have Syncthing look at documents of mine; what it did not look at waits for the next."""
-        waiting = dict.fromkeys([*self._untold, *written])  # each once
+    def _request_scan(self, written: Sequence[Written]) -> None:
+        """Have Syncthing scan my documents; the next cycle asks again for those it did not scan."""
+        waiting = dict.fromkeys([*self._unscanned, *written])  # each once
         folders = self._context.paths
-        there = [each for each in waiting if (folders.folder(each.folder) / each.name).exists()]
-        self._untold = [each for each in there if not self._telling.tell(each.folder, [each.name])]
+        found = [each for each in waiting if (folders.folder(each.folder) / each.name).exists()]
+        self._unscanned = [
+            each for each in found if not self._rescan.request(each.folder, [each.name])
+        ]
 
 
-def _shown(name: str) -> str:
-    """A name somebody chose for itself, made harmless for a terminal."""
-    return "".join(c for c in name if c.isprintable())[:64] or "(no name)"
+def leftovers(paths: Paths, world: World) -> list[str]:
+    """Sorted ids of channel folders on disk that I neither send nor receive.
+
+    They belong to channels that are closed, and still hold what was withdrawn or left. The list is
+    empty while there is no team: a lost database is then more likely.
+    """
+    if not world.teams or not paths.folders.is_dir():
+        return []
+    is_open = {channel.id for channel in (*outboxes(world), *inboxes(world))}
+    found = (path.name for path in paths.folders.iterdir() if FOLDER_ID.fullmatch(path.name))
+    return sorted(n for n in found if n not in is_open and not is_metadata_folder(n))
+
+
+def _printable(name: str) -> str:
+    """A device's own name, without characters that could control a terminal."""
+    return "".join(c for c in name if c.isprintable())[:_NAME_CHARS] or "(no name)"

@@ -124,7 +124,7 @@ class Receiver:
             count = self._importer.forget_all_but(each)
             if count:
                 why = f"{count} sessions of {each.project}"
-                self._notes.note("withdrawn", each.member, why)
+                self._notes.record("withdrawn", each.member, why)
         self._kept = set(kept)
 
     def scrub(self) -> bool:
@@ -196,7 +196,7 @@ class Receiver:
             if not self._take(watched, item, signature):
                 break
         if folder not in self._again:
-            self._problems.say("receiving", folder, "")
+            self._problems.report("receiving", folder, "")
 
     def arrived(self, folder: str, names: Iterable[str]) -> None:
         """Take in what Syncthing says it finished: files, and items that now are whole."""
@@ -239,7 +239,7 @@ class Receiver:
         try:
             news = self._importer.retract(watched.channel, watched.inbox.path, item)
         except Unverified as error:
-            self._notes.fault("retraction refused", f"{owner}, item {item}", reason(error))
+            self._notes.record_fault("retraction refused", f"{owner}, item {item}", reason(error))
         except FileNotFoundError:
             return  # replaced while we looked; Syncthing tells of the new one
         except (OSError, DatabaseUnusable) as error:
@@ -250,7 +250,7 @@ class Receiver:
                 watched.arrivals.pop(item, None)
                 watched.inbox.drop_unfinished(item, watched.waiting.pop(item, ()))
                 watched.settled = False
-                self._notes.note("retracted", owner, f"the session in item {item}")
+                self._notes.record("retracted", owner, f"the session in item {item}")
         watched.retracted[item] = signature
 
     def _take(self, watched: _Watched, item: str, signature: str) -> bool:
@@ -284,7 +284,7 @@ class Receiver:
         # the same words for each item
         why = (isinstance(error, OSError) and error.strerror) or error
         said = f"what arrived cannot be kept: {why}"
-        if self._problems.say("receiving", watched.channel.id, said):
+        if self._problems.report("receiving", watched.channel.id, said):
             log.warning("%s: %s; it is tried again", what, error)
 
     def _import(self, watched: _Watched, item: str, signature: str) -> library.Arrival:
@@ -298,7 +298,7 @@ class Receiver:
             return library.Arrival(item, signature, "retracted")
         except Unverified as error:
             why = reason(error)
-            self._notes.fault("item refused", watched.channel.owner.tag, f"{item}: {why}")
+            self._notes.record_fault("item refused", watched.channel.owner.tag, f"{item}: {why}")
             return library.Arrival(item, signature, "refused", why)
         return library.Arrival(item, signature, "imported")
 

@@ -1,4 +1,9 @@
-"""Tells every change of standing once, whoever made it: a command, a peer's document, time."""
+"""Records changes of teams, members, projects, answers and pauses as events, each once.
+
+A change can come from a command, from a document of another member, or from the time (a pause
+ends). So this module does not wait for calls that name a change: it compares the state with the
+state that was recorded last.
+"""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -9,7 +14,7 @@ from karma_sync.store.database import Database
 
 
 class ChangeLog:
-    """Compares what stands with what was told last; `run` after each change of state.db."""
+    """Compares state.db with what was recorded last; call `run` after each change of state.db."""
 
     def __init__(
         self, store: Database, work: Database, me: str, now: Callable[[], datetime]
@@ -20,21 +25,21 @@ class ChangeLog:
         self._now = now
 
     def run(self) -> None:
-        """Tell what is new. Of several processes that see the same news, one tells it."""
+        """Record every change since the last run, in whichever process that was."""
         with self._work.reading() as tx:
             if events.told(tx) == facts(self._known()):
                 return
         with self._work.transaction() as tx:
-            stands = facts(self._known())  # again: another process may have told it meanwhile
-            for fact in news(events.told(tx), stands):
+            current = facts(self._known())  # again: another process may have recorded it meanwhile
+            for fact in news(events.told(tx), current):
                 event = events.Event(0, self._now(), fact.what, fact.who, fact.why)
                 events.add(tx, event)
-            events.put_told(tx, stands)
+            events.put_told(tx, current)
 
     def _known(self) -> Known:
         with self._store.reading() as tx:
-            halts = [halt for halt in state.halts.all(tx) if halt.holds(self._now())]
-            until = [moment(halt.until) if halt.until else "" for halt in halts]
+            pauses = [pause for pause in state.halts.all(tx) if pause.holds(self._now())]
+            until = [moment(pause.until) if pause.until else "" for pause in pauses]
             return Known(
                 me=self._me,
                 teams=tuple(state.teams.all(tx)),

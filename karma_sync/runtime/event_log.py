@@ -1,6 +1,7 @@
-"""What the daemon noticed, for people: refusals, faults and what else happened, once.
+"""Records as events what the daemon noticed: refusals, faults, and the end of faults.
 
-Changes of standing are told by `journal.py`; both write through `store/events.py`.
+A repetition is not recorded again. `change_log.py` records changes of teams and answers; both
+write through `store/events.py`.
 """
 
 import threading
@@ -11,129 +12,137 @@ from karma_sync.errors import KarmaError, SyncthingUnreachable, Unverified
 from karma_sync.store import events, work
 from karma_sync.store.database import Database
 
-SYNCTHING = "Syncthing"  # the place of a fault that is no folder's
+SYNCTHING = "Syncthing"  # stands in place of a folder in a fault of Syncthing as a whole
 
 SILENT = "it does not answer"
 
 
 class Outage:
-    """From the first trouble until Syncthing was started again, or answers a part that it did not.
+    """One outage of Syncthing: each reason for it is recorded once, and its end once.
 
-    May be used by several threads. What is news is to be told, and then to be put into `told`: it
-    is news again if that failed, as on a full disk.
+    The main thread sees that the process ended; every other thread only sees that nothing answers.
+    All of them report here. An outage lasts from the first report until Syncthing was started
+    again, or until it answers a thread that it had not answered.
+
+    The methods that return True leave it to the caller to record the reason, and then to call
+    `mark_recorded`. If recording fails, as on a full disk, the reason is returned as new again.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._told: set[str] = set()
+        self._recorded: set[str] = set()
         self._ended = False
         self._silent: set[str] = set()
 
-    def told(self, why: str) -> None:
-        """A reason was told: it is not news again in this outage."""
+    def mark_recorded(self, why: str) -> None:
+        """A reason was recorded: it is not new again in this outage."""
         with self._lock:
-            self._told.add(why)
+            self._recorded.add(why)
 
-    def ended(self, why: str) -> bool:
-        """Its process ended, or does not start; whether `why` is news."""
+    def process_ended(self, why: str) -> bool:
+        """The process ended, or does not start. Returns whether `why` is new."""
         with self._lock:
             self._ended = True
-            return why not in self._told
+            return why not in self._recorded
 
-    def runs(self) -> bool:
-        """It was started again; whether the outage is over."""
+    def process_started(self) -> bool:
+        """The process was started again. Returns whether a recorded outage ended with that."""
         with self._lock:
             self._ended = False
-            return self._over()
+            return self._end()
 
-    def silent(self, part: str) -> bool:
-        """It did not answer this part of the daemon; whether that is news.
+    def no_answer(self, thread: str) -> bool:
+        """Syncthing did not answer this thread. Returns whether that is new.
 
-        It is once the same part has tried it twice and nothing better is known: if the process
-        ended, the main thread says so in the meantime.
+        It is new when the same thread tried twice and no better reason is known. If the process
+        ended, the main thread reports that in the meantime.
         """
         with self._lock:
-            again = part in self._silent
-            self._silent.add(part)
-            return again and not self._ended and not self._told
+            tried_before = thread in self._silent
+            self._silent.add(thread)
+            return tried_before and not self._ended and not self._recorded
 
-    def answered(self, part: str) -> bool:
-        """It answered this part; whether the outage is over.
+    def answer(self, thread: str) -> bool:
+        """Syncthing answered this thread. Returns whether a recorded outage ended with that.
 
-        One that it had not answered is enough: others may wait for events that are long in coming.
+        One thread that it had not answered is enough: another may wait long for its next event.
         """
         with self._lock:
-            return part in self._silent and self._over()
+            return thread in self._silent and self._end()
 
-    def _over(self) -> bool:
+    def _end(self) -> bool:
         if self._ended:
             return False
         self._silent.clear()
-        was_told = bool(self._told)
-        self._told.clear()
-        return was_told
+        was_recorded = bool(self._recorded)
+        self._recorded.clear()
+        return was_recorded
 
 
 class EventLog:
-    """Writes events into work.db."""
+    """Writes events into work.db; several threads may use it.
+
+    An event has three texts: `what` happened, to `who` (a member, a folder, a session or a thread),
+    and `why`.
+    """
 
     def __init__(self, store: Database, now: Callable[[], datetime]) -> None:
         self._store = store
         self._now = now
         self._outage = Outage()
-        self.failing: set[str] = set()  # parts of the daemon, and Syncthing, that do not work now
+        self.failing: set[str] = set()  # threads that fail now, and SYNCTHING during an outage
 
-    def note(self, what: str, who: str, why: str) -> None:
-        """Note that `what` happened to `who`, and `why`; a repetition is not noted again."""
+    def record(self, what: str, who: str, why: str) -> None:
+        """Record an event; the same one again only after another kind of event about `who`."""
         self._add(events.Event(0, self._now(), what, who, why))
 
-    def fault(self, what: str, who: str, why: str) -> None:
-        """Note a refusal or a fault, the same way."""
+    def record_fault(self, what: str, who: str, why: str) -> None:
+        """Record a refusal or a fault, with the same rule for repetitions."""
         self._add(events.Event(0, self._now(), what, who, why, bad=True))
 
-    def over(self, who: str, why: str) -> None:
-        """Note that what was wrong with `who` is not any more."""
-        self.note(events.OVER, who, why)
+    def record_end(self, who: str, why: str) -> None:
+        """Record that the fault of `who` is over."""
+        self.record(events.OVER, who, why)
 
-    def worker(self, name: str, error: Exception | None) -> None:
-        """Note that a part of the daemon failed, or with None that it works again.
+    def record_worker(self, name: str, error: Exception | None) -> None:
+        """Record that a thread of the daemon failed, or with None that it works again.
 
-        Until then it is a fault, and `status` says so. If only Syncthing does not answer, all
-        parts say the same, and it is noted once.
+        Until it works again, `status` shows the fault. If Syncthing does not answer, all threads
+        report the same, and the outage is recorded once.
         """
         if isinstance(error, SyncthingUnreachable):
-            if self._outage.silent(name):
-                self._is_out(SILENT)
+            if self._outage.no_answer(name):
+                self._begin_outage(SILENT)
             return
-        if self._outage.answered(name):
-            self._over(SYNCTHING, "it answers again")
+        if self._outage.answer(name):
+            self._end_fault(SYNCTHING, "it answers again")
         if error:
-            self._lasts(name, _said_by(error))
+            self._begin_fault(name, _one_line(error))
         elif name in self.failing:
-            self._over(name)
+            self._end_fault(name)
 
     def syncthing_ended(self, why: str) -> None:
-        """Note that Syncthing ended, or does not start: a fault until it runs again."""
-        if self._outage.ended(why):
-            self._is_out(why)
+        """Record that Syncthing ended or does not start: a fault until it runs again."""
+        if self._outage.process_ended(why):
+            self._begin_outage(why)
 
-    def syncthing_runs(self) -> None:
-        """Note that Syncthing was started again."""
-        if self._outage.runs():
-            self._over(SYNCTHING, "it runs again")
+    def syncthing_started(self) -> None:
+        """Record that Syncthing was started again."""
+        if self._outage.process_started():
+            self._end_fault(SYNCTHING, "it runs again")
 
-    def _is_out(self, why: str) -> None:
-        self._lasts(SYNCTHING, why)
-        self._outage.told(why)
+    def _begin_outage(self, why: str) -> None:
+        self._begin_fault(SYNCTHING, why)
+        self._outage.mark_recorded(why)
 
-    def _lasts(self, name: str, why: str) -> None:
+    def _begin_fault(self, name: str, why: str) -> None:
         self.failing.add(name)
-        self.fault("fault", name, why)
+        self.record_fault("fault", name, why)
         with self._store.transaction() as tx:
             work.faults.put(tx, work.Fault(folder=name, why=why))
 
-    def _over(self, name: str, why: str = "it works again") -> None:
-        self.over(name, why)
+    def _end_fault(self, name: str, why: str = "it works again") -> None:
+        self.record_end(name, why)
         with self._store.transaction() as tx:
             work.faults.drop(tx, folder=name)
         self.failing.discard(name)
@@ -143,12 +152,12 @@ class EventLog:
             events.add_once(tx, event)
 
 
-def _said_by(error: Exception) -> str:
-    """An error in one line; of others' errors only the kind, as they may quote a transcript."""
-    fit = isinstance(error, KarmaError | OSError)
-    return f"{type(error).__name__}: {error}" if fit else type(error).__name__
+def _one_line(error: Exception) -> str:
+    """Kind and message of an error; only the kind where the message may quote a transcript."""
+    is_fit = isinstance(error, KarmaError | OSError)
+    return f"{type(error).__name__}: {error}" if is_fit else type(error).__name__
 
 
 def reason(error: Unverified) -> str:
-    """A refusal in one line, its code first."""
+    """A refusal in one line: its code, then its message."""
     return f"{error.code}: {error}"

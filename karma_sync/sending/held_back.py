@@ -45,9 +45,9 @@ class HeldBack:
             work.withheld.put(tx, row)
         self._known[folder, session] = why
         if kind is Stays.FAILED:
-            self._notes.fault("did not leave", session, why)
+            self._notes.record_fault("did not leave", session, why)
         elif kind is Stays.WITHHELD:
-            self._notes.note("withheld", session, why)
+            self._notes.record("withheld", session, why)
 
     def left_out(self, session: SourceSession, profile: Profile, redactor: Redactor) -> None:
         """Write down which files stay, though the profile takes them and their session leaves."""
@@ -55,7 +55,7 @@ class HeldBack:
             reason = why_left_out(file, redactor)
             if reason and takes(profile, file.kind):
                 name = redactor.string(file.name)[0]
-                self._notes.note("left out", session.session_id, f"{name!r}: {reason}")
+                self._notes.record("left out", session.session_id, f"{name!r}: {reason}")
 
     def forget_gone(self, here: Set[str]) -> None:
         """What did not leave, and is not among these sessions, never will."""

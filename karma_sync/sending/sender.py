@@ -75,7 +75,7 @@ class Sender:
         self._packager = packager
         self._recaller = recaller
         self._stayed = stayed
-        self._telling = Rescan(hooks.scan)
+        self._rescan = Rescan(hooks.scan)
         self._problems = hooks.problems
         self._packaged = hooks.packaged
         self._channels: dict[str, tuple[Channel, Outbox]] = {}
@@ -224,8 +224,8 @@ class Sender:
 
     def settle(self) -> float | None:
         """After a pass, and `tell`: what was written is well; seconds until the next try."""
-        for folder in self._problems.said_by("sending") - self._blocked:
-            self._problems.say("sending", folder, "")
+        for folder in self._problems.reported_by("sending") - self._blocked:
+            self._problems.report("sending", folder, "")
         untold = any(outbox.written for _, outbox in self._channels.values())
         return RETRY_S if self._blocked or self._closed or untold else None
 
@@ -235,7 +235,7 @@ class Sender:
         self._told = time.monotonic()
         for name, (_, outbox) in self._channels.items():
             names = outbox.take_written()
-            if names and not self._telling.tell(name, names):
+            if names and not self._rescan.request(name, names):
                 outbox.written[:0] = names  # nothing else would have it look at an outbox
 
     def _settle(self, *, behind: bool = False) -> None:
@@ -260,7 +260,7 @@ class Sender:
     def _block(self, folder: str, error: NotWritable) -> None:
         """No session gets any further in this channel: try again in a few seconds."""
         self._blocked.add(folder)
-        if self._problems.say("sending", folder, str(error)):
+        if self._problems.report("sending", folder, str(error)):
             log.warning("%s; it is tried again", error)
 
     def tidy(self, covers: Callable[[Channel], bool]) -> None:

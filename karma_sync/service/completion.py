@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from karma_sync.agents.claude.source import ClaudeSource
+from karma_sync.domain.access import AccessScope
 from karma_sync.paths import Paths
 from karma_sync.settings import load
 from karma_sync.store import ledger, library, state
@@ -46,7 +47,7 @@ def invitation_ids(paths: Paths) -> list[str]:
 
 def session_ids(paths: Paths, begin: str) -> list[str]:
     """The ids of readable sessions that begin so, the latest active first."""
-    scope = library.AccessScope(load(paths).tag)
+    scope = AccessScope(load(paths).tag)
     with reading_only(paths.library_db) as tx:
         found = library.readable(tx, scope, begin, most=_MOST)
     return _once(r.manifest.session.session_id for r in found)

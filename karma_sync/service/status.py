@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from karma_sync.domain.access import AccessScope
 from karma_sync.domain.mesh.channels import (
     Channel,
     World,
@@ -32,8 +33,7 @@ from karma_sync.service.status_model import (
 )
 from karma_sync.store import events, ledger, library, work
 from karma_sync.store.world import paused_until, read_world
-from karma_sync.team.documents.digests import digest_of
-from karma_sync.team.said import said_of
+from karma_sync.team.documents.stored import digest_of, receipts_for
 
 
 def silent_days(now: datetime, answered: Iterable[datetime]) -> int:
@@ -129,7 +129,7 @@ def _project(look: _Look, standing: projects.ProjectAnswers) -> ProjectStatus:
     box = next((c for c in outboxes(world) if (c.team.id, c.project) == (team.id, project)), None)
     sources = [c for c in inboxes(world) if (c.team.id, c.project) == (team.id, project)]
     with look.stores.library.reading() as tx:
-        scope = library.AccessScope("", frozenset({team.id}), frozenset({project}))
+        scope = AccessScope("", frozenset({team.id}), frozenset({project}))
         counts = {member: n for (_, _, member), n in library.counts(tx, scope).items()}
         sent = library.revisions(tx, box.id) if box else {}
         found = [(c.owner.tag, a) for c in sources for a in library.arrivals(tx, c.id).values()]
@@ -180,7 +180,7 @@ def _receivers(
     """Everybody who takes what I send, whether a receipt came or not."""
     if box is None:
         return []
-    said = said_of(look.stores.work, box.team, box.id)
+    said = receipts_for(look.stores.work, box.team, box.id)
     with look.stores.work.reading() as tx:
         known = ledger.confirmed(tx, box.id)
     paused = {member.tag for member, theirs in standing.others if theirs.status is Answer.PAUSED}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from karma_sync.errors import DatabaseUnusable
 from karma_sync.files import PRIVATE_FILE, private_dir
+from karma_sync.runtime.timing import Deadline
 
 Transaction = sqlite3.Connection
 _BUSY_SECONDS = 10.0
@@ -179,12 +180,12 @@ def _use_wal(connection: sqlite3.Connection) -> None:
     SQLite does not wait for a lock here, whatever the timeout: another process may be making
     the same file at this moment.
     """
-    deadline = time.monotonic() + _BUSY_SECONDS
+    deadline = Deadline(_BUSY_SECONDS)
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
+            if "locked" not in str(error) or deadline.is_over:
                 raise
             time.sleep(_BUSY_PAUSE_SECONDS)
         else:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from karma_sync.domain.access import AccessScope
 from karma_sync.domain.mesh.channels import Kept
 from karma_sync.domain.session.manifest import Verified
 from karma_sync.store import retractions
@@ -34,19 +35,6 @@ _MIGRATIONS = [
     """,
     retractions.TABLES,
 ]
-
-
-@dataclass(frozen=True)
-class AccessScope:
-    """Who reads, and what that reader may see; no query goes without one.
-
-    None means: all that the library holds of it.
-    """
-
-    reader: str
-    teams: frozenset[str] | None = None
-    projects: frozenset[str] | None = None
-    agents: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from pathlib import Path
@@ -18,6 +17,7 @@ import psutil
 
 from karma_sync.errors import PortTaken, SyncthingError, SyncthingMissing, SyncthingUnreachable
 from karma_sync.files import PRIVATE_FILE, write_private
+from karma_sync.runtime.timing import Deadline
 from karma_sync.syncthing.home import require_key
 from karma_sync.syncthing.port import SyncthingPort
 from karma_sync.syncthing.program import environment
@@ -162,7 +162,7 @@ class SyncthingProcess:
     def wait_ready(
         self,
         client: SyncthingPort,
-        deadline_s: float,
+        within_s: float,
         given_up: Callable[[], bool] = lambda: False,
     ) -> None:
         """Return as soon as Syncthing answers; give v2 minutes, it may have to migrate first.
@@ -170,9 +170,9 @@ class SyncthingProcess:
         Raises:
             SyncthingError: it ended instead, the message has the last trouble in its log; or
                 `given_up` said that nobody waits for it any more.
-            SyncthingUnreachable: it did not answer within `deadline_s` seconds.
+            SyncthingUnreachable: it did not answer within `within_s` seconds.
         """
-        deadline = time.monotonic() + deadline_s
+        deadline = Deadline(within_s)
         while True:
             try:
                 client.ping()
@@ -189,9 +189,9 @@ class SyncthingProcess:
                     f"Syncthing ended with code {code} while starting: {self._trouble()}",
                     hint=f"see {self._log}",
                 )
-            if time.monotonic() > deadline:
+            if deadline.is_over:
                 raise SyncthingUnreachable(
-                    f"Syncthing did not answer within {deadline_s:g} seconds: {last}",
+                    f"Syncthing did not answer within {within_s:g} seconds: {last}",
                     hint=f"see {self._log}",
                 )
 

@@ -18,7 +18,7 @@ class Rescan:
         self._scan = scan
         self._is_deaf = False
 
-    def tell(self, folder: str, names: Sequence[str]) -> bool:
+    def request(self, folder: str, names: Sequence[str]) -> bool:
         """Have Syncthing look at these files; False if they are to be told again."""
         try:
             self._scan(folder, names)

@@ -10,8 +10,8 @@ from karma_sync.store import state
 from karma_sync.store.database import Transaction
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.folder import DocumentFile
-from karma_sync.team.documents.kinds import MEMBER, ROSTER
 from karma_sync.team.documents.models import Roster, answers_of, lists, team_of
+from karma_sync.team.documents.stored import MEMBER, ROSTER
 from karma_sync.team.documents.verify import verify_member, verify_roster
 
 
@@ -53,7 +53,7 @@ class Adopter:
                 team = state.teams.get(tx, team_id)
             if team:
                 who = document_title(team, found.kind, found.writer)
-                self._context.notes.fault("document refused", who, reason(error))
+                self._context.notes.record_fault("document refused", who, reason(error))
             return False
         return True
 

@@ -53,7 +53,7 @@ class DocumentExchange:
             written = self._signer.write_mine(team.id) + self._put_back(team)
         except OSError as error:
             why = f"{error.filename}: {error.strerror}"
-        if self._problems.say(_WHO, folder_id, why) and why:
+        if self._problems.report(_WHO, folder_id, why) and why:
             log.warning("documents of team %s are not exchanged: %s", team.name, why)
         return written
 
@@ -69,4 +69,4 @@ class DocumentExchange:
     @property
     def wait(self) -> float | None:
         """Seconds until the next pass: a deleted file is put back, or a folder tried again."""
-        return soonest(self._keeper.wait, RETRY_S if self._problems.said_by(_WHO) else None)
+        return soonest(self._keeper.wait, RETRY_S if self._problems.reported_by(_WHO) else None)

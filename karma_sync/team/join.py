@@ -11,8 +11,8 @@ from karma_sync.store.database import Transaction
 from karma_sync.team.adopt import document_of
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.folder import DocumentFile
-from karma_sync.team.documents.kinds import ROSTER
 from karma_sync.team.documents.models import Roster, lists, team_of
+from karma_sync.team.documents.stored import ROSTER
 from karma_sync.team.documents.verify import verify_roster
 
 
@@ -52,7 +52,7 @@ class Joiner:
                 if not lists(roster, self._context.me):
                     raise Unverified("4-member", "it does not list me")  # noqa: TRY301
             except Unverified as error:
-                self._context.notes.fault("invitation refused", invitation.id, reason(error))
+                self._context.notes.record_fault("invitation refused", invitation.id, reason(error))
                 continue
             yield found, roster
 

@@ -16,8 +16,8 @@ from karma_sync.store.intent import Intent, Limit, read_intent
 from karma_sync.team.adopt import document_of
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.folder import DocumentFile, MetadataFolder
-from karma_sync.team.documents.kinds import MEMBER, ROSTER
 from karma_sync.team.documents.models import MemberDocument, Roster, answers_of, lists, team_of
+from karma_sync.team.documents.stored import MEMBER, ROSTER
 from karma_sync.team.documents.verify import verify_roster
 
 
@@ -72,7 +72,7 @@ class Rebuilder:
         why = f"team {roster.name}"
         if any(a.status is Status.PAUSED and a.sends for a in answers):
             why += ": what you send is paused, karma-sync subscription resume PROJECT"
-        self._context.notes.note("rebuilt", me.tag, why)
+        self._context.notes.record("rebuilt", me.tag, why)
 
     def _raise_floors(self, tx: Transaction, roster: Roster, own: MemberDocument) -> None:
         me = self._context.me.key
@@ -95,4 +95,4 @@ class Rebuilder:
             if limited != answer:
                 state.subscriptions.put(tx, limited)
                 why = f"{answer.project}: the database was older than my document"
-                self._context.notes.note("limited", self._context.me.tag, why)
+                self._context.notes.record("limited", self._context.me.tag, why)

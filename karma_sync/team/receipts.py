@@ -20,9 +20,7 @@ from karma_sync.store.database import Database, Transaction
 from karma_sync.syncthing.rescan import Rescan, Scan
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents import receipt
-from karma_sync.team.documents.digests import digest_of
 from karma_sync.team.documents.folder import DocumentFile, MetadataFolder
-from karma_sync.team.documents.kinds import RECEIPT
 from karma_sync.team.documents.receipt import (
     ChannelReceipt,
     Imported,
@@ -31,9 +29,9 @@ from karma_sync.team.documents.receipt import (
     channel_receipt,
     seen,
 )
+from karma_sync.team.documents.stored import RECEIPT, digest_of, receipts_for
 from karma_sync.team.documents.verify import verify_receipt
 from karma_sync.team.put_back import HeldDocument, PutBack
-from karma_sync.team.said import said_of
 
 EVERY_S = 10.0
 _DAY_MS = 24 * 3600 * 1000
@@ -65,7 +63,7 @@ class Receipts:
         self._context = context
         self._store = store
         self._items = items
-        self._telling = Rescan(scan)
+        self._rescan = Rescan(scan)
         self._claimed = hooks.claimed
         self._astray = hooks.astray
         self._folders: dict[str, MetadataFolder] = {}
@@ -142,7 +140,7 @@ class Receipts:
             receipt = verify_receipt(found.raw, found.writer, team, version).value
         except Unverified as error:
             who = document_title(team, RECEIPT, found.writer)
-            self._context.notes.fault("document refused", who, reason(error))
+            self._context.notes.record_fault("document refused", who, reason(error))
             return None
         with self._store.transaction() as tx:
             row = work.SignedReceipt(found.writer, receipt.version, found.raw)
@@ -170,7 +168,7 @@ class Receipts:
                 if said != seen(mine.kind, mine.writer, mine.version, mine.envelope):
                     who = document_title(team, said.kind, said.writer)
                     why = f"two contents under version {said.version}: the first is kept"
-                    self._context.notes.fault("document doubled", who, why)
+                    self._context.notes.record_fault("document doubled", who, why)
             elif said.writer == self._context.me.key and said.version < self._latest_version():
                 with state_db.transaction() as tx:
                     state.raise_floor(tx, team.id, said.kind, said.version)
@@ -240,7 +238,7 @@ class Receipts:
     def _tell(self, team: Team) -> float | None:
         """Have Syncthing look at what was written; seconds until the next try if it does not."""
         names = self._untold[team.id]
-        if names and not self._telling.tell(metadata_folder(team.id), sorted(names)):
+        if names and not self._rescan.request(metadata_folder(team.id), sorted(names)):
             return EVERY_S
         names.clear()
         return None
@@ -265,5 +263,5 @@ def confirmations(
 ) -> dict[str, tuple[int, bool]]:
     """By member tag: how many items its receipt names, and whether it has exactly `mine`."""
     wanted = digest_of(mine)
-    said = said_of(store, team, folder)
+    said = receipts_for(store, team, folder)
     return {tag: (each.items, each.digest == wanted) for tag, each in said.items()}

@@ -9,8 +9,8 @@ from karma_sync.signing import PayloadType, accepted
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
 from karma_sync.team.context import TeamContext
-from karma_sync.team.documents.kinds import MEMBER, ROSTER
 from karma_sync.team.documents.models import MemberDocument, Roster, member_document, roster_of
+from karma_sync.team.documents.stored import MEMBER, ROSTER
 
 D = TypeVar("D", Roster, MemberDocument)
 

@@ -24,6 +24,7 @@ from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.channel.layout import chunk_name, decompress, item_name
 from karma_sync.channel.outbox import Outbox
 from karma_sync.channel.verify import verify_chunk, verify_item, verify_retraction
+from karma_sync.domain.access import AccessScope
 from karma_sync.domain.mesh.channels import Channel, World, channels
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.manifest import Manifest, join_item, split_item
@@ -38,7 +39,7 @@ from karma_sync.receiving.importer import Importer, Verifier
 from karma_sync.redact.redactor import Redacted, Redactor
 from karma_sync.sending.packaging.packager import Packager
 from karma_sync.signing import PayloadType, SigningKey
-from karma_sync.store.library import AccessScope, open_library
+from karma_sync.store.library import open_library
 from karma_sync.store.work import open_work
 
 ALICE, BOB, CAROL, MALLORY = "alice.mbp", "bob.tower", "carol.air", "mallory.pc"

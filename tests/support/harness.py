@@ -23,11 +23,12 @@ import psutil
 import pytest
 import requests
 
+from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.source_files import TRANSCRIPT
 from karma_sync.errors import KarmaError
 from karma_sync.library.reader import Library
 from karma_sync.paths import Paths
-from karma_sync.store.library import AccessScope, open_library
+from karma_sync.store.library import open_library
 from tests.support.terminal import run_on_terminal
 from tests.support.transcripts import Session, write_session
 

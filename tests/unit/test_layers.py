@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Lowest first. An import goes to a lower rank only: not up, and not between two of one line.
 RANKS = (
-    ("errors",),
+    ("errors", "runtime.timing"),
     ("files",),
     ("paths",),
     (
@@ -82,7 +82,8 @@ BEHIND = ("store", "syncthing", "channel")
 LATE_IMPORTS = (
     *("karma_sync.cli", "karma_sync.demo", "karma_sync.app", "karma_sync.__main__"),
     # what every command needs, and what `status` reads only where there is some of it
-    *("karma_sync.files", "karma_sync.paths", "karma_sync.settings", "karma_sync.team.said"),
+    *("karma_sync.files", "karma_sync.paths", "karma_sync.settings", "karma_sync.daemon.lock"),
+    "karma_sync.team.documents.stored",
     *("karma_sync.sending.ledger.closed_channels", "karma_sync.store.library"),
 )
 

@@ -18,6 +18,7 @@ from karma_sync.cli.output import print_json, print_line, print_next
 from karma_sync.cli.progress import waiting
 from karma_sync.errors import NotFound, TimedOut
 from karma_sync.paths import Paths
+from karma_sync.runtime.timing import poll
 
 if TYPE_CHECKING:
     from karma_sync.daemon.autostart import Autostart, State
@@ -204,15 +205,13 @@ def _wait_until_up(service: "Autostart", paths: Paths, tag: str) -> str:
     """
     from karma_sync.daemon.lock import running
 
-    deadline = time.monotonic() + _UP_S
     with waiting("starting the daemon"):
-        while (daemon := running(paths)) is None:
-            if time.monotonic() > deadline:
-                raise TimedOut(
-                    f"{service.name} is not up after {_UP_S:g} seconds",
-                    hint="karma-sync service logs",
-                )
-            time.sleep(_POLL_S)
+        daemon = poll(lambda: running(paths), _POLL_S, _UP_S)
+    if daemon is None:
+        raise TimedOut(
+            f"{service.name} is not up after {_UP_S:g} seconds",
+            hint="karma-sync service logs",
+        )
     return f"{tag} is up, on Syncthing {daemon.syncthing}."
 
 

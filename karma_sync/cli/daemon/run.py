@@ -10,6 +10,7 @@ from karma_sync.app import App
 from karma_sync.cli.output import print_error, print_line, print_next
 from karma_sync.cli.progress import waiting
 from karma_sync.errors import BadInput, Conflict, KarmaError, RedactionFailed, TimedOut
+from karma_sync.runtime.timing import Deadline
 
 _UP_S = 120.0
 
@@ -109,12 +110,12 @@ def _up_in_background(app: App) -> None:
             stderr=out,
             start_new_session=True,
         )
-    deadline = time.monotonic() + _UP_S
+    deadline = Deadline(_UP_S)
     with waiting("starting the daemon"):
         while (daemon := running(app.paths)) is None or daemon.pid != child.pid:
             if child.poll() is not None:
                 raise _failure(log, start, child.returncode)
-            if time.monotonic() > deadline:
+            if deadline.is_over:
                 raise TimedOut(f"the daemon is not up after {_UP_S:g} seconds", hint=f"see {log}")
             time.sleep(0.05)
     print_line(f"{app.settings.tag} is up, on Syncthing {daemon.syncthing}; its log is {log}.")

@@ -7,6 +7,7 @@ from karma_sync.app import App
 from karma_sync.cli.output import print_line, span
 from karma_sync.cli.progress import waiting
 from karma_sync.errors import Conflict, NotFound, TimedOut
+from karma_sync.runtime.timing import Deadline, poll
 
 if TYPE_CHECKING:
     from karma_sync.service.projects import ProjectAnswers
@@ -24,7 +25,7 @@ def offered(app: App, named: str, team: str | None, wait: bool) -> "ProjectAnswe
     """
     from karma_sync.service import projects
 
-    deadline = time.monotonic() + _WAIT_S
+    deadline = Deadline(_WAIT_S)
     is_printed = False
     while True:
         try:
@@ -34,7 +35,7 @@ def offered(app: App, named: str, team: str | None, wait: bool) -> "ProjectAnswe
                 where = f" --team {team}" if team else ""
                 error.hint = f"karma-sync accept {named}{where} --wait, to wait for it"
                 raise
-            if time.monotonic() > deadline:
+            if deadline.is_over:
                 raise TimedOut(
                     f"no team shared {named} within {span(_WAIT_S)}",
                     hint="karma-sync subscription list, and karma-sync inbox",
@@ -51,15 +52,11 @@ def wait_for_session(app: App, standing: "ProjectAnswers") -> None:
     Raises:
         TimedOut: none arrived within ten minutes.
     """
-    from karma_sync.library.reader import AccessScope
+    from karma_sync.domain.access import AccessScope
 
     scope = AccessScope(app.me.tag, frozenset({standing.team.id}), frozenset({standing.project}))
-    deadline = time.monotonic() + _WAIT_S
     with waiting("waiting for a session"):
-        while (found := app.reader.newest_by_others(scope)) is None:
-            if time.monotonic() > deadline:
-                break
-            time.sleep(_LOOK_S)
+        found = poll(lambda: app.reader.newest_by_others(scope), _LOOK_S, _WAIT_S)
     if found:
         print_line(f"Readable: {found.manifest.session.session_id}, by {found.manifest.member}.")
         return

@@ -18,7 +18,8 @@ from karma_sync.cli.session.unshare import unshare
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
-    from karma_sync.library.reader import AccessScope, Readable
+    from karma_sync.domain.access import AccessScope
+    from karma_sync.library.reader import Readable
     from karma_sync.service.sessions.choices import HeldSession
 
 _TITLE_CHARS = 60
@@ -222,8 +223,8 @@ def _details(found: "Readable") -> tuple[str, ...]:
 
 def _scope(app: App, project: str | None = None) -> "AccessScope":
     """All that the reader may see; with `project`, of this project alone."""
+    from karma_sync.domain.access import AccessScope
     from karma_sync.domain.session.project import find_project
-    from karma_sync.library.reader import AccessScope
     from karma_sync.service.projects import other_names
 
     if project is None:

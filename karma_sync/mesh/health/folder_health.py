@@ -68,7 +68,7 @@ class Faults:
                 work.faults.drop(tx, folder=name)
         for name in gone:
             if not FOLDER_ID.fullmatch(name):  # a part that failed when the daemon was ended
-                self._notes.over(name, "it works again")
+                self._notes.record_end(name, "it works again")
         self._ill = {folder: retry for folder, retry in self._ill.items() if folder in folders}
 
     def record(self, world: World, folder: str, why: str) -> None:
@@ -87,14 +87,14 @@ class Faults:
             else:
                 work.faults.drop(tx, folder=folder)
         if why:
-            self._notes.fault("fault", folder_title(world, folder), why)
+            self._notes.record_fault("fault", folder_title(world, folder), why)
         else:
-            self._notes.over(folder_title(world, folder), "it works again")
+            self._notes.record_end(folder_title(world, folder), "it works again")
 
     def mended(self, world: World, folder: str) -> None:
         """Record that a folder was made anew, whose marker or directory was gone."""
         title = folder_title(world, folder)
-        self._notes.note("mended", title, "its marker or directory was gone")
+        self._notes.record("mended", title, "its marker or directory was gone")
 
 
 class FolderHealth:

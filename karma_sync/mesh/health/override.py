@@ -71,7 +71,7 @@ class ChangesByOthers:
         more = f" and {len(needed) - _NAMED} more" if len(needed) > _NAMED else ""
         why = f"{names}{more} in {channel.project} ({channel.team.name}): {what}"
         source = f"; it came from {', '.join(found)}" if found else ""
-        self._notes.fault(
+        self._notes.record_fault(
             "changed by others", ", ".join(claimed), f"{why}. A claim, not proof{source}"
         )
 

@@ -114,7 +114,7 @@ class Recovery:
             if work.recovering.get(tx, channel.id):
                 return
             work.recovering.put(tx, row)
-        self._notes.note("recovering", channel.project, why)
+        self._notes.record("recovering", channel.project, why)
         self._hooks.began()
 
     def before_start(self, world: World, known: Collection[str]) -> None:
@@ -151,7 +151,7 @@ class Recovery:
         """Put back what is missing in an outbox; what cannot be has to come from the peers."""
         found = self._whole.restore(channel, self._paths.folder(channel.id))
         if found.restored:
-            self._notes.note("outbox mended", channel.project, f"{found.restored} files back")
+            self._notes.record("outbox mended", channel.project, f"{found.restored} files back")
         if found.lost:
             self.begin(channel, f"{len(found.lost)} sessions are not whole here")
         return found
@@ -159,7 +159,7 @@ class Recovery:
     def spoilt(self, channel: Channel, item: str) -> None:
         """An item in my outbox is not what I wrote: without it, it is one that is missing."""
         (self._paths.folder(channel.id) / item_name(item)).unlink(missing_ok=True)
-        self._notes.note("altered", channel.project, f"item {item} is put back")
+        self._notes.record("altered", channel.project, f"item {item} is put back")
 
     def check(self, world: World, folders: Collection[str]) -> set[str]:
         """Look whether those that are outboxes are whole, and mend what is not; which that were."""
@@ -272,10 +272,10 @@ class Recovery:
         again = [session for session in adopted.lost if session in sources]
         if again:
             why += f"; packaged again: {', '.join(again)}"
-        self._notes.note("recovered", channel.project, why)
+        self._notes.record("recovered", channel.project, why)
         for session in adopted.lost:
             if session not in sources:
-                self._notes.fault("lost", session, _NOWHERE)
+                self._notes.record_fault("lost", session, _NOWHERE)
         if adopted.foreign:
             self._hooks.rejected(channel, adopted.foreign)
 

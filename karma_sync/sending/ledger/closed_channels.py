@@ -13,8 +13,7 @@ from karma_sync.domain.team.team import Team
 from karma_sync.store import ledger, state, work
 from karma_sync.store.database import Database
 from karma_sync.store.ledger import Departed
-from karma_sync.team.documents.kinds import MEMBER
-from karma_sync.team.said import read
+from karma_sync.team.documents.stored import MEMBER, stored_receipt
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ class _Look:
             member = team.member(signed.writer)
             if member is None or signed.writer == me:
                 continue
-            receipt = read(signed)
+            receipt = stored_receipt(signed)
             seen = (s.version for s in receipt.seen if (s.kind, s.writer) == (MEMBER, me))
             if receipt.of(folder) is None and max(seen, default=0) >= closed:
                 yield member.tag

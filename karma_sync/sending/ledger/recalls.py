@@ -9,7 +9,7 @@ from karma_sync.sending.ledger.closed_channels import Ended
 from karma_sync.store import ledger
 from karma_sync.store.database import Database
 from karma_sync.store.ledger import Departed, Recall
-from karma_sync.team.said import said_of
+from karma_sync.team.documents.stored import receipts_for
 
 if TYPE_CHECKING:
     from karma_sync.team.documents.receipt import ChannelReceipt
@@ -93,7 +93,7 @@ def look(store: Database, world: World, channel: Channel) -> Box:
         rows = ledger.departed.all(tx, folder=channel.id)
         recall = ledger.get_recall(tx, channel.id)
         known = ledger.confirmed(tx, channel.id)
-    said = said_of(store, channel.team, channel.id)
+    said = receipts_for(store, channel.team, channel.id)
     receivers = {m.tag for m in channel.team.members if _receives(world, channel, m.key)}
     tags = {m.key: m.tag for m in channel.team.members}
     return Box(

@@ -10,7 +10,7 @@ from karma_sync.sending.ledger.closed_channels import Ended, ended
 from karma_sync.sending.ledger.recalls import Box, look, moment
 from karma_sync.store.database import Database
 from karma_sync.store.ledger import Departed
-from karma_sync.team.documents.digests import digest_of
+from karma_sync.team.documents.stored import digest_of
 
 
 class Fate(StrEnum):

@@ -10,7 +10,7 @@ from pathlib import Path
 from karma_sync.domain import limits
 from karma_sync.domain.ids import KEY
 from karma_sync.files import private_dir, write_private
-from karma_sync.team.documents.kinds import MEMBER, RECEIPT, ROSTER
+from karma_sync.team.documents.stored import MEMBER, RECEIPT, ROSTER
 
 _KINDS = (ROSTER, MEMBER, RECEIPT)
 _SIGNATURE = tuple[int, int, int]

@@ -11,7 +11,7 @@ from karma_sync.domain import limits
 from karma_sync.domain.ids import KEY
 from karma_sync.domain.value import Received
 from karma_sync.paths import FOLDER_ID
-from karma_sync.team.documents.digests import digest_of
+from karma_sync.team.documents.stored import digest_of
 
 _MOST_CHANNELS = limits.PROJECTS * 2
 _MOST_REFUSED = 50

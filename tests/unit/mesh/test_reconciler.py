@@ -9,7 +9,7 @@ from karma_sync.runtime.problems import Problems
 from karma_sync.syncthing.configuration import Configuration
 from karma_sync.syncthing.wire import PendingDevice, PendingFolder
 from karma_sync.team.context import TeamContext
-from karma_sync.team.documents.kinds import MEMBER, ROSTER
+from karma_sync.team.documents.stored import MEMBER, ROSTER
 from karma_sync.team.exchange import DocumentExchange
 from tests.unit.team.test_counters import A, Alice
 from tests.unit.team.test_receipts import Deaf

@@ -26,12 +26,12 @@ def told(store: Database) -> list[str]:
 def test_a_part_that_fails_is_a_fault_until_it_works(tmp_path: Path) -> None:
     store = work.open_work(tmp_path / "work.db")
     notes = EventLog(store, lambda: NOW)
-    notes.worker("cycle", CLOSED)
-    notes.worker("cycle", CLOSED)
-    notes.worker("receiving", ValueError("what a transcript says"))
+    notes.record_worker("cycle", CLOSED)
+    notes.record_worker("cycle", CLOSED)
+    notes.record_worker("receiving", ValueError("what a transcript says"))
 
     assert faults(store) == {"cycle": f"DatabaseUnusable: {CLOSED}", "receiving": "ValueError"}
-    notes.worker("cycle", None)
+    notes.record_worker("cycle", None)
 
     assert faults(store) == {"receiving": "ValueError"}
     assert notes.failing == {"receiving"}
@@ -48,13 +48,13 @@ def test_a_syncthing_that_does_not_answer_is_told_once_and_not_as_a_fault_of_our
     store = work.open_work(tmp_path / "work.db")
     notes = EventLog(store, lambda: NOW)
     for part in ("cycle", "checking") * 3:
-        notes.worker(part, SyncthingUnreachable("no answer"))
+        notes.record_worker(part, SyncthingUnreachable("no answer"))
 
     assert faults(store) == {"Syncthing": "it does not answer"}
-    notes.worker("sending", None)
+    notes.record_worker("sending", None)
     assert faults(store) == {"Syncthing": "it does not answer"}, "that one had not asked it"
     for part in ("cycle", "checking"):
-        notes.worker(part, None)
+        notes.record_worker(part, None)
 
     assert faults(store) == {}
     assert told(store) == [
@@ -68,17 +68,17 @@ def test_a_syncthing_that_dies_again_and_again_is_told_once_for_each_reason(
 ) -> None:
     store = work.open_work(tmp_path / "work.db")
     notes = EventLog(store, lambda: NOW)
-    notes.worker("listening", SyncthingUnreachable("connection refused"))
+    notes.record_worker("listening", SyncthingUnreachable("connection refused"))
     notes.syncthing_ended("it ended with code 3")
     for _ in range(3):
         for part in ("cycle", "listening"):
-            notes.worker(part, SyncthingUnreachable("connection refused"))
+            notes.record_worker(part, SyncthingUnreachable("connection refused"))
         notes.syncthing_ended("the disk is on fire")
 
     assert faults(store) == {"Syncthing": "the disk is on fire"}
-    notes.syncthing_runs()
-    notes.worker("cycle", None)
-    notes.worker("listening", CLOSED)
+    notes.syncthing_started()
+    notes.record_worker("cycle", None)
+    notes.record_worker("listening", CLOSED)
 
     assert faults(store).keys() == {"listening"}
     assert told(store)[:3] == [
@@ -107,9 +107,9 @@ def test_an_outage_that_could_not_be_noted_is_noted_once_there_is_room(tmp_path:
 def test_a_part_that_failed_in_two_ways_is_well_once_it_works(tmp_path: Path) -> None:
     store = work.open_work(tmp_path / "work.db")
     notes = EventLog(store, lambda: NOW)
-    notes.worker("cycle", SyncthingUnreachable("no answer"))
-    notes.worker("cycle", CLOSED)
-    notes.worker("cycle", None)
+    notes.record_worker("cycle", SyncthingUnreachable("no answer"))
+    notes.record_worker("cycle", CLOSED)
+    notes.record_worker("cycle", None)
 
     assert faults(store) == {}
     assert notes.failing == set()

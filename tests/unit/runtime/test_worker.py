@@ -49,7 +49,7 @@ def test_a_full_disk_is_logged_once_until_it_works_again(
 
     assert [line.partition(":")[0] for line in first] == ["sending", "sending"]
     assert "state.db" in first[0]
-    assert "it could not be noted" in first[1]
+    assert "the error could not be recorded" in first[1]
     assert caplog.messages == first * 2
 
 

@@ -15,8 +15,8 @@ from karma_sync.store import library, state, work
 from karma_sync.syncthing.rescan import Scan
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents import folder as metadata
-from karma_sync.team.documents.kinds import MEMBER, RECEIPT
 from karma_sync.team.documents.receipt import Receipt
+from karma_sync.team.documents.stored import MEMBER, RECEIPT
 from karma_sync.team.documents.verify import verify_member
 from karma_sync.team.receipts import ReceiptHooks, Receipts
 from karma_sync.team.sign import Signer

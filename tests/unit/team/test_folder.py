@@ -8,7 +8,7 @@ import pytest
 
 from karma_sync.domain import limits
 from karma_sync.team.documents.folder import IGNORES, DocumentFile, MetadataFolder, prepare
-from karma_sync.team.documents.kinds import MEMBER, RECEIPT, ROSTER
+from karma_sync.team.documents.stored import MEMBER, RECEIPT, ROSTER
 from tests.support.builders import ALICE, BOB, key_of, open_umask
 
 A, B = key_of(ALICE).public, key_of(BOB).public

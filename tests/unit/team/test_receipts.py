@@ -8,7 +8,7 @@ import pytest
 
 from karma_sync.errors import SyncthingUnreachable
 from karma_sync.team import receipts
-from karma_sync.team.documents.kinds import RECEIPT
+from karma_sync.team.documents.stored import RECEIPT
 from tests.unit.team.test_counters import WORLD, A, Alice
 
 MINE = f"{RECEIPT}/{A.public}.json"
