@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from karma_sync.errors import NotWritable
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 PRIVATE_DIR = 0o700
 

@@ -103,7 +103,7 @@ def test_who_sends_no_more_is_told_that_what_left_stays(story: Story) -> None:
     done = a.run("subscription", "change", "repo", "--direction", "receive")
     until(lambda: not a.outboxes(), "the outbox is gone")
 
-    assert "What left stays with the others" in done.out
+    assert "Sent sessions stay with their receivers" in done.out
     assert _line(a, one).endswith(f"{b.tag}, {story.c.tag}; it stays there, and no more is sent")
     assert ledger(a, one)["state"] == "stays"
     assert b.peek(one.id)
