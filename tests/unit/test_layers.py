@@ -245,6 +245,18 @@ def past_the_use_cases(module: Module) -> list[Import]:
     ]
 
 
+def own_transactions(module: Module) -> list[str]:
+    """Where a face of the program opens a transaction itself."""
+    if not any(is_within(module.name, f"karma_sync.{face}") for face in FACES):
+        return []
+    calls = (node for node in ast.walk(ast.parse(module.text)) if isinstance(node, ast.Call))
+    return [
+        f"{module.name}:{call.lineno}"
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and call.func.attr in {"reading", "transaction"}
+    ]
+
+
 def relative_imports(module: Module) -> list[Import]:
     """Imports that name their target by dots."""
     return [each for each in imports(module) if each.relative]
@@ -310,6 +322,10 @@ def test_no_step_of_the_flow_imports_another() -> None:
 
 def test_commands_touch_no_store_no_syncthing_and_no_channel() -> None:
     assert offences([past_the_use_cases(module) for module in modules()]) == ""
+
+
+def test_commands_open_no_transaction() -> None:
+    assert [each for module in modules() for each in own_transactions(module)] == []
 
 
 def test_no_import_is_relative() -> None:
@@ -414,6 +430,12 @@ def test_a_step_that_imports_a_step_is_seen(text: str) -> None:
 def test_a_command_that_goes_past_the_use_cases_is_seen(text: str) -> None:
     assert past_the_use_cases(Module("karma_sync.cli.team.inbox", text))
     assert not past_the_use_cases(Module("karma_sync.service.teams", text))
+
+
+def test_a_command_that_opens_a_transaction_is_seen() -> None:
+    text = "def f(app):\n    with app.state.reading() as tx: pass"
+    assert own_transactions(Module("karma_sync.cli.team.inbox", text))
+    assert not own_transactions(Module("karma_sync.service.teams", text))
 
 
 def test_a_relative_import_is_seen() -> None:
