@@ -44,7 +44,7 @@ class Desk:
         self.source = ClaudeSource(self.claude)
         self._key = SigningKey.create(root / "key.pem")
         self.store = open_work(root / "work.db")
-        self.outbox = Outbox(root / "outbox", together=True)
+        self.outbox = Outbox(root / "outbox", batched=True)
         self.outbox.prepare()
         self.packager = Packager(default_redactor(), self._key, self.store, _now_ms)
         self.channel = self._channel()
@@ -96,7 +96,7 @@ class Desk:
                 while self.packager.package(self.channel, whole, facts, self.outbox).left:
                     continue
             if time.perf_counter() - flushed > _FLUSH_EVERY_S:
-                self.outbox.flush_behind()
+                self.outbox.flush_in_background()
                 flushed = time.perf_counter()
         self.outbox.flush()
         return time.perf_counter() - began

@@ -169,7 +169,7 @@ class App:
         """Tells whether a session leaves."""
         from karma_sync.sending.eligibility import Decider
 
-        return Decider.of(self.matcher, self.state, utc_now)
+        return Decider.from_store(self.matcher, self.state, utc_now)
 
     @cached_property
     def redactions(self) -> "RedactionsFile":

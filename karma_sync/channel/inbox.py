@@ -1,6 +1,7 @@
-"""Looks into a channel's folder: which item files are new or different there, and what is missing.
+"""Lists a channel's folder for the receiver: its item files, retractions, and missing chunks.
 
-It reads names and sizes only; nothing it says about content is believed.
+It reads names, sizes and times only. Any member can write into the folder, so the receiver
+verifies every file before it believes it.
 """
 
 import os
@@ -24,13 +25,16 @@ from karma_sync.files import private_dir, write_private
 
 
 class Inbox:
-    """One channel on disk, a peer's or my own."""
+    """One channel's folder on disk, a peer's or my own.
+
+    A file's signature is a text that changes when the file does: its time, size and inode.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def prepare(self) -> None:
-        """Make the folder with its allow-list, before Syncthing is told of it."""
+        """Create the folder with its allow-list, before Syncthing gets it."""
         private_dir(self.path)
         for part in (ITEMS, CHUNKS, RETRACTED):
             private_dir(self.path / part)
@@ -39,7 +43,7 @@ class Inbox:
             write_private(ignores, IGNORES.encode())
 
     def items(self) -> dict[str, str]:
-        """Signature by item id of every item file that lies here, newest first."""
+        """The signature of every item file here, by item id, the newest first."""
         directory = self.path / ITEMS
         found = []
         for entry in os.scandir(directory) if directory.is_dir() else ():
@@ -50,14 +54,14 @@ class Inbox:
         return {item: signature for _, item, signature in sorted(found)}
 
     def signature(self, item: str) -> str | None:
-        """The signature of one item file; None if there is none."""
+        """The signature of one item file; None if the file does not exist."""
         try:
             return _signature((self.path / item_name(item)).lstat())
         except OSError:
             return None
 
     def retractions(self) -> dict[str, str]:
-        """Signature by item id of every retraction that lies here."""
+        """The signature of every retraction here, by item id."""
         directory = self.path / RETRACTED
         found = {}
         for entry in os.scandir(directory) if directory.is_dir() else ():
@@ -67,22 +71,22 @@ class Inbox:
         return found
 
     def retraction(self, item: str) -> str | None:
-        """The signature of one retraction; None if there is none."""
+        """The signature of one retraction; None if the file does not exist."""
         try:
             return _signature((self.path / retraction_name(item)).lstat())
         except OSError:
             return None
 
     def drop_unfinished(self, item: str, hashes: Iterable[str]) -> None:
-        """Delete what Syncthing began to collect of an item and will never finish."""
+        """Delete the temporary files of an item that Syncthing began to pull and never finishes."""
         remove_unfinished(self.path, [item_name(item), *map(chunk_name, hashes)])
 
     def missing(self, hashes: Iterable[str]) -> set[str]:
-        """Those of `hashes` that have no chunk file here yet."""
+        """The hashes among `hashes` that have no chunk file here yet."""
         return {sha for sha in hashes if not (self.path / chunk_name(sha)).exists()}
 
     def chunks(self) -> dict[str, list[Path]]:
-        """By hash all chunks that lie here: where, whole or as far as Syncthing collected them."""
+        """The paths of all chunks here, by hash, also of those that Syncthing is still pulling."""
         found: dict[str, list[Path]] = {}
         for path in (self.path / CHUNKS).glob("??/*.*"):
             match = CHUNK_FILE.fullmatch(path.name)

@@ -1,4 +1,7 @@
-"""How a channel's folder is laid out, shared by the steps that write it and that read it."""
+"""Names, allow-list and compression of a channel's folder, for those who write and who read it.
+
+The format is described in docs/format.md.
+"""
 
 import re
 from collections.abc import Iterable
@@ -17,11 +20,12 @@ CHUNKS = "chunks"
 RETRACTED = "retracted"
 ITEM_NAME = re.compile(r"([0-9a-f]{32})\.ks")
 RETRACTION_NAME = re.compile(rf"{RETRACTED}/([0-9a-f]{{32}})\.json")
-# a chunk by its last part, or what Syncthing collected of one so far (see `remove_unfinished`)
+# the file name of a chunk, or of the temporary file of one (see `remove_unfinished`)
 CHUNK_FILE = re.compile(r"(\.syncthing\.)?([0-9a-f]{64})\.zst(?(1)\.tmp)")
 CHUNK_NAME = re.compile(r"chunks/([0-9a-f]{2})/(\1[0-9a-f]{62})\.zst")
 
-# Foreign names are neither pulled nor passed on: what is named here, then nothing else.
+# Allows our own names, then ignores all others: Syncthing neither pulls foreign files nor passes
+# them on.
 IGNORES = f"""!/{FORMAT_FILE}
 !/{ITEMS}/*.ks
 /{ITEMS}/**
@@ -51,9 +55,9 @@ def retraction_name(item: str) -> str:
 
 
 def remove_unfinished(folder: Path, names: Iterable[str]) -> None:
-    """Delete what Syncthing collected of files that were deleted before they were whole.
+    """Delete the temporary files of `names`, which were deleted before Syncthing had all of them.
 
-    It keeps such a beginning, `.syncthing.NAME.tmp`, for a day.
+    Syncthing itself keeps such a temporary file, `.syncthing.NAME.tmp`, for a day.
     """
     for name in names:
         place = folder / name
@@ -66,7 +70,7 @@ def chunk_name(sha256: str) -> str:
 
 
 def is_ours(name: str) -> bool:
-    """Whether a name inside the folder is that of an item, a retraction or a chunk."""
+    """Whether a name inside the folder is the name of an item, a retraction or a chunk."""
     item = ITEM_NAME.fullmatch(name.removeprefix(f"{ITEMS}/"))
     if item and name.startswith(f"{ITEMS}/"):
         return True
@@ -74,30 +78,30 @@ def is_ours(name: str) -> bool:
 
 
 def compress(content: bytes) -> bytes:
-    """One zstd frame that states its content size; nothing at all for no content."""
+    """Compress into one zstd frame that states its content size; empty content stays empty."""
     if not content:
         return b""
     return zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True).compress(content)
 
 
 def decompress(frame: bytes, size: int) -> bytes:
-    """The content of exactly one frame that states `size` bytes and has nothing after it.
+    """The content of exactly one zstd frame that states `size` bytes, with nothing after it.
 
     Raises:
-        Unverified: anything else, before more than `size` bytes were unpacked.
+        Unverified: the frame is anything else; at most `size` bytes were unpacked.
     """
     if size == 0 and not frame:
         return b""
     if len(frame) > size + size // 128 + limits.FRAME_OVERHEAD_BYTES:
-        raise Unverified("2-size", f"a frame of {len(frame)} bytes cannot hold only {size}")
+        raise Unverified("2-size", f"a frame of {len(frame)} bytes is too long for {size} bytes")
     try:
         if size == 0 or zstandard.frame_content_size(frame) != size:
             raise Unverified("2-size", f"a frame does not state the {size} bytes it should hold")
-        # one call into a buffer of exactly this size: a frame that lies about it cannot grow
+        # one call into a buffer of exactly this size, so a frame that lies cannot fill memory
         content = zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise Unverified(
-            "2-frame", f"a frame is damaged, or something follows it: {error}"
+            "2-frame", f"a frame is damaged, or other bytes follow it: {error}"
         ) from None
     if len(content) != size:
         raise Unverified("2-size", f"a frame holds {len(content)} bytes instead of {size}")
@@ -105,5 +109,5 @@ def decompress(frame: bytes, size: int) -> bytes:
 
 
 def kept_item(root: Path, folder: str, item: str, revision: int) -> Path:
-    """Where the library at `root` keeps one revision of an item's file."""
+    """The path at which the library at `root` keeps one revision of an item's file."""
     return root / ITEMS / folder / f"{item}.{revision}.ks"

@@ -1,4 +1,8 @@
-"""Writes my outboxes: every file complete under a name Syncthing ignores, fsynced, renamed."""
+"""Writes my outboxes so that no peer ever sees a part of a file, or an item without its chunks.
+
+Every file is first written completely under a name that Syncthing ignores, synced to disk, and
+then renamed; chunks come before the items that name them.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -22,44 +26,45 @@ from karma_sync.channel.staging import Batch, Item, discard, place, stage
 from karma_sync.errors import NotWritable
 from karma_sync.files import Staged, private_dir, stage_private, write_private
 
-# So many chunks wait at most to be made durable together; one by one, each would wait for the
+# The most chunks that wait to be made durable together; one by one, each would wait for the
 # disk's journal.
 _MOST = 32
-_STEP_NS = 1_000
+_STEP_NS = 1_000  # between the file times of two revisions of an item
 
 
 class Outbox:
-    """One channel of mine on disk; `written` collects names that Syncthing must be told of.
+    """One of my channels on disk; `written` collects the names that Syncthing must rescan.
 
-    With `together`, items wait until `flush` makes all of them durable at once: whoever reads,
-    lists or removes something here flushes first. All of that raises NotWritable where the
-    folder, or the disk below it, does not let us write; then nothing that waited gets to its place.
+    With `batched`, items wait until `flush` makes all of them durable at once; every method that
+    reads, lists or removes files flushes first. All of them raise NotWritable if the folder or its
+    disk cannot be written; nothing that waited gets into its place then.
 
-    `beside` are my other outboxes: a chunk that one of them has is linked, where that can be.
+    `siblings` gives my other outboxes: a chunk that one of them has is linked where that is
+    possible, so that it needs space once (ADR 16).
     """
 
     def __init__(
         self,
         path: Path,
         *,
-        together: bool = False,
-        beside: Callable[[], Iterable["Outbox"]] = tuple,
+        batched: bool = False,
+        siblings: Callable[[], Iterable["Outbox"]] = tuple,
     ) -> None:
         self.path = path
         self.written: list[str] = []
-        self._together = together
-        self._beside = beside
+        self._batched = batched
+        self._siblings = siblings
         self._chunks: dict[str, Future[Staged]] = {}
         self._helper = ThreadPoolExecutor(1, "chunks")
         self._items: dict[str, Item] = {}
-        self._behind: Batch | None = None
-        self._fresh: list[str] = []  # the chunks of the item that is being written
+        self._placing: Batch | None = None
+        self._fresh: list[str] = []  # the chunks of the item whose cutting is under way
 
     def prepare(self) -> None:
-        """Make the folder with its allow-list and a first file, before it is shared.
+        """Create the folder with its allow-list and a first file, before it is shared.
 
-        A folder that was shared while empty can stall for ever: docs/syncthing.md, "Sharing
-        again".
+        A folder that is shared while empty can stall for ever (docs/syncthing.md, "Sharing
+        again").
         """
         private_dir(self.path)
         for part in (ITEMS, CHUNKS, RETRACTED):
@@ -70,9 +75,10 @@ class Outbox:
                 write_private(path, content)
 
     def put_chunk(self, sha256: str, content: bytes, mtime_ns: int) -> None:
-        """Compress and write a chunk; one that is there stays, for its name is its content.
+        """Compress and write a chunk, unless it exists: its name is the hash of its content.
 
-        It is in its place, durably, before the item it belongs to is.
+        It is durably in its place before the item that names it. `mtime_ns` is its file time in
+        Unix nanoseconds.
         """
         name = chunk_name(sha256)
         path = self.path / name
@@ -80,48 +86,50 @@ class Outbox:
             return
         with self._writing():
             private_dir(path.parent)
-            # on another core meanwhile: zstd and the disk need nothing of Python's
-            twins = [(box._staged(name), box.path / name) for box in self._beside()]
+            # on another core: neither zstd nor the disk needs Python's lock
+            twins = [(box._staged(name), box.path / name) for box in self._siblings()]
             self._chunks[name] = self._helper.submit(stage, path, content, mtime_ns, twins)
             self._fresh.append(name)
         if len(self._chunks) >= _MOST:
-            self._begin({})
+            self._start_placing({})
 
-    def put_item(self, item: str, raw: bytes, mtime_ns: int, then: Callable[[], None]) -> None:
-        """Replace an item's file at once; calls `then` when that is done, in `flush` at the latest.
+    def put_item(self, item: str, raw: bytes, mtime_ns: int, on_placed: Callable[[], None]) -> None:
+        """Replace an item's file; `on_placed` is called when that is done, in `flush` at latest.
 
-        The chunks written before it belong to it now. A retraction of it is over.
+        The chunks put since the last item belong to this one. It ends a retraction of the item.
         """
         name = item_name(item)
-        if self._waits(name):
+        if self._is_waiting(name):
             self.flush()
-        mtime_ns = max(mtime_ns, self._later_than(item))
+        mtime_ns = max(mtime_ns, self._newer_mtime(item))
         staged = self._helper.submit(stage_private, self.path / name, raw, mtime_ns)
-        self._items[name] = staged, then
+        self._items[name] = staged, on_placed
         self._fresh.clear()
-        if not self._together:
+        if not self._batched:
             self.flush()
 
     def flush(self) -> None:
-        """Put everything into its place, durably: first the chunks, then the items.
+        """Put everything that waits into its place, durably: first the chunks, then the items.
 
         Raises:
-            NotWritable: the items that are not in their places stay as they were before.
+            NotWritable: items that are not in their places stay as they were before.
         """
-        self.flush_behind()
-        self._finish()
+        self.flush_in_background()
+        self._finish_placing()
 
-    def flush_behind(self) -> None:
-        """Begin to `flush`, and end what the last call began; `written` tells only what is done.
+    def flush_in_background(self) -> None:
+        """Begin to `flush` in another thread, after waiting for what the last call began.
+
+        `written` gets only the files that are in their places.
 
         Raises:
-            NotWritable: as `flush` does, of what the last call began.
+            NotWritable: as in `flush`, for the files that the last call began to place.
         """
         items, self._items = self._items, {}
-        self._begin(items)
+        self._start_placing(items)
 
     def retract(self, item: str, envelope: bytes) -> None:
-        """Put a retraction in the place of an item's file.
+        """Replace an item's file with a retraction.
 
         Raises:
             NotWritable: the item's file is still there.
@@ -133,10 +141,10 @@ class Outbox:
         self.written.append(retraction_name(item))
         self._remove(item_name(item))
 
-    def _begin(self, items: dict[str, Item]) -> None:
-        """Have the helper put all chunks into their places, then these items."""
+    def _start_placing(self, items: dict[str, Item]) -> None:
+        """Have the helper thread put all chunks into their places, and then these items."""
         try:
-            self._finish()
+            self._finish_placing()
         except BaseException:
             discard(staged for staged, _ in items.values())
             raise
@@ -144,23 +152,23 @@ class Outbox:
         if chunks or items:
             staged = [staged for staged, _ in items.values()]
             done = self._helper.submit(place, list(chunks.values()), staged)
-            self._behind = Batch(chunks, items, done)
+            self._placing = Batch(chunks, items, done)
 
-    def _finish(self) -> None:
-        """Wait until what was begun is in its place."""
-        batch, self._behind = self._behind, None
+    def _finish_placing(self) -> None:
+        """Wait for the batch that is being placed, and report its files as written."""
+        batch, self._placing = self._placing, None
         if batch is None:
             return
         with self._writing():
             try:
                 batch.done.result()
             except BaseException:
-                self._discard_all()  # an item that waits may name a chunk that is not there
+                self._discard_all()  # a waiting item may name a chunk that was not placed
                 raise
         self.written += [*batch.chunks, *batch.items]
-        for name, (_, then) in batch.items.items():
+        for name, (_, on_placed) in batch.items.items():
             self._remove(retraction_name(Path(name).stem))
-            then()
+            on_placed()
 
     def _discard_all(self) -> None:
         chunks, self._chunks = self._chunks, {}
@@ -168,18 +176,18 @@ class Outbox:
         discard([*chunks.values(), *(staged for staged, _ in items.values())])
 
     def _staged(self, chunk: str) -> Future[Staged] | None:
-        """A chunk that is not in its place yet."""
+        """The staged file of a chunk that is not in its place yet; None if it is not staged."""
         found = self._chunks.get(chunk)
-        return self._behind.chunks.get(chunk) if found is None and self._behind else found
+        return self._placing.chunks.get(chunk) if found is None and self._placing else found
 
-    def _waits(self, item: str) -> bool:
-        return item in self._items or (self._behind is not None and item in self._behind.items)
+    def _is_waiting(self, item: str) -> bool:
+        return item in self._items or (self._placing is not None and item in self._placing.items)
 
-    def _later_than(self, item: str) -> int:
-        """A modification time that the item does not have yet.
+    def _newer_mtime(self, item: str) -> int:
+        """A file time later than the time of the item's present file; 0 if it has none.
 
-        Syncthing takes a file of the same size and time for the same file, and a session that is
-        packaged anew under the next revision often has the size it had.
+        Syncthing takes a file of the same size and time for the same file, and the next revision
+        of a session often has the same size.
         """
         try:
             return (self.path / item_name(item)).lstat().st_mtime_ns + _STEP_NS
@@ -187,10 +195,10 @@ class Outbox:
             return 0
 
     def undo(self) -> None:
-        """Take back the chunks of an item that could not be finished."""
+        """Remove the chunks put since the last item: the item they are for was not finished."""
         fresh, self._fresh = self._fresh, []
-        if self._behind:
-            wait([self._behind.done])
+        if self._placing:
+            wait([self._placing.done])
         with self._writing():
             for name in fresh:
                 made = self._chunks.pop(name, None)
@@ -200,17 +208,17 @@ class Outbox:
                     discard([made])
 
     def read_chunk(self, sha256: str) -> bytes:
-        """A chunk's frame.
+        """The zstd frame of a chunk.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: the outbox has no such chunk.
         """
         self.flush()
         return (self.path / chunk_name(sha256)).read_bytes()
 
     def read_item(self, item: str) -> bytes | None:
-        """An item's file as it lies there; None if there is none."""
-        if self._waits(item_name(item)):
+        """The bytes of an item's file; None if it does not exist."""
+        if self._is_waiting(item_name(item)):
             self.flush()
         try:
             return (self.path / item_name(item)).read_bytes()
@@ -218,30 +226,30 @@ class Outbox:
             return None
 
     def has_item(self, item: str) -> bool:
-        """Whether an item's file is there."""
+        """Whether an item's file exists."""
         self.flush()
         return (self.path / item_name(item)).exists()
 
     def items(self) -> list[str]:
-        """The ids of all items whose file is there."""
+        """The ids of all items that have a file here, sorted."""
         self.flush()
         found = map(ITEM_NAME.fullmatch, sorted(p.name for p in (self.path / ITEMS).iterdir()))
         return [match[1] for match in found if match]
 
     def retracted(self) -> list[str]:
-        """The ids of all items whose retraction is there."""
+        """The ids of all items that have a retraction here, sorted."""
         found = (f"{RETRACTED}/{p.name}" for p in sorted((self.path / RETRACTED).iterdir()))
         return [match[1] for match in map(RETRACTION_NAME.fullmatch, found) if match]
 
     def read_retraction(self, item: str) -> bytes | None:
-        """A retraction's envelope; None if there is none."""
+        """The signed envelope of a retraction; None if it does not exist."""
         try:
             return (self.path / retraction_name(item)).read_bytes()
         except FileNotFoundError:
             return None
 
     def chunks(self) -> set[str]:
-        """The hashes of all chunks that lie here, named by an item or not."""
+        """The hashes of all chunks here, also of those that no item names."""
         self.flush()
         found = (self.path / CHUNKS).glob("??/*.zst")
         return {path.stem for path in found}

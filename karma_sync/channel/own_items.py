@@ -1,4 +1,7 @@
-"""What an outbox of mine holds already: my own items, read back as I wrote them."""
+"""Reads my own items back from an outbox: the packager resumes from them, recovery checks them.
+
+Other members can change an outbox through the mesh, so only what my key signed counts.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,10 +22,12 @@ from karma_sync.store.ledger import Departed
 
 
 class OutboxFiles(Protocol):
-    """Where the packager writes one channel."""
+    """The files of one channel, as the packager writes and reads them."""
 
     def put_chunk(self, sha256: str, content: bytes, mtime_ns: int) -> None: ...
-    def put_item(self, item: str, raw: bytes, mtime_ns: int, then: Callable[[], None]) -> None: ...
+    def put_item(
+        self, item: str, raw: bytes, mtime_ns: int, on_placed: Callable[[], None]
+    ) -> None: ...
     def retract(self, item: str, envelope: bytes) -> None: ...
     def read_item(self, item: str) -> bytes | None: ...
     def has_item(self, item: str) -> bool: ...
@@ -33,20 +38,20 @@ class OutboxFiles(Protocol):
 
 @dataclass(frozen=True)
 class PreviousItem:
-    """What the outbox holds of an item: its manifest and the end of each file."""
+    """An item as the outbox holds it: its manifest, and the end of each file by path."""
 
     manifest: Manifest
     tails: Mapping[str, bytes]
 
     def content(self, entry: ItemFile, outbox: OutboxFiles) -> Iterator[bytes]:
-        """What was packaged of one file, piece by piece."""
+        """The packaged content of one file, chunk by chunk."""
         for sha, size in entry.chunks:
             yield decompress(outbox.read_chunk(sha), size)
         yield self.tails[entry.path]
 
 
 def read_back(outbox: OutboxFiles, item: str, key: str) -> PreviousItem | None:
-    """My own item as it lies in the outbox, signed by `key`; None if it is not as I wrote it."""
+    """My item as the outbox holds it, signed by `key`; None if it is not there as I wrote it."""
     raw = outbox.read_item(item)
     if raw is None:
         return None
@@ -65,7 +70,7 @@ def read_back(outbox: OutboxFiles, item: str, key: str) -> PreviousItem | None:
 
 
 def retraction_of(outbox: OutboxFiles, item: str, key: str) -> Retraction | None:
-    """My own retraction as it lies in the outbox; None if it is not there as I wrote it."""
+    """My retraction as the outbox holds it; None if it is not there as I wrote it."""
     raw = outbox.read_retraction(item)
     if raw is None:
         return None
@@ -79,22 +84,22 @@ def retraction_of(outbox: OutboxFiles, item: str, key: str) -> Retraction | None
 def without_source(
     before: PreviousItem, outbox: OutboxFiles, changed_ns: int
 ) -> tuple[SourceSession, Facts]:
-    """A session whose source is not to be read, as the outbox tells of it; it has no files."""
-    told = before.manifest.session
+    """A session made from its item in the outbox, for use without its source; it has no files."""
+    described = before.manifest.session
     facts = Facts()
     for entry in before.manifest.files:
         if entry.path == TRANSCRIPT:
             for lines in whole_lines(before.content(entry, outbox)):
                 feed(facts, lines)
-    # a custom title may have been cut from what is left of the records: what was said of it holds
+    # redaction may have cut the record with a custom title: the manifest's title still holds
     if not facts.title:
-        facts.custom_title = told.title
-    session = SourceSession(told.agent, told.session_id, Path(), (), touched_ns=changed_ns)
-    return session, facts
+        facts.custom_title = described.title
+    agent, session_id = described.agent, described.session_id
+    return SourceSession(agent, session_id, Path(), (), touched_ns=changed_ns), facts
 
 
 def row_of(channel: Channel, item: str, outbox: OutboxFiles) -> Departed | None:
-    """What an outbox of mine tells of an item that the ledger does not know; None if nothing."""
+    """A ledger row made from an item or retraction in my outbox; None if neither is there."""
     before = read_back(outbox, item, channel.owner.key)
     if before:
         return ledger.row_of(channel.id, before.manifest, before.manifest.revision)

@@ -1,4 +1,7 @@
-"""Files of an outbox on their way: written beside their places, then put there together."""
+"""Writes an outbox's files under temporary names, then puts them into their places together.
+
+An outbox runs these functions in its own thread: compression and disk do not need Python's lock.
+"""
 
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,14 +14,15 @@ from karma_sync.domain import limits
 from karma_sync.errors import Unverified
 from karma_sync.files import Staged, put_in_place, stage_link, stage_private
 
-# where another outbox has a chunk, or will have it: what it waits for, its place
+# the same chunk in another outbox: the staged file if it is not in its place yet, and its place
 Twin = tuple[Future[Staged] | None, Path]
+# an item's staged file, and the function to call once it is in its place
 Item = tuple[Future[Staged], Callable[[], None]]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Chunks and items, by name, that are put into their places; `done` tells how it ended."""
+    """Chunks and items, by name, that are being put into their places until `done` completes."""
 
     chunks: Mapping[str, Future[Staged]]
     items: Mapping[str, Item]
@@ -26,10 +30,10 @@ class Batch:
 
 
 def place(chunks: Sequence[Future[Staged]], items: Sequence[Future[Staged]]) -> None:
-    """Put chunks that are staged into their places, durably, then items.
+    """Put staged chunks into their places, durably, and then items.
 
     Raises:
-        OSError: what is not in its place was discarded.
+        OSError: a file could not be written; those that are not in their places are discarded.
     """
     try:
         steps = [[made.result() for made in each] for each in (chunks, items)]
@@ -40,14 +44,17 @@ def place(chunks: Sequence[Future[Staged]], items: Sequence[Future[Staged]]) -> 
 
 
 def discard(files: Iterable[Future[Staged]]) -> None:
-    """Leave no trace of these; waits for those that are being staged."""
+    """Delete the temporary files of these; first waits for those that are being staged."""
     for made in files:
         if made.exception() is None:
             made.result().discard()
 
 
 def stage(path: Path, content: bytes, mtime_ns: int, twins: Sequence[Twin]) -> Staged:
-    """Write a chunk beside its place, or link one of `twins` there."""
+    """Write a chunk under a temporary name beside its place, or link one of `twins` there.
+
+    `mtime_ns` is the chunk's file time in Unix nanoseconds.
+    """
     for waiting, place in twins:
         if waiting and waiting.exception() is None:
             linked = _linked(path, waiting.result().temporary, content)
@@ -56,17 +63,17 @@ def stage(path: Path, content: bytes, mtime_ns: int, twins: Sequence[Twin]) -> S
         linked = _linked(path, place, content)
         if linked:
             return linked
-    # peers pull the newest first: a file is as new as the activity it carries
+    # peers pull the newest files first, so a file has the time of the activity that it holds
     return stage_private(path, compress(content), mtime_ns)
 
 
 def _linked(path: Path, twin: Path, content: bytes) -> Staged | None:
-    """A link to a chunk of this content; None where there is none, or no links."""
+    """A link to the file `twin`; None if that cannot be linked, or holds other content."""
     try:
         staged = stage_link(path, twin)
     except OSError:
-        return None  # a file of its own serves as well, and tells what else is wrong
-    # what was damaged in one outbox must not get into another
+        return None  # writing a new file works as well, and reports any other problem
+    # a chunk that is damaged in one outbox must not get into another
     if not _holds(staged.temporary, content):
         staged.discard()
         return None

@@ -1,14 +1,14 @@
-"""Verification of what a peer sent, step by step; nothing else makes a `Verified[Manifest]`.
+"""Verifies what a peer sent, step by step; nothing else makes a `Verified[Manifest]`.
 
-1  name and path are allowed: no `..`, no links, known shapes (the importer opens without links)
+1  name and path are allowed: no `..`, no links, known shapes (the importer follows no links)
 2  sizes are within limits, also after decompression
-3  the envelope is signed, as a manifest
-4  the signer is the roster's member who owns this channel
-5  team and project are the channel's, and the item's name is its own
+3  the envelope is signed, with the payload type of a manifest
+4  the signer is the member of the roster who owns this channel
+5  team and project are those of the channel, and the file name states the item's own id
 6  the revision is newer than the last accepted one
-7  every chunk has the hash and the length the manifest states, taken from this channel only
+7  every chunk has the hash and length that the manifest states; it comes from this channel only
 
-An error's code begins with the number of the step that failed.
+The code of an error begins with the number of the step that failed.
 """
 
 import hashlib
@@ -33,24 +33,24 @@ from karma_sync.signing import PayloadType, open_envelope, parse
 
 @dataclass(frozen=True)
 class VerifiedItem:
-    """A manifest that passed steps 1 to 6, with the ends of its files (by path), step 7 done."""
+    """A manifest that passed steps 1 to 6; the ends of its files, by path, passed step 7."""
 
     manifest: Verified[Manifest]
     tails: dict[str, bytes]
 
 
 def verify_item(raw: bytes, item: str, channel: Channel, last_revision: int) -> VerifiedItem:
-    """Check an item file against the channel it lies in; `item` is the id its name states.
+    """Check an item file against the channel in which it lies; its file name states the id `item`.
 
     Raises:
-        Unverified: with the number of the step that failed.
+        Unverified: a step failed; the code begins with its number.
     """
     if len(raw) > limits.ITEM_BYTES:  # 2
         raise Unverified("2-size", f"the item file is larger than {limits.ITEM_BYTES} bytes")
     envelope, frame = split_item(raw)
     if len(envelope) > limits.MANIFEST_BYTES:
         raise Unverified("2-size", f"the manifest is larger than {limits.MANIFEST_BYTES} bytes")
-    # 3 and 4: the key is the one that owns this channel, from the roster
+    # 3 and 4: the key is the channel owner's, as the roster states it
     payload = open_envelope(envelope, channel.owner.key, PayloadType.MANIFEST)
     manifest = parse(payload, Manifest)
     _check_place(manifest, item, channel)  # 4 and 5
@@ -64,12 +64,12 @@ def verify_item(raw: bytes, item: str, channel: Channel, last_revision: int) -> 
 def verify_retraction(
     raw: bytes, item: str, channel: Channel, last_revision: int
 ) -> Verified[Retraction]:
-    """Check a retraction against the channel it lies in; `item` is the id its name states.
+    """Check a retraction against the channel in which it lies; its file name states the id `item`.
 
-    The steps are an item's, as far as there is something to check.
+    The steps are those of an item; a retraction has no files, so steps 1 and 7 do not apply.
 
     Raises:
-        Unverified: with the number of the step that failed.
+        Unverified: a step failed; the code begins with its number.
     """
     if len(raw) > limits.RETRACTION_BYTES:  # 2
         raise Unverified("2-size", f"a retraction is larger than {limits.RETRACTION_BYTES} bytes")
@@ -77,24 +77,24 @@ def verify_retraction(
     retraction = parse(payload, Retraction)
     _check_context(retraction, channel)  # 4 and 5
     if retraction.item != item:
-        raise Unverified("5-name", "the retraction is not of the item its file name states")
+        raise Unverified("5-name", "the retraction is for another item than its file name states")
     if retraction.revision <= last_revision:  # 6
         raise Unverified("6-newer", f"revision {retraction.revision} must be above {last_revision}")
     return Verified(retraction)
 
 
 def verify_chunk(frame: bytes, sha256: str, size: int) -> None:
-    """Step 7 for one chunk: its frame holds exactly the bytes its name and manifest promise.
+    """Step 7 for one chunk: its frame holds exactly the bytes that its name and manifest state.
 
     Raises:
-        Unverified: it does not.
+        Unverified: the chunk holds other bytes.
     """
     if hashlib.sha256(decompress(frame, size)).hexdigest() != sha256:
         raise Unverified("7-hash", f"chunk {sha256[:12]} holds other bytes than it should")
 
 
 def root_of(hashes: list[str]) -> str:
-    """The hash over the hashes of a file's pieces, in order."""
+    """The SHA-256 over the hashes of a file's chunks and its end, in order, as hex."""
     return hashlib.sha256(b"".join(bytes.fromhex(h) for h in hashes)).hexdigest()
 
 
@@ -103,7 +103,7 @@ def _check_context(signed: Manifest | Retraction, channel: Channel) -> None:
     if signed.member != owner.tag:
         raise Unverified("4-signer", f"{owner.tag} signed in the name of {signed.member}")
     if (signed.team, signed.project) != (channel.team.id, channel.project):
-        raise Unverified("5-place", "it is signed for another team or project")
+        raise Unverified("5-place", "the document is signed for another team or project")
 
 
 def _check_place(manifest: Manifest, item: str, channel: Channel) -> None:
@@ -112,7 +112,7 @@ def _check_place(manifest: Manifest, item: str, channel: Channel) -> None:
     session = manifest.session
     own = item_id(place, session.agent, session.session_id)
     if manifest.item != item or own != item:
-        raise Unverified("5-name", "the item is not the one its file name states")
+        raise Unverified("5-name", "the item is another one than its file name states")
 
 
 def _check_files(manifest: Manifest) -> None:
@@ -126,18 +126,22 @@ def _check_files(manifest: Manifest) -> None:
         _check_file(file)
         for sha, size in file.chunks:
             if sizes.setdefault(sha, size) != size:
-                raise Unverified("7-length", f"chunk {sha[:12]} is stated with two lengths")
+                raise Unverified(
+                    "7-length", f"the manifest states two lengths for chunk {sha[:12]}"
+                )
 
 
 def _check_file(file: ItemFile) -> None:
-    if not FILE_NAME.fullmatch(file.path):  # no name in it begins with a dot: no `..` either
+    if not FILE_NAME.fullmatch(file.path):  # no part may begin with a dot, which excludes `..`
         raise Unverified("1-path", "a file of the item has a name that is not allowed")
     if any(not 0 < size <= limits.CHUNK_BYTES for _, size in file.chunks):
-        raise Unverified("2-size", f"a chunk of {file.path} is larger than it may be")
+        raise Unverified(
+            "2-size", f"a chunk of {file.path} is empty or larger than {limits.CHUNK_BYTES} bytes"
+        )
     if file.size != sum(size for _, size in file.chunks) + file.tail.size:
         raise Unverified("7-length", f"the pieces of {file.path} do not add up to its size")
     if file.root != root_of([*(sha for sha, _ in file.chunks), file.tail.sha256]):
-        raise Unverified("7-root", f"the root of {file.path} is not that of its pieces")
+        raise Unverified("7-root", f"the root of {file.path} is not the hash over its pieces")
 
 
 def _tails(manifest: Manifest, inline: bytes) -> Iterator[tuple[str, bytes]]:

@@ -66,7 +66,7 @@ class Duties:
         parts.sender.hold_back(wishes.unshared)
         wished, self._wishes = wishes != self._wishes, wishes
         if parts.sender.send_to(open_outboxes(world), folder) or mapped or wished:
-            self._requests.sends.look_at_all()
+            self._requests.sends.request_pass()
         first = self._requests.world.get() is None
         self._requests.world.set(world)
         if first or world.recovering:
@@ -81,12 +81,12 @@ class Duties:
         if world is None:
             return None
         receiver, arrivals = parts.receiver, self._requests.arrivals
-        receiver.keep(kept(world))
+        receiver.forget_all_but(kept(world))
         for name in receiver.try_again():
             arrivals.add(name, ALL)
         while not self._is_stopping and (arrived := arrivals.take()):
-            receiver.take_in(*arrived)
-        receiver.settle()
+            receiver.receive(*arrived)
+        receiver.check_deletions()
         if not receiver.scrub():
             return 1.0  # a receipt must not say that something is gone while it is in a log
         if leftovers(parts.app.paths, world):
@@ -107,7 +107,7 @@ class Duties:
         if found.recovered:
             self._requests.cycle.set()
         if found.mended:
-            self._requests.sends.mended(found.mended)
+            self._requests.sends.reload(found.mended)
         return found.wait
 
     def measure(self) -> float | None:
@@ -160,7 +160,7 @@ class Workers:
 
     def look_at_all(self) -> None:
         """Look at every session there is, the newest first."""
-        self._requests.sends.look_at_all()
+        self._requests.sends.request_pass()
 
     def before_syncthing_starts(self) -> None:
         """Syncthing ended, and is about to be started again: make every outbox whole."""

@@ -134,7 +134,11 @@ def wire(app: App, foundation: Foundation) -> Parts:
 
     receiver = _receiver(app, client, signals, problems)
     receipts = Receipts(
-        context, app.work, app.library, client.scan, ReceiptHooks(recovery.claimed, receiver.astray)
+        context,
+        app.work,
+        app.library,
+        client.scan,
+        ReceiptHooks(recovery.claimed, receiver.has_strays),
     )
 
     packager = Packager(_redactor(app), app.key, app.work, now_ms)
@@ -153,9 +157,9 @@ def wire(app: App, foundation: Foundation) -> Parts:
         outgoing,
         SchedulerHooks(
             redactor=lambda: _redactor(app),
-            learned=app.roots.learn,
+            learn_roots=app.roots.learn,
             covers=receipts.covers,
-            begins=requests.measuring.set,
+            on_large_session=requests.measuring.set,
         ),
     )
 

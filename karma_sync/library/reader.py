@@ -1,4 +1,4 @@
-"""The read side: what is in the library, for people and agents; it writes nothing."""
+"""Reads sessions and their content from the library, for people and agents; writes nothing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,19 +16,22 @@ from karma_sync.store.library import Readable
 
 __all__ = ["Library", "Readable", "author"]
 
-_TRIES = 5
-_LOOKED = 50  # sessions among which one by somebody else is looked for
+_TRIES = 5  # for content that a new revision replaces while it is read
+_SEARCHED = 50  # the most sessions searched for one by another member
 
 
 @dataclass(frozen=True)
 class Library:
-    """Reads sessions; `root` holds the files, `store` the database."""
+    """The verified sessions on this machine; `root` holds the files, `store` the database."""
 
     root: Path
     store: Database
 
     def sessions(self, scope: AccessScope, most: int = 1_000_000) -> list[Readable]:
-        """Sessions, the latest active first; one that came through two teams is shown once."""
+        """At most `most` sessions, the latest active first.
+
+        A session that came through two teams is listed once.
+        """
         with self.store.reading() as tx:
             found = library.readable(tx, scope)
         once = {(r.manifest.member, r.manifest.session.session_id): r for r in reversed(found)}
@@ -36,13 +39,13 @@ class Library:
         return newest[:most]
 
     def newest_by_others(self, scope: AccessScope) -> Readable | None:
-        """The latest active session that another member than the reader wrote."""
+        """The latest active session that another member wrote, not the reader; None if none."""
         with self.store.reading() as tx:
-            found = library.readable(tx, scope, most=_LOOKED)
+            found = library.readable(tx, scope, most=_SEARCHED)
         return next((r for r in found if r.manifest.member != scope.reader), None)
 
     def projects(self) -> set[str]:
-        """Every project that the library holds a session of."""
+        """Every project of which the library has a session."""
         with self.store.reading() as tx:
             return library.projects(tx)
 
@@ -50,8 +53,8 @@ class Library:
         """The one session whose id begins with `wanted`.
 
         Raises:
-            NotFound: none does, or the scope does not allow it.
-            BadInput: several do.
+            NotFound: no session does, or the scope does not allow it.
+            BadInput: several sessions do.
         """
         with self.store.reading() as tx:
             found = library.readable(tx, scope, wanted) if wanted else []
@@ -64,13 +67,13 @@ class Library:
         return found[0]
 
     def content(self, readable: Readable, path: str) -> Iterator[bytes]:
-        """The exact bytes of one file of a session as it is now, piece by piece.
+        """The exact bytes of one file in the newest revision of a session, piece by piece.
 
-        A revision that is replaced before the first piece was given out is read anew.
+        If a new revision replaces it before the first piece is returned, that one is read.
 
         Raises:
             NotFound: the session has no such file, or is gone.
-            KarmaError: the library is damaged.
+            KarmaError: the session was replaced during the reading, or the library is damaged.
         """
         for _ in range(_TRIES):
             file = _file(readable.manifest, path)
@@ -91,7 +94,7 @@ class Library:
                 ) from None
             yield tail
             return
-        raise KarmaError(f"the library has lost a part of {readable.manifest.item}")
+        raise KarmaError(f"a file of item {readable.manifest.item} is missing in the library")
 
     def _chunk(self, sha: str, size: int) -> bytes:
         return decompress((self.root / chunk_name(sha)).read_bytes(), size)
@@ -120,7 +123,7 @@ def _file(manifest: Manifest, path: str) -> ItemFile:
 
 
 def author(tag: str, me: str, teams: list[Team]) -> str:
-    """How an author is shown: `you`, the user's name, or the whole tag where two share it."""
+    """The name to show for an author: `you`, the user part, or the full tag if two share that."""
     if tag == me:
         return "you"
     users = {m.tag for team in teams for m in team.members if user_of(m.tag) == user_of(tag)}

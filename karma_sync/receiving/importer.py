@@ -1,8 +1,8 @@
 """Imports verified items into the library; it takes nothing that is not `Verified`.
 
-What was verified is what is kept: a file is first linked into a private folder where no peer can
-reach it, opened without following links, checked to be a regular file, verified, and then renamed
-into the library.
+The library keeps exactly the bytes that were verified. The importer links each file into a private
+folder, where no peer can change it, without following links; checks that it is a regular file;
+verifies it there; and renames it into the library.
 """
 
 import errno
@@ -30,12 +30,12 @@ from karma_sync.files import fsync_dirs, private_dir
 from karma_sync.store import library, retractions
 from karma_sync.store.database import Database
 
-# link() fails so where the file system has no hard links, or refuses them
+# link() fails with these where the file system has no hard links, or refuses one
 _NO_LINKS = {errno.EPERM, errno.EXDEV, errno.ENOTSUP, errno.EMLINK, errno.EACCES}
 
 
 class VerifiedFiles(Protocol):
-    """A verified item: manifest, and the ends of its files."""
+    """A verified item, as `channel/verify.py` returns it."""
 
     @property
     def manifest(self) -> Verified[Manifest]: ...
@@ -43,7 +43,7 @@ class VerifiedFiles(Protocol):
 
 @dataclass(frozen=True)
 class Verifier:
-    """The functions of `channel/verify.py`, handed in so that no step imports its neighbour."""
+    """The functions of `channel/verify.py`, passed in so that no step imports its neighbour."""
 
     item: Callable[[bytes, str, Channel, int], VerifiedFiles]
     chunk: Callable[[bytes, str, int], None]
@@ -51,7 +51,7 @@ class Verifier:
 
 
 class MissingChunks(Exception):
-    """Not an error: the item waits for these hashes."""
+    """Not an error: the item waits for the chunks with these hashes."""
 
     def __init__(self, hashes: set[str]) -> None:
         super().__init__(f"{len(hashes)} chunks")
@@ -59,7 +59,7 @@ class MissingChunks(Exception):
 
 
 class Withdrawn(Exception):
-    """Not an error: the item was retracted after this copy of it was packaged."""
+    """Not an error: the item was retracted after this revision of it was packaged."""
 
 
 class Importer:
@@ -74,19 +74,19 @@ class Importer:
         self._now = now
         self._incoming = private_dir(root / "incoming")
         self._own_chunks: dict[str, dict[str, int]] = {}
-        self._scrub = True  # a crash may have come between forgetting and scrubbing
+        self._scrub = True  # a crash may have come between a deletion and `scrub`
         self._sweep()
 
     def import_item(self, channel: Channel, folder: Path, item: str) -> None:
-        """Take one item file in, with the chunks it names; the same bytes again change nothing.
+        """Import one item file with the chunks that it names; the same bytes again change nothing.
 
         Raises:
-            Unverified: it must be kept out; the code tells the step that failed.
-            MissingChunks: it is good so far, but not all of it is here.
-            Withdrawn: it is an old copy of an item that was retracted since.
-            OSError: it vanished meanwhile, or the disk is full; nothing changed.
+            Unverified: the item must be kept out; the code begins with the step that failed.
+            MissingChunks: the manifest is good, but not all chunks have arrived.
+            Withdrawn: the file is an old revision of an item that was retracted since.
+            OSError: the file vanished, or the disk is full; nothing changed.
         """
-        private = self._private(folder / item_name(item), limits.ITEM_BYTES)
+        private = self._take_private(folder / item_name(item), limits.ITEM_BYTES)
         try:
             with self._store.reading() as tx:
                 last = library.revision(tx, channel.id, item)
@@ -100,7 +100,7 @@ class Importer:
             if manifest.value.revision <= gone:
                 raise Withdrawn
             places = self._take_chunks(channel, folder, manifest.value)
-            # under a name of its own: the row that readers follow always names a whole file
+            # each revision has its own file name, so the row that readers follow names a whole file
             revision = manifest.value.revision
             places.append(self._keep(private, kept_item(self._root, channel.id, item, revision)))
             fsync_dirs({place.parent for place in places})
@@ -110,10 +110,10 @@ class Importer:
             private.unlink(missing_ok=True)
 
     def _verify_kept(self, channel: Channel, item: str, kept: Path, revision: int) -> None:
-        """The kept file may be the one that arrived, by another name, and altered with it.
+        """Verify the kept file again: it may be a link to the arrived file, altered through it.
 
         Raises:
-            Unverified: that happened; it is kept no longer.
+            Unverified: the kept file was altered; it is deleted.
         """
         try:
             self._verify.item(kept.read_bytes(), item, channel, revision - 1)
@@ -122,15 +122,15 @@ class Importer:
             raise
 
     def retract(self, channel: Channel, folder: Path, item: str) -> bool:
-        """Carry a retraction out: whether that is news.
+        """Carry out a retraction; returns whether it was new.
 
-        The item goes from disk, library and database, and older copies of it stay out.
+        Deletes the item from disk, library and database; older revisions of it stay out.
 
         Raises:
-            Unverified: it must not be believed; the code tells the step that failed.
-            OSError: it vanished meanwhile; nothing changed.
+            Unverified: the retraction is not valid; the code begins with the step that failed.
+            OSError: the file vanished; nothing changed.
         """
-        private = self._private(folder / retraction_name(item), limits.RETRACTION_BYTES)
+        private = self._take_private(folder / retraction_name(item), limits.RETRACTION_BYTES)
         try:
             raw = private.read_bytes()
         finally:
@@ -140,7 +140,7 @@ class Importer:
             last = library.revision(tx, channel.id, item)
             known = retractions.revision(tx, channel.id, item)
             if signed.revision <= max(last, known):
-                return False  # known, or the item was packaged again since
+                return False  # we know it already, or the item was packaged again since
             carried = retractions.Carried(item, signed.revision, raw, done=False)
             retractions.put(tx, channel.id, carried)
             named = library.chunks_of(tx, channel.id, item)
@@ -150,10 +150,11 @@ class Importer:
         remove_unfinished(folder, [item_name(item), *map(chunk_name, named)])
         return True
 
-    def settle(self, folder_id: str, folder: Path, strays: bool) -> bool:
-        """Find out whether all that was dropped is gone from a channel's folder too.
+    def check_deletions(self, folder_id: str, folder: Path, strays: bool) -> bool:
+        """Whether everything that was dropped is deleted from the channel's folder too.
 
-        Only then it is called gone in a receipt. `strays`: chunks of who knows what lie there.
+        Only then a receipt says that it is gone. `strays` is true if the folder has chunks whose
+        revision nobody here knows (see stray_chunks.py).
         """
         with self._store.reading() as tx:
             left = retractions.lingering(tx, folder_id)
@@ -170,14 +171,17 @@ class Importer:
         return len(gone) == len(left) and len(done) == len(open_ones)
 
     def forget_all_but(self, kept: Kept) -> int:
-        """Remove what a member took back from disk, library and database; how many items."""
+        """Delete what a member took back from disk, library and database; returns the item count.
+
+        `kept` names the channels whose items of that member stay.
+        """
         with self._store.transaction() as tx:
             dropped = library.drop_all_but(tx, kept)
         self._delete(dropped)
         return len(dropped)
 
     def scrub(self) -> bool:
-        """Have the database forget on disk too; whether nothing of that is left to do."""
+        """Remove deleted rows from the database's log on disk; whether nothing is left to do."""
         if self._scrub and self._store.checkpoint():
             self._scrub = False
         return not self._scrub
@@ -191,10 +195,10 @@ class Importer:
             self._scrub = True
 
     def _take_chunks(self, channel: Channel, folder: Path, manifest: Manifest) -> list[Path]:
-        known = self.known(channel.id)
+        known = self.verified_chunks(channel.id)
         sizes = manifest.chunks()
         if any(known.get(sha, size) != size for sha, size in sizes.items()):
-            raise Unverified("7-length", "a chunk is stated with another length than it has")
+            raise Unverified("7-length", "the manifest states another length for a known chunk")
         wanted = {sha: size for sha, size in sizes.items() if sha not in known}
         missing = {sha for sha in wanted if not (folder / chunk_name(sha)).exists()}
         if missing:
@@ -210,7 +214,7 @@ class Importer:
 
     def _take_chunk(self, folder: Path, sha: str, size: int) -> Path:
         try:
-            private = self._private(folder / chunk_name(sha), 2 * limits.CHUNK_BYTES)
+            private = self._take_private(folder / chunk_name(sha), 2 * limits.CHUNK_BYTES)
         except FileNotFoundError:
             raise MissingChunks({sha}) from None
         try:
@@ -232,23 +236,23 @@ class Importer:
             dropped = library.put_item(tx, channel.id, item, self._now())
             retractions.drop(tx, channel.id, item.value.item)
             retractions.linger(tx, channel.id, item.value.item, last, dropped)
-        self.known(channel.id).update(item.value.chunks())
-        # what newer rules cut from a title is in the log of the database still
+        self.verified_chunks(channel.id).update(item.value.chunks())
+        # text that newer rules cut from a title is still in the database's log
         self._scrub = self._scrub or before not in (None, item.value.redactor)
         if dropped:
             self._own_chunks.pop(channel.id, None)
             self._remove_unused(dropped)
             remove_unfinished(folder, map(chunk_name, dropped))
 
-    def known(self, folder: str) -> dict[str, int]:
-        """Size by hash of what was verified of a channel."""
+    def verified_chunks(self, folder: str) -> dict[str, int]:
+        """The size in bytes of every chunk of a channel that was verified, by hash."""
         if folder not in self._own_chunks:
             with self._store.reading() as tx:
                 self._own_chunks[folder] = library.verified_chunks(tx, folder)
         return self._own_chunks[folder]
 
     def _sweep(self) -> None:
-        """Remove what a crash left: files that no row of the database names."""
+        """Delete the files that no row of the database names: a crash left them."""
         for leftover in self._incoming.iterdir():
             leftover.unlink()
         with self._store.reading() as tx:
@@ -262,11 +266,11 @@ class Importer:
                 if str(path.relative_to(self._root)) not in named:
                     path.unlink()
 
-    def _private(self, path: Path, most: int) -> Path:
-        """A link to `path` that no peer can replace; a copy where linking fails.
+    def _take_private(self, path: Path, most: int) -> Path:
+        """Link the file at `path` to a place where no peer can replace it; copy it if links fail.
 
         Raises:
-            Unverified: it is no regular file, or larger than `most` bytes.
+            Unverified: it is not a regular file, or larger than `most` bytes.
         """
         private = self._incoming / path.name
         private.unlink(missing_ok=True)
@@ -279,10 +283,10 @@ class Importer:
             if error.errno not in _NO_LINKS:
                 raise
             _copy(path, private)
-        found = private.lstat()  # what is checked is the private one: the other may have changed
+        found = private.lstat()  # checked again on the private one: a peer may have swapped `path`
         if not stat.S_ISREG(found.st_mode) or found.st_size > most:
             private.unlink()
-            raise Unverified("2-size", f"{path.name} is no regular file of at most {most} bytes")
+            raise Unverified("2-size", f"{path.name} is not a regular file of at most {most} bytes")
         return private
 
     def _keep(self, private: Path, place: Path) -> Path:

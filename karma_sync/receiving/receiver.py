@@ -1,4 +1,8 @@
-"""What arrives: looks into the channels, has items imported, remembers what waits and why."""
+"""Receives items: finds new files in the channels, has them imported, and records the outcome.
+
+An item whose chunks have not all arrived waits; an item that does not verify is refused, with a
+reason for people, until its next good revision.
+"""
 
 import errno
 import logging
@@ -21,16 +25,17 @@ from karma_sync.store import library, retractions
 from karma_sync.store.database import Database
 
 log = logging.getLogger(__name__)
-ALL = frozenset({"*"})  # every name in a channel
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # the next item would fare no better
+ALL = frozenset({"*"})  # stands for every file in a channel
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # the next item would fail as well
 
 
 @dataclass
 class _Watched:
-    """A channel we read from; `waiting` are items by the chunks they still lack.
+    """A channel that we read, with the known state of its items.
 
-    `retracted` has the signature of each retraction file that was looked at; `settled` says that
-    nothing that was dropped is left in the folder, `astray` that chunks of who knows what are.
+    `waiting` maps an item to the chunks that it still lacks; `retracted` maps an item to the
+    signature of its retraction file when that was last read. `deletions_done` is true if nothing
+    that was dropped is left in the folder; `has_strays` if stray chunks lie there.
     """
 
     channel: Channel
@@ -38,8 +43,8 @@ class _Watched:
     arrivals: dict[str, library.Arrival]
     waiting: dict[str, set[str]] = field(default_factory=dict)
     retracted: dict[str, str] = field(default_factory=dict)
-    settled: bool = False
-    astray: bool = False
+    deletions_done: bool = False
+    has_strays: bool = False
     strays: StrayChunks = field(init=False)
 
     def __post_init__(self) -> None:
@@ -47,7 +52,7 @@ class _Watched:
 
 
 class Arrivals:
-    """Files that Syncthing finished, by channel, until they are taken in; for several threads."""
+    """Collects the files that Syncthing finished, by channel; safe to use from several threads."""
 
     def __init__(self, wake: Wake) -> None:
         self._wake = wake
@@ -55,23 +60,23 @@ class Arrivals:
         self._names: dict[str, set[str]] = {}
 
     def add(self, folder: str, names: Collection[str]) -> None:
-        """These files of a channel are new, or ALL may be."""
+        """Have these new files of a channel received, or ALL of its files."""
         with self._lock:
             self._names.setdefault(folder, set()).update(names)
         self._wake.set()
 
     def take(self) -> tuple[str, set[str]] | None:
-        """One channel and its files; None if nothing has arrived."""
+        """Take out one channel and its files; None if nothing has arrived."""
         with self._lock:
             return self._names.popitem() if self._names else None
 
 
 @dataclass(frozen=True)
 class ReceiverHooks:
-    """What a receiver calls in other parts.
+    """The functions of other parts that a receiver calls.
 
-    `refused` gets a channel and the item in it that does not verify; `rests` tells whether
-    Syncthing collects nothing in a folder and wants nothing.
+    `refused` gets a channel and the id of an item in it that does not verify. `rests` is true if
+    Syncthing pulls nothing in a folder and needs nothing.
     """
 
     problems: Problems
@@ -80,7 +85,10 @@ class ReceiverHooks:
 
 
 class Receiver:
-    """Keeps the library of `me`, a public key, up to date with the inboxes, and my own outboxes."""
+    """Keeps the library up to date with all inboxes and with my own outboxes.
+
+    `me` is my public key.
+    """
 
     def __init__(
         self,
@@ -98,12 +106,12 @@ class Receiver:
         self._refused = hooks.refused
         self._rests = hooks.rests
         self._channels: dict[str, _Watched] = {}
-        self._kept: set[Kept] = set()
-        self._again: set[str] = set()
+        self._kept_channels: set[Kept] = set()
+        self._to_retry: set[str] = set()
         self._retry = Retry()
 
     def receive_from(self, channels: Sequence[Channel], folder: Callable[[str], Path]) -> list[str]:
-        """Read these channels from now on; the ids of those that are new."""
+        """Read these channels from now on; returns the ids of the new ones."""
         wanted = {c.id: c for c in channels}
         for name in self._channels.keys() - wanted.keys():
             del self._channels[name]
@@ -118,88 +126,88 @@ class Receiver:
             new.append(name)
         return new
 
-    def keep(self, kept: Collection[Kept]) -> None:
-        """Remove what members took back: whatever came through other channels than these."""
-        for each in set(kept) - self._kept:
+    def forget_all_but(self, kept: Collection[Kept]) -> None:
+        """Delete what members took back: everything that came through other channels than these."""
+        for each in set(kept) - self._kept_channels:
             count = self._importer.forget_all_but(each)
             if count:
                 why = f"{count} sessions of {each.project}"
                 self._notes.record("withdrawn", each.member, why)
-        self._kept = set(kept)
+        self._kept_channels = set(kept)
 
     def scrub(self) -> bool:
-        """Leave nothing on disk of what was forgotten; whether nothing is left to do."""
+        """Remove deleted content from the database's files; whether nothing is left to do."""
         return self._importer.scrub()
 
-    def settle(self) -> None:
-        """See what of all that was dropped is gone from the folders too: receipts say so."""
-        for watched in list(self._channels.values()):  # others come and go meanwhile
-            if not watched.settled:
+    def check_deletions(self) -> None:
+        """Record which dropped files are gone from the channels' folders too, for the receipts."""
+        for watched in list(self._channels.values()):  # another thread may change the channels
+            if not watched.deletions_done:
                 name, path = watched.channel.id, watched.inbox.path
-                watched.astray = self._has_strays(watched)
-                whole = self._importer.settle(name, path, watched.astray)
-                watched.settled = whole and not watched.astray
+                watched.has_strays = self._check_strays(watched)
+                whole = self._importer.check_deletions(name, path, watched.has_strays)
+                watched.deletions_done = whole and not watched.has_strays
 
-    def _has_strays(self, watched: _Watched) -> bool:
+    def _check_strays(self, watched: _Watched) -> bool:
         if watched.channel.owner.key == self._me:
-            return False  # in my own outbox they are mine, and go when nobody needs them
+            return False  # in my own outbox the sender deletes them when nobody needs them
         name = watched.channel.id
         with self._store.reading() as tx:
             dropped = {each.sha256 for each in retractions.lingering(tx, name)}
-        accounted = dropped | self._importer.known(name).keys()
-        return watched.strays.look(accounted, lambda: self._rests(name))
+        accounted = dropped | self._importer.verified_chunks(name).keys()
+        return watched.strays.check(accounted, lambda: self._rests(name))
 
-    def astray(self, folder: str) -> bool:
-        """Whether chunks of who knows which revision lie in a channel's folder."""
+    def has_strays(self, folder: str) -> bool:
+        """Whether stray chunks lie in a channel's folder (see stray_chunks.py)."""
         watched = self._channels.get(folder)
-        return watched is not None and watched.astray
+        return watched is not None and watched.has_strays
 
     def folders(self) -> list[str]:
-        """The channels it reads."""
+        """The ids of the channels that are read."""
         return list(self._channels)
 
     def try_again(self) -> set[str]:
-        """The channels of which something could not be kept here, if it is time to look again."""
-        if not self._again or not self._retry.is_due():
+        """The channels of which something could not be kept, if it is time to try again."""
+        if not self._to_retry or not self._retry.is_due():
             return set()
-        again, self._again = self._again, set()
-        return again
+        due, self._to_retry = self._to_retry, set()
+        return due
 
     @property
     def wait(self) -> float | None:
-        """Seconds until something is to be tried, or looked for, again; None if nothing is."""
-        astray = any(watched.astray for watched in list(self._channels.values()))
-        return RETRY_S if self._again or astray else None
+        """Seconds until something is to be tried or checked again; None if nothing is."""
+        lying = any(watched.has_strays for watched in list(self._channels.values()))
+        return RETRY_S if self._to_retry or lying else None
 
-    def take_in(self, folder: str, names: Collection[str]) -> None:
-        """Take in what arrived in a channel: these names, or ALL."""
+    def receive(self, folder: str, names: Collection[str]) -> None:
+        """Receive the files with these names in a channel, or ALL of its files."""
         try:
             if set(names) >= ALL:
-                self.look(folder)
+                self.receive_all(folder)
             else:
-                self.arrived(folder, names)
+                self.receive_files(folder, names)
         except Exception:
-            self._again.add(folder)  # what was in hand is found again
+            self._to_retry.add(folder)  # a check of the whole channel finds the failed file again
             raise
 
-    def look(self, folder: str) -> None:
-        """Take in every file of a channel that is new or different, retractions first."""
+    def receive_all(self, folder: str) -> None:
+        """Receive every file of a channel that is new or changed, retractions first."""
         watched = self._channels.get(folder)
         if watched is None:
             return
         for item, signature in watched.inbox.retractions().items():
-            self._retract(watched, item, signature)
+            self._receive_retraction(watched, item, signature)
         found = watched.inbox.items()
         for item in watched.arrivals.keys() - found.keys():
-            self._gone(watched, item)
+            self._forget_missing(watched, item)
         for item, signature in found.items():
-            if not self._take(watched, item, signature):
+            if not self._receive_item(watched, item, signature):
                 break
-        if folder not in self._again:
+        if folder not in self._to_retry:
             self._problems.report("receiving", folder, "")
 
-    def arrived(self, folder: str, names: Iterable[str]) -> None:
-        """Take in what Syncthing says it finished: files, and items that now are whole."""
+    def receive_files(self, folder: str, names: Iterable[str]) -> None:
+        """Receive the files that Syncthing finished, and the items that now have all chunks."""
         watched = self._channels.get(folder)
         if watched is None:
             return
@@ -209,30 +217,30 @@ class Receiver:
             item = ITEM_NAME.fullmatch(name.removeprefix(f"{ITEMS}/"))
             retraction = RETRACTION_NAME.fullmatch(name)
             if retraction and (signature := watched.inbox.retraction(retraction[1])):
-                self._retract(watched, retraction[1], signature)
+                self._receive_retraction(watched, retraction[1], signature)
             elif chunk:
-                watched.settled = False
+                watched.deletions_done = False
                 ready |= _no_longer_waiting(watched, chunk[2])
             elif item:
                 ready.add(item[1])
         for each in sorted(ready):
             signature = watched.inbox.signature(each)
             if signature:
-                self._take(watched, each, signature)
+                self._receive_item(watched, each, signature)
             else:
-                self._gone(watched, each)
+                self._forget_missing(watched, each)
 
-    def _gone(self, watched: _Watched, item: str) -> None:
-        """An item file is gone: it is neither refused nor waited for any more."""
+    def _forget_missing(self, watched: _Watched, item: str) -> None:
+        """Forget an item whose file is gone, unless it was imported."""
         known = watched.arrivals.get(item)
         if known is None or known.state == "imported":
-            return  # what was imported stays readable, until its author withdraws it
+            return  # an imported item stays readable until its author withdraws it
         watched.waiting.pop(item, None)
         del watched.arrivals[item]
         with self._store.transaction() as tx:
             library.drop_arrival(tx, watched.channel.id, item)
 
-    def _retract(self, watched: _Watched, item: str, signature: str) -> None:
+    def _receive_retraction(self, watched: _Watched, item: str, signature: str) -> None:
         if watched.retracted.get(item) == signature:
             return
         owner = watched.channel.owner.tag
@@ -241,33 +249,35 @@ class Receiver:
         except Unverified as error:
             self._notes.record_fault("retraction refused", f"{owner}, item {item}", reason(error))
         except FileNotFoundError:
-            return  # replaced while we looked; Syncthing tells of the new one
+            return  # replaced in the meantime; Syncthing reports the new file
         except (OSError, DatabaseUnusable) as error:
-            self._not_kept(watched, f"the retraction of {item} is not carried out", error)
+            self._note_failure(watched, f"the retraction of {item} is not carried out", error)
             return
         else:
             if news:
                 watched.arrivals.pop(item, None)
                 watched.inbox.drop_unfinished(item, watched.waiting.pop(item, ()))
-                watched.settled = False
+                watched.deletions_done = False
                 self._notes.record("retracted", owner, f"the session in item {item}")
         watched.retracted[item] = signature
 
-    def _take(self, watched: _Watched, item: str, signature: str) -> bool:
-        """Have an item imported, if it is not yet; whether there is room for more."""
+    def _receive_item(self, watched: _Watched, item: str, signature: str) -> bool:
+        """Import an item if it is new or waits; returns whether the disk has room for more."""
         known = watched.arrivals.get(item)
         if known and known.signature == signature and known.state != "waiting":
             return True
         watched.waiting.pop(item, None)
-        watched.settled = False
+        watched.deletions_done = False
         try:
             arrival = self._import(watched, item, signature)
         except FileNotFoundError as error:
-            # replaced while we looked; Syncthing tells of the new one
-            log.warning("item %s was not imported: %s", item, error)
+            # replaced in the meantime; Syncthing reports the new file
+            log.warning(
+                "item %s was not imported yet: %s; karma-sync waits for its new file", item, error
+            )
             return True
         except (OSError, DatabaseUnusable) as error:
-            self._not_kept(watched, f"item {item} was not imported", error)
+            self._note_failure(watched, f"item {item} was not imported", error)
             return isinstance(error, OSError) and error.errno not in _NO_ROOM
         if known and (known.state, known.why) == ("waiting", arrival.why):
             return True
@@ -278,17 +288,19 @@ class Receiver:
             self._refused(watched.channel, item)
         return True
 
-    def _not_kept(self, watched: _Watched, what: str, error: OSError | DatabaseUnusable) -> None:
-        """The library does not take something: it is tried again, and said once."""
-        self._again.add(watched.channel.id)
-        # the same words for each item
+    def _note_failure(
+        self, watched: _Watched, what: str, error: OSError | DatabaseUnusable
+    ) -> None:
+        """Have a channel read again, and report the problem once for all of its items."""
+        self._to_retry.add(watched.channel.id)
+        # without the file's name, so that the text is the same for each item
         why = (isinstance(error, OSError) and error.strerror) or error
-        said = f"what arrived cannot be kept: {why}"
-        if self._problems.report("receiving", watched.channel.id, said):
-            log.warning("%s: %s; it is tried again", what, error)
+        problem = f"items that arrived cannot be stored: {why}"
+        if self._problems.report("receiving", watched.channel.id, problem):
+            log.warning("%s: %s; karma-sync tries again", what, error)
 
     def _import(self, watched: _Watched, item: str, signature: str) -> library.Arrival:
-        """What became of an item."""
+        """Import an item; returns the outcome."""
         try:
             self._importer.import_item(watched.channel, watched.inbox.path, item)
         except MissingChunks as missing:
@@ -304,7 +316,7 @@ class Receiver:
 
 
 def _no_longer_waiting(watched: _Watched, sha: str) -> set[str]:
-    """The items that had only waited for this chunk."""
+    """Take a chunk that arrived off the waiting items; returns those that now have all chunks."""
     whole = set()
     for item, missing in watched.waiting.items():
         missing.discard(sha)

@@ -1,9 +1,11 @@
-"""Chunks in a channel's folder that no imported item names: of which revision nobody here knows.
+"""Finds stray chunks: chunks in a channel's folder that no imported item names.
 
-They come before their items. If something is called back while they do, or while this machine is
-off in the middle of it, they lie there until their owner's deletions arrive: until then nothing
-that was called back may be said to be gone. What Syncthing had begun to collect of one that was
-deleted meanwhile it keeps for a day (`.syncthing.NAME.tmp`); that goes once it collects nothing.
+Chunks arrive before their items, so nobody here knows to which revision a stray chunk belongs. If
+something is called back at that time, or while this machine is off, its chunks may lie here until
+their owner's deletions arrive. Until then our receipt must not say that it is gone (ADR 21).
+
+If a chunk is deleted while Syncthing pulls it, Syncthing keeps the temporary file
+(`.syncthing.NAME.tmp`) for a day. This module deletes it once Syncthing pulls nothing.
 """
 
 import time
@@ -11,20 +13,22 @@ from collections.abc import Callable, Collection
 
 from karma_sync.channel.inbox import Inbox
 
-_REST = 20  # times as long as a look took nobody looks again: it lists the whole folder
+# A check lists the whole folder: after it, the next one waits this many times as long as it took.
+_PAUSE_FACTOR = 20
 
 
 class StrayChunks:
-    """Those of one channel."""
+    """The stray chunks of one channel."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
         self._due = 0.0
 
-    def look(self, accounted: Collection[str], rests: Callable[[], bool]) -> bool:
-        """Whether there are any but these hashes, or might be: it is not looked all the time.
+    def check(self, accounted: Collection[str], rests: Callable[[], bool]) -> bool:
+        """Whether the folder has, or may have, chunks other than those in `accounted`.
 
-        `rests` tells whether Syncthing collects nothing here, and wants nothing.
+        Between two checks of the folder the answer is yes. `rests` is true if Syncthing pulls
+        nothing in this folder and needs nothing.
         """
         begun = time.monotonic()
         if begun < self._due:
@@ -32,9 +36,9 @@ class StrayChunks:
         found = self._inbox.chunks()
         unfinished = [p for paths in found.values() for p in paths if p.suffix == ".tmp"]
         strays = any(sha not in accounted for sha in found)
-        self._due = time.monotonic() + _REST * (time.monotonic() - begun)
+        self._due = time.monotonic() + _PAUSE_FACTOR * (time.monotonic() - begun)
         if unfinished and rests():
             for path in unfinished:
                 path.unlink(missing_ok=True)
-            return True  # the next look sees what is left
+            return True  # the next check lists what is left
         return strays or bool(unfinished)

@@ -1,4 +1,8 @@
-"""Tells to which project a session belongs, and whether it leaves."""
+"""Finds the project that a session belongs to, and decides whether the session leaves.
+
+The rules are in domain/session/project.py and domain/session/selection.py, without any I/O. This
+module reads for them: the agent's files, git, the clock, and the person's choices in state.db.
+"""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -26,7 +30,7 @@ from karma_sync.store.database import Database
 
 
 def stored_catalogue(store: Database) -> Catalogue:
-    """What every session tells of itself, kept in work.db."""
+    """A catalogue of the facts of all sessions that keeps them in work.db."""
 
     def load() -> list[ReadFile]:
         with store.reading() as tx:
@@ -40,7 +44,7 @@ def stored_catalogue(store: Database) -> Catalogue:
 
 
 class ProjectMatcher:
-    """To which project a session belongs, from what its records and git say."""
+    """Finds the project of a session from the directories in its records and from git."""
 
     def __init__(self, source: ClaudeSource, catalogue: Catalogue, places: Places) -> None:
         self._source = source
@@ -48,31 +52,31 @@ class ProjectMatcher:
         self.places = places
 
     def read_ahead(self, sessions: Sequence[SourceSession]) -> None:
-        """Have these read on another core, if that is much; their `facts` are asked for soon."""
+        """Read these sessions in another process if they are large: `facts` needs them soon."""
         self._catalogue.read_ahead(sessions)
 
     def close(self) -> None:
-        """Read nothing ahead any more."""
+        """Stop reading ahead."""
         self._catalogue.close()
 
     def facts(self, session: SourceSession) -> Facts:
-        """What the session tells of itself.
+        """The facts in a session's own records.
 
         Raises:
-            OSError: it vanished, or cannot be read.
+            OSError: a file of the session vanished, or cannot be read.
         """
         return self._catalogue.facts(session)
 
     def complete(self, session: SourceSession, profile: Profile) -> SourceSession:
-        """The session with all that a profile takes of it: plans, and what lies apart."""
+        """The session with every file that the profile takes: also plans, and files elsewhere."""
         return self._source.complete(session, self._catalogue.plans(session), profile)
 
     def sessions(self) -> list[SourceSession]:
-        """All sessions on this machine, the one written last first."""
+        """All sessions on this machine, the last written first."""
         return self._source.sessions()
 
-    def at(self, path: Path) -> list[SourceSession]:
-        """The sessions that a changed path belongs to."""
+    def sessions_at(self, path: Path) -> list[SourceSession]:
+        """The sessions that the file at a changed path belongs to."""
         if not self._source.apart.is_plan(path):
             return self._source.sessions_at(path)
         naming = (self._source.session_at(file) for file in self._catalogue.naming(path))
@@ -81,13 +85,14 @@ class ProjectMatcher:
     def belonging(
         self, session: SourceSession, facts: Facts, names: Names | None = None
     ) -> Belonging:
-        """The project of a session that tells this, asked for by the names of one."""
-        return belongs(self.where(session, facts), names)
+        """How a session with these facts belongs to the project that has these names."""
+        return belongs(self.places_of(session, facts), names)
 
-    def where(self, session: SourceSession, facts: Facts) -> dict[str, Place]:
-        """The place of each directory of a session.
+    def places_of(self, session: SourceSession, facts: Facts) -> dict[str, Place]:
+        """The place of each directory that a session worked in.
 
-        One that names no directory was written beside others: it belongs where all of them do.
+        A session that names no directory gets those of the other sessions in its directory of the
+        agent's home.
         """
         cwds = facts.cwds or self._cwds_beside(session)
         return {cwd: self.places.of(cwd) for cwd in cwds}
@@ -98,7 +103,7 @@ class ProjectMatcher:
 
 
 class Decider:
-    """Decides from what lies on disk, what the person said, and what time it is (UTC)."""
+    """Decides whether a session leaves: from its files, the person's choices and the time (UTC)."""
 
     def __init__(
         self,
@@ -113,8 +118,10 @@ class Decider:
         self._unshared = unshared
 
     @classmethod
-    def of(cls, matcher: ProjectMatcher, store: Database, now: Callable[[], datetime]) -> "Decider":
-        """With what the person said as state.db has it, at each decision."""
+    def from_store(
+        cls, matcher: ProjectMatcher, store: Database, now: Callable[[], datetime]
+    ) -> "Decider":
+        """A decider that reads the person's choices from state.db at each decision."""
 
         def choices() -> Choices:
             with store.reading() as tx:
@@ -127,8 +134,8 @@ class Decider:
         return cls(matcher, choices, now, unshared)
 
     def candidate(self, session: SourceSession, facts: Facts, names: Names) -> Candidate:
-        """The session as far as the decision goes, for a project of these names."""
-        places = self.matcher.where(session, facts)
+        """The facts of a session that the decision needs, for a project that has these names."""
+        places = self.matcher.places_of(session, facts)
         return Candidate(
             session=session.session_id,
             belonging=belongs(places, names),
@@ -137,44 +144,45 @@ class Decider:
             quiet_s=self._now().timestamp() - session.changed_ns / 10**9,
         )
 
-    def foreseen(self, session: SourceSession, facts: Facts, names: Names) -> Candidate:
-        """The same for what is shown beforehand, where nothing else holds back what is unshared."""
+    def preview_candidate(self, session: SourceSession, facts: Facts, names: Names) -> Candidate:
+        """The same for a preview; it includes whether the session is unshared.
+
+        When a session is sent, `Recaller.is_held_back` checks that; in a preview nothing else does.
+        """
         candidate = self.candidate(session, facts, names)
-        held = is_unshared(self._unshared(), wrote(session, facts), session.session_id)
+        held = is_unshared(self._unshared(), full_agent_name(session, facts), session.session_id)
         return replace(candidate, unshared=held)
 
     def decide(self, session: SourceSession, facts: Facts, channel: Channel) -> Decision:
-        """Whether a session that tells these facts leaves through a channel."""
+        """Whether a session with these facts leaves through a channel."""
         candidate = self.candidate(session, facts, channel.names)
         limits = channel.subscription.limits
         return decide(candidate, channel.project, limits, self.choices())
 
 
 def last_active(session: SourceSession, facts: Facts) -> datetime:
-    """When a session was last active (UTC): its newest record, else its newest file."""
+    """When a session was last active, in UTC: the time of its newest record, else newest file."""
     return facts.last or datetime.fromtimestamp(session.changed_ns / 10**9, tz=UTC)
 
 
-def wrote(session: SourceSession, facts: Facts) -> str:
-    """Who wrote it: the program, and the agent where it has a name of its own."""
+def full_agent_name(session: SourceSession, facts: Facts) -> str:
+    """The program that wrote a session, and the agent's own name if it has one: `program/name`."""
     return f"{session.agent}/{facts.agent}" if facts.agent else session.agent
 
 
 class KnownRoots:
-    """The directories that belong to projects: what git said is kept in state.db, and used again
-    after a directory vanished.
-    """
+    """The directories of projects, kept in state.db, so that a vanished directory still counts."""
 
     def __init__(self, places: Places, store: Database) -> None:
         self._places = places
         self._store = store
 
     def refresh(self) -> bool:
-        """Use what state.db has now; whether that is news."""
+        """Use the directories that state.db has now; whether any is new or changed."""
         return self._places.know(*known_roots(self._store))
 
     def learn(self) -> bool:
-        """Keep what git said since the last call; whether there was something to keep."""
+        """Store what git reported since the last call; whether it reported something new."""
         learned = self._places.take_news()
         if learned:
             learn_roots(self._store, learned)
@@ -184,7 +192,7 @@ class KnownRoots:
 def known_roots(
     store: Database,
 ) -> tuple[dict[str, str], dict[str, str], dict[str, tuple[str, ...]]]:
-    """The projects of directories: those that were mapped, those learned, and former ones."""
+    """Projects by directory: mapped by the person, learned from git, and the former ones."""
     with store.reading() as tx:
         roots = state.roots.all(tx)
     mapped = {r.path: r.project for r in roots if r.mapped}
@@ -193,7 +201,7 @@ def known_roots(
 
 
 def learn_roots(store: Database, learned: dict[str, str]) -> None:
-    """Keep what git said about directories, so that they still count after they vanish."""
+    """Store the project that git reported for each directory; a mapping by the person stays."""
     with store.transaction() as tx:
         known = {root.path: root for root in state.roots.all(tx)}
         for path, identity in learned.items():

@@ -1,4 +1,4 @@
-"""Which sessions do not leave, and why: written down for people, each change once."""
+"""Records which sessions do not leave and why, for `status` and `events`; each change once."""
 
 from collections.abc import Set
 
@@ -14,7 +14,10 @@ from karma_sync.store.work import Stays
 
 
 class HeldBack:
-    """Sessions that stay, by channel; what is written down already is not written again."""
+    """The sessions that are held back, by channel; a reason that is recorded is not recorded again.
+
+    The rows are in work.db; a copy in memory saves a read for each check of a session.
+    """
 
     def __init__(self, store: Database, notes: EventLog) -> None:
         self._store = store
@@ -22,22 +25,22 @@ class HeldBack:
         self._known: dict[tuple[str, str], str] = {}
 
     def load(self, folder: str) -> None:
-        """Take what was written down of a channel into memory."""
+        """Read the recorded reasons of a channel into memory."""
         with self._store.reading() as tx:
             for row in work.withheld.all(tx, folder=folder):
                 self._known[row.folder, row.session] = row.why
 
-    def decided(self, folder: str, session: str, decision: Decision) -> None:
-        """Write down what was decided about a session, if a person would wonder."""
+    def record_decision(self, folder: str, session: str, decision: Decision) -> None:
+        """Record the decision about a session if it gives a reason; else delete the old reason."""
         if decision.why:
             waits = decision.outcome is Outcome.WAITING
-            self.note(folder, session, Stays.WAITING if waits else Stays.WITHHELD, decision.why)
+            self.record(folder, session, Stays.WAITING if waits else Stays.WITHHELD, decision.why)
         elif self._known.pop((folder, session), ""):
             with self._store.transaction() as tx:
                 work.withheld.drop(tx, folder=folder, session=session)
 
-    def note(self, folder: str, session: str, kind: Stays, why: str) -> None:
-        """A session stays, and why."""
+    def record(self, folder: str, session: str, kind: Stays, why: str) -> None:
+        """Record why a session stays; an event too, unless it only waits."""
         if self._known.get((folder, session)) == why:
             return
         with self._store.transaction() as tx:
@@ -49,8 +52,8 @@ class HeldBack:
         elif kind is Stays.WITHHELD:
             self._notes.record("withheld", session, why)
 
-    def left_out(self, session: SourceSession, profile: Profile, redactor: Redactor) -> None:
-        """Write down which files stay, though the profile takes them and their session leaves."""
+    def record_left_out(self, session: SourceSession, profile: Profile, redactor: Redactor) -> None:
+        """Record the files that stay though the profile takes them and their session leaves."""
         for file in session.files:
             reason = why_left_out(file, redactor)
             if reason and takes(profile, file.kind):
@@ -58,7 +61,7 @@ class HeldBack:
                 self._notes.record("left out", session.session_id, f"{name!r}: {reason}")
 
     def forget_gone(self, here: Set[str]) -> None:
-        """What did not leave, and is not among these sessions, never will."""
+        """Delete the failures of sessions that are not in `here`: they can never be sent."""
         with self._store.transaction() as tx:
             for row in work.withheld.all(tx):
                 if row.kind is Stays.FAILED and row.session not in here:

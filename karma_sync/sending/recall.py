@@ -1,7 +1,11 @@
-"""Calls back what has left: withdraws sessions, and has packaged anew what newer rules cut, or a
-smaller profile leaves out.
+"""Calls back what has left: withdraws unshared sessions, and has stale items packaged again.
 
-Level-based: it compares what lies in an outbox with what should, whatever put it there.
+An item is stale if another redactor passed it than the one in force; an item is also packaged
+again if it holds a kind of file that the channel's profile no longer takes. This module also
+deletes the chunks that no manifest names any more.
+
+It is level-based: it compares what an outbox holds with what it should hold, whatever the cause
+of a difference is.
 """
 
 import logging
@@ -23,11 +27,16 @@ from karma_sync.store.database import Database, Transaction
 from karma_sync.store.ledger import Departed, Recall
 
 log = logging.getLogger(__name__)
+# A receiver that collects an older revision needs the chunks of it; without a receipt that covers
+# the newer one they stay this long.
 _KEEP_DROPPED_MS = 24 * 3600 * 1000
 
 
 class Recaller:
-    """Used by the thread that sends; `now_ms` is Unix milliseconds."""
+    """Finds what has to be called back; only the sending thread uses it.
+
+    `now_ms` gives Unix milliseconds.
+    """
 
     def __init__(self, packager: Packager, store: Database, now_ms: Callable[[], int]) -> None:
         self._packager = packager
@@ -35,17 +44,17 @@ class Recaller:
         self._now_ms = now_ms
         self._due_items: deque[tuple[str, Departed]] = deque()
 
-    def begin(
+    def start_pass(
         self, channel: Channel, outbox: Outbox, unshared: Collection[Unshared]
     ) -> Iterator[str]:
-        """Before all sessions are looked at: withdraw what is unshared, and see what else is to be
-        called back; gives out the names of the retractions written.
+        """Withdraw unshared sessions, and list the stale items; gives the retractions' file names.
 
-        What is not packaged anew from its source comes to `next`.
+        A stale item whose session is sent again in this pass is done; `next_item` gives all, and
+        `is_due` tells which of them are still to be packaged again.
         """
         rows = self._take_stock(channel, outbox)
         yield from self._withdraw(channel, outbox, unshared, rows)
-        self.sweep(channel, outbox)
+        self.finish_recall(channel, outbox)
         others = [each for each in self._due_items if each[0] != channel.id]
         due = [row for row in rows if self._is_due(channel, row)]
         self._due_items = deque([*others, *((channel.id, row) for row in due)])
@@ -53,7 +62,7 @@ class Recaller:
     def withdraw(
         self, channel: Channel, outbox: Outbox, unshared: Collection[Unshared]
     ) -> Iterator[str]:
-        """The part of `begin` that needs no redactor: withdraw what is unshared."""
+        """The part of `start_pass` that needs no redactor: withdraw unshared sessions."""
         with self._store.reading() as tx:
             rows = ledger.departed.all(tx, folder=channel.id)
         found = self._forgotten(channel, outbox, rows)
@@ -74,37 +83,40 @@ class Recaller:
             held = is_unshared(unshared, row.agent, row.session)
             if held and (not row.withdrawn or outbox.has_item(row.item)):
                 self._packager.retract(channel, row.item, outbox)
-                self.drop_chunks(channel, outbox)
+                self.delete_dropped_chunks(channel, outbox)
                 yield retraction_name(row.item)
 
     @property
-    def waits(self) -> bool:
-        """Whether `next` has something."""
+    def has_items(self) -> bool:
+        """Whether `next_item` has something."""
         return bool(self._due_items)
 
-    def next(self) -> tuple[str, Departed, bool] | None:
-        """What may have to be packaged once more: folder, row, whether it is the folder's last."""
+    def next_item(self) -> tuple[str, Departed, bool] | None:
+        """The next item to check: folder, ledger row, whether it is the last of its folder."""
         if not self._due_items:
             return None
         folder, row = self._due_items.popleft()
         return folder, row, all(name != folder for name, _ in self._due_items)
 
     def is_due(self, channel: Channel, item: str) -> bool:
-        """Whether what another redactor or a larger profile let out of an item is still there."""
+        """Whether the outbox still has what another redactor or a larger profile let out."""
         with self._store.reading() as tx:
             row = ledger.departed.get(tx, channel.id, item)
         return row is not None and self._is_due(channel, row)
 
-    def holds_back(
+    def is_held_back(
         self, channel: Channel, session: SourceSession, agent: str, unshared: Collection[Unshared]
     ) -> bool:
-        """Whether a session is unshared; also if it is withdrawn and nobody lifted that: then
-        database and intent.json are older than the withdrawal.
+        """Whether a session must stay because the person unshared it.
+
+        The person's list decides. If it does not name the session at all, a withdrawal in the
+        ledger does: state.db and intent.json are then older than the withdrawal.
         """
         item = self._packager.item_of(channel, session)
         with self._store.reading() as tx:
             row = ledger.departed.get(tx, channel.id, item)
-        if row is not None and not row.session:  # the ledger was lost, and a retraction names none
+        # the row was rebuilt from a retraction, which does not name the session
+        if row is not None and not row.session:
             named = row.changed(session=session.session_id, agent=agent)
             with self._store.transaction() as tx:
                 ledger.departed.put(tx, named)
@@ -113,19 +125,22 @@ class Recaller:
         return row is not None and row.withdrawn > 0
 
     def is_open(self, channel: Channel) -> bool:
-        """Whether something of the channel is being called back."""
+        """Whether a recall of this channel is not finished."""
         with self._store.reading() as tx:
             recall = ledger.get_recall(tx, channel.id)
         return recall is not None and not recall.swept
 
-    def drop_chunks(self, channel: Channel, outbox: Outbox) -> None:
-        """Delete at once what no manifest names any more: the wait is for what is no secret."""
+    def delete_dropped_chunks(self, channel: Channel, outbox: Outbox) -> None:
+        """Delete at once the chunks that no manifest names any more.
+
+        Only chunks without secrets wait for receipts (see `delete_unneeded_chunks`).
+        """
         with self._store.reading() as tx:
             dropped = work.chunks_dropped_before(tx, self._now_ms() + 1)
         self._remove(channel, outbox, {sha for folder, sha in dropped if folder == channel.id})
 
-    def sweep(self, channel: Channel, outbox: Outbox) -> None:
-        """End a recall, if nothing stale is left: delete every chunk that no item names."""
+    def finish_recall(self, channel: Channel, outbox: Outbox) -> None:
+        """End a recall if no item is stale: delete every chunk that no item names."""
         with self._store.reading() as tx:
             recall = ledger.get_recall(tx, channel.id)
             if recall is None or recall.swept:
@@ -139,9 +154,9 @@ class Recaller:
             ledger.put_recall(tx, recall.over())
 
     def _take_stock(self, channel: Channel, outbox: Outbox) -> list[Departed]:
-        """The ledger of a channel, with what a lost database forgot and the outbox still tells.
+        """The ledger rows of a channel, completed from the outbox where a database was lost.
 
-        What another redactor passed is called back from now on.
+        Starts a recall if another redactor passed an item that no recall covers yet.
         """
         with self._store.reading() as tx:
             rows = ledger.departed.all(tx, folder=channel.id)
@@ -163,17 +178,20 @@ class Recaller:
         return rows
 
     def _remember_recall(self, tx: Transaction, channel: Channel, rows: Sequence[Departed]) -> None:
-        """The ledger was lost, and with it that something was called back: the person's own
-        redactions tell that it was. Who has anything older than what lies here has not confirmed.
+        """Record an earlier recall whose row was lost with the ledger.
+
+        That it happened follows from the person's own redactions. A receiver has confirmed it
+        only if it has nothing older than the items in the outbox.
         """
         oldest = min((row.revision for row in rows if not row.withdrawn), default=0)
         if oldest:
-            # chunks are not swept: the database no longer knows which are named
+            # unnamed chunks stay: the database no longer knows which chunks are named
             ledger.put_recall(tx, Recall(channel.id, oldest - 1, oldest - 1, swept=True))
 
     def _forgotten(
         self, channel: Channel, outbox: Outbox, rows: Sequence[Departed]
     ) -> list[Departed]:
+        """Ledger rows of items that the outbox holds and the ledger does not know."""
         forgotten = {*outbox.items(), *outbox.retracted()} - {row.item for row in rows}
         return [row for item in forgotten if (row := row_of(channel, item, outbox))]
 
@@ -190,10 +208,13 @@ class Recaller:
         with self._store.transaction() as tx:
             work.keep_chunks(tx, channel.id, hashes)
 
-    def remove_dropped(
+    def delete_unneeded_chunks(
         self, boxes: Mapping[str, tuple[Channel, Outbox]], covers: Callable[[Channel], bool]
     ) -> None:
-        """Delete chunks that no receiver needs (`covers` tells); after 24 hours in any case."""
+        """Delete unnamed chunks that no receiver needs, and all of them after 24 hours.
+
+        `covers` is true if every receiver has everything in a channel.
+        """
         now_ms = self._now_ms()
         with self._store.reading() as tx:
             dropped = [e for e in work.chunks_dropped_before(tx, now_ms + 1) if e[0] in boxes]

@@ -1,4 +1,8 @@
-"""The sending thread's work: what changed, what is to be looked at again, one session at a time."""
+"""Schedules the work of the sending thread: which session it sends next, and when it runs again.
+
+Any thread adds to `SendRequests`. The sending thread alone runs `Scheduler`: each run carries out
+the requests and sends one session, so that a new request waits for one session at most.
+"""
 
 import threading
 import time
@@ -15,24 +19,25 @@ from karma_sync.sending.eligibility import ProjectMatcher
 from karma_sync.sending.queue import SendQueue
 from karma_sync.sending.sender import Sender
 
-# What takes longer than a moment: people may ask meanwhile how far it is.
+# A session of this size takes longer than a moment: people may ask for the progress meanwhile.
 _LARGE_BYTES = 50_000_000
 
 
 @dataclass
 class _Due:
-    """What there is to do; `everything` is a pass over all sessions."""
+    """The requests since the last run; `everything` asks for a pass over all sessions."""
 
     everything: bool = False
     tidy: bool = False
-    mended: set[str] = field(default_factory=set)
+    reload: set[str] = field(default_factory=set)
     changed: set[Path] = field(default_factory=set)
 
 
 class SendRequests:
-    """What is to be sent or looked at; may be used by several threads.
+    """Collects requests for the sending thread; safe to use from several threads.
 
-    `gathered` gives the one path that stands for many changed ones.
+    `gathered` maps a changed path to the one path that stands for it and its neighbours, so that
+    many changes in one directory are one request.
     """
 
     def __init__(self, wake: Wake, gathered: Callable[[Path], Path]) -> None:
@@ -42,32 +47,32 @@ class SendRequests:
         self._due = _Due(everything=True)
 
     def touch(self, path: Path) -> None:
-        """A file of an agent's is new, other or gone."""
+        """Send the sessions of this file: the agent created, changed or deleted it."""
         with self._lock:
             self._due.changed.add(self._gathered(path))
         self._wake.set()
 
-    def look_at_all(self) -> None:
-        """Look at every session there is, the newest first."""
+    def request_pass(self) -> None:
+        """Check every session on this machine, the newest first."""
         with self._lock:
             self._due.everything = True
         self._wake.set()
 
-    def mended(self, folders: Collection[str]) -> None:
-        """What these outboxes hold may be other than what was packaged."""
+    def reload(self, folders: Collection[str]) -> None:
+        """Compare these outboxes with what was packaged: a repair may have changed them."""
         with self._lock:
-            self._due.mended |= set(folders)
+            self._due.reload |= set(folders)
             self._due.everything = True
         self._wake.set()
 
     def tidy(self) -> None:
-        """Receivers may have confirmed what dropped a chunk."""
+        """Delete dropped chunks that no receiver needs: new receipts may have arrived."""
         with self._lock:
             self._due.tidy = True
         self._wake.set()
 
     def take(self) -> _Due:
-        """What was asked for since the last call."""
+        """The requests since the last call."""
         with self._lock:
             due, self._due = self._due, _Due()
         return due
@@ -75,91 +80,95 @@ class SendRequests:
 
 @dataclass(frozen=True)
 class SchedulerHooks:
-    """What a scheduler calls in other parts.
+    """The functions of other parts that a scheduler calls.
 
-    `redactor` makes the redactor of a pass over all sessions; `covers` tells whether every
-    receiver has all of a channel; `begins` is called before a session that takes a while;
-    `learned` keeps what git said of directories, and tells whether it said something new.
+    `redactor` makes the redactor for a pass over all sessions. `learn_roots` stores which project
+    git reported for each directory; true if a report was new. `covers` is true if every receiver
+    has everything in a channel. `on_large_session` is called before a session that takes long.
     """
 
     redactor: Callable[[], Redactor]
-    learned: Callable[[], bool]
+    learn_roots: Callable[[], bool]
     covers: Callable[[Channel], bool] = lambda channel: False
-    begins: Callable[[], None] = lambda: None
+    on_large_session: Callable[[], None] = lambda: None
 
 
 class Scheduler:
-    """Has sessions sent, one after the other; used by the sending thread alone."""
+    """Has sessions sent, one after the other; only the sending thread uses it."""
 
     def __init__(
         self,
         requests: SendRequests,
         matcher: ProjectMatcher,
         sender: Sender,
-        outgoing: SendQueue,
+        queue: SendQueue,
         hooks: SchedulerHooks,
     ) -> None:
         self._requests = requests
         self._matcher = matcher
         self._sender = sender
-        self._outgoing = outgoing
+        self._queue = queue
         self._hooks = hooks
 
     def run(self) -> float | None:
-        """Do what is due, and send one session; seconds until more is due, None if nothing is."""
+        """Carry out the requests and send one session.
+
+        Returns the seconds until the next run, None if only a new request needs one.
+        """
         try:
-            self._take_up(self._requests.take())
+            self._carry_out(self._requests.take())
             return self._send_one()
         except Exception:
-            self._requests.look_at_all()  # what was in hand is found again
+            self._requests.request_pass()  # a pass finds the session that failed again
             raise
 
-    def _take_up(self, due: _Due) -> None:
-        for folder in due.mended:
+    def _carry_out(self, due: _Due) -> None:
+        for folder in due.reload:
             self._sender.reload(folder)
         if self._sender.try_again() or due.everything:
-            self._sender.begin(self._hooks.redactor())
+            self._sender.start_pass(self._hooks.redactor())
             sessions = self._matcher.sessions()
             self._sender.forget_gone(sessions)
-            self._outgoing.all_of(sessions)
+            self._queue.replace_backlog(sessions)
             self._sender.read_ahead(sessions)
             due.tidy = True
         if due.tidy:
             self._sender.tidy(self._hooks.covers)
         for path in due.changed:
-            for found in self._matcher.at(path):
-                self._outgoing.changed(found, time.monotonic())
+            for found in self._matcher.sessions_at(path):
+                self._queue.add_changed(found, time.monotonic())
 
     def _send_one(self) -> float | None:
-        outgoing = self._outgoing
-        session = outgoing.next(time.monotonic())
+        queue = self._queue
+        session = queue.next(time.monotonic())
         if session is None:
-            self._sender.renew()
+            self._sender.repackage_one()
         else:
             self._send(session)
-        wait = 0.0 if self._sender.renewing else outgoing.wait(time.monotonic())
+        wait = 0.0 if self._sender.has_stale_items else queue.wait(time.monotonic())
         if wait == 0.0:
             return wait
-        self._sender.tell()
-        if self._hooks.learned():
-            self._requests.look_at_all()  # what vanished may lie below what was learned
+        self._sender.rescan()
+        if self._hooks.learn_roots():
+            # a vanished directory of some session may lie below a directory that was just learned
+            self._requests.request_pass()
             return 0.0
-        return soonest(wait, self._sender.settle())
+        return soonest(wait, self._sender.finish_pass())
 
     def _send(self, session: SourceSession) -> None:
-        """Have one session sent, and see when it is its turn again."""
-        outgoing = self._outgoing
+        """Send one session, and put it back into the queue if it has to be sent again."""
+        queue = self._queue
         if session.size > _LARGE_BYTES:
-            self._hooks.begins()
+            self._hooks.on_large_session()
         try:
             sent = self._sender.send(session)
         finally:
-            outgoing.looked()
+            queue.finish()
         if sent.vanished:
             self._requests.touch(session.transcript.path)
         if sent.left:
-            outgoing.goes_on(session, sent.left)
+            queue.requeue(session, sent.left)
         elif sent.packaged:
-            outgoing.packaged(session, time.monotonic())
+            queue.record_packaged(session, time.monotonic())
         if sent.wait_s is not None:
-            outgoing.again(session, time.monotonic() + sent.wait_s)
+            queue.schedule(session, time.monotonic() + sent.wait_s)

@@ -1,4 +1,8 @@
-"""What leaves: decides per session and channel, has it packaged, tells Syncthing."""
+"""Sends sessions: decides for each session and channel, packages it, and has Syncthing rescan it.
+
+Nothing is sent without a redactor. A session that fails is recorded and tried again when it
+changes; a channel that cannot be written is tried again within seconds.
+"""
 
 import errno
 import logging
@@ -21,7 +25,7 @@ from karma_sync.redact.custom.ruleset import RefusingRedactor
 from karma_sync.redact.redactor import Redactor
 from karma_sync.runtime.problems import Problems
 from karma_sync.runtime.timing import RETRY_S, Retry, soonest
-from karma_sync.sending.eligibility import Decider, wrote
+from karma_sync.sending.eligibility import Decider, full_agent_name
 from karma_sync.sending.held_back import HeldBack
 from karma_sync.sending.packaging.packager import Packager, all_or_nothing
 from karma_sync.sending.recall import Recaller
@@ -29,15 +33,15 @@ from karma_sync.store.work import Stays
 from karma_sync.syncthing.rescan import Rescan, Scan
 
 log = logging.getLogger(__name__)
-_TELL_EVERY_S = 0.25
+_RESCAN_EVERY_S = 0.25  # while sessions are sent one after the other, so that peers see progress
 
 
 @dataclass(frozen=True)
 class SenderHooks:
-    """What a sender calls in other parts.
+    """The functions of other parts that a sender calls.
 
-    `scan` has Syncthing look at files that were written; `packaged` gets the channel and the name
-    of each file that is in its place.
+    `scan` has Syncthing rescan the files that were written. `packaged` gets the channel and the
+    name of each item file that is in its place.
     """
 
     scan: Scan
@@ -49,8 +53,8 @@ class SenderHooks:
 class SendResult:
     """Whether a session was packaged, and how many bytes of it are left for the next step.
 
-    `wait_s` is the time until one that must be quiet may leave; `vanished` tells that a file of
-    the session was gone when it was to be read.
+    `wait_s` is the time in seconds after which a session that must first be quiet may leave.
+    `vanished` is true if a file of the session was gone when it was to be read.
     """
 
     packaged: bool
@@ -67,28 +71,31 @@ class Sender:
         decider: Decider,
         packager: Packager,
         recaller: Recaller,
-        stayed: HeldBack,
+        held_back: HeldBack,
         hooks: SenderHooks,
     ) -> None:
         self._decider = decider
         self._matcher = decider.matcher
         self._packager = packager
         self._recaller = recaller
-        self._stayed = stayed
+        self._held_back = held_back
         self._rescan = Rescan(hooks.scan)
         self._problems = hooks.problems
         self._packaged = hooks.packaged
         self._channels: dict[str, tuple[Channel, Outbox]] = {}
-        self._told = -math.inf
+        self._last_rescan = -math.inf
         self._choices = decider.choices()
-        self._unsettled: list[tuple[str, str, int]] = []  # folder, item, revision
+        self._unplaced: list[tuple[str, str, int]] = []  # folder, item, revision
         self._unshared: frozenset[Unshared] = frozenset()
         self._blocked: set[str] = set()
         self._closed: set[Path] = set()
         self._retry = Retry()
 
     def send_to(self, channels: Sequence[Channel], folder: Callable[[str], Path]) -> bool:
-        """Send into these channels from now on; whether they, or what limits them, are others."""
+        """Send into these channels from now on.
+
+        Returns whether the channels, or the person's choices that limit them, changed.
+        """
         wanted = {c.id: c for c in channels}
         known = {name: channel for name, (channel, _) in self._channels.items()}
         choices = self._decider.choices()
@@ -97,8 +104,9 @@ class Sender:
         self._choices = choices
         for name in wanted.keys() - known.keys():
             self._packager.load(name)
-            self._stayed.load(name)
-        # an outbox that stays keeps what was written and not told yet: nothing else would tell it
+            self._held_back.load(name)
+        # an outbox that stays is not made anew: it lists the files that Syncthing must still
+        # rescan, and nothing else has them
         kept = {name: outbox for name, (_, outbox) in self._channels.items()}
         boxes = {name: kept.get(name) or self._outbox(folder(name)) for name in wanted}
         for name in wanted.keys() - known.keys():
@@ -109,47 +117,50 @@ class Sender:
     def _outbox(self, path: Path) -> Outbox:
         return Outbox(
             path,
-            together=True,
-            beside=lambda: [outbox for _, outbox in self._channels.values()],
+            batched=True,
+            siblings=lambda: [outbox for _, outbox in self._channels.values()],
         )
 
     def hold_back(self, unshared: frozenset[Unshared]) -> None:
-        """Send none of these from now on; `begin` withdraws what has left."""
+        """Send none of these from now on; `start_pass` withdraws those that have left."""
         self._unshared = unshared
 
-    def begin(self, redactor: Redactor) -> None:
-        """Before all sessions are looked at: call back what must not be out there.
+    def start_pass(self, redactor: Redactor) -> None:
+        """Begin a pass over all sessions: first call back what must not be with others.
 
-        Without a redactor nothing is packaged, but what was unshared is withdrawn.
+        Without a redactor nothing is packaged, but unshared sessions are withdrawn.
         """
-        self._settle()
-        self._packager.use(redactor)
-        call_back = self._recaller.withdraw if self._refuses else self._recaller.begin
+        self._place()
+        self._packager.use_redactor(redactor)
+        call_back = self._recaller.withdraw if self._refuses else self._recaller.start_pass
         for channel, outbox in list(self._channels.values()):
             try:
                 for name in call_back(channel, outbox, self._unshared):
                     self._packaged(channel, name)
             except NotWritable as error:
                 self._block(channel.id, error)
-        self.tell()
+        self.rescan()
 
     def read_ahead(self, sessions: Sequence[SourceSession]) -> None:
-        """Have these read on another core, if any may leave: `send` is called with them soon."""
+        """Read these sessions in another process if any may leave: `send` needs them soon."""
         if self._channels and not self._refuses:
             self._matcher.read_ahead(sessions)
 
     @property
-    def renewing(self) -> bool:
-        """Whether `renew` has something to do once all sessions were looked at."""
-        return self._recaller.waits and not self._refuses
+    def has_stale_items(self) -> bool:
+        """Whether `repackage_one` still has items to check."""
+        return self._recaller.has_items and not self._refuses
 
     @property
     def _refuses(self) -> bool:
         return isinstance(self._packager.redactor, RefusingRedactor)
 
-    def renew(self) -> None:
-        """Package once more one item that was not packaged anew from its source."""
-        found = None if self._refuses else self._recaller.next()
+    def repackage_one(self) -> None:
+        """Package one stale item again from what the outbox holds, if its source did not do so.
+
+        After the last item of a channel, its recall ends.
+        """
+        found = None if self._refuses else self._recaller.next_item()
         if found is None or found[0] not in self._channels:
             return
         folder, row, is_last = found
@@ -157,33 +168,33 @@ class Sender:
         try:
             if self._recaller.is_due(channel, row.item):
                 revision = self._packager.package_again(channel, row.item, outbox)
-                self._unsettled.append((folder, row.item, revision))
+                self._unplaced.append((folder, row.item, revision))
             if is_last:
-                self._settle()
-                self._recaller.sweep(channel, outbox)
+                self._place()
+                self._recaller.finish_recall(channel, outbox)
         except NotWritable as error:
             self._block(folder, error)
         except DatabaseUnusable:
             raise
         except (KarmaError, OSError) as error:
             self._refuse(channel, row.session, error)
-        self._tell_now_and_then()
+        self._rescan_when_due()
 
     def reload(self, folder: str) -> None:
-        """Look at what was packaged into this channel anew: its outbox was mended."""
+        """Compare a channel's outbox with what was packaged: the outbox was repaired."""
         if folder in self._channels:
             self._packager.load(folder)
             self._packager.forget_missing(folder, self._channels[folder][1])
 
     def left(self, session: SourceSession) -> int:
-        """About how many bytes of a session did not leave yet: of the channel that lacks most."""
+        """About how many bytes of a session are still to be packaged, for the slowest channel."""
         channels = [channel for channel, _ in list(self._channels.values())]
         return max((self._packager.left(c, session) for c in channels), default=session.size)
 
     def send(self, session: SourceSession) -> SendResult:
-        """Package a session into every channel that it belongs to and lacks it."""
+        """Package a session into every channel that it belongs to and that lacks it."""
         if not session.transcript.stat.size:
-            return SendResult(False)  # begun this moment: where it works its first line will tell
+            return SendResult(False)  # just begun: its first line will name its directory
         self._packager.begin_session()
         done: list[SendResult] = []
         for channel, outbox in () if self._refuses else self._channels.values():
@@ -192,7 +203,7 @@ class Sender:
             found = self._matcher.complete(session, channel.profile)
             if not self._packager.is_current(channel, found):
                 done.append(self._try_to_send(channel, outbox, session))
-        self._tell_now_and_then()
+        self._rescan_when_due()
         left = max((each.left for each in done), default=0)
         return SendResult(
             packaged=any(each.packaged for each in done),
@@ -201,14 +212,15 @@ class Sender:
             vanished=any(each.vanished for each in done),
         )
 
-    def _tell_now_and_then(self) -> None:
-        if time.monotonic() - self._told > _TELL_EVERY_S:
-            self.tell(behind=True)
+    def _rescan_when_due(self) -> None:
+        if time.monotonic() - self._last_rescan > _RESCAN_EVERY_S:
+            self.rescan(in_background=True)
 
     def try_again(self) -> bool:
-        """Whether what failed is to be tried now, by a pass over all sessions.
+        """Whether a pass over all sessions should now try again what failed.
 
-        That is: channels that could not be written, files that could not be read and now can be.
+        True at most once per retry interval, and only if a channel could not be written, or if a
+        file that could not be read now can be, or is gone.
         """
         if not (self._blocked or self._closed) or not self._retry.is_due():
             return False
@@ -219,54 +231,66 @@ class Sender:
         return tried
 
     def forget_gone(self, sessions: Iterable[SourceSession]) -> None:
-        """What did not leave, and is not among these, which are all there are, never will."""
-        self._stayed.forget_gone({session.session_id for session in sessions})
+        """Delete the failures of sessions that no longer exist; `sessions` are all that do."""
+        self._held_back.forget_gone({session.session_id for session in sessions})
 
-    def settle(self) -> float | None:
-        """After a pass, and `tell`: what was written is well; seconds until the next try."""
+    def finish_pass(self) -> float | None:
+        """End the problems of channels that could be written; call it after a pass and `rescan`.
+
+        Returns the seconds until something is to be tried again, None if nothing is.
+        """
         for folder in self._problems.reported_by("sending") - self._blocked:
             self._problems.report("sending", folder, "")
-        untold = any(outbox.written for _, outbox in self._channels.values())
-        return RETRY_S if self._blocked or self._closed or untold else None
+        unscanned = any(outbox.written for _, outbox in self._channels.values())
+        return RETRY_S if self._blocked or self._closed or unscanned else None
 
-    def tell(self, *, behind: bool = False) -> None:
-        """Have Syncthing look at every file written since the last call (see `_settle`)."""
-        self._settle(behind=behind)
-        self._told = time.monotonic()
+    def rescan(self, *, in_background: bool = False) -> None:
+        """Have Syncthing rescan every file written since the last call.
+
+        `in_background` is as for `_place`: files that are not in place yet come with the next call.
+        """
+        self._place(in_background=in_background)
+        self._last_rescan = time.monotonic()
         for name, (_, outbox) in self._channels.items():
             names = outbox.take_written()
             if names and not self._rescan.request(name, names):
-                outbox.written[:0] = names  # nothing else would have it look at an outbox
+                outbox.written[:0] = names  # only we ask for it: Syncthing does not watch outboxes
 
-    def _settle(self, *, behind: bool = False) -> None:
-        """Have what was packaged put into its place, durably, and say so; or begin to, `behind`."""
+    def _place(self, *, in_background: bool = False) -> None:
+        """Put what was packaged into its place, durably, and report each item that is there.
+
+        With `in_background`, only begin that; a later call reports what is done by then.
+        """
         for name, (_, outbox) in self._channels.items():
             try:
-                outbox.flush_behind() if behind else outbox.flush()
+                outbox.flush_in_background() if in_background else outbox.flush()
             except NotWritable as error:
                 self._block(name, error)
-        unsettled, self._unsettled = self._unsettled, []
-        for name, item, revision in unsettled:
+        unplaced, self._unplaced = self._unplaced, []
+        for name, item, revision in unplaced:
             if name not in self._channels:
-                continue  # nothing is sent into it any more
+                continue  # we no longer send into this channel
             channel, outbox = self._channels[name]
             if self._packager.revision(channel, item) >= revision:
                 self._packaged(channel, item_name(item))
                 if self._recaller.is_open(channel):
-                    self._recaller.drop_chunks(channel, outbox)
-            elif behind:
-                self._unsettled.append((name, item, revision))
+                    self._recaller.delete_dropped_chunks(channel, outbox)
+            elif in_background:
+                self._unplaced.append((name, item, revision))
 
     def _block(self, folder: str, error: NotWritable) -> None:
-        """No session gets any further in this channel: try again in a few seconds."""
+        """Send nothing more into this channel until the next try, in a few seconds."""
         self._blocked.add(folder)
         if self._problems.report("sending", folder, str(error)):
-            log.warning("%s; it is tried again", error)
+            log.warning("%s; karma-sync tries again", error)
 
     def tidy(self, covers: Callable[[Channel], bool]) -> None:
-        """Delete chunks that no manifest names and no receiver needs (`covers` tells)."""
-        self._settle()  # what is about to be named is not dropped
-        self._recaller.remove_dropped(self._channels, covers)
+        """Delete chunks that no manifest names and no receiver needs.
+
+        `covers` is true if every receiver has everything in a channel.
+        """
+        self._place()  # first, so that no chunk of an item that waits counts as unnamed
+        self._recaller.delete_unneeded_chunks(self._channels, covers)
 
     def _try_to_send(self, channel: Channel, outbox: Outbox, session: SourceSession) -> SendResult:
         try:
@@ -274,16 +298,20 @@ class Sender:
         except NotWritable as error:
             self._block(channel.id, error)
         except FileNotFoundError as error:
-            log.info("session %s changed while it was read: %s", session.session_id, error)
+            log.info(
+                "session %s changed while it was read: %s; it is read again",
+                session.session_id,
+                error,
+            )
             return SendResult(False, vanished=True)
         except DatabaseUnusable:
-            raise  # it is not the session's fault, and nothing could be noted of it
+            raise  # the session is not at fault, and nothing can be recorded about it
         except (KarmaError, OSError) as error:
             self._refuse(channel, session.session_id, error)
         return SendResult(False)
 
     def _send_through(self, channel: Channel, outbox: Outbox, session: SourceSession) -> SendResult:
-        """One session through one channel; `tell` has Syncthing look at what was written."""
+        """Send one session through one channel; `rescan` passes what was written to Syncthing."""
         facts = self._matcher.facts(session)
         decision = self._decide(channel, session, facts)
         if decision.outcome is not Outcome.LEAVES:
@@ -295,36 +323,39 @@ class Sender:
             cut = self._packager.cut(channel, session, outbox)
             described = self._packager.describe(cut, facts)
             self._packager.write(described, session, outbox)
-        self._unsettled.append((channel.id, cut.item, described.packed.revision))
+        self._unplaced.append((channel.id, cut.item, described.packed.revision))
         return SendResult(True, left=cut.left)
 
     def _decide(self, channel: Channel, session: SourceSession, facts: Facts) -> Decision:
-        """Whether it leaves now; what the person said is read at this moment, so it holds."""
+        """Whether a session leaves now; the person's choices are read at this very moment.
+
+        So a session that the person withheld a moment ago does not leave.
+        """
         decision = self._decider.decide(session, facts, channel)
         leaves = decision.outcome in {Outcome.LEAVES, Outcome.WAITING}
-        agent = wrote(session, facts)
-        if leaves and self._recaller.holds_back(channel, session, agent, self._unshared):
+        agent = full_agent_name(session, facts)
+        if leaves and self._recaller.is_held_back(channel, session, agent, self._unshared):
             decision = Decision(Outcome.WITHHELD, "you unshared it")
-        self._stayed.decided(channel.id, session.session_id, decision)
+        self._held_back.record_decision(channel.id, session.session_id, decision)
         return decision
 
     def _complete(self, channel: Channel, session: SourceSession) -> SourceSession:
         """The session with every file that its facts name, such as a plan.
 
         Raises:
-            PermissionError: a directory of it is closed to us.
+            PermissionError: we may not read a directory of the session.
         """
         session = self._matcher.complete(session, channel.profile)
         for directory in session.closed:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
-        self._stayed.left_out(session, channel.profile, self._packager.redactor)
+        self._held_back.record_left_out(session, channel.profile, self._packager.redactor)
         return session
 
     def _refuse(self, channel: Channel, session: str, error: Exception) -> None:
-        """It did not leave: say so, and try again when it changes, or can be read."""
+        """Record that a session failed; it is tried again when it changes or can be read."""
         if isinstance(error, PermissionError) and error.filename:
             self._closed.add(Path(error.filename))
-        # our own errors are sentences; of another one the kind says more than its words
+        # our own errors are sentences; the text of other errors needs their class to be clear
         why = str(error) if isinstance(error, KarmaError) else f"{type(error).__name__}: {error}"
         log.warning("session %s was not packaged: %s", session, why)
-        self._stayed.note(channel.id, session, Stays.FAILED, why)
+        self._held_back.record(channel.id, session, Stays.FAILED, why)

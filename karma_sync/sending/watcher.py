@@ -1,7 +1,8 @@
-"""Watches the agent's directory and says which paths changed; what changed is for others to read.
+"""Watches the agent's directory and reports the paths that changed; it reads no content.
 
-Only closing, writing, moving and creating count: our own reading must not wake us. Of what is
-deleted only `telling` folders say something: a file that is gone from there is news.
+A file counts as changed when it is closed after writing, written, moved or created; opening and
+reading do not count, because our own reading must not wake us. Deletions are reported only in
+folders where a missing file means something, such as the agent's list of running sessions.
 """
 
 import logging
@@ -24,15 +25,16 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
 log = logging.getLogger(__name__)
-_STOP_S = 3.0
+_STOP_S = 3.0  # the longest wait for watchdog's thread to end
 _CHANGES = {EVENT_TYPE_CLOSED, EVENT_TYPE_CREATED, EVENT_TYPE_MODIFIED, EVENT_TYPE_MOVED}
 
 
 class Watcher:
-    """Calls `changed` with each path written below one of the folders of `home`.
+    """Calls `changed`, from a thread of its own, with each path that changed below `home`.
 
-    From a thread of its own. A folder that is not there yet is watched from when it comes, and so
-    is one that went and comes again.
+    Watches only the named `folders` of `home`, at any depth. A folder that does not exist is
+    watched as soon as it appears, also after it was deleted. `report_deletions` are the folders
+    whose deleted files are reported too.
     """
 
     def __init__(
@@ -40,40 +42,41 @@ class Watcher:
         home: Path,
         folders: Collection[str],
         changed: Callable[[Path], None],
-        telling: Collection[str] = (),
+        report_deletions: Collection[str] = (),
     ) -> None:
         self._home = home
         self._folders = frozenset(folders)
-        self._telling = frozenset(telling)
+        self._report_deletions = frozenset(report_deletions)
         self._changed = changed
         self._observer: BaseObserver | None = None
         self._watched: dict[str, ObservedWatch] = {}
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Begin to watch; a home that is not there yet is made, as the agent would make it.
+        """Begin to watch; creates `home` if it is missing, as the agent would.
 
         Raises:
             OSError: the system refuses, for instance because its watches are used up.
         """
         self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _take_what_is_found_twice()
+        _ignore_double_watch_warning()
         self._observer = Observer()
-        home = os.path.realpath(self._home)  # a link itself is all that watchdog would watch
-        self._observer.schedule(_Home(self._came, self._went), home, recursive=False)
-        self._observer.start()  # from now on nothing comes unseen: only now look what is there
+        home = os.path.realpath(self._home)  # of a symbolic link watchdog watches only the link
+        self._observer.schedule(_Home(self._appeared, self._vanished), home, recursive=False)
+        # started before the folders are listed: a folder that appears in between is not missed
+        self._observer.start()
         for name in sorted(self._folders):
             if (self._home / name).is_dir():
                 self._watch(self._observer, name)
 
     def stop(self) -> None:
-        """Stop watching; a thread that does not end soon ends with the process."""
+        """Stop watching; if watchdog's thread does not end in time, it ends with the process."""
         if self._observer:
             self._observer.stop()
             self._observer.join(_STOP_S)
 
     def _watch(self, observer: BaseObserver, name: str) -> None:
-        kinds = _CHANGES | ({EVENT_TYPE_DELETED} if name in self._telling else set())
+        kinds = _CHANGES | ({EVENT_TYPE_DELETED} if name in self._report_deletions else set())
         folder = self._home / name
         real = os.path.realpath(folder)
 
@@ -85,21 +88,23 @@ class Watcher:
                 watch = observer.schedule(_Handler(changed, kinds), real, recursive=True)
                 self._watched[name] = watch
 
-    def _came(self, name: str) -> None:
-        """A directory of the home appeared: watch it, and say what was in it before we did."""
+    def _appeared(self, name: str) -> None:
+        """Watch a directory that appeared in the home, and report the files already in it."""
         folder = self._home / name
         if name not in self._folders or not folder.is_dir() or not self._observer:
             return
         try:
             self._watch(self._observer, name)
-        except OSError as error:  # it went again, or the system refuses: the others go on
-            log.warning("%s is not watched, only looked at now and then: %s", folder, error)
+        except OSError as error:  # the folder vanished, or the system refuses; others still work
+            log.warning(
+                "cannot watch %s: %s; the regular pass over all sessions reads it", folder, error
+            )
         for where, _, names in os.walk(folder):
             for each in sorted(names):
                 self._changed(Path(where, each))
 
-    def _went(self, name: str) -> None:
-        """A directory of the home is gone: another of its name will have to be watched anew."""
+    def _vanished(self, name: str) -> None:
+        """Forget the watch of a directory that is gone; if it comes back, it needs a new one."""
         with self._lock:
             watch = self._watched.pop(name, None)
         if watch and self._observer:
@@ -107,17 +112,17 @@ class Watcher:
 
 
 class _Home(FileSystemEventHandler):
-    """Sees what appears in the home itself, and what goes; by name, as it may be a link."""
+    """Reports what appears in the home itself and what vanishes, by name: it may be a link."""
 
-    def __init__(self, came: Callable[[str], None], went: Callable[[str], None]) -> None:
-        self._came = came
-        self._went = went
+    def __init__(self, appeared: Callable[[str], None], vanished: Callable[[str], None]) -> None:
+        self._appeared = appeared
+        self._vanished = vanished
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         if event.event_type in {EVENT_TYPE_DELETED, EVENT_TYPE_MOVED}:
-            self._went(Path(str(event.src_path)).name)
+            self._vanished(Path(str(event.src_path)).name)
         if event.event_type in {EVENT_TYPE_CREATED, EVENT_TYPE_MOVED}:
-            self._came(Path(_path(event)).name)
+            self._appeared(Path(_path(event)).name)
 
 
 class _Handler(FileSystemEventHandler):
@@ -131,15 +136,16 @@ class _Handler(FileSystemEventHandler):
 
 
 def _path(event: FileSystemEvent) -> str:
-    """Where it lies now."""
+    """The path of the file after the event."""
     moved = event.event_type == EVENT_TYPE_MOVED
     return str(event.dest_path if moved else event.src_path)
 
 
-def _take_what_is_found_twice() -> None:
-    """Let watchdog find a directory twice: made while its parent is looked through.
+def _ignore_double_watch_warning() -> None:
+    """Ignore watchdog's warning about a directory that it found twice.
 
-    It watches the directory once all the same, but warns, with every path that it watches; and
-    where warnings are errors, that ends its thread, and nothing is seen any more.
+    That happens when a directory is created while watchdog lists its parent. Watchdog still
+    watches it once, but the warning prints every watched path; and where warnings are errors, it
+    ends watchdog's thread, so that no change is reported any more.
     """
     warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)

@@ -98,7 +98,7 @@ def _in_directory(
     for session in sessions:
         places: Mapping[str, Place] = {}
         try:
-            places = matcher.where(session, matcher.facts(session))
+            places = matcher.places_of(session, matcher.facts(session))
             case = _case(places, shared)
         except FileNotFoundError:
             continue
@@ -177,7 +177,7 @@ def forks_of(
     found = set()
     for session in sessions:
         try:
-            places = matcher.where(session, matcher.facts(session))
+            places = matcher.places_of(session, matcher.facts(session))
         except OSError:
             continue  # it vanished meanwhile
         for cwd, place in places.items():

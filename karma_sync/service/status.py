@@ -18,8 +18,8 @@ from karma_sync.domain.mesh.channels import (
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.subscription import Status as Answer
 from karma_sync.runtime.event_log import SYNCTHING
-from karma_sync.sending.ledger.closed_channels import Ended, ended
-from karma_sync.sending.ledger.recalls import CalledBack, called_back, withdrawn
+from karma_sync.sending.ledger.closed_channels import Ended, closed_channels
+from karma_sync.sending.ledger.recalls import CalledBack, called_back, withdrawal_of
 from karma_sync.service import invitations, projects
 from karma_sync.service.status_model import (
     Peer,
@@ -60,7 +60,7 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
         transfers = {(t.folder, t.device): t for t in work.transfers.all(tx)}
         last_error = events.last_bad(tx)
         is_over = last_error is not None and events.is_over(tx, last_error)
-    over = ended(stores.state, stores.work, world)
+    over = closed_channels(stores.state, stores.work, world)
     answers = running and SYNCTHING not in dict(wrong)
     look = _Look(stores, world, _peers(stores, world, answers), transfers, over)
     return StatusReport(
@@ -163,7 +163,7 @@ def _called_back(
     """Of the open channel, and of closed ones until all is confirmed or another is open."""
     here = called_back(look.stores.work, look.world, box) if box else []
     over = [
-        withdrawn(each)
+        withdrawal_of(each)
         for each in look.ended
         if (each.team.id, each.project) == (standing.team.id, standing.project) and not each.stays
     ]

@@ -93,7 +93,7 @@ def test_a_library_that_cannot_be_written_is_named_and_goes_on_when_it_was_repai
         assert session.id not in {s["id"] for s in b.sessions()}
     b.until_readable(session, timeout=SOON_S)
 
-    assert fault == "what arrived cannot be kept: Operation not permitted"
+    assert fault == "items that arrived cannot be stored: Operation not permitted"
     _all_clean(pair)
 
 

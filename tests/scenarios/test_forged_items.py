@@ -24,7 +24,7 @@ REASONS = {
     "no envelope": "3-envelope: it is not an envelope",
     "a link": "1-path: ",
     "an older one": "6-newer: revision ",
-    "renamed": "5-name: the item is not the one its file name states",
+    "renamed": "5-name: the item is another one than its file name states",
 }
 FOREIGN = ("evil.txt", "items/readme.txt", "items/deep/a.ks", "chunks/zz.zst", ".hidden", "x/y.ks")
 

@@ -44,14 +44,14 @@ def sent(
     Example: karma-sync sent --since 7d --to bob.desk
     """
     from karma_sync.domain.timespan import parse_since
-    from karma_sync.sending.ledger.sent import only
+    from karma_sync.sending.ledger.sent import filtered
     from karma_sync.service.sessions.departures import departures
 
     app = App.from_environment()
     warn_if_down(app)
     now = utc_now()
     limit = parse_since(since or "all", now)
-    found = only(departures(app.state, app.work, app.me, now, to), limit)
+    found = filtered(departures(app.state, app.work, app.me, now, to), limit)
     if as_json:
         print_json(sent=[asdict(each) for each in found])
         return

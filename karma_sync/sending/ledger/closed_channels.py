@@ -1,7 +1,7 @@
-"""Channels of mine that are closed: what left through them stays with others, or was withdrawn.
+"""Reads the ledger of my closed channels: what left through them, and who deleted what I withdrew.
 
-Receipts speak of open channels only. That a decline was carried out they say all the same: in one
-that has seen the document which closed the channel, and no longer lists it (ADR 19).
+Receipts list open channels only. A receipt still confirms that a member carried out my decline: it
+has seen my document that closed the channel, and it no longer lists the channel (ADR 19).
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,12 +18,12 @@ from karma_sync.team.documents.stored import MEMBER, stored_receipt
 
 @dataclass(frozen=True)
 class Ended:
-    """What left through a closed channel.
+    """Everything that left through one closed channel.
 
-    Withdrawn as a whole, unless it `stays`: then I only send no more. `had` is, by member tag, up
-    to which revision somebody confirmed everything, 0 if nothing; `gone` are the tags of who
-    confirmed that nothing is left; `closed` is when I signed that it is withdrawn (Unix
-    milliseconds), None if that is not signed.
+    With `stays`, others keep it and I only send nothing more; else all of it is withdrawn. `had`
+    maps the tag of each receiver to the revision up to which it confirmed everything, 0 if it
+    confirmed nothing. `gone` holds the tags of the members that confirmed that nothing is left.
+    `closed` is the time at which I signed the withdrawal (Unix milliseconds), None before that.
     """
 
     team: Team
@@ -35,37 +35,37 @@ class Ended:
     closed: int | None
 
 
-def ended(states: Database, store: Database, world: World) -> list[Ended]:
-    """Every closed channel through which something left, of teams that I am in."""
-    look = _Look(states, store, world)
+def closed_channels(states: Database, store: Database, world: World) -> list[Ended]:
+    """Every closed channel through which something left, in the teams that I am in."""
+    reader = _Reader(states, store, world)
     is_open = {channel.id for channel in outboxes(world)}
     with store.reading() as tx:
         rows = [row for row in ledger.departed.all(tx) if row.folder not in is_open]
     closed = [(folder, list(each)) for folder, each in groupby(rows, lambda row: row.folder)]
     teams = {team.id: team for team in world.teams}
     return [
-        look.at(teams[left[0].team], folder, left)
+        reader.read(teams[left[0].team], folder, left)
         for folder, left in closed
         if left[0].team in teams
     ]
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What is looked at; `states` is state.db, `store` is work.db."""
+class _Reader:
+    """Reads closed channels; `states` is state.db, `store` is work.db."""
 
     states: Database
     store: Database
     world: World
 
-    def at(self, team: Team, folder: str, rows: Sequence[Departed]) -> Ended:
-        """All that is known of a closed channel."""
+    def read(self, team: Team, folder: str, rows: Sequence[Departed]) -> Ended:
+        """Everything that the databases hold about a closed channel with these ledger rows."""
         project, me = rows[0].project, self.world.key
         place = team.id, project
         answers = {s.member: s for s in self.world.subscriptions if (s.team, s.project) == place}
         mine = answers.get(me)
         stays = mine is not None and mine.engaged and channel_id(team, mine) == folder
-        closed = None if stays else self._closed_by(team, folder, project)
+        closed = None if stays else self._closing_version(team, folder, project)
         with self.store.reading() as tx:
             known = ledger.confirmed(tx, folder)
         had = known.keys() | {key for key, answer in answers.items() if answer.receives}
@@ -75,12 +75,15 @@ class _Look:
             rows=rows,
             stays=stays,
             had={m.tag: known.get(m.key, 0) for m in team.members if m.key in had - {me}},
-            gone=frozenset(self._gone(team, folder, closed) if closed else ()),
+            gone=frozenset(self._confirmed_by(team, folder, closed) if closed else ()),
             closed=closed,
         )
 
-    def _gone(self, team: Team, folder: str, closed: int) -> Iterator[str]:
-        """Tags of members whose receipt has seen that it is closed, and does not list it."""
+    def _confirmed_by(self, team: Team, folder: str, closed: int) -> Iterator[str]:
+        """Tags of the members whose receipt has seen the closing and does not list the channel.
+
+        `closed` is the version of the document that closed it.
+        """
         me = self.world.key
         with self.store.reading() as tx:
             receipts = work.receipts_of(tx, team.id)
@@ -93,10 +96,10 @@ class _Look:
             if receipt.of(folder) is None and max(seen, default=0) >= closed:
                 yield member.tag
 
-    def _closed_by(self, team: Team, folder: str, project: str) -> int | None:
-        """The version of my newest document, if it says that this channel is over; None if not.
+    def _closing_version(self, team: Team, folder: str, project: str) -> int | None:
+        """The version of my newest signed document if it closes this channel, else None.
 
-        A project that is merely offered again is not listed in it, and withdraws nothing.
+        A project that was only offered again is not in the document: that withdraws nothing.
         """
         me = self.world.key
         with self.states.reading() as tx:

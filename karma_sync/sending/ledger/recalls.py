@@ -1,4 +1,7 @@
-"""What was called back, and who says that it is gone: computed from the ledger and receipts."""
+"""Tells people what was called back and which members confirmed that they deleted it.
+
+It is computed from the ledger in work.db and from the members' receipts at each call.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CalledBack:
-    """Something that is to be gone everywhere: `confirmed` and `waiting` are member tags.
+    """Content that every receiver is to delete; `confirmed` and `waiting` are member tags.
 
     `what` is `retracted` (single sessions), `withdrawn` (all of a project, by declining it) or
-    `redacted anew`; `at` is UTC; `left` is
-    how many of the `sessions` this machine itself has not dealt with yet.
+    `redacted anew`. `at` is UTC. `left` counts those of the `sessions` that this machine itself
+    has not packaged again yet.
     """
 
     what: str
@@ -34,7 +37,11 @@ class CalledBack:
 
 @dataclass(frozen=True)
 class Box:
-    """A channel of mine with what left through it, and what its receivers say."""
+    """One of my channels: the ledger rows of what left, and the receipts of its receivers.
+
+    `known` maps a member's tag to the revision up to which it confirmed everything; `said` maps
+    each receiver's tag to the newest receipt about this channel, None if it sent none.
+    """
 
     channel: Channel
     rows: list[Departed]
@@ -44,17 +51,17 @@ class Box:
 
     @property
     def retractions(self) -> list[tuple[str, int]]:
-        """(item, revision) in the order of revisions."""
+        """The retractions as (item, revision), in the order of revisions."""
         gone = [(row.withdrawn, row.item) for row in self.rows if row.withdrawn]
         return [(item, revision) for revision, item in sorted(gone)]
 
     def split(self, done: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The receivers, those that are done first."""
+        """The receivers' tags: those in `done`, and the others; both sorted."""
         return tuple(sorted(done)), tuple(sorted(self.said.keys() - done))
 
 
-def withdrawn(found: Ended) -> CalledBack:
-    """A closed channel of which everything is to be gone."""
+def withdrawal_of(found: Ended) -> CalledBack:
+    """The recall of everything that left through a closed channel."""
     at = max((row.withdrawn or row.revision for row in found.rows), default=0)
     waiting = tuple(sorted(found.had.keys() - found.gone))
     done = tuple(sorted(found.had.keys() & found.gone))
@@ -62,8 +69,8 @@ def withdrawn(found: Ended) -> CalledBack:
 
 
 def called_back(store: Database, world: World, channel: Channel) -> list[CalledBack]:
-    """What of a channel is to be gone, and where it is."""
-    box = look(store, world, channel)
+    """What of an open channel receivers are to delete, and which of them confirmed it."""
+    box = read_box(store, world, channel)
     found = [_retracted(box)] if box.retractions else []
     return [*found, _redacted(box, box.recall)] if box.recall else found
 
@@ -77,7 +84,8 @@ def _retracted(box: Box) -> CalledBack:
 def _redacted(box: Box, recall: Recall) -> CalledBack:
     rows = [row for row in box.rows if not row.withdrawn]
     left = sum(row.revision <= recall.through for row in rows)
-    # who had nothing when it spoke last may have half of it since: the new items will tell
+    # a receiver that had nothing at its last receipt may have got some of it since then: only a
+    # receipt for the new items confirms
     nothing = None if rows else 0
     done = {
         tag
@@ -87,8 +95,8 @@ def _redacted(box: Box, recall: Recall) -> CalledBack:
     return CalledBack("redacted anew", len(rows), moment(recall.at_ms), *box.split(done), left)
 
 
-def look(store: Database, world: World, channel: Channel) -> Box:
-    """Everything that is known of a channel of mine."""
+def read_box(store: Database, world: World, channel: Channel) -> Box:
+    """Read everything that work.db holds about one of my channels."""
     with store.reading() as tx:
         rows = ledger.departed.all(tx, folder=channel.id)
         recall = ledger.get_recall(tx, channel.id)
@@ -106,7 +114,7 @@ def look(store: Database, world: World, channel: Channel) -> Box:
 
 
 def _receives(world: World, channel: Channel, key: str) -> bool:
-    """Whether a member takes part so that what I send reaches it."""
+    """Whether a member's answer lets the items that I send reach it."""
     place = channel.team.id, channel.project
     return key != channel.owner.key and any(
         (s.team, s.project) == place and s.member == key and s.receives for s in world.subscriptions
@@ -114,5 +122,5 @@ def _receives(world: World, channel: Channel, key: str) -> bool:
 
 
 def moment(ms: int) -> datetime:
-    """Of Unix milliseconds, UTC."""
+    """The time in UTC of Unix milliseconds."""
     return datetime.fromtimestamp(ms / 1000, tz=UTC)

@@ -1,4 +1,4 @@
-"""The ledger as people read it: what left, to whom, who confirmed it, and what became of it."""
+"""Lists for people every session that left: to whom, who confirmed it, and whether it stayed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,22 +6,24 @@ from datetime import datetime
 from enum import StrEnum
 
 from karma_sync.domain.mesh.channels import World, outboxes
-from karma_sync.sending.ledger.closed_channels import Ended, ended
-from karma_sync.sending.ledger.recalls import Box, look, moment
+from karma_sync.sending.ledger.closed_channels import Ended, closed_channels
+from karma_sync.sending.ledger.recalls import Box, moment, read_box
 from karma_sync.store.database import Database
 from karma_sync.store.ledger import Departed
 from karma_sync.team.documents.stored import digest_of
 
 
 class Fate(StrEnum):
-    OUT = "out"  # it is with the others, and so is what is written later
-    STAYS = "stays"  # it is with the others; nothing more of the project leaves
+    """What became of a session that left."""
+
+    OUT = "out"  # the others have it, and get later additions too
+    STAYS = "stays"  # the others have it; nothing more of the project leaves
     WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One receiver of a session: whether it confirmed what left last; that it is gone."""
+    """One receiver of a session: whether it confirmed the newest revision, or the deletion."""
 
     tag: str
     confirmed: bool
@@ -30,10 +32,11 @@ class Delivery:
 
 @dataclass(frozen=True)
 class SentSession:
-    """One session in the ledger; moments are UTC, `size` is bytes before compression.
+    """One session in the ledger; times are UTC, `size` is bytes before compression.
 
-    `session`, `agent` are empty and `size` is None where a database was lost and only the
-    retraction is known. `withdrawn` is None too where the whole project was withdrawn.
+    Where a database was lost and only the retraction is known, `session` and `agent` are empty and
+    `size` is None. `withdrawn` is None for a session that stays, and also where the whole project
+    was withdrawn.
     """
 
     team: str
@@ -49,22 +52,26 @@ class SentSession:
     state: Fate
 
 
-def sent(states: Database, store: Database, world: World) -> list[SentSession]:
-    """Every session that left through a channel of mine, open or closed, the latest first."""
+def sent_sessions(states: Database, store: Database, world: World) -> list[SentSession]:
+    """Every session that left through my channels, open and closed, the latest first."""
     found = [
         _sent(box, row)
         for channel in outboxes(world)
-        for box in [look(store, world, channel)]
+        for box in [read_box(store, world, channel)]
         for row in box.rows
     ]
-    found += [_sent_once(each, row) for each in ended(states, store, world) for row in each.rows]
+    found += [
+        _sent_before(each, row)
+        for each in closed_channels(states, store, world)
+        for row in each.rows
+    ]
     return sorted(found, key=lambda s: (s.last, s.session), reverse=True)
 
 
-def only(
+def filtered(
     found: Iterable[SentSession], since: datetime | None = None, to: str | None = None
 ) -> list[SentSession]:
-    """Those that left at or after `since`, and to the member `to`."""
+    """The sessions that left at or after `since` and went to the member `to`."""
     return [
         s
         for s in found
@@ -84,8 +91,8 @@ def _sent(box: Box, row: Departed) -> SentSession:
     return _row(row, box.channel.team.name, box.channel.project, to, fate)
 
 
-def _sent_once(found: Ended, row: Departed) -> SentSession:
-    """A row of a closed channel."""
+def _sent_before(found: Ended, row: Departed) -> SentSession:
+    """A session that left through a channel that is closed now."""
     stays = found.stays and not row.withdrawn
     to = [
         Delivery(tag, stays and had >= row.revision, tag in found.gone)

@@ -1,4 +1,8 @@
-"""Cutting: a growing file becomes full chunks that never change, and an end that does."""
+"""Cuts redacted files into chunks: full chunks that never change, and an end that grows.
+
+A transcript only grows, so an appended line changes only the end of its file; the full chunks
+before it stay as they are. The ends of an item's files travel in its inline part (docs/format.md).
+"""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,18 +23,20 @@ from karma_sync.domain.session.source_files import TRANSCRIPT, PackedFile, Posit
 from karma_sync.errors import KarmaError
 from karma_sync.redact.redactor import Redactor
 
+# Takes the content of a chunk, returns its hash and its size in bytes.
 Put = Callable[[bytes], tuple[str, int]]
 
-# A session may have thousands of tool results; before all were seen, so much of them waits at most.
+# A session may have thousands of tool results: this limits the memory for the ends of its files
+# until all files are cut.
 _MOST_ENDS_BYTES = 8 * limits.INLINE_BYTES
 
 
 @dataclass(frozen=True)
 class CutFile:
-    """One file after cutting: all chunks by (hash, size), the end, and where to go on.
+    """One file after cutting: its chunks as (hash, size), its end, and the state to resume from.
 
-    `left` are the bytes of its source that were there, and are left for the next step. `known` is
-    its entry in the manifest before, if nothing changed.
+    `cuts` counts the redactions by rule. `left` counts the bytes of the source that are left for
+    the next step. `known` is the file's entry in the previous manifest if nothing changed.
     """
 
     name: str
@@ -42,11 +48,11 @@ class CutFile:
     known: ItemFile | None = None
 
     def sealed(self, put: Put) -> "CutFile":
-        """The same file with its end made a chunk too."""
+        """The same file, with its end as one more chunk."""
         return replace(self, chunks=(*self.chunks, put(self.tail)), tail=b"", known=None)
 
     def entry(self) -> ItemFile:
-        """How the manifest names it."""
+        """The file's entry in the manifest."""
         if self.known:
             return self.known
         tail = Piece(sha256=hashlib.sha256(self.tail).hexdigest(), size=len(self.tail))
@@ -61,7 +67,10 @@ class CutFile:
 
 
 class _Cutter:
-    """Content in, full chunks out through `put`; `tail` is what is not a full chunk yet."""
+    """Passes full chunks of the added content to `put`; `tail` is the rest, less than a chunk.
+
+    `filled` is true once a chunk became full.
+    """
 
     def __init__(self, put: Put, sealed: Sequence[tuple[str, int]]) -> None:
         self._put = put
@@ -70,7 +79,7 @@ class _Cutter:
         self.filled = False
 
     def add(self, content: bytes) -> bool:
-        """Take more content in; whether a chunk became full."""
+        """Add content; returns whether a chunk became full."""
         self.tail += content
         full = len(self.tail) >= limits.CHUNK_BYTES
         while len(self.tail) >= limits.CHUNK_BYTES:
@@ -82,7 +91,7 @@ class _Cutter:
         return full
 
     def seal(self) -> None:
-        """Make a chunk of what is not a full one."""
+        """Make a chunk of `tail`, although it is not full."""
         self.chunks.append(self._put(bytes(self.tail)))
         self.tail.clear()
 
@@ -90,13 +99,14 @@ class _Cutter:
 def cut_file(
     source: SourceFile, before: PackedFile | None, entry: ItemFile | None, put: Put, red: Redactor
 ) -> CutFile:
-    """Redact and cut a file, going on where `before` and its manifest `entry` left off.
+    """Redact and cut a file, from where the state `before` and the manifest `entry` end.
 
-    At most a step of it, if what comes out holds at least what `entry` does.
+    Cuts one step of a large file, `limits.STEP_BYTES`. Where the file must be cut afresh and the
+    outbox has an entry for it, all of it is cut at once: a receiver must not lose what it has.
 
     Raises:
-        OSError: it vanished, or cannot be read.
-        RedactionFailed: then nothing of it may leave.
+        OSError: the file vanished, or cannot be read.
+        RedactionFailed: redaction failed, and nothing of the file may leave.
     """
     with open_source(source) as opened:
         if not source.is_lines:
@@ -110,11 +120,10 @@ def cut_file(
 
 
 def cut_again(name: str, pieces: Iterable[bytes], put: Put, red: Redactor) -> CutFile:
-    """Redact and cut what was packaged before, where the source is gone.
+    """Redact and cut once more the packaged content of a file whose source is gone.
 
     Raises:
-        RedactionFailed: then nothing of it may leave.
-        LineTooLong: nor then.
+        RedactionFailed, LineTooLong: nothing of the file may leave.
     """
     cutter = _Cutter(put, ())
     cuts: dict[str, int] = {}
@@ -131,9 +140,9 @@ def cut_again(name: str, pieces: Iterable[bytes], put: Put, red: Redactor) -> Cu
 
 
 class CutFiles:
-    """The files of one item as they are cut, by name; their ends are never many megabytes.
+    """Collects the cut files of one item by name; keeps all their ends small in memory.
 
-    `left` are the bytes of their sources that are left for the next step.
+    `left` counts the bytes of their sources that are left for the next step.
     """
 
     def __init__(self, put: Put) -> None:
@@ -143,7 +152,7 @@ class CutFiles:
         self.files: dict[str, CutFile] = {}
 
     def add(self, file: CutFile) -> None:
-        """Take one more file in."""
+        """Add one file."""
         self.files[file.name] = file
         self.left += file.left
         self._ends += len(file.tail)
@@ -151,7 +160,7 @@ class CutFiles:
             self._seal(list(self.files.values()))
 
     def finish(self) -> list[CutFile]:
-        """All files by name, with ends that fit into the inline part."""
+        """All files sorted by name, with ends that fit into the inline part."""
         self._seal([self.files[name] for name in sorted(self.files)])
         return list(self.files.values())
 
@@ -161,10 +170,11 @@ class CutFiles:
 
 
 def within_inline_limit(files: list[CutFile], put: Put) -> list[CutFile]:
-    """Seal the largest ends if all of them together do not fit into the inline part.
+    """Make chunks of the largest ends if all ends together do not fit into the inline part.
 
-    So many that it is only half full: the next line is not to seal another one. The end that
-    grows with every line comes last, because each would make a new chunk of it.
+    Continues until the inline part is half full, so that the next line does not seal another end.
+    The transcript's end comes last: it grows with every line, and each time it is sealed makes a
+    new chunk.
     """
     total = sum(len(f.tail) for f in files)
     if total <= limits.INLINE_BYTES:
@@ -179,7 +189,7 @@ def within_inline_limit(files: list[CutFile], put: Put) -> list[CutFile]:
 
 
 class _LineCut:
-    """One pass over a file of records, from the first line whose redaction is not sealed."""
+    """One pass over a file of records, from the first line that is not wholly in a chunk."""
 
     def __init__(
         self, source: BinaryIO, before: PackedFile | None, cutter: _Cutter, red: Redactor
@@ -193,12 +203,12 @@ class _LineCut:
         self._cuts = dict(before.cuts) if before else {}
 
     def run(self, file: SourceFile, most: int) -> CutFile:
-        """Take about as many new bytes as `most`, in whole lines."""
-        # no further than it was found to reach: that much was looked at before it may leave
+        """Cut about `most` new bytes, in whole lines."""
+        # not beyond the size at which the file was found: only that content was checked to leave
         stop = file.stat.size
         at, skip = self._line, self._skip
         for raw in blocks(self._source, at, self._seen):
-            self._take(at, raw, skip)  # counted when it was first seen
+            self._take(at, raw, skip)  # its redactions were counted when it was new
             at, skip = at + len(raw), 0
         for raw in blocks(self._source, self._seen, stop):
             _count(self._cuts, self._take(at, raw, skip))
@@ -216,7 +226,8 @@ class _LineCut:
             cuts=dict(self._cuts),
             waits=at < stop and not last and not left,
         )
-        # a last line without its end may still change: it is packaged, but not sealed for good
+        # a last line without a line end may still change: it is packaged, but not made part of
+        # the state to resume from
         torn = self._redactor.lines(last)
         self._cutter.add(torn.data[skip:])
         cuts = dict(self._cuts)
@@ -225,7 +236,7 @@ class _LineCut:
         return CutFile(file.name, chunks, tail, state, cuts, left)
 
     def _seal_long_end(self, at: int) -> None:
-        """What came in bulk is sealed up to its last whole line, at raw byte `at`."""
+        """Make a chunk of a long end that came in bulk; `at` is the raw offset after it."""
         if self._cutter.filled and len(self._cutter.tail) > limits.END_BYTES:
             self._cutter.seal()
             self._line, self._skip = at, 0
@@ -240,9 +251,9 @@ class _LineCut:
 
 
 def _origin(raw: bytes, redacted: bytes, boundary: int) -> tuple[int, int]:
-    """Where a boundary in redacted lines lies: start of its raw line, bytes into the redacted one.
+    """Map an offset in redacted lines to (offset of the raw line, bytes into the redacted line).
 
-    Redaction keeps the number of lines, so the n-th line of one is the n-th of the other.
+    Redaction keeps the number of lines, so line n of the one is line n of the other.
     """
     start = redacted.rfind(b"\n", 0, boundary) + 1
     skip = boundary - start

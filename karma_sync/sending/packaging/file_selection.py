@@ -1,4 +1,4 @@
-"""What of a session goes into its item, and what is said of it; no I/O."""
+"""Selects the files of a session that go into its item, and says why others do not; no I/O."""
 
 from functools import lru_cache
 
@@ -8,6 +8,8 @@ from karma_sync.domain.session.profile import Profile, takes
 from karma_sync.domain.session.source_files import TRANSCRIPT, PackedItem, SourceFile, SourceSession
 from karma_sync.redact.redactor import Redactor
 
+_BAD_NAME = "its name has characters or parts that a manifest does not allow"
+
 
 def sendable(session: SourceSession, profile: Profile, redactor: Redactor) -> list[SourceFile]:
     """The files of a session that the profile takes and that can be sent."""
@@ -16,9 +18,10 @@ def sendable(session: SourceSession, profile: Profile, redactor: Redactor) -> li
 
 
 def running(packed: PackedItem | None, session: SourceSession) -> bool | None:
-    """Whether the agent has the session open, as far as it ever said; None if it did not.
+    """Whether the agent has the session open; None if the agent never recorded it.
 
-    A session that goes on after its end was seen is open somewhere that does not say so.
+    Also None if a session grows after the agent closed it: then a program has it open that does
+    not record that.
     """
     if session.running:
         return True
@@ -31,24 +34,25 @@ def running(packed: PackedItem | None, session: SourceSession) -> bool | None:
 
 @lru_cache(maxsize=1 << 16)
 def may_be_named(name: str, redactor: Redactor) -> bool:
-    """Whether a file's name, which stands in the manifest, holds nothing that is to be cut.
+    """Whether a file's name may stand in the manifest: redaction cuts nothing from it.
 
     Raises:
-        RedactionFailed: it cannot be told.
+        RedactionFailed: redaction failed, so the name must not be sent.
     """
     return name == TRANSCRIPT or not redactor.string(name)[1]
 
 
 def why_left_out(file: SourceFile, redactor: Redactor) -> str | None:
-    """Why a file cannot be sent, though its session is; None if it can."""
+    """Why a file cannot be sent although its session is; None if it can."""
     try:
         file.name.encode()
     except UnicodeEncodeError:
-        return "not a name to send"  # bytes on disk that are no UTF-8: no JSON can hold them
+        return _BAD_NAME  # bytes on disk that are not UTF-8: JSON cannot hold them
     if FILE_NAME.fullmatch(file.name) is None:
-        return "not a name to send"
+        return _BAD_NAME
     if not may_be_named(file.name, redactor):
-        return "its name holds what is cut"
+        return "its name holds text that redaction cuts"
     if not file.is_lines and file.stat.size > limits.TEXT_FILE_BYTES:
-        return f"larger than {limits.TEXT_FILE_BYTES // 10**6} MB"  # it is redacted as a whole
+        # such a file is redacted as a whole, in memory
+        return f"larger than {limits.TEXT_FILE_BYTES // 10**6} MB"
     return None

@@ -1,4 +1,4 @@
-"""Describes an item: the manifest that is signed, every text in it redacted first."""
+"""Makes and signs the manifest of an item; every text in it is redacted first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ from karma_sync.signing import PayloadType, SigningKey
 
 @dataclass(frozen=True)
 class RevisionContent:
-    """What packaging made of a session: its files, and how many cuts there were by rule.
+    """The packaged content of one revision: its files, and the number of redactions by rule.
 
-    `running` is whether the agent has it open; None if it never said so.
+    `running` is whether the agent has the session open; None if the agent never recorded it.
     """
 
     item: str
@@ -44,12 +44,12 @@ def describe(
     """The manifest of one revision.
 
     Raises:
-        RedactionFailed: a text of it cannot be redacted.
+        RedactionFailed: a text of the manifest cannot be redacted.
         KarmaError: the session has more files than an item may have.
     """
     if len(content.files) > limits.FILES_PER_ITEM:
         raise KarmaError(
-            f"it has {len(content.files)} files, and {limits.FILES_PER_ITEM} at most can be sent"
+            f"it has {len(content.files)} files; at most {limits.FILES_PER_ITEM} can be sent"
         )
 
     def text(value: str) -> str:
@@ -84,15 +84,15 @@ def describe(
 
 
 def signed(manifest: Manifest, key: SigningKey) -> bytes:
-    """The manifest's envelope.
+    """The manifest in a signed envelope (docs/format.md).
 
     Raises:
-        KarmaError: it is larger than any receiver takes.
+        KarmaError: the envelope is larger than receivers accept.
     """
     envelope = key.sign(PayloadType.MANIFEST, manifest.model_dump_json().encode())
     if len(envelope) > limits.MANIFEST_BYTES:
         raise KarmaError(
-            f"what describes its {manifest.size / 10**9:.1f} GB in {len(manifest.files)} files is"
-            f" {len(envelope)} bytes long, and {limits.MANIFEST_BYTES} at most can be sent"
+            f"the manifest of its {manifest.size / 10**9:.1f} GB in {len(manifest.files)} files"
+            f" has {len(envelope)} bytes; at most {limits.MANIFEST_BYTES} can be sent"
         )
     return envelope

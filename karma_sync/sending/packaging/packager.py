@@ -1,4 +1,7 @@
-"""Packages sessions into my outboxes: redact, cut, sign, write. Cannot exist without a redactor."""
+"""Packages sessions into my outboxes: redacts, cuts, signs and writes them.
+
+A packager cannot be made without a redactor, so nothing reaches an outbox unredacted.
+"""
 
 import hashlib
 from collections import Counter
@@ -24,13 +27,13 @@ from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.store import ledger, packaged, work
 from karma_sync.store.database import Database, Transaction
 
-# Chunks are made to look newer than the item that needs them, so that they are pulled first.
+# Chunks get a later file time than their item: Syncthing pulls the newest files first.
 _CHUNK_LEAD_NS = 1_000_000
 
 
 @dataclass(frozen=True)
 class Step:
-    """The revision under which a session was packaged, and how many bytes of it are still to be."""
+    """The revision of one packaging step, and the bytes of the session left for later steps."""
 
     revision: int
     left: int = 0
@@ -38,10 +41,10 @@ class Step:
 
 @dataclass(frozen=True)
 class CutSession:
-    """A session that was redacted and cut, as far as this step goes; its chunks are staged.
+    """A session that one step redacted and cut; its chunks are staged in the outbox.
 
-    `before` is what the outbox holds of its item, `running` whether the agent has it open (None
-    if it never said so), `left` how many bytes are still to be packaged.
+    `before` is the item as the outbox holds it. `running` is whether the agent has the session
+    open, None if the agent never recorded it. `left` is the number of bytes still to be packaged.
     """
 
     channel: Channel
@@ -54,18 +57,22 @@ class CutSession:
 
     @property
     def redactions(self) -> Counter[str]:
-        """How many cuts there were, by rule."""
+        """The number of redactions by rule."""
         found: Counter[str] = Counter()
         for file in self.files:
             found.update(file.cuts)
         if self.before and not self.session.files:
-            found.update(self.before.manifest.redactions)  # what was cut before is cut still
+            found.update(self.before.manifest.redactions)  # earlier redactions are still in it
         return found
 
 
 @dataclass(frozen=True)
 class DescribedItem:
-    """One revision of an item, signed and ready to be written; `packed` is what is remembered."""
+    """One revision of an item, signed and ready to be written.
+
+    `packed` is the state that the next step resumes from, `raw` the bytes of the item's file,
+    `chunks` the change in the chunks that the item names.
+    """
 
     packed: PackedItem
     manifest: Manifest
@@ -74,10 +81,10 @@ class DescribedItem:
 
 
 class Packager:
-    """The only writer of my outboxes.
+    """Writes new items and retractions into my outboxes, as the only one to do so.
 
-    `cut_bytes` is how much of the session in hand has gone into chunks in this step; other threads
-    may read it.
+    `cut_bytes` counts the bytes of the current session that this step has put into chunks; other
+    threads may read it. `now_ms` gives Unix milliseconds.
     """
 
     def __init__(
@@ -91,27 +98,30 @@ class Packager:
         self.cut_bytes = 0
 
     def begin_session(self) -> None:
-        """Another session is in hand: nothing of it is cut yet."""
+        """Begin with another session: reset `cut_bytes`."""
         self.cut_bytes = 0
 
     @property
     def redactor(self) -> Redactor:
-        """What everything passes before it may leave."""
+        """The redactor that everything passes before it leaves."""
         return self._redactor
 
-    def use(self, redactor: Redactor) -> None:
-        """Redact with this from now on; what another one passed is not current any more."""
+    def use_redactor(self, redactor: Redactor) -> None:
+        """Redact with this from now on; items that another redactor passed are stale."""
         self._redactor = redactor
 
     def load(self, folder: str) -> None:
-        """Take what was packaged into this channel into memory."""
+        """Read into memory what was packaged into this channel."""
         self._packed = {key: p for key, p in self._packed.items() if key[0] != folder}
         with self._store.reading() as tx:
             for packed in packaged.packed_items.all(tx, folder=folder):
                 self._packed[folder, packed.item] = packed
 
     def forget_missing(self, folder: str, outbox: OutboxFiles) -> None:
-        """Package anew what the outbox no longer holds: it was closed in between."""
+        """Forget items that the outbox no longer holds, so that they are packaged afresh.
+
+        They are gone if the channel was closed in between.
+        """
         for key, packed in list(self._packed.items()):
             if key[0] == folder and not outbox.has_item(packed.item):
                 del self._packed[key]
@@ -122,14 +132,14 @@ class Packager:
         return item_id(place, session.agent, session.session_id)
 
     def is_current(self, channel: Channel, session: SourceSession) -> bool:
-        """Whether the outbox has this session as it is now; reads nothing of it."""
+        """Whether the outbox holds this session as it is now; reads no content."""
         packed = self._packed.get((channel.id, self.item_of(channel, session)))
         if packed is None or packed.redactor != self._redactor.version:
             return False
         if packed.running is not running(packed, session):
             return False
         if not all(takes(channel.profile, kind_of(name)) for name in packed.files):
-            return False  # less leaves than before
+            return False  # the profile takes fewer kinds of files than before
         files = sendable(session, channel.profile, self._redactor)
         return all(
             (known := packed.files.get(f.name)) is not None
@@ -139,7 +149,7 @@ class Packager:
         )
 
     def left(self, channel: Channel, session: SourceSession) -> int:
-        """About how many bytes of a session are still to be packaged; reads nothing of it."""
+        """About how many bytes of a session are still to be packaged; reads no content."""
         packed = self._packed.get((channel.id, self.item_of(channel, session)))
         if packed is None or packed.redactor != self._redactor.version:
             return session.size
@@ -147,7 +157,7 @@ class Packager:
         return max(0, session.size - sum(k.position.offset for k in known if k))
 
     def revision(self, channel: Channel, item: str) -> int:
-        """The revision of an item that is in its place; 0 if none is."""
+        """The revision of an item that is in its place in the outbox; 0 if none is."""
         packed = self._packed.get((channel.id, item))
         return packed.revision if packed else 0
 
@@ -157,13 +167,13 @@ class Packager:
     def package(
         self, channel: Channel, session: SourceSession, facts: Facts, outbox: OutboxFiles
     ) -> Step:
-        """Bring the outbox up to date with this session, or take a step towards that.
+        """Bring the outbox up to date with this session, or take one step towards that.
 
-        It is remembered as packaged when the outbox has put it into its place.
+        The session counts as packaged when the outbox has put the item into its place.
 
         Raises:
-            RedactionFailed: nothing was written that a reader could take.
-            KarmaError: nor then; it has more files, or more content, than an item may have.
+            RedactionFailed: redaction failed; the outbox holds nothing new for readers.
+            KarmaError: the session has more files or content than an item may have; as above.
             OSError: a file vanished or cannot be read, or the outbox cannot be written.
         """
         with all_or_nothing(outbox):
@@ -173,16 +183,16 @@ class Packager:
         return Step(described.packed.revision, cut.left)
 
     def cut(self, channel: Channel, session: SourceSession, outbox: OutboxFiles) -> CutSession:
-        """Redact and cut what is new of a session's files; the chunks go to the outbox."""
+        """Redact and cut the new content of a session's files; stage its chunks in the outbox."""
         item = self.item_of(channel, session)
         before = read_back(outbox, item, self._key.public)
-        packed = self._goes_on_from(channel, item, before)
+        packed = self._state_to_resume(channel, item, before)
         files = self._cut(session, packed, before, outbox, channel.profile)
         is_running = running(packed, session)
         return CutSession(channel, session, item, before, files.finish(), is_running, files.left)
 
     def describe(self, cut: CutSession, facts: Facts) -> DescribedItem:
-        """Give a revision out, and sign the manifest that tells what the item holds."""
+        """Take the next revision, and sign the manifest of the item."""
         packed = self._begin(cut)
         files = tuple(f.entry() for f in cut.files)
         content = RevisionContent(cut.item, packed.revision, files, cut.running, cut.redactions)
@@ -195,30 +205,31 @@ class Packager:
         )
 
     def write(self, described: DescribedItem, session: SourceSession, outbox: OutboxFiles) -> None:
-        """Have the outbox put the item into its place; it is remembered once it is there."""
+        """Hand the item to the outbox; it is recorded as packaged once it is in its place."""
 
-        def then() -> None:
+        def on_placed() -> None:
             self._remember(described)
 
-        outbox.put_item(described.packed.item, described.raw, session.changed_ns, then)
+        outbox.put_item(described.packed.item, described.raw, session.changed_ns, on_placed)
 
-    def _goes_on_from(
+    def _state_to_resume(
         self, channel: Channel, item: str, before: PreviousItem | None
     ) -> PackedItem | None:
-        """What was packaged when the outbox got what it holds; None if all is to be cut afresh."""
+        """The state after the packaging that wrote `before`; None if all must be cut afresh."""
         packed = self._packed.get((channel.id, item))
         if before and (packed is None or packed.revision != before.manifest.revision):
-            with self._store.reading() as tx:  # a crash came before it was remembered
+            with self._store.reading() as tx:  # a crash came between placing and recording it
                 packed = packaged.begun_items.get(tx, channel.id, item)
         if not packed or not before or packed.redactor != self._redactor.version:
             return None
-        # else it is not what I wrote last: a backup
+        # another revision in the outbox is not the one that I wrote last: it is from a backup
         return packed if packed.revision == before.manifest.revision else None
 
     def package_again(self, channel: Channel, item: str, outbox: OutboxFiles) -> int:
-        """Redact once more what the outbox has of an item; the new revision, 0 if it has nothing.
+        """Redact once more what the outbox holds of an item.
 
-        For what is not packaged from its source any more: gone, frozen, or outside the limits.
+        This is for items that are no longer packaged from their source: it is gone, the session is
+        frozen, or it is outside the limits. Returns the new revision, 0 if the outbox has no item.
 
         Raises:
             RedactionFailed, OSError: as `package` does.
@@ -231,10 +242,10 @@ class Packager:
         return self.package(channel, session, facts, outbox).revision
 
     def retract(self, channel: Channel, item: str, outbox: OutboxFiles) -> None:
-        """Withdraw an item: its file goes, and a signed retraction is in its place."""
+        """Withdraw an item: replace its file with a signed retraction."""
         before = read_back(outbox, item, self._key.public)
         with self._store.transaction() as tx:
-            revision = self._give_out(tx, channel.id)
+            revision = self._next_revision(tx, channel.id)
         retraction = Retraction(
             format=FORMAT,
             team=channel.team.id,
@@ -253,8 +264,11 @@ class Packager:
             ledger.withdraw(tx, channel.id, item, retraction.revision)
         self._packed.pop((channel.id, item), None)
 
-    def _give_out(self, tx: Transaction, folder: str) -> int:
-        """The next revision, before anything is signed: no two contents under one revision."""
+    def _next_revision(self, tx: Transaction, folder: str) -> int:
+        """Take the next revision and store it before anything is signed with it.
+
+        So a crash cannot lead to two contents under one revision.
+        """
         revision = next_version(work.last_revision(tx, folder), self._now_ms())
         work.put_revision(tx, folder, revision)
         return revision
@@ -287,13 +301,14 @@ class Packager:
             name, state, entry = source.name, states.get(source.name), entries.get(source.name)
             done = state.position.offset if state else 0
             is_full = files.left > 0 or self.cut_bytes >= limits.STEP_BYTES
-            is_later = is_full and (state is not None or entry is None)  # else it would be lost
+            # a file that must be cut afresh cannot wait: receivers would lose it
+            is_later = is_full and (state is not None or entry is None)
             if before and state and entry and (is_later or state.position.same(source.stat)):
                 files.add(_unchanged(entry, before.tails[name], state))
             elif not is_later:
                 files.add(cut_file(source, state, entry, put, self._redactor))
             files.left += max(0, source.stat.size - done) if is_later else 0
-        for name in entries.keys() - files.files.keys():  # the agent deleted it: it stays
+        for name in entries.keys() - files.files.keys():  # files that the agent deleted: they stay
             if before and name in states:
                 files.add(_unchanged(entries[name], before.tails[name], states[name]))
             elif before:
@@ -302,13 +317,13 @@ class Packager:
         return files
 
     def _begin(self, cut: CutSession) -> PackedItem:
-        """Remember what is about to be signed: a crash may come before it is in its place."""
+        """Store the state before signing: a crash may come before the item is recorded."""
         with self._store.transaction() as tx:
             packed = PackedItem(
                 folder=cut.channel.id,
                 item=cut.item,
                 session=cut.session.session_id,
-                revision=self._give_out(tx, cut.channel.id),
+                revision=self._next_revision(tx, cut.channel.id),
                 redactor=self._redactor.version,
                 files={f.name: f.state for f in cut.files},
                 running=cut.running,
@@ -328,7 +343,7 @@ class Packager:
 
 @contextmanager
 def all_or_nothing(outbox: OutboxFiles) -> Iterator[None]:
-    """Undo the chunks of what could not be finished: none of them may lie in the outbox."""
+    """Take back the staged chunks if the block fails: no unnamed chunk may stay in the outbox."""
     try:
         yield
     except BaseException:

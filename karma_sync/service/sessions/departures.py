@@ -6,7 +6,7 @@ from datetime import datetime
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import NotFound
-from karma_sync.sending.ledger.sent import SentSession, only, sent
+from karma_sync.sending.ledger.sent import SentSession, filtered, sent_sessions
 from karma_sync.store.database import Database
 from karma_sync.store.world import read_world
 
@@ -24,7 +24,7 @@ def departures(
     with states.reading() as tx:
         world = read_world(tx, me, now, discovery=False)
     _require_member(world.teams, me.tag, to)
-    return only(sent(states, work, world), to=to)
+    return filtered(sent_sessions(states, work, world), to=to)
 
 
 def _require_member(teams: Iterable[Team], me: str, tag: str | None) -> None:

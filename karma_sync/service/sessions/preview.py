@@ -139,7 +139,7 @@ def ways_of(decider: Decider, session: SourceSession, outlets: Sequence[Outlet])
     ways, facts, choices = [], decider.matcher.facts(session), decider.choices()
     for standing, names in outlets:
         mine = standing.mine
-        candidate = decider.foreseen(session, facts, names)
+        candidate = decider.preview_candidate(session, facts, names)
         decision = decide(candidate, mine.project, mine.limits, choices)
         if decision.outcome is not Outcome.UNCONCERNED:
             ways.append(Way(standing, candidate, decision))

@@ -68,7 +68,7 @@ def survey(
     for done, session in enumerate(sessions):
         progress(done, len(sessions))
         try:
-            candidate = decider.foreseen(session, decider.matcher.facts(session), names)
+            candidate = decider.preview_candidate(session, decider.matcher.facts(session), names)
         except OSError:
             continue  # it vanished meanwhile: then it does not leave either
         if names.project in {candidate.belonging.project, *candidate.belonging.mixed}:

@@ -9,7 +9,7 @@ from karma_sync.domain.session.selection import Unshared, Whose
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.subscription import Status
 from karma_sync.errors import BadInput, Conflict, NotFound
-from karma_sync.sending.ledger.closed_channels import ended
+from karma_sync.sending.ledger.closed_channels import closed_channels
 from karma_sync.service.projects import standings
 from karma_sync.store import ledger, state
 from karma_sync.store.database import Database
@@ -87,7 +87,9 @@ def reach(
     folders = {row.folder for row in rows}
     named = {(s.team.id, s.project): s.named for s in standings(states, me)}
     mine = [channel for channel in outboxes(world) if channel.id in folders]
-    over = [each for each in ended(states, store, world) if each.rows[0].folder in folders]
+    over = [
+        each for each in closed_channels(states, store, world) if each.rows[0].folder in folders
+    ]
     return Reach(
         goes=bool(mine),
         paused=frozenset(

@@ -23,7 +23,7 @@ class Pair:
             Desk(root / team.name, channel_of(team, ALICE), swapping()) for team in TEAMS
         )
         for desk in self.both:
-            desk.outbox = Outbox(desk.outbox.path, together=True, beside=self._outboxes)
+            desk.outbox = Outbox(desk.outbox.path, batched=True, siblings=self._outboxes)
 
     @property
     def both(self) -> tuple[Desk, Desk]:

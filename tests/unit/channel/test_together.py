@@ -23,7 +23,7 @@ CHANNEL = channel_of(team_of_all(ALICE, BOB), ALICE)
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     desk = Desk(tmp_path, CHANNEL, swapping())
-    desk.outbox = Outbox(desk.outbox.path, together=True)
+    desk.outbox = Outbox(desk.outbox.path, batched=True)
     return desk
 
 
@@ -85,7 +85,7 @@ def test_a_session_that_waits_can_be_packaged_again(desk: Desk) -> None:
 def test_a_session_that_fails_takes_nothing_with_it_of_one_that_waits(tmp_path: Path) -> None:
     red = swapping()
     desk = Desk(tmp_path, CHANNEL, red)
-    desk.outbox = Outbox(desk.outbox.path, together=True)
+    desk.outbox = Outbox(desk.outbox.path, batched=True)
     desk.write(big("the same", 2.0), "s2.jsonl")
     desk.package("s2")
     desk.write(big("the same", 2.0) + big("more") + said("poison"))

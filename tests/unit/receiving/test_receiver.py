@@ -43,17 +43,17 @@ class Bob:
         self.receiver = Receiver(me, importer, store, notes, hooks)
         self.receiver.receive_from([CHANNEL], lambda _: self.desk.outbox.path)
 
-    def look(self) -> tuple[str, str]:
+    def receive(self) -> tuple[str, str]:
         """Look into the inbox; state of the item, and why."""
-        self.receiver.look(CHANNEL.id)
+        self.receiver.receive_all(CHANNEL.id)
         with self.shelf.store.reading() as tx:
             arrival = library.arrivals(tx, CHANNEL.id)[self.desk.item()]
         return arrival.state, arrival.why.split(":")[0]
 
-    def is_astray(self) -> bool:
+    def has_strays(self) -> bool:
         """Whether chunks of who knows what lie in the inbox."""
-        self.receiver.settle()
-        return self.receiver.astray(CHANNEL.id)
+        self.receiver.check_deletions()
+        return self.receiver.has_strays(CHANNEL.id)
 
     def noted(self) -> list[str]:
         with self.events.reading() as tx:
@@ -69,42 +69,42 @@ def test_a_refused_item_is_recorded_once_until_a_good_one_clears_it(bob: Bob, de
     good = desk.raw()
     write_private(item_path(desk), resigned(good, key_of(BOB)))
     for _ in range(2):
-        assert bob.look() == ("refused", "3-signature")
+        assert bob.receive() == ("refused", "3-signature")
         bob.restart()
     assert bob.noted() == ["3-signature"]
 
     write_private(item_path(desk), good)
 
-    assert bob.look() == ("imported", "")
+    assert bob.receive() == ("imported", "")
     assert bob.shelf.read() == lines("one")
 
 
-@pytest.mark.parametrize("tell", [Receiver.look, None])
+@pytest.mark.parametrize("receive", [Receiver.receive_all, None])
 def test_a_waiting_item_is_taken_when_its_last_chunk_is_there(
-    bob: Bob, desk: Desk, tell: Callable[[Receiver, str], None] | None
+    bob: Bob, desk: Desk, receive: Callable[[Receiver, str], None] | None
 ) -> None:
     missing = {path: path.read_bytes() for path in chunk_paths(desk)}
     for path in missing:
         path.unlink()
-    assert bob.look() == ("waiting", f"for {len(missing)} chunks")
+    assert bob.receive() == ("waiting", f"for {len(missing)} chunks")
 
     for path, frame in missing.items():
         write_private(path, frame)
-        if tell:
-            tell(bob.receiver, CHANNEL.id)
+        if receive:
+            receive(bob.receiver, CHANNEL.id)
         else:
-            bob.receiver.arrived(CHANNEL.id, [chunk_name(path.stem)])
+            bob.receiver.receive_files(CHANNEL.id, [chunk_name(path.stem)])
 
     assert bob.shelf.read() == lines("one")
-    assert bob.look() == ("imported", "")
+    assert bob.receive() == ("imported", "")
 
 
 def test_names_that_a_peer_made_up_are_passed_over(bob: Bob, desk: Desk) -> None:
     for name in ("../../x", "items/../../x.ks", "items/x.ks", item_name("0" * 32), "chunks/x"):
-        bob.receiver.arrived(CHANNEL.id, [name])
+        bob.receiver.receive_files(CHANNEL.id, [name])
     (desk.outbox.path / "items" / "evil.ks").write_bytes(b"x")
 
-    assert bob.look() == ("imported", "")
+    assert bob.receive() == ("imported", "")
     assert bob.shelf.files() == expected(desk)
 
 
@@ -115,38 +115,38 @@ def test_nothing_is_called_gone_while_chunks_lie_there_that_no_item_names(
     retract(desk)  # its owner called it back before the item came; deletions come later
     for path, content in chunks.items():
         write_private(path, content)
-    bob.receiver.look(CHANNEL.id)
-    assert bob.is_astray()
+    bob.receiver.receive_all(CHANNEL.id)
+    assert bob.has_strays()
     assert bob.receiver.wait
     assert [c.done for c in carried(bob.shelf)] == [False]
 
     for path in chunks:
         path.unlink()
-    until(lambda: not bob.is_astray(), "looked again")
+    until(lambda: not bob.has_strays(), "looked again")
 
     assert [c.done for c in carried(bob.shelf)] == [True]
     assert bob.receiver.wait is None
 
 
 def test_chunks_of_imported_items_are_accounted_for(bob: Bob, desk: Desk) -> None:
-    assert bob.look() == ("imported", "")
+    assert bob.receive() == ("imported", "")
 
     assert chunk_paths(desk)
-    assert not bob.is_astray()
+    assert not bob.has_strays()
 
 
 def test_what_syncthing_began_to_collect_of_a_chunk_counts_until_it_is_given_up(
     bob: Bob, desk: Desk
 ) -> None:
-    assert bob.look() == ("imported", "")
+    assert bob.receive() == ("imported", "")
     place = chunk_paths(desk)[0]
     begun = place.with_name(f".syncthing.{'0' * 64}.zst.tmp")
     begun.write_bytes(b"half a chunk")
-    bob.receiver.arrived(CHANNEL.id, [str(place.relative_to(desk.outbox.path))])
-    assert bob.is_astray()
+    bob.receiver.receive_files(CHANNEL.id, [str(place.relative_to(desk.outbox.path))])
+    assert bob.has_strays()
     assert begun.exists()
 
     bob.rests = True
-    until(lambda: not bob.is_astray(), "looked again")
+    until(lambda: not bob.has_strays(), "looked again")
 
     assert not begun.exists()

@@ -184,11 +184,11 @@ def test_it_is_done_only_when_its_files_are_gone_from_the_folder(shelf: Shelf, d
     carry_out(shelf, desk)
     folder = desk.outbox.path
 
-    assert not shelf.importer.settle(CHANNEL.id, folder, strays=False)
+    assert not shelf.importer.check_deletions(CHANNEL.id, folder, strays=False)
     assert [c.done for c in carried(shelf)] == [False]
     for sha in chunks:
         desk.outbox.remove_chunk(sha)
-    assert shelf.importer.settle(CHANNEL.id, folder, strays=False)
+    assert shelf.importer.check_deletions(CHANNEL.id, folder, strays=False)
     assert [c.done for c in carried(shelf)] == [True]
 
 
@@ -205,7 +205,7 @@ def test_what_a_newer_revision_dropped_lingers_until_it_is_gone(shelf: Shelf, de
     assert {each.revision for each in left} == {revision}
     for sha in chunks:
         desk.outbox.remove_chunk(sha)
-    assert shelf.importer.settle(CHANNEL.id, desk.outbox.path, strays=False)
+    assert shelf.importer.check_deletions(CHANNEL.id, desk.outbox.path, strays=False)
     with shelf.store.reading() as tx:
         assert retractions.lingering(tx, CHANNEL.id) == []
 
@@ -241,7 +241,7 @@ def test_a_session_whose_source_is_gone_is_redacted_once_more(desk: Desk) -> Non
     desk.package()
     before, item = desk.manifest(), desk.item()
     (desk.directory / "s1.jsonl").rename(desk.directory.parent / "away")
-    desk.packager.use(Swapping({b"secret": b"[REDACTED:fake]"}, "swap-2"))
+    desk.packager.use_redactor(Swapping({b"secret": b"[REDACTED:fake]"}, "swap-2"))
     desk.packager.package_again(CHANNEL, item, desk.outbox)
 
     (desk.directory.parent / "away").rename(desk.directory / "s1.jsonl")

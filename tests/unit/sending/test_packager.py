@@ -241,8 +241,8 @@ def test_a_title_that_cannot_be_redacted_keeps_the_session_here(tmp_path: Path) 
 
 LIMITS = {
     # 10 GB have 38,000 chunks, whose names do not fit
-    "MANIFEST_BYTES": (2_500, "GB in 2 files is .* bytes long, and 2500 at most can be sent"),
-    "FILES_PER_ITEM": (1, "it has 2 files, and 1 at most can be sent"),
+    "MANIFEST_BYTES": (2_500, "GB in 2 files has .* bytes; at most 2500 can be sent"),
+    "FILES_PER_ITEM": (1, "it has 2 files; at most 1 can be sent"),
 }
 
 

@@ -141,7 +141,7 @@ def test_the_same_secret_is_cut_out_of_every_kind_of_file(
     desk: Desk, form: str, secret: str
 ) -> None:
     own = OwnRedactions(salt="0" * 32, literals=(LITERAL,)).with_rules(OURS)
-    desk.packager.use(redactor_of(own))
+    desk.packager.use_redactor(redactor_of(own))
     take(desk, Profile.FULL)
     for place in PLACES.values():
         apart(desk, place, FORMS[form](secret))
@@ -175,7 +175,7 @@ def test_a_file_whose_name_holds_a_secret_does_not_leave(
     before = paths(desk)
     assert any(secret in path for path in before) is (secret == LITERAL)
     own = OwnRedactions(salt="0" * 32, literals=(LITERAL,))
-    desk.packager.use(redactor_of(own))
+    desk.packager.use_redactor(redactor_of(own))
 
     assert not desk.is_current() or secret == TOKEN
     desk.package()

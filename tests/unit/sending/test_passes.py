@@ -53,7 +53,7 @@ def desk(tmp_path: Path) -> Desk:
 
 def go_on(desk: Desk, most: int = SESSIONS) -> int:
     """Begin as a new process does, and package what is not current; how many were."""
-    desk.outbox = Outbox(desk.outbox.path, together=True)
+    desk.outbox = Outbox(desk.outbox.path, batched=True)
     desk.restart(swapping())
     desk.packager.forget_missing(CHANNEL.id, desk.outbox)
     packaged = 0

@@ -11,46 +11,46 @@ def session(name: str, size: int) -> SourceSession:
     return SourceSession("claude-code", name, Path(), (file,))
 
 
-def outgoing_of(*sessions: SourceSession) -> SendQueue:
+def queue_of(*sessions: SourceSession) -> SendQueue:
     """A backlog of which nothing left yet."""
-    outgoing = SendQueue(lambda session: session.size)
-    outgoing.all_of(sessions)
-    return outgoing
+    queue = SendQueue(lambda session: session.size)
+    queue.replace_backlog(sessions)
+    return queue
 
 
 LARGE, SMALL, OTHER = session("large", 900), session("small", 10), session("other", 20)
 
 
 def test_a_session_that_leaves_in_steps_lets_all_others_go_first() -> None:
-    outgoing = outgoing_of(LARGE, SMALL)
-    assert outgoing.next(0.0) is LARGE
-    outgoing.looked()
-    outgoing.goes_on(LARGE, 600)
-    outgoing.changed(OTHER, 0.0)
+    queue = queue_of(LARGE, SMALL)
+    assert queue.next(0.0) is LARGE
+    queue.finish()
+    queue.requeue(LARGE, 600)
+    queue.add_changed(OTHER, 0.0)
 
-    assert [outgoing.next(0.0) for _ in range(3)] == [OTHER, SMALL, LARGE]
-    assert outgoing.wait(0.0) is None
+    assert [queue.next(0.0) for _ in range(3)] == [OTHER, SMALL, LARGE]
+    assert queue.wait(0.0) is None
 
 
 def test_what_is_left_is_counted_in_hand_and_between_two_steps() -> None:
-    outgoing = outgoing_of(LARGE, SMALL)
-    assert outgoing.backlog == (2, 910)
-    outgoing.next(0.0)
-    assert outgoing.backlog == (2, 910)
-    outgoing.looked()
-    outgoing.goes_on(LARGE, 600)
-    assert outgoing.backlog == (2, 610)
-    outgoing.next(0.0)
-    assert outgoing.next(0.0) is LARGE
-    assert outgoing.backlog == (1, 600)
+    queue = queue_of(LARGE, SMALL)
+    assert queue.backlog == (2, 910)
+    queue.next(0.0)
+    assert queue.backlog == (2, 910)
+    queue.finish()
+    queue.requeue(LARGE, 600)
+    assert queue.backlog == (2, 610)
+    queue.next(0.0)
+    assert queue.next(0.0) is LARGE
+    assert queue.backlog == (1, 600)
 
 
 def test_a_session_that_changes_while_it_waits_is_looked_at_once_as_it_is_now() -> None:
-    outgoing = outgoing_of(SMALL, LARGE)
+    queue = queue_of(SMALL, LARGE)
     grown = session("large", 950)
-    outgoing.changed(grown, 0.0)
+    queue.add_changed(grown, 0.0)
 
-    assert [outgoing.next(0.0), outgoing.next(0.0)] == [grown, SMALL]
-    assert outgoing.next(0.0) is None
-    outgoing.looked()
-    assert outgoing.backlog == (0, 0)
+    assert [queue.next(0.0), queue.next(0.0)] == [grown, SMALL]
+    assert queue.next(0.0) is None
+    queue.finish()
+    assert queue.backlog == (0, 0)

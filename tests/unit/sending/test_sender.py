@@ -63,8 +63,8 @@ class Office:
         self.problems = Problems()
         recaller = Recaller(self.desk.packager, self.desk.work, now_ms)
         hooks = SenderHooks(self._scan, self.problems, lambda _, item: self.packaged.append(item))
-        stayed = HeldBack(self.desk.work, notes)
-        self.sender = Sender(decider, self.desk.packager, recaller, stayed, hooks)
+        held_back = HeldBack(self.desk.work, notes)
+        self.sender = Sender(decider, self.desk.packager, recaller, held_back, hooks)
         self.send_to(self.desk.channel)
 
     def send_to(self, *channels: Channel) -> None:
@@ -89,13 +89,13 @@ def office(tmp_path: Path) -> Office:
 
 def test_what_was_written_before_the_team_changed_is_still_told(office: Office) -> None:
     office.desk.write(said("hello"))
-    office.sender.tell()
+    office.sender.rescan()
     office.sender.send(office.desk.session())  # told a moment ago: what it wrote waits
     assert office.told == []
 
     joined = channel_of(team_of_all(ALICE, BOB, CAROL), ALICE)
     office.send_to(joined)
-    office.sender.tell()
+    office.sender.rescan()
 
     assert joined.id == office.desk.channel.id
     assert office.told == [item_name(office.desk.item())]
@@ -110,7 +110,7 @@ def test_of_a_large_session_it_is_said_how_much_is_left(
     lefts = []
     while True:
         sent = office.sender.send(office.desk.session())
-        office.sender.tell()
+        office.sender.rescan()
         assert sent.packaged
         assert office.desk.content() == b"".join(lines)[: len(office.desk.content())]
         lefts.append(sent.left)
@@ -131,13 +131,13 @@ def test_what_syncthing_did_not_look_at_is_told_again_soon(
     office.desk.write(said("hello"))
     office.sender.send(office.desk.session())
     for _ in range(2):
-        office.sender.tell()
-        assert office.sender.settle() == timing.RETRY_S
+        office.sender.rescan()
+        assert office.sender.finish_pass() == timing.RETRY_S
 
     office.deaf = False
-    office.sender.tell()
+    office.sender.rescan()
 
-    assert office.sender.settle() is None
+    assert office.sender.finish_pass() is None
     assert office.told == [item_name(office.desk.item())]
     assert len(caplog.records) == 1, "an outage is logged once"
 
@@ -145,9 +145,9 @@ def test_what_syncthing_did_not_look_at_is_told_again_soon(
 def test_nothing_is_told_twice(office: Office) -> None:
     office.desk.write(said("hello"))
     office.sender.send(office.desk.session())
-    office.sender.tell()
+    office.sender.rescan()
     once = list(office.told)
-    office.sender.tell()
+    office.sender.rescan()
 
     assert once
     assert office.told == once
@@ -159,11 +159,11 @@ def test_what_could_not_be_written_is_said_and_tried_again(
     monkeypatch.setattr(timing, "RETRY_S", 0.0)
     caplog.set_level(logging.WARNING)
     office.desk.write(said("hello"))
-    office.sender.tell()
+    office.sender.rescan()
     office.sender.send(office.desk.session())
     in_the_way = office.desk.outbox.path / item_name(office.desk.item()) / "x"
     in_the_way.mkdir(parents=True)
-    office.sender.tell()
+    office.sender.rescan()
 
     assert "cannot be written" in office.problems.of(office.desk.channel.id)
     assert office.packaged == []
@@ -174,15 +174,15 @@ def test_what_could_not_be_written_is_said_and_tried_again(
         assert office.sender.try_again()
         office.sender.send(office.desk.session())
         in_the_way.mkdir(parents=True)
-        office.sender.tell()
+        office.sender.rescan()
     assert len(caplog.messages) == 1, "once, until it works again"
 
     in_the_way.rmdir()
     in_the_way.parent.rmdir()
     assert office.sender.try_again()
     office.sender.send(office.desk.session())
-    office.sender.tell()
-    office.sender.settle()
+    office.sender.rescan()
+    office.sender.finish_pass()
 
     assert office.problems.of(office.desk.channel.id) == ""
     assert office.packaged == [item_name(office.desk.item())]
@@ -194,12 +194,12 @@ def test_a_transcript_in_which_nothing_stands_yet_does_not_leave(office: Office)
     office.sender.send(office.desk.session())
     office.desk.write(b"", "s2.jsonl")
     office.sender.send(office.desk.session("s2"))
-    office.sender.tell()
+    office.sender.rescan()
     assert set(office.desk.outbox.items()) == {office.desk.item("s1")}
 
     office.desk.write(said("its first line"), "s2.jsonl")
     office.sender.send(office.desk.session("s2"))
-    office.sender.tell()
+    office.sender.rescan()
     assert set(office.desk.outbox.items()) == {office.desk.item("s1"), office.desk.item("s2")}
 
 
@@ -208,13 +208,13 @@ def test_a_session_on_which_the_redactor_fails_stays_as_it_was_and_that_is_noted
 ) -> None:
     office.desk.write(said("first"))
     office.sender.send(office.desk.session())
-    office.sender.tell()
+    office.sender.rescan()
     office.redactor.fails_on = b"spoils it"
     office.desk.write(said("first") + said("spoils it") + said("last"))
     office.desk.write(said("another"), "s2.jsonl")
     office.sender.send(office.desk.session())
     office.sender.send(office.desk.session("s2"))
-    office.sender.tell()
+    office.sender.rescan()
 
     assert office.desk.content() == said("first")
     assert office.desk.content(session_id="s2") == said("another")
@@ -223,6 +223,6 @@ def test_a_session_on_which_the_redactor_fails_stays_as_it_was_and_that_is_noted
 
     office.redactor.fails_on = None
     office.sender.send(office.desk.session())
-    office.sender.tell()
+    office.sender.rescan()
     assert office.desk.content() == said("first") + said("spoils it") + said("last")
     assert office.why_not("s1") is None

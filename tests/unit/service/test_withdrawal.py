@@ -167,10 +167,10 @@ def names(office: Office) -> set[str]:
 
 
 def settle(office: Office) -> None:
-    office.sender.tell()
-    while office.sender.renewing:
-        office.sender.renew()
-    office.sender.tell()
+    office.sender.rescan()
+    while office.sender.has_stale_items:
+        office.sender.repackage_one()
+    office.sender.rescan()
 
 
 def test_an_unshared_session_is_replaced_by_its_retraction_at_once(office: Office) -> None:
@@ -180,13 +180,13 @@ def test_an_unshared_session_is_replaced_by_its_retraction_at_once(office: Offic
     before = names(office)
     office.sender.hold_back(frozenset({Unshared(whose=Whose.SESSION, name="s1")}))
     office.told.clear()
-    office.sender.begin(Swapping({}))
+    office.sender.start_pass(Swapping({}))
 
     assert names(office) == {f"retracted/{office.desk.item()}.json"}
     assert set(office.told) == before | names(office)
     office.desk.append(said("more"))
     office.sender.send(office.desk.session())
-    office.sender.begin(Swapping({}))
+    office.sender.start_pass(Swapping({}))
     settle(office)
     assert names(office) == {f"retracted/{office.desk.item()}.json"}
 
@@ -197,9 +197,9 @@ def test_a_file_that_came_back_is_removed_again(office: Office) -> None:
     settle(office)
     raw, path = office.desk.raw(), office.desk.outbox.path / f"items/{office.desk.item()}.ks"
     office.sender.hold_back(frozenset({Unshared(whose=Whose.SESSION, name="s1")}))
-    office.sender.begin(Swapping({}))
+    office.sender.start_pass(Swapping({}))
     path.write_bytes(raw)
-    office.sender.begin(Swapping({}))
+    office.sender.start_pass(Swapping({}))
 
     assert not path.exists()
 
@@ -216,14 +216,14 @@ def test_a_new_redactor_leaves_nothing_of_what_it_cuts(office: Office) -> None:
     office.desk.outbox.flush()
     (office.desk.directory / "s2.jsonl").unlink()
 
-    office.sender.begin(Swapping({b"secret": b"[REDACTED:fake]"}, "swap-2"))
+    office.sender.start_pass(Swapping({b"secret": b"[REDACTED:fake]"}, "swap-2"))
     office.sender.send(office.desk.session())
     settle(office)
 
     chunks = {n for n in names(office) if n.startswith("chunks/")}
     assert chunks
     assert not chunks & old
-    assert not office.sender.renewing
+    assert not office.sender.has_stale_items
     assert b"secret" not in office.desk.content()
     assert office.desk.outbox.has_item(gone)
     (found,) = recalls.called_back(office.desk.work, WORLD, office.desk.channel)
@@ -235,11 +235,11 @@ def test_a_second_recall_before_the_first_is_over_waits_for_both(office: Office)
         office.desk.write(said(name), f"{name}.jsonl")
         office.sender.send(office.desk.session(name))
     settle(office)
-    office.sender.begin(Swapping({b"one": b""}, "swap-2"))
+    office.sender.start_pass(Swapping({b"one": b""}, "swap-2"))
     office.sender.send(office.desk.session("s1"))
-    office.sender.tell()
+    office.sender.rescan()
     half = office.desk.manifest("s1").revision
-    office.sender.begin(Swapping({b"two": b""}, "swap-3"))
+    office.sender.start_pass(Swapping({b"two": b""}, "swap-3"))
     settle(office)
 
     with office.desk.work.reading() as tx:
@@ -284,14 +284,14 @@ def test_who_confirmed_is_told_and_who_did_not(tmp_path: Path) -> None:
     hear(CAROL, Imported({kept.item: NOW_MS + 9}))
     assert told()["redacted anew"] == (BOB, CAROL)
 
-    by_session = {each.session: each for each in sent.sent(states, store, WORLD)}
+    by_session = {each.session: each for each in sent.sent_sessions(states, store, WORLD)}
     assert {d.tag for d in by_session["kept"].to if d.confirmed} == {BOB, CAROL}
     assert {d.tag for d in by_session["gone"].to if d.gone} == {BOB}
     assert by_session["gone"].withdrawn
     since = by_session["kept"].last
     rows = list(by_session.values())
-    assert [s.session for s in sent.only(rows, since=since)] == ["kept"]
-    assert sent.only(rows, since=since + timedelta(seconds=1)) == []
-    assert sent.only(rows, to=ALICE) == []
-    assert len(sent.only(rows, to=BOB)) == 2
+    assert [s.session for s in sent.filtered(rows, since=since)] == ["kept"]
+    assert sent.filtered(rows, since=since + timedelta(seconds=1)) == []
+    assert sent.filtered(rows, to=ALICE) == []
+    assert len(sent.filtered(rows, to=BOB)) == 2
     store.close()
