@@ -46,6 +46,10 @@ def fill(disk: Path, leave: int = 0) -> Path:
 class Unprivileged(Member):
     """A member for whom permissions hold, also where root runs the tests."""
 
+    @property
+    def needs_processes(self) -> bool:
+        return True
+
     def command(self, args: Sequence[str]) -> list[str]:
         return [*without_privileges(), *super().command(args)]
 

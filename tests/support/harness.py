@@ -1,7 +1,8 @@
 """Members on this machine, each with a home, a Claude directory and a clone, driven by the CLI.
 
-Everything is real: the CLI runs as a subprocess, its daemon runs its own Syncthing, all of it on
-loopback. Whatever a `Town` started it ends again, by process id, and says so if something stayed.
+Daemons are real, and run Syncthings of their own, all of it on loopback. Other commands run in
+this process, which is ten times as fast; `test_real_processes.py` starts each for real.
+Whatever a `Town` started it ends again, by process id, and says so if something stayed.
 """
 
 import json
@@ -29,6 +30,7 @@ from karma_sync.errors import KarmaError
 from karma_sync.library.reader import Library
 from karma_sync.paths import Paths
 from karma_sync.store.library import open_library
+from tests.support.in_process import Done, run_in_process
 from tests.support.terminal import run_on_terminal
 from tests.support.transcripts import Session, write_session
 
@@ -41,6 +43,8 @@ WAIT_S = 90.0
 COMMAND_S = 60.0
 _POLL_S = 0.03
 _LOG_LINES = 100
+# They start processes, which end with or after them, or become another program.
+_ALWAYS_REAL = {"up", "demo", "service"}
 
 live: "list[Member]" = []
 
@@ -122,10 +126,18 @@ class Member:
     # ---- commands
 
     def run(
-        self, *args: str, check: bool = True, stdin: str | None = None, cwd: Path | None = None
+        self,
+        *args: str,
+        check: bool = True,
+        stdin: str | None = None,
+        cwd: Path | None = None,
+        real: bool = False,
     ) -> Result:
-        """Run a command; without `stdin` there is nobody to answer. `check`: it must succeed."""
-        done = self._execute(args, cwd, (stdin or "").encode())
+        """Run a command; without `stdin` there is nobody to answer. `check`: it must succeed.
+
+        With `real` it has a process of its own.
+        """
+        done = self._execute(args, cwd, (stdin or "").encode(), real=real)
         result = Result(args, done.returncode, done.stdout.decode(), done.stderr.decode())
         assert not check or result.code == 0, f"{self.tag}: {result}\n{logs()}"
         return result
@@ -269,13 +281,25 @@ class Member:
 
     # ---- inside
 
+    @property
+    def needs_processes(self) -> bool:
+        """Whether this member's commands differ from those of this process in more than values."""
+        return self.environ.get("PYTHONPATH") != os.environ.get("PYTHONPATH")
+
     def command(self, args: Sequence[str]) -> list[str]:
         """What to execute for a command of ours."""
         return [sys.executable, "-P", "-m", "karma_sync", *args]
 
     def _execute(
-        self, args: Sequence[str], cwd: Path | None = None, stdin: bytes = b""
-    ) -> "subprocess.CompletedProcess[bytes]":
+        self,
+        args: Sequence[str],
+        cwd: Path | None = None,
+        stdin: bytes = b"",
+        *,
+        real: bool = False,
+    ) -> "subprocess.CompletedProcess[bytes] | Done":
+        if not (real or self.needs_processes or not _ALWAYS_REAL.isdisjoint(args[:1])):
+            return run_in_process(args, self.environ, cwd or self.repo, stdin)
         return subprocess.run(
             self.command(args),
             input=stdin,
