@@ -5,6 +5,7 @@ collaborators through its constructor; nothing is hung onto a part that is made.
 """
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -59,6 +60,7 @@ class Foundation:
     requests: Requests
     changes: ChangesByOthers
     recovery: Recovery
+    monotonic: Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -106,14 +108,16 @@ def syncthing_process(app: App) -> tuple[SyncthingProcess, SyncthingClient]:
     return process, SyncthingClient(f"http://127.0.0.1:{port}", api_key)
 
 
-def prepare(app: App, client: SyncthingPort) -> Foundation:
-    """Make what is needed before Syncthing starts."""
+def prepare(
+    app: App, client: SyncthingPort, monotonic: Callable[[], float] = time.monotonic
+) -> Foundation:
+    """Make what is needed before Syncthing starts; `monotonic` gives the seconds that pass."""
     requests = Requests.of(app.source.gathered)
     changes = ChangesByOthers(client, app.notes)
     integrity = OutboxIntegrity(app.paths.library, app.library, app.work)
-    hooks = RecoveryHooks(utc_now, requests.cycle.set, changes.rejected, app.source.ids)
+    hooks = RecoveryHooks(utc_now, requests.cycle.set, changes.rejected, app.source.ids, monotonic)
     recovery = Recovery(app.paths, integrity, app.work, app.notes, hooks)
-    return Foundation(client, requests, changes, recovery)
+    return Foundation(client, requests, changes, recovery, monotonic)
 
 
 def make_whole(app: App, recovery: Recovery) -> None:
@@ -126,9 +130,10 @@ def make_whole(app: App, recovery: Recovery) -> None:
 def wire(app: App, foundation: Foundation) -> Parts:
     """Make all other parts; none of them asks Syncthing anything yet."""
     client, requests, recovery = foundation.client, foundation.requests, foundation.recovery
-    context = TeamContext(app.state, app.paths, app.me, app.key, app.notes, utc_now)
+    monotonic = foundation.monotonic
+    context = TeamContext(app.state, app.paths, app.me, app.key, app.notes, utc_now, monotonic)
     problems = Problems(requests.checks.needs_check)
-    links = Connections(app.work, utc_now)
+    links = Connections(app.work, utc_now, monotonic)
     quotas = Quotas(app.work, app.notes, utc_now, requests.cycle.set)
     signals = Signals(app.paths, requests, links, recovery)
 
@@ -160,6 +165,7 @@ def wire(app: App, foundation: Foundation) -> Parts:
             learn_roots=app.roots.learn,
             covers=receipts.covers,
             on_large_session=requests.measuring.set,
+            monotonic=monotonic,
         ),
     )
 

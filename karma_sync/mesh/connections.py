@@ -24,9 +24,15 @@ class Connected(Protocol):
 class Connections:
     """Records connections as they come and go, and who dialled."""
 
-    def __init__(self, store: Database, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Database,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
         self._now = now
+        self._monotonic = monotonic
         self._incoming: dict[str, float] = {}
         self._up: set[str] = set()
 
@@ -44,7 +50,7 @@ class Connections:
     def record_connected(self, device: str, connection: str) -> None:
         """A device is connected; `connection` is Syncthing's type, such as tcp-server."""
         if connection.endswith("-server"):
-            self._incoming[device] = time.monotonic()
+            self._incoming[device] = self._monotonic()
         else:
             self._incoming.pop(device, None)
         self._up.add(device)
@@ -53,7 +59,7 @@ class Connections:
     def record_disconnected(self, device: str) -> None:
         """A device is not connected."""
         if device in self._up and device in self._incoming:
-            self._incoming[device] = time.monotonic()
+            self._incoming[device] = self._monotonic()
         self._up.discard(device)
         self._record(device, connected=False)
 
@@ -63,7 +69,7 @@ class Connections:
         We need not dial them. Two that dial each other at the same moment, as after a connection
         was lost, can block each other for 20 seconds (docs/syncthing.md, "Dialling").
         """
-        recent = time.monotonic() - _REMEMBERED_S
+        recent = self._monotonic() - _REMEMBERED_S
         return frozenset(d for d, at in self._incoming.items() if d in self._up or at > recent)
 
     def connected(self) -> frozenset[str]:
@@ -74,7 +80,7 @@ class Connections:
     def wait(self) -> float | None:
         """Seconds until a device that dialled us, and went, is to be dialled; None if none is."""
         away = [at for device, at in self._incoming.items() if device not in self._up]
-        left = [at + _REMEMBERED_S - time.monotonic() for at in away]
+        left = [at + _REMEMBERED_S - self._monotonic() for at in away]
         return min((seconds + 0.1 for seconds in left if seconds > 0), default=None)
 
     def _record(self, device: str, *, connected: bool) -> None:

@@ -91,6 +91,7 @@ class SchedulerHooks:
     learn_roots: Callable[[], bool]
     covers: Callable[[Channel], bool] = lambda channel: False
     on_large_session: Callable[[], None] = lambda: None
+    monotonic: Callable[[], float] = time.monotonic
 
 
 class Scheduler:
@@ -136,16 +137,16 @@ class Scheduler:
             self._sender.tidy(self._hooks.covers)
         for path in due.changed:
             for found in self._matcher.sessions_at(path):
-                self._queue.add_changed(found, time.monotonic())
+                self._queue.add_changed(found, self._hooks.monotonic())
 
     def _send_one(self) -> float | None:
         queue = self._queue
-        session = queue.next(time.monotonic())
+        session = queue.next(self._hooks.monotonic())
         if session is None:
             self._sender.repackage_one()
         else:
             self._send(session)
-        wait = 0.0 if self._sender.has_stale_items else queue.wait(time.monotonic())
+        wait = 0.0 if self._sender.has_stale_items else queue.wait(self._hooks.monotonic())
         if wait == 0.0:
             return wait
         self._sender.rescan()
@@ -169,6 +170,6 @@ class Scheduler:
         if sent.left:
             queue.requeue(session, sent.left)
         elif sent.packaged:
-            queue.record_packaged(session, time.monotonic())
+            queue.record_packaged(session, self._hooks.monotonic())
         if sent.wait_s is not None:
-            queue.schedule(session, time.monotonic() + sent.wait_s)
+            queue.schedule(session, self._hooks.monotonic() + sent.wait_s)

@@ -1,5 +1,6 @@
 """What every part of a cycle needs of this member."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +15,10 @@ from karma_sync.team.documents.folder import MetadataFolder
 
 @dataclass(frozen=True)
 class TeamContext:
-    """Who I am, where my things lie, and what time it is (UTC)."""
+    """Who I am, where my things lie, and what time it is (UTC).
+
+    `monotonic` gives seconds that pass, whatever is done to the clock.
+    """
 
     store: Database
     paths: Paths
@@ -22,6 +26,7 @@ class TeamContext:
     key: SigningKey
     notes: EventLog
     now: Callable[[], datetime]
+    monotonic: Callable[[], float] = time.monotonic
     _folders: dict[str, MetadataFolder] = field(default_factory=dict)
 
     @property

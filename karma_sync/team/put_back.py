@@ -5,7 +5,6 @@ by chance, so that not all do it at once, and at most once a minute for each fil
 """
 
 import random
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -39,7 +38,7 @@ class PutBack:
         """Seconds until the next file is due; None if all is as it should be."""
         if not self._due:
             return None
-        return max(0.05, min(self._due.values()) - time.monotonic())
+        return max(0.05, min(self._due.values()) - self._context.monotonic())
 
     def put_back(
         self, folder_id: str, folder: MetadataFolder, held: Iterable[HeldDocument]
@@ -60,7 +59,7 @@ class PutBack:
         return written
 
     def _is_due(self, key: tuple[str, str]) -> bool:
-        now = time.monotonic()
+        now = self._context.monotonic()
         earliest = self._done.get(key, now - _EVERY_S) + _EVERY_S
         due = self._due.setdefault(key, max(earliest, now + self._chance.uniform(*_WAIT_S)))
         if now < due:

@@ -3,7 +3,6 @@
 They live in work.db and have a rhythm of their own, so that they wake nobody's first phase.
 """
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -181,7 +180,7 @@ class Receipts:
         return self._context.now_ms + _DAY_MS
 
     def _write(self, world: World, team: Team, folder: MetadataFolder) -> float | None:
-        wait = self._written.get(team.id, -EVERY_S) + EVERY_S - time.monotonic()
+        wait = self._written.get(team.id, -EVERY_S) + EVERY_S - self._context.monotonic()
         if wait > 0:
             return wait
         channels = self._mine(world, team)
@@ -191,7 +190,7 @@ class Receipts:
         before = accepted(known.envelope, me, PayloadType.RECEIPT, Receipt) if known else None
         saw = self._saw(team)
         if before is None or (before.channels, before.seen) != (channels, saw):
-            self._written[team.id] = time.monotonic()
+            self._written[team.id] = self._context.monotonic()
             version = next_version(before.version if before else 0, self._context.now_ms)
             receipt = Receipt(team=team.id, writer=me, version=version, channels=channels, seen=saw)
             payload = receipt.to_json().encode()

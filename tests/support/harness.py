@@ -219,6 +219,10 @@ class Member:
             if connection.status == psutil.CONN_LISTEN or not connection.raddr
         }
 
+    def forget(self) -> None:
+        """It is not among those any more whose logs a failure shows."""
+        live.remove(self)
+
     # ---- sessions
 
     def write_session(

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.harness import Member, live, logs, programs, until
+from tests.support.harness import Member, logs, programs, until
 
 END_S = 20.0
 
@@ -55,7 +55,7 @@ class Town:
             process.kill()
         left = [p for member in self._members for p in member.processes()]
         for member in self._members:
-            live.remove(member)
+            member.forget()
         assert all(ip.startswith("127.") for ip in heard), f"listened on {heard}"
         assert not stubborn, f"had to be killed: {stubborn}\n{where}"
         assert not left, f"still running: {left}"

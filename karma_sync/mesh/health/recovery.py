@@ -61,6 +61,7 @@ class RecoveryHooks:
     began: Callable[[], None] = lambda: None
     rejected: Callable[[Channel, Collection[str]], None] = lambda channel, names: None
     sources: Callable[[], Collection[str]] = frozenset
+    monotonic: Callable[[], float] = time.monotonic
 
 
 class Recovery:
@@ -190,7 +191,7 @@ class Recovery:
         }
         if strange <= self._foreign.get(channel.id, set()):
             return False
-        asked, now = self._asked.setdefault(channel.id, []), time.monotonic()
+        asked, now = self._asked.setdefault(channel.id, []), self._hooks.monotonic()
         if next_override(asked, now) <= now:
             asked.append(now)
             self._foreign[channel.id] = strange
@@ -245,7 +246,7 @@ class Recovery:
     def _standing(
         self, folder: str, taking: frozenset[str], here: frozenset[str], syncthing: RecoveryPort
     ) -> RecoveryState:
-        now = time.monotonic()
+        now = self._hooks.monotonic()
         watch = self._watched.setdefault(folder, _Watch())
         if not watch.scanned:
             syncthing.scan(folder)

@@ -1,0 +1,350 @@
+"""Members of whole teams in one process, each with the daemon's own parts and a home on disk.
+
+Between them is the Syncthing in memory. Nothing runs by itself: `settle` has every member do what
+there is to do, in the same order each time, until nobody has anything left. Seconds that have to
+pass, such as those between two receipts, pass at once: the parts get the town's clock.
+
+What it cannot show is what only processes, networks, disks and Syncthing itself do wrong.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from karma_sync.app import App
+from karma_sync.daemon.lock import announced, locked
+from karma_sync.daemon.threads import Duties
+from karma_sync.daemon.wiring import make_whole, prepare, wire
+from karma_sync.domain.mesh.plan import FolderType
+from karma_sync.errors import KarmaError, SyncthingUnreachable
+from karma_sync.receiving.receiver import ALL
+from karma_sync.runtime.timing import utc_now
+from karma_sync.runtime.worker import Wake
+from karma_sync.service.setup import make_home
+from karma_sync.settings import NetworkSettings
+from tests.support.harness import Member
+from tests.support.memory_member import VERSION
+from tests.support.memory_network import Network
+from tests.support.memory_syncthing import MemorySyncthing
+from tests.support.transcripts import Session
+
+_RETRY_S = 5.0  # as a worker of the daemon does
+# Longer than anything waits for others or for its turn; what comes later is `an_hour_passes`.
+_PATIENCE_S = 15.0
+_MOST_S = 120.0  # what is tried again and again all this time will be tried again for ever
+_MOST_ROUNDS = 2_000
+
+# Makes a home as `syncthing generate` does, with a certificate of random bytes.
+_GENERATOR = """#!/bin/sh
+if [ "$1" = "--version" ]; then echo 'syncthing {version} "Memory" (none)'; exit 0; fi
+home="${{2#--home=}}"
+{{
+    echo "-----BEGIN CERTIFICATE-----"
+    head -c 300 /dev/urandom | base64
+    echo "-----END CERTIFICATE-----"
+}} > "$home/cert.pem"
+echo "no key" > "$home/key.pem"
+echo '<configuration version="37"/>' > "$home/config.xml"
+"""
+
+
+class Clock:
+    """Seconds that pass only when somebody has nothing else to do."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class _Work:
+    """One worker of a daemon: its duty, what wakes it, and when it is due without that."""
+
+    name: str
+    run: Callable[[], float | None]
+    wake: Wake
+    due: float | None
+    awaited: bool = True  # whether time passes for its sake
+
+
+class MemoryMember(Member):
+    """A person on a machine of their own; what a daemon does is done by `MemoryTown.settle`."""
+
+    def __init__(self, town: "MemoryTown", user: str) -> None:
+        super().__init__(town.folder, user, town.program)
+        self.town = town
+        self.syncthing: MemorySyncthing
+        self.failures: list[str] = []  # what its workers could not do, oldest first
+        self.is_up = False
+        self._cleanup = ExitStack()
+        self._works: list[_Work] = []
+        self._state_version = 0
+        self.app: App
+
+    def init(self) -> "MemoryMember":
+        """Make the home as `init` does, and a Syncthing that has its identity."""
+        port = 22_000 + len(self.town.network.members)
+        network = NetworkSettings(
+            port=port,
+            addresses=(f"tcp://127.0.0.1:{port}",),
+            discovery=False,
+            relays=False,
+            nat=False,
+        )
+        make_home(self.paths, self.tag, network, self.environ)
+        me = App(self.paths, self.environ).me
+        self.syncthing = MemorySyncthing(self.town.network, me.device, self.tag)
+        self.syncthing.shutdown()
+        assert me.addresses == (self.syncthing.address,)
+        return self
+
+    # ---- the daemon
+
+    def up(self) -> "MemoryMember":
+        """Start what a daemon consists of; `settle` has it work."""
+        assert not self.is_up
+        self._cleanup.enter_context(locked(self.paths))
+        self.app = app = App(self.paths, self.environ)
+        self._cleanup.callback(app.close)
+        app.open_databases()
+        foundation = prepare(app, self.syncthing, self.town.clock)
+        self._start_syncthing(lambda: make_whole(app, foundation.recovery))
+        self._cleanup.enter_context(announced(self.paths, utc_now(), VERSION))
+        parts = wire(app, foundation)
+        self._cleanup.callback(app.matcher.close)
+        duties, requests, now = Duties(parts), foundation.requests, self.town.clock()
+        self._works = [
+            _Work("listening", duties.listen, Wake(), None),
+            _Work("cycle", duties.cycle, requests.cycle, now),
+            _Work("sending", duties.send, requests.sending, now),
+            _Work("receiving", duties.receive, requests.receiving, now),
+            _Work("checking", duties.check, requests.checking, now),
+            _Work("measuring", duties.measure, requests.measuring, now, awaited=False),
+        ]
+        self._parts, self._duties, self._requests = parts, duties, requests
+        duties.prime()
+        self._state_version = app.state.data_version()
+        self.is_up = True
+        return self
+
+    def kill(self) -> None:
+        """End at once: what is on disk stays as it is, all else is lost."""
+        assert self.is_up
+        self.is_up = False
+        self._works = []
+        self._cleanup.close()
+        if self._syncthing_runs():
+            self.syncthing.shutdown()
+
+    def down(self) -> None:
+        """Stop the daemon; there is nothing in hand that could be finished first."""
+        self._parts.links.record_all({})
+        self.kill()
+
+    def offline(self) -> None:
+        """The machine is cut off from all others; its daemon works on."""
+        self.town.network.offline(self.syncthing.device)
+
+    def online(self) -> None:
+        """The machine is back."""
+        self.town.network.online(self.syncthing.device)
+
+    def everything_is_due(self) -> None:
+        """What the daemon does every minute and every ten minutes."""
+        self._requests.cycle.set()
+        self._requests.sends.request_pass()
+        self._requests.checks.check_all()
+
+    # ---- sessions
+
+    def touch(self, *sessions: Session) -> None:
+        """What the watcher tells when the agent has written."""
+        for session in sessions:
+            self._requests.sends.touch(session.path)
+
+    def write_session(
+        self, *said: str, cwd: Path | None = None, days_ago: float = 0, odd: bool = True
+    ) -> Session:
+        """Have the agent write a session; a daemon that is up sees it."""
+        session = super().write_session(*said, cwd=cwd, days_ago=days_ago, odd=odd)
+        if self.is_up:
+            self.touch(session)
+        return session
+
+    def append(self, session: Session, *said: str) -> None:
+        """Have the agent go on with a session."""
+        session.append(*said)
+        self.touch(session)
+
+    def holds(self, *sessions: Session) -> bool:
+        """Whether these sessions can be read here just as they are on their author's disk."""
+        return all(self.peek(session.id) == session.content for session in sessions)
+
+    # ---- Syncthing
+
+    def folders(self) -> dict[str, str]:
+        """The type of each folder that Syncthing has now, by id."""
+        found = self.syncthing.configuration(self.paths.folders).folders
+        return {folder.id: str(folder.type) for folder in found}
+
+    def outboxes(self) -> list[Path]:
+        """The folders through which this member sends."""
+        kinds = self.folders().items()
+        return [self.paths.folder(i) for i, kind in kinds if kind == FolderType.SEND_ONLY]
+
+    # ---- for the town
+
+    def work(self) -> bool:
+        """Do what was asked for or is due; whether there was anything."""
+        if not self._syncthing_runs():
+            self._restart_syncthing()
+        version = self.app.state.data_version()
+        if version != self._state_version:  # a command changed something
+            self._state_version = version
+            self._requests.cycle.set()
+        self._do(self._works[0])
+        return any([self._do(each) for each in self._works[1:] if self._is_due(each)])
+
+    @property
+    def next_due(self) -> float | None:
+        """When this member would do something by itself."""
+        due = [each.due for each in self._works if each.awaited and each.due is not None]
+        return min(due, default=None)
+
+    def _is_due(self, work: _Work) -> bool:
+        is_woken = work.wake.wait(0)
+        return is_woken or (work.due is not None and work.due <= self.town.clock())
+
+    def _do(self, work: _Work) -> bool:
+        try:
+            again = work.run()
+        except KarmaError as error:
+            self.failures.append(f"{work.name}: {error}")
+            again = _RETRY_S
+        listens = work is self._works[0]
+        work.due = None if again is None or listens else self.town.clock() + again
+        return True
+
+    def _syncthing_runs(self) -> bool:
+        try:
+            self.syncthing.ping()
+        except SyncthingUnreachable:
+            return False
+        return True
+
+    def _start_syncthing(self, make_outboxes_whole: Callable[[], None]) -> None:
+        """Start it as the daemon does; the index is a directory whose loss has it lost here too."""
+        index = self.paths.syncthing / "index-memory"
+        index.mkdir(exist_ok=True)
+        (self.paths.syncthing / "config.xml").write_text(self._remembered())
+        make_outboxes_whole()
+        if not index.exists():
+            self.syncthing.forget_index()
+        self.syncthing.start()
+
+    def _remembered(self) -> str:
+        """What stands in the configuration on disk about folders."""
+        self.syncthing.start()
+        ids = sorted(self.folders())
+        self.syncthing.shutdown()
+        lines = "".join(f'<folder id="{folder}"/>' for folder in ids)
+        return f"<configuration>{lines}</configuration>"
+
+    def _restart_syncthing(self) -> None:
+        parts = self._parts
+        self._start_syncthing(lambda: make_whole(parts.app, parts.foundation.recovery))
+        self._duties.prime()
+        for name in parts.receiver.folders():
+            self._requests.arrivals.add(name, ALL)
+        self._requests.checks.check_all()
+        self._requests.cycle.set()
+
+
+class MemoryTown:
+    """All members of a test, and the seconds that pass for them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.network = Network()
+        self.clock = Clock()
+        self.members: list[MemoryMember] = []
+        self.program = folder / "syncthing"
+        self.program.write_text(_GENERATOR.format(version=VERSION))
+        self.program.chmod(0o755)
+
+    def member(self, user: str) -> MemoryMember:
+        """A new member, initialised; its daemon is not up yet."""
+        found = MemoryMember(self, user).init()
+        self.members.append(found)
+        return found
+
+    def people(self, *users: str) -> list[MemoryMember]:
+        """Several new members whose daemons are up."""
+        return [self.member(user).up() for user in users]
+
+    def pair(self) -> tuple[MemoryMember, MemoryMember]:
+        """Alice, who leads a team, and Bob; they share `repo`, in both directions."""
+        a, b = self.people("alice", "bob")
+        self.team(a, b)
+        self.share(a, b)
+        return a, b
+
+    def team(self, leader: MemoryMember, *others: MemoryMember, name: str = "backend") -> None:
+        """A team with these members, who paired beforehand."""
+        leader.run("team", "create", name)
+        for other in others:
+            other.run("pair", leader.code)
+            leader.run("team", "add", other.code, "--team", name)
+        self.settle()
+
+    def share(self, leader: MemoryMember, *others: MemoryMember, project: str = "repo") -> None:
+        """Share a project; everybody accepts it, in both directions."""
+        leader.run("project", "share", str(leader.repo), "--yes")
+        self.settle()
+        for other in others:
+            other.run("accept", project, "--yes")
+        self.settle()
+
+    def settle(self) -> None:
+        """Have everybody work, and the network too, until nobody has anything to do.
+
+        What has to wait for some seconds is waited for, up to two minutes in all.
+        """
+        until = self.clock.now + _MOST_S
+        while True:
+            self._rest()
+            due = [m.next_due for m in self._up() if m.next_due is not None]
+            soonest = min(due, default=until)
+            if soonest >= until or soonest > self.clock.now + _PATIENCE_S:
+                return
+            self.clock.now = max(self.clock.now, soonest)
+
+    def an_hour_passes(self) -> None:
+        """What is done by the clock is done once."""
+        self.clock.now += 3600
+        self.network.an_hour_passes()
+        for member in self._up():
+            member.everything_is_due()
+        self.settle()
+
+    def close(self) -> None:
+        """End everything."""
+        for member in self.members:
+            if member.is_up:
+                member.kill()
+            member.forget()
+
+    def _up(self) -> Sequence[MemoryMember]:
+        return [member for member in self.members if member.is_up]
+
+    def _rest(self) -> None:
+        """Everybody works until nobody has anything to do at this moment."""
+        for _ in range(_MOST_ROUNDS):
+            self.network.settle()
+            if not any([member.work() for member in self._up()]):
+                return
+        failures = {member.tag: member.failures[-3:] for member in self.members}
+        raise AssertionError(f"the members of this town never come to rest: {failures}")
