@@ -17,7 +17,7 @@ from tests.support.town import Town, wait_for_offer
 
 pytestmark = pytest.mark.daemon
 _SLOW = [pytest.mark.slow, pytest.mark.timeout(900)]  # some fifty starts of a daemon
-_SIGNING = r"(before fsync|after replace) folders/ks-m-\*/(member|roster)/|state\.db in signing|PUT"
+_SIGNING = r"(before fsync|after replace) folders/ks-m-\*/(member|roster)/|state\.db in sign\.|PUT"
 _EVERYTHING = r"folders/ks-(m|c-\*($|/\.))|state\.db|replace syncthing/config|PUT|scan ks-m"
 
 
