@@ -1,7 +1,7 @@
-"""Who this machine is to Syncthing: the hash of a certificate (SYNCTHING.md section 1).
+"""Reads this machine's device ID from Syncthing's certificate (docs/syncthing.md, "Device ID").
 
-It stands by itself, and decodes the certificate by hand: every command asks for it, and `ssl`
-takes longer to load than all of this.
+The module imports little and decodes the certificate by hand: every command needs the device ID,
+and `ssl` takes longer to load than all of this.
 """
 
 import base64
@@ -15,10 +15,12 @@ _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 
 def device_id(home: Path) -> str:
-    """The device ID in its usual form, 8 blocks of 7: a hash of the certificate and check letters.
+    """The device ID in its usual form, 8 blocks of 7 characters.
+
+    It is a hash of the certificate in the Syncthing home `home`, with check letters.
 
     Raises:
-        SyncthingError: there is no certificate that can be read.
+        SyncthingError: the certificate cannot be read.
     """
     cert = home / "cert.pem"
     try:
@@ -29,19 +31,19 @@ def device_id(home: Path) -> str:
 
 
 def _der(pem: str) -> bytes:
-    """The bytes of a certificate.
+    """The bytes of a certificate in PEM format.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is no certificate.
     """
     text = pem.strip()
     if not (text.startswith(_BEGIN) and text.endswith(_END)):
-        raise ValueError("it is no certificate")
+        raise ValueError("this is no certificate")
     return base64.b64decode("".join(text[len(_BEGIN) : -len(_END)].split()), validate=True)
 
 
 def unusable(home: Path, error: OSError | ValueError) -> SyncthingError:
-    """What to say of a key of Syncthing's that is closed to us, gone or damaged."""
+    """The error for a key of Syncthing that is closed to us, gone or damaged."""
     closed = isinstance(error, PermissionError)
     what = "closed to us" if closed else "gone or damaged"
     return SyncthingError(

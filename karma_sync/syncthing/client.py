@@ -1,4 +1,4 @@
-"""Syncthing's REST API, one method per call; the only module that knows `requests`."""
+"""Calls Syncthing's REST API, one method per call; the only module that uses `requests`."""
 
 import json
 import threading
@@ -18,18 +18,18 @@ T = TypeVar("T")
 MAX_REPLY_BYTES = 64_000_000  # 300 folders' configuration is 0.5 MB
 CONNECT_S = 5.0
 READ_S = 30.0
-PUT_S = 120.0  # 300 folders took 0.7 s at most; this is for a machine that is busy
-SCAN_S = 3600.0  # a scan answers when all is hashed
-NAMED_SCAN_S = 60.0  # of files just written; what asks for more waits for a Syncthing that hangs
-# They stand in the URL, and Go's HTTP server hangs up on headers of more than 1 MB: 11,000 chunks.
+PUT_S = 120.0  # 300 folders took 0.7 s at most; the rest is for a busy machine
+SCAN_S = 3600.0  # Syncthing answers after it has hashed all files
+NAMED_SCAN_S = 60.0  # for a few files that were just written: longer means that Syncthing hangs
+# The names are part of the URL. Go's HTTP server refuses headers above 1 MB: 11,000 chunk names.
 NAMES_PER_SCAN = 1000
-EVENTS_SLACK_S = 15.0  # on top of the time Syncthing is asked to hold its answer back
+EVENTS_SLACK_S = 15.0  # added to the time for which Syncthing holds the request open
 CHUNK_BYTES = 65_536
 
 
 @dataclass(frozen=True)
 class _Request:
-    """One request; `repeatable` if doing it twice is the same as doing it once."""
+    """One request; `repeatable` if sending it twice has the same effect as once."""
 
     method: str
     path: str
@@ -43,9 +43,9 @@ class _Request:
 
 
 class SyncthingClient:
-    """Talks to one Syncthing; may be used by several threads at once.
+    """Calls one Syncthing; several threads may use it at once.
 
-    Every method raises SyncthingUnreachable if nothing, or no Syncthing, answers, and
+    Every method raises SyncthingUnreachable if no Syncthing answers at the address, and
     SyncthingRefused, with the HTTP status, if Syncthing answers with an error.
     """
 
@@ -56,50 +56,51 @@ class SyncthingClient:
         self._my_id = ""
 
     def ping(self) -> None:
-        """Return if Syncthing answers and takes our API key."""
+        """Return if Syncthing answers and accepts our API key."""
         self._get(wire.read_pong, "/rest/system/ping")
 
     def version(self) -> str:
-        """Such as "v1.29.5" or, by Debian, "v1.19.2-ds1"."""
+        """Syncthing's version, such as "v1.29.5" or, from Debian, "v1.19.2-ds1"."""
         return self._get(wire.read_version, "/rest/system/version")
 
     def system(self) -> wire.System:
-        """Its own device ID and when it started."""
+        """Syncthing's own device ID, and when it started."""
         return self._get(wire.read_system, "/rest/system/status")
 
     def configuration(self, root: Path) -> Configuration:
-        """The whole configuration; folders below `root` are ours."""
+        """The whole configuration; folders below the directory `root` are ours."""
         my_id = self._own_id()
         return self._get(lambda body: Configuration.read(body, my_id, root), "/rest/config")
 
     def put_configuration(self, configuration: Configuration) -> None:
-        """Replace everything; what someone else changed since it was read is lost.
+        """Replace the whole configuration; changes that others made since it was read are lost.
 
-        Returns when it is applied and saved. Read back what was written: Syncthing silently
-        corrects what it does not like (docs/syncthing.md, "Configuration").
+        Returns when Syncthing has applied and saved it. Read the configuration back afterwards:
+        Syncthing silently corrects values that it does not accept (docs/syncthing.md,
+        "Configuration").
         """
         body = configuration.write()
         self._call(_Request("PUT", "/rest/config", body=body, timeout_s=PUT_S))
 
     def connections(self) -> dict[str, wire.Connection]:
-        """By device ID, without our own."""
+        """Connections by device ID, without our own device."""
         found = self._get(wire.read_connections, "/rest/system/connections")
         my_id = self._own_id()
         return {device: each for device, each in found.items() if device != my_id}
 
     def pending_devices(self) -> list[wire.PendingDevice]:
-        """Unknown devices that dialled us, sorted by ID."""
+        """Devices that dialled us and are not in the configuration, sorted by ID."""
         return self._get(wire.read_pending_devices, "/rest/cluster/pending/devices")
 
     def pending_folders(self) -> list[wire.PendingFolder]:
-        """Unknown folders that known devices offer, sorted by folder and device."""
+        """Folders that known devices offer and that we do not have, sorted by folder and device."""
         return self._get(wire.read_pending_folders, "/rest/cluster/pending/folders")
 
     def scan(self, folder: str, subs: Sequence[str] = (), next_s: int | None = None) -> None:
-        """Scan a folder, or only the paths `subs` in it; returns when that is done.
+        """Scan a folder, or only the paths `subs` in it; returns after the scan.
 
-        `next_s` puts the next regular scan off by so many seconds. If it fails, some of `subs`
-        may have been scanned.
+        `next_s` puts the next regular scan off by this number of seconds. If the call fails, some
+        of the paths may have been scanned.
         """
         later = [("next", str(next_s))] if next_s is not None else []
         for start in range(0, max(len(subs), 1), NAMES_PER_SCAN):
@@ -109,34 +110,40 @@ class SyncthingClient:
             self._post("/rest/db/scan", *params, timeout_s=within, repeatable=True)
 
     def override(self, folder: str) -> None:
-        """Make all others take our state of a send-only folder; works on after it returned."""
+        """Make our state of a send-only folder the newest at all devices.
+
+        Returns at once; Syncthing does the work afterwards.
+        """
         self._post("/rest/db/override", ("folder", folder))
 
     def revert(self, folder: str) -> None:
-        """Undo local changes in a receive-only folder; works on after it returned."""
+        """Undo local changes in a receive-only folder, and pull what is missing.
+
+        Returns at once; Syncthing does the work afterwards.
+        """
         self._post("/rest/db/revert", ("folder", folder))
 
     def restart(self, folder: str) -> None:
-        """Have a folder that is not paused begin anew: it scans, and pulls what it needs."""
+        """Restart a folder that is not paused: it scans, and pulls what it needs."""
         for paused in (True, False):
             body = json.dumps({"paused": paused}).encode()
             self._call(_Request("PATCH", f"/rest/config/folders/{folder}", body=body))
 
     def folder_status(self, folder: str) -> wire.FolderStatus:
-        """How a folder stands; status 404 if there is none of this id."""
+        """The status of a folder; refused with status 404 if no folder has this ID."""
         return self._get(wire.read_folder_status, "/rest/db/status", ("folder", folder))
 
     def folder_errors(self, folder: str) -> list[wire.FolderError]:
-        """The items of a folder that failed; status 404 if there is none of this id."""
+        """The failed items of a folder; refused with status 404 if no folder has this ID."""
         return self._get(wire.read_folder_errors, "/rest/folder/errors", ("folder", folder))
 
     def needed(self, folder: str, most: int = 1000) -> list[wire.Needed]:
-        """Files of which others claim to have something newer, at most so many."""
+        """Files of which other devices claim to have a newer version, at most `most`."""
         params = (("folder", folder), ("page", "1"), ("perpage", str(most)))
         return self._get(wire.read_needed, "/rest/db/need", *params)
 
     def holders(self, folder: str, name: str) -> frozenset[str]:
-        """The devices that claim to have the newest version of a file; none if nobody knows it."""
+        """IDs of the devices that claim to have the newest version of a file; empty if unknown."""
         try:
             return self._get(wire.read_holders, "/rest/db/file", ("folder", folder), ("file", name))
         except SyncthingRefused as error:
@@ -145,17 +152,18 @@ class SyncthingClient:
             raise
 
     def completion(self, folder: str, device: str) -> wire.Completion:
-        """What a device is believed to have of a folder; no proof that it has it."""
+        """What Syncthing believes that a device has of a folder; this proves nothing."""
         params = (("folder", folder), ("device", device))
         return self._get(wire.read_completion, "/rest/db/completion", *params)
 
     def events(
         self, since: int, timeout_s: int, types: Collection[str]
     ) -> list[wire.SyncthingEvent]:
-        """Events of these types with an id above `since`, oldest first; waits for the first.
+        """Events of these types with an ID above `since`, oldest first; waits for the first one.
 
-        Empty if none came in `timeout_s` seconds. Each set of types counts its own ids, from its
-        first request on: ask once before acting. A restart of Syncthing begins at 1 again.
+        Empty if no event came within `timeout_s` seconds. Syncthing collects the events of a set of
+        types, and counts IDs for it, from the first request on: so make one request before you
+        change anything. After a restart of Syncthing the IDs begin at 1 again.
         """
         request = _Request(
             "GET",
@@ -171,7 +179,7 @@ class SyncthingClient:
         return self._parsed(wire.read_events, request)
 
     def shutdown(self) -> None:
-        """Ask Syncthing to end; it does so after it answered."""
+        """Ask Syncthing to end; it answers first."""
         self._post("/rest/system/shutdown")
 
     def _own_id(self) -> str:
@@ -196,15 +204,15 @@ class SyncthingClient:
             return parse(body)
         except ValueError as error:
             raise SyncthingUnreachable(
-                f"{self._url} answered {request} with something that is not Syncthing's",
+                f"{self._url} answered {request}, but not as Syncthing does",
                 hint="see whether Syncthing is still starting or another program has its port",
             ) from error
 
     def _call(self, request: _Request) -> bytes:
-        """Send a request and return the answer's body; foreign errors become ours here.
+        """Send a request and return the body of the answer; errors of `requests` become ours.
 
-        A connection kept from earlier calls is dead when Syncthing was restarted meanwhile: what
-        is harmless to repeat is sent once more, on a new connection.
+        A connection that was kept from an earlier call is dead if Syncthing was restarted since. So
+        a repeatable request is sent once more, on a new connection.
         """
         kept = hasattr(self._local, "session")
         try:
@@ -226,13 +234,13 @@ class SyncthingClient:
             data=request.body,
             timeout=(CONNECT_S, request.timeout_s),
             stream=True,
-            allow_redirects=False,  # the API key goes to this address and nowhere else
+            allow_redirects=False,  # the API key must not be sent to another address
         ) as response:
             body = _read_bounded(response, request)
         if not 200 <= response.status_code < 300:
-            said = body[:200].decode(errors="replace").strip() or response.reason
+            why = body[:200].decode(errors="replace").strip() or response.reason
             raise SyncthingRefused(
-                f"Syncthing refused {request}: {said} ({response.status_code})",
+                f"Syncthing refused {request}: {why} ({response.status_code})",
                 status=response.status_code,
                 hint="see whether the API key is right"
                 if response.status_code in {401, 403}
@@ -241,7 +249,7 @@ class SyncthingClient:
         return body
 
     def _session(self) -> requests.Session:
-        """This thread's session: a Session of `requests` is not safe to share."""
+        """This thread's session: threads must not share a Session of `requests`."""
         if not hasattr(self._local, "session"):
             session = requests.Session()
             session.trust_env = False  # a proxy must not see the API key
@@ -271,7 +279,7 @@ def _is_connection_lost(error: requests.RequestException) -> bool:
 
 
 def _essence(error: requests.RequestException) -> str:
-    """The innermost reason: `requests` and urllib3 wrap it several times over."""
+    """The message of the innermost error: `requests` and urllib3 wrap it several times."""
     inner: BaseException = error
     while (cause := inner.__cause__ or inner.__context__) is not None:
         inner = cause

@@ -1,7 +1,8 @@
-"""Syncthing's configuration as a value: what is ours in it, and how to change only that.
+"""Reads Syncthing's configuration, and changes only our own entries in it.
 
-A PUT of /rest/config replaces everything, so the whole JSON is kept and sent back, also what we
-do not understand. A folder is ours if its id begins with `ks-` and it lies below our root.
+A PUT of /rest/config replaces the whole configuration. So the whole JSON is kept and sent back,
+with the fields that we do not know. A folder is ours if its ID begins with `ks-` and its path is
+below our root.
 """
 
 import json
@@ -20,8 +21,8 @@ from karma_sync.syncthing.wire import Reply
 
 OUR_PREFIX = "ks-"
 
-# An outbox is looked at only where we wrote, or when we know that it is whole: what Syncthing
-# does not find in a send-only folder, it deletes at every peer.
+# Syncthing scans an outbox only where we wrote, or when we know that no file is missing: a file
+# that Syncthing does not find in a send-only folder, it deletes at every peer.
 RESCAN_S: Mapping[FolderType, int] = {
     FolderType.SEND_ONLY: 0,
     FolderType.RECEIVE_ONLY: 3600,
@@ -70,23 +71,23 @@ class _Shape(Reply):
 
 @dataclass(frozen=True)
 class Configuration:
-    """Syncthing's configuration; made by `read`, changed by `with_changes`.
+    """One configuration of Syncthing; `read` makes it, `with_changes` makes a changed copy.
 
-    `my_id` is Syncthing's own device ID, `root` the directory below which folders are ours.
+    `my_id` is Syncthing's own device ID. Folders below the directory `root` are ours.
     """
 
     my_id: str
     root: Path
-    # Never printed: it holds the API key and the password's hash.
+    # Never printed: it holds the API key and the hash of the password.
     _tree: _Entry = field(repr=False)
     _shape: _Shape = field(repr=False)
 
     @classmethod
     def read(cls, body: bytes, my_id: str, root: Path) -> "Configuration":
-        """Take an answer of GET /rest/config.
+        """Read the answer to GET /rest/config.
 
         Raises:
-            ValueError: it has another shape.
+            ValueError: the answer has another shape.
         """
         return cls(my_id, root, json.loads(body), _Shape.model_validate_json(body))
 
@@ -96,13 +97,13 @@ class Configuration:
 
     @property
     def setup(self) -> Setup:
-        """What of it is ours to compare."""
+        """The part that the reconciler compares: devices, our folders, ignored devices."""
         ignored = self._shape.remote_ignored_devices or ()
         return Setup(self.devices, self.folders, frozenset(d.device_id for d in ignored))
 
     @property
     def devices(self) -> frozenset[Device]:
-        """All devices but our own, the person's other ones in attach mode too."""
+        """All devices except our own."""
         return frozenset(
             Device(
                 entry.device_id,
@@ -116,7 +117,7 @@ class Configuration:
 
     @property
     def folders(self) -> frozenset[Folder]:
-        """Our folders; `devices` of each without our own."""
+        """Our folders; our own device is not among the `devices` of a folder."""
         return frozenset(
             self._folder(entry, raw)
             for entry, raw in zip(self._shape.folders or (), self._entries("folders"), strict=True)
@@ -135,7 +136,7 @@ class Configuration:
         )
 
     def _sharing_holds(self, entry: _FolderEntry) -> bool:
-        """Shared with us and with known devices only, and not encrypted for any of them."""
+        """Whether a folder is shared with us, only with known devices, and with none encrypted."""
         known = {device.device_id for device in self._shape.devices or ()}
         plain = not any(device.encryption_password for device in entry.devices or ())
         return plain and self.my_id in entry.device_ids and known.issuperset(entry.device_ids)
@@ -156,15 +157,17 @@ def with_changes(
     put_folders: Mapping[Folder, Path] | None = None,
     drop_folders: Collection[str] = (),
 ) -> Configuration:
-    """The configuration with these devices and folders put and dropped; put wins over drop.
+    """A copy in which these devices and folders are put and dropped; put wins over drop.
 
-    Foreign folders stay as they are, also where they bear an id named here; a device that one of
-    them uses stays, and so does our own. A dropped device leaves our folders' lists too. A device
-    keeps settings that are not ours to decide (paused, rate limits, ignored folders); a folder is
-    written whole. A device needs an address: Syncthing reads an empty list as `dynamic`.
+    Foreign folders stay unchanged, even if one has an ID that is named here. Our own device stays,
+    and so does each device of a foreign folder. A dropped device is also removed from the lists of
+    our folders. A put device keeps the settings that are not ours (paused, rate limits, ignored
+    folders); a put folder is replaced as a whole. A device needs an address: Syncthing reads an
+    empty list as `dynamic`.
 
     Raises:
-        ValueError: a folder that would not read back as ours: wrong id, or not below the root.
+        ValueError: a folder would not read back as ours: its ID is wrong, or its path is not below
+            the root.
     """
     put_folders = put_folders or {}
     for folder, path in put_folders.items():
@@ -192,7 +195,7 @@ def with_changes(
 
 
 def with_ignored(configuration: Configuration, devices: Collection[str]) -> Configuration:
-    """The configuration with these devices ignored, besides those that are already."""
+    """A copy in which these devices are ignored, in addition to those that are ignored already."""
     entries = ignoring.ignored_devices(configuration._entries("remoteIgnoredDevices"), devices)
     body = json.dumps(configuration._tree | {"remoteIgnoredDevices": entries}).encode()
     return Configuration.read(body, configuration.my_id, configuration.root)
@@ -241,7 +244,7 @@ def _folder_json(folder: Folder, path: Path, my_id: str) -> _Entry:
         **FIXED,
         **FIXED_NESTED,
         "id": folder.id,
-        "label": folder.id,  # a peer sees it: neutral
+        "label": folder.id,  # peers see the label: it must reveal nothing
         "path": str(path),
         "type": folder.type.value,
         "rescanIntervalS": RESCAN_S[folder.type],
@@ -259,7 +262,7 @@ def _is_ours(entry: _FolderEntry, root: Path) -> bool:
 
 
 def _settings_hold(raw: _Entry) -> bool:
-    """Whether each fixed setting this version knows reads back as we send it."""
+    """Whether each fixed setting has our value; a version of Syncthing may lack a setting."""
     fixed = {**FIXED, "label": raw["id"], "rescanIntervalS": RESCAN_S[FolderType(raw["type"])]}
     nested = ((raw.get(name) or {}, wanted) for name, wanted in FIXED_NESTED.items())
     pairs = [(raw, fixed), *nested]

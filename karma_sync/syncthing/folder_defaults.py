@@ -1,13 +1,13 @@
-"""What is the same for every folder and device of ours.
+"""The settings that all our folders and devices share.
 
-Apart from the models of Syncthing's answers: commands that need only this start sooner.
+They are not in `configuration.py`, so that commands which need only them start sooner.
 """
 
 from collections.abc import Mapping
 
-# See docs/syncthing.md, "Folder settings": no watcher (we scan), no permissions (a member's chmod
-# would reach the library's links), newest first, no copies that outlive a retraction, no delay in
-# v2.
+# See docs/syncthing.md, "Folder settings". No watcher: we request scans. No permissions: a member's
+# chmod would reach the library's links. Newest first. No conflict copies: they would outlive a
+# retraction. No delay in v2.
 FIXED: Mapping[str, bool | int | str] = {
     "filesystemType": "basic",
     "fsWatcherEnabled": False,
@@ -29,8 +29,8 @@ FIXED_NESTED: Mapping[str, Mapping[str, int | str]] = {
     "minDiskFree": {"value": 1, "unit": "%"},
     "versioning": {"type": ""},
 }
-# What a device may never do here: introduce others, or create folders
-# (docs/syncthing.md, "Folder settings").
+# No device may introduce other devices or create folders here (docs/syncthing.md, "Folder
+# settings").
 FIXED_DEVICE: Mapping[str, bool | str] = {
     "compression": "metadata",
     "introducer": False,

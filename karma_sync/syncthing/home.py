@@ -1,4 +1,7 @@
-"""A Syncthing home of our own: key, device ID, config.xml (docs/syncthing.md, "Home")."""
+"""Makes and configures our own Syncthing home: key, device ID, config.xml.
+
+See docs/syncthing.md, "Home".
+"""
 
 import secrets
 import shutil
@@ -25,10 +28,11 @@ _BCRYPT = "./" + string.ascii_letters + string.digits
 
 @dataclass(frozen=True)
 class ListenSettings:
-    """Where Syncthing listens, and which public helpers it may use.
+    """Where Syncthing listens, and which public services it may use.
 
-    `gui_port` is the REST API's, on 127.0.0.1; `listen` are Syncthing's listen addresses, such as
-    "tcp://0.0.0.0:22000"; `discovery` is global and local, `nat` asks routers for a port.
+    `gui_port` is the port of the REST API on 127.0.0.1. `listen` are the listen addresses, such as
+    "tcp://0.0.0.0:22000". `discovery` means global and local discovery. With `nat`, Syncthing asks
+    routers for a port.
     """
 
     gui_port: int
@@ -39,11 +43,11 @@ class ListenSettings:
 
 
 def create_home(program: Path, home: Path) -> str:
-    """Make key, certificate and config.xml unless they exist; returns the own device ID.
+    """Make key, certificate and config.xml unless they exist; returns our device ID.
 
     Raises:
-        SyncthingError: Syncthing could not, or the key that is there is damaged. A damaged key is
-            never replaced: it is who this machine is to all its peers.
+        SyncthingError: Syncthing could not make them, or the existing key is damaged. A damaged key
+            is never replaced: all peers know this machine by it.
     """
     private_dir(home)
     cert, key = home / "cert.pem", home / "key.pem"
@@ -57,10 +61,10 @@ def create_home(program: Path, home: Path) -> str:
 
 
 def require_home(program: Path, home: Path) -> None:
-    """What every start needs: the key that we had, and a config.xml, made anew if it is gone.
+    """Return if Syncthing can start with its old key; config.xml is made again if it is gone.
 
     Raises:
-        SyncthingError: the key is gone or damaged, or Syncthing could not write a config.xml.
+        SyncthingError: the key is gone or damaged, or Syncthing could not make config.xml.
     """
     require_key(home)
     if not _config(home).exists():
@@ -68,10 +72,10 @@ def require_home(program: Path, home: Path) -> None:
 
 
 def require_key(home: Path) -> None:
-    """Syncthing makes a new key where it cannot load the old one: a new identity, silently.
+    """Return if Syncthing can load its key; otherwise it would silently make a new identity.
 
     Raises:
-        SyncthingError: it could not load it.
+        SyncthingError: the key or the certificate cannot be loaded.
     """
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -81,9 +85,9 @@ def require_key(home: Path) -> None:
 
 
 def gui_port(home: Path) -> int | None:
-    """The port of the REST API that we once chose; None if we have not configured this home yet.
+    """The port of the REST API that we chose earlier; None if we did not configure this home yet.
 
-    Before that config.xml has Syncthing's own 8384, which is for the person's Syncthing.
+    Before that, config.xml has Syncthing's default 8384, which belongs to the person's Syncthing.
     """
     try:
         root = ET.parse(_config(home))  # noqa: S314 our own file
@@ -95,7 +99,7 @@ def gui_port(home: Path) -> int | None:
 
 
 def folders(home: Path) -> frozenset[str]:
-    """The ids of the folders that Syncthing has had, and whose files it may remember."""
+    """IDs of the folders in config.xml: Syncthing's index may have their files."""
     try:
         root = ET.parse(_config(home)).getroot()  # noqa: S314 our own Syncthing wrote it
     except (FileNotFoundError, ET.ParseError):
@@ -104,19 +108,19 @@ def folders(home: Path) -> frozenset[str]:
 
 
 def forget_index(home: Path) -> None:
-    """Have Syncthing scan and exchange everything anew from its next start on.
+    """Delete Syncthing's index: after its next start it scans and exchanges everything again.
 
-    It must not be running. Both its kinds of database lie in `index-…`.
+    Syncthing must not be running. Both kinds of its database are in `index-…`.
     """
     for index in home.glob("index-*"):
         shutil.rmtree(index)
 
 
 def configure(home: Path, network: ListenSettings, name: str) -> str:
-    """Write our settings into config.xml, leave the rest; returns the API key.
+    """Write our settings into config.xml and keep all others; returns the API key.
 
-    Syncthing must not be running on this home: it would write its own copy over ours. Writes
-    nothing if everything is as it should be.
+    Syncthing must not be running on this home: it would overwrite the file. Nothing is written if
+    the file has our settings already.
 
     Raises:
         SyncthingError: config.xml cannot be read.
@@ -148,7 +152,7 @@ def _config(home: Path) -> Path:
 
 
 def _generate(program: Path, home: Path) -> None:
-    """Run `syncthing generate`, with no flags that one of the versions lacks; keeps a key."""
+    """Run `syncthing generate`, which keeps an existing key; all versions know these flags."""
     try:
         ran = subprocess.run(  # noqa: S603 - the program find_program chose, no shell
             [program, "generate", f"--home={home}"],
@@ -163,15 +167,15 @@ def _generate(program: Path, home: Path) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SyncthingError(f"{program} could not make {home}: {error}") from error
     if ran.returncode or not _config(home).exists():
-        said = ran.stdout.decode(errors="replace").strip()[-300:]
-        raise SyncthingError(f"{program} could not make {home}: {said}")
+        output = ran.stdout.decode(errors="replace").strip()[-300:]
+        raise SyncthingError(f"{program} could not make {home}: {output}")
 
 
 def _set_gui(gui: ET.Element, port: int) -> str:
-    """REST API on loopback, by key only; returns the key.
+    """Restrict the REST API to loopback and to our key; returns the key.
 
-    Without user and password any local process gets a session for the asking (docs/syncthing.md,
-    "Access"). The password is a hash that no password is known for. A person's own password is
+    Without a user and a password, any local process gets a session (docs/syncthing.md, "Access").
+    So we set a password hash for which nobody knows a password. A password that the person set is
     kept.
     """
     gui.set("enabled", "true")
@@ -209,7 +213,7 @@ def _set_options(options: ET.Element, network: ListenSettings) -> None:
 
 
 def _set_folder_defaults(folder: ET.Element) -> None:
-    """What a folder gets if it is added without our settings; unknown ones are ignored by 1.x."""
+    """Set the defaults for folders that are added without our settings; 1.x ignores new ones."""
     for name, value in FIXED.items():
         if name in folder.attrib:
             folder.set(name, _text(value))
@@ -226,6 +230,6 @@ def _set(parent: ET.Element, tag: str, text: str) -> None:
 
 
 def _child(parent: ET.Element, tag: str) -> ET.Element:
-    """The child of this name, made if there is none."""
+    """The child element `tag`; it is made if it is missing."""
     found = parent.find(tag)
     return ET.SubElement(parent, tag) if found is None else found

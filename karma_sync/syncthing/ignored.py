@@ -1,6 +1,6 @@
-"""What Syncthing is told to ignore for good: devices that knock, folders that a device offers.
+"""Changes Syncthing's two lists of what it ignores: devices that dial us, folders they offer.
 
-In both lists stands also what the person ignored by hand; that stays.
+The person may have added entries by hand; these are kept.
 """
 
 from collections.abc import Collection, Iterable
@@ -11,7 +11,7 @@ from pydantic import Field
 from karma_sync.paths import is_metadata_folder
 from karma_sync.syncthing.wire import Reply
 
-_NO_TIME = "1970-01-01T00:00:00Z"  # when it was ignored: for people only
+_NO_TIME = "1970-01-01T00:00:00Z"  # Syncthing only shows the time to people
 
 _Entry = dict[str, Any]
 
@@ -25,12 +25,12 @@ class IgnoredDevice(Reply):
 
 
 def refused(folders: Iterable[IgnoredFolder] | None) -> frozenset[str]:
-    """Those that are metadata folders of ours."""
+    """The IDs of our metadata folders among these ignored folders."""
     return frozenset(folder.id for folder in folders or () if is_metadata_folder(folder.id))
 
 
 def refused_folders(entry: _Entry, wanted: Collection[str]) -> list[_Entry]:
-    """What a device's entry is to ignore: these metadata folders, and what is not ours."""
+    """A device's new list of ignored folders: these metadata folders, and all foreign entries."""
     kept = {folder["id"]: folder for folder in entry.get("ignoredFolders") or []}
     new = {f: {"id": f, "label": "", "time": _NO_TIME} for f in sorted(wanted)}
     return [
@@ -41,7 +41,7 @@ def refused_folders(entry: _Entry, wanted: Collection[str]) -> list[_Entry]:
 
 
 def ignored_devices(entries: Iterable[_Entry], more: Collection[str]) -> list[_Entry]:
-    """The list with these in it."""
+    """The list of ignored devices with these added."""
     kept = {entry["deviceID"]: entry for entry in entries}
     new = {d: {"deviceID": d, "name": "", "address": "", "time": _NO_TIME} for d in sorted(more)}
     return list((new | kept).values())

@@ -1,9 +1,9 @@
-"""Become another program that ends when the process which started it does.
+"""A script that becomes another program, which ends when the parent process ends. Linux only.
 
     python -I -S launch.py PARENT_PID PROGRAM [ARGUMENT…]
 
-A script of its own, because code between fork and exec (preexec_fn) can deadlock in a program
-with threads. Linux only; imports nothing of ours, so it is running in some 20 ms.
+It is a separate script because code between fork and exec (preexec_fn) can deadlock in a program
+with threads. It imports nothing of ours, so it starts within about 20 ms.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""What karma-sync asks of a Syncthing; `client.py` asks a real one over REST."""
+"""The calls that karma-sync makes to Syncthing; `client.py` makes them over REST."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -9,10 +9,11 @@ from karma_sync.syncthing.configuration import Configuration
 
 
 class SyncthingPort(Protocol):
-    """One Syncthing; may be used by several threads at once.
+    """One Syncthing; several threads may use it at once.
 
-    `SyncthingClient` says what each method promises. Every method raises SyncthingUnreachable if
-    no Syncthing answers, and SyncthingRefused, with the HTTP status, if it answers with an error.
+    The docstrings of `SyncthingClient` describe each method. Every method raises
+    SyncthingUnreachable if no Syncthing answers, and SyncthingRefused, with the HTTP status, if it
+    answers with an error.
     """
 
     def ping(self) -> None: ...

@@ -1,4 +1,4 @@
-"""Our own Syncthing: started, watched and ended; it never outlives us for long."""
+"""Starts, watches and ends our own Syncthing, which never outlives us for long."""
 
 import errno
 import os
@@ -23,12 +23,12 @@ from karma_sync.syncthing.port import SyncthingPort
 from karma_sync.syncthing.program import environment
 
 LOOPBACK = "127.0.0.1"
-FIRST_PORT, PORTS, PORT_TRIES = 24_000, 8_000, 100  # Linux numbers outgoing ones from 32768
+FIRST_PORT, PORTS, PORT_TRIES = 24_000, 8_000, 100  # Linux: outgoing connections use 32768 up
 LOG_BYTES = 1_000_000
-HALF_WRITTEN = ".syncthing.tmp."  # what it was writing, such as config.xml, when it was killed
+HALF_WRITTEN = ".syncthing.tmp."  # a file, such as config.xml, that a killed Syncthing left
 ESSENCE_CHARS = 500
 POLL_S = 0.05
-ORPHAN_GRACE_S = 5.0  # a stop takes 0.1 to 1 s; 10 s while 1.29 dials a peer that rejects it
+ORPHAN_GRACE_S = 5.0  # ending takes 0.1 to 1 s, or 10 s if 1.29 dials a peer that rejects it
 
 _HANDED_OUT: set[int] = set()
 _LAUNCHER = Path(__file__).with_name("launch.py")
@@ -37,11 +37,13 @@ _TIMESTAMP = re.compile(r"^(\[\w+\] )?[\d/: .T+Z-]{8,35}")
 
 
 def free_port(preferred: Iterable[int] = (), but: int = 0) -> int:
-    """A TCP port nobody listens on at this moment; the first free one of `preferred`, if any is.
+    """A TCP port on which nobody listens now; the first free one of `preferred`, if there is one.
 
-    Never the same twice in one process, nor `but`, which is for something else. Others than the
-    preferred are taken from below the range in which systems number outgoing connections, one of
-    which could get the port first.
+    Never returns the same port twice in one process, and never `but`, which has another use. Other
+    ports come from below the range of outgoing connections: one of those could take the port first.
+
+    Raises:
+        PortTaken: no free port was found.
     """
     tries = (FIRST_PORT + secrets.randbelow(PORTS) for _ in range(PORT_TRIES))
     for port in (*preferred, *tries):
@@ -56,7 +58,7 @@ def require_free(port: int, setting_name: str) -> None:
     """Return if we can listen on this port of 127.0.0.1.
 
     Raises:
-        PortTaken: another program does; the hint names the setting to change.
+        PortTaken: we cannot; the hint names the setting to change.
     """
     with socket.socket() as probe:
         error = _listens(probe, port)
@@ -68,11 +70,11 @@ def require_free(port: int, setting_name: str) -> None:
 
 
 def _listens(probe: socket.socket, port: int) -> OSError | None:
-    """Listen as Syncthing does; why it cannot, or None if it can.
+    """Listen on the port as Syncthing does; returns the error, or None if that works.
 
-    A port whose last connections are still closing is free. Syncthing dials from its own port
-    with SO_REUSEPORT, so after a stop only a bind with it succeeds; as that could also share a
-    port with somebody who listens, it is asked first whether anybody does.
+    A port whose last connections are still closing counts as free. Syncthing dials from its own
+    port with SO_REUSEPORT, so after it ended only a bind with SO_REUSEPORT succeeds. Such a bind
+    could also share the port with a listening program, so first we try to connect to one.
     """
     with socket.socket() as caller:
         caller.settimeout(1.0)
@@ -89,10 +91,10 @@ def _listens(probe: socket.socket, port: int) -> OSError | None:
 
 
 class SyncthingProcess:
-    """One Syncthing on one home: one process, without a monitor beside it.
+    """One Syncthing on one home: a single process, without Syncthing's monitor process.
 
-    On Linux it gets SIGTERM when we die, however we die. Elsewhere, and if that failed, the next
-    `start` ends what still runs on this home.
+    On Linux it gets SIGTERM when our process ends, in whatever way. On other systems, and if that
+    failed, the next `start` ends a Syncthing that still runs on this home.
     """
 
     def __init__(self, program: Path, home: Path, gui_port: int, log: Path) -> None:
@@ -106,18 +108,18 @@ class SyncthingProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process id, None before the first start."""
+        """The process ID; None before the first start."""
         return self._child.pid if self._child else None
 
     def start(self) -> None:
-        """Start Syncthing; may be called again after it ended, from any thread.
+        """Start Syncthing; any thread may call this, also again after Syncthing ended.
 
-        Linux sends the parent-death signal when the THREAD that started the process ends, not
-        when the process does. So a thread of its own starts it and stays until it has ended.
+        Linux sends the parent-death signal when the THREAD that started the process ends, not when
+        the process ends. So a separate thread starts Syncthing, and stays until Syncthing ended.
 
         Raises:
-            PortTaken: another program has the GUI's port.
-            SyncthingError: the key of this home cannot be used; Syncthing would make another.
+            PortTaken: another program listens on the GUI's port.
+            SyncthingError: the key of this home cannot be used; Syncthing would make another one.
             SyncthingMissing: the program cannot be run.
         """
         if self._child and self.poll() is None:
@@ -125,7 +127,7 @@ class SyncthingProcess:
         self.end_orphan()
         for half in self._home.glob(f"{HALF_WRITTEN}*"):
             half.unlink(missing_ok=True)
-        if (self._home / "config.xml").exists():  # else nobody knows this machine yet
+        if (self._home / "config.xml").exists():  # else no peer knows this machine yet
             require_key(self._home)
         require_free(self._gui_port, "gui_port")
         born: Future[subprocess.Popen[bytes]] = Future()
@@ -140,36 +142,36 @@ class SyncthingProcess:
         write_private(self._pid_file, str(self._child.pid).encode())
 
     def end_orphan(self) -> None:
-        """End the Syncthing that an earlier life of ours left on this home, if there is one.
+        """End the Syncthing that an earlier daemon left on this home, if there is one.
 
-        `start` does it too; do it before `configure`, whose file an orphan would write over.
+        `start` does this too. Call it before `configure`: an orphan would overwrite config.xml.
 
         Raises:
-            SyncthingError: it does not end, not even by force.
+            SyncthingError: the orphan does not end, not even by force.
         """
         try:
             orphan = psutil.Process(int(self._pid_file.read_text(encoding="ascii")))
             if self._home_flag not in orphan.cmdline():
-                return  # the number belongs to another process by now
+                return  # another process has this process ID now
             orphan.terminate()
             if not _ended(orphan):
                 orphan.kill()
                 if not _ended(orphan):
                     raise SyncthingError(f"an earlier Syncthing, {orphan.pid}, cannot be ended")
         except (FileNotFoundError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
-            return  # none was left, or it is not ours
+            return  # there is no orphan, or the process is not ours
 
     def wait_ready(
         self,
         client: SyncthingPort,
         within_s: float,
-        given_up: Callable[[], bool] = lambda: False,
+        is_cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Return as soon as Syncthing answers; give v2 minutes, it may have to migrate first.
+        """Return as soon as Syncthing answers. Allow minutes: v2 may migrate its database first.
 
         Raises:
-            SyncthingError: it ended instead, the message has the last trouble in its log; or
-                `given_up` said that nobody waits for it any more.
+            SyncthingError: it ended; the message has the last errors of its log. Or `is_cancelled`
+                returned True.
             SyncthingUnreachable: it did not answer within `within_s` seconds.
         """
         deadline = Deadline(within_s)
@@ -181,8 +183,8 @@ class SyncthingProcess:
             else:
                 return
             self._keeper.join(POLL_S)
-            if given_up():
-                raise SyncthingError("Syncthing was not waited for")
+            if is_cancelled():
+                raise SyncthingError("waiting for Syncthing was cancelled")
             code = self.poll()
             if code is not None:
                 raise SyncthingError(
@@ -196,15 +198,15 @@ class SyncthingProcess:
                 )
 
     def poll(self) -> int | None:
-        """The exit code (minus the signal's number if killed), None while it runs.
+        """The exit code, negative if a signal ended it; None while it runs.
 
-        Also keeps the log below 1 MB.
+        Each call also keeps the log below 1 MB.
         """
         _trim(self._log)
         return self._child.poll() if self._child else None
 
     def stop(self, grace_s: float) -> None:
-        """End Syncthing, by force after `grace_s` seconds; returns when it has ended."""
+        """End Syncthing, by force after `grace_s` seconds; returns after it ended."""
         if self._child is None:
             return
         self._child.terminate()
@@ -219,7 +221,7 @@ class SyncthingProcess:
         return self._home / "karma-sync.pid"
 
     def _command(self) -> list[str]:
-        """Flags that 1.19, 1.29 and v2 all know (docs/syncthing.md)."""
+        """The command line, with flags that 1.19, 1.29 and v2 know (docs/syncthing.md)."""
         serve = [str(self._program), "serve", self._home_flag, "--no-browser", "--no-restart"]
         if sys.platform != "linux":
             return serve
@@ -236,13 +238,13 @@ class SyncthingProcess:
                 self._log_start = log.tell()
                 child = subprocess.Popen(  # noqa: S603 - the program find_program chose, no shell
                     self._command(),
-                    # STMONITORED: be the one process, start no monitor with a child.
+                    # STMONITORED: run as a single process, without a monitor.
                     env=environment() | {"STMONITORED": "yes", "STNORESTART": "1"},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    umask=0o077,  # what it writes, synced files too, is for this user alone
-                    start_new_session=True,  # Ctrl-C is for us; we end it in our own time
+                    umask=0o077,  # all its files, also synced ones, are for this user only
+                    start_new_session=True,  # Ctrl-C must reach only us; we end Syncthing ourselves
                 )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             born.set_exception(error)
@@ -251,12 +253,12 @@ class SyncthingProcess:
         child.wait()
 
     def _trouble(self) -> str:
-        """The last lines since this start that tell of trouble, or its last line, without times."""
+        """The last errors that it logged since this start, or its last line, without times."""
         try:
-            said = self._log.read_bytes()
-            if len(said) >= self._log_start:  # else it was cut meanwhile
-                said = said[self._log_start :]
-            tail = said[-8192:].decode(errors="replace")
+            logged = self._log.read_bytes()
+            if len(logged) >= self._log_start:  # else the log was emptied meanwhile
+                logged = logged[self._log_start :]
+            tail = logged[-8192:].decode(errors="replace")
         except OSError as error:
             return str(error)
         lines = [_TIMESTAMP.sub("", line).strip() for line in tail.splitlines() if line.strip()]
@@ -273,7 +275,7 @@ def _ended(process: psutil.Process) -> bool:
 
 
 def _open_log(log: Path) -> BinaryIO:
-    """The log, opened to append, mode 0600."""
+    """Open the log to append to it, mode 0600."""
     _trim(log)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
     os.fchmod(descriptor, PRIVATE_FILE)
@@ -281,7 +283,7 @@ def _open_log(log: Path) -> BinaryIO:
 
 
 def _trim(log: Path) -> None:
-    """Empty the log if it has grown too long; Syncthing appends, so it goes on from the start."""
+    """Empty the log if it is above LOG_BYTES; Syncthing appends, so it continues at the start."""
     try:
         if log.stat().st_size > LOG_BYTES:
             os.truncate(log, 0)

@@ -1,4 +1,4 @@
-"""The Syncthing program: where it is, whether it is new enough, and the environment it gets."""
+"""Finds the Syncthing program, checks its version, and makes its environment."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from karma_sync.errors import SyncthingMissing
 
-OLDEST = (1, 19)  # what Debian 12 has; the oldest examined: docs/syncthing.md, "Versions"
+OLDEST = (1, 19)  # in Debian 12; the oldest version we examined: docs/syncthing.md, "Versions"
 VERSION_S = 20.0
 _VERSION = re.compile(r"^syncthing v?(\d+)\.(\d+)")
 
@@ -31,7 +31,7 @@ def find_program(configured: Path | None) -> Path:
     """The Syncthing to run: the configured one, else the first on PATH.
 
     Raises:
-        SyncthingMissing: there is none, or it is older than 1.19; the hint says how to get one.
+        SyncthingMissing: there is none, or it is older than 1.19; the hint is how to get one.
     """
     if configured is None:
         found = shutil.which("syncthing")
@@ -48,7 +48,7 @@ def find_program(configured: Path | None) -> Path:
     version = _version_line(program, hint)
     match = _VERSION.match(version)
     if match is None:
-        raise SyncthingMissing(f"{program} is no Syncthing: {version}", hint=hint)
+        raise SyncthingMissing(f"{program} is not Syncthing: {version}", hint=hint)
     if (int(match[1]), int(match[2])) < OLDEST:
         raise SyncthingMissing(
             f"{program} is too old: {version}; 1.19 or newer is needed", hint=hint
@@ -57,22 +57,22 @@ def find_program(configured: Path | None) -> Path:
 
 
 def install_command() -> str:
-    """What to type on this machine to get Syncthing."""
+    """The command that installs Syncthing on this system."""
     return next((_INSTALL[name] for name in _system_names() if name in _INSTALL), _ANYWHERE)
 
 
 def environment() -> dict[str, str]:
-    """Our environment for Syncthing, without what would tell it to be another instance.
+    """The environment for Syncthing: ours, with no Syncthing options but our own.
 
-    Each of its options can come from a variable `ST…` (another home, another GUI address, a
-    second API key): none is inherited, only the few that we mean are set.
+    Each option of Syncthing can come from a variable `ST…` (another home, another GUI address, a
+    second API key). None of these is inherited; we set the few that we need.
     """
     inherited = {name: v for name, v in os.environ.items() if not name.startswith("ST")}
     return inherited | {"STNODEFAULTFOLDER": "1", "STNOPORTPROBING": "1", "STNOUPGRADE": "1"}
 
 
 def _version_line(program: Path, hint: str) -> str:
-    """The first line of `syncthing --version`, which all versions print."""
+    """The first line of `syncthing --version`, which every version prints."""
     try:
         ran = subprocess.run(  # noqa: S603 - the program the person chose, no shell
             [program, "--version"],
@@ -90,7 +90,7 @@ def _version_line(program: Path, hint: str) -> str:
 
 
 def _system_names() -> list[str]:
-    """This system's name and those it is like, nearest first."""
+    """The names of this system and of the systems that it resembles, nearest first."""
     if sys.platform != "linux":
         return [sys.platform]
     try:

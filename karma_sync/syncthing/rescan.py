@@ -1,4 +1,4 @@
-"""Tells Syncthing of files that were written: it watches none of our folders."""
+"""Requests scans of files that were written: Syncthing watches none of our folders."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -8,24 +8,24 @@ from karma_sync.errors import SyncthingError
 log = logging.getLogger(__name__)
 
 Scan = Callable[[str, Sequence[str]], None]
-"""Has Syncthing look at files in a folder by name; raises SyncthingError if it does not."""
+"""Makes Syncthing scan files of a folder by name; raises SyncthingError if it does not."""
 
 
 class Rescan:
-    """An outage of Syncthing is logged once; the caller keeps what was not looked at."""
+    """Requests scans, and logs a failure once until a scan succeeds again."""
 
     def __init__(self, scan: Scan) -> None:
         self._scan = scan
-        self._is_deaf = False
+        self._failed = False
 
     def request(self, folder: str, names: Sequence[str]) -> bool:
-        """Have Syncthing look at these files; False if they are to be told again."""
+        """Make Syncthing scan these files; False if it did not, and the caller must try again."""
         try:
             self._scan(folder, names)
         except SyncthingError as error:
-            if not self._is_deaf:
-                log.warning("Syncthing could not look at %s, and is asked again: %s", folder, error)
-            self._is_deaf = True
+            if not self._failed:
+                log.warning("Syncthing could not scan %s, and is asked again: %s", folder, error)
+            self._failed = True
             return False
-        self._is_deaf = False
+        self._failed = False
         return True

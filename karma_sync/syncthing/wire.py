@@ -1,7 +1,8 @@
-"""Syncthing's answers as frozen values: JSON in, values out (docs/syncthing.md, "REST answers").
+"""Parses Syncthing's JSON answers into frozen models (docs/syncthing.md, "REST answers").
 
-Versions differ in what they send: what we do not use is ignored, what only some send has a
-default. An answer of another shape raises ValueError, which client.py turns into an error of ours.
+The versions of Syncthing send different fields. Fields that we do not use are ignored, and fields
+that only some versions send have a default. An answer of another shape raises ValueError, which
+`client.py` turns into an error of ours.
 """
 
 from datetime import UTC
@@ -18,12 +19,12 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-# Syncthing writes local time with an offset; everything of ours is UTC.
+# Syncthing writes local time with an offset; we keep all times in UTC.
 UtcTime = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(UTC))]
 
 
 class Reply(BaseModel):
-    """Base of everything read from Syncthing."""
+    """Base class of all models of Syncthing's answers."""
 
     model_config = ConfigDict(
         defer_build=True,
@@ -35,16 +36,16 @@ class Reply(BaseModel):
 
 
 class System(Reply):
-    """Who answers, and since when: event ids begin again with each start."""
+    """The device ID of this Syncthing, and when it started; event IDs begin again at each start."""
 
     my_id: str = Field(alias="myID")
     start_time: UtcTime
 
 
 class Connection(Reply):
-    """How a device is reached; `address` is host:port, empty while it is not.
+    """One device's connection; `address` is host:port, "" while it is not connected.
 
-    `type` ends in -client where we dialled, in -server where the other did.
+    `type` ends in `-client` if we dialled, in `-server` if the other device did.
     """
 
     connected: bool = False
@@ -55,7 +56,7 @@ class Connection(Reply):
 
 
 class PendingDevice(Reply):
-    """A device that dialled us and is not in our configuration; its name is its own claim."""
+    """A device that dialled us and is not in our configuration; the device chose the name."""
 
     id: str
     name: str
@@ -64,7 +65,7 @@ class PendingDevice(Reply):
 
 
 class PendingFolder(Reply):
-    """A folder that a device of ours shares with us and we do not have; its label is a claim."""
+    """A folder that a known device offers and that we do not have; that device chose the label."""
 
     id: str
     label: str
@@ -73,10 +74,10 @@ class PendingFolder(Reply):
 
 
 class FolderStatus(Reply):
-    """How a folder stands; counts are items (files, directories, deletions), sizes bytes.
+    """The status of a folder; counts are in items (files, directories, deletions), sizes in bytes.
 
-    `pull_errors` counts the items of folder/errors, those that could not be scanned too.
-    A paused folder has state "" and zeros. 1.19 leaves out `error` and the receive-only counts.
+    `pull_errors` counts the items of `folder/errors`, also those that could not be scanned. A
+    paused folder has state "" and only zeros. 1.19 leaves out `error` and the receive-only counts.
     """
 
     state: str = ""
@@ -99,9 +100,10 @@ class FolderError(Reply):
 
 
 class Needed(Reply):
-    """A file of which some device claims to have a newer version, or that it was deleted.
+    """A file of which a device claims to have a newer version, or a deletion.
 
-    `modified_by` is the short form of the device ID that claims to have made it: a claim.
+    `modified_by` is the short device ID of the device that is said to have made that version. Any
+    device can falsify it.
     """
 
     name: str
@@ -109,16 +111,16 @@ class Needed(Reply):
     modified_by: str = ""
 
     def is_by(self, device: str) -> bool:
-        """Whether it claims to be this device's."""
+        """Whether this device is said to have made the version."""
         return bool(self.modified_by) and device.startswith(self.modified_by)
 
 
 class Completion(Reply):
-    """What a device is believed to have of a folder, in percent, bytes and items.
+    """What Syncthing believes that a device has of a folder, in percent, bytes and items.
 
-    Any member can falsify these figures (docs/syncthing.md, "Completion"), and 1.19 may say 100 %
-    of a device that never accepted the folder. `remote_state` is valid, paused, notSharing or
-    unknown; None before Syncthing 1.20.
+    Any member can falsify these figures (docs/syncthing.md, "Completion"), and 1.19 may report
+    100 % for a device that never accepted the folder. `remote_state` is valid, paused, notSharing
+    or unknown; None before Syncthing 1.20.
     """
 
     completion: float
@@ -129,7 +131,7 @@ class Completion(Reply):
 
 
 class SyncthingEvent(Reply):
-    """Something happened; what it concerns, where it says so."""
+    """One event; each field is None, or empty, if this type of event does not have it."""
 
     id: int
     type: str
@@ -144,24 +146,24 @@ class SyncthingEvent(Reply):
     @model_validator(mode="before")
     @classmethod
     def _lift(cls, event: Any) -> Any:
-        """Take our fields out of `data`, where each type of event spells them in its own way."""
+        """Take our fields out of `data`, in which each type of event has names of its own."""
         data = event.get("data") if isinstance(event, dict) else None
         if not isinstance(data, dict):
             return event
-        whose = ("id",) if str(event.get("type")).startswith("Device") else ()
+        id_field = ("id",) if str(event.get("type")).startswith("Device") else ()
         return event | {
             "folder": _text(data, "folder", "folderID"),
             "item": _text(data, "item", "path"),
-            "device": _text(data, "device", "deviceID", *whose),
+            "device": _text(data, "device", "deviceID", *id_field),
             "error": _text(data, "error"),
             "state": _text(data, "to"),
             "names": [n for n in data.get("filenames") or () if isinstance(n, str)],
-            "connection": _text(data, "type") if whose else None,
+            "connection": _text(data, "type") if id_field else None,
         }
 
 
 def _text(data: dict[str, Any], *names: str) -> str | None:
-    """The first of these entries that is a text with something in it."""
+    """The first of these entries that is a text and not empty."""
     return next((v for n in names if isinstance(v := data.get(n), str) and v), None)
 
 
@@ -216,12 +218,12 @@ _EVENTS = TypeAdapter(list[SyncthingEvent])
 
 
 def read_pong(body: bytes) -> None:
-    """Nothing, if it is Syncthing that answers: v2 says something else while it migrates."""
+    """Return if this is Syncthing's answer to a ping; v2 answers differently while it migrates."""
     _Pong.model_validate_json(body)
 
 
 def read_version(body: bytes) -> str:
-    """Such as "v1.29.5" or, by Debian, "v1.19.2-ds1"."""
+    """Syncthing's version, such as "v1.29.5" or, from Debian, "v1.19.2-ds1"."""
     return _Version.model_validate_json(body).version
 
 
@@ -230,18 +232,18 @@ def read_system(body: bytes) -> System:
 
 
 def read_connections(body: bytes) -> dict[str, Connection]:
-    """By device ID; 1.19 lists the own device too."""
+    """Connections by device ID; 1.19 lists our own device too."""
     return _Connections.model_validate_json(body).connections
 
 
 def read_pending_devices(body: bytes) -> list[PendingDevice]:
-    """Sorted by device ID."""
+    """The pending devices, sorted by device ID."""
     offers = sorted(_DEVICE_OFFERS.validate_json(body).items())
     return [PendingDevice(id=d, name=o.name, address=o.address, time=o.time) for d, o in offers]
 
 
 def read_pending_folders(body: bytes) -> list[PendingFolder]:
-    """One per folder and device that offers it, sorted by these two."""
+    """One entry per folder and device that offers it, sorted by these two."""
     folders = sorted(_FOLDER_OFFERS.validate_json(body).items())
     return [
         PendingFolder(id=folder, label=offer.label, offered_by=device, time=offer.time)
@@ -264,7 +266,7 @@ def read_needed(body: bytes) -> list[Needed]:
 
 
 def read_holders(body: bytes) -> frozenset[str]:
-    """Device IDs."""
+    """The IDs of the devices that claim to have the file."""
     return frozenset(each.id for each in _Holders.model_validate_json(body).availability or ())
 
 
@@ -273,5 +275,5 @@ def read_completion(body: bytes) -> Completion:
 
 
 def read_events(body: bytes) -> list[SyncthingEvent]:
-    """Oldest first."""
+    """The events, oldest first."""
     return _EVENTS.validate_json(body)

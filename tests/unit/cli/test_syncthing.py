@@ -34,7 +34,7 @@ def unprivileged(town: Town) -> Member:
     ("answer", "said"),
     [
         ("syncthing v1.18.6 (go1.19 linux-amd64)", "is too old: syncthing v1.18.6"),
-        ("nextcloud 3.0", "is no Syncthing: nextcloud 3.0"),
+        ("nextcloud 3.0", "is not Syncthing: nextcloud 3.0"),
         (None, "cannot be run: No such file or directory\n"),
     ],
 )

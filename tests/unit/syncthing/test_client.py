@@ -559,7 +559,7 @@ def test_an_answer_of_another_program_is_no_syncthing(server: Server) -> None:
     """A program that took the port, or v2 while it migrates, counts as not reachable."""
     server.reply = (200, b"*** Database migration in progress ***")
 
-    with pytest.raises(SyncthingUnreachable, match="not Syncthing's"):
+    with pytest.raises(SyncthingUnreachable, match="not as Syncthing does"):
         SyncthingClient(server.url, "key").ping()
 
 

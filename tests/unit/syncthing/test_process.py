@@ -187,7 +187,7 @@ def test_the_install_command_is_this_systems(
     [
         ("echo 'syncthing v1.18.6 \"Fermium Flea\" (go1.16)'", "too old: syncthing v1.18.6"),
         ("echo 'syncthing v0.14.43 \"x\"'", "too old"),
-        ("echo hello", "is no Syncthing: hello"),
+        ("echo hello", "is not Syncthing: hello"),
         ("exit 3", "ended with 3"),
     ],
 )
