@@ -1,4 +1,7 @@
-"""Which peers are connected, kept where other processes can read it; written only on change."""
+"""Records in work.db which devices are connected, so that commands can read it.
+
+A row is written only when it changes.
+"""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,12 +11,12 @@ from typing import Protocol
 from karma_sync.store import work
 from karma_sync.store.database import Database
 
-# Longer than a lost connection is away if the other dials at once, shorter than a person waits.
+# A device that lost its connection and dials again is back sooner; a person waits longer.
 _REMEMBERED_S = 8.0
 
 
 class Connected(Protocol):
-    """How Syncthing describes a device's connection."""
+    """One device's connection, as Syncthing describes it."""
 
     @property
     def connected(self) -> bool: ...
@@ -22,7 +25,7 @@ class Connected(Protocol):
 
 
 class Connections:
-    """Records connections as they come and go, and who dialled."""
+    """The connected devices, and which of them dialled us."""
 
     def __init__(
         self,
@@ -33,11 +36,11 @@ class Connections:
         self._store = store
         self._now = now
         self._monotonic = monotonic
-        self._incoming: dict[str, float] = {}
-        self._up: set[str] = set()
+        self._incoming: dict[str, float] = {}  # when each was last connected, monotonic seconds
+        self._connected: set[str] = set()
 
     def record_all(self, connections: Mapping[str, Connected]) -> None:
-        """Take stock after a start: who is not connected now, is not."""
+        """Record all connections at once, after a start; a missing device is disconnected."""
         with self._store.reading() as tx:
             known = {link.device for link in work.links.all(tx)}
         for device in known | connections.keys():
@@ -48,38 +51,44 @@ class Connections:
                 self.record_disconnected(device)
 
     def record_connected(self, device: str, connection: str) -> None:
-        """A device is connected; `connection` is Syncthing's type, such as tcp-server."""
+        """Record that a device is connected.
+
+        `connection` is Syncthing's connection type; it ends in `-server` if the device dialled us.
+        """
         if connection.endswith("-server"):
             self._incoming[device] = self._monotonic()
         else:
             self._incoming.pop(device, None)
-        self._up.add(device)
+        self._connected.add(device)
         self._record(device, connected=True)
 
     def record_disconnected(self, device: str) -> None:
-        """A device is not connected."""
-        if device in self._up and device in self._incoming:
+        """Record that a device is not connected."""
+        if device in self._connected and device in self._incoming:
             self._incoming[device] = self._monotonic()
-        self._up.discard(device)
+        self._connected.discard(device)
         self._record(device, connected=False)
 
     def incoming(self) -> frozenset[str]:
-        """The devices that dial us: those connected so now, or until eight seconds ago.
+        """The devices that dial us: connected that way now, or less than eight seconds ago.
 
-        We need not dial them. Two that dial each other at the same moment, as after a connection
-        was lost, can block each other for 20 seconds (docs/syncthing.md, "Dialling").
+        We need not dial them. Two devices that dial each other at the same moment, for instance
+        after a lost connection, can block each other for 20 seconds (docs/syncthing.md,
+        "Dialling").
         """
         recent = self._monotonic() - _REMEMBERED_S
-        return frozenset(d for d, at in self._incoming.items() if d in self._up or at > recent)
+        return frozenset(
+            d for d, at in self._incoming.items() if d in self._connected or at > recent
+        )
 
     def connected(self) -> frozenset[str]:
-        """The devices that are connected now."""
-        return frozenset(self._up)
+        """The IDs of the connected devices."""
+        return frozenset(self._connected)
 
     @property
     def wait(self) -> float | None:
-        """Seconds until a device that dialled us, and went, is to be dialled; None if none is."""
-        away = [at for device, at in self._incoming.items() if device not in self._up]
+        """Seconds until we must dial a device that dialled us and disconnected; None if none."""
+        away = [at for device, at in self._incoming.items() if device not in self._connected]
         left = [at + _REMEMBERED_S - self._monotonic() for at in away]
         return min((seconds + 0.1 for seconds in left if seconds > 0), default=None)
 

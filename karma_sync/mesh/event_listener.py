@@ -1,4 +1,7 @@
-"""What Syncthing's events mean: each is told to who is concerned, and says when, never what."""
+"""Reads Syncthing's events and calls an event handler for each.
+
+An event only tells the handler to look; the thread that looks reads the current state itself.
+"""
 
 from collections.abc import Collection
 from typing import Protocol
@@ -7,7 +10,7 @@ from karma_sync.errors import SyncthingError
 from karma_sync.syncthing.port import SyncthingPort
 from karma_sync.syncthing.wire import SyncthingEvent
 
-_EVENTS_S = 60
+_EVENTS_S = 60  # how long Syncthing holds a request open while nothing happens
 _TYPES = (
     "ItemFinished",
     "DeviceConnected",
@@ -22,7 +25,7 @@ _TYPES = (
 
 
 class EventHandler(Protocol):
-    """Who is told."""
+    """Receives the events: the daemon's signals, or a test."""
 
     def device_connected(self, device: str, connection: str) -> None: ...
     def device_disconnected(self, device: str) -> None: ...
@@ -35,65 +38,71 @@ class EventHandler(Protocol):
 
 
 class EventListener:
-    """Follows the events of one Syncthing."""
+    """Follows the events of one Syncthing; used by one thread."""
 
-    def __init__(self, client: SyncthingPort, concerned: EventHandler) -> None:
+    def __init__(self, client: SyncthingPort, handler: EventHandler) -> None:
         self._client = client
-        self._concerned = concerned
+        self._handler = handler
         self._since = 0
         self._pending: frozenset[str] = frozenset()
 
     def prime(self) -> None:
-        """Make Syncthing begin to collect our kinds of events; what was before is passed over."""
+        """Make Syncthing collect our types of events from now on; earlier events are skipped."""
         newest = self._client.events(0, 1, _TYPES)
         self._since = newest[-1].id if newest else 0
 
     def listen(self) -> float:
-        """Wait for what comes next, and tell of it; what failed to be told is told again."""
+        """Wait for the next events and handle them; returns after how many seconds to call again.
+
+        An event that could not be handled is handled again by the next call.
+
+        Raises:
+            SyncthingError: Syncthing does not answer.
+        """
         try:
             for event in self._client.events(self._since, _EVENTS_S, _TYPES):
                 self._on_event(event)
                 self._since = event.id
         except SyncthingError:
-            # if it starts again, its ids do too: one from before would have us wait in vain
+            # a restarted Syncthing counts ids from 1: with an old id we would wait for ever
             self._since = 0
             raise
         return 0.0
 
     def _on_event(self, event: SyncthingEvent) -> None:
-        concerned = self._concerned
+        handler = self._handler
         match event.type:
             case "ItemFinished":
                 if not event.error and event.folder and event.item:
-                    concerned.item_finished(event.folder, event.item)
+                    handler.item_finished(event.folder, event.item)
             case "LocalIndexUpdated":
                 if event.folder:
-                    concerned.local_index_updated(event.folder, event.names)
+                    handler.local_index_updated(event.folder, event.names)
             case "DeviceConnected":
-                concerned.device_connected(event.device or "", event.connection or "")
+                handler.device_connected(event.device or "", event.connection or "")
             case "DeviceDisconnected":
-                concerned.device_disconnected(event.device or "")
+                handler.device_disconnected(event.device or "")
             case "PendingDevicesChanged" | "PendingFoldersChanged":
                 self._on_pending()
             case _:
                 self._on_folder(event)
 
     def _on_folder(self, event: SyncthingEvent) -> None:
-        """A folder begins to move, a peer tells what it has, or something is wrong."""
+        """Handle an event of a folder: a transfer begins, a peer's index came, or an error."""
         if not event.folder:
             return
         if event.type == "FolderErrors" or event.state == "error":
-            self._concerned.needs_check(event.folder)
+            self._handler.needs_check(event.folder)
         elif event.type == "RemoteIndexUpdated":
-            self._concerned.remote_index_updated(event.folder)
+            self._handler.remote_index_updated(event.folder)
         elif event.state == "syncing":
-            self._concerned.transfer_started(event.folder)
+            self._handler.transfer_started(event.folder)
 
     def _on_pending(self) -> None:
-        """Tell only when the set changes: some versions repeat the event every second."""
+        """Call the handler only if the set changed: some versions repeat the event each second."""
         devices = {device.id for device in self._client.pending_devices()}
         folders = {folder.id for folder in self._client.pending_folders()}
         pending = frozenset(devices | folders)
         if pending != self._pending:
             self._pending = pending
-            self._concerned.pending_changed()
+            self._handler.pending_changed()

@@ -1,7 +1,7 @@
-"""Folders that grew too large are paused, and tried again every hour.
+"""Pauses folders that are too large, and tries them again every hour.
 
-How large one is, Syncthing says: peers can make that figure too high, and then what they did is
-paused. It cannot hide files from us: what it counts is what it is about to fetch.
+The sizes are Syncthing's figures. A peer can make a figure too high; then the folder that it filled
+is paused. A peer cannot hide files: Syncthing counts what it is about to fetch.
 """
 
 from collections.abc import Callable
@@ -15,9 +15,11 @@ from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import FolderStatus
 
+RETRY_AFTER = timedelta(hours=1)
+
 
 def above_quota(folder: str, files: int, size: int) -> str:
-    """Why a folder with so many files, of so many bytes, is too large; "" if it is not."""
+    """Why a folder of `size` bytes in this number of files is too large; "" if it is not."""
     if not is_metadata_folder(folder):
         return _above("bytes", size, limits.CHANNEL_BYTES)
     return _above("bytes", size, limits.METADATA_BYTES) or _above(
@@ -29,34 +31,31 @@ def _above(what: str, count: int, most: int) -> str:
     return f"it is paused: it holds more than {most:,} {what}" if count > most else ""
 
 
-TRIED_AGAIN = timedelta(hours=1)
-
-
 class Quotas:
-    """Which folders are too large; `changed` is called when that is another set."""
+    """The folders that are too large, kept in work.db; `changed` is called when the set changes."""
 
     def __init__(
         self,
         store: Database,
-        notes: EventLog,
+        event_log: EventLog,
         now: Callable[[], datetime],
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
-        self._notes = notes
+        self._event_log = event_log
         self._now = now
         self._changed = changed
 
     def folders(self) -> frozenset[str]:
-        """The folders that are to be paused now."""
+        """The IDs of the folders that must be paused now."""
         with self._store.reading() as tx:
             found = work.too_large.all(tx)
-        return frozenset(f.folder for f in found if self._now() < f.since + TRIED_AGAIN)
+        return frozenset(f.folder for f in found if self._now() < f.since + RETRY_AFTER)
 
-    def judge(self, world: World, folder: str, status: FolderStatus) -> None:
-        """Look at a folder's size; a paused one has none to look at."""
+    def check_status(self, world: World, folder: str, status: FolderStatus) -> None:
+        """Compare a folder's size with its limit, and record whether it is too large."""
         if not status.state:
-            return
+            return  # a paused folder has no figures
         mine = folder in {channel.id for channel in outboxes(world)}
         size = status.local_bytes if mine else status.global_bytes
         why = above_quota(folder, status.global_files, size)
@@ -69,8 +68,8 @@ class Quotas:
                 work.too_large.drop(tx, folder=folder)
         title = folder_title(world, folder)
         if why:
-            self._notes.record_fault("too large", title, why)
+            self._event_log.record_fault("too large", title, why)
         elif known:
-            self._notes.record_end(title, "it is small enough again")
+            self._event_log.record_end(title, "it is small enough again")
         if why or known:
             self._changed()

@@ -1,6 +1,7 @@
-"""What is on its way, written where `status` reads it; asks Syncthing only while something is.
+"""Measures transfers that are under way, and writes them into work.db for `status`.
 
-The figures are Syncthing's, which peers can poison: for people to see, not to decide by.
+Syncthing is asked only while files move. Any member can falsify Syncthing's figures
+(docs/syncthing.md, "Completion"), so they are bounded, shown as "about", and decide nothing.
 """
 
 import threading
@@ -19,19 +20,20 @@ from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import Completion, FolderStatus
 
-# How much the newest measurement counts against those before.
-_NEWEST = 0.4
-
-_SHORTEST_S = 0.5
-
-_LONGEST_S = 30 * 24 * 3600
+_NEWEST = 0.4  # the weight of the newest measurement in the rate
+_SHORTEST_S = 0.5  # measurements closer together give no useful rate
+_LONGEST_S = 30 * 24 * 3600  # a longer estimate says nothing
+_FIRST_S = 1.0  # a transfer that is over by then is not worth a request
+_EVERY_S = 2.0
+_GIVE_UP_S = 60.0  # nothing moves: the next event starts the measurement again
 
 
 @dataclass(frozen=True)
 class Pull:
-    """One look at a transfer: bytes that are there, bytes and items that lack, monotonic seconds.
+    """One measurement of a transfer.
 
-    `rate` is what was measured up to now, in bytes a second; 0 while nothing is known or moves.
+    `at` is in monotonic seconds. `done` bytes are there; `left` bytes in `items` items are missing.
+    `rate` is in bytes a second; 0 while it is unknown or nothing moves.
     """
 
     at: float
@@ -42,11 +44,15 @@ class Pull:
 
     @property
     def over(self) -> bool:
+        """Whether nothing is missing."""
         return not self.left and not self.items
 
 
 def measure(before: Pull | None, at: float, done: int, left: int, items: int) -> Pull:
-    """The next look, bounded by what a channel may hold, with the rate measured so far."""
+    """The measurement that follows `before`, with the rate so far.
+
+    Each figure is bounded by what a channel may hold.
+    """
     now = Pull(at, _bounded(done), _bounded(left), max(0, min(items, limits.NUMBER)))
     if before is None:
         return now
@@ -58,7 +64,7 @@ def measure(before: Pull | None, at: float, done: int, left: int, items: int) ->
 
 
 def seconds_left(left: int, rate: float) -> int | None:
-    """How long `left` bytes take at `rate` bytes a second; None if that cannot be said."""
+    """How many seconds `left` bytes take at `rate` bytes a second; None if it is unknown."""
     if rate <= 0 or left / rate > _LONGEST_S:
         return None
     return round(left / rate)
@@ -68,20 +74,15 @@ def _bounded(count: int) -> int:
     return max(0, min(count, limits.CHANNEL_BYTES))
 
 
-_FIRST_S = 1.0  # what is over by then is not worth a request
-_EVERY_S = 2.0
-_GIVE_UP_S = 60.0  # nothing moves: the next event begins anew
-
-
 class Figures(Protocol):
-    """What is asked of Syncthing."""
+    """The calls to Syncthing that measuring makes."""
 
     def folder_status(self, folder: str) -> FolderStatus: ...
     def completion(self, folder: str, device: str) -> Completion: ...
 
 
-def rests(syncthing: Figures, folder: str) -> bool:
-    """Whether Syncthing collects nothing in a folder and wants nothing; not if it is mute."""
+def is_idle(syncthing: Figures, folder: str) -> bool:
+    """Whether Syncthing fetches nothing for a folder and needs nothing; False if it is silent."""
     try:
         found = syncthing.folder_status(folder)
     except SyncthingError:
@@ -90,50 +91,50 @@ def rests(syncthing: Figures, folder: str) -> bool:
 
 
 class ActiveFolders:
-    """Folders in which something moves, and since when; may be used by several threads."""
+    """The folders in which files move, and since when; several threads may use it."""
 
     def __init__(self, wake: Wake) -> None:
         self._wake = wake
         self._lock = threading.Lock()
         self._since: dict[str, float] = {}
 
-    def moves(self, folder: str) -> None:
-        """Something began to move in this folder."""
+    def start(self, folder: str) -> None:
+        """Files begin to move in this folder."""
         with self._lock:
             self._since.setdefault(folder, time.monotonic())
         self._wake.set()
 
-    def still_moves(self, folder: str, since: float) -> None:
-        """Something moved in this folder just now; `since` is monotonic seconds."""
+    def extend(self, folder: str, since: float) -> None:
+        """Files still move in this folder; count from `since`, in monotonic seconds."""
         with self._lock:
             self._since[folder] = since
 
-    def rests(self, folder: str) -> None:
+    def end(self, folder: str) -> None:
         """Nothing moves in this folder any more."""
         with self._lock:
             self._since.pop(folder, None)
 
     def since(self) -> dict[str, float]:
-        """Every folder in which something moves, with monotonic seconds."""
+        """By folder in which files move, since when, in monotonic seconds."""
         with self._lock:
             return dict(self._since)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What is measured beside Syncthing's figures: connected devices, and the packaging backlog.
+    """What measuring takes from other parts.
 
-    `backlog` gives how many sessions are still to be looked at, and about how many bytes; `judge`
-    gets every status that was read.
+    `connected` returns the connected devices. `backlog` returns how many sessions are not packaged
+    yet, and about how many bytes. `check_status` is called with every folder status that was read.
     """
 
     connected: Callable[[], frozenset[str]]
     backlog: Callable[[], tuple[int, int]]
-    judge: Callable[[World, str, FolderStatus], None]
+    check_status: Callable[[World, str, FolderStatus], None]
 
 
 class Transfers:
-    """Follows transfers from the moment they begin until nothing lacks, or nothing moves."""
+    """Follows each transfer from its begin until nothing is missing, or nothing moves."""
 
     def __init__(
         self, syncthing: Figures, store: Database, moving: ActiveFolders, measured: Measured
@@ -143,67 +144,67 @@ class Transfers:
         self._moving = moving
         self._connected = measured.connected
         self._backlog = measured.backlog
-        self._judge = measured.judge
+        self._check_status = measured.check_status
         self._pulls: dict[tuple[str, str], Pull] = {}
         self._packaging_since: float | None = None
         with store.transaction() as tx:
-            work.transfers.clear(tx)  # an earlier daemon's
+            work.transfers.clear(tx)  # the rows of an earlier daemon
 
-    def look(self, world: World) -> float | None:
-        """Measure what moves; seconds until the next look, None if nothing moves."""
+    def run(self, world: World) -> float | None:
+        """Measure what moves; returns seconds until the next measurement, None if nothing moves."""
         now = time.monotonic()
         moving = self._moving.since()
         due = {folder: since for folder, since in moving.items() if now - since >= _FIRST_S}
         waiting = len(due) < len(moving)
         for folder, since in due.items():
             if not self._still_moves(world, folder, since, now):
-                self._moving.rests(folder)
-        packaging = self._look_at_backlog(now)
+                self._moving.end(folder)
+        packaging = self._measure_backlog(now)
         busy = bool(self._moving.since())
         return soonest(packaging, _FIRST_S if waiting else None, _EVERY_S if busy else None)
 
     def _still_moves(self, world: World, folder: str, since: float, now: float) -> bool:
         try:
-            found = dict(self._look_at(world, folder, now))
+            found = dict(self._measure(world, folder, now))
         except SyncthingRefused as error:
             if not error.is_not_found:
                 raise
-            found = {}  # it was paused or dropped meanwhile
+            found = {}  # the folder was paused or dropped meanwhile
         for key in [k for k in self._pulls if k[0] == folder and k[1] not in found]:
             self._keep(key, None)
         for device, pull in found.items():
             self._keep((folder, device), None if pull.over else pull)
         moving = [p for p in found.values() if not p.over]
         if any(p.rate for p in moving):
-            self._moving.still_moves(folder, now - _FIRST_S)
+            self._moving.extend(folder, now - _FIRST_S)
             return True
         return bool(moving) and now - since < _GIVE_UP_S
 
-    def _look_at(self, world: World, folder: str, now: float) -> Iterator[tuple[str, Pull]]:
+    def _measure(self, world: World, folder: str, now: float) -> Iterator[tuple[str, Pull]]:
         if folder in {channel.id for channel in inboxes(world)}:
             status = self._syncthing.folder_status(folder)
-            self._judge(world, folder, status)
+            self._check_status(world, folder, status)
             done = status.global_bytes - status.need_bytes
             before = self._pulls.get((folder, ""))
             yield "", measure(before, now, done, status.need_bytes, status.need_items)
         elif is_metadata_folder(folder):
-            self._judge(world, folder, self._syncthing.folder_status(folder))
+            self._check_status(world, folder, self._syncthing.folder_status(folder))
         for channel in outboxes(world):
             if channel.id == folder:
-                yield from self._look_at_receivers(world, channel, now)
+                yield from self._measure_receivers(world, channel, now)
 
-    def _look_at_receivers(
+    def _measure_receivers(
         self, world: World, channel: Channel, now: float
     ) -> Iterator[tuple[str, Pull]]:
         connected = self._connected()
         for device in receivers(world, channel) & connected:
-            said = self._syncthing.completion(channel.id, device)
+            found = self._syncthing.completion(channel.id, device)
             before = self._pulls.get((channel.id, device))
-            done = said.global_bytes - said.need_bytes
-            yield device, measure(before, now, done, said.need_bytes, said.need_items)
+            done = found.global_bytes - found.need_bytes
+            yield device, measure(before, now, done, found.need_bytes, found.need_items)
 
-    def _look_at_backlog(self, now: float) -> float | None:
-        """Seconds until the next look; None if nothing is to be packaged."""
+    def _measure_backlog(self, now: float) -> float | None:
+        """Measure the packaging backlog; returns seconds until the next time, None if empty."""
         count, left = self._backlog()
         if not count:
             self._packaging_since = None
@@ -219,7 +220,7 @@ class Transfers:
         return _EVERY_S
 
     def _keep(self, key: tuple[str, str], pull: Pull | None) -> None:
-        """Write it down if that says something else."""
+        """Write a measurement if it changed; None deletes it."""
         if pull == self._pulls.get(key):
             return
         folder, device = key

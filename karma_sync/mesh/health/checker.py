@@ -11,15 +11,15 @@ from karma_sync.domain.mesh.plan import desired
 from karma_sync.errors import SyncthingUnreachable
 from karma_sync.mesh.health.folder_health import FolderHealth
 from karma_sync.mesh.health.recovery import Recovery, RecoveryPort
-from karma_sync.runtime.timing import RETRY_S
+from karma_sync.runtime.timing import RETRY_S, soonest
 from karma_sync.runtime.worker import Wake
 
 EVERY_S = 600.0
-_RECOVERING_S = 0.5  # how often an outbox is looked at that takes its items back
+_RECOVERING_S = 0.5  # how often a recovering outbox is checked
 
 
 class Turns:
-    """Gives each folder its turn once in `every_s` seconds, spread by their ids."""
+    """Gives each folder a turn once in `every_s` seconds, spread by the folders' IDs."""
 
     def __init__(self, every_s: float = EVERY_S) -> None:
         self._every_s = every_s
@@ -42,7 +42,7 @@ class Turns:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Outboxes that were mended, those that have recovered, and when to look again (seconds)."""
+    """The outboxes that were mended, those that recovered, and seconds until the next check."""
 
     mended: set[str]
     recovered: set[str]
@@ -50,7 +50,7 @@ class CheckResult:
 
 
 class CheckRequests:
-    """The folders that are to be checked soon; may be used by several threads."""
+    """The folders to check soon; several threads may use it. At first these are all folders."""
 
     def __init__(self, wake: Wake) -> None:
         self._wake = wake
@@ -71,14 +71,14 @@ class CheckRequests:
         self._wake.set()
 
     def take(self) -> set[str] | None:
-        """What was asked for since the last call: these folders, or None for all of them."""
+        """The folders that were requested since the last call; None means all folders."""
         with self._lock:
             folders, self._folders = self._folders, set()
         return folders
 
 
 class Checker:
-    """Checks the health of folders: those that were asked for, and each in its turn."""
+    """Checks folders: those that were requested, and each in its turn; used by one thread."""
 
     def __init__(
         self,
@@ -94,22 +94,27 @@ class Checker:
         self._turns = Turns()
 
     def run(self, world: World) -> CheckResult:
-        """Check the folders that were asked for, and those whose turn it is."""
-        asked = self._requests.take()
+        """Check the requested folders, those whose turn it is, and all that have a fault.
+
+        Raises:
+            SyncthingUnreachable: then all folders are checked once it answers.
+        """
+        requested = self._requests.take()
         turn = self._turns.take({f.id for f in desired(world).folders}, time.monotonic())
         try:
-            mended = self._health.look(world, asked, turn)
-            recovered = self._recovery.look(world, self._syncthing)
+            mended = self._health.check(world, requested, turn)
+            recovered = self._recovery.run(world, self._syncthing)
         except SyncthingUnreachable:
-            self._requests.check_all()  # once it answers
+            self._requests.check_all()
             raise
-        waits = [self._turns.wait(time.monotonic())]
-        waits += [RETRY_S] if self._health.is_any_ill else []
-        waits += [_RECOVERING_S] if world.recovering else []
-        wait = min((each for each in waits if each is not None), default=None)
+        wait = soonest(
+            self._turns.wait(time.monotonic()),
+            RETRY_S if self._health.has_faults else None,
+            _RECOVERING_S if world.recovering else None,
+        )
         return CheckResult(mended | recovered, recovered, wait)
 
 
 def _share(folder: str) -> float:
-    """A place between 0 and 1, always the same for the same folder."""
+    """A number from 0 to 1 that is always the same for one folder."""
     return int.from_bytes(hashlib.sha256(folder.encode()).digest()[:4]) / 2**32

@@ -1,7 +1,7 @@
-"""How Syncthing gets on with our folders: faults are noted, and mended where that is safe.
+"""Checks how Syncthing handles our folders, records faults, and mends them where that is safe.
 
-What is wrong is looked at again every few seconds until it is well. Syncthing itself tries a pull
-that failed again after a minute, then less and less often (docs/syncthing.md, "Faults").
+A folder with a fault is checked again every RETRY_S seconds until it works. Syncthing itself tries
+a failed pull again after a minute, then less and less often (docs/syncthing.md, "Faults").
 """
 
 from collections.abc import Callable, Collection, Container, Iterable, Sequence
@@ -22,13 +22,16 @@ from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import FolderError, FolderStatus
 from karma_sync.team.documents import folder as metadata
 
-Judge = Callable[[World, str, FolderStatus], None]
+StatusCheck = Callable[[World, str, FolderStatus], None]
+"""Called with the ID and the status of a folder."""
+
 _GONE = ("marker missing", "path missing")
-_AWAY = "no connected device has the required version"  # whoever has it will bring it
+# No fault: a device that has the version will connect at some time.
+_AWAY = "no connected device has the required version"
 
 
 class FolderHealthPort(Protocol):
-    """What is asked of Syncthing."""
+    """The calls to Syncthing that folder health makes."""
 
     def folder_status(self, folder: str) -> FolderStatus: ...
     def folder_errors(self, folder: str) -> list[FolderError]: ...
@@ -38,46 +41,49 @@ class FolderHealthPort(Protocol):
 
 
 class Faults:
-    """Records what is wrong with which folder, where `status` reads it; each change is one event.
+    """Records the faults of folders in work.db, where `status` reads them.
 
-    `problems` are those of our own threads, of which Syncthing knows nothing.
+    Each change is one event. `problems` are those of our own threads, which Syncthing cannot know.
     """
 
-    def __init__(self, store: Database, notes: EventLog, problems: Problems) -> None:
+    def __init__(self, store: Database, event_log: EventLog, problems: Problems) -> None:
         self._store = store
-        self._notes = notes
+        self._event_log = event_log
         self._problems = problems
-        self._ill: dict[str, Retry] = {}
+        self._retries: dict[str, Retry] = {}  # by folder that has a fault
 
     @property
-    def ill(self) -> Collection[str]:
-        """The folders that have a fault."""
-        return self._ill.keys()
+    def folders(self) -> Collection[str]:
+        """The IDs of the folders that have a fault."""
+        return self._retries.keys()
 
     def is_retry_due(self, folder: str) -> bool:
-        """Whether a folder has had a fault for a while and is to be tried again now."""
-        return folder in self._ill and self._ill[folder].is_due()
+        """Whether a folder has had a fault since an earlier check, and a retry is due now."""
+        return folder in self._retries and self._retries[folder].is_due()
 
     def forget_all_but(self, folders: Container[str]) -> None:
-        """A folder that is no more, or paused, has no fault; a part of us, or Syncthing, may."""
-        others = {REDACTION, *self._notes.failing}
+        """Delete the faults of folders that are not among these: they are gone, or paused.
+
+        Faults of threads, of Syncthing and of the redaction rules stay.
+        """
+        others = {REDACTION, *self._event_log.failing}
         with self._store.transaction() as tx:
             gone = [fault.folder for fault in work.faults.all(tx) if fault.folder not in folders]
             gone = [name for name in gone if name not in others]
             for name in gone:
                 work.faults.drop(tx, folder=name)
         for name in gone:
-            if not FOLDER_ID.fullmatch(name):  # a part that failed when the daemon was ended
-                self._notes.record_end(name, "it works again")
-        self._ill = {folder: retry for folder, retry in self._ill.items() if folder in folders}
+            if not FOLDER_ID.fullmatch(name):  # a thread that failed when an earlier daemon ended
+                self._event_log.record_end(name, "it works again")
+        self._retries = {name: retry for name, retry in self._retries.items() if name in folders}
 
     def record(self, world: World, folder: str, why: str) -> None:
-        """Record what is wrong with a folder, or that nothing is if neither we nor `why` say so."""
+        """Record why a folder fails; it works if `why` is "" and no thread has a problem."""
         why = why or self._problems.of(folder)
         if why:
-            self._ill.setdefault(folder, Retry())
+            self._retries.setdefault(folder, Retry())
         else:
-            self._ill.pop(folder, None)
+            self._retries.pop(folder, None)
         with self._store.transaction() as tx:
             before = work.faults.get(tx, folder)
             if (before.why if before else "") == why:
@@ -87,20 +93,20 @@ class Faults:
             else:
                 work.faults.drop(tx, folder=folder)
         if why:
-            self._notes.record_fault("fault", folder_title(world, folder), why)
+            self._event_log.record_fault("fault", folder_title(world, folder), why)
         else:
-            self._notes.record_end(folder_title(world, folder), "it works again")
+            self._event_log.record_end(folder_title(world, folder), "it works again")
 
     def mended(self, world: World, folder: str) -> None:
-        """Record that a folder was made anew, whose marker or directory was gone."""
+        """Record that a folder was made again after its marker or directory was gone."""
         title = folder_title(world, folder)
-        self._notes.record("mended", title, "its marker or directory was gone")
+        self._event_log.record("mended", title, "its marker or directory was gone")
 
 
 class FolderHealth:
-    """Looks at folders when Syncthing says something is wrong, and at all of them now and then.
+    """Checks folders, records their faults, and mends them; used by one thread.
 
-    Each of the `judges` gets every status that was read.
+    Each of the `status_checks` is called with every folder status that was read.
     """
 
     def __init__(
@@ -109,90 +115,94 @@ class FolderHealth:
         paths: Paths,
         recovery: Recovery,
         faults: Faults,
-        judges: Sequence[Judge],
+        status_checks: Sequence[StatusCheck],
     ) -> None:
         self._syncthing = syncthing
         self._paths = paths
         self._recovery = recovery
         self._faults = faults
-        self._judges = judges
+        self._status_checks = status_checks
         self._mended: set[str] = set()
 
     @property
-    def is_any_ill(self) -> bool:
-        """Whether there is a fault now: look again soon."""
-        return bool(self._faults.ill)
+    def has_faults(self) -> bool:
+        """Whether a folder has a fault now: then check again soon."""
+        return bool(self._faults.folders)
 
-    def look(
+    def check(
         self, world: World, only: Iterable[str] | None = None, turn: Collection[str] = ()
     ) -> set[str]:
-        """Look at folders (at all of them if none are named); note what is wrong, or no longer.
+        """Check these folders, or all if `only` is None, and record which have a fault.
 
-        Those whose `turn` it is are looked at more closely: an outbox, whether it is whole. Those
-        with a fault are looked at in any case. Returns the outboxes that were mended: what
-        they hold may have changed.
+        Folders with a fault are always checked. For outboxes in `turn` it is also checked that no
+        file is missing. Returns the outboxes that were mended: their content may have changed.
 
         Raises:
-            SyncthingUnreachable: nothing is known of the folders that were left.
+            SyncthingUnreachable: the remaining folders were not checked.
         """
         active = {f.id: f for f in desired(world).folders if not f.paused}
-        wanted = active.keys() if only is None else {*only, *turn, *self._faults.ill}
+        wanted = active.keys() if only is None else {*only, *turn, *self._faults.folders}
         self._faults.forget_all_but(active)
         self._mended |= self._recovery.check(world, active.keys() if only is None else turn)
         for name in self._mended & active.keys():
-            self._syncthing.scan(name)  # it may have seen them gone
+            self._syncthing.scan(name)  # Syncthing may have noticed that files were missing
         for name in active.keys() & wanted:
-            self._look_at(world, active[name])
-        mended, self._mended = self._mended, set()  # of a look that was broken off too
+            self._check_folder(world, active[name])
+        # also those that a check mended which was broken off
+        mended, self._mended = self._mended, set()
         return mended
 
-    def _look_at(self, world: World, folder: Folder) -> None:
+    def _check_folder(self, world: World, folder: Folder) -> None:
         try:
-            why = self._look_closer(world, folder)
+            why = self._find_fault(world, folder)
         except SyncthingUnreachable:
-            raise  # it is not the folder's fault
+            raise  # the folder is not the cause
         except SyncthingRefused as error:
             if error.is_not_found:
-                return  # it was paused or dropped meanwhile; the next cycle sees to it
+                return  # the folder was paused or dropped meanwhile
             why = str(error)
         except (SyncthingError, OSError) as error:
             why = str(error)
         self._faults.record(world, folder.id, why)
 
-    def _look_closer(self, world: World, folder: Folder) -> str:
-        """What Syncthing says is wrong, "" if nothing is, after what could be mended was."""
+    def _find_fault(self, world: World, folder: Folder) -> str:
+        """Mend the folder if possible; returns the fault that is left, "" if none."""
         status = self._syncthing.folder_status(folder.id)
         if any(gone in status.error for gone in _GONE):
             self._mend(world, folder)
             status = self._syncthing.folder_status(folder.id)
         elif folder.type is FolderType.RECEIVE_ONLY and status.receive_only_changed:
-            self._syncthing.revert(folder.id)  # files of ours that somebody touched here
-        for judge in self._judges:
-            judge(world, folder.id, status)
+            self._syncthing.revert(folder.id)  # somebody changed received files on this machine
+        for check in self._status_checks:
+            check(world, folder.id, status)
         why = status.error or self._pull_error(folder.id, status)
         if why and self._faults.is_retry_due(folder.id):
             self._try_again(world, folder, status)
         return why
 
     def _try_again(self, world: World, folder: Folder, status: FolderStatus) -> None:
-        """Have Syncthing do now what it would do in a minute, or in an hour."""
+        """Have Syncthing try again now; by itself it would try in a minute to an hour."""
         if status.error:
             mine = _outbox(world, folder.id)
             if mine is None or not self._recovery.mend(mine).lost:
                 self._syncthing.scan(folder.id)
         elif folder.type is FolderType.RECEIVE_ONLY:
-            self._syncthing.revert(folder.id)  # which also pulls
+            self._syncthing.revert(folder.id)  # a revert also pulls
         elif folder.type is FolderType.SEND_RECEIVE:
             self._syncthing.restart(folder.id)
 
     def _mend(self, world: World, folder: Folder) -> None:
-        """Make the folder anew: an outbox only once it is whole, so that nothing is deleted."""
+        """Make a folder's directory and marker again.
+
+        An outbox gets its marker only when no file is missing in it: Syncthing would delete the
+        missing files at every peer.
+        """
         path = self._paths.folder(folder.id)
         mine = _outbox(world, folder.id)
         if mine:
             self._mended.add(folder.id)
             if self._recovery.mend(mine).lost:
-                return  # without its marker Syncthing does not look; it recovers first
+                return  # without a marker Syncthing does not scan it; the outbox recovers first
         elif is_metadata_folder(folder.id):
             metadata.prepare(path)
         else:

@@ -1,9 +1,10 @@
-"""What should lie in an outbox, and whether it does.
+"""Compares an outbox with what should be in it, and puts missing files back from the library.
 
-A send-only folder that lacks a file deletes it at every peer, so an outbox is shown to Syncthing
-only when it is whole. What should be in it, our library knows: it imported every revision from
-the outbox and keeps links of its own; so does the packager. What the library has is linked back.
-What it lost too comes back from the peers (`recovering.py`), or is packaged again.
+If a file is missing in a send-only folder, Syncthing deletes it at every peer. So Syncthing may
+scan an outbox only while no file is missing. The library knows which files belong there: it
+imported every revision from the outbox, and keeps links of its own. The packager's records name the
+items too. A file that the library has is linked back. A file that the library lost too comes back
+from the peers (`recovery.py`), or the session is packaged again.
 """
 
 import shutil
@@ -37,7 +38,7 @@ _MARKER = ".stfolder"
 
 @dataclass(frozen=True)
 class Restored:
-    """What was done for an outbox: files put back, items that are lost here, items known of."""
+    """The result of `restore`: number of files put back, items still incomplete, known items."""
 
     restored: int
     lost: tuple[str, ...]
@@ -46,9 +47,10 @@ class Restored:
 
 @dataclass(frozen=True)
 class Adopted:
-    """What a recovered outbox holds: its items, and the sessions that left once and are not there.
+    """What a recovered outbox holds.
 
-    `foreign` are the names of what peers had put there, and was not mine.
+    `items` counts its items. `lost` are the IDs of sessions that left once and are not there.
+    `foreign` are the names of files that peers had put there and that were not mine.
     """
 
     items: int
@@ -57,7 +59,10 @@ class Adopted:
 
 
 class OutboxIntegrity:
-    """Compares outboxes with what they should hold; `root` is the library's directory."""
+    """Checks outboxes against the library and the packager's records.
+
+    `root` is the library's directory, `items` library.db, `packed` work.db.
+    """
 
     def __init__(self, root: Path, items: Database, packed: Database) -> None:
         self._root = root
@@ -65,7 +70,7 @@ class OutboxIntegrity:
         self._packed = packed
 
     def restore(self, channel: Channel, path: Path) -> Restored:
-        """Put back what is missing in an outbox, as far as the library has it."""
+        """Put missing files back into an outbox, as far as the library has them."""
         outbox = Outbox(path)
         outbox.prepare()
         kept = self._kept(channel)
@@ -77,7 +82,7 @@ class OutboxIntegrity:
         for item in sorted((kept.keys() | packed.keys()) - withdrawn):
             revision, links = kept.get(item, (0, {}))
             newer = item in packed and packed[item].revision > revision
-            # of an older revision nothing is put back: it may hold what was cut since
+            # no file of an older revision is put back: it may hold what was redacted since
             wanted = {} if newer else links
             missing = {name: link for name, link in wanted.items() if not (path / name).exists()}
             if (newer and not outbox.has_item(item)) or not _all_exist(missing):
@@ -91,30 +96,31 @@ class OutboxIntegrity:
         return Restored(restored, tuple(lost), len(kept.keys() | packed.keys()))
 
     def _retract(self, channel: Channel, outbox: Outbox) -> set[str]:
-        """Put retractions back that are missing; the items of all that are there.
+        """Put missing retractions back; returns the items of all retractions in the outbox.
 
-        One of them may be younger than what the library has of its item.
+        A retraction may be newer than the library's revision of the item.
         """
         with self._items.reading() as tx:
-            carried = retractions.of(tx, channel.id)
-        there = set(outbox.retracted())
-        for each in carried:
-            if each.item not in there and not outbox.has_item(each.item):
+            known = retractions.of(tx, channel.id)
+        present = set(outbox.retracted())
+        for each in known:
+            if each.item not in present and not outbox.has_item(each.item):
                 outbox.retract(each.item, each.envelope)
         return {item for item in outbox.retracted() if not outbox.has_item(item)}
 
-    def mark(self, path: Path) -> None:
-        """Tell Syncthing that nothing is missing here: without its marker it does not look."""
+    def set_marker(self, path: Path) -> None:
+        """Make the folder's marker: Syncthing scans no folder without one."""
         private_dir(path / _MARKER)
 
-    def unmark(self, path: Path) -> None:
-        """Keep Syncthing from looking at a folder that it still takes for send-only."""
+    def remove_marker(self, path: Path) -> None:
+        """Delete the marker: Syncthing must not scan a folder that it still takes for send-only."""
         shutil.rmtree(path / _MARKER, ignore_errors=True)
 
     def drop_unnamed(self, channel: Channel, path: Path, now_ms: int) -> None:
-        """Have chunks deleted in time that no item names: a crash came before their item.
+        """Mark the chunks that no item names as dropped, so that they are deleted later.
 
-        What the database does not know may be named by an item that was there before it.
+        A crash before the item was written leaves such chunks. The items in the folder are read
+        too: an item may be older than the database.
         """
         unnamed = {chunk.stem for chunk in (path / CHUNKS).glob("??/*.zst")}
         with self._packed.reading() as tx:
@@ -123,18 +129,23 @@ class OutboxIntegrity:
             manifest = _mine(channel, path, item)
             unnamed -= set(manifest.chunks()) if manifest else set()
         if unnamed:
-            with self._packed.transaction() as tx:  # when Syncthing died, packaging goes on
+            # read again: the packager goes on while Syncthing is down
+            with self._packed.transaction() as tx:
                 work.drop_chunks(tx, channel.id, unnamed - _named(tx, channel), now_ms)
 
     def adopt(self, channel: Channel, path: Path) -> Adopted:
-        """After recovering: keep what verifies as mine, remove the rest, know its revisions."""
+        """Take over an outbox after its recovery.
+
+        Items that verify as mine are kept, all other files are deleted, and the next revision will
+        be above all that were found.
+        """
         packed = self._packed_items(channel)
         verified, foreign = {}, []
         for item in Inbox(path).items():
             manifest = _mine(channel, path, item)
             if manifest:
                 verified[item] = manifest
-            else:  # a peer's invention, or damaged: the library's own is better, or none
+            else:  # forged by a peer, or damaged: the library's item replaces it, if there is one
                 foreign.append(item_name(item))
                 (path / item_name(item)).unlink(missing_ok=True)
         withdrawn = _withdraw(channel, path, verified)
@@ -157,18 +168,18 @@ class OutboxIntegrity:
             )
             work.put_revision(tx, channel.id, max(last, highest))
             left = [row for row in ledger.departed.all(tx, folder=channel.id) if not row.withdrawn]
-        # the ledger also knows what was lost with the packager's own memory
+        # the ledger also has the items that are lost from the packager's records
         known = {row.item: row.session for row in left}
         known |= {item: found.session for item, found in packed.items()}
         lost = known.keys() - verified.keys() - withdrawn.keys()
-        # what came back as it was packaged last needs no packaging
+        # an item that came back in its newest revision needs no packaging
         now = {item: manifest.revision for item, manifest in verified.items()}
         self._forget_packed(channel, (i for i, p in packed.items() if now.get(i) != p.revision))
         sessions = tuple(sorted(known[item] for item in lost))
         return Adopted(len(verified), sessions, tuple(foreign))
 
     def _kept(self, channel: Channel) -> dict[str, tuple[int, dict[str, Path]]]:
-        """By item what the library keeps of a channel: its revision, its files by name."""
+        """By item of a channel in the library: its revision, and its files by name."""
         with self._items.reading() as tx:
             revisions = library.revisions(tx, channel.id)
             chunks = {item: library.chunks_of(tx, channel.id, item) for item in revisions}
@@ -184,19 +195,19 @@ class OutboxIntegrity:
             return {p.item: p for p in packaged.packed_items.all(tx, folder=channel.id)}
 
     def _forget_packed(self, channel: Channel, items: Iterable[str]) -> None:
-        """Have the packager begin anew with these."""
+        """Delete the packager's records of these items: it packages them from the beginning."""
         with self._packed.transaction() as tx:
             for item in items:
                 packaged.packed_items.drop(tx, folder=channel.id, item=item)
 
 
 def _named(tx: Transaction, channel: Channel) -> set[str]:
-    """The chunks that what was packaged for a channel is made of."""
+    """The chunks that the packaged items of a channel name."""
     return set[str]().union(*work.chunk_refs(tx, channel.id).values())
 
 
 def _mine(channel: Channel, path: Path, item: str) -> Manifest | None:
-    """An item of the outbox, if it verifies under my own key with every chunk it names."""
+    """An item of the outbox, if it and its chunks verify under my key; else None."""
     try:
         raw = _read(path / item_name(item), limits.ITEM_BYTES)
         manifest = verify_item(raw, item, channel, 0).manifest.value
@@ -208,12 +219,12 @@ def _mine(channel: Channel, path: Path, item: str) -> Manifest | None:
 
 
 def _withdraw(channel: Channel, path: Path, verified: dict[str, Manifest]) -> dict[str, int]:
-    """Remove what I had retracted before the loss; the revision by item."""
+    """Remove the items that I had retracted before the loss; returns the revision by item."""
     withdrawn = {}
     outbox = Outbox(path)
     for item in outbox.retracted():
         found = retraction_of(outbox, item, channel.owner.key)
-        if found is None:  # a peer's invention
+        if found is None:  # forged by a peer
             (path / retraction_name(item)).unlink(missing_ok=True)
         elif item not in verified or verified[item].revision < found.revision:
             verified.pop(item, None)
@@ -223,7 +234,7 @@ def _withdraw(channel: Channel, path: Path, verified: dict[str, Manifest]) -> di
 
 
 def _read(path: Path, most: int) -> bytes:
-    """A file of an outbox; peers could write into it meanwhile.
+    """The bytes of a file of an outbox, into which peers may have written during the recovery.
 
     Raises:
         Unverified: it is no regular file of at most `most` bytes.
@@ -234,7 +245,7 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def _remove_unnamed(path: Path, verified: Mapping[str, Manifest]) -> None:
-    """Delete chunks that no item of mine names: what peers added, or what I dropped long ago."""
+    """Delete chunks that no item of mine names: peers added them, or I dropped them long ago."""
     named = {sha for manifest in verified.values() for sha in manifest.chunks()}
     for chunk in (path / CHUNKS).glob("*/*.zst"):
         match = CHUNK_NAME.fullmatch(str(chunk.relative_to(path)))

@@ -1,8 +1,8 @@
-"""Takes back what members changed in my outboxes, and says who is said to have done it.
+"""Undoes what other members changed in my outboxes, and records which members may have done it.
 
-A mesh lets every member alter a folder that it serves. Signatures make that harmless to content;
-an override restores my files at everybody. It also deletes at everybody what I lack, so it is sent
-only while the outbox is whole.
+In a mesh, every member can change a folder that it serves. Signatures protect the content: nobody
+imports a changed item. An override restores my files at every member. It also deletes there the
+files that I lack, so it is sent only while no file is missing in the outbox.
 """
 
 import time
@@ -17,12 +17,12 @@ from karma_sync.runtime.event_log import EventLog
 from karma_sync.runtime.timing import next_override
 from karma_sync.syncthing.wire import FolderStatus, Needed
 
-_NAMED = 2  # files that the event names
+_NAMED = 2  # how many files an event names
 _NAME_CHARS = 80
 
 
 class OverridePort(Protocol):
-    """What is asked of Syncthing."""
+    """The calls to Syncthing that overriding makes."""
 
     def needed(self, folder: str) -> list[Needed]: ...
     def scan(self, folder: str) -> None: ...
@@ -30,37 +30,40 @@ class OverridePort(Protocol):
 
 
 class Claimants(Protocol):
-    """What is asked of Syncthing about who has a file."""
+    """The call to Syncthing that tells which devices have a file."""
 
     def holders(self, folder: str, name: str) -> frozenset[str]: ...
 
 
 class Outboxes(Protocol):
-    """What is asked of the outboxes."""
+    """The calls to recovery that overriding makes."""
 
     def mend(self, channel: Channel) -> Restored: ...
-    def lacks(self, channel: Channel, needed: Collection[Needed]) -> bool: ...
+    def may_lack(self, channel: Channel, needed: Collection[Needed]) -> bool: ...
 
 
 class ChangesByOthers:
-    """Tells which members are said to have changed files in my outboxes; used by one thread."""
+    """Records which members may have changed files in my outboxes; used by one thread."""
 
-    def __init__(self, syncthing: Claimants, notes: EventLog) -> None:
+    def __init__(self, syncthing: Claimants, event_log: EventLog) -> None:
         self._syncthing = syncthing
-        self._notes = notes
-        self._asked: dict[str, dict[str, Needed]] = {}
+        self._event_log = event_log
+        self._pulled: dict[str, dict[str, Needed]] = {}  # by folder and name
 
-    def asked(self, folder: str, needed: Collection[Needed]) -> None:
-        """These files are pulled to see whether they are mine."""
-        self._asked.setdefault(folder, {}).update({each.name: each for each in needed})
+    def remember_pulled(self, folder: str, needed: Collection[Needed]) -> None:
+        """Remember these files: Syncthing pulls them, to find out whether they are mine."""
+        self._pulled.setdefault(folder, {}).update({each.name: each for each in needed})
 
-    def rejected(self, channel: Channel, names: Collection[str]) -> None:
-        """These files were pulled to see whether they are mine, and are not: mine are back."""
-        asked = self._asked.pop(channel.id, {})
-        self.note(channel, [asked.get(name, Needed(name=name)) for name in names], "undone")
+    def record_rejected(self, channel: Channel, names: Collection[str]) -> None:
+        """Record the pulled files that are not mine; my own files are back in their place."""
+        pulled = self._pulled.pop(channel.id, {})
+        self.record(channel, [pulled.get(name, Needed(name=name)) for name in names], "undone")
 
-    def note(self, channel: Channel, needed: Sequence[Needed], what: str) -> None:
-        """What the index says of who did it can be made up by any member: a claim, not proof."""
+    def record(self, channel: Channel, needed: Sequence[Needed], what: str) -> None:
+        """Record who changed these files according to Syncthing's index, and what was done.
+
+        Any member can falsify the index: the event calls it a claim, not proof.
+        """
         needed = [each for each in needed if not each.is_by(channel.owner.device)]
         if not needed:
             return
@@ -71,15 +74,15 @@ class ChangesByOthers:
         more = f" and {len(needed) - _NAMED} more" if len(needed) > _NAMED else ""
         why = f"{names}{more} in {channel.project} ({channel.team.name}): {what}"
         source = f"; it came from {', '.join(found)}" if found else ""
-        self._notes.record_fault(
+        self._event_log.record_fault(
             "changed by others", ", ".join(claimed), f"{why}. A claim, not proof{source}"
         )
 
 
 class Overrides:
-    """Looks at outboxes in which Syncthing says that peers have other files than mine.
+    """Overrides the outboxes of mine in which peers have other files; used by one thread.
 
-    `recovery` puts back what is missing in one, and finds out whether the peers' files are mine.
+    `recovery` puts missing files back, and finds out whether the peers' files are mine.
     """
 
     def __init__(
@@ -96,22 +99,22 @@ class Overrides:
         self._past: dict[str, list[float]] = {}
         self._put_off: set[str] = set()
 
-    def judge(self, world: World, folder: str, status: FolderStatus) -> None:
-        """Override what peers changed in this folder, if it is an outbox of mine and whole."""
+    def check_status(self, world: World, folder: str, status: FolderStatus) -> None:
+        """Undo peers' changes in this folder, if it is an outbox of mine with all its files."""
         if not status.need_items:
             return
         for channel in outboxes(world):
             if channel.id == folder:
                 needed = self._syncthing.needed(folder)
-                if needed and self._recovery.lacks(channel, needed):
-                    self._changes.asked(folder, needed)
+                if needed and self._recovery.may_lack(channel, needed):
+                    self._changes.remember_pulled(folder, needed)
                 elif needed and self._is_whole(channel):
                     self._override(channel, needed)
 
     def _is_whole(self, channel: Channel) -> bool:
         found = self._recovery.mend(channel)
         if found.restored:
-            self._syncthing.scan(channel.id)  # or it would be deleted at everybody
+            self._syncthing.scan(channel.id)  # else an override deletes them at every peer
         return not found.lost
 
     def _override(self, channel: Channel, needed: Sequence[Needed]) -> None:
@@ -122,16 +125,16 @@ class Overrides:
             if channel.id not in self._put_off:
                 self._put_off.add(channel.id)
                 when = moment(self._now() + timedelta(seconds=due - now))
-                self._changes.note(channel, needed, f"too often: not undone before {when}")
+                self._changes.record(channel, needed, f"too often: not undone before {when}")
             return
         self._put_off.discard(channel.id)
         past.append(now)
-        self._changes.note(channel, needed, "undone")
+        self._changes.record(channel, needed, "undone")
         self._syncthing.override(channel.id)
 
 
 def _tag(channel: Channel, device: str) -> str:
-    """The member whose device ID begins so."""
+    """The tag of the member whose device ID begins with `device`."""
     for member in channel.team.members:
         if device and member.device.startswith(device):
             return member.tag

@@ -29,21 +29,21 @@ def test_it_is_paused_for_an_hour_then_looked_at_again(tmp_path: Path) -> None:
     quotas = Quotas(store, notes, lambda: clock[0], lambda: changes.append("changed"))
     inbox = channel_of(TEAM, BOB).id
 
-    quotas.judge(WORLD, inbox, SMALL)
+    quotas.check_status(WORLD, inbox, SMALL)
     assert (set(quotas.folders()), changes) == (set(), [])
 
-    quotas.judge(WORLD, inbox, LARGE)
+    quotas.check_status(WORLD, inbox, LARGE)
     assert (set(quotas.folders()), changes) == ({inbox}, ["changed"])
-    quotas.judge(WORLD, inbox, PAUSED)
+    quotas.check_status(WORLD, inbox, PAUSED)
     assert quotas.folders() == {inbox}, "a paused folder shows zeros"
 
     clock[0] += timedelta(hours=1)
     assert quotas.folders() == frozenset(), "it is tried again"
-    quotas.judge(WORLD, inbox, LARGE)
+    quotas.check_status(WORLD, inbox, LARGE)
     assert quotas.folders() == {inbox}
 
     clock[0] += timedelta(hours=1)
-    quotas.judge(WORLD, inbox, SMALL)
+    quotas.check_status(WORLD, inbox, SMALL)
     assert quotas.folders() == frozenset()
     with store.reading() as tx:
         told = [(e.what, e.who) for e in events.after(tx, 0)]
@@ -57,10 +57,10 @@ def test_what_peers_claim_of_my_outbox_does_not_pause_it(tmp_path: Path) -> None
     quotas = Quotas(store, EventLog(store, lambda: NOW), lambda: NOW)
     outbox = channel_of(TEAM, ALICE).id
 
-    quotas.judge(WORLD, outbox, LARGE)
+    quotas.check_status(WORLD, outbox, LARGE)
     assert quotas.folders() == frozenset()
 
-    quotas.judge(WORLD, outbox, FolderStatus(state="idle", local_bytes=20_000_000_001))
+    quotas.check_status(WORLD, outbox, FolderStatus(state="idle", local_bytes=20_000_000_001))
     assert quotas.folders() == {outbox}
     store.close()
 
