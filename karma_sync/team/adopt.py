@@ -1,4 +1,4 @@
-"""Adopts what others signed about my teams."""
+"""Adopts the rosters and member documents that other members signed."""
 
 from karma_sync.domain.mesh.channels import document_title
 from karma_sync.domain.team.team import Team
@@ -10,34 +10,37 @@ from karma_sync.store import state
 from karma_sync.store.database import Transaction
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.folder import DocumentFile
-from karma_sync.team.documents.models import Roster, answers_of, lists, team_of
+from karma_sync.team.documents.models import Roster, answers_of, is_listed, team_of
 from karma_sync.team.documents.stored import MEMBER, ROSTER
 from karma_sync.team.documents.verify import verify_member, verify_roster
 
 
 class Adopter:
-    """Believes a document only after `team/documents/verify.py` verified it.
+    """Reads the documents of a team, and stores those that `team/documents/verify.py` verified.
 
-    A verified one replaces my record of its writer.
+    A verified document replaces what I knew about its writer.
     """
 
     def __init__(self, context: TeamContext) -> None:
         self._context = context
 
     def adopt_all(self, team_id: str) -> None:
-        """Take in every document of a team that changed since the last look."""
+        """Adopt every document of a team that changed since the last call."""
         folder = self._context.metadata(metadata_folder(team_id))
         found = [f for f in folder.changed() if f.writer != self._context.me.key]
         rosters = [f for f in found if f.kind == ROSTER]
         if any([self._adopt(team_id, f) for f in rosters]):
-            folder.forget()  # a document of someone the old roster did not know is read again
+            folder.forget()  # read again the documents of members that the old roster did not list
             found = [f for f in folder.changed() if f.writer != self._context.me.key]
         for each in found:
             if each.kind == MEMBER:
                 self._adopt(team_id, each)
 
     def _adopt(self, team_id: str, found: DocumentFile) -> bool:
-        """Whether the document was adopted; a refusal is noted, the same one again is not."""
+        """Adopt one document if it is new and verifies; returns whether it was adopted.
+
+        A refusal is recorded, once.
+        """
         try:
             with self._context.store.transaction() as tx:
                 team = state.teams.get(tx, team_id)
@@ -53,7 +56,7 @@ class Adopter:
                 team = state.teams.get(tx, team_id)
             if team:
                 who = document_title(team, found.kind, found.writer)
-                self._context.notes.record_fault("document refused", who, reason(error))
+                self._context.event_log.record_fault("document refused", who, reason(error))
             return False
         return True
 
@@ -65,9 +68,9 @@ class Adopter:
         )
         roster = verify_roster(found.raw, found.writer, newest).value
         if roster.team != team.id:
-            raise Unverified("5-team", f"it is about another team, {roster.name}")
-        if not lists(roster, self._context.me):
-            raise Unverified("4-member", "it does not list me")
+            raise Unverified("5-team", f"the roster is for another team, {roster.name}")
+        if not is_listed(roster, self._context.me):
+            raise Unverified("4-member", "the roster does not list me")
         state.teams.put(tx, team_of(roster, team))
         state.put_document(tx, document_of(team.id, found, roster.version))
 

@@ -1,4 +1,4 @@
-"""What every part of a cycle needs of this member."""
+"""This member's identity, files and clock, for every part that handles team documents."""
 
 import time
 from collections.abc import Callable
@@ -15,27 +15,27 @@ from karma_sync.team.documents.folder import MetadataFolder
 
 @dataclass(frozen=True)
 class TeamContext:
-    """Who I am, where my things lie, and what time it is (UTC).
+    """My identity and key, state.db, the paths, the event log, and the clock (UTC).
 
-    `monotonic` gives seconds that pass, whatever is done to the clock.
+    `monotonic` returns seconds of a clock that nobody can set.
     """
 
     store: Database
     paths: Paths
     me: PairingCode
     key: SigningKey
-    notes: EventLog
+    event_log: EventLog
     now: Callable[[], datetime]
     monotonic: Callable[[], float] = time.monotonic
     _folders: dict[str, MetadataFolder] = field(default_factory=dict)
 
     @property
     def now_ms(self) -> int:
-        """Unix milliseconds."""
+        """The current time in Unix milliseconds."""
         return int(self.now().timestamp() * 1000)
 
     def metadata(self, folder: str) -> MetadataFolder:
-        """One metadata folder, remembered with what was seen in it."""
+        """The metadata folder with this ID; the same object each time, as it knows what it read."""
         if folder not in self._folders:
             self._folders[folder] = MetadataFolder(self.paths.folder(folder))
         return self._folders[folder]

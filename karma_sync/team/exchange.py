@@ -1,4 +1,4 @@
-"""Phase 1 of a cycle, metadata: adopt what others signed, write what I sign."""
+"""Exchanges documents, phase 1 of a cycle: adopts those of others, signs and writes mine."""
 
 import logging
 
@@ -15,7 +15,7 @@ from karma_sync.team.rebuild import Rebuilder
 from karma_sync.team.sign import Signer, Written
 
 log = logging.getLogger(__name__)
-_WHO = "documents"
+_REPORTER = "documents"
 
 
 class DocumentExchange:
@@ -28,45 +28,50 @@ class DocumentExchange:
         self._joiner = Joiner(context)
         self._signer = Signer(context)
         self._rebuilder = Rebuilder(context)
-        self._keeper = PutBack(context)
+        self._put_back = PutBack(context)
         self._first = True
 
     def run(self) -> list[Written]:
-        """One pass over all invitations and teams; my files that had to be written."""
+        """Handle all invitations and teams once; returns the files that were written.
+
+        The first call also finds teams that the database has lost.
+        """
         if self._first:
             self._rebuilder.run()
             self._first = False
         with self._context.store.reading() as tx:
             invitations = state.invitations.all(tx)
         for invitation in invitations:
-            self._joiner.look_at(invitation)
+            self._joiner.process(invitation)
         with self._context.store.reading() as tx:
             teams = state.teams.all(tx)
         return [written for team in teams for written in self._team(team)]
 
     def _team(self, team: Team) -> list[Written]:
-        """One team; if its folder cannot be read or written, only this one stands still."""
+        """Handle one team; if its folder cannot be read or written, other teams go on."""
         folder_id, why = metadata_folder(team.id), ""
         written: list[Written] = []
         try:
             self._adopter.adopt_all(team.id)
-            written = self._signer.write_mine(team.id) + self._put_back(team)
+            written = self._signer.write_mine(team.id) + self._put_files_back(team)
         except OSError as error:
             why = f"{error.filename}: {error.strerror}"
-        if self._problems.report(_WHO, folder_id, why) and why:
+        if self._problems.report(_REPORTER, folder_id, why) and why:
             log.warning("documents of team %s are not exchanged: %s", team.name, why)
         return written
 
-    def _put_back(self, team: Team) -> list[Written]:
+    def _put_files_back(self, team: Team) -> list[Written]:
         folder_id = metadata_folder(team.id)
         with self._context.store.reading() as tx:
             held = [
                 HeldDocument(d.kind, d.writer, d.envelope) for d in state.documents(tx, team.id)
             ]
-        names = self._keeper.put_back(folder_id, self._context.metadata(folder_id), held)
+        names = self._put_back.put_back(folder_id, self._context.metadata(folder_id), held)
         return [Written(folder_id, name) for name in names]
 
     @property
     def wait(self) -> float | None:
-        """Seconds until the next pass: a deleted file is put back, or a folder tried again."""
-        return soonest(self._keeper.wait, RETRY_S if self._problems.reported_by(_WHO) else None)
+        """Seconds until a deleted file is due to be put back, or a folder to be tried again."""
+        return soonest(
+            self._put_back.wait, RETRY_S if self._problems.reported_by(_REPORTER) else None
+        )

@@ -1,4 +1,4 @@
-"""Joining a team: an invitation counts once its roster verified, and I said yes."""
+"""Joins a team after its roster was verified and the person accepted the invitation."""
 
 from collections.abc import Iterator
 
@@ -11,19 +11,19 @@ from karma_sync.store.database import Transaction
 from karma_sync.team.adopt import document_of
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.folder import DocumentFile
-from karma_sync.team.documents.models import Roster, lists, team_of
+from karma_sync.team.documents.models import Roster, is_listed, team_of
 from karma_sync.team.documents.stored import ROSTER
 from karma_sync.team.documents.verify import verify_roster
 
 
 class Joiner:
-    """Watches the metadata folders of teams that invite me."""
+    """Reads the metadata folders of teams that invite me."""
 
     def __init__(self, context: TeamContext) -> None:
         self._context = context
 
-    def look_at(self, invitation: Invitation) -> None:
-        """Verify the roster that came with an invitation, and join once it is accepted."""
+    def process(self, invitation: Invitation) -> None:
+        """Verify the roster that came with an invitation, and join if it was accepted."""
         if invitation.answer is Answer.DECLINED:
             return
         for found, roster in list(self._rosters(invitation)):
@@ -49,17 +49,19 @@ class Joiner:
                 roster = verify_roster(found.raw, found.writer, None).value
                 if metadata_folder(roster.team) != invitation.folder:
                     raise Unverified("5-team", "it lies in another team's folder")  # noqa: TRY301
-                if not lists(roster, self._context.me):
-                    raise Unverified("4-member", "it does not list me")  # noqa: TRY301
+                if not is_listed(roster, self._context.me):
+                    raise Unverified("4-member", "the roster does not list me")  # noqa: TRY301
             except Unverified as error:
-                self._context.notes.record_fault("invitation refused", invitation.id, reason(error))
+                self._context.event_log.record_fault(
+                    "invitation refused", invitation.id, reason(error)
+                )
                 continue
             yield found, roster
 
     def _ready(self, tx: Transaction, invitation: Invitation, roster: Roster) -> Invitation:
-        """The invitation as its roster describes it; accepted if I paired with its leader before.
+        """The invitation with the data of its roster; accepted if I paired with the leader before.
 
-        Whoever brought it: what counts is whose key signed, and any member may be the first.
+        Any member may be the first to send the roster. Only the key that signed it counts.
         """
         leader = next(m for m in roster.members if m.key == roster.writer)
         ready = invitation.changed(
@@ -82,5 +84,5 @@ class Joiner:
             team = team_of(roster, None)
             state.teams.put(tx, team.saw(self._context.me.key, self._context.me.addresses))
             state.put_document(tx, document_of(team.id, found, roster.version))
-        # the others' documents were passed over so far
+        # the documents of the other members were skipped until now
         self._context.metadata(metadata_folder(roster.team)).forget()

@@ -1,7 +1,8 @@
-"""Puts back what members signed and somebody deleted or forged, for those who come later.
+"""Puts back documents of other members that somebody deleted or forged, for members who join later.
 
-Any holder of the newest accepted envelope may put back exactly those bytes. After a time chosen
-by chance, so that not all do it at once, and at most once a minute for each file.
+Every member that has the newest accepted envelope may put back exactly its bytes. It waits for a
+random time first, so that not all members write at once, and writes each file at most once a
+minute.
 """
 
 import random
@@ -25,17 +26,17 @@ class HeldDocument:
 
 
 class PutBack:
-    """Watches the files of the others' documents; mine are written back at once elsewhere."""
+    """Puts other members' files back; `Signer` and `Receipts` write mine back at once."""
 
     def __init__(self, context: TeamContext) -> None:
         self._context = context
         self._due: dict[tuple[str, str], float] = {}
-        self._done: dict[tuple[str, str], float] = {}
-        self._chance = random.SystemRandom()
+        self._written: dict[tuple[str, str], float] = {}
+        self._random = random.SystemRandom()
 
     @property
     def wait(self) -> float | None:
-        """Seconds until the next file is due; None if all is as it should be."""
+        """Seconds until the next file is due; None if no file is missing."""
         if not self._due:
             return None
         return max(0.05, min(self._due.values()) - self._context.monotonic())
@@ -43,7 +44,7 @@ class PutBack:
     def put_back(
         self, folder_id: str, folder: MetadataFolder, held: Iterable[HeldDocument]
     ) -> list[str]:
-        """Write what is missing of what others signed, and due; the names of the files written."""
+        """Write the files that are missing or changed, and due; returns their names."""
         if not (self._context.paths.folder(folder_id) / ".stfolder").exists():
             return []
         written = []
@@ -60,10 +61,10 @@ class PutBack:
 
     def _is_due(self, key: tuple[str, str]) -> bool:
         now = self._context.monotonic()
-        earliest = self._done.get(key, now - _EVERY_S) + _EVERY_S
-        due = self._due.setdefault(key, max(earliest, now + self._chance.uniform(*_WAIT_S)))
+        earliest = self._written.get(key, now - _EVERY_S) + _EVERY_S
+        due = self._due.setdefault(key, max(earliest, now + self._random.uniform(*_WAIT_S)))
         if now < due:
             return False
         del self._due[key]
-        self._done[key] = now
+        self._written[key] = now
         return True

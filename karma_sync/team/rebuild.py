@@ -1,9 +1,10 @@
-"""After state.db was lost or came from an old backup: what I signed myself tells who I was.
+"""Restores teams and answers from my signed documents, if state.db was lost or is an old backup.
 
-A metadata folder on disk whose roster lists me, and which holds a document of mine under my own
-key, is a team I joined: nobody else could have signed that. My answers are in that document.
-What I had limited is not: that is in intent.json, and where it has no matching entry a sending
-subscription starts paused. A document of mine that is newer than the database limits it too.
+If the roster in a metadata folder lists me, and the folder holds a document that my own key signed,
+I joined that team: nobody else could have signed the document. It has my answers. It does not have
+my limits: those are in intent.json, and a sending subscription without a matching entry there
+starts paused. A document of mine that is newer than the database also limits the database's
+answers.
 """
 
 from karma_sync.domain.team.subscription import Status
@@ -16,19 +17,19 @@ from karma_sync.store.intent import Intent, Limit, read_intent
 from karma_sync.team.adopt import document_of
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.folder import DocumentFile, MetadataFolder
-from karma_sync.team.documents.models import MemberDocument, Roster, answers_of, lists, team_of
+from karma_sync.team.documents.models import MemberDocument, Roster, answers_of, is_listed, team_of
 from karma_sync.team.documents.stored import MEMBER, ROSTER
 from karma_sync.team.documents.verify import verify_roster
 
 
 class Rebuilder:
-    """Looks at the metadata folders that are on disk when the daemon starts."""
+    """Reads the metadata folders that are on disk when the daemon starts."""
 
     def __init__(self, context: TeamContext) -> None:
         self._context = context
 
     def run(self) -> None:
-        """Find teams again that the database does not know, and versions that it forgot."""
+        """Restore teams and version counters that the database has lost."""
         root = self._context.paths.folders
         names = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
         for name in filter(is_metadata_folder, names):
@@ -44,15 +45,15 @@ class Rebuilder:
             (own_file,) = [f for f in found if f.kind == MEMBER and f.writer == me.key]
             own = accepted(own_file.raw, me.key, PayloadType.MEMBER, MemberDocument)
         except (Unverified, ValueError):
-            return  # an invitation, or somebody's invention: the usual way judges it
+            return  # an invitation, or forged: `Joiner` and `Adopter` decide
         if metadata_folder(roster.team) != folder or own.team != roster.team:
             return
-        if not lists(roster, me):
+        if not is_listed(roster, me):
             return
         with self._context.store.transaction() as tx:
             if state.teams.get(tx, roster.team) is None:
                 self._restore(tx, roster, roster_file, own, own_file)
-            self._raise_floors(tx, roster, own)
+            self._raise_minimum_versions(tx, roster, own)
 
     def _restore(
         self,
@@ -72,9 +73,9 @@ class Rebuilder:
         why = f"team {roster.name}"
         if any(a.status is Status.PAUSED and a.sends for a in answers):
             why += ": what you send is paused, karma-sync subscription resume PROJECT"
-        self._context.notes.record("rebuilt", me.tag, why)
+        self._context.event_log.record("rebuilt", me.tag, why)
 
-    def _raise_floors(self, tx: Transaction, roster: Roster, own: MemberDocument) -> None:
+    def _raise_minimum_versions(self, tx: Transaction, roster: Roster, own: MemberDocument) -> None:
         me = self._context.me.key
         for kind, writer, version in (
             (MEMBER, own.writer, own.version),
@@ -87,7 +88,7 @@ class Rebuilder:
                     self._narrow(tx, own)
 
     def _narrow(self, tx: Transaction, own: MemberDocument) -> None:
-        """My newer document wins wherever it sends less: the database is from a backup."""
+        """Limit my answers to those in my newer document: the database is an old backup."""
         mine = self._context.me.key
         newer = Intent(limits=tuple(Limit.of(answer) for answer in answers_of(own)))
         for answer in state.subscriptions.all(tx, team=own.team, member=mine):
@@ -95,4 +96,4 @@ class Rebuilder:
             if limited != answer:
                 state.subscriptions.put(tx, limited)
                 why = f"{answer.project}: the database was older than my document"
-                self._context.notes.record("limited", self._context.me.tag, why)
+                self._context.event_log.record("limited", self._context.me.tag, why)

@@ -1,6 +1,6 @@
-"""Receipts: I sign what I imported; others' tell me what became of what I sent.
+"""Signs my receipts, which state what I imported, and reads those of other members.
 
-They live in work.db and have a rhythm of their own, so that they wake nobody's first phase.
+Receipts are in work.db and are written at their own times, so that they start no cycle anywhere.
 """
 
 from collections import defaultdict
@@ -13,14 +13,15 @@ from karma_sync.domain.team.team import Team
 from karma_sync.errors import Unverified
 from karma_sync.paths import Paths, metadata_folder
 from karma_sync.runtime.event_log import reason
+from karma_sync.runtime.timing import soonest
 from karma_sync.signing import PayloadType, accepted
 from karma_sync.store import ledger, library, packaged, retractions, state, work
 from karma_sync.store.database import Database, Transaction
 from karma_sync.syncthing.rescan import Rescan, Scan
 from karma_sync.team.context import TeamContext
-from karma_sync.team.documents import receipt
 from karma_sync.team.documents.folder import DocumentFile, MetadataFolder
 from karma_sync.team.documents.receipt import (
+    STRAY_REVISION,
     ChannelReceipt,
     Imported,
     Receipt,
@@ -40,8 +41,8 @@ _DAY_MS = 24 * 3600 * 1000
 class ReceiptHooks:
     """What receipts call in other parts.
 
-    `claimed` gets each revision of a channel that a member says it has; `astray` tells whether
-    chunks of an unknown revision lie in the folder of a channel.
+    `claimed` is called with a channel's folder and the revision that a member's receipt names.
+    `astray` returns whether a channel's folder has chunks that no item names.
     """
 
     claimed: Callable[[str, int], None] = lambda folder, revision: None
@@ -49,7 +50,10 @@ class ReceiptHooks:
 
 
 class Receipts:
-    """Writes my receipts, at most every ten seconds a team, and reads the others'."""
+    """Writes my receipt for each team, at most every ten seconds, and reads all others.
+
+    Used by one thread, except `covers`.
+    """
 
     def __init__(
         self,
@@ -67,13 +71,16 @@ class Receipts:
         self._astray = hooks.astray
         self._folders: dict[str, MetadataFolder] = {}
         self._written: dict[str, float] = {}
-        self._untold: dict[str, set[str]] = defaultdict(set)  # by team: what is still to be told
-        self._keeper = PutBack(context)
-        self._news = False
+        self._unscanned: dict[str, set[str]] = defaultdict(set)  # names of written files, by team
+        self._put_back = PutBack(context)
+        self._accepted = False  # a receipt, since `take_accepted` was last called
         self._world: World | None = None
 
     def run(self, world: World) -> float | None:
-        """Read what is new, write what is due; seconds until more is due, None if nothing is."""
+        """Read new receipts, and write mine if they are due.
+
+        Returns the seconds until the next call is due; None if it is not.
+        """
         self._world = world
         waits = []
         for team in world.teams:
@@ -81,26 +88,30 @@ class Receipts:
             if folder is None:
                 continue
             self._read(team, folder)
-            self._put_back(team, folder)
-            waits += [self._write(world, team, folder), self._keeper.wait, self._tell(team)]
-        return min((wait for wait in waits if wait is not None), default=None)
+            self._put_files_back(team, folder)
+            waits += [
+                self._write(world, team, folder),
+                self._put_back.wait,
+                self._request_scan(team),
+            ]
+        return soonest(*waits)
 
-    def take_news(self) -> bool:
-        """Whether others' receipts were accepted since this was asked last."""
-        news, self._news = self._news, False
-        return news
+    def take_accepted(self) -> bool:
+        """Whether a receipt was accepted since the last call."""
+        accepted_some, self._accepted = self._accepted, False
+        return accepted_some
 
     def covers(self, channel: Channel) -> bool:
-        """Whether every member who takes my channel has all of it in its newest revisions."""
+        """Whether every receiver of my channel has the newest revision of every item."""
         if self._world is None:
             return False
         with self._store.reading() as tx:
             packed = packaged.packed_items.all(tx, folder=channel.id)
         mine = {each.item: each.revision for each in packed}
-        said = confirmations(self._store, channel.team, channel.id, mine)
+        confirmed = confirmations(self._store, channel.team, channel.id, mine)
         taking = receivers(self._world, channel)
         tags = [member.tag for member in channel.team.members if member.device in taking]
-        return all(said.get(tag, (0, False))[1] for tag in tags)
+        return all(confirmed.get(tag, (0, False))[1] for tag in tags)
 
     def _folder(self, team: Team) -> MetadataFolder | None:
         path = self._context.paths.folder(metadata_folder(team.id))
@@ -114,22 +125,22 @@ class Receipts:
                 continue
             receipt = self._accept(team, found)
             if receipt:
-                self._news = True
-                self._look_at_seen(team, receipt)
+                self._accepted = True
+                self._check_seen(team, receipt)
                 for each in receipt.channels:
                     self._claimed(each.folder, each.revision)
 
-    def _put_back(self, team: Team, folder: MetadataFolder) -> None:
-        """Others' receipts that somebody deleted: any holder of the newest may."""
+    def _put_files_back(self, team: Team, folder: MetadataFolder) -> None:
+        """Put other members' receipts back that somebody deleted."""
         with self._store.reading() as tx:
             held = [
                 HeldDocument(RECEIPT, r.writer, r.envelope) for r in work.receipts_of(tx, team.id)
             ]
-        names = self._keeper.put_back(metadata_folder(team.id), folder, held)
-        self._untold[team.id].update(names)
+        names = self._put_back.put_back(metadata_folder(team.id), folder, held)
+        self._unscanned[team.id].update(names)
 
     def _accept(self, team: Team, found: DocumentFile) -> Receipt | None:
-        """Keep a receipt that is new and good; None if it is neither."""
+        """Store a receipt if it is new and verifies; else return None."""
         with self._store.reading() as tx:
             known = work.get_receipt(tx, team.id, found.writer)
         if known and known.envelope == found.raw:
@@ -139,7 +150,7 @@ class Receipts:
             receipt = verify_receipt(found.raw, found.writer, team, version).value
         except Unverified as error:
             who = document_title(team, RECEIPT, found.writer)
-            self._context.notes.record_fault("document refused", who, reason(error))
+            self._context.event_log.record_fault("document refused", who, reason(error))
             return None
         with self._store.transaction() as tx:
             row = work.SignedReceipt(found.writer, receipt.version, found.raw)
@@ -148,34 +159,34 @@ class Receipts:
         return receipt
 
     def _confirm(self, tx: Transaction, receipt: Receipt) -> None:
-        """Remember up to which revision somebody had exactly what I had sent."""
-        for said in receipt.channels:
-            mine = ledger.revisions(tx, said.folder)
-            if mine and said.digest == digest_of(mine):
-                ledger.confirm(tx, said.folder, receipt.writer, max(mine.values()))
+        """Store up to which revision the member had exactly what I had sent."""
+        for each in receipt.channels:
+            mine = ledger.revisions(tx, each.folder)
+            if mine and each.digest == digest_of(mine):
+                ledger.confirm(tx, each.folder, receipt.writer, max(mine.values()))
 
-    def _look_at_seen(self, team: Team, receipt: Receipt) -> None:
-        """Find my counter again if it was lost; notice two contents under one version."""
+    def _check_seen(self, team: Team, receipt: Receipt) -> None:
+        """Raise my version counter if I lost it; record two contents under one version."""
         state_db = self._context.store
         with state_db.reading() as tx:
             known = {(d.kind, d.writer): d for d in state.documents(tx, team.id)}
-        for said in receipt.seen:
-            mine = known.get((said.kind, said.writer))
-            if mine is None or said.version < mine.version:
+        for each in receipt.seen:
+            mine = known.get((each.kind, each.writer))
+            if mine is None or each.version < mine.version:
                 continue
-            if said.version == mine.version:
-                if said != seen(mine.kind, mine.writer, mine.version, mine.envelope):
-                    who = document_title(team, said.kind, said.writer)
-                    why = f"two contents under version {said.version}: the first is kept"
-                    self._context.notes.record_fault("document doubled", who, why)
-            elif said.writer == self._context.me.key and said.version < self._latest_version():
+            if each.version == mine.version:
+                if each != seen(mine.kind, mine.writer, mine.version, mine.envelope):
+                    who = document_title(team, each.kind, each.writer)
+                    why = f"two contents under version {each.version}: the first is kept"
+                    self._context.event_log.record_fault("document doubled", who, why)
+            elif each.writer == self._context.me.key and each.version < self._latest_version():
                 with state_db.transaction() as tx:
-                    state.raise_floor(tx, team.id, said.kind, said.version)
+                    state.raise_floor(tx, team.id, each.kind, each.version)
 
     def _latest_version(self) -> int:
-        """No version of mine can be later than this: versions are moments, or just above one.
+        """The highest version that I can have signed: versions are moments, or just above one.
 
-        Who claims to have seen a higher one wants to use up my counter.
+        A member that claims to have seen a higher one tries to use up my counter.
         """
         return self._context.now_ms + _DAY_MS
 
@@ -196,7 +207,7 @@ class Receipts:
             payload = receipt.to_json().encode()
             envelope = self._context.key.sign(PayloadType.RECEIPT, payload)
             known = work.SignedReceipt(me, version, envelope)
-            # committed before it is written: no two contents under one version
+            # committed before it is written, so a crash cannot make two contents under one version
             with self._store.transaction() as tx:
                 work.put_receipt(tx, team.id, known)
         if known:
@@ -210,15 +221,15 @@ class Receipts:
                 if channel.team.id == team.id:
                     arrivals = library.arrivals(tx, channel.id).values()
                     refused = [(a.item, a.why.split(":")[0]) for a in arrivals if a.refused]
-                    left = retractions.lingering(tx, channel.id)
-                    carried = retractions.of(tx, channel.id)
+                    lingering = retractions.lingering(tx, channel.id)
+                    retracted = retractions.of(tx, channel.id)
                     imported = Imported(
                         revisions=library.revisions(tx, channel.id),
                         lingering=[
-                            *(each.revision for each in left),
-                            *([receipt.REVISION] if self._astray(channel.id) else []),
+                            *(each.revision for each in lingering),
+                            *([STRAY_REVISION] if self._astray(channel.id) else []),
                         ],
-                        retracted=[(c.item, c.revision) for c in carried if c.done],
+                        retracted=[(r.item, r.revision) for r in retracted if r.done],
                         refused=refused,
                     )
                     receipts.append(channel_receipt(channel.id, imported))
@@ -232,11 +243,11 @@ class Receipts:
     def _put(self, team: Team, folder: MetadataFolder, envelope: bytes) -> None:
         name = folder.write(RECEIPT, self._context.me.key, envelope)
         if name:
-            self._untold[team.id].add(name)
+            self._unscanned[team.id].add(name)
 
-    def _tell(self, team: Team) -> float | None:
-        """Have Syncthing look at what was written; seconds until the next try if it does not."""
-        names = self._untold[team.id]
+    def _request_scan(self, team: Team) -> float | None:
+        """Have Syncthing scan the written files; returns seconds until the next try if it fails."""
+        names = self._unscanned[team.id]
         if names and not self._rescan.request(metadata_folder(team.id), sorted(names)):
             return EVERY_S
         names.clear()
@@ -244,14 +255,14 @@ class Receipts:
 
 
 def claims(paths: Paths, world: World) -> dict[str, int]:
-    """By channel the highest revision that the receipts on disk name."""
+    """By channel, the highest revision that a receipt on disk names."""
     highest: dict[str, int] = {}
     for team in world.teams:
         for found in MetadataFolder(paths.folder(metadata_folder(team.id)), [RECEIPT]).changed():
             try:
                 receipt = verify_receipt(found.raw, found.writer, team, 0).value
             except Unverified:
-                continue  # refused, and noted, when the daemon reads it
+                continue  # `Receipts` records the refusal when it reads the file
             for each in receipt.channels:
                 highest[each.folder] = max(highest.get(each.folder, 0), each.revision)
     return highest
@@ -260,7 +271,10 @@ def claims(paths: Paths, world: World) -> dict[str, int]:
 def confirmations(
     store: Database, team: Team, folder: str, mine: Mapping[str, int]
 ) -> dict[str, tuple[int, bool]]:
-    """By member tag: how many items its receipt names, and whether it has exactly `mine`."""
+    """By member tag: how many items the member has, and whether they are exactly `mine`.
+
+    `mine` holds the revision by item.
+    """
     wanted = digest_of(mine)
-    said = receipts_for(store, team, folder)
-    return {tag: (each.items, each.digest == wanted) for tag, each in said.items()}
+    receipts = receipts_for(store, team, folder)
+    return {tag: (each.items, each.digest == wanted) for tag, each in receipts.items()}

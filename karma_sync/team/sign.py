@@ -1,4 +1,4 @@
-"""Signs what I say of myself, and of teams that I lead; writes it where the others look."""
+"""Signs my member documents and the rosters of teams that I lead, and writes their files."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,23 +17,23 @@ D = TypeVar("D", Roster, MemberDocument)
 
 @dataclass(frozen=True)
 class Written:
-    """A file of mine that was written; Syncthing must be told of it."""
+    """A file that was written into a folder, and that Syncthing must scan."""
 
     folder: str
     name: str
 
 
 class Signer:
-    """Compares what the store says with what I signed last, and signs the difference."""
+    """Compares state.db with the documents that I signed last, and signs what changed."""
 
     def __init__(self, context: TeamContext) -> None:
         self._context = context
 
     def write_mine(self, team_id: str) -> list[Written]:
-        """Bring my documents of a team up to date; the files that had to be written."""
+        """Sign and write my documents of a team if they changed; returns the written files."""
         folder_id = metadata_folder(team_id)
         if not self._context.paths.folder(folder_id).is_dir():
-            return []  # made when Syncthing is told of it; the next pass writes
+            return []  # the reconciler makes it before Syncthing knows it; the next run writes
         folder = self._context.metadata(folder_id)
         with self._context.store.reading() as tx:
             unsigned = self._unsigned(tx, team_id)
@@ -46,14 +46,14 @@ class Signer:
         return [Written(folder_id, name) for name in names if name]
 
     def _unsigned(self, tx: Transaction, team_id: str) -> bool:
-        """Whether the newest I signed no longer says what is so."""
+        """Whether a document that I signed last differs from state.db."""
         return any(
             known is None or known != wanted for known, wanted in self._compared(tx, team_id)
         )
 
     def _sign_all(self, tx: Transaction, team_id: str) -> None:
-        # signed and committed here, written to disk after: a crash between the two cannot make
-        # two contents under one version
+        # signed and committed here, and written to disk afterwards, so a crash between the two
+        # cannot make two contents under one version
         for known, wanted in self._compared(tx, team_id):
             if known == wanted:
                 continue
@@ -75,9 +75,10 @@ class Signer:
     def _compared(
         self, tx: Transaction, team_id: str
     ) -> list[tuple[Roster | MemberDocument | None, Roster | MemberDocument]]:
-        """Each document of mine as signed last, and as it should be.
+        """Each document of mine as it was signed last, and as it should be.
 
-        With the same version, unless others have seen a higher one: then I lost my counter.
+        Both have the same version. If others have seen a higher version, the second has that one,
+        because I have lost my counter.
         """
         team = state.teams.get(tx, team_id)
         if team is None:

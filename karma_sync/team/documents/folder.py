@@ -1,4 +1,7 @@
-"""The files of one team's metadata folder: one per writer, named by the writer's key."""
+"""Reads and writes the files of one team's metadata folder.
+
+Each kind of document has a directory, with one file per writer; the writer's key is its name.
+"""
 
 import os
 import shutil
@@ -13,15 +16,15 @@ from karma_sync.files import private_dir, write_private
 from karma_sync.team.documents.stored import MEMBER, RECEIPT, ROSTER
 
 _KINDS = (ROSTER, MEMBER, RECEIPT)
-_SIGNATURE = tuple[int, int, int]
+_FileVersion = tuple[int, int, int]  # modification time (ns), size (bytes), inode
 
-# Foreign names are neither pulled nor passed on: what is named here, then nothing else.
+# The allow-list for Syncthing: only these names are pulled and passed on.
 IGNORES = "".join(f"!/{kind}/*.json\n/{kind}/**\n!/{kind}\n" for kind in _KINDS) + "*\n"
 
 
 @dataclass(frozen=True)
 class DocumentFile:
-    """A file as it lies there: its place says which kind of document it must be, and whose."""
+    """A file that was found; its path names its kind, and the writer who must have signed it."""
 
     kind: str
     writer: str
@@ -29,18 +32,18 @@ class DocumentFile:
 
 
 class MetadataFolder:
-    """Reads what changed of some kinds since the last look, and writes my own documents."""
+    """Reads the changed files of some kinds of documents, and writes files; used by one thread."""
 
     def __init__(self, path: Path, kinds: Sequence[str] = (ROSTER, MEMBER)) -> None:
         self._path = path
         self._kinds = kinds
-        self._seen: dict[str, _SIGNATURE] = {}
-        self._as_known: dict[str, tuple[_SIGNATURE | None, bytes]] = {}
+        self._seen: dict[str, _FileVersion] = {}
+        self._as_known: dict[str, tuple[_FileVersion | None, bytes]] = {}
 
     def changed(self) -> list[DocumentFile]:
-        """Files that are new or different since the last call; strange names are passed over.
+        """Files that are new or changed since the last call; files with foreign names are skipped.
 
-        What it gives may be anything: it is for `adopt` to believe or not.
+        Nothing is verified here: the bytes may be anything.
         """
         return [
             found
@@ -50,11 +53,11 @@ class MetadataFolder:
         ]
 
     def forget(self) -> None:
-        """Look at every file again the next time."""
+        """Make `changed` return every file again."""
         self._seen.clear()
 
     def write(self, kind: str, writer: str, envelope: bytes) -> str | None:
-        """Make my own file hold exactly `envelope`; its name if it was written, else None."""
+        """Write my own file unless it holds `envelope`; returns its name if it was written."""
         if self.holds(kind, writer, envelope):
             return None
         self.put(kind, writer, envelope)
@@ -65,9 +68,9 @@ class MetadataFolder:
         return f"{kind}/{writer}.json"
 
     def holds(self, kind: str, writer: str, envelope: bytes) -> bool:
-        """Whether a file is there with exactly these bytes; not read again while untouched."""
+        """Whether a file has exactly these bytes; an unchanged file is not read again."""
         path = self._path / self.name(kind, writer)
-        known = _signature(path), envelope
+        known = _file_version(path), envelope
         if known[0] is None:
             return False
         if self._as_known.get(path.name + kind) == known:
@@ -78,13 +81,13 @@ class MetadataFolder:
         return True
 
     def put(self, kind: str, writer: str, envelope: bytes) -> None:
-        """Make a file hold exactly `envelope`."""
+        """Write a file that holds exactly `envelope`."""
         path = self._path / self.name(kind, writer)
         _clear(path.parent, keep_directory=True)
         private_dir(path.parent)
         _clear(path, keep_directory=False)
         write_private(path, envelope)
-        self._as_known[path.name + kind] = _signature(path), envelope
+        self._as_known[path.name + kind] = _file_version(path), envelope
 
     def _writers(self, kind: str) -> list[str]:
         directory = self._path / kind
@@ -97,32 +100,32 @@ class MetadataFolder:
     def _read(self, kind: str, writer: str) -> DocumentFile | None:
         name = self.name(kind, writer)
         path = self._path / name
-        signature = _signature(path)
-        if signature is None or self._seen.get(name) == signature:
+        version = _file_version(path)
+        if version is None or self._seen.get(name) == version:
             return None
         raw = _content(path)
         if raw is None:
-            return None  # replaced while we looked; Syncthing tells when the new one is there
-        self._seen[name] = signature
+            return None  # it was replaced meanwhile; an event of Syncthing wakes us for the new one
+        self._seen[name] = version
         return DocumentFile(kind, writer, raw)
 
 
 def is_document(name: str) -> bool:
-    """Whether a roster or a member's document may have this name inside the folder."""
+    """Whether a roster or a member document may have this name inside the folder."""
     kind, _, file = name.partition("/")
     writer = file.removesuffix(".json")
     return kind in (ROSTER, MEMBER) and file != writer and KEY.fullmatch(writer) is not None
 
 
 def prepare(path: Path) -> None:
-    """Make the directory with its allow-list, before Syncthing is told of it."""
+    """Make the directory with its allow-list, before Syncthing knows the folder."""
     private_dir(path)
     ignores = path / ".stignore"
     if not ignores.exists() or ignores.read_text(encoding="utf-8") != IGNORES:
         write_private(ignores, IGNORES.encode())
 
 
-def _signature(path: Path) -> _SIGNATURE | None:
+def _file_version(path: Path) -> _FileVersion | None:
     try:
         found = path.lstat()
     except OSError:
@@ -131,7 +134,7 @@ def _signature(path: Path) -> _SIGNATURE | None:
 
 
 def _content(path: Path) -> bytes | None:
-    """The bytes of a regular file, never through a link; at most one more than is allowed."""
+    """The bytes of a regular file, never through a link; at most one byte above the limit."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -150,7 +153,7 @@ def _read_bounded(descriptor: int) -> bytes:
 
 
 def _clear(path: Path, *, keep_directory: bool) -> None:
-    """Take away what a member put into the way of a file, or of a directory, of ours."""
+    """Remove what a member put in the place of one of our files or directories."""
     if path.is_symlink() or (keep_directory and path.is_file()):
         path.unlink()
     elif not keep_directory and path.is_dir():

@@ -1,6 +1,9 @@
-"""What members sign about a team: the leader's roster and everybody's own document."""
+"""The models of signed documents: the leader's roster and each member's own document.
 
-from collections.abc import Iterable, Mapping
+docs/format.md describes their JSON.
+"""
+
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -71,8 +74,8 @@ class RosterProject(PeerModel):
 class Roster(PeerModel):
     """The leader's list of members and projects (payload type ROSTER).
 
-    `team` is the hash of founder, name and nonce; `chain` holds the envelopes that lead from
-    the founder to another leader, and is empty while the founder leads.
+    `team` is the hash of founder, name and nonce. `chain` holds the envelopes that pass leadership
+    from the founder to another leader; it is empty while the founder leads.
     """
 
     format: Literal[1] = 1
@@ -90,12 +93,12 @@ class Roster(PeerModel):
 
     @property
     def order(self) -> tuple[int, int, int]:
-        """Rosters of one team are ordered by term, then rank, then version."""
+        """The sort key of the rosters of one team: term, then rank, then version."""
         return self.term, self.rank, self.version
 
 
 class Answered(PeerModel):
-    """One member's standing towards one project; what it has not answered is not listed."""
+    """One member's answer to one project; a project without an answer is not listed."""
 
     project: Identity
     status: Status
@@ -105,7 +108,7 @@ class Answered(PeerModel):
 
 
 class MemberDocument(PeerModel):
-    """What a member says of itself in one team (payload type MEMBER)."""
+    """One member's addresses and answers in one team (payload type MEMBER)."""
 
     format: Literal[1] = 1
     team: str
@@ -116,7 +119,7 @@ class MemberDocument(PeerModel):
 
 
 def roster_of(team: Team, version: int) -> Roster:
-    """The roster that says what `team` says."""
+    """The roster that describes `team`."""
     return Roster(
         team=team.id,
         writer=team.leader,
@@ -138,14 +141,16 @@ def roster_of(team: Team, version: int) -> Roster:
 
 
 def team_of(roster: Roster, known: Team | None) -> Team:
-    """The team a verified roster describes; who was seen stays seen.
+    """The team that a verified roster describes.
 
-    A member's own document tells its address better than the roster does.
+    A member whose document we have stays active, and keeps the addresses from that document: they
+    are newer than those in the roster.
     """
-    seen: Mapping[str, Member] = {m.key: m for m in known.members if m.active} if known else {}
+    known_members = known.members if known else ()
+    known_active = {m.key: m for m in known_members if m.active}
     members = []
     for m in roster.members:
-        before = seen.get(m.key)
+        before = known_active.get(m.key)
         active = before is not None or m.key == roster.writer
         members.append(
             Member(
@@ -175,7 +180,7 @@ def team_of(roster: Roster, known: Team | None) -> Team:
 def member_document(
     team: Team, key: str, mine: Iterable[Subscription], addresses: tuple[str, ...], version: int
 ) -> MemberDocument:
-    """What I say of myself in `team`: my addresses and my answers."""
+    """My own document in `team`: my addresses and my answers."""
     answered = sorted((s for s in mine if s.status is not Status.OFFERED), key=lambda s: s.project)
     return MemberDocument(
         team=team.id,
@@ -196,7 +201,7 @@ def member_document(
 
 
 def answers_of(document: MemberDocument) -> list[Subscription]:
-    """The record of a peer that its verified document replaces."""
+    """The answers in a verified document; they replace those that we knew of its writer."""
     return [
         Subscription(
             team=document.team,
@@ -211,6 +216,6 @@ def answers_of(document: MemberDocument) -> list[Subscription]:
     ]
 
 
-def lists(roster: Roster, me: PairingCode) -> bool:
-    """Whether a roster has exactly me on it: tag, device and key."""
+def is_listed(roster: Roster, me: PairingCode) -> bool:
+    """Whether a roster lists me with exactly my tag, device and key."""
     return any((m.tag, m.device, m.key) == (me.tag, me.device, me.key) for m in roster.members)

@@ -1,4 +1,7 @@
-"""Receipts: what a member says it has imported, apart from its other document."""
+"""The models of receipts: what a member has imported, and what it has removed.
+
+docs/format.md describes their JSON.
+"""
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,6 +16,8 @@ from karma_sync.domain.value import Received
 from karma_sync.paths import FOLDER_ID
 from karma_sync.team.documents.stored import digest_of
 
+STRAY_REVISION = 1  # reported for chunks that no item names: older than any revision
+
 _MOST_CHANNELS = limits.PROJECTS * 2
 _MOST_REFUSED = 50
 _MOST_RETRACTED = 50
@@ -21,26 +26,26 @@ Count = Annotated[int, Meta(ge=0, le=limits.NUMBER)]
 
 
 class Refused(Received, frozen=True, kw_only=True):
-    """An item that was kept out, and the code of the reason."""
+    """An item that was refused, and the code of the reason."""
 
     item: Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
     code: Annotated[str, Meta(pattern=r"\A[0-9a-z-]{1,40}\Z")]
 
 
 class Retracted(Received, frozen=True, kw_only=True):
-    """An item of which nothing is left, and the revision of its retraction."""
+    """An item that was removed completely, and the revision of its retraction."""
 
     item: Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
     revision: Count
 
 
 class ChannelReceipt(Received, frozen=True, kw_only=True):
-    """What was imported of one channel.
+    """What a member has imported of one channel.
 
     `digest` is over the sorted items and their revisions: equal digests mean equal content.
-    Nothing of a revision below `oldest` is left, in the library or in the channel's folder; 0 if
-    nothing is there at all. `retracted_digest` is over all retractions carried out, by revision;
-    `retractions` are the latest of them.
+    `oldest` is the lowest revision of which something is left in the library or in the channel's
+    folder; 0 if nothing is there. `retracted_digest` is over all retractions carried out, in the
+    order of their revisions; `retractions` are the latest of them.
     """
 
     folder: Annotated[str, Meta(pattern=rf"\A{FOLDER_ID.pattern}\Z")]
@@ -53,10 +58,11 @@ class ChannelReceipt(Received, frozen=True, kw_only=True):
     retractions: Annotated[tuple[Retracted, ...], Meta(max_length=_MOST_RETRACTED)] = ()
 
     def confirms(self, mine: Mapping[str, int], before: int = 0) -> int:
-        """How many of `mine`, revision by item, it says it has.
+        """How many of my items (`mine`: revision by item) the member confirms.
 
-        Only equal digests tell exactly. Else it is those up to the revision `before`, at which it
-        had everything, or as many as it may have by what it says: never all of them.
+        Equal digests confirm all items. Otherwise this is an estimate, below the number of all
+        items: at least those up to the revision `before`, at which the member had everything, and
+        at most as many as the receipt allows.
         """
         if self.digest == digest_of(mine):
             return len(mine)
@@ -65,7 +71,10 @@ class ChannelReceipt(Received, frozen=True, kw_only=True):
         return max(sure, min(self.items, possible, len(mine) - 1))
 
     def carried_out(self, mine: Sequence[tuple[str, int]]) -> frozenset[tuple[str, int]]:
-        """Which of `mine`, (item, revision) in the order of revisions, it says it carried out."""
+        """Which of my retractions the member has carried out.
+
+        `mine` and the result hold (item, revision); `mine` is in the order of revisions.
+        """
         done = {(each.item, each.revision) for each in self.retractions} & set(mine)
         for number, digest in enumerate(_digests(mine)):
             if digest == self.retracted_digest:
@@ -74,7 +83,7 @@ class ChannelReceipt(Received, frozen=True, kw_only=True):
 
 
 class Seen(Received, frozen=True, kw_only=True):
-    """The newest document of a writer that was accepted: its version, and its envelope's hash."""
+    """The newest document of a writer that a member accepted: version, and hash of the envelope."""
 
     kind: Annotated[str, Meta(pattern=r"\A[a-z]{1,20}\Z")]
     writer: Annotated[str, Meta(pattern=rf"\A{KEY.pattern}\Z")]
@@ -83,11 +92,11 @@ class Seen(Received, frozen=True, kw_only=True):
 
 
 class Receipt(Received, frozen=True, kw_only=True):
-    """A member's receipts in one team (payload type RECEIPT).
+    """A member's receipts for all channels of one team (payload type RECEIPT).
 
-    `seen` lets a writer that lost its counter find it again, and others notice two contents
-    under one version. It stands here and not in the member's document, which would make every
-    document an answer to every other, for ever.
+    `seen` lets a writer that lost its version counter find it again, and lets others notice two
+    contents under one version. It is not in the member document: there, each new document would
+    cause a new document of every other member, without end.
     """
 
     format: Literal[1] = 1
@@ -98,14 +107,17 @@ class Receipt(Received, frozen=True, kw_only=True):
     seen: Annotated[tuple[Seen, ...], Meta(max_length=2 * limits.MEMBERS)] = ()
 
     def of(self, folder: str) -> ChannelReceipt | None:
-        """What it says of one channel; None if nothing."""
+        """The receipt for one channel; None if there is none."""
         return next((c for c in self.channels if c.folder == folder), None)
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What is there of a channel: revision by item, what lingers of older revisions in its folder,
-    the retractions carried out in the order of revisions, and (item, code) of what was kept out.
+    """What this machine has of one channel.
+
+    `revisions` are by item. `lingering` are older revisions of which files are still in the folder.
+    `retracted` are the retractions carried out, (item, revision) in the order of revisions.
+    `refused` holds (item, code of the reason).
     """
 
     revisions: Mapping[str, int]
@@ -117,7 +129,7 @@ class Imported:
 def channel_receipt(folder: str, imported: Imported) -> ChannelReceipt:
     """The receipt for one channel."""
     revisions = imported.revisions
-    kept_out = [Refused(item=item, code=code) for item, code in sorted(imported.refused)]
+    refused = [Refused(item=item, code=code) for item, code in sorted(imported.refused)]
     latest = imported.retracted[-_MOST_RETRACTED:]
     *_, digest = _digests(imported.retracted)
     return ChannelReceipt(
@@ -125,7 +137,7 @@ def channel_receipt(folder: str, imported: Imported) -> ChannelReceipt:
         revision=max(revisions.values(), default=0),
         items=len(revisions),
         digest=digest_of(revisions),
-        refused=tuple(kept_out[:_MOST_REFUSED]),
+        refused=tuple(refused[:_MOST_REFUSED]),
         oldest=min((*revisions.values(), *imported.lingering), default=0),
         retracted_digest=digest,
         retractions=tuple(Retracted(item=item, revision=revision) for item, revision in latest),
@@ -133,7 +145,10 @@ def channel_receipt(folder: str, imported: Imported) -> ChannelReceipt:
 
 
 def _digests(retracted: Sequence[tuple[str, int]]) -> Iterator[str]:
-    """The digest of the first none, one, two… of them: whoever lacks the last has the others."""
+    """The digests over the first 0, 1, 2, … retractions.
+
+    So a receipt with the digest of the first n confirms those n, even if it lacks later ones.
+    """
     digest = hashlib.sha256()
     yield digest.hexdigest()
     for item, revision in retracted:
@@ -142,9 +157,6 @@ def _digests(retracted: Sequence[tuple[str, int]]) -> Iterator[str]:
 
 
 def seen(kind: str, writer: str, version: int, envelope: bytes) -> Seen:
-    """How an accepted document is named in a receipt."""
+    """The entry for an accepted document in a receipt."""
     digest = hashlib.sha256(envelope).hexdigest()
     return Seen(kind=kind, writer=writer, version=version, sha256=digest)
-
-
-REVISION = 1  # of a stray, in a receipt: older than anything
