@@ -1,4 +1,4 @@
-"""Names for the completion of a shell: read from the databases, which are never made or changed."""
+"""Lists names for shell completion; opens the databases read-only, and makes none."""
 
 from collections.abc import Iterable
 
@@ -9,36 +9,36 @@ from karma_sync.settings import load
 from karma_sync.store import ledger, library, state
 from karma_sync.store.read_only import reading_only
 
-_MOST = 200
+_MOST = 200  # sessions: more would not help a person to choose
 
 
 def team_names(paths: Paths) -> list[str]:
-    """The names of my teams."""
+    """The names of my teams, sorted."""
     with reading_only(paths.state_db) as tx:
         return sorted({team.name for team in state.teams.all(tx)})
 
 
 def project_names(paths: Paths) -> list[str]:
-    """Every project that my teams share, by its whole name."""
+    """The full names of all projects that my teams share, sorted."""
     with reading_only(paths.state_db) as tx:
         return sorted({p.identity for team in state.teams.all(tx) for p in team.projects})
 
 
 def readable_projects(paths: Paths) -> list[str]:
-    """Every project of which the library holds a session."""
+    """All projects that have a session in the library, sorted."""
     with reading_only(paths.library_db) as tx:
         return sorted(library.projects(tx))
 
 
 def member_tags(paths: Paths) -> list[str]:
-    """The tags of the other members of my teams."""
+    """The tags of the other members of my teams, sorted."""
     me = load(paths).tag
     with reading_only(paths.state_db) as tx:
         return sorted({m.tag for team in state.teams.all(tx) for m in team.members} - {me})
 
 
 def invitation_ids(paths: Paths) -> list[str]:
-    """The ids of contacts and invitations."""
+    """The IDs of contacts, and of invitations that can be answered, sorted."""
     with reading_only(paths.state_db) as tx:
         ids = {contact.id for contact in state.contacts.all(tx)}
         ids |= {each.id for each in state.invitations.all(tx) if each.ready}
@@ -46,7 +46,7 @@ def invitation_ids(paths: Paths) -> list[str]:
 
 
 def session_ids(paths: Paths, begin: str) -> list[str]:
-    """The ids of readable sessions that begin so, the latest active first."""
+    """The IDs of readable sessions that begin with `begin`, the latest active first."""
     scope = AccessScope(load(paths).tag)
     with reading_only(paths.library_db) as tx:
         found = library.readable(tx, scope, begin, most=_MOST)
@@ -54,13 +54,13 @@ def session_ids(paths: Paths, begin: str) -> list[str]:
 
 
 def sent_ids(paths: Paths) -> list[str]:
-    """The ids of sessions that left this machine."""
+    """The IDs of sessions that left this machine."""
     with reading_only(paths.work_db) as tx:
         return _once(row.session for row in ledger.departed.all(tx) if row.session)
 
 
 def own_ids(paths: Paths) -> list[str]:
-    """The ids of the sessions that the agent has on this machine."""
+    """The IDs of the sessions that the agent has on this machine, sorted."""
     return sorted(ClaudeSource(load(paths).claude).ids())
 
 

@@ -1,4 +1,4 @@
-"""Which directories belong to which project: what git said of them, and what the person says."""
+"""Use cases of `project map`: the person assigns a directory to a project, or withdraws that."""
 
 import os
 import re
@@ -13,22 +13,23 @@ _WINDOWS = re.compile(r"[A-Za-z]:[/\\]|\\\\")
 
 
 def place_of(text: str, here: Path, home: Path, named: Collection[str] = ()) -> str:
-    """The directory that a person means: it begins at the root, at `~` or here.
+    """The absolute path of the directory that a person typed; it may begin with `~`.
 
-    One that is named as on Windows stays as it is; so does one that is not here, but is `named` by
-    sessions that way.
+    A relative path begins at `here`. A Windows path stays unchanged. So does a text that names no
+    directory here but is in `named`, the directories that sessions name.
 
     Raises:
-        BadInput: it is none, or so much lies in it that it can only be a mistake.
+        BadInput: the text names no directory, or one that contains the person's home: then every
+            session would belong to the project.
     """
     if not text.strip() or not text.isprintable():
-        raise BadInput(f"{text!r} is no directory", hint="such as /home/alice/old-clone")
+        raise BadInput(f"{text!r} is not a directory", hint="for instance /home/alice/old-clone")
     is_odd = text in named and not text.startswith(("/", "~")) and not (here / text).exists()
     if is_odd or _WINDOWS.match(text):
         return text
     if text == "~" or text.startswith("~/"):
         text = str(home) + text[1:]
-    place = os.path.abspath(here / text)  # noqa: PTH100 a link is not followed
+    place = os.path.abspath(here / text)  # noqa: PTH100 does not follow links
     homes = (home, Path(os.path.realpath(home)))
     if any(each.is_relative_to(p) for each in homes for p in _both(place)):
         raise BadInput(
@@ -39,9 +40,9 @@ def place_of(text: str, here: Path, home: Path, named: Collection[str] = ()) -> 
 
 
 def map_directory(store: Database, path: str, identity: str) -> None:
-    """Say that a directory belongs to a project: one without git, or one that is gone.
+    """Assign a directory to a project; meant for one without git, or one that is gone.
 
-    Where it leads to another place, that is meant as well: sessions may name either.
+    If the path is a link, its target is assigned too: sessions may name either.
     """
     with store.transaction() as tx:
         for each in _both(path):
@@ -49,10 +50,10 @@ def map_directory(store: Database, path: str, identity: str) -> None:
 
 
 def unmap_directory(store: Database, path: str) -> None:
-    """Take that back; from now on git alone says what the directory is.
+    """Withdraw the assignment of a directory; from now on only git decides.
 
     Raises:
-        NotFound: nobody said so of this very directory.
+        NotFound: exactly this directory was not assigned.
     """
     with store.transaction() as tx:
         mapped = {root.path for root in state.roots.all(tx) if root.mapped} & _both(path)

@@ -1,4 +1,4 @@
-"""Events as a person reads them: every change, refusal and fault, oldest first."""
+"""Reads the events that a person sees in `status`: every change, refusal and fault."""
 
 from karma_sync.store import events
 from karma_sync.store.database import Database

@@ -1,4 +1,4 @@
-"""Being found: pairing beforehand, and answering who asked."""
+"""Use cases of `pair`, `inbox`, `accept` and `decline`: pairing, contacts and invitations."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,10 +13,11 @@ from karma_sync.store.database import Database
 
 @dataclass(frozen=True)
 class Waiting:
-    """What waits for my answer: contacts first, then invitations whose roster was verified.
+    """The contacts and invitations that wait for my answer, the oldest first.
 
-    `fetching` counts invitations whose roster is still on its way; from `awaited`, contacts that I
-    accepted, none has come yet. `declined` ones can still be accepted.
+    Only invitations with a verified roster can be answered; `fetching` counts the others.
+    `declined` are contacts and invitations that I declined; I can still accept them. `awaited` are
+    contacts that I accepted and that have not sent an invitation yet.
     """
 
     contacts: list[Contact]
@@ -27,7 +28,7 @@ class Waiting:
 
 
 def pair(store: Database, me: PairingCode, code: PairingCode, now: datetime) -> Pairing:
-    """Accept beforehand: the first invitation from this code's key within 24 hours.
+    """Accept in advance the first invitation from this code's key within 24 hours.
 
     Raises:
         BadInput: the code is my own.
@@ -38,12 +39,12 @@ def pair(store: Database, me: PairingCode, code: PairingCode, now: datetime) -> 
     )
     with store.transaction() as tx:
         state.pairings.put(tx, pairing)
-        state.contacts.drop(tx, device=code.device)  # it is no stranger any more
+        state.contacts.drop(tx, device=code.device)  # the device is known now
     return pairing
 
 
 def inbox(store: Database) -> Waiting:
-    """What waits for my answer."""
+    """The contacts and invitations that wait for my answer."""
     with store.reading() as tx:
         known = {p.device for p in state.pairings.all(tx)}
         known |= {m.device for team in state.teams.all(tx) for m in team.members}
@@ -66,11 +67,13 @@ def inbox(store: Database) -> Waiting:
 
 
 def answer(store: Database, wanted: str, verb: str) -> Contact | Invitation:
-    """Accept or decline a contact or an invitation, named by (the beginning of) its id.
+    """Accept or decline the contact or invitation whose ID begins with `wanted`.
+
+    `verb` is "accept" or "decline".
 
     Raises:
-        NotFound: nothing of that id waits.
-        BadInput: the beginning fits several.
+        NotFound: no ID begins with `wanted`.
+        BadInput: several IDs begin with it.
         IllegalMove: it was answered already.
     """
     with store.transaction() as tx:
@@ -78,7 +81,9 @@ def answer(store: Database, wanted: str, verb: str) -> Contact | Invitation:
         known += [i for i in state.invitations.all(tx) if i.ready]
         fitting = [each for each in known if each.id.startswith(wanted.lower())]
         if not wanted or not fitting:
-            raise NotFound(f"nothing waits under the id {wanted!r}", hint="karma-sync inbox")
+            raise NotFound(
+                f"no contact or invitation has the ID {wanted!r}", hint="karma-sync inbox"
+            )
         if len(fitting) > 1:
             raise BadInput(
                 f"{wanted!r} fits several", hint=" or ".join(each.id for each in fitting)

@@ -1,4 +1,4 @@
-"""Everything at once: pause and resume, and another name."""
+"""Use cases of `pause` and `resume` for everything at once."""
 
 from datetime import datetime
 
@@ -9,10 +9,12 @@ from karma_sync.store.database import Database
 
 
 def pause_all(store: Database, now: datetime, how_long: str | None) -> datetime | None:
-    """Let nothing leave and nothing arrive, for so long or until resumed; the end (UTC), if any.
+    """Stop all sending and receiving for a time span such as "2h"; None means until resumed.
+
+    Returns the end of the pause (UTC), or None.
 
     Raises:
-        BadInput: that is no time span, or none at all.
+        BadInput: `how_long` is not a time span, or is zero.
     """
     span = parse_duration(how_long) if how_long is not None else None
     if span is not None and not span:
@@ -24,13 +26,13 @@ def pause_all(store: Database, now: datetime, how_long: str | None) -> datetime 
 
 
 def resume_all(store: Database, now: datetime) -> None:
-    """Go on.
+    """End the pause of everything.
 
     Raises:
-        Conflict: nothing was paused.
+        Conflict: everything is not paused.
     """
     with store.transaction() as tx:
         if not any(halt.holds(now) for halt in state.halts.all(tx)):
             raise Conflict("nothing is paused as a whole", hint="karma-sync subscription list")
-        # the row stays: that there is none must mean that the database was lost
+        # the row stays: a missing row must mean that the database was lost
         state.halts.put(tx, state.GlobalPause(until=now))

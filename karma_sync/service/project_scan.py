@@ -1,4 +1,4 @@
-"""Every project directory of the agent's: whose sessions lie in it, and why some are nobody's."""
+"""Use case of `project scan`: which sessions of the agent belong to which project, and why not."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,13 +17,14 @@ _NO_LETTER = re.compile(r"[^A-Za-z0-9]")
 
 @dataclass(frozen=True)
 class FoundSessions:
-    """Sessions of one project directory that belong together.
+    """The sessions in one project directory of the agent that belong to the same project.
 
-    `directory` is the agent's own name for it; `works_in` are the working directories that their
-    records name, sorted. `project` is "" where they belong to none. `why` says why not, and why
-    nothing leaves from a directory whose repository goes under another name than a shared project;
-    then `same_as` is that. `teams` share the project. `proposed` are shared projects that other
-    remotes name: whether one is meant is for a person to say.
+    `directory` is the agent's name for the directory. `works_in` are the working directories that
+    the sessions' records name, sorted. `project` is "" if they belong to no project, and `why` is
+    the reason. `why` is also the reason why nothing leaves if the repository has another name than
+    the shared project `same_as`. `teams` are the teams that share the project. `proposed` are
+    shared projects that other remotes of the repository name; only a person can decide whether one
+    of them is meant.
     """
 
     directory: str
@@ -37,7 +38,11 @@ class FoundSessions:
 
     @property
     def place(self) -> str:
-        """Where the agent was started; the agent names its directory after it, letter by letter."""
+        """The directory in which the agent was started, if a record names it.
+
+        The agent makes the name of its project directory from that path. Otherwise this is the
+        shortest working directory.
+        """
         named = (cwd for cwd in self.works_in if _NO_LETTER.sub("-", cwd) == self.directory)
         return next(named, min(self.works_in, key=len, default=self.directory))
 
@@ -52,7 +57,7 @@ class _Case:
 
 @dataclass(frozen=True)
 class _Shared:
-    """What teams share: the teams by project, the projects by other names of theirs, my names."""
+    """The teams by shared project, the projects by other name, and the names of my projects."""
 
     teams: Mapping[str, tuple[str, ...]]
     aliases: Mapping[str, str]
@@ -62,10 +67,10 @@ class _Shared:
 def scan(
     matcher: ProjectMatcher, source: ClaudeSource, teams: Iterable[Team], names: Iterable[Names]
 ) -> list[FoundSessions]:
-    """Look through all sessions on this machine; by directory, then the most sessions first.
+    """Find the project of every session on this machine; by directory, then most sessions first.
 
-    `names` are those of my projects. A directory without sessions counts none; a session that
-    vanishes meanwhile is left out.
+    `names` are those of my projects. A directory without sessions has one entry with none. A
+    session that disappears meanwhile is left out.
     """
     shared, all_found = _shared(teams, names), []
     for directory in source.directories():
@@ -75,7 +80,7 @@ def scan(
 
 
 def _without_sessions(directory: str) -> FoundSessions:
-    why = "no session lies in it"
+    why = "it has no session"
     return FoundSessions(directory, (), project="", sessions=0, why=why, teams=(), proposed=())
 
 
@@ -162,7 +167,11 @@ def _why_none(places: Mapping[str, Place], belonging: Belonging) -> str:
 
 @dataclass(frozen=True)
 class Fork:
-    """A clone whose `origin` is no name of a project, while another remote of it is."""
+    """A clone of which `origin` does not name the project, but another remote does.
+
+    `root` is its directory, `remote` the name of that other remote, `origin` the identity of
+    origin.
+    """
 
     root: Path
     remote: str
@@ -172,14 +181,14 @@ class Fork:
 def forks_of(
     matcher: ProjectMatcher, sessions: Iterable[SourceSession], names: Names
 ) -> list[Fork]:
-    """The clones with sessions that may be forks of a project, sorted; asked, never taken."""
+    """Clones with sessions that may be forks of a project, sorted; a person must confirm each."""
     wanted = {names.project, *names.aliases}
     found = set()
     for session in sessions:
         try:
             places = matcher.places_of(session, matcher.facts(session))
         except OSError:
-            continue  # it vanished meanwhile
+            continue  # it disappeared meanwhile
         for cwd, place in places.items():
             if place.identity not in wanted and wanted & set(place.others):
                 repository = repository_at(Path(cwd))

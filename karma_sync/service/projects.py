@@ -1,4 +1,4 @@
-"""Sharing projects, and answering the ones that are shared."""
+"""Use cases of projects: share one, answer a shared one, and agree to its other names."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Verb = Callable[[Subscription], Subscription]
 
 @dataclass(frozen=True)
 class Terms:
-    """How a subscription is accepted."""
+    """The terms of an accept: direction, content, and limits on what is sent."""
 
     direction: Direction = Direction.BOTH
     content: Content = Content.BOTH
@@ -28,9 +28,10 @@ class Terms:
 
 @dataclass(frozen=True)
 class ProjectAnswers:
-    """A shared project, my answer to it, and everybody else's who is on the roster.
+    """A shared project, my answer to it, and the answers of all other members on the roster.
 
-    `option` is what a command needs besides the project: `--team` where several teams share it.
+    `option` is the command-line option that a command needs besides the project: ` --team NAME` if
+    several teams share the project, else "".
     """
 
     team: Team
@@ -40,33 +41,34 @@ class ProjectAnswers:
 
     @property
     def project(self) -> str:
+        """The project's identity."""
         return self.mine.project
 
     @property
     def named(self) -> str:
-        """How to name it in a command."""
+        """The project as a command line names it, with the option if needed."""
         return f"{self.project}{self.option}"
 
     @property
     def names(self) -> Names:
-        """All names of the project, agreed to: those that are shown when it is accepted."""
+        """All names of the project, as agreed to; they are shown when it is accepted."""
         shared = self.team.project(self.project)
         aliases = frozenset(shared.aliases if shared else ())
         return Names(self.project, aliases, aliases)
 
     @property
     def recipients(self) -> list[Member]:
-        """Who would have what I send: all who have not declined."""
+        """The members that would receive what I send: all that have not declined."""
         return [m for m, s in self.others if s.status != "declined"]
 
 
 def prepare_share(
     store: Database, me: PairingCode, identity: str, team: str | None
 ) -> ProjectAnswers:
-    """What sharing this project would mean; changes nothing.
+    """The project as it would be shared; nothing is changed.
 
     Raises:
-        Conflict: I do not lead the team, or have accepted the project there already.
+        Conflict: I do not lead the team, or accepted the project there already.
     """
     with store.reading() as tx:
         found = teams.find(tx, team).lead_by(me.key)
@@ -82,7 +84,7 @@ def prepare_share(
 def share(
     store: Database, me: PairingCode, standing: ProjectAnswers, terms: Terms, now: datetime
 ) -> None:
-    """Put a project on the roster and accept it for myself, both or neither."""
+    """Put a project on the roster and accept it for myself, in one transaction."""
     now_ms = int(now.timestamp() * 1000)
     with store.transaction() as tx:
         team = teams.find(tx, standing.team.id).lead_by(me.key).share(standing.project, now_ms)
@@ -96,7 +98,7 @@ def accept(
     """Accept a shared project on these terms.
 
     Raises:
-        IllegalMove: it is not offered, for instance accepted already.
+        IllegalMove: it is not offered; for instance, it was accepted already.
     """
     with store.transaction() as tx:
         fresh = _find(tx, me, standing.project, standing.team.id)
@@ -106,10 +108,10 @@ def accept(
 def move(
     store: Database, me: PairingCode, project: str, team: str | None, verb: Verb
 ) -> ProjectAnswers:
-    """Change my answer to a shared project by one of its moves; the standing before.
+    """Change my answer to a shared project by `verb`; returns the answers from before.
 
     Raises:
-        IllegalMove: the present status does not allow it.
+        IllegalMove: the present status does not allow this change.
     """
     with store.transaction() as tx:
         standing = _find(tx, me, project, team)
@@ -118,10 +120,10 @@ def move(
 
 
 def moved(standing: ProjectAnswers, verb: Verb) -> Subscription:
-    """My answer after one of its moves.
+    """My answer after the change `verb`; nothing is stored.
 
     Raises:
-        IllegalMove: the present status does not allow it.
+        IllegalMove: the present status does not allow this change.
     """
     try:
         return verb(standing.mine)
@@ -131,18 +133,18 @@ def moved(standing: ProjectAnswers, verb: Verb) -> Subscription:
 
 
 def find(store: Database, me: PairingCode, project: str, team: str | None) -> ProjectAnswers:
-    """The one shared project that `project` names: whole, or by a unique ending.
+    """The shared project that `project` names: its full name, or the end of one name only.
 
     Raises:
-        NotFound: no team of mine shares it.
-        BadInput: it fits several, or several teams share it.
+        NotFound: no team of mine shares such a project.
+        BadInput: several projects fit, or several teams share the project.
     """
     with store.reading() as tx:
         return _find(tx, me, project, team)
 
 
-def standings(store: Database, me: PairingCode) -> list[ProjectAnswers]:
-    """Every project of every team of mine, by team and name."""
+def all_answers(store: Database, me: PairingCode) -> list[ProjectAnswers]:
+    """Every project of all my teams, sorted by team and project."""
     with store.reading() as tx:
         return [
             _standing(tx, me, team, project.identity)
@@ -158,13 +160,13 @@ def shared_names(store: Database) -> set[str]:
 
 
 def other_names(store: Database) -> dict[str, str]:
-    """The identity of each shared project by its other names."""
+    """By other name of a shared project, its identity."""
     with store.reading() as tx:
         return {alias: of for t in state.teams.all(tx) for alias, of in t.aliases.items()}
 
 
 def own_names(store: Database) -> list[Names]:
-    """The names of every project that my teams share, with what I agreed to."""
+    """The names of every project that my teams share, and those to which I agreed."""
     with store.reading() as tx:
         agreed = {(a.team, a.project, a.name) for a in state.agreements.all(tx)}
         return [
@@ -179,7 +181,7 @@ def own_names(store: Database) -> list[Names]:
 
 
 def renamed_to(store: Database, name: str) -> list[str]:
-    """The shared projects that directories now named `name` were before."""
+    """The shared projects of which directories had a name before git named them `name`."""
     with store.reading() as tx:
         former = {p for r in state.roots.all(tx) if r.project == name for p in r.former}
         names = {n: p.identity for t in state.teams.all(tx) for p in t.projects for n in p.names}
@@ -187,38 +189,39 @@ def renamed_to(store: Database, name: str) -> list[str]:
 
 
 def alias(store: Database, me: PairingCode, standing: ProjectAnswers, name: str) -> bool:
-    """Take another name of a shared project for it; whether that is news to its team.
+    """Agree to another name of a shared project; returns whether it is new to the team.
 
-    The leader tells the team; a member agrees to a name that the leader told.
+    The leader also puts the name on the roster. A member can only agree to a name on the roster.
 
     Raises:
-        BadInput: it is the very name that the project was shared under.
-        Conflict: the team does not have the name and I do not lead it, or another project has it.
+        BadInput: the project was shared under this name.
+        Conflict: the roster does not have the name and I do not lead the team, or another project
+            has the name.
     """
     if name == standing.project:
         raise BadInput(f"{name} is its name already", hint="karma-sync project scan")
     with store.transaction() as tx:
         team = teams.find(tx, standing.team.id)
-        news = team.aliases.get(name) != standing.project
-        if news:
+        is_new = team.aliases.get(name) != standing.project
+        if is_new:
             state.teams.put(tx, team.lead_by(me.key).alias(standing.project, name))
         _agree(tx, team.id, standing.project, [name])
-    return news
+    return is_new
 
 
 def unalias(store: Database, me: PairingCode, standing: ProjectAnswers, name: str) -> bool:
-    """Take another name of a shared project back; whether the team has it no more.
+    """Withdraw my agreement to another name of a project; returns whether I lead the team.
 
-    The leader tells the team; a member agrees to it no more.
+    The leader also removes the name from the roster.
 
     Raises:
-        NotFound: it is no other name of the project.
+        NotFound: this is not another name of the project.
     """
     with store.transaction() as tx:
         team = teams.find(tx, standing.team.id)
         if team.aliases.get(name) != standing.project:
             raise NotFound(
-                f"{name} is no other name of {standing.project} in {team.name}",
+                f"{name} is not another name of {standing.project} in {team.name}",
                 hint="karma-sync project scan",
             )
         state.agreements.drop(tx, team=team.id, project=standing.project, name=name)
@@ -250,7 +253,7 @@ def _find(tx: Transaction, me: PairingCode, project: str, team: str | None) -> P
     sharing = [t for t in candidates if t.project(identity)]
     if len(sharing) > 1:
         raise BadInput(
-            f"several teams share {identity}: say which",
+            f"several teams share {identity}: name one",
             hint=" or ".join(sorted(_option(t, sharing).strip() for t in sharing)),
         )
     return _standing(tx, me, sharing[0], identity)
@@ -268,6 +271,6 @@ def _standing(tx: Transaction, me: PairingCode, team: Team, identity: str) -> Pr
 
 
 def _option(team: Team, among: list[Team]) -> str:
-    """How a command names this team among these: by its id, where another has its name."""
+    """The option that names this team: by its ID if another of these teams has its name."""
     name = team.name if [t.name for t in among].count(team.name) == 1 else team.id
     return f" --team {name}"

@@ -1,4 +1,4 @@
-"""The first thing that happens on a machine: its home is made."""
+"""Use case of `init`: makes the member's home; and checks that commands and the daemon need."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,10 +18,11 @@ from karma_sync.syncthing.program import find_program
 def make_home(
     paths: Paths, tag: str, network: settings.NetworkSettings, environ: Mapping[str, str]
 ) -> None:
-    """Make a member's home: directories, key, Syncthing's home, config.toml last.
+    """Make a member's home: directories, key, Syncthing's home, and config.toml as the last.
 
     Raises:
-        SyncthingMissing: no Syncthing can be run; nothing but directories was made.
+        SyncthingMissing: no Syncthing can be run; nothing was made.
+        SyncthingError: Syncthing could not make its home.
     """
     configured = environ.get("KARMA_SYNC_SYNCTHING")
     program = find_program(Path(configured) if configured else None)
@@ -32,9 +33,10 @@ def make_home(
 
 
 def choose_network(hosts: Sequence[tuple[str, int]], discovery: bool) -> settings.NetworkSettings:
-    """How others reach this machine at `hosts`, each a host and its port, 0 for none named.
+    """The network settings with which others reach this machine at `hosts`.
 
-    Syncthing listens on the port that others dial: the named one, else a free one.
+    Each of `hosts` is a host and its port; port 0 means that none was named. Syncthing listens on
+    the named port, else on a free one.
 
     Raises:
         BadInput: two hosts name different ports.
@@ -64,7 +66,7 @@ def require_known_name(store: Database, me: PairingCode, settings: Path) -> None
     for team, member in known:
         if member and member.tag != me.tag:
             raise BadInput(
-                f"{settings} says that you are {me.tag}, and team {team} knows you as {member.tag}",
+                f"{settings} names you {me.tag}, but team {team} knows you as {member.tag}",
                 hint=f'tag = "{member.tag}" in {settings}',
             )
 

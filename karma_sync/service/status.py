@@ -1,4 +1,4 @@
-"""How things stand, in one value: who I am, who is connected, what went and came, what waits."""
+"""Use case of `status`: reads the state of everything from the databases into one report."""
 
 import shutil
 from collections.abc import Iterable
@@ -35,38 +35,42 @@ from karma_sync.store import events, ledger, library, work
 from karma_sync.store.world import paused_until, read_world
 from karma_sync.team.documents.stored import digest_of, receipts_for
 
+# Syncthing pulls nothing into a folder on a disk with less free space (`minDiskFree`, which
+# `syncthing/folder_defaults.py` sets).
+LEAST_FREE = 0.01
+
 
 def silent_days(now: datetime, answered: Iterable[datetime]) -> int:
-    """Whole days since the newest of these moments (UTC); one in the future counts as now.
+    """Whole days since the newest of the moments `answered` (UTC); a future one counts as now.
 
     Raises:
-        ValueError: there is none.
+        ValueError: `answered` is empty.
     """
     return max(0, (now - max(answered)).days)
 
 
 def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> StatusReport:
-    """How things stand at `now`, as far as the daemon wrote it down.
+    """The state of everything at `now`, as far as the daemon recorded it.
 
-    Nobody is connected unless it is `running`, as a daemon that was killed could not say so, and
-    unless Syncthing answers it.
+    No peer counts as connected unless the daemon is `running`, because a killed daemon could not
+    record the end of a connection, and unless Syncthing answers the daemon.
     """
     with stores.state.reading() as tx:
         world = read_world(tx, me, now, discovery=False)
-    standings = projects.standings(stores.state, me)
+    answers = projects.all_answers(stores.state, me)
     with stores.work.reading() as tx:
-        wrong = [(fault.folder, fault.why) for fault in work.faults.all(tx)]
-        wrong += [(large.folder, large.why) for large in work.too_large.all(tx)]
+        faults = [(fault.folder, fault.why) for fault in work.faults.all(tx)]
+        faults += [(large.folder, large.why) for large in work.too_large.all(tx)]
         transfers = {(t.folder, t.device): t for t in work.transfers.all(tx)}
         last_error = events.last_bad(tx)
         is_over = last_error is not None and events.is_over(tx, last_error)
-    over = closed_channels(stores.state, stores.work, world)
-    answers = running and SYNCTHING not in dict(wrong)
-    look = _Look(stores, world, _peers(stores, world, answers), transfers, over)
+    closed = closed_channels(stores.state, stores.work, world)
+    is_up = running and SYNCTHING not in dict(faults)
+    look = _Look(stores, world, _peers(stores, world, is_up), transfers, closed)
     return StatusReport(
-        faults={folder_title(world, folder): why for folder, why in wrong},
+        faults={folder_title(world, folder): why for folder, why in faults},
         peers=sorted(look.peers.values(), key=lambda peer: peer.member.tag),
-        projects=[_project(look, standing) for standing in standings],
+        projects=[_project(look, each) for each in answers],
         teams=list(world.teams),
         inbox=invitations.inbox(stores.state),
         paused=paused_until(stores.state, now),
@@ -79,8 +83,10 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
 
 @dataclass(frozen=True)
 class _Look:
-    """What all parts look at; `peers` by key, `transfers` by folder and device, `ended` what left
-    through channels that are closed.
+    """What all parts of the report are made from.
+
+    `peers` are by key, `transfers` by folder and device. `ended` is what left through channels that
+    are closed now.
     """
 
     stores: Stores
@@ -94,30 +100,30 @@ class _Look:
         return TransferStatus.of(row) if row else None
 
 
-def _peers(stores: Stores, world: World, answers: bool) -> dict[str, Peer]:
+def _peers(stores: Stores, world: World, is_up: bool) -> dict[str, Peer]:
     with stores.work.reading() as tx:
         links = {link.device: link for link in work.links.all(tx)}
     members = {m.key: m for team in world.teams for m in team.members if m.key != world.key}
     return {
-        key: Peer(m, bool(answers and link and link.connected), link.last_seen if link else None)
+        key: Peer(m, bool(is_up and link and link.connected), link.last_seen if link else None)
         for key, m in members.items()
         for link in [links.get(m.device)]
     }
 
 
 def _silent(look: _Look, now: datetime) -> dict[str, int | None]:
-    """Teams of which nobody has answered for a day or more, neither connected nor by receipt."""
+    """By team of which no member was connected or signed a receipt for a day or more: the days."""
     found: dict[str, int | None] = {}
     for team in look.world.teams:
         peers = [look.peers[m.key] for m in team.members if m.key in look.peers]
         if not peers or any(peer.connected for peer in peers):
             continue
         with look.stores.work.reading() as tx:
-            # a receipt's version is the moment at which it was signed, or just above one
-            said = [r.version for r in work.receipts_of(tx, team.id) if r.writer in look.peers]
+            # a receipt's version is the moment at which it was signed, or just above
+            versions = [r.version for r in work.receipts_of(tx, team.id) if r.writer in look.peers]
         moments = [peer.last_seen for peer in peers if peer.last_seen]
         latest = now.timestamp() * 1000
-        moments += [datetime.fromtimestamp(min(v, latest) / 1000, UTC) for v in said]
+        moments += [datetime.fromtimestamp(min(v, latest) / 1000, UTC) for v in versions]
         days = silent_days(now, moments) if moments else None
         if days != 0:
             found[team.name] = days
@@ -136,7 +142,7 @@ def _project(look: _Look, standing: projects.ProjectAnswers) -> ProjectStatus:
     with look.stores.work.reading() as tx:
         withheld = work.withheld.all(tx, folder=box.id) if box else []
         recovering = work.recovering.get(tx, box.id) if box else None
-    lacking = {c.owner.tag: look.transfer(c.id) for c in sources}
+    missing = {c.owner.tag: look.transfer(c.id) for c in sources}
     mine = team.member(world.key)
     return ProjectStatus(
         team=team,
@@ -145,7 +151,7 @@ def _project(look: _Look, standing: projects.ProjectAnswers) -> ProjectStatus:
         recovering=recovering.why if recovering else "",
         receivers=_receivers(look, standing, box, sent),
         received={tag: n for tag, n in counts.items() if mine is None or tag != mine.tag},
-        arriving={tag: transfer for tag, transfer in lacking.items() if transfer},
+        arriving={tag: transfer for tag, transfer in missing.items() if transfer},
         waiting=sum(arrival.state == "waiting" for _, arrival in found),
         refused={arrival.item: arrival.why for _, arrival in found if arrival.refused},
         senders={arrival.item: tag for tag, arrival in found if arrival.refused},
@@ -160,7 +166,10 @@ def _project(look: _Look, standing: projects.ProjectAnswers) -> ProjectStatus:
 def _called_back(
     look: _Look, standing: projects.ProjectAnswers, box: Channel | None
 ) -> list[CalledBack]:
-    """Of the open channel, and of closed ones until all is confirmed or another is open."""
+    """What is called back from the open channel, and from closed ones.
+
+    A closed channel is listed until all members confirmed it, or for as long as no other is open.
+    """
     here = called_back(look.stores.work, look.world, box) if box else []
     over = [
         withdrawal_of(each)
@@ -177,10 +186,10 @@ def _why(stays: Iterable[work.Withheld], kind: work.Stays) -> dict[str, str]:
 def _receivers(
     look: _Look, standing: projects.ProjectAnswers, box: Channel | None, sent: dict[str, int]
 ) -> list[ReceiverStatus]:
-    """Everybody who takes what I send, whether a receipt came or not."""
+    """Every member that receives what I send, with or without a receipt."""
     if box is None:
         return []
-    said = receipts_for(look.stores.work, box.team, box.id)
+    receipts = receipts_for(look.stores.work, box.team, box.id)
     with look.stores.work.reading() as tx:
         known = ledger.confirmed(tx, box.id)
     paused = {member.tag for member, theirs in standing.others if theirs.status is Answer.PAUSED}
@@ -188,7 +197,7 @@ def _receivers(
     taking = receivers(look.world, box)
     members = [m for m in box.team.members if m.device in taking]
     for member in sorted(members, key=lambda m: m.tag):
-        receipt = said.get(member.tag)
+        receipt = receipts.get(member.tag)
         items = receipt.confirms(sent, known.get(member.key, 0)) if receipt else 0
         whole = receipt is not None and receipt.digest == digest_of(sent)
         transfer = look.transfer(box.id, member.device)
@@ -197,12 +206,11 @@ def _receivers(
     return found
 
 
-# Syncthing pulls nothing into a folder on a disk with less (`minDiskFree`, as we configure it).
-LEAST_FREE = 0.01
-
-
 def without_space(places: Iterable[Path]) -> dict[str, str]:
-    """Why nothing can be kept at these places, one for each disk; those with space are left out."""
+    """The full disks: by one of these places on each, why nothing can be stored there.
+
+    `status` measures this itself: on a full disk, no process could record it.
+    """
     found = {}
     for place in {path.stat().st_dev: path for path in places if path.exists()}.values():
         usage = shutil.disk_usage(place)

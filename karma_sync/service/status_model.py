@@ -1,4 +1,4 @@
-"""Directories whose repository goes under another name than the one a project was shared under."""
+"""The values that make up a status report, and directories whose repository was renamed."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,10 +16,10 @@ from karma_sync.store.database import Database
 
 @dataclass(frozen=True)
 class Renames:
-    """Directories from which a project's sessions do not leave, by the name that git gives now.
+    """Directories from which a project's sessions do not leave, because git names them differently.
 
-    `moved` had one of the project's names before. `told` have one that the team knows, and I did
-    not agree to.
+    Both fields are by the name that git gives now. `moved` directories had one of the project's
+    names before. `told` directories have a name that is on the roster and to which I did not agree.
     """
 
     moved: dict[str, list[str]] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Renames:
 
 
 def renames(store: Database, box: Channel) -> Renames:
-    """What keeps sessions from going into this outbox of mine, as far as it was noticed."""
+    """The renamed directories that belong to the project of this outbox, as far as recorded."""
     with store.reading() as tx:
         roots = [root for root in state.roots.all(tx) if not root.mapped]
         shared = {name for t in state.teams.all(tx) for p in t.projects for name in p.names}
@@ -54,7 +54,7 @@ class Stores:
 
 @dataclass(frozen=True)
 class Peer:
-    """Another member, and whether its device is connected; `last_seen` in UTC."""
+    """Another member, whether its device is connected, and when it last was (UTC)."""
 
     member: Member
     connected: bool
@@ -63,9 +63,9 @@ class Peer:
 
 @dataclass(frozen=True)
 class TransferStatus:
-    """About what lacks, here or at a member: Syncthing's figures, which peers can poison.
+    """About how much is missing here or at a member, or is not packaged yet.
 
-    Or what is still to be packaged: our own figures.
+    The first two come from Syncthing's figures, which peers can falsify; the third is our own.
     """
 
     bytes_left: int
@@ -74,14 +74,16 @@ class TransferStatus:
 
     @classmethod
     def of(cls, row: work.Transfer) -> "TransferStatus":
+        """The status of a transfer that the daemon measured."""
         return cls(row.left, row.items, seconds_left(row.left, row.rate))
 
 
 @dataclass(frozen=True)
 class ReceiverStatus:
-    """What a member's receipt says of my channel: how many items, and whether exactly mine.
+    """One receiver of a channel of mine.
 
-    `paused` if it said that it paused the project: nothing arrives there then.
+    By its receipt it has `items` of my items; `whole` if it has exactly mine. `paused` if its
+    answer is paused: then nothing arrives there.
     """
 
     peer: Peer
@@ -92,17 +94,21 @@ class ReceiverStatus:
 
     @property
     def tag(self) -> str:
+        """The member's tag."""
         return self.peer.member.tag
 
 
 @dataclass(frozen=True)
 class ProjectStatus:
-    """One shared project: my answer, what I sent and who has it, what I have, what waits.
+    """One shared project: my answer, what I sent and who has it, and what I received.
 
-    `recovering` is why my items are taken back from the peers before I send again, "" if they are
-    not; `arriving` is about what lacks, by sender; `refused` the reason by item, and `senders` who
-    sent it; by session id `withheld` (on purpose), `resting` (until it was quiet for long enough)
-    and `failed`.
+    - `sent` counts my items, `received` the sessions by member tag.
+    - `recovering` is why my outbox recovers before I send again; "" if it does not.
+    - `arriving` is about what is missing here, by the sender's tag. `waiting` counts the items that
+      lack chunks.
+    - `refused` is the reason by item, and `senders` the sender's tag by item.
+    - `withheld` (by choice or rule), `resting` (until the session was quiet for long enough) and
+      `failed` are reasons by session ID.
     """
 
     team: Team
@@ -122,8 +128,8 @@ class ProjectStatus:
     senders: dict[str, str] = field(default_factory=dict)
 
     @property
-    def ails(self) -> bool:
-        """Whether something is to be told of it that is not usual."""
+    def needs_attention(self) -> bool:
+        """Whether `status` must show more of it than usual."""
         return bool(
             self.refused or self.failed or self.recovering or self.renames.moved or self.waiting
         )
@@ -131,11 +137,13 @@ class ProjectStatus:
 
 @dataclass(frozen=True)
 class StatusReport:
-    """Everything `karma-sync status` shows; `paused` if everything is, as a whole.
+    """Everything that `karma-sync status` shows.
 
-    `packaging` is what is still to be looked at here, if that takes more than a moment. `silent`
-    is, by team, for how many days nobody has answered; None if nobody ever did. `starting` is a
-    daemon that is not up yet, or not down yet.
+    - `paused` is the pause of everything; None if there is none.
+    - `faults` are reasons by folder title, or by the name of a thread.
+    - `packaging` is what is not packaged yet, if that takes more than a moment.
+    - `silent` is, by team, for how many days no member has answered; None if none ever did.
+    - `starting` if a daemon holds the lock but is not up: it starts or stops.
     """
 
     peers: list[Peer]
@@ -151,9 +159,9 @@ class StatusReport:
     starting: bool = False
 
     def stuck(self, running: bool) -> list[str]:
-        """What will not move by itself, in words; empty if nothing is."""
+        """Problems that do not end by themselves, one text each."""
         reasons = [] if running or self.starting else ["the daemon is not running"]
-        if self.paused and self.paused.why:  # no person did it
+        if self.paused and self.paused.why:  # the daemon did it, not a person
             reasons.append(f"everything is paused, {self.paused.why}")
         reasons += [f"{folder}: {why}" for folder, why in sorted(self.faults.items())]
         for project in self.projects:

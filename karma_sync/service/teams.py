@@ -1,4 +1,4 @@
-"""Teams and what their leader changes in them."""
+"""Use cases of teams: found one, and add members to one that I lead."""
 
 import secrets
 from dataclasses import replace
@@ -11,7 +11,7 @@ from karma_sync.store.database import Database, Transaction
 
 
 def all_teams(store: Database) -> list[Team]:
-    """Every team that I am in."""
+    """All teams that I am in."""
     with store.reading() as tx:
         return state.teams.all(tx)
 
@@ -20,7 +20,7 @@ def create(store: Database, me: PairingCode, name: str) -> Team:
     """Found a team that I lead.
 
     Raises:
-        Conflict: I am in a team of that name.
+        Conflict: I am already in a team of that name.
     """
     founder = Member(tag=me.tag, device=me.device, key=me.key, addresses=me.addresses)
     team = found_team(name, founder, nonce=secrets.token_hex(16))
@@ -32,13 +32,13 @@ def create(store: Database, me: PairingCode, name: str) -> Team:
 
 
 def add_member(store: Database, me: PairingCode, code: PairingCode, name: str | None) -> Team:
-    """Put the member a pairing code is about on the roster of a team that I lead.
+    """Put the member that a pairing code describes on the roster of a team that I lead.
 
-    Where discovery finds me (`dynamic` is among my addresses), it may find the newcomer too.
+    If I use discovery (`dynamic` is among my addresses), the new member gets that address too.
 
     Raises:
         BadInput: the code is my own.
-        Conflict: I do not lead the team, or the tag is taken.
+        Conflict: I do not lead the team, or a member has this tag already.
     """
     refuse_own(me, code)
     dynamic = ("dynamic",) if "dynamic" in me.addresses else ()
@@ -50,24 +50,24 @@ def add_member(store: Database, me: PairingCode, code: PairingCode, name: str | 
 
 
 def refuse_own(me: PairingCode, code: PairingCode) -> None:
-    """Raises BadInput if a pairing code is my own."""
+    """Raises BadInput if a pairing code is my own, or has my tag."""
     if code.key == me.key or code.device == me.device:
         raise BadInput(
             "this is your own pairing code", hint="paste the code that the other machine printed"
         )
     if code.tag == me.tag:
         raise BadInput(
-            f"the other machine calls itself {code.tag} too",
+            f"the other machine has the tag {code.tag} too",
             hint="there: karma-sync down, then karma-sync rename --machine NAME",
         )
 
 
 def find(tx: Transaction, name: str | None) -> Team:
-    """The team of that name or id; the only one if none is named.
+    """The team with this name or ID; with None, my only team.
 
     Raises:
-        NotFound: there is none.
-        BadInput: there are several to choose from.
+        NotFound: there is no such team.
+        BadInput: there are several such teams.
     """
     teams = state.teams.all(tx)
     fitting = [t for t in teams if name is None or name in {t.name, t.id}]
@@ -75,7 +75,7 @@ def find(tx: Transaction, name: str | None) -> Team:
         return fitting[0]
     if fitting:
         options = " or ".join(f"--team {t.name if name is None else t.id}" for t in fitting)
-        raise BadInput("you are in several teams: say which", hint=options)
+        raise BadInput("you are in several teams: name one", hint=options)
     if name is None:
         raise NotFound("you are in no team", hint="karma-sync team create NAME")
     raise NotFound(f"you are in no team {name!r}", hint="karma-sync status")

@@ -223,7 +223,7 @@ def test_a_name_that_is_taken_back_sends_no_more(team: Team) -> None:
     session = team.b.write_session("in the other", cwd=place)
     unknown = team.a.run("project", "alias", other, "--project", PROJECT, "--remove", check=False)
     assert unknown.code == 5
-    assert f"{other} is no other name of {PROJECT}" in unknown.err
+    assert f"{other} is not another name of {PROJECT}" in unknown.err
     team.a.run("project", "alias", other, "--project", PROJECT)
     until(lambda: other in status_of(team.b)["told"], "the name in B's status")
     team.b.run("project", "alias", other)

@@ -40,7 +40,7 @@ def status_lines(me: "PairingCode", found: "StatusReport", daemon: "Running | No
     step = _next(found, daemon is not None)
     lines += [Line(f"Next: {step}")] if step else []
     lines += _peer_lines(found)
-    for project in sorted(found.projects, key=lambda project: not project.ails):
+    for project in sorted(found.projects, key=lambda project: not project.needs_attention):
         lines += _project_lines(project, found, daemon is not None)
         lines += [_called_back(each, found) for each in project.called_back]
     return [Line(printable(" ".join(line.text.split("\n"))), line.tone) for line in lines]

@@ -209,7 +209,7 @@ def _print_what_leaves(app: App, place: str, identity: str, cwds: Iterable[list[
 
     count = sum(any(below(cwd, {place: identity}) for cwd in each) for each in cwds)
     print_line(f"  sessions:    {count}")
-    for standing in projects.standings(app.state, app.me):
+    for standing in projects.all_answers(app.state, app.me):
         if standing.project == identity and standing.mine.sends:
             recipients = ", ".join(m.tag for m in standing.recipients)
             print_line(

@@ -63,7 +63,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
 
     app = App.from_environment()
     warn_if_down(app)
-    found = projects.standings(app.state, app.me)
+    found = projects.all_answers(app.state, app.me)
     if as_json:
         print_json(subscriptions=[_as_json(s) for s in found])
         return

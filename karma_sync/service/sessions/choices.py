@@ -1,4 +1,4 @@
-"""What a person says about single sessions and directories: withhold, share, exclude."""
+"""Use cases of `session withhold`, `session share` and `exclude`: what may leave, by choice."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ _CHARS = 1000
 
 
 def find_own(sessions: Iterable[SourceSession], wanted: str) -> SourceSession:
-    """The one session on this machine whose id begins so.
+    """The session on this machine whose ID begins with `wanted`.
 
     Raises:
-        NotFound: none does.
-        BadInput: several do.
+        NotFound: no ID begins with it.
+        BadInput: several IDs begin with it.
     """
     found = [s for s in sessions if wanted and s.session_id.startswith(wanted)]
     exact = [s for s in found if s.session_id == wanted]
@@ -37,22 +37,23 @@ def find_own(sessions: Iterable[SourceSession], wanted: str) -> SourceSession:
 
 
 def withhold(store: Database, session: str) -> None:
-    """Keep a session here from now on, whatever else was said of it."""
+    """Keep a session on this machine from now on; an earlier share is withdrawn."""
     with store.transaction() as tx:
         state.withholds.put(tx, Withhold(session=session))
         state.shares.drop(tx, session=session)
 
 
 def withhold_again(store: Database, work_store: Database) -> list[str]:
-    """Withhold what the daemon wrote down as withheld, if nobody said otherwise since: database and
-    intent.json are both of an earlier day then. The ids of those.
+    """Withhold again the sessions that work.db records as withheld and state.db does not know.
+
+    Then both state.db and intent.json are old backups. Returns the IDs of these sessions, sorted.
     """
     with work_store.reading() as tx:
-        written = {row.session for row in work.withheld.all(tx) if row.why == BY_OWNER}
+        recorded = {row.session for row in work.withheld.all(tx) if row.why == BY_OWNER}
     with store.reading() as tx:
-        said = {w.session for w in state.withholds.all(tx)}
-        said |= {s.session for s in state.shares.all(tx)}  # the one way to take a withhold back
-    lost = sorted(written - said)
+        known = {w.session for w in state.withholds.all(tx)}
+        known |= {s.session for s in state.shares.all(tx)}  # only a share withdraws a withhold
+    lost = sorted(recorded - known)
     if lost:
         with store.transaction() as tx:
             state.withholds.put(tx, *(Withhold(session=session) for session in lost))
@@ -60,23 +61,23 @@ def withhold_again(store: Database, work_store: Database) -> list[str]:
 
 
 def share(store: Database, chosen: Share) -> None:
-    """Let a session leave for a project, in spite of the places that it names."""
+    """Send a session to a project, although it also worked in other places."""
     with store.transaction() as tx:
         state.withholds.drop(tx, session=chosen.session)
         state.shares.put(tx, chosen)
 
 
 def exclude(store: Database, patterns: Iterable[str]) -> None:
-    """Let nothing leave that worked in these directories."""
+    """Keep all sessions that worked in these directories on this machine."""
     with store.transaction() as tx:
         state.exclusions.put(tx, *(Exclusion(pattern=pattern) for pattern in patterns))
 
 
 def include(store: Database, patterns: Iterable[str]) -> None:
-    """Take exclusions back.
+    """Withdraw exclusions.
 
     Raises:
-        NotFound: nothing of that is excluded.
+        NotFound: none of these patterns is excluded.
     """
     wanted = set(patterns)
     with store.transaction() as tx:
@@ -88,24 +89,25 @@ def include(store: Database, patterns: Iterable[str]) -> None:
 
 
 def excluded(store: Database) -> list[str]:
-    """Every pattern, sorted."""
+    """All excluded patterns, sorted."""
     with store.reading() as tx:
         return [e.pattern for e in state.exclusions.all(tx)]
 
 
 def patterns_of(text: str, here: Path, home: Path) -> list[str]:
-    """What a person means: a directory, with where it leads if it is a link; or a pattern.
+    """The patterns for a text that a person typed: a directory, or a pattern.
 
-    A name with no slash and with `*`, `?` or `[` in it is a pattern of names; all else begins
-    at the root, at `~` or here.
+    A text without a slash and with `*`, `?` or `[` is a pattern of directory names. Any other text
+    is a path that begins at the root, at `~` or at `here`. If it is a link, the result has its
+    target too.
 
     Raises:
-        BadInput: it is nothing, or would exclude everything by mistake.
+        BadInput: the text is empty or too long, or would exclude everything.
     """
     plain = text.strip()
     if not plain or len(plain) > _CHARS or not plain.isprintable():
         raise BadInput(
-            f"{text!r} is no directory and no pattern",
+            f"{text!r} is neither a directory nor a pattern",
             hint="for instance: karma-sync exclude ~/private 'client-*'",
         )
     if "/" not in plain and _PATTERN & set(plain):
@@ -123,7 +125,7 @@ def patterns_of(text: str, here: Path, home: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class HeldSession:
-    """A session of mine that stays here, or as it was when it last left, and why."""
+    """A session of mine that does not leave, or not in its present state, and the reason."""
 
     session: str
     project: str
@@ -133,7 +135,7 @@ class HeldSession:
 
 
 def has_left(store: Database, work_store: Database, me: PairingCode, session: str) -> bool:
-    """Whether something of a session was packaged into a channel that is open."""
+    """Whether a session was packaged into a channel that is open."""
     channels = my_channels(store, me)
     with work_store.reading() as tx:
         return any(
@@ -144,7 +146,7 @@ def has_left(store: Database, work_store: Database, me: PairingCode, session: st
 
 
 def held(store: Database, work_store: Database, me: PairingCode) -> list[HeldSession]:
-    """Every session of mine that does not leave, by project and id."""
+    """Every session of mine that does not leave, by project and ID."""
     channels = my_channels(store, me)
     with work_store.reading() as tx:
         found = [
@@ -156,7 +158,7 @@ def held(store: Database, work_store: Database, me: PairingCode) -> list[HeldSes
 
 
 def my_channels(store: Database, me: PairingCode) -> list[Channel]:
-    """The channels I send, whether paused or not."""
+    """My outboxes, also the paused ones."""
     with store.reading() as tx:
         return outboxes(
             World(

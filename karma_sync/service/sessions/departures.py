@@ -1,4 +1,4 @@
-"""What left this machine, as far as the ledger knows it."""
+"""Use case of `sent`: the sessions that left this machine, according to the ledger."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,13 +10,13 @@ from karma_sync.sending.ledger.sent import SentSession, filtered, sent_sessions
 from karma_sync.store.database import Database
 from karma_sync.store.world import read_world
 
-_NAMED = 10
+_NAMED = 10  # tags in a hint
 
 
 def departures(
     states: Database, work: Database, me: PairingCode, now: datetime, to: str | None = None
 ) -> list[SentSession]:
-    """Every session that left, the latest first; with `to`, those that this member receives.
+    """Every session that left, the latest first; with `to`, only those that this member receives.
 
     Raises:
         NotFound: nobody else in my teams has the tag `to`.

@@ -1,4 +1,4 @@
-"""One session of one's own, as it would leave: to whom, what of it, and every cut."""
+"""Use case of `session preview`: one session as it would leave, to whom, and every redaction."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from karma_sync.errors import BadInput, NotFound
 from karma_sync.redact.redactor import Redactor
 from karma_sync.sending.eligibility import Decider
 from karma_sync.sending.packaging.file_selection import sendable
-from karma_sync.service.projects import ProjectAnswers, standings
+from karma_sync.service.projects import ProjectAnswers, all_answers
 from karma_sync.service.sessions.choices import my_channels
 from karma_sync.service.sessions.redaction_preview import (
     Cut,
@@ -23,16 +23,15 @@ from karma_sync.service.sessions.redaction_preview import (
 )
 from karma_sync.store.database import Database
 
-_PROFILES = tuple(Profile)
-
+_PROFILES = tuple(Profile)  # the smallest first
 
 Outlet = tuple[ProjectAnswers, Names]
-"""A project that I send to a team, and under which names I take a directory for it."""
+"""A project that I send to a team, and the names by which a directory belongs to it."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """A subscription through which the session would leave, or why it would not."""
+    """A subscription that concerns the session, and whether the session would leave through it."""
 
     standing: ProjectAnswers
     candidate: Candidate
@@ -40,15 +39,16 @@ class Way:
 
     @property
     def recipients(self) -> list[str]:
-        """Tags of all who would have it."""
+        """The tags of the members that would receive the session."""
         return [member.tag for member in self.standing.recipients]
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What would leave of a session; texts and sizes are as they leave, files those of `profile`.
+    """What would leave of a session.
 
-    `cuts` are those of the files too.
+    Texts and sizes are those after redaction. `files` are those of `profile`. `cuts` are all
+    redactions, also those in the files.
     """
 
     session: SourceSession
@@ -63,11 +63,11 @@ class Preview:
 def preview(
     decider: Decider, redactor: Redactor, session: SourceSession, outlets: Sequence[Outlet]
 ) -> Preview:
-    """Look at one session and redact all of it.
+    """Read one session and redact all of it.
 
     Raises:
         OSError: it cannot be read.
-        RedactionFailed: then it would not leave.
+        RedactionFailed: it cannot be redacted, so it would not leave.
     """
     facts = decider.matcher.facts(session)
     ways = ways_of(decider, session, outlets)
@@ -101,11 +101,11 @@ def content(
     outlets: Sequence[Outlet],
     name: str,
 ) -> Iterator[bytes]:
-    """The bytes that would leave of one of its files.
+    """The bytes that would leave of the session's file `name`.
 
     Raises:
         NotFound: no file of that name would leave.
-        OSError, RedactionFailed: as `preview` does, also while they are taken.
+        OSError, RedactionFailed: as `preview` does, also while the result is read.
     """
     _, files = _files(decider, redactor, session, ways_of(decider, session, outlets))
     found = next((file for file in files if file.name == name), None)
@@ -118,24 +118,24 @@ def content(
 def _files(
     decider: Decider, redactor: Redactor, session: SourceSession, ways: "Sequence[Way]"
 ) -> tuple[Profile, list[SourceFile]]:
-    """The files that would leave, and by which profile: the widest of all ways."""
+    """The largest profile of all ways, and the files that would leave by it."""
     profiles = [way.standing.mine.limits.profile for way in ways]
     profile = max(profiles, key=_PROFILES.index, default=Profile.STANDARD)
     return profile, sendable(decider.matcher.complete(session, profile), profile, redactor)
 
 
 def outlets(store: Database, me: PairingCode) -> list[Outlet]:
-    """Everything that I send, whether paused or not, by team and project."""
+    """Everything that I send, also what is paused, by team and project."""
     names = {(c.team.id, c.project): c.names for c in my_channels(store, me)}
     return [
         (standing, names[standing.team.id, standing.project])
-        for standing in standings(store, me)
+        for standing in all_answers(store, me)
         if (standing.team.id, standing.project) in names
     ]
 
 
 def ways_of(decider: Decider, session: SourceSession, outlets: Sequence[Outlet]) -> list[Way]:
-    """Every outlet that the session has to do with."""
+    """The outlets that concern the session."""
     ways, facts, choices = [], decider.matcher.facts(session), decider.choices()
     for standing, names in outlets:
         mine = standing.mine
@@ -147,11 +147,11 @@ def ways_of(decider: Decider, session: SourceSession, outlets: Sequence[Outlet])
 
 
 def one_project(ways: Sequence[Way], wanted: str | None) -> tuple[str, list[Way]]:
-    """The project to share a session with, and all its ways.
+    """The project with which a session can be shared, and all ways to it.
 
     Raises:
-        NotFound: there is none.
-        BadInput: there are several; or the wanted one is none of them.
+        NotFound: there is no such project, or it is not `wanted`.
+        BadInput: there are several.
     """
     projects = sorted({way.standing.project for way in ways})
     if wanted is not None:

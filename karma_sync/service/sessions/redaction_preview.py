@@ -1,4 +1,8 @@
-"""What the redactor would cut: counted for many sessions, shown one by one for a single one."""
+"""Finds what the redactor would cut: counts it for many sessions, and lists it for one session.
+
+It also finds what new texts or rules of the person would cut from sessions that have left, before
+they are cut there.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,14 +19,17 @@ from karma_sync.sending.packaging.file_selection import sendable
 from karma_sync.store.ledger import Departed
 from karma_sync.store.library import Readable, one
 
-_AROUND = 40  # bytes to either side of a marker: enough to know the place again
+_AROUND = 40  # bytes on either side of a marker: enough to recognise the place
+
+Progress = Callable[[int, int], None]
+"""Called with how many sessions are done, and how many there are."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """One cut: by which rule, in which file, in which line of what leaves, what stands around.
+    """One cut: its rule, its file, its line in what leaves, and the text around it.
 
-    `around` has the marker in it and nothing that is cut.
+    `around` has the marker in it, and none of the text that is cut.
     """
 
     rule: str
@@ -33,7 +40,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class LeavingFile:
-    """A file as it would leave: its name, how many bytes it has then, every cut in order."""
+    """A file as it would leave: its name, its size in bytes, and all cuts in order."""
 
     name: str
     size: int
@@ -42,7 +49,7 @@ class LeavingFile:
 
 @dataclass(frozen=True)
 class Counted:
-    """Cuts by rule in the first `looked` of `all` sessions; the others were not read."""
+    """How often each rule cuts in the first `looked` of `all` sessions; no others were read."""
 
     cuts: Mapping[str, int]
     looked: int
@@ -55,12 +62,12 @@ def count_cuts(
     profile: Profile,
     go_on: Callable[[int], bool],
 ) -> Counted:
-    """Count until all sessions were read, or `go_on(so many were read)` says no.
+    """Count cuts until all sessions are read, or until `go_on` returns False.
 
-    It is asked for every megabyte or so.
+    `go_on` is called about once per megabyte, with the number of sessions that are read.
 
     Raises:
-        RedactionFailed: then the session would not leave.
+        RedactionFailed: a session cannot be redacted, so it would not leave.
     """
     cuts: Counter[str] = Counter()
     for number, session in enumerate(sessions):
@@ -81,15 +88,15 @@ def _parts(
             for raw in _pieces(file):
                 yield _redacted(redactor, file.name, raw).cuts
         except FileNotFoundError:
-            continue  # it vanished meanwhile: then it does not leave either
+            continue  # it disappeared meanwhile, so it would not leave either
 
 
 def cuts_by_rule(redactor: Redactor, name: str, pieces: Iterable[bytes]) -> Mapping[str, int]:
-    """How often each rule cuts in a file of this name that was packaged before.
+    """How often each rule cuts in a file that was packaged before, by its name and content.
 
     Raises:
-        RedactionFailed: then it would not be packaged anew either.
-        LineTooLong: nor then.
+        RedactionFailed: the file cannot be redacted, so it would not be packaged again either.
+        LineTooLong: the same holds.
     """
     cuts: Counter[str] = Counter()
     for block in whole_lines(pieces) if is_lines(name) else [b"".join(pieces)]:
@@ -98,11 +105,11 @@ def cuts_by_rule(redactor: Redactor, name: str, pieces: Iterable[bytes]) -> Mapp
 
 
 def look_through(redactor: Redactor, file: SourceFile) -> LeavingFile:
-    """What would leave of one file.
+    """One file as it would leave, with its cuts.
 
     Raises:
-        OSError: it cannot be read.
-        RedactionFailed: then the session would not leave.
+        OSError: the file cannot be read.
+        RedactionFailed: it cannot be redacted, so the session would not leave.
     """
     line, size, cuts = 1, 0, list[Cut]()
     for raw in _pieces(file):
@@ -129,7 +136,7 @@ def _redacted(redactor: Redactor, name: str, raw: bytes) -> Redacted:
 
 
 def _pieces(file: SourceFile) -> Iterator[bytes]:
-    """The content as the packager takes it: whole lines, or a text at once."""
+    """The content in the pieces that the packager redacts: whole lines, or a whole text."""
     with open_source(file) as source:
         if not file.is_lines:
             yield source.read(min(file.stat.size, limits.TEXT_FILE_BYTES))
@@ -142,7 +149,7 @@ def _pieces(file: SourceFile) -> Iterator[bytes]:
 
 
 def _cuts_of(name: str, line: int, raw: bytes, redacted: bytes) -> Iterator[Cut]:
-    """The markers that were not there before; the others somebody had written or read."""
+    """The markers that this redaction made; others were in the text before it."""
     before = Counter(_around(raw, m.start(), m.end()) for m in MARKER.finditer(raw))
     for marker in MARKER.finditer(redacted):
         around = _around(redacted, marker.start(), marker.end())
@@ -158,15 +165,9 @@ def _around(text: bytes, start: int, end: int) -> bytes:
     return text[max(0, start - _AROUND) : end + _AROUND]
 
 
-Progress = Callable[[int, int], None]
-
-
-"""(so many are done, of so many)"""
-
-
 @dataclass(frozen=True)
 class Holding:
-    """A session that has left and holds something that would be cut; its title is redacted."""
+    """A session that has left and has text that would be cut; `title` is redacted."""
 
     session: str
     project: str
@@ -176,7 +177,11 @@ class Holding:
 
 @dataclass(frozen=True)
 class Foreseen:
-    """Sessions that hold it, of `looked` that have left; `unread` are not in the library here."""
+    """What would be cut from sessions that have left.
+
+    `holding` are the sessions with such text, `looked` is how many were searched, and `unread` how
+    many could not be searched, because the library here does not have them.
+    """
 
     holding: Sequence[Holding]
     looked: int
@@ -184,7 +189,7 @@ class Foreseen:
 
     @property
     def cuts(self) -> Mapping[str, int]:
-        """By rule, in all of them."""
+        """How often each rule cuts, in all sessions."""
         return dict(sum((Counter(each.cuts) for each in self.holding), Counter()))
 
 
@@ -195,16 +200,16 @@ def foresee(
     library: Library,
     progress: Progress,
 ) -> Foreseen:
-    """Count what these rules of the redactor would cut of what `left`, as the peers have it now.
+    """Count what these rules would cut from the items in `left`, as the peers have them now.
 
     Raises:
-        RedactionFailed: then what failed would not be packaged anew either.
+        RedactionFailed: an item cannot be redacted, so it would not be packaged again either.
         KarmaError: the library is damaged.
     """
     with library.store.reading() as tx:
         kept = [one(tx, row.folder, row.item) for row in left]
     found = [each for each in kept if each]
-    holding: dict[tuple[str, str], Holding] = {}  # what went to two teams is shown once
+    holding: dict[tuple[str, str], Holding] = {}  # an item that went to two teams is shown once
     for done, readable in enumerate(found):
         progress(done, len(found))
         facts, project = readable.manifest.session, readable.manifest.project

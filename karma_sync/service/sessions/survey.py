@@ -1,4 +1,4 @@
-"""What would leave if a project were accepted: looked up before anybody is asked."""
+"""Finds the sessions that would leave if a project were accepted, before the person decides."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,19 +14,19 @@ from karma_sync.sending.eligibility import Decider
 _LEAVES = frozenset({Outcome.LEAVES, Outcome.WAITING})
 
 Progress = Callable[[int, int], None]
-"""(so many are done, of so many)"""
+"""Called with how many sessions are done, and how many there are."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """All sessions on this machine that have to do with a project, and what was said of them."""
+    """All sessions on this machine that concern a project, and the person's choices about them."""
 
     names: Names
     found: Sequence[tuple[SourceSession, Candidate]]
     choices: Choices
 
     def outcomes(self, limits: Limits) -> list[tuple[SourceSession, Candidate, Outcome]]:
-        """What would become of each session."""
+        """Each session, and whether it would leave under these limits."""
         project = self.names.project
         return [
             (session, candidate, decide(candidate, project, limits, self.choices).outcome)
@@ -34,7 +34,7 @@ class Survey:
         ]
 
     def since_of_newest(self, most: int, limits: Limits, now: datetime) -> datetime | None:
-        """The moment since which no more than `most` sessions were active; None if no more are."""
+        """The moment since which at most `most` sessions were active; None if all were."""
         whole = limits.changed(since=None)
         moments = sorted((c.last for _, c, o in self.outcomes(whole) if o in _LEAVES), reverse=True)
         if len(moments) <= most:
@@ -46,10 +46,11 @@ class Survey:
 
 @dataclass(frozen=True)
 class LeavingSessions:
-    """Sessions that would be sent, the newest first: how many bytes, the oldest (UTC), from where.
+    """The sessions that would leave, the newest first, and those that would stay.
 
-    `stays` counts the project's sessions that would not, by reason; `places` are the other ones in
-    which mixed sessions worked.
+    `directories` are their working directories, `size` is in bytes, `oldest` is in UTC. `stays`
+    counts the project's sessions that would not leave, by reason. `places` are the other projects
+    and directories in which mixed sessions worked.
     """
 
     sessions: Sequence[SourceSession]
@@ -63,21 +64,21 @@ class LeavingSessions:
 def survey(
     decider: Decider, sessions: Sequence[SourceSession], names: Names, progress: Progress
 ) -> Survey:
-    """Look through all sessions on this machine for those of a project."""
+    """Search all sessions on this machine for those that concern a project."""
     found = []
     for done, session in enumerate(sessions):
         progress(done, len(sessions))
         try:
             candidate = decider.preview_candidate(session, decider.matcher.facts(session), names)
         except OSError:
-            continue  # it vanished meanwhile: then it does not leave either
+            continue  # it disappeared meanwhile, so it would not leave either
         if names.project in {candidate.belonging.project, *candidate.belonging.mixed}:
             found.append((session, candidate))
     return Survey(names, found, decider.choices())
 
 
 def what_would_leave(decider: Decider, found: Survey, limits: Limits) -> LeavingSessions:
-    """What a survey means under these limits."""
+    """The sessions of a survey that would leave under these limits."""
     outcomes = found.outcomes(limits)
     leaving = [(session, candidate) for session, candidate, o in outcomes if o in _LEAVES]
     complete = [decider.matcher.complete(session, limits.profile) for session, _ in leaving]

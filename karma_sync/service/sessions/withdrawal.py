@@ -1,4 +1,4 @@
-"""What a person takes back after it left: sessions, all of an agent, texts that must be cut."""
+"""Use cases of `session unshare` and `redact`: calling back what has left this machine."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.subscription import Status
 from karma_sync.errors import BadInput, Conflict, NotFound
 from karma_sync.sending.ledger.closed_channels import closed_channels
-from karma_sync.service.projects import standings
+from karma_sync.service.projects import all_answers
 from karma_sync.store import ledger, state
 from karma_sync.store.database import Database
 from karma_sync.store.ledger import Departed
@@ -19,25 +19,25 @@ from karma_sync.store.world import read_world
 
 @dataclass(frozen=True)
 class Withdrawals:
-    """What the thread that sends must know: what is unshared, when the redactions changed."""
+    """What the sending thread must know: what is unshared, and when the redactions changed."""
 
     unshared: frozenset[Unshared]
     redactions: datetime | None
 
 
-def wishes(store: Database) -> Withdrawals:
-    """As the database has them now."""
+def withdrawals(store: Database) -> Withdrawals:
+    """The withdrawals that state.db has now."""
     with store.reading() as tx:
         changed = state.changed_redactions.get(tx, "all")
         return Withdrawals(frozenset(state.unshared.all(tx)), changed.at if changed else None)
 
 
 def find(work: Database, wanted: str, whose: Whose) -> tuple[Unshared, list[Departed]]:
-    """The session whose id begins with `wanted`, or the agent so named, and what left of it.
+    """The session whose ID begins with `wanted`, or the agent `wanted`, and what left of it.
 
     Raises:
-        NotFound: nothing of it left.
-        BadInput: several sessions begin so.
+        NotFound: nothing of it left this machine.
+        BadInput: the IDs of several sessions begin with `wanted`.
     """
     with work.reading() as tx:
         rows = ledger.departed.all(tx)
@@ -47,7 +47,7 @@ def find(work: Database, wanted: str, whose: Whose) -> tuple[Unshared, list[Depa
         if not found:
             known = sorted({row.agent for row in rows if row.agent})
             hint = f"--agent {' or '.join(known)}" if known else "karma-sync sent"
-            raise NotFound(f"nothing by {wanted!r} left", hint=hint)
+            raise NotFound(f"nothing of the agent {wanted!r} left this machine", hint=hint)
         return unshared, found
     found = [row for row in rows if wanted and row.session.startswith(wanted)]
     names = sorted({row.session for row in found})
@@ -62,15 +62,17 @@ def find(work: Database, wanted: str, whose: Whose) -> tuple[Unshared, list[Depa
 
 
 def count_sessions(rows: Iterable[Departed]) -> int:
-    """How many different sessions these rows are about."""
+    """How many different sessions these rows name."""
     return len({row.session for row in rows})
 
 
 @dataclass(frozen=True)
 class Reach:
-    """How far it gets to call something back: whether it `goes` anywhere; `paused` are projects of
-    which nothing leaves for now, `closed` those that I do not send any more though what left
-    stays with the others; each as it is named in a command.
+    """How far a call-back reaches; projects are named as in a command.
+
+    `goes` tells whether an open channel has some of it. `paused` are projects whose channels are
+    paused, so that the call-back waits. `closed` are projects that I no longer send although what
+    left stays with the other members: there it is not called back.
     """
 
     goes: bool
@@ -81,11 +83,11 @@ class Reach:
 def reach(
     states: Database, store: Database, me: PairingCode, now: datetime, rows: Iterable[Departed]
 ) -> Reach:
-    """How far it gets to call these back."""
+    """How far it reaches to call these rows back."""
     with states.reading() as tx:
         world = read_world(tx, me, now, discovery=False)
     folders = {row.folder for row in rows}
-    named = {(s.team.id, s.project): s.named for s in standings(states, me)}
+    named = {(s.team.id, s.project): s.named for s in all_answers(states, me)}
     mine = [channel for channel in outboxes(world) if channel.id in folders]
     over = [
         each for each in closed_channels(states, store, world) if each.rows[0].folder in folders
@@ -102,23 +104,26 @@ def reach(
 
 
 def unshare(store: Database, unshared: Unshared) -> None:
-    """Take back what left of it, and let no more leave; the daemon carries it out."""
+    """Call back what left of a session or an agent, and send no more of it.
+
+    The daemon does the work.
+    """
     with store.transaction() as tx:
         state.unshared.put(tx, unshared)
 
 
 def left(store: Database) -> list[Departed]:
-    """What left and is not withdrawn by itself."""
+    """Everything that left and was not withdrawn."""
     with store.reading() as tx:
         return [row for row in ledger.departed.all(tx) if not row.withdrawn]
 
 
 def lift(store: Database, wanted: str, whose: Whose) -> Unshared:
-    """Let it leave again.
+    """Let a session or an agent leave again that was unshared.
 
     Raises:
         Conflict: it is not unshared.
-        BadInput: several begin so.
+        BadInput: the IDs of several unshared sessions begin with `wanted`.
     """
     with store.transaction() as tx:
         held = [u for u in state.unshared.all(tx) if u.whose is whose and not u.lifted]
@@ -130,13 +135,13 @@ def lift(store: Database, wanted: str, whose: Whose) -> Unshared:
         if len(fits) > 1:
             names = " or ".join(u.name for u in fits[:5])
             raise BadInput(f"{wanted!r} fits several sessions", hint=names)
-        # the row stays: that there is none must mean that the database was lost
+        # the row stays: a missing row must mean that the database was lost
         lifted = fits[0].changed(lifted=True)
         state.unshared.put(tx, lifted)
     return lifted
 
 
 def redactions_changed(store: Database, now: datetime) -> None:
-    """Have the daemon package anew what other redactions passed."""
+    """Make the daemon package everything again with the changed redactions."""
     with store.transaction() as tx:
         state.changed_redactions.put(tx, state.ChangedRedactions(at=now))

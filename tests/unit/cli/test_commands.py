@@ -202,7 +202,7 @@ def test_a_name_that_others_have_too_can_be_changed_as_the_message_says(
     double = Member(tmp_path, "lea", program).init()
     said = leader.refuses(BadInput, "team", "add", double.code)
 
-    assert "the other machine calls itself lea.box too" in said
+    assert "the other machine has the tag lea.box too" in said
     assert "karma-sync rename --machine NAME" in said
     assert "You are lea.attic now" in double.run("rename", "--machine", "attic").out
 

@@ -64,5 +64,5 @@ def test_a_name_that_was_changed_by_hand_is_refused_before_anything_is_signed_wi
         settings.write_text(before)
 
     assert told.code == 2
-    assert "says that you are mallory.box, and team" in told.err
+    assert "names you mallory.box, but team" in told.err
     assert f'try: tag = "alice.box" in {settings}' in told.err

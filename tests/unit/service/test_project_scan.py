@@ -166,7 +166,7 @@ def test_a_directory_without_sessions_is_shown_too(machine: Machine) -> None:
     shown = {f.directory: (f.place, f.sessions, f.why) for f in machine.scan()}
 
     assert shown == {
-        "-swept": ("-swept", 0, "no session lies in it"),
+        "-swept": ("-swept", 0, "it has no session"),
         "-nameless": ("-nameless", 1, "no record names a directory"),
     }
 
