@@ -1,7 +1,7 @@
-"""What a command needs, each part made when it is first asked for.
+"""The parts that commands and the daemon use, each made when it is first used.
 
-Imports stand inside the methods: a short command does not pay for what it does not use. The
-daemon's parts are tied in `daemon/wiring.py`.
+The imports are inside the methods, so that a short command loads only what it uses. The daemon's
+other parts are made in `daemon/wiring.py`.
 """
 
 import os
@@ -30,7 +30,11 @@ from karma_sync.runtime.timing import utc_now
 
 
 class App:
-    """One member's parts, each made when it is first asked for."""
+    """One member's parts, each made when it is first used.
+
+    Before `init` there is no identity: then every property that needs one raises NotInitialised,
+    and no file is made.
+    """
 
     def __init__(self, paths: Paths, environ: Mapping[str, str] = os.environ) -> None:
         self.paths = paths
@@ -38,25 +42,26 @@ class App:
 
     @classmethod
     def from_environment(cls) -> "App":
-        """The member whose home the environment names."""
+        """The member whose home the environment variables name."""
         return cls(Paths.from_environment(os.environ))
 
     @cached_property
     def settings(self) -> "Settings":
-        """config.toml and the environment; raises NotInitialised before `init`."""
+        """The settings from config.toml and the environment variables."""
         from karma_sync.settings import load
 
         return load(self.paths, self._environ)
 
     @cached_property
     def key(self) -> "SigningKey":
+        """My signing key."""
         from karma_sync.signing import SigningKey
 
         return SigningKey.load(self.paths.key)
 
     @cached_property
     def me(self) -> PairingCode:
-        """Who I am; `addresses` are what others are told to dial."""
+        """My pairing code: tag, device ID, public key, and the addresses that others dial."""
         from karma_sync.syncthing.certificate import device_id
 
         tag = self.settings.tag
@@ -65,6 +70,7 @@ class App:
 
     @cached_property
     def state(self) -> "Database":
+        """state.db; each commit also updates intent.json and records changes as events."""
         from karma_sync.store.intent import IntentFile
         from karma_sync.store.state import open_state
 
@@ -73,46 +79,50 @@ class App:
 
         def committed() -> None:
             intent.keep(store, self.key.public)
-            self.journal.run()
+            self.change_log.run()
 
         store.after_commit(committed)
         intent.take_over(store, self.key.public)
         return store
 
     def _limited(self, why: str) -> None:
-        self.notes.record_fault("limited", self.settings.tag, why)
+        self.event_log.record_fault("limited", self.settings.tag, why)
 
     @cached_property
-    def journal(self) -> "ChangeLog":
+    def change_log(self) -> "ChangeLog":
+        """Records changes of state.db as events."""
         from karma_sync.runtime.change_log import ChangeLog
 
         return ChangeLog(self.state, self.work, self.settings.tag, utc_now)
 
     @cached_property
     def work(self) -> "Database":
+        """work.db."""
         from karma_sync.store.work import open_work
 
         return open_work(self._database(self.paths.work_db))
 
     @cached_property
     def library(self) -> "Database":
+        """library.db."""
         from karma_sync.store.library import open_library
 
         return open_library(self._database(self.paths.library_db))
 
     @cached_property
     def reader(self) -> "Library":
-        """The read side of the library."""
+        """Reads sessions from the library."""
         from karma_sync.library.reader import Library
 
         return Library(self.paths.library, self.library)
 
     def open_databases(self) -> None:
-        """Open all of them now, so that one that cannot be used stops us before we begin.
+        """Open all databases, so that the daemon fails before it starts if one cannot be used.
 
         Raises:
-            NotWritable: one of them is not ours to write.
-            BadInput: config.toml gives us another name than the one that our teams know.
+            NotWritable: we may not write to one of them.
+            DatabaseUnusable: one of them is damaged or locked.
+            BadInput: config.toml has another tag than the one that my teams know.
         """
         from karma_sync.service.sessions.choices import withhold_again
         from karma_sync.service.setup import require_known_name
@@ -126,39 +136,42 @@ class App:
 
     @cached_property
     def catalogue(self) -> "Catalogue":
-        """What every session tells of itself; what was read is remembered in work.db."""
+        """The facts about every session of the agent; work.db keeps those that were read."""
         from karma_sync.sending.eligibility import stored_catalogue
 
         return stored_catalogue(self.work)
 
     @cached_property
     def source(self) -> "ClaudeSource":
+        """Finds the agent's sessions and their files."""
         from karma_sync.agents.claude.source import ClaudeSource
 
         return ClaudeSource(self.settings.claude, lambda path: self.catalogue.session_named(path))
 
     @cached_property
-    def notes(self) -> "EventLog":
+    def event_log(self) -> "EventLog":
+        """Records refusals and faults as events."""
         from karma_sync.runtime.event_log import EventLog
 
         return EventLog(self.work, utc_now)
 
     @cached_property
     def places(self) -> "Places":
-        """The directories of sessions, as git places them; starts with what state.db knows."""
+        """Asks git to which project a directory belongs."""
         from karma_sync.git.places import Places
 
         return Places()
 
     @cached_property
     def roots(self) -> "KnownRoots":
+        """Exchanges known directories between `places` and state.db."""
         from karma_sync.sending.eligibility import KnownRoots
 
         return KnownRoots(self.places, self.state)
 
     @cached_property
     def matcher(self) -> "ProjectMatcher":
-        """Tells to which projects sessions belong."""
+        """Decides to which project a session belongs."""
         from karma_sync.sending.eligibility import ProjectMatcher
 
         self.roots.refresh()
@@ -166,20 +179,21 @@ class App:
 
     @cached_property
     def decider(self) -> "Decider":
-        """Tells whether a session leaves."""
+        """Decides whether a session leaves."""
         from karma_sync.sending.eligibility import Decider
 
         return Decider.from_store(self.matcher, self.state, utc_now)
 
     @cached_property
     def redactions(self) -> "RedactionsFile":
+        """The person's own texts and rules, and the redactor made with them."""
         from karma_sync.redact.custom.redactions_file import RedactionsFile
 
         return RedactionsFile(self.paths.redactions, self.settings.redaction)
 
     def _database(self, path: Path) -> Path:
-        """Where a database lies, once there is an identity: before `init` nothing is made."""
-        self.settings  # noqa: B018 it raises NotInitialised
+        """The path of a database; raises NotInitialised before `init`, so that none is made."""
+        self.settings  # noqa: B018 raises NotInitialised
         return path
 
     def close(self) -> None:

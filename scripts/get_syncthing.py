@@ -1,12 +1,12 @@
-"""Makes sure that there is a Syncthing to run, and writes build/syncthing.env to tell where.
+"""Finds or gets a Syncthing, and writes its path into build/syncthing.env for the Makefile.
 
-    python3 scripts/get_syncthing.py          one, wherever it can be had
-    python3 scripts/get_syncthing.py --both   and a newer one beside it, for the tests
+    python3 scripts/get_syncthing.py          gets one version
+    python3 scripts/get_syncthing.py --both   also gets a newer version, for the tests
 
-Taken is the first that there is: the one KARMA_SYNC_SYNCTHING names, the one on PATH, one
-unpacked earlier, the system's package (installed by root, by Homebrew, or downloaded and
-unpacked into build/syncthing/ for anybody else). It runs before there is an environment, so it
-uses the standard library only.
+It takes the first of these: the program that KARMA_SYNC_SYNCTHING names, the one on PATH, one that
+it unpacked earlier, the system's package. root installs the package, and so does Homebrew; for
+other users it is downloaded and unpacked into build/syncthing/. The script runs before the
+environment exists, so it uses only the standard library.
 """
 
 import argparse
@@ -24,15 +24,15 @@ from pathlib import Path
 BUILD = Path(__file__).resolve().parent.parent / "build"
 FIRST, SECOND = BUILD / "syncthing", BUILD / "syncthing-2"  # where packages are unpacked
 
-# Where a release finds a newer Syncthing, which runs there (docs/syncthing.md, "Versions").
+# By release, the later release that has a newer Syncthing (docs/syncthing.md, "Versions").
 NEXT_SUITE = {"bookworm": "trixie", "trixie": "forky", "jammy": "noble"}
 
-TIMEOUT = 900  # seconds for one command: a package list over a slow line
+TIMEOUT = 900  # seconds for one command: a slow line may have to load package lists
 APT_OPTIONS = (
     *("-o", "Acquire::Retries=2"),
-    *("-o", "DPkg::Lock::Timeout=120"),  # seconds: another apt may be at work
+    *("-o", "DPkg::Lock::Timeout=120"),  # seconds: another apt may be running
     *("-o", "Acquire::Languages=none"),
-    *("-o", "APT::Update::Error-Mode=any"),  # or a dead network would pass for a success
+    *("-o", "APT::Update::Error-Mode=any"),  # else a dead network counts as success
     *("-o", "APT::Sandbox::User=root"),  # our folders are closed to apt's own user
 )
 
@@ -41,45 +41,45 @@ name one that you have: export KARMA_SYNC_SYNCTHING=/path/to/syncthing"""
 
 
 class Failed(Exception):
-    """One way to a Syncthing did not work; the message says which and why."""
+    """One way to get a Syncthing failed; the message names the way and the reason."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """A Syncthing that answered when asked for its version."""
+    """A Syncthing that printed its version."""
 
     path: Path
     version: str
 
 
 def main() -> int:
-    """Writes build/syncthing.env; exit code 1 only if there is no Syncthing at all."""
-    parser = argparse.ArgumentParser(description="Make sure that there is a Syncthing to run.")
+    """Write build/syncthing.env; returns exit code 1 only if no Syncthing was found."""
+    parser = argparse.ArgumentParser(description="Find or get a Syncthing to run.")
     parser.add_argument("--both", action="store_true", help="get a newer one as well")
     both = parser.parse_args().both
     BUILD.mkdir(exist_ok=True)
     try:
         first = first_program()
     except Failed as failure:
-        sys.stderr.write(f"No Syncthing could be had:\n{failure}\n{WHAT_TO_TYPE}\n")
+        sys.stderr.write(f"No Syncthing was found:\n{failure}\n{WHAT_TO_TYPE}\n")
         return 1
-    say(f"{first.version}, {first.path}")
+    show(f"{first.version}, {first.path}")
     second = second_program(first) if both else unpacked(SECOND)
     lines = [f"KARMA_SYNC_SYNCTHING={first.path}"]
     if second is not None:
-        say(f"{second.version}, {second.path}")
+        show(f"{second.version}, {second.path}")
         lines.append(f"KARMA_SYNC_SYNCTHING_2={second.path}")
     (BUILD / "syncthing.env").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return 0
 
 
-def say(text: str) -> None:
-    """Tells whoever waits."""
+def show(text: str) -> None:
+    """Print one line of progress."""
     print(f"syncthing: {text}", flush=True)
 
 
 def first_program() -> Program:
-    """The Syncthing for everything; raises Failed with every way that was tried."""
+    """The Syncthing for all uses; raises Failed with the failure of each way."""
     if named := named_by("KARMA_SYNC_SYNCTHING"):
         return named
     if found := on_path() or unpacked(FIRST):
@@ -90,26 +90,26 @@ def first_program() -> Program:
             return way()
         except Failed as failure:
             failures.append(str(failure))
-    raise Failed("\n".join(failures) or "neither apt-get nor brew is here to get it with")
+    raise Failed("\n".join(failures) or "this system has neither apt-get nor brew")
 
 
 def second_program(first: Program) -> Program | None:
-    """A newer Syncthing than `first`, or None with a warning: the tests then run with one."""
+    """A newer Syncthing than `first`; None, after a warning, if there is none."""
     try:
         second = named_by("KARMA_SYNC_SYNCTHING_2") or unpacked(SECOND)
         second = second or unpack(SECOND, next_sources)
     except Failed as failure:
-        say(f"warning: no second version, the tests run with one: {failure}")
-        say("warning: to try again type: make syncthing")
+        show(f"warning: no second version, the tests run with one: {failure}")
+        show("warning: to try again type: make syncthing")
         return None
     if second.version == first.version:
-        say(f"warning: the second version is {first.version} too, the tests run with one")
+        show(f"warning: the second version is {first.version} too, the tests run with one")
         return None
     return second
 
 
 def named_by(variable: str) -> Program | None:
-    """The program an environment variable names; raises Failed if that does not run."""
+    """The program that an environment variable names; raises Failed if it does not run."""
     value = os.environ.get(variable)
     if not value:
         return None
@@ -120,19 +120,19 @@ def named_by(variable: str) -> Program | None:
 
 
 def on_path() -> Program | None:
-    """The one a shell would start, if it runs."""
+    """The program that a shell would start, if it runs."""
     path = shutil.which("syncthing")
     return quiet_probe(Path(path).absolute()) if path else None
 
 
 def unpacked(folder: Path) -> Program | None:
-    """The one unpacked into `folder` earlier, if it still runs."""
+    """The program that was unpacked into `folder` earlier, if it still runs."""
     path = program_in(folder)
     return quiet_probe(path) if path.exists() else None
 
 
 def ways() -> list[Callable[[], Program]]:
-    """How this machine can be given a Syncthing, best first."""
+    """The ways to get a Syncthing on this machine, best first."""
     if shutil.which("apt-get") and shutil.which("dpkg"):
         download = [lambda: unpack(FIRST, system_lists), lambda: unpack(FIRST, own_lists)]
         return [install, *download] if os.geteuid() == 0 else download
@@ -140,39 +140,39 @@ def ways() -> list[Callable[[], Program]]:
 
 
 def install() -> Program:
-    """Root's way: the system's package, with fresh package lists if the old ones do not do."""
-    say("apt-get install syncthing")
+    """Install the system's package as root; with new package lists if the old ones fail."""
+    show("apt-get install syncthing")
     command = ("apt-get", *APT_OPTIONS, "install", "--yes", "--no-install-recommends", "syncthing")
     try:
         run(*command)
     except Failed:
-        say("apt-get update")
+        show("apt-get update")
         run("apt-get", *APT_OPTIONS, "update")
         run(*command)
     return installed("apt-get install syncthing")
 
 
 def brew() -> Program:
-    """macOS (and Linux with Homebrew): v2, the only one that Homebrew has."""
-    say("brew install syncthing")
+    """Install v2, the only version that Homebrew has (macOS, and Linux with Homebrew)."""
+    show("brew install syncthing")
     run("brew", "install", "syncthing")
     return installed("brew install syncthing")
 
 
 def installed(how: str) -> Program:
-    """What an installation put on PATH; raises Failed if there is nothing."""
+    """The program that an installation put on PATH; raises Failed if there is none."""
     found = on_path()
     if found is None:
-        raise Failed(f"{how}: went well, and yet there is no syncthing on PATH")
+        raise Failed(f"{how}: succeeded, but there is no syncthing on PATH")
     return found
 
 
 def unpack(folder: Path, apt_in: Callable[[Path], tuple[str, ...]]) -> Program:
-    """Downloads the package and unpacks it into `folder`, which holds all of it or nothing."""
+    """Download the package and unpack it into `folder`: completely, or not at all."""
     with tempfile.TemporaryDirectory(prefix="syncthing-", dir=BUILD) as name:
         scratch = Path(name)
         options = apt_in(scratch)
-        say("apt-get download syncthing")
+        show("apt-get download syncthing")
         run("apt-get", *APT_OPTIONS, *options, "download", "syncthing", cwd=scratch)
         package = next(scratch.glob("syncthing_*.deb"))
         run("dpkg", "-x", str(package), str(scratch / "package"))
@@ -183,41 +183,41 @@ def unpack(folder: Path, apt_in: Callable[[Path], tuple[str, ...]]) -> Program:
 
 
 def system_lists(_scratch: Path) -> tuple[str, ...]:
-    """Apt as it is: its package lists may be missing, old, or not ours to read."""
+    """Options for apt with the system's package lists, which may be missing, old or unreadable."""
     return ()
 
 
 def own_lists(scratch: Path, *more: str) -> tuple[str, ...]:
-    """Apt with package lists of our own, in `scratch`: needs no rights and changes nothing."""
+    """Options for apt with package lists of our own in `scratch`; needs no special rights."""
     for part in ("lists/partial", "cache/archives/partial"):
         (scratch / part).mkdir(parents=True)
-    (scratch / "status").touch()  # what is installed must not count as the candidate
+    (scratch / "status").touch()  # an installed package must not count as the candidate
     options = (
         *("-o", f"Dir::State::Lists={scratch / 'lists'}"),
         *("-o", f"Dir::State::Status={scratch / 'status'}"),
         *("-o", f"Dir::Cache={scratch / 'cache'}"),
         *more,
     )
-    say("apt-get update, with package lists of our own")
+    show("apt-get update, with package lists of our own")
     try:
         run("apt-get", *APT_OPTIONS, *options, "update")
-    except Failed as failure:  # one dead source, or a hook for root only: the rest may do
-        say(f"warning: {failure}")
+    except Failed as failure:  # a dead source, or a hook for root: the other sources may suffice
+        show(f"warning: {failure}")
     return options
 
 
 def next_sources(scratch: Path) -> tuple[str, ...]:
-    """Apt with the machine's own source entries, but with the next release's suite in them."""
+    """Options for apt with the system's source entries, changed to the next release's suite."""
     codename = codename_here()
     if (suite := NEXT_SUITE.get(codename)) is None:
-        raise Failed(f"no release with a newer one is known for {codename or 'this system'}")
+        raise Failed(f"no release with a newer Syncthing is known for {codename or 'this system'}")
     parts = scratch / "sources"
     parts.mkdir()
-    whole_word = rf"(?<!\S){codename}(?![^\s-])"  # or the start of bookworm-updates
+    whole_word = rf"(?<!\S){codename}(?![^\s-])"  # also the start of bookworm-updates
     for source in source_files(codename):
         text = re.sub(whole_word, suite, source.read_text(encoding="utf-8"))
         (parts / source.name).write_text(text, encoding="utf-8")
-    say(f"looking in {suite} for a newer one")
+    show(f"looking in {suite} for a newer one")
     return own_lists(
         scratch,
         *("-o", "Dir::Etc::SourceList=/dev/null"),
@@ -226,7 +226,7 @@ def next_sources(scratch: Path) -> tuple[str, ...]:
 
 
 def codename_here() -> str:
-    """This release's name, as its source entries say it; empty where there is none."""
+    """This release's name, as in its source entries; "" if it has none."""
     try:
         return platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     except OSError:
@@ -234,15 +234,15 @@ def codename_here() -> str:
 
 
 def source_files(codename: str) -> set[Path]:
-    """The files with the system's own source entries; apt knows where, in either format."""
-    told = run(
+    """The files with the system's own source entries, of either format, as apt lists them."""
+    printed = run(
         *("apt-get", "indextargets", "--no-release-info", "Created-By: Packages"),
         *("--format", "$(RELEASE) $(COMPONENT) $(SOURCESENTRY)"),
     )
     ours = (f"{codename} main ", f"{codename} universe ")  # Debian's and Ubuntu's component
     files = {
-        Path(line.split(maxsplit=2)[2].rpartition(":")[0])  # the entry is told as FILE:NUMBER
-        for line in told.splitlines()
+        Path(line.split(maxsplit=2)[2].rpartition(":")[0])  # printed as FILE:NUMBER
+        for line in printed.splitlines()
         if line.startswith(ours)
     }
     if not files:
@@ -251,21 +251,20 @@ def source_files(codename: str) -> set[Path]:
 
 
 def program_in(folder: Path) -> Path:
-    """Where a Debian package keeps the program."""
+    """The program's path inside an unpacked Debian package."""
     return folder / "usr" / "bin" / "syncthing"
 
 
 def probe(path: Path) -> Program:
     """The program at `path` with its version; raises Failed if it does not run."""
-    told = run(str(path), "--version")
-    words = told.split()
+    words = run(str(path), "--version").split()
     if words[:1] != ["syncthing"] or len(words) < 2:
-        raise Failed(f"{path}: its --version does not read like Syncthing's")
+        raise Failed(f"{path}: it does not print a version of Syncthing")
     return Program(path, words[1])
 
 
 def quiet_probe(path: Path) -> Program | None:
-    """The same for a place that may hold something else."""
+    """The program at `path`; None if it does not run, or is not Syncthing."""
     try:
         return probe(path)
     except Failed:
@@ -273,7 +272,7 @@ def quiet_probe(path: Path) -> Program | None:
 
 
 def run(*command: str, cwd: Path | None = None) -> str:
-    """What the command printed; raises Failed with its name and its complaint."""
+    """Run a command; returns its output, or raises Failed with its name and its error."""
     shown = " ".join(word for word in command if re.fullmatch(r"[a-z-]{3,}|/.*/syncthing", word))
     try:
         done = subprocess.run(  # noqa: S603  our own fixed commands, no shell
@@ -290,9 +289,9 @@ def run(*command: str, cwd: Path | None = None) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Failed(f"{shown}: {error}") from error
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        causes = [line for line in said if line.startswith(("E:", "Error:"))]  # apt, brew
-        raise Failed(f"{shown}: {[*causes, *said[-1:], f'exit code {done.returncode}'][0]}")
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        causes = [line for line in lines if line.startswith(("E:", "Error:"))]  # apt, brew
+        raise Failed(f"{shown}: {[*causes, *lines[-1:], f'exit code {done.returncode}'][0]}")
     return done.stdout
 
 

@@ -1,13 +1,14 @@
-"""Having the system start the daemon at login and again after a failure: systemd or launchd.
+"""Makes the system start the daemon at login, and again after a failure: systemd or launchd.
 
-Both are told through their own program, with a list of arguments. On macOS it is a LaunchAgent,
-not a login item: only launchd starts again what failed, and keeps it in the background.
+Both are controlled through their own programs, systemctl and launchctl. On macOS the daemon is a
+LaunchAgent and not a login item: only launchd restarts a program that failed, and keeps it in the
+background.
 """
 
 import os
 import re
 import shutil
-import subprocess  # noqa: S404 systemctl and launchctl are the ones to ask; lists of arguments
+import subprocess  # noqa: S404 runs systemctl and launchctl, with lists of arguments
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,9 +30,10 @@ _INSTALL = "karma-sync service install"
 
 @dataclass(frozen=True)
 class State:
-    """How the service stands; `pid` is None unless it runs, `says` is the manager's own word.
+    """The state of the service.
 
-    `lingering` is whether it outlives the person's last log-out; None where that is no question.
+    `pid` is None unless it runs. `says` is the state in the manager's own words. `lingering` tells
+    whether the service outlives the person's last log-out; None if that does not apply.
     """
 
     installed: bool
@@ -42,43 +44,43 @@ class State:
 
 
 class Autostart(Protocol):
-    """A service manager of one person, and our service with it."""
+    """Controls our service in the service manager of one person."""
 
     name: str
     file: Path
 
     def install(self, launch: Launch) -> None:
-        """Write our service down and have it start at login; starts nothing now."""
+        """Write the service's file and enable it at login; does not start it now."""
 
     def uninstall(self) -> None:
-        """End the service and forget it; no error if there is none."""
+        """End the service and delete its file; no error if it is not installed."""
 
     def start(self) -> None:
-        """Start the service as installed last.
+        """Start the service as it was last installed.
 
         Raises:
             NotFound: it is not installed.
         """
 
     def stop(self) -> None:
-        """End the service, until the next login or `start`; returns when it has ended.
+        """End the service until the next login or `start`; returns when it has ended.
 
         Raises:
             NotFound: it is not installed.
         """
 
     def state(self) -> State:
-        """How it stands now."""
+        """The service's state now."""
 
     def journal(self, lines: int, follow: bool) -> list[str] | None:
-        """The command that shows the service's log; None if it is in our own file."""
+        """The command that shows the service's log; None if the log is a file of ours."""
 
 
 def autostart(environ: Mapping[str, str], platform: str = sys.platform) -> Autostart:
     """This system's service manager, for the service of the home that `environ` names.
 
     Raises:
-        KarmaError: there is none that we know.
+        KarmaError: we know no service manager on this platform.
     """
     name = service_name(environ)
     if platform == "darwin":
@@ -97,7 +99,7 @@ class Systemd:
         self.file = directory / self.name
 
     def install(self, launch: Launch) -> None:
-        self._systemctl("show", "--property=Version")  # if it does not answer, nothing is written
+        self._systemctl("show", "--property=Version")  # raises if systemd does not answer
         _write(self.file, systemd_unit(launch, self.name))
         self._systemctl("daemon-reload")
         self._systemctl("enable", self.name)
@@ -111,7 +113,7 @@ class Systemd:
     def start(self) -> None:
         _require(self)
         if self.state().says.startswith("failed"):
-            self._systemctl("reset-failed", self.name)  # else a start limit that was hit holds
+            self._systemctl("reset-failed", self.name)  # lifts a start limit that was reached
         self._systemctl("start", self.name, patience_s=_START_S)
 
     def stop(self) -> None:
@@ -120,8 +122,8 @@ class Systemd:
 
     def state(self) -> State:
         wanted = ("ActiveState", "SubState", "Result", "MainPID", "UnitFileState")
-        said = self._systemctl("show", f"--property={','.join(wanted)}", self.name)
-        found = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+        printed = self._systemctl("show", f"--property={','.join(wanted)}", self.name)
+        found = dict(line.split("=", 1) for line in printed.splitlines() if "=" in line)
         active, pid = found.get("ActiveState", "unknown"), found.get("MainPID", "0")
         detail = found.get("Result" if active == "failed" else "SubState", "")
         return State(
@@ -152,7 +154,7 @@ class Systemd:
 
 
 class Launchd:
-    """The person's launchd session. `launchctl print` is the one way to learn how a job stands."""
+    """The person's launchd session. Only `launchctl print` shows the state of a job."""
 
     def __init__(self, name: str, directory: Path) -> None:
         self.name = f"local.{name}"  # labels are reverse domain names; we have no domain
@@ -160,7 +162,7 @@ class Launchd:
         self._domain = f"gui/{os.getuid()}"
 
     def install(self, launch: Launch) -> None:
-        self._unload()  # launchd keeps what it read, whatever the file says now
+        self._unload()  # else launchd keeps the old content of the file
         _write(self.file, launchd_plist(launch, self.name))
         self._launchctl("enable", f"{self._domain}/{self.name}")
 
@@ -182,9 +184,9 @@ class Launchd:
             _until(lambda: self.state().pid is None, f"{self.name} did not stop")
 
     def state(self) -> State:
-        said = self._print()
-        pid = re.search(r"^\tpid = (\d+)$", said or "", re.MULTILINE)
-        word = re.search(r"^\tstate = (.+)$", said or "", re.MULTILINE)
+        printed = self._print() or ""
+        pid = re.search(r"^\tpid = (\d+)$", printed, re.MULTILINE)
+        word = re.search(r"^\tstate = (.+)$", printed, re.MULTILINE)
         return State(
             installed=self.file.exists(),
             enabled=self.file.exists(),
@@ -196,14 +198,14 @@ class Launchd:
         return None
 
     def _unload(self) -> None:
-        """Have launchd end the job and forget it; it says done before it is."""
+        """Make launchd end the job and unload it; launchctl returns before the job has ended."""
         if self._print() is None:
             return
         self._launchctl("bootout", f"{self._domain}/{self.name}")
         _until(lambda: self._print() is None, f"{self.name} did not end")
 
     def _print(self) -> str | None:
-        """What launchd says of the job; None if it has none of that name."""
+        """What launchd prints about the job; None if it has no job of that name."""
         try:
             return _call("launchctl", "print", f"{self._domain}/{self.name}")
         except _Refused:
@@ -220,21 +222,21 @@ class Launchd:
 
 
 class _Refused(Exception):
-    """A manager's program ended with an error; the first line that it said."""
+    """systemctl or launchctl ended with an error; the message is its first line of output."""
 
 
 def _call(program: str, *args: str, patience_s: float = _ANSWER_S) -> str:
-    """What the program printed.
+    """Run a program; returns what it printed.
 
     Raises:
         _Refused: it ended with an error.
-        KarmaError: it is not there.
-        TimedOut: it did not end in time.
+        KarmaError: it is not installed.
+        TimedOut: it did not end within `patience_s` seconds.
     """
     try:
         ran = subprocess.run(  # noqa: S603 a list of arguments, no shell
             [_find(program), *args],
-            env=os.environ | {"LC_ALL": "C"},  # what it says is read here
+            env=os.environ | {"LC_ALL": "C"},  # its output is parsed
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -248,8 +250,8 @@ def _call(program: str, *args: str, patience_s: float = _ANSWER_S) -> str:
             hint="karma-sync service logs",
         ) from None
     if ran.returncode:
-        said = (ran.stderr or ran.stdout).strip().splitlines()
-        raise _Refused(said[0] if said else f"it ended with code {ran.returncode}")
+        lines = (ran.stderr or ran.stdout).strip().splitlines()
+        raise _Refused(lines[0] if lines else f"it ended with code {ran.returncode}")
     return ran.stdout
 
 
@@ -261,14 +263,14 @@ def _find(program: str) -> str:
 
 
 def _is_lingering() -> bool | None:
-    """Whether the person's manager runs without a log-in; None if there is no logind to ask."""
+    """Whether the person's systemd runs without a log-in; None if logind does not answer."""
     try:
-        said = _call("loginctl", "show-user", str(os.getuid()), "--property=Linger", "--value")
+        printed = _call("loginctl", "show-user", str(os.getuid()), "--property=Linger", "--value")
     except KarmaError:
         return None
     except _Refused as error:
         return False if "lingering" in str(error) else None  # "… is not logged in or lingering"
-    return said.strip() == "yes"
+    return printed.strip() == "yes"
 
 
 def _require(service: Autostart) -> None:

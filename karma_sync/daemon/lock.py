@@ -1,4 +1,4 @@
-"""Whether a daemon runs on this home: a lock that dies with it, and what it says of itself."""
+"""Tells whether a daemon runs on a home: a lock that ends with its process, and daemon.json."""
 
 import fcntl
 import json
@@ -15,7 +15,7 @@ from karma_sync.paths import Paths
 
 @dataclass(frozen=True)
 class Running:
-    """A daemon that is up: its process id, since when (UTC), and Syncthing's version."""
+    """A daemon that is up: its process ID, when it started (UTC), and Syncthing's version."""
 
     pid: int
     since: datetime
@@ -24,7 +24,7 @@ class Running:
 
 @contextmanager
 def locked(paths: Paths) -> Iterator[None]:
-    """Hold this home's lock; what a killed process left half-written is removed.
+    """Hold this home's lock, and delete the temporary files of killed processes.
 
     Raises:
         AlreadyRunning: another process holds it.
@@ -45,7 +45,7 @@ def locked(paths: Paths) -> Iterator[None]:
 
 @contextmanager
 def announced(paths: Paths, since: datetime, syncthing: str) -> Iterator[None]:
-    """Let other processes know that we are up, and on which Syncthing."""
+    """Publish in daemon.json that this process is up, and on which Syncthing."""
     running = {"pid": os.getpid(), "since": since.isoformat(), "syncthing": syncthing}
     write_private(paths.running, json.dumps(running).encode())
     try:
@@ -55,30 +55,30 @@ def announced(paths: Paths, since: datetime, syncthing: str) -> Iterator[None]:
 
 
 def running(paths: Paths) -> Running | None:
-    """The daemon that is up on this home; None if none is, whatever an earlier one left."""
+    """The daemon that is up on this home, else None; a file left by a killed one does not count."""
     if not is_held(paths):
         return None
     try:
-        said = json.loads(paths.running.read_text(encoding="utf-8"))
-        return Running(said["pid"], datetime.fromisoformat(said["since"]), said["syncthing"])
+        found = json.loads(paths.running.read_text(encoding="utf-8"))
+        return Running(found["pid"], datetime.fromisoformat(found["since"]), found["syncthing"])
     except (OSError, ValueError, KeyError):
-        return None  # starting, or stopping
+        return None  # it is starting or stopping
 
 
 def _sweep(paths: Paths) -> None:
-    """Remove temporary files whose writer is gone; a command may be writing one just now."""
+    """Delete temporary files whose writer is gone; a running command may be writing others."""
     import psutil
 
     for root in {paths.config, paths.data, paths.state}:
         for leftover in root.rglob(f"{TEMPORARY}*"):
             pid, _, _ = leftover.name.removeprefix(TEMPORARY).partition("-")
-            # our own number too: in a container every daemon may have the same
+            # also our own process ID: in a container every daemon may have the same one
             if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
                 leftover.unlink(missing_ok=True)
 
 
 def is_held(paths: Paths) -> bool:
-    """Whether a process holds this home: a daemon that is up, is starting, or is stopping."""
+    """Whether a process holds the lock: a daemon that is up, is starting or is stopping."""
     try:
         descriptor = os.open(paths.lock, os.O_RDWR)
     except OSError:

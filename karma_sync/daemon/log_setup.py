@@ -1,7 +1,7 @@
-"""Where the daemon's log goes: journald, a file that is kept small, or standard error.
+"""Sends the daemon's log to journald, to a file of limited size, or to standard error.
 
-What a log may hold is decided here, at its rim: an error that is not ours may quote what it
-stumbled over, such as a line of a transcript; so of those only the kind and the place are written.
+Here it is also decided what a log may hold. The message of a foreign error may quote data, for
+instance a line of a transcript. So of such an error only the kind and the place are logged.
 """
 
 import copy
@@ -19,12 +19,12 @@ from karma_sync.errors import KarmaError
 from karma_sync.files import PRIVATE_FILE, private_dir
 
 LOG_BYTES = 1_000_000
-LOG_FILES = 3  # the one written to and two older ones
+LOG_FILES = 3  # the current file and two older ones
 
 _TIMED = "%(asctime)s %(levelname)s %(message)s"
 _PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
 _STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
-# syslog(3): what journald reads at the beginning of a line.
+# Priorities of syslog(3), which journald reads at the beginning of a line.
 _PRIORITIES = {logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6}
 _DEBUG_PRIORITY = 7
 
@@ -32,10 +32,10 @@ log = logging.getLogger(__name__)
 
 
 def log_daemon(file: Path | None) -> None:
-    """Log warnings and what a person should know, to `file` or to where standard error goes.
+    """Set up the log of this process: to `file`, or else to standard error.
 
-    With KARMA_SYNC_DEBUG set, everything of ours. Others' loggers, such as apscheduler's, speak
-    from warnings on: an idle cycle says nothing.
+    Our own loggers log from INFO on, or everything if KARMA_SYNC_DEBUG is set. Loggers of
+    libraries, such as apscheduler, log from WARNING on, so that an idle cycle logs nothing.
     """
     handler: logging.Handler
     if file:
@@ -53,10 +53,10 @@ def log_daemon(file: Path | None) -> None:
 
 
 class Discreet(logging.Formatter):
-    """Writes others' errors without their messages."""
+    """Formats foreign errors without their messages."""
 
     def format(self, record: logging.LogRecord) -> str:
-        record = copy.copy(record)  # another handler shall find it as it was
+        record = copy.copy(record)  # other handlers must get the record unchanged
         record.exc_text = None
         record.msg = _discreet(record.msg)
         if isinstance(record.args, tuple):
@@ -76,7 +76,7 @@ class Discreet(logging.Formatter):
 
 
 class Prioritised(Discreet):
-    """Lines for journald: each begins with its priority, none with a time."""
+    """Formats lines for journald: each begins with its priority, and none has a time."""
 
     def format(self, record: logging.LogRecord) -> str:
         priority = _PRIORITIES.get(record.levelno, _DEBUG_PRIORITY)
@@ -84,10 +84,10 @@ class Prioritised(Discreet):
 
 
 class _KeptSmall(logging.handlers.RotatingFileHandler):
-    """A log file, mode 0600, that standard output and standard error go to as well.
+    """A rotating log file, mode 0600, that also receives standard output and standard error.
 
-    They follow when it is rotated, so that the last words of a daemon are in the newest file and
-    nothing keeps an old one growing.
+    Both follow each rotation. So the last output of a daemon is in the newest file, and no old file
+    keeps growing.
     """
 
     def _open(self) -> TextIOWrapper:
@@ -100,7 +100,7 @@ class _KeptSmall(logging.handlers.RotatingFileHandler):
 
 
 def _discreet(value: object) -> object:
-    """The value; for an error that may quote what it stumbled over, its kind and its place."""
+    """The value itself; for an error whose message may quote data, its kind and its place."""
     if not isinstance(value, BaseException) or _is_fit(value):
         return value
     frames = traceback.extract_tb(value.__traceback__)
@@ -112,12 +112,15 @@ def _discreet(value: object) -> object:
 
 
 def _is_fit(error: BaseException) -> bool:
-    """Whether its message may be logged: ours, the system's, SQLite's, which names no values."""
+    """Whether an error's message may be logged: ours, the system's, or SQLite's without values."""
     return isinstance(error, KarmaError | OSError) or type(error).__module__ == "sqlite3"
 
 
 def _is_journal(descriptor: int) -> bool:
-    """Whether it leads to journald, by systemd.exec(5); a child inherits the variable alone."""
+    """Whether a descriptor leads to journald, by systemd.exec(5).
+
+    The variable alone proves nothing: a child process inherits it.
+    """
     found = os.fstat(descriptor)
     return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 

@@ -1,4 +1,7 @@
-"""The daemon: lock, signals, scheduler, wake-ups. It holds no rule; it says when, never what."""
+"""The daemon's main thread: lock, signals, start and restart of Syncthing, timer.
+
+It decides only when something runs. What to do is decided by the parts that it wakes.
+"""
 
 import ctypes
 import logging
@@ -21,37 +24,38 @@ from karma_sync.errors import DatabaseUnusable, KarmaError, SyncthingError
 from karma_sync.runtime.timing import poll, utc_now
 from karma_sync.syncthing.process import SyncthingProcess
 
-_ARENA_MAX = -8  # M_ARENA_MAX
+log = logging.getLogger(__name__)
+
+CYCLE_S = 60
+FULL_PASS_S = 600
+_TICK_S = 0.2  # how soon the daemon notices a change that a command made
+_JUMP_S = 30.0  # time synchronisation never corrects a clock by more than this at once
+_READY_S = 300.0  # Syncthing v2 may migrate its database first
+# Syncthing ends within 0.1 to 1 s. 1.29 takes 10 s while it dials a peer that rejects it; ending it
+# by force then loses nothing.
+_STOP_S = 3.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0  # between two attempts to start Syncthing again
+_ARENA_MAX = -8  # M_ARENA_MAX in malloc.h
 
 
 def share_one_arena() -> None:
-    """Have all threads to come allocate from one arena.
+    """Make all later threads allocate memory from one arena.
 
-    glibc gives each its own and keeps what is freed there for it (mallopt(3)): 2.3 of 80 MB here,
-    for threads that wait for each other anyway. Other C libraries know no arenas.
+    glibc gives each thread an arena of its own and keeps freed memory in it (mallopt(3)). That
+    costs 2.3 of 80 MB here, for threads that wait for each other anyway. Other C libraries have no
+    arenas.
     """
     mallopt: Any = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_ARENA_MAX, 1)
 
 
-log = logging.getLogger(__name__)
-
-CYCLE_S = 60
-FULL_PASS_S = 600
-_TICK_S = 0.2  # how soon a command of another process is noticed
-_JUMP_S = 30.0  # more than a clock that is kept right is ever corrected at once
-_READY_S = 300.0  # Syncthing v2 may migrate its database first
-# 0.1 to 1 s is usual; 1.29 takes 10 s while it dials a peer that rejects it, and loses nothing
-_STOP_S = 3.0
-
-
 class Daemon:
-    """One member's daemon; `run` returns when it was told to stop."""
+    """One member's daemon; `run` returns after it was told to stop."""
 
     def __init__(self, app: App) -> None:
         self._app = app
-        # no Event: a signal may come while its own thread holds the lock that is in one
+        # no threading.Event: a signal may arrive while this thread holds the lock inside it
         self._stopping = False
         self._up = False
         self._systemd = Notifier.take(os.environ)
@@ -60,11 +64,12 @@ class Daemon:
         """Run until SIGTERM, SIGINT or `stop`; calls `ready` with Syncthing's version once up.
 
         Raises:
-            AlreadyRunning: another daemon has this home.
-            DatabaseUnusable: nothing was changed.
+            NotInitialised: `karma-sync init` was not run.
+            AlreadyRunning: another daemon runs on this home.
+            DatabaseUnusable: a database cannot be used; nothing was changed.
             SyncthingError: Syncthing cannot be started.
         """
-        tag = self._app.settings.tag  # before `init` nothing is made, not even a lock
+        tag = self._app.settings.tag  # raises before `init`: then not even a lock is made
         log.debug("starting for %s", tag)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
@@ -81,7 +86,7 @@ class Daemon:
                 version = client.version()
                 with announced(self._app.paths, utc_now(), version):
                     workers = Workers(wiring.wire(self._app, foundation))
-                    if not self._begun(process, workers):
+                    if not self._start_workers(process, workers):
                         return
                     timer = Timer(workers)
                     ready(version)
@@ -96,24 +101,27 @@ class Daemon:
                 process.stop(_STOP_S)
 
     def stop(self) -> None:
-        """Have `run` return soon."""
+        """Make `run` return soon."""
         self._stopping = True
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.stop()
         if not self._up:
-            raise SystemExit(0)  # nothing runs yet that would look at the flag
+            raise SystemExit(0)  # no loop runs yet that would read the flag
 
-    def _told_within(self, seconds: float) -> bool:
+    def _stops_within(self, seconds: float) -> bool:
         """Wait this long, or until the daemon is told to stop; returns whether it was."""
         return poll(lambda: self._stopping, _TICK_S, seconds)
 
-    def _begun(self, process: SyncthingProcess, workers: Workers) -> bool:
-        """Start the workers, and Syncthing again if it died meanwhile; False if told to stop."""
+    def _start_workers(self, process: SyncthingProcess, workers: Workers) -> bool:
+        """Start the workers, and Syncthing again if it ended meanwhile.
+
+        Returns False if the daemon was told to stop before they ran.
+        """
         while not self._stopping:
             try:
                 workers.start()
-            except SyncthingError:  # it answered a moment ago
+            except SyncthingError:  # it answered a moment ago, so it ended since
                 process.stop(_STOP_S)
                 self._restart(process, workers)
             else:
@@ -122,9 +130,9 @@ class Daemon:
 
     def _loop(self, process: SyncthingProcess, workers: Workers, timer: "Timer") -> None:
         version = self._app.state.data_version()
-        while not self._told_within(_TICK_S):
+        while not self._stops_within(_TICK_S):
             self._systemd.alive()
-            timer.look()
+            timer.check_clock()
             now = self._app.state.data_version()
             if now != version:
                 version = now
@@ -133,12 +141,12 @@ class Daemon:
                 self._restart(process, workers)
 
     def _restart(self, process: SyncthingProcess, workers: Workers) -> None:
-        """Syncthing died: start it again, less and less often if that fails."""
+        """Start Syncthing again; the pause doubles with each failed attempt, up to 60 s."""
         why = f"it ended with code {process.poll()} and is started again"
         log.warning("Syncthing: %s", why)
-        self._note(self._app.notes.syncthing_ended, why)
-        self._note(workers.syncthing_gone)
-        pause = 1.0
+        self._record(self._app.event_log.syncthing_ended, why)
+        self._record(workers.syncthing_gone)
+        pause = _FIRST_PAUSE_S
         while not self._stopping:
             self._systemd.alive(at_once=True)
             try:
@@ -146,59 +154,65 @@ class Daemon:
                 process.start()
                 process.wait_ready(workers.client, _READY_S, lambda: self._stopping)
                 workers.syncthing_restarted()
-            except (KarmaError, OSError) as error:  # OSError: such as a disk that is full
-                if self._told_within(0.0):
+            except (KarmaError, OSError) as error:  # OSError: for instance a full disk
+                if self._stops_within(0.0):  # `self._stopping`, but mypy takes that for false here
                     return
                 log.warning("%s; tried again in %g seconds", error, pause)
-                self._note(self._app.notes.syncthing_ended, str(error))
-                self._note(workers.syncthing_gone)
-                process.stop(_STOP_S)  # it may run and yet not answer
-                self._told_within(pause)
-                pause = min(pause * 2, 60.0)
+                self._record(self._app.event_log.syncthing_ended, str(error))
+                self._record(workers.syncthing_gone)
+                process.stop(_STOP_S)  # it may run without answering
+                self._stops_within(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
             else:
-                self._note(self._app.notes.syncthing_started)
+                self._record(self._app.event_log.syncthing_started)
                 return
 
-    def _note(self, tell: Callable[..., None], *said: str) -> None:
-        """Note what became of Syncthing, where there is room to."""
+    def _record(self, record: Callable[..., None], *reasons: str) -> None:
+        """Record the end or start of Syncthing, unless the disk is full."""
         try:
-            tell(*said)
+            record(*reasons)
         except DatabaseUnusable as error:
-            log.warning("it could not be noted: %s", error)
+            log.warning("the state of Syncthing could not be recorded: %s", error)
 
 
 class Timer:
-    """Wakes the workers now and then; after a sleep or a clock jump once: no burst, and not never.
+    """The 60-second timer: two jobs that apscheduler runs in its own thread.
 
-    The scheduler's due times are moments of a clock that can be set, forth and back.
+    Every 60 seconds a job wakes the cycle thread. Every 600 seconds a job starts a pass over all
+    sessions. apscheduler keeps due times by a clock that can be set forward and back. So after a
+    jump of the clock, or a sleep of the machine, each job runs once and at once: not once for every
+    interval that passed, and not only after the clock has caught up.
     """
 
     def __init__(self, workers: Workers) -> None:
-        self._ahead = _ahead()
-        # one thread: what it runs only wakes others, and as many as jobs would come and stay
+        self._offset = _clock_offset()
+        # one thread is enough, as the jobs only wake others; a pool keeps every thread that it made
         executors = {"default": ThreadPoolExecutor(1)}
         self._scheduler = BackgroundScheduler(timezone="UTC", executors=executors)
-        once = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-        for wake, seconds in (
+        run_once = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        for job, seconds in (
             (workers.wake, CYCLE_S),
             (workers.look_at_all, FULL_PASS_S),
         ):
-            self._scheduler.add_job(wake, "interval", seconds=seconds, **once)
+            self._scheduler.add_job(job, "interval", seconds=seconds, **run_once)
         self._scheduler.start()
 
-    def look(self) -> None:
-        """If the clock was set, or the machine slept, all is due now."""
-        ahead = _ahead()
-        if abs(ahead - self._ahead) > _JUMP_S:
-            self._ahead = ahead
+    def check_clock(self) -> None:
+        """Make both jobs due now if the clock was set or the machine slept; call this often."""
+        offset = _clock_offset()
+        if abs(offset - self._offset) > _JUMP_S:
+            self._offset = offset
             for job in self._scheduler.get_jobs():
                 job.modify(next_run_time=utc_now())
 
     def stop(self) -> None:
-        """Wake nobody any more."""
+        """End both jobs."""
         self._scheduler.shutdown(wait=False)
 
 
-def _ahead() -> float:
-    """By how many seconds the clock is ahead of the time that passes while the machine is awake."""
+def _clock_offset() -> float:
+    """Seconds between the clock and the time during which the machine was awake.
+
+    The difference changes only if the clock is set or the machine sleeps.
+    """
     return time.time() - time.monotonic()

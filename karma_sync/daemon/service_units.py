@@ -1,7 +1,8 @@
-"""What systemd and launchd are given to read: a template of ours, filled in. Pure but for one read.
+"""Fills in the templates of the systemd unit and the launchd property list.
 
-Every path in it is absolute and literal. Neither starts us with the environment of a login shell:
-what of it decides where our files are and which programs we find is written down at installation.
+Every path in them is absolute and literal. Neither manager starts us with the environment of a
+login shell. So the variables that decide where our files are, and which programs we find, are
+written into the file at installation.
 """
 
 import plistlib
@@ -20,12 +21,12 @@ _CARRIED = (
     *("KARMA_SYNC_HOME", "CLAUDE_CONFIG_DIR", "KARMA_SYNC_SYNCTHING"),
     *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"),
 )
-_UNSAFE = re.compile(r"""["'\\\x00-\x1f\x7f]""")  # what systemd 252 says no to
+_UNSAFE = re.compile(r"""["'\\\x00-\x1f\x7f]""")  # systemd 252 refuses a program with these
 
 
 @dataclass(frozen=True)
 class Launch:
-    """How the daemon is to be started: arguments, the environment it needs, and its log."""
+    """How to start the daemon: its command line, its environment variables, and its log file."""
 
     command: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
@@ -35,11 +36,11 @@ class Launch:
     def plan(cls, environ: Mapping[str, str], paths: Paths, python: str) -> "Launch":
         """The daemon of the home that `environ` names, run by the interpreter `python`.
 
-        The interpreter, not the script `karma-sync`: it is the same after an upgrade by pipx or
-        uv, and `-P` keeps what lies in the current directory from being imported.
+        It runs the interpreter, not the script `karma-sync`: the interpreter's path stays the same
+        when pipx or uv upgrades us. With `-P`, Python imports nothing from the current directory.
 
         Raises:
-            KarmaError: the interpreter is not known by an absolute path.
+            KarmaError: `python` is not an absolute path.
         """
         if not Path(python).is_absolute():
             raise KarmaError(f"the Python that runs this is not known by its path: {python!r}")
@@ -48,7 +49,7 @@ class Launch:
 
 
 def service_name(environ: Mapping[str, str]) -> str:
-    """`karma-sync`; a home of its own has a service of its own, named after the home's path."""
+    """`karma-sync`; with KARMA_SYNC_HOME set, `karma-sync-` and a hash of that path."""
     home = environ.get("KARMA_SYNC_HOME")
     return f"{PROGRAM}-{short_hash(_absolute(home))[:8]}" if home else PROGRAM
 
@@ -57,7 +58,7 @@ def systemd_unit(launch: Launch, name: str) -> bytes:
     """The user unit `name`, by systemd.syntax(7), systemd.service(5) and systemd.exec(5).
 
     Raises:
-        BadInput: systemd would refuse the interpreter for its path.
+        BadInput: systemd would refuse the interpreter because of its path.
     """
     program, *arguments = launch.command
     if _UNSAFE.search(program):
@@ -65,7 +66,7 @@ def systemd_unit(launch: Launch, name: str) -> bytes:
             f"systemd runs no program with a quote or a backslash in its path: {program}",
             hint="install karma-sync elsewhere, or: karma-sync up -d",
         )
-    # The colon keeps systemd from expanding $NAME in it.
+    # The colon keeps systemd from expanding $NAME in the command.
     command = " ".join(_quoted(word) for word in (f":{program}", *arguments))
     lines = [f"Environment={_quoted(f'{name}={value}')}" for name, value in launch.environment]
     values = {"@NAME@": name, "@COMMAND@": command, "@ENVIRONMENT@": "\n".join(lines)}
@@ -96,13 +97,13 @@ def _absolute(path: str) -> str:
 
 
 def _quoted(word: str) -> str:
-    """One word for systemd, which unquotes, then expands %-specifiers."""
+    """One word of a unit file, quoted: systemd unquotes it, then expands %-specifiers."""
     plain = word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{plain.replace("%", "%%")}"'
 
 
 def _filled(line: str, values: Mapping[str, str]) -> str:
-    """The line with its one placeholder filled in: what was filled in is not looked at again."""
+    """The line with its one placeholder replaced; the value is not searched for placeholders."""
     for placeholder, value in values.items():
         if placeholder in line:
             return line.replace(placeholder, value)
@@ -110,7 +111,7 @@ def _filled(line: str, values: Mapping[str, str]) -> str:
 
 
 def _template(name: str) -> bytes:
-    """A template: in the package where a wheel put it, else beside the package in a checkout."""
+    """A template file: inside the package as installed by a wheel, else beside it in a checkout."""
     package = Path(__file__).parents[1]
     for root in (package / "share", package.parent):
         if (root / name).is_file():

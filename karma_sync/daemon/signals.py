@@ -1,6 +1,7 @@
-"""What one thread of the daemon tells the others: each signal wakes those that have work now.
+"""How the daemon's threads wake one another.
 
-A signal says when, never what: who is woken looks for itself.
+A wake-up tells a thread to look; it carries no instruction. The thread reads the current state
+itself.
 """
 
 from collections.abc import Callable, Collection
@@ -21,23 +22,23 @@ from karma_sync.team.documents.folder import is_document
 
 
 class LatestWorld:
-    """What the last cycle found that should be: set by the thread of the cycle, read by all."""
+    """The world of the last cycle; the cycle thread sets it, all threads read it."""
 
     def __init__(self) -> None:
         self._world: World | None = None
 
     def get(self) -> World | None:
-        """The newest; None before the first cycle."""
+        """The newest world; None before the first cycle."""
         return self._world
 
     def set(self, world: World) -> None:
-        """From now on this is the newest."""
+        """Replace the world by a newer one."""
         self._world = world
 
 
 @dataclass(frozen=True)
 class Requests:
-    """What the daemon's threads ask of one another; made before any part is."""
+    """What the daemon's threads request of one another; made before all parts."""
 
     sends: SendRequests
     arrivals: Arrivals
@@ -52,7 +53,7 @@ class Requests:
 
     @classmethod
     def of(cls, gathered: Callable[[Path], Path]) -> "Requests":
-        """`gathered` gives the one path that stands for many changed ones of a session."""
+        """`gathered` returns the one path that stands for many changed files of a session."""
         cycle, sending, receiving, checking, measuring = (Wake() for _ in range(5))
         return cls(
             sends=SendRequests(sending, gathered),
@@ -68,34 +69,34 @@ class Requests:
 
 
 class Signals:
-    """Turns what Syncthing, the packager and the receiver tell into requests; for any thread."""
+    """Turns events of Syncthing, the packager and the receiver into requests; for any thread."""
 
     def __init__(
-        self, paths: Paths, requests: Requests, links: Connections, recovery: Recovery
+        self, paths: Paths, requests: Requests, connections: Connections, recovery: Recovery
     ) -> None:
         self._paths = paths
         self._requests = requests
-        self._links = links
+        self._connections = connections
         self._recovery = recovery
 
     # ---- from Syncthing's events
 
     def device_connected(self, device: str, connection: str) -> None:
-        """A device is connected."""
-        self._links.record_connected(device, connection)
+        """A device connected; `connection` is Syncthing's connection type."""
+        self._connections.record_connected(device, connection)
         self._requests.cycle.set()
 
     def device_disconnected(self, device: str) -> None:
-        """A device is not connected any more."""
-        self._links.record_disconnected(device)
+        """A device disconnected."""
+        self._connections.record_disconnected(device)
         self._requests.cycle.set()
 
     def pending_changed(self) -> None:
-        """Another device asks to connect, or offers a folder."""
+        """The set of unknown devices that dial us, or of folders offered to us, changed."""
         self._requests.cycle.set()
 
     def item_finished(self, folder: str, name: str) -> None:
-        """Syncthing has pulled a file."""
+        """Syncthing pulled a file."""
         if name.startswith("receipt/"):
             self._requests.receiving.set()
         elif is_metadata_folder(folder):
@@ -104,20 +105,20 @@ class Signals:
             self._requests.arrivals.add(folder, {name})
 
     def transfer_started(self, folder: str) -> None:
-        """Something begins to move in a folder."""
-        self._requests.moving.moves(folder)
+        """A folder begins to send or to fetch files."""
+        self._requests.moving.start(folder)
 
     def needs_check(self, folder: str) -> None:
-        """Something is wrong with a folder, or is right again."""
+        """A folder has a fault, or may work again."""
         self._requests.checks.needs_check(folder)
 
     def remote_index_updated(self, folder: str) -> None:
-        """A peer tells what it has: of an outbox of mine nobody can have more than I."""
+        """A peer announced its files; no peer may have files in my outbox that I do not have."""
         if folder in self._outboxes():
             self.needs_check(folder)
 
     def local_index_updated(self, folder: str, names: Collection[str]) -> None:
-        """Files here are new, other or gone; by our own doing, unless they should be there."""
+        """A scan found new, changed or missing files; a missing file of ours must come back."""
         path = self._paths.folder(folder)
         is_own = folder in self._outboxes()
         known = {name for name in names if is_ours(name) or is_document(name)}
@@ -134,15 +135,15 @@ class Signals:
     # ---- from our own parts
 
     def packaged(self, channel: Channel, name: str) -> None:
-        """A file of mine is in its place in an outbox."""
+        """The packager put a file into an outbox."""
         self.transfer_started(channel.id)
         self._requests.arrivals.add(channel.id, {name})
 
     def refused(self, channel: Channel, item: str) -> None:
-        """An item does not verify: one of mine was altered here, and is put back."""
+        """An item does not verify; if it is in my outbox, somebody altered it, and it is mended."""
         world = self._requests.world.get()
         if world and channel.owner.key == world.key and channel.id not in world.recovering:
-            self._recovery.spoilt(channel, item)
+            self._recovery.remove_altered(channel, item)
             self._requests.checks.check_all()
 
     def _outboxes(self) -> set[str]:

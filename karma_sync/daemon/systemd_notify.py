@@ -1,4 +1,4 @@
-"""Telling systemd how we are: sd_notify(3), a datagram of lines to the socket it named."""
+"""Sends the daemon's state to systemd: datagrams to the socket that it names, by sd_notify(3)."""
 
 import logging
 import math
@@ -13,37 +13,40 @@ _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 class Notifier:
-    """Tells systemd that we are ready, alive, stopping; where there is no systemd, nobody."""
+    """Sends "ready", "alive" and "stopping" to systemd; does nothing if systemd named no socket."""
 
     def __init__(self, address: str = "", watchdog_s: float | None = None) -> None:
-        """`address` as in NOTIFY_SOCKET; a sign of life is due every half `watchdog_s` seconds."""
+        """`address` is NOTIFY_SOCKET; WATCHDOG=1 is due twice in each `watchdog_s` seconds."""
         self._address = address
-        self._every = watchdog_s / 2 if watchdog_s else None
-        self._told = -math.inf  # a clock that began at the machine's start may be below any wait
+        self._every_s = watchdog_s / 2 if watchdog_s else None
+        self._sent_at = -math.inf  # not 0: the clock may begin at the machine's start
 
     @classmethod
     def take(cls, environ: MutableMapping[str, str]) -> "Notifier":
-        """As the environment says; what it says is removed, as none of it is for our children."""
+        """The notifier that systemd's variables describe.
+
+        The variables are removed from `environ`, so that our children do not inherit them.
+        """
         address, microseconds, pid = (environ.pop(name, "") for name in _VARIABLES)
-        for_us = microseconds.isdigit() and pid in {"", str(os.getpid())}
-        return cls(address, int(microseconds) / 10**6 if for_us else None)
+        is_for_us = microseconds.isdigit() and pid in {"", str(os.getpid())}
+        return cls(address, int(microseconds) / 10**6 if is_for_us else None)
 
     def ready(self, status: str) -> None:
-        """The service is up; `status` is one line for `systemctl status`."""
+        """Send that the service is up; `status` is one line for `systemctl status`."""
         self._send(f"READY=1\nSTATUS={status}")
 
     def alive(self, at_once: bool = False) -> None:
-        """Send WATCHDOG=1 when it is due, or `at_once`; to be called often.
+        """Send WATCHDOG=1 if it is due, or if `at_once`; call this often.
 
-        Before something that takes long, send it at once: then all of the time is left for it.
+        Use `at_once` before an action that takes long: then it has the whole watchdog interval.
         """
         now = time.monotonic()
-        if self._every is not None and (at_once or now - self._told >= self._every):
-            self._told = now
+        if self._every_s is not None and (at_once or now - self._sent_at >= self._every_s):
+            self._sent_at = now
             self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
-        """The end has begun."""
+        """Send that the daemon begins to stop."""
         self._send("STOPPING=1")
 
     def _send(self, text: str) -> None:
@@ -54,7 +57,7 @@ class Notifier:
             address = f"\0{address[1:]}"
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
-                out.setblocking(False)  # a manager that does not listen must not hold us up
+                out.setblocking(False)  # systemd must not block us if it does not read
                 out.sendto(text.encode(), address)
         except OSError as error:
-            log.warning("systemd was not told %r: %s; it may restart us", text, error)
+            log.warning("%r could not be sent to systemd: %s; it may restart us", text, error)

@@ -1,4 +1,4 @@
-"""The daemon's threads: each wakes when something changed, does its part's work, and sleeps."""
+"""The daemon's threads: each sleeps until it is woken, does its duty, and sleeps again."""
 
 from collections.abc import Callable
 
@@ -13,29 +13,36 @@ from karma_sync.runtime.worker import Wake, Worker
 from karma_sync.sending.watcher import Watcher
 from karma_sync.service.sessions import withdrawal
 
-_STOP_S = 10.0  # for all of them together; what is half done then is done again at the start
+_STOP_S = 10.0  # for all threads together; work that is cut off is done again after the start
 
 
 class Duties:
-    """What each thread does when it is woken; a duty returns in how many seconds it is due again.
+    """What each thread does when it is woken.
 
-    None means: when it is woken. A test may call the duties one after the other instead.
+    A duty returns after how many seconds it is due again; None means only when it is woken. A test
+    may call the duties one after the other, without threads.
     """
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._requests = parts.foundation.requests
-        self._wishes: withdrawal.Withdrawals | None = None
-        self._failed: set[str] = set()  # what the last cycle could not do
+        self._withdrawals: withdrawal.Withdrawals | None = None
+        self._failed: set[str] = set()  # the failures of the last cycle
         self._is_stopping = False
 
     def prime(self) -> None:
-        """Before the first duty, and after Syncthing was started again: listen, and take stock."""
+        """Begin to collect events, and record who is connected.
+
+        Must run before the first duty, and after each start of Syncthing.
+
+        Raises:
+            SyncthingError: Syncthing does not answer.
+        """
         self._parts.listener.prime()
-        self._parts.links.record_all(self._parts.foundation.client.connections())
+        self._parts.connections.record_all(self._parts.foundation.client.connections())
 
     def stop(self) -> None:
-        """End the duty in hand as soon as that loses nothing."""
+        """Make the current duty return as soon as nothing is lost by that."""
         self._is_stopping = True
 
     def listen(self) -> float | None:
@@ -43,29 +50,33 @@ class Duties:
         return self._parts.listener.listen()
 
     def send(self) -> float | None:
-        """Have one session sent."""
-        return self._parts.dispatch.run()
+        """Package and send one session."""
+        return self._parts.scheduler.run()
 
     def cycle(self) -> float | None:
-        """Compare what should be with what is, write the difference, and follow it."""
+        """Run the reconciler, then send and receive by the new world.
+
+        Raises:
+            KarmaError: the same failure occurred in two cycles in a row.
+        """
         parts = self._parts
         cycle = parts.reconciler.run_once()
-        parts.app.journal.run()  # what ends by itself, such as a pause, commits nothing
+        parts.app.change_log.run()  # a pause that ends by itself commits nothing
         self._follow(cycle.world)
         failed = {str(failure) for failure in cycle.failures}
         lasting, self._failed = failed & self._failed, failed
-        if lasting:  # once may be chance: Syncthing wrote what was just deleted
+        if lasting:  # one may be chance: Syncthing wrote into a directory while it was deleted
             raise KarmaError("; ".join(sorted(lasting)))
-        return soonest(cycle.again, parts.links.wait)
+        return soonest(cycle.again, parts.connections.wait)
 
     def _follow(self, world: World) -> None:
-        """Send and receive what the world says, from now on."""
+        """Send and receive by this world from now on."""
         parts, folder = self._parts, self._parts.app.paths.folder
         mapped = parts.app.roots.refresh()
-        wishes = withdrawal.wishes(parts.app.state)
-        parts.sender.hold_back(wishes.unshared)
-        wished, self._wishes = wishes != self._wishes, wishes
-        if parts.sender.send_to(open_outboxes(world), folder) or mapped or wished:
+        withdrawals = withdrawal.withdrawals(parts.app.state)
+        parts.sender.hold_back(withdrawals.unshared)
+        withdrawn, self._withdrawals = withdrawals != self._withdrawals, withdrawals
+        if parts.sender.send_to(open_outboxes(world), folder) or mapped or withdrawn:
             self._requests.sends.request_pass()
         first = self._requests.world.get() is None
         self._requests.world.set(world)
@@ -76,7 +87,7 @@ class Duties:
             self._requests.arrivals.add(name, ALL)
 
     def receive(self) -> float | None:
-        """Take in what arrived, and sign receipts."""
+        """Import what arrived, and sign receipts."""
         parts, world = self._parts, self._requests.world.get()
         if world is None:
             return None
@@ -88,20 +99,21 @@ class Duties:
             receiver.receive(*arrived)
         receiver.check_deletions()
         if not receiver.scrub():
-            return 1.0  # a receipt must not say that something is gone while it is in a log
+            return 1.0  # no receipt may confirm a removal while the database's log holds the text
         if leftovers(parts.app.paths, world):
-            return 1.0  # nor while it lies in a folder: the cycle deletes that
+            return 1.0  # nor while the files are in a folder: the cycle deletes it
         wait = soonest(parts.receipts.run(world), receiver.wait)
-        if parts.receipts.take_news():
+        if parts.receipts.take_accepted():
             self._requests.sends.tidy()
         return wait
 
     def check(self) -> float | None:
-        """Check folders, and mend them."""
+        """Check folders and mend them."""
         world = self._requests.world.get()
         if world is None:
-            return None  # the first cycle wakes us
-        # the first outbox has its turn in ten minutes: what is open should not grow that late
+            return None  # the first cycle wakes this thread
+        # open this thread's connection now: the first outbox has its turn in ten minutes, and an
+        # idle daemon should not grow that late
         self._parts.app.library.connect()
         found = self._parts.checker.run(world)
         if found.recovered:
@@ -111,13 +123,13 @@ class Duties:
         return found.wait
 
     def measure(self) -> float | None:
-        """Measure what is on its way."""
+        """Measure the transfers that are under way."""
         world = self._requests.world.get()
-        return self._parts.progress.look(world) if world else None
+        return self._parts.transfers.run(world) if world else None
 
 
 class Workers:
-    """Everything that runs while Syncthing does: the workers, the watcher, the event listener."""
+    """All threads that run while Syncthing runs: the workers, the event listener, the watcher."""
 
     def __init__(self, parts: Parts) -> None:
         self.client = parts.foundation.client
@@ -136,14 +148,18 @@ class Workers:
         self._watcher = Watcher(home, WATCHED, requests.sends.touch, TELLING)
 
     def start(self) -> None:
-        """Begin; the event filter is primed before the first cycle acts."""
+        """Start all threads; events are collected before the first cycle acts.
+
+        Raises:
+            SyncthingError: Syncthing does not answer.
+        """
         self._duties.prime()
         self._watcher.start()
         for each in (self._listening, *self._workers):
             each.start()
 
     def stop(self) -> None:
-        """End all threads; the work in hand is finished first."""
+        """End all threads after their current work; returns after ten seconds at most."""
         self._duties.stop()
         for each in (*self._workers, self._listening):
             each.stop()
@@ -155,23 +171,27 @@ class Workers:
         self.syncthing_gone()
 
     def wake(self) -> None:
-        """Something changed in state.db."""
+        """Run a cycle soon: state.db changed, or 60 seconds passed."""
         self._requests.cycle.set()
 
     def look_at_all(self) -> None:
-        """Look at every session there is, the newest first."""
+        """Look through all sessions soon, the newest first."""
         self._requests.sends.request_pass()
 
     def before_syncthing_starts(self) -> None:
-        """Syncthing ended, and is about to be started again: make every outbox whole."""
+        """Mend every outbox before Syncthing is started again."""
         make_whole(self._parts.app, self._parts.foundation.recovery)
 
     def syncthing_gone(self) -> None:
-        """Nobody is connected any more."""
-        self._parts.links.record_all({})
+        """Record that no device is connected, because Syncthing ended."""
+        self._parts.connections.record_all({})
 
     def syncthing_restarted(self) -> None:
-        """Event ids begin again, and anything may have been missed."""
+        """Look at everything: Syncthing was started again, so event IDs begin at 1.
+
+        Raises:
+            SyncthingError: Syncthing does not answer.
+        """
         self._duties.prime()
         for name in self._parts.receiver.folders():
             self._requests.arrivals.add(name, ALL)
@@ -179,5 +199,5 @@ class Workers:
         self._requests.cycle.set()
 
     def _worker(self, name: str, work: Callable[[], float | None], wake: Wake) -> Worker:
-        notes = self._parts.app.notes
-        return Worker(name, work, lambda error: notes.record_worker(name, error), wake)
+        event_log = self._parts.app.event_log
+        return Worker(name, work, lambda error: event_log.record_worker(name, error), wake)

@@ -1,7 +1,7 @@
-"""Ties the daemon's parts together: the only place that knows them all. Read it top to bottom.
+"""Makes the daemon's parts and connects them; the only module that knows all of them.
 
-`prepare` makes what is needed before Syncthing starts, `wire` the rest. Each part gets its
-collaborators through its constructor; nothing is hung onto a part that is made.
+`prepare` makes the parts that are needed before Syncthing starts, `wire` makes the others. Each
+part gets its collaborators through its constructor; no attribute is set on a finished part.
 """
 
 import logging
@@ -23,7 +23,7 @@ from karma_sync.mesh.health.override import ChangesByOthers, Overrides
 from karma_sync.mesh.health.recovery import Recovery, RecoveryHooks
 from karma_sync.mesh.quotas import Quotas
 from karma_sync.mesh.reconciler import Reconciler
-from karma_sync.mesh.transfers import Measured, Transfers, rests
+from karma_sync.mesh.transfers import Measured, Transfers, is_idle
 from karma_sync.receiving.importer import Importer, Verifier
 from karma_sync.receiving.receiver import Receiver, ReceiverHooks
 from karma_sync.redact.custom.ruleset import RefusingRedactor
@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Foundation:
-    """What is needed before Syncthing starts, and by most other parts."""
+    """The parts that are needed before Syncthing starts, and by most other parts."""
 
     client: SyncthingPort
     requests: Requests
@@ -65,38 +65,39 @@ class Foundation:
 
 @dataclass(frozen=True)
 class Parts:
-    """What the daemon's threads run: each part is used by one of them."""
+    """The parts that the daemon's threads run; each part is used by one thread."""
 
     app: App
     foundation: Foundation
-    links: Connections
+    connections: Connections
     listener: EventListener
     reconciler: Reconciler
     sender: Sender
-    dispatch: Scheduler
+    scheduler: Scheduler
     receiver: Receiver
     receipts: Receipts
     checker: Checker
-    progress: Transfers
+    transfers: Transfers
 
 
 def syncthing_process(app: App) -> tuple[SyncthingProcess, SyncthingClient]:
     """Our own Syncthing, configured and not yet started, and a client for it.
 
     Raises:
-        SyncthingMissing: there is none to run.
-        PortTaken: the port that others dial belongs to another program.
+        SyncthingMissing: no Syncthing can be run.
+        PortTaken: another program listens on the port that other members dial.
+        SyncthingError: Syncthing's key or config.xml cannot be used.
     """
     network = app.settings.network
     program = find_program(app.settings.syncthing)
     home, output = app.paths.syncthing, app.paths.syncthing_log
     kept = gui_port(home)
-    SyncthingProcess(program, home, kept or 0, output).end_orphan()  # it would hold the port
+    SyncthingProcess(program, home, kept or 0, output).end_orphan()  # an orphan would hold the port
     port = free_port([kept] if kept else [], but=network.port)
     process = SyncthingProcess(program, home, port, output)
-    where = f"network.port, and the port in addresses, in {app.paths.settings}"
-    require_free(network.port, where)
-    wanted = ListenSettings(
+    setting_name = f"network.port, and the port in addresses, in {app.paths.settings}"
+    require_free(network.port, setting_name)
+    listen_settings = ListenSettings(
         gui_port=port,
         listen=app.settings.listen_addresses,
         discovery=network.discovery,
@@ -104,38 +105,43 @@ def syncthing_process(app: App) -> tuple[SyncthingProcess, SyncthingClient]:
         nat=network.nat,
     )
     require_home(program, home)
-    api_key = configure(home, wanted, app.settings.tag)
+    api_key = configure(home, listen_settings, app.settings.tag)
     return process, SyncthingClient(f"http://127.0.0.1:{port}", api_key)
 
 
 def prepare(
     app: App, client: SyncthingPort, monotonic: Callable[[], float] = time.monotonic
 ) -> Foundation:
-    """Make what is needed before Syncthing starts; `monotonic` gives the seconds that pass."""
+    """Make the parts that are needed before Syncthing starts.
+
+    `monotonic` returns seconds of a clock that nobody can set; a test may pass another one.
+    """
     requests = Requests.of(app.source.gathered)
-    changes = ChangesByOthers(client, app.notes)
+    changes = ChangesByOthers(client, app.event_log)
     integrity = OutboxIntegrity(app.paths.library, app.library, app.work)
-    hooks = RecoveryHooks(utc_now, requests.cycle.set, changes.rejected, app.source.ids, monotonic)
-    recovery = Recovery(app.paths, integrity, app.work, app.notes, hooks)
+    hooks = RecoveryHooks(
+        utc_now, requests.cycle.set, changes.record_rejected, app.source.ids, monotonic
+    )
+    recovery = Recovery(app.paths, integrity, app.work, app.event_log, hooks)
     return Foundation(client, requests, changes, recovery, monotonic)
 
 
 def make_whole(app: App, recovery: Recovery) -> None:
-    """Before Syncthing starts: an outbox with a hole in it would delete at every peer."""
+    """Mend every outbox before Syncthing starts: it would delete missing files at every peer."""
     with app.state.reading() as tx:
         world = read_world(tx, app.me, utc_now(), app.settings.network.discovery)
     recovery.before_start(world, folders(app.paths.syncthing))
 
 
 def wire(app: App, foundation: Foundation) -> Parts:
-    """Make all other parts; none of them asks Syncthing anything yet."""
+    """Make all other parts; none of them sends a request to Syncthing yet."""
     client, requests, recovery = foundation.client, foundation.requests, foundation.recovery
     monotonic = foundation.monotonic
-    context = TeamContext(app.state, app.paths, app.me, app.key, app.notes, utc_now, monotonic)
+    context = TeamContext(app.state, app.paths, app.me, app.key, app.event_log, utc_now, monotonic)
     problems = Problems(requests.checks.needs_check)
-    links = Connections(app.work, utc_now, monotonic)
-    quotas = Quotas(app.work, app.notes, utc_now, requests.cycle.set)
-    signals = Signals(app.paths, requests, links, recovery)
+    connections = Connections(app.work, utc_now, monotonic)
+    quotas = Quotas(app.work, app.event_log, utc_now, requests.cycle.set)
+    signals = Signals(app.paths, requests, connections, recovery)
 
     receiver = _receiver(app, client, signals, problems)
     receipts = Receipts(
@@ -143,7 +149,7 @@ def wire(app: App, foundation: Foundation) -> Parts:
         app.work,
         app.library,
         client.scan,
-        ReceiptHooks(recovery.claimed, receiver.has_strays),
+        ReceiptHooks(recovery.revision_claimed, receiver.has_strays),
     )
 
     packager = Packager(_redactor(app), app.key, app.work, now_ms)
@@ -151,15 +157,15 @@ def wire(app: App, foundation: Foundation) -> Parts:
         app.decider,
         packager,
         Recaller(packager, app.work, now_ms),
-        HeldBack(app.work, app.notes),
+        HeldBack(app.work, app.event_log),
         SenderHooks(client.scan, problems, signals.packaged),
     )
-    outgoing = SendQueue(sender.left)
-    dispatch = Scheduler(
+    queue = SendQueue(sender.left)
+    scheduler = Scheduler(
         requests.sends,
         app.matcher,
         sender,
-        outgoing,
+        queue,
         SchedulerHooks(
             redactor=lambda: _redactor(app),
             learn_roots=app.roots.learn,
@@ -170,67 +176,74 @@ def wire(app: App, foundation: Foundation) -> Parts:
     )
 
     def backlog() -> tuple[int, int]:
-        count, left = outgoing.backlog
+        count, left = queue.backlog
         return count, max(0, left - packager.cut_bytes)
 
     def observed(world: World) -> World:
         return replace(
             world,
-            answered=links.incoming(),
-            recovering=recovery.remember(world),
+            answered=connections.incoming(),
+            recovering=recovery.register(world),
             too_large=quotas.folders(),
         )
 
     override = Overrides(client, recovery, foundation.changes, utc_now)
-    faults = Faults(app.work, app.notes, problems)
-    health = FolderHealth(client, app.paths, recovery, faults, (quotas.judge, override.judge))
-    measured = Measured(links.connected, backlog, quotas.judge)
+    faults = Faults(app.work, app.event_log, problems)
+    health = FolderHealth(
+        client, app.paths, recovery, faults, (quotas.check_status, override.check_status)
+    )
+    measured = Measured(connections.connected, backlog, quotas.check_status)
     return Parts(
         app=app,
         foundation=foundation,
-        links=links,
+        connections=connections,
         listener=EventListener(client, signals),
         reconciler=Reconciler(context, client, DocumentExchange(context, problems), observed),
         sender=sender,
-        dispatch=dispatch,
+        scheduler=scheduler,
         receiver=receiver,
         receipts=receipts,
         checker=Checker(requests.checks, health, recovery, client),
-        progress=Transfers(client, app.work, requests.moving, measured),
+        transfers=Transfers(client, app.work, requests.moving, measured),
     )
 
 
 def _receiver(app: App, client: SyncthingPort, signals: Signals, problems: Problems) -> Receiver:
     verifier = Verifier(verify_item, verify_chunk, verify_retraction)
     importer = Importer(app.paths.library, app.library, verifier, utc_now)
-    hooks = ReceiverHooks(problems, signals.refused, lambda folder: rests(client, folder))
-    return Receiver(app.me.key, importer, app.library, app.notes, hooks)
+    hooks = ReceiverHooks(problems, signals.refused, lambda folder: is_idle(client, folder))
+    return Receiver(app.me.key, importer, app.library, app.event_log, hooks)
 
 
 def _redactor(app: App) -> Redactor:
-    return redactor_or_refusal(app.redactions.redactor, app.work, app.notes)
+    return redactor_or_refusal(app.redactions.redactor, app.work, app.event_log)
 
 
-def redactor_or_refusal(make: Callable[[], Redactor], store: Database, notes: EventLog) -> Redactor:
-    """The redactor; one that lets nothing through, and a fault, if the rules cannot be used."""
+def redactor_or_refusal(
+    make: Callable[[], Redactor], store: Database, event_log: EventLog
+) -> Redactor:
+    """The redactor; if its rules cannot be used, one that refuses everything, and a fault.
+
+    Without a redactor nothing leaves this machine, but the daemon goes on with everything else.
+    """
     try:
         redactor = make()
     except (BadInput, RedactionFailed) as error:
         why = f"nothing is sent: {error}"
-        if _known(store) != why:
+        if _fault_of_redaction(store) != why:
             log.warning(why)
             with store.transaction() as tx:
                 work.faults.put(tx, work.Fault(folder=REDACTION, why=why))
-            notes.record_fault("fault", REDACTION, why)
+            event_log.record_fault("fault", REDACTION, why)
         return RefusingRedactor(why)
-    if _known(store):
+    if _fault_of_redaction(store):
         with store.transaction() as tx:
             work.faults.drop(tx, folder=REDACTION)
-        notes.record_end(REDACTION, "it works again")
+        event_log.record_end(REDACTION, "it works again")
     return redactor
 
 
-def _known(store: Database) -> str:
+def _fault_of_redaction(store: Database) -> str:
     with store.reading() as tx:
         fault = work.faults.get(tx, REDACTION)
     return fault.why if fault else ""

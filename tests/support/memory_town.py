@@ -141,7 +141,7 @@ class MemoryMember(Member):
 
     def down(self) -> None:
         """Stop the daemon; there is nothing in hand that could be finished first."""
-        self._parts.links.record_all({})
+        self._parts.connections.record_all({})
         self.kill()
 
     def offline(self) -> None:
