@@ -210,7 +210,7 @@ def show_cuts(app: App, sessions: "Sequence[SourceSession]", profile: Profile) -
 
         counted = count_cuts(redactor, sessions, profile, go_on)
     found = ", ".join(f"{rule} {count}" for rule, count in sorted(counted.cuts.items()))
-    sample = "" if counted.looked == counted.all else _sample(counted.looked, counted.all)
+    sample = "" if counted.searched == counted.all else _sample(counted.searched, counted.all)
     if counted.all:
         print_line(f"  cut out:     {found or 'nothing'}{sample}")
 

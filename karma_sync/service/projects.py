@@ -72,28 +72,28 @@ def prepare_share(
     """
     with store.reading() as tx:
         found = teams.find(tx, team).lead_by(me.key)
-        standing = _standing(tx, me, found, identity)
-    if standing.mine.engaged:
+        answers = _answers(tx, me, found, identity)
+    if answers.mine.engaged:
         raise Conflict(
             f"{identity} is shared with {found.name} already",
             hint="karma-sync subscription list",
         )
-    return standing
+    return answers
 
 
 def share(
-    store: Database, me: PairingCode, standing: ProjectAnswers, terms: Terms, now: datetime
+    store: Database, me: PairingCode, answers: ProjectAnswers, terms: Terms, now: datetime
 ) -> None:
     """Put a project on the roster and accept it for myself, in one transaction."""
     now_ms = int(now.timestamp() * 1000)
     with store.transaction() as tx:
-        team = teams.find(tx, standing.team.id).lead_by(me.key).share(standing.project, now_ms)
+        team = teams.find(tx, answers.team.id).lead_by(me.key).share(answers.project, now_ms)
         state.teams.put(tx, team)
-        _accept(tx, _standing(tx, me, team, standing.project), terms, now_ms)
+        _accept(tx, _answers(tx, me, team, answers.project), terms, now_ms)
 
 
 def accept(
-    store: Database, me: PairingCode, standing: ProjectAnswers, terms: Terms, now: datetime
+    store: Database, me: PairingCode, answers: ProjectAnswers, terms: Terms, now: datetime
 ) -> None:
     """Accept a shared project on these terms.
 
@@ -101,7 +101,7 @@ def accept(
         IllegalMove: it is not offered; for instance, it was accepted already.
     """
     with store.transaction() as tx:
-        fresh = _find(tx, me, standing.project, standing.team.id)
+        fresh = _find(tx, me, answers.project, answers.team.id)
         _accept(tx, fresh, terms, int(now.timestamp() * 1000))
 
 
@@ -114,21 +114,21 @@ def move(
         IllegalMove: the present status does not allow this change.
     """
     with store.transaction() as tx:
-        standing = _find(tx, me, project, team)
-        state.subscriptions.put(tx, moved(standing, verb))
-    return standing
+        answers = _find(tx, me, project, team)
+        state.subscriptions.put(tx, moved(answers, verb))
+    return answers
 
 
-def moved(standing: ProjectAnswers, verb: Verb) -> Subscription:
+def moved(answers: ProjectAnswers, verb: Verb) -> Subscription:
     """My answer after the change `verb`; nothing is stored.
 
     Raises:
         IllegalMove: the present status does not allow this change.
     """
     try:
-        return verb(standing.mine)
+        return verb(answers.mine)
     except IllegalMove as error:
-        error.hint += standing.option
+        error.hint += answers.option
         raise
 
 
@@ -147,7 +147,7 @@ def all_answers(store: Database, me: PairingCode) -> list[ProjectAnswers]:
     """Every project of all my teams, sorted by team and project."""
     with store.reading() as tx:
         return [
-            _standing(tx, me, team, project.identity)
+            _answers(tx, me, team, project.identity)
             for team in sorted(state.teams.all(tx), key=lambda t: t.name)
             for project in sorted(team.projects, key=lambda p: p.identity)
         ]
@@ -188,7 +188,7 @@ def renamed_to(store: Database, name: str) -> list[str]:
     return sorted({names[p] for p in former & names.keys()})
 
 
-def alias(store: Database, me: PairingCode, standing: ProjectAnswers, name: str) -> bool:
+def alias(store: Database, me: PairingCode, answers: ProjectAnswers, name: str) -> bool:
     """Agree to another name of a shared project; returns whether it is new to the team.
 
     The leader also puts the name on the roster. A member can only agree to a name on the roster.
@@ -198,18 +198,18 @@ def alias(store: Database, me: PairingCode, standing: ProjectAnswers, name: str)
         Conflict: the roster does not have the name and I do not lead the team, or another project
             has the name.
     """
-    if name == standing.project:
+    if name == answers.project:
         raise BadInput(f"{name} is its name already", hint="karma-sync project scan")
     with store.transaction() as tx:
-        team = teams.find(tx, standing.team.id)
-        is_new = team.aliases.get(name) != standing.project
+        team = teams.find(tx, answers.team.id)
+        is_new = team.aliases.get(name) != answers.project
         if is_new:
-            state.teams.put(tx, team.lead_by(me.key).alias(standing.project, name))
-        _agree(tx, team.id, standing.project, [name])
+            state.teams.put(tx, team.lead_by(me.key).alias(answers.project, name))
+        _agree(tx, team.id, answers.project, [name])
     return is_new
 
 
-def unalias(store: Database, me: PairingCode, standing: ProjectAnswers, name: str) -> bool:
+def unalias(store: Database, me: PairingCode, answers: ProjectAnswers, name: str) -> bool:
     """Withdraw my agreement to another name of a project; returns whether I lead the team.
 
     The leader also removes the name from the roster.
@@ -218,25 +218,25 @@ def unalias(store: Database, me: PairingCode, standing: ProjectAnswers, name: st
         NotFound: this is not another name of the project.
     """
     with store.transaction() as tx:
-        team = teams.find(tx, standing.team.id)
-        if team.aliases.get(name) != standing.project:
+        team = teams.find(tx, answers.team.id)
+        if team.aliases.get(name) != answers.project:
             raise NotFound(
-                f"{name} is not another name of {standing.project} in {team.name}",
+                f"{name} is not another name of {answers.project} in {team.name}",
                 hint="karma-sync project scan",
             )
-        state.agreements.drop(tx, team=team.id, project=standing.project, name=name)
+        state.agreements.drop(tx, team=team.id, project=answers.project, name=name)
         leads = team.leader == me.key
         if leads:
             state.teams.put(tx, team.unalias(name))
     return leads
 
 
-def _accept(tx: Transaction, standing: ProjectAnswers, terms: Terms, now_ms: int) -> None:
+def _accept(tx: Transaction, answers: ProjectAnswers, terms: Terms, now_ms: int) -> None:
     def verb(mine: Subscription) -> Subscription:
         return mine.accept(now_ms, terms.direction, terms.content, terms.limits)
 
-    state.subscriptions.put(tx, moved(standing, verb))
-    _agree(tx, standing.team.id, standing.project, standing.names.aliases)
+    state.subscriptions.put(tx, moved(answers, verb))
+    _agree(tx, answers.team.id, answers.project, answers.names.aliases)
 
 
 def _agree(tx: Transaction, team: str, project: str, names: Iterable[str]) -> None:
@@ -256,10 +256,10 @@ def _find(tx: Transaction, me: PairingCode, project: str, team: str | None) -> P
             f"several teams share {identity}: name one",
             hint=" or ".join(sorted(_option(t, sharing).strip() for t in sharing)),
         )
-    return _standing(tx, me, sharing[0], identity)
+    return _answers(tx, me, sharing[0], identity)
 
 
-def _standing(tx: Transaction, me: PairingCode, team: Team, identity: str) -> ProjectAnswers:
+def _answers(tx: Transaction, me: PairingCode, team: Team, identity: str) -> ProjectAnswers:
     def answer_of(member: str) -> Subscription:
         known = state.subscriptions.get(tx, team.id, identity, member)
         return known or Subscription(team=team.id, project=identity, member=member)

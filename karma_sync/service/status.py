@@ -130,8 +130,8 @@ def _silent(look: _Look, now: datetime) -> dict[str, int | None]:
     return found
 
 
-def _project(look: _Look, standing: projects.ProjectAnswers) -> ProjectStatus:
-    world, team, project = look.world, standing.team, standing.project
+def _project(look: _Look, answers: projects.ProjectAnswers) -> ProjectStatus:
+    world, team, project = look.world, answers.team, answers.project
     box = next((c for c in outboxes(world) if (c.team.id, c.project) == (team.id, project)), None)
     sources = [c for c in inboxes(world) if (c.team.id, c.project) == (team.id, project)]
     with look.stores.library.reading() as tx:
@@ -146,10 +146,10 @@ def _project(look: _Look, standing: projects.ProjectAnswers) -> ProjectStatus:
     mine = team.member(world.key)
     return ProjectStatus(
         team=team,
-        mine=standing.mine,
+        mine=answers.mine,
         sent=len(sent),
         recovering=recovering.why if recovering else "",
-        receivers=_receivers(look, standing, box, sent),
+        receivers=_receivers(look, answers, box, sent),
         received={tag: n for tag, n in counts.items() if mine is None or tag != mine.tag},
         arriving={tag: transfer for tag, transfer in missing.items() if transfer},
         waiting=sum(arrival.state == "waiting" for _, arrival in found),
@@ -159,12 +159,12 @@ def _project(look: _Look, standing: projects.ProjectAnswers) -> ProjectStatus:
         resting=_why(withheld, work.Stays.WAITING),
         failed=_why(withheld, work.Stays.FAILED),
         renames=renames(look.stores.state, box) if box else Renames(),
-        called_back=_called_back(look, standing, box),
+        called_back=_called_back(look, answers, box),
     )
 
 
 def _called_back(
-    look: _Look, standing: projects.ProjectAnswers, box: Channel | None
+    look: _Look, answers: projects.ProjectAnswers, box: Channel | None
 ) -> list[CalledBack]:
     """What is called back from the open channel, and from closed ones.
 
@@ -174,7 +174,7 @@ def _called_back(
     over = [
         withdrawal_of(each)
         for each in look.ended
-        if (each.team.id, each.project) == (standing.team.id, standing.project) and not each.stays
+        if (each.team.id, each.project) == (answers.team.id, answers.project) and not each.stays
     ]
     return [*here, *(each for each in over if each.waiting or box is None)]
 
@@ -184,7 +184,7 @@ def _why(stays: Iterable[work.Withheld], kind: work.Stays) -> dict[str, str]:
 
 
 def _receivers(
-    look: _Look, standing: projects.ProjectAnswers, box: Channel | None, sent: dict[str, int]
+    look: _Look, answers: projects.ProjectAnswers, box: Channel | None, sent: dict[str, int]
 ) -> list[ReceiverStatus]:
     """Every member that receives what I send, with or without a receipt."""
     if box is None:
@@ -192,7 +192,7 @@ def _receivers(
     receipts = receipts_for(look.stores.work, box.team, box.id)
     with look.stores.work.reading() as tx:
         known = ledger.confirmed(tx, box.id)
-    paused = {member.tag for member, theirs in standing.others if theirs.status is Answer.PAUSED}
+    paused = {member.tag for member, theirs in answers.others if theirs.status is Answer.PAUSED}
     found = []
     taking = receivers(look.world, box)
     members = [m for m in box.team.members if m.device in taking]

@@ -135,7 +135,7 @@ def _show(found: "Foreseen", wish: _Wish, as_json: bool) -> None:
     if as_json:
         sessions = [asdict(each) for each in found.holding]
         print_json(
-            sessions=sessions, cuts=found.cuts, sessions_looked=found.looked, unread=found.unread
+            sessions=sessions, cuts=found.cuts, sessions_looked=found.searched, unread=found.unread
         )
         return
     if found.holding:
@@ -144,7 +144,7 @@ def _show(found: "Foreseen", wish: _Wish, as_json: bool) -> None:
             for h in found.holding
         ]
         print_table(("SESSION", "PROJECT", "WOULD CUT", "TITLE"), rows)
-    print_line(f"{len(found.holding)} of {found.looked} sent sessions have {wish.what}.")
+    print_line(f"{len(found.holding)} of {found.searched} sent sessions have {wish.what}.")
     if found.unread:
         print_line(f"{found.unread} more could not be read: they are not in the library here.")
     print_line("Nothing was changed.")

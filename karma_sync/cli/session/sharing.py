@@ -191,7 +191,7 @@ def _show_share(
     from karma_sync.service.sessions.preview import outlets
     from karma_sync.service.sessions.preview import preview as look
 
-    identity = ways[0].standing.project
+    identity = ways[0].answers.project
     mine = [each for each in outlets(app.state, app.me) if each[0].project == identity]
     found = look(app.decider, app.redactions.redactor(), session, mine)
     print_line(f"{session.session_id}: {printable(found.title)}")
@@ -212,12 +212,12 @@ def _show(found: "Preview") -> None:
 
     print_line(f"{found.session.session_id}: {printable(found.title) or '(no title)'}")
     for way in found.ways:
-        mine, decision = way.standing.mine, way.decision
+        mine, decision = way.answers.mine, way.decision
         leaves = f"sent to {', '.join(way.recipients) or 'no member yet'}"
         stays = f"stays here: {decision.why or decision.outcome}"
         held = mine.status if mine.status != "accepted" else ""
         outcome = leaves if decision.outcome is Outcome.LEAVES else stays
-        print_line(f"  {mine.project} in {way.standing.team.name}: {held or outcome}")
+        print_line(f"  {mine.project} in {way.answers.team.name}: {held or outcome}")
     if not found.ways:
         print_line("  stays here: it worked in no project that you send")
     if found.branches:
@@ -239,9 +239,9 @@ def _as_json(found: "Preview") -> dict[str, object]:
         "branches": list(found.branches),
         "ways": [
             {
-                "project": way.standing.project,
-                "team": way.standing.team.name,
-                "status": way.standing.mine.status,
+                "project": way.answers.project,
+                "team": way.answers.team.name,
+                "status": way.answers.mine.status,
                 "outcome": way.decision.outcome,
                 "why": way.decision.why,
                 "goes_to": way.recipients,

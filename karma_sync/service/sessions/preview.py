@@ -33,14 +33,14 @@ Outlet = tuple[ProjectAnswers, Names]
 class Way:
     """A subscription that concerns the session, and whether the session would leave through it."""
 
-    standing: ProjectAnswers
+    answers: ProjectAnswers
     candidate: Candidate
     decision: Decision
 
     @property
     def recipients(self) -> list[str]:
         """The tags of the members that would receive the session."""
-        return [member.tag for member in self.standing.recipients]
+        return [member.tag for member in self.answers.recipients]
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _files(
     decider: Decider, redactor: Redactor, session: SourceSession, ways: "Sequence[Way]"
 ) -> tuple[Profile, list[SourceFile]]:
     """The largest profile of all ways, and the files that would leave by it."""
-    profiles = [way.standing.mine.limits.profile for way in ways]
+    profiles = [way.answers.mine.limits.profile for way in ways]
     profile = max(profiles, key=_PROFILES.index, default=Profile.STANDARD)
     return profile, sendable(decider.matcher.complete(session, profile), profile, redactor)
 
@@ -128,21 +128,21 @@ def outlets(store: Database, me: PairingCode) -> list[Outlet]:
     """Everything that I send, also what is paused, by team and project."""
     names = {(c.team.id, c.project): c.names for c in my_channels(store, me)}
     return [
-        (standing, names[standing.team.id, standing.project])
-        for standing in all_answers(store, me)
-        if (standing.team.id, standing.project) in names
+        (answers, names[answers.team.id, answers.project])
+        for answers in all_answers(store, me)
+        if (answers.team.id, answers.project) in names
     ]
 
 
 def ways_of(decider: Decider, session: SourceSession, outlets: Sequence[Outlet]) -> list[Way]:
     """The outlets that concern the session."""
     ways, facts, choices = [], decider.matcher.facts(session), decider.choices()
-    for standing, names in outlets:
-        mine = standing.mine
+    for answers, names in outlets:
+        mine = answers.mine
         candidate = decider.preview_candidate(session, facts, names)
         decision = decide(candidate, mine.project, mine.limits, choices)
         if decision.outcome is not Outcome.UNCONCERNED:
-            ways.append(Way(standing, candidate, decision))
+            ways.append(Way(answers, candidate, decision))
     return ways
 
 
@@ -153,11 +153,11 @@ def one_project(ways: Sequence[Way], wanted: str | None) -> tuple[str, list[Way]
         NotFound: there is no such project, or it is not `wanted`.
         BadInput: there are several.
     """
-    projects = sorted({way.standing.project for way in ways})
+    projects = sorted({way.answers.project for way in ways})
     if wanted is not None:
         projects = [p for p in projects if p == wanted or p.endswith(f"/{wanted}")]
     if not projects:
         raise NotFound("it worked in no project that you send", hint="karma-sync subscription list")
     if len(projects) > 1:
         raise BadInput("it worked in several projects", hint=f"--project {' or '.join(projects)}")
-    return projects[0], [way for way in ways if way.standing.project == projects[0]]
+    return projects[0], [way for way in ways if way.answers.project == projects[0]]

@@ -49,10 +49,10 @@ class LeavingFile:
 
 @dataclass(frozen=True)
 class Counted:
-    """How often each rule cuts in the first `looked` of `all` sessions; no others were read."""
+    """How often each rule cuts in the first `searched` of `all` sessions; no others were read."""
 
     cuts: Mapping[str, int]
-    looked: int
+    searched: int
     all: int
 
 
@@ -179,12 +179,12 @@ class Holding:
 class Foreseen:
     """What would be cut from sessions that have left.
 
-    `holding` are the sessions with such text, `looked` is how many were searched, and `unread` how
-    many could not be searched, because the library here does not have them.
+    `holding` are the sessions with such text, `searched` is how many were searched, and `unread`
+    how many could not be searched, because the library here does not have them.
     """
 
     holding: Sequence[Holding]
-    looked: int
+    searched: int
     unread: int
 
     @property

@@ -1,4 +1,4 @@
-"""What a person says of directories: which one is meant, what is refused, what is taken back."""
+"""Assigning directories to projects: which directory a text means, and what is refused."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the inbox holds, from a database alone."""
+"""The contacts and invitations in the inbox, from a database alone."""
 
 from pathlib import Path
 

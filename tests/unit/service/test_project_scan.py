@@ -1,4 +1,4 @@
-"""Every project directory with its identity and sessions, and why one belongs to nothing."""
+"""Every project directory with its project and sessions, and why one belongs to no project."""
 
 import subprocess
 from pathlib import Path
@@ -35,7 +35,7 @@ class Machine:
         return place
 
     def write(self, directory: str, *cwds: Path | str) -> None:
-        """One more session in a project directory, that worked in all of these."""
+        """Add a session to a project directory; it worked in all of these directories."""
         folder = self.root / "claude" / "projects" / directory
         folder.mkdir(exist_ok=True)
         number = len(list(folder.iterdir()))

@@ -1,4 +1,4 @@
-"""For how long nobody has answered."""
+"""For how many days no member of a team has answered."""
 
 from datetime import timedelta
 

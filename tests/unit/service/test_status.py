@@ -1,4 +1,4 @@
-"""What `status` reads together, from real databases."""
+"""The report that `status` makes from real databases."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Taking back: what a person said is kept, what is out there follows, and who confirmed is told."""
+"""Calling back: the choice is stored, the outboxes follow, and confirmations are reported."""
 
 import hashlib
 from datetime import timedelta
