@@ -1,4 +1,4 @@
-"""What a daemon does with its home before anything else."""
+"""Taking the lock of a home deletes the temporary files of killed processes."""
 
 import os
 import subprocess

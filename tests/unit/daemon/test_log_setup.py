@@ -1,4 +1,4 @@
-"""The log: where it goes, how large it gets, and what never stands in it."""
+"""The log: where it goes, how large it gets, and what it never contains."""
 
 import logging
 import os
@@ -76,7 +76,7 @@ def record(message: str, *args: object, error: BaseException | None = None) -> l
 
 
 def caught(secret: str) -> ValueError:
-    """An error that quotes what it stumbled over."""
+    """An error whose message quotes data."""
     try:
         int(secret)
     except ValueError as error:
@@ -252,7 +252,7 @@ def test_nothing_secret_or_private_is_logged(town: Town) -> None:
 
 
 def spoil(member: Member, session_id: str) -> None:
-    """Add to a transcript what a reader stumbles over."""
+    """Add lines to a transcript that cannot be read."""
     (transcript,) = member.claude.glob(f"projects/*/{session_id}.jsonl")
     with transcript.open("ab") as out:
         out.write(f'{{"type": "user", "cwd": "{SECRET}\n[1, "{SECRET}"]\n'.encode())
@@ -260,6 +260,6 @@ def spoil(member: Member, session_id: str) -> None:
 
 
 def wait_for_more(count: Path, more: int) -> None:
-    """Wait until that many more cycles were asked for."""
+    """Wait until this many more cycles were requested."""
     start = count.stat().st_size if count.exists() else 0
     until(lambda: count.exists() and count.stat().st_size >= start + more, f"{more} cycles")

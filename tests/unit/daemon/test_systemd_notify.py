@@ -1,4 +1,4 @@
-"""systemd is told how the daemon is: through a real datagram socket, by a real daemon too."""
+"""The messages to systemd, through a real datagram socket, also from a real daemon."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ MICROSECONDS = 10**6
 
 @pytest.fixture
 def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """The socket that systemd would read; its file is called `notify`."""
+    """The socket that systemd would read; its file is named `notify`."""
     monkeypatch.chdir(tmp_path)  # a socket's path may have no more than 107 bytes
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
         bound.bind("notify")
@@ -28,12 +28,12 @@ def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.so
 
 
 def told(inbox: socket.socket) -> str:
-    """The next that systemd is told."""
+    """The next message to systemd."""
     return inbox.recv(4096).decode()
 
 
 def is_empty(inbox: socket.socket) -> bool:
-    """Whether nothing waits; a datagram on this machine is there once it was sent."""
+    """Whether no message waits; on one machine a datagram arrives when it is sent."""
     inbox.setblocking(False)
     try:
         inbox.recv(4096)

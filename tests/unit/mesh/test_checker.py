@@ -1,4 +1,4 @@
-"""Every folder has its turn once in ten minutes, and they do not all have it at once."""
+"""Each folder has a turn once in ten minutes, and not all have it at the same time."""
 
 from hypothesis import given
 from hypothesis import strategies as st

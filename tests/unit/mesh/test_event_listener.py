@@ -1,4 +1,4 @@
-"""Where listening to Syncthing goes on after Syncthing was away, or nobody could be told."""
+"""At which event listening continues after an outage, or after an event was not handled."""
 
 from collections.abc import Collection
 
@@ -14,7 +14,7 @@ WENT = SyncthingEvent(id=58, type="DeviceDisconnected", device="BOB-1")
 
 
 class Scripted(SyncthingClient):
-    """A client that has recorded answers, and remembers from which event on it was asked."""
+    """A client with recorded answers; it keeps the `since` of each request."""
 
     def __init__(self, *answers: list[SyncthingEvent] | SyncthingUnreachable) -> None:
         super().__init__("http://syncthing.test", "key")
@@ -30,7 +30,7 @@ class Scripted(SyncthingClient):
 
 
 class Deaf:
-    """Is concerned, and does nothing about it."""
+    """A handler that does nothing."""
 
     def device_connected(self, device: str, connection: str) -> None: ...
     def device_disconnected(self, device: str) -> None: ...
@@ -55,7 +55,7 @@ def test_after_syncthing_was_away_nothing_is_waited_for_that_only_its_former_lif
 
 
 class Full(Deaf):
-    """Cannot write down the first that goes: there is no room."""
+    """A handler that fails at the first disconnection, as on a full disk."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []

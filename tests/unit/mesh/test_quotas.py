@@ -1,4 +1,4 @@
-"""A folder that is too large is paused, told of once, and tried again after an hour."""
+"""A folder that is too large is paused, recorded once, and tried again after an hour."""
 
 from dataclasses import replace
 from datetime import timedelta

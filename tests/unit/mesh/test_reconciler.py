@@ -1,4 +1,4 @@
-"""A cycle tells Syncthing of every document, also when it did not answer at first."""
+"""A cycle makes Syncthing scan every document, also if Syncthing did not answer at first."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ MINE = [f"{kind}/{A.public}.json" for kind in (MEMBER, ROSTER)]
 
 
 class Configured(Deaf):
-    """The same, which keeps the configuration it was given."""
+    """A Syncthing that also keeps the configuration that it was given."""
 
     def __init__(self, context: TeamContext) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Progress: bounded, measured, and silent about what it does not know."""
+"""Measured transfers: figures are bounded, and an unknown rate gives no estimate."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What a part of the daemon that does not work leaves for `status` to say."""
+"""What `status` can read of threads that fail, and of an outage of Syncthing."""
 
 from pathlib import Path
 

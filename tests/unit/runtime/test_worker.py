@@ -1,4 +1,4 @@
-"""What a part of the daemon that fails again and again leaves in the log."""
+"""What the log holds of a thread that fails again and again."""
 
 import logging
 import threading
@@ -11,7 +11,7 @@ _WAIT_S = 20.0
 
 
 def runs(worker: Worker, did: threading.Semaphore, times: int) -> None:
-    """Wake a worker, and wait until it has worked; so many times."""
+    """Wake a worker and wait until it has worked, this many times."""
     for _ in range(times):
         worker.wake()
         assert did.acquire(timeout=_WAIT_S)
@@ -24,7 +24,7 @@ def test_a_full_disk_is_logged_once_until_it_works_again(
     full, did = threading.Event(), threading.Semaphore(0)
     full.set()
 
-    def tell(_: Exception | None) -> None:
+    def report(_: Exception | None) -> None:
         did.release()
         if full.is_set():
             raise OSError(28, "No space left on device", "work.db")
@@ -34,7 +34,7 @@ def test_a_full_disk_is_logged_once_until_it_works_again(
             raise OSError(28, "No space left on device", "state.db")
         did.release()
 
-    worker = Worker("sending", work, tell)
+    worker = Worker("sending", work, report)
     worker.start()
     try:
         runs(worker, did, 5)

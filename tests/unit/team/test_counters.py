@@ -1,4 +1,4 @@
-"""Version counters: found again through what others saw, and never driven to their end by them."""
+"""Version counters: others' receipts restore a lost one, and cannot use one up."""
 
 import json
 import weakref
@@ -28,7 +28,7 @@ WORLD = World(key=A.public, teams=(TEAM,), subscriptions=())
 
 
 class Alice:
-    """Her machine, as far as signing goes."""
+    """The part of her machine that signs documents."""
 
     def __init__(self, home: Path, scan: Scan = lambda folder, names: None) -> None:
         paths = Paths.inside(home)
@@ -49,13 +49,13 @@ class Alice:
             state.teams.put(tx, TEAM)
 
     def cycle(self) -> int:
-        """Sign what is to be signed; the version that others would adopt."""
+        """Sign what changed; returns the version that others would adopt."""
         self.signer.write_mine(TEAM.id)
         raw = (self.folder / MEMBER / f"{A.public}.json").read_bytes()
         return verify_member(raw, A.public, TEAM, 0).value.version
 
     def hear(self, version: int) -> None:
-        """Bob's receipt says that he saw this version of her document."""
+        """Put in Bob's receipt that he saw this version of her document."""
         seen = {"kind": MEMBER, "writer": A.public, "version": version, "sha256": "0" * 64}
         receipt = Receipt(team=TEAM.id, writer=B.public, version=version, channels=())
         payload = receipt.to_fields() | {"seen": [seen]}

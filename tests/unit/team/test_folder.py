@@ -29,7 +29,7 @@ def write(place: Path, name: str, content: bytes) -> Path:
 
 
 def names(place: Path) -> set[str]:
-    """Every file in the folder, but the allow-list."""
+    """Every file in the folder except the allow-list."""
     found = (str(p.relative_to(place)) for p in place.rglob("*") if not p.is_dir())
     return {name for name in found if name != ".stignore"}
 

@@ -1,4 +1,4 @@
-"""My receipts: Syncthing is told of each, also when it did not answer at first."""
+"""My receipts: Syncthing scans each, also if it did not answer at first."""
 
 import logging
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ MINE = f"{RECEIPT}/{A.public}.json"
 
 
 class Deaf:
-    """A Syncthing that does not answer until it is `awake`; `told` are the names it looked at."""
+    """A Syncthing that does not answer until it is `awake`; `told` are the names it scanned."""
 
     def __init__(self) -> None:
         self.awake = False

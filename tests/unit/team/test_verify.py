@@ -1,4 +1,4 @@
-"""Documents are adopted by the rules alone: who signed, who may, about what, and how new."""
+"""A document is adopted by its signer, the signer's rights, its team and its version alone."""
 
 import json
 from collections.abc import Callable
@@ -47,7 +47,7 @@ def roster(signer: SigningKey = A, **changes: Any) -> bytes:
 
 
 def own(signer: SigningKey = B, **changes: Any) -> bytes:
-    """Bob's document of himself."""
+    """Bob's member document."""
     said = [answer(TEAM, BOB)]
     return signed(signer, MEMBER, member_document(TEAM, B.public, said, (), 5), **changes)
 
@@ -58,7 +58,7 @@ def receipt(signer: SigningKey = B, **changes: Any) -> bytes:
 
 
 def code_of(check: Callable[..., object], raw: bytes, place: SigningKey, *known: object) -> str:
-    """The code of the refusal, or `adopted`; `place` is whose file it lies in."""
+    """The code of the refusal, or `adopted`; `place` is the key in the file's name."""
     try:
         check(raw, place.public, *known)
     except Unverified as refused:
