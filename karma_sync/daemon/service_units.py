@@ -43,7 +43,7 @@ class Launch:
             KarmaError: `python` is not an absolute path.
         """
         if not Path(python).is_absolute():
-            raise KarmaError(f"the Python that runs this is not known by its path: {python!r}")
+            raise KarmaError(f"the path of this Python is not absolute: {python!r}")
         command = (python, "-P", "-m", "karma_sync", "up")
         return cls(command, tuple(_carried(environ)), paths.log)
 
@@ -116,4 +116,4 @@ def _template(name: str) -> bytes:
     for root in (package / "share", package.parent):
         if (root / name).is_file():
             return (root / name).read_bytes()
-    raise KarmaError(f"this installation lacks {name}", hint="install karma-sync anew")
+    raise KarmaError(f"this installation lacks {name}", hint="install karma-sync again")

@@ -79,7 +79,7 @@ class Signals:
         self._connections = connections
         self._recovery = recovery
 
-    # ---- from Syncthing's events
+    # ---- Syncthing's events
 
     def device_connected(self, device: str, connection: str) -> None:
         """A device connected; `connection` is Syncthing's connection type."""
@@ -132,7 +132,7 @@ class Signals:
         if is_own and known - gone:
             self._requests.arrivals.add(folder, known - gone)
 
-    # ---- from our own parts
+    # ---- events of our own parts
 
     def packaged(self, channel: Channel, name: str) -> None:
         """The packager put a file into an outbox."""

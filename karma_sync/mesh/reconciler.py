@@ -101,7 +101,9 @@ class Reconciler:
         world = self._world()
         configuration = self._syncthing.configuration(self._context.paths.folders)
         have, want = configuration.setup, desired(world)
-        actions = [*self._pair_devices(have, want), *self._share_folders(have, want)]
+        devices = self._pair_devices(have, want)
+        folders = self._share_folders(have, want)
+        actions = [*devices, *folders]
         failures = self._apply(configuration, actions) if actions else []
         failures += self._clean(world, actions)
         if any(isinstance(a, PutFolder) and is_metadata_folder(a.folder.id) for a in actions):

@@ -33,6 +33,8 @@ def resume_all(store: Database, now: datetime) -> None:
     """
     with store.transaction() as tx:
         if not any(halt.holds(now) for halt in state.halts.all(tx)):
-            raise Conflict("nothing is paused as a whole", hint="karma-sync subscription list")
+            raise Conflict(
+                "no pause of everything is in effect", hint="karma-sync subscription list"
+            )
         # the row stays: a missing row must mean that the database was lost
         state.halts.put(tx, state.GlobalPause(until=now))

@@ -78,6 +78,6 @@ def require_no_team(store: Database) -> None:
     if teams:
         names = ", ".join(team.name for team in teams)
         raise Conflict(
-            f"you are in {names}, where you are known by your name already",
+            f"you are in {names}, and its members know you by your present name",
             hint="karma-sync init --user NAME --machine NAME, with another KARMA_SYNC_HOME",
         )

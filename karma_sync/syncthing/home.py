@@ -131,7 +131,7 @@ def configure(home: Path, network: ListenSettings, name: str) -> str:
     except (OSError, ET.ParseError) as error:
         raise SyncthingError(
             f"{path} cannot be read: {error}",
-            hint=f"move {path} away: the next start writes it anew and keeps the key",
+            hint=f"move {path} away: the next start makes it again and keeps the key",
         ) from error
     before = ET.tostring(root)
     key = _set_gui(_child(root, "gui"), network.gui_port)

@@ -157,7 +157,11 @@ def one_project(ways: Sequence[Way], wanted: str | None) -> tuple[str, list[Way]
     if wanted is not None:
         projects = [p for p in projects if p == wanted or p.endswith(f"/{wanted}")]
     if not projects:
-        raise NotFound("it worked in no project that you send", hint="karma-sync subscription list")
+        raise NotFound(
+            "the session worked in no project that you send", hint="karma-sync subscription list"
+        )
     if len(projects) > 1:
-        raise BadInput("it worked in several projects", hint=f"--project {' or '.join(projects)}")
+        raise BadInput(
+            "the session worked in several projects", hint=f"--project {' or '.join(projects)}"
+        )
     return projects[0], [way for way in ways if way.answers.project == projects[0]]
