@@ -1,4 +1,4 @@
-"""`karma-sync`, and `python -m karma_sync`."""
+"""Starts the program, for the script `karma-sync` and for `python -m karma_sync`."""
 
 import atexit
 import gc
@@ -7,19 +7,20 @@ import signal
 
 
 def main() -> None:
-    """Run a command; Ctrl-C ends it without a word, also while it is still being loaded."""
-    # nothing of what loading makes is garbage, nor does anything have to be freed at the end
+    """Run the command that was typed; Ctrl-C ends it silently, even while modules still load."""
+    # loading makes no garbage, and nothing needs to be freed when a short command ends
     gc.set_threshold(100_000, 10, 10)
     atexit.register(gc.freeze)
-    # pydantic would look into every package that is installed for a plugin of its own
+    # otherwise pydantic searches every installed package for plugins, which takes time
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    heard = signal.getsignal(signal.SIGINT)
-    if heard is signal.default_int_handler:  # else whoever started us wants it ignored
+    handler = signal.getsignal(signal.SIGINT)
+    # any other handler means that our parent process wants the signal ignored
+    if handler is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from karma_sync.cli.main import load, run
 
     command = load()
-    signal.signal(signal.SIGINT, heard)
+    signal.signal(signal.SIGINT, handler)
     run(command)
 
 

@@ -1,36 +1,36 @@
-"""Everything that can go wrong, as one tree; each class knows its exit code.
+"""Defines every error that a person may see, as one tree; each class has an exit code.
 
 KarmaError                       1  something outside failed: a disk, a network, a program
-├── NotWritable                  1  a folder of ours cannot be written
-├── DatabaseUnusable             1  a database of ours is damaged, newer than we are, or full
-├── BadInput                     2  what was typed, pasted or configured cannot be used
-├── NotInitialised               3  no identity here yet
+├── NotWritable                  1  karma-sync cannot write one of its folders
+├── DatabaseUnusable             1  a database is damaged, full, or of a newer karma-sync
+├── BadInput                     2  typed, pasted or configured text cannot be used
+├── NotInitialised               3  this home has no identity yet
 ├── SyncthingError               4  Syncthing is missing, too old, or does not answer
 │   ├── SyncthingMissing
 │   ├── SyncthingUnreachable
-│   ├── SyncthingRefused            it answered, with an error
+│   ├── SyncthingRefused            Syncthing answered with an error
 │   └── PortTaken
-├── NotFound                     5  no such team, project, session, invitation
-├── Conflict                     6  not possible as things stand
-│   ├── IllegalMove                 a verb that this status does not allow
-│   └── AlreadyRunning              a second daemon on one home
-├── Stuck                        7  `status --check` found something that does not move
-├── NeedsConsent                 8  nobody was there to say yes
-├── TimedOut                     9  what was waited for did not come
-├── Unverified                  10  what arrived cannot be believed
-└── RedactionFailed             11  the redactor failed: nothing was packaged
+├── NotFound                     5  no such team, project, session or invitation
+├── Conflict                     6  the present state does not allow the request
+│   ├── IllegalMove                 the present status does not allow this verb
+│   └── AlreadyRunning              another daemon runs on the same home
+├── Stuck                        7  `status --check` found something that makes no progress
+├── NeedsConsent                 8  a question needed an answer, and nobody could give it
+├── TimedOut                     9  an expected event did not happen in time
+├── Unverified                  10  a file from a peer failed verification
+└── RedactionFailed             11  the redactor failed, so the item was not packaged
 
-`str(error)` says what happened to which thing; `error.hint` is what to type next.
-Exit code 0 is success; the table in docs/exit-codes.md is checked against this tree by a test.
+`str(error)` tells what happened to which thing; `error.hint` is what to type next.
+Exit code 0 means success. A test compares the table in docs/exit-codes.md with this tree.
 """
 
 from typing import ClassVar
 
-_NOT_FOUND = 404  # `http` is loaded for nothing else by a short command
+_NOT_FOUND = 404  # a number, so that short commands need not load the module `http`
 
 
 class KarmaError(Exception):
-    """Base of every error a person may see."""
+    """Base of every error that a person may see."""
 
     exit_code: ClassVar[int] = 1
 
@@ -40,15 +40,15 @@ class KarmaError(Exception):
 
 
 class NotWritable(KarmaError):
-    """A folder of ours cannot be written."""
+    """karma-sync cannot write one of its files or folders."""
 
 
 class DatabaseUnusable(KarmaError):
-    """A database of ours cannot be read or written."""
+    """A database of karma-sync cannot be read or written."""
 
 
 class BadInput(KarmaError):
-    """What was typed, pasted or configured cannot be used as it is."""
+    """Typed, pasted or configured text cannot be used as it is."""
 
     exit_code = 2
 
@@ -60,7 +60,7 @@ class NotInitialised(KarmaError):
 
 
 class SyncthingError(KarmaError):
-    """Syncthing did not do its part."""
+    """Syncthing is missing, does not answer, or refuses a request."""
 
     exit_code = 4
 
@@ -82,48 +82,48 @@ class SyncthingRefused(SyncthingError):
 
     @property
     def is_not_found(self) -> bool:
-        """Whether there is no such thing: a folder that is paused is none to some requests."""
+        """Whether the thing does not exist; some requests also answer so for paused folders."""
         return self.status == _NOT_FOUND
 
 
 class PortTaken(SyncthingError):
-    """A port we are to listen on belongs to another program."""
+    """Another program listens on a port that karma-sync needs."""
 
 
 class NotFound(KarmaError):
-    """Nothing here answers to that name."""
+    """No team, project, session or invitation has that name."""
 
     exit_code = 5
 
 
 class Conflict(KarmaError):
-    """The request makes sense, but not as things stand."""
+    """The present state does not allow the request."""
 
     exit_code = 6
 
 
 class IllegalMove(Conflict):
-    """A verb that the present status does not allow."""
+    """The present status does not allow this verb."""
 
 
 class AlreadyRunning(Conflict):
-    """Another daemon holds this home."""
+    """Another daemon runs on this home."""
 
 
 class Stuck(KarmaError):
-    """Something waits that will not move by itself."""
+    """Something makes no progress and needs a person."""
 
     exit_code = 7
 
 
 class NeedsConsent(KarmaError):
-    """A question was due and nobody was there to answer it."""
+    """A question needed an answer, and nobody could give it."""
 
     exit_code = 8
 
 
 class TimedOut(KarmaError):
-    """What was waited for did not come in time."""
+    """An expected event did not happen in time."""
 
     exit_code = 9
 
@@ -139,6 +139,6 @@ class Unverified(KarmaError):
 
 
 class RedactionFailed(KarmaError):
-    """The redactor could not finish: the item must not leave."""
+    """The redactor could not finish, so the item must not leave this machine."""
 
     exit_code = 11

@@ -16,19 +16,23 @@ PRIVATE_DIR = 0o700
 
 PRIVATE_FILE = 0o600
 
-# How names begin of files that are not whole yet. They end in another way than whole ones, so that
-# no allow-list lets Syncthing take them.
+# Names of unfinished files begin with this. They end in `.part`, unlike finished files, so that no
+# allow-list (.stignore) lets Syncthing send them.
 TEMPORARY = ".tmp-"
 
 
 def require_writable(path: Path) -> None:
-    """Raises NotWritable for a file that is there and that we may not change."""
+    """Check that an existing file may be changed.
+
+    Raises:
+        NotWritable: the file exists and we may not write it.
+    """
     if path.exists() and not os.access(path, os.W_OK):
         raise NotWritable(f"{path} cannot be written", hint=f"chmod 600 {path}")
 
 
 def private_dir(path: Path) -> Path:
-    """Make `path` a directory with mode 0700, its missing parents with the same mode."""
+    """Make `path` a directory with mode 0700; missing parents get the same mode."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -42,27 +46,28 @@ def private_dir(path: Path) -> Path:
 
 
 def write_private(path: Path, data: bytes, mtime_ns: int | None = None) -> None:
-    """Replace `path` by `data` durably and at once: mode 0600, fsynced, then renamed.
+    """Replace the content of `path` by `data`, durably and in one step.
 
-    With `mtime_ns` the file appears with that modification time (Unix nanoseconds).
+    Writes a temporary file of mode 0600, fsyncs it and renames it. `mtime_ns` sets the
+    modification time (Unix nanoseconds).
     """
     put_in_place([stage_private(path, data, mtime_ns)])
 
 
 @dataclass(frozen=True)
 class Staged:
-    """A file that is written in full beside its place; `put_in_place` takes it there."""
+    """A complete temporary file beside `path`; `put_in_place` renames it to `path`."""
 
     temporary: Path
     path: Path
 
     def discard(self) -> None:
-        """Leave no trace of it."""
+        """Delete the temporary file."""
         self.temporary.unlink(missing_ok=True)
 
 
 def stage_private(path: Path, data: bytes, mtime_ns: int | None = None) -> Staged:
-    """Write what `path` is to be replaced by (see `write_private`); not durable yet."""
+    """Write the temporary file that will replace `path` (see `write_private`); not durable yet."""
     staged = _staged(path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     descriptor = os.open(staged.temporary, flags, PRIVATE_FILE)
@@ -78,13 +83,13 @@ def stage_private(path: Path, data: bytes, mtime_ns: int | None = None) -> Stage
 
 
 def stage_link(path: Path, source: Path) -> Staged:
-    """As `stage_private`, with another name of `source` instead of a new file.
+    """Stage a hard link to `source` that will replace `path`.
 
     Raises:
-        OSError: `source` is not there, or the file system does not let it have another name.
+        OSError: `source` does not exist, or the file system does not support this hard link.
     """
     staged = _staged(path)
-    staged.discard()  # a crash may have left one
+    staged.discard()  # a crash may have left a temporary file
     os.link(source, staged.temporary, follow_symlinks=False)
     return staged
 
@@ -94,14 +99,14 @@ def _staged(path: Path) -> Staged:
 
 
 def put_in_place(*steps: Sequence[Staged]) -> None:
-    """Make these files durable, then rename them, step by step: each is durable before the next.
+    """Make these files durable, then rename them; one step is durable before the next begins.
 
-    What is not in its place when something fails is discarded. They are fsynced side by side: a
-    file system writes its journal once for all that wait for it.
+    If something fails, the temporary files that were not renamed yet are deleted. The files are
+    fsynced in parallel, because a file system writes its journal once for all waiting threads.
     """
     staged = [each for step in steps for each in step]
     try:
-        _side_by_side(_fsync, [each.temporary for each in staged])
+        _in_parallel(_fsync, [each.temporary for each in staged])
         for step in steps:
             for each in step:
                 each.temporary.replace(each.path)
@@ -112,22 +117,22 @@ def put_in_place(*steps: Sequence[Staged]) -> None:
         raise
 
 
-def _side_by_side(do: Callable[[Path], None], paths: Sequence[Path]) -> None:
+def _in_parallel(do: Callable[[Path], None], paths: Sequence[Path]) -> None:
     if len(paths) <= 1:
         for path in paths:
             do(path)
         return
     from concurrent.futures import wait
 
-    waiting = [_syncing().submit(do, path) for path in paths]
-    wait(waiting)
-    for each in waiting:
-        each.result()
+    calls = [_fsync_threads().submit(do, path) for path in paths]
+    wait(calls)
+    for call in calls:
+        call.result()
 
 
 @cache
-def _syncing() -> "ThreadPoolExecutor":
-    """Threads that wait for the disk, kept: to start them for each batch took longer than it."""
+def _fsync_threads() -> "ThreadPoolExecutor":
+    """Threads that wait for the disk; kept, because starting them costs more than a batch."""
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(4, "fsync")
@@ -142,8 +147,8 @@ def _fsync(path: Path) -> None:
 
 
 def fsync_dirs(paths: Iterable[Path]) -> None:
-    """Make renames inside all of these survive a power cut."""
-    _side_by_side(_fsync_dir, sorted(paths))
+    """Fsync directories, so that renames inside them survive a power cut."""
+    _in_parallel(_fsync_dir, sorted(paths))
 
 
 def _fsync_dir(path: Path) -> None:
@@ -155,10 +160,10 @@ def _fsync_dir(path: Path) -> None:
 
 
 def is_open(directory: Path) -> bool:
-    """Whether it is there, and we may list and enter it."""
+    """Whether the directory exists and we may list and enter it."""
     return os.access(directory, os.R_OK | os.X_OK)
 
 
 def is_readable(path: Path) -> bool:
-    """Whether a file can be read, or a directory is open to us."""
+    """Whether we may read a file, or list and enter a directory."""
     return is_open(path) if path.is_dir() else os.access(path, os.R_OK)

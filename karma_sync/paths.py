@@ -1,7 +1,8 @@
-"""Every directory and every Syncthing folder id, spelled once.
+"""Defines where karma-sync's files lie, and how Syncthing folder ids are made.
 
-A folder id is `ks-`, one letter for its kind (m: a team's metadata, c: a channel) and 130 bits of
-a hash: opaque, and never used to build a path before it matched `FOLDER_ID`.
+A folder id is `ks-`, one letter for the kind (m: a team's metadata, c: a channel), a dash and 130
+bits of a hash as 26 letters. It reveals nothing about its content. `Paths.folder` builds a path
+from an id only after the id matched `FOLDER_ID`, because peers make up ids too.
 """
 
 import base64
@@ -10,12 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from karma_sync.errors import BadInput
-
-if TYPE_CHECKING:
-    pass
 from karma_sync.files import private_dir
 
 PROGRAM = "karma-sync"
@@ -24,7 +21,7 @@ FOLDER_ID = re.compile(r"ks-[mc]-[a-z2-7]{26}")
 
 @dataclass(frozen=True)
 class Paths:
-    """Where one member's files live; `inside` builds them all below one folder."""
+    """Where one member's files lie; `inside` puts them all below one folder."""
 
     config: Path
     data: Path
@@ -32,12 +29,12 @@ class Paths:
 
     @classmethod
     def inside(cls, home: Path) -> "Paths":
-        """Everything under one folder, so that several members can live on one machine."""
+        """All files below one folder, so that one machine can hold several members."""
         return cls(home, home, home)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Paths":
-        """`KARMA_SYNC_HOME` if set, else the platform's own places (XDG on Linux)."""
+        """`KARMA_SYNC_HOME` if it is set, else the platform's usual folders (XDG on Linux)."""
         home = environ.get("KARMA_SYNC_HOME")
         if home:
             return cls.inside(Path(home).expanduser().absolute())
@@ -60,7 +57,7 @@ class Paths:
 
     @property
     def redactions(self) -> Path:
-        """Texts and rules that the person had cut out; never to leave this machine."""
+        """The texts and rules that this person redacts; they never leave this machine."""
         return self.config / "redactions.json"
 
     @property
@@ -85,7 +82,7 @@ class Paths:
 
     @property
     def folders(self) -> Path:
-        """The root of all folders Syncthing knows of us; what lies below it is ours."""
+        """The parent of all Syncthing folders of karma-sync; everything below it is ours."""
         return self.data / "folders"
 
     @property
@@ -94,7 +91,7 @@ class Paths:
 
     @property
     def running(self) -> Path:
-        """Written by the daemon while it runs: process id, start, Syncthing's version."""
+        """The daemon writes this file while it runs: process id, start, Syncthing's version."""
         return self.state / "daemon.json"
 
     @property
@@ -109,14 +106,14 @@ class Paths:
         """The directory of one Syncthing folder.
 
         Raises:
-            BadInput: the id is none of ours, for instance one that a peer made up.
+            BadInput: the id has another form, for instance because a peer made it up.
         """
         if not FOLDER_ID.fullmatch(folder_id):
             raise BadInput(f"{folder_id!r} is not the id of a karma-sync folder")
         return self.folders / folder_id
 
     def create(self) -> None:
-        """Make the directories, readable by nobody else."""
+        """Make the directories; only their owner can read them."""
         for path in (self.config, self.data, self.state, self.folders, self.library):
             private_dir(path)
 
@@ -127,15 +124,15 @@ def metadata_folder(team_id: str) -> str:
 
 
 def channel_folder(team_id: str, owner_key: str, project: str, incarnation: str) -> str:
-    """The id of the folder in which one member sends one project to one team.
+    """The id of the channel through which one member sends one project to one team.
 
-    `incarnation` differs each time the channel is opened anew, so that no id is used twice.
+    `incarnation` changes each time the channel is opened again, so that no id is used twice.
     """
     return f"ks-c-{_hash('channel', team_id, owner_key, project, incarnation)}"
 
 
 def is_metadata_folder(folder_id: str) -> bool:
-    """Whether a folder offered by a peer has the shape of a team's metadata folder."""
+    """Whether a folder id has the form of a team's metadata folder; for ids that peers offer."""
     return folder_id.startswith("ks-m-") and FOLDER_ID.fullmatch(folder_id) is not None
 
 
@@ -144,6 +141,6 @@ def _hash(purpose: str, *parts: str) -> str:
 
 
 def short_hash(*parts: str) -> str:
-    """130 bits of SHA-256 over the parts, each with its length, as 26 base32 letters."""
+    """130 bits of SHA-256 over the parts, each preceded by its length, as 26 base32 letters."""
     framed = b"".join(len(p.encode()).to_bytes(4, "big") + p.encode() for p in parts)
     return base64.b32encode(hashlib.sha256(framed).digest()).decode().lower()[:26]

@@ -1,9 +1,9 @@
-"""Signed documents: DSSE envelopes with exactly one Ed25519 signature.
+"""Signs documents and verifies signed ones: DSSE envelopes with exactly one Ed25519 signature.
 
-The envelope is the one of the DSSE protocol (secure-systems-lab/dsse, v1.0): the signature
-covers the payload type and the payload, so no document can stand for one of another kind. The
-key always comes from the caller, who knows the place a document lies at, never from the
-envelope; the payload is parsed (`form`) only after it verified.
+The envelope follows the DSSE protocol (secure-systems-lab/dsse, v1.0). The signature covers the
+payload type and the payload, so a document of one kind never passes for another kind. The key
+always comes from the caller, who knows where a document lies, and never from the envelope. The
+payload is parsed only after its signature was verified (`parse`).
 """
 
 import base64
@@ -22,19 +22,20 @@ from karma_sync.domain import limits
 from karma_sync.errors import KarmaError, NotInitialised, Unverified
 from karma_sync.files import PRIVATE_FILE, write_private
 
-# nothing can make the same key again, and beside another one the rest of the home is nobody's
-_BACK = (
-    "put {0} back from a backup; to begin anew, under another name: move karma-sync's folders"
+# Nobody can make the same key again, and with another key the rest of the home is worthless.
+_RESTORE_HINT = (
+    "put {0} back from a backup; to start again under another name: move karma-sync's folders"
     " away (README, Install), then karma-sync init --machine NAME"
 )
-# A key as PKCS 8 has it (RFC 8410): these bytes, then its 32. Read and written by hand, as every
-# command reads it, and `cryptography`'s own way loads all kinds of keys that it knows.
+# PKCS 8 (RFC 8410) stores a key as these bytes, then the 32 bytes of the key. We read and write
+# them ourselves: every command reads the key, and `cryptography`'s loader imports code for every
+# kind of key, which takes time.
 _PKCS8 = bytes.fromhex("302e020100300506032b657004220420")
 _BEGIN, _END = b"-----BEGIN PRIVATE KEY-----", b"-----END PRIVATE KEY-----"
 
 
 class PayloadType(StrEnum):
-    """One per kind of document; the number changes when a field changes its meaning."""
+    """The kinds of documents; the number grows when a field of a kind changes its meaning."""
 
     ROSTER = "application/vnd.karma-sync.roster.v1+json"
     MEMBER = "application/vnd.karma-sync.member.v1+json"
@@ -56,8 +57,8 @@ class SigningKey:
         if path.exists():
             return cls.load(path)
         key = Ed25519PrivateKey.generate()
-        inside = base64.b64encode(_PKCS8 + key.private_bytes_raw())
-        write_private(path, b"%b\n%b\n%b\n" % (_BEGIN, inside, _END))
+        body = base64.b64encode(_PKCS8 + key.private_bytes_raw())
+        write_private(path, b"%b\n%b\n%b\n" % (_BEGIN, body, _END))
         return cls(key)
 
     @classmethod
@@ -65,33 +66,34 @@ class SigningKey:
         """Read the key at `path`.
 
         Raises:
-            NotInitialised: there is none.
-            KarmaError: the file is no Ed25519 key, or others may read it.
+            NotInitialised: the file does not exist.
+            KarmaError: the file is not an Ed25519 key, or other users may read it.
         """
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
             raise NotInitialised(
-                f"the key of this machine is gone: {path}", hint=_BACK.format(path.name)
+                f"the key of this machine is gone: {path}", hint=_RESTORE_HINT.format(path.name)
             ) from None
         with os.fdopen(descriptor, "rb") as source:
             if os.fstat(descriptor).st_mode & 0o077:
                 raise KarmaError(f"others can read {path}", hint=f"chmod {PRIVATE_FILE:o} {path}")
             pem = source.read(10_000)
         try:
-            der = _inside(pem)
+            der = _pem_body(pem)
         except ValueError as error:
             raise KarmaError(
-                f"{path} is damaged: there is no key in it", hint=_BACK.format(path.name)
+                f"{path} is damaged: it holds no key", hint=_RESTORE_HINT.format(path.name)
             ) from error
         if len(der) != len(_PKCS8) + 32 or not der.startswith(_PKCS8):
-            raise KarmaError(f"{path} is not an Ed25519 key", hint=_BACK.format(path.name))
+            raise KarmaError(f"{path} is not an Ed25519 key", hint=_RESTORE_HINT.format(path.name))
         return cls(Ed25519PrivateKey.from_private_bytes(der[len(_PKCS8) :]))
 
     def sign(self, payload_type: PayloadType, payload: bytes) -> bytes:
-        """The envelope around `payload`, as one line of JSON without a line end."""
+        """The signed envelope of `payload`: one line of JSON without a line end."""
         signature = self._private.sign(_pre_authentication(payload_type, payload))
-        # put together by hand, as nothing in it is to be escaped: a manifest has megabytes
+        # built without a JSON encoder, because no character needs escaping and a manifest can
+        # have megabytes
         return b'{"payloadType":"%b","payload":"%b","signatures":[{"sig":"%b"}]}' % (
             payload_type.value.encode(),
             base64.b64encode(payload),
@@ -103,7 +105,7 @@ def open_envelope(raw: bytes, key: str, payload_type: PayloadType) -> bytes:
     """The payload of an envelope that `key` (hex) signed as `payload_type`.
 
     Raises:
-        Unverified: it is no envelope, of another type, or not signed by that key.
+        Unverified: it is not an envelope, has another type, or is not signed by that key.
     """
     try:
         envelope: Any = strict_json(raw)
@@ -123,23 +125,23 @@ def open_envelope(raw: bytes, key: str, payload_type: PayloadType) -> bytes:
     return payload
 
 
-def _inside(pem: bytes) -> bytes:
-    """What a PEM file has between its first line and its last.
+def _pem_body(pem: bytes) -> bytes:
+    """The decoded bytes between the first and the last line of a PEM file.
 
     Raises:
-        ValueError: it is none with a private key in it.
+        ValueError: the file is not PEM, or holds something other than a private key.
     """
     text = pem.strip()
     if not (text.startswith(_BEGIN) and text.endswith(_END)):
-        raise ValueError("there is no private key")
+        raise ValueError("it holds no private key")
     return base64.b64decode(b"".join(text[len(_BEGIN) : -len(_END)].split()), validate=True)
 
 
 def strict_json(raw: bytes) -> object:
-    """Parse JSON, refusing an object that names a key twice (two readers may differ on it).
+    """Parse JSON; refuse an object with a key twice, because two parsers may differ on it.
 
     Raises:
-        ValueError: it is not JSON, or has a key twice.
+        ValueError: it is not JSON, or an object has a key twice.
     """
     return json.loads(raw, object_pairs_hook=_unique)
 
@@ -147,7 +149,7 @@ def strict_json(raw: bytes) -> object:
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError("an object has a key twice")
     return result
 
 
@@ -157,7 +159,7 @@ def _pre_authentication(payload_type: PayloadType, payload: bytes) -> bytes:
 
 
 class Model(Protocol):
-    """What can be made of a payload: pydantic's, or msgspec's where it is short."""
+    """A class of documents: a pydantic model or a msgspec struct (`domain/value.py`)."""
 
     @classmethod
     def from_fields(cls, fields: Any, /) -> Self: ...
@@ -167,10 +169,11 @@ M = TypeVar("M", bound=Model)
 
 
 def parse(payload: bytes, model: type[M]) -> M:
-    """A model from a payload that verified.
+    """The document in a payload whose signature was verified.
 
     Raises:
-        Unverified: its form is not that of the model; values of a peer's are not quoted.
+        Unverified: the payload does not have the model's fields. The message never quotes the
+            peer's values.
     """
     try:
         fields = strict_json(payload)
@@ -183,23 +186,30 @@ def parse(payload: bytes, model: type[M]) -> M:
 
 
 def _place(error: Any) -> str:
-    """Where the form is another: nothing that stands there, which may be anything."""
+    """The field that is wrong, without its value: a peer may have put anything there."""
     if isinstance(error, msgspec.ValidationError):
         return str(error).rpartition(" - at `$")[2].rstrip("`").lstrip(".") or "a field"
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     return f"{'.'.join(str(part) for part in first['loc'])} ({first['type']})"
 
 
-def accepted(raw: bytes, writer: str, payload_type: PayloadType, model: type[M]) -> M:
-    """Read a document back that was accepted before: signature and form, not its newness."""
-    return opened(raw, writer, payload_type, model)
+def read_accepted(raw: bytes, writer: str, payload_type: PayloadType, model: type[M]) -> M:
+    """Read a document that was accepted before; its signature and form are checked again.
 
-
-def opened(raw: bytes, writer: str, payload_type: PayloadType, model: type[M]) -> M:
-    """What an envelope by `writer` says.
+    Whether it is the newest is not checked.
 
     Raises:
-        Unverified: it is too large, not signed by that key as this, or of another form.
+        Unverified: see `open_document`.
+    """
+    return open_document(raw, writer, payload_type, model)
+
+
+def open_document(raw: bytes, writer: str, payload_type: PayloadType, model: type[M]) -> M:
+    """The document in an envelope that `writer` (key in hex) signed.
+
+    Raises:
+        Unverified: the envelope is too large, not signed by that key as `payload_type`, or its
+            payload has another form than `model`.
     """
     if len(raw) > limits.DOCUMENT_BYTES:
         raise Unverified("2-size", f"it is larger than {limits.DOCUMENT_BYTES} bytes")

@@ -1,4 +1,4 @@
-"""Reads what is new in sessions, once, and remembers what it told."""
+"""Keeps the facts about every session on this machine; reads each line of a transcript once."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -11,15 +11,16 @@ from karma_sync.domain import limits
 from karma_sync.domain.session.facts import Facts, PlanNames
 from karma_sync.domain.session.source_files import ReadFile, SourceFile, SourceSession, Stat
 
-# Below it a second process takes longer to start than it saves.
+# For less than this, starting a second process takes longer than it saves.
 MUCH_BYTES = 50_000_000
 _NO_PLANS = PlanNames()
 
 
 class Catalogue:
-    """What every session on this machine tells of itself.
+    """The facts about every session on this machine.
 
-    `load` gives all that `save` kept, across restarts; it is asked once, when first needed.
+    `save` stores how far a file was read, with its facts; `load` returns everything that was
+    stored, also before a restart. `load` is called once, when it is first needed.
     """
 
     def __init__(
@@ -28,7 +29,8 @@ class Catalogue:
         self._load = load
         self._save = save
         self._loaded: dict[str, ReadFile] | None = None
-        # with a last line without its end: told by the file as it was, and whether it was quiet
+        # for files whose last line is incomplete: facts that include this line, valid for this
+        # state of the file and as long as it stays quiet, or not quiet
         self._torn: dict[str, tuple[tuple[Stat, bool], Facts]] = {}
         self._ahead: ReadAhead | None = None
 
@@ -39,8 +41,8 @@ class Catalogue:
         return self._loaded
 
     def plans(self, session: SourceSession) -> PlanNames:
-        """How the session names its plans, as far as it was read; reads nothing."""
-        known = (self._known.get(str(f.path)) for f in session.files if f.tells)
+        """How the session names its plans, as far as it was read; reads no file."""
+        known = (self._known.get(str(f.path)) for f in session.files if f.is_transcript)
         naming = [k.facts for k in known if k and (k.facts.slugs or k.facts.plans)]
         return Facts.plan_names(naming) if naming else _NO_PLANS
 
@@ -49,34 +51,37 @@ class Catalogue:
         known = self._known.get(str(transcript))
         return known.facts.session if known else ""
 
-    def naming(self, plan: Path) -> list[Path]:
-        """The transcripts that name this plan theirs, as far as they were read."""
+    def transcripts_naming(self, plan: Path) -> list[Path]:
+        """The transcripts that name this plan, as far as they were read."""
         return [
             Path(path)
             for path, known in self._known.items()
-            if Facts.plan_names([known.facts]).mean(plan.name, plan.parent)
+            if Facts.plan_names([known.facts]).match(plan.name, plan.parent)
         ]
 
     def facts(self, session: SourceSession) -> Facts:
-        """What the transcript tells, with the directories that its subagents worked in; to read.
+        """The facts from the transcript, with the directories in which its subagents worked too.
+
+        Reads what is new in the files. Do not change the result: its lists are shared.
 
         Raises:
             OSError: a file vanished, or cannot be read.
         """
-        told = [self._read(f) for f in session.files if f.tells]
-        cwds = dict.fromkeys(cwd for facts in told for cwd in facts.cwds)
-        return told[0].model_copy(update={"cwds": list(cwds)})
+        by_file = [self._read(f) for f in session.files if f.is_transcript]
+        cwds = dict.fromkeys(cwd for facts in by_file for cwd in facts.cwds)
+        return by_file[0].model_copy(update={"cwds": list(cwds)})
 
     def read_ahead(self, sessions: Sequence[SourceSession], much: int = MUCH_BYTES) -> None:
-        """Have a second process read what is new of these, if it is much: `facts` is asked soon.
+        """Let a second process read the new files of these sessions, if they have `much` bytes.
 
-        In the order given, one set of sessions at a time. Files that grew are little, and one that
-        is large is read in steps.
+        Call it before `facts` is called for the sessions in this order. It does nothing while the
+        process still reads an earlier set. Files that only grew are not read ahead, because they
+        grow little; very large files are not either, because `facts` reads them in steps.
         """
-        if self._ahead and not self._ahead.over:
+        if self._ahead and not self._ahead.has_ended:
             return
         new = self._unknown(sessions)
-        if _size(new) >= much:  # a command may have read them meanwhile, to show what would leave
+        if _size(new) >= much:  # a command may have read and stored them, to show what would leave
             self._loaded = {file.path: file for file in self._load()} | self._known
             new = self._unknown(sessions)
         if _size(new) >= much and (os.cpu_count() or 1) > 1:
@@ -84,14 +89,13 @@ class Catalogue:
             self._ahead = ReadAhead(new)
 
     def _unknown(self, sessions: Iterable[SourceSession]) -> list[SourceFile]:
-        """What `read_ahead` may read of these."""
-        telling = (
-            f for s in sessions for f in s.files if f.tells and str(f.path) not in self._known
-        )
-        return [file for file in telling if file.stat.size < limits.STEP_BYTES]
+        """The files of these sessions that `read_ahead` may read: never read, and not too large."""
+        transcripts = (f for session in sessions for f in session.files if f.is_transcript)
+        unknown = (file for file in transcripts if str(file.path) not in self._known)
+        return [file for file in unknown if file.stat.size < limits.STEP_BYTES]
 
     def close(self) -> None:
-        """Read nothing ahead any more."""
+        """Stop reading ahead."""
         if self._ahead:
             self._ahead.close()
         self._ahead = None
@@ -101,7 +105,7 @@ class Catalogue:
         known = self._known.get(key)
         if known is None and self._ahead and (known := self._ahead.take(file)):
             self._save(known)
-        if known is None or not known.position.same(file.stat):
+        if known is None or not known.position.is_current(file.stat):
             known = read_new(file, known, self._save)
             self._save(known)
         self._known[key] = known
@@ -111,7 +115,7 @@ class Catalogue:
         return known.facts
 
     def _with_last_line(self, file: SourceFile, known: ReadFile) -> Facts:
-        """What a last line without its end tells counts too, but may still change."""
+        """The facts with those of an incomplete last line, which is not stored: it may change."""
         state = file.stat, is_quiet(file.stat.mtime_ns)
         before = self._torn.get(known.path)
         if before and before[0] == state:

@@ -1,4 +1,7 @@
-"""Files that grow: what is new in them, in whole lines, as long as their past stands."""
+"""Reads what is new in growing files, in blocks of whole lines and in bounded memory.
+
+Reading goes on from a `Position`, as long as the file still begins with what was read before.
+"""
 
 import errno
 import hashlib
@@ -14,11 +17,13 @@ from karma_sync.errors import KarmaError
 
 
 class LineTooLong(KarmaError):
-    """A line that is too long to be looked at as a whole: nothing can be said about it."""
+    """A line is too long to be examined as a whole, so nothing can be decided about it."""
 
 
 def whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in blocks of whole lines; the end of the last line may be missing.
+    """The bytes of `pieces` in blocks of whole lines, however the pieces are cut.
+
+    Only the last block may end without a line end.
 
     Raises:
         LineTooLong: a line has more than `limits.LINE_BYTES` bytes.
@@ -39,10 +44,10 @@ def whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(carry)
 
 
-BLOCK_BYTES = 1 << 18  # fits into a cache: of 1 << 20 each reading, searching and copying cost more
+BLOCK_BYTES = 1 << 18  # fits into the processor's cache; with 1 << 20 all steps were slower
 _HEAD_BYTES = 1024
 _BEFORE_BYTES = 4096
-# A last line without its end that nobody went on with for so long is all there will be.
+# After this long without a change, a last line without a line end counts as complete.
 QUIET_S = 600
 
 
@@ -50,7 +55,7 @@ def open_source(file: SourceFile) -> BinaryIO:
     """Open a file that was found, never through a link.
 
     Raises:
-        OSError: it vanished, or another one lies there now; the next look will see it.
+        OSError: the file vanished, or another file lies there now; the next scan finds that one.
     """
     descriptor = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     source = os.fdopen(descriptor, "rb")
@@ -61,10 +66,10 @@ def open_source(file: SourceFile) -> BinaryIO:
 
 
 def position(source: BinaryIO, found: Stat, offset: int) -> Position:
-    """Where we are in an open file after `offset` bytes.
+    """The position in an open file after `offset` bytes.
 
-    `found` is the file as it was when reading began: what was appended meanwhile must look like
-    a change the next time.
+    `found` is the state of the file when reading began, so that lines that were appended meanwhile
+    count as a change the next time.
     """
     return Position(
         size=found.size,
@@ -78,7 +83,7 @@ def position(source: BinaryIO, found: Stat, offset: int) -> Position:
 def continues(source: BinaryIO, before: Position) -> bool:
     """Whether an open file still begins with what was read before.
 
-    One that was written to and is no longer than before has no new line, so old ones may differ.
+    A file that was written but did not grow has no new line, so its old lines may have changed.
     """
     now = os.fstat(source.fileno())
     if now.st_ino != before.inode or now.st_size < before.offset:
@@ -89,12 +94,12 @@ def continues(source: BinaryIO, before: Position) -> bool:
 
 
 def blocks(source: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
-    """The whole lines between two offsets, about `BLOCK_BYTES` at a time.
+    """The whole lines between two offsets, in blocks of about `BLOCK_BYTES`.
 
-    A torn last line is left out.
+    A last line without a line end is left out.
 
     Raises:
-        OSError: a line is too long to be looked at as a whole.
+        OSError: a line is longer than `limits.LINE_BYTES`.
     """
     try:
         for block in whole_lines(_pieces(source, start, stop)):
@@ -105,23 +110,23 @@ def blocks(source: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
 
 
 def last_line(source: BinaryIO, start: int, stop: int) -> bytes:
-    """The line without an end between two offsets, if it is all there: b"" if it must wait.
+    """The last line, which has no line end, if it is complete; else b"".
 
-    It is all there when it parses, or when nobody wrote to the file for ten minutes.
+    It is complete if it parses as JSON, or if nobody has written to the file for ten minutes.
 
     Raises:
-        OSError: it is too long to be looked at as a whole.
+        OSError: the line is longer than `limits.LINE_BYTES`.
     """
     try:
-        torn = b"".join(whole_lines(_pieces(source, start, stop)))
+        line = b"".join(whole_lines(_pieces(source, start, stop)))
     except LineTooLong as error:
         raise _too_long(source, error) from None
     quiet = is_quiet(os.fstat(source.fileno()).st_mtime_ns)
-    return torn if quiet or _is_record(torn) else b""
+    return line if quiet or _is_record(line) else b""
 
 
 def is_quiet(mtime_ns: int) -> bool:
-    """Whether nobody has written to a file of this time for ten minutes."""
+    """Whether nobody has written to a file for ten minutes; `mtime_ns` is its time."""
     return time.time_ns() - mtime_ns > QUIET_S * 10**9
 
 
@@ -146,7 +151,7 @@ def _is_record(line: bytes) -> bool:
 
 
 def _fingerprint(source: BinaryIO, offset: int) -> str:
-    descriptor = source.fileno()  # whoever is reading goes on where they are
+    descriptor = source.fileno()  # `pread` does not move the position of the reader
     head = os.pread(descriptor, min(_HEAD_BYTES, offset), 0)
     before = os.pread(descriptor, min(_BEFORE_BYTES, offset), max(0, offset - _BEFORE_BYTES))
     return hashlib.sha256(head + before).hexdigest()[:32]

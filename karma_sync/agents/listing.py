@@ -1,4 +1,4 @@
-"""Listings of directories, read again only when the directory changed."""
+"""Lists directories for sources; a listing is read again only after the directory changed."""
 
 import os
 import time
@@ -8,20 +8,21 @@ from pathlib import Path
 from karma_sync.domain.session.source_files import SourceFile, Stat
 from karma_sync.files import is_open
 
-# Two changes within one tick of the file system's clock leave one time behind. Ticks of up to 10 ms
-# are common; a time without fractions may be from one that counts whole seconds, or two (FAT).
+# Two changes within one tick of the file system's clock leave the same time. Ticks of up to 10 ms
+# are common. A time without fractions may come from a file system that counts in whole seconds, or
+# in steps of two seconds (FAT).
 _TICK_NS = 50 * 10**6
 _COARSE_TICK_NS = 3 * 10**9
 
 
 class Listings:
-    """What lies in directories, by name: files and directories, never links."""
+    """Lists and remembers the files and directories in directories, without links."""
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[int, dict[str, Path]]] = {}
 
     def of(self, directory: Path) -> dict[str, Path]:
-        """The entries of a directory by name; nothing if there is no such directory."""
+        """The paths of a directory's entries by name; empty if the directory does not exist."""
         try:
             changed = directory.lstat()
             if changed.st_mode & 0o170000 != 0o040000:
@@ -31,7 +32,7 @@ class Listings:
                 return known[1]
             found = {e.name: Path(e.path) for e in os.scandir(directory) if not e.is_symlink()}
         except OSError:
-            return {}  # gone, or not ours to read: the next look will see
+            return {}  # vanished, or unreadable; the next scan tries again
         tick = _TICK_NS if changed.st_mtime_ns % 10**9 else _COARSE_TICK_NS
         if time.time_ns() - changed.st_mtime_ns > tick:
             self._known[directory] = changed.st_mtime_ns, found
@@ -41,9 +42,9 @@ class Listings:
 
 
 def walk(directory: Path, prefix: str) -> list[tuple[str, Path]]:
-    """All files below a directory with their names inside an item; no link is followed.
+    """All files below a directory: (name inside the item, path). No link is followed.
 
-    A directory that is closed to us stands there itself, in place of its files.
+    A directory that we may not read is returned itself, in place of its files.
     """
     if not directory.is_dir() or directory.is_symlink():
         return []
@@ -60,12 +61,15 @@ def walk(directory: Path, prefix: str) -> list[tuple[str, Path]]:
 
 
 def closed(found: Iterable[tuple[str, Path]]) -> tuple[Path, ...]:
-    """Those of what `walk` found that are directories closed to us."""
+    """The directories that we may not read among the paths that `walk` returned."""
     return tuple(path for _, path in found if path.is_dir() and not is_open(path))
 
 
 def file_at(name: str, path: Path) -> SourceFile | None:
-    """The file at `path`; None if it is gone or not a regular file (a link might lead away)."""
+    """The file at `path`; None if it vanished or is not a regular file.
+
+    A link is not followed, because it may lead out of the agent's directory.
+    """
     try:
         found = path.lstat()
     except OSError:

@@ -1,14 +1,15 @@
-"""A second process that reads files before they are asked for, on another core.
+"""Reads new transcripts in a second process, before the first process needs their facts.
 
-Python runs one thread at a time, and of a first pass over many sessions a third is reading what
-they tell of themselves (docs/adr/0022-a-process-reads-ahead.md).
+Python runs one thread at a time, and a first pass over many sessions spends a third of its time
+on collecting facts, which the second process does on another core
+(docs/adr/0022-a-process-reads-ahead.md).
 """
 
 import json
 import os
 import select
 import signal
-import subprocess  # noqa: S404 our own program, a list of arguments
+import subprocess  # noqa: S404 it runs our own program, with a list of arguments
 import sys
 from collections import deque
 from collections.abc import Iterable
@@ -20,8 +21,8 @@ from typing import IO, cast
 from karma_sync.agents.claude.gathering import read_new
 from karma_sync.domain.session.source_files import ReadFile, SourceFile, Stat
 
-# So many files are asked for at a time. Their names fit into the smallest pipe there is: were it
-# full, each of the two processes could wait for the other to read.
+# The number of files that are requested at a time. Their requests fit into the smallest pipe of any
+# system: with a full pipe each of the two processes could wait for the other one to read.
 _WINDOW = 8
 _UNREADABLE = b"null"
 _PIECE_BYTES = 1 << 16
@@ -29,10 +30,10 @@ _MODULE = "karma_sync.agents.read_ahead"
 
 
 class ReadAhead:
-    """Reads these files, none of which is known yet, in this order, while its caller is busy.
+    """Reads files that were never read before, in this order, while its caller does other work.
 
-    The process ends with the last file, with `close`, or with ours. If it dies, nothing more was
-    read ahead.
+    The second process ends after the last file, after `close`, or when this process ends. If it
+    dies, the caller reads the remaining files itself.
     """
 
     def __init__(self, files: Iterable[SourceFile]) -> None:
@@ -40,7 +41,7 @@ class ReadAhead:
         self._asked: deque[str] = deque()
         self._read: dict[str, ReadFile] = {}
         self._passed: set[str] = set()
-        # -P: nothing is imported from wherever we happen to be
+        # -P: Python must not import modules from the current directory
         self._process = subprocess.Popen(  # noqa: S603 see above
             [sys.executable, "-P", "-m", _MODULE], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -48,28 +49,28 @@ class ReadAhead:
         self._from = cast("IO[bytes]", self._process.stdout)
         self._ready = select.poll()
         self._ready.register(self._from, select.POLLIN | select.POLLHUP)
-        self._arrived = bytearray()  # of answers that are not all there yet
-        self._works = False
+        self._arrived = bytearray()  # the beginning of an answer whose end has not arrived yet
+        self._has_started = False
         self._ask()
 
     def take(self, file: SourceFile) -> ReadFile | None:
-        """What it read of this file, perhaps before it grew; None if it is to be read here.
+        """What was read of this file, perhaps before it grew; None if the caller must read it.
 
-        Waits for it if it is one of the next, but not until the process has started.
+        Waits for the answer if the file was requested and the process has started to answer.
         """
         key = str(file.path)
-        while (self._works and key in self._asked) or self._ready.poll(0):
+        while (self._has_started and key in self._asked) or self._ready.poll(0):
             self._receive()
         self._passed.add(key)
         return self._read.pop(key, None)
 
     @property
-    def over(self) -> bool:
-        """Whether nothing more is read ahead."""
+    def has_ended(self) -> bool:
+        """Whether the process has ended, so that nothing more is read ahead."""
         return self._from.closed
 
     def close(self) -> None:
-        """End the process; what nobody took is forgotten."""
+        """End the process, and forget the answers that nobody took."""
         self._end()
         self._read.clear()
 
@@ -88,13 +89,13 @@ class ReadAhead:
             self._to.write(json.dumps(question).encode() + b"\n")
             self._to.flush()
         except BrokenPipeError:
-            self._end()  # it died
+            self._end()  # the process died
 
     def _receive(self) -> None:
-        """Wait for more of an answer."""
+        """Wait until more of an answer arrives."""
         arrived = os.read(self._from.fileno(), _PIECE_BYTES)
         if not arrived:
-            self._end()  # it died
+            self._end()  # the process died
             return
         *answers, self._arrived = (self._arrived + arrived).split(b"\n")
         for found in answers:
@@ -102,12 +103,12 @@ class ReadAhead:
         self._ask()
 
     def _keep(self, key: str, found: bytes) -> None:
-        self._works = True
+        self._has_started = True
         if found != _UNREADABLE and key not in self._passed:
             self._read[key] = ReadFile.from_json(found)
 
     def _end(self) -> None:
-        if self.over:
+        if self.has_ended:
             return
         self._waiting.clear()
         self._asked.clear()
@@ -115,29 +116,29 @@ class ReadAhead:
         self._process.kill()
         self._process.wait()
         self._from.close()
-        with suppress(BrokenPipeError):  # what was not sent yet is not needed
+        with suppress(BrokenPipeError):  # requests that were not sent yet are not needed
             self._to.close()
 
 
 def answer(question: bytes) -> bytes:
-    """What a file tells, as one line of JSON; null if it is not to be read, or not to be told."""
-    asked = json.loads(question)
-    file = SourceFile(asked["name"], Path(asked["path"]), Stat(**asked["stat"]))
+    """The answer to a request: a ReadFile as one line of JSON; `null` if the file is unreadable."""
+    request = json.loads(question)
+    file = SourceFile(request["name"], Path(request["path"]), Stat(**request["stat"]))
     try:
         return read_new(file, None, lambda _: None).to_json().encode()
-    except (OSError, ValueError):  # who asked reads it again, and says what is wrong with it
+    except (OSError, ValueError):  # the first process reads the file itself and reports the error
         return _UNREADABLE
 
 
 def main() -> None:
-    """Answer each question on standard input."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is meant for who started us
+    """Answer each request on standard input, one per line, on standard output."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the first process
     try:
         for question in sys.stdin.buffer:
             sys.stdout.buffer.write(answer(question) + b"\n")
             sys.stdout.buffer.flush()
     except BrokenPipeError:
-        os._exit(0)  # nobody is there to be told
+        os._exit(0)  # the first process has ended
 
 
 if __name__ == "__main__":

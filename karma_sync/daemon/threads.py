@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from karma_sync.agents.claude.side_files import TELLING, WATCHED
 from karma_sync.daemon.wiring import Parts, make_whole
-from karma_sync.domain.mesh.channels import World, inboxes, kept, open_outboxes, outboxes
+from karma_sync.domain.mesh.channels import World, inboxes, kept_channels, open_outboxes, outboxes
 from karma_sync.errors import KarmaError
 from karma_sync.mesh.reconciler import leftovers
 from karma_sync.receiving.receiver import ALL
@@ -92,7 +92,7 @@ class Duties:
         if world is None:
             return None
         receiver, arrivals = parts.receiver, self._requests.arrivals
-        receiver.forget_all_but(kept(world))
+        receiver.forget_all_but(kept_channels(world))
         for name in receiver.try_again():
             arrivals.add(name, ALL)
         while not self._is_stopping and (arrived := arrivals.take()):

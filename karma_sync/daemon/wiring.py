@@ -116,7 +116,7 @@ def prepare(
 
     `monotonic` returns seconds of a clock that nobody can set; a test may pass another one.
     """
-    requests = Requests.of(app.source.gathered)
+    requests = Requests.of(app.source.representative)
     changes = ChangesByOthers(client, app.event_log)
     integrity = OutboxIntegrity(app.paths.library, app.library, app.work)
     hooks = RecoveryHooks(

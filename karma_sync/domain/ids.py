@@ -1,4 +1,4 @@
-"""Names and ids that are hard to change later: member tags, keys, teams, items."""
+"""Makes and checks names and ids that are hard to change later: members, keys, teams, items."""
 
 import hashlib
 import re
@@ -13,10 +13,10 @@ TEAM_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,47}")
 
 
 def member_tag(user: str, machine: str) -> str:
-    """`user.machine`, both parts checked.
+    """The tag `user.machine`; both parts are checked.
 
     Raises:
-        BadInput: a part breaks the grammar; the hint proposes one that does not.
+        BadInput: a part has characters that are not allowed; the hint proposes a valid part.
     """
     for name, part in (("user", user), ("machine", machine)):
         if not TAG_PART.fullmatch(part):
@@ -44,17 +44,17 @@ def clean_part(text: str, fallback: str) -> str:
 
 
 def clean_host(name: str) -> str:
-    """The nearest well-formed machine's part: `MacBook Pro.local` becomes `macbook-pro`."""
+    """The nearest well-formed machine name: `MacBook Pro.local` becomes `macbook-pro`."""
     return clean_part(name.strip().split(".")[0], "machine")
 
 
 def user_of(tag: str) -> str:
-    """The person's part of a tag."""
+    """The user part of a tag: `alice` in `alice.mbp`."""
     return tag.split(".")[0]
 
 
 def team_id(founder_key: str, name: str, nonce: str) -> str:
-    """An id that commits to the founder's key, so that nobody can found the same team."""
+    """The id of a team: a hash over the founder's key, so that nobody else can found this team."""
     return short_hash("karma-sync team", founder_key, name, nonce)
 
 
@@ -69,11 +69,11 @@ def item_id(channel: "tuple[str, str, str]", source: str, source_id: str) -> str
 
 
 def fingerprint(key: str) -> str:
-    """A key as people compare it: six groups of four hex digits of its hash."""
+    """A form of a key that people can compare: six groups of four hex digits of the key's hash."""
     digest = hashlib.sha256(bytes.fromhex(key)).hexdigest()[:24]
     return " ".join(digest[i : i + 4] for i in range(0, 24, 4))
 
 
 def next_version(last: int, now_ms: int) -> int:
-    """max(last + 1, Unix milliseconds): grows even when the clock or the database went back."""
+    """max(last + 1, Unix milliseconds): grows even if the clock or the database was set back."""
     return max(last + 1, now_ms)

@@ -1,6 +1,6 @@
-"""The sizes nothing from a peer may pass, in one table; units are in the names."""
+"""The upper limits of what karma-sync accepts from peers and sends itself; names carry units."""
 
-# Versions, revisions and sizes: what JSON readers everywhere and SQLite hold exactly.
+# Of versions, revisions and sizes: the largest integer that every JSON parser and SQLite hold.
 NUMBER = 2**53 - 1
 MANIFEST_BYTES = 4_000_000
 DOCUMENT_BYTES = 256_000
@@ -13,26 +13,28 @@ ALIASES = 8
 IDENTITY_CHARS = 300
 CONTACTS = 20
 
-# Full chunks hold exactly this much redacted content; only an end that was sealed is shorter, to
-# keep the inline part small (docs/adr/0014-chunk-size.md).
+# A full chunk holds exactly this much redacted content. Only a sealed end is shorter; ends are
+# sealed to keep the inline part small (docs/adr/0014-chunk-size.md).
 CHUNK_BYTES = 256 * 1024
-# A pass that fills chunks seals a longer end too: every line appended later would send it again.
+# A pass that fills chunks also seals an end longer than this. An unsealed end travels inline, and
+# every line that is appended later would send it again.
 END_BYTES = 32 * 1024
 # All ends and small files of one item together, uncompressed.
 INLINE_BYTES = 512 * 1024
-# A frame that does not shrink grows by its headers only; see RFC 8878 section 3.1.
+# Incompressible content grows by the headers of its zstd frame only (RFC 8878, section 3.1).
 FRAME_OVERHEAD_BYTES = 1024
 ITEM_BYTES = MANIFEST_BYTES + INLINE_BYTES + FRAME_OVERHEAD_BYTES
 FILES_PER_ITEM = 10_000
 TEXT_FILE_BYTES = 64_000_000
-# One record of a transcript: the longest real one, with images in it, has some megabytes.
+# One record of a transcript. The longest real records, which hold images, have some megabytes.
 LINE_BYTES = 32_000_000
 TITLE_CHARS = 200
-# So much of a session is packaged under one revision, a line more or less: a larger one leaves in
-# steps (docs/adr/0017-large-sessions-leave-in-steps.md).
+# About this much of a session is packaged under one revision; a larger session is sent in steps
+# (docs/adr/0017-large-sessions-leave-in-steps.md).
 STEP_BYTES = 250_000_000
 
-# What is beyond is paused. A channel is one member's, for one project; documents are a team's.
+# A Syncthing folder above these limits is paused: a channel (one member's, for one project), and
+# a team's metadata folder.
 CHANNEL_BYTES = 20_000_000_000
 METADATA_BYTES = 8_000_000
 METADATA_FILES = 1_000

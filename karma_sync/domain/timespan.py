@@ -1,4 +1,4 @@
-"""Spans of time as people type them: 2h, 30d, or a date."""
+"""Parses time spans and moments as people type them: 2h, 30d, or a date."""
 
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -11,14 +11,14 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def parse_duration(text: str) -> timedelta:
-    """A time span as people type it: 45s, 30m, 2h, 3d; 0s is none.
+    """The time span that a person types: 45s, 30m, 2h, 3d; 0s is an empty span.
 
     Raises:
-        BadInput: it is none.
+        BadInput: the text has another form.
     """
     match = _DURATION.fullmatch(text)
     if not match:
-        raise BadInput(f"{text!r} is no time span", hint="for instance 30m, 2h, 3d")
+        raise BadInput(f"{text!r} is not a time span", hint="for instance 30m, 2h, 3d")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
@@ -26,12 +26,13 @@ DEFAULT_HISTORY = timedelta(days=30)
 
 
 def parse_since(text: str | None, now: datetime) -> datetime | None:
-    """The moment a person means (UTC); None for the whole history.
+    """The moment that a person types (UTC); None means the whole history.
 
-    `all`, `now`, a number of days as in `14d`, or a date as in 2026-05-31; 30 days if not said.
+    The text is `all`, `now`, a number of days such as `14d`, or a date such as 2026-05-31.
+    Without a text it is 30 days ago.
 
     Raises:
-        BadInput: it is none of these.
+        BadInput: the text has another form.
     """
     if text is None:
         return now - DEFAULT_HISTORY
@@ -45,6 +46,6 @@ def parse_since(text: str | None, now: datetime) -> datetime | None:
         return datetime.combine(date.fromisoformat(text), datetime.min.time(), tzinfo=UTC)
     except (ValueError, OverflowError):
         raise BadInput(
-            f"{text!r} is no moment",
+            f"{text!r} is not a moment",
             hint="--since all, --since now, --since 14d, --since 2026-05-31",
         ) from None

@@ -1,4 +1,8 @@
-"""Where a working directory lies: git is asked for the remote, names are never guessed from."""
+"""Finds out to which project a working directory belongs, by asking git for the remote.
+
+The name of a directory never decides. Directories that belong to projects are remembered, because
+sessions mention directories that have vanished since.
+"""
 
 import os
 import time
@@ -6,43 +10,47 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from karma_sync.domain.session.project import Place, Where, below, root_of
+from karma_sync.domain.session.project import Place, Where, identity_below, root_of
 from karma_sync.errors import KarmaError
 from karma_sync.git.repository import (
     GitMissing,
     Repository,
-    named_by,
+    identity_by_remote,
     other_identities,
     repository_at,
 )
 
 _FRESH_S = 60.0
-# Where agents make work trees inside of a repository (docs/agent-files.md).
+# Folders in which agents make work trees inside of a repository (docs/agent-files.md).
 _WORK_TREES = ("/.claude/worktrees/", "/.worktrees/")
 
 
 @dataclass(frozen=True)
 class _Known:
-    """What was found, when (monotonic seconds), and the state of the repository's configuration."""
+    """A place that was found, when (monotonic seconds), and the state of git's configuration.
+
+    `changed_ns` is the time of the file `config` (Unix nanoseconds).
+    """
 
     at: float
     place: Place
     config: Path | None = None
     changed_ns: int = 0
 
-    def holds(self) -> bool:
-        """Whether it still does: for a minute, and not after a remote was changed."""
+    def is_fresh(self) -> bool:
+        """Whether the place is still valid: for a minute, unless git's configuration changed."""
         fresh = time.monotonic() - self.at < _FRESH_S
         return fresh and (self.config is None or _changed_ns(self.config) == self.changed_ns)
 
 
 class Places:
-    """Answers where directories lie, asking git at most once a minute for each.
+    """Finds the places of directories; asks git at most once a minute for each directory.
 
-    `mapped` directories (path -> identity) belong to a project because the person said so; that
-    beats git for the very repository that was named, and never for one below it. `learned` ones
-    belong because git did say so: what lay below one of them counts after it vanished. `former`
-    are identities that a learned directory had before.
+    - `mapped` (path -> identity): directories that the person assigned to a project. This
+      overrides git for the named repository, but not for another repository below it.
+    - `learned` (path -> identity): directories that git assigned to a project. Directories below
+      one of them still count after they vanished.
+    - `former`: the identities that a learned directory had before.
     """
 
     def __init__(self) -> None:
@@ -55,8 +63,8 @@ class Places:
     def of(self, cwd: str) -> Place:
         """The place of one working directory."""
         known = self._known.get(cwd)
-        if known is None or not known.holds():
-            known = self._known[cwd] = self._look(cwd)
+        if known is None or not known.is_fresh():
+            known = self._known[cwd] = self._find(cwd)
         return known.place
 
     def know(
@@ -65,46 +73,49 @@ class Places:
         learned: Mapping[str, str],
         former: Mapping[str, tuple[str, ...]] = {},
     ) -> bool:
-        """Take over what is known about directories that belong to projects; whether it is news."""
-        news = dict(mapped) != self.mapped or any(
+        """Take over which directories belong to projects; returns whether anything changed."""
+        is_news = dict(mapped) != self.mapped or any(
             self.former.get(path) != before for path, before in former.items() if before
         )
-        if news:
+        if is_news:
             self.mapped = dict(mapped)
             self.former = {path: before for path, before in former.items() if before}
             self._known.clear()
         self.learned = {**learned, **self.learned}
-        return news
+        return is_news
 
     def take_news(self) -> dict[str, str]:
-        """What git said since the last call that was not known (path -> identity)."""
+        """The directories that were learned since the last call (path -> identity)."""
         news, self._news = self._news, {}
-        if news:  # a vanished directory may lie below one of these
-            kept = {c: k for c, k in self._known.items() if k.place.where is not Where.ELSEWHERE}
-            self._known = kept
+        if news:  # a vanished directory may lie below one of them, so look again
+            self._known = {
+                cwd: known
+                for cwd, known in self._known.items()
+                if known.place.where is not Where.ELSEWHERE
+            }
         return news
 
-    def _look(self, cwd: str) -> _Known:
+    def _find(self, cwd: str) -> _Known:
         at, path = time.monotonic(), Path(cwd)
         if path.is_absolute() and path.is_dir():
-            return self._look_on_disk(at, path)
+            return self._find_on_disk(at, path)
         if ".." in path.parts:
-            cwd = _real(cwd)  # as it is written it may seem to lie in a repository
+            cwd = _real(cwd)  # a path with `..` may only seem to lie below a known directory
         identity = _below(cwd, {**self.learned, **self.mapped})
         if identity:
             return _Known(at, Place(Where.PROJECT, identity, former=self._former(cwd)))
         home = _home_of_work_tree(cwd)
-        if home and (found := self._look_on_disk(at, home)).place.where is Where.PROJECT:
+        if home and (found := self._find_on_disk(at, home)).place.where is Where.PROJECT:
             return found
         return _Known(at, Place(Where.ELSEWHERE, why="the directory is gone"))
 
-    def _look_on_disk(self, at: float, path: Path) -> _Known:
+    def _find_on_disk(self, at: float, path: Path) -> _Known:
         try:
             repository = repository_at(path)
             if repository is None:
                 mapped = _below(str(path), self.mapped)
                 return _Known(at, Place(Where.PROJECT, mapped) if mapped else Place(Where.NEUTRAL))
-            changed_ns = _changed_ns(repository.config)  # before it is read
+            changed_ns = _changed_ns(repository.config)  # taken before git reads the file
             place = self._place_in(repository, path)
         except GitMissing:
             raise
@@ -114,11 +125,11 @@ class Places:
 
     def _place_in(self, repository: Repository, path: Path) -> Place:
         remotes = repository.remotes()
-        said = _said_of(path, repository, self.mapped)
-        if said:
-            return Place(Where.PROJECT, said)
+        mapped = _mapped_identity(path, repository, self.mapped)
+        if mapped:
+            return Place(Where.PROJECT, mapped)
         try:
-            identity = named_by(repository, remotes)
+            identity = identity_by_remote(repository, remotes)
         except KarmaError as error:
             others = tuple(other_identities(remotes))
             return self._elsewhere(path, str(error), others)
@@ -138,10 +149,10 @@ class Places:
         return self.former[root] if root is not None else ()
 
     def _learn(self, repository: Repository, seen: Path, identity: str) -> None:
-        """Remember where the repository lies, so that it counts after it vanished.
+        """Remember the repository's directories, so that they still count after they vanished.
 
-        So do its other work trees: agents make them anywhere, and delete them. A directory that
-        was `seen` behind a link is remembered too, because the link may vanish.
+        This includes its other work trees, which agents make anywhere and delete again. If `seen`
+        is a path through a link, that path is remembered too, because the link may vanish.
         """
         linked = {str(seen)} if _real(str(seen)) != str(seen) else set[str]()
         if all(self.learned.get(p) == identity for p in (str(repository.tree), *linked)):
@@ -157,20 +168,20 @@ class Places:
 
 
 def _below(cwd: str, roots: Mapping[str, str]) -> str | None:
-    """The identity of the root that a directory lies below, as it is named or where it leads."""
-    return below(cwd, roots) or below(_real(cwd), roots)
+    """The identity of the root that contains a directory, by its path or by its real path."""
+    return identity_below(cwd, roots) or identity_below(_real(cwd), roots)
 
 
 def _real(cwd: str) -> str:
-    """Where a directory leads, if there are links in its name; the name itself if it is none."""
+    """The real path of a directory, with links resolved; a relative path stays as it is."""
     try:
         return os.path.realpath(cwd) if cwd.startswith("/") else cwd
     except ValueError:
         return cwd
 
 
-def _said_of(path: Path, repository: Repository, mapped: Mapping[str, str]) -> str | None:
-    """What the person said of this repository, or of a directory in it."""
+def _mapped_identity(path: Path, repository: Repository, mapped: Mapping[str, str]) -> str | None:
+    """The identity that the person assigned to this repository, or to a directory in it."""
     if str(repository.top) in mapped:
         return mapped[str(repository.top)]
     root = root_of(str(path), mapped) or root_of(_real(str(path)), mapped)
@@ -180,13 +191,14 @@ def _said_of(path: Path, repository: Repository, mapped: Mapping[str, str]) -> s
 
 
 def _home_of_work_tree(cwd: str) -> Path | None:
-    """The repository in which a vanished work tree lay; None if it was none, or that is gone too.
+    """The root of the repository in which a vanished work tree lay.
 
-    Its directory must be a repository's very root: a parent that happens to be in one says
-    nothing.
+    None if the path is not that of a work tree, or the repository has vanished too. The part of
+    the path before the work trees' folder must be the root of a repository; that it lies somewhere
+    in a repository proves nothing.
     """
-    for mark in _WORK_TREES:
-        root, found, name = cwd.partition(mark)
+    for folder in _WORK_TREES:
+        root, found, name = cwd.partition(folder)
         if found and name and Path(root).is_dir():
             try:
                 repository = repository_at(Path(root))

@@ -1,4 +1,8 @@
-"""What a git remote names: `host/owner/repo`, whatever its spelling."""
+"""Derives a project's identity `host/owner/repo` from a git remote, however it is spelled.
+
+No other name identifies a project, so different spellings of one repository must give one
+identity, and two repositories must never give the same one.
+"""
 
 import re
 import unicodedata
@@ -13,9 +17,9 @@ _SEGMENT = re.compile(r"[a-z0-9_~+.%-]+")
 _HOST = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 _DEFAULT_PORTS = {"ssh": 22, "https": 443, "http": 80, "git": 9418}
-# Two ports of this machine may be tunnels to two servers.
+# Two ports of this machine may be tunnels to two servers, so the ports stay in the identity.
 _HERE = frozenset({"localhost", "127.0.0.1", "[::1]"})
-# Where a forge takes ssh on the port of https, for networks that let nothing else out.
+# Hosts on which forges accept ssh on the port of https, for networks that block other ports.
 _SSH_HOSTS = {
     "ssh.github.com": "github.com",  # docs.github.com, "Using SSH over the HTTPS port"
     "altssh.gitlab.com": "gitlab.com",  # docs.gitlab.com, "GitLab.com settings"
@@ -25,16 +29,16 @@ _AZURE, _OLD_AZURE = "dev.azure.com", ".visualstudio.com"
 
 
 def git_identity(remote: str) -> str:
-    """`host/owner/repo` of a git remote in any spelling, in lower case.
+    """The identity `host/owner/repo` of a git remote in any spelling, in lower case.
 
-    Host and owner stay in it, so `org/team-repo` and `org-team/repo`, and the same path on two
-    hosts, never meet. So does the port of a web server that is not its scheme's own: there is
-    another server. The port of ssh does not: it leads to the same repositories. What is neither a
-    letter of ASCII nor a digit, `_`, `~`, `+`, `.` or `-` is percent-encoded. Spellings:
-    git-fetch(1), section "Git URLs".
+    Host and owner are part of it, so `org/team-repo` and `org-team/repo` differ, and so does the
+    same path on two hosts. A port of a web server is part of it unless it is the scheme's default,
+    because another server may listen there. A port of ssh is not: it leads to the same
+    repositories. Characters other than ASCII letters, digits, `_`, `~`, `+`, `.` and `-` are
+    percent-encoded. git-fetch(1), section "Git URLs", describes the spellings.
 
     Raises:
-        BadInput: a local path, or no remote at all.
+        BadInput: the text is a local path, or not a remote.
     """
     text = remote.strip()
     try:
@@ -49,25 +53,25 @@ def git_identity(remote: str) -> str:
     return identity
 
 
-def named(text: str) -> str:
-    """The identity that a person means by `host/owner/repo`, or by a URL.
+def typed_identity(text: str) -> str:
+    """The identity that a person types, as `host/owner/repo` or as a URL.
 
     Raises:
-        BadInput: no host stands in it. One without a dot could be an owner as well.
+        BadInput: the text contains no host. In `name/repo`, a name without a dot may be an owner.
     """
     host, _, path = text.strip().partition("/")
-    whole = bool(path) and ":" not in host and "@" not in host and ("." in host or "/" in path)
+    has_host = bool(path) and ":" not in host and "@" not in host and ("." in host or "/" in path)
     try:
-        return git_identity(f"https://{text.strip()}" if whole else text)
+        return git_identity(f"https://{text.strip()}" if has_host else text)
     except BadInput:
         raise BadInput(
-            f"{shown(text)!r} names no repository on a host",
-            hint="such as github.com/acme/web",
+            f"{shown(text)!r} does not name a repository on a host",
+            hint="for instance github.com/acme/web",
         ) from None
 
 
 def is_identity(text: str) -> bool:
-    """Whether `text` has the form that `git_identity` gives: a host, then at least one name."""
+    """Whether `text` has the form that `git_identity` returns: a host, then at least one name."""
     if len(text) > limits.IDENTITY_CHARS:
         return False
     host, *segments = text.split("/")
@@ -76,7 +80,7 @@ def is_identity(text: str) -> bool:
 
 
 def shown(remote: str) -> str:
-    """A remote as it may be shown: not what stands before an `@`, or after a `?`."""
+    """A remote without credentials: without the text before an `@` and after a `?` or `#`."""
     if remote.startswith(("/", ".", "~")):
         return remote
     scheme, found, rest = remote.partition("://") if "://" in remote else ("", "", remote)
@@ -84,11 +88,12 @@ def shown(remote: str) -> str:
     return f"{scheme}{found}{'…@' if user else ''}{re.split('[?#]', place)[0]}"
 
 
-def effective(remote: str, shorthands: Mapping[str, str]) -> str:
-    """The remote as git takes it, `shorthands` being what it puts for a beginning of it.
+def expanded(remote: str, shorthands: Mapping[str, str]) -> str:
+    """The remote after git replaced a shorthand at its beginning.
 
-    git-config(1), `url.<base>.insteadOf`: the longest one counts. Where the remote names a host
-    by itself, that stays: others, without the same settings, have the repository from there.
+    `shorthands` maps beginnings to their replacements (git-config(1), `url.<base>.insteadOf`); the
+    longest match counts. A remote that names a host stays as it is, because members without these
+    settings have the repository under that host.
     """
     beginning = max((s for s in shorthands if remote.startswith(s)), key=len, default=None)
     if beginning is None:
@@ -101,10 +106,10 @@ def effective(remote: str, shorthands: Mapping[str, str]) -> str:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """Host and path of a remote.
+    """The host and the path of a remote.
 
     Raises:
-        ValueError: it has none.
+        ValueError: the remote has no host, or no path.
     """
     if "://" in text:
         parts = urlsplit(text)
@@ -120,10 +125,10 @@ def _split(text: str) -> tuple[str, str]:
     else:
         scp = _SCP_LIKE.fullmatch(text)
         if not scp or _DRIVE.match(text):
-            raise ValueError("a path")
+            raise ValueError("a local path")
         host, path = scp["host"].lower(), scp["path"]
         host = _SSH_HOSTS.get(host, host)
-    if "@" in path:  # a password with a slash in it, or a URL without its scheme
+    if "@" in path:  # a password that contains a slash, or a URL without a scheme
         raise ValueError("a user in the path")
     return host, path
 
@@ -131,16 +136,17 @@ def _split(text: str) -> tuple[str, str]:
 def _canonical(host: str, path: str) -> list[str]:
     text = unicodedata.normalize("NFC", unquote(path, errors="strict")).lower()
     if not text.isprintable() or "\\" in text:
-        raise ValueError("no path")
+        raise ValueError("unusual characters in the path")
     segments = [s for s in text.rstrip("/").removesuffix(".git").split("/") if s]
     host, *segments = _on_azure(host, segments)
     return [host, *(quote(s, safe="~+").lower() for s in segments)]
 
 
 def _on_azure(host: str, segments: Sequence[str]) -> list[str]:
-    """Azure's several names of a repository as one: `dev.azure.com/org/project/_git/repo`.
+    """One name for a repository on Azure, which has several: `dev.azure.com/org/project/_git/repo`.
 
-    learn.microsoft.com: "Clone an existing Git repo", "Use SSH key authentication".
+    The names are described on learn.microsoft.com, in "Clone an existing Git repo" and "Use SSH
+    key authentication".
     """
     path = list(segments)
     if host in {f"ssh.{_AZURE}", f"vs-ssh{_OLD_AZURE}"} and len(path) == 4 and path[0] == "v3":
@@ -153,5 +159,5 @@ def _on_azure(host: str, segments: Sequence[str]) -> list[str]:
         ]
         host = _AZURE
     if host == _AZURE and len(path) == 3 and path[1] == "_git":
-        path.insert(1, path[2])  # a project's first repository has its name
+        path.insert(1, path[2])  # a project's first repository has the project's name
     return [host, *path]

@@ -1,44 +1,48 @@
-"""What git says of the repository around a directory: its roots, its remotes, its work trees."""
+"""Asks git about the repository that contains a directory: its roots, remotes and work trees."""
 
 import os
-import subprocess  # noqa: S404 git is the one to ask; a list of arguments, never a shell
+import subprocess  # noqa: S404 it runs git only, with a list of arguments, never a shell
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
 from karma_sync.errors import BadInput, KarmaError, NotFound
 from karma_sync.files import is_open
-from karma_sync.git.remote import effective, git_identity
+from karma_sync.git.remote import expanded, git_identity
 
 ORIGIN = "origin"
 _TIMEOUT_S = 10
 
 
 class GitMissing(NotFound):
-    """Without git nobody can tell where a directory lies."""
+    """git is not installed, so nobody can find out where a directory lies."""
 
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository: the root of its main work tree, that of this one, and its configuration."""
+    """A repository, seen from one of its work trees.
+
+    `top` is the root of the main work tree, `tree` the root of this work tree, `config` the file
+    with the repository's configuration.
+    """
 
     top: Path
     tree: Path
     config: Path
 
     def remotes(self) -> dict[str, str]:
-        """The URL by name of each remote; of several URLs the one that is fetched from.
+        """The URL from which git fetches each remote, by the remote's name.
 
-        As git would take it: with what its configuration puts for a shorthand.
+        Shorthands are replaced as git does it (`expanded`).
 
         Raises:
-            KarmaError: git cannot read them.
+            KarmaError: git cannot read the configuration.
         """
         pattern = r"^(remote\..*\.url|url\..*\.insteadof)$"
-        code, out, said = _git(self.tree, "config", "-z", "--get-regexp", pattern)
+        code, out, complaint = _git(self.tree, "config", "-z", "--get-regexp", pattern)
         if code not in {0, 1}:
             raise KarmaError(
-                f"git cannot read the remotes of {self.tree}: {said}",
+                f"git cannot read the remotes of {self.tree}: {complaint}",
                 hint=f"git -C {self.tree} remote -v",
             )
         found: dict[str, str] = {}
@@ -49,46 +53,53 @@ class Repository:
                 shorthands[value] = key.removeprefix("url.").removesuffix(".insteadof")
             else:
                 found.setdefault(key.removeprefix("remote.").removesuffix(".url"), value)
-        return {name: effective(url, shorthands) for name, url in found.items()}
+        return {name: expanded(url, shorthands) for name, url in found.items()}
 
     def work_trees(self) -> list[Path]:
-        """The roots of all its work trees, those included whose directory vanished meanwhile."""
+        """The roots of all work trees, including those whose directories have vanished."""
         code, out, _ = _git(self.tree, "worktree", "list", "--porcelain")
         lines = out.splitlines() if code == 0 else []
         return [Path(line[9:]) for line in lines if line.startswith("worktree ")]
 
 
 def repository_at(path: Path) -> Repository | None:
-    """The repository that a directory is in; None outside of any.
+    """The repository that contains a directory; None if none does.
 
     Raises:
-        KarmaError: git fails for another reason: there may be a repository it cannot read.
+        KarmaError: git fails for another reason, so there may be a repository it cannot read.
     """
     where = ("rev-parse", "--path-format=absolute", "--git-common-dir")
-    code, out, said = _git(path, *where, "--show-toplevel")
-    if "must be run in a work tree" in said:  # a bare repository, or within `.git`
-        code, out, said = _git(path, *where)
+    code, out, complaint = _git(path, *where, "--show-toplevel")
+    if "must be run in a work tree" in complaint:  # a bare repository, or within `.git`
+        code, out, complaint = _git(path, *where)
     if code:
-        if "not a git repository (or any" not in said:
+        if "not a git repository (or any" not in complaint:
             raise KarmaError(
-                f"git cannot read the repository at {path}: {said}", hint=f"git -C {path} status"
+                f"git cannot read the repository at {path}: {complaint}",
+                hint=f"git -C {path} status",
             )
-        damaged = _looks_like_one(path)
+        damaged = _damaged_repository(path)
         if damaged:
-            raise KarmaError(f"git takes {damaged} for no repository", hint=f"git -C {path} status")
+            raise KarmaError(
+                f"git does not recognise {damaged} as a repository",
+                hint=f"git -C {path} status",
+            )
         return None
     common, _, tree = out.partition("\n")
-    # a linked work tree shares its repository's directory: it belongs to the repository
+    # a linked work tree belongs to the repository whose git directory it shares
     top = Path(common).parent if Path(common).name == ".git" else Path(tree or common)
     return Repository(top, Path(tree) if tree else top, Path(common) / "config")
 
 
-def _looks_like_one(path: Path) -> Path | None:
-    """What git would have looked into, were it not damaged: it may be anybody's repository."""
-    for each in (path, *path.parents):
-        place = each / ".git"
-        if place.is_file() or (place.is_dir() and not _is_empty(place)):
-            return place
+def _damaged_repository(path: Path) -> Path | None:
+    """The nearest `.git` above a directory that git skipped, so it must be damaged; None if none.
+
+    Its repository may be of any project, so the directory must not count as outside of any.
+    """
+    for directory in (path, *path.parents):
+        dot_git = directory / ".git"
+        if dot_git.is_file() or (dot_git.is_dir() and not _is_empty(dot_git)):
+            return dot_git
     return None
 
 
@@ -97,38 +108,41 @@ def _is_empty(folder: Path) -> bool:
 
 
 def toplevel(path: Path) -> Path | None:
-    """The root of the repository's main work tree that `path` is in; None outside of any.
+    """The root of the main work tree of the repository that contains `path`; None if none does.
 
     Raises:
-        KarmaError: git fails for another reason: there may be a repository it cannot read.
+        KarmaError: git fails for another reason, so there may be a repository it cannot read.
     """
     found = repository_at(path)
     return found.top if found else None
 
 
 def identity_of(path: Path, remote: str = ORIGIN) -> str:
-    """The project identity that a remote gives, `origin` unless another is asked for.
+    """The project identity of a directory, by a remote of its repository.
 
     Raises:
-        NotFound: `path` is in no repository, or the repository has no such remote.
-        BadInput: the remote names no repository on a host.
+        NotFound: `path` is not in a repository, or the repository has no such remote.
+        BadInput: the remote does not name a repository on a host.
         KarmaError: git cannot read the repository.
     """
     found = repository_at(path)
     if found is None:
         step = f"karma-sync project map {quote(str(path))} PROJECT"
         raise NotFound(
-            f"{path} is in no git repository", hint=f"change to the project's directory, or {step}"
+            f"{path} is not in a git repository",
+            hint=f"change to the project's directory, or {step}",
         )
-    return named_by(found, found.remotes(), remote)
+    return identity_by_remote(found, found.remotes(), remote)
 
 
-def named_by(repository: Repository, remotes: dict[str, str], remote: str = ORIGIN) -> str:
-    """The identity that one of a repository's remotes gives.
+def identity_by_remote(
+    repository: Repository, remotes: dict[str, str], remote: str = ORIGIN
+) -> str:
+    """The project identity of a repository, by one of its remotes.
 
     Raises:
-        NotFound: it has no such remote.
-        BadInput: the remote names no repository on a host.
+        NotFound: the repository has no such remote.
+        BadInput: the remote does not name a repository on a host.
     """
     if remote not in remotes:
         raise NotFound(
@@ -139,7 +153,7 @@ def named_by(repository: Repository, remotes: dict[str, str], remote: str = ORIG
 
 
 def other_identities(remotes: dict[str, str], identity: str = "") -> dict[str, str]:
-    """What the remotes name besides `identity`: the remote's name by identity, sorted."""
+    """The identities other than `identity` that remotes name, each with its remote's name."""
     found: dict[str, str] = {}
     for name, url in sorted(remotes.items()):
         try:
@@ -152,10 +166,10 @@ def other_identities(remotes: dict[str, str], identity: str = "") -> dict[str, s
 
 
 def _git(path: Path, *arguments: str) -> tuple[int, str, str]:
-    """Exit code, output and complaint of git, run in `path`.
+    """Run git in `path`; returns its exit code, output, and error output on one line.
 
-    GIT_* variables are left out: they would make git answer for another repository. It speaks
-    English, because we read what it complains about.
+    GIT_* variables are removed, because they can make git answer for another repository. The
+    language is English, because callers read the error output.
     """
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     try:

@@ -108,7 +108,7 @@ class Library:
 
     def _again(self, readable: Readable) -> Readable:
         with self.store.reading() as tx:
-            now = library.one(tx, readable.folder, readable.manifest.item)
+            now = library.get_item(tx, readable.folder, readable.manifest.item)
         if now is None:
             raise NotFound(f"session {readable.manifest.session.session_id} is gone")
         return now

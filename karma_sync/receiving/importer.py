@@ -145,7 +145,7 @@ class Importer:
             retractions.put(tx, channel.id, carried)
             named = library.chunks_of(tx, channel.id, item)
             dropped = library.drop_item(tx, channel.id, item, last)
-            retractions.linger(tx, channel.id, item, last, named)
+            retractions.put_lingering(tx, channel.id, item, last, named)
         self._delete([dropped])
         remove_unfinished(folder, [item_name(item), *map(chunk_name, named)])
         return True
@@ -165,7 +165,7 @@ class Importer:
         done = [i for i in open_ones if i not in held and not (folder / item_name(i)).exists()]
         if gone or done:
             with self._store.transaction() as tx:
-                retractions.went(tx, folder_id, gone)
+                retractions.drop_lingering(tx, folder_id, gone)
                 for item in done:
                     retractions.finish(tx, folder_id, item)
         return len(gone) == len(left) and len(done) == len(open_ones)
@@ -225,7 +225,7 @@ class Importer:
 
     def _remove_unused(self, hashes: Iterable[str]) -> None:
         with self._store.reading() as tx:
-            useless = library.unused(tx, hashes)
+            useless = library.unused_chunks(tx, hashes)
         self._scrub = self._scrub or bool(useless)
         for sha in useless:
             (self._root / chunk_name(sha)).unlink(missing_ok=True)
@@ -235,7 +235,7 @@ class Importer:
             before = library.redactor_of(tx, channel.id, item.value.item)
             dropped = library.put_item(tx, channel.id, item, self._now())
             retractions.drop(tx, channel.id, item.value.item)
-            retractions.linger(tx, channel.id, item.value.item, last, dropped)
+            retractions.put_lingering(tx, channel.id, item.value.item, last, dropped)
         self.verified_chunks(channel.id).update(item.value.chunks())
         # text that newer rules cut from a title is still in the database's log
         self._scrub = self._scrub or before not in (None, item.value.redactor)

@@ -27,18 +27,18 @@ class ChangeLog:
     def run(self) -> None:
         """Record every change since the last run, in whichever process that was."""
         with self._work.reading() as tx:
-            if events.told(tx) == facts(self._known()):
+            if events.reported_facts(tx) == facts(self._known()):
                 return
         with self._work.transaction() as tx:
             current = facts(self._known())  # again: another process may have recorded it meanwhile
-            for fact in news(events.told(tx), current):
+            for fact in news(events.reported_facts(tx), current):
                 event = events.Event(0, self._now(), fact.what, fact.who, fact.why)
                 events.add(tx, event)
-            events.put_told(tx, current)
+            events.put_reported_facts(tx, current)
 
     def _known(self) -> Known:
         with self._store.reading() as tx:
-            pauses = [pause for pause in state.halts.all(tx) if pause.holds(self._now())]
+            pauses = [pause for pause in state.halts.all(tx) if pause.is_active(self._now())]
             until = [moment(pause.until) if pause.until else "" for pause in pauses]
             return Known(
                 me=self._me,

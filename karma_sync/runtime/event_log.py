@@ -102,7 +102,7 @@ class EventLog:
 
     def record_end(self, who: str, why: str) -> None:
         """Record that the fault of `who` is over."""
-        self.record(events.OVER, who, why)
+        self.record(events.FAULT_OVER, who, why)
 
     def record_worker(self, name: str, error: Exception | None) -> None:
         """Record that a thread of the daemon failed, or with None that it works again.

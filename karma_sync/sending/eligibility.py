@@ -14,7 +14,7 @@ from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.profile import Profile
-from karma_sync.domain.session.project import Belonging, Names, Place, belongs
+from karma_sync.domain.session.project import Belonging, Names, Place, belonging_of
 from karma_sync.domain.session.selection import (
     Candidate,
     Choices,
@@ -77,16 +77,18 @@ class ProjectMatcher:
 
     def sessions_at(self, path: Path) -> list[SourceSession]:
         """The sessions that the file at a changed path belongs to."""
-        if not self._source.apart.is_plan(path):
+        if not self._source.side_files.is_plan(path):
             return self._source.sessions_at(path)
-        naming = (self._source.session_at(file) for file in self._catalogue.naming(path))
+        naming = (
+            self._source.session_at(file) for file in self._catalogue.transcripts_naming(path)
+        )
         return self._source.of_ids({session.session_id for session in naming if session})
 
     def belonging(
         self, session: SourceSession, facts: Facts, names: Names | None = None
     ) -> Belonging:
         """How a session with these facts belongs to the project that has these names."""
-        return belongs(self.places_of(session, facts), names)
+        return belonging_of(self.places_of(session, facts), names)
 
     def places_of(self, session: SourceSession, facts: Facts) -> dict[str, Place]:
         """The place of each directory that a session worked in.
@@ -138,7 +140,7 @@ class Decider:
         places = self.matcher.places_of(session, facts)
         return Candidate(
             session=session.session_id,
-            belonging=belongs(places, names),
+            belonging=belonging_of(places, names),
             directories=tuple(places),
             last=last_active(session, facts),
             quiet_s=self._now().timestamp() - session.changed_ns / 10**9,
@@ -209,4 +211,4 @@ def learn_roots(store: Database, learned: dict[str, str]) -> None:
             if before is None:
                 state.roots.put(tx, state.KnownDirectory(path=path, project=identity))
             elif not before.mapped and before.project != identity:
-                state.roots.put(tx, before.now(identity))
+                state.roots.put(tx, before.renamed_to(identity))

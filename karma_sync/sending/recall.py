@@ -120,7 +120,7 @@ class Recaller:
             named = row.changed(session=session.session_id, agent=agent)
             with self._store.transaction() as tx:
                 ledger.departed.put(tx, named)
-        if any(each.holds(agent, session.session_id) for each in unshared):
+        if any(each.covers(agent, session.session_id) for each in unshared):
             return is_unshared(unshared, agent, session.session_id)
         return row is not None and row.withdrawn > 0
 
@@ -151,7 +151,7 @@ class Recaller:
             return
         self._remove(channel, outbox, outbox.chunks() - named)
         with self._store.transaction() as tx:
-            ledger.put_recall(tx, recall.over())
+            ledger.put_recall(tx, recall.finished())
 
     def _take_stock(self, channel: Channel, outbox: Outbox) -> list[Departed]:
         """The ledger rows of a channel, completed from the outbox where a database was lost.

@@ -32,7 +32,7 @@ def resume_all(store: Database, now: datetime) -> None:
         Conflict: everything is not paused.
     """
     with store.transaction() as tx:
-        if not any(halt.holds(now) for halt in state.halts.all(tx)):
+        if not any(halt.is_active(now) for halt in state.halts.all(tx)):
             raise Conflict(
                 "no pause of everything is in effect", hint="karma-sync subscription list"
             )

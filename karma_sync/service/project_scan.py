@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from karma_sync.agents.claude.source import ClaudeSource
-from karma_sync.domain.session.project import Belonging, Names, Place, Where, belongs
+from karma_sync.domain.session.project import Belonging, Names, Place, Where, belonging_of
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.domain.team.team import Team
 from karma_sync.git.repository import other_identities, repository_at
@@ -128,8 +128,8 @@ def _in_directory(
 
 
 def _case(places: Mapping[str, Place], shared: _Shared) -> _Case:
-    plain = belongs(places)
-    mine = [b for each in shared.names if (b := belongs(places, each)) != plain]
+    plain = belonging_of(places)
+    mine = [b for each in shared.names if (b := belonging_of(places, each)) != plain]
     belonging = next((b for b in mine if b.project), mine[0] if mine else plain)
     project = belonging.project
     known = {*shared.teams, *shared.aliases}

@@ -32,7 +32,7 @@ from karma_sync.service.status_model import (
     renames,
 )
 from karma_sync.store import events, ledger, library, work
-from karma_sync.store.world import paused_until, read_world
+from karma_sync.store.world import active_pause, read_world
 from karma_sync.team.documents.stored import digest_of, receipts_for
 
 # Syncthing pulls nothing into a folder on a disk with less free space (`minDiskFree`, which
@@ -73,7 +73,7 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
         projects=[_project(look, each) for each in answers],
         teams=list(world.teams),
         inbox=invitations.inbox(stores.state),
-        paused=paused_until(stores.state, now),
+        paused=active_pause(stores.state, now),
         packaging=look.transfer(work.PACKAGING) if running else None,
         silent=_silent(look, now),
         last_error=last_error,

@@ -1,4 +1,4 @@
-"""SQLite: one connection per thread, one transaction per use case, migrations as one table."""
+"""Opens SQLite databases for the store: one connection per thread, transactions, migrations."""
 
 import sqlite3
 import threading
@@ -14,24 +14,24 @@ from karma_sync.runtime.timing import Deadline
 Transaction = sqlite3.Connection
 _BUSY_SECONDS = 10.0
 _BUSY_PAUSE_SECONDS = 0.01
-# sqlite.org/rescode.html: what is said of the file, not of the statement
+# Result codes that concern the database file rather than the statement (sqlite.org/rescode.html).
 _PRIMARY = 0xFF
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_USELESS = {
+_UNUSABLE = {
     *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN),
     *(sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PERM),
 }
 
 
 class Database:
-    """A database file of ours, mode 0600, brought up to date when first opened.
+    """A database file of karma-sync, mode 0600, migrated when it is opened.
 
-    `migrations` are SQL scripts; the file's `user_version` says how many were applied, and
-    each is applied in one transaction with the record of it.
-    What was committed survives a crash of ours; if `durable`, a power cut as well, for one more
-    wait for the disk (sqlite.org/pragma.html#pragma_synchronous).
+    `migrations` are SQL scripts. The file's `user_version` is the number of scripts that were
+    applied; each script and the new number are committed in one transaction.
+    Committed changes survive a crash of karma-sync; with `durable` also a power cut, at the price
+    of one more wait for the disk (sqlite.org/pragma.html#pragma_synchronous).
 
-    Every method raises DatabaseUnusable where the file, or the disk below it, does not serve.
+    Every method raises DatabaseUnusable if the file is damaged or cannot be read or written.
     """
 
     def __init__(self, path: Path, migrations: Sequence[str], *, durable: bool = False) -> None:
@@ -46,13 +46,13 @@ class Database:
         try:
             self._migrate(migrations)
         except BaseException:
-            self.close()  # nobody else could: there is no object to close
+            self.close()  # the caller gets no object that it could close
             raise
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """All or nothing: commits at the end of the block, rolls back on any exception."""
-        with self._telling():
+        """A transaction: commits at the end of the block, rolls back on any exception."""
+        with self._translated_errors():
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -64,13 +64,13 @@ class Database:
         self._after_commit()
 
     def after_commit(self, call: Callable[[], None]) -> None:
-        """Have `call` called after each transaction, before `transaction` returns."""
+        """Call `call` after each committed transaction, before `transaction` returns."""
         self._after_commit = call
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
-        """One consistent view; nothing can be written through it."""
-        with self._telling():
+        """One consistent view of the database; changes made through it are rolled back."""
+        with self._translated_errors():
             connection = self._connection()
             connection.execute("BEGIN")
             try:
@@ -79,26 +79,27 @@ class Database:
                 connection.rollback()
 
     def connect(self) -> None:
-        """Open this thread's connection now rather than when it first reads or writes."""
-        with self._telling():
+        """Open this thread's connection now, before the thread first reads or writes."""
+        with self._translated_errors():
             self._connection()
 
     def data_version(self) -> int:
-        """Changes when another connection committed (sqlite.org/pragma.html#pragma_data_version).
+        """A number that changes when another connection commits.
 
-        Call it from one thread that never writes through this object.
+        Call it from one thread that never writes through this object
+        (sqlite.org/pragma.html#pragma_data_version).
         """
-        with self._telling():
+        with self._translated_errors():
             row = self._connection().execute("PRAGMA data_version").fetchone()
         return int(row[0])
 
     def checkpoint(self) -> bool:
-        """Move all that was committed into the database file and empty the log beside it.
+        """Move committed changes into the database file and empty the write-ahead log.
 
-        With `secure_delete` nothing of what was deleted is left on disk then. False if a reader
-        held it up: call it again.
+        After that no deleted content is left on disk, because `secure_delete` overwrites it. False
+        if a reader prevented it; then call it again.
         """
-        with self._telling():
+        with self._translated_errors():
             row = self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return int(row[0]) == 0
 
@@ -127,23 +128,23 @@ class Database:
         return connection
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
-        """Say in our words what is wrong with the file; what is wrong with our SQL stays a bug."""
+    def _translated_errors(self) -> Iterator[None]:
+        """Raise DatabaseUnusable for errors of the file; errors in our SQL stay what they are."""
         try:
             yield
         except sqlite3.DatabaseError as error:
             code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
             if code in _DAMAGED:
                 raise _damaged(self._path, error) from error
-            if code in _USELESS:
+            if code in _UNUSABLE:
                 raise DatabaseUnusable(
                     f"{self._path} cannot be used: {error}",
-                    hint=f"see that there is space at {self._path.parent}, and that it is yours",
+                    hint=f"check that {self._path.parent} has free space and belongs to you",
                 ) from error
             raise
 
     def _migrate(self, migrations: Sequence[str]) -> None:
-        with self._telling():
+        with self._translated_errors():
             version = self._version()
         if version > len(migrations):
             raise DatabaseUnusable(
@@ -169,16 +170,16 @@ class Database:
 def _damaged(path: Path, error: sqlite3.DatabaseError) -> DatabaseUnusable:
     return DatabaseUnusable(
         f"{path} is damaged: {error}",
-        hint=f"karma-sync down; rename {path}; karma-sync up -d. It is made anew from what"
-        " else is here (docs/architecture.md, Recovery)",
+        hint=f"karma-sync down; rename {path}; karma-sync up -d. karma-sync rebuilds the database"
+        " from its other files (docs/architecture.md, Recovery)",
     )
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Set write-ahead logging, which stays with the file.
+    """Switch the file to write-ahead logging; the setting is stored in the file.
 
-    SQLite does not wait for a lock here, whatever the timeout: another process may be making
-    the same file at this moment.
+    Retries, because SQLite ignores the timeout for this statement, and another process may be
+    creating the same file.
     """
     deadline = Deadline(_BUSY_SECONDS)
     while True:

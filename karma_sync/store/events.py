@@ -1,4 +1,4 @@
-"""Events, in work.db: what was told to people, and what stood when it was told last."""
+"""Stores events in work.db, and the facts that were reported last (`domain/team/changes.py`)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ TABLES = """
     CREATE TABLE told (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID
     """
 _KEPT = 10_000
-OVER = "fault over"
+FAULT_OVER = "fault over"
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something worth telling: `what` happened, to `who`, and `why`; `at` is UTC.
+    """Something to report to people: `what` happened, to `who`, and `why`; `at` is UTC.
 
-    `bad` ones are refusals and faults.
+    Refusals and faults are `bad`.
     """
 
     id: int
@@ -34,7 +34,7 @@ class Event:
 
 
 def add(tx: Transaction, event: Event) -> None:
-    """Note an event; its id is given here."""
+    """Store an event; the database assigns its id and keeps the newest 10,000."""
     tx.execute(
         "INSERT INTO event (at, what, who, why, bad) VALUES (?, ?, ?, ?, ?)",
         [event.at.isoformat(), event.what, event.who, event.why, event.bad],
@@ -43,10 +43,10 @@ def add(tx: Transaction, event: Event) -> None:
 
 
 def add_once(tx: Transaction, event: Event) -> None:
-    """Note an event unless it was noted: what goes on as it was is not news.
+    """Store an event unless it repeats one: a condition that continues is not news.
 
-    The same is news again once something of another kind happened to the same `who`, such as the
-    end of a fault; two reasons in turn are two events, not more.
+    An event is stored again after an event of another kind about the same `who`, such as the end
+    of a fault. A fault that alternates between two reasons is stored once for each reason.
     """
     found = tx.execute(
         "SELECT 1 FROM event WHERE who = ? AND what = ? AND why = ? AND id >"
@@ -70,22 +70,22 @@ def last_bad(tx: Transaction) -> Event | None:
 
 
 def is_over(tx: Transaction, fault: Event) -> bool:
-    """Whether a fault's end was noted after it."""
+    """Whether the end of this fault was stored after it."""
     found = tx.execute(
         "SELECT 1 FROM event WHERE who = ? AND id > ? AND what = ? LIMIT 1",
-        [fault.who, fault.id, OVER],
+        [fault.who, fault.id, FAULT_OVER],
     )
     return found.fetchone() is not None
 
 
-def told(tx: Transaction) -> dict[str, Fact]:
-    """What stood when it was told last, by key."""
+def reported_facts(tx: Transaction) -> dict[str, Fact]:
+    """The facts that were reported last, by key."""
     rows = tx.execute("SELECT key, body FROM told")
     return {row["key"]: Fact.from_json(row["body"]) for row in rows}
 
 
-def put_told(tx: Transaction, facts: Mapping[str, Fact]) -> None:
-    """Remember that this is what stands, and was told."""
+def put_reported_facts(tx: Transaction, facts: Mapping[str, Fact]) -> None:
+    """Replace the facts that were reported last."""
     tx.execute("DELETE FROM told")
     rows = [(key, fact.to_json()) for key, fact in facts.items()]
     tx.executemany("INSERT INTO told VALUES (?, ?)", rows)

@@ -1,9 +1,11 @@
-"""intent.json: what limits sending, apart from the database, so that a lost one loosens nothing.
+"""Keeps intent.json: the limits on sending, outside of the database.
 
-Written, fsynced, whenever state.db commits something else, and the version that was written is
-kept in state.db. A file that is newer than that means that the database was lost, or came from a
-backup: then the file wins wherever it limits more. An entry that the database does not know
-stays: the daemon may not have rebuilt it yet.
+If state.db is lost, or restored from a backup, karma-sync must not send more than the person
+allowed. So the limits are also written to this file (fsynced) whenever a commit changes them in
+state.db, and state.db keeps the version that was written. A file with a higher version means that
+the database is older than the file: then the file overrides the database wherever it limits more.
+Entries that the database does not know stay in the file, because the daemon may not have rebuilt
+them in the database yet.
 """
 
 from collections.abc import Callable
@@ -26,7 +28,7 @@ _RANK = {Status.ACCEPTED: 0, Status.PAUSED: 1, Status.DECLINED: 2, Status.OFFERE
 
 
 class Limit(Value, frozen=True, kw_only=True):
-    """How much of one project goes to one team; only of this incarnation of my answer."""
+    """How much of one project goes to one team; valid for one incarnation of my answer."""
 
     team: str
     project: str
@@ -37,7 +39,7 @@ class Limit(Value, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, answer: Subscription) -> "Limit":
-        """What is to be remembered of an answer of mine."""
+        """The limit that one of my answers sets."""
         return cls(
             team=answer.team,
             project=answer.project,
@@ -56,7 +58,7 @@ class Limit(Value, frozen=True, kw_only=True):
         )
 
     def narrow(self, answer: Subscription) -> Subscription:
-        """The answer, sending no more than both say."""
+        """The answer, changed so that it sends no more than both allow."""
         status = max(answer.status, self.status, key=_RANK.__getitem__)
         receives = Direction.RECEIVE in {answer.direction, self.direction}
         return answer.changed(
@@ -67,7 +69,7 @@ class Limit(Value, frozen=True, kw_only=True):
 
 
 class Intent(Value, frozen=True, kw_only=True):
-    """The whole file; `version` grows with each that is written."""
+    """The content of intent.json; `version` grows each time the file is written."""
 
     format: Literal[1] = 1
     version: int = 0
@@ -81,7 +83,7 @@ class Intent(Value, frozen=True, kw_only=True):
     def limit(self, answer: Subscription) -> Subscription:
         """The answer as this file limits it.
 
-        Paused if it sends and nothing was written for it: nobody knows how much was meant.
+        An answer that sends but has no entry is paused: nobody knows how much it was meant to send.
         """
         found = next((limit for limit in self.limits if limit.applies_to(answer)), None)
         if found:
@@ -92,10 +94,10 @@ class Intent(Value, frozen=True, kw_only=True):
 
 
 def read_intent(path: Path) -> Intent:
-    """What the file says; nothing if there is none.
+    """The content of the file; an empty intent if there is no file.
 
     Raises:
-        KarmaError: it says nothing that could be relied on.
+        KarmaError: the content is not valid, so nothing in it can be relied on.
     """
     try:
         return Intent.from_json(path.read_bytes())
@@ -106,19 +108,24 @@ def read_intent(path: Path) -> Intent:
 
 
 class IntentFile:
-    """The file beside the key; `say` is told what it changed in the database."""
+    """Keeps intent.json and state.db in agreement; `report` gets a text for each change."""
 
-    def __init__(self, path: Path, now: Callable[[], datetime], say: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: Path, now: Callable[[], datetime], report: Callable[[str], None]
+    ) -> None:
         self._path = path
         self._now = now
-        self._say = say
+        self._report = report
 
     @property
     def _now_ms(self) -> int:
         return int(self._now().timestamp() * 1000)
 
     def take_over(self, store: Database, member: str) -> None:
-        """At the start: a file that is newer than the database, or broken, limits it."""
+        """At start-up, limit the database by the file, if the file is newer or damaged.
+
+        `member` is my key in hex.
+        """
         try:
             found = read_intent(self._path)
         except KarmaError:
@@ -129,17 +136,19 @@ class IntentFile:
         self.keep(store, member)
 
     def keep(self, store: Database, member: str) -> None:
-        """Make file and database say the same of `member` (my key); untouched if they do.
+        """Make the file and the database agree on the limits of `member` (my key in hex).
+
+        Writes nothing if they already agree.
 
         Raises:
-            NotWritable: the database has the change, the file does not.
+            NotWritable: the database has the change, but the file could not be written.
         """
         with store.reading() as tx:
             if self._agree(tx, member):
                 return
         news: list[str] = []
-        with store.transaction() as tx:  # nobody else writes either of them meanwhile
-            before = self._read_or_halt(tx, news)
+        with store.transaction() as tx:  # locks out everybody who might write either of them
+            before = self._read_or_pause(tx, news)
             version = state.intent_version(tx)
             if before.version > version:
                 news += _adopt(tx, before, member)
@@ -150,7 +159,7 @@ class IntentFile:
                 self._write(now.to_json(indent=1).encode() + b"\n")
             state.put_intent_version(tx, now.version)
         for why in news:
-            self._say(why)
+            self._report(why)
 
     def _write(self, content: bytes) -> None:
         try:
@@ -158,9 +167,9 @@ class IntentFile:
         except OSError as error:
             why = error.strerror or error
             raise NotWritable(
-                f"{self._path} cannot be written: {why}. The change is in effect, but would be"
-                " forgotten with the database",
-                hint="make room there, then type the same once more",
+                f"{self._path} cannot be written: {why}. The change is in effect, but it is lost if"
+                " the database is lost",
+                hint="free some space there, then type the same command again",
             ) from error
 
     def _agree(self, tx: Transaction, member: str) -> bool:
@@ -172,22 +181,22 @@ class IntentFile:
             return False
         return _content(tx, member, found) == found
 
-    def _read_or_halt(self, tx: Transaction, news: list[str]) -> Intent:
-        """The file; one that cannot be read is put aside, and everything is paused."""
+    def _read_or_pause(self, tx: Transaction, news: list[str]) -> Intent:
+        """The content of the file; a damaged file is renamed, and everything is paused."""
         try:
             return read_intent(self._path)
         except KarmaError:
             aside = self._path.with_name(f"{self._path.name}.broken")
             self._path.replace(aside)
             fsync_dirs([aside.parent])
-            why = f"what limits sending could not be read: see {aside}"
+            why = f"the limits on sending could not be read: see {aside}"
             state.halts.put(tx, state.GlobalPause(why=why))
             news.append(f"everything is paused, {why}")
             return Intent()
 
 
 def _content(tx: Transaction, member: str, before: Intent) -> Intent:
-    """What the file should say, as the database has it; it still has the version of before."""
+    """The content that the file should have by the database, still with the version of `before`."""
     limits = {(limit.team, limit.project): limit for limit in before.limits}
     for answer in state.subscriptions.all(tx, member=member):
         limits[answer.team, answer.project] = Limit.of(answer)
@@ -203,13 +212,16 @@ def _content(tx: Transaction, member: str, before: Intent) -> Intent:
 
 
 def _adopt(tx: Transaction, intent: Intent, member: str) -> list[str]:
-    """Limit the database as the newer file does; what changed, in words."""
+    """Limit the database by the newer file; returns a sentence for each change."""
     news = []
     for answer in state.subscriptions.all(tx, member=member):
         limited = intent.limit(answer)
         if limited != answer:
             state.subscriptions.put(tx, limited)
-            news.append(f"{answer.project}, the database was older: it is {limited.status} again")
+            news.append(
+                f"the database was older than intent.json: {answer.project} is {limited.status}"
+                " again"
+            )
     state.withholds.put(tx, *intent.withheld)
     state.exclusions.put(tx, *intent.exclusions)
     state.unshared.put(tx, *intent.unshared)
@@ -219,5 +231,5 @@ def _adopt(tx: Transaction, intent: Intent, member: str) -> list[str]:
     halt = state.halts.get(tx, "all")
     if intent.halt and (halt is None or halt.ends_before(intent.halt)):
         state.halts.put(tx, intent.halt)
-        news.append("everything is paused again, as it was")
+        news.append("everything is paused again, as before")
     return news

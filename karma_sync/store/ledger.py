@@ -1,4 +1,7 @@
-"""In work.db: what left, through which channel, and what of it was called back."""
+"""Stores the ledger in work.db: which sessions left through which channel, recalls, confirmations.
+
+The ledger answers what others may have of this member, also after a session was withdrawn.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -25,12 +28,13 @@ TABLES = """
 
 
 class Departed(Value, frozen=True, kw_only=True):
-    """One session as it last left through a channel, for `project` and `team` (its id).
+    """One session as it last left through a channel, for `project` and `team` (the team's id).
 
-    `first` and `revision` are Unix milliseconds, for revisions are moments; `size` is bytes
-    before compression; `kinds` are those of its files. `withdrawn` is the revision of its
-    retraction, 0 if it is not withdrawn. Rebuilt from an outbox, `first` is that of the revision
-    found there, and of a withdrawn item nothing else is known.
+    `first` and `revision` are Unix milliseconds, because revisions are moments. `size` is in bytes
+    before compression. `kinds` are the kinds of its files. `withdrawn` is the revision of its
+    retraction; 0 if it is not withdrawn. If the ledger was rebuilt from an outbox, `first` is the
+    revision that was found there, and of a withdrawn item only the ids and the retraction's
+    revision are known.
     """
 
     folder: str
@@ -50,9 +54,10 @@ class Departed(Value, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Recall:
-    """Everything that left at or below the revision `through` is to be packaged anew, or gone.
+    """A recall: everything that left with a revision up to `through` is replaced or withdrawn.
 
-    `swept` when nothing of it is in the outbox any more.
+    `at_ms` is when the recall began (Unix milliseconds). `swept` tells that no such revision is
+    left in the outbox.
     """
 
     folder: str
@@ -60,8 +65,8 @@ class Recall:
     at_ms: int
     swept: bool
 
-    def over(self) -> "Recall":
-        """The same, with nothing of it left in the outbox."""
+    def finished(self) -> "Recall":
+        """The recall after the last such revision left the outbox."""
         return replace(self, swept=True)
 
 
@@ -69,7 +74,7 @@ departed = Table("departed", Departed, ["folder", "item"])
 
 
 def row_of(folder: str, manifest: "Manifest", first: int) -> Departed:
-    """What the ledger says of an item."""
+    """The ledger's row for an item with this manifest; `first` is its first revision."""
     return Departed(
         folder=folder,
         item=manifest.item,
@@ -87,7 +92,7 @@ def row_of(folder: str, manifest: "Manifest", first: int) -> Departed:
 
 
 def row_of_withdrawn(folder: str, retraction: "Retraction") -> Departed:
-    """What the ledger says of an item of which only the retraction is known."""
+    """The ledger's row for an item of which only the retraction is known."""
     return Departed(
         folder=folder,
         item=retraction.item,
@@ -100,27 +105,27 @@ def row_of_withdrawn(folder: str, retraction: "Retraction") -> Departed:
 
 
 def record_sent(tx: Transaction, folder: str, manifest: "Manifest") -> None:
-    """An item left, for the first time or once more."""
+    """Record that an item left, for the first time or again."""
     before = departed.get(tx, folder, manifest.item)
     first = before.first if before else manifest.revision
     departed.put(tx, row_of(folder, manifest, first))
 
 
-def withdraw(tx: Transaction, folder: str, item: str, revision: int) -> None:
-    """An item was retracted."""
+def record_withdrawn(tx: Transaction, folder: str, item: str, revision: int) -> None:
+    """Record that an item was retracted under this revision."""
     before = departed.get(tx, folder, item)
     known = before or Departed(folder=folder, item=item, first=revision, revision=revision)
     departed.put(tx, known.changed(withdrawn=revision))
 
 
 def revisions(tx: Transaction, folder: str) -> dict[str, int]:
-    """Revision by item of all that left through a channel and is not withdrawn."""
+    """The revisions of all items that left through a channel and are not withdrawn, by item."""
     rows = departed.all(tx, folder=folder)
     return {row.item: row.revision for row in rows if not row.withdrawn}
 
 
 def put_recall(tx: Transaction, recall: Recall) -> None:
-    """Remember what is to be called back through a channel."""
+    """Store the recall of a channel; it replaces an earlier one."""
     tx.execute(
         "INSERT OR REPLACE INTO recall VALUES (?, ?, ?, ?)",
         [recall.folder, recall.through, recall.at_ms, recall.swept],
@@ -134,7 +139,10 @@ def get_recall(tx: Transaction, folder: str) -> Recall | None:
 
 
 def confirm(tx: Transaction, folder: str, member: str, revision: int) -> None:
-    """`member` (a key) had exactly what had left when `revision` was the highest given out."""
+    """Record that `member` (a key) has exactly what had left up to `revision`.
+
+    `revision` was the highest revision of the channel at that time.
+    """
     tx.execute(
         "INSERT INTO confirmed VALUES (?, ?, ?) ON CONFLICT (folder, member)"
         " DO UPDATE SET revision = excluded.revision WHERE revision < excluded.revision",
@@ -143,13 +151,13 @@ def confirm(tx: Transaction, folder: str, member: str, revision: int) -> None:
 
 
 def confirmed(tx: Transaction, folder: str) -> dict[str, int]:
-    """By member key: the highest revision up to which it had everything."""
+    """The highest revision up to which each member had everything, by member key."""
     rows = tx.execute("SELECT member, revision FROM confirmed WHERE folder = ?", [folder])
     return {row["member"]: row["revision"] for row in rows}
 
 
 def named_chunks(tx: Transaction, folder: str, items: Iterable[str]) -> set[str]:
-    """The chunks that these items of a channel name, as far as the database knows."""
+    """The hashes of the chunks that these items of a channel name, as far as work.db knows."""
     wanted = set(items)
     rows = tx.execute("SELECT sha256, item FROM chunk_ref WHERE folder = ?", [folder])
     return {row["sha256"] for row in rows if row["item"] in wanted}

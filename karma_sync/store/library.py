@@ -1,4 +1,7 @@
-"""library.db: everything verified and readable; the importer is its only writer."""
+"""Stores the library: the manifests of everything that was verified and can be read.
+
+Only the importer writes to library.db. Readers query it within an `AccessScope`.
+"""
 
 import sqlite3
 from collections.abc import Iterable
@@ -39,7 +42,7 @@ _MIGRATIONS = [
 
 @dataclass(frozen=True)
 class Readable:
-    """An item of the library: its manifest, where it lies, when it arrived (UTC)."""
+    """An item of the library: the folder it came through, its manifest, when it arrived (UTC)."""
 
     folder: str
     manifest: "Manifest"
@@ -48,10 +51,10 @@ class Readable:
 
 @dataclass(frozen=True)
 class Arrival:
-    """What became of an item file in an inbox.
+    """What happened to an item file in an inbox.
 
-    `state` is imported, waiting (for chunks), refused or retracted (an old copy of it);
-    `signature` tells the file's version.
+    `state` is "imported", "waiting" (for chunks), "refused", or "retracted" (the file is a copy
+    from before its retraction). `signature` identifies the version of the file.
     """
 
     item: str
@@ -66,7 +69,7 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Dropped:
-    """An item that is no longer readable, and the chunks that nothing needs any more."""
+    """An item that was removed, and the hashes of its chunks that no other item needs."""
 
     folder: str
     item: str
@@ -75,12 +78,15 @@ class Dropped:
 
 
 def open_library(path: Path) -> Database:
-    """Open library.db, creating it if need be."""
+    """Open library.db; creates it if it does not exist."""
     return Database(path, _MIGRATIONS)
 
 
 def put_item(tx: Transaction, folder: str, item: "Verified[Manifest]", now: datetime) -> set[str]:
-    """Make a verified manifest the readable one; the hashes it named before and no more."""
+    """Store a verified manifest as the readable revision of its item.
+
+    Returns the hashes of chunks that the previous revision named and this one does not.
+    """
     manifest = item.value
     key = [folder, manifest.item]
     active = _utc(manifest.session.last_activity) or now
@@ -110,7 +116,10 @@ def put_item(tx: Transaction, folder: str, item: "Verified[Manifest]", now: date
 
 
 def drop_all_but(tx: Transaction, kept: Kept) -> list[Dropped]:
-    """Forget what came of a member through other channels than the one kept; files to delete."""
+    """Remove what came from a member through other channels than the kept one.
+
+    Returns the removed items, so that the caller can delete their files.
+    """
     rows = tx.execute(
         "SELECT folder, item, revision FROM item"
         " WHERE team = ? AND project = ? AND member = ? AND folder <> ?",
@@ -124,35 +133,35 @@ def drop_all_but(tx: Transaction, kept: Kept) -> list[Dropped]:
 
 
 def drop_item(tx: Transaction, folder: str, item: str, revision: int) -> Dropped:
-    """Forget an item; what of its files is to be deleted."""
+    """Remove an item; the result names the files to delete."""
     key = [folder, item]
     hashes = chunks_of(tx, folder, item)
     tx.execute("DELETE FROM item WHERE folder = ? AND item = ?", key)
     tx.execute("DELETE FROM chunk_of WHERE folder = ? AND item = ?", key)
     tx.execute("DELETE FROM arrival WHERE folder = ? AND item = ?", key)
-    return Dropped(folder, item, revision, frozenset(unused(tx, hashes)))
+    return Dropped(folder, item, revision, frozenset(unused_chunks(tx, hashes)))
 
 
 def chunks_of(tx: Transaction, folder: str, item: str) -> set[str]:
-    """Hashes of the chunks that an item names."""
+    """The hashes of the chunks that an item names."""
     rows = tx.execute("SELECT sha256 FROM chunk_of WHERE folder = ? AND item = ?", [folder, item])
     return {row["sha256"] for row in rows}
 
 
 def verified_chunks(tx: Transaction, folder: str) -> dict[str, int]:
-    """Size by hash of the chunks that were taken from this channel and verified."""
+    """The sizes in bytes of the verified chunks that came through this channel, by hash."""
     rows = tx.execute("SELECT DISTINCT sha256, size FROM chunk_of WHERE folder = ?", [folder])
     return {row["sha256"]: row["size"] for row in rows}
 
 
-def unused(tx: Transaction, hashes: Iterable[str]) -> set[str]:
-    """Those of `hashes` that no item of any channel names."""
+def unused_chunks(tx: Transaction, hashes: Iterable[str]) -> set[str]:
+    """The hashes among these that no item of any channel names."""
     query = "SELECT 1 FROM chunk_of WHERE sha256 = ?"
     return {sha for sha in hashes if tx.execute(query, [sha]).fetchone() is None}
 
 
 def revision(tx: Transaction, folder: str, item: str) -> int:
-    """The revision of an item that is readable; 0 if none is."""
+    """The readable revision of an item; 0 if the item is not readable."""
     row = tx.execute(
         "SELECT revision FROM item WHERE folder = ? AND item = ?", [folder, item]
     ).fetchone()
@@ -160,7 +169,7 @@ def revision(tx: Transaction, folder: str, item: str) -> int:
 
 
 def redactor_of(tx: Transaction, folder: str, item: str) -> str | None:
-    """The version of the redactor that the readable revision of an item passed; None if none is."""
+    """The redactor version of the readable revision of an item; None if it is not readable."""
     row = tx.execute(
         "SELECT json_extract(body, '$.redactor') AS redactor FROM item"
         " WHERE folder = ? AND item = ?",
@@ -170,29 +179,29 @@ def redactor_of(tx: Transaction, folder: str, item: str) -> str | None:
 
 
 def revisions(tx: Transaction, folder: str) -> dict[str, int]:
-    """Revision by item of all that is readable of a channel."""
+    """The revisions of all readable items of a channel, by item."""
     rows = tx.execute("SELECT item, revision FROM item WHERE folder = ?", [folder])
     return {row["item"]: row["revision"] for row in rows}
 
 
 def all_revisions(tx: Transaction) -> list[tuple[str, str, int]]:
-    """(folder, item, revision) of all that is readable."""
+    """(folder, item, revision) of all readable items."""
     rows = tx.execute("SELECT folder, item, revision FROM item")
     return [(row["folder"], row["item"], row["revision"]) for row in rows]
 
 
 def all_chunks(tx: Transaction) -> set[str]:
-    """Hashes of all chunks that some item names."""
+    """The hashes of all chunks that any item names."""
     return {row["sha256"] for row in tx.execute("SELECT DISTINCT sha256 FROM chunk_of")}
 
 
 def drop_arrival(tx: Transaction, folder: str, item: str) -> None:
-    """Forget what became of an item file."""
+    """Forget what happened to an item file."""
     tx.execute("DELETE FROM arrival WHERE folder = ? AND item = ?", [folder, item])
 
 
 def put_arrival(tx: Transaction, folder: str, arrival: Arrival) -> None:
-    """Remember what became of an item file."""
+    """Remember what happened to an item file."""
     tx.execute(
         "INSERT OR REPLACE INTO arrival VALUES (?, ?, ?, ?, ?)",
         [folder, arrival.item, arrival.signature, arrival.state, arrival.why],
@@ -200,7 +209,7 @@ def put_arrival(tx: Transaction, folder: str, arrival: Arrival) -> None:
 
 
 def arrivals(tx: Transaction, folder: str) -> dict[str, Arrival]:
-    """What became of each item file of a channel, by item."""
+    """What happened to each item file of a channel, by item."""
     rows = tx.execute("SELECT * FROM arrival WHERE folder = ?", [folder])
     return {r["item"]: Arrival(r["item"], r["signature"], r["state"], r["why"]) for r in rows}
 
@@ -208,7 +217,10 @@ def arrivals(tx: Transaction, folder: str) -> dict[str, Arrival]:
 def readable(
     tx: Transaction, scope: AccessScope, session: str = "", most: int = 1_000_000
 ) -> list[Readable]:
-    """Items the scope allows, the latest active first; with `session`, ids that begin so."""
+    """The items that the scope allows, the most recently active first.
+
+    With `session`, only items whose session id begins with that text; at most `most` items.
+    """
     where, values = _allowed(scope)
     if session:
         where.append("substr(session, 1, ?) = ?")
@@ -222,18 +234,18 @@ def readable(
 
 
 def projects(tx: Transaction) -> set[str]:
-    """Every project of which the library holds something."""
+    """All projects that have an item in the library."""
     return {row["project"] for row in tx.execute("SELECT DISTINCT project FROM item")}
 
 
-def one(tx: Transaction, folder: str, item: str) -> Readable | None:
-    """An item as it is now; None if it is gone."""
+def get_item(tx: Transaction, folder: str, item: str) -> Readable | None:
+    """The item as it is now; None if it is not in the library."""
     row = tx.execute("SELECT * FROM item WHERE folder = ? AND item = ?", [folder, item]).fetchone()
     return _readable(row) if row else None
 
 
 def counts(tx: Transaction, scope: AccessScope) -> dict[tuple[str, str, str], int]:
-    """How many items there are of each (team, project, member)."""
+    """The number of items of each (team, project, member)."""
     where, values = _allowed(scope)
     rows = tx.execute(
         "SELECT team, project, member, count(*) AS n FROM item"  # noqa: S608 our column names
@@ -265,7 +277,7 @@ def _readable(row: sqlite3.Row) -> Readable:
 
 
 def _utc(moment: datetime | None) -> datetime | None:
-    """The same moment in UTC; None if it has none there, at the ends of the calendar."""
+    """The same moment in UTC; None if that lies outside of the calendar (years 1 to 9999)."""
     try:
         return moment.astimezone(UTC) if moment else None
     except (OverflowError, ValueError):

@@ -1,4 +1,4 @@
-"""Reading a database that exists, for a process that must not make or change one."""
+"""Reads an existing database, for processes that must not create, migrate or change one."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _BUSY_SECONDS = 0.5
 
 
 class _Connection(sqlite3.Connection):
-    """A connection whose rows are read by the names of their columns."""
+    """A connection whose rows have column names."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -26,7 +26,7 @@ def reading_only(path: Path) -> Iterator[Transaction]:
     """One consistent view of a database as it is, without migrating it.
 
     Raises:
-        DatabaseUnusable: there is none, it is damaged, or its tables are of another version.
+        DatabaseUnusable: the file does not exist, is damaged, or has tables of another version.
     """
     try:
         uri = f"file:{quote(str(path))}?mode=ro"

@@ -1,7 +1,8 @@
-"""In library.db: the retractions that were carried out, and what of the past still lies about.
+"""Stores in library.db the retractions that were carried out, and the chunks that still linger.
 
-A chunk *lingers* while the library has forgotten it and the channel's folder still has its file:
-the owner deletes it there, and Syncthing carries that out. Until then nothing is called gone.
+A chunk *lingers* while no item of the library needs it but its file still lies in the channel's
+folder. Its owner deletes the file, and Syncthing carries the deletion out here. Until then
+receipts do not report the item as deleted.
 """
 
 from collections.abc import Iterable
@@ -21,7 +22,7 @@ TABLES = """
 
 @dataclass(frozen=True)
 class Carried:
-    """A verified retraction; `done` when nothing of the item lies in the folder any more."""
+    """A verified retraction; `done` tells that no file of the item is left in the folder."""
 
     item: str
     revision: int
@@ -31,7 +32,7 @@ class Carried:
 
 @dataclass(frozen=True)
 class Lingering:
-    """A chunk file that is to go, and the revision of the item that named it last."""
+    """A chunk file that is to disappear, and the last revision of the item that named it."""
 
     item: str
     sha256: str
@@ -54,30 +55,35 @@ def revision(tx: Transaction, folder: str, item: str) -> int:
     return int(row["revision"]) if row else 0
 
 
-def of(tx: Transaction, folder: str) -> list[Carried]:
+def all_of(tx: Transaction, folder: str) -> list[Carried]:
     """All retractions of a channel, the earliest first."""
     rows = tx.execute("SELECT * FROM retraction WHERE folder = ? ORDER BY revision, item", [folder])
     return [Carried(r["item"], r["revision"], r["envelope"], bool(r["done"])) for r in rows]
 
 
 def unfinished(tx: Transaction, folder: str) -> list[str]:
-    """The retracted items of which something may be left in the channel's folder."""
+    """The retracted items that may still have files in the channel's folder."""
     rows = tx.execute("SELECT item FROM retraction WHERE folder = ? AND done = 0", [folder])
     return [row["item"] for row in rows]
 
 
 def drop(tx: Transaction, folder: str, item: str) -> None:
-    """Forget a retraction: the item was packaged again."""
+    """Forget a retraction, because its owner packaged the item again."""
     tx.execute("DELETE FROM retraction WHERE folder = ? AND item = ?", [folder, item])
 
 
 def finish(tx: Transaction, folder: str, item: str) -> None:
-    """Nothing of a retracted item is left in the channel's folder."""
+    """Record that no file of a retracted item is left in the channel's folder."""
     tx.execute("UPDATE retraction SET done = 1 WHERE folder = ? AND item = ?", [folder, item])
 
 
-def linger(tx: Transaction, folder: str, item: str, revision: int, hashes: Iterable[str]) -> None:
-    """These chunks, which `revision` of an item named last, are still to go from the folder."""
+def put_lingering(
+    tx: Transaction, folder: str, item: str, revision: int, hashes: Iterable[str]
+) -> None:
+    """Record that these chunks still have to disappear from the folder.
+
+    `revision` is the last revision of the item that named them.
+    """
     tx.executemany(
         "INSERT OR REPLACE INTO lingering VALUES (?, ?, ?, ?)",
         [(folder, item, sha, revision) for sha in hashes],
@@ -85,7 +91,10 @@ def linger(tx: Transaction, folder: str, item: str, revision: int, hashes: Itera
 
 
 def lingering(tx: Transaction, folder: str) -> list[Lingering]:
-    """What is still to go from a channel's folder and is not named again by any of its items."""
+    """The chunks that have to disappear from a channel's folder.
+
+    Chunks that an item of the channel names again are left out.
+    """
     rows = tx.execute(
         "SELECT * FROM lingering AS l WHERE folder = ? AND NOT EXISTS"
         " (SELECT 1 FROM chunk_of AS c WHERE c.sha256 = l.sha256 AND c.folder = l.folder)",
@@ -94,8 +103,8 @@ def lingering(tx: Transaction, folder: str) -> list[Lingering]:
     return [Lingering(row["item"], row["sha256"], row["revision"]) for row in rows]
 
 
-def went(tx: Transaction, folder: str, gone: Iterable[Lingering]) -> None:
-    """These are gone from the folder."""
+def drop_lingering(tx: Transaction, folder: str, gone: Iterable[Lingering]) -> None:
+    """Record that these chunks are gone from the folder."""
     tx.executemany(
         "DELETE FROM lingering WHERE folder = ? AND item = ? AND sha256 = ?",
         [(folder, each.item, each.sha256) for each in gone],

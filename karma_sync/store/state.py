@@ -1,4 +1,4 @@
-"""state.db: what should be (teams, answers), and the newest accepted documents."""
+"""Stores in state.db what the person and the teams decided, and the newest accepted documents."""
 
 from datetime import datetime
 from pathlib import Path
@@ -44,14 +44,14 @@ _MIGRATIONS = [
     """,
 ]
 
-_FORMER = 8
+_FORMER = 8  # the most former projects that are kept of a directory
 
 
 class KnownDirectory(Value, frozen=True, kw_only=True):
-    """A directory known to belong to a project, kept so that it counts after it vanished.
+    """A directory that belongs to a project; stored, so that it still counts after it vanished.
 
-    `mapped` ones were named by the person; the others were learned from git. `former` are the
-    projects that git named there before, the oldest first.
+    The person named it if it is `mapped`; otherwise git did. `former` are the projects that git
+    named there before, the oldest first.
     """
 
     path: str
@@ -59,7 +59,7 @@ class KnownDirectory(Value, frozen=True, kw_only=True):
     mapped: bool = False
     former: tuple[str, ...] = ()
 
-    def now(self, project: str) -> "KnownDirectory":
+    def renamed_to(self, project: str) -> "KnownDirectory":
         """The same directory after git named another project there."""
         before = [p for p in (*self.former, self.project) if p != project]
         kept = tuple(dict.fromkeys(before))[-_FORMER:]
@@ -75,28 +75,28 @@ class Agreed(Value, frozen=True, kw_only=True):
 
 
 class GlobalPause(Value, frozen=True, kw_only=True):
-    """Everything is paused; until a moment (UTC), or until resumed if there is none.
+    """A pause of everything: until a moment (UTC), or until a person resumes (None).
 
-    `why` in words, where it was not a person who paused.
+    `why` gives the reason if karma-sync paused by itself; "" if a person did.
     """
 
     id: str = "all"
     until: datetime | None = None
     why: str = ""
 
-    def holds(self, now: datetime) -> bool:
-        """Whether it still does."""
+    def is_active(self, now: datetime) -> bool:
+        """Whether the pause has not ended at `now`."""
         return self.until is None or now < self.until
 
     def ends_before(self, other: "GlobalPause") -> bool:
-        """Whether the other one holds longer."""
+        """Whether this pause ends earlier than the other one."""
         if self.until is None or other.until is None:
             return other.until is None and self.until is not None
         return self.until < other.until
 
 
 class ChangedRedactions(Value, frozen=True, kw_only=True):
-    """When (UTC) the person last changed what is cut out; the texts are in a file of their own."""
+    """When the person last changed their own redactions (UTC); those are in `redactions.json`."""
 
     id: str = "all"
     at: datetime
@@ -128,13 +128,13 @@ exclusions = Table("exclusion", Exclusion, ["pattern"])
 
 
 def open_state(path: Path) -> Database:
-    """Open state.db, creating it if need be."""
-    # what was signed has left: it must not be forgotten
+    """Open state.db; creates it if it does not exist."""
+    # durable: others may have a signed document already, so a power cut must not undo its version
     return Database(path, _MIGRATIONS, durable=True)
 
 
 def choices(tx: Transaction) -> Choices:
-    """What the person said about single sessions and directories."""
+    """What the person chose for single sessions and directories."""
     return Choices(
         withheld=frozenset(w.session for w in withholds.all(tx)),
         shares=tuple(shares.all(tx)),
@@ -143,18 +143,18 @@ def choices(tx: Transaction) -> Choices:
 
 
 def intent_version(tx: Transaction) -> int:
-    """The version of intent.json that says what this database says; 0 if none was written."""
+    """The version of intent.json that agrees with this database; 0 if none was written."""
     row = tx.execute("SELECT version FROM intent WHERE id = 'mine'").fetchone()
     return int(row["version"]) if row else 0
 
 
 def put_intent_version(tx: Transaction, version: int) -> None:
-    """Remember that intent.json of this version says what this database says."""
+    """Record that this version of intent.json agrees with this database."""
     tx.execute("INSERT OR REPLACE INTO intent VALUES ('mine', ?)", [version])
 
 
 def put_document(tx: Transaction, document: Document) -> None:
-    """Keep `document` as the newest of its writer."""
+    """Store `document` as the newest of its writer."""
     tx.execute(
         "INSERT INTO document VALUES (?, ?, ?, ?, ?) ON CONFLICT (team, kind, writer)"
         " DO UPDATE SET version = excluded.version, envelope = excluded.envelope",
@@ -171,13 +171,13 @@ def get_document(tx: Transaction, team: str, kind: str, writer: str) -> Document
 
 
 def documents(tx: Transaction, team: str) -> list[Document]:
-    """All newest accepted documents of a team."""
+    """The newest accepted documents of a team, one of each kind and writer."""
     rows = tx.execute("SELECT * FROM document WHERE team = ? ORDER BY kind, writer", [team])
     return [Document.from_fields(dict(row)) for row in rows]
 
 
-def raise_floor(tx: Transaction, team: str, kind: str, version: int) -> None:
-    """Remember that others accepted this version of a document of mine."""
+def raise_minimum_version(tx: Transaction, team: str, kind: str, version: int) -> None:
+    """Record that others accepted this version of one of my documents."""
     tx.execute(
         "INSERT INTO floor VALUES (?, ?, ?) ON CONFLICT (team, kind)"
         " DO UPDATE SET version = max(version, excluded.version)",
@@ -186,7 +186,7 @@ def raise_floor(tx: Transaction, team: str, kind: str, version: int) -> None:
 
 
 def minimum_version(tx: Transaction, team: str, kind: str) -> int:
-    """The highest version of a document of mine that others accepted; 0 if unknown."""
+    """The highest version of one of my documents that others accepted; 0 if unknown."""
     row = tx.execute(
         "SELECT version FROM floor WHERE team = ? AND kind = ?", [team, kind]
     ).fetchone()

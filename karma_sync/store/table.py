@@ -1,4 +1,4 @@
-"""One table per aggregate: key columns to find it by, and the model itself as JSON."""
+"""Stores values of one class in one table: key columns to find them by, and the value as JSON."""
 
 from collections.abc import Sequence
 from typing import Generic, Protocol, Self, TypeVar
@@ -7,7 +7,7 @@ from karma_sync.store.database import Transaction
 
 
 class Stored(Protocol):
-    """A value that can be written as JSON, and read again."""
+    """A value that can be written as JSON and read again."""
 
     @classmethod
     def from_json(cls, text: str | bytes, /) -> Self: ...
@@ -18,9 +18,10 @@ M = TypeVar("M", bound=Stored)
 
 
 class Table(Generic[M]):
-    """Stores models of one class; `keys` are attributes that together name a row.
+    """A table for values of one class; `keys` are the attributes that together identify a row.
 
-    Table and column names come from this package's source, never from outside.
+    Table and column names come from this package's source, never from outside, so it is safe to
+    put them into SQL.
     """
 
     def __init__(self, name: str, model: type[M], keys: Sequence[str]) -> None:
@@ -29,7 +30,7 @@ class Table(Generic[M]):
         self._keys = tuple(keys)
 
     def put(self, tx: Transaction, *values: M) -> None:
-        """Write each value over the row of the same key; what is equal stays untouched."""
+        """Store each value in the row with its key; a row with an equal value stays untouched."""
         columns = ", ".join((*self._keys, "body"))
         marks = ", ".join("?" for _ in (*self._keys, "body"))
         for value in values:
@@ -43,12 +44,12 @@ class Table(Generic[M]):
             )
 
     def get(self, tx: Transaction, *key: str) -> M | None:
-        """The value of this key; None if there is none."""
+        """The value with this key; None if there is none."""
         found = self.all(tx, **dict(zip(self._keys, key, strict=True)))
         return found[0] if found else None
 
     def all(self, tx: Transaction, **where: str) -> list[M]:
-        """All values whose key columns match, in the order of their keys."""
+        """All values whose key columns match, sorted by key."""
         conditions = " AND ".join(f"{name} = ?" for name in where) or "1"
         rows = tx.execute(
             f"SELECT body FROM {self._name} WHERE {conditions}"  # noqa: S608 our names

@@ -1,6 +1,6 @@
-"""work.db: how far the daemon got (what was read and packaged), and what it noticed.
+"""Stores in work.db how far the daemon got (reading, packaging), and what it observed.
 
-Apart from state.db, because the daemon wakes when *that* file changes.
+This is a database of its own, because the daemon wakes up whenever state.db changes.
 """
 
 from collections.abc import Iterable
@@ -45,15 +45,16 @@ _MIGRATIONS = [
 ]
 
 
-PACKAGING = "packaging"  # the folder of a transfer that is what is still to be packaged
+# Stands in place of a folder in a Transfer: the content that still has to be packaged.
+PACKAGING = "packaging"
 
 
 class Stays(StrEnum):
-    """What keeps a session here."""
+    """Why a session does not leave."""
 
-    WITHHELD = "withheld"  # on purpose: the person said so, or it also worked elsewhere
-    WAITING = "waiting"  # until it was quiet for as long as was asked for
-    FAILED = "failed"  # it should have left, and something went wrong
+    WITHHELD = "withheld"  # on purpose: the person chose so, or it also worked elsewhere
+    WAITING = "waiting"  # it was not quiet long enough yet
+    FAILED = "failed"  # it should have left, but something went wrong
 
 
 class Withheld(Value, frozen=True, kw_only=True):
@@ -66,14 +67,14 @@ class Withheld(Value, frozen=True, kw_only=True):
 
 
 class Fault(Value, frozen=True, kw_only=True):
-    """What is wrong with a folder, as Syncthing says it."""
+    """An error that Syncthing reports for a folder; `why` is in Syncthing's words."""
 
     folder: str
     why: str
 
 
 class Recovering(Value, frozen=True, kw_only=True):
-    """An outbox that takes its items back from the peers, since when (UTC) and why."""
+    """An outbox that takes its items back from the peers; since when (UTC) and why."""
 
     folder: str
     why: str
@@ -81,7 +82,7 @@ class Recovering(Value, frozen=True, kw_only=True):
 
 
 class Link(Value, frozen=True, kw_only=True):
-    """Whether a peer's device is connected, and when it last was (UTC)."""
+    """Whether a peer's device is connected, and when it was last connected (UTC)."""
 
     device: str
     connected: bool
@@ -89,7 +90,7 @@ class Link(Value, frozen=True, kw_only=True):
 
 
 class TooLarge(Value, frozen=True, kw_only=True):
-    """A folder that is paused because of its size, and since when (UTC)."""
+    """A folder that is paused because of its size; since when (UTC) and why."""
 
     folder: str
     why: str
@@ -97,9 +98,10 @@ class TooLarge(Value, frozen=True, kw_only=True):
 
 
 class Transfer(Value, frozen=True, kw_only=True):
-    """About how many bytes and items of a folder lack: here, or at `device` if it is mine.
+    """A transfer in progress: about how many bytes (`left`) and `items` of a folder are missing.
 
-    `rate` is in bytes a second, 0 if nothing moves. Syncthing's figures, which peers can poison.
+    They are missing at `device` if the folder is my outbox, otherwise here. `rate` is in bytes per
+    second; 0 if nothing moves. The figures come from Syncthing, and peers can falsify them.
     """
 
     folder: str
@@ -127,29 +129,29 @@ recovering = Table("recovering", Recovering, ["folder"])
 
 
 def open_work(path: Path) -> Database:
-    """Open work.db, creating it if need be."""
+    """Open work.db; creates it if it does not exist."""
     return Database(path, _MIGRATIONS)
 
 
 def last_revision(tx: Transaction, folder: str) -> int:
-    """The highest revision given out in this channel; 0 if none was."""
+    """The highest revision that was assigned in this channel; 0 if none was."""
     row = tx.execute("SELECT last FROM revision WHERE folder = ?", [folder]).fetchone()
     return int(row["last"]) if row else 0
 
 
 def begin_counter(tx: Transaction, folder: str) -> None:
-    """Remember that there is this channel; no revision is given out yet."""
+    """Record a channel in which no revision was assigned yet."""
     tx.execute("INSERT OR IGNORE INTO revision VALUES (?, 0)", [folder])
 
 
 def has_counter(tx: Transaction, folder: str) -> bool:
-    """Whether this database remembers the channel."""
+    """Whether this database knows the channel's revision counter."""
     row = tx.execute("SELECT 1 FROM revision WHERE folder = ?", [folder]).fetchone()
     return row is not None
 
 
 def put_revision(tx: Transaction, folder: str, revision: int) -> None:
-    """Remember that `revision` was given out."""
+    """Record that `revision` was assigned."""
     tx.execute(
         "INSERT INTO revision VALUES (?, ?)"
         " ON CONFLICT (folder) DO UPDATE SET last = excluded.last",
@@ -159,10 +161,11 @@ def put_revision(tx: Transaction, folder: str, revision: int) -> None:
 
 @dataclass(frozen=True)
 class Named:
-    """The chunks that an item's manifest names now, and those it named before, if that is known.
+    """The hashes of the chunks that an item's manifest names now, and that it named before.
 
-    What the database remembers of before counts too: a manifest may have been written in a
-    crash, or by a database that was lost.
+    `before` is from the manifest that was replaced, if it was found. `put_chunks` adds the chunks
+    that the database knows: it may not know that manifest, because a crash or the loss of a
+    database came between.
     """
 
     folder: str
@@ -172,7 +175,11 @@ class Named:
 
 
 def put_chunks(tx: Transaction, named: Named, now_ms: int) -> None:
-    """Remember what an item names, and since when nothing of its channel names a chunk."""
+    """Record the chunks that an item names.
+
+    Chunks that no item of the channel names any more are recorded as dropped at `now_ms` (Unix
+    milliseconds).
+    """
     folder, item = named.folder, named.item
     rows = tx.execute("SELECT sha256 FROM chunk_ref WHERE folder = ? AND item = ?", [folder, item])
     known = {row["sha256"] for row in rows}
@@ -194,7 +201,7 @@ def put_chunks(tx: Transaction, named: Named, now_ms: int) -> None:
 
 
 def chunk_refs(tx: Transaction, folder: str) -> dict[str, set[str]]:
-    """By item the hashes of the chunks that its newest manifest names."""
+    """The hashes of the chunks that the newest manifest of each item names, by item."""
     found: dict[str, set[str]] = {}
     for row in tx.execute("SELECT item, sha256 FROM chunk_ref WHERE folder = ?", [folder]):
         found.setdefault(row["item"], set()).add(row["sha256"])
@@ -202,13 +209,13 @@ def chunk_refs(tx: Transaction, folder: str) -> dict[str, set[str]]:
 
 
 def dropped_chunks(tx: Transaction, folder: str) -> set[str]:
-    """Hashes of the chunks of a channel that are to be deleted in time."""
+    """The hashes of a channel's dropped chunks, whose files will be deleted later."""
     rows = tx.execute("SELECT sha256 FROM dropped_chunk WHERE folder = ?", [folder])
     return {row["sha256"] for row in rows}
 
 
 def drop_chunks(tx: Transaction, folder: str, hashes: Iterable[str], now_ms: int) -> None:
-    """Remember since when nothing names these chunks."""
+    """Record that no item names these chunks since `now_ms` (Unix milliseconds)."""
     tx.executemany(
         "INSERT OR IGNORE INTO dropped_chunk VALUES (?, ?, ?)",
         [(folder, sha, now_ms) for sha in hashes],
@@ -216,7 +223,10 @@ def drop_chunks(tx: Transaction, folder: str, hashes: Iterable[str], now_ms: int
 
 
 def keep_chunks(tx: Transaction, folder: str, hashes: Iterable[str]) -> None:
-    """Forget that these chunks were dropped: a manifest names them again, or they are deleted."""
+    """Forget that these chunks were dropped.
+
+    Either a manifest names them again, or their files were deleted.
+    """
     tx.executemany(
         "DELETE FROM dropped_chunk WHERE folder = ? AND sha256 = ?",
         [(folder, sha) for sha in hashes],
@@ -224,13 +234,13 @@ def keep_chunks(tx: Transaction, folder: str, hashes: Iterable[str]) -> None:
 
 
 def chunks_dropped_before(tx: Transaction, before_ms: int) -> list[tuple[str, str]]:
-    """(folder, hash) of the chunks dropped before that moment."""
+    """(folder, hash) of the chunks that were dropped before a moment (Unix milliseconds)."""
     rows = tx.execute("SELECT * FROM dropped_chunk WHERE dropped_ms < ?", [before_ms])
     return [(row["folder"], row["sha256"]) for row in rows]
 
 
 def put_receipt(tx: Transaction, team: str, receipt: SignedReceipt) -> None:
-    """Keep a receipt as the newest of its writer."""
+    """Store a receipt as the newest of its writer."""
     tx.execute(
         "INSERT OR REPLACE INTO receipt VALUES (?, ?, ?, ?)",
         [team, receipt.writer, receipt.version, receipt.envelope],
@@ -243,6 +253,6 @@ def get_receipt(tx: Transaction, team: str, writer: str) -> SignedReceipt | None
 
 
 def receipts_of(tx: Transaction, team: str) -> list[SignedReceipt]:
-    """The newest accepted receipts of a team."""
+    """The newest accepted receipts of a team, one of each writer."""
     rows = tx.execute("SELECT * FROM receipt WHERE team = ? ORDER BY writer", [team])
     return [SignedReceipt(r["writer"], r["version"], r["envelope"]) for r in rows]

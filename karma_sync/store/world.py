@@ -1,4 +1,7 @@
-"""Reads from the store all that decides about folders and devices."""
+"""Reads the World from the store: everything that decides about Syncthing's folders and devices.
+
+The World is defined in `domain/mesh/channels.py`. Also answers whether a global pause is active.
+"""
 
 from datetime import datetime
 
@@ -10,7 +13,10 @@ from karma_sync.store.database import Database, Transaction
 
 
 def read_world(tx: Transaction, me: PairingCode, now: datetime, discovery: bool) -> World:
-    """The world as the store has it at `now`."""
+    """The world by the store at `now` (UTC).
+
+    `discovery` tells whether devices may also be found by Syncthing's discovery.
+    """
     teams = tuple(state.teams.all(tx))
     contacts, invitations = state.contacts.all(tx), state.invitations.all(tx)
     dynamic = ("dynamic",) if discovery else ()
@@ -42,18 +48,18 @@ def read_world(tx: Transaction, me: PairingCode, now: datetime, discovery: bool)
             for device in i.devices
         ),
         ignored=frozenset(c.device for c in contacts if c.answer is Answer.DECLINED),
-        halted=any(halt.holds(now) for halt in state.halts.all(tx)),
+        halted=any(halt.is_active(now) for halt in state.halts.all(tx)),
         agreed=frozenset((a.team, a.project, a.name) for a in state.agreements.all(tx)),
     )
 
 
-def paused_until(store: Database, now: datetime) -> state.GlobalPause | None:
-    """The pause that holds at `now`; None if none does."""
+def active_pause(store: Database, now: datetime) -> state.GlobalPause | None:
+    """The pause that is active at `now` (UTC); None if there is none."""
     with store.reading() as tx:
-        return next((halt for halt in state.halts.all(tx) if halt.holds(now)), None)
+        return next((halt for halt in state.halts.all(tx) if halt.is_active(now)), None)
 
 
 def pause_left(store: Database, now: datetime) -> float | None:
-    """Seconds until the pause ends that holds at `now`; None if none does, or it has no end."""
-    halt = paused_until(store, now)
+    """The seconds until the active pause ends; None if no pause is active, or it has no end."""
+    halt = active_pause(store, now)
     return (halt.until - now).total_seconds() if halt and halt.until else None

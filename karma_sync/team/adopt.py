@@ -5,7 +5,7 @@ from karma_sync.domain.team.team import Team
 from karma_sync.errors import Unverified
 from karma_sync.paths import metadata_folder
 from karma_sync.runtime.event_log import reason
-from karma_sync.signing import PayloadType, accepted
+from karma_sync.signing import PayloadType, read_accepted
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
 from karma_sync.team.context import TeamContext
@@ -64,7 +64,9 @@ class Adopter:
         self, tx: Transaction, team: Team, found: DocumentFile, known: state.Document | None
     ) -> None:
         newest = (
-            accepted(known.envelope, found.writer, PayloadType.ROSTER, Roster) if known else None
+            read_accepted(known.envelope, found.writer, PayloadType.ROSTER, Roster)
+            if known
+            else None
         )
         roster = verify_roster(found.raw, found.writer, newest).value
         if roster.team != team.id:
@@ -79,7 +81,7 @@ class Adopter:
     ) -> None:
         version = known.version if known else 0
         document = verify_member(found.raw, found.writer, team, version).value
-        state.teams.put(tx, team.saw(found.writer, document.addresses))
+        state.teams.put(tx, team.activate(found.writer, document.addresses))
         state.subscriptions.drop(tx, team=team.id, member=found.writer)
         state.subscriptions.put(tx, *answers_of(document))
         state.put_document(tx, document_of(team.id, found, document.version))

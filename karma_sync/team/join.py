@@ -82,7 +82,7 @@ class Joiner:
     def _join(self, tx: Transaction, found: DocumentFile, roster: Roster) -> None:
         if state.teams.get(tx, roster.team) is None:
             team = team_of(roster, None)
-            state.teams.put(tx, team.saw(self._context.me.key, self._context.me.addresses))
+            state.teams.put(tx, team.activate(self._context.me.key, self._context.me.addresses))
             state.put_document(tx, document_of(team.id, found, roster.version))
         # the documents of the other members were skipped until now
         self._context.metadata(metadata_folder(roster.team)).forget()

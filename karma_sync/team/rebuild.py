@@ -10,7 +10,7 @@ answers.
 from karma_sync.domain.team.subscription import Status
 from karma_sync.errors import Unverified
 from karma_sync.paths import is_metadata_folder, metadata_folder
-from karma_sync.signing import PayloadType, accepted
+from karma_sync.signing import PayloadType, read_accepted
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
 from karma_sync.store.intent import Intent, Limit, read_intent
@@ -43,7 +43,7 @@ class Rebuilder:
         try:
             roster = verify_roster(roster_file.raw, roster_file.writer, None).value
             (own_file,) = [f for f in found if f.kind == MEMBER and f.writer == me.key]
-            own = accepted(own_file.raw, me.key, PayloadType.MEMBER, MemberDocument)
+            own = read_accepted(own_file.raw, me.key, PayloadType.MEMBER, MemberDocument)
         except (Unverified, ValueError):
             return  # an invitation, or forged: `Joiner` and `Adopter` decide
         if metadata_folder(roster.team) != folder or own.team != roster.team:
@@ -64,7 +64,7 @@ class Rebuilder:
         own_file: DocumentFile,
     ) -> None:
         me = self._context.me
-        state.teams.put(tx, team_of(roster, None).saw(me.key, me.addresses))
+        state.teams.put(tx, team_of(roster, None).activate(me.key, me.addresses))
         state.put_document(tx, document_of(roster.team, roster_file, roster.version))
         state.put_document(tx, document_of(roster.team, own_file, own.version))
         intent = read_intent(self._context.paths.intent)
@@ -83,7 +83,7 @@ class Rebuilder:
         ):
             known = state.get_document(tx, roster.team, kind, me)
             if writer == me and known and known.version < version:
-                state.raise_floor(tx, roster.team, kind, version)
+                state.raise_minimum_version(tx, roster.team, kind, version)
                 if kind == MEMBER:
                     self._narrow(tx, own)
 

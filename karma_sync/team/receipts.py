@@ -14,7 +14,7 @@ from karma_sync.errors import Unverified
 from karma_sync.paths import Paths, metadata_folder
 from karma_sync.runtime.event_log import reason
 from karma_sync.runtime.timing import soonest
-from karma_sync.signing import PayloadType, accepted
+from karma_sync.signing import PayloadType, read_accepted
 from karma_sync.store import ledger, library, packaged, retractions, state, work
 from karma_sync.store.database import Database, Transaction
 from karma_sync.syncthing.rescan import Rescan, Scan
@@ -181,7 +181,7 @@ class Receipts:
                     self._context.event_log.record_fault("document doubled", who, why)
             elif each.writer == self._context.me.key and each.version < self._latest_version():
                 with state_db.transaction() as tx:
-                    state.raise_floor(tx, team.id, each.kind, each.version)
+                    state.raise_minimum_version(tx, team.id, each.kind, each.version)
 
     def _latest_version(self) -> int:
         """The highest version that I can have signed: versions are moments, or just above one.
@@ -198,7 +198,7 @@ class Receipts:
         me = self._context.me.key
         with self._store.reading() as tx:
             known = work.get_receipt(tx, team.id, me)
-        before = accepted(known.envelope, me, PayloadType.RECEIPT, Receipt) if known else None
+        before = read_accepted(known.envelope, me, PayloadType.RECEIPT, Receipt) if known else None
         saw = self._saw(team)
         if before is None or (before.channels, before.seen) != (channels, saw):
             self._written[team.id] = self._context.monotonic()
@@ -222,7 +222,7 @@ class Receipts:
                     arrivals = library.arrivals(tx, channel.id).values()
                     refused = [(a.item, a.why.split(":")[0]) for a in arrivals if a.refused]
                     lingering = retractions.lingering(tx, channel.id)
-                    retracted = retractions.of(tx, channel.id)
+                    retracted = retractions.all_of(tx, channel.id)
                     imported = Imported(
                         revisions=library.revisions(tx, channel.id),
                         lingering=[

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from karma_sync.domain.ids import next_version
 from karma_sync.paths import metadata_folder
-from karma_sync.signing import PayloadType, accepted
+from karma_sync.signing import PayloadType, read_accepted
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
 from karma_sync.team.context import TeamContext
@@ -100,7 +100,9 @@ class Signer:
     ) -> D | None:
         known = state.get_document(tx, team_id, kind, self._context.me.key)
         return (
-            accepted(known.envelope, self._context.me.key, payload_type, model) if known else None
+            read_accepted(known.envelope, self._context.me.key, payload_type, model)
+            if known
+            else None
         )
 
 

@@ -20,7 +20,7 @@ REASONS = {
     "in the owner's name": "3-signature: the signature is not by key",
     "its own genuine item": "3-signature: the signature is not by key",
     "a flipped letter": "3-signature: the signature is not by key",
-    "garbage": "2-size: the item file has no end of its envelope",
+    "garbage": "2-size: the item file has no line end after its envelope",
     "no envelope": "3-envelope: it is not an envelope",
     "a link": "1-path: ",
     "an older one": "6-newer: revision ",

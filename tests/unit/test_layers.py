@@ -20,6 +20,7 @@ RANKS = (
         "domain.limits",
         "domain.text",
         "domain.timespan",
+        "domain.access",
         "domain.document",
         "domain.value",
     ),

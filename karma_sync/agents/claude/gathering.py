@@ -1,4 +1,7 @@
-"""Reads what is new in one file, for what it tells of its session."""
+"""Collects the facts about a session from the records of one of its files.
+
+`read_new` reads what is new in a file; `feed` adds the records of whole lines to `Facts`.
+"""
 
 import re
 import sys
@@ -15,10 +18,10 @@ from karma_sync.agents.claude.records import (
     MessageContent,
     Record,
     Text,
-    command,
     parse_lines,
     texts_of,
-    typed,
+    typed_command,
+    typed_prompt,
 )
 from karma_sync.agents.growing_file import blocks, continues, open_source, position
 from karma_sync.domain import limits
@@ -29,12 +32,13 @@ from karma_sync.domain.session.source_files import ReadFile, SourceFile
 def read_new(
     file: SourceFile, known: ReadFile | None, save: Callable[[ReadFile], None]
 ) -> ReadFile:
-    """The file as far as it was there when it was found, read on from where it is `known`.
+    """Read a file from where `known` ends up to the size that it had when it was found.
 
-    Of a large one `save` gets how far it came, now and then: a restart goes on from there.
+    If the file does not continue what was read before, it is read from its beginning. In a large
+    file `save` gets the progress every `limits.STEP_BYTES`, so that a restart goes on from there.
 
     Raises:
-        OSError: it vanished, or cannot be read.
+        OSError: the file vanished, or cannot be read.
     """
     with open_source(file) as source:
         if known and continues(source, known.position):
@@ -55,22 +59,25 @@ def read_new(
 
 _TEXT_CHARS = 2000
 
+# Records of this many responses may still be interleaved; an earlier response is complete.
 _OPEN_RESPONSES = 16
 
 # Some sessions repeat their whole history in the same file, with other uuids (measured: responses
-# come again 137 lines later). So many responses back that is noticed; it is some 10 MB.
+# come again 137 lines later). We notice a repetition up to this many responses later, which is
+# about 10 MB.
 _CLOSED_RESPONSES = 2000
 
-_MOST_TOKENS = 10**9  # of one response: more is no count, and the sum has to fit into a manifest
+# Of one response. A larger number is not a count, and the sum must fit into a manifest.
+_MOST_TOKENS = 10**9
 
-_MARK_CHARS = 12  # the end of an id is random
+_MARK_CHARS = 12  # the last characters of a response's id, which are random
 
-# tuples: whatever a record has in the place of a name can be looked for in them
-_PLAN_WRITERS = ("Write", "Edit", "MultiEdit")
+# Tuples rather than sets: a record may have a value that is not hashable in place of a name.
+_PLAN_TOOLS = ("Write", "Edit", "MultiEdit")
 
-_PLAN_TELLERS = ("plan_mode", "plan_mode_reentry", "plan_mode_exit", "plan_file_reference")
+_PLAN_ATTACHMENTS = ("plan_mode", "plan_mode_reentry", "plan_mode_exit", "plan_file_reference")
 
-# Records that name the session or its agent: what they tell, and in which of their fields.
+# Records that name the session or its agent: the field of Facts, and the field of the record.
 _NAMES = {
     "agent-setting": ("agent_setting", "agentSetting"),
     "agent-name": ("agent_name", "agentName"),
@@ -81,10 +88,10 @@ _NAMES = {
 
 
 def feed(facts: Facts, lines: bytes) -> None:
-    """Take whole lines in; of those that do not parse only the directories count."""
+    """Add the records of whole lines; of lines that do not parse only the directories count."""
     records, count = parse_lines(lines)
     facts.records += count
-    # every directory counts: one left out could be the one that lies in another repository
+    # all directories, without a limit: the one left out might lie in another repository
     _collect(facts.cwds, map(_cwd, records), most=sys.maxsize)
     _collect(facts.branches, map(_branch, records))
     _collect(facts.slugs, map(_slug, records))
@@ -109,7 +116,7 @@ def _take(facts: Facts, record: Record) -> None:
 
 
 def _take_times(facts: Facts, found: list[datetime]) -> None:
-    """Timestamps inside a file are not in order: keep the least and the greatest."""
+    """Keep the earliest and the latest timestamp; those in a file are not in order."""
     ends = _ends(found)
     if ends:
         known = [*ends, *(moment for moment in (facts.first, facts.last) if moment)]
@@ -120,12 +127,12 @@ def _take_prompt(facts: Facts, record: Record, message: Message) -> None:
     texts = texts_of(message.content)
     if not texts or record.isMeta or record.isSidechain or record.isCompactSummary:
         return
-    text = _text(typed(texts))
+    text = _text(typed_prompt(texts))
     if text:
         facts.prompts += 1
         facts.first_prompt = facts.first_prompt or text
     elif not facts.first_command:
-        facts.first_command = _text(command(texts))
+        facts.first_command = _text(typed_command(texts))
 
 
 def _take_response(facts: Facts, message: Message) -> None:
@@ -144,12 +151,12 @@ def _take_response(facts: Facts, message: Message) -> None:
             counted[name] = count
 
 
-def _counted_of(facts: Facts, named: Text) -> dict[str, int] | None:
-    """What was counted of a response already; None if it is over and comes again.
+def _counted_of(facts: Facts, message_id: Text) -> dict[str, int] | None:
+    """The tokens of a response that were counted so far; None if it is complete and repeated.
 
-    One without an id is a response of its own.
+    A record without an id is a response of its own.
     """
-    response = _text(named)
+    response = _text(message_id)
     if not response:
         return {}
     if response not in facts.counted and response[-_MARK_CHARS:] in facts.closed:
@@ -157,16 +164,19 @@ def _counted_of(facts: Facts, named: Text) -> dict[str, int] | None:
     counted = facts.counted.pop(response, {})
     facts.counted[response] = counted
     while len(facts.counted) > _OPEN_RESPONSES:
-        over = next(iter(facts.counted))
-        del facts.counted[over]
-        facts.closed[over[-_MARK_CHARS:]] = None
+        oldest = next(iter(facts.counted))
+        del facts.counted[oldest]
+        facts.closed[oldest[-_MARK_CHARS:]] = None
     while len(facts.closed) > _CLOSED_RESPONSES:
         del facts.closed[next(iter(facts.closed))]
     return counted
 
 
 def _ends(moments: list[datetime]) -> list[datetime]:
-    """The least and the greatest in UTC, if there are any whose days UTC has."""
+    """The earliest and the latest of these moments in UTC, unless UTC cannot express any of them.
+
+    A moment at an end of the calendar may have no equivalent in UTC; it is left out.
+    """
     if not moments:
         return []
     try:
@@ -175,23 +185,24 @@ def _ends(moments: list[datetime]) -> list[datetime]:
         return _ends([moment for moment in moments if MINYEAR < moment.year < MAXYEAR])
 
 
-# as `Usage` has them
+# the names in Facts.tokens, in the order of the fields of `Usage`
 _USAGE = ("input", "output", "cache_read", "cache_creation")
 
 
 def _take_plans(into: list[str], content: MessageContent) -> None:
-    """Paths of files in a folder of plans that the agent wrote with its tools.
+    """Collect paths of plans (files in a folder `plans`) that the agent wrote with its tools.
 
-    What it only read stands in the transcript already, and may be another session's plan.
+    A plan that it only read does not count: its text is in the transcript anyway, and it may be
+    another session's plan.
     """
     for part in content if isinstance(content, list) else ():
-        if part.input and part.name in _PLAN_WRITERS:
+        if part.input and part.name in _PLAN_TOOLS:
             _collect_plan(into, part.input.file_path)
 
 
 def _take_plan_named(into: list[str], attachment: Attachment) -> None:
-    """The path of its own plan, which the program tells the agent in plan mode and after it."""
-    if attachment.type in _PLAN_TELLERS:
+    """Collect the path of the session's own plan, which Claude Code gives the agent."""
+    if attachment.type in _PLAN_ATTACHMENTS:
         _collect_plan(into, attachment.planFilePath)
 
 
@@ -203,13 +214,13 @@ def _collect_plan(into: list[str], path: Text) -> None:
 def _text(value: Text) -> str:
     """The beginning of a text, on one line.
 
-    Where it is cut nothing is left half: half a token, or `<private>` without its end, would
-    be no secret to any rule.
+    The cut leaves no half of a word and no `<private>` without its end: redaction rules would not
+    recognise half of a secret.
     """
     if not value:
         return ""
     if value.isidentifier() and len(value) <= _TEXT_CHARS:
-        return value  # ids mostly: one word, and no half of an emoji
+        return value  # mostly ids: a fast path for one word without half an emoji
     words = _whole(value[:_TEXT_CHARS]).split()
     if len(value) <= _TEXT_CHARS:
         return " ".join(words)
@@ -219,7 +230,7 @@ def _text(value: Text) -> str:
 
 
 def _whole(text: str) -> str:
-    """Half an emoji, as JavaScript's cutting leaves it, cannot be stored: a mark instead."""
+    """Replace halves of emojis by `?`: JavaScript leaves them when it cuts, and UTF-8 has none."""
     return text.encode(errors="replace").decode()
 
 

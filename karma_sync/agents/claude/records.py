@@ -1,7 +1,12 @@
-"""A line of a transcript, read into the few fields that tell something, in their usual shape.
+"""Parses lines of Claude Code's transcripts into the few fields that facts are made of.
 
-Field names are Claude Code's (docs/agent-files.md, "Records"). What is not named here is passed
-over without being built: nine tenths of a record are the texts of tools.
+Field names are Claude Code's (docs/agent-files.md, "Records"). The parser skips other fields
+without building Python objects for them, because nine tenths of a record are the texts of tools.
+Unknown record types are skipped too: the set of types changes every few weeks.
+
+Also tells what a person typed from what the program writes into the same records. Counted in a
+corpus of transcripts: an editor's note precedes one prompt in seven, as a part of its own;
+commands, their output and notifications are records of their own.
 """
 
 import json
@@ -12,19 +17,20 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-_SAFE_DIGITS = 300  # of an integer; Python refuses one of 4,300, and such a one counts nothing
-# Where a line does not parse (two records spliced, one cut off) a directory in it counts still.
-# Inside a string the quotes would be escaped.
+# Integers with more digits than this are not counts; Python refuses to parse 4,300 digits.
+_SAFE_DIGITS = 300
+# Finds working directories in a line that does not parse (two spliced records, or half a record).
+# They still count. Inside of a string the quotes would be escaped, so it does not match there.
 _CWD = re.compile(rb'(?<!\\)"cwd"\s*:\s*("(?:[^"\\]++|\\.)*+")')
 
 Text = str | None
 Moment = Annotated[datetime, msgspec.Meta(tz=True)] | None
 
-# `gc=False` throughout: made of what JSON holds, they cannot hold each other in a circle.
+# All structs have `gc=False`: they are made from JSON, so they cannot form reference cycles.
 
 
 class Input(msgspec.Struct, gc=False):
-    """What a tool was given."""
+    """The input of a tool."""
 
     file_path: Text = None
 
@@ -42,7 +48,7 @@ MessageContent = list[Part] | str | None
 
 
 class Usage(msgspec.Struct, gc=False):
-    """The tokens of one API response, as far as it was written yet."""
+    """The tokens of one API response up to this record."""
 
     input_tokens: Any = None
     output_tokens: Any = None
@@ -51,7 +57,7 @@ class Usage(msgspec.Struct, gc=False):
 
 
 class Message(msgspec.Struct, gc=False):
-    """What a person, a tool or the model said."""
+    """A message of a person, a tool or the model."""
 
     content: MessageContent = None
     id: Text = None
@@ -60,17 +66,17 @@ class Message(msgspec.Struct, gc=False):
 
 
 class Attachment(msgspec.Struct, gc=False):
-    """What the program told the agent."""
+    """A note from Claude Code to the agent."""
 
     type: Text = None
     planFilePath: Text = None  # noqa: N815  Claude Code's name
 
 
 class Record(msgspec.Struct, gc=False):
-    """The fields as they were written; one that is not there is None, as one of another shape is.
+    """The fields of a record; a missing field is None, and so is one with an unexpected type.
 
-    `Any` may hold whatever JSON can. A moment has a time zone, and may lie outside the calendar of
-    another.
+    Fields of type `Any` may hold any JSON value. `timestamp` has a time zone; it may have no
+    equivalent in another zone, because the calendar ends at the years 1 and 9999.
     """
 
     type: Text = None
@@ -91,28 +97,28 @@ class Record(msgspec.Struct, gc=False):
     summary: Text = None
 
 
-_quickly = msgspec.json.Decoder(Record).decode
+_decode = msgspec.json.Decoder(Record).decode
 _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 _Shape = TypeVar("_Shape", bound=msgspec.Struct)
 
 
 def parse_lines(lines: bytes) -> tuple[list[Record], int]:
-    """What whole lines tell, and how many there are that are not blank.
+    """The records in whole lines, and the number of lines that are not blank.
 
-    A line that is no record tells only of directories, each as if it were a record of its own.
+    A line that does not parse gives one record for each working directory that it names.
     """
-    found = lines.split(b"\n")
-    if not found[-1]:
-        found.pop()
+    parts = lines.split(b"\n")
+    if not parts[-1]:
+        parts.pop()
     try:
-        records = list(map(_quickly, found))
+        records = list(map(_decode, parts))
     except _UNREADABLE:
-        return parse_one_by_one(found)
+        return parse_one_by_one(parts)
     return records, len(records)
 
 
 def parse_one_by_one(lines: Iterable[bytes]) -> tuple[list[Record], int]:
-    """The same, whatever stands in the lines."""
+    """The same for lines of which some do not decode; slower."""
     count = 0
     records: list[Record] = []
     for line in lines:
@@ -124,18 +130,18 @@ def parse_one_by_one(lines: Iterable[bytes]) -> tuple[list[Record], int]:
 
 
 def parse_record(line: bytes) -> Record | None:
-    """What a line of JSON tells; None if it is no record.
+    """The record in a line of JSON; None if the line holds none.
 
-    What does not have the usual shape is read once more in a slower way.
+    A line with an unexpected shape is parsed again in a slower way.
     """
     try:
-        return _quickly(line)
+        return _decode(line)
     except _UNREADABLE:
         return parse_slowly(line)
 
 
 def parse_slowly(line: bytes) -> Record | None:
-    """The same with the standard library, which takes half an emoji, as JavaScript cuts it."""
+    """The same with the standard library, which accepts half an emoji, as JavaScript cuts them."""
     try:
         value = json.loads(line.decode("utf-8", "surrogateescape"), parse_int=_integer)
     except (ValueError, RecursionError):
@@ -167,12 +173,15 @@ def _content(value: object) -> MessageContent:
 
 
 def _shaped(shape: type[_Shape], value: object) -> _Shape | None:
-    """What of `value` has its usual place; the structs in it are to be shaped after it."""
+    """A struct of the fields that have the expected type; None if `value` is not an object.
+
+    Nested values are copied unchecked; the caller shapes them afterwards.
+    """
     if not isinstance(value, dict):
         return None
-    found = {f.name: value.get(f.name) for f in msgspec.structs.fields(shape) if f.type == Text}
-    texts = {name: text for name, text in found.items() if isinstance(text, str)}
-    others = {f: value[f] for f in shape.__struct_fields__ if f in value and f not in found}
+    strings = {f.name: value.get(f.name) for f in msgspec.structs.fields(shape) if f.type == Text}
+    texts = {name: text for name, text in strings.items() if isinstance(text, str)}
+    others = {f: value[f] for f in shape.__struct_fields__ if f in value and f not in strings}
     return shape(**texts, **others)
 
 
@@ -195,7 +204,7 @@ def _moment_of_python(stamp: str) -> datetime | None:
 
 
 def _directories(line: bytes) -> list[Record]:
-    """The working directories in a line that does not parse."""
+    """A record for each working directory in a line that does not parse."""
     found = []
     for quoted in _CWD.findall(line):
         try:
@@ -225,14 +234,14 @@ def texts_of(content: MessageContent) -> list[str]:
     return [part.text for part in content if part.type == "text" and part.text]
 
 
-def typed(texts: Iterable[str]) -> str:
-    """The prompt in the texts of a user's message; "" if nobody typed one there."""
-    found = map(_without_notes, texts)
-    return " ".join(text for text in found if text and not text.startswith(_INTERRUPTED))
+def typed_prompt(texts: Iterable[str]) -> str:
+    """The prompt that a person typed, from the texts of a user's message; "" if there is none."""
+    remaining = map(_without_notes, texts)
+    return " ".join(text for text in remaining if text and not text.startswith(_INTERRUPTED))
 
 
-def command(texts: Iterable[str]) -> str:
-    """The command of the program's that a user's message is, as it was typed; "" if it is none."""
+def typed_command(texts: Iterable[str]) -> str:
+    """The command (`/name arguments`) in a user's message, as it was typed; "" if there is none."""
     for text in texts:
         if text.lstrip().startswith("<command-") and (name := _COMMAND.search(text)):
             arguments = _ARGUMENTS.search(text)
@@ -243,6 +252,6 @@ def command(texts: Iterable[str]) -> str:
 def _without_notes(text: str) -> str:
     while note := _NOTE.match(text):
         if note[0].count("<private>") > note[0].count("</private>"):
-            break  # what goes on behind the note is private too, and has to be seen so
+            break  # the private part ends after the note, so the text must keep its beginning
         text = text[note.end() :]
     return text.strip()

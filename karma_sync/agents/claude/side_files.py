@@ -1,9 +1,9 @@
-"""What belongs to sessions and lies apart from them in Claude Code's directory.
+"""Finds the files of a session that Claude Code stores outside of its project directory.
 
-See docs/agent-files.md, "Side files": todos are named after session and agent, tasks and file
-history have a directory per session, the debug log is named after it; a plan is named after the
-slug that its session's records carry, or its session wrote it by its path. Running agents name
-their session.
+docs/agent-files.md, "Side files", describes them. Todos are named after session and agent; tasks
+and file history have a directory per session; a debug log is named after its session. A plan is
+named after a slug in the session's records, or the session names its path. Each running process of
+Claude Code writes a file that names its session.
 """
 
 import json
@@ -15,8 +15,10 @@ from karma_sync.agents.listing import Listings, walk
 from karma_sync.domain.session.facts import PlanNames
 from karma_sync.domain.session.profile import FileKind, Profile, takes
 
-# File history and debug logs are not: they change with the transcript, and that is watched.
+# Folders of Claude Code that are watched for changes. File history and debug logs are not among
+# them: they change together with the transcript, which is watched.
 WATCHED = ("projects", "todos", "tasks", "plans", "sessions")
+# The watched folders in which a deleted file matters too: it means that a process has ended.
 TELLING = ("sessions",)
 _AGENT = "-agent-"
 _STATE_BYTES = 1 << 16
@@ -25,20 +27,20 @@ Named = Iterator[tuple[str, Path]]
 
 
 class SideFiles:
-    """Finds a session's files outside of its project directory."""
+    """Finds the side files of sessions below Claude Code's directory."""
 
     def __init__(self, claude: Path) -> None:
         self._claude = claude
-        # asked for each session of each pass: made once
+        # needed for every session in every pass, so built once
         self._todo_folder, self._task_folder = claude / "todos", claude / "tasks"
         self._plan_folder = claude / "plans"
         self._listings = Listings()
-        # a listing, and the same by what it is asked for
+        # each is a listing, and its names by session id or by slug
         self._todos: tuple[dict[str, Path], dict[str, list[str]]] = ({}, {})
         self._plans: tuple[dict[str, Path], dict[str, list[str]]] = ({}, {})
 
     def small(self, session_id: str) -> Named:
-        """Todos and tasks of a session: name inside the item, and where it lies."""
+        """The todos and tasks of a session: (name inside the item, path)."""
         todos = self._listings.of(self._todo_folder)
         if todos is not self._todos[0]:
             self._todos = todos, _by_session(todos)
@@ -46,24 +48,24 @@ class SideFiles:
             yield f"todos/{name}", todos[name]
         tasks = self._listings.of(self._task_folder).get(session_id)
         if tasks:
-            # names with a dot in front are the agent's locks and counters
+            # files whose names begin with a dot are Claude Code's locks and counters
             yield from (f for f in walk(tasks, "tasks") if "/." not in f[0])
 
     def plans(self, names: PlanNames) -> Named:
-        """The plans of a session: by its slugs, or by the paths under which it wrote them."""
+        """The plans of a session, by its slugs and by the paths that it names."""
         if not names:
             return
         plans = self._listings.of(self._plan_folder)
         if plans is not self._plans[0]:
             self._plans = plans, _by_slug(plans)
-        written = {Path(path).name for path in names.paths}
-        own = {name for slug in names.slugs for name in self._plans[1].get(slug, ())}
-        for name in own | written & plans.keys():
-            if names.mean(name, self._plan_folder):
+        by_path = {Path(path).name for path in names.paths}
+        by_slug = {name for slug in names.slugs for name in self._plans[1].get(slug, ())}
+        for name in by_slug | by_path & plans.keys():
+            if names.match(name, self._plan_folder):
                 yield f"plans/{name}", plans[name]
 
     def private(self, session_id: str, profile: Profile) -> Named:
-        """File history and debug log, if the profile takes them."""
+        """The file history and the debug log of a session, if the profile takes them."""
         if takes(profile, FileKind.FILE_HISTORY):
             history = self._listings.of(self._claude / "file-history").get(session_id)
             yield from walk(history, "file-history") if history else ()
@@ -72,7 +74,7 @@ class SideFiles:
             yield f"debug/{log.name}", log
 
     def session_of(self, path: Path) -> str | None:
-        """The session that a changed todo or task belongs to; None if it is another's file."""
+        """The session that a changed todo or task belongs to; None if the path is another file."""
         if not path.is_relative_to(self._claude):
             return None
         match path.relative_to(self._claude).parts:
@@ -83,15 +85,15 @@ class SideFiles:
         return None
 
     def is_running_state(self, path: Path) -> bool:
-        """Whether a path tells which sessions are open."""
+        """Whether the path is that of a file that names the session of a running process."""
         return path.parent == self._claude / "sessions"
 
     def is_plan(self, path: Path) -> bool:
-        """Whether a changed path is a plan's."""
+        """Whether the path is that of a plan."""
         return path.parent == self._plan_folder
 
     def running(self) -> frozenset[str]:
-        """The sessions that a running process says it has open."""
+        """The sessions that running processes of Claude Code have open."""
         states = (_state(p) for p in self._listings.of(self._claude / "sessions").values())
         return frozenset(session for session, pid in states if _is_alive(pid))
 
@@ -106,7 +108,7 @@ def _by_session(todos: Collection[str]) -> dict[str, list[str]]:
 
 
 def _by_slug(plans: Collection[str]) -> dict[str, list[str]]:
-    """Names by each slug that they may be named after."""
+    """The names of plans by slug; a name may come from two slugs."""
     found: dict[str, list[str]] = {}
     for name in plans:
         stem = name.removesuffix(".md")
@@ -116,7 +118,7 @@ def _by_slug(plans: Collection[str]) -> dict[str, list[str]]:
 
 
 def _state(path: Path) -> tuple[str, int]:
-    """Session and process that a running agent's file names; ("", 0) if it cannot be told."""
+    """The session id and the process id in a running process's file; ("", 0) if it has none."""
     try:
         with path.open("rb") as source:
             state = json.loads(source.read(_STATE_BYTES))

@@ -1,8 +1,7 @@
-"""Claude Code's sessions on disk: which files make up a session.
+"""Finds Claude Code's sessions on this machine, with the files that make up each session.
 
-See docs/agent-files.md, "Sessions".
-
-Directory names are never decoded: they do not tell the project (the encoding loses characters).
+docs/agent-files.md, "Sessions", describes the files. The name of a project directory is never
+decoded, because its encoding loses characters: it does not tell the project.
 """
 
 import os
@@ -27,10 +26,10 @@ _SIDE_FOLDERS = ("subagents", "tool-results", "workflows")
 
 
 class ClaudeSource:
-    """Finds sessions below Claude Code's directory; one that lies there twice is the newer copy.
+    """Finds sessions below Claude Code's directory; of several copies of a session, the newest.
 
-    `session_named` gives the session that a subagent's file named when it was read before, by an
-    earlier process perhaps; "" if it was never read.
+    `session_named` returns the session that a subagent's file named when it was read before,
+    perhaps by an earlier process; "" if it was never read.
     """
 
     def __init__(
@@ -38,13 +37,13 @@ class ClaudeSource:
     ) -> None:
         self.home = claude
         self.root = claude / "projects"
-        self.apart = SideFiles(claude)
-        self._ran = self.apart.running()
+        self.side_files = SideFiles(claude)
+        self._ran = self.side_files.running()
         self.legacy = LegacySubagents(session_named)
 
     def sessions(self) -> list[SourceSession]:
-        """All sessions, the one written last first; of one that lies twice the newer."""
-        self._ran = self.apart.running()
+        """All sessions, the most recently written first; of several copies, the newest."""
+        self._ran = self.side_files.running()
         found = [s for directory in self.directories() for s in self.sessions_in(directory)]
         return sorted(_once(found), key=lambda s: (-s.changed_ns, s.session_id))
 
@@ -56,7 +55,7 @@ class ClaudeSource:
         return [session for session in found if session]
 
     def ids(self) -> frozenset[str]:
-        """The ids of all sessions whose transcript is on this disk."""
+        """The ids of all sessions whose transcripts are on this machine."""
         return frozenset(
             entry.name.removesuffix(".jsonl")
             for directory in self.directories()
@@ -65,38 +64,41 @@ class ClaudeSource:
         )
 
     def directories(self) -> list[Path]:
-        """Claude Code's project directories, by name; those closed to us are left out."""
+        """Claude Code's project directories that we may read, sorted by name."""
         return [directory for directory in self._listed() if is_open(directory)]
 
     def closed(self) -> list[Path]:
-        """Directories that hold sessions, as far as anybody may tell who cannot look inside."""
+        """The directories that we may not read; they probably hold sessions."""
         return closed_below(self.root)
 
     def _listed(self) -> list[Path]:
         return listed(self.root)
 
-    def gathered(self, path: Path) -> Path:
-        """The one path that stands for every file in a session's own directory, or `path`.
+    def representative(self, path: Path) -> Path:
+        """One path that stands for all files in a session's own directory; else `path` itself.
 
-        So a session of which a thousand files are new at once is looked at once.
+        So a session is examined once, even if a thousand of its files are new at once.
         """
         own = path.relative_to(self.root).parts[:2] if path.is_relative_to(self.root) else ()
         return self.root.joinpath(*own) if own else path
 
     def sessions_at(self, path: Path) -> list[SourceSession]:
-        """The sessions that a changed path belongs to; whose a plan is its path does not tell."""
+        """The sessions that a changed path belongs to; a plan's path does not name any."""
         found = self.session_at(path)
         if found:
             return [found]
-        if self.apart.is_running_state(path):
-            before, self._ran = self._ran, self.apart.running()
+        if self.side_files.is_running_state(path):
+            before, self._ran = self._ran, self.side_files.running()
             return self.of_ids(before ^ self._ran)
-        session_id = self.apart.session_of(path)
+        session_id = self.side_files.session_of(path)
         return self.of_ids({session_id}) if session_id else []
 
     def complete(self, session: SourceSession, plans: PlanNames, profile: Profile) -> SourceSession:
-        """The session with the plans it refers to, and what only a larger profile takes."""
-        more = (*self.apart.plans(plans), *self.apart.private(session.session_id, profile))
+        """The session with its plans, and with the private files that the profile takes."""
+        more = (
+            *self.side_files.plans(plans),
+            *self.side_files.private(session.session_id, profile),
+        )
         if not more:
             return session
         named = [(name, path, file_at(name, path)) for name, path in sorted(more)]
@@ -105,7 +107,7 @@ class ClaudeSource:
         return replace(session, files=(*session.files, *found), closed=(*session.closed, *shut))
 
     def of_ids(self, ids: Collection[str]) -> list[SourceSession]:
-        """The sessions of these ids, in whichever project directory they lie."""
+        """The sessions with these ids, in any project directory."""
         paths = [
             directory / f"{session_id}.jsonl"
             for session_id in ids
@@ -116,7 +118,7 @@ class ClaudeSource:
         return _once([session for session in found if session])
 
     def session_at(self, path: Path) -> SourceSession | None:
-        """The session that a changed path belongs to; None if it belongs to none."""
+        """The session that a changed path below `projects` belongs to; None if there is none."""
         try:
             parts = path.relative_to(self.root).parts
         except ValueError:
@@ -145,27 +147,26 @@ class ClaudeSource:
             for name in [f"subagents/{path.name}"]
         ]
         candidates += _beside(directory / session_id)
-        candidates += self.apart.small(session_id)
-        # a subagent in both layouts is one file: the new layout, which comes later, is read
+        candidates += self.side_files.small(session_id)
+        # a subagent in both layouts is one file: `dict` keeps the later entry, of the new layout
         named = sorted(dict(candidates).items())
-        looked = [(name, path, file_at(name, path)) for name, path in named]
-        files = [file for _, _, file in looked if file]
-        shut = closed((name, path) for name, path, file in looked if file is None)
+        found = [(name, path, file_at(name, path)) for name, path in named]
+        files = (transcript, *(file for _, _, file in found if file))
+        shut = closed((name, path) for name, path, file in found if file is None)
         running = session_id in self._ran
-        found = (transcript, *files)
-        return SourceSession(AGENT, session_id, directory, found, running, closed=shut)
+        return SourceSession(AGENT, session_id, directory, files, running, closed=shut)
 
 
 def _once(found: Iterable[SourceSession]) -> list[SourceSession]:
-    """Each session once, the copy written last: /cd and work trees leave others behind."""
+    """Each session once, by its newest copy: /cd and work trees leave older copies behind."""
     newest_last = sorted(found, key=lambda s: (s.changed_ns, s.session_id))
     return list({s.session_id: s for s in newest_last}.values())
 
 
 def _beside(own: Path) -> list[tuple[str, Path]]:
-    """What lies in a session's own directory, of the folders that we know; as `walk` finds it.
+    """The files in the known folders of a session's own directory, as `walk` returns them.
 
-    Nothing if its directory is a link, or not there.
+    Empty if the directory is a link or does not exist.
     """
     try:
         if not stat.S_ISDIR(own.lstat().st_mode):

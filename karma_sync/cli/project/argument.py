@@ -40,7 +40,7 @@ def meant(app: App, project: str) -> str:
         BadInput: it fits several projects, or none and has no host.
     """
     from karma_sync.domain.session.project import find_project
-    from karma_sync.git.remote import named
+    from karma_sync.git.remote import typed_identity
     from karma_sync.service import projects
 
     if project == ".":
@@ -51,6 +51,6 @@ def meant(app: App, project: str) -> str:
         return find_project(project, shared, aliases)
     except NotFound as error:
         try:
-            return named(project)
+            return typed_identity(project)
         except BadInput as neither:
             raise BadInput(f"{neither}, and {error}", hint=neither.hint) from None

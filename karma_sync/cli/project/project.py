@@ -122,12 +122,12 @@ def alias(
 
     Example: karma-sync project alias github.com/acme/web2
     """
-    from karma_sync.git.remote import named
+    from karma_sync.git.remote import typed_identity
     from karma_sync.git.repository import identity_of
     from karma_sync.service import projects
 
     app = App.from_environment()
-    new = identity_of(Path().absolute()) if name == "." else named(name)
+    new = identity_of(Path().absolute()) if name == "." else typed_identity(name)
     old = project or _renamed(app, new)
     standing = projects.find(app.state, app.me, old, team)
     if remove:
@@ -204,10 +204,10 @@ def map_(
 
 def _print_what_leaves(app: App, place: str, identity: str, cwds: Iterable[list[str]]) -> None:
     """Print how many sessions worked in the directory, and who receives them."""
-    from karma_sync.domain.session.project import below
+    from karma_sync.domain.session.project import identity_below
     from karma_sync.service import projects
 
-    count = sum(any(below(cwd, {place: identity}) for cwd in each) for each in cwds)
+    count = sum(any(identity_below(cwd, {place: identity}) for cwd in each) for each in cwds)
     print_line(f"  sessions:    {count}")
     for standing in projects.all_answers(app.state, app.me):
         if standing.project == identity and standing.mine.sends:

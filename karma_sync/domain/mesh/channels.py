@@ -1,6 +1,7 @@
-"""What Syncthing should look like, as values: `desired` says it.
+"""Derives the channels from what the members answered: outboxes, inboxes and their receivers.
 
-Pure: everything comes in as a `World` and goes out as values; nothing here acts.
+Also names folders and documents for people, because their ids tell people nothing, on purpose.
+Pure: every function takes a `World` and returns values; none has an effect.
 """
 
 from collections.abc import Iterator
@@ -15,9 +16,9 @@ from karma_sync.paths import channel_folder, metadata_folder
 
 @dataclass(frozen=True, order=True)
 class Device:
-    """A machine Syncthing may talk to: its device ID, the name shown, the addresses to dial.
+    """A machine that Syncthing may connect to: its device ID, its name, the addresses to dial.
 
-    `refused` are metadata folders of its offer that were declined for good.
+    `refused` are the metadata folders that this device offers and that the person declined.
     """
 
     id: str
@@ -28,9 +29,9 @@ class Device:
 
 @dataclass(frozen=True)
 class Channel:
-    """What one member sends for one project to one team: exactly one folder.
+    """What one member sends for one project to one team: exactly one Syncthing folder.
 
-    `agreed` are names of the project under which I agreed to send.
+    `id` is the folder's id. `agreed` are the names of the project under which I agreed to send.
     """
 
     id: str
@@ -42,25 +43,32 @@ class Channel:
 
     @property
     def profile(self) -> Profile:
-        """How much of a session I send."""
+        """Which files of a session I send."""
         return self.subscription.limits.profile
 
     @property
     def names(self) -> Names:
-        """Under which names I take a directory for this project's."""
+        """The names under which I count a directory as part of this project."""
         shared = self.team.project(self.project)
         return Names(self.project, frozenset(shared.aliases if shared else ()), self.agreed)
 
 
 @dataclass(frozen=True)
 class World:
-    """All that decides about folders and devices.
+    """Everything that decides which folders and devices Syncthing should have.
 
-    `subscriptions` are everybody's; `paired` are devices to talk to that are in no team yet;
-    `fetching` are metadata folders offered by a device whose roster is still to come; `halted`
-    pauses all that I send and receive; `answered` are devices that dial me, so that I need not;
-    `recovering` are outboxes of mine that take back what they lost before they send again;
-    `agreed` are names of projects under which I agreed to send: (team, project, name).
+    - `key`: my public key in hex.
+    - `subscriptions`: the answers of all members.
+    - `paired`: devices to connect to that are in no team yet.
+    - `fetching`: (folder, device) of metadata folders that a device offers and whose roster has
+      not arrived yet.
+    - `halted`: pauses everything that I send and receive.
+    - `answered`: devices that dial me, so that I need not dial them.
+    - `ignored`: devices whose connection requests Syncthing ignores.
+    - `refused`: (folder, device) of the offered metadata folders that I declined.
+    - `too_large`: folders that are paused because of their size.
+    - `recovering`: my outboxes that take back what they lost before they send again.
+    - `agreed`: (team, project, name) of the names under which I agreed to send.
     """
 
     key: str
@@ -78,7 +86,7 @@ class World:
 
 
 def channels(world: World) -> Iterator[Channel]:
-    """Every channel that is open: someone on a roster sends for a project on that roster."""
+    """Every open channel: an active member on a roster sends for a project on that roster."""
     teams = {team.id: team for team in world.teams}
     for sub in world.subscriptions:
         team = teams.get(sub.team)
@@ -93,12 +101,12 @@ def channels(world: World) -> Iterator[Channel]:
 
 
 def outboxes(world: World) -> list[Channel]:
-    """The channels I send, whether paused or not."""
+    """The channels that I send, paused or not."""
     return [c for c in channels(world) if c.owner.key == world.key]
 
 
 def open_outboxes(world: World) -> list[Channel]:
-    """The channels I send and into which something may be packaged now."""
+    """The channels that I send and that may get new items now."""
     return [
         c
         for c in outboxes(world)
@@ -109,8 +117,8 @@ def open_outboxes(world: World) -> list[Channel]:
 
 
 def inboxes(world: World) -> list[Channel]:
-    """The channels I receive, whether paused or not."""
-    mine = _mine(world)
+    """The channels that I receive, paused or not."""
+    mine = my_subscriptions(world)
     return [
         c
         for c in channels(world)
@@ -121,20 +129,24 @@ def inboxes(world: World) -> list[Channel]:
 
 
 def receivers(world: World, channel: Channel) -> frozenset[str]:
-    """Devices of the members who take what comes through a channel of mine."""
-    taking = {
+    """Devices of the members who receive one of my channels."""
+    receiving = {
         s.member
         for s in world.subscriptions
         if (s.team, s.project) == (channel.team.id, channel.project) and s.receives
     }
     return frozenset(
-        m.device for m in channel.team.members if m.active and m.key in taking - {world.key}
+        m.device for m in channel.team.members if m.active and m.key in receiving - {world.key}
     )
 
 
 @dataclass(frozen=True, order=True)
 class Kept:
-    """What of a member is kept of one project: what came through `folder`, or nothing ("")."""
+    """The one channel of a member and a project whose items stay in the library.
+
+    Items of this member and project that came through another folder than `folder` are deleted;
+    with `folder` "" all of them are.
+    """
 
     team: str
     project: str
@@ -142,11 +154,12 @@ class Kept:
     folder: str
 
 
-def kept(world: World) -> frozenset[Kept]:
-    """For each answer of the others, the one channel whose items stay.
+def kept_channels(world: World) -> frozenset[Kept]:
+    """For each answer of another member, the one channel whose items stay.
 
-    A decline withdraws all. So does a channel that was opened anew: what came through an earlier
-    one was withdrawn in between, even if we were away and never saw the decline.
+    A decline withdraws everything. A channel that was opened again also withdraws what came
+    through an earlier one: the member declined in between, even if we were offline and never saw
+    the decline.
     """
     teams = {team.id: team for team in world.teams}
     found = set()
@@ -162,7 +175,7 @@ def kept(world: World) -> frozenset[Kept]:
 
 
 def channel_id(team: Team, sub: Subscription) -> str | None:
-    """The id of the channel that an answer opens; None if the project is not shared any more."""
+    """The id of the channel that an answer opens; None if the project is no longer shared."""
     project = team.project(sub.project)
     if project is None:
         return None
@@ -170,7 +183,8 @@ def channel_id(team: Team, sub: Subscription) -> str | None:
     return channel_folder(team.id, sub.member, sub.project, incarnation)
 
 
-def _mine(world: World) -> dict[tuple[str, str], Subscription]:
+def my_subscriptions(world: World) -> dict[tuple[str, str], Subscription]:
+    """My own answers by (team, project)."""
     return {(s.team, s.project): s for s in world.subscriptions if s.member == world.key}
 
 
@@ -178,7 +192,10 @@ _KEY_CHARS = 8
 
 
 def folder_title(world: World, folder: str) -> str:
-    """Such as "host/owner/repo by alice.mbp in backend"; the id itself for one we do not know."""
+    """A folder as people know it: "host/owner/repo by alice.mbp in backend".
+
+    The id itself for a folder that is not in this world.
+    """
     for team in world.teams:
         if metadata_folder(team.id) == folder:
             return f"documents of team {team.name}"
@@ -189,7 +206,10 @@ def folder_title(world: World, folder: str) -> str:
 
 
 def document_title(team: Team, kind: str, writer: str) -> str:
-    """Such as "roster by alice.mbp in backend"; `writer` is the key that its name claims."""
+    """A document as people know it: "roster by alice.mbp in backend".
+
+    `writer` is the key that the document's file name claims; it is not verified.
+    """
     member = team.member(writer)
     what = "member document" if kind == "member" else kind
     return f"{what} by {member.tag if member else f'key {writer[:_KEY_CHARS]}'} in {team.name}"

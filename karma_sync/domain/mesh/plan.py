@@ -1,18 +1,24 @@
-"""What is missing between what Syncthing looks like and what it should: pure, as actions."""
+"""Computes which folders and devices Syncthing should have, and the actions that get it there.
+
+`desired` derives the wanted setup from a `World`; `diff` compares it with the present setup.
+Pure: actions are values that somebody else carries out.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from karma_sync.domain.mesh.channels import Device, World, _mine, inboxes, outboxes
+from karma_sync.domain.mesh.channels import Device, World, inboxes, my_subscriptions, outboxes
 from karma_sync.domain.team.subscription import Status
 from karma_sync.domain.team.team import Team
 from karma_sync.paths import metadata_folder
 
 
 class FolderType(StrEnum):
-    """Syncthing's folder types that we use; a misspelt one would silently become sendreceive
-    (docs/syncthing.md, "Configuration"), so no other text is ever sent.
+    """The folder types of Syncthing that we use.
+
+    Syncthing silently takes a misspelt type for `sendreceive` (docs/syncthing.md,
+    "Configuration"), so we send members of this enumeration only.
     """
 
     SEND_ONLY = "sendonly"
@@ -22,9 +28,10 @@ class FolderType(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Folder:
-    """One Syncthing folder of ours; `devices` are the others it is shared with.
+    """One Syncthing folder of karma-sync; `devices` are the other devices it is shared with.
 
-    `sound` tells whether every fixed setting reads back as we send it; what we want always is.
+    `sound` tells whether Syncthing has all fixed settings as we send them. A wanted folder is
+    always sound, so a folder with a changed setting differs from it and is sent again.
     """
 
     id: str
@@ -36,10 +43,10 @@ class Folder:
 
 @dataclass(frozen=True)
 class Setup:
-    """Syncthing's side of the world, wanted or found.
+    """The devices and folders that Syncthing has, or should have.
 
-    `ignored` are devices that may knock as often as they like; in what was found also those that
-    the person ignored there by hand.
+    `ignored` are devices whose connection requests Syncthing ignores. In a setup that Syncthing
+    has, this includes devices that the person ignored in Syncthing itself.
     """
 
     devices: frozenset[Device]
@@ -48,7 +55,11 @@ class Setup:
 
 
 def desired(world: World) -> Setup:
-    """My outbox per sending subscription, an inbox per sender, a metadata folder per team."""
+    """The setup that Syncthing should have.
+
+    An outbox for each subscription with which I send, an inbox for each channel that I receive, a
+    metadata folder for each team.
+    """
     folders = {f.id: f for f in (*_fetching(world), *_metadata(world), *_channels(world))}
     devices = {device.id: device for device in _devices(world)}
     return Setup(
@@ -64,10 +75,11 @@ def desired(world: World) -> Setup:
 
 
 def _audience(world: World, team: Team, project: str) -> frozenset[str]:
-    """Devices of all active members but me who have not declined.
+    """Devices of the other active members who have not declined the project.
 
-    Who has not answered has no folder on its side, so nothing flows; and an accept then changes
-    no list anywhere, which would restart the folder and cost connections.
+    Members who have not answered yet are included: they have no folder on their side, so nothing
+    flows to them. When they accept, no device list changes here; a changed list would make
+    Syncthing restart the folder and drop connections.
     """
     declined = {
         s.member
@@ -83,7 +95,7 @@ def _fetching(world: World) -> Iterator[Folder]:
     known = {device.id for device in _devices(world)}
     wanted: dict[str, set[str]] = {}
     for folder, device in world.fetching:
-        if device in known:  # else a pairing ran out before its invitation was answered
+        if device in known:  # unknown if a pairing expired before its invitation was answered
             wanted.setdefault(folder, set()).add(device)
     for folder, devices in wanted.items():
         yield Folder(folder, FolderType.SEND_RECEIVE, frozenset(devices))
@@ -96,7 +108,7 @@ def _metadata(world: World) -> Iterator[Folder]:
 
 
 def _channels(world: World) -> Iterator[Folder]:
-    mine = _mine(world)
+    mine = my_subscriptions(world)
     for kind, found in (
         (FolderType.SEND_ONLY, outboxes(world)),
         (FolderType.RECEIVE_ONLY, inboxes(world)),
@@ -104,22 +116,23 @@ def _channels(world: World) -> Iterator[Folder]:
         for channel in found:
             paused = world.halted or mine[channel.team.id, channel.project].status is Status.PAUSED
             audience = _audience(world, channel.team, channel.project)
-            taken_back = channel.id in world.recovering
+            # a recovering outbox receives: it takes its own items back from the peers
+            recovering = channel.id in world.recovering
             yield Folder(
-                channel.id, FolderType.RECEIVE_ONLY if taken_back else kind, audience, paused
+                channel.id, FolderType.RECEIVE_ONLY if recovering else kind, audience, paused
             )
 
 
 def _devices(world: World) -> Iterator[Device]:
-    """Members of my teams, and those I am pairing with; a roster's word beats a pairing's.
+    """The devices of my teams' members and of my pairings; a roster overrides a pairing.
 
-    A member that dials me is not dialled: of its addresses only discovery's is used.
+    A member that dials me gets the address `dynamic` only (discovery), so that I do not dial it.
     """
     members = [m for team in world.teams for m in team.members if m.key != world.key]
     known: dict[str, Device] = {d.id: d for d in world.paired}
     for member in sorted(members, key=lambda m: (m.tag, m.addresses)):
-        dialled = () if member.device in world.answered else member.addresses
-        known[member.device] = Device(member.device, member.tag, dialled or ("dynamic",))
+        addresses = () if member.device in world.answered else member.addresses
+        known[member.device] = Device(member.device, member.tag, addresses or ("dynamic",))
     yield from known.values()
 
 
@@ -135,7 +148,7 @@ class DropDevice:
 
 @dataclass(frozen=True, order=True)
 class IgnoreDevice:
-    """Putting the device takes it back."""
+    """Make Syncthing ignore a device; `PutDevice` ends that."""
 
     id: str
 
@@ -154,10 +167,10 @@ Action = PutDevice | DropDevice | IgnoreDevice | PutFolder | DropFolder
 
 
 def diff(have: Setup, want: Setup) -> list[Action]:
-    """The actions that make `have` equal `want`; empty when they already are.
+    """The actions that turn `have` into `want`, in the order to apply them; empty if they agree.
 
-    In the order to apply them: what takes away first (a removal or a pause must not wait), then
-    devices before the folders that name them.
+    Folders are removed first, because a removal must not wait. Devices come before the folders
+    that name them, and paused folders before the other folders, because a pause must not wait.
     """
     kept_folders = {folder.id for folder in want.folders}
     kept_devices = {device.id for device in want.devices}

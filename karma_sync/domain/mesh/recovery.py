@@ -1,20 +1,20 @@
-"""When an outbox that was not whole has got back from the peers all that they have."""
+"""Decides when an outbox that lost items has taken back everything that its peers still hold."""
 
 from dataclasses import dataclass
 
-# A peer that just connected has not said yet what it has.
+# A peer that has just connected has not sent its index yet.
 QUIET_S = 5.0
-# Whoever holds a piece that Syncthing knows of may be away; an outbox cannot wait for that.
+# The peer that holds a missing piece may be offline for days; an outbox cannot wait that long.
 PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
 class RecoveryState:
-    """How an outbox stands that takes its own items back.
+    """How far an outbox is that takes its own items back.
 
-    `receivers` are the members that take this channel, `connected` those of them that are here;
-    `quiet_s` for how many seconds Syncthing has had nothing in hand and wanted nothing, `met_s`
-    for how many anyone of them has been here.
+    `receivers` counts the members who receive the channel, `connected` those who are connected.
+    `quiet_s` is for how many seconds Syncthing has been idle and needed nothing for the folder;
+    `met_s` for how many seconds at least one receiver has been connected.
     """
 
     receivers: int
@@ -23,23 +23,24 @@ class RecoveryState:
     met_s: float
 
 
-def is_settled(standing: RecoveryState) -> bool:
-    """Whether waiting longer brings nothing: nobody has anything, or all that is here has come.
+def is_settled(state: RecoveryState) -> bool:
+    """Whether waiting longer brings nothing more back.
 
-    What is still wanted after that is in the hands of someone who is away. It is not lost: a
-    send-only folder neither pulls nor deletes what it never had.
+    That is so if nobody receives the channel, or if everything has arrived that connected
+    receivers hold. A piece that is still missing then is held by a receiver who is offline. It is
+    not lost: a send-only folder neither pulls nor deletes files that it never had.
     """
-    if standing.receivers == 0:
+    if state.receivers == 0:
         return True
-    if standing.connected == 0:
+    if state.connected == 0:
         return False
-    return standing.quiet_s > QUIET_S or standing.met_s > PATIENCE_S
+    return state.quiet_s > QUIET_S or state.met_s > PATIENCE_S
 
 
 def is_older(counter: int, claimed: int, started_ms: int) -> bool:
-    """Whether my database is older than what a peer has of me.
+    """Whether my database is older than what a peer received from me.
 
-    Revisions are Unix milliseconds or more. A revision above my `counter`, and given out before
-    this program `started_ms`, was given out by a database that was lost.
+    Revisions are Unix milliseconds or larger. If a peer claims a revision above my `counter` but
+    before this program's start (`started_ms`), a database that is now lost assigned it.
     """
     return counter < claimed < started_ms

@@ -1,4 +1,7 @@
-"""A transcript as people read it: who said what, tools by name; safe to show on a terminal."""
+"""Turns a transcript into the conversation that people read: what was said, which tools were used.
+
+The texts are safe to show on a terminal.
+"""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -12,14 +15,17 @@ _TOOL_CHARS = 160
 
 @dataclass(frozen=True)
 class Turn:
-    """One thing said: by `user`, by `assistant`, or a `tool` that was used."""
+    """One turn of a conversation; `who` is `user`, `assistant`, or `tool` for a tool's use."""
 
     who: str
     text: str
 
 
 def conversation(lines: Iterable[bytes]) -> Iterator[Turn]:
-    """The turns of a transcript; what is no turn, or does not parse, is passed over."""
+    """The turns of a transcript (one record per line).
+
+    Skips records that are not turns, and lines that do not parse.
+    """
     for line in lines:
         try:
             record = json.loads(line)

@@ -1,7 +1,7 @@
-"""What a transcript tells of itself, gathered line by line so that nothing is read twice.
+"""Holds the facts about a session that its transcript tells: title, agent, models, times, tokens.
 
-Field names are Claude Code's (docs/agent-files.md, "Records"). What is unknown is passed over: the
-set of record types changes every few weeks.
+The facts are collected while a file grows, so that no line is read twice
+(`agents/claude/gathering.py`).
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,10 @@ from pydantic import BaseModel, ConfigDict
 
 @dataclass(frozen=True)
 class PlanNames:
-    """How a session names its plans: slugs of its records, paths that it wrote to or was given."""
+    """How a session names its plans.
+
+    `slugs` stand in its records; `paths` are files that it wrote, or that the program named to it.
+    """
 
     slugs: frozenset[str] = frozenset()
     paths: frozenset[str] = frozenset()
@@ -22,10 +25,11 @@ class PlanNames:
     def __bool__(self) -> bool:
         return bool(self.slugs or self.paths)
 
-    def mean(self, name: str, folder: Path) -> bool:
-        """Whether the file of this name in the folder of all plans is one of them.
+    def match(self, name: str, folder: Path) -> bool:
+        """Whether the file `name` in `folder` (the folder of all plans) is one of these plans.
 
-        A subagent's plan is named after its session's: `SLUG-agent-ID.md`.
+        A subagent's plan has the slug of the session and its own id: `SLUG-agent-ID.md`
+        (docs/agent-files.md, "Side files").
         """
         stem = name.removesuffix(".md")
         own = stem in self.slugs or stem.partition("-agent-")[0] in self.slugs
@@ -33,12 +37,13 @@ class PlanNames:
 
 
 class Facts(BaseModel):
-    """A gathering over whole lines; texts are as written, not redacted yet.
+    """Facts from the lines of one file so far; texts are as written, not redacted yet.
 
-    `session` is the first that a record says it is of: in a subagent's file that of its parent.
-    `cwds` are the working directories that records name. Token counts are per API response,
-    which may span several records with one message id. `slugs` and `plans` tell which plans are
-    the session's, see PlanNames.
+    `session` is the first session id that a record names; in a subagent's file it is the parent's.
+    `cwds` are the working directories that records name. `slugs` and `plans` name the session's
+    plans (see PlanNames). `tokens` are sums by kind. `counted` and `closed` prevent that an API
+    response is counted twice, because several records may repeat one message id: `counted` has
+    the tokens by message id of the latest responses, `closed` the ends of earlier ids.
     """
 
     model_config = ConfigDict(defer_build=True, extra="forbid")
@@ -66,21 +71,25 @@ class Facts(BaseModel):
 
     @property
     def title(self) -> str:
-        """Custom title, AI title, summary, first prompt, in that order; then the first command."""
+        """The first of these that exists.
+
+        Custom title, title by the AI, summary, first prompt, first command.
+        """
         named = self.custom_title or self.ai_title or self.summary
         return named or self.first_prompt or self.first_command
 
     @property
     def agent(self) -> str:
-        """The name of the agent that wrote it, where it has one of its own.
+        """The name of the agent that wrote the session; "" if the agent has no name of its own.
 
-        An agent that was chosen beats a name given later: renaming a session writes that too.
+        The agent that was chosen has priority over `agent_name`, because Claude Code also writes
+        that record when a person renames the session.
         """
         return self.agent_setting or (self.agent_name if self.agent_name != self.title else "")
 
     @staticmethod
-    def plan_names(told: "Iterable[Facts]") -> PlanNames:
-        """All plans that these name."""
-        found = list(told)
-        slugs = frozenset(slug for facts in found for slug in facts.slugs)
-        return PlanNames(slugs, frozenset(path for facts in found for path in facts.plans))
+    def plan_names(several: "Iterable[Facts]") -> PlanNames:
+        """All plans that these facts name."""
+        known = list(several)
+        slugs = frozenset(slug for facts in known for slug in facts.slugs)
+        return PlanNames(slugs, frozenset(path for facts in known for path in facts.plans))

@@ -1,4 +1,9 @@
-"""What a channel carries: items, their manifests, and how an item's file is laid out."""
+"""Defines the signed descriptions in a channel: manifests of items, and retractions.
+
+Also joins and splits item files, which hold a manifest's envelope and the item's inline part, and
+defines `Verified`, the type of documents that passed verification. docs/format.md describes all
+fields for other implementations.
+"""
 
 import re
 from dataclasses import dataclass
@@ -17,12 +22,15 @@ Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, StringConstraints(max_length=limits.TITLE_CHARS)]
 Size = Annotated[int, Field(ge=0, le=limits.NUMBER)]
 
-# Names inside an item are labels, never paths on disk; these shapes keep them readable.
+# Names of files inside an item are labels, never paths on disk. These patterns keep them readable.
 _NAME = r"[^/\\\x00-\x1f\x7f.][^/\\\x00-\x1f\x7f]{0,199}"
 _FOLDERS = "subagents|tool-results|workflows|todos|tasks|plans|file-history|debug"
 FILE_NAME = re.compile(rf"transcript\.jsonl|(?:{_FOLDERS})(?:/{_NAME}){{1,6}}")
 
+# The clocks of two machines may differ by this much.
 _CLOCKS_DIFFER_S = 300
+# A session is live for this long after its last activity, if its program has it open, or if no
+# program reports which sessions it has open.
 _OPEN_S = 1800
 _WRITTEN_S = 300
 
@@ -32,16 +40,17 @@ class ItemKind(StrEnum):
 
 
 class Piece(PeerModel):
-    """Content by hash: SHA-256 of the uncompressed bytes, and how many they are."""
+    """A piece of content: the SHA-256 of its uncompressed bytes, and their number."""
 
     sha256: Hash
     size: Size
 
 
 class ItemFile(PeerModel):
-    """One file of an item: full chunks, then the end that lies in the inline part.
+    """One file of an item: full chunks, then an end (`tail`) that lies in the inline part.
 
-    `root` is the SHA-256 over the raw hashes of all pieces in order, the end's last.
+    `chunks` are (hash, size in bytes) in the order of the content. `root` is the SHA-256 over the
+    raw hashes of all pieces in order; the end's hash comes last.
     """
 
     path: str
@@ -52,7 +61,7 @@ class ItemFile(PeerModel):
 
 
 class Tokens(PeerModel):
-    """What the API counted, each response once."""
+    """The tokens that the API reported; each response is counted once."""
 
     input: Size = 0
     output: Size = 0
@@ -61,10 +70,11 @@ class Tokens(PeerModel):
 
 
 class SessionFacts(PeerModel):
-    """What a list shows without opening the session; every text was redacted first.
+    """The facts that a list shows without opening the session; every text was redacted.
 
-    `agent_name` is empty where the agent has none of its own. `running` is what its program said
-    when this was packaged: open, closed (False), or nothing (None).
+    `agent` is the program; `agent_name` is "" if the agent has no name of its own. `running` tells
+    whether the program had the session open when it was packaged; None if the program does not
+    report that.
     """
 
     agent: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
@@ -82,15 +92,16 @@ class SessionFacts(PeerModel):
 
     @property
     def wrote(self) -> str:
-        """Who wrote it: the program, and the agent where it has a name: `claude-code/reviewer`."""
+        """The agent that wrote the session, with its name if it has one: `claude-code/reviewer`."""
         return f"{self.agent}/{self.agent_name}" if self.agent_name else self.agent
 
     def is_live(self, now: datetime) -> bool:
-        """Whether somebody is at it at `now`, as far as a reader can honestly say.
+        """Whether somebody is probably working in the session at `now` (UTC).
 
-        A program that has a session open says so once; it may have died with its machine since.
-        So a session is live if it was written to within the last half hour by a program that has
-        it open, or within five minutes where no program ever said. Clocks of two machines differ.
+        A program reports an open session once, and may have died with its machine since. So a
+        session is live if its last activity is less than half an hour ago and its program has it
+        open, or less than five minutes ago if no program reported either way. A last activity up
+        to five minutes in the future counts too, because the clocks of two machines differ.
         """
         if self.running is False or self.last_activity is None:
             return False
@@ -115,41 +126,42 @@ class Manifest(PeerModel):
 
     @property
     def size(self) -> int:
-        """Bytes of content, uncompressed."""
+        """The size of all files, in bytes before compression."""
         return sum(f.size for f in self.files)
 
     @property
     def inline_size(self) -> int:
-        """Bytes of the inline part, uncompressed: all ends in the order of the files."""
+        """The size of the inline part (the ends of all files), in bytes before compression."""
         return sum(f.tail.size for f in self.files)
 
     def chunks(self) -> dict[str, int]:
-        """Size by hash of every full chunk the item names."""
+        """The size in bytes of every full chunk that the item names, by hash."""
         return {sha: size for f in self.files for sha, size in f.chunks}
 
 
 def join_item(envelope: bytes, inline_frame: bytes) -> bytes:
-    """The bytes of an item file: the envelope on one line, then the inline part's frame."""
+    """The bytes of an item file: the envelope on one line, then the inline part's zstd frame."""
     return envelope + b"\n" + inline_frame
 
 
 def split_item(raw: bytes) -> tuple[bytes, bytes]:
-    """Envelope and inline frame of an item file.
+    """The envelope and the inline frame of an item file.
 
     Raises:
-        Unverified: there is no line end where the envelope should stop.
+        Unverified: the file has no line end, so the end of the envelope is unknown.
     """
     envelope, newline, frame = raw.partition(b"\n")
     if not newline:
-        raise Unverified("2-size", "the item file has no end of its envelope")
+        raise Unverified("2-size", "the item file has no line end after its envelope")
     return envelope, frame
 
 
 class Retraction(PeerModel):
-    """What stands in `retracted/ITEM.json` (payload type RETRACTION).
+    """The owner's signed statement that an item is withdrawn (payload type RETRACTION).
 
-    `revision` is from the same counter as the channel's manifests: a retraction beats every
-    manifest below it, and an item that was packaged again later beats the retraction.
+    It lies in `retracted/ITEM.json`. `revision` comes from the same counter as the revisions of
+    the channel's manifests: a retraction overrides every manifest with a lower revision, and an
+    item that is packaged again later overrides the retraction.
     """
 
     format: Literal[1]
@@ -167,7 +179,8 @@ T = TypeVar("T")
 class Verified(Generic[T]):
     """A value whose signature, signer, place and version were checked.
 
-    Made in `team/documents/verify.py` and `channel/verify.py` alone (a test holds that).
+    Code that believes a document asks for this type. Only the functions that verify make it, in
+    `team/documents/verify.py` and `channel/verify.py`; a test checks that.
     """
 
     value: T

@@ -1,25 +1,25 @@
-"""How much of a session leaves: a file's kind follows from its name, the profile says which go."""
+"""Decides which files of a session leave: by the kind of a file and the member's profile."""
 
 from enum import StrEnum
 
 
 class FileKind(StrEnum):
-    """What a file of a session is (docs/agent-files.md, "Side files")."""
+    """The kinds of files in a session (docs/agent-files.md, "Side files")."""
 
     TRANSCRIPT = "transcript"
     SUBAGENT = "subagent"  # a subagent's transcript
-    SUBAGENT_NOTE = "subagent-note"  # what describes a subagent
+    SUBAGENT_NOTE = "subagent-note"  # describes a subagent
     TOOL_RESULT = "tool-result"
     WORKFLOW = "workflow"
     TODO = "todo"
     TASK = "task"
     PLAN = "plan"
-    FILE_HISTORY = "file-history"  # whole files of source code, as they were before an edit
-    DEBUG = "debug"  # a log, with what stood in the environment
+    FILE_HISTORY = "file-history"  # whole files of source code, from before an edit
+    DEBUG = "debug"  # a log; it may hold environment variables
 
 
 class Profile(StrEnum):
-    """What a member sends of each session of a project."""
+    """How many kinds of files a member sends of each session; `takes` defines them."""
 
     CONVERSATION = "conversation"
     STANDARD = "standard"
@@ -40,10 +40,10 @@ _FOLDERS = {
 
 
 def kind_of(name: str) -> FileKind:
-    """What the file of this name inside an item is.
+    """The kind of a file, by its name inside an item.
 
     Raises:
-        KeyError: no file of an item is called so.
+        KeyError: files of an item have other names.
     """
     folder, slash, rest = name.partition("/")
     if not slash:
@@ -54,7 +54,7 @@ def kind_of(name: str) -> FileKind:
 
 
 def takes(profile: Profile, kind: FileKind) -> bool:
-    """Whether files of a kind leave with this profile."""
+    """Whether this profile sends files of this kind."""
     match profile:
         case Profile.CONVERSATION:
             return kind in _TRANSCRIPTS

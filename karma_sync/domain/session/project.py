@@ -1,4 +1,8 @@
-"""Projects are named by their git remote, whatever its spelling: `host/owner/repo`."""
+"""Defines projects, and decides to which project a session belongs.
+
+A project is named by its git remote as `host/owner/repo` (`git/remote.py`). Where a working
+directory lies (`Place`) is found out by `git/places.py`.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,9 +14,10 @@ from karma_sync.errors import BadInput, NotFound
 
 
 class SharedProject(Value, frozen=True, kw_only=True):
-    """A project on a team's roster; `incarnation` grows when it is shared again.
+    """A project on a team's roster.
 
-    `aliases` are other names of the same repository: it was renamed, or moved.
+    `incarnation` grows when the project is shared again. `aliases` are other names of the same
+    repository, which was renamed or moved.
     """
 
     identity: str
@@ -21,33 +26,38 @@ class SharedProject(Value, frozen=True, kw_only=True):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All its names, the one it was shared under first."""
+        """All names of the project, first the one under which it was shared."""
         return (self.identity, *self.aliases)
 
-    def also(self, name: str) -> "SharedProject":
+    def with_alias(self, name: str) -> "SharedProject":
         """The project with one more name.
 
         Raises:
-            BadInput: it has as many as it can.
+            BadInput: the project has the largest possible number of names.
         """
         if name in self.names:
             return self
         if len(self.aliases) >= limits.ALIASES:
-            raise BadInput(f"{self.identity} has {limits.ALIASES} other names, the most it can")
+            raise BadInput(
+                f"{self.identity} already has {limits.ALIASES} other names, the most a project"
+                " can have"
+            )
         return self.changed(aliases=tuple(sorted((*self.aliases, name))))
 
-    def without(self, name: str) -> "SharedProject":
-        """The project with this one not among its other names."""
+    def without_alias(self, name: str) -> "SharedProject":
+        """The project without this other name."""
         kept = tuple(alias for alias in self.aliases if alias != name)
         return self.changed(aliases=kept)
 
 
 def find_project(wanted: str, known: Iterable[str], aliases: Mapping[str, str] = {}) -> str:
-    """The one known identity that equals `wanted` or ends in `/wanted`, or that has such an alias.
+    """The one known project whose identity or alias equals `wanted` or ends in `/wanted`.
+
+    `aliases` maps other names to identities.
 
     Raises:
-        NotFound: none does.
-        BadInput: more than one does; the hint names them.
+        NotFound: no project fits.
+        BadInput: several projects fit; the hint names them.
     """
     names = {**aliases, **{name: name for name in known}}
     if wanted.lower() in names:
@@ -64,19 +74,20 @@ def find_project(wanted: str, known: Iterable[str], aliases: Mapping[str, str] =
 
 
 class Where(StrEnum):
-    """What a directory is, seen from projects."""
+    """Whether a directory belongs to a project."""
 
     PROJECT = "project"
-    NEUTRAL = "neutral"  # in no repository: home, a temporary directory
-    ELSEWHERE = "elsewhere"  # a repository without a usable remote, or a vanished directory
+    NEUTRAL = "neutral"  # in no repository: a home directory, a temporary directory
+    ELSEWHERE = "elsewhere"  # in a repository without a usable remote, or the directory vanished
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where one working directory lies; `identity` is set for projects, `why` for elsewhere.
+    """Where one working directory lies.
 
-    `others` are the identities of the repository's other remotes: proposed, never taken.
-    `former` are identities that the same directory had before: its repository was renamed.
+    `identity` is set in a project; `why` gives the reason for `Where.ELSEWHERE`. `others` are the
+    identities of the repository's other remotes; they are proposed to the person, never used.
+    `former` are identities that the same directory had before its repository was renamed.
     """
 
     where: Where
@@ -88,10 +99,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Names:
-    """Under which names I take a directory for one project's.
+    """The names under which a directory counts as part of one project.
 
-    `aliases` are what the roster says. That alone sends nothing of mine: an alias counts where I
-    agreed to it, or where the same directory bore a name before that I did agree to.
+    `aliases` are the other names on the roster. The roster alone must not make me send more, so
+    an alias counts only if I agreed to it, or if the same directory formerly had the project's
+    name or a name that I agreed to.
     """
 
     project: str
@@ -99,7 +111,7 @@ class Names:
     agreed: frozenset[str] = frozenset()
 
     def of(self, place: Place) -> str:
-        """The identity of a place, the project's own where it goes under another name."""
+        """The identity of a place; the project's identity if the place has another name of it."""
         if place.identity not in self.aliases:
             return place.identity
         renamed = bool({self.project, *self.agreed} & set(place.former))
@@ -108,10 +120,10 @@ class Names:
 
 @dataclass(frozen=True)
 class Belonging:
-    """To which project a session belongs, or why it belongs to none.
+    """The project to which a session belongs, or the reasons why it belongs to none.
 
-    A session that worked in a project and somewhere else belongs to none: then `mixed` names
-    the projects, and `elsewhere` the directories that lie in none.
+    A session that worked in a project and in another place belongs to no project. Then `mixed`
+    names the projects in which it worked, and `elsewhere` the directories outside of projects.
     """
 
     project: str = ""
@@ -119,15 +131,16 @@ class Belonging:
     elsewhere: tuple[str, ...] = ()
 
     def others(self, project: str) -> tuple[str, ...]:
-        """All places in which it worked beside this project: directories, then projects."""
+        """All other places in which the session worked: directories first, then projects."""
         return tuple(p for p in (*self.elsewhere, *self.mixed) if p != project)
 
 
-def belongs(places: Mapping[str, Place], names: Names | None = None) -> Belonging:
-    """A session belongs to a project only if no directory in it lies anywhere else.
+def belonging_of(places: Mapping[str, Place], names: Names | None = None) -> Belonging:
+    """The project of a session that worked in these places.
 
-    `places` maps each working directory of the session to its place; `names` are those of the
-    project that is asked for.
+    A session belongs to a project only if none of its directories lies in another project or
+    elsewhere. `places` maps each working directory of the session to its place; `names` are the
+    names of the project in question.
     """
     known = names or Names("")
     projects = sorted({known.of(p) for p in places.values() if p.where is Where.PROJECT})
@@ -137,14 +150,17 @@ def belongs(places: Mapping[str, Place], names: Names | None = None) -> Belongin
     return Belonging(mixed=tuple(projects), elsewhere=tuple(elsewhere))
 
 
-def below(path: str, roots: Mapping[str, str]) -> str | None:
-    """The identity of the longest root that `path` equals or lies below; None if there is none."""
+def identity_below(path: str, roots: Mapping[str, str]) -> str | None:
+    """The identity of the longest root that contains `path`, or equals it; None if none does.
+
+    `roots` maps directories to identities.
+    """
     root = root_of(path, roots)
     return None if root is None else roots[root]
 
 
 def root_of(path: str, roots: Iterable[str]) -> str | None:
-    """The longest root that `path` equals or lies below; None if there is none."""
+    """The longest root that contains `path`, or equals it; None if none does."""
     found = [
         root
         for root in roots

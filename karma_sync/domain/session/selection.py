@@ -1,6 +1,8 @@
-"""What limits what I send, and the one decision whether a session leaves.
+"""Decides whether a session leaves for a project.
 
-Pure, so that what is shown before a yes and what leaves afterwards cannot differ.
+The limits of a subscription decide, and the person's choices: withheld, shared and unshared
+sessions, unshared agents, excluded directories. Pure: `decide` serves the list that a person sees
+before consenting as well as the sender afterwards, so the two cannot differ.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,14 +20,16 @@ from karma_sync.domain.value import Value
 
 
 class Outcome(StrEnum):
+    """What happens to a session that might leave."""
+
     LEAVES = "leaves"
-    UNCONCERNED = "unconcerned"  # of another project
-    EARLIER = "earlier"  # than the limit
+    UNCONCERNED = "unconcerned"  # it belongs to another project
+    EARLIER = "earlier"  # it was last active before the limit
     MIXED = "mixed"  # it also worked in another place
-    WITHHELD = "withheld"  # by its owner
-    UNSHARED = "unshared"  # by its owner, after it had left
+    WITHHELD = "withheld"  # its owner keeps it on this machine
+    UNSHARED = "unshared"  # its owner withdrew it after it had left
     EXCLUDED = "excluded"  # it worked in an excluded directory
-    WAITING = "waiting"  # until it was quiet for as long as was asked for
+    WAITING = "waiting"  # it was not quiet long enough yet
 
 
 BY_OWNER = "you withhold it"
@@ -34,10 +38,10 @@ _PROFILES = tuple(Profile)  # from the narrowest to the widest
 
 
 class Limits(Value, frozen=True, kw_only=True):
-    """What of a project leaves.
+    """Limits which sessions of a project leave, when, and with which files.
 
-    Sessions active at or after `since` (UTC; None: all of them), once they were quiet for
-    `after_idle` seconds, with the files of `profile`.
+    Sessions leave that were active at or after `since` (UTC; None means all), after nobody wrote
+    to them for `after_idle` seconds, with the files that `profile` takes.
     """
 
     since: datetime | None = None
@@ -45,7 +49,7 @@ class Limits(Value, frozen=True, kw_only=True):
     profile: Profile = Profile.STANDARD
 
     def narrowed(self, other: "Limits") -> "Limits":
-        """What both of them let through."""
+        """The limits that let through only what both let through."""
         starts = [limit.since for limit in (self, other) if limit.since is not None]
         return Limits(
             since=max(starts, default=None),
@@ -54,18 +58,21 @@ class Limits(Value, frozen=True, kw_only=True):
         )
 
     def within(self, other: "Limits") -> bool:
-        """Whether nothing leaves that would not leave with `other`, or not as early."""
+        """Whether these limits let through nothing more than `other` does, and nothing earlier."""
         return self.narrowed(other) == self
 
 
 class Withhold(Value, frozen=True, kw_only=True):
-    """A session that its owner keeps here."""
+    """A session that its owner keeps on this machine."""
 
     session: str
 
 
 class Share(Value, frozen=True, kw_only=True):
-    """A session that leaves for `project` although it also worked in `others`, or is older."""
+    """A session that its owner shares by name.
+
+    It leaves for `project` although it also worked in `others`, or is older than the limit.
+    """
 
     session: str
     project: str
@@ -73,40 +80,41 @@ class Share(Value, frozen=True, kw_only=True):
 
 
 class Exclusion(Value, frozen=True, kw_only=True):
-    """A directory, or a pattern of directories, of which nothing leaves."""
+    """A directory, or a pattern of directories; sessions that worked there do not leave."""
 
     pattern: str
 
     def covers(self, directory: str) -> bool:
-        """Whether the directory, or one that it lies in, is meant.
+        """Whether the pattern matches the directory or one of its parents.
 
-        `*` stands for any text; a pattern without a slash is about names of directories.
+        `*` stands for any text. A pattern without a slash is compared with a directory's name, any
+        other pattern with its whole path.
         """
         path = directory.replace("\\", "/").rstrip("/")
         while path:
-            above, _, name = path.rpartition("/")
-            meant = path if "/" in self.pattern else name
-            if meant == self.pattern or fnmatchcase(meant, self.pattern):
+            parent, _, name = path.rpartition("/")
+            compared = path if "/" in self.pattern else name
+            if compared == self.pattern or fnmatchcase(compared, self.pattern):
                 return True
-            path = above
+            path = parent
         return False
 
 
 @dataclass(frozen=True)
 class Choices:
-    """All that a person said about single sessions and directories."""
+    """Everything that the person chose for single sessions and directories."""
 
     withheld: frozenset[str] = frozenset()
     shares: tuple[Share, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
 
     def share_of(self, session: str, project: str) -> Share | None:
-        """Whether this session was shared with this project by name."""
+        """The person's choice to share this session with this project; None if there is none."""
         wanted = (session, project)
         return next((s for s in self.shares if (s.session, s.project) == wanted), None)
 
     def excluded(self, directories: Iterable[str]) -> tuple[str, Exclusion] | None:
-        """The first of the directories that is excluded, and by what."""
+        """The first excluded directory and its exclusion; None if no directory is excluded."""
         for directory in directories:
             for exclusion in self.exclusions:
                 if exclusion.covers(directory):
@@ -116,12 +124,14 @@ class Choices:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A session as far as the decision goes.
+    """The facts about a session on which the decision depends.
 
-    `directories` are all in which it worked; `last` is when its records say that it was last
-    active (UTC), `quiet_s` for how many seconds nobody wrote to it; below 0 where the clock says
-    that it was written later than now. `unshared` as far as that is looked at here: who sends also
-    holds back what was withdrawn and is not known to be unshared.
+    - `directories`: every directory in which the session worked.
+    - `last`: its last activity by its records (UTC).
+    - `quiet_s`: for how many seconds nobody has written to it; negative if its files have a time
+      in the future.
+    - `unshared`: whether the person unshared it. The sender also holds back sessions that were
+      withdrawn and whose unsharing the database no longer knows.
     """
 
     session: str
@@ -134,9 +144,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a session leaves; `why` is in words where a person would wonder.
+    """Whether a session leaves.
 
-    `wait_s` is in how many seconds it leaves if nobody writes to it.
+    `why` explains outcomes at which a person may wonder. `wait_s` is the number of seconds until
+    the session leaves if nobody writes to it.
     """
 
     outcome: Outcome
@@ -145,7 +156,7 @@ class Decision:
 
 
 def decide(candidate: Candidate, project: str, limits: Limits, choices: Choices) -> Decision:
-    """Whether a session leaves for a project: what a person said of it counts most."""
+    """Whether a session leaves for a project; the person's choices have priority over limits."""
     belonging = candidate.belonging
     if project != belonging.project and project not in belonging.mixed:
         return Decision(Outcome.UNCONCERNED)
@@ -153,9 +164,12 @@ def decide(candidate: Candidate, project: str, limits: Limits, choices: Choices)
         return Decision(Outcome.WITHHELD, BY_OWNER)
     if candidate.unshared:
         return Decision(Outcome.UNSHARED, "you unshared it")
-    hit = choices.excluded(candidate.directories)
-    if hit:
-        return Decision(Outcome.EXCLUDED, f"it worked in {hit[0]}; you exclude {hit[1].pattern}")
+    excluded = choices.excluded(candidate.directories)
+    if excluded:
+        directory, exclusion = excluded
+        return Decision(
+            Outcome.EXCLUDED, f"it worked in {directory}; you exclude {exclusion.pattern}"
+        )
     share = choices.share_of(candidate.session, project)
     others = [p for p in belonging.others(project) if share is None or p not in share.others]
     if others:
@@ -169,28 +183,31 @@ def decide(candidate: Candidate, project: str, limits: Limits, choices: Choices)
 
 
 class Whose(StrEnum):
+    """Whether an `Unshared` names a session or an agent."""
+
     SESSION = "session"
     AGENT = "agent"
 
 
 class Unshared(Value, frozen=True, kw_only=True):
-    """Does not leave, and is withdrawn where it has left; until it is `lifted`.
+    """A session, or all sessions of an agent, that the person took back after they had left.
 
-    `name` is a session's id, or an agent's name: `claude-code` means every session of that
-    program, `claude-code/reviewer` those of one agent.
+    Such a session does not leave, and is withdrawn where it has left, until this is `lifted`.
+    `name` is a session's id or an agent's name: `claude-code` means every session of that program,
+    `claude-code/reviewer` the sessions of one agent.
     """
 
     whose: Whose
     name: str
     lifted: bool = False
 
-    def holds(self, agent: str, session: str) -> bool:
-        """Whether it is about this session of this agent."""
+    def covers(self, agent: str, session: str) -> bool:
+        """Whether this names the session, or the agent that wrote it."""
         if self.whose is Whose.SESSION:
             return self.name == session
         return agent == self.name or agent.startswith(f"{self.name}/")
 
 
-def is_unshared(all_of_them: Iterable[Unshared], agent: str, session: str) -> bool:
-    """Whether a session must not leave, and be withdrawn if it has."""
-    return any(each.holds(agent, session) for each in all_of_them if not each.lifted)
+def is_unshared(known: Iterable[Unshared], agent: str, session: str) -> bool:
+    """Whether a session must not leave, and must be withdrawn where it has left."""
+    return any(each.covers(agent, session) for each in known if not each.lifted)

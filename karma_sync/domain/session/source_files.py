@@ -1,4 +1,8 @@
-"""Sessions as an agent wrote them on this machine, and how far each file was read."""
+"""Describes sessions as agents wrote them on this machine, and how far each file was read.
+
+A source (`agents/`) finds sessions and reads their facts; the packager packages them. `ReadFile`
+and `PackedItem` are stored in work.db, so that both go on after a restart.
+"""
 
 import os
 from dataclasses import dataclass
@@ -15,7 +19,7 @@ TRANSCRIPT = "transcript.jsonl"
 
 @dataclass(frozen=True)
 class Stat:
-    """What tells without reading whether a file is still the one we know."""
+    """Size, time and inode of a file: they tell without reading whether the file changed."""
 
     size: int
     mtime_ns: int
@@ -46,10 +50,12 @@ class _Stored(BaseModel):
 
 
 class Position(_Stored):
-    """How far a file was read: `offset` bytes, all of them whole lines.
+    """How far a file was read: the first `offset` bytes, all of them whole lines.
 
-    `print` is a hash over the file's first bytes and the last ones before `offset`. A rewrite
-    that keeps the inode and both is not noticed if the file also grew, to just where they match.
+    `size`, `mtime_ns` (Unix nanoseconds) and `inode` are the file's when reading began.
+    `fingerprint` is a hash over the file's first bytes and the last bytes before `offset`. A file
+    that was rewritten in place is mistaken for one that grew only if it is longer than before and
+    has the same bytes in both places.
     """
 
     size: int
@@ -58,13 +64,13 @@ class Position(_Stored):
     offset: int
     fingerprint: str
 
-    def same(self, now: Stat) -> bool:
-        """Whether nothing happened to the file since."""
+    def is_current(self, now: Stat) -> bool:
+        """Whether the file has not changed since it was read."""
         return (self.size, self.mtime_ns, self.inode) == (now.size, now.mtime_ns, now.inode)
 
 
 class ReadFile(_Stored):
-    """What the records of one file told so far, and where to go on."""
+    """The facts from the records of one file so far, and the position where reading goes on."""
 
     path: str
     position: Position
@@ -72,11 +78,12 @@ class ReadFile(_Stored):
 
 
 class PackedFile(_Stored):
-    """Where packaging one file goes on.
+    """Where packaging goes on in one file.
 
-    The first `sealed` chunks of its entry never change; after them it goes on `skip` redacted
-    bytes into the line that begins at raw byte `line`. `position` is how far it was read, and
-    `cuts` what was redacted up to there.
+    The first `sealed` chunks of the file's entry never change. Packaging goes on after them: with
+    the line that begins at raw byte `line`, after its first `skip` redacted bytes. `position` is
+    how far the file was read; `cuts` counts the redactions up to there, by rule. `waits` tells
+    that the file ends with an incomplete line, which is not packaged before the file is quiet.
     """
 
     position: Position
@@ -88,9 +95,9 @@ class PackedFile(_Stored):
 
 
 class PackedItem(_Stored):
-    """What was packaged of one session into one channel, and with which redactor.
+    """How far one session was packaged into one channel, and with which redactor version.
 
-    `running` is whether the agent had it open; None if it never said so.
+    `running` tells whether the agent had the session open; None if the agent does not report that.
     """
 
     folder: str
@@ -103,13 +110,13 @@ class PackedItem(_Stored):
 
 
 def is_lines(name: str) -> bool:
-    """Whether a file of an item so named holds one record a line."""
+    """Whether a file with this name inside an item holds one record per line."""
     return name.endswith(".jsonl")
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file of a session: `name` inside the item, and where it lies now."""
+    """A file of a session: its name inside the item, its path, its state when it was found."""
 
     name: str
     path: Path
@@ -117,27 +124,29 @@ class SourceFile:
 
     @property
     def is_lines(self) -> bool:
-        """Whether it grows by whole lines, one record each."""
+        """Whether the file holds one record per line, and grows by whole lines."""
         return is_lines(self.name)
 
     @property
     def kind(self) -> FileKind:
-        """What it is, by its name."""
+        """The file's kind, by its name."""
         return kind_of(self.name)
 
     @property
-    def tells(self) -> bool:
-        """Whether it is a transcript, whose records tell of the session."""
+    def is_transcript(self) -> bool:
+        """Whether it is a transcript, of the session or of a subagent; its records give facts."""
         return self.kind in {FileKind.TRANSCRIPT, FileKind.SUBAGENT}
 
 
 @dataclass(frozen=True)
 class SourceSession:
-    """A session found on this machine; `files` has the transcript first.
+    """A session that was found on this machine.
 
-    `closed` are directories of it that we may not read: what is in them belongs to it too.
-    `running` if the agent says that it has the session open. One that is only packaged anew, and
-    not read from its source, has no files; `touched_ns` is its time then.
+    - `files`: the transcript first.
+    - `running`: the agent reports that it has the session open.
+    - `closed`: directories of the session that we may not read, although their files belong to it.
+    - `touched_ns`: the session's time (Unix nanoseconds) if it has no files, because it is
+      packaged again without its source.
     """
 
     agent: str
@@ -154,10 +163,10 @@ class SourceSession:
 
     @property
     def changed_ns(self) -> int:
-        """When the newest of its files was written, Unix nanoseconds."""
+        """The latest time at which one of its files was written, in Unix nanoseconds."""
         return max((f.stat.mtime_ns for f in self.files), default=self.touched_ns)
 
     @property
     def size(self) -> int:
-        """Bytes of all its files."""
+        """The size of all its files, in bytes."""
         return sum(f.stat.size for f in self.files)

@@ -1,7 +1,7 @@
-"""Who stands how, as facts that can be told; what differs from what was told last is news.
+"""Finds out what changed in teams, answers, pairings and invitations, for the event log.
 
-Pure. Whoever made a change (this person by a command, a peer by a document, time), the news of it
-comes from here, once.
+`facts` describes the present state; `news` compares it with the state that was reported last. So
+every change is reported once, whether a command, a peer's document or the clock made it. Pure.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +15,7 @@ from karma_sync.domain.value import Value
 
 
 class Fact(Value, frozen=True, kw_only=True):
-    """`what` is so of `who`; `why` says where, and how."""
+    """One thing that is so: `who` is `what`; `why` adds where and how."""
 
     what: str
     who: str
@@ -24,7 +24,11 @@ class Fact(Value, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Known:
-    """All that can stand one way or another; `paused_until` as text, None if nothing is paused."""
+    """The present state that facts are made of.
+
+    `me` is my tag. `paused_until` is a text: None if nothing is paused, "" for a pause without an
+    end.
+    """
 
     me: str
     teams: tuple[Team, ...]
@@ -35,13 +39,13 @@ class Known:
     paused_until: str | None = None
 
 
-# How a change between two answers is called; any other is called as the new answer.
+# The words for changes between two answers. Any other change is reported with the new answer.
 _CHANGES: Mapping[tuple[str, str], str] = {
     (Status.ACCEPTED, Status.ACCEPTED): "changed",
     (Status.PAUSED, Status.ACCEPTED): "resumed",
     (Status.DECLINED, Status.OFFERED): "reopened",
 }
-# How the end of a fact is called; the end of any other is no news.
+# The words for the end of a fact, by its kind. The end of a fact of another kind is not reported.
 _ENDS: Mapping[str, str] = {
     "team": "left",
     "member": "removed",
@@ -54,10 +58,10 @@ _EVERYTHING = "everything"
 
 
 def facts(known: Known) -> dict[str, Fact]:
-    """Every fact by its key, `kind/…`."""
+    """Every fact, by its key `kind/…`."""
     found = dict(_of_teams(known))
     found |= _of_answers(known)
-    found |= _of_being_asked(known)
+    found |= _of_requests(known)
     if known.paused_until is not None:
         why = f"{_EVERYTHING}{known.paused_until and f', until {known.paused_until}'}"
         found["halt/"] = Fact(what="paused", who=known.me, why=why)
@@ -65,22 +69,23 @@ def facts(known: Known) -> dict[str, Fact]:
 
 
 def news(before: Mapping[str, Fact], after: Mapping[str, Fact]) -> list[Fact]:
-    """What to tell of the difference, teams and members before what they answered.
+    """The changes to report: teams and members first, then their answers.
 
-    Members do not sign that they have not answered: whose decline is gone has reopened.
+    A member's document lists no project that the member has not answered. So if a decline
+    disappears, the member has reopened the project.
     """
-    told = []
+    found = []
     for key in sorted({*before, *after}, key=_rank):
         kind = key.partition("/")[0]
         old, new = before.get(key), after.get(key)
         if new is None:
             if old and (kind in _ENDS or _is_reopened(key, old, after)):
                 what = _ENDS.get(kind, "reopened")
-                told.append(old.changed(what=what, why=_ended(key, old)))
+                found.append(old.changed(what=what, why=_ended(key, old)))
         elif new != old and (old or new.what != Status.OFFERED):
             what = _CHANGES.get((old.what, new.what), new.what) if old else new.what
-            told.append(new.changed(what=what))
-    return told
+            found.append(new.changed(what=what))
+    return found
 
 
 def _is_reopened(key: str, old: Fact, after: Mapping[str, Fact]) -> bool:
@@ -92,12 +97,12 @@ def _is_reopened(key: str, old: Fact, after: Mapping[str, Fact]) -> bool:
 
 
 def _ended(key: str, old: Fact) -> str:
-    """Why, of what ended: a pause that is over has no end to come any more."""
+    """The `why` for the end of a fact; for a pause without the moment at which it was to end."""
     return _EVERYTHING if key.startswith("halt/") else old.why
 
 
 def moment(when: datetime) -> str:
-    """A moment (UTC) as it stands in news."""
+    """A moment (UTC) in the form that news use."""
     return f"{when:%Y-%m-%d %H:%M} UTC"
 
 
@@ -136,21 +141,21 @@ def _of_answers(known: Known) -> Iterator[tuple[str, Fact]]:
         yield key, Fact(what=answer.status.value, who=member.tag, why=why)
 
 
-def _of_being_asked(known: Known) -> Iterator[tuple[str, Fact]]:
+def _of_requests(known: Known) -> Iterator[tuple[str, Fact]]:
     for pairing in known.pairings:
         why = "its first invitation within 24 hours is accepted"
         yield f"pairing/{pairing.key}", Fact(what="paired", who=pairing.tag, why=why)
     for contact in known.contacts:
-        what, why = _asked(contact.answer, "contact", "asks to connect")
+        what, why = _request(contact.answer, "contact", "asks to connect")
         yield f"contact/{contact.device}", Fact(what=what, who=contact.name, why=why)
     ready: Iterable[Invitation] = (i for i in known.invitations if i.ready)
     for invitation in ready:
         where = f"invites you to team {invitation.team_name}"
-        what, why = _asked(invitation.answer, "invitation", where)
+        what, why = _request(invitation.answer, "invitation", where)
         yield f"invitation/{invitation.folder}", Fact(what=what, who=invitation.leader_tag, why=why)
 
 
-def _asked(answer: Answer, kind: str, why: str) -> tuple[str, str]:
+def _request(answer: Answer, kind: str, why: str) -> tuple[str, str]:
     if answer is Answer.PENDING:
         return kind, f"{why}: karma-sync inbox"
     return f"{kind} {answer.value}", why

@@ -1,9 +1,15 @@
-"""The direction of a subscription; alone in its file, as `--help` needs it and pydantic is slow."""
+"""The directions in which a member can take part in a project.
+
+They are not in `domain/team/subscription.py`, because `--help` lists them and must not load the
+modules that subscriptions need (tests/unit/cli/test_command_table.py).
+"""
 
 from enum import StrEnum
 
 
 class Direction(StrEnum):
+    """Which way a member takes part in a project."""
+
     SEND = "send"
     RECEIVE = "receive"
     BOTH = "both"

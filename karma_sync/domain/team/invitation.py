@@ -1,4 +1,8 @@
-"""Being asked: contacts (a device that wants to talk) and invitations (a verified roster)."""
+"""Models the requests that reach a member: contacts and invitations, and the pairings for them.
+
+A contact is a device that wants to connect. An invitation is a team's metadata folder that a
+device offers. A pairing accepts the first invitation of a leader whose code was pasted before.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -20,7 +24,7 @@ class Answer(StrEnum):
 MOVES: Mapping[tuple[Answer, str], Answer] = {
     (Answer.PENDING, "accept"): Answer.ACCEPTED,
     (Answer.PENDING, "decline"): Answer.DECLINED,
-    (Answer.DECLINED, "accept"): Answer.ACCEPTED,  # a person may change its mind
+    (Answer.DECLINED, "accept"): Answer.ACCEPTED,  # people change their minds
 }
 
 
@@ -28,11 +32,14 @@ def _answered(now: Answer, verb: str, what: str) -> Answer:
     try:
         return MOVES[now, verb]
     except KeyError:
-        raise IllegalMove(f"{what} is {now} already", hint="karma-sync inbox") from None
+        raise IllegalMove(f"{what} is already {now}", hint="karma-sync inbox") from None
 
 
 class Contact(Value, frozen=True, kw_only=True):
-    """A device that asked to connect. Its name is its own claim, nothing is verified."""
+    """A device that asked to connect; it chose `name` itself, and nothing about it is verified.
+
+    `seen` is when it first asked (UTC).
+    """
 
     device: str
     name: str
@@ -41,20 +48,25 @@ class Contact(Value, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """What a person types to answer it: the first group of the device ID."""
+        """What a person types to answer the contact: the first group of the device ID."""
         return self.device.split("-")[0].lower()
 
     def answered(self, verb: str) -> "Contact":
-        """After `accept` or `decline`."""
+        """The contact after the verb `accept` or `decline`.
+
+        Raises:
+            IllegalMove: the contact was answered in this way before.
+        """
         answer = _answered(self.answer, verb, f"contact {self.id}")
         return self.changed(answer=answer)
 
 
 class Invitation(Value, frozen=True, kw_only=True):
-    """A team's metadata folder that a device offers; a roster makes it a real invitation.
+    """A team's metadata folder that a device offers.
 
-    Until `team` is set nothing was verified and nothing can be accepted. `others` offer it as
-    well, all members do: it is fetched from whoever is there.
+    The folder becomes an invitation when its roster is verified: until then `team` is "", nothing
+    is verified and a person cannot accept it. `device` offered the folder first; `others` offer it
+    too, because every member does, and the roster is fetched from any of them that is connected.
     """
 
     folder: str
@@ -69,27 +81,31 @@ class Invitation(Value, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """What a person types to answer it."""
+        """What a person types to answer the invitation: seven letters of the folder's id."""
         return self.folder.rpartition("-")[2][:7]
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """All devices that offer it, the first one first."""
+        """All devices that offer it, in the order in which they did."""
         return (self.device, *self.others)
 
     def offered_by(self, device: str) -> "Invitation":
-        """The invitation, offered by this device too."""
+        """The invitation with this device among those that offer it."""
         if device in self.devices:
             return self
         return self.changed(others=(*self.others, device))
 
     @property
     def ready(self) -> bool:
-        """Whether its roster arrived and was verified."""
+        """Whether the roster arrived and was verified."""
         return bool(self.team)
 
     def answered(self, verb: str) -> "Invitation":
-        """After `accept` or `decline`."""
+        """The invitation after the verb `accept` or `decline`.
+
+        Raises:
+            IllegalMove: the invitation was answered in this way before.
+        """
         answer = _answered(self.answer, verb, f"invitation {self.id}")
         return self.changed(answer=answer)
 
@@ -100,10 +116,11 @@ def new_invitations(
     teams: Iterable[str],
     now: datetime,
 ) -> list[Invitation]:
-    """What is news among the folders that were offered, each with a device that offers it.
+    """The invitations that are new or have a new device, given all offered folders.
 
-    The folder of one of my own `teams` is no invitation: Syncthing names it for a while after I
-    joined, when another member offered it before.
+    `offered` are (folder, device); `known` are the invitations so far; `now` is in UTC. The folder
+    of one of my own `teams` is not an invitation: Syncthing still lists it as offered for a while
+    after I joined, if another member offered it before.
     """
     before = {i.folder: i for i in known}
     mine = {metadata_folder(team) for team in teams}
@@ -116,7 +133,10 @@ def new_invitations(
 
 
 class Pairing(Value, frozen=True, kw_only=True):
-    """A code pasted beforehand: the first invitation from `key` within 24 hours is accepted."""
+    """A code that the person pasted before the invitation came.
+
+    The first invitation that `key` (hex) sends within 24 hours of `made` (UTC) is accepted.
+    """
 
     key: str
     tag: str
@@ -126,5 +146,5 @@ class Pairing(Value, frozen=True, kw_only=True):
     used: bool = False
 
     def open_at(self, now: datetime) -> bool:
-        """Whether it still answers an invitation."""
+        """Whether the pairing still accepts an invitation at `now` (UTC)."""
         return not self.used and now < self.made + PAIRING_LASTS

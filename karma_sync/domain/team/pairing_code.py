@@ -1,8 +1,12 @@
-"""The pairing code: one member's tag, device, key and addresses as text that survives a chat.
+"""Encodes and decodes pairing codes: a member's tag, device ID, key and addresses as text.
 
-Bytes: version (1), length of the whole (2, big-endian), device ID (32), public key (32), tag
-(1 + n), number of addresses (1), each address (1 + n), checksum (4: the first of SHA-256 over
-all before it). Then base32, in dashed blocks of seven. It is not a secret.
+The text survives chats, mails and terminals. It is not a secret.
+
+Bytes: version (1), total length (2, big-endian), device ID (32), public key (32), tag (1 + n),
+number of addresses (1), each address (1 + n), checksum (4: the first bytes of SHA-256 over
+everything before it). The bytes are written as base32, in blocks of seven letters with dashes.
+
+Also converts device IDs between Syncthing's text form and bytes.
 """
 
 import base64
@@ -22,8 +26,8 @@ _FIXED = 1 + 2 + 32 + 32
 _LOOKALIKES = str.maketrans("018", "OIB")
 _ADDRESS = re.compile(r"(?:tcp|quic)[46]?://[A-Za-z0-9._%:\[\]-]+:(\d{1,5})")
 _AGAIN = "ask for the code again: karma-sync code"
-# What chats, mails and terminals put between and around letters: spaces, dashes and quotes of every
-# kind, what cannot be seen (zero width, byte order mark), marks of quoting and of bold text.
+# Characters that chats, mails and terminals put between and around letters: every kind of space,
+# dash and quote, invisible characters (zero width, byte order mark), marks of quoted or bold text.
 _DECORATION = {"Zs", "Zl", "Zp", "Pd", "Pi", "Pf", "Cf"}
 _MARKS = frozenset("\t\n\v\f\r\"'`<>*\u2212")
 _STRANGE_SHOWN = 10
@@ -31,9 +35,9 @@ _STRANGE_SHOWN = 10
 
 @dataclass(frozen=True)
 class PairingCode:
-    """Who a pairing code is about; `device` in Syncthing's dashed form, `key` in hex.
+    """The content of a pairing code; `device` in Syncthing's form with dashes, `key` in hex.
 
-    `addresses` may hold `dynamic` beside what can be dialled; only the latter is in the text.
+    `addresses` may include `dynamic`; the text holds only addresses that can be dialled.
     """
 
     tag: str
@@ -46,7 +50,7 @@ class PairingCode:
         return fingerprint(self.key)
 
     def encode(self) -> str:
-        """The code as text: capitals and digits in dashed blocks."""
+        """The code as text: capital letters and digits, in blocks with dashes between them."""
         addresses = [a.encode() for a in self.addresses if is_address(a)][: limits.ADDRESSES]
         tail = b"".join(bytes([len(part)]) + part for part in [self.tag.encode()])
         tail += bytes([len(addresses)]) + b"".join(bytes([len(a)]) + a for a in addresses)
@@ -58,11 +62,11 @@ class PairingCode:
 
 
 def decode(text: str) -> PairingCode:
-    """Read a code back, whatever became of its case, dashes, spaces, line breaks and quotes.
+    """Read a code; its case, dashes, spaces, line breaks and quotes do not matter.
 
     Raises:
-        BadInput: it is cut off, has something extra, a typing mistake, or is no code at all;
-            the message says which.
+        BadInput: the code is cut off, has extra letters or a typing mistake, or the text is not a
+            code; the message tells which.
     """
     letters = _letters(text)
     usable = len(letters) - (1 if len(letters) % 8 in {1, 3, 6} else 0)
@@ -87,14 +91,14 @@ def decode(text: str) -> PairingCode:
 
 
 def _letters(text: str) -> str:
-    """The base32 of a code, without what is around and between it."""
+    """The base32 letters of a code, without the characters between and around them."""
     letters = "".join(c for c in text if not _is_decoration(c)).upper().translate(_LOOKALIKES)
     if not letters:
-        raise BadInput("there is no pairing code in that: it is empty", hint=_AGAIN)
+        raise BadInput("the pairing code is empty", hint=_AGAIN)
     strange = sorted(set(re.sub(r"[A-Z2-7]", "", letters)))
     if strange:
         shown = [c if c.isprintable() else f"U+{ord(c):04X}" for c in strange[:_STRANGE_SHOWN]]
-        raise BadInput(f"a pairing code has no {' '.join(shown)} in it", hint=_AGAIN)
+        raise BadInput(f"a pairing code cannot contain {' '.join(shown)}", hint=_AGAIN)
     return letters
 
 
@@ -105,7 +109,7 @@ def _is_decoration(char: str) -> bool:
 def _parse(raw: bytes) -> PairingCode:
     body, checksum = raw[:-_CHECKSUM], raw[-_CHECKSUM:]
     if _checksum(body) != checksum:
-        raise BadInput("the pairing code has a typing mistake in it", hint=_AGAIN)
+        raise BadInput("the pairing code has a typing mistake", hint=_AGAIN)
     rest = body[_FIXED:]
     try:
         tag, rest = _take(rest)
@@ -133,15 +137,15 @@ def _checksum(body: bytes) -> bytes:
 
 
 def is_address(text: str) -> bool:
-    """Whether Syncthing could dial it: tcp or quic, a host, a port."""
+    """Whether Syncthing can dial the address: tcp or quic, with a host and a port."""
     match = _ADDRESS.fullmatch(text)
     return len(text) <= limits.ADDRESS_CHARS and match is not None and int(match[1]) <= 65535
 
 
 def device_text(raw: bytes) -> str:
-    """Syncthing's form of a device ID: 32 bytes as eight groups of seven letters.
+    """A device ID in Syncthing's text form: 32 bytes as eight groups of seven letters.
 
-    Base32 in four parts of 13, each with a check letter (docs/syncthing.md).
+    It is base32 in four parts of 13 letters, each followed by a check letter (docs/syncthing.md).
     """
     letters = base64.b32encode(raw).decode().rstrip("=")
     checked = "".join(
@@ -151,10 +155,10 @@ def device_text(raw: bytes) -> str:
 
 
 def device_bytes(text: str) -> bytes:
-    """The 32 bytes behind a device ID.
+    """The 32 bytes of a device ID in text form.
 
     Raises:
-        BadInput: it is not a device ID, or one of its check letters is wrong.
+        BadInput: the text is not a device ID, or one of its check letters is wrong.
     """
     letters = text.replace("-", "").upper()
     if re.fullmatch(r"[A-Z2-7]{56}", letters):

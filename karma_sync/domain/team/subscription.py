@@ -1,4 +1,4 @@
-"""One member's standing towards one project of one team, and every move it can make."""
+"""Models a subscription: one member's answer to one project of one team, and its legal moves."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -12,6 +12,8 @@ from karma_sync.errors import IllegalMove
 
 
 class Content(StrEnum):
+    """What a member sends and receives of a project."""
+
     SESSIONS = "sessions"
     OBSERVATIONS = "observations"
     BOTH = "both"
@@ -44,10 +46,10 @@ _INSTEAD: Mapping[Status, str] = {
 
 
 class Subscription(Value, frozen=True, kw_only=True):
-    """A member's answer to a shared project; `offered` is simply one not answered yet.
+    """A member's answer to a shared project; status `offered` means that there is no answer yet.
 
-    `incarnation` grows with every accept, so that no channel id is used twice. `limits` are my
-    own; nobody else's are known.
+    `member` is the member's key in hex. `incarnation` grows with every accept, so that no channel
+    id is used twice. `limits` are known for my own subscriptions only.
     """
 
     team: str
@@ -61,7 +63,7 @@ class Subscription(Value, frozen=True, kw_only=True):
 
     @property
     def engaged(self) -> bool:
-        """Accepted, or accepted and paused."""
+        """Whether the member takes part: accepted, or paused after that."""
         return self.status in {Status.ACCEPTED, Status.PAUSED}
 
     @property
@@ -75,37 +77,40 @@ class Subscription(Value, frozen=True, kw_only=True):
     def accept(
         self, now_ms: int, direction: Direction, content: Content, limits: Limits
     ) -> "Subscription":
-        """Take part; what is sent goes into a channel of its own."""
+        """Take part; items are sent through a new channel."""
         incarnation = next_version(self.incarnation, now_ms)
         return self._move(
             "accept", direction=direction, content=content, limits=limits, incarnation=incarnation
         )
 
     def pause(self) -> "Subscription":
-        """Let nothing leave and nothing arrive for a while."""
+        """Stop sending and receiving until `resume`."""
         return self._move("pause")
 
     def resume(self) -> "Subscription":
-        """Go on after a pause."""
+        """Send and receive again after a pause."""
         return self._move("resume")
 
     def change(
         self, direction: Direction, content: Content, limits: Limits | None = None
     ) -> "Subscription":
-        """Take part in another direction, with other content or limits; they stay if not given."""
+        """Change direction and content; and limits, if they are given."""
         kept = self.limits if limits is None else limits
         return self._move("change", direction=direction, content=content, limits=kept)
 
     def retract(self, now_ms: int) -> "Subscription":
-        """Take back all that was sent: what came through an earlier channel is withdrawn."""
+        """Withdraw everything that was sent.
+
+        A new channel begins, and receivers delete what came through the earlier one.
+        """
         return self._move("change", incarnation=next_version(self.incarnation, now_ms))
 
     def decline(self) -> "Subscription":
-        """Take no part, or no longer."""
+        """Take no part, or no longer take part."""
         return self._move("decline")
 
     def reopen(self) -> "Subscription":
-        """Take the decline back; the project is offered again."""
+        """Undo the decline; the project is offered again."""
         return self._move("reopen")
 
     def _move(self, verb: str, **changes: Any) -> "Subscription":

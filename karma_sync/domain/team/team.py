@@ -1,4 +1,4 @@
-"""A team: its members, its projects, and what its leader may do with them."""
+"""Models a team: its members, its shared projects, and the changes that its leader can make."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -12,8 +12,8 @@ from karma_sync.errors import BadInput, Conflict, IllegalMove, NotFound
 
 
 class MemberStatus(StrEnum):
-    ADDED = "added"  # on the roster; nothing signed by it was seen yet
-    ACTIVE = "active"  # its own signed document was accepted
+    ADDED = "added"  # on the roster, but no document signed by the member has arrived yet
+    ACTIVE = "active"  # the member's own signed document was accepted
 
 
 MOVES: Mapping[tuple[MemberStatus, str], MemberStatus] = {
@@ -22,7 +22,7 @@ MOVES: Mapping[tuple[MemberStatus, str], MemberStatus] = {
 
 
 class Member(Value, frozen=True, kw_only=True):
-    """A person on a machine; `key` is the hex of its Ed25519 public key."""
+    """A person on a machine; `key` is the Ed25519 public key in hex."""
 
     tag: str
     device: str
@@ -35,22 +35,26 @@ class Member(Value, frozen=True, kw_only=True):
         return self.status is MemberStatus.ACTIVE
 
     def appear(self) -> "Member":
-        """Its own signed document was seen."""
+        """The member after its own signed document was accepted.
+
+        Raises:
+            IllegalMove: the member is active already.
+        """
         try:
             status = MOVES[self.status, "appear"]
         except KeyError:
-            raise IllegalMove(f"{self.tag} is {self.status} already") from None
+            raise IllegalMove(f"{self.tag} is already {self.status}") from None
         return self.changed(status=status)
 
     def reachable_at(self, addresses: tuple[str, ...]) -> "Member":
-        """The same member, dialled elsewhere."""
+        """The same member with other addresses to dial."""
         return self.changed(addresses=addresses)
 
 
 class Team(Value, frozen=True, kw_only=True):
-    """What the newest accepted roster says, and which of its members were seen.
+    """A team by its newest accepted roster, and which of its members are active.
 
-    `leader` and `founder` are keys in hex; the id commits to the founder.
+    `leader` and `founder` are keys in hex. The id is a hash over the founder's key and `nonce`.
     """
 
     id: str
@@ -64,18 +68,18 @@ class Team(Value, frozen=True, kw_only=True):
     projects: tuple[SharedProject, ...] = ()
 
     def member(self, key: str) -> Member | None:
-        """The member with this key; None if the roster has none."""
+        """The member with this key; None if nobody on the roster has it."""
         return next((m for m in self.members if m.key == key), None)
 
     def project(self, identity: str) -> SharedProject | None:
-        """The shared project of this identity; None if the roster has none."""
+        """The shared project with this identity; None if it is not on the roster."""
         return next((p for p in self.projects if p.identity == identity), None)
 
     def lead_by(self, key: str) -> "Team":
-        """This team, if `key` leads it.
+        """This team, if the member with this key leads it.
 
         Raises:
-            Conflict: somebody else does.
+            Conflict: another member leads it.
         """
         if key == self.leader:
             return self
@@ -86,38 +90,47 @@ class Team(Value, frozen=True, kw_only=True):
         )
 
     def add(self, code: PairingCode) -> "Team":
-        """The team with one more member, not yet seen; unchanged if it is there already.
+        """The team with the member of this pairing code, who is not active yet.
+
+        If the member is on the roster already, only its addresses change.
 
         Raises:
-            Conflict: the tag or the key belongs to another member, or the team is full.
+            Conflict: another member has the tag, the key or the device, or the team is full.
         """
         known = self.member(code.key)
         if known and (known.tag, known.device) == (code.tag, code.device):
-            return self._with(known.reachable_at(code.addresses or known.addresses))
+            return self._with_member(known.reachable_at(code.addresses or known.addresses))
         for member in self.members:
             if member.tag == code.tag or member.key == code.key or member.device == code.device:
                 raise Conflict(
-                    f"{member.tag} is in {self.name} already, with another key or device",
-                    hint="at the newcomer, in no team yet: karma-sync rename --machine NAME",
+                    f"{member.tag} is already in {self.name}, with another key or device",
+                    hint="on the new machine, if it is in no team yet:"
+                    " karma-sync rename --machine NAME",
                 )
         if len(self.members) >= limits.MEMBERS:
-            raise Conflict(f"{self.name} has {limits.MEMBERS} members, the most a team can have")
+            raise Conflict(
+                f"{self.name} already has {limits.MEMBERS} members, the most a team can have"
+            )
         newcomer = Member(tag=code.tag, device=code.device, key=code.key, addresses=code.addresses)
         return self.changed(members=(*self.members, newcomer))
 
-    def saw(self, key: str, addresses: tuple[str, ...]) -> "Team":
-        """The team after this member's own document was accepted."""
+    def activate(self, key: str, addresses: tuple[str, ...]) -> "Team":
+        """The team after this member's own document, with these addresses, was accepted.
+
+        Raises:
+            NotFound: nobody on the roster has this key.
+        """
         member = self.member(key)
         if member is None:
             raise NotFound(f"{self.name} has no member with key {key[:8]}")
         seen = member if member.active else member.appear()
-        return self._with(seen.reachable_at(addresses))
+        return self._with_member(seen.reachable_at(addresses))
 
     def share(self, identity: str, now_ms: int) -> "Team":
         """The team with this project on its roster.
 
         Raises:
-            Conflict: the roster is full, or it is another name of a shared project.
+            Conflict: the roster is full, or `identity` is another name of a shared project.
         """
         if self.project(identity):
             return self
@@ -127,17 +140,19 @@ class Team(Value, frozen=True, kw_only=True):
                 hint=f"karma-sync accept {self.aliases[identity]}",
             )
         if len(self.projects) >= limits.PROJECTS:
-            raise Conflict(f"{self.name} shares {limits.PROJECTS} projects, the most it can")
+            raise Conflict(
+                f"{self.name} already shares {limits.PROJECTS} projects, the most a team can share"
+            )
         shared = SharedProject(identity=identity, incarnation=next_version(0, now_ms))
         return self.changed(projects=(*self.projects, shared))
 
     def alias(self, identity: str, name: str) -> "Team":
-        """The team in which a shared project has one more name.
+        """The team after a shared project got one more name.
 
         Raises:
-            NotFound: the project is not shared.
-            Conflict: the name is that of another project.
-            BadInput: the project has as many names as it can.
+            NotFound: the team does not share the project.
+            Conflict: another project has this name.
+            BadInput: the project has the largest possible number of names.
         """
         project = self.project(identity)
         if project is None:
@@ -145,36 +160,36 @@ class Team(Value, frozen=True, kw_only=True):
         for other in self.projects:
             if name in other.names and other.identity != identity:
                 raise Conflict(f"{name} is a name of {other.identity} in {self.name}")
-        return self._replace(project.also(name))
+        return self._with_project(project.with_alias(name))
 
     def unalias(self, name: str) -> "Team":
-        """The team in which no project has this other name."""
+        """The team after this other name was removed from the project that has it."""
         project = self.project(self.aliases.get(name, ""))
-        return self._replace(project.without(name)) if project else self
+        return self._with_project(project.without_alias(name)) if project else self
 
     @property
     def aliases(self) -> dict[str, str]:
-        """The project's identity by each of its other names."""
+        """The identities of projects, by each of their other names."""
         return {alias: p.identity for p in self.projects for alias in p.aliases}
 
-    def _replace(self, changed: SharedProject) -> "Team":
+    def _with_project(self, changed: SharedProject) -> "Team":
         projects = tuple(changed if p.identity == changed.identity else p for p in self.projects)
         return self.changed(projects=projects)
 
-    def _with(self, changed: Member) -> "Team":
+    def _with_member(self, changed: Member) -> "Team":
         members = tuple(changed if m.key == changed.key else m for m in self.members)
         return self.changed(members=members)
 
 
 def found_team(name: str, founder: Member, nonce: str) -> Team:
-    """A new team of one, led by its founder.
+    """A new team with one member, its founder, who leads it.
 
     Raises:
-        BadInput: the name breaks the grammar.
+        BadInput: the name has characters that are not allowed, or is too long.
     """
     if not TEAM_NAME.fullmatch(name):
         raise BadInput(
-            f"{name!r} cannot be a team's name: small letters, digits, . _ and -, up to 48",
+            f"{name!r} cannot be the name of a team: small letters, digits, . _ and -, up to 48",
             hint="karma-sync team create backend",
         )
     return Team(

@@ -101,7 +101,7 @@ class OutboxIntegrity:
         A retraction may be newer than the library's revision of the item.
         """
         with self._items.reading() as tx:
-            known = retractions.of(tx, channel.id)
+            known = retractions.all_of(tx, channel.id)
         present = set(outbox.retracted())
         for each in known:
             if each.item not in present and not outbox.has_item(each.item):

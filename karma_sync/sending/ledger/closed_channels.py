@@ -107,10 +107,10 @@ class _Reader:
         signed = next((d for d in known if (d.kind, d.writer) == (MEMBER, me)), None)
         if signed is None:
             return None
-        from karma_sync.signing import PayloadType, accepted
+        from karma_sync.signing import PayloadType, read_accepted
         from karma_sync.team.documents.models import MemberDocument, answers_of
 
-        document = accepted(signed.envelope, me, PayloadType.MEMBER, MemberDocument)
+        document = read_accepted(signed.envelope, me, PayloadType.MEMBER, MemberDocument)
         answer = next((a for a in answers_of(document) if a.project == project), None)
         if answer is None or (answer.engaged and channel_id(team, answer) == folder):
             return None

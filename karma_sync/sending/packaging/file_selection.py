@@ -28,7 +28,7 @@ def running(packed: PackedItem | None, session: SourceSession) -> bool | None:
     if packed is None or packed.running is None:
         return None
     known = packed.files.get(TRANSCRIPT)
-    grew = known is None or not known.position.same(session.transcript.stat)
+    grew = known is None or not known.position.is_current(session.transcript.stat)
     return None if grew and not packed.running else False
 
 

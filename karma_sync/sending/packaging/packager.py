@@ -143,7 +143,7 @@ class Packager:
         files = sendable(session, channel.profile, self._redactor)
         return all(
             (known := packed.files.get(f.name)) is not None
-            and known.position.same(f.stat)
+            and known.position.is_current(f.stat)
             and not (known.waits and self._is_quiet(f))
             for f in files
         )
@@ -261,7 +261,7 @@ class Packager:
             packaged.packed_items.drop(tx, folder=channel.id, item=item)
             change = work.Named(channel.id, item, frozenset(), named)
             work.put_chunks(tx, change, self._now_ms())
-            ledger.withdraw(tx, channel.id, item, retraction.revision)
+            ledger.record_withdrawn(tx, channel.id, item, retraction.revision)
         self._packed.pop((channel.id, item), None)
 
     def _next_revision(self, tx: Transaction, folder: str) -> int:
@@ -303,7 +303,7 @@ class Packager:
             is_full = files.left > 0 or self.cut_bytes >= limits.STEP_BYTES
             # a file that must be cut afresh cannot wait: receivers would lose it
             is_later = is_full and (state is not None or entry is None)
-            if before and state and entry and (is_later or state.position.same(source.stat)):
+            if before and state and entry and (is_later or state.position.is_current(source.stat)):
                 files.add(_unchanged(entry, before.tails[name], state))
             elif not is_later:
                 files.add(cut_file(source, state, entry, put, self._redactor))

@@ -17,7 +17,7 @@ from karma_sync.redact.redactor import Redacted, Redactor
 from karma_sync.redact.scanner import MARKER
 from karma_sync.sending.packaging.file_selection import sendable
 from karma_sync.store.ledger import Departed
-from karma_sync.store.library import Readable, one
+from karma_sync.store.library import Readable, get_item
 
 _AROUND = 40  # bytes on either side of a marker: enough to recognise the place
 
@@ -207,7 +207,7 @@ def foresee(
         KarmaError: the library is damaged.
     """
     with library.store.reading() as tx:
-        kept = [one(tx, row.folder, row.item) for row in left]
+        kept = [get_item(tx, row.folder, row.item) for row in left]
     found = [each for each in kept if each]
     holding: dict[tuple[str, str], Holding] = {}  # an item that went to two teams is shown once
     for done, readable in enumerate(found):

@@ -43,7 +43,7 @@ def find(work: Database, wanted: str, whose: Whose) -> tuple[Unshared, list[Depa
         rows = ledger.departed.all(tx)
     if whose is Whose.AGENT:
         unshared = Unshared(whose=whose, name=wanted)
-        found = [row for row in rows if row.session and unshared.holds(row.agent, row.session)]
+        found = [row for row in rows if row.session and unshared.covers(row.agent, row.session)]
         if not found:
             known = sorted({row.agent for row in rows if row.agent})
             hint = f"--agent {' or '.join(known)}" if known else "karma-sync sent"

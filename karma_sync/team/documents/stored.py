@@ -41,7 +41,7 @@ def receipts_for(store: Database, team: Team, folder: str) -> "dict[str, Channel
 
 def stored_receipt(signed: work.SignedReceipt) -> "Receipt":
     """A receipt that was verified when it was stored."""
-    from karma_sync.signing import PayloadType, accepted
+    from karma_sync.signing import PayloadType, read_accepted
     from karma_sync.team.documents.receipt import Receipt
 
-    return accepted(signed.envelope, signed.writer, PayloadType.RECEIPT, Receipt)
+    return read_accepted(signed.envelope, signed.writer, PayloadType.RECEIPT, Receipt)

@@ -12,7 +12,7 @@ from karma_sync.domain.ids import team_id
 from karma_sync.domain.session.manifest import Verified
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import Unverified
-from karma_sync.signing import PayloadType, opened
+from karma_sync.signing import PayloadType, open_document
 from karma_sync.team.documents.models import MemberDocument, Roster
 from karma_sync.team.documents.receipt import Receipt
 
@@ -25,7 +25,7 @@ def verify_roster(raw: bytes, writer: str, newest: Roster | None) -> Verified[Ro
     Raises:
         Unverified: its code has the number of the step that failed.
     """
-    roster = opened(raw, writer, PayloadType.ROSTER, Roster)
+    roster = open_document(raw, writer, PayloadType.ROSTER, Roster)
     # the team ID is a hash over the founder: nobody else can sign a first roster for it
     if team_id(roster.founder, roster.name, roster.nonce) != roster.team:
         raise Unverified("5-team", f"the team id is not that of {roster.name} and its founder")
@@ -82,7 +82,7 @@ def _of_member(raw: bytes, writer: str, team: Team, newest_version: int, model: 
     if team.member(writer) is None:
         raise Unverified("4-signer", f"{team.name} has no member with key {writer[:8]}")
     payload_type = PayloadType.MEMBER if model is MemberDocument else PayloadType.RECEIPT
-    document = opened(raw, writer, payload_type, model)
+    document = open_document(raw, writer, payload_type, model)
     if document.writer != writer:
         raise Unverified("4-signer", "the document names another writer than its signer")
     if document.team != team.id:

@@ -85,8 +85,8 @@ def test_an_own_code_exits_2(leader: Home, command: str) -> None:
         ("typo", "typing mistake"),
         ("cut", "cut off"),
         ("more", "too many"),
-        ("none", "it is empty"),
-        ("strange", "no ! in it"),
+        ("none", "code is empty"),
+        ("strange", "cannot contain !"),
         ("other", "not a pairing code"),
     ],
 )
@@ -152,7 +152,7 @@ def test_adding_somebody_without_a_team_exits_5(alone: Home, other: Member) -> N
 
 
 def test_a_directory_that_is_no_repository_exits_5(leader: Home, tmp_path: Path) -> None:
-    assert "no git repository" in leader.refuses(NotFound, "project", "share", str(tmp_path))
+    assert "not in a git repository" in leader.refuses(NotFound, "project", "share", str(tmp_path))
 
 
 def test_a_repository_without_remote_exits_5_and_names_the_command(leader: Home) -> None:
@@ -174,8 +174,8 @@ def test_a_project_that_is_no_name_exits_2_and_says_what_one_looks_like(
 ) -> None:
     said = leader.refuses(BadInput, *command.split(), "not a name")
 
-    assert "'not a name' names no repository on a host" in said
-    assert "try: such as github.com/acme/web" in said
+    assert "'not a name' does not name a repository on a host" in said
+    assert "try: for instance github.com/acme/web" in said
 
 
 def test_a_change_of_nothing_exits_2_and_says_what_could_be_changed(leader: Home) -> None:
@@ -228,7 +228,7 @@ def test_sharing_without_a_yes_exits_8_and_shares_nothing(leader: Home) -> None:
 def test_a_since_that_is_no_moment_exits_2(leader: Home, since: str) -> None:
     place = leader.member.clone("git@example.org:acme/api.git", f"api{abs(hash(since))}")
 
-    assert "is no moment" in leader.refuses(
+    assert "is not a moment" in leader.refuses(
         BadInput, "project", "share", str(place), "--yes", f"--since={since}"
     )
 

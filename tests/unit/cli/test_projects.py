@@ -62,8 +62,8 @@ def test_what_names_no_project_is_refused(alice: Member, named: str) -> None:
     told = alice.run("project", "map", str(place), named, check=False)
 
     assert told.code == 2
-    assert "names no repository on a host, and no team of yours shares a project" in told.err
-    assert "try: such as github.com/acme/web" in told.err
+    assert "does not name a repository on a host, and no team of yours shares a project" in told.err
+    assert "try: for instance github.com/acme/web" in told.err
 
 
 def test_a_home_is_not_mapped(alice: Member) -> None:

@@ -69,7 +69,7 @@ def test_a_pasted_code_that_is_no_text_is_refused(alice: Member) -> None:
     code, _, said = through_shell(alice, r"printf '\xff\xfe' | k pair")
 
     assert code == 2
-    assert said.startswith("karma-sync: a pairing code has no ")
+    assert said.startswith("karma-sync: a pairing code cannot contain ")
 
 
 @pytest.mark.parametrize("command", ["status --watch", "status --watch --json", "events --follow"])

@@ -93,7 +93,7 @@ def carry_out(shelf: Shelf, desk: Desk) -> bool:
 
 def carried(shelf: Shelf) -> list[retractions.Carried]:
     with shelf.store.reading() as tx:
-        return retractions.of(tx, CHANNEL.id)
+        return retractions.all_of(tx, CHANNEL.id)
 
 
 def test_a_retraction_takes_the_place_of_the_item_and_drops_its_chunks(desk: Desk) -> None:

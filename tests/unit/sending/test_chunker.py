@@ -56,7 +56,7 @@ class Growing:
     def packaged(self) -> bytes:
         """What a reader would get after the last step."""
         while (done := self.cut()).left:
-            assert not done.state.position.same(Stat.of(self.path.lstat())), "it is to go on"
+            assert not done.state.position.is_current(Stat.of(self.path.lstat())), "it is to go on"
         return b"".join(self.store[sha] for sha, _ in done.chunks) + done.tail
 
     def whole(self) -> bytes:

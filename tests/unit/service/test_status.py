@@ -106,11 +106,11 @@ def test_the_last_error_is_the_newest_refusal_or_fault(stores: Stores) -> None:
 def test_an_error_is_over_once_its_end_was_noted(stores: Stores) -> None:
     with stores.work.transaction() as tx:
         events.add(tx, events.Event(0, NOW, "fault", "Syncthing", "it ended", bad=True))
-        events.add(tx, events.Event(0, NOW, events.OVER, "cycle", "it works again"))
+        events.add(tx, events.Event(0, NOW, events.FAULT_OVER, "cycle", "it works again"))
     assert not look(stores).last_error_over
 
     with stores.work.transaction() as tx:
-        events.add(tx, events.Event(0, NOW, events.OVER, "Syncthing", "it runs again"))
+        events.add(tx, events.Event(0, NOW, events.FAULT_OVER, "Syncthing", "it runs again"))
     assert look(stores).last_error_over
 
 
@@ -129,9 +129,9 @@ def test_a_pause_that_no_person_asked_for_is_stuck(stores: Stores) -> None:
     assert look(stores).stuck(running=True) == []
 
     with stores.state.transaction() as tx:
-        state.halts.put(tx, state.GlobalPause(why="what limits sending could not be read"))
+        state.halts.put(tx, state.GlobalPause(why="the limits on sending could not be read"))
     assert look(stores).stuck(running=True) == [
-        "everything is paused, what limits sending could not be read"
+        "everything is paused, the limits on sending could not be read"
     ]
 
 
