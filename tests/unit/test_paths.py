@@ -1,4 +1,4 @@
-"""Every directory and every folder id: private, opaque, and never of a peer's making."""
+"""Directories are private; folder ids reveal nothing, and ids that peers make up are refused."""
 
 from pathlib import Path
 
@@ -64,14 +64,14 @@ def test_an_id_a_peer_made_up_never_becomes_a_path(text: str) -> None:
 
 @examples(150)
 @given(channels, channels)
-def test_no_two_channels_and_no_two_lives_of_one_share_a_folder(
+def test_no_two_channels_and_no_two_incarnations_share_a_folder(
     a: tuple[str, str, str, str], b: tuple[str, str, str, str]
 ) -> None:
     assert (channel_folder(*a) == channel_folder(*b)) is (a == b)
     assert channel_folder(*a)[5:] != metadata_folder(a[0])[5:]
 
 
-def test_letters_cannot_wander_between_the_parts_of_a_channel() -> None:
+def test_moving_letters_between_the_parts_of_a_channel_changes_its_id() -> None:
     same_letters = [("ab", "c", "d", "1"), ("a", "bc", "d", "1"), ("a", "b", "cd", "1")]
     same_letters += [("a", "b", "c", "d1"), ("abcd1", "", "", ""), ("", "", "", "abcd1")]
 
@@ -79,7 +79,7 @@ def test_letters_cannot_wander_between_the_parts_of_a_channel() -> None:
     assert short_hash("a", "b") != short_hash("a", "b", "")
 
 
-def test_a_metadata_folder_is_told_from_everything_else() -> None:
+def test_a_metadata_folder_is_recognised_by_its_id() -> None:
     assert is_metadata_folder(metadata_folder("team"))
     assert not is_metadata_folder(channel_folder("team", "key", "p", "1"))
     assert not is_metadata_folder(metadata_folder("team") + "\n")
@@ -115,7 +115,7 @@ def test_without_a_home_the_platforms_own_places_are_used(
     assert found.log == tmp_path / "state" / "karma-sync" / "karma-sync.log"
 
 
-def test_directories_we_make_are_nobody_elses(tmp_path: Path) -> None:
+def test_new_directories_are_private(tmp_path: Path) -> None:
     paths = Paths(tmp_path / "c" / "x", tmp_path / "d" / "y", tmp_path / "s" / "z")
     with open_umask():
         paths.create()
@@ -125,13 +125,13 @@ def test_directories_we_make_are_nobody_elses(tmp_path: Path) -> None:
     assert {p.stat().st_mode & 0o777 for p in made} == {0o700}
 
 
-def test_a_directory_that_others_can_read_is_closed(tmp_path: Path) -> None:
+def test_a_directory_that_others_can_read_is_made_private(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
 
     assert private_dir(tmp_path).stat().st_mode & 0o777 == 0o700
 
 
-def test_a_private_file_appears_whole_with_its_mode_and_time(tmp_path: Path) -> None:
+def test_a_private_file_appears_complete_with_its_mode_and_time(tmp_path: Path) -> None:
     place = tmp_path / "f"
     place.write_bytes(b"before")
     place.chmod(0o644)
@@ -145,7 +145,7 @@ def test_a_private_file_appears_whole_with_its_mode_and_time(tmp_path: Path) -> 
     assert [p.name for p in tmp_path.iterdir()] == ["f"]
 
 
-def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_file_and_no_temporary_file(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
 
     with pytest.raises(OSError):  # noqa: PT011 which one is the file system's business

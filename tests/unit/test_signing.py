@@ -1,4 +1,4 @@
-"""Envelopes that cannot be bent, and the key that signs them."""
+"""Envelopes cannot be changed without notice; the key that signs them is private."""
 
 import json
 from base64 import b64encode
@@ -31,19 +31,19 @@ def opened(raw: bytes, key: SigningKey = A, kind: PayloadType = ROSTER) -> str |
 
 
 def bent(change: Callable[[dict[str, Any]], object]) -> bytes:
-    """An envelope of Alice's, after somebody changed it."""
+    """An envelope that Alice signed and somebody changed."""
     envelope = json.loads(A.sign(ROSTER, PAYLOAD))
     change(envelope)
     return json.dumps(envelope).encode()
 
 
-def test_what_was_signed_is_what_is_read() -> None:
+def test_a_signed_payload_can_be_read_again() -> None:
     assert opened(A.sign(ROSTER, PAYLOAD)) == PAYLOAD
     assert b"\n" not in A.sign(ROSTER, b"a\nb")
 
 
 @pytest.mark.parametrize(("signed", "read"), list(product(PayloadType, PayloadType)))
-def test_a_document_of_one_kind_never_stands_for_another(
+def test_a_document_of_one_kind_never_passes_for_another(
     signed: PayloadType, read: PayloadType
 ) -> None:
     raw = A.sign(signed, PAYLOAD)
@@ -80,11 +80,11 @@ def test_a_document_of_one_kind_never_stands_for_another(
         (b"[" * 100_000, "3-envelope"),
     ],
 )
-def test_an_envelope_that_was_bent_is_refused(raw: bytes, code: str) -> None:
+def test_a_changed_envelope_is_refused(raw: bytes, code: str) -> None:
     assert opened(raw) == code
 
 
-def test_a_key_that_the_envelope_names_itself_means_nothing() -> None:
+def test_a_key_that_the_envelope_names_is_ignored() -> None:
     raw = M.sign(ROSTER, PAYLOAD)
     for name, value in (("keyid", A.public), ("publicKey", M.public)):
         envelope = json.loads(raw)
@@ -103,11 +103,11 @@ def test_no_single_byte_can_be_changed(data: st.DataObject) -> None:
 
 @examples(100)
 @given(st.binary(max_size=100) | st.recursive(st.none(), st.lists).map(str).map(str.encode))
-def test_bytes_from_anywhere_are_refused_and_nothing_else_happens(raw: bytes) -> None:
+def test_arbitrary_bytes_are_refused_as_unverified(raw: bytes) -> None:
     assert opened(raw) == "3-envelope"
 
 
-def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
+def test_a_key_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
     with open_umask():
         key = SigningKey.create(tmp_path / "key.pem")
 
@@ -116,7 +116,7 @@ def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     assert opened(SigningKey.load(tmp_path / "key.pem").sign(ROSTER, PAYLOAD), key) == PAYLOAD
 
 
-def test_a_key_that_will_not_do_is_refused_with_a_way_out(tmp_path: Path) -> None:
+def test_an_unusable_key_is_refused_with_a_hint(tmp_path: Path) -> None:
     pem = tmp_path / "key.pem"
     with pytest.raises(NotInitialised) as missing:
         SigningKey.load(pem)
@@ -138,7 +138,7 @@ def test_a_key_that_will_not_do_is_refused_with_a_way_out(tmp_path: Path) -> Non
     )
     pem.chmod(0o600)
     for content, why in (
-        (no_key, "is damaged: there is no key in it"),
+        (no_key, "is damaged: it holds no key"),
         (other_kind, "is not an Ed25519 key"),
     ):
         pem.write_bytes(content)

@@ -1,4 +1,4 @@
-"""What a transcript tells of itself: gathered once, in pieces as well as all together."""
+"""Facts from transcripts: the same whether lines are fed in pieces or all at once."""
 
 import json
 from datetime import UTC, datetime
@@ -40,7 +40,7 @@ TITLES = [
 
 
 @pytest.mark.parametrize("some", [s for n in range(1, 5) for s in combinations(TITLES, n)])
-def test_the_title_is_the_best_there_is_in_whatever_order_it_came(
+def test_the_title_is_the_best_one_in_any_order_of_records(
     some: tuple[tuple[str, bytes], ...],
 ) -> None:
     best = some[0][0]
@@ -94,7 +94,7 @@ def test_a_prompt_is_what_a_person_typed(content: object, prompt: str) -> None:
 
 
 def ran(name: str, arguments: str = "") -> bytes:
-    """The person runs a command of the program's."""
+    """A record of a command of the program that the person runs."""
     content = f"<command-name>{name}</command-name>\n<command-args>{arguments}</command-args>"
     return record(type="user", message={"content": content})
 
@@ -109,13 +109,13 @@ def test_a_session_of_commands_alone_is_named_after_the_first() -> None:
 
 
 @pytest.mark.parametrize("flag", ["isMeta", "isSidechain", "isCompactSummary"])
-def test_what_the_program_said_to_itself_is_no_prompt(flag: str) -> None:
+def test_messages_of_the_program_are_not_prompts(flag: str) -> None:
     line = record(type="user", message={"content": "typed by nobody"}, **{flag: True})
 
     assert facts_of(line).prompts == 0
 
 
-def test_tokens_count_once_per_response_however_many_records_it_spans() -> None:
+def test_tokens_count_once_per_response_over_several_records() -> None:
     usage = {"input_tokens": 10, "output_tokens": 3, "cache_read_input_tokens": 5}
     lines = [
         spoke(id="msg_1", usage=usage),
@@ -139,7 +139,7 @@ def test_a_history_that_is_repeated_counts_once() -> None:
     assert facts_of(*history, *history, *history).tokens == {"output": 5050}
 
 
-def test_what_is_remembered_of_old_responses_is_bounded() -> None:
+def test_the_memory_for_old_responses_is_bounded() -> None:
     facts = facts_of(*(spoke(id=f"msg_{n:030}", usage={"output_tokens": 1}) for n in range(5000)))
 
     assert facts.tokens == {"output": 5000}
@@ -150,14 +150,14 @@ def test_responses_without_an_id_count_each_for_itself() -> None:
     assert facts_of(*[spoke(usage={"output_tokens": 5})] * 2).tokens == {"output": 10}
 
 
-def test_a_count_that_goes_back_takes_nothing_away() -> None:
+def test_a_smaller_count_subtracts_nothing() -> None:
     lines = [spoke(id="msg_1", usage={"output_tokens": n}) for n in (7, 3)]
 
     assert facts_of(*lines).tokens == {"output": 7}
 
 
 @pytest.mark.parametrize("count", [10**30, 2**53, True, "7", -1, 1.5, None])
-def test_a_count_that_no_api_gives_is_passed_over(count: object) -> None:
+def test_an_impossible_count_is_ignored(count: object) -> None:
     facts = facts_of(*[spoke(usage={"output_tokens": c}) for c in (count, 5)])
 
     assert facts.tokens == {"output": 5}
@@ -169,7 +169,7 @@ def test_two_responses_whose_records_are_interleaved_count_once_each() -> None:
     assert facts_of(*lines).tokens == {"output": 20}
 
 
-def test_every_branch_model_and_directory_is_kept_once_in_the_order_of_their_coming() -> None:
+def test_every_branch_model_and_directory_is_kept_once_in_order() -> None:
     facts = facts_of(
         record(cwd="/a", gitBranch="main"),
         record(cwd="/b", gitBranch="feature"),
@@ -192,7 +192,7 @@ def test_no_directory_is_left_out_however_many_there_are() -> None:
     assert len(facts.branches) == 50
 
 
-def test_first_and_last_are_the_least_and_the_greatest_moment_in_utc() -> None:
+def test_first_and_last_are_the_earliest_and_the_latest_moment_in_utc() -> None:
     stamps = ["2026-05-02T10:00:00Z", "2026-05-01T23:30:00+05:00", "2026-05-03T01:00:00", "soon", 7]
     facts = facts_of(*(record(timestamp=stamp) for stamp in stamps))
 
@@ -201,12 +201,12 @@ def test_first_and_last_are_the_least_and_the_greatest_moment_in_utc() -> None:
 
 
 @pytest.mark.parametrize("stamp", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
-def test_a_moment_outside_the_calendar_is_passed_over(stamp: str) -> None:
+def test_a_moment_outside_the_calendar_is_ignored(stamp: str) -> None:
     assert facts_of(record(timestamp=stamp), said("after it")).prompts == 1
 
 
 @pytest.mark.parametrize("field", ["summary", "cwd", "gitBranch"])
-def test_half_a_surrogate_pair_does_not_keep_a_session_from_being_remembered(field: str) -> None:
+def test_facts_with_half_a_surrogate_pair_can_be_stored(field: str) -> None:
     facts = facts_of(b'{"type": "summary", "%s": "cut in half \\ud83d"}\n' % field.encode())
 
     assert Facts.model_validate_json(facts.model_dump_json()) == facts
@@ -227,7 +227,7 @@ ODD_LINES = [
 
 
 @pytest.mark.parametrize("line", ODD_LINES)
-def test_a_line_that_cannot_be_read_counts_and_tells_nothing_else(line: bytes) -> None:
+def test_an_unreadable_line_only_counts_as_a_record(line: bytes) -> None:
     facts = facts_of(line, said("after it"))
 
     assert facts == facts_of(said("after it")).model_copy(update={"records": 2})
@@ -283,7 +283,7 @@ _lines = st.lists(_records | st.sampled_from(ODD_LINES[:-2]), max_size=20)
 
 @examples(100)
 @given(_lines, st.data())
-def test_feeding_in_pieces_tells_the_same_as_feeding_at_once(
+def test_feeding_in_pieces_gives_the_same_facts_as_feeding_at_once(
     lines: list[bytes], data: st.DataObject
 ) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(lines)), max_size=4)))
@@ -302,9 +302,7 @@ _WILD = st.sampled_from(
 
 @examples(300)
 @given(_records, st.lists(st.tuples(st.integers(0, 300), _WILD), max_size=3))
-def test_the_quick_reader_tells_what_the_standard_library_tells(
-    line: bytes, spliced: list[tuple[int, bytes]]
-) -> None:
+def test_both_parsers_give_the_same_record(line: bytes, spliced: list[tuple[int, bytes]]) -> None:
     for at, wild in spliced:
         line = line[:at] + wild + line[at:]
     # compared as text: NaN is not itself
@@ -313,7 +311,7 @@ def test_the_quick_reader_tells_what_the_standard_library_tells(
 
 @examples(100)
 @given(_lines, st.booleans())
-def test_lines_read_together_tell_what_each_tells_by_itself(
+def test_lines_parsed_together_give_the_same_records_as_one_by_one(
     lines: list[bytes], ended: bool
 ) -> None:
     block = b"".join([*lines, b"" if ended else b'{"cwd": "/last"}'])
@@ -331,7 +329,7 @@ SPLICED = (
 
 
 @pytest.mark.parametrize("line", SPLICED)
-def test_a_directory_counts_also_where_the_line_does_not_parse(line: bytes) -> None:
+def test_a_directory_counts_even_if_the_line_does_not_parse(line: bytes) -> None:
     facts = facts_of(line)
 
     assert facts.cwds
@@ -346,7 +344,7 @@ def test_every_directory_of_spliced_records_counts() -> None:
     assert facts_of(SPLICED[0]).cwds == ["/src/one", "/src/twö"]
 
 
-def test_a_directory_in_quoted_text_is_none_even_in_a_line_that_does_not_parse() -> None:
+def test_a_directory_inside_of_a_string_does_not_count() -> None:
     quoted = json.dumps({"text": json.dumps({"cwd": "/not/here"})})
 
     assert facts_of(b"x" + quoted.encode() + b"\n").cwds == []
@@ -356,12 +354,12 @@ PLAN = "/home/alice/.claude/plans/shiny-puzzle.md"
 
 
 def used(tool: object, path: object) -> bytes:
-    """The agent uses a tool on a file."""
+    """A record in which the agent uses a tool on a file."""
     part = {"type": "tool_use", "name": tool, "input": {"file_path": path}}
     return spoke(content=[{"type": "text", "text": "I do"}, part])
 
 
-def test_plans_are_known_by_the_slug_of_any_record_and_by_writing_to_them() -> None:
+def test_plans_are_named_by_slugs_and_by_written_paths() -> None:
     facts = facts_of(
         record(type="progress", slug="shiny-puzzle"),
         record(type="user", slug="tidy-wind"),
@@ -403,7 +401,7 @@ def test_a_plan_that_the_program_gave_the_session_is_its_own(kind: str) -> None:
         record(type="user", message={"content": [{"name": "Write", "input": {"file_path": PLAN}}]}),
     ],
 )
-def test_a_plan_that_is_only_spoken_of_is_not_the_sessions(line: bytes) -> None:
+def test_a_plan_that_is_only_mentioned_does_not_belong_to_the_session(line: bytes) -> None:
     assert facts_of(line).plans == []
 
 

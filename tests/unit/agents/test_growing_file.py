@@ -1,4 +1,4 @@
-"""Files that grow: what is new in them, in whole lines, as long as their past stands."""
+"""Growing files: new whole lines are read, as long as the earlier content is unchanged."""
 
 import os
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def torn_line(path: Path, content: bytes) -> bytes:
     ("content", "complete"),
     [(b'{"a": 1}', True), (b'{"a": "caf\xc3', False), (b'{"a": [1', False), (b"", False)],
 )
-def test_a_last_line_without_its_end_waits_until_it_parses_or_nobody_writes_any_more(
+def test_an_incomplete_last_line_waits_until_it_parses_or_the_file_is_quiet(
     tmp_path: Path, content: bytes, complete: bool
 ) -> None:
     path = tmp_path / "f"
@@ -79,7 +79,7 @@ def test_a_last_line_without_its_end_waits_until_it_parses_or_nobody_writes_any_
         (lambda was: was[:5000] + b"X" + was[5001:], False),  # in the middle, of the same length
     ],
 )
-def test_a_file_goes_on_where_it_was_left_only_if_its_past_stands(
+def test_reading_goes_on_only_if_the_earlier_content_is_unchanged(
     tmp_path: Path, change: Callable[[bytes], bytes], goes_on: bool
 ) -> None:
     path, was = tmp_path / "f", b"".join(LINES)

@@ -1,7 +1,7 @@
-"""What real transcripts hold and no parser expects: every byte comes through.
+"""Oddities of real transcripts, which no parser expects, come through byte for byte.
 
-See docs/agent-files.md, "Oddities". Each is packaged with all rules on, imported as a peer does
-it, read back and compared.
+docs/agent-files.md, "Oddities", lists them. Each transcript is packaged with all redaction rules,
+imported as a peer imports it, read again and compared.
 """
 
 import base64
@@ -59,7 +59,7 @@ class Pair:
         self.shelf = Shelf(root / "bob")
 
     def exchanged(self, session_id: str = "s1") -> bytes:
-        """Package the session as it is now, import it, read it back."""
+        """Package the session as it is now, import it, and read it again."""
         self.desk.package(session_id)
         item = self.desk.item(session_id)
         self.shelf.importer.import_item(CHANNEL, self.desk.outbox.path, item)
@@ -81,7 +81,7 @@ def test_every_byte_of_an_odd_transcript_comes_through(pair: Pair, what: str) ->
 
 
 @pytest.mark.parametrize("what", ODD)
-def test_it_comes_through_as_well_when_the_session_goes_on_after_it(pair: Pair, what: str) -> None:
+def test_it_also_comes_through_when_the_session_continues(pair: Pair, what: str) -> None:
     pair.desk.write(PLAIN + ODD[what])
     pair.exchanged()
     pair.desk.append(said("and on"))
@@ -107,7 +107,7 @@ PASTS = {
 
 
 @pytest.mark.parametrize("what", PASTS)
-def test_a_past_that_changed_is_what_a_reader_gets(pair: Pair, what: str) -> None:
+def test_a_reader_gets_content_that_was_changed_later(pair: Pair, what: str) -> None:
     pair.desk.write(b"".join(LONG))
     assert pair.exchanged() == b"".join(LONG)
 
@@ -116,7 +116,7 @@ def test_a_past_that_changed_is_what_a_reader_gets(pair: Pair, what: str) -> Non
     assert pair.exchanged() == b"".join(PASTS[what])
 
 
-def test_several_branches_versions_and_directories_are_told_of_one_session(pair: Pair) -> None:
+def test_one_session_lists_several_branches_versions_and_directories(pair: Pair) -> None:
     lines = [
         record(cwd="/src/repo", gitBranch=branch, version=version)
         for branch, version in (("main", "2.1.1"), ("feature", "2.1.9"), ("HEAD", "2.1.9"))

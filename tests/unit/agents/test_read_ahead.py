@@ -1,4 +1,4 @@
-"""A second process reads ahead; whatever becomes of it, nothing is lost."""
+"""A second process reads ahead; whatever happens to it, no facts are lost."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ FILES = 800  # more than are read here until the other process has started
 
 
 def files(root: Path, count: int = FILES) -> list[SourceFile]:
-    """So many transcripts, each of which tells something else."""
+    """This number of transcripts, each with other facts."""
     return [written(root / f"s{n}.jsonl", said(f"prompt {n}")) for n in range(count)]
 
 
@@ -41,12 +41,12 @@ def read_here(file: SourceFile) -> ReadFile:
 
 
 def other_processes() -> list[psutil.Process]:
-    """Those of ours that read ahead."""
+    """The processes that read ahead for this process."""
     return [p for p in psutil.Process().children() if read_ahead.__name__ in p.cmdline()]
 
 
 def until_it_works(reader: ReadAhead, found: list[SourceFile]) -> int:
-    """Take files as they come; which was the first that the other process had read."""
+    """Take the files in order; returns the first one that the other process had read."""
     for at, file in enumerate(found):
         if reader.take(file):
             return at
@@ -54,7 +54,7 @@ def until_it_works(reader: ReadAhead, found: list[SourceFile]) -> int:
     raise AssertionError(f"none of {len(found)} files was read ahead")
 
 
-def test_what_it_read_is_what_is_read_here(tmp_path: Path) -> None:
+def test_reading_ahead_gives_the_same_facts(tmp_path: Path) -> None:
     found = files(tmp_path)
     reader = ReadAhead(found)
     first = until_it_works(reader, found)
@@ -68,14 +68,14 @@ def test_what_it_read_is_what_is_read_here(tmp_path: Path) -> None:
 def test_it_ends_with_the_last_file(tmp_path: Path) -> None:
     found = files(tmp_path, 3)
     reader = ReadAhead(found)
-    until(lambda: reader.take(found[0]) or reader.over, "it works")
+    until(lambda: reader.take(found[0]) or reader.has_ended, "it works")
 
     assert [reader.take(file) for file in found[1:]] == [read_here(file) for file in found[1:]]
-    assert reader.over
+    assert reader.has_ended
     assert other_processes() == []
 
 
-def test_if_it_dies_nothing_more_was_read_ahead(tmp_path: Path) -> None:
+def test_after_its_death_the_caller_reads_the_files(tmp_path: Path) -> None:
     found = files(tmp_path)
     reader = ReadAhead(found)
     first = until_it_works(reader, found)
@@ -84,15 +84,15 @@ def test_if_it_dies_nothing_more_was_read_ahead(tmp_path: Path) -> None:
     process.kill()
     rest = [reader.take(file) for file in found[first + 1 :]]
 
-    assert reader.over
+    assert reader.has_ended
     assert rest[-1] is None
     for one, file in zip(rest, found[first + 1 :], strict=True):
         assert one is None or one == read_here(file)
     assert other_processes() == []
 
 
-def test_it_ends_with_us(tmp_path: Path) -> None:
-    """Killed, we have no time to tell it."""
+def test_it_ends_when_the_first_process_ends(tmp_path: Path) -> None:
+    """A killed process cannot tell its child to end."""
     program = """if True:
         import os, sys, time
         from pathlib import Path
@@ -112,7 +112,7 @@ def test_it_ends_with_us(tmp_path: Path) -> None:
     until(lambda: not process.is_running(), "it is gone")
 
 
-def test_who_is_asked_for_before_its_turn_waits_for_nobody(tmp_path: Path) -> None:
+def test_taking_a_file_before_its_request_does_not_wait(tmp_path: Path) -> None:
     found = files(tmp_path)
     reader = ReadAhead(found)
     first = until_it_works(reader, found)
@@ -122,7 +122,7 @@ def test_who_is_asked_for_before_its_turn_waits_for_nobody(tmp_path: Path) -> No
     reader.close()
 
 
-def test_nothing_is_imported_from_where_we_happen_to_be(
+def test_no_module_is_imported_from_the_current_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "karma_sync").mkdir()
@@ -135,7 +135,7 @@ def test_nothing_is_imported_from_where_we_happen_to_be(
     reader.close()
 
 
-def test_a_file_that_cannot_be_read_is_left_to_who_asks(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_left_to_the_caller(tmp_path: Path) -> None:
     [file] = files(tmp_path, 1)
     question = b'{"name": "transcript.jsonl", "path": "%s", "stat": {%s}}' % (
         os.fsencode(file.path),
@@ -146,14 +146,14 @@ def test_a_file_that_cannot_be_read_is_left_to_who_asks(tmp_path: Path) -> None:
 
 
 class Kept(dict[str, ReadFile]):
-    """What a catalogue keeps."""
+    """The values that a catalogue saves."""
 
     def save(self, file: ReadFile) -> None:
         self[file.path] = file
 
 
 def sessions(claude: Path, count: int) -> ClaudeSource:
-    """So many sessions, each with a subagent."""
+    """This number of sessions, each with a subagent."""
     directory = claude / "projects" / "-src"
     for n in range(count):
         place = directory / f"00000000-0000-4000-8000-{n:012}"
@@ -163,7 +163,7 @@ def sessions(claude: Path, count: int) -> ClaudeSource:
     return ClaudeSource(claude)
 
 
-def test_sessions_tell_the_same_whether_they_were_read_ahead_or_not(tmp_path: Path) -> None:
+def test_facts_are_the_same_with_and_without_reading_ahead(tmp_path: Path) -> None:
     source = sessions(tmp_path, 300)
     plain, kept = Kept(), Kept()
     here, reading = Catalogue(list, plain.save), Catalogue(list, kept.save)
@@ -180,9 +180,9 @@ def test_sessions_tell_the_same_whether_they_were_read_ahead_or_not(tmp_path: Pa
 
 
 class Earlier:
-    """Has read everything, as it was at the beginning."""
+    """A reader that has read every file as it was at the beginning."""
 
-    over = False
+    has_ended = False
 
     def __init__(self, found: Iterable[SourceFile]) -> None:
         self.read = {file.path: read_here(file) for file in found}
@@ -191,7 +191,7 @@ class Earlier:
         return self.read.get(file.path)
 
 
-def test_what_was_written_after_it_was_read_ahead_counts(
+def test_lines_written_after_reading_ahead_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalogue, "ReadAhead", Earlier)
@@ -207,7 +207,7 @@ def test_what_was_written_after_it_was_read_ahead_counts(
     assert kept[str(transcript)].facts.prompts == 2
 
 
-def test_what_a_command_has_read_meanwhile_is_not_read_again(tmp_path: Path) -> None:
+def test_files_that_a_command_read_meanwhile_are_not_read_again(tmp_path: Path) -> None:
     source = sessions(tmp_path, 3)
     kept = Kept()
     daemons, commands = (Catalogue(lambda: list(kept.values()), kept.save) for _ in range(2))
@@ -222,7 +222,7 @@ def test_what_a_command_has_read_meanwhile_is_not_read_again(tmp_path: Path) -> 
     assert other_processes() == []
 
 
-def test_a_little_is_read_here(tmp_path: Path) -> None:
+def test_few_bytes_are_not_read_ahead(tmp_path: Path) -> None:
     source = sessions(tmp_path, 3)
     reading = Catalogue(list, lambda _: None)
     reading.read_ahead(source.sessions())

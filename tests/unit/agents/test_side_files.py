@@ -1,4 +1,4 @@
-"""What belongs to a session and lies apart from it: todos, tasks, plans, who has it open."""
+"""Side files of sessions: todos, tasks, plans, and which process has a session open."""
 
 import json
 import os
@@ -36,7 +36,7 @@ class Home:
     def names(
         self, profile: Profile = Profile.STANDARD, plans: PlanNames | None = None
     ) -> set[str]:
-        """The names of the first session's files beside its transcript."""
+        """The names of the first session's files, without its transcript."""
         session = self.source.session_at(self.root / f"projects/-src/{SID}.jsonl")
         assert session is not None
         return {
@@ -76,7 +76,7 @@ def test_a_session_takes_its_own_todos_and_tasks_and_no_others(home: Home) -> No
     }
 
 
-def test_a_todo_that_comes_at_once_after_another_is_found(home: Home) -> None:
+def test_a_todo_that_follows_another_at_once_is_found(home: Home) -> None:
     for number in range(20):
         home.write(f"todos/{SID}-agent-{number}.json")
 
@@ -121,9 +121,9 @@ def test_a_changed_plan_leads_to_the_sessions_that_name_it(home: Home) -> None:
         catalogue.facts(session)
     plan = home.write("plans/shiny-puzzle.md")
 
-    assert home.source.apart.is_plan(plan)
-    assert [path.stem for path in catalogue.naming(plan)] == [SID]
-    assert catalogue.naming(home.root / "plans" / "other.md") == []
+    assert home.source.side_files.is_plan(plan)
+    assert [path.stem for path in catalogue.transcripts_naming(plan)] == [SID]
+    assert catalogue.transcripts_naming(home.root / "plans" / "other.md") == []
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_changed_path_leads_to_its_session(home: Home, path: str, sessions: se
     assert home.at(path) == sessions
 
 
-def test_no_link_is_followed_out_of_the_folders_apart(home: Home, tmp_path: Path) -> None:
+def test_no_link_is_followed_out_of_the_side_folders(home: Home, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.mkdir()
     (secret / "id.json").write_text("private")
@@ -191,13 +191,13 @@ def test_a_session_that_a_living_process_names_is_running(home: Home) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000])
-def test_a_state_that_cannot_be_read_says_nothing(home: Home, content: bytes) -> None:
+def test_an_unreadable_state_file_names_no_session(home: Home, content: bytes) -> None:
     home.write("sessions/1.json", content)
 
     assert not any(s.running for s in home.source.sessions())
 
 
-def test_the_sessions_that_begin_or_end_to_run_are_the_ones_to_look_at(home: Home) -> None:
+def test_a_changed_state_file_leads_to_the_sessions_that_started_or_ended(home: Home) -> None:
     state = home.write(
         "sessions/1.json", b'{"pid": %d, "sessionId": "%s"}' % (os.getpid(), SID.encode())
     )
@@ -208,7 +208,7 @@ def test_the_sessions_that_begin_or_end_to_run_are_the_ones_to_look_at(home: Hom
     assert home.at("sessions/1.json") == {SID}
 
 
-def test_of_a_session_that_lies_twice_the_newer_counts(home: Home) -> None:
+def test_the_newest_copy_of_a_session_counts(home: Home) -> None:
     copy = home.write(f"projects/-src--worktrees-x/{SID}.jsonl", said("newer"))
     os.utime(copy, (2_000_000_000, 2_000_000_000))
 

@@ -1,4 +1,4 @@
-"""Sessions as an agent wrote them: which files make one up, and what is new in files that grow."""
+"""Sessions on this machine: which files make up a session, and what is new in growing files."""
 
 import os
 from pathlib import Path
@@ -34,7 +34,7 @@ class Tree:
         return path
 
     def sessions(self) -> dict[str, list[str]]:
-        """The names of every session's files, the session written last first."""
+        """The names of each session's files, the most recently written session first."""
         return {s.session_id: [f.name for f in s.files] for s in self.source.sessions()}
 
     def at(self, name: str) -> SourceSession | None:
@@ -47,7 +47,7 @@ def tree(tmp_path: Path) -> Tree:
 
 
 def legacy(parent: str) -> bytes:
-    """A subagent in the old layout, which names its parent inside."""
+    """A subagent in the old layout; its records name the parent."""
     return record(sessionId=parent, isSidechain=True)
 
 
@@ -56,7 +56,7 @@ def test_without_the_agents_directory_there_are_no_sessions(tree: Tree) -> None:
     assert tree.at("-src/s1.jsonl") is None
 
 
-def test_a_session_is_its_transcript_with_all_that_lies_beside_it(tree: Tree) -> None:
+def test_a_session_is_its_transcript_and_the_files_beside_it(tree: Tree) -> None:
     for name in (
         "-src/s1.jsonl",
         "-src/s1/subagents/agent-a.jsonl",
@@ -119,9 +119,7 @@ def test_a_subagent_that_does_not_name_its_parent_yet_is_found_when_it_does(
         b'{"type": "user", "message": "' + b"x" * 2_000_000,  # torn: another record is spliced on
     ],
 )
-def test_a_subagent_in_the_old_layout_may_begin_with_a_line_that_names_nobody(
-    tree: Tree, first: bytes
-) -> None:
+def test_the_first_line_of_an_old_subagent_may_name_no_session(tree: Tree, first: bytes) -> None:
     tree.write("-src/s1.jsonl")
     tree.write("-src/agent-a.jsonl", first + legacy("s1") + legacy("s1"))
 
@@ -159,7 +157,7 @@ def test_the_session_written_last_comes_first_whichever_of_its_files_it_was(tree
         ("../todos/s1.json", None),
     ],
 )
-def test_a_path_that_changed_leads_to_its_session(
+def test_a_changed_path_below_projects_leads_to_its_session(
     tree: Tree, changed: str, session: str | None
 ) -> None:
     for name in ("s1.jsonl", "s2.jsonl", "s1/subagents/agent-a.jsonl"):
@@ -170,7 +168,7 @@ def test_a_path_that_changed_leads_to_its_session(
     assert (found.session_id if found else None) == session
     if found:
         assert found in tree.source.sessions()
-    assert tree.source.session_at(tree.source.gathered(tree.source.root / changed)) == found
+    assert tree.source.session_at(tree.source.representative(tree.source.root / changed)) == found
 
 
 def test_all_files_in_a_sessions_own_directory_are_one_change(tree: Tree) -> None:
@@ -178,11 +176,11 @@ def test_all_files_in_a_sessions_own_directory_are_one_change(tree: Tree) -> Non
     own = tree.source.root / "-src" / "s1"
     changed = [own, *(own / "tool-results" / f"toolu_{number}.txt" for number in range(1000))]
 
-    assert {tree.source.gathered(path) for path in changed} == {own}
+    assert {tree.source.representative(path) for path in changed} == {own}
 
 
 @pytest.mark.parametrize("name", [".hidden.jsonl", "a b.jsonl", "é.jsonl", "x" * 129 + ".jsonl"])
-def test_a_transcript_whose_name_is_no_session_id_is_passed_over(tree: Tree, name: str) -> None:
+def test_a_transcript_whose_name_is_not_a_session_id_is_ignored(tree: Tree, name: str) -> None:
     tree.write(f"-src/{name}")
 
     assert tree.sessions() == {}
@@ -225,7 +223,7 @@ LINES = [said(f"prompt {n} " + "x" * 300) for n in range(40)]
 
 
 class Memory(dict[str, ReadFile]):
-    """What a catalogue keeps across restarts."""
+    """The values that a catalogue keeps across restarts."""
 
     def save(self, file: ReadFile) -> None:
         self[file.path] = ReadFile.from_json(file.to_json())
@@ -235,7 +233,7 @@ class Memory(dict[str, ReadFile]):
 
 
 def overwrite(path: Path, at: int, content: bytes) -> None:
-    """Change bytes in the middle of a file, behind everybody's back."""
+    """Change bytes in the middle of a file without changing its size and time."""
     before = path.stat()
     with path.open("r+b") as out:
         out.seek(at)
@@ -262,7 +260,7 @@ def test_only_what_is_new_is_read_even_after_a_restart(tree: Tree) -> None:
         assert each.facts(grown).cwds == ["/src/repo", "/src/other"]
 
 
-def test_reading_that_was_broken_off_goes_on_where_it_was(
+def test_interrupted_reading_goes_on_where_it_stopped(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "STEP_BYTES", 9000)
@@ -281,10 +279,10 @@ def test_reading_that_was_broken_off_goes_on_where_it_was(
 
     overwrite(path, 2000, b"\n" * 2000)  # whoever read this part again would find nothing in it
     assert memory.catalogue().facts(session).prompts == 40
-    assert memory[str(path)].position.same(session.transcript.stat)
+    assert memory[str(path)].position.is_current(session.transcript.stat)
 
 
-def test_a_rewritten_transcript_is_read_afresh(tree: Tree) -> None:
+def test_a_rewritten_transcript_is_read_from_the_beginning(tree: Tree) -> None:
     catalogue = Memory().catalogue()
     tree.write("-src/s1.jsonl", b"".join(LINES))
     assert catalogue.facts(tree.source.sessions()[0]).prompts == 40
@@ -295,7 +293,7 @@ def test_a_rewritten_transcript_is_read_afresh(tree: Tree) -> None:
     assert (facts.prompts, facts.first_prompt[:8]) == (1, "prompt 3")
 
 
-def test_directories_of_subagents_count_and_their_words_do_not(tree: Tree) -> None:
+def test_directories_of_subagents_count_but_their_texts_do_not(tree: Tree) -> None:
     tree.write("-src/s1.jsonl", said("mine"))
     tree.write("-src/s1/subagents/agent-a.jsonl", said("theirs", cwd="/src/other"))
     tree.write("-src/s1/tool-results/t.txt", b'{"cwd": "/not/a/record"}\n')
@@ -305,7 +303,7 @@ def test_directories_of_subagents_count_and_their_words_do_not(tree: Tree) -> No
     assert (facts.prompts, facts.title) == (1, "mine")
 
 
-def test_a_last_line_without_its_end_counts_and_may_still_change(tree: Tree) -> None:
+def test_an_incomplete_last_line_counts_and_may_still_change(tree: Tree) -> None:
     catalogue = Memory().catalogue()
     tree.write("-src/s1.jsonl", said("one") + said("two", cwd="/torn")[:-1])
     first = catalogue.facts(tree.source.sessions()[0])
@@ -319,7 +317,7 @@ def test_a_last_line_without_its_end_counts_and_may_still_change(tree: Tree) -> 
 
 @examples(40)
 @given(st.lists(st.sampled_from([*LINES[:4], b"no json\n", b"\n"]), max_size=12), st.data())
-def test_however_a_transcript_grows_it_tells_what_it_tells_read_at_once(
+def test_a_growing_transcript_gives_the_same_facts_as_a_complete_one(
     lines: list[bytes], data: st.DataObject
 ) -> None:
     content = b"".join(lines)

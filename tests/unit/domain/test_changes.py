@@ -1,4 +1,4 @@
-"""What is told of who stands how: each change once, called by what was done."""
+"""News about teams, answers and requests: each change once, under the word for what happened."""
 
 from datetime import timedelta
 
@@ -45,7 +45,7 @@ def known(*answers: Subscription, **more: object) -> Known:
 
 @pytest.mark.parametrize(("status", "verb"), MOVES)
 @pytest.mark.parametrize("who", [ALICE, BOB])
-def test_every_move_of_anybody_is_told_by_its_name(status: Status, verb: str, who: str) -> None:
+def test_every_move_is_news_under_its_own_word(status: Status, verb: str, who: str) -> None:
     before = answer(TEAM, who, status)
     match verb:
         case "accept":
@@ -59,7 +59,7 @@ def test_every_move_of_anybody_is_told_by_its_name(status: Status, verb: str, wh
     assert told(known(before), known(after)) == [(NAMES[verb], who, f"{PROJECT} in backend{way}")]
 
 
-def test_a_project_that_was_only_offered_is_no_answer() -> None:
+def test_an_offer_is_not_reported_as_an_answer() -> None:
     assert told(known(), known(answer(TEAM, BOB, Status.OFFERED))) == []
 
 
@@ -81,7 +81,7 @@ def test_another_limit_is_a_change() -> None:
     ]
 
 
-def test_a_team_its_members_and_its_projects_are_told_in_that_order() -> None:
+def test_news_report_a_team_then_its_members_then_its_projects() -> None:
     nothing = Known(me=ALICE, teams=())
 
     assert told(nothing, known()) == [
@@ -95,7 +95,7 @@ def test_a_team_its_members_and_its_projects_are_told_in_that_order() -> None:
 def test_a_member_is_added_and_then_joins() -> None:
     mine = team_of_all(ALICE, projects=())
     with_bob = mine.add(code_of(BOB))
-    seen = with_bob.saw(member_of(BOB).key, ())
+    seen = with_bob.activate(member_of(BOB).key, ())
     stages = [Known(me=ALICE, teams=teams) for teams in ((), (mine,), (with_bob,), (seen,))]
 
     assert [told(a, b) for a, b in zip(stages, stages[1:], strict=False)] == [
@@ -105,13 +105,13 @@ def test_a_member_is_added_and_then_joins() -> None:
     ]
 
 
-def test_a_pause_of_everything_is_told_with_its_end() -> None:
+def test_news_report_a_global_pause_with_its_end() -> None:
     for until, why in {"": "everything", "2026-05-31": "everything, until 2026-05-31"}.items():
         assert told(known(), known(paused_until=until)) == [("paused", ALICE, why)]
         assert told(known(paused_until=until), known()) == [("resumed", ALICE, "everything")]
 
 
-def test_who_asks_and_what_it_was_answered_is_told() -> None:
+def test_news_report_requests_and_their_answers() -> None:
     contact = Contact(device=device_of(BOB), name="bob?", seen=NOW)
     invitation = Invitation(folder="ks-m-x", device=contact.device, seen=NOW)
     ready = invitation.changed(team="t", team_name="t1", leader_tag=BOB)
@@ -137,7 +137,7 @@ def test_who_asks_and_what_it_was_answered_is_told() -> None:
 
 @given(worlds(), worlds())
 @examples(50)
-def test_what_stands_as_it_was_told_is_no_news(one: object, other: object) -> None:
+def test_an_unchanged_fact_is_not_news(one: object, other: object) -> None:
     def facts_of(world: object) -> dict[str, Fact]:
         teams, answers = world.teams, world.subscriptions  # type: ignore[attr-defined] # a World
         tag = next((m.tag for t in teams for m in t.members if m.key == ME), ALICE)

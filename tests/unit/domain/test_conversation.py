@@ -1,4 +1,4 @@
-"""A transcript as people read it: who said what, and nothing that drives their terminal."""
+"""Conversations from transcripts: turns in order, and no text that controls the terminal."""
 
 import unicodedata
 
@@ -43,7 +43,7 @@ def everything_shown(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("text", ATTACKS.values(), ids=ATTACKS.keys())
-def test_a_peers_words_do_not_drive_the_terminal(text: str) -> None:
+def test_text_of_a_peer_cannot_control_the_terminal(text: str) -> None:
     shown = everything_shown(text)
 
     assert len(shown) == 5
@@ -53,14 +53,14 @@ def test_a_peers_words_do_not_drive_the_terminal(text: str) -> None:
 
 @examples(300)
 @given(st.text(max_size=60) | st.text(st.characters(categories=["Cc", "Cf", "Cs"]), max_size=20))
-def test_no_text_at_all_drives_the_terminal(text: str) -> None:
+def test_no_text_can_control_the_terminal(text: str) -> None:
     assert not any(may_drive_a_terminal(each) for each in everything_shown(text))
     assert len(printable(text)) == len(text)
 
 
 @examples(200)
 @given(st.text(max_size=80), st.integers(1, 40))
-def test_one_line_is_one_line_and_no_wider_than_asked(text: str, width: int) -> None:
+def test_one_line_fits_the_width(text: str, width: int) -> None:
     line = one_line(text, width)
 
     assert len(line) <= width
@@ -98,7 +98,7 @@ def test_a_transcript_reads_as_turns_in_their_order() -> None:
     ]
 
 
-def test_what_a_tool_was_given_is_shown_in_short() -> None:
+def test_the_input_of_a_tool_is_shortened() -> None:
     block = {"type": "tool_use", "name": "Write", "input": {"content": "x" * 10_000}}
 
     [turn] = conversation([record(type="assistant", message={"content": [block]})])
@@ -123,12 +123,12 @@ def test_what_a_tool_was_given_is_shown_in_short() -> None:
         record(type="user", message={"content": [{"type": ["text"]}]}),
     ],
 )
-def test_what_is_no_turn_is_passed_over(line: bytes) -> None:
+def test_records_that_are_not_turns_are_skipped(line: bytes) -> None:
     assert list(conversation([line, said("hello")])) == [Turn("user", "hello")]
 
 
 @pytest.mark.parametrize("kind", [[], {}, [["user"]]])
-def test_a_record_whose_type_is_no_text_is_passed_over(kind: object) -> None:
+def test_a_record_whose_type_is_not_a_text_is_skipped(kind: object) -> None:
     lines = [record(type=kind, message={"content": "x"}), said("hello")]
 
     assert list(conversation(lines)) == [Turn("user", "hello")]

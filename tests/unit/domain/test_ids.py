@@ -1,4 +1,4 @@
-"""Names and ids that are hard to change later."""
+"""Names and ids: their grammar, and that different things have different ids."""
 
 import hashlib
 from itertools import product
@@ -55,7 +55,7 @@ def test_two_good_parts_make_a_tag_that_names_its_user(user: str, machine: str) 
         "al/ice.mbp",
     ],
 )
-def test_what_breaks_the_grammar_is_no_tag(text: str) -> None:
+def test_text_that_breaks_the_grammar_is_not_a_tag(text: str) -> None:
     assert not is_tag(text)
 
 
@@ -71,7 +71,7 @@ def test_what_breaks_the_grammar_is_no_tag(text: str) -> None:
         ("alice", "x" * 40, "--machine " + "x" * 32),
     ],
 )
-def test_a_part_that_will_not_do_comes_back_as_one_that_will(
+def test_the_hint_proposes_a_valid_part_for_an_invalid_one(
     user: str, machine: str, hint: str
 ) -> None:
     with pytest.raises(BadInput) as refused:
@@ -82,19 +82,19 @@ def test_a_part_that_will_not_do_comes_back_as_one_that_will(
 
 @examples()
 @given(st.text(max_size=60))
-def test_whatever_a_machine_is_called_a_proposal_is_well_formed(name: str) -> None:
+def test_a_proposal_is_well_formed_for_any_machine_name(name: str) -> None:
     assert TAG_PART.fullmatch(clean_part(name, "machine"))
 
 
 @examples(150)
 @given(st.lists(words, min_size=5, max_size=5), st.lists(words, min_size=5, max_size=5))
-def test_items_that_differ_in_anything_have_different_names(a: list[str], b: list[str]) -> None:
+def test_different_items_have_different_ids(a: list[str], b: list[str]) -> None:
     assume(a != b)
 
     assert item_id((a[0], a[1], a[2]), a[3], a[4]) != item_id((b[0], b[1], b[2]), b[3], b[4])
 
 
-def test_letters_cannot_wander_from_one_part_of_an_id_to_the_next() -> None:
+def test_moving_letters_between_the_parts_of_an_id_changes_it() -> None:
     pieces = [("a", "bc"), ("ab", "c"), ("abc", ""), ("", "abc")]
     items = {item_id((x, y, key), "s", "1") for (x, y), key in product(pieces, ["k", ""])}
     teams = {team_id(x, y, "n") for x, y in pieces} | {team_id("n", x, y) for x, y in pieces}
@@ -103,7 +103,7 @@ def test_letters_cannot_wander_from_one_part_of_an_id_to_the_next() -> None:
     assert len(teams) == 8
 
 
-def test_an_item_keeps_its_name_for_ever() -> None:
+def test_the_id_of_an_item_never_changes() -> None:
     spelt = ["karma-sync item", "team", PROJECT, "key", "claude-code", "s1"]
     framed = b"".join(len(p).to_bytes(4, "big") + p.encode() for p in spelt)
 
@@ -122,7 +122,7 @@ def test_a_fingerprint_is_short_enough_to_be_read_aloud() -> None:
 
 @examples()
 @given(st.integers(0, 10**15), st.integers(0, 10**15))
-def test_a_version_grows_whatever_the_clock_and_is_the_time_where_it_can(
+def test_a_version_grows_with_any_clock_and_equals_the_time_if_possible(
     last: int, now_ms: int
 ) -> None:
     version = next_version(last, now_ms)

@@ -1,4 +1,4 @@
-"""Being asked: contacts and invitations are answered once; a pairing answers for 24 hours."""
+"""Contacts and invitations are answered once; a pairing accepts an invitation for 24 hours."""
 
 from datetime import timedelta
 from itertools import product
@@ -37,29 +37,29 @@ def invitation(answer: Answer = PENDING, team: str = TEAM.id) -> Invitation:
     )
 
 
-def test_an_answer_is_given_while_it_is_asked_for() -> None:
+def test_a_pending_request_can_be_answered() -> None:
     asked = {(PENDING, verb): answer for verb, answer in VERBS.items()}
 
     assert dict(MOVES) == asked | {(Answer.DECLINED, "accept"): Answer.ACCEPTED}
 
 
 @pytest.mark.parametrize(("answer", "verb"), [p for p in EVERY_PAIR if p[0] is PENDING])
-def test_who_asks_gets_the_answer_that_was_given(answer: Answer, verb: str) -> None:
+def test_a_request_has_the_answer_that_was_given(answer: Answer, verb: str) -> None:
     assert contact(answer).answered(verb) == contact(VERBS[verb])
     assert invitation(answer).answered(verb) == invitation(VERBS[verb])
 
 
 @pytest.mark.parametrize(("answer", "verb"), [p for p in EVERY_PAIR if p not in MOVES])
-def test_a_yes_is_final_and_a_no_is_not_said_twice(answer: Answer, verb: str) -> None:
+def test_an_accept_is_final_and_a_decline_cannot_be_repeated(answer: Answer, verb: str) -> None:
     for asked in (contact(answer), invitation(answer)):
-        with pytest.raises(IllegalMove, match=f"{asked.id} is {answer} already") as refused:
+        with pytest.raises(IllegalMove, match=f"{asked.id} is already {answer}") as refused:
             asked.answered(verb)
 
         assert refused.value.hint == "karma-sync inbox"
         assert asked.answer is answer
 
 
-def test_what_a_person_types_is_short_and_taken_from_what_asks() -> None:
+def test_the_id_of_a_request_is_short_and_comes_from_the_request() -> None:
     assert contact().id == device_of(ALICE)[:7].lower()
     assert invitation().id == metadata_folder(TEAM.id).removeprefix("ks-m-")[:7]
 
@@ -80,7 +80,7 @@ def test_an_invitation_is_ready_only_when_its_roster_was_verified() -> None:
         (timedelta(hours=-1), False, True),  # the clock was put back
     ],
 )
-def test_a_pairing_answers_one_invitation_within_24_hours(
+def test_a_pairing_accepts_one_invitation_within_24_hours(
     age: timedelta, used: bool, is_open: bool
 ) -> None:
     code = code_of(ALICE)
@@ -96,7 +96,7 @@ def test_a_pairing_answers_one_invitation_within_24_hours(
     assert pairing.open_at(NOW + age) is is_open
 
 
-def test_a_folder_that_is_known_or_of_my_own_team_is_no_new_invitation() -> None:
+def test_a_known_folder_or_that_of_my_own_team_is_not_a_new_invitation() -> None:
     offered = [(metadata_folder(TEAM.id), device_of(BOB)), ("ks-c-" + "a" * 26, device_of(BOB))]
 
     (found,) = new_invitations(offered, [], [], NOW)
@@ -107,7 +107,7 @@ def test_a_folder_that_is_known_or_of_my_own_team_is_no_new_invitation() -> None
 
 
 @pytest.mark.parametrize("answer", Answer)
-def test_an_invitation_that_others_offer_too_is_one_with_the_answer_it_has(answer: Answer) -> None:
+def test_an_invitation_from_several_devices_is_one_and_keeps_its_answer(answer: Answer) -> None:
     folder, known = metadata_folder(TEAM.id), invitation(answer)
     offered = [(folder, device_of(who)) for who in (ALICE, BOB, BOB, CAROL)]
 

@@ -1,4 +1,4 @@
-"""Live or ended: only what a reader can honestly say at its own clock."""
+"""Whether a session is live, by the clock of the reader; who wrote a session."""
 
 from datetime import timedelta
 
@@ -34,7 +34,7 @@ def test_a_session_is_live_while_it_is_written_to_and_not_known_to_be_closed(
     assert facts.is_live(NOW) is live
 
 
-def test_who_wrote_it_is_the_program_and_the_agent_where_it_has_a_name() -> None:
+def test_the_writer_is_the_program_and_the_agents_name_if_it_has_one() -> None:
     facts = SessionFacts(agent="claude-code", session_id="s1")
 
     assert facts.wrote == "claude-code"

@@ -1,4 +1,4 @@
-"""The plan: what Syncthing should look like for any world, and how it gets there from anywhere."""
+"""The plan: the setup that Syncthing should have for any world, and the actions to reach it."""
 
 from dataclasses import replace
 from itertools import product
@@ -6,7 +6,15 @@ from itertools import product
 import pytest
 from hypothesis import given
 
-from karma_sync.domain.mesh.channels import Device, Kept, World, channels, inboxes, kept, outboxes
+from karma_sync.domain.mesh.channels import (
+    Device,
+    Kept,
+    World,
+    channels,
+    inboxes,
+    kept_channels,
+    outboxes,
+)
 from karma_sync.domain.mesh.plan import (
     Action,
     DropDevice,
@@ -54,7 +62,7 @@ def folders_of(world: World, project: str = PROJECT) -> dict[str, Folder]:
 
 @examples(150)
 @given(starts(), worlds())
-def test_from_anywhere_one_pass_arrives_and_the_next_has_nothing_to_do(
+def test_one_pass_reaches_the_wanted_setup_from_any_other_and_the_next_does_nothing(
     have: Setup, world: World
 ) -> None:
     want = desired(world)
@@ -91,7 +99,7 @@ def test_removals_come_first_then_devices_then_pauses_then_the_rest(
 
 @examples(60)
 @given(worlds())
-def test_the_plan_does_not_depend_on_the_order_in_which_things_are_told(world: World) -> None:
+def test_the_plan_does_not_depend_on_the_order_of_the_world(world: World) -> None:
     backwards = replace(
         world, teams=world.teams[::-1], subscriptions=tuple(reversed(world.subscriptions))
     )
@@ -109,7 +117,7 @@ def standing_of(world: World, team: Team, tag: str, project: str) -> Subscriptio
 
 
 def wanted_channel(world: World, team: Team, tag: str, project: str) -> Folder | None:
-    """What the answers say about one member's channel, `id` aside: the rules in words."""
+    """The folder of one member's channel by the answers, except its id: the rules once more."""
     mine, theirs = (standing_of(world, team, who, project) for who in (ALICE, tag))
     member = team.member(key_of(tag).public)
     if member is None or not member.active or not theirs.sends:
@@ -128,7 +136,7 @@ def wanted_channel(world: World, team: Team, tag: str, project: str) -> Folder |
 
 @examples(150)
 @given(worlds())
-def test_every_channel_is_what_the_answers_say_and_there_are_no_others(world: World) -> None:
+def test_the_channels_are_exactly_those_of_the_answers(world: World) -> None:
     wanted = {
         (team.id, project.identity, member.tag): folder
         for team in world.teams
@@ -144,7 +152,7 @@ def test_every_channel_is_what_the_answers_say_and_there_are_no_others(world: Wo
 
 @examples(60)
 @given(worlds())
-def test_every_team_has_its_metadata_with_all_members_however_things_stand(world: World) -> None:
+def test_every_team_always_has_its_metadata_folder_with_all_members(world: World) -> None:
     wanted = {
         Folder(
             metadata_folder(team.id),
@@ -162,14 +170,14 @@ def test_every_team_has_its_metadata_with_all_members_however_things_stand(world
 
 @examples(60)
 @given(worlds())
-def test_i_talk_to_my_teams_and_to_those_i_pair_with_and_never_to_myself(world: World) -> None:
+def test_the_devices_are_those_of_my_teams_and_pairings_and_never_my_own(world: World) -> None:
     members = {m.device for team in world.teams for m in team.members}
     wanted = (members - {device_of(ALICE)}) | {d.id for d in world.paired}
 
     assert {d.id for d in desired(world).devices} == wanted
 
 
-def test_who_has_not_answered_is_in_the_lists_and_who_declined_is_in_none() -> None:
+def test_folders_are_shared_with_members_who_have_not_answered_but_not_after_a_decline() -> None:
     world = world_of(answer(TEAM, ALICE), answer(TEAM, BOB, DECLINED))
 
     assert {tag: f.devices for tag, f in folders_of(world).items()} == {ALICE: {device_of(CAROL)}}
@@ -212,7 +220,7 @@ def test_a_pause_stops_my_folders_in_this_project_of_this_team_and_no_others() -
     assert len(paused) == 2
 
 
-def test_halting_stops_every_channel_and_no_metadata() -> None:
+def test_a_global_pause_stops_every_channel_and_no_metadata_folder() -> None:
     world = replace(world_of(answer(TEAM, ALICE), answer(TEAM, BOB)), halted=True)
 
     assert {f.id for f in desired(world).folders if not f.paused} == {metadata_folder(TEAM.id)}
@@ -236,14 +244,14 @@ def test_two_teams_that_share_a_project_have_channels_of_their_own() -> None:
     assert len({c.id for c in channels(world_of(*said, teams=(TEAM, home)))}) == 4
 
 
-def test_what_is_not_on_a_roster_of_mine_opens_no_channel() -> None:
+def test_answers_of_unknown_teams_members_or_projects_open_no_channel() -> None:
     foreign = answer(TEAM, BOB).changed(team="another")
     said = answer(TEAM, ALICE, project=OTHER), answer(TEAM, "frank.pc"), foreign
 
     assert list(channels(world_of(*said))) == []
 
 
-def test_a_channel_opened_again_is_another_folder_whoever_opened_it_again() -> None:
+def test_a_channel_that_is_opened_again_is_another_folder() -> None:
     lives = set()
     for shared, accepted in product([1, 11, 111], repeat=2):
         project = TEAM.projects[0].changed(incarnation=shared)
@@ -254,7 +262,7 @@ def test_a_channel_opened_again_is_another_folder_whoever_opened_it_again() -> N
     assert len(lives) == 9
 
 
-def test_a_rosters_word_about_a_device_beats_a_pairings() -> None:
+def test_a_roster_overrides_a_pairing_about_a_device() -> None:
     team = team_of_all(ALICE).changed(
         members=(member_of(ALICE), member_of(BOB, "tcp://10.0.0.2:22000"))
     )
@@ -268,21 +276,21 @@ def test_a_rosters_word_about_a_device_beats_a_pairings() -> None:
     assert desired(answered).devices == {replace(bob, addresses=("dynamic",)), STRANGER}
 
 
-def test_of_a_decline_nothing_is_kept_and_of_others_what_came_through_their_channel() -> None:
+def test_a_decline_keeps_nothing_and_other_answers_keep_their_channel() -> None:
     said = answer(TEAM, ALICE, DECLINED), answer(TEAM, BOB, DECLINED), answer(TEAM, CAROL, PAUSED)
     (channel,) = channels(world_of(*said))
 
-    assert kept(world_of(*said)) == {
+    assert kept_channels(world_of(*said)) == {
         Kept(TEAM.id, PROJECT, BOB, ""),
         Kept(TEAM.id, PROJECT, CAROL, channel.id),
     }
 
 
-def test_a_channel_opened_anew_leaves_nothing_of_the_one_before() -> None:
+def test_a_channel_that_is_opened_again_keeps_nothing_of_the_earlier_one() -> None:
     before = answer(TEAM, BOB)
     after = before.changed(incarnation=before.incarnation + 1)
 
-    assert kept(world_of(before)).isdisjoint(kept(world_of(after)))
+    assert kept_channels(world_of(before)).isdisjoint(kept_channels(world_of(after)))
 
 
 def test_a_folder_names_only_devices_that_are_wanted_too() -> None:

@@ -1,4 +1,4 @@
-"""Which files of a session leave: by their kind, which follows from the name alone."""
+"""Profiles decide which files of a session leave, by the kind that follows from a file's name."""
 
 import pytest
 from hypothesis import given
@@ -36,7 +36,7 @@ def test_the_names_above_cover_every_kind() -> None:
 
 @examples()
 @given(st.from_regex(FILE_NAME, fullmatch=True))
-def test_whatever_name_a_reader_accepts_has_a_kind(name: str) -> None:
+def test_every_file_name_that_a_receiver_accepts_has_a_kind(name: str) -> None:
     assert kind_of(name) in FileKind
 
 

@@ -1,4 +1,4 @@
-"""Projects: found by name, matched with the places where a session worked."""
+"""Projects: found by their names, and assigned to sessions by the places where those worked."""
 
 import pytest
 from hypothesis import given
@@ -11,9 +11,9 @@ from karma_sync.domain.session.project import (
     Place,
     SharedProject,
     Where,
-    belongs,
-    below,
+    belonging_of,
     find_project,
+    identity_below,
 )
 from karma_sync.errors import BadInput, NotFound
 from tests.support.builders import PROJECT, examples
@@ -79,22 +79,22 @@ NOWHERE, GONE = Place(Where.NEUTRAL), Place(Where.ELSEWHERE, why="the directory 
         ),
     ],
 )
-def test_a_session_belongs_to_a_project_only_if_it_was_nowhere_else(
+def test_a_session_belongs_to_a_project_only_if_it_worked_nowhere_else(
     places: list[Place], belonging: Belonging
 ) -> None:
-    assert belongs({f"/{n}": place for n, place in enumerate(places)}) == belonging
+    assert belonging_of({f"/{n}": place for n, place in enumerate(places)}) == belonging
 
 
 @examples()
 @given(st.lists(st.sampled_from([HERE, THERE, NOWHERE, GONE]), max_size=8))
-def test_one_directory_elsewhere_is_enough_to_keep_a_session_here(places: list[Place]) -> None:
-    belonging = belongs({f"/{n}": place for n, place in enumerate(places)})
+def test_one_directory_elsewhere_keeps_a_session_on_this_machine(places: list[Place]) -> None:
+    belonging = belonging_of({f"/{n}": place for n, place in enumerate(places)})
 
     outside = [p for p in places if p.where is not Where.NEUTRAL and p != HERE]
     assert (belonging.project == PROJECT) is (HERE in places and not outside)
 
 
-def test_what_makes_a_session_mixed_is_named() -> None:
+def test_a_mixed_session_names_the_other_places() -> None:
     both = Belonging(mixed=(PROJECT, THERE.identity), elsewhere=("/src/x",))
 
     assert both.others(PROJECT) == ("/src/x", THERE.identity)
@@ -123,11 +123,11 @@ ROOTS = {"/src/repo": "r", "/src/repo/vendored": "v", "/src/repo-two": "two", "C
 def test_a_directory_lies_below_the_longest_root_and_never_below_a_look_alike(
     path: str, identity: str | None
 ) -> None:
-    assert below(path, ROOTS) == identity
+    assert identity_below(path, ROOTS) == identity
 
 
-def test_everything_lies_below_the_root_of_all() -> None:
-    assert below("/src/repo", {"/": "all"}) == "all"
+def test_every_path_lies_below_the_root_directory() -> None:
+    assert identity_below("/src/repo", {"/": "all"}) == "all"
 
 
 NEW, MINE = "example.org/acme/renamed", "example.org/alice/private"
@@ -155,7 +155,7 @@ def test_an_alias_counts_where_i_agreed_or_the_directory_was_renamed(
     names = Names(PROJECT, frozenset({NEW, MINE}), frozenset(agreed))
 
     assert names.of(place) == taken
-    belonging = belongs({"/a": HERE, "/b": place}, names)
+    belonging = belonging_of({"/a": HERE, "/b": place}, names)
     assert (belonging.project == PROJECT) is (taken == PROJECT)
 
 
@@ -167,12 +167,14 @@ def test_a_project_is_found_by_another_name_of_it() -> None:
     assert find_project("repo", [PROJECT], aliases) == PROJECT
 
 
-def test_a_project_takes_so_many_names_and_no_more() -> None:
+def test_the_number_of_a_projects_names_is_limited() -> None:
     project = SharedProject(identity=PROJECT, incarnation=1)
     for number in range(limits.ALIASES):
-        project = project.also(f"example.org/acme/r{number}").also(f"example.org/acme/r{number}")
+        project = project.with_alias(f"example.org/acme/r{number}").with_alias(
+            f"example.org/acme/r{number}"
+        )
 
     assert project.names[0] == PROJECT
     assert len(project.names) == 1 + limits.ALIASES
     with pytest.raises(BadInput):
-        project.also("example.org/acme/one-more")
+        project.with_alias("example.org/acme/one-more")

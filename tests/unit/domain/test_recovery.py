@@ -1,4 +1,4 @@
-"""When an outbox has taken back all it can, and when a database is too old."""
+"""When an outbox has taken back everything that it can, and when a database is too old."""
 
 import pytest
 

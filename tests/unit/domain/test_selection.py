@@ -1,4 +1,4 @@
-"""Whether a session leaves is one decision, and every limit only ever takes away."""
+"""One decision tells whether a session leaves; a limit only ever keeps more sessions back."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ def outcome(
     return decide(candidate, PROJECT, limits, choices).outcome
 
 
-def test_a_session_of_the_project_leaves_and_one_of_another_is_no_matter_of_it() -> None:
+def test_a_session_leaves_for_its_own_project_only() -> None:
     assert outcome(PLAIN) is Outcome.LEAVES
     assert outcome(replace(PLAIN, belonging=Belonging(project=OTHER))) is Outcome.UNCONCERNED
     assert outcome(replace(PLAIN, belonging=Belonging())) is Outcome.UNCONCERNED
@@ -54,7 +54,7 @@ def test_a_session_waits_until_it_was_quiet_for_long_enough() -> None:
     assert outcome(replace(PLAIN, quiet_s=600), Limits(after_idle=600)) is Outcome.LEAVES
 
 
-def test_a_clock_behind_the_file_s_holds_nothing_back_that_need_not_wait() -> None:
+def test_a_file_time_in_the_future_does_not_delay_without_after_idle() -> None:
     assert outcome(replace(PLAIN, quiet_s=-3600)) is Outcome.LEAVES
     assert outcome(replace(PLAIN, quiet_s=-3600), Limits(after_idle=600)) is Outcome.WAITING
 
@@ -81,7 +81,7 @@ def test_an_earlier_session_that_was_shared_by_name_leaves() -> None:
     assert outcome(PLAIN, Limits(since=NOW + DAY), shared) is Outcome.LEAVES
 
 
-def test_withheld_and_excluded_count_more_than_shared() -> None:
+def test_withheld_and_excluded_override_shared() -> None:
     share = Share(session="s1", project=PROJECT, others=("/gone", OTHER))
     withheld = Choices(withheld=frozenset({"s1"}), shares=(share,))
     excluded = Choices(exclusions=(Exclusion(pattern="/src"),), shares=(share,))

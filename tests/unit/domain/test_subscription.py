@@ -1,4 +1,4 @@
-"""A subscription: every move from every status, and which channel id it leads to."""
+"""Subscriptions: every move from every status, and the channel ids that follow."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -79,7 +79,7 @@ def test_an_illegal_move_changes_nothing_and_hints_the_way(status: Status, verb:
         ("accept", {"status", "direction", "content", "limits", "incarnation"}),
     ],
 )
-def test_a_move_touches_nothing_but_what_it_is_for(verb: str, changed: set[str]) -> None:
+def test_a_move_changes_only_its_own_fields(verb: str, changed: set[str]) -> None:
     before = standing(next(status for status, v in PICTURE if v == verb))
     after = VERBS[verb](before)
 
@@ -104,7 +104,7 @@ def test_a_change_can_move_the_limits_of_what_is_sent_or_leave_them() -> None:
         (Direction.BOTH, True, True),
     ],
 )
-def test_only_who_accepted_takes_part_and_only_in_its_direction(
+def test_only_members_who_accepted_take_part_and_only_in_their_direction(
     status: Status, direction: Direction, sends: bool, receives: bool
 ) -> None:
     sub = standing(status, direction=direction)
@@ -127,7 +127,7 @@ def _after(sub: Subscription, verb: str, clock_ms: int) -> Subscription:
 
 @examples()
 @given(steps)
-def test_every_accept_has_an_incarnation_of_its_own_whatever_the_clock(
+def test_every_accept_has_a_new_incarnation_with_any_clock(
     taken: list[tuple[str, int]],
 ) -> None:
     sub, accepted = standing(OFFERED), [7]

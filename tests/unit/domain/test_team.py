@@ -1,4 +1,4 @@
-"""A team: who may join, who leads, and what its id commits to."""
+"""Teams: who can join, who leads, and what the team's id depends on."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -42,11 +42,11 @@ def test_a_member_moves_once_from_added_to_active() -> None:
         if (status, verb) in MOVES:
             assert member.appear() == member_of(BOB, status=ACTIVE)
         else:
-            with pytest.raises(IllegalMove, match=f"{BOB} is active already"):
+            with pytest.raises(IllegalMove, match=f"{BOB} is already active"):
                 member.appear()
 
 
-def test_who_founds_a_team_leads_it_and_is_active() -> None:
+def test_the_founder_of_a_team_leads_it_and_is_active() -> None:
     team = found_team("backend", founder(), nonce="1" * 32)
 
     assert team.members == (member_of(ALICE),)
@@ -55,14 +55,14 @@ def test_who_founds_a_team_leads_it_and_is_active() -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "7", "backend", "a.b_c-d", "x" * 48])
-def test_a_plain_name_will_do_for_a_team(name: str) -> None:
+def test_a_plain_name_is_valid_for_a_team(name: str) -> None:
     assert found_team(name, founder(), "1" * 32).name == name
 
 
 @pytest.mark.parametrize(
     "name", ["", "-a", ".a", "A", "a b", "a/b", "x" * 49, "a\n", "ä", "a\x00", "../a"]
 )
-def test_a_name_that_would_not_do_on_a_command_line_is_refused(name: str) -> None:
+def test_a_name_that_needs_quotes_on_a_command_line_is_refused(name: str) -> None:
     with pytest.raises(BadInput) as refused:
         found_team(name, founder(), "1" * 32)
 
@@ -77,7 +77,7 @@ def test_the_id_commits_to_founder_name_and_nonce() -> None:
     assert len(ids) == 8
 
 
-def test_a_new_member_waits_to_be_seen() -> None:
+def test_a_new_member_is_not_active_yet() -> None:
     team = TEAM.add(code_of(CAROL, "tcp://10.0.0.3:22000"))
 
     added = team.member(key_of(CAROL).public)
@@ -108,11 +108,11 @@ def test_adding_a_member_again_only_learns_its_addresses() -> None:
 def test_a_tag_a_key_and_a_device_belong_to_one_member(
     taken: Callable[[PairingCode], PairingCode],
 ) -> None:
-    with pytest.raises(Conflict, match="is in backend already"):
+    with pytest.raises(Conflict, match="is already in backend"):
         TEAM.add(taken(code_of(CAROL)))
 
 
-def test_a_team_has_an_end() -> None:
+def test_the_number_of_members_is_limited() -> None:
     crowd = [member_of(f"user{n}.pc") for n in range(limits.MEMBERS - 2)]
     full = TEAM.changed(members=(*TEAM.members, *crowd))
 
@@ -121,7 +121,7 @@ def test_a_team_has_an_end() -> None:
     assert full.add(code_of(BOB)) == full
 
 
-def test_only_the_leader_leads_and_the_others_hear_who_does() -> None:
+def test_only_the_leader_may_lead_and_the_error_names_the_leader() -> None:
     assert TEAM.lead_by(key_of(ALICE).public) is TEAM
     with pytest.raises(Conflict) as refused:
         TEAM.lead_by(key_of(BOB).public)
@@ -133,15 +133,15 @@ def test_a_member_whose_document_was_accepted_is_active_at_its_own_addresses() -
     team = TEAM.add(code_of(CAROL, "tcp://10.0.0.3:1"))
     key = key_of(CAROL).public
 
-    seen = team.saw(key, ("dynamic",))
+    seen = team.activate(key, ("dynamic",))
     assert seen.member(key) == member_of(CAROL, "dynamic")
-    assert seen.saw(key, ("dynamic",)) == seen
+    assert seen.activate(key, ("dynamic",)) == seen
     assert seen.member(key_of(BOB).public) == TEAM.member(key_of(BOB).public)
 
 
-def test_a_stranger_is_not_seen() -> None:
+def test_a_key_that_is_not_on_the_roster_cannot_be_activated() -> None:
     with pytest.raises(NotFound):
-        TEAM.saw(key_of(CAROL).public, ())
+        TEAM.activate(key_of(CAROL).public, ())
 
 
 def test_a_project_is_shared_once() -> None:
@@ -154,7 +154,7 @@ def test_a_project_is_shared_once() -> None:
     assert team.project(PROJECT) == TEAM.project(PROJECT)
 
 
-def test_a_roster_has_room_for_so_many_projects() -> None:
+def test_the_number_of_projects_is_limited() -> None:
     team = team_of_all(ALICE, projects=tuple(f"h/o/r{n}" for n in range(limits.PROJECTS)))
 
     with pytest.raises(Conflict, match="500 projects"):
@@ -188,7 +188,7 @@ def test_a_project_gets_another_name_that_no_other_has() -> None:
         team.alias(RENAMED, "example.org/acme/x")
 
 
-def test_another_name_can_be_taken_back() -> None:
+def test_another_name_can_be_removed() -> None:
     team = team_of_all(ALICE, BOB, projects=(PROJECT, TOOLS))
 
     assert team.alias(PROJECT, RENAMED).unalias(RENAMED) == team

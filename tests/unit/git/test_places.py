@@ -1,4 +1,4 @@
-"""Where a directory lies, asked of real git: worktrees, what vanished, what only looks so."""
+"""Places of directories, with real git: work trees, vanished directories, misleading paths."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ OTHER = "example.org/acme/tools"
 
 
 def git(where: Path, *arguments: str) -> None:
-    """Run git as nobody in particular, whatever this machine's own settings are."""
+    """Run git without the settings of this machine and its user."""
     nobody = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     names = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main"]
     subprocess.run(
@@ -82,12 +82,12 @@ def test_a_bare_repository_and_its_work_trees_are_one_project(tmp_path: Path, hi
         assert identity_of(path) == PROJECT
 
 
-def test_within_its_own_directory_git_still_knows_the_repository(repo: Path) -> None:
+def test_the_git_directory_itself_belongs_to_the_repository(repo: Path) -> None:
     assert Places().of(str(repo / ".git" / "refs")) == in_project()
     assert toplevel(repo / ".git") == repo
 
 
-def test_a_shorthand_of_gits_configuration_is_what_git_puts_for_it(tmp_path: Path) -> None:
+def test_a_shorthand_of_gits_configuration_is_expanded(tmp_path: Path) -> None:
     short = clone(tmp_path / "short")
     git(short, "remote", "set-url", "origin", "work:acme/repo.git")
     assert Places().of(str(short)).identity == "work/acme/repo"
@@ -119,11 +119,11 @@ def test_a_submodule_is_a_project_of_its_own(repo: Path, tmp_path: Path) -> None
 def test_a_directory_in_no_repository_is_neutral(tmp_path: Path) -> None:
     assert Places().of(str(tmp_path)) == Place(Where.NEUTRAL)
     assert toplevel(tmp_path) is None
-    with pytest.raises(NotFound, match="is in no git repository"):
+    with pytest.raises(NotFound, match="is not in a git repository"):
         identity_of(tmp_path)
 
 
-def test_a_repository_without_a_remote_lies_elsewhere_and_says_why(tmp_path: Path) -> None:
+def test_a_repository_without_a_remote_is_elsewhere_with_a_reason(tmp_path: Path) -> None:
     lonely = clone(tmp_path / "lonely")
     git(lonely, "remote", "remove", "origin")
 
@@ -144,7 +144,7 @@ def test_a_remote_on_this_machine_names_no_project(tmp_path: Path) -> None:
         identity_of(local)
 
 
-def test_a_directory_that_vanished_belongs_where_it_was_learned_to_be(tmp_path: Path) -> None:
+def test_a_vanished_directory_belongs_to_the_project_that_was_learned(tmp_path: Path) -> None:
     repo = clone(tmp_path / "repo")
     places = Places()
     assert places.of(str(repo)) == in_project()
@@ -160,7 +160,7 @@ def test_a_directory_that_vanished_belongs_where_it_was_learned_to_be(tmp_path: 
     assert Places().of(str(repo)).where is Where.ELSEWHERE
 
 
-def test_a_directory_behind_a_link_belongs_to_its_repository_also_when_it_is_gone(
+def test_a_directory_behind_a_link_belongs_to_its_repository_even_after_it_vanished(
     tmp_path: Path,
 ) -> None:
     repo = clone(tmp_path / "data" / "repo")
@@ -177,7 +177,7 @@ def test_a_directory_behind_a_link_belongs_to_its_repository_also_when_it_is_gon
     assert again.of(str(link / "other")).where is Where.ELSEWHERE
 
 
-def test_a_directory_that_is_gone_is_taken_for_where_its_name_leads(repo: Path) -> None:
+def test_a_vanished_directory_is_resolved_through_links_and_dots(repo: Path) -> None:
     places = Places()
     assert places.of(str(repo)) == in_project()
 
@@ -186,7 +186,7 @@ def test_a_directory_that_is_gone_is_taken_for_where_its_name_leads(repo: Path) 
         assert places.of(f"{repo}/{name}").where is Where.ELSEWHERE, name
 
 
-def test_a_link_to_a_repository_that_is_gone_is_still_known(tmp_path: Path) -> None:
+def test_a_vanished_link_to_a_repository_is_still_known(tmp_path: Path) -> None:
     repo = clone(tmp_path / "repo")
     link = tmp_path / "link"
     link.symlink_to(repo)
@@ -202,7 +202,7 @@ def test_a_link_to_a_repository_that_is_gone_is_still_known(tmp_path: Path) -> N
     assert again.of(str(tmp_path / "link2")).where is Where.ELSEWHERE
 
 
-def test_what_the_person_said_of_a_directory_holds_behind_any_link_to_it(tmp_path: Path) -> None:
+def test_a_mapping_also_counts_for_links_to_the_directory(tmp_path: Path) -> None:
     (tmp_path / "plain" / "deep").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "plain")
     places = Places()
@@ -213,7 +213,7 @@ def test_what_the_person_said_of_a_directory_holds_behind_any_link_to_it(tmp_pat
     assert places.of(str(tmp_path / "link" / "deep" / "er")) == in_project(OTHER)
 
 
-def test_what_git_said_is_told_once(repo: Path) -> None:
+def test_learned_directories_are_news_once(repo: Path) -> None:
     places = Places()
     places.of(str(repo))
 
@@ -228,9 +228,7 @@ def test_what_git_said_is_told_once(repo: Path) -> None:
     assert known.take_news() == {}
 
 
-def test_what_the_person_said_of_a_directory_holds_whatever_git_says_of_it(
-    repo: Path, tmp_path: Path
-) -> None:
+def test_a_mapping_overrides_git(repo: Path, tmp_path: Path) -> None:
     lonely = clone(tmp_path / "lonely")
     git(lonely, "remote", "remove", "origin")
     (tmp_path / "plain" / "deep").mkdir(parents=True)
@@ -245,7 +243,7 @@ def test_what_the_person_said_of_a_directory_holds_whatever_git_says_of_it(
     assert places.of(str(repo)) == in_project(OTHER)
 
 
-def test_news_about_directories_counts_at_once(tmp_path: Path) -> None:
+def test_new_mappings_count_at_once(tmp_path: Path) -> None:
     places = Places()
     assert places.of(str(tmp_path)).where is Where.NEUTRAL
 
@@ -255,7 +253,7 @@ def test_news_about_directories_counts_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_CONFIG_COUNT"])
-def test_git_variables_of_whoever_started_us_do_not_mislead(
+def test_git_variables_of_the_environment_are_ignored(
     name: str, repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = clone(tmp_path / "other", OTHER)
@@ -278,11 +276,11 @@ def test_without_git_nothing_is_guessed(repo: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("cwd", ["", "relative/path", "C:\\src\\repo", "/\x00", "/\ud83d"])
-def test_what_is_no_directory_here_lies_elsewhere(cwd: str) -> None:
+def test_a_path_that_is_not_a_directory_is_elsewhere(cwd: str) -> None:
     assert Places().of(cwd).where is Where.ELSEWHERE
 
 
-def test_a_file_where_a_directory_was_lies_where_the_directory_was(tmp_path: Path) -> None:
+def test_a_file_in_place_of_a_directory_belongs_to_the_same_project(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     places = Places()
     places.know({}, {str(tmp_path): PROJECT})
@@ -310,13 +308,13 @@ def test_a_repository_that_git_cannot_read_is_not_neutral(tmp_path: Path, damage
     assert "\n" not in place.why
 
 
-def test_an_empty_folder_of_that_name_is_no_repository(tmp_path: Path) -> None:
+def test_an_empty_git_folder_is_not_a_repository(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
 
     assert Places().of(str(tmp_path)) == Place(Where.NEUTRAL)
 
 
-def test_other_remotes_are_told_and_never_taken(tmp_path: Path) -> None:
+def test_other_remotes_are_proposed_and_never_used(tmp_path: Path) -> None:
     fork = clone(tmp_path / "fork", "example.org/alice/repo")
     git(fork, "remote", "add", "upstream", f"https://{PROJECT}")
     git(fork, "remote", "add", "backup", "/srv/backup.git")
@@ -329,7 +327,7 @@ def test_other_remotes_are_told_and_never_taken(tmp_path: Path) -> None:
         identity_of(fork, "nobody")
 
 
-def test_without_an_origin_the_other_remote_is_told_and_never_taken(tmp_path: Path) -> None:
+def test_without_an_origin_the_other_remote_is_proposed_and_never_used(tmp_path: Path) -> None:
     lonely = clone(tmp_path / "lonely")
     git(lonely, "remote", "rename", "origin", "github")
 
@@ -337,14 +335,14 @@ def test_without_an_origin_the_other_remote_is_told_and_never_taken(tmp_path: Pa
     assert (place.where, place.others) == (Where.ELSEWHERE, (PROJECT,))
 
 
-def test_of_several_urls_the_one_that_is_fetched_from_counts(tmp_path: Path) -> None:
+def test_the_url_that_git_fetches_from_counts(tmp_path: Path) -> None:
     repo = clone(tmp_path / "repo")
     git(repo, "remote", "set-url", "--add", "origin", "https://example.org/mirror/repo")
 
     assert identity_of(repo) == PROJECT
 
 
-def test_a_remote_that_changed_is_noticed_at_once_with_what_it_was(tmp_path: Path) -> None:
+def test_a_changed_remote_is_noticed_at_once_and_its_former_name_kept(tmp_path: Path) -> None:
     repo = clone(tmp_path / "repo")
     places = Places()
     assert places.of(str(repo)) == in_project()
@@ -360,7 +358,7 @@ def test_a_remote_that_changed_is_noticed_at_once_with_what_it_was(tmp_path: Pat
     assert again.of(str(repo)).former == (PROJECT,)
 
 
-def test_a_clone_that_never_had_another_name_has_no_former_one(tmp_path: Path) -> None:
+def test_a_clone_that_was_not_renamed_has_no_former_identity(tmp_path: Path) -> None:
     one, two = clone(tmp_path / "one"), clone(tmp_path / "one-two", OTHER)
     places = Places()
     places.know({}, {}, {str(one): (OTHER,)})

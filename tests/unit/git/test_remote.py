@@ -1,11 +1,11 @@
-"""What a remote names: one repository in any spelling, never two that look alike."""
+"""Identities of remotes: one for all spellings of a repository, never one for two repositories."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from karma_sync.errors import BadInput
-from karma_sync.git.remote import effective, git_identity, is_identity
+from karma_sync.git.remote import expanded, git_identity, is_identity
 from tests.support.builders import PROJECT, examples
 
 SPELLINGS = [
@@ -91,7 +91,7 @@ def test_groups_ports_and_homes_stay_in_the_name(remote: str, identity: str) -> 
     assert git_identity(remote) == identity
 
 
-def test_look_alikes_never_meet() -> None:
+def test_similar_remotes_have_different_identities() -> None:
     met: dict[str, list[str]] = {}
     for remote in LOOK_ALIKES:
         met.setdefault(git_identity(remote), []).append(remote)
@@ -133,7 +133,7 @@ def test_look_alikes_never_meet() -> None:
         "git@example.org:",
     ],
 )
-def test_what_names_no_repository_on_a_host_is_no_project(remote: str) -> None:
+def test_a_remote_without_a_host_and_a_path_is_refused(remote: str) -> None:
     with pytest.raises(BadInput, match="does not name a repository on a host") as refused:
         git_identity(remote)
 
@@ -167,7 +167,7 @@ segments = st.from_regex(r"[a-z0-9][a-z0-9_.-]{0,10}[a-z0-9_]", fullmatch=True).
 
 @examples(150)
 @given(st.lists(segments, min_size=1, max_size=4), st.lists(segments, min_size=1, max_size=4))
-def test_two_paths_meet_only_if_they_are_one(a: list[str], b: list[str]) -> None:
+def test_different_paths_have_different_identities(a: list[str], b: list[str]) -> None:
     one, other = ("/".join(path) for path in (a, b))
 
     same = git_identity(f"git@example.org:{one}.git") == git_identity(
@@ -190,7 +190,7 @@ def test_ssh_on_the_port_of_https_is_the_same_forge(remote: str, identity: str) 
 
 
 @pytest.mark.parametrize("path", ["C:/src/repo", "c:\\src\\repo", "D:/x"])
-def test_a_drive_is_no_host(path: str) -> None:
+def test_a_drive_letter_is_not_a_host(path: str) -> None:
     with pytest.raises(BadInput):
         git_identity(path)
 
@@ -235,15 +235,13 @@ SHORT = {
         ("gitserver:acme/repo", "gitserver/acme/repo"),
     ],
 )
-def test_a_shorthand_of_gits_configuration_names_what_git_puts_for_it(
-    remote: str, identity: str
-) -> None:
-    assert git_identity(effective(remote, SHORT)) == identity
+def test_a_shorthand_has_the_identity_of_its_expansion(remote: str, identity: str) -> None:
+    assert git_identity(expanded(remote, SHORT)) == identity
 
 
 @examples()
 @given(st.text(max_size=60) | st.from_regex(r"(https?|ssh)://[^\s]{1,40}", fullmatch=True))
-def test_whatever_is_taken_has_the_form_that_others_accept(remote: str) -> None:
+def test_every_identity_has_the_form_that_peers_accept(remote: str) -> None:
     try:
         identity = git_identity(remote)
     except BadInput:

@@ -1,4 +1,4 @@
-"""intent.json keeps what limits sending when the database is lost, older, or the file is broken."""
+"""intent.json keeps the limits on sending if the database is lost or old, or the file damaged."""
 
 import os
 from collections.abc import Iterator
@@ -22,17 +22,17 @@ SHARE = Share(session="s2", project="p", others=("/x",))
 
 
 class Home:
-    """A database and the file beside it, as a person's commands and restores leave them."""
+    """A database and intent.json, as commands, restores and losses leave them."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.path = root / "intent.json"
-        self.said: list[str] = []
+        self.reported: list[str] = []
         self.store = self.open()
 
     def open(self) -> Database:
         store = state.open_state(self.root / "state.db")
-        intent = IntentFile(self.path, lambda: NOW, self.said.append)
+        intent = IntentFile(self.path, lambda: NOW, self.reported.append)
         store.after_commit(lambda: intent.keep(store, ME))
         intent.take_over(store, ME)
         return store
@@ -41,7 +41,7 @@ class Home:
         self.store.close()
 
     def restart(self, database: bytes | None) -> None:
-        """Begin again with another database; None: with none at all."""
+        """Start again with another database; with an empty one if it is None."""
         self.store.close()
         for path in self.root.glob("state.db*"):
             path.unlink()
@@ -63,7 +63,7 @@ class Home:
 
     def halted(self) -> bool:
         with self.store.reading() as tx:
-            return any(halt.holds(NOW) for halt in state.halts.all(tx))
+            return any(halt.is_active(NOW) for halt in state.halts.all(tx))
 
     def choose(self) -> None:
         with self.store.transaction() as tx:
@@ -86,11 +86,11 @@ def accepted(limits: Limits = LIMITS, incarnation: int = 7, **changes: object) -
     )
 
 
-def test_nothing_is_written_before_something_limits(home: Home) -> None:
+def test_the_file_is_not_written_without_limits(home: Home) -> None:
     assert not home.path.exists()
 
 
-def test_what_limits_is_in_the_file_when_the_transaction_returns_and_for_nobody_else(
+def test_limits_are_in_a_private_file_when_the_transaction_returns(
     home: Home,
 ) -> None:
     home.put(accepted())
@@ -152,7 +152,7 @@ def test_a_database_from_yesterday_does_not_undo_a_later_pause_or_decline(
     home.restart(yesterday)
 
     assert home.answer().status is later
-    assert "older" in home.said[0]
+    assert "older" in home.reported[0]
     assert read_intent(home.path).limits[0].status is later
 
 
@@ -178,7 +178,7 @@ def test_a_database_from_yesterday_keeps_its_own_limits_where_they_are_narrower(
     assert home.answer().status is Status.PAUSED
 
 
-def test_an_answer_of_yesterday_that_was_given_anew_since_is_paused(home: Home) -> None:
+def test_an_old_answer_that_was_replaced_since_is_paused(home: Home) -> None:
     home.put(accepted(Limits()))
     yesterday = home.backup()
     home.put(accepted(LIMITS, incarnation=8))
@@ -216,7 +216,7 @@ def test_a_database_from_yesterday_does_not_undo_a_pause_of_everything(home: Hom
     assert home.halted()
 
 
-def test_a_resume_after_that_holds(home: Home) -> None:
+def test_a_resume_after_a_restored_pause_lasts(home: Home) -> None:
     home.put(accepted())
     yesterday = home.backup()
     home.put(accepted(status=Status.PAUSED))
@@ -239,7 +239,7 @@ def test_a_file_that_was_deleted_is_written_again_from_the_database(home: Home) 
 
 
 @pytest.mark.parametrize("broken", [b"", b"{", b"[]", b'{"format": 2}', b'{"surprise": 1}'])
-def test_a_broken_file_pauses_everything_says_so_and_is_kept(home: Home, broken: bytes) -> None:
+def test_a_damaged_file_pauses_everything_is_reported_and_kept(home: Home, broken: bytes) -> None:
     home.put(accepted())
     home.path.write_bytes(broken)
     database = home.backup()
@@ -249,11 +249,11 @@ def test_a_broken_file_pauses_everything_says_so_and_is_kept(home: Home, broken:
 
         assert home.halted()
         assert (home.root / "intent.json.broken").read_bytes() == broken
-        assert "could not be read" in home.said[-1]
+        assert "could not be read" in home.reported[-1]
         assert read_intent(home.path).halt is not None
 
 
-def test_a_broken_file_is_an_error_to_who_reads_it(home: Home) -> None:
+def test_reading_a_damaged_file_is_an_error(home: Home) -> None:
     home.path.write_bytes(b"{")
 
     with pytest.raises(KarmaError, match="cannot be read"):

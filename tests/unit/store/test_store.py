@@ -1,4 +1,4 @@
-"""SQLite: all or nothing, one view per read, private files, and one schema however many start."""
+"""Databases: transactions, consistent views, private files, and migrations that run once."""
 
 import sqlite3
 import subprocess
@@ -50,7 +50,7 @@ def words(database: Database) -> list[str]:
 
 
 class Interrupted(BaseException):
-    """Something that is no Exception, as a signal is."""
+    """An interruption that is not an Exception, such as a signal raises."""
 
 
 @pytest.mark.parametrize("error", [ValueError, Interrupted, sqlite3.IntegrityError])
@@ -98,21 +98,21 @@ def test_a_reader_sees_one_state_while_others_write(database: Database) -> None:
     assert words(database) == ["before", "meanwhile"]
 
 
-def test_what_is_written_while_reading_is_lost(database: Database) -> None:
+def test_changes_through_a_read_view_are_rolled_back(database: Database) -> None:
     with database.reading() as tx:
         tx.execute("INSERT INTO word (word) VALUES ('lost')")
 
     assert words(database) == []
 
 
-def test_many_threads_write_without_losing_a_word(database: Database) -> None:
+def test_many_threads_write_without_losing_data(database: Database) -> None:
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda n: put(database, f"{n:02}"), range(40)))
 
     assert words(database) == [f"{n:02}" for n in range(40)]
 
 
-def test_data_version_tells_that_somebody_else_wrote(tmp_path: Path) -> None:
+def test_data_version_changes_when_another_connection_writes(tmp_path: Path) -> None:
     mine, other = (Database(tmp_path / "x.db", MIGRATIONS) for _ in range(2))
     before = mine.data_version()
 
@@ -127,7 +127,7 @@ def test_data_version_tells_that_somebody_else_wrote(tmp_path: Path) -> None:
     other.close()
 
 
-def test_what_was_signed_survives_a_power_cut(tmp_path: Path) -> None:
+def test_signed_documents_survive_a_power_cut(tmp_path: Path) -> None:
     signed, done = state.open_state(tmp_path / "state.db"), work.open_work(tmp_path / "work.db")
 
     for database, level in ((signed, 2), (done, 1)):  # FULL, NORMAL
@@ -136,7 +136,7 @@ def test_what_was_signed_survives_a_power_cut(tmp_path: Path) -> None:
         database.close()
 
 
-def test_every_file_of_a_database_is_nobody_elses(tmp_path: Path) -> None:
+def test_every_file_of_a_database_is_private(tmp_path: Path) -> None:
     with open_umask():
         database = Database(tmp_path / "d" / "words.db", MIGRATIONS)
         put(database, "word")
@@ -147,7 +147,7 @@ def test_every_file_of_a_database_is_nobody_elses(tmp_path: Path) -> None:
     database.close()
 
 
-def test_what_was_deleted_is_not_in_the_file_any_more(tmp_path: Path) -> None:
+def test_deleted_content_is_not_in_the_file(tmp_path: Path) -> None:
     database = Database(tmp_path / "x.db", MIGRATIONS)
     put(database, "secretword")
     with database.transaction() as tx:
@@ -157,7 +157,7 @@ def test_what_was_deleted_is_not_in_the_file_any_more(tmp_path: Path) -> None:
     assert b"secretword" not in b"".join(p.read_bytes() for p in tmp_path.iterdir())
 
 
-def test_a_database_is_brought_up_to_date_and_keeps_what_it_holds(tmp_path: Path) -> None:
+def test_a_migrated_database_keeps_its_content(tmp_path: Path) -> None:
     old = Database(tmp_path / "x.db", MIGRATIONS[:1])
     put(old, "old")
     old.close()
@@ -168,7 +168,7 @@ def test_a_database_is_brought_up_to_date_and_keeps_what_it_holds(tmp_path: Path
     new.close()
 
 
-def test_a_migration_that_fails_is_not_half_done(tmp_path: Path) -> None:
+def test_a_failed_migration_is_rolled_back(tmp_path: Path) -> None:
     broken = "CREATE TABLE half (x); CREATE TABLE half (x)"
     with pytest.raises(sqlite3.OperationalError, match="already exists"):
         Database(tmp_path / "x.db", [MIGRATIONS[0], broken])
@@ -179,7 +179,7 @@ def test_a_migration_that_fails_is_not_half_done(tmp_path: Path) -> None:
     mended.close()
 
 
-def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_a_newer_schema_is_refused_and_left_unchanged(tmp_path: Path) -> None:
     Database(tmp_path / "x.db", [*MIGRATIONS, "CREATE TABLE newer (x)"]).close()
 
     with pytest.raises(KarmaError, match=r"x\.db was written by a newer karma-sync") as refused:
@@ -191,7 +191,7 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"no database at all " * 300, b"SQLite format 3\0" * 300])
-def test_a_file_that_is_no_database_is_refused_and_left_alone(
+def test_a_file_that_is_not_a_database_is_refused_and_left_unchanged(
     tmp_path: Path, content: bytes
 ) -> None:
     path = tmp_path / "x.db"
@@ -205,7 +205,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"x.db": content}
 
 
-def test_a_full_database_says_so_and_keeps_what_it_has(database: Database) -> None:
+def test_a_full_database_is_an_error_and_keeps_its_content(database: Database) -> None:
     put(database, "kept")
     with pytest.raises(DatabaseUnusable, match="full"), database.transaction() as tx:
         pages = tx.execute("PRAGMA page_count").fetchone()[0]
@@ -216,7 +216,7 @@ def test_a_full_database_says_so_and_keeps_what_it_has(database: Database) -> No
 
 
 def open_files(folder: Path) -> list[str]:
-    """What this process has open below a folder."""
+    """The files that this process has open below a folder."""
     return [f.path for f in psutil.Process().open_files() if f.path.startswith(str(folder))]
 
 
@@ -255,7 +255,7 @@ def test_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:
     )
 
 
-def test_a_database_that_another_process_is_making_is_waited_for(tmp_path: Path) -> None:
+def test_opening_waits_for_another_process_that_creates_the_database(tmp_path: Path) -> None:
     other = sqlite3.connect(tmp_path / "x.db", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")  # as any other process does that makes it at this moment
     with ThreadPoolExecutor(1) as thread:
@@ -289,7 +289,7 @@ def test_a_table_holds_the_last_value_of_each_key(values: list[Subscription]) ->
     assert one == found
 
 
-def test_writing_what_is_there_already_wakes_nobody(tmp_path: Path) -> None:
+def test_writing_an_equal_value_does_not_change_data_version(tmp_path: Path) -> None:
     mine, watcher = (state.open_state(tmp_path / "state.db") for _ in range(2))
     before = watcher.data_version()
     versions = []
@@ -313,11 +313,11 @@ def test_only_the_named_rows_are_dropped(tmp_path: Path) -> None:
     database.close()
 
 
-def test_an_event_that_repeats_itself_is_noted_once(tmp_path: Path) -> None:
+def test_a_repeated_event_is_stored_once(tmp_path: Path) -> None:
     database = work.open_work(tmp_path / "work.db")
     at = datetime(2026, 5, 31, tzinfo=UTC)
     again = [("fault", "a", "x"), ("fault", "b", "x"), ("fault", "a", "y")] * 2
-    happened = [*again, (events.OVER, "a", "well"), ("fault", "a", "x"), ("fault", "b", "x")]
+    happened = [*again, (events.FAULT_OVER, "a", "well"), ("fault", "a", "x"), ("fault", "b", "x")]
     with database.transaction() as tx:
         for what, who, why in happened:
             events.add_once(tx, events.Event(0, at, what, who, why))
@@ -330,7 +330,7 @@ def test_an_event_that_repeats_itself_is_noted_once(tmp_path: Path) -> None:
     assert told[0].at == at
 
 
-def test_a_chunk_is_dropped_once_nothing_names_it_and_not_if_it_is_named_again(
+def test_a_chunk_is_dropped_when_no_item_names_it_and_kept_when_one_names_it_again(
     tmp_path: Path,
 ) -> None:
     database = work.open_work(tmp_path / "work.db")
