@@ -1,4 +1,7 @@
-"""What the person says is no secret: a list of values and patterns, from a file of their own."""
+"""Reads the person's allowlist: values and patterns that are no secrets, from their own file.
+
+The file's form is described in docs/commands.md.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,20 +10,20 @@ from karma_sync.errors import BadInput, RedactionFailed
 from karma_sync.redact.matching.patterns import Pattern, compiled
 
 _PATTERN = "re:"
-_MOST = 10_000
-# What no entry for a single value lets through: one that does would let everything through.
+_MOST = 10_000  # entries
+# Values that no reasonable pattern exempts: one that does would exempt everything.
 _PROBES = (b"", b"Zq7-never.a:value/of=anybody's+0c4e")
 
 
 @dataclass(frozen=True)
 class AllowList:
-    """Values that are never cut, exactly as they stand; patterns (RE2) of whole values."""
+    """Exempts values from redaction: exact values, and RE2 patterns of whole values."""
 
     values: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
 
     def __call__(self, secret: bytes) -> bool:
-        """Whether this is no secret."""
+        """Whether this value is exempt."""
         if secret in self._encoded:
             return True
         return any(pattern.match(secret) is not None for pattern in self._compiled)
@@ -38,10 +41,10 @@ NOTHING_ALLOWED = AllowList()
 
 
 def read_allowlist(text: str, name: str) -> AllowList:
-    """One entry a line: a value as it stands, or `re:` and a pattern; `#` begins a comment.
+    """Read an allowlist: in each line an exact value, or `re:` and a pattern; `#` begins a comment.
 
     Raises:
-        BadInput: a line cannot be used; it is named by its number, not by what it says.
+        BadInput: a line cannot be used; the error gives its number, and never quotes it.
     """
     values, patterns = [], []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -56,7 +59,7 @@ def read_allowlist(text: str, name: str) -> AllowList:
         except RedactionFailed as error:
             raise BadInput(f"{name}, line {number}: {error}") from None
         if any(pattern.match(probe) is not None for probe in _PROBES):
-            raise BadInput(f"{name}, line {number}: this pattern would let everything through")
+            raise BadInput(f"{name}, line {number}: this pattern would exempt every value")
         patterns.append(entry.removeprefix(_PATTERN))
     if len(values) + len(patterns) > _MOST:
         raise BadInput(f"{name} has more than {_MOST} entries")

@@ -1,8 +1,8 @@
-r"""A text with its backslash escapes undone, and the way back to where each byte came from.
+r"""Undoes the backslash escapes of a text, and maps the result back to the source.
 
 Secrets hide behind escapes: a JSON string writes a newline as `\n` and may write `A` as `\u0041`,
-and tool output often is JSON inside JSON, escaped twice. `Unescaped` undoes one layer, leniently:
-what is no JSON escape stays as it is, so that it may be used on any text.
+and tool output often is JSON inside JSON, escaped twice. `Unescaped` undoes one layer. Whatever is
+not a JSON escape stays as it is, so that any text can be unescaped.
 """
 
 import re
@@ -18,24 +18,24 @@ _UNICODE = re.compile(rb"\\u([0-9a-fA-F]{4})")
 _COMMON = ((b'\\"', b'"'), (b"\\n", b"\n"), (b"\\t", b"\t"))
 _OTHER = ((b"\\/", b"/"), (b"\\b", b"\b"), (b"\\f", b"\f"), (b"\\r", b"\r"))
 _RARE = compiled(r"\\[/bfru]", "escapes")
-_NEVER = b"\xff"  # no byte of UTF-8
-_MARK = 0x80  # from here on a byte is part of a UTF-8 sequence; 0x80-0xBF continues one
+_NEVER = b"\xff"  # a byte that UTF-8 never has
+_MARK = 0x80  # bytes from here on are parts of a UTF-8 sequence; 0x80-0xBF continue one
 
 
 def unescape(source: bytes) -> bytes:
     """`source` with one layer of JSON string escapes undone; surrogates become three bytes each."""
     if b"\\" not in source:
         return source
-    if _NEVER in source:  # no UTF-8: slower, the same
+    if _NEVER in source:  # not UTF-8: the slower way, with the same result
         return b"\\".join(map(_undo, source.split(b"\\\\")))
     return _undo(source.replace(b"\\\\", _NEVER)).replace(_NEVER, b"\\")
 
 
 def _undo(part: bytes) -> bytes:
-    """The escapes of a part in which no backslash is escaped itself."""
+    """Undo the escapes of a part in which no backslash is escaped itself."""
     for escape, byte in _COMMON:
         part = part.replace(escape, byte)
-    if _RARE.search(part) is None:  # one look instead of six
+    if _RARE.search(part) is None:  # one search instead of five
         return part
     for escape, byte in _OTHER:
         part = part.replace(escape, byte)
@@ -47,14 +47,14 @@ def _code_point(match: re.Match[bytes]) -> bytes:
 
 
 class Unescaped:
-    """One layer of escapes undone: `data`, and where in the source a stretch of it comes from."""
+    """A text with one layer of escapes undone, as `data`, and the positions in its source."""
 
     def __init__(self, source: bytes) -> None:
         self._source = source
         self.data = unescape(source)
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
-        """The stretch of the source that data[start:end] was written as; no escape is split."""
+        """The stretch of the source that became data[start:end]; it splits no escape."""
         data_starts, data_ends, source_starts, source_ends = self._escapes
         first, last = bisect_right(data_starts, start) - 1, bisect_right(data_starts, end - 1) - 1
         if first < 0:

@@ -1,7 +1,7 @@
-"""Fills the rules' examples with made-up characters.
+"""Fills the examples of rules with made-up characters, for the tests of the rules.
 
-A source file that held something of the shape of a live key would be stopped by the scanners
-of every forge it is pushed to; a template such as `ghp_{alnum:36}` is not of that shape.
+The source files hold templates such as `ghp_{alnum:36}`: a text that looks like a real key would
+be stopped by the secret scanners of every forge to which it is pushed.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ _HOLE = re.compile(r"\{(?P<alphabet>[A-Za-z0-9]+):(?P<size>\d+)\}")
 
 
 def fill(template: str, seed: str = "") -> str:
-    """The template with every `{alphabet:size}` replaced; the same for the same seed, always."""
+    """The template with every `{alphabet:size}` replaced; one seed always gives the same text."""
     return _HOLE.sub(lambda hole: _made_up(hole, f"{seed}|{template}|{hole.start()}"), template)
 
 

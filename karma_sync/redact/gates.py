@@ -1,4 +1,7 @@
-"""Tells fast which rules could match a text: one automaton over all that they need."""
+"""Finds out fast which rules could match a text, with one automaton over all that they need.
+
+A rule needs one of its keywords, or a match of its gate pattern (see `matching/rule.py`).
+"""
 
 import re
 from collections.abc import Sequence
@@ -8,16 +11,16 @@ from karma_sync.errors import RedactionFailed
 from karma_sync.redact.matching.patterns import Pattern, PatternSet, compiled, compiled_set
 from karma_sync.redact.matching.rule import Rule
 
-HIDDEN = r"\\u00[2-7]"  # an escaped ASCII character: it may hide any of the words
-CROWD = 64  # places in one text after which it is cheaper to ask for each need by itself
+HIDDEN = r"\\u00[2-7]"  # an escaped ASCII character: it may hide any word
+CROWD = 64  # the number of places in one text from which testing each need by itself is cheaper
 
 
 class Reasons(NamedTuple):
-    """Why secrets may be in a text.
+    """The rules that could match a text as it is written, and the places of what they need.
 
-    `rules`, by their place in the list, could match somewhere in it, as it is written. What they
-    need begins at `places`, in order; None if that is everywhere: there are too many places, or
-    one of them may hide what another rule needs.
+    `rules` are indexes into the list of rules. `places` are in order; None means that the whole
+    text must be searched: there are too many places, or one of them may hide what another rule
+    needs.
     """
 
     rules: list[int]
@@ -25,7 +28,7 @@ class Reasons(NamedTuple):
 
 
 class Gates:
-    """What the rules need, once for each different need."""
+    """Tests texts for what the rules need; rules that need the same share one test."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         orders: dict[str, list[int]] = {}
@@ -37,7 +40,8 @@ class Gates:
                 orders.setdefault(_need(rule), []).append(order)
         self._always = orders.pop("", [])
         for words in near:
-            orders.setdefault(words, [])  # it makes a line suspect, and opens nothing by itself
+            # such words make a line a candidate, but no rule is tried on it for them alone
+            orders.setdefault(words, [])
         self._near = [(compiled(words, "near"), found) for words, found in near.items()]
         self._hidden = compiled(HIDDEN, "gate")
         self._orders = list(orders.values())
@@ -46,10 +50,10 @@ class Gates:
         self._any: Pattern = compiled("|".join(f"(?:{need})" for need in [*orders, HIDDEN]), "gate")
 
     def search(self, text: bytes, at: int = 0) -> int:
-        """Where behind `at` something begins that a rule may need, or -1.
+        """Where, from `at` on, something begins that a rule may need; -1 if nowhere.
 
-        If a rule can match a text then this finds it a reason in the text, and also in what the
-        text looks like as a JSON string, and as a JSON string in a JSON string.
+        If a rule can match a text, this finds a place in the text, and also in the text escaped as
+        a JSON string, and escaped once more as a JSON string in a JSON string.
         """
         if self._always:
             return at if at < len(text) else -1
@@ -57,7 +61,7 @@ class Gates:
         return -1 if hit is None else hit.start()
 
     def near(self, record: bytes) -> list[int]:
-        """The rules that are to be tried on all of a record, because of a word in it."""
+        """The indexes of the rules to try on all of a record, because of a word in it."""
         if not self._near:
             return []
         hidden = self._hidden.search(record) is not None
@@ -67,7 +71,7 @@ class Gates:
         return sorted(opened)
 
     def reasons(self, text: bytes) -> Reasons:
-        """Why some rule could match somewhere in `text`."""
+        """The rules that could match somewhere in `text`, and where."""
         opened: set[int] = set()
         places: list[int] = []
         at = 0
@@ -77,7 +81,7 @@ class Gates:
                 break
             places.append(hit.start())
             here = self._here.Match(text[hit.start() :])
-            if not here:  # out of memory is the only way: better no answer than a wrong one
+            if not here:  # happens only if RE2 ran out of memory: no answer beats a wrong one
                 raise RedactionFailed("the rules' words were found and then not found")
             opened.update(here)
             at = hit.start() + 1
@@ -97,12 +101,12 @@ def _need(rule: Rule) -> str:
 
 
 def _word(word: str) -> str:
-    """A word in any case, also where it is escaped once or several times over."""
+    """The pattern of a word in upper and lower case, also if it is escaped several times."""
     return "(?i:" + "".join(map(_character, word)) + ")"
 
 
 def _character(one: str) -> str:
-    if not one.isascii():  # the automaton is over bytes, and knows no case of these
+    if not one.isascii():  # the automaton reads bytes, and does not know the cases of these
         cases = sorted({one, one.lower(), one.upper()})
         plain = "|".join(map(re.escape, cases))
         return rf"(?:{plain}|\\+u[0-9a-f]{{4}}(?:\\+u[0-9a-f]{{4}})?)"

@@ -1,8 +1,8 @@
-"""The strings of one raw JSON record, where they stand in it, and which of them to leave alone.
+"""Finds the strings of a raw JSON record, their positions, and those that must not be changed.
 
-Nothing here parses: the record may be spliced, cut off or full of NULs. Strings are looked at in
-groups, because a secret may need its neighbours to be known as one: a member together with its
-key (`"password": "…"`), the strings of an array as lines of one text (the lines of a diff).
+It does not parse: the record may be spliced, cut off or full of NULs. Strings are searched in
+groups, because a secret may be recognized only with its neighbours: a value with its key
+(`"password": "…"`), the strings of an array as lines of one text (the lines of a diff).
 """
 
 import json
@@ -15,7 +15,7 @@ import msgspec
 from karma_sync.redact.matching.secret_names import words
 from karma_sync.redact.scanner import Span
 
-# Ids, times and signatures: what threads a session together and what the provider verifies.
+# Ids, times and signatures: they link the records of a session, or the provider verifies them.
 KEPT_KEYS = frozenset(
     key.encode()
     for key in words(
@@ -24,7 +24,8 @@ KEPT_KEYS = frozenset(
         tool_use_id parentToolUseID parent_tool_use_id signature timestamp"""
     )
 )
-_ID = re.compile(rb"[A-Za-z0-9+/=_.:|\\-]*+")  # one word: prose under a key `id` is not spared
+# Only one word is kept as an id: prose under a key `id` is redacted.
+_ID = re.compile(rb"[A-Za-z0-9+/=_.:|\\-]*+")
 _IMAGE_KEYS = frozenset({b"data", b"base64"})
 # base64 of a PNG, JPEG, GIF, WebP or PDF, by its first bytes
 _IMAGE = re.compile(rb"(?:iVBORw0K|\\?/9j\\?/|R0lGOD|UklGR|JVBERi0)[A-Za-z0-9+/=\\]*+")
@@ -32,14 +33,14 @@ _STRING = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"(\s*:)?', re.DOTALL)
 _QUOTES_ONLY = re.compile(rb'(?:[^\\]|\\["\\])*+')
 _COMMA = re.compile(rb"\s*,\s*")
 _BLANK = re.compile(rb"\s*")
-_skim = msgspec.json.Decoder(msgspec.Raw).decode  # checks all of it, and builds nothing
+_check_json = msgspec.json.Decoder(msgspec.Raw).decode  # checks a document, builds no objects
 
+# Strings that are searched together: a key with its value, or elements of an array.
 Row = list[re.Match[bytes]]
-"""Strings that are to be looked at together: a key with its value, or elements of an array."""
 
 
 class StringPiece(NamedTuple):
-    """Part of a group's text that may be changed: at `at` there, at `start` in the record."""
+    """A part of a group's text that may be changed: at `at` in it, at `start` in the record."""
 
     at: int
     start: int
@@ -47,7 +48,7 @@ class StringPiece(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Strings to look at together; `start` and `end` is the part of the record they lie in."""
+    """Strings that are searched together as one text; they lie in record[start:end]."""
 
     text: bytes
     pieces: tuple[StringPiece, ...]
@@ -55,7 +56,7 @@ class Group(NamedTuple):
     end: int
 
     def parts(self, span: Span) -> list[tuple[int, int]]:
-        """Where in the record the span lies: one stretch for each string that it touches."""
+        """The stretches of the record that a span covers, one for each string that it touches."""
         overlaps = [
             (
                 piece.start + max(span.start, piece.at) - piece.at,
@@ -82,7 +83,7 @@ def _has_only_quotes(value: bytes) -> bool:
 def is_json(record: bytes) -> bool:
     """Whether every reader would take it for one JSON value."""
     try:
-        _skim(record)
+        _check_json(record)
     except (msgspec.DecodeError, RecursionError):
         return is_json_slowly(record)  # it is stricter than most: half an emoji stops it
     return True

@@ -1,9 +1,9 @@
-"""The redactor: what the packager hands every byte through before it may leave.
+"""Redacts everything that may leave: the packager passes every byte through a redactor.
 
-A line costs next to nothing unless the gate, one automaton over the whole block, finds a word in
-it that some rule needs. Only such lines are taken apart, and only their strings that hold the
-word are decoded and searched; where no rule sees more than a line, only the lines around it.
-`tests/unit/redact/test_redactor.py` proves that this changes nothing.
+Most lines cost next to nothing. One automaton, the gate, searches the whole block for the words
+that the rules need. Only a line that holds such a word is split into its strings, and only the
+strings that hold it are decoded and searched; where no rule needs more than a line, only the lines
+around the word. `tests/unit/redact/test_redactor.py` proves that this finds the same secrets.
 """
 
 import hashlib
@@ -18,43 +18,45 @@ from karma_sync.redact.allowlist import NOTHING_ALLOWED, AllowList
 from karma_sync.redact.json_strings import Group, grouped, groups, is_json, rows
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
-from karma_sync.redact.scanner import Scanner, uncut
+from karma_sync.redact.scanner import Scanner, has_other_text
 
-FORMAT = 1  # raise it with every change of behaviour that is not a change of a rule's data
+# Part of each redactor's version: raise it with every change of behaviour that is not a change of
+# a rule's data.
+FORMAT = 1
 
 
 @dataclass(frozen=True)
 class Redacted:
-    """A text without its secrets, and how many were cut by which rule."""
+    """A text without its secrets, and the number of redactions by rule."""
 
     data: bytes
     cuts: Mapping[str, int]
 
 
 class Redactor(Protocol):
-    """What the packager needs."""
+    """The redactor as the packager uses it."""
 
     @property
     def version(self) -> str:
-        """Changes whenever the same input might come out differently."""
+        """A text that changes whenever the same input might be redacted differently."""
 
     def lines(self, raw: bytes) -> Redacted:
-        """JSONL, each line by itself: no line's result depends on another's."""
+        """Redact JSONL line by line: the result of a line does not depend on other lines."""
 
     def text(self, raw: bytes) -> Redacted:
-        """A whole file of text, in which a secret may span lines."""
+        """Redact a whole text file, in which a secret may span lines."""
 
     def string(self, value: str) -> tuple[str, Mapping[str, int]]:
-        """One decoded value: a title, a prompt, a branch."""
+        """Redact one decoded value, such as a title, a prompt or a branch."""
 
     def __hash__(self) -> int:
-        """So that an answer can be kept."""
+        """A redactor is a key of caches of its results."""
 
 
 class RuleRedactor:
-    """Redacts by a list of rules; earlier rules name a cut that several of them make.
+    """Redacts by a list of rules; if several rules find one secret, the earliest names it.
 
-    What `allowed` lets through is cut by none but the firm ones. `salt` goes into the version.
+    Only firm rules cut values that `allowed` exempts. `salt` is part of the version.
     """
 
     def __init__(
@@ -65,57 +67,65 @@ class RuleRedactor:
 
     @property
     def version(self) -> str:
-        """A hash of the rules, of the engine's format and of the salt: 16 hex digits."""
+        """A hash of the rules, `FORMAT`, the allowlist and the salt: 16 hex digits."""
         return self._version
 
     def lines(self, raw: bytes) -> Redacted:
-        """Whole lines of JSONL, or a last one without its newline; all but the cuts byte for byte.
+        """Redact whole lines of JSONL; all bytes outside the redactions stay as they are.
 
-        Raises RedactionFailed if anything goes wrong: then nothing of `raw` may leave.
+        The last line may lack its newline.
+
+        Raises:
+            RedactionFailed: anything went wrong; nothing of `raw` may leave.
         """
         cuts: Counter[str] = Counter()
-        with _closed("lines"):
+        with _failing_closed("lines"):
             pieces, at = [], 0
-            for start, end in self._scanner.suspects(raw):
+            for start, end in self._scanner.candidate_lines(raw):
                 pieces += [raw[at:start], self._record(raw[start:end], cuts)]
                 at = end
             data = b"".join([*pieces, raw[at:]]) if cuts else raw
         return Redacted(data, dict(+cuts))
 
     def text(self, raw: bytes) -> Redacted:
-        """A text file as a whole; one that is a JSON document keeps its structure.
+        """Redact a text file as a whole; a JSON document keeps its structure.
 
-        Raises RedactionFailed if anything goes wrong: then nothing of `raw` may leave.
+        Raises:
+            RedactionFailed: anything went wrong; nothing of `raw` may leave.
         """
         cuts: Counter[str] = Counter()
-        with _closed("a text"):
-            if self._scanner.suspicion(raw) < 0:
+        with _failing_closed("a text"):
+            if self._scanner.first_candidate(raw) < 0:
                 return Redacted(raw, {})
             if raw.lstrip()[:1] in (b"{", b"[") and is_json(raw):
                 return Redacted(self._record(raw, cuts), dict(+cuts))
             return Redacted(self._scanner.cut(raw, cuts), dict(cuts))
 
     def string(self, value: str) -> tuple[str, Mapping[str, int]]:
-        """One decoded value. Raises RedactionFailed if anything goes wrong.
+        """Redact one decoded value.
 
-        Words that a person's rule wants near a secret may stand elsewhere in its session.
+        All of the person's rules are tried: the words that they need near a secret may stand
+        elsewhere in the session.
+
+        Raises:
+            RedactionFailed: anything went wrong; nothing of `value` may leave.
         """
         cuts: Counter[str] = Counter()
-        with _closed("a value"):
+        with _failing_closed("a value"):
             raw = value.encode("utf-8", "surrogatepass")
             near = self._scanner.all_near
-            if not near and self._scanner.suspicion(raw) < 0:
+            if not near and self._scanner.first_candidate(raw) < 0:
                 return value, {}
             return self._scanner.cut(raw, cuts, near).decode("utf-8", "surrogatepass"), dict(cuts)
 
     def _record(self, record: bytes, cuts: Counter[str]) -> bytes:
-        """One JSON record; one that does not parse is afterwards searched as plain text too."""
+        """Redact one JSON record; if it does not parse, search it as plain text too."""
         whole = is_json(record)
         while True:
             before, record = record, self._strings(record, cuts)
             if whole:
                 if record != before and not is_json(record):
-                    raise RedactionFailed("a cut damaged the structure of a record")
+                    raise RedactionFailed("a redaction damaged the structure of a record")
                 return record
             plain = self._scanner.cut(record, cuts)
             if plain == record:
@@ -123,13 +133,15 @@ class RuleRedactor:
             record = plain
 
     def _strings(self, record: bytes, cuts: Counter[str]) -> bytes:
-        """Cuts inside the strings of the record until there is nothing left to cut."""
+        """Redact inside the strings of a record until no rule finds anything in them."""
         near = self._scanner.near(record)
         while True:
             pieces, at = [], 0
-            for group in groups(record) if near else self._suspects(record):
+            for group in groups(record) if near else self._candidate_groups(record):
                 for span in self._scanner.find(group.text, near, group.quoted()):
-                    parts = [part for part in group.parts(span) if uncut(record[slice(*part)])]
+                    parts = [
+                        part for part in group.parts(span) if has_other_text(record[slice(*part)])
+                    ]
                     for start, end in parts:
                         pieces += [record[at:start], self._scanner.marker(span)]
                         at = end
@@ -138,35 +150,40 @@ class RuleRedactor:
                 return record
             record = b"".join([*pieces, record[at:]])
 
-    def _suspects(self, record: bytes) -> Iterator[Group]:
-        """The groups of strings that hold something a rule may need."""
+    def _candidate_groups(self, record: bytes) -> Iterator[Group]:
+        """The groups of strings that hold something that a rule may need."""
         hit = -1
         for row in rows(record):
             if hit < row[0].start():
-                hit = self._scanner.suspicion(record, row[0].start())
+                hit = self._scanner.first_candidate(record, row[0].start())
                 if hit < 0:
                     return
             if hit < row[-1].end():
                 group = grouped(record, row)
-                if hit < group.end:  # not in a value that is kept
+                if hit < group.end:  # else the hit is in a value that is kept, after the group
                     yield group
                     hit = -1
 
 
 @contextmanager
-def _closed(what: str) -> Iterator[None]:
-    """Whatever fails inside is a RedactionFailed: fail closed, let nothing through."""
+def _failing_closed(what: str) -> Iterator[None]:
+    """Turn every error in the block into RedactionFailed, so that nothing passes unredacted."""
     try:
         yield
     except RedactionFailed:
         raise
     except Exception as error:
-        # the kind alone: its message may quote what was to be cut
+        # only the class of the error: its text may quote the secret
         kind = type(error).__name__
         raise RedactionFailed(f"redacting {what} failed ({kind}); it is not sent") from error
 
 
 def _version(rules: Sequence[Rule], allowed: AllowList, salt: str) -> str:
+    """A hash over everything that decides what is cut.
+
+    The names of the checks, and the `repr` of allowlist and judges, are part of it: renaming one
+    of them has every item packaged again.
+    """
     digest = hashlib.sha256(f"format {FORMAT} {salt} {allowed!r}".encode())
     for rule in rules:
         check = f"{rule.check.__module__}.{rule.check.__qualname__}" if rule.check else ""

@@ -1,4 +1,8 @@
-"""Finds secrets in a text, at every level of escaping, and writes markers in their place."""
+"""Finds secrets in a text, at every level of escaping, and replaces them with markers.
+
+Secrets hide behind escapes: tool output often is JSON text in a string of JSON. So each text is
+searched as it is written, and again with its escapes undone, `LEVELS` times.
+"""
 
 import re
 from collections import Counter
@@ -10,17 +14,33 @@ from karma_sync.redact.gates import Gates
 from karma_sync.redact.matching.patterns import Match, compiled
 from karma_sync.redact.matching.rule import Rule
 
-_NEWLINE = b"\\n"
+LEVELS = 3  # a record's string, JSON text in it, and JSON text in that
+MARKER = re.compile(rb"\[REDACTED:[a-z0-9-]+\]")
+_FILLER = b" \t\r\n\\\"'`"
+_NEWLINE = b"\\n"  # as JSON escapes it
+
+# Whether the person exempted this value from redaction.
+Allowed = Callable[[bytes], bool]
+# Stretches of a text, by start and end.
+Stretches = Collection[tuple[int, int]]
+
+
+class Span(NamedTuple):
+    """A stretch of a text that is a secret by the rule at index `order` of the list."""
+
+    start: int
+    end: int
+    order: int
 
 
 def line_around(text: bytes, at: int, place: int) -> tuple[int, int]:
-    """The line, without its end, that holds this place; what stands before `at` is not of it."""
+    """Start and end of the line around `place`, without its line end, from `at` on."""
     end = text.find(b"\n", place)
     return text.rfind(b"\n", at, place) + 1 or at, len(text) if end < 0 else end
 
 
 def lines_around(text: bytes, places: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """The lines, without their ends, that hold one of these places, which are in order."""
+    """Start and end of each line that holds one of these places; the places must be in order."""
     at = 0
     for place in places:
         if place >= at:
@@ -30,34 +50,36 @@ def lines_around(text: bytes, places: Sequence[int]) -> Iterator[tuple[int, int]
 
 
 def escaped_lines_around(text: bytes, places: Sequence[int]) -> Iterator[tuple[int, int]]:
-    r"""Stretches that hold whole lines, those around these places, once `text` is unescaped.
+    r"""Stretches of `text` that hold the whole lines around these places once it is unescaped.
 
-    They begin and end as a line of `text` does, or with a `\n` of which it is plain that its
-    backslash is none that is escaped itself: there may be more lines in one, but no part of one.
+    A stretch begins and ends where a line of `text` does, or at an escaped newline `\n` whose
+    backslash is certainly not escaped itself. So a stretch may hold several unescaped lines, but
+    never a part of one. The places must be in order.
     """
     end = 0
     for place in places:
         if place >= end:
             line_start, line_end = line_around(text, end, place)
-            start = max(line_start, _last(text, end, place))
-            end = _first(text, place, line_end)
+            start = max(line_start, _last_escaped_newline(text, end, place))
+            end = _first_escaped_newline(text, place, line_end)
             yield start, min(end + len(_NEWLINE), line_end)
             if end == line_end:
-                end += 1  # a place on it is the line's that it ends
+                end += 1  # the line end itself counts as part of the line before it
 
 
-def _last(text: bytes, start: int, end: int) -> int:
-    """Where the last escaped newline between these two begins; `start` if there is none."""
+def _last_escaped_newline(text: bytes, start: int, end: int) -> int:
+    """Where the last escaped newline in text[start:end] begins; `start` if there is none."""
     at = text.rfind(_NEWLINE, start, end)
     while at > start and text[at - 1 : at] == b"\\":
         at = text.rfind(_NEWLINE, start, at)
     return max(at, start)
 
 
-def _first(text: bytes, place: int, end: int) -> int:
-    """Where the first escaped newline behind `place` begins; `end` if that comes first.
+def _first_escaped_newline(text: bytes, place: int, end: int) -> int:
+    """Where the first escaped newline after `place` begins; `end` if there is none before it.
 
-    Not one that begins at the place or next to it: an escape that stands there is whole then.
+    One that begins at the place or right after it does not count, so that an escape at the place
+    stays whole.
     """
     at = text.find(_NEWLINE, place + 2, end)
     while at >= 0 and text[at - 1 : at] == b"\\":
@@ -65,27 +87,8 @@ def _first(text: bytes, place: int, end: int) -> int:
     return end if at < 0 else at
 
 
-LEVELS = 3  # a record's string, JSON text in it, and JSON text in that
-MARKER = re.compile(rb"\[REDACTED:[a-z0-9-]+\]")
-_FILLER = b" \t\r\n\\\"'`"
-
-
-class Span(NamedTuple):
-    """A stretch of a text that is a secret by the rule of this place in the list."""
-
-    start: int
-    end: int
-    order: int
-
-
-Allowed = Callable[[bytes], bool]
-"""Whether the person said of this text that it is no secret."""
-Stretches = Collection[tuple[int, int]]
-"""Stretches of a text by start and end."""
-
-
 class RuleMatcher:
-    """One rule, ready to run."""
+    """Finds the secrets of one rule in a text."""
 
     def __init__(self, rule: Rule, order: int, allowed: Allowed) -> None:
         self.one_line = rule.one_line
@@ -100,12 +103,15 @@ class RuleMatcher:
         self._name = groups.get("name")
 
     def spans(self, text: bytes, shift: int = 0) -> Iterator[Span]:
-        """What the rule cuts; a match may begin in what the one before only looked at."""
+        """The secrets that the rule finds in `text`; `shift` is added to their positions.
+
+        The next match may begin inside the previous one, but not inside its secret.
+        """
         at = 0
         while match := self._pattern.search(text, at):
             group = self._group(match)
             start, end = match.start(group), match.end(group)
-            if start < end and self._approves(text, match, text[start:end]):
+            if start < end and self._is_secret(text, match, text[start:end]):
                 end = self._end(text, end)
                 yield Span(start + shift, end + shift, self._order)
                 at = end
@@ -124,7 +130,7 @@ class RuleMatcher:
         last = self._until.search(text, end)
         return len(text) if last is None else last.end()
 
-    def _approves(self, text: bytes, match: Match, secret: bytes) -> bool:
+    def _is_secret(self, text: bytes, match: Match, secret: bytes) -> bool:
         if self._allowed is not None and self._allowed(secret):
             return False
         if self._rule.judge is not None:
@@ -136,7 +142,10 @@ class RuleMatcher:
 
 
 class Scanner:
-    """All rules over one text."""
+    """Finds and cuts the secrets of all rules in a text; `allowed` exempts values from redaction.
+
+    `all_near` are the indexes of the rules that need words near a secret.
+    """
 
     def __init__(self, rules: Sequence[Rule], allowed: Allowed) -> None:
         self._names = [rule.name for rule in rules]
@@ -144,34 +153,35 @@ class Scanner:
         self._matchers = [RuleMatcher(rule, order, allowed) for order, rule in enumerate(rules)]
         self._gates = Gates(rules)
 
-    def suspicion(self, text: bytes, at: int = 0) -> int:
-        """Where behind `at` the first thing stands that some rule may need, or -1.
+    def first_candidate(self, text: bytes, at: int = 0) -> int:
+        """Where, from `at` on, something begins that some rule may need; -1 if nowhere.
 
-        True of `text` with escapes in it as of the text they stand for.
+        The answer also covers the text behind the escapes of `text`.
         """
         return self._gates.search(text, at)
 
-    def suspects(self, text: bytes) -> Iterator[tuple[int, int]]:
-        """The lines, without their ends, in which something stands that some rule may need."""
+    def candidate_lines(self, text: bytes) -> Iterator[tuple[int, int]]:
+        """Start and end of each line that holds something that some rule may need."""
         start = 0
-        while (hit := self.suspicion(text, start)) >= 0:
+        while (hit := self.first_candidate(text, start)) >= 0:
             first, end = line_around(text, start, hit)
             yield first, end
             start = end + 1
 
     def near(self, record: bytes) -> list[int]:
-        """The rules that are to be tried on every text in this record."""
+        """The indexes of the rules to try on every text in this record, because of words in it."""
         return self._gates.near(record)
 
     def find(
         self, text: bytes, near: Sequence[int] = (), written: Stretches | None = None
     ) -> list[Span]:
-        """What is to be cut from `text`: in order, apart from each other, no escape split.
+        """The spans to cut from `text`: in order, not overlapping, splitting no escape.
 
-        `near` are rules to try in any case. Of what is found in the text as it is written, if it
-        has escapes, only the `written` stretches count; what is found behind them in any case.
+        `near` are the indexes of rules to try in any case. If `text` has escapes, a secret that is
+        found in the text as it is written counts only if it is one of the `written` stretches;
+        a secret that is found behind the escapes always counts.
         """
-        found = self._deep(text, near, LEVELS, written if b"\\" in text else None)
+        found = self._find_in_layers(text, near, LEVELS, written if b"\\" in text else None)
         if not found:
             return []
         layer = Unescaped(text)
@@ -179,39 +189,44 @@ class Scanner:
         for start, end, order in found:
             start, end = layer.snap(*whole_characters(text, start, end))
             spans.append(Span(start, end, order))
-        return _settled(_merged(spans), text)
+        return _without_bare_markers(_merged(spans), text)
 
-    def _deep(
+    def _find_in_layers(
         self, text: bytes, near: Sequence[int], levels: int, written: Stretches | None
     ) -> list[Span]:
         rules, places = self._gates.reasons(text)
         if near:
             lines = [(0, len(text))]
         else:
-            lines = list(self.suspects(text) if places is None else lines_around(text, places))
+            lines = list(
+                self.candidate_lines(text) if places is None else lines_around(text, places)
+            )
         if not lines:
             return []
         opened = sorted({*rules, *near})
         found: list[Span] = []
         if written is None or written:
-            spans = self._flat(text, lines, opened)
+            spans = self._find_in_layer(text, lines, opened)
             found += [s for s in spans if written is None or (s.start, s.end) in written]
         if places and not near and all(self._matchers[order].one_line for order in opened):
-            lines = list(escaped_lines_around(text, places))  # no rule looks beyond its own
-        return [*found, *(self._behind(text, lines, near, levels - 1) if levels else ())]
+            lines = list(escaped_lines_around(text, places))  # no rule needs other lines
+        return [
+            *found,
+            *(self._find_behind_escapes(text, lines, near, levels - 1) if levels else ()),
+        ]
 
-    def _behind(
+    def _find_behind_escapes(
         self, text: bytes, lines: Sequence[tuple[int, int]], near: Sequence[int], levels: int
     ) -> Iterator[Span]:
-        """What is found behind the escapes of these lines."""
+        """The secrets behind the escapes of these lines."""
         for start, end in lines:
             if b"\\" in text[start:end]:  # an escape never spans lines
                 layer = Unescaped(text[start:end])
-                for span in self._deep(layer.data, near, levels, None):
+                for span in self._find_in_layers(layer.data, near, levels, None):
                     first, last = layer.origin(span.start, span.end)
                     yield Span(start + first, start + last, span.order)
 
-    def _flat(
+    def _find_in_layer(
         self, text: bytes, lines: Sequence[tuple[int, int]], opened: Sequence[int]
     ) -> Iterator[Span]:
         for matcher in [self._matchers[order] for order in opened]:
@@ -222,17 +237,18 @@ class Scanner:
                 yield from matcher.spans(text)
 
     def name(self, span: Span) -> str:
-        """The rule by which the span is a secret."""
+        """The name of the rule by which the span is a secret."""
         return self._names[span.order]
 
     def marker(self, span: Span) -> bytes:
-        """What is written in place of a cut."""
+        """The marker that replaces the span."""
         return f"[REDACTED:{self.name(span)}]".encode()
 
     def cut(self, text: bytes, cuts: Counter[str], near: Sequence[int] = ()) -> bytes:
-        """`text` with every secret replaced; what replacing uncovers is replaced too.
+        """`text` with every secret replaced; adds the redactions by rule to `cuts`.
 
-        `near` are rules to try in any case.
+        Searches again after each replacement, because it may uncover another secret. `near` are
+        the indexes of rules to try in any case.
         """
         near = near or self.near(text)
         while spans := self.find(text, near):
@@ -245,30 +261,30 @@ class Scanner:
         return text
 
 
-def uncut(stretch: bytes) -> bool:
-    """Whether it holds more than markers and what stands between them."""
+def has_other_text(stretch: bytes) -> bool:
+    """Whether a stretch holds more than markers and the blanks and quotes between them."""
     return bool(MARKER.sub(b"", stretch).strip(_FILLER))
 
 
 def _merged(spans: list[Span]) -> list[Span]:
-    """Overlapping spans as one, under the rule of the longest, the first in the list of equals."""
+    """Join overlapping spans; the longest gives the rule, among equals the earliest rule."""
     merged: list[tuple[Span, Span]] = []  # the stretch, and the longest span in it
     for span in sorted(spans):
         if merged and span.start < merged[-1][0].end:
             stretch, best = merged.pop()
             stretch = stretch._replace(end=max(stretch.end, span.end))
-            merged.append((stretch, min(best, span, key=_importance)))
+            merged.append((stretch, min(best, span, key=_priority)))
         else:
             merged.append((span, span))
     return [stretch._replace(order=best.order) for stretch, best in merged]
 
 
-def _importance(span: Span) -> tuple[int, int]:
+def _priority(span: Span) -> tuple[int, int]:
     return span.start - span.end, span.order
 
 
-def _settled(spans: list[Span], text: bytes) -> list[Span]:
-    """Without the spans that hold nothing but markers: redacting twice is redacting once."""
+def _without_bare_markers(spans: list[Span], text: bytes) -> list[Span]:
+    """Leave out spans that hold only markers, so that redacting twice changes nothing more."""
     if MARKER.search(text) is None:
         return spans
     markers = [Span(match.start(), match.end(), len(text)) for match in MARKER.finditer(text)]
@@ -277,6 +293,6 @@ def _settled(spans: list[Span], text: bytes) -> list[Span]:
         around = [mark for mark in markers if mark.start < span.end and span.start < mark.end]
         start = min([span.start, *(mark.start for mark in around)])
         end = max([span.end, *(mark.end for mark in around)])
-        if uncut(text[start:end]):
+        if has_other_text(text[start:end]):
             settled.append(span._replace(start=start, end=end))
     return _merged(settled)

@@ -108,9 +108,9 @@ def _literal_wish() -> _Wish:
 
 def _rules_wish(file: Path) -> _Wish:
     from karma_sync.redact.custom import redactions
-    from karma_sync.redact.custom.ruleset import text_of
+    from karma_sync.redact.custom.ruleset import read_text
 
-    text = text_of(file)
+    text = read_text(file)
     names = [rule.name for rule in redactions.parse_rules(text)]
     return _Wish(
         ", ".join(names),

@@ -1,8 +1,9 @@
-"""Rules of the person's own, from a gitleaks.toml (github.com/gitleaks/gitleaks, README).
+"""Reads the person's own rules from a gitleaks.toml (github.com/gitleaks/gitleaks, README).
 
-What is taken means what it means there, or cuts more. What is not taken is refused with the rule's
-name: a rule that is silently dropped is a leak. Commits and paths mean nothing here, so that a
-part of an allowlist that is about them never applies, and a rule for some paths applies to all.
+A rule that is read finds what it finds in gitleaks, or more. A rule that is not understood is
+refused, and the error names it: a rule that is silently dropped is a leak. A session has no commits
+and no paths, so the parts of allowlists about them never apply, and a rule for some paths applies
+everywhere.
 """
 
 import math
@@ -20,7 +21,7 @@ from karma_sync.errors import BadInput, RedactionFailed
 from karma_sync.redact.matching.patterns import Pattern, compiled
 from karma_sync.redact.matching.rule import NAME, Rule
 
-_MOST = 2_000
+_MOST = 2_000  # rules
 _ALL = frozenset({"AND", "and", "&&"})
 M = TypeVar("M", bound=BaseModel)
 
@@ -58,7 +59,10 @@ class _Rule(_Table):
 
 @dataclass(frozen=True)
 class Exempt:
-    """When a find is no secret: one of these holds, or all of them if `every`."""
+    """Exempts a match if a pattern or a word is found in it; with `every`, if both are.
+
+    The patterns search the secret, or the whole match with `of_match`.
+    """
 
     every: bool
     of_match: bool
@@ -66,15 +70,15 @@ class Exempt:
     words: tuple[str, ...]
 
     def holds(self, match: bytes, secret: bytes) -> bool:
-        """Whether this find is exempt."""
-        said = []
+        """Whether this match is exempt."""
+        answers = []
         if self.patterns:
             target = match if self.of_match else secret
-            said.append(any(pattern.search(target) is not None for pattern in self._compiled))
+            answers.append(any(pattern.search(target) is not None for pattern in self._compiled))
         if self.words:
             text = secret.decode(errors="replace").lower()
-            said.append(any(word.lower() in text for word in self.words))
-        return bool(said) and (all(said) if self.every else any(said))
+            answers.append(any(word.lower() in text for word in self.words))
+        return bool(answers) and (all(answers) if self.every else any(answers))
 
     @cached_property
     def _compiled(self) -> list[Pattern]:
@@ -83,34 +87,34 @@ class Exempt:
 
 @dataclass(frozen=True)
 class Doubt:
-    """What makes a find no secret: too little entropy (bits a character), or an exemption."""
+    """Rejects a match that has too little entropy (bits per character) or is exempt."""
 
     entropy: float
     exempt: tuple[Exempt, ...]
 
     def __call__(self, match: bytes, secret: bytes) -> bool:
-        """Whether it is a secret all the same."""
+        """Whether the match is a secret: nothing rejects it."""
         if self.entropy and entropy(secret) <= self.entropy:
             return False
         return not any(exempt.holds(match, secret) for exempt in self.exempt)
 
 
 def entropy(secret: bytes) -> float:
-    """Shannon's entropy in bits, as gitleaks counts: characters, over the number of bytes."""
+    """Shannon's entropy in bits as gitleaks computes it: counts of characters per byte."""
     shares = [count / len(secret) for count in Counter(secret.decode(errors="replace")).values()]
     return -sum(share * math.log2(share) for share in shares)
 
 
 def read_gitleaks(text: str, name: str) -> tuple[Rule, ...]:
-    """The rules of a gitleaks.toml; `name` is how errors call the file.
+    """The rules of a gitleaks.toml; error messages call the file `name`.
 
     Raises:
-        BadInput: there is something in it that is not understood; the rule is named.
+        BadInput: something in the file is not understood; the error names the rule.
     """
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"{name} is no TOML: {error}") from None
+        raise BadInput(f"{name} is not valid TOML: {error}") from None
     _refuse_extend(table, name)
     raw = table.get("rules", [])
     if not isinstance(raw, list) or not raw or len(raw) > _MOST:
@@ -119,20 +123,20 @@ def read_gitleaks(text: str, name: str) -> tuple[Rule, ...]:
     rules = [_rule(one, number, general, name) for number, one in enumerate(raw, start=1)]
     twice = [rule for rule, count in Counter(r.name for r in rules).items() if count > 1]
     if twice:
-        raise BadInput(f"{name}: several rules are called {twice[0]}")
+        raise BadInput(f"{name}: several rules have the id {twice[0]}")
     missing = {target for allow in general for target in allow.target_rules} - {
         str(one.get("id")) for one in raw
     }
     if missing:
-        raise BadInput(f"{name}: an allowlist is for {min(missing)}, which is no rule of this file")
+        raise BadInput(f"{name}: an allowlist names the rule {min(missing)}, which the file lacks")
     return tuple(rules)
 
 
 def _refuse_extend(table: Mapping[str, object], name: str) -> None:
     if "extend" in table:
         raise BadInput(
-            f"{name}: [extend] cannot be followed, and its rules would be missing",
-            hint="write the rules that it names into this file; ours are on in any case",
+            f"{name}: [extend] is not supported, so the rules that it names would be missing",
+            hint="copy the rules that it names into this file; our own rules always apply",
         )
     known = {"title", "description", "minVersion", "rules", "allowlist", "allowlists"}
     unknown = sorted(table.keys() - known)
@@ -152,8 +156,8 @@ def _general(table: Mapping[str, object], name: str) -> list[_GlobalAllow]:
 
 
 def _rule(raw: object, number: int, general: Sequence[_GlobalAllow], name: str) -> Rule:
-    called = raw.get("id") if isinstance(raw, dict) else None
-    where = f"{name}, rule {called or f'number {number}'}"
+    rule_id = raw.get("id") if isinstance(raw, dict) else None
+    where = f"{name}, rule {rule_id or f'number {number}'}"
     parsed = _parsed(_Rule, raw, where)
     if any(not word.strip() for word in parsed.keywords):
         raise BadInput(f"{where}: a keyword is empty")
@@ -162,7 +166,10 @@ def _rule(raw: object, number: int, general: Sequence[_GlobalAllow], name: str) 
     except RedactionFailed as error:
         raise BadInput(f"{where}: {error}") from None
     if parsed.secret_group > pattern.groups:
-        raise BadInput(f"{where}: secretGroup is {parsed.secret_group}, of {pattern.groups} groups")
+        raise BadInput(
+            f"{where}: secretGroup is {parsed.secret_group}, but the regex has only"
+            f" {pattern.groups} groups"
+        )
     own = [*parsed.allowlists, *([parsed.allowlist] if parsed.allowlist else [])]
     own += [a for a in general if not a.target_rules or parsed.id in a.target_rules]
     doubt = Doubt(parsed.entropy, tuple(e for allow in own if (e := _exempt(allow))))
@@ -197,7 +204,10 @@ def _words(kind: str, message: str) -> str:
 
 
 def _exempt(allow: _Allow) -> Exempt | None:
-    """None if it can never apply: in a session there is no commit and no path."""
+    """The exemption of an allowlist; None if it can never apply to a session.
+
+    A session has no commits and no paths.
+    """
     every = allow.condition in _ALL
     elsewhere = bool(allow.commits or allow.paths)
     if (every and elsewhere) or not (allow.regexes or allow.stopwords):
@@ -216,7 +226,7 @@ def _check(exempt: Exempt | None, where: str) -> None:
 
 
 def _marker_name(rule: str, where: str) -> str:
-    """The rule's id as it stands in markers."""
+    """The rule's id in the form that markers use."""
     name = re.sub(r"[^a-z0-9]+", "-", rule.lower()).strip("-")
     if not NAME.fullmatch(name):
         raise BadInput(f"{where}: an id needs letters or digits")

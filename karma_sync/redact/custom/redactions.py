@@ -1,4 +1,7 @@
-"""What a person has cut out besides our rules: texts as they are, and rules of their own."""
+"""Redacts what the person asked for besides our rules: exact texts, and rules of their own.
+
+`karma-sync redact` adds both; redactions_file.py keeps them.
+"""
 
 import re
 from collections import Counter
@@ -17,19 +20,19 @@ from karma_sync.redact.scanner import RuleMatcher
 LITERAL = "literal"  # the name of the rule in markers and counts
 LEAST_CHARS = 6
 MOST_CHARS = 10_000
-_LEAST_DIFFERENT = 4
-_LONGER = "give it with more of what stands around it: karma-sync redact --literal < FILE"
+_LEAST_DIFFERENT = 4  # characters
+_LONGER = "add more of the text around it: karma-sync redact --literal < FILE"
 _BYTE = r"\x{:02x}"
 _ASCII = 0x7F
 _TWO_BYTES = 0xFFFF  # the last character that is one unit of UTF-16
 _MARKER = f"[REDACTED:{LITERAL}]".encode()
-_PLAIN = re.compile(r"[A-Za-z0-9+/=_.:|-]+")  # what may stand in a number or an id
+_PLAIN = re.compile(r"[A-Za-z0-9+/=_.:|-]+")  # the characters of numbers and ids
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[0-9+.eE-]+')  # a string or a number of JSON
-# Where a text of several lines continues: also behind a tool's line number (`   12→`).
+# The end of a line in a text of several lines; a tool's line number (`   12→`) may follow.
 _LINE_END = r"\r?\n(?:[ \t]*[0-9]{1,6}(?:→|\t))?"
 _BLANKS = re.compile(r"(\s+)")
-_RUN = re.compile(r"[!#-&(-.0-\[\]-~]+")  # what JSON never escapes, but for hiding all of ASCII
-# What every record of a transcript holds: to cut that would be to cut everything.
+_RUN = re.compile(r"[!#-&(-.0-\[\]-~]+")  # characters that JSON writers do not escape
+# Words that stand in every record of a transcript: cutting one of them would cut every session.
 _EVERYWHERE = """[REDACTED:] type user assistant system attachment summary custom-title ai-title
 agent-name queue-operation file-history-snapshot progress uuid parentUuid logicalParentUuid leafUuid
 sessionId isSidechain isMeta isCompactSummary userType external gitBranch version timestamp cwd
@@ -43,11 +46,10 @@ _WORDS = _EVERYWHERE.split()
 
 
 class OwnRedactions(BaseModel):
-    """The file beside the key.
+    """The texts and rules that the person wants to be cut; the content of redactions.json.
 
-    `salt` (hex) goes into the redactor's version, which others see: without it they could try
-    texts until the version is the same. `files` are gitleaks files as they were read, the newest
-    last.
+    `salt` (hex) is part of the redactor's version, which others see: without it they could try
+    texts until the version is the same. `files` are the texts of gitleaks files, the newest last.
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
@@ -58,12 +60,14 @@ class OwnRedactions(BaseModel):
     files: tuple[str, ...] = Field(default=(), repr=False)
 
     def with_literal(self, literal: str) -> "OwnRedactions":
-        """This one too."""
+        """These redactions and one more text."""
         known = (*self.literals, literal) if literal not in self.literals else self.literals
         return self.model_copy(update={"literals": known})
 
     def with_rules(self, text: str) -> "OwnRedactions":
-        """Those of this file too; a rule replaces the one of its name.
+        """These redactions and the rules of one more file, given as its text.
+
+        A rule replaces an earlier rule of the same name.
 
         Raises:
             BadInput: as `parse_rules` does.
@@ -73,8 +77,9 @@ class OwnRedactions(BaseModel):
         return self.model_copy(update={"files": (*kept, text)})
 
     def rules(self) -> list[Rule]:
-        """The rules of all files, of each name the newest; no allowlist of config.toml holds
-        against them.
+        """The rules of all files, for each name the newest one.
+
+        They are firm: an allowlist in config.toml does not exempt values from them.
 
         Raises:
             BadInput: as `parse_rules` does.
@@ -87,10 +92,10 @@ class OwnRedactions(BaseModel):
 
 
 class OwnRedactor(RuleRedactor):
-    """Our rules and the person's.
+    """Redacts by our rules and by the person's.
 
-    Rules leave ids, signatures and numbers alone, as what looks like a secret there is none. A
-    text that the person named goes from there too.
+    Rules leave ids, signatures and numbers alone, because what looks like a secret there is none.
+    A text that the person named is cut there too.
     """
 
     def __init__(self, own: OwnRedactions, base: Base) -> None:
@@ -98,7 +103,7 @@ class OwnRedactor(RuleRedactor):
         rules = [*named, *own.rules(), *base.rules]
         super().__init__(rules, base.allowed, own.salt)
         plain = [text for text in own.literals if _PLAIN.fullmatch(text)]
-        plain.sort(key=len, reverse=True)  # or a shorter one in it would leave its rest
+        plain.sort(key=len, reverse=True)  # else a shorter text inside a longer one is cut first
         self._plain = "|".join(map(re.escape, plain)).encode()
 
     def lines(self, raw: bytes) -> Redacted:
@@ -108,7 +113,7 @@ class OwnRedactor(RuleRedactor):
         return self._rest(super().text(raw))
 
     def _rest(self, redacted: Redacted) -> Redacted:
-        """Without what is left of the person's texts: in one word of a string, or in a number."""
+        """Cut the person's texts where rules do not look: in ids and in numbers."""
         if not self._plain or re.search(self._plain, redacted.data) is None:
             return redacted
         data = _TOKEN.sub(self._without, redacted.data)
@@ -123,42 +128,45 @@ class OwnRedactor(RuleRedactor):
         return b'"%b"' % _MARKER
 
 
-def redactor_of(own: OwnRedactions | None, base: Base = OURS) -> RuleRedactor:
-    """The rules of every day and what the person had cut; without these, the former alone.
+def make_redactor(own: OwnRedactions | None, base: Base = OURS) -> RuleRedactor:
+    """The redactor for the base rules and the person's redactions, if there are any.
 
     Raises:
-        BadInput: the files of the person are not understood.
+        BadInput: a file of the person's is not understood.
     """
     return OwnRedactor(own, base) if own else RuleRedactor(base.rules, base.allowed)
 
 
 def checked_literal(text: str) -> str:
-    """A text to cut out, without the white space around it.
+    """A text that the person wants to be cut, without the white space around it.
 
     Raises:
-        BadInput: it is too short, or would cut what every session holds; it is not quoted.
+        BadInput: it is too short or too long, or stands in every session; the error never quotes
+            it.
     """
     literal = text.strip()
     if not LEAST_CHARS <= len(literal) <= MOST_CHARS:
         raise BadInput(
-            f"a text to cut has {LEAST_CHARS} to {MOST_CHARS} characters, this one {len(literal)}",
+            f"a text to cut must have {LEAST_CHARS} to {MOST_CHARS} characters, this one has"
+            f" {len(literal)}",
             hint="karma-sync redact --literal < FILE",
         )
     if len(set(literal)) < _LEAST_DIFFERENT or literal.isspace():
-        raise BadInput("a text of so few different characters would cut too much", hint=_LONGER)
+        raise BadInput("a text with so few different characters would cut too much", hint=_LONGER)
     if literal.casefold() in _EVERYWHERE.casefold():
         raise BadInput(
-            "this text stands in every session: all of them would be cut to pieces", hint=_LONGER
+            "this text stands in every session: cutting it would damage all of them", hint=_LONGER
         )
     return literal
 
 
 def literal_rule(literal: str) -> Rule:
-    """The rule that finds exactly this text, over several lines also behind line numbers.
+    """The rule that finds exactly this text.
 
-    Its white space may be one blank, as it is in a title.
+    Each of its lines may follow a tool's line number, and its white space may be one blank, as it
+    is in a title.
     """
-    parts = _BLANKS.split(literal.replace("\r\n", "\n"))  # words, and what is between them
+    parts = _BLANKS.split(literal.replace("\r\n", "\n"))  # words, and the blanks between them
     longest = max(_RUN.findall(literal), key=len, default="")
     return Rule(
         name=LITERAL,
@@ -172,7 +180,7 @@ def literal_rule(literal: str) -> Rule:
 
 
 def _gate(literal: str) -> str:
-    """Finds a text without anything plain fast: by a character of it, escaped or not."""
+    """The gate for a text without ASCII words: one of its characters, escaped or not."""
     foreign = next((char for char in literal if ord(char) > _ASCII and not char.isspace()), "")
     if not foreign:
         return ""
@@ -190,21 +198,21 @@ def _blanks(blanks: str) -> str:
 
 
 def _exactly(char: str) -> str:
-    """The pattern of one character, also of one that JSON escapes in two halves."""
+    """The pattern of one character; some characters are escaped in two halves in JSON."""
     if ord(char) <= _TWO_BYTES:
         return re.escape(char)
     halves = char.encode("utf-16-be")
     pair = (chr(int.from_bytes(halves[at : at + 2], "big")) for at in (0, 2))
-    # undoing such escapes makes three bytes of each half (escapes.py)
+    # escapes.py turns each half into three bytes
     split = "".join(pair).encode("utf-8", "surrogatepass")
     return f"(?:{char}|{''.join(map(_BYTE.format, split))})"
 
 
 def parse_rules(text: str) -> tuple[Rule, ...]:
-    """The rules of a file in gitleaks' form, read as `redaction.gitleaks` is.
+    """The rules in the text of a gitleaks file, read like the file of `redaction.gitleaks`.
 
     Raises:
-        BadInput: something in it is not understood, or a rule would cut everything.
+        BadInput: something in the file is not understood, or a rule would cut everything.
     """
     rules = read_gitleaks(text, "the file")
     for rule in rules:

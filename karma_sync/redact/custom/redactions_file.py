@@ -1,7 +1,8 @@
-"""redactions.json: texts and rules that the person had cut out, beside the key, mode 0600.
+"""Keeps redactions.json: the texts and rules that the person wants to be cut.
 
-The texts stand in it as they are: the transcripts they came from lie on the same disk anyway.
-Nothing of them goes anywhere else: into no document, event, log or message.
+The file lies beside the key, with mode 0600. It holds the texts unencrypted: the transcripts that
+hold them too lie on the same disk. The texts are written nowhere else: not into documents, events,
+logs or messages.
 """
 
 import secrets
@@ -12,58 +13,60 @@ from pydantic import ValidationError
 
 from karma_sync.errors import RedactionFailed
 from karma_sync.files import write_private
-from karma_sync.redact.custom.redactions import OwnRedactions, redactor_of
-from karma_sync.redact.custom.ruleset import Base, configured
+from karma_sync.redact.custom.redactions import OwnRedactions, make_redactor
+from karma_sync.redact.custom.ruleset import Base, base_rules
 from karma_sync.redact.redactor import RuleRedactor
 from karma_sync.settings import RedactionSettings
 
 
 class RedactionsFile:
-    """The file, and the redactor that it makes of it with the rules of config.toml and ours."""
+    """The file redactions.json, and the redactor made from it, config.toml and our own rules."""
 
     def __init__(self, path: Path, chosen: RedactionSettings = RedactionSettings()) -> None:  # noqa: B008 frozen
         self._path = path
         self._chosen = chosen
-        self._made: tuple[object, RuleRedactor] | None = None  # and of what it was made
+        # the last redactor, and the state of the files from which it was made
+        self._made: tuple[object, RuleRedactor] | None = None
 
     def redactor(self) -> RuleRedactor:
-        """The redactor as the files want it now; made anew only when one of them is another.
+        """The redactor for the files as they are now; made anew only if one of them changed.
 
         Raises:
-            RedactionFailed: the file cannot be used; then nothing may leave.
-            BadInput: nor can the person's rules in config.toml.
+            RedactionFailed: redactions.json cannot be used; nothing may leave.
+            BadInput: the files that config.toml names cannot be used; nothing may leave.
         """
         own, chosen = self._read(), (self._chosen.gitleaks, self._chosen.allowlist)
         source = (own, *map(_stamp, chosen))
         if self._made is None or self._made[0] != source:
-            self._made = source, redactor_of(own, self._base())
+            self._made = source, make_redactor(own, self._base())
         return self._made[1]
 
     def changed(self, change: Callable[[OwnRedactions], OwnRedactions]) -> RuleRedactor:
-        """The redactor as it would be with what `change` makes of the file; nothing is written.
+        """The redactor as it would be after `change`; nothing is written.
 
         Raises:
             RedactionFailed, BadInput: as `redactor` does.
         """
         before = self._read() or OwnRedactions(salt=secrets.token_hex(16))
-        return redactor_of(change(before), self._base())
+        return make_redactor(change(before), self._base())
 
     def change(self, change: Callable[[OwnRedactions], OwnRedactions]) -> bool:
-        """Write what `change` makes of it, durably; whether it says something else now.
+        """Apply `change` to the file, durably; returns whether that changed anything.
 
         Raises:
-            RedactionFailed: the file cannot be used, or with the change no redactor can be made.
+            RedactionFailed: the file cannot be used, or no redactor can be made after the change.
+            BadInput: the changed rules are not understood.
         """
         before = self._read() or OwnRedactions(salt=secrets.token_hex(16))
         after = change(before)
         if after == before:
             return False
-        redactor_of(after)
+        make_redactor(after)
         write_private(self._path, after.model_dump_json(indent=1).encode() + b"\n")
         return True
 
     def _base(self) -> Base:
-        return configured(self._chosen.gitleaks, self._chosen.allowlist)
+        return base_rules(self._chosen.gitleaks, self._chosen.allowlist)
 
     def _read(self) -> OwnRedactions | None:
         try:
@@ -71,15 +74,15 @@ class RedactionsFile:
         except FileNotFoundError:
             return None
         except (OSError, ValidationError):
-            # what is wrong with it is not said: the message would quote it
+            # without the cause: its message could quote the person's texts
             raise RedactionFailed(
-                f"{self._path} is damaged, or cannot be read",
-                hint="put it back from a backup, or move it away and type karma-sync redact again",
+                f"{self._path} is damaged or cannot be read",
+                hint="restore it from a backup, or move it away and run karma-sync redact again",
             ) from None
 
 
 def _stamp(path: Path | None) -> tuple[int, int, int] | None:
-    """What is another once the file is; None if there is none to read."""
+    """A value that changes when the file does; None if it cannot be read."""
     try:
         found = path.stat() if path else None
     except OSError:

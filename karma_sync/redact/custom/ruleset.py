@@ -1,4 +1,7 @@
-"""The redactor as the person set it up: our rules, and theirs. It fails closed."""
+"""Puts together the rules to redact by: our own and those of the files that config.toml names.
+
+If a file cannot be used, nothing may leave: `RefusingRedactor` then takes the redactor's place.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,12 +15,12 @@ from karma_sync.redact.redactor import Redacted
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
 
 _FILE_BYTES = 4_000_000
-_FILE = "name a text file that you can read; docs/commands.md says what stands in it"
+_FILE = "name a readable text file; docs/commands.md describes its form"
 
 
 @dataclass(frozen=True)
 class Base:
-    """The rules of every day, and what is no secret to them."""
+    """The rules that always apply, and the values that they exempt."""
 
     rules: tuple[Rule, ...] = DEFAULT_RULES
     allowed: AllowList = NOTHING_ALLOWED
@@ -26,24 +29,24 @@ class Base:
 OURS = Base()
 
 
-def configured(gitleaks: Path | None, allowlist: Path | None) -> Base:
-    """Our rules with those of the person's files, as far as there are such files.
+def base_rules(gitleaks: Path | None, allowlist: Path | None) -> Base:
+    """Our rules with those of the person's gitleaks file and allowlist, if config.toml names any.
 
     Raises:
-        BadInput: a file is missing, or something in it is not understood; nothing may leave then.
+        BadInput: a file is missing or not understood; nothing may leave.
     """
     rules: tuple[Rule, ...] = DEFAULT_RULES
     allowed = NOTHING_ALLOWED
     if gitleaks:
-        rules = (*read_gitleaks(text_of(gitleaks), str(gitleaks)), *rules)
+        rules = (*read_gitleaks(read_text(gitleaks), str(gitleaks)), *rules)
     if allowlist:
-        allowed = read_allowlist(text_of(allowlist), str(allowlist))
+        allowed = read_allowlist(read_text(allowlist), str(allowlist))
     return Base(rules, allowed)
 
 
 @dataclass(frozen=True)
 class RefusingRedactor:
-    """Stands in where the redactor cannot be made: it lets nothing through, and says why."""
+    """Takes the place of a redactor that could not be made: every call fails and says why."""
 
     why: str
     version: str = "none"
@@ -61,11 +64,11 @@ class RefusingRedactor:
         raise RedactionFailed(self.why)
 
 
-def text_of(path: Path) -> str:
-    """A file of the person's, at most 4 MB.
+def read_text(path: Path) -> str:
+    """The text of a file of the person's.
 
     Raises:
-        BadInput: it cannot be read, is larger, or is not UTF-8.
+        BadInput: the file cannot be read, is larger than 4 MB, or is not UTF-8.
     """
     try:
         with path.open("rb") as source:

@@ -1,4 +1,4 @@
-"""What a rule is: data about one kind of secret, with the examples that prove it beside it."""
+"""Defines a rule: data about one kind of secret, with the examples by which tests prove it."""
 
 import re
 from collections.abc import Callable
@@ -7,38 +7,45 @@ from typing import Protocol
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
+# Decides what a pattern cannot: takes the match's group `name` (b"" if it has none) and the
+# candidate, returns whether the candidate is a secret.
 Check = Callable[[bytes, bytes], bool]
-"""(the match's group `name` or b"", the secret) -> is it one? For what a pattern cannot say."""
 
 
 class Judge(Protocol):
-    """The same for a rule that the person wrote; its `repr` says all that it judges by."""
+    """A check of a rule that the person wrote; its `repr` must hold everything it depends on.
+
+    The `repr` is part of the redactor's version.
+    """
 
     def __call__(self, match: bytes, secret: bytes) -> bool:
-        """Whether the secret in this match is one."""
+        """Whether the candidate `secret` in this match is a secret."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One kind of secret.
+    """One kind of secret, and how to find it.
 
-    `pattern` is RE2 over UTF-8 bytes. What is cut is the first group that matched of those named
-    `secret…`; without such a name the first group, without a group the whole match.
+    `pattern` is RE2 over UTF-8 bytes. The redactor cuts the first group that matched among those
+    named `secret…`; if no group has such a name, the first group; if there is no group, the whole
+    match. With `until` (RE2) the cut continues to the end of the next match of `until`, or of the
+    text.
 
-    `keywords` and `gate` make the redactor fast and must never change what it finds: wherever
-    `pattern` matches, at least one keyword stands in the match, or `gate` (RE2) matches it, also
-    when the text is still escaped once or several times over as a JSON string. So a keyword holds
-    no quote, slash, backslash or white space, and a gate allows backslashes where it names one.
-    A rule with neither is tried on everything. With `until` (RE2) the cut goes on to the end of
-    its next match, or of the text. `one_line` promises that no match spans lines, nor
-    needs to see the end of one: then only the lines that pass the gate are searched.
+    `keywords` and `gate` make the redactor fast and must never change what it finds. Wherever
+    `pattern` matches, the match holds at least one keyword, or `gate` (RE2) matches in it; that
+    must also hold while the text is still escaped, once or several times, as a JSON string. So a
+    keyword has no quote, slash, backslash or white space, and a gate allows backslashes before
+    these characters. A rule with neither keywords nor gate is tried on every text. `one_line`
+    promises that no match spans lines or depends on a line's end: then only the lines that pass
+    the gate are searched.
 
     A rule that the person wrote has `near` (words): it is tried on all of a record or text that
-    holds one of them, in whatever case. Its pattern is over characters (`utf8`), and what is cut
-    is the first of `groups` that is not empty, the whole match if none is. From a `firm` rule
-    no allowlist exempts.
+    holds one of them, in upper or lower case. Its pattern matches characters (`utf8`), and the
+    redactor cuts the first of `groups` that is not empty, or else the whole match. An allowlist
+    does not exempt values from a `firm` rule.
 
-    `examples` and `near_misses` are templates for `examples.fill`; «…» marks what is to be cut.
+    `examples` and `near_misses` are templates for `examples.fill`; «…» marks what must be cut.
+    `source` is the web page that describes the secret's form.
     """
 
     name: str
@@ -59,4 +66,4 @@ class Rule:
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
-            raise ValueError(f"rule name {self.name!r} is not of the form {NAME.pattern}")
+            raise ValueError(f"rule name {self.name!r} does not match {NAME.pattern}")

@@ -1,25 +1,24 @@
-"""Judges names: does an identifier say that its value is a secret?"""
+"""Judges names: whether an identifier, such as `apiKey`, tells that its value is a secret."""
 
 import re
 from enum import StrEnum
 
 
 class NameKind(StrEnum):
-    """What a name says about its value."""
+    """The kind of value that a name promises."""
 
     NONE = "none"
-    PASSWORD = "password"  # noqa: S105  the kind, not one
+    PASSWORD = "password"  # noqa: S105  the name of the kind, not a password
     KEY = "key"
-    UNSURE = "unsure"  # a key of we know not what
+    UNSURE = "unsure"  # some key, which may be a secret or not
 
 
 def words(text: str) -> frozenset[str]:
-    """The words of a list written as prose."""
-    """The words of a list written as prose."""
+    """The words of a list that is written as prose."""
     return frozenset(text.split())
 
 
-# What stands before `key` in the name of a secret one.
+# Words before `key` that make it the name of a secret.
 _KEYED = words(
     """access account admin aes api apikey app application auth authkey bearer bot client consumer
     cookie crypto customer decrypt decryption deploy encrypt encryption function functions gpg
@@ -28,13 +27,13 @@ _KEYED = words(
     shared sign signing ssh storage store stream subscription team tenant user webhook webhooks
     write"""
 )
-# What may follow in any name, and changes nothing.
+# Words at the end of a name that do not change its kind.
 _SUFFIXES = words(
     """b64 backup base base64 current dev development encoded env live local main new old plain
     prod production qa raw sandbox secondary stage staging str string temp test testing tmp v
     val value"""
 )
-# Before `token` and `key` where these are parts of a text, places in a list, or for everybody.
+# Words before `token` and `key` where these are parts of a text, positions in a list, or public.
 _OPEN_TOKENS = words(
     """authenticity bos cancel cancellation change cls color comma continuation csrf current
     cursor delta design eos expected format idempotency input keyword kind last lexer mask max
@@ -49,18 +48,19 @@ _OPEN_KEYS = words(
     registry restore result row s schema shortcut some sort state storage template topic trailer
     translation type unique which"""
 )
-_ESCAPE = re.compile(rb"\A(?:u[0-9a-f]{4}|[nrt]-+)")  # an end of line before it, as JSON writes it
+# The rest of a JSON escape before a name, as of a newline.
+_ESCAPE = re.compile(rb"\A(?:u[0-9a-f]{4}|[nrt]-+)")
 _PARTS = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 
 def bare(name: bytes) -> bytes:
-    """Without what is no part of it: an escape before it, dashes and points around it."""
+    """The name without the escape before it and the dashes and dots around it."""
     return _ESCAPE.sub(b"", name).strip(b"-_.")
 
 
 def kind_of_name(name: bytes) -> NameKind:
-    """What the last words of an identifier (snake_case, kebab-case, camelCase) promise."""
-    if name.startswith(b"AWS::"):  # a type of CloudFormation: AWS::ApiGateway::ApiKey
+    """The kind that the last words of an identifier promise (snake_case, kebab-case, camelCase)."""
+    if name.startswith(b"AWS::"):  # a type in CloudFormation, such as AWS::ApiGateway::ApiKey
         return NameKind.NONE
     parts = [word.decode().lower() for word in _PARTS.findall(bare(name))]
     while parts and (parts[-1] in _SUFFIXES or parts[-1].isdigit()):
@@ -82,7 +82,7 @@ def kind_of_name(name: bytes) -> NameKind:
 def _kind_of_key(before: list[str], last: str) -> NameKind:
     if not last.endswith("key"):
         return NameKind.NONE
-    before = [part for part in before if not part.isdigit()]  # S3Key
+    before = [part for part in before if not part.isdigit()]  # such as the 3 of S3Key
     whose = last.removesuffix("key") or (before[-1] if before else "")
     if whose in _KEYED:
         return NameKind.KEY

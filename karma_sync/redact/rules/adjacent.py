@@ -1,13 +1,16 @@
-"""Secrets beside a name that says so, without a sign between: pairs, elements, commands, prose."""
+"""Rules for secrets beside a name for one, without a sign in between.
+
+Such as pairs of arguments, XML elements, lists of settings, and sentences.
+"""
 
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.matching.value_checks import (
-    assigned,
-    is_beside_user,
-    is_listed,
-    is_paired,
-    is_said,
-    is_told,
+    is_assigned_secret,
+    is_key_in_prose,
+    is_listed_secret,
+    is_paired_key,
+    is_password_after_user,
+    is_password_in_prose,
 )
 from karma_sync.redact.rules.assignment import (
     AFTER,
@@ -22,29 +25,29 @@ from karma_sync.redact.rules.assignment import (
     WORD,
 )
 
-_SOURCE = "https://12factor.net/config"  # no provider's format: how people write
+_SOURCE = "https://12factor.net/config"  # people's habit, not a format of any provider
 _USER = r"user(?:name)?[ \t]*[:=]"
 _PASSES = r"pass(?:word|wd)?[ \t]*[:=]"
 
-# What people call a secret in a sentence.
+# A name for a secret in a sentence.
 _CALLED = r"[a-z0-9]+[ ](?:[a-z]+[ ])?(?:key|token|secret)"
 _KEY_NAME = rf"(?P<name>[A-Za-z0-9_.-]*{KEYED}{AFTER})"
-_SAID = r"[ !#-.0-9;<>-\[\]-~]{0,32}?"  # what may stand between; nothing that JSON escapes
+_SAID = r"[ !#-.0-9;<>-\[\]-~]{0,32}?"  # other words after it; no character that JSON escapes
 _LEADS = r"(?:to|is|are|with|as|:|→|\\+u2192|\||[-=]>)"
-# Between two entries of one thing: commas, blanks, and what tools put before a line: its number,
-# its place, a time, the sign of a diff.
+# Between two settings of one object: commas, blanks, and what tools print before a line: its
+# number, its file, a time, the sign of a diff.
 _NEXT = r"(?:[\s,]|\n[^\n\"'={]{1,64}?)*"
 _NEXT_GATE = r"(?:[\s,]|\\+[nrt]|\\+u[0-9a-f]{4}|[^\n\"'={\\])*"
 _QUOTE = r"""\\*["'`]?"""
 
-BESIDE_RULES = (
+ADJACENT_RULES = (
     Rule(
-        name="assignment",  # process.env.API_KEY || "…": what is taken where nothing is set
+        name="assignment",  # process.env.API_KEY || "…": the default of an unset variable
         pattern=rf"{NAME}{CLOSE}\)?[ \t]*(?:\|\||\?\?|or)[ \t]*{QUOTED}",
         gate=rf"{WORD}{AFTER}{CLOSE}\)?{BLANK}(?:\|\||\?\?|or){BLANK}[\\\"'`]+(?:[^\s\\\"'`]|\\+/){{6}}",
         one_line=True,
         source=_SOURCE,
-        check=assigned,
+        check=is_assigned_secret,
         examples=(
             "const key = process.env.API_KEY || '«{alnum:32}»';",
             'token = os.getenv("AUTH_TOKEN") or "«{hex:40}»"',
@@ -56,14 +59,14 @@ BESIDE_RULES = (
         ),
     ),
     Rule(
-        name="assignment",  # name: API_KEY, value: …: what containers and old configurations list
+        name="assignment",  # name: API_KEY, value: …: as containers and old configurations list it
         pattern=rf"(?m)(?i:name|key){_QUOTE}[ \t]*[:=][ \t]*{_QUOTE}"
         + rf"{NAME}{_QUOTE}{_NEXT}{_QUOTE}(?i:value){_QUOTE}[ \t]*[:=][ \t]*"
         rf"(?:{QUOTED}|(?P<secret_y>[^\s\"'`\\]+){LINE_END}|{_QUOTE}(?P<secret_z>{BARE}))",
         gate=rf"(?i:name|key){_QUOTE}{BLANK}[:=]{BLANK}{_QUOTE}[A-Za-z0-9_.-]*{WORD}{AFTER}{_QUOTE}"
         rf"{_NEXT_GATE}{_QUOTE}(?i:value)",
         source="https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/",
-        check=is_listed,
+        check=is_listed_secret,
         examples=(
             "env:\n- name: DB_PASSWORD\n  value: «hunter2!{alnum:4}»\n",
             "env:\n- name: DB_PASSWORD\n  value: '«h&nter2!{alnum:4}»'\n",
@@ -79,12 +82,12 @@ BESIDE_RULES = (
         ),
     ),
     Rule(
-        name="assignment",  # name: | and in the next line the value, as YAML writes texts
+        name="assignment",  # name: | and the value in the next line, as YAML writes texts
         pattern=rf"(?m){NAME}{CLOSE}[ \t]*:[ \t]*[|>][0-9+-]{{0,2}}[ \t\r]*\n[^\n]{{0,64}}?"
         rf"(?P<secret>[^\s\"'`\\]+){LINE_END}",
         gate=rf"{WORD}{AFTER}{CLOSE}{BLANK}:{BLANK}[|>][0-9+-]{{0,2}}(?:[\s\",]|\\+[nrt])",
         source="https://yaml.org/spec/1.2.2/#81-block-scalar-styles",
-        check=is_listed,
+        check=is_listed_secret,
         examples=(
             "stringData:\n  password: |\n    «hunter2!{alnum:4}»\n  x: y",
             "    7→  api_token: >-\n    8→    «{hex:40}»\n",
@@ -98,7 +101,7 @@ BESIDE_RULES = (
         r"[^<>\s]{6,}<\\*/",
         one_line=True,
         source="https://maven.apache.org/settings.html#servers",
-        check=assigned,
+        check=is_assigned_secret,
         examples=(
             "<server><password>«hunter2!{alnum:4}»</password></server>",
             '<cfg:apiKey type="x">«{hex:32}»</cfg:apiKey>',
@@ -112,7 +115,7 @@ BESIDE_RULES = (
         gate=rf"{KEYED}{AFTER}[`*]{{0,3}}{BLANK}{_LEADS}(?:{BLANK}\|?)*[`*]{{1,3}}[^\s\"`*]{{16}}",
         one_line=True,
         source="https://spec.commonmark.org/current/#code-spans",
-        check=is_paired,
+        check=is_paired_key,
         examples=(
             "- set `ACME_API_KEY` to `«{alnum:32}»`",
             "| ACME_API_KEY | `«{alnum:32}»` |",
@@ -131,7 +134,7 @@ BESIDE_RULES = (
         r"[`*\"'\\]*[a-z0-9_.~+/=\\-]{16}",
         one_line=True,
         source=_SOURCE,
-        check=is_told,
+        check=is_key_in_prose,
         examples=(
             "my api key is «{alnum:32}», use it",
             "The access token for staging: `«{hex:40}»`",
@@ -150,7 +153,7 @@ BESIDE_RULES = (
         rf"(?P<secret>{BARE}){BARE_END}",
         gate=rf"{KEYED}{AFTER}\\*[\"']{BLANK},{BLANK}[bfru]{{0,2}}[\\\"'`]+\S{{16}}",
         source=_SOURCE,
-        check=is_paired,
+        check=is_paired_key,
         examples=(
             'environ.setdefault("API_KEY", "«{hex:32}»")',
             "buildConfigField 'String', 'API_KEY', '\"«{hex:32}»\"'",
@@ -166,7 +169,7 @@ BESIDE_RULES = (
         r"(?P<name>[\"'`]?)(?P<secret>[^\s\"'`\\,;]{3,}[^\s\"'`\\,;.])",
         gate=r"(?i)pass(?:word|phrase)[^=:]*(?:[ \t]|\\+t)is(?:[ \t]|\\+t)",
         source=_SOURCE,
-        check=is_said,
+        check=is_password_in_prose,
         examples=(
             "the password is «hunter{digits:2}x», thanks",
             "The password for the user \"bob\" is now '«swordfish»'.",
@@ -179,12 +182,12 @@ BESIDE_RULES = (
         ),
     ),
     Rule(
-        name="assignment",  # user = alice, and in the next line the password, even a plain word
+        name="assignment",  # user = alice, and the password in the next line, even a plain word
         pattern=rf"(?mi){_USER}[ \t]*[^\s\"'\\=:]+[ \t]*\r?\n(?:[ \t]*(?://|\#|;)[^\n=:]*\n){{0,3}}"
         rf"[ \t]*{_PASSES}[ \t]*(?P<secret>[^\s\"'\\]+){LINE_END}",
         gate=rf"(?i){_USER}[^=:]+{_PASSES}".replace(r"[ \t]*", BLANK),
         source=_SOURCE,
-        check=is_beside_user,
+        check=is_password_after_user,
         examples=(
             "user = alice\npassword = «sim_salabim»\n",
             "username: bob\n// of the test machine\npassword: «swordfish»",

@@ -1,4 +1,4 @@
-"""Keys of model providers, each from the provider's own description of its keys."""
+"""Rules for the keys of model providers, each after the provider's own description."""
 
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.matching.value_checks import is_random, is_real
@@ -54,7 +54,7 @@ AI_RULES = (
         near_misses=("risk-{alnum:40}", "sk-learn-pipeline"),
     ),
     Rule(
-        name="openai",  # of a browser's session
+        name="openai",  # the token of a browser session
         pattern=EDGE + r"(sess-[A-Za-z0-9]{40})" + END,
         gate=r"sess-[A-Za-z0-9]{40}",
         source="https://platform.openai.com/docs/api-reference/authentication",

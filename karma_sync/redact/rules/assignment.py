@@ -1,31 +1,32 @@
-"""Values given to a name that says it is a secret: NAME_KEY, TOKEN, SECRET, PASSWORD.
+"""Rules for values that are assigned to a name for a secret: NAME_KEY, TOKEN, SECRET, PASSWORD.
 
-The name alone is captured here and judged in `values.kind_of_name`; the value likewise.
+The patterns here only find name and value; `secret_names.kind_of_name` judges the name, the
+checks in value_checks.py judge the value.
 """
 
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.matching.value_checks import (
-    assigned,
-    assigned_in_environment,
-    assigned_inline,
+    is_assigned_secret,
+    is_environment_secret,
+    is_inline_secret,
     is_plain_password,
 )
 
-_SOURCE = "https://12factor.net/config"  # no provider's format: the custom of .env files
+_SOURCE = "https://12factor.net/config"  # the custom of .env files, not a provider's format
 KEYED = r"(?i:[A-Za-z0-9_.-]key|token|secret)"
 _SET_BY = r"(?:(?i:passw(?:or)?d|passphrase|pwd|[_.-]pass)|[a-z]Pass|pass)"
 WORD = rf"(?:{KEYED}|{_SET_BY})"
-AFTER = (  # API_KEY_PROD, token2, secretKeyBase: what may follow the word in the name of a secret
+AFTER = (  # what may follow the word in the name of a secret: API_KEY_PROD, token2, secretKeyBase
     r"(?:[_.-]?(?:[0-9]{1,3}|(?i:b64|backup|base(?:64)?|current|default|dev(?:elopment)?|encoded"
     r"|env|live|local|main|new|old|plain|prod(?:uction)?|qa|raw|sandbox|secondary|stag(?:e|ing)"
     r"|str(?:ing)?|te?mp|test(?:ing)?|text|val(?:ue)?))){0,2}"
 )
 NAME = rf"(?P<name>(?:AWS::[A-Za-z0-9]+::)?[A-Za-z0-9_.-]*{WORD}{AFTER})"
-CLOSE = r"""(?:\\*["'`]|&(?:quot|apos|#3[49]);)?\]?"""  # of a quoted name, or of an index
+CLOSE = r"""(?:\\*["'`]|&(?:quot|apos|#3[49]);)?\]?"""  # the end of a quoted name, or of an index
 _TYPE = r"(?::[ \t]*&?[A-Za-z][A-Za-z0-9_' \[\]|]{0,24})?"  # token: str = "…"
-SPACE = r"(?:[ \t]|\x1b\[[0-9;]*m)*"  # also a change of colour
+SPACE = r"(?:[ \t]|\x1b\[[0-9;]*m)*"  # blanks, and a terminal's changes of colour
 _SIGN = r"(?::=|:-|=>|={1,3}|:)"
-QUOTED = (  # f"…", '…', `…`; a backslash may escape a quote, but no end of a line
+QUOTED = (  # f"…", '…', `…`; a backslash may escape a quote, but not the end of a line
     r"(?:[A-Za-z]{0,2}\"(?P<secret_a>(?:[^\"\\\r\n]|\\+[^nrt\\\r\n])+)\""
     r"|[A-Za-z]{0,2}'(?P<secret_b>(?:[^'\\\r\n]|\\+[^nrt\\\r\n])+)'"
     r"|`(?P<secret_c>[^`\\\r\n]+)`"
@@ -36,26 +37,28 @@ QUOTED = (  # f"…", '…', `…`; a backslash may escape a quote, but no end o
 BARE = r"""[^\s"'`\\,;&|<>(){}\[\]\x1b]+"""  # a value between other words, without quotes
 BARE_END = r"""(?:[\s"'`\\,;&|<>)}\]\x1b]|\z)"""
 LINE_END = r"""[ \t\r]*(?:#[^\n]*)?(?:$|["'`\x1b]|\\+[nr])"""
-# Where a line, or a string that is one, begins: behind a line number, a dash, a comment sign, the
-# sign of a diff, the place that grep writes, a colour of a terminal, a time, the bar of a box.
+# Where a line begins, or a string that holds one: after a line number, a dash, a comment sign, the
+# sign of a diff, the file that grep prints, a terminal's colour, a time, or the bar of a box.
 _START = (
     r"(?m)(?:^|[→;&\"'`|│>]|\\+[nr]|[:-][0-9]{1,6}[:-]|^[0-9]{1,6}:|[0-9][Z\t]|\[[0-9;]*m)"
     r"[ \t#/+>-]*(?:export[ \t]+|set[ \t]+|ENV[ \t]+|env[ \t]+)?"
 )
 
-# The gates: the same forms, with room for the backslashes of text that is still escaped.
+# The gates: the same patterns, with room for the backslashes of text that is still escaped.
 BLANK = r"(?:[ \t]|\\+t|(?:\x1b|\\+u001[bB])\[[0-9;]*m)*"
 _TYPE_BLANK = _TYPE.replace(r"[ \t]*", BLANK)
 _FIRST = r"""[A-Za-z]{0,2}(?:[\\"'`]*[^\s\\"'`{(\[<]|[\\"'`]*\\[{(\[<])"""
-# No value is a secret without a digit, a sign, or so many letters in a row (values.LONG_WORD).
+# No value is a secret without a digit, a sign, or a long word (value_checks.LONG_WORD).
 _ANY = r"(?:[^\s\\]|\\+[^nrt\s\\])"
 _TELLING = rf"{_ANY}*(?:[0-9!$%^&*+?~|;@#]|[A-Za-z]{{12}})"
-_TELLS_FIRST = rf"""[\\"'`]*[0-9!$%^&*+?~|;@#]{_ANY}{{5}}"""  # 5: values.PASSWORD_SIZE
+# together as long as value_checks.PASSWORD_SIZE
+_TELLS_FIRST = rf"""[\\"'`]*[0-9!$%^&*+?~|;@#]{_ANY}{{5}}"""
 _VALUE = rf"(?:{_FIRST}{_TELLING}|{_TELLS_FIRST})"
 _GATE = rf"{WORD}{AFTER}{CLOSE}{BLANK}{_TYPE_BLANK}{_SIGN}{BLANK}{_VALUE}"
 _ENV_NAME = r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PWD|_PASS)(?:_?[A-Z0-9]{1,16})?="
 _PLAIN_NAME = r"(?:PASSWORD|PASSWD|PASSPHRASE|_PWD|_PASS)"
 _ENV_GATE = rf"{_ENV_NAME}[A-Za-z0-9]{{8}}|{_GATE}"
+
 ASSIGNMENT_RULES = (
     Rule(
         name="assignment",  # password = "…", 'token': '…', and \"token\": \"…\" one escape deeper
@@ -63,7 +66,7 @@ ASSIGNMENT_RULES = (
         gate=_GATE,
         one_line=True,
         source=_SOURCE,
-        check=assigned,
+        check=is_assigned_secret,
         examples=(
             'db_password = "«hunter2!{alnum:4}»"',
             "'apiKey': '«{alnum:32}»',",
@@ -97,7 +100,7 @@ ASSIGNMENT_RULES = (
         gate=_ENV_GATE,
         one_line=True,
         source=_SOURCE,
-        check=assigned_in_environment,
+        check=is_environment_secret,
         examples=(
             "A=1\nDB_PASSWORD=«s3cret(!){alnum:3}»\nB=2",
             "export STRIPE_API_KEY=«{alnum:30}»",
@@ -116,7 +119,7 @@ ASSIGNMENT_RULES = (
         ),
     ),
     Rule(
-        name="assignment",  # NAME: word and NAME="word" of a password
+        name="assignment",  # NAME: word and NAME="word", where NAME is a password's
         pattern=rf"(?P<name>[A-Z][A-Z0-9_]*{_PLAIN_NAME}){CLOSE}{SPACE}[:=]{SPACE}(?:\"(?P<secret_a>"
         r"[a-z]+)\"|'(?P<secret_b>[a-z]+)'|(?P<secret_c>[a-z]+)(?m:[ \t\r]*$))",
         gate=rf"{_PLAIN_NAME}{CLOSE}{BLANK}[:=]{BLANK}[\\\"']*[a-z]{{8}}",
@@ -135,13 +138,13 @@ ASSIGNMENT_RULES = (
         ),
     ),
     Rule(
-        name="assignment",  # name: value and name = value, nothing behind it: YAML, ini
+        name="assignment",  # name: value and name = value to the end of the line: YAML, ini
         pattern=rf"{_START}{NAME}{CLOSE}{SPACE}(?::[ \t]{SPACE}|={SPACE})"
         rf"(?P<secret>[^\s\"'`\\,;(){{}}<>\x1b]+){LINE_END}",
         gate=_GATE,
         one_line=True,
         source=_SOURCE,
-        check=assigned,
+        check=is_assigned_secret,
         examples=(
             "db:\n  password: «hunter2»\n  port: 1",
             "api_token = «{alnum:24}»",
@@ -161,13 +164,13 @@ ASSIGNMENT_RULES = (
         ),
     ),
     Rule(
-        name="assignment",  # the same of a password, which may hold every sign
+        name="assignment",  # the same for a password, which may hold any sign
         pattern=rf"{_START}(?P<name>[A-Za-z0-9_.-]*{_SET_BY}{AFTER}){CLOSE}{SPACE}"
         rf"(?::[ \t]{SPACE}|={SPACE})(?P<secret>[^\s\"'`\\\x1b]+){LINE_END}",
         gate=_GATE,
         one_line=True,
         source=_SOURCE,
-        check=assigned,
+        check=is_assigned_secret,
         examples=(
             "db:\n  password: «ab;cd(12)e»\n",
             "spring.datasource.password=«x7(y;{alnum:6}»",
@@ -177,22 +180,22 @@ ASSIGNMENT_RULES = (
         near_misses=("password: getPassword(x2);", "  password = hash(password2, salt);"),
     ),
     Rule(
-        name="assignment",  # in the query of an address
+        name="assignment",  # in the query of a URL
         pattern=rf"[?&]{NAME}=(?P<secret>[^&\s\"'`#\\]+)",
         gate=_GATE,
         one_line=True,
         source="https://datatracker.ietf.org/doc/html/rfc3986#section-3.4",
-        check=assigned_inline,
+        check=is_inline_secret,
         examples=("jdbc:postgresql://db/x?user=app&password=«Vj;5CU(A6)»&ssl=true",),
         near_misses=("?user=app&password=${PW}", "f?page=2&next_token={alnum:20}"),
     ),
     Rule(
-        name="assignment",  # between semicolons, as .NET connects to a database
+        name="assignment",  # between semicolons, as in .NET's connection strings
         pattern=rf";[ \t]*(?P<name>{_SET_BY})=(?P<secret>[^;\s\"'`\\]+)",
         gate=_GATE,
         one_line=True,
         source="https://learn.microsoft.com/en-us/sql/connect/ado-net/connection-string-syntax",
-        check=assigned_inline,
+        check=is_inline_secret,
         examples=("Server=db;User Id=sa;Password=«Tg&9(9)Cnq»;Encrypt=true",),
         near_misses=("Server=db;Password=<password>;",),
     ),
@@ -202,7 +205,7 @@ ASSIGNMENT_RULES = (
         gate=_GATE,
         one_line=True,
         source=_SOURCE,
-        check=assigned_inline,
+        check=is_inline_secret,
         examples=(
             "GET /v1?api_key=«{hex:32}»&page=2",
             "run --access-token=«{alnum:24}» now",
@@ -218,14 +221,14 @@ ASSIGNMENT_RULES = (
         ),
     ),
     Rule(
-        name="assignment",  # name: value likewise; behind a parenthesis it is an argument in code,
-        # before an @ it is an address, behind a colon part of one
+        name="assignment",  # name: value in the same places; after a parenthesis it is an argument
+        # in code, before an @ or after a colon it is part of a URL
         pattern=rf"(?:\A|[^A-Za-z0-9_.:(-]){NAME}{CLOSE}{SPACE}:{SPACE}"
         rf"(?P<secret>[^\s\"'`\\,;&|<>(){{}}\[\]@\x1b]+){BARE_END}",
         gate=_GATE,
         one_line=True,
         source=_SOURCE,
-        check=assigned_inline,
+        check=is_inline_secret,
         examples=("got token: «{alnum:24}» for alice", "{name: x, api_key: «{hex:32}», n: 1}"),
         near_misses=(
             "initialize(token: {hex:32}-us18)",

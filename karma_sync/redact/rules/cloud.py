@@ -1,4 +1,4 @@
-"""Keys of clouds and of the services programs are deployed to."""
+"""Rules for the keys of clouds and of services to which programs are deployed."""
 
 import base64
 
@@ -6,7 +6,7 @@ from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.matching.value_checks import is_key, is_random, is_real
 from karma_sync.redact.rules.shared import EDGE, END, VALUE
 
-_BEDROCK = base64.b64encode(b"bedrock.amazonaws.com").decode()  # whom the signed address is for
+_BEDROCK = base64.b64encode(b"bedrock.amazonaws.com").decode()  # the host of the signed URL
 
 
 def _is_varied(_name: bytes, key: bytes) -> bool:
@@ -44,7 +44,7 @@ CLOUD_RULES = (
         near_misses=("aws_secret_access_key = ${AWS_SECRET_ACCESS_KEY}",),
     ),
     Rule(
-        name="aws",  # beside its id, as a client or a table takes the two
+        name="aws",  # the secret key beside its id, as in a call or a table
         pattern=r"(?:(?:AKIA|ASIA)[A-Z0-9]{16}|\[REDACTED:aws\])[\s\"'`,:|]{1,12}"
         r"([A-Za-z0-9/+]{40})(?:\z|[^A-Za-z0-9/+=])",
         gate=r"(?:AKIA|ASIA)[A-Z0-9]{16}|\[REDACTED:aws\]",
@@ -67,7 +67,7 @@ CLOUD_RULES = (
         near_misses=("ABSKQmVkcm9ja0FQSUtleS1EXAMPLE",),
     ),
     Rule(
-        name="aws",  # a key for Bedrock that is good for some hours: base64 of a signed address
+        name="aws",  # a key for Bedrock that is valid for some hours: base64 of a signed URL
         pattern=rf"(bedrock-api-key-{_BEDROCK}[A-Za-z0-9+/=]*)",
         keywords=("bedrock-api-key-",),
         source="https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys.html",
@@ -76,7 +76,7 @@ CLOUD_RULES = (
         near_misses=("bedrock-api-key-{base64:60}",),
     ),
     Rule(
-        name="aws",  # who has a signed address may do what it says until it expires
+        name="aws",  # a signed URL gives access to everybody who has it until it expires
         pattern=r"(?i)X-(?:Amz|Goog)-Signature=([0-9a-f]{64,})",
         gate=r"(?i)X-(?:Amz|Goog)-Signature=",
         source="https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html",
@@ -84,7 +84,7 @@ CLOUD_RULES = (
         near_misses=("&X-Amz-Signature=<signature-value>",),
     ),
     Rule(
-        name="aws",  # a session token of STS, by how its base64 begins
+        name="aws",  # a session token of STS, recognized by the beginning of its base64
         pattern=EDGE + r"((?:IQoJb3JpZ2lu|F[Qw]oGZXIvYXdz)[A-Za-z0-9+/]{80,}={0,2})",
         gate=r"(?:IQoJb3JpZ2lu|F[Qw]oGZXIvYXdz)",
         source="https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html",
@@ -122,7 +122,7 @@ CLOUD_RULES = (
         near_misses=("?sig=abc", "config={alnum:60}"),
     ),
     Rule(
-        name="azure",  # what Azure puts into a key, at a fixed place, for it to be known
+        name="azure",  # Azure puts these marks at fixed places into keys, so that scanners see them
         pattern=EDGE
         + r"([A-Za-z0-9]{52}JQQJ9[A-Za-z0-9]{27}|[A-Za-z0-9]{42}(?:AzSe|\+ACR)[A-D][A-Za-z0-9]{5}"
         r"|[A-Za-z0-9+/]{76}(?:\+ASt|\+AMC|\+ABa|APIM|ACDb)[A-Za-z0-9+/]{6}=="
@@ -173,7 +173,7 @@ CLOUD_RULES = (
         near_misses=("X-Auth-Key: <key>",),
     ),
     Rule(
-        name="cloudflare",  # of a tunnel: base64 of {"a": account, "t": tunnel, "s": secret}
+        name="cloudflare",  # a tunnel's: base64 of {"a": account, "t": tunnel, "s": secret}
         pattern=EDGE + r"(eyJhIjoi[A-Za-z0-9+/_-]{80,}={0,2})",
         gate=r"eyJhIjoi",
         source="https://developers.cloudflare.com/tunnel/advanced/tunnel-tokens/",
@@ -207,7 +207,7 @@ CLOUD_RULES = (
         near_misses=("VERCEL_TOKEN=${VERCEL_TOKEN}", "vercel token: aaaaaaaaaaaaaaaaaaaaaaaa"),
     ),
     Rule(
-        name="vercel",  # of a store of blobs; of an Edge Config
+        name="vercel",  # the tokens of a Blob store and of an Edge Config
         pattern=r"(vercel_blob_rw_[A-Za-z0-9]{10,}_[A-Za-z0-9]{20,}|ecfg_[a-z0-9]{8,}\?token="
         r"[0-9a-fA-F-]{36})",
         gate=r"vercel_blob_rw_|ecfg_[a-z0-9]{8,}\?token=",
@@ -242,7 +242,7 @@ CLOUD_RULES = (
         near_misses=("sntryu_your_token_here",),
     ),
     Rule(
-        name="sentry",  # a DSN: who has it can send events
+        name="sentry",  # a DSN lets everybody who has it send events
         pattern=r"https?://([0-9a-f]{32}(?::[0-9a-f]{32})?)@[A-Za-z0-9.-]+(?::[0-9]+)?"
         r"/(?:[A-Za-z0-9_.-]+/)*[0-9]+",
         gate=r":(?:\\*/){2}[0-9a-f]{32}[:@]",

@@ -1,7 +1,7 @@
-"""Secrets that a command line hands over: options, and what programs take without a name."""
+"""Rules for secrets on command lines: values of options, and arguments without a name."""
 
 from karma_sync.redact.matching.rule import Rule
-from karma_sync.redact.matching.value_checks import assigned, is_given
+from karma_sync.redact.matching.value_checks import is_argument_password, is_assigned_secret
 from karma_sync.redact.rules.assignment import AFTER, BARE, NAME, WORD
 
 _FLAG = r"--(?:[a-z]+-)*(?:[a-z]*key|token|secret|password|passphrase)"
@@ -29,7 +29,7 @@ COMMAND_RULES = (
         r"(?:\\*[\"'])?(?:[^\s\\\"'$]|\\+/){6}",
         one_line=True,
         source="https://fishshell.com/docs/current/cmds/set.html",
-        check=assigned,
+        check=is_assigned_secret,
         examples=(
             "set -gx DEPLOY_KEY «{hex:32}»",
             "set -g --export DEPLOY_KEY '«{hex:32}»'",
@@ -53,7 +53,7 @@ COMMAND_RULES = (
         rf"[ \t]{_USER}[ \t=]*[\"']?[^\s:\"'$<{{]+:(?P<secret>[^\s\"'`\\]+)",
         gate=rf"(?:[ \t]|\\+t){_USER}(?:[ \t=\"'\\]|\\+t)*[^\s:\"'$<{{]+:[^\s\"'`]{{6}}",
         source="https://curl.se/docs/manpage.html#-u",
-        check=is_given,
+        check=is_argument_password,
         examples=(
             "curl -s -u alice:«s3cr3t{alnum:6}» https://h.example/",
             "curl -sSfu alice:«s3cr3t{alnum:6}» https://h.example/",
@@ -71,7 +71,7 @@ COMMAND_RULES = (
         pattern=rf"(?P<name>{_FLAG})[ \t\n]+{_ARGUMENT}",
         gate=rf"{_FLAG}[^A-Za-z0-9=-]",
         source="https://www.gnu.org/software/libc/manual/html_node/Argument-Syntax.html",
-        check=assigned,
+        check=is_assigned_secret,
         examples=(
             "tool --password «s3cr3t{alnum:4}» run",
             "--api-key «{alnum:24}»",
@@ -80,12 +80,12 @@ COMMAND_RULES = (
         near_misses=("--token <token>", "--password $PW", "--api-key requires a value"),
     ),
     Rule(
-        name="assignment",  # a password as programs take it, without a name
+        name="assignment",  # a password that a program takes without a name
         pattern=rf"{_PROGRAM}{_ARGUMENT}",
         gate=_PROGRAM.replace(r"[ \t]", r"(?:[ \t]|\\+t)"),
         one_line=True,
         source="https://dev.mysql.com/doc/refman/8.4/en/command-line-options.html",
-        check=is_given,
+        check=is_argument_password,
         examples=(
             "mysql -u root -p«hunter2!{alnum:4}» shop",
             "mysqldump --all -uroot -p'«hunter2!{alnum:4}»' > x",

@@ -1,17 +1,17 @@
-"""Secrets as containers are given them: Kubernetes' Secrets, Docker's logins."""
+"""Rules for secrets that containers get: Secrets of Kubernetes, logins of Docker."""
 
 import base64
 
 from karma_sync.redact.matching.rule import Rule
-from karma_sync.redact.matching.value_checks import is_basic, is_stand_in
+from karma_sync.redact.matching.value_checks import is_basic, is_placeholder
 
-# Before a line: a tool's line number, the sign of a diff, blanks.
+# What may stand before a line: a tool's line number, the sign of a diff, blanks.
 _BEFORE = r"(?:[ \t]*[0-9]{1,6}(?:→|\t))?[+-]?[ \t]*"
 _KEY = r"\"?[A-Za-z0-9._-]+\"?:[ \t]*"
 _DONE = rf"(?:{_BEFORE}{_KEY}\"?\[REDACTED:[a-z0-9-]+\]\"?,?\r?\n)*"
 _VALUE = r"\"?(?P<secret>[A-Za-z0-9+/]{4,}={0,2})\"?,?[ \t]*\r?\n"
 _ENTRY = rf"\"?data\"?:[ \t]*\{{?\r?\n{_DONE}{_BEFORE}{_KEY}{_VALUE}"
-# Lines of the same document: none that says of another what it is, and not the line between two.
+# Lines of the same YAML document: no other `kind:`, and no `---` between two documents.
 _LINES = rf"(?:{_BEFORE}(?:[^k\s-][^\n]*|k[^i\n][^\n]*)?\n){{0,80}}?"
 _IS_SECRET = rf"{_BEFORE}\"?kind\"?:[ \t]*\"?Secret\b"
 _GATE = r"kind\\*\"?:[ \t]*\\*\"?Secret"
@@ -21,7 +21,7 @@ _SOURCE = "https://kubernetes.io/docs/concepts/configuration/secret/"
 def _is_encoded(_name: bytes, value: bytes) -> bool:
     """base64 of anything."""
     try:
-        return bool(base64.b64decode(value, validate=True)) and not is_stand_in(value)
+        return bool(base64.b64decode(value, validate=True)) and not is_placeholder(value)
     except ValueError:
         return False
 
@@ -37,7 +37,7 @@ def _holds_login(_name: bytes, value: bytes) -> bool:
 
 CONTAINER_RULES = (
     Rule(
-        name="kubernetes",  # entry by entry: what is cut is passed over the next time round
+        name="kubernetes",  # one entry at a time: the next search skips the entries that are cut
         pattern=rf"{_IS_SECRET}[^\n]*\n{_LINES}{_BEFORE}{_ENTRY}",
         gate=_GATE,
         source=_SOURCE,
@@ -52,7 +52,7 @@ CONTAINER_RULES = (
         ),
     ),
     Rule(
-        name="kubernetes",  # as kubectl prints it, in the order of the alphabet
+        name="kubernetes",  # as kubectl prints it, with `data` before `kind`
         pattern=rf"{_ENTRY}{_LINES}{_IS_SECRET}",
         gate=_GATE,
         source=_SOURCE,

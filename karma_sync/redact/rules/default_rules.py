@@ -1,9 +1,10 @@
-"""Our rule set: one list, the specific before the general.
+"""Lists our own rules: specific rules before general ones.
 
-Where stretches overlap they become one cut, named after the first rule of the list among them.
+If the matches of several rules overlap, the redactor makes one redaction of them, named after the
+rule with the longest match; among equally long matches, after the earliest rule in the list.
 """
 
-from karma_sync.redact.rules.adjacent import BESIDE_RULES
+from karma_sync.redact.rules.adjacent import ADJACENT_RULES
 from karma_sync.redact.rules.ai import AI_RULES
 from karma_sync.redact.rules.assignment import ASSIGNMENT_RULES
 from karma_sync.redact.rules.cloud import CLOUD_RULES
@@ -12,19 +13,19 @@ from karma_sync.redact.rules.container import CONTAINER_RULES
 from karma_sync.redact.rules.forge import FORGE_RULES
 from karma_sync.redact.rules.general import GENERAL_RULES
 from karma_sync.redact.rules.header import HEADER_RULES
-from karma_sync.redact.rules.private_key import KEY_RULES
-from karma_sync.redact.rules.saas import SERVICE_RULES
+from karma_sync.redact.rules.private_key import PRIVATE_KEY_RULES
+from karma_sync.redact.rules.saas import SAAS_RULES
 
 DEFAULT_RULES = (
     *AI_RULES,
     *CLOUD_RULES,
     *FORGE_RULES,
-    *SERVICE_RULES,
-    *KEY_RULES,
+    *SAAS_RULES,
+    *PRIVATE_KEY_RULES,
     *CONTAINER_RULES,
     *GENERAL_RULES,
     *HEADER_RULES,
     *ASSIGNMENT_RULES,
-    *BESIDE_RULES,
+    *ADJACENT_RULES,
     *COMMAND_RULES,
 )

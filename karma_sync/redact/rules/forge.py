@@ -1,4 +1,4 @@
-"""Tokens of forges and package registries."""
+"""Rules for the tokens of forges and package registries."""
 
 import re
 
@@ -10,7 +10,7 @@ _DRAWN = re.compile(rb"[A-Z0-9]")  # a random token has a capital letter or a di
 
 
 def _is_gitlab(_name: bytes, token: bytes) -> bool:
-    """Unlike `glpat-your-token-goes-here` and options like `--glft-…`."""
+    """No placeholder such as `glpat-your-token-goes-here`, no option such as `--glft-…`."""
     return is_real(b"", token) and _DRAWN.search(token) is not None
 
 
@@ -71,7 +71,7 @@ FORGE_RULES = (
         near_misses=("ATBB", "FORMATBB{alnum:32}"),
     ),
     Rule(
-        name="bitbucket",  # of a Data Center: base64 of a number, a colon and 20 bytes
+        name="bitbucket",  # a Data Center's: base64 of a number, a colon and 20 bytes
         pattern=EDGE + r"(BBDC-[MNO][A-Za-z0-9+/@]{39,49})(?:\z|[^A-Za-z0-9+/@_-])",
         gate=r"BBDC-[MNO]",
         source="https://confluence.atlassian.com/bitbucketserver/http-access-tokens-939515499.html",

@@ -1,22 +1,21 @@
-"""Secrets of a standard rather than of a company: keys, headers, addresses, what the user marks."""
+"""Rules for secrets of standards rather than of companies: <private> blocks, JWTs, URLs, files."""
 
 import base64
 import re
 
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.matching.value_checks import (
-    is_given,
+    is_argument_password,
     is_key,
+    is_made_of_words,
     is_password,
-    is_spoken,
-    is_stand_in,
+    is_placeholder,
 )
 from karma_sync.redact.rules.shared import EDGE
 
-# Text without a second <private>: part of the tag before another `<`, and not the tag after all.
+# Text without a second <private>: a beginning of the tag before another `<`, or other text.
 _PART = r"(?:p(?:r(?:i(?:v(?:a(?:te?)?)?)?)?)?)?"
 _OTHER = r"(?:[^<p]|p[^<r]|pr[^<i]|pri[^<v]|priv[^<a]|priva[^<t]|privat[^<e]|private[^<>])"
-
 
 _PORT_TO_USER = (
     r":(?P<name>[0-9]{4,5}|\*):(?:[A-Za-z_][A-Za-z0-9_$-]*|\*):(?:[A-Za-z_][A-Za-z0-9_.@$-]*|\*):"
@@ -25,10 +24,10 @@ _DATABASE = (
     r"(?:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mssql|sqlserver|clickhouse|oracle)"
     r"(?:\+[a-z0-9]{1,12})?"
 )
-# The next word, on a new line maybe behind what tools put before each: a number, a place, a sign.
+# Before the next word: blanks, or a new line and what tools print before it: a number, file, sign.
 _NEXT = r"(?:[ \t]+|[ \t\r]*\n[^\n]{0,64}?)"
 _HOST = r"(?:[A-Za-z0-9-]*\.[A-Za-z0-9.-]+|[A-Za-z0-9-]+(?:\r?\n|\\+[nr]|\",|[ \t]+login))"
-_TOKEN_SIZE = 20  # of a token that stands alone before the @ of an address
+_TOKEN_SIZE = 20  # the least size of a token that stands alone before the @ of a URL
 _PORT_AND_PATH = re.compile(rb"[0-9]{0,5}/")
 _TEMPLATE = re.compile(
     rb"(?i)\$|[{<(\[]|%[({svqw]|.*(?:\$\{|\{\{|\.\.\.|\*\*|(?<![a-z0-9])your|placeholder|redacted|x{5})|x+$|\*$"
@@ -37,40 +36,40 @@ _TEMPLATE = re.compile(
 
 
 def _is_url_password(host: bytes, password: bytes) -> bool:
-    """All but templates ({user}:{password}@, user:***@), RFC 3849's example, a local socket."""
+    """No template ({user}:{password}@, user:***@), no example of RFC 3849, no local socket."""
     return not (host.startswith((b"[2001:db8:", b"%2F")) or _TEMPLATE.match(password))
 
 
 def _is_odd_password(host: bytes, password: bytes) -> bool:
-    """Not the port and path of an address without a password: localhost:5432/db?email=a@b."""
+    """Not the port and path of a URL without a password: localhost:5432/db?email=a@b."""
     return _is_url_password(host, password) and _PORT_AND_PATH.match(password) is None
 
 
 def _is_token(_name: bytes, user: bytes) -> bool:
-    return is_key(user, _TOKEN_SIZE) and not is_spoken(user) and not _TEMPLATE.match(user)
+    return is_key(user, _TOKEN_SIZE) and not is_made_of_words(user) and not _TEMPLATE.match(user)
 
 
 def _holds_jwt(_name: bytes, encoded: bytes) -> bool:
-    """base64 of a token of two parts at least."""
+    """base64 of a JWT with at least two parts."""
     standard = encoded.translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
     decoded = base64.b64decode(standard[: len(standard) // 4 * 4])
     return re.match(rb"e[wy][A-Za-z0-9_-]{10,}\.e[wy]", decoded) is not None
 
 
 def _is_pgpass(port: bytes, password: bytes) -> bool:
-    """At a port of PostgreSQL any word; elsewhere it might be a line of a log."""
+    """Any word at a port of PostgreSQL; elsewhere only a password: it may be a line of a log."""
     if port in {b"5432", b"5433", b"6432", b"6543", b"*"}:
         return not (_TEMPLATE.match(password) or password == b"password")
     return is_password(password)
 
 
 def _is_netrc(_name: bytes, password: bytes) -> bool:
-    return not is_stand_in(password)
+    return not is_placeholder(password)
 
 
 GENERAL_RULES = (
     Rule(
-        name="private",  # what the user marks; the innermost block first, the outer one round later
+        name="private",  # a block that the user marks; inner blocks are cut before outer ones
         pattern=rf"(?is)(<private>(?:[^<]|<(?:{_PART}<)*{_OTHER})*?<(?:{_PART}<)*/private>)",
         gate=r"(?i)private>",
         firm=True,
@@ -82,7 +81,7 @@ GENERAL_RULES = (
         near_misses=("a <private> tag", "</private>"),
     ),
     Rule(
-        name="private",  # a line that opens what nothing closes: to the end of the text
+        name="private",  # an opening tag that begins a line and is never closed: to the text's end
         pattern=r"(?is)(?:\A|\n)[ \t]*(<private>(?:[^<]|<[^/]|</[^p]|</p[^r])*<?)\z",
         gate=r"(?i)private>",
         firm=True,
@@ -107,7 +106,7 @@ GENERAL_RULES = (
         near_misses=("eyJhbGciOiJIUzI1NiJ9", "eyJ...", "keyJarOfTheYear.value.of.it"),
     ),
     Rule(
-        name="jwt",  # in base64 once more, as Kubernetes' Secrets have it
+        name="jwt",  # encoded in base64 once more, as in Kubernetes' Secrets
         pattern=EDGE + r"(ZXlK[A-Za-z0-9+/_-]{80,}={0,2})",
         gate=r"ZXlK[A-Za-z0-9+/_\\-]{80}",
         source="https://kubernetes.io/docs/concepts/configuration/secret/#serviceaccount-token-secrets",
@@ -139,7 +138,7 @@ GENERAL_RULES = (
         ),
     ),
     Rule(
-        name="url",  # of a database, whose password may hold what an address may not
+        name="url",  # a database's: its password may hold characters that URLs do not allow
         pattern=rf"(?i){_DATABASE}://[^\s/?#\"'`<>\\:]*:(?P<secret>[^\s\"'`<>\\]*[/?#][^\s\"'`<>\\]*)"
         r"@(?P<name>[a-z0-9_.-]+(?::[0-9]+)?(?:[/,?\s\"'`\\]|\z))",
         gate=rf"(?i){_DATABASE}:(?:\\*/){{2}}[^\s/?#\"'`<>:]*:[^\s\"'`<>]*[/?#][^\s\"'`<>]*@",
@@ -169,7 +168,7 @@ GENERAL_RULES = (
         ),
     ),
     Rule(
-        name="url",  # as drivers of Go take it: user:password@tcp(host)/database
+        name="url",  # as database drivers of Go take it: user:password@tcp(host)/database
         pattern=r"[A-Za-z0-9_.-]+:([^\s\"'`@/\\]+)@(?:tcp|unix)\(",
         gate=r"@(?:tcp|unix)\(",
         one_line=True,
@@ -179,7 +178,7 @@ GENERAL_RULES = (
         near_misses=("user:${PW}@tcp(db)/x", "%s:%s@tcp(%s)/x", "user@tcp(db)/x"),
     ),
     Rule(
-        name="url",  # as drivers of Oracle take it: user/password@host
+        name="url",  # as Oracle's drivers take it: user/password@host
         pattern=r"(?:jdbc:oracle:[a-z]+:|sqlplus(?:[ \t]+-[A-Za-z]+)*[ \t]+[\"']?)[A-Za-z0-9_$#]+/"
         r"([^\s\"'`@/\\]+)@",
         gate=r"jdbc:oracle:|sqlplus(?:[ \t]|\\+t)",
@@ -199,7 +198,7 @@ GENERAL_RULES = (
         r"[ \t]+[en]?'(?P<secret>[^'\n]{4,})'",
         gate=r"(?i)(?:identified(?:[ \t]|\\+t)+(?:with|by|as)|password(?:[ \t=]|\\+t)+[en]?')",
         source="https://www.postgresql.org/docs/current/sql-createrole.html",
-        check=is_given,
+        check=is_argument_password,
         examples=(
             "CREATE USER app WITH PASSWORD '«hunter2!{alnum:4}»';",
             "CREATE USER 'a'@'%' IDENTIFIED BY '«hunter2!{alnum:4}»';",

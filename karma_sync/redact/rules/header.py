@@ -1,4 +1,4 @@
-"""Authorization headers: what follows them opens something, whatever the scheme."""
+"""Rules for Authorization headers: their value gives access, whatever its scheme is."""
 
 import re
 
@@ -11,7 +11,7 @@ from karma_sync.redact.matching.value_checks import (
     is_key,
 )
 
-# The sign between name and value, or what lists the two: "name": "…", "value": "…".
+# The sign between name and value, or the text between them in a list: "name": "…", "value": "…".
 _LISTED = r"""(?:[\s,]{0,40}(?:[0-9]{1,6}(?:→|\t)[ \t]*)?["']value["'][ \t]{0,4})?(?::|=>?|,)"""
 _LISTED_GATE = (
     r"""(?:(?:[\s,]|\\+[nrt]|[0-9]{1,6}(?:→|\\+u2192))*\\*["']value\\*["'][ \t]*)?(?::|=>?|,)"""
@@ -33,7 +33,7 @@ _CHARACTER = r"[A-Za-z0-9._~+/=:|%-]"
 
 
 def _is_whole_value(_name: bytes, value: bytes) -> bool:
-    """A header without one of the known schemes in front: a signature, or the bare token."""
+    """The value of a header without a known scheme: a signature, or only the token."""
     signed = re.match(rb"(?i)(?:%s)[ \t]" % _SIGNED.encode(), value)
     return signed is not None or is_key(value, UNSURE_SIZE)
 
@@ -62,7 +62,7 @@ HEADER_RULES = (
         ),
     ),
     Rule(
-        name="header",  # a scheme that is somebody's own
+        name="header",  # a scheme that a service made up
         pattern=rf"(?i){_HEADER}[a-z][a-z-]{{1,30}}{_SPACE}({_CHARACTER}{{16,}})",
         gate=rf"(?i){_HEADER_GATE}[a-z][a-z-]{{1,30}}{_SPACE_GATE}(?:{_CHARACTER}|\\){{16}}",
         source="https://datatracker.ietf.org/doc/html/rfc9110#name-authentication-scheme",
@@ -77,7 +77,7 @@ HEADER_RULES = (
         ),
     ),
     Rule(
-        name="header",  # a list of parameters, quoted or not, to its end
+        name="header",  # a whole list of parameters, quoted or not
         pattern=rf"(?i){_HEADER}((?:{_SIGNED}){_SPACE}{_PARAMETER}(?:,[ \t]*{_PARAMETER})*)",
         gate=rf"(?i){_HEADER_GATE}(?:{_SIGNED}){_SPACE_GATE}[a-z0-9_-]+=",
         source="https://datatracker.ietf.org/doc/html/rfc7616#section-3.4",
@@ -106,7 +106,7 @@ HEADER_RULES = (
         near_misses=("Authorization: Basic realm", "Authorization: Basic ..."),
     ),
     Rule(
-        name="header",  # a signature over the request, or the bare token
+        name="header",  # a signature over the request, or only the token
         pattern=rf"(?i){_HEADER}((?:{_SIGNED})[ \t][^\r\n\\\"'`]{{16,}}|{_CHARACTER}{{16,}})",
         gate=rf"(?i){_HEADER_GATE}(?:(?:{_SIGNED})[ \t\\]|(?:{_CHARACTER}|\\){{16}})",
         source="https://datatracker.ietf.org/doc/html/rfc9110#name-authorization",

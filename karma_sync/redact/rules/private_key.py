@@ -1,47 +1,47 @@
-"""Private keys, however they are written down."""
+"""Rules for private keys in all their forms: PEM, PuTTY, age, also numbered, escaped or encoded."""
 
 import base64
 import re
 
 from karma_sync.redact.matching.rule import Rule
-from karma_sync.redact.matching.value_checks import is_spoken
+from karma_sync.redact.matching.value_checks import is_made_of_words
 from karma_sync.redact.rules.shared import EDGE
 
-_BLANK = r"(?:[ +]|%20)"  # also as in an address
+_BLANK = r"(?:[ +]|%20)"  # also as URLs write it
 _KIND = rf"(?:[A-Z0-9]|{_BLANK}){{0,30}}PRIVATE{_BLANK}KEY(?:{_BLANK}BLOCK)?"
 _BEGIN = rf"-{{4,5}} ?BEGIN{_BLANK}{_KIND} ?-{{4,5}}"
 _FINISH = rf"-{{4,5}} ?END{_BLANK}{_KIND} ?-{{4,5}}"
-# Between the header and the key itself: line ends in any notation, the line numbers of a tool
-# (`   13→`), quotes and signs of code around it, and the headers of old OpenSSL and PGP files.
+# Between the header and the key itself: line ends in any form, a tool's line numbers (`   13→`),
+# quotes and signs of code, and the headers of old OpenSSL and PGP files.
 _GAP = r"(?:[^A-Za-z0-9]|\\+[nrt]|\x1b\[[0-9;]*[mK]|%0[AaDd]|[0-9]{1,6}[^A-Za-z0-9+/=])*"
 _HEADERS = rf"(?:[A-Z][A-Za-z-]{{2,20}}: [^\r\n]{{0,200}}[\r\n]{_GAP})*"
-# The end of a line that was printed before, and what parts it from the next one.
+# The rest of a key's line whose beginning was printed earlier, up to the next line.
 _TORN = rf"(?:[A-Za-z0-9+/]{{8,15}}(?:\r?\n|(?:\\+r)?\\+n){_GAP})?"
 _UNDASHED = r"(?:[^-]|-{1,3}[^-])*?"  # up to the next header or footer
 _KEY_GATE = r"(?:BEGIN|END)[ +%][A-Z0-9 +%]{0,40}PRIVATE(?:[ +]|%20)KEY"
 _LAST_RUN = re.compile(rb"[A-Za-z0-9+/=]{16,}\Z")
 _RUN = re.compile(rb"[A-Za-z0-9+/]{16,}=*|[A-Za-z0-9+/]{8,}=+")
-_LINE = 40  # characters of base64 that no identifier in code has
+_LINE = 40  # characters of base64: identifiers in code are shorter
 _SIGNS_OF_CODE = re.compile(rb"[()\[\]{}*?^$]|\.\.\.|-----BEGIN")
-_LITTLE = 8  # characters of base64 that are no key yet
+_LITTLE = 8  # characters of base64: fewer are no key
 
 
 def _is_key_block(_name: bytes, block: bytes) -> bool:
-    """The header is followed by a key and not by the name of a variable that holds one."""
+    """A key follows the header, not the name of a variable that holds one."""
     run = _LAST_RUN.search(block)
-    return run is not None and (len(run[0]) >= _LINE or not is_spoken(run[0]))
+    return run is not None and (len(run[0]) >= _LINE or not is_made_of_words(run[0]))
 
 
 def _is_rest_of_key(_name: bytes, block: bytes) -> bool:
-    """Lines of a key before its footer, and not the name of a variable that holds them."""
-    if block.startswith(b"BEGIN+"):  # all of it, in an address
+    """Lines of a key stand before the footer, not the name of a variable that holds them."""
+    if block.startswith(b"BEGIN+"):  # the whole key, in a URL
         return False
     runs = _RUN.findall(block)
-    return any(len(run) >= _LINE or run.endswith(b"=") or not is_spoken(run) for run in runs)
+    return any(len(run) >= _LINE or run.endswith(b"=") or not is_made_of_words(run) for run in runs)
 
 
 def _is_short_key(_name: bytes, block: bytes) -> bool:
-    """A block with both ends and little in it, as in a test: not an expression, not prose."""
+    """A short key between header and footer, as in a test: not an expression, not prose."""
     inner = block[block.index(b"KEY") : block.rindex(b"END")].strip(b"KEYBLOC -")
     if _SIGNS_OF_CODE.search(inner) or not re.search(rb"[\r\n]|\\[nr]", inner):
         return False
@@ -55,7 +55,7 @@ def _holds_private_key(_name: bytes, encoded: bytes) -> bool:
     return b"PRIVATE KEY" in base64.b64decode(head[: len(head) // 4 * 4])
 
 
-KEY_RULES = (
+PRIVATE_KEY_RULES = (
     Rule(
         name="pem",
         pattern=rf"({_BEGIN}{_GAP}{_HEADERS}[A-Za-z0-9+/=]{{16,}})",
@@ -109,7 +109,7 @@ KEY_RULES = (
         near_misses=("client-certificate-data: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tC{base64:60}",),
     ),
     Rule(
-        name="pem",  # its second half, where the first was printed before
+        name="pem",  # the second half of a key whose first half was printed earlier
         pattern=r"(?:\A|\\+[nrt]|[^A-Za-z0-9+/\\])"
         rf"((?:{_TORN}(?:[A-Za-z0-9+/]{{16,}}={{0,2}}{_GAP})+(?:[A-Za-z0-9+/]{{1,76}}={{0,2}}{_GAP})?"
         rf"|[A-Za-z0-9+/]{{8,}}={{1,2}}{_GAP}){_FINISH})",
@@ -129,7 +129,7 @@ KEY_RULES = (
         ),
     ),
     Rule(
-        name="pem",  # as PuTTY writes it
+        name="pem",  # a key in PuTTY's form
         pattern=r"Private-Lines: [0-9]+(?:[^A-Za-z0-9]|[0-9]{1,6}(?:→|\t)|\\+[nr])*"
         r"([A-Za-z0-9+/]{16,})",
         until=r"Private-(?:MAC|Hash)",

@@ -1,38 +1,38 @@
-"""Tokens of chat, mail and payment services."""
+"""Rules for the tokens of chat, mail and payment services."""
 
 import re
 
 from karma_sync.redact.matching.rule import Rule
-from karma_sync.redact.matching.value_checks import is_key, is_real, is_spoken
+from karma_sync.redact.matching.value_checks import is_key, is_made_of_words, is_real
 from karma_sync.redact.rules.shared import EDGE, END
+
+_NUMBER = re.compile(rb"(?:[MNO][DTjz][AEIMQUYcgk][0-5w-z])+")  # base64 of digits
+_ID = 3  # digits; the shortest ids have eight
+_VARIED = 10  # different characters, including the prefix
+_STRIPE_KEY = 32  # characters, including the prefix
 
 
 def _is_slack(_name: bytes, token: bytes) -> bool:
-    """Slack puts ids into its tokens: a real one holds several digits, and not only zeros."""
+    """Slack's tokens contain ids: a real one has several digits, and not only zeros."""
     return is_real(b"", token) and _digits(token) >= _ID and len(set(token)) > _VARIED
 
 
 def _is_stripe(_name: bytes, key: bytes) -> bool:
-    """Of full length, or short as the oldest are but with a digit, unlike `sk_live_something`."""
+    """Has full length, or a digit if it is short like the oldest keys: not `sk_live_something`."""
     return is_real(b"", key) and (len(key) >= _STRIPE_KEY or _digits(key) > 0)
 
 
 def _is_discord(_name: bytes, token: bytes) -> bool:
-    """The bot's number and a signature, or what looks as random; no chain of properties in code."""
+    """The bot's number or a random text, and a signature; not a chain of properties in code."""
     first, _, last = token.split(b".")
-    return (_NUMBER.match(first) is not None or is_key(first)) and not is_spoken(last)
+    return (_NUMBER.match(first) is not None or is_key(first)) and not is_made_of_words(last)
 
 
 def _digits(token: bytes) -> int:
     return sum(0x30 <= byte <= 0x39 for byte in token)
 
 
-_NUMBER = re.compile(rb"(?:[MNO][DTjz][AEIMQUYcgk][0-5w-z])+")  # base64 of digits
-_ID = 3  # digits; the shortest ids have eight
-_VARIED = 10  # different characters, prefix included
-_STRIPE_KEY = 32  # characters, prefix included
-
-SERVICE_RULES = (
+SAAS_RULES = (
     Rule(
         name="slack",
         pattern=r"((?:xox[a-z]\.?|xapp|xwfp|xoxe\.xox[bp])-[A-Za-z0-9%_-]{16,})",
@@ -69,7 +69,7 @@ SERVICE_RULES = (
         near_misses=("NotificationServiceProvider.create.someVeryLongFunctionNameOfIt",),
     ),
     Rule(
-        name="discord",  # of a person
+        name="discord",  # a person's token
         pattern=EDGE + r"(mfa\.[A-Za-z0-9_-]{80,})",
         gate=r"mfa\.[A-Za-z0-9_-]{80}",
         source="https://docs.discord.com/developers/reference#authentication",
@@ -88,7 +88,7 @@ SERVICE_RULES = (
     ),
     Rule(
         name="telegram",
-        # no part of an address, but a line that a diff takes out
+        # not a part of a URL, but also in a line that a diff removes
         pattern=EDGE.replace("[^A-Za-z0-9]", r"[^A-Za-z0-9_/.:-]|/bot|(?m:^|[\"'\s→:|>])-")
         + r"([0-9]{8,10}:A[A-Za-z0-9_-]{32,36})"
         + END,
@@ -121,7 +121,7 @@ SERVICE_RULES = (
         near_misses=("twilio account {hex:32}",),
     ),
     Rule(
-        name="twilio",  # beside the account, as a client or an address takes the two
+        name="twilio",  # the token beside its account, as in a call or on a command line
         pattern=EDGE + r"AC[0-9a-f]{32}[^A-Za-z0-9]{1,8}([0-9a-f]{32})" + END,
         gate=r"AC[0-9a-f]{32}",
         source="https://www.twilio.com/docs/usage/requests-to-twilio",

@@ -1,4 +1,4 @@
-"""How a channel's folder is laid out: names, and frames of which only honest ones are unpacked."""
+"""The layout of a channel's folder: its names, and frames; only valid frames are decompressed."""
 
 import hashlib
 import re
@@ -26,11 +26,11 @@ CONTENT = b"".join(b"line %d\n" % n for n in range(5_000))
 
 @examples()
 @given(st.binary(max_size=2_000) | st.integers(0, 300_000).map(bytes))
-def test_what_was_packed_is_what_is_unpacked(content: bytes) -> None:
+def test_decompressing_gives_back_what_was_compressed(content: bytes) -> None:
     assert decompress(compress(content), len(content)) == content
 
 
-def test_what_cannot_be_compressed_is_unpacked_all_the_same() -> None:
+def test_random_bytes_survive_compression() -> None:
     noise = b"".join(hash_of(n) for n in range(20_000))
 
     assert len(compress(noise)) > len(noise)
@@ -59,7 +59,7 @@ FRAMES: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("make", FRAMES.values(), ids=FRAMES.keys())
-def test_only_one_whole_frame_of_exactly_the_stated_size_is_unpacked(
+def test_only_one_whole_frame_of_exactly_the_stated_size_is_decompressed(
     make: Callable[[bytes], bytes],
 ) -> None:
     with pytest.raises(Unverified) as refused:
@@ -83,7 +83,7 @@ def test_a_bomb_takes_no_more_memory_than_was_stated(stated: int) -> None:
 
 
 @pytest.mark.parametrize("frame", [compress(b"x"), b"x", zstandard.compress(b"")])
-def test_nothing_is_packed_as_nothing(frame: bytes) -> None:
+def test_empty_content_has_an_empty_frame(frame: bytes) -> None:
     assert compress(b"") == b""
     with pytest.raises(Unverified):
         decompress(frame, 0)
@@ -112,5 +112,5 @@ def test_a_name_is_read_back_as_it_was_built() -> None:
         "items/" + "ab" * 16 + ".ks",
     ],
 )
-def test_what_only_looks_like_a_chunk_is_none(name: str) -> None:
+def test_a_name_that_only_resembles_a_chunk_is_none(name: str) -> None:
     assert not re.fullmatch(CHUNK_NAME, name)

@@ -1,4 +1,4 @@
-"""Outboxes of two teams that carry the same session: its chunks lie on the disk once."""
+"""Two outboxes that hold the same session: its chunks need space on the disk once."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ TEAMS = [team_of_all(ALICE, BOB), team_of_all(ALICE, CAROL, name="other")]
 
 
 class Pair:
-    """Two channels of one member, into which the same sessions are packaged."""
+    """Two channels of one member that get the same sessions."""
 
     def __init__(self, root: Path) -> None:
         self.one, self.two = (
@@ -50,7 +50,7 @@ def pair(tmp_path: Path) -> Pair:
 
 
 def packaged_side_by_side(pair: Pair) -> None:
-    """As one pass does it: nothing of the first is in its place when the second begins."""
+    """Package as one pass does: nothing of the first is in its place when the second begins."""
     for desk in pair.both:
         desk.package()
     for desk in pair.both:
@@ -64,7 +64,9 @@ def packaged_one_after_the_other(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("package", [packaged_side_by_side, packaged_one_after_the_other])
-def test_what_one_outbox_has_another_links(pair: Pair, package: Callable[[Pair], None]) -> None:
+def test_a_chunk_of_one_outbox_is_linked_into_another(
+    pair: Pair, package: Callable[[Pair], None]
+) -> None:
     pair.write(big("the same", 3.0))
     package(pair)
 
@@ -76,7 +78,7 @@ def test_what_one_outbox_has_another_links(pair: Pair, package: Callable[[Pair],
         assert not list(desk.outbox.path.rglob(".tmp-*"))
 
 
-def test_what_is_appended_is_linked_too(pair: Pair) -> None:
+def test_the_chunks_of_an_append_are_linked_too(pair: Pair) -> None:
     pair.write(big("the same"))
     packaged_side_by_side(pair)
     for desk in pair.both:
@@ -89,7 +91,7 @@ def test_what_is_appended_is_linked_too(pair: Pair) -> None:
     assert [desk.content() for desk in pair.both] == [big("the same") + big("more")] * 2
 
 
-def test_what_another_redactor_cut_is_not_linked(pair: Pair) -> None:
+def test_chunks_of_another_redactor_are_not_linked(pair: Pair) -> None:
     pair.two.restart(Swapping({b"the": b"[REDACTED:the]"}))
     pair.write(big("the same"))
     packaged_side_by_side(pair)
@@ -100,7 +102,7 @@ def test_what_another_redactor_cut_is_not_linked(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP])
-def test_without_links_each_has_files_of_its_own(
+def test_without_hard_links_each_outbox_has_its_own_files(
     pair: Pair, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -132,9 +134,7 @@ def _leads_elsewhere(chunk: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [_damaged, _other_content, _leads_elsewhere])
-def test_what_is_not_as_it_was_written_is_not_linked(
-    pair: Pair, spoil: Callable[[Path], None]
-) -> None:
+def test_a_changed_chunk_is_not_linked(pair: Pair, spoil: Callable[[Path], None]) -> None:
     pair.write(big("the same"))
     pair.one.package()
     pair.one.outbox.flush()
@@ -149,7 +149,7 @@ def test_what_is_not_as_it_was_written_is_not_linked(
         assert found.st_nlink == 1
 
 
-def test_what_is_taken_from_one_stays_in_the_other(pair: Pair) -> None:
+def test_a_session_removed_from_one_outbox_stays_in_the_other(pair: Pair) -> None:
     pair.write(big("the same"))
     packaged_side_by_side(pair)
     before = pair.two.files()
@@ -163,11 +163,11 @@ def test_what_is_taken_from_one_stays_in_the_other(pair: Pair) -> None:
     assert pair.two.files() == before
 
 
-def test_what_could_not_be_finished_in_one_is_whole_in_the_other(pair: Pair) -> None:
+def test_an_item_that_failed_in_one_outbox_is_complete_in_the_other(pair: Pair) -> None:
     pair.write(big("the same"))
     pair.one.package()
     pair.two.package()
-    pair.one.outbox.undo()  # what it had finished stays
+    pair.one.outbox.undo()  # its finished items stay
     pair.one.append(big("more") + said("poison"))
     redactor = pair.one.packager.redactor
     assert isinstance(redactor, Swapping)

@@ -1,4 +1,4 @@
-"""The outbox over time: always whole, what is no longer named is dropped, odd names do no harm."""
+"""An outbox over time: always complete; unnamed chunks are dropped; odd names do no harm."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_another_redactor_packages_everything_afresh(desk: Desk) -> None:
     assert desk.manifest().redactor == "swap-2"
 
 
-def test_an_item_that_is_packaged_anew_looks_different_though_its_source_and_size_do_not(
+def test_an_item_that_is_packaged_again_gets_another_file_time(
     desk: Desk,
 ) -> None:
     desk.write(said("a line"))
@@ -65,7 +65,7 @@ def test_an_item_that_is_packaged_anew_looks_different_though_its_source_and_siz
     assert len(seen) == 3
 
 
-def test_what_only_an_older_redactor_let_through_is_taken_back(desk: Desk) -> None:
+def test_text_that_only_an_older_redactor_passed_is_taken_back(desk: Desk) -> None:
     desk.write(big("password") + said("end"))
     desk.package()
     old = names(desk)
@@ -129,9 +129,7 @@ def test_every_revision_of_a_channel_is_new(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("harm", ["deleted", "older", "garbled", "foreign"])
-def test_an_outbox_that_is_not_as_i_left_it_is_made_whole_from_the_source(
-    desk: Desk, harm: str
-) -> None:
+def test_a_changed_outbox_is_completed_from_the_source(desk: Desk, harm: str) -> None:
     desk.write(big("one") + said("secret"))
     desk.package()
     path = desk.outbox.path / item_name(desk.item())
@@ -170,7 +168,7 @@ _steps = st.tuples(st.sampled_from(FILES), _verbs, _contents)
 
 
 def redacted(content: bytes, name: str) -> bytes:
-    """The whole lines of a file of records, or a whole text; nothing here is torn and complete."""
+    """The whole lines of a file of records, or a whole text file."""
     if name.endswith(".jsonl"):
         content = content[: content.rfind(b"\n") + 1]
     return swapping().lines(content).data
@@ -178,7 +176,7 @@ def redacted(content: bytes, name: str) -> bytes:
 
 @examples(50)
 @given(st.lists(_steps, min_size=1, max_size=8), st.sampled_from([32, 100]))
-def test_whatever_happens_to_a_session_a_reader_verifies_it_and_gets_it_whole(
+def test_a_reader_gets_the_whole_session_after_any_sequence_of_changes(
     steps: list[tuple[str, str, bytes]], chunk: int
 ) -> None:
     here: dict[str, bytes] = {"s1.jsonl": b""}
@@ -206,7 +204,7 @@ def test_whatever_happens_to_a_session_a_reader_verifies_it_and_gets_it_whole(
 
 
 def check(desk: Desk, wanted: Mapping[str, bytes]) -> None:
-    """A reader who trusts nothing gets exactly this; the outbox holds nothing else."""
+    """A reader that verifies everything gets exactly this; the outbox holds nothing else."""
     manifest = desk.manifest()
     for sha, size in manifest.chunks().items():
         verify_chunk((desk.outbox.path / chunk_name(sha)).read_bytes(), sha, size)
@@ -270,9 +268,7 @@ def test_a_subagent_in_both_layouts_does_not_make_a_session_due_for_ever(desk: D
     ],
     ids=["token", "private", "at the limit", "key", "long private", "half a token"],
 )
-def test_a_title_holds_nothing_that_the_transcript_does_not_show(
-    tmp_path: Path, prompt: str
-) -> None:
+def test_a_title_holds_only_text_that_the_transcript_shows(tmp_path: Path, prompt: str) -> None:
     desk = Desk(tmp_path, CHANNEL, RULES)
     desk.write(said(prompt))
     desk.package()

@@ -1,4 +1,4 @@
-"""Items that wait to be made durable together: nothing is there half, whatever fails."""
+"""Batches of items: all get into their places together, and no failure leaves a part of one."""
 
 import random
 import resource
@@ -15,7 +15,7 @@ from karma_sync.files import TEMPORARY
 from tests.support.builders import ALICE, BOB, Desk, channel_of, said, team_of_all
 from tests.unit.sending.test_packager import big, names, swapping
 
-# What the allow-list of an outbox lets through, by the ends of the names.
+# The names that an outbox's allow-list allows, by their endings.
 ALLOWED = [end for line in IGNORES.splitlines() if (end := line.rpartition("*")[2])[:1] == "."]
 CHANNEL = channel_of(team_of_all(ALICE, BOB), ALICE)
 
@@ -38,7 +38,7 @@ def incompressible(size: int) -> bytes:
 
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
-    """What a full disk does to writing, for this process and for files larger than that."""
+    """Make this process fail to write larger files, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -47,7 +47,7 @@ def files_of_at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_what_waits_is_not_there_and_then_all_of_it_is(desk: Desk) -> None:
+def test_waiting_items_appear_all_at_once(desk: Desk) -> None:
     for name in ("s1", "s2"):
         desk.write(big(name, 1.0), f"{name}.jsonl")
         desk.package(name)
@@ -82,7 +82,7 @@ def test_a_session_that_waits_can_be_packaged_again(desk: Desk) -> None:
     assert desk.content() == big("one") + said("two")
 
 
-def test_a_session_that_fails_takes_nothing_with_it_of_one_that_waits(tmp_path: Path) -> None:
+def test_a_session_that_fails_does_not_harm_one_that_waits(tmp_path: Path) -> None:
     red = swapping()
     desk = Desk(tmp_path, CHANNEL, red)
     desk.outbox = Outbox(desk.outbox.path, batched=True)
@@ -101,7 +101,7 @@ def test_a_session_that_fails_takes_nothing_with_it_of_one_that_waits(tmp_path: 
     assert leftovers(desk) == []
 
 
-def test_an_item_that_finds_no_place_is_due_again_and_leaves_nothing_half(desk: Desk) -> None:
+def test_an_item_that_cannot_be_placed_is_due_again_and_leaves_no_part(desk: Desk) -> None:
     desk.write(big("one"))
     desk.package()
     in_the_way = desk.outbox.path / item_name(desk.item()) / "x"

@@ -1,4 +1,4 @@
-"""Verification of what a peer sent: every attack is stopped, at the step it is an attack on."""
+"""Verification of a peer's files: each attack fails at the step that guards against it."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Sent:
     return Sent(tmp_path_factory.mktemp("sent"))
 
 
-def test_what_the_owner_sent_is_verified_with_the_ends_of_its_files(sent: Sent) -> None:
+def test_an_item_of_the_owner_is_verified_with_the_ends_of_its_files(sent: Sent) -> None:
     verified = sent.verify(sent.raw, last=sent.revision - 1)
 
     assert verified.manifest.value == sent.manifest
@@ -50,7 +50,7 @@ def test_what_the_owner_sent_is_verified_with_the_ends_of_its_files(sent: Sent) 
     verify_chunk(sent.chunk, sent.sha, sent.size)
 
 
-def test_what_a_newer_version_adds_is_left_out_and_the_rest_verified(sent: Sent) -> None:
+def test_fields_of_a_newer_version_are_ignored_and_the_rest_is_verified(sent: Sent) -> None:
     session = sent.fields["session"] | {"mood": "good"}
     raw = resigned(sent.raw, A, colour="green", session=session)
 
@@ -97,7 +97,7 @@ def test_1_two_files_of_one_name_are_refused(sent: Sent) -> None:
     ],
     ids=["file", "manifest", "no end", "empty"],
 )
-def test_2_what_is_larger_than_it_may_be_is_not_even_parsed(sent: Sent, raw: bytes) -> None:
+def test_2_a_file_above_the_limits_is_not_parsed(sent: Sent, raw: bytes) -> None:
     assert sent.code(raw) == "2-size"
 
 
@@ -154,7 +154,7 @@ def twice_named(sent: Sent) -> bytes:
     return join_item(A.sign(PayloadType.MANIFEST, twice), b"")
 
 
-def test_4_nobody_speaks_in_anothers_name(sent: Sent) -> None:
+def test_4_a_member_cannot_sign_in_the_name_of_another(sent: Sent) -> None:
     assert sent.code(resigned(sent.raw, A, member=BOB)) == "4-signer"
     assert sent.code(sent.raw, channel_of(TEAM, BOB)) == "3-signature"
     renamed = replace(CHANNEL, owner=CHANNEL.owner.changed(tag="alice.pc"))
@@ -182,7 +182,7 @@ def test_5_an_item_counts_under_its_own_name_only(sent: Sent) -> None:
         assert sent.code(resigned(sent.raw, A, session=session)) == "5-name"
 
 
-def test_6_what_is_not_newer_is_a_replay(sent: Sent) -> None:
+def test_6_a_revision_that_is_not_newer_is_refused(sent: Sent) -> None:
     assert sent.code(sent.raw, last=sent.revision) == "6-newer"
     assert sent.code(sent.raw, last=sent.revision + 1) == "6-newer"
     assert sent.code(sent.raw, last=sent.revision - 1) == "verified"

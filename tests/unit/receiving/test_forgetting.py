@@ -1,4 +1,4 @@
-"""The library over time: what is taken back is gone, crashes leave nothing, reads are whole."""
+"""The library over time: retracted items are deleted, crashes leave no files, reads are whole."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -84,7 +84,7 @@ def test_a_chunk_that_another_item_still_names_stays(shelf: Shelf, desk: Desk) -
     assert shelf.read("s2") == lines("one")
 
 
-def test_what_was_gone_can_come_again(shelf: Shelf, desk: Desk) -> None:
+def test_an_item_that_was_forgotten_can_be_imported_again(shelf: Shelf, desk: Desk) -> None:
     for content in (lines("one"), lines("two"), lines("one")):
         desk.write(content)
         desk.package()
@@ -93,7 +93,7 @@ def test_what_was_gone_can_come_again(shelf: Shelf, desk: Desk) -> None:
         assert shelf.files() == expected(desk)
 
 
-def test_what_a_member_took_back_is_gone_and_nothing_else(shelf: Shelf, desk: Desk) -> None:
+def test_items_that_a_member_took_back_are_deleted_and_no_others(shelf: Shelf, desk: Desk) -> None:
     home = channel_of(team_of_all(ALICE, BOB, name="home"), ALICE)
     kept = Desk(desk.claude.parent.parent / "home", home, Swapping({}))
     kept.write(lines("one") + said("home"), "s2.jsonl")
@@ -118,7 +118,7 @@ def crashing() -> datetime:
     raise KeyboardInterrupt
 
 
-def test_a_crash_between_the_files_and_the_database_is_made_good(shelf: Shelf, desk: Desk) -> None:
+def test_a_crash_between_files_and_database_is_repaired(shelf: Shelf, desk: Desk) -> None:
     importer = Importer(shelf.root, shelf.store, VERIFIER, crashing)
     with pytest.raises(KeyboardInterrupt):
         importer.import_item(CHANNEL, desk.outbox.path, desk.item())
@@ -134,7 +134,9 @@ def test_a_crash_between_the_files_and_the_database_is_made_good(shelf: Shelf, d
     assert shelf.files() == expected(desk)
 
 
-def test_what_a_crash_left_is_gone_with_the_next_revision(shelf: Shelf, desk: Desk) -> None:
+def test_files_that_a_crash_left_are_deleted_with_the_next_revision(
+    shelf: Shelf, desk: Desk
+) -> None:
     importer = Importer(shelf.root, shelf.store, VERIFIER, crashing)
     with pytest.raises(KeyboardInterrupt):
         importer.import_item(CHANNEL, desk.outbox.path, desk.item())
@@ -220,7 +222,9 @@ def test_readers_get_whole_revisions_while_newer_ones_are_imported(
     assert [len(each) for each in seen] == sorted(len(each) for each in seen)
 
 
-def test_a_reader_in_the_middle_is_told_of_a_replacement(shelf: Shelf, desk: Desk) -> None:
+def test_a_reader_gets_an_error_if_the_session_is_replaced_meanwhile(
+    shelf: Shelf, desk: Desk
+) -> None:
     take(shelf, desk)
     reading = shelf.library.content(shelf.library.session(EVERYTHING, "s1"), "transcript.jsonl")
     pieces = [next(reading)]

@@ -1,4 +1,4 @@
-"""Importing: what was verified is what is kept, and what is taken back is gone."""
+"""Importing: the library keeps exactly the bytes that were verified."""
 
 import os
 from collections.abc import Callable
@@ -57,7 +57,7 @@ def take(shelf: Shelf, desk: Desk, channel: Channel = CHANNEL) -> None:
 
 
 def refused(shelf: Shelf, desk: Desk) -> str:
-    """The code of the refusal, after which the library is as it was."""
+    """The code of the refusal; checks that the library is unchanged."""
     before = shelf.files()
     with pytest.raises(Unverified) as error:
         take(shelf, desk)
@@ -82,7 +82,7 @@ def expected(desk: Desk) -> set[str]:
     return kept | {f"items/{CHANNEL.id}/{manifest.item}.{manifest.revision}.ks"}
 
 
-def test_what_was_imported_is_read_byte_for_byte(shelf: Shelf, desk: Desk) -> None:
+def test_an_imported_session_is_read_byte_for_byte(shelf: Shelf, desk: Desk) -> None:
     take(shelf, desk)
 
     assert shelf.read() == lines("one")
@@ -120,7 +120,7 @@ def test_a_newer_revision_takes_the_place_of_the_older(shelf: Shelf, desk: Desk)
     assert shelf.files() == expected(desk)
 
 
-def test_the_library_does_not_lose_what_a_peer_deletes(shelf: Shelf, desk: Desk) -> None:
+def test_the_library_keeps_files_that_a_peer_deletes(shelf: Shelf, desk: Desk) -> None:
     take(shelf, desk)
     for path in [item_path(desk), *chunk_paths(desk)]:
         path.unlink()
@@ -139,7 +139,7 @@ def test_where_there_are_no_hard_links_the_bytes_are_copied(shelf: Shelf, desk: 
 
 
 def swapper(path: Path, content: bytes) -> None:
-    """Put another file in the place of one, as Syncthing does."""
+    """Replace a file with another one, as Syncthing does."""
     path.with_name(".tmp").write_bytes(content)
     path.with_name(".tmp").replace(path)
 
@@ -251,7 +251,7 @@ def test_while_a_newer_revision_waits_the_older_is_read(shelf: Shelf, desk: Desk
     assert shelf.read() == lines("one")
 
 
-def test_a_chunk_of_another_channel_does_not_do(shelf: Shelf, desk: Desk) -> None:
+def test_a_chunk_of_another_channel_is_not_used(shelf: Shelf, desk: Desk) -> None:
     take(shelf, desk)
     home = team_of_all(ALICE, BOB, name="home")
     other = Desk(desk.claude.parent.parent / "other", channel_of(home, ALICE), Swapping({}))

@@ -1,4 +1,4 @@
-"""What arrives: each file is taken once, waits for what it lacks, or is kept out with a reason."""
+"""Receiving: each item is imported once, waits for missing chunks, or is refused with a reason."""
 
 import weakref
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 class Bob:
-    """The receiving side with its memory of what became of each file."""
+    """A receiver with its library and the recorded state of each item."""
 
     def __init__(self, root: Path, desk: Desk) -> None:
         self.shelf, self.desk = Shelf(root), desk
@@ -44,14 +44,14 @@ class Bob:
         self.receiver.receive_from([CHANNEL], lambda _: self.desk.outbox.path)
 
     def receive(self) -> tuple[str, str]:
-        """Look into the inbox; state of the item, and why."""
+        """Receive everything in the inbox; returns the state of the item and its reason."""
         self.receiver.receive_all(CHANNEL.id)
         with self.shelf.store.reading() as tx:
             arrival = library.arrivals(tx, CHANNEL.id)[self.desk.item()]
         return arrival.state, arrival.why.split(":")[0]
 
     def has_strays(self) -> bool:
-        """Whether chunks of who knows what lie in the inbox."""
+        """Whether stray chunks lie in the inbox."""
         self.receiver.check_deletions()
         return self.receiver.has_strays(CHANNEL.id)
 
@@ -99,7 +99,7 @@ def test_a_waiting_item_is_taken_when_its_last_chunk_is_there(
     assert bob.receive() == ("imported", "")
 
 
-def test_names_that_a_peer_made_up_are_passed_over(bob: Bob, desk: Desk) -> None:
+def test_invalid_names_from_a_peer_are_ignored(bob: Bob, desk: Desk) -> None:
     for name in ("../../x", "items/../../x.ks", "items/x.ks", item_name("0" * 32), "chunks/x"):
         bob.receiver.receive_files(CHANNEL.id, [name])
     (desk.outbox.path / "items" / "evil.ks").write_bytes(b"x")
@@ -108,7 +108,7 @@ def test_names_that_a_peer_made_up_are_passed_over(bob: Bob, desk: Desk) -> None
     assert bob.shelf.files() == expected(desk)
 
 
-def test_nothing_is_called_gone_while_chunks_lie_there_that_no_item_names(
+def test_nothing_counts_as_deleted_while_stray_chunks_lie_in_the_folder(
     bob: Bob, desk: Desk
 ) -> None:
     chunks = {path: path.read_bytes() for path in chunk_paths(desk)}
@@ -128,14 +128,14 @@ def test_nothing_is_called_gone_while_chunks_lie_there_that_no_item_names(
     assert bob.receiver.wait is None
 
 
-def test_chunks_of_imported_items_are_accounted_for(bob: Bob, desk: Desk) -> None:
+def test_chunks_of_imported_items_are_no_strays(bob: Bob, desk: Desk) -> None:
     assert bob.receive() == ("imported", "")
 
     assert chunk_paths(desk)
     assert not bob.has_strays()
 
 
-def test_what_syncthing_began_to_collect_of_a_chunk_counts_until_it_is_given_up(
+def test_a_temporary_file_of_a_chunk_counts_as_a_stray_until_syncthing_gives_up(
     bob: Bob, desk: Desk
 ) -> None:
     assert bob.receive() == ("imported", "")

@@ -1,4 +1,4 @@
-"""Retractions: believed only from the owner, newest wins, and nothing of the item is left."""
+"""Retractions: only the owner's are valid, the newest wins, and nothing of the item is left."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ def signed(key: SigningKey = A, kind: PayloadType = RETRACTION, **changes: Any) 
     return key.sign(kind, json.dumps(fields | changes).encode())
 
 
-def test_what_the_owner_signed_is_believed() -> None:
+def test_a_retraction_signed_by_the_owner_is_valid() -> None:
     found = verify_retraction(signed(later="a field of a newer version"), ITEM, CHANNEL, 6).value
 
     assert (found.item, found.revision) == (ITEM, 7)
@@ -62,7 +62,7 @@ def test_what_the_owner_signed_is_believed() -> None:
         (signed(revision=6), "6-newer"),
     ],
 )
-def test_every_other_one_is_refused_at_the_step_it_fails(raw: bytes, code: str) -> None:
+def test_any_other_retraction_is_refused_at_its_step(raw: bytes, code: str) -> None:
     with pytest.raises(Unverified) as refused:
         verify_retraction(raw, ITEM, CHANNEL, 6)
 
@@ -130,7 +130,7 @@ def test_nothing_of_a_retracted_item_is_left(shelf: Shelf, desk: Desk) -> None:
     assert places_of([title, b"one 1 ", b"beside"], shelf.root) == []
 
 
-def test_an_old_copy_does_not_bring_it_back(shelf: Shelf, desk: Desk) -> None:
+def test_an_old_revision_does_not_undo_a_retraction(shelf: Shelf, desk: Desk) -> None:
     take(shelf, desk)
     old = desk.raw()
     retract(desk)
@@ -152,7 +152,7 @@ def test_a_retraction_that_comes_before_the_item_keeps_it_out(shelf: Shelf, desk
         take(shelf, desk)
 
 
-def test_what_is_packaged_again_later_beats_the_retraction(shelf: Shelf, desk: Desk) -> None:
+def test_a_later_revision_ends_the_retraction(shelf: Shelf, desk: Desk) -> None:
     take(shelf, desk)
     retract(desk)
     raw = desk.outbox.read_retraction(desk.item())
@@ -170,14 +170,16 @@ def test_what_is_packaged_again_later_beats_the_retraction(shelf: Shelf, desk: D
         assert [row.withdrawn for row in ledger.departed.all(tx, folder=CHANNEL.id)] == [0]
 
 
-def test_the_same_retraction_again_is_no_news(shelf: Shelf, desk: Desk) -> None:
+def test_the_same_retraction_again_changes_nothing(shelf: Shelf, desk: Desk) -> None:
     retract(desk)
 
     assert carry_out(shelf, desk)
     assert not carry_out(shelf, desk)
 
 
-def test_it_is_done_only_when_its_files_are_gone_from_the_folder(shelf: Shelf, desk: Desk) -> None:
+def test_a_retraction_is_finished_when_its_files_are_gone_from_the_folder(
+    shelf: Shelf, desk: Desk
+) -> None:
     take(shelf, desk)
     chunks = desk.manifest().chunks()
     retract(desk)
@@ -192,7 +194,7 @@ def test_it_is_done_only_when_its_files_are_gone_from_the_folder(shelf: Shelf, d
     assert [c.done for c in carried(shelf)] == [True]
 
 
-def test_what_a_newer_revision_dropped_lingers_until_it_is_gone(shelf: Shelf, desk: Desk) -> None:
+def test_dropped_chunks_are_tracked_until_they_are_gone(shelf: Shelf, desk: Desk) -> None:
     take(shelf, desk)
     revision, chunks = desk.manifest().revision, desk.manifest().chunks()
     desk.write(said("rewound"))
@@ -210,7 +212,7 @@ def test_what_a_newer_revision_dropped_lingers_until_it_is_gone(shelf: Shelf, de
         assert retractions.lingering(tx, CHANNEL.id) == []
 
 
-def test_what_syncthing_had_begun_to_collect_goes_too(shelf: Shelf, desk: Desk) -> None:
+def test_temporary_files_of_a_retracted_item_are_deleted_too(shelf: Shelf, desk: Desk) -> None:
     take(shelf, desk)
     begun = [desk.outbox.path / item_name(desk.item())]
     begun += [desk.outbox.path / chunk_name(sha) for sha in desk.manifest().chunks()]

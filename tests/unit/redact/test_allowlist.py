@@ -1,4 +1,4 @@
-"""What the person says is no secret is left alone, and nothing else is."""
+"""The allowlist exempts the values that the person lists, and no others."""
 
 import pytest
 
@@ -18,22 +18,22 @@ def cut(text: str, allowlist: str) -> str:
     return RuleRedactor(DEFAULT_RULES, allowed).string(text)[0]
 
 
-def test_a_value_on_the_list_stays_and_another_one_goes() -> None:
+def test_a_listed_value_stays_and_other_values_are_cut() -> None:
     listed = f"# the token of our demo\n\n  {DEMO}  \n"
 
     assert cut(f"use {DEMO}, not {REAL}", listed) == f"use {DEMO}, not [REDACTED:github]"
 
 
-def test_a_part_of_a_value_lets_nothing_through() -> None:
+def test_a_part_of_a_value_exempts_nothing() -> None:
     assert cut(f"use {REAL}", REAL[:-1]) == "use [REDACTED:github]"
     assert cut(f"use {REAL}", f"re:{REAL[:-1]}") == "use [REDACTED:github]"
 
 
-def test_a_pattern_is_about_whole_values() -> None:
+def test_a_pattern_must_match_the_whole_value() -> None:
     assert cut(f"{DEMO} {REAL}", f"re:ghp_{DEMO[4:8]}.*") == f"{DEMO} [REDACTED:github]"
 
 
-def test_no_list_lets_a_private_block_or_a_private_key_through() -> None:
+def test_no_list_exempts_a_private_block_or_a_private_key() -> None:
     inside = "<private>the plan</private>"
 
     assert cut(inside, inside) == "[REDACTED:private]"
@@ -41,6 +41,6 @@ def test_no_list_lets_a_private_block_or_a_private_key_through() -> None:
 
 
 @pytest.mark.parametrize("line", ["re:", "re:.*", "re:(?s).+", "re:[^ ]*", "re:("])
-def test_a_pattern_that_lets_everything_through_is_refused_by_its_line(line: str) -> None:
+def test_a_pattern_that_exempts_everything_is_refused_with_its_line_number(line: str) -> None:
     with pytest.raises(BadInput, match="allow.txt, line 2: "):
         read_allowlist(f"# x\n{line}\n", "allow.txt")

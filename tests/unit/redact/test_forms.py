@@ -31,9 +31,9 @@ from tests.support.written import ALONE, NAMED, PRINTED
 
 SEED = 20260531
 REDACTOR = default_redactor()
-TOLD = 8  # characters in a row of what was random: so much would tell it from others
+TOLD = 8  # random characters in a row: so many would identify the secret
 
-# How a text lies in a record: as it is, and as tools put it into JSON, and that into JSON.
+# The forms of a text in a record: as it is, in JSON as tools print it, and in JSON within JSON.
 WRITINGS: tuple[Callable[[str], str], ...] = (
     str,
     lambda text: json.dumps({"stdout": text}),
@@ -46,7 +46,7 @@ def record(text: str, writing: int) -> bytes:
 
 
 def tells(line: bytes, secrets: list[str]) -> bool:
-    """Whether a line still says something of a secret, at any level of escapes."""
+    """Whether a line still holds a part of a secret, at any level of escapes."""
     text = line.decode()
     for _ in range(len(WRITINGS) + 1):
         for secret in secrets:
@@ -58,7 +58,7 @@ def tells(line: bytes, secrets: list[str]) -> bool:
 
 
 def tokens() -> Iterator[tuple[str, str, list[str], str]]:
-    """(provider, place, what must go, the text) of every form in every place where it is known."""
+    """(provider, place, secret, text) for every form in every place where it is known."""
     draw = Draw(SEED)
     for form in FORMS:
         for place, write in {**NAMED, **(ALONE if form.alone else {})}.items():
@@ -66,7 +66,7 @@ def tokens() -> Iterator[tuple[str, str, list[str], str]]:
             yield form.provider, place, secrets, write(form.name, token)
 
 
-def test_of_random_tokens_in_all_places_hardly_any_leaves(tmp_path: Path) -> None:
+def test_nearly_all_random_tokens_are_cut_in_every_place(tmp_path: Path) -> None:
     planted = list(tokens())
     desk = Desk(tmp_path, channel_of(team_of_all(ALICE), ALICE), REDACTOR)
     desk.write(b"".join(record(text, at) for at, (_, _, _, text) in enumerate(planted)))
@@ -83,7 +83,7 @@ def test_of_random_tokens_in_all_places_hardly_any_leaves(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("way", PRINTED)
-def test_of_tokens_and_passwords_that_a_tool_printed_hardly_any_leaves(way: str) -> None:
+def test_nearly_all_tokens_and_passwords_that_a_tool_printed_are_cut(way: str) -> None:
     draw, planted, missed = Draw(SEED), 0, []
     named = [*NAMED.values()]
     for at, form in enumerate(FORMS * 3):
@@ -144,7 +144,7 @@ def test_a_password_is_cut(place: str) -> None:
 
 
 @pytest.mark.parametrize("address", DATABASES)
-def test_the_password_of_a_database_is_cut_whatever_signs_it_has(address: str) -> None:
+def test_the_password_of_a_database_is_cut_with_any_sign_in_it(address: str) -> None:
     draw = Draw(SEED)
     for at, sign in enumerate(["", *"#/?@:%^&=!$~+"]):
         password = draw.of("letters", 8) + sign + draw.of("alnum", 9)
@@ -165,7 +165,7 @@ def test_a_private_key_is_cut_to_its_last_line(place: str) -> None:
 
 
 @pytest.mark.parametrize("write", [str, numbered])
-def test_a_private_key_is_cut_wherever_it_was_torn(write: Callable[[str], str]) -> None:
+def test_a_private_key_is_cut_when_it_is_split_at_any_line(write: Callable[[str], str]) -> None:
     for kind, key in private_keys().items():
         *lines, end = key.strip().splitlines()
         torn, *whole = [line for line in lines if "-----" not in line and ":" not in line and line]

@@ -1,4 +1,4 @@
-"""A gitleaks.toml of the person's own: what is taken cuts, what is not understood is refused."""
+"""The person's own gitleaks.toml: its rules apply, and a rule not understood is refused."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from karma_sync.errors import BadInput
 from karma_sync.redact.custom.gitleaks import entropy, read_gitleaks
-from karma_sync.redact.custom.redactions import redactor_of
-from karma_sync.redact.custom.ruleset import configured
+from karma_sync.redact.custom.redactions import make_redactor
+from karma_sync.redact.custom.ruleset import base_rules
 from karma_sync.redact.redactor import RuleRedactor, default_redactor
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
 from tests.support.builders import examples
@@ -29,7 +29,7 @@ def redactor(text: str) -> RuleRedactor:
 
 
 def version_with(gitleaks: Path | None, allowlist: Path | None) -> str:
-    return redactor_of(None, configured(gitleaks, allowlist)).version
+    return make_redactor(None, base_rules(gitleaks, allowlist)).version
 
 
 def cut(text: str, rules: str = ACME) -> str:
@@ -40,7 +40,7 @@ def test_a_rule_cuts_what_it_matches_under_its_own_name() -> None:
     assert cut("it is acme-0123abcd, see") == "it is [REDACTED:acme-key], see"
 
 
-def test_what_is_cut_is_the_first_group_that_is_not_empty() -> None:
+def test_a_rule_cuts_its_first_group_that_is_not_empty() -> None:
     rules = '[[rules]]\nid = "a"\nregex = "k=(x*)(?:y([0-9]+)|z)"'
 
     assert cut("k=y123", rules) == "k=y[REDACTED:a]"
@@ -82,7 +82,7 @@ def test_the_syntax_is_re2_over_characters() -> None:
     ],
 )
 @pytest.mark.parametrize("table", ["[rules.allowlist]", "[[rules.allowlists]]", "[[allowlists]]"])
-def test_an_allowlist_exempts_what_it_names(table: str, allow: str, kept: str) -> None:
+def test_an_allowlist_exempts_the_values_that_it_names(table: str, allow: str, kept: str) -> None:
     rules = f"{ACME}\n{table}\n{allow}"
 
     assert cut(f"{kept} acme-0123abcd", rules) == f"{kept} [REDACTED:acme-key]"
@@ -129,15 +129,15 @@ def test_a_rule_for_some_paths_is_tried_on_everything() -> None:
             "[[rules]]\nid = 'a'\nregex = 'x'\n[rules.allowlist]\nregexTarget = 'line'",
             "rule a: allowlist.regexTarget: ",
         ),
-        ("[[rules]]\nid = 'a'\nregex = 'x'\n[[rules]]\nid = 'A'\nregex = 'y'", "called a"),
+        ("[[rules]]\nid = 'a'\nregex = 'x'\n[[rules]]\nid = 'A'\nregex = 'y'", "have the id a"),
         ("[extend]\nuseDefault = true", r"\[extend\]"),
         ("rule = 1", "'rule' is not understood"),
-        ("[[rules]\n", "no TOML"),
+        ("[[rules]\n", "not valid TOML"),
         ("title = 'x'", r"no \[\[rules\]\]"),
-        ("[[rules]]\nid = 'a'\nregex = 'x'\n[[allowlists]]\ntargetRules = ['b']", "for b"),
+        ("[[rules]]\nid = 'a'\nregex = 'x'\n[[allowlists]]\ntargetRules = ['b']", "the rule b"),
     ],
 )
-def test_what_is_not_understood_is_refused_and_named(rules: str, named: str) -> None:
+def test_a_field_that_is_not_understood_is_refused_and_named(rules: str, named: str) -> None:
     with pytest.raises(BadInput, match=f"rules.toml.*{named}"):
         read_gitleaks(rules, "rules.toml")
 
@@ -171,7 +171,7 @@ def test_without_a_keyword_in_the_same_record_a_rule_with_keywords_is_not_tried(
         max_size=5,
     )
 )
-def test_keywords_change_what_is_fast_and_not_what_is_found_in_a_record_that_has_one(
+def test_keywords_change_the_speed_and_not_the_result(
     rows: list[list[str]],
 ) -> None:
     with_words = redactor(ACME)
@@ -181,7 +181,7 @@ def test_keywords_change_what_is_fast_and_not_what_is_found_in_a_record_that_has
     assert with_words.lines(lines) == without.lines(lines)
 
 
-def test_our_own_rules_find_the_same_beside_rules_of_the_person() -> None:
+def test_our_rules_find_the_same_with_and_without_the_persons_rules() -> None:
     secret = "ghp_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8"
     both = RuleRedactor((*read_gitleaks(ACME, "x"), *DEFAULT_RULES))
     line = json.dumps({"a": f"token {secret}", "b": "acme-0123abcd"}).encode() + b"\n"
@@ -190,7 +190,7 @@ def test_our_own_rules_find_the_same_beside_rules_of_the_person() -> None:
     assert both.lines(line).cuts == {"github": 1, "acme-key": 1}
 
 
-def test_every_change_of_a_rule_or_an_allowlist_is_another_version(tmp_path: Path) -> None:
+def test_every_change_of_a_rule_or_an_allowlist_changes_the_version(tmp_path: Path) -> None:
     texts = [
         ACME,
         ACME.replace("{8}", "{9}"),
@@ -218,4 +218,4 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | 
         path.write_bytes(content)
 
     with pytest.raises(BadInput, match="rules.toml"):
-        configured(path, None)
+        base_rules(path, None)

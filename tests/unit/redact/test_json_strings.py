@@ -1,4 +1,4 @@
-"""What is taken for JSON: the quick answer is that of the standard library."""
+"""Whether a line is JSON: the fast check gives the same answer as the standard library."""
 
 import json
 from typing import Any
@@ -27,7 +27,9 @@ def _written(value: Any, ascii_only: bool) -> bytes:
     st.builds(_written, _VALUES, st.booleans()),
     st.lists(st.tuples(st.integers(0, 60), st.sampled_from(_WILD)), max_size=2),
 )
-def test_the_quick_answer_is_the_slow_one(line: bytes, spliced: list[tuple[int, bytes]]) -> None:
+def test_the_fast_check_answers_like_the_standard_library(
+    line: bytes, spliced: list[tuple[int, bytes]]
+) -> None:
     for at, wild in spliced:
         line = line[:at] + wild + line[at:]
 
@@ -35,10 +37,10 @@ def test_the_quick_answer_is_the_slow_one(line: bytes, spliced: list[tuple[int, 
 
 
 @pytest.mark.parametrize("line", [b'{"a": "\\ud83d"}', b"[NaN]", b'{"a": ' + b"1" * 5_000 + b"}"])
-def test_what_only_some_readers_refuse_is_json(line: bytes) -> None:
+def test_a_line_that_only_some_parsers_refuse_counts_as_json(line: bytes) -> None:
     assert is_json(line)
 
 
 @pytest.mark.parametrize("line", [b"", b"{", b"{} {}", b"[" * 100_000, b'"\n"', b"\xef\xbb\xbf{}"])
-def test_what_is_torn_or_spliced_is_not(line: bytes) -> None:
+def test_a_torn_or_spliced_line_is_not_json(line: bytes) -> None:
     assert not is_json(line)

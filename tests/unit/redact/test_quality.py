@@ -1,4 +1,4 @@
-"""On a corpus of real transcripts and of look-alikes: finds what it should, and nothing else."""
+"""The share of secrets found, in real transcripts and in texts that look like secrets."""
 
 import json
 from collections import Counter
@@ -36,7 +36,7 @@ def test_at_most_2_of_100_harmless_texts_are_cut(corpus: Path) -> None:
     assert len(mistakes) <= 0.02 * count, [(sample.rule, sample.text) for sample in mistakes]
 
 
-def test_a_sample_is_found_in_a_record_as_it_is_by_itself(corpus: Path) -> None:
+def test_a_sample_is_found_in_a_record_as_it_is_found_alone(corpus: Path) -> None:
     for sample in bench_redact.samples(corpus):
         cuts = REDACTOR.string(sample.text)[1]
         line = json.dumps({"message": {"content": sample.text}}).encode()
@@ -56,7 +56,7 @@ def test_every_cut_in_real_transcripts_is_accounted_for(corpus: Path) -> None:
     assert found == {where: count for where, (count, _) in ALLOWED.items()}
 
 
-def test_a_planted_secret_is_all_that_real_transcripts_lose(corpus: Path) -> None:
+def test_real_transcripts_lose_only_the_planted_secrets(corpus: Path) -> None:
     block = bench_redact.transcripts(corpus)
     lines = block.splitlines(keepends=True)
     secret = b"xoxb-" + b"-".join([b"2718281828459", b"3141592653589", b"Wq7Lr2Zt9Kx4Mv8Np3Bs6Hd1"])

@@ -1,4 +1,4 @@
-"""What a person has cut: exactly their text, wherever and however it stands, and nothing else."""
+"""The person's redactions cut exactly the texts and rules they name, in every form and place."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from karma_sync.redact.custom.redactions import (
     OwnRedactions,
     checked_literal,
     literal_rule,
-    redactor_of,
+    make_redactor,
 )
 from karma_sync.redact.custom.redactions_file import RedactionsFile
 from karma_sync.redact.custom.ruleset import Base
@@ -31,7 +31,7 @@ def redacting(*literals: str, salt: str = SALT) -> OwnRedactions:
 
 
 def escaped(text: str, depth: int, ascii_only: bool) -> str:
-    """The text as it stands in JSON in JSON, so many times over."""
+    """The text escaped as JSON this many times."""
     for _ in range(depth):
         text = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
     return text
@@ -67,12 +67,12 @@ def test_a_text_is_cut_at_every_depth_of_escaping(
     ],
 )
 def test_only_the_text_itself_is_cut(raw: bytes, wanted: bytes) -> None:
-    assert redactor_of(redacting("hunter22")).text(raw).data == wanted
+    assert make_redactor(redacting("hunter22")).text(raw).data == wanted
 
 
-def test_a_text_of_several_lines_is_cut_behind_line_numbers_too() -> None:
+def test_a_text_of_several_lines_is_cut_also_with_line_numbers() -> None:
     literal = "first line of it\nsecond line of it"
-    own = redactor_of(redacting(literal))
+    own = make_redactor(redacting(literal))
     for text in (
         literal,
         literal.replace("\n", "\r\n"),
@@ -90,13 +90,13 @@ def test_a_text_of_several_lines_is_cut_behind_line_numbers_too() -> None:
 def test_a_text_is_cut_from_a_title_too_where_white_space_is_one_blank(literal: str) -> None:
     title = " ".join(f"so {literal} it is".split())
 
-    assert redactor_of(redacting(literal)).string(title)[0] == f"so {MARK} it is"
-    assert redactor_of(redacting(literal)).string(f"so {literal} is")[0] == f"so {MARK} is"
+    assert make_redactor(redacting(literal)).string(title)[0] == f"so {MARK} it is"
+    assert make_redactor(redacting(literal)).string(f"so {literal} is")[0] == f"so {MARK} is"
 
 
 @pytest.mark.parametrize("literal", ["語る人の秘密", "🔑🗝🔐🔒🔓🔏", "!!$%&()=??", "ä#ö#ü#"])
 def test_a_text_without_plain_letters_is_cut_too(literal: str) -> None:
-    own = redactor_of(redacting(literal))
+    own = make_redactor(redacting(literal))
     for depth in range(3):
         for ascii_only in (True, False):
             raw = record(said=escaped(f"so {literal} it is", depth, ascii_only))
@@ -104,7 +104,7 @@ def test_a_text_without_plain_letters_is_cut_too(literal: str) -> None:
 
 
 def test_a_title_is_cut_too() -> None:
-    assert redactor_of(redacting("hunter22")).string("my hunter22") == (
+    assert make_redactor(redacting("hunter22")).string("my hunter22") == (
         f"my {MARK}",
         {"literal": 1},
     )
@@ -136,17 +136,21 @@ def test_white_space_around_a_text_does_not_count() -> None:
     assert checked_literal(" hunter22\r\n") == "hunter22"
 
 
-def test_the_version_that_others_see_does_not_let_them_try_texts() -> None:
-    versions = {redactor_of(redacting("hunter22", salt=salt * 32)).version for salt in "0123"}
+def test_others_cannot_find_a_text_by_trying_versions() -> None:
+    versions = {make_redactor(redacting("hunter22", salt=salt * 32)).version for salt in "0123"}
 
     assert len(versions) == 4
-    assert redactor_of(redacting("hunter22")).version == redactor_of(redacting("hunter22")).version
-    assert redactor_of(redacting("hunter22")).version != redactor_of(redacting("hunter23")).version
+    assert (
+        make_redactor(redacting("hunter22")).version == make_redactor(redacting("hunter22")).version
+    )
+    assert (
+        make_redactor(redacting("hunter22")).version != make_redactor(redacting("hunter23")).version
+    )
     assert "hunter22" not in repr(redacting("hunter22"))
 
 
-def test_a_text_goes_from_ids_and_numbers_too_and_the_record_stays_json() -> None:
-    own = redactor_of(redacting("4111111111111111", "0b5d6a0e-leaf"))
+def test_a_text_is_cut_from_ids_and_numbers_and_the_record_stays_json() -> None:
+    own = make_redactor(redacting("4111111111111111", "0b5d6a0e-leaf"))
     raw = (
         b'{"uuid":"0b5d6a0e-leaf","card":4111111111111111,"n":-14111111111111111.5,"id":"x",'
         b'"signature":"aa0b5d6a0e-leafbb","said":"4111111111111111","other":42}\n'
@@ -187,10 +191,10 @@ def ruled(*files: str) -> RuleRedactor:
     own = OwnRedactions(salt=SALT)
     for text in files:
         own = own.with_rules(text)
-    return redactor_of(own)
+    return make_redactor(own)
 
 
-def test_a_file_of_rules_means_what_gitleaks_says_it_means() -> None:
+def test_a_file_of_rules_has_the_meaning_that_gitleaks_gives_it() -> None:
     redacted = ruled(RULES).lines(
         record(a="acme:1234:abcd", b="of ACME-corp", c="TICKET:aaaa TICKET:abcd TICKET:publicly")
     )
@@ -210,7 +214,7 @@ def test_the_same_secret_is_cut_from_a_title_where_the_keyword_of_its_rule_is_mi
     )
 
 
-def test_a_rule_replaces_the_one_of_its_name_and_leaves_the_others() -> None:
+def test_a_rule_replaces_only_the_rule_of_the_same_name() -> None:
     newer = "[[rules]]\nid = 'ticket'\nregex = 'BILL:[0-9]+'"
     said = record(c="TICKET:abcd BILL:12 acme:1234:abcd acme-corp")
 
@@ -221,18 +225,18 @@ def test_a_rule_replaces_the_one_of_its_name_and_leaves_the_others() -> None:
     assert own.files == (RULES,), "of what is replaced as a whole nothing is kept"
 
 
-def test_no_allowlist_of_the_configuration_lets_through_what_such_a_rule_cuts() -> None:
+def test_an_allowlist_does_not_exempt_from_the_persons_own_rules() -> None:
     own = OwnRedactions(salt=SALT).with_rules(RULES)
     base = Base(allowed=AllowList(values=("abcd",)))
 
-    assert redactor_of(own, base).string("TICKET:abcd")[1] == {"ticket": 1}
+    assert make_redactor(own, base).string("TICKET:abcd")[1] == {"ticket": 1}
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
         ("", "no [[rules]]"),
-        ("not toml [", "no TOML"),
+        ("not toml [", "not valid TOML"),
         ("rules = 5", "no [[rules]]"),
         ("[[rules]]\nid = 'a'", "rule a: regex: missing"),
         ("[[rules]]\nid = '!'\nregex = 'abcdef'", "letters or digits"),
@@ -248,7 +252,7 @@ def test_a_file_that_is_not_understood_is_refused_and_changes_nothing(text: str,
         OwnRedactions(salt=SALT).with_rules(text)
 
 
-def test_the_file_is_private_and_says_it_once(tmp_path: Path) -> None:
+def test_the_file_is_private_and_holds_each_text_once(tmp_path: Path) -> None:
     file = RedactionsFile(tmp_path / "redactions.json")
     plain = file.redactor()
     assert file.redactor() is plain

@@ -19,7 +19,7 @@ from karma_sync.redact.redactor import Redacted, RuleRedactor, default_redactor
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
 
 REDACTOR = default_redactor()
-# The same rules without what makes them fast: every pattern is tried on the whole of every string.
+# The same rules without keywords and gates: every pattern is tried on every whole string.
 SLOW = RuleRedactor([replace(rule, keywords=(), gate="", one_line=False) for rule in DEFAULT_RULES])
 
 GITHUB = fill("ghp_{alnum:36}")
@@ -53,7 +53,7 @@ def one_of_them(at: int) -> str:
     return (PLANTED + SHAPES)[at]
 
 
-# by number: a list of all of them is too long for hypothesis to print
+# drawn by index: a list of all of them is too long for hypothesis to print
 texts = st.lists(
     st.integers(0, len(PLANTED + SHAPES) - 1).map(one_of_them),
     max_size=4,
@@ -83,7 +83,7 @@ def records(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def blocks(draw: st.DrawFn) -> bytes:
-    """Lines, some of them spliced, cut off, behind NULs or no JSON at all."""
+    """Lines, some of them spliced, cut off, after NULs or not JSON at all."""
     lines = []
     for line in draw(st.lists(records(), min_size=1, max_size=3)):
         harm = draw(st.sampled_from(["", "", "", "splice", "cut", "nul", "prose", "bytes"]))
@@ -101,7 +101,7 @@ def blocks(draw: st.DrawFn) -> bytes:
 
 
 def shape(value: object) -> object:
-    """What must survive: keys, kinds, order, numbers; of texts only that they are there."""
+    """The parts that must survive: keys, types, order, numbers; texts only as present."""
     if isinstance(value, dict):
         return {key: shape(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -110,7 +110,7 @@ def shape(value: object) -> object:
 
 
 def odd(line: str) -> str:
-    """The same JSON, written as no encoder of ours would."""
+    """The same JSON, written in a form that our encoders do not use."""
     return line.replace("/", "\\/").replace("a ", "\\u0061 ")
 
 
@@ -119,19 +119,19 @@ def redacted(record: object) -> object:
     return result
 
 
-# --- what stays
+# --- text that stays
 
 
 @given(blocks())
 @settings(max_examples=400, deadline=None)
-def test_the_gate_finds_all_that_trying_everything_finds(raw: bytes) -> None:
+def test_the_gate_finds_every_secret_that_a_full_search_finds(raw: bytes) -> None:
     assert REDACTOR.lines(raw) == SLOW.lines(raw)
     assert REDACTOR.text(raw) == SLOW.text(raw)
 
 
 @given(blocks())
 @settings(max_examples=200, deadline=None)
-def test_redacting_twice_is_redacting_once(raw: bytes) -> None:
+def test_redacting_twice_changes_nothing_more(raw: bytes) -> None:
     for redact in (REDACTOR.lines, REDACTOR.text):
         once = redact(raw).data
         assert redact(once) == Redacted(once, {})
@@ -139,7 +139,7 @@ def test_redacting_twice_is_redacting_once(raw: bytes) -> None:
 
 @given(st.lists(blocks(), max_size=3))
 @settings(max_examples=100, deadline=None)
-def test_a_line_is_redacted_without_a_look_at_its_neighbours(raws: list[bytes]) -> None:
+def test_a_line_is_redacted_independently_of_other_lines(raws: list[bytes]) -> None:
     lines = [line + b"\n" for raw in raws for line in raw.split(b"\n")]
 
     alone = b"".join(REDACTOR.lines(line).data for line in lines)
@@ -186,7 +186,7 @@ def test_ids_signatures_and_times_are_left_alone(key: str) -> None:
     assert result == {key: GITHUB, "a": [{key: GITHUB}], "text": "[REDACTED:github]"}
 
 
-def test_prose_under_an_id_is_not_spared() -> None:
+def test_prose_under_the_key_of_an_id_is_redacted() -> None:
     assert redacted({"id": f"it is {GITHUB}"}) == {"id": "it is [REDACTED:github]"}
 
 
@@ -215,7 +215,7 @@ def test_numbers_of_any_length_are_untouched() -> None:
 # --- where secrets hide
 
 
-def test_the_value_of_a_member_is_judged_by_its_key() -> None:
+def test_a_value_is_judged_by_its_key() -> None:
     record = {"password": 'Tr0ub4dor&3 "x', "input": {"API_KEY": fill("{alnum:32}"), "n": 1}}
 
     result = redacted({"password": 'Tr0ub4dor&3"x', **{"input": record["input"]}})
@@ -285,7 +285,7 @@ def test_a_private_key_is_cut_however_it_is_written(
     assert not any(line[:12] in result for line in KEY_LINES)
 
 
-def test_a_key_that_only_begins_ends_with_its_value_and_not_with_the_record() -> None:
+def test_a_key_without_an_end_is_cut_to_the_end_of_its_string() -> None:
     record = {"stdout": "\n".join(PEM.splitlines()[:2]), "next": "stays", "n": 1}
 
     assert redacted(record) == {"stdout": "[REDACTED:pem]", "next": "stays", "n": 1}
@@ -309,7 +309,7 @@ def test_private_marks_may_be_nested_and_span_lines() -> None:
         "k=\\n" + fill("AKIA{base32:16}") + "\\n",
     ],
 )
-def test_escape_sequences_hide_no_token(text: str) -> None:
+def test_a_token_after_an_escape_sequence_is_cut(text: str) -> None:
     assert sum(REDACTOR.string(text)[1].values()) == 1
     assert sum(REDACTOR.lines(json.dumps({"x": text}).encode()).cuts.values()) == 1
 
@@ -326,7 +326,7 @@ def test_escape_sequences_hide_no_token(text: str) -> None:
         b"[" * 20_000 + b'"%s", "%s"',
     ],
 )
-def test_a_line_that_is_no_record_is_redacted_all_the_same(line: bytes) -> None:
+def test_a_line_that_is_not_json_is_redacted_too(line: bytes) -> None:
     secret = GITHUB.encode()
 
     result = REDACTOR.lines(line % (secret, secret))
@@ -387,7 +387,7 @@ def test_an_empty_input_is_empty() -> None:
     assert REDACTOR.string("") == ("", {})
 
 
-def test_overlapping_finds_are_one_cut_named_after_the_widest() -> None:
+def test_overlapping_secrets_are_one_cut_named_after_the_longest() -> None:
     text = f"Authorization: Bearer {GITHUB} and DB_SECRET=postgres://app:pw12345@db/x"
 
     result, cuts = REDACTOR.string(text)
@@ -405,7 +405,7 @@ def test_overlapping_finds_are_one_cut_named_after_the_widest() -> None:
 LITERAL = Rule(name="literal", pattern=re.escape('the "plan"/7'), source="")
 
 
-def test_a_rule_without_words_of_its_own_is_tried_everywhere() -> None:
+def test_a_rule_without_keywords_is_tried_on_every_text() -> None:
     redactor = RuleRedactor([LITERAL, *DEFAULT_RULES])
     record = {"a": 'x the "plan"/7', "b": json.dumps({"c": 'the "plan"/7'}), "d": GITHUB}
 
@@ -416,7 +416,7 @@ def test_a_rule_without_words_of_its_own_is_tried_everywhere() -> None:
     assert result["d"] == "[REDACTED:github]"
 
 
-def test_a_rule_that_matches_markers_comes_to_an_end() -> None:
+def test_a_rule_that_matches_markers_does_not_loop() -> None:
     redactor = RuleRedactor([Rule(name="all", pattern=r"[A-Za-z]+", source="")])
 
     assert redactor.string("ab cd")[0] == "[REDACTED:all] [REDACTED:all]"
@@ -452,7 +452,7 @@ def broken(_name: bytes, secret: bytes) -> bool:
         lambda red: red.string("xy"),
     ],
 )
-def test_a_failure_inside_lets_nothing_through(use: Callable[[RuleRedactor], object]) -> None:
+def test_an_error_in_a_rule_lets_nothing_through(use: Callable[[RuleRedactor], object]) -> None:
     redactor = RuleRedactor(
         [Rule(name="x", pattern="xy", keywords=("xy",), source="", check=broken)]
     )
@@ -463,8 +463,8 @@ def test_a_failure_inside_lets_nothing_through(use: Callable[[RuleRedactor], obj
     assert "xy" not in str(failure.value)
 
 
-def test_a_pattern_that_is_none_is_refused_with_the_name_of_its_rule() -> None:
-    with pytest.raises(RedactionFailed, match="rule mine: not a pattern"):
+def test_an_invalid_pattern_is_refused_with_the_name_of_its_rule() -> None:
+    with pytest.raises(RedactionFailed, match="rule mine: not a valid RE2 pattern"):
         RuleRedactor([Rule(name="mine", pattern="(?<=x)y", source="")])
 
 
@@ -480,7 +480,7 @@ def test_unescaping_reads_a_json_string(text: str) -> None:
 
 
 def _joined(data: bytes) -> str:
-    """The text of UTF-8 in which a surrogate pair may be two sequences of three bytes."""
+    """Decode UTF-8 in which a surrogate pair may be two sequences of three bytes."""
     return (
         data.decode("utf-8", "surrogatepass")
         .encode("utf-16", "surrogatepass")
@@ -508,7 +508,7 @@ escaped = st.lists(
 
 
 @given(escaped, st.data())
-def test_each_stretch_of_unescaped_text_knows_where_it_was_written(
+def test_each_stretch_of_unescaped_text_is_mapped_to_its_source(
     source: bytes, data: st.DataObject
 ) -> None:
     layer = Unescaped(source)
@@ -528,7 +528,7 @@ def test_each_stretch_of_unescaped_text_knows_where_it_was_written(
 
 
 @given(escaped)
-def test_unescaping_without_utf8_is_the_same(source: bytes) -> None:
+def test_unescaping_bytes_that_are_not_utf8_gives_the_same(source: bytes) -> None:
     marked = unescape(source + b"\xff")
 
     assert marked == unescape(source) + b"\xff"

@@ -1,4 +1,4 @@
-"""Each rule cuts what its examples mark, however written, and leaves its near misses alone."""
+"""Each rule cuts the marked parts of its examples in every form, and leaves its near misses."""
 
 import json
 import re
@@ -14,9 +14,9 @@ from karma_sync.redact.matching.secret_names import NameKind, kind_of_name
 from karma_sync.redact.matching.value_checks import (
     is_code,
     is_key,
+    is_made_of_words,
     is_password,
-    is_spoken,
-    is_stand_in,
+    is_placeholder,
 )
 from karma_sync.redact.redactor import RuleRedactor, default_redactor
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
@@ -112,13 +112,13 @@ def test_every_rule_has_examples_a_near_miss_and_a_source() -> None:
         assert rule.keywords or rule.gate, f"{rule.name} would be tried on every line"
 
 
-def test_a_marker_says_nothing_that_a_rule_listens_to() -> None:
+def test_no_rule_matches_a_marker() -> None:
     words = re.compile("key|token|secret|passw|pwd|authorization|bearer")
     for rule in DEFAULT_RULES:
         assert words.search(rule.name) is None, rule.name
 
 
-def test_no_source_file_of_the_rules_holds_what_a_scanner_would_take_for_a_key() -> None:
+def test_no_source_file_holds_a_text_that_a_scanner_takes_for_a_key() -> None:
     forms = {
         "url",
         "private",
@@ -181,8 +181,8 @@ def test_a_name_is_judged_by_its_last_words(name: str, kind: NameKind) -> None:
     """your-key-here YOUR_API_KEY ${VAR} $TOKEN <token> xxxxxxxx sk-... {{secret}} %(password)s
     changeme my-secret placeholder ********** test-key fake_token !vault [REDACTED:url]""".split(),  # noqa: SIM905  a list to read
 )
-def test_a_stand_in_is_no_secret(value: str) -> None:
-    assert is_stand_in(value.encode()) or is_spoken(value.encode())
+def test_a_placeholder_is_no_secret(value: str) -> None:
+    assert is_placeholder(value.encode()) or is_made_of_words(value.encode())
     assert not is_key(value.encode(), 1)
 
 
@@ -197,17 +197,17 @@ def test_code_is_no_secret(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["accessToken2", "claude-3-opus-20240229", "e2e-tests", "sha256"])
 def test_words_are_no_key(value: str) -> None:
-    assert is_spoken(value.encode())
+    assert is_made_of_words(value.encode())
     assert not is_key(value.encode())
 
 
 @pytest.mark.parametrize(
     "value", ["hunter2", "correct-horse!", "P@55w0rd", "p(w)d9!x", "swordfishes1"]
 )
-def test_what_people_set_is_a_password(value: str) -> None:
+def test_a_likely_password_is_one(value: str) -> None:
     assert is_password(value.encode())
 
 
 @pytest.mark.parametrize("value", ["abc12", "password", "two words 1", "newPassword"])
-def test_what_nobody_sets_is_no_password(value: str) -> None:
+def test_an_unlikely_password_is_none(value: str) -> None:
     assert not is_password(value.encode())

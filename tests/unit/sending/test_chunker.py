@@ -1,4 +1,4 @@
-"""Cutting: however a file grows, what is packaged is what redacting it whole would give."""
+"""Cutting: however a file grows, the packaged bytes are those of redacting it as a whole."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ def swapping() -> Swapping:
 
 
 class Growing:
-    """A file of a session that grows, and what was packaged of it so far."""
+    """A file of a session that grows, and its packaged content."""
 
     def __init__(self, path: Path, red: Redactor, name: str = "transcript.jsonl") -> None:
         self.path, self.red, self.name = path, red, name
@@ -40,13 +40,13 @@ class Growing:
         self.path.touch()
 
     def write(self, content: bytes) -> None:
-        """Make the file hold this; the same file, as far as the system can tell."""
+        """Write this content into the file; it keeps its inode."""
         with self.path.open("r+b") as out:
             out.truncate(len(content))
             out.write(content)
 
     def cut(self) -> CutFile:
-        """Package what is there now; what is kept for the next time went through a database."""
+        """Package the present content; the state for the next step goes through a database."""
         source = SourceFile(self.name, self.path, Stat.of(self.path.lstat()))
         done = cut_file(source, self.before, self.entry, self._put, self.red)
         self.before = PackedFile.from_json(done.state.to_json())
@@ -54,13 +54,13 @@ class Growing:
         return done
 
     def packaged(self) -> bytes:
-        """What a reader would get after the last step."""
+        """The content that a reader gets after the last step."""
         while (done := self.cut()).left:
             assert not done.state.position.is_current(Stat.of(self.path.lstat())), "it is to go on"
         return b"".join(self.store[sha] for sha, _ in done.chunks) + done.tail
 
     def whole(self) -> bytes:
-        """What redacting all at once gives: whole lines, and a last one if it is all there."""
+        """The result of redacting everything at once: whole lines, and a complete last one."""
         content = self.path.read_bytes()
         end = content.rfind(b"\n") + 1
         return self.red.lines(content if is_complete(content[end:]) else content[:end]).data
@@ -105,7 +105,7 @@ def changed(content: bytes, how: str, what: bytes | int) -> bytes:
     st.sampled_from([1, 50, 10**6]),
     st.sampled_from([swapping(), RULES]),
 )
-def test_in_pieces_in_steps_or_at_once_the_same_bytes_are_packaged(
+def test_steps_and_one_pass_package_the_same_bytes(
     steps: list[tuple[str, bytes | int]], chunk: int, block: int, step: int, red: Redactor
 ) -> None:
     content = b""
@@ -155,7 +155,7 @@ def test_a_chunk_that_was_sealed_never_changes_while_the_file_grows(
 
 
 def session_of(count: int, start: int = 0) -> bytes:
-    """Records as they are in life, every fifth with a token in it."""
+    """Records like real ones; every fifth holds a token."""
     lines = []
     for n in range(start, start + count):
         secret = f" token={TOKENS[n % 5]}" if n % 5 == 0 else ""
@@ -188,7 +188,7 @@ def test_lines_that_are_sealed_are_not_read_again(tmp_path: Path) -> None:
     packaged = file.packaged()
     with file.path.open("r+b") as out:
         out.seek(5_000)
-        out.write(b"\n" * 100_000)  # whoever reads this part again packages something else
+        out.write(b"\n" * 100_000)  # reading this part again would package other bytes
     with file.path.open("ab") as out:
         out.write(said("one more"))
 
@@ -207,7 +207,7 @@ def test_lines_that_are_sealed_are_not_read_again(tmp_path: Path) -> None:
     ],
     ids=["rewound", "cut off", "emptied", "first byte", "last line", "line on top"],
 )
-def test_a_past_that_changed_is_packaged_afresh(
+def test_a_file_whose_past_changed_is_packaged_afresh(
     tmp_path: Path, now: Callable[[bytes], bytes]
 ) -> None:
     file = Growing(tmp_path / "f", RULES)
@@ -260,7 +260,9 @@ def test_a_line_that_was_whole_without_its_end_may_still_become_another(tmp_path
     ],
     ids=["empty", "newline", "newlines", "NULs", "NUL run", "6 MB", "torn", "edge", "no UTF-8"],
 )
-def test_odd_files_come_out_as_they_are_but_for_the_secrets(tmp_path: Path, content: bytes) -> None:
+def test_odd_files_are_packaged_unchanged_except_for_secrets(
+    tmp_path: Path, content: bytes
+) -> None:
     file = Growing(tmp_path / "f", RULES)
     half = len(content) // 2
     for part in (content[:half], content, content + said("more")):
@@ -290,7 +292,7 @@ def test_a_text_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
             file.cut()
 
 
-def test_a_redactor_that_fails_lets_nothing_of_the_line_out(tmp_path: Path) -> None:
+def test_nothing_of_a_line_leaves_if_the_redactor_fails(tmp_path: Path) -> None:
     red = swapping()
     red.fails_on = b"poison"
     file = Growing(tmp_path / "f", red)

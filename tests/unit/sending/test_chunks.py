@@ -1,4 +1,4 @@
-"""Chunks of an outbox: those that are named stay, the others go, whatever failed or got lost."""
+"""The chunks of an outbox: named ones stay and others are deleted, after any failure or loss."""
 
 import hashlib
 import shutil
@@ -24,23 +24,23 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def chunks(desk: Desk) -> set[str]:
-    """Names of the chunks that lie in the outbox."""
+    """The names of the chunks in the outbox."""
     return {name for name in names(desk) if name.startswith("chunks/")}
 
 
 def needed(desk: Desk, session_id: str = "s1") -> set[str]:
-    """Names of the chunks that a session's manifest names."""
+    """The names of the chunks that a session's manifest lists."""
     return {chunk_name(sha) for sha in desk.manifest(session_id).chunks()}
 
 
 def other_database(desk: Desk, path: Path) -> None:
-    """Go on with another work.db, as after a crash, a loss, or a backup."""
+    """Continue with another work.db, as after a crash, a loss, or a backup."""
     desk.work.close()
     desk.work = open_work(path)
     desk.restart(swapping())
 
 
-def test_a_database_that_is_new_takes_up_the_outbox_as_it_is(desk: Desk, tmp_path: Path) -> None:
+def test_a_new_database_keeps_the_outbox_as_it_is(desk: Desk, tmp_path: Path) -> None:
     desk.write(big("one"))
     desk.package()
     before = chunks(desk)
@@ -69,7 +69,7 @@ def test_a_new_database_does_not_drop_what_another_session_names(
     assert dropped(desk).isdisjoint(needed(desk, "s2"))
 
 
-def test_what_was_named_before_a_crash_is_dropped_after_it(desk: Desk, tmp_path: Path) -> None:
+def test_chunks_named_before_a_crash_are_dropped_after_it(desk: Desk, tmp_path: Path) -> None:
     desk.write(big("one"))
     desk.package()
     desk.work.close()
@@ -78,7 +78,7 @@ def test_what_was_named_before_a_crash_is_dropped_after_it(desk: Desk, tmp_path:
     desk.write(big("two"))
     desk.package()
 
-    # the item lies there, and the process died before the database knew
+    # the item is in its place, and the process died before the database recorded it
     other_database(desk, tmp_path / "old.db")
     desk.write(said("three"))
     desk.package()
@@ -97,7 +97,7 @@ def test_a_title_that_cannot_be_redacted_leaves_no_chunk_behind(tmp_path: Path) 
     assert names(desk) == set()
 
 
-def test_a_session_that_failed_takes_nothing_of_another_with_it(tmp_path: Path) -> None:
+def test_a_session_that_failed_does_not_harm_another(tmp_path: Path) -> None:
     red = swapping()
     desk = Desk(tmp_path, CHANNEL, red)
     desk.write(big("the same"), "s2.jsonl")
@@ -124,16 +124,14 @@ def test_a_chunk_whose_item_a_crash_prevented_is_dropped_and_no_other(
     whole.drop_unnamed(CHANNEL, desk.outbox.path, NOW_MS)
     assert dropped(desk) == {left}
 
-    # a database that is new knows no item, and drops nothing that one names
+    # a new database knows no item, and drops no chunk that an item names
     other_database(desk, tmp_path / "new.db")
     whole = OutboxIntegrity(tmp_path / "library", open_library(tmp_path / "library.db"), desk.work)
     whole.drop_unnamed(CHANNEL, desk.outbox.path, NOW_MS)
     assert dropped(desk) == {left}
 
 
-def test_what_came_back_as_it_was_packaged_last_is_not_packaged_again(
-    desk: Desk, tmp_path: Path
-) -> None:
+def test_a_session_that_returns_unchanged_is_not_packaged_again(desk: Desk, tmp_path: Path) -> None:
     whole = OutboxIntegrity(tmp_path / "library", open_library(tmp_path / "library.db"), desk.work)
     desk.write(big("one"))
     desk.package()
@@ -157,7 +155,7 @@ def test_what_came_back_as_it_was_packaged_last_is_not_packaged_again(
 
 
 def _left_by_a_crash(desk: Desk) -> str:
-    """A chunk in its place, without the item that it was for."""
+    """Put a chunk into its place without the item that names it."""
     content = b"the item of this chunk was never written"
     sha256 = hashlib.sha256(content).hexdigest()
     outbox = Outbox(desk.outbox.path)

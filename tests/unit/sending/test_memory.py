@@ -1,4 +1,4 @@
-"""However large a transcript is, it is never in memory as a whole."""
+"""A large transcript is never in memory as a whole."""
 
 import errno
 import subprocess

@@ -1,4 +1,4 @@
-"""Packaging: what leaves is the redacted session, whole, and written only when it changed."""
+"""Packaging: the whole session leaves, redacted, and is written only when it changed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -42,12 +42,12 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def names(desk: Desk) -> set[str]:
-    """Names that peers are told of: items and chunks."""
+    """The names that peers get: items and chunks."""
     return {n for n in desk.files() if n.startswith(("items/", "chunks/"))}
 
 
 def dropped(desk: Desk) -> set[str]:
-    """Chunks that will be removed when nobody needs them any more."""
+    """The chunks that are recorded for deletion."""
     with desk.work.reading() as tx:
         return {chunk_name(sha) for _, sha in work.chunks_dropped_before(tx, NOW_MS * 2)}
 
@@ -64,7 +64,7 @@ def test_a_packager_cannot_be_made_without_a_redactor(desk: Desk) -> None:
     assert Packager(swapping(), **parts)
 
 
-def test_a_reader_gets_every_file_redacted_and_what_the_session_is(desk: Desk) -> None:
+def test_a_reader_gets_every_file_redacted_and_the_facts_of_the_session(desk: Desk) -> None:
     desk.write(said("fix the secret bug") + record(type="custom-title", customTitle="a secret"))
     desk.write(b"padding and secret", NOTE)
     desk.write(said("deep"), "s1/subagents/agent-a.jsonl")
@@ -85,11 +85,11 @@ def test_a_reader_gets_every_file_redacted_and_what_the_session_is(desk: Desk) -
     assert b"-src-repo" not in manifest.model_dump_json().encode()
 
 
-def test_an_unchanged_session_is_known_without_a_look_into_it(desk: Desk) -> None:
+def test_an_unchanged_session_is_recognized_without_reading_it(desk: Desk) -> None:
     path = desk.write(big("one"))
     desk.package()
     session = desk.session()
-    path.unlink()  # whoever wanted to read it now could not
+    path.unlink()  # reading it would fail now
 
     assert desk.packager.is_current(CHANNEL, session)
     desk.restart(swapping())
@@ -107,7 +107,7 @@ def test_an_unchanged_session_is_known_without_a_look_into_it(desk: Desk) -> Non
     ],
     ids=["append", "rewrite", "touch", "new file", "new redactor"],
 )
-def test_whatever_changed_makes_it_due(desk: Desk, change: Callable[[Desk], object]) -> None:
+def test_any_change_makes_a_session_due(desk: Desk, change: Callable[[Desk], object]) -> None:
     desk.write(said("one"))
     assert not desk.is_current()
     desk.package()
@@ -136,7 +136,7 @@ def test_an_append_rewrites_one_file_and_makes_and_deletes_none(desk: Desk) -> N
     assert dropped(desk) == set()
 
 
-def test_what_came_in_bulk_leaves_next_to_nothing_to_send_again_with_each_line(desk: Desk) -> None:
+def test_after_a_bulk_of_lines_each_new_line_sends_little_again(desk: Desk) -> None:
     desk.write(big("one", 1.2))
     desk.package()
     assert desk.manifest().inline_size <= limits.END_BYTES
@@ -161,7 +161,7 @@ def test_small_files_lie_in_the_item_itself(desk: Desk) -> None:
     )
 
 
-def test_what_does_not_fit_inline_is_sealed_the_largest_ends_first_until_half_is_free(
+def test_ends_that_do_not_fit_inline_become_chunks_largest_first(
     desk: Desk,
 ) -> None:
     sizes = {"a": 50_000, "b": 240_000, "c": 200_000, "d": 150_000}
@@ -192,7 +192,7 @@ def test_a_line_makes_and_deletes_no_chunk_however_many_small_files_there_are(de
     assert dropped(desk) == set()
 
 
-def test_what_the_agent_deleted_stays(desk: Desk) -> None:
+def test_files_that_the_agent_deleted_stay(desk: Desk) -> None:
     desk.write(said("one"))
     note = desk.write(b"note", NOTE)
     desk.package()
@@ -207,7 +207,7 @@ def test_what_the_agent_deleted_stays(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("name", ["s1.jsonl", NOTE, "s1/subagents/agent-z.jsonl"])
-def test_a_redactor_that_fails_lets_nothing_out(tmp_path: Path, name: str) -> None:
+def test_nothing_leaves_if_the_redactor_fails(tmp_path: Path, name: str) -> None:
     red = swapping()
     desk = Desk(tmp_path, CHANNEL, red)
     desk.write(said("one"))
@@ -247,7 +247,7 @@ LIMITS = {
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-def test_what_no_receiver_would_take_does_not_leave_and_what_left_stays(
+def test_an_item_beyond_the_limits_does_not_leave_and_its_last_revision_stays(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     most, why = LIMITS[limit]

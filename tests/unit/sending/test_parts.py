@@ -1,4 +1,4 @@
-"""Todos, tasks, plans and what a profile leaves out: packaged and read back byte for byte."""
+"""All kinds of files of a session are packaged and read back byte for byte, by profile."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import pytest
 
 from karma_sync.domain.session.profile import FileKind, Profile, kind_of
 from karma_sync.domain.session.selection import Limits
-from karma_sync.redact.custom.redactions import OwnRedactions, redactor_of
+from karma_sync.redact.custom.redactions import OwnRedactions, make_redactor
 from karma_sync.redact.examples import fill
 from karma_sync.redact.redactor import default_redactor
 from tests.support.builders import ALICE, BOB, Desk, Shelf, channel_of, record, said, team_of_all
@@ -42,7 +42,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def apart(desk: Desk, place: str, content: bytes) -> None:
-    """Write a file that lies apart from the session."""
+    """Write a file of the session that lies in another directory."""
     desk.write(content, str(Path("../..") / place))
 
 
@@ -57,9 +57,7 @@ def take(desk: Desk, profile: Profile) -> None:
     desk.channel = replace(desk.channel, subscription=answer)
 
 
-def test_all_that_belongs_to_a_session_is_read_back_as_it_was_written(
-    desk: Desk, tmp_path: Path
-) -> None:
+def test_every_file_of_a_session_is_read_back_as_it_was_written(desk: Desk, tmp_path: Path) -> None:
     take(desk, Profile.FULL)
     desk.package()
     shelf = Shelf(tmp_path / "bob")
@@ -86,7 +84,7 @@ def test_each_profile_sends_its_kinds(desk: Desk) -> None:
     }
 
 
-def test_a_smaller_profile_takes_back_what_it_leaves_out(desk: Desk) -> None:
+def test_a_smaller_profile_takes_back_the_files_that_it_leaves_out(desk: Desk) -> None:
     take(desk, Profile.FULL)
     assert paths(desk) >= PRIVATE
     take(desk, Profile.STANDARD)
@@ -141,7 +139,7 @@ def test_the_same_secret_is_cut_out_of_every_kind_of_file(
     desk: Desk, form: str, secret: str
 ) -> None:
     own = OwnRedactions(salt="0" * 32, literals=(LITERAL,)).with_rules(OURS)
-    desk.packager.use_redactor(redactor_of(own))
+    desk.packager.use_redactor(make_redactor(own))
     take(desk, Profile.FULL)
     for place in PLACES.values():
         apart(desk, place, FORMS[form](secret))
@@ -175,7 +173,7 @@ def test_a_file_whose_name_holds_a_secret_does_not_leave(
     before = paths(desk)
     assert any(secret in path for path in before) is (secret == LITERAL)
     own = OwnRedactions(salt="0" * 32, literals=(LITERAL,))
-    desk.packager.use_redactor(redactor_of(own))
+    desk.packager.use_redactor(make_redactor(own))
 
     assert not desk.is_current() or secret == TOKEN
     desk.package()
@@ -183,7 +181,7 @@ def test_a_file_whose_name_holds_a_secret_does_not_leave(
     assert desk.is_current()
 
 
-def test_no_name_of_the_home_or_of_an_encoded_directory_is_in_the_item(
+def test_an_item_names_neither_the_home_nor_an_encoded_directory(
     desk: Desk, tmp_path: Path
 ) -> None:
     take(desk, Profile.FULL)
@@ -194,7 +192,7 @@ def test_no_name_of_the_home_or_of_an_encoded_directory_is_in_the_item(
     assert "-src-repo" not in manifest
 
 
-def test_a_session_is_said_to_be_open_then_closed_and_that_is_packaged(desk: Desk) -> None:
+def test_an_item_states_whether_its_session_is_open_or_closed(desk: Desk) -> None:
     desk.package()
     assert desk.manifest().session.running is None
     state = json.dumps({"pid": os.getpid(), "sessionId": "s1"}).encode()
@@ -211,7 +209,7 @@ def test_a_session_is_said_to_be_open_then_closed_and_that_is_packaged(desk: Des
     assert desk.is_current()
 
 
-def test_a_closed_session_that_goes_on_is_open_where_nobody_says_so(desk: Desk) -> None:
+def test_a_closed_session_that_grows_may_be_open(desk: Desk) -> None:
     apart(desk, "sessions/1.json", json.dumps({"pid": os.getpid(), "sessionId": "s1"}).encode())
     desk.package()
     (desk.claude / "sessions/1.json").unlink()

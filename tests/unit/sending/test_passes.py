@@ -1,4 +1,4 @@
-"""A pass over all sessions: what has nothing new is not opened, and a restart goes on."""
+"""A pass over all sessions opens no unchanged session, and a restart resumes."""
 
 import os
 import sys
@@ -34,7 +34,7 @@ sys.addaudithook(_hear)
 
 @contextmanager
 def hearing() -> Iterator[list[str]]:
-    """Every file that this process opens meanwhile, however it does."""
+    """Every file that this process opens in the meantime, by any means."""
     global _opened
     _opened = []
     try:
@@ -52,7 +52,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def go_on(desk: Desk, most: int = SESSIONS) -> int:
-    """Begin as a new process does, and package what is not current; how many were."""
+    """Start like a new process and package the sessions that are not current; their number."""
     desk.outbox = Outbox(desk.outbox.path, batched=True)
     desk.restart(swapping())
     desk.packager.forget_missing(CHANNEL.id, desk.outbox)
@@ -65,7 +65,7 @@ def go_on(desk: Desk, most: int = SESSIONS) -> int:
     return packaged
 
 
-def test_a_restart_goes_on_where_it_was_and_packages_nothing_twice(desk: Desk) -> None:
+def test_after_a_restart_nothing_is_packaged_twice(desk: Desk) -> None:
     assert go_on(desk, STOP_AFTER) == STOP_AFTER
     before = {path.name: path.stat().st_ino for path in (desk.outbox.path / "items").iterdir()}
 
@@ -92,10 +92,10 @@ def test_a_pass_with_nothing_new_opens_no_session(desk: Desk) -> None:
     assert {path for path in sessions if ".tmp-" not in path} == {item, mine}
 
 
-def test_a_last_line_without_its_end_is_looked_at_once(
+def test_a_last_line_without_a_line_end_is_read_once(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # such a session may be one that does not leave, and is decided about in each pass
+    # such a session may be one that does not leave, so it is decided about in each pass
     catalogue = Catalogue(list, lambda _: None)
     desk.write(said("one") + said("two")[:-1])
     desk.write(said("one") + said("two")[:-9], "s2.jsonl")
@@ -114,7 +114,7 @@ def test_a_last_line_without_its_end_is_looked_at_once(
     assert catalogue.facts(desk.session()).prompts == 3
 
 
-def test_a_subagent_in_the_old_layout_is_asked_once_whose_it_is_even_after_a_restart(
+def test_the_session_of_an_old_subagent_file_is_looked_up_once(
     desk: Desk,
 ) -> None:
     desk.write(record(sessionId="s1", cwd="/src/repo"), "agent-a.jsonl")

@@ -1,9 +1,13 @@
-"""Whose turn it is: what changed comes before the backlog, and none waits for a large session."""
+"""The queue of sessions to send: changed ones first, each at its pace, no wait for a large one."""
 
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from karma_sync.domain.session.source_files import SourceFile, SourceSession, Stat
-from karma_sync.sending.queue import SendQueue
+from karma_sync.sending.queue import Pace, SendQueue, after
+from tests.support.builders import examples
 
 
 def session(name: str, size: int) -> SourceSession:
@@ -12,7 +16,7 @@ def session(name: str, size: int) -> SourceSession:
 
 
 def queue_of(*sessions: SourceSession) -> SendQueue:
-    """A backlog of which nothing left yet."""
+    """A queue with these sessions as its backlog; nothing of them is packaged yet."""
     queue = SendQueue(lambda session: session.size)
     queue.replace_backlog(sessions)
     return queue
@@ -32,7 +36,7 @@ def test_a_session_that_leaves_in_steps_lets_all_others_go_first() -> None:
     assert queue.wait(0.0) is None
 
 
-def test_what_is_left_is_counted_in_hand_and_between_two_steps() -> None:
+def test_the_backlog_counts_the_session_in_hand() -> None:
     queue = queue_of(LARGE, SMALL)
     assert queue.backlog == (2, 910)
     queue.next(0.0)
@@ -45,7 +49,7 @@ def test_what_is_left_is_counted_in_hand_and_between_two_steps() -> None:
     assert queue.backlog == (1, 600)
 
 
-def test_a_session_that_changes_while_it_waits_is_looked_at_once_as_it_is_now() -> None:
+def test_a_session_that_changes_while_it_waits_is_checked_once() -> None:
     queue = queue_of(SMALL, LARGE)
     grown = session("large", 950)
     queue.add_changed(grown, 0.0)
@@ -54,3 +58,50 @@ def test_a_session_that_changes_while_it_waits_is_looked_at_once_as_it_is_now() 
     assert queue.next(0.0) is None
     queue.finish()
     assert queue.backlog == (0, 0)
+
+
+def package_as_soon_as_due(start: float, seconds: float) -> list[float]:
+    """The times at which a session that changes all the time is packaged."""
+    pace, moments = after(None, start), [start]
+    while pace.due() - start <= seconds:
+        moments.append(pace.due())
+        pace = after(pace, pace.due())
+    return moments
+
+
+def test_a_session_never_packaged_begins_to_be_busy_now() -> None:
+    assert after(None, 100.0) == Pace(last=100.0, busy_since=100.0)
+
+
+def test_a_busy_session_waits_a_second_and_after_half_a_minute_five() -> None:
+    moments = package_as_soon_as_due(1000.0, 60.0)
+    gaps = [later - earlier for earlier, later in zip(moments, moments[1:], strict=False)]
+
+    assert gaps == [1.0] * 30 + [5.0] * 6
+
+
+def test_after_a_rest_a_session_is_packaged_at_once_and_then_each_second() -> None:
+    busy = Pace(last=1040.0, busy_since=1000.0)
+    assert busy.due() == 1045.0
+
+    rested = after(busy, 1060.0)
+    assert rested == Pace(1060.0, 1060.0)
+    assert rested.due() == 1061.0
+
+
+def test_a_short_pause_does_not_make_a_busy_session_quiet() -> None:
+    busy = Pace(last=1040.0, busy_since=1000.0)
+
+    assert after(busy, 1049.0) == Pace(1049.0, 1000.0)
+
+
+@examples()
+@given(st.lists(st.floats(0.0, 60.0), max_size=60))
+def test_two_packagings_of_one_session_are_at_least_a_second_apart(waits: list[float]) -> None:
+    pace = after(None, 0.0)
+    for wait in waits:
+        now = pace.due() + wait
+        assert now >= pace.last + 1.0
+        pace = after(pace, now)
+        assert pace.last == now
+        assert pace.busy_since <= now

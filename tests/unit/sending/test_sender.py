@@ -1,4 +1,4 @@
-"""What leaves is told to Syncthing, whatever else changes meanwhile."""
+"""The sender passes every file that it wrote to Syncthing, whatever changes meanwhile."""
 
 import logging
 import time
@@ -43,7 +43,7 @@ def now_ms() -> int:
 
 
 class Office:
-    """A sender with one project and one session; `told` is what Syncthing was told of."""
+    """A sender with one project and one session; `told` are the names passed to Syncthing."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -87,10 +87,10 @@ def office(tmp_path: Path) -> Office:
     return Office(tmp_path)
 
 
-def test_what_was_written_before_the_team_changed_is_still_told(office: Office) -> None:
+def test_files_written_before_the_team_changed_are_still_rescanned(office: Office) -> None:
     office.desk.write(said("hello"))
     office.sender.rescan()
-    office.sender.send(office.desk.session())  # told a moment ago: what it wrote waits
+    office.sender.send(office.desk.session())  # the last rescan was just now: its files wait
     assert office.told == []
 
     joined = channel_of(team_of_all(ALICE, BOB, CAROL), ALICE)
@@ -101,7 +101,7 @@ def test_what_was_written_before_the_team_changed_is_still_told(office: Office) 
     assert office.told == [item_name(office.desk.item())]
 
 
-def test_of_a_large_session_it_is_said_how_much_is_left(
+def test_the_sender_reports_the_bytes_left_of_a_large_session(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "STEP_BYTES", 300_000)
@@ -123,7 +123,7 @@ def test_of_a_large_session_it_is_said_how_much_is_left(
     assert not office.sender.send(office.desk.session()).packaged
 
 
-def test_what_syncthing_did_not_look_at_is_told_again_soon(
+def test_files_that_syncthing_did_not_rescan_are_passed_again_soon(
     office: Office, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
@@ -142,7 +142,7 @@ def test_what_syncthing_did_not_look_at_is_told_again_soon(
     assert len(caplog.records) == 1, "an outage is logged once"
 
 
-def test_nothing_is_told_twice(office: Office) -> None:
+def test_no_file_is_rescanned_twice(office: Office) -> None:
     office.desk.write(said("hello"))
     office.sender.send(office.desk.session())
     office.sender.rescan()
@@ -153,7 +153,7 @@ def test_nothing_is_told_twice(office: Office) -> None:
     assert office.told == once
 
 
-def test_what_could_not_be_written_is_said_and_tried_again(
+def test_an_outbox_that_cannot_be_written_is_reported_and_tried_again(
     office: Office, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timing, "RETRY_S", 0.0)
@@ -189,7 +189,7 @@ def test_what_could_not_be_written_is_said_and_tried_again(
     assert office.desk.content() == said("hello")
 
 
-def test_a_transcript_in_which_nothing_stands_yet_does_not_leave(office: Office) -> None:
+def test_an_empty_transcript_does_not_leave(office: Office) -> None:
     office.desk.write(said("beside it"))
     office.sender.send(office.desk.session())
     office.desk.write(b"", "s2.jsonl")
@@ -203,7 +203,7 @@ def test_a_transcript_in_which_nothing_stands_yet_does_not_leave(office: Office)
     assert set(office.desk.outbox.items()) == {office.desk.item("s1"), office.desk.item("s2")}
 
 
-def test_a_session_on_which_the_redactor_fails_stays_as_it_was_and_that_is_noted(
+def test_a_session_on_which_the_redactor_fails_stays_and_is_recorded(
     office: Office,
 ) -> None:
     office.desk.write(said("first"))

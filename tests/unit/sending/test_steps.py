@@ -1,4 +1,4 @@
-"""A large session leaves in steps: what is done stays done, and nothing that left is missed."""
+"""A large session leaves in steps: no step is repeated, and readers never lose content."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -30,7 +30,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 def step(desk: Desk) -> Step:
-    """Package once; it counts as done only when nothing is left."""
+    """Package one step."""
     session = desk.session()
     done = desk.packager.package(desk.channel, session, facts_of(session), desk.outbox)
     assert desk.is_current() == (done.left == 0)
@@ -38,7 +38,7 @@ def step(desk: Desk) -> Step:
     return done
 
 
-def test_each_step_is_readable_and_the_last_is_all_of_it(desk: Desk) -> None:
+def test_each_step_is_readable_and_the_last_completes_the_session(desk: Desk) -> None:
     desk.write(b"".join(LINES))
     for number in range(5):
         desk.write(RESULT, f"s1/tool-results/toolu_{number}.txt")
@@ -58,11 +58,11 @@ def test_each_step_is_readable_and_the_last_is_all_of_it(desk: Desk) -> None:
     assert len(lefts) == pytest.approx(size / STEP, abs=3)
 
 
-def test_a_restart_goes_on_after_the_last_step(desk: Desk) -> None:
+def test_a_restart_resumes_after_the_last_step(desk: Desk) -> None:
     path = desk.write(b"".join(LINES))
     left = step(desk).left
     desk.restart(swapping())
-    with path.open("r+b") as out:  # what was packaged is not read again, but for its ends
+    with path.open("r+b") as out:  # packaged content is not read again, except for its ends
         out.seek(50_000)
         out.write(b"z")
 
@@ -71,9 +71,7 @@ def test_a_restart_goes_on_after_the_last_step(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("before", [0, 1])
-def test_a_step_that_is_in_its_place_is_not_taken_again_though_nobody_remembered_it(
-    desk: Desk, before: int
-) -> None:
+def test_a_placed_step_is_not_repeated_even_if_it_was_not_recorded(desk: Desk, before: int) -> None:
     path = desk.write(b"".join(LINES))
     for _ in range(before):
         step(desk)
@@ -91,7 +89,7 @@ def test_a_step_that_is_in_its_place_is_not_taken_again_though_nobody_remembered
     assert desk.content() == b"".join(LINES)[: len(desk.content())]
 
 
-def test_what_grows_meanwhile_is_taken_too(desk: Desk) -> None:
+def test_lines_appended_between_steps_are_packaged_too(desk: Desk) -> None:
     desk.write(b"".join(LINES[:50]))
     step(desk)
     desk.append(b"".join(LINES[50:]))
@@ -102,13 +100,13 @@ def test_what_grows_meanwhile_is_taken_too(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("version", ["swap-1", "swap-2"])
-def test_what_left_once_is_never_less_while_it_is_packaged_anew(desk: Desk, version: str) -> None:
+def test_packaging_afresh_never_shortens_an_item(desk: Desk, version: str) -> None:
     desk.write(b"".join(LINES))
     desk.write(RESULT, "s1/tool-results/toolu_1.txt")
     while step(desk).left:
         pass
     if version == "swap-1":
-        desk.write(LINES[1] + b"".join(LINES[1:]))  # its past is another
+        desk.write(LINES[1] + b"".join(LINES[1:]))  # its past changed
     desk.restart(swapping(version))
 
     assert not desk.is_current()
@@ -117,7 +115,7 @@ def test_what_left_once_is_never_less_while_it_is_packaged_anew(desk: Desk, vers
     assert desk.content("tool-results/toolu_1.txt") == RESULT
 
 
-def test_what_the_agent_deletes_between_two_steps_stays_as_far_as_it_left(desk: Desk) -> None:
+def test_a_file_deleted_between_steps_keeps_its_packaged_part(desk: Desk) -> None:
     desk.write(LINES[0])
     agent = desk.write(b"".join(LINES), "s1/subagents/agent-a.jsonl")
     step(desk)

@@ -1,4 +1,4 @@
-"""Watching the agent's directory: what was written is told, whenever its folder came."""
+"""Watching the agent's directory: every changed file is reported, also in new folders."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ from tests.support.harness import until
 
 
 class Seen:
-    """A watched directory, and the paths that were told."""
+    """A watched directory, and the paths that were reported."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -37,7 +37,7 @@ class Seen:
 
 @contextmanager
 def watching(home: Path) -> Iterator[Seen]:
-    """A watcher that runs; begun in the test itself, where warnings are errors."""
+    """A running watcher, started in the test itself, where warnings are errors."""
     found = Seen(home)
     try:
         yield found
@@ -52,13 +52,13 @@ def seen(tmp_path: Path) -> Iterator[Seen]:
         yield found
 
 
-def test_what_is_written_in_a_folder_that_was_there_is_told(seen: Seen) -> None:
+def test_a_file_in_an_existing_folder_is_reported(seen: Seen) -> None:
     seen.write("todos/a.json")
 
     seen.wait_for("todos/a.json")
 
 
-def test_what_is_written_in_a_folder_that_came_later_is_told(seen: Seen) -> None:
+def test_a_file_in_a_folder_that_appears_later_is_reported(seen: Seen) -> None:
     seen.write("projects/-src/s1.jsonl")
     seen.wait_for("projects/-src/s1.jsonl")
     seen.write("projects/-src/s1/tool-results/t.txt")
@@ -66,9 +66,7 @@ def test_what_is_written_in_a_folder_that_came_later_is_told(seen: Seen) -> None
     seen.wait_for("projects/-src/s1/tool-results/t.txt")
 
 
-def test_a_folder_that_was_moved_there_is_told_with_all_that_is_in_it(
-    seen: Seen, tmp_path: Path
-) -> None:
+def test_the_files_of_a_folder_that_is_moved_in_are_reported(seen: Seen, tmp_path: Path) -> None:
     (tmp_path / "made" / "-src").mkdir(parents=True)
     (tmp_path / "made" / "-src" / "s1.jsonl").write_text("x")
     (tmp_path / "made").rename(seen.home / "projects")
@@ -76,7 +74,7 @@ def test_a_folder_that_was_moved_there_is_told_with_all_that_is_in_it(
     seen.wait_for("projects/-src/s1.jsonl")
 
 
-def test_only_folders_whose_gaps_say_something_tell_of_deletions(seen: Seen) -> None:
+def test_deletions_are_reported_only_in_the_folders_that_ask_for_it(seen: Seen) -> None:
     todo, state = seen.write("todos/a.json"), seen.write("sessions/1.json")
     for name in ("todos/a.json", "sessions/1.json"):
         seen.wait_for(name)
@@ -90,7 +88,7 @@ def test_only_folders_whose_gaps_say_something_tell_of_deletions(seen: Seen) -> 
     assert "todos/a.json" not in seen.paths
 
 
-def test_what_lies_beside_the_folders_is_not_told(seen: Seen) -> None:
+def test_files_outside_the_folders_are_not_reported(seen: Seen) -> None:
     seen.write("history.jsonl")
     seen.write("shell-snapshots/x.sh")
     seen.write("todos/a.json")
@@ -99,7 +97,7 @@ def test_what_lies_beside_the_folders_is_not_told(seen: Seen) -> None:
     assert seen.paths == {"todos/a.json"}
 
 
-# Another process: so that folders are made while watchdog looks through those before.
+# In another process, so that folders are created while watchdog lists the ones before.
 FILL = """
 import pathlib, sys
 for name in range(20):
@@ -110,7 +108,7 @@ for name in range(20):
 """
 
 
-def test_folders_that_are_filled_as_they_are_made_are_told_to_the_last_file(tmp_path: Path) -> None:
+def test_all_files_of_folders_that_are_just_being_filled_are_reported(tmp_path: Path) -> None:
     with watching(tmp_path / "claude") as seen:
         seen.write("projects/-src/s1.jsonl")
         seen.wait_for("projects/-src/s1.jsonl")
@@ -120,7 +118,7 @@ def test_folders_that_are_filled_as_they_are_made_are_told_to_the_last_file(tmp_
         until(lambda: wanted <= seen.paths, "all of them told", timeout=20)
 
 
-def test_a_folder_that_went_and_came_again_is_watched_again(seen: Seen) -> None:
+def test_a_folder_that_was_deleted_and_made_again_is_watched_again(seen: Seen) -> None:
     for name in ("first", "again", "moved"):
         seen.write(f"projects/-src/{name}.jsonl")
         seen.wait_for(f"projects/-src/{name}.jsonl")
@@ -133,9 +131,7 @@ def test_a_folder_that_went_and_came_again_is_watched_again(seen: Seen) -> None:
 
 
 @pytest.mark.parametrize("link", ["claude", "claude/projects", "claude/projects, later"])
-def test_a_home_or_a_folder_that_is_a_link_is_watched_where_it_leads(
-    tmp_path: Path, link: str
-) -> None:
+def test_a_symbolic_link_as_home_or_folder_is_followed(tmp_path: Path, link: str) -> None:
     (tmp_path / "dotfiles").mkdir()
     place = tmp_path / link.removesuffix(", later")
     place.parent.mkdir(exist_ok=True)

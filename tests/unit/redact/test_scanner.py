@@ -1,4 +1,4 @@
-"""Lines around places, as they are written and behind one layer of escapes."""
+"""The lines around places in a text, as it is written and with one layer of escapes undone."""
 
 import pytest
 from hypothesis import given
@@ -22,7 +22,7 @@ texts = st.lists(st.sampled_from(PIECES), max_size=12).map(b"".join)
         (b"ab", [0], [b"ab"]),
     ],
 )
-def test_lines_are_those_that_hold_a_place(
+def test_the_lines_that_hold_a_place_are_found(
     text: bytes, places: list[int], lines: list[bytes]
 ) -> None:
     assert [text[start:end] for start, end in lines_around(text, places)] == lines
@@ -33,14 +33,14 @@ def test_lines_are_those_that_hold_a_place(
     [
         (rb"ab\ncd\nef", [4], [rb"\ncd\n"]),
         (rb"ab\ncd\nef", [0, 8], [rb"ab\n", rb"\nef"]),
-        (rb"ab\ncd\nef", [3], [rb"ab\ncd\n"]),  # the place is in the escape: both lines it parts
+        (rb"ab\ncd\nef", [3], [rb"ab\ncd\n"]),  # the place is in an escape: the lines around it
         (rb"C:\\new\ncd", [5], [rb"C:\\new\n"]),  # an escaped backslash, then an n
-        (rb"ab\\\ncd", [0], [rb"ab\\\ncd"]),  # too many backslashes to be plain
+        (rb"ab\\\ncd", [0], [rb"ab\\\ncd"]),  # too many backslashes to be certain
         (b"ab\ncc\\nd\nef", [3], [rb"cc\n"]),
         (b"ab", [0], [b"ab"]),
     ],
 )
-def test_stretches_end_where_the_lines_behind_the_escapes_do(
+def test_stretches_end_where_unescaped_lines_end(
     text: bytes, places: list[int], stretches: list[bytes]
 ) -> None:
     found = [text[start:end] for start, end in escaped_lines_around(text, places)]
@@ -50,9 +50,7 @@ def test_stretches_end_where_the_lines_behind_the_escapes_do(
 
 @examples(500)
 @given(texts, st.data())
-def test_a_stretch_holds_whole_lines_and_every_place_is_in_one(
-    text: bytes, data: st.DataObject
-) -> None:
+def test_stretches_hold_whole_lines_and_all_places(text: bytes, data: st.DataObject) -> None:
     within = st.integers(0, max(0, len(text) - 1))
     places = sorted(data.draw(st.sets(within, max_size=4))) if text else []
 
@@ -62,6 +60,6 @@ def test_a_stretch_holds_whole_lines_and_every_place_is_in_one(
         assert any(start <= place <= end for start, end in found)
     for start, end in found:
         before, within_it, after = map(unescape, (text[:start], text[start:end], text[end:]))
-        assert before + within_it + after == unescape(text)  # no escape is parted
+        assert before + within_it + after == unescape(text)  # no escape is split
         assert not before or before.endswith(b"\n") or within_it.startswith(b"\n")
         assert not after or after.startswith(b"\n") or within_it.endswith(b"\n")
