@@ -16,6 +16,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from karma_sync.domain import limits
@@ -27,11 +28,6 @@ _RESTORE_HINT = (
     "put {0} back from a backup; to start again under another name: move karma-sync's folders"
     " away (README, Install), then karma-sync init --machine NAME"
 )
-# PKCS 8 (RFC 8410) stores a key as these bytes, then the 32 bytes of the key. We read and write
-# them ourselves: every command reads the key, and `cryptography`'s loader imports code for every
-# kind of key, which takes time.
-_PKCS8 = bytes.fromhex("302e020100300506032b657004220420")
-_BEGIN, _END = b"-----BEGIN PRIVATE KEY-----", b"-----END PRIVATE KEY-----"
 
 
 class PayloadType(StrEnum):
@@ -57,8 +53,12 @@ class SigningKey:
         if path.exists():
             return cls.load(path)
         key = Ed25519PrivateKey.generate()
-        body = base64.b64encode(_PKCS8 + key.private_bytes_raw())
-        write_private(path, b"%b\n%b\n%b\n" % (_BEGIN, body, _END))
+        pem = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        write_private(path, pem)
         return cls(key)
 
     @classmethod
@@ -80,14 +80,14 @@ class SigningKey:
                 raise KarmaError(f"others can read {path}", hint=f"chmod {PRIVATE_FILE:o} {path}")
             pem = source.read(10_000)
         try:
-            der = _pem_body(pem)
+            key = serialization.load_pem_private_key(pem, password=None)
         except ValueError as error:
             raise KarmaError(
                 f"{path} is damaged: it holds no key", hint=_RESTORE_HINT.format(path.name)
             ) from error
-        if len(der) != len(_PKCS8) + 32 or not der.startswith(_PKCS8):
+        if not isinstance(key, Ed25519PrivateKey):
             raise KarmaError(f"{path} is not an Ed25519 key", hint=_RESTORE_HINT.format(path.name))
-        return cls(Ed25519PrivateKey.from_private_bytes(der[len(_PKCS8) :]))
+        return cls(key)
 
     def sign(self, payload_type: PayloadType, payload: bytes) -> bytes:
         """The signed envelope of `payload`: one line of JSON without a line end."""
@@ -123,18 +123,6 @@ def open_envelope(raw: bytes, key: str, payload_type: PayloadType) -> bytes:
     except (InvalidSignature, ValueError):
         raise Unverified("3-signature", f"the signature is not by key {key[:8]}") from None
     return payload
-
-
-def _pem_body(pem: bytes) -> bytes:
-    """The decoded bytes between the first and the last line of a PEM file.
-
-    Raises:
-        ValueError: the file is not PEM, or holds something other than a private key.
-    """
-    text = pem.strip()
-    if not (text.startswith(_BEGIN) and text.endswith(_END)):
-        raise ValueError("it holds no private key")
-    return base64.b64decode(b"".join(text[len(_BEGIN) : -len(_END)].split()), validate=True)
 
 
 def strict_json(raw: bytes) -> object:

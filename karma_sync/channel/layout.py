@@ -1,4 +1,4 @@
-"""Names, allow-list and compression of a channel's folder, for those who write and who read it.
+"""Defines names, allow-list and compression of a channel's folder, for its writer and its readers.
 
 The format is described in docs/format.md.
 """
@@ -97,7 +97,7 @@ def decompress(frame: bytes, size: int) -> bytes:
     try:
         if size == 0 or zstandard.frame_content_size(frame) != size:
             raise Unverified("2-size", f"a frame does not state the {size} bytes it should hold")
-        # one call into a buffer of exactly this size, so a frame that lies cannot fill memory
+        # one call into a buffer of exactly this size, so a false frame cannot fill the memory
         content = zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise Unverified(

@@ -58,7 +58,7 @@ class Outbox:
         self._helper = ThreadPoolExecutor(1, "chunks")
         self._items: dict[str, Item] = {}
         self._placing: Batch | None = None
-        self._fresh: list[str] = []  # the chunks of the item whose cutting is under way
+        self._fresh: list[str] = []  # the chunks put since the last item
 
     def prepare(self) -> None:
         """Create the folder with its allow-list and a first file, before it is shared.

@@ -40,7 +40,7 @@ class Gates:
                 orders.setdefault(_need(rule), []).append(order)
         self._always = orders.pop("", [])
         for words in near:
-            # such words make a line a candidate, but no rule is tried on it for them alone
+            # these words make a line a candidate; `near` gives the rules to try for them
             orders.setdefault(words, [])
         self._near = [(compiled(words, "near"), found) for words, found in near.items()]
         self._hidden = compiled(HIDDEN, "gate")

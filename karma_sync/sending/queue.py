@@ -1,4 +1,4 @@
-"""Orders the sessions that the sending thread checks, and says how often it packages each.
+"""Orders the sessions that the sending thread checks, and limits how often it packages each.
 
 Changed sessions come first, the backlog fills the time between them. A session that was quiet is
 packaged at once; a busy session at most once a second, and after 30 seconds at most every 5

@@ -46,7 +46,7 @@ def base_rules(gitleaks: Path | None, allowlist: Path | None) -> Base:
 
 @dataclass(frozen=True)
 class RefusingRedactor:
-    """Takes the place of a redactor that could not be made: every call fails and says why."""
+    """Takes the place of a redactor that could not be made: every call fails with the reason."""
 
     why: str
     version: str = "none"

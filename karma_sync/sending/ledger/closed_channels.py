@@ -1,4 +1,4 @@
-"""Reads the ledger of my closed channels: what left through them, and who deleted what I withdrew.
+"""Reads the ledger of my closed channels: the sessions that left, and who has deleted them.
 
 Receipts list open channels only. A receipt still confirms that a member carried out my decline: it
 has seen my document that closed the channel, and it no longer lists the channel (ADR 19).
@@ -107,6 +107,7 @@ class _Reader:
         signed = next((d for d in known if (d.kind, d.writer) == (MEMBER, me)), None)
         if signed is None:
             return None
+        # imported here because `status` seldom needs it, and it makes the start slower
         from karma_sync.signing import PayloadType, read_accepted
         from karma_sync.team.documents.models import MemberDocument, answers_of
 

@@ -1,4 +1,7 @@
-"""Lists for people every session that left: to whom, who confirmed it, and whether it stayed."""
+"""Lists every session that left, for people: its receivers, their receipts, and its present state.
+
+It is computed from the ledger in work.db and from the members' receipts at each call.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

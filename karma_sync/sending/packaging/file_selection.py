@@ -1,4 +1,4 @@
-"""Selects the files of a session that go into its item, and says why others do not; no I/O."""
+"""Selects the files of a session that its item holds, and gives a reason for each other; no I/O."""
 
 from functools import lru_cache
 
