@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from karma_sync.app import App
 from karma_sync.channel.verify import verify_chunk, verify_item, verify_retraction
@@ -144,54 +145,20 @@ def wire(app: App, foundation: Foundation) -> Parts:
     signals = Signals(app.paths, requests, connections, recovery)
 
     receiver = _receiver(app, client, signals, problems)
-    receipts = Receipts(
-        context,
-        app.work,
-        app.library,
-        client.scan,
-        ReceiptHooks(recovery.revision_claimed, receiver.has_strays),
-    )
+    receipt_hooks = ReceiptHooks(recovery.revision_claimed, receiver.has_strays)
+    receipts = Receipts(context, app.work, app.library, client.scan, receipt_hooks)
 
     packager = Packager(_redactor(app), app.key, app.work, now_ms)
-    sender = Sender(
-        app.decider,
-        packager,
-        Recaller(packager, app.work, now_ms),
-        HeldBack(app.work, app.event_log),
-        SenderHooks(client.scan, problems, signals.packaged),
-    )
+    hooks = SenderHooks(client.scan, problems, signals.packaged)
+    sender = _sender(app, packager, hooks)
     queue = SendQueue(sender.left)
-    scheduler = Scheduler(
-        requests.sends,
-        app.matcher,
-        sender,
-        queue,
-        SchedulerHooks(
-            redactor=lambda: _redactor(app),
-            learn_roots=app.roots.learn,
-            covers=receipts.covers,
-            on_large_session=requests.measuring.set,
-            monotonic=monotonic,
-        ),
-    )
+    scheduler = _scheduler(app, foundation, sender, queue, receipts)
 
     def backlog() -> tuple[int, int]:
         count, left = queue.backlog
         return count, max(0, left - packager.cut_bytes)
 
-    def observed(world: World) -> World:
-        return replace(
-            world,
-            answered=connections.incoming(),
-            recovering=recovery.register(world),
-            too_large=quotas.folders(),
-        )
-
-    override = Overrides(client, recovery, foundation.changes, utc_now)
-    faults = Faults(app.work, app.event_log, problems)
-    health = FolderHealth(
-        client, app.paths, recovery, faults, (quotas.check_status, override.check_status)
-    )
+    observed = partial(_observed, connections, recovery, quotas)
     measured = Measured(connections.connected, backlog, quotas.check_status)
     return Parts(
         app=app,
@@ -203,7 +170,7 @@ def wire(app: App, foundation: Foundation) -> Parts:
         scheduler=scheduler,
         receiver=receiver,
         receipts=receipts,
-        checker=Checker(requests.checks, health, recovery, client),
+        checker=_checker(app, foundation, problems, quotas),
         transfers=Transfers(client, app.work, requests.moving, measured),
     )
 
@@ -213,6 +180,43 @@ def _receiver(app: App, client: SyncthingPort, signals: Signals, problems: Probl
     importer = Importer(app.paths.library, app.library, verifier, utc_now)
     hooks = ReceiverHooks(problems, signals.refused, lambda folder: is_idle(client, folder))
     return Receiver(app.me.key, importer, app.library, app.event_log, hooks)
+
+
+def _observed(connections: Connections, recovery: Recovery, quotas: Quotas, world: World) -> World:
+    """The world with the facts that only the running daemon knows."""
+    return replace(
+        world,
+        answered=connections.incoming(),
+        recovering=recovery.register(world),
+        too_large=quotas.folders(),
+    )
+
+
+def _sender(app: App, packager: Packager, hooks: SenderHooks) -> Sender:
+    recaller = Recaller(packager, app.work, now_ms)
+    return Sender(app.decider, packager, recaller, HeldBack(app.work, app.event_log), hooks)
+
+
+def _scheduler(
+    app: App, foundation: Foundation, sender: Sender, queue: SendQueue, receipts: Receipts
+) -> Scheduler:
+    hooks = SchedulerHooks(
+        redactor=lambda: _redactor(app),
+        learn_roots=app.roots.learn,
+        covers=receipts.covers,
+        on_large_session=foundation.requests.measuring.set,
+        monotonic=foundation.monotonic,
+    )
+    return Scheduler(foundation.requests.sends, app.matcher, sender, queue, hooks)
+
+
+def _checker(app: App, foundation: Foundation, problems: Problems, quotas: Quotas) -> Checker:
+    client, recovery = foundation.client, foundation.recovery
+    override = Overrides(client, recovery, foundation.changes, utc_now)
+    faults = Faults(app.work, app.event_log, problems)
+    status_checks = (quotas.check_status, override.check_status)
+    health = FolderHealth(client, app.paths, recovery, faults, status_checks)
+    return Checker(foundation.requests.checks, health, recovery, client)
 
 
 def _redactor(app: App) -> Redactor:

@@ -166,13 +166,10 @@ def with_changes(
     empty list as `dynamic`.
 
     Raises:
-        ValueError: a folder would not read back as ours: its ID is wrong, or its path is not below
-            the root.
+        ValueError: a folder would not read back as ours, because of its ID or its path.
     """
     put_folders = put_folders or {}
-    for folder, path in put_folders.items():
-        if not _is_ours(_FolderEntry(id=folder.id, path=str(path)), configuration.root):
-            raise ValueError(f"{folder.id} at {path} is not below {configuration.root}")
+    _require_ours(put_folders, configuration.root)
     foreign = configuration._foreign()
     in_use = {device for entry in foreign for device in entry.device_ids}
     kept = in_use | {configuration.my_id} | {device.id for device in put_devices}
@@ -253,6 +250,12 @@ def _folder_json(folder: Folder, path: Path, my_id: str) -> _Entry:
             {"deviceID": d, "encryptionPassword": ""} for d in sorted({my_id, *folder.devices})
         ],
     }
+
+
+def _require_ours(folders: Mapping[Folder, Path], root: Path) -> None:
+    for folder, path in folders.items():
+        if not _is_ours(_FolderEntry(id=folder.id, path=str(path)), root):
+            raise ValueError(f"{folder.id} at {path} is not below {root}")
 
 
 def _is_ours(entry: _FolderEntry, root: Path) -> bool:

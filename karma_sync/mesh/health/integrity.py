@@ -8,7 +8,7 @@ from the peers (`recovery.py`), or the session is packaged again.
 """
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,26 +140,9 @@ class OutboxIntegrity:
         be above all that were found.
         """
         packed = self._packed_items(channel)
-        verified, foreign = {}, []
-        for item in Inbox(path).items():
-            manifest = _mine(channel, path, item)
-            if manifest:
-                verified[item] = manifest
-            else:  # forged by a peer, or damaged: the library's item replaces it, if there is one
-                foreign.append(item_name(item))
-                (path / item_name(item)).unlink(missing_ok=True)
+        verified, foreign = _verify_all(channel, path)
         withdrawn = _withdraw(channel, path, verified)
-        for item, (revision, links) in self._kept(channel).items():
-            if item in withdrawn:
-                continue
-            newest = verified.get(item)
-            if (newest is None or newest.revision < revision) and _all_exist(links):
-                for name, link in links.items():
-                    (path / name).unlink(missing_ok=True)
-                    _link(link, path / name)
-                manifest = _mine(channel, path, item)
-                if manifest:
-                    verified[item] = manifest
+        self._link_newer(channel, path, verified, withdrawn)
         _remove_unnamed(path, verified)
         with self._packed.transaction() as tx:
             last = work.last_revision(tx, channel.id)
@@ -177,6 +160,26 @@ class OutboxIntegrity:
         self._forget_packed(channel, (i for i, p in packed.items() if now.get(i) != p.revision))
         sessions = tuple(sorted(known[item] for item in lost))
         return Adopted(len(verified), sessions, tuple(foreign))
+
+    def _link_newer(
+        self,
+        channel: Channel,
+        path: Path,
+        verified: dict[str, Manifest],
+        withdrawn: Collection[str],
+    ) -> None:
+        """Replace items by newer revisions of the library, and add these to `verified`."""
+        for item, (revision, links) in self._kept(channel).items():
+            if item in withdrawn:
+                continue
+            newest = verified.get(item)
+            if (newest is None or newest.revision < revision) and _all_exist(links):
+                for name, link in links.items():
+                    (path / name).unlink(missing_ok=True)
+                    _link(link, path / name)
+                manifest = _mine(channel, path, item)
+                if manifest:
+                    verified[item] = manifest
 
     def _kept(self, channel: Channel) -> dict[str, tuple[int, dict[str, Path]]]:
         """By item of a channel in the library: its revision, and its files by name."""
@@ -216,6 +219,20 @@ def _mine(channel: Channel, path: Path, item: str) -> Manifest | None:
     except (Unverified, FileNotFoundError):
         return None
     return manifest
+
+
+def _verify_all(channel: Channel, path: Path) -> tuple[dict[str, Manifest], list[str]]:
+    """The items of an outbox that verify as mine; deletes all others, and returns their names."""
+    verified: dict[str, Manifest] = {}
+    foreign = []
+    for item in Inbox(path).items():
+        manifest = _mine(channel, path, item)
+        if manifest:
+            verified[item] = manifest
+        else:  # forged by a peer, or damaged: the library's item replaces it, if there is one
+            foreign.append(item_name(item))
+            (path / item_name(item)).unlink(missing_ok=True)
+    return verified, foreign
 
 
 def _withdraw(channel: Channel, path: Path, verified: dict[str, Manifest]) -> dict[str, int]:
