@@ -6,13 +6,41 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.harness import programs
+from tests.support.memory_town import MemoryTown
 from tests.support.town import Town
+
+MEMORY = "memory"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Have the town of a module marked `memory` in memory, and in `make test-all` real as well.
+
+    With `memory("each")` that is tried with each Syncthing there is.
+    """
+    marker = metafunc.definition.get_closest_marker("memory")
+    if marker is None or "town" not in metafunc.fixturenames:
+        return
+    marks = (pytest.mark.slow, pytest.mark.daemon)
+    real = [
+        pytest.param(program, id=f"syncthing{number}", marks=marks)
+        for number, program in enumerate(programs() if marker.args else programs()[:1], 1)
+    ]
+    metafunc.parametrize(
+        "town", [pytest.param(MEMORY, id=MEMORY), *real], indirect=True, scope="module"
+    )
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    """A place for this module's members; at its end nothing of them runs any more."""
-    found = Town(tmp_path_factory.mktemp("town"))
+def town(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Town]:
+    """A place for this module's members; at its end nothing of them runs any more.
+
+    In a module that is marked `memory` they are in memory; see `pytest_generate_tests`.
+    """
+    program, folder = getattr(request, "param", None), tmp_path_factory.mktemp("town")
+    found = MemoryTown(folder) if program == MEMORY else Town(folder, program)
     try:
         yield found
     finally:

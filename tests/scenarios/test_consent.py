@@ -9,7 +9,7 @@ import pytest
 from tests.support.harness import Member, Result, until
 from tests.support.town import Town, wait_for_offer
 
-pytestmark = pytest.mark.daemon
+pytestmark = pytest.mark.memory
 
 NAMES = ("web", "api", "docs", "tool")
 

@@ -7,7 +7,7 @@ import pytest
 from tests.support.harness import PROJECT, Member, until
 from tests.support.town import Town, found_team, share, up
 
-pytestmark = pytest.mark.daemon
+pytestmark = pytest.mark.memory
 ENDS_S = 30.0  # half of what the daemon's timer would take to find out
 
 

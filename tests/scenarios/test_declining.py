@@ -1,16 +1,14 @@
 """A no is for good, also in Syncthing's own configuration, until the person changes its mind."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.harness import Member, each_program, programs, until
-from tests.support.town import Town, up
+from tests.support.harness import Member, until
+from tests.support.town import Town
 
-pytestmark = pytest.mark.daemon
+pytestmark = pytest.mark.memory("each")
 
 
 @dataclass(frozen=True)
@@ -41,17 +39,12 @@ class Asked:
         return self.b.rest("cluster/pending/devices") | self.b.rest("cluster/pending/folders")
 
 
-@pytest.fixture(scope="module", params=each_program())
-def asked(town: Town, request: pytest.FixtureRequest) -> Iterator[Asked]:
-    program: Path = request.param
-    number = programs().index(program)
-    a, b = town.member(f"alice{number}", program), town.member(f"bob{number}", program)
-    up(a, b)
+@pytest.fixture(scope="module")
+def asked(town: Town) -> Asked:
+    a, b = town.members("alice", "bob")
     a.run("team", "create", "backend")
     a.run("team", "add", b.code)
-    yield Asked(a, b)
-    for member in (a, b):
-        member.down()
+    return Asked(a, b)
 
 
 def test_a_declined_contact_is_ignored_by_syncthing_and_heard_again_once_accepted(

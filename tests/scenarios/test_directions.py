@@ -8,7 +8,7 @@ from tests.support.harness import Member, until
 from tests.support.town import Town, found_team, share, wait_for_offer
 from tests.support.transcripts import Session
 
-pytestmark = pytest.mark.daemon
+pytestmark = pytest.mark.memory
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from tests.support.evil import Evil
 from tests.support.harness import Member, until
 from tests.support.town import Town, found_team, share
 
-pytestmark = pytest.mark.daemon
+pytestmark = pytest.mark.memory
 
 MALLORY = RosterMember(
     tag="mallory.box",

@@ -13,7 +13,7 @@ from tests.support.harness import PROJECT, Member, until
 from tests.support.town import Town, found_team, share
 from tests.support.transcripts import Session
 
-pytestmark = pytest.mark.daemon
+pytestmark = pytest.mark.memory
 
 REASONS = {
     "signed by itself": "3-signature: the signature is not by key",

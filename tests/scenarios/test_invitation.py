@@ -9,7 +9,7 @@ from karma_sync.signing import SigningKey
 from tests.support.harness import PROJECT, Member, until
 from tests.support.town import Town, up, wait_for_offer
 
-pytestmark = pytest.mark.daemon
+pytestmark = pytest.mark.memory
 
 Json = dict[str, Any]
 

@@ -14,7 +14,7 @@ from tests.support.harness import Member, until
 from tests.support.town import Town, wait_for_offer
 from tests.support.transcripts import Session
 
-pytestmark = pytest.mark.daemon
+pytestmark = pytest.mark.memory
 
 TOKEN = fill("ghp_{alnum:36}", "limits")
 

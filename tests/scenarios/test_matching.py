@@ -11,7 +11,7 @@ import pytest
 from tests.support.harness import PROJECT, REMOTE, Member, until
 from tests.support.town import Town
 
-pytestmark = pytest.mark.daemon
+pytestmark = pytest.mark.memory
 
 RENAMED = "example.org/acme/renamed"
 FORK = "git@example.org:bob/repo.git"

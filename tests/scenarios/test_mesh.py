@@ -10,7 +10,7 @@ from karma_sync.store import state
 from tests.support.harness import Member, until
 from tests.support.town import Town, found_team, share, wait_for_offer
 
-pytestmark = pytest.mark.daemon
+pytestmark = pytest.mark.memory
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from tests.support.harness import Member, until
 from tests.support.town import Town, found_team, share
 from tests.support.transcripts import Session
 
-pytestmark = pytest.mark.daemon
+pytestmark = pytest.mark.memory
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from tests.support.harness import Member, until
 from tests.support.town import Town
 from tests.support.transcripts import Session
 
-pytestmark = pytest.mark.daemon
+pytestmark = pytest.mark.memory
 
 PLAN = b"# Plan\n\n1. look\n2. leap\n"
 

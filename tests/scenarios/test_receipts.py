@@ -9,7 +9,7 @@ from tests.support.harness import Member, until
 from tests.support.town import Town
 from tests.support.transcripts import Session, lines
 
-pytestmark = pytest.mark.daemon
+pytestmark = pytest.mark.memory
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ import pytest
 
 from tests.scenarios.test_unshare import called_back, confirmed
 from tests.support.disks import places_of
-from tests.support.harness import Member, each_program, until
+from tests.support.harness import Member, until
 from tests.support.town import Town, found_team, share
 from tests.support.transcripts import Session
 
-pytestmark = pytest.mark.daemon
+pytestmark = pytest.mark.memory("each")
 
 SECRET = 'Nobody "knows" the\\answer: 4ü!'
 ONLY_WORDS = "correct-horse-battery"
@@ -25,10 +25,8 @@ REDACTED = "redacted anew"
 class Story:
     """Three members; `gone` is a session whose source the agent deleted after it was sent."""
 
-    def __init__(self, town: Town, program: Path) -> None:
-        self.members = [town.member(user, program) for user in ("alice", "bob", "carol")]
-        for member in self.members:
-            member.up()
+    def __init__(self, town: Town) -> None:
+        self.members = town.members("alice", "bob", "carol")
         self.a, self.b, self.c = self.members
         self.large = self.a.write_session(SECRET, f"{SECRET} {'y' * LONG}", odd=False)
         self.large.beside("tool-results/toolu_1.txt", f"it says: {SECRET}\n".encode())
@@ -54,13 +52,9 @@ class Story:
         return [each.encode() for each in found]
 
 
-@pytest.fixture(scope="module", params=each_program())
-def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> object:
-    town = Town(tmp_path_factory.mktemp("redact"))
-    try:
-        yield Story(town, request.param)
-    finally:
-        town.close()
+@pytest.fixture(scope="module")
+def story(town: Town) -> Story:
+    return Story(town)
 
 
 def _rules(folder: Path) -> Path:

@@ -5,27 +5,18 @@ sides are connected, and nothing arrives. Our outboxes are never empty, and who 
 more has no folder left that could stall.
 """
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.support.harness import PROJECT, Member, each_program, programs, until
-from tests.support.town import Town, found_team, share, up
+from tests.support.harness import PROJECT, Member, until
+from tests.support.town import Town
 
-pytestmark = pytest.mark.daemon
+pytestmark = pytest.mark.memory("each")
 
 
-@pytest.fixture(scope="module", params=each_program())
-def pair(town: Town, request: pytest.FixtureRequest) -> Iterator[tuple[Member, Member]]:
+@pytest.fixture(scope="module")
+def pair(town: Town) -> tuple[Member, Member]:
     """Two members that share `repo`; no session was ever written."""
-    number = programs().index(request.param)
-    a, b = (town.member(f"{user}{number}", request.param) for user in ("alice", "bob"))
-    up(a, b)
-    found_team(a, b)
-    share(a, b)
-    yield a, b
-    for member in (a, b):
-        member.down()
+    return town.pair()
 
 
 def receivers(a: Member) -> list[str]:

@@ -13,7 +13,7 @@ from tests.support.harness import Member, until
 from tests.support.town import Town, found_team, share
 from tests.support.transcripts import Session
 
-pytestmark = pytest.mark.daemon
+pytestmark = pytest.mark.memory
 
 AWS_ID = fill("AKIA{base32:16}", "scenario")
 AWS_KEY = fill("{base64:40}", "scenario")

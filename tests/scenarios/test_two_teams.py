@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,11 @@ import pytest
 from karma_sync.channel.layout import chunk_name
 from karma_sync.signing import SigningKey
 from tests.support.evil import Evil, manifest_of
-from tests.support.harness import Member, each_program, until
-from tests.support.town import Town, up
+from tests.support.harness import Member, until
+from tests.support.town import Town
 from tests.support.transcripts import Session
 
-pytestmark = pytest.mark.daemon
+pytestmark = pytest.mark.memory("each")
 
 # Of its 768 kB, which hardly compress, all but the end lie in chunks.
 LARGE = "".join(hashlib.sha256(b"%d" % n).hexdigest() for n in range(12_000))
@@ -39,22 +39,13 @@ class Two:
         return member.paths.folder(outbox.name)
 
 
-@pytest.fixture(scope="module", params=each_program())
-def teams(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Two]:
-    town = Town(tmp_path_factory.mktemp("teams"))
-    try:
-        a, b, c = [town.member(user, request.param) for user in ("alice", "bob", "carol")]
-        up(a, b, c)
-        session = a.write_session(LARGE)
-        boxes: list[Path] = []
-        for name in ("one", "two"):
-            boxes.append(_found(name, a, b, c))
-        _until_same((b, c), boxes, session)
-        yield Two((a, b, c), boxes[0], boxes[1], session)
-    finally:
-        town.close()
+@pytest.fixture(scope="module")
+def teams(town: Town) -> Two:
+    a, b, c = town.members("alice", "bob", "carol")
+    session = a.write_session(LARGE)
+    boxes = [_found(name, a, b, c) for name in ("one", "two")]
+    _until_same((b, c), boxes, session)
+    return Two((a, b, c), boxes[0], boxes[1], session)
 
 
 def _found(name: str, leader: Member, *others: Member) -> Path:

@@ -1,16 +1,15 @@
 """A session is called back: it goes from every disk, also at who was away, and stays gone."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.disks import places_of
-from tests.support.harness import Member, each_program, until
+from tests.support.harness import Member, until
 from tests.support.town import Town, found_team, share
 from tests.support.transcripts import Session
 
-pytestmark = pytest.mark.daemon
+pytestmark = pytest.mark.memory("each")
 
 NEEDLE = "the-plan-that-nobody-may-see"
 OTHER = "what-may-stay"
@@ -32,15 +31,6 @@ def ledger(member: Member, session: Session) -> dict[str, Any]:
     return dict(found)
 
 
-@pytest.fixture(scope="module", params=each_program())
-def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    town = Town(tmp_path_factory.mktemp("unshare"))
-    try:
-        yield _play(town, request.param)
-    finally:
-        town.close()
-
-
 class Story:
     def __init__(self, members: list[Member], secret: Session, other: Session) -> None:
         self.members = members
@@ -48,10 +38,9 @@ class Story:
         self.other = other
 
 
-def _play(town: Town, program: Path) -> Story:
-    a, b, c = members = [town.member(user, program) for user in ("alice", "bob", "carol")]
-    for member in members:
-        member.up()
+@pytest.fixture(scope="module")
+def story(town: Town) -> Story:
+    a, b, c = members = town.members("alice", "bob", "carol")
     secret = a.write_session(NEEDLE, f"{NEEDLE} {'x' * LONG}", odd=False)
     secret.beside("subagents/agent-1.jsonl", f'{{"say": "{NEEDLE}"}}\n'.encode())
     other = a.write_session(OTHER, odd=False)

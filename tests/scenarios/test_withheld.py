@@ -11,7 +11,7 @@ from tests.support.harness import Member, until
 from tests.support.town import Town, found_team, share
 from tests.support.transcripts import Session, encoded
 
-pytestmark = pytest.mark.daemon
+pytestmark = pytest.mark.memory
 
 LOOK_ALIKES = {
     "longer": "git@example.org:acme/repo-tools.git",

@@ -1,14 +1,16 @@
 """A member who wishes ill: its Syncthing does what the test says, its daemon is off."""
 
+import json
 from pathlib import Path
-
-import requests
 
 from karma_sync.app import App
 from karma_sync.daemon.wiring import syncthing_process
 from karma_sync.domain.session.manifest import Manifest, join_item, split_item
 from karma_sync.signing import PayloadType, SigningKey, open_envelope
+from karma_sync.syncthing.configuration import Configuration
+from karma_sync.syncthing.port import SyncthingPort
 from tests.support.harness import Member
+from tests.support.memory_town import MemoryMember
 
 _READY_S = 60.0
 _STOP_S = 20.0
@@ -21,20 +23,25 @@ class Evil:
         member.down()
         self.member = member
         self.key = SigningKey.load(member.paths.key)
-        self._process, self._client = syncthing_process(App(member.paths, member.environ))
-        self._process.start()
-        self._process.wait_ready(self._client, _READY_S)
+        self._client: SyncthingPort
+        if isinstance(member, MemoryMember):
+            self._client, self.stop = member.syncthing, member.syncthing.shutdown
+            member.syncthing.start()
+            return
+        process, client = syncthing_process(App(member.paths, member.environ))
+        self._client, self.stop = client, lambda: process.stop(_STOP_S)
+        process.start()
+        process.wait_ready(client, _READY_S)
 
     def take_over(self, folder: str) -> None:
         """Make a folder that it may only read one that it writes, whatever the names."""
-        url, key = self.member.gui()
-        answer = requests.patch(
-            f"{url}/rest/config/folders/{folder}",
-            json={"type": "sendreceive"},
-            headers={"X-API-Key": key},
-            timeout=20,
-        )
-        answer.raise_for_status()
+        root = self.member.paths.folders
+        tree = json.loads(self._client.configuration(root).write())
+        (entry,) = (each for each in tree["folders"] if each["id"] == folder)
+        entry["type"] = "sendreceive"
+        own = self._client.system().my_id
+        changed = Configuration.read(json.dumps(tree).encode(), own, root)
+        self._client.put_configuration(changed)
         (self.member.paths.folder(folder) / ".stignore").unlink()
 
     def write(self, folder: str, name: str, content: bytes) -> None:
@@ -54,9 +61,6 @@ class Evil:
     def announce(self, folder: str) -> None:
         """Have the others told of everything that is new in a folder."""
         self._client.scan(folder)
-
-    def stop(self) -> None:
-        self._process.stop(_STOP_S)
 
 
 def manifest_of(raw: bytes, key: str) -> Manifest:

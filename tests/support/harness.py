@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import psutil
 import pytest
@@ -41,12 +41,23 @@ PROJECT = "example.org/acme/repo"
 # Generous: 1.19's first connection now and then takes 20 to 40 s (docs/syncthing.md).
 WAIT_S = 90.0
 COMMAND_S = 60.0
+_PLAYED_S = 20.0  # much longer than what happens in memory takes
 _POLL_S = 0.03
 _LOG_LINES = 100
 # They start processes, which end with or after them, or become another program.
 _ALWAYS_REAL = {"up", "demo", "service"}
 
 live: "list[Member]" = []
+
+
+class Played(Protocol):
+    """Members who do nothing by themselves: who waits for them has them go on."""
+
+    def settle(self) -> None: ...
+    def minute_passes(self) -> None: ...
+
+
+played: list[Played] = []
 
 
 def programs() -> list[Path]:
@@ -68,12 +79,17 @@ def until(condition: Callable[[], T], what: str, timeout: float = WAIT_S) -> T:
 
     If it does not within `timeout` seconds, the test fails, and shows every member's logs.
     """
-    deadline = time.monotonic() + timeout
-    while not (found := condition()):
+    deadline = time.monotonic() + (min(timeout, _PLAYED_S) if played else timeout)
+    while True:
+        for each in played:
+            each.settle()
+        if found := condition():
+            return found
         if time.monotonic() > deadline:
             pytest.fail(f"waited {timeout:g} s in vain for: {what}\n{logs()}", pytrace=False)
+        for each in played:
+            each.minute_passes()
         time.sleep(_POLL_S)
-    return found
 
 
 @dataclass(frozen=True)

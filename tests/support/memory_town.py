@@ -7,11 +7,16 @@ pass, such as those between two receipts, pass at once: the parts get the town's
 What it cannot show is what only processes, networks, disks and Syncthing itself do wrong.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psutil
+
+from karma_sync.agents.claude.side_files import TELLING, WATCHED
 from karma_sync.app import App
 from karma_sync.daemon.lock import announced, locked
 from karma_sync.daemon.threads import Duties
@@ -23,10 +28,11 @@ from karma_sync.runtime.timing import utc_now
 from karma_sync.runtime.worker import Wake
 from karma_sync.service.setup import make_home
 from karma_sync.settings import NetworkSettings
-from tests.support.harness import Member
+from tests.support.harness import Member, Result, played
 from tests.support.memory_member import VERSION
 from tests.support.memory_network import Network
 from tests.support.memory_syncthing import MemorySyncthing
+from tests.support.town import Town
 from tests.support.transcripts import Session
 
 _RETRY_S = 5.0  # as a worker of the daemon does
@@ -73,8 +79,8 @@ class _Work:
 class MemoryMember(Member):
     """A person on a machine of their own; what a daemon does is done by `MemoryTown.settle`."""
 
-    def __init__(self, town: "MemoryTown", user: str) -> None:
-        super().__init__(town.folder, user, town.program)
+    def __init__(self, town: "MemoryTown", user: str, program: Path) -> None:
+        super().__init__(town.folder, user, program)
         self.town = town
         self.syncthing: MemorySyncthing
         self.failures: list[str] = []  # what its workers could not do, oldest first
@@ -82,6 +88,7 @@ class MemoryMember(Member):
         self._cleanup = ExitStack()
         self._works: list[_Work] = []
         self._state_version = 0
+        self._watched: dict[Path, tuple[int, int, int]] = {}
         self.app: App
 
     def init(self) -> "MemoryMember":
@@ -100,6 +107,29 @@ class MemoryMember(Member):
         self.syncthing.shutdown()
         assert me.addresses == (self.syncthing.address,)
         return self
+
+    # ---- commands
+
+    def run(
+        self,
+        *args: str,
+        check: bool = True,
+        stdin: str | None = None,
+        cwd: Path | None = None,
+        real: bool = False,
+    ) -> Result:
+        """Run a command; those that start and end a daemon do so with the one in memory."""
+        if args[:1] == ("up",):
+            self.up()
+        elif args == ("down",):
+            self.down()
+        else:
+            return super().run(*args, check=check, stdin=stdin, cwd=cwd, real=real)
+        return Result(args, 0, "", "")
+
+    def processes(self) -> list[psutil.Process]:
+        """None runs for this member."""
+        return []
 
     # ---- the daemon
 
@@ -152,7 +182,15 @@ class MemoryMember(Member):
         """The machine is back."""
         self.town.network.online(self.syncthing.device)
 
-    def everything_is_due(self) -> None:
+    def kill9(self) -> None:
+        """Kill the daemon; its Syncthing goes with it."""
+        self.kill()
+
+    def wake(self) -> None:
+        """What the daemon does every minute."""
+        self._requests.cycle.set()
+
+    def look_at_all(self) -> None:
         """What the daemon does every minute and every ten minutes."""
         self._requests.cycle.set()
         self._requests.sends.request_pass()
@@ -160,24 +198,23 @@ class MemoryMember(Member):
 
     # ---- sessions
 
-    def touch(self, *sessions: Session) -> None:
-        """What the watcher tells when the agent has written."""
-        for session in sessions:
-            self._requests.sends.touch(session.path)
-
-    def write_session(
-        self, *said: str, cwd: Path | None = None, days_ago: float = 0, odd: bool = True
-    ) -> Session:
-        """Have the agent write a session; a daemon that is up sees it."""
-        session = super().write_session(*said, cwd=cwd, days_ago=days_ago, odd=odd)
-        if self.is_up:
-            self.touch(session)
-        return session
-
-    def append(self, session: Session, *said: str) -> None:
-        """Have the agent go on with a session."""
-        session.append(*said)
-        self.touch(session)
+    def watch(self) -> None:
+        """Tell of what the agent wrote since this was called last, as the watcher does."""
+        found = {
+            path: (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            for folder in WATCHED
+            for path in (self.claude / folder).rglob("*")
+            if (stat := path.lstat()) and path.is_file()
+        }
+        told = {path for path, stat in found.items() if self._watched.get(path) != stat}
+        told |= {
+            path
+            for path in self._watched.keys() - found.keys()
+            if path.relative_to(self.claude).parts[0] in TELLING
+        }
+        for path in sorted(told):
+            self._requests.sends.touch(path)
+        self._watched = found
 
     def holds(self, *sessions: Session) -> bool:
         """Whether these sessions can be read here just as they are on their author's disk."""
@@ -194,6 +231,14 @@ class MemoryMember(Member):
         """The folders through which this member sends."""
         kinds = self.folders().items()
         return [self.paths.folder(i) for i, kind in kinds if kind == FolderType.SEND_ONLY]
+
+    def rest(self, path: str) -> Any:
+        """What Syncthing would answer to a GET of its configuration, or of a part of it."""
+        assert path.startswith("config"), path
+        tree = json.loads(self.syncthing.configuration(self.paths.folders).write())
+        for part in path.split("/")[1:]:
+            tree = tree[part]
+        return tree
 
     # ---- for the town
 
@@ -263,56 +308,36 @@ class MemoryMember(Member):
         self._requests.cycle.set()
 
 
-class MemoryTown:
+class MemoryTown(Town):
     """All members of a test, and the seconds that pass for them."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.network = Network()
         self.clock = Clock()
-        self.members: list[MemoryMember] = []
+        self.everybody: list[MemoryMember] = []
         self.program = folder / "syncthing"
         self.program.write_text(_GENERATOR.format(version=VERSION))
         self.program.chmod(0o755)
+        played.append(self)
 
-    def member(self, user: str) -> MemoryMember:
+    def member(
+        self, user: str, program: Path | None = None, kind: type[Member] = Member
+    ) -> "MemoryMember":
         """A new member, initialised; its daemon is not up yet."""
-        found = MemoryMember(self, user).init()
-        self.members.append(found)
-        return found
-
-    def people(self, *users: str) -> list[MemoryMember]:
-        """Several new members whose daemons are up."""
-        return [self.member(user).up() for user in users]
-
-    def pair(self) -> tuple[MemoryMember, MemoryMember]:
-        """Alice, who leads a team, and Bob; they share `repo`, in both directions."""
-        a, b = self.people("alice", "bob")
-        self.team(a, b)
-        self.share(a, b)
-        return a, b
-
-    def team(self, leader: MemoryMember, *others: MemoryMember, name: str = "backend") -> None:
-        """A team with these members, who paired beforehand."""
-        leader.run("team", "create", name)
-        for other in others:
-            other.run("pair", leader.code)
-            leader.run("team", "add", other.code, "--team", name)
-        self.settle()
-
-    def share(self, leader: MemoryMember, *others: MemoryMember, project: str = "repo") -> None:
-        """Share a project; everybody accepts it, in both directions."""
-        leader.run("project", "share", str(leader.repo), "--yes")
-        self.settle()
-        for other in others:
-            other.run("accept", project, "--yes")
-        self.settle()
+        assert kind is Member
+        found = MemoryMember(self, user, program or self.program)
+        self._members.append(found)
+        self.everybody.append(found)
+        return found.init()
 
     def settle(self) -> None:
         """Have everybody work, and the network too, until nobody has anything to do.
 
         What has to wait for some seconds is waited for, up to two minutes in all.
         """
+        for member in self._up():
+            member.watch()
         until = self.clock.now + _MOST_S
         while True:
             self._rest()
@@ -327,18 +352,24 @@ class MemoryTown:
         self.clock.now += 3600
         self.network.an_hour_passes()
         for member in self._up():
-            member.everything_is_due()
+            member.look_at_all()
         self.settle()
+
+    def minute_passes(self) -> None:
+        """A minute passes in which nothing happens but what is done once a minute."""
+        self.clock.now += 60
+        for member in self._up():
+            member.wake()
 
     def close(self) -> None:
         """End everything."""
-        for member in self.members:
-            if member.is_up:
-                member.kill()
-            member.forget()
+        played.remove(self)
+        for member in self._up():
+            member.kill()
+        super().close()
 
     def _up(self) -> Sequence[MemoryMember]:
-        return [member for member in self.members if member.is_up]
+        return [member for member in self.everybody if member.is_up]
 
     def _rest(self) -> None:
         """Everybody works until nobody has anything to do at this moment."""
@@ -346,5 +377,5 @@ class MemoryTown:
             self.network.settle()
             if not any([member.work() for member in self._up()]):
                 return
-        failures = {member.tag: member.failures[-3:] for member in self.members}
+        failures = {member.tag: member.failures[-3:] for member in self.everybody}
         raise AssertionError(f"the members of this town never come to rest: {failures}")

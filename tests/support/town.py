@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.harness import Member, logs, programs, until
+from tests.support.harness import Member, logs, played, programs, until
 
 END_S = 20.0
 
@@ -16,8 +16,9 @@ END_S = 20.0
 class Town:
     """All members of one test module, and the end of everything they started."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, program: Path | None = None) -> None:
         self.folder = folder
+        self._program = program
         self._members: list[Member] = []
 
     def member(self, user: str, program: Path | None = None, kind: type[Member] = Member) -> Member:
@@ -25,7 +26,7 @@ class Town:
         found = programs()
         if not found:
             pytest.fail("no Syncthing found: install one, or name it in KARMA_SYNC_SYNCTHING")
-        member = kind(self.folder, user, program or found[0])
+        member = kind(self.folder, user, program or self._program or found[0])
         self._members.append(member)
         return member.init()
 
@@ -63,6 +64,10 @@ class Town:
 
 def up(*members: Member) -> None:
     """Start several daemons side by side."""
+    if played:
+        for member in members:
+            member.up()
+        return
     with ThreadPoolExecutor(len(members)) as pool:
         list(pool.map(Member.up, members))
 
