@@ -205,7 +205,7 @@ def test_what_was_filled_in_is_not_filled_in_again() -> None:
 
 
 def test_an_interpreter_without_a_path_is_refused() -> None:
-    with pytest.raises(KarmaError, match="not known by its path"):
+    with pytest.raises(KarmaError, match="path of this Python is not absolute"):
         launch("")
 
 
