@@ -28,7 +28,7 @@ _PROGRAM = textwrap.dedent(
     lines = int(sys.argv[1])
     app = SimpleNamespace(state=SimpleNamespace(data_version=lambda: 0))
     syncthing = SimpleNamespace(poll=lambda: None)
-    timer = SimpleNamespace(look=lambda: None)
+    timer = SimpleNamespace(check_clock=lambda: None)
     for line in range(1, lines + 1):
         each = daemon.Daemon(app)
         each._up = True
