@@ -10,7 +10,7 @@ from karma_sync.agents import read_ahead
 from tests.support.harness import Member, until
 from tests.support.town import Town, up
 
-pytestmark = pytest.mark.memory
+pytestmark = pytest.mark.daemon
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from tests.support.harness import Member, until
 from tests.support.town import Town, share
 from tests.support.transcripts import Session
 
-pytestmark = pytest.mark.memory
+pytestmark = pytest.mark.daemon
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import requests
 from tests.support.harness import PROJECT, Member, until
 from tests.support.town import Town, found_team, share, up
 
-pytestmark = pytest.mark.memory
+pytestmark = pytest.mark.daemon
 LARGE = 400_000_000  # packaged in seconds, not in moments
 
 
