@@ -10,7 +10,7 @@ from tests.support.harness import PROJECT, Member, Result, until
 from tests.support.town import Town, up
 from tests.support.transcripts import Session
 
-pytestmark = pytest.mark.memory
+pytestmark = pytest.mark.daemon
 
 
 @dataclass(frozen=True)
