@@ -138,6 +138,10 @@ class Boxes:
         self.a.put(Folder(name, FolderType.SEND_ONLY, devices))
         return name
 
+    def offers(self, folder: str) -> list[str]:
+        """Who offers this folder to `b`, which has not added it."""
+        return [each.offered_by for each in self.b.client.pending_folders() if each.id == folder]
+
     def send(self, folder: str, *names: str, text: str = "text") -> None:
         """Write files at `a`, and wait until `b` has them."""
         self.a.write(folder, *names, text=text)

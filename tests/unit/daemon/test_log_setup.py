@@ -46,7 +46,7 @@ import pathlib, sys
 from karma_sync.daemon import main as daemon
 from karma_sync.__main__ import main
 from karma_sync.daemon.threads import Workers
-count, daemon.CYCLE_S, daemon.FULL_PASS_S = pathlib.Path(sys.argv.pop(1)), 0.05, 0.1
+count, daemon.CYCLE_S, daemon.FULL_PASS_S = pathlib.Path(sys.argv.pop(1)), 0.2, 0.4
 wake = Workers.wake
 def counted(self):
     wake(self)
@@ -217,9 +217,9 @@ def test_an_idle_cycle_logs_nothing(town: Town, tmp_path: Path) -> None:
         share(member)
         member.until_readable(member.write_session("hello"))
 
-        wait_for_more(cycles, 20)
+        wait_for_more(cycles, 5)
         before = member.paths.log.read_text()
-        wait_for_more(cycles, 100)
+        wait_for_more(cycles, 30)
         after = member.paths.log.read_text()
     finally:
         daemon.terminate()
