@@ -133,7 +133,7 @@ def test_an_answer_cannot_be_given_twice(asked: Asked) -> None:
     again = asked.b.run("invitation", "decline", asked.invitation.waiting["id"], check=False)
 
     assert again.code == 6
-    assert "declined already" in again.err
+    assert "already declined" in again.err
 
 
 def test_a_declined_contact_never_comes_back(town: Town, asked: Asked) -> None:
