@@ -190,7 +190,7 @@ class MemoryMember(Member):
         """What the daemon does every minute."""
         self._requests.cycle.set()
 
-    def look_at_all(self) -> None:
+    def everything_is_due(self) -> None:
         """What the daemon does every minute and every ten minutes."""
         self._requests.cycle.set()
         self._requests.sends.request_pass()
@@ -352,7 +352,7 @@ class MemoryTown(Town):
         self.clock.now += 3600
         self.network.an_hour_passes()
         for member in self._up():
-            member.look_at_all()
+            member.everything_is_due()
         self.settle()
 
     def minute_passes(self) -> None:
