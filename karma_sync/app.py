@@ -4,7 +4,9 @@ The imports are inside the methods, so that a short command loads only what it u
 other parts are made in `daemon/wiring.py`.
 """
 
+import atexit
 import os
+import weakref
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -42,8 +44,14 @@ class App:
 
     @classmethod
     def from_environment(cls) -> "App":
-        """The member whose home the environment variables name."""
-        return cls(Paths.from_environment(os.environ))
+        """The member whose home the environment variables name.
+
+        The databases are closed when the program ends: SQLite then deletes the write-ahead logs,
+        which hold deleted text.
+        """
+        app = cls(Paths.from_environment(os.environ))
+        atexit.register(_close, weakref.ref(app))
+        return app
 
     @cached_property
     def settings(self) -> "Settings":
@@ -201,3 +209,8 @@ class App:
         for name in ("state", "work", "library"):
             if name in self.__dict__:
                 self.__dict__[name].close()
+
+
+def _close(app: "weakref.ref[App]") -> None:
+    if (found := app()) is not None:
+        found.close()

@@ -169,7 +169,8 @@ def parse(payload: bytes, model: type[M]) -> M:
         raise Unverified("3-form", f"it is not a {model.__name__}: not JSON") from None
     try:
         return model.from_fields(fields)
-    except (ValueError, msgspec.ValidationError) as error:
+    except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        # ValueError: pydantic's own, or half an emoji in a text, which no encoding has
         raise Unverified("3-form", f"it is not a {model.__name__}: {_place(error)}") from None
 
 
@@ -177,6 +178,8 @@ def _place(error: Any) -> str:
     """The field that is wrong, without its value: a peer may have put anything there."""
     if isinstance(error, msgspec.ValidationError):
         return str(error).rpartition(" - at `$")[2].rstrip("`").lstrip(".") or "a field"
+    if not callable(getattr(error, "errors", None)):
+        return "a field"
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     return f"{'.'.join(str(part) for part in first['loc'])} ({first['type']})"
 

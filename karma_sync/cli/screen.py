@@ -150,7 +150,8 @@ def _wrapped(line: Line, screen: "Console") -> list[Line]:
 
     body = line.text.lstrip()
     indent = len(line.text) - len(body)
-    rows = Text(body).wrap(screen, screen.width - indent - _HANGING, overflow="fold")
+    room = max(1, screen.width - indent - _HANGING)
+    rows = Text(body).wrap(screen, room, overflow="fold")
     margins = [indent, *[indent + _HANGING] * (len(rows) - 1)]
     return [
         Line(" " * margin + row.plain, line.tone) for margin, row in zip(margins, rows, strict=True)

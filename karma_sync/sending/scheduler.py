@@ -58,6 +58,14 @@ class SendRequests:
             self._due.everything = True
         self._wake.set()
 
+    def put_back_pass(self) -> None:
+        """Check every session at the next run, without waking the thread now.
+
+        For the sending thread itself: after a failure it pauses before it tries again.
+        """
+        with self._lock:
+            self._due.everything = True
+
     def reload(self, folders: Collection[str]) -> None:
         """Compare these outboxes with what was packaged: a repair may have changed them."""
         with self._lock:
@@ -120,7 +128,7 @@ class Scheduler:
             self._carry_out(self._requests.take())
             return self._send_one()
         except Exception:
-            self._requests.request_pass()  # a pass finds the session that failed again
+            self._requests.put_back_pass()  # a pass finds the session that failed again
             raise
 
     def _carry_out(self, due: _Due) -> None:

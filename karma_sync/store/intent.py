@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from msgspec import DecodeError
+from msgspec import MsgspecError
 
 from karma_sync.domain.ids import next_version
 from karma_sync.domain.session.selection import Exclusion, Limits, Share, Unshared, Withhold
@@ -103,7 +103,7 @@ def read_intent(path: Path) -> Intent:
         return Intent.from_json(path.read_bytes())
     except FileNotFoundError:
         return Intent()
-    except DecodeError:
+    except (ValueError, RecursionError, MsgspecError):  # ValueError: bytes that are not UTF-8
         raise KarmaError(f"{path} cannot be read", hint="karma-sync status") from None
 
 

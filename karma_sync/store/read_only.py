@@ -29,7 +29,10 @@ def reading_only(path: Path) -> Iterator[Transaction]:
         DatabaseUnusable: the file does not exist, is damaged, or has tables of another version.
     """
     try:
-        uri = f"file:{quote(str(path))}?mode=ro"
+        # SQLite makes two files beside a database that has no write-ahead log, unless it is told
+        # that nobody writes
+        is_closed = not path.with_name(f"{path.name}-wal").exists()
+        uri = f"file:{quote(str(path))}?mode=ro{'&immutable=1' if is_closed else ''}"
         opened = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, factory=_Connection)
         with closing(opened) as connection:
             connection.execute("BEGIN")

@@ -92,6 +92,7 @@ MOST_LINES = 400
 
 # Records that a module fills or changes field by field: plain data, no collaborator of anybody's.
 RECORDS = {
+    "karma_sync.cli.markdown": {"token"},  # of the parser
     "karma_sync.cli.commands": {"command"},  # click's
     "karma_sync.agents.claude.gathering": {"facts"},
     "karma_sync.agents.claude.records": {"record", "message", "part"},  # raw fields, put in shape

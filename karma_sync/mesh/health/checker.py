@@ -70,6 +70,14 @@ class CheckRequests:
             self._folders = None
         self._wake.set()
 
+    def put_back_all(self) -> None:
+        """Check every folder at the next run, without waking the thread now.
+
+        For the checking thread itself: after a failure it pauses before it tries again.
+        """
+        with self._lock:
+            self._folders = None
+
     def take(self) -> set[str] | None:
         """The folders that were requested since the last call; None means all folders."""
         with self._lock:
@@ -105,7 +113,7 @@ class Checker:
             mended = self._health.check(world, requested, turn)
             recovered = self._recovery.run(world, self._syncthing)
         except SyncthingUnreachable:
-            self._requests.check_all()
+            self._requests.put_back_all()
             raise
         wait = soonest(
             self._turns.wait(time.monotonic()),

@@ -96,3 +96,14 @@ def test_what_a_command_in_this_process_changes_is_seen_by_another_process(
 
 def _args(typed: str, words: dict[str, str]) -> list[str]:
     return [words.get(word, word) for word in typed.split()]
+
+
+def test_a_command_leaves_no_write_ahead_log_which_may_hold_deleted_text(town: Town) -> None:
+    member = town.member("walter")
+    member.run("team", "create", "backend", real=True)
+    member.run("exclude", "secret-client", real=True)
+    member.run("exclude", "--remove", "secret-client", real=True)
+    data = {path.name: path.read_bytes() for path in member.home.rglob("*") if path.is_file()}
+
+    assert [name for name in data if name.endswith("-wal")] == []
+    assert [name for name, content in data.items() if b"secret-client" in content] == []

@@ -106,6 +106,29 @@ def test_markup_in_markdown_of_others_starts_no_link_and_no_colour(text: str) ->
     assert "\x1b" not in shown
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Use Vec<String>",
+        "<thinking>\nsecret plan\n</thinking>\nok",
+        "<!-- x -->visible",
+        "> " * 25 + "deep",
+        "[ref]: https://evil.example 'hidden'",
+        "line one\nline two",
+    ],
+)
+def test_markdown_hides_no_word_of_the_text(text: str) -> None:
+    shown = [line.rstrip() for line in on_terminal(lambda: print_markdown(text)).splitlines()]
+
+    assert [line for line in shown if line] == text.splitlines()
+
+
+def test_an_entity_in_markdown_cannot_turn_the_direction_of_a_line() -> None:
+    shown = on_terminal(lambda: print_markdown("a &#x202e; b &rlm; c"))
+
+    assert not {"\u202e", "\u200f"} & set(shown)
+
+
 def test_a_link_in_markdown_shows_where_it_leads() -> None:
     text = "see [the docs](https://evil.example)\n\n```python\nimport os\n```"
     shown = on_terminal(lambda: print_markdown(text))

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.mesh.health.checker import Turns
+from karma_sync.mesh.health.checker import CheckRequests, Turns
+from karma_sync.runtime.worker import Wake
 from tests.support.builders import examples
 
 FOLDERS = [f"ks-c-{number:026}" for number in range(60)]
@@ -40,3 +41,13 @@ def test_a_folder_that_is_gone_has_no_turn() -> None:
 
     assert turns.take([], 10_000.0) == set()
     assert turns.wait(10_000.0) is None
+
+
+def test_a_check_that_failed_is_asked_for_again_without_waking_the_thread() -> None:
+    wake = Wake()
+    requests = CheckRequests(wake)
+    requests.take()
+    requests.put_back_all()
+
+    assert not wake.wait(0), "the thread pauses before it tries again"
+    assert requests.take() is None, "all folders"

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karma_sync.domain.session.source_files import SourceFile, SourceSession, Stat
+from karma_sync.runtime.worker import Wake
 from karma_sync.sending.queue import Pace, SendQueue, after
+from karma_sync.sending.scheduler import SendRequests
 from tests.support.builders import examples
 
 
@@ -105,3 +107,13 @@ def test_two_packagings_of_one_session_are_at_least_a_second_apart(waits: list[f
         pace = after(pace, now)
         assert pace.last == now
         assert pace.busy_since <= now
+
+
+def test_a_pass_that_failed_is_asked_for_again_without_waking_the_thread() -> None:
+    wake = Wake()
+    requests = SendRequests(wake, lambda path: path)
+    requests.take()
+    requests.put_back_pass()
+
+    assert not wake.wait(0), "the thread pauses before it tries again"
+    assert requests.take().everything

@@ -238,7 +238,9 @@ def test_a_file_that_was_deleted_is_written_again_from_the_database(home: Home) 
     assert read_intent(home.path).limits == before.limits
 
 
-@pytest.mark.parametrize("broken", [b"", b"{", b"[]", b'{"format": 2}', b'{"surprise": 1}'])
+@pytest.mark.parametrize(
+    "broken", [b"", b"{", b"[]", b'{"format": 2}', b'{"surprise": 1}', b'{"written": "\xff"}']
+)
 def test_a_damaged_file_pauses_everything_is_reported_and_kept(home: Home, broken: bytes) -> None:
     home.put(accepted())
     home.path.write_bytes(broken)

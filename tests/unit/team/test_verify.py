@@ -190,6 +190,8 @@ def test_a_members_document_that_breaks_a_rule_is_refused_with_its_step(
         (receipt(A), B, "3-signature"),
         (receipt(channels=[CHANNEL | {"folder": "../../etc"}]), B, "3-form"),
         (receipt(channels=[CHANNEL | {"digest": "0"}]), B, "3-form"),
+        (receipt(version="\ud800"), B, "3-form"),  # half an emoji, which no encoding has
+        (receipt(channels=[CHANNEL | {"\ud800": 1}]), B, "3-form"),
         (receipt(M), M, "4-signer"),
         (receipt(A), A, "4-signer"),
         (receipt(team="x" * 26), B, "5-team"),
