@@ -31,6 +31,8 @@ _PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _FIELD = re.compile(
     r"Object (contains unknown|missing required) field `(.*?)`(?: - at `\$[^`]*`)?$", re.DOTALL
 )
+_KEY = re.compile(r"\s*(\w+)\s*=")
+_TABLE = re.compile(r"\s*\[(\w+)\]")
 _WHERE = re.compile(r" - at `\$((?:\.\w+)+)")
 
 
@@ -45,7 +47,21 @@ def explain(error: ValueError, text: str) -> str:
         return _explain_value(str(error), text)
     place = _PLACE.search(str(error))
     line = place[1] if place and place[1] else text.rstrip().count("\n") + 1
-    return _at(int(line), _PLACE.sub("", str(error)))
+    why = _PLACE.sub("", str(error))
+    key = _key_in(text, int(line))
+    if key in FORMS and why.startswith("Invalid value"):
+        why = f"{key} has a value that TOML does not know; allowed: {FORMS[key]}"
+    return _at(int(line), why)
+
+
+def _key_in(text: str, line: int) -> str:
+    """The key that a line gives a value, with its table; "" if the line gives none."""
+    lines = text.split("\n")[:line]
+    named = _KEY.match(lines[-1]) if lines else None
+    tables = [found[1] for each in lines if (found := _TABLE.match(each))]
+    if named is None:
+        return ""
+    return ".".join([*tables[-1:], named[1]])
 
 
 def _explain_value(error: str, text: str) -> str:

@@ -85,7 +85,8 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str | Line]]) -> 
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=Tone.TITLE)
     for number, name in enumerate(header):
-        table.add_column(name, no_wrap=number == 0, overflow="fold")
+        # a narrow screen breaks cells, never the word above them
+        table.add_column(name, no_wrap=number == 0, overflow="fold", min_width=width_of(name))
     for row in cells:
         table.add_row(*(_drawn(cell) for cell in row))
     console(sys.stdout).print(table)

@@ -170,7 +170,11 @@ def test_a_key_that_is_not_known_is_refused_with_the_nearest_one(
         (GOOD + "[syncthing]\nprogram = 5\n", " line 10: syncthing.program is 5; allowed: a path"),
         (GOOD + "[redaction]\ngitleaks = []\n", " line 10: redaction.gitleaks is a list; allowed"),
         ('tag = "a.b"\nnetwork = 7', " line 2: network is 7; allowed: a table with port"),
-        ("tag = ", " line 1: Invalid value"),
+        ("tag = ", " line 1: tag has a value that TOML does not know; allowed: a member tag"),
+        (
+            GOOD.replace("relays = false", "relays = maybe"),
+            " line 7: network.relays has a value that TOML does not know; allowed: true or false",
+        ),
         (GOOD + "nat = true\n", " line 9: Cannot overwrite a value"),
     ],
 )

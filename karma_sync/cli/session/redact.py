@@ -74,7 +74,7 @@ def redact(
 
     if literal == (rule is not None):
         raise BadInput(
-            "redact needs a text or a file of rules, not both",
+            "redact needs one of the two: a text, or a file of rules",
             hint="karma-sync redact --literal < FILE, or karma-sync redact --rule FILE",
         )
     if as_json and not dry_run:

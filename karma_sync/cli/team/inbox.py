@@ -70,7 +70,8 @@ def inbox(as_json: JsonOption = False) -> None:
     ]
     if rows:
         print_table(("ID", "WHAT", "FROM", "SEEN"), rows)
-        print_next(f"karma-sync invitation accept {rows[0][0]}, or decline {rows[0][0]}")
+        answer = "karma-sync invitation"
+        print_next(f"{answer} accept {rows[0][0]}, or {answer} decline {rows[0][0]}")
     elif waiting.fetching:
         print_line("An invitation is arriving: its roster is not here yet.")
     elif waiting.awaited:

@@ -1,6 +1,7 @@
 """What a screen shows, and what a pipe gets: columns, tones, Markdown, texts of others."""
 
 import io
+import re
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 
@@ -166,3 +167,11 @@ def test_sizes_and_times_are_in_words() -> None:
     ]
     assert [span(n) for n in (40, 130, 600)] == ["40 seconds", "2 minutes", "10 minutes"]
     assert ago(None) == "never"
+
+
+def test_a_narrow_screen_breaks_no_word_of_the_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    row = ["180bce32", "github.com/acme/web", "a long title of a session that does not fit", "both"]
+    shown = on_terminal(lambda: print_table(("ID", "PROJECT", "TITLE", "DIRECTION"), [row]))
+
+    assert re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()[0].split()[-1] == "DIRECTION"
