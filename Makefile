@@ -32,10 +32,10 @@ demo: env build/syncthing.env ## Watch two members with two Syncthings share ses
 	@$(WITH_SYNCTHING) $(BIN)/karma-sync demo $(ARGS)
 
 test: env build/syncthing-both ## Run the tests, except the slow ones (ARGS="-k name")
-	$(WITH_SYNCTHING) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" $(ARGS)
+	$(WITH_SYNCTHING) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
 
 test-all: env build/syncthing-both ## Run every test
-	$(WITH_SYNCTHING) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(WITH_SYNCTHING) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: env build/syncthing-both ## Measure into build/bench.json (see benchmarks/README.md)
 	$(WITH_SYNCTHING) $(BIN)/python -m benchmarks $(ARGS)
