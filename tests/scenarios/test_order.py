@@ -53,7 +53,7 @@ def test_commands_given_while_the_daemon_is_down_take_effect_once_it_is_up(town:
         a.run("project", "share", ".", "--yes").out,
         b.run("pair", a.code).out,
     ):
-        assert "The daemon is not running: this takes effect once it is" in text
+        assert "The daemon is not running: this takes effect once it runs" in text
     up(a, b)
 
     accepted = b.run("accept", "repo", "--yes", "--wait")

@@ -233,7 +233,11 @@ class MemoryMember(Member):
         return [self.paths.folder(i) for i, kind in kinds if kind == FolderType.SEND_ONLY]
 
     def rest(self, path: str) -> Any:
-        """What Syncthing would answer to a GET of its configuration, or of a part of it."""
+        """What Syncthing would answer to a GET: of what waits, or of its configuration."""
+        if path == "cluster/pending/devices":
+            return {device.id: device for device in self.syncthing.pending_devices()}
+        if path == "cluster/pending/folders":
+            return {folder.id: folder for folder in self.syncthing.pending_folders()}
         assert path.startswith("config"), path
         tree = json.loads(self.syncthing.configuration(self.paths.folders).write())
         for part in path.split("/")[1:]:
