@@ -17,8 +17,11 @@ def print_if_down(app: App) -> None:
 
 
 def warn_if_down(app: App) -> None:
-    """Warn on standard error that a command shows old data, if no daemon runs."""
+    """Warn on standard error that a command shows old data, if no daemon runs.
+
+    Before `init` the command itself names the next step.
+    """
     from karma_sync.daemon.lock import running
 
-    if running(app.paths) is None:
+    if app.paths.settings.exists() and running(app.paths) is None:
         print_error(DOWN, "karma-sync up -d")
