@@ -13,8 +13,8 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET  # noqa: S405 - reads only what our own Syncthing wrote
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -209,6 +209,15 @@ class Member:
     def kill9(self) -> None:
         """Kill the daemon so that it can do nothing about it."""
         os.kill(self.daemon_pid, signal.SIGKILL)
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """The daemon does nothing meanwhile; its Syncthing goes on."""
+        os.kill(self.daemon_pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.daemon_pid, signal.SIGCONT)
 
     @property
     def daemon_pid(self) -> int:

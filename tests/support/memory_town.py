@@ -8,8 +8,9 @@ What it cannot show is what only processes, networks, disks and Syncthing itself
 """
 
 import json
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,7 @@ class MemoryMember(Member):
         self.syncthing: MemorySyncthing
         self.failures: list[str] = []  # what its workers could not do, oldest first
         self.is_up = False
+        self.is_suspended = False
         self._cleanup = ExitStack()
         self._works: list[_Work] = []
         self._state_version = 0
@@ -185,6 +187,23 @@ class MemoryMember(Member):
     def kill9(self) -> None:
         """Kill the daemon; its Syncthing goes with it."""
         self.kill()
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """The daemon does nothing meanwhile; its Syncthing goes on."""
+        self.is_suspended = True
+        try:
+            yield
+        finally:
+            self.is_suspended = False
+
+    @property
+    def daemon_pid(self) -> int:
+        """The process of this member's daemon: all members in memory share that of the tests.
+
+        It may stand in a file of an agent, but must never get a signal.
+        """
+        return os.getpid()
 
     def wake(self) -> None:
         """What the daemon does every minute."""
@@ -373,7 +392,7 @@ class MemoryTown(Town):
         super().close()
 
     def _up(self) -> Sequence[MemoryMember]:
-        return [member for member in self.everybody if member.is_up]
+        return [each for each in self.everybody if each.is_up and not each.is_suspended]
 
     def _rest(self) -> None:
         """Everybody works until nobody has anything to do at this moment."""
