@@ -54,8 +54,7 @@ class SendRequests:
 
     def request_pass(self) -> None:
         """Check every session on this machine, the newest first."""
-        with self._lock:
-            self._due.everything = True
+        self.put_back_pass()
         self._wake.set()
 
     def put_back_pass(self) -> None:

@@ -65,14 +65,11 @@ class ClaudeSource:
 
     def directories(self) -> list[Path]:
         """Claude Code's project directories that we may read, sorted by name."""
-        return [directory for directory in self._listed() if is_open(directory)]
+        return [directory for directory in listed(self.root) if is_open(directory)]
 
     def closed(self) -> list[Path]:
         """The directories that we may not read; they probably hold sessions."""
         return closed_below(self.root)
-
-    def _listed(self) -> list[Path]:
-        return listed(self.root)
 
     def representative(self, path: Path) -> Path:
         """One path that stands for all files in a session's own directory; else `path` itself.

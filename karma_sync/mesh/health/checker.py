@@ -66,8 +66,7 @@ class CheckRequests:
 
     def check_all(self) -> None:
         """Check every folder soon."""
-        with self._lock:
-            self._folders = None
+        self.put_back_all()
         self._wake.set()
 
     def put_back_all(self) -> None:
