@@ -157,8 +157,7 @@ class Places:
         linked = {str(seen)} if _real(str(seen)) != str(seen) else set[str]()
         if all(self.learned.get(p) == identity for p in (str(repository.tree), *linked)):
             return
-        roots = {repository.top, repository.tree, *repository.work_trees()}
-        for path in linked | {str(root) for root in roots}:
+        for path in linked | {str(root) for root in repository.roots()}:
             before = self.learned.get(path)
             if before == identity:
                 continue

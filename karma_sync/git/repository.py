@@ -22,8 +22,8 @@ class GitMissing(NotFound):
 class Repository:
     """A repository, seen from one of its work trees.
 
-    `top` is the root of the main work tree, `tree` the root of this work tree, `config` the file
-    with the repository's configuration.
+    `top` is the root of the main work tree (of this one, if nothing tells where the main one lies),
+    `tree` the root of this work tree, `config` the file with the repository's configuration.
     """
 
     top: Path
@@ -55,11 +55,17 @@ class Repository:
                 found.setdefault(key.removeprefix("remote.").removesuffix(".url"), value)
         return {name: expanded(url, shorthands) for name, url in found.items()}
 
-    def work_trees(self) -> list[Path]:
-        """The roots of all work trees, including those whose directories have vanished."""
+    def roots(self) -> set[Path]:
+        """The roots of all work trees, including those whose directories have vanished.
+
+        A directory that holds nothing of the repository but its git directory is none of them: it
+        may hold anything else.
+        """
         code, out, _ = _git(self.tree, "worktree", "list", "--porcelain")
         lines = out.splitlines() if code == 0 else []
-        return [Path(line[9:]) for line in lines if line.startswith("worktree ")]
+        listed = [Path(line[9:]) for line in lines if line.startswith("worktree ")]
+        linked = set(listed[1:])  # git takes the first from the place of the git directory
+        return linked | {root for root in (self.top, self.tree) if _has_work_tree(root)}
 
 
 def repository_at(path: Path) -> Repository | None:
@@ -86,9 +92,35 @@ def repository_at(path: Path) -> Repository | None:
             )
         return None
     common, _, tree = out.partition("\n")
-    # a linked work tree belongs to the repository whose git directory it shares
-    top = Path(common).parent if Path(common).name == ".git" else Path(tree or common)
+    top = _main_work_tree(Path(common), tree)
     return Repository(top, Path(tree) if tree else top, Path(common) / "config")
+
+
+def _main_work_tree(common: Path, tree: str) -> Path:
+    """The root of the main work tree, from the common git directory and a work tree ("": none).
+
+    A linked work tree shares its git directory with the main one, which holds it. But a git
+    directory may also lie apart from its only work tree (`git init --separate-git-dir`).
+    """
+    if common.name != ".git":
+        return Path(tree or common)
+    if not tree or Path(tree) == common.parent:
+        return common.parent
+    code, own, _ = _git(Path(tree), "rev-parse", "--git-dir")
+    is_linked = code == 0 and os.path.realpath(Path(tree, own)) != os.path.realpath(common)
+    return common.parent if is_linked and _has_work_tree(common.parent) else Path(tree)
+
+
+def _has_work_tree(root: Path) -> bool:
+    """Whether a directory may be the root of a work tree.
+
+    It is none if it holds a git directory, and of the files in the last commit not a single one.
+    """
+    if not (root / ".git").is_dir():
+        return True
+    code, out, _ = _git(root, "ls-tree", "-z", "--name-only", "HEAD")
+    names = [name for name in out.split("\0") if name] if code == 0 else []
+    return not names or any(os.path.lexists(root / name) for name in names)
 
 
 def _damaged_repository(path: Path) -> Path | None:

@@ -409,6 +409,58 @@ def test_a_work_tree_that_was_seen_counts_after_git_forgot_it(tmp_path: Path) ->
     assert again.of(str(far / "deep")) == in_project()
 
 
+def _apart(tmp_path: Path) -> tuple[Path, Path]:
+    """A work tree, and the directory elsewhere that holds its git directory, named `.git`."""
+    store, work = tmp_path / "store", tmp_path / "work"
+    store.mkdir()
+    work.mkdir()
+    git(work, "init", "--quiet", "--separate-git-dir", str(store / ".git"))
+    git(work, "remote", "add", "origin", f"https://{PROJECT}")
+    (work / "README").write_text("x")
+    git(work, "add", "README")
+    git(work, "commit", "--quiet", "--message", "first")
+    return store, work
+
+
+def test_a_directory_that_holds_the_git_directory_alone_is_no_root(tmp_path: Path) -> None:
+    store, work = _apart(tmp_path)
+    places = Places()
+
+    assert places.of(str(work)) == in_project()
+    assert toplevel(work) == work
+    assert places.take_news() == {str(work): PROJECT}
+    assert places.of(str(work / "gone")) == in_project()
+    assert places.of(str(store / "gone")).where is Where.ELSEWHERE
+
+
+def test_it_is_no_root_either_if_a_linked_work_tree_or_itself_comes_first(tmp_path: Path) -> None:
+    store, work = _apart(tmp_path)
+    far = tmp_path / "far"
+    git(work, "worktree", "add", "--quiet", "--detach", str(far))
+    (store / "notes").mkdir()
+
+    for first in (far, store, store / "notes", store / ".git", work):
+        places = Places()
+        places.of(str(first))
+        assert str(store) not in places.take_news()
+        assert places.of(str(store / "gone")).where is Where.ELSEWHERE
+    assert toplevel(far) == far
+
+
+def test_the_main_work_tree_is_known_from_a_linked_one(tmp_path: Path) -> None:
+    repo = clone(tmp_path / "repo")
+    (repo / "README").write_text("x")
+    git(repo, "add", "README")
+    git(repo, "commit", "--quiet", "--message", "second")
+    far = tmp_path / "far"
+    git(repo, "worktree", "add", "--quiet", "--detach", str(far))
+    places = Places()
+
+    assert places.of(str(far)) == in_project()
+    assert toplevel(far) == repo
+    assert places.of(str(repo / "gone")) == in_project()
+
+
 def test_a_mapped_directory_does_not_swallow_a_repository_below_it(
     repo: Path, tmp_path: Path
 ) -> None:
