@@ -154,7 +154,11 @@ class App:
         """Finds the agent's sessions and their files."""
         from karma_sync.agents.claude.source import ClaudeSource
 
-        return ClaudeSource(self.settings.claude, lambda path: self.catalogue.session_named(path))
+        return ClaudeSource(
+            self.settings.claude,
+            lambda path: self.catalogue.session_named(path),
+            lambda file: self.catalogue.of_file(file),
+        )
 
     @cached_property
     def event_log(self) -> "EventLog":

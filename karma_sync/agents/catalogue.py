@@ -67,9 +67,10 @@ class Catalogue:
         Raises:
             OSError: a file vanished, or cannot be read.
         """
-        by_file = [self._read(f) for f in session.files if f.is_transcript]
-        cwds = dict.fromkeys(cwd for facts in by_file for cwd in facts.cwds)
-        return by_file[0].model_copy(update={"cwds": list(cwds)})
+        by_file = [self.of_file(f) for f in session.files if f.is_transcript]
+        beside = [self.of_file(f) for f in session.left_out]
+        cwds = dict.fromkeys(cwd for facts in (*by_file, *beside) for cwd in facts.cwds)
+        return by_file[0].with_names_of(beside).model_copy(update={"cwds": list(cwds)})
 
     def read_ahead(self, sessions: Sequence[SourceSession], much: int = MUCH_BYTES) -> None:
         """Let a second process read the new files of these sessions, if they have `much` bytes.
@@ -100,7 +101,12 @@ class Catalogue:
             self._ahead.close()
         self._ahead = None
 
-    def _read(self, file: SourceFile) -> Facts:
+    def of_file(self, file: SourceFile) -> Facts:
+        """The facts from one file; reads what is new in it. Do not change the result.
+
+        Raises:
+            OSError: the file vanished, or cannot be read.
+        """
         key = str(file.path)
         known = self._known.get(key)
         if known is None and self._ahead and (known := self._ahead.take(file)):

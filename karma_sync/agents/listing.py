@@ -77,3 +77,16 @@ def file_at(name: str, path: Path) -> SourceFile | None:
     if found.st_mode & 0o170000 != 0o100000:
         return None
     return SourceFile(name, path, Stat.of(found))
+
+
+def file_behind(name: str, path: Path) -> SourceFile | None:
+    """The file at `path`, also if `path` is a link to it; None if there is no regular file.
+
+    The result has the path of the file itself, so that it is opened without following a link.
+    """
+    if not path.is_symlink():
+        return file_at(name, path)
+    try:
+        return file_at(name, path.resolve(strict=True))
+    except (OSError, RuntimeError):
+        return None  # it leads nowhere, or back to itself

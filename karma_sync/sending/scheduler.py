@@ -173,7 +173,7 @@ class Scheduler:
         finally:
             queue.finish()
         if sent.vanished:
-            self._requests.touch(session.transcript.path)
+            self._requests.touch(session.place)
         if sent.left:
             queue.requeue(session, sent.left)
         elif sent.packaged:

@@ -73,8 +73,11 @@ def scan(
     session that disappears meanwhile is left out.
     """
     shared, all_found = _shared(teams, names), []
+    sessions: dict[Path, list[SourceSession]] = {}
+    for session in source.sessions():
+        sessions.setdefault(session.directory, []).append(session)
     for directory in source.directories():
-        found = _in_directory(matcher, source.sessions_in(directory), directory.name, shared)
+        found = _in_directory(matcher, sessions.get(directory, []), directory.name, shared)
         all_found += found or [_without_sessions(directory.name)]
     return all_found
 

@@ -137,9 +137,9 @@ def record(**fields: Any) -> bytes:
     return json.dumps(fields).encode() + b"\n"
 
 
-def said(text: str, cwd: str = "/src/repo") -> bytes:
+def said(text: str, cwd: str = "/src/repo", **more: Any) -> bytes:
     """A prompt as a line of a transcript."""
-    return record(type="user", cwd=cwd, message={"content": text})
+    return record(type="user", cwd=cwd, message={"content": text}, **more)
 
 
 class Swapping:

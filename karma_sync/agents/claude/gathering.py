@@ -57,6 +57,15 @@ def read_new(
     return ReadFile(path=str(file.path), position=reached, facts=facts)
 
 
+def read_facts(file: SourceFile) -> Facts:
+    """The facts of a whole file, read from its beginning.
+
+    Raises:
+        OSError: the file vanished, or cannot be read.
+    """
+    return read_new(file, None, lambda _: None).facts
+
+
 _TEXT_CHARS = 2000
 
 # Records of this many responses may still be interleaved; an earlier response is complete.
@@ -105,8 +114,10 @@ def feed(facts: Facts, lines: bytes) -> None:
 def _take(facts: Facts, record: Record) -> None:
     match record.type:
         case "assistant" if record.message:
+            facts.messages += 1
             _take_response(facts, record.message)
         case "user" if record.message:
+            facts.messages += 1
             _take_prompt(facts, record, record.message)
         case "attachment" if record.attachment:
             _take_plan_named(facts.plans, record.attachment)

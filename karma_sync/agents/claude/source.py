@@ -2,22 +2,26 @@
 
 docs/agent-files.md, "Sessions", describes the files. The name of a project directory is never
 decoded, because its encoding loses characters: it does not tell the project.
+
+Project directories, transcripts and the sessions' own directories may be links (people keep them
+elsewhere with stow, or share a directory between two names). Other links are not followed.
 """
 
 import os
 import re
-import stat
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from karma_sync.agents.access import closed_below, listed
+from karma_sync.agents.claude.copies import Copies
+from karma_sync.agents.claude.gathering import read_facts
 from karma_sync.agents.claude.legacy_subagents import LegacySubagents, is_legacy
 from karma_sync.agents.claude.side_files import SideFiles
-from karma_sync.agents.listing import closed, file_at, walk
-from karma_sync.domain.session.facts import PlanNames
+from karma_sync.agents.listing import closed, file_at, file_behind, walk
+from karma_sync.domain.session.facts import Facts, PlanNames
 from karma_sync.domain.session.profile import Profile
-from karma_sync.domain.session.source_files import TRANSCRIPT, SourceSession
+from karma_sync.domain.session.source_files import TRANSCRIPT, SourceFile, SourceSession
 from karma_sync.files import is_open
 
 AGENT = "claude-code"
@@ -26,29 +30,40 @@ _SIDE_FOLDERS = ("subagents", "tool-results", "workflows")
 
 
 class ClaudeSource:
-    """Finds sessions below Claude Code's directory; of several copies of a session, the newest.
+    """Finds sessions below Claude Code's directory, each with its files from all directories.
 
     `session_named` returns the session that a subagent's file named when it was read before,
-    perhaps by an earlier process; "" if it was never read.
+    perhaps by an earlier process; "" if it was never read. `facts` returns the facts of one file;
+    it is asked only about sessions that have several copies.
     """
 
     def __init__(
-        self, claude: Path, session_named: Callable[[Path], str] = lambda path: ""
+        self,
+        claude: Path,
+        session_named: Callable[[Path], str] = lambda path: "",
+        facts: Callable[[SourceFile], Facts] = read_facts,
     ) -> None:
         self.home = claude
         self.root = claude / "projects"
         self.side_files = SideFiles(claude)
         self._ran = self.side_files.running()
         self.legacy = LegacySubagents(session_named)
+        self._copies = Copies(facts)
+        self._where: dict[str, list[Path]] = {}  # the project directories of each session
 
     def sessions(self) -> list[SourceSession]:
-        """All sessions, the most recently written first; of several copies, the newest."""
+        """All sessions, the most recently written first; the copies of one are joined."""
         self._ran = self.side_files.running()
-        found = [s for directory in self.directories() for s in self.sessions_in(directory)]
-        return sorted(_once(found), key=lambda s: (-s.changed_ns, s.session_id))
+        copies: dict[str, list[SourceSession]] = {}
+        for directory in self.directories():
+            for found in self.sessions_in(directory):
+                copies.setdefault(found.session_id, []).append(found)
+        self._where = {id_: [c.directory for c in found] for id_, found in copies.items()}
+        joined = [self._copies.join(found) for found in copies.values()]
+        return sorted(joined, key=lambda s: (-s.changed_ns, s.session_id))
 
     def sessions_in(self, directory: Path) -> list[SourceSession]:
-        """The sessions of one project directory, in no order."""
+        """The sessions of one project directory, in no order; of one with copies only this one."""
         legacy = self.legacy.of(directory)
         names = [e.name for e in os.scandir(directory) if _is_transcript(e.name)]
         found = (self._session(directory, name.removesuffix(".jsonl"), legacy) for name in names)
@@ -64,8 +79,17 @@ class ClaudeSource:
         )
 
     def directories(self) -> list[Path]:
-        """Claude Code's project directories that we may read, sorted by name."""
-        return [directory for directory in listed(self.root) if is_open(directory)]
+        """Claude Code's project directories that we may read, sorted by name.
+
+        A directory that has two names, because one is a link to the other, is listed once.
+        """
+        found = [directory for directory in listed(self.root) if is_open(directory)]
+        links = [directory for directory in found if directory.is_symlink()]
+        if not links:
+            return found
+        real = {os.path.realpath(directory): directory for directory in reversed(links)}
+        real |= {os.path.realpath(each): each for each in found if not each.is_symlink()}
+        return sorted(real.values())
 
     def closed(self) -> list[Path]:
         """The directories that we may not read; they probably hold sessions."""
@@ -105,14 +129,13 @@ class ClaudeSource:
 
     def of_ids(self, ids: Collection[str]) -> list[SourceSession]:
         """The sessions with these ids, in any project directory."""
-        paths = [
-            directory / f"{session_id}.jsonl"
+        directories = self.directories() if ids else []
+        return [
+            found
             for session_id in ids
             if SESSION_ID.fullmatch(session_id)
-            for directory in self.directories()
+            if (found := self._joined(session_id, directories))
         ]
-        found = (self.session_at(path) for path in paths if path.exists())
-        return _once([session for session in found if session])
 
     def session_at(self, path: Path) -> SourceSession | None:
         """The session that a changed path below `projects` belongs to; None if there is none."""
@@ -129,12 +152,22 @@ class ClaudeSource:
             session_id = parts[1].removesuffix(".jsonl")
         if session_id is None or not SESSION_ID.fullmatch(session_id):
             return None
-        return self._session(directory, session_id, self.legacy.of(directory))
+        known = self._where.get(session_id, [])
+        # a directory in which the session was not seen before: there may be more of them
+        return self._joined(session_id, known if directory in known else self.directories())
+
+    def _joined(self, session_id: str, directories: Iterable[Path]) -> SourceSession | None:
+        name = f"{session_id}.jsonl"
+        places = [directory for directory in directories if os.path.lexists(directory / name)]
+        found = (self._session(d, session_id, self.legacy.of(d)) for d in places)
+        copies = [copy for copy in found if copy]
+        self._where[session_id] = [copy.directory for copy in copies]
+        return self._copies.join(copies) if copies else None
 
     def _session(
         self, directory: Path, session_id: str, legacy: Iterable[tuple[str, Path]]
     ) -> SourceSession | None:
-        transcript = file_at(TRANSCRIPT, directory / f"{session_id}.jsonl")
+        transcript = file_behind(TRANSCRIPT, directory / f"{session_id}.jsonl")
         if transcript is None:
             return None
         candidates = [
@@ -154,20 +187,12 @@ class ClaudeSource:
         return SourceSession(AGENT, session_id, directory, files, running, closed=shut)
 
 
-def _once(found: Iterable[SourceSession]) -> list[SourceSession]:
-    """Each session once, by its newest copy: /cd and work trees leave older copies behind."""
-    newest_last = sorted(found, key=lambda s: (s.changed_ns, s.session_id))
-    return list({s.session_id: s for s in newest_last}.values())
-
-
 def _beside(own: Path) -> list[tuple[str, Path]]:
     """The files in the known folders of a session's own directory, as `walk` returns them.
 
-    Empty if the directory is a link or does not exist.
+    Empty if the directory does not exist. It may be a link; its known folders may not.
     """
     try:
-        if not stat.S_ISDIR(own.lstat().st_mode):
-            return []
         folders = [entry.name for entry in os.scandir(own) if entry.name in _SIDE_FOLDERS]
     except PermissionError:
         return [(own.name, own)]

@@ -36,10 +36,14 @@ class PlanNames:
         return (own and stem != name) or str(folder / name) in self.paths
 
 
+_NAMES = ("custom_title", "ai_title", "summary", "agent_setting", "agent_name")
+
+
 class Facts(BaseModel):
     """Facts from the lines of one file so far; texts are as written, not redacted yet.
 
     `session` is the first session id that a record names; in a subagent's file it is the parent's.
+    `messages` counts the records of people, tools and the model.
     `cwds` are the working directories that records name. `slugs` and `plans` name the session's
     plans (see PlanNames). `tokens` are sums by kind. `counted` and `closed` prevent that an API
     response is counted twice, because several records may repeat one message id: `counted` has
@@ -64,6 +68,7 @@ class Facts(BaseModel):
     first: datetime | None = None
     last: datetime | None = None
     records: int = 0
+    messages: int = 0
     prompts: int = 0
     tokens: dict[str, int] = {}
     counted: dict[str, dict[str, int]] = {}
@@ -86,6 +91,15 @@ class Facts(BaseModel):
         that record when a person renames the session.
         """
         return self.agent_setting or (self.agent_name if self.agent_name != self.title else "")
+
+    def with_names_of(self, others: "Iterable[Facts]") -> "Facts":
+        """These facts; a name that is missing, of the session or its agent, is taken from others.
+
+        The agent may write a new title into another copy of the transcript.
+        """
+        missing = [name for name in _NAMES if not getattr(self, name)]
+        found = {n: v for other in others for n in missing if (v := getattr(other, n))}
+        return self.model_copy(update=found) if found else self
 
     @staticmethod
     def plan_names(several: "Iterable[Facts]") -> PlanNames:

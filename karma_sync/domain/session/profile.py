@@ -1,5 +1,6 @@
 """Decides which files of a session leave: by the kind of a file and the member's profile."""
 
+import re
 from enum import StrEnum
 
 
@@ -7,6 +8,7 @@ class FileKind(StrEnum):
     """The kinds of files in a session (docs/agent-files.md, "Side files")."""
 
     TRANSCRIPT = "transcript"
+    COPY = "copy"  # another copy of the transcript that says something else
     SUBAGENT = "subagent"  # a subagent's transcript
     SUBAGENT_NOTE = "subagent-note"  # describes a subagent
     TOOL_RESULT = "tool-result"
@@ -26,9 +28,11 @@ class Profile(StrEnum):
     FULL = "full"
 
 
-_TRANSCRIPTS = frozenset({FileKind.TRANSCRIPT, FileKind.SUBAGENT})
+_TRANSCRIPTS = frozenset({FileKind.TRANSCRIPT, FileKind.COPY, FileKind.SUBAGENT})
+_AGENT_FILE = re.compile(r"agent-.*\.jsonl")
 _PRIVATE = frozenset({FileKind.FILE_HISTORY, FileKind.DEBUG})
 _FOLDERS = {
+    "copies": FileKind.COPY,
     "tool-results": FileKind.TOOL_RESULT,
     "workflows": FileKind.WORKFLOW,
     "todos": FileKind.TODO,
@@ -49,7 +53,9 @@ def kind_of(name: str) -> FileKind:
     if not slash:
         return {"transcript.jsonl": FileKind.TRANSCRIPT}[name]
     if folder == "subagents":
-        return FileKind.SUBAGENT if rest.endswith(".jsonl") else FileKind.SUBAGENT_NOTE
+        # a workflow's journal.jsonl lies among its subagents and is none
+        is_agent = _AGENT_FILE.fullmatch(rest.rpartition("/")[2])
+        return FileKind.SUBAGENT if is_agent else FileKind.SUBAGENT_NOTE
     return _FOLDERS[folder]
 
 

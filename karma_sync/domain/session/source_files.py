@@ -134,8 +134,8 @@ class SourceFile:
 
     @property
     def is_transcript(self) -> bool:
-        """Whether it is a transcript, of the session or of a subagent; its records give facts."""
-        return self.kind in {FileKind.TRANSCRIPT, FileKind.SUBAGENT}
+        """Whether it is a transcript, of the session or a subagent; its records give facts."""
+        return self.kind in {FileKind.TRANSCRIPT, FileKind.COPY, FileKind.SUBAGENT}
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,7 @@ class SourceSession:
     - `files`: the transcript first.
     - `running`: the agent reports that it has the session open.
     - `closed`: directories of the session that we may not read, although their files belong to it.
+    - `left_out`: other copies of the transcript that say nothing else; only their names count.
     - `touched_ns`: the session's time (Unix nanoseconds) if it has no files, because it is
       packaged again without its source.
     """
@@ -156,6 +157,12 @@ class SourceSession:
     running: bool = False
     touched_ns: int = 0
     closed: tuple[Path, ...] = ()
+    left_out: tuple[SourceFile, ...] = ()
+
+    @property
+    def place(self) -> Path:
+        """Where the agent has the transcript; this may be a link to the file that is read."""
+        return self.directory / f"{self.session_id}.jsonl"
 
     @property
     def transcript(self) -> SourceFile:

@@ -187,7 +187,7 @@ def test_a_transcript_whose_name_is_not_a_session_id_is_ignored(tree: Tree, name
     assert tree.at(f"-src/{name}") is None
 
 
-def test_no_link_is_followed_out_of_the_agents_directory(tree: Tree, tmp_path: Path) -> None:
+def test_no_link_among_the_files_of_a_session_is_followed(tree: Tree, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     (secret / "deep").mkdir(parents=True)
     for name in ("id.jsonl", "id.txt", "deep/id.txt"):
@@ -195,7 +195,9 @@ def test_no_link_is_followed_out_of_the_agents_directory(tree: Tree, tmp_path: P
     results = tree.write("-src/s1/tool-results/plain.txt").parent
     tree.write("-src/s1.jsonl")
     tree.write("-src/s2.jsonl")
-    (tree.projects / "-src" / "s3.jsonl").symlink_to(secret / "id.jsonl")
+    (tree.projects / "-src" / "s3.jsonl").symlink_to(secret)
+    (tree.projects / "-src" / "s4.jsonl").symlink_to(secret / "gone.jsonl")
+    (tree.projects / "-src" / "s5.jsonl").symlink_to(tree.projects / "-src" / "s5.jsonl")
     (tree.projects / "-src" / "agent-a.jsonl").symlink_to(secret / "id.jsonl")
     (tree.projects / "-src" / "s1" / "subagents").symlink_to(secret)
     (results / "link.txt").symlink_to(secret / "id.txt")
@@ -208,15 +210,125 @@ def test_no_link_is_followed_out_of_the_agents_directory(tree: Tree, tmp_path: P
     }
 
 
-def test_a_link_in_the_place_of_a_sessions_own_folder_is_not_followed(
+def test_a_linked_transcript_and_its_linked_folder_are_a_session(
     tree: Tree, tmp_path: Path
 ) -> None:
-    (tmp_path / "secret" / "tool-results").mkdir(parents=True)
-    (tmp_path / "secret" / "tool-results" / "id.txt").write_text("private")
-    tree.write("-src/s1.jsonl")
-    (tree.projects / "-src" / "s1").symlink_to(tmp_path / "secret")
+    kept = tmp_path / "kept"
+    (kept / "s1" / "tool-results").mkdir(parents=True)
+    (kept / "s1" / "tool-results" / "t.txt").write_text("done")
+    (kept / "s1.jsonl").write_bytes(said("hello"))
+    tree.write("-src/s2.jsonl")
+    for name in ("s1", "s1.jsonl"):
+        (tree.projects / "-src" / name).symlink_to(kept / name)
 
-    assert tree.sessions() == {"s1": ["transcript.jsonl"]}
+    found = tree.at("-src/s1.jsonl")
+
+    assert found and found.place == tree.projects / "-src" / "s1.jsonl"
+    assert [f.name for f in found.files] == ["transcript.jsonl", "tool-results/t.txt"]
+    assert Memory().catalogue().facts(found).title == "hello"
+    assert found in tree.source.sessions()
+
+
+@pytest.mark.parametrize("first", ["-a", "-z"])
+def test_a_project_directory_with_two_names_is_one(tree: Tree, first: str) -> None:
+    tree.write("-src/s1.jsonl")
+    (tree.projects / first).symlink_to(tree.projects / "-src")
+
+    assert tree.source.directories() == [tree.projects / "-src"]
+    assert [s.directory for s in tree.source.sessions()] == [tree.projects / "-src"]
+    assert tree.at(f"{first}/s1.jsonl") == tree.at("-src/s1.jsonl")
+
+
+def answered(number: int) -> bytes:
+    return record(type="assistant", uuid=f"a{number}", message={"content": f"answer {number}"})
+
+
+TALK = [*(said(f"prompt {n}", uuid=f"p{n}") + answered(n) for n in range(6))]
+STUB = record(type="custom-title", customTitle="named later", sessionId="s1") + b"".join(
+    record(type=kind, sessionId="s1") for kind in ("mode", "agent-name", "last-prompt")
+)
+
+
+def joined(tree: Tree) -> tuple[SourceSession, Facts]:
+    """The one session, which every way to it finds in the same way."""
+    [found] = tree.source.sessions()
+    for copy in tree.projects.glob("*/s1.jsonl"):
+        assert tree.source.sessions_at(copy) == [found]
+        assert ClaudeSource(tree.projects.parent).sessions_at(copy) == [found]
+    assert tree.source.of_ids({"s1"}) == [found]
+    return found, Memory().catalogue().facts(found)
+
+
+@pytest.mark.parametrize("newer", ["stub", "transcript"])
+def test_a_stub_never_stands_for_the_conversation(tree: Tree, newer: str) -> None:
+    for name in ("stub", "transcript") if newer == "transcript" else ("transcript", "stub"):
+        content, place = (STUB, "-src") if name == "stub" else (b"".join(TALK), "-moved")
+        tree.write(f"{place}/s1.jsonl", content)
+    tree.write("-src/s1/tool-results/before.txt")
+    tree.write("-moved/s1/tool-results/after.txt")
+
+    found, facts = joined(tree)
+
+    assert found.directory.name == "-moved"
+    assert [f.name for f in found.files] == [
+        "transcript.jsonl",
+        "tool-results/after.txt",
+        "tool-results/before.txt",
+    ]
+    assert (facts.prompts, facts.cwds, facts.title) == (6, ["/src/repo"], "named later")
+
+
+def test_a_stub_that_is_written_again_does_not_hide_what_is_new(tree: Tree) -> None:
+    tree.write("-moved/s1.jsonl", b"".join(TALK[:2]))
+    tree.write("-src/s1.jsonl", STUB)
+    assert joined(tree)[1].prompts == 2
+
+    tree.write("-moved/s1.jsonl", b"".join(TALK[:3]))
+    tree.write("-src/s1.jsonl", STUB + STUB)
+
+    assert joined(tree)[1].prompts == 3
+
+
+def test_an_older_copy_of_the_beginning_adds_nothing(tree: Tree) -> None:
+    tree.write("-src/s1.jsonl", b"".join(TALK))
+    tree.write("-backup/s1.jsonl", b"".join(TALK[:4]))
+
+    found, facts = joined(tree)
+
+    assert [f.name for f in found.files] == ["transcript.jsonl"]
+    assert (found.directory.name, facts.prompts) == ("-src", 6)
+
+
+def test_what_only_another_copy_says_is_carried_too(tree: Tree) -> None:
+    tree.write("-src/s1.jsonl", b"".join(TALK))
+    other = tree.write("-wt/s1.jsonl", b"".join(TALK[:2]) + said("elsewhere", "/wt", uuid="x"))
+
+    found, facts = joined(tree)
+
+    assert [(f.name, f.path) for f in found.files[1:]] == [("copies/1.jsonl", other)]
+    assert (facts.prompts, facts.cwds) == (6, ["/src/repo", "/wt"])
+
+
+def test_copies_that_went_on_apart_are_told_apart_also_after_they_agreed(tree: Tree) -> None:
+    tree.write("-src/s1.jsonl", b"".join(TALK[:3]))
+    tree.write("-wt/s1.jsonl", b"".join(TALK[:2]))
+    assert len(joined(tree)[0].files) == 1
+
+    for place, more in (("-src", TALK[4:]), ("-wt", TALK[3:4])):
+        with (tree.projects / place / "s1.jsonl").open("ab") as out:
+            out.write(b"".join(more))
+
+    assert [f.name for f in joined(tree)[0].files] == ["transcript.jsonl", "copies/1.jsonl"]
+
+
+def test_a_copy_that_cannot_be_read_is_not_passed_over(tree: Tree) -> None:
+    tree.write("-src/s1.jsonl", b"".join(TALK))
+    tree.write("-wt/s1.jsonl", b"x" * (limits.LINE_BYTES + 1))
+
+    [found] = tree.source.sessions()
+
+    with pytest.raises(OSError, match="a line is longer"):
+        Memory().catalogue().facts(found)
 
 
 LINES = [said(f"prompt {n} " + "x" * 300) for n in range(40)]

@@ -12,7 +12,9 @@ KINDS = {
     "transcript.jsonl": FileKind.TRANSCRIPT,
     "subagents/agent-a1.jsonl": FileKind.SUBAGENT,
     "subagents/agent-a1.meta.json": FileKind.SUBAGENT_NOTE,
-    "subagents/workflows/wf_1/journal.jsonl": FileKind.SUBAGENT,
+    "subagents/workflows/wf_1/agent-a2.jsonl": FileKind.SUBAGENT,
+    "subagents/workflows/wf_1/journal.jsonl": FileKind.SUBAGENT_NOTE,
+    "copies/1.jsonl": FileKind.COPY,
     "tool-results/toolu_1.txt": FileKind.TOOL_RESULT,
     "tool-results/rows.jsonl": FileKind.TOOL_RESULT,
     "workflows/wf_1.json": FileKind.WORKFLOW,
@@ -41,7 +43,7 @@ def test_every_file_name_that_a_receiver_accepts_has_a_kind(name: str) -> None:
 
 
 TAKEN = {
-    Profile.CONVERSATION: {FileKind.TRANSCRIPT, FileKind.SUBAGENT},
+    Profile.CONVERSATION: {FileKind.TRANSCRIPT, FileKind.COPY, FileKind.SUBAGENT},
     Profile.STANDARD: set(FileKind) - {FileKind.FILE_HISTORY, FileKind.DEBUG},
     Profile.FULL: set(FileKind),
 }

@@ -38,7 +38,7 @@ class Machine:
         """Add a session to a project directory; it worked in all of these directories."""
         folder = self.root / "claude" / "projects" / directory
         folder.mkdir(exist_ok=True)
-        number = len(list(folder.iterdir()))
+        number = len(list(folder.parent.glob("*/*.jsonl")))
         (folder / f"s{number}.jsonl").write_bytes(b"".join(said("x", str(cwd)) for cwd in cwds))
 
     def scan(self, *names: Names, team: Team = TEAM) -> list[FoundSessions]:
@@ -70,6 +70,22 @@ def test_sessions_of_one_directory_are_counted_by_what_they_belong_to(machine: M
         ("-repo", PROJECT, 3, ("backend",)),
         ("-repo", "", 1, ()),
         ("-tool", "example.org/acme/tool", 1, ()),
+    ]
+
+
+def test_a_session_with_two_copies_and_a_directory_with_two_names_count_once(
+    machine: Machine,
+) -> None:
+    repo = machine.clone("repo", origin=f"https://{PROJECT}.git")
+    machine.write("-repo", repo)
+    projects = machine.root / "claude" / "projects"
+    (projects / "-old").mkdir()
+    (projects / "-old" / "s0.jsonl").write_bytes(b'{"type": "mode", "sessionId": "s0"}\n')
+    (projects / "-linked").symlink_to(projects / "-repo")
+
+    assert [(f.directory, f.project, f.sessions) for f in machine.scan()] == [
+        ("-old", "", 0),
+        ("-repo", PROJECT, 1),
     ]
 
 
