@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 CYCLE_S = 60
 FULL_PASS_S = 600
+UNWATCHED_S = 30  # between looks at all sessions while changes of some are not noticed
 _TICK_S = 0.2  # how soon the daemon notices a change that a command made
 _JUMP_S = 30.0  # time synchronisation never corrects a clock by more than this at once
 _READY_S = 300.0  # Syncthing v2 may migrate its database first
@@ -176,12 +177,13 @@ class Daemon:
 
 
 class Timer:
-    """The 60-second timer: two jobs that apscheduler runs in its own thread.
+    """The 60-second timer: jobs that apscheduler runs in its own thread.
 
     Every 60 seconds a job wakes the cycle thread. Every 600 seconds a job starts a pass over all
-    sessions. apscheduler keeps due times by a clock that can be set forward and back. So after a
-    jump of the clock, or a sleep of the machine, each job runs once and at once: not once for every
-    interval that passed, and not only after the clock has caught up.
+    sessions; every 30 seconds another does, if changes of some are not noticed. apscheduler keeps
+    due times by a clock that can be set forward and back. So after a jump of the clock, or a sleep
+    of the machine, each job runs once and at once: not once for every interval that passed, and not
+    only after the clock has caught up.
     """
 
     def __init__(self, workers: Workers) -> None:
@@ -193,12 +195,13 @@ class Timer:
         for job, seconds in (
             (workers.wake, CYCLE_S),
             (workers.look_at_all, FULL_PASS_S),
+            (workers.look_at_unwatched, UNWATCHED_S),
         ):
             self._scheduler.add_job(job, "interval", seconds=seconds, **run_once)
         self._scheduler.start()
 
     def check_clock(self) -> None:
-        """Make both jobs due now if the clock was set or the machine slept; call this often."""
+        """Make all jobs due now if the clock was set or the machine slept; call this often."""
         offset = _clock_offset()
         if abs(offset - self._offset) > _JUMP_S:
             self._offset = offset
@@ -206,7 +209,7 @@ class Timer:
                 job.modify(next_run_time=utc_now())
 
     def stop(self) -> None:
-        """End both jobs."""
+        """End all jobs."""
         self._scheduler.shutdown(wait=False)
 
 

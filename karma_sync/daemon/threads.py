@@ -1,8 +1,9 @@
 """The daemon's threads: each sleeps until it is woken, does its duty, and sleeps again."""
 
 from collections.abc import Callable
+from functools import partial
 
-from karma_sync.agents.claude.side_files import TELLING, WATCHED
+from karma_sync.agents.claude.side_files import LINKED, TELLING, WATCHED
 from karma_sync.daemon.wiring import Parts, make_whole
 from karma_sync.domain.mesh.channels import World, inboxes, kept_channels, open_outboxes, outboxes
 from karma_sync.errors import KarmaError
@@ -10,9 +11,10 @@ from karma_sync.mesh.reconciler import leftovers
 from karma_sync.receiving.receiver import ALL
 from karma_sync.runtime.timing import Deadline, soonest
 from karma_sync.runtime.worker import Wake, Worker
-from karma_sync.sending.watcher import Watcher
+from karma_sync.sending.watcher import Folders, Watcher
 from karma_sync.service.sessions import withdrawal
 
+WATCHING = "watching"  # stands in place of a folder in the fault "changes are not noticed"
 _STOP_S = 10.0  # for all threads together; work that is cut off is done again after the start
 
 
@@ -145,7 +147,9 @@ class Workers:
             self._worker("cycle", duties.cycle, requests.cycle),
         )
         home = parts.app.source.home
-        self._watcher = Watcher(home, WATCHED, requests.sends.touch, TELLING)
+        folders = Folders(WATCHED, report_deletions=TELLING, follow_links=LINKED)
+        report = partial(parts.app.event_log.record_state, WATCHING)
+        self._watcher = Watcher(home, folders, requests.sends.touch, report)
 
     def start(self) -> None:
         """Start all threads; events are collected before the first cycle acts.
@@ -176,7 +180,13 @@ class Workers:
 
     def look_at_all(self) -> None:
         """Look through all sessions soon, the newest first."""
+        self._watcher.check(thoroughly=True)
         self._requests.sends.request_pass()
+
+    def look_at_unwatched(self) -> None:
+        """Look through all sessions soon if changes of some are not noticed."""
+        if self._watcher.check():
+            self._requests.sends.request_pass()
 
     def before_syncthing_starts(self) -> None:
         """Mend every outbox before Syncthing is started again."""

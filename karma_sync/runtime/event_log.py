@@ -121,6 +121,16 @@ class EventLog:
         elif name in self.failing:
             self._end_fault(name)
 
+    def record_state(self, name: str, why: str) -> None:
+        """Record that a part of the daemon does not do its work, or with "" that it does again.
+
+        Until then `status` shows the fault.
+        """
+        if why:
+            self._begin_fault(name, why)
+        elif name in self.failing:
+            self._end_fault(name)
+
     def syncthing_ended(self, why: str) -> None:
         """Record that Syncthing ended or does not start: a fault until it runs again."""
         if self._outage.process_ended(why):

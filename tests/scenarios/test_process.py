@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import psutil
 import pytest
 
+from tests.support.faults import WithoutInotify
 from tests.support.harness import Member, Result, until
 from tests.support.town import Town
 
@@ -172,3 +173,17 @@ def _set_rest_port(member: Member, port: int) -> None:
     address = member.gui()[0].removeprefix("http://")
     chosen = f"127.0.0.1:{port}</address><user>karma-sync</user>"
     path.write_text(path.read_text().replace(f"{address}</address>", chosen))
+
+
+def test_a_daemon_that_may_watch_nothing_stays_up_and_says_so(town: Town) -> None:
+    alone = town.member("alone", kind=WithoutInotify)
+    alone.up()
+
+    def faults() -> dict[str, str]:
+        found: dict[str, str] = alone.json("status")["faults"]
+        return found
+
+    until(lambda: "watching" in faults(), "the fault is shown")
+    assert "sudo sysctl fs.inotify.max_user_instances=" in faults()["watching"]
+    assert alone.run("status", "--check", check=False).code == 7
+    assert psutil.pid_exists(alone.daemon_pid)

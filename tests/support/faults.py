@@ -54,6 +54,24 @@ class Unprivileged(Member):
         return [*without_privileges(), *super().command(args)]
 
 
+class WithoutInotify(Member):
+    """A member whose user may watch no directory: inotify instances are used up."""
+
+    @property
+    def needs_processes(self) -> bool:
+        return True
+
+    def command(self, args: Sequence[str]) -> list[str]:
+        plain = super().command(args)
+        if args[:1] != ("up",):
+            return plain
+        # a user namespace of its own has limits of its own, and its root may set them
+        limit = "echo 0 > /proc/sys/user/max_inotify_instances"
+        if subprocess.run(["unshare", "-Ur", "sh", "-c", limit], check=False).returncode:
+            pytest.skip("this system gives no user namespace")
+        return ["unshare", "-Ur", "sh", "-c", f'{limit}; exec "$@"', "sh", *plain]
+
+
 def without_privileges() -> list[str]:
     """What to put before a command, so that a file without permissions is closed to it."""
     if os.geteuid() != 0:

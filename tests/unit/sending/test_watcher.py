@@ -1,5 +1,6 @@
 """Watching the agent's directory: every changed file is reported, also in new folders."""
 
+import errno
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from karma_sync.sending.watcher import Watcher
+from karma_sync.sending import inotify
+from karma_sync.sending.watcher import Folders, Watcher
 from tests.support.harness import until
 
 
@@ -19,7 +21,9 @@ class Seen:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.paths: set[str] = set()
-        self.watcher = Watcher(home, ("projects", "todos", "sessions"), self._told, ("sessions",))
+        self.reports: list[str] = []
+        folders = Folders(("projects", "todos", "sessions"), ("sessions",), ("projects",))
+        self.watcher = Watcher(home, folders, self._told, self.reports.append)
         self.watcher.start()
 
     def _told(self, path: Path) -> None:
@@ -144,3 +148,134 @@ def test_a_symbolic_link_as_home_or_folder_is_followed(tmp_path: Path, link: str
         for name in ("-src/s1.jsonl", "-src/s1/tool-results/t.txt"):
             seen.write(f"projects/{name}")
             seen.wait_for(f"projects/{name}")
+
+
+def test_what_lies_behind_links_is_watched_too(tmp_path: Path) -> None:
+    """A project directory, a transcript, and a session's own directory."""
+    kept = tmp_path / "kept"
+    for each in ("dir/s1", "own/tool-results", "files"):
+        (kept / each).mkdir(parents=True)
+    (kept / "files" / "s2.jsonl").write_text("x")
+    (kept / "dir" / "s3.jsonl").symlink_to(kept / "files" / "s3.jsonl")
+    (kept / "files" / "s3.jsonl").write_text("x")
+    here = tmp_path / "claude" / "projects" / "-src"
+    here.mkdir(parents=True)
+    (here.parent / "-linked").symlink_to(kept / "dir")
+    (here / "s2.jsonl").symlink_to(kept / "files" / "s2.jsonl")
+    (here / "s2").symlink_to(kept / "own")
+
+    with watching(tmp_path / "claude") as seen:
+        for name, told in (
+            ("files/s2.jsonl", "-src/s2.jsonl"),
+            ("own/tool-results/t.txt", "-src/s2/tool-results/t.txt"),
+            ("dir/s4.jsonl", "-linked/s4.jsonl"),
+            ("dir/s1/subagents/a.jsonl", "-linked/s1/subagents/a.jsonl"),
+            ("files/s3.jsonl", "-linked/s3.jsonl"),
+        ):
+            (kept / name).parent.mkdir(exist_ok=True)
+            (kept / name).write_text("more")
+            seen.wait_for(f"projects/{told}")
+        assert seen.reports == []
+        assert not seen.watcher.check(thoroughly=True)
+
+
+def test_a_link_that_appears_later_is_followed_and_one_that_goes_is_not(
+    seen: Seen, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "s1.jsonl").write_text("x")
+    seen.write("projects/-src/s0.jsonl")
+    seen.wait_for("projects/-src/s0.jsonl")
+
+    link = seen.home / "projects" / "-linked"
+    link.symlink_to(kept)
+    seen.wait_for("projects/-linked/s1.jsonl")
+    (kept / "s2.jsonl").write_text("x")
+    seen.wait_for("projects/-linked/s2.jsonl")
+
+    link.unlink()
+    barrier(seen, "1")
+    (kept / "s3.jsonl").write_text("x")
+    barrier(seen, "2")
+    assert "projects/-linked/s3.jsonl" not in seen.paths
+
+
+def barrier(seen: Seen, name: str) -> None:
+    """All that happened before this was called has been told when it returns."""
+    seen.write(f"projects/-src/barrier-{name}")
+    seen.wait_for(f"projects/-src/barrier-{name}")
+
+
+def test_two_links_to_each_other_are_no_harm(tmp_path: Path) -> None:
+    projects = tmp_path / "claude" / "projects"
+    (projects / "-src").mkdir(parents=True)
+    (projects / "-src" / "up").symlink_to(projects)
+    (projects / "-a").symlink_to(projects / "-b")
+    (projects / "-b").symlink_to(projects / "-a")
+
+    with watching(tmp_path / "claude") as seen:
+        seen.write("projects/-src/s1.jsonl")
+        seen.wait_for("projects/-src/s1.jsonl")
+
+
+# In a user namespace of its own, whose limits this process may set.
+SHORT = """
+import pathlib, sys, time
+from karma_sync.sending.watcher import Folders, Watcher
+
+limit, most, home = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+told, reports = set(), []
+kernel = pathlib.Path("/proc/sys/user", limit)
+enough = kernel.read_text()
+kernel.write_text(most)
+watcher = Watcher(home, Folders(("projects",)), told.add, reports.append)
+watcher.start()
+[why] = reports
+assert watcher.check()
+kernel.write_text(enough)
+assert not watcher.check()
+assert reports == [why, ""], reports
+path = home / "projects" / "-7" / "s1.jsonl"
+path.write_text("x")
+while path not in told:
+    time.sleep(0.01)
+watcher.stop()
+print(why)
+"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "why"),
+    [
+        ("max_inotify_instances", 0, "inotify instances are used up"),
+        ("max_inotify_watches", 0, "inotify watches are used up"),
+        ("max_inotify_watches", 4, "6 of the agent's directories are not watched"),
+    ],
+)
+def test_what_cannot_be_watched_is_reported_until_it_is(
+    tmp_path: Path, limit: str, most: int, why: str
+) -> None:
+    for number in range(8):
+        (tmp_path / "projects" / f"-{number}").mkdir(parents=True)
+    if subprocess.run(["unshare", "-Ur", "true"], check=False).returncode:
+        pytest.skip("this system gives no user namespace")
+
+    done = subprocess.run(
+        ["unshare", "-Ur", sys.executable, "-c", SHORT, limit, str(most), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    assert why in done.stdout
+    assert f"sudo sysctl fs.inotify.{limit.replace('_inotify_', '_user_')}=" in done.stdout
+
+
+def test_the_command_allows_more_than_now() -> None:
+    now = int(Path("/proc/sys/fs/inotify/max_user_watches").read_text())
+
+    told = inotify.remedy(OSError(errno.ENOSPC, "no space"))
+
+    assert int(told.rpartition("=")[2]) > now
