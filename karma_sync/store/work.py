@@ -42,6 +42,8 @@ _MIGRATIONS = [
     """
     + events.TABLES,
     ledger.TABLES,
+    # facts that were read before lack some of the directories that records name
+    "DELETE FROM read_file;",
 ]
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from itertools import chain
 from operator import attrgetter
 
 from msgspec.structs import astuple
@@ -18,6 +19,7 @@ from karma_sync.agents.claude.records import (
     MessageContent,
     Record,
     Text,
+    directories_of,
     parse_lines,
     texts_of,
     typed_command,
@@ -101,7 +103,7 @@ def feed(facts: Facts, lines: bytes) -> None:
     records, count = parse_lines(lines)
     facts.records += count
     # all directories, without a limit: the one left out might lie in another repository
-    _collect(facts.cwds, map(_cwd, records), most=sys.maxsize)
+    _collect(facts.cwds, chain.from_iterable(map(directories_of, records)), most=sys.maxsize)
     _collect(facts.branches, map(_branch, records))
     _collect(facts.slugs, map(_slug, records))
     _take_times(facts, list(filter(None, map(_timestamp, records))))
@@ -252,6 +254,6 @@ def _collect(into: list[str], values: Iterable[Text], most: int = 50) -> None:
             into.append(text)
 
 
-_cwd, _branch, _slug = map(attrgetter, ("cwd", "gitBranch", "slug"))
+_branch, _slug = map(attrgetter, ("gitBranch", "slug"))
 
 _timestamp = attrgetter("timestamp")

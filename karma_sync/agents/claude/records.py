@@ -19,9 +19,12 @@ import msgspec
 
 # Integers with more digits than this are not counts; Python refuses to parse 4,300 digits.
 _SAFE_DIGITS = 300
-# Finds working directories in a line that does not parse (two spliced records, or half a record).
-# They still count. Inside of a string the quotes would be escaped, so it does not match there.
-_CWD = re.compile(rb'(?<!\\)"cwd"\s*:\s*("(?:[^"\\]++|\\.)*+")')
+# The keys that name a directory in which a session works, or to which it goes.
+_KEYS = b"cwd|relocatedCwd|originalCwd|worktreePath|workingDirectory"
+# Finds them in a line that does not parse (two spliced records, or half a record). They still
+# count. Inside of a string the quotes would be escaped, so it does not match there.
+_DIRECTORY = re.compile(rb'(?<!\\)"(' + _KEYS + rb')"\s*:\s*("(?:[^"\\]++|\\.)*+")')
+_ABSOLUTE = re.compile(r"/|[A-Za-z]:[/\\]|\\\\")
 
 Text = str | None
 Moment = Annotated[datetime, msgspec.Meta(tz=True)] | None
@@ -65,11 +68,22 @@ class Message(msgspec.Struct, gc=False):
     usage: Usage | None = None
 
 
+class Directories(msgspec.Struct, gc=False):
+    """The directories that a value nested in a record names."""
+
+    cwd: Text = None
+    originalCwd: Text = None  # noqa: N815  these are Claude Code's names
+    worktreePath: Text = None  # noqa: N815
+    workingDirectory: Text = None  # noqa: N815
+    additionalWorkingDirectories: Any = None  # noqa: N815
+
+
 class Attachment(msgspec.Struct, gc=False):
-    """A note from Claude Code to the agent."""
+    """A note from Claude Code to the agent; `snapshot` describes its environment."""
 
     type: Text = None
     planFilePath: Text = None  # noqa: N815  Claude Code's name
+    snapshot: Directories | None = None
 
 
 class Record(msgspec.Struct, gc=False):
@@ -81,6 +95,8 @@ class Record(msgspec.Struct, gc=False):
 
     type: Text = None
     cwd: Text = None
+    relocatedCwd: Text = None  # noqa: N815
+    worktreeSession: Directories | None = None  # noqa: N815
     gitBranch: Text = None  # noqa: N815  these are Claude Code's names
     slug: Text = None
     timestamp: Moment = None
@@ -129,6 +145,22 @@ def parse_one_by_one(lines: Iterable[bytes]) -> tuple[list[Record], int]:
     return records, count
 
 
+def directories_of(record: Record) -> list[Text]:
+    """Every directory that a record names as one in which the session works.
+
+    `cwd` counts whatever it is. Under another key only an absolute path is a directory.
+    """
+    found = [record.cwd]
+    if record.relocatedCwd:
+        found.append(record.relocatedCwd)
+    for each in (record.worktreeSession, record.attachment and record.attachment.snapshot):
+        if each:
+            added = each.additionalWorkingDirectories
+            found += [each.cwd, each.originalCwd, each.worktreePath, each.workingDirectory]
+            found += added if isinstance(added, list) else ()
+    return [p for p in found if isinstance(p, str) and (p is record.cwd or _ABSOLUTE.match(p))]
+
+
 def parse_record(line: bytes) -> Record | None:
     """The record in a line of JSON; None if the line holds none.
 
@@ -148,9 +180,17 @@ def parse_slowly(line: bytes) -> Record | None:
         return None
     record = _shaped(Record, value)
     if record:
-        record.attachment = _shaped(Attachment, record.attachment)
+        record.attachment = _attachment(record.attachment)
+        record.worktreeSession = _shaped(Directories, record.worktreeSession)
         record.message = _message(record.message)
         record.timestamp = _moment(value.get("timestamp"))
+    return record
+
+
+def _attachment(value: object) -> Attachment | None:
+    record = _shaped(Attachment, value)
+    if record:
+        record.snapshot = _shaped(Directories, record.snapshot)
     return record
 
 
@@ -206,11 +246,12 @@ def _moment_of_python(stamp: str) -> datetime | None:
 def _directories(line: bytes) -> list[Record]:
     """A record for each working directory in a line that does not parse."""
     found = []
-    for quoted in _CWD.findall(line):
+    for key, quoted in _DIRECTORY.findall(line):
         try:
-            found.append(Record(cwd=json.loads(quoted)))
+            path = json.loads(quoted)
         except ValueError:
             continue
+        found.append(Record(cwd=path) if key == b"cwd" else Record(relocatedCwd=path))
     return found
 
 

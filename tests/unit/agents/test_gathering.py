@@ -185,6 +185,56 @@ def test_every_branch_model_and_directory_is_kept_once_in_order() -> None:
     assert facts.cwds == ["/a", "/b"]
 
 
+# Records that name a directory other than in `cwd`.
+NAMING: dict[str, dict[str, Any]] = {
+    "a session that moved": {"type": "relocated", "relocatedCwd": "/there"},
+    "a work tree that it entered": {
+        "type": "worktree-state",
+        "worktreeSession": {"originalCwd": "/there", "worktreePath": "/a/w", "worktreeName": "w"},
+    },
+    "a work tree that it works in": {
+        "type": "worktree-state",
+        "worktreeSession": {"originalCwd": "/a", "worktreePath": "/there"},
+    },
+    "its environment": {
+        "type": "attachment",
+        "attachment": {"type": "environment", "snapshot": {"workingDirectory": "/there"}},
+    },
+    "a directory that was added": {
+        "type": "attachment",
+        "attachment": {
+            "type": "environment",
+            "snapshot": {"additionalWorkingDirectories": ["/there", 5, None, "not a path"]},
+        },
+    },
+    "one on Windows": {"type": "relocated", "relocatedCwd": r"C:\there"},
+}
+
+
+@pytest.mark.parametrize("name", NAMING)
+def test_every_key_that_names_a_directory_counts(name: str) -> None:
+    line = record(**NAMING[name])
+    there = r"C:\there" if "Windows" in name else "/there"
+
+    assert there in facts_of(said("x", cwd="/a"), line).cwds
+    # half an emoji: the slower parser reads the line
+    slow = line.replace(b'{"type"', b'{"x": "\\ud83d", "type"', 1)
+    assert slow != line
+    assert there in facts_of(slow).cwds
+
+
+@pytest.mark.parametrize("odd", [None, 5, "", "  ", "left the work tree", [], {"worktreePath": 7}])
+def test_what_names_no_directory_does_not_count(odd: object) -> None:
+    lines = [
+        record(type="relocated", relocatedCwd=odd),
+        record(type="worktree-state", worktreeSession=odd),
+        record(type="worktree-state", worktreeSession={"worktreePath": odd}),
+        record(type="attachment", attachment={"snapshot": odd}),
+    ]
+
+    assert facts_of(said("x", cwd="/a"), *lines).cwds == ["/a"]
+
+
 def test_no_directory_is_left_out_however_many_there_are() -> None:
     facts = facts_of(*(record(cwd=f"/src/{n}", gitBranch=f"b{n}") for n in range(500)))
 
@@ -246,7 +296,7 @@ _KNOWN = st.sampled_from(
     [
         ["type", "message", "cwd", "gitBranch", "timestamp", "customTitle", "aiTitle", "summary"],
         ["id", "model", "usage", "content", "isMeta", "isSidechain", "slug"],
-        ["agentSetting", "agentName", "attachment"],
+        ["agentSetting", "agentName", "attachment", "relocatedCwd", "worktreeSession"],
     ]
 ).flatmap(st.sampled_from)
 _TYPES = st.sampled_from(
@@ -261,6 +311,8 @@ _parts = st.fixed_dictionaries(
         "name": st.sampled_from(["Write"]) | _ANY,
         "input": st.fixed_dictionaries({"file_path": _ANY}) | _ANY,
         "planFilePath": st.sampled_from(["/a/plans/b.md"]) | _ANY,
+        "worktreePath": st.sampled_from(["/a/b", "relative"]) | _ANY,
+        "snapshot": st.fixed_dictionaries({"workingDirectory": _ANY}) | _ANY,
     },
 )
 _messages = st.fixed_dictionaries(
@@ -325,6 +377,8 @@ SPLICED = (
     b'{"type": "user", "message": {"cont' + record(cwd="/src/three"),
     b"\0" * 300 + record(cwd="/src/four"),
     b"// " + record(cwd="/src/five"),
+    b"// " + record(type="relocated", relocatedCwd="/src/five"),
+    b"// " + record(worktreeSession={"worktreePath": "/src/five", "originalCwd": "/src/four"}),
 )
 
 
