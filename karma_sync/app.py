@@ -19,8 +19,9 @@ from karma_sync.paths import Paths
 if TYPE_CHECKING:
     from karma_sync.agents.catalogue import Catalogue
     from karma_sync.agents.claude.source import ClaudeSource
+    from karma_sync.domain.access import AccessScope
     from karma_sync.git.places import Places
-    from karma_sync.library.reader import Library
+    from karma_sync.library.reader import Library, LibraryView
     from karma_sync.redact.custom.redactions_file import RedactionsFile
     from karma_sync.runtime.change_log import ChangeLog
     from karma_sync.runtime.event_log import EventLog
@@ -123,6 +124,20 @@ class App:
         from karma_sync.library.reader import Library
 
         return Library(self.paths.library, self.library)
+
+    @property
+    def scope(self) -> "AccessScope":
+        """What I may read, by the teams and answers that state.db has now."""
+        from karma_sync.service.access import scope_of
+
+        return scope_of(self.state, self.settings.tag)
+
+    @property
+    def view(self) -> "LibraryView":
+        """The library as I may read it now."""
+        from karma_sync.library.reader import LibraryView
+
+        return LibraryView(self.reader, self.scope)
 
     def open_databases(self) -> None:
         """Open all databases, so that the daemon fails before it starts if one cannot be used.

@@ -15,8 +15,8 @@ from karma_sync.errors import NotFound
 from karma_sync.library.reader import Library
 from karma_sync.paths import Paths
 from karma_sync.signing import PayloadType, open_envelope
-from karma_sync.store import library
-from karma_sync.store.library import Readable
+from karma_sync.store import readable as queries
+from karma_sync.store.readable import Readable
 
 TRANSCRIPT = "transcript.jsonl"
 
@@ -35,7 +35,10 @@ class Reader:
 
     def __init__(self, member: DemoMember) -> None:
         self.app = App(Paths.inside(member.home), member.environment)
-        self._scope = AccessScope(member.tag)
+
+    @property
+    def _scope(self) -> AccessScope:
+        return self.app.scope
 
     @cached_property
     def _library(self) -> Library:
@@ -66,7 +69,7 @@ class Reader:
     def count_by(self, author: str) -> int:
         """How many sessions by this member are in the library; opens none of them."""
         with self.app.library.reading() as tx:
-            counted = library.counts(tx, self._scope)
+            counted = queries.counts(tx, self._scope)
         return sum(count for (_, _, member), count in counted.items() if member == author)
 
     def digests(self, readable: Readable) -> dict[str, tuple[str, int]]:
@@ -74,7 +77,7 @@ class Reader:
         found = {}
         for file in readable.manifest.files:
             digest, size = hashlib.sha256(), 0
-            for piece in self._library.content(readable, file.path):
+            for piece in self._library.content(self._scope, readable, file.path):
                 digest.update(piece)
                 size += len(piece)
             found[file.path] = digest.hexdigest(), size
@@ -88,7 +91,7 @@ class Reader:
             return b""
         if next(f.size for f in found.manifest.files if f.path == TRANSCRIPT) != size:
             return b""
-        return b"".join(self._library.content(found, TRANSCRIPT))
+        return b"".join(self._library.content(self._scope, found, TRANSCRIPT))
 
     def close(self) -> None:
         """Close the databases."""

@@ -7,14 +7,15 @@ from pathlib import Path
 from karma_sync.channel.layout import chunk_name, decompress, kept_item
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.ids import user_of
+from karma_sync.domain.session.key import SessionKey
 from karma_sync.domain.session.manifest import ItemFile, Manifest, split_item
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import BadInput, KarmaError, NotFound
-from karma_sync.store import library
+from karma_sync.store import readable as queries
 from karma_sync.store.database import Database
-from karma_sync.store.library import Readable
+from karma_sync.store.readable import Readable
 
-__all__ = ["Library", "Readable", "author"]
+__all__ = ["Library", "LibraryView", "Readable", "author", "key_of"]
 
 _TRIES = 5  # for content that a new revision replaces while it is read
 _SEARCHED = 50  # the most sessions searched for one by another member
@@ -33,7 +34,7 @@ class Library:
         A session that came through two teams is listed once.
         """
         with self.store.reading() as tx:
-            found = library.readable(tx, scope)
+            found = queries.sessions(tx, scope)
         once = {(r.manifest.member, r.manifest.session.session_id): r for r in reversed(found)}
         newest = sorted(once.values(), key=found.index) if len(once) < len(found) else found
         return newest[:most]
@@ -41,47 +42,55 @@ class Library:
     def newest_by_others(self, scope: AccessScope) -> Readable | None:
         """The latest active session that another member wrote, not the reader; None if none."""
         with self.store.reading() as tx:
-            found = library.readable(tx, scope, most=_SEARCHED)
-        return next((r for r in found if r.manifest.member != scope.reader), None)
+            found = queries.sessions(tx, scope, most=_SEARCHED)
+        return next((r for r in found if r.manifest.member != scope.user), None)
 
-    def projects(self) -> set[str]:
-        """Every project of which the library has a session."""
+    def projects(self, scope: AccessScope) -> set[str]:
+        """Every project of which the reader may see a session."""
         with self.store.reading() as tx:
-            return library.projects(tx)
+            return queries.projects(tx, scope)
 
     def session(self, scope: AccessScope, wanted: str) -> Readable:
-        """The one session whose id begins with `wanted`.
+        """The one session that `wanted` names: a composite key, or the beginning of an id.
 
         Raises:
-            NotFound: no session does, or the scope does not allow it.
-            BadInput: several sessions do.
+            NotFound: there is none, or the scope does not allow it.
+            BadInput: several fit, or `wanted` cannot be a key.
         """
+        key = SessionKey.parse(wanted) if wanted else SessionKey()
         with self.store.reading() as tx:
-            found = library.readable(tx, scope, wanted) if wanted else []
-        ids = {(r.manifest.member, r.manifest.session.session_id) for r in found}
+            found = queries.sessions(tx, scope, key.session) if key.session else []
+        found = [r for r in found if key.fits(key_of(r))]
+        found = [r for r in found if r.manifest.session.session_id == key.session] or found
         if not found:
             raise NotFound(f"the library has no session {wanted!r}", hint="karma-sync session list")
+        ids = {(r.manifest.member, r.manifest.session.session_id): key_of(r) for r in found}
         if len(ids) > 1:
-            names = sorted(f"{session} (by {member})" for member, session in ids)
+            names = sorted(str(each) for each in ids.values())
             raise BadInput(f"{wanted!r} fits several sessions", hint=" or ".join(names[:5]))
         return found[0]
 
-    def content(self, readable: Readable, path: str) -> Iterator[bytes]:
+    def content(self, scope: AccessScope, readable: Readable, path: str) -> Iterator[bytes]:
         """The exact bytes of one file in the newest revision of a session, piece by piece.
 
         If a new revision replaces it before the first piece is returned, that one is read.
 
         Raises:
-            NotFound: the session has no such file, or is gone.
+            NotFound: the session has no such file, is gone, or the scope does not allow it.
             KarmaError: the session was replaced during the reading, or the library is damaged.
         """
+        manifest = readable.manifest
+        if not scope.can_read(
+            manifest.team, manifest.project, manifest.member, manifest.session.wrote
+        ):
+            raise NotFound(f"session {manifest.session.session_id} is gone")
         for _ in range(_TRIES):
             file = _file(readable.manifest, path)
             try:
                 tail = self._tail(readable, file)
                 pieces = [self._chunk(sha, size) for sha, size in file.chunks[:1]]
             except FileNotFoundError:
-                readable = self._again(readable)
+                readable = self._again(scope, readable)
                 continue
             yield from pieces
             try:
@@ -106,9 +115,9 @@ class Library:
         at = sum(f.tail.size for f in manifest.files[: manifest.files.index(file)])
         return inline[at : at + file.tail.size]
 
-    def _again(self, readable: Readable) -> Readable:
+    def _again(self, scope: AccessScope, readable: Readable) -> Readable:
         with self.store.reading() as tx:
-            now = library.get_item(tx, readable.folder, readable.manifest.item)
+            now = queries.item(tx, scope, readable.folder, readable.manifest.item)
         if now is None:
             raise NotFound(f"session {readable.manifest.session.session_id} is gone")
         return now
@@ -120,6 +129,30 @@ def _file(manifest: Manifest, path: str) -> ItemFile:
             return file
     names = ", ".join(f.path for f in manifest.files)
     raise NotFound(f"the session has no file {path!r}", hint=f"it has {names}")
+
+
+@dataclass(frozen=True)
+class LibraryView:
+    """The library as one reader sees it."""
+
+    library: Library
+    scope: AccessScope
+
+    def item(self, folder: str, item: str) -> Readable | None:
+        """One item as it is now; None if it is not there, or the reader may not see it."""
+        with self.library.store.reading() as tx:
+            return queries.item(tx, self.scope, folder, item)
+
+    def content(self, readable: Readable, path: str) -> Iterator[bytes]:
+        """As `Library.content`."""
+        return self.library.content(self.scope, readable, path)
+
+
+def key_of(readable: Readable) -> SessionKey:
+    """The composite key of a session."""
+    manifest = readable.manifest
+    facts = manifest.session
+    return SessionKey(manifest.member, facts.wrote, manifest.project, facts.session_id)
 
 
 def author(tag: str, me: str, teams: list[Team]) -> str:

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.domain.access import AccessScope
 from karma_sync.paths import Paths
+from karma_sync.service.access import stored_scope
 from karma_sync.settings import load
-from karma_sync.store import ledger, library, state
+from karma_sync.store import ledger, readable, state
 from karma_sync.store.read_only import reading_only
 
 _MOST = 200  # sessions: more would not help a person to choose
@@ -25,9 +26,10 @@ def project_names(paths: Paths) -> list[str]:
 
 
 def readable_projects(paths: Paths) -> list[str]:
-    """All projects that have a session in the library, sorted."""
+    """All projects of which I may read a session, sorted."""
+    scope = _scope(paths)
     with reading_only(paths.library_db) as tx:
-        return sorted(library.projects(tx))
+        return sorted(readable.projects(tx, scope))
 
 
 def member_tags(paths: Paths) -> list[str]:
@@ -47,9 +49,9 @@ def invitation_ids(paths: Paths) -> list[str]:
 
 def session_ids(paths: Paths, begin: str) -> list[str]:
     """The IDs of readable sessions that begin with `begin`, the latest active first."""
-    scope = AccessScope(load(paths).tag)
+    scope = _scope(paths)
     with reading_only(paths.library_db) as tx:
-        found = library.readable(tx, scope, begin, most=_MOST)
+        found = readable.sessions(tx, scope, begin, most=_MOST)
     return _once(r.manifest.session.session_id for r in found)
 
 
@@ -62,6 +64,11 @@ def sent_ids(paths: Paths) -> list[str]:
 def own_ids(paths: Paths) -> list[str]:
     """The IDs of the sessions that the agent has on this machine, sorted."""
     return sorted(ClaudeSource(load(paths).claude).ids())
+
+
+def _scope(paths: Paths) -> AccessScope:
+    with reading_only(paths.state_db) as tx:
+        return stored_scope(tx, load(paths).tag)
 
 
 def _once(ids: Iterable[str]) -> list[str]:

@@ -16,6 +16,7 @@ from karma_sync.domain.mesh.channels import (
     receivers,
 )
 from karma_sync.domain.team.pairing_code import PairingCode
+from karma_sync.domain.team.rights import rights_of
 from karma_sync.domain.team.subscription import Status as Answer
 from karma_sync.runtime.event_log import SYNCTHING
 from karma_sync.sending.ledger.closed_channels import Ended, closed_channels
@@ -31,7 +32,7 @@ from karma_sync.service.status_model import (
     TransferStatus,
     renames,
 )
-from karma_sync.store import events, ledger, library, work
+from karma_sync.store import events, ledger, library, readable, work
 from karma_sync.store.world import active_pause, read_world
 from karma_sync.team.documents.stored import digest_of, receipts_for
 
@@ -66,7 +67,8 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
         is_over = last_error is not None and events.is_over(tx, last_error)
     closed = closed_channels(stores.state, stores.work, world)
     is_up = running and SYNCTHING not in dict(faults)
-    look = _Look(stores, world, _peers(stores, world, is_up), transfers, closed)
+    scope = rights_of(me.tag, world.teams, world.subscriptions)
+    look = _Look(stores, world, scope, _peers(stores, world, is_up), transfers, closed)
     return StatusReport(
         faults={folder_title(world, folder): why for folder, why in faults},
         peers=sorted(look.peers.values(), key=lambda peer: peer.member.tag),
@@ -85,12 +87,13 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
 class _Look:
     """What all parts of the report are made from.
 
-    `peers` are by key, `transfers` by folder and device. `ended` is what left through channels that
-    are closed now.
+    `scope` is what I may read. `peers` are by key, `transfers` by folder and device. `ended` is
+    what left through channels that are closed now.
     """
 
     stores: Stores
     world: World
+    scope: AccessScope
     peers: dict[str, Peer]
     transfers: dict[tuple[str, str], work.Transfer]
     ended: list[Ended]
@@ -135,8 +138,8 @@ def _project(look: _Look, answers: projects.ProjectAnswers) -> ProjectStatus:
     box = next((c for c in outboxes(world) if (c.team.id, c.project) == (team.id, project)), None)
     sources = [c for c in inboxes(world) if (c.team.id, c.project) == (team.id, project)]
     with look.stores.library.reading() as tx:
-        scope = AccessScope("", frozenset({team.id}), frozenset({project}))
-        counts = {member: n for (_, _, member), n in library.counts(tx, scope).items()}
+        scope = look.scope.within(team=team.id, project=project)
+        counts = {member: n for (_, _, member), n in readable.counts(tx, scope).items()}
         sent = library.revisions(tx, box.id) if box else {}
         found = [(c.owner.tag, a) for c in sources for a in library.arrivals(tx, c.id).values()]
     with look.stores.work.reading() as tx:

@@ -62,6 +62,12 @@ def refuse_own(me: PairingCode, code: PairingCode) -> None:
         )
 
 
+def find_team(store: Database, name: str | None) -> Team:
+    """As `find`, in a transaction of its own."""
+    with store.reading() as tx:
+        return find(tx, name)
+
+
 def find(tx: Transaction, name: str | None) -> Team:
     """The team with this name or ID; with None, my only team.
 

@@ -1,16 +1,14 @@
 """Stores the library: the manifests of everything that was verified and can be read.
 
-Only the importer writes to library.db. Readers query it within an `AccessScope`.
+Only the importer writes to library.db. Readers query it within an `AccessScope` (readable.py).
 """
 
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from karma_sync.domain.access import AccessScope
 from karma_sync.domain.mesh.channels import Kept
 from karma_sync.domain.session.manifest import Verified
 from karma_sync.store import retractions
@@ -38,15 +36,6 @@ _MIGRATIONS = [
     """,
     retractions.TABLES,
 ]
-
-
-@dataclass(frozen=True)
-class Readable:
-    """An item of the library: the folder it came through, its manifest, when it arrived (UTC)."""
-
-    folder: str
-    manifest: "Manifest"
-    arrived: datetime
 
 
 @dataclass(frozen=True)
@@ -98,7 +87,7 @@ def put_item(tx: Transaction, folder: str, item: "Verified[Manifest]", now: date
             manifest.team,
             manifest.project,
             manifest.member,
-            manifest.session.agent,
+            manifest.session.wrote,
             manifest.session.session_id,
             active.isoformat(timespec="microseconds"),
             now.isoformat(),
@@ -212,68 +201,6 @@ def arrivals(tx: Transaction, folder: str) -> dict[str, Arrival]:
     """What happened to each item file of a channel, by item."""
     rows = tx.execute("SELECT * FROM arrival WHERE folder = ?", [folder])
     return {r["item"]: Arrival(r["item"], r["signature"], r["state"], r["why"]) for r in rows}
-
-
-def readable(
-    tx: Transaction, scope: AccessScope, session: str = "", most: int = 1_000_000
-) -> list[Readable]:
-    """The items that the scope allows, the most recently active first.
-
-    With `session`, only items whose session id begins with that text; at most `most` items.
-    """
-    where, values = _allowed(scope)
-    if session:
-        where.append("substr(session, 1, ?) = ?")
-        values += [len(session), session]
-    rows = tx.execute(
-        f"SELECT folder, arrived, body FROM item WHERE {' AND '.join(where)}"  # noqa: S608 ours
-        " ORDER BY active DESC, folder, item LIMIT ?",
-        [*values, most],
-    )
-    return [_readable(row) for row in rows]
-
-
-def projects(tx: Transaction) -> set[str]:
-    """All projects that have an item in the library."""
-    return {row["project"] for row in tx.execute("SELECT DISTINCT project FROM item")}
-
-
-def get_item(tx: Transaction, folder: str, item: str) -> Readable | None:
-    """The item as it is now; None if it is not in the library."""
-    row = tx.execute("SELECT * FROM item WHERE folder = ? AND item = ?", [folder, item]).fetchone()
-    return _readable(row) if row else None
-
-
-def counts(tx: Transaction, scope: AccessScope) -> dict[tuple[str, str, str], int]:
-    """The number of items of each (team, project, member)."""
-    where, values = _allowed(scope)
-    rows = tx.execute(
-        "SELECT team, project, member, count(*) AS n FROM item"  # noqa: S608 our column names
-        f" WHERE {' AND '.join(where)} GROUP BY team, project, member",
-        values,
-    )
-    return {(r["team"], r["project"], r["member"]): r["n"] for r in rows}
-
-
-def _allowed(scope: AccessScope) -> tuple[list[str], list[str | int]]:
-    where = ["1"]
-    values: list[str | int] = []
-    for column, allowed in (
-        ("team", scope.teams),
-        ("project", scope.projects),
-        ("agent", scope.agents),
-    ):
-        if allowed is not None:
-            where.append(f"{column} IN ({', '.join('?' for _ in allowed)})")
-            values += sorted(allowed)
-    return where, values
-
-
-def _readable(row: sqlite3.Row) -> Readable:
-    from karma_sync.domain.session.manifest import Manifest
-
-    manifest = Manifest.model_validate_json(row["body"])
-    return Readable(row["folder"], manifest, datetime.fromisoformat(row["arrived"]))
 
 
 def _utc(moment: datetime | None) -> datetime | None:

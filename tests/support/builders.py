@@ -24,7 +24,7 @@ from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.channel.layout import chunk_name, decompress, item_name
 from karma_sync.channel.outbox import Outbox
 from karma_sync.channel.verify import verify_chunk, verify_item, verify_retraction
-from karma_sync.domain.access import AccessScope
+from karma_sync.domain.access import AccessScope, admin_of
 from karma_sync.domain.mesh.channels import Channel, World, channels
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.manifest import Manifest, join_item, split_item
@@ -46,7 +46,6 @@ ALICE, BOB, CAROL, MALLORY = "alice.mbp", "bob.tower", "carol.air", "mallory.pc"
 PROJECT = "example.org/acme/repo"
 NOW = datetime(2026, 5, 31, 12, 0, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
-EVERYTHING = AccessScope(reader="me")
 VERIFIER = Verifier(verify_item, verify_chunk, verify_retraction)
 
 
@@ -273,8 +272,15 @@ class Shelf:
 
     def read(self, session_id: str = "s1", name: str = "transcript.jsonl") -> bytes:
         """What a reader gets of one file."""
-        found = self.library.session(EVERYTHING, session_id)
-        return b"".join(self.library.content(found, name))
+        found = self.library.session(self.scope, session_id)
+        return b"".join(self.library.content(self.scope, found, name))
+
+    @property
+    def scope(self) -> AccessScope:
+        """A reader who leads every team of which something is here."""
+        with self.store.reading() as tx:
+            teams = {row["team"] for row in tx.execute("SELECT DISTINCT team FROM item")}
+        return AccessScope("me", frozenset(teams), roles=frozenset(map(admin_of, teams)))
 
     def files(self) -> set[str]:
         """Every file it keeps, but the database."""

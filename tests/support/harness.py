@@ -24,12 +24,13 @@ import psutil
 import pytest
 import requests
 
-from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.source_files import TRANSCRIPT
 from karma_sync.errors import KarmaError
 from karma_sync.library.reader import Library
 from karma_sync.paths import Paths
+from karma_sync.service.access import stored_scope
 from karma_sync.store.library import open_library
+from karma_sync.store.read_only import reading_only
 from tests.support.in_process import Done, run_in_process
 from tests.support.terminal import run_on_terminal
 from tests.support.transcripts import Session, write_session
@@ -273,9 +274,11 @@ class Member:
             return None
         store = open_library(self.paths.library_db)
         try:
+            with reading_only(self.paths.state_db) as tx:
+                scope = stored_scope(tx, self.tag)
             library = Library(self.paths.library, store)
-            found = library.session(AccessScope(self.tag), session_id)
-            return b"".join(library.content(found, file))
+            found = library.session(scope, session_id)
+            return b"".join(library.content(scope, found, file))
         except KarmaError:
             return None
         finally:

@@ -16,7 +16,6 @@ from karma_sync.sending.packaging.packager import Packager
 from tests.support.builders import (
     ALICE,
     BOB,
-    EVERYTHING,
     Desk,
     Shelf,
     channel_of,
@@ -56,10 +55,10 @@ def main(root: Path, mb: int) -> None:
     shelf = Shelf(root)
     [item] = [path.stem for path in (desk.outbox.path / ITEMS).glob("*.ks")]
     shelf.importer.import_item(CHANNEL, desk.outbox.path, item)
-    found = shelf.library.session(EVERYTHING, "s1")
+    found = shelf.library.session(shelf.scope, "s1")
     for name in ("transcript.jsonl", "subagents/agent-a.jsonl"):
         read = hashlib.sha256()
-        for piece in shelf.library.content(found, name):
+        for piece in shelf.library.content(shelf.scope, found, name):
             read.update(piece)
         assert read.digest() == expected.digest(), name
     print(_most_memory())

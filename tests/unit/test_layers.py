@@ -85,7 +85,7 @@ LATE_IMPORTS = (
     # what every command needs, and what `status` reads only where there is some of it
     *("karma_sync.files", "karma_sync.paths", "karma_sync.settings", "karma_sync.daemon.lock"),
     "karma_sync.team.documents.stored",
-    *("karma_sync.sending.ledger.closed_channels", "karma_sync.store.library"),
+    *("karma_sync.sending.ledger.closed_channels", "karma_sync.store.readable"),
 )
 
 MOST_LINES = 400

@@ -10,6 +10,7 @@ from karma_sync.errors import Conflict, NotFound, TimedOut
 from karma_sync.runtime.timing import Deadline, poll
 
 if TYPE_CHECKING:
+    from karma_sync.library.reader import Readable
     from karma_sync.service.projects import ProjectAnswers
 
 _WAIT_S = 600
@@ -52,11 +53,13 @@ def wait_for_session(app: App, standing: "ProjectAnswers") -> None:
     Raises:
         TimedOut: none arrived within ten minutes.
     """
-    from karma_sync.domain.access import AccessScope
 
-    scope = AccessScope(app.me.tag, frozenset({standing.team.id}), frozenset({standing.project}))
+    def newest() -> "Readable | None":
+        scope = app.scope.within(team=standing.team.id, project=standing.project)
+        return app.reader.newest_by_others(scope)
+
     with waiting("waiting for a session"):
-        found = poll(lambda: app.reader.newest_by_others(scope), _LOOK_S, _WAIT_S)
+        found = poll(newest, _LOOK_S, _WAIT_S)
     if found:
         print_line(f"Readable: {found.manifest.session.session_id}, by {found.manifest.member}.")
         return

@@ -10,7 +10,7 @@ import typer
 from karma_sync.app import App
 from karma_sync.cli import completion
 from karma_sync.cli.notices import warn_if_down
-from karma_sync.cli.options import JsonOption
+from karma_sync.cli.options import JsonOption, TeamOption
 from karma_sync.cli.output import ago, print_json, print_line, print_next, size, write_raw
 from karma_sync.cli.screen import Line, Tone, print_drawn, print_markdown, print_table
 from karma_sync.cli.session import sharing
@@ -45,6 +45,11 @@ def list_(
             autocompletion=completion.readable_projects,
         ),
     ] = None,
+    team: TeamOption = None,
+    agent: Annotated[
+        str | None,
+        typer.Option(help="Only this agent's sessions: claude-code, or claude-code/reviewer."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Print at most this many.")] = 50,
     long: Annotated[
         bool,
@@ -63,7 +68,7 @@ def list_(
     """
     app = App.from_environment()
     warn_if_down(app)
-    scope = _scope(app, project)
+    scope = _scope(app, project, team).within(agent=agent)
     found = app.reader.sessions(scope, limit)
     # of an unreadable directory nobody knows which sessions were deleted
     is_open = app.source.root.is_dir() and not app.source.closed()
@@ -93,7 +98,7 @@ def _held(app: App, scope: "AccessScope") -> "list[HeldSession]":
     from karma_sync.service.sessions.choices import held
 
     found = held(app.state, app.work, app.me)
-    return [h for h in found if scope.projects is None or h.project in scope.projects]
+    return [h for h in found if scope.only is None or h.project in scope.only]
 
 
 def _list_found(app: App, found: "list[Readable]", seen: "_Seen", long: bool) -> None:
@@ -143,11 +148,12 @@ def show(
     """
     app = App.from_environment()
     warn_if_down(app)
-    found = app.reader.session(_scope(app), wanted)
+    scope = _scope(app)
+    found = app.reader.session(scope, wanted)
     if as_json:
         print_json(session=_as_json(found), files=[f.path for f in found.manifest.files])
         return
-    pieces = app.reader.content(found, file)
+    pieces = app.reader.content(scope, found, file)
     if raw:
         write_raw(pieces)
         return
@@ -221,16 +227,17 @@ def _details(found: "Readable") -> tuple[str, ...]:
     )
 
 
-def _scope(app: App, project: str | None = None) -> "AccessScope":
-    """All that the reader may see; with `project`, of this project alone."""
-    from karma_sync.domain.access import AccessScope
+def _scope(app: App, project: str | None = None, team: str | None = None) -> "AccessScope":
+    """All that the reader may see; with `project` or `team`, of this one alone."""
     from karma_sync.domain.session.project import find_project
     from karma_sync.service.projects import other_names
+    from karma_sync.service.teams import find_team
 
+    scope = app.scope.within(team=find_team(app.state, team).id if team else None)
     if project is None:
-        return AccessScope(app.me.tag)
-    named = find_project(project, app.reader.projects(), other_names(app.state))
-    return AccessScope(app.me.tag, projects=frozenset({named}))
+        return scope
+    named = find_project(project, app.reader.projects(scope), other_names(app.state))
+    return scope.within(project=named)
 
 
 def _show_header(found: "Readable") -> None:
@@ -286,11 +293,12 @@ def _title(found: "Readable") -> str:
 
 
 def _as_json(found: "Readable") -> dict[str, object]:
+    from karma_sync.library.reader import key_of
+
     manifest = found.manifest
     return {
         "id": manifest.session.session_id,
-        "key": f"{manifest.member}:{manifest.session.agent}:{manifest.project}:"
-        f"{manifest.session.session_id}",
+        "key": str(key_of(found)),
         "author": manifest.member,
         "project": manifest.project,
         "team_id": manifest.team,

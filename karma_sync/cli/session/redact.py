@@ -126,7 +126,7 @@ def _foreseen(app: App, wish: _Wish) -> "Foreseen":
 
     redactor = app.redactions.changed(wish.change)
     with ProgressBar("reading sent sessions") as progress:
-        return foresee(redactor, wish.rules, left(app.work), app.reader, progress)
+        return foresee(redactor, wish.rules, left(app.work), app.view, progress)
 
 
 def _show(found: "Foreseen", wish: _Wish, as_json: bool) -> None:

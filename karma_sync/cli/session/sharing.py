@@ -163,7 +163,7 @@ def exclude(
 def _own(app: App, wanted: str) -> "SourceSession":
     from karma_sync.service.sessions.choices import find_own
 
-    return find_own(app.source.sessions(), wanted)
+    return find_own(app.source.sessions(), wanted, app.settings.tag)
 
 
 def _require_shareable(session: "SourceSession", ways: "list[Way]") -> None:

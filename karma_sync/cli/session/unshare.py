@@ -50,7 +50,7 @@ def unshare(
         lifted = withdrawal.lift(app.state, wanted, whose)
         print_line(f"{lifted.whose} {lifted.name} can be sent again.")
     else:
-        unshared, rows = withdrawal.find(app.work, wanted, whose)
+        unshared, rows = withdrawal.find(app.work, wanted, whose, app.settings.tag)
         reach = withdrawal.reach(app.state, app.work, app.me, utc_now(), rows)
         if whose is Whose.SESSION and not reach.goes:
             _refuse(unshared.name, reach)

@@ -1,10 +1,11 @@
 """Use cases of `session withhold`, `session share` and `exclude`: what may leave, by choice."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from karma_sync.domain.mesh.channels import Channel, World, outboxes
+from karma_sync.domain.session.key import SessionKey
 from karma_sync.domain.session.selection import BY_OWNER, Exclusion, Share, Withhold
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.domain.team.pairing_code import PairingCode
@@ -16,15 +17,21 @@ _PATTERN = frozenset("*?[")
 _CHARS = 1000
 
 
-def find_own(sessions: Iterable[SourceSession], wanted: str) -> SourceSession:
-    """The session on this machine whose ID begins with `wanted`.
+def find_own(sessions: Iterable[SourceSession], wanted: str, me: str) -> SourceSession:
+    """The session on this machine that `wanted` names: a composite key, or the beginning of an ID.
+
+    `me` is my tag. Of a key's agent only the program counts, and its project does not, because
+    both are known only once the session is read.
 
     Raises:
-        NotFound: no ID begins with it.
-        BadInput: several IDs begin with it.
+        NotFound: no session is it.
+        BadInput: several are.
     """
-    found = [s for s in sessions if wanted and s.session_id.startswith(wanted)]
-    exact = [s for s in found if s.session_id == wanted]
+    key = SessionKey.parse(wanted) if wanted else SessionKey()
+    key = replace(key, agent=key.agent.split("/")[0], project="")
+    own = ((s, SessionKey(me, s.agent, "", s.session_id)) for s in sessions)
+    found = [s for s, whole in own if key.session and key.fits(whole)]
+    exact = [s for s in found if s.session_id == key.session]
     if not found:
         raise NotFound(
             f"no session of yours on this machine begins with {wanted!r}",

@@ -12,12 +12,11 @@ from karma_sync.agents.growing_file import blocks, last_line, open_source, whole
 from karma_sync.domain import limits
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.source_files import SourceFile, SourceSession, is_lines
-from karma_sync.library.reader import Library
+from karma_sync.library.reader import LibraryView, Readable
 from karma_sync.redact.redactor import Redacted, Redactor
 from karma_sync.redact.scanner import MARKER
 from karma_sync.sending.packaging.file_selection import sendable
 from karma_sync.store.ledger import Departed
-from karma_sync.store.library import Readable, get_item
 
 _AROUND = 40  # bytes on either side of a marker: enough to recognise the place
 
@@ -197,7 +196,7 @@ def foresee(
     redactor: Redactor,
     rules: Collection[str],
     left: Sequence[Departed],
-    library: Library,
+    view: LibraryView,
     progress: Progress,
 ) -> Foreseen:
     """Count what these rules would cut from the items in `left`, as the peers have them now.
@@ -206,14 +205,13 @@ def foresee(
         RedactionFailed: an item cannot be redacted, so it would not be packaged again either.
         KarmaError: the library is damaged.
     """
-    with library.store.reading() as tx:
-        kept = [get_item(tx, row.folder, row.item) for row in left]
+    kept = [view.item(row.folder, row.item) for row in left]
     found = [each for each in kept if each]
     holding: dict[tuple[str, str], Holding] = {}  # an item that went to two teams is shown once
     for done, readable in enumerate(found):
         progress(done, len(found))
         facts, project = readable.manifest.session, readable.manifest.project
-        cuts = _would_cut(redactor, library, readable)
+        cuts = _would_cut(redactor, view, readable)
         counted = {rule: count for rule, count in sorted(cuts.items()) if rule in rules}
         if counted:
             title = redactor.string(facts.title)[0]
@@ -223,12 +221,12 @@ def foresee(
     return Foreseen(list(holding.values()), len(sessions), len(kept) - len(found))
 
 
-def _would_cut(redactor: Redactor, library: Library, readable: Readable) -> Counter[str]:
+def _would_cut(redactor: Redactor, view: LibraryView, readable: Readable) -> Counter[str]:
     manifest = readable.manifest
     cuts: Counter[str] = Counter()
     for text in (manifest.session.title, *manifest.session.branches):
         cuts.update(redactor.string(text)[1])
     for file in manifest.files:
         cuts.update(redactor.string(file.path)[1])
-        cuts.update(cuts_by_rule(redactor, file.path, library.content(readable, file.path)))
+        cuts.update(cuts_by_rule(redactor, file.path, view.content(readable, file.path)))
     return cuts

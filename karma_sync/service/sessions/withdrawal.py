@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from karma_sync.domain.mesh.channels import outboxes
+from karma_sync.domain.session.key import SessionKey
 from karma_sync.domain.session.selection import Unshared, Whose
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.subscription import Status
@@ -32,8 +33,10 @@ def withdrawals(store: Database) -> Withdrawals:
         return Withdrawals(frozenset(state.unshared.all(tx)), changed.at if changed else None)
 
 
-def find(work: Database, wanted: str, whose: Whose) -> tuple[Unshared, list[Departed]]:
-    """The session whose ID begins with `wanted`, or the agent `wanted`, and what left of it.
+def find(work: Database, wanted: str, whose: Whose, me: str) -> tuple[Unshared, list[Departed]]:
+    """The session that `wanted` names, or the agent `wanted`, and what left of it.
+
+    A session is named by its composite key, or by the beginning of its ID. `me` is my tag.
 
     Raises:
         NotFound: nothing of it left this machine.
@@ -49,7 +52,9 @@ def find(work: Database, wanted: str, whose: Whose) -> tuple[Unshared, list[Depa
             hint = f"--agent {' or '.join(known)}" if known else "karma-sync sent"
             raise NotFound(f"nothing of the agent {wanted!r} left this machine", hint=hint)
         return unshared, found
-    found = [row for row in rows if wanted and row.session.startswith(wanted)]
+    key = SessionKey.parse(wanted) if wanted else SessionKey()
+    found = [row for row in rows if row.session and wanted and key.fits(_key_of(row, me, key))]
+    found = [row for row in found if row.session == key.session] or found
     names = sorted({row.session for row in found})
     if not names:
         raise NotFound(
@@ -59,6 +64,12 @@ def find(work: Database, wanted: str, whose: Whose) -> tuple[Unshared, list[Depa
     if len(names) > 1:
         raise BadInput(f"{wanted!r} fits several sessions", hint=" or ".join(names[:5]))
     return Unshared(whose=whose, name=names[0]), found
+
+
+def _key_of(row: Departed, me: str, wanted: SessionKey) -> SessionKey:
+    """The key of what left; the ledger may have lost agent and project of what is withdrawn."""
+    agent, project = row.agent or wanted.agent, row.project or wanted.project
+    return SessionKey(me, agent, project, row.session)
 
 
 def count_sessions(rows: Iterable[Departed]) -> int:
@@ -127,9 +138,10 @@ def lift(store: Database, wanted: str, whose: Whose) -> Unshared:
     """
     with store.transaction() as tx:
         held = [u for u in state.unshared.all(tx) if u.whose is whose and not u.lifted]
-        fits = [u for u in held if u.name == wanted]
+        name = SessionKey.parse(wanted).session if whose is Whose.SESSION and wanted else wanted
+        fits = [u for u in held if u.name == name]
         if whose is Whose.SESSION:
-            fits = fits or [u for u in held if wanted and u.name.startswith(wanted)]
+            fits = fits or [u for u in held if name and u.name.startswith(name)]
         if not fits:
             raise Conflict(f"{wanted!r} is not unshared", hint="karma-sync sent")
         if len(fits) > 1:

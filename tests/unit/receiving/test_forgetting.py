@@ -16,7 +16,6 @@ from karma_sync.store import library
 from tests.support.builders import (
     ALICE,
     BOB,
-    EVERYTHING,
     NOW,
     PROJECT,
     VERIFIER,
@@ -226,7 +225,8 @@ def test_a_reader_gets_an_error_if_the_session_is_replaced_meanwhile(
     shelf: Shelf, desk: Desk
 ) -> None:
     take(shelf, desk)
-    reading = shelf.library.content(shelf.library.session(EVERYTHING, "s1"), "transcript.jsonl")
+    found = shelf.library.session(shelf.scope, "s1")
+    reading = shelf.library.content(shelf.scope, found, "transcript.jsonl")
     pieces = [next(reading)]
     desk.write(lines("two"))
     desk.package()

@@ -17,7 +17,6 @@ from karma_sync.store.library import open_library
 from tests.support.builders import (
     ALICE,
     BOB,
-    EVERYTHING,
     NOW,
     VERIFIER,
     Desk,
@@ -88,7 +87,7 @@ def test_an_imported_session_is_read_byte_for_byte(shelf: Shelf, desk: Desk) -> 
     assert shelf.read() == lines("one")
     assert shelf.read(name="tool-results/note.txt") == b"note"
     assert shelf.files() == expected(desk)
-    [found] = shelf.library.sessions(EVERYTHING)
+    [found] = shelf.library.sessions(shelf.scope)
     assert (found.manifest, found.arrived, found.folder) == (desk.manifest(), NOW, CHANNEL.id)
 
 

@@ -119,9 +119,9 @@ def test_only_what_left_can_be_unshared(tmp_path: Path) -> None:
     with store.transaction() as tx:
         ledger.departed.put(tx, departed("abc1"), departed("abc2"), departed(""))
 
-    unshared, rows = withdrawal.find(store, "abc1", Whose.SESSION)
+    unshared, rows = withdrawal.find(store, "abc1", Whose.SESSION, "alice.mbp")
     assert (unshared.name, [row.session for row in rows]) == ("abc1", ["abc1"])
-    _, rows = withdrawal.find(store, "claude-code", Whose.AGENT)
+    _, rows = withdrawal.find(store, "claude-code", Whose.AGENT, "alice.mbp")
     assert sorted(row.session for row in rows) == ["abc1", "abc2"]
     for wanted, whose, error in (
         ("abc", Whose.SESSION, BadInput),
@@ -130,7 +130,7 @@ def test_only_what_left_can_be_unshared(tmp_path: Path) -> None:
         ("codex", Whose.AGENT, NotFound),
     ):
         with pytest.raises(error):
-            withdrawal.find(store, wanted, whose)
+            withdrawal.find(store, wanted, whose, "alice.mbp")
     store.close()
 
 

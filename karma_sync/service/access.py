@@ -1,0 +1,17 @@
+"""Use case of every reading command: what the person on this machine may read."""
+
+from karma_sync.domain.access import AccessScope
+from karma_sync.domain.team.rights import rights_of
+from karma_sync.store import state
+from karma_sync.store.database import Database, Transaction
+
+
+def scope_of(states: Database, tag: str) -> AccessScope:
+    """What the member with this tag may read, by the teams and answers in state.db."""
+    with states.reading() as tx:
+        return stored_scope(tx, tag)
+
+
+def stored_scope(tx: Transaction, tag: str) -> AccessScope:
+    """The same, within a transaction on state.db."""
+    return rights_of(tag, state.teams.all(tx), state.subscriptions.all(tx))
