@@ -42,6 +42,7 @@ ALL: dict[str, Callable[[], None]] = {
         packaging.package_rss_mb,
         idle.cli_start_ms,
         latency.append_to_readable_s,
+        latency.busy_append_to_readable_s,
         latency.append_wire_kb,
         latency.paste_to_first_session_s,
         idle.idle_daemon,

@@ -1,8 +1,11 @@
 """How long it takes until another member can read something, and what that sends over the wire."""
 
+import json
 import time
+from collections import deque
 from pathlib import Path
 
+import psutil
 import requests
 
 from benchmarks import results, workload
@@ -13,7 +16,8 @@ from karma_sync.demo.stage import DemoMember, until
 
 _WITHIN_S = 600.0
 _APPENDS = 30
-_BURST = 25  # 1.1 s each; a session written to for 30 s without a pause is packaged every 5 s only
+_BURST = 25
+_BUSY_S, _BUSY_EVERY_S, _BUSY_LOOK_S = 180.0, 0.5, 0.01
 _RUNS = 3
 _QUIET_S = 5.0
 _LOOK_S = 0.25
@@ -32,6 +36,61 @@ def append_to_readable_s() -> None:
         how = f"{_BURST} lines of 1 kB, 1.1 s apart, onto one session of 5 MB, two daemons"
         common: results.Figures = {"bytes": made.size, "syncthing": a.syncthing()}
         results.write("append_to_readable_s", how, results.spread(samples) | common, samples)
+
+
+def busy_append_to_readable_s() -> None:
+    """The same for each line of an agent that writes for minutes, and what that costs."""
+    with sender() as a:
+        b = a.newcomer("bob")
+        reader, made, transcript = _one_session(a, b)
+        line = workload.line(transcript.stem, a.clone)
+        daemon = psutil.Process(json.loads(a.member.run("status", "--json"))["daemon"]["pid"])
+        _quiet(b)
+        wire, cpu, began = _wire_bytes(b), _cpu_s(daemon), time.monotonic()
+        samples = _write_and_wait(reader, transcript, line)
+        took = time.monotonic() - began
+        figures = results.spread(samples) | {
+            "wire_kb_per_s": round((_wire_bytes(b) - wire) / took / 1000, 1),
+            "sender_cpu_percent": round(100 * (_cpu_s(daemon) - cpu) / took, 2),
+        }
+        reader.close()
+        how = (
+            f"a line of 1 kB every {_BUSY_EVERY_S:g} s for {_BUSY_S:g} s, onto one session of 5 MB,"
+            " two daemons; what B's Syncthing received, and the CPU of A's daemon without Syncthing"
+        )
+        common: results.Figures = {"bytes": made.size, "syncthing": a.syncthing()}
+        results.write("busy_append_to_readable_s", how, figures | common, samples)
+
+
+def _write_and_wait(reader: Reader, transcript: Path, line: bytes) -> list[float]:
+    """Append on time, whether or not earlier lines have arrived; the seconds that each took."""
+    samples: list[float] = []
+    awaited: deque[tuple[int, float]] = deque()  # the size of the transcript, and since when
+    content = bytearray(transcript.read_bytes())
+    readable = len(content)
+    began = due = last = time.monotonic()
+    while due - began < _BUSY_S or awaited:
+        if time.monotonic() >= due and due - began < _BUSY_S:
+            with transcript.open("ab") as out:
+                out.write(line)
+            content += line
+            awaited.append((len(content), time.monotonic()))
+            due += _BUSY_EVERY_S
+        size = reader.transcript_size(transcript.stem)
+        if size > readable and reader.transcript(transcript.stem, size) == content[:size]:
+            readable, last = size, time.monotonic()
+            while awaited and awaited[0][0] <= size:
+                samples.append(last - awaited.popleft()[1])
+        if awaited and time.monotonic() - max(last, awaited[0][1]) > _WITHIN_S:
+            raise AssertionError(f"an appended line is not readable after {_WITHIN_S:g} s")
+        time.sleep(_BUSY_LOOK_S)
+    return samples
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    """CPU seconds that a process has used, without its children."""
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 def append_wire_kb() -> None:

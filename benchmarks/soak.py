@@ -17,7 +17,7 @@ from karma_sync.demo.reader import Reader
 from karma_sync.demo.stage import DemoMember, until
 from karma_sync.paths import Paths
 
-# So many sessions take turns: one that is written to every second is packaged every five only.
+# So many sessions take turns, as those of several agents would.
 _SESSIONS, _SESSION_BYTES = 10, 2_000_000
 _WARM_S, _EVERY_S, _LOOK_S, _TELL_S = 30.0, 1.0, 0.01, 30.0
 _WITHIN_S = 120.0

@@ -85,17 +85,29 @@ class Reader:
 
     def transcript(self, session: str, size: int) -> bytes:
         """A session's transcript if it is readable and has `size` bytes, else nothing."""
-        try:
-            found = self._library.session(self._scope, session)
-        except NotFound:
-            return b""
-        if next(f.size for f in found.manifest.files if f.path == TRANSCRIPT) != size:
+        found = self._session(session)
+        if found is None or _transcript_size(found) != size:
             return b""
         return b"".join(self._library.content(self._scope, found, TRANSCRIPT))
+
+    def transcript_size(self, session: str) -> int:
+        """How many bytes of a session's transcript are readable; 0 if the session is not."""
+        found = self._session(session)
+        return _transcript_size(found) if found else 0
+
+    def _session(self, session: str) -> Readable | None:
+        try:
+            return self._library.session(self._scope, session)
+        except NotFound:
+            return None
 
     def close(self) -> None:
         """Close the databases."""
         self.app.close()
+
+
+def _transcript_size(found: Readable) -> int:
+    return next(f.size for f in found.manifest.files if f.path == TRANSCRIPT)
 
 
 def _digests(

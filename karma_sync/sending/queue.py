@@ -1,41 +1,70 @@
 """Orders the sessions that the sending thread checks, and limits how often it packages each.
 
 Changed sessions come first, the backlog fills the time between them. A session that was quiet is
-packaged at once; a busy session at most once a second, and after 30 seconds at most every 5
-seconds, because each revision costs bytes on the wire and work at every receiver.
+packaged at once. A busy one is packaged once a second while that is cheap, and less often the more
+it costs: each revision costs bytes on the wire and work on both sides (ADR 29).
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from karma_sync.domain.session.source_files import SourceSession
 
-_BUSY_EVERY_S = 1.0
-_LONG_BUSY_AFTER_S = 30.0
-_LONG_BUSY_EVERY_S = 5.0
+_FASTEST_S = 1.0
+_SLOWEST_S = 5.0
+_WIRE_BYTES_PER_S = 64_000  # to each receiver
+_CPU_SHARE = 0.02  # of one core
 
 Key = tuple[Path, str]  # directory and id of a session
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What one packaging costs: bytes that each receiver gets for it, and our CPU seconds."""
+
+    wire: int = 0
+    cpu_s: float = 0.0
+
+    @property
+    def pause_s(self) -> float:
+        """The seconds in which this cost stays within the budget of a busy session."""
+        needed = max(self.wire / _WIRE_BYTES_PER_S, self.cpu_s / _CPU_SHARE)
+        return min(max(needed, _FASTEST_S), _SLOWEST_S)
+
+
+@dataclass(frozen=True)
 class Pace:
-    """When a session was last packaged, and when it became busy, in monotonic seconds."""
+    """How one session was packaged and how it changes; all times are monotonic seconds.
 
-    last: float
-    busy_since: float
+    `packaged` is when it was packaged last, `pause_s` how long it then rests. `changed` is its
+    latest change. `gap` and `earlier_gap` are the longest times between two changes, since it was
+    packaged last and between the two packagings before.
+    """
 
-    def due(self) -> float:
-        """The earliest time to package the session again, in monotonic seconds."""
-        long_busy = self.last - self.busy_since >= _LONG_BUSY_AFTER_S
-        return self.last + (_LONG_BUSY_EVERY_S if long_busy else _BUSY_EVERY_S)
+    packaged: float
+    pause_s: float = _FASTEST_S
+    changed: float | None = None
+    gap: float = 0.0
+    earlier_gap: float = 0.0
 
+    def after_change(self, now: float) -> "Pace":
+        """The pace after a change at `now`; a rest before it says nothing about the rhythm."""
+        gap = now - self.changed if self.changed is not None else 0.0
+        return replace(self, changed=now, gap=max(self.gap, gap if gap < _SLOWEST_S else 0.0))
 
-def after(before: Pace | None, now: float) -> Pace:
-    """The pace after packaging at `now`; a session that paused in between starts anew."""
-    if before is None or now - before.last > 2 * (before.due() - before.last):
-        return Pace(now, now)
-    return Pace(now, before.busy_since)
+    def after_packaging(self, now: float, cost: Cost) -> "Pace":
+        """The pace after a packaging at `now`."""
+        return replace(self, packaged=now, pause_s=cost.pause_s, gap=0.0, earlier_gap=self.gap)
+
+    def due(self, now: float) -> float:
+        """When to package the session if nothing changes after `now`.
+
+        That is when its pause ends, or earlier when it has fallen quiet: when nothing changed for a
+        second, and for twice as long as its latest changes were apart.
+        """
+        quiet_s = max(_FASTEST_S, 2 * self.gap, 2 * self.earlier_gap)
+        return max(now, min(self.packaged + self.pause_s, now + quiet_s))
 
 
 class SendQueue:
@@ -57,6 +86,7 @@ class SendQueue:
         """Make these sessions the backlog, in this order."""
         self._backlog = {_key(session): (session, self._left(session)) for session in sessions}
         self._bytes = sum(left for _, left in self._backlog.values())
+        self._paces = {key: pace for key, pace in self._paces.items() if key in self._backlog}
 
     @property
     def backlog(self) -> tuple[int, int]:
@@ -73,10 +103,11 @@ class SendQueue:
         """Check this session as soon as its pace allows: the agent changed it."""
         key = _key(session)
         pace = self._paces.get(key)
-        due = max(now, pace.due() if pace else 0)
-        if key in self._changed:
-            due = min(due, self._changed[key][0])
-        self._changed[key] = due, session
+        if pace is None:
+            self._changed[key] = now, session
+            return
+        self._paces[key] = pace.after_change(now)
+        self._changed[key] = self._paces[key].due(now), session
 
     def schedule(self, session: SourceSession, due: float) -> None:
         """Check this session at the time `due`, whether it changes or not."""
@@ -111,10 +142,14 @@ class SendQueue:
         """End the work on the session that `next` returned."""
         self._in_hand = None
 
-    def record_packaged(self, session: SourceSession, now: float) -> None:
-        """Count a packaging at `now` for the session's pace; a check without news is not one."""
+    def record_packaged(self, session: SourceSession, now: float, cost: Cost) -> None:
+        """Count a packaging at `now` for the session's pace; a check without news is not one.
+
+        The first packaging says nothing about the cost of an append.
+        """
         key = _key(session)
-        self._paces[key] = after(self._paces.get(key), now)
+        pace = self._paces.get(key)
+        self._paces[key] = pace.after_packaging(now, cost) if pace else Pace(now)
 
     def wait(self, now: float) -> float | None:
         """Seconds until a session is due; None if the queue is empty."""

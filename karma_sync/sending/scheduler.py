@@ -16,7 +16,7 @@ from karma_sync.redact.redactor import Redactor
 from karma_sync.runtime.timing import soonest
 from karma_sync.runtime.worker import Wake
 from karma_sync.sending.eligibility import ProjectMatcher
-from karma_sync.sending.queue import SendQueue
+from karma_sync.sending.queue import Cost, SendQueue
 from karma_sync.sending.sender import Sender
 
 # A session of this size takes longer than a moment: people may ask for the progress meanwhile.
@@ -92,6 +92,7 @@ class SchedulerHooks:
     `redactor` makes the redactor for a pass over all sessions. `learn_roots` stores which project
     git reported for each directory; true if a report was new. `covers` is true if every receiver
     has everything in a channel. `on_large_session` is called before a session that takes long.
+    `cpu_s` gives the CPU seconds that the sending thread has used.
     """
 
     redactor: Callable[[], Redactor]
@@ -99,6 +100,7 @@ class SchedulerHooks:
     covers: Callable[[Channel], bool] = lambda channel: False
     on_large_session: Callable[[], None] = lambda: None
     monotonic: Callable[[], float] = time.monotonic
+    cpu_s: Callable[[], float] = time.thread_time
 
 
 class Scheduler:
@@ -168,6 +170,7 @@ class Scheduler:
         queue = self._queue
         if session.size > _LARGE_BYTES:
             self._hooks.on_large_session()
+        began_s = self._hooks.cpu_s()
         try:
             sent = self._sender.send(session)
         finally:
@@ -177,6 +180,7 @@ class Scheduler:
         if sent.left:
             queue.requeue(session, sent.left)
         elif sent.packaged:
-            queue.record_packaged(session, self._hooks.monotonic())
+            cost = Cost(sent.wire, self._hooks.cpu_s() - began_s)
+            queue.record_packaged(session, self._hooks.monotonic(), cost)
         if sent.wait_s is not None:
             queue.schedule(session, self._hooks.monotonic() + sent.wait_s)

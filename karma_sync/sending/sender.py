@@ -53,6 +53,8 @@ class SenderHooks:
 class SendResult:
     """Whether a session was packaged, and how many bytes of it are left for the next step.
 
+    `wire` is the size of the item files that were written, together for all channels: each append
+    sends them anew. Chunks are not in it, because each of them leaves once, at whatever pace.
     `wait_s` is the time in seconds after which a session that must first be quiet may leave.
     `vanished` is true if a file of the session was gone when it was to be read.
     """
@@ -61,6 +63,7 @@ class SendResult:
     wait_s: float | None = None
     left: int = 0
     vanished: bool = False
+    wire: int = 0
 
 
 class Sender:
@@ -210,6 +213,7 @@ class Sender:
             wait_s=soonest(*(each.wait_s for each in done)),
             left=left,
             vanished=any(each.vanished for each in done),
+            wire=sum(each.wire for each in done),
         )
 
     def _rescan_when_due(self) -> None:
@@ -324,7 +328,7 @@ class Sender:
             described = self._packager.describe(cut, facts)
             self._packager.write(described, session, outbox)
         self._unplaced.append((channel.id, cut.item, described.packed.revision))
-        return SendResult(True, left=cut.left)
+        return SendResult(True, left=cut.left, wire=len(described.raw))
 
     def _decide(self, channel: Channel, session: SourceSession, facts: Facts) -> Decision:
         """Whether a session leaves now; the person's choices are read at this very moment.

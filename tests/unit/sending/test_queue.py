@@ -1,13 +1,16 @@
 """The queue of sessions to send: changed ones first, each at its pace, no wait for a large one."""
 
+from collections import deque
+from itertools import accumulate, pairwise
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from karma_sync.domain.session.source_files import SourceFile, SourceSession, Stat
 from karma_sync.runtime.worker import Wake
-from karma_sync.sending.queue import Pace, SendQueue, after
+from karma_sync.sending.queue import Cost, SendQueue
 from karma_sync.sending.scheduler import SendRequests
 from tests.support.builders import examples
 
@@ -62,51 +65,96 @@ def test_a_session_that_changes_while_it_waits_is_checked_once() -> None:
     assert queue.backlog == (0, 0)
 
 
-def package_as_soon_as_due(start: float, seconds: float) -> list[float]:
-    """The times at which a session that changes all the time is packaged."""
-    pace, moments = after(None, start), [start]
-    while pace.due() - start <= seconds:
-        moments.append(pace.due())
-        pace = after(pace, pace.due())
-    return moments
+CHEAP = Cost(wire=40_000, cpu_s=0.01)
 
 
-def test_a_session_never_packaged_begins_to_be_busy_now() -> None:
-    assert after(None, 100.0) == Pace(last=100.0, busy_since=100.0)
+def write(queue: SendQueue, moments: list[float], cost: Cost) -> list[float]:
+    """When a session that changes at these moments is packaged, each time at this cost."""
+    packaged = []
+    clock = 0.0
+    waiting = deque(moments)
+    while waiting or queue.wait(clock) is not None:
+        due = queue.wait(clock)
+        if waiting and (due is None or waiting[0] <= clock + due):
+            clock = waiting.popleft()
+            queue.add_changed(SMALL, clock)
+            continue
+        clock += due or 0.0
+        if queue.next(clock):
+            queue.finish()
+            queue.record_packaged(SMALL, clock, cost)
+            packaged.append(clock)
+    return packaged
 
 
-def test_a_busy_session_waits_a_second_and_after_half_a_minute_five() -> None:
-    moments = package_as_soon_as_due(1000.0, 60.0)
-    gaps = [later - earlier for earlier, later in zip(moments, moments[1:], strict=False)]
-
-    assert gaps == [1.0] * 30 + [5.0] * 6
+def gaps(moments: list[float]) -> list[float]:
+    return [later - earlier for earlier, later in pairwise(moments)]
 
 
-def test_after_a_rest_a_session_is_packaged_at_once_and_then_each_second() -> None:
-    busy = Pace(last=1040.0, busy_since=1000.0)
-    assert busy.due() == 1045.0
-
-    rested = after(busy, 1060.0)
-    assert rested == Pace(1060.0, 1060.0)
-    assert rested.due() == 1061.0
+def every(seconds: float, until: float) -> list[float]:
+    return [seconds * n for n in range(int(until / seconds) + 1)]
 
 
-def test_a_short_pause_does_not_make_a_busy_session_quiet() -> None:
-    busy = Pace(last=1040.0, busy_since=1000.0)
+def test_a_busy_session_is_packaged_once_a_second_as_long_as_that_is_cheap() -> None:
+    assert set(gaps(write(queue_of(), every(0.25, 180.0), CHEAP))) == {1.0}
 
-    assert after(busy, 1049.0) == Pace(1049.0, 1000.0)
+
+@pytest.mark.parametrize(
+    ("cost", "pause_s"),
+    [
+        (Cost(), 1.0),
+        (Cost(wire=64_000, cpu_s=0.02), 1.0),
+        (Cost(wire=128_000), 2.0),
+        (Cost(cpu_s=0.06), 3.0),
+        (Cost(wire=128_000, cpu_s=0.06), 3.0),
+        (Cost(wire=10_000_000, cpu_s=9.0), 5.0),
+    ],
+)
+def test_a_session_that_costs_more_is_packaged_less_often(cost: Cost, pause_s: float) -> None:
+    moments = write(queue_of(), every(0.25, 60.0), cost)
+
+    assert cost.pause_s == pytest.approx(pause_s)
+    # the first packaging is no append: what it cost does not count
+    assert gaps(moments)[1:-1] == pytest.approx([pause_s] * (len(moments) - 3))
+
+
+def test_an_expensive_session_that_falls_quiet_is_packaged_at_once() -> None:
+    moments = write(queue_of(), [*every(0.5, 20.0), 300.0], Cost(wire=320_000))
+
+    assert moments[-2:] == [21.0, 300.0], "a second after the last change, and after a rest"
+    assert set(gaps(moments[1:-2])) == {5.0}
+
+
+def test_the_pauses_between_slow_writes_are_not_taken_for_silence() -> None:
+    """Otherwise a line every 1.5 s would be packaged at each line, whatever that costs."""
+    moments = write(queue_of(), every(1.5, 90.0), Cost(wire=320_000))
+
+    assert min(gaps(moments)[3:-1]) == 5.0
+
+
+def test_after_a_rest_a_session_is_packaged_at_once() -> None:
+    queue = queue_of()
+    write(queue, every(0.5, 20.0), Cost(wire=320_000))
+    queue.add_changed(SMALL, 60.0)
+
+    assert queue.wait(60.0) == 0.0
 
 
 @examples()
-@given(st.lists(st.floats(0.0, 60.0), max_size=60))
-def test_two_packagings_of_one_session_are_at_least_a_second_apart(waits: list[float]) -> None:
-    pace = after(None, 0.0)
-    for wait in waits:
-        now = pace.due() + wait
-        assert now >= pace.last + 1.0
-        pace = after(pace, now)
-        assert pace.last == now
-        assert pace.busy_since <= now
+@given(
+    st.lists(st.floats(0.01, 20.0), max_size=60),
+    st.floats(0.0, 500_000.0),
+    st.floats(0.0, 0.3),
+)
+def test_no_change_waits_longer_than_five_seconds_or_makes_two_packagings_in_one(
+    waits: list[float], wire: float, cpu_s: float
+) -> None:
+    changes = list(accumulate(waits))
+    moments = write(queue_of(), changes, Cost(int(wire), cpu_s))
+
+    assert all(gap >= 1.0 - 1e-6 for gap in gaps(moments))
+    for change in changes:
+        assert any(change <= moment <= change + 5.0 + 1e-6 for moment in moments)
 
 
 def test_a_pass_that_failed_is_asked_for_again_without_waking_the_thread() -> None:

@@ -1,6 +1,7 @@
 """The sender passes every file that it wrote to Syncthing, whatever changes meanwhile."""
 
 import logging
+import random
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,9 +20,12 @@ from karma_sync.git.places import Places
 from karma_sync.runtime import timing
 from karma_sync.runtime.event_log import EventLog
 from karma_sync.runtime.problems import Problems
+from karma_sync.runtime.worker import Wake
 from karma_sync.sending.eligibility import Decider, ProjectMatcher
 from karma_sync.sending.held_back import HeldBack
+from karma_sync.sending.queue import SendQueue
 from karma_sync.sending.recall import Recaller
+from karma_sync.sending.scheduler import Scheduler, SchedulerHooks, SendRequests
 from karma_sync.sending.sender import Sender, SenderHooks
 from karma_sync.store import work
 from tests.support.builders import (
@@ -53,7 +57,7 @@ class Office:
         self.deaf = False
         places = Places()
         places.know({"/src/repo": PROJECT}, {})
-        matcher = ProjectMatcher(
+        matcher = self.matcher = ProjectMatcher(
             ClaudeSource(self.desk.claude), Catalogue(list, lambda _: None), places
         )
         notes = EventLog(self.desk.work, lambda: NOW)
@@ -226,3 +230,38 @@ def test_a_session_on_which_the_redactor_fails_stays_and_is_recorded(
     office.sender.rescan()
     assert office.desk.content() == said("first") + said("spoils it") + said("last")
     assert office.why_not("s1") is None
+
+
+def test_a_session_whose_appends_rewrite_a_large_file_rests_longer(office: Office) -> None:
+    """The item's file leaves anew with each append: 64 kB of it buy a second of rest."""
+    clock, wake = 0.0, Wake()
+    requests = SendRequests(wake, lambda path: path)
+    hooks = SchedulerHooks(
+        redactor=lambda: office.redactor,
+        learn_roots=lambda: False,
+        monotonic=lambda: clock,
+        cpu_s=lambda: 0.0,
+    )
+    queue = SendQueue(office.sender.left)
+    scheduler = Scheduler(requests, office.matcher, office.sender, queue, hooks)
+    office.desk.write(said(random.Random(1).randbytes(75_000).hex()))  # noqa: S311 seeded
+
+    def go_on(moment: float) -> float | None:
+        nonlocal clock
+        clock = moment
+        while (wait := scheduler.run()) == 0.0:
+            pass
+        return wait
+
+    def append(moment: float) -> float | None:
+        requests.touch(office.desk.append(said("more")))
+        return go_on(moment)
+
+    go_on(0.0)
+    append(20.0)
+    wait = append(20.9)
+
+    size = len(office.desk.raw())
+    assert 64_000 < size < 128_000
+    assert office.packaged == [item_name(office.desk.item())] * 2
+    assert wait == pytest.approx(size / 64_000 - 0.9)
