@@ -49,13 +49,18 @@ def town(
 
 @pytest.fixture(scope="session")
 def corpus() -> Path:
-    """The folder of real transcripts and of samples of secrets; it lies beside the repository."""
-    folder = Path(
-        os.environ.get("KARMA_SYNC_CORPUS", Path(__file__).parent.parent / "../shared/corpus")
-    ).resolve()
+    """The folder of real transcripts and of samples of secrets; it lies beside the repository.
+
+    Where it is not, the tests that need it are skipped; where it is named or there, none is.
+    """
+    named = os.environ.get("KARMA_SYNC_CORPUS")
+    folder = Path(named or Path(__file__).parent.parent / "../shared/corpus").resolve()
     if not (folder / "claude").is_dir():
-        pytest.fail(
+        why = (
             f"no corpus in {folder}: set KARMA_SYNC_CORPUS to the folder that holds claude/ and "
             "secrets/ (it is not part of the repository)"
         )
+        if named or folder.is_dir():
+            pytest.fail(why)  # it is meant to be there
+        pytest.skip(why)
     return folder

@@ -50,7 +50,7 @@ class ReadAhead:
         self._ready = select.poll()
         self._ready.register(self._from, select.POLLIN | select.POLLHUP)
         self._arrived = bytearray()  # the beginning of an answer whose end has not arrived yet
-        self._has_started = False
+        self.has_started = False  # whether the process has answered a request
         self._ask()
 
     def take(self, file: SourceFile) -> ReadFile | None:
@@ -59,7 +59,7 @@ class ReadAhead:
         Waits for the answer if the file was requested and the process has started to answer.
         """
         key = str(file.path)
-        while (self._has_started and key in self._asked) or self._ready.poll(0):
+        while (self.has_started and key in self._asked) or self._ready.poll(0):
             self._receive()
         self._passed.add(key)
         return self._read.pop(key, None)
@@ -103,7 +103,7 @@ class ReadAhead:
         self._ask()
 
     def _keep(self, key: str, found: bytes) -> None:
-        self._has_started = True
+        self.has_started = True
         if found != _UNREADABLE and key not in self._passed:
             self._read[key] = ReadFile.from_json(found)
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,10 @@ _MOMENT_S = 0.1  # what is done by then shows no progress
 class ProgressBar:
     """Shows how many sessions are done of how many, and removes that at the end."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._what = what
-        self._began = time.monotonic()
+        self._monotonic = monotonic
+        self._began = monotonic()
         self._bar: Bar | None = None
         self._task: TaskID | None = None
 
@@ -41,7 +42,7 @@ class ProgressBar:
             self._bar.update(self._task, completed=done, total=of)
 
     def _is_due(self) -> bool:
-        return time.monotonic() - self._began >= _MOMENT_S and has_colours(sys.stderr)
+        return self._monotonic() - self._began >= _MOMENT_S and has_colours(sys.stderr)
 
 
 def _bar() -> "Bar":

@@ -8,7 +8,6 @@ from tests.support.harness import PROJECT, Member, until
 from tests.support.town import Town, found_team, share, up
 
 pytestmark = pytest.mark.memory
-ENDS_S = 30.0  # half of what the daemon's timer would take to find out
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +71,8 @@ def test_a_pause_outlives_restarts_and_ends_at_its_time(town: Town) -> None:
     assert _paused(a) == 2
     assert (b.peek(mine.id), a.peek(theirs.id)) == (None, None)
     until(lambda: a.json("status")["paused"] is None, "the end of the pause")
-    b.until_readable(mine, timeout=ENDS_S)
-    a.until_readable(theirs, timeout=ENDS_S)
+    b.until_readable(mine)
+    a.until_readable(theirs)
     told = [event for event in _events(a) if event[2].startswith("everything")]
     assert [what for what, *_ in told] == ["paused", "resumed"]
 

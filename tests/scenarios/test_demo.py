@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.interrupting import ctrl_c_works
+
 pytestmark = pytest.mark.daemon
 
 
@@ -41,14 +43,15 @@ def running_below(directory: Path) -> list[str]:
 
 
 def start(temporary: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "karma_sync", "demo", "--json", *arguments],
-        env=os.environ | {"TMPDIR": str(temporary)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with ctrl_c_works():
+        return subprocess.Popen(
+            [sys.executable, "-m", "karma_sync", "demo", "--json", *arguments],
+            env=os.environ | {"TMPDIR": str(temporary)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
 
 def record(cwd: str, text: str) -> str:

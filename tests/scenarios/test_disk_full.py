@@ -73,8 +73,8 @@ def test_a_full_disk_is_named_and_once_there_is_room_everything_flows(
     filler.unlink()
     if paused:
         member.run("resume", check=False)  # the pause may have got as far as the database
-    pair.b.until_readable(*sessions, timeout=SOON_S)
-    pair.a.until_readable(theirs, timeout=SOON_S)
+    pair.b.until_readable(*sessions)
+    pair.a.until_readable(theirs)
 
     assert faults
     assert checked.code == Stuck.exit_code

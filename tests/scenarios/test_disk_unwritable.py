@@ -14,8 +14,6 @@ from tests.support.town import Town, found_team, share, up
 pytestmark = pytest.mark.daemon
 CHANNEL = f"{PROJECT} by alice.box in backend"
 DUE = "receiving"  # a receipt of mine, which lies there too, may be due meanwhile
-# Syncthing by itself takes a minute, then two, up to an hour (docs/syncthing.md, "Faults").
-SOON_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ def test_an_outbox_that_cannot_be_written_is_named_and_goes_on_when_it_was_repai
         theirs = b.write_session("B's goes on")
         a.until_readable(theirs)
         assert _files(place) == before
-    b.until_readable(*sessions, timeout=SOON_S)
+    b.until_readable(*sessions)
 
     assert fault == f"{place} cannot be written: Operation not permitted"
     assert (checked.code, fault in checked.err) == (Stuck.exit_code, True)
@@ -75,7 +73,7 @@ def test_an_inbox_that_cannot_be_written_is_named_and_goes_on_when_it_was_repair
         checked = b.run("status", "--check", check=False)
         b_goes_on = b.write_session("B's own goes on")
         a.until_readable(b_goes_on)
-    b.until_readable(*sessions, timeout=SOON_S)
+    b.until_readable(*sessions)
 
     assert "operation not permitted" in fault
     assert (checked.code, CHANNEL in checked.err) == (Stuck.exit_code, True)
@@ -91,7 +89,7 @@ def test_a_library_that_cannot_be_written_is_named_and_goes_on_when_it_was_repai
         session = a.write_session("B's library is closed")
         fault = _fault(b, CHANNEL)
         assert session.id not in {s["id"] for s in b.sessions()}
-    b.until_readable(session, timeout=SOON_S)
+    b.until_readable(session)
 
     assert fault == "items that arrived cannot be stored: Operation not permitted"
     _all_clean(pair)
@@ -105,7 +103,7 @@ def test_a_metadata_folder_that_cannot_be_written_is_named_and_goes_on_when_it_w
     with immutable(*_directories(metadata)):
         a.run("subscription", "pause", "repo")
         fault = _fault(b, "documents of team backend", DUE)
-    until(lambda: not b.json("status")["faults"], "no fault at B", SOON_S)
+    until(lambda: not b.json("status")["faults"], "no fault at B")
     a.run("subscription", "resume", "repo")
     b.until_readable(a.write_session("afterwards"))
 
@@ -121,8 +119,8 @@ def test_what_i_signed_and_cannot_write_is_named_and_leaves_once_it_can_be(pair:
         fault = _fault(b, "documents of team backend", DUE)
         assert b.run("status", "--check", check=False).code == 7
         assert _answer_of(a, b) == "accepted"
-    until(lambda: _answer_of(a, b) == "paused", "B's answer at A", SOON_S)
-    until(lambda: not b.json("status")["faults"], "no fault at B", SOON_S)
+    until(lambda: _answer_of(a, b) == "paused", "B's answer at A")
+    until(lambda: not b.json("status")["faults"], "no fault at B")
     b.run("subscription", "resume", "repo")
     b.until_readable(a.write_session("afterwards too"))
 
@@ -138,7 +136,7 @@ def test_a_folder_that_cannot_be_made_is_named_and_made_once_it_can_be(pair: Pai
         b.run("subscription", "change", "repo", "--direction", "both", "--yes")
         found = until(lambda: b.json("status")["faults"].get("cycle"), "a fault of B's cycle")
         assert b.run("status", "--check", check=False).code == 7
-    until(lambda: not b.json("status")["faults"], "no fault at B", SOON_S)
+    until(lambda: not b.json("status")["faults"], "no fault at B")
     a.until_readable(b.write_session("from B, afterwards"))
 
     assert "Operation not permitted" in found

@@ -106,7 +106,7 @@ def test_an_appended_line_is_readable_on_b_without_another_command(
     for number in range(3):
         story.older.append(f"and another thing {number}")
         begin = time.monotonic()
-        story.b.until_readable(story.older, timeout=20)
+        story.b.until_readable(story.older)
         record_property(f"append_s_{number}", round(time.monotonic() - begin, 2))
 
     assert story.b.raw(story.older.id) == story.older.content
@@ -115,13 +115,13 @@ def test_an_appended_line_is_readable_on_b_without_another_command(
 def test_a_line_appended_to_a_long_session_is_readable_on_b(story: Story) -> None:
     story.oldest.append("the last word")
 
-    story.b.until_readable(story.oldest, timeout=20)
+    story.b.until_readable(story.oldest)
 
 
 def test_a_session_that_is_begun_later_arrives_by_itself(story: Story) -> None:
     session = story.a.write_session("something new")
 
-    story.b.until_readable(session, timeout=20)
+    story.b.until_readable(session)
 
 
 def test_subagents_of_both_layouts_and_tool_results_arrive(story: Story) -> None:

@@ -32,6 +32,7 @@ from karma_sync.service.access import stored_scope
 from karma_sync.store.library import open_library
 from karma_sync.store.read_only import reading_only
 from tests.support.in_process import Done, run_in_process
+from tests.support.interrupting import ctrl_c_works
 from tests.support.terminal import run_on_terminal
 from tests.support.transcripts import Session, write_session
 
@@ -42,7 +43,7 @@ PROJECT = "example.org/acme/repo"
 # Generous: 1.19's first connection now and then takes 20 to 40 s (docs/syncthing.md).
 WAIT_S = 90.0
 COMMAND_S = 60.0
-_PLAYED_S = 20.0  # much longer than what happens in memory takes
+_PLAYED_S = 60.0  # much longer than what happens in memory takes
 _POLL_S = 0.03
 _LOG_LINES = 100
 # They start processes, which end with or after them, or become another program.
@@ -166,15 +167,16 @@ class Member:
 
     def start(self, *args: str, cwd: Path | None = None) -> "subprocess.Popen[str]":
         """Begin a command and go on meanwhile; `finish` waits for it."""
-        return subprocess.Popen(
-            self.command(args),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=self.environ,
-            cwd=cwd or self.repo,
-        )
+        with ctrl_c_works():
+            return subprocess.Popen(
+                self.command(args),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=self.environ,
+                cwd=cwd or self.repo,
+            )
 
     def finish(self, process: "subprocess.Popen[str]") -> Result:
         """Wait until a command that was begun has ended, well or not."""

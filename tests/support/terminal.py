@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.interrupting import ctrl_c_works
+
 _END_S = 60.0
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -23,15 +25,16 @@ def run_on_terminal(
     A question is what ends in `]` or `]:`, such as `Go ahead? [y/N]`.
     """
     mine, theirs = pty.openpty()
-    process = subprocess.Popen(
-        command,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=environ,
-        cwd=cwd,
-        start_new_session=True,
-    )
+    with ctrl_c_works():
+        process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environ,
+            cwd=cwd,
+            start_new_session=True,
+        )
     os.close(theirs)
     left = list(answers)
     seen, at = "", 0

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psutil
@@ -21,7 +21,7 @@ from tests.support.builders import said
 from tests.support.harness import until
 from tests.unit.sending.test_passes import hearing
 
-FILES = 800  # more than are read here until the other process has started
+FILES = 100
 
 
 def files(root: Path, count: int = FILES) -> list[SourceFile]:
@@ -45,21 +45,25 @@ def other_processes() -> list[psutil.Process]:
     return [p for p in psutil.Process().children() if read_ahead.__name__ in p.cmdline()]
 
 
-def until_it_works(reader: ReadAhead, found: list[SourceFile]) -> int:
-    """Take the files in order; returns the first one that the other process had read."""
-    for at, file in enumerate(found):
-        if reader.take(file):
-            return at
-        time.sleep(0.02)
-    raise AssertionError(f"none of {len(found)} files was read ahead")
+@pytest.fixture
+def found(tmp_path: Path) -> list[SourceFile]:
+    return files(tmp_path)
 
 
-def test_reading_ahead_gives_the_same_facts(tmp_path: Path) -> None:
-    found = files(tmp_path)
+@pytest.fixture
+def reader(tmp_path: Path, found: list[SourceFile]) -> Iterator[ReadAhead]:
+    """A reader of these files whose process has begun to answer."""
+    stranger = written(tmp_path / "another.jsonl", said("of another reader"))
     reader = ReadAhead(found)
-    first = until_it_works(reader, found)
+    try:
+        until(lambda: reader.take(stranger) or reader.has_started, "it answers")
+        yield reader
+    finally:
+        reader.close()
 
-    for file in found[first + 1 : first + 50]:
+
+def test_reading_ahead_gives_the_same_facts(reader: ReadAhead, found: list[SourceFile]) -> None:
+    for file in found[:50]:
         assert reader.take(file) == read_here(file)
     reader.close()
     assert other_processes() == []
@@ -75,18 +79,16 @@ def test_it_ends_with_the_last_file(tmp_path: Path) -> None:
     assert other_processes() == []
 
 
-def test_after_its_death_the_caller_reads_the_files(tmp_path: Path) -> None:
-    found = files(tmp_path)
-    reader = ReadAhead(found)
-    first = until_it_works(reader, found)
-
+def test_after_its_death_the_caller_reads_the_files(
+    reader: ReadAhead, found: list[SourceFile]
+) -> None:
     [process] = other_processes()
     process.kill()
-    rest = [reader.take(file) for file in found[first + 1 :]]
+    taken = [reader.take(file) for file in found]
 
     assert reader.has_ended
-    assert rest[-1] is None
-    for one, file in zip(rest, found[first + 1 :], strict=True):
+    assert taken[-1] is None
+    for one, file in zip(taken, found, strict=True):
         assert one is None or one == read_here(file)
     assert other_processes() == []
 
@@ -112,14 +114,11 @@ def test_it_ends_when_the_first_process_ends(tmp_path: Path) -> None:
     until(lambda: not process.is_running(), "it is gone")
 
 
-def test_taking_a_file_before_its_request_does_not_wait(tmp_path: Path) -> None:
-    found = files(tmp_path)
-    reader = ReadAhead(found)
-    first = until_it_works(reader, found)
-
+def test_taking_a_file_before_its_request_does_not_wait(
+    reader: ReadAhead, found: list[SourceFile]
+) -> None:
     assert reader.take(found[-1]) is None
-    assert reader.take(found[first + 1]) == read_here(found[first + 1])
-    reader.close()
+    assert reader.take(found[0]) == read_here(found[0])
 
 
 def test_no_module_is_imported_from_the_current_directory(
@@ -127,12 +126,14 @@ def test_no_module_is_imported_from_the_current_directory(
 ) -> None:
     (tmp_path / "karma_sync").mkdir()
     (tmp_path / "karma_sync" / "__init__.py").write_text("raise SystemExit('not this one')")
-    found = files(tmp_path)
+    [file] = files(tmp_path, 1)
     monkeypatch.chdir(tmp_path)
-    reader = ReadAhead(found)
-
-    until_it_works(reader, found)
+    reader = ReadAhead([file])
+    until(lambda: reader.take(file) or reader.has_ended, "it answers, or ends")
+    has_started = reader.has_started
     reader.close()
+
+    assert has_started
 
 
 def test_an_unreadable_file_is_left_to_the_caller(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Progress and questions: shown on a terminal, absent in a pipe."""
 
 import io
-import time
 
 import pytest
 import typer
@@ -18,23 +17,17 @@ class Terminal(io.StringIO):
         return True
 
 
-def moment() -> None:
-    """Let more time pass than what shows no progress."""
-    time.sleep(0.15)
-
-
-def shown(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, pause: bool = True) -> str:
-    """What is shown of the progress of two sessions, and then of a wait."""
+def shown(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, took_s: float = 0.2) -> str:
+    """What is shown of two sessions, the first of which took so long, and then of a wait."""
     monkeypatch.setattr("sys.stderr", stream)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    with ProgressBar("reading [red]sessions[/red]") as progress:
-        if pause:
-            moment()
+    clock = iter([1000.0, 1000.0 + took_s])
+    with ProgressBar("reading [red]sessions[/red]", lambda: next(clock)) as progress:
         progress(1, 2)
     with waiting("starting"):
-        moment()
+        pass
     return stream.getvalue()
 
 
@@ -47,7 +40,7 @@ def test_a_terminal_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_what_is_done_at_once_shows_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "reading" not in shown(monkeypatch, Terminal(), pause=False)
+    assert "reading" not in shown(monkeypatch, Terminal(), took_s=0.05)
 
 
 def test_a_pipe_shows_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:

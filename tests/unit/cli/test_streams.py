@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.harness import COMMAND_S, Member, until
+from tests.support.interrupting import ctrl_c_works
 from tests.support.terminal import run_on_terminal
 from tests.support.town import Town
 
@@ -82,11 +83,16 @@ def test_what_goes_on_for_ever_speaks_at_once_and_ctrl_c_ends_it_without_a_word(
     with told.open("wb") as out, said.open("wb") as err:
         typed = alice.command(command.split())
         buffered = {k: v for k, v in alice.environ.items() if k != "PYTHONUNBUFFERED"}
-        going = subprocess.Popen(typed, env=buffered, stdout=out, stderr=err)
-        # into a file too: another program may read along
-        until(lambda: told.stat().st_size, f"{command} to say something")
-        going.send_signal(signal.SIGINT)
-        code = going.wait(COMMAND_S)
+        with ctrl_c_works():
+            going = subprocess.Popen(typed, env=buffered, stdout=out, stderr=err)
+        with going:
+            # into a file too: another program may read along
+            try:
+                until(lambda: told.stat().st_size, f"{command} to say something")
+                going.send_signal(signal.SIGINT)
+                code = going.wait(COMMAND_S)
+            finally:
+                going.kill()
 
     assert code == 130
     assert "Traceback" not in said.read_text()
@@ -117,12 +123,13 @@ main()
 def test_ctrl_c_while_a_command_is_still_loading_says_nothing_either(
     alice: Member, moment: str, code: int
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, moment, "events", "--follow"],
-        env=alice.environ,
-        capture_output=True,
-        timeout=COMMAND_S,
-    )
+    with ctrl_c_works():
+        done = subprocess.run(
+            [sys.executable, "-c", INTERRUPTED, moment, "events", "--follow"],
+            env=alice.environ,
+            capture_output=True,
+            timeout=COMMAND_S,
+        )
 
     assert (done.returncode, done.stderr.strip(), done.stdout) == (code, b"", b"")
 

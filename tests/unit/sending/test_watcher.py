@@ -36,7 +36,7 @@ class Seen:
         return path
 
     def wait_for(self, name: str) -> None:
-        until(lambda: name in self.paths, f"{name} told", timeout=20)
+        until(lambda: name in self.paths, f"{name} told")
 
 
 @contextmanager
@@ -119,7 +119,7 @@ def test_all_files_of_folders_that_are_just_being_filled_are_reported(tmp_path: 
         subprocess.run([sys.executable, "-c", FILL, str(seen.home / "projects")], check=True)
 
         wanted = {f"projects/{name}/{each}/t.txt" for name in range(20) for each in range(60)}
-        until(lambda: wanted <= seen.paths, "all of them told", timeout=20)
+        until(lambda: wanted <= seen.paths, "all of them told")
 
 
 def test_a_folder_that_was_deleted_and_made_again_is_watched_again(seen: Seen) -> None:
