@@ -23,7 +23,7 @@ KARMA_SYNC_SYNCTHING_2 ?= $(shell sed -n 's/^KARMA_SYNC_SYNCTHING_2=//p' build/s
 WITH_SYNCTHING = KARMA_SYNC_SYNCTHING="$(KARMA_SYNC_SYNCTHING)" \
 	$(if $(KARMA_SYNC_SYNCTHING_2),KARMA_SYNC_SYNCTHING_2="$(KARMA_SYNC_SYNCTHING_2)")
 
-.PHONY: help demo test test-all bench lint types fmt env syncthing lock clean
+.PHONY: help demo test test-git test-all bench lint types fmt env syncthing lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ demo: env build/syncthing.env ## Watch two members with two Syncthings share ses
 
 test: env build/syncthing-both ## Run the tests, except the slow ones (ARGS="-k name")
 	$(WITH_SYNCTHING) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
+
+test-git: env build/old-git.done ## Run the tests of git with the oldest git that the README names
+	PATH="$(CURDIR)/build/old-git/usr/bin:$$PATH" $(BIN)/python -m pytest tests/unit/git tests/unit/service/test_project_scan.py $(ARGS)
 
 test-all: env build/syncthing-both ## Run every test
 	$(WITH_SYNCTHING) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -105,4 +108,8 @@ build/syncthing.env: scripts/get_syncthing.py $(VENV)/.made
 
 build/syncthing-both: scripts/get_syncthing.py $(VENV)/.made
 	@$(BIN)/python $< --both
+	@touch $@
+
+build/old-git.done: scripts/get_old_git.py scripts/get_syncthing.py $(VENV)/.made
+	@$(BIN)/python $<
 	@touch $@

@@ -211,13 +211,18 @@ def next_sources(scratch: Path) -> tuple[str, ...]:
     codename = codename_here()
     if (suite := NEXT_SUITE.get(codename)) is None:
         raise Failed(f"no release with a newer Syncthing is known for {codename or 'this system'}")
+    show(f"looking in {suite} for a newer one")
+    return sources_of(scratch, codename, suite)
+
+
+def sources_of(scratch: Path, codename: str, suite: str) -> tuple[str, ...]:
+    """Options for apt with the system's source entries, changed from this release to another."""
     parts = scratch / "sources"
     parts.mkdir()
     whole_word = rf"(?<!\S){codename}(?![^\s-])"  # also the start of bookworm-updates
     for source in source_files(codename):
         text = re.sub(whole_word, suite, source.read_text(encoding="utf-8"))
         (parts / source.name).write_text(text, encoding="utf-8")
-    show(f"looking in {suite} for a newer one")
     return own_lists(
         scratch,
         *("-o", "Dir::Etc::SourceList=/dev/null"),

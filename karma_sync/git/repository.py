@@ -11,6 +11,7 @@ from karma_sync.files import is_open
 from karma_sync.git.remote import expanded, git_identity
 
 ORIGIN = "origin"
+_WHERE = ("--git-common-dir", "--show-toplevel")
 _TIMEOUT_S = 10
 
 
@@ -20,7 +21,7 @@ class GitMissing(NotFound):
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository, seen from one of its work trees.
+    """A repository, seen from the directory `seen`, in which git is asked.
 
     `top` is the root of the main work tree (of this one, if nothing tells where the main one lies),
     `tree` the root of this work tree, `config` the file with the repository's configuration.
@@ -29,17 +30,20 @@ class Repository:
     top: Path
     tree: Path
     config: Path
+    seen: Path
 
     def remotes(self) -> dict[str, str]:
         """The URL from which git fetches each remote, by the remote's name.
 
-        Shorthands are replaced as git does it (`expanded`).
+        Shorthands are replaced as git does it (`expanded`). A remote counts only if a file names
+        it: one from the environment would be that of every repository.
 
         Raises:
             KarmaError: git cannot read the configuration.
         """
         pattern = r"^(remote\..*\.url|url\..*\.insteadof)$"
-        code, out, complaint = _git(self.tree, "config", "-z", "--get-regexp", pattern)
+        question = ("config", "-z", "--show-origin", "--get-regexp", pattern)
+        code, out, complaint = _git(self.seen, *question)
         if code not in {0, 1}:
             raise KarmaError(
                 f"git cannot read the remotes of {self.tree}: {complaint}",
@@ -47,11 +51,12 @@ class Repository:
             )
         found: dict[str, str] = {}
         shorthands: dict[str, str] = {}
-        for entry in filter(None, out.split("\0")):
+        origins, entries = out.split("\0")[:-1:2], out.split("\0")[1::2]
+        for origin, entry in zip(origins, entries, strict=True):
             key, _, value = entry.partition("\n")
             if key.startswith("url."):
                 shorthands[value] = key.removeprefix("url.").removesuffix(".insteadof")
-            else:
+            elif origin.startswith("file:"):
                 found.setdefault(key.removeprefix("remote.").removesuffix(".url"), value)
         return {name: expanded(url, shorthands) for name, url in found.items()}
 
@@ -61,9 +66,7 @@ class Repository:
         A directory that holds nothing of the repository but its git directory is none of them: it
         may hold anything else.
         """
-        code, out, _ = _git(self.tree, "worktree", "list", "--porcelain")
-        lines = out.splitlines() if code == 0 else []
-        listed = [Path(line[9:]) for line in lines if line.startswith("worktree ")]
+        listed = _work_trees(self.seen)
         linked = set(listed[1:])  # git takes the first from the place of the git directory
         return linked | {root for root in (self.top, self.tree) if _has_work_tree(root)}
 
@@ -74,10 +77,10 @@ def repository_at(path: Path) -> Repository | None:
     Raises:
         KarmaError: git fails for another reason, so there may be a repository it cannot read.
     """
-    where = ("rev-parse", "--path-format=absolute", "--git-common-dir")
-    code, out, complaint = _git(path, *where, "--show-toplevel")
+    # without --path-format, which needs git 2.31
+    code, out, complaint = _git(path, "rev-parse", *_WHERE)
     if "must be run in a work tree" in complaint:  # a bare repository, or within `.git`
-        code, out, complaint = _git(path, *where)
+        code, out, complaint = _git(path, "rev-parse", _WHERE[0])
     if code:
         if "not a git repository (or any" not in complaint:
             raise KarmaError(
@@ -91,9 +94,36 @@ def repository_at(path: Path) -> Repository | None:
                 hint=f"git -C {path} status",
             )
         return None
-    common, _, tree = out.partition("\n")
-    top = _main_work_tree(Path(common), tree)
-    return Repository(top, Path(tree) if tree else top, Path(common) / "config")
+    first, *more = _without_end(out).split("\n")
+    tree = more[0] if more else ""
+    if len(more) > 1:  # a name holds a line end, so ask for each by itself
+        first, tree = (_without_end(_git(path, "rev-parse", q)[1]) for q in _WHERE)
+    # relative to the directory in which git ran
+    common = Path(os.path.realpath(Path(os.path.realpath(path), first)))
+    top = _main_work_tree(common, tree)
+    return Repository(top, Path(tree) if tree else top, common / "config", path)
+
+
+def _without_end(out: str) -> str:
+    """An answer of git without its line end; a name may end with a blank, or with a line end."""
+    return out.removesuffix("\n")
+
+
+def _work_trees(path: Path) -> list[Path]:
+    """The roots of all work trees of a repository, the main one first."""
+    command = ("worktree", "list", "--porcelain")
+    code, out, _ = _git(path, *command, "-z")
+    if code == 0:
+        parts = out.split("\0")
+        return [Path(part[9:]) for part in parts if part.startswith("worktree ")]
+    code, out, _ = _git(path, *command)  # git before 2.36 does not know -z
+    entries = [entry.split("\n") for entry in out.split("\n\n")] if code == 0 else []
+    return [
+        Path(lines[0][9:])
+        for lines in entries
+        # of a name that holds a line end, the rest would stand in place of this
+        if len(lines) > 1 and (lines[1].startswith("HEAD ") or lines[1] == "bare")
+    ]
 
 
 def _main_work_tree(common: Path, tree: str) -> Path:
@@ -107,7 +137,9 @@ def _main_work_tree(common: Path, tree: str) -> Path:
     if not tree or Path(tree) == common.parent:
         return common.parent
     code, own, _ = _git(Path(tree), "rev-parse", "--git-dir")
-    is_linked = code == 0 and os.path.realpath(Path(tree, own)) != os.path.realpath(common)
+    is_linked = code == 0 and os.path.realpath(Path(tree, _without_end(own))) != os.path.realpath(
+        common
+    )
     return common.parent if is_linked and _has_work_tree(common.parent) else Path(tree)
 
 
@@ -198,21 +230,21 @@ def other_identities(remotes: dict[str, str], identity: str = "") -> dict[str, s
 
 
 def _git(path: Path, *arguments: str) -> tuple[int, str, str]:
-    """Run git in `path`; returns its exit code, output, and error output on one line.
+    """Run git in `path`; returns its exit code, exact output, and error output on one line.
 
-    GIT_* variables are removed, because they can make git answer for another repository. The
-    language is English, because callers read the error output.
+    Of the GIT_* variables only those that name configuration are kept, such as `safe.directory`:
+    others can make git answer for another repository. A directory on another file system, mounted
+    into a work tree, belongs to it. The language is English, because callers read the error output.
     """
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or _configures(k)}
+    ours = {"LC_ALL": "C", "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1"}
     try:
         done = subprocess.run(  # noqa: S603 see above
             ["git", "-C", str(path), *arguments],  # noqa: S607 the user's own git
             capture_output=True,
-            text=True,
-            errors="replace",
             timeout=_TIMEOUT_S,
             check=False,
-            env=environment | {"LC_ALL": "C"},
+            env=kept | ours,
             stdin=subprocess.DEVNULL,
         )
     except FileNotFoundError:
@@ -222,4 +254,13 @@ def _git(path: Path, *arguments: str) -> tuple[int, str, str]:
             f"git did not answer for {path} within {_TIMEOUT_S} seconds",
             hint=f"git -C {path} status",
         ) from None
-    return done.returncode, done.stdout.strip(), " ".join(done.stderr.split())
+    complaint = done.stderr.decode(errors="replace")
+    return done.returncode, os.fsdecode(done.stdout), " ".join(complaint.split())
+
+
+def _configures(variable: str) -> bool:
+    """Whether a variable names configuration (git-config(1), "Environment").
+
+    `GIT_CONFIG` is none of them: it names the one file that `git config` reads.
+    """
+    return variable.startswith("GIT_CONFIG_")

@@ -12,6 +12,7 @@ from karma_sync.errors import BadInput, NotFound
 from karma_sync.git.places import Places
 from karma_sync.git.repository import identity_of, toplevel
 from tests.support.builders import PROJECT
+from tests.support.faults import small_disk
 
 OTHER = "example.org/acme/tools"
 
@@ -481,3 +482,93 @@ def test_a_clone_that_is_mapped_takes_its_work_trees_along(tmp_path: Path) -> No
 
     for path in (fork, fork / "deep", tmp_path / "far"):
         assert places.of(str(path)) == in_project()
+
+
+def test_configuration_from_the_environment_counts_but_names_no_remote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, none = clone(tmp_path / "own"), clone(tmp_path / "none")
+    git(own, "remote", "set-url", "origin", "work:acme/repo")
+    git(none, "remote", "remove", "origin")
+    pairs = {
+        "url.https://example.org/.insteadOf": "work:",
+        "remote.origin.url": f"https://{OTHER}",
+    }
+    monkeypatch.setenv("GIT_CONFIG_COUNT", str(len(pairs)))
+    for number, (key, value) in enumerate(pairs.items()):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", key)
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", value)
+    monkeypatch.setenv("GIT_DIR", str(none / ".git"))
+
+    if git_version() >= (2, 31):  # git before it knows no such variables
+        assert Places().of(str(own)) == in_project()
+    with pytest.raises(NotFound, match="has no remote"):
+        identity_of(none)
+
+
+def git_version() -> tuple[int, ...]:
+    told = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(part) for part in told.split()[2].split(".")[:2])
+
+
+def test_a_directory_of_another_user_is_trusted_if_the_configuration_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a directory of another user")
+    if git_version() < (2, 32):
+        pytest.skip("this git does not know GIT_CONFIG_GLOBAL")
+    repo = clone(tmp_path / "repo")
+    for path in (repo, repo / ".git"):
+        os.chown(path, 54_321, 54_321)
+    settings = tmp_path / "config"
+    settings.write_text(f"[safe]\n    directory = {repo}\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+
+    assert Places().of(str(repo)) == in_project()
+
+
+def test_a_bare_repository_may_have_to_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then git answers in the directory that names it, and not inside of it."""
+    repo = clone(tmp_path / "first")
+    top = tmp_path / "all"
+    git(repo, "clone", "--quiet", "--bare", str(repo), str(top / ".bare"))
+    git(top / ".bare", "remote", "set-url", "origin", f"https://{PROJECT}")
+    (top / ".git").write_text("gitdir: ./.bare\n")
+    settings = tmp_path / "config"
+    settings.write_text("[safe]\n    bareRepository = explicit\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+
+    assert Places().of(str(top)) == in_project()
+
+
+@pytest.mark.parametrize("name", ["repo ", " repo", "re\npo", "repo\n", "\nrepo", "re\n\npo"])
+def test_a_name_with_blanks_or_line_ends_is_taken_as_it_is(tmp_path: Path, name: str) -> None:
+    """A work tree with a misleading name must not make another directory a root."""
+    repo = clone(tmp_path / "src" / name)
+    git(repo, "worktree", "add", "--quiet", "--detach", str(tmp_path / "tree\nother"))
+    (repo / "deep").mkdir()
+    places = Places()
+
+    assert places.of(str(repo / "deep")) == in_project()
+    assert places.of(str(tmp_path / "tree\nother")) == in_project()
+    assert toplevel(repo / "deep") == repo
+    assert set(places.learned) <= {str(repo), str(tmp_path / "tree\nother")}
+
+
+def test_a_name_that_is_not_utf8_is_taken_as_it_is(tmp_path: Path) -> None:
+    repo = clone(tmp_path / os.fsdecode(b"r\xff"))
+
+    assert Places().of(str(repo)) == in_project()
+    assert toplevel(repo) == repo
+
+
+def test_a_volume_that_is_mounted_into_a_clone_belongs_to_it(tmp_path: Path) -> None:
+    repo = clone(tmp_path / "repo")
+    with small_disk(repo / "volume", 1) as volume:
+        (volume / "deep").mkdir()
+
+        assert Places().of(str(volume / "deep")) == in_project()
