@@ -53,6 +53,20 @@ def ask_unless(agreed: bool, hint: str) -> None:
         raise NeedsConsent("nothing was changed")
 
 
+def ask_for_name(name: str, typed: str | None, question: str, option: str) -> None:
+    """Have the person type a name, at the terminal if no option gave it.
+
+    Raises:
+        NeedsConsent: another name was typed, or no terminal is there to ask at.
+    """
+    if typed is None and is_terminal():
+        typed = ask(question, default="")
+    if typed is None:
+        raise NeedsConsent(f"{question} nothing was changed", hint=f"{option} {name}")
+    if typed.strip() != name:
+        raise NeedsConsent(f"{typed!r} is not {name}; nothing was changed", hint=f"{option} {name}")
+
+
 def _raise_interrupt(abort: typer.Abort) -> None:
     """Let Ctrl-C end the command as it does elsewhere: typer makes the same error of both."""
     if isinstance(abort.__context__, KeyboardInterrupt):

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from karma_sync.app import App
-from karma_sync.cli.ask import ask_unless, is_terminal
+from karma_sync.cli.ask import ask_for_name, ask_unless, is_terminal
 from karma_sync.cli.output import print_line, size, span, warn_of_unreadable
 from karma_sync.cli.progress import ProgressBar
 from karma_sync.domain.session.profile import Profile
@@ -41,6 +42,7 @@ class ConsentOptions:
     yes: bool = False
     dry_run: bool = False
     before: "Limits | None" = field(default=None)
+    whole_home: str | None = None
 
     def require_some(self, standing: "ProjectAnswers") -> None:
         """Raises BadInput if no option was typed."""
@@ -96,12 +98,20 @@ def consented(app: App, standing: "ProjectAnswers", wishes: ConsentOptions) -> "
         limits = _with_last(found, limits, wishes.last)
         _show(app, standing, found, limits, count=not _agreed(wishes))
         _propose(app, standing, sessions)
+        has_home = takes_home(app, standing)
+        if has_home:
+            show_home()
     else:
         print_line("  sends now:   nothing; you only receive")
+        has_home = False
     if wishes.dry_run:
         print_line("Nothing was changed.")
         return None
-    ask_unless(_agreed(wishes), "--yes, or an explicit --direction")
+    if has_home:
+        question = "To send it for all of your home, type the project's name:"
+        ask_for_name(standing.project, wishes.whole_home, question, "--whole-home")
+    first = wishes.before is None
+    ask_unless(_agreed(wishes), "--yes, or an explicit --direction" if first else "--yes")
     return Terms(direction=chosen, limits=limits)
 
 
@@ -109,7 +119,9 @@ def _agreed(wishes: ConsentOptions) -> bool:
     """Whether the options say yes; then the command does not count redactions either."""
     if wishes.dry_run:
         return False
-    return wishes.yes or (wishes.direction is not None and not is_terminal())
+    # a direction is an answer to an offer; of a change it says nothing about wider limits
+    answered = wishes.before is None and wishes.direction is not None
+    return wishes.yes or (answered and not is_terminal())
 
 
 def _survey(app: App, standing: "ProjectAnswers", sessions: "Sequence[SourceSession]") -> "Survey":
@@ -145,6 +157,28 @@ def _show(
     from karma_sync.service.sessions.survey import what_would_leave
 
     leaving = what_would_leave(app.decider, found, limits)
+    show_terms(app, standing, leaving, limits, count)
+
+
+def takes_home(app: App, standing: "ProjectAnswers") -> bool:
+    """Whether the person's home is a directory of the project, such as one of dotfiles."""
+    from karma_sync.service.sessions.widening import has_home
+
+    return has_home(app.matcher, standing.names, str(Path.home()))
+
+
+def show_home() -> None:
+    """Say what it means that the person's home is a directory of a project."""
+    print_line(
+        f"  takes:       all of your home, {Path.home()}: every session in it that is in no other"
+        " repository, also those of directories that were deleted since"
+    )
+
+
+def show_terms(
+    app: App, standing: "ProjectAnswers", leaving: "LeavingSessions", limits: "Limits", count: bool
+) -> None:
+    """Print what would be sent and what stays, the cuts (if `count`), and who receives it."""
     _show_leaving(leaving)
     _show_staying(leaving)
     if limits.after_idle:
@@ -153,11 +187,16 @@ def _show(
         print_line(f"  content:     {_PROFILES[limits.profile]}")
     if count:
         show_cuts(app, leaving.sessions, limits.profile)
-    recipients = ", ".join(m.tag for m in standing.recipients)
-    print_line(f"  receivers:   {recipients or 'none yet; later every member of the team'}")
+    print_line(f"  receivers:   {receivers(standing)}")
     print_line(
         "  redaction:   secrets that a rule matches are cut out first; other secrets are sent"
     )
+
+
+def receivers(standing: "ProjectAnswers") -> str:
+    """Return the tags of the members that would receive what is sent."""
+    recipients = ", ".join(m.tag for m in standing.recipients)
+    return recipients or "none yet; later every member of the team"
 
 
 def _show_leaving(leaving: "LeavingSessions") -> None:

@@ -44,6 +44,14 @@ ProfileOption = Annotated[
     ),
 ]
 
+WholeHomeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PROJECT",
+        help="The name of the project, if its repository is your home: all of it is meant.",
+    ),
+]
+
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be sent, and change nothing.")
 ]

@@ -84,6 +84,12 @@ class Places:
         self.learned = {**learned, **self.learned}
         return is_news
 
+    def with_mapped(self, mapped: Mapping[str, str]) -> "Places":
+        """Places with the same learned directories, but with these mappings."""
+        other = Places()
+        other.know(mapped, self.learned, self.former)
+        return other
+
     def take_news(self) -> dict[str, str]:
         """The directories that were learned since the last call (path -> identity)."""
         news, self._news = self._news, {}

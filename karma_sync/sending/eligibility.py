@@ -4,7 +4,7 @@ The rules are in domain/session/project.py and domain/session/selection.py, with
 module reads for them: the agent's files, git, the clock, and the person's choices in state.db.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,6 +50,12 @@ class ProjectMatcher:
         self._source = source
         self._catalogue = catalogue
         self.places = places
+
+    def with_mapped(self, mapped: Mapping[str, str]) -> "ProjectMatcher":
+        """The same, if the person had assigned these directories to projects, and no others."""
+        if mapped == self.places.mapped:
+            return self
+        return ProjectMatcher(self._source, self._catalogue, self.places.with_mapped(mapped))
 
     def read_ahead(self, sessions: Sequence[SourceSession]) -> None:
         """Read these sessions in another process if they are large: `facts` needs them soon."""

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from karma_sync.errors import BadInput, NotFound
@@ -39,6 +39,23 @@ def place_of(text: str, here: Path, home: Path, named: Collection[str] = ()) -> 
     return place
 
 
+def mapped_with(mapped: Mapping[str, str], path: str, identity: str) -> dict[str, str]:
+    """The assigned directories as they are after `map_directory`."""
+    return dict(mapped) | dict.fromkeys(_both(path), identity)
+
+
+def mapped_without(mapped: Mapping[str, str], path: str) -> dict[str, str]:
+    """The assigned directories as they are after `unmap_directory`.
+
+    Raises:
+        NotFound: exactly this directory was not assigned.
+    """
+    gone = mapped.keys() & _both(path)
+    if not gone:
+        raise NotFound(f"{path} was not mapped", hint="karma-sync project scan")
+    return {each: identity for each, identity in mapped.items() if each not in gone}
+
+
 def map_directory(store: Database, path: str, identity: str) -> None:
     """Assign a directory to a project; meant for one without git, or one that is gone.
 
@@ -56,11 +73,9 @@ def unmap_directory(store: Database, path: str) -> None:
         NotFound: exactly this directory was not assigned.
     """
     with store.transaction() as tx:
-        mapped = {root.path for root in state.roots.all(tx) if root.mapped} & _both(path)
-        for each in mapped:
+        mapped = {root.path: root.project for root in state.roots.all(tx) if root.mapped}
+        for each in mapped.keys() - mapped_without(mapped, path).keys():
             state.roots.drop(tx, path=each)
-    if not mapped:
-        raise NotFound(f"{path} was not mapped", hint="karma-sync project scan")
 
 
 def _both(path: str) -> set[str]:

@@ -56,6 +56,10 @@ class ProjectAnswers:
         aliases = frozenset(shared.aliases if shared else ())
         return Names(self.project, aliases, aliases)
 
+    def is_same(self, other: "ProjectAnswers") -> bool:
+        """Whether these are answers to the same project of the same team."""
+        return (self.team.id, self.project) == (other.team.id, other.project)
+
     @property
     def recipients(self) -> list[Member]:
         """The members that would receive what I send: all that have not declined."""
@@ -193,20 +197,35 @@ def alias(store: Database, me: PairingCode, answers: ProjectAnswers, name: str) 
 
     The leader also puts the name on the roster. A member can only agree to a name on the roster.
 
+    Raises: as `require_alias` does.
+    """
+    with store.transaction() as tx:
+        known = teams.find(tx, answers.team.id)
+        team = _with_alias(known, me, answers, name)
+        if team != known:
+            state.teams.put(tx, team)
+        _agree(tx, team.id, answers.project, [name])
+    return team != known
+
+
+def require_alias(store: Database, me: PairingCode, answers: ProjectAnswers, name: str) -> None:
+    """Check that `alias` can be done; nothing is stored.
+
     Raises:
         BadInput: the project was shared under this name.
         Conflict: the roster does not have the name and I do not lead the team, or another project
             has the name.
     """
+    with store.reading() as tx:
+        _with_alias(teams.find(tx, answers.team.id), me, answers, name)
+
+
+def _with_alias(team: Team, me: PairingCode, answers: ProjectAnswers, name: str) -> Team:
     if name == answers.project:
         raise BadInput(f"{name} is its name already", hint="karma-sync project scan")
-    with store.transaction() as tx:
-        team = teams.find(tx, answers.team.id)
-        is_new = team.aliases.get(name) != answers.project
-        if is_new:
-            state.teams.put(tx, team.lead_by(me.key).alias(answers.project, name))
-        _agree(tx, team.id, answers.project, [name])
-    return is_new
+    if team.aliases.get(name) == answers.project:
+        return team
+    return team.lead_by(me.key).alias(answers.project, name)
 
 
 def unalias(store: Database, me: PairingCode, answers: ProjectAnswers, name: str) -> bool:

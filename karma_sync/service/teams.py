@@ -40,13 +40,22 @@ def add_member(store: Database, me: PairingCode, code: PairingCode, name: str | 
         BadInput: the code is my own.
         Conflict: I do not lead the team, or a member has this tag already.
     """
-    refuse_own(me, code)
-    dynamic = ("dynamic",) if "dynamic" in me.addresses else ()
-    newcomer = replace(code, addresses=code.addresses + dynamic)
     with store.transaction() as tx:
-        team = find(tx, name).lead_by(me.key).add(newcomer)
+        team = _with_member(find(tx, name), me, code)
         state.teams.put(tx, team)
     return team
+
+
+def with_member(store: Database, me: PairingCode, code: PairingCode, name: str | None) -> Team:
+    """The team as it is after `add_member`, which raises the same; nothing is stored."""
+    with store.reading() as tx:
+        return _with_member(find(tx, name), me, code)
+
+
+def _with_member(team: Team, me: PairingCode, code: PairingCode) -> Team:
+    refuse_own(me, code)
+    dynamic = ("dynamic",) if "dynamic" in me.addresses else ()
+    return team.lead_by(me.key).add(replace(code, addresses=code.addresses + dynamic))
 
 
 def refuse_own(me: PairingCode, code: PairingCode) -> None:

@@ -47,7 +47,7 @@ def asked(town: Town) -> Asked:
     a.write_session("not for everybody")
     a.run("team", "create", "backend")
     a.run("project", "share", ".", "--yes")
-    a.run("team", "add", b.code)
+    a.run("team", "add", b.code, "--yes")
     contact = _view(b, "contacts")
     b.run("invitation", "accept", contact.waiting["id"])
     invitation = _view(b, "invitations")
@@ -138,7 +138,7 @@ def test_an_answer_cannot_be_given_twice(asked: Asked) -> None:
 
 def test_a_declined_contact_never_comes_back(town: Town, asked: Asked) -> None:
     (carol,) = town.members("carol")
-    asked.a.run("team", "add", carol.code, "--team", "backend")
+    asked.a.run("team", "add", carol.code, "--team", "backend", "--yes")
     (contact,) = until(lambda: carol.json("inbox")["contacts"], "A's contact in C's inbox")
     carol.run("invitation", "decline", contact["id"])
     carol.down()

@@ -187,7 +187,7 @@ def test_nothing_leaves_of_an_excluded_directory(pair: Pair) -> None:
     refused = pair.a.run("session", "share", kept[1].id, "--yes", check=False)
     assert refused.code == 6
 
-    pair.a.run("exclude", "--remove", "client-*")
+    pair.a.run("exclude", "--remove", "client-*", "--yes")
     pair.b.until_readable(kept[1])
     assert pair.b.peek(kept[0].id) is None
 

@@ -163,7 +163,11 @@ def test_a_broken_file_of_limits_pauses_sending_and_says_so(limited: Limited) ->
     assert checked.code == 7, "no person paused it, and it does not end by itself"
     assert "could not be read" in checked.err
     assert limited.b.peek(session.id) is None
-    a.run("resume")
+    assert a.run("pause", "--for", "1s", check=False).code == 6, "it would end without a question"
+    refused = a.run("resume", check=False)
+    assert refused.code == 8
+    assert "receivers:   bob.box" in refused.out
+    a.run("resume", "--yes")
     limited.leave.append(session)
     limited.b.until_readable(*limited.leave)
     assert a.run("status", "--check").code == 0

@@ -83,7 +83,7 @@ def test_a_fork_is_proposed_not_taken_until_somebody_says_so(team: Team) -> None
     assert refused.code == 5
     assert f"karma-sync accept {PROJECT}" in refused.err
 
-    team.b.run(*proposal.split()[1:])
+    team.b.run(*proposal.split()[1:], "--yes")
 
     team.a.until_readable(session)
 
@@ -173,7 +173,7 @@ def test_a_renamed_repository_stops_and_an_alias_lets_it_go_on(team: Team) -> No
     refused = team.b.run("project", "alias", ".", cwd=clones[team.b], check=False)
     assert refused.code == 6
     assert "ask alice.box" in refused.err
-    team.a.run("project", "alias", ".", cwd=clones[team.a])
+    team.a.run("project", "alias", ".", "--yes", cwd=clones[team.a])
 
     team.b.until_readable(after[team.a])
     team.a.until_readable(after[team.b])
@@ -205,14 +205,14 @@ def test_a_name_that_the_leader_tells_sends_nothing_of_a_clone_that_never_had_th
     private = "example.org/bob/private"
     place = team.b.clone(f"git@{private.replace('/', ':', 1)}.git", "private")
     session = team.b.write_session("private", cwd=place)
-    team.a.run("project", "alias", private, "--project", PROJECT)
+    team.a.run("project", "alias", private, "--project", PROJECT, "--yes")
     until(lambda: private in status_of(team.b)["told"], "the name in B's status")
     team.a.until_readable(team.b.write_session("in the project"))
 
     assert team.a.peek(session.id) is None
     assert f"karma-sync project alias {private}" in team.b.run("status").out
 
-    team.b.run("project", "alias", private)
+    team.b.run("project", "alias", private, "--yes")
 
     team.a.until_readable(session)
 
@@ -224,9 +224,9 @@ def test_a_name_that_is_taken_back_sends_no_more(team: Team) -> None:
     unknown = team.a.run("project", "alias", other, "--project", PROJECT, "--remove", check=False)
     assert unknown.code == 5
     assert f"{other} is not another name of {PROJECT}" in unknown.err
-    team.a.run("project", "alias", other, "--project", PROJECT)
+    team.a.run("project", "alias", other, "--project", PROJECT, "--yes")
     until(lambda: other in status_of(team.b)["told"], "the name in B's status")
-    team.b.run("project", "alias", other)
+    team.b.run("project", "alias", other, "--yes")
     team.a.until_readable(session)
     agreed = session.content
 
@@ -237,7 +237,7 @@ def test_a_name_that_is_taken_back_sends_no_more(team: Team) -> None:
     assert team.a.peek(session.id) == agreed
     assert other in status_of(team.b)["told"]
 
-    team.b.run("project", "alias", other)
+    team.b.run("project", "alias", other, "--yes")
     team.a.until_readable(session)
     agreed = session.content
     assert "is no longer a name of" in team.a.run("project", "alias", other, "--remove").out

@@ -103,7 +103,7 @@ def test_without_rules_a_session_is_withdrawn_all_the_same_and_mended_rules_need
     assert "redaction" in ruled.a.json("status")["faults"]
 
     (ruled.a.paths.config / "rules.toml").write_text(RULES)
-    ruled.a.run("session", "unshare", "--undo", gone.id)  # has it look at all sessions
+    ruled.a.run("session", "unshare", "--undo", "--yes", gone.id)  # has it look at all sessions
     for session in (waits, gone):
         ruled.b.until_readable(session)
     assert "redaction" not in ruled.a.json("status")["faults"]

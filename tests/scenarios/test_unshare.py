@@ -111,7 +111,7 @@ def test_a_lost_database_does_not_let_it_leave_again(story: Story) -> None:
 
 def test_what_is_shared_again_arrives_again(story: Story) -> None:
     a, b, c = story.members
-    a.run("session", "unshare", story.secret.id[:8], "--undo")
+    a.run("session", "unshare", story.secret.id[:8], "--undo", "--yes")
 
     for member in (b, c):
         member.until_readable(story.secret)

@@ -49,6 +49,7 @@ RANKS = (
     ("cli.screen", "cli.options"),
     ("cli.output", "cli.progress"),
     ("cli.notices", "cli.consent"),
+    ("cli.widening",),
     ("cli.team", "cli.project", "cli.session", "cli.daemon", "cli.library", "mcp", "web"),
     ("cli.commands",),  # loads the commands by name
     ("cli.main",),

@@ -305,3 +305,9 @@ def test_only_an_address_that_is_loopback_keeps_syncthing_on_loopback(
     listening = Settings(tag="a.b", network=network, claude=Path()).listen_addresses
 
     assert (listening == (f"tcp://{host}:24099",)) is local
+
+
+@pytest.mark.parametrize("line", ['profile = "full"', 'since = "all"', "[limits]"])
+def test_nothing_in_the_file_can_widen_what_leaves(tmp_path: Path, line: str) -> None:
+    with pytest.raises(BadInput):
+        load(write(tmp_path, f"{line}\n{GOOD}" if "=" in line else f"{GOOD}{line}\n"))

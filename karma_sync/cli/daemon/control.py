@@ -8,8 +8,10 @@ import typer
 
 from karma_sync.app import App
 from karma_sync.cli.notices import print_if_down, warn_if_down
+from karma_sync.cli.options import YesOption
 from karma_sync.cli.output import flush, print_json, print_line, print_next
 from karma_sync.cli.screen import Line, Tone, print_drawn
+from karma_sync.cli.widening import consent_to_more
 from karma_sync.errors import Conflict
 from karma_sync.runtime.timing import utc_now
 
@@ -45,16 +47,23 @@ def pause(
     print_next("karma-sync resume")
 
 
-def resume() -> None:
+def resume(yes: YesOption = False) -> None:
     """Resume all projects.
 
-    A project that you paused by itself stays paused.
+    A project that you paused by itself stays paused. If karma-sync paused all because the limits
+    were lost, the command shows which sessions would be sent, and asks.
 
     Example: karma-sync resume
     """
     from karma_sync.service import pause as control
+    from karma_sync.service.sessions.widening import SendingRules
 
     app = App.from_environment()
+    why = control.why_lost(app.state, utc_now())
+    if why:
+        print_line(f"All sync was paused: {why}.")
+        after = SendingRules.stored(app.state, app.me).running()
+        consent_to_more(app, after.nothing_yet(), after, yes=yes)
     control.resume_all(app.state, utc_now())
     print_line("Sync is resumed.")
     print_if_down(app)

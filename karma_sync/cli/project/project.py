@@ -1,9 +1,8 @@
 """The commands `project share`, `project map` and `project alias`."""
 
-from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,13 +18,18 @@ from karma_sync.cli.options import (
     ProfileOption,
     SinceOption,
     TeamOption,
+    WholeHomeOption,
     YesOption,
 )
 from karma_sync.cli.output import print_line, print_next
 from karma_sync.cli.project.argument import meant
 from karma_sync.cli.project.scan import scan
+from karma_sync.cli.widening import consent_to_more, never
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.runtime.timing import utc_now
+
+if TYPE_CHECKING:
+    from karma_sync.service.projects import ProjectAnswers
 
 _SENT_STAYS = (
     "Sent sessions stay with the receivers. To withdraw one: karma-sync session unshare ID"
@@ -52,6 +56,7 @@ def share(
     profile: ProfileOption = None,
     dry_run: DryRunOption = False,
     remote: Annotated[str, typer.Option(help="The remote that names the project.")] = "origin",
+    whole_home: WholeHomeOption = None,
     yes: YesOption = False,
 ) -> None:
     """Share a project.
@@ -66,7 +71,9 @@ def share(
     app = App.from_environment()
     identity, root = _of_remote(app, directory.absolute(), remote)
     standing = projects.prepare_share(app.state, app.me, identity, team)
-    wishes = ConsentOptions(direction, since, last, after_idle, profile, yes, dry_run)
+    wishes = ConsentOptions(
+        direction, since, last, after_idle, profile, yes, dry_run, whole_home=whole_home
+    )
     terms = consented(app, standing, wishes)
     if terms is None:
         return
@@ -114,36 +121,53 @@ def alias(
     ] = None,
     team: TeamOption = None,
     remove: Annotated[bool, typer.Option("--remove", help="Remove it.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Add a name to a project.
 
     It is for a repository that was renamed or moved. The leader adds the name for the team; the
-    other members agree to it.
+    other members agree to it. The command shows which sessions would be sent, and asks.
 
     Example: karma-sync project alias github.com/acme/web2
     """
     from karma_sync.git.remote import typed_identity
     from karma_sync.git.repository import identity_of
     from karma_sync.service import projects
+    from karma_sync.service.sessions.widening import SendingRules
 
     app = App.from_environment()
     new = identity_of(Path().absolute()) if name == "." else typed_identity(name)
     old = project or _renamed(app, new)
     standing = projects.find(app.state, app.me, old, team)
     if remove:
+        now = SendingRules.stored(app.state, app.me)
+        after = now.named(standing, new, known=False)
+        consent_to_more(app, now, after, yes=yes, concerns=never)
         if projects.unalias(app.state, app.me, standing, new):
             print_line(f"{new} is no longer a name of {standing.project} in {standing.team.name}.")
         else:
             print_line(f"You no longer agree to {new} as a name of {standing.project}.")
         print_line(_SENT_STAYS)
-    elif projects.alias(app.state, app.me, standing, new):
-        print_line(
-            f"{new} is a name of {standing.project} for the whole team {standing.team.name}."
-        )
     else:
-        print_line(f"{new} is a name of {standing.project}: you send sessions from there.")
+        _consent_to_name(app, standing, new, yes=yes)
+        is_new = projects.alias(app.state, app.me, standing, new)
+        whose = f" for the whole team {standing.team.name}"
+        print_line(
+            f"{new} is a name of {standing.project}"
+            f"{whose if is_new else ': you send sessions from there'}."
+        )
     print_if_down(app)
     print_next("karma-sync project scan")
+
+
+def _consent_to_name(app: App, standing: "ProjectAnswers", name: str, *, yes: bool) -> None:
+    from karma_sync.service import projects
+    from karma_sync.service.sessions.widening import SendingRules
+
+    projects.require_alias(app.state, app.me, standing, name)
+    now = SendingRules.stored(app.state, app.me)
+    after = now.named(standing, name, known=True)
+    consent_to_more(app, now, after, yes=yes, concerns=lambda w: w.answers.is_same(standing))
 
 
 def _renamed(app: App, new: str) -> str:
@@ -169,16 +193,19 @@ def map_(
         ),
     ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Remove it.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Map a directory to a project.
 
     It is for a directory without git, a deleted one, or a clone of a fork. Sessions that worked
-    there or below belong to the project.
+    there or below belong to the project. If you send it, the command shows what would be sent, and
+    asks.
 
     Example: karma-sync project map /home/alice/old-clone github.com/acme/web
     """
-    from karma_sync.sending.eligibility import known_roots
+    from karma_sync.domain.session.project import identity_below
     from karma_sync.service import directories
+    from karma_sync.service.sessions.widening import SendingRules
 
     if remove == (project is not None):
         raise BadInput(
@@ -187,32 +214,22 @@ def map_(
         )
     app = App.from_environment()
     cwds = [app.matcher.facts(session).cwds for session in app.source.sessions()]
-    named = {*known_roots(app.state)[0], *chain.from_iterable(cwds)}
+    now = SendingRules.stored(app.state, app.me)
+    named = {*now.mapped, *chain.from_iterable(cwds)}
     place = directories.place_of(directory, Path().absolute(), Path.home(), named)
     if project is None:
+        mapped = directories.mapped_without(now.mapped, place)
+        consent_to_more(app, now, now.mapping(mapped), yes=yes, concerns=never)
         directories.unmap_directory(app.state, place)
         print_line(f"{place} is no longer mapped: its git remote names its project.")
         print_line(_SENT_STAYS)
     else:
         identity = meant(app, project)
+        mapped = directories.mapped_with(now.mapped, place, identity)
+        after = now.mapping(mapped)
+        consent_to_more(app, now, after, yes=yes, concerns=lambda w: w.answers.project == identity)
         directories.map_directory(app.state, place, identity)
-        print_line(f"Sessions in {place} belong to {identity}.")
-        _print_what_leaves(app, place, identity, cwds)
+        count = sum(any(identity_below(cwd, {place: identity}) for cwd in each) for each in cwds)
+        print_line(f"Sessions in {place} belong to {identity}: {count} now.")
     print_if_down(app)
     print_next("karma-sync project scan")
-
-
-def _print_what_leaves(app: App, place: str, identity: str, cwds: Iterable[list[str]]) -> None:
-    """Print how many sessions worked in the directory, and who receives them."""
-    from karma_sync.domain.session.project import identity_below
-    from karma_sync.service import projects
-
-    count = sum(any(identity_below(cwd, {place: identity}) for cwd in each) for each in cwds)
-    print_line(f"  sessions:    {count}")
-    for standing in projects.all_answers(app.state, app.me):
-        if standing.project == identity and standing.mine.sends:
-            recipients = ", ".join(m.tag for m in standing.recipients)
-            print_line(
-                f"  receivers:   {recipients or 'none yet'}, in team {standing.team.name},"
-                " within your limits"
-            )

@@ -17,12 +17,14 @@ from karma_sync.cli.options import (
     ProjectArgument,
     SinceOption,
     TeamOption,
+    WholeHomeOption,
     YesOption,
 )
 from karma_sync.cli.output import print_json, print_line, print_next
 from karma_sync.cli.project.argument import project_named
 from karma_sync.cli.project.wait import offered, require_daemon, wait_for_session
 from karma_sync.cli.screen import Line, Tone, print_table
+from karma_sync.cli.widening import consent_to_more
 from karma_sync.domain.team.direction import Direction
 from karma_sync.errors import BadInput
 from karma_sync.runtime.timing import utc_now
@@ -97,6 +99,7 @@ def accept(
     after_idle: IdleOption = None,
     profile: ProfileOption = None,
     dry_run: DryRunOption = False,
+    whole_home: WholeHomeOption = None,
     yes: YesOption = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until a team shares it, then for a first session.")
@@ -119,7 +122,9 @@ def accept(
     standing = offered(app, named, team, wait)
     # raises before the command asks
     projects.moved(standing, lambda mine: mine.accept(0, Direction.BOTH, Content.BOTH, Limits()))
-    wishes = ConsentOptions(direction, since, last, after_idle, profile, yes, dry_run)
+    wishes = ConsentOptions(
+        direction, since, last, after_idle, profile, yes, dry_run, whole_home=whole_home
+    )
     terms = consented(app, standing, wishes)
     if terms is None:
         return
@@ -155,12 +160,26 @@ def pause(project: ProjectArgument, team: TeamOption = None) -> None:
     _moved(app, standing, "is paused.", f"karma-sync subscription resume {standing.named}")
 
 
-def resume(project: ProjectArgument, team: TeamOption = None) -> None:
+def resume(project: ProjectArgument, team: TeamOption = None, yes: YesOption = False) -> None:
     """Resume a project.
+
+    If its limits were lost, or it never had any, the command shows which sessions would be sent,
+    and asks.
 
     Example: karma-sync subscription resume repo
     """
-    app, standing = _move(project, team, lambda mine: mine.resume())
+    from karma_sync.domain.session.selection import Limits
+    from karma_sync.service import projects
+    from karma_sync.service.sessions.widening import SendingRules
+
+    app = App.from_environment()
+    standing = projects.find(app.state, app.me, project_named(app, project), team)
+    projects.moved(standing, lambda mine: mine.resume())  # raises before the command asks
+    if standing.mine.sends and standing.mine.limits == Limits():
+        print_line(f"{standing.project} has no limits: none were set, or they were lost.")
+        after = SendingRules.stored(app.state, app.me).only(standing)
+        consent_to_more(app, after.nothing_yet(), after, yes=yes)
+    projects.move(app.state, app.me, standing.project, standing.team.id, lambda mine: mine.resume())
     _moved(app, standing, "is resumed.", "karma-sync status")
 
 
@@ -190,6 +209,7 @@ def change(
         ),
     ] = False,
     dry_run: DryRunOption = False,
+    whole_home: WholeHomeOption = None,
     yes: YesOption = False,
 ) -> None:
     """Change a subscription.
@@ -206,7 +226,9 @@ def change(
     mine = standing.mine
     chosen = direction or mine.direction
     _require_end_of_sending(retract, chosen)
-    wishes = ConsentOptions(direction, since, last, after_idle, profile, yes, dry_run, mine.limits)
+    wishes = ConsentOptions(
+        direction, since, last, after_idle, profile, yes, dry_run, mine.limits, whole_home
+    )
     if not retract:
         wishes.require_some(standing)
     limits = wishes.limits

@@ -12,6 +12,7 @@ from karma_sync.cli.ask import ask_unless
 from karma_sync.cli.notices import print_if_down
 from karma_sync.cli.options import JsonOption, YesOption
 from karma_sync.cli.output import print_json, print_line, print_next, size, write_raw
+from karma_sync.cli.widening import consent_to_more
 from karma_sync.errors import BadInput, Conflict
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def exclude(
     remove: Annotated[bool, typer.Option("--remove", help="Remove these exclusions.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="Show the exclusions.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the exclusions as JSON.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Exclude a directory.
 
@@ -143,12 +145,19 @@ def exclude(
     Example: karma-sync exclude ~/private
     """
     from karma_sync.service.sessions import choices
+    from karma_sync.service.sessions.widening import SendingRules
 
     app = App.from_environment()
     if directories:
         here, home = Path().absolute(), Path.home()
         patterns = [p for text in directories for p in choices.patterns_of(text, here, home)]
-        (choices.include if remove else choices.exclude)(app.state, patterns)
+        if remove:
+            choices.require_excluded(app.state, patterns)
+            now = SendingRules.stored(app.state, app.me)
+            consent_to_more(app, now, now.without(patterns), yes=yes)
+            choices.include(app.state, patterns)
+        else:
+            choices.exclude(app.state, patterns)
     elif not list_ and not as_json:
         raise BadInput("exclude needs a directory or a pattern", hint="karma-sync exclude --list")
     found = choices.excluded(app.state)

@@ -7,7 +7,9 @@ import typer
 from karma_sync.app import App
 from karma_sync.cli import completion
 from karma_sync.cli.notices import print_if_down
+from karma_sync.cli.options import YesOption
 from karma_sync.cli.output import print_line, print_next
+from karma_sync.cli.widening import consent_to_more
 from karma_sync.errors import Conflict
 from karma_sync.runtime.timing import utc_now
 
@@ -33,21 +35,32 @@ def unshare(
         ),
     ] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Allow it to be sent again.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Withdraw a session.
 
     Every member deletes it, with its subagents, from disk, library and database. It is not sent
-    again.
+    again. With --undo, the command shows what would be sent, and asks.
 
     Example: karma-sync session unshare 3a782158
     """
     from karma_sync.domain.session.selection import Whose
     from karma_sync.service.sessions import withdrawal
+    from karma_sync.service.sessions.widening import SendingRules
 
     app = App.from_environment()
     whose = Whose.AGENT if agent else Whose.SESSION
     if undo:
-        lifted = withdrawal.lift(app.state, wanted, whose)
+        lifted = withdrawal.find_unshared(app.state, wanted, whose)
+        now = SendingRules.stored(app.state, app.me)
+        consent_to_more(
+            app,
+            now,
+            now.lifting(lifted),
+            yes=yes,
+            concerns=lambda wider: agent or lifted.name in wider.known,
+        )
+        withdrawal.lift(app.state, lifted)
         print_line(f"{lifted.whose} {lifted.name} can be sent again.")
     else:
         unshared, rows = withdrawal.find(app.work, wanted, whose, app.settings.tag)

@@ -7,8 +7,10 @@ import typer
 from karma_sync.app import App
 from karma_sync.cli import completion
 from karma_sync.cli.notices import print_if_down
+from karma_sync.cli.options import YesOption
 from karma_sync.cli.output import print_line, print_next
 from karma_sync.cli.team.setup import read_code
+from karma_sync.cli.widening import consent_to_more
 
 
 def add_to(app: typer.Typer) -> None:
@@ -44,18 +46,24 @@ def add(
         str | None,
         typer.Option(help="The team, if you are in several.", autocompletion=completion.teams),
     ] = None,
+    yes: YesOption = False,
 ) -> None:
     """Add a member to a team.
 
-    The member is on the roster at once, and joins by accepting the invitation.
+    The member is on the roster at once, and joins by accepting the invitation. If you send projects
+    to the team, the command shows what the member can receive, and asks.
 
     Example: karma-sync team add AEAGQNA-4GGC73T-…
     """
     from karma_sync.service import teams
+    from karma_sync.service.sessions.widening import SendingRules
 
     app = App.from_environment()
     newcomer = read_code(app, code)
     print_line(f"Adding {newcomer.tag}, key {newcomer.fingerprint}.")
+    after = teams.with_member(app.state, app.me, newcomer, team)
+    now = SendingRules.stored(app.state, app.me)
+    consent_to_more(app, now.nothing_yet(), now.to(after, newcomer.key), yes=yes)
     found = teams.add_member(app.state, app.me, newcomer, team)
     print_line(f"{newcomer.tag} is on the roster of {found.name}.")
     print_if_down(app)

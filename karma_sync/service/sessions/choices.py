@@ -11,7 +11,7 @@ from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.store import packaged, state, work
-from karma_sync.store.database import Database
+from karma_sync.store.database import Database, Transaction
 
 _PATTERN = frozenset("*?[")
 _CHARS = 1000
@@ -86,13 +86,23 @@ def include(store: Database, patterns: Iterable[str]) -> None:
     Raises:
         NotFound: none of these patterns is excluded.
     """
-    wanted = set(patterns)
     with store.transaction() as tx:
-        known = wanted & {e.pattern for e in state.exclusions.all(tx)}
-        for pattern in known:
+        for pattern in _excluded_among(tx, patterns):
             state.exclusions.drop(tx, pattern=pattern)
+
+
+def require_excluded(store: Database, patterns: Iterable[str]) -> None:
+    """Check that `include` can be done, which raises the same; nothing is stored."""
+    with store.reading() as tx:
+        _excluded_among(tx, patterns)
+
+
+def _excluded_among(tx: Transaction, patterns: Iterable[str]) -> set[str]:
+    wanted = set(patterns)
+    known = wanted & {e.pattern for e in state.exclusions.all(tx)}
     if not known:
         raise NotFound(f"{min(wanted)} is not excluded", hint="karma-sync exclude --list")
+    return known
 
 
 def excluded(store: Database) -> list[str]:

@@ -77,6 +77,11 @@ def survey(
     return Survey(names, found, decider.choices())
 
 
+def leaving_in(found: Survey, limits: Limits) -> list[SourceSession]:
+    """The sessions of a survey that would leave under these limits, as they were found."""
+    return [session for session, _, outcome in found.outcomes(limits) if outcome in _LEAVES]
+
+
 def what_would_leave(decider: Decider, found: Survey, limits: Limits) -> LeavingSessions:
     """The sessions of a survey that would leave under these limits."""
     outcomes = found.outcomes(limits)

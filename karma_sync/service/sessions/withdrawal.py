@@ -129,28 +129,32 @@ def left(store: Database) -> list[Departed]:
         return [row for row in ledger.departed.all(tx) if not row.withdrawn]
 
 
-def lift(store: Database, wanted: str, whose: Whose) -> Unshared:
-    """Let a session or an agent leave again that was unshared.
+def find_unshared(store: Database, wanted: str, whose: Whose) -> Unshared:
+    """What is unshared of the session whose ID begins with `wanted`, or of the agent `wanted`.
 
     Raises:
         Conflict: it is not unshared.
         BadInput: the IDs of several unshared sessions begin with `wanted`.
     """
-    with store.transaction() as tx:
+    with store.reading() as tx:
         held = [u for u in state.unshared.all(tx) if u.whose is whose and not u.lifted]
-        name = SessionKey.parse(wanted).session if whose is Whose.SESSION and wanted else wanted
-        fits = [u for u in held if u.name == name]
-        if whose is Whose.SESSION:
-            fits = fits or [u for u in held if name and u.name.startswith(name)]
-        if not fits:
-            raise Conflict(f"{wanted!r} is not unshared", hint="karma-sync sent")
-        if len(fits) > 1:
-            names = " or ".join(u.name for u in fits[:5])
-            raise BadInput(f"{wanted!r} fits several sessions", hint=names)
+    name = SessionKey.parse(wanted).session if whose is Whose.SESSION and wanted else wanted
+    fits = [u for u in held if u.name == name]
+    if whose is Whose.SESSION:
+        fits = fits or [u for u in held if name and u.name.startswith(name)]
+    if not fits:
+        raise Conflict(f"{wanted!r} is not unshared", hint="karma-sync sent")
+    if len(fits) > 1:
+        names = " or ".join(u.name for u in fits[:5])
+        raise BadInput(f"{wanted!r} fits several sessions", hint=names)
+    return fits[0]
+
+
+def lift(store: Database, unshared: Unshared) -> None:
+    """Let a session or an agent leave again that was unshared."""
+    with store.transaction() as tx:
         # the row stays: a missing row must mean that the database was lost
-        lifted = fits[0].changed(lifted=True)
-        state.unshared.put(tx, lifted)
-    return lifted
+        state.unshared.put(tx, unshared.changed(lifted=True))
 
 
 def redactions_changed(store: Database, now: datetime) -> None:

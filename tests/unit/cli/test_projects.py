@@ -34,17 +34,19 @@ def _project(alice: Member, place: Path) -> str:
 def test_a_project_is_named_by_its_ending_and_what_leaves_is_said(alice: Member) -> None:
     place = _plain(alice, "by ending")
 
-    told = alice.run("project", "map", str(place), "repo").out
+    told = alice.run("project", "map", str(place), "repo", "--yes").out
 
-    assert f"Sessions in {place} belong to {PROJECT}." in told
-    assert "sessions:    1" in told
-    assert "receivers:   none yet, in team backend" in told
+    assert f"More of {PROJECT} in team backend would be sent." in told
+    assert "sends now:   1 session" in told
+    assert f"from {place}\n" in told
+    assert "receivers:   none yet; later every member of the team" in told
+    assert f"Sessions in {place} belong to {PROJECT}: 1 now." in told
     assert _project(alice, place) == PROJECT
 
 
 def test_what_was_mapped_by_mistake_is_taken_back(alice: Member) -> None:
     place = _plain(alice, "mistake")
-    alice.run("project", "map", str(place), PROJECT)
+    alice.run("project", "map", str(place), PROJECT, "--yes")
 
     told = alice.run("project", "map", str(place), "--remove").out
 

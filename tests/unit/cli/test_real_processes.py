@@ -102,7 +102,7 @@ def test_a_command_leaves_no_write_ahead_log_which_may_hold_deleted_text(town: T
     member = town.member("walter")
     member.run("team", "create", "backend", real=True)
     member.run("exclude", "secret-client", real=True)
-    member.run("exclude", "--remove", "secret-client", real=True)
+    member.run("exclude", "--remove", "secret-client", "--yes", real=True)
     data = {path.name: path.read_bytes() for path in member.home.rglob("*") if path.is_file()}
 
     assert [name for name in data if name.endswith("-wal")] == []

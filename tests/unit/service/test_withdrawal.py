@@ -150,10 +150,10 @@ def test_it_survives_the_loss_of_the_database_and_can_be_lifted(tmp_path: Path) 
         "a new database takes it over"
     )
     withdrawal.unshare(new, unshared)
-    withdrawal.lift(new, "abc", Whose.SESSION)
+    withdrawal.lift(new, withdrawal.find_unshared(new, "abc", Whose.SESSION))
     assert [u.lifted for u in read_intent(tmp_path / "intent.json").unshared] == [True]
     with pytest.raises(Conflict):
-        withdrawal.lift(new, "abc1", Whose.SESSION)
+        withdrawal.find_unshared(new, "abc1", Whose.SESSION)
     new.close()
 
 
