@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from karma_sync.agents.catalogue import Catalogue
     from karma_sync.agents.claude.source import ClaudeSource
     from karma_sync.domain.access import AccessScope
+    from karma_sync.domain.session.frame import Frames
     from karma_sync.git.places import Places
     from karma_sync.library.reader import Library, LibraryView
     from karma_sync.redact.custom.redactions_file import RedactionsFile
@@ -216,7 +217,14 @@ class App:
         """The person's own texts and rules, and the redactor made with them."""
         from karma_sync.redact.custom.redactions_file import RedactionsFile
 
-        return RedactionsFile(self.paths.redactions, self.settings.redaction)
+        return RedactionsFile(self.paths.redactions, self.settings.redaction, self.frames)
+
+    @cached_property
+    def frames(self) -> "Frames":
+        """Marks what an agent is given, and cuts it from what leaves."""
+        from karma_sync.domain.session.frame import Frames
+
+        return Frames(self.key.derived("karma-sync frames"))
 
     def _database(self, path: Path) -> Path:
         """The path of a database; raises NotInitialised before `init`, so that none is made."""

@@ -16,8 +16,9 @@ from typing import Any, Protocol, Self, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from karma_sync.domain import limits
 from karma_sync.errors import KarmaError, NotInitialised, Unverified
@@ -88,6 +89,11 @@ class SigningKey:
         if not isinstance(key, Ed25519PrivateKey):
             raise KarmaError(f"{path} is not an Ed25519 key", hint=_RESTORE_HINT.format(path.name))
         return cls(key)
+
+    def derived(self, purpose: str) -> bytes:
+        """A secret of 32 bytes for one purpose; nothing can be learned from it about the key."""
+        raw = self._private.private_bytes_raw()
+        return HKDF(hashes.SHA256(), 32, salt=None, info=purpose.encode()).derive(raw)
 
     def sign(self, payload_type: PayloadType, payload: bytes) -> bytes:
         """The signed envelope of `payload`: one line of JSON without a line end."""

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from karma_sync.domain.session.frame import RULE, Frames, is_framed
 from karma_sync.errors import RedactionFailed
 from karma_sync.redact.allowlist import NOTHING_ALLOWED, AllowList
 from karma_sync.redact.json_strings import Group, grouped, groups, is_json, rows
@@ -22,7 +23,7 @@ from karma_sync.redact.scanner import Scanner, has_other_text
 
 # Part of each redactor's version: raise it with every change of behaviour that is not a change of
 # a rule's data.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,18 @@ class Redactor(Protocol):
 class RuleRedactor:
     """Redacts by a list of rules; if several rules find one secret, the earliest names it.
 
-    Only firm rules cut values that `allowed` exempts. `salt` is part of the version.
+    Only firm rules cut values that `allowed` exempts. `salt` is part of the version. What stands in
+    one of `frames` is cut too, before the rules look.
     """
 
     def __init__(
-        self, rules: Sequence[Rule], allowed: AllowList = NOTHING_ALLOWED, salt: str = ""
+        self,
+        rules: Sequence[Rule],
+        allowed: AllowList = NOTHING_ALLOWED,
+        salt: str = "",
+        frames: Frames | None = None,
     ) -> None:
+        self._frames = frames
         self._scanner = Scanner(rules, allowed)
         self._version = _version(rules, allowed, salt)
 
@@ -80,6 +87,7 @@ class RuleRedactor:
         """
         cuts: Counter[str] = Counter()
         with _failing_closed("lines"):
+            raw = self._without_frames(raw, cuts)
             pieces, at = [], 0
             for start, end in self._scanner.candidate_lines(raw):
                 pieces += [raw[at:start], self._record(raw[start:end], cuts)]
@@ -95,11 +103,14 @@ class RuleRedactor:
         """
         cuts: Counter[str] = Counter()
         with _failing_closed("a text"):
+            if self._frames and is_framed(raw):
+                cut = self._frames.cut_strings if is_json(raw) else self._frames.cut_text
+                raw, cuts[RULE] = cut(raw)
             if self._scanner.first_candidate(raw) < 0:
-                return Redacted(raw, {})
+                return Redacted(raw, dict(+cuts))
             if raw.lstrip()[:1] in (b"{", b"[") and is_json(raw):
                 return Redacted(self._record(raw, cuts), dict(+cuts))
-            return Redacted(self._scanner.cut(raw, cuts), dict(cuts))
+            return Redacted(self._scanner.cut(raw, cuts), dict(+cuts))
 
     def string(self, value: str) -> tuple[str, Mapping[str, int]]:
         """Redact one decoded value.
@@ -113,10 +124,25 @@ class RuleRedactor:
         cuts: Counter[str] = Counter()
         with _failing_closed("a value"):
             raw = value.encode("utf-8", "surrogatepass")
+            if self._frames and is_framed(raw):
+                raw, cuts[RULE] = self._frames.cut_text(raw)
+                value = raw.decode("utf-8", "surrogatepass")
             near = self._scanner.all_near
             if not near and self._scanner.first_candidate(raw) < 0:
-                return value, {}
-            return self._scanner.cut(raw, cuts, near).decode("utf-8", "surrogatepass"), dict(cuts)
+                return value, dict(+cuts)
+            return self._scanner.cut(raw, cuts, near).decode("utf-8", "surrogatepass"), dict(+cuts)
+
+    def _without_frames(self, raw: bytes, cuts: Counter[str]) -> bytes:
+        """Lines without what karma-sync gave an agent; a line that is no JSON is one text."""
+        if self._frames is None or not is_framed(raw):
+            return raw
+        lines = []
+        for line in raw.split(b"\n"):
+            cut = self._frames.cut_strings if is_json(line) else self._frames.cut_text
+            without, count = cut(line)
+            lines.append(without)
+            cuts[RULE] += count
+        return b"\n".join(lines)
 
     def _record(self, record: bytes, cuts: Counter[str]) -> bytes:
         """Redact one JSON record; if it does not parse, search it as plain text too."""

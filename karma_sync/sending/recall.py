@@ -1,8 +1,9 @@
 """Calls back what has left: withdraws unshared sessions, and has stale items packaged again.
 
-An item is stale if another redactor passed it than the one in force; an item is also packaged
-again if it holds a kind of file that the channel's profile no longer takes. This module also
-deletes the chunks that no manifest names any more.
+An item is stale if it would leave in another form now: with another redactor, another profile or
+another table of records. An item is also packaged again if it holds a kind of file that the
+channel's profile no longer takes. This module also deletes the chunks that no manifest names any
+more.
 
 It is level-based: it compares what an outbox holds with what it should hold, whatever the cause
 of a difference is.
@@ -147,7 +148,7 @@ class Recaller:
                 return
             rows = ledger.departed.all(tx, folder=channel.id)
             named = ledger.named_chunks(tx, channel.id, outbox.items())
-        if any(map(self._is_stale, rows)):
+        if any(self._is_stale(channel, row) for row in rows):
             return
         self._remove(channel, outbox, outbox.chunks() - named)
         with self._store.transaction() as tx:
@@ -165,7 +166,7 @@ class Recaller:
         found = self._forgotten(channel, outbox, rows)
         rows += found
         known = 0 if recall is None or recall.swept else recall.through
-        recalls = any(self._is_stale(row) and row.revision > known for row in rows)
+        recalls = any(self._is_stale(channel, row) and row.revision > known for row in rows)
         if found or recalls:
             through = max((last, *(row.revision for row in rows)))
             with self._store.transaction() as tx:
@@ -197,10 +198,10 @@ class Recaller:
 
     def _is_due(self, channel: Channel, row: Departed) -> bool:
         larger = not all(takes(channel.profile, kind) for kind in row.kinds)
-        return self._is_stale(row) or (larger and not row.withdrawn)
+        return self._is_stale(channel, row) or (larger and not row.withdrawn)
 
-    def _is_stale(self, row: Departed) -> bool:
-        return not row.withdrawn and row.redactor != self._packager.redactor.version
+    def _is_stale(self, channel: Channel, row: Departed) -> bool:
+        return not row.withdrawn and row.redactor != self._packager.version(channel, row.agent)
 
     def _remove(self, channel: Channel, outbox: Outbox, hashes: Collection[str]) -> None:
         for sha in hashes:

@@ -327,7 +327,7 @@ class Sender:
             cut = self._packager.cut(channel, session, outbox)
             described = self._packager.describe(cut, facts)
             self._packager.write(described, session, outbox)
-        self._unplaced.append((channel.id, cut.item, described.packed.revision))
+        self._unplaced.append((channel.id, cut.start.item, described.packed.revision))
         return SendResult(True, left=cut.left, wire=len(described.raw))
 
     def _decide(self, channel: Channel, session: SourceSession, facts: Facts) -> Decision:

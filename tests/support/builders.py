@@ -28,6 +28,7 @@ from karma_sync.domain.access import AccessScope, admin_of
 from karma_sync.domain.mesh.channels import Channel, World, channels
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.manifest import Manifest, join_item, split_item
+from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.project import SharedProject
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.domain.team.pairing_code import PairingCode, device_text
@@ -124,16 +125,19 @@ def answer(
     )
 
 
-def channel_of(team: Team, owner: str, project: str = PROJECT) -> Channel:
-    """What `owner` sends for a project to a team."""
+def channel_of(
+    team: Team, owner: str, project: str = PROJECT, profile: Profile = Profile.FULL
+) -> Channel:
+    """What `owner` sends for a project to a team; all records, so that any line will do."""
     sub = answer(team, owner, project=project)
+    sub = sub.changed(limits=sub.limits.changed(profile=profile))
     [found] = channels(World(key=sub.member, teams=(team,), subscriptions=(sub,)))
     return found
 
 
 def record(**fields: Any) -> bytes:
-    """One line of a transcript."""
-    return json.dumps(fields).encode() + b"\n"
+    """One line of a transcript; a prompt's, unless `type` says otherwise."""
+    return json.dumps({"type": "user", **fields}).encode() + b"\n"
 
 
 def said(text: str, cwd: str = "/src/repo", **more: Any) -> bytes:

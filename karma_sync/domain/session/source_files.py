@@ -29,6 +29,11 @@ class Stat:
     def of(cls, found: os.stat_result) -> "Stat":
         return cls(found.st_size, found.st_mtime_ns, found.st_ino)
 
+    @property
+    def values(self) -> tuple[int, int, int]:
+        """All three, as they are stored."""
+        return self.size, self.mtime_ns, self.inode
+
 
 class _Stored(BaseModel):
     """Base of what work.db keeps as JSON."""
@@ -84,6 +89,10 @@ class PackedFile(_Stored):
     the line that begins at raw byte `line`, after its first `skip` redacted bytes. `position` is
     how far the file was read; `cuts` counts the redactions up to there, by rule. `waits` tells
     that the file ends with an incomplete line, which is not packaged before the file is quiet.
+
+    `records` counts the lines that leave, `withheld` the records and bytes that stay here, by type;
+    `unknown` are the types among them that were not known. `answers` and `outputs` are those of
+    `RecordChooser`.
     """
 
     position: Position
@@ -92,21 +101,29 @@ class PackedFile(_Stored):
     skip: int = 0
     cuts: dict[str, int] = {}
     waits: bool = False
+    records: int = 0
+    withheld: dict[str, tuple[int, int]] = {}
+    unknown: tuple[str, ...] = ()
+    answers: dict[str, bool] = {}
+    outputs: tuple[str, ...] = ()
 
 
 class PackedItem(_Stored):
-    """How far one session was packaged into one channel, and with which redactor version.
+    """How far one session was packaged into one channel.
 
-    `running` tells whether the agent had the session open; None if the agent does not report that.
+    `version` is that of `Outgoing`. `running` tells whether the agent had the session open; None if
+    the agent does not report that. `held` has the size, time and inode of each file that stays here
+    because it holds what karma-sync gave the agent.
     """
 
     folder: str
     item: str
     session: str
     revision: int
-    redactor: str
+    version: str
     files: dict[str, PackedFile]
     running: bool | None = None
+    held: dict[str, tuple[int, int, int]] = {}
 
 
 def is_lines(name: str) -> bool:

@@ -101,7 +101,7 @@ class OwnRedactor(RuleRedactor):
     def __init__(self, own: OwnRedactions, base: Base) -> None:
         named = [literal_rule(text) for text in own.literals]
         rules = [*named, *own.rules(), *base.rules]
-        super().__init__(rules, base.allowed, own.salt)
+        super().__init__(rules, base.allowed, own.salt, base.frames)
         plain = [text for text in own.literals if _PLAIN.fullmatch(text)]
         plain.sort(key=len, reverse=True)  # else a shorter text inside a longer one is cut first
         self._plain = "|".join(map(re.escape, plain)).encode()
@@ -134,7 +134,9 @@ def make_redactor(own: OwnRedactions | None, base: Base = OURS) -> RuleRedactor:
     Raises:
         BadInput: a file of the person's is not understood.
     """
-    return OwnRedactor(own, base) if own else RuleRedactor(base.rules, base.allowed)
+    if own:
+        return OwnRedactor(own, base)
+    return RuleRedactor(base.rules, base.allowed, frames=base.frames)
 
 
 def checked_literal(text: str) -> str:

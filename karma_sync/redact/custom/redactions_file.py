@@ -7,10 +7,12 @@ logs or messages.
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from karma_sync.domain.session.frame import Frames
 from karma_sync.errors import RedactionFailed
 from karma_sync.files import write_private
 from karma_sync.redact.custom.redactions import OwnRedactions, make_redactor
@@ -20,11 +22,20 @@ from karma_sync.settings import RedactionSettings
 
 
 class RedactionsFile:
-    """The file redactions.json, and the redactor made from it, config.toml and our own rules."""
+    """The file redactions.json, and the redactor made from it, config.toml and our own rules.
 
-    def __init__(self, path: Path, chosen: RedactionSettings = RedactionSettings()) -> None:  # noqa: B008 frozen
+    The redactor also cuts what stands in `frames`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        chosen: RedactionSettings = RedactionSettings(),  # noqa: B008 frozen
+        frames: Frames | None = None,
+    ) -> None:
         self._path = path
         self._chosen = chosen
+        self._frames = frames
         # the last redactor, and the state of the files from which it was made
         self._made: tuple[object, RuleRedactor] | None = None
 
@@ -66,7 +77,8 @@ class RedactionsFile:
         return True
 
     def _base(self) -> Base:
-        return base_rules(self._chosen.gitleaks, self._chosen.allowlist)
+        base = base_rules(self._chosen.gitleaks, self._chosen.allowlist)
+        return replace(base, frames=self._frames)
 
     def _read(self) -> OwnRedactions | None:
         try:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from karma_sync.domain.session.frame import Frames
 from karma_sync.errors import BadInput, RedactionFailed
 from karma_sync.redact.allowlist import NOTHING_ALLOWED, AllowList, read_allowlist
 from karma_sync.redact.custom.gitleaks import read_gitleaks
@@ -20,10 +21,11 @@ _FILE = "name a readable text file; docs/commands.md describes its form"
 
 @dataclass(frozen=True)
 class Base:
-    """The rules that always apply, and the values that they exempt."""
+    """The rules that always apply, the values that they exempt, and this machine's frames."""
 
     rules: tuple[Rule, ...] = DEFAULT_RULES
     allowed: AllowList = NOTHING_ALLOWED
+    frames: Frames | None = None
 
 
 OURS = Base()

@@ -1,4 +1,4 @@
-"""Cuts redacted files into chunks: full chunks that never change, and an end that grows.
+"""Cuts files as they leave into chunks: full chunks that never change, and an end that grows.
 
 A transcript only grows, so an appended line changes only the end of its file; the full chunks
 before it stay as they are. The ends of an item's files travel in its inline part (docs/format.md).
@@ -7,7 +7,7 @@ before it stay as they are. The ends of an item's files travel in its inline par
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from karma_sync.agents.growing_file import (
     blocks,
@@ -17,11 +17,19 @@ from karma_sync.agents.growing_file import (
     position,
     whole_lines,
 )
+from karma_sync.agents.record_choice import WithheldRecords
 from karma_sync.domain import limits
 from karma_sync.domain.session.manifest import ItemFile, Piece
-from karma_sync.domain.session.source_files import TRANSCRIPT, PackedFile, Position, SourceFile
+from karma_sync.domain.session.profile import kind_of
+from karma_sync.domain.session.source_files import (
+    TRANSCRIPT,
+    PackedFile,
+    Position,
+    SourceFile,
+    is_lines,
+)
 from karma_sync.errors import KarmaError
-from karma_sync.redact.redactor import Redactor
+from karma_sync.sending.packaging.outgoing import TRANSCRIPTS, OutgoingFile, OutgoingPart
 
 # Takes the content of a chunk, returns its hash and its size in bytes.
 Put = Callable[[bytes], tuple[str, int]]
@@ -35,8 +43,9 @@ _MOST_ENDS_BYTES = 8 * limits.INLINE_BYTES
 class CutFile:
     """One file after cutting: its chunks as (hash, size), its end, and the state to resume from.
 
-    `cuts` counts the redactions by rule. `left` counts the bytes of the source that are left for
-    the next step. `known` is the file's entry in the previous manifest if nothing changed.
+    `cuts` counts the redactions by rule, `records` the lines that leave, `withheld` the records
+    that stay here. `left` counts the bytes of the source that are left for the next step. `known`
+    is the file's entry in the previous manifest if nothing changed.
     """
 
     name: str
@@ -44,6 +53,8 @@ class CutFile:
     tail: bytes
     state: PackedFile
     cuts: Mapping[str, int]
+    records: int
+    withheld: WithheldRecords
     left: int = 0
     known: ItemFile | None = None
 
@@ -96,10 +107,14 @@ class _Cutter:
         self.tail.clear()
 
 
+# Gives the content of a file as it leaves, read on after a state.
+Leave = Callable[[str, PackedFile | None], OutgoingFile]
+
+
 def cut_file(
-    source: SourceFile, before: PackedFile | None, entry: ItemFile | None, put: Put, red: Redactor
+    source: SourceFile, before: PackedFile | None, entry: ItemFile | None, put: Put, leave: Leave
 ) -> CutFile:
-    """Redact and cut a file, from where the state `before` and the manifest `entry` end.
+    """Cut a file as it leaves, from where the state `before` and the manifest `entry` end.
 
     Cuts one step of a large file, `limits.STEP_BYTES`. Where the file must be cut afresh and the
     outbox has an entry for it, all of it is cut at once: a receiver must not lose what it has.
@@ -110,33 +125,30 @@ def cut_file(
     """
     with open_source(source) as opened:
         if not source.is_lines:
-            return _cut_text(source, opened, put, red)
+            return _cut_text(source, opened, put, leave(source.name, None))
         if before is None or entry is None or not continues(opened, before.position):
             before = None
         sealed = entry.chunks[: before.sealed] if before and entry else ()
         steps = before is not None or entry is None
         most = limits.STEP_BYTES if steps else source.stat.size + 1
-        return _LineCut(opened, before, _Cutter(put, sealed), red).run(source, most)
+        leaving = leave(source.name, before)
+        return _LineCut(opened, before, _Cutter(put, sealed), leaving).run(source, most)
 
 
-def cut_again(name: str, pieces: Iterable[bytes], put: Put, red: Redactor) -> CutFile:
-    """Redact and cut once more the packaged content of a file whose source is gone.
+def cut_again(name: str, pieces: Iterable[bytes], put: Put, leave: Leave) -> CutFile:
+    """Cut once more, as it leaves now, the packaged content of a file whose source is gone.
 
     Raises:
         RedactionFailed, LineTooLong: nothing of the file may leave.
     """
-    cutter = _Cutter(put, ())
-    cuts: dict[str, int] = {}
-    redact, blocks_of = red.lines, whole_lines(pieces)
-    if not name.endswith(".jsonl"):
-        redact, blocks_of = red.text, iter([b"".join(pieces)])
-    for block in blocks_of:
-        redacted = redact(block)
-        cutter.add(redacted.data)
-        _count(cuts, redacted.cuts)
+    cutter, leaving, total = _Cutter(put, ()), leave(name, None), _Total()
+    for block in whole_lines(pieces) if is_lines(name) else [b"".join(pieces)]:
+        part = leaving.part(block)
+        cutter.add(part.data)
+        total.add(part)
     gone = Position(size=0, mtime_ns=0, inode=0, offset=0, fingerprint="")
-    state = PackedFile(position=gone, sealed=len(cutter.chunks), cuts=cuts)
-    return CutFile(name, tuple(cutter.chunks), bytes(cutter.tail), state, cuts)
+    state = total.state(leaving, position=gone, sealed=len(cutter.chunks))
+    return total.cut_file(name, cutter, state)
 
 
 class CutFiles:
@@ -158,6 +170,14 @@ class CutFiles:
         self._ends += len(file.tail)
         if self._ends > _MOST_ENDS_BYTES:
             self._seal(list(self.files.values()))
+
+    def postpone(self, count: int) -> None:
+        """Leave bytes of a source for the next step."""
+        self.left += max(0, count)
+
+    def transcripts(self) -> list[PackedFile]:
+        """How far the transcripts among them were read."""
+        return [file.state for name, file in self.files.items() if kind_of(name) in TRANSCRIPTS]
 
     def finish(self) -> list[CutFile]:
         """All files sorted by name, with ends that fit into the inline part."""
@@ -188,19 +208,57 @@ def within_inline_limit(files: list[CutFile], put: Put) -> list[CutFile]:
     return files
 
 
+class _Total:
+    """Adds up the parts of a file."""
+
+    def __init__(self, before: PackedFile | None = None) -> None:
+        self.cuts = dict(before.cuts) if before else {}
+        self.records = before.records if before else 0
+        self.withheld = WithheldRecords()
+        if before:
+            self.withheld.add(WithheldRecords(dict(before.withheld), set(before.unknown)))
+
+    def add(self, part: OutgoingPart) -> None:
+        for rule, count in part.cuts.items():
+            self.cuts[rule] = self.cuts.get(rule, 0) + count
+        self.records += part.records
+        self.withheld.add(part.withheld)
+
+    def state(self, leaving: OutgoingFile, **where: Any) -> PackedFile:
+        """The state to resume from, at a place in the file."""
+        return PackedFile(
+            **where,
+            cuts=dict(self.cuts),
+            records=self.records,
+            withheld=dict(self.withheld.types),
+            unknown=tuple(sorted(self.withheld.unknown)),
+            answers=leaving.answers,
+            outputs=leaving.outputs,
+        )
+
+    def cut_file(self, name: str, cutter: _Cutter, state: PackedFile, left: int = 0) -> CutFile:
+        """The file as it is cut."""
+        chunks, tail = tuple(cutter.chunks), bytes(cutter.tail)
+        return CutFile(name, chunks, tail, state, self.cuts, self.records, self.withheld, left)
+
+
 class _LineCut:
     """One pass over a file of records, from the first line that is not wholly in a chunk."""
 
     def __init__(
-        self, source: BinaryIO, before: PackedFile | None, cutter: _Cutter, red: Redactor
+        self,
+        source: BinaryIO,
+        before: PackedFile | None,
+        cutter: _Cutter,
+        leaving: OutgoingFile,
     ) -> None:
         self._source = source
         self._cutter = cutter
-        self._redactor = red
+        self._leaving = leaving
         self._seen = before.position.offset if before else 0
         self._line = before.line if before else 0
         self._skip = before.skip if before else 0
-        self._cuts = dict(before.cuts) if before else {}
+        self._total = _Total(before)
 
     def run(self, file: SourceFile, most: int) -> CutFile:
         """Cut about `most` new bytes, in whole lines."""
@@ -208,32 +266,30 @@ class _LineCut:
         stop = file.stat.size
         at, skip = self._line, self._skip
         for raw in blocks(self._source, at, self._seen):
-            self._take(at, raw, skip)  # its redactions were counted when it was new
+            self._take(at, raw, skip)  # it was counted when it was new
             at, skip = at + len(raw), 0
         for raw in blocks(self._source, self._seen, stop):
-            _count(self._cuts, self._take(at, raw, skip))
+            self._total.add(self._take(at, raw, skip))
             at, skip = at + len(raw), 0
             if at - self._seen >= most:
                 break
         self._seal_long_end(at)
         left = stop - at if at - self._seen >= most else 0
         last = b"" if left else last_line(self._source, at, stop)
-        state = PackedFile(
+        state = self._total.state(
+            self._leaving,
             position=position(self._source, replace(file.stat, size=stop - left), at),
             sealed=len(self._cutter.chunks),
             line=self._line,
             skip=self._skip,
-            cuts=dict(self._cuts),
             waits=at < stop and not last and not left,
         )
         # a last line without a line end may still change: it is packaged, but not made part of
         # the state to resume from
-        torn = self._redactor.lines(last)
+        torn = self._leaving.part(last)
         self._cutter.add(torn.data[skip:])
-        cuts = dict(self._cuts)
-        _count(cuts, torn.cuts)
-        chunks, tail = tuple(self._cutter.chunks), bytes(self._cutter.tail)
-        return CutFile(file.name, chunks, tail, state, cuts, left)
+        self._total.add(torn)
+        return self._total.cut_file(file.name, self._cutter, state, left)
 
     def _seal_long_end(self, at: int) -> None:
         """Make a chunk of a long end that came in bulk; `at` is the raw offset after it."""
@@ -241,46 +297,42 @@ class _LineCut:
             self._cutter.seal()
             self._line, self._skip = at, 0
 
-    def _take(self, at: int, raw: bytes, skip: int) -> Mapping[str, int]:
-        redacted = self._redactor.lines(raw)
-        if self._cutter.add(redacted.data[skip:]):
-            boundary = len(redacted.data) - len(self._cutter.tail)
-            line, self._skip = _origin(raw, redacted.data, boundary)
+    def _take(self, at: int, raw: bytes, skip: int) -> OutgoingPart:
+        part = self._leaving.part(raw)
+        if self._cutter.add(part.data[skip:]):
+            boundary = len(part.data) - len(self._cutter.tail)
+            line, self._skip = _origin(raw, part, boundary)
             self._line = at + line
-        return redacted.cuts
+        return part
 
 
-def _origin(raw: bytes, redacted: bytes, boundary: int) -> tuple[int, int]:
-    """Map an offset in redacted lines to (offset of the raw line, bytes into the redacted line).
+def _origin(raw: bytes, part: OutgoingPart, boundary: int) -> tuple[int, int]:
+    """Map an offset in a part to (offset of the raw line, bytes into the line as it leaves).
 
-    Redaction keeps the number of lines, so line n of the one is line n of the other.
+    Redaction keeps the number of lines that were chosen, so line n of the one is line n of the
+    other.
     """
-    start = redacted.rfind(b"\n", 0, boundary) + 1
+    start = part.data.rfind(b"\n", 0, boundary) + 1
     skip = boundary - start
-    if redacted == raw:
+    number = part.data.count(b"\n", 0, boundary)
+    if part.starts is not None:
+        return (part.starts[number] if number < len(part.starts) else len(raw)), skip
+    if part.data == raw:
         return start, skip
     raw_start = 0
-    for _ in range(redacted.count(b"\n", 0, boundary)):
+    for _ in range(number):
         raw_start = raw.index(b"\n", raw_start) + 1
     return raw_start, skip
 
 
-def _cut_text(source: SourceFile, opened: BinaryIO, put: Put, red: Redactor) -> CutFile:
+def _cut_text(source: SourceFile, opened: BinaryIO, put: Put, leaving: OutgoingFile) -> CutFile:
     if source.stat.size > limits.TEXT_FILE_BYTES:
         raise KarmaError(f"{source.path} is larger than {limits.TEXT_FILE_BYTES} bytes")
     raw = opened.read(source.stat.size)
-    redacted = red.text(raw)
-    cutter = _Cutter(put, ())
-    cutter.add(redacted.data)
-    state = PackedFile(
-        position=position(opened, source.stat, len(raw)),
-        sealed=len(cutter.chunks),
-        cuts=dict(redacted.cuts),
-    )
-    tail = bytes(cutter.tail)
-    return CutFile(source.name, tuple(cutter.chunks), tail, state, redacted.cuts)
-
-
-def _count(into: dict[str, int], more: Mapping[str, int]) -> None:
-    for rule, count in more.items():
-        into[rule] = into.get(rule, 0) + count
+    cutter, total = _Cutter(put, ()), _Total()
+    part = leaving.part(raw)
+    cutter.add(part.data)
+    total.add(part)
+    where = position(opened, source.stat, len(raw))
+    state = total.state(leaving, position=where, sealed=len(cutter.chunks))
+    return total.cut_file(source.name, cutter, state)

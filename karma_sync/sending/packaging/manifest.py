@@ -24,13 +24,16 @@ from karma_sync.signing import PayloadType, SigningKey
 class RevisionContent:
     """The packaged content of one revision: its files, and the number of redactions by rule.
 
-    `running` is whether the agent has the session open; None if the agent never recorded it.
+    `version` is that of `Outgoing`. `running` is whether the agent has the session open; None if
+    the agent never recorded it. `records` counts the lines of the transcript that leave.
     """
 
     item: str
     revision: int
+    version: str
     files: tuple[ItemFile, ...]
     running: bool | None
+    records: int
     redactions: Mapping[str, int]
 
 
@@ -73,13 +76,13 @@ def describe(
             models=tuple(text(m) for m in facts.models),
             first_activity=facts.first,
             last_activity=facts.last,
-            records=facts.records,
+            records=content.records,
             prompts=facts.prompts,
             tokens=Tokens(**facts.tokens),
         ),
         files=content.files,
         redactions=dict(content.redactions),
-        redactor=redactor.version,
+        redactor=content.version,
     )
 
 

@@ -4,25 +4,28 @@ A packager cannot be made without a redactor, so nothing reaches an outbox unred
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from karma_sync.agents.growing_file import QUIET_S
 from karma_sync.channel.layout import compress
 from karma_sync.channel.own_items import OutboxFiles, PreviousItem, read_back, without_source
-from karma_sync.domain import limits
 from karma_sync.domain.ids import item_id, next_version
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.facts import Facts
-from karma_sync.domain.session.manifest import FORMAT, ItemFile, Manifest, Retraction, join_item
+from karma_sync.domain.session.manifest import FORMAT, Manifest, Retraction, join_item
 from karma_sync.domain.session.profile import Profile, kind_of, takes
-from karma_sync.domain.session.source_files import PackedFile, PackedItem, SourceFile, SourceSession
+from karma_sync.domain.session.source_files import (
+    PackedItem,
+    SourceFile,
+    SourceSession,
+)
 from karma_sync.redact.redactor import Redactor
-from karma_sync.sending.packaging.chunker import CutFile, CutFiles, cut_again, cut_file
-from karma_sync.sending.packaging.file_selection import may_be_named, running, sendable
+from karma_sync.sending.packaging.file_selection import running, sendable
 from karma_sync.sending.packaging.manifest import RevisionContent, describe, signed
+from karma_sync.sending.packaging.outgoing import Outgoing
+from karma_sync.sending.packaging.session_cut import CutSession, CutStart, SessionCut
 from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.store import ledger, packaged, work
 from karma_sync.store.database import Database, Transaction
@@ -37,33 +40,6 @@ class Step:
 
     revision: int
     left: int = 0
-
-
-@dataclass(frozen=True)
-class CutSession:
-    """A session that one step redacted and cut; its chunks are staged in the outbox.
-
-    `before` is the item as the outbox holds it. `running` is whether the agent has the session
-    open, None if the agent never recorded it. `left` is the number of bytes still to be packaged.
-    """
-
-    channel: Channel
-    session: SourceSession
-    item: str
-    before: PreviousItem | None
-    files: Sequence[CutFile]
-    running: bool | None
-    left: int
-
-    @property
-    def redactions(self) -> Counter[str]:
-        """The number of redactions by rule."""
-        found: Counter[str] = Counter()
-        for file in self.files:
-            found.update(file.cuts)
-        if self.before and not self.session.files:
-            found.update(self.before.manifest.redactions)  # earlier redactions are still in it
-        return found
 
 
 @dataclass(frozen=True)
@@ -95,6 +71,7 @@ class Packager:
         self._store = store
         self._now_ms = now_ms
         self._packed: dict[tuple[str, str], PackedItem] = {}
+        self._ways_out: dict[tuple[str, Profile], Outgoing] = {}
         self.cut_bytes = 0
 
     def begin_session(self) -> None:
@@ -106,8 +83,19 @@ class Packager:
         """The redactor that everything passes before it leaves."""
         return self._redactor
 
+    def version(self, channel: Channel, agent: str) -> str:
+        """What changes whenever a session of an agent might leave in another form."""
+        return self._outgoing(channel, agent).version
+
+    def _outgoing(self, channel: Channel, agent: str) -> Outgoing:
+        key = agent, channel.profile
+        if key not in self._ways_out:
+            self._ways_out[key] = Outgoing(self._redactor, *key)
+        return self._ways_out[key]
+
     def use_redactor(self, redactor: Redactor) -> None:
         """Redact with this from now on; items that another redactor passed are stale."""
+        self._ways_out.clear()
         self._redactor = redactor
 
     def load(self, folder: str) -> None:
@@ -134,7 +122,7 @@ class Packager:
     def is_current(self, channel: Channel, session: SourceSession) -> bool:
         """Whether the outbox holds this session as it is now; reads no content."""
         packed = self._packed.get((channel.id, self.item_of(channel, session)))
-        if packed is None or packed.redactor != self._redactor.version:
+        if packed is None or packed.version != self.version(channel, session.agent):
             return False
         if packed.running is not running(packed, session):
             return False
@@ -142,7 +130,8 @@ class Packager:
             return False  # the profile takes fewer kinds of files than before
         files = sendable(session, channel.profile, self._redactor)
         return all(
-            (known := packed.files.get(f.name)) is not None
+            packed.held.get(f.name) == f.stat.values
+            or (known := packed.files.get(f.name)) is not None
             and known.position.is_current(f.stat)
             and not (known.waits and self._is_quiet(f))
             for f in files
@@ -151,7 +140,7 @@ class Packager:
     def left(self, channel: Channel, session: SourceSession) -> int:
         """About how many bytes of a session are still to be packaged; reads no content."""
         packed = self._packed.get((channel.id, self.item_of(channel, session)))
-        if packed is None or packed.redactor != self._redactor.version:
+        if packed is None or packed.version != self.version(channel, session.agent):
             return session.size
         known = (packed.files.get(f.name) for f in session.files)
         return max(0, session.size - sum(k.position.offset for k in known if k))
@@ -186,20 +175,37 @@ class Packager:
         """Redact and cut the new content of a session's files; stage its chunks in the outbox."""
         item = self.item_of(channel, session)
         before = read_back(outbox, item, self._key.public)
-        packed = self._state_to_resume(channel, item, before)
-        files = self._cut(session, packed, before, outbox, channel.profile)
-        is_running = running(packed, session)
-        return CutSession(channel, session, item, before, files.finish(), is_running, files.left)
+        packed = self._state_to_resume(channel, session, item, before)
+        self.cut_bytes = 0
+
+        def put(content: bytes) -> tuple[str, int]:
+            sha256 = hashlib.sha256(content).hexdigest()
+            outbox.put_chunk(sha256, content, session.changed_ns + _CHUNK_LEAD_NS)
+            self.cut_bytes += len(content)
+            return sha256, len(content)
+
+        start = CutStart(channel, session, item, before, packed)
+        outgoing = self._outgoing(channel, session.agent)
+        cut = SessionCut(start, outgoing, self._redactor, put, lambda: self.cut_bytes)
+        return cut.run(outbox)
 
     def describe(self, cut: CutSession, facts: Facts) -> DescribedItem:
         """Take the next revision, and sign the manifest of the item."""
         packed = self._begin(cut)
-        files = tuple(f.entry() for f in cut.files)
-        content = RevisionContent(cut.item, packed.revision, files, cut.running, cut.redactions)
-        manifest = describe(cut.channel, cut.session, facts, content, self._redactor)
+        start = cut.start
+        content = RevisionContent(
+            start.item,
+            packed.revision,
+            cut.version,
+            tuple(f.entry() for f in cut.files),
+            cut.running,
+            cut.records,
+            cut.redactions,
+        )
+        manifest = describe(start.channel, start.session, facts, content, self._redactor)
         inline = compress(b"".join(f.tail for f in cut.files))
-        named = frozenset(cut.before.manifest.chunks()) if cut.before else frozenset[str]()
-        change = work.Named(cut.channel.id, cut.item, frozenset(manifest.chunks()), named)
+        named = frozenset(start.before.manifest.chunks()) if start.before else frozenset[str]()
+        change = work.Named(start.channel.id, start.item, frozenset(manifest.chunks()), named)
         return DescribedItem(
             packed, manifest, join_item(signed(manifest, self._key), inline), change
         )
@@ -213,14 +219,14 @@ class Packager:
         outbox.put_item(described.packed.item, described.raw, session.changed_ns, on_placed)
 
     def _state_to_resume(
-        self, channel: Channel, item: str, before: PreviousItem | None
+        self, channel: Channel, session: SourceSession, item: str, before: PreviousItem | None
     ) -> PackedItem | None:
         """The state after the packaging that wrote `before`; None if all must be cut afresh."""
         packed = self._packed.get((channel.id, item))
         if before and (packed is None or packed.revision != before.manifest.revision):
             with self._store.reading() as tx:  # a crash came between placing and recording it
                 packed = packaged.begun_items.get(tx, channel.id, item)
-        if not packed or not before or packed.redactor != self._redactor.version:
+        if not packed or not before or packed.version != self.version(channel, session.agent):
             return None
         # another revision in the outbox is not the one that I wrote last: it is from a backup
         return packed if packed.revision == before.manifest.revision else None
@@ -273,60 +279,19 @@ class Packager:
         work.put_revision(tx, folder, revision)
         return revision
 
-    def _cut(
-        self,
-        session: SourceSession,
-        packed: PackedItem | None,
-        before: PreviousItem | None,
-        outbox: OutboxFiles,
-        profile: Profile,
-    ) -> CutFiles:
-        self.cut_bytes = 0
-
-        def put(content: bytes) -> tuple[str, int]:
-            sha256 = hashlib.sha256(content).hexdigest()
-            outbox.put_chunk(sha256, content, session.changed_ns + _CHUNK_LEAD_NS)
-            self.cut_bytes += len(content)
-            return sha256, len(content)
-
-        known = before.manifest.files if before else ()
-        entries = {
-            f.path: f
-            for f in known
-            if takes(profile, kind_of(f.path)) and may_be_named(f.path, self._redactor)
-        }
-        states = packed.files if packed else {}
-        files = CutFiles(put)
-        for source in sendable(session, profile, self._redactor):
-            name, state, entry = source.name, states.get(source.name), entries.get(source.name)
-            done = state.position.offset if state else 0
-            is_full = files.left > 0 or self.cut_bytes >= limits.STEP_BYTES
-            # a file that must be cut afresh cannot wait: receivers would lose it
-            is_later = is_full and (state is not None or entry is None)
-            if before and state and entry and (is_later or state.position.is_current(source.stat)):
-                files.add(_unchanged(entry, before.tails[name], state))
-            elif not is_later:
-                files.add(cut_file(source, state, entry, put, self._redactor))
-            files.left += max(0, source.stat.size - done) if is_later else 0
-        for name in entries.keys() - files.files.keys():  # files that the agent deleted: they stay
-            if before and name in states:
-                files.add(_unchanged(entries[name], before.tails[name], states[name]))
-            elif before:
-                content = before.content(entries[name], outbox)
-                files.add(cut_again(name, content, put, self._redactor))
-        return files
-
     def _begin(self, cut: CutSession) -> PackedItem:
         """Store the state before signing: a crash may come before the item is recorded."""
+        start = cut.start
         with self._store.transaction() as tx:
             packed = PackedItem(
-                folder=cut.channel.id,
-                item=cut.item,
-                session=cut.session.session_id,
-                revision=self._next_revision(tx, cut.channel.id),
-                redactor=self._redactor.version,
+                folder=start.channel.id,
+                item=start.item,
+                session=start.session.session_id,
+                revision=self._next_revision(tx, start.channel.id),
+                version=cut.version,
                 files={f.name: f.state for f in cut.files},
                 running=cut.running,
+                held={file.name: file.stat.values for file in cut.held},
             )
             packaged.begun_items.put(tx, packed)
         return packed
@@ -349,7 +314,3 @@ def all_or_nothing(outbox: OutboxFiles) -> Iterator[None]:
     except BaseException:
         outbox.undo()
         raise
-
-
-def _unchanged(entry: ItemFile, tail: bytes, state: PackedFile) -> CutFile:
-    return CutFile(entry.path, entry.chunks, tail, state, state.cuts, known=entry)

@@ -13,6 +13,7 @@ from karma_sync.errors import BadInput, NotFound
 from karma_sync.redact.redactor import Redactor
 from karma_sync.sending.eligibility import Decider
 from karma_sync.sending.packaging.file_selection import sendable
+from karma_sync.sending.packaging.outgoing import Outgoing
 from karma_sync.service.projects import ProjectAnswers, all_answers
 from karma_sync.service.sessions.choices import my_channels
 from karma_sync.service.sessions.redaction_preview import (
@@ -72,7 +73,8 @@ def preview(
     facts = decider.matcher.facts(session)
     ways = ways_of(decider, session, outlets)
     profile, sources = _files(decider, redactor, session, ways)
-    files = [look_through(redactor, file) for file in sources]
+    outgoing = Outgoing(redactor, session.agent, profile)
+    files = [look_through(outgoing, file) for file in sources]
     texts = [("title", facts.title), ("agent", facts.agent)]
     texts += [("branch", branch) for branch in facts.branches]
     texts += [("model", model) for model in facts.models]
@@ -107,12 +109,12 @@ def content(
         NotFound: no file of that name would leave.
         OSError, RedactionFailed: as `preview` does, also while the result is read.
     """
-    _, files = _files(decider, redactor, session, ways_of(decider, session, outlets))
+    profile, files = _files(decider, redactor, session, ways_of(decider, session, outlets))
     found = next((file for file in files if file.name == name), None)
     if found is None:
         hint = f"karma-sync session preview {session.session_id}"
         raise NotFound(f"no {name} would leave of this session", hint=hint)
-    return as_it_leaves(redactor, found)
+    return as_it_leaves(Outgoing(redactor, session.agent, profile), found)
 
 
 def _files(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 
 from karma_sync.agents.growing_file import blocks, last_line, open_source, whole_lines
+from karma_sync.agents.record_choice import WithheldRecords
 from karma_sync.domain import limits
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.source_files import SourceFile, SourceSession, is_lines
@@ -16,6 +17,7 @@ from karma_sync.library.reader import LibraryView, Readable
 from karma_sync.redact.redactor import Redacted, Redactor
 from karma_sync.redact.scanner import MARKER
 from karma_sync.sending.packaging.file_selection import sendable
+from karma_sync.sending.packaging.outgoing import Outgoing, OutgoingPart
 from karma_sync.store.ledger import Departed
 
 _AROUND = 40  # bytes on either side of a marker: enough to recognise the place
@@ -39,18 +41,26 @@ class Cut:
 
 @dataclass(frozen=True)
 class LeavingFile:
-    """A file as it would leave: its name, its size in bytes, and all cuts in order."""
+    """A file as it would leave: its name, its size in bytes, and all cuts in order.
+
+    `withheld` are the records that stay here.
+    """
 
     name: str
     size: int
     cuts: Sequence[Cut]
+    withheld: WithheldRecords
 
 
 @dataclass(frozen=True)
 class Counted:
-    """How often each rule cuts in the first `searched` of `all` sessions; no others were read."""
+    """How often each rule cuts in the first `searched` of `all` sessions; no others were read.
+
+    `withheld` are the records of these sessions that stay here.
+    """
 
     cuts: Mapping[str, int]
+    withheld: WithheldRecords
     searched: int
     all: int
 
@@ -69,23 +79,26 @@ def count_cuts(
         RedactionFailed: a session cannot be redacted, so it would not leave.
     """
     cuts: Counter[str] = Counter()
+    withheld = WithheldRecords()
     for number, session in enumerate(sessions):
         here: Counter[str] = Counter()
+        stays = WithheldRecords()
         for part in _parts(redactor, session, profile):
             if not go_on(number):
-                return Counted(dict(cuts), number, len(sessions))
-            here.update(part)
+                return Counted(dict(cuts), withheld, number, len(sessions))
+            here.update(part.cuts)
+            stays.add(part.withheld)
         cuts.update(here)
-    return Counted(dict(cuts), len(sessions), len(sessions))
+        withheld.add(stays)
+    return Counted(dict(cuts), withheld, len(sessions), len(sessions))
 
 
-def _parts(
-    redactor: Redactor, session: SourceSession, profile: Profile
-) -> Iterator[Mapping[str, int]]:
+def _parts(redactor: Redactor, session: SourceSession, profile: Profile) -> Iterator[OutgoingPart]:
+    outgoing = Outgoing(redactor, session.agent, profile)
     for file in sendable(session, profile, redactor):
+        leaving = outgoing.file(file.name)
         try:
-            for raw in _pieces(file):
-                yield _redacted(redactor, file.name, raw).cuts
+            yield from map(leaving.part, _pieces(file))
         except FileNotFoundError:
             continue  # it disappeared meanwhile, so it would not leave either
 
@@ -103,31 +116,29 @@ def cuts_by_rule(redactor: Redactor, name: str, pieces: Iterable[bytes]) -> Mapp
     return cuts
 
 
-def look_through(redactor: Redactor, file: SourceFile) -> LeavingFile:
+def look_through(outgoing: Outgoing, file: SourceFile) -> LeavingFile:
     """One file as it would leave, with its cuts.
 
     Raises:
         OSError: the file cannot be read.
         RedactionFailed: it cannot be redacted, so the session would not leave.
     """
-    line, size, cuts = 1, 0, list[Cut]()
+    leaving = outgoing.file(file.name)
+    line, size, cuts, withheld = 1, 0, list[Cut](), WithheldRecords()
     for raw in _pieces(file):
-        whole = _redacted(redactor, file.name, raw)
-        size += len(whole.data)
-        if not whole.cuts:
-            line += raw.count(b"\n")
-        elif not file.is_lines:
-            cuts += _cuts_of(file.name, line, raw, whole.data)
-        else:
-            for one in raw.splitlines(keepends=True):
-                cuts += _cuts_of(file.name, line, one, redactor.lines(one).data)
-                line += one.count(b"\n")
-    return LeavingFile(file.name, size, cuts)
+        part = leaving.part(raw)
+        size += len(part.data)
+        withheld.add(part.withheld)
+        if part.cuts:
+            cuts += _cuts_of(file.name, line, raw, part.data)
+        line += part.data.count(b"\n")
+    return LeavingFile(file.name, size, cuts, withheld)
 
 
-def as_it_leaves(redactor: Redactor, file: SourceFile) -> Iterator[bytes]:
+def as_it_leaves(outgoing: Outgoing, file: SourceFile) -> Iterator[bytes]:
     """The bytes that would leave of one file; raises as `look_through` does."""
-    return (_redacted(redactor, file.name, raw).data for raw in _pieces(file))
+    leaving = outgoing.file(file.name)
+    return (leaving.part(raw).data for raw in _pieces(file))
 
 
 def _redacted(redactor: Redactor, name: str, raw: bytes) -> Redacted:

@@ -16,10 +16,12 @@ import pytest
 
 from karma_sync.agents.claude.gathering import feed
 from karma_sync.domain.session.facts import Facts
+from karma_sync.domain.session.profile import Profile
 from karma_sync.redact.redactor import default_redactor
 from tests.support.builders import ALICE, BOB, Desk, Shelf, channel_of, record, said, team_of_all
 
-CHANNEL = channel_of(team_of_all(ALICE, BOB), ALICE)
+# The profile that sends all records, also those that nobody knows.
+CHANNEL = channel_of(team_of_all(ALICE, BOB), ALICE, profile=Profile.FULL)
 # A picture stands in the message and again in the tool's result: one line of more than a megabyte.
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + random.Random(5).randbytes(450_000)).decode()  # noqa: S311 noise
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}

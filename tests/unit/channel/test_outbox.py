@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from karma_sync.channel.layout import chunk_name, item_name
 from karma_sync.channel.verify import verify_chunk
 from karma_sync.domain import limits
+from karma_sync.domain.session.profile import Profile
 from karma_sync.redact.examples import fill
 from karma_sync.redact.redactor import default_redactor
+from karma_sync.sending.packaging.outgoing import Outgoing
 from karma_sync.sending.packaging.packager import Packager
 from tests.support.builders import (
     ALICE,
@@ -47,7 +49,7 @@ def test_another_redactor_packages_everything_afresh(desk: Desk) -> None:
     desk.package()
 
     assert desk.content() == stricter.lines(big("password") + said("end")).data
-    assert desk.manifest().redactor == "swap-2"
+    assert desk.manifest().redactor == Outgoing(stricter, "claude-code", Profile.FULL).version
 
 
 def test_an_item_that_is_packaged_again_gets_another_file_time(

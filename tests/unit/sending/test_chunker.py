@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from karma_sync.agents import growing_file
 from karma_sync.domain import limits
 from karma_sync.domain.session.manifest import ItemFile
+from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.source_files import PackedFile, SourceFile, Stat
 from karma_sync.errors import KarmaError, RedactionFailed
 from karma_sync.redact.examples import fill
 from karma_sync.redact.redactor import Redactor, default_redactor
 from karma_sync.sending.packaging.chunker import CutFile, cut_file
+from karma_sync.sending.packaging.outgoing import Outgoing
 from tests.support.builders import Swapping, examples, record, said, scratch
 
 RULES = default_redactor()
@@ -34,6 +36,7 @@ class Growing:
 
     def __init__(self, path: Path, red: Redactor, name: str = "transcript.jsonl") -> None:
         self.path, self.red, self.name = path, red, name
+        self.leave = Outgoing(red, "claude-code", Profile.FULL).file
         self.store: dict[str, bytes] = {}
         self.before: PackedFile | None = None
         self.entry: ItemFile | None = None
@@ -48,7 +51,7 @@ class Growing:
     def cut(self) -> CutFile:
         """Package the present content; the state for the next step goes through a database."""
         source = SourceFile(self.name, self.path, Stat.of(self.path.lstat()))
-        done = cut_file(source, self.before, self.entry, self._put, self.red)
+        done = cut_file(source, self.before, self.entry, self._put, self.leave)
         self.before = PackedFile.from_json(done.state.to_json())
         self.entry = ItemFile.model_validate_json(done.entry().model_dump_json())
         return done

@@ -8,9 +8,11 @@ import pytest
 
 from karma_sync.channel.layout import chunk_name, item_name
 from karma_sync.domain import limits
+from karma_sync.domain.session.profile import Profile
 from karma_sync.errors import KarmaError, RedactionFailed
 from karma_sync.redact.examples import fill
 from karma_sync.redact.redactor import default_redactor
+from karma_sync.sending.packaging.outgoing import Outgoing
 from karma_sync.sending.packaging.packager import Packager
 from karma_sync.store import work
 from tests.support.builders import (
@@ -30,6 +32,11 @@ CHANNEL = channel_of(team_of_all(ALICE, BOB), ALICE)
 RULES = default_redactor()
 TOKEN = fill("ghp_{alnum:36}")
 NOTE = "s1/tool-results/note.txt"
+
+
+def version_of(redactor: Swapping) -> str:
+    """The version that a manifest names for sessions of the full profile."""
+    return Outgoing(redactor, "claude-code", Profile.FULL).version
 
 
 def swapping(version: str = "swap-1") -> Swapping:
@@ -80,7 +87,7 @@ def test_a_reader_gets_every_file_redacted_and_the_facts_of_the_session(desk: De
     assert manifest.session.title == "a [REDACTED:fake]"
     assert (manifest.session.session_id, manifest.session.records) == ("s1", 2)
     assert manifest.redactions == {"secret": 3, "padding": 1}
-    assert (manifest.member, manifest.redactor) == (ALICE, "swap-1")
+    assert (manifest.member, manifest.redactor) == (ALICE, version_of(swapping()))
     assert str(desk.claude.parent).encode() not in manifest.model_dump_json().encode()
     assert b"-src-repo" not in manifest.model_dump_json().encode()
 

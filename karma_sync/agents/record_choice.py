@@ -1,0 +1,82 @@
+"""What an agent's adapter tells about the records of a transcript: which of them leave."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+NOT_JSON = "no JSON object"  # stands in place of the type of a line that holds none
+
+
+@dataclass
+class WithheldRecords:
+    """How many records stay here, and their size in bytes, by type.
+
+    `unknown` are the types that this version does not know.
+    """
+
+    types: dict[str, tuple[int, int]] = field(default_factory=dict)
+    unknown: set[str] = field(default_factory=set)
+
+    def count(self, name: str, size: int, known: bool) -> None:
+        """Count one record."""
+        records, total = self.types.get(name, (0, 0))
+        self.types[name] = records + 1, total + size
+        if not known:
+            self.unknown.add(name)
+
+    def add(self, other: "WithheldRecords") -> None:
+        """Count the records of another file, or of more lines."""
+        for name, (records, size) in other.types.items():
+            before, total = self.types.get(name, (0, 0))
+            self.types[name] = before + records, total + size
+        self.unknown |= other.unknown
+
+    @property
+    def size(self) -> int:
+        """The size of all of them in bytes."""
+        return sum(size for _, size in self.types.values())
+
+    def of(self, names: Iterable[str]) -> list[tuple[str, int, int]]:
+        """Type, number and size of these types, the largest first."""
+        rows = [(name, *self.types[name]) for name in names]
+        return sorted(rows, key=lambda row: (-row[2], row[0]))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What leaves of a block of whole lines, before redaction.
+
+    `starts` has the offset in the block at which each line of `data` began; None if all lines
+    leave as they are. `records` counts the lines in `data`.
+    """
+
+    data: bytes
+    starts: Sequence[int] | None
+    records: int
+    withheld: WithheldRecords
+
+
+class RecordChooser(Protocol):
+    """Chooses the records of one transcript that leave; lines come in their order.
+
+    `answers` are the calls of karma-sync's reading commands so far, by id, and whether their
+    result was seen. `outputs` are the names of files in `tool-results/` that hold such a result.
+    """
+
+    answers: dict[str, bool]
+    outputs: set[str]
+
+    def choose(self, block: bytes) -> Chosen:
+        """What leaves of whole lines; the last may lack its line end."""
+
+
+class RecordChoice(Protocol):
+    """Chooses records of one agent's transcripts; `version` changes with what it chooses."""
+
+    @property
+    def version(self) -> str: ...
+
+    def chooser(
+        self, answers: Mapping[str, bool] = {}, outputs: Iterable[str] = ()
+    ) -> RecordChooser:
+        """A chooser that goes on after earlier lines of the same transcript."""

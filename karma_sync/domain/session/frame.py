@@ -1,0 +1,113 @@
+"""Marks what karma-sync prints for an agent, so that packaging can cut it out again.
+
+An agent's transcript records everything that the agent reads. If it asked karma-sync for a session
+of another person, or for one that stays here, its own transcript would send the text on. So every
+such answer stands in a frame: a begin mark, the text, and an end mark. A mark has random digits and
+a code over them under a key of this machine, so that packaging recognises the marks of its own
+machine without a database, and nobody else can make one.
+"""
+
+import hmac
+import re
+import secrets
+from collections.abc import Iterable
+
+# The commands that print text of others, or of sessions that stay here.
+READING_COMMANDS = frozenset(
+    {"events", "inbox", "sent", "session list", "session preview", "session show"}
+)
+GIVEN = "[given by karma-sync]"  # stands where a frame was
+RULE = "given-by-karma-sync"  # the name under which the cuts of frames are counted
+
+_GATE = b"[[karma-sync "  # every mark begins with it
+_MARK = re.compile(rb"\[\[karma-sync (begin|end) ([0-9a-f]{16})([0-9a-f]{16})\]\]")
+_STRING = re.compile(rb'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
+_DIGITS = 16
+
+Span = tuple[int, int]
+
+
+class Frames:
+    """Makes frames and cuts them out; `key` is a secret of this machine."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def marks(self) -> tuple[str, str]:
+        """The begin mark and the end mark of a new frame; no two frames have the same ones."""
+        nonce = secrets.token_hex(_DIGITS // 2)
+        code = self._code(nonce.encode()).decode()
+        return f"[[karma-sync begin {nonce}{code}]]", f"[[karma-sync end {nonce}{code}]]"
+
+    def cut_text(self, text: bytes) -> tuple[bytes, int]:
+        """The text without its frames, and how many were cut.
+
+        Where the end mark is missing, the rest of the text is cut; where the begin mark is missing,
+        everything before the end mark. Marks of other machines are text.
+        """
+        spans = _united(self._spans(text))
+        pieces, at = [], 0
+        for start, end in spans:
+            pieces += [text[at:start], GIVEN.encode()]
+            at = end
+        return b"".join([*pieces, text[at:]]), len(spans)
+
+    def cut_strings(self, json: bytes) -> tuple[bytes, int]:
+        """The same inside every string of JSON; a mark needs no escapes there."""
+        cuts = 0
+
+        def without(string: re.Match[bytes]) -> bytes:
+            nonlocal cuts
+            text, count = self.cut_text(string[1])
+            cuts += count
+            return b'"%b"' % text
+
+        return _STRING.sub(without, json), cuts
+
+    def _spans(self, text: bytes) -> list[Span]:
+        spans: list[Span] = []
+        begun: dict[bytes, int] = {}
+        for mark in _MARK.finditer(text):
+            nonce = mark[2]
+            if not hmac.compare_digest(self._code(nonce), mark[3]):
+                continue
+            if mark[1] == b"begin":
+                begun.setdefault(nonce, mark.start())
+            else:
+                spans.append((begun.pop(nonce, 0), mark.end()))
+        return spans + [(start, len(text)) for start in begun.values()]
+
+    def _code(self, nonce: bytes) -> bytes:
+        return hmac.digest(self._key, nonce, "sha256").hex()[:_DIGITS].encode()
+
+
+def is_framed(text: bytes) -> bool:
+    """Whether there may be marks in a text; a quick look."""
+    return _GATE in text
+
+
+def _united(spans: Iterable[Span]) -> list[Span]:
+    """The spans in order, with those that touch or overlap made one."""
+    united: list[Span] = []
+    for start, end in sorted(spans):
+        if united and start <= united[-1][1]:
+            united[-1] = united[-1][0], max(united[-1][1], end)
+        else:
+            united.append((start, end))
+    return united
+
+
+_PROGRAM = re.compile(r"karma[-_]sync")
+_READS = re.compile(
+    r"""(?:karma[-_]sync|\$\{?\w+\}?)["']*\s+(?:-\S+\s+)*["']*(?:"""
+    + "|".join(r"""["'\s]+""".join(name.split()) for name in sorted(READING_COMMANDS))
+    + r""")\b"""
+)
+
+
+def runs_reading_command(command: str) -> bool:
+    """Whether a shell command runs one of karma-sync's reading commands, as far as its text tells.
+
+    The program's name may stand in a variable; a script that runs the command is not recognised.
+    """
+    return _PROGRAM.search(command) is not None and _READS.search(command) is not None

@@ -1,0 +1,109 @@
+"""Passes the files of a session on as they leave: records are chosen first, then redacted.
+
+The packager and all previews use it, so that what is shown is what leaves.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from karma_sync.agents.claude.choosing import ClaudeRecords
+from karma_sync.agents.record_choice import Chosen, RecordChoice, RecordChooser, WithheldRecords
+from karma_sync.domain.session.profile import FileKind, Profile, kind_of
+from karma_sync.domain.session.source_files import PackedFile, is_lines
+from karma_sync.errors import RedactionFailed
+from karma_sync.redact.redactor import Redactor
+
+_CHOICES: Mapping[str, type[ClaudeRecords]] = {"claude-code": ClaudeRecords}
+TRANSCRIPTS = (FileKind.TRANSCRIPT, FileKind.SUBAGENT)
+
+
+@dataclass(frozen=True)
+class OutgoingPart:
+    """A part of a file as it leaves.
+
+    `cuts` counts the redactions by rule, `records` the lines, `withheld` the records that stay
+    here. `starts` is that of `Chosen`.
+    """
+
+    data: bytes
+    cuts: Mapping[str, int]
+    records: int = 0
+    withheld: WithheldRecords = field(default_factory=WithheldRecords)
+    starts: Sequence[int] | None = None
+
+
+class Outgoing:
+    """What leaves of an agent's sessions, for one profile.
+
+    `version` changes whenever the same session might leave in another form: with the redactor, the
+    profile, or the tables of records.
+    """
+
+    def __init__(self, redactor: Redactor, agent: str, profile: Profile) -> None:
+        self._redactor = redactor
+        self._agent = agent
+        self._choice = _choice(agent.partition("/")[0], profile)
+        text = f"{redactor.version} {self._choice.version if self._choice else ''}"
+        self.version = hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def file(self, name: str, before: PackedFile | None = None) -> "OutgoingFile":
+        """A file of a session by its name inside the item, to be read on after `before`.
+
+        Raises:
+            RedactionFailed: this version does not know the records of the agent.
+        """
+        chooser = None
+        if kind_of(name) in TRANSCRIPTS:
+            if self._choice is None:
+                raise RedactionFailed(f"the records of agent {self._agent} are not known")
+            chooser = self._choice.chooser(
+                before.answers if before else {}, before.outputs if before else ()
+            )
+        return OutgoingFile(self._redactor, chooser, is_lines(name))
+
+
+class OutgoingFile:
+    """Passes the parts of one file, in their order."""
+
+    def __init__(self, redactor: Redactor, chooser: RecordChooser | None, lines: bool) -> None:
+        self._redactor = redactor
+        self._chooser = chooser
+        self._is_lines = lines
+
+    def part(self, raw: bytes) -> OutgoingPart:
+        """A block of whole lines as it leaves; of a text file, all of it.
+
+        Raises:
+            RedactionFailed: nothing of `raw` may leave.
+        """
+        if not self._is_lines:
+            redacted = self._redactor.text(raw)
+            return OutgoingPart(redacted.data, redacted.cuts)
+        chosen = self._chooser.choose(raw) if self._chooser else _all(raw)
+        redacted = self._redactor.lines(chosen.data)
+        return OutgoingPart(
+            redacted.data, redacted.cuts, chosen.records, chosen.withheld, chosen.starts
+        )
+
+    @property
+    def answers(self) -> dict[str, bool]:
+        """The calls of karma-sync's reading commands so far; see `RecordChooser`."""
+        return dict(self._chooser.answers) if self._chooser else {}
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The files in `tool-results/` that hold results of those calls; see `RecordChooser`."""
+        return tuple(sorted(self._chooser.outputs)) if self._chooser else ()
+
+
+@lru_cache
+def _choice(program: str, profile: Profile) -> RecordChoice | None:
+    known = _CHOICES.get(program)
+    return known(profile) if known else None
+
+
+def _all(raw: bytes) -> Chosen:
+    count = sum(1 for line in raw.split(b"\n") if line and not line.isspace())
+    return Chosen(raw, None, count, WithheldRecords())
