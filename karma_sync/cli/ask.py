@@ -1,10 +1,26 @@
 """Questions to the person at the terminal."""
 
+import os
 import sys
 
 import typer
 
 from karma_sync.errors import NeedsConsent
+
+# Agents set one of these for the commands that they run.
+AGENTS = (
+    "CLAUDECODE",
+    "CODEX_SANDBOX",
+    "CURSOR_AGENT",
+    "GEMINI_CLI",
+    "OPENCODE",
+    "AI_AGENT",
+)
+
+
+def is_under_agent() -> bool:
+    """Whether an agent runs this command."""
+    return any(os.environ.get(name) for name in AGENTS)
 
 
 def is_terminal() -> bool:

@@ -4,13 +4,16 @@ The table repeats the first sentence of the help of each command, so that `--hel
 them. A test compares the two.
 """
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from functools import wraps
 from importlib import import_module
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_group
+
+from karma_sync.cli.ask import is_under_agent
 
 # By panel and name: the module below this room that has the command, and the sentence.
 PANELS: dict[str, dict[str, tuple[str, str]]] = {
@@ -67,6 +70,26 @@ def spare(command: Any) -> None:
         spare(below)
 
 
+def watch_for_agents(command: Any, name: str) -> None:
+    """Have a command, and those below it, print what they read in a frame if an agent runs them."""
+    if command.callback and not hasattr(command, "commands"):
+        command.callback = _watched(command.callback, name)
+    for below in getattr(command, "commands", {}).values():
+        watch_for_agents(below, f"{name} {below.name}")
+
+
+def _watched(callback: Callable[..., object], name: str) -> Callable[..., object]:
+    @wraps(callback)
+    def run(**options: Any) -> object:
+        if not is_under_agent():
+            return callback(**options)
+        from karma_sync.cli.frame import run_for_agent
+
+        return run_for_agent(name, callback, options)
+
+    return run
+
+
 class _Loading(MutableMapping[str, Any]):
     """The commands by name; each is loaded on first access."""
 
@@ -79,8 +102,9 @@ class _Loading(MutableMapping[str, Any]):
             part = typer.Typer(rich_markup_mode=None, add_completion=False)
             module.add_to(part)
             loaded = get_group(part).commands
-            for command in loaded.values():
+            for own_name, command in loaded.items():
                 spare(command)
+                watch_for_agents(command, own_name)
             self._loaded |= loaded
         return self._loaded[name]
 

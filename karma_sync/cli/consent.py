@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from karma_sync.app import App
 from karma_sync.cli.ask import ask_for_name, ask_unless, is_terminal
+from karma_sync.cli.notices import print_staying
 from karma_sync.cli.output import print_line, size, span, warn_of_unreadable
 from karma_sync.cli.progress import ProgressBar
 from karma_sync.domain.session.profile import Profile
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 
 _COUNT_S = 10.0  # seconds of counting redactions, before the count is called a sample
 _PROFILES = {
-    Profile.CONVERSATION: "transcripts only, also of subagents",
+    Profile.CONVERSATION: "transcripts only, also of subagents; no progress, no hooks",
     Profile.STANDARD: "",
-    Profile.FULL: "all files, with file history (whole source files) and debug logs (environment)",
+    Profile.FULL: "all files, with file history (whole source files) and debug logs (environment);"
+    " all records, with your private instructions and what the agent posts to its API",
 }
 
 
@@ -252,6 +254,7 @@ def show_cuts(app: App, sessions: "Sequence[SourceSession]", profile: Profile) -
     sample = "" if counted.searched == counted.all else _sample(counted.searched, counted.all)
     if counted.all:
         print_line(f"  cut out:     {found or 'nothing'}{sample}")
+        print_staying(counted.withheld)
 
 
 def _sample(looked: int, all_: int) -> str:

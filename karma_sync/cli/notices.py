@@ -1,7 +1,13 @@
 """Notices that several commands print."""
 
+from typing import TYPE_CHECKING
+
 from karma_sync.app import App
-from karma_sync.cli.output import print_error, print_line
+from karma_sync.cli.output import print_error, print_line, record_types, size
+from karma_sync.domain.text import printable
+
+if TYPE_CHECKING:
+    from karma_sync.agents.record_choice import WithheldRecords
 
 DOWN = "the daemon is not running: nothing is synced, and this is the last known state"
 
@@ -14,6 +20,19 @@ def print_if_down(app: App) -> None:
 
     if running(app.paths) is None:
         print_line("The daemon is not running: this takes effect once it runs (karma-sync up -d).")
+
+
+def print_staying(withheld: "WithheldRecords") -> None:
+    """Print which records of a transcript stay here, by type, and which types are not known."""
+    known = {n: each for n, each in withheld.types.items() if n not in withheld.unknown}
+    unknown = {n: withheld.types[n] for n in withheld.unknown}
+    if known:
+        total = size(sum(count for _, count in known.values()))
+        print_line(f"  records:     {total} of other records stay here: {record_types(known)}")
+    if unknown:
+        print_line(
+            f"  not known:   records of these types stay here: {printable(record_types(unknown))}"
+        )
 
 
 def warn_if_down(app: App) -> None:

@@ -39,8 +39,9 @@ IdleOption = Annotated[
 ProfileOption = Annotated[
     Profile | None,
     typer.Option(
-        help="conversation: transcripts only. standard: also tool results, plans, tasks, todos."
-        " full: also file history (whole source files) and debug logs (your environment)."
+        help="conversation: transcripts only. standard: also tool results, plans, tasks, todos,"
+        " progress and hooks. full: also file history (whole source files), debug logs (your"
+        " environment), and all that the agent records, your private instructions too."
     ),
 ]
 
@@ -54,6 +55,13 @@ WholeHomeOption = Annotated[
 
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be sent, and change nothing.")
+]
+
+PrivateOption = Annotated[
+    bool,
+    typer.Option(
+        "--private", help="With --raw or --json, print for an agent what does not leave otherwise."
+    ),
 ]
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from karma_sync.domain.text import printable
 
 SCHEMA_VERSION = 1
 _MINUTE_S = 60
+_TYPES = 12  # of records, in one line
 
 
 def open_streams() -> None:
@@ -72,6 +73,14 @@ def size(count: int) -> str:
     from humanize import naturalsize
 
     return naturalsize(count)
+
+
+def record_types(types: Mapping[str, tuple[int, int]]) -> str:
+    """Return the number and size of records by type, the largest first: `date 2 (1.0 kB)`."""
+    largest = sorted(types.items(), key=lambda each: (-each[1][1], each[0]))
+    shown = [f"{name} {count} ({size(total)})" for name, (count, total) in largest[:_TYPES]]
+    more = len(largest) - len(shown)
+    return ", ".join(shown) + (f" and {more} more types" if more else "")
 
 
 def ago(when: datetime | None) -> str:

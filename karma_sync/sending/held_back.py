@@ -2,6 +2,7 @@
 
 from collections.abc import Set
 
+from karma_sync.agents.record_choice import WithheldRecords
 from karma_sync.domain.session.profile import Profile, takes
 from karma_sync.domain.session.selection import Decision, Outcome
 from karma_sync.domain.session.source_files import SourceSession
@@ -23,12 +24,15 @@ class HeldBack:
         self._store = store
         self._notes = notes
         self._known: dict[tuple[str, str], str] = {}
+        self._unknown: dict[tuple[str, str], dict[str, tuple[int, int]]] = {}
 
     def load(self, folder: str) -> None:
         """Read the recorded reasons of a channel into memory."""
         with self._store.reading() as tx:
             for row in work.withheld.all(tx, folder=folder):
                 self._known[row.folder, row.session] = row.why
+            for each in work.unknown_records.all(tx, folder=folder):
+                self._unknown[each.folder, each.session] = each.types
 
     def record_decision(self, folder: str, session: str, decision: Decision) -> None:
         """Record the decision about a session if it gives a reason; else delete the old reason."""
@@ -59,6 +63,23 @@ class HeldBack:
             if reason and takes(profile, file.kind):
                 name = redactor.string(file.name)[0]
                 self._notes.record("left out", session.session_id, f"{name!r}: {reason}")
+
+    def record_unknown(self, folder: str, session: str, found: WithheldRecords) -> None:
+        """Record the records of a session that stay because their types are not known."""
+        types = {name: found.types[name] for name in found.unknown}
+        before = self._unknown.get((folder, session), {})
+        if types == before:
+            return
+        row = work.UnknownRecords(folder=folder, session=session, types=types)
+        with self._store.transaction() as tx:
+            if types:
+                work.unknown_records.put(tx, row)
+            else:
+                work.unknown_records.drop(tx, folder=folder, session=session)
+        self._unknown[folder, session] = types
+        if types.keys() - before.keys():
+            names = ", ".join(sorted(types))
+            self._notes.record("left out", session, f"records of types that are not known: {names}")
 
     def forget_gone(self, here: Set[str]) -> None:
         """Delete the failures of sessions that are not in `here`: they can never be sent."""

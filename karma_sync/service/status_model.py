@@ -107,6 +107,7 @@ class ProjectStatus:
     - `arriving` is about what is missing here, by the sender's tag. `waiting` counts the items that
       lack chunks.
     - `refused` is the reason by item, and `senders` the sender's tag by item.
+    - `unknown` counts the records that stay because their types are not known, and their bytes.
     - `withheld` (by choice or rule), `resting` (until the session was quiet for long enough) and
       `failed` are reasons by session ID.
     """
@@ -125,6 +126,7 @@ class ProjectStatus:
     renames: Renames
     called_back: list[CalledBack]
     resting: dict[str, str] = field(default_factory=dict)
+    unknown: dict[str, tuple[int, int]] = field(default_factory=dict)
     senders: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -30,6 +30,8 @@ _MIGRATIONS = [
         PRIMARY KEY (folder, sha256)) WITHOUT ROWID;
     CREATE TABLE withheld (folder TEXT, session TEXT, body TEXT NOT NULL,
         PRIMARY KEY (folder, session)) WITHOUT ROWID;
+    CREATE TABLE unknown_records (folder TEXT, session TEXT, body TEXT NOT NULL,
+        PRIMARY KEY (folder, session)) WITHOUT ROWID;
     CREATE TABLE receipt (
         team TEXT, writer TEXT, version INTEGER NOT NULL, envelope BLOB NOT NULL,
         PRIMARY KEY (team, writer)) WITHOUT ROWID;
@@ -66,6 +68,14 @@ class Withheld(Value, frozen=True, kw_only=True):
     session: str
     kind: Stays
     why: str
+
+
+class UnknownRecords(Value, frozen=True, kw_only=True):
+    """Number and bytes, by type, of a session's records that stay because they are not known."""
+
+    folder: str
+    session: str
+    types: dict[str, tuple[int, int]]
 
 
 class Fault(Value, frozen=True, kw_only=True):
@@ -123,6 +133,7 @@ class SignedReceipt:
 
 
 withheld = Table("withheld", Withheld, ["folder", "session"])
+unknown_records = Table("unknown_records", UnknownRecords, ["folder", "session"])
 faults = Table("fault", Fault, ["folder"])
 too_large = Table("too_large", TooLarge, ["folder"])
 transfers = Table("transfer", Transfer, ["folder", "device"])

@@ -48,7 +48,8 @@ RANKS = (
     ("cli.ask", "cli.completion", "cli.markdown"),
     ("cli.screen", "cli.options"),
     ("cli.output", "cli.progress"),
-    ("cli.notices", "cli.consent"),
+    ("cli.notices", "cli.frame"),
+    ("cli.consent",),
     ("cli.widening",),
     ("cli.team", "cli.project", "cli.session", "cli.daemon", "cli.library", "mcp", "web"),
     ("cli.commands",),  # loads the commands by name

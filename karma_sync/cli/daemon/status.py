@@ -135,6 +135,7 @@ def _project_json(project: "ProjectStatus") -> dict[str, object]:
         "withheld": project.withheld,
         "resting": project.resting,
         "failed": project.failed,
+        "unknown_records": project.unknown,
         "moved": project.renames.moved,
         "told": project.renames.told,
         "called_back": [asdict(each) for each in project.called_back],

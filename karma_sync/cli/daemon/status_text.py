@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from karma_sync.cli.notices import DOWN, STARTING
-from karma_sync.cli.output import ago, size, span
+from karma_sync.cli.output import ago, record_types, size, span
 from karma_sync.cli.screen import Line, Tone, columns
 from karma_sync.domain.text import printable
 
@@ -118,6 +118,7 @@ def _project_lines(project: "ProjectStatus", found: "StatusReport", is_up: bool)
         waits = f"  waiting: {_sessions(project.waiting)}, for the rest of their content"
         lines.append(Line(waits, Tone.WAITS))
     lines += _renamed_lines(project.renames)
+    lines += _unknown_lines(project.unknown)
     lines += _grouped("withheld", _short(project.withheld), Tone.SECONDARY)
     lines += _grouped("resting", _short(project.resting), Tone.WAITS)
     lines += _grouped("did not leave", _short(project.failed), Tone.STUCK)
@@ -133,6 +134,13 @@ def _sent_lines(project: "ProjectStatus", is_up: bool) -> list[Line]:
         why = f"  gets its sessions back from the other members first: {project.recovering}"
         lines.append(Line(why, Tone.WAITS))
     return lines + (_receiver_lines(project, is_up) if project.sent else [])
+
+
+def _unknown_lines(unknown: "Mapping[str, tuple[int, int]]") -> list[Line]:
+    if not unknown:
+        return []
+    text = f"  records of unknown types stay here: {record_types(unknown)}"
+    return [Line(printable(text), Tone.WAITS)]
 
 
 def _renamed_lines(renames: "Renames") -> list[Line]:

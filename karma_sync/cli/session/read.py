@@ -9,8 +9,9 @@ import typer
 
 from karma_sync.app import App
 from karma_sync.cli import completion
+from karma_sync.cli.frame import require_private
 from karma_sync.cli.notices import warn_if_down
-from karma_sync.cli.options import JsonOption, TeamOption
+from karma_sync.cli.options import JsonOption, PrivateOption, TeamOption
 from karma_sync.cli.output import ago, print_json, print_line, print_next, size, write_raw
 from karma_sync.cli.screen import Line, Tone, print_drawn, print_markdown, print_table
 from karma_sync.cli.session import sharing
@@ -139,6 +140,7 @@ def show(
         str, typer.Option(help="Print another file of the session.")
     ] = "transcript.jsonl",
     as_json: Annotated[bool, typer.Option("--json", help="Print its metadata as JSON.")] = False,
+    private: PrivateOption = False,
 ) -> None:
     """Show a session.
 
@@ -150,6 +152,8 @@ def show(
     warn_if_down(app)
     scope = _scope(app)
     found = app.reader.session(scope, wanted)
+    if (raw or as_json) and found.manifest.member != app.me.tag:
+        require_private(private, f"the session is by {found.manifest.member}")
     if as_json:
         print_json(session=_as_json(found), files=[f.path for f in found.manifest.files])
         return

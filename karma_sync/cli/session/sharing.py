@@ -9,8 +9,9 @@ import typer
 from karma_sync.app import App
 from karma_sync.cli import completion
 from karma_sync.cli.ask import ask_unless
-from karma_sync.cli.notices import print_if_down
-from karma_sync.cli.options import JsonOption, YesOption
+from karma_sync.cli.frame import require_private
+from karma_sync.cli.notices import print_if_down, print_staying
+from karma_sync.cli.options import JsonOption, PrivateOption, YesOption
 from karma_sync.cli.output import print_json, print_line, print_next, size, write_raw
 from karma_sync.cli.widening import consent_to_more
 from karma_sync.errors import BadInput, Conflict
@@ -45,6 +46,7 @@ def preview(
     ] = False,
     file: Annotated[str, typer.Option(help="With --raw: print another file.")] = "transcript.jsonl",
     as_json: JsonOption = False,
+    private: PrivateOption = False,
 ) -> None:
     """Preview a session.
 
@@ -52,12 +54,14 @@ def preview(
 
     Example: karma-sync session preview 3a782158
     """
-    from karma_sync.service.sessions.preview import content, outlets
+    from karma_sync.service.sessions.preview import content, is_sent, outlets
     from karma_sync.service.sessions.preview import preview as look
 
     app = App.from_environment()
     session = _own(app, wanted)
     ways = outlets(app.state, app.me)
+    if (raw or as_json) and not is_sent(app.decider, session, ways):
+        require_private(private, "the session stays here")
     if raw:
         write_raw(content(app.decider, app.redactions.redactor(), session, ways, file))
         return
@@ -210,6 +214,7 @@ def _show_share(
     counted = Counter(cut.rule for cut in found.cuts)
     cuts = ", ".join(f"{rule} {count}" for rule, count in sorted(counted.items()))
     print_line(f"  cut out:     {cuts or 'nothing'}")
+    print_staying(found.withheld)
     tags = sorted({tag for way in ways for tag in way.recipients})
     print_line(f"  receivers:   {', '.join(tags) or 'none yet; later every member of the team'}")
     print_line(f"  each cut:    karma-sync session preview {session.session_id}")
@@ -233,6 +238,7 @@ def _show(found: "Preview") -> None:
         print_line(f"  branches: {', '.join(printable(b) for b in found.branches)}")
     for file in found.files:
         print_line(f"  {printable(file.name)}, {size(file.size)}")
+    print_staying(found.withheld)
     print_line("", f"{len(found.cuts)} cuts" + (":" if found.cuts else ""))
     for cut in found.cuts[:_CUTS_SHOWN]:
         around = one_line(cut.around, len(cut.around))
@@ -242,6 +248,7 @@ def _show(found: "Preview") -> None:
 
 
 def _as_json(found: "Preview") -> dict[str, object]:
+    stays = found.withheld
     return {
         "id": found.session.session_id,
         "title": found.title,
@@ -259,6 +266,10 @@ def _as_json(found: "Preview") -> dict[str, object]:
         ],
         "profile": found.profile,
         "files": [{"file": f.name, "size": f.size} for f in found.files],
+        "stays": [
+            {"type": name, "records": count, "size": total, "known": name not in stays.unknown}
+            for name, (count, total) in sorted(stays.types.items())
+        ],
         "cuts": [
             {"rule": c.rule, "file": c.file, "line": c.line, "around": c.around} for c in found.cuts
         ],

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from karma_sync.agents.record_choice import WithheldRecords
 from karma_sync.domain import limits
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.project import Names
@@ -59,6 +60,14 @@ class Preview:
     profile: Profile
     files: Sequence[LeavingFile]
     cuts: Sequence[Cut]
+
+    @property
+    def withheld(self) -> WithheldRecords:
+        """The records that stay here, of all transcripts."""
+        found = WithheldRecords()
+        for file in self.files:
+            found.add(file.withheld)
+        return found
 
 
 def preview(
@@ -146,6 +155,14 @@ def ways_of(decider: Decider, session: SourceSession, outlets: Sequence[Outlet])
         if decision.outcome is not Outcome.UNCONCERNED:
             ways.append(Way(answers, candidate, decision))
     return ways
+
+
+def is_sent(decider: Decider, session: SourceSession, outlets: Sequence[Outlet]) -> bool:
+    """Whether the session leaves through any of the outlets now."""
+    return any(
+        way.answers.mine.sends and way.decision.outcome is Outcome.LEAVES
+        for way in ways_of(decider, session, outlets)
+    )
 
 
 def one_project(ways: Sequence[Way], wanted: str | None) -> tuple[str, list[Way]]:
