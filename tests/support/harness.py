@@ -120,7 +120,11 @@ class Member:
         self.claude = self.folder / "claude"
         self.claude.mkdir(parents=True)
         (self.folder / "user-home").mkdir()
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("KARMA_", "GIT_", "ST"))}
+        kept = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(("KARMA_", "GIT_", "ST", "CLAUDE"))
+        }
         self.environ = kept | {
             "HOME": str(self.folder / "user-home"),
             "KARMA_SYNC_HOME": str(self.home),

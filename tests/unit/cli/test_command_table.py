@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from typer.main import get_command
 
 from karma_sync.cli.commands import ALIASES, PANELS
 from karma_sync.cli.main import app
+from karma_sync.domain.session.frame import READING_COMMANDS
 
 LISTED = {name: text for panel in PANELS.values() for name, (_, text) in panel.items()}
 # Loaded only by a command that needs them: each takes longer than all of `--help`, or half of it.
@@ -60,3 +63,32 @@ def loaded(typed: list[str]) -> set[str]:
         [sys.executable, "-c", program, *typed], capture_output=True, text=True, check=True
     )
     return set(ran.stdout.rpartition("MODULES")[2].split())
+
+
+# Commands that give neither text of others nor text of sessions that stay here.
+NOT_READING = {
+    *("init", "up", "down", "status", "demo", "code", "pair", "inbox", "rename"),
+    *("invitation accept", "invitation decline", "team create", "team add", "team list"),
+    *("project share", "project map", "project alias", "project scan", "project list"),
+    *("subscription list", "subscription change", "accept", "decline", "pause", "resume"),
+    *("session share", "session withhold", "session unshare", "exclude", "redact", "events"),
+}
+
+
+def test_each_command_is_known_to_give_an_agent_text_of_others_or_not() -> None:
+    found = {name for name in leaves(get_command(app), "") if not name.startswith("service ")}
+
+    assert found >= READING_COMMANDS
+    assert found - READING_COMMANDS == NOT_READING & found
+    assert found - READING_COMMANDS - NOT_READING == set()
+
+
+def leaves(command: Any, name: str) -> Iterator[str]:
+    """The full names of all commands below this one."""
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield name
+        return
+    for each in below:
+        if each not in ALIASES:
+            yield from leaves(below[each], f"{name} {each}".strip())
