@@ -17,7 +17,6 @@ pytestmark = pytest.mark.daemon
 
 DISK_MB = 48
 SEED = 20261121
-SOON_S = 45.0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.harness import Member, logs, played, programs, until
 
-END_S = 20.0
+END_S = 60.0
 
 
 class Town:
