@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from karma_sync.app import App
-from karma_sync.cli.output import print_error, print_line, record_types, size
+from karma_sync.cli.output import print_error, print_line, print_next, record_types, size
 from karma_sync.domain.text import printable
+from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
     from karma_sync.agents.record_choice import WithheldRecords
@@ -33,6 +34,15 @@ def print_staying(withheld: "WithheldRecords") -> None:
         print_line(
             f"  not known:   records of these types stay here: {printable(record_types(unknown))}"
         )
+
+
+def print_next_step(app: App) -> None:
+    """Print the command that comes next in this situation, if there is one."""
+    from karma_sync.service.next_step import next_step, situation
+
+    step = next_step(situation(app.state, app.me, utc_now()))
+    if step:
+        print_next(step)
 
 
 def warn_if_down(app: App) -> None:

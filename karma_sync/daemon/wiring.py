@@ -106,7 +106,7 @@ def syncthing_process(app: App) -> tuple[SyncthingProcess, SyncthingClient]:
         nat=network.nat,
     )
     require_home(program, home)
-    api_key = configure(home, listen_settings, app.settings.tag)
+    api_key = configure(home, listen_settings, app.me.device_name)
     return process, SyncthingClient(f"http://127.0.0.1:{port}", api_key)
 
 

@@ -9,6 +9,7 @@ import logging
 import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +30,7 @@ from karma_sync.domain.mesh.plan import (
     diff,
 )
 from karma_sync.domain.team.invitation import Answer, Contact, new_invitations
+from karma_sync.domain.team.pairing_code import read_device_name
 from karma_sync.errors import KarmaError, SyncthingError
 from karma_sync.files import private_dir
 from karma_sync.paths import FOLDER_ID, Paths, is_metadata_folder
@@ -45,7 +47,7 @@ from karma_sync.team.sign import Written
 
 log = logging.getLogger(__name__)
 
-_NAME_CHARS = 64  # of a device's name: the device chose it
+_NAME_CHARS = 80  # of a device's name: the device chose it
 
 
 class ReconcilerPort(Protocol):
@@ -153,11 +155,8 @@ class Reconciler:
         contacts = {contact.device for contact in known}
         room = limits.CONTACTS - sum(contact.answer is Answer.PENDING for contact in known)
         now = self._context.now()
-        new_contacts = [
-            Contact(device=d.id, name=_printable(d.name), seen=now)
-            for d in devices
-            if d.id not in contacts
-        ][: max(0, room)]
+        new_contacts = [_contact(d, now) for d in devices if d.id not in contacts]
+        new_contacts = new_contacts[: max(0, room)]
         offered = [(f.id, f.offered_by) for f in folders]
         if not new_contacts and not new_invitations(offered, invitations, teams, now):
             return
@@ -254,6 +253,11 @@ def leftovers(paths: Paths, world: World) -> list[str]:
     is_open = {channel.id for channel in (*outboxes(world), *inboxes(world))}
     found = (path.name for path in paths.folders.iterdir() if FOLDER_ID.fullmatch(path.name))
     return sorted(n for n in found if n not in is_open and not is_metadata_folder(n))
+
+
+def _contact(device: PendingDevice, now: datetime) -> Contact:
+    tag, key = read_device_name(device.name)
+    return Contact(device=device.id, name=_printable(tag), seen=now, key=key)
 
 
 def _printable(name: str) -> str:

@@ -5,10 +5,10 @@ from datetime import datetime
 
 from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
 from karma_sync.domain.team.pairing_code import PairingCode
-from karma_sync.errors import BadInput, NotFound
+from karma_sync.errors import BadInput, Conflict, NotFound
 from karma_sync.service.teams import refuse_own
 from karma_sync.store import state
-from karma_sync.store.database import Database
+from karma_sync.store.database import Database, Transaction
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class Waiting:
 
     Only invitations with a verified roster can be answered; `fetching` counts the others.
     `declined` are contacts and invitations that I declined; I can still accept them. `awaited` are
-    contacts that I accepted and that have not sent an invitation yet.
+    contacts that I accepted and that have not sent an invitation yet, `paired` the members that I
+    paired with and that have not either.
     """
 
     contacts: list[Contact]
@@ -25,6 +26,7 @@ class Waiting:
     fetching: int
     declined: tuple[Contact | Invitation, ...] = ()
     awaited: tuple[Contact, ...] = ()
+    paired: tuple[Pairing, ...] = ()
 
 
 def pair(store: Database, me: PairingCode, code: PairingCode, now: datetime) -> Pairing:
@@ -43,11 +45,12 @@ def pair(store: Database, me: PairingCode, code: PairingCode, now: datetime) -> 
     return pairing
 
 
-def inbox(store: Database) -> Waiting:
-    """The contacts and invitations that wait for my answer."""
+def inbox(store: Database, now: datetime) -> Waiting:
+    """The contacts and invitations that wait for my answer, and what I wait for at `now` (UTC)."""
     with store.reading() as tx:
-        known = {p.device for p in state.pairings.all(tx)}
-        known |= {m.device for team in state.teams.all(tx) for m in team.members}
+        pairings = state.pairings.all(tx)
+        members = {m.device for team in state.teams.all(tx) for m in team.members}
+        known = members | {p.device for p in pairings}
         contacts = [c for c in state.contacts.all(tx) if c.device not in known]
         invitations = state.invitations.all(tx)
     asked: list[Contact | Invitation] = [*contacts, *invitations]
@@ -63,7 +66,33 @@ def inbox(store: Database) -> Waiting:
         fetching=len(pending) - len(ready),
         declined=tuple(declined),
         awaited=tuple(c for c in accepted if c.device not in inviting),
+        paired=tuple(p for p in pairings if p.open_at(now) and p.device not in members),
     )
+
+
+def newcomer(store: Database, wanted: str) -> PairingCode:
+    """The code of a member whose device asked to connect, or with whom I paired, by its ID.
+
+    Of a contact, tag and key are its own claim.
+
+    Raises:
+        NotFound: no contact and no pairing has the ID.
+        BadInput: the contact does not say who it is.
+    """
+    with store.reading() as tx:
+        pairings, contacts = state.pairings.all(tx), state.contacts.all(tx)
+    for pairing in pairings:
+        if pairing.id == wanted.lower():
+            return PairingCode(pairing.tag, pairing.device, pairing.key, pairing.addresses)
+    for contact in contacts:
+        if contact.id == wanted.lower():
+            if contact.key:
+                return PairingCode(contact.name, contact.device, contact.key)
+            raise BadInput(
+                f"{contact.name} does not say its key",
+                hint="karma-sync team add CODE, with its pairing code",
+            )
+    raise NotFound(f"no contact has the ID {wanted!r}", hint="karma-sync inbox")
 
 
 def answer(store: Database, wanted: str, verb: str) -> Contact | Invitation:
@@ -74,6 +103,7 @@ def answer(store: Database, wanted: str, verb: str) -> Contact | Invitation:
     Raises:
         NotFound: no ID begins with `wanted`.
         BadInput: several IDs begin with it.
+        Conflict: it is the device of a member of one of my teams.
         IllegalMove: it was answered already.
     """
     with store.transaction() as tx:
@@ -88,9 +118,20 @@ def answer(store: Database, wanted: str, verb: str) -> Contact | Invitation:
             raise BadInput(
                 f"{wanted!r} fits several", hint=" or ".join(each.id for each in fitting)
             )
+        _refuse_member(tx, fitting[0])
         answered = fitting[0].answered(verb)
         if isinstance(answered, Contact):
             state.contacts.put(tx, answered)
         else:
             state.invitations.put(tx, answered)
     return answered
+
+
+def _refuse_member(tx: Transaction, asked: Contact | Invitation) -> None:
+    """Raises Conflict for a contact that is a member by now: no invitation will come from it."""
+    if not isinstance(asked, Contact):
+        return
+    for team in state.teams.all(tx):
+        for member in team.members:
+            if member.device == asked.device:
+                raise Conflict(f"{member.tag} is in team {team.name}", hint="karma-sync status")

@@ -16,6 +16,11 @@ def all_teams(store: Database) -> list[Team]:
         return state.teams.all(tx)
 
 
+def led_by(store: Database, me: PairingCode) -> list[Team]:
+    """The teams that I lead."""
+    return [team for team in all_teams(store) if team.leader == me.key]
+
+
 def create(store: Database, me: PairingCode, name: str) -> Team:
     """Found a team that I lead.
 

@@ -72,7 +72,10 @@ def joined(asked: Asked) -> Member:
 
 def test_a_stranger_appears_in_the_inbox_as_not_verified(asked: Asked) -> None:
     assert asked.contact.waiting["name"] == "alice.box"
-    assert "alice.box (its own claim, not verified)" in asked.contact.inbox
+    assert (
+        f"alice.box, key {asked.a.json('code')['fingerprint']} (its own claim, not verified)"
+        in asked.contact.inbox
+    )
     assert (
         f"Next: karma-sync invitation accept {asked.contact.waiting['id']}" in asked.contact.inbox
     )
@@ -127,6 +130,58 @@ def test_an_accepted_invitation_leads_to_sessions(asked: Asked, joined: Member) 
     joined.run("accept", "web", "--yes")
 
     joined.until_readable(session)
+
+
+def test_a_leader_adds_a_contact_without_another_code(town: Town) -> None:
+    """Who paired with the leader's code appears in the leader's inbox, with its key."""
+    leader, newcomer = town.members("lea", "nora")
+    leader.run("team", "create", "night")
+    session = leader.write_session("for the newcomer")
+    leader.run("project", "share", ".", "--yes")
+    paired = newcomer.run("pair", leader.code)
+    assert "paired with lea.box" in newcomer.run("status").out
+    (waits,) = newcomer.json("inbox")["paired"]
+    assert (waits["tag"], "lea.box" in newcomer.run("inbox").out) == ("lea.box", True)
+    assert "Next: karma-sync code, for lea.box to type: karma-sync team add CODE" in paired.out
+
+    (contact,) = until(lambda: leader.json("inbox")["contacts"], "the newcomer in the inbox")
+    assert f"karma-sync team add {contact['id']} for your team" in leader.run("inbox").out
+    accepted = leader.run("invitation", "accept", contact["id"]).out
+    assert f"karma-sync team add {contact['id']}" in accepted
+    assert f"karma-sync team add {contact['id']}" in leader.run("inbox").out
+    asked = leader.run("team", "add", contact["id"], check=False)
+    assert asked.code == 8
+    assert newcomer.json("code")["fingerprint"] in asked.out
+
+    leader.run("team", "add", contact["id"], "--yes")
+    wait_for_offer(newcomer, "repo")
+    newcomer.run("accept", "repo", "--yes")
+    newcomer.until_readable(session)
+    late = leader.run("invitation", "accept", contact["id"], check=False)
+    assert (late.code, "nora.box is in team night" in late.err) == (6, True)
+    assert leader.json("inbox")["contacts"] == []
+
+
+def test_a_leader_adds_whom_it_paired_with_by_the_id_in_the_inbox(town: Town) -> None:
+    leader, newcomer = town.members("lou", "ned")
+    leader.run("team", "create", "day")
+    newcomer.run("pair", leader.code)
+    told = leader.run("pair", newcomer.code).out
+    (paired,) = leader.json("inbox")["paired"]
+
+    assert f"Next: karma-sync team add {paired['id']} for your team" in told
+    leader.run("team", "add", paired["id"], "--yes")
+    until(lambda: newcomer.json("status")["peers"], "the newcomer in the team")
+
+
+def test_an_empty_team_says_what_to_do(town: Town) -> None:
+    (leader,) = town.members("liz")
+    leader.run("team", "create", "small")
+    told = leader.run("status").out
+
+    assert "team small has no other member yet" in told
+    assert "team small shares no project yet" in told
+    assert "Next: karma-sync team add CODE" in told
 
 
 def test_an_answer_cannot_be_given_twice(asked: Asked) -> None:

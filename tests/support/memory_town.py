@@ -105,7 +105,7 @@ class MemoryMember(Member):
         )
         make_home(self.paths, self.tag, network, self.environ)
         me = App(self.paths, self.environ).me
-        self.syncthing = MemorySyncthing(self.town.network, me.device, self.tag)
+        self.syncthing = MemorySyncthing(self.town.network, me.device, me.device_name)
         self.syncthing.shutdown()
         assert me.addresses == (self.syncthing.address,)
         return self

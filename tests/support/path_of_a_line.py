@@ -97,7 +97,7 @@ def main() -> None:
             "127.0.0.1",
         )
         app = App(Paths.inside(root / "home"), os.environ)
-        client = MemorySyncthing(Network(), app.me.device, app.me.tag)
+        client = MemorySyncthing(Network(), app.me.device, app.me.device_name)
         _command("team", "create", "backend")
         _command("project", "share", str(repo), "--since", "all", "--yes")
         _print(_follow(app, client, session, repo))

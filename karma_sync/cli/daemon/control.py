@@ -67,6 +67,7 @@ def resume(yes: YesOption = False) -> None:
     control.resume_all(app.state, utc_now())
     print_line("Sync is resumed.")
     print_if_down(app)
+    print_next("karma-sync status")
 
 
 def rename(

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from karma_sync.app import App
-from karma_sync.cli.output import print_error, print_line, print_next
+from karma_sync.cli.notices import print_next_step
+from karma_sync.cli.output import print_error, print_line
 from karma_sync.cli.progress import waiting
 from karma_sync.errors import BadInput, Conflict, KarmaError, RedactionFailed, TimedOut
 from karma_sync.runtime.timing import Deadline
@@ -123,7 +124,7 @@ def _up_in_background(app: App) -> None:
         app.redactions.redactor()
     except (BadInput, RedactionFailed) as error:
         print_error(f"nothing is sent: {error}", "correct it, then karma-sync down and up -d")
-    print_next("karma-sync code")
+    print_next_step(app)
 
 
 def _failure(log: Path, start: int, code: int) -> KarmaError:

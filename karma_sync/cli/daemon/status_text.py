@@ -37,9 +37,11 @@ def status_lines(me: "PairingCode", found: "StatusReport", daemon: "Running | No
     lines += [_silent_line(team, days) for team, days in sorted(found.silent.items())]
     if daemon and found.packaging:
         lines.append(_packaging_line(found.packaging))
-    step = _next(found, daemon is not None)
+    step = _next(me, found, daemon is not None)
     lines += [Line(f"Next: {step}")] if step else []
+    lines += _waiting_lines(found)
     lines += _peer_lines(found)
+    lines += _team_lines(found)
     for project in sorted(found.projects, key=lambda project: not project.needs_attention):
         lines += _project_lines(project, found, daemon is not None)
         lines += [_called_back(each, found) for each in project.called_back]
@@ -80,6 +82,32 @@ def _silent_line(team: str, days: int | None) -> Line:
 def _packaging_line(left: "TransferStatus") -> Line:
     wait = "waits" if left.items_left == 1 else "wait"
     return Line(f"{_sessions(left.items_left)} {wait} to be packaged: {_about(left)}", Tone.WAITS)
+
+
+def _waiting_lines(found: "StatusReport") -> list[Line]:
+    """Return who asks to be answered, and of whom an invitation is awaited."""
+    lines = [f"{each.name} wants to connect" for each in found.inbox.contacts]
+    lines += [
+        f"{each.leader_tag} invites you to {each.team_name}" for each in found.inbox.invitations
+    ]
+    lines += [
+        f"paired with {each.tag}: its first invitation is accepted, until"
+        f" {each.until:%Y-%m-%d %H:%M} UTC"
+        for each in found.inbox.paired
+    ]
+    lines += [f"no invitation from {each.name} has arrived yet" for each in found.inbox.awaited]
+    return [Line(line, Tone.WAITS) for line in lines]
+
+
+def _team_lines(found: "StatusReport") -> list[Line]:
+    """Return the teams that have no other member, or no project."""
+    lines = []
+    for team in found.teams:
+        if len(team.members) == 1:
+            lines.append(f"team {team.name} has no other member yet")
+        if not team.projects:
+            lines.append(f"team {team.name} shares no project yet")
+    return [Line(line, Tone.WAITS) for line in lines]
 
 
 def _peer_lines(found: "StatusReport") -> list[Line]:
@@ -248,13 +276,11 @@ def _grouped(what: str, reasons: Mapping[str, str], tone: Tone) -> list[Line]:
     return lines
 
 
-def _next(found: "StatusReport", is_up: bool) -> str:
+def _next(me: "PairingCode", found: "StatusReport", is_up: bool) -> str:
+    from karma_sync.service.next_step import Situation, next_step
+
     if not is_up:
         return "" if found.starting else "karma-sync up -d"
-    if found.paused:
-        return "karma-sync resume"
-    if found.inbox.contacts or found.inbox.invitations:
-        return "karma-sync inbox"
-    if any(p.mine.status == "offered" for p in found.projects):
-        return "karma-sync subscription list"
-    return "" if found.teams else "karma-sync code, or karma-sync team create NAME"
+    answers = [project.mine for project in found.projects]
+    is_paused = found.paused is not None
+    return next_step(Situation(me.key, found.inbox, found.teams, answers, is_paused))

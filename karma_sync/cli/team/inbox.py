@@ -1,6 +1,6 @@
 """The commands `inbox`, `invitation accept` and `invitation decline`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,12 @@ from karma_sync.cli.notices import print_if_down, warn_if_down
 from karma_sync.cli.options import JsonOption
 from karma_sync.cli.output import ago, print_json, print_line, print_next
 from karma_sync.cli.screen import print_table
+from karma_sync.domain.ids import fingerprint
+from karma_sync.runtime.timing import utc_now
+
+if TYPE_CHECKING:
+    from karma_sync.domain.team.invitation import Contact
+    from karma_sync.service.invitations import Waiting
 
 IdArgument = Annotated[
     str,
@@ -33,32 +39,36 @@ def add_to(app: typer.Typer) -> None:
 def inbox(as_json: JsonOption = False) -> None:
     """Show invitations.
 
-    It shows the members who want to connect, and the teams that invite you.
+    It shows the members who want to connect, the teams that invite you, and whose invitation you
+    wait for.
 
     Example: karma-sync inbox
     """
-    from karma_sync.domain.ids import fingerprint
     from karma_sync.service import invitations
+    from karma_sync.service.teams import led_by
 
     app = App.from_environment()
     warn_if_down(app)
-    waiting = invitations.inbox(app.state)
+    waiting = invitations.inbox(app.state, utc_now())
     if as_json:
-        print_json(
-            contacts=[c.to_fields() | {"id": c.id} for c in waiting.contacts],
-            invitations=[
-                i.to_fields() | {"id": i.id, "fingerprint": fingerprint(i.leader_key)}
-                for i in waiting.invitations
-            ],
-            fetching=waiting.fetching,
-            awaited=[c.id for c in waiting.awaited],
-            declined=[each.to_fields() | {"id": each.id} for each in waiting.declined],
-        )
+        _print_as_json(waiting)
         return
-    rows = [
-        (c.id, "contact", f"{c.name} (its own claim, not verified)", ago(c.seen))
-        for c in waiting.contacts
-    ]
+    rows = _rows(waiting)
+    if rows:
+        print_table(("ID", "WHAT", "FROM", "SEEN"), rows)
+    else:
+        print_line("There are no invitations. A leader invites you with your pairing code.")
+    if waiting.fetching:
+        print_line("An invitation is arriving: its roster is not here yet.")
+    if waiting.declined:
+        declined = ", ".join(each.id for each in waiting.declined)
+        print_line(f"You declined {declined}; you can still accept.")
+    print_next(_next(waiting, leads=bool(led_by(app.state, app.me))))
+
+
+def _rows(waiting: "Waiting") -> list[tuple[str, str, str, str]]:
+    claim = "its own claim, not verified"
+    rows = [(c.id, "contact", f"{_who(c)} ({claim})", ago(c.seen)) for c in waiting.contacts]
     rows += [
         (
             i.id,
@@ -68,22 +78,51 @@ def inbox(as_json: JsonOption = False) -> None:
         )
         for i in waiting.invitations
     ]
-    if rows:
-        print_table(("ID", "WHAT", "FROM", "SEEN"), rows)
-        answer = "karma-sync invitation"
-        print_next(f"{answer} accept {rows[0][0]}, or {answer} decline {rows[0][0]}")
-    elif waiting.fetching:
-        print_line("An invitation is arriving: its roster is not here yet.")
-    elif waiting.awaited:
-        names = ", ".join(f"{c.name} ({c.id})" for c in waiting.awaited)
-        print_line(f"There is nothing to answer now. No invitation has arrived yet from {names}.")
-        print_next("karma-sync inbox, in a minute")
-    else:
-        print_line("There are no invitations. A leader invites you with your pairing code.")
-        print_next("karma-sync code")
-    if waiting.declined:
-        declined = ", ".join(each.id for each in waiting.declined)
-        print_line(f"You declined {declined}; you can still accept.")
+    rows += [
+        (p.id, "paired", f"{p.tag}, key {fingerprint(p.key)}: no invitation yet", ago(p.made))
+        for p in waiting.paired
+    ]
+    rows += [
+        (c.id, "accepted", f"{_who(c)} ({claim}): no invitation yet", ago(c.seen))
+        for c in waiting.awaited
+    ]
+    return rows
+
+
+def _who(contact: "Contact") -> str:
+    return f"{contact.name}, key {fingerprint(contact.key)}" if contact.key else contact.name
+
+
+def _next(waiting: "Waiting", *, leads: bool) -> str:
+    """Return what to type for the first in the list, and who has to type something else."""
+    answer = "karma-sync invitation"
+    if waiting.invitations:
+        first = waiting.invitations[0].id
+        return f"{answer} accept {first}, or {answer} decline {first}"
+    if waiting.contacts:
+        first = waiting.contacts[0].id
+        accept = f"{answer} accept {first}, or {answer} decline {first}"
+        return f"karma-sync team add {first} for your team, or {accept}" if leads else accept
+    others = [(p.id, p.tag) for p in waiting.paired] + [(c.id, c.name) for c in waiting.awaited]
+    if others:
+        first, name = others[0]
+        theirs = f"karma-sync code, for {name} to type: karma-sync team add CODE"
+        return f"karma-sync team add {first} for your team, or {theirs}" if leads else theirs
+    return "karma-sync inbox, in a moment" if waiting.fetching else "karma-sync code"
+
+
+def _print_as_json(waiting: "Waiting") -> None:
+    print_json(
+        contacts=[c.to_fields() | {"id": c.id} for c in waiting.contacts],
+        invitations=[
+            i.to_fields() | {"id": i.id, "fingerprint": fingerprint(i.leader_key)}
+            for i in waiting.invitations
+        ],
+        fetching=waiting.fetching,
+        paired=[p.to_fields() | {"id": p.id} for p in waiting.paired],
+        awaited=[c.id for c in waiting.awaited],
+        declined=[each.to_fields() | {"id": each.id} for each in waiting.declined],
+    )
 
 
 def accept(wanted: IdArgument) -> None:
@@ -94,15 +133,17 @@ def accept(wanted: IdArgument) -> None:
 
     Example: karma-sync invitation accept k5j2m3q
     """
-    from karma_sync.domain.ids import fingerprint
     from karma_sync.domain.team.invitation import Contact
     from karma_sync.service import invitations
+    from karma_sync.service.teams import led_by
 
     app = App.from_environment()
     answered = invitations.answer(app.state, wanted, "accept")
     if isinstance(answered, Contact):
-        print_line(f"Contact {answered.id} is accepted; its invitation arrives next.")
+        print_line(f"Contact {answered.id} is accepted: it may send an invitation to its team.")
         after = "karma-sync inbox"
+        if led_by(app.state, app.me):
+            after = f"karma-sync team add {answered.id}, to add it to your team; or {after}"
     else:
         key = fingerprint(answered.leader_key)
         print_line(f"You join {answered.team_name}, led by {answered.leader_tag}, key {key}.")

@@ -96,7 +96,10 @@ def code(
         return
     print_line(me.encode())
     if sys.stdout.isatty():
-        print_next("send it to the other member, who types: karma-sync pair CODE")
+        print_next(
+            "send it to the other member, who types: karma-sync team add CODE to take you in, or"
+            " karma-sync pair CODE to join your team"
+        )
 
 
 def pair(
@@ -112,14 +115,17 @@ def pair(
     Example: karma-sync pair AEAGQNA-4GGC73T-…
     """
     from karma_sync.service import invitations as service
+    from karma_sync.service.teams import led_by
 
     app = App.from_environment()
     other = read_code(app, code)
     print_line(f"Pairing with {other.tag}, key {other.fingerprint}.")
-    service.pair(app.state, app.me, other, utc_now())
+    made = service.pair(app.state, app.me, other, utc_now())
     print_line("The first invitation from there within 24 hours is accepted.")
     print_if_down(app)
-    print_next("karma-sync subscription list")
+    theirs = f"karma-sync code, for {other.tag} to type: karma-sync team add CODE"
+    leads = led_by(app.state, app.me)
+    print_next(f"karma-sync team add {made.id} for your team, or {theirs}" if leads else theirs)
 
 
 def read_code(app: App, parts: list[str] | None) -> pairing_code.PairingCode:

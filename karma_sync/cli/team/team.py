@@ -1,16 +1,20 @@
 """The commands `team create` and `team add`."""
 
+import re
 from typing import Annotated
 
 import typer
 
 from karma_sync.app import App
 from karma_sync.cli import completion
+from karma_sync.cli.ask import ask_unless
 from karma_sync.cli.notices import print_if_down
 from karma_sync.cli.options import YesOption
 from karma_sync.cli.output import print_line, print_next
 from karma_sync.cli.team.setup import read_code
 from karma_sync.cli.widening import consent_to_more
+
+_ID = re.compile(r"[A-Za-z2-7]{7}")  # shorter than any pairing code
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,7 +44,11 @@ def create(name: Annotated[str, typer.Argument(help="The name of the team: backe
 def add(
     code: Annotated[
         list[str] | None,
-        typer.Argument(help="The pairing code of the new member. Default: standard input."),
+        typer.Argument(
+            help="The pairing code of the new member, or an ID that `inbox` shows. Default:"
+            " standard input.",
+            autocompletion=completion.invitations,
+        ),
     ] = None,
     team: Annotated[
         str | None,
@@ -50,21 +58,29 @@ def add(
 ) -> None:
     """Add a member to a team.
 
-    The member is on the roster at once, and joins by accepting the invitation. If you send projects
-    to the team, the command shows what the member can receive, and asks.
+    The member is on the roster at once, and joins by accepting the invitation. Of a contact in the
+    inbox, name and key are its own claim: then the command asks first. If you send projects to the
+    team, it shows what the member can receive, and asks.
 
     Example: karma-sync team add AEAGQNA-4GGC73T-…
     """
-    from karma_sync.service import teams
+    from karma_sync.service import invitations, teams
     from karma_sync.service.sessions.widening import SendingRules
 
     app = App.from_environment()
-    newcomer = read_code(app, code)
+    by_id = code is not None and len(code) == 1 and _ID.fullmatch(code[0])
+    newcomer = invitations.newcomer(app.state, code[0]) if code and by_id else read_code(app, code)
     print_line(f"Adding {newcomer.tag}, key {newcomer.fingerprint}.")
     after = teams.with_member(app.state, app.me, newcomer, team)
+    if code and by_id:
+        print_line("The other machine shows its key with: karma-sync status. Compare the two.")
+        ask_unless(yes, hint=f"karma-sync team add {code[0]} --yes, once the keys are the same")
     now = SendingRules.stored(app.state, app.me)
     consent_to_more(app, now.nothing_yet(), now.to(after, newcomer.key), yes=yes)
     found = teams.add_member(app.state, app.me, newcomer, team)
     print_line(f"{newcomer.tag} is on the roster of {found.name}.")
     print_if_down(app)
-    print_next("karma-sync project share . in the directory of a project")
+    if found.projects:
+        print_next("karma-sync status")
+    else:
+        print_next("karma-sync project share . in the directory of a project")

@@ -35,21 +35,28 @@ def _answered(now: Answer, verb: str, what: str) -> Answer:
         raise IllegalMove(f"{what} is already {now}", hint="karma-sync inbox") from None
 
 
-class Contact(Value, frozen=True, kw_only=True):
-    """A device that asked to connect; it chose `name` itself, and nothing about it is verified.
+def short_id(device: str) -> str:
+    """What a person types to name a device: the first group of its ID."""
+    return device.split("-")[0].lower()
 
-    `seen` is when it first asked (UTC).
+
+class Contact(Value, frozen=True, kw_only=True):
+    """A device that asked to connect.
+
+    Syncthing vouches for the device ID alone. The device says `name` and `key` (hex; "" if it says
+    none) itself. `seen` is when it first asked (UTC).
     """
 
     device: str
     name: str
     seen: datetime
+    key: str = ""
     answer: Answer = Answer.PENDING
 
     @property
     def id(self) -> str:
         """What a person types to answer the contact: the first group of the device ID."""
-        return self.device.split("-")[0].lower()
+        return short_id(self.device)
 
     def answered(self, verb: str) -> "Contact":
         """The contact after the verb `accept` or `decline`.
@@ -145,6 +152,16 @@ class Pairing(Value, frozen=True, kw_only=True):
     made: datetime
     used: bool = False
 
+    @property
+    def id(self) -> str:
+        """What a person types to name the pairing: the first group of the device ID."""
+        return short_id(self.device)
+
+    @property
+    def until(self) -> datetime:
+        """When it ends (UTC)."""
+        return self.made + PAIRING_LASTS
+
     def open_at(self, now: datetime) -> bool:
         """Whether the pairing still accepts an invitation at `now` (UTC)."""
-        return not self.used and now < self.made + PAIRING_LASTS
+        return not self.used and now < self.until

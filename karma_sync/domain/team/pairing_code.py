@@ -24,6 +24,7 @@ _BLOCK = 7
 _CHECKSUM = 4
 _FIXED = 1 + 2 + 32 + 32
 _LOOKALIKES = str.maketrans("018", "OIB")
+_DEVICE_NAME = re.compile(r"(?P<tag>[^ ]+) ks0\.(?P<key>[A-Z2-7]{52})")
 _ADDRESS = re.compile(r"(?:tcp|quic)[46]?://[A-Za-z0-9._%:\[\]-]+:(\d{1,5})")
 _AGAIN = "ask for the code again: karma-sync code"
 # Characters that chats, mails and terminals put between and around letters: every kind of space,
@@ -59,6 +60,30 @@ class PairingCode:
         body += device_bytes(self.device) + bytes.fromhex(self.key) + tail
         text = base64.b32encode(body + _checksum(body)).decode().rstrip("=")
         return "-".join(text[i : i + _BLOCK] for i in range(0, len(text), _BLOCK))
+
+    @property
+    def device_name(self) -> str:
+        """The name that Syncthing tells to the devices that we connect to: tag and public key.
+
+        So whoever got our request to connect can add us without another message. Syncthing vouches
+        for the device ID alone; tag and key are what we say.
+        """
+        key = base64.b32encode(bytes.fromhex(self.key)).decode().rstrip("=")
+        return f"{self.tag} ks0.{key}"
+
+
+def read_device_name(name: str) -> tuple[str, str]:
+    """The tag and the key (hex) in a device's name; the name itself and "" if it has another form.
+
+    Anybody can give a device any name: both are claims.
+    """
+    match = _DEVICE_NAME.fullmatch(name)
+    if match is None or not is_tag(match["tag"]):
+        return name, ""
+    key = base64.b32decode(f"{match['key']}====").hex()
+    # the last letter may have bits that belong to no byte
+    is_exact = PairingCode(match["tag"], "", key).device_name == name
+    return (match["tag"], key) if is_exact else (name, "")
 
 
 def decode(text: str) -> PairingCode:

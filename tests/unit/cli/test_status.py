@@ -223,7 +223,7 @@ def test_a_member_who_has_not_joined_and_an_answer_that_is_due_are_told() -> Non
 
     assert "carol.air  has not joined yet  never" in told
     assert told[-1] == f"{PROJECT} in backend: offered"
-    assert "Next: karma-sync subscription list" in told
+    assert f"Next: karma-sync accept {PROJECT}" in told
 
 
 def test_those_who_have_all_stand_on_one_line() -> None:

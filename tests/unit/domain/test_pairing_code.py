@@ -17,6 +17,7 @@ from karma_sync.domain.team.pairing_code import (
     device_bytes,
     device_text,
     is_address,
+    read_device_name,
 )
 from karma_sync.errors import BadInput
 from tests.support.builders import ALICE, code_of, examples
@@ -269,3 +270,27 @@ def test_a_device_id_with_a_letter_mistyped_is_refused(at: int) -> None:
 @given(st.binary(min_size=32, max_size=32))
 def test_a_device_id_can_be_converted_to_bytes_and_back(raw: bytes) -> None:
     assert device_bytes(device_text(raw)) == raw
+
+
+def test_a_device_name_tells_tag_and_key() -> None:
+    code = code_of(ALICE)
+
+    assert read_device_name(code.device_name) == (ALICE, code.key)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "bob's laptop",
+        f"{ALICE} ks0.",
+        f"{ALICE} ks0.{'A' * 51}",
+        f"{ALICE} ks0.{'a' * 52}",
+        f"no tag ks0.{'A' * 52}",
+        f"ALICE.MBP ks0.{'A' * 52}",
+        f"{ALICE} ks0.{'A' * 51}B",
+        f"{ALICE} ks0.{'A' * 52} and more",
+    ],
+)
+def test_any_other_device_name_tells_no_key(name: str) -> None:
+    assert read_device_name(name) == (name, "")

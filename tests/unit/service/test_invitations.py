@@ -15,18 +15,18 @@ def test_a_contact_that_was_accepted_is_awaited_until_its_invitation_comes(tmp_p
     contact = Contact(device=device, name=BOB, seen=NOW)
     with store.transaction() as tx:
         state.contacts.put(tx, contact)
-    assert inbox(store).contacts == [contact]
-    assert inbox(store).awaited == ()
+    assert inbox(store, NOW).contacts == [contact]
+    assert inbox(store, NOW).awaited == ()
 
     accepted = contact.answered("accept")
     with store.transaction() as tx:
         state.contacts.put(tx, accepted)
-    assert inbox(store).contacts == []
-    assert inbox(store).awaited == (accepted,)
+    assert inbox(store, NOW).contacts == []
+    assert inbox(store, NOW).awaited == (accepted,)
 
     invitation = Invitation(folder=metadata_folder("a" * 26), device=device, seen=NOW)
     assert invitation.answer is Answer.PENDING
     with store.transaction() as tx:
         state.invitations.put(tx, invitation)
-    assert inbox(store).awaited == ()
-    assert inbox(store).fetching == 1
+    assert inbox(store, NOW).awaited == ()
+    assert inbox(store, NOW).fetching == 1

@@ -1,0 +1,72 @@
+"""Decides which command usually comes next, for `status` and for commands that end a step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from karma_sync.domain.team.pairing_code import PairingCode
+from karma_sync.domain.team.subscription import Status, Subscription
+from karma_sync.domain.team.team import Team
+from karma_sync.service import invitations, projects
+from karma_sync.service.teams import all_teams
+from karma_sync.store.database import Database
+from karma_sync.store.world import active_pause
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What decides about the next step: who I am (`key`), and what the databases say.
+
+    `answers` are my own, with the projects that I did not answer yet.
+    """
+
+    key: str
+    waiting: invitations.Waiting
+    teams: Sequence[Team]
+    answers: Sequence[Subscription]
+    is_paused: bool
+
+
+def situation(store: Database, me: PairingCode, now: datetime) -> Situation:
+    """The situation by state.db at `now` (UTC)."""
+    return Situation(
+        key=me.key,
+        waiting=invitations.inbox(store, now),
+        teams=all_teams(store),
+        answers=[each.mine for each in projects.all_answers(store, me)],
+        is_paused=active_pause(store, now) is not None,
+    )
+
+
+def next_step(found: Situation) -> str:
+    """The command that comes next while the daemon runs; "" if there is nothing to do."""
+    if found.is_paused:
+        return "karma-sync resume"
+    if found.waiting.contacts or found.waiting.invitations:
+        return "karma-sync inbox"
+    offered = [each.project for each in found.answers if each.status is Status.OFFERED]
+    if len(offered) == 1:
+        return f"karma-sync accept {offered[0]}"
+    if offered:
+        return "karma-sync subscription list"
+    if not found.teams:
+        return _without_team(found.waiting)
+    return next((step for team in found.teams if (step := _for_team(team, found.key))), "")
+
+
+def _without_team(waiting: invitations.Waiting) -> str:
+    if waiting.fetching:
+        return "karma-sync inbox, in a moment"
+    for one in waiting.paired:
+        return f"karma-sync code, for {one.tag}, who types: karma-sync team add CODE"
+    for other in waiting.awaited:
+        return f"karma-sync inbox, which says how to go on with {other.name}"
+    return "karma-sync pair CODE, with a leader's pairing code, or karma-sync team create NAME"
+
+
+def _for_team(team: Team, key: str) -> str:
+    if team.leader != key:
+        return ""
+    if len(team.members) == 1:
+        return "karma-sync team add CODE, with the pairing code of a new member (karma-sync code)"
+    return "" if team.projects else "karma-sync project share . in the directory of a project"
