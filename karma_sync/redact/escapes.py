@@ -8,6 +8,7 @@ not a JSON escape stays as it is, so that any text can be unescaped.
 import re
 from bisect import bisect_right
 from functools import cached_property
+from itertools import accumulate
 
 from karma_sync.redact.matching.patterns import compiled
 
@@ -18,6 +19,9 @@ _UNICODE = re.compile(rb"\\u([0-9a-fA-F]{4})")
 _COMMON = ((b'\\"', b'"'), (b"\\n", b"\n"), (b"\\t", b"\t"))
 _OTHER = ((b"\\/", b"/"), (b"\\b", b"\b"), (b"\\f", b"\f"), (b"\\r", b"\r"))
 _RARE = compiled(r"\\[/bfru]", "escapes")
+_LONGEST = 12  # bytes of an escape: two halves of a character, \ud83d\ude00
+_SHORT = 2  # bytes of an escape that is no \\u
+_BACKSLASH = 0x5C
 _NEVER = b"\xff"  # a byte that UTF-8 never has
 _MARK = 0x80  # bytes from here on are parts of a UTF-8 sequence; 0x80-0xBF continue one
 
@@ -67,38 +71,48 @@ class Unescaped:
             return begin, end
         return begin, source_ends[last] + max(0, end - data_ends[last])
 
-    def snap(self, start: int, end: int) -> tuple[int, int]:
-        """source[start:end] widened so that it splits no escape."""
-        _, _, starts, ends = self._escapes
-        first, last = bisect_right(starts, start) - 1, bisect_right(starts, end - 1) - 1
-        if first >= 0 and start < ends[first]:
-            start = starts[first]
-        if last >= 0:
-            end = max(end, ends[last])
-        return start, end
-
     @cached_property
     def _escapes(self) -> tuple[list[int], list[int], list[int], list[int]]:
-        data_starts, data_ends, source_starts, source_ends = [], [], [], []
-        shift = 0
-        for match in _ESCAPE.finditer(self._source):
-            size = len(unescape(match[0]))
-            data_starts.append(match.start() - shift)
-            data_ends.append(match.start() - shift + size)
-            source_starts.append(match.start())
-            source_ends.append(match.end())
-            shift += match.end() - match.start() - size
-        return data_starts, data_ends, source_starts, source_ends
+        found = [match.span() for match in _ESCAPE.finditer(self._source)]
+        starts, ends = [start for start, _ in found], [end for _, end in found]
+        sizes = [
+            1 if end - start == _SHORT else len(unescape(self._source[start:end]))
+            for start, end in found
+        ]
+        lost = list(
+            accumulate((e - s - size for s, e, size in zip(starts, ends, sizes, strict=True)))
+        )
+        data_ends = [end - less for end, less in zip(ends, lost, strict=True)]
+        data_starts = [end - size for end, size in zip(data_ends, sizes, strict=True)]
+        return data_starts, data_ends, starts, ends
+
+
+def snapped(source: bytes, start: int, end: int) -> tuple[int, int]:
+    """source[start:end] widened so that it splits no escape."""
+    before, after = _escape_over(source, start), _escape_over(source, end)
+    return before[0] if before else start, after[1] if after else end
+
+
+def _escape_over(source: bytes, place: int) -> tuple[int, int] | None:
+    """Start and end of the escape that a cut at `place` would split."""
+    if b"\\" not in source[max(0, place - _LONGEST + 1) : place]:
+        return None
+    # from here on backslashes pair up as they do from the beginning
+    at = max(0, place - _LONGEST + 1)
+    while at and source[at - 1] == _BACKSLASH:
+        at -= 1
+    for match in _ESCAPE.finditer(source, at, place + _LONGEST):
+        if match.start() >= place:
+            return None
+        if match.end() > place:
+            return match.span()
+    return None
 
 
 def whole_characters(data: bytes, start: int, end: int) -> tuple[int, int]:
     """data[start:end] widened so that it splits no UTF-8 character."""
-    while 0 < start < len(data) and _continues(data[start]) and data[start - 1] >= _MARK:
+    while 0 < start < len(data) and data[start] & 0xC0 == _MARK and data[start - 1] >= _MARK:
         start -= 1
-    while 0 < end < len(data) and data[end - 1] >= _MARK and _continues(data[end]):
+    while 0 < end < len(data) and data[end] & 0xC0 == _MARK and data[end - 1] >= _MARK:
         end += 1
     return start, end
-
-
-def _continues(byte: int) -> bool:
-    return byte & 0xC0 == _MARK

@@ -8,27 +8,32 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from karma_sync.errors import RedactionFailed
-from karma_sync.redact.matching.patterns import Pattern, PatternSet, compiled, compiled_set
+from karma_sync.redact.effort import Effort
+from karma_sync.redact.matching.patterns import Pattern, PatternSet, bounded, compiled, compiled_set
 from karma_sync.redact.matching.rule import Rule
 
 HIDDEN = r"\\u00[2-7]"  # an escaped ASCII character: it may hide any word
-CROWD = 64  # the number of places in one text from which testing each need by itself is cheaper
+MOST_BYTES = 2048  # no need is longer: a test of the rules holds it
 
 
 class Reasons(NamedTuple):
     """The rules that could match a text as it is written, and the places of what they need.
 
-    `rules` are indexes into the list of rules. `places` are in order; None means that the whole
-    text must be searched: there are too many places, or one of them may hide what another rule
+    `needed` has the indexes of rules that need the same, with the places of it, in order;
+    `places` are all of these. `hidden` says that one of the places may hide what another rule
     needs.
     """
 
-    rules: list[int]
-    places: list[int] | None
+    needed: list[tuple[Sequence[int], list[int]]]
+    places: list[int]
+    hidden: bool
 
 
 class Gates:
-    """Tests texts for what the rules need; rules that need the same share one test."""
+    """Tests texts for what the rules need; rules that need the same share one test.
+
+    `always` are the indexes of the rules that need nothing and are tried on every text.
+    """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         orders: dict[str, list[int]] = {}
@@ -38,14 +43,13 @@ class Gates:
                 near.setdefault("|".join(map(_word, rule.near)), []).append(order)
             else:
                 orders.setdefault(_need(rule), []).append(order)
-        self._always = orders.pop("", [])
+        self.always = orders.pop("", [])
         for words in near:
             # these words make a line a candidate; `near` gives the rules to try for them
             orders.setdefault(words, [])
         self._near = [(compiled(words, "near"), found) for words, found in near.items()]
         self._hidden = compiled(HIDDEN, "gate")
         self._orders = list(orders.values())
-        self._each = [compiled(need, "gate") for need in orders]
         self._here: PatternSet = compiled_set([*orders, HIDDEN])
         self._any: Pattern = compiled("|".join(f"(?:{need})" for need in [*orders, HIDDEN]), "gate")
 
@@ -55,10 +59,10 @@ class Gates:
         If a rule can match a text, this finds a place in the text, and also in the text escaped as
         a JSON string, and escaped once more as a JSON string in a JSON string.
         """
-        if self._always:
+        if self.always:
             return at if at < len(text) else -1
         hit = self._any.search(text, at)
-        return -1 if hit is None else hit.start()
+        return -1 if hit is None else hit[0][0]
 
     def near(self, record: bytes) -> list[int]:
         """The indexes of the rules to try on all of a record, because of a word in it."""
@@ -70,34 +74,35 @@ class Gates:
         )
         return sorted(opened)
 
-    def reasons(self, text: bytes) -> Reasons:
-        """The rules that could match somewhere in `text`, and where."""
-        opened: set[int] = set()
+    def reasons(self, text: bytes, effort: Effort, at: int = 0) -> Reasons:
+        """The rules that could match somewhere in `text`, and where; nothing is before `at`.
+
+        Raises:
+            TooMuchWork: the effort is spent.
+        """
+        found: dict[int, list[int]] = {}
         places: list[int] = []
-        at = 0
-        for _ in range(CROWD):
-            hit = self._any.search(text, at)
-            if hit is None:
-                break
-            places.append(hit.start())
-            here = self._here.Match(text[hit.start() :])
+        search = self._any.search
+        while hit := search(text, at):
+            place = hit[0][0]
+            places.append(place)
+            here = self._here.match(text[place : place + MOST_BYTES])
+            if not here:  # a need of a person's rule may be longer
+                here = self._here.match(text[place:])
+                effort.spend(len(text) - place)
             if not here:  # happens only if RE2 ran out of memory: no answer beats a wrong one
                 raise RedactionFailed("the rules' words were found and then not found")
-            opened.update(here)
-            at = hit.start() + 1
-        else:
-            found = (need for need, gate in enumerate(self._each) if gate.search(text, at))
-            opened.update(found)
-            places.clear()
-        hidden = len(self._orders)
-        everywhere = bool(self._always) or hidden in opened or (opened and not places)
-        opened.discard(hidden)
-        rules = sorted([*self._always, *(order for need in opened for order in self._orders[need])])
-        return Reasons(rules, None if everywhere else places)
+            for need in here:
+                found.setdefault(need, []).append(place)
+            effort.spend(place + 1 - at)
+            at = place + 1
+        effort.spend(len(text) - at)
+        hidden = found.pop(len(self._orders), None) is not None
+        return Reasons([(self._orders[n], where) for n, where in found.items()], places, hidden)
 
 
 def _need(rule: Rule) -> str:
-    return "|".join([*map(re.escape, rule.keywords), *([rule.gate] if rule.gate else [])])
+    return "|".join([*map(re.escape, rule.keywords), *([bounded(rule.gate)] if rule.gate else [])])
 
 
 def _word(word: str) -> str:

@@ -7,13 +7,14 @@ groups, because a secret may be recognized only with its neighbours: a value wit
 
 import json
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
 
 from karma_sync.redact.matching.secret_names import words
-from karma_sync.redact.scanner import Span
+from karma_sync.redact.rule_matcher import Span
 
 # Ids, times and signatures: they link the records of a session, or the provider verifies them.
 KEPT_KEYS = frozenset(
@@ -29,7 +30,8 @@ _ID = re.compile(rb"[A-Za-z0-9+/=_.:|\\-]*+")
 _IMAGE_KEYS = frozenset({b"data", b"base64"})
 # base64 of a PNG, JPEG, GIF, WebP or PDF, by its first bytes
 _IMAGE = re.compile(rb"(?:iVBORw0K|\\?/9j\\?/|R0lGOD|UklGR|JVBERi0)[A-Za-z0-9+/=\\]*+")
-_STRING = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"(\s*:)?', re.DOTALL)
+# A string that a torn record leaves open goes to its end.
+_STRING = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"(\s*:)?|\\?\Z)', re.DOTALL)
 _QUOTES_ONLY = re.compile(rb'(?:[^\\]|\\["\\])*+')
 _COMMA = re.compile(rb"\s*,\s*")
 _BLANK = re.compile(rb"\s*")
@@ -48,32 +50,49 @@ class StringPiece(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Strings that are searched together as one text; they lie in record[start:end]."""
+    """Strings that are searched together as one text; they lie in record[start:end].
+
+    `cut` is how many bytes the text begins after `start`, -1 if it is put together.
+    """
 
     text: bytes
     pieces: tuple[StringPiece, ...]
     start: int
     end: int
+    cut: int = -1
 
     def parts(self, span: Span) -> list[tuple[int, int]]:
         """The stretches of the record that a span covers, one for each string that it touches."""
+        first = max(0, bisect_right(self.pieces, span.start, key=_where) - 1)
+        last = bisect_left(self.pieces, span.end, key=_where)
         overlaps = [
             (
                 piece.start + max(span.start, piece.at) - piece.at,
                 piece.start + min(span.end, piece.at + piece.size) - piece.at,
             )
-            for piece in self.pieces
+            for piece in self.pieces[first:last]
         ]
         return [(start, end) for start, end in overlaps if start < end]
 
-    def quoted(self) -> list[tuple[int, int]]:
+    def place(self, hit: int) -> int:
+        """Where in the text the byte at `hit` of the record stands, or a place before it."""
+        # the text of a key with its value, and that of one string, is part of the record
+        return max(0, hit - self.start - self.cut) if self.cut >= 0 else 0
+
+    def quoted(self) -> set[tuple[int, int]]:
         """Where in the text those strings stand that hold quotes and no other escapes.
 
         Only such a string as a whole is believed to be a secret as it is written: with its escapes
         undone, `"ab\\"cd"` no longer ends where it ends. All else is judged by what it stands for.
         """
+        if b'\\"' not in self.text:
+            return set()
         places = [(piece.at, piece.at + piece.size) for piece in self.pieces]
-        return [place for place in places if _has_only_quotes(self.text[slice(*place)])]
+        return {place for place in places if _has_only_quotes(self.text[slice(*place)])}
+
+
+def _where(piece: StringPiece) -> int:
+    return piece.at
 
 
 def _has_only_quotes(value: bytes) -> bool:
@@ -138,12 +157,12 @@ def _continues(record: bytes, last: re.Match[bytes], string: re.Match[bytes]) ->
 def _member(record: bytes, key: re.Match[bytes], value: re.Match[bytes]) -> Group:
     if _is_kept(key[1], value[1]):
         return _row([key])
-    start, end = key.start(), value.end(1) + 1
+    start, end = key.start(), min(value.end(1) + 1, len(record))
     pieces = [
         StringPiece(string.start(1) - start, string.start(1), len(string[1]))
         for string in (key, value)
     ]
-    return Group(record[start:end], tuple(pieces), start, end)
+    return Group(record[start:end], tuple(pieces), start, end, cut=0)
 
 
 def _is_kept(key: bytes, value: bytes) -> bool:
@@ -158,4 +177,5 @@ def _row(strings: Row) -> Group:
         pieces.append(StringPiece(at, string.start(1), len(string[1])))
         at += len(string[1]) + len(b"\\n")
     text = b"\\n".join(string[1] for string in strings)
-    return Group(text, tuple(pieces), strings[0].start(), strings[-1].end())
+    cut = 1 if len(strings) == 1 else -1  # its quote
+    return Group(text, tuple(pieces), strings[0].start(), strings[-1].end(), cut)

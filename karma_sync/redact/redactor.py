@@ -19,11 +19,11 @@ from karma_sync.redact.allowlist import NOTHING_ALLOWED, AllowList
 from karma_sync.redact.json_strings import Group, grouped, groups, is_json, rows
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
-from karma_sync.redact.scanner import Scanner, has_other_text
+from karma_sync.redact.scanner import PASSES, Scanner, has_other_text
 
 # Part of each redactor's version: raise it with every change of behaviour that is not a change of
 # a rule's data.
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,11 @@ class RuleRedactor:
         self._version = _version(rules, allowed, salt)
 
     @property
+    def scanned(self) -> int:
+        """How many bytes all searches so far passed over; the same input always adds the same."""
+        return self._scanner.scanned
+
+    @property
     def version(self) -> str:
         """A hash of the rules, `FORMAT`, the allowlist and the salt: 16 hex digits."""
         return self._version
@@ -89,8 +94,8 @@ class RuleRedactor:
         with _failing_closed("lines"):
             raw = self._without_frames(raw, cuts)
             pieces, at = [], 0
-            for start, end in self._scanner.candidate_lines(raw):
-                pieces += [raw[at:start], self._record(raw[start:end], cuts)]
+            for start, end, hit in self._scanner.candidate_lines(raw):
+                pieces += [raw[at:start], self._record(raw[start:end], cuts, hit - start)]
                 at = end
             data = b"".join([*pieces, raw[at:]]) if cuts else raw
         return Redacted(data, dict(+cuts))
@@ -106,10 +111,11 @@ class RuleRedactor:
             if self._frames and is_framed(raw):
                 cut = self._frames.cut_strings if is_json(raw) else self._frames.cut_text
                 raw, cuts[RULE] = cut(raw)
-            if self._scanner.first_candidate(raw) < 0:
+            hit = self._scanner.first_candidate(raw)
+            if hit < 0:
                 return Redacted(raw, dict(+cuts))
             if raw.lstrip()[:1] in (b"{", b"[") and is_json(raw):
-                return Redacted(self._record(raw, cuts), dict(+cuts))
+                return Redacted(self._record(raw, cuts, hit), dict(+cuts))
             return Redacted(self._scanner.cut(raw, cuts), dict(+cuts))
 
     def string(self, value: str) -> tuple[str, Mapping[str, int]]:
@@ -144,11 +150,14 @@ class RuleRedactor:
             cuts[RULE] += count
         return b"\n".join(lines)
 
-    def _record(self, record: bytes, cuts: Counter[str]) -> bytes:
-        """Redact one JSON record; if it does not parse, search it as plain text too."""
+    def _record(self, record: bytes, cuts: Counter[str], hit: int) -> bytes:
+        """Redact one JSON record; if it does not parse, search it as plain text too.
+
+        Before `hit` is nothing that a rule may need.
+        """
         whole = is_json(record)
-        while True:
-            before, record = record, self._strings(record, cuts)
+        for _ in range(PASSES):
+            before, record = record, self._strings(record, cuts, hit)
             if whole:
                 if record != before and not is_json(record):
                     raise RedactionFailed("a redaction damaged the structure of a record")
@@ -156,15 +165,20 @@ class RuleRedactor:
             plain = self._scanner.cut(record, cuts)
             if plain == record:
                 return record
-            record = plain
+            record, hit = plain, 0
+        return self._unsearched(record, cuts)
 
-    def _strings(self, record: bytes, cuts: Counter[str]) -> bytes:
+    def _strings(self, record: bytes, cuts: Counter[str], hit: int) -> bytes:
         """Redact inside the strings of a record until no rule finds anything in them."""
         near = self._scanner.near(record)
-        while True:
+        for turn in range(PASSES + 1):
             pieces, at = [], 0
-            for group in groups(record) if near else self._candidate_groups(record):
-                for span in self._scanner.find(group.text, near, group.quoted()):
+            every = ((group, 0) for group in groups(record))
+            for group, first in every if near else self._candidate_groups(record, hit):
+                spans = self._scanner.find(group.text, near, group.quoted(), first)
+                for span in (
+                    [self._scanner.whole(group.text)] if spans and turn == PASSES else spans
+                ):
                     parts = [
                         part for part in group.parts(span) if has_other_text(record[slice(*part)])
                     ]
@@ -174,20 +188,27 @@ class RuleRedactor:
                     cuts[self._scanner.name(span)] += bool(parts)
             if not pieces:
                 return record
-            record = b"".join([*pieces, record[at:]])
+            record, hit = b"".join([*pieces, record[at:]]), 0
+        return record
 
-    def _candidate_groups(self, record: bytes) -> Iterator[Group]:
-        """The groups of strings that hold something that a rule may need."""
-        hit = -1
+    def _unsearched(self, record: bytes, cuts: Counter[str]) -> bytes:
+        """The marker for a record in which each cut uncovers another secret, with its line end."""
+        span = self._scanner.whole(record)
+        cuts[self._scanner.name(span)] += 1
+        return self._scanner.marker(span) + record[len(record.rstrip(b"\r\n")) :]
+
+    def _candidate_groups(self, record: bytes, hit: int) -> Iterator[tuple[Group, int]]:
+        """The groups of strings that hold what a rule may need, and where in them that begins."""
+        hit = self._scanner.first_candidate(record, hit)
         for row in rows(record):
             if hit < row[0].start():
                 hit = self._scanner.first_candidate(record, row[0].start())
-                if hit < 0:
-                    return
+            if hit < 0:
+                return
             if hit < row[-1].end():
                 group = grouped(record, row)
                 if hit < group.end:  # else the hit is in a value that is kept, after the group
-                    yield group
+                    yield group, group.place(hit)
                     hit = -1
 
 
@@ -213,7 +234,8 @@ def _version(rules: Sequence[Rule], allowed: AllowList, salt: str) -> str:
     digest = hashlib.sha256(f"format {FORMAT} {salt} {allowed!r}".encode())
     for rule in rules:
         check = f"{rule.check.__module__}.{rule.check.__qualname__}" if rule.check else ""
-        own = (rule.near, rule.groups, repr(rule.judge), rule.utf8, rule.firm)
+        finder = f"{rule.finder.__module__}.{rule.finder.__qualname__}" if rule.finder else ""
+        own = (rule.near, rule.groups, repr(rule.judge), rule.utf8, rule.firm, finder)
         digest.update(repr((rule.name, rule.pattern, rule.until, check, own)).encode())
     return digest.hexdigest()[:16]
 

@@ -5,153 +5,54 @@ searched as it is written, and again with its escapes undone, `LEVELS` times.
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
-from karma_sync.redact.escapes import Unescaped, whole_characters
-from karma_sync.redact.gates import Gates
-from karma_sync.redact.matching.patterns import Match, compiled
-from karma_sync.redact.matching.rule import Rule
+from karma_sync.redact.effort import Effort, TooMuchWork
+from karma_sync.redact.escapes import Unescaped, snapped, whole_characters
+from karma_sync.redact.gates import Gates, Reasons
+from karma_sync.redact.matching.rule import ANYWHERE, Rule
+from karma_sync.redact.rule_matcher import Allowed, RuleMatcher, Span
+from karma_sync.redact.stretches import (
+    Around,
+    Stretch,
+    escaped_lines_around,
+    joined,
+    line_around,
+    lines_around,
+    regions,
+)
 
 LEVELS = 3  # a record's string, JSON text in it, and JSON text in that
 MARKER = re.compile(rb"\[REDACTED:[a-z0-9-]+\]")
+# Stands in place of a text that asks for more work than any honest text does.
+UNSEARCHED = "unsearched"
+PASSES = 8  # after so many replacements that each uncovered another secret a text is cut whole
 _FILLER = b" \t\r\n\\\"'`"
-_NEWLINE = b"\\n"  # as JSON escapes it
-
-# Whether the person exempted this value from redaction.
-Allowed = Callable[[bytes], bool]
-# Stretches of a text, by start and end.
-Stretches = Collection[tuple[int, int]]
 
 
-class Span(NamedTuple):
-    """A stretch of a text that is a secret by the rule at index `order` of the list."""
+class _Search(NamedTuple):
+    """What one search of a text has in all its layers: rules to try anyway, and its effort."""
 
-    start: int
-    end: int
-    order: int
-
-
-def line_around(text: bytes, at: int, place: int) -> tuple[int, int]:
-    """Start and end of the line around `place`, without its line end, from `at` on."""
-    end = text.find(b"\n", place)
-    return text.rfind(b"\n", at, place) + 1 or at, len(text) if end < 0 else end
-
-
-def lines_around(text: bytes, places: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Start and end of each line that holds one of these places; the places must be in order."""
-    at = 0
-    for place in places:
-        if place >= at:
-            start, end = line_around(text, at, place)
-            yield start, end
-            at = end + 1
-
-
-def escaped_lines_around(text: bytes, places: Sequence[int]) -> Iterator[tuple[int, int]]:
-    r"""Stretches of `text` that hold the whole lines around these places once it is unescaped.
-
-    A stretch begins and ends where a line of `text` does, or at an escaped newline `\n` whose
-    backslash is certainly not escaped itself. So a stretch may hold several unescaped lines, but
-    never a part of one. The places must be in order.
-    """
-    end = 0
-    for place in places:
-        if place >= end:
-            line_start, line_end = line_around(text, end, place)
-            start = max(line_start, _last_escaped_newline(text, end, place))
-            end = _first_escaped_newline(text, place, line_end)
-            yield start, min(end + len(_NEWLINE), line_end)
-            if end == line_end:
-                end += 1  # the line end itself counts as part of the line before it
-
-
-def _last_escaped_newline(text: bytes, start: int, end: int) -> int:
-    """Where the last escaped newline in text[start:end] begins; `start` if there is none."""
-    at = text.rfind(_NEWLINE, start, end)
-    while at > start and text[at - 1 : at] == b"\\":
-        at = text.rfind(_NEWLINE, start, at)
-    return max(at, start)
-
-
-def _first_escaped_newline(text: bytes, place: int, end: int) -> int:
-    """Where the first escaped newline after `place` begins; `end` if there is none before it.
-
-    One that begins at the place or right after it does not count, so that an escape at the place
-    stays whole.
-    """
-    at = text.find(_NEWLINE, place + 2, end)
-    while at >= 0 and text[at - 1 : at] == b"\\":
-        at = text.find(_NEWLINE, at + 1, end)
-    return end if at < 0 else at
-
-
-class RuleMatcher:
-    """Finds the secrets of one rule in a text."""
-
-    def __init__(self, rule: Rule, order: int, allowed: Allowed) -> None:
-        self.one_line = rule.one_line
-        self._order = order
-        self._rule = rule
-        self._allowed = None if rule.firm or rule.until else allowed
-        self._pattern = compiled(rule.pattern, rule.name, rule.utf8)
-        self._until = compiled(rule.until, rule.name) if rule.until else None
-        groups = {name.decode(): at for name, at in self._pattern.groupindex.items()}
-        first = min(1, self._pattern.groups)
-        self._secrets = [at for name, at in groups.items() if name.startswith("secret")] or [first]
-        self._name = groups.get("name")
-
-    def spans(self, text: bytes, shift: int = 0) -> Iterator[Span]:
-        """The secrets that the rule finds in `text`; `shift` is added to their positions.
-
-        The next match may begin inside the previous one, but not inside its secret.
-        """
-        at = 0
-        while match := self._pattern.search(text, at):
-            group = self._group(match)
-            start, end = match.start(group), match.end(group)
-            if start < end and self._is_secret(text, match, text[start:end]):
-                end = self._end(text, end)
-                yield Span(start + shift, end + shift, self._order)
-                at = end
-            else:
-                at = max(start, match.start() + 1)
-
-    def _group(self, match: Match) -> int:
-        if self._rule.groups:
-            filled = (g for g in self._rule.groups if match.start(g) < match.end(g))
-            return next(filled, 0)
-        return next((group for group in self._secrets if match.start(group) >= 0), 0)
-
-    def _end(self, text: bytes, end: int) -> int:
-        if self._until is None:
-            return end
-        last = self._until.search(text, end)
-        return len(text) if last is None else last.end()
-
-    def _is_secret(self, text: bytes, match: Match, secret: bytes) -> bool:
-        if self._allowed is not None and self._allowed(secret):
-            return False
-        if self._rule.judge is not None:
-            return self._rule.judge(text[match.start() : match.end()], secret)
-        if self._rule.check is None:
-            return True
-        name = b"" if self._name is None else text[match.start(self._name) : match.end(self._name)]
-        return self._rule.check(name, secret)
+    near: Sequence[int]
+    effort: Effort
 
 
 class Scanner:
     """Finds and cuts the secrets of all rules in a text; `allowed` exempts values from redaction.
 
-    `all_near` are the indexes of the rules that need words near a secret.
+    `all_near` are the indexes of the rules that need words near a secret. `scanned` counts the
+    bytes that all searches together passed over.
     """
 
     def __init__(self, rules: Sequence[Rule], allowed: Allowed) -> None:
-        self._names = [rule.name for rule in rules]
+        self._names = [*(rule.name for rule in rules), UNSEARCHED]
         self.all_near = [order for order, rule in enumerate(rules) if rule.near]
         self._matchers = [RuleMatcher(rule, order, allowed) for order, rule in enumerate(rules)]
         self._gates = Gates(rules)
+        self.scanned = 0
 
     def first_candidate(self, text: bytes, at: int = 0) -> int:
         """Where, from `at` on, something begins that some rule may need; -1 if nowhere.
@@ -160,12 +61,12 @@ class Scanner:
         """
         return self._gates.search(text, at)
 
-    def candidate_lines(self, text: bytes) -> Iterator[tuple[int, int]]:
-        """Start and end of each line that holds something that some rule may need."""
+    def candidate_lines(self, text: bytes) -> Iterator[tuple[int, int, int]]:
+        """Start and end of each line that holds what some rule may need, and where that begins."""
         start = 0
         while (hit := self.first_candidate(text, start)) >= 0:
             first, end = line_around(text, start, hit)
-            yield first, end
+            yield first, end, hit
             start = end + 1
 
     def near(self, record: bytes) -> list[int]:
@@ -173,68 +74,107 @@ class Scanner:
         return self._gates.near(record)
 
     def find(
-        self, text: bytes, near: Sequence[int] = (), written: Stretches | None = None
+        self,
+        text: bytes,
+        near: Sequence[int] = (),
+        written: Collection[Stretch] | None = None,
+        at: int = 0,
     ) -> list[Span]:
         """The spans to cut from `text`: in order, not overlapping, splitting no escape.
 
         `near` are the indexes of rules to try in any case. If `text` has escapes, a secret that is
         found in the text as it is written counts only if it is one of the `written` stretches;
-        a secret that is found behind the escapes always counts.
+        a secret that is found behind the escapes always counts. Before `at` is nothing
+        that a rule may need. A text that asks for too much work is one span.
         """
-        found = self._find_in_layers(text, near, LEVELS, written if b"\\" in text else None)
+        effort = Effort(len(text), len(near) + len(self._gates.always))
+        escaped = b"\\" in text
+        try:
+            reasons = self._gates.reasons(text, effort, at)
+            found = self._find_in_layers(
+                _Search(near, effort),
+                text,
+                reasons,
+                LEVELS if escaped else 0,
+                written if escaped else None,
+            )
+        except TooMuchWork:
+            return [self.whole(text)]
+        finally:
+            self.scanned += effort.scanned
         if not found:
             return []
-        layer = Unescaped(text)
         spans = []
-        for start, end, order in found:
-            start, end = layer.snap(*whole_characters(text, start, end))
+        for start, end, order in _distinct(found):
+            start, end = snapped(text, *whole_characters(text, start, end))
             spans.append(Span(start, end, order))
         return _without_bare_markers(_merged(spans), text)
 
+    def whole(self, text: bytes) -> Span:
+        """A span over all of a text that cannot be searched."""
+        return Span(0, len(text), len(self._names) - 1)
+
     def _find_in_layers(
-        self, text: bytes, near: Sequence[int], levels: int, written: Stretches | None
+        self,
+        search: _Search,
+        text: bytes,
+        reasons: Reasons,
+        levels: int,
+        written: Collection[Stretch] | None,
     ) -> list[Span]:
-        rules, places = self._gates.reasons(text)
-        if near:
-            lines = [(0, len(text))]
-        else:
-            lines = list(
-                self.candidate_lines(text) if places is None else lines_around(text, places)
-            )
-        if not lines:
+        anyway = [*self._gates.always, *search.near]
+        if not reasons.places and not anyway:
             return []
-        opened = sorted({*rules, *near})
         found: list[Span] = []
         if written is None or written:
-            spans = self._find_in_layer(text, lines, opened)
+            spans = self._find_in_layer(text, reasons, anyway, search.effort)
             found += [s for s in spans if written is None or (s.start, s.end) in written]
-        if places and not near and all(self._matchers[order].one_line for order in opened):
-            lines = list(escaped_lines_around(text, places))  # no rule needs other lines
-        return [
-            *found,
-            *(self._find_behind_escapes(text, lines, near, levels - 1) if levels else ()),
-        ]
+        if levels and b"\\" in text:
+            stretches = self._to_unescape(text, reasons, bool(anyway))
+            found += self._find_behind_escapes(search, text, stretches, levels - 1)
+        return found
+
+    def _to_unescape(self, text: bytes, reasons: Reasons, everywhere: bool) -> list[Stretch]:
+        """The stretches in which something may hide behind escapes."""
+        if everywhere:
+            return [(0, len(text))]
+        reaches = {self._matchers[order].reach for orders, _ in reasons.needed for order in orders}
+        if reasons.hidden or ANYWHERE in reaches:
+            return joined(lines_around(text, reasons.places))  # an escape never spans lines
+        # escapes make a text at most twice as long at each level, but for \u
+        reach = 2 * max(reaches, default=0)
+        arounds = (Around(max(0, place - reach), place + reach) for place in reasons.places)
+        return joined(escaped_lines_around(text, arounds))
 
     def _find_behind_escapes(
-        self, text: bytes, lines: Sequence[tuple[int, int]], near: Sequence[int], levels: int
+        self, search: _Search, text: bytes, stretches: Sequence[Stretch], levels: int
     ) -> Iterator[Span]:
-        """The secrets behind the escapes of these lines."""
-        for start, end in lines:
-            if b"\\" in text[start:end]:  # an escape never spans lines
-                layer = Unescaped(text[start:end])
-                for span in self._find_in_layers(layer.data, near, levels, None):
+        """The secrets behind the escapes of these stretches."""
+        for start, end in stretches:
+            part = text[start:end]
+            if b"\\" in part:
+                layer = Unescaped(part)
+                search.effort.spend(end - start)
+                reasons = self._gates.reasons(layer.data, search.effort)
+                spans = self._find_in_layers(search, layer.data, reasons, levels, None)
+                # several rules find the same secret: the first of them gives the name
+                for span in _distinct(spans):
                     first, last = layer.origin(span.start, span.end)
                     yield Span(start + first, start + last, span.order)
 
     def _find_in_layer(
-        self, text: bytes, lines: Sequence[tuple[int, int]], opened: Sequence[int]
+        self, text: bytes, reasons: Reasons, anyway: Sequence[int], effort: Effort
     ) -> Iterator[Span]:
-        for matcher in [self._matchers[order] for order in opened]:
-            if matcher.one_line:
-                for start, end in lines:
-                    yield from matcher.spans(text[start:end], start)
-            else:
-                yield from matcher.spans(text)
+        everywhere = [(0, len(text))]
+        for order in anyway:
+            yield from self._matchers[order].spans(text, effort=effort)
+        for orders, places in reasons.needed:
+            known: dict[int, list[Stretch]] = {ANYWHERE: everywhere}
+            for matcher in [self._matchers[order] for order in orders]:
+                if matcher.reach not in known:
+                    known[matcher.reach] = regions(text, places, matcher.reach)
+                for start, end in known[matcher.reach]:
+                    yield from matcher.spans(text, start, end, effort)
 
     def name(self, span: Span) -> str:
         """The name of the rule by which the span is a secret."""
@@ -251,7 +191,12 @@ class Scanner:
         the indexes of rules to try in any case.
         """
         near = near or self.near(text)
-        while spans := self.find(text, near):
+        for turn in range(PASSES + 1):
+            spans = self.find(text, near)
+            if not spans:
+                break
+            if turn == PASSES:
+                spans = [self.whole(text)]
             pieces, at = [], 0
             for span in spans:
                 pieces += [text[at : span.start], self.marker(span)]
@@ -264,6 +209,15 @@ class Scanner:
 def has_other_text(stretch: bytes) -> bool:
     """Whether a stretch holds more than markers and the blanks and quotes between them."""
     return bool(MARKER.sub(b"", stretch).strip(_FILLER))
+
+
+def _distinct(spans: list[Span]) -> list[Span]:
+    """One span for each stretch: of several, that of the earliest rule."""
+    orders: dict[Stretch, int] = {}
+    for start, end, order in spans:
+        if order < orders.get((start, end), order + 1):
+            orders[start, end] = order
+    return [Span(start, end, order) for (start, end), order in orders.items()]
 
 
 def _merged(spans: list[Span]) -> list[Span]:
@@ -285,14 +239,17 @@ def _priority(span: Span) -> tuple[int, int]:
 
 def _without_bare_markers(spans: list[Span], text: bytes) -> list[Span]:
     """Leave out spans that hold only markers, so that redacting twice changes nothing more."""
-    if MARKER.search(text) is None:
+    markers = [match.span() for match in MARKER.finditer(text)]
+    if not markers:
         return spans
-    markers = [Span(match.start(), match.end(), len(text)) for match in MARKER.finditer(text)]
+    starts, ends = [start for start, _ in markers], [end for _, end in markers]
     settled = []
     for span in spans:
-        around = [mark for mark in markers if mark.start < span.end and span.start < mark.end]
-        start = min([span.start, *(mark.start for mark in around)])
-        end = max([span.end, *(mark.end for mark in around)])
+        # the markers that overlap the span
+        first, after = bisect_right(ends, span.start), bisect_left(starts, span.end)
+        start, end = span.start, span.end
+        if first < after:
+            start, end = min(start, starts[first]), max(end, ends[after - 1])
         if has_other_text(text[start:end]):
             settled.append(span._replace(start=start, end=end))
     return _merged(settled)

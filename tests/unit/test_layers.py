@@ -30,6 +30,7 @@ RANKS = (
     ("settings_errors", "signing"),
     ("settings",),
     ("store", "syncthing", "git", "agents", "redact.matching"),
+    ("redact.finders",),
     ("redact.rules",),
     ("redact",),
     ("redact.custom",),

@@ -15,7 +15,7 @@ from karma_sync.redact.custom.ruleset import OURS, Base
 from karma_sync.redact.matching.patterns import compiled
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.redactor import Redacted, RuleRedactor
-from karma_sync.redact.scanner import RuleMatcher
+from karma_sync.redact.rule_matcher import RuleMatcher
 
 LITERAL = "literal"  # the name of the rule in markers and counts
 LEAST_CHARS = 6
@@ -222,7 +222,9 @@ def parse_rules(text: str) -> tuple[Rule, ...]:
             compiled(rule.pattern, rule.name, rule.utf8),
             RuleMatcher(rule, 0, _nothing),
         )
-        if pattern.search(b"") or all(any(matcher.spans(each.encode())) for each in _WORDS):
+        if pattern.search(b"") is not None or all(
+            any(matcher.spans(each.encode())) for each in _WORDS
+        ):
             raise BadInput(f"rule {rule.name} would cut everything")
     return rules
 

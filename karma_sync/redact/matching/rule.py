@@ -1,15 +1,21 @@
 """Defines a rule: data about one kind of secret, with the examples by which tests prove it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+FAR = 600  # bytes; few secrets stand so far from what tells them
+ANYWHERE = -1
 
 # Decides what a pattern cannot: takes the match's group `name` (b"" if it has none) and the
 # candidate, returns whether the candidate is a secret.
 Check = Callable[[bytes, bytes], bool]
+
+# Finds secrets where no pattern can: takes a text and the stretch of it to search, returns the
+# stretches that are secrets, in order. It must take linear time.
+Finder = Callable[[bytes, int, int], Iterable[tuple[int, int]]]
 
 
 class Judge(Protocol):
@@ -37,7 +43,11 @@ class Rule:
     keyword has no quote, slash, backslash or white space, and a gate allows backslashes before
     these characters. A rule with neither keywords nor gate is tried on every text. `one_line`
     promises that no match spans lines or depends on a line's end: then only the lines that pass
-    the gate are searched.
+    the gate are searched. Of other rules, the lines within `reach` bytes of what passes the gate
+    are searched, or all of the text (`ANYWHERE`).
+
+    A `finder` takes the place of the pattern where the secret has a structure that no pattern
+    finds in linear time: nested blocks, columns of a table.
 
     A rule that the person wrote has `near` (words): it is tried on all of a record or text that
     holds one of them, in upper or lower case. Its pattern matches characters (`utf8`), and the
@@ -54,6 +64,8 @@ class Rule:
     keywords: tuple[str, ...] = ()
     gate: str = ""
     one_line: bool = False
+    reach: int = FAR
+    finder: Finder | None = None
     until: str = ""
     check: Check | None = None
     near: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 
 
 class NameKind(StrEnum):
@@ -58,6 +59,7 @@ def bare(name: bytes) -> bytes:
     return _ESCAPE.sub(b"", name).strip(b"-_.")
 
 
+@lru_cache(maxsize=4096)
 def kind_of_name(name: bytes) -> NameKind:
     """The kind that the last words of an identifier promise (snake_case, kebab-case, camelCase)."""
     if name.startswith(b"AWS::"):  # a type in CloudFormation, such as AWS::ApiGateway::ApiKey

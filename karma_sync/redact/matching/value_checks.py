@@ -58,6 +58,10 @@ _MADE_OF_WORDS = compiled(  # by RE2: nested repeats make Python's engine take e
     rf"\A(?:v?[0-9]{{1,8}}|[A-Za-z0-9]{{1,4}}|(?:[Vv][0-9]{{1,2}})?{_WORD}+[0-9]{{0,5}}{_WORD}*)\z",
     "is_made_of_words",
 )
+_BLANK = re.compile(rb"[\x00-\x20]")
+_NOT_PRINTED = re.compile(rb"[\x00-\x20\x7f-\xff]")
+_DIGIT = re.compile(rb"[0-9]")
+_LETTER = re.compile(rb"[A-Za-z]")
 _VOWEL = re.compile(rb"[aeiouAEIOU]")
 _RUN_OF_CASE = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _JOINTS = re.compile(rb"[_\-./: @;,]+")
@@ -97,7 +101,7 @@ def is_made_of_words(value: bytes) -> bool:
 
 def is_password(value: bytes) -> bool:
     """Could be a person's password: no placeholder, with a digit, a sign or a very long word."""
-    if len(value) < PASSWORD_SIZE or any(byte <= 0x20 for byte in value):
+    if len(value) < PASSWORD_SIZE or _BLANK.search(value):
         return False
     if is_placeholder(value) or _is_expression(value):
         return False
@@ -113,7 +117,7 @@ def _is_expression(value: bytes) -> bool:
 
 def is_key(value: bytes, size: int = KEY_SIZE) -> bool:
     """Could be a token made by a machine: it mixes letters and digits as no name does."""
-    if len(value) < size or any(byte <= 0x20 or byte >= 0x7F for byte in value):
+    if len(value) < size or _NOT_PRINTED.search(value):
         return False
     if is_placeholder(value) or is_sequence(value) or is_code(value) or len(set(value)) <= DISTINCT:
         return False
@@ -132,11 +136,11 @@ def _has_random_letters(value: bytes) -> bool:
 
 
 def _has_digit(value: bytes) -> bool:
-    return any(0x30 <= byte <= 0x39 for byte in value)
+    return _DIGIT.search(value) is not None
 
 
 def _has_letter(value: bytes) -> bool:
-    return any(byte | 0x20 in range(0x61, 0x7B) for byte in value)
+    return _LETTER.search(value) is not None
 
 
 def is_assigned_secret(name: bytes, value: bytes) -> bool:

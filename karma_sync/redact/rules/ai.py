@@ -8,6 +8,7 @@ AI_RULES = (
     Rule(
         name="anthropic",
         pattern=r"(sk-ant-[A-Za-z0-9_-]{20,})",
+        one_line=True,
         gate=r"sk-ant-[A-Za-z0-9_-]{20}",
         source="https://docs.claude.com/en/api/admin-api/apikeys/get-api-key",
         check=is_random,
@@ -25,6 +26,7 @@ AI_RULES = (
     Rule(
         name="openrouter",
         pattern=r"(sk-or-(?:v[0-9]-)?[A-Za-z0-9]{32,})",
+        one_line=True,
         gate=r"sk-or-(?:v[0-9]-)?[A-Za-z0-9]{32}",
         source="https://openrouter.ai/docs/api-reference/authentication",
         check=is_real,
@@ -34,6 +36,7 @@ AI_RULES = (
     Rule(
         name="openai",
         pattern=r"(sk-(?:proj|svcacct|service|admin|None)-[A-Za-z0-9_-]{20,})",
+        one_line=True,
         gate=r"sk-(?:proj|svcacct|service|admin|None)-[A-Za-z0-9_-]{20}",
         source="https://platform.openai.com/docs/api-reference/authentication",
         check=is_random,
@@ -47,6 +50,7 @@ AI_RULES = (
     Rule(
         name="openai",
         pattern=EDGE + r"(sk-[A-Za-z0-9]{32,})" + END,
+        one_line=True,
         gate=r"sk-[A-Za-z0-9]{32}",
         source="https://platform.openai.com/docs/api-reference/authentication",
         check=is_random,
@@ -56,6 +60,7 @@ AI_RULES = (
     Rule(
         name="openai",  # the token of a browser session
         pattern=EDGE + r"(sess-[A-Za-z0-9]{40})" + END,
+        one_line=True,
         gate=r"sess-[A-Za-z0-9]{40}",
         source="https://platform.openai.com/docs/api-reference/authentication",
         check=is_random,
@@ -65,6 +70,7 @@ AI_RULES = (
     Rule(
         name="google",
         pattern=EDGE + r"(AIza[A-Za-z0-9_-]{35})" + END,
+        one_line=True,
         gate=r"AIza[A-Za-z0-9_-]{35}",
         source="https://docs.cloud.google.com/docs/authentication/api-keys",
         check=is_random,
@@ -74,6 +80,7 @@ AI_RULES = (
     Rule(
         name="google",
         pattern=EDGE + r"(AQ\.Ab[A-Za-z0-9_-]{40,})",
+        one_line=True,
         keywords=("AQ.Ab",),
         source="https://ai.google.dev/gemini-api/docs/api-key",
         check=is_real,
@@ -84,6 +91,7 @@ AI_RULES = (
         name="google",
         pattern=EDGE + r"(GOCSPX-[A-Za-z0-9_-]{28}|ya29\.[A-Za-z0-9_.-]{20,}[A-Za-z0-9_-]"
         r"|1//0[A-Za-z0-9_-]{40,})",
+        one_line=True,
         gate=r"GOCSPX-|ya29\.|1(?:\\*/){2}0[A-Za-z0-9_-]{40}",
         source="https://developers.google.com/identity/protocols/oauth2",
         check=is_real,
@@ -97,6 +105,7 @@ AI_RULES = (
     Rule(
         name="xai",
         pattern=EDGE + r"(xai-(?:token-)?[A-Za-z0-9_]{70,})",
+        one_line=True,
         gate=r"xai-(?:token-)?[A-Za-z0-9_]{70}",
         source="https://docs.x.ai/docs/guides/using-management-api",
         check=is_real,
@@ -109,6 +118,7 @@ AI_RULES = (
     Rule(
         name="groq",
         pattern=EDGE + r"(gsk_[A-Za-z0-9]{52})" + END,
+        one_line=True,
         gate=r"gsk_[A-Za-z0-9]{52}",
         source="https://console.groq.com/docs/quickstart",
         check=is_random,
@@ -118,6 +128,7 @@ AI_RULES = (
     Rule(
         name="huggingface",
         pattern=EDGE + r"((?:hf|api_org)_[A-Za-z0-9]{34})" + END,
+        one_line=True,
         gate=r"(?:hf|api_org)_[A-Za-z0-9]{34}",
         source="https://huggingface.co/docs/hub/security-tokens",
         check=is_random,

@@ -21,6 +21,7 @@ CLOUD_RULES = (
     Rule(
         name="aws",
         pattern=EDGE + r"((?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16})" + END,
+        one_line=True,
         gate=r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}",
         source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids",
         check=is_real,
@@ -32,6 +33,7 @@ CLOUD_RULES = (
         pattern=r"(?i)(?:secret[_ -]?(?:access)?[_ -]?key|aws[_a-z]{0,20}secret)"
         + rf"(?:{VALUE}|[ \t|]{{1,40}})"
         + r"([A-Za-z0-9/+]{40})(?:\z|[^A-Za-z0-9/+=])",
+        one_line=True,
         gate=r"(?i)(?:secret[_ -]?(?:access)?[_ -]?key|aws[_a-z]{0,20}secret)[^A-Za-z0-9]{1,60}",
         source="https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html",
         check=_is_varied,
@@ -60,6 +62,7 @@ CLOUD_RULES = (
     Rule(
         name="aws",
         pattern=EDGE + r"(ABSK[A-Za-z0-9+/]{100,}={0,2})",
+        one_line=True,
         gate=r"ABSK[A-Za-z0-9+/\\]{100}",
         source="https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys.html",
         check=is_real,
@@ -69,6 +72,7 @@ CLOUD_RULES = (
     Rule(
         name="aws",  # a key for Bedrock that is valid for some hours: base64 of a signed URL
         pattern=rf"(bedrock-api-key-{_BEDROCK}[A-Za-z0-9+/=]*)",
+        one_line=True,
         keywords=("bedrock-api-key-",),
         source="https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys.html",
         check=is_real,
@@ -78,6 +82,7 @@ CLOUD_RULES = (
     Rule(
         name="aws",  # a signed URL gives access to everybody who has it until it expires
         pattern=r"(?i)X-(?:Amz|Goog)-Signature=([0-9a-f]{64,})",
+        one_line=True,
         gate=r"(?i)X-(?:Amz|Goog)-Signature=",
         source="https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html",
         examples=("https://b.s3.amazonaws.com/k?X-Amz-Expires=900&X-Amz-Signature=«{hex:64}»",),
@@ -86,6 +91,7 @@ CLOUD_RULES = (
     Rule(
         name="aws",  # a session token of STS, recognized by the beginning of its base64
         pattern=EDGE + r"((?:IQoJb3JpZ2lu|F[Qw]oGZXIvYXdz)[A-Za-z0-9+/]{80,}={0,2})",
+        one_line=True,
         gate=r"(?:IQoJb3JpZ2lu|F[Qw]oGZXIvYXdz)",
         source="https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html",
         check=is_real,
@@ -99,6 +105,7 @@ CLOUD_RULES = (
         name="azure",
         pattern=r"(?i)(?:account|shared_?access_?)key[ \t]*=[ \t]*"
         r"([A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==)",
+        one_line=True,
         gate=r"(?i)(?:account|access_?)key(?:[ \t]|\\+t)*=",
         source="https://learn.microsoft.com/en-us/azure/storage/common/storage-configure-connection-string",
         check=is_real,
@@ -112,6 +119,7 @@ CLOUD_RULES = (
         name="azure",
         pattern=r"(?:[?&; \n]|amp;|%26|\\u0026)sig="
         r"([A-Za-z0-9+/_-]{43}=|(?:[A-Za-z0-9+/_-]|%[0-9A-Fa-f]{2}){40,})",
+        one_line=True,
         gate=r"sig=[A-Za-z0-9%+/_\\-]{40}",
         source="https://learn.microsoft.com/en-us/rest/api/storageservices/create-service-sas",
         check=is_real,
@@ -128,6 +136,7 @@ CLOUD_RULES = (
         r"|[A-Za-z0-9+/]{76}(?:\+ASt|\+AMC|\+ABa|APIM|ACDb)[A-Za-z0-9+/]{6}=="
         r"|[A-Za-z0-9+/]{33}(?:\+ASb|\+AEh|\+ARm|AIoT|AzCa)[A-Za-z0-9+/]{6}="
         r"|[A-Za-z0-9_-]{44}AzFu[A-Za-z0-9_-]{6}[AQgw]==)",
+        one_line=True,
         gate=r"JQQJ9[A-Za-z0-9]{27}|(?:AzSe|\+ACR)[A-D]"
         r"|(?:A(?:St|MC|Ba|PIM|CDb|Sb|Eh|Rm|IoT|zCa|zFu))[A-Za-z0-9+/_\\-]{6,40}=",
         source="https://github.com/microsoft/security-utilities",
@@ -142,6 +151,7 @@ CLOUD_RULES = (
     Rule(
         name="azure",  # the secret of an application in Entra
         pattern=EDGE + r"([A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34})(?:\z|[^A-Za-z0-9_~-])",
+        one_line=True,
         gate=r"[0-9]Q~[A-Za-z0-9_~.-]{31}",
         source="https://learn.microsoft.com/en-us/purview/sit-defn-azure-ad-client-secret",
         check=is_real,
@@ -151,6 +161,7 @@ CLOUD_RULES = (
     Rule(
         name="cloudflare",
         pattern=EDGE + r"(cf(?:k|ut|at)_[A-Za-z0-9]{48}|v1\.0-[0-9a-f]{24,}-[0-9a-f-]{100,})" + END,
+        one_line=True,
         gate=r"cf(?:k|ut|at)_[A-Za-z0-9]{40}|v1\.0-[0-9a-f]{24}",
         source="https://developers.cloudflare.com/fundamentals/api/get-started/token-formats/",
         check=is_real,
@@ -167,6 +178,7 @@ CLOUD_RULES = (
         + VALUE
         + r"([0-9a-f]{37})"
         + END,
+        one_line=True,
         gate=r"(?i)(?:x-auth-key|cloudflare[a-z_]{0,20}key|cf_[a-z_]{0,12}key)[^A-Za-z0-9]",
         source="https://developers.cloudflare.com/fundamentals/api/get-started/keys/",
         examples=('-H "X-Auth-Key: «{hex:37}»"', "CF_API_KEY=«{hex:37}»"),
@@ -175,6 +187,7 @@ CLOUD_RULES = (
     Rule(
         name="cloudflare",  # a tunnel's: base64 of {"a": account, "t": tunnel, "s": secret}
         pattern=EDGE + r"(eyJhIjoi[A-Za-z0-9+/_-]{80,}={0,2})",
+        one_line=True,
         gate=r"eyJhIjoi",
         source="https://developers.cloudflare.com/tunnel/advanced/tunnel-tokens/",
         examples=("cloudflared service install «eyJhIjoi{alnum:160}»",),
@@ -183,6 +196,7 @@ CLOUD_RULES = (
     Rule(
         name="digitalocean",
         pattern=r"(do[opr]_v1_[a-f0-9]{64})",
+        one_line=True,
         keywords=("doo_v1_", "dop_v1_", "dor_v1_"),
         source="https://docs.digitalocean.com/reference/api/create-personal-access-token/",
         examples=("DO=«dop_v1_{hex:64}»", "«doo_v1_{hex:64}»", "«dor_v1_{hex:64}»"),
@@ -191,6 +205,7 @@ CLOUD_RULES = (
     Rule(
         name="vercel",
         pattern=EDGE + r"(vc[aciprk]_[A-Za-z0-9]{24,})",
+        one_line=True,
         gate=r"vc[aciprk]_[A-Za-z0-9]{24}",
         source="https://vercel.com/changelog/new-token-formats-and-secret-scanning",
         check=_is_vercel,
@@ -200,6 +215,7 @@ CLOUD_RULES = (
     Rule(
         name="vercel",  # the older form has no prefix, and may be letters alone
         pattern=r"(?i)vercel[a-z_ -]{0,20}token" + VALUE + r"([A-Za-z0-9]{24})" + END,
+        one_line=True,
         gate=r"(?i)vercel[a-z_ -]{0,20}token",
         source="https://vercel.com/docs/rest-api#authentication",
         check=is_random,
@@ -210,6 +226,7 @@ CLOUD_RULES = (
         name="vercel",  # the tokens of a Blob store and of an Edge Config
         pattern=r"(vercel_blob_rw_[A-Za-z0-9]{10,}_[A-Za-z0-9]{20,}|ecfg_[a-z0-9]{8,}\?token="
         r"[0-9a-fA-F-]{36})",
+        one_line=True,
         gate=r"vercel_blob_rw_|ecfg_[a-z0-9]{8,}\?token=",
         source="https://vercel.com/docs/vercel-blob/using-blob-sdk#read-write-token",
         check=is_real,
@@ -223,6 +240,7 @@ CLOUD_RULES = (
     Rule(
         name="supabase",
         pattern=EDGE + r"(sbp_[A-Za-z0-9_]{36,}|sb_secret_[A-Za-z0-9_-]{20,})",
+        one_line=True,
         keywords=("sbp_", "sb_secret_"),
         source="https://supabase.com/docs/guides/api/api-keys",
         check=is_real,
@@ -232,6 +250,7 @@ CLOUD_RULES = (
     Rule(
         name="sentry",
         pattern=r"(sntry[a-z]{1,2}_[A-Za-z0-9+/=_-]{40,})",
+        one_line=True,
         gate=r"sntry[a-z]{1,2}_",
         source="https://docs.sentry.io/security-legal-pii/security/token-formats/",
         check=is_real,
@@ -245,6 +264,7 @@ CLOUD_RULES = (
         name="sentry",  # a DSN lets everybody who has it send events
         pattern=r"https?://([0-9a-f]{32}(?::[0-9a-f]{32})?)@[A-Za-z0-9.-]+(?::[0-9]+)?"
         r"/(?:[A-Za-z0-9_.-]+/)*[0-9]+",
+        one_line=True,
         gate=r":(?:\\*/){2}[0-9a-f]{32}[:@]",
         source="https://docs.sentry.io/concepts/key-terms/dsn-explainer/",
         examples=(

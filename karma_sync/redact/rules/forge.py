@@ -22,6 +22,7 @@ FORGE_RULES = (
     Rule(
         name="github",
         pattern=r"(gh[pour]_[A-Za-z0-9_]{36,}|gh[su]_[A-Za-z0-9_.-]{35,}[A-Za-z0-9_])",
+        one_line=True,
         gate=r"gh[pousr]_[A-Za-z0-9_.-]{36}",
         source="https://github.blog/changelog/2026-05-15-github-app-installation-tokens-per-request-override-header/",
         check=is_real,
@@ -36,6 +37,7 @@ FORGE_RULES = (
     Rule(
         name="github",
         pattern=r"(github_pat_[A-Za-z0-9_]{40,})",
+        one_line=True,
         keywords=("github_pat_",),
         source="https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github#githubs-token-formats",
         check=is_real,
@@ -46,6 +48,7 @@ FORGE_RULES = (
         name="gitlab",
         pattern=r"(gl(?:pat|oas|dt|rt|rtr|cbt|ptt|ft|imt|agent|wt|soat|ffct|ccl)-"
         r"[A-Za-z0-9_=.-]{19,}[A-Za-z0-9_=-]|GR1348941[A-Za-z0-9_-]{20,}|_gitlab_session=[0-9a-f]{32})",
+        one_line=True,
         gate=r"gl(?:pat|oas|dt|rt|rtr|cbt|ptt|ft|imt|agent|wt|soat|ffct|ccl)-[A-Za-z0-9_=.-]{20}|GR1348941|_gitlab_session=",
         source="https://docs.gitlab.com/security/tokens/#token-prefixes",
         check=_is_gitlab,
@@ -60,6 +63,7 @@ FORGE_RULES = (
     Rule(
         name="bitbucket",
         pattern=EDGE + r"(ATBB[A-Za-z0-9]{24,}|AT[CA]TT3xFf[A-Za-z0-9_=-]{60,})",
+        one_line=True,
         gate=r"ATBB[A-Za-z0-9]{24}|AT[CA]TT3xFf",
         source="https://support.atlassian.com/bitbucket-cloud/docs/using-access-tokens/",
         check=is_real,
@@ -73,6 +77,7 @@ FORGE_RULES = (
     Rule(
         name="bitbucket",  # a Data Center's: base64 of a number, a colon and 20 bytes
         pattern=EDGE + r"(BBDC-[MNO][A-Za-z0-9+/@]{39,49})(?:\z|[^A-Za-z0-9+/@_-])",
+        one_line=True,
         gate=r"BBDC-[MNO]",
         source="https://confluence.atlassian.com/bitbucketserver/http-access-tokens-939515499.html",
         check=is_real,
@@ -82,6 +87,7 @@ FORGE_RULES = (
     Rule(
         name="npm",
         pattern=EDGE + r"(npm_[A-Za-z0-9]{36,})",
+        one_line=True,
         gate=r"npm_[A-Za-z0-9]{36}",
         source="https://github.blog/2021-09-23-announcing-npms-new-access-token-format/",
         check=is_real,
@@ -91,6 +97,7 @@ FORGE_RULES = (
     Rule(
         name="npm",
         pattern=r"_(?:auth|authToken|password)[\"']?[ \t]*[:=][ \t]*[\"']?([A-Za-z0-9+/=_-]{8,})",
+        one_line=True,
         gate=r"_(?:auth|authToken|password)(?:[ \t\\\"']|\\t)*[:=]",
         source="https://docs.npmjs.com/cli/v11/configuring-npm/npmrc#auth-related-configuration",
         check=_is_npm,
@@ -103,6 +110,7 @@ FORGE_RULES = (
     Rule(
         name="pypi",
         pattern=r"(pypi-AgE[A-Za-z0-9_-]{50,})",
+        one_line=True,
         keywords=("pypi-AgE",),
         source="https://github.com/pypi/warehouse",
         check=is_real,

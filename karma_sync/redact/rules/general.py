@@ -3,7 +3,8 @@
 import base64
 import re
 
-from karma_sync.redact.matching.rule import Rule
+from karma_sync.redact.finders import private
+from karma_sync.redact.matching.rule import ANYWHERE, Rule
 from karma_sync.redact.matching.value_checks import (
     is_argument_password,
     is_key,
@@ -13,10 +14,7 @@ from karma_sync.redact.matching.value_checks import (
 )
 from karma_sync.redact.rules.shared import EDGE
 
-# Text without a second <private>: a beginning of the tag before another `<`, or other text.
-_PART = r"(?:p(?:r(?:i(?:v(?:a(?:te?)?)?)?)?)?)?"
-_OTHER = r"(?:[^<p]|p[^<r]|pr[^<i]|pri[^<v]|priv[^<a]|priva[^<t]|privat[^<e]|private[^<>])"
-
+_PRIVATE_GATE = r"(?i)(?:<|&lt;)private(?:[\s>&\\]|/>)"
 _PORT_TO_USER = (
     r":(?P<name>[0-9]{4,5}|\*):(?:[A-Za-z_][A-Za-z0-9_$-]*|\*):(?:[A-Za-z_][A-Za-z0-9_.@$-]*|\*):"
 )
@@ -69,25 +67,33 @@ def _is_netrc(_name: bytes, password: bytes) -> bool:
 
 GENERAL_RULES = (
     Rule(
-        name="private",  # a block that the user marks; inner blocks are cut before outer ones
-        pattern=rf"(?is)(<private>(?:[^<]|<(?:{_PART}<)*{_OTHER})*?<(?:{_PART}<)*/private>)",
-        gate=r"(?i)private>",
+        name="private",  # a block that the user marks
+        pattern="",
+        finder=private.closed,
+        gate=_PRIVATE_GATE,
+        reach=ANYWHERE,
         firm=True,
         source="https://docs.claude-mem.ai/usage/private-tags",
         examples=(
             "a «<private>the plan\nof two lines <b>x</b></private>» b",
             "«<PRIVATE>a << b <priv> <p<c</PRIVATE>»",
+            'x «<private reason="plan" >a <private>b</private> c</private >» d',
         ),
-        near_misses=("a <private> tag", "</private>"),
+        near_misses=("a <private> tag", "</private>", "`<private>` and `</private>`"),
     ),
     Rule(
-        name="private",  # an opening tag that begins a line and is never closed: to the text's end
-        pattern=r"(?is)(?:\A|\n)[ \t]*(<private>(?:[^<]|<[^/]|</[^p]|</p[^r])*<?)\z",
-        gate=r"(?i)private>",
+        name="private-unclosed",  # never closed: to the end of the text
+        pattern="",
+        finder=private.unclosed,
+        gate=_PRIVATE_GATE,
+        reach=ANYWHERE,
         firm=True,
         source="https://docs.claude-mem.ai/usage/private-tags",
-        examples=("my notes:\n«<private>\nthe <b>plan</b>\nof two lines»",),
-        near_misses=("write <private> before it", "- `<private>` hides what follows"),
+        examples=(
+            "my notes:\n«<private>\nthe <b>plan</b>\nof two lines»",
+            "it is «<private>the plan»",
+        ),
+        near_misses=("the <private> tag hides it", "- `<private>` hides what follows"),
     ),
     Rule(
         name="jwt",
@@ -118,7 +124,7 @@ GENERAL_RULES = (
         name="url",
         pattern=r"[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s/?#\"'`<>\\:]*:(?P<secret>[^\s/?#\"'`<>\\]+)"
         r"@(?P<name>%2F|[A-Za-z0-9_%${./-]|\[[0-9A-Fa-f:]{2,})",
-        gate=r":(?:\\*/){2}[^\s/?#\"'`<>:]*:[^\s/?#\"'`<>]+@",
+        gate=r":(?:\\*/){2}[^\s/?#\"'`<>:]{0,80}:[^\s/?#\"'`<>]{1,200}@",
         source="https://datatracker.ietf.org/doc/html/rfc3986#section-3.2.1",
         check=_is_url_password,
         examples=(

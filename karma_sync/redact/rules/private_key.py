@@ -3,7 +3,7 @@
 import base64
 import re
 
-from karma_sync.redact.matching.rule import Rule
+from karma_sync.redact.matching.rule import ANYWHERE, Rule
 from karma_sync.redact.matching.value_checks import is_made_of_words
 from karma_sync.redact.rules.shared import EDGE
 
@@ -61,6 +61,7 @@ PRIVATE_KEY_RULES = (
         pattern=rf"({_BEGIN}{_GAP}{_HEADERS}[A-Za-z0-9+/=]{{16,}})",
         until=_FINISH,
         gate=_KEY_GATE,
+        reach=ANYWHERE,
         source="https://datatracker.ietf.org/doc/html/rfc7468#section-10",
         check=_is_key_block,
         examples=(
@@ -89,6 +90,7 @@ PRIVATE_KEY_RULES = (
         name="pem",
         pattern=rf"({_BEGIN}{_UNDASHED}{_FINISH})",
         gate=_KEY_GATE,
+        reach=ANYWHERE,
         source="https://datatracker.ietf.org/doc/html/rfc7468#section-10",
         check=_is_short_key,
         examples=("«-----BEGIN EC PRIVATE KEY-----\n{base64:16}\n-----END EC PRIVATE KEY-----»",),
@@ -103,6 +105,7 @@ PRIVATE_KEY_RULES = (
         pattern=EDGE + r"(LS0tLS1CRUdJTi[A-Za-z0-9+/]{40,}(?:\r?\n[ \t]*[A-Za-z0-9+/]{40,})*"
         r"(?:\r?\n[ \t]*[A-Za-z0-9+/]{1,75}={1,2}|={0,2}))",
         gate=r"LS0tLS1CRUdJTi",
+        reach=ANYWHERE,
         source="https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/",
         check=_holds_private_key,
         examples=("client-key-data: «LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQ{base64:60}»",),
@@ -114,6 +117,7 @@ PRIVATE_KEY_RULES = (
         rf"((?:{_TORN}(?:[A-Za-z0-9+/]{{16,}}={{0,2}}{_GAP})+(?:[A-Za-z0-9+/]{{1,76}}={{0,2}}{_GAP})?"
         rf"|[A-Za-z0-9+/]{{8,}}={{1,2}}{_GAP}){_FINISH})",
         gate=_KEY_GATE,
+        reach=ANYWHERE,
         source="https://datatracker.ietf.org/doc/html/rfc7468#section-10",
         check=_is_rest_of_key,
         examples=(
@@ -134,6 +138,7 @@ PRIVATE_KEY_RULES = (
         r"([A-Za-z0-9+/]{16,})",
         until=r"Private-(?:MAC|Hash)",
         gate=r"Private-Lines:",
+        reach=ANYWHERE,
         source="https://the.earth.li/~sgtatham/putty/latest/htmldoc/AppendixC.html",
         examples=("Private-Lines: 2\n«{base64:64}\n{base64:43}=\nPrivate-MAC»: {hex:40}",),
         near_misses=("Private-Lines: 14\nPrivate-MAC: 0a1b",),

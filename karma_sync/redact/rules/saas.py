@@ -36,6 +36,7 @@ SAAS_RULES = (
     Rule(
         name="slack",
         pattern=r"((?:xox[a-z]\.?|xapp|xwfp|xoxe\.xox[bp])-[A-Za-z0-9%_-]{16,})",
+        one_line=True,
         gate=r"(?:xox[a-z]\.?|xapp|xwfp|xox[bp])-[A-Za-z0-9%_-]{16}",
         source="https://docs.slack.dev/authentication/tokens/",
         check=_is_slack,
@@ -50,6 +51,7 @@ SAAS_RULES = (
     Rule(
         name="slack",
         pattern=r"hooks\.slack(?:-gov)?\.com/((?:services|workflows|triggers)/[A-Za-z0-9_+/-]{30,})",
+        one_line=True,
         gate=r"hooks\.slack",
         source="https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks/",
         check=is_real,
@@ -62,6 +64,7 @@ SAAS_RULES = (
     Rule(
         name="discord",
         pattern=EDGE + r"([MNO][A-Za-z0-9_-]{22,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40})" + END,
+        one_line=True,
         gate=r"\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27}",
         source="https://docs.discord.com/developers/reference#authentication",
         check=_is_discord,
@@ -71,6 +74,7 @@ SAAS_RULES = (
     Rule(
         name="discord",  # a person's token
         pattern=EDGE + r"(mfa\.[A-Za-z0-9_-]{80,})",
+        one_line=True,
         gate=r"mfa\.[A-Za-z0-9_-]{80}",
         source="https://docs.discord.com/developers/reference#authentication",
         check=is_real,
@@ -80,6 +84,7 @@ SAAS_RULES = (
     Rule(
         name="discord",
         pattern=r"discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/([0-9]{16,20}/[A-Za-z0-9_-]{50,})",
+        one_line=True,
         gate=r"\\*/webhooks\\*/[0-9]{16}",
         source="https://docs.discord.com/developers/resources/webhook",
         check=is_real,
@@ -92,6 +97,7 @@ SAAS_RULES = (
         pattern=EDGE.replace("[^A-Za-z0-9]", r"[^A-Za-z0-9_/.:-]|/bot|(?m:^|[\"'\s→:|>])-")
         + r"([0-9]{8,10}:A[A-Za-z0-9_-]{32,36})"
         + END,
+        one_line=True,
         gate=r"[0-9]{8}:A[A-Za-z0-9_-]{32}",
         source="https://core.telegram.org/bots/api#authorizing-your-bot",
         check=is_real,
@@ -106,6 +112,7 @@ SAAS_RULES = (
     Rule(
         name="twilio",
         pattern=EDGE + r"(SK[0-9a-f]{32})" + END,
+        one_line=True,
         gate=r"SK[0-9a-f]{32}",
         source="https://www.twilio.com/docs/iam/api-keys",
         examples=("TWILIO_API_KEY=«SK{hex:32}»",),
@@ -115,6 +122,7 @@ SAAS_RULES = (
         name="twilio",
         pattern=r"(?i)twilio[a-z_.\s]{0,24}(?:token|secret|auth)[^A-Za-z0-9]{1,8}([0-9a-f]{32})"
         + END,
+        one_line=True,
         gate=r"(?i)twilio",
         source="https://www.twilio.com/docs/iam/access-tokens",
         examples=("twilio auth token: «{hex:32}»",),
@@ -123,6 +131,7 @@ SAAS_RULES = (
     Rule(
         name="twilio",  # the token beside its account, as in a call or on a command line
         pattern=EDGE + r"AC[0-9a-f]{32}[^A-Za-z0-9]{1,8}([0-9a-f]{32})" + END,
+        one_line=True,
         gate=r"AC[0-9a-f]{32}",
         source="https://www.twilio.com/docs/usage/requests-to-twilio",
         examples=(
@@ -134,6 +143,7 @@ SAAS_RULES = (
     Rule(
         name="sendgrid",
         pattern=EDGE + r"(SG\.[A-Za-z0-9_-]{20,24}\.[A-Za-z0-9_-]{39,50})" + END,
+        one_line=True,
         gate=r"SG\.[A-Za-z0-9_-]{20}",
         source="https://www.twilio.com/docs/sendgrid/ui/account-and-settings/api-keys",
         check=is_real,
@@ -144,6 +154,7 @@ SAAS_RULES = (
         name="stripe",
         pattern=EDGE
         + r"((?:sk|rk)_(?:org_)?(?:live|test|prod)_[A-Za-z0-9]{14,}|whsec_[A-Za-z0-9+/=]{32,})",
+        one_line=True,
         gate=r"[sr]k_(?:org_)?(?:live|test|prod)_|whsec_",
         source="https://docs.stripe.com/keys",
         check=_is_stripe,

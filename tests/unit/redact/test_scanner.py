@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karma_sync.redact.escapes import unescape
-from karma_sync.redact.scanner import escaped_lines_around, lines_around
+from karma_sync.redact.stretches import Around, escaped_lines_around, lines_around
 from tests.support.builders import examples
 
 PIECES = [b"\\n", b"\\\\n", b"\\\\\\n", b"\\", b"n", b"\n", b"\\t", b"\\u000a", b'\\"', b"a", b"bc"]
@@ -43,7 +43,10 @@ def test_the_lines_that_hold_a_place_are_found(
 def test_stretches_end_where_unescaped_lines_end(
     text: bytes, places: list[int], stretches: list[bytes]
 ) -> None:
-    found = [text[start:end] for start, end in escaped_lines_around(text, places)]
+    found = [
+        text[start:end]
+        for start, end in escaped_lines_around(text, [Around(at, at) for at in places])
+    ]
 
     assert found == stretches
 
@@ -54,7 +57,7 @@ def test_stretches_hold_whole_lines_and_all_places(text: bytes, data: st.DataObj
     within = st.integers(0, max(0, len(text) - 1))
     places = sorted(data.draw(st.sets(within, max_size=4))) if text else []
 
-    found = list(escaped_lines_around(text, places))
+    found = list(escaped_lines_around(text, [Around(at, at) for at in places]))
 
     for place in places:
         assert any(start <= place <= end for start, end in found)

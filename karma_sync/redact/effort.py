@@ -1,0 +1,38 @@
+"""Bounds the work on one text, so that no text can hold up what a machine sends.
+
+RE2 takes linear time for one search, but a text may ask for many searches that each pass over the
+same bytes again. Every search reports here how many bytes it passed over.
+"""
+
+# How many times a text may be passed over before it counts as made to be slow, and bytes that
+# every text may have besides: a short text is searched for everything.
+MOST_TIMES = 250
+SPARE = 1 << 18
+TIMES_ANYWAY = 8  # more for each rule that is tried on all of the text, at all levels of escapes
+
+
+class TooMuchWork(Exception):  # noqa: N818  a signal inside the redactor, never an error for people
+    """A text asks for more searches than any honest text does."""
+
+
+class Effort:
+    """The work that one text may still ask for; `scanned` is what it took so far, in bytes.
+
+    `verdicts` are what the checks of rules said: several rules find the same value.
+    """
+
+    def __init__(self, size: int, anyway: int = 0) -> None:
+        """`size` is that of the text, `anyway` the number of rules that are tried on all of it."""
+        self.scanned = 0
+        self.verdicts: dict[tuple[object, bytes, bytes], bool] = {}
+        self._most = (MOST_TIMES + anyway * TIMES_ANYWAY) * size + SPARE
+
+    def spend(self, size: int) -> None:
+        """Report that a search passed over so many bytes.
+
+        Raises:
+            TooMuchWork: that was more than the text may ask for.
+        """
+        self.scanned += size
+        if self.scanned > self._most:
+            raise TooMuchWork

@@ -1,0 +1,113 @@
+"""Finds the secrets of one rule in a text."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from karma_sync.redact.effort import Effort
+from karma_sync.redact.matching.patterns import Spans, compiled
+from karma_sync.redact.matching.rule import Rule
+
+# A match that is no secret may hold another match. Where so many bytes of matches with the same
+# end were no secrets, the text is made to be slow, and is cut as if it were one.
+_NESTED_TIMES = 16
+_NESTED_SPARE = 4096
+
+# Whether the person exempted this value from redaction.
+Allowed = Callable[[bytes], bool]
+
+
+class Span(NamedTuple):
+    """A stretch of a text that is a secret by the rule at index `order` of the list."""
+
+    start: int
+    end: int
+    order: int
+
+
+class RuleMatcher:
+    """Finds the secrets of one rule in a text.
+
+    `reach` is how far from a place that opens the rule its match may lie, in bytes; 0 means on the
+    same line, -1 anywhere in the text.
+    """
+
+    def __init__(self, rule: Rule, order: int, allowed: Allowed) -> None:
+        self.reach = 0 if rule.one_line else rule.reach
+        self._order = order
+        self._rule = rule
+        self._allowed = None if rule.firm or rule.until else allowed
+        self._pattern = compiled(rule.pattern, rule.name, rule.utf8)
+        self._until = compiled(rule.until, rule.name) if rule.until else None
+        groups = {name.decode(): at for name, at in self._pattern.groupindex.items()}
+        first = min(1, self._pattern.groups)
+        self._secrets = [at for name, at in groups.items() if name.startswith("secret")] or [first]
+        self._name = groups.get("name")
+
+    def spans(
+        self, text: bytes, start: int = 0, end: int | None = None, effort: Effort | None = None
+    ) -> Iterator[Span]:
+        """The secrets that the rule finds in text[start:end]; the text around it is context.
+
+        The next match may begin inside the previous one, but not inside its secret.
+
+        Raises:
+            TooMuchWork: the effort is spent.
+        """
+        end = len(text) if end is None else end
+        effort = effort or Effort(end - start)
+        if self._rule.finder:
+            effort.spend(end - start)
+            for first, last in self._rule.finder(text, start, end):
+                yield Span(first, last, self._order)
+            return
+        at = start
+        tried, again = -1, 0
+        search = self._pattern.search
+        while match := search(text, at, end):
+            first, last = match[0]
+            effort.spend(last - at)
+            secret = match[self._group(match)]
+            if last == tried:
+                again += last - first
+            else:
+                tried, again = last, 0
+            nested = again > _NESTED_TIMES * (last - first) + _NESTED_SPARE
+            if secret[0] < secret[1] and (nested or self._is_secret(text, match, secret, effort)):
+                at = self._end(text, secret[1], end, effort)
+                yield Span(secret[0], at, self._order)
+            else:
+                at = max(secret[0], first + 1)
+        effort.spend(end - at)
+
+    def _group(self, match: Spans) -> int:
+        if self._rule.groups:
+            filled = (g for g in self._rule.groups if match[g][0] < match[g][1])
+            return next(filled, 0)
+        if len(self._secrets) == 1:
+            return self._secrets[0]
+        return next((group for group in self._secrets if match[group][0] >= 0), 0)
+
+    def _end(self, text: bytes, at: int, end: int, effort: Effort) -> int:
+        if self._until is None:
+            return at
+        last = self._until.search(text, at, end)
+        found = end if last is None else last[0][1]
+        effort.spend(found - at)
+        return found
+
+    def _is_secret(
+        self, text: bytes, match: Spans, secret: tuple[int, int], effort: Effort
+    ) -> bool:
+        value = text[slice(*secret)]
+        if self._allowed is not None and self._allowed(value):
+            return False
+        if self._rule.judge is not None:
+            return self._rule.judge(text[slice(*match[0])], value)
+        check = self._rule.check
+        if check is None:
+            return True
+        name = b"" if self._name is None else text[slice(*match[self._name])]
+        known = effort.verdicts.get((check, name, value))
+        if known is None:
+            known = effort.verdicts[check, name, value] = check(name, value)
+        return known
