@@ -78,7 +78,7 @@ def _add_others(a: Sender) -> dict[str, SigningKey]:
         key = SigningKey.create(a.root / f"key{number}.pem")
         tag = f"member{number}.box"
         device = device_text(bytes([number]) * 32)
-        a.member.run("team", "add", PairingCode(tag, device, key.public).encode())
+        a.member.run("team", "add", PairingCode(tag, device, key.public).encode(), "--yes")
         found[tag] = key
     return found
 

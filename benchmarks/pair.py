@@ -54,7 +54,7 @@ class Sender:
     def pair(self, other: DemoMember) -> None:
         """Give each side the other's pairing code."""
         other.run("pair", code(self.member))
-        self.member.run("team", "add", code(other))
+        self.member.run("team", "add", code(other), "--yes")
 
 
 @contextmanager

@@ -106,7 +106,7 @@ class Places:
         if path.is_absolute() and path.is_dir():
             return self._find_on_disk(at, path)
         if ".." in path.parts:
-            cwd = _real(cwd)  # a path with `..` may only seem to lie below a known directory
+            cwd = real_path(cwd)  # a path with `..` may only seem to lie below a known directory
         identity = _below(cwd, {**self.learned, **self.mapped})
         if identity:
             return _Known(at, Place(Where.PROJECT, identity, former=self._former(cwd)))
@@ -151,7 +151,7 @@ class Places:
         return Place(Where.ELSEWHERE, why=why, others=others)
 
     def _former(self, path: str) -> tuple[str, ...]:
-        root = root_of(path, self.former) or root_of(_real(path), self.former)
+        root = root_of(path, self.former) or root_of(real_path(path), self.former)
         return self.former[root] if root is not None else ()
 
     def _learn(self, repository: Repository, seen: Path, identity: str) -> None:
@@ -160,7 +160,7 @@ class Places:
         This includes its other work trees, which agents make anywhere and delete again. If `seen`
         is a path through a link, that path is remembered too, because the link may vanish.
         """
-        linked = {str(seen)} if _real(str(seen)) != str(seen) else set[str]()
+        linked = {str(seen)} if real_path(str(seen)) != str(seen) else set[str]()
         if all(self.learned.get(p) == identity for p in (str(repository.tree), *linked)):
             return
         for path in linked | {str(root) for root in repository.roots()}:
@@ -174,10 +174,10 @@ class Places:
 
 def _below(cwd: str, roots: Mapping[str, str]) -> str | None:
     """The identity of the root that contains a directory, by its path or by its real path."""
-    return identity_below(cwd, roots) or identity_below(_real(cwd), roots)
+    return identity_below(cwd, roots) or identity_below(real_path(cwd), roots)
 
 
-def _real(cwd: str) -> str:
+def real_path(cwd: str) -> str:
     """The real path of a directory, with links resolved; a relative path stays as it is."""
     try:
         return os.path.realpath(cwd) if cwd.startswith("/") else cwd
@@ -189,7 +189,7 @@ def _mapped_identity(path: Path, repository: Repository, mapped: Mapping[str, st
     """The identity that the person assigned to this repository, or to a directory in it."""
     if str(repository.top) in mapped:
         return mapped[str(repository.top)]
-    root = root_of(str(path), mapped) or root_of(_real(str(path)), mapped)
+    root = root_of(str(path), mapped) or root_of(real_path(str(path)), mapped)
     if root is None or not Path(os.path.realpath(root)).is_relative_to(repository.tree):
         return None
     return mapped[root]

@@ -4,7 +4,7 @@ The rules are in domain/session/project.py and domain/session/selection.py, with
 module reads for them: the agent's files, git, the clock, and the person's choices in state.db.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,12 +19,14 @@ from karma_sync.domain.session.selection import (
     Candidate,
     Choices,
     Decision,
+    Exclusion,
     Unshared,
     decide,
     is_unshared,
 )
 from karma_sync.domain.session.source_files import ReadFile, SourceSession
-from karma_sync.git.places import Places
+from karma_sync.git.places import Places, real_path
+from karma_sync.sending.exclusions import ExclusionLinks
 from karma_sync.store import packaged, state
 from karma_sync.store.database import Database
 
@@ -102,8 +104,11 @@ class ProjectMatcher:
         A session that names no directory gets those of the other sessions in its directory of the
         agent's home.
         """
-        cwds = facts.cwds or self._cwds_beside(session)
-        return {cwd: self.places.of(cwd) for cwd in cwds}
+        return {cwd: self.places.of(cwd) for cwd in self.directories_of(session, facts)}
+
+    def directories_of(self, session: SourceSession, facts: Facts) -> list[str]:
+        """The directories that a session worked in; see `places_of`."""
+        return facts.cwds or self._cwds_beside(session)
 
     def _cwds_beside(self, session: SourceSession) -> list[str]:
         others = self._source.sessions_in(session.directory)
@@ -121,7 +126,8 @@ class Decider:
         unshared: Callable[[], Collection[Unshared]] = tuple,
     ) -> None:
         self.matcher = matcher
-        self.choices = choices
+        self._choices = choices
+        self._links = ExclusionLinks()
         self._now = now
         self._unshared = unshared
 
@@ -141,13 +147,22 @@ class Decider:
 
         return cls(matcher, choices, now, unshared)
 
+    def choices(self) -> Choices:
+        """The person's choices at this moment, with what lies behind links that they name."""
+        stored = self._choices()
+        return replace(stored, behind=self._links.behind(stored.exclusions))
+
+    def excluded(self, session: SourceSession, facts: Facts) -> tuple[str, Exclusion] | None:
+        """The directory for which a session must stay, and its exclusion; None if there is none."""
+        return self.choices().excluded(real_paths(self.matcher.directories_of(session, facts)))
+
     def candidate(self, session: SourceSession, facts: Facts, names: Names) -> Candidate:
         """The facts of a session that the decision needs, for a project that has these names."""
         places = self.matcher.places_of(session, facts)
         return Candidate(
             session=session.session_id,
             belonging=belonging_of(places, names),
-            directories=tuple(places),
+            directories=real_paths(places),
             last=last_active(session, facts),
             quiet_s=self._now().timestamp() - session.changed_ns / 10**9,
         )
@@ -166,6 +181,11 @@ class Decider:
         candidate = self.candidate(session, facts, channel.names)
         limits = channel.subscription.limits
         return decide(candidate, channel.project, limits, self.choices())
+
+
+def real_paths(directories: Iterable[str]) -> dict[str, str]:
+    """The real paths of directories, by the paths that records name."""
+    return {directory: real_path(directory) for directory in directories}
 
 
 def last_active(session: SourceSession, facts: Facts) -> datetime:

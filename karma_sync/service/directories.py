@@ -9,7 +9,7 @@ from karma_sync.errors import BadInput, NotFound
 from karma_sync.store import state
 from karma_sync.store.database import Database
 
-_WINDOWS = re.compile(r"[A-Za-z]:[/\\]|\\\\")
+WINDOWS = re.compile(r"[A-Za-z]:[/\\]|\\\\")
 
 
 def place_of(text: str, here: Path, home: Path, named: Collection[str] = ()) -> str:
@@ -25,7 +25,7 @@ def place_of(text: str, here: Path, home: Path, named: Collection[str] = ()) -> 
     if not text.strip() or not text.isprintable():
         raise BadInput(f"{text!r} is not a directory", hint="for instance /home/alice/old-clone")
     is_odd = text in named and not text.startswith(("/", "~")) and not (here / text).exists()
-    if is_odd or _WINDOWS.match(text):
+    if is_odd or WINDOWS.match(text):
         return text
     if text == "~" or text.startswith("~/"):
         text = str(home) + text[1:]

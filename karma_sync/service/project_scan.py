@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from karma_sync.agents.claude.source import ClaudeSource
@@ -10,7 +10,7 @@ from karma_sync.domain.session.project import Belonging, Names, Place, Where, be
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.domain.team.team import Team
 from karma_sync.git.repository import other_identities, repository_at
-from karma_sync.sending.eligibility import ProjectMatcher
+from karma_sync.sending.eligibility import Decider, ProjectMatcher
 
 _NO_LETTER = re.compile(r"[^A-Za-z0-9]")
 
@@ -24,7 +24,7 @@ class FoundSessions:
     the reason. `why` is also the reason why nothing leaves if the repository has another name than
     the shared project `same_as`. `teams` are the teams that share the project. `proposed` are
     shared projects that other remotes of the repository name; only a person can decide whether one
-    of them is meant.
+    of them is meant. `excluded` is the exclusion that keeps the sessions here, "" if none does.
     """
 
     directory: str
@@ -35,6 +35,7 @@ class FoundSessions:
     teams: tuple[str, ...]
     proposed: tuple[str, ...]
     same_as: str = ""
+    excluded: str = ""
 
     @property
     def place(self) -> str:
@@ -53,6 +54,7 @@ class _Case:
     why: str
     proposed: tuple[str, ...]
     same_as: str = ""
+    excluded: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class _Shared:
 
 
 def scan(
-    matcher: ProjectMatcher, source: ClaudeSource, teams: Iterable[Team], names: Iterable[Names]
+    decider: Decider, source: ClaudeSource, teams: Iterable[Team], names: Iterable[Names]
 ) -> list[FoundSessions]:
     """Find the project of every session on this machine; by directory, then most sessions first.
 
@@ -77,7 +79,7 @@ def scan(
     for session in source.sessions():
         sessions.setdefault(session.directory, []).append(session)
     for directory in source.directories():
-        found = _in_directory(matcher, sessions.get(directory, []), directory.name, shared)
+        found = _in_directory(decider, sessions.get(directory, []), directory.name, shared)
         all_found += found or [_without_sessions(directory.name)]
     return all_found
 
@@ -99,15 +101,18 @@ def _shared(teams: Iterable[Team], names: Iterable[Names]) -> _Shared:
 
 
 def _in_directory(
-    matcher: ProjectMatcher, sessions: Iterable[SourceSession], directory: str, shared: _Shared
+    decider: Decider, sessions: Iterable[SourceSession], directory: str, shared: _Shared
 ) -> list[FoundSessions]:
+    matcher = decider.matcher
     counts: dict[_Case, int] = {}
     cwds: dict[_Case, set[str]] = {}
     for session in sessions:
         places: Mapping[str, Place] = {}
         try:
-            places = matcher.places_of(session, matcher.facts(session))
-            case = _case(places, shared)
+            facts = matcher.facts(session)
+            places = matcher.places_of(session, facts)
+            excluded = decider.excluded(session, facts)
+            case = replace(_case(places, shared), excluded=excluded[1].pattern if excluded else "")
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -124,6 +129,7 @@ def _in_directory(
             teams=shared.teams.get(case.project, ()),
             proposed=case.proposed,
             same_as=case.same_as,
+            excluded=case.excluded,
         )
         for case, count in counts.items()
     ]

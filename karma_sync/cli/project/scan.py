@@ -29,7 +29,7 @@ def scan(as_json: JsonOption = False) -> None:
     warn_if_down(app)
     warn_of_unreadable(app.source.closed())
     shared = teams.all_teams(app.state)
-    found = scan(app.matcher, app.source, shared, projects.own_names(app.state))
+    found = scan(app.decider, app.source, shared, projects.own_names(app.state))
     if as_json:
         print_json(directories=[asdict(each) for each in found])
         return
@@ -52,6 +52,8 @@ def _shown(found: "FoundSessions") -> str:
 def _state(found: "FoundSessions") -> Line:
     from karma_sync.domain.text import printable
 
+    if found.excluded:
+        return Line(printable(f"stays here: you exclude {found.excluded}"), Tone.WAITS)
     if found.teams:
         return Line(f"shared with {', '.join(found.teams)}", Tone.CONFIRMED)
     fork = f"; it may be a fork of {' or '.join(found.proposed)}" if found.proposed else ""

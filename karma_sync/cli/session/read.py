@@ -98,8 +98,12 @@ def list_(
 def _held(app: App, scope: "AccessScope") -> "list[HeldSession]":
     from karma_sync.service.sessions.choices import held
 
-    found = held(app.state, app.work, app.me)
-    return [h for h in found if scope.only is None or h.project in scope.only]
+    excluded = [each.as_held() for each in sharing.excluded_sessions(app)]
+    # the daemon records an exclusion only when the session changes next
+    found = {(h.project, h.session, h.team): h for h in held(app.state, app.work, app.me)}
+    found |= {(h.project, h.session, h.team): h for h in excluded}
+    known = [found[key] for key in sorted(found)]
+    return [h for h in known if scope.only is None or h.project in scope.only]
 
 
 def _list_found(app: App, found: "list[Readable]", seen: "_Seen", long: bool) -> None:

@@ -1,6 +1,7 @@
 """The commands `session preview`, `session share`, `session withhold` and `exclude`."""
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,9 +19,11 @@ from karma_sync.errors import BadInput, Conflict
 
 if TYPE_CHECKING:
     from karma_sync.domain.session.source_files import SourceSession
+    from karma_sync.service.sessions.excluding import ExcludedSession
     from karma_sync.service.sessions.preview import Preview, Way
 
 _CUTS_SHOWN = 200
+_SENT_SHOWN = 20
 
 IdArgument = Annotated[
     str,
@@ -144,17 +147,19 @@ def exclude(
     """Exclude a directory.
 
     No session is sent that worked there or below. A pattern without a slash, such as 'client-*',
-    matches the name of a directory anywhere.
+    matches the name of a directory anywhere. The command shows what was sent from there before.
 
     Example: karma-sync exclude ~/private
     """
     from karma_sync.service.sessions import choices
+    from karma_sync.service.sessions.excluding import patterns_of
     from karma_sync.service.sessions.widening import SendingRules
 
     app = App.from_environment()
+    sent: list[ExcludedSession] = []
     if directories:
         here, home = Path().absolute(), Path.home()
-        patterns = [p for text in directories for p in choices.patterns_of(text, here, home)]
+        patterns = [p for text in directories for p in patterns_of(text, here, home)]
         if remove:
             choices.require_excluded(app.state, patterns)
             now = SendingRules.stored(app.state, app.me)
@@ -162,15 +167,47 @@ def exclude(
             choices.include(app.state, patterns)
         else:
             choices.exclude(app.state, patterns)
+            sent = [each for each in excluded_sessions(app) if each.left]
+            sent = [each for each in sent if each.exclusion in patterns]
     elif not list_ and not as_json:
         raise BadInput("exclude needs a directory or a pattern", hint="karma-sync exclude --list")
     found = choices.excluded(app.state)
     if as_json:
-        print_json(excluded=found)
+        print_json(excluded=found, sent=[asdict(each) for each in sent])
         return
     print_line(*(found or ["No directory is excluded."]))
+    _show_sent(sent)
     if directories:
         print_if_down(app)
+
+
+def excluded_sessions(app: App) -> "list[ExcludedSession]":
+    """Return the sessions that exclusions keep here."""
+    from karma_sync.service.sessions.choices import excluded
+    from karma_sync.service.sessions.excluding import ExcludedSessions
+    from karma_sync.service.sessions.preview import outlets
+    from karma_sync.service.sessions.withdrawal import left
+
+    if not excluded(app.state):
+        return []
+    finder = ExcludedSessions(app.decider, app.view)
+    return finder.all(app.source.sessions(), outlets(app.state, app.me), left(app.work))
+
+
+def _show_sent(sent: "list[ExcludedSession]") -> None:
+    """Print what others have of sessions that are excluded now, and how to take it back."""
+    if not sent:
+        return
+    count = len({each.session for each in sent})
+    print_line(
+        f"{'1 session was' if count == 1 else f'{count} sessions were'} sent from there before."
+        " No more is sent, but what was sent stays with the receivers:"
+    )
+    for each in sent[:_SENT_SHOWN]:
+        print_line(f"  {each.session}, {each.project} in {each.team}")
+    if len(sent) > _SENT_SHOWN:
+        print_line(f"  and {len(sent) - _SENT_SHOWN} more: karma-sync session list shows all")
+    print_next(f"karma-sync session unshare {sent[0].session}, to withdraw it")
 
 
 def _own(app: App, wanted: str) -> "SourceSession":

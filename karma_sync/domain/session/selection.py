@@ -5,11 +5,12 @@ sessions, unshared agents, excluded directories. Pure: `decide` serves the list 
 before consenting as well as the sender afterwards, so the two cannot differ.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from posixpath import normpath
 from typing import Annotated
 
 from msgspec import Meta
@@ -88,9 +89,9 @@ class Exclusion(Value, frozen=True, kw_only=True):
         """Whether the pattern matches the directory or one of its parents.
 
         `*` stands for any text. A pattern without a slash is compared with a directory's name, any
-        other pattern with its whole path.
+        other pattern with its whole path. `..` in the directory's path is resolved as text.
         """
-        path = directory.replace("\\", "/").rstrip("/")
+        path = normpath(directory.replace("\\", "/")).rstrip("/")
         while path:
             parent, _, name = path.rpartition("/")
             compared = path if "/" in self.pattern else name
@@ -102,23 +103,32 @@ class Exclusion(Value, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Choices:
-    """Everything that the person chose for single sessions and directories."""
+    """Everything that the person chose for single sessions and directories.
+
+    `behind` are further directories that exclusions mean, because they name a link to them.
+    """
 
     withheld: frozenset[str] = frozenset()
     shares: tuple[Share, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
+    behind: tuple[tuple[str, Exclusion], ...] = ()
 
     def share_of(self, session: str, project: str) -> Share | None:
         """The person's choice to share this session with this project; None if there is none."""
         wanted = (session, project)
         return next((s for s in self.shares if (s.session, s.project) == wanted), None)
 
-    def excluded(self, directories: Iterable[str]) -> tuple[str, Exclusion] | None:
-        """The first excluded directory and its exclusion; None if no directory is excluded."""
-        for directory in directories:
-            for exclusion in self.exclusions:
-                if exclusion.covers(directory):
-                    return directory, exclusion
+    def excluded(self, directories: Mapping[str, str]) -> tuple[str, Exclusion] | None:
+        """The first excluded directory and its exclusion; None if no directory is excluded.
+
+        `directories` are real paths by the path that a record names; either may be excluded.
+        """
+        linked = [(Exclusion(pattern=path), named) for path, named in self.behind]
+        known = [*((each, each) for each in self.exclusions), *linked]
+        for directory, real in directories.items():
+            for exclusion, named in known:
+                if exclusion.covers(directory) or exclusion.covers(real):
+                    return directory, named
         return None
 
 
@@ -126,7 +136,8 @@ class Choices:
 class Candidate:
     """The facts about a session on which the decision depends.
 
-    - `directories`: every directory in which the session worked.
+    - `directories`: the real path of every directory in which the session worked, with links
+      resolved, by the path that its records name.
     - `last`: its last activity by its records (UTC).
     - `quiet_s`: for how many seconds nobody has written to it; negative if its files have a time
       in the future.
@@ -136,7 +147,7 @@ class Candidate:
 
     session: str
     belonging: Belonging
-    directories: Sequence[str]
+    directories: Mapping[str, str]
     last: datetime
     quiet_s: float
     unshared: bool = False
@@ -167,9 +178,7 @@ def decide(candidate: Candidate, project: str, limits: Limits, choices: Choices)
     excluded = choices.excluded(candidate.directories)
     if excluded:
         directory, exclusion = excluded
-        return Decision(
-            Outcome.EXCLUDED, f"it worked in {directory}; you exclude {exclusion.pattern}"
-        )
+        return Decision(Outcome.EXCLUDED, why_excluded(directory, exclusion))
     share = choices.share_of(candidate.session, project)
     others = [p for p in belonging.others(project) if share is None or p not in share.others]
     if others:
@@ -180,6 +189,11 @@ def decide(candidate: Candidate, project: str, limits: Limits, choices: Choices)
         why = f"it leaves once it was quiet for {limits.after_idle} s"
         return Decision(Outcome.WAITING, why, limits.after_idle - candidate.quiet_s)
     return Decision(Outcome.LEAVES)
+
+
+def why_excluded(directory: str, exclusion: Exclusion) -> str:
+    """Why a session stays that worked in an excluded directory."""
+    return f"it worked in {directory}; you exclude {exclusion.pattern}"
 
 
 class Whose(StrEnum):

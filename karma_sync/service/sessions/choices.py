@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from karma_sync.domain.mesh.channels import Channel, World, outboxes
 from karma_sync.domain.session.key import SessionKey
@@ -12,9 +11,6 @@ from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.store import packaged, state, work
 from karma_sync.store.database import Database, Transaction
-
-_PATTERN = frozenset("*?[")
-_CHARS = 1000
 
 
 def find_own(sessions: Iterable[SourceSession], wanted: str, me: str) -> SourceSession:
@@ -109,35 +105,6 @@ def excluded(store: Database) -> list[str]:
     """All excluded patterns, sorted."""
     with store.reading() as tx:
         return [e.pattern for e in state.exclusions.all(tx)]
-
-
-def patterns_of(text: str, here: Path, home: Path) -> list[str]:
-    """The patterns for a text that a person typed: a directory, or a pattern.
-
-    A text without a slash and with `*`, `?` or `[` is a pattern of directory names. Any other text
-    is a path that begins at the root, at `~` or at `here`. If it is a link, the result has its
-    target too.
-
-    Raises:
-        BadInput: the text is empty or too long, or would exclude everything.
-    """
-    plain = text.strip()
-    if not plain or len(plain) > _CHARS or not plain.isprintable():
-        raise BadInput(
-            f"{text!r} is neither a directory nor a pattern",
-            hint="for instance: karma-sync exclude ~/private 'client-*'",
-        )
-    if "/" not in plain and _PATTERN & set(plain):
-        return [plain]
-    if plain == "~" or plain.startswith("~/"):
-        plain = str(home) + plain[1:]
-    path = here / plain
-    if _PATTERN & set(plain):
-        return [str(path)]
-    found = {str(path.resolve())} | (set() if ".." in path.parts else {str(path)})
-    if "/" in found:
-        raise BadInput("that would exclude everything", hint="karma-sync pause")
-    return sorted(found)
 
 
 @dataclass(frozen=True)

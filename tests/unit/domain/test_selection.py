@@ -21,7 +21,7 @@ from karma_sync.domain.session.selection import (
 from tests.support.builders import NOW, PROJECT, examples
 
 OTHER = "example.org/acme/other"
-PLAIN = Candidate("s1", Belonging(project=PROJECT), ("/src/repo",), NOW, quiet_s=1e6)
+PLAIN = Candidate("s1", Belonging(project=PROJECT), {"/src/repo": "/src/repo"}, NOW, quiet_s=1e6)
 MIXED = replace(PLAIN, belonging=Belonging(mixed=(OTHER, PROJECT), elsewhere=("/gone",)))
 DAY = timedelta(days=1)
 
@@ -107,6 +107,9 @@ def test_withheld_and_excluded_override_shared() -> None:
         ("/src/[ab]", "/src/a", True),
         ("/src/[ab]", "/src/c", False),
         ("C:/work", "C:\\work\\repo", True),
+        ("/src/private", "/src/repo/../private", True),
+        ("/src/repo", "/src/repo/../private", False),
+        ("/src/private", "/src//./private/", True),
     ],
 )
 def test_an_exclusion_covers_a_directory_and_what_lies_in_it(

@@ -8,11 +8,12 @@ import pytest
 from karma_sync.agents.catalogue import Catalogue
 from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.domain.session.project import Names
+from karma_sync.domain.session.selection import Choices, Exclusion
 from karma_sync.domain.team.team import Team
 from karma_sync.git.places import Places
-from karma_sync.sending.eligibility import ProjectMatcher
+from karma_sync.sending.eligibility import Decider, ProjectMatcher
 from karma_sync.service.project_scan import FoundSessions, forks_of, scan
-from tests.support.builders import ALICE, BOB, PROJECT, said, team_of_all
+from tests.support.builders import ALICE, BOB, NOW, PROJECT, said, team_of_all
 
 TEAM = team_of_all(ALICE, BOB)
 
@@ -24,6 +25,7 @@ class Machine:
         self.root = root
         self.source = ClaudeSource(root / "claude")
         self.places = Places()
+        self.choices = Choices()
         self.matcher = ProjectMatcher(self.source, Catalogue(list, lambda _: None), self.places)
         (root / "claude" / "projects").mkdir(parents=True)
 
@@ -42,7 +44,8 @@ class Machine:
         (folder / f"s{number}.jsonl").write_bytes(b"".join(said("x", str(cwd)) for cwd in cwds))
 
     def scan(self, *names: Names, team: Team = TEAM) -> list[FoundSessions]:
-        return scan(self.matcher, self.source, [team], names or [Names(PROJECT)])
+        decider = Decider(self.matcher, lambda: self.choices, lambda: NOW)
+        return scan(decider, self.source, [team], names or [Names(PROJECT)])
 
     def why(self, directory: str) -> str:
         (found,) = (f for f in self.scan() if f.directory == directory)
@@ -200,3 +203,15 @@ def test_a_session_that_cannot_be_read_is_counted_and_says_so(
         ("", 1, "it cannot be read: a line is longer than 1000 bytes"),
         (PROJECT, 1, ""),
     ]
+
+
+def test_sessions_that_an_exclusion_keeps_here_are_listed_apart(machine: Machine) -> None:
+    clone = machine.clone("repo", origin=f"https://{PROJECT}")
+    (clone / "private").mkdir()
+    machine.write("-repo", clone)
+    machine.write("-repo", clone / "private")
+    machine.choices = Choices(exclusions=(Exclusion(pattern="private"),))
+
+    found = {f.excluded: f.works_in for f in machine.scan()}
+
+    assert found == {"": (str(clone),), "private": (str(clone / "private"),)}
