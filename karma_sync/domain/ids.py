@@ -3,6 +3,9 @@
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterable
+from itertools import pairwise
+from os.path import commonprefix
 
 from karma_sync.errors import BadInput
 from karma_sync.paths import short_hash
@@ -72,6 +75,19 @@ def fingerprint(key: str) -> str:
     """A form of a key that people can compare: six groups of four hex digits of the key's hash."""
     digest = hashlib.sha256(bytes.fromhex(key)).hexdigest()[:24]
     return " ".join(digest[i : i + 4] for i in range(0, 24, 4))
+
+
+def short_ids(ids: Iterable[str], least: int = 8) -> dict[str, str]:
+    """The beginning of each id, as long as it has to be to be told from the others.
+
+    It has at least `least` characters, unless the id is shorter.
+    """
+    known = sorted(set(ids))
+    need = dict.fromkeys(known, least)
+    for one, other in pairwise(known):
+        common = len(commonprefix([one, other])) + 1
+        need[one], need[other] = max(need[one], common), max(need[other], common)
+    return {each: each[: need[each]] for each in known}
 
 
 def next_version(last: int, now_ms: int) -> int:

@@ -1,12 +1,12 @@
 """Reads sessions and their content from the library, for people and agents; writes nothing."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from karma_sync.channel.layout import chunk_name, decompress, kept_item
 from karma_sync.domain.access import AccessScope
-from karma_sync.domain.ids import user_of
+from karma_sync.domain.ids import short_ids, user_of
 from karma_sync.domain.session.key import SessionKey
 from karma_sync.domain.session.manifest import ItemFile, Manifest, split_item
 from karma_sync.domain.team.team import Team
@@ -18,6 +18,7 @@ from karma_sync.store.readable import Readable
 __all__ = ["Library", "LibraryView", "Readable", "author", "key_of"]
 
 _TRIES = 5  # for content that a new revision replaces while it is read
+_PROPOSED = 5  # sessions in a hint
 _SEARCHED = 50  # the most sessions searched for one by another member
 
 
@@ -29,7 +30,7 @@ class Library:
     store: Database
 
     def sessions(self, scope: AccessScope, most: int = 1_000_000) -> list[Readable]:
-        """At most `most` sessions, the latest active first.
+        """At most `most` sessions that the scope allows, the latest active first.
 
         A session that came through two teams is listed once.
         """
@@ -50,25 +51,38 @@ class Library:
         with self.store.reading() as tx:
             return queries.projects(tx, scope)
 
-    def session(self, scope: AccessScope, wanted: str) -> Readable:
+    def session(self, scope: AccessScope, wanted: str, by: str = "") -> Readable:
         """The one session that `wanted` names: a composite key, or the beginning of an id.
+
+        `by` is its author's tag, or the user part of it. Of one id that several members have, the
+        reader's own session comes first.
 
         Raises:
             NotFound: there is none, or the scope does not allow it.
             BadInput: several fit, or `wanted` cannot be a key.
         """
         key = SessionKey.parse(wanted) if wanted else SessionKey()
+        key = replace(key, user=by) if by else key
         with self.store.reading() as tx:
             found = queries.sessions(tx, scope, key.session) if key.session else []
         found = [r for r in found if key.fits(key_of(r))]
         found = [r for r in found if r.manifest.session.session_id == key.session] or found
+        if len({r.manifest.session.session_id for r in found}) == 1:
+            found = [r for r in found if r.manifest.member == scope.user] or found
         if not found:
             raise NotFound(f"the library has no session {wanted!r}", hint="karma-sync session list")
         ids = {(r.manifest.member, r.manifest.session.session_id): key_of(r) for r in found}
         if len(ids) > 1:
-            names = sorted(str(each) for each in ids.values())
-            raise BadInput(f"{wanted!r} fits several sessions", hint=" or ".join(names[:5]))
+            raise BadInput(f"{wanted!r} fits several sessions", hint=_told_apart(ids.values()))
         return found[0]
+
+    def others_with_id(self, scope: AccessScope, found: Readable) -> list[str]:
+        """The tags of the other members who have a session with the same id, sorted."""
+        wanted = found.manifest.session.session_id
+        with self.store.reading() as tx:
+            same = queries.sessions(tx, scope, wanted)
+        members = {r.manifest.member for r in same if r.manifest.session.session_id == wanted}
+        return sorted(members - {found.manifest.member})
 
     def content(self, scope: AccessScope, readable: Readable, path: str) -> Iterator[bytes]:
         """The exact bytes of one file in the newest revision of a session, piece by piece.
@@ -121,6 +135,15 @@ class Library:
         if now is None:
             raise NotFound(f"session {readable.manifest.session.session_id} is gone")
         return now
+
+
+def _told_apart(keys: Iterable[SessionKey]) -> str:
+    """What can be typed for a few of these sessions: the id, and its author where that decides."""
+    some = sorted(keys, key=str)[:_PROPOSED]
+    short = short_ids(key.session for key in some)
+    if len(short) > 1:
+        return " or ".join(dict.fromkeys(short[key.session] for key in some))
+    return " or ".join(f"{short[key.session]} --by {key.user}" for key in some)
 
 
 def _file(manifest: Manifest, path: str) -> ItemFile:

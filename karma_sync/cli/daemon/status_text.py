@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from karma_sync.cli.notices import DOWN, STARTING
 from karma_sync.cli.output import ago, record_types, size, span
 from karma_sync.cli.screen import Line, Tone, columns
+from karma_sync.domain.ids import short_ids
 from karma_sync.domain.text import printable
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     )
 
 _EXAMPLES = 3
-_ID_CHARS = 8
 
 
 def status_lines(me: "PairingCode", found: "StatusReport", daemon: "Running | None") -> list[Line]:
@@ -254,10 +254,9 @@ def _called_back(called: "CalledBack", found: "StatusReport") -> Line:
 
 
 def _short(reasons: Mapping[str, str]) -> dict[str, str]:
-    """Return the reasons by the beginnings of session ids, where these are unique."""
-    cut = {session: session[:_ID_CHARS] for session in reasons}
-    is_clear = len(set(cut.values())) == len(cut)
-    return {cut[s] if is_clear else s: why for s, why in reasons.items()}
+    """Return the reasons by the beginnings of session ids."""
+    cut = short_ids(reasons)
+    return {cut[session]: why for session, why in reasons.items()}
 
 
 def _grouped(what: str, reasons: Mapping[str, str], tone: Tone) -> list[Line]:
@@ -269,9 +268,8 @@ def _grouped(what: str, reasons: Mapping[str, str], tone: Tone) -> list[Line]:
     for why, found in sorted(by_reason.items()):
         which = found[0]
         if len(found) > 1:
-            some = [each[:_ID_CHARS] for each in found[:_EXAMPLES]]
             more = ", …" if len(found) > _EXAMPLES else ""
-            which = f"{len(found)}: {', '.join(some)}{more}"
+            which = f"{len(found)}: {', '.join(found[:_EXAMPLES])}{more}"
         lines.append(Line(f"  {what} {which}: {why}", tone))
     return lines
 

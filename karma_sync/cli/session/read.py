@@ -1,8 +1,9 @@
 """The commands `session list` and `session show`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,10 +13,19 @@ from karma_sync.cli import completion
 from karma_sync.cli.frame import require_private
 from karma_sync.cli.notices import warn_if_down
 from karma_sync.cli.options import JsonOption, PrivateOption, TeamOption
-from karma_sync.cli.output import ago, print_json, print_line, print_next, size, write_raw
+from karma_sync.cli.output import (
+    ago,
+    print_error,
+    print_json,
+    print_line,
+    print_next,
+    size,
+    write_raw,
+)
 from karma_sync.cli.screen import Line, Tone, print_drawn, print_markdown, print_table
 from karma_sync.cli.session import sharing
 from karma_sync.cli.session.unshare import unshare
+from karma_sync.domain.ids import short_ids
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
@@ -24,7 +34,6 @@ if TYPE_CHECKING:
     from karma_sync.service.sessions.choices import HeldSession
 
 _TITLE_CHARS = 60
-_ID_CHARS = 8
 _DETAIL_CHARS = 30
 
 
@@ -52,6 +61,10 @@ def list_(
         typer.Option(help="Only this agent's sessions: claude-code, or claude-code/reviewer."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Print at most this many.")] = 50,
+    after: Annotated[
+        str | None,
+        typer.Option(help="Go on after this session: the `cursor` of --json, or a whole id."),
+    ] = None,
     long: Annotated[
         bool,
         typer.Option(
@@ -67,30 +80,46 @@ def list_(
 
     Example: karma-sync session list --project web
     """
+    from karma_sync.library.reader import key_of
+
     app = App.from_environment()
     warn_if_down(app)
     scope = _scope(app, project, team).within(agent=agent)
-    found = app.reader.sessions(scope, limit)
+    known = app.reader.sessions(scope)
+    rest = _after(app, scope, known, after)
+    found = rest[:limit]
     # of an unreadable directory nobody knows which sessions were deleted
     is_open = app.source.root.is_dir() and not app.source.closed()
     sources = app.source.ids() if is_open else None
     seen = _Seen(app.me.tag, sources, utc_now())
     if as_json:
-        sessions = [_as_json(r) | seen.marks(r) for r in found]
-        print_json(sessions=sessions, held=[asdict(one) for one in _held(app, scope)])
+        more = len(rest) > len(found)
+        print_json(
+            sessions=[_as_json(r) | seen.marks(r) for r in found],
+            held=[asdict(one) for one in _held(app, scope)],
+            total=len(known),
+            truncated=more,
+            cursor=str(key_of(found[-1])) if more else None,
+        )
         return
+    short = short_ids(r.manifest.session.session_id for r in known)
     if found:
-        _list_found(app, found, seen, long)
+        _list_found(app, found, seen, short, long)
+    elif known:
+        print_line("There are no more sessions.")
     else:
         print_line("There are no sessions yet. They arrive when both sides accept a project.")
-    rows = [
-        (h.session[:_ID_CHARS], h.project, Line(h.kind.value, Tone.WAITS), h.why)
-        for h in _held(app, scope)
-    ]
+    held = _held(app, scope)
+    short_held = short_ids(h.session for h in held)
+    rows = [(short_held[h.session], h.project, Line(h.kind.value, Tone.WAITS), h.why) for h in held]
     if rows:
         print_table(("STAYS", "PROJECT", "", "WHY"), rows)
+    if len(rest) > len(found):
+        step = f"--after {quote(str(key_of(found[-1])))}, or --limit {len(known)}"
+        more_sessions = _many(len(rest) - len(found), "more session")
+        print_line(f"{more_sessions}: karma-sync session list {step}")
     if found:
-        print_next(f"karma-sync session show {found[0].manifest.session.session_id[:_ID_CHARS]}")
+        print_next(f"karma-sync session show {short[found[0].manifest.session.session_id]}")
     else:
         print_next(f"karma-sync session preview {rows[0][0]}" if rows else "karma-sync status")
 
@@ -106,14 +135,28 @@ def _held(app: App, scope: "AccessScope") -> "list[HeldSession]":
     return [h for h in known if scope.only is None or h.project in scope.only]
 
 
-def _list_found(app: App, found: "list[Readable]", seen: "_Seen", long: bool) -> None:
+def _after(
+    app: App, scope: "AccessScope", known: "list[Readable]", cursor: str | None
+) -> "list[Readable]":
+    """Return the sessions that come after the one that the cursor names; without one, all."""
+    from karma_sync.library.reader import key_of
+
+    if cursor is None:
+        return known
+    last = key_of(app.reader.session(scope, cursor))
+    return known[[key_of(r) for r in known].index(last) + 1 :]
+
+
+def _list_found(
+    app: App, found: "list[Readable]", seen: "_Seen", short: Mapping[str, str], long: bool
+) -> None:
     from karma_sync.library.reader import author
     from karma_sync.service.teams import all_teams
 
     teams = all_teams(app.state)
     rows = [
         (
-            r.manifest.session.session_id[:_ID_CHARS],
+            short[r.manifest.session.session_id],
             seen.when(r),
             f"by {author(r.manifest.member, app.me.tag, teams)}",
             r.manifest.project,
@@ -143,6 +186,13 @@ def show(
     file: Annotated[
         str, typer.Option(help="Print another file of the session.")
     ] = "transcript.jsonl",
+    by: Annotated[
+        str,
+        typer.Option(
+            help="Its author, where members have the same id: bob.desk. Default: you.",
+            autocompletion=completion.members,
+        ),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print its metadata as JSON.")] = False,
     private: PrivateOption = False,
 ) -> None:
@@ -155,7 +205,9 @@ def show(
     app = App.from_environment()
     warn_if_down(app)
     scope = _scope(app)
-    found = app.reader.session(scope, wanted)
+    found = app.reader.session(scope, wanted, by)
+    if not by:
+        _warn_of_others(app, scope, found)
     if (raw or as_json) and found.manifest.member != app.me.tag:
         require_private(private, f"the session is by {found.manifest.member}")
     if as_json:
@@ -172,6 +224,18 @@ def show(
         from karma_sync.domain.text import printable
 
         print_line(printable(b"".join(pieces).decode(errors="replace")))
+
+
+def _warn_of_others(app: App, scope: "AccessScope", found: "Readable") -> None:
+    """Name the other members who have a session with this id."""
+    others = app.reader.others_with_id(scope, found)
+    if others:
+        wanted = found.manifest.session.session_id
+        print_error(
+            f"this is the session by {found.manifest.member}; {', '.join(others)} has one with the"
+            " same id",
+            f"karma-sync session show {wanted} --by {others[0]}",
+        )
 
 
 @dataclass(frozen=True)

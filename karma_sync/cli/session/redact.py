@@ -15,6 +15,7 @@ from karma_sync.cli.output import print_json, print_line, print_next
 from karma_sync.cli.progress import ProgressBar
 from karma_sync.cli.screen import print_table
 from karma_sync.cli.session.unshare import print_reach
+from karma_sync.domain.ids import short_ids
 from karma_sync.errors import BadInput
 from karma_sync.runtime.timing import utc_now
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 100_000
 _PIECES = "cut a unique part of it: karma-sync redact --literal < FILE"
-_ID_CHARS = 8
 _TITLE_CHARS = 40
 
 
@@ -139,8 +139,9 @@ def _show(found: "Foreseen", wish: _Wish, as_json: bool) -> None:
         )
         return
     if found.holding:
+        short = short_ids(h.session for h in found.holding)
         rows = [
-            (h.session[:_ID_CHARS], h.project, _counts(h.cuts), one_line(h.title, _TITLE_CHARS))
+            (short[h.session], h.project, _counts(h.cuts), one_line(h.title, _TITLE_CHARS))
             for h in found.holding
         ]
         print_table(("SESSION", "PROJECT", "WOULD CUT", "TITLE"), rows)

@@ -1,5 +1,6 @@
 """The command `sent`."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,12 +12,11 @@ from karma_sync.cli.notices import warn_if_down
 from karma_sync.cli.options import JsonOption
 from karma_sync.cli.output import print_json, print_line, print_next, size
 from karma_sync.cli.screen import Line, Tone, print_table
+from karma_sync.domain.ids import short_ids
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
     from karma_sync.sending.ledger.sent import SentSession
-
-_ID_CHARS = 8
 
 
 def add_to(app: typer.Typer) -> None:
@@ -59,15 +59,16 @@ def sent(
         print_line("No such session was sent." if since or to else "No session was sent yet.")
         print_next("karma-sync status")
         return
+    short = short_ids(each.session for each in found)
     print_table(
         ("SESSION", "SENT (UTC)", "SIZE", "PROJECT", "CUT", "CONFIRMED BY"),
-        [_row(each) for each in found],
+        [_row(each, short) for each in found],
     )
 
 
-def _row(sent: "SentSession") -> "tuple[str | Line, ...]":
+def _row(sent: "SentSession", short: Mapping[str, str]) -> "tuple[str | Line, ...]":
     return (
-        sent.session[:_ID_CHARS] or "?",
+        short[sent.session] or "?",
         f"{sent.last:%Y-%m-%d %H:%M}",
         "?" if sent.size is None else size(sent.size),
         sent.project,

@@ -15,6 +15,7 @@ from karma_sync.domain.ids import (
     item_id,
     member_tag,
     next_version,
+    short_ids,
     team_id,
     user_of,
 )
@@ -129,3 +130,16 @@ def test_a_version_grows_with_any_clock_and_equals_the_time_if_possible(
 
     assert version > last
     assert version == now_ms or (version == last + 1 and now_ms <= last)
+
+
+@examples()
+@given(st.lists(st.text(alphabet="ab0", min_size=1, max_size=20)))
+def test_short_ids_tell_ids_apart(ids: list[str]) -> None:
+    short = short_ids(ids, least=3)
+
+    assert set(short) == set(ids)
+    for one, cut in short.items():
+        assert one.startswith(cut)
+        assert len(cut) >= min(3, len(one))
+        # a beginning fits this id alone, unless the id is the beginning of another
+        assert [each for each in short if each.startswith(cut)] == [one] or cut == one
