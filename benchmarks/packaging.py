@@ -41,7 +41,7 @@ class Desk:
         self.claude = claude or root / "claude"
         self.sessions = self.claude / "projects" / "-bench"
         self.clone = root / "clone"
-        self.source = ClaudeSource(self.claude)
+        self.source = ClaudeSource([self.claude])
         self._key = SigningKey.create(root / "key.pem")
         self.store = open_work(root / "work.db")
         self.outbox = Outbox(root / "outbox", batched=True)

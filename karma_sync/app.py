@@ -171,7 +171,7 @@ class App:
         from karma_sync.agents.claude.source import ClaudeSource
 
         return ClaudeSource(
-            self.settings.claude,
+            self.settings.claude_dirs,
             lambda path: self.catalogue.session_named(path),
             lambda file: self.catalogue.of_file(file),
         )

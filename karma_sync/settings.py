@@ -2,7 +2,7 @@
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +15,8 @@ from karma_sync.domain.value import Value
 from karma_sync.errors import BadInput, NotInitialised
 from karma_sync.files import write_private
 from karma_sync.paths import Paths
+
+_DIRS = "CLAUDE_CONFIG_DIR"
 
 
 class NetworkSettings(Value, frozen=True, kw_only=True):
@@ -49,17 +51,23 @@ class _Config(Value, frozen=True, kw_only=True):
 
     tag: str
     network: NetworkSettings
+    claude_dirs: Annotated[tuple[str, ...], Meta(min_length=1)] | None = None
     syncthing: _SyncthingTable | None = None
     redaction: _RedactionTable = _RedactionTable()
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One member's settings; `syncthing` is the program to run, None to look on PATH."""
+    """One member's settings; `syncthing` is the program to run, None to look on PATH.
+
+    `claude_dirs` are the directories of Claude Code in which sessions are searched. `unsearched`
+    are those that `CLAUDE_CONFIG_DIR` names here, and that are not among them.
+    """
 
     tag: str
     network: NetworkSettings
-    claude: Path
+    claude_dirs: tuple[Path, ...]
+    unsearched: tuple[Path, ...] = ()
     syncthing: Path | None = None
     redaction: RedactionSettings = RedactionSettings()
 
@@ -95,10 +103,13 @@ def load(paths: Paths, environ: Mapping[str, str] = os.environ) -> Settings:
             f"there is no identity in {paths.config}", hint="karma-sync init"
         ) from None
     config = _checked(paths.settings, raw)
+    here = claude_dirs(environ)
+    dirs = _directories(config.claude_dirs) if config.claude_dirs else here
     return Settings(
         tag=config.tag,
         network=config.network,
-        claude=claude_dir(environ),
+        claude_dirs=dirs,
+        unsearched=tuple(each for each in here if _is_named(environ) and each not in dirs),
         syncthing=_program(environ, config.syncthing.program if config.syncthing else None),
         redaction=RedactionSettings(
             gitleaks=_below(paths.config, config.redaction.gitleaks),
@@ -136,18 +147,41 @@ def _below(config: Path, file: str) -> Path | None:
     return config / Path(file).expanduser() if file else None
 
 
-def save(paths: Paths, tag: str, network: NetworkSettings) -> None:
-    """Write tag and network to config.toml, mode 0600; other keys keep their values."""
+def save(
+    paths: Paths, tag: str, network: NetworkSettings, claude: Sequence[Path] | None = None
+) -> None:
+    """Write these values to config.toml, mode 0600; other keys keep their values.
+
+    With `claude` None, the directories of Claude Code keep theirs.
+    """
     import tomli_w
 
     before = tomllib.loads(paths.settings.read_text("utf-8")) if paths.settings.exists() else {}
-    table = before | {"tag": tag, "network": network.to_fields()}
+    dirs = {} if claude is None else {"claude_dirs": [str(each) for each in claude]}
+    table = before | {"tag": tag, "network": network.to_fields()} | dirs
     write_private(paths.settings, tomli_w.dumps(table).encode())
 
 
-def claude_dir(environ: Mapping[str, str]) -> Path:
-    """Claude Code's: `CLAUDE_CONFIG_DIR`, else ~/.claude (docs/agent-files.md, "Directory")."""
-    return Path(environ.get("CLAUDE_CONFIG_DIR") or "~/.claude").expanduser()
+def claude_dirs(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Claude Code's: `CLAUDE_CONFIG_DIR`, else ~/.claude (docs/agent-files.md, "Directory").
+
+    The variable may name several, with commas between them.
+    """
+    named = environ.get(_DIRS, "").strip()
+    if not named:
+        return _directories(["~/.claude"])
+    is_one = "," not in named or Path(named).is_dir()
+    return _directories([named] if is_one else [n for n in named.split(",") if n.strip()])
+
+
+def _is_named(environ: Mapping[str, str]) -> bool:
+    return bool(environ.get(_DIRS, "").strip())
+
+
+def _directories(texts: Iterable[str]) -> tuple[Path, ...]:
+    """Absolute paths, each once."""
+    found = (Path(text.strip()).expanduser().absolute() for text in texts)
+    return tuple(dict.fromkeys(found))
 
 
 def _program(environ: Mapping[str, str], configured: str | None) -> Path | None:

@@ -13,6 +13,7 @@ from karma_sync.domain.text import one_line
 # Each key, and what its value may be.
 FORMS: Mapping[str, str] = {
     "tag": 'a member tag such as "alice.laptop"',
+    "claude_dirs": 'a list of directories such as "~/.claude", at least one',
     "network": "a table with port, addresses, discovery, relays and nat",
     "network.port": "1 to 65535",
     "network.addresses": 'a list of addresses such as "tcp://192.168.1.20:24099"',

@@ -45,6 +45,18 @@ def print_next_step(app: App) -> None:
         print_next(step)
 
 
+def warn_of_unsearched(app: App) -> None:
+    """Warn of the agent's directories that this shell names and karma-sync does not search."""
+    settings = app.settings
+    if settings.unsearched:
+        here = ", ".join(map(str, settings.unsearched))
+        searched = ", ".join(map(str, settings.claude_dirs))
+        print_error(
+            f"CLAUDE_CONFIG_DIR names {here}, which is not searched; searched: {searched}",
+            f"add it to claude_dirs in {app.paths.settings}, then karma-sync down and up -d",
+        )
+
+
 def warn_if_down(app: App) -> None:
     """Warn on standard error that a command shows old data, if no daemon runs.
 

@@ -14,7 +14,8 @@ from karma_sync.runtime.worker import Wake, Worker
 from karma_sync.sending.watcher import Folders, Watcher
 from karma_sync.service.sessions import withdrawal
 
-WATCHING = "watching"  # stands in place of a folder in the fault "changes are not noticed"
+# with a directory, this stands in place of a folder in the fault "changes are not noticed"
+WATCHING = "watching"
 _STOP_S = 10.0  # for all threads together; work that is cut off is done again after the start
 
 
@@ -146,10 +147,12 @@ class Workers:
             self._worker("measuring", duties.measure, requests.measuring),
             self._worker("cycle", duties.cycle, requests.cycle),
         )
-        home = parts.app.source.home
         folders = Folders(WATCHED, report_deletions=TELLING, follow_links=LINKED)
-        report = partial(parts.app.event_log.record_state, WATCHING)
-        self._watcher = Watcher(home, folders, requests.sends.touch, report)
+        record = parts.app.event_log.record_state
+        self._watchers = [
+            Watcher(home, folders, requests.sends.touch, partial(record, f"{WATCHING} {home}"))
+            for home in parts.app.source.homes
+        ]
 
     def start(self) -> None:
         """Start all threads; events are collected before the first cycle acts.
@@ -158,7 +161,8 @@ class Workers:
             SyncthingError: Syncthing does not answer.
         """
         self._duties.prime()
-        self._watcher.start()
+        for watcher in self._watchers:
+            watcher.start()
         for each in (self._listening, *self._workers):
             each.start()
 
@@ -167,7 +171,8 @@ class Workers:
         self._duties.stop()
         for each in (*self._workers, self._listening):
             each.stop()
-        self._watcher.stop()
+        for watcher in self._watchers:
+            watcher.stop()
         deadline = Deadline(_STOP_S)
         for each in self._workers:
             each.join(deadline.left)
@@ -180,12 +185,13 @@ class Workers:
 
     def look_at_all(self) -> None:
         """Look through all sessions soon, the newest first."""
-        self._watcher.check(thoroughly=True)
+        for watcher in self._watchers:
+            watcher.check(thoroughly=True)
         self._requests.sends.request_pass()
 
     def look_at_unwatched(self) -> None:
         """Look through all sessions soon if changes of some are not noticed."""
-        if self._watcher.check():
+        if any([watcher.check() for watcher in self._watchers]):
             self._requests.sends.request_pass()
 
     def before_syncthing_starts(self) -> None:

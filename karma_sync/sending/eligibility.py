@@ -85,7 +85,7 @@ class ProjectMatcher:
 
     def sessions_at(self, path: Path) -> list[SourceSession]:
         """The sessions that the file at a changed path belongs to."""
-        if not self._source.side_files.is_plan(path):
+        if not self._source.is_plan(path):
             return self._source.sessions_at(path)
         naming = (
             self._source.session_at(file) for file in self._catalogue.transcripts_naming(path)

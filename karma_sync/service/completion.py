@@ -63,7 +63,7 @@ def sent_ids(paths: Paths) -> list[str]:
 
 def own_ids(paths: Paths) -> list[str]:
     """The IDs of the sessions that the agent has on this machine, sorted."""
-    return sorted(ClaudeSource(load(paths).claude).ids())
+    return sorted(ClaudeSource(load(paths).claude_dirs).ids())
 
 
 def _scope(paths: Paths) -> AccessScope:

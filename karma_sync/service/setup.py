@@ -29,7 +29,7 @@ def make_home(
     paths.create()
     SigningKey.create(paths.key)
     create_home(program, paths.syncthing)
-    settings.save(paths, tag, network)
+    settings.save(paths, tag, network, settings.claude_dirs(environ))
 
 
 def choose_network(hosts: Sequence[tuple[str, int]], discovery: bool) -> settings.NetworkSettings:

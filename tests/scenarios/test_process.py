@@ -183,7 +183,8 @@ def test_a_daemon_that_may_watch_nothing_stays_up_and_says_so(town: Town) -> Non
         found: dict[str, str] = alone.json("status")["faults"]
         return found
 
-    until(lambda: "watching" in faults(), "the fault is shown")
-    assert "sudo sysctl fs.inotify.max_user_instances=" in faults()["watching"]
+    what = f"watching {alone.claude}"
+    until(lambda: what in faults(), "the fault is shown")
+    assert "sudo sysctl fs.inotify.max_user_instances=" in faults()[what]
     assert alone.run("status", "--check", check=False).code == 7
     assert psutil.pid_exists(alone.daemon_pid)

@@ -222,7 +222,7 @@ class Desk:
 
     def session(self, session_id: str = "s1") -> SourceSession:
         """A session as it lies there now."""
-        source = ClaudeSource(self.claude)
+        source = ClaudeSource([self.claude])
         found = source.session_at(self.directory / f"{session_id}.jsonl")
         assert found is not None
         plans = Facts.plan_names([facts_of(found, most=1 << 20)])

@@ -224,14 +224,57 @@ def test_the_line_of_a_key_is_found_however_it_is_written(
     assert line_of(text, key) == line
 
 
-def test_the_environment_names_the_agents_directory_and_the_program(tmp_path: Path) -> None:
+def test_the_environment_names_the_program(tmp_path: Path) -> None:
     write(tmp_path, GOOD + '[syncthing]\nprogram = "/opt/syncthing"\n')
 
     assert load(tmp_path).syncthing == Path("/opt/syncthing")
-    assert load(tmp_path).claude == Path.home() / ".claude"
-    environ = {"KARMA_SYNC_SYNCTHING": "/usr/bin/st", "CLAUDE_CONFIG_DIR": "/srv/claude"}
-    found = load(tmp_path, **environ)
-    assert (found.syncthing, found.claude) == (Path("/usr/bin/st"), Path("/srv/claude"))
+    assert load(tmp_path, KARMA_SYNC_SYNCTHING="/usr/bin/st").syncthing == Path("/usr/bin/st")
+
+
+@pytest.mark.parametrize(
+    ("named", "searched"),
+    [
+        ("", ["~/.claude"]),
+        ("/srv/claude", ["/srv/claude"]),
+        ("/a,/b", ["/a", "/b"]),
+        (" /a , ~/b,,/a", ["/a", "~/b"]),
+    ],
+)
+def test_the_environment_names_the_agents_directories(
+    tmp_path: Path, named: str, searched: list[str]
+) -> None:
+    write(tmp_path, GOOD)
+
+    found = load(tmp_path, CLAUDE_CONFIG_DIR=named)
+    assert found.claude_dirs == tuple(Path(each).expanduser() for each in searched)
+    assert found.unsearched == ()
+
+
+def test_a_directory_with_a_comma_in_its_name_is_one(tmp_path: Path) -> None:
+    (tmp_path / "a,b").mkdir()
+    write(tmp_path, GOOD)
+
+    assert load(tmp_path, CLAUDE_CONFIG_DIR=str(tmp_path / "a,b")).claude_dirs == (
+        tmp_path / "a,b",
+    )
+
+
+def test_remembered_directories_count_more_than_the_environment(tmp_path: Path) -> None:
+    """The daemon has another environment than the shell."""
+    write(tmp_path, 'claude_dirs = ["~/work", "/srv/claude"]\n' + GOOD)
+    remembered = (Path.home() / "work", Path("/srv/claude"))
+
+    for named, unsearched in (("", ()), ("/srv/claude", ()), ("/x,/srv/claude", (Path("/x"),))):
+        found = load(tmp_path, CLAUDE_CONFIG_DIR=named)
+        assert (found.claude_dirs, found.unsearched) == (remembered, unsearched)
+
+
+@pytest.mark.parametrize("value", ["[]", '"~/.claude"', "[1]", "7"])
+def test_directories_that_are_no_list_are_refused(tmp_path: Path, value: str) -> None:
+    write(tmp_path, f"claude_dirs = {value}\n" + GOOD)
+
+    with pytest.raises(BadInput, match=r"line 1: claude_dirs .* allowed: a list of directories"):
+        load(tmp_path)
 
 
 def test_no_program_named_means_the_one_on_the_path(tmp_path: Path) -> None:
@@ -243,7 +286,7 @@ def test_no_program_named_means_the_one_on_the_path(tmp_path: Path) -> None:
 
 def member(*addresses: str, discovery: bool = False, relays: bool = False) -> Settings:
     network = network_of(port=22001, addresses=addresses, discovery=discovery, relays=relays)
-    return Settings(tag=ALICE, network=network, claude=Path("/c"))
+    return Settings(tag=ALICE, network=network, claude_dirs=(Path("/c"),))
 
 
 RELAY = "dynamic+https://relays.syncthing.net/endpoint"
@@ -302,7 +345,7 @@ def test_only_an_address_that_is_loopback_keeps_syncthing_on_loopback(
     host: str, local: bool
 ) -> None:
     network = network_of(port=24099, addresses=(f"tcp://{host}:24099",), relays=False)
-    listening = Settings(tag="a.b", network=network, claude=Path()).listen_addresses
+    listening = Settings(tag="a.b", network=network, claude_dirs=(Path(),)).listen_addresses
 
     assert (listening == (f"tcp://{host}:24099",)) is local
 

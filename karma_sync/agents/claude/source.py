@@ -9,7 +9,7 @@ elsewhere with stow, or share a directory between two names). Other links are no
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +30,7 @@ _SIDE_FOLDERS = ("subagents", "tool-results", "workflows")
 
 
 class ClaudeSource:
-    """Finds sessions below Claude Code's directory, each with its files from all directories.
+    """Finds sessions below Claude Code's directories, each with its files from all of them.
 
     `session_named` returns the session that a subagent's file named when it was read before,
     perhaps by an earlier process; "" if it was never read. `facts` returns the facts of one file;
@@ -39,21 +39,21 @@ class ClaudeSource:
 
     def __init__(
         self,
-        claude: Path,
+        homes: Sequence[Path],
         session_named: Callable[[Path], str] = lambda path: "",
         facts: Callable[[SourceFile], Facts] = read_facts,
     ) -> None:
-        self.home = claude
-        self.root = claude / "projects"
-        self.side_files = SideFiles(claude)
-        self._ran = self.side_files.running()
+        self.homes = tuple(homes)
+        self.roots = tuple(home / "projects" for home in homes)
+        self._sides = tuple(SideFiles(home) for home in homes)
+        self._ran = self._running()
         self.legacy = LegacySubagents(session_named)
         self._copies = Copies(facts)
         self._where: dict[str, list[Path]] = {}  # the project directories of each session
 
     def sessions(self) -> list[SourceSession]:
         """All sessions, the most recently written first; the copies of one are joined."""
-        self._ran = self.side_files.running()
+        self._ran = self._running()
         copies: dict[str, list[SourceSession]] = {}
         for directory in self.directories():
             for found in self.sessions_in(directory):
@@ -79,50 +79,61 @@ class ClaudeSource:
         )
 
     def directories(self) -> list[Path]:
-        """Claude Code's project directories that we may read, sorted by name.
+        """Claude Code's project directories that we may read, by home and name.
 
         A directory that has two names, because one is a link to the other, is listed once.
         """
-        found = [directory for directory in listed(self.root) if is_open(directory)]
+        found = [d for root in self.roots for d in listed(root) if is_open(d)]
         links = [directory for directory in found if directory.is_symlink()]
         if not links:
             return found
         real = {os.path.realpath(directory): directory for directory in reversed(links)}
         real |= {os.path.realpath(each): each for each in found if not each.is_symlink()}
-        return sorted(real.values())
+        kept = set(real.values())
+        return [directory for directory in found if directory in kept]
 
     def closed(self) -> list[Path]:
         """The directories that we may not read; they probably hold sessions."""
-        return closed_below(self.root)
+        return [directory for root in self.roots for directory in closed_below(root)]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all directories are there and can be read: else a session may be among others."""
+        return all(root.is_dir() for root in self.roots) and not self.closed()
+
+    def is_plan(self, path: Path) -> bool:
+        """Whether the path is that of a plan."""
+        return any(side.is_plan(path) for side in self._sides)
 
     def representative(self, path: Path) -> Path:
         """One path that stands for all files in a session's own directory; else `path` itself.
 
         So a session is examined once, even if a thousand of its files are new at once.
         """
-        own = path.relative_to(self.root).parts[:2] if path.is_relative_to(self.root) else ()
-        return self.root.joinpath(*own) if own else path
+        root = self._root_of(path)
+        return root.joinpath(*path.relative_to(root).parts[:2]) if root else path
 
     def sessions_at(self, path: Path) -> list[SourceSession]:
         """The sessions that a changed path belongs to; a plan's path does not name any."""
         found = self.session_at(path)
         if found:
             return [found]
-        if self.side_files.is_running_state(path):
-            before, self._ran = self._ran, self.side_files.running()
+        if any(side.is_running_state(path) for side in self._sides):
+            before, self._ran = self._ran, self._running()
             return self.of_ids(before ^ self._ran)
-        session_id = self.side_files.session_of(path)
-        return self.of_ids({session_id}) if session_id else []
+        named = (side.session_of(path) for side in self._sides)
+        return self.of_ids({session_id for session_id in named if session_id})
 
     def complete(self, session: SourceSession, plans: PlanNames, profile: Profile) -> SourceSession:
         """The session with its plans, and with the private files that the profile takes."""
-        more = (
-            *self.side_files.plans(plans),
-            *self.side_files.private(session.session_id, profile),
-        )
+        more = {
+            name: path
+            for side in reversed(self._sides)
+            for name, path in (*side.plans(plans), *side.private(session.session_id, profile))
+        }
         if not more:
             return session
-        named = [(name, path, file_at(name, path)) for name, path in sorted(more)]
+        named = [(name, path, file_at(name, path)) for name, path in sorted(more.items())]
         found = [file for _, _, file in named if file]
         shut = closed((name, path) for name, path, file in named if file is None)
         return replace(session, files=(*session.files, *found), closed=(*session.closed, *shut))
@@ -139,13 +150,11 @@ class ClaudeSource:
 
     def session_at(self, path: Path) -> SourceSession | None:
         """The session that a changed path below `projects` belongs to; None if there is none."""
-        try:
-            parts = path.relative_to(self.root).parts
-        except ValueError:
+        root = self._root_of(path)
+        parts = path.relative_to(root).parts if root else ()
+        if root is None or len(parts) < 2:
             return None
-        if len(parts) < 2:
-            return None
-        directory = self.root / parts[0]
+        directory = root / parts[0]
         if len(parts) == 2 and is_legacy(parts[1]):
             session_id = self.legacy.parent_of(path)
         else:
@@ -155,6 +164,12 @@ class ClaudeSource:
         known = self._where.get(session_id, [])
         # a directory in which the session was not seen before: there may be more of them
         return self._joined(session_id, known if directory in known else self.directories())
+
+    def _root_of(self, path: Path) -> Path | None:
+        return next((root for root in self.roots if path.is_relative_to(root)), None)
+
+    def _running(self) -> frozenset[str]:
+        return frozenset().union(*(side.running() for side in self._sides))
 
     def _joined(self, session_id: str, directories: Iterable[Path]) -> SourceSession | None:
         name = f"{session_id}.jsonl"
@@ -177,7 +192,7 @@ class ClaudeSource:
             for name in [f"subagents/{path.name}"]
         ]
         candidates += _beside(directory / session_id)
-        candidates += self.side_files.small(session_id)
+        candidates += [found for side in self._sides for found in side.small(session_id)]
         # a subagent in both layouts is one file: `dict` keeps the later entry, of the new layout
         named = sorted(dict(candidates).items())
         found = [(name, path, file_at(name, path)) for name, path in named]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App
+from karma_sync.cli.notices import warn_of_unsearched
 from karma_sync.cli.options import JsonOption
 from karma_sync.cli.output import flush, json_text, print_line
 from karma_sync.cli.screen import clear_screen, fit, print_drawn
@@ -42,6 +43,7 @@ def status(
     from karma_sync.cli.daemon.status_text import status_lines
 
     app = App.from_environment()
+    warn_of_unsearched(app)
     shown: object = None
     while True:
         found, daemon = _found(app)
@@ -77,7 +79,8 @@ def _found(app: App) -> "tuple[StatusReport, Running | None]":
     full = without_space([paths.state, paths.config, paths.library, paths.data])
     closed = {
         str(directory): "its sessions cannot be read: Permission denied"
-        for directory in closed_below(app.settings.claude / "projects")
+        for home in app.settings.claude_dirs
+        for directory in closed_below(home / "projects")
     }
     starting = daemon is None and is_held(paths)
     return replace(found, faults=found.faults | full | closed, starting=starting), daemon

@@ -6,7 +6,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from karma_sync.app import App
-from karma_sync.cli.notices import warn_if_down
+from karma_sync.cli.notices import warn_if_down, warn_of_unsearched
 from karma_sync.cli.options import JsonOption
 from karma_sync.cli.output import print_json, print_line, print_next, warn_of_unreadable
 from karma_sync.cli.screen import Line, Tone, print_table
@@ -27,6 +27,7 @@ def scan(as_json: JsonOption = False) -> None:
 
     app = App.from_environment()
     warn_if_down(app)
+    warn_of_unsearched(app)
     warn_of_unreadable(app.source.closed())
     shared = teams.all_teams(app.state)
     found = scan(app.decider, app.source, shared, projects.own_names(app.state))
@@ -34,7 +35,8 @@ def scan(as_json: JsonOption = False) -> None:
         print_json(directories=[asdict(each) for each in found])
         return
     if not found:
-        print_line(f"There are no sessions below {app.source.root}.")
+        roots = " or ".join(str(root) for root in app.source.roots)
+        print_line(f"There are no sessions below {roots}.")
         return
     rows = [(_shown(each), each.project or "-", str(each.sessions), _state(each)) for each in found]
     print_table(("DIRECTORY", "PROJECT", "SESSIONS", "STATE"), rows)

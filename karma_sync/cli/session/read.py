@@ -89,8 +89,7 @@ def list_(
     rest = _after(app, scope, known, after)
     found = rest[:limit]
     # of an unreadable directory nobody knows which sessions were deleted
-    is_open = app.source.root.is_dir() and not app.source.closed()
-    sources = app.source.ids() if is_open else None
+    sources = app.source.ids() if app.source.is_complete else None
     seen = _Seen(app.me.tag, sources, utc_now())
     if as_json:
         more = len(rest) > len(found)

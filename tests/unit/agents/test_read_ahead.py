@@ -161,7 +161,7 @@ def sessions(claude: Path, count: int) -> ClaudeSource:
         (place / "subagents").mkdir(parents=True)
         place.with_suffix(".jsonl").write_bytes(said(f"prompt {n}", cwd=f"/src/{n}"))
         (place / "subagents" / "agent-1.jsonl").write_bytes(said("do it", cwd=f"/src/{n}/inner"))
-    return ClaudeSource(claude)
+    return ClaudeSource([claude])
 
 
 def test_facts_are_the_same_with_and_without_reading_ahead(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ class Home:
         self.root = root
         self.write(f"projects/-src/{SID}.jsonl", said("one"))
         self.write(f"projects/-src/{OTHER}.jsonl", said("two"))
-        self.source = ClaudeSource(root)
+        self.source = ClaudeSource([root])
 
     def write(self, name: str, content: bytes = b"{}") -> Path:
         path = self.root / name
@@ -121,7 +121,7 @@ def test_a_changed_plan_leads_to_the_sessions_that_name_it(home: Home) -> None:
         catalogue.facts(session)
     plan = home.write("plans/shiny-puzzle.md")
 
-    assert home.source.side_files.is_plan(plan)
+    assert home.source.is_plan(plan)
     assert [path.stem for path in catalogue.transcripts_naming(plan)] == [SID]
     assert catalogue.transcripts_naming(home.root / "plans" / "other.md") == []
 

@@ -22,7 +22,7 @@ class Tree:
 
     def __init__(self, root: Path) -> None:
         self.projects = root / "projects"
-        self.source = ClaudeSource(root)
+        self.source = ClaudeSource([root])
         self._now = 1_700_000_000 * 10**9
 
     def write(self, name: str, content: bytes = b"{}\n") -> Path:
@@ -168,12 +168,14 @@ def test_a_changed_path_below_projects_leads_to_its_session(
     assert (found.session_id if found else None) == session
     if found:
         assert found in tree.source.sessions()
-    assert tree.source.session_at(tree.source.representative(tree.source.root / changed)) == found
+    assert (
+        tree.source.session_at(tree.source.representative(tree.source.roots[0] / changed)) == found
+    )
 
 
 def test_all_files_in_a_sessions_own_directory_are_one_change(tree: Tree) -> None:
     tree.write("-src/s1.jsonl")
-    own = tree.source.root / "-src" / "s1"
+    own = tree.source.roots[0] / "-src" / "s1"
     changed = [own, *(own / "tool-results" / f"toolu_{number}.txt" for number in range(1000))]
 
     assert {tree.source.representative(path) for path in changed} == {own}
@@ -254,7 +256,7 @@ def joined(tree: Tree) -> tuple[SourceSession, Facts]:
     [found] = tree.source.sessions()
     for copy in tree.projects.glob("*/s1.jsonl"):
         assert tree.source.sessions_at(copy) == [found]
-        assert ClaudeSource(tree.projects.parent).sessions_at(copy) == [found]
+        assert ClaudeSource([tree.projects.parent]).sessions_at(copy) == [found]
     assert tree.source.of_ids({"s1"}) == [found]
     return found, Memory().catalogue().facts(found)
 
@@ -319,6 +321,26 @@ def test_copies_that_went_on_apart_are_told_apart_also_after_they_agreed(tree: T
             out.write(b"".join(more))
 
     assert [f.name for f in joined(tree)[0].files] == ["transcript.jsonl", "copies/1.jsonl"]
+
+
+def test_sessions_of_several_homes_are_found_with_their_files_from_each(tmp_path: Path) -> None:
+    one, two = Tree(tmp_path / "one"), Tree(tmp_path / "two")
+    one.write("-src/s1.jsonl", said("hello"))
+    two.write("-src/s2.jsonl", said("hello"))
+    two.write("-src/s1.jsonl", STUB)
+    two.write("../todos/s1-agent-s1.json", b"[1]")
+    both = ClaudeSource([tmp_path / "one", tmp_path / "two"])
+
+    found = {s.session_id: [f.name for f in s.files] for s in both.sessions()}
+
+    assert found == {
+        "s1": ["transcript.jsonl", "todos/s1-agent-s1.json"],
+        "s2": ["transcript.jsonl"],
+    }
+    for path in (two.projects / "-src/s1.jsonl", two.projects.parent / "todos/s1-agent-s1.json"):
+        assert [s.session_id for s in both.sessions_at(path)] == ["s1"]
+    assert both.is_complete
+    assert not ClaudeSource([tmp_path / "one", tmp_path / "gone"]).is_complete
 
 
 def test_a_copy_that_cannot_be_read_is_not_passed_over(tree: Tree) -> None:

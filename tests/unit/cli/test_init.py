@@ -125,3 +125,22 @@ def test_init_without_a_syncthing_exits_4_and_names_the_command_to_install_it(
     assert done.code == 4
     assert re.search(r"try: .*install", done.err)
     assert not stranger.paths.settings.exists()
+
+
+def test_init_remembers_the_agents_directories_whatever_a_later_shell_says(
+    stranger: Member,
+) -> None:
+    homes = [str(stranger.folder / name) for name in ("first", "second")]
+    stranger.environ |= {"CLAUDE_CONFIG_DIR": ",".join(homes)}
+    stranger.run("init", "--user", "a", "--machine", "b")
+    del stranger.environ["CLAUDE_CONFIG_DIR"]
+
+    told = stranger.run("project", "scan")
+    assert f"{homes[0]}/projects or {homes[1]}/projects" in told.out
+    assert "not searched" not in told.err
+
+    stranger.environ |= {"CLAUDE_CONFIG_DIR": "/elsewhere"}
+    for command in (("project", "scan"), ("status",)):
+        told = stranger.run(*command)
+        assert "CLAUDE_CONFIG_DIR names /elsewhere, which is not searched" in told.err
+        assert homes[0] in told.err

@@ -57,7 +57,7 @@ def go_on(desk: Desk, most: int = SESSIONS) -> int:
     desk.restart(swapping())
     desk.packager.forget_missing(CHANNEL.id, desk.outbox)
     packaged = 0
-    for session in ClaudeSource(desk.claude).sessions():
+    for session in ClaudeSource([desk.claude]).sessions():
         if packaged < most and not desk.packager.is_current(CHANNEL, session):
             desk.packager.package(CHANNEL, session, facts_of(session), desk.outbox)
             packaged += 1
@@ -122,7 +122,7 @@ def test_the_session_of_an_old_subagent_file_is_looked_up_once(
 
     def begun() -> tuple[ClaudeSource, ProjectMatcher]:
         catalogue = stored_catalogue(desk.work)
-        source = ClaudeSource(desk.claude, catalogue.session_named)
+        source = ClaudeSource([desk.claude], catalogue.session_named)
         return source, ProjectMatcher(source, catalogue, Places())
 
     source, matcher = begun()

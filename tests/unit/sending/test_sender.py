@@ -58,7 +58,7 @@ class Office:
         places = Places()
         places.know({"/src/repo": PROJECT}, {})
         matcher = self.matcher = ProjectMatcher(
-            ClaudeSource(self.desk.claude), Catalogue(list, lambda _: None), places
+            ClaudeSource([self.desk.claude]), Catalogue(list, lambda _: None), places
         )
         notes = EventLog(self.desk.work, lambda: NOW)
         self.choices = Choices()

@@ -23,7 +23,7 @@ class Machine:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.source = ClaudeSource(root / "claude")
+        self.source = ClaudeSource([root / "claude"])
         self.places = Places()
         self.choices = Choices()
         self.matcher = ProjectMatcher(self.source, Catalogue(list, lambda _: None), self.places)
@@ -180,7 +180,7 @@ def test_a_mapped_directory_without_git_is_the_projects(machine: Machine) -> Non
 
 
 def test_a_directory_without_sessions_is_shown_too(machine: Machine) -> None:
-    (machine.source.root / "-swept" / "memory").mkdir(parents=True)
+    (machine.source.roots[0] / "-swept" / "memory").mkdir(parents=True)
     machine.write("-nameless")
     shown = {f.directory: (f.place, f.sessions, f.why) for f in machine.scan()}
 
