@@ -28,7 +28,8 @@ class Profile(StrEnum):
     FULL = "full"
 
 
-_TRANSCRIPTS = frozenset({FileKind.TRANSCRIPT, FileKind.COPY, FileKind.SUBAGENT})
+# Files of an agent's records; which of these leave is decided record by record.
+TRANSCRIPTS = frozenset({FileKind.TRANSCRIPT, FileKind.COPY, FileKind.SUBAGENT})
 _AGENT_FILE = re.compile(r"agent-.*\.jsonl")
 _PRIVATE = frozenset({FileKind.FILE_HISTORY, FileKind.DEBUG})
 _FOLDERS = {
@@ -63,7 +64,7 @@ def takes(profile: Profile, kind: FileKind) -> bool:
     """Whether this profile sends files of this kind."""
     match profile:
         case Profile.CONVERSATION:
-            return kind in _TRANSCRIPTS
+            return kind in TRANSCRIPTS
         case Profile.STANDARD:
             return kind not in _PRIVATE
         case Profile.FULL:

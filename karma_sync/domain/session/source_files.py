@@ -12,7 +12,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 from karma_sync.domain.session.facts import Facts
-from karma_sync.domain.session.profile import FileKind, kind_of
+from karma_sync.domain.session.profile import TRANSCRIPTS, FileKind, kind_of
 
 TRANSCRIPT = "transcript.jsonl"
 
@@ -152,7 +152,7 @@ class SourceFile:
     @property
     def is_transcript(self) -> bool:
         """Whether it is a transcript, of the session or a subagent; its records give facts."""
-        return self.kind in {FileKind.TRANSCRIPT, FileKind.COPY, FileKind.SUBAGENT}
+        return self.kind in TRANSCRIPTS
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from karma_sync.agents.growing_file import (
 from karma_sync.agents.record_choice import WithheldRecords
 from karma_sync.domain import limits
 from karma_sync.domain.session.manifest import ItemFile, Piece
-from karma_sync.domain.session.profile import kind_of
+from karma_sync.domain.session.profile import TRANSCRIPTS, kind_of
 from karma_sync.domain.session.source_files import (
     TRANSCRIPT,
     PackedFile,
@@ -29,7 +29,7 @@ from karma_sync.domain.session.source_files import (
     is_lines,
 )
 from karma_sync.errors import KarmaError
-from karma_sync.sending.packaging.outgoing import TRANSCRIPTS, OutgoingFile, OutgoingPart
+from karma_sync.sending.packaging.outgoing import OutgoingFile, OutgoingPart
 
 # Takes the content of a chunk, returns its hash and its size in bytes.
 Put = Callable[[bytes], tuple[str, int]]

@@ -10,13 +10,12 @@ from functools import lru_cache
 
 from karma_sync.agents.claude.choosing import ClaudeRecords
 from karma_sync.agents.record_choice import Chosen, RecordChoice, RecordChooser, WithheldRecords
-from karma_sync.domain.session.profile import FileKind, Profile, kind_of
+from karma_sync.domain.session.profile import TRANSCRIPTS, Profile, kind_of
 from karma_sync.domain.session.source_files import PackedFile, is_lines
 from karma_sync.errors import RedactionFailed
 from karma_sync.redact.redactor import Redactor
 
 _CHOICES: Mapping[str, type[ClaudeRecords]] = {"claude-code": ClaudeRecords}
-TRANSCRIPTS = (FileKind.TRANSCRIPT, FileKind.SUBAGENT)
 
 
 @dataclass(frozen=True)

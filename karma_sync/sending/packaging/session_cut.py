@@ -9,7 +9,7 @@ from karma_sync.channel.own_items import OutboxFiles, PreviousItem
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.manifest import ItemFile
-from karma_sync.domain.session.profile import FileKind, kind_of, takes
+from karma_sync.domain.session.profile import TRANSCRIPTS, FileKind, kind_of, takes
 from karma_sync.domain.session.source_files import (
     TRANSCRIPT,
     PackedFile,
@@ -20,7 +20,7 @@ from karma_sync.domain.session.source_files import (
 from karma_sync.redact.redactor import Redactor
 from karma_sync.sending.packaging.chunker import CutFile, CutFiles, Put, cut_again, cut_file
 from karma_sync.sending.packaging.file_selection import may_be_named, running, sendable
-from karma_sync.sending.packaging.outgoing import TRANSCRIPTS, Outgoing
+from karma_sync.sending.packaging.outgoing import Outgoing
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Records that leave are chosen by their types; what this version does not know stays here."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -280,3 +281,25 @@ def test_a_long_result_in_a_file_of_its_own_is_named() -> None:
     chooser.choose(called("karma-sync session list") + result(saved, persistedOutputPath=path))
 
     assert chooser.outputs == {"abcdefghi.txt", "qwertyuio.txt"}
+
+
+def test_the_documentation_lists_the_same_types_and_keys() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "agent-files.md").read_text()
+    part = page.partition("## Records that leave")[2]
+    rows = [each.split("|")[1:-1] for each in part.splitlines() if each.startswith("| `")]
+    least = {name: row[1].strip(" `") for row in rows for name in re.findall(r"`([^`]+)`", row[0])}
+    keys = {
+        name: set(re.findall(r"`([^`]+)`", row[2]))
+        for row in rows
+        if len(row) > 2
+        for name in re.findall(r"`([^`]+)`", row[0])
+    }
+
+    attachments = record_types.ATTACHMENTS
+    assert least == {
+        **record_types.RECORDS,
+        **{name: profile for name, (profile, _) in attachments.items()},
+    }
+    assert keys == {name: set(leaves) for name, (_, leaves) in attachments.items()}
+    stay = re.findall(r"`([^`]+)`", part.partition("left to `full`: ")[2])
+    assert set(stay) == record_types.STAY

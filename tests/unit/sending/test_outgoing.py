@@ -50,6 +50,13 @@ def test_the_manifest_counts_the_records_that_leave(desk: Desk) -> None:
     assert b"my own instructions" not in desk.content()
 
 
+@pytest.mark.parametrize("name", ["transcript.jsonl", "copies/1.jsonl", "subagents/agent-a.jsonl"])
+def test_records_are_chosen_in_every_kind_of_transcript(name: str) -> None:
+    leaving = Outgoing(default_redactor(), "claude-code", Profile.STANDARD).file(name)
+
+    assert leaving.part(PRIVATE + said("one")).data == said("one")
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_a_session_that_grows_leaves_as_if_it_were_read_at_once(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 the seed is in the name of the test
