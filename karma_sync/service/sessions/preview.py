@@ -83,7 +83,9 @@ def preview(
     ways = ways_of(decider, session, outlets)
     profile, sources = _files(decider, redactor, session, ways)
     outgoing = Outgoing(redactor, session.agent, profile)
-    files = [look_through(outgoing, file) for file in sources]
+    looked = [look_through(outgoing, file) for file in sources]
+    answers = {f"tool-results/{name}" for file in looked for name in file.outputs}
+    files = [file for file in looked if file.name not in answers]
     texts = [("title", facts.title), ("agent", facts.agent)]
     texts += [("branch", branch) for branch in facts.branches]
     texts += [("model", model) for model in facts.models]

@@ -43,13 +43,15 @@ class Cut:
 class LeavingFile:
     """A file as it would leave: its name, its size in bytes, and all cuts in order.
 
-    `withheld` are the records that stay here.
+    `withheld` are the records that stay here. `outputs` are the names of files in `tool-results/`
+    that stay because they hold what karma-sync gave the agent.
     """
 
     name: str
     size: int
     cuts: Sequence[Cut]
     withheld: WithheldRecords
+    outputs: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def look_through(outgoing: Outgoing, file: SourceFile) -> LeavingFile:
         if part.cuts:
             cuts += _cuts_of(file.name, line, raw, part.data)
         line += part.data.count(b"\n")
-    return LeavingFile(file.name, size, cuts, withheld)
+    return LeavingFile(file.name, size, cuts, withheld, leaving.outputs)
 
 
 def as_it_leaves(outgoing: Outgoing, file: SourceFile) -> Iterator[bytes]:
