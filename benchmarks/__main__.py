@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks import (
     against,
+    archive,
     bench_redact,
     cycle,
     idle,
@@ -40,6 +41,7 @@ ALL: dict[str, Callable[[], None]] = {
         packaging.package_append_ms,
         packaging.package_1000,
         packaging.package_rss_mb,
+        archive.archive_mb_s,
         idle.cli_start_ms,
         latency.append_to_readable_s,
         latency.busy_append_to_readable_s,

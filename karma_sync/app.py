@@ -19,6 +19,7 @@ from karma_sync.paths import Paths
 if TYPE_CHECKING:
     from karma_sync.agents.catalogue import Catalogue
     from karma_sync.agents.claude.source import ClaudeSource
+    from karma_sync.archive.reader import ArchiveReader
     from karma_sync.domain.access import AccessScope
     from karma_sync.domain.session.frame import Frames
     from karma_sync.git.places import Places
@@ -140,6 +141,20 @@ class App:
 
         return LibraryView(self.reader, self.scope)
 
+    @cached_property
+    def archive_store(self) -> "Database":
+        """archive.db, for those who write to it; `archive` reads it."""
+        from karma_sync.archive.store import open_archive
+
+        return open_archive(self._database(self.paths.archive_db))
+
+    @cached_property
+    def archive(self) -> "ArchiveReader":
+        """Reads the archive of this person's own sessions."""
+        from karma_sync.archive.reader import ArchiveReader
+
+        return ArchiveReader(self.paths.archive, self._database(self.paths.archive_db))
+
     def open_databases(self) -> None:
         """Open all databases, so that the daemon fails before it starts if one cannot be used.
 
@@ -150,10 +165,14 @@ class App:
         """
         from karma_sync.service.sessions.choices import withhold_again
         from karma_sync.service.setup import require_known_name
+        from karma_sync.settings import Keep
 
-        for store in (self.paths.state_db, self.paths.work_db, self.paths.library_db):
+        paths = self.paths
+        for store in (paths.state_db, paths.work_db, paths.library_db, paths.archive_db):
             require_writable(store)
         _ = self.state, self.work, self.library
+        if self.settings.archive.keep is not Keep.OFF:
+            _ = self.archive_store
         require_known_name(self.state, self.me, self.paths.settings)
         for session in withhold_again(self.state, self.work):
             self._limited(f"{session}, the database was older: it is withheld again")
@@ -233,7 +252,7 @@ class App:
 
     def close(self) -> None:
         """Close the databases that were opened."""
-        for name in ("state", "work", "library"):
+        for name in ("state", "work", "library", "archive_store"):
             if name in self.__dict__:
                 self.__dict__[name].close()
 

@@ -146,6 +146,11 @@ def _fsync(path: Path) -> None:
         os.close(descriptor)
 
 
+def fsync_files(paths: Iterable[Path]) -> None:
+    """Fsync files that were written in place, so that their content survives a power cut."""
+    _in_parallel(_fsync, sorted(paths))
+
+
 def fsync_dirs(paths: Iterable[Path]) -> None:
     """Fsync directories, so that renames inside them survive a power cut."""
     _in_parallel(_fsync_dir, sorted(paths))

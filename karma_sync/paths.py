@@ -77,6 +77,15 @@ class Paths:
         return self.library / "library.db"
 
     @property
+    def archive(self) -> Path:
+        """The unredacted content of this person's own sessions; nothing in it ever leaves."""
+        return self.data / "archive"
+
+    @property
+    def archive_db(self) -> Path:
+        return self.data / "archive.db"
+
+    @property
     def syncthing(self) -> Path:
         return self.data / "syncthing"
 

@@ -4,6 +4,7 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,31 @@ class RedactionSettings:
     allowlist: Path | None = None
 
 
+class Keep(StrEnum):
+    """Which own sessions the archive keeps: all, those that were sent to a team, or none."""
+
+    ALL = "all"
+    SHARED = "shared"
+    OFF = "off"
+
+
+@dataclass(frozen=True)
+class ArchiveSettings:
+    """What the archive keeps, and its limits; 0 stands for no limit.
+
+    `quota` is in bytes on disk. A session is forgotten `days` after it was last written.
+    """
+
+    keep: Keep = Keep.ALL
+    quota: int = 0
+    days: float = 0.0
+
+
+class _ArchiveTable(Value, frozen=True, kw_only=True):
+    quota_gb: Annotated[float, Meta(ge=0)] = 0.0
+    days: Annotated[float, Meta(ge=0)] = 0.0
+
+
 class _SyncthingTable(Value, frozen=True, kw_only=True):
     program: str
 
@@ -54,6 +80,8 @@ class _Config(Value, frozen=True, kw_only=True):
     claude_dirs: Annotated[tuple[str, ...], Meta(min_length=1)] | None = None
     syncthing: _SyncthingTable | None = None
     redaction: _RedactionTable = _RedactionTable()
+    archive: Keep = Keep.ALL
+    archive_limits: _ArchiveTable = _ArchiveTable()
 
 
 @dataclass(frozen=True)
@@ -70,6 +98,7 @@ class Settings:
     unsearched: tuple[Path, ...] = ()
     syncthing: Path | None = None
     redaction: RedactionSettings = RedactionSettings()
+    archive: ArchiveSettings = ArchiveSettings()
 
     @property
     def dial_addresses(self) -> tuple[str, ...]:
@@ -115,6 +144,11 @@ def load(paths: Paths, environ: Mapping[str, str] = os.environ) -> Settings:
             gitleaks=_below(paths.config, config.redaction.gitleaks),
             allowlist=_below(paths.config, config.redaction.allowlist),
         ),
+        archive=ArchiveSettings(
+            keep=config.archive,
+            quota=int(config.archive_limits.quota_gb * 10**9),
+            days=config.archive_limits.days,
+        ),
     )
 
 
@@ -152,13 +186,15 @@ def save(
 ) -> None:
     """Write these values to config.toml, mode 0600; other keys keep their values.
 
-    With `claude` None, the directories of Claude Code keep theirs.
+    With `claude` None, the directories of Claude Code keep theirs. A new file also names which
+    sessions are archived.
     """
     import tomli_w
 
     before = tomllib.loads(paths.settings.read_text("utf-8")) if paths.settings.exists() else {}
     dirs = {} if claude is None else {"claude_dirs": [str(each) for each in claude]}
-    table = before | {"tag": tag, "network": network.to_fields()} | dirs
+    named = {"archive": Keep.ALL.value}  # so that a person who looks for it finds it
+    table = named | before | {"tag": tag, "network": network.to_fields()} | dirs
     write_private(paths.settings, tomli_w.dumps(table).encode())
 
 

@@ -19,10 +19,13 @@ from karma_sync.app import App
 from karma_sync.daemon import wiring
 from karma_sync.daemon.lock import announced, locked
 from karma_sync.daemon.systemd_notify import Notifier
-from karma_sync.daemon.threads import Workers
+from karma_sync.daemon.threads import LoneArchive, Workers
 from karma_sync.errors import DatabaseUnusable, KarmaError, SyncthingError
-from karma_sync.runtime.timing import poll, utc_now
+from karma_sync.runtime.timing import Retry, poll, utc_now
+from karma_sync.settings import Keep
+from karma_sync.syncthing.client import SyncthingClient
 from karma_sync.syncthing.process import SyncthingProcess
+from karma_sync.syncthing.program import is_missing
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +80,10 @@ class Daemon:
         share_one_arena()
         with locked(self._app.paths):
             self._app.open_databases()
-            process, client = wiring.syncthing_process(self._app)
+            found = self._syncthing(ready)
+            if found is None:
+                return
+            process, client = found
             foundation = wiring.prepare(self._app, client)
             wiring.make_whole(self._app, foundation.recovery)
             process.start()
@@ -100,6 +106,37 @@ class Daemon:
                         workers.stop()
             finally:
                 process.stop(_STOP_S)
+
+    def _syncthing(
+        self, ready: Callable[[str], None]
+    ) -> tuple[SyncthingProcess, SyncthingClient] | None:
+        """Our Syncthing, not started yet; None if the daemon was told to stop before there was one.
+
+        Without an installed Syncthing, sessions are archived until there is one.
+        """
+        app = self._app
+        if not is_missing(app.settings.syncthing) or app.settings.archive.keep is Keep.OFF:
+            return wiring.syncthing_process(app)
+        log.warning("Syncthing is not installed: sessions are archived, and nothing is shared")
+        with announced(app.paths, utc_now(), ""):
+            threads = LoneArchive(app)
+            threads.start()
+            timer = Timer(threads)
+            self._up = True
+            ready("")
+            self._systemd.ready("without Syncthing")
+            look = Retry()
+            try:
+                while not self._stops_within(_TICK_S):
+                    self._systemd.alive()
+                    timer.check_clock()
+                    if look.is_due() and not is_missing(app.settings.syncthing):
+                        break
+            finally:
+                timer.stop()
+                threads.stop()
+        self._up = False
+        return None if self._stopping else wiring.syncthing_process(app)
 
     def stop(self) -> None:
         """Make `run` return soon."""
@@ -186,7 +223,7 @@ class Timer:
     only after the clock has caught up.
     """
 
-    def __init__(self, workers: Workers) -> None:
+    def __init__(self, workers: Workers | LoneArchive) -> None:
         self._offset = _clock_offset()
         # one thread is enough, as the jobs only wake others; a pool keeps every thread that it made
         executors = {"default": ThreadPoolExecutor(1)}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from karma_sync.archive.schedule import ArchiveRequests
 from karma_sync.channel.layout import is_ours
 from karma_sync.domain.mesh.channels import Channel, World, outboxes
 from karma_sync.mesh.connections import Connections
@@ -41,6 +42,7 @@ class Requests:
     """What the daemon's threads request of one another; made before all parts."""
 
     sends: SendRequests
+    archives: ArchiveRequests
     arrivals: Arrivals
     checks: CheckRequests
     moving: ActiveFolders
@@ -49,14 +51,16 @@ class Requests:
     receiving: Wake
     checking: Wake
     measuring: Wake
+    archiving: Wake
     world: LatestWorld = field(default_factory=LatestWorld)
 
     @classmethod
     def of(cls, gathered: Callable[[Path], Path]) -> "Requests":
         """`gathered` returns the one path that stands for many changed files of a session."""
-        cycle, sending, receiving, checking, measuring = (Wake() for _ in range(5))
+        cycle, sending, receiving, checking, measuring, archiving = (Wake() for _ in range(6))
         return cls(
             sends=SendRequests(sending, gathered),
+            archives=ArchiveRequests(archiving, gathered),
             arrivals=Arrivals(receiving),
             checks=CheckRequests(checking),
             moving=ActiveFolders(measuring),
@@ -65,7 +69,18 @@ class Requests:
             receiving=receiving,
             checking=checking,
             measuring=measuring,
+            archiving=archiving,
         )
+
+    def touch(self, path: Path) -> None:
+        """Send and archive the sessions of this file, which the agent changed."""
+        self.sends.touch(path)
+        self.archives.touch(path)
+
+    def request_pass(self) -> None:
+        """Look through all sessions: send and archive what is new."""
+        self.sends.request_pass()
+        self.archives.request_pass()
 
 
 class Signals:

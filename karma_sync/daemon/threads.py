@@ -4,9 +4,11 @@ from collections.abc import Callable
 from functools import partial
 
 from karma_sync.agents.claude.side_files import LINKED, TELLING, WATCHED
-from karma_sync.daemon.wiring import Parts, make_whole
+from karma_sync.app import App
+from karma_sync.archive.schedule import ArchiveRequests
+from karma_sync.daemon.wiring import Parts, archive_schedule, make_whole
 from karma_sync.domain.mesh.channels import World, inboxes, kept_channels, open_outboxes, outboxes
-from karma_sync.errors import KarmaError
+from karma_sync.errors import Conflict, KarmaError
 from karma_sync.mesh.reconciler import leftovers
 from karma_sync.receiving.receiver import ALL
 from karma_sync.runtime.timing import Deadline, soonest
@@ -125,6 +127,10 @@ class Duties:
             self._requests.sends.reload(found.mended)
         return found.wait
 
+    def archive(self) -> float | None:
+        """Keep what is new in the agent's sessions."""
+        return self._parts.archiving.run() if self._parts.archiving else None
+
     def measure(self) -> float | None:
         """Measure the transfers that are under way."""
         world = self._requests.world.get()
@@ -145,12 +151,13 @@ class Workers:
             self._worker("receiving", duties.receive, requests.receiving),
             self._worker("checking", duties.check, requests.checking),
             self._worker("measuring", duties.measure, requests.measuring),
+            self._worker("archiving", duties.archive, requests.archiving),
             self._worker("cycle", duties.cycle, requests.cycle),
         )
         folders = Folders(WATCHED, report_deletions=TELLING, follow_links=LINKED)
         record = parts.app.event_log.record_state
         self._watchers = [
-            Watcher(home, folders, requests.sends.touch, partial(record, f"{WATCHING} {home}"))
+            Watcher(home, folders, requests.touch, partial(record, f"{WATCHING} {home}"))
             for home in parts.app.source.homes
         ]
 
@@ -177,6 +184,8 @@ class Workers:
         for each in self._workers:
             each.join(deadline.left)
         self._parts.app.matcher.close()
+        if self._parts.archiving:
+            self._parts.archiving.close()
         self.syncthing_gone()
 
     def wake(self) -> None:
@@ -184,15 +193,15 @@ class Workers:
         self._requests.cycle.set()
 
     def look_at_all(self) -> None:
-        """Look through all sessions soon, the newest first."""
+        """Look through all sessions soon."""
         for watcher in self._watchers:
             watcher.check(thoroughly=True)
-        self._requests.sends.request_pass()
+        self._requests.request_pass()
 
     def look_at_unwatched(self) -> None:
         """Look through all sessions soon if changes of some are not noticed."""
         if any([watcher.check() for watcher in self._watchers]):
-            self._requests.sends.request_pass()
+            self._requests.request_pass()
 
     def before_syncthing_starts(self) -> None:
         """Mend every outbox before Syncthing is started again."""
@@ -217,3 +226,50 @@ class Workers:
     def _worker(self, name: str, work: Callable[[], float | None], wake: Wake) -> Worker:
         event_log = self._parts.app.event_log
         return Worker(name, work, lambda error: event_log.record_worker(name, error), wake)
+
+
+class LoneArchive:
+    """The threads that run while there is no Syncthing: archiving, and the watcher."""
+
+    def __init__(self, app: App) -> None:
+        self._wake = Wake()
+        self._requests = ArchiveRequests(self._wake, app.source.representative)
+        archiving = archive_schedule(app, self._requests)
+        if archiving is None:
+            raise Conflict("without Syncthing and without the archive there is nothing to do")
+        self._archiving = archiving
+        log = app.event_log
+        self._worker = Worker(
+            "archiving",
+            self._archiving.run,
+            lambda error: log.record_worker("archiving", error),
+            self._wake,
+        )
+        folders = Folders(WATCHED, follow_links=LINKED)
+        report = partial(log.record_state, WATCHING)
+        self._watcher = Watcher(app.source.home, folders, self._requests.touch, report)
+
+    def start(self) -> None:
+        """Start both threads."""
+        self._watcher.start()
+        self._worker.start()
+
+    def stop(self) -> None:
+        """End both threads after their current work."""
+        self._worker.stop()
+        self._watcher.stop()
+        self._worker.join(_STOP_S)
+        self._archiving.close()
+
+    def wake(self) -> None:
+        """Nothing depends on state.db without Syncthing."""
+
+    def look_at_all(self) -> None:
+        """Compare all sessions with the archive."""
+        self._watcher.check(thoroughly=True)
+        self._requests.request_pass()
+
+    def look_at_unwatched(self) -> None:
+        """Compare all sessions with the archive if changes of some are not noticed."""
+        if self._watcher.check():
+            self._requests.request_pass()

@@ -6,15 +6,29 @@ part gets its collaborators through its constructor; no attribute is set on a fi
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
+from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.app import App
+from karma_sync.archive.archiver import Archiver, ArchiverHooks
+from karma_sync.archive.forgetting import Forgetter
+from karma_sync.archive.schedule import (
+    ArchiveParts,
+    ArchiveRequests,
+    ArchiveSchedule,
+    ScheduleHooks,
+)
+from karma_sync.archive.store import session_of_path
+from karma_sync.archive.upkeep import Upkeep
 from karma_sync.channel.verify import verify_chunk, verify_item, verify_retraction
 from karma_sync.daemon.signals import Requests, Signals
 from karma_sync.domain.mesh.channels import World
+from karma_sync.domain.session.project import belonging_of
 from karma_sync.errors import BadInput, RedactionFailed
+from karma_sync.git.places import Places
 from karma_sync.mesh.connections import Connections
 from karma_sync.mesh.event_listener import EventListener
 from karma_sync.mesh.health.checker import Checker
@@ -32,13 +46,16 @@ from karma_sync.redact.redactor import Redactor
 from karma_sync.runtime.event_log import EventLog
 from karma_sync.runtime.problems import REDACTION, Problems
 from karma_sync.runtime.timing import now_ms, utc_now
+from karma_sync.sending.eligibility import KnownRoots
 from karma_sync.sending.held_back import HeldBack
 from karma_sync.sending.packaging.packager import Packager
 from karma_sync.sending.queue import SendQueue
 from karma_sync.sending.recall import Recaller
 from karma_sync.sending.scheduler import Scheduler, SchedulerHooks
 from karma_sync.sending.sender import Sender, SenderHooks
-from karma_sync.store import work
+from karma_sync.service.sessions.choices import my_channels
+from karma_sync.settings import Keep
+from karma_sync.store import packaged, work
 from karma_sync.store.database import Database
 from karma_sync.store.world import read_world
 from karma_sync.syncthing.client import SyncthingClient
@@ -51,6 +68,8 @@ from karma_sync.team.exchange import DocumentExchange
 from karma_sync.team.receipts import ReceiptHooks, Receipts
 
 log = logging.getLogger(__name__)
+
+ARCHIVE = "archive"  # stands in place of a folder in the fault "something cannot be archived"
 
 
 @dataclass(frozen=True)
@@ -79,6 +98,7 @@ class Parts:
     receipts: Receipts
     checker: Checker
     transfers: Transfers
+    archiving: ArchiveSchedule | None
 
 
 def syncthing_process(app: App) -> tuple[SyncthingProcess, SyncthingClient]:
@@ -172,7 +192,65 @@ def wire(app: App, foundation: Foundation) -> Parts:
         receipts=receipts,
         checker=_checker(app, foundation, problems, quotas),
         transfers=Transfers(client, app.work, requests.moving, measured),
+        archiving=archive_schedule(app, requests.archives, monotonic),
     )
+
+
+def archive_schedule(
+    app: App, requests: ArchiveRequests, monotonic: Callable[[], float] = time.monotonic
+) -> ArchiveSchedule | None:
+    """What archives sessions; None if the person turned that off.
+
+    It has a source and places of its own, because it has a thread of its own.
+    """
+    if app.settings.archive.keep is Keep.OFF:
+        return None
+    places = Places()
+    roots = KnownRoots(places, app.state)
+
+    def project_of(cwds: Sequence[str]) -> str:
+        return belonging_of({cwd: places.of(cwd) for cwd in cwds}).project
+
+    def shared() -> set[str]:
+        channels = {channel.id for channel in my_channels(app.state, app.me)}
+        with app.work.reading() as tx:
+            packed = packaged.packed_items.all(tx)
+        return {item.session for item in packed if item.folder in channels}
+
+    root, database = app.paths.archive, app.archive_store
+    named = partial(_session_named, database, app.settings.claude)
+    source = ClaudeSource(app.settings.claude, named)
+    parts = ArchiveParts(
+        source,
+        Archiver(root, database, source, ArchiverHooks(project_of, now_ms)),
+        Forgetter(root, database),
+        Upkeep(root, database, project_of),
+    )
+    hooks = ScheduleHooks(shared, roots.refresh, partial(_report_unarchived, app), monotonic)
+    return ArchiveSchedule(requests, app.settings.archive, parts, hooks)
+
+
+def _session_named(database: Database, home: Path, path: Path) -> str:
+    """The session that a subagent's file belongs to, as it was archived; "" if it never was."""
+    with database.reading() as tx:
+        return session_of_path(tx, str(path.relative_to(home)))
+
+
+def _report_unarchived(app: App, errors: Sequence[str]) -> None:
+    """Make a fault of what could not be archived; with none, end an earlier fault."""
+    more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
+    why = f"{errors[0]}{more}" if errors else ""
+    if why == _fault_of(app.work, ARCHIVE):
+        return
+    with app.work.transaction() as tx:
+        if why:
+            work.faults.put(tx, work.Fault(folder=ARCHIVE, why=why))
+        else:
+            work.faults.drop(tx, folder=ARCHIVE)
+    if why:
+        app.event_log.record_fault("fault", ARCHIVE, why)
+    else:
+        app.event_log.record_end(ARCHIVE, "all can be archived")
 
 
 def _receiver(app: App, client: SyncthingPort, signals: Signals, problems: Problems) -> Receiver:
@@ -234,20 +312,20 @@ def redactor_or_refusal(
         redactor = make()
     except (BadInput, RedactionFailed) as error:
         why = f"nothing is sent: {error}"
-        if _fault_of_redaction(store) != why:
+        if _fault_of(store, REDACTION) != why:
             log.warning(why)
             with store.transaction() as tx:
                 work.faults.put(tx, work.Fault(folder=REDACTION, why=why))
             event_log.record_fault("fault", REDACTION, why)
         return RefusingRedactor(why)
-    if _fault_of_redaction(store):
+    if _fault_of(store, REDACTION):
         with store.transaction() as tx:
             work.faults.drop(tx, folder=REDACTION)
         event_log.record_end(REDACTION, "it works again")
     return redactor
 
 
-def _fault_of_redaction(store: Database) -> str:
+def _fault_of(store: Database, name: str) -> str:
     with store.reading() as tx:
-        fault = work.faults.get(tx, REDACTION)
+        fault = work.faults.get(tx, name)
     return fault.why if fault else ""

@@ -38,3 +38,7 @@ STEP_BYTES = 250_000_000
 CHANNEL_BYTES = 20_000_000_000
 METADATA_BYTES = 8_000_000
 METADATA_FILES = 1_000
+
+# With less free space than this share of a disk, Syncthing pulls nothing (`minDiskFree`, which
+# `syncthing/folder_defaults.py` sets), and nothing is archived.
+LEAST_FREE = 0.01

@@ -10,9 +10,9 @@ from karma_sync.paths import Paths
 from karma_sync.signing import SigningKey
 from karma_sync.store import state
 from karma_sync.store.database import Database
-from karma_sync.syncthing.home import create_home
+from karma_sync.syncthing.home import create_home, create_key
 from karma_sync.syncthing.process import free_port, require_free
-from karma_sync.syncthing.program import find_program
+from karma_sync.syncthing.program import find_program, install_command, is_missing
 
 
 def make_home(
@@ -20,15 +20,21 @@ def make_home(
 ) -> None:
     """Make a member's home: directories, key, Syncthing's home, and config.toml as the last.
 
+    Where no Syncthing is installed, its key is made without it: it finds that key later.
+
     Raises:
-        SyncthingMissing: no Syncthing can be run; nothing was made.
+        SyncthingMissing: a Syncthing is installed or named, and cannot be run; nothing was made.
         SyncthingError: Syncthing could not make its home.
     """
-    configured = environ.get("KARMA_SYNC_SYNCTHING")
-    program = find_program(Path(configured) if configured else None)
+    named = environ.get("KARMA_SYNC_SYNCTHING")
+    configured = Path(named) if named else None
+    program = None if is_missing(configured) else find_program(configured)
     paths.create()
     SigningKey.create(paths.key)
-    create_home(program, paths.syncthing)
+    if program:
+        create_home(program, paths.syncthing)
+    else:
+        create_key(paths.syncthing)
     settings.save(paths, tag, network, settings.claude_dirs(environ))
 
 
@@ -52,6 +58,11 @@ def choose_network(hosts: Sequence[tuple[str, int]], discovery: bool) -> setting
     return settings.NetworkSettings(
         port=port, addresses=addresses, discovery=discovery, relays=discovery, nat=discovery
     )
+
+
+def how_to_install_syncthing() -> str:
+    """The command that installs Syncthing on this system."""
+    return install_command()
 
 
 def require_syncthing(configured: Path | None) -> None:

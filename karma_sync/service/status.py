@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from karma_sync.domain import limits
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.mesh.channels import (
     Channel,
@@ -35,10 +36,6 @@ from karma_sync.service.status_model import (
 from karma_sync.store import events, ledger, library, readable, work
 from karma_sync.store.world import active_pause, read_world
 from karma_sync.team.documents.stored import digest_of, receipts_for
-
-# Syncthing pulls nothing into a folder on a disk with less free space (`minDiskFree`, which
-# `syncthing/folder_defaults.py` sets).
-LEAST_FREE = 0.01
 
 
 def silent_days(now: datetime, answered: Iterable[datetime]) -> int:
@@ -228,6 +225,8 @@ def without_space(places: Iterable[Path]) -> dict[str, str]:
     found = {}
     for place in {path.stat().st_dev: path for path in places if path.exists()}.values():
         usage = shutil.disk_usage(place)
-        if usage.free < LEAST_FREE * usage.total:
-            found[str(place)] = f"less than {LEAST_FREE:.0%} of this disk is free: make space"
+        if usage.free < limits.LEAST_FREE * usage.total:
+            found[str(place)] = (
+                f"less than {limits.LEAST_FREE:.0%} of this disk is free: make space"
+            )
     return found

@@ -17,6 +17,7 @@ from karma_sync.errors import SyncthingError
 from karma_sync.files import PRIVATE_FILE, private_dir, write_private
 from karma_sync.syncthing.certificate import device_id, unusable
 from karma_sync.syncthing.folder_defaults import FIXED
+from karma_sync.syncthing.new_certificate import new_certificate
 from karma_sync.syncthing.program import environment
 
 GENERATE_S = 60.0
@@ -58,6 +59,24 @@ def create_home(program: Path, home: Path) -> str:
     for path in (cert, key, _config(home)):
         path.chmod(PRIVATE_FILE)
     return device_id(home)
+
+
+def create_key(home: Path) -> None:
+    """Make key and certificate as Syncthing itself does, where no Syncthing is installed.
+
+    It takes a key that it finds (docs/syncthing.md, "Home"). Existing ones are left alone.
+
+    Raises:
+        SyncthingError: the existing key is damaged.
+    """
+    private_dir(home)
+    cert, key = home / "cert.pem", home / "key.pem"
+    if cert.exists() or key.exists():
+        require_key(home)
+        return
+    pem, certificate = new_certificate()
+    write_private(key, pem)
+    write_private(cert, certificate)
 
 
 def require_home(program: Path, home: Path) -> None:

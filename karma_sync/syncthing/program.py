@@ -56,6 +56,11 @@ def find_program(configured: Path | None) -> Path:
     return program
 
 
+def is_missing(configured: Path | None) -> bool:
+    """Whether no Syncthing is installed, and none was named."""
+    return configured is None and shutil.which("syncthing") is None
+
+
 def install_command() -> str:
     """The command that installs Syncthing on this system."""
     return next((_INSTALL[name] for name in _system_names() if name in _INSTALL), _ANYWHERE)

@@ -147,6 +147,8 @@ class MemoryMember(Member):
         self._cleanup.enter_context(announced(self.paths, utc_now(), VERSION))
         parts = wire(app, foundation)
         self._cleanup.callback(app.matcher.close)
+        if parts.archiving:
+            self._cleanup.callback(parts.archiving.close)
         duties, requests, now = Duties(parts), foundation.requests, self.town.clock()
         self._works = [
             _Work("listening", duties.listen, Wake(), None),
@@ -155,6 +157,7 @@ class MemoryMember(Member):
             _Work("receiving", duties.receive, requests.receiving, now),
             _Work("checking", duties.check, requests.checking, now),
             _Work("measuring", duties.measure, requests.measuring, now, awaited=False),
+            _Work("archiving", duties.archive, requests.archiving, now, awaited=False),
         ]
         self._parts, self._duties, self._requests = parts, duties, requests
         duties.prime()
@@ -212,7 +215,7 @@ class MemoryMember(Member):
     def everything_is_due(self) -> None:
         """What the daemon does every minute and every ten minutes."""
         self._requests.cycle.set()
-        self._requests.sends.request_pass()
+        self._requests.request_pass()
         self._requests.checks.check_all()
 
     # ---- sessions
@@ -232,7 +235,7 @@ class MemoryMember(Member):
             if path.relative_to(self.claude).parts[0] in TELLING
         }
         for path in sorted(told):
-            self._requests.sends.touch(path)
+            self._requests.touch(path)
         self._watched = found
 
     def holds(self, *sessions: Session) -> bool:

@@ -36,6 +36,7 @@ class SideFiles:
         # needed for every session in every pass, so built once
         self._todo_folder, self._task_folder = claude / "todos", claude / "tasks"
         self._plan_folder = claude / "plans"
+        self._history_folder, self._debug_folder = claude / "file-history", claude / "debug"
         self._listings = Listings()
         # each is a listing, and its names by session id or by slug
         self._todos: tuple[dict[str, Path], dict[str, list[str]]] = ({}, {})
@@ -69,11 +70,13 @@ class SideFiles:
     def private(self, session_id: str, profile: Profile) -> Named:
         """The file history and the debug log of a session, if the profile takes them."""
         if takes(profile, FileKind.FILE_HISTORY):
-            history = self._listings.of(self._claude / "file-history").get(session_id)
+            history = self._listings.of(self._history_folder).get(session_id)
             yield from walk(history, "file-history") if history else ()
         if takes(profile, FileKind.DEBUG):
-            log = self._claude / "debug" / f"{session_id}.txt"
-            yield f"debug/{log.name}", log
+            name = f"{session_id}.txt"
+            log = self._listings.of(self._debug_folder).get(name)
+            if log:
+                yield f"debug/{name}", log
 
     def session_of(self, path: Path) -> str | None:
         """The session that a changed todo or task belongs to; None if the path is another file."""

@@ -51,7 +51,7 @@ def up(
     log_daemon(app.paths.log if log_to_file and app.settings else None)
 
     def ready(version: str) -> None:
-        print(f"{app.me.tag} is up, on Syncthing {version}.", flush=True)
+        print(f"{app.me.tag} is up, {_on(version)}.", flush=True)
 
     try:
         Daemon(app).run(ready)
@@ -119,12 +119,24 @@ def _up_in_background(app: App) -> None:
             if deadline.is_over:
                 raise TimedOut(f"the daemon is not up after {_UP_S:g} seconds", hint=f"see {log}")
             time.sleep(0.05)
-    print_line(f"{app.settings.tag} is up, on Syncthing {daemon.syncthing}; its log is {log}.")
+    print_line(f"{app.settings.tag} is up, {_on(daemon.syncthing)}; its log is {log}.")
+    if not daemon.syncthing:
+        from karma_sync.service.setup import how_to_install_syncthing
+
+        print_next(f"{how_to_install_syncthing()}; the daemon finds it, or karma-sync session list")
+        return
     try:
         app.redactions.redactor()
     except (BadInput, RedactionFailed) as error:
         print_error(f"nothing is sent: {error}", "correct it, then karma-sync down and up -d")
     print_next_step(app)
+
+
+def _on(version: str) -> str:
+    """Return what the daemon runs on: Syncthing's version, or none."""
+    if version:
+        return f"on Syncthing {version}"
+    return "without Syncthing: your sessions are archived, and nothing is shared"
 
 
 def _failure(log: Path, start: int, code: int) -> KarmaError:

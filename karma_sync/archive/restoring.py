@@ -1,0 +1,139 @@
+"""Puts an archived session back where its agent looks for it, byte for byte."""
+
+import errno
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from karma_sync.archive.reader import ArchivedCopy, ArchiveReader
+from karma_sync.archive.store import ArchivedFile
+from karma_sync.errors import Conflict, KarmaError
+from karma_sync.files import PRIVATE_DIR, PRIVATE_FILE, TEMPORARY, fsync_dirs, fsync_files
+
+# Below the agent's directory a session's files lie in these folders.
+_FOLDERS = frozenset({"projects", "todos", "tasks", "plans", "file-history", "debug"})
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What was put back: `written` paths, and `kept` ones where another file lies already."""
+
+    written: list[Path]
+    kept: list[Path]
+    size: int
+
+
+def restore(reader: ArchiveReader, copy: ArchivedCopy, home: Path) -> Restored:
+    """Put the files of a session back below the agent's directory `home`; overwrites nothing.
+
+    The transcript comes last: an agent that sees it finds all other files in their places. The
+    files get the present time, because the agent deletes what was not written for a month.
+
+    Raises:
+        Conflict: the agent still has the session, or something else lies in its place.
+        DamagedPack: the archive is damaged; nothing was put back.
+        OSError: a file cannot be written; nothing was put back.
+    """
+    main = copy.file("transcript.jsonl")
+    transcript = _place(home, main)
+    if os.path.lexists(transcript):
+        raise Conflict(
+            f"the agent has session {copy.row.session}: {transcript}",
+            hint="karma-sync session list",
+        )
+    others = [(file, _place(home, file)) for file in copy.newest if file.name != main.name]
+    staged: list[tuple[Path, Path]] = []
+    written: list[Path] = []
+    try:
+        for file, path in [*others, (main, transcript)]:
+            if not os.path.lexists(path):
+                staged.append((_stage(reader, copy, file, path), path))
+        fsync_files([temporary for temporary, _ in staged])
+        for temporary, path in staged:
+            if _put(temporary, path):
+                written.append(path)
+    except BaseException:
+        _remove([*(temporary for temporary, _ in staged), *written])
+        raise
+    _remove(temporary for temporary, _ in staged)
+    fsync_dirs({path.parent for path in written})
+    if transcript not in written:
+        _remove(written)
+        raise Conflict(f"{transcript} appeared meanwhile; nothing was put back")
+    kept = [path for _, path in others if path not in written]
+    return Restored(written, kept, sum(path.stat().st_size for path in written))
+
+
+def _place(home: Path, file: ArchivedFile) -> Path:
+    """Where a file lies below the agent's directory.
+
+    Raises:
+        KarmaError: the path leads elsewhere; only a damaged archive has one.
+    """
+    parts = PurePosixPath(file.path).parts
+    is_inside = len(parts) > 1 and parts[0] in _FOLDERS and ".." not in parts
+    if not is_inside or file.path.startswith("/") or "\0" in file.path:
+        raise KarmaError(f"the archive has no usable place for {file.name}: {file.path!r}")
+    return home.joinpath(*parts)
+
+
+def _stage(reader: ArchiveReader, copy: ArchivedCopy, file: ArchivedFile, path: Path) -> Path:
+    """Write a file beside its place; no directory on the way may be a link out of it."""
+    _make_directories(path.parent, len(PurePosixPath(file.path).parts) - 2)
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name[:100]}.part")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    try:
+        with os.fdopen(os.open(temporary, flags, PRIVATE_FILE), "wb") as out:
+            for piece in reader.content(copy, file):
+                out.write(piece)
+            size = out.tell()
+        _require_whole(file, size)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _require_whole(file: ArchivedFile, size: int) -> None:
+    if size != file.size:
+        raise KarmaError(f"the archive has {size} of {file.size} bytes of {file.name}")
+
+
+def _make_directories(directory: Path, depth: int) -> None:
+    """Make a directory unless it exists; none of the last `depth` on its path may be a link."""
+    missing = [each for each in (directory, *directory.parents) if not os.path.lexists(each)]
+    for each in reversed(missing):
+        each.mkdir(mode=PRIVATE_DIR, exist_ok=True)
+    for each in [directory, *directory.parents][:depth]:
+        if each.is_symlink():
+            raise KarmaError(f"{each} is a link, and may lead out of the agent's directory")
+
+
+def _put(temporary: Path, path: Path) -> bool:
+    """Give a complete file its name; False if the name is taken: nothing is overwritten."""
+    try:
+        os.link(temporary, path, follow_symlinks=False)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _put_without_links(temporary, path)
+    return True
+
+
+def _put_without_links(temporary: Path, path: Path) -> bool:
+    """The same on a file system without hard links: the empty name is taken first."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
+    except FileExistsError:
+        return False
+    temporary.replace(path)
+    return True
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
