@@ -17,7 +17,7 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
 
 
 @dataclass(frozen=True)
-class Restored:
+class RestoredFiles:
     """What was put back: `written` paths, and `kept` ones where another file lies already."""
 
     written: list[Path]
@@ -25,7 +25,7 @@ class Restored:
     size: int
 
 
-def restore(reader: ArchiveReader, copy: ArchivedCopy, home: Path) -> Restored:
+def restore(reader: ArchiveReader, copy: ArchivedCopy, home: Path) -> RestoredFiles:
     """Put the files of a session back below the agent's directory `home`; overwrites nothing.
 
     The transcript comes last: an agent that sees it finds all other files in their places. The
@@ -63,7 +63,7 @@ def restore(reader: ArchiveReader, copy: ArchivedCopy, home: Path) -> Restored:
         _remove(written)
         raise Conflict(f"{transcript} appeared meanwhile; nothing was put back")
     kept = [path for _, path in others if path not in written]
-    return Restored(written, kept, sum(path.stat().st_size for path in written))
+    return RestoredFiles(written, kept, sum(path.stat().st_size for path in written))
 
 
 def _place(home: Path, file: ArchivedFile) -> Path:
