@@ -91,7 +91,7 @@ class Archiver:
                 continue
             seen = known.get(key)
             plans = seen.plans if seen else PlanNames()
-            whole = self._source.complete(session, plans, Profile.FULL)
+            whole = self._whole(session, plans)
             if seen is None or seen.is_gone or seen.state != state_of(whole):
                 found.append(session)
         return found
@@ -121,6 +121,14 @@ class Archiver:
             fsync_dirs({path.parent for path in written} | ({self._root} if written else set()))
         return done, errors
 
+    def _whole(self, session: SourceSession, plans: PlanNames) -> SourceSession:
+        """The session with all its files: also copies of its transcript that say nothing else."""
+        found = self._source.complete(session, plans, Profile.FULL)
+        stubs = [
+            replace(file, name=f"copies/stub-{n}.jsonl") for n, file in enumerate(found.left_out, 1)
+        ]
+        return replace(found, files=(*found.files, *stubs)) if stubs else found
+
     def _require_space(self) -> None:
         usage = shutil.disk_usage(self._root)
         if usage.free < limits.LEAST_FREE * usage.total:
@@ -139,6 +147,7 @@ class Archiver:
         """
         key = _key(session)
         before = store.get_session(step.tx, key) or ArchivedSession(*key)
+        places = _Places(self._source.home, session)
         path = pack_path(self._root, key, before.generation)
         private_dir(path.parent)
         with PackWriter(path, before.length) as writer:
@@ -146,10 +155,10 @@ class Archiver:
                 writer.append(Entry(agent=session.agent, session=session.session_id))
             taker = FileTaker(writer, self._helper)
             taking = _Taking(taker, key, left, step)
-            taking.take(session.files, self._source.home)
+            taking.take(session.files, places)
             plans = plans_of(taking.files)
-            whole = self._source.complete(session, plans, Profile.FULL)
-            taking.take(whole.files[len(session.files) :], self._source.home)
+            whole = self._whole(session, plans)
+            taking.take(whole.files[len(session.files) :], places)
         if TRANSCRIPT not in taking.files:  # it vanished before anything of it was read
             path.unlink()
             return taking.left
@@ -195,6 +204,22 @@ class Archiver:
 
 
 @dataclass(frozen=True)
+class _Places:
+    """Where the files of a session lie below the agent's directory, if they lie there."""
+
+    home: Path
+    session: SourceSession
+
+    def of(self, file: SourceFile) -> str:
+        """The path below `home`; "" if a link led elsewhere."""
+        if file is self.session.transcript:  # it may be a link: the agent looks for its name
+            name = f"{self.session.session_id}.jsonl"
+            return str((self.session.directory / name).relative_to(self.home))
+        is_below = file.path.is_relative_to(self.home)
+        return str(file.path.relative_to(self.home)) if is_below else ""
+
+
+@dataclass(frozen=True)
 class _Step:
     """What belongs to one step: its transaction, and the errors of sources that it met."""
 
@@ -218,14 +243,14 @@ class _Taking:
         self.is_complete = True
         self.count = taker.count
 
-    def take(self, files: Iterable[SourceFile], home: Path) -> None:
+    def take(self, files: Iterable[SourceFile], places: "_Places") -> None:
         """Archive what is new in these files."""
         for file in files:
             if self.left <= 0:
                 self.is_complete = False
                 return
             try:
-                self._take(file, str(file.path.relative_to(home)))
+                self._take(file, places.of(file))
             except SourceVanished:
                 self.is_complete = False  # the next pass sees what is there then
             except SourceUnreadable as error:

@@ -43,7 +43,9 @@ def restore(reader: ArchiveReader, copy: ArchivedCopy, home: Path) -> RestoredFi
             f"the agent has session {copy.row.session}: {transcript}",
             hint="karma-sync session list",
         )
-    others = [(file, _place(home, file)) for file in copy.newest if file.name != main.name]
+    # a file without a path lay behind a link, outside of the agent's directory
+    files = [file for file in copy.newest if file.name != main.name and file.path]
+    others = [(file, _place(home, file)) for file in files]
     staged: list[tuple[Path, Path]] = []
     written: list[Path] = []
     try:
@@ -80,8 +82,8 @@ def _place(home: Path, file: ArchivedFile) -> Path:
 
 
 def _stage(reader: ArchiveReader, copy: ArchivedCopy, file: ArchivedFile, path: Path) -> Path:
-    """Write a file beside its place; no directory on the way may be a link out of it."""
-    _make_directories(path.parent, len(PurePosixPath(file.path).parts) - 2)
+    """Write a file beside its place."""
+    _make_directories(path.parent)
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name[:100]}.part")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:
@@ -101,14 +103,11 @@ def _require_whole(file: ArchivedFile, size: int) -> None:
         raise KarmaError(f"the archive has {size} of {file.size} bytes of {file.name}")
 
 
-def _make_directories(directory: Path, depth: int) -> None:
-    """Make a directory unless it exists; none of the last `depth` on its path may be a link."""
+def _make_directories(directory: Path) -> None:
+    """Make a directory unless it exists; one that exists keeps its mode: it is the agent's."""
     missing = [each for each in (directory, *directory.parents) if not os.path.lexists(each)]
     for each in reversed(missing):
         each.mkdir(mode=PRIVATE_DIR, exist_ok=True)
-    for each in [directory, *directory.parents][:depth]:
-        if each.is_symlink():
-            raise KarmaError(f"{each} is a link, and may lead out of the agent's directory")
 
 
 def _put(temporary: Path, path: Path) -> bool:

@@ -193,18 +193,16 @@ def scattered(tx: Transaction, before_ns: int, frame: int, spare: int) -> list[A
 def readable(
     tx: Transaction, scope: AccessScope, session: str = "", most: int = 1_000_000
 ) -> list[ArchivedSession]:
-    """The archived sessions that the scope allows, the last active first.
+    """The archived sessions that the scope allows, the last active first; at most `most`.
 
-    With `session`, only those whose id begins with that text; at most `most`. An archived session
-    belongs to no team, so a scope that names teams allows none.
+    All of them are the reader's own, and belong to no team. With `session`, only those whose id
+    begins with that text.
     """
-    where, values = ["substr(session, 1, ?) = ?"], [len(session), session]
-    for column, allowed in (("project", scope.projects), ("agent", scope.agents)):
+    where, values = ["?", "substr(session, 1, ?) = ?"], [scope.sees_own, len(session), session]
+    for column, allowed in (("project", scope.only), ("wrote", scope.agents)):
         if allowed is not None:
             where.append(f"{column} IN ({', '.join('?' for _ in allowed)})")
             values += sorted(allowed)
-    if scope.teams is not None:
-        where.append("0")
     rows = tx.execute(
         f"SELECT * FROM session WHERE {' AND '.join(where)}"  # noqa: S608 our column names
         " ORDER BY active_ms DESC, session LIMIT ?",
@@ -272,6 +270,22 @@ def files_of(tx: Transaction, key: Key) -> list[ArchivedFile]:
         )
         for row in rows
     ]
+
+
+def facts_of_path(tx: Transaction, path: str) -> tuple[Position, Facts] | None:
+    """The facts of a whole file by its path below the agent's directory, and its state then."""
+    rows = tx.execute(
+        "SELECT read_to, facts FROM file WHERE path = ? AND read_to <> '' AND facts <> ''"
+        " AND fed = size",
+        [path],
+    )
+    return next(
+        (
+            (Position.from_json(row["read_to"]), Facts.model_validate_json(row["facts"]))
+            for row in rows
+        ),
+        None,
+    )
 
 
 def session_of_path(tx: Transaction, path: str) -> str:

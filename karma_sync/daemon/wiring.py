@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from karma_sync.agents.claude.gathering import read_facts
 from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.app import App
 from karma_sync.archive.archiver import Archiver, ArchiverHooks
@@ -21,12 +22,14 @@ from karma_sync.archive.schedule import (
     ArchiveSchedule,
     ScheduleHooks,
 )
-from karma_sync.archive.store import session_of_path
+from karma_sync.archive.store import facts_of_path, session_of_path
 from karma_sync.archive.upkeep import Upkeep
 from karma_sync.channel.verify import verify_chunk, verify_item, verify_retraction
 from karma_sync.daemon.signals import Requests, Signals
 from karma_sync.domain.mesh.channels import World
+from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.project import belonging_of
+from karma_sync.domain.session.source_files import SourceFile
 from karma_sync.errors import BadInput, RedactionFailed
 from karma_sync.git.places import Places
 from karma_sync.mesh.connections import Connections
@@ -218,39 +221,48 @@ def archive_schedule(
         return {item.session for item in packed if item.folder in channels}
 
     root, database = app.paths.archive, app.archive_store
-    named = partial(_session_named, database, app.settings.claude)
-    source = ClaudeSource(app.settings.claude, named)
+    known = _ArchivedFacts(database, app.settings.claude)
+    source = ClaudeSource(app.settings.claude, known.session_named, known.facts)
     parts = ArchiveParts(
         source,
         Archiver(root, database, source, ArchiverHooks(project_of, now_ms)),
         Forgetter(root, database),
         Upkeep(root, database, project_of),
     )
-    hooks = ScheduleHooks(shared, roots.refresh, partial(_report_unarchived, app), monotonic)
+
+    def report(errors: Sequence[str]) -> None:
+        app.event_log.record_state(ARCHIVE, _unarchived(errors))
+
+    hooks = ScheduleHooks(shared, roots.refresh, report, monotonic)
     return ArchiveSchedule(requests, app.settings.archive, parts, hooks)
 
 
-def _session_named(database: Database, home: Path, path: Path) -> str:
-    """The session that a subagent's file belongs to, as it was archived; "" if it never was."""
-    with database.reading() as tx:
-        return session_of_path(tx, str(path.relative_to(home)))
+@dataclass(frozen=True)
+class _ArchivedFacts:
+    """What the archive knows of the agent's files, so that no file is read twice."""
+
+    database: Database
+    home: Path
+
+    def session_named(self, path: Path) -> str:
+        """The session that a subagent's file belongs to; "" if it never was archived."""
+        with self.database.reading() as tx:
+            return session_of_path(tx, str(path.relative_to(self.home)))
+
+    def facts(self, file: SourceFile) -> Facts:
+        """The facts of one file; reads it if it is not archived as it is now."""
+        if file.path.is_relative_to(self.home):
+            with self.database.reading() as tx:
+                known = facts_of_path(tx, str(file.path.relative_to(self.home)))
+            if known and known[0].is_current(file.stat):
+                return known[1]
+        return read_facts(file)
 
 
-def _report_unarchived(app: App, errors: Sequence[str]) -> None:
-    """Make a fault of what could not be archived; with none, end an earlier fault."""
+def _unarchived(errors: Sequence[str]) -> str:
+    """What could not be archived, as the reason of one fault; "" if all could."""
     more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
-    why = f"{errors[0]}{more}" if errors else ""
-    if why == _fault_of(app.work, ARCHIVE):
-        return
-    with app.work.transaction() as tx:
-        if why:
-            work.faults.put(tx, work.Fault(folder=ARCHIVE, why=why))
-        else:
-            work.faults.drop(tx, folder=ARCHIVE)
-    if why:
-        app.event_log.record_fault("fault", ARCHIVE, why)
-    else:
-        app.event_log.record_end(ARCHIVE, "all can be archived")
+    return f"{errors[0]}{more}" if errors else ""
 
 
 def _receiver(app: App, client: SyncthingPort, signals: Signals, problems: Problems) -> Receiver:
@@ -312,20 +324,20 @@ def redactor_or_refusal(
         redactor = make()
     except (BadInput, RedactionFailed) as error:
         why = f"nothing is sent: {error}"
-        if _fault_of(store, REDACTION) != why:
+        if _fault_of_redaction(store) != why:
             log.warning(why)
             with store.transaction() as tx:
                 work.faults.put(tx, work.Fault(folder=REDACTION, why=why))
             event_log.record_fault("fault", REDACTION, why)
         return RefusingRedactor(why)
-    if _fault_of(store, REDACTION):
+    if _fault_of_redaction(store):
         with store.transaction() as tx:
             work.faults.drop(tx, folder=REDACTION)
         event_log.record_end(REDACTION, "it works again")
     return redactor
 
 
-def _fault_of(store: Database, name: str) -> str:
+def _fault_of_redaction(store: Database) -> str:
     with store.reading() as tx:
-        fault = work.faults.get(tx, name)
+        fault = work.faults.get(tx, REDACTION)
     return fault.why if fault else ""

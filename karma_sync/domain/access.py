@@ -41,6 +41,7 @@ class AccessScope:
     - `scopes`: `PROJECT-ID:read` and `PROJECT-ID:write` open one project.
     - `agents`: the agents whose sessions are visible, such as `claude-code/reviewer`; None for all.
     - `only`: names of projects beyond which the reader does not look now; None for no such limit.
+    - `sees_own`: whether the reader looks at own sessions that belong to no team, in the archive.
     """
 
     user: str
@@ -50,6 +51,7 @@ class AccessScope:
     roles: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
+    sees_own: bool = True
 
     def can_access_project(self, project: str, write: bool = False) -> bool:
         """Whether the reader may read a project, or write it; `project` as `project_id` names it.
@@ -87,7 +89,7 @@ class AccessScope:
         """
         kept = self
         if team is not None:
-            kept = replace(kept, teams=kept.teams & {team})
+            kept = replace(kept, teams=kept.teams & {team}, sees_own=False)
         if project is not None:
             kept = replace(kept, only=_narrowed(kept.only, project))
         if agent is not None:
