@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from karma_sync.runtime.change_log import ChangeLog
     from karma_sync.runtime.event_log import EventLog
     from karma_sync.sending.eligibility import Decider, KnownRoots, ProjectMatcher
+    from karma_sync.service.sessions.reading import ReadableSessions
     from karma_sync.settings import Settings
     from karma_sync.signing import SigningKey
     from karma_sync.store.database import Database
@@ -154,6 +155,13 @@ class App:
         from karma_sync.archive.reader import ArchiveReader
 
         return ArchiveReader(self.paths.archive, self._database(self.paths.archive_db))
+
+    @property
+    def sessions(self) -> "ReadableSessions":
+        """Reads sessions, from the library or else from the archive."""
+        from karma_sync.service.sessions.reading import ReadableSessions
+
+        return ReadableSessions(self.reader, self.archive)
 
     def open_databases(self) -> None:
         """Open all databases, so that the daemon fails before it starts if one cannot be used.

@@ -1,7 +1,7 @@
 """Reads archived sessions; opens archive.db read-only, and never writes."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from karma_sync.archive import store
@@ -9,6 +9,7 @@ from karma_sync.archive.pack import contents, entries, open_pack, pack_path
 from karma_sync.archive.store import ArchivedFile, ArchivedSession, facts_of
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.facts import Facts
+from karma_sync.domain.session.key import SessionKey
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.store.read_only import reading_only
 
@@ -63,25 +64,42 @@ class ArchiveReader:
     root: Path
     database: Path
 
-    def sessions(self, scope: AccessScope, most: int = 1_000_000) -> list[ArchivedCopy]:
-        """At most `most` sessions that the scope allows, the last active first."""
-        return self._found(scope, "", most)
+    def sessions(
+        self, scope: AccessScope, but: Collection[str] = (), most: int = 1_000_000
+    ) -> list[ArchivedCopy]:
+        """At most `most` sessions that the scope allows, the last active first.
 
-    def session(self, scope: AccessScope, wanted: str) -> ArchivedCopy:
-        """The one session whose id begins with `wanted`.
+        Those with ids in `but` are left out.
+        """
+        rows = [row for row in self._rows(scope) if row.session not in but]
+        return self._copies(rows[:most])
+
+    def fitting(self, scope: AccessScope, wanted: str) -> list[ArchivedCopy]:
+        """The sessions that `wanted` may name: a composite key, or the beginning of an id.
 
         Raises:
-            NotFound: no session does, or the scope does not allow it.
-            BadInput: several sessions do.
+            BadInput: `wanted` cannot be a key.
         """
-        found = self._found(scope, wanted) if wanted else []
-        exact = [copy for copy in found if copy.row.session == wanted]
+        key = SessionKey.parse(wanted)
+        rows = self._rows(scope, key.session)
+        keys = [(SessionKey(scope.user, r.wrote, r.project, r.session), r) for r in rows]
+        found = [row for each, row in keys if key.fits(each)]
+        return self._copies([row for row in found if row.session == key.session] or found)
+
+    def session(self, scope: AccessScope, wanted: str) -> ArchivedCopy:
+        """The one session that `wanted` names; see `fitting`.
+
+        Raises:
+            NotFound: there is none, or the scope does not allow it.
+            BadInput: several fit, or `wanted` cannot be a key.
+        """
+        found = self.fitting(scope, wanted)
         if not found:
             raise NotFound(f"the archive has no session {wanted!r}", hint="karma-sync session list")
-        if len(exact or found) > 1:
-            names = sorted(f"{copy.row.session} (of {copy.row.agent})" for copy in found)
+        if len(found) > 1:
+            names = sorted(f"{copy.row.session} (of {copy.row.wrote})" for copy in found)
             raise BadInput(f"{wanted!r} fits several sessions", hint=" or ".join(names[:5]))
-        return (exact or found)[0]
+        return found[0]
 
     def projects(self, scope: AccessScope) -> set[str]:
         """Every project of which the archive has a session that the scope allows."""
@@ -109,19 +127,19 @@ class ArchiveReader:
         raise NotFound(f"the archive has no pack of session {copy.row.session}")
 
     def _again(self, copy: ArchivedCopy) -> ArchivedCopy:
-        scope = AccessScope("")
-        found = self._found(scope, copy.row.session)
-        return next((each for each in found if each.row.key == copy.row.key), copy)
+        """The copy as it is now; the same if it is gone."""
+        with reading_only(self.database) as tx:
+            row = store.get_session(tx, copy.row.key)
+        return replace(copy, row=row) if row else copy
 
-    def _found(self, scope: AccessScope, session: str, most: int = 1_000_000) -> list[ArchivedCopy]:
+    def _copies(self, rows: Iterable[ArchivedSession]) -> list[ArchivedCopy]:
         if not self.database.exists():
             return []
         with reading_only(self.database) as tx:
-            rows = store.readable(tx, scope, session, most)
             return [ArchivedCopy(row, tuple(store.files_of(tx, row.key))) for row in rows]
 
-    def _rows(self, scope: AccessScope) -> Iterable[ArchivedSession]:
+    def _rows(self, scope: AccessScope, session: str = "") -> list[ArchivedSession]:
         if not self.database.exists():
             return []
         with reading_only(self.database) as tx:
-            return store.readable(tx, scope)
+            return store.readable(tx, scope, session)

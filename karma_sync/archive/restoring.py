@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from karma_sync.archive.reader import ArchivedCopy, ArchiveReader
 from karma_sync.archive.store import ArchivedFile
+from karma_sync.domain.session.source_files import TRANSCRIPT
 from karma_sync.errors import Conflict, KarmaError
 from karma_sync.files import PRIVATE_DIR, PRIVATE_FILE, TEMPORARY, fsync_dirs, fsync_files
 
@@ -66,6 +67,18 @@ def restore(reader: ArchiveReader, copy: ArchivedCopy, home: Path) -> RestoredFi
         raise Conflict(f"{transcript} appeared meanwhile; nothing was put back")
     kept = [path for _, path in others if path not in written]
     return RestoredFiles(written, kept, sum(path.stat().st_size for path in written))
+
+
+def require_gone(copy: ArchivedCopy, home: Path) -> Path:
+    """Where the session's transcript belongs; nothing lies there.
+
+    Raises:
+        Conflict: the agent has the session, or something else lies there.
+    """
+    transcript = _place(home, copy.file(TRANSCRIPT))
+    if os.path.lexists(transcript):
+        raise Conflict(f"the agent has session {copy.row.session}, in {transcript}")
+    return transcript
 
 
 def _place(home: Path, file: ArchivedFile) -> Path:

@@ -190,10 +190,8 @@ def scattered(tx: Transaction, before_ns: int, frame: int, spare: int) -> list[A
     return [_session(row) for row in rows]
 
 
-def readable(
-    tx: Transaction, scope: AccessScope, session: str = "", most: int = 1_000_000
-) -> list[ArchivedSession]:
-    """The archived sessions that the scope allows, the last active first; at most `most`.
+def readable(tx: Transaction, scope: AccessScope, session: str = "") -> list[ArchivedSession]:
+    """The archived sessions that the scope allows, the last active first.
 
     All of them are the reader's own, and belong to no team. With `session`, only those whose id
     begins with that text.
@@ -205,8 +203,8 @@ def readable(
             values += sorted(allowed)
     rows = tx.execute(
         f"SELECT * FROM session WHERE {' AND '.join(where)}"  # noqa: S608 our column names
-        " ORDER BY active_ms DESC, session LIMIT ?",
-        [*values, most],
+        " ORDER BY active_ms DESC, session",
+        values,
     )
     return [_session(row) for row in rows]
 
