@@ -80,6 +80,8 @@ class ArchiveReader:
         Raises:
             BadInput: `wanted` cannot be a key.
         """
+        if not wanted:
+            return []
         key = SessionKey.parse(wanted)
         rows = self._rows(scope, key.session)
         keys = [(SessionKey(scope.user, r.wrote, r.project, r.session), r) for r in rows]
@@ -100,6 +102,10 @@ class ArchiveReader:
             names = sorted(f"{copy.row.session} (of {copy.row.wrote})" for copy in found)
             raise BadInput(f"{wanted!r} fits several sessions", hint=" or ".join(names[:5]))
         return found[0]
+
+    def holds_any(self, scope: AccessScope) -> bool:
+        """Whether the archive has a session that the scope allows."""
+        return bool(self._rows(scope))
 
     def projects(self, scope: AccessScope) -> set[str]:
         """Every project of which the archive has a session that the scope allows."""

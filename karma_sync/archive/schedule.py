@@ -7,7 +7,7 @@ that is being written is archived at most once a minute, and a pass over all beg
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from karma_sync.agents.claude.clean_up import sweep_days
@@ -27,10 +27,10 @@ _DAY_NS = 86_400 * 10**9
 _HOUR_NS = 3_600 * 10**9
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Asked:
-    everything: bool = True
-    changed: set[Path] = field(default_factory=set)
+    everything: bool
+    changed: Collection[Path]
 
 
 class ArchiveRequests:
@@ -43,26 +43,28 @@ class ArchiveRequests:
         self._wake = wake
         self._gathered = gathered
         self._lock = threading.Lock()
-        self._asked = _Asked()
+        self._everything = True
+        self._changed: set[Path] = set()
 
     def touch(self, path: Path) -> None:
         """The agent changed this file; the thread is woken once for many."""
         with self._lock:
-            is_first = not self._asked.changed
-            self._asked.changed.add(self._gathered(path))
+            is_first = not self._changed
+            self._changed.add(self._gathered(path))
         if is_first:
             self._wake.set()
 
     def request_pass(self) -> None:
         """Compare all sessions with the archive."""
         with self._lock:
-            self._asked.everything = True
+            self._everything = True
         self._wake.set()
 
     def take(self) -> _Asked:
         """All requests since the last call."""
         with self._lock:
-            asked, self._asked = self._asked, _Asked(everything=False)
+            asked = _Asked(self._everything, self._changed)
+            self._everything, self._changed = False, set()
         return asked
 
 

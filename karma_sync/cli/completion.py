@@ -68,6 +68,13 @@ def own_sessions(incomplete: str) -> list[str]:
     return _beginning(incomplete, _read(own_ids))
 
 
+def archived_sessions(incomplete: str) -> list[str]:
+    """Ids of archived sessions."""
+    from karma_sync.service.completion import archived_ids
+
+    return _beginning(incomplete, _read(lambda paths: archived_ids(paths, incomplete)))
+
+
 def _read(names: Callable[[Paths], list[str]]) -> list[str]:
     try:
         return names(Paths.from_environment(os.environ))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from karma_sync.agents.claude.source import ClaudeSource
+from karma_sync.archive import store as archive
 from karma_sync.domain.access import AccessScope
 from karma_sync.paths import Paths
 from karma_sync.service.access import stored_scope
@@ -69,6 +70,13 @@ def own_ids(paths: Paths) -> list[str]:
 def _scope(paths: Paths) -> AccessScope:
     with reading_only(paths.state_db) as tx:
         return stored_scope(tx, load(paths).tag)
+
+
+def archived_ids(paths: Paths, begin: str) -> list[str]:
+    """The IDs of archived sessions that begin with `begin`, the latest active first."""
+    with reading_only(paths.archive_db) as tx:
+        found = archive.readable(tx, AccessScope(load(paths).tag), begin)
+    return [row.session for row in found][:_MOST]
 
 
 def _once(ids: Iterable[str]) -> list[str]:

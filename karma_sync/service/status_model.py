@@ -10,6 +10,7 @@ from karma_sync.domain.team.team import Member, Team
 from karma_sync.mesh.transfers import seconds_left
 from karma_sync.sending.ledger.recalls import CalledBack
 from karma_sync.service import invitations
+from karma_sync.service.archive import ArchiveStatus
 from karma_sync.store import events, state, work
 from karma_sync.store.database import Database
 
@@ -145,6 +146,7 @@ class StatusReport:
     - `faults` are reasons by folder title, or by the name of a thread.
     - `packaging` is what is not packaged yet, if that takes more than a moment.
     - `silent` is, by team, for how many days no member has answered; None if none ever did.
+    - `archive` is what the archive holds; None if that was not asked for.
     - `starting` if a daemon holds the lock but is not up: it starts or stops.
     """
 
@@ -158,6 +160,7 @@ class StatusReport:
     silent: dict[str, int | None] = field(default_factory=dict)
     last_error: events.Event | None = None
     last_error_over: bool = False
+    archive: ArchiveStatus | None = None
     starting: bool = False
 
     def stuck(self, running: bool) -> list[str]:

@@ -265,7 +265,11 @@ class Member:
         return write_session(self.claude, cwd or self.repo, said or ("hello",), when, odd)
 
     def sessions(self) -> list[dict[str, Any]]:
-        """What `session list` shows, in its order."""
+        """What `session list` shows, in its order; without those that only the archive has."""
+        return [s for s in self.listed() if not s["archived"]]
+
+    def listed(self) -> list[dict[str, Any]]:
+        """All that `session list` shows, in its order."""
         return list(self.json("session", "list")["sessions"])
 
     def raw(self, session_id: str, file: str = TRANSCRIPT) -> bytes:

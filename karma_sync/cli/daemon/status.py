@@ -16,6 +16,7 @@ from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
     from karma_sync.daemon.lock import Running
+    from karma_sync.service.archive import ArchiveStatus
     from karma_sync.service.status_model import Peer, ProjectStatus, StatusReport, TransferStatus
 
 _LOOK_S = 0.5
@@ -69,6 +70,7 @@ def _found(app: App) -> "tuple[StatusReport, Running | None]":
     from karma_sync.agents.access import closed_below
     from karma_sync.daemon.lock import is_held, running
     from karma_sync.service import status as service
+    from karma_sync.service.archive import archive_status
     from karma_sync.service.status import without_space
     from karma_sync.service.status_model import Stores
 
@@ -83,7 +85,14 @@ def _found(app: App) -> "tuple[StatusReport, Running | None]":
         for directory in closed_below(home / "projects")
     }
     starting = daemon is None and is_held(paths)
-    return replace(found, faults=found.faults | full | closed, starting=starting), daemon
+    archive = archive_status(paths.archive_db, app.settings.archive, utc_now())
+    faults = found.faults | full | closed
+    faults |= {str(paths.archive_db): archive.fault} if archive.fault else {}
+    if daemon and not daemon.syncthing and found.teams:
+        from karma_sync.service.setup import how_to_install_syncthing
+
+        faults["Syncthing"] = f"it is not installed: {how_to_install_syncthing()}"
+    return replace(found, faults=faults, archive=archive, starting=starting), daemon
 
 
 def _as_json(app: App, found: "StatusReport", daemon: "Running | None") -> str:
@@ -98,10 +107,15 @@ def _as_json(app: App, found: "StatusReport", daemon: "Running | None") -> str:
         inbox=len(found.inbox.contacts) + len(found.inbox.invitations),
         packaging=_about(found.packaging),
         silent_days=found.silent,
+        archive=_archive(found.archive),
         faults=found.faults,
         last_error=_error(found),
         stuck=found.stuck(running=daemon is not None),
     )
+
+
+def _archive(archive: "ArchiveStatus | None") -> dict[str, object] | None:
+    return asdict(archive.settings) | asdict(archive.holdings) if archive else None
 
 
 def _error(found: "StatusReport") -> dict[str, object] | None:

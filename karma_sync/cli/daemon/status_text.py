@@ -1,5 +1,6 @@
 """The status as lines for people; the most important lines first, as a screen cuts the end off."""
 
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -8,11 +9,13 @@ from karma_sync.cli.output import ago, record_types, size, span
 from karma_sync.cli.screen import Line, Tone, columns
 from karma_sync.domain.ids import short_ids
 from karma_sync.domain.text import printable
+from karma_sync.settings import Keep
 
 if TYPE_CHECKING:
     from karma_sync.daemon.lock import Running
     from karma_sync.domain.team.pairing_code import PairingCode
     from karma_sync.sending.ledger.recalls import CalledBack
+    from karma_sync.service.archive import ArchiveStatus
     from karma_sync.service.status_model import (
         Peer,
         ProjectStatus,
@@ -42,16 +45,39 @@ def status_lines(me: "PairingCode", found: "StatusReport", daemon: "Running | No
     lines += _waiting_lines(found)
     lines += _peer_lines(found)
     lines += _team_lines(found)
+    lines += _archive_lines(found.archive) if found.archive else []
     for project in sorted(found.projects, key=lambda project: not project.needs_attention):
         lines += _project_lines(project, found, daemon is not None)
         lines += [_called_back(each, found) for each in project.called_back]
     return [Line(printable(" ".join(line.text.split("\n"))), line.tone) for line in lines]
 
 
+def _archive_lines(archive: "ArchiveStatus") -> list[Line]:
+    """Return what the archive holds, and what of it the agent purged."""
+    held = archive.holdings
+    if archive.settings.keep is Keep.OFF and not held.sessions:
+        return []
+    kept = f", {held.kept} of them deleted by the agent" if held.kept else ""
+    what = f"{_sessions(held.sessions)}, {size(held.stored)} on disk{kept}"
+    off = "off, and still has " if archive.settings.keep is Keep.OFF else ""
+    lines = [Line(f"archive: {off}{what}", Tone.SECONDARY)]
+    for each in held.purged:
+        lines.append(
+            Line(
+                f"  the agent purged {each.directory}: forget {_sessions(each.sessions)} with"
+                f" karma-sync session purge --directory {shlex.quote(each.directory)}",
+                Tone.WAITS,
+            )
+        )
+    return lines
+
+
 def _daemon_line(found: "StatusReport", daemon: "Running | None") -> Line:
     if daemon:
-        since = f"{daemon.since:%Y-%m-%d %H:%M}"
-        return Line(f"up since {since} UTC, Syncthing {daemon.syncthing}", Tone.SECONDARY)
+        since = f"up since {daemon.since:%Y-%m-%d %H:%M} UTC"
+        if not daemon.syncthing:
+            return Line(f"{since}, without Syncthing: nothing is shared", Tone.WAITS)
+        return Line(f"{since}, Syncthing {daemon.syncthing}", Tone.SECONDARY)
     return Line(STARTING, Tone.WAITS) if found.starting else Line(DOWN, Tone.STUCK)
 
 

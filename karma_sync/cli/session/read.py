@@ -23,7 +23,7 @@ from karma_sync.cli.output import (
     write_raw,
 )
 from karma_sync.cli.screen import Line, Tone, print_drawn, print_markdown, print_table
-from karma_sync.cli.session import sharing
+from karma_sync.cli.session import archived, sharing
 from karma_sync.cli.session.unshare import unshare
 from karma_sync.domain.ids import short_ids
 from karma_sync.runtime.timing import utc_now
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _TITLE_CHARS = 60
 _DETAIL_CHARS = 30
+_PLACE_CHARS = 100
 
 
 def add_to(app: typer.Typer) -> None:
@@ -44,6 +45,7 @@ def add_to(app: typer.Typer) -> None:
     group.command()(show)
     group.command()(unshare)
     sharing.add_to(app, group)
+    archived.add_to(group)
     app.add_typer(group, name="session")
 
 
@@ -85,7 +87,7 @@ def list_(
     app = App.from_environment()
     warn_if_down(app)
     scope = _scope(app, project, team).within(agent=agent)
-    known = app.reader.sessions(scope)
+    known = app.sessions.sessions(scope)
     rest = _after(app, scope, known, after)
     found = rest[:limit]
     # of an unreadable directory nobody knows which sessions were deleted
@@ -107,7 +109,10 @@ def list_(
     elif known:
         print_line("There are no more sessions.")
     else:
-        print_line("There are no sessions yet. They arrive when both sides accept a project.")
+        print_line(
+            "There are no sessions yet. Yours appear while karma-sync runs, and those of others"
+            " once both sides accept a project."
+        )
     held = _held(app, scope)
     short_held = short_ids(h.session for h in held)
     rows = [(short_held[h.session], h.project, Line(h.kind.value, Tone.WAITS), h.why) for h in held]
@@ -157,8 +162,8 @@ def _list_found(
         (
             short[r.manifest.session.session_id],
             seen.when(r),
-            f"by {author(r.manifest.member, app.me.tag, teams)}",
-            r.manifest.project,
+            f"by {author(r.manifest.member, app.me.tag, teams)}{_here(r)}",
+            _place(r),
             *(_details(r) if long else ()),
             size(r.manifest.size),
             _title(r),
@@ -169,7 +174,7 @@ def _list_found(
         ("ID", "ACTIVE", "AUTHOR", "PROJECT", *(_LONG if long else ()), "SIZE", "TITLE"), rows
     )
     if any(seen.is_kept(r) for r in found):
-        print_line("kept: the agent deleted its own copy; the shared one stays")
+        print_line("kept: the agent deleted its own copy")
 
 
 def show(
@@ -192,6 +197,10 @@ def show(
             autocompletion=completion.members,
         ),
     ] = "",
+    archived: Annotated[
+        bool,
+        typer.Option("--archived", help="Of your own: the archive's copy, with nothing cut."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print its metadata as JSON.")] = False,
     private: PrivateOption = False,
 ) -> None:
@@ -204,15 +213,18 @@ def show(
     app = App.from_environment()
     warn_if_down(app)
     scope = _scope(app)
-    found = app.reader.session(scope, wanted, by)
+    found = app.sessions.session(scope, wanted, by, archived)
     if not by:
         _warn_of_others(app, scope, found)
     if (raw or as_json) and found.manifest.member != app.me.tag:
         require_private(private, f"the session is by {found.manifest.member}")
+    if (raw or as_json) and _here(found):
+        require_private(private, "the session is from the archive")
     if as_json:
-        print_json(session=_as_json(found), files=[f.path for f in found.manifest.files])
+        files = [f.path for f in found.manifest.files] + _earlier(found)
+        print_json(session=_as_json(found), files=files)
         return
-    pieces = app.reader.content(scope, found, file)
+    pieces = app.sessions.content(scope, found, file)
     if raw:
         write_raw(pieces)
         return
@@ -307,7 +319,7 @@ def _scope(app: App, project: str | None = None, team: str | None = None) -> "Ac
     scope = app.scope.within(team=find_team(app.state, team).id if team else None)
     if project is None:
         return scope
-    named = find_project(project, app.reader.projects(scope), other_names(app.state))
+    named = find_project(project, app.sessions.projects(scope), other_names(app.state))
     return scope.within(project=named)
 
 
@@ -318,7 +330,7 @@ def _show_header(found: "Readable") -> None:
     facts = manifest.session
     print_line(
         printable(_title(found)),
-        printable(f"by {manifest.member}, {facts.wrote}, in {manifest.project}"),
+        printable(f"by {manifest.member}, {facts.wrote}, in {_place(found)}"),
         f"active {_moment(facts.first_activity)} to {_moment(facts.last_activity)} UTC,"
         f" {_many(facts.records, 'record')}, {_many(facts.prompts, 'prompt')},"
         f" {size(manifest.size)}",
@@ -330,9 +342,39 @@ def _show_header(found: "Readable") -> None:
     if manifest.redactions:
         cuts = ", ".join(f"{rule} {count}" for rule, count in sorted(manifest.redactions.items()))
         print_line(f"cut out before it was sent: {cuts}")
+    if _here(found):
+        print_line("from the archive: with nothing cut, and only here")
     others = [f.path for f in manifest.files[0:] if f.path != "transcript.jsonl"]
     if others:
         print_line(f"with {', '.join(printable(o) for o in others)}")
+    earlier = _earlier(found)
+    if earlier:
+        print_line(f"replaced: {', '.join(printable(name) for name in earlier)}")
+
+
+def _here(found: "Readable") -> str:
+    """Return the mark of a session that only the archive has."""
+    from karma_sync.service.sessions.reading import ReadableCopy
+
+    return ", only here" if isinstance(found, ReadableCopy) else ""
+
+
+def _place(found: "Readable") -> str:
+    """Return the project, or the directory of an archived session that has none."""
+    from karma_sync.domain.text import one_line
+    from karma_sync.service.sessions.reading import ReadableCopy
+
+    place = found.place if isinstance(found, ReadableCopy) else found.manifest.project
+    return one_line(place, _PLACE_CHARS) or "-"
+
+
+def _earlier(found: "Readable") -> list[str]:
+    """Return the names of the versions of files that were replaced; the archive keeps them."""
+    from karma_sync.service.sessions.reading import ReadableCopy
+
+    if not isinstance(found, ReadableCopy):
+        return []
+    return [file.label for file in found.copy.earlier]
 
 
 def _moment(when: datetime | None) -> str:
@@ -377,5 +419,6 @@ def _as_json(found: "Readable") -> dict[str, object]:
         "size": manifest.size,
         "redactions": manifest.redactions,
         "arrived": found.arrived,
+        "archived": bool(_here(found)),
         **manifest.session.to_fields(),
     }

@@ -14,7 +14,7 @@ from karma_sync.cli.notices import print_if_down
 from karma_sync.cli.output import print_json, print_line, print_next
 from karma_sync.cli.progress import ProgressBar
 from karma_sync.cli.screen import print_table
-from karma_sync.cli.session.unshare import print_reach
+from karma_sync.cli.session.unshare import print_reach, tell_of_archive
 from karma_sync.domain.ids import short_ids
 from karma_sync.errors import BadInput
 from karma_sync.runtime.timing import utc_now
@@ -90,6 +90,7 @@ def redact(
     withdrawal.redactions_changed(app.state, utc_now())
     print_line(f"{wish.what} {'is' if changed else 'was already'} cut from all that is shared.")
     print_reach(withdrawal.reach(app.state, app.work, app.me, utc_now(), withdrawal.left(app.work)))
+    tell_of_archive(app)
     print_if_down(app)
     print_next("karma-sync status")
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from karma_sync.service.sessions.withdrawal import Reach
 
 
+_ID_CHARS = 8
+
+
 def unshare(
     wanted: Annotated[
         str,
@@ -71,8 +74,31 @@ def unshare(
         count = f": {_sessions(withdrawal.count_sessions(rows))}" if agent else ""
         print_line(f"{unshared.whose} {unshared.name} is withdrawn{count}.")
         print_reach(reach)
+        _tell_of_archive(app, unshared.name if whose is Whose.SESSION else "")
     print_if_down(app)
     print_next("karma-sync status")
+
+
+def _tell_of_archive(app: App, session: str) -> None:
+    """Print that the archive still has a session; of an agent's sessions, that it may have some."""
+    from karma_sync.service.sessions.archive import is_archived
+
+    if not session:
+        tell_of_archive(app)
+    elif is_archived(app.archive, app.scope, session):
+        print_line(
+            "The archive on this machine still has it:"
+            f" karma-sync session purge {session[:_ID_CHARS]}"
+        )
+
+
+def tell_of_archive(app: App) -> None:
+    """Print that the archive still has what was cut or withdrawn, if it has anything."""
+    if app.archive.holds_any(app.scope):
+        print_line(
+            "The archive on this machine still has it, with nothing cut: to forget a session there,"
+            " type karma-sync session purge ID"
+        )
 
 
 def print_reach(reach: "Reach") -> None:

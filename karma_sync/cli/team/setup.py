@@ -72,6 +72,11 @@ def init(
         setup.make_home(paths, tag, network, os.environ)
     me = App(paths).me
     print_line(f"You are {me.tag}, key {me.fingerprint}.", f"Your files are in {paths.data}.")
+    print_line(
+        "While the daemon runs, it archives every session of your agent in"
+        f" {paths.archive}, with nothing cut, before the agent deletes it. The archive never leaves"
+        f' this machine. To turn it off, write archive = "off" in {paths.settings}.'
+    )
     if discovery:
         print_line(
             "Syncthing's public discovery learns this machine's device ID and IP addresses, its"
