@@ -8,7 +8,7 @@ import typer
 
 from karma_sync.app import App
 from karma_sync.cli.notices import print_next_step
-from karma_sync.cli.output import print_error, print_line
+from karma_sync.cli.output import print_error, print_line, print_next
 from karma_sync.cli.progress import waiting
 from karma_sync.errors import BadInput, Conflict, KarmaError, RedactionFailed, TimedOut
 from karma_sync.runtime.timing import Deadline
@@ -123,7 +123,7 @@ def _up_in_background(app: App) -> None:
     if not daemon.syncthing:
         from karma_sync.service.setup import how_to_install_syncthing
 
-        print_next(f"{how_to_install_syncthing()}; the daemon finds it, or karma-sync session list")
+        print_next(f"{how_to_install_syncthing()}, to share; karma-sync session list, to read")
         return
     try:
         app.redactions.redactor()

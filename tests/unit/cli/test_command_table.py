@@ -73,7 +73,8 @@ NOT_READING = {
     *("subscription list", "subscription change", "subscription accept", "subscription decline"),
     *("subscription pause", "subscription resume", "subscription reopen"),
     *("accept", "decline", "pause", "resume"),
-    *("session share", "session withhold", "session unshare", "exclude", "redact", "events"),
+    *("session share", "session withhold", "session unshare", "session restore"),
+    *("exclude", "redact", "events"),
 }
 
 
