@@ -82,6 +82,16 @@ STEPS = {
 FACES = ("cli", "mcp", "web")
 BEHIND = ("store", "syncthing", "channel")
 
+# The archive holds every own session with nothing cut. Only these know it; the rooms that make,
+# send and mend outboxes do not, and it knows none of them.
+ARCHIVE = "karma_sync.archive"
+ARCHIVE_KNOWN_BY = ("archive", "service", "daemon", "demo")
+ARCHIVE_KNOWN_IN = ("karma_sync.app",)
+ARCHIVE_KNOWS = (
+    *("errors", "files", "settings", "domain", "agents", "runtime.timing", "runtime.worker"),
+    *("store.database", "store.read_only"),
+)
+
 # Only here may an import wait until it is needed: start-up time asks for it.
 LATE_IMPORTS = (
     *("karma_sync.cli", "karma_sync.demo", "karma_sync.app", "karma_sync.__main__"),
@@ -262,6 +272,36 @@ def own_transactions(module: Module) -> list[str]:
     ]
 
 
+def knows_the_archive(module: Module) -> list[Import]:
+    """Imports of the archive by a module that must not know it; those for types count too."""
+    is_allowed = module.name in ARCHIVE_KNOWN_IN or any(
+        is_within(module.name, f"karma_sync.{room}") for room in ARCHIVE_KNOWN_BY
+    )
+    if is_allowed:
+        return []
+    return [each for each in imports(module) if is_within(each.target, ARCHIVE)]
+
+
+def known_to_the_archive(module: Module) -> list[Import]:
+    """Imports by the archive of what it must not know."""
+    if not is_within(module.name, ARCHIVE):
+        return []
+    allowed = (ARCHIVE, *(f"karma_sync.{room}" for room in ARCHIVE_KNOWS))
+    parents = {parent for name in allowed for parent in parents_of(name)}
+    return [
+        each
+        for each in imports(module)
+        if is_within(each.target, "karma_sync") and each.target not in parents
+        if not any(is_within(each.target, name) for name in allowed)
+    ]
+
+
+def parents_of(name: str) -> list[str]:
+    """The packages in which a module lies."""
+    words = name.split(".")
+    return [".".join(words[:count]) for count in range(1, len(words))]
+
+
 def relative_imports(module: Module) -> list[Import]:
     """Imports that name their target by dots."""
     return [each for each in imports(module) if each.relative]
@@ -331,6 +371,14 @@ def test_commands_touch_no_store_no_syncthing_and_no_channel() -> None:
 
 def test_commands_open_no_transaction() -> None:
     assert [each for module in modules() for each in own_transactions(module)] == []
+
+
+def test_only_daemon_service_app_and_demo_know_the_archive() -> None:
+    assert offences([knows_the_archive(module) for module in modules()]) == ""
+
+
+def test_the_archive_knows_no_room_that_makes_sends_or_reads_channels() -> None:
+    assert offences([known_to_the_archive(module) for module in modules()]) == ""
 
 
 def test_no_import_is_relative() -> None:
@@ -441,6 +489,37 @@ def test_a_command_that_opens_a_transaction_is_seen() -> None:
     text = "def f(app):\n    with app.state.reading() as tx: pass"
     assert own_transactions(Module("karma_sync.cli.team.inbox", text))
     assert not own_transactions(Module("karma_sync.service.teams", text))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "karma_sync.sending.packaging.packager",
+        "karma_sync.mesh.health.integrity",
+        "karma_sync.channel.outbox",
+        "karma_sync.library.reader",
+        "karma_sync.cli.session.read",
+        "karma_sync.paths",
+    ],
+)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from karma_sync.archive.reader import ArchiveReader",
+        "from karma_sync import archive",
+        "if TYPE_CHECKING:\n    import karma_sync.archive.store",
+    ],
+)
+def test_who_must_not_know_the_archive_is_seen(name: str, text: str) -> None:
+    assert knows_the_archive(Module(name, text))
+    assert not knows_the_archive(Module("karma_sync.service.sessions.archive", text))
+
+
+@pytest.mark.parametrize("room", ["channel.outbox", "sending.packaging.packager", "store.library"])
+def test_what_the_archive_must_not_know_is_seen(room: str) -> None:
+    text = f"import karma_sync.{room}"
+    assert known_to_the_archive(Module("karma_sync.archive.archiver", text))
+    assert not known_to_the_archive(Module("karma_sync.service.status", text))
 
 
 def test_a_relative_import_is_seen() -> None:

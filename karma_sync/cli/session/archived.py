@@ -14,7 +14,7 @@ from karma_sync.errors import BadInput
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
-    from karma_sync.archive.reader import ArchivedCopy
+    from karma_sync.service.sessions.archive import Forgettable
 
 _ID_CHARS = 8
 _TITLE_CHARS = 60
@@ -89,7 +89,6 @@ def purge(
 
     Example: karma-sync session purge 3a782158
     """
-    from karma_sync.archive.forgetting import Forgetter
     from karma_sync.service.sessions.archive import purge as forget
     from karma_sync.service.sessions.archive import to_purge
 
@@ -100,30 +99,30 @@ def purge(
         )
     app = App.from_environment()
     scope = app.scope.within(agent=agent)
-    copies = to_purge(app.archive, scope, wanted, directory)
-    _show(copies)
+    found = to_purge(app.archive, scope, wanted, directory)
+    _show(found)
     print_line("The archive forgets this for good. What the agent has, and what was sent, stays.")
     ask_unless(yes, "--yes")
-    forget(Forgetter(app.paths.archive, app.archive_store), copies, utc_now())
-    print_line(f"{_sessions(len(copies))} purged from the archive.")
+    forget(app.paths.archive, app.archive_store, found, utc_now())
+    print_line(f"{_sessions(len(found))} purged from the archive.")
     print_next("karma-sync status")
 
 
-def _show(copies: "list[ArchivedCopy]") -> None:
+def _show(found: "list[Forgettable]") -> None:
     from karma_sync.domain.text import one_line
 
     rows = [
         (
-            copy.row.session[:_ID_CHARS],
-            one_line(copy.row.wrote, _TITLE_CHARS),
-            size(copy.row.size),
-            one_line(copy.facts.title, _TITLE_CHARS),
+            each.session[:_ID_CHARS],
+            one_line(each.wrote, _TITLE_CHARS),
+            size(each.size),
+            one_line(each.title, _TITLE_CHARS),
         )
-        for copy in copies[:_SHOWN]
+        for each in found[:_SHOWN]
     ]
     print_table(("ID", "AGENT", "SIZE", "TITLE"), rows)
-    if len(copies) > _SHOWN:
-        print_line(f"and {len(copies) - _SHOWN} more")
+    if len(found) > _SHOWN:
+        print_line(f"and {len(found) - _SHOWN} more")
 
 
 def _sessions(count: int) -> str:

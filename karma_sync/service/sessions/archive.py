@@ -1,6 +1,6 @@
 """Use cases of `session restore` and `session purge`, and what `status` tells of the archive."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -60,9 +60,20 @@ def _undo(store: Database, session: str, was_withheld: bool, shares: Sequence[Sh
             state.withholds.drop(tx, session=session)
 
 
+@dataclass(frozen=True)
+class Forgettable:
+    """A session that can be purged; `wrote` is the agent with its name, `size` in bytes."""
+
+    key: tuple[str, str]
+    session: str
+    wrote: str
+    size: int
+    title: str
+
+
 def to_purge(
     reader: ArchiveReader, scope: AccessScope, wanted: str | None, directory: str | None
-) -> list[ArchivedCopy]:
+) -> list[Forgettable]:
     """The archived sessions that a person names: one, or all that worked first in a directory.
 
     Raises:
@@ -70,16 +81,22 @@ def to_purge(
         BadInput: several sessions fit.
     """
     if wanted is not None:
-        return [reader.session(scope, wanted)]
+        return [_forgettable(reader.session(scope, wanted))]
     found = [copy for copy in reader.sessions(scope) if copy.row.cwd == directory]
     if not found:
         raise NotFound(f"the archive has no session of {directory}", hint="karma-sync status")
-    return found
+    return [_forgettable(copy) for copy in found]
 
 
-def purge(forgetter: Forgetter, copies: Collection[ArchivedCopy], now: datetime) -> None:
+def _forgettable(copy: ArchivedCopy) -> Forgettable:
+    row = copy.row
+    return Forgettable(row.key, row.session, row.wrote, row.size, copy.facts.title)
+
+
+def purge(root: Path, database: Database, found: Sequence[Forgettable], now: datetime) -> None:
     """Forget sessions for good: they are deleted from the archive, and never archived again."""
-    forgetter.purge([copy.row.key for copy in copies], int(now.timestamp() * 1000))
+    forgetter = Forgetter(root, database)
+    forgetter.purge([each.key for each in found], int(now.timestamp() * 1000))
 
 
 def is_archived(reader: ArchiveReader, scope: AccessScope, session: str) -> bool:
