@@ -35,7 +35,7 @@ class _Archive:
     def __init__(self, root: Path, claude: Path) -> None:
         self.root = root / "archive"
         self.store = open_archive(root / "archive.db")
-        source = ClaudeSource(claude)
+        source = ClaudeSource([claude])
         hooks = ArchiverHooks(lambda cwds: "github.com/example/bench", now_ms)
         archiver = Archiver(self.root, self.store, source, hooks)
         forgetter = Forgetter(self.root, self.store)

@@ -18,7 +18,7 @@ from pathlib import Path
 from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.archive import store
 from karma_sync.archive.pack import Entry, PackWriter, pack_path
-from karma_sync.archive.store import ArchivedFile, ArchivedSession, Key, facts_of, plans_of
+from karma_sync.archive.store import About, ArchivedFile, ArchivedSession, Key, facts_of, plans_of
 from karma_sync.archive.taking import (
     FileTaker,
     SourceUnreadable,
@@ -147,12 +147,14 @@ class Archiver:
         """
         key = _key(session)
         before = store.get_session(step.tx, key) or ArchivedSession(*key)
-        places = _Places(self._source.home, session)
+        home = session.directory.parent.parent  # above `projects`
+        places = _Places(home, session)
         path = pack_path(self._root, key, before.generation)
         private_dir(path.parent)
         with PackWriter(path, before.length) as writer:
             if not before.length:
-                writer.append(Entry(agent=session.agent, session=session.session_id))
+                head = Entry(agent=session.agent, session=session.session_id, home=str(home))
+                writer.append(head)
             taker = FileTaker(writer, self._helper)
             taking = _Taking(taker, key, left, step)
             taking.take(session.files, places)
@@ -163,7 +165,12 @@ class Archiver:
             path.unlink()
             return taking.left
         facts = facts_of(taking.files)
-        seen = replace(before, changed_ns=session.changed_ns, folder=session.directory.name)
+        seen = replace(
+            before,
+            changed_ns=session.changed_ns,
+            home=str(home),
+            folder=session.directory.name,
+        )
         row = replace(
             described(seen, facts, self._hooks.project_of(facts.cwds)),
             length=writer.length,
@@ -290,4 +297,5 @@ def described(row: ArchivedSession, facts: Facts, project: str) -> ArchivedSessi
         cwd=facts.cwds[0] if facts.cwds else "",
         project=project,
         wrote=f"{row.agent}/{facts.agent}" if facts.agent else row.agent,
+        about=About.of(facts),
     )

@@ -3,7 +3,8 @@
 A pack is a sequence of entries. Each is a header, one line of JSON, and one zstd frame of the
 length that the header tells. A header names all that is needed to make `archive.db` again:
 
-- the first entry of a pack names the session and its agent, and has no frame;
+- the first entry of a pack names the session, its agent and the agent's directory; it has no
+  frame;
 - every other entry continues one version of one file at the raw offset `at`; at offset 0 it also
   names the file's path below the agent's directory.
 
@@ -41,7 +42,7 @@ class DamagedPack(KarmaError):
 class Entry(Value, frozen=True, kw_only=True, omit_defaults=True):
     """The header of an entry: `size` bytes of a file's version from `at`, in `stored` bytes.
 
-    `agent` and `session` are set in the first entry of a pack alone.
+    `agent`, `session` and `home`, the agent's directory, are set in the first entry alone.
     """
 
     name: str = ""
@@ -53,6 +54,7 @@ class Entry(Value, frozen=True, kw_only=True, omit_defaults=True):
     hash: str = ""
     agent: str = ""
     session: str = ""
+    home: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,13 @@
 """Reads archived sessions; opens archive.db read-only, and never writes."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from karma_sync.archive import store
 from karma_sync.archive.pack import contents, entries, open_pack, pack_path
-from karma_sync.archive.store import ArchivedFile, ArchivedSession, facts_of
+from karma_sync.archive.store import ArchivedFile, ArchivedSession
 from karma_sync.domain.access import AccessScope
-from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.key import SessionKey
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.store.read_only import reading_only
@@ -22,11 +21,6 @@ class ArchivedCopy:
 
     row: ArchivedSession
     files: tuple[ArchivedFile, ...]
-
-    @property
-    def facts(self) -> Facts:
-        """The facts from its transcript."""
-        return facts_of(store.newest(self.files))
 
     @property
     def newest(self) -> list[ArchivedFile]:
@@ -64,17 +58,16 @@ class ArchiveReader:
     root: Path
     database: Path
 
-    def sessions(
-        self, scope: AccessScope, but: Collection[str] = (), most: int = 1_000_000
-    ) -> list[ArchivedCopy]:
-        """At most `most` sessions that the scope allows, the last active first.
+    def sessions(self, scope: AccessScope) -> list[ArchivedSession]:
+        """All sessions that the scope allows, the last active first."""
+        return self._rows(scope)
 
-        Those with ids in `but` are left out.
-        """
-        rows = [row for row in self._rows(scope) if row.session not in but]
-        return self._copies(rows[:most])
+    def open(self, row: ArchivedSession) -> ArchivedCopy:
+        """A session with its files."""
+        with reading_only(self.database) as tx:
+            return ArchivedCopy(row, tuple(store.files_of(tx, row.key)))
 
-    def fitting(self, scope: AccessScope, wanted: str) -> list[ArchivedCopy]:
+    def fitting(self, scope: AccessScope, wanted: str) -> list[ArchivedSession]:
         """The sessions that `wanted` may name: a composite key, or the beginning of an id.
 
         Raises:
@@ -86,7 +79,7 @@ class ArchiveReader:
         rows = self._rows(scope, key.session)
         keys = [(SessionKey(scope.user, r.wrote, r.project, r.session), r) for r in rows]
         found = [row for each, row in keys if key.fits(each)]
-        return self._copies([row for row in found if row.session == key.session] or found)
+        return [row for row in found if row.session == key.session] or found
 
     def session(self, scope: AccessScope, wanted: str) -> ArchivedCopy:
         """The one session that `wanted` names; see `fitting`.
@@ -99,9 +92,9 @@ class ArchiveReader:
         if not found:
             raise NotFound(f"the archive has no session {wanted!r}", hint="karma-sync session list")
         if len(found) > 1:
-            names = sorted(f"{copy.row.session} (of {copy.row.wrote})" for copy in found)
+            names = sorted(f"{row.session} (of {row.wrote})" for row in found)
             raise BadInput(f"{wanted!r} fits several sessions", hint=" or ".join(names[:5]))
-        return found[0]
+        return self.open(found[0])
 
     def holds_any(self, scope: AccessScope) -> bool:
         """Whether the archive has a session that the scope allows."""
@@ -137,12 +130,6 @@ class ArchiveReader:
         with reading_only(self.database) as tx:
             row = store.get_session(tx, copy.row.key)
         return replace(copy, row=row) if row else copy
-
-    def _copies(self, rows: Iterable[ArchivedSession]) -> list[ArchivedCopy]:
-        if not self.database.exists():
-            return []
-        with reading_only(self.database) as tx:
-            return [ArchivedCopy(row, tuple(store.files_of(tx, row.key))) for row in rows]
 
     def _rows(self, scope: AccessScope, session: str = "") -> list[ArchivedSession]:
         if not self.database.exists():

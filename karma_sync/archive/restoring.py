@@ -27,7 +27,7 @@ class RestoredFiles:
 
 
 def restore(reader: ArchiveReader, copy: ArchivedCopy, home: Path) -> RestoredFiles:
-    """Put the files of a session back below the agent's directory `home`; overwrites nothing.
+    """Put the files of a session back below an agent's directory; overwrites nothing.
 
     The transcript comes last: an agent that sees it finds all other files in their places. The
     files get the present time, because the agent deletes what was not written for a month.

@@ -161,9 +161,9 @@ class ArchiveSchedule:
         self._in_pass, self._errors = True, set()
         sessions = self._parts.source.sessions()
         self._queue = sorted(self._wanted(sessions), key=lambda s: s.changed_ns)
-        if self._parts.source.root.is_dir() and not self._parts.source.closed():
+        if self._parts.source.is_complete:  # else a session may only be out of sight
             present = {(s.agent, s.session_id) for s in sessions}
-            days = sweep_days(self._parts.source.home)
+            days = min(sweep_days(home) for home in self._parts.source.homes)
             self._parts.archiver.note_gone(present, int(days * _DAY_NS))
 
     def _wanted(self, sessions: Collection[SourceSession]) -> list[SourceSession]:

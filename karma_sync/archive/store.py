@@ -5,8 +5,10 @@ Only the archiver writes. Readers open the file read-only (`store/read_only.py`)
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
+from karma_sync.domain import limits
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.facts import Facts, PlanNames
 from karma_sync.domain.session.source_files import TRANSCRIPT, Position
@@ -20,8 +22,8 @@ _MIGRATIONS = [
         entries INTEGER NOT NULL, size INTEGER NOT NULL, state TEXT NOT NULL,
         changed_ns INTEGER NOT NULL, active_ms INTEGER NOT NULL, archived_ms INTEGER NOT NULL,
         gone_ms INTEGER NOT NULL, early INTEGER NOT NULL,
-        folder TEXT NOT NULL, cwd TEXT NOT NULL, project TEXT NOT NULL, wrote TEXT NOT NULL,
-        plans TEXT NOT NULL,
+        home TEXT NOT NULL, folder TEXT NOT NULL, cwd TEXT NOT NULL, project TEXT NOT NULL,
+        wrote TEXT NOT NULL, about TEXT NOT NULL, plans TEXT NOT NULL,
         PRIMARY KEY (agent, session)) WITHOUT ROWID;
     CREATE INDEX session_by_activity ON session (active_ms);
     CREATE TABLE file (
@@ -73,6 +75,35 @@ class ArchivedFile:
         return self.name == TRANSCRIPT
 
 
+class About(Value, frozen=True, kw_only=True, omit_defaults=True):
+    """What a list shows of an archived session, from its transcript; times are UTC."""
+
+    agent_name: str = ""
+    title: str = ""
+    branches: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    first: datetime | None = None
+    last: datetime | None = None
+    records: int = 0
+    prompts: int = 0
+    tokens: dict[str, int] = {}
+
+    @classmethod
+    def of(cls, facts: Facts) -> "About":
+        """What these facts tell."""
+        return cls(
+            agent_name=facts.agent[: limits.TITLE_CHARS],
+            title=facts.title[: limits.TITLE_CHARS],
+            branches=tuple(branch[: limits.TITLE_CHARS] for branch in facts.branches),
+            models=tuple(model[: limits.TITLE_CHARS] for model in facts.models),
+            first=facts.first,
+            last=facts.last,
+            records=facts.records,
+            prompts=facts.prompts,
+            tokens=dict(facts.tokens),
+        )
+
+
 @dataclass(frozen=True)
 class ArchivedSession:
     """One session in the archive.
@@ -84,9 +115,9 @@ class ArchivedSession:
       `archived_ms` and `gone_ms` (Unix milliseconds) are when the session was last active, when it
       was last archived, and when the source was first missed; 0 if the agent has it. `early` is 1
       if the source was missed before the agent's own clean-up would have deleted it.
-    - `folder` is the agent's project directory, `cwd` the first directory in which it worked,
-      `project` the project to which it belongs; "" if there is none, or more than one.
-    - `wrote` is the agent with its own name.
+    - `home` is the agent's directory, `folder` its project directory below that.
+    - `cwd` is the first directory in which it worked, `project` the project to which it belongs; ""
+      if there is none, or more than one. `wrote` is the agent with its own name.
     """
 
     agent: str
@@ -101,10 +132,12 @@ class ArchivedSession:
     archived_ms: int = 0
     gone_ms: int = 0
     early: int = 0
+    home: str = ""
     folder: str = ""
     cwd: str = ""
     project: str = ""
     wrote: str = ""
+    about: About = About()
     plans: PlanNames = PlanNames()
 
     @property
@@ -136,11 +169,11 @@ def put_session(tx: Transaction, row: ArchivedSession) -> None:
     """Store a session in place of what was stored about it."""
     plans = _Plans(slugs=tuple(sorted(row.plans.slugs)), paths=tuple(sorted(row.plans.paths)))
     tx.execute(
-        f"INSERT OR REPLACE INTO session VALUES ({', '.join('?' * 17)})",  # noqa: S608 marks
+        f"INSERT OR REPLACE INTO session VALUES ({', '.join('?' * 19)})",  # noqa: S608 marks
         [
             *(row.agent, row.session, row.generation, row.length, row.entries, row.size),
             *(row.state, row.changed_ns, row.active_ms, row.archived_ms, row.gone_ms, row.early),
-            *(row.folder, row.cwd, row.project, row.wrote),
+            *(row.home, row.folder, row.cwd, row.project, row.wrote, row.about.to_json()),
             plans.to_json() if row.plans else "",
         ],
     )
@@ -225,7 +258,8 @@ def drop_session(tx: Transaction, key: Key) -> None:
 
 def _session(row: object) -> ArchivedSession:
     fields = dict(row)  # type: ignore[call-overload] # a row of sqlite3
-    return ArchivedSession(**fields | {"plans": _plans(fields["plans"])})
+    parsed = {"about": About.from_json(fields["about"]), "plans": _plans(fields["plans"])}
+    return ArchivedSession(**fields | parsed)
 
 
 def _plans(stored: str) -> PlanNames:
@@ -270,25 +304,28 @@ def files_of(tx: Transaction, key: Key) -> list[ArchivedFile]:
     ]
 
 
-def facts_of_path(tx: Transaction, path: str) -> tuple[Position, Facts] | None:
-    """The facts of a whole file by its path below the agent's directory, and its state then."""
-    rows = tx.execute(
-        "SELECT read_to, facts FROM file WHERE path = ? AND read_to <> '' AND facts <> ''"
-        " AND fed = size",
-        [path],
-    )
-    return next(
-        (
-            (Position.from_json(row["read_to"]), Facts.model_validate_json(row["facts"]))
-            for row in rows
-        ),
-        None,
-    )
+_OF_PATH = (
+    " FROM file JOIN session USING (agent, session) WHERE path = ? AND home = ? AND read_to <> ''"
+)
 
 
-def session_of_path(tx: Transaction, path: str) -> str:
-    """The session of an archived file by its path below the agent's directory; "" if none."""
-    row = tx.execute("SELECT session FROM file WHERE path = ?", [path]).fetchone()
+def facts_of_path(tx: Transaction, home: str, path: str) -> tuple[Position, Facts] | None:
+    """The facts of a whole file, and its state then; None if they are not known.
+
+    `path` is below `home`, the agent's directory.
+    """
+    row = tx.execute(
+        f"SELECT read_to, facts{_OF_PATH} AND facts <> '' AND fed = file.size",  # noqa: S608 ours
+        [path, home],
+    ).fetchone()
+    if row is None:
+        return None
+    return Position.from_json(row["read_to"]), Facts.model_validate_json(row["facts"])
+
+
+def session_of_path(tx: Transaction, home: str, path: str) -> str:
+    """The session of an archived file; "" if there is none. `path` is below `home`."""
+    row = tx.execute(f"SELECT session{_OF_PATH}", [path, home]).fetchone()  # noqa: S608 ours
     return str(row["session"]) if row else ""
 
 

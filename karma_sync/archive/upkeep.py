@@ -75,7 +75,7 @@ class Upkeep:
             new.unlink(missing_ok=True)  # of an attempt that failed
             with open_pack(old) as source, PackWriter(new, 0) as writer:
                 placed = list(entries(source, row.length))
-                writer.append(Entry(agent=row.agent, session=row.session))
+                writer.append(Entry(agent=row.agent, session=row.session, home=row.home))
                 count = 0
                 for file in store.files_of(tx, key):
                     own = [each for each in placed if _is_of(each, file)]
@@ -147,6 +147,7 @@ class Upkeep:
             entries=len(placed) - 1,
             size=sum(file.size for file in newest.values()),
             changed_ns=changed_ns,
+            home=head.home,
             folder=Path(transcript.path).parent.name if transcript else "",
             plans=plans_of(newest),
         )

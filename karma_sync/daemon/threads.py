@@ -229,7 +229,7 @@ class Workers:
 
 
 class LoneArchive:
-    """The threads that run while there is no Syncthing: archiving, and the watcher."""
+    """The threads that run while there is no Syncthing: archiving, and the watchers."""
 
     def __init__(self, app: App) -> None:
         self._wake = Wake()
@@ -246,18 +246,24 @@ class LoneArchive:
             self._wake,
         )
         folders = Folders(WATCHED, follow_links=LINKED)
-        report = partial(log.record_state, WATCHING)
-        self._watcher = Watcher(app.source.home, folders, self._requests.touch, report)
+        self._watchers = [
+            Watcher(
+                home, folders, self._requests.touch, partial(log.record_state, f"{WATCHING} {home}")
+            )
+            for home in app.source.homes
+        ]
 
     def start(self) -> None:
-        """Start both threads."""
-        self._watcher.start()
+        """Start all threads."""
+        for watcher in self._watchers:
+            watcher.start()
         self._worker.start()
 
     def stop(self) -> None:
-        """End both threads after their current work."""
+        """End all threads after their current work."""
         self._worker.stop()
-        self._watcher.stop()
+        for watcher in self._watchers:
+            watcher.stop()
         self._worker.join(_STOP_S)
         self._archiving.close()
 
@@ -266,10 +272,11 @@ class LoneArchive:
 
     def look_at_all(self) -> None:
         """Compare all sessions with the archive."""
-        self._watcher.check(thoroughly=True)
+        for watcher in self._watchers:
+            watcher.check(thoroughly=True)
         self._requests.request_pass()
 
     def look_at_unwatched(self) -> None:
         """Compare all sessions with the archive if changes of some are not noticed."""
-        if self._watcher.check():
+        if any([watcher.check() for watcher in self._watchers]):
             self._requests.request_pass()

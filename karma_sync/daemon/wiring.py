@@ -221,8 +221,8 @@ def archive_schedule(
         return {item.session for item in packed if item.folder in channels}
 
     root, database = app.paths.archive, app.archive_store
-    known = _ArchivedFacts(database, app.settings.claude)
-    source = ClaudeSource(app.settings.claude, known.session_named, known.facts)
+    known = _ArchivedFacts(database, app.settings.claude_dirs)
+    source = ClaudeSource(app.settings.claude_dirs, known.session_named, known.facts)
     parts = ArchiveParts(
         source,
         Archiver(root, database, source, ArchiverHooks(project_of, now_ms)),
@@ -242,21 +242,27 @@ class _ArchivedFacts:
     """What the archive knows of the agent's files, so that no file is read twice."""
 
     database: Database
-    home: Path
+    homes: Sequence[Path]
 
     def session_named(self, path: Path) -> str:
         """The session that a subagent's file belongs to; "" if it never was archived."""
         with self.database.reading() as tx:
-            return session_of_path(tx, str(path.relative_to(self.home)))
+            return session_of_path(tx, self._home_of(path), self._below(path))
 
     def facts(self, file: SourceFile) -> Facts:
         """The facts of one file; reads it if it is not archived as it is now."""
-        if file.path.is_relative_to(self.home):
-            with self.database.reading() as tx:
-                known = facts_of_path(tx, str(file.path.relative_to(self.home)))
-            if known and known[0].is_current(file.stat):
-                return known[1]
+        with self.database.reading() as tx:
+            known = facts_of_path(tx, self._home_of(file.path), self._below(file.path))
+        if known and known[0].is_current(file.stat):
+            return known[1]
         return read_facts(file)
+
+    def _home_of(self, path: Path) -> str:
+        return next((str(home) for home in self.homes if path.is_relative_to(home)), "")
+
+    def _below(self, path: Path) -> str:
+        home = self._home_of(path)
+        return str(path.relative_to(home)) if home else str(path)
 
 
 def _unarchived(errors: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 """Reads sessions and their content from the library, for people and agents; writes nothing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -61,20 +61,19 @@ class Library:
             NotFound: there is none, or the scope does not allow it.
             BadInput: several fit, or `wanted` cannot be a key.
         """
+        return the_one(scope, wanted, self.fitting(scope, wanted, by))
+
+    def fitting(self, scope: AccessScope, wanted: str, by: str = "") -> list[Readable]:
+        """The sessions that `wanted` and `by` may name, as `session` takes them.
+
+        Raises:
+            BadInput: `wanted` cannot be a key.
+        """
         key = SessionKey.parse(wanted) if wanted else SessionKey()
         key = replace(key, user=by) if by else key
         with self.store.reading() as tx:
             found = queries.sessions(tx, scope, key.session) if key.session else []
-        found = [r for r in found if key.fits(key_of(r))]
-        found = [r for r in found if r.manifest.session.session_id == key.session] or found
-        if len({r.manifest.session.session_id for r in found}) == 1:
-            found = [r for r in found if r.manifest.member == scope.user] or found
-        if not found:
-            raise NotFound(f"the library has no session {wanted!r}", hint="karma-sync session list")
-        ids = {(r.manifest.member, r.manifest.session.session_id): key_of(r) for r in found}
-        if len(ids) > 1:
-            raise BadInput(f"{wanted!r} fits several sessions", hint=_told_apart(ids.values()))
-        return found[0]
+        return [r for r in found if key.fits(key_of(r))]
 
     def others_with_id(self, scope: AccessScope, found: Readable) -> list[str]:
         """The tags of the other members who have a session with the same id, sorted."""
@@ -135,6 +134,25 @@ class Library:
         if now is None:
             raise NotFound(f"session {readable.manifest.session.session_id} is gone")
         return now
+
+
+def the_one(scope: AccessScope, wanted: str, found: Sequence[Readable]) -> Readable:
+    """The one session that is meant, of those that fit what was typed.
+
+    Raises:
+        NotFound: there is none.
+        BadInput: there are several.
+    """
+    session = SessionKey.parse(wanted).session if wanted else ""
+    found = [r for r in found if r.manifest.session.session_id == session] or found
+    if len({r.manifest.session.session_id for r in found}) == 1:
+        found = [r for r in found if r.manifest.member == scope.user] or found
+    if not found:
+        raise NotFound(f"the library has no session {wanted!r}", hint="karma-sync session list")
+    ids = {(r.manifest.member, r.manifest.session.session_id): key_of(r) for r in found}
+    if len(ids) > 1:
+        raise BadInput(f"{wanted!r} fits several sessions", hint=_told_apart(ids.values()))
+    return found[0]
 
 
 def _told_apart(keys: Iterable[SessionKey]) -> str:

@@ -49,7 +49,7 @@ class Desk:
     def open(self) -> None:
         """Begin, or begin again as a new process does."""
         self.store = open_archive(self.folder / "archive.db")
-        self.source = ClaudeSource(self.claude)
+        self.source = ClaudeSource([self.claude])
         self.archiver = Archiver(
             self.root, self.store, self.source, ArchiverHooks(lambda cwds: PROJECT, self.now_ms)
         )
@@ -112,7 +112,7 @@ class Desk:
 
     def ids(self) -> set[str]:
         """The archived sessions."""
-        return {copy.row.session for copy in self.reader.sessions(ME)}
+        return {row.session for row in self.reader.sessions(ME)}
 
     def packs(self) -> list[Path]:
         """The packs on disk."""

@@ -1,4 +1,4 @@
-"""The commands `session restore` and `session purge`."""
+"""The commands `session restore` and `session purge`, and how archived sessions are shown."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,11 +14,13 @@ from karma_sync.errors import BadInput
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
+    from karma_sync.library.reader import Readable
     from karma_sync.service.sessions.archive import Forgettable
 
 _ID_CHARS = 8
 _TITLE_CHARS = 60
 _SHOWN = 10
+_PLACE_CHARS = 100
 
 
 def add_to(sessions: typer.Typer) -> None:
@@ -50,7 +52,7 @@ def restore(
     from karma_sync.service.sessions.archive import restore_session
 
     app = App.from_environment()
-    done = restore_session(app.archive, app.state, app.scope, wanted, app.settings.claude)
+    done = restore_session(app.archive, app.state, app.scope, wanted, app.settings.claude_dirs)
     count = len(done.files.written)
     files = "1 file" if count == 1 else f"{count} files"
     print_line(f"{done.session} is back: {files}, {size(done.files.size)}.")
@@ -127,3 +129,26 @@ def _show(found: "list[Forgettable]") -> None:
 
 def _sessions(count: int) -> str:
     return "1 session is" if count == 1 else f"{count} sessions are"
+
+
+def only_here(found: "Readable") -> str:
+    """Return the mark of a session that only the archive has."""
+    from karma_sync.service.sessions.reading import ReadableCopy
+
+    return ", only here" if isinstance(found, ReadableCopy) else ""
+
+
+def place(found: "Readable") -> str:
+    """Return the project, or the directory of an archived session that has none."""
+    from karma_sync.domain.text import one_line
+    from karma_sync.service.sessions.reading import ReadableCopy
+
+    place = found.place if isinstance(found, ReadableCopy) else found.manifest.project
+    return one_line(place, _PLACE_CHARS) or "-"
+
+
+def earlier(found: "Readable") -> list[str]:
+    """Return the names of the versions of files that were replaced; the archive keeps them."""
+    from karma_sync.service.sessions.reading import ReadableCopy
+
+    return found.earlier if isinstance(found, ReadableCopy) else []

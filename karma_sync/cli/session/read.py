@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _TITLE_CHARS = 60
 _DETAIL_CHARS = 30
-_PLACE_CHARS = 100
 
 
 def add_to(app: typer.Typer) -> None:
@@ -147,7 +146,7 @@ def _after(
 
     if cursor is None:
         return known
-    last = key_of(app.reader.session(scope, cursor))
+    last = key_of(app.sessions.session(scope, cursor))
     return known[[key_of(r) for r in known].index(last) + 1 :]
 
 
@@ -162,8 +161,8 @@ def _list_found(
         (
             short[r.manifest.session.session_id],
             seen.when(r),
-            f"by {author(r.manifest.member, app.me.tag, teams)}{_here(r)}",
-            _place(r),
+            f"by {author(r.manifest.member, app.me.tag, teams)}{archived.only_here(r)}",
+            archived.place(r),
             *(_details(r) if long else ()),
             size(r.manifest.size),
             _title(r),
@@ -197,7 +196,7 @@ def show(
             autocompletion=completion.members,
         ),
     ] = "",
-    archived: Annotated[
+    uncut: Annotated[
         bool,
         typer.Option("--archived", help="Of your own: the archive's copy, with nothing cut."),
     ] = False,
@@ -213,15 +212,15 @@ def show(
     app = App.from_environment()
     warn_if_down(app)
     scope = _scope(app)
-    found = app.sessions.session(scope, wanted, by, archived)
+    found = app.sessions.session(scope, wanted, by, uncut)
     if not by:
         _warn_of_others(app, scope, found)
     if (raw or as_json) and found.manifest.member != app.me.tag:
         require_private(private, f"the session is by {found.manifest.member}")
-    if (raw or as_json) and _here(found):
+    if (raw or as_json) and archived.only_here(found):
         require_private(private, "the session is from the archive")
     if as_json:
-        files = [f.path for f in found.manifest.files] + _earlier(found)
+        files = [f.path for f in found.manifest.files] + archived.earlier(found)
         print_json(session=_as_json(found), files=files)
         return
     pieces = app.sessions.content(scope, found, file)
@@ -330,7 +329,7 @@ def _show_header(found: "Readable") -> None:
     facts = manifest.session
     print_line(
         printable(_title(found)),
-        printable(f"by {manifest.member}, {facts.wrote}, in {_place(found)}"),
+        printable(f"by {manifest.member}, {facts.wrote}, in {archived.place(found)}"),
         f"active {_moment(facts.first_activity)} to {_moment(facts.last_activity)} UTC,"
         f" {_many(facts.records, 'record')}, {_many(facts.prompts, 'prompt')},"
         f" {size(manifest.size)}",
@@ -342,39 +341,14 @@ def _show_header(found: "Readable") -> None:
     if manifest.redactions:
         cuts = ", ".join(f"{rule} {count}" for rule, count in sorted(manifest.redactions.items()))
         print_line(f"cut out before it was sent: {cuts}")
-    if _here(found):
+    if archived.only_here(found):
         print_line("from the archive: with nothing cut, and only here")
     others = [f.path for f in manifest.files[0:] if f.path != "transcript.jsonl"]
     if others:
         print_line(f"with {', '.join(printable(o) for o in others)}")
-    earlier = _earlier(found)
+    earlier = archived.earlier(found)
     if earlier:
         print_line(f"replaced: {', '.join(printable(name) for name in earlier)}")
-
-
-def _here(found: "Readable") -> str:
-    """Return the mark of a session that only the archive has."""
-    from karma_sync.service.sessions.reading import ReadableCopy
-
-    return ", only here" if isinstance(found, ReadableCopy) else ""
-
-
-def _place(found: "Readable") -> str:
-    """Return the project, or the directory of an archived session that has none."""
-    from karma_sync.domain.text import one_line
-    from karma_sync.service.sessions.reading import ReadableCopy
-
-    place = found.place if isinstance(found, ReadableCopy) else found.manifest.project
-    return one_line(place, _PLACE_CHARS) or "-"
-
-
-def _earlier(found: "Readable") -> list[str]:
-    """Return the names of the versions of files that were replaced; the archive keeps them."""
-    from karma_sync.service.sessions.reading import ReadableCopy
-
-    if not isinstance(found, ReadableCopy):
-        return []
-    return [file.label for file in found.copy.earlier]
 
 
 def _moment(when: datetime | None) -> str:
@@ -419,6 +393,6 @@ def _as_json(found: "Readable") -> dict[str, object]:
         "size": manifest.size,
         "redactions": manifest.redactions,
         "arrived": found.arrived,
-        "archived": bool(_here(found)),
+        "archived": bool(archived.only_here(found)),
         **manifest.session.to_fields(),
     }

@@ -6,8 +6,9 @@ from datetime import datetime
 from pathlib import Path
 
 from karma_sync.archive.forgetting import Forgetter
-from karma_sync.archive.reader import ArchivedCopy, ArchiveReader
+from karma_sync.archive.reader import ArchiveReader
 from karma_sync.archive.restoring import RestoredFiles, require_gone, restore
+from karma_sync.archive.store import ArchivedSession
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.selection import Share, Withhold
 from karma_sync.errors import NotFound
@@ -25,9 +26,11 @@ class RestoredSession:
 
 
 def restore_session(
-    reader: ArchiveReader, store: Database, scope: AccessScope, wanted: str, home: Path
+    reader: ArchiveReader, store: Database, scope: AccessScope, wanted: str, homes: Sequence[Path]
 ) -> RestoredSession:
-    """Put an archived session back below the agent's directory `home`; it stays on this machine.
+    """Put an archived session back below the agent's directory; it stays on this machine.
+
+    `homes` are the agent's directories now. Of several it is the one from which it came.
 
     It is withheld before the agent has it, so that it cannot leave; what of it is out stays out,
     unchanged, until the person shares the session.
@@ -38,6 +41,7 @@ def restore_session(
         KarmaError: the archive is damaged, or a file cannot be written; nothing was changed.
     """
     copy = reader.session(scope, wanted)
+    home = next((each for each in homes if str(each) == copy.row.home), homes[0])
     require_gone(copy, home)
     session = copy.row.session
     with store.transaction() as tx:
@@ -81,16 +85,15 @@ def to_purge(
         BadInput: several sessions fit.
     """
     if wanted is not None:
-        return [_forgettable(reader.session(scope, wanted))]
-    found = [copy for copy in reader.sessions(scope) if copy.row.cwd == directory]
+        return [_forgettable(reader.session(scope, wanted).row)]
+    found = [row for row in reader.sessions(scope) if row.cwd == directory]
     if not found:
         raise NotFound(f"the archive has no session of {directory}", hint="karma-sync status")
-    return [_forgettable(copy) for copy in found]
+    return [_forgettable(row) for row in found]
 
 
-def _forgettable(copy: ArchivedCopy) -> Forgettable:
-    row = copy.row
-    return Forgettable(row.key, row.session, row.wrote, row.size, copy.facts.title)
+def _forgettable(row: ArchivedSession) -> Forgettable:
+    return Forgettable(row.key, row.session, row.wrote, row.size, row.about.title)
 
 
 def purge(root: Path, database: Database, found: Sequence[Forgettable], now: datetime) -> None:
@@ -101,4 +104,4 @@ def purge(root: Path, database: Database, found: Sequence[Forgettable], now: dat
 
 def is_archived(reader: ArchiveReader, scope: AccessScope, session: str) -> bool:
     """Whether the archive has the session with this id, as it was before any redaction."""
-    return any(copy.row.session == session for copy in reader.fitting(scope, session))
+    return any(row.session == session for row in reader.fitting(scope, session))

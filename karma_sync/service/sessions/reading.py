@@ -1,13 +1,13 @@
 """The sessions that a person may read: the library's, and own ones that only the archive has."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from karma_sync.archive.reader import ArchivedCopy, ArchiveReader
-from karma_sync.domain import limits
+from karma_sync.archive.store import ArchivedFile, ArchivedSession
 from karma_sync.domain.access import AccessScope
-from karma_sync.domain.session.facts import Facts
+from karma_sync.domain.ids import user_of
 from karma_sync.domain.session.manifest import (
     FORMAT,
     ItemFile,
@@ -17,8 +17,8 @@ from karma_sync.domain.session.manifest import (
     SessionFacts,
     Tokens,
 )
-from karma_sync.errors import BadInput, NotFound
-from karma_sync.library.reader import Library, Readable, key_of
+from karma_sync.domain.session.source_files import TRANSCRIPT
+from karma_sync.library.reader import Library, Readable, the_one
 
 _NO_HASH = "0" * 64
 _NO_ITEM = "0" * 32
@@ -28,15 +28,22 @@ _NO_ITEM = "0" * 32
 class ReadableCopy(Readable):
     """An own session from the archive, described as if it had been packaged with nothing cut.
 
-    It came through no folder, belongs to no team, and has no revision that anybody else knows.
+    It came through no folder, belongs to no team, and has no revision that anybody else knows. In
+    a list its manifest has one file that stands for all; `copy` has them when it was asked for.
     """
 
-    copy: ArchivedCopy
+    row: ArchivedSession
+    copy: ArchivedCopy | None = None
 
     @property
     def place(self) -> str:
         """Its project, or else the directory in which it worked first."""
-        return self.copy.row.project or self.copy.row.cwd
+        return self.row.project or self.row.cwd
+
+    @property
+    def earlier(self) -> list[str]:
+        """The names of the versions of files that were replaced."""
+        return [file.label for file in self.copy.earlier] if self.copy else []
 
 
 @dataclass(frozen=True)
@@ -46,16 +53,20 @@ class ReadableSessions:
     library: Library
     archive: ArchiveReader
 
-    def sessions(self, scope: AccessScope, most: int = 1_000_000) -> list[Readable]:
-        """At most `most` sessions, the last active first; each own one once."""
+    def sessions(self, scope: AccessScope) -> list[Readable]:
+        """All sessions that the scope allows, the last active first; each own one once."""
         shared = self.library.sessions(scope)
         known = {r.manifest.session.session_id for r in shared if r.manifest.member == scope.user}
-        copies = self.archive.sessions(scope, known, most)
-        found = [*shared, *(_readable(scope.user, copy) for copy in copies)]
-        return sorted(found, key=_active, reverse=True)[:most]
+        rows = [row for row in self.archive.sessions(scope) if row.session not in known]
+        if not rows:
+            return shared
+        found = [*shared, *(_listed(scope.user, row) for row in rows)]
+        return sorted(found, key=_active, reverse=True)
 
-    def session(self, scope: AccessScope, wanted: str, archived: bool = False) -> Readable:
-        """The one session that `wanted` names: a composite key, or the beginning of an id.
+    def session(
+        self, scope: AccessScope, wanted: str, by: str = "", archived: bool = False
+    ) -> Readable:
+        """The one session that `wanted` and `by` name, as `Library.session` takes them.
 
         With `archived`, an own session is read from the archive even if it left this machine.
 
@@ -64,20 +75,18 @@ class ReadableSessions:
             BadInput: several fit, or `wanted` cannot be a key.
         """
         if archived:
-            return _readable(scope.user, self.archive.session(scope, wanted))
-        copies = self.archive.fitting(scope, wanted)
-        try:
-            found = self.library.session(scope, wanted)
-        except NotFound:
-            if not copies:
-                raise
-            return _readable(scope.user, self.archive.session(scope, wanted))
-        session = found.manifest.session.session_id
-        others = [copy for copy in copies if copy.row.session != session]
-        if others and not wanted.endswith(session):
-            keys = [str(key_of(r)) for r in (found, *(_readable(scope.user, c) for c in others))]
-            raise BadInput(f"{wanted!r} fits several sessions", hint=" or ".join(keys[:5]))
-        return found
+            return self._opened(scope, self.archive.session(scope, wanted).row)
+        found = self.library.fitting(scope, wanted, by)
+        mine = {r.manifest.session.session_id for r in found if r.manifest.member == scope.user}
+        if by in ("", scope.user, user_of(scope.user)):
+            rows = self.archive.fitting(scope, wanted)
+            found += [_listed(scope.user, row) for row in rows if row.session not in mine]
+        one = the_one(scope, wanted, found)
+        return self._opened(scope, one.row) if isinstance(one, ReadableCopy) else one
+
+    def _opened(self, scope: AccessScope, row: ArchivedSession) -> ReadableCopy:
+        copy = self.archive.open(row)
+        return _readable(scope.user, row, copy.newest, copy)
 
     def content(self, scope: AccessScope, readable: Readable, path: str) -> Iterator[bytes]:
         """The exact bytes of one file of a session, piece by piece.
@@ -87,7 +96,8 @@ class ReadableSessions:
             KarmaError: the library or the archive is damaged.
         """
         if isinstance(readable, ReadableCopy):
-            return self.archive.content(readable.copy, readable.copy.file(path))
+            copy = readable.copy or self.archive.open(readable.row)
+            return self.archive.content(copy, copy.file(path))
         return self.library.content(scope, readable, path)
 
     def projects(self, scope: AccessScope) -> set[str]:
@@ -99,8 +109,13 @@ def _active(readable: Readable) -> datetime:
     return readable.manifest.session.last_activity or readable.arrived
 
 
-def _readable(me: str, copy: ArchivedCopy) -> ReadableCopy:
-    row = copy.row
+def _listed(me: str, row: ArchivedSession) -> ReadableCopy:
+    return _readable(me, row, [ArchivedFile(TRANSCRIPT, 1, "", row.size)], None)
+
+
+def _readable(
+    me: str, row: ArchivedSession, files: Sequence[ArchivedFile], copy: ArchivedCopy | None
+) -> ReadableCopy:
     manifest = Manifest(
         format=FORMAT,
         team="",
@@ -109,7 +124,7 @@ def _readable(me: str, copy: ArchivedCopy) -> ReadableCopy:
         item=_NO_ITEM,
         kind=ItemKind.SESSION,
         revision=max(1, row.archived_ms),
-        session=_session_facts(copy),
+        session=_session_facts(row),
         files=tuple(
             ItemFile(
                 path=file.name,
@@ -118,32 +133,30 @@ def _readable(me: str, copy: ArchivedCopy) -> ReadableCopy:
                 chunks=(),
                 tail=Piece(sha256=_NO_HASH, size=file.size),
             )
-            for file in copy.newest
+            for file in files
         ),
         redactions={},
         redactor="",
     )
-    archived = datetime.fromtimestamp(row.archived_ms / 1000, UTC)
-    return ReadableCopy("", manifest, archived, copy)
+    return ReadableCopy("", manifest, _moment(row.archived_ms), row, copy)
 
 
-def _session_facts(copy: ArchivedCopy) -> SessionFacts:
-    facts: Facts = copy.facts
-    active = datetime.fromtimestamp(copy.row.active_ms / 1000, UTC)
+def _session_facts(row: ArchivedSession) -> SessionFacts:
+    about = row.about
     return SessionFacts(
-        agent=copy.row.agent,
-        agent_name=_text(facts.agent),
-        session_id=copy.row.session,
-        title=_text(facts.title),
-        branches=tuple(_text(b) for b in facts.branches),
-        models=tuple(_text(m) for m in facts.models),
-        first_activity=facts.first,
-        last_activity=facts.last or active,
-        records=facts.records,
-        prompts=facts.prompts,
-        tokens=Tokens(**facts.tokens),
+        agent=row.agent,
+        agent_name=about.agent_name,
+        session_id=row.session,
+        title=about.title,
+        branches=about.branches,
+        models=about.models,
+        first_activity=about.first,
+        last_activity=about.last or _moment(row.active_ms),
+        records=about.records,
+        prompts=about.prompts,
+        tokens=Tokens(**about.tokens),
     )
 
 
-def _text(value: str) -> str:
-    return value[: limits.TITLE_CHARS]
+def _moment(unix_ms: int) -> datetime:
+    return datetime.fromtimestamp(unix_ms / 1000, UTC)

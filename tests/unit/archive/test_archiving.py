@@ -121,7 +121,7 @@ def test_a_torn_last_line_is_archived_as_it_is_and_goes_on(d: Desk) -> None:
     d.pass_()
 
     assert d.read(session) == session.content
-    assert d.copy(session).facts.title == "A title"
+    assert d.copy(session).row.about.title == "A title"
     assert d.copy(session).earlier == []
 
 

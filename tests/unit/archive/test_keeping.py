@@ -173,7 +173,7 @@ def test_a_lost_database_is_made_again_from_the_packs(d: Desk) -> None:
     assert d.read(gone) == content
     assert d.read(gone, "transcript.jsonl@1") == first
     assert d.read(gone, "subagents/agent-1.jsonl") == b'{"cwd": "/src/other"}\n'
-    assert (after.facts.title, after.row.folder) == (before.facts.title, before.row.folder)
+    assert (after.row.about.title, after.row.folder) == (before.row.about.title, before.row.folder)
     assert d.copy(kept).earlier == []
     size = sum(path.stat().st_size for path in d.packs())
     kept.append("and it goes on")
@@ -330,4 +330,4 @@ def test_a_session_without_an_own_id_in_a_scope_is_not_found(d: Desk) -> None:
     assert d.reader.sessions(ME.within(team="TEAM")) == []
     assert d.reader.sessions(ME.within(agent="codex")) == []
     found = d.reader.sessions(ME.within(project="example.org/acme/repo", agent="claude-code"))
-    assert [copy.row.session for copy in found] == [session.id]
+    assert [row.session for row in found] == [session.id]
