@@ -35,24 +35,33 @@ def consent_to_more(
 ) -> None:
     """Show what leaves after a change and not before it, and ask; returns if the person agrees.
 
-    Asks too if no session leaves now of a project that the change `concerns`: later ones would. If
-    nothing is sent that it concerns, it prints nothing and does not ask.
+    Asks too if no session leaves now of a project that the change `concerns`: later ones would. So
+    it does if the database was lost, and what is sent is not known. If nothing is sent that the
+    change concerns, it prints nothing and does not ask.
 
     Raises:
         NeedsConsent: the answer was no, or there is no terminal to ask at.
     """
-    from karma_sync.service.sessions.widening import Widening
+    from karma_sync.service.sessions.widening import forgotten
 
-    if not after.outlets:
-        return
-    with ProgressBar("reading sessions") as progress:
-        widening = Widening(app.matcher, utc_now, str(Path.home()))
-        found = widening.of(before, after, progress)
+    unknown = forgotten(app.state, app.me, app.paths.intent)
+    for project in unknown:
+        print_line(f"More of {project} may be sent. The database was lost: nobody can tell yet.")
+        print_line("  to see it:   karma-sync up -d, which rebuilds it; then repeat this command")
+    found = _compare(app, before, after) if after.outlets else []
     shown = [w for w in found if w.leaving.sessions or w.takes_home or concerns(w)]
     for each in shown:
         _show(app, each, count=not yes)
-    if shown:
+    if shown or unknown:
         ask_unless(yes, "--yes")
+
+
+def _compare(app: App, before: "SendingRules", after: "SendingRules") -> "list[Wider]":
+    from karma_sync.service.sessions.widening import Widening
+
+    with ProgressBar("reading sessions") as progress:
+        widening = Widening(app.matcher, utc_now, str(Path.home()))
+        return widening.of(before, after, progress)
 
 
 def _show(app: App, wider: "Wider", count: bool) -> None:

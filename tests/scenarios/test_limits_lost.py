@@ -76,7 +76,11 @@ def test_a_command_that_comes_before_the_daemon_loosens_nothing(limited: Limited
     limited.a.run("pause")
     limited.a.down()
     _forget(limited.a, "state.db", "work.db")
-    limited.a.run("project", "map", "/nowhere", "example.org/acme/repo")
+    mapping = ("project", "map", "/nowhere", "example.org/acme/repo")
+    refused = limited.a.run(*mapping, check=False)
+    assert refused.code == 8, "it is not known here what is sent"
+    assert "The database was lost" in refused.out
+    limited.a.run(*mapping, "--yes")
     limited.a.up()
     until(lambda: _limits(limited.a), "A's answer to be found again")
     assert limited.a.json("status")["paused"]

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from karma_sync.domain.session.project import Names, Where
 from karma_sync.domain.session.selection import Choices, Exclusion, Unshared
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.domain.team.pairing_code import PairingCode
-from karma_sync.domain.team.subscription import Status, Subscription
+from karma_sync.domain.team.subscription import Direction, Status, Subscription
 from karma_sync.domain.team.team import Team
+from karma_sync.errors import KarmaError
 from karma_sync.sending.eligibility import Decider, ProjectMatcher, known_roots
 from karma_sync.service.projects import ProjectAnswers
 from karma_sync.service.sessions.preview import Outlet, outlets
@@ -22,6 +24,7 @@ from karma_sync.service.sessions.survey import (
 )
 from karma_sync.store import state
 from karma_sync.store.database import Database
+from karma_sync.store.intent import read_intent
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,26 @@ class Widening:
     def _decider(self, rules: SendingRules) -> Decider:
         matcher = self._matcher.with_mapped(rules.mapped)
         return Decider(matcher, lambda: rules.choices, self._now, lambda: rules.unshared)
+
+
+def forgotten(store: Database, me: PairingCode, intent: Path) -> list[str]:
+    """The projects that I send by the file `intent` although state.db does not know them; sorted.
+
+    The database was lost, and the daemon has not rebuilt it yet.
+    """
+    with store.reading() as tx:
+        known = {(s.team, s.project) for s in state.subscriptions.all(tx, member=me.key)}
+    try:
+        limits = read_intent(intent).limits
+    except KarmaError:
+        return []  # it pauses everything until `resume`, which asks
+    return sorted(
+        limit.project
+        for limit in limits
+        if (limit.team, limit.project) not in known
+        and limit.status in {Status.ACCEPTED, Status.PAUSED}
+        and limit.direction is not Direction.RECEIVE
+    )
 
 
 def has_home(matcher: ProjectMatcher, names: Names, home: str) -> bool:
