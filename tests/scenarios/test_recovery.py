@@ -84,7 +84,11 @@ def test_a_database_lost_with_its_limits_sends_nothing_before_somebody_says_so(
     theirs = b.write_session("B goes on")
     until(lambda: all(f["paused"] for f in _channels(a)), "A's channels to be paused")
     assert (b.peek(written.id), a.peek(theirs.id)) == (None, None)
-    a.run("subscription", "resume", "repo")
+    refused = a.run("subscription", "resume", "repo", check=False)
+    assert refused.code == 8
+    assert "has no limits" in refused.out
+    assert "receivers:   bob.box" in refused.out
+    a.run("subscription", "resume", "repo", "--yes")
     a.until_readable(theirs)
     b.until_readable(*sessions, written)
     rebuilt = [line for line in a.run("events").lines if "rebuilt" in line]
