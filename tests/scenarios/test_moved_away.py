@@ -64,7 +64,7 @@ def test_a_session_that_moves_within_its_repository_goes_on(moving: Moving) -> N
     _append(session, {"type": "relocated", "relocatedCwd": str(moving.a.repo / "deep")})
     session.append("deeper", cwd=moving.a.repo / "deep")
 
-    moving.b.until_readable(session)
+    until(lambda: b"deeper" in (moving.b.peek(session.id) or b""), "what was written there at B")
 
 
 def _append(session: Session, record: dict[str, object]) -> None:

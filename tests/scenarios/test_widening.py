@@ -135,6 +135,7 @@ HARMLESS = {
     *("project scan", "subscription list", "decline", "subscription decline", "pause"),
     *("subscription pause", "subscription reopen"),
     *("session list", "session show", "session preview", "session withhold", "sent", "redact"),
+    *("session restore", "session purge"),  # a restored session is withheld
     *(
         "service install",
         "service uninstall",
