@@ -195,13 +195,14 @@ def test_it_shows_what_more_would_leave_and_without_a_yes_changes_nothing(
 
 
 def _decided(member: Member) -> object:
-    """Everything that decides what a member sends, and to whom."""
+    """Everything that the member decided about what it sends, and to whom."""
     app = App(member.paths, member.environ)
     try:
         rules = SendingRules.stored(app.state, app.me)
         with app.state.reading() as tx:
             answers = state.subscriptions.all(tx, member=app.me.key)
             rosters = [(t.id, t.projects, [m.key for m in t.members]) for t in state.teams.all(tx)]
-            return rules, answers, rosters, state.halts.all(tx), state.agreements.all(tx)
+            agreed, halts = state.agreements.all(tx), state.halts.all(tx)
+        return rules.choices, rules.unshared, rules.mapped, answers, rosters, agreed, halts
     finally:
         app.close()
