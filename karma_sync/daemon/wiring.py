@@ -35,7 +35,7 @@ from karma_sync.git.places import Places
 from karma_sync.mesh.connections import Connections
 from karma_sync.mesh.event_listener import EventListener
 from karma_sync.mesh.health.checker import Checker
-from karma_sync.mesh.health.folder_health import Faults, FolderHealth
+from karma_sync.mesh.health.folder_health import Faults, FolderHealth, HealthHooks
 from karma_sync.mesh.health.integrity import OutboxIntegrity
 from karma_sync.mesh.health.override import ChangesByOthers, Overrides
 from karma_sync.mesh.health.recovery import Recovery, RecoveryHooks
@@ -66,6 +66,7 @@ from karma_sync.syncthing.home import ListenSettings, configure, folders, gui_po
 from karma_sync.syncthing.port import SyncthingPort
 from karma_sync.syncthing.process import SyncthingProcess, free_port, require_free
 from karma_sync.syncthing.program import find_program
+from karma_sync.syncthing.wire import FolderStatus
 from karma_sync.team.context import TeamContext
 from karma_sync.team.exchange import DocumentExchange
 from karma_sync.team.receipts import ReceiptHooks, Receipts
@@ -182,7 +183,13 @@ def wire(app: App, foundation: Foundation) -> Parts:
         return count, max(0, left - packager.cut_bytes)
 
     observed = partial(_observed, connections, recovery, quotas)
-    measured = Measured(connections.connected, backlog, quotas.check_status)
+
+    def check_status(world: World, folder: str, status: FolderStatus) -> None:
+        quotas.check_status(world, folder, status)
+        if status.state == "idle" and status.need_items:
+            requests.checks.needs_check(folder)  # it may have stalled
+
+    measured = Measured(connections.connected, backlog, check_status)
     return Parts(
         app=app,
         foundation=foundation,
@@ -310,8 +317,8 @@ def _checker(app: App, foundation: Foundation, problems: Problems, quotas: Quota
     client, recovery = foundation.client, foundation.recovery
     override = Overrides(client, recovery, foundation.changes, utc_now)
     faults = Faults(app.work, app.event_log, problems)
-    status_checks = (quotas.check_status, override.check_status)
-    health = FolderHealth(client, app.paths, recovery, faults, status_checks)
+    hooks = HealthHooks((quotas.check_status, override.check_status), foundation.monotonic)
+    health = FolderHealth(client, app.paths, recovery, faults, hooks)
     return Checker(foundation.requests.checks, health, recovery, client)
 
 

@@ -117,6 +117,7 @@ class Checker:
         wait = soonest(
             self._turns.wait(time.monotonic()),
             RETRY_S if self._health.has_faults else None,
+            self._health.wait,
             _RECOVERING_S if world.recovering else None,
         )
         return CheckResult(mended | recovered, recovered, wait)

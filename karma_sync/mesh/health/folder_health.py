@@ -4,7 +4,9 @@ A folder with a fault is checked again every RETRY_S seconds until it works. Syn
 a failed pull again after a minute, then less and less often (docs/syncthing.md, "Faults").
 """
 
+import time
 from collections.abc import Callable, Collection, Container, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from karma_sync.channel.inbox import Inbox
@@ -13,13 +15,14 @@ from karma_sync.domain.mesh.plan import Folder, FolderType, desired
 from karma_sync.errors import SyncthingError, SyncthingRefused, SyncthingUnreachable
 from karma_sync.files import private_dir
 from karma_sync.mesh.health.recovery import Recovery
+from karma_sync.mesh.health.stalls import Stalls
 from karma_sync.paths import FOLDER_ID, Paths, is_metadata_folder
 from karma_sync.runtime.event_log import EventLog
 from karma_sync.runtime.problems import REDACTION, Problems
 from karma_sync.runtime.timing import Retry
 from karma_sync.store import work
 from karma_sync.store.database import Database
-from karma_sync.syncthing.wire import FolderError, FolderStatus
+from karma_sync.syncthing.wire import FolderError, FolderStatus, Needed
 from karma_sync.team.documents import folder as metadata
 
 StatusCheck = Callable[[World, str, FolderStatus], None]
@@ -38,6 +41,19 @@ class FolderHealthPort(Protocol):
     def scan(self, folder: str) -> None: ...
     def revert(self, folder: str) -> None: ...
     def restart(self, folder: str) -> None: ...
+    def needed(self, folder: str, most: int = 1000) -> list[Needed]: ...
+    def holders(self, folder: str, name: str) -> frozenset[str]: ...
+
+
+@dataclass(frozen=True)
+class HealthHooks:
+    """The functions of other parts that folder health calls.
+
+    Each of the `status_checks` is called with every folder status that was read.
+    """
+
+    status_checks: Sequence[StatusCheck]
+    monotonic: Callable[[], float] = time.monotonic
 
 
 class Faults:
@@ -104,10 +120,7 @@ class Faults:
 
 
 class FolderHealth:
-    """Checks folders, records their faults, and mends them; used by one thread.
-
-    Each of the `status_checks` is called with every folder status that was read.
-    """
+    """Checks folders, records their faults, and mends them; used by one thread."""
 
     def __init__(
         self,
@@ -115,19 +128,25 @@ class FolderHealth:
         paths: Paths,
         recovery: Recovery,
         faults: Faults,
-        status_checks: Sequence[StatusCheck],
+        hooks: HealthHooks,
     ) -> None:
         self._syncthing = syncthing
         self._paths = paths
         self._recovery = recovery
         self._faults = faults
-        self._status_checks = status_checks
+        self._status_checks = hooks.status_checks
+        self._stalls = Stalls(syncthing, paths, hooks.monotonic)
         self._mended: set[str] = set()
 
     @property
     def has_faults(self) -> bool:
         """Whether a folder has a fault now: then check again soon."""
         return bool(self._faults.folders)
+
+    @property
+    def wait(self) -> float | None:
+        """Seconds until a folder that may have stalled is to be checked; None if there is none."""
+        return self._stalls.wait
 
     def check(
         self, world: World, only: Iterable[str] | None = None, turn: Collection[str] = ()
@@ -141,8 +160,10 @@ class FolderHealth:
             SyncthingUnreachable: the remaining folders were not checked.
         """
         active = {f.id: f for f in desired(world).folders if not f.paused}
-        wanted = active.keys() if only is None else {*only, *turn, *self._faults.folders}
+        ailing = {*self._faults.folders, *self._stalls.folders}
+        wanted = active.keys() if only is None else {*only, *turn, *ailing}
         self._faults.forget_all_but(active)
+        self._stalls.keep(set(active))
         self._mended |= self._recovery.check(world, active.keys() if only is None else turn)
         for name in self._mended & active.keys():
             self._syncthing.scan(name)  # Syncthing may have noticed that files were missing
@@ -176,7 +197,12 @@ class FolderHealth:
         for check in self._status_checks:
             check(world, folder.id, status)
         why = status.error or self._pull_error(folder.id, status)
-        if why and self._faults.is_retry_due(folder.id):
+        if not why:
+            stall = self._stalls.find(folder, status)
+            if stall.pull:
+                self._try_again(world, folder, status)
+            return stall.why
+        if self._faults.is_retry_due(folder.id):
             self._try_again(world, folder, status)
         return why
 
