@@ -13,17 +13,18 @@ NO_DEVICES: frozenset[str] = frozenset()
 
 
 def test_a_folder_that_a_known_device_offers_is_pending_until_it_is_added(boxes: Boxes) -> None:
-    """With its label, and an event when it comes and when it goes."""
+    """With its label, and an event when it comes and when it goes; v2 may send one twice."""
     boxes.b.listen()
     name = boxes.offer()
     boxes.until(lambda: boxes.offers(name) == [boxes.a.id])
 
     [pending] = [each for each in boxes.b.client.pending_folders() if each.id == name]
     assert pending.label == name
-    boxes.until(lambda: _heard(boxes, "PendingFoldersChanged") == 1)
+    boxes.until(lambda: _heard(boxes, "PendingFoldersChanged"))
+    boxes.b.listen()
     boxes.b.put(Folder(name, FolderType.RECEIVE_ONLY, frozenset({boxes.a.id})))
     boxes.until(lambda: not boxes.offers(name))
-    boxes.until(lambda: _heard(boxes, "PendingFoldersChanged") == 2)
+    boxes.until(lambda: _heard(boxes, "PendingFoldersChanged"))
 
 
 def _heard(boxes: Boxes, kind: str) -> int:
