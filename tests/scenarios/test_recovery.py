@@ -31,7 +31,7 @@ def test_an_outbox_that_lost_its_files_and_marker_is_mended_before_it_is_believe
     before = _files(outbox)
     for item in (outbox / "items").iterdir():
         item.unlink()
-    (outbox / ".stfolder").rmdir()
+    shutil.rmtree(outbox / ".stfolder")  # in 1.19 it is empty, later not
     a.up()
     written = a.write_session("after the loss")
     b.until_readable(*sessions, written)
