@@ -4,10 +4,12 @@ import atexit
 import gc
 import os
 import signal
+import sys
 
 
 def main() -> None:
     """Run the command that was typed; Ctrl-C ends it silently, even while modules still load."""
+    _use_utf8()
     # loading makes no garbage, and nothing needs to be freed when a short command ends
     gc.set_threshold(100_000, 10, 10)
     atexit.register(gc.freeze)
@@ -22,6 +24,13 @@ def main() -> None:
     command = load()
     signal.signal(signal.SIGINT, handler)
     run(command)
+
+
+def _use_utf8() -> None:
+    """Start again in Python's UTF-8 mode where the locale would read file names as ASCII."""
+    if sys.getfilesystemencoding() != "utf-8":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 no shell
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from karma_sync.domain.team.pairing_code import PairingCode
-from karma_sync.files import require_writable
+from karma_sync.files import refuse_root, require_writable
 from karma_sync.paths import Paths
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class App:
         which hold deleted text.
         """
         app = cls(Paths.from_environment(os.environ))
+        refuse_root(app.paths.settings)
         atexit.register(_close, weakref.ref(app))
         return app
 

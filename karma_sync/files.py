@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
-from karma_sync.errors import NotWritable
+from karma_sync.errors import Conflict, NotWritable
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,57 @@ def require_writable(path: Path) -> None:
         NotWritable: the file exists and we may not write it.
     """
     if path.exists() and not os.access(path, os.W_OK):
-        raise NotWritable(f"{path} cannot be written", hint=f"chmod 600 {path}")
+        raise NotWritable(f"{path} cannot be written", hint=give_back(path) or f"chmod 600 {path}")
+
+
+def give_back(path: Path) -> str:
+    """The command that gives a file of another user back to us; "" if that is not the obstacle.
+
+    A command that was run with sudo leaves such files.
+    """
+    for each in (path, *path.parents):
+        try:
+            owner = each.lstat().st_uid
+        except PermissionError:
+            continue  # the directory in which it lies is closed to us
+        except OSError:
+            return ""
+        me = os.geteuid()
+        if owner == me:
+            return ""
+        return f"sudo chown -R {me} {quote(str(each))}: it belongs to {_user(owner)}"
+    return ""
+
+
+def refuse_root(settings: Path) -> None:
+    """Keep root out of another user's home: files made there could not be used by that user.
+
+    `settings` is the home's config.toml.
+
+    Raises:
+        Conflict: we are root, and the home belongs to another user.
+    """
+    if os.geteuid() != 0:
+        return
+    sudo = os.environ.get("SUDO_UID", "0")
+    nearest = next(p for p in (settings, *settings.parents) if p.exists())
+    owner = nearest.stat().st_uid
+    is_theirs = owner != 0 and (nearest == settings or sudo == str(owner))
+    if is_theirs:
+        raise Conflict(
+            f"{nearest} belongs to {_user(owner)}, who could not use what root makes there",
+            hint="the same command without sudo",
+        )
+
+
+def _user(uid: int) -> str:
+    """The name of a user; the number if nobody knows a name."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 def private_dir(path: Path) -> Path:

@@ -7,6 +7,7 @@ from an id only after the id matched `FOLDER_ID`, because peers make up ids too.
 
 import base64
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,52 @@ from karma_sync.files import private_dir
 
 PROGRAM = "karma-sync"
 FOLDER_ID = re.compile(r"ks-[mc]-[a-z2-7]{26}")
+
+
+def expanded(text: str) -> Path:
+    """A path that a person wrote, made absolute: `~` is the home, a relative one begins here.
+
+    Raises:
+        BadInput: nobody knows the home, or the current directory is gone.
+    """
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise _homeless() from None
+    return path if path.is_absolute() else current_directory() / path
+
+
+def directory_at(typed: Path) -> Path:
+    """The absolute path of a directory that a person typed.
+
+    A path with `..` is resolved, because the directory above a link is not the one above its
+    target; any other keeps its links.
+
+    Raises:
+        BadInput: nobody knows the home, or the current directory is gone.
+    """
+    path = expanded(str(typed))
+    return Path(os.path.realpath(path)) if ".." in path.parts else path
+
+
+def user_home() -> Path:
+    """The person's home directory; raises BadInput if nobody knows it."""
+    return expanded("~")
+
+
+def current_directory() -> Path:
+    """The current directory; raises BadInput if it was deleted."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise BadInput("the current directory does not exist any more", hint="cd ~") from None
+
+
+def _homeless() -> BadInput:
+    return BadInput(
+        "nobody knows your home directory: HOME is not set, and the system does not list your user",
+        hint="export HOME=/path/to/your/home",
+    )
 
 
 @dataclass(frozen=True)
@@ -37,11 +84,14 @@ class Paths:
         """`KARMA_SYNC_HOME` if it is set, else the platform's usual folders (XDG on Linux)."""
         home = environ.get("KARMA_SYNC_HOME")
         if home:
-            return cls.inside(Path(home).expanduser().absolute())
+            return cls.inside(expanded(home))
         import platformdirs
 
         dirs = platformdirs.PlatformDirs(PROGRAM, appauthor=False)
-        return cls(dirs.user_config_path, dirs.user_data_path, dirs.user_state_path)
+        try:
+            return cls(dirs.user_config_path, dirs.user_data_path, dirs.user_state_path)
+        except RuntimeError:
+            raise _homeless() from None
 
     @property
     def settings(self) -> Path:

@@ -15,7 +15,7 @@ from karma_sync.domain.team.pairing_code import is_address
 from karma_sync.domain.value import Value
 from karma_sync.errors import BadInput, NotInitialised
 from karma_sync.files import write_private
-from karma_sync.paths import Paths
+from karma_sync.paths import Paths, expanded
 
 _DIRS = "CLAUDE_CONFIG_DIR"
 
@@ -132,13 +132,14 @@ def load(paths: Paths, environ: Mapping[str, str] = os.environ) -> Settings:
             f"there is no identity in {paths.config}", hint="karma-sync init"
         ) from None
     config = _checked(paths.settings, raw)
-    here = claude_dirs(environ)
-    dirs = _directories(config.claude_dirs) if config.claude_dirs else here
+    remembered = _directories(config.claude_dirs or ())
+    dirs = remembered or claude_dirs(environ)
+    here = claude_dirs(environ) if environ.get(_DIRS, "").strip() else ()
     return Settings(
         tag=config.tag,
         network=config.network,
         claude_dirs=dirs,
-        unsearched=tuple(each for each in here if _is_named(environ) and each not in dirs),
+        unsearched=tuple(each for each in here if each not in dirs),
         syncthing=_program(environ, config.syncthing.program if config.syncthing else None),
         redaction=RedactionSettings(
             gitleaks=_below(paths.config, config.redaction.gitleaks),
@@ -178,7 +179,9 @@ def _unusable(file: Path, why: str) -> BadInput:
 
 def _below(config: Path, file: str) -> Path | None:
     """The file as an absolute path; a relative one begins beside config.toml."""
-    return config / Path(file).expanduser() if file else None
+    if not file:
+        return None
+    return expanded(file) if file.startswith("~") else config / file
 
 
 def save(
@@ -210,19 +213,15 @@ def claude_dirs(environ: Mapping[str, str]) -> tuple[Path, ...]:
     return _directories([named] if is_one else [n for n in named.split(",") if n.strip()])
 
 
-def _is_named(environ: Mapping[str, str]) -> bool:
-    return bool(environ.get(_DIRS, "").strip())
-
-
 def _directories(texts: Iterable[str]) -> tuple[Path, ...]:
     """Absolute paths, each once."""
-    found = (Path(text.strip()).expanduser().absolute() for text in texts)
+    found = (expanded(text.strip()) for text in texts)
     return tuple(dict.fromkeys(found))
 
 
 def _program(environ: Mapping[str, str], configured: str | None) -> Path | None:
     chosen = environ.get("KARMA_SYNC_SYNCTHING") or configured
-    return Path(chosen).expanduser() if chosen else None
+    return expanded(chosen) if chosen else None
 
 
 def _is_loopback(host: str) -> bool:

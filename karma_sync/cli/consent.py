@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.text import printable
 from karma_sync.errors import BadInput
+from karma_sync.paths import user_home
 from karma_sync.runtime.timing import Deadline, utc_now
 
 if TYPE_CHECKING:
@@ -166,13 +166,13 @@ def takes_home(app: App, standing: "ProjectAnswers") -> bool:
     """Whether the person's home is a directory of the project, such as one of dotfiles."""
     from karma_sync.service.sessions.widening import has_home
 
-    return has_home(app.matcher, standing.names, str(Path.home()))
+    return has_home(app.matcher, standing.names, str(user_home()))
 
 
 def show_home() -> None:
     """Say what it means that the person's home is a directory of a project."""
     print_line(
-        f"  takes:       all of your home, {Path.home()}: every session in it that is in no other"
+        f"  takes:       all of your home, {user_home()}: every session in it that is in no other"
         " repository, also those of directories that were deleted since"
     )
 

@@ -2,8 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +13,8 @@ from typer.main import get_command
 from karma_sync import __version__
 from karma_sync.cli.commands import NO_HELP, Commands
 from karma_sync.cli.output import open_streams, print_error
-from karma_sync.errors import KarmaError
+from karma_sync.errors import BadInput, KarmaError
+from karma_sync.files import give_back
 
 PROGRAM = "karma-sync"
 _COMPLETE = "_KARMA_SYNC_COMPLETE"  # the shell sets it to ask for completions
@@ -101,6 +103,7 @@ def load() -> Callable[[], object]:
 def run(command: Callable[[], object]) -> None:
     """Run the command that was typed; print its error and the next step, and exit with its code."""
     try:
+        _require_text(sys.argv[1:])
         command()
     except KarmaError as error:
         print_error(str(error), error.hint)
@@ -108,5 +111,20 @@ def run(command: Callable[[], object]) -> None:
     except OSError as error:
         # our own files have mode 0600: somebody else closed them, or the disk is full
         where = error.filename or "the system"
-        print_error(f"{where}: {error.strerror or error}", "correct that, then run it again")
+        hint = give_back(Path(str(error.filename))) if error.filename else ""
+        print_error(
+            f"{where}: {error.strerror or error}", hint or "correct that, then run it again"
+        )
         sys.exit(1)
+
+
+def _require_text(arguments: Iterable[str]) -> None:
+    """Raises BadInput if an argument has bytes that are no UTF-8: nothing could store it."""
+    for each in arguments:
+        try:
+            each.encode()
+        except UnicodeEncodeError:
+            raise BadInput(
+                f"the argument {os.fsencode(each)!r} is not UTF-8",
+                hint="for a directory with such a name: change to it, and type a dot",
+            ) from None

@@ -1,7 +1,6 @@
 """Consent to a change that makes more leave: shows what more, with which cuts and to whom; asks."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from karma_sync.app import App
@@ -9,6 +8,7 @@ from karma_sync.cli.ask import ask_unless
 from karma_sync.cli.consent import receivers, show_home, show_terms
 from karma_sync.cli.output import print_line
 from karma_sync.cli.progress import ProgressBar
+from karma_sync.paths import user_home
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _compare(app: App, before: "SendingRules", after: "SendingRules") -> "list[W
     from karma_sync.service.sessions.widening import Widening
 
     with ProgressBar("reading sessions") as progress:
-        widening = Widening(app.matcher, utc_now, str(Path.home()))
+        widening = Widening(app.matcher, utc_now, str(user_home()))
         return widening.of(before, after, progress)
 
 

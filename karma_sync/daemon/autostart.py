@@ -18,6 +18,7 @@ from typing import Protocol
 from karma_sync.daemon.service_units import Launch, launchd_plist, service_name, systemd_unit
 from karma_sync.errors import KarmaError, NotFound, TimedOut
 from karma_sync.files import write_private
+from karma_sync.paths import expanded
 from karma_sync.runtime.timing import poll
 
 _ANSWER_S = 30.0
@@ -84,10 +85,10 @@ def autostart(environ: Mapping[str, str], platform: str = sys.platform) -> Autos
     """
     name = service_name(environ)
     if platform == "darwin":
-        return Launchd(name, Path("~/Library/LaunchAgents").expanduser())
+        return Launchd(name, expanded("~/Library/LaunchAgents"))
     if platform == "linux":
         config = environ.get("XDG_CONFIG_HOME") or "~/.config"
-        return Systemd(name, Path(config).expanduser() / "systemd" / "user")
+        return Systemd(name, expanded(config) / "systemd" / "user")
     raise KarmaError(f"no service can be installed on {platform}", hint=_BY_HAND)
 
 

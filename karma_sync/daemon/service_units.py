@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from karma_sync.errors import BadInput, KarmaError
-from karma_sync.paths import PROGRAM, Paths, short_hash
+from karma_sync.paths import PROGRAM, Paths, expanded, short_hash
 
 _SYSTEMD = "systemd/karma-sync.service.in"
 _LAUNCHD = "launchd/karma-sync.plist.in"
@@ -93,7 +93,7 @@ def _carried(environ: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
+    return str(expanded(path))
 
 
 def _quoted(word: str) -> str:

@@ -163,13 +163,22 @@ class Places:
         linked = {str(seen)} if real_path(str(seen)) != str(seen) else set[str]()
         if all(self.learned.get(p) == identity for p in (str(repository.tree), *linked)):
             return
-        for path in linked | {str(root) for root in repository.roots()}:
+        for path in filter(_is_text, linked | {str(root) for root in repository.roots()}):
             before = self.learned.get(path)
             if before == identity:
                 continue
             if before is not None:
                 self.former[path] = (*self.former.get(path, ()), before)
             self.learned[path] = self._news[path] = identity
+
+
+def _is_text(path: str) -> bool:
+    """Whether a path is UTF-8: no record and no database can hold another one."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _below(cwd: str, roots: Mapping[str, str]) -> str | None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from karma_sync.errors import DatabaseUnusable
-from karma_sync.files import PRIVATE_FILE, private_dir
+from karma_sync.files import PRIVATE_FILE, give_back, private_dir
 from karma_sync.runtime.timing import Deadline
 
 Transaction = sqlite3.Connection
@@ -139,7 +139,9 @@ class Database:
             if code in _UNUSABLE:
                 raise DatabaseUnusable(
                     f"{self._path} cannot be used: {error}",
-                    hint=f"check that {self._path.parent} has free space and belongs to you",
+                    hint=give_back(self._path)
+                    or give_back(self._path.parent)
+                    or f"check that {self._path.parent} has free space",
                 ) from error
             raise
 

@@ -40,7 +40,7 @@ def find_program(configured: Path | None) -> Path:
         program = Path(found).absolute()
         hint = f"{install_command()}; or name a newer one in KARMA_SYNC_SYNCTHING"
     else:
-        program = configured.expanduser().absolute()
+        program = configured.absolute()
         hint = (
             "name another in KARMA_SYNC_SYNCTHING, or as syncthing.program in config.toml; or name"
             f" none, and {install_command()}"
@@ -73,6 +73,8 @@ def environment() -> dict[str, str]:
     second API key). None of these is inherited; we set the few that we need.
     """
     inherited = {name: v for name, v in os.environ.items() if not name.startswith("ST")}
+    # Syncthing ends without a home, which it does not use: we name its own
+    inherited.setdefault("HOME", "/")
     return inherited | {"STNODEFAULTFOLDER": "1", "STNOPORTPROBING": "1", "STNOUPGRADE": "1"}
 
 

@@ -1,9 +1,8 @@
 """Finds the project that an argument names: `.`, a unique ending, or the whole name."""
 
-from pathlib import Path
-
 from karma_sync.app import App
 from karma_sync.errors import BadInput, NotFound
+from karma_sync.paths import current_directory
 
 
 def project_named(app: App, project: str) -> str:
@@ -17,7 +16,7 @@ def project_named(app: App, project: str) -> str:
     from karma_sync.git.repository import identity_of, other_identities, repository_at
     from karma_sync.service.projects import shared_names
 
-    here = Path().absolute()
+    here = current_directory()
     identity = app.matcher.places.of(str(here)).identity or identity_of(here)
     repository = repository_at(here)
     shared = shared_names(app.state)

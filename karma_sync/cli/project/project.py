@@ -26,6 +26,7 @@ from karma_sync.cli.project.argument import meant
 from karma_sync.cli.project.scan import scan
 from karma_sync.cli.widening import consent_to_more, never
 from karma_sync.errors import BadInput, NotFound
+from karma_sync.paths import current_directory, directory_at, user_home
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def share(
     from karma_sync.service import directories, projects
 
     app = App.from_environment()
-    identity, root = _of_remote(app, directory.absolute(), remote)
+    identity, root = _of_remote(app, directory_at(directory), remote)
     standing = projects.prepare_share(app.state, app.me, identity, team)
     wishes = ConsentOptions(
         direction, since, last, after_idle, profile, yes, dry_run, whole_home=whole_home
@@ -136,7 +137,7 @@ def alias(
     from karma_sync.service.sessions.widening import SendingRules
 
     app = App.from_environment()
-    new = identity_of(Path().absolute()) if name == "." else typed_identity(name)
+    new = identity_of(current_directory()) if name == "." else typed_identity(name)
     old = project or _renamed(app, new)
     standing = projects.find(app.state, app.me, old, team)
     if remove:
@@ -216,7 +217,7 @@ def map_(
     cwds = [app.matcher.facts(session).cwds for session in app.source.sessions()]
     now = SendingRules.stored(app.state, app.me)
     named = {*now.mapped, *chain.from_iterable(cwds)}
-    place = directories.place_of(directory, Path().absolute(), Path.home(), named)
+    place = directories.place_of(directory, current_directory(), user_home(), named)
     if project is None:
         mapped = directories.mapped_without(now.mapped, place)
         consent_to_more(app, now, now.mapping(mapped), yes=yes, concerns=never)

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +15,7 @@ from karma_sync.cli.options import JsonOption, PrivateOption, YesOption
 from karma_sync.cli.output import print_json, print_line, print_next, size, write_raw
 from karma_sync.cli.widening import consent_to_more
 from karma_sync.errors import BadInput, Conflict
+from karma_sync.paths import current_directory, user_home
 
 if TYPE_CHECKING:
     from karma_sync.domain.session.source_files import SourceSession
@@ -158,7 +158,7 @@ def exclude(
     app = App.from_environment()
     sent: list[ExcludedSession] = []
     if directories:
-        here, home = Path().absolute(), Path.home()
+        here, home = current_directory(), user_home()
         patterns = [p for text in directories for p in patterns_of(text, here, home)]
         if remove:
             choices.require_excluded(app.state, patterns)

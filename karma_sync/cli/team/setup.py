@@ -15,6 +15,7 @@ from karma_sync.cli.progress import waiting
 from karma_sync.domain import ids
 from karma_sync.domain.team import pairing_code
 from karma_sync.errors import BadInput, Conflict
+from karma_sync.files import refuse_root
 from karma_sync.paths import Paths
 from karma_sync.runtime.timing import utc_now
 
@@ -56,6 +57,7 @@ def init(
     from karma_sync.settings import load
 
     paths = Paths.from_environment(os.environ)
+    refuse_root(paths.settings)
     if paths.settings.exists():
         raise Conflict(
             f"{paths.config} already has the identity of {load(paths).tag}", hint="karma-sync up"
@@ -157,8 +159,12 @@ def _tag(user: str | None, machine: str | None) -> str:
     import getpass
     import socket
 
-    login, host = ids.clean_part(getpass.getuser(), "me"), ids.clean_host(socket.gethostname())
+    host = ids.clean_host(socket.gethostname())
     if user is None:
+        try:
+            login = ids.clean_part(getpass.getuser(), "me")
+        except (KeyError, OSError):  # a container may run as a user that the system does not list
+            login = "me"
         user = ask("Your name in teams", login) if is_terminal() else login
     if machine is None:
         machine = ask("This machine's name", host) if is_terminal() else host

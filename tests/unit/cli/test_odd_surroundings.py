@@ -1,0 +1,190 @@
+"""Every command where something about user, directory or locale is unusual: never a traceback."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+from typer.main import get_command
+
+from karma_sync.cli.main import app
+from tests.support.harness import COMMAND_S, Member, programs
+from tests.unit.cli.test_command_table import leaves
+
+pytestmark = pytest.mark.daemon  # `init` makes Syncthing's key with the real one
+
+STRANGER = 54_321  # a user that no system lists
+TYPED: Mapping[str, Sequence[str]] = {
+    "pair": ["CODE"],
+    "invitation accept": ["abc"],
+    "invitation decline": ["abc"],
+    "team create": ["backend"],
+    "team add": ["abcdefg"],
+    "project share": [".", "--dry-run"],
+    "project map": [".", "https://example.org/acme/web"],
+    "project alias": ["."],
+    "subscription accept": ["."],
+    "subscription change": ["."],
+    "subscription decline": ["."],
+    "subscription pause": ["."],
+    "subscription reopen": ["."],
+    "subscription resume": ["."],
+    "accept": ["."],
+    "decline": ["."],
+    "exclude": ["foo"],
+    "redact": ["--literal"],
+    "rename": ["--machine", "other"],
+    "session show": ["abc"],
+    "session preview": ["abc"],
+    "session share": ["abc"],
+    "session withhold": ["abc"],
+    "session unshare": ["abc"],
+}
+# These start what goes on after the command, or change the system outside of the member's home.
+LEFT_OUT = {"up", "demo", "service install", "service uninstall", "service start", "service stop"}
+CODES = set(range(12))  # docs/exit-codes.md
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command ended with and said."""
+
+    command: str
+    code: int
+    err: str
+
+
+@pytest.fixture
+def bob() -> Iterator[Member]:
+    """A member in a directory whose name is not ASCII, and that other users may enter."""
+    with tempfile.TemporaryDirectory(prefix="ü") as made:
+        Path(made).chmod(0o755)
+        member = Member(Path(made), "bob", programs()[0])
+        member.init()
+        yield member
+        member.forget()
+
+
+def commands() -> list[list[str]]:
+    names = sorted(set(leaves(get_command(app), "")) - LEFT_OUT)
+    return [[*name.split(), *TYPED.get(name, ())] for name in names]
+
+
+def run_all(
+    member: Member,
+    prefix: Sequence[str] = (),
+    more: Sequence[bytes] = (),
+    cwd: Path | None = None,
+    environ: Mapping[str, str | None] = MappingProxyType({}),
+) -> list[Ended]:
+    """Run every command, several at once; each ends by itself, with a code that is documented."""
+    changed = {k: v for k, v in {**member.environ, **environ}.items() if v is not None}
+
+    def run(args: list[str]) -> Ended:
+        done = subprocess.run(
+            [*prefix, *member.command(args), *more],
+            env=changed,
+            cwd=cwd or member.repo,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=COMMAND_S,
+            check=False,
+        )
+        return Ended(" ".join(args), done.returncode, done.stderr.decode(errors="replace"))
+
+    with ThreadPoolExecutor(2) as pool:
+        ended = list(pool.map(run, commands()))
+    for each in ended:
+        assert "Traceback" not in each.err, each
+        assert each.code in CODES, each
+        if each.code not in {0, 2}:
+            assert "  try: " in each.err, each
+    return ended
+
+
+def of_service(ended: Ended) -> bool:
+    """Whether the command asks the service manager, which has files of its own."""
+    return ended.command.startswith("service ")
+
+
+def as_stranger(member: Member) -> list[str]:
+    """What to put before a command so that a user whom nobody knows runs it, with their files."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("only root can become another user")
+    for path in (member.folder, *member.folder.rglob("*")):
+        os.lchown(path, STRANGER, STRANGER)
+    ids = (f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups")
+    return ["setpriv", *ids]
+
+
+def test_an_argument_that_is_not_utf8(bob: Member) -> None:
+    for each in run_all(bob, more=[b"\xff"]):
+        assert each.code == 2, each
+        assert "is not UTF-8" in each.err
+
+
+def test_a_current_directory_that_was_deleted(bob: Member) -> None:
+    # a shell goes on in a directory that another one deletes
+    gone = ["/bin/sh", "-c", 'd=$(mktemp -d) && cd "$d" && rmdir "$d" && exec "$@"', "sh"]
+
+    ended = {each.command: each for each in run_all(bob, gone)}
+
+    for command in ("exclude foo", "accept .", "project share . --dry-run"):
+        assert "the current directory does not exist any more" in ended[command].err
+
+
+def test_a_locale_that_knows_only_ascii(bob: Member) -> None:
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    clone = bob.clone("https://example.org/acme/web.git", "wéb")
+
+    ended = {each.command: each for each in run_all(bob, cwd=clone, environ=plain)}
+
+    assert ended["status"].code == 0
+    assert ended["project share . --dry-run"].code == 5  # there is no team yet
+
+
+def test_a_user_whom_the_system_does_not_list_without_a_home(bob: Member) -> None:
+    ended = {each.command: each for each in run_all(bob, as_stranger(bob), environ={"HOME": None})}
+
+    assert ended["status"].code == 0
+    assert ended["session list"].code == 0
+    assert "HOME is not set" in ended["exclude foo"].err
+    named = [*bob.command(["init", "--user", "a", "--machine", "b"])]
+    elsewhere = bob.environ | {"KARMA_SYNC_HOME": str(bob.folder / "other")}
+    done = subprocess.run([*as_stranger(bob), *named], env=elsewhere, check=False)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("names", [["library/library.db", "state.db"], ["intent.json"], ["."]])
+def test_files_that_root_made(bob: Member, names: list[str]) -> None:
+    bob.run("exclude", "something")
+    bob.run("session", "list")
+    prefix = as_stranger(bob)
+    for name in names:
+        for path in {bob.home / name, *bob.home.glob(f"{name}-*")}:
+            os.chown(path, 0, 0)
+    before = {p: p.read_bytes() for p in bob.home.glob("*.json")}
+
+    failed = [each for each in run_all(bob, prefix) if each.code == 1 and not of_service(each)]
+
+    assert failed
+    for each in failed:
+        assert f"sudo chown -R {STRANGER} " in each.err, each
+        assert "it belongs to root" in each.err, each
+    assert {p: p.read_bytes() for p in bob.home.glob("*.json")} == before
+
+
+def test_root_does_nothing_in_the_home_of_another_user(bob: Member) -> None:
+    as_stranger(bob)
+    before = sorted((p, p.lstat().st_uid) for p in bob.home.rglob("*"))
+
+    for each in run_all(bob):
+        if each.code != 2 and not of_service(each):
+            assert (each.code, "without sudo" in each.err) == (6, True), each
+    assert sorted((p, p.lstat().st_uid) for p in bob.home.rglob("*")) == before
