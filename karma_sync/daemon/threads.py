@@ -34,6 +34,7 @@ class Duties:
         self._withdrawals: withdrawal.Withdrawals | None = None
         self._failed: set[str] = set()  # the failures of the last cycle
         self._is_stopping = False
+        self._is_indexed = False  # not checked yet, since the start
 
     def prime(self) -> None:
         """Begin to collect events, and record who is connected.
@@ -97,6 +98,9 @@ class Duties:
         if world is None:
             return None
         receiver, arrivals = parts.receiver, self._requests.arrivals
+        if not self._is_indexed:
+            receiver.complete_index()
+            self._is_indexed = True
         receiver.forget_all_but(kept_channels(world))
         for name in receiver.try_again():
             arrivals.add(name, ALL)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from karma_sync.agents.claude.gathering import read_facts
 from karma_sync.agents.claude.source import ClaudeSource
+from karma_sync.agents.extractors import EXTRACTORS
 from karma_sync.app import App
 from karma_sync.archive.archiver import Archiver, ArchiverHooks
 from karma_sync.archive.forgetting import Forgetter
@@ -43,6 +44,7 @@ from karma_sync.mesh.quotas import Quotas
 from karma_sync.mesh.reconciler import Reconciler
 from karma_sync.mesh.transfers import Measured, Transfers, is_idle
 from karma_sync.receiving.importer import Importer, Verifier
+from karma_sync.receiving.indexer import Indexer
 from karma_sync.receiving.receiver import Receiver, ReceiverHooks
 from karma_sync.redact.custom.ruleset import RefusingRedactor
 from karma_sync.redact.redactor import Redactor
@@ -280,7 +282,8 @@ def _unarchived(errors: Sequence[str]) -> str:
 
 def _receiver(app: App, client: SyncthingPort, signals: Signals, problems: Problems) -> Receiver:
     verifier = Verifier(verify_item, verify_chunk, verify_retraction)
-    importer = Importer(app.paths.library, app.library, verifier, utc_now)
+    indexer = Indexer(app.paths.library, EXTRACTORS)
+    importer = Importer(app.paths.library, app.library, verifier, indexer, utc_now)
     hooks = ReceiverHooks(problems, signals.refused, lambda folder: is_idle(client, folder))
     return Receiver(app.me.key, importer, app.library, app.event_log, hooks)
 

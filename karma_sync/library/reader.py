@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from karma_sync.channel.layout import chunk_name, decompress, kept_item
+from karma_sync.channel.kept_content import KeptContent
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.ids import short_ids, user_of
 from karma_sync.domain.session.key import SessionKey
-from karma_sync.domain.session.manifest import ItemFile, Manifest, split_item
+from karma_sync.domain.session.manifest import ItemFile, Manifest
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import BadInput, KarmaError, NotFound
 from karma_sync.store import readable as queries
@@ -99,15 +99,16 @@ class Library:
             raise NotFound(f"session {manifest.session.session_id} is gone")
         for _ in range(_TRIES):
             file = _file(readable.manifest, path)
+            kept = KeptContent(self.root, readable.folder, readable.manifest)
             try:
-                tail = self._tail(readable, file)
-                pieces = [self._chunk(sha, size) for sha, size in file.chunks[:1]]
+                tail = kept.tail(file)
+                pieces = [kept.chunk(sha, size) for sha, size in file.chunks[:1]]
             except FileNotFoundError:
                 readable = self._again(scope, readable)
                 continue
             yield from pieces
             try:
-                yield from (self._chunk(sha, size) for sha, size in file.chunks[1:])
+                yield from (kept.chunk(sha, size) for sha, size in file.chunks[1:])
             except FileNotFoundError:
                 raise KarmaError(
                     f"session {readable.manifest.session.session_id} was replaced while it was"
@@ -117,16 +118,6 @@ class Library:
             yield tail
             return
         raise KarmaError(f"a file of item {readable.manifest.item} is missing in the library")
-
-    def _chunk(self, sha: str, size: int) -> bytes:
-        return decompress((self.root / chunk_name(sha)).read_bytes(), size)
-
-    def _tail(self, readable: Readable, file: ItemFile) -> bytes:
-        manifest = readable.manifest
-        place = kept_item(self.root, readable.folder, manifest.item, manifest.revision)
-        inline = decompress(split_item(place.read_bytes())[1], manifest.inline_size)
-        at = sum(f.tail.size for f in manifest.files[: manifest.files.index(file)])
-        return inline[at : at + file.tail.size]
 
     def _again(self, scope: AccessScope, readable: Readable) -> Readable:
         with self.store.reading() as tx:

@@ -9,7 +9,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +27,8 @@ from karma_sync.domain.mesh.channels import Channel, Kept
 from karma_sync.domain.session.manifest import Manifest, Retraction, Verified
 from karma_sync.errors import Unverified
 from karma_sync.files import fsync_dirs, private_dir
-from karma_sync.store import library, retractions
+from karma_sync.receiving.indexer import Indexer
+from karma_sync.store import library, retractions, search_index
 from karma_sync.store.database import Database
 
 # link() fails with these where the file system has no hard links, or refuses one
@@ -39,6 +40,8 @@ class VerifiedFiles(Protocol):
 
     @property
     def manifest(self) -> Verified[Manifest]: ...
+    @property
+    def tails(self) -> Mapping[str, bytes]: ...
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,16 @@ class Importer:
     """The only writer of the library: `root` holds its files, `store` its database."""
 
     def __init__(
-        self, root: Path, store: Database, verifier: Verifier, now: Callable[[], datetime]
+        self,
+        root: Path,
+        store: Database,
+        verifier: Verifier,
+        indexer: Indexer,
+        now: Callable[[], datetime],
     ) -> None:
         self._root = root
         self._store = store
+        self._index = indexer
         self._verify = verifier
         self._now = now
         self._incoming = private_dir(root / "incoming")
@@ -96,15 +105,16 @@ class Importer:
             if last and kept.exists() and kept.read_bytes() == raw:
                 self._verify_kept(channel, item, kept, last)
                 return
-            manifest = self._verify.item(raw, item, channel, last).manifest
-            if manifest.value.revision <= gone:
+            verified = self._verify.item(raw, item, channel, last)
+            manifest = verified.manifest.value
+            if manifest.revision <= gone:
                 raise Withdrawn
-            places = self._take_chunks(channel, folder, manifest.value)
+            places = self._take_chunks(channel, folder, manifest)
             # each revision has its own file name, so the row that readers follow names a whole file
-            revision = manifest.value.revision
+            revision = manifest.revision
             places.append(self._keep(private, kept_item(self._root, channel.id, item, revision)))
             fsync_dirs({place.parent for place in places})
-            self._record(channel, folder, manifest, last)
+            self._record(channel, folder, verified, last)
             kept.unlink(missing_ok=True)
         finally:
             private.unlink(missing_ok=True)
@@ -144,6 +154,7 @@ class Importer:
             carried = retractions.Carried(item, signed.revision, raw, done=False)
             retractions.put(tx, channel.id, carried)
             named = library.chunks_of(tx, channel.id, item)
+            self._index.drop(tx, channel.id, item)
             dropped = library.drop_item(tx, channel.id, item, last)
             retractions.put_lingering(tx, channel.id, item, last, named)
         self._delete([dropped])
@@ -177,14 +188,30 @@ class Importer:
         """
         with self._store.transaction() as tx:
             dropped = library.drop_all_but(tx, kept)
+            for folder in {each.folder for each in dropped}:
+                self._index.drop_channel(tx, folder)
         self._delete(dropped)
         return len(dropped)
 
+    def complete_index(self) -> None:
+        """Index what is readable but not yet found; nothing to do unless the rules changed."""
+        self._index.complete(self._store)
+
     def scrub(self) -> bool:
-        """Remove deleted rows from the database's log on disk; whether nothing is left to do."""
+        """Remove deleted text from the database's files; whether nothing is left to do."""
+        if self._remove_rests():
+            self._scrub = True
         if self._scrub and self._store.checkpoint():
             self._scrub = False
         return not self._scrub
+
+    def _remove_rests(self) -> bool:
+        with self._store.reading() as tx:
+            if not search_index.has_rests(tx):
+                return False
+        with self._store.transaction() as tx:
+            search_index.remove_rests(tx)
+        return True
 
     def _delete(self, dropped: Iterable[library.Dropped]) -> None:
         for item in dropped:
@@ -230,8 +257,10 @@ class Importer:
         for sha in useless:
             (self._root / chunk_name(sha)).unlink(missing_ok=True)
 
-    def _record(self, channel: Channel, folder: Path, item: Verified[Manifest], last: int) -> None:
+    def _record(self, channel: Channel, folder: Path, verified: VerifiedFiles, last: int) -> None:
+        item = verified.manifest
         with self._store.transaction() as tx:
+            self._index.update(tx, channel.id, item.value, verified.tails)
             before = library.redactor_of(tx, channel.id, item.value.item)
             dropped = library.put_item(tx, channel.id, item, self._now())
             retractions.drop(tx, channel.id, item.value.item)

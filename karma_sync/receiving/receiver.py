@@ -135,6 +135,10 @@ class Receiver:
                 self._notes.record("withdrawn", each.member, why)
         self._kept_channels = set(kept)
 
+    def complete_index(self) -> None:
+        """Index what can be read but not yet be found."""
+        self._importer.complete_index()
+
     def scrub(self) -> bool:
         """Remove deleted content from the database's files; whether nothing is left to do."""
         return self._importer.scrub()

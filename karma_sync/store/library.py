@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from karma_sync.domain.mesh.channels import Kept
 from karma_sync.domain.session.manifest import Verified
-from karma_sync.store import retractions
+from karma_sync.store import retractions, search_index
 from karma_sync.store.database import Database, Transaction
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _MIGRATIONS = [
         PRIMARY KEY (folder, item)) WITHOUT ROWID
     """,
     retractions.TABLES,
+    search_index.TABLES,
 ]
 
 
@@ -177,6 +178,24 @@ def all_revisions(tx: Transaction) -> list[tuple[str, str, int]]:
     """(folder, item, revision) of all readable items."""
     rows = tx.execute("SELECT folder, item, revision FROM item")
     return [(row["folder"], row["item"], row["revision"]) for row in rows]
+
+
+def unindexed(tx: Transaction) -> list[tuple[str, str]]:
+    """(folder, item) of the readable items of which the index has not this revision."""
+    rows = tx.execute(
+        "SELECT folder, item FROM item EXCEPT SELECT i.folder, i.item FROM item AS i"
+        " JOIN search_item AS s ON s.folder = i.folder AND s.item = i.item"
+        " AND s.revision = i.revision"
+    )
+    return [(row["folder"], row["item"]) for row in rows]
+
+
+def kept_body(tx: Transaction, folder: str, item: str) -> str | None:
+    """The readable revision's manifest as JSON, for the importer; None if there is none."""
+    row = tx.execute(
+        "SELECT body FROM item WHERE folder = ? AND item = ?", [folder, item]
+    ).fetchone()
+    return str(row["body"]) if row else None
 
 
 def all_chunks(tx: Transaction) -> set[str]:

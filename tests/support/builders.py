@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, settings
 
 from karma_sync.agents.claude.gathering import feed
 from karma_sync.agents.claude.source import ClaudeSource
+from karma_sync.agents.extractors import EXTRACTORS
 from karma_sync.channel.layout import chunk_name, decompress, item_name
 from karma_sync.channel.outbox import Outbox
 from karma_sync.channel.verify import verify_chunk, verify_item, verify_retraction
@@ -37,6 +38,7 @@ from karma_sync.domain.team.team import Member, MemberStatus, Team, found_team
 from karma_sync.errors import RedactionFailed
 from karma_sync.library.reader import Library
 from karma_sync.receiving.importer import Importer, Verifier
+from karma_sync.receiving.indexer import Indexer
 from karma_sync.redact.redactor import Redacted, Redactor
 from karma_sync.sending.packaging.packager import Packager
 from karma_sync.signing import PayloadType, SigningKey
@@ -271,7 +273,8 @@ class Shelf:
         self.root = root / "library"
         self.store = open_library(self.root / "library.db")
         weakref.finalize(self, self.store.close)
-        self.importer = Importer(self.root, self.store, verifier, lambda: NOW)
+        self.indexer = Indexer(self.root, EXTRACTORS)
+        self.importer = Importer(self.root, self.store, verifier, self.indexer, lambda: NOW)
         self.library = Library(self.root, self.store)
 
     def read(self, session_id: str = "s1", name: str = "transcript.jsonl") -> bytes:

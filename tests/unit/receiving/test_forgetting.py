@@ -118,14 +118,14 @@ def crashing() -> datetime:
 
 
 def test_a_crash_between_files_and_database_is_repaired(shelf: Shelf, desk: Desk) -> None:
-    importer = Importer(shelf.root, shelf.store, VERIFIER, crashing)
+    importer = Importer(shelf.root, shelf.store, VERIFIER, shelf.indexer, crashing)
     with pytest.raises(KeyboardInterrupt):
         importer.import_item(CHANNEL, desk.outbox.path, desk.item())
     (shelf.root / "incoming" / "leftover.ks").write_bytes(b"half a file")
     with pytest.raises(NotFound):
         shelf.read()
 
-    shelf.importer = Importer(shelf.root, shelf.store, VERIFIER, lambda: NOW)
+    shelf.importer = Importer(shelf.root, shelf.store, VERIFIER, shelf.indexer, lambda: NOW)
 
     assert list((shelf.root / "incoming").iterdir()) == []
     take(shelf, desk)
@@ -136,13 +136,13 @@ def test_a_crash_between_files_and_database_is_repaired(shelf: Shelf, desk: Desk
 def test_files_that_a_crash_left_are_deleted_with_the_next_revision(
     shelf: Shelf, desk: Desk
 ) -> None:
-    importer = Importer(shelf.root, shelf.store, VERIFIER, crashing)
+    importer = Importer(shelf.root, shelf.store, VERIFIER, shelf.indexer, crashing)
     with pytest.raises(KeyboardInterrupt):
         importer.import_item(CHANNEL, desk.outbox.path, desk.item())
     desk.write(said("rewound"))
     desk.package()
 
-    shelf.importer = Importer(shelf.root, shelf.store, VERIFIER, lambda: NOW)
+    shelf.importer = Importer(shelf.root, shelf.store, VERIFIER, shelf.indexer, lambda: NOW)
     take(shelf, desk)
 
     assert shelf.files() == expected(desk)

@@ -97,7 +97,7 @@ def test_the_same_bytes_again_change_nothing(shelf: Shelf, desk: Desk) -> None:
     before = watcher.data_version(), snapshot(shelf)
 
     take(shelf, desk)
-    Importer(shelf.root, shelf.store, VERIFIER, lambda: NOW)
+    Importer(shelf.root, shelf.store, VERIFIER, shelf.indexer, lambda: NOW)
     take(shelf, desk)
 
     assert (watcher.data_version(), snapshot(shelf)) == before

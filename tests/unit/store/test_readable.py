@@ -22,7 +22,9 @@ ROWS = list(product(TEAMS, PROJECTS, USERS, AGENTS))
 STORE = Path(library.__file__).parent
 
 # Queries of the importer about its own items: names, revisions and hashes, never a text.
+THE_IMPORTERS = "kept_body"  # it takes text out of the index that the library still has
 BOOKKEEPING = {
+    "unindexed",
     "put_item",
     "drop_all_but",
     "drop_item",
@@ -128,7 +130,17 @@ def test_no_query_of_the_library_is_written_without_a_scope() -> None:
         if not _is_scoped(function)
     }
 
-    assert unscoped <= BOOKKEEPING
+    assert unscoped <= BOOKKEEPING | {THE_IMPORTERS}
+
+
+def test_only_the_importer_reads_a_manifest_without_a_scope() -> None:
+    callers = {
+        path.parent.name
+        for path in STORE.parent.rglob("*.py")
+        if THE_IMPORTERS in path.read_text() and path.parent != STORE
+    }
+
+    assert callers == {"receiving"}
 
 
 def test_what_keeps_the_books_returns_no_text() -> None:

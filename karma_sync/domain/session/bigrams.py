@@ -1,0 +1,40 @@
+"""Makes text searchable that is written without spaces, such as Chinese, Japanese and Thai.
+
+A tokenizer that splits at spaces takes a whole sentence of them for one word. So each run of such
+letters is also indexed as its bigrams, pairs of neighbouring letters: 検索機 gives 検索, 索機 and,
+so that a single letter is found at the end too, 機.
+"""
+
+import re
+from collections.abc import Iterable
+
+# Thai, Lao, Tibetan, Myanmar, Khmer; kana, bopomofo; Han with its extensions; half-width kana.
+_LETTERS = (
+    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff"
+    "\u3005-\u3007\u3040-\u30ff\u3100-\u312f\u31a0-\u31bf\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+)
+_RUN = re.compile(f"[{_LETTERS}]+")
+_PIECES = re.compile(f"[{_LETTERS}]+|[^{_LETTERS}]+")
+
+
+def bigrams(texts: Iterable[str]) -> str:
+    """The bigrams of all runs in these texts, separated by spaces; "" if there are none."""
+    runs = (run for text in texts if not text.isascii() for run in _RUN.findall(text))
+    return " ".join(pair for run in runs for pair in _of(run))
+
+
+def _of(run: str) -> list[str]:
+    return [run[at : at + 2] for at in range(len(run))]
+
+
+def pieces(text: str) -> list[tuple[str, bool]]:
+    """The text in pieces, each with whether it is a run of letters without spaces."""
+    if text.isascii():
+        return [(text, False)] if text else []
+    return [(piece, bool(_RUN.match(piece))) for piece in _PIECES.findall(text)]
+
+
+def phrase_of(run: str) -> str:
+    """The bigrams that stand one after the other wherever this run of two or more letters does."""
+    return " ".join(run[at : at + 2] for at in range(len(run) - 1))

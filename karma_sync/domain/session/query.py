@@ -1,0 +1,175 @@
+"""Parses what a person types into a search: words, phrases, and filters such as `by:alice`.
+
+Any text is a query. What is no filter is searched for as words: a URL, code, a path, a lone quote.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+
+from karma_sync.domain.session.bigrams import phrase_of, pieces
+
+
+class Key(StrEnum):
+    """What a filter compares: `since` and `before` a record's time, `tool` a call, `is` a state."""
+
+    BY = "by"
+    PROJECT = "project"
+    TEAM = "team"
+    AGENT = "agent"
+    MODEL = "model"
+    BRANCH = "branch"
+    FILE = "file"
+    TOOL = "tool"
+    SINCE = "since"
+    BEFORE = "before"
+    IS = "is"
+
+
+class Is(StrEnum):
+    """The states that `is:` names: being worked in; written by the reader."""
+
+    LIVE = "live"
+    MINE = "mine"
+
+
+TIMES = frozenset({Key.SINCE, Key.BEFORE})
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word or a phrase that a record must have, or must not have if it is `unwanted`.
+
+    With `prefix`, a longer word that begins with the last one fits too.
+    """
+
+    text: str
+    prefix: bool = False
+    unwanted: bool = False
+
+    def expression(self) -> str:
+        """The same for FTS5; "" if it has nothing that is indexed, such as an emoji alone."""
+        found = []
+        parts = pieces(self.text)
+        for number, (piece, is_run) in enumerate(parts):
+            last = number == len(parts) - 1
+            if is_run and len(piece) == 1:
+                found.append(f'runs : "{piece}" *')
+            elif is_run:
+                found.append(f'runs : "{phrase_of(piece)}"')
+            elif any(c.isalnum() for c in piece):
+                star = " *" if self.prefix and last else ""
+                found.append(f"{_quoted(piece)}{star}")
+        return " AND ".join(found) if len(found) < 2 else f"({' AND '.join(found)})"
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A condition on sessions or records; with `unwanted` on those that do not meet it."""
+
+    key: Key
+    value: str
+    unwanted: bool = False
+
+
+@dataclass(frozen=True)
+class Query:
+    """A search: all words must fit one record, and one filter of each kind the session.
+
+    `notes` tell a person what was read otherwise than it may have been meant.
+    """
+
+    words: tuple[Word, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str, now: datetime) -> "Query":
+        """The query that a text means; no text is refused."""
+        words: list[Word] = []
+        filters: list[Filter] = []
+        notes: list[str] = []
+        plain = text.replace("\0", " ").encode("utf-8", "replace").decode()
+        for found in _TOKEN.finditer(plain):
+            unwanted = bool(found["minus"])
+            value = found["quoted"] if found["quoted"] is not None else found["bare"]
+            key = found["key"]
+            if key and value:
+                wrong = _wrong(Key(key.lower()), value, now)
+                if not wrong:
+                    filters.append(Filter(Key(key.lower()), value, unwanted))
+                    continue
+                notes.append(f"{key}:{value} is searched for as words: {wrong}")
+            if key:
+                words.append(Word(f"{key}:{value}", unwanted=unwanted))
+            elif value:
+                star = found["quoted"] is None and value.endswith("*") and len(value) > 1
+                words.append(Word(value.rstrip("*") if star else value, star, unwanted))
+        return cls(tuple(words), tuple(filters), tuple(notes))
+
+    @property
+    def wanted(self) -> tuple[Word, ...]:
+        """The words that must be there, as far as the index knows such words."""
+        return tuple(w for w in self.words if not w.unwanted and w.expression())
+
+    def match(self) -> str:
+        """What FTS5 is asked for; "" if no word is wanted."""
+        tools = [f for f in self.filters if f.key is Key.TOOL]
+        wanted = [w.expression() for w in self.wanted]
+        wanted += [f"tool : {_quoted(f.value)}" for f in tools if not f.unwanted]
+        if not wanted:
+            return ""
+        refused = [e for w in self.words if w.unwanted and (e := w.expression())]
+        refused += [f"tool : {_quoted(f.value)}" for f in tools if f.unwanted]
+        found = " AND ".join(wanted)
+        return f"({found}) NOT ({' OR '.join(refused)})" if refused else found
+
+    def refused(self) -> str:
+        """What FTS5 finds in sessions that are not wanted, if nothing else is asked for."""
+        return " OR ".join(e for w in self.words if w.unwanted and (e := w.expression()))
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """The moment (UTC) that a person means by `14d`, `2h`, `today`, `yesterday` or `2026-05-31`.
+
+    Raises:
+        ValueError: the text has another form.
+    """
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if text in _DAYS:
+        return midnight - timedelta(days=_DAYS[text])
+    if span := _SPAN.fullmatch(text):
+        try:
+            return now - timedelta(**{_UNITS[span[2]]: int(span[1])})
+        except OverflowError:
+            raise ValueError(text) from None
+    return datetime.combine(date.fromisoformat(text), datetime.min.time(), tzinfo=UTC)
+
+
+def _wrong(key: Key, value: str, now: datetime) -> str:
+    """Why a filter cannot have this value; "" if it can."""
+    if key in TIMES:
+        try:
+            moment(value, now)
+        except ValueError:
+            return "a moment is 2026-05-31, 14d, 2h, today or yesterday"
+    if key is Key.IS and value not in set(Is):
+        return f"is: knows {' and '.join(Is)}"
+    if key in (Key.FILE, Key.TOOL) and not any(c.isalnum() for c in value):
+        return "it has no letter and no digit"
+    return ""
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+_KEYS = "|".join(Key)
+_TOKEN = re.compile(
+    rf'(?P<minus>-(?=\S))?(?:(?P<key>{_KEYS}):)?(?:"(?P<quoted>[^"]*)(?:"|$)|(?P<bare>\S+))',
+    re.IGNORECASE,
+)
+_SPAN = re.compile(r"(\d{1,5})([mhdw])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DAYS = {"today": 0, "yesterday": 1}

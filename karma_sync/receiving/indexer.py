@@ -1,0 +1,267 @@
+"""Keeps the full-text index equal to what the library holds, within the importer's transaction.
+
+Of a file that grew, only what is new is read. Text that is no longer part of an item is taken out
+in the transaction that drops it, while its chunks are still there to be read.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from karma_sync.agents.growing_file import LineTooLong, whole_lines
+from karma_sync.channel.kept_content import KeptContent
+from karma_sync.domain.session.manifest import ItemFile, Manifest
+from karma_sync.domain.session.passage import Extractor, Passage, Texts
+from karma_sync.errors import Unverified
+from karma_sync.store import library, search_index
+from karma_sync.store.database import Database, Transaction
+from karma_sync.store.search_index import IndexedFile, IndexedItem
+
+log = logging.getLogger(__name__)
+
+
+class Indexer:
+    """Indexes items; `root` is the library's directory, `extractors` are by agent program."""
+
+    def __init__(self, root: Path, extractors: Mapping[str, Extractor]) -> None:
+        self._root = root
+        self._extractors = extractors
+        self._version = " ".join(sorted(each.version for each in extractors.values()))
+
+    def update(
+        self, tx: Transaction, folder: str, manifest: Manifest, tails: Mapping[str, bytes]
+    ) -> None:
+        """Index a new revision, before the library replaces the row of the previous one.
+
+        The chunks of both revisions, and the previous one's item file, must still be kept. `tails`
+        are the ends of the new revision's files, by path.
+        """
+        new = _Content(KeptContent(self._root, folder, manifest), tails)
+        try:
+            self._update(tx, new)
+        except _TextIsLost:
+            self._rebuild(tx, folder, without=manifest.item)
+            self._update(tx, new)
+
+    def drop(self, tx: Transaction, folder: str, item: str) -> None:
+        """Take an item out, before the library drops its row and its files."""
+        known = search_index.get_item(tx, folder, item)
+        if known is None:
+            return
+        try:
+            for file in search_index.files(tx, known).values():
+                self._remove(tx, folder, item, (known, file))
+        except _TextIsLost:
+            self._rebuild(tx, folder, without=item)
+            return
+        search_index.put_item(tx, known, 0, "", 0)
+        search_index.drop_item(tx, known)
+        search_index.leave_rests(tx, known)
+
+    def drop_channel(self, tx: Transaction, folder: str) -> None:
+        """Take everything out that came through a channel."""
+        search_index.drop_channel(tx, folder)
+
+    def complete(self, store: Database) -> None:
+        """Index what the library has and the index has not, or has by earlier rules."""
+        with store.reading() as tx:
+            outdated = search_index.outdated_channels(tx, self._version)
+            missing = library.unindexed(tx)
+        if outdated:
+            with store.transaction() as tx:
+                for folder in outdated:
+                    search_index.drop_channel(tx, folder)
+                missing = library.unindexed(tx)
+        for folder, item in missing:
+            with store.transaction() as tx:
+                self._add_kept(tx, folder, item)
+
+    def _update(self, tx: Transaction, new: "_Content") -> None:
+        folder, manifest = new.kept.folder, new.kept.manifest
+        channel = search_index.open_channel(tx, folder, self._version)
+        item = search_index.get_item(tx, folder, manifest.item)
+        item = item or search_index.add_item(tx, channel, folder, manifest.item)
+        extractor = self._extractors.get(manifest.session.agent)
+        read = [f for f in manifest.files if extractor and extractor.reads(f.path)]
+        known = search_index.files(tx, item)
+        number = max((file.number for file in known.values()), default=search_index.TITLE)
+        going = {f.path for f in read if f.path in known and new.continues(f, known[f.path])}
+        for path in known.keys() - going:
+            self._remove(tx, folder, manifest.item, (item, known[path]))
+            search_index.leave_rests(tx, item)
+        for file in read:
+            number += file.path not in going
+            was = known[file.path] if file.path in going else IndexedFile(file.path, number)
+            if extractor and (was.size < file.size or not was.fingerprint):
+                self._add(tx, item, _Growth(new, file, was), extractor)
+        if library.redactor_of(tx, folder, manifest.item) not in (None, manifest.redactor):
+            search_index.leave_rests(tx, item)  # newer rules may have cut from the title
+        facts = manifest.session
+        search_index.put_item(
+            tx, item, manifest.revision, facts.title, _seconds(facts.last_activity)
+        )
+
+    def _add(
+        self, tx: Transaction, item: IndexedItem, growth: "_Growth", extractor: Extractor
+    ) -> None:
+        """Index the lines of a file that follow what was indexed before."""
+        was, at = growth.was, growth.was.size
+        for block in growth.blocks():
+            whole = block
+            if not block.endswith(b"\n"):
+                line = block.rfind(b"\n") + 1
+                if extractor.read(block[line:]) is None:  # half a record: the rest may follow
+                    whole = block[:line]
+            passages = list(extractor.passages(whole, at))
+            if passages:
+                search_index.add(tx, item, was.number, passages)
+            at += len(whole)
+        search_index.put_file(tx, item, growth.until(at))
+
+    def _remove(
+        self, tx: Transaction, folder: str, item: str, which: tuple[IndexedItem, IndexedFile]
+    ) -> None:
+        """Take all passages of one file out, by the text that the library still keeps.
+
+        Raises:
+            _TextIsLost: the kept text is not what was indexed, or cannot be read.
+        """
+        known, indexed = which
+        ids = search_index.passage_ids(tx, known, indexed.number)
+        if ids:
+            search_index.remove(tx, known, self._texts(tx, folder, item, indexed.path, ids))
+        if ids:
+            raise _TextIsLost
+        search_index.drop_file(tx, known, indexed.path)
+
+    def _texts(
+        self, tx: Transaction, folder: str, item: str, path: str, ids: dict[int, int]
+    ) -> Iterator[tuple[int, Texts]]:
+        """The passages with these ids, by where they begin; takes out of `ids` what it found."""
+        manifest = _kept_manifest(tx, folder, item)
+        if manifest is None:
+            raise _TextIsLost
+        extractor = self._extractors.get(manifest.session.agent)
+        file = next((f for f in manifest.files if f.path == path), None)
+        if extractor is None or file is None:
+            raise _TextIsLost
+        kept = KeptContent(self._root, folder, manifest)
+        try:
+            for passage in _passages(kept.pieces(file), extractor):
+                if passage.at in ids:
+                    yield ids.pop(passage.at), passage.texts
+        except (OSError, Unverified) as error:
+            raise _TextIsLost from error
+
+    def _rebuild(self, tx: Transaction, folder: str, without: str) -> None:
+        """Make a channel's table again from what the library keeps, without one item."""
+        search_index.drop_channel(tx, folder)
+        for item in library.revisions(tx, folder):
+            if item != without:
+                self._add_kept(tx, folder, item)
+
+    def _add_kept(self, tx: Transaction, folder: str, item: str) -> None:
+        """Index an item from the files of the library, as far as they can be read."""
+        manifest = _kept_manifest(tx, folder, item)
+        if manifest is None:
+            return
+        kept = KeptContent(self._root, folder, manifest)
+        try:
+            self._update(tx, _Content(kept, kept.tails()))
+        except (OSError, Unverified, _TextIsLost):
+            log.warning("item %s cannot be searched: its files in the library are damaged", item)
+
+
+class _TextIsLost(Exception):
+    """The text of passages that are to be taken out cannot be read any more."""
+
+
+@dataclass(frozen=True)
+class _Content:
+    """A revision that is being imported: its chunks are kept already, its item file is not yet."""
+
+    kept: KeptContent
+    tails: Mapping[str, bytes]
+
+    def pieces(self, file: ItemFile, first: int) -> Iterator[bytes]:
+        """A file's content from its chunk number `first` on."""
+        for sha, size in file.chunks[first:]:
+            yield self.kept.chunk(sha, size)
+        yield self.tails[file.path]
+
+    def continues(self, file: ItemFile, was: IndexedFile) -> bool:
+        """Whether the file begins with all that was indexed of it."""
+        if file.size < was.size or len(file.chunks) < was.chunks:
+            return False
+        return _Growth(self, file, was).fingerprint(was.chunks, was.size) == was.fingerprint
+
+
+@dataclass(frozen=True)
+class _Growth:
+    """What a file has beyond what was indexed of it."""
+
+    content: _Content
+    file: ItemFile
+    was: IndexedFile
+
+    def blocks(self) -> Iterator[bytes]:
+        """The new content in blocks of whole lines; a line that is too long ends it."""
+        try:
+            yield from whole_lines(self._from(self.was.chunks, self.was.size))
+        except LineTooLong:
+            return
+
+    def until(self, size: int) -> IndexedFile:
+        """The state after everything before byte `size` was indexed."""
+        chunks, start = 0, 0
+        for _, length in self.file.chunks:
+            if start + length > size:
+                break
+            chunks, start = chunks + 1, start + length
+        fingerprint = self.fingerprint(chunks, size)
+        return IndexedFile(self.was.path, self.was.number, chunks, size, fingerprint)
+
+    def fingerprint(self, chunks: int, size: int) -> str:
+        """A hash over the first full chunks, and the bytes from there to byte `size`."""
+        known = self.file.chunks[:chunks]
+        digest = hashlib.blake2b(b"".join(bytes.fromhex(sha) for sha, _ in known), digest_size=16)
+        left = size - sum(length for _, length in known)
+        pieces = self.content.pieces(self.file, chunks) if left > 0 else iter(())
+        for piece in pieces:
+            digest.update(memoryview(piece)[:left])
+            left -= len(piece)
+            if left <= 0:
+                break
+        return digest.hexdigest()
+
+    def _from(self, chunks: int, at: int) -> Iterator[bytes]:
+        left = at - sum(length for _, length in self.file.chunks[:chunks])
+        for piece in self.content.pieces(self.file, chunks):
+            if left < len(piece):
+                yield piece[left:] if left else piece
+            left = max(0, left - len(piece))
+
+
+def _kept_manifest(tx: Transaction, folder: str, item: str) -> Manifest | None:
+    body = library.kept_body(tx, folder, item)
+    return Manifest.model_validate_json(body) if body else None
+
+
+def _passages(pieces: Iterator[bytes], extractor: Extractor) -> Iterator[Passage]:
+    at = 0
+    try:
+        for block in whole_lines(pieces):
+            yield from extractor.passages(block, at)
+            at += len(block)
+    except LineTooLong:
+        return
+
+
+def _seconds(moment: datetime | None) -> int:
+    try:
+        return int(moment.timestamp()) if moment else 0
+    except (OverflowError, ValueError):
+        return 0

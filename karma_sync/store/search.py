@@ -1,0 +1,154 @@
+"""Searches the full-text index within a scope; the index itself is in `store/search_index.py`.
+
+Each channel's table is asked by itself, only those that the scope allows, and each row that is
+returned belongs to an item that the scope allows.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from karma_sync.domain.access import AccessScope
+from karma_sync.store.database import Transaction
+from karma_sync.store.readable import Values, visible
+from karma_sync.store.search_index import COLUMNS
+from karma_sync.store.session_filter import SessionFilter
+
+# How much a word weighs by where it stands: titles and prompts more than answers, answers more
+# than what tools put out.
+_WEIGHTS = {
+    "title": 12.0,
+    "prompt": 8.0,
+    "answer": 4.0,
+    "thinking": 2.0,
+    "tool": 1.0,
+    "input": 1.0,
+    "path": 2.0,
+    "result": 0.7,
+    "runs": 4.0,
+}
+# So many of the latest indexed records of a channel that fit are ranked. A word that is in more of
+# them tells little, and to rank all would take longer than a person waits.
+_MOST_RANKED = 10_000
+# A record counts half as much more if it is new, and a third of that after so many days.
+_RECENT_DAYS = 30
+
+
+@dataclass(frozen=True)
+class Found:
+    """A record that fits: its item, where it lies, and how well it fits (higher is better).
+
+    `path` is "" if the record is the session's title. `more` counts the other records of the same
+    session that fit.
+    """
+
+    folder: str
+    item: str
+    path: str
+    at: int
+    size: int
+    time: int
+    score: float
+    more: int
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is searched: an FTS5 expression, and the records and sessions that count.
+
+    `since`, `before` and `now` are Unix seconds. With `single`, of each session only the best
+    record is returned; with `newest`, the latest one.
+    """
+
+    match: str
+    sessions: SessionFilter = field(default_factory=SessionFilter)
+    since: int | None = None
+    before: int | None = None
+    newest: bool = False
+    single: bool = True
+    now: int = 0
+
+
+def find(tx: Transaction, scope: AccessScope, wanted: Wanted) -> list[Found]:
+    """The records that fit, the best first; with `newest`, the latest first."""
+    found = [
+        each
+        for number in _channels(tx, scope, wanted.sessions)
+        for each in _find_in(tx, scope, number, wanted)
+    ]
+    if wanted.newest:
+        return sorted(found, key=lambda f: (-f.time, f.folder, f.item, f.at))
+    return sorted(found, key=lambda f: (-f.score, -f.time, f.folder, f.item, f.at))
+
+
+def items_with(tx: Transaction, scope: AccessScope, match: str) -> set[tuple[str, str]]:
+    """The sessions, by (folder, item), of which some record fits an FTS5 expression."""
+    found = set()
+    everything = SessionFilter()
+    for number in _channels(tx, scope, everything):
+        condition, values = _items(scope, everything)
+        rows = tx.execute(
+            f"SELECT DISTINCT s.folder, s.item FROM search_{number:d} AS f"  # noqa: S608 ours
+            " JOIN passage AS p ON p.id = f.rowid JOIN search_item AS s ON s.number = p.item"
+            f" WHERE search_{number:d} MATCH ? AND p.item IN ({condition})",
+            [match, *values],
+        )
+        found |= {(row["folder"], row["item"]) for row in rows}
+    return found
+
+
+def _channels(tx: Transaction, scope: AccessScope, sessions: SessionFilter) -> list[int]:
+    """The tables of the channels that have a session which counts."""
+    condition, values = _condition(scope, sessions)
+    rows = tx.execute(
+        "SELECT DISTINCT c.number FROM item JOIN search_channel AS c USING (folder)"  # noqa: S608
+        f" WHERE {condition} ORDER BY c.number",
+        values,
+    )
+    return [row["number"] for row in rows]
+
+
+def _find_in(tx: Transaction, scope: AccessScope, number: int, wanted: Wanted) -> Iterable[Found]:
+    condition, values = _items(scope, wanted.sessions)
+    times: Sequence[tuple[str, int | None]] = ((">=", wanted.since), ("<", wanted.before))
+    limits = "".join(f" AND p.time {sign} ?" for sign, time in times if time is not None)
+    bounds = [time for _, time in times if time is not None]
+    weights = ", ".join(str(_WEIGHTS[column]) for column in COLUMNS)
+    # bm25 is negative, and lower is better
+    best = "max(h.time)" if wanted.newest else "max(h.score)"
+    group = "GROUP BY h.item" if wanted.single else "GROUP BY h.id"
+    rows = tx.execute(
+        "WITH h AS (SELECT p.id, p.item, p.file, p.at, p.size, p.time,"  # noqa: S608 ours
+        f" -bm25(search_{number:d}, {weights}) * (1.0 + 0.5 / (1.0 + max(0, ? - p.time)"
+        f" / {_RECENT_DAYS * 86400.0})) AS score"
+        f" FROM search_{number:d} AS f JOIN passage AS p ON p.id = f.rowid"
+        f" WHERE search_{number:d} MATCH ? AND p.item IN ({condition}){limits}"
+        " ORDER BY f.rowid DESC LIMIT ?)"
+        f" SELECT s.folder, s.item, coalesce(e.path, '') AS path, h.at, h.size, h.time, h.score,"
+        f" {best} AS best, count(*) - 1 AS more"
+        " FROM h JOIN search_item AS s ON s.number = h.item"
+        f" LEFT JOIN search_file AS e ON e.item = h.item AND e.number = h.file {group}",
+        [wanted.now, wanted.match, *values, *bounds, _MOST_RANKED],
+    )
+    for row in rows:
+        yield Found(
+            row["folder"],
+            row["item"],
+            row["path"],
+            *(row["at"], row["size"], row["time"], row["score"], row["more"]),
+        )
+
+
+def _items(scope: AccessScope, sessions: SessionFilter) -> tuple[str, Values]:
+    """A query for the numbers of the items that count, and its values."""
+    condition, values = _condition(scope, sessions)
+    return (
+        "SELECT number FROM search_item JOIN item USING (folder, item)"  # noqa: S608 ours
+        f" WHERE {condition}",
+        values,
+    )
+
+
+def _condition(scope: AccessScope, sessions: SessionFilter) -> tuple[str, Values]:
+    allowed, values = visible(scope)
+    filtered, more = sessions.condition()
+    return f"{allowed} AND {filtered}", [*values, *more]
