@@ -34,7 +34,6 @@ class Duties:
         self._withdrawals: withdrawal.Withdrawals | None = None
         self._failed: set[str] = set()  # the failures of the last cycle
         self._is_stopping = False
-        self._is_indexed = False  # not checked yet, since the start
 
     def prime(self) -> None:
         """Begin to collect events, and record who is connected.
@@ -98,14 +97,12 @@ class Duties:
         if world is None:
             return None
         receiver, arrivals = parts.receiver, self._requests.arrivals
-        if not self._is_indexed:
-            receiver.complete_index()
-            self._is_indexed = True
         receiver.forget_all_but(kept_channels(world))
         for name in receiver.try_again():
             arrivals.add(name, ALL)
         while not self._is_stopping and (arrived := arrivals.take()):
             receiver.receive(*arrived)
+        is_behind = receiver.complete_index()
         receiver.check_deletions()
         if not receiver.scrub():
             return 1.0  # no receipt may confirm a removal while the database's log holds the text
@@ -114,7 +111,7 @@ class Duties:
         wait = soonest(parts.receipts.run(world), receiver.wait)
         if parts.receipts.take_accepted():
             self._requests.sends.tidy()
-        return wait
+        return 0.0 if is_behind else wait
 
     def check(self) -> float | None:
         """Check folders and mend them."""

@@ -193,9 +193,9 @@ class Importer:
         self._delete(dropped)
         return len(dropped)
 
-    def complete_index(self) -> None:
-        """Index what is readable but not yet found; nothing to do unless the rules changed."""
-        self._index.complete(self._store)
+    def complete_index(self) -> bool:
+        """Index some of what can be read but not yet be found; whether anything is left."""
+        return self._index.complete(self._store)
 
     def scrub(self) -> bool:
         """Remove deleted text from the database's files; whether nothing is left to do."""

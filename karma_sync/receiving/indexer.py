@@ -20,6 +20,9 @@ from karma_sync.store import library, search_index
 from karma_sync.store.database import Database, Transaction
 from karma_sync.store.search_index import IndexedFile, IndexedItem
 
+# So much content is indexed in one transaction: each has the index merge and write its pages anew.
+_BATCH_BYTES = 30_000_000
+
 log = logging.getLogger(__name__)
 
 
@@ -30,6 +33,7 @@ class Indexer:
         self._root = root
         self._extractors = extractors
         self._version = " ".join(sorted(each.version for each in extractors.values()))
+        self._is_behind = True  # not known since the start
 
     def update(
         self, tx: Transaction, folder: str, manifest: Manifest, tails: Mapping[str, bytes]
@@ -37,8 +41,12 @@ class Indexer:
         """Index a new revision, before the library replaces the row of the previous one.
 
         The chunks of both revisions, and the previous one's item file, must still be kept. `tails`
-        are the ends of the new revision's files, by path.
+        are the ends of the new revision's files, by path. An item that the index does not have yet
+        is left to `complete`, which indexes many at a time.
         """
+        if search_index.get_item(tx, folder, manifest.item) is None:
+            self._is_behind = True
+            return
         new = _Content(KeptContent(self._root, folder, manifest), tails)
         try:
             self._update(tx, new)
@@ -65,19 +73,22 @@ class Indexer:
         """Take everything out that came through a channel."""
         search_index.drop_channel(tx, folder)
 
-    def complete(self, store: Database) -> None:
-        """Index what the library has and the index has not, or has by earlier rules."""
-        with store.reading() as tx:
-            outdated = search_index.outdated_channels(tx, self._version)
+    def complete(self, store: Database) -> bool:
+        """Index some of what the library has and the index has not; whether anything is left.
+
+        One call takes a fraction of a second. What was indexed by earlier rules is indexed again.
+        """
+        if not self._is_behind:
+            return False
+        with store.transaction() as tx:
+            for folder in search_index.outdated_channels(tx, self._version):
+                search_index.drop_channel(tx, folder)
             missing = library.unindexed(tx)
-        if outdated:
-            with store.transaction() as tx:
-                for folder in outdated:
-                    search_index.drop_channel(tx, folder)
-                missing = library.unindexed(tx)
-        for folder, item in missing:
-            with store.transaction() as tx:
-                self._add_kept(tx, folder, item)
+            left = _BATCH_BYTES
+            while missing and left > 0:
+                left -= self._add_kept(tx, *missing.pop())
+        self._is_behind = bool(missing)
+        return self._is_behind
 
     def _update(self, tx: Transaction, new: "_Content") -> None:
         folder, manifest = new.kept.folder, new.kept.manifest
@@ -163,16 +174,19 @@ class Indexer:
             if item != without:
                 self._add_kept(tx, folder, item)
 
-    def _add_kept(self, tx: Transaction, folder: str, item: str) -> None:
-        """Index an item from the files of the library, as far as they can be read."""
+    def _add_kept(self, tx: Transaction, folder: str, item: str) -> int:
+        """Index an item from the files of the library, as far as they can be read; its size."""
         manifest = _kept_manifest(tx, folder, item)
         if manifest is None:
-            return
+            return 0
         kept = KeptContent(self._root, folder, manifest)
         try:
-            self._update(tx, _Content(kept, kept.tails()))
+            with search_index.all_or_nothing(tx):
+                self._update(tx, _Content(kept, kept.tails()))
         except (OSError, Unverified, _TextIsLost):
             log.warning("item %s cannot be searched: its files in the library are damaged", item)
+            search_index.skip_item(tx, folder, item, manifest.revision, self._version)
+        return manifest.size
 
 
 class _TextIsLost(Exception):

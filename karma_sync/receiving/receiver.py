@@ -135,9 +135,9 @@ class Receiver:
                 self._notes.record("withdrawn", each.member, why)
         self._kept_channels = set(kept)
 
-    def complete_index(self) -> None:
-        """Index what can be read but not yet be found."""
-        self._importer.complete_index()
+    def complete_index(self) -> bool:
+        """Index some of what can be read but not yet be found; whether anything is left."""
+        return self._importer.complete_index()
 
     def scrub(self) -> bool:
         """Remove deleted content from the database's files; whether nothing is left to do."""

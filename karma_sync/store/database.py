@@ -14,6 +14,7 @@ from karma_sync.runtime.timing import Deadline
 Transaction = sqlite3.Connection
 _BUSY_SECONDS = 10.0
 _BUSY_PAUSE_SECONDS = 0.01
+_LOG_PAGES = 1000  # of 4 kB, SQLite's own default
 # Result codes that concern the database file rather than the statement (sqlite.org/rescode.html).
 _PRIMARY = 0xFF
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -29,14 +30,23 @@ class Database:
     `migrations` are SQL scripts. The file's `user_version` is the number of scripts that were
     applied; each script and the new number are committed in one transaction.
     Committed changes survive a crash of karma-sync; with `durable` also a power cut, at the price
-    of one more wait for the disk (sqlite.org/pragma.html#pragma_synchronous).
+    of one more wait for the disk (sqlite.org/pragma.html#pragma_synchronous). Changes are moved
+    from the log into the file whenever the log has `log_pages` pages.
 
     Every method raises DatabaseUnusable if the file is damaged or cannot be read or written.
     """
 
-    def __init__(self, path: Path, migrations: Sequence[str], *, durable: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        migrations: Sequence[str],
+        *,
+        durable: bool = False,
+        log_pages: int = _LOG_PAGES,
+    ) -> None:
         self._path = path
         self._synchronous = "FULL" if durable else "NORMAL"
+        self._log_pages = log_pages
         self._local = threading.local()
         self._open_lock = threading.Lock()
         self._all: list[sqlite3.Connection] = []
@@ -122,6 +132,7 @@ class Database:
             connection.row_factory = sqlite3.Row
             _use_wal(connection)
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {self._log_pages:d}")
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute("PRAGMA foreign_keys = ON")
             self._local.connection = connection

@@ -38,6 +38,9 @@ _MIGRATIONS = [
     search_index.TABLES,
 ]
 
+# 16 MB: an index that grows changes the same pages again and again, which the log takes up
+_LOG_PAGES = 4000
+
 
 @dataclass(frozen=True)
 class Arrival:
@@ -69,7 +72,7 @@ class Dropped:
 
 def open_library(path: Path) -> Database:
     """Open library.db; creates it if it does not exist."""
-    return Database(path, _MIGRATIONS)
+    return Database(path, _MIGRATIONS, log_pages=_LOG_PAGES)
 
 
 def put_item(tx: Transaction, folder: str, item: "Verified[Manifest]", now: datetime) -> set[str]:

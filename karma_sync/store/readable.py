@@ -8,15 +8,17 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from os.path import commonprefix
 from typing import TYPE_CHECKING
 
 from karma_sync.domain.access import AccessScope
 from karma_sync.store.database import Transaction
+from karma_sync.store.session_filter import LIST, SessionFilter, Values
 
 if TYPE_CHECKING:
     from karma_sync.domain.session.manifest import Manifest
 
-Values = list[str | int]
+_SHORTEST_ID = 4
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Readable:
 def visible(scope: AccessScope) -> tuple[str, Values]:
     """The condition on a row of `item` that is `AccessScope.can_read`, and its values."""
     condition = (
-        f"team IN {_LIST} AND (member = ? OR team IN {_LIST} OR team || '/' || project IN {_LIST})"
+        f"team IN {LIST} AND (member = ? OR team IN {LIST} OR team || '/' || project IN {LIST})"
     )
     values: Values = [
         _listed(scope.teams),
@@ -41,7 +43,7 @@ def visible(scope: AccessScope) -> tuple[str, Values]:
     ]
     for column, allowed in (("project", scope.only), ("agent", scope.agents)):
         if allowed is not None:
-            condition += f" AND {column} IN {_LIST}"
+            condition += f" AND {column} IN {LIST}"
             values.append(_listed(allowed))
     return condition, values
 
@@ -63,6 +65,49 @@ def sessions(
         [*values, most],
     )
     return [_readable(row) for row in rows]
+
+
+def page(
+    tx: Transaction, scope: AccessScope, wanted: SessionFilter, most: int, skip: int = 0
+) -> tuple[list[Readable], int]:
+    """At most `most` sessions after the first `skip`, the latest active first; and how many exist.
+
+    A session that came through two teams counts once.
+    """
+    allowed, values = visible(scope)
+    filtered, more = wanted.condition()
+    once = (
+        "SELECT folder, item, active, row_number() OVER"  # noqa: S608 ours
+        " (PARTITION BY member, session ORDER BY active DESC, folder, item) AS copy"
+        f" FROM item WHERE {allowed} AND {filtered}"
+    )
+    rows = tx.execute(
+        f"WITH once AS ({once}) SELECT item.folder, item.arrived, item.body FROM once"  # noqa: S608
+        " JOIN item USING (folder, item) WHERE copy = 1"
+        " ORDER BY item.active DESC, folder, item LIMIT ? OFFSET ?",
+        [*values, *more, most, skip],
+    ).fetchall()
+    counted = tx.execute(
+        f"SELECT count(*) AS n FROM ({once}) WHERE copy = 1",  # noqa: S608 ours
+        [*values, *more],
+    ).fetchone()
+    return [_readable(row) for row in rows], int(counted["n"])
+
+
+def short_id(tx: Transaction, scope: AccessScope, session: str) -> str:
+    """The shortest beginning of a session's id, of four letters or more, that no other one has."""
+    condition, values = visible(scope)
+    length = _SHORTEST_ID
+    for order in (
+        "max(session) AS near FROM item WHERE session <",
+        "min(session) AS near FROM item WHERE session >",
+    ):
+        row = tx.execute(
+            f"SELECT {order} ? AND {condition}",  # noqa: S608 ours
+            [session, *values],
+        ).fetchone()
+        length = max(length, len(commonprefix([session, row["near"] or ""])) + 1)
+    return session[:length]
 
 
 def projects(tx: Transaction, scope: AccessScope) -> set[str]:
@@ -91,10 +136,6 @@ def counts(tx: Transaction, scope: AccessScope) -> dict[tuple[str, str, str], in
         values,
     )
     return {(r["team"], r["project"], r["member"]): r["n"] for r in rows}
-
-
-# json_each takes a list of any length as one value
-_LIST = "(SELECT value FROM json_each(?))"
 
 
 def _listed(values: Iterable[str]) -> str:

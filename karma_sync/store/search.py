@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from karma_sync.domain.access import AccessScope
 from karma_sync.store.database import Transaction
-from karma_sync.store.readable import Values, visible
+from karma_sync.store.readable import visible
 from karma_sync.store.search_index import COLUMNS
-from karma_sync.store.session_filter import SessionFilter
+from karma_sync.store.session_filter import SessionFilter, Values
 
 # How much a word weighs by where it stands: titles and prompts more than answers, answers more
 # than what tools put out.
@@ -38,7 +38,7 @@ class Found:
     """A record that fits: its item, where it lies, and how well it fits (higher is better).
 
     `path` is "" if the record is the session's title. `more` counts the other records of the same
-    session that fit.
+    session that fit. A session that came through two teams has the same `member` and `session`.
     """
 
     folder: str
@@ -49,6 +49,8 @@ class Found:
     time: int
     score: float
     more: int
+    member: str
+    session: str
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,9 @@ def _find_in(tx: Transaction, scope: AccessScope, number: int, wanted: Wanted) -
         f" WHERE search_{number:d} MATCH ? AND p.item IN ({condition}){limits}"
         " ORDER BY f.rowid DESC LIMIT ?)"
         f" SELECT s.folder, s.item, coalesce(e.path, '') AS path, h.at, h.size, h.time, h.score,"
-        f" {best} AS best, count(*) - 1 AS more"
+        f" {best} AS best, count(*) - 1 AS more, i.member, i.session"
         " FROM h JOIN search_item AS s ON s.number = h.item"
+        " JOIN item AS i ON i.folder = s.folder AND i.item = s.item"
         f" LEFT JOIN search_file AS e ON e.item = h.item AND e.number = h.file {group}",
         [wanted.now, wanted.match, *values, *bounds, _MOST_RANKED],
     )
@@ -135,6 +138,7 @@ def _find_in(tx: Transaction, scope: AccessScope, number: int, wanted: Wanted) -
             row["item"],
             row["path"],
             *(row["at"], row["size"], row["time"], row["score"], row["more"]),
+            *(row["member"], row["session"]),
         )
 
 

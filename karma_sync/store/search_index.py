@@ -8,7 +8,8 @@ no longer be read, the channel's table is dropped and made again (docs/adr/0032-
 The caller holds the transaction. Queries are in `store/search.py`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from karma_sync.domain.session.bigrams import bigrams
@@ -71,6 +72,12 @@ def open_channel(tx: Transaction, folder: str, version: str) -> int:
         f"CREATE VIRTUAL TABLE search_{number:d} USING fts5 ({', '.join(COLUMNS)}, content='',"
         " tokenize = 'unicode61 remove_diacritics 2')"
     )
+    # each merge writes its segments again: with these, half as much is written while importing
+    for name, value in (("automerge", 16), ("crisismerge", 32)):
+        tx.execute(
+            f"INSERT INTO search_{number:d} (search_{number:d}, rank) VALUES (?, ?)",  # noqa: S608
+            [name, value],
+        )
     return number
 
 
@@ -111,6 +118,26 @@ def add_item(tx: Transaction, channel: int, folder: str, item: str) -> IndexedIt
     )
     number = int(tx.execute("SELECT last_insert_rowid() AS n").fetchone()["n"])
     return IndexedItem(channel, number, 0, "")
+
+
+@contextmanager
+def all_or_nothing(tx: Transaction) -> Iterator[None]:
+    """Undo what the block did to the database if it raises, and only that."""
+    tx.execute("SAVEPOINT block")
+    try:
+        yield
+    except BaseException:
+        tx.execute("ROLLBACK TO block")
+        raise
+    finally:
+        tx.execute("RELEASE block")
+
+
+def skip_item(tx: Transaction, folder: str, item: str, revision: int, version: str) -> None:
+    """Record that this revision of an item cannot be read, so that it is not tried again."""
+    known = get_item(tx, folder, item)
+    known = known or add_item(tx, open_channel(tx, folder, version), folder, item)
+    tx.execute("UPDATE search_item SET revision = ? WHERE number = ?", [revision, known.number])
 
 
 def put_item(tx: Transaction, item: IndexedItem, revision: int, title: str, time: int) -> None:

@@ -69,12 +69,16 @@ class ClaudePassages:
         return is_lines(name) and kind_of(name) in {FileKind.TRANSCRIPT, FileKind.SUBAGENT}
 
     def passages(self, lines: bytes, at: int) -> Iterator[Passage]:
-        for line in lines.split(b"\n"):
-            if _MESSAGE in line:
-                record = _record(line)
+        view, start = memoryview(lines), 0  # no line is copied: most hold nothing to index
+        while start < len(lines):
+            end = lines.find(b"\n", start)
+            end = len(lines) if end < 0 else end
+            if lines.find(_MESSAGE, start, end) >= 0:
+                record = _record(view[start:end])
                 if record and (texts := _texts(record, RESULT_CHARS, _TEXT_CHARS)):
-                    yield Passage(at, len(line), _time(record.timestamp), texts)
-            at += len(line) + 1
+                    time = _time(record.timestamp)
+                    yield Passage(at + start, end - start, time, texts)
+            start = end + 1
 
     def read(self, line: bytes) -> Reading | None:
         record = _record(line)
@@ -106,10 +110,11 @@ def _of_user(parts: Iterable[_Part], most_result: int, most: int) -> Texts:
     for part in parts:
         if part.type == "text" and part.text:
             typed.append(part.text)
-        elif part.type == "tool_result":
+        elif part.type == "tool_result" and part.content:
             results.append(_flat(part.content, most_result))
-    prompt = (typed_prompt(typed) or typed_command(typed)) if typed else ""
-    return Texts(prompt=prompt[:most], result="\n".join(filter(None, results)))
+    prompt = (typed_prompt(typed) or typed_command(typed))[:most] if typed else ""
+    result = results[0] if len(results) == 1 else "\n".join(filter(None, results))
+    return Texts("", prompt, "", "", "", "", "", result)
 
 
 def _of_assistant(parts: Iterable[_Part], most: int) -> Texts:
@@ -125,7 +130,7 @@ def _of_assistant(parts: Iterable[_Part], most: int) -> Texts:
             if isinstance(part.input, dict):
                 named = [v for key in _PATHS if isinstance(v := part.input.get(key), str)]
                 path = _joined(path, "\n".join(named)[:most])
-    return Texts(answer=answer, thinking=thinking, tool=tool, input=given, path=path)
+    return Texts("", "", answer, thinking, tool, given, path, "")
 
 
 def _joined(before: str, more: str) -> str:
@@ -175,11 +180,11 @@ def _time(stamp: Text) -> int:
         return 0
 
 
-def _record(line: bytes) -> _Record | None:
+def _record(line: bytes | memoryview) -> _Record | None:
     try:
         return _decode(line)
     except _UNREADABLE:
-        return _slowly(line)
+        return _slowly(bytes(line))
 
 
 def _slowly(line: bytes) -> _Record | None:

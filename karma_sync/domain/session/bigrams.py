@@ -7,6 +7,7 @@ so that a single letter is found at the end too, 機.
 
 import re
 from collections.abc import Iterable
+from operator import add
 
 # Thai, Lao, Tibetan, Myanmar, Khmer; kana, bopomofo; Han with its extensions; half-width kana.
 _LETTERS = (
@@ -20,12 +21,9 @@ _PIECES = re.compile(f"[{_LETTERS}]+|[^{_LETTERS}]+")
 
 def bigrams(texts: Iterable[str]) -> str:
     """The bigrams of all runs in these texts, separated by spaces; "" if there are none."""
-    runs = (run for text in texts if not text.isascii() for run in _RUN.findall(text))
-    return " ".join(pair for run in runs for pair in _of(run))
-
-
-def _of(run: str) -> list[str]:
-    return [run[at : at + 2] for at in range(len(run))]
+    joined = "\n".join(texts)
+    runs = [] if joined.isascii() else _RUN.findall(joined)
+    return " ".join(" ".join((*map(add, run, run[1:]), run[-1])) for run in runs)
 
 
 def pieces(text: str) -> list[tuple[str, bool]]:
