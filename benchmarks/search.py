@@ -3,28 +3,11 @@
 import os
 import random
 import re
-import statistics
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Sequence
 
-from benchmarks import results, workload
+from benchmarks import workload
 from benchmarks.packaging import Desk
-from karma_sync.agents.extractors import EXTRACTORS
-from karma_sync.channel.layout import ITEMS
-from karma_sync.channel.verify import verify_chunk, verify_item, verify_retraction
-from karma_sync.domain.access import AccessScope, admin_of
-from karma_sync.library.reader import Library
-from karma_sync.receiving.importer import Importer, Verifier
-from karma_sync.receiving.indexer import Indexer
-from karma_sync.store.database import Database
-from karma_sync.store.library import open_library
 
 _BYTES = int(os.environ.get("KARMA_SYNC_BENCH_BYTES", 1_000_000_000))
 _SESSIONS = 500

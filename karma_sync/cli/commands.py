@@ -41,6 +41,7 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
         "resume": ("daemon.control", "Resume all projects."),
     },
     "Sessions": {
+        "search": ("library.search", "Search sessions."),
         "session": ("session.read", "Manage sessions."),
         "sent": ("session.sent", "List sent sessions."),
     },

@@ -74,6 +74,19 @@ def print_drawn(lines: Iterable[Line], stream: TextIO | None = None) -> None:
         screen.print(_drawn(line), soft_wrap=True)
 
 
+def print_marked(before: str, text: str, marks: Iterable[tuple[int, int]]) -> None:
+    """Print a text on a line of its own, after `before`; on a screen the marks stand out."""
+    if not has_colours(sys.stdout):
+        print(before + text)
+        return
+    from rich.text import Text
+
+    drawn = Text(before + text)
+    for start, end in marks:
+        drawn.stylize(f"{Tone.TITLE} {Tone.WAITS}", len(before) + start, len(before) + end)
+    console(sys.stdout).print(drawn, soft_wrap=True)
+
+
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str | Line]]) -> None:
     """Print rows in columns; on a screen, long cells are folded."""
     cells = [[_cell(each) for each in row] for row in rows]

@@ -98,12 +98,10 @@ def short_id(tx: Transaction, scope: AccessScope, session: str) -> str:
     """The shortest beginning of a session's id, of four letters or more, that no other one has."""
     condition, values = visible(scope)
     length = _SHORTEST_ID
-    for order in (
-        "max(session) AS near FROM item WHERE session <",
-        "min(session) AS near FROM item WHERE session >",
-    ):
+    for nearest, sign in (("max", "<"), ("min", ">")):
         row = tx.execute(
-            f"SELECT {order} ? AND {condition}",  # noqa: S608 ours
+            f"SELECT {nearest}(session) AS near FROM item WHERE session {sign} ?"  # noqa: S608
+            f" AND {condition}",
             [session, *values],
         ).fetchone()
         length = max(length, len(commonprefix([session, row["near"] or ""])) + 1)

@@ -111,6 +111,7 @@ RECORDS = {
     "karma_sync.agents.claude.records": {"record", "message", "part"},  # raw fields, put in shape
     "karma_sync.channel.own_items": {"facts"},
     "karma_sync.daemon.log_setup": {"record", "sys", "threading"},  # logging's, Python's own hooks
+    "karma_sync.library.regex_search": {"options", "scan"},  # RE2's; one search while it goes on
     "karma_sync.mesh.health.recovery": {"watch"},
     "karma_sync.receiving.receiver": {"watched", "self._channels"},
     "karma_sync.redact.matching.patterns": {"options"},  # RE2's

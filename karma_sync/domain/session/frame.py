@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 # The commands that print text of others, or of sessions that stay here.
 READING_COMMANDS = frozenset(
-    {"sent", "session list", "session preview", "session purge", "session show"}
+    {"search", "sent", "session list", "session preview", "session purge", "session show"}
 )
 GIVEN = "[given by karma-sync]"  # stands where a frame was
 RULE = "given-by-karma-sync"  # the name under which the cuts of frames are counted

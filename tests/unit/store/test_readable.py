@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from karma_sync.domain.access import AccessScope, admin_of, project_id, reading, writing
 from karma_sync.domain.session.manifest import FORMAT, ItemKind, Manifest, SessionFacts
-from karma_sync.store import library, readable, retractions
+from karma_sync.store import library, readable, retractions, search
 from karma_sync.store.database import Database, Transaction
 from tests.support.builders import examples
 
@@ -143,6 +143,29 @@ def test_only_the_importer_reads_a_manifest_without_a_scope() -> None:
     assert callers == {"receiving"}
 
 
+def test_no_function_that_searches_is_without_a_scope() -> None:
+    """Each function of `search.py` and `readable.py` that gets a transaction restricts itself."""
+    found = {
+        function.name: _is_scoped(function)
+        for name in ("search.py", "readable.py")
+        for function in ast.walk(ast.parse((STORE / name).read_text()))
+        if isinstance(function, ast.FunctionDef)
+        if any(arg.arg == "tx" for arg in function.args.args)
+        if not _only_delegates(function)
+    }
+
+    assert len(found) > 6
+    assert {name for name, is_scoped in found.items() if not is_scoped} == set()
+    sources = {name: inspect.getsource(getattr(search, name)) for name in _ASK_VISIBLE}
+    assert "visible(scope)" in sources["_condition"]
+    assert "_condition(scope" in sources["_items"]
+
+
+def _only_delegates(function: ast.FunctionDef) -> bool:
+    calls = {ast.unparse(n.func) for n in ast.walk(function) if isinstance(n, ast.Call)}
+    return "tx.execute" not in calls
+
+
 def test_what_keeps_the_books_returns_no_text() -> None:
     for name in BOOKKEEPING:
         source = inspect.getsource(getattr(library, name, None) or getattr(retractions, name))
@@ -163,6 +186,7 @@ def _reads_items(function: ast.FunctionDef) -> bool:
 _BEFORE = {"FROM", "JOIN"}
 _WITHOUT_TEXT = ("arrival", "lingering")
 _TABLES = {"item", "chunk_of", "arrival"}
+_ASK_VISIBLE = ("_condition", "_items")  # of store/search.py
 
 
 def _is_scoped(function: ast.FunctionDef) -> bool:
@@ -170,7 +194,7 @@ def _is_scoped(function: ast.FunctionDef) -> bool:
         arg.arg == "scope" and ast.unparse(arg.annotation or arg) for arg in function.args.args
     )
     calls = {ast.unparse(n.func) for n in ast.walk(function) if isinstance(n, ast.Call)}
-    return takes and "visible" in calls
+    return takes and bool(calls & {"visible", *_ASK_VISIBLE})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,181 @@
+"""The command `search`."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from karma_sync.app import App
+from karma_sync.cli.frame import require_private
+from karma_sync.cli.notices import warn_if_down
+from karma_sync.cli.options import JsonOption, PrivateOption
+from karma_sync.cli.output import ago, print_json, print_line, print_next
+from karma_sync.cli.screen import Line, print_drawn, print_marked
+from karma_sync.domain.text import printable
+from karma_sync.errors import BadInput
+from karma_sync.runtime.timing import utc_now
+
+if TYPE_CHECKING:
+    from karma_sync.domain.team.team import Team
+    from karma_sync.library.search import Hit, Manner, Results
+
+_TITLE_CHARS = 60
+_MESSAGE_CHARS = 8
+_CURSOR_DIGITS = 10
+
+
+class Sort(StrEnum):
+    """How hits are ordered."""
+
+    BEST = "best"
+    NEW = "new"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command(context_settings={"ignore_unknown_options": True})(search)
+
+
+def search(
+    words: Annotated[
+        list[str], typer.Argument(metavar="WORDS...", help="Words and filters.", show_default=False)
+    ],
+    limit: Annotated[int, typer.Option(min=1, max=500, help="Print at most this many.")] = 20,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every record that fits, not the best of each session.")
+    ] = False,
+    sort: Annotated[Sort, typer.Option(help="best, or new: the latest first.")] = Sort.BEST,
+    regex: Annotated[
+        str, typer.Option(help="Search the whole text for this pattern instead of words.")
+    ] = "",
+    cursor: Annotated[str, typer.Option(help="Go on where the last answer ended.")] = "",
+    as_json: JsonOption = False,
+    private: PrivateOption = False,
+) -> None:
+    """Search sessions.
+
+    It finds records that have all words: prompts, answers, thinking, tool calls and the beginning
+    of their results, titles, file paths. "a phrase", -without, begin*. Filters: by:alice
+    project:web team:acme agent:claude-code model:opus branch:main file:client.py tool:Bash
+    since:14d before:2026-05-31 is:live is:mine.
+
+    Example: karma-sync search retry backoff by:alice since:14d
+    """
+    app = App.from_environment()
+    warn_if_down(app)
+    manner = _manner(limit, cursor, every, sort)
+    results = _results(app, words, regex, manner)
+    if as_json:
+        if any(hit.readable.manifest.member != app.settings.tag for hit in results.hits):
+            require_private(private, "other members wrote some of it")
+        print_json(
+            hits=[_as_json(hit) for hit in results.hits],
+            total=results.total,
+            truncated=bool(results.next_skip),
+            cursor=str(results.next_skip) if results.next_skip else None,
+            notes=list(results.notes),
+        )
+        return
+    _show(app, results)
+
+
+def _manner(limit: int, cursor: str, every: bool, sort: Sort) -> "Manner":
+    from karma_sync.library.search import Manner
+
+    if cursor and not (cursor.isdecimal() and len(cursor) < _CURSOR_DIGITS):
+        raise BadInput(f"{cursor!r} is no cursor", hint="take `cursor` of the last --json answer")
+    return Manner(limit, int(cursor or 0), every, sort is Sort.NEW)
+
+
+def _results(app: App, words: list[str], regex: str, manner: "Manner") -> "Results":
+    from karma_sync.domain.session.query import Query
+    from karma_sync.library.regex_search import RegexSearcher
+    from karma_sync.service.search import searcher
+
+    now = utc_now()
+    query = Query.parse(_typed(words), now)
+    found = searcher(app.state, app.reader, now)
+    if regex:
+        return RegexSearcher(found).search(app.scope, regex, query, manner)
+    return found.search(app.scope, query, manner)
+
+
+def _typed(words: list[str]) -> str:
+    """The query as one text: what the shell gave as one word with blanks was a phrase."""
+    return " ".join(_quoted(word) for word in words) if len(words) > 1 else words[0]
+
+
+def _quoted(word: str) -> str:
+    key, colon, value = word.partition(":")
+    if not any(c.isspace() for c in word) or '"' in word:
+        return word
+    return f'{key}:"{value}"' if colon and key.isalpha() else f'"{word}"'
+
+
+def _show(app: App, results: "Results") -> None:
+    from karma_sync.service.teams import all_teams
+
+    teams = all_teams(app.state)
+    for note in results.notes:
+        print_line(f"Note: {printable(note)}")
+    if not results.hits:
+        print_line("Nothing fits.")
+        return
+    for hit in results.hits:
+        _show_hit(app, hit, teams)
+    if results.next_skip:
+        left = results.total - results.next_skip
+        more = f"{left} more fit: " if left > 0 else ""
+        print_line(f"{more}--limit N shows more, --cursor {results.next_skip} goes on from here.")
+    first = results.hits[0]
+    print_next(f"karma-sync session show {_place(first)}")
+
+
+def _show_hit(app: App, hit: "Hit", teams: "list[Team]") -> None:
+    from karma_sync.domain.text import one_line
+    from karma_sync.library.reader import author
+
+    manifest = hit.readable.manifest
+    when = datetime.fromtimestamp(hit.time, UTC) if hit.time else manifest.session.last_activity
+    who = author(manifest.member, app.settings.tag, teams)
+    title = one_line(manifest.session.title, _TITLE_CHARS) or "(no title)"
+    print_drawn(
+        [Line(f"{_place(hit)}  by {who}, {ago(when)}, {printable(manifest.project)}: {title}")]
+    )
+    more = f"  +{hit.more} more" if hit.more else ""
+    if hit.path or hit.marks:
+        # what peers wrote must not control the terminal; a mark keeps its place
+        print_marked(f"      {hit.field}: ", printable(hit.snippet) + more, hit.marks)
+
+
+def _place(hit: "Hit") -> str:
+    """The session's id, with the record's, as `session show` takes it."""
+    at = f"@{hit.message[:_MESSAGE_CHARS]}" if hit.message else ""
+    return f"{hit.short_id}{at}"
+
+
+def _as_json(hit: "Hit") -> dict[str, object]:
+    from karma_sync.library.reader import key_of
+
+    manifest = hit.readable.manifest
+    return {
+        "id": hit.short_id,
+        "session": manifest.session.session_id,
+        "key": str(key_of(hit.readable)),
+        "author": manifest.member,
+        "project": manifest.project,
+        "team_id": manifest.team,
+        "agent": manifest.session.wrote,
+        "title": manifest.session.title,
+        "last_activity": manifest.session.last_activity,
+        "message": hit.message or None,
+        "file": hit.path or None,
+        "offset": hit.at,
+        "size": hit.size,
+        "time": datetime.fromtimestamp(hit.time, UTC) if hit.time else None,
+        "field": hit.field,
+        "snippet": hit.snippet,
+        "marks": [list(mark) for mark in hit.marks],
+        "more": hit.more,
+    }

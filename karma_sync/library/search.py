@@ -1,0 +1,278 @@
+"""Searches the library: finds records in the index, and reads what they say from the chunks."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from karma_sync.channel.kept_content import KeptContent
+from karma_sync.domain.access import AccessScope
+from karma_sync.domain.session.marks import Mark, marks, pattern_of, snippet
+from karma_sync.domain.session.passage import Extractor, Reading, Texts
+from karma_sync.domain.session.query import Filter, Is, Key, Query, moment
+from karma_sync.errors import Unverified
+from karma_sync.library.reader import Library, Readable
+from karma_sync.store import readable as queries
+from karma_sync.store import search
+from karma_sync.store.database import Transaction
+from karma_sync.store.search import Found, Wanted
+from karma_sync.store.session_filter import SessionFilter
+
+SNIPPET_CHARS = 160
+_LIVE_SPAN = timedelta(hours=1)  # a live session was active within this time
+_LIVE_MOST = 1000
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A record that fits a search, as a reader gets it.
+
+    - `short_id`: the shortest beginning of the session's id that no other session has.
+    - `message`: the record's id as the agent gave it; "" for the title of a session.
+    - `path`, `at`, `size`: the file of the session, and where in it the record lies, in bytes.
+    - `time`: when it was written, in Unix seconds; 0 if the record does not say.
+    - `field`: what fits, such as `prompt` or `result`.
+    - `snippet`: what it says around the words, on one line; `marks` are the words in it.
+    - `more`: how many other records of the session fit.
+    """
+
+    readable: Readable
+    short_id: str
+    message: str
+    path: str
+    at: int
+    size: int
+    time: int
+    field: str
+    snippet: str
+    marks: Sequence[Mark]
+    more: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Results:
+    """Some of what fits a search, the best first; `skip` begins with the next ones, 0 if none."""
+
+    hits: Sequence[Hit]
+    total: int
+    next_skip: int = 0
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How results are listed: every record or the best of each session, by fit or by time."""
+
+    most: int = 20
+    skip: int = 0
+    every: bool = False
+    newest: bool = False
+
+
+@dataclass(frozen=True)
+class Searcher:
+    """Searches a library. `teams` are the IDs of the reader's teams by name."""
+
+    library: Library
+    extractors: Mapping[str, Extractor]
+    teams: Mapping[str, Sequence[str]]
+    now: datetime
+
+    def search(self, scope: AccessScope, query: Query, manner: Manner) -> Results:
+        """What fits the query, within the scope."""
+        notes = list(query.notes)
+        if query.words and not query.wanted and not query.refused():
+            return Results([], 0, notes=[*notes, _nothing_indexed(query)])
+        with self.library.store.reading() as tx:
+            sessions = self.sessions(tx, scope, query)
+            match = query.match()
+            if not match:
+                return self._list(tx, scope, sessions, manner, notes)
+            wanted = self._wanted(query, match, sessions, manner)
+            found = _once(search.find(tx, scope, wanted))
+            if not found and len(query.wanted) > 1:
+                found = self._find_across(tx, scope, query, wanted)
+                if found:
+                    notes.append("no record has all words: these sessions have them in several")
+            page = found[manner.skip : manner.skip + manner.most]
+            hits = [hit for each in page for hit in self._hit(tx, scope, query, each)]
+        last = manner.skip + len(page)
+        return Results(hits, len(found), last if last < len(found) else 0, notes)
+
+    def sessions(self, tx: Transaction, scope: AccessScope, query: Query) -> SessionFilter:
+        """The sessions that the query's filters allow."""
+        wanted = SessionFilter(query.filters, scope.user, self.teams)
+        for each in query.filters:
+            if each.key is Key.FILE:
+                phrase = each.value.replace('"', '""')
+                wanted = _limited(wanted, search.items_with(tx, scope, f'path : "{phrase}"'), each)
+            elif each.key is Key.IS and each.value == Is.LIVE:
+                wanted = _limited(wanted, self._live(tx, scope), each)
+        if not query.wanted and (refused := query.refused()):
+            wanted = replace(wanted, without=wanted.without | search.items_with(tx, scope, refused))
+        return wanted
+
+    def within_times(self, sessions: SessionFilter) -> SessionFilter:
+        """The same sessions, those alone that were last active when `since` and `before` say."""
+        return replace(
+            sessions,
+            since=_time_of(sessions.filters, Key.SINCE, self.now),
+            before=_time_of(sessions.filters, Key.BEFORE, self.now),
+        )
+
+    def _live(self, tx: Transaction, scope: AccessScope) -> set[tuple[str, str]]:
+        recent = SessionFilter(since=self.now - _LIVE_SPAN)
+        found, _ = queries.page(tx, scope, recent, _LIVE_MOST)
+        return {(r.folder, r.manifest.item) for r in found if r.manifest.session.is_live(self.now)}
+
+    def _wanted(self, query: Query, match: str, sessions: SessionFilter, manner: Manner) -> Wanted:
+        return Wanted(
+            match,
+            sessions,
+            since=_bound(query, Key.SINCE, self.now),
+            before=_bound(query, Key.BEFORE, self.now),
+            newest=manner.newest,
+            single=not manner.every,
+            now=int(self.now.timestamp()),
+        )
+
+    def _find_across(
+        self, tx: Transaction, scope: AccessScope, query: Query, wanted: Wanted
+    ) -> list[Found]:
+        """The sessions that have all words, though no record has; of each the best record."""
+        having: set[tuple[str, str]] | None = None
+        for word in query.wanted:
+            items = search.items_with(tx, scope, word.expression())
+            having = items if having is None else having & items
+            if not having:
+                return []
+        ids = frozenset(having or ())
+        known = wanted.sessions.ids
+        sessions = replace(wanted.sessions, ids=ids if known is None else ids & known)
+        any_word = " OR ".join(word.expression() for word in query.wanted)
+        return _once(search.find(tx, scope, replace(wanted, match=any_word, sessions=sessions)))
+
+    def _list(
+        self,
+        tx: Transaction,
+        scope: AccessScope,
+        sessions: SessionFilter,
+        manner: Manner,
+        notes: Sequence[str],
+    ) -> Results:
+        """The sessions that filters alone allow, the latest first."""
+        if not sessions.filters and not sessions.without:
+            return Results([], 0, notes=notes)
+        sessions = self.within_times(sessions)
+        found, total = queries.page(tx, scope, sessions, manner.most, manner.skip)
+        hits = [self._title_hit(tx, scope, each, None, []) for each in found]
+        last = manner.skip + len(found)
+        return Results(hits, total, last if last < total else 0, notes)
+
+    def _hit(
+        self, tx: Transaction, scope: AccessScope, query: Query, found: Found
+    ) -> Iterator[Hit]:
+        readable = queries.item(tx, scope, found.folder, found.item)
+        if readable is None:
+            return
+        reading = self._read(readable, found)
+        pattern = pattern_of(query.wanted)
+        title = readable.manifest.session.title
+        if reading is None:
+            yield self._title_hit(tx, scope, readable, found, marks(title, pattern))
+            return
+        field, text, places = _best_text(reading.texts, pattern)
+        shown, shown_marks = snippet(text, places, SNIPPET_CHARS)
+        yield Hit(
+            readable,
+            queries.short_id(tx, scope, found.session),
+            reading.message,
+            found.path,
+            found.at,
+            found.size,
+            found.time,
+            field,
+            shown,
+            shown_marks,
+            found.more,
+            found.score,
+        )
+
+    def _title_hit(
+        self,
+        tx: Transaction,
+        scope: AccessScope,
+        readable: Readable,
+        found: Found | None,
+        places: Sequence[Mark],
+    ) -> Hit:
+        facts = readable.manifest.session
+        shown, shown_marks = snippet(facts.title, places, SNIPPET_CHARS)
+        last = int(facts.last_activity.timestamp()) if facts.last_activity else 0
+        return Hit(
+            readable,
+            queries.short_id(tx, scope, facts.session_id),
+            *("", "", 0, 0, last, "title", shown, shown_marks),
+            *((found.more, found.score) if found else (0, 0.0)),
+        )
+
+    def _read(self, readable: Readable, found: Found) -> Reading | None:
+        """What a record says; None for a title, and if the record was replaced meanwhile."""
+        manifest = readable.manifest
+        file = next((f for f in manifest.files if f.path == found.path), None)
+        extractor = self.extractors.get(manifest.session.agent)
+        if file is None or extractor is None:
+            return None
+        kept = KeptContent(self.library.root, readable.folder, manifest)
+        try:
+            return extractor.read(kept.span(file, found.at, found.size))
+        except (FileNotFoundError, Unverified):
+            return None
+
+
+def _once(found: Iterable[Found]) -> list[Found]:
+    """Leave out the copies of a record whose session came through two teams."""
+    kept: dict[tuple[str, str], tuple[str, str]] = {}
+    return [
+        each
+        for each in found
+        if kept.setdefault((each.member, each.session), (each.folder, each.item))
+        == (each.folder, each.item)
+    ]
+
+
+def _limited(known: SessionFilter, items: set[tuple[str, str]], by: Filter) -> SessionFilter:
+    if by.unwanted:
+        return replace(known, without=known.without | items)
+    return replace(known, ids=frozenset(items if known.ids is None else known.ids & items))
+
+
+def _best_text(texts: Texts, pattern: "re.Pattern[str] | None") -> tuple[str, str, list[Mark]]:
+    """The text of a record that fits best: what it is, the text, and where the words stand."""
+    best: tuple[str, str, list[Mark]] = ("", "", [])
+    for field, text in texts._asdict().items():
+        if not text:
+            continue
+        places = marks(text, pattern)
+        if not best[1] or (places and not best[2]):
+            best = (field, text, places)
+    return best
+
+
+def _time_of(filters: Iterable[Filter], key: Key, now: datetime) -> datetime | None:
+    """The narrowest of the moments that filters of one key name."""
+    found = [moment(each.value, now) for each in filters if each.key is key and not each.unwanted]
+    if not found:
+        return None
+    return max(found) if key is Key.SINCE else min(found)
+
+
+def _bound(query: Query, key: Key, now: datetime) -> int | None:
+    found = _time_of(query.filters, key, now)
+    return int(found.timestamp()) if found else None
+
+
+def _nothing_indexed(query: Query) -> str:
+    words = " ".join(word.text for word in query.words)
+    return f"{words} has no letter and no digit: find it with --regex"
