@@ -82,6 +82,8 @@ class Searcher:
     def search(self, scope: AccessScope, query: Query, manner: Manner) -> Results:
         """What fits the query, within the scope."""
         notes = list(query.notes)
+        if not query.words and not query.filters:
+            return Results([], 0, notes=notes)
         if query.words and not query.wanted and not query.refused():
             return Results([], 0, notes=[*notes, _nothing_indexed(query)])
         with self.library.store.reading() as tx:
@@ -162,8 +164,6 @@ class Searcher:
         notes: Sequence[str],
     ) -> Results:
         """The sessions that filters alone allow, the latest first."""
-        if not sessions.filters and not sessions.without:
-            return Results([], 0, notes=notes)
         sessions = self.within_times(sessions)
         found, total = queries.page(tx, scope, sessions, manner.most, manner.skip)
         hits = [self._title_hit(tx, scope, each, None, []) for each in found]

@@ -31,12 +31,14 @@ from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.manifest import Manifest, join_item, split_item
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.project import SharedProject
+from karma_sync.domain.session.query import Query
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.domain.team.pairing_code import PairingCode, device_text
 from karma_sync.domain.team.subscription import Content, Direction, Status, Subscription
 from karma_sync.domain.team.team import Member, MemberStatus, Team, found_team
 from karma_sync.errors import RedactionFailed
 from karma_sync.library.reader import Library
+from karma_sync.library.search import Manner, Results, Searcher
 from karma_sync.receiving.importer import Importer, Verifier
 from karma_sync.receiving.indexer import Indexer
 from karma_sync.redact.redactor import Redacted, Redactor
@@ -288,6 +290,17 @@ class Shelf:
         with self.store.reading() as tx:
             teams = {row["team"] for row in tx.execute("SELECT DISTINCT team FROM item")}
         return AccessScope("me", frozenset(teams), roles=frozenset(map(admin_of, teams)))
+
+    def search(self, text: str, manner: Manner | None = None) -> Results:
+        """What a reader finds who may read everything, once all of it is indexed."""
+        while self.importer.complete_index():
+            pass
+        searcher = Searcher(self.library, EXTRACTORS, {}, NOW)
+        return searcher.search(self.scope, Query.parse(text, NOW), manner or Manner())
+
+    def finds(self, text: str) -> list[str]:
+        """The ids of the sessions that are found, the best first."""
+        return [hit.readable.manifest.session.session_id for hit in self.search(text).hits]
 
     def files(self) -> set[str]:
         """Every file it keeps, but the database."""
