@@ -160,9 +160,10 @@ class App:
     @property
     def sessions(self) -> "ReadableSessions":
         """Reads sessions, from the library or else from the archive."""
+        from karma_sync.service.projects import other_names
         from karma_sync.service.sessions.reading import ReadableSessions
 
-        return ReadableSessions(self.reader, self.archive)
+        return ReadableSessions(self.reader, self.archive, other_names(self.state))
 
     def open_databases(self) -> None:
         """Open all databases, so that the daemon fails before it starts if one cannot be used.

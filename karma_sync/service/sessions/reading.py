@@ -1,7 +1,7 @@
 """The sessions that a person may read: the library's, and own ones that only the archive has."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from karma_sync.archive.reader import ArchivedCopy, ArchiveReader
@@ -48,16 +48,21 @@ class ReadableCopy(Readable):
 
 @dataclass(frozen=True)
 class ReadableSessions:
-    """Reads sessions wherever they are kept; what left this machine is read as it left."""
+    """Reads sessions wherever they are kept; what left this machine is read as it left.
+
+    `other_names` maps other names of shared projects to their present ones.
+    """
 
     library: Library
     archive: ArchiveReader
+    other_names: Mapping[str, str]
 
     def sessions(self, scope: AccessScope) -> list[Readable]:
         """All sessions that the scope allows, the last active first; each own one once."""
         shared = self.library.sessions(scope)
         known = {r.manifest.session.session_id for r in shared if r.manifest.member == scope.user}
-        rows = [row for row in self.archive.sessions(scope) if row.session not in known]
+        archived = self.archive.sessions(self._by_all_names(scope))
+        rows = [self._renamed(row) for row in archived if row.session not in known]
         if not rows:
             return shared
         found = [*shared, *(_listed(scope.user, row) for row in rows)]
@@ -79,8 +84,9 @@ class ReadableSessions:
         found = self.library.fitting(scope, wanted, by)
         mine = {r.manifest.session.session_id for r in found if r.manifest.member == scope.user}
         if by in ("", scope.user, user_of(scope.user)):
-            rows = self.archive.fitting(scope, wanted)
-            found += [_listed(scope.user, row) for row in rows if row.session not in mine]
+            rows = self.archive.fitting(self._by_all_names(scope), wanted)
+            new = [self._renamed(row) for row in rows if row.session not in mine]
+            found += [_listed(scope.user, row) for row in new]
         one = the_one(scope, wanted, found)
         return self._opened(scope, one.row) if isinstance(one, ReadableCopy) else one
 
@@ -102,7 +108,22 @@ class ReadableSessions:
 
     def projects(self, scope: AccessScope) -> set[str]:
         """Every project of which the reader may see a session."""
-        return self.library.projects(scope) | self.archive.projects(scope)
+        archived = self.archive.projects(self._by_all_names(scope))
+        return self.library.projects(scope) | {self._name(project) for project in archived}
+
+    def _name(self, project: str) -> str:
+        return self.other_names.get(project, project)
+
+    def _renamed(self, row: ArchivedSession) -> ArchivedSession:
+        """The session with the present name of its project."""
+        return replace(row, project=self._name(row.project))
+
+    def _by_all_names(self, scope: AccessScope) -> AccessScope:
+        """The scope, for sessions that have their projects' names from when they were archived."""
+        if scope.only is None:
+            return scope
+        others = {other for other, name in self.other_names.items() if name in scope.only}
+        return replace(scope, only=scope.only | others)
 
 
 def _active(readable: Readable) -> datetime:
