@@ -17,7 +17,7 @@ from pathlib import Path
 
 from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.archive import store
-from karma_sync.archive.pack import Entry, PackWriter, pack_path
+from karma_sync.archive.pack import DamagedPack, Entry, PackWriter, pack_path
 from karma_sync.archive.store import About, ArchivedFile, ArchivedSession, Key, facts_of, plans_of
 from karma_sync.archive.taking import (
     FileTaker,
@@ -96,10 +96,11 @@ class Archiver:
                 found.append(session)
         return found
 
-    def archive(self, sessions: Sequence[SourceSession]) -> tuple[int, list[SourceUnreadable]]:
+    def archive(self, sessions: Sequence[SourceSession]) -> tuple[int, list[KarmaError]]:
         """Archive what is new in the first of these sessions, about one step of it.
 
-        Returns how many of them are done, and the files that could not be read.
+        Returns how many of them are done, and what could not be archived: files that cannot be
+        read, and packs that are damaged.
 
         Raises:
             OSError: the archive cannot be written; nothing of this step is archived.
@@ -108,12 +109,15 @@ class Archiver:
         """
         private_dir(self._root)
         self._require_space()
-        done, left, errors = 0, STEP_BYTES, list[SourceUnreadable]()
+        done, left, errors = 0, STEP_BYTES, list[KarmaError]()
         written: set[Path] = set()
         with self._store.transaction() as tx:
             for session in sessions[:_STEP_SESSIONS]:
-                if not store.is_purged(tx, _key(session)):
-                    left = self._archive_one(_Step(tx, errors), session, left, written)
+                try:
+                    if not store.is_purged(tx, _key(session)):
+                        left = self._archive_one(_Step(tx, errors), session, left, written)
+                except DamagedPack as error:  # of this session alone; upkeep deals with it
+                    errors.append(error)
                 if left <= 0:
                     break
                 done += 1
@@ -231,7 +235,7 @@ class _Step:
     """What belongs to one step: its transaction, and the errors of sources that it met."""
 
     tx: Transaction
-    errors: list[SourceUnreadable]
+    errors: list[KarmaError]
 
 
 class _Taking:

@@ -90,12 +90,13 @@ def sealed(content: bytes) -> tuple[str, bytes]:
 class PackWriter:
     """Appends entries to a pack; what lies behind `length` is of a writer that failed, and goes.
 
+    Raises DamagedPack if there are fewer bytes than `length`.
+
     Nothing is durable before the caller has fsynced the file and stored the new `length`.
     """
 
     def __init__(self, path: Path, length: int) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
-        self._file = os.fdopen(os.open(path, flags, PRIVATE_FILE), "r+b")
+        self._file = os.fdopen(_open_to_append(path, is_new=not length), "r+b")
         self.path = path
         self.length = length
         if os.fstat(self._file.fileno()).st_size < length:
@@ -120,6 +121,16 @@ class PackWriter:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _open_to_append(path: Path, is_new: bool) -> int:
+    flags = os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT if is_new else 0)
+    try:
+        return os.open(path, flags, PRIVATE_FILE)
+    except FileNotFoundError:
+        if is_new:
+            raise
+        raise DamagedPack(f"{path} is missing") from None
 
 
 def open_pack(path: Path) -> BinaryIO:

@@ -14,6 +14,7 @@ from karma_sync.agents.claude.clean_up import sweep_days
 from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.archive.archiver import Archiver
 from karma_sync.archive.forgetting import Forgetter
+from karma_sync.archive.pack import DamagedPack
 from karma_sync.archive.upkeep import Upkeep
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.runtime.timing import soonest
@@ -138,10 +139,10 @@ class ArchiveSchedule:
         self._parts.archiver.close()
 
     def _carry_out(self, asked: _Asked) -> float | None:
-        if not self._is_recovered:
-            self._parts.upkeep.recover()
-            self._is_recovered = True
         if asked.everything:
+            if not self._is_recovered:
+                self._parts.upkeep.recover()
+                self._is_recovered = True
             self._start_pass()
         now = self._hooks.monotonic()
         for path in asked.changed:
@@ -199,6 +200,8 @@ class ArchiveSchedule:
         done, errors = self._parts.archiver.archive(self._queue)
         self._queue = self._queue[done:]
         self._errors |= {str(error) for error in errors}
+        if any(isinstance(error, DamagedPack) for error in errors):
+            self._is_recovered = False
 
     def _finish_pass(self) -> None:
         self._in_pass = False

@@ -1,4 +1,4 @@
-"""Reads after how many days Claude Code deletes a session (docs/agent-files.md, "Clean-up")."""
+"""Reads after how many days Claude Code deletes a session (docs/agent-files.md, "Directory")."""
 
 import json
 from pathlib import Path

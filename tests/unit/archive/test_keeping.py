@@ -219,6 +219,21 @@ def test_a_damaged_pack_is_told_and_harms_no_other(d: Desk) -> None:
     assert d.read(other) == other.content
 
 
+def test_a_pack_that_was_deleted_while_it_was_used_is_made_again(d: Desk) -> None:
+    session, other = d.write("hello"), d.write("other")
+    d.pass_()
+    shutil.rmtree(d.root)
+    session.append("more")
+    other.append("more")
+
+    d.pass_()
+    assert any("is missing" in error for error in d.errors)
+    d.pass_()
+
+    assert (d.read(session), d.read(other)) == (session.content, other.content)
+    assert d.errors == []
+
+
 # ---- packs
 
 
