@@ -4,12 +4,12 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from karma_sync.agents.claude.gathering import feed, read_new
+from karma_sync.agents.claude.gathering import feed, read_new, read_title
 from karma_sync.agents.growing_file import is_quiet, last_line, open_source
 from karma_sync.agents.read_ahead import ReadAhead
 from karma_sync.domain import limits
 from karma_sync.domain.session.facts import Facts, PlanNames
-from karma_sync.domain.session.source_files import ReadFile, SourceFile, SourceSession, Stat
+from karma_sync.domain.session.source_files import TITLE, ReadFile, SourceFile, SourceSession, Stat
 
 # For less than this, starting a second process takes longer than it saves.
 MUCH_BYTES = 50_000_000
@@ -70,7 +70,9 @@ class Catalogue:
         by_file = [self.of_file(f) for f in session.files if f.is_transcript]
         beside = [self.of_file(f) for f in session.left_out]
         cwds = dict.fromkeys(cwd for facts in (*by_file, *beside) for cwd in facts.cwds)
-        return by_file[0].with_names_of(beside).model_copy(update={"cwds": list(cwds)})
+        titles = [Facts(custom_title=read_title(f)) for f in session.files if f.name == TITLE]
+        names = by_file[0].with_names_of([*beside, *titles])
+        return names.model_copy(update={"cwds": list(cwds)})
 
     def read_ahead(self, sessions: Sequence[SourceSession], much: int = MUCH_BYTES) -> None:
         """Let a second process read the new files of these sessions, if they have `much` bytes.

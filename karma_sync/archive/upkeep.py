@@ -221,7 +221,7 @@ def _files_in(placed: Sequence[Placed]) -> list[ArchivedFile]:
 
 
 def _with_facts(file: ArchivedFile, placed: Iterable[Placed], source: BinaryIO) -> ArchivedFile:
-    if kind_of(file.name) not in {FileKind.TRANSCRIPT, FileKind.SUBAGENT}:
+    if kind_of(file.name) not in {FileKind.TRANSCRIPT, FileKind.COPY, FileKind.SUBAGENT}:
         return file
     feeder = Feeder(Facts(), 0)
     for content in contents(source, placed):

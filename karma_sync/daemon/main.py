@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 CYCLE_S = 60
 FULL_PASS_S = 600
-UNWATCHED_S = 30  # between looks at all sessions while changes of some are not noticed
+UNNOTICED_S = 30  # between looks at what nobody tells of
 _TICK_S = 0.2  # how soon the daemon notices a change that a command made
 _JUMP_S = 30.0  # time synchronisation never corrects a clock by more than this at once
 _READY_S = 300.0  # Syncthing v2 may migrate its database first
@@ -217,7 +217,7 @@ class Timer:
     """The 60-second timer: jobs that apscheduler runs in its own thread.
 
     Every 60 seconds a job wakes the cycle thread. Every 600 seconds a job starts a pass over all
-    sessions; every 30 seconds another does, if changes of some are not noticed. apscheduler keeps
+    sessions. Every 30 seconds a job looks at what nobody tells of. apscheduler keeps
     due times by a clock that can be set forward and back. So after a jump of the clock, or a sleep
     of the machine, each job runs once and at once: not once for every interval that passed, and not
     only after the clock has caught up.
@@ -232,7 +232,7 @@ class Timer:
         for job, seconds in (
             (workers.wake, CYCLE_S),
             (workers.look_at_all, FULL_PASS_S),
-            (workers.look_at_unwatched, UNWATCHED_S),
+            (workers.look_at_unnoticed, UNNOTICED_S),
         ):
             self._scheduler.add_job(job, "interval", seconds=seconds, **run_once)
         self._scheduler.start()

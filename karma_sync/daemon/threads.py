@@ -199,8 +199,10 @@ class Workers:
             watcher.check(thoroughly=True)
         self._requests.request_pass()
 
-    def look_at_unwatched(self) -> None:
-        """Look through all sessions soon if changes of some are not noticed."""
+    def look_at_unnoticed(self) -> None:
+        """Look at what nobody tells of: unwatched files, and processes that were killed."""
+        for path in self._parts.app.source.ended():
+            self._requests.sends.touch(path)
         if any([watcher.check() for watcher in self._watchers]):
             self._requests.request_pass()
 
@@ -277,7 +279,7 @@ class LoneArchive:
             watcher.check(thoroughly=True)
         self._requests.request_pass()
 
-    def look_at_unwatched(self) -> None:
+    def look_at_unnoticed(self) -> None:
         """Compare all sessions with the archive if changes of some are not noticed."""
         if any([watcher.check() for watcher in self._watchers]):
             self._requests.request_pass()

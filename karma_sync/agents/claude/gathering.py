@@ -21,6 +21,7 @@ from karma_sync.agents.claude.records import (
     Text,
     directories_of,
     parse_lines,
+    parse_record,
     texts_of,
     typed_command,
     typed_prompt,
@@ -68,6 +69,18 @@ def read_facts(file: SourceFile) -> Facts:
     return read_new(file, None, lambda _: None).facts
 
 
+def read_title(file: SourceFile) -> str:
+    """The title in the file that Claude Code writes beside a transcript; "" if it has none.
+
+    Raises:
+        OSError: the file vanished, or cannot be read.
+    """
+    with open_source(file) as source:
+        record = parse_record(source.read(_TITLE_BYTES))
+    return _text(record.customTitle) if record else ""
+
+
+_TITLE_BYTES = 1 << 16
 _TEXT_CHARS = 2000
 
 # Records of this many responses may still be interleaved; an earlier response is complete.
@@ -126,6 +139,8 @@ def _take(facts: Facts, record: Record) -> None:
         case str(kind) if kind in _NAMES:
             field, given = _NAMES[kind]
             setattr(facts, field, _text(getattr(record, given)) or getattr(facts, field))
+            if field == "custom_title":
+                _collect(facts.titles, [facts.custom_title])
 
 
 def _take_times(facts: Facts, found: list[datetime]) -> None:

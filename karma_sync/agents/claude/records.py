@@ -259,7 +259,7 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) < _SAFE_DIGITS else float("inf")
 
 
-_NOTE = re.compile(r"\s*<(?P<tag>[a-z]+(?:[-_][a-z]+)+)>.*?</(?P=tag)>", re.DOTALL)
+_NOTE = re.compile(r"\s*<(?P<tag>[a-z]+(?:[-_][a-z]+)+)(?:\s[^<>]*)?>.*?</(?P=tag)>", re.DOTALL)
 
 _COMMAND = re.compile(r"<command-name>(.*?)</command-name>", re.DOTALL)
 

@@ -7,9 +7,13 @@ Claude Code writes a file that names its session.
 """
 
 import json
-import os
+import re
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+
+import psutil
 
 from karma_sync.agents.listing import Listings, walk
 from karma_sync.domain.session.facts import PlanNames
@@ -24,6 +28,10 @@ TELLING = ("sessions",)
 LINKED = ("projects",)
 _AGENT = "-agent-"
 _STATE_BYTES = 1 << 16
+_STATE_NAME = re.compile(r"[0-9]+\.json")
+# A process that began this long after the recorded one is another. The system computes the start
+# from the time since the machine booted, so it moves when the clock is set.
+_STARTED_S = 60.0
 
 Named = Iterator[tuple[str, Path]]
 
@@ -36,6 +44,8 @@ class SideFiles:
         # needed for every session in every pass, so built once
         self._todo_folder, self._task_folder = claude / "todos", claude / "tasks"
         self._plan_folder = claude / "plans"
+        self._state_folder = claude / "sessions"
+        self._open: tuple[_Running, ...] = ()
         self._history_folder, self._debug_folder = claude / "file-history", claude / "debug"
         self._listings = Listings()
         # each is a listing, and its names by session id or by slug
@@ -91,16 +101,31 @@ class SideFiles:
 
     def is_running_state(self, path: Path) -> bool:
         """Whether the path is that of a file that names the session of a running process."""
-        return path.parent == self._claude / "sessions"
+        return path.parent == self._state_folder
 
     def is_plan(self, path: Path) -> bool:
         """Whether the path is that of a plan."""
         return path.parent == self._plan_folder
 
+    @property
+    def reports_running(self) -> bool:
+        """Whether this Claude Code reports which sessions it has open: old versions do not."""
+        return self._state_folder.is_dir()
+
     def running(self) -> frozenset[str]:
         """The sessions that running processes of Claude Code have open."""
-        states = (_state(p) for p in self._listings.of(self._claude / "sessions").values())
-        return frozenset(session for session, pid in states if _is_alive(pid))
+        states = self._listings.of(self._state_folder).items()
+        # beside them lie files with secrets, which are never opened
+        found = [_state(path) for name, path in states if _STATE_NAME.fullmatch(name)]
+        self._open = tuple(state for state in found if state and state.is_alive())
+        return frozenset(state.session for state in self._open)
+
+    def ended(self) -> list[Path]:
+        """The files of processes that `running` found and that ended without deleting them.
+
+        Any thread may call it.
+        """
+        return [state.path for state in self._open if not state.is_alive()]
 
 
 def _by_session(todos: Collection[str]) -> dict[str, list[str]]:
@@ -122,24 +147,49 @@ def _by_slug(plans: Collection[str]) -> dict[str, list[str]]:
     return found
 
 
-def _state(path: Path) -> tuple[str, int]:
-    """The session id and the process id in a running process's file; ("", 0) if it has none."""
+@dataclass(frozen=True)
+class _Running:
+    """What the file of a process says: its session, its number, and when it started (UTC)."""
+
+    path: Path
+    session: str
+    pid: int
+    started: datetime | None
+
+    def is_alive(self) -> bool:
+        """Whether the process still runs.
+
+        Its file stays after SIGKILL, and another process may get the number: that one started
+        later.
+        """
+        try:
+            process = psutil.Process(self.pid)
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            began = process.create_time()
+        except (psutil.NoSuchProcess, ValueError, OverflowError):
+            return False
+        except (psutil.Error, OSError):
+            return True  # of another user: it exists
+        return self.started is None or began < self.started.timestamp() + _STARTED_S
+
+
+def _state(path: Path) -> _Running | None:
+    """What the file of a running process says; None if it names no session or no process."""
     try:
         with path.open("rb") as source:
             state = json.loads(source.read(_STATE_BYTES))
         session_id, pid = state["sessionId"], state["pid"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return "", 0
-    return (session_id, pid) if isinstance(session_id, str) and isinstance(pid, int) else ("", 0)
+        return None
+    if not isinstance(session_id, str) or type(pid) is not int or pid <= 0:
+        return None
+    return _Running(path, session_id, pid, _started(state.get("procStart")))
 
 
-def _is_alive(pid: int) -> bool:
-    if pid <= 0:
-        return False
+def _started(text: object) -> datetime | None:
+    """The moment in `procStart`, which is as `ps -o lstart` prints it in UTC; None if another."""
     try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return True
+        return datetime.strptime(str(text), "%a %b %d %H:%M:%S %Y").replace(tzinfo=UTC)
+    except ValueError:
+        return None

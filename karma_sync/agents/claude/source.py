@@ -21,12 +21,12 @@ from karma_sync.agents.claude.side_files import SideFiles
 from karma_sync.agents.listing import closed, file_at, file_behind, walk
 from karma_sync.domain.session.facts import Facts, PlanNames
 from karma_sync.domain.session.profile import Profile
-from karma_sync.domain.session.source_files import TRANSCRIPT, SourceFile, SourceSession
+from karma_sync.domain.session.source_files import TITLE, TRANSCRIPT, SourceFile, SourceSession
 from karma_sync.files import is_open
 
 AGENT = "claude-code"
 SESSION_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
-_SIDE_FOLDERS = ("subagents", "tool-results", "workflows")
+_SIDE_FOLDERS = frozenset({"subagents", "tool-results", "workflows"})
 
 
 class ClaudeSource:
@@ -168,6 +168,18 @@ class ClaudeSource:
     def _root_of(self, path: Path) -> Path | None:
         return next((root for root in self.roots if path.is_relative_to(root)), None)
 
+    def ended(self) -> list[Path]:
+        """The files that name a session as open although their process has ended."""
+        return [path for side in self._sides for path in side.ended()]
+
+    def open_sessions(self) -> frozenset[str]:
+        """The sessions that running processes have open now."""
+        return self._running()
+
+    @property
+    def _reports_running(self) -> bool:
+        return any(side.reports_running for side in self._sides)
+
     def _running(self) -> frozenset[str]:
         return frozenset().union(*(side.running() for side in self._sides))
 
@@ -198,7 +210,7 @@ class ClaudeSource:
         found = [(name, path, file_at(name, path)) for name, path in named]
         files = (transcript, *(file for _, _, file in found if file))
         shut = closed((name, path) for name, path, file in found if file is None)
-        running = session_id in self._ran
+        running = session_id in self._ran if self._reports_running else None
         return SourceSession(AGENT, session_id, directory, files, running, closed=shut)
 
 
@@ -208,12 +220,14 @@ def _beside(own: Path) -> list[tuple[str, Path]]:
     Empty if the directory does not exist. It may be a link; its known folders may not.
     """
     try:
-        folders = [entry.name for entry in os.scandir(own) if entry.name in _SIDE_FOLDERS]
+        names = {entry.name for entry in os.scandir(own)}
     except PermissionError:
         return [(own.name, own)]
     except OSError:
         return []
-    return [found for folder in folders for found in walk(own / folder, folder)]
+    title = [(TITLE, own / TITLE)] if TITLE in names else []
+    folders = sorted(names & _SIDE_FOLDERS)
+    return title + [found for folder in folders for found in walk(own / folder, folder)]
 
 
 def _is_transcript(name: str) -> bool:

@@ -91,7 +91,7 @@ def list_(
     found = rest[:limit]
     # of an unreadable directory nobody knows which sessions were deleted
     sources = app.source.ids() if app.source.is_complete else None
-    seen = _Seen(app.me.tag, sources, utc_now())
+    seen = _Seen(app.me.tag, sources, app.source.open_sessions(), utc_now())
     if as_json:
         more = len(rest) > len(found)
         print_json(
@@ -253,11 +253,12 @@ class _Seen:
     """Tells the state of a session: live, ended, or kept after the agent deleted it.
 
     `sources` are the ids of the sessions that the agent still has; None if its directory is
-    missing or unreadable.
+    missing or unreadable. `open` are those that a process of the agent has open now.
     """
 
     me: str
     sources: frozenset[str] | None
+    open: frozenset[str]
     now: datetime
 
     def is_kept(self, found: "Readable") -> bool:
@@ -275,8 +276,14 @@ class _Seen:
         return Line(f"{when}, kept", Tone.SECONDARY) if self.is_kept(found) else when
 
     def is_live(self, found: "Readable") -> bool:
-        """Whether the agent still works in it."""
-        return found.manifest.session.is_live(self.now) and not self.is_kept(found)
+        """Whether the agent still works in it.
+
+        Of my own sessions this machine knows better than a manifest, which may be an older one.
+        """
+        facts = found.manifest.session
+        if found.manifest.member == self.me and facts.running and facts.session_id not in self.open:
+            return False
+        return facts.is_live(self.now) and not self.is_kept(found)
 
     def marks(self, found: "Readable") -> dict[str, object]:
         """Return the same for JSON; `source` is null for a session of another member."""

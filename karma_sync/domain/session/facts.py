@@ -42,18 +42,20 @@ _NAMES = ("custom_title", "ai_title", "summary", "agent_setting", "agent_name")
 class Facts(BaseModel):
     """Facts from the lines of one file so far; texts are as written, not redacted yet.
 
-    `session` is the first session id that a record names; in a subagent's file it is the parent's.
-    `messages` counts the records of people, tools and the model.
-    `cwds` are the working directories that records name. `slugs` and `plans` name the session's
-    plans (see PlanNames). `tokens` are sums by kind. `counted` and `closed` prevent that an API
-    response is counted twice, because several records may repeat one message id: `counted` has
-    the tokens by message id of the latest responses, `closed` the ends of earlier ids.
+    `titles` are the custom titles that the session had. `session` is the first session id that a
+    record names; in a subagent's file it is the parent's. `messages` counts the records of people,
+    tools and the model. `cwds` are the working directories that records name. `slugs` and `plans`
+    name the session's plans (see PlanNames). `tokens` are sums by kind. `counted` and `closed`
+    prevent that an API response is counted twice, because several records may repeat one message
+    id: `counted` has the tokens by message id of the latest responses, `closed` the ends of earlier
+    ids.
     """
 
     model_config = ConfigDict(defer_build=True, extra="forbid")
 
     session: str = ""
     custom_title: str = ""
+    titles: list[str] = []
     ai_title: str = ""
     summary: str = ""
     first_prompt: str = ""
@@ -88,9 +90,10 @@ class Facts(BaseModel):
         """The name of the agent that wrote the session; "" if the agent has no name of its own.
 
         The agent that was chosen has priority over `agent_name`, because Claude Code also writes
-        that record when a person renames the session.
+        that record when a person renames the session. A fork keeps the one with the old title.
         """
-        return self.agent_setting or (self.agent_name if self.agent_name != self.title else "")
+        is_title = self.agent_name == self.title or self.agent_name in self.titles
+        return self.agent_setting or ("" if is_title else self.agent_name)
 
     def with_names_of(self, others: "Iterable[Facts]") -> "Facts":
         """These facts; a name that is missing, of the session or its agent, is taken from others.

@@ -25,7 +25,7 @@ Size = Annotated[int, Field(ge=0, le=limits.NUMBER)]
 # Names of files inside an item are labels, never paths on disk. These patterns keep them readable.
 _NAME = r"[^/\\\x00-\x1f\x7f.][^/\\\x00-\x1f\x7f]{0,199}"
 _FOLDERS = "copies|subagents|tool-results|workflows|todos|tasks|plans|file-history|debug"
-FILE_NAME = re.compile(rf"transcript\.jsonl|(?:{_FOLDERS})(?:/{_NAME}){{1,6}}")
+FILE_NAME = re.compile(rf"transcript\.jsonl|custom-title\.json|(?:{_FOLDERS})(?:/{_NAME}){{1,6}}")
 
 # The clocks of two machines may differ by this much.
 _CLOCKS_DIFFER_S = 300

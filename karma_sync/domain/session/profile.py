@@ -9,6 +9,7 @@ class FileKind(StrEnum):
 
     TRANSCRIPT = "transcript"
     COPY = "copy"  # another copy of the transcript that says something else
+    TITLE = "title"  # the name that a person gave the session
     SUBAGENT = "subagent"  # a subagent's transcript
     SUBAGENT_NOTE = "subagent-note"  # describes a subagent
     TOOL_RESULT = "tool-result"
@@ -32,6 +33,7 @@ class Profile(StrEnum):
 TRANSCRIPTS = frozenset({FileKind.TRANSCRIPT, FileKind.COPY, FileKind.SUBAGENT})
 _AGENT_FILE = re.compile(r"agent-.*\.jsonl")
 _PRIVATE = frozenset({FileKind.FILE_HISTORY, FileKind.DEBUG})
+_TOP = {"transcript.jsonl": FileKind.TRANSCRIPT, "custom-title.json": FileKind.TITLE}
 _FOLDERS = {
     "copies": FileKind.COPY,
     "tool-results": FileKind.TOOL_RESULT,
@@ -52,7 +54,7 @@ def kind_of(name: str) -> FileKind:
     """
     folder, slash, rest = name.partition("/")
     if not slash:
-        return {"transcript.jsonl": FileKind.TRANSCRIPT}[name]
+        return _TOP[name]
     if folder == "subagents":
         # a workflow's journal.jsonl lies among its subagents and is none
         is_agent = _AGENT_FILE.fullmatch(rest.rpartition("/")[2])

@@ -15,6 +15,7 @@ from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.profile import TRANSCRIPTS, FileKind, kind_of
 
 TRANSCRIPT = "transcript.jsonl"
+TITLE = "custom-title.json"
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ class SourceSession:
     """A session that was found on this machine.
 
     - `files`: the transcript first.
-    - `running`: the agent reports that it has the session open.
+    - `running`: whether the agent has the session open; None if it does not report that.
     - `closed`: directories of the session that we may not read, although their files belong to it.
     - `left_out`: other copies of the transcript that say nothing else; only their names count.
     - `touched_ns`: the session's time (Unix nanoseconds) if it has no files, because it is
@@ -171,7 +172,7 @@ class SourceSession:
     session_id: str
     directory: Path
     files: tuple[SourceFile, ...]
-    running: bool = False
+    running: bool | None = False
     touched_ns: int = 0
     closed: tuple[Path, ...] = ()
     left_out: tuple[SourceFile, ...] = ()

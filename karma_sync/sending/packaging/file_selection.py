@@ -25,7 +25,9 @@ def running(packed: PackedItem | None, session: SourceSession) -> bool | None:
     """
     if session.running:
         return True
-    if packed is None or packed.running is None:
+    if packed is None:
+        return session.running
+    if packed.running is None:
         return None
     known = packed.files.get(TRANSCRIPT)
     grew = known is None or not known.position.is_current(session.transcript.stat)

@@ -477,3 +477,22 @@ def named(name: str) -> bytes:
 )
 def test_the_agents_name_is_the_one_that_was_chosen_for_it(lines: list[bytes], agent: str) -> None:
     assert facts_of(*lines).agent == agent
+
+
+def test_a_message_of_a_teammates_agent_is_no_prompt() -> None:
+    facts = Facts()
+    told = '<teammate-message teammate_id="lead" color="blue">\nlook into it\n</teammate-message>'
+    feed(facts, said(told) + said(f"{told}\nfix the login"))
+
+    assert (facts.prompts, facts.title) == (1, "fix the login")
+
+
+def test_a_fork_with_another_title_has_no_agent_of_the_old_one() -> None:
+    """Renaming writes the title as the agent's name too, and a fork copies both."""
+    facts = Facts()
+    for title in ("old title", "new title"):
+        feed(facts, record(type="custom-title", customTitle=title))
+        if title == "old title":
+            feed(facts, record(type="agent-name", agentName=title))
+
+    assert (facts.title, facts.agent) == ("new title", "")

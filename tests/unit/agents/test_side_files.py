@@ -4,8 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from karma_sync.agents.catalogue import Catalogue
@@ -13,6 +16,7 @@ from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.domain.session.facts import PlanNames
 from karma_sync.domain.session.profile import Profile
 from tests.support.builders import record, said
+from tests.support.harness import until
 
 SID = "0fd630f1-f29d-0da9-953f-48f1a09f76b5"
 OTHER = "5affb229-0000-4000-8000-000000000000"
@@ -172,7 +176,7 @@ def test_folders_that_are_links_themselves_are_not_followed(home: Home, tmp_path
     assert home.names() == set()
 
 
-def running(home: Home, session_id: object = SID, pid: object = os.getpid()) -> bool:
+def running(home: Home, session_id: object = SID, pid: object = os.getpid()) -> bool | None:
     home.write("sessions/1.json", json.dumps({"pid": pid, "sessionId": session_id}).encode())
     found = {s.session_id: s.running for s in home.source.sessions()}
     return found[SID]
@@ -188,6 +192,69 @@ def test_a_session_that_a_living_process_names_is_running(home: Home) -> None:
     for nonsense in (0, -1, "1", None, 2**70):
         assert not running(home, pid=nonsense)
     assert not running(home, session_id=["x"])
+
+
+def ps_start(pid: int, later: float = 0.0) -> str:
+    """The start of a process as the agent records it, or so many seconds later."""
+    began = datetime.fromtimestamp(psutil.Process(pid).create_time() + later, UTC)
+    return began.strftime("%a %b %d %H:%M:%S %Y")
+
+
+def test_another_process_with_the_number_of_a_killed_one_has_no_session_open(home: Home) -> None:
+    for start, is_open in (
+        (ps_start(os.getpid()), True),
+        (ps_start(os.getpid(), 5.0), True),
+        (ps_start(os.getpid(), -3600.0), False),
+        ("12345", True),  # in a form that we do not know
+        (None, True),
+    ):
+        state = {"pid": os.getpid(), "sessionId": SID, "procStart": start}
+        home.write("sessions/1.json", json.dumps(state).encode())
+
+        assert (SID in home.source.open_sessions()) is is_open, start
+
+
+def test_a_killed_process_is_noticed_although_its_file_stays(home: Home) -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    state = home.write(
+        "sessions/1.json", json.dumps({"pid": process.pid, "sessionId": SID}).encode()
+    )
+    assert home.at("sessions/1.json") == {SID}
+    assert home.source.ended() == []
+
+    process.kill()  # and nobody has waited for it yet
+
+    until(lambda: home.source.ended() == [state], "its end")
+    assert home.at("sessions/1.json") == {SID}
+    assert home.source.ended() == []
+    process.communicate()
+
+
+def test_the_secret_beside_a_state_file_is_never_opened(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.write("sessions/1.json", json.dumps({"pid": os.getpid(), "sessionId": SID}).encode())
+    for name in (f"1.{'a' * 64}.key", "1.json.bak", "x.json"):
+        home.write(f"sessions/{name}", b'{"pid": 1, "sessionId": "secret"}')
+    opened: list[str] = []
+    plain = Path.open
+
+    def noted(path: Path, *args: Any, **options: Any) -> Any:
+        opened.append(path.name)
+        return plain(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", noted)
+
+    assert home.source.open_sessions() == {SID}
+    assert opened == ["1.json"]
+
+
+def test_where_the_agent_does_not_report_open_sessions_nobody_knows(home: Home) -> None:
+    assert {s.running for s in home.source.sessions()} == {None}
+
+    home.write("sessions/1.json", b"{}")
+
+    assert {s.running for s in home.source.sessions()} == {False}
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000])
@@ -206,16 +273,3 @@ def test_a_changed_state_file_leads_to_the_sessions_that_started_or_ended(home: 
     assert home.at("sessions/1.json") == set()
     state.unlink()
     assert home.at("sessions/1.json") == {SID}
-
-
-def test_the_newest_copy_of_a_session_counts(home: Home) -> None:
-    copy = home.write(f"projects/-src--worktrees-x/{SID}.jsonl", said("newer"))
-    os.utime(copy, (2_000_000_000, 2_000_000_000))
-
-    [found] = [s for s in home.source.sessions() if s.session_id == SID]
-    assert found.transcript.path == copy
-    assert home.source.ids() == {SID, OTHER}
-
-    todo = home.write(f"todos/{SID}-agent-{SID}.json")
-    [found] = home.source.sessions_at(todo)
-    assert found.transcript.path == copy

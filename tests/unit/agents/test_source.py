@@ -241,6 +241,20 @@ def test_a_project_directory_with_two_names_is_one(tree: Tree, first: str) -> No
     assert tree.at(f"{first}/s1.jsonl") == tree.at("-src/s1.jsonl")
 
 
+def test_the_title_beside_a_transcript_leaves_and_names_a_session_without_another(
+    tree: Tree,
+) -> None:
+    tree.write("-src/s1.jsonl", said("hello"))
+    tree.write("-src/s1/custom-title.json", b'{"customTitle": "by hand", "sessionId": "s1"}')
+    [found] = tree.source.sessions()
+
+    assert [f.name for f in found.files] == ["transcript.jsonl", "custom-title.json"]
+    assert Memory().catalogue().facts(found).title == "by hand"
+
+    tree.write("-src/s1.jsonl", said("hello") + record(type="custom-title", customTitle="new"))
+    assert Memory().catalogue().facts(tree.source.sessions()[0]).title == "new"
+
+
 def answered(number: int) -> bytes:
     return record(type="assistant", uuid=f"a{number}", message={"content": f"answer {number}"})
 

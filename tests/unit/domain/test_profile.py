@@ -15,6 +15,7 @@ KINDS = {
     "subagents/workflows/wf_1/agent-a2.jsonl": FileKind.SUBAGENT,
     "subagents/workflows/wf_1/journal.jsonl": FileKind.SUBAGENT_NOTE,
     "copies/1.jsonl": FileKind.COPY,
+    "custom-title.json": FileKind.TITLE,
     "tool-results/toolu_1.txt": FileKind.TOOL_RESULT,
     "tool-results/rows.jsonl": FileKind.TOOL_RESULT,
     "workflows/wf_1.json": FileKind.WORKFLOW,

@@ -126,6 +126,7 @@ FORMS = {
     "a diff": lambda secret: f"@@ -1 +1 @@\n-{secret}\n+{secret}\n".encode(),
 }
 BESIDE = {
+    "custom-title.json": "projects/-src-repo/s1/custom-title.json",
     "subagents/agent-a.jsonl": "projects/-src-repo/s1/subagents/agent-a.jsonl",
     "subagents/agent-a.meta.json": "projects/-src-repo/s1/subagents/agent-a.meta.json",
     "tool-results/toolu_1.txt": "projects/-src-repo/s1/tool-results/toolu_1.txt",
