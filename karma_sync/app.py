@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from karma_sync.domain.session.frame import Frames
     from karma_sync.git.places import Places
     from karma_sync.library.reader import Library, LibraryView
+    from karma_sync.library.search import Searcher
     from karma_sync.redact.custom.redactions_file import RedactionsFile
     from karma_sync.runtime.change_log import ChangeLog
     from karma_sync.runtime.event_log import EventLog
@@ -128,6 +129,19 @@ class App:
         from karma_sync.library.reader import Library
 
         return Library(self.paths.library, self.library)
+
+    def searcher(self) -> "Searcher":
+        """Searches the library now."""
+        from karma_sync.service.sessions.search import searcher
+
+        return searcher(
+            self.state,
+            self.reader,
+            utc_now(),
+            # of an unreadable directory nobody knows which sessions were deleted
+            lambda: self.source.ids() if self.source.is_complete else None,
+            lambda: self.source.open_sessions(),
+        )
 
     @property
     def scope(self) -> "AccessScope":

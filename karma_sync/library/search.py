@@ -1,7 +1,7 @@
 """Searches the library: finds records in the index, and reads what they say from the chunks."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -21,6 +21,7 @@ from karma_sync.store.session_filter import SessionFilter
 SNIPPET_CHARS = 160
 _LIVE_SPAN = timedelta(hours=1)  # a live session was active within this time
 _LIVE_MOST = 1000
+_OWN_MOST = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,33 @@ class Manner:
 
 @dataclass(frozen=True)
 class Searcher:
-    """Searches a library. `teams` are the IDs of the reader's teams by name."""
+    """Searches a library.
+
+    `teams` are the IDs of the reader's teams by name. `sources` returns the ids of the sessions
+    that the agents on this machine still have; None if nobody can tell. `running` returns those
+    that an agent has open now.
+    """
 
     library: Library
     extractors: Mapping[str, Extractor]
     teams: Mapping[str, Sequence[str]]
     now: datetime
+    sources: Callable[[], Collection[str] | None] = lambda: None
+    running: Callable[[], Collection[str]] = frozenset
+
+    def is_kept(self, scope: AccessScope, readable: Readable) -> bool:
+        """Whether a session is the reader's own and the agent deleted it."""
+        manifest = readable.manifest
+        sources = self.sources() if manifest.member == scope.user else None
+        return sources is not None and manifest.session.session_id not in sources
+
+    def is_live(self, scope: AccessScope, readable: Readable) -> bool:
+        """Whether somebody is probably working in a session now."""
+        manifest, facts = readable.manifest, readable.manifest.session
+        if not facts.is_live(self.now) or self.is_kept(scope, readable):
+            return False
+        is_own = manifest.member == scope.user
+        return not (is_own and facts.running and facts.session_id not in self.running())
 
     def search(self, scope: AccessScope, query: Query, manner: Manner) -> Results:
         """What fits the query, within the scope."""
@@ -111,6 +133,8 @@ class Searcher:
                 wanted = _limited(wanted, search.items_with(tx, scope, f'path : "{phrase}"'), each)
             elif each.key is Key.IS and each.value == Is.LIVE:
                 wanted = _limited(wanted, self._live(tx, scope), each)
+            elif each.key is Key.IS and each.value == Is.KEPT:
+                wanted = _limited(wanted, self._kept(tx, scope), each)
         if not query.wanted and (refused := query.refused()):
             wanted = replace(wanted, without=wanted.without | search.items_with(tx, scope, refused))
         return wanted
@@ -126,7 +150,12 @@ class Searcher:
     def _live(self, tx: Transaction, scope: AccessScope) -> set[tuple[str, str]]:
         recent = SessionFilter(since=self.now - _LIVE_SPAN)
         found, _ = queries.page(tx, scope, recent, _LIVE_MOST)
-        return {(r.folder, r.manifest.item) for r in found if r.manifest.session.is_live(self.now)}
+        return {(r.folder, r.manifest.item) for r in found if self.is_live(scope, r)}
+
+    def _kept(self, tx: Transaction, scope: AccessScope) -> set[tuple[str, str]]:
+        own = SessionFilter((Filter(Key.IS, Is.MINE),), scope.user)
+        found, _ = queries.page(tx, scope, own, _OWN_MOST)
+        return {(r.folder, r.manifest.item) for r in found if self.is_kept(scope, r)}
 
     def _wanted(self, query: Query, match: str, sessions: SessionFilter, manner: Manner) -> Wanted:
         return Wanted(

@@ -42,7 +42,9 @@ class SessionFilter:
         if self.without:
             parts.append(f"folder || '/' || item NOT IN {LIST}")
             values.append(_joined(self.without))
-        known = [f for f in self.filters if f.key in _CONDITIONS and f.value != Is.LIVE]
+        # the other states are in `ids`
+        known = [f for f in self.filters if f.key in _CONDITIONS]
+        known = [f for f in known if f.key is not Key.IS or f.value == Is.MINE]
         known.sort(key=_order)
         for (_, unwanted), group in groupby(known, key=_order):
             alternatives = [self._one(each) for each in group]
@@ -56,7 +58,7 @@ class SessionFilter:
             ids = self.teams.get(each.value, (each.value,))
             return f"team IN ({', '.join('?' for _ in ids)})", list(ids)
         if each.key is Key.IS:
-            return "member = ?", [self.me]  # `is:mine`; `is:live` is in `ids`
+            return "member = ?", [self.me]
         value = self.me if each.key is Key.BY and each.value in _ME else each.value
         if each.key is Key.AGENT and value.endswith("*"):
             return "substr(agent, 1, ?) = ?", [len(value) - 1, value[:-1]]

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from karma_sync.domain.session.passage import Passage, Texts
 from karma_sync.paths import Paths
+from karma_sync.store import search_index
 from karma_sync.store.library import open_library
 from tests.support.harness import Member, Result, until
 from tests.support.town import Town, found_team, share, wait_for_offer
@@ -92,6 +94,12 @@ def _plant(paths: Paths, source: Session, session: str, **changes: str) -> None:
             f"INSERT OR REPLACE INTO item ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608 ours
             list(columns.values()),
         )
+        channel = search_index.open_channel(tx, columns["folder"], "planted")
+        planted = search_index.get_item(tx, columns["folder"], columns["item"])
+        if planted is None:
+            planted = search_index.add_item(tx, channel, columns["folder"], columns["item"])
+            texts = Texts(prompt=f"{SECRET} {session}", path=f"/src/{session}.py")
+            search_index.add(tx, planted, 1, [Passage(0, 10, 1_800_000_000, texts)])
     store.close()
 
 
@@ -171,9 +179,9 @@ def test_no_reading_command_shows_what_lies_there_without_a_right(
         assert planted not in said.out, said
         echo = said.err
         for typed in said.args:
-            echo = echo.replace(typed, "")
+            echo = echo.replace(typed.partition("@")[0], "")
         assert planted not in echo, said
-        assert SECRET not in said.out, said
+        assert SECRET not in said.out.replace(f"{SECRET} acme", "").replace(f"{SECRET} globex", "")
     assert ann.run("session", "show", planted, check=False).code != 0
     assert planted not in json.dumps(ann.json("status"))
 
@@ -182,6 +190,17 @@ def _all_commands(member: Member, session: str) -> list[Result]:
     """What each reading command says when it is asked for this session."""
     asked = (
         ("session", "list", "--project", "payroll"),
+        ("session", "list", f"file:{session}.py"),
+        ("session", "list", session),
+        ("session", "list", "project:payroll"),
+        ("search", session),
+        ("search", session, "--json"),
+        ("search", session, "--all", "--sort", "new"),
+        ("search", f"file:{session}.py", "--json"),
+        ("search", "project:payroll"),
+        ("search", f"-{session}", "project:payroll", "--json"),
+        ("search", "--regex", session),
+        ("session", "show", f"{session}@x"),
         ("session", "show", session),
         ("session", "show", session[:8], "--raw"),
         ("session", "show", session, "--json"),
@@ -191,3 +210,20 @@ def _all_commands(member: Member, session: str) -> list[Result]:
         ("session", "unshare", session),
     )
     return [member.run(*words, check=False) for words in asked]
+
+
+def test_a_search_keeps_employers_projects_and_agents_apart(office: Office) -> None:
+    def found(*words: str) -> set[str]:
+        return {hit["session"] for hit in office.ann.json("search", SECRET, *words)["hits"]}
+
+    acme = {office.bob.id, office.reviewer.id, office.bob_in_shared.id}
+    globex = {office.carl.id, office.carl_in_shared.id}
+
+    until(lambda: found() == acme | globex, "everything is found")
+    assert found("team:acme") == acme
+    assert found("team:globex") == globex
+    assert found("project:x/lib", "team:acme") == {office.bob_in_shared.id}
+    assert found("by:bob") == acme
+    assert found("agent:claude-code/reviewer") == {office.reviewer.id}
+    assert found("agent:claude-code") == (acme | globex) - {office.reviewer.id}
+    assert found("project:repo") == {office.bob.id, office.reviewer.id}, "across the agents"

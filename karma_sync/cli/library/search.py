@@ -39,8 +39,9 @@ def add_to(app: typer.Typer) -> None:
 
 def search(
     words: Annotated[
-        list[str], typer.Argument(metavar="WORDS...", help="Words and filters.", show_default=False)
-    ],
+        list[str] | None,
+        typer.Argument(metavar="WORDS...", help="Words and filters.", show_default=False),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="Print at most this many.")] = 20,
     every: Annotated[
         bool, typer.Option("--all", help="Every record that fits, not the best of each session.")
@@ -62,10 +63,12 @@ def search(
 
     Example: karma-sync search retry backoff by:alice since:14d
     """
+    if not words and not regex:
+        raise BadInput("search needs words, or a pattern", hint="karma-sync search retry by:alice")
     app = App.from_environment()
     warn_if_down(app)
     manner = _manner(limit, cursor, every, sort)
-    results = _results(app, words, regex, manner)
+    results = _results(app, words or [], regex, manner)
     if as_json:
         if any(hit.readable.manifest.member != app.settings.tag for hit in results.hits):
             require_private(private, "other members wrote some of it")
@@ -89,28 +92,14 @@ def _manner(limit: int, cursor: str, every: bool, sort: Sort) -> "Manner":
 
 
 def _results(app: App, words: list[str], regex: str, manner: "Manner") -> "Results":
-    from karma_sync.domain.session.query import Query
+    from karma_sync.domain.session.query import Query, joined
     from karma_sync.library.regex_search import RegexSearcher
-    from karma_sync.service.search import searcher
 
-    now = utc_now()
-    query = Query.parse(_typed(words), now)
-    found = searcher(app.state, app.reader, now)
+    query = Query.parse(joined(words), utc_now())
+    found = app.searcher()
     if regex:
         return RegexSearcher(found).search(app.scope, regex, query, manner)
     return found.search(app.scope, query, manner)
-
-
-def _typed(words: list[str]) -> str:
-    """The query as one text: what the shell gave as one word with blanks was a phrase."""
-    return " ".join(_quoted(word) for word in words) if len(words) > 1 else words[0]
-
-
-def _quoted(word: str) -> str:
-    key, colon, value = word.partition(":")
-    if not any(c.isspace() for c in word) or '"' in word:
-        return word
-    return f'{key}:"{value}"' if colon and key.isalpha() else f'"{word}"'
 
 
 def _show(app: App, results: "Results") -> None:

@@ -1,9 +1,7 @@
 """The commands `session list` and `session show`."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,26 +10,22 @@ from karma_sync.app import App
 from karma_sync.cli import completion
 from karma_sync.cli.frame import require_private
 from karma_sync.cli.notices import warn_if_down
-from karma_sync.cli.options import JsonOption, PrivateOption, TeamOption
+from karma_sync.cli.options import PrivateOption
 from karma_sync.cli.output import (
-    ago,
     print_error,
     print_json,
     print_line,
-    print_next,
     size,
     write_raw,
 )
-from karma_sync.cli.screen import Line, Tone, print_drawn, print_markdown, print_table
+from karma_sync.cli.screen import Line, Tone, print_drawn, print_markdown
 from karma_sync.cli.session import archived, sharing
+from karma_sync.cli.session.listing import as_json_of, list_, many, scope_of, title_of
 from karma_sync.cli.session.unshare import unshare
-from karma_sync.domain.ids import short_ids
-from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
     from karma_sync.domain.access import AccessScope
     from karma_sync.library.reader import Readable
-    from karma_sync.service.sessions.choices import HeldSession
 
 _TITLE_CHARS = 60
 _DETAIL_CHARS = 30
@@ -40,7 +34,7 @@ _DETAIL_CHARS = 30
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     group = typer.Typer(no_args_is_help=True, help="Manage sessions.")
-    group.command(name="list")(list_)
+    group.command(name="list", context_settings={"ignore_unknown_options": True})(list_)
     group.command()(show)
     group.command()(unshare)
     sharing.add_to(app, group)
@@ -48,139 +42,13 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(group, name="session")
 
 
-def list_(
-    project: Annotated[
-        str | None,
-        typer.Option(
-            help="Only this project, or a unique ending.",
-            autocompletion=completion.readable_projects,
-        ),
-    ] = None,
-    team: TeamOption = None,
-    agent: Annotated[
-        str | None,
-        typer.Option(help="Only this agent's sessions: claude-code, or claude-code/reviewer."),
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Print at most this many.")] = 50,
-    after: Annotated[
-        str | None,
-        typer.Option(help="Go on after this session: the `cursor` of --json, or a whole id."),
-    ] = None,
-    long: Annotated[
-        bool,
-        typer.Option(
-            "--long", "-l", help="Also print agent, branches, models, prompts and tokens."
-        ),
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """List sessions.
-
-    The latest active session is first. Below them are those of your own that are not sent, and
-    why.
-
-    Example: karma-sync session list --project web
-    """
-    from karma_sync.library.reader import key_of
-
-    app = App.from_environment()
-    warn_if_down(app)
-    scope = _scope(app, project, team).within(agent=agent)
-    known = app.sessions.sessions(scope)
-    rest = _after(app, scope, known, after)
-    found = rest[:limit]
-    # of an unreadable directory nobody knows which sessions were deleted
-    sources = app.source.ids() if app.source.is_complete else None
-    seen = _Seen(app.me.tag, sources, app.source.open_sessions(), utc_now())
-    if as_json:
-        more = len(rest) > len(found)
-        print_json(
-            sessions=[_as_json(r) | seen.marks(r) for r in found],
-            held=[asdict(one) for one in _held(app, scope)],
-            total=len(known),
-            truncated=more,
-            cursor=str(key_of(found[-1])) if more else None,
-        )
-        return
-    short = short_ids(r.manifest.session.session_id for r in known)
-    if found:
-        _list_found(app, found, seen, short, long)
-    elif known:
-        print_line("There are no more sessions.")
-    else:
-        print_line(
-            "There are no sessions yet. Yours appear while karma-sync runs, and those of others"
-            " once both sides accept a project."
-        )
-    held = _held(app, scope)
-    short_held = short_ids(h.session for h in held)
-    rows = [(short_held[h.session], h.project, Line(h.kind.value, Tone.WAITS), h.why) for h in held]
-    if rows:
-        print_table(("STAYS", "PROJECT", "", "WHY"), rows)
-    if len(rest) > len(found):
-        step = f"--after {quote(str(key_of(found[-1])))}, or --limit {len(known)}"
-        more_sessions = _many(len(rest) - len(found), "more session")
-        print_line(f"{more_sessions}: karma-sync session list {step}")
-    if found:
-        print_next(f"karma-sync session show {short[found[0].manifest.session.session_id]}")
-    else:
-        print_next(f"karma-sync session preview {rows[0][0]}" if rows else "karma-sync status")
-
-
-def _held(app: App, scope: "AccessScope") -> "list[HeldSession]":
-    from karma_sync.service.sessions.choices import held
-
-    excluded = [each.as_held() for each in sharing.excluded_sessions(app)]
-    # the daemon records an exclusion only when the session changes next
-    found = {(h.project, h.session, h.team): h for h in held(app.state, app.work, app.me)}
-    found |= {(h.project, h.session, h.team): h for h in excluded}
-    known = [found[key] for key in sorted(found)]
-    return [h for h in known if scope.only is None or h.project in scope.only]
-
-
-def _after(
-    app: App, scope: "AccessScope", known: "list[Readable]", cursor: str | None
-) -> "list[Readable]":
-    """Return the sessions that come after the one that the cursor names; without one, all."""
-    from karma_sync.library.reader import key_of
-
-    if cursor is None:
-        return known
-    last = key_of(app.sessions.session(scope, cursor))
-    return known[[key_of(r) for r in known].index(last) + 1 :]
-
-
-def _list_found(
-    app: App, found: "list[Readable]", seen: "_Seen", short: Mapping[str, str], long: bool
-) -> None:
-    from karma_sync.library.reader import author
-    from karma_sync.service.teams import all_teams
-
-    teams = all_teams(app.state)
-    rows = [
-        (
-            short[r.manifest.session.session_id],
-            seen.when(r),
-            f"by {author(r.manifest.member, app.me.tag, teams)}{archived.only_here(r)}",
-            archived.place(r),
-            *(_details(r) if long else ()),
-            size(r.manifest.size),
-            _title(r),
-        )
-        for r in found
-    ]
-    print_table(
-        ("ID", "ACTIVE", "AUTHOR", "PROJECT", *(_LONG if long else ()), "SIZE", "TITLE"), rows
-    )
-    if any(seen.is_kept(r) for r in found):
-        print_line("kept: the agent deleted its own copy")
-
-
 def show(
     wanted: Annotated[
         str,
         typer.Argument(
-            metavar="ID", help="The beginning of a session id.", autocompletion=completion.sessions
+            metavar="ID[@MESSAGE]",
+            help="The beginning of a session id; with @, the message to begin with.",
+            autocompletion=completion.sessions,
         ),
     ],
     raw: Annotated[
@@ -211,7 +79,8 @@ def show(
     """
     app = App.from_environment()
     warn_if_down(app)
-    scope = _scope(app)
+    scope = scope_of(app)
+    wanted, _, message = wanted.partition("@")
     found = app.sessions.session(scope, wanted, by, uncut)
     if not by:
         _warn_of_others(app, scope, found)
@@ -221,19 +90,34 @@ def show(
         require_private(private, "the session is from the archive")
     if as_json:
         files = [f.path for f in found.manifest.files] + archived.earlier(found)
-        print_json(session=_as_json(found), files=files)
+        print_json(session=as_json_of(found), files=files)
         return
-    pieces = app.sessions.content(scope, found, file)
+    file, begin = _place(app, scope, found, message) if message else (file, 0)
+    pieces = skipped(app.sessions.content(scope, found, file), begin)
     if raw:
         write_raw(pieces)
         return
-    _show_header(found)
+    _show_header(found, message)
     if file.endswith(".jsonl"):
         _show_turns(pieces)
     else:
         from karma_sync.domain.text import printable
 
         print_line(printable(b"".join(pieces).decode(errors="replace")))
+
+
+def _place(app: App, scope: "AccessScope", found: "Readable", message: str) -> tuple[str, int]:
+    from karma_sync.service.sessions.search import locate
+
+    return locate(app.sessions, scope, found, message)
+
+
+def skipped(pieces: Iterable[bytes], begin: int) -> Iterator[bytes]:
+    """Return the pieces without their first `begin` bytes."""
+    for piece in pieces:
+        if begin < len(piece):
+            yield piece[begin:]
+        begin = max(0, begin - len(piece))
 
 
 def _warn_of_others(app: App, scope: "AccessScope", found: "Readable") -> None:
@@ -248,97 +132,16 @@ def _warn_of_others(app: App, scope: "AccessScope", found: "Readable") -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """Tells the state of a session: live, ended, or kept after the agent deleted it.
-
-    `sources` are the ids of the sessions that the agent still has; None if its directory is
-    missing or unreadable. `open` are those that a process of the agent has open now.
-    """
-
-    me: str
-    sources: frozenset[str] | None
-    open: frozenset[str]
-    now: datetime
-
-    def is_kept(self, found: "Readable") -> bool:
-        """Whether it is my own, and the agent deleted its copy."""
-        manifest = found.manifest
-        if self.sources is None or manifest.member != self.me:
-            return False
-        return manifest.session.session_id not in self.sources
-
-    def when(self, found: "Readable") -> "str | Line":
-        """Return when it was active, green while it is live."""
-        if self.is_live(found):
-            return Line("live", Tone.CONFIRMED)
-        when = ago(found.manifest.session.last_activity or found.arrived)
-        return Line(f"{when}, kept", Tone.SECONDARY) if self.is_kept(found) else when
-
-    def is_live(self, found: "Readable") -> bool:
-        """Whether the agent still works in it.
-
-        Of my own sessions this machine knows better than a manifest, which may be an older one.
-        """
-        facts = found.manifest.session
-        if found.manifest.member == self.me and facts.running and facts.session_id not in self.open:
-            return False
-        return facts.is_live(self.now) and not self.is_kept(found)
-
-    def marks(self, found: "Readable") -> dict[str, object]:
-        """Return the same for JSON; `source` is null for a session of another member."""
-        own = found.manifest.member == self.me
-        gone = self.is_kept(found)
-        return {
-            "state": "live" if self.is_live(found) else "ended",
-            "source": ("deleted" if gone else "present") if own else None,
-        }
-
-
-_LONG = ("AGENT", "BRANCH", "MODEL", "PROMPTS", "TOKENS IN/OUT")
-
-
-def _details(found: "Readable") -> tuple[str, ...]:
-    from karma_sync.domain.text import one_line
-
-    facts = found.manifest.session
-    spent = facts.tokens
-    taken = spent.input + spent.cache_read + spent.cache_creation
-    texts = (
-        facts.wrote,
-        ", ".join(facts.branches) or "-",
-        ", ".join(facts.models) or "-",
-    )
-    return (
-        *(one_line(t, _DETAIL_CHARS) for t in texts),
-        str(facts.prompts),
-        f"{taken}/{spent.output}",
-    )
-
-
-def _scope(app: App, project: str | None = None, team: str | None = None) -> "AccessScope":
-    """All that the reader may see; with `project` or `team`, of this one alone."""
-    from karma_sync.domain.session.project import find_project
-    from karma_sync.service.projects import other_names
-    from karma_sync.service.teams import find_team
-
-    scope = app.scope.within(team=find_team(app.state, team).id if team else None)
-    if project is None:
-        return scope
-    named = find_project(project, app.sessions.projects(scope), other_names(app.state))
-    return scope.within(project=named)
-
-
-def _show_header(found: "Readable") -> None:
+def _show_header(found: "Readable", message: str) -> None:
     from karma_sync.domain.text import printable
 
     manifest = found.manifest
     facts = manifest.session
     print_line(
-        printable(_title(found)),
+        printable(title_of(found)),
         printable(f"by {manifest.member}, {facts.wrote}, in {archived.place(found)}"),
         f"active {_moment(facts.first_activity)} to {_moment(facts.last_activity)} UTC,"
-        f" {_many(facts.records, 'record')}, {_many(facts.prompts, 'prompt')},"
+        f" {many(facts.records, 'record')}, {many(facts.prompts, 'prompt')},"
         f" {size(manifest.size)}",
     )
     if facts.branches or facts.models:
@@ -356,14 +159,13 @@ def _show_header(found: "Readable") -> None:
     earlier = archived.earlier(found)
     if earlier:
         print_line(f"replaced: {', '.join(printable(name) for name in earlier)}")
+    if message:
+        whole = f"karma-sync session show {facts.session_id}"
+        print_line(printable(f"from message {message} on; the whole of it: {whole}"))
 
 
 def _moment(when: datetime | None) -> str:
     return f"{when:%Y-%m-%d %H:%M}" if when else "?"
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _show_turns(pieces: Iterable[bytes]) -> None:
@@ -378,28 +180,3 @@ def _show_turns(pieces: Iterable[bytes]) -> None:
             print_markdown(turn.text)
         else:
             print_line(turn.text)
-
-
-def _title(found: "Readable") -> str:
-    from karma_sync.domain.text import one_line
-
-    return one_line(found.manifest.session.title, _TITLE_CHARS) or "(no title)"
-
-
-def _as_json(found: "Readable") -> dict[str, object]:
-    from karma_sync.library.reader import key_of
-
-    manifest = found.manifest
-    return {
-        "id": manifest.session.session_id,
-        "key": str(key_of(found)),
-        "author": manifest.member,
-        "project": manifest.project,
-        "team_id": manifest.team,
-        "revision": manifest.revision,
-        "size": manifest.size,
-        "redactions": manifest.redactions,
-        "arrived": found.arrived,
-        "archived": bool(archived.only_here(found)),
-        **manifest.session.to_fields(),
-    }

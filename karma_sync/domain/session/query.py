@@ -4,6 +4,7 @@ Any text is a query. What is no filter is searched for as words: a URL, code, a 
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -28,10 +29,11 @@ class Key(StrEnum):
 
 
 class Is(StrEnum):
-    """The states that `is:` names: being worked in; written by the reader."""
+    """The states that `is:` names: worked in now; the reader's own; own, deleted by the agent."""
 
     LIVE = "live"
     MINE = "mine"
+    KEPT = "kept"
 
 
 TIMES = frozenset({Key.SINCE, Key.BEFORE})
@@ -130,6 +132,18 @@ class Query:
         return " OR ".join(e for w in self.words if w.unwanted and (e := w.expression()))
 
 
+def joined(words: Sequence[str]) -> str:
+    """The words of a command line as one query; what the shell gave with blanks was a phrase."""
+    return " ".join(map(_as_phrase, words)) if len(words) > 1 else "".join(words)
+
+
+def _as_phrase(word: str) -> str:
+    key, colon, value = word.partition(":")
+    if not any(c.isspace() for c in word) or '"' in word:
+        return word
+    return f'{key}:"{value}"' if colon and key.isalpha() else f'"{word}"'
+
+
 def moment(text: str, now: datetime) -> datetime:
     """The moment (UTC) that a person means by `14d`, `2h`, `today`, `yesterday` or `2026-05-31`.
 
@@ -155,7 +169,7 @@ def _wrong(key: Key, value: str, now: datetime) -> str:
         except ValueError:
             return "a moment is 2026-05-31, 14d, 2h, today or yesterday"
     if key is Key.IS and value not in set(Is):
-        return f"is: knows {' and '.join(Is)}"
+        return f"is: knows {', '.join(Is)}"
     if key in (Key.FILE, Key.TOOL) and not any(c.isalnum() for c in value):
         return "it has no letter and no digit"
     return ""

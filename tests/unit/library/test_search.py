@@ -13,6 +13,7 @@ from karma_sync.domain.session.query import Query
 from karma_sync.errors import BadInput
 from karma_sync.library.regex_search import RegexSearcher
 from karma_sync.library.search import Manner, Results, Searcher
+from karma_sync.library.selecting import select
 from tests.support.builders import (
     ALICE,
     BOB,
@@ -318,3 +319,33 @@ def test_a_pattern_search_goes_on_where_it_ended(filled: Place) -> None:
 def test_a_pattern_that_cannot_be_used_is_refused(place: Place, pattern: str, query: str) -> None:
     with pytest.raises(BadInput):
         place.regex(pattern, query)
+
+
+@pytest.mark.parametrize("each", FILTERS)
+def test_a_list_is_filtered_as_a_search_is(filled: Place, each: str) -> None:
+    filled.found("x")
+    searcher = Searcher(filled.shelf.library, EXTRACTORS, TEAMS, NOW)
+    scope = filled.shelf.scope
+    everything = filled.shelf.library.sessions(scope)
+    for query in (each, f"otter {each}", f"{each} by:alice"):
+        listed = select(searcher, scope, Query.parse(query, NOW), everything)
+
+        assert {r.manifest.session.session_id for r in listed} == set(filled.ids(query)) | (
+            FILTERS[each] if query == "otter tool:Edit" else set()
+        )
+
+
+def test_what_the_agent_deleted_is_kept(place: Place) -> None:
+    place.session("gone", asked("otter"))
+    place.session("there", asked("otter"))
+    while place.shelf.importer.complete_index():
+        pass
+    scope = AccessScope(ALICE, frozenset({ACME.id}))
+    searcher = Searcher(place.shelf.library, EXTRACTORS, TEAMS, NOW, lambda: {"there"})
+    hits = searcher.search(scope, Query.parse("otter is:kept", NOW), Manner()).hits
+    listed = select(
+        searcher, scope, Query.parse("is:kept", NOW), place.shelf.library.sessions(scope)
+    )
+
+    assert [h.readable.manifest.session.session_id for h in hits] == ["gone"]
+    assert [r.manifest.session.session_id for r in listed] == ["gone"]
