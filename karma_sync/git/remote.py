@@ -25,6 +25,10 @@ _SSH_HOSTS = {
     "altssh.gitlab.com": "gitlab.com",  # docs.gitlab.com, "GitLab.com settings"
     "altssh.bitbucket.org": "bitbucket.org",  # support.atlassian.com, "port 443"
 }
+_FORGES = frozenset({"github.com", "gitlab.com", "bitbucket.org", "codeberg.org"})
+_GERRIT_AT_GOOGLE = ".googlesource.com"
+# The ports on which these servers accept ssh unless they are configured otherwise.
+_BITBUCKET_SSH, _GERRIT_SSH = 7999, 29418
 _AZURE, _OLD_AZURE = "dev.azure.com", ".visualstudio.com"
 
 
@@ -51,6 +55,34 @@ def git_identity(remote: str) -> str:
             hint="git remote set-url origin https://HOST/OWNER/REPO",
         )
     return identity
+
+
+def other_spellings(remote: str) -> list[str]:
+    """Identities that other remotes of the same repository may give, by the habits of servers.
+
+    Nothing in a remote proves them, and on another server each may be another repository. So they
+    are proposed to people, and never joined.
+    """
+    try:
+        host, path = _split(remote.strip())
+        name, *segments = _canonical(host, path)
+    except ValueError:
+        return []
+    plain = re.sub(r":[0-9]+$", "", name)
+    port = urlsplit(remote).port if "://" in remote else None
+    found = []
+    match segments:
+        case ["scm", *rest] if len(rest) == 2:  # Bitbucket Server, over https
+            found.append([plain, *rest])
+        case ["a", *rest] if rest and name not in _FORGES:  # Gerrit, over https with a password
+            found.append([plain, *rest])
+        case [_, _] if port == _BITBUCKET_SSH:
+            found.append([plain, "scm", *segments])
+        case _ if port == _GERRIT_SSH:
+            found.append([plain, "a", *segments])
+    if plain.startswith("www."):
+        found.append([plain.removeprefix("www."), *segments])
+    return ["/".join(each) for each in found if is_identity("/".join(each))]
 
 
 def typed_identity(text: str) -> str:
@@ -139,6 +171,10 @@ def _canonical(host: str, path: str) -> list[str]:
         raise ValueError("unusual characters in the path")
     segments = [s for s in text.rstrip("/").removesuffix(".git").split("/") if s]
     host, *segments = _on_azure(host, segments)
+    if host.removeprefix("www.") in _FORGES:
+        host = host.removeprefix("www.")
+    if host.endswith(_GERRIT_AT_GOOGLE) and segments[:1] == ["a"]:
+        segments = segments[1:]  # the same repository, read with a password
     return [host, *(quote(s, safe="~+").lower() for s in segments)]
 
 

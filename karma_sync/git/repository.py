@@ -9,6 +9,7 @@ from shlex import quote
 from karma_sync.errors import BadInput, KarmaError, NotFound
 from karma_sync.files import is_open
 from karma_sync.git.remote import expanded, git_identity
+from karma_sync.git.ssh import behind_alias
 
 ORIGIN = "origin"
 _WHERE = ("--git-common-dir", "--show-toplevel")
@@ -35,8 +36,9 @@ class Repository:
     def remotes(self) -> dict[str, str]:
         """The URL from which git fetches each remote, by the remote's name.
 
-        Shorthands are replaced as git does it (`expanded`). A remote counts only if a file names
-        it: one from the environment would be that of every repository.
+        Shorthands are replaced as git does it (`expanded`), aliases of ssh by the real host. A
+        remote counts only if a file names it: one from the environment would be that of every
+        repository.
 
         Raises:
             KarmaError: git cannot read the configuration.
@@ -58,7 +60,7 @@ class Repository:
                 shorthands[value] = key.removeprefix("url.").removesuffix(".insteadof")
             elif origin.startswith("file:"):
                 found.setdefault(key.removeprefix("remote.").removesuffix(".url"), value)
-        return {name: expanded(url, shorthands) for name, url in found.items()}
+        return {name: behind_alias(expanded(url, shorthands)) for name, url in found.items()}
 
     def roots(self) -> set[Path]:
         """The roots of all work trees, including those whose directories have vanished.

@@ -226,13 +226,11 @@ def _print_what_is_next(state: "State", paths: Paths) -> None:
 
 
 def _show(pieces: Iterator[bytes]) -> None:
-    """Print pieces of the log until they end, the person types Ctrl-C, or the reader is gone."""
+    """Print pieces of the log until they end, or the reader is gone."""
     try:
         for piece in pieces:
             sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
-    except KeyboardInterrupt:
-        return
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -91,6 +91,7 @@ def _of_remote(app: App, directory: Path, remote: str) -> tuple[str, Path | None
 
     Other remotes are printed as proposals.
     """
+    from karma_sync.git.remote import other_spellings
     from karma_sync.git.repository import ORIGIN, identity_of, other_identities, repository_at
 
     if not directory.is_dir():
@@ -102,7 +103,13 @@ def _of_remote(app: App, directory: Path, remote: str) -> tuple[str, Path | None
         if repository:  # so that the preview counts the sessions of this clone
             app.matcher.places.mapped[str(repository.top)] = identity
         return identity, repository.top if repository else None
-    for other, name in other_identities(repository.remotes(), identity).items():
+    remotes = repository.remotes()
+    for spelling in other_spellings(remotes.get(ORIGIN, "")):
+        print_line(
+            f"Other clones may have this repository as {spelling}, which is another project to"
+            f" karma-sync. If it is the same: karma-sync project alias {spelling}"
+        )
+    for other, name in other_identities(remotes, identity).items():
         print_line(
             f"The remote `{name}` is {other}. To share it instead:"
             f" karma-sync project share --remote {name}"

@@ -1,11 +1,16 @@
 """Identities of remotes: one for all spellings of a repository, never one for two repositories."""
 
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from karma_sync.errors import BadInput
-from karma_sync.git.remote import expanded, git_identity, is_identity
+from karma_sync.git import ssh as ssh_module
+from karma_sync.git.remote import expanded, git_identity, is_identity, other_spellings
+from karma_sync.git.ssh import behind_alias
 from tests.support.builders import PROJECT, examples
 
 SPELLINGS = [
@@ -248,3 +253,96 @@ def test_every_identity_has_the_form_that_peers_accept(remote: str) -> None:
         return
     assert is_identity(identity)
     assert git_identity(f"https://{identity}") == identity
+
+
+@pytest.mark.parametrize(
+    ("remote", "identity"),
+    [
+        ("https://www.github.com/acme/web", "github.com/acme/web"),
+        ("https://www.example.org/acme/web", "www.example.org/acme/web"),
+        ("https://chromium.googlesource.com/a/acme/web", "chromium.googlesource.com/acme/web"),
+        ("https://github.com/a/web", "github.com/a/web"),
+    ],
+)
+def test_other_spellings_of_known_servers_are_one_identity(remote: str, identity: str) -> None:
+    assert git_identity(remote) == identity
+
+
+@pytest.mark.parametrize(
+    ("remote", "others"),
+    [
+        ("https://git.example.org/scm/proj/web.git", ["git.example.org/proj/web"]),
+        ("https://git.example.org:8443/scm/proj/web.git", ["git.example.org/proj/web"]),
+        ("ssh://git@git.example.org:7999/proj/web.git", ["git.example.org/scm/proj/web"]),
+        ("https://review.example.org/a/acme/web", ["review.example.org/acme/web"]),
+        ("ssh://me@review.example.org:29418/acme/web", ["review.example.org/a/acme/web"]),
+        ("https://www.example.org/acme/web", ["example.org/acme/web"]),
+        ("https://github.com/acme/web", []),
+        ("https://github.com/a/web", []),
+        ("git@example.org:acme/web.git", []),
+        ("/srv/web", []),
+        ("", []),
+    ],
+)
+def test_other_spellings_that_only_a_person_can_confirm_are_proposed(
+    remote: str, others: list[str]
+) -> None:
+    assert other_spellings(remote) == others
+
+
+@pytest.fixture
+def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program `ssh` that answers -G by a table, and writes down what it is asked."""
+    asked = tmp_path / "asked"
+    program = tmp_path / "ssh"
+    program.write_text(
+        f"""#!/bin/sh
+echo "$*" >> {asked}
+case "$3" in
+    github-work) echo "host $3"; echo "hostname GitHub.com"; echo "port 22" ;;
+    github.com-me) echo "hostname ssh.github.com" ;;
+    box) echo "hostname 10.0.0.5" ;;
+    broken) exit 255 ;;
+    *) echo "hostname $3" ;;
+esac
+"""
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    ssh_module.forget()
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("remote", "identity"),
+    [
+        ("git@github-work:acme/web.git", "github.com/acme/web"),
+        ("ssh://git@github-work/acme/web.git", "github.com/acme/web"),
+        ("ssh://git@github-work:22/acme/web.git", "github.com/acme/web"),
+        ("github.com-me:acme/web", "github.com/acme/web"),
+        ("git@box:acme/web", "box/acme/web"),
+        ("git@broken:acme/web", "broken/acme/web"),
+        ("git@plain:acme/web", "plain/acme/web"),
+    ],
+)
+def test_an_alias_of_ssh_stands_for_the_host_behind_it(
+    ssh: Path, remote: str, identity: str
+) -> None:
+    assert git_identity(behind_alias(remote)) == identity
+    assert behind_alias(remote) == behind_alias(remote)
+    assert len(ssh.read_text().splitlines()) == 1  # once a minute
+
+
+@pytest.mark.parametrize(
+    "remote",
+    [
+        "git@example.org:acme/web.git",
+        "https://github-work/acme/web",
+        "-oProxyCommand=x:acme/web",
+        "/srv/web",
+        "file:///srv/web",
+    ],
+)
+def test_of_other_remotes_ssh_is_not_asked(ssh: Path, remote: str) -> None:
+    assert behind_alias(remote) == remote
+    assert not ssh.exists()
