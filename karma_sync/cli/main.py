@@ -17,6 +17,7 @@ from karma_sync.errors import BadInput, KarmaError
 from karma_sync.files import give_back
 
 PROGRAM = "karma-sync"
+_INTERRUPTED = 130  # the code of a command that Ctrl-C ended
 _COMPLETE = "_KARMA_SYNC_COMPLETE"  # the shell sets it to ask for completions
 
 app = typer.Typer(
@@ -108,6 +109,10 @@ def run(command: Callable[[], object]) -> None:
     except KarmaError as error:
         print_error(str(error), error.hint)
         sys.exit(error.exit_code)
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED and sys.stderr.isatty():
+            print(file=sys.stderr)  # the terminal shows ^C, and the shell's prompt would follow it
+        raise
     except OSError as error:
         # our own files have mode 0600: somebody else closed them, or the disk is full
         where = error.filename or "the system"

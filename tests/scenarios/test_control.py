@@ -103,7 +103,7 @@ def test_a_decline_withdraws_what_was_sent_and_a_new_accept_sends_it_anew(
     sent = a.write_session("A regrets this")
     b.until_readable(sent)
     before = set(a.folders())
-    a.run("decline", "repo")
+    a.run("decline", "repo", "--yes")
     until(lambda: b.peek(sent.id) is None, "the withdrawn session to go at B")
     until(lambda: not _mentions(b, sent.id), "the withdrawn session to go from B's disk")
 

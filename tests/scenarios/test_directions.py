@@ -93,7 +93,7 @@ def test_a_decline_after_an_accept_stops_what_comes_and_keeps_what_came(answers:
     folders = len(answers.b.folders())
     content = before.content
 
-    answers.b.run("decline", "late")
+    answers.b.run("decline", "late", "--yes")
     until(lambda: len(answers.b.folders()) == folders - 2, "B's folders for `late` gone")
     before.append("after the decline")
     after = answers.a.write_session("after the decline", cwd=place)

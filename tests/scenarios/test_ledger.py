@@ -104,7 +104,7 @@ def test_who_sends_no_more_is_told_that_what_left_stays(story: Story) -> None:
     until(lambda: not a.outboxes(), "the outbox is gone")
 
     assert "Sent sessions stay with their receivers" in done.out
-    assert _line(a, one).endswith(f"{b.tag}, {story.c.tag}; it stays there, and no more is sent")
+    assert _line(a, one).endswith(f"kept by {b.tag}, {story.c.tag}; no more of it is sent")
     assert ledger(a, one)["state"] == "stays"
     assert b.peek(one.id)
     refused = a.run("session", "unshare", one.id, check=False)
@@ -139,7 +139,10 @@ def test_a_decline_is_confirmed_too(story: Story) -> None:
     until(lambda: b.peek(two.id) and c.peek(two.id), "sent anew")
     until(lambda: called_back(a) == [], "what is gone everywhere needs no line any more")
     until(lambda: _open(a, two)["to"] and _has_all(_open(a, two)), "all confirm")
-    a.run("decline", "repo")
+    asked = a.run("decline", "repo", check=False)
+    assert (asked.code, "that you sent will be withdrawn everywhere" in asked.out) == (8, True)
+    assert a.json("subscription", "list")["subscriptions"][0]["status"] == "accepted"
+    a.run("decline", "repo", "--yes")
     until(lambda: confirmed(a, "withdrawn") == {b.tag, c.tag}, "both confirm")
 
     assert b.peek(two.id) is None

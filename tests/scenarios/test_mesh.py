@@ -73,7 +73,7 @@ def test_who_declines_gets_nothing_and_the_others_lose_nothing(mesh: Mesh) -> No
     mesh.a.run("project", "share", str(places[mesh.a]), "--yes")
     wait_for_offer(mesh.b, "docs")
     wait_for_offer(mesh.c, "docs")
-    mesh.c.run("decline", "docs")
+    mesh.c.run("decline", "docs", "--yes")
     mesh.b.run("accept", "docs", "--yes")
     by_a = mesh.a.write_session("A's docs", cwd=places[mesh.a])
     by_b = mesh.b.write_session("B's docs", cwd=places[mesh.b])

@@ -40,7 +40,7 @@ def test_b_may_pair_and_accept_before_a_has_a_team_or_a_daemon(town: Town) -> No
     said = b.finish(accepting)
 
     assert said.code == 0, said
-    assert f"Readable: {session.id}, by anna.box." in said.out
+    assert f"Readable: {session.id[:8]} by anna.box: " in said.out
     b.until_readable(session)
 
 
@@ -58,7 +58,7 @@ def test_commands_given_while_the_daemon_is_down_take_effect_once_it_is_up(town:
 
     accepted = b.run("accept", "repo", "--yes", "--wait")
 
-    assert f"Readable: {session.id}" in accepted.out
+    assert f"Readable: {session.id[:8]} by " in accepted.out
 
 
 def test_what_a_writes_while_b_is_off_arrives_when_b_is_back(pair: Pair) -> None:

@@ -33,7 +33,7 @@ def test_who_declined_and_accepts_again_gets_what_is_written_then(
     a, b = pair
     until(lambda: len(a.outboxes()) == 1 and receivers(a), "A's channel shared with B")
     (before,) = a.outboxes()
-    b.run("decline", "repo")
+    b.run("decline", "repo", "--yes")
     until(lambda: not receivers(a), "A's channel taken away from B")
     b.run("subscription", "reopen", "repo")
     b.run("accept", "repo", "--yes")

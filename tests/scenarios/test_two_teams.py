@@ -136,7 +136,7 @@ def test_a_chunk_that_a_member_spoils_in_one_team_reaches_nothing_that_is_linked
 def test_what_is_withdrawn_from_one_team_is_whole_in_the_other(teams: Two) -> None:
     a, b, c = teams.members
     before = _named(a, teams.one)
-    a.run("decline", "repo", "--team", "two")
+    a.run("decline", "repo", "--team", "two", "--yes")
     for member in (b, c):
         box = teams.inbox(member, teams.two)
         until(lambda box=box: _is_empty(box), f"withdrawn at {member.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default

@@ -82,7 +82,7 @@ def rename(
     Example: karma-sync rename --machine desktop
     """
     from karma_sync import settings
-    from karma_sync.daemon.lock import locked
+    from karma_sync.daemon.lock import locked, running
     from karma_sync.domain.ids import member_tag
     from karma_sync.service import setup
 
@@ -92,7 +92,12 @@ def rename(
     setup.require_no_team(app.state)
     if tag == app.settings.tag:
         raise Conflict(f"you are already {tag}", hint="karma-sync rename --machine NAME")
-    with locked(app.paths):  # a running daemon would keep the old name
+    if running(app.paths):  # it would keep the old name
+        raise Conflict(
+            f"the daemon of {app.settings.tag} is up, and keeps the name until it ends",
+            hint="karma-sync down, then this command again",
+        )
+    with locked(app.paths):
         settings.save(app.paths, tag, app.settings.network)
     print_line(
         f"You are {tag} now. Pairing codes that you sent before still name {app.settings.tag}."
@@ -138,5 +143,5 @@ def _show(event: "Event", as_json: bool) -> None:
     if as_json:
         print_json(**asdict(event))
     else:
-        text = f"{event.at:%Y-%m-%d %H:%M:%S}  {event.what}: {event.who}: {event.why}"
+        text = f"{event.at:%Y-%m-%d %H:%M:%S} UTC  {event.what}: {event.who}: {event.why}"
         print_drawn([Line(printable(text), Tone.STUCK if event.bad else None)])

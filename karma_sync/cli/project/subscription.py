@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App
+from karma_sync.cli.ask import ask_unless
 from karma_sync.cli.consent import ConsentOptions, consented
 from karma_sync.cli.notices import print_if_down, warn_if_down
 from karma_sync.cli.options import (
@@ -136,15 +137,33 @@ def accept(
     print_next("karma-sync session list")
 
 
-def decline(project: ProjectArgument, team: TeamOption = None) -> None:
+def decline(project: ProjectArgument, team: TeamOption = None, yes: YesOption = False) -> None:
     """Decline a project.
 
-    Other members remove the sessions that you sent.
+    Other members remove the sessions that you sent: if you sent any, the command says how many, and
+    asks.
 
     Example: karma-sync decline repo
     """
-    app, standing = _move(project, team, lambda mine: mine.decline())
-    sent = " The other members remove the sessions that you sent." if standing.mine.sends else ""
+    from karma_sync.service import projects
+    from karma_sync.service.sessions.departures import departures
+
+    app = App.from_environment()
+    named = project_named(app, project)
+    standing = projects.find(app.state, app.me, named, team)
+    projects.moved(standing, lambda mine: mine.decline())  # raises before the command asks
+    place = standing.team.name, standing.project
+    out = departures(app.state, app.work, app.me, utc_now())
+    count = sum((s.team, s.project) == place and s.state != "withdrawn" for s in out)
+    if count:
+        sessions = "1 session" if count == 1 else f"{count} sessions"
+        print_line(f"{sessions} of {standing.project} that you sent will be withdrawn everywhere.")
+        where = f" --team {team}" if team else ""
+        ask_unless(yes, hint=f"karma-sync decline {project}{where} --yes")
+    projects.move(
+        app.state, app.me, standing.project, standing.team.id, lambda mine: mine.decline()
+    )
+    sent = " The other members remove the sessions that you sent." if count else ""
     again = f"karma-sync subscription reopen {standing.named}, if you change your mind"
     _moved(app, standing, f"is declined.{sent}", again)
 

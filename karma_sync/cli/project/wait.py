@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from karma_sync.app import App
 from karma_sync.cli.output import print_line, span
 from karma_sync.cli.progress import waiting
+from karma_sync.domain.text import one_line
 from karma_sync.errors import Conflict, NotFound, TimedOut
 from karma_sync.runtime.timing import Deadline, poll
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _WAIT_S = 600
 _LOOK_S = 0.05
+_TITLE_CHARS = 60
 
 
 def offered(app: App, named: str, team: str | None, wait: bool) -> "ProjectAnswers":
@@ -48,7 +50,7 @@ def offered(app: App, named: str, team: str | None, wait: bool) -> "ProjectAnswe
 
 
 def wait_for_session(app: App, standing: "ProjectAnswers") -> None:
-    """Wait until a session of another member is readable here, and print its id.
+    """Wait until a session of another member is readable here, and print its id and title.
 
     Raises:
         TimedOut: none arrived within ten minutes.
@@ -61,7 +63,9 @@ def wait_for_session(app: App, standing: "ProjectAnswers") -> None:
     with waiting("waiting for a session"):
         found = poll(newest, _LOOK_S, _WAIT_S)
     if found:
-        print_line(f"Readable: {found.manifest.session.session_id}, by {found.manifest.member}.")
+        facts = found.manifest.session
+        title = one_line(facts.title, _TITLE_CHARS) or "(no title)"
+        print_line(f"Readable: {facts.session_id[:8]} by {found.manifest.member}: {title}")
         return
     raise TimedOut(
         f"no session of {standing.project} arrived within {span(_WAIT_S)}",

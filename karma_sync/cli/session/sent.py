@@ -80,13 +80,23 @@ def _row(sent: "SentSession", short: Mapping[str, str]) -> "tuple[str | Line, ..
 def _state(sent: "SentSession") -> Line:
     """Return who confirmed the session or its withdrawal, and who has not yet."""
     is_withdrawn = sent.state == "withdrawn"
+    if sent.state == "stays":
+        return Line(_kept(sent), Tone.SECONDARY)
     done = {d.tag for d in sent.to if (d.gone if is_withdrawn else d.confirmed)}
     tone = Tone.CONFIRMED if len(done) == len(sent.to) else Tone.WAITS
     who = _who(sent, done)
     if is_withdrawn:
         return Line(f"withdrawn; gone at {who}", tone)
-    stays = "; it stays there, and no more is sent" if sent.state == "stays" else ""
-    return Line(f"{who}{stays}", tone)
+    return Line(who, tone)
+
+
+def _kept(sent: "SentSession") -> str:
+    """Return who keeps a session of which no more is sent, and who may have got it."""
+    kept = ", ".join(d.tag for d in sent.to if d.confirmed)
+    maybe = ", ".join(d.tag for d in sent.to if not d.confirmed)
+    parts = [f"kept by {kept}"] if kept else []
+    parts += [f"perhaps also at {maybe}" if kept else f"perhaps at {maybe}"] if maybe else []
+    return "; ".join([*parts, "no more of it is sent"])
 
 
 def _who(sent: "SentSession", done: set[str]) -> str:
