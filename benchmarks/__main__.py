@@ -20,6 +20,7 @@ from benchmarks import (
     machine,
     packaging,
     results,
+    search,
     soak,
     workload,
 )
@@ -42,6 +43,7 @@ ALL: dict[str, Callable[[], None]] = {
         packaging.package_1000,
         packaging.package_rss_mb,
         archive.archive_mb_s,
+        search.search,
         idle.cli_start_ms,
         latency.append_to_readable_s,
         latency.busy_append_to_readable_s,

@@ -18,6 +18,7 @@ _COMMANDS = {
     "help": ("-m", "karma_sync", "--help"),
     "code": ("-m", "karma_sync", "code"),
     "status": ("-m", "karma_sync", "status"),
+    "search": ("-m", "karma_sync", "search", "file"),
 }
 _IDLE_S = 120.0
 

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
 from karma_sync.domain.session.bigrams import pieces
@@ -87,16 +88,20 @@ def _on_one_line(
     before: str, text: str, after: str, found: Sequence[Mark]
 ) -> tuple[str, list[Mark]]:
     """The text with every run of blanks as one space, and the marks where they are then."""
-    places, line = [], [before]
-    length, was_blank = len(before), True
-    for char in text:
-        is_blank = char.isspace()
-        places.append(length)
-        if not is_blank:
-            line.append(char)
-        elif not was_blank:
-            line.append(" ")
-        length += not is_blank or not was_blank
-        was_blank = is_blank
-    places.append(length)
-    return "".join([*line, after]), [(places[a], places[b]) for a, b in found]
+    pieces, ends, shifts = [before], [0], [len(before)]
+    at = 0
+    for blanks in _BLANKS.finditer(text):
+        space = " " if blanks.start() else ""
+        pieces += [text[at : blanks.start()], space]
+        at = blanks.end()
+        ends.append(at)
+        shifts.append(shifts[-1] - len(blanks[0]) + len(space))
+    line = "".join([*pieces, text[at:], after])
+
+    def moved(place: int) -> int:
+        return max(0, min(place + shifts[bisect_right(ends, place) - 1], len(line)))
+
+    return line, [(moved(start), max(moved(start), moved(end))) for start, end in found]
+
+
+_BLANKS = re.compile(r"\s+")
