@@ -31,8 +31,9 @@ FIXED_NESTED: Mapping[str, Mapping[str, int | str]] = {
 }
 # No device may introduce other devices or create folders here (docs/syncthing.md, "Folder
 # settings").
-FIXED_DEVICE: Mapping[str, bool | str] = {
+FIXED_DEVICE: Mapping[str, bool | int | str] = {
     "compression": "metadata",
+    "numConnections": 1,
     "introducer": False,
     "autoAcceptFolders": False,
     "untrusted": False,

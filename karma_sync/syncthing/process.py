@@ -30,9 +30,15 @@ ESSENCE_CHARS = 500
 POLL_S = 0.05
 ORPHAN_GRACE_S = 5.0  # ending takes 0.1 to 1 s, or 10 s if 1.29 dials a peer that rejects it
 
+_DOWNGRADE = (
+    "a newer Syncthing has used this home: install that version again, or name it in"
+    " KARMA_SYNC_SYNCTHING"
+)
 _HANDED_OUT: set[int] = set()
 _LAUNCHER = Path(__file__).with_name("launch.py")
-_TROUBLE = re.compile(r"\b(WARN|WARNING|ERR|ERROR|FATAL|panic)\b", re.IGNORECASE)
+_TROUBLE = re.compile(r"\b(WARN|WARNING|WRN|ERR|ERROR|FATAL|panic)\b", re.IGNORECASE)
+_PACKAGE = re.compile(r" \(log\.pkg=[\w/]+\)| log\.pkg=[\w/]+(?=\))")  # v2 ends its lines so
+_NEWER_CONFIG = "is newer than supported version"
 _TIMESTAMP = re.compile(r"^(\[\w+\] )?[\d/: .T+Z-]{8,35}")
 
 
@@ -187,9 +193,10 @@ class SyncthingProcess:
                 raise SyncthingError("waiting for Syncthing was cancelled")
             code = self.poll()
             if code is not None:
+                trouble = self._trouble()
                 raise SyncthingError(
-                    f"Syncthing ended with code {code} while starting: {self._trouble()}",
-                    hint=f"see {self._log}",
+                    f"Syncthing ended with code {code} while starting: {trouble}",
+                    hint=_DOWNGRADE if _NEWER_CONFIG in trouble else f"see {self._log}",
                 )
             if deadline.is_over:
                 raise SyncthingUnreachable(
@@ -261,7 +268,8 @@ class SyncthingProcess:
             tail = logged[-8192:].decode(errors="replace")
         except OSError as error:
             return str(error)
-        lines = [_TIMESTAMP.sub("", line).strip() for line in tail.splitlines() if line.strip()]
+        plain = (_PACKAGE.sub("", _TIMESTAMP.sub("", line)).strip() for line in tail.splitlines())
+        lines = [line for line in plain if line]
         essence = [line for line in lines if _TROUBLE.search(line)][-3:] or lines[-1:]
         return "; ".join(essence)[-ESSENCE_CHARS:] or "it logged nothing"
 

@@ -70,12 +70,18 @@ def environment() -> dict[str, str]:
     """The environment for Syncthing: ours, with no Syncthing options but our own.
 
     Each option of Syncthing can come from a variable `ST…` (another home, another GUI address, a
-    second API key). None of these is inherited; we set the few that we need.
+    second API key). None of these is inherited; we set the few that we need. v2 would log a line
+    for each synced file.
     """
     inherited = {name: v for name, v in os.environ.items() if not name.startswith("ST")}
     # Syncthing ends without a home, which it does not use: we name its own
     inherited.setdefault("HOME", "/")
-    return inherited | {"STNODEFAULTFOLDER": "1", "STNOPORTPROBING": "1", "STNOUPGRADE": "1"}
+    return inherited | {
+        "STNODEFAULTFOLDER": "1",
+        "STNOPORTPROBING": "1",
+        "STNOUPGRADE": "1",
+        "STLOGLEVEL": "WARN",
+    }
 
 
 def _version_line(program: Path, hint: str) -> str:
