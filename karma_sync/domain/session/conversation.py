@@ -1,51 +1,184 @@
-"""Turns a transcript into the conversation that people read: what was said, which tools were used.
+"""A session as people read it: messages with what was said, which tools ran, and what they changed.
 
-The texts are safe to show on a terminal.
+An agent's adapter makes it from that agent's records (`agents/claude/conversation.py`). The
+terminal, exports, MCP and the web page all read this model. Its texts are a peer's: whoever shows
+one neutralises it (`domain/text.py`).
 """
 
-import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
 
-from karma_sync.domain.text import printable
 
-_TOOL_CHARS = 160
+class Who(StrEnum):
+    """Who wrote a message; the program writes marks."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+    PROGRAM = "program"
+
+
+class MarkKind(StrEnum):
+    """What a mark tells about a place in a session."""
+
+    COMPACTION = "compaction"  # the agent goes on with a summary of what is above
+    WITHHELD = "withheld"  # a record whose content stays with its author
+    NOTE = "note"  # the program, not a person, wrote this
+    UNREADABLE = "unreadable"  # a line that holds no record
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One turn of a conversation; `who` is `user`, `assistant`, or `tool` for a tool's use."""
+class Said:
+    """A text, in Markdown."""
 
-    who: str
     text: str
 
 
-def conversation(lines: Iterable[bytes]) -> Iterator[Turn]:
-    """The turns of a transcript (one record per line).
+@dataclass(frozen=True)
+class Thought:
+    """What the model thought; "" if only its signature was kept."""
 
-    Skips records that are not turns, and lines that do not parse.
+    text: str
+
+
+@dataclass(frozen=True)
+class Attached:
+    """An image or a document: its media type and its size in bytes."""
+
+    media: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A note about the session at this place."""
+
+    kind: MarkKind
+    text: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of one file: its path, and the lines of a unified diff without a header."""
+
+    path: str
+    lines: Sequence[str]
+
+    @property
+    def added(self) -> int:
+        """The number of lines that were added."""
+        return sum(line.startswith("+") for line in self.lines)
+
+    @property
+    def removed(self) -> int:
+        """The number of lines that were removed."""
+        return sum(line.startswith("-") for line in self.lines)
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A use of a tool, with its result if there is one.
+
+    - `subject` is what it was used on: a path, a command, a pattern, on one line.
+    - `outcome` tells how it ended, in a few words; "" if there is nothing to tell.
+    - `result` is the text that the model got; None if there is none yet.
+    - `changes` are the files that it changed; `path` is the file that it read or changed.
+    - `agent` is the subagent that it started, by its id.
     """
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict) and not record.get("isMeta"):
-            yield from _turns(record)
+
+    id: str
+    name: str
+    subject: str
+    given: str
+    outcome: str = ""
+    failed: bool = False
+    result: str | None = None
+    attached: Sequence[Attached] = ()
+    changes: Sequence[Change] = ()
+    path: str = ""
+    agent: str = ""
+
+    @property
+    def summary(self) -> str:
+        """The call on one line: `Edit src/app.py +12 −3`, `Bash make test → exit 1`."""
+        added = sum(change.added for change in self.changes)
+        removed = sum(change.removed for change in self.changes)
+        counts = f"+{added} −{removed}" if self.changes else ""
+        outcome = f"→ {self.outcome}" if self.outcome else ""
+        return " ".join(each for each in (self.name, self.subject, counts, outcome) if each)
 
 
-def _turns(record: dict[str, Any]) -> Iterator[Turn]:
-    who, message = record.get("type"), record.get("message")
-    if who not in ("user", "assistant") or not isinstance(message, dict):
-        return
-    content = message.get("content")
-    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-    for part in parts if isinstance(parts, list) else ():
-        if not isinstance(part, dict):
-            continue
-        if part.get("type") == "text" and isinstance(part.get("text"), str):
-            yield Turn(str(who), printable(part["text"]))
-        elif part.get("type") == "tool_use":
-            given = json.dumps(part.get("input"), ensure_ascii=False)[:_TOOL_CHARS]
-            yield Turn("tool", printable(f"{part.get('name')} {given}"))
+Part = Said | Thought | Attached | Mark | ToolCall
+
+
+@dataclass(frozen=True)
+class Spent:
+    """The tokens of one response: read afresh, written, and read from or put into the cache."""
+
+    read: int = 0
+    written: int = 0
+    cached: int = 0
+    stored: int = 0
+
+    def __add__(self, other: "Spent") -> "Spent":
+        return Spent(
+            self.read + other.read,
+            self.written + other.written,
+            self.cached + other.cached,
+            self.stored + other.stored,
+        )
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message: a prompt, a response of the model, or a mark of the program.
+
+    `id` is the id of its first record, "" if that has none. `when` is in UTC. `number` counts the
+    prompts of people up to here.
+    """
+
+    id: str
+    who: Who
+    parts: Sequence[Part]
+    when: datetime | None = None
+    model: str = ""
+    spent: Spent = Spent()
+    number: int = 0
+
+    @property
+    def text(self) -> str:
+        """What was said in it."""
+        return "\n\n".join(part.text for part in self.parts if isinstance(part, Said))
+
+    @property
+    def calls(self) -> list[ToolCall]:
+        """The tools that it used."""
+        return [part for part in self.parts if isinstance(part, ToolCall)]
+
+
+@dataclass
+class FileChanges:
+    """All changes of one file in a session, in order."""
+
+    path: str
+    changes: list[Change] = field(default_factory=list)
+
+    @property
+    def added(self) -> int:
+        """The number of lines that were added, counted per change."""
+        return sum(change.added for change in self.changes)
+
+    @property
+    def removed(self) -> int:
+        """The number of lines that were removed, counted per change."""
+        return sum(change.removed for change in self.changes)
+
+
+def changes_by_file(messages: Iterable[Message]) -> list[FileChanges]:
+    """What a session changed, by file, in the order of the first change."""
+    found: dict[str, FileChanges] = {}
+    for message in messages:
+        for change in (change for call in message.calls for change in call.changes):
+            found.setdefault(change.path, FileChanges(change.path)).changes.append(change)
+    return list(found.values())
