@@ -42,11 +42,11 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Sessions": {
         "search": ("library.search", "Search sessions."),
-        "session": ("session.read", "Manage sessions."),
+        "session": ("session.show", "Manage sessions."),
         "sent": ("session.sent", "List sent sessions."),
     },
     "Privacy": {
-        "exclude": ("session.read", "Exclude a directory."),
+        "exclude": ("session.show", "Exclude a directory."),
         "redact": ("session.redact", "Redact a secret."),
     },
     "Service": {

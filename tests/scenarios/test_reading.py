@@ -46,7 +46,7 @@ def test_the_author_sees_the_own_sessions_as_by_you(told: Told) -> None:
 def test_show_gives_the_conversation_for_people(told: Told) -> None:
     shown = told.b.run("session", "show", told.newest.id[:8]).out
 
-    assert "## user\nmake the tests pass" in shown
+    assert re.search(r"## user  .* UTC\nmake the tests pass", shown)
     assert "by alice.box, claude-code" in shown
 
 

@@ -48,7 +48,7 @@ RANKS = (
     ("demo",),
     ("cli.ask", "cli.completion", "cli.markdown"),
     ("cli.screen", "cli.options"),
-    ("cli.output", "cli.progress"),
+    ("cli.output", "cli.progress", "cli.pager"),
     ("cli.notices", "cli.frame"),
     ("cli.consent",),
     ("cli.widening",),
@@ -499,7 +499,7 @@ def test_a_command_that_opens_a_transaction_is_seen() -> None:
         "karma_sync.mesh.health.integrity",
         "karma_sync.channel.outbox",
         "karma_sync.library.reader",
-        "karma_sync.cli.session.read",
+        "karma_sync.cli.session.show",
         "karma_sync.paths",
     ],
 )

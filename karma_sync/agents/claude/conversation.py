@@ -26,6 +26,7 @@ from karma_sync.domain.session.conversation import (
     ToolCall,
     Who,
 )
+from karma_sync.domain.text import printable
 
 Json = dict[str, Any]
 
@@ -56,7 +57,7 @@ def conversation(lines: Iterable[bytes]) -> Iterator[Message]:
 class _Open:
     """A message that may still get parts or results."""
 
-    id: str
+    ids: list[str]
     who: Who
     response: str = ""
     parts: list[Part] = field(default_factory=list)
@@ -66,8 +67,9 @@ class _Open:
     number: int = 0
 
     def closed(self) -> Message:
+        parts = tuple(self.parts)
         return Message(
-            self.id, self.who, tuple(self.parts), self.when, self.model, self.spent, self.number
+            tuple(self.ids), self.who, parts, self.when, self.model, self.spent, self.number
         )
 
 
@@ -101,8 +103,13 @@ class _Reader:
             yield closed
 
     def _begin(self, record: Json, who: Who) -> _Open:
-        self._open = _Open(_text(record.get("uuid")), who, when=_when(record))
+        self._open = _Open([], who, when=_when(record))
         return self._open
+
+    def _named(self, record: Json) -> None:
+        """Count a record to the message that is open."""
+        if self._open is not None and (name := _text(record.get("uuid"))):
+            self._open.ids.append(name)
 
     def _mark(
         self, id_: str, kind: MarkKind, text: str, when: datetime | None
@@ -111,13 +118,15 @@ class _Reader:
             self._open.parts.append(Mark(kind, text))  # it does not end what is being said
             return
         yield from self.flush()
-        yield Message(id_, Who.PROGRAM, (Mark(kind, text),), when)
+        yield Message((id_,) if id_ else (), Who.PROGRAM, (Mark(kind, text),), when)
 
     def _user(self, record: Json) -> Iterator[Message]:
         message = record.get("message")
         content = message.get("content") if isinstance(message, dict) else None
         parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
         others = [each for each in parts if not self._took_result(each, record)]
+        if len(others) < len(parts):
+            self._named(record)
         texts = [text for each in others if (text := _text_of(each))]
         attached = [found for each in others if (found := _attached(each))]
         if record.get("isCompactSummary"):
@@ -131,6 +140,7 @@ class _Reader:
             self._prompts += 1
             prompt = self._begin(record, Who.USER)
             prompt.number = self._prompts
+            self._named(record)
             prompt.parts += [*([Said(typed_prompt(texts))] if texts else []), *attached]
 
     def _note(self, record: Json, kind: MarkKind, text: str) -> Iterator[Message]:
@@ -142,9 +152,11 @@ class _Reader:
             return
         response = _text(message.get("id"))
         answer = self._open
-        if answer is None or answer.who is not Who.ASSISTANT or answer.response != response:
+        is_same = answer is not None and answer.who is Who.ASSISTANT and bool(response)
+        if answer is None or not is_same or answer.response != response:
             yield from self.flush()
             answer = self._begin(record, Who.ASSISTANT)
+        self._named(record)
         answer.response = response
         answer.model = _text(message.get("model")) or answer.model
         answer.spent = _spent(message.get("usage"), answer.spent)
@@ -186,12 +198,12 @@ class _Reader:
         if withheld is None:
             withheld = record.get("withheld")
         if isinstance(withheld, str):
-            yield from self._note(record, MarkKind.WITHHELD, withheld)
+            yield from self._note(record, MarkKind.WITHHELD, _text(withheld))
         elif record.get("type") == "system":
-            kind = record.get("subtype")
+            kind = _text(record.get("subtype"))
             if kind in {"compact_boundary", "microcompact_boundary"}:
                 yield from self._note(record, MarkKind.COMPACTION, "")
-            elif kind in {"local_command", "away_summary", "api_error", "informational", None}:
+            elif kind in {"local_command", "away_summary", "api_error", "informational", ""}:
                 text = _text(record.get("content"))
                 if text:
                     yield from self._note(record, MarkKind.NOTE, text)
@@ -206,7 +218,7 @@ def _call(part: Json, cwd: str) -> ToolCall:
         id=_text(part.get("id")),
         name=name,
         subject=_subject(name, values, cwd),
-        given=json.dumps(given, ensure_ascii=False),
+        given=printable(json.dumps(given, ensure_ascii=False)),
         path=_relative(path, cwd),
         changes=_changes(name, values, None, cwd),
     )
@@ -220,7 +232,7 @@ def _subject(name: str, given: Json, cwd: str) -> str:
         return " ".join(filter(None, (_text(given.get("taskId")), _text(given.get("status")))))
     for key in _SUBJECTS:
         if (value := given.get(key)) and isinstance(value, str):
-            line = " ".join(value.split())
+            line = " ".join(_text(value).split())
             path = _relative(line, cwd) if key in {*_PATHS, "path"} else line
             return path if len(path) <= _SUBJECT_CHARS else f"{path[: _SUBJECT_CHARS - 1]}…"
     return ""
@@ -286,9 +298,9 @@ def _patch_lines(patch: list[Any]) -> list[str]:
     for hunk in patch:
         if isinstance(hunk, dict):
             where = [hunk.get(k) for k in ("oldStart", "oldLines", "newStart", "newLines")]
-            lines.append("@@ -{},{} +{},{} @@".format(*where))
+            lines.append("@@ -{},{} +{},{} @@".format(*map(_count, where)))
             given = hunk.get("lines")
-            lines += [each for each in given or () if isinstance(each, str)]
+            lines += map(_text, given) if isinstance(given, list) else []
     return lines
 
 
@@ -306,7 +318,7 @@ def _relative(path: str, cwd: str) -> str:
 
 
 def _attached(part: object) -> Attached | None:
-    if not isinstance(part, dict) or part.get("type") not in {"image", "document"}:
+    if not isinstance(part, dict) or _text(part.get("type")) not in {"image", "document"}:
         return None
     source = part.get("source")
     known: Json = source if isinstance(source, dict) else {}
@@ -337,7 +349,8 @@ def _text_of(part: object) -> str:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    """A text without anything that controls a terminal; "" for any other value."""
+    return printable(value) if isinstance(value, str) else ""
 
 
 def _when(record: Json) -> datetime | None:

@@ -1,8 +1,8 @@
 """A session as people read it: messages with what was said, which tools ran, and what they changed.
 
 An agent's adapter makes it from that agent's records (`agents/claude/conversation.py`). The
-terminal, exports, MCP and the web page all read this model. Its texts are a peer's: whoever shows
-one neutralises it (`domain/text.py`).
+terminal, exports, MCP and the web page all read this model. Its texts are a peer's; the adapter
+makes them safe to show on a terminal.
 """
 
 from collections.abc import Iterable, Sequence
@@ -134,17 +134,22 @@ class Spent:
 class Message:
     """One message: a prompt, a response of the model, or a mark of the program.
 
-    `id` is the id of its first record, "" if that has none. `when` is in UTC. `number` counts the
-    prompts of people up to here.
+    `ids` are those of its records, the first one's first; a record may have none. `when` is in UTC.
+    `number` counts the prompts of people up to here.
     """
 
-    id: str
+    ids: Sequence[str]
     who: Who
     parts: Sequence[Part]
     when: datetime | None = None
     model: str = ""
     spent: Spent = Spent()
     number: int = 0
+
+    @property
+    def id(self) -> str:
+        """The id of its first record; "" if none of them has one."""
+        return self.ids[0] if self.ids else ""
 
     @property
     def text(self) -> str:

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.domain.session.conversation import Turn, conversation
+from karma_sync.agents.claude.conversation import conversation
+from karma_sync.domain.session.conversation import Mark, Message, Said, Thought, ToolCall
 from karma_sync.domain.text import one_line, printable
-from tests.support.builders import examples, record, said
+from tests.support.builders import examples, record
 
 ATTACKS = {
     "clear the screen": "\x1b[2J",
@@ -29,26 +30,54 @@ def may_drive_a_terminal(text: str) -> bool:
     return any(unicodedata.category(c) in {"Cc", "Cf", "Cs"} for c in text if c not in {"\n", "\t"})
 
 
+def texts_of(message: Message) -> list[str]:
+    """All texts of a message that may be shown."""
+    found = [message.model, *message.ids]
+    for part in message.parts:
+        match part:
+            case Said(text) | Thought(text) | Mark(_, text):
+                found.append(text)
+            case ToolCall():
+                found += [part.summary, part.given, part.result or "", part.path, part.agent]
+                found += [line for change in part.changes for line in [change.path, *change.lines]]
+    return found
+
+
 def everything_shown(text: str) -> list[str]:
     """All the places at which a peer's text reaches a terminal."""
     blocks = [
         {"type": "text", "text": text},
-        {"type": "tool_use", "name": text, "input": {"command": text}},
+        {"type": "thinking", "thinking": text},
+        {"type": "tool_use", "id": "t1", "name": text, "input": {"command": text}},
+        {
+            "type": "tool_use",
+            "id": "t2",
+            "name": "Write",
+            "input": {"file_path": text, "content": text},
+        },
     ]
+    results = [
+        {"type": "tool_result", "tool_use_id": "t1", "content": text, "is_error": True},
+        {"type": "tool_result", "tool_use_id": "t2", "content": text},
+    ]
+    patch = [{"oldStart": text, "lines": [text, 7]}]
     lines = [
         record(type="user", message={"content": text}),
-        record(type="assistant", message={"content": blocks}),
+        record(type="assistant", uuid=text, message={"content": blocks, "model": text}),
+        record(type="user", message={"content": results}, toolUseResult={"structuredPatch": patch}),
+        record(type="system", subtype="informational", content=text),
+        record(type="attachment", attachment={"withheld": text}),
     ]
-    return [*(t.text for t in conversation(lines)), printable(text), one_line(text, 20)]
+    shown = [each for message in conversation(lines) for each in texts_of(message)]
+    return [*shown, printable(text), one_line(text, 20)]
 
 
 @pytest.mark.parametrize("text", ATTACKS.values(), ids=ATTACKS.keys())
 def test_text_of_a_peer_cannot_control_the_terminal(text: str) -> None:
     shown = everything_shown(text)
 
-    assert len(shown) == 5
+    assert sum("\ufffd" in each for each in shown) >= 8
     assert not any(may_drive_a_terminal(each) for each in shown)
-    assert all("\ufffd" in each or "\\u" in each for each in shown)
 
 
 @examples(300)
@@ -75,60 +104,3 @@ def test_plain_text_is_shown_as_it_is() -> None:
     assert printable(text) == text
     assert one_line("short", 5) == "short"
     assert one_line("too long", 5) == "too …"
-
-
-def test_a_transcript_reads_as_turns_in_their_order() -> None:
-    blocks = [
-        {"type": "thinking", "thinking": "hm"},
-        {"type": "text", "text": "I look"},
-        {"type": "tool_use", "name": "Bash", "input": {"command": "ls"}},
-    ]
-    lines = [
-        said("hello"),
-        record(type="summary", summary="no turn"),
-        record(type="user", isMeta=True, message={"content": "no turn"}),
-        record(type="assistant", message={"content": blocks}),
-        record(type="user", message={"content": [{"type": "tool_result", "content": "files"}]}),
-    ]
-
-    assert list(conversation(lines)) == [
-        Turn("user", "hello"),
-        Turn("assistant", "I look"),
-        Turn("tool", 'Bash {"command": "ls"}'),
-    ]
-
-
-def test_the_input_of_a_tool_is_shortened() -> None:
-    block = {"type": "tool_use", "name": "Write", "input": {"content": "x" * 10_000}}
-
-    [turn] = conversation([record(type="assistant", message={"content": [block]})])
-    assert len(turn.text) < 200
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"// a comment",
-        b'{"type": "user", "message": {"content": "torn',
-        b"\x00" * 100,
-        b"\xff\xfe",
-        b"[" * 100_000,
-        b"[1]",
-        b"7",
-        b"",
-        record(type="user"),
-        record(type="user", message="text"),
-        record(type="user", message={"content": 7}),
-        record(type="user", message={"content": ["a", None, {"type": "text"}]}),
-        record(type="user", message={"content": [{"type": ["text"]}]}),
-    ],
-)
-def test_records_that_are_not_turns_are_skipped(line: bytes) -> None:
-    assert list(conversation([line, said("hello")])) == [Turn("user", "hello")]
-
-
-@pytest.mark.parametrize("kind", [[], {}, [["user"]]])
-def test_a_record_whose_type_is_not_a_text_is_skipped(kind: object) -> None:
-    lines = [record(type=kind, message={"content": "x"}), said("hello")]
-
-    assert list(conversation(lines)) == [Turn("user", "hello")]

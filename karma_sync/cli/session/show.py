@@ -1,0 +1,299 @@
+"""The group of commands `session`, and the command `session show`."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from karma_sync.app import App
+from karma_sync.cli import completion
+from karma_sync.cli.frame import require_private
+from karma_sync.cli.notices import warn_if_down
+from karma_sync.cli.options import PrivateOption
+from karma_sync.cli.output import flush, print_error, print_json, print_line, size, write_raw
+from karma_sync.cli.pager import paged
+from karma_sync.cli.screen import Line, Tone, print_drawn
+from karma_sync.cli.session import archived, sharing
+from karma_sync.cli.session.listing import as_json_of, list_, many, scope_of, title_of
+from karma_sync.cli.session.turns import ToolDetail, View, print_changes, print_conversation
+from karma_sync.cli.session.unshare import unshare
+
+if TYPE_CHECKING:
+    from karma_sync.domain.access import AccessScope
+    from karma_sync.domain.session.conversation import Message
+    from karma_sync.library.reader import Readable
+
+_TRANSCRIPT = "transcript.jsonl"
+_TASK_CHARS = 120
+_FOLLOW_S = 1.0
+_TASK_BYTES = 1_000_000  # of one file with a task; more is no task
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    group = typer.Typer(no_args_is_help=True, help="Manage sessions.")
+    group.command(name="list", context_settings={"ignore_unknown_options": True})(list_)
+    group.command()(show)
+    group.command()(unshare)
+    sharing.add_to(app, group)
+    archived.add_to(group)
+    app.add_typer(group, name="session")
+
+
+def show(
+    wanted: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID[@MESSAGE]",
+            help="The beginning of a session id, and of a message's from which to begin.",
+            autocompletion=completion.sessions,
+        ),
+    ],
+    tools: Annotated[
+        ToolDetail, typer.Option(help="How much of each tool: none, short (a line) or full.")
+    ] = ToolDetail.SHORT,
+    diff: Annotated[bool, typer.Option("--diff", help="Show edits as diffs.")] = False,
+    changes: Annotated[
+        bool, typer.Option("--changes", help="Show only what the session changed, by file.")
+    ] = False,
+    prompts: Annotated[bool, typer.Option("--prompts", help="Show only the prompts.")] = False,
+    last: Annotated[
+        int, typer.Option(min=0, help="Show the last N prompts and what follows; 0: all.")
+    ] = 0,
+    subagents: Annotated[
+        bool, typer.Option("--subagents", help="Show the subagents' conversations too.")
+    ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what arrives, until Ctrl-C.")
+    ] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Print the exact bytes of the transcript.")
+    ] = False,
+    file: Annotated[str, typer.Option(help="Print another file of the session.")] = _TRANSCRIPT,
+    by: Annotated[
+        str,
+        typer.Option(
+            help="Its author, where members have the same id: bob.desk. Default: you.",
+            autocompletion=completion.members,
+        ),
+    ] = "",
+    uncut: Annotated[
+        bool,
+        typer.Option("--archived", help="Of your own: the archive's copy, with nothing cut."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print its metadata as JSON.")] = False,
+    private: PrivateOption = False,
+) -> None:
+    """Show a session.
+
+    A terminal shows it in a pager, as a document; a pipe gets plain text.
+
+    Example: karma-sync session show 3a782158 --last 2
+    """
+    app = App.from_environment()
+    warn_if_down(app)
+    scope = scope_of(app)
+    session, _, message = wanted.partition("@")
+    found = app.sessions.session(scope, session, by, uncut)
+    if not by:
+        _warn_of_others(app, scope, found)
+    if (raw or as_json) and found.manifest.member != app.me.tag:
+        require_private(private, f"the session is by {found.manifest.member}")
+    if (raw or as_json) and archived.only_here(found):
+        require_private(private, "the session is from the archive")
+    if as_json:
+        files = [f.path for f in found.manifest.files] + archived.earlier(found)
+        print_json(session=as_json_of(found), files=files)
+        return
+    file, begin = _place(app, scope, found, message) if message else (file, 0)
+    if raw:
+        write_raw(_skipped(app.sessions.content(scope, found, file), begin))
+        return
+    view = View(tools=tools, diffs=diff, prompts_only=prompts, last=last)
+    shown = _Shown(app, scope, found, message, begin)
+    if follow:
+        shown.follow(view, by, uncut)
+        return
+    with paged():
+        shown.show(file, view, changes, subagents)
+
+
+@dataclass
+class _Shown:
+    """One session, for the eyes of this reader; from byte `begin` on, where `message` begins."""
+
+    app: App
+    scope: "AccessScope"
+    found: "Readable"
+    message: str
+    begin: int
+
+    def show(self, file: str, view: View, changes: bool, subagents: bool) -> None:
+        """Print a file of the session, which is its transcript unless the person named another."""
+        if not _is_transcript(file):
+            from karma_sync.domain.text import printable
+
+            pieces = self.app.sessions.content(self.scope, self.found, file)
+            print_line(printable(b"".join(pieces).decode(errors="replace")))
+            return
+        messages = self._conversation(file, self.begin)
+        first = next(messages, None)  # an error comes before the first line, not in the pager
+        _show_header(self.found, self.message)
+        if changes:
+            from karma_sync.domain.session.conversation import changes_by_file
+
+            print_changes(changes_by_file(_with(first, messages)))
+            return
+        print_conversation(_with(first, messages), view)
+        self._show_tasks()
+        for name in self._subagents() if subagents else ():
+            print_line("")
+            print_drawn([Line(f"# {name}", Tone.TITLE)])
+            print_conversation(self._conversation(name), View(view.tools, view.diffs))
+
+    def follow(self, view: View, by: str, uncut: bool) -> None:
+        """Print the conversation, and each message that is added, until a person stops it."""
+        from karma_sync.runtime.timing import poll
+
+        _show_header(self.found, self.message)
+        printed = print_conversation(self._conversation(_TRANSCRIPT), view, whole=False)
+        wanted = self.found.manifest.session.session_id
+        while True:
+            flush()
+            revision = self.found.manifest.revision
+
+            def is_newer(known: int = revision) -> bool:
+                self.found = self.app.sessions.session(self.scope, wanted, by, uncut)
+                return self.found.manifest.revision != known
+
+            while not poll(is_newer, _FOLLOW_S, _FOLLOW_S):
+                continue
+            ended = self.found.manifest.session.running is False
+            messages = self._conversation(_TRANSCRIPT)
+            printed = print_conversation(
+                messages, View(view.tools, view.diffs, view.prompts_only), ended, printed
+            )
+
+    def _conversation(self, file: str, begin: int = 0) -> "Iterator[Message]":
+        from karma_sync.library.conversation import conversation
+
+        pieces = _skipped(self.app.sessions.content(self.scope, self.found, file), begin)
+        return conversation(self.found.manifest.session.agent, pieces)
+
+    def _subagents(self) -> list[str]:
+        return [
+            f.path
+            for f in self.found.manifest.files
+            if f.path.startswith("subagents/") and _is_transcript(f.path)
+        ]
+
+    def _show_tasks(self) -> None:
+        """Print the tasks and todos of the session, and the names of its plans."""
+        names = [f.path for f in self.found.manifest.files if f.size <= _TASK_BYTES]
+        tasks = [
+            task
+            for name in names
+            if name.startswith(("tasks/", "todos/"))
+            for task in self._tasks(name)
+        ]
+        if tasks:
+            print_line("", f"Tasks: {sum(done for done, _ in tasks)} of {len(tasks)} done")
+            print_line(*(f"  [{'x' if done else ' '}] {text}" for done, text in tasks))
+        for name in names:
+            if name.startswith("plans/"):
+                session = self.found.manifest.session.session_id
+                print_line("", f"Plan: karma-sync session show {session} --file {name}")
+
+    def _tasks(self, name: str) -> list[tuple[bool, str]]:
+        from karma_sync.domain.text import one_line
+
+        try:
+            value = json.loads(b"".join(self.app.sessions.content(self.scope, self.found, name)))
+        except (ValueError, RecursionError):
+            return []
+        found = []
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, dict):
+                text = each.get("subject") or each.get("content") or ""
+                found.append((each.get("status") == "completed", one_line(str(text), _TASK_CHARS)))
+        return found
+
+
+def _with(first: "Message | None", rest: "Iterator[Message]") -> "Iterator[Message]":
+    if first is not None:
+        yield first
+        yield from rest
+
+
+def _is_transcript(file: str) -> bool:
+    from karma_sync.domain.session.profile import TRANSCRIPTS, kind_of
+
+    try:
+        return kind_of(file) in TRANSCRIPTS
+    except KeyError:
+        return False
+
+
+def _warn_of_others(app: App, scope: "AccessScope", found: "Readable") -> None:
+    """Name the other members who have a session with this id."""
+    others = app.reader.others_with_id(scope, found)
+    if others:
+        wanted = found.manifest.session.session_id
+        print_error(
+            f"this is the session by {found.manifest.member}; {', '.join(others)} has one with the"
+            " same id",
+            f"karma-sync session show {wanted} --by {others[0]}",
+        )
+
+
+def _place(app: App, scope: "AccessScope", found: "Readable", message: str) -> tuple[str, int]:
+    from karma_sync.service.sessions.search import locate
+
+    return locate(app.sessions, scope, found, message)
+
+
+def _skipped(pieces: Iterable[bytes], begin: int) -> Iterator[bytes]:
+    """Return the pieces without their first `begin` bytes."""
+    for piece in pieces:
+        if begin < len(piece):
+            yield piece[begin:]
+        begin = max(0, begin - len(piece))
+
+
+def _show_header(found: "Readable", message: str) -> None:
+    from karma_sync.domain.text import printable
+
+    manifest = found.manifest
+    facts = manifest.session
+    print_line(
+        printable(title_of(found)),
+        printable(f"by {manifest.member}, {facts.wrote}, in {archived.place(found)}"),
+        f"active {_moment(facts.first_activity)} to {_moment(facts.last_activity)} UTC,"
+        f" {many(facts.records, 'record')}, {many(facts.prompts, 'prompt')},"
+        f" {size(manifest.size)}",
+    )
+    if facts.branches or facts.models:
+        print_line(
+            printable(f"on {', '.join(facts.branches) or '?'}, with {', '.join(facts.models)}")
+        )
+    if manifest.redactions:
+        cuts = ", ".join(f"{rule} {count}" for rule, count in sorted(manifest.redactions.items()))
+        print_line(f"cut out before it was sent: {cuts}")
+    if archived.only_here(found):
+        print_line("from the archive: with nothing cut, and only here")
+    others = [f.path for f in manifest.files[0:] if f.path != "transcript.jsonl"]
+    if others:
+        print_line(f"with {', '.join(printable(o) for o in others)}")
+    earlier = archived.earlier(found)
+    if earlier:
+        print_line(f"replaced: {', '.join(printable(name) for name in earlier)}")
+    if message:
+        whole = f"karma-sync session show {facts.session_id}"
+        print_line(printable(f"from message {message} on; the whole of it: {whole}"))
+
+
+def _moment(when: datetime | None) -> str:
+    return f"{when:%Y-%m-%d %H:%M}" if when else "?"
