@@ -127,7 +127,7 @@ def test_it_begins_at_a_message(shown: Shown) -> None:
     assert "make test" not in out
 
     missing = shown.b.run("session", "show", f"{shown.session.id}@nothing", check=False)
-    assert (missing.code, "no message nothing" in missing.err) == (5, True)
+    assert (missing.code, "has no message 'nothing'" in missing.err) == (5, True)
 
 
 def test_subagents_and_tasks_are_shown(shown: Shown) -> None:

@@ -15,7 +15,7 @@ from msgspec.structs import astuple
 
 from karma_sync.agents.claude.records import (
     Attachment,
-    Message,
+    RecordMessage,
     MessageContent,
     Record,
     Text,
@@ -151,7 +151,7 @@ def _take_times(facts: Facts, found: list[datetime]) -> None:
         facts.first, facts.last = min(known), max(known)
 
 
-def _take_prompt(facts: Facts, record: Record, message: Message) -> None:
+def _take_prompt(facts: Facts, record: Record, message: RecordMessage) -> None:
     texts = texts_of(message.content)
     if not texts or record.isMeta or record.isSidechain or record.isCompactSummary:
         return
@@ -163,7 +163,7 @@ def _take_prompt(facts: Facts, record: Record, message: Message) -> None:
         facts.first_command = _text(typed_command(texts))
 
 
-def _take_response(facts: Facts, message: Message) -> None:
+def _take_response(facts: Facts, message: RecordMessage) -> None:
     if message.model not in facts.models and message.model != "<synthetic>":
         _collect(facts.models, [message.model])
     _take_plans(facts.plans, message.content)

@@ -59,7 +59,7 @@ class Usage(msgspec.Struct, gc=False):
     cache_creation_input_tokens: Any = None
 
 
-class Message(msgspec.Struct, gc=False):
+class RecordMessage(msgspec.Struct, gc=False):
     """A message of a person, a tool or the model."""
 
     content: MessageContent = None
@@ -104,7 +104,7 @@ class Record(msgspec.Struct, gc=False):
     isMeta: Any = None  # noqa: N815
     isSidechain: Any = None  # noqa: N815
     isCompactSummary: Any = None  # noqa: N815
-    message: Message | None = None
+    message: RecordMessage | None = None
     attachment: Attachment | None = None
     agentSetting: Text = None  # noqa: N815
     agentName: Text = None  # noqa: N815
@@ -194,8 +194,8 @@ def _attachment(value: object) -> Attachment | None:
     return record
 
 
-def _message(value: object) -> Message | None:
-    message = _shaped(Message, value)
+def _message(value: object) -> RecordMessage | None:
+    message = _shaped(RecordMessage, value)
     if message:
         message.usage = _shaped(Usage, message.usage)
         message.content = _content(message.content)
