@@ -15,9 +15,9 @@ from msgspec.structs import astuple
 
 from karma_sync.agents.claude.records import (
     Attachment,
-    RecordMessage,
     MessageContent,
     Record,
+    RecordMessage,
     Text,
     directories_of,
     parse_lines,
