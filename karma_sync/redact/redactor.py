@@ -199,10 +199,11 @@ class RuleRedactor:
 
     def _candidate_groups(self, record: bytes, hit: int) -> Iterator[tuple[Group, int]]:
         """The groups of strings that hold what a rule may need, and where in them that begins."""
-        hit = self._scanner.first_candidate(record, hit)
+        candidates = self._scanner.candidates(record)
+        hit = candidates.next(hit)
         for row in rows(record):
             if hit < row[0].start():
-                hit = self._scanner.first_candidate(record, row[0].start())
+                hit = candidates.next(row[0].start())
             if hit < 0:
                 return
             if hit < row[-1].end():

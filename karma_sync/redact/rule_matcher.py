@@ -41,7 +41,7 @@ class RuleMatcher:
         groups = {name.decode(): at for name, at in self._pattern.groupindex.items()}
         first = min(1, self._pattern.groups)
         self._secrets = [at for name, at in groups.items() if name.startswith("secret")] or [first]
-        self._name = groups.get("name")
+        self._names = [at for name, at in groups.items() if name.startswith("name")]
 
     def spans(
         self, text: bytes, start: int = 0, end: int | None = None, effort: Effort | None = None
@@ -106,7 +106,7 @@ class RuleMatcher:
         check = self._rule.check
         if check is None:
             return True
-        name = b"" if self._name is None else text[slice(*match[self._name])]
+        name = next((text[slice(*match[n])] for n in self._names if match[n][0] >= 0), b"")
         known = effort.verdicts.get((check, name, value))
         if known is None:
             known = effort.verdicts[check, name, value] = check(name, value)

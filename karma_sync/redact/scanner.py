@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from karma_sync.redact.effort import Effort, TooMuchWork
 from karma_sync.redact.escapes import Unescaped, snapped, whole_characters
-from karma_sync.redact.gates import Gates, Reasons
+from karma_sync.redact.gates import Cursor, Gates, Reasons
 from karma_sync.redact.matching.rule import ANYWHERE, Rule
 from karma_sync.redact.rule_matcher import Allowed, RuleMatcher, Span
 from karma_sync.redact.stretches import (
@@ -20,7 +20,6 @@ from karma_sync.redact.stretches import (
     Stretch,
     escaped_lines_around,
     joined,
-    line_around,
     lines_around,
     regions,
 )
@@ -54,20 +53,20 @@ class Scanner:
         self._gates = Gates(rules)
         self.scanned = 0
 
-    def first_candidate(self, text: bytes, at: int = 0) -> int:
-        """Where, from `at` on, something begins that some rule may need; -1 if nowhere.
+    def first_candidate(self, text: bytes) -> int:
+        """Where something begins that some rule may need; -1 if nowhere.
 
         The answer also covers the text behind the escapes of `text`.
         """
-        return self._gates.search(text, at)
+        return self.candidates(text).next(0)
+
+    def candidates(self, text: bytes) -> Cursor:
+        """Finds one such place after the other."""
+        return self._gates.cursor(text)
 
     def candidate_lines(self, text: bytes) -> Iterator[tuple[int, int, int]]:
         """Start and end of each line that holds what some rule may need, and where that begins."""
-        start = 0
-        while (hit := self.first_candidate(text, start)) >= 0:
-            first, end = line_around(text, start, hit)
-            yield first, end, hit
-            start = end + 1
+        return self._gates.lines(text)
 
     def near(self, record: bytes) -> list[int]:
         """The indexes of the rules to try on every text in this record, because of words in it."""

@@ -4,8 +4,8 @@
 FORMS = """commit {hex:40}
 index {hex:7}..{hex:7} 100644
 {hex:7} Add token refresh
+correlation_id: {hex:8}-{hex:4}-4{hex:3}-a{hex:3}-{hex:12}
 session {hex:8}-{hex:4}-4{hex:3}-a{hex:3}-{hex:12}
-token: {hex:8}-{hex:4}-4{hex:3}-a{hex:3}-{hex:12}
 "integrity": "sha512-{base64:86}=="
 integrity sha512-{base64:86}==
 resolved "https://r.example/jsonwebtoken/-/jsonwebtoken-9.0.0.tgz#{hex:40}"

@@ -9,8 +9,8 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 FAR = 600  # bytes; few secrets stand so far from what tells them
 ANYWHERE = -1
 
-# Decides what a pattern cannot: takes the match's group `name` (b"" if it has none) and the
-# candidate, returns whether the candidate is a secret.
+# Decides what a pattern cannot: takes the first group that matched among those named `name…` (b""
+# if there is none) and the candidate, returns whether the candidate is a secret.
 Check = Callable[[bytes, bytes], bool]
 
 # Finds secrets where no pattern can: takes a text and the stretch of it to search, returns the
@@ -46,6 +46,9 @@ class Rule:
     the gate are searched. Of other rules, the lines within `reach` bytes of what passes the gate
     are searched, or all of the text (`ANYWHERE`).
 
+    `alone` says that the rule is for a token that is known by itself; it only makes the search
+    faster.
+
     A `finder` takes the place of the pattern where the secret has a structure that no pattern
     finds in linear time: nested blocks, columns of a table.
 
@@ -73,6 +76,7 @@ class Rule:
     judge: Judge | None = None
     utf8: bool = False
     firm: bool = False
+    alone: bool = False
     examples: tuple[str, ...] = ()
     near_misses: tuple[str, ...] = ()
 

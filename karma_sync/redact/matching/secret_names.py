@@ -70,7 +70,7 @@ def kind_of_name(name: bytes) -> NameKind:
     if not parts:
         return NameKind.NONE
     *before, last = parts
-    if last in {"pass", "pwd"} or (before and before[-1] + last == "password"):
+    if last in {"pass", "pwd", "psk", "pw"} or (before and before[-1] + last == "password"):
         return NameKind.PASSWORD
     if last.endswith(("password", "passwd", "passphrase")):
         return NameKind.PASSWORD

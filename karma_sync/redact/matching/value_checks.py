@@ -9,6 +9,7 @@ import base64
 import re
 import string
 
+from karma_sync.redact.matching.harmless_words import HARMLESS, STANDING_FOR
 from karma_sync.redact.matching.patterns import compiled
 from karma_sync.redact.matching.secret_names import NameKind, bare, kind_of_name
 
@@ -16,13 +17,15 @@ from karma_sync.redact.matching.secret_names import NameKind, bare, kind_of_name
 KEY_SIZE = 8  # a shorter token or key gives no access by itself
 UNSURE_SIZE = 16  # the same under names like `cache_token_key`, which may name a secret or not
 PASSWORD_SIZE = 6  # no password policy allows fewer
-LONG_WORD = 12  # letters in a row; the gate of the assignment rules relies on it, and on digits
 ALIKE = 5  # so many equal characters in a row only stand for a secret: xxxxx, *****
 COUNTED = 7  # so many characters in alphabetical order were typed by hand: abcdefg, 1234567
 JUMBLE = 20  # letters: one key in forty of this length has no digit, of longer keys fewer
 SHORT_RUN = 2.9  # letters between two changes of case in random text: camelCase has more
 LONG_RUN = 4.5  # the same where vowels are few
 VOWELS = 0.3  # share of the letters: English has 0.38, random letters 0.19
+DRAWN = 12  # letters: a shorter text says too little about where its letters come from
+LEAST_DIGITS = 2  # a name in code ends in one digit
+SHORT_WORD = 4  # letters: a shorter word stands in others by chance
 DISTINCT = 5  # random values of KEY_SIZE or more have more different characters than this
 
 _ROWS = (string.ascii_lowercase, string.digits[1:] + "0", string.digits)
@@ -30,17 +33,31 @@ _RUNS = sorted(
     {row[at : at + COUNTED] for row in _ROWS for at in range(len(row) - COUNTED + 1)}
     | {"a1b2c3", "c3b2a1"}
 )
+# Anywhere in a value, these say that the secret belongs there.
 _PLACEHOLDER = re.compile(
     rb"""(?i)
-    (?-i:EXAMPLE)|\.\.\.|\xe2\x80\xa6|\*\*\*|<[a-z]|\$\{|\$\(|\{\{|\{[a-z0-9_]*\}|%\(|\#\{|<%|\[redacted
-    | your[_\-. ]?|change[_\-]?(?:me|this)|replace[_\-]?|place[_\-]?holder|insert[_\-]|redacted
-    | (?:^|[^a-z0-9])(?:example|dummy|sample|fake|mock|foo|bar|foobar|todo|tbd|test|testing|demo
-        |goes|here|none|null|undefined|nil|true|false|required|optional|string|secret[_\-]?key
-        |api[_\-]?key|my[_\-]?(?:token|secret|key|password))[0-9]*(?:[^a-z0-9]|$)
+    (?-i:EXAMPLE)|\.\.\.|\xe2\x80\xa6|\*\*\*|\$\{|\$\(|\{\{|\}\}|\{[a-z0-9_.]*\}|%\(|\#\{|<%|\[redacted
+    | your[_\-. ]?|change[_\-]?(?:me|this|it)|replace[_\-]?(?:me|this|with)|place[_\-]?holder
+    | insert[_\-]|redacted
+    | (?:^|[^a-z0-9])(?:secret[_\-]?key|api[_\-]?key|my[_\-]?(?:token|secret|key|password))[0-9]*
+        (?:[^a-z0-9]|$)
     """,
     re.VERBOSE,
 )
-_REFERENCE = re.compile(rb"\$[A-Za-z_{(]|%[A-Za-z_({]|[{<\[(]|\*[a-z]|!(?:vault|secret|sub|ref)")
+# These stand for something else: ${NAME}, $NAME, %NAME%, <name>, {name}, [name], *alias, !tag.
+_REFERENCE = re.compile(
+    rb"""
+    \$[A-Z_][A-Z0-9_]*\W*$ | \$[0-9@*\#?!]$ | \$[A-Za-z_]+\W*$ | \$\w+(?:->|::|\[|\.|:) | \$[({]
+    | \$(?=[A-Za-z_])(?:[A-Za-z0-9_]*_|[a-z]*)
+        (?i:pass|pw|secret|token|key|auth|user|db|my|env|var|arg)\w*$
+    | %[A-Za-z_][A-Za-z0-9_]*% | %[sdvqw]\b | %[({]
+    | <[A-Za-z][\w .:/|-]*>? $ | [{\[(] [\w .:\"',$-]* [}\])]? [;,]? $ | \*[A-Za-z_-]+$
+    | !(?:vault|secret|sub|ref|getatt|env|include)\b | \#\{
+    | ENC\[ | (?:vault|secret|op|ref|ssm|env|file|keyring|sops|awsm?|gcp|azure[a-z]*):[/.\w]
+    | (?:os\.environ|process\.env|import\.meta|System\.getenv|ENV\[|env\(|getenv|secrets\.)
+    """,
+    re.VERBOSE,
+)
 _CODE = re.compile(
     rb"""
     (?:\.{0,2}|~|[A-Za-z]:)[/\\][\w.@ -]+(?:[/\\][\w.@ -]*)+   # a path
@@ -50,6 +67,12 @@ _CODE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_CALL = re.compile(rb"([A-Za-z_$][\w.$]{3,})[(\[]")
+# An identifier that says itself what it refers to.
+_NAMED_SO = re.compile(
+    rb"(?i)[a-z_$][a-z_$.:]*(?:key|token|secret|passw|passphrase)[a-z_$.:]*[0-9]?[,;)]*"
+    rb"|[a-z_$][\w.$]*\.\w*(?:key|token|secret|password)s?[0-9]?"
+)
 _CHAIN = re.compile(  # config.apiKey, process.env.X
     rb"[A-Za-z_][A-Za-z0-9_]*(?:\??\.[A-Za-z_][A-Za-z0-9_]*)+[;,]?"
 )
@@ -58,6 +81,14 @@ _MADE_OF_WORDS = compiled(  # by RE2: nested repeats make Python's engine take e
     rf"\A(?:v?[0-9]{{1,8}}|[A-Za-z0-9]{{1,4}}|(?:[Vv][0-9]{{1,2}})?{_WORD}+[0-9]{{0,5}}{_WORD}*)\z",
     "is_made_of_words",
 )
+_WORDS = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_SIGNS = re.compile(rb"[^A-Za-z0-9 _.:!?;,'()*&\[\]{}<>\/-]|[0-9]{3}")
+_IDENTIFIER = re.compile(rb"[A-Za-z_$][A-Za-z0-9_$]*(?:\[\])?[!?]?")
+_NEXT_SETTING = re.compile(rb"[;&][A-Za-z_ ]+=")  # of a connection string, of a query
+_PHRASE = re.compile(rb"[A-Za-z]{2,}(?:-[A-Za-z]{2,}){2,}[0-9]*")
+_MAIL = re.compile(rb"[\w.+-]+@[\w-]+\.[\w.-]+")
+_ENVIRONMENT = re.compile(rb"[A-Z][A-Z0-9_]+")
+_PATH = re.compile(rb"(?:\.{0,2}|~|[A-Za-z]:)[/\\][\w.@ -]+(?:[/\\]|$)|[A-Za-z][A-Za-z0-9+.-]*://")
 _BLANK = re.compile(rb"[\x00-\x20]")
 _NOT_PRINTED = re.compile(rb"[\x00-\x20\x7f-\xff]")
 _DIGIT = re.compile(rb"[0-9]")
@@ -66,11 +97,6 @@ _VOWEL = re.compile(rb"[aeiouAEIOU]")
 _RUN_OF_CASE = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _JOINTS = re.compile(rb"[_\-./: @;,]+")
 _ROW = re.compile(rb"(.)\1{%d,}" % (ALIKE - 1), re.DOTALL)
-_LONG_WORD = re.compile(
-    rb"(?!.*(?:password|secret|token|your|user|enter|valid|require))[a-z]{%d,}" % LONG_WORD
-)
-_SIGN = re.compile(rb"[!$%^&*+?~|;]|.@|.#")
-_UUID = re.compile(rb"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _AWS = re.compile(rb"(?i)secret_?access_?key$")
 _COUNTED = re.compile("|".join(_RUNS).encode())
 
@@ -79,6 +105,8 @@ def is_placeholder(value: bytes) -> bool:
     """Shows where a secret belongs without being one: your-key-here, xxxx, ${VAR}, <token>, …."""
     if _REFERENCE.match(value) or _PLACEHOLDER.search(value):
         return True
+    if any(word in STANDING_FOR for word in words_in(value)) and is_made_of_words(value):
+        return True
     alike = sum(len(row[0]) for row in _ROW.finditer(value))
     return alike * 3 >= len(value) or (alike > 0 and len(set(value)) <= len(value) // 4)
 
@@ -86,6 +114,23 @@ def is_placeholder(value: bytes) -> bool:
 def is_sequence(value: bytes) -> bool:
     """Holds letters or digits in order, typed to look like a token: abcdefgh, 12345678, a1b2c3."""
     return bool(_COUNTED.search(value.lower()))
+
+
+def is_harmless(value: bytes) -> bool:
+    """Consists of words that code, forms and manuals put where a password stands."""
+    value = value.lstrip(b"#.")  # of a selector
+    found = words_in(value)
+    return bool(found) and all(word in HARMLESS for word in found) and not _SIGNS.search(value)
+
+
+def is_path(value: bytes) -> bool:
+    """The path of a file, or an address."""
+    return _PATH.match(value) is not None
+
+
+def words_in(value: bytes) -> list[str]:
+    """The words of a value, in lower case: of camelCase, of kebab-case, between signs."""
+    return [word.decode().lower() for word in _WORDS.findall(value)]
 
 
 def is_code(value: bytes) -> bool:
@@ -100,17 +145,39 @@ def is_made_of_words(value: bytes) -> bool:
 
 
 def is_password(value: bytes) -> bool:
-    """Could be a person's password: no placeholder, with a digit, a sign or a very long word."""
+    """The literal value of a password's name is one unless it is known to be none.
+
+    It is none if it is too short, a placeholder, a reference, an expression, a path, or made of
+    words that code and forms put there, such as `newPassword` or `required`.
+    """
     if len(value) < PASSWORD_SIZE or _BLANK.search(value):
         return False
-    if is_placeholder(value) or _is_expression(value):
+    if is_placeholder(value) or _is_expression(value) or is_harmless(value):
         return False
-    return _has_digit(value) or bool(_SIGN.search(value) or _LONG_WORD.fullmatch(value))
+    # a plain word of another language is a label: that of a field, of a form
+    return value.isascii() or _has_digit(value)
+
+
+def is_variable(value: bytes) -> bool:
+    """Could be a name in code: one identifier that is made of words, with at most one digit."""
+    if _IDENTIFIER.fullmatch(value) is None or _looks_drawn(value):
+        return False
+    return len(_DIGIT.findall(value)) < LEAST_DIGITS
+
+
+def _looks_drawn(value: bytes) -> bool:
+    """Letters of both cases without the words that a name has: a password of letters alone."""
+    runs = _RUN_OF_CASE.findall(value)
+    if len(value) < DRAWN or len(value) / max(1, len(runs)) > SHORT_RUN:
+        return False
+    return sum(_VOWEL.search(run) is None for run in runs) * 3 >= len(runs)
 
 
 def _is_expression(value: bytes) -> bool:
     """Code; a chain of names only if it consists of words, because passwords have dots too."""
-    if _CODE.fullmatch(value):
+    if _CODE.fullmatch(value) or _NAMED_SO.fullmatch(value):
+        return True
+    if (call := _CALL.match(value)) and is_made_of_words(call[1]):
         return True
     return _CHAIN.fullmatch(value) is not None and is_made_of_words(value.replace(b"?", b"."))
 
@@ -119,11 +186,15 @@ def is_key(value: bytes, size: int = KEY_SIZE) -> bool:
     """Could be a token made by a machine: it mixes letters and digits as no name does."""
     if len(value) < size or _NOT_PRINTED.search(value):
         return False
-    if is_placeholder(value) or is_sequence(value) or is_code(value) or len(set(value)) <= DISTINCT:
+    if is_placeholder(value) or is_sequence(value) or len(set(value)) <= DISTINCT:
         return False
-    if is_made_of_words(value) or not _has_letter(value):
+    if _is_expression(value):
         return False
-    return _has_digit(value) or _has_random_letters(value)
+    if is_made_of_words(value) and not _looks_drawn(value):
+        return False
+    if not _has_letter(value):
+        return False
+    return _has_digit(value) or _has_random_letters(value) or _looks_drawn(value)
 
 
 def _has_random_letters(value: bytes) -> bool:
@@ -144,25 +215,38 @@ def _has_letter(value: bytes) -> bool:
 
 
 def is_assigned_secret(name: bytes, value: bytes) -> bool:
-    """The value of `name = value` is a secret; the check of most assignment rules."""
+    """The literal value of `name = "value"` is a secret; the check of most assignment rules."""
     kind = kind_of_name(name)
-    if bare(name).lower() == b"pass":  # alone, it may be a count of passed tests
+    if bare(name).lower() in {b"pass", b"pwd"}:  # alone: passed tests, a directory
         return is_password(value) and _has_letter(value) and not is_made_of_words(value)
     if kind is NameKind.PASSWORD:
-        return is_password(value)
+        return is_password(value) and not _repeats(name, value)
     if kind is NameKind.KEY:
-        # a UUID under a name with `token` mostly is an id; under a name with `key` or `secret` it
-        # gives access
-        is_id = name.lower().endswith(b"token") and _UUID.fullmatch(value)
-        return is_key(value) and not (is_id or _is_encrypted(name, value))
+        return is_key(value) and not _is_encrypted(name, value)
     return kind is NameKind.UNSURE and is_key(value, UNSURE_SIZE)
 
 
-def is_plain_password(name: bytes, value: bytes) -> bool:
-    """A plain word as the password in an environment variable; not a word of its name."""
-    if len(value) < KEY_SIZE or is_placeholder(value):
+def _repeats(name: bytes, value: bytes) -> bool:
+    """A plain word or words of which one is a word of the name: ADMIN_PASSWORD="adminonly"."""
+    if not value.replace(b"-", b"").replace(b"_", b"").isalpha():
         return False
-    return not any(word in value for word in (*name.lower().split(b"_"), b"passw", b"secret"))
+    return any(word in value.lower().decode() for word in words_in(name) if len(word) >= SHORT_WORD)
+
+
+def is_line_value(name: bytes, value: bytes) -> bool:
+    """The same for a line `name: value` without quotes, where the value may be a type."""
+    if kind_of_name(name) is NameKind.PASSWORD and is_variable(value):
+        # a plain word is literal in YAML, a type begins with a capital letter or is known
+        long = len(value) >= KEY_SIZE or _has_digit(value)
+        return value.islower() and value.isalnum() and long and is_password(value)
+    return is_assigned_secret(name, value)
+
+
+def is_set_value(name: bytes, value: bytes) -> bool:
+    """The same for a line `name = value` without quotes, where the value may be a variable."""
+    if is_variable(value) or _NEXT_SETTING.search(value):
+        return False
+    return is_assigned_secret(name, value)
 
 
 def _is_encrypted(name: bytes, value: bytes) -> bool:
@@ -179,7 +263,14 @@ def _is_encrypted(name: bytes, value: bytes) -> bool:
 
 
 def is_inline_secret(name: bytes, value: bytes) -> bool:
-    """The same for `name=value` between other words, where `password=password2` may be code."""
+    """The same for `name=value` between other words, where `password=password2` may be code.
+
+    The value of a variable of the environment is literal there too.
+    """
+    if _ENVIRONMENT.fullmatch(name):
+        return is_environment_secret(name, value)
+    if kind_of_name(name) is NameKind.PASSWORD:
+        return is_assigned_secret(name, value) and not is_variable(value)
     return is_assigned_secret(name, value) and not is_made_of_words(value)
 
 
@@ -188,8 +279,11 @@ def is_environment_secret(name: bytes, value: bytes) -> bool:
     if is_assigned_secret(name, value):
         return True
     kind = kind_of_name(name)
-    plain = len(value) >= KEY_SIZE and value.isalnum() and not is_placeholder(value)
-    return plain and (kind is NameKind.PASSWORD or b"SECRET" in name)
+    plain = len(value) >= KEY_SIZE and not is_placeholder(value) and not is_path(value)
+    if kind is NameKind.PASSWORD or (kind is NameKind.KEY and b"SECRET" in name):
+        return plain and value.isalnum() and not is_harmless(value)
+    # no expression can stand here: a token with dots is no chain of names
+    return kind is NameKind.KEY and plain and _has_digit(value) and not is_made_of_words(value)
 
 
 def is_password_after_user(_name: bytes, value: bytes) -> bool:
@@ -224,9 +318,37 @@ def is_paired_key(name: bytes, value: bytes) -> bool:
     )
 
 
+def is_paired_secret(name: bytes, value: bytes) -> bool:
+    """The same also for a password, where no address of mail is one: ("password", "a@b.c")."""
+    if kind_of_name(name) is NameKind.PASSWORD:
+        return is_told_secret(name, value) and not _MAIL.fullmatch(value)
+    return is_paired_key(name, value)
+
+
 def is_listed_secret(name: bytes, value: bytes) -> bool:
-    """The value where forms and settings list name and value apart; it must have a digit."""
-    return is_assigned_secret(name, value) and _has_digit(value)
+    """The value where forms and settings list name and value apart."""
+    return is_told_secret(name, value)
+
+
+def is_told_secret(name: bytes, value: bytes) -> bool:
+    """The value beside a name in a table or a sentence, where most values are words of prose.
+
+    A password has a digit or a sign there, or is a phrase of three words or more.
+    """
+    kind = kind_of_name(name) if name else NameKind.PASSWORD
+    if kind is NameKind.KEY:
+        return is_assigned_secret(name, value)
+    if kind is NameKind.UNSURE:
+        return is_key(value, UNSURE_SIZE)
+    if kind is not NameKind.PASSWORD or not is_password(value) or is_variable(value):
+        return False
+    drawn = _looks_drawn(value) or _PHRASE.fullmatch(value) is not None
+    return drawn or _has_digit(value) or _SIGNS.search(value) is not None
+
+
+def is_cookie(_name: bytes, value: bytes) -> bool:
+    """The value of a session's cookie: random, or signed."""
+    return not is_placeholder(value) and is_random(b"", value) and not is_made_of_words(value)
 
 
 def is_key_in_prose(name: bytes, value: bytes) -> bool:

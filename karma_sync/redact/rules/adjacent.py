@@ -9,6 +9,7 @@ from karma_sync.redact.matching.value_checks import (
     is_key_in_prose,
     is_listed_secret,
     is_paired_key,
+    is_paired_secret,
     is_password_after_user,
     is_password_in_prose,
 )
@@ -149,11 +150,11 @@ ADJACENT_RULES = (
     ),
     Rule(
         name="assignment",  # ("api_key", "…"): two arguments, the first a name
-        pattern=rf"[\"']{_KEY_NAME}\\*[\"'][ \t]*,[ \t]*[bfru]{{0,2}}(?:[\"'`]|\\+[\"'])+"
+        pattern=rf"[\"']{NAME}\\*[\"'][ \t]*,[ \t]*[bfru]{{0,2}}(?:[\"'`]|\\+[\"'])+"
         rf"(?P<secret>{BARE}){BARE_END}",
-        gate=rf"{KEYED}{AFTER}\\*[\"']{BLANK},{BLANK}[bfru]{{0,2}}[\\\"'`]+\S{{16}}",
+        gate=rf"{WORD}{AFTER}\\*[\"']{BLANK},{BLANK}[bfru]{{0,2}}[\\\"'`]+\S{{6}}",
         source=_SOURCE,
-        check=is_paired_key,
+        check=is_paired_secret,
         examples=(
             'environ.setdefault("API_KEY", "«{hex:32}»")',
             "buildConfigField 'String', 'API_KEY', '\"«{hex:32}»\"'",

@@ -9,12 +9,13 @@ from karma_sync.redact.matching.value_checks import (
     is_assigned_secret,
     is_environment_secret,
     is_inline_secret,
-    is_plain_password,
+    is_line_value,
+    is_set_value,
 )
 
 _SOURCE = "https://12factor.net/config"  # the custom of .env files, not a provider's format
 KEYED = r"(?i:[A-Za-z0-9_.-]key|token|secret)"
-_SET_BY = r"(?:(?i:passw(?:or)?d|passphrase|pwd|[_.-]pass)|[a-z]Pass|pass)"
+_SET_BY = r"(?:(?i:passw(?:or)?d|passphrase|pwd|[_.-]pass|[_.-]p(?:sk|w))|[a-z]Pass|pass)"
 WORD = rf"(?:{KEYED}|{_SET_BY})"
 AFTER = (  # what may follow the word in the name of a secret: API_KEY_PROD, token2, secretKeyBase
     r"(?:[_.-]?(?:[0-9]{1,3}|(?i:b64|backup|base(?:64)?|current|default|dev(?:elopment)?|encoded"
@@ -48,15 +49,16 @@ _START = (
 BLANK = r"(?:[ \t]|\\+t|(?:\x1b|\\+u001[bB])\[[0-9;]*m)*"
 _TYPE_BLANK = _TYPE.replace(r"[ \t]*", BLANK)
 _FIRST = r"""[A-Za-z]{0,2}(?:[\\"'`]*[^\s\\"'`{(\[<]|[\\"'`]*\\[{(\[<])"""
-# No value is a secret without a digit, a sign, or a long word (value_checks.LONG_WORD).
+# No value of a key is a secret without a digit, a sign, or a long word; a password's may be any.
 _ANY = r"(?:[^\s\\]|\\+[^nrt\s\\])"
 _TELLING = rf"{_ANY}*(?:[0-9!$%^&*+?~|;@#]|[A-Za-z]{{12}})"
 # together as long as value_checks.PASSWORD_SIZE
 _TELLS_FIRST = rf"""[\\"'`]*[0-9!$%^&*+?~|;@#]{_ANY}{{5}}"""
 _VALUE = rf"(?:{_FIRST}{_TELLING}|{_TELLS_FIRST})"
-_GATE = rf"{WORD}{AFTER}{CLOSE}{BLANK}{_TYPE_BLANK}{_SIGN}{BLANK}{_VALUE}"
+_BETWEEN = rf"{AFTER}{CLOSE}{BLANK}{_TYPE_BLANK}{_SIGN}{BLANK}"
+_SET_TO = r"[\\\"'`]*(?:[^\s\\\"'`{(\[<]|\\[^nrt\s])(?:[^\s\\]|\\[^nrt\s]){5}"
+_GATE = rf"(?:{KEYED}{_BETWEEN}{_VALUE}|{_SET_BY}{_BETWEEN}(?:{_SET_TO}|{_VALUE}))"
 _ENV_NAME = r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PWD|_PASS)(?:_?[A-Z0-9]{1,16})?="
-_PLAIN_NAME = r"(?:PASSWORD|PASSWD|PASSPHRASE|_PWD|_PASS)"
 _ENV_GATE = rf"{_ENV_NAME}[A-Za-z0-9]{{8}}|{_GATE}"
 
 ASSIGNMENT_RULES = (
@@ -76,11 +78,21 @@ ASSIGNMENT_RULES = (
             '"password":"«ab\\"cd1234»"',
             'SECRET_KEY = """«{alnum:30}»"""',
             "{&quot;apiKey&quot;: &quot;«{alnum:32}»&quot;}",
+            '"password": "«hGtRkWqZxYbNmLpD»"',
+            '"password": "«foo/bar9Kx»", "passwd": "«<a9zK!qQ»", "db_pwd": "«*lEhRX&rkLVnbK»"',
+            'DB_PASSWORD="«swordfish»"',
+            '{"DB_PASSWORD": "«horse-cloud-onion-staple»"}',
+            '{"cfg": {"serviceToken": "«{hex:8}-{hex:4}-{hex:4}-{hex:4}-{hex:12}»"}}',
         ),
         near_misses=(
             'API_KEY="your-key-here"',
             'apiKey: "${API_KEY}"',
             'password: "Enter your password"',
+            'password: "Password"',
+            "password = 'newPassword'",
+            "password = '$password2'",
+            'ADMIN_PASSWORD="$ADMIN_PASSWORD"',
+            "FORGOT_PASSWORD: 'forgotpassword',",
             'token = "access_token"',
             'cache_key = "user:profile:42"',
             'SECRET="xxxxxxxxxxxx"',
@@ -107,6 +119,9 @@ ASSIGNMENT_RULES = (
             "    12→SESSION_SECRET=«{hex:32}»",
             "JWT_SECRET=«correcthorsebattery»",
             "\x1b[32mexport DB_PASSWORD=«s3cret{alnum:4}»\x1b[0m",
+            "MYSQL_ROOT_PASSWORD=«horse-cloud-onion-staple»\n",
+            "SERVICE_TOKEN=«k{alnum:20}7.D{alnum:20}4»\n",
+            "DB_PASSWORD=«$ecretPa55» && x",
         ),
         near_misses=(
             "API_KEY=your-key-here",
@@ -119,40 +134,23 @@ ASSIGNMENT_RULES = (
         ),
     ),
     Rule(
-        name="assignment",  # NAME: word and NAME="word", where NAME is a password's
-        pattern=rf"(?P<name>[A-Z][A-Z0-9_]*{_PLAIN_NAME}){CLOSE}{SPACE}[:=]{SPACE}(?:\"(?P<secret_a>"
-        r"[a-z]+)\"|'(?P<secret_b>[a-z]+)'|(?P<secret_c>[a-z]+)(?m:[ \t\r]*$))",
-        gate=rf"{_PLAIN_NAME}{CLOSE}{BLANK}[:=]{BLANK}[\\\"']*[a-z]{{8}}",
-        source=_SOURCE,
-        check=is_plain_password,
-        examples=(
-            'DB_PASSWORD="«swordfish»"',
-            "environment:\n  POSTGRES_PASSWORD: «swordfish»\n",
-            '{"DB_PASSWORD": "«swordfish»"}',
-        ),
-        near_misses=(
-            'ADMIN_PASSWORD="adminonly"',
-            "FORGOT_PASSWORD: 'forgotpassword',",
-            "DB_PASSWORD: required",
-            "DB_PASSWORD: undefined",
-        ),
-    ),
-    Rule(
-        name="assignment",  # name: value and name = value to the end of the line: YAML, ini
-        pattern=rf"{_START}{NAME}{CLOSE}{SPACE}(?::[ \t]{SPACE}|={SPACE})"
+        name="assignment",  # name: value to the end of the line: YAML
+        pattern=rf"{_START}{NAME}{CLOSE}{SPACE}:[ \t]{SPACE}"
         rf"(?P<secret>[^\s\"'`\\,;(){{}}<>\x1b]+){LINE_END}",
         gate=_GATE,
         one_line=True,
-        source=_SOURCE,
-        check=is_assigned_secret,
+        source="https://yaml.org/spec/1.2.2/#plain-style",
+        check=is_line_value,
         examples=(
             "db:\n  password: «hunter2»\n  port: 1",
-            "api_token = «{alnum:24}»",
             "secret_key: «{hex:32}» # main",
-            " ctx\n+app_token = «{base64:40}8»\n-x",
             "deploy/values.yaml:12:DB_PASSWORD: «r00tpw!x»",
             "\x1b[31m-  api_key: «{hex:32}»\x1b[m",
             "2026-01-02T03:04:05Z   api_key: «{hex:32}»",
+            "environment:\n  POSTGRES_PASSWORD: «swordfish»\n",
+            "  rootPassword: «river-cloud-cloud-horse»\n",
+            "svc:\n  service_token: «{hex:8}-{hex:4}-{hex:4}-{hex:4}-{hex:12}»\n",
+            "svc:\n  service_token: «k{alnum:20}7.D{alnum:20}4»\n",
         ),
         near_misses=(
             "password: string",
@@ -161,23 +159,53 @@ ASSIGNMENT_RULES = (
             "secret_key: null",
             "The token: it is a word",
             "token: getToken2()",
+            "DB_PASSWORD: required",
+            "DB_PASSWORD: undefined",
+            "  password: PasswordInput",
+            "  token: request.session.token2",
         ),
     ),
     Rule(
-        name="assignment",  # the same for a password, which may hold any sign
-        pattern=rf"{_START}(?P<name>[A-Za-z0-9_.-]*{_SET_BY}{AFTER}){CLOSE}{SPACE}"
-        rf"(?::[ \t]{SPACE}|={SPACE})(?P<secret>[^\s\"'`\\\x1b]+){LINE_END}",
+        name="assignment",  # name = value to the end of the line: ini
+        pattern=rf"{_START}{NAME}{CLOSE}{SPACE}={SPACE}"
+        rf"(?P<secret>[^\s\"'`\\,;(){{}}<>\x1b]+){LINE_END}",
         gate=_GATE,
         one_line=True,
-        source=_SOURCE,
-        check=is_assigned_secret,
+        source="https://docs.python.org/3/library/configparser.html#supported-ini-file-structure",
+        check=is_set_value,
+        examples=(
+            "api_token = «{alnum:24}»",
+            " ctx\n+app_token = «{base64:40}8»\n-x",
+            "[pypi]\nusername = a\npassword = «hGtRkWqZxYbNmLpD»\n",
+        ),
+        near_misses=("password = newPassword", "token = self.token", "password = user_password2"),
+    ),
+    Rule(
+        name="assignment",  # the same for a value that may hold any sign
+        pattern=rf"{_START}(?P<name>[A-Za-z0-9_.-]*(?:{_SET_BY}|(?i:secret_?key)){AFTER}){CLOSE}"
+        rf"{SPACE}:[ \t]{SPACE}(?P<secret>[^\s\"'`\\\x1b]+){LINE_END}",
+        gate=_GATE,
+        one_line=True,
+        source="https://yaml.org/spec/1.2.2/#plain-style",
+        check=is_line_value,
         examples=(
             "db:\n  password: «ab;cd(12)e»\n",
-            "spring.datasource.password=«x7(y;{alnum:6}»",
             "web-1  |   password: «ab;cd(12)e»\n",
             "a.yml-12-  password: «ab;cd(12)e»\n",
+            "app:\n  secret_key: «7-s^b)5rte_gqc%ngn9%z)nbcd4hne!qze%q@0fb1&x(dz»\n",
         ),
-        near_misses=("password: getPassword(x2);", "  password = hash(password2, salt);"),
+        near_misses=("password: getPassword(x2);", "secretKey: createSecret(x2, 'a');"),
+    ),
+    Rule(
+        name="assignment",
+        pattern=rf"{_START}(?P<name>[A-Za-z0-9_.-]*{_SET_BY}{AFTER}){CLOSE}{SPACE}={SPACE}"
+        rf"(?P<secret>[^\s\"'`\\\x1b]+){LINE_END}",
+        gate=_GATE,
+        one_line=True,
+        source="https://docs.oracle.com/en/java/javase/21/docs/api/java.base/java/util/Properties.html",
+        check=is_set_value,
+        examples=("spring.datasource.password=«x7(y;{alnum:6}»",),
+        near_misses=("  password = hash(password2, salt);",),
     ),
     Rule(
         name="assignment",  # in the query of a URL
@@ -212,6 +240,9 @@ ASSIGNMENT_RULES = (
             "run --access-token=«2WJXszCu» now",
             "docker run -e DB_PASSWORD=«k9!{alnum:8}» img",
             "(secret=«{alnum:24}»)",
+            "docker run -e POSTGRES_PASSWORD=«copperChair734» -p 80:80 img",
+            "2026-01-02 DEBUG auth user=bob password=«troutChair68» ok",
+            "deploy --basic-auth-password=«troutChair106» --yes",
         ),
         near_misses=(
             "login(password=password2)",
@@ -231,7 +262,7 @@ ASSIGNMENT_RULES = (
         check=is_inline_secret,
         examples=("got token: «{alnum:24}» for alice", "{name: x, api_key: «{hex:32}», n: 1}"),
         near_misses=(
-            "initialize(token: {hex:32}-us18)",
+            "initialize(token: {hex:32}-us)",
             "fetch(apiKey: key2)",
             "https://token:{alnum:24}@",
             "arn:aws:secretsmanager:*:*:secret:{alnum:24}",

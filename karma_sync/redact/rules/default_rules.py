@@ -5,22 +5,17 @@ rule with the longest match; among equally long matches, after the earliest rule
 """
 
 from karma_sync.redact.rules.adjacent import ADJACENT_RULES
-from karma_sync.redact.rules.ai import AI_RULES
 from karma_sync.redact.rules.assignment import ASSIGNMENT_RULES
-from karma_sync.redact.rules.cloud import CLOUD_RULES
 from karma_sync.redact.rules.command import COMMAND_RULES
 from karma_sync.redact.rules.container import CONTAINER_RULES
-from karma_sync.redact.rules.forge import FORGE_RULES
+from karma_sync.redact.rules.family_files import family_rules
 from karma_sync.redact.rules.general import GENERAL_RULES
 from karma_sync.redact.rules.header import HEADER_RULES
+from karma_sync.redact.rules.listed import LISTED_RULES
 from karma_sync.redact.rules.private_key import PRIVATE_KEY_RULES
-from karma_sync.redact.rules.saas import SAAS_RULES
 
 DEFAULT_RULES = (
-    *AI_RULES,
-    *CLOUD_RULES,
-    *FORGE_RULES,
-    *SAAS_RULES,
+    *family_rules(),
     *PRIVATE_KEY_RULES,
     *CONTAINER_RULES,
     *GENERAL_RULES,
@@ -28,4 +23,5 @@ DEFAULT_RULES = (
     *ASSIGNMENT_RULES,
     *ADJACENT_RULES,
     *COMMAND_RULES,
+    *LISTED_RULES,
 )

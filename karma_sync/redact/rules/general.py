@@ -25,6 +25,7 @@ _DATABASE = (
 # Before the next word: blanks, or a new line and what tools print before it: a number, file, sign.
 _NEXT = r"(?:[ \t]+|[ \t\r]*\n[^\n]{0,64}?)"
 _HOST = r"(?:[A-Za-z0-9-]*\.[A-Za-z0-9.-]+|[A-Za-z0-9-]+(?:\r?\n|\\+[nr]|\",|[ \t]+login))"
+_WORDS = frozenset({b"pass", b"password", b"passwd", b"pwd", b"pw"})  # user:pass@ in a manual
 _TOKEN_SIZE = 20  # the least size of a token that stands alone before the @ of a URL
 _PORT_AND_PATH = re.compile(rb"[0-9]{0,5}/")
 _TEMPLATE = re.compile(
@@ -35,7 +36,9 @@ _TEMPLATE = re.compile(
 
 def _is_url_password(host: bytes, password: bytes) -> bool:
     """No template ({user}:{password}@, user:***@), no example of RFC 3849, no local socket."""
-    return not (host.startswith((b"[2001:db8:", b"%2F")) or _TEMPLATE.match(password))
+    if host.startswith((b"[2001:db8:", b"%2F")) or _TEMPLATE.match(password):
+        return False
+    return password not in _WORDS
 
 
 def _is_odd_password(host: bytes, password: bytes) -> bool:
@@ -101,7 +104,7 @@ GENERAL_RULES = (
         r"|eyJ[A-Za-z0-9_-]{10,}\.(?:\.[A-Za-z0-9_-]{10,}){3}"
         # with white space in its JSON; not signed
         r"|e[wy][A-Za-z0-9_-]{12,}\.e[wy][A-Za-z0-9_-]{16,}\.(?:[A-Za-z0-9_-]{10,})?)",
-        gate=r"eyJ[A-Za-z0-9_-]{10,}\.|e[wy][A-Za-z0-9_-]{12,}\.e[wy]",
+        gate=r"eyJ[A-Za-z0-9_-]{10,300}\.|e[wy][A-Za-z0-9_-]{12,300}\.e[wy]",
         source="https://datatracker.ietf.org/doc/html/rfc7519#section-3",
         examples=(
             "SUPABASE_SERVICE_ROLE_KEY=«eyJhbGciOiJIUzI1NiJ9.eyJ{url:80}.{url:43}»",
@@ -124,7 +127,7 @@ GENERAL_RULES = (
         name="url",
         pattern=r"[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s/?#\"'`<>\\:]*:(?P<secret>[^\s/?#\"'`<>\\]+)"
         r"@(?P<name>%2F|[A-Za-z0-9_%${./-]|\[[0-9A-Fa-f:]{2,})",
-        gate=r":(?:\\*/){2}[^\s/?#\"'`<>:]{0,80}:[^\s/?#\"'`<>]{1,200}@",
+        gate=r":(?:\\*/){2}[^\s/?#\"'`<>:]{0,}:[^\s/?#\"'`<>]{1,}@",
         source="https://datatracker.ietf.org/doc/html/rfc3986#section-3.2.1",
         check=_is_url_password,
         examples=(

@@ -90,7 +90,7 @@ HEADER_RULES = (
     Rule(
         name="header",
         pattern=rf"(?i)bearer{_SPACE}({_CHARACTER}{{8,}})",
-        gate=rf"(?i)bearer{_SPACE_GATE}(?:{_CHARACTER}|\\)*[0-9]",
+        gate=rf"(?i)bearer{_SPACE_GATE}(?:{_CHARACTER}|\\){{8}}",
         source="https://datatracker.ietf.org/doc/html/rfc6750#section-2.1",
         check=is_bearer,
         examples=("sent Bearer «{alnum:24}» twice",),

@@ -1,4 +1,4 @@
-"""Rules for private keys in all their forms: PEM, PuTTY, age, also numbered, escaped or encoded."""
+"""Rules for private keys in all their forms: PEM, PuTTY, also numbered, escaped or encoded."""
 
 import base64
 import re
@@ -23,6 +23,7 @@ _LAST_RUN = re.compile(rb"[A-Za-z0-9+/=]{16,}\Z")
 _RUN = re.compile(rb"[A-Za-z0-9+/]{16,}=*|[A-Za-z0-9+/]{8,}=+")
 _LINE = 40  # characters of base64: identifiers in code are shorter
 _SIGNS_OF_CODE = re.compile(rb"[()\[\]{}*?^$]|\.\.\.|-----BEGIN")
+_ALIKE = 3  # different characters: XXXX stands for a key
 _LITTLE = 8  # characters of base64: fewer are no key
 
 
@@ -46,7 +47,7 @@ def _is_short_key(_name: bytes, block: bytes) -> bool:
     if _SIGNS_OF_CODE.search(inner) or not re.search(rb"[\r\n]|\\[nr]", inner):
         return False
     key = re.sub(rb"[^A-Za-z0-9+/]", b"", re.sub(rb"\\+[nrt]|\s[0-9]+\xe2\x86\x92", b"", inner))
-    return len(key) >= _LITTLE and not key.islower()
+    return len(key) >= _LITTLE and not key.islower() and len(set(key)) > _ALIKE
 
 
 def _holds_private_key(_name: bytes, encoded: bytes) -> bool:
@@ -142,13 +143,5 @@ PRIVATE_KEY_RULES = (
         source="https://the.earth.li/~sgtatham/putty/latest/htmldoc/AppendixC.html",
         examples=("Private-Lines: 2\n«{base64:64}\n{base64:43}=\nPrivate-MAC»: {hex:40}",),
         near_misses=("Private-Lines: 14\nPrivate-MAC: 0a1b",),
-    ),
-    Rule(
-        name="age",
-        pattern=r"(AGE-SECRET-KEY-1[A-Z0-9]{58})",
-        keywords=("AGE-SECRET-KEY-1",),
-        source="https://age-encryption.org/v1",
-        examples=("# public key: age1x\n«AGE-SECRET-KEY-1{base32:58}»",),
-        near_misses=("AGE-SECRET-KEY-1...",),
     ),
 )

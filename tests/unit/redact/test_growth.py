@@ -9,7 +9,7 @@ from karma_sync.redact.redactor import RuleRedactor, default_redactor
 from karma_sync.redact.scanner import LEVELS, PASSES
 
 REDACTOR = default_redactor()
-TIMES = 60  # the rules' searches, at all levels of escapes, and once more after the cuts
+TIMES = 90  # the rules' searches, at all levels of escapes, and once more after the cuts
 START = 20_000  # bytes that short texts may take besides
 
 

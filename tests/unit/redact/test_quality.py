@@ -18,7 +18,14 @@ ALLOWED: dict[tuple[str, str], tuple[int, str]] = {}
 MISTAKEN = {
     "np.gitalk.1": "clientSecret: 40 hex digits, twice; that a web page shows it is not visible",
     "np.generic.1": "the secret of an application in Entra, harmless only to a rule for others",
+    "np.generic.4": "user = 'Aladdin', password = 'open_sesame': a password, if a known one",
+    "np.hashicorp.1": "hvs. and 37 characters: only as old tokens they would be too long",
+    "np.hashicorp.3": "the same for hvr.",
+    "np.hashicorp.5": "VAULT_CLIENT_TOKEN with 26 random characters",
+    "np.npm.1": "NPM_TOKEN with a UUID: the older form of these tokens",
+    "mailchimp-api-key": "32 hex digits and -us18; whose they are is not visible",
     "secretlint-openai": "sk-proj- and 156 characters; OpenAI publishes no part of them as fixed",
+    "secretlint-groq": "GROQ_API_KEY with letters in order at its end, as real keys can have",
 }
 
 

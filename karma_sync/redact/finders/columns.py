@@ -1,0 +1,99 @@
+"""Finds secrets in the columns of tables: CSV, Markdown, and the rows of an INSERT."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from karma_sync.redact.matching.secret_names import NameKind, kind_of_name
+from karma_sync.redact.matching.value_checks import is_assigned_secret
+
+_MOST_ROWS = 2000
+_INSERT = re.compile(rb"(?i)\(([^()\n]{1,400})\)\s{1,8}values\s{0,8}(?=\()")
+_ROW = re.compile(rb"\s*,?\s*\(((?:'(?:[^'\\\n]|\\.|'')*'|\"(?:[^\"\\\n]|\\.)*\"|[^()'\"\n])*)\)")
+_VALUE = re.compile(rb"\s*('(?:[^'\\\n]|\\.|'')*'|\"(?:[^\"\\\n]|\\.)*\"|[^,'\"]*)\s*(?:,|\Z)")
+# A line, without the key of the string that holds the text.
+_LINE = re.compile(rb"(?m)^(?:\"[\w -]{1,40}\":[ \t]*\"|\")?([^\n]*)$")
+_CELL = re.compile(rb"[A-Za-z][A-Za-z0-9_ .-]{0,40}")
+_RULE = re.compile(rb"[\s|:+-]+")
+_TELLS = re.compile(rb"(?i)passw|secret|token|key|pwd")
+_QUOTES = b" \t\r\"'`*"
+
+Stretch = tuple[int, int]
+Cell = tuple[bytes, int]  # its text, and where it begins
+
+
+def secrets(text: bytes, start: int, end: int) -> Iterator[Stretch]:
+    """The values below a name for a secret in text[start:end]."""
+    found = {*_in_lines(text, start, end), *_in_inserts(text, start, end)}
+    yield from sorted(found)
+
+
+def _in_inserts(text: bytes, start: int, end: int) -> Iterator[Stretch]:
+    for insert in _INSERT.finditer(text, start, end):
+        names = [name.strip(_QUOTES) for name in insert[1].split(b",")]
+        columns = _telling(names)
+        at = insert.end()
+        while columns and (row := _ROW.match(text, at, end)):
+            cells = [(value[1], value.start(1)) for value in _VALUE.finditer(text, *row.span(1))]
+            yield from _judged(names, columns, cells)
+            at = row.end()
+
+
+def _in_lines(text: bytes, start: int, end: int) -> Iterator[Stretch]:
+    """Tables whose first line has the names."""
+    names: list[bytes] = []
+    columns: list[int] = []
+    sign, rows = b"", 0
+    for line in _LINE.finditer(text, start, end):
+        cells = _split(line[1], line.start(1), sign) if columns else []
+        if columns and len(cells) == len(names) and rows < _MOST_ROWS:
+            rows += 1
+            yield from _judged(names, columns, cells)
+            continue
+        if columns and sign == b"|" and _RULE.fullmatch(line[1]):
+            continue
+        names, columns, rows = [], [], 0
+        if not _TELLS.search(line[1]):
+            continue
+        for sign in (b"|", b",", b"\t", b";"):
+            if sign in line[1] and (found := _names(line[1], sign)):
+                names, columns = found, _telling(found)
+                break
+
+
+def _names(line: bytes, sign: bytes) -> list[bytes]:
+    """The names in the first line of a table; empty if it is none."""
+    cells = [cell.strip(_QUOTES) for cell, _ in _split(line, 0, sign)]
+    named = len(cells) > 1 and all(_CELL.fullmatch(cell) for cell in cells)
+    return cells if named and _telling(cells) else []
+
+
+def _telling(names: Sequence[bytes]) -> list[int]:
+    """The columns under a name for a secret."""
+    kinds = [kind_of_name(name.replace(b" ", b"_")) for name in names]
+    return [at for at, kind in enumerate(kinds) if kind in {NameKind.PASSWORD, NameKind.KEY}]
+
+
+def _split(line: bytes, start: int, sign: bytes) -> list[Cell]:
+    if sign == b"|":
+        inner = line.strip(b" \t\r")
+        start += len(line) - len(line.lstrip(b" \t\r"))
+        if inner.startswith(b"|"):
+            inner, start = inner[1:], start + 1
+        line = inner[:-1] if inner.endswith(b"|") else inner
+    cells, at = [], start
+    for cell in line.split(sign):
+        cells.append((cell, at))
+        at += len(cell) + 1
+    return cells
+
+
+def _judged(
+    names: Sequence[bytes], columns: Sequence[int], cells: Sequence[Cell]
+) -> Iterator[Stretch]:
+    for at in columns:
+        if at < len(cells):
+            cell, start = cells[at]
+            value = cell.strip(_QUOTES)
+            start += len(cell) - len(cell.lstrip(_QUOTES))
+            if is_assigned_secret(names[at].replace(b" ", b"_"), value):
+                yield start, start + len(value)

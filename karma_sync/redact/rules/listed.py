@@ -1,0 +1,347 @@
+"""Rules for secrets in tables, lists, definitions and dumps: their names stand apart from them."""
+
+from karma_sync.redact.finders import columns
+from karma_sync.redact.matching.rule import Rule
+from karma_sync.redact.matching.value_checks import (
+    is_assigned_secret,
+    is_cookie,
+    is_listed_secret,
+    is_told_secret,
+)
+from karma_sync.redact.rules.assignment import AFTER, BLANK, LINE_END, NAME, WORD
+
+_SOURCE = "https://12factor.net/config"  # people's habit, not a format of any provider
+_Q = r"""\\*["'`]"""  # a quote, also of text that is still escaped
+_MARK = r"[`*]{0,3}"
+_BAR = r"(?:\||│|┃|║|\\+u2502)"
+_CELL = r"(?P<secret>[^\s|│┃║`*\"'\\]+)"
+_COOKIE = r"(?i:[a-z0-9_.-]*(?:sess(?:ion)?(?:_?id)?|sid|auth|jwt|token|remember)[a-z0-9_.-]*)"
+_COOKIE_VALUE = r"(?P<secret>[A-Za-z0-9%._~+/=:-]{16,})"
+_COLUMN = r"(?i:passw(?:or)?d|passwd|secret|token|api[_ ]?key|private[_ ]?key)"
+
+LISTED_RULES = (
+    Rule(
+        name="assignment",  # | NAME | value |, and the same between the lines of a box
+        pattern=rf"{NAME}{_MARK}[ \t]*{_BAR}[ \t]*{_MARK}{_CELL}{_MARK}[ \t]*(?:{_BAR}|[\r\n]|\z)",
+        gate=rf"{WORD}{AFTER}{_MARK}{BLANK}{_BAR}{BLANK}{_MARK}[^\s|]{{6}}",
+        source="https://github.github.com/gfm/#tables-extension-",
+        check=is_told_secret,
+        examples=(
+            "| Name | Value |\n|---|---|\n| AZURE_STORAGE_KEY | «{base64:86}==» |\n",
+            "│ ADMIN_PASSWORD │ «Marlin1984#» │",
+            "| REDIS_PASSWORD | «horse-staple-horse-staple» |\n",
+            "| SERVICE_API_KEY | **«{alnum:32}»** |",
+        ),
+        near_misses=(
+            "| password | string | yes |",
+            "| `token` | The access token |",
+            "| API_KEY | your-api-key | Required |",
+            "| secret_key | ${SECRET} |",
+        ),
+    ),
+    Rule(
+        name="assignment",  # a column of secrets, in CSV, in Markdown, in an INSERT
+        pattern="",
+        finder=columns.secrets,
+        gate=rf",\\*[\"'`]?[a-z_]{{0,}}{_COLUMN}\\*[\"'`]?(?:,|\r|\n|\\+[nr])"
+        rf"|{_COLUMN}\\*[\"'`]?,\\*[\"'`]?[a-z_]{{1,20}}\\*[\"'`]?(?:,|\)|\r|\n|\\+[nr])"
+        rf"|\|[ ]{{1,}}{_MARK}(?i:[a-z_ ]{{0,}}){_COLUMN}{_MARK}[ ]{{0,}}\|"
+        rf"|\([^()\n]{{0,}}{_COLUMN}[^()\n]{{0,}}\)(?:\s|\\+[nrt]){{1,4}}(?i:values)",
+        reach=2000,
+        source="https://datatracker.ietf.org/doc/html/rfc4180",
+        examples=(
+            "name,email,password\nbob,b@x.example,«Qwertz!234»\neve,e@x.example,«kermitTheFrog9»\n",
+            "| user | api key |\n|---|---|\n| bob | «{alnum:32}» |\n",
+            "INSERT INTO users (email,password) VALUES ('b@x.io','«Qwertz!234»');",
+            "INSERT INTO t (id, api_token) VALUES (1, '«{alnum:32}»'), (2, '«{alnum:32}»');",
+        ),
+        near_misses=(
+            "name,password\nstring,required\n",
+            "| name | token |\n|---|---|\n| a | the token |\n",
+            "def login(user, password):\n    return session(user, password)\n",
+        ),
+    ),
+    Rule(
+        name="assignment",  # NAME,value
+        pattern=rf"(?m)(?:^|[\"'\n:>│|])[\"']?{NAME}[\"']?[,;\t][\"']?(?P<secret>[^\s,;\"'\\]+)"
+        rf"[\"']?(?:[,;\r\n]|\\+[nr]|\z|\")",
+        gate=rf"{WORD}{AFTER}\\*[\"']?(?:[,;\t]|\\+t)\\*[\"']?[^\s,;\"'\\]{{6}}",
+        source="https://datatracker.ietf.org/doc/html/rfc4180",
+        check=is_told_secret,
+        examples=(
+            "name,value\nDISCORD_CLIENT_SECRET,«{alnum:32}»\n",
+            "KEYSTORE_PASSWORD,«onion-cloud-battery-horse»\n",
+            "db_password;«Marlin1984#»\n",
+        ),
+        near_misses=("user,password,token2\n", "key,cache_key,value2\n"),
+    ),
+    Rule(
+        name="assignment",  # set NAME to value; `NAME` is `value`
+        pattern=rf"(?:\A|[^A-Za-z0-9_])(?:(?i:set|setting|change|update|export|define|use|put)[ ]+"
+        rf"(?:(?i:the|my|our)[ ]+)?[`\"'*]{{0,2}}{NAME}[`\"'*]{{0,2}}[ ]+(?:to|as|is)"
+        rf"|[`*]{{1,2}}(?P<name2>[A-Z][A-Z0-9_]*)[`*]{{1,2}}[ ]+is)[ ]+[`\"'*]{{0,2}}"
+        r"(?P<secret>[^\s\"'`\\]*[^\s\"'`\\.,;:!?])",
+        gate=rf"{WORD}{AFTER}[`\"'*\\]{{0,4}}[ ](?:to|as|is)[ ][`\"'*\\]{{0,4}}[^\s]{{6}}",
+        one_line=True,
+        source=_SOURCE,
+        check=is_told_secret,
+        examples=(
+            "set DJANGO_SECRET_KEY to «7-s^b)5rte_gqc%ngn9%z)nbcd4hne!qze%q@0fb1» in the env",
+            "set SMTP_PASSWORD to «mLQs2Q*eLZClDk» in the env",
+            "Change the password to «Kraken2026$», please",
+            "set LICENSE_KEY to «5X68A-FJVJ3-AITUE-GSDVT-EBZ0Z».",
+        ),
+        near_misses=(
+            "set the password to something",
+            "set API_KEY to your-key-here",
+            "use the token as argument",
+        ),
+    ),
+    Rule(
+        name="assignment",  # Your `NAME` is `value`
+        pattern=rf"[`*]{{1,2}}{NAME}[`*]{{1,2}}[ ]+(?:is|=|to|:)[ ]*[`*]{{1,2}}(?P<secret>[^\s`]+)"
+        r"[`*]{1,2}",
+        gate=rf"{WORD}{AFTER}[`*]{{1,2}}[ ](?:is|=|to|:)[ ]?[`*]",
+        one_line=True,
+        source="https://spec.commonmark.org/current/#code-spans",
+        check=is_told_secret,
+        examples=("Your `ADMIN_PWD` is `«YU!25GyyRz%CxH»`.",),
+        near_misses=("`token` is `string`",),
+    ),
+    Rule(
+        name="assignment",  # variable "name" { default = "value" }, and an output's value
+        pattern=rf"(?:variable[ \t]+\"{NAME}\"[ \t]*\{{[^{{}}]{{0,400}}?default[ \t]*=[ \t]*"
+        rf"|\"(?P<name2>[A-Za-z0-9_.-]*{WORD}{AFTER})\"[ \t]*:[ \t]*\{{[^{{}}]{{0,300}}?\"value\""
+        r"[ \t]*:[ \t]*)\"(?P<secret>[^\"\n]+)\"",
+        gate=rf"variable[ \t]{{1,8}}\\*\"[A-Za-z0-9_-]{{0,}}{WORD}{AFTER}\\*\""
+        rf"|\"[A-Za-z0-9_.-]{{0,}}{WORD}{AFTER}\\*\"[ \t]{{0,4}}:[ \t]{{0,4}}\{{",
+        source="https://developer.hashicorp.com/terraform/language/values/variables",
+        check=is_told_secret,
+        examples=(
+            'variable "cloudflare_api_token" {\n  default = "«{alnum:40}»"\n}\n',
+            'variable "db_password" {\n  type = string\n  default = "«horse-staple-river»"\n}\n',
+            '{"db_password": {"sensitive": true, "type": "string", "value": "«Marlin1984#x»"}}',
+        ),
+        near_misses=(
+            'variable "api_token" {\n  default = ""\n}\nvariable "x" {\n  default = "{alnum:32}"',
+        ),
+    ),
+    Rule(
+        name="assignment",  # ~ password = "old" -> "new"; [-old-]{+new+} of git's word diff
+        pattern=rf"{NAME}[ \t]*=[ \t]*(?:\"(?P<secret_a>[^\"\n\[]+)\"[ \t]*->"
+        r"|\"[^\"\n]*\"[ \t]*->[ \t]*\"(?P<secret_d>[^\"\n]+)\""
+        r"|\[-(?P<secret_b>[^\s\]]+?)-\]|(?:\[-[^\s]*-\])?\{\+(?P<secret_c>[^\s}]+?)\+\})",
+        gate=rf"{WORD}{AFTER}{BLANK}={BLANK}(?:\\*\"[^\"\n]{{0,}}\"[ \t]{{0,4}}->|\[-|\{{\+)",
+        one_line=True,
+        source="https://git-scm.com/docs/git-diff#Documentation/git-diff.txt---word-diffmode",
+        check=is_assigned_secret,
+        examples=(
+            '      ~ password = "«QkYOqQAVW3ToA33w»" -> "«myv4mwaQwSs92m5Q»"',
+            "DB_PASSWORD=[-«JJJc9iYo9VWu»-]{+«xUMHQxl02yTwZKod»+}",
+        ),
+        near_misses=('password = "" -> ""',),
+    ),
+    Rule(
+        name="assignment",  # #define NAME "v", var name string = "v", env("NAME", "v")
+        pattern=rf"(?:#[ \t]*define[ \t]+{NAME}[ \t]+\"(?P<secret_a>[^\"\n]+)\""
+        rf"|(?P<name2>[A-Za-z0-9_.-]*{WORD}{AFTER})[ \t]+(?:string|\[\]byte|String|auto)[ \t]*="
+        r"[ \t]*[\"`](?P<secret_b>[^\"`\n]+)[\"`]"
+        rf"|\[\"(?P<name3>[A-Za-z0-9_.-]*{WORD}{AFTER})\"\]=>\s*string\([0-9]+\)[ \t]*"
+        r"\"(?P<secret_c>[^\"\n]+)\""
+        rf"|env\([\"'](?P<name4>[A-Za-z0-9_.-]*{WORD}{AFTER})[\"'],[ \t]*[\"']"
+        r"(?P<secret_d>[^\"'\n]+)[\"'])",
+        gate=rf"define(?:[ \t]|\\+t){{1,8}}[A-Za-z0-9_.-]{{0,}}{WORD}{AFTER}(?:[ \t]|\\+t)"
+        rf"|{WORD}{AFTER}(?:[ \t]|\\+t){{1,4}}(?:string|\[\]byte|String|auto)(?:[ \t]|\\+t){{0,4}}="
+        rf"|{WORD}{AFTER}\\*\"\]=>|env\(\\*[\"'][A-Za-z0-9_.-]{{0,}}{WORD}{AFTER}\\*[\"'],",
+        source="https://go.dev/ref/spec#Variable_declarations",
+        check=is_assigned_secret,
+        examples=(
+            '#define API_KEY "«{alnum:32}»"',
+            'var apiKey string = "«{alnum:32}»"',
+            'array(1) {\n  ["DB_PASSWORD"]=>\n  string(16) "«GoNwMHeoJBYjKavU»"\n}',
+            "'password' => env('DB_PASSWORD', '«HWDFOTanUcMojOBl»'),",
+            'os.getenv("DB_PASSWORD", "«fMawBm9WErrP1G5F»")',
+        ),
+        near_misses=(
+            '#define API_KEY_NAME "x-api-key"',
+            "os.getenv('API_TOKEN', 'default')",
+        ),
+    ),
+    Rule(
+        name="assignment",  # NAME ?= v, NAME := v, [NAME] => v
+        pattern=rf"(?:{NAME}[ \t]*(?:\?=|:=|\+=|::=)[ \t]*(?P<secret_a>[^\s\"'`\\(){{}}]+)"
+        rf"|\[(?P<name2>[A-Za-z0-9_.-]*{WORD}{AFTER})\][ \t]*=>[ \t]*(?P<secret_b>[^\s\"'`\\]+))",
+        gate=rf"{WORD}{AFTER}(?:[ \t]|\\+t){{0,}}(?:\?=|:=|\+=|::=)"
+        rf"|{WORD}{AFTER}\](?:[ \t]|\\+t){{0,4}}=>",
+        source="https://www.gnu.org/software/make/manual/html_node/Setting.html",
+        check=is_told_secret,
+        examples=(
+            "API_KEY ?= «{alnum:32}»\nDB_PASSWORD := «Marlin1984#»\n",
+            "Array\n(\n    [DB_PASSWORD] => «5ZTCBY7WuGpMSI73»\n    [A] => b\n)",
+        ),
+        near_misses=("token := os.Getenv(x)", "[password] => required", "API_KEY ?= $(KEY)"),
+    ),
+    Rule(
+        name="assignment",  # <string name="api_key">v</string>, <key>API_KEY</key><string>v
+        pattern=rf"<(?:string|item|entry|property)[ ]+(?:name|key)=\"{NAME}\"[^<>]{{0,60}}>"
+        r"(?P<secret_a>[^<>\s]+)</"
+        rf"|<key>(?P<name2>[A-Za-z0-9_.-]*{WORD}{AFTER})</key>[^<A-Za-z]{{0,60}}<string>"
+        r"(?P<secret_b>[^<>\s]+)</",
+        gate=rf"<(?:string|item|entry|property)[ ](?:name|key)=\\*\"[A-Za-z0-9_.-]{{0,}}{WORD}"
+        rf"|<key>[A-Za-z0-9_.-]{{0,}}{WORD}",
+        source="https://developer.android.com/guide/topics/resources/string-resource",
+        check=is_told_secret,
+        examples=(
+            '<string name="api_key">«{alnum:32}»</string>',
+            "<key>API_KEY</key>\n\t<string>«{alnum:32}»</string>",
+        ),
+        near_misses=(
+            '<string name="password">Password</string>',
+            "<key>passwordLabel</key>\n<string>Password</string>",
+        ),
+    ),
+    Rule(
+        name="assignment",  # {"value": v, "name": NAME}, and what the stores of clouds print
+        pattern=rf"\"(?i:value)\"[ \t]*:[ \t]*\"(?P<secret_a>[^\"\n]+)\"[\s,]{{1,40}}"
+        rf"\"(?i:name|key)\"[ \t]*:[ \t]*\"{NAME}\""
+        r"|\"(?i:name)\"[ \t]*:[ \t]*\"(?P<name2>[A-Za-z0-9_./-]*/[A-Za-z0-9_.-]*"
+        rf"{WORD}{AFTER})\"[^{{}}]{{0,200}}?\"(?i:value)\"[ \t]*:[ \t]*\"(?P<secret_b>[^\"\n]+)\"",
+        gate=rf"\"(?i:value)\\*\"[ \t]{{0,4}}:[ \t]{{0,4}}\\*\"[^\"\n]{{1,}}\"[\s,\\nrt]{{1,24}}"
+        rf"\\*\"(?i:name|key)\\*\"|\"(?i:name)\\*\"[ \t]{{0,4}}:[ \t]{{0,4}}\\*\""
+        rf"[A-Za-z0-9_./-]{{0,}}{WORD}",
+        source="https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-securestring.html",
+        check=is_told_secret,
+        examples=(
+            '[{"value": "«Marlin1984#x»", "name": "DB_PASSWORD"}]',
+            '{"Parameter": {"Name": "/prod/db/password", "Type": "SecureString", "Value":'
+            ' "«ysHoeVrbBfJa0dF8»"}}',
+        ),
+        near_misses=('{"value": "required", "name": "password"}',),
+    ),
+    Rule(
+        name="assignment",  # of a cloud's store of secrets, whatever its name is
+        pattern=r"vault\.azure\.net/secrets/[^\"]{0,120}\"[^{}]{0,200}?\"value\"[ \t]*:[ \t]*"
+        r"\"(?P<secret_a>[^\"\n]+)\""
+        r"|gcloud[ ]secrets[ ]versions[ ]access[^\n]*\n(?P<secret_b>\S+)",
+        gate=r"vault\.azure\.net\\*/secrets\\*/|gcloud[ ]secrets[ ]versions[ ]access",
+        source="https://learn.microsoft.com/en-us/cli/azure/keyvault/secret",
+        examples=(
+            '{"id": "https://v.vault.azure.net/secrets/db", "name": "db", "value": "«{alnum:16}»"}',
+            "$ gcloud secrets versions access latest --secret=db-pass\n«{alnum:16}»\n",
+        ),
+        near_misses=("https://v.vault.azure.net/secrets/db",),
+    ),
+    Rule(
+        name="assignment",  # a table with blanks between: vault kv get, kubectl, nmcli
+        pattern=rf"(?m)(?:^|[\"\n│|>→\t]|[0-9]:)[ \t]*{NAME}:?(?:[ ]{{2,60}}|\t+[ \t]*)"
+        rf"(?P<secret>[^\s\"'`\\]+){LINE_END}",
+        gate=rf"{WORD}{AFTER}:?(?:[ ]{{2}}|\t|\\+t)[ \t\\]{{0,}}[^\s\\]{{6}}",
+        source="https://developer.hashicorp.com/vault/docs/commands/kv/get",
+        check=is_told_secret,
+        examples=(
+            "====== Data ======\nKey         Value\n---         -----\npassword    «Marlin1984#»\n",
+            "802-11-wireless-security.psk:            «gQ1AnQbFvBRzsWeO»",
+            "api_token\t«{alnum:32}»\n",
+        ),
+        near_misses=("password    string\n", "  token     the token of the user\n"),
+    ),
+    Rule(
+        name="assignment",  # the value in the next line
+        pattern=rf"(?m)(?:^|[\"\n>→ \t])(?P<name>(?:[A-Za-z0-9_.-]*{WORD}{AFTER})){_MARK}[ \t]*:"
+        rf"{_MARK}[ \t]*(?:\r?\n[ \t]*){{1,2}}[`\"']{{0,3}}(?P<secret>[^\s\"'`\\]+)"
+        rf"[`\"']{{0,3}}{LINE_END}",
+        gate=rf"{WORD}{AFTER}{_MARK}[ \t]{{0,4}}:{_MARK}[ \t]{{0,4}}(?:\r|\n|\\+[nr])",
+        source=_SOURCE,
+        check=is_listed_secret,
+        examples=(
+            "Password:\n  «Marlin1984#»\n",
+            "**API token**:\n\n`«{alnum:32}»`\n",
+        ),
+        near_misses=("password:\n  type: string2\n", "token:\n  name: t1\n", "Password:\nMarlin\n"),
+    ),
+    Rule(
+        name="cookie",  # of a session: Set-Cookie, Cookie, curl -b
+        pattern=r"(?i:(?:set-)?cookie[\"']?[ \t]*[:=]|[ \t](?:-b|--cookie)[ \t=])[ \t]*[\"']?"
+        rf"(?:[^;\s\"'=]+=[^;\s\"']*;[ \t]*){{0,20}}?{_COOKIE}={_COOKIE_VALUE}",
+        gate=r"(?i:cookie)\\*[\"']?[ \t]{0,4}[:=]|(?:[ \t]|\\+t)(?:-b|--cookie)[ \t=]",
+        one_line=True,
+        source="https://datatracker.ietf.org/doc/html/rfc6265#section-4.1",
+        check=is_cookie,
+        examples=(
+            "Set-Cookie: connect.sid=«{alnum:32}»; Path=/; HttpOnly",
+            "Cookie: theme=dark; session=«{alnum:32}»; lang=en",
+            "curl -b 'session=«{alnum:32}»' https://x.example",
+            '"cookie": "PHPSESSID=«{lower:26}»"',
+        ),
+        near_misses=(
+            "Set-Cookie: session=<session-id>; Path=/",
+            "cookie: theme=dark",
+            "Cookie: session=${SESSION_COOKIE_VALUE}",
+        ),
+    ),
+    Rule(
+        name="cookie",  # the names of frameworks' cookies; a browser's stored state
+        pattern=r"(?:PHPSESSID|JSESSIONID|ASP\.NET_SessionId|connect\.sid|laravel_session"
+        r"|_rails_session|sessionid)=(?P<secret_a>[A-Za-z0-9%._~+/=:-]{16,})"
+        r"|\"name\"[ \t]*:[ \t]*\"(?:session|sid|sessionid|connect\.sid|PHPSESSID|JSESSIONID|auth"
+        r"|token|jwt)\"[\s,]{1,20}\"value\"[ \t]*:[ \t]*\"(?P<secret_b>[^\"\s]{16,})\"",
+        gate=r"(?:PHPSESSID|JSESSIONID|SessionId|connect\.sid|_session|sessionid)="
+        r"|\"name\\*\"[ \t]{0,4}:[ \t]{0,4}\\*\"(?:session|sid|connect\.sid|PHPSESSID|JSESSIONID"
+        r"|auth|token|jwt)",
+        source="https://www.php.net/manual/en/session.configuration.php#ini.session.name",
+        check=is_cookie,
+        examples=(
+            "PHPSESSID=«4J9QUu1vRzd3Pjcq0J6MKmbVw8sOCc9W»",
+            '{"cookies": [{"name": "session", "value": "«WqH93sT3HIY0L9ABx8BmgjDWHKZhoGMo»"}]}',
+        ),
+        near_misses=("PHPSESSID=abc", "connect.sid=your-session-id-here"),
+    ),
+    Rule(
+        name="assignment",  # requirepass v, masterauth v
+        pattern=r"(?m)(?:^|[\n→\"])[ \t]*(?:requirepass|masterauth|masteruser|tls-key-file-pass)"
+        r"[ \t]+\"?(?P<secret>[^\s\"]{4,})",
+        gate=r"(?:requirepass|masterauth|tls-key-file-pass)[ \t\\]",
+        source="https://redis.io/docs/latest/operate/oss_and_stack/management/security/",
+        check=is_told_secret,
+        examples=("port 6379\nrequirepass «hunter2x9»\n", "masterauth «Marlin1984#»"),
+        near_misses=("# requirepass foobared", "requirepass ${REDIS_PASSWORD}"),
+    ),
+    Rule(
+        name="assignment",  # password: <%= ENV["X"] || "v" %>
+        pattern=rf"{NAME}[ \t]*:[ \t]*<%=[^%\n]{{0,80}}(?:\|\||,)[ \t]*[\"']"
+        r"(?P<secret>[^\"'\n]+)[\"']",
+        gate=rf"{WORD}{AFTER}[ \t]{{0,4}}:[ \t]{{0,4}}<%=",
+        one_line=True,
+        source="https://guides.rubyonrails.org/configuring.html#configuring-a-database",
+        check=is_told_secret,
+        examples=('  password: <%= ENV["X"] || "«P@ssw0rd484»" %>',),
+        near_misses=('  password: <%= ENV["DB_PASSWORD"] %>',),
+    ),
+    Rule(
+        name="assignment",  # the third argument of those that open databases
+        pattern=r"(?:getConnection\([^,()\n]{1,80},[ \t]*[\"'][^\"'\n]{1,40}[\"'],[ \t]*"
+        r"|mysqli(?:_connect)?\([ \t]*[\"'][^\"'\n]{1,80}[\"'],[ \t]*[\"'][^\"'\n]{1,40}[\"'],"
+        r"[ \t]*"
+        r"|new[ ]PDO\([^,()\n]{1,80},[ \t]*[\"'][^\"'\n]{1,40}[\"'],[ \t]*)"
+        r"[\"'](?P<secret>[^\"'\n]+)[\"']",
+        gate=r"getConnection\(|mysqli(?:_connect)?\(|new[ ]PDO\(",
+        one_line=True,
+        source="https://docs.oracle.com/en/java/javase/21/docs/api/java.sql/java/sql/DriverManager.html",
+        check=is_told_secret,
+        examples=(
+            'DriverManager.getConnection(url, "root", "«velvetRocket579»");',
+            '$conn = new mysqli("localhost", "root", "«P@ssw0rd638»", "db");',
+        ),
+        near_misses=('DriverManager.getConnection(url, "root", "password");',),
+    ),
+    Rule(
+        name="assignment",  # expect "password:", send "v\r"
+        pattern=r"(?i)expect[ \t]+\"[^\"\n]{0,20}pass[^\"\n]{0,20}\"[^\n]{0,20}\n[^\n]{0,20}send"
+        r"(?:[ \t]+--)?[ \t]+\"(?P<secret>[^\"\\\n]+)",
+        gate=r"(?i)expect[ \t\\]{1,4}\"[^\"\n]{0,20}pass",
+        source="https://core.tcl-lang.org/expect/index",
+        check=is_told_secret,
+        examples=('expect "password:"\nsend "«n3qfqrUMCoFp4UOu»\\r"',),
+        near_misses=('expect "password:"\nsend "$password\\r"',),
+    ),
+)
