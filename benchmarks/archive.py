@@ -56,7 +56,6 @@ class _Archive:
         return time.perf_counter() - began
 
     def close(self) -> None:
-        self.schedule.close()
         self.store.close()
 
 

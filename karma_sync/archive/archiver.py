@@ -11,7 +11,6 @@ database never names what a power cut could take away, and what lies behind that
 import hashlib
 import shutil
 from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -73,7 +72,6 @@ class Archiver:
         self._store = database
         self._source = source
         self._hooks = hooks
-        self._helper = ThreadPoolExecutor(1, "archive")
 
     # ---- archiving
 
@@ -159,7 +157,7 @@ class Archiver:
             if not before.length:
                 head = Entry(agent=session.agent, session=session.session_id, home=str(home))
                 writer.append(head)
-            taker = FileTaker(writer, self._helper)
+            taker = FileTaker(writer)
             taking = _Taking(taker, key, left, step)
             taking.take(session.files, places)
             plans = plans_of(taking.files)
@@ -208,10 +206,6 @@ class Archiver:
             for key, seen in gone.items():
                 is_early = now_ms * 10**6 - seen.changed_ns < sweep_ns
                 store.set_gone(tx, key, now_ms, is_early)
-
-    def close(self) -> None:
-        """End the thread that compresses."""
-        self._helper.shutdown()
 
 
 @dataclass(frozen=True)

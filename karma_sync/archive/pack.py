@@ -78,11 +78,16 @@ def pack_path(root: Path, key: tuple[str, str], generation: int) -> Path:
 
 def content_hash(content: bytes) -> str:
     """The hash by which the archive knows a piece of content."""
-    return hashlib.sha256(_PREFIX + content).hexdigest()
+    digest = hashlib.sha256(_PREFIX)
+    digest.update(content)
+    return digest.hexdigest()
 
 
 def sealed(content: bytes) -> tuple[str, bytes]:
-    """The hash of a piece of content, and its frame; both without Python's lock."""
+    """The hash of a piece of content, and its frame.
+
+    In the same thread: a second one waits for Python's lock as long as it works (ADR 33).
+    """
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True)
     return content_hash(content), compressor.compress(content)
 

@@ -134,10 +134,6 @@ class ArchiveSchedule:
             self._queue.clear()
             raise
 
-    def close(self) -> None:
-        """End the thread that compresses."""
-        self._parts.archiver.close()
-
     def _carry_out(self, asked: _Asked) -> float | None:
         if asked.everything:
             if not self._is_recovered:

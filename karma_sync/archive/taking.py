@@ -1,8 +1,6 @@
 """Reads what is new in one file of a session, and appends it to the session's pack."""
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -30,8 +28,6 @@ from karma_sync.errors import KarmaError
 _STATES = frozenset({FileKind.TODO, FileKind.TASK, FileKind.SUBAGENT_NOTE})
 # So many versions of a file that were replaced are kept: the first one and the newest ones.
 MOST_VERSIONS = 16
-# Frames that are compressed at a time, while the next ones are read.
-_AHEAD = 2
 
 
 class SourceUnreadable(KarmaError):
@@ -87,10 +83,9 @@ class Feeder:
 class FileTaker:
     """Appends what is new in files to one session's pack; `before` is the pack's valid length."""
 
-    def __init__(self, writer: PackWriter, helper: Executor) -> None:
+    def __init__(self, writer: PackWriter) -> None:
         self._writer = writer
         self._before = writer.length
-        self._helper = helper
         self.count = 0  # of the entries that were appended
 
     def take(self, file: SourceFile, path: str, known: ArchivedFile | None, most: int) -> Taken:
@@ -143,31 +138,28 @@ class FileTaker:
     def _append(self, source: BinaryIO, file: SourceFile, target: ArchivedFile, most: int) -> Taken:
         at, stop = target.size, min(file.stat.size, target.size + most)
         feeder = _feeder(source, target) if file.is_transcript else None
-        waiting: deque[tuple[int, int, Future[tuple[str, bytes]]]] = deque()
-        for content in _frames(source, at, stop, feeder):
-            waiting.append((at, len(content), self._helper.submit(sealed, content)))
+        for pieces in _frames(source, at, stop):
+            content = b"".join(pieces)
+            self._write(target, at, content)
             at += len(content)
-            if len(waiting) > _AHEAD:
-                self._write(target, *waiting.popleft())
-        while waiting:
-            self._write(target, *waiting.popleft())
+            if feeder:
+                for piece in pieces:
+                    feeder.add(piece)
         seen = file.stat if at >= file.stat.size else replace(file.stat, size=at)
         changes = {} if feeder is None else {"facts": feeder.facts, "fed": feeder.fed}
         read_to = position(source, seen, at)
         found = replace(target, size=at, read_to=read_to, **changes)  # type: ignore[arg-type] # mypy takes all values for one type
         return Taken(found, left=at < file.stat.size and at == stop)
 
-    def _write(
-        self, target: ArchivedFile, at: int, size: int, work: Future[tuple[str, bytes]]
-    ) -> None:
-        digest, frame = work.result()
+    def _write(self, target: ArchivedFile, at: int, content: bytes) -> None:
+        digest, frame = sealed(content)
         path = "" if at else target.path
         entry = Entry(
             name=target.name,
             version=target.version,
             path=path,
             at=at,
-            size=size,
+            size=len(content),
             stored=len(frame),
             hash=digest,
         )
@@ -192,8 +184,8 @@ def _feeder(source: BinaryIO, target: ArchivedFile) -> Feeder:
     return feeder
 
 
-def _frames(source: BinaryIO, start: int, stop: int, feeder: Feeder | None) -> Iterator[bytes]:
-    """The content between two offsets, cut for frames; an empty file is one empty frame.
+def _frames(source: BinaryIO, start: int, stop: int) -> Iterator[list[bytes]]:
+    """The content between two offsets, in pieces for each frame; an empty file is an empty frame.
 
     It ends early if the file shrank meanwhile; the next pass sees that.
     """
@@ -201,11 +193,8 @@ def _frames(source: BinaryIO, start: int, stop: int, feeder: Feeder | None) -> I
     source.seek(start)
     while at < stop or at == 0:
         pieces = list(_pieces(source, min(FRAME_BYTES, stop - at)))
-        if feeder:
-            for piece in pieces:
-                feeder.add(piece)
         if pieces or at == 0:
-            yield b"".join(pieces)
+            yield pieces
         if not pieces:
             return
         at += sum(map(len, pieces))

@@ -185,8 +185,6 @@ class Workers:
         for each in self._workers:
             each.join(deadline.left)
         self._parts.app.matcher.close()
-        if self._parts.archiving:
-            self._parts.archiving.close()
         self.syncthing_gone()
 
     def wake(self) -> None:
@@ -240,11 +238,10 @@ class LoneArchive:
         archiving = archive_schedule(app, self._requests)
         if archiving is None:
             raise Conflict("without Syncthing and without the archive there is nothing to do")
-        self._archiving = archiving
         log = app.event_log
         self._worker = Worker(
             "archiving",
-            self._archiving.run,
+            archiving.run,
             lambda error: log.record_worker("archiving", error),
             self._wake,
         )
@@ -268,7 +265,6 @@ class LoneArchive:
         for watcher in self._watchers:
             watcher.stop()
         self._worker.join(_STOP_S)
-        self._archiving.close()
 
     def wake(self) -> None:
         """Nothing depends on state.db without Syncthing."""

@@ -71,7 +71,6 @@ class Desk:
         self.reader = ArchiveReader(self.root, self.folder / "archive.db")
 
     def close(self) -> None:
-        self.schedule.close()
         self.store.close()
 
     def _report(self, errors: object) -> None:

@@ -147,8 +147,6 @@ class MemoryMember(Member):
         self._cleanup.enter_context(announced(self.paths, utc_now(), VERSION))
         parts = wire(app, foundation)
         self._cleanup.callback(app.matcher.close)
-        if parts.archiving:
-            self._cleanup.callback(parts.archiving.close)
         duties, requests, now = Duties(parts), foundation.requests, self.town.clock()
         self._works = [
             _Work("listening", duties.listen, Wake(), None),
