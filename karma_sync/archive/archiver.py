@@ -27,7 +27,7 @@ from karma_sync.archive.taking import (
 )
 from karma_sync.domain import limits
 from karma_sync.domain.session.facts import Facts, PlanNames
-from karma_sync.domain.session.profile import FileKind, Profile
+from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.source_files import TRANSCRIPT, SourceFile, SourceSession
 from karma_sync.errors import KarmaError
 from karma_sync.files import fsync_dirs, fsync_files, private_dir
@@ -124,12 +124,16 @@ class Archiver:
         return done, errors
 
     def _whole(self, session: SourceSession, plans: PlanNames) -> SourceSession:
-        """The session with all its files: also copies of its transcript that say nothing else."""
+        """The session with all its files, also those that no channel takes.
+
+        They are copies of its transcript that say nothing else, and other files beside it.
+        """
         found = self._source.complete(session, plans, Profile.FULL)
         stubs = [
             replace(file, name=f"copies/stub-{n}.jsonl") for n, file in enumerate(found.left_out, 1)
         ]
-        return replace(found, files=(*found.files, *stubs)) if stubs else found
+        more = (*stubs, *self._source.others_beside(session))
+        return replace(found, files=(*found.files, *more)) if more else found
 
     def _require_space(self) -> None:
         usage = shutil.disk_usage(self._root)
@@ -273,12 +277,12 @@ class _Taking:
         self.files[file.name] = taken.file
         store.put_file(self._step.tx, self._key, taken.file)
         if taken.replaced:
-            self._replace(taken.replaced, file.kind)
+            self._replace(taken.replaced)
 
-    def _replace(self, before: ArchivedFile, kind: FileKind) -> None:
+    def _replace(self, before: ArchivedFile) -> None:
         """Keep a version that was replaced, without what only the newest version needs."""
         tx, key = self._step.tx, self._key
-        if not keeps_versions(kind):
+        if not keeps_versions(before.name):
             store.drop_file(tx, key, before)
             return
         store.put_file(tx, key, replace(before, read_to=None, facts=None, fed=0))

@@ -19,13 +19,15 @@ from karma_sync.archive.pack import (
 from karma_sync.archive.store import ArchivedFile
 from karma_sync.domain import limits
 from karma_sync.domain.session.facts import Facts
-from karma_sync.domain.session.profile import FileKind
+from karma_sync.domain.session.profile import FileKind, kind_of
 from karma_sync.domain.session.source_files import SourceFile
 from karma_sync.errors import KarmaError
 
 # The agent replaces these as a matter of course: they tell a present state. Of all other files
 # the versions that were replaced are kept.
 _STATES = frozenset({FileKind.TODO, FileKind.TASK, FileKind.SUBAGENT_NOTE})
+_TRANSCRIPTS = frozenset({FileKind.TRANSCRIPT, FileKind.COPY, FileKind.SUBAGENT})
+BESIDE = "beside/"  # begins the names of files that no channel takes
 # So many versions of a file that were replaced are kept: the first one and the newest ones.
 MOST_VERSIONS = 16
 
@@ -137,7 +139,7 @@ class FileTaker:
 
     def _append(self, source: BinaryIO, file: SourceFile, target: ArchivedFile, most: int) -> Taken:
         at, stop = target.size, min(file.stat.size, target.size + most)
-        feeder = _feeder(source, target) if file.is_transcript else None
+        feeder = _feeder(source, target) if is_transcript(file.name) else None
         for pieces in _frames(source, at, stop):
             content = b"".join(pieces)
             self._write(target, at, content)
@@ -226,9 +228,19 @@ def _reading(file: SourceFile) -> Iterator[BinaryIO]:
         yield source
 
 
-def keeps_versions(kind: FileKind) -> bool:
-    """Whether a version that was replaced is kept."""
-    return kind not in _STATES
+def keeps_versions(name: str) -> bool:
+    """Whether a version that was replaced is kept, of a file with this name in its session."""
+    return _kind(name) not in _STATES
+
+
+def is_transcript(name: str) -> bool:
+    """Whether a file with this name is a transcript; its records give facts."""
+    return _kind(name) in _TRANSCRIPTS
+
+
+def _kind(name: str) -> FileKind | None:
+    """The kind of a file; None for one that is no part of a session elsewhere."""
+    return None if name.startswith(BESIDE) else kind_of(name)
 
 
 def superseded(versions: list[ArchivedFile]) -> list[ArchivedFile]:

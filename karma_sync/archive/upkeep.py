@@ -22,10 +22,9 @@ from karma_sync.archive.pack import (
     sound_entries,
 )
 from karma_sync.archive.store import ArchivedFile, ArchivedSession, Key, facts_of, plans_of
-from karma_sync.archive.taking import Feeder
+from karma_sync.archive.taking import BESIDE, Feeder, is_transcript
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.manifest import FILE_NAME
-from karma_sync.domain.session.profile import FileKind, kind_of
 from karma_sync.domain.session.source_files import TRANSCRIPT
 from karma_sync.files import fsync_dirs, fsync_files
 from karma_sync.store.database import Database
@@ -211,7 +210,7 @@ def _files_in(placed: Sequence[Placed]) -> list[ArchivedFile]:
         entry = each.entry
         key = entry.name, entry.version
         known = found.get(key)
-        if not FILE_NAME.fullmatch(entry.name):
+        if not (FILE_NAME.fullmatch(entry.name) or entry.name.startswith(BESIDE)):
             continue
         if entry.at == 0:
             found[key] = ArchivedFile(entry.name, entry.version, entry.path, entry.size)
@@ -221,7 +220,7 @@ def _files_in(placed: Sequence[Placed]) -> list[ArchivedFile]:
 
 
 def _with_facts(file: ArchivedFile, placed: Iterable[Placed], source: BinaryIO) -> ArchivedFile:
-    if kind_of(file.name) not in {FileKind.TRANSCRIPT, FileKind.COPY, FileKind.SUBAGENT}:
+    if not is_transcript(file.name):
         return file
     feeder = Feeder(Facts(), 0)
     for content in contents(source, placed):

@@ -17,7 +17,6 @@ from karma_sync.errors import SyncthingError
 from karma_sync.files import PRIVATE_FILE, private_dir, write_private
 from karma_sync.syncthing.certificate import device_id, unusable
 from karma_sync.syncthing.folder_defaults import FIXED
-from karma_sync.syncthing.new_certificate import new_certificate
 from karma_sync.syncthing.program import environment
 
 GENERATE_S = 60.0
@@ -74,6 +73,8 @@ def create_key(home: Path) -> None:
     if cert.exists() or key.exists():
         require_key(home)
         return
+    from karma_sync.syncthing.new_certificate import new_certificate
+
     pem, certificate = new_certificate()
     write_private(key, pem)
     write_private(cert, certificate)

@@ -97,6 +97,8 @@ LATE_IMPORTS = (
     *("karma_sync.cli", "karma_sync.demo", "karma_sync.app", "karma_sync.__main__"),
     # what every command needs, and what `status` reads only where there is some of it
     *("karma_sync.files", "karma_sync.paths", "karma_sync.settings", "karma_sync.daemon.lock"),
+    # only `init` makes certificates, and the daemon should not need memory for that
+    "karma_sync.syncthing.home",
     "karma_sync.team.documents.stored",
     *("karma_sync.sending.ledger.closed_channels", "karma_sync.store.readable"),
 )

@@ -138,6 +138,19 @@ class ClaudeSource:
         shut = closed((name, path) for name, path, file in named if file is None)
         return replace(session, files=(*session.files, *found), closed=(*session.closed, *shut))
 
+    def others_beside(self, session: SourceSession) -> list[SourceFile]:
+        """Files in the session's own directory that are none of its parts, as `beside/NAME`.
+
+        They are part of no channel; Claude Code keeps such as custom-title.json there.
+        """
+        own = session.directory / session.session_id
+        try:
+            names = sorted(e.name for e in os.scandir(own) if e.is_file(follow_symlinks=False))
+        except OSError:
+            return []  # there is none; `sessions` tells which are closed
+        found = (file_at(f"beside/{name}", own / name) for name in names)
+        return [file for file in found if file]
+
     def of_ids(self, ids: Collection[str]) -> list[SourceSession]:
         """The sessions with these ids, in any project directory."""
         directories = self.directories() if ids else []

@@ -26,6 +26,7 @@ def _whole_session(d: Desk) -> tuple[Session, dict[Path, bytes]]:
     session = d.write("hello", "and more")
     session.beside("subagents/agent-1.jsonl", b'{"cwd": "/src/repo"}\n')
     session.beside("subagents/agent-1.meta.json", b"{}")
+    session.beside("custom-title.json", b'{"customTitle": "a name"}')
     session.beside("tool-results/x.txt", os.urandom(2_500_000))
     legacy = f'{{"sessionId": "{session.id}", "cwd": "/src/repo"}}\n'
     session.legacy_subagent("agent-old.jsonl", legacy.encode())
