@@ -63,6 +63,44 @@ def test_what_was_saved_is_what_is_read(network: NetworkSettings) -> None:
     assert (found.tag, found.network) == (ALICE, network)
 
 
+def test_a_new_file_names_what_the_archive_keeps_and_an_old_one_keeps_its_choice(
+    tmp_path: Path,
+) -> None:
+    settings.save(Paths.inside(tmp_path), ALICE, network_of(port=1))
+    config = tmp_path / "config.toml"
+    assert 'archive = "all"' in config.read_text()
+    config.write_text(config.read_text().replace('"all"', '"shared"'))
+
+    settings.save(Paths.inside(tmp_path), ALICE, network_of(port=2))
+
+    assert load(tmp_path).archive.keep is settings.Keep.SHARED
+
+
+def test_the_archive_keeps_all_without_limits_unless_the_file_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    limits = "\n[archive_limits]\nquota_gb = 1.5\ndays = 90\n"
+    found = load(write(tmp_path, GOOD)).archive
+    assert found == settings.ArchiveSettings(settings.Keep.ALL, quota=0, days=0)
+
+    found = load(write(tmp_path, 'archive = "off"' + GOOD + limits)).archive
+    assert found == settings.ArchiveSettings(settings.Keep.OFF, quota=1_500_000_000, days=90)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('archive = "none"' + GOOD, 'archive is "none"; allowed: "all", "shared" or "off"'),
+        ("archive = true" + GOOD, 'allowed: "all", "shared" or "off"'),
+        (GOOD + "[archive_limits]\nquota_gb = -1\n", "archive_limits.quota_gb is -1; allowed"),
+        (GOOD + '[archive_limits]\ndays = "90"\n', "archive_limits.days is"),
+    ],
+)
+def test_a_wrong_setting_of_the_archive_is_explained(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(said)):
+        load(write(tmp_path, text))
+
+
 def test_a_written_file_is_nobody_elses_to_read(tmp_path: Path) -> None:
     settings.save(Paths.inside(tmp_path), ALICE, network_of(port=1))
 

@@ -21,7 +21,13 @@ import requests
 from karma_sync.errors import PortTaken, SyncthingError, SyncthingMissing, SyncthingUnreachable
 from karma_sync.syncthing.certificate import device_id
 from karma_sync.syncthing.client import SyncthingClient
-from karma_sync.syncthing.home import ListenSettings, configure, create_home
+from karma_sync.syncthing.home import (
+    ListenSettings,
+    configure,
+    create_home,
+    create_key,
+    require_home,
+)
 from karma_sync.syncthing.process import LOG_BYTES, SyncthingProcess, free_port, require_free
 from karma_sync.syncthing.program import environment, find_program
 from tests.support.harness import programs
@@ -218,6 +224,23 @@ def test_syncthing_inherits_nothing_that_makes_it_another_instance(
 
 
 # The home.
+
+
+def test_a_key_that_was_made_before_syncthing_was_installed_is_the_one_it_uses(
+    program: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "early"
+    create_key(home)
+    own_id = device_id(home)
+    modes = {path.stat().st_mode & 0o777 for path in home.iterdir()}
+
+    require_home(program, home)
+    create_key(home)
+
+    asked = [str(program), "--device-id", f"--home={home}"]
+    told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    assert told == own_id == device_id(home)
+    assert modes == {0o600}
 
 
 def test_a_home_is_made_for_this_user_alone(program: Path, tmp_path: Path) -> None:
