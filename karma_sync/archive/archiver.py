@@ -132,7 +132,9 @@ class Archiver:
         stubs = [
             replace(file, name=f"copies/stub-{n}.jsonl") for n, file in enumerate(found.left_out, 1)
         ]
-        more = (*stubs, *self._source.others_beside(session))
+        known = {file.path for file in found.files}
+        others = [f for f in self._source.others_beside(session) if f.path not in known]
+        more = (*stubs, *others)
         return replace(found, files=(*found.files, *more)) if more else found
 
     def _require_space(self) -> None:

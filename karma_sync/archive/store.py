@@ -11,7 +11,7 @@ from pathlib import Path
 from karma_sync.domain import limits
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.facts import Facts, PlanNames
-from karma_sync.domain.session.source_files import TRANSCRIPT, Position
+from karma_sync.domain.session.source_files import TITLE, TRANSCRIPT, Position
 from karma_sync.domain.value import Value
 from karma_sync.store.database import Database, Transaction
 
@@ -347,12 +347,18 @@ def newest(files: Iterable[ArchivedFile]) -> dict[str, ArchivedFile]:
 
 
 def facts_of(files: Mapping[str, ArchivedFile]) -> Facts:
-    """The facts from a session's transcript, with the directories of its subagents too."""
+    """The facts from a session's transcript, with the directories of its subagents too.
+
+    A name that the transcript does not give comes from another copy of it, or from the file beside
+    it that has the title.
+    """
     main = files.get(TRANSCRIPT)
     facts = main.facts if main and main.facts else Facts()
-    every = [facts, *(f.facts for f in files.values() if f.facts and f is not main)]
+    others = [f for f in files.values() if f.facts and f is not main]
+    naming = [f.facts for f in others if f.facts if f.name == TITLE or f.name.startswith("copies/")]
+    every = [facts, *(f.facts for f in others if f.facts)]
     cwds = dict.fromkeys(cwd for each in every for cwd in each.cwds)
-    return facts.model_copy(update={"cwds": list(cwds)})
+    return facts.with_names_of(naming).model_copy(update={"cwds": list(cwds)})
 
 
 def plans_of(files: Mapping[str, ArchivedFile]) -> PlanNames:

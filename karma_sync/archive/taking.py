@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from karma_sync.agents.claude.gathering import feed
+from karma_sync.agents.claude.records import parse_record
 from karma_sync.agents.growing_file import BLOCK_BYTES, continues, open_source, position
 from karma_sync.archive.pack import (
     FRAME_BYTES,
@@ -20,13 +21,14 @@ from karma_sync.archive.store import ArchivedFile
 from karma_sync.domain import limits
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.profile import FileKind, kind_of
-from karma_sync.domain.session.source_files import SourceFile
+from karma_sync.domain.session.source_files import TITLE, SourceFile
 from karma_sync.errors import KarmaError
 
 # The agent replaces these as a matter of course: they tell a present state. Of all other files
 # the versions that were replaced are kept.
-_STATES = frozenset({FileKind.TODO, FileKind.TASK, FileKind.SUBAGENT_NOTE})
+_STATES = frozenset({FileKind.TODO, FileKind.TASK, FileKind.SUBAGENT_NOTE, FileKind.TITLE})
 _TRANSCRIPTS = frozenset({FileKind.TRANSCRIPT, FileKind.COPY, FileKind.SUBAGENT})
+_TITLE_BYTES = 1 << 16
 BESIDE = "beside/"  # begins the names of files that no channel takes
 # So many versions of a file that were replaced are kept: the first one and the newest ones.
 MOST_VERSIONS = 16
@@ -149,6 +151,8 @@ class FileTaker:
                     feeder.add(piece)
         seen = file.stat if at >= file.stat.size else replace(file.stat, size=at)
         changes = {} if feeder is None else {"facts": feeder.facts, "fed": feeder.fed}
+        if file.name == TITLE:
+            changes = {"facts": title_facts(source)}
         read_to = position(source, seen, at)
         found = replace(target, size=at, read_to=read_to, **changes)  # type: ignore[arg-type] # mypy takes all values for one type
         return Taken(found, left=at < file.stat.size and at == stop)
@@ -236,6 +240,14 @@ def keeps_versions(name: str) -> bool:
 def is_transcript(name: str) -> bool:
     """Whether a file with this name is a transcript; its records give facts."""
     return _kind(name) in _TRANSCRIPTS
+
+
+def title_facts(source: BinaryIO) -> Facts:
+    """The title in an open file that Claude Code writes beside a transcript."""
+    source.seek(0)
+    record = parse_record(_read(source, _TITLE_BYTES))
+    title = record.customTitle if record else None
+    return Facts(custom_title=title if isinstance(title, str) else "")
 
 
 def _kind(name: str) -> FileKind | None:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,10 +23,10 @@ from karma_sync.archive.pack import (
     sound_entries,
 )
 from karma_sync.archive.store import ArchivedFile, ArchivedSession, Key, facts_of, plans_of
-from karma_sync.archive.taking import BESIDE, Feeder, is_transcript
+from karma_sync.archive.taking import BESIDE, Feeder, is_transcript, title_facts
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.manifest import FILE_NAME
-from karma_sync.domain.session.source_files import TRANSCRIPT
+from karma_sync.domain.session.source_files import TITLE, TRANSCRIPT
 from karma_sync.files import fsync_dirs, fsync_files
 from karma_sync.store.database import Database
 
@@ -220,6 +221,8 @@ def _files_in(placed: Sequence[Placed]) -> list[ArchivedFile]:
 
 
 def _with_facts(file: ArchivedFile, placed: Iterable[Placed], source: BinaryIO) -> ArchivedFile:
+    if file.name == TITLE:
+        return replace(file, facts=title_facts(BytesIO(b"".join(contents(source, placed)))))
     if not is_transcript(file.name):
         return file
     feeder = Feeder(Facts(), 0)

@@ -139,9 +139,9 @@ class ClaudeSource:
         return replace(session, files=(*session.files, *found), closed=(*session.closed, *shut))
 
     def others_beside(self, session: SourceSession) -> list[SourceFile]:
-        """Files in the session's own directory that are none of its parts, as `beside/NAME`.
+        """All files that lie in the session's own directory itself, as `beside/NAME`.
 
-        They are part of no channel; Claude Code keeps such as custom-title.json there.
+        No channel takes files by these names.
         """
         own = session.directory / session.session_id
         try:

@@ -59,6 +59,19 @@ def test_the_plans_that_a_session_names_are_archived_in_the_same_pass(d: Desk) -
     assert d.read(session, "plans/blue-fox.md") == b"the plan"
 
 
+def test_the_title_beside_a_transcript_is_shown_and_other_files_there_are_kept(d: Desk) -> None:
+    session = d.write("hello")
+    session.beside("custom-title.json", b'{"customTitle": "A name"}')
+    session.beside("unknown.bin", b"\0\1\2")
+
+    d.pass_()
+
+    assert d.copy(session).row.about.title == "A name"
+    names = [file.name for file in d.copy(session).newest]
+    assert names == ["transcript.jsonl", "beside/unknown.bin", "custom-title.json"]
+    assert d.read(session, "beside/unknown.bin") == b"\0\1\2"
+
+
 def test_files_and_folders_are_private(d: Desk) -> None:
     d.write("hello")
 
