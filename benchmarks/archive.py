@@ -11,6 +11,7 @@ from benchmarks import results, workload
 from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.archive.archiver import Archiver, ArchiverHooks
 from karma_sync.archive.forgetting import Forgetter
+from karma_sync.archive.indexing import ArchiveIndexer
 from karma_sync.archive.schedule import (
     ArchiveParts,
     ArchiveRequests,
@@ -38,10 +39,10 @@ class _Archive:
         source = ClaudeSource([claude])
         hooks = ArchiverHooks(lambda cwds: "github.com/example/bench", now_ms)
         archiver = Archiver(self.root, self.store, source, hooks)
-        forgetter = Forgetter(self.root, self.store)
-        parts = ArchiveParts(
-            source, archiver, forgetter, Upkeep(self.root, self.store, hooks.project_of)
-        )
+        indexer = ArchiveIndexer(self.root, self.store, {})  # sessions are indexed after a pass
+        forgetter = Forgetter(self.root, self.store, indexer)
+        upkeep = Upkeep(self.root, self.store, hooks.project_of)
+        parts = ArchiveParts(source, archiver, forgetter, upkeep, indexer)
         self._requests = ArchiveRequests(Wake(), source.representative)
         self.schedule = ArchiveSchedule(
             self._requests, ArchiveSettings(), parts, ScheduleHooks(shared=tuple)

@@ -18,8 +18,9 @@ from karma_sync.channel.layout import ITEMS
 from karma_sync.channel.verify import verify_chunk, verify_item, verify_retraction
 from karma_sync.domain.access import AccessScope, admin_of
 from karma_sync.domain.session.query import Query
+from karma_sync.library.hits import Manner
 from karma_sync.library.reader import Library
-from karma_sync.library.search import Manner, Searcher
+from karma_sync.library.search import Searcher
 from karma_sync.receiving.importer import Importer, Verifier
 from karma_sync.receiving.indexer import Indexer
 from karma_sync.store.database import Database

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from karma_sync.domain.session.frame import Frames
     from karma_sync.git.places import Places
     from karma_sync.library.reader import Library, LibraryView
-    from karma_sync.library.search import Searcher
     from karma_sync.redact.custom.redactions_file import RedactionsFile
     from karma_sync.runtime.change_log import ChangeLog
     from karma_sync.runtime.event_log import EventLog
     from karma_sync.sending.eligibility import Decider, KnownRoots, ProjectMatcher
     from karma_sync.service.sessions.reading import ReadableSessions
+    from karma_sync.service.sessions.search import SessionSearch
     from karma_sync.settings import Settings
     from karma_sync.signing import SigningKey
     from karma_sync.store.database import Database
@@ -130,13 +130,14 @@ class App:
 
         return Library(self.paths.library, self.library)
 
-    def searcher(self) -> "Searcher":
-        """Searches the library now."""
-        from karma_sync.service.sessions.search import searcher
+    @property
+    def search(self) -> "SessionSearch":
+        """Searches the sessions that I may read now."""
+        from karma_sync.service.sessions.search import session_search
 
-        return searcher(
+        return session_search(
             self.state,
-            self.reader,
+            self.sessions,
             utc_now(),
             # of an unreadable directory nobody knows which sessions were deleted
             lambda: self.source.ids() if self.source.is_complete else None,

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from karma_sync.archive import store
+from karma_sync.archive.indexing import ArchiveIndexer
 from karma_sync.archive.pack import pack_path
 from karma_sync.archive.store import ArchivedSession, Key
 from karma_sync.store.database import Database
@@ -16,14 +17,16 @@ _QUOTA = "quota"
 class Forgetter:
     """Deletes sessions from the archive at `root`, with their packs."""
 
-    def __init__(self, root: Path, database: Database) -> None:
+    def __init__(self, root: Path, database: Database, index: ArchiveIndexer) -> None:
         self._root = root
         self._store = database
+        self._index = index
 
     def purge(self, keys: Iterable[Key], now_ms: int) -> None:
         """Forget sessions for good at `now_ms` (Unix milliseconds): they are not archived again."""
         wanted = list(keys)
         with self._store.transaction() as tx:
+            self._index.forget(tx, wanted)
             for key in wanted:
                 store.put_purged(tx, key, now_ms)
                 store.drop_session(tx, key)
@@ -42,6 +45,7 @@ class Forgetter:
         if not dropped:
             return
         with self._store.transaction() as tx:
+            self._index.forget(tx, [row.key for row in dropped])
             for row in dropped:
                 store.drop_session(tx, row.key)
             floor = max((r.changed_ns for r in dropped if r.changed_ns >= oldest_ns), default=0)
@@ -66,6 +70,7 @@ class Forgetter:
             path = pack_path(self._root, key, 0)
             for each in path.parent.glob(f"{path.name.partition('.')[0]}.*.pack"):
                 each.unlink(missing_ok=True)
+        self._index.remove_rests()
         self._store.checkpoint()  # deleted text must not stay in the write-ahead log
 
 

@@ -125,6 +125,25 @@ class ArchiveReader:
             return
         raise NotFound(f"the archive has no pack of session {copy.row.session}")
 
+    def span(self, row: ArchivedSession, label: str, at: int, size: int) -> bytes:
+        """The `size` bytes that begin `at` bytes after the beginning of one version of a file.
+
+        Raises:
+            OSError, DamagedPack: the pack was written anew meanwhile, or is damaged.
+        """
+        name, _, version = label.rpartition("@")
+        found, start = [], 0
+        with open_pack(pack_path(self.root, row.key, row.generation)) as source:
+            for each in entries(source, row.length):
+                if (each.entry.name, str(each.entry.version)) != (name, version):
+                    continue
+                end = start + each.entry.size
+                if end > at and start < at + size:
+                    piece = b"".join(contents(source, [each]))
+                    found.append(piece[max(0, at - start) : at + size - start])
+                start = end
+        return b"".join(found)
+
     def _again(self, copy: ArchivedCopy) -> ArchivedCopy:
         """The copy as it is now; the same if it is gone."""
         with reading_only(self.database) as tx:

@@ -14,6 +14,7 @@ from karma_sync.agents.claude.clean_up import sweep_days
 from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.archive.archiver import Archiver
 from karma_sync.archive.forgetting import Forgetter
+from karma_sync.archive.indexing import ArchiveIndexer
 from karma_sync.archive.pack import DamagedPack
 from karma_sync.archive.upkeep import Upkeep
 from karma_sync.domain.session.source_files import SourceSession
@@ -77,6 +78,7 @@ class ArchiveParts:
     archiver: Archiver
     forgetter: Forgetter
     upkeep: Upkeep
+    indexer: ArchiveIndexer
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,8 @@ class ArchiveSchedule:
             return 0.0
         if self._in_pass:
             self._finish_pass()
+        if self._parts.indexer.index_some():
+            return 0.0
         return self._wait(self._hooks.monotonic())
 
     def _start_pass(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from karma_sync.archive import index
 from karma_sync.domain import limits
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.facts import Facts, PlanNames
@@ -35,11 +36,11 @@ _MIGRATIONS = [
         agent TEXT, session TEXT, at_ms INTEGER NOT NULL,
         PRIMARY KEY (agent, session)) WITHOUT ROWID;
     CREATE TABLE mark (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID
-    """
+    """,
+    *index.TABLES,
 ]
 
-Key = tuple[str, str]
-"""The agent that wrote a session, and the session's id."""
+Key = index.Key
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from karma_sync.agents.extractors import EXTRACTORS
 from karma_sync.app import App
 from karma_sync.archive.archiver import Archiver, ArchiverHooks
 from karma_sync.archive.forgetting import Forgetter
+from karma_sync.archive.indexing import ArchiveIndexer
 from karma_sync.archive.schedule import (
     ArchiveParts,
     ArchiveRequests,
@@ -232,11 +233,13 @@ def archive_schedule(
     root, database = app.paths.archive, app.archive_store
     known = _ArchivedFacts(database, app.settings.claude_dirs)
     source = ClaudeSource(app.settings.claude_dirs, known.session_named, known.facts)
+    indexer = ArchiveIndexer(root, database, EXTRACTORS)
     parts = ArchiveParts(
         source,
         Archiver(root, database, source, ArchiverHooks(project_of, now_ms)),
-        Forgetter(root, database),
+        Forgetter(root, database, indexer),
         Upkeep(root, database, project_of),
+        indexer,
     )
 
     def report(errors: Sequence[str]) -> None:

@@ -18,8 +18,9 @@ from karma_sync.domain.session.marks import Mark, snippet
 from karma_sync.domain.session.passage import Reading, Texts
 from karma_sync.domain.session.query import Query
 from karma_sync.errors import BadInput, Unverified
+from karma_sync.library.hits import SNIPPET_CHARS, Hit, Manner, Results
 from karma_sync.library.reader import Readable
-from karma_sync.library.search import SNIPPET_CHARS, Hit, Manner, Results, Searcher
+from karma_sync.library.search import Searcher
 from karma_sync.store import readable as queries
 
 # So much content is read by one search; the next one goes on where it ended.

@@ -1,16 +1,15 @@
 """Searches the library: finds records in the index, and reads what they say from the chunks."""
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from karma_sync.channel.kept_content import KeptContent
 from karma_sync.domain.access import AccessScope
-from karma_sync.domain.session.marks import Mark, marks, pattern_of, snippet
-from karma_sync.domain.session.passage import Extractor, Reading, Texts
+from karma_sync.domain.session.passage import Extractor, Reading
 from karma_sync.domain.session.query import Filter, Is, Key, Query, moment
 from karma_sync.errors import Unverified
+from karma_sync.library.hits import Hit, Manner, Results, hit_of, title_hit
 from karma_sync.library.reader import Library, Readable
 from karma_sync.store import readable as queries
 from karma_sync.store import search
@@ -18,57 +17,9 @@ from karma_sync.store.database import Transaction
 from karma_sync.store.search import Found, Wanted
 from karma_sync.store.session_filter import SessionFilter
 
-SNIPPET_CHARS = 160
 _LIVE_SPAN = timedelta(hours=1)  # a live session was active within this time
 _LIVE_MOST = 1000
 _OWN_MOST = 1_000_000
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A record that fits a search, as a reader gets it.
-
-    - `short_id`: the shortest beginning of the session's id that no other session has.
-    - `message`: the record's id as the agent gave it; "" for the title of a session.
-    - `path`, `at`, `size`: the file of the session, and where in it the record lies, in bytes.
-    - `time`: when it was written, in Unix seconds; 0 if the record does not say.
-    - `field`: what fits, such as `prompt` or `result`.
-    - `snippet`: what it says around the words, on one line; `marks` are the words in it.
-    - `more`: how many other records of the session fit.
-    """
-
-    readable: Readable
-    short_id: str
-    message: str
-    path: str
-    at: int
-    size: int
-    time: int
-    field: str
-    snippet: str
-    marks: Sequence[Mark]
-    more: int
-    score: float
-
-
-@dataclass(frozen=True)
-class Results:
-    """Some of what fits a search, the best first; `skip` begins with the next ones, 0 if none."""
-
-    hits: Sequence[Hit]
-    total: int
-    next_skip: int = 0
-    notes: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Manner:
-    """How results are listed: every record or the best of each session, by fit or by time."""
-
-    most: int = 20
-    skip: int = 0
-    every: bool = False
-    newest: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,16 +55,13 @@ class Searcher:
     def search(self, scope: AccessScope, query: Query, manner: Manner) -> Results:
         """What fits the query, within the scope."""
         notes = list(query.notes)
-        if not query.words and not query.filters:
-            return Results([], 0, notes=notes)
-        if query.words and not query.wanted and not query.refused():
-            return Results([], 0, notes=[*notes, _nothing_indexed(query)])
+        if (nothing := without_search(query)) is not None:
+            return nothing
         with self.library.store.reading() as tx:
             sessions = self.sessions(tx, scope, query)
-            match = query.match()
-            if not match:
+            if not query.match():
                 return self._list(tx, scope, sessions, manner, notes)
-            wanted = self._wanted(query, match, sessions, manner)
+            wanted = self.wanted(query, sessions, manner)
             found = _once(search.find(tx, scope, wanted))
             if not found and len(query.wanted) > 1:
                 found = self._find_across(tx, scope, query, wanted)
@@ -157,9 +105,10 @@ class Searcher:
         found, _ = queries.page(tx, scope, own, _OWN_MOST)
         return {(r.folder, r.manifest.item) for r in found if self.is_kept(scope, r)}
 
-    def _wanted(self, query: Query, match: str, sessions: SessionFilter, manner: Manner) -> Wanted:
+    def wanted(self, query: Query, sessions: SessionFilter, manner: Manner) -> Wanted:
+        """What the index is asked for."""
         return Wanted(
-            match,
+            query.match(),
             sessions,
             since=_bound(query, Key.SINCE, self.now),
             before=_bound(query, Key.BEFORE, self.now),
@@ -195,7 +144,10 @@ class Searcher:
         """The sessions that filters alone allow, the latest first."""
         sessions = self.within_times(sessions)
         found, total = queries.page(tx, scope, sessions, manner.most, manner.skip)
-        hits = [self._title_hit(tx, scope, each, None, []) for each in found]
+        hits = [
+            title_hit(each, queries.short_id(tx, scope, each.manifest.session.session_id))
+            for each in found
+        ]
         last = manner.skip + len(found)
         return Results(hits, total, last if last < total else 0, notes)
 
@@ -203,48 +155,9 @@ class Searcher:
         self, tx: Transaction, scope: AccessScope, query: Query, found: Found
     ) -> Iterator[Hit]:
         readable = queries.item(tx, scope, found.folder, found.item)
-        if readable is None:
-            return
-        reading = self._read(readable, found)
-        pattern = pattern_of(query.wanted)
-        title = readable.manifest.session.title
-        if reading is None:
-            yield self._title_hit(tx, scope, readable, found, marks(title, pattern))
-            return
-        field, text, places = _best_text(reading.texts, pattern)
-        shown, shown_marks = snippet(text, places, SNIPPET_CHARS)
-        yield Hit(
-            readable,
-            queries.short_id(tx, scope, found.session),
-            reading.message,
-            found.path,
-            found.at,
-            found.size,
-            found.time,
-            field,
-            shown,
-            shown_marks,
-            found.more,
-            found.score,
-        )
-
-    def _title_hit(
-        self,
-        tx: Transaction,
-        scope: AccessScope,
-        readable: Readable,
-        found: Found | None,
-        places: Sequence[Mark],
-    ) -> Hit:
-        facts = readable.manifest.session
-        shown, shown_marks = snippet(facts.title, places, SNIPPET_CHARS)
-        last = int(facts.last_activity.timestamp()) if facts.last_activity else 0
-        return Hit(
-            readable,
-            queries.short_id(tx, scope, facts.session_id),
-            *("", "", 0, 0, last, "title", shown, shown_marks),
-            *((found.more, found.score) if found else (0, 0.0)),
-        )
+        if readable is not None:
+            short = queries.short_id(tx, scope, found.session)
+            yield hit_of(readable, short, self._read(readable, found), found, query)
 
     def _read(self, readable: Readable, found: Found) -> Reading | None:
         """What a record says; None for a title, and if the record was replaced meanwhile."""
@@ -258,6 +171,15 @@ class Searcher:
             return extractor.read(kept.span(file, found.at, found.size))
         except (FileNotFoundError, Unverified):
             return None
+
+
+def without_search(query: Query) -> Results | None:
+    """The results of a query that asks for nothing, or for nothing that is indexed; else None."""
+    if not query.words and not query.filters:
+        return Results([], 0, notes=query.notes)
+    if query.words and not query.wanted and not query.refused():
+        return Results([], 0, notes=[*query.notes, _nothing_indexed(query)])
+    return None
 
 
 def _once(found: Iterable[Found]) -> list[Found]:
@@ -275,18 +197,6 @@ def _limited(known: SessionFilter, items: set[tuple[str, str]], by: Filter) -> S
     if by.unwanted:
         return replace(known, without=known.without | items)
     return replace(known, ids=frozenset(items if known.ids is None else known.ids & items))
-
-
-def _best_text(texts: Texts, pattern: "re.Pattern[str] | None") -> tuple[str, str, list[Mark]]:
-    """The text of a record that fits best: what it is, the text, and where the words stand."""
-    best: tuple[str, str, list[Mark]] = ("", "", [])
-    for field, text in texts._asdict().items():
-        if not text:
-            continue
-        places = marks(text, pattern)
-        if not best[1] or (places and not best[2]):
-            best = (field, text, places)
-    return best
 
 
 def _time_of(filters: Iterable[Filter], key: Key, now: datetime) -> datetime | None:

@@ -3,8 +3,10 @@
 `store/session_filter.py` says the same in SQL; a test compares the two.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.ids import user_of
@@ -14,29 +16,48 @@ from karma_sync.library.search import Searcher
 from karma_sync.store import search
 
 Test = Callable[[Readable, str], bool]
+Place = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class IndexPlaces:
+    """Where sessions lie in an index: `of` names one, `having` finds those that fit a query."""
+
+    of: Callable[[Readable], Place]
+    having: Callable[[str], Collection[Place]]
 
 
 def select(
-    searcher: Searcher, scope: AccessScope, query: Query, known: Sequence[Readable]
+    searcher: Searcher,
+    scope: AccessScope,
+    query: Query,
+    known: Sequence[Readable],
+    places: IndexPlaces | None = None,
 ) -> list[Readable]:
     """The sessions in `known` that the query's filters allow and that have all its words."""
+    where = places or IndexPlaces(_place_of, partial(_having, searcher, scope))
     tests = _tests(searcher, scope)
-    with searcher.library.store.reading() as tx:
-        for each in query.filters:
-            if each.key in (Key.FILE, Key.TOOL):
-                column = "path" if each.key is Key.FILE else "tool"
-                phrase = each.value.replace('"', '""')
-                items = search.items_with(tx, scope, f'{column} : "{phrase}"')
-                tests[each] = lambda r, _, items=items: (r.folder, r.manifest.item) in items  # type: ignore[misc] # mypy cannot infer a lambda with a default
-        having = [
-            (word, search.items_with(tx, scope, word.expression()))
-            for word in query.words
-            if word.expression()
-        ]
+    for each in query.filters:
+        if each.key in (Key.FILE, Key.TOOL):
+            column = "path" if each.key is Key.FILE else "tool"
+            phrase = each.value.replace('"', '""')
+            items = where.having(f'{column} : "{phrase}"')
+            tests[each] = lambda r, _, items=items: where.of(r) in items  # type: ignore[misc] # mypy cannot infer a lambda with a default
     found = [r for r in known if _allowed(query.filters, tests, r)]
-    for word, items in having:
-        found = [r for r in found if ((r.folder, r.manifest.item) in items) != word.unwanted]
+    for word in query.words:
+        if expression := word.expression():
+            items = where.having(expression)
+            found = [r for r in found if (where.of(r) in items) != word.unwanted]
     return found
+
+
+def _place_of(readable: Readable) -> Place:
+    return readable.folder, readable.manifest.item
+
+
+def _having(searcher: Searcher, scope: AccessScope, expression: str) -> set[Place]:
+    with searcher.library.store.reading() as tx:
+        return search.items_with(tx, scope, expression)
 
 
 def _allowed(

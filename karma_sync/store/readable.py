@@ -94,6 +94,16 @@ def page(
     return [_readable(row) for row in rows], int(counted["n"])
 
 
+def own_sessions(tx: Transaction, scope: AccessScope) -> set[tuple[str, str]]:
+    """The reader's own sessions, by agent (with its name) and id."""
+    condition, values = visible(scope)
+    rows = tx.execute(
+        f"SELECT DISTINCT agent, session FROM item WHERE member = ? AND {condition}",  # noqa: S608
+        [scope.user, *values],
+    )
+    return {(row["agent"], row["session"]) for row in rows}
+
+
 def short_id(tx: Transaction, scope: AccessScope, session: str) -> str:
     """The shortest beginning of a session's id, of four letters or more, that no other one has."""
     condition, values = visible(scope)

@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from karma_sync.agents.claude.source import ClaudeSource
+from karma_sync.agents.extractors import EXTRACTORS
 from karma_sync.archive.archiver import Archiver, ArchiverHooks
 from karma_sync.archive.forgetting import Forgetter
+from karma_sync.archive.indexing import ArchiveIndexer
 from karma_sync.archive.reader import ArchivedCopy, ArchiveReader
 from karma_sync.archive.schedule import (
     ArchiveParts,
@@ -53,10 +55,11 @@ class Desk:
         self.archiver = Archiver(
             self.root, self.store, self.source, ArchiverHooks(lambda cwds: PROJECT, self.now_ms)
         )
-        self.forgetter = Forgetter(self.root, self.store)
+        self.indexer = ArchiveIndexer(self.root, self.store, EXTRACTORS)
+        self.forgetter = Forgetter(self.root, self.store, self.indexer)
         self.upkeep = Upkeep(self.root, self.store, lambda cwds: PROJECT)
         self.requests = ArchiveRequests(Wake(), self.source.representative)
-        parts = ArchiveParts(self.source, self.archiver, self.forgetter, self.upkeep)
+        parts = ArchiveParts(self.source, self.archiver, self.forgetter, self.upkeep, self.indexer)
         self.schedule = ArchiveSchedule(
             self.requests,
             self.settings,

@@ -37,8 +37,9 @@ from karma_sync.domain.team.pairing_code import PairingCode, device_text
 from karma_sync.domain.team.subscription import Content, Direction, Status, Subscription
 from karma_sync.domain.team.team import Member, MemberStatus, Team, found_team
 from karma_sync.errors import RedactionFailed
+from karma_sync.library.hits import Manner, Results
 from karma_sync.library.reader import Library
-from karma_sync.library.search import Manner, Results, Searcher
+from karma_sync.library.search import Searcher
 from karma_sync.receiving.importer import Importer, Verifier
 from karma_sync.receiving.indexer import Indexer
 from karma_sync.redact.redactor import Redacted, Redactor

@@ -18,7 +18,7 @@ from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
     from karma_sync.domain.team.team import Team
-    from karma_sync.library.search import Hit, Manner, Results
+    from karma_sync.library.hits import Hit, Manner, Results
 
 _TITLE_CHARS = 60
 _MESSAGE_CHARS = 8
@@ -84,7 +84,7 @@ def search(
 
 
 def _manner(limit: int, cursor: str, every: bool, sort: Sort) -> "Manner":
-    from karma_sync.library.search import Manner
+    from karma_sync.library.hits import Manner
 
     if cursor and not (cursor.isdecimal() and len(cursor) < _CURSOR_DIGITS):
         raise BadInput(f"{cursor!r} is no cursor", hint="take `cursor` of the last --json answer")
@@ -96,9 +96,9 @@ def _results(app: App, words: list[str], regex: str, manner: "Manner") -> "Resul
     from karma_sync.library.regex_search import RegexSearcher
 
     query = Query.parse(joined(words), utc_now())
-    found = app.searcher()
+    found = app.search
     if regex:
-        return RegexSearcher(found).search(app.scope, regex, query, manner)
+        return RegexSearcher(found.searcher).search(app.scope, regex, query, manner)
     return found.search(app.scope, query, manner)
 
 

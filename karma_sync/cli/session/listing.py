@@ -130,10 +130,9 @@ def _selected(
     if not words:
         return known, []
     from karma_sync.domain.session.query import Query, joined
-    from karma_sync.library.selecting import select
 
     query = Query.parse(joined(words), utc_now())
-    return select(app.searcher(), scope, query, known), list(query.notes)
+    return app.search.select(scope, query, known), list(query.notes)
 
 
 def _held(app: App, scope: "AccessScope") -> "list[HeldSession]":

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from karma_sync.agents.extractors import EXTRACTORS
 from karma_sync.archive.forgetting import Forgetter
+from karma_sync.archive.indexing import ArchiveIndexer
 from karma_sync.archive.reader import ArchiveReader
 from karma_sync.archive.restoring import RestoredFiles, require_gone, restore
 from karma_sync.archive.store import ArchivedSession
@@ -98,7 +100,7 @@ def _forgettable(row: ArchivedSession) -> Forgettable:
 
 def purge(root: Path, database: Database, found: Sequence[Forgettable], now: datetime) -> None:
     """Forget sessions for good: they are deleted from the archive, and never archived again."""
-    forgetter = Forgetter(root, database)
+    forgetter = Forgetter(root, database, ArchiveIndexer(root, database, EXTRACTORS))
     forgetter.purge([each.key for each in found], int(now.timestamp() * 1000))
 
 

@@ -61,12 +61,21 @@ class ReadableSessions:
         """All sessions that the scope allows, the last active first; each own one once."""
         shared = self.library.sessions(scope)
         known = {r.manifest.session.session_id for r in shared if r.manifest.member == scope.user}
-        archived = self.archive.sessions(self._by_all_names(scope))
+        archived = self.archive.sessions(self.by_all_names(scope))
         rows = [self._renamed(row) for row in archived if row.session not in known]
         if not rows:
             return shared
         found = [*shared, *(_listed(scope.user, row) for row in rows)]
         return sorted(found, key=_active, reverse=True)
+
+    def only_archived(self, scope: AccessScope) -> list[Readable]:
+        """The own sessions that the archive has, shared or not, as a list shows them."""
+        rows = self.archive.sessions(self.by_all_names(scope))
+        return [self.copy_of(scope, row) for row in rows]
+
+    def copy_of(self, scope: AccessScope, row: ArchivedSession) -> Readable:
+        """An archived session as a list shows it."""
+        return _listed(scope.user, self._renamed(row))
 
     def session(
         self, scope: AccessScope, wanted: str, by: str = "", archived: bool = False
@@ -84,7 +93,7 @@ class ReadableSessions:
         found = self.library.fitting(scope, wanted, by)
         mine = {r.manifest.session.session_id for r in found if r.manifest.member == scope.user}
         if by in ("", scope.user, user_of(scope.user)):
-            rows = self.archive.fitting(self._by_all_names(scope), wanted)
+            rows = self.archive.fitting(self.by_all_names(scope), wanted)
             new = [self._renamed(row) for row in rows if row.session not in mine]
             found += [_listed(scope.user, row) for row in new]
         one = the_one(scope, wanted, found)
@@ -108,7 +117,7 @@ class ReadableSessions:
 
     def projects(self, scope: AccessScope) -> set[str]:
         """Every project of which the reader may see a session."""
-        archived = self.archive.projects(self._by_all_names(scope))
+        archived = self.archive.projects(self.by_all_names(scope))
         return self.library.projects(scope) | {self._name(project) for project in archived}
 
     def _name(self, project: str) -> str:
@@ -118,7 +127,7 @@ class ReadableSessions:
         """The session with the present name of its project."""
         return replace(row, project=self._name(row.project))
 
-    def _by_all_names(self, scope: AccessScope) -> AccessScope:
+    def by_all_names(self, scope: AccessScope) -> AccessScope:
         """The scope, for sessions that have their projects' names from when they were archived."""
         if scope.only is None:
             return scope

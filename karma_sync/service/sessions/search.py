@@ -1,30 +1,158 @@
-"""Use case of `search` and `session list`: what a searcher needs to know of my teams."""
+"""Use cases of `search` and `session list`: searching the library and the archive as one."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
+from operator import attrgetter
 
 from karma_sync.agents.extractors import EXTRACTORS
 from karma_sync.agents.growing_file import whole_lines
+from karma_sync.archive.index import FOLDER, item_of, key_of
+from karma_sync.archive.pack import DamagedPack
+from karma_sync.archive.store import get_session
 from karma_sync.domain.access import AccessScope
+from karma_sync.domain.session.query import Key, Query
 from karma_sync.errors import NotFound
-from karma_sync.library.reader import Library, Readable
-from karma_sync.library.search import Searcher
-from karma_sync.service.sessions.reading import ReadableSessions
-from karma_sync.store import state
+from karma_sync.library.hits import Hit, Manner, Results, hit_of, title_hit
+from karma_sync.library.reader import Readable
+from karma_sync.library.search import Searcher, without_search
+from karma_sync.library.selecting import IndexPlaces, Place, select
+from karma_sync.service.sessions.reading import ReadableCopy, ReadableSessions
+from karma_sync.store import readable as queries
+from karma_sync.store import search, state
 from karma_sync.store.database import Database
+from karma_sync.store.read_only import reading_only
+from karma_sync.store.search import Found
+from karma_sync.store.session_filter import SessionFilter
 
 
-def searcher(
+def session_search(
     states: Database,
-    library: Library,
+    sessions: ReadableSessions,
     now: datetime,
     sources: Callable[[], Collection[str] | None],
     running: Callable[[], Collection[str]],
-) -> Searcher:
-    """Searches my library at `now` (UTC); `sources` and `running` are as in `Searcher`."""
+) -> "SessionSearch":
+    """Searches my sessions at `now` (UTC); `sources` and `running` are as in `Searcher`."""
     teams = _team_ids(states)
-    return Searcher(library, EXTRACTORS, teams, now, cache(sources), cache(running))
+    own = cache(sources), cache(running)
+    return SessionSearch(Searcher(sessions.library, EXTRACTORS, teams, now, *own), sessions)
+
+
+@dataclass(frozen=True)
+class SessionSearch:
+    """Searches the library, and own sessions that only the archive has."""
+
+    searcher: Searcher
+    sessions: ReadableSessions
+
+    def search(self, scope: AccessScope, query: Query, manner: Manner) -> Results:
+        """What fits the query, within the scope."""
+        if (nothing := without_search(query)) is not None:
+            return nothing
+        if not query.match():
+            return self._list(scope, query, manner)
+        first = replace(manner, most=manner.skip + manner.most, skip=0)
+        shared = self.searcher.search(scope, query, first)
+        own = self._search_archive(scope, query, first)
+        if not own.hits:
+            page = shared.hits[manner.skip :]
+        else:
+            order = attrgetter("time" if manner.newest else "score")
+            both = sorted([*shared.hits, *own.hits], key=order, reverse=True)
+            page = both[manner.skip : manner.skip + manner.most]
+        total = shared.total + own.total
+        last = manner.skip + len(page)
+        hits = self._told_apart(scope, page)
+        return Results(hits, total, last if last < total else 0, shared.notes)
+
+    def select(self, scope: AccessScope, query: Query, known: Sequence[Readable]) -> list[Readable]:
+        """The sessions in `known` that the query's filters allow and that have all its words."""
+        places = IndexPlaces(_place_of, lambda expression: self._having(scope, expression))
+        return select(self.searcher, scope, query, known, places)
+
+    def _list(self, scope: AccessScope, query: Query, manner: Manner) -> Results:
+        """The sessions that filters alone allow, the last active first."""
+        found = self.select(scope, query, self.sessions.sessions(scope))
+        page = found[manner.skip : manner.skip + manner.most]
+        last = manner.skip + len(page)
+        hits = self._told_apart(scope, [title_hit(each, "") for each in page])
+        return Results(hits, len(found), last if last < len(found) else 0, query.notes)
+
+    def _search_archive(self, scope: AccessScope, query: Query, manner: Manner) -> Results:
+        archive = self.sessions.archive
+        if not scope.sees_own or not archive.database.exists():
+            return Results([], 0)
+        wanted = self.searcher.wanted(query, self._archived(scope, query), manner)
+        with reading_only(archive.database) as tx:
+            found = search.find(tx, self._own(scope), wanted)
+        page = found[: manner.most]
+        hits = [hit for each in page for hit in self._archived_hit(scope, query, each)]
+        return Results(hits, len(found))
+
+    def _archived(self, scope: AccessScope, query: Query) -> SessionFilter:
+        """The archived sessions that count: those that the library has not, by the filters."""
+        with self.searcher.library.store.reading() as tx:
+            shared = queries.own_sessions(tx, scope)
+        without = frozenset((FOLDER, item_of((a.split("/")[0], s))) for a, s in shared)
+        filters = tuple(f for f in query.filters if f.key not in _OF_RECORDS)
+        if not filters:
+            return SessionFilter(without=without)
+        copies = self.sessions.only_archived(scope)
+        allowed = self.select(scope, Query(filters=filters), copies)
+        return SessionFilter(ids=frozenset(map(_place_of, allowed)), without=without)
+
+    def _archived_hit(self, scope: AccessScope, query: Query, found: Found) -> Iterator[Hit]:
+        archive = self.sessions.archive
+        with reading_only(archive.database) as tx:
+            row = get_session(tx, key_of(found.item))
+        if row is None:
+            return
+        readable = self.sessions.copy_of(scope, row)
+        extractor = self.searcher.extractors.get(row.agent)
+        try:
+            line = archive.span(row, found.path, found.at, found.size) if found.path else b""
+        except (OSError, DamagedPack):
+            line = b""
+        reading = extractor.read(line) if extractor and line else None
+        name = found.path.rpartition("@")[0]
+        yield hit_of(readable, row.session, reading, replace(found, path=name), query)
+
+    def _own(self, scope: AccessScope) -> AccessScope:
+        """The same reader, who looks at the archive, where all is the reader's and of no team."""
+        only = self.sessions.by_all_names(scope).only
+        return AccessScope("", frozenset({""}), agents=scope.agents, only=only)
+
+    def _having(self, scope: AccessScope, expression: str) -> set[Place]:
+        with self.searcher.library.store.reading() as tx:
+            found = search.items_with(tx, scope, expression)
+        archive = self.sessions.archive
+        if scope.sees_own and archive.database.exists():
+            with reading_only(archive.database) as tx:
+                found |= search.items_with(tx, self._own(scope), expression)
+        return found
+
+    def _told_apart(self, scope: AccessScope, hits: Sequence[Hit]) -> list[Hit]:
+        """The hits with ids that are as long as they must be to name one session only."""
+        archive = self.sessions.archive
+        ids = [hit.readable.manifest.session.session_id for hit in hits]
+        with self.searcher.library.store.reading() as tx:
+            shorts = [queries.short_id(tx, scope, each) for each in ids]
+        if scope.sees_own and archive.database.exists():
+            with reading_only(archive.database) as tx:
+                others = [queries.short_id(tx, self._own(scope), each) for each in ids]
+            shorts = [max(pair, key=len) for pair in zip(shorts, others, strict=True)]
+        return [replace(hit, short_id=s) for hit, s in zip(hits, shorts, strict=True)]
+
+
+_OF_RECORDS = frozenset({Key.SINCE, Key.BEFORE, Key.TOOL})  # what the query itself looks at
+
+
+def _place_of(readable: Readable) -> Place:
+    if isinstance(readable, ReadableCopy):
+        return FOLDER, item_of(readable.row.key)
+    return readable.folder, readable.manifest.item
 
 
 def locate(

@@ -11,8 +11,9 @@ from karma_sync.agents.extractors import EXTRACTORS
 from karma_sync.domain.access import AccessScope, project_id, reading
 from karma_sync.domain.session.query import Query
 from karma_sync.errors import BadInput
+from karma_sync.library.hits import Manner, Results
 from karma_sync.library.regex_search import RegexSearcher
-from karma_sync.library.search import Manner, Results, Searcher
+from karma_sync.library.search import Searcher
 from karma_sync.library.selecting import select
 from tests.support.builders import (
     ALICE,

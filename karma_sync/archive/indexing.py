@@ -1,0 +1,187 @@
+"""Indexes archived sessions, so that the person finds them; the index lies in archive.db.
+
+It is the index that a library has (store/search_index.py), with one channel for the archive. Each
+version of a transcript is indexed once, and grows with it.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from karma_sync.agents.growing_file import LineTooLong, whole_lines
+from karma_sync.archive import index, store
+from karma_sync.archive.pack import DamagedPack, contents, entries, open_pack, pack_path
+from karma_sync.archive.store import ArchivedFile, ArchivedSession, Key
+from karma_sync.domain.session.passage import Extractor, Texts
+from karma_sync.store import search_index
+from karma_sync.store.database import Database, Transaction
+from karma_sync.store.search_index import IndexedFile, IndexedItem
+
+# So much content is indexed in one transaction.
+_BATCH_BYTES = 30_000_000
+_LOST = (DamagedPack, OSError)
+
+log = logging.getLogger(__name__)
+
+
+class ArchiveIndexer:
+    """Indexes what the archive at `root` holds; `extractors` are by agent program."""
+
+    def __init__(self, root: Path, database: Database, extractors: Mapping[str, Extractor]) -> None:
+        self._root = root
+        self._store = database
+        self._extractors = extractors
+        self._version = " ".join(sorted(each.version for each in extractors.values()))
+
+    def index_some(self) -> bool:
+        """Index some of what was archived since; whether anything is left."""
+        with self._store.reading() as tx:
+            missing = index.unindexed(tx)
+            is_outdated = bool(search_index.outdated_channels(tx, self._version))
+        if not missing and not is_outdated:
+            return False
+        with self._store.transaction() as tx:
+            if is_outdated:
+                search_index.drop_channel(tx, index.FOLDER)
+                missing = index.unindexed(tx)
+            left = _BATCH_BYTES
+            while missing and left > 0:
+                left -= self._index(tx, missing.pop())
+        return bool(missing)
+
+    def forget(self, tx: Transaction, keys: Iterable[Key]) -> None:
+        """Take sessions out of the index, before their packs are deleted.
+
+        If the text of one can no longer be read, everything is indexed again later.
+        """
+        for key in keys:
+            row = store.get_session(tx, key)
+            item = search_index.get_item(tx, index.FOLDER, index.item_of(key))
+            if row is None or item is None:
+                continue
+            files = {file.label: file for file in store.files_of(tx, key)}
+            try:
+                for indexed in search_index.files(tx, item).values():
+                    self._remove(tx, row, (item, indexed), files.get(indexed.path))
+            except _TextIsLost:
+                search_index.drop_channel(tx, index.FOLDER)
+                return
+            search_index.put_item(tx, item, 0, "", 0)
+            search_index.drop_item(tx, item)
+            search_index.leave_rests(tx, item)
+
+    def remove_rests(self) -> None:
+        """Remove the words of what was forgotten from the database's file."""
+        with self._store.reading() as tx:
+            if not search_index.has_rests(tx):
+                return
+        with self._store.transaction() as tx:
+            search_index.remove_rests(tx)
+
+    def _index(self, tx: Transaction, key: Key) -> int:
+        """Index what is new in one session; its size in bytes."""
+        row = store.get_session(tx, key)
+        if row is None:
+            return 0
+        try:
+            with search_index.all_or_nothing(tx):
+                self._update(tx, row)
+        except _LOST:
+            log.warning("session %s cannot be searched: its archive is damaged", row.session)
+            item = index.item_of(key)
+            search_index.skip_item(tx, index.FOLDER, item, row.archived_ms, self._version)
+        return row.size
+
+    def _update(self, tx: Transaction, row: ArchivedSession) -> None:
+        channel = search_index.open_channel(tx, index.FOLDER, self._version)
+        name = index.item_of(row.key)
+        item = search_index.get_item(tx, index.FOLDER, name)
+        item = item or search_index.add_item(tx, channel, index.FOLDER, name)
+        extractor = self._extractors.get(row.agent)
+        known = search_index.files(tx, item)
+        number = max((file.number for file in known.values()), default=search_index.TITLE)
+        for file in store.files_of(tx, row.key) if extractor else ():
+            if extractor and extractor.reads(file.name):
+                number += file.label not in known
+                was = known.get(file.label, IndexedFile(file.label, number))
+                if was.size < file.size:
+                    self._add(tx, item, (row, file, was), extractor)
+        active = row.active_ms // 1000
+        search_index.put_item(tx, item, row.archived_ms, row.about.title, active)
+
+    def _add(
+        self,
+        tx: Transaction,
+        item: IndexedItem,
+        growth: tuple[ArchivedSession, ArchivedFile, IndexedFile],
+        extractor: Extractor,
+    ) -> None:
+        row, file, was = growth
+        at = was.size
+        for block in _blocks(self._content(row, file, at)):
+            whole = block
+            if not block.endswith(b"\n"):
+                line = block.rfind(b"\n") + 1
+                if extractor.read(block[line:]) is None:  # half a record: the rest may follow
+                    whole = block[:line]
+            passages = list(extractor.passages(whole, at))
+            if passages:
+                search_index.add(tx, item, was.number, passages)
+            at += len(whole)
+        search_index.put_file(tx, item, IndexedFile(was.path, was.number, 0, at, "grown"))
+
+    def _remove(
+        self,
+        tx: Transaction,
+        row: ArchivedSession,
+        which: tuple[IndexedItem, IndexedFile],
+        file: ArchivedFile | None,
+    ) -> None:
+        item, indexed = which
+        ids = search_index.passage_ids(tx, item, indexed.number)
+        extractor = self._extractors.get(row.agent)
+        if ids and (file is None or extractor is None):
+            raise _TextIsLost
+        if ids and file and extractor:
+            search_index.remove(tx, item, self._texts(row, file, extractor, ids))
+        if ids:
+            raise _TextIsLost
+
+    def _texts(
+        self, row: ArchivedSession, file: ArchivedFile, extractor: Extractor, ids: dict[int, int]
+    ) -> Iterator[tuple[int, Texts]]:
+        """The passages with these ids; takes out of `ids` what it found."""
+        at = 0
+        try:
+            for block in _blocks(self._content(row, file, 0)):
+                for passage in extractor.passages(block, at):
+                    if passage.at in ids:
+                        yield ids.pop(passage.at), passage.texts
+                at += len(block)
+        except _LOST as error:
+            raise _TextIsLost from error
+
+    def _content(self, row: ArchivedSession, file: ArchivedFile, begin: int) -> Iterator[bytes]:
+        """The content of one version of a file from byte `begin` on."""
+        with open_pack(pack_path(self._root, row.key, row.generation)) as source:
+            placed = entries(source, row.length)
+            own = [p for p in placed if (p.entry.name, p.entry.version) == file.key]
+            at = 0
+            for each in own:
+                end = at + each.entry.size
+                if end > begin:
+                    for piece in contents(source, [each]):
+                        yield piece[max(0, begin - at) :]
+                at = end
+
+
+class _TextIsLost(Exception):
+    """The text of passages that are to be taken out cannot be read any more."""
+
+
+def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Blocks of whole lines; a line that is too long ends them."""
+    try:
+        yield from whole_lines(pieces)
+    except LineTooLong:
+        return
