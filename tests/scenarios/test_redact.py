@@ -30,7 +30,7 @@ class Story:
         self.a, self.b, self.c = self.members
         self.large = self.a.write_session(SECRET, f"{SECRET} {'y' * LONG}", odd=False)
         self.large.beside("tool-results/toolu_1.txt", f"it says: {SECRET}\n".encode())
-        nested = json.dumps({"result": json.dumps({"said": SECRET})})
+        nested = json.dumps({"type": "user", "result": json.dumps({"said": SECRET})})
         self.large.beside("subagents/agent-1.jsonl", f"{nested}\n".encode())
         self.gone = self.a.write_session(
             f"title with {SECRET}", f"{'z' * LONG} {SECRET}", odd=False
@@ -185,6 +185,48 @@ def test_a_rule_calls_back_what_it_matches(story: Story, tmp_path: Path) -> None
         assert b"[REDACTED:acme]" in held(member, story.plain)
     (cuts,) = (s["cuts"] for s in story.a.json("sent")["sent"] if s["session"] == story.plain.id)
     assert cuts["acme"] >= 1
+
+
+def test_what_was_written_since_does_not_count_as_redacted_anew(story: Story) -> None:
+    def redacted_anew() -> int:
+        (found,) = (c for c in called_back(story.a) if c["what"] == REDACTED)
+        return int(found["sessions"])
+
+    before = redacted_anew()
+    later = story.a.write_session("long after that")
+    story.b.until_readable(later)
+
+    assert redacted_anew() == before
+
+
+def test_a_redaction_is_listed_without_its_text_and_can_be_removed(story: Story) -> None:
+    a = story.a
+    listed = a.json("redact", "--list")["redactions"]
+    said = a.run("redact", "--list").out
+    assert not any(text in said.encode() for text in story.spoken(SECRET))
+    text = next(each for each in listed if each["chars"] == len(SECRET))
+    assert text["names"] == ["literal"]
+
+    asked = a.run("redact", "--remove", text["id"], check=False)
+    assert (asked.code, f"to {story.b.tag}, {story.c.tag}" in asked.out) == (8, True)
+    assert a.json("redact", "--list")["redactions"] == listed
+    a.run("redact", "--remove", text["id"], "--yes")
+
+    assert a.json("redact", "--list")["redactions"] == [e for e in listed if e != text]
+    assert a.run("redact", "--remove", text["id"], check=False).code == 5
+    until(lambda: SECRET.encode()[:6] in held(story.b, story.plain), "it is sent as it is")
+
+
+def test_a_rule_that_is_not_understood_is_named_with_its_line(story: Story, tmp_path: Path) -> None:
+    rules = tmp_path / "mine.toml"
+    rules.write_text(
+        "# mine\n[[rules]]\nid = 'a'\nregex = 'x1'\n[[rules]]\nid = 'b'\nregexp = 'y'\n"
+    )
+
+    refused = story.a.run("redact", "--rule", str(rules), check=False)
+
+    assert refused.code == 2
+    assert f"{rules} line 5, rule b: " in refused.err
 
 
 @pytest.mark.parametrize("text", ["abc", "assistant", "aaaaaaaaaaaa", "", "[REDACTED:"])

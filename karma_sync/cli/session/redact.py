@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App
-from karma_sync.cli.ask import ask_secret
+from karma_sync.cli.ask import ask_secret, ask_unless
 from karma_sync.cli.notices import print_if_down
+from karma_sync.cli.options import YesOption
 from karma_sync.cli.output import print_json, print_line, print_next
 from karma_sync.cli.progress import ProgressBar
 from karma_sync.cli.screen import print_table
 from karma_sync.cli.session.unshare import print_reach, tell_of_archive
 from karma_sync.domain.ids import short_ids
-from karma_sync.errors import BadInput
+from karma_sync.errors import BadInput, NotFound
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
-    from karma_sync.redact.custom.redactions import OwnRedactions
+    from karma_sync.redact.custom.redactions import Entry, OwnRedactions
     from karma_sync.service.sessions.redaction_preview import Foreseen
 
 _MOST_BYTES = 100_000
@@ -58,7 +59,16 @@ def redact(
         bool,
         typer.Option("--dry-run", help="Show which sent sessions have it, and change nothing."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print JSON.")] = False,
+    list_: Annotated[
+        bool, typer.Option("--list", help="List what you had cut; no text is shown.")
+    ] = False,
+    remove: Annotated[
+        str | None, typer.Option(metavar="ID", help="Cut this no more: an ID of --list.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --dry-run or --list: print JSON.")
+    ] = False,
+    yes: YesOption = False,
 ) -> None:
     """Redact a secret.
 
@@ -72,15 +82,21 @@ def redact(
     from karma_sync.redact.custom.redactions_file import RedactionsFile
     from karma_sync.service.sessions import withdrawal
 
-    if literal == (rule is not None):
+    if sum((literal, rule is not None, list_, remove is not None)) != 1:
         raise BadInput(
-            "redact needs one of the two: a text, or a file of rules",
+            "redact needs one of these: a text, a file of rules, --list or --remove",
             hint="karma-sync redact --literal < FILE, or karma-sync redact --rule FILE",
         )
-    if as_json and not dry_run:
-        raise BadInput("--json needs --dry-run", hint="add --dry-run, or leave it out")
+    if as_json and not (dry_run or list_):
+        raise BadInput("--json needs --dry-run or --list", hint="add one of them, or leave it out")
     app = App.from_environment()
     app.settings  # noqa: B018 it raises NotInitialised
+    if list_:
+        _list(app, as_json)
+        return
+    if remove is not None:
+        _remove(app, remove, yes)
+        return
     wish = _literal_wish() if rule is None else _rules_wish(rule)
     if dry_run:
         _show(_foreseen(app, wish), wish, as_json)
@@ -91,6 +107,49 @@ def redact(
     print_line(f"{wish.what} {'is' if changed else 'was already'} cut from all that is shared.")
     print_reach(withdrawal.reach(app.state, app.work, app.me, utc_now(), withdrawal.left(app.work)))
     tell_of_archive(app)
+    print_if_down(app)
+    print_next("karma-sync status")
+
+
+def _list(app: App, as_json: bool) -> None:
+    entries = app.redactions.entries()
+    if as_json:
+        print_json(redactions=[asdict(each) for each in entries])
+        return
+    if not entries:
+        print_line("You had nothing cut; karma-sync's own rules always apply.")
+        print_next("karma-sync redact --literal < FILE")
+        return
+    print_table(("ID", "CUTS"), [(each.id, _told(each)) for each in entries])
+    print_next(f"karma-sync redact --remove {entries[0].id}, to cut it no more")
+
+
+def _told(entry: "Entry") -> str:
+    if entry.chars:
+        return f"a text of {entry.chars} characters"
+    return f"rules: {', '.join(entry.names)}"
+
+
+def _remove(app: App, wanted: str, yes: bool) -> None:
+    """Remove an entry, after telling what it cut so far and who may receive that from now on."""
+    from karma_sync.redact.custom.redactions_file import RedactionsFile
+    from karma_sync.service.sessions import withdrawal
+    from karma_sync.service.sessions.departures import departures
+
+    entry = next((each for each in app.redactions.entries() if each.id == wanted), None)
+    if entry is None:
+        raise NotFound(f"no redaction has the ID {wanted!r}", hint="karma-sync redact --list")
+    sent = departures(app.state, app.work, app.me, utc_now())
+    cut = [s for s in sent if s.state != "withdrawn" and set(entry.names) & s.cuts.keys()]
+    tags = sorted({each.tag for s in cut for each in s.to})
+    print_line(
+        f"{_told(entry)}: what it cut from your sessions may be sent from now on, also in"
+        f" {len(cut)} sessions that were sent; to {', '.join(tags) or 'no member now'}."
+    )
+    ask_unless(yes, hint=f"karma-sync redact --remove {wanted} --yes")
+    RedactionsFile(app.paths.redactions).change(lambda now: now.without(wanted))
+    withdrawal.redactions_changed(app.state, utc_now())
+    print_line(f"{_told(entry)} is cut no more.")
     print_if_down(app)
     print_next("karma-sync status")
 
@@ -112,7 +171,7 @@ def _rules_wish(file: Path) -> _Wish:
     from karma_sync.redact.custom.ruleset import read_text
 
     text = read_text(file)
-    names = [rule.name for rule in redactions.parse_rules(text)]
+    names = [rule.name for rule in redactions.parse_rules(text, str(file))]
     return _Wish(
         ", ".join(names),
         frozenset(names),

@@ -22,6 +22,7 @@ from karma_sync.redact.matching.patterns import Pattern, compiled
 from karma_sync.redact.matching.rule import NAME, Rule
 
 _MOST = 2_000  # rules
+_BEGIN = re.compile(r"\s*\[\[\s*rules\s*\]\]")
 _ALL = frozenset({"AND", "and", "&&"})
 M = TypeVar("M", bound=BaseModel)
 
@@ -120,7 +121,11 @@ def read_gitleaks(text: str, name: str) -> tuple[Rule, ...]:
     if not isinstance(raw, list) or not raw or len(raw) > _MOST:
         raise BadInput(f"{name} has no [[rules]], or more than {_MOST}")
     general = _general(table, name)
-    rules = [_rule(one, number, general, name) for number, one in enumerate(raw, start=1)]
+    places = _places(text, name, len(raw))
+    rules = [
+        _rule(one, number, general, place)
+        for number, (one, place) in enumerate(zip(raw, places, strict=True), start=1)
+    ]
     twice = [rule for rule, count in Counter(r.name for r in rules).items() if count > 1]
     if twice:
         raise BadInput(f"{name}: several rules have the id {twice[0]}")
@@ -141,7 +146,7 @@ def _refuse_extend(table: Mapping[str, object], name: str) -> None:
     known = {"title", "description", "minVersion", "rules", "allowlist", "allowlists"}
     unknown = sorted(table.keys() - known)
     if unknown:
-        raise BadInput(f"{name}: {unknown[0]!r} is not understood")
+        raise BadInput(f"{name}: `{unknown[0]}` is not understood")
 
 
 def _general(table: Mapping[str, object], name: str) -> list[_GlobalAllow]:
@@ -155,9 +160,17 @@ def _general(table: Mapping[str, object], name: str) -> list[_GlobalAllow]:
     return found
 
 
-def _rule(raw: object, number: int, general: Sequence[_GlobalAllow], name: str) -> Rule:
+def _places(text: str, name: str, count: int) -> list[str]:
+    """Where each rule begins: the file and the line, if a table begins on a line of its own."""
+    lines = [n for n, line in enumerate(text.split("\n"), 1) if _BEGIN.match(line)]
+    if len(lines) != count:
+        return [name] * count
+    return [f"{name} line {number}" for number in lines]
+
+
+def _rule(raw: object, number: int, general: Sequence[_GlobalAllow], place: str) -> Rule:
     rule_id = raw.get("id") if isinstance(raw, dict) else None
-    where = f"{name}, rule {rule_id or f'number {number}'}"
+    where = f"{place}, rule {rule_id or f'number {number}'}"
     parsed = _parsed(_Rule, raw, where)
     if any(not word.strip() for word in parsed.keywords):
         raise BadInput(f"{where}: a keyword is empty")
@@ -179,7 +192,7 @@ def _rule(raw: object, number: int, general: Sequence[_GlobalAllow], name: str) 
     return Rule(
         name=_marker_name(parsed.id, where),
         pattern=parsed.regex,
-        source=name,
+        source=place,
         near=tuple(parsed.keywords),
         groups=tuple(chosen) or (0,),
         judge=doubt,

@@ -3,9 +3,10 @@
 `karma-sync redact` adds both; redactions_file.py keeps them.
 """
 
+import hashlib
 import re
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +20,7 @@ from karma_sync.redact.rule_matcher import RuleMatcher
 
 LITERAL = "literal"  # the name of the rule in markers and counts
 LEAST_CHARS = 6
+_ID_CHARS = 8
 MOST_CHARS = 10_000
 _LEAST_DIFFERENT = 4  # characters
 _LONGER = "add more of the text around it: karma-sync redact --literal < FILE"
@@ -43,6 +45,18 @@ cache_creation_input_tokens cache_read_input_tokens service_tier ephemeral_5m_in
 ephemeral_1h_input_tokens cache_creation claude-code claude transcript subagents tool-results
 [REDACTED:literal] false"""
 _WORDS = _EVERYWHERE.split()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One text, or one file of rules, that the person wants to be cut.
+
+    `names` are its rules, as markers and counts name them; `chars` is the length of a text.
+    """
+
+    id: str
+    names: tuple[str, ...]
+    chars: int
 
 
 class OwnRedactions(BaseModel):
@@ -75,6 +89,26 @@ class OwnRedactions(BaseModel):
         names = {rule.name for rule in parse_rules(text)}
         kept = [each for each in self.files if not names.issuperset(_names(each))]
         return self.model_copy(update={"files": (*kept, text)})
+
+    def entries(self) -> list["Entry"]:
+        """What is cut, the oldest first: texts, then files of rules."""
+        texts = [Entry(self._id("literal", each), (LITERAL,), len(each)) for each in self.literals]
+        files = [Entry(self._id("rules", e), tuple(sorted(_names(e))), 0) for e in self.files]
+        return [*texts, *files]
+
+    def without(self, entry: str) -> "OwnRedactions":
+        """These redactions without the one that has this ID."""
+        return self.model_copy(
+            update={
+                "literals": tuple(e for e in self.literals if self._id("literal", e) != entry),
+                "files": tuple(e for e in self.files if self._id("rules", e) != entry),
+            }
+        )
+
+    def _id(self, kind: str, text: str) -> str:
+        """Names an entry and does not tell its text: the salt is known here alone."""
+        digest = hashlib.sha256(f"{self.salt} {kind} {text}".encode())
+        return digest.hexdigest()[:_ID_CHARS]
 
     def rules(self) -> list[Rule]:
         """The rules of all files, for each name the newest one.
@@ -210,13 +244,15 @@ def _exactly(char: str) -> str:
     return f"(?:{char}|{''.join(map(_BYTE.format, split))})"
 
 
-def parse_rules(text: str) -> tuple[Rule, ...]:
+def parse_rules(text: str, name: str = "the file") -> tuple[Rule, ...]:
     """The rules in the text of a gitleaks file, read like the file of `redaction.gitleaks`.
+
+    Error messages call the file `name`.
 
     Raises:
         BadInput: something in the file is not understood, or a rule would cut everything.
     """
-    rules = read_gitleaks(text, "the file")
+    rules = read_gitleaks(text, name)
     for rule in rules:
         pattern, matcher = (
             compiled(rule.pattern, rule.name, rule.utf8),
@@ -225,7 +261,7 @@ def parse_rules(text: str) -> tuple[Rule, ...]:
         if pattern.search(b"") is not None or all(
             any(matcher.spans(each.encode())) for each in _WORDS
         ):
-            raise BadInput(f"rule {rule.name} would cut everything")
+            raise BadInput(f"{rule.source}, rule {rule.name} would cut everything")
     return rules
 
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from karma_sync.domain.session.frame import Frames
 from karma_sync.errors import RedactionFailed
 from karma_sync.files import write_private
-from karma_sync.redact.custom.redactions import OwnRedactions, make_redactor
+from karma_sync.redact.custom.redactions import Entry, OwnRedactions, make_redactor
 from karma_sync.redact.custom.ruleset import Base, base_rules
 from karma_sync.redact.redactor import RuleRedactor
 from karma_sync.settings import RedactionSettings
@@ -51,6 +51,15 @@ class RedactionsFile:
         if self._made is None or self._made[0] != source:
             self._made = source, make_redactor(own, self._base())
         return self._made[1]
+
+    def entries(self) -> list[Entry]:
+        """What the person wants to be cut, the oldest first.
+
+        Raises:
+            RedactionFailed: the file cannot be used.
+        """
+        own = self._read()
+        return own.entries() if own else []
 
     def changed(self, change: Callable[[OwnRedactions], OwnRedactions]) -> RuleRedactor:
         """The redactor as it would be after `change`; nothing is written.

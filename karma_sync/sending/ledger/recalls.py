@@ -82,7 +82,8 @@ def _retracted(box: Box) -> CalledBack:
 
 
 def _redacted(box: Box, recall: Recall) -> CalledBack:
-    rows = [row for row in box.rows if not row.withdrawn]
+    # what was sent since has never been under the old redactor
+    rows = [row for row in box.rows if not row.withdrawn and row.first <= recall.through]
     left = sum(row.revision <= recall.through for row in rows)
     # a receiver that had nothing at its last receipt may have got some of it since then: only a
     # receipt for the new items confirms

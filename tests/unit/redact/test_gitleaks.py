@@ -131,7 +131,7 @@ def test_a_rule_for_some_paths_is_tried_on_everything() -> None:
         ),
         ("[[rules]]\nid = 'a'\nregex = 'x'\n[[rules]]\nid = 'A'\nregex = 'y'", "have the id a"),
         ("[extend]\nuseDefault = true", r"\[extend\]"),
-        ("rule = 1", "'rule' is not understood"),
+        ("rule = 1", "`rule` is not understood"),
         ("[[rules]\n", "not valid TOML"),
         ("title = 'x'", r"no \[\[rules\]\]"),
         ("[[rules]]\nid = 'a'\nregex = 'x'\n[[allowlists]]\ntargetRules = ['b']", "the rule b"),
