@@ -5,11 +5,12 @@ from pathlib import Path
 
 from karma_sync import settings
 from karma_sync.domain.team.pairing_code import PairingCode
-from karma_sync.errors import BadInput, Conflict
+from karma_sync.errors import BadInput, Conflict, DatabaseUnusable
 from karma_sync.paths import Paths
 from karma_sync.signing import SigningKey
 from karma_sync.store import state
 from karma_sync.store.database import Database
+from karma_sync.store.read_only import reading_only
 from karma_sync.syncthing.home import create_home, create_key
 from karma_sync.syncthing.process import free_port, require_free
 from karma_sync.syncthing.program import find_program, install_command, is_missing
@@ -36,6 +37,33 @@ def make_home(
     else:
         create_key(paths.syncthing)
     settings.save(paths, tag, network, settings.claude_dirs(environ))
+
+
+def known_tags(paths: Paths) -> dict[str, str]:
+    """By team, the tag under which it knows the key that lies here; empty if none does.
+
+    The key and the database may be here without config.toml, which was deleted.
+    """
+    if not (paths.key.exists() and paths.state_db.exists()):
+        return {}
+    key = SigningKey.load(paths.key).public
+    try:
+        with reading_only(paths.state_db) as tx:
+            teams = state.teams.all(tx)
+    except DatabaseUnusable:
+        return {}  # a daemon says what is wrong with it
+    return {team.name: mine.tag for team in teams if (mine := team.member(key))}
+
+
+def require_tag(known: Mapping[str, str], tag: str) -> None:
+    """Raises Conflict if a team knows the key that lies here by another tag than this."""
+    for team, other in known.items():
+        if other != tag:
+            user, machine = other.split(".")
+            raise Conflict(
+                f"the key that lies here is {other} in team {team}, which would refuse it as {tag}",
+                hint=f"karma-sync init --user {user} --machine {machine}",
+            )
 
 
 def choose_network(hosts: Sequence[tuple[str, int]], discovery: bool) -> settings.NetworkSettings:

@@ -62,7 +62,10 @@ def init(
         raise Conflict(
             f"{paths.config} already has the identity of {load(paths).tag}", hint="karma-sync up"
         )
+    known = setup.known_tags(paths)
+    had_key = paths.key.exists()
     tag = _tag(user, machine)
+    setup.require_tag(known, tag)
     hosts = [_host_and_port(each) for each in address or ()]
     network = setup.choose_network(hosts, discovery)
     if not discovery and not address:
@@ -74,6 +77,8 @@ def init(
         setup.make_home(paths, tag, network, os.environ)
     me = App(paths).me
     print_line(f"You are {me.tag}, key {me.fingerprint}.", f"Your files are in {paths.data}.")
+    if had_key:
+        print_line(f"The key was here before, in {paths.key}; it is used again.")
     print_line(
         "While the daemon runs, it archives every session of your agent in"
         f" {paths.archive}, with nothing cut, before the agent deletes it. The archive never leaves"

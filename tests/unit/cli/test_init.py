@@ -144,3 +144,20 @@ def test_init_remembers_the_agents_directories_whatever_a_later_shell_says(
         told = stranger.run(*command)
         assert "CLAUDE_CONFIG_DIR names /elsewhere, which is not searched" in told.err
         assert homes[0] in told.err
+
+
+def test_a_key_that_a_team_knows_is_not_given_another_name(stranger: Member) -> None:
+    """config.toml was deleted; the key and the databases are still there."""
+    stranger.run("init", "--user", "a", "--machine", "b")
+    stranger.run("team", "create", TEAM)
+    stranger.paths.settings.unlink()
+
+    refused = stranger.run("init", "--user", "x", "--machine", "y", check=False)
+
+    assert refused.code == 6
+    assert "is a.b in team backend" in refused.err
+    assert "try: karma-sync init --user a --machine b" in refused.err
+    assert not stranger.paths.settings.exists()
+    again = stranger.run("init", "--user", "a", "--machine", "b").out
+    assert "The key was here before" in again
+    assert "team backend" in stranger.run("status").out

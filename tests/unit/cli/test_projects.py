@@ -107,3 +107,16 @@ def test_a_password_in_a_remote_is_not_shown(alice: Member) -> None:
     ):
         assert "hunter2" not in told.out + told.err
     assert "'…@example.org/acme/repo' does not name a repository" in told.err
+
+
+def test_a_directory_above_a_link_is_the_one_above_its_target(alice: Member) -> None:
+    """`..` is resolved as the system does it, not by taking a name off the path."""
+    clone = alice.clone("https://example.org/acme/dots.git", "dots")
+    (clone / "deep").mkdir()
+    elsewhere = alice.folder / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "link").symlink_to(clone / "deep")
+
+    told = alice.run("project", "share", "link/..", "--dry-run", cwd=elsewhere, check=False)
+
+    assert "example.org/acme/dots" in told.out + told.err, told
