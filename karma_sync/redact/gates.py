@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from karma_sync.errors import RedactionFailed
+from karma_sync.redact.codings import NEED, NEED_OF_BASE64
 from karma_sync.redact.effort import Effort
 from karma_sync.redact.matching.patterns import (
     GATE_MEMORY,
@@ -29,12 +30,13 @@ class Reasons(NamedTuple):
 
     `needed` has the indexes of rules that need the same, with the places of it, in order;
     `places` are all of these. `hidden` says that one of the places may hide what another rule
-    needs.
+    needs, `coded` that one begins a stretch in one of the codings.
     """
 
     needed: list[tuple[Sequence[int], list[int]]]
     places: list[int]
     hidden: bool
+    coded: bool
 
 
 class _Automaton:
@@ -107,6 +109,8 @@ class Gates:
         for words in near:
             # these words make a line a candidate; `near` gives the rules to try for them
             others.setdefault(words, [])
+        others[NEED_OF_BASE64] = []
+        others[NEED] = []
         others[HIDDEN] = []
         self._near = [(compiled(words, "near"), found) for words, found in near.items()]
         self._hidden = compiled(HIDDEN, "gate")
@@ -148,7 +152,6 @@ class Gates:
         """
         needed: list[tuple[Sequence[int], list[int]]] = []
         places: list[int] = []
-        hidden = False
         for automaton, orders in self._parts:
             found: dict[int, list[int]] = {}
             for place, needs in automaton.hits(text, at, effort):
@@ -156,8 +159,9 @@ class Gates:
                 for need in needs:
                     found.setdefault(need, []).append(place)
             needed += [(orders[need], where) for need, where in found.items() if orders[need]]
-            hidden = hidden or (orders[-1] == [] and len(orders) - 1 in found)
-        return Reasons(needed, sorted(places), hidden)
+        last = len(orders) - 1  # the needs of no rule stand at the end of the last automaton
+        hidden, coded = last in found, last - 1 in found or last - 2 in found
+        return Reasons(needed, sorted(places), hidden, coded)
 
 
 def _need(rule: Rule) -> str:

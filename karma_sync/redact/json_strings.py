@@ -25,8 +25,13 @@ KEPT_KEYS = frozenset(
         tool_use_id parentToolUseID parent_tool_use_id signature timestamp"""
     )
 )
-# Only one word is kept as an id: prose under a key `id` is redacted.
-_ID = re.compile(rb"[A-Za-z0-9+/=_.:|\\-]*+")
+# The forms of what stands under them: all else is searched like any text.
+_ID = re.compile(
+    rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?:(?:srv)?toolu|msg|req|resp|call"
+    rb"|chatcmpl|run|agent|task)[_-][A-Za-z0-9_-]{4,64}|[0-9a-f]{6,17}"
+    rb"|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]{5,18}(?:Z|[+-][0-9:]{4,6})?|[0-9]{1,19}"
+)
+_SIGNATURE = re.compile(rb"[A-Za-z0-9+/=_\\-]{80,}")  # of the provider, under a thought
 _IMAGE_KEYS = frozenset({b"data", b"base64"})
 # base64 of a PNG, JPEG, GIF, WebP or PDF, by its first bytes
 _IMAGE = re.compile(rb"(?:iVBORw0K|\\?/9j\\?/|R0lGOD|UklGR|JVBERi0)[A-Za-z0-9+/=\\]*+")
@@ -166,6 +171,8 @@ def _member(record: bytes, key: re.Match[bytes], value: re.Match[bytes]) -> Grou
 
 
 def _is_kept(key: bytes, value: bytes) -> bool:
+    if key == b"signature":
+        return _SIGNATURE.fullmatch(value) is not None
     if key in KEPT_KEYS:
         return _ID.fullmatch(value) is not None
     return key in _IMAGE_KEYS and _IMAGE.fullmatch(value) is not None

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
+from karma_sync.redact.codings import decoded
 from karma_sync.redact.effort import Effort, TooMuchWork
 from karma_sync.redact.escapes import Unescaped, snapped, whole_characters
 from karma_sync.redact.gates import Cursor, Gates, Reasons
@@ -94,7 +95,7 @@ class Scanner:
                 _Search(near, effort),
                 text,
                 reasons,
-                LEVELS if escaped else 0,
+                LEVELS if escaped or reasons.coded else 0,
                 written if escaped else None,
             )
         except TooMuchWork:
@@ -128,6 +129,8 @@ class Scanner:
         if written is None or written:
             spans = self._find_in_layer(text, reasons, anyway, search.effort)
             found += [s for s in spans if written is None or (s.start, s.end) in written]
+        if levels and reasons.coded:
+            found += self._find_behind_codings(search, text, reasons, levels - 1)
         if levels and b"\\" in text:
             stretches = self._to_unescape(text, reasons, bool(anyway))
             found += self._find_behind_escapes(search, text, stretches, levels - 1)
@@ -160,6 +163,16 @@ class Scanner:
                 for span in _distinct(spans):
                     first, last = layer.origin(span.start, span.end)
                     yield Span(start + first, start + last, span.order)
+
+    def _find_behind_codings(
+        self, search: _Search, text: bytes, reasons: Reasons, levels: int
+    ) -> Iterator[Span]:
+        """The secrets behind colour codes, percent signs and the NULs of UTF-16."""
+        for layer in decoded(text, reasons.places):
+            search.effort.spend(len(layer.data))
+            inner = self._gates.reasons(layer.data, search.effort)
+            for span in _distinct(self._find_in_layers(search, layer.data, inner, levels, None)):
+                yield Span(*layer.origin(span.start, span.end), span.order)
 
     def _find_in_layer(
         self, text: bytes, reasons: Reasons, anyway: Sequence[int], effort: Effort

@@ -12,6 +12,9 @@ _VARIED = 10  # different characters, including the prefix
 _STRIPE_KEY = 32  # characters, including the prefix
 _VERCEL_KEY = 24  # characters behind the prefix
 _DRAWN = re.compile(rb"[A-Z0-9]")  # a random token has a capital letter or a digit
+_OF_SENTENCES = frozenset(
+    b"the and are was were has had but from they their which these not".split()
+)
 _SPREAD = 8  # at most so many parts of a token are the same character
 
 
@@ -58,6 +61,12 @@ def _is_keyed(_name: bytes, token: bytes) -> bool:
     return is_random(b"", token) and _digits(token) > 0 and not is_made_of_words(token)
 
 
+def _is_phrase(_name: bytes, phrase: bytes) -> bool:
+    """The words of a wallet's list: it has none of those that hold a sentence together."""
+    found = phrase.lower().replace(b",", b" ").split()
+    return len(set(found)) * 2 > len(found) and not _OF_SENTENCES.intersection(found)
+
+
 def _is_spread(_name: bytes, token: bytes) -> bool:
     """No character stands in it much more often than others: it is no part of encoded binary."""
     most = max(token.count(byte) for byte in set(token))
@@ -75,6 +84,7 @@ CHECKS: Mapping[str, Check | None] = {
     "digits": _has_digits,
     "keyed": _is_keyed,
     "varied": _is_varied,
+    "phrase": _is_phrase,
     "spread": _is_spread,
     "discord": _is_discord,
     "gitlab": _is_gitlab,

@@ -67,6 +67,7 @@ _CODE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_TORN = re.compile(rb"\A[,;)\]}]|[:(\[{,]\Z")  # what stands between two quoted texts
 _CALL = re.compile(rb"([A-Za-z_$][\w.$]{3,})[(\[]")
 # An identifier that says itself what it refers to.
 _NAMED_SO = re.compile(
@@ -87,6 +88,7 @@ _IDENTIFIER = re.compile(rb"[A-Za-z_$][A-Za-z0-9_$]*(?:\[\])?[!?]?")
 _NEXT_SETTING = re.compile(rb"[;&][A-Za-z_ ]+=")  # of a connection string, of a query
 _PHRASE = re.compile(rb"[A-Za-z]{2,}(?:-[A-Za-z]{2,}){2,}[0-9]*")
 _MAIL = re.compile(rb"[\w.+-]+@[\w-]+\.[\w.-]+")
+_PHRASE_JOINTS = 3  # a name of code has fewer
 _ENVIRONMENT = re.compile(rb"[A-Z][A-Z0-9_]+")
 _PATH = re.compile(rb"(?:\.{0,2}|~|[A-Za-z]:)[/\\][\w.@ -]+(?:[/\\]|$)|[A-Za-z][A-Za-z0-9+.-]*://")
 _BLANK = re.compile(rb"[\x00-\x20]")
@@ -175,7 +177,7 @@ def _looks_drawn(value: bytes) -> bool:
 
 def _is_expression(value: bytes) -> bool:
     """Code; a chain of names only if it consists of words, because passwords have dots too."""
-    if _CODE.fullmatch(value) or _NAMED_SO.fullmatch(value):
+    if _CODE.fullmatch(value) or _NAMED_SO.fullmatch(value) or _TORN.search(value):
         return True
     if (call := _CALL.match(value)) and is_made_of_words(call[1]):
         return True
@@ -344,6 +346,16 @@ def is_told_secret(name: bytes, value: bytes) -> bool:
         return False
     drawn = _looks_drawn(value) or _PHRASE.fullmatch(value) is not None
     return drawn or _has_digit(value) or _SIGNS.search(value) is not None
+
+
+def is_told_password(_name: bytes, value: bytes) -> bool:
+    """A password in a sentence without a name for it: drawn, a phrase, or words and a number."""
+    if not is_password(value) or _MAIL.fullmatch(value) or is_path(value):
+        return False
+    if _PHRASE.fullmatch(value):
+        return value.count(b"-") >= _PHRASE_JOINTS
+    mixed = _has_digit(value) and _has_letter(value)
+    return mixed and (not is_made_of_words(value) or len(_DIGIT.findall(value)) > LEAST_DIGITS)
 
 
 def is_cookie(_name: bytes, value: bytes) -> bool:

@@ -12,6 +12,7 @@ from karma_sync.redact.matching.value_checks import (
     is_paired_secret,
     is_password_after_user,
     is_password_in_prose,
+    is_told_password,
 )
 from karma_sync.redact.rules.assignment import (
     AFTER,
@@ -197,5 +198,42 @@ ADJACENT_RULES = (
             "user = args.user\npassword = args.password",
             "username: alice\npassword: your_password",
         ),
+    ),
+    Rule(
+        name="assignment",  # pw: v, Das Passwort lautet v, password? it's v, wifi password "v"
+        pattern=r"(?i)(?:\A|[^a-z0-9_])(?:pw|pwd|pass(?:word|wort|code)|contrase(?:ñ|n)a"
+        r"|mot de passe|wachtwoord|senha|parola|kennwort)(?:[ ]?[:?]|[ ](?:lautet|ist|es|est|is))?"
+        r"(?:[ ]it'?s)?[ ]+[`\"“*]{0,2}(?P<secret>[^\s\"'`\\“”]*[^\s\"'`\\“”.,;:!?])",
+        gate=r"(?i)(?:pwd?|pass(?:word|wort|code)|contrase(?:ñ|n)a|mot de passe|wachtwoord|senha"
+        r"|parola|kennwort)(?:[ ]?[:?]|[ ](?:lautet|ist|es|est|is))?(?:[ ]it'?s)?[ ][^\s]{6}",
+        one_line=True,
+        source=_SOURCE,
+        check=is_told_password,
+        examples=(
+            "login: bob@acme.example pw: «river-horse-cloud-battery»",
+            "Das Passwort lautet «oH^lpVJoG0M4Ar»",
+            "DB password? it's «battery-river-horse-cloud»",
+            'wifi password "«0c3e9ac8e7cae6c0561a6aba»"',
+        ),
+        near_misses=(
+            "password reset-flow",
+            "the password field-1",
+            "Password: required",
+            "pass 1.2.3",
+        ),
+    ),
+    Rule(
+        name="assignment",  # login with name / value, for a site
+        pattern=r"(?i)(?:log ?in|use|user|credentials?|sign in)[ ](?:with|as|is|are)?[ ]?"
+        r"[a-z0-9_.@+-]{2,60}[ ]/[ ](?P<secret>[^\s\"'`\\/]{6,})",
+        gate=r"[A-Za-z0-9_.@+-][ ]\\?/[ ][^\s]{6}",
+        one_line=True,
+        source=_SOURCE,
+        check=is_told_password,
+        examples=(
+            "use admin / «mapleLamp135» for the staging site",
+            "login with bob@acme.example / «Qwertz!234»",
+        ),
+        near_misses=("use sqlite / postgres16 here", "use a / b"),
     ),
 )

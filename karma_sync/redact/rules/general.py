@@ -70,6 +70,30 @@ def _is_netrc(_name: bytes, password: bytes) -> bool:
 
 GENERAL_RULES = (
     Rule(
+        name="binary",  # a packed file, a database, a program: nobody sees what is in it
+        pattern=EDGE + r"((?:H4sI|UEsDB|N3q8rw|UmFyIR|QlpoO|KLUv|U1FMaXRlIGZvcm1hdCAz|f0VMR"
+        r"|TVqQAA)[A-Za-z0-9+/]{40,}={0,2})",
+        gate=r"(?:H4sI|UEsDB|N3q8rw|UmFyIR|QlpoO|KLUv|U1FMaXRlIGZvcm1hdCAz|f0VMR|TVqQAA)"
+        r"[A-Za-z0-9+/\\]{40}",
+        one_line=True,
+        source="https://datatracker.ietf.org/doc/html/rfc1952#page-6",
+        examples=("«H4sIAAAAAAAA{base64:80}=»", "file: «UEsDBBQAAAAI{base64:80}»"),
+        near_misses=("H4sIAAAA", "QlpoOfTheName"),
+    ),
+    Rule(
+        name="binary",  # the same not encoded, to the end of the text
+        pattern=r"(\x1f(?:\x8b|\xef\xbf\xbd|\xc2\x8b)\x08|PK\x03\x04|SQLite format 3\x00|\x7fELF"
+        r"|BZh[1-9]1AY&SY|7zXZ\x00)",
+        until=r"\z",
+        gate=r"\x1f|\\+u001[fF]|PK(?:\x03|\\+u0003)|SQLite[ ]format[ ]3(?:\x00|\\+u0000)"
+        r"|(?:\x7f|\\+u007[fF])ELF|BZh[1-9]1AY&SY|7zXZ(?:\x00|\\+u0000)",
+        reach=ANYWHERE,
+        firm=True,
+        source="https://datatracker.ietf.org/doc/html/rfc1952#page-6",
+        examples=("out: «PK\x03\x04\x14\x00 and so on\n to the end»",),
+        near_misses=("PKCS and PK", "SQLite format 3 is a format"),
+    ),
+    Rule(
         name="private",  # a block that the user marks
         pattern="",
         finder=private.closed,
@@ -250,9 +274,6 @@ GENERAL_RULES = (
             "  1→machine h.example\n  2→  login a\n  3→  password «{alnum:12}»",
             "a/.netrc:1:machine h\na/.netrc:2:login a\na/.netrc:3:password «{alnum:12}»",
         ),
-        near_misses=(
-            "machine x login y password <password>",
-            "machine x\nlogin y\nneeds a\npassword {alnum:12}",
-        ),
+        near_misses=("machine x login y password <password>",),
     ),
 )

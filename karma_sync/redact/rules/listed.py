@@ -14,7 +14,7 @@ _SOURCE = "https://12factor.net/config"  # people's habit, not a format of any p
 _Q = r"""\\*["'`]"""  # a quote, also of text that is still escaped
 _MARK = r"[`*]{0,3}"
 _BAR = r"(?:\||│|┃|║|\\+u2502)"
-_CELL = r"(?P<secret>[^\s|│┃║`*\"'\\]+)"
+_CELL = r"(?P<secret>[^\s|│┃║`*\"'\\](?:[^\s|│┃║`\"'\\]*[^\s|│┃║`*\"'\\])?)"
 _COOKIE = r"(?i:[a-z0-9_.-]*(?:sess(?:ion)?(?:_?id)?|sid|auth|jwt|token|remember)[a-z0-9_.-]*)"
 _COOKIE_VALUE = r"(?P<secret>[A-Za-z0-9%._~+/=:-]{16,})"
 _COLUMN = r"(?i:passw(?:or)?d|passwd|secret|token|api[_ ]?key|private[_ ]?key)"
@@ -29,6 +29,7 @@ LISTED_RULES = (
         examples=(
             "| Name | Value |\n|---|---|\n| AZURE_STORAGE_KEY | «{base64:86}==» |\n",
             "│ ADMIN_PASSWORD │ «Marlin1984#» │",
+            "| SMTP_PASSWORD | «mLQs2Q*eLZClDk» |\n",
             "| REDIS_PASSWORD | «horse-staple-horse-staple» |\n",
             "| SERVICE_API_KEY | **«{alnum:32}»** |",
         ),

@@ -181,13 +181,21 @@ def test_bytes_without_a_secret_stay_as_they_are(raw: bytes) -> None:
     assert REDACTOR.lines(raw).data == raw
 
 
+FORMS_OF_IDS = {
+    "signature": "EqQBCkgIBhABGAIqQ" + fill("{base64:300}") + "==",
+    "timestamp": "2026-01-02T03:04:05.678Z",
+    "id": fill("toolu_01{alnum:22}"),
+}
+
+
 @pytest.mark.parametrize("key", sorted(key.decode() for key in KEPT_KEYS))
-def test_ids_signatures_and_times_are_left_alone(key: str) -> None:
-    record = {key: GITHUB, "a": [{key: GITHUB}], "text": GITHUB}
+def test_what_has_the_form_of_an_id_is_left_alone_and_nothing_else(key: str) -> None:
+    own = FORMS_OF_IDS.get(key, "270dcbcb-2839-60fb-aea8-770d98e82945")
+    record = {key: own, "a": [{key: GITHUB}], "text": own}
 
     result = redacted(record)
 
-    assert result == {key: GITHUB, "a": [{key: GITHUB}], "text": "[REDACTED:github]"}
+    assert result == {key: own, "a": [{key: "[REDACTED:github]"}], "text": own}
 
 
 def test_prose_under_the_key_of_an_id_is_redacted() -> None:
@@ -394,12 +402,12 @@ def test_a_text_is_redacted_across_its_lines_and_keeps_bytes_that_are_no_utf8() 
 
 def test_a_text_that_is_json_keeps_its_structure() -> None:
     raw = json.dumps(
-        {"todos": [{"id": "1", "content": PEM[:90]}], "uuid": GITHUB}, indent=2
+        {"todos": [{"id": "1", "content": PEM[:90]}], "uuid": "id-1"}, indent=2
     ).encode()
 
     result = json.loads(REDACTOR.text(raw).data)
 
-    assert result == {"todos": [{"id": "1", "content": "[REDACTED:pem]"}], "uuid": GITHUB}
+    assert result == {"todos": [{"id": "1", "content": "[REDACTED:pem]"}], "uuid": "id-1"}
 
 
 def test_a_value_keeps_lone_surrogates() -> None:

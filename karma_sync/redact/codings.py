@@ -1,0 +1,154 @@
+"""Reads what hides a secret without escaping it: colour codes, percent signs, base64, UTF-16.
+
+A terminal's colour codes may stand inside a token, a URL within a query is percent-encoded, a file
+of settings is handed on in base64. Each coding has a need for the gates, finds its stretches around
+the places of that need, and decodes them; the secrets found there are mapped back.
+"""
+
+import base64
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+
+from karma_sync.redact.stretches import Stretch, joined, lines_around
+
+_COLOUR = rb"\x1b\[[0-9;]{0,24}[A-Za-z]"
+_COLOURS = re.compile(_COLOUR)
+_PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
+_URL = re.compile(rb"[^\s\"'`<>\\]{1,8192}")
+_BEFORE = 4096  # bytes before a place in which its run may begin
+_WIDE = re.compile(rb"(?:[\t\n\r -~]\x00){8,}")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{24,}(?:(?:\r?\n)[A-Za-z0-9+/_-]{8,})*={0,2}")
+_PLAIN = re.compile(rb"[\t\n\r -~\x80-\xff]*")
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_CHARACTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-")
+_ALIGNED = 64  # characters: a run begins at most so far before what tells it
+_LEAST = 12  # bytes: fewer hold no secret with its name
+
+# base64 of printed ASCII: of four characters, three have a bit that is never set.
+_ASCII = r"(?:[CDI-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/])"
+# What the gates look for; it must hold behind escapes too.
+NEED = (
+    r"(?:\x1b|\\+(?:u001[bB]|x1[bB]|033|e))\[[0-9;]{0,12}[mK]|%3[AaDd]|%2[Ff]%2[Ff]"
+    r"|(?:[!-~](?:\x00|\\+u0000)){6}"
+)
+NEED_OF_BASE64 = rf"{_ASCII}{{6}}"
+
+
+class Decoded:
+    """A decoded stretch of a text, as `data`, and where its bytes stand in the text.
+
+    `starts` are where its parts begin in the data, `sources` where they begin in the text, and
+    their size there: of a part that is one byte of the data, the negative size of its code.
+    """
+
+    def __init__(self, data: bytes, starts: Sequence[int], sources: Sequence[Stretch]) -> None:
+        self.data = data
+        self._starts = starts
+        self._sources = sources
+
+    def origin(self, start: int, end: int) -> Stretch:
+        """The stretch of the text that became data[start:end]."""
+        first = bisect_right(self._starts, start) - 1
+        last = bisect_right(self._starts, end - 1) - 1
+        begin, size = self._sources[first]
+        before = begin if size < 0 else begin + start - self._starts[first]
+        begin, size = self._sources[last]
+        after = begin - size if size < 0 else begin + end - self._starts[last]
+        return before, after
+
+
+def decoded(text: bytes, places: Sequence[int]) -> Iterator[Decoded]:
+    """Every coded stretch around these places, decoded once."""
+    if b"\x1b[" in text:
+        for start, end in joined(lines_around(text, places)):
+            if b"\x1b[" in text[start:end]:
+                yield _without_colours(text, start, end)
+    if b"%" in text:
+        for start, end in _runs(text, places):
+            yield _without_percents(text, start, end)
+    yield from _without_base64(text, places)
+    if b"\x00" in text:
+        for wide in _WIDE.finditer(text):
+            size = len(wide[0]) // 2
+            starts = range(size)
+            sources = [(wide.start() + 2 * at, -2) for at in starts]
+            yield Decoded(wide[0][::2], starts, sources)
+
+
+def _without_colours(text: bytes, start: int, end: int) -> Decoded:
+    pieces: list[bytes] = []
+    starts: list[int] = []
+    sources: list[Stretch] = []
+    at, size = start, 0
+    for code in (*_COLOURS.finditer(text, start, end), None):
+        stop = code.start() if code else end
+        if stop > at or not starts:
+            pieces.append(text[at:stop])
+            starts.append(size)
+            sources.append((at, stop - at))
+            size += stop - at
+        at = code.end() if code else end
+    return Decoded(b"".join(pieces), starts, sources)
+
+
+def _runs(text: bytes, places: Sequence[int]) -> Iterator[Stretch]:
+    """The runs without blanks in which the percent signs at these places stand."""
+    done = -1
+    for place in places:
+        if place > done and text[place : place + 1] == b"%":
+            low = max(done + 1, place - _BEFORE, 0)
+            cuts = [text.rfind(sign, low, place) for sign in (b" ", b"\n", b'"', b"'", b"\\", b"<")]
+            start = max(low, max(cuts) + 1)
+            run = _URL.match(text, start)
+            if run is not None:
+                done = run.end()
+                yield start, done
+
+
+def _without_percents(text: bytes, start: int, end: int) -> Decoded:
+    pieces: list[bytes] = []
+    starts: list[int] = []
+    sources: list[Stretch] = []
+    at, size = start, 0
+    for code in (*_PERCENT.finditer(text, start, end), None):
+        stop = code.start() if code else end
+        if stop > at or not starts:
+            pieces.append(text[at:stop])
+            starts.append(size)
+            sources.append((at, stop - at))
+            size += stop - at
+        if code:
+            pieces.append(bytes([int(code[1], 16)]))
+            starts.append(size)
+            sources.append((code.start(), -3))
+            size += 1
+            at = code.end()
+    return Decoded(b"".join(pieces), starts, sources)
+
+
+def _without_base64(text: bytes, places: Sequence[int]) -> Iterator[Decoded]:
+    """The runs of base64 at these places that stand for text; a secret in one is all of it."""
+    done = -1
+    for place in places:
+        if place <= done:
+            continue
+        start = place
+        while start > done + 1 and start > place - _ALIGNED and text[start - 1] in _CHARACTERS:
+            start -= 1
+        run = _BASE64.match(text, start)
+        if run is None:
+            continue
+        done = run.end()
+        if data := _text_of(run[0]):
+            yield Decoded(data, [0], [(start, start - done)])
+
+
+def _text_of(run: bytes) -> bytes:
+    """What a run of base64 stands for if that is text; empty if it is none."""
+    plain = b"".join(run.split()).translate(_URL_SAFE).rstrip(b"=")
+    plain = plain[: len(plain) - (len(plain) % 4 == 1)]
+    if _PLAIN.fullmatch(base64.b64decode(plain[: min(_ALIGNED, len(plain) // 4 * 4)])) is None:
+        return b""
+    data = base64.b64decode(plain + b"=" * (-len(plain) % 4))
+    return data if len(data) >= _LEAST and _PLAIN.fullmatch(data) else b""

@@ -1,0 +1,83 @@
+"""Secrets behind colour codes, percent signs, base64 and UTF-16 are cut; what is around stays."""
+
+import base64
+import gzip
+import json
+from urllib.parse import quote
+
+import pytest
+
+from karma_sync.redact.examples import fill
+from karma_sync.redact.redactor import default_redactor
+
+REDACTOR = default_redactor()
+GITHUB = fill("ghp_{alnum:36}")
+
+
+def content(text: str) -> str:
+    """The text as it leaves in a record of a transcript."""
+    line = json.dumps({"message": {"content": text}}).encode()
+    result: str = json.loads(REDACTOR.lines(line).data)["message"]["content"]
+    return result
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (f"\x1b[35m.env\x1b[m:tok=\x1b[01;31m\x1b[Kghp_\x1b[m\x1b[K{GITHUB[4:]}", ".env"),
+        (
+            "\x1b[38;5;81mDB_PASSWORD\x1b[0m\x1b[38;5;203m=\x1b[0m\x1b[38;5;186mVtPa!x9QUb\x1b[0m",
+            "[0m",
+        ),
+    ],
+)
+def test_a_secret_is_cut_from_what_a_terminal_colours(text: str, kept: str) -> None:
+    result = content(text)
+
+    assert GITHUB[6:] not in result and "VtPa!x9QUb" not in result
+    assert kept in result
+    assert REDACTOR.text(text.encode()).cuts
+
+
+def test_a_url_within_a_query_is_read() -> None:
+    inner = quote("mongodb+srv://admin:GteGlqANN4daW8K0@c0.example.net/?w=1", safe="")
+
+    result = content(f"GET https://api.example/v1?uri={inner}&page=2 200")
+
+    assert "GteGlqANN4daW8K0" not in result
+    assert result.endswith("&page=2 200") and result.startswith("GET https://api.example/v1?uri=")
+
+
+@pytest.mark.parametrize(
+    "plain", [GITHUB, "PORT=1\nDB_PASSWORD=hunter2!x9\nDEBUG=0\n", f"user:{GITHUB}"]
+)
+def test_base64_of_a_secret_is_cut_as_a_whole(plain: str) -> None:
+    encoded = base64.b64encode(plain.encode()).decode()
+
+    assert content(f"echo {encoded} | base64 -d") in {
+        f"echo [REDACTED:{rule}] | base64 -d" for rule in ("github", "assignment", "encoded")
+    }
+
+
+def test_base64_of_something_else_stays() -> None:
+    encoded = base64.b64encode(b"a sentence of some length that tells nothing to anybody").decode()
+
+    assert content(f"echo {encoded}") == f"echo {encoded}"
+
+
+def test_utf_16_is_read() -> None:
+    text = f"TOKEN={GITHUB}\r\n".encode("utf-16-le").decode("latin-1")
+
+    assert GITHUB not in content(text).replace("\x00", "")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lambda raw: b"PK\x03\x04" + raw * 9])
+def test_a_packed_file_in_a_tools_result_is_left_out(pack: object) -> None:
+    packed = pack(GITHUB.encode() * 20)  # type: ignore[operator]  # one of the two above
+
+    as_base64 = content(base64.b64encode(packed).decode())
+    as_text = content("x " + packed.decode("utf-8", "replace"))
+
+    assert as_base64 == "[REDACTED:binary]"
+    assert as_text == "x [REDACTED:binary]"
+    assert REDACTOR.text(packed).data == b"[REDACTED:binary]"
