@@ -134,7 +134,3 @@ def _cpu_s(redactor: RuleRedactor, line: bytes) -> float:
         redactor.lines(line)
         seconds.append(time.process_time() - start)
     return min(seconds)
-
-
-if __name__ == "__main__":
-    print(json.dumps(growth(), indent=1))

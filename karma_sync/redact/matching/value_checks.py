@@ -11,6 +11,7 @@ import string
 
 from karma_sync.redact.matching.harmless_words import HARMLESS, STANDING_FOR
 from karma_sync.redact.matching.patterns import compiled
+from karma_sync.redact.matching.references import PLACEHOLDER, REFERENCE
 from karma_sync.redact.matching.secret_names import NameKind, bare, kind_of_name
 
 # Sizes are in bytes.
@@ -32,31 +33,6 @@ _ROWS = (string.ascii_lowercase, string.digits[1:] + "0", string.digits)
 _RUNS = sorted(
     {row[at : at + COUNTED] for row in _ROWS for at in range(len(row) - COUNTED + 1)}
     | {"a1b2c3", "c3b2a1"}
-)
-# Anywhere in a value, these say that the secret belongs there.
-_PLACEHOLDER = re.compile(
-    rb"""(?i)
-    (?-i:EXAMPLE)|\.\.\.|\xe2\x80\xa6|\*\*\*|\$\{|\$\(|\{\{|\}\}|\{[a-z0-9_.]*\}|%\(|\#\{|<%|\[redacted
-    | your[_\-. ]?|change[_\-]?(?:me|this|it)|replace[_\-]?(?:me|this|with)|place[_\-]?holder
-    | insert[_\-]|redacted
-    | (?:^|[^a-z0-9])(?:secret[_\-]?key|api[_\-]?key|my[_\-]?(?:token|secret|key|password))[0-9]*
-        (?:[^a-z0-9]|$)
-    """,
-    re.VERBOSE,
-)
-# These stand for something else: ${NAME}, $NAME, %NAME%, <name>, {name}, [name], *alias, !tag.
-_REFERENCE = re.compile(
-    rb"""
-    \$[A-Z_][A-Z0-9_]*\W*$ | \$[0-9@*\#?!]$ | \$[A-Za-z_]+\W*$ | \$\w+(?:->|::|\[|\.|:) | \$[({]
-    | \$(?=[A-Za-z_])(?:[A-Za-z0-9_]*_|[a-z]*)
-        (?i:pass|pw|secret|token|key|auth|user|db|my|env|var|arg)\w*$
-    | %[A-Za-z_][A-Za-z0-9_]*% | %[sdvqw]\b | %[({]
-    | <[A-Za-z][\w .:/|-]*>? $ | [{\[(] [\w .:\"',$-]* [}\])]? [;,]? $ | \*[A-Za-z_-]+$
-    | !(?:vault|secret|sub|ref|getatt|env|include)\b | \#\{
-    | ENC\[ | (?:vault|secret|op|ref|ssm|env|file|keyring|sops|awsm?|gcp|azure[a-z]*):[/.\w]
-    | (?:os\.environ|process\.env|import\.meta|System\.getenv|ENV\[|env\(|getenv|secrets\.)
-    """,
-    re.VERBOSE,
 )
 _CODE = re.compile(
     rb"""
@@ -105,7 +81,7 @@ _COUNTED = re.compile("|".join(_RUNS).encode())
 
 def is_placeholder(value: bytes) -> bool:
     """Shows where a secret belongs without being one: your-key-here, xxxx, ${VAR}, <token>, …."""
-    if _REFERENCE.match(value) or _PLACEHOLDER.search(value):
+    if REFERENCE.match(value) or PLACEHOLDER.search(value):
         return True
     if any(word in STANDING_FOR for word in words_in(value)) and is_made_of_words(value):
         return True

@@ -1,10 +1,11 @@
 """The share of secrets found, in real transcripts and in texts that look like secrets."""
 
 import json
+import random
 from collections import Counter
 from pathlib import Path
 
-from benchmarks import bench_redact
+from benchmarks import bench_redact, redact_quality
 from karma_sync.redact.redactor import default_redactor
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -78,3 +79,19 @@ def test_real_transcripts_lose_only_the_planted_secrets(corpus: Path) -> None:
 
     assert result.cuts == {"slack": count}
     assert result.data == b"".join(planted).replace(secret, b"[REDACTED:slack]")
+
+
+def test_of_new_tokens_of_every_family_nearly_all_are_cut_in_every_place() -> None:
+    seed = random.SystemRandom().randrange(1 << 32)
+
+    share, count, missed = redact_quality.recall(redact_quality.generated(seed), REDACTOR)
+
+    assert count > 3000
+    assert share >= 0.98, (seed, missed)
+
+
+def test_nearly_all_of_what_got_through_earlier_is_cut(corpus: Path) -> None:
+    share, count, missed = redact_quality.recall(redact_quality.known_misses(corpus), REDACTOR)
+
+    assert count > 900
+    assert share >= 0.95, missed
