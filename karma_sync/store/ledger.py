@@ -138,6 +138,13 @@ def get_recall(tx: Transaction, folder: str) -> Recall | None:
     return Recall(folder, row["through"], row["at_ms"], bool(row["swept"])) if row else None
 
 
+def retractions(tx: Transaction, folder: str) -> list[tuple[str, int]]:
+    """The retractions of a channel as (item, revision), in the order of revisions."""
+    rows = departed.all(tx, folder=folder)
+    found = sorted((row.withdrawn, row.item) for row in rows if row.withdrawn)
+    return [(item, revision) for revision, item in found]
+
+
 def confirm(tx: Transaction, folder: str, member: str, revision: int) -> None:
     """Record that `member` (a key) has exactly what had left up to `revision`.
 

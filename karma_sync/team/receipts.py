@@ -162,8 +162,13 @@ class Receipts:
         """Store up to which revision the member had exactly what I had sent."""
         for each in receipt.channels:
             mine = ledger.revisions(tx, each.folder)
-            if mine and each.digest == digest_of(mine):
-                ledger.confirm(tx, each.folder, receipt.writer, max(mine.values()))
+            if each.digest != digest_of(mine):
+                continue
+            gone = ledger.retractions(tx, each.folder)
+            done = gone if each.carried_out(gone) == set(gone) else []
+            reached = max([*mine.values(), *(revision for _, revision in done)], default=0)
+            if reached:
+                ledger.confirm(tx, each.folder, receipt.writer, reached)
 
     def _check_seen(self, team: Team, receipt: Receipt) -> None:
         """Raise my version counter if I lost it; record two contents under one version."""

@@ -207,3 +207,27 @@ def _open(member: Member, session: Session) -> dict[str, Any]:
 
 def _has_all(row: dict[str, Any]) -> bool:
     return all(d["confirmed"] for d in row["to"])
+
+
+def test_what_was_confirmed_before_a_decline_still_counts(town: Town) -> None:
+    a, b = town.members("gil", "hal")
+    found_team(a, b, name="later")
+    share(a, b)
+    kept, gone = a.write_session("kept"), a.write_session("withdrawn")
+    b.until_readable(kept, gone)
+    a.run("session", "unshare", gone.id)
+    until(lambda: _by_session(a, gone)["gone"], "the withdrawal is confirmed")
+    until(lambda: _by_session(a, kept)["confirmed"], "the other one too")
+    b.down()
+
+    a.run("decline", "repo", "--yes")
+
+    assert _by_session(a, gone) == {"tag": b.tag, "confirmed": False, "gone": True}
+    assert _by_session(a, kept) == {"tag": b.tag, "confirmed": True, "gone": False}
+
+
+def _by_session(member: Member, session: Session) -> dict[str, Any]:
+    """What the one receiver confirmed of a session."""
+    (row,) = (s for s in member.json("sent")["sent"] if s["session"] == session.id)
+    (to,) = row["to"]
+    return dict(to)

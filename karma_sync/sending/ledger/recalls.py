@@ -82,8 +82,10 @@ def _retracted(box: Box) -> CalledBack:
 
 
 def _redacted(box: Box, recall: Recall) -> CalledBack:
-    # what was sent since has never been under the old redactor
-    rows = [row for row in box.rows if not row.withdrawn and row.first <= recall.through]
+    rows = [row for row in box.rows if not row.withdrawn]
+    # what was sent since was never under the old redactor; after a loss of the ledger nobody knows
+    # when a session was sent first
+    rows = [row for row in rows if row.first <= recall.through] or rows
     left = sum(row.revision <= recall.through for row in rows)
     # a receiver that had nothing at its last receipt may have got some of it since then: only a
     # receipt for the new items confirms

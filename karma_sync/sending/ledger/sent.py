@@ -95,12 +95,16 @@ def _sent(box: Box, row: Departed) -> SentSession:
 
 
 def _sent_before(found: Ended, row: Departed) -> SentSession:
-    """A session that left through a channel that is closed now."""
+    """A session that left through a channel that is closed now.
+
+    What a member confirmed before still holds: that it has the session, or deleted it.
+    """
     stays = found.stays and not row.withdrawn
-    to = [
-        Delivery(tag, stays and had >= row.revision, tag in found.gone)
-        for tag, had in sorted(found.had.items())
-    ]
+    to = []
+    for tag, had in sorted(found.had.items()):
+        gone = tag in found.gone or 0 < row.withdrawn <= had
+        has = had >= row.revision and not row.withdrawn and not gone
+        to.append(Delivery(tag, has, gone))
     return _row(row, found.team.name, found.project, to, Fate.STAYS if stays else Fate.WITHDRAWN)
 
 
