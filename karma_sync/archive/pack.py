@@ -26,9 +26,9 @@ from karma_sync.domain.value import Value
 from karma_sync.errors import KarmaError
 from karma_sync.files import PRIVATE_FILE
 
-# One frame holds at most this much. Larger frames would not compress better, and a reader keeps
-# one in memory.
-FRAME_BYTES = 1 << 20
+# One frame holds at most this much. With 1 << 20, packs are 8 % smaller (150 MB in 300 sessions),
+# and a process keeps up to 3 MB more memory after a pass (n=2).
+FRAME_BYTES = 1 << 18
 _HEADER_BYTES = 20_000  # a path may have 4,096 bytes, each written as up to four characters
 # Level 3: 6.0 times smaller at 536 MB/s on real transcripts (docs/agent-files.md, "Compression")
 _LEVEL = 3
