@@ -16,7 +16,7 @@ from pathlib import Path
 
 from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.archive import store
-from karma_sync.archive.pack import DamagedPack, Entry, PackWriter, pack_path
+from karma_sync.archive.pack import DamagedPack, PackEntry, PackWriter, pack_path
 from karma_sync.archive.store import About, ArchivedFile, ArchivedSession, Key, facts_of, plans_of
 from karma_sync.archive.taking import (
     FileTaker,
@@ -161,7 +161,7 @@ class Archiver:
         private_dir(path.parent)
         with PackWriter(path, before.length) as writer:
             if not before.length:
-                head = Entry(agent=session.agent, session=session.session_id, home=str(home))
+                head = PackEntry(agent=session.agent, session=session.session_id, home=str(home))
                 writer.append(head)
             taker = FileTaker(writer)
             taking = _Taking(taker, key, left, step)

@@ -39,7 +39,7 @@ class DamagedPack(KarmaError):
     """A pack does not hold what it should."""
 
 
-class Entry(Value, frozen=True, kw_only=True, omit_defaults=True):
+class PackEntry(Value, frozen=True, kw_only=True, omit_defaults=True):
     """The header of an entry: `size` bytes of a file's version from `at`, in `stored` bytes.
 
     `agent`, `session` and `home`, the agent's directory, are set in the first entry alone.
@@ -61,7 +61,7 @@ class Entry(Value, frozen=True, kw_only=True, omit_defaults=True):
 class Placed:
     """An entry, and the offset in the pack at which its frame begins."""
 
-    entry: Entry
+    entry: PackEntry
     frame: int
 
     @property
@@ -110,7 +110,7 @@ class PackWriter:
         self._file.truncate(length)
         self._file.seek(length)
 
-    def append(self, entry: Entry, frame: bytes = b"") -> None:
+    def append(self, entry: PackEntry, frame: bytes = b"") -> None:
         """Append an entry with its frame."""
         line = entry.to_json().encode() + b"\n"
         self._file.write(line)
@@ -154,7 +154,7 @@ def entries(source: BinaryIO, length: int) -> Iterator[Placed]:
         source.seek(at)
         line = source.readline(_HEADER_BYTES)
         try:
-            entry = Entry.from_json(line)
+            entry = PackEntry.from_json(line)
         except (DecodeError, ValueError):
             raise DamagedPack(f"{source.name} is damaged at byte {at}") from None
         placed = Placed(entry, at + len(line))
@@ -164,7 +164,7 @@ def entries(source: BinaryIO, length: int) -> Iterator[Placed]:
         at = placed.end
 
 
-def _is_possible(entry: Entry) -> bool:
+def _is_possible(entry: PackEntry) -> bool:
     return 0 <= entry.size <= FRAME_BYTES and entry.stored >= 0 and entry.at >= 0
 
 
@@ -181,7 +181,7 @@ def contents(source: BinaryIO, placed: Iterable[Placed]) -> Iterator[bytes]:
             yield _opened(source.read(entry.stored), entry, source.name)
 
 
-def _opened(frame: bytes, entry: Entry, pack: str) -> bytes:
+def _opened(frame: bytes, entry: PackEntry, pack: str) -> bytes:
     try:
         content = b""
         if zstandard.frame_content_size(frame) == entry.size:

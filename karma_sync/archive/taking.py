@@ -10,7 +10,7 @@ from karma_sync.agents.claude.records import parse_record
 from karma_sync.agents.growing_file import BLOCK_BYTES, continues, open_source, position
 from karma_sync.archive.pack import (
     FRAME_BYTES,
-    Entry,
+    PackEntry,
     PackWriter,
     content_hash,
     entries,
@@ -160,7 +160,7 @@ class FileTaker:
     def _write(self, target: ArchivedFile, at: int, content: bytes) -> None:
         digest, frame = sealed(content)
         path = "" if at else target.path
-        entry = Entry(
+        entry = PackEntry(
             name=target.name,
             version=target.version,
             path=path,

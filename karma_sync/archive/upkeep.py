@@ -12,7 +12,7 @@ from karma_sync.archive.archiver import described
 from karma_sync.archive.pack import (
     FRAME_BYTES,
     DamagedPack,
-    Entry,
+    PackEntry,
     PackWriter,
     Placed,
     contents,
@@ -75,7 +75,7 @@ class Upkeep:
             new.unlink(missing_ok=True)  # of an attempt that failed
             with open_pack(old) as source, PackWriter(new, 0) as writer:
                 placed = list(entries(source, row.length))
-                writer.append(Entry(agent=row.agent, session=row.session, home=row.home))
+                writer.append(PackEntry(agent=row.agent, session=row.session, home=row.home))
                 count = 0
                 for file in store.files_of(tx, key):
                     own = [each for each in placed if _is_of(each, file)]
@@ -123,7 +123,7 @@ class Upkeep:
         """Describe a pack in the database from what it holds."""
         with open_pack(path) as source:
             placed = sound_entries(source, path.stat().st_size)
-            head = placed[0].entry if placed else Entry()
+            head = placed[0].entry if placed else PackEntry()
             key = head.agent, head.session
             name, _, generation = path.stem.partition(".")
             if not name or pack_path(self._root, key, 0).name.partition(".")[0] != name:
@@ -175,7 +175,7 @@ def _copy(file: ArchivedFile, pieces: Iterable[bytes], writer: PackWriter) -> in
     at, count = 0, 0
     for content in _joined(pieces):
         digest, frame = sealed(content)
-        entry = Entry(
+        entry = PackEntry(
             name=file.name,
             version=file.version,
             path="" if at else file.path,
