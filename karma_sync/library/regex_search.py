@@ -97,7 +97,8 @@ class RegexSearcher:
     def _scan_session(self, scope: AccessScope, readable: Readable, scan: _Scan) -> None:
         found: list[Hit] = []
         with self.searcher.library.store.reading() as tx:
-            short = queries.short_id(tx, scope, readable.manifest.session.session_id)
+            session = readable.manifest.session.session_id
+            short = queries.short_ids(tx, scope, [session])[session]
         for file in readable.manifest.files:
             scan.left -= file.size
             for at, size, reading in self._readings(readable, file):

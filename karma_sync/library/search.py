@@ -1,6 +1,6 @@
 """Searches the library: finds records in the index, and reads what they say from the chunks."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -68,7 +68,7 @@ class Searcher:
                 if found:
                     notes.append("no record has all words: these sessions have them in several")
             page = found[manner.skip : manner.skip + manner.most]
-            hits = [hit for each in page for hit in self._hit(tx, scope, query, each)]
+            hits = self._hits(tx, scope, query, page)
         last = manner.skip + len(page)
         return Results(hits, len(found), last if last < len(found) else 0, notes)
 
@@ -144,20 +144,24 @@ class Searcher:
         """The sessions that filters alone allow, the latest first."""
         sessions = self.within_times(sessions)
         found, total = queries.page(tx, scope, sessions, manner.most, manner.skip)
-        hits = [
-            title_hit(each, queries.short_id(tx, scope, each.manifest.session.session_id))
-            for each in found
-        ]
+        ids = [each.manifest.session.session_id for each in found]
+        short = queries.short_ids(tx, scope, ids)
+        hits = [title_hit(each, short[name]) for each, name in zip(found, ids, strict=True)]
         last = manner.skip + len(found)
         return Results(hits, total, last if last < total else 0, notes)
 
-    def _hit(
-        self, tx: Transaction, scope: AccessScope, query: Query, found: Found
-    ) -> Iterator[Hit]:
-        readable = queries.item(tx, scope, found.folder, found.item)
-        if readable is not None:
-            short = queries.short_id(tx, scope, found.session)
-            yield hit_of(readable, short, self._read(readable, found), found, query)
+    def _hits(
+        self, tx: Transaction, scope: AccessScope, query: Query, page: Sequence[Found]
+    ) -> list[Hit]:
+        known = queries.items(tx, scope, {(f.folder, f.item) for f in page})
+        short = queries.short_ids(tx, scope, {f.session for f in page})
+        hits = []
+        for found in page:
+            readable = known.get((found.folder, found.item))
+            if readable is not None:
+                reading = self._read(readable, found)
+                hits.append(hit_of(readable, short[found.session], reading, found, query))
+        return hits
 
     def _read(self, readable: Readable, found: Found) -> Reading | None:
         """What a record says; None for a title, and if the record was replaced meanwhile."""

@@ -104,18 +104,20 @@ def own_sessions(tx: Transaction, scope: AccessScope) -> set[tuple[str, str]]:
     return {(row["agent"], row["session"]) for row in rows}
 
 
-def short_id(tx: Transaction, scope: AccessScope, session: str) -> str:
-    """The shortest beginning of a session's id, of four letters or more, that no other one has."""
+def short_ids(tx: Transaction, scope: AccessScope, sessions: Iterable[str]) -> dict[str, str]:
+    """The shortest beginning of each id, of four letters or more, that no other session has."""
     condition, values = visible(scope)
-    length = _SHORTEST_ID
-    for nearest, sign in (("max", "<"), ("min", ">")):
-        row = tx.execute(
-            f"SELECT {nearest}(session) AS near FROM item WHERE session {sign} ?"  # noqa: S608
-            f" AND {condition}",
-            [session, *values],
-        ).fetchone()
-        length = max(length, len(commonprefix([session, row["near"] or ""])) + 1)
-    return session[:length]
+    lengths = dict.fromkeys(sessions, _SHORTEST_ID)
+    for session in lengths:
+        for nearest, sign in (("max", "<"), ("min", ">")):
+            row = tx.execute(
+                f"SELECT {nearest}(session) AS near FROM item WHERE session {sign} ?"  # noqa: S608
+                f" AND {condition}",
+                [session, *values],
+            ).fetchone()
+            common = len(commonprefix([session, row["near"] or ""])) + 1
+            lengths[session] = max(lengths[session], common)
+    return {session: session[:length] for session, length in lengths.items()}
 
 
 def projects(tx: Transaction, scope: AccessScope) -> set[str]:
@@ -127,12 +129,24 @@ def projects(tx: Transaction, scope: AccessScope) -> set[str]:
 
 def item(tx: Transaction, scope: AccessScope, folder: str, item: str) -> Readable | None:
     """One item as it is now; None if the library does not have it, or the scope forbids it."""
+    return next(iter(items(tx, scope, [(folder, item)]).values()), None)
+
+
+def items(
+    tx: Transaction, scope: AccessScope, places: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], Readable]:
+    """Those of these items, by (folder, item), that the library has and the scope allows."""
     condition, values = visible(scope)
-    row = tx.execute(
-        f"SELECT folder, arrived, body FROM item WHERE folder = ? AND item = ? AND {condition}",  # noqa: S608
-        [folder, item, *values],
-    ).fetchone()
-    return _readable(row) if row else None
+    found = {}
+    for place in places:
+        row = tx.execute(
+            "SELECT folder, arrived, body FROM item WHERE folder = ? AND item = ?"  # noqa: S608
+            f" AND {condition}",
+            [*place, *values],
+        ).fetchone()
+        if row:
+            found[place] = _readable(row)
+    return found
 
 
 def counts(tx: Transaction, scope: AccessScope) -> dict[tuple[str, str, str], int]:

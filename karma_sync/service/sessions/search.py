@@ -138,12 +138,12 @@ class SessionSearch:
         archive = self.sessions.archive
         ids = [hit.readable.manifest.session.session_id for hit in hits]
         with self.searcher.library.store.reading() as tx:
-            shorts = [queries.short_id(tx, scope, each) for each in ids]
+            short = queries.short_ids(tx, scope, ids)
         if scope.sees_own and archive.database.exists():
             with reading_only(archive.database) as tx:
-                others = [queries.short_id(tx, self._own(scope), each) for each in ids]
-            shorts = [max(pair, key=len) for pair in zip(shorts, others, strict=True)]
-        return [replace(hit, short_id=s) for hit, s in zip(hits, shorts, strict=True)]
+                other = queries.short_ids(tx, self._own(scope), ids)
+            short = {each: max(short[each], other[each], key=len) for each in ids}
+        return [replace(hit, short_id=short[each]) for hit, each in zip(hits, ids, strict=True)]
 
 
 _OF_RECORDS = frozenset({Key.SINCE, Key.BEFORE, Key.TOOL})  # what the query itself looks at
