@@ -23,7 +23,8 @@ def called_back(member: Member) -> list[dict[str, Any]]:
 
 def confirmed(member: Member, what: str) -> set[str]:
     """Who confirmed everything of that kind."""
-    return {tag for c in called_back(member) if c["what"] == what for tag in c["confirmed"]}
+    found = [set(c["confirmed"]) for c in called_back(member) if c["what"] == what]
+    return set.intersection(*found) if found else set()
 
 
 def ledger(member: Member, session: Session) -> dict[str, Any]:

@@ -4,6 +4,7 @@ A folder with a fault is checked again every RETRY_S seconds until it works. Syn
 a failed pull again after a minute, then less and less often (docs/syncthing.md, "Faults").
 """
 
+import re
 import time
 from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from dataclasses import dataclass
@@ -29,8 +30,9 @@ StatusCheck = Callable[[World, str, FolderStatus], None]
 """Called with the ID and the status of a folder."""
 
 _GONE = ("marker missing", "path missing")
-# No fault: a device that has the version will connect at some time.
-_AWAY = "no connected device has the required version"
+# No fault: a device that has the version will connect at some time, or a peer replaced the file
+# while it was fetched and will announce the new one. What stays so is a stall.
+_PASSES = re.compile("no connected device has the required version|pull: no such file$")
 
 
 class FolderHealthPort(Protocol):
@@ -242,7 +244,7 @@ class FolderHealth:
     def _pull_error(self, folder: str, status: FolderStatus) -> str:
         if not status.pull_errors:
             return ""
-        errors = [e for e in self._syncthing.folder_errors(folder) if _AWAY not in e.error]
+        errors = [e for e in self._syncthing.folder_errors(folder) if not _PASSES.search(e.error)]
         return f"{errors[0].path}: {errors[0].error}" if errors else ""
 
 
