@@ -18,12 +18,14 @@ from karma_sync.errors import RedactionFailed
 from karma_sync.redact.allowlist import NOTHING_ALLOWED, AllowList
 from karma_sync.redact.json_strings import Group, grouped, groups, is_json, rows
 from karma_sync.redact.matching.rule import Rule
+from karma_sync.redact.private_blocks import over_blocks
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
 from karma_sync.redact.scanner import PASSES, Scanner, has_other_text
 
 # Part of each redactor's version: raise it with every change of behaviour that is not a change of
 # a rule's data.
 FORMAT = 3
+PRIVATE = "private"  # the rule for blocks that a person marks
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class RuleRedactor:
         frames: Frames | None = None,
     ) -> None:
         self._frames = frames
+        self._cuts_private = any(rule.name == PRIVATE for rule in rules)
         self._scanner = Scanner(rules, allowed)
         self._version = _version(rules, allowed, salt)
 
@@ -156,6 +159,8 @@ class RuleRedactor:
         Before `hit` is nothing that a rule may need.
         """
         whole = is_json(record)
+        if whole and self._cuts_private:
+            record, hit = self._without_private_blocks(record, cuts, hit)
         for _ in range(PASSES):
             before, record = record, self._strings(record, cuts, hit)
             if whole:
@@ -167,6 +172,19 @@ class RuleRedactor:
                 return record
             record, hit = plain, 0
         return self._unsearched(record, cuts)
+
+    @staticmethod
+    def _without_private_blocks(record: bytes, cuts: Counter[str], hit: int) -> tuple[bytes, int]:
+        """A record without the private blocks over several of its texts, and the next `hit`."""
+        stretches = over_blocks(record)
+        if not stretches:
+            return record, hit
+        pieces, at = [], 0
+        for start, end in stretches:
+            pieces += [record[at:start], f"[REDACTED:{PRIVATE}]".encode()]
+            at = end
+        cuts[PRIVATE] += len(stretches)
+        return b"".join([*pieces, record[at:]]), 0
 
     def _strings(self, record: bytes, cuts: Counter[str], hit: int) -> bytes:
         """Redact inside the strings of a record until no rule finds anything in them."""

@@ -53,9 +53,12 @@ def _is_quoted(text: bytes, start: int, end: int) -> bool:
     return before == after and before != b"" and before[0] in _QUOTES
 
 
-def is_left_open(text: bytes) -> bool:
-    """Whether the text opens a block that it does not close."""
-    return any(not _MENTION.match(text, after) for _, after in _blocks(text, 0, len(text))[1])
+def opening(text: bytes) -> int:
+    """Where the first `<private>` begins that the text does not close; -1 if nowhere."""
+    for start, after in _blocks(text, 0, len(text))[1]:
+        if not _MENTION.match(text, after):
+            return start
+    return -1
 
 
 def closing(text: bytes) -> int:

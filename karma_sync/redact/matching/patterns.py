@@ -14,7 +14,7 @@ from karma_sync.errors import RedactionFailed
 MEMORY = 64 << 20
 # For those of the gate: where fewer fit, it rebuilds them on real transcripts, and is seven times
 # slower. It uses what the text asks for, some 40 MiB.
-GATE_MEMORY = 256 << 20
+GATE_MEMORY = 384 << 20
 
 
 # Start and end of a match and of each of its groups; (-1, -1) for a group that did not match.

@@ -226,7 +226,8 @@ ADJACENT_RULES = (
         name="assignment",  # login with name / value, for a site
         pattern=r"(?i)(?:log ?in|use|user|credentials?|sign in)[ ](?:with|as|is|are)?[ ]?"
         r"[a-z0-9_.@+-]{2,60}[ ]/[ ](?P<secret>[^\s\"'`\\/]{6,})",
-        gate=r"[A-Za-z0-9_.@+-][ ]\\?/[ ][^\s]{6}",
+        gate=r"(?i)(?:log ?in|use|user|credentials?|sign in)[ ](?:with|as|is|are)?[ ]?"
+        r"[a-z0-9_.@+-]{2,}[ ]\\?/[ ][^\s]{6}",
         one_line=True,
         source=_SOURCE,
         check=is_told_password,

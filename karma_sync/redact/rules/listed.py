@@ -44,10 +44,8 @@ LISTED_RULES = (
         name="assignment",  # a column of secrets, in CSV, in Markdown, in an INSERT
         pattern="",
         finder=columns.secrets,
-        gate=rf",\\*[\"'`]?[a-z_]{{0,}}{_COLUMN}\\*[\"'`]?(?:,|\r|\n|\\+[nr])"
-        rf"|{_COLUMN}\\*[\"'`]?,\\*[\"'`]?[a-z_]{{1,20}}\\*[\"'`]?(?:,|\)|\r|\n|\\+[nr])"
-        rf"|\|[ ]{{1,}}{_MARK}(?i:[a-z_ ]{{0,}}){_COLUMN}{_MARK}[ ]{{0,}}\|"
-        rf"|\([^()\n]{{0,}}{_COLUMN}[^()\n]{{0,}}\)(?:\s|\\+[nrt]){{1,4}}(?i:values)",
+        gate=rf"{_COLUMN}\\*[\"'`]?(?:,\\*[\"'`]?[a-z_]|\r|\n|\\+[nr]|[`*]{{0,3}}[ ]{{0,}}\|"
+        rf"|[^()\n]{{0,}}\)(?:\s|\\+[nrt]){{1,4}}(?i:values))",
         reach=2000,
         source="https://datatracker.ietf.org/doc/html/rfc4180",
         examples=(

@@ -309,6 +309,21 @@ def test_private_marks_may_be_nested_and_span_lines() -> None:
     assert REDACTOR.string(text) == ("a [REDACTED:private] e [REDACTED:private] g", {"private": 2})
 
 
+def test_a_private_block_over_several_blocks_of_a_message_is_cut_from_each() -> None:
+    blocks = ["a <private>b", "the whole plan", "c</private> d", "e"]
+    content = [{"type": "text", "text": text} for text in blocks]
+
+    result = redacted({"message": {"role": "user", "content": content}, "uuid": "x"})
+
+    (shown,) = [result["message"]["content"]]  # type: ignore[index]  # the shape given above
+    assert [block["text"] for block in shown] == [
+        "a [REDACTED:private]",
+        "[REDACTED:private]",
+        "[REDACTED:private] d",
+        "e",
+    ]
+
+
 @pytest.mark.parametrize(
     "text",
     [
