@@ -75,7 +75,7 @@ def test_a_need_without_errors_is_taken_for_a_folder_that_stands_still(
 
     moments = iter([0.0, 10.0])
     stalls = Stalls(Answers(), Paths.inside(tmp_path), lambda: next(moments))
-    folder = Folder(recorded["folder"], FolderType.RECEIVE_ONLY, frozenset())
+    folder = Folder("ks-c-" + "a" * 26, FolderType.RECEIVE_ONLY, frozenset())
 
     assert (status.state, status.need_items, status.pull_errors, status.error) == ("idle", 1, 0, "")
     assert wire.read_folder_errors(body(answers["errors"])) == []
