@@ -41,8 +41,8 @@ def cli_start_ms() -> None:
     common: results.Figures = {"n": _STARTS, "syncthing": version}
     how = (
         "`python -m karma_sync` with --help, code, status and search, each as a process, its"
-        " daemon up; `pass` is `python -c pass` with the same Python; all of them in turns, after one turn"
-        " that is not timed, in which Python compiles what it imports"
+        " daemon up; `pass` is `python -c pass` with the same Python; all of them in turns, after"
+        " one turn that is not timed, in which Python compiles what it imports"
     )
     results.write("cli_start_ms", how, common | _spreads(samples))
     how = f"medians of cli_start_ms, divided by that of `pass`; {how}"
