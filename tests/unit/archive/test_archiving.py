@@ -107,6 +107,7 @@ def test_a_pass_with_nothing_new_opens_no_file_and_writes_nothing(
 
     assert reads == []
     assert d.store.data_version() == version
+    assert d.work() is None, "nothing is due until somebody asks"
 
 
 def _count_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
