@@ -60,7 +60,8 @@ class RecordChooser(Protocol):
     """Chooses the records of one transcript that leave; lines come in their order.
 
     `answers` are the calls of karma-sync's reading commands so far, by id, and whether their
-    result was seen. `outputs` are the names of files in `tool-results/` that hold such a result.
+    result was seen. `outputs` are the names of files and background tasks that hold such a result,
+    as far as the transcript tells.
     """
 
     answers: dict[str, bool]

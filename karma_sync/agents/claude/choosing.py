@@ -11,23 +11,21 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from karma_sync.agents.claude import record_types as tables
+from karma_sync.agents.claude.given import WITHHELD, GivenTexts
 from karma_sync.agents.record_choice import NOT_JSON, Chosen, WithheldRecords
-from karma_sync.domain.session.frame import GIVEN, runs_reading_command
 from karma_sync.domain.session.profile import Profile
 
 _PROFILES = tuple(Profile)  # the smallest first
 _TYPE = re.compile(r"[\w./-]{1,64}")
 _ODD_TYPE = "an unusual type"
-_WITHHELD = "withheld"
-_OUTPUT = re.compile(r"tool-results[/\\]+([^\s\"'\\/<>]+)")
 _BOM = b"\xef\xbb\xbf"
-_OWN_NAME = re.compile(rb"karma[-_]sync")
 
 Json = dict[str, Any]
 
@@ -46,7 +44,12 @@ class _Head(msgspec.Struct, gc=False):
 
 _head = msgspec.json.Decoder(_Head).decode
 _plain = msgspec.json.Encoder().encode
-_REWRITTEN = ("attachment", "progress/agent_progress")  # their content is looked at too
+_SKILL = tables.SKILL_BEGINS.encode()
+_REWRITTEN = (
+    "attachment",
+    "progress/agent_progress",
+    "system/api_error",
+)  # their content is looked at too
 
 
 class ClaudeRecords:
@@ -96,9 +99,9 @@ class ClaudeChooser:
         self._fast = records - set(_REWRITTEN)
         self._attachments = attachments
         self._everything = everything
-        self._ids = [call.encode() for call in answers]
-        self.answers = dict(answers)
-        self.outputs = set(outputs)
+        self._given = GivenTexts(answers, outputs)
+        self.answers = self._given.answers
+        self.outputs = self._given.names
 
     def choose(self, block: bytes) -> Chosen:
         """What leaves of whole lines; the last may lack its line end."""
@@ -107,9 +110,10 @@ class ClaudeChooser:
         kept: list[bytes] = []
         starts: list[int] = []
         at, same, blank = 0, True, 0
-        asks = _OWN_NAME.search(block) is not None or bool(self._ids)
+        asks = self._given.may_be_in(block)
+        fast = self._everything or _SKILL not in block
         for line in lines:
-            out = self._choose(line, asks, withheld)
+            out = self._choose(line, asks, fast or _SKILL not in line, withheld)
             same = same and out is line
             if out:
                 kept.append(out)
@@ -120,18 +124,18 @@ class ClaudeChooser:
             return Chosen(block, None, len(kept) - blank, withheld)
         return Chosen(b"".join(kept), starts, len(kept) - blank, withheld)
 
-    def _choose(self, line: bytes, asks: bool, withheld: WithheldRecords) -> bytes:
+    def _choose(self, line: bytes, asks: bool, fast: bool, withheld: WithheldRecords) -> bytes:
         """The line itself, another one in its place, or b"" if it stays here."""
-        about_us = asks and (_OWN_NAME.search(line) is not None or self._names_call(line))
-        if not about_us and (self._everything or self._is_fast(line)) or line.isspace():
+        about_us = asks and self._given.may_be_in(line)
+        if not about_us and (self._everything or fast and self._is_fast(line)) or line.isspace():
             return line
         record = _parsed(line)
         if record is None:
-            if self._everything and not self._names_call(line):
+            if self._everything and not self._given.names_call(line):
                 return line
             withheld.count(NOT_JSON, len(line), known=False)
             return b""
-        changed = about_us and self._answered(record)
+        changed = about_us and self._given.take_out(record)
         choice = _Choice(record) if self._everything else self._chosen(record)
         if choice.stays:
             withheld.count(choice.stays, len(line), _is_known(choice.stays))
@@ -159,18 +163,23 @@ class ClaudeChooser:
             return _in_place(record, name)
         if name == "progress/agent_progress":
             return _Choice({**record, "data": self._nested(record["data"])})
+        if name == "system/api_error":
+            return _Choice(_without(record, tables.ERROR_KEYS))
+        if name == "user" and record.get("isMeta") and _is_own_skill(record):
+            message = {**record["message"], "content": tables.SKILL_STAYS}
+            return _Choice({**record, "message": message}, "skill")
         return _Choice(record)
 
     def _attachment(self, record: Json) -> "_Choice":
         attachment = record.get("attachment")
         content = attachment if isinstance(attachment, dict) else {}
-        name = _text(content.get("type")) or _text(content.get(_WITHHELD)) or "attachment"
+        name = _text(content.get("type")) or _text(content.get(WITHHELD)) or "attachment"
         keys = self._attachments.get(name)
         if keys is None or not self._is_ours_to_send(name, content, record):
             return _in_place(record, name)
         kept = {key: value for key, value in content.items() if key in keys or key == "type"}
         if name in tables.INSTRUCTIONS and "files" in kept:
-            kept["files"] = _of_project(kept["files"], record.get("cwd"))
+            kept["files"] = _of_project(kept["files"], record)
         whole = {key: value for key, value in record.items() if key in tables.RECORD_KEYS}
         return _Choice({**whole, "attachment": kept})
 
@@ -180,7 +189,7 @@ class ClaudeChooser:
         if key is None:
             return True
         held = content.get(key)
-        return bool(_of_project(held if isinstance(held, list) else [held], record.get("cwd")))
+        return bool(_of_project(held if isinstance(held, list) else [held], record))
 
     def _nested(self, value: object) -> object:
         """The data of a progress record; records nested in it pass the same tables."""
@@ -191,42 +200,6 @@ class ClaudeChooser:
         if "uuid" in value and "type" in value:
             return self._chosen(value).record
         return {key: self._nested(each) for key, each in value.items()}
-
-    def _names_call(self, line: bytes) -> bool:
-        return any(call in line for call in self._ids)
-
-    def _answered(self, record: Json) -> bool:
-        """Note calls of karma-sync's reading commands, and take out their results."""
-        for call in _objects(record, "tool_use"):
-            name, text = _text(call.get("id")), _texts(call.get("input"))
-            if name and name not in self.answers and any(map(runs_reading_command, text)):
-                self.answers[name] = False
-                self._ids.append(name.encode())
-        results = [
-            part
-            for part in _objects(record, "tool_result")
-            if part.get("tool_use_id") in self.answers
-        ]
-        for part in results:
-            self.answers[part["tool_use_id"]] = True
-            self._note_outputs(part)
-            part["content"] = GIVEN
-        for each in _with_key(record, "toolUseResult") if results else ():
-            self._note_outputs(each["toolUseResult"])
-            each["toolUseResult"] = GIVEN
-        about = {record.get("parentToolUseID"), record.get("toolUseID")} & self.answers.keys()
-        if about and record.get("type") == "progress" and isinstance(record.get("data"), dict):
-            record["data"] = {"type": record["data"].get("type"), _WITHHELD: GIVEN}
-            return True
-        attachment = record.get("attachment")
-        if isinstance(attachment, dict) and attachment.get("toolUseID") in self.answers:
-            record["attachment"] = {_WITHHELD: str(attachment.get("type"))}
-            return True
-        return bool(results)
-
-    def _note_outputs(self, value: object) -> None:
-        for text in _texts(value):
-            self.outputs.update(_OUTPUT.findall(text))
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -241,30 +214,60 @@ def _in_place(record: Json, name: str) -> _Choice:
     if not isinstance(record.get("uuid"), str):
         return _Choice(None, name)
     kept = {key: value for key, value in record.items() if key in tables.CHAIN_KEYS}
-    content = {_WITHHELD: name}
+    content = {WITHHELD: name}
     if record.get("type") == "attachment":
         return _Choice({**kept, "attachment": content}, name)
     return _Choice({**kept, **content}, name)
 
 
-def _of_project(files: object, cwd: object) -> list[Json]:
-    """The instructions that lie in the working directory or below it.
+def _of_project(files: object, record: Json) -> list[Json]:
+    """The instructions that lie in the working directory of the record or below it.
 
     Claude Code calls those in the directories above it the project's too, up to the root of the
     disk, and those that a project's file includes from anywhere.
     """
-    found = []
-    for each in files if isinstance(files, list) else ():
-        if isinstance(each, dict) and each.get("type") == tables.PROJECT:
-            path = each.get("path")
-            if isinstance(path, str) and isinstance(cwd, str) and cwd and _is_below(path, cwd):
-                found.append({key: each[key] for key in ("path", "type", "content") if key in each})
-    return found
+    return [
+        {key: each[key] for key in ("path", "type", "content") if key in each}
+        for each in (files if isinstance(files, list) else ())
+        if isinstance(each, dict)
+        and each.get("type") == tables.PROJECT
+        and _is_in_project(each.get("path"), record)
+    ]
+
+
+def _is_own_skill(record: Json) -> bool:
+    """Whether a record is the text of a skill that does not lie in the project."""
+    message = record.get("message")
+    content = message.get("content") if isinstance(message, dict) else None
+    parts = content if isinstance(content, list) else [{"text": content}]
+    texts = [each.get("text") for each in parts if isinstance(each, dict)]
+    skills = [t for t in texts if isinstance(t, str) and t.startswith(tables.SKILL_BEGINS)]
+    places = [text.removeprefix(tables.SKILL_BEGINS).partition("\n")[0] for text in skills]
+    return not all(_is_in_project(place, record) for place in places)
+
+
+def _is_in_project(path: object, record: Json) -> bool:
+    """Whether a path is in the working directory, as far as that belongs to a project.
+
+    The agent may have gone to a directory above the project. So the home directory, those above
+    it, and a directory outside any repository (the branch is then empty or `HEAD`) are no project.
+    """
+    cwd, branch = record.get("cwd"), record.get("gitBranch")
+    if not isinstance(path, str) or not isinstance(cwd, str) or branch in (None, "", "HEAD"):
+        return False
+    return bool(cwd) and _is_below(path, cwd) and not _is_below(str(Path.home() / "x"), cwd)
 
 
 def _is_below(path: str, directory: str) -> bool:
     path, directory = os.path.normpath(path), os.path.normpath(directory)
     return path.startswith(directory.rstrip("/\\") + ("\\" if "\\" in directory else "/"))
+
+
+def _without(value: Any, keys: frozenset[str]) -> Any:
+    """A value without these keys, at any depth."""
+    if isinstance(value, dict):
+        return {key: _without(each, keys) for key, each in value.items() if key not in keys}
+    return [_without(each, keys) for each in value] if isinstance(value, list) else value
 
 
 def _is_known(name: str) -> bool:
@@ -310,32 +313,3 @@ def _lines(block: bytes) -> list[bytes]:
     parts = block.split(b"\n")
     lines = [part + b"\n" for part in parts[:-1]]
     return [*lines, parts[-1]] if parts[-1] else lines
-
-
-def _objects(value: object, kind: str) -> list[Json]:
-    """All objects of a type, at any depth."""
-    return [each for each in _with_key(value, "type") if each["type"] == kind]
-
-
-def _with_key(value: object, key: str) -> Iterator[Json]:
-    """All objects that have a key, at any depth."""
-    if isinstance(value, dict):
-        if key in value:
-            yield value
-        for each in list(value.values()):
-            yield from _with_key(each, key)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _with_key(each, key)
-
-
-def _texts(value: object) -> Iterator[str]:
-    """All texts in a value, at any depth."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _texts(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _texts(each)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from karma_sync.domain.session.profile import Profile
 
-VERSION = 1  # raise it with every change of behaviour that is not a change of the tables
+VERSION = 2  # raise it with every change of behaviour that is not a change of the tables
 
 
 def _words(text: str) -> frozenset[str]:
@@ -31,7 +31,6 @@ RECORDS: Mapping[str, Profile] = {
     "system/away_summary": _C,
     "system/compact_boundary": _C,
     "system/informational": _C,
-    "system/local_command": _C,
     "system/microcompact_boundary": _C,
     "system/stop_hook_summary": _S,
     "system/turn_duration": _C,
@@ -86,10 +85,11 @@ STAY = _words(
     """api-request api-request-blob api-request-shape atis-latch attribution-snapshot bridge-session
     content-replacement continued-in cost-state file-history-delta file-history-snapshot
     fork-context-ref frame-link agent-color isolation-latch marble-origami-snapshot parent-session
-    queue-operation relocated result speculation-accept system/init tools-used worktree-state
+    queue-operation relocated result speculation-accept system/init system/local_command tools-used
+    worktree-state
     agent_listing_delta auto_mode command_permissions date deferred_tools_delta environment
-    mcp_instructions_delta model prompt_snapshot remote_session_change session_context
-    skill_listing"""
+    invoked_skills mcp_instructions_delta model output_style output_style_instructions
+    prompt_snapshot remote_session_change session_context skill_listing skill"""
 )
 
 # The keys of an attachment's record that leave. The text as it was posted (`rendered`) is none.
@@ -107,3 +107,10 @@ CHAIN_KEYS = _words(
 # Attachments with files of instructions: `files` is a list of them, `content` is one.
 INSTRUCTIONS = {"instructions": "files", "nested_memory": "content"}
 PROJECT = "Project"  # the type of those that lie in the repository
+
+# A skill's text begins like this, in a `user` record with `isMeta`; it is counted as `skill`.
+SKILL_BEGINS = "Base directory for this skill: "
+SKILL_STAYS = "[the text of a skill outside the project stays here]"
+
+# Keys that leave of no error of the API: its answer's headers name the account.
+ERROR_KEYS = _words("headers request response config")

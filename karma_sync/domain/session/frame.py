@@ -81,6 +81,11 @@ class Frames:
         return hmac.digest(self._key, nonce, "sha256").hex()[:_DIGITS].encode()
 
 
+def is_marked(text: str) -> bool:
+    """Whether a mark stands in a text, of whichever machine."""
+    return _GATE.decode() in text and _MARK.search(text.encode("utf-8", "replace")) is not None
+
+
 def is_framed(text: bytes) -> bool:
     """Whether there may be marks in a text; a quick look."""
     return _GATE in text
@@ -98,11 +103,15 @@ def _united(spans: Iterable[Span]) -> list[Span]:
 
 
 _PROGRAM = re.compile(r"karma[-_]sync")
+_GAP = r"(?:[\s,]|\\\n)+"
 _READS = re.compile(
-    r"""(?:karma[-_]sync|\$\{?\w+\}?)["']*\s+(?:-\S+\s+)*["']*(?:"""
-    + "|".join(r"""["'\s]+""".join(name.split()) for name in sorted(READING_COMMANDS))
+    rf"""(?:karma[-_]sync|\$\{{?\w+\}}?)["'`)}}\]]*{_GAP}(?:["']?-\S+{_GAP})*["']*(?:"""
+    + "|".join(rf"""["']*{_GAP}["']*""".join(name.split()) for name in sorted(READING_COMMANDS))
     + r""")\b"""
 )
+_WORD = r"""("[^"]+"|'[^']+'|[^\s;&|<>()"'`]+)"""
+_WRITTEN = re.compile(rf">\|?\s*{_WORD}|\btee\s+(?:-\S+\s+)*{_WORD}|\bof={_WORD}")
+_COPIED = re.compile(rf"\b(?:cp|mv|ln|install|rsync)\s[^;&|\n]*?{_WORD}\s*(?=[;&|\n]|$)")
 
 
 def runs_reading_command(command: str) -> bool:
@@ -111,3 +120,17 @@ def runs_reading_command(command: str) -> bool:
     The program's name may stand in a variable; a script that runs the command is not recognised.
     """
     return _PROGRAM.search(command) is not None and _READS.search(command) is not None
+
+
+def files_written(command: str) -> set[str]:
+    """The names, without directories, of the files to which a shell command writes or copies.
+
+    Instead of the value of a variable, the variable's name is one of them.
+    """
+    found = set[str]()
+    for match in (*_WRITTEN.finditer(command), *_COPIED.finditer(command)):
+        path = next(each for each in match.groups() if each).strip("\"'")
+        name = re.split(r"[/\\]", path)[-1].strip("${}")
+        if not path.startswith("/dev/") and re.search(r"\w", name):
+            found.add(name)
+    return found

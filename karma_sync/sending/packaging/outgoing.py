@@ -4,7 +4,7 @@ The packager and all previews use it, so that what is shown is what leaves.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -47,8 +47,12 @@ class Outgoing:
         text = f"{redactor.version} {self._choice.version if self._choice else ''}"
         self.version = hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def file(self, name: str, before: PackedFile | None = None) -> "OutgoingFile":
+    def file(
+        self, name: str, before: PackedFile | None = None, outputs: Iterable[str] = ()
+    ) -> "OutgoingFile":
         """A file of a session by its name inside the item, to be read on after `before`.
+
+        `outputs` are those that other transcripts of the session told.
 
         Raises:
             RedactionFailed: this version does not know the records of the agent.
@@ -57,9 +61,9 @@ class Outgoing:
         if kind_of(name) in TRANSCRIPTS:
             if self._choice is None:
                 raise RedactionFailed(f"the records of agent {self._agent} are not known")
-            chooser = self._choice.chooser(
-                before.answers if before else {}, before.outputs if before else ()
-            )
+            answers = before.answers if before else {}
+            known = before.outputs if before else ()
+            chooser = self._choice.chooser(answers, {*known, *outputs})
         return OutgoingFile(self._redactor, chooser, is_lines(name))
 
 
@@ -93,7 +97,7 @@ class OutgoingFile:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The files in `tool-results/` that hold results of those calls; see `RecordChooser`."""
+        """The files and tasks that hold results of those calls; see `RecordChooser`."""
         return tuple(sorted(self._chooser.outputs)) if self._chooser else ()
 
 

@@ -20,7 +20,7 @@ from karma_sync.domain.session.source_files import (
 from karma_sync.redact.redactor import Redactor
 from karma_sync.sending.packaging.chunker import CutFile, CutFiles, Put, cut_again, cut_file
 from karma_sync.sending.packaging.file_selection import may_be_named, running, sendable
-from karma_sync.sending.packaging.outgoing import Outgoing
+from karma_sync.sending.packaging.outgoing import Outgoing, OutgoingFile
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class SessionCut:
         if before and state and entry and (is_later or state.position.is_current(source.stat)):
             files.add(_unchanged(before, entry, state))
         elif not is_later:
-            files.add(cut_file(source, state, entry, self._put, self._outgoing.file))
+            files.add(cut_file(source, state, entry, self._put, self._leave))
         if is_later:
             files.postpone(source.stat.size - (state.position.offset if state else 0))
 
@@ -159,7 +159,12 @@ class SessionCut:
                 self._files.add(_unchanged(self._before, entry, self._states[name]))
             elif not self._is_named_answer(name):
                 content = self._before.content(entry, outbox)
-                self._files.add(cut_again(name, content, self._put, self._outgoing.file))
+                self._files.add(cut_again(name, content, self._put, self._leave))
+
+    def _leave(self, name: str, before: PackedFile | None) -> OutgoingFile:
+        """A file as it leaves, by all that the transcripts tell so far."""
+        told = [*self._files.transcripts(), *self._states.values()]
+        return self._outgoing.file(name, before, {name for each in told for name in each.outputs})
 
     def _is_answer(self, file: SourceFile) -> bool:
         """Whether a file holds what karma-sync gave the agent, as far as the transcripts tell.

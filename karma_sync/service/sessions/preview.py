@@ -83,8 +83,12 @@ def preview(
     ways = ways_of(decider, session, outlets)
     profile, sources = _files(decider, redactor, session, ways)
     outgoing = Outgoing(redactor, session.agent, profile)
-    looked = [look_through(outgoing, file) for file in sources]
-    answers = {f"tool-results/{name}" for file in looked for name in file.outputs}
+    looked: list[LeavingFile] = []
+    outputs: set[str] = set()
+    for source in sorted(sources, key=lambda file: not file.is_transcript):
+        looked.append(look_through(outgoing, source, outputs))
+        outputs.update(looked[-1].outputs)
+    answers = {f"tool-results/{name}" for name in outputs}
     files = [file for file in looked if file.name not in answers]
     texts = [("title", facts.title), ("agent", facts.agent)]
     texts += [("branch", branch) for branch in facts.branches]

@@ -118,14 +118,14 @@ def cuts_by_rule(redactor: Redactor, name: str, pieces: Iterable[bytes]) -> Mapp
     return cuts
 
 
-def look_through(outgoing: Outgoing, file: SourceFile) -> LeavingFile:
-    """One file as it would leave, with its cuts.
+def look_through(outgoing: Outgoing, file: SourceFile, outputs: Iterable[str] = ()) -> LeavingFile:
+    """One file as it would leave, with its cuts; `outputs` are those that other files told.
 
     Raises:
         OSError: the file cannot be read.
         RedactionFailed: it cannot be redacted, so the session would not leave.
     """
-    leaving = outgoing.file(file.name)
+    leaving = outgoing.file(file.name, outputs=outputs)
     line, size, cuts, withheld = 1, 0, list[Cut](), WithheldRecords()
     for raw in _pieces(file):
         part = leaving.part(raw)

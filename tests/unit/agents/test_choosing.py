@@ -26,13 +26,13 @@ def line(**fields: Any) -> bytes:
     return json.dumps(fields).encode() + b"\n"
 
 
-def attachment(kind: str, **content: Any) -> bytes:
+def attachment(kind: str, where: Mapping[str, Any] | None = None, **content: Any) -> bytes:
     return line(
         type="attachment",
         attachment={"type": kind, **content},
         rendered=f"as posted: {MINE}",
         renderedRole="user",
-        cwd=CWD,
+        **{"cwd": CWD, "gitBranch": "main"} | dict(where or {}),
         timestamp="2026-11-01T10:00:00Z",
         **CHAIN,
     )
@@ -78,6 +78,10 @@ PRIVATE = [
     line(type="relocated", relocatedCwd="/home/me/other"),
     line(type="file-history-snapshot", snapshot={"trackedFileBackups": {LOCAL: 1}}),
     line(type="system", subtype="init", skills=[MINE], mcp_servers=[LOCAL], **CHAIN),
+    line(type="system", subtype="local_command", content=f"/context: skill {MINE}", **CHAIN),
+    attachment("output_style", style=MINE),
+    attachment("output_style_instructions", text=MINE),
+    attachment("invoked_skills", skills=[{"content": MINE}]),
 ]
 
 
@@ -133,6 +137,55 @@ def test_so_do_those_of_a_nested_directory(content: Mapping[str, str], leaves: b
     [found] = records(chosen(attachment("nested_memory", path=content["path"], content=content)))
 
     assert (found["attachment"] == {"withheld": "nested_memory"}) is not leaves
+
+
+@pytest.mark.parametrize(
+    ("cwd", "branch"),
+    [
+        ("/", "main"),
+        (str(Path.home()), "main"),
+        (str(Path.home().parent), "main"),
+        ("/src", "HEAD"),
+        ("/src", ""),
+        ("", "main"),
+    ],
+)
+def test_a_directory_above_the_project_has_no_instructions_of_it(cwd: str, branch: str) -> None:
+    file = {"path": f"{cwd.rstrip('/')}/CLAUDE.md", "type": "Project", "content": MINE}
+    where = {"cwd": cwd, "gitBranch": branch}
+    content = attachment("instructions", where, files=[file])
+    content += attachment("nested_memory", where, path=file["path"], content=file)
+
+    assert MINE.encode() not in chosen(content).data
+
+
+@pytest.mark.parametrize("profile", [Profile.CONVERSATION, Profile.STANDARD])
+@pytest.mark.parametrize("as_parts", [True, False])
+def test_a_skill_leaves_only_if_it_is_the_projects(profile: Profile, as_parts: bool) -> None:
+    def skill(directory: str, body: str) -> bytes:
+        text = f"Base directory for this skill: {directory}\n\n{body}\n"
+        content = [{"type": "text", "text": text}] if as_parts else text
+        message = {"role": "user", "content": content}
+        return line(type="user", isMeta=True, message=message, cwd=CWD, gitBranch="main", **CHAIN)
+
+    theirs = skill(f"{CWD}/.claude/skills/build", "how to build")
+    found = chosen(SAID + theirs + skill("/home/me/.claude/skills/mine", MINE), profile)
+
+    assert MINE.encode() not in found.data
+    assert theirs in found.data
+    kept = records(found)[2]
+    assert (kept["type"], kept["message"]["role"]) == ("user", "user")  # the agent can resume it
+    assert set(found.withheld.types) == {"skill"}
+    assert not found.withheld.unknown
+
+
+def test_the_answers_headers_stay_where_the_api_failed() -> None:
+    error = {"status": 529, "headers": {"anthropic-organization-id": MINE, "set-cookie": LOCAL}}
+    [found] = records(
+        chosen(line(type="system", subtype="api_error", error=error, cause={"error": error}))
+    )
+
+    assert found["error"] == {"status": 529} == found["cause"]["error"]
 
 
 def test_a_type_that_nobody_knows_stays_and_is_named() -> None:
@@ -211,6 +264,8 @@ def test_of_the_corpus_nothing_of_a_conversation_is_missing(corpus: Path) -> Non
 
 
 def _is_spoken(each: bytes) -> bool:
+    if record_types.SKILL_BEGINS.encode() in each:
+        return False  # not all skills leave
     try:
         return json.loads(each)["type"] in {"user", "assistant"}
     except ValueError:

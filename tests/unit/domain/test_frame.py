@@ -74,6 +74,10 @@ def test_frames_inside_the_strings_of_json_leave_json() -> None:
         "python -m karma_sync session show x",
         'K=karma-sync; $K "session" show x',
         "karma-sync sent --to bob.desk",
+        "karma-sync \\\n  session \\\n show x | grep word",
+        '"$(which karma-sync)" session show x',
+        "`which karma-sync` search word",
+        'subprocess.run(["karma-sync", "session", "show", "x"])',
     ],
 )
 def test_a_command_that_runs_a_reading_command_is_recognised(command: str) -> None:

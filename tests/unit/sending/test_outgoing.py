@@ -110,6 +110,19 @@ def test_a_file_that_turns_out_to_be_no_answer_of_ours_leaves(desk: Desk) -> Non
     assert desk.content(OUTPUT.removeprefix("s1/")) == b"a build log"
 
 
+def test_a_subagent_that_reads_the_file_of_an_answer_gets_no_further(desk: Desk) -> None:
+    desk.write(said("one") + called("karma-sync session show 3a > f.txt") + answered(""))
+    reads = called("sed -n 5,9p f.txt") + answered(THEIRS) + said("after")
+    desk.write(reads, "s1/subagents/agent-a.jsonl")
+    desk.package()
+    desk.write(reads + reads, "s1/subagents/agent-a.jsonl")
+    desk.package()
+
+    left = desk.content("subagents/agent-a.jsonl")
+    assert THEIRS.encode() not in left
+    assert left.count(b"after") == 2
+
+
 def test_marks_are_cut_from_files_and_quotes_alike(tmp_path: Path) -> None:
     frames = Frames(b"key")
     begin, end = frames.marks()
