@@ -77,6 +77,9 @@ class RecordChoice(Protocol):
     @property
     def version(self) -> str: ...
 
+    def is_given(self, text: str, outputs: Iterable[str]) -> bool:
+        """Whether a text file shows lines of the files `outputs`; see `RecordChooser`."""
+
     def chooser(
         self, answers: Mapping[str, bool] = {}, outputs: Iterable[str] = ()
     ) -> RecordChooser:

@@ -76,6 +76,10 @@ class ClaudeRecords:
         """A hash over the tables and the profile: 16 hex digits."""
         return self._version
 
+    def is_given(self, text: str, outputs: Iterable[str]) -> bool:
+        """Whether a text file shows lines of the files `outputs`."""
+        return GivenTexts({}, outputs).lists(text)
+
     def chooser(
         self, answers: Mapping[str, bool] = {}, outputs: Iterable[str] = ()
     ) -> "ClaudeChooser":

@@ -55,6 +55,10 @@ class GivenTexts:
         """Whether a line that holds no record names one of the calls."""
         return any(self._needles[call] in line for call in self.answers)
 
+    def lists(self, text: str) -> bool:
+        """Whether a text has lines of one of the files, as `grep` prints those of many."""
+        return self._lists([text])
+
     def take_out(self, record: Json) -> bool:
         """Note the calls in a record, and put `GIVEN` in place of their results; True if any."""
         self._note_calls(record)
@@ -192,7 +196,6 @@ class GivenTexts:
         return bool(self.names) and any(map(self._named.search, texts))
 
     def _lists(self, texts: Iterable[str]) -> bool:
-        """Whether texts hold lines of one file among many, as `grep` prints them."""
         if self._listed is None:
             name = rf"(?<![\w.-])(?:{self._any_name()})"
             self._listed = re.compile(rf"{name}(?:[:-]|\r?\n)\d+[:-]|{name}:(?=\S)")

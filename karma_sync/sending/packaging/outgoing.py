@@ -4,13 +4,14 @@ The packager and all previews use it, so that what is shown is what leaves.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from karma_sync.agents.claude.choosing import ClaudeRecords
 from karma_sync.agents.record_choice import Chosen, RecordChoice, RecordChooser, WithheldRecords
-from karma_sync.domain.session.profile import TRANSCRIPTS, Profile, kind_of
+from karma_sync.domain.session.frame import GIVEN, RULE
+from karma_sync.domain.session.profile import TRANSCRIPTS, FileKind, Profile, kind_of
 from karma_sync.domain.session.source_files import PackedFile, is_lines
 from karma_sync.errors import RedactionFailed
 from karma_sync.redact.redactor import Redactor
@@ -64,14 +65,24 @@ class Outgoing:
             answers = before.answers if before else {}
             known = before.outputs if before else ()
             chooser = self._choice.chooser(answers, {*known, *outputs})
-        return OutgoingFile(self._redactor, chooser, is_lines(name))
+        given = frozenset(outputs)
+        choice = self._choice if given and kind_of(name) is FileKind.TOOL_RESULT else None
+        is_given = partial(choice.is_given, outputs=given) if choice else None
+        return OutgoingFile(self._redactor, chooser, is_lines(name), is_given)
 
 
 class OutgoingFile:
     """Passes the parts of one file, in their order."""
 
-    def __init__(self, redactor: Redactor, chooser: RecordChooser | None, lines: bool) -> None:
+    def __init__(
+        self,
+        redactor: Redactor,
+        chooser: RecordChooser | None,
+        lines: bool,
+        is_given: Callable[[str], bool] | None = None,
+    ) -> None:
         self._redactor = redactor
+        self._is_given = is_given
         self._chooser = chooser
         self._is_lines = lines
 
@@ -81,6 +92,8 @@ class OutgoingFile:
         Raises:
             RedactionFailed: nothing of `raw` may leave.
         """
+        if self._is_given and self._is_given(raw.decode(errors="replace")):
+            return OutgoingPart(GIVEN.encode(), {RULE: 1})
         if not self._is_lines:
             redacted = self._redactor.text(raw)
             return OutgoingPart(redacted.data, redacted.cuts)

@@ -123,6 +123,20 @@ def test_a_subagent_that_reads_the_file_of_an_answer_gets_no_further(desk: Desk)
     assert left.count(b"after") == 2
 
 
+def test_a_search_through_all_files_that_was_saved_before_its_result(desk: Desk) -> None:
+    desk.write(said("one") + called("karma-sync session show 3a > f.txt") + answered(""))
+    desk.append(called("grep -rn word ."))
+    desk.write(f"./f.txt:12:{THEIRS}\n".encode(), OUTPUT)
+    desk.package()
+
+    assert desk.content(OUTPUT.removeprefix("s1/")) == GIVEN.encode()
+
+    desk.append(answered(f"./f.txt:12:{THEIRS} saved to: /p/s1/tool-results/{Path(OUTPUT).name}"))
+    desk.package()
+
+    assert {file.path for file in desk.manifest().files} == {"transcript.jsonl"}
+
+
 def test_marks_are_cut_from_files_and_quotes_alike(tmp_path: Path) -> None:
     frames = Frames(b"key")
     begin, end = frames.marks()
