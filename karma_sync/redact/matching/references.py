@@ -21,7 +21,7 @@ REFERENCE = re.compile(
         (?i:pass|pw|secret|token|key|auth|user|db|my|env|var|arg)\w*$
     | %[A-Za-z_][A-Za-z0-9_]*% | %[sdvqw]\b | %[({]
     | <[A-Za-z][\w .:/|-]*>? $ | [{\[(] [\w .:\"',$-]* [}\])]? [;,]? $ | \*[A-Za-z_-]+$
-    | [{\[]+ \s* \\* ["'] | !(?:vault|secret|sub|ref|getatt|env|include)\b | \#\{
+    | \[- | \{\+ | [{\[]+ \s* \\* ["'] | !(?:vault|secret|sub|ref|getatt|env|include)\b | \#\{
     | ENC\[ | (?:vault|secret|op|ref|ssm|env|file|keyring|sops|awsm?|gcp|azure[a-z]*):[/.\w]
     | (?:os\.environ|process\.env|import\.meta|System\.getenv|ENV\[|env\(|getenv|secrets\.)
     """,
