@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from karma_sync.agents.claude.choosing import ClaudeRecords
+from karma_sync.domain.session.profile import Profile
+
 SEED = 20261120
 _CWD = re.compile(rb'("cwd"\s*:\s*)"(?:[^"\\]|\\.)*"')
 _SESSION = re.compile(rb'("sessionId"\s*:\s*)"[^"]*"')
@@ -75,10 +78,12 @@ def line(session: str, cwd: Path, size: int = 1000) -> bytes:
 
 
 def _lines(cwd: Path) -> Iterator[bytes]:
+    """Lines of the corpus that leave as they are, so that a reader has the bytes of the source."""
     own = json.dumps(str(cwd)).encode()
+    chooser = ClaudeRecords(Profile.STANDARD).chooser()
     for path in sorted((corpus() / "claude").rglob("*.jsonl")):
         for raw in path.read_bytes().splitlines():
-            if raw.startswith(b"{") and len(raw) < 200_000:
+            if raw.startswith(b"{") and len(raw) < 200_000 and chooser.choose(raw).data == raw:
                 yield _CWD.sub(lambda m: m[1] + own, raw) + b"\n"
 
 
