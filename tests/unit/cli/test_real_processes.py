@@ -38,6 +38,7 @@ READ_ONLY = [
     "team list",
     "project list --json",
     "subscription list",
+    "search hello",
     "session list",
     "session show {session} --raw",
     "sent",
