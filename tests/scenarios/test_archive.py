@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from tests.support.disks import places_of
-from tests.support.harness import PROJECT, Member, until
+from tests.support.harness import PROJECT, REMOTE, Member, until
 from tests.support.town import Town
 from tests.support.transcripts import Session
 
@@ -105,12 +105,13 @@ def test_a_restored_session_of_the_project_stays_here_until_it_is_shared(
     pair: tuple[Member, Member],
 ) -> None:
     a, b = pair
-    a.run("subscription", "change", "repo", "--since", "now")
-    session = a.write_session("restored and shared later", days_ago=1)
+    place = a.clone(REMOTE, "kept-here")
+    a.run("exclude", str(place))
+    session = a.write_session("restored and shared later", cwd=place)
     until_archived(a, session)
     assert b.peek(session.id) is None
     content = _swept(session)
-    a.run("subscription", "change", "repo", "--since", "all", "--yes")
+    a.run("exclude", "--remove", str(place), "--yes")
 
     a.run("session", "restore", session.id)
     last = a.write_session("a later session that leaves")
