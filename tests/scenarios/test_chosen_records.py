@@ -161,5 +161,41 @@ def test_an_agent_gets_exact_bytes_of_others_only_when_told_so(shared: Shared) -
     assert json.loads(own.out)["session"]
 
 
+@pytest.mark.parametrize("command", [["session", "list"], ["search", "wrote"]])
+def test_an_agent_gets_titles_and_hits_of_others_as_json_only_when_told_so(
+    shared: Shared, command: list[str]
+) -> None:
+    a = shared.a
+    until(lambda: THEIRS in a.run(*command).out, "B's session in the answer")
+    assert THEIRS in a.run(*command, "--json").out
+    a.environ["CLAUDECODE"] = "1"
+    try:
+        refused = a.run(*command, "--json", check=False)
+        allowed = a.run(*command, "--json", "--private")
+    finally:
+        del a.environ["CLAUDECODE"]
+
+    assert refused.code == 8
+    assert THEIRS not in refused.out
+    assert "--private" in refused.err
+    assert THEIRS in allowed.out
+
+
+def test_titles_in_other_answers_stand_in_a_frame_too(shared: Shared) -> None:
+    a = shared.a
+    withheld = a.write_session("what A keeps here")
+    a.run("session", "withhold", withheld.id)
+    a.environ["CLAUDECODE"] = "1"
+    try:
+        refused = a.run("session", "share", withheld.id, check=False)
+    finally:
+        del a.environ["CLAUDECODE"]
+
+    assert refused.code == 8
+    assert "what A keeps here" in refused.out
+    assert refused.out.startswith("[[karma-sync begin ")
+    assert refused.out.splitlines()[-1].startswith("[[karma-sync end ")
+
+
 def test_a_person_sees_no_frame(shared: Shared) -> None:
     assert "[[karma-sync" not in shared.a.run("session", "show", shared.theirs.id).out

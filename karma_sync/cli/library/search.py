@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App
-from karma_sync.cli.frame import require_private
+from karma_sync.cli.frame import require_private_for
 from karma_sync.cli.notices import warn_if_down
 from karma_sync.cli.options import JsonOption, PrivateOption
 from karma_sync.cli.output import ago, print_json, print_line, print_next
@@ -70,8 +70,7 @@ def search(
     manner = _manner(limit, cursor, every, sort)
     results = _results(app, words or [], regex, manner)
     if as_json:
-        if any(hit.readable.manifest.member != app.settings.tag for hit in results.hits):
-            require_private(private, "other members wrote some of it")
+        require_private_for((hit.readable for hit in results.hits), app.settings.tag, private)
         print_json(
             hits=[_as_json(hit) for hit in results.hits],
             total=results.total,

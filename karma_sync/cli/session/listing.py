@@ -10,8 +10,9 @@ import typer
 
 from karma_sync.app import App
 from karma_sync.cli import completion
+from karma_sync.cli.frame import require_private_for
 from karma_sync.cli.notices import warn_if_down
-from karma_sync.cli.options import JsonOption, TeamOption
+from karma_sync.cli.options import JsonOption, PrivateOption, TeamOption
 from karma_sync.cli.output import ago, print_json, print_line, print_next, size
 from karma_sync.cli.screen import Line, Tone, print_table
 from karma_sync.cli.session import archived, sharing
@@ -59,6 +60,7 @@ def list_(
         typer.Option("--long", "-l", help="Also print agent, branches, models and tokens."),
     ] = False,
     as_json: JsonOption = False,
+    private: PrivateOption = False,
 ) -> None:
     """List sessions.
 
@@ -80,6 +82,7 @@ def list_(
     sources = app.source.ids() if app.source.is_complete else None
     seen = _Seen(app.me.tag, sources, app.source.open_sessions(), utc_now())
     if as_json:
+        require_private_for(found, app.me.tag, private)
         more = len(rest) > len(found)
         print_json(
             sessions=[as_json_of(r) | seen.marks(r) for r in found],

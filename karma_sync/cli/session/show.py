@@ -10,7 +10,7 @@ import typer
 
 from karma_sync.app import App
 from karma_sync.cli import completion
-from karma_sync.cli.frame import require_private
+from karma_sync.cli.frame import require_private_for
 from karma_sync.cli.notices import warn_if_down
 from karma_sync.cli.options import PrivateOption
 from karma_sync.cli.output import flush, print_error, print_json, print_line, size, write_raw
@@ -100,10 +100,8 @@ def show(
     found = app.sessions.session(scope, session, by, uncut)
     if not by:
         _warn_of_others(app, scope, found)
-    if (raw or as_json) and found.manifest.member != app.me.tag:
-        require_private(private, f"the session is by {found.manifest.member}")
-    if (raw or as_json) and archived.only_here(found):
-        require_private(private, "the session is from the archive")
+    if raw or as_json:
+        require_private_for([found], app.me.tag, private)
     if as_json:
         files = [f.path for f in found.manifest.files] + archived.earlier(found)
         print_json(session=as_json_of(found), files=files)

@@ -12,9 +12,12 @@ import re
 import secrets
 from collections.abc import Iterable
 
-# The commands that print text of others, or of sessions that stay here.
+# The commands that print text of others, or of sessions that stay here, be it a title.
 READING_COMMANDS = frozenset(
-    {"search", "sent", "session list", "session preview", "session purge", "session show"}
+    {
+        *("search", "sent", "redact", "accept", "subscription accept"),
+        *("session list", "session preview", "session purge", "session share", "session show"),
+    }
 )
 GIVEN = "[given by karma-sync]"  # stands where a frame was
 RULE = "given-by-karma-sync"  # the name under which the cuts of frames are counted

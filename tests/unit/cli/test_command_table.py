@@ -70,11 +70,10 @@ NOT_READING = {
     *("init", "up", "down", "status", "demo", "code", "pair", "inbox", "rename"),
     *("invitation accept", "invitation decline", "team create", "team add", "team list"),
     *("project share", "project map", "project alias", "project scan", "project list"),
-    *("subscription list", "subscription change", "subscription accept", "subscription decline"),
+    *("subscription list", "subscription change", "subscription decline"),
     *("subscription pause", "subscription resume", "subscription reopen"),
-    *("accept", "decline", "pause", "resume"),
-    *("session share", "session withhold", "session unshare", "session restore"),
-    *("exclude", "redact", "events"),
+    *("decline", "pause", "resume", "exclude", "events"),
+    *("session withhold", "session unshare", "session restore"),
 }
 
 
