@@ -95,7 +95,9 @@ def without_source(
     if not facts.title:
         facts.custom_title = described.title
     agent, session_id = described.agent, described.session_id
-    return SourceSession(agent, session_id, Path(), (), touched_ns=changed_ns), facts
+    # without its source nobody has the session open; whether that was ever recorded stays as it was
+    running = None if described.running is None else False
+    return SourceSession(agent, session_id, Path(), (), running, changed_ns), facts
 
 
 def row_of(channel: Channel, item: str, outbox: OutboxFiles) -> Departed | None:
