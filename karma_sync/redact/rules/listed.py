@@ -45,7 +45,7 @@ LISTED_RULES = (
         pattern="",
         finder=columns.secrets,
         gate=rf"{_COLUMN}\\*[\"'`]?(?:,\\*[\"'`]?[a-z_]|\r|\n|\\+[nr]|[`*]{{0,3}}[ ]{{0,}}\|"
-        rf"|[^()\n]{{0,}}\)(?:\s|\\+[nrt]){{1,4}}(?i:values))",
+        rf"|[^()\n]{{0,60}}\)(?:\s|\\+[nrt]){{1,4}}(?i:values))",
         reach=2000,
         source="https://datatracker.ietf.org/doc/html/rfc4180",
         examples=(
