@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from karma_sync.domain.session.frame import GIVEN, files_written, is_marked, runs_reading_command
+from karma_sync.domain.session.frame import GIVEN, files_written, is_marked, reads_karma_sync
 
 WITHHELD = "withheld"
 
@@ -72,7 +72,7 @@ class GivenTexts:
             name, given = call.get("id"), call.get("input")
             if not isinstance(name, str) or name in self.answers:
                 continue
-            asks = any(map(runs_reading_command, _texts(given)))
+            asks = any(map(reads_karma_sync, _texts(given)))
             if asks or self._is_named(_texts(given, _OWN_WORDS)):
                 self._begin(name, given)
                 if asks:
@@ -128,7 +128,7 @@ class GivenTexts:
         places = (attachment.get("filename"), attachment.get("taskId"), command)
         if (
             attachment.get("toolUseID") in self.answers
-            or (isinstance(command, str) and runs_reading_command(command))
+            or (isinstance(command, str) and reads_karma_sync(command))
             or self._is_named(each for each in places if isinstance(each, str))
             or (isinstance(prompt, str) and _NOTE in prompt and self._is_named([prompt]))
         ):
@@ -145,7 +145,7 @@ class GivenTexts:
         place, before = record.get("uuid"), record.get("parentUuid")
         typed = _TYPED.match(text)
         if typed and isinstance(place, str) and place not in self.answers:
-            if runs_reading_command(typed[1]) or self._is_named([typed[1]]):
+            if reads_karma_sync(typed[1]) or self._is_named([typed[1]]):
                 self._begin(place, {"command": typed[1]})
             return False
         if text.startswith(_PRINTED) and isinstance(before, str) and before in self.answers:

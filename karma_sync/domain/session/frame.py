@@ -106,23 +106,45 @@ def _united(spans: Iterable[Span]) -> list[Span]:
 
 
 _PROGRAM = re.compile(r"karma[-_]sync")
-_GAP = r"(?:[\s,]|\\\n)+"
-_READS = re.compile(
-    rf"""(?:karma[-_]sync|\$\{{?\w+\}}?)["'`)}}\]]*{_GAP}(?:["']?-\S+{_GAP})*["']*(?:"""
-    + "|".join(rf"""["']*{_GAP}["']*""".join(name.split()) for name in sorted(READING_COMMANDS))
-    + r""")\b"""
+# an alias or a function may stand for the program
+_SHORT = re.compile(r"\balias\s+([\w-]+)=|([\w-]+)\s*\(\)\s*\{")
+# Nothing here tries twice what it took (`++`), or a long command would take for ever.
+_GAP = r"(?:[\s,]|\\\n)++"
+_OPTIONS = rf"""(?:(?:["']?-[^\s,]++|\d?[<>]{{1,2}}&?\s*[^\s,]++){_GAP})*+"""
+_READS = rf"""["'`)}}\]]*{_GAP}{_OPTIONS}["']*(?:{
+    "|".join(
+        rf'''["']*{_GAP}{_OPTIONS}["']*'''.join(name.split()) for name in sorted(READING_COMMANDS)
+    )
+})\b"""
+_RUNS = re.compile(rf"(?:karma[-_]sync|\$\{{?\w+\}}?){_READS}")
+# what the program keeps on disk (docs/commands.md, "Files")
+_HOLDS = re.compile(
+    r"karma-sync[/\\](?:library|folders|archive)\b|\b(?:library|archive|state|work)\.db\b"
 )
 _WORD = r"""("[^"]+"|'[^']+'|[^\s;&|<>()"'`]+)"""
 _WRITTEN = re.compile(rf">\|?\s*{_WORD}|\btee\s+(?:-\S+\s+)*{_WORD}|\bof={_WORD}")
-_COPIED = re.compile(rf"\b(?:cp|mv|ln|install|rsync)\s[^;&|\n]*?{_WORD}\s*(?=[;&|\n]|$)")
+_COPIED = re.compile(r"\b(?:cp|mv|ln|install|rsync)\s+([^;&|\n]+)")
 
 
 def runs_reading_command(command: str) -> bool:
     """Whether a shell command runs one of karma-sync's reading commands, as far as its text tells.
 
-    The program's name may stand in a variable; a script that runs the command is not recognised.
+    The program's name may stand in a variable, an alias or a function; a script that runs the
+    command is not recognised.
     """
-    return _PROGRAM.search(command) is not None and _READS.search(command) is not None
+    if _PROGRAM.search(command) is None:
+        return False
+    if _RUNS.search(command):
+        return True
+    names = {re.escape(name) for found in _SHORT.findall(command) for name in found if name}
+    return bool(names) and bool(re.search(rf"\b(?:{'|'.join(sorted(names))}){_READS}", command))
+
+
+def reads_karma_sync(text: str) -> bool:
+    """Whether a shell command, or a path, reads what karma-sync holds, as far as its text tells."""
+    return _PROGRAM.search(text) is not None and (
+        _HOLDS.search(text) is not None or runs_reading_command(text)
+    )
 
 
 def files_written(command: str) -> set[str]:
@@ -130,9 +152,12 @@ def files_written(command: str) -> set[str]:
 
     Instead of the value of a variable, the variable's name is one of them.
     """
+    words = [next(each for each in found if each) for found in _WRITTEN.findall(command)]
+    for copied in _COPIED.findall(command):
+        words += re.findall(_WORD, copied)[-1:]
     found = set[str]()
-    for match in (*_WRITTEN.finditer(command), *_COPIED.finditer(command)):
-        path = next(each for each in match.groups() if each).strip("\"'")
+    for word in words:
+        path = word.strip("\"'")
         name = re.split(r"[/\\]", path)[-1].strip("${}")
         if not path.startswith("/dev/") and re.search(r"\w", name):
             found.add(name)

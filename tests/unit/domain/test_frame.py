@@ -4,7 +4,13 @@ import json
 
 import pytest
 
-from karma_sync.domain.session.frame import GIVEN, Frames, runs_reading_command
+from karma_sync.domain.session.frame import (
+    GIVEN,
+    Frames,
+    files_written,
+    reads_karma_sync,
+    runs_reading_command,
+)
 
 FRAMES = Frames(b"a key of this machine")
 
@@ -77,6 +83,9 @@ def test_frames_inside_the_strings_of_json_leave_json() -> None:
         "karma-sync \\\n  session \\\n show x | grep word",
         '"$(which karma-sync)" session show x',
         "`which karma-sync` search word",
+        "karma-sync 2>/dev/null session < /dev/null show x",
+        "alias k=karma-sync; k session show x",
+        'k() { karma-sync "$@"; }; k session show x | grep word',
         'subprocess.run(["karma-sync", "session", "show", "x"])',
     ],
 )
@@ -89,4 +98,40 @@ def test_a_command_that_runs_a_reading_command_is_recognised(command: str) -> No
     ["ls", "cd karma-sync && make test", "karma-sync status", "grep 'session show' README.md"],
 )
 def test_other_commands_are_not(command: str) -> None:
+    assert not reads_karma_sync(command)
     assert not runs_reading_command(command)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sqlite3 ~/.local/share/karma-sync/library/library.db 'select * from items'",
+        "cd ~/.local/share/karma-sync && sqlite3 archive/archive.db .dump",
+        "zstd -dc /home/me/.local/share/karma-sync/folders/x/y",
+        "/Users/me/Library/Application Support/karma-sync/archive/packs/1",
+        "karma-sync search word",
+    ],
+)
+def test_a_look_at_the_programs_own_files_is_recognised(text: str) -> None:
+    assert reads_karma_sync(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cat /src/karma-sync/karma_sync/library/reader.py",
+        "sqlite3 library.db",
+    ],
+)
+def test_a_look_at_other_files_is_not(text: str) -> None:
+    assert not reads_karma_sync(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["-a,", "-a ", "> ", ">", "<& x ", "cp a", "$x ", "k() { ", "\\\n", "'", "tee -a "]
+)
+def test_a_long_command_takes_no_long_time(text: str) -> None:
+    command = "karma-sync " + text * 20_000
+
+    assert not reads_karma_sync(command)
+    files_written(command)  # returns at all
