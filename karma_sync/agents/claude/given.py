@@ -62,6 +62,7 @@ class GivenTexts:
     def take_out(self, record: Json) -> bool:
         """Note the calls in a record, and put `GIVEN` in place of their results; True if any."""
         self._note_calls(record)
+        self._note_backups(record)
         changed = self._take_results(record)
         if self._take_attachment(record) or self._take_progress(record):
             changed = True
@@ -164,6 +165,23 @@ class GivenTexts:
             for each in _with_key(value, key):
                 if isinstance(each[key], str):
                     self._note(re.split(r"[/\\]", each[key])[-1])
+
+    def _note_backups(self, record: Json) -> None:
+        """Note the copies that the agent made of such files before it edited them."""
+        if not str(record.get("type")).startswith("file-history-"):
+            return
+        for each in _with_key(record, "trackedFileBackups"):
+            tracked = each["trackedFileBackups"]
+            for path, backup in tracked.items() if isinstance(tracked, dict) else ():
+                if self._is_named([path]):
+                    self._note_backup(backup)
+        if record.get("type") == "file-history-delta" and self._is_named(_texts(record)):
+            self._note_backup(record)
+
+    def _note_backup(self, value: object) -> None:
+        for each in _with_key(value, "backupFileName"):
+            if isinstance(each["backupFileName"], str):
+                self._note(each["backupFileName"])
 
     def _note_places(self, value: object) -> None:
         """Note where a result says that the output is."""

@@ -31,6 +31,8 @@ class Profile(StrEnum):
 
 # Files of an agent's records; which of these leave is decided record by record.
 TRANSCRIPTS = frozenset({FileKind.TRANSCRIPT, FileKind.COPY, FileKind.SUBAGENT})
+# Files that the agent writes and that may hold what karma-sync gave it.
+MAY_BE_GIVEN = frozenset({FileKind.TOOL_RESULT, FileKind.FILE_HISTORY})
 _AGENT_FILE = re.compile(r"agent-.*\.jsonl")
 _PRIVATE = frozenset({FileKind.FILE_HISTORY, FileKind.DEBUG})
 _TOP = {"transcript.jsonl": FileKind.TRANSCRIPT, "custom-title.json": FileKind.TITLE}

@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from karma_sync.agents.claude.choosing import ClaudeRecords
 from karma_sync.agents.record_choice import Chosen, RecordChoice, RecordChooser, WithheldRecords
 from karma_sync.domain.session.frame import GIVEN, RULE
-from karma_sync.domain.session.profile import TRANSCRIPTS, FileKind, Profile, kind_of
+from karma_sync.domain.session.profile import MAY_BE_GIVEN, TRANSCRIPTS, Profile, kind_of
 from karma_sync.domain.session.source_files import PackedFile, is_lines
 from karma_sync.errors import RedactionFailed
 from karma_sync.redact.redactor import Redactor
@@ -66,7 +66,7 @@ class Outgoing:
             known = before.outputs if before else ()
             chooser = self._choice.chooser(answers, {*known, *outputs})
         given = frozenset(outputs)
-        choice = self._choice if given and kind_of(name) is FileKind.TOOL_RESULT else None
+        choice = self._choice if given and kind_of(name) in MAY_BE_GIVEN else None
         is_given = partial(choice.is_given, outputs=given) if choice else None
         return OutgoingFile(self._redactor, chooser, is_lines(name), is_given)
 

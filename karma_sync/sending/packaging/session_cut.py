@@ -9,7 +9,7 @@ from karma_sync.channel.own_items import OutboxFiles, PreviousItem
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.manifest import ItemFile
-from karma_sync.domain.session.profile import TRANSCRIPTS, FileKind, kind_of, takes
+from karma_sync.domain.session.profile import MAY_BE_GIVEN, TRANSCRIPTS, kind_of, takes
 from karma_sync.domain.session.source_files import (
     TRANSCRIPT,
     PackedFile,
@@ -171,13 +171,13 @@ class SessionCut:
 
         While a call of a reading command has no result yet, any new file may hold it.
         """
-        if file.kind is not FileKind.TOOL_RESULT:
+        if file.kind not in MAY_BE_GIVEN:
             return False
         waits = any(not all(each.answers.values()) for each in self._files.transcripts())
         return (waits and file.name not in self._states) or self._is_named_answer(file.name)
 
     def _is_named_answer(self, name: str) -> bool:
-        return kind_of(name) is FileKind.TOOL_RESULT and any(
+        return kind_of(name) in MAY_BE_GIVEN and any(
             name.partition("/")[2] in each.outputs for each in self._files.transcripts()
         )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from karma_sync.agents.record_choice import WithheldRecords
 from karma_sync.domain import limits
-from karma_sync.domain.session.profile import Profile
+from karma_sync.domain.session.profile import MAY_BE_GIVEN, Profile, kind_of
 from karma_sync.domain.session.project import Names
 from karma_sync.domain.session.selection import Candidate, Decision, Outcome, decide
 from karma_sync.domain.session.source_files import SourceFile, SourceSession
@@ -88,8 +88,11 @@ def preview(
     for source in sorted(sources, key=lambda file: not file.is_transcript):
         looked.append(look_through(outgoing, source, outputs))
         outputs.update(looked[-1].outputs)
-    answers = {f"tool-results/{name}" for name in outputs}
-    files = [file for file in looked if file.name not in answers]
+    files = [
+        file
+        for file in looked
+        if kind_of(file.name) not in MAY_BE_GIVEN or file.name.partition("/")[2] not in outputs
+    ]
     texts = [("title", facts.title), ("agent", facts.agent)]
     texts += [("branch", branch) for branch in facts.branches]
     texts += [("model", model) for model in facts.models]

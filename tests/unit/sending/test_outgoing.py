@@ -137,6 +137,27 @@ def test_a_search_through_all_files_that_was_saved_before_its_result(desk: Desk)
     assert {file.path for file in desk.manifest().files} == {"transcript.jsonl"}
 
 
+def test_a_copy_before_an_edit_stays_here_in_every_profile(tmp_path: Path) -> None:
+    channel = channel_of(team_of_all(ALICE, BOB), ALICE, profile=Profile.FULL)
+    desk = Desk(tmp_path, channel, default_redactor())
+    history = "../../file-history/s1"
+    desk.write(said("one") + called("karma-sync session show 3a | grep x > f.txt") + answered(""))
+    backups = {
+        name: {"backupFileName": f"{number}@v1"}
+        for number, name in enumerate(["src/f.txt", "src/other.txt"])
+    }
+    snapshot = {"trackedFileBackups": backups}
+    desk.append(record(type="file-history-snapshot", messageId="m", snapshot=snapshot))
+    delta = {"trackingPath": "/src/f.txt", "backup": {"backupFileName": "0@v2"}}
+    desk.append(record(type="file-history-delta", **delta))
+    for name, text in (("0@v1", THEIRS), ("0@v2", THEIRS), ("1@v1", "code")):
+        desk.write(text.encode(), f"{history}/{name}")
+    desk.package()
+
+    found = {file.path for file in desk.manifest().files}
+    assert found == {"transcript.jsonl", "file-history/1@v1"}
+
+
 def test_marks_are_cut_from_files_and_quotes_alike(tmp_path: Path) -> None:
     frames = Frames(b"key")
     begin, end = frames.marks()
