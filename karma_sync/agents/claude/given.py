@@ -26,6 +26,7 @@ _OWN_WORDS = frozenset(
     ("content", "description", "edits", "new_source", "new_string", "old_string", "prompt")
 )
 _FILE_KEYS = ("file_path", "notebook_path", "filePath")
+_OF_POSTED = frozenset(("type", "sessionId", "agentId", "hash", "id", "timestamp"))
 _MOST_NAME = 255  # the longest name of a file
 
 Json = dict[str, Any]
@@ -65,6 +66,8 @@ class GivenTexts:
         self._note_backups(record)
         changed = self._take_results(record)
         if self._take_attachment(record) or self._take_progress(record):
+            changed = True
+        if self._take_posted(record):
             changed = True
         return self._take_message(record) or changed
 
@@ -134,8 +137,21 @@ class GivenTexts:
             or (isinstance(prompt, str) and _NOTE in prompt and self._is_named([prompt]))
         ):
             record["attachment"] = {WITHHELD: str(attachment.get("type"))}
+            for key in [key for key in record if key.startswith("rendered")]:
+                del record[key]  # the same as it was posted
             return True
         return False
+
+    def _take_posted(self, record: Json) -> bool:
+        """What was posted to the API: after a compaction the agent posts files that it read."""
+        if not str(record.get("type")).startswith("api-request") or not self._is_named(
+            _texts(record)
+        ):
+            return False
+        for key in [key for key in record if key not in _OF_POSTED]:
+            del record[key]
+        record[WITHHELD] = GIVEN
+        return True
 
     def _take_message(self, record: Json) -> bool:
         """Commands that the person typed after `!`, and notes about background tasks."""

@@ -183,6 +183,19 @@ def test_a_file_that_changed_on_disk() -> None:
     assert stays(asked(f"{ASK} > f.txt") + line(type="attachment", attachment=changed))
 
 
+def test_a_file_that_is_attached_again_after_a_compaction() -> None:
+    told = f"Called the Read tool: /src/f.txt. Result: {THEIRS}"
+    attached = {"type": "file", "filename": "/src/f.txt", "content": THEIRS}
+    content = asked(f"{ASK} | grep word > f.txt")
+    content += line(type="attachment", attachment=attached, rendered=[{"content": told}])
+    content += line(type="api-request-blob", hash="h", message={"content": [{"text": told}]})
+    for profile in Profile:
+        found = ClaudeRecords(profile).chooser().choose(content).data
+
+        assert THEIRS.encode() not in found
+        assert (b'"hash":"h"' in found) is (profile is Profile.FULL)
+
+
 @pytest.mark.parametrize(
     "command", ["cat other.txt", "cat f.txt.bak", "make test", "cat xf.txt", "echo f"]
 )
