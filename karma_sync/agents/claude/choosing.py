@@ -44,7 +44,9 @@ class _Head(msgspec.Struct, gc=False):
 
 _head = msgspec.json.Decoder(_Head).decode
 _plain = msgspec.json.Encoder().encode
-_SKILL = tables.SKILL_BEGINS.encode()
+_OWN_TEXTS = re.compile(
+    b"|".join(re.escape(each.encode()) for each in (tables.SKILL_BEGINS, tables.SHOWN_BELOW))
+)
 _REWRITTEN = (
     "attachment",
     "progress/agent_progress",
@@ -115,9 +117,9 @@ class ClaudeChooser:
         starts: list[int] = []
         at, same, blank = 0, True, 0
         asks = self._given.may_be_in(block)
-        fast = self._everything or _SKILL not in block
+        fast = self._everything or _OWN_TEXTS.search(block) is None
         for line in lines:
-            out = self._choose(line, asks, fast or _SKILL not in line, withheld)
+            out = self._choose(line, asks, fast or _OWN_TEXTS.search(line) is None, withheld)
             same = same and out is line
             if out:
                 kept.append(out)
@@ -169,9 +171,8 @@ class ClaudeChooser:
             return _Choice({**record, "data": self._nested(record["data"])})
         if name == "system/api_error":
             return _Choice(_without(record, tables.ERROR_KEYS))
-        if name == "user" and record.get("isMeta") and _is_own_skill(record):
-            message = {**record["message"], "content": tables.SKILL_STAYS}
-            return _Choice({**record, "message": message}, "skill")
+        if name == "user" and record.get("isMeta"):
+            return _without_own_texts(record)
         return _Choice(record)
 
     def _attachment(self, record: Json) -> "_Choice":
@@ -239,15 +240,25 @@ def _of_project(files: object, record: Json) -> list[Json]:
     ]
 
 
-def _is_own_skill(record: Json) -> bool:
-    """Whether a record is the text of a skill that does not lie in the project."""
+def _without_own_texts(record: Json) -> _Choice:
+    """A record with `isMeta` without skills outside the project, and without instructions."""
     message = record.get("message")
     content = message.get("content") if isinstance(message, dict) else None
     parts = content if isinstance(content, list) else [{"text": content}]
     texts = [each.get("text") for each in parts if isinstance(each, dict)]
-    skills = [t for t in texts if isinstance(t, str) and t.startswith(tables.SKILL_BEGINS)]
-    places = [text.removeprefix(tables.SKILL_BEGINS).partition("\n")[0] for text in skills]
-    return not all(_is_in_project(place, record) for place in places)
+    for text in texts:
+        if not isinstance(text, str):
+            continue
+        place = text.removeprefix(tables.SKILL_BEGINS).partition("\n")[0]
+        if text.startswith(tables.SKILL_BEGINS) and not _is_in_project(place, record):
+            kept, stays = tables.SKILL_STAYS, "skill"
+        elif tables.SHOWN_BELOW in text:
+            kept = text.partition(tables.SHOWN_BELOW)[0] + tables.SHOWN_STAY
+            stays = "instructions"
+        else:
+            continue
+        return _Choice({**record, "message": {**record["message"], "content": kept}}, stays)
+    return _Choice(record)
 
 
 def _is_in_project(path: object, record: Json) -> bool:

@@ -112,5 +112,10 @@ PROJECT = "Project"  # the type of those that lie in the repository
 SKILL_BEGINS = "Base directory for this skill: "
 SKILL_STAYS = "[the text of a skill outside the project stays here]"
 
+# After `/cd` the instructions of the new directory stand in a `user` record with `isMeta`, the
+# local ones among them; they are counted as `instructions`.
+SHOWN_BELOW = "Codebase and user instructions are shown below."
+SHOWN_STAY = "[the instructions stay here]"
+
 # Keys that leave of no error of the API: its answer's headers name the account.
 ERROR_KEYS = _words("headers request response config")

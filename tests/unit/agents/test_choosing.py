@@ -179,6 +179,24 @@ def test_a_skill_leaves_only_if_it_is_the_projects(profile: Profile, as_parts: b
     assert not found.withheld.unknown
 
 
+@pytest.mark.parametrize("as_parts", [True, False])
+def test_instructions_of_the_directory_to_which_the_person_went_stay(as_parts: bool) -> None:
+    text = (
+        f"<system-reminder>\nThe session's working directory has changed to {CWD}/sub (via /cd).\n"
+        "</system-reminder>\n\nCodebase and user instructions are shown below. Be sure to adhere to"
+        f" these.\n\nContents of {CWD}/sub/CLAUDE.local.md (user's private project instructions,"
+        f" not checked in):\n\n{LOCAL}"
+    )
+    content = [{"type": "text", "text": text}] if as_parts else text
+    moved = {"cwd": f"{CWD}/sub", "gitBranch": "main", "isMeta": True, **CHAIN}
+    message = {"role": "user", "content": content}
+    found = chosen(SAID + line(type="user", message=message, **moved))
+
+    assert LOCAL.encode() not in found.data
+    assert "has changed to" in records(found)[1]["message"]["content"]
+    assert set(found.withheld.types) == {"instructions"}
+
+
 def test_the_answers_headers_stay_where_the_api_failed() -> None:
     error = {"status": 529, "headers": {"anthropic-organization-id": MINE, "set-cookie": LOCAL}}
     [found] = records(
@@ -264,8 +282,9 @@ def test_of_the_corpus_nothing_of_a_conversation_is_missing(corpus: Path) -> Non
 
 
 def _is_spoken(each: bytes) -> bool:
-    if record_types.SKILL_BEGINS.encode() in each:
-        return False  # not all skills leave
+    own = record_types.SKILL_BEGINS, record_types.SHOWN_BELOW
+    if any(text.encode() in each for text in own):
+        return False  # not all skills leave, and no instructions
     try:
         return json.loads(each)["type"] in {"user", "assistant"}
     except ValueError:
