@@ -44,9 +44,7 @@ class _Head(msgspec.Struct, gc=False):
 
 _head = msgspec.json.Decoder(_Head).decode
 _plain = msgspec.json.Encoder().encode
-_OWN_TEXTS = re.compile(
-    b"|".join(re.escape(each.encode()) for each in (tables.SKILL_BEGINS, tables.SHOWN_BELOW))
-)
+_OWN_TEXTS = tables.SKILL_BEGINS.encode(), tables.SHOWN_BELOW.encode()
 _REWRITTEN = (
     "attachment",
     "progress/agent_progress",
@@ -117,9 +115,9 @@ class ClaudeChooser:
         starts: list[int] = []
         at, same, blank = 0, True, 0
         asks = self._given.may_be_in(block)
-        fast = self._everything or _OWN_TEXTS.search(block) is None
+        fast = self._everything or not _has_own_text(block)
         for line in lines:
-            out = self._choose(line, asks, fast or _OWN_TEXTS.search(line) is None, withheld)
+            out = self._choose(line, asks, fast or not _has_own_text(line), withheld)
             same = same and out is line
             if out:
                 kept.append(out)
@@ -238,6 +236,11 @@ def _of_project(files: object, record: Json) -> list[Json]:
         and each.get("type") == tables.PROJECT
         and _is_in_project(each.get("path"), record)
     ]
+
+
+def _has_own_text(content: bytes) -> bool:
+    """Whether there may be a text for `_without_own_texts`; a quick look."""
+    return any(text in content for text in _OWN_TEXTS)
 
 
 def _without_own_texts(record: Json) -> _Choice:
