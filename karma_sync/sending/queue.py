@@ -37,13 +37,15 @@ class Cost:
 class Pace:
     """How one session was packaged and how it changes; all times are monotonic seconds.
 
-    `packaged` is when it was packaged last, `pause_s` how long it then rests. `changed` is its
+    `packaged` is when it was packaged last, `cpu_s` what that cost, `pause_s` how long it then
+    rests. `changed` is its
     latest change. `gap` and `earlier_gap` are the longest times between two changes, since it was
     packaged last and between the two packagings before.
     """
 
     packaged: float
     pause_s: float = _FASTEST_S
+    cpu_s: float = 0.0
     changed: float | None = None
     gap: float = 0.0
     earlier_gap: float = 0.0
@@ -54,8 +56,15 @@ class Pace:
         return replace(self, changed=now, gap=max(self.gap, gap if gap < _SLOWEST_S else 0.0))
 
     def after_packaging(self, now: float, cost: Cost) -> "Pace":
-        """The pace after a packaging at `now`."""
-        return replace(self, packaged=now, pause_s=cost.pause_s, gap=0.0, earlier_gap=self.gap)
+        """The pace after a packaging at `now`.
+
+        The lesser of the last two costs of CPU counts: one alone may be high because the redactor
+        meets some text for the first time.
+        """
+        pause_s = replace(cost, cpu_s=min(cost.cpu_s, self.cpu_s)).pause_s
+        return replace(
+            self, packaged=now, pause_s=pause_s, cpu_s=cost.cpu_s, gap=0.0, earlier_gap=self.gap
+        )
 
     def due(self, now: float) -> float:
         """When to package the session if nothing changes after `now`.

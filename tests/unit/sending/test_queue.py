@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from karma_sync.domain.session.source_files import SourceFile, SourceSession, Stat
 from karma_sync.runtime.worker import Wake
-from karma_sync.sending.queue import Cost, SendQueue
+from karma_sync.sending.queue import Cost, Pace, SendQueue
 from karma_sync.sending.scheduler import SendRequests
 from tests.support.builders import examples
 
@@ -114,8 +114,15 @@ def test_a_session_that_costs_more_is_packaged_less_often(cost: Cost, pause_s: f
     moments = write(queue_of(), every(0.25, 60.0), cost)
 
     assert cost.pause_s == pytest.approx(pause_s)
-    # the first packaging is no append: what it cost does not count
-    assert gaps(moments)[1:-1] == pytest.approx([pause_s] * (len(moments) - 3))
+    # the first packaging is no append, and of two the lesser cost of CPU counts
+    assert gaps(moments)[2:-1] == pytest.approx([pause_s] * (len(moments) - 4))
+
+
+def test_one_packaging_that_costs_much_does_not_slow_a_session_down() -> None:
+    pace = Pace(0.0).after_packaging(1.0, Cost(cpu_s=0.01)).after_packaging(2.0, Cost(cpu_s=0.09))
+    assert pace.pause_s == 1.0
+
+    assert pace.after_packaging(3.0, Cost(cpu_s=0.08)).pause_s == pytest.approx(4.0)
 
 
 def test_an_expensive_session_that_falls_quiet_is_packaged_at_once() -> None:
