@@ -8,7 +8,7 @@ the places of that need, and decodes them; the secrets found there are mapped ba
 import base64
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from karma_sync.redact.stretches import Stretch, joined, lines_around
 
@@ -63,10 +63,10 @@ def decoded(text: bytes, places: Sequence[int]) -> Iterator[Decoded]:
     if b"\x1b[" in text:
         for start, end in joined(lines_around(text, places)):
             if b"\x1b[" in text[start:end]:
-                yield _without_colours(text, start, end)
+                yield _without_codes(text, (start, end), _COLOURS)
     if b"%" in text:
-        for start, end in _runs(text, places):
-            yield _without_percents(text, start, end)
+        for run in _runs(text, places):
+            yield _without_codes(text, run, _PERCENT, _meant_by_percent)
     yield from _without_base64(text, places)
     if b"\x00" in text:
         for wide in _WIDE.finditer(text):
@@ -74,22 +74,6 @@ def decoded(text: bytes, places: Sequence[int]) -> Iterator[Decoded]:
             starts = range(size)
             sources = [(wide.start() + 2 * at, -2) for at in starts]
             yield Decoded(wide[0][::2], starts, sources)
-
-
-def _without_colours(text: bytes, start: int, end: int) -> Decoded:
-    pieces: list[bytes] = []
-    starts: list[int] = []
-    sources: list[Stretch] = []
-    at, size = start, 0
-    for code in (*_COLOURS.finditer(text, start, end), None):
-        stop = code.start() if code else end
-        if stop > at or not starts:
-            pieces.append(text[at:stop])
-            starts.append(size)
-            sources.append((at, stop - at))
-            size += stop - at
-        at = code.end() if code else end
-    return Decoded(b"".join(pieces), starts, sources)
 
 
 def _runs(text: bytes, places: Sequence[int]) -> Iterator[Stretch]:
@@ -106,25 +90,36 @@ def _runs(text: bytes, places: Sequence[int]) -> Iterator[Stretch]:
                 yield start, done
 
 
-def _without_percents(text: bytes, start: int, end: int) -> Decoded:
+def _without_codes(
+    text: bytes,
+    where: Stretch,
+    codes: re.Pattern[bytes],
+    meant: Callable[[re.Match[bytes]], bytes] | None = None,
+) -> Decoded:
+    """The stretch with each code replaced by the one byte that it means, or by nothing."""
+    start, end = where
     pieces: list[bytes] = []
     starts: list[int] = []
     sources: list[Stretch] = []
     at, size = start, 0
-    for code in (*_PERCENT.finditer(text, start, end), None):
+    for code in (*codes.finditer(text, start, end), None):
         stop = code.start() if code else end
         if stop > at or not starts:
             pieces.append(text[at:stop])
             starts.append(size)
             sources.append((at, stop - at))
             size += stop - at
-        if code:
-            pieces.append(bytes([int(code[1], 16)]))
+        if code and meant:
+            pieces.append(meant(code))
             starts.append(size)
-            sources.append((code.start(), -3))
+            sources.append((code.start(), -len(code[0])))
             size += 1
-            at = code.end()
+        at = code.end() if code else end
     return Decoded(b"".join(pieces), starts, sources)
+
+
+def _meant_by_percent(code: re.Match[bytes]) -> bytes:
+    return bytes([int(code[1], 16)])
 
 
 def _without_base64(text: bytes, places: Sequence[int]) -> Iterator[Decoded]:
