@@ -44,6 +44,22 @@ def whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(carry)
 
 
+def lines_before_too_long(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The blocks of `whole_lines`; a line that is too long ends them."""
+    try:
+        yield from whole_lines(pieces)
+    except LineTooLong:
+        return
+
+
+def skipped(pieces: Iterable[bytes], count: int) -> Iterator[bytes]:
+    """The pieces without their first `count` bytes."""
+    for piece in pieces:
+        if count < len(piece):
+            yield piece[count:] if count else piece
+        count = max(0, count - len(piece))
+
+
 BLOCK_BYTES = 1 << 18  # fits into the processor's cache; with 1 << 20 all steps were slower
 _HEAD_BYTES = 1024
 _BEFORE_BYTES = 4096

@@ -8,14 +8,14 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from karma_sync.agents.growing_file import LineTooLong, whole_lines
+from karma_sync.agents.growing_file import lines_before_too_long
 from karma_sync.archive import index, store
 from karma_sync.archive.pack import DamagedPack, contents, entries, open_pack, pack_path
 from karma_sync.archive.store import ArchivedFile, ArchivedSession, Key
-from karma_sync.domain.session.passage import Extractor, Texts
+from karma_sync.domain.session.passage import Extractor, Texts, passages_of
 from karma_sync.store import search_index
 from karma_sync.store.database import Database, Transaction
-from karma_sync.store.search_index import IndexedFile, IndexedItem
+from karma_sync.store.search_index import IndexedFile, IndexedItem, TextIsLost
 
 # So much content is indexed in one transaction.
 _BATCH_BYTES = 30_000_000
@@ -63,7 +63,7 @@ class ArchiveIndexer:
             try:
                 for indexed in search_index.files(tx, item).values():
                     self._remove(tx, row, (item, indexed), files.get(indexed.path))
-            except _TextIsLost:
+            except TextIsLost:
                 search_index.drop_channel(tx, index.FOLDER)
                 return
             search_index.put_item(tx, item, 0, "", 0)
@@ -117,17 +117,8 @@ class ArchiveIndexer:
         extractor: Extractor,
     ) -> None:
         row, file, was = growth
-        at = was.size
-        for block in _blocks(self._content(row, file, at)):
-            whole = block
-            if not block.endswith(b"\n"):
-                line = block.rfind(b"\n") + 1
-                if extractor.read(block[line:]) is None:  # half a record: the rest may follow
-                    whole = block[:line]
-            passages = list(extractor.passages(whole, at))
-            if passages:
-                search_index.add(tx, item, was.number, passages)
-            at += len(whole)
+        blocks = lines_before_too_long(self._content(row, file, was.size))
+        at = search_index.add_lines(tx, item, was, blocks, extractor)
         search_index.put_file(tx, item, IndexedFile(was.path, was.number, 0, at, "grown"))
 
     def _remove(
@@ -138,28 +129,26 @@ class ArchiveIndexer:
         file: ArchivedFile | None,
     ) -> None:
         item, indexed = which
-        ids = search_index.passage_ids(tx, item, indexed.number)
-        extractor = self._extractors.get(row.agent)
-        if ids and (file is None or extractor is None):
-            raise _TextIsLost
-        if ids and file and extractor:
-            search_index.remove(tx, item, self._texts(row, file, extractor, ids))
-        if ids:
-            raise _TextIsLost
+
+        def texts(ids: dict[int, int]) -> Iterator[tuple[int, Texts]]:
+            return self._texts(row, file, ids)
+
+        search_index.remove_file(tx, item, indexed, texts)
 
     def _texts(
-        self, row: ArchivedSession, file: ArchivedFile, extractor: Extractor, ids: dict[int, int]
+        self, row: ArchivedSession, file: ArchivedFile | None, ids: dict[int, int]
     ) -> Iterator[tuple[int, Texts]]:
         """The passages with these ids; takes out of `ids` what it found."""
-        at = 0
+        extractor = self._extractors.get(row.agent)
+        if file is None or extractor is None:
+            raise TextIsLost
+        blocks = lines_before_too_long(self._content(row, file, 0))
         try:
-            for block in _blocks(self._content(row, file, 0)):
-                for passage in extractor.passages(block, at):
-                    if passage.at in ids:
-                        yield ids.pop(passage.at), passage.texts
-                at += len(block)
+            for passage in passages_of(blocks, extractor):
+                if passage.at in ids:
+                    yield ids.pop(passage.at), passage.texts
         except _LOST as error:
-            raise _TextIsLost from error
+            raise TextIsLost from error
 
     def _content(self, row: ArchivedSession, file: ArchivedFile, begin: int) -> Iterator[bytes]:
         """The content of one version of a file from byte `begin` on."""
@@ -173,15 +162,3 @@ class ArchiveIndexer:
                     for piece in contents(source, [each]):
                         yield piece[max(0, begin - at) :]
                 at = end
-
-
-class _TextIsLost(Exception):
-    """The text of passages that are to be taken out cannot be read any more."""
-
-
-def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Blocks of whole lines; a line that is too long ends them."""
-    try:
-        yield from whole_lines(pieces)
-    except LineTooLong:
-        return

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from karma_sync.agents.growing_file import LineTooLong, whole_lines
+from karma_sync.agents.growing_file import lines_before_too_long, skipped
 from karma_sync.channel.kept_content import KeptContent
 from karma_sync.domain.session.manifest import ItemFile, Manifest
-from karma_sync.domain.session.passage import Extractor, Passage, Texts
+from karma_sync.domain.session.passage import Extractor, Texts, passages_of
 from karma_sync.errors import Unverified
 from karma_sync.store import library, search_index
 from karma_sync.store.database import Database, Transaction
-from karma_sync.store.search_index import IndexedFile, IndexedItem
+from karma_sync.store.search_index import IndexedFile, IndexedItem, TextIsLost
 
 # So much content is indexed in one transaction: each has the index merge and write its pages anew.
 _BATCH_BYTES = 30_000_000
@@ -50,7 +50,7 @@ class Indexer:
         new = _Content(KeptContent(self._root, folder, manifest), tails)
         try:
             self._update(tx, new)
-        except _TextIsLost:
+        except TextIsLost:
             self._rebuild(tx, folder, without=manifest.item)
             self._update(tx, new)
 
@@ -62,7 +62,7 @@ class Indexer:
         try:
             for file in search_index.files(tx, known).values():
                 self._remove(tx, folder, item, (known, file))
-        except _TextIsLost:
+        except TextIsLost:
             self._rebuild(tx, folder, without=item)
             return
         search_index.put_item(tx, known, 0, "", 0)
@@ -119,17 +119,7 @@ class Indexer:
         self, tx: Transaction, item: IndexedItem, growth: "_Growth", extractor: Extractor
     ) -> None:
         """Index the lines of a file that follow what was indexed before."""
-        was, at = growth.was, growth.was.size
-        for block in growth.blocks():
-            whole = block
-            if not block.endswith(b"\n"):
-                line = block.rfind(b"\n") + 1
-                if extractor.read(block[line:]) is None:  # half a record: the rest may follow
-                    whole = block[:line]
-            passages = list(extractor.passages(whole, at))
-            if passages:
-                search_index.add(tx, item, was.number, passages)
-            at += len(whole)
+        at = search_index.add_lines(tx, item, growth.was, growth.blocks(), extractor)
         search_index.put_file(tx, item, growth.until(at))
 
     def _remove(
@@ -138,14 +128,14 @@ class Indexer:
         """Take all passages of one file out, by the text that the library still keeps.
 
         Raises:
-            _TextIsLost: the kept text is not what was indexed, or cannot be read.
+            TextIsLost: the kept text is not what was indexed, or cannot be read.
         """
         known, indexed = which
-        ids = search_index.passage_ids(tx, known, indexed.number)
-        if ids:
-            search_index.remove(tx, known, self._texts(tx, folder, item, indexed.path, ids))
-        if ids:
-            raise _TextIsLost
+
+        def texts(ids: dict[int, int]) -> Iterator[tuple[int, Texts]]:
+            return self._texts(tx, folder, item, indexed.path, ids)
+
+        search_index.remove_file(tx, known, indexed, texts)
         search_index.drop_file(tx, known, indexed.path)
 
     def _texts(
@@ -154,18 +144,18 @@ class Indexer:
         """The passages with these ids, by where they begin; takes out of `ids` what it found."""
         manifest = _kept_manifest(tx, folder, item)
         if manifest is None:
-            raise _TextIsLost
+            raise TextIsLost
         extractor = self._extractors.get(manifest.session.agent)
         file = next((f for f in manifest.files if f.path == path), None)
         if extractor is None or file is None:
-            raise _TextIsLost
+            raise TextIsLost
         kept = KeptContent(self._root, folder, manifest)
         try:
-            for passage in _passages(kept.pieces(file), extractor):
+            for passage in passages_of(lines_before_too_long(kept.pieces(file)), extractor):
                 if passage.at in ids:
                     yield ids.pop(passage.at), passage.texts
         except (OSError, Unverified) as error:
-            raise _TextIsLost from error
+            raise TextIsLost from error
 
     def _rebuild(self, tx: Transaction, folder: str, without: str) -> None:
         """Make a channel's table again from what the library keeps, without one item."""
@@ -183,14 +173,10 @@ class Indexer:
         try:
             with search_index.all_or_nothing(tx):
                 self._update(tx, _Content(kept, kept.tails()))
-        except (OSError, Unverified, _TextIsLost):
+        except (OSError, Unverified, TextIsLost):
             log.warning("item %s cannot be searched: its files in the library are damaged", item)
             search_index.skip_item(tx, folder, item, manifest.revision, self._version)
         return manifest.size
-
-
-class _TextIsLost(Exception):
-    """The text of passages that are to be taken out cannot be read any more."""
 
 
 @dataclass(frozen=True)
@@ -223,10 +209,9 @@ class _Growth:
 
     def blocks(self) -> Iterator[bytes]:
         """The new content in blocks of whole lines; a line that is too long ends it."""
-        try:
-            yield from whole_lines(self._from(self.was.chunks, self.was.size))
-        except LineTooLong:
-            return
+        known = sum(length for _, length in self.file.chunks[: self.was.chunks])
+        pieces = self.content.pieces(self.file, self.was.chunks)
+        return lines_before_too_long(skipped(pieces, self.was.size - known))
 
     def until(self, size: int) -> IndexedFile:
         """The state after everything before byte `size` was indexed."""
@@ -251,27 +236,10 @@ class _Growth:
                 break
         return digest.hexdigest()
 
-    def _from(self, chunks: int, at: int) -> Iterator[bytes]:
-        left = at - sum(length for _, length in self.file.chunks[:chunks])
-        for piece in self.content.pieces(self.file, chunks):
-            if left < len(piece):
-                yield piece[left:] if left else piece
-            left = max(0, left - len(piece))
-
 
 def _kept_manifest(tx: Transaction, folder: str, item: str) -> Manifest | None:
     body = library.kept_body(tx, folder, item)
     return Manifest.model_validate_json(body) if body else None
-
-
-def _passages(pieces: Iterator[bytes], extractor: Extractor) -> Iterator[Passage]:
-    at = 0
-    try:
-        for block in whole_lines(pieces):
-            yield from extractor.passages(block, at)
-            at += len(block)
-    except LineTooLong:
-        return
 
 
 def _seconds(moment: datetime | None) -> int:

@@ -8,12 +8,12 @@ no longer be read, the channel's table is dropped and made again (docs/adr/0032-
 The caller holds the transaction. Queries are in `store/search.py`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from karma_sync.domain.session.bigrams import bigrams
-from karma_sync.domain.session.passage import Passage, Texts
+from karma_sync.domain.session.passage import Extractor, Passage, Texts
 from karma_sync.store.database import Transaction
 
 COLUMNS = (*Texts._fields, "runs")
@@ -228,6 +228,53 @@ def remove(tx: Transaction, item: IndexedItem, passages: Iterable[tuple[int, Tex
         rows(),
     )
     tx.executemany("DELETE FROM passage WHERE id = ?", gone)
+
+
+class TextIsLost(Exception):
+    """The text of passages that are to be taken out cannot be read any more."""
+
+
+def add_lines(
+    tx: Transaction,
+    item: IndexedItem,
+    was: IndexedFile,
+    blocks: Iterable[bytes],
+    extractor: Extractor,
+) -> int:
+    """Index blocks of whole lines that follow what is indexed of a file; its indexed size then.
+
+    A last line without a line end counts only if it is a whole record.
+    """
+    at = was.size
+    for block in blocks:
+        whole = block
+        if not block.endswith(b"\n"):
+            line = block.rfind(b"\n") + 1
+            if extractor.read(block[line:]) is None:  # half a record: the rest may follow
+                whole = block[:line]
+        passages = list(extractor.passages(whole, at))
+        if passages:
+            add(tx, item, was.number, passages)
+        at += len(whole)
+    return at
+
+
+def remove_file(
+    tx: Transaction,
+    item: IndexedItem,
+    file: IndexedFile,
+    texts: Callable[[dict[int, int]], Iterable[tuple[int, Texts]]],
+) -> None:
+    """Take all passages of one file out; `texts` takes out of the ids those that it finds.
+
+    Raises:
+        TextIsLost: the text of one was not found.
+    """
+    ids = passage_ids(tx, item, file.number)
+    if ids:
+        remove(tx, item, texts(ids))
+    if ids:
+        raise TextIsLost
 
 
 def leave_rests(tx: Transaction, item: IndexedItem) -> None:

@@ -1,7 +1,7 @@
 """The group of commands `session`, and the command `session show`."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -108,7 +108,9 @@ def show(
         return
     file, begin = _place(app, scope, found, message) if message else (file, 0)
     if raw:
-        write_raw(_skipped(app.sessions.content(scope, found, file), begin))
+        from karma_sync.agents.growing_file import skipped
+
+        write_raw(skipped(app.sessions.content(scope, found, file), begin))
         return
     view = View(tools=tools, diffs=diff, prompts_only=prompts, last=last)
     shown = _Shown(app, scope, found, message, begin)
@@ -176,9 +178,10 @@ class _Shown:
             )
 
     def _conversation(self, file: str, begin: int = 0) -> "Iterator[Message]":
+        from karma_sync.agents.growing_file import skipped
         from karma_sync.library.conversation import conversation
 
-        pieces = _skipped(self.app.sessions.content(self.scope, self.found, file), begin)
+        pieces = skipped(self.app.sessions.content(self.scope, self.found, file), begin)
         return conversation(self.found.manifest.session.agent, pieces)
 
     def _subagents(self) -> list[str]:
@@ -251,14 +254,6 @@ def _place(app: App, scope: "AccessScope", found: "Readable", message: str) -> t
     from karma_sync.service.sessions.search import locate
 
     return locate(app.sessions, scope, found, message)
-
-
-def _skipped(pieces: Iterable[bytes], begin: int) -> Iterator[bytes]:
-    """Return the pieces without their first `begin` bytes."""
-    for piece in pieces:
-        if begin < len(piece):
-            yield piece[begin:]
-        begin = max(0, begin - len(piece))
 
 
 def _show_header(found: "Readable", message: str) -> None:

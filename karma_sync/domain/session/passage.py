@@ -5,7 +5,7 @@ on this line alone, so that a grown file is indexed from where it ended, and wha
 can be taken out again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 
@@ -67,3 +67,11 @@ class Extractor(Protocol):
     def read(self, line: bytes) -> Reading | None:
         """One line in full, to show it or to search it; None if it holds no passage."""
         ...
+
+
+def passages_of(blocks: Iterable[bytes], extractor: Extractor) -> Iterator[Passage]:
+    """All passages of a file, given in blocks of whole lines from its beginning."""
+    at = 0
+    for block in blocks:
+        yield from extractor.passages(block, at)
+        at += len(block)
