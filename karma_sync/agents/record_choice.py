@@ -32,14 +32,14 @@ class WithheldRecords:
         self.unknown |= other.unknown
 
     @property
-    def size(self) -> int:
-        """The size of all of them in bytes."""
-        return sum(size for _, size in self.types.values())
+    def known_types(self) -> dict[str, tuple[int, int]]:
+        """Those of the types that this version knows."""
+        return {name: each for name, each in self.types.items() if name not in self.unknown}
 
-    def of(self, names: Iterable[str]) -> list[tuple[str, int, int]]:
-        """Type, number and size of these types, the largest first."""
-        rows = [(name, *self.types[name]) for name in names]
-        return sorted(rows, key=lambda row: (-row[2], row[0]))
+    @property
+    def unknown_types(self) -> dict[str, tuple[int, int]]:
+        """Those of the types that this version does not know."""
+        return {name: self.types[name] for name in self.unknown}
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,7 @@ def print_if_down(app: App) -> None:
 
 def print_staying(withheld: "WithheldRecords") -> None:
     """Print which records of a transcript stay here, by type, and which types are not known."""
-    known = {n: each for n, each in withheld.types.items() if n not in withheld.unknown}
-    unknown = {n: withheld.types[n] for n in withheld.unknown}
+    known, unknown = withheld.known_types, withheld.unknown_types
     if known:
         total = size(sum(count for _, count in known.values()))
         print_line(f"  records:     {total} of other records stay here: {record_types(known)}")

@@ -66,7 +66,7 @@ class HeldBack:
 
     def record_unknown(self, folder: str, session: str, found: WithheldRecords) -> None:
         """Record the records of a session that stay because their types are not known."""
-        types = {name: found.types[name] for name in found.unknown}
+        types = found.unknown_types
         before = self._unknown.get((folder, session), {})
         if types == before:
             return

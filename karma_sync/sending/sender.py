@@ -327,7 +327,7 @@ class Sender:
             cut = self._packager.cut(channel, session, outbox)
             described = self._packager.describe(cut, facts)
             self._packager.write(described, session, outbox)
-        self._held_back.record_unknown(channel.id, session.session_id, cut.unknown)
+        self._held_back.record_unknown(channel.id, session.session_id, cut.withheld)
         self._unplaced.append((channel.id, cut.start.item, described.packed.revision))
         return SendResult(True, left=cut.left, wire=len(described.raw))
 

@@ -1,11 +1,12 @@
 """Use case of `status`: reads the state of everything from the databases into one report."""
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from karma_sync.agents.record_choice import WithheldRecords
 from karma_sync.domain import limits
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.mesh.channels import (
@@ -141,7 +142,9 @@ def _project(look: _Look, answers: projects.ProjectAnswers) -> ProjectStatus:
         found = [(c.owner.tag, a) for c in sources for a in library.arrivals(tx, c.id).values()]
     with look.stores.work.reading() as tx:
         withheld = work.withheld.all(tx, folder=box.id) if box else []
-        unknown = work.unknown_records.all(tx, folder=box.id) if box else []
+        unknown = WithheldRecords()
+        for each in work.unknown_records.all(tx, folder=box.id) if box else []:
+            unknown.add(WithheldRecords(each.types))
         recovering = work.recovering.get(tx, box.id) if box else None
     missing = {c.owner.tag: look.transfer(c.id) for c in sources}
     mine = team.member(world.key)
@@ -159,7 +162,7 @@ def _project(look: _Look, answers: projects.ProjectAnswers) -> ProjectStatus:
         withheld=_why(withheld, work.Stays.WITHHELD),
         resting=_why(withheld, work.Stays.WAITING),
         failed=_why(withheld, work.Stays.FAILED),
-        unknown=_sum(each.types for each in unknown),
+        unknown=unknown.types,
         renames=renames(look.stores.state, box) if box else Renames(),
         called_back=_called_back(look, answers, box),
     )
@@ -179,15 +182,6 @@ def _called_back(
         if (each.team.id, each.project) == (answers.team.id, answers.project) and not each.stays
     ]
     return [*here, *(each for each in over if each.waiting or box is None)]
-
-
-def _sum(several: Iterable[Mapping[str, tuple[int, int]]]) -> dict[str, tuple[int, int]]:
-    found: dict[str, tuple[int, int]] = {}
-    for types in several:
-        for name, (records, size) in types.items():
-            before, total = found.get(name, (0, 0))
-            found[name] = before + records, total + size
-    return found
 
 
 def _why(stays: Iterable[work.Withheld], kind: work.Stays) -> dict[str, str]:

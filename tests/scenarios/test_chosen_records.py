@@ -4,6 +4,8 @@ The transcripts have what version 2.1.332 of the agent writes (docs/agent-files.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,12 +104,19 @@ def test_the_question_shows_what_stays_by_type(shared: Shared) -> None:
     assert "hologram 1 (" in shown
 
 
-def as_agent(member: Member, *command: str) -> str:
+@contextmanager
+def under_agent(member: Member) -> Iterator[None]:
+    """An agent runs the member's commands meanwhile."""
     member.environ["CLAUDECODE"] = "1"
     try:
-        return member.run(*command).out
+        yield
     finally:
         del member.environ["CLAUDECODE"]
+
+
+def as_agent(member: Member, *command: str) -> str:
+    with under_agent(member):
+        return member.run(*command).out
 
 
 @pytest.mark.parametrize("how", ASKED)
@@ -146,13 +155,10 @@ def _with(member: Member, session: Session, needle: bytes) -> bytes:
 
 def test_an_agent_gets_exact_bytes_of_others_only_when_told_so(shared: Shared) -> None:
     a, theirs = shared.a, shared.theirs
-    a.environ["CLAUDECODE"] = "1"
-    try:
+    with under_agent(a):
         refused = a.run("session", "show", theirs.id, "--raw", check=False)
         allowed = a.run("session", "show", theirs.id, "--raw", "--private")
         own = a.run("session", "show", shared.session.id, "--json")
-    finally:
-        del a.environ["CLAUDECODE"]
 
     assert refused.code == 8
     assert THEIRS not in refused.out
@@ -168,12 +174,9 @@ def test_an_agent_gets_titles_and_hits_of_others_as_json_only_when_told_so(
     a = shared.a
     until(lambda: THEIRS in a.run(*command).out, "B's session in the answer")
     assert THEIRS in a.run(*command, "--json").out
-    a.environ["CLAUDECODE"] = "1"
-    try:
+    with under_agent(a):
         refused = a.run(*command, "--json", check=False)
         allowed = a.run(*command, "--json", "--private")
-    finally:
-        del a.environ["CLAUDECODE"]
 
     assert refused.code == 8
     assert THEIRS not in refused.out
@@ -185,11 +188,8 @@ def test_titles_in_other_answers_stand_in_a_frame_too(shared: Shared) -> None:
     a = shared.a
     withheld = a.write_session("what A keeps here")
     a.run("session", "withhold", withheld.id)
-    a.environ["CLAUDECODE"] = "1"
-    try:
+    with under_agent(a):
         refused = a.run("session", "share", withheld.id, check=False)
-    finally:
-        del a.environ["CLAUDECODE"]
 
     assert refused.code == 8
     assert "what A keeps here" in refused.out

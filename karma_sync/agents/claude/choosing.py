@@ -22,7 +22,6 @@ from karma_sync.agents.claude.given import WITHHELD, GivenTexts
 from karma_sync.agents.record_choice import NOT_JSON, Chosen, WithheldRecords
 from karma_sync.domain.session.profile import Profile
 
-_PROFILES = tuple(Profile)  # the smallest first
 _TYPE = re.compile(r"[\w./-]{1,64}")
 _ODD_TYPE = "an unusual type"
 _BOM = b"\xef\xbb\xbf"
@@ -57,14 +56,13 @@ class ClaudeRecords:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        rank = _PROFILES.index(profile)
         self._records = frozenset(
-            name for name, least in tables.RECORDS.items() if _PROFILES.index(least) <= rank
+            name for name, least in tables.RECORDS.items() if least.rank <= profile.rank
         )
         self._attachments = {
             name: keys
             for name, (least, keys) in tables.ATTACHMENTS.items()
-            if _PROFILES.index(least) <= rank
+            if least.rank <= profile.rank
         }
         chosen = sorted(self._records), sorted((n, sorted(k)) for n, k in self._attachments.items())
         keys = sorted(tables.RECORD_KEYS), sorted(tables.CHAIN_KEYS)

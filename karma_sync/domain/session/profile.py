@@ -28,6 +28,11 @@ class Profile(StrEnum):
     STANDARD = "standard"
     FULL = "full"
 
+    @property
+    def rank(self) -> int:
+        """Its place among the profiles, the one that sends least first."""
+        return tuple(Profile).index(self)
+
 
 # Files of an agent's records; which of these leave is decided record by record.
 TRANSCRIPTS = frozenset({FileKind.TRANSCRIPT, FileKind.COPY, FileKind.SUBAGENT})

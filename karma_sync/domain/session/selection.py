@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from operator import attrgetter
 from posixpath import normpath
 from typing import Annotated
 
@@ -35,7 +36,6 @@ class Outcome(StrEnum):
 
 BY_OWNER = "you withhold it"
 _EVER = datetime.min.replace(tzinfo=UTC)
-_PROFILES = tuple(Profile)  # from the narrowest to the widest
 
 
 class Limits(Value, frozen=True, kw_only=True):
@@ -55,7 +55,7 @@ class Limits(Value, frozen=True, kw_only=True):
         return Limits(
             since=max(starts, default=None),
             after_idle=max(self.after_idle, other.after_idle),
-            profile=min(self.profile, other.profile, key=_PROFILES.index),
+            profile=min(self.profile, other.profile, key=attrgetter("rank")),
         )
 
     def within(self, other: "Limits") -> bool:

@@ -208,15 +208,18 @@ def within_inline_limit(files: list[CutFile], put: Put) -> list[CutFile]:
     return files
 
 
+def withheld_of(state: PackedFile) -> WithheldRecords:
+    """The records of a file that stay here, as far as it was read; a copy of its own."""
+    return WithheldRecords(dict(state.withheld), set(state.unknown))
+
+
 class _Total:
     """Adds up the parts of a file."""
 
     def __init__(self, before: PackedFile | None = None) -> None:
         self.cuts = dict(before.cuts) if before else {}
         self.records = before.records if before else 0
-        self.withheld = WithheldRecords()
-        if before:
-            self.withheld.add(WithheldRecords(dict(before.withheld), set(before.unknown)))
+        self.withheld = withheld_of(before) if before else WithheldRecords()
 
     def add(self, part: OutgoingPart) -> None:
         for rule, count in part.cuts.items():

@@ -18,7 +18,14 @@ from karma_sync.domain.session.source_files import (
     SourceSession,
 )
 from karma_sync.redact.redactor import Redactor
-from karma_sync.sending.packaging.chunker import CutFile, CutFiles, Put, cut_again, cut_file
+from karma_sync.sending.packaging.chunker import (
+    CutFile,
+    CutFiles,
+    Put,
+    cut_again,
+    cut_file,
+    withheld_of,
+)
 from karma_sync.sending.packaging.file_selection import may_be_named, running, sendable
 from karma_sync.sending.packaging.outgoing import Outgoing, OutgoingFile
 
@@ -73,12 +80,12 @@ class CutSession:
         return found
 
     @property
-    def unknown(self) -> WithheldRecords:
-        """The records that stay here because their types are not known."""
-        all_ = WithheldRecords()
+    def withheld(self) -> WithheldRecords:
+        """The records that stay here."""
+        found = WithheldRecords()
         for file in self.files:
-            all_.add(file.withheld)
-        return WithheldRecords({name: all_.types[name] for name in all_.unknown}, all_.unknown)
+            found.add(file.withheld)
+        return found
 
 
 class SessionCut:
@@ -183,8 +190,7 @@ class SessionCut:
 
 
 def _unchanged(before: PreviousItem, entry: ItemFile, state: PackedFile) -> CutFile:
-    withheld = WithheldRecords(dict(state.withheld), set(state.unknown))
-    tail = before.tails[entry.path]
+    tail, withheld = before.tails[entry.path], withheld_of(state)
     return CutFile(
         entry.path, entry.chunks, tail, state, state.cuts, state.records, withheld, known=entry
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from karma_sync.agents.record_choice import WithheldRecords
 from karma_sync.domain import limits
@@ -24,8 +25,6 @@ from karma_sync.service.sessions.redaction_preview import (
     look_through,
 )
 from karma_sync.store.database import Database
-
-_PROFILES = tuple(Profile)  # the smallest first
 
 Outlet = tuple[ProjectAnswers, Names]
 """A project that I send to a team, and the names by which a directory belongs to it."""
@@ -140,7 +139,7 @@ def _files(
 ) -> tuple[Profile, list[SourceFile]]:
     """The largest profile of all ways, and the files that would leave by it."""
     profiles = [way.answers.mine.limits.profile for way in ways]
-    profile = max(profiles, key=_PROFILES.index, default=Profile.STANDARD)
+    profile = max(profiles, key=attrgetter("rank"), default=Profile.STANDARD)
     return profile, sendable(decider.matcher.complete(session, profile), profile, redactor)
 
 

@@ -101,7 +101,7 @@ def test_nothing_of_what_is_the_persons_own_leaves(profile: Profile) -> None:
         assert needle.encode() not in found.data
     assert not found.withheld.unknown
     assert sum(count for count, _ in found.withheld.types.values()) == len(PRIVATE)
-    assert found.withheld.size == sum(map(len, PRIVATE))
+    assert sum(size for _, size in found.withheld.types.values()) == sum(map(len, PRIVATE))
 
 
 def test_full_sends_all_of_it() -> None:
