@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import stat
 import subprocess
+import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +15,7 @@ from types import MappingProxyType
 import pytest
 from typer.main import get_command
 
+import karma_sync
 from karma_sync.cli.main import app
 from tests.support.harness import COMMAND_S, Member, programs
 from tests.unit.cli.test_command_table import leaves
@@ -120,7 +123,24 @@ def as_stranger(member: Member) -> list[str]:
     for path in (member.folder, *member.folder.rglob("*")):
         os.lchown(path, STRANGER, STRANGER)
     ids = (f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups")
-    return ["setpriv", *ids]
+    return [*readable_code(member), "setpriv", *ids]
+
+
+def readable_code(member: Member) -> list[str]:
+    """What to put before a command so that every user can read our code and its packages.
+
+    They may lie below a directory that nobody else may enter, as a checkout in a directory of
+    `mktemp -d` does. Then a copy beside the member's files takes their place.
+    """
+    own, packages = Path(karma_sync.__file__).parent, Path(sysconfig.get_path("purelib"))
+    above = {*own.parents, packages, *packages.parents}
+    if all(place.stat().st_mode & stat.S_IXOTH for place in above):
+        return []
+    copy = member.folder.parent / "packages"
+    unneeded = shutil.ignore_patterns("__pycache__", "mypy*", "pip*", "ruff*")
+    shutil.copytree(packages, copy, ignore=unneeded, dirs_exist_ok=True)
+    shutil.copytree(own, copy / own.name, ignore=unneeded, dirs_exist_ok=True)
+    return ["env", f"PYTHONPATH={copy}"]
 
 
 def test_an_argument_that_is_not_utf8(bob: Member) -> None:
