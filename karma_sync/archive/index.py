@@ -1,6 +1,6 @@
 """The index of archived sessions in archive.db, and how a session is named in it."""
 
-from karma_sync.store import search_index
+from karma_sync.store import activity, search_index
 from karma_sync.store.database import Transaction
 
 Key = tuple[str, str]
@@ -16,6 +16,7 @@ TABLES = (
     CREATE VIEW item AS SELECT 'archive' AS folder, agent || '/' || session AS item, '' AS team,
         '' AS member, project, wrote AS agent, session, active_ms AS active FROM session
     """,
+    activity.TABLES,
 )
 
 

@@ -13,7 +13,7 @@ from karma_sync.archive import index, store
 from karma_sync.archive.pack import DamagedPack, contents, entries, open_pack, pack_path
 from karma_sync.archive.store import ArchivedFile, ArchivedSession, Key
 from karma_sync.domain.session.passage import Extractor, Texts, passages_of
-from karma_sync.store import search_index
+from karma_sync.store import activity, search_index
 from karma_sync.store.database import Database, Transaction
 from karma_sync.store.search_index import IndexedFile, IndexedItem, TextIsLost
 
@@ -100,12 +100,15 @@ class ArchiveIndexer:
         extractor = self._extractors.get(row.agent)
         known = search_index.files(tx, item)
         number = max((file.number for file in known.values()), default=search_index.TITLE)
-        for file in store.files_of(tx, row.key) if extractor else ():
+        files = store.files_of(tx, row.key) if extractor else []
+        for file in files:
             if extractor and extractor.reads(file.name):
                 number += file.label not in known
                 was = known.get(file.label, IndexedFile(file.label, number))
                 if was.size < file.size:
                     self._add(tx, item, (row, file, was), extractor)
+        _forget_replaced(tx, item, files, known)
+        activity.place(tx, item.number, row.project)
         active = row.active_ms // 1000
         search_index.put_item(tx, item, row.archived_ms, row.about.title, active)
 
@@ -162,3 +165,19 @@ class ArchiveIndexer:
                     for piece in contents(source, [each]):
                         yield piece[max(0, begin - at) :]
                 at = end
+
+
+def _forget_replaced(
+    tx: Transaction,
+    item: IndexedItem,
+    files: Iterable[ArchivedFile],
+    before: Mapping[str, IndexedFile],
+) -> None:
+    """Forget what replaced versions told once another one is indexed, which mostly repeats it."""
+    files = list(files)
+    if all(file.label in before for file in files):
+        return
+    newest, indexed = store.newest(files), search_index.files(tx, item)
+    for file in files:
+        if file.label in indexed and newest[file.name].version != file.version:
+            activity.drop_file(tx, item.number, indexed[file.label].number)

@@ -16,7 +16,7 @@ from karma_sync.channel.kept_content import KeptContent
 from karma_sync.domain.session.manifest import ItemFile, Manifest
 from karma_sync.domain.session.passage import Extractor, Texts, passages_of
 from karma_sync.errors import Unverified
-from karma_sync.store import library, search_index
+from karma_sync.store import activity, library, search_index
 from karma_sync.store.database import Database, Transaction
 from karma_sync.store.search_index import IndexedFile, IndexedItem, TextIsLost
 
@@ -110,6 +110,7 @@ class Indexer:
                 self._add(tx, item, _Growth(new, file, was), extractor)
         if library.redactor_of(tx, folder, manifest.item) not in (None, manifest.redactor):
             search_index.leave_rests(tx, item)  # newer rules may have cut from the title
+        activity.place(tx, item.number, manifest.project)
         facts = manifest.session
         search_index.put_item(
             tx, item, manifest.revision, facts.title, _seconds(facts.last_activity)

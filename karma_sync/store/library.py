@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from karma_sync.domain.mesh.channels import Kept
 from karma_sync.domain.session.manifest import Verified
-from karma_sync.store import retractions, search_index
+from karma_sync.store import activity, retractions, search_index
 from karma_sync.store.database import Database, Transaction
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ _MIGRATIONS = [
     """,
     retractions.TABLES,
     search_index.TABLES,
+    activity.TABLES,
 ]
 
 # 16 MB: an index that grows changes the same pages again and again, which the log takes up

@@ -3,7 +3,6 @@
 What the importer asks about its own items is in `library.py`; none of that returns content.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from karma_sync.domain.access import AccessScope
 from karma_sync.store.database import Transaction
-from karma_sync.store.session_filter import LIST, SessionFilter, Values
+from karma_sync.store.session_filter import LIST, SessionFilter, Values, listed
 
 if TYPE_CHECKING:
     from karma_sync.domain.session.manifest import Manifest
@@ -36,15 +35,15 @@ def visible(scope: AccessScope) -> tuple[str, Values]:
         f"team IN {LIST} AND (member = ? OR team IN {LIST} OR team || '/' || project IN {LIST})"
     )
     values: Values = [
-        _listed(scope.teams),
+        listed(scope.teams),
         scope.user,
-        _listed(scope.open_teams),
-        _listed(scope.readable_projects),
+        listed(scope.open_teams),
+        listed(scope.readable_projects),
     ]
     for column, allowed in (("project", scope.only), ("agent", scope.agents)):
         if allowed is not None:
             condition += f" AND {column} IN {LIST}"
-            values.append(_listed(allowed))
+            values.append(listed(allowed))
     return condition, values
 
 
@@ -120,6 +119,17 @@ def short_ids(tx: Transaction, scope: AccessScope, sessions: Iterable[str]) -> d
     return {session: session[:length] for session, length in lengths.items()}
 
 
+def own_among(tx: Transaction, scope: AccessScope, ids: Iterable[str]) -> set[tuple[str, str]]:
+    """Those of the reader's own sessions that have these ids, by agent (with its name) and id."""
+    condition, values = visible(scope)
+    rows = tx.execute(
+        f"SELECT DISTINCT agent, session FROM item WHERE session IN {LIST} AND member = ?"  # noqa: S608
+        f" AND {condition}",
+        [listed(ids), scope.user, *values],
+    )
+    return {(row["agent"], row["session"]) for row in rows}
+
+
 def projects(tx: Transaction, scope: AccessScope) -> set[str]:
     """The projects of which the reader may see a session."""
     condition, values = visible(scope)
@@ -158,10 +168,6 @@ def counts(tx: Transaction, scope: AccessScope) -> dict[tuple[str, str, str], in
         values,
     )
     return {(r["team"], r["project"], r["member"]): r["n"] for r in rows}
-
-
-def _listed(values: Iterable[str]) -> str:
-    return json.dumps(sorted(values))
 
 
 def _readable(row: sqlite3.Row) -> Readable:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from karma_sync.domain.session.bigrams import bigrams
 from karma_sync.domain.session.passage import Extractor, Passage, Texts
+from karma_sync.domain.session.source_files import TRANSCRIPT
+from karma_sync.store import activity
 from karma_sync.store.database import Transaction
 
 COLUMNS = (*Texts._fields, "runs")
@@ -88,6 +90,8 @@ def drop_channel(tx: Transaction, folder: str) -> None:
         return
     tx.execute(f"DROP TABLE search_{row['number']:d}")
     tx.execute("DELETE FROM search_channel WHERE folder = ?", [folder])
+    items = tx.execute("SELECT number FROM search_item WHERE folder = ?", [folder]).fetchall()
+    activity.drop_items(tx, (row["number"] for row in items))
     numbers = "(SELECT number FROM search_item WHERE folder = ?)"
     tx.execute(f"DELETE FROM passage WHERE item IN {numbers}", [folder])  # noqa: S608 ours
     tx.execute(f"DELETE FROM search_file WHERE item IN {numbers}", [folder])  # noqa: S608 ours
@@ -160,6 +164,7 @@ def put_item(tx: Transaction, item: IndexedItem, revision: int, title: str, time
 
 def drop_item(tx: Transaction, item: IndexedItem) -> None:
     """Forget an item of which all passages were removed."""
+    activity.drop_items(tx, [item.number])
     tx.execute("DELETE FROM search_file WHERE item = ?", [item.number])
     tx.execute("DELETE FROM search_item WHERE number = ?", [item.number])
 
@@ -184,6 +189,11 @@ def put_file(tx: Transaction, item: IndexedItem, file: IndexedFile) -> None:
 
 def drop_file(tx: Transaction, item: IndexedItem, path: str) -> None:
     """Forget a file of which all passages were removed."""
+    row = tx.execute(
+        "SELECT number FROM search_file WHERE item = ? AND path = ?", [item.number, path]
+    ).fetchone()
+    if row:
+        activity.drop_file(tx, item.number, row["number"])
     tx.execute("DELETE FROM search_file WHERE item = ? AND path = ?", [item.number, path])
 
 
@@ -195,7 +205,7 @@ def add(tx: Transaction, item: IndexedItem, file: int, passages: Sequence[Passag
         "INSERT INTO passage VALUES (?, ?, ?, ?, ?, ?)",
         (
             (number, item.number, file, at, size, time)
-            for number, (at, size, time, _) in enumerate(passages, first)
+            for number, (at, size, time, *_) in enumerate(passages, first)
         ),
     )
     tx.executemany(
@@ -246,6 +256,7 @@ def add_lines(
     A last line without a line end counts only if it is a whole record.
     """
     at = was.size
+    is_main = was.path.partition("@")[0] == TRANSCRIPT  # in the archive, a version follows
     for block in blocks:
         whole = block
         if not block.endswith(b"\n"):
@@ -254,7 +265,9 @@ def add_lines(
                 whole = block[:line]
         passages = list(extractor.passages(whole, at))
         if passages:
-            add(tx, item, was.number, passages)
+            add(tx, item, was.number, [p for p in passages if any(p.texts)])
+            found = ((p.time, p.activity) for p in passages)
+            activity.add(tx, item.number, was.number, is_main, found)
         at += len(whole)
     return at
 

@@ -66,6 +66,11 @@ class SessionFilter:
         return condition, [value.lower() if each.key in _ANY_CASE else value] * condition.count("?")
 
 
+def listed(values: Iterable[str]) -> str:
+    """Texts as one value, for `LIST`."""
+    return json.dumps(sorted(values))
+
+
 def _joined(ids: Iterable[tuple[str, str]]) -> str:
     return json.dumps(sorted("/".join(each) for each in ids))
 

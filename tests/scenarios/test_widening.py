@@ -136,7 +136,7 @@ HARMLESS = {
     *("subscription pause", "subscription reopen"),
     *("session list", "session show", "session preview", "session withhold", "sent", "redact"),
     *("session restore", "session purge"),  # a restored session is withheld
-    "search",
+    *("search", "who"),
     *(
         "service install",
         "service uninstall",

@@ -89,7 +89,7 @@ ARCHIVE_KNOWN_BY = ("archive", "service", "daemon", "demo")
 ARCHIVE_KNOWN_IN = ("karma_sync.app",)
 ARCHIVE_KNOWS = (
     *("errors", "files", "settings", "domain", "agents", "runtime.timing", "runtime.worker"),
-    *("store.database", "store.read_only", "store.search_index"),
+    *("store.database", "store.read_only", "store.search_index", "store.activity"),
 )
 
 # Only here may an import wait until it is needed: start-up time asks for it.

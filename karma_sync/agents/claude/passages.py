@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from karma_sync.agents.claude.records import typed_command, typed_prompt
+from karma_sync.agents.claude.records import Usage, typed_command, typed_prompt
+from karma_sync.domain.session.activity import Activity, Call, Response
 from karma_sync.domain.session.passage import Passage, Reading, Texts
 from karma_sync.domain.session.profile import FileKind, kind_of
 from karma_sync.domain.session.source_files import is_lines
@@ -23,6 +24,10 @@ RESULT_CHARS = 2048
 _TEXT_CHARS = 100_000
 _WHOLE = 1 << 60
 _PATHS = ("file_path", "notebook_path", "path")
+_FILES = ("file_path", "notebook_path")  # of these, what a tool reads or changes
+_CHANGING = ("Edit", "MultiEdit", "Write", "NotebookEdit")
+_NO_MODEL = "<synthetic>"  # the program wrote this response
+_MOST_TOKENS = 10**9  # of one response; a larger number is no count
 # Other records are skipped unparsed: nine tenths of the bytes of some transcripts.
 _MESSAGE = b'"message"'
 
@@ -35,8 +40,11 @@ class _Part(msgspec.Struct, gc=False):
     type: Text = None
     text: Text = None
     thinking: Text = None
+    id: Text = None
     name: Text = None
     input: Any = None
+    tool_use_id: Text = None
+    is_error: Any = None
     content: Any = None
 
 
@@ -44,6 +52,9 @@ class _Message(msgspec.Struct, gc=False):
     """A message of a person, a tool or the model."""
 
     content: list[_Part] | Text = None
+    id: Text = None
+    model: Text = None
+    usage: Usage | None = None
 
 
 class _Record(msgspec.Struct, gc=False):
@@ -52,7 +63,10 @@ class _Record(msgspec.Struct, gc=False):
     type: Text = None
     uuid: Text = None
     timestamp: Text = None
-    isMeta: Any = None  # noqa: N815  Claude Code's name
+    cwd: Text = None
+    isMeta: Any = None  # noqa: N815  these are Claude Code's names
+    isSidechain: Any = None  # noqa: N815
+    isCompactSummary: Any = None  # noqa: N815
     message: _Message | None = None
 
 
@@ -63,7 +77,7 @@ _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 class ClaudePassages:
     """The passages in the transcripts of sessions and of subagents."""
 
-    version = "claude-1"
+    version = "claude-2"
 
     def reads(self, name: str) -> bool:
         return is_lines(name) and kind_of(name) in {FileKind.TRANSCRIPT, FileKind.SUBAGENT}
@@ -75,9 +89,12 @@ class ClaudePassages:
             end = len(lines) if end < 0 else end
             if lines.find(_MESSAGE, start, end) >= 0:
                 record = _record(view[start:end])
-                if record and (texts := _texts(record, RESULT_CHARS, _TEXT_CHARS)):
-                    time = _time(record.timestamp)
-                    yield Passage(at + start, end - start, time, texts)
+                texts = _texts(record, RESULT_CHARS, _TEXT_CHARS) if record else None
+                activity = _activity(record) if record else None
+                if record and (texts or activity):
+                    time, nothing = _time(record.timestamp), (Texts(), Activity())
+                    found = texts or nothing[0], activity or nothing[1]
+                    yield Passage(at + start, end - start, time, *found)
             start = end + 1
 
     def read(self, line: bytes) -> Reading | None:
@@ -102,6 +119,56 @@ def _texts(record: _Record, most_result: int, most: int) -> Texts | None:
     else:
         return None
     return texts if any(texts) else None
+
+
+def _activity(record: _Record) -> Activity | None:
+    """What a record tells of the session's activity; None if nothing."""
+    message = record.message
+    if message is None or record.isMeta or record.type not in {"user", "assistant"}:
+        return None
+    content = message.content
+    parts = content if isinstance(content, list) else []
+    calls = tuple(_call(p) for p in parts if p.type == "tool_use" and p.id)
+    ended = tuple((p.tool_use_id, p.is_error is True) for p in parts if p.tool_use_id)
+    response = _response(record, message) if record.type == "assistant" else None
+    is_turn = record.type == "user" and _is_turn(record, content)
+    if not (calls or ended or response or is_turn):
+        return None
+    return Activity(record.uuid or "", record.cwd or "", is_turn, response, calls, ended)
+
+
+def _is_turn(record: _Record, content: list[_Part] | Text) -> bool:
+    """Whether a person typed it, as `gathering.py` counts prompts."""
+    if record.isSidechain or record.isCompactSummary or not content:
+        return False
+    if isinstance(content, str):
+        return bool(typed_prompt([content]))
+    return bool(typed_prompt(part.text for part in content if part.type == "text" and part.text))
+
+
+def _call(part: _Part) -> Call:
+    given = part.input if isinstance(part.input, dict) else {}
+    path = next((value for key in _FILES if isinstance(value := given.get(key), str)), "")
+    return Call(part.id or "", part.name or "", path, part.name in _CHANGING)
+
+
+def _response(record: _Record, message: _Message) -> Response | None:
+    """The tokens of a response; one without an id is a response of its own."""
+    usage, name = message.usage, message.id or record.uuid
+    if usage is None or not name or message.model == _NO_MODEL:
+        return None
+    counts = map(
+        _count,
+        (
+            *(usage.input_tokens, usage.output_tokens),
+            *(usage.cache_read_input_tokens, usage.cache_creation_input_tokens),
+        ),
+    )
+    return Response(name, message.model or "", *counts)
+
+
+def _count(value: object) -> int:
+    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else 0
 
 
 def _of_user(parts: Iterable[_Part], most_result: int, most: int) -> Texts:
@@ -203,13 +270,20 @@ def _slowly(line: bytes) -> _Record | None:
         content = [_part(each) for each in content if isinstance(each, dict)]
     elif not isinstance(content, str):
         content = None
-    texts = {name: _text(value.get(name)) for name in ("type", "uuid", "timestamp")}
-    return _Record(**texts, isMeta=value.get("isMeta"), message=_Message(content))
+    texts = {name: _text(value.get(name)) for name in ("type", "uuid", "timestamp", "cwd")}
+    marks = {n: value.get(n) for n in ("isMeta", "isSidechain", "isCompactSummary")}
+    named = {name: _text(value["message"].get(name)) for name in ("id", "model")}
+    usage = value["message"].get("usage")
+    counts = {n: usage.get(n) for n in Usage.__struct_fields__} if isinstance(usage, dict) else None
+    spent = None if counts is None else Usage(**counts)
+    return _Record(**texts, **marks, message=_Message(content, **named, usage=spent))
 
 
 def _part(value: dict[str, Any]) -> _Part:
-    texts = {name: _text(value.get(name)) for name in ("type", "text", "thinking", "name")}
-    return _Part(**texts, input=value.get("input"), content=value.get("content"))
+    names = ("type", "text", "thinking", "id", "name", "tool_use_id")
+    texts = {name: _text(value.get(name)) for name in names}
+    others = {name: value.get(name) for name in ("input", "is_error", "content")}
+    return _Part(**texts, **others)
 
 
 def _text(value: object) -> Text:

@@ -8,6 +8,8 @@ can be taken out again.
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
+from karma_sync.domain.session.activity import Activity
+
 
 class Texts(NamedTuple):
     """The texts of a passage by what they are; the names are those of the index's columns.
@@ -27,16 +29,17 @@ class Texts(NamedTuple):
 
 
 class Passage(NamedTuple):
-    """The texts of one line of a file.
+    """The texts of one line of a file, and what it tells of the session's activity.
 
     `at` and `size` are where the line lies, in bytes, without its line end. `time` is the record's
-    time in Unix seconds, 0 if it has none.
+    time in Unix seconds, 0 if it has none. A line that says nothing has no texts.
     """
 
     at: int
     size: int
     time: int
     texts: Texts
+    activity: Activity = Activity()
 
 
 class Reading(NamedTuple):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from karma_sync.agents.claude.passages import ClaudePassages
 from karma_sync.channel.layout import chunk_name, kept_item
 from karma_sync.domain.mesh.channels import Kept
 from karma_sync.redact.redactor import Redacted
@@ -213,7 +214,7 @@ def test_what_was_indexed_by_earlier_rules_is_indexed_again(shelf: Shelf, desk: 
 
     assert again.finds(SECRET) == ["s1"]
     with again.store.reading() as tx:
-        assert search_index.outdated_channels(tx, "claude-1") == []
+        assert search_index.outdated_channels(tx, ClaudePassages.version) == []
     assert len(again.search(SECRET).hits) == 1
 
 
