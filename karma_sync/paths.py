@@ -1,8 +1,9 @@
 """Defines where karma-sync's files lie, and how Syncthing folder ids are made.
 
-A folder id is `ks-`, one letter for the kind (m: a team's metadata, c: a channel), a dash and 130
-bits of a hash as 26 letters. It reveals nothing about its content. `Paths.folder` builds a path
-from an id only after the id matched `FOLDER_ID`, because peers make up ids too.
+A folder id is `ks-`, one letter for the kind (m: a team's metadata, c: a channel, d: the door of an
+invitation code), a dash and 130 bits of a hash as 26 letters. It reveals nothing about its content.
+`Paths.folder` builds a path from an id only after the id matched `FOLDER_ID`, because peers make up
+ids too.
 """
 
 import base64
@@ -17,7 +18,7 @@ from karma_sync.errors import BadInput
 from karma_sync.files import private_dir
 
 PROGRAM = "karma-sync"
-FOLDER_ID = re.compile(r"ks-[mc]-[a-z2-7]{26}")
+FOLDER_ID = re.compile(r"ks-[mcd]-[a-z2-7]{26}")
 
 
 def expanded(text: str) -> Path:
@@ -188,6 +189,19 @@ def channel_folder(team_id: str, owner_key: str, project: str, incarnation: str)
     `incarnation` changes each time the channel is opened again, so that no id is used twice.
     """
     return f"ks-c-{_hash('channel', team_id, owner_key, project, incarnation)}"
+
+
+def door_folder(secret: str) -> str:
+    """The id of the folder through which one device asks to join; `secret` is known to both sides.
+
+    Nobody else can tell to which team it leads.
+    """
+    return f"ks-d-{_hash('door', secret)}"
+
+
+def is_door(folder_id: str) -> bool:
+    """Whether a folder id has the form of a door; for ids that peers offer."""
+    return folder_id.startswith("ks-d-") and FOLDER_ID.fullmatch(folder_id) is not None
 
 
 def is_metadata_folder(folder_id: str) -> bool:

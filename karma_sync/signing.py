@@ -39,6 +39,9 @@ class PayloadType(StrEnum):
     RECEIPT = "application/vnd.karma-sync.receipt.v1+json"
     MANIFEST = "application/vnd.karma-sync.manifest.v1+json"
     RETRACTION = "application/vnd.karma-sync.retraction.v1+json"
+    OFFER = "application/vnd.karma-sync.offer.v1+json"
+    REQUEST = "application/vnd.karma-sync.request.v1+json"
+    ANSWER = "application/vnd.karma-sync.answer.v1+json"
 
 
 class SigningKey:
@@ -92,8 +95,7 @@ class SigningKey:
 
     def derived(self, purpose: str) -> bytes:
         """A secret of 32 bytes for one purpose; nothing can be learned from it about the key."""
-        raw = self._private.private_bytes_raw()
-        return HKDF(hashes.SHA256(), 32, salt=None, info=purpose.encode()).derive(raw)
+        return _derive(self._private.private_bytes_raw(), purpose)
 
     def sign(self, payload_type: PayloadType, payload: bytes) -> bytes:
         """The signed envelope of `payload`: one line of JSON without a line end."""
@@ -105,6 +107,18 @@ class SigningKey:
             base64.b64encode(payload),
             base64.b64encode(signature),
         )
+
+
+def code_keys(secret: bytes) -> tuple[bytes, bytes]:
+    """The two keys of an invitation code: the knock key, and the admission key for MACs.
+
+    Nothing can be learned from one about the other, or from both about the secret.
+    """
+    return _derive(secret, "karma-sync knock"), _derive(secret, "karma-sync admission")
+
+
+def _derive(secret: bytes, purpose: str) -> bytes:
+    return HKDF(hashes.SHA256(), 32, salt=None, info=purpose.encode()).derive(secret)
 
 
 def open_envelope(raw: bytes, key: str, payload_type: PayloadType) -> bytes:

@@ -50,10 +50,20 @@ def ask_secret(question: str) -> str:
         raise NeedsConsent("no text was typed; nothing was changed") from None
 
 
-def confirm(question: str) -> bool:
-    """Ask for a yes; an empty answer and the end of input mean no."""
+def answer_of(question: str) -> str:
+    """Ask for a short answer, in small letters; "" for an empty one and at the end of input."""
     try:
-        return typer.confirm(question, default=False)
+        typed = typer.prompt(question, default="", show_default=False)
+    except typer.Abort as abort:
+        _raise_interrupt(abort)
+        return ""
+    return str(typed).strip().lower()
+
+
+def confirm(question: str, *, default: bool = False) -> bool:
+    """Ask for a yes or a no; an empty answer means the default, the end of input means no."""
+    try:
+        return typer.confirm(question, default=default)
     except typer.Abort as abort:
         _raise_interrupt(abort)
         return False

@@ -25,6 +25,8 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
         "demo": ("daemon.demo", "Play the demo."),
     },
     "Teams": {
+        "invite": ("team.invite", "Invite somebody."),
+        "join": ("team.join", "Join a team."),
         "code": ("team.setup", "Print the pairing code."),
         "pair": ("team.setup", "Pair with a member."),
         "inbox": ("team.inbox", "Show invitations."),

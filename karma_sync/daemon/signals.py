@@ -15,7 +15,7 @@ from karma_sync.mesh.connections import Connections
 from karma_sync.mesh.health.checker import CheckRequests
 from karma_sync.mesh.health.recovery import Recovery
 from karma_sync.mesh.transfers import ActiveFolders
-from karma_sync.paths import Paths, is_metadata_folder
+from karma_sync.paths import Paths, is_door, is_metadata_folder
 from karma_sync.receiving.receiver import Arrivals
 from karma_sync.runtime.worker import Wake
 from karma_sync.sending.scheduler import SendRequests
@@ -114,7 +114,7 @@ class Signals:
         """Syncthing pulled a file."""
         if name.startswith("receipt/"):
             self._requests.receiving.set()
-        elif is_metadata_folder(folder):
+        elif is_metadata_folder(folder) or is_door(folder):
             self._requests.cycle.set()
         else:
             self._requests.arrivals.add(folder, {name})
@@ -136,6 +136,10 @@ class Signals:
         """A scan found new, changed or missing files; a missing file of ours must come back."""
         path = self._paths.folder(folder)
         is_own = folder in self._outboxes()
+        if is_door(folder):
+            if any(not (path / name).exists() for name in names):
+                self._requests.cycle.set()
+            return
         known = {name for name in names if is_ours(name) or is_document(name)}
         gone = {name for name in known if not (path / name).exists()}
         if gone and is_metadata_folder(folder):

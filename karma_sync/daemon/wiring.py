@@ -157,7 +157,8 @@ def prepare(
 def make_whole(app: App, recovery: Recovery) -> None:
     """Mend every outbox before Syncthing starts: it would delete missing files at every peer."""
     with app.state.reading() as tx:
-        world = read_world(tx, app.me, utc_now(), app.settings.network.discovery)
+        network = app.settings.network
+        world = read_world(tx, app.me, utc_now(), network.discovery, network.port)
     recovery.before_start(world, folders(app.paths.syncthing))
 
 
@@ -165,7 +166,10 @@ def wire(app: App, foundation: Foundation) -> Parts:
     """Make all other parts; none of them sends a request to Syncthing yet."""
     client, requests, recovery = foundation.client, foundation.requests, foundation.recovery
     monotonic = foundation.monotonic
-    context = TeamContext(app.state, app.paths, app.me, app.key, app.event_log, utc_now, monotonic)
+    port = app.settings.network.port
+    context = TeamContext(
+        app.state, app.paths, app.me, app.key, app.event_log, utc_now, monotonic, port
+    )
     problems = Problems(requests.checks.needs_check)
     connections = Connections(app.work, utc_now, monotonic)
     quotas = Quotas(app.work, app.event_log, utc_now, requests.cycle.set)

@@ -12,6 +12,12 @@ PROJECTS = 500
 ALIASES = 8
 IDENTITY_CHARS = 300
 CONTACTS = 20
+# Of the devices that ask to connect, Syncthing keeps no more than these in its list.
+PENDING_DEVICES = 200
+# One file in the door of an invitation code, and all files in one door.
+DOOR_PAPER_BYTES = 32_000
+DOOR_BYTES = 64_000
+DOOR_FILES = 8
 
 # A full chunk holds exactly this much redacted content. Only a sealed end is shorter; ends are
 # sealed to keep the inline part small (docs/adr/0014-chunk-size.md).

@@ -11,6 +11,7 @@ from karma_sync.syncthing.port import SyncthingPort
 from karma_sync.syncthing.wire import SyncthingEvent
 
 _EVENTS_S = 60  # how long Syncthing holds a request open while nothing happens
+_PENDING = frozenset({"PendingDevicesChanged", "PendingFoldersChanged"})
 _TYPES = (
     "ItemFinished",
     "DeviceConnected",
@@ -44,7 +45,7 @@ class EventListener:
         self._client = client
         self._handler = handler
         self._since = 0
-        self._pending: frozenset[str] = frozenset()
+        self._pending: frozenset[tuple[str, str]] = frozenset()
 
     def prime(self) -> None:
         """Make Syncthing collect our types of events from now on; earlier events are skipped."""
@@ -60,7 +61,10 @@ class EventListener:
             SyncthingError: Syncthing does not answer.
         """
         try:
-            for event in self._client.events(self._since, _EVENTS_S, _TYPES):
+            events = self._client.events(self._since, _EVENTS_S, _TYPES)
+            if any(event.type in _PENDING for event in events):
+                self._on_pending()  # once: many strangers may knock at the same time
+            for event in events:
                 self._on_event(event)
                 self._since = event.id
         except SyncthingError:
@@ -82,8 +86,6 @@ class EventListener:
                 handler.device_connected(event.device or "", event.connection or "")
             case "DeviceDisconnected":
                 handler.device_disconnected(event.device or "")
-            case "PendingDevicesChanged" | "PendingFoldersChanged":
-                self._on_pending()
             case _:
                 self._on_folder(event)
 
@@ -99,9 +101,12 @@ class EventListener:
             self._handler.transfer_started(event.folder)
 
     def _on_pending(self) -> None:
-        """Call the handler only if the set changed: some versions repeat the event each second."""
-        devices = {device.id for device in self._client.pending_devices()}
-        folders = {folder.id for folder in self._client.pending_folders()}
+        """Call the handler only if the set changed: some versions repeat the event each second.
+
+        The name of a device counts too: it may prove that the device has an invitation code.
+        """
+        devices = {(device.id, device.name) for device in self._client.pending_devices()}
+        folders = {(folder.id, folder.offered_by) for folder in self._client.pending_folders()}
         pending = frozenset(devices | folders)
         if pending != self._pending:
             self._pending = pending

@@ -22,7 +22,9 @@ from karma_sync.domain.mesh.plan import (
     DropDevice,
     DropFolder,
     FolderType,
+    HearDevice,
     IgnoreDevice,
+    NameDevice,
     PutDevice,
     PutFolder,
     Setup,
@@ -30,18 +32,26 @@ from karma_sync.domain.mesh.plan import (
     diff,
 )
 from karma_sync.domain.team.invitation import Answer, Contact, new_invitations
+from karma_sync.domain.team.knock import without_knock
 from karma_sync.domain.team.pairing_code import read_device_name
 from karma_sync.errors import KarmaError, SyncthingError
 from karma_sync.files import private_dir
-from karma_sync.paths import FOLDER_ID, Paths, is_metadata_folder
+from karma_sync.paths import FOLDER_ID, Paths, is_door, is_metadata_folder
 from karma_sync.runtime.timing import RETRY_S, soonest
 from karma_sync.store import state
 from karma_sync.store.world import pause_left, read_world
-from karma_sync.syncthing.configuration import Configuration, with_changes, with_ignored
+from karma_sync.syncthing.configuration import (
+    Configuration,
+    with_changes,
+    with_ignored,
+    with_name,
+)
 from karma_sync.syncthing.rescan import Rescan
 from karma_sync.syncthing.wire import PendingDevice, PendingFolder
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents import folder as metadata
+from karma_sync.team.documents.door_folder import DoorFolder
+from karma_sync.team.door import Visitor
 from karma_sync.team.exchange import DocumentExchange
 from karma_sync.team.sign import Written
 
@@ -127,7 +137,8 @@ class Reconciler:
 
     def _share_folders(self, have: Setup, want: Setup) -> list[Action]:
         """Phase 3, device lists: the folders to put, each with its devices, and to drop."""
-        return diff(replace(have, devices=want.devices, ignored=want.ignored), want)
+        paired = replace(have, devices=want.devices, ignored=want.ignored, name=want.name)
+        return diff(paired, want)
 
     def _wait(self, failures: Sequence[KarmaError]) -> float | None:
         retry = RETRY_S if failures or self._unscanned else None
@@ -138,7 +149,7 @@ class Reconciler:
         context = self._context
         discovery = "dynamic" in context.me.addresses
         with context.store.reading() as tx:
-            world = read_world(tx, context.me, context.now(), discovery)
+            world = read_world(tx, context.me, context.now(), discovery, context.port)
         return self._observed(world)
 
     def _record_pending(
@@ -152,7 +163,10 @@ class Reconciler:
             known = state.contacts.all(tx)
             invitations = state.invitations.all(tx)
             teams = [team.id for team in state.teams.all(tx)]
-        contacts = {contact.device for contact in known}
+        contacts = {contact.device for contact in known} | self._documents.hear(
+            [Visitor(d.id, d.name, d.address) for d in devices],
+            [(f.id, f.offered_by) for f in folders],
+        )
         room = limits.CONTACTS - sum(contact.answer is Answer.PENDING for contact in known)
         now = self._context.now()
         new_contacts = [_contact(d, now) for d in devices if d.id not in contacts]
@@ -189,7 +203,14 @@ class Reconciler:
             put_folders={folder: folders.folder(folder.id) for folder in puts},
             drop_folders=[a.id for a in actions if isinstance(a, DropFolder)],
         )
-        wanted = with_ignored(wanted, [a.id for a in actions if isinstance(a, IgnoreDevice)])
+        wanted = with_ignored(
+            wanted,
+            [a.id for a in actions if isinstance(a, IgnoreDevice)],
+            [a.id for a in actions if isinstance(a, HearDevice)],
+        )
+        for action in actions:
+            if isinstance(action, NameDevice):
+                wanted = with_name(wanted, action.name)
         self._syncthing.put_configuration(wanted)
         found = self._syncthing.configuration(folders.folders)
         left = diff(found.setup, wanted.setup)
@@ -204,9 +225,9 @@ class Reconciler:
         Nothing is deleted while there is no team: a lost database is more likely than a member who
         left every team.
         """
-        if not world.teams:
-            return []
         dropped = {action.id for action in actions if isinstance(action, DropFolder)}
+        if not world.teams:
+            dropped = {folder for folder in dropped if is_door(folder)}
         # leftovers: the daemon crashed before it deleted them, or could not delete them
         failures = []
         for folder in dropped | set(leftovers(self._context.paths, world)):
@@ -223,6 +244,8 @@ class Reconciler:
         path = self._context.paths.folder(action.folder.id)
         if is_metadata_folder(action.folder.id):
             metadata.prepare(path)
+        elif is_door(action.folder.id):
+            DoorFolder(path).prepare()
         elif action.folder.type is FolderType.SEND_ONLY:
             Outbox(path).prepare()
         else:
@@ -243,20 +266,22 @@ class Reconciler:
 
 
 def leftovers(paths: Paths, world: World) -> list[str]:
-    """Sorted ids of channel folders on disk that I neither send nor receive.
+    """Sorted ids of folders of channels and doors on disk that I do not have any more.
 
-    They belong to channels that are closed, and still hold what was withdrawn or left. The list is
-    empty while there is no team: a lost database is then more likely.
+    They belong to channels that are closed, and still hold what was withdrawn or left. The list has
+    doors alone while there is no team: a lost database is then more likely.
     """
-    if not world.teams or not paths.folders.is_dir():
+    if not paths.folders.is_dir():
         return []
     is_open = {channel.id for channel in (*outboxes(world), *inboxes(world))}
+    is_open |= {folder for folder, _ in world.doors}
     found = (path.name for path in paths.folders.iterdir() if FOLDER_ID.fullmatch(path.name))
-    return sorted(n for n in found if n not in is_open and not is_metadata_folder(n))
+    closed = (n for n in found if n not in is_open and not is_metadata_folder(n))
+    return sorted(n for n in closed if world.teams or is_door(n))
 
 
 def _contact(device: PendingDevice, now: datetime) -> Contact:
-    tag, key = read_device_name(device.name)
+    tag, key = read_device_name(without_knock(device.name))
     return Contact(device=device.id, name=_printable(tag), seen=now, key=key)
 
 

@@ -1,13 +1,13 @@
 """Use cases of teams: found one, and add members to one that I lead."""
 
 import secrets
-from dataclasses import replace
 
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.team import Member, Team, found_team
 from karma_sync.errors import BadInput, Conflict, NotFound
 from karma_sync.store import state
 from karma_sync.store.database import Database, Transaction
+from karma_sync.team.admission import with_newcomer
 
 
 def all_teams(store: Database) -> list[Team]:
@@ -59,8 +59,7 @@ def with_member(store: Database, me: PairingCode, code: PairingCode, name: str |
 
 def _with_member(team: Team, me: PairingCode, code: PairingCode) -> Team:
     refuse_own(me, code)
-    dynamic = ("dynamic",) if "dynamic" in me.addresses else ()
-    return team.lead_by(me.key).add(replace(code, addresses=code.addresses + dynamic))
+    return with_newcomer(team, me, code)
 
 
 def refuse_own(me: PairingCode, code: PairingCode) -> None:

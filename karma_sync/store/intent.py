@@ -1,4 +1,4 @@
-"""Keeps intent.json: the limits on sending, outside of the database.
+"""Keeps intent.json: the limits on sending, and the open invitation codes, outside of the database.
 
 If state.db is lost, or restored from a backup, karma-sync must not send more than the person
 allowed. So the limits are also written to this file (fsynced) whenever a commit changes them in
@@ -8,7 +8,7 @@ Entries that the database does not know stay in the file, because the daemon may
 them in the database yet.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,7 @@ from msgspec import MsgspecError
 
 from karma_sync.domain.ids import next_version
 from karma_sync.domain.session.selection import Exclusion, Limits, Share, Unshared, Withhold
+from karma_sync.domain.team.invite import InviteStatus
 from karma_sync.domain.team.subscription import Direction, Status, Subscription
 from karma_sync.domain.value import Value
 from karma_sync.errors import KarmaError, NotWritable
@@ -68,6 +69,13 @@ class Limit(Value, frozen=True, kw_only=True):
         )
 
 
+class OpenInvite(Value, frozen=True, kw_only=True):
+    """An invitation code of mine that can be used, and how often it was."""
+
+    id: str
+    used: int
+
+
 class Intent(Value, frozen=True, kw_only=True):
     """The content of intent.json; `version` grows each time the file is written."""
 
@@ -79,6 +87,7 @@ class Intent(Value, frozen=True, kw_only=True):
     exclusions: tuple[Exclusion, ...] = ()
     unshared: tuple[Unshared, ...] = ()
     halt: state.GlobalPause | None = None
+    invites: tuple[OpenInvite, ...] = ()
 
     def limit(self, answer: Subscription) -> Subscription:
         """The answer as this file limits it.
@@ -152,6 +161,8 @@ class IntentFile:
             version = state.intent_version(tx)
             if before.version > version:
                 news += _adopt(tx, before, member)
+            if before.version != version:
+                void_unknown(tx, before.invites, self._now())
             now = _content(tx, member, before)
             if now != before or before.version < version:
                 version = next_version(max(version, before.version), self._now_ms)
@@ -208,7 +219,22 @@ def _content(tx: Transaction, member: str, before: Intent) -> Intent:
         exclusions=tuple(state.exclusions.all(tx)),
         unshared=tuple(state.unshared.all(tx)),
         halt=state.halts.get(tx, "all"),
+        invites=tuple(
+            OpenInvite(id=i.id, used=i.used) for i in state.invites.all(tx) if i.admission_key
+        ),
     )
+
+
+def void_unknown(tx: Transaction, known: Collection[OpenInvite], now: datetime) -> None:
+    """Void every invitation code of mine that can be used and is not among these.
+
+    The database may be an old backup, in which a used code is open. A code that the newer file
+    knows as it is was not used since.
+    """
+    for invite in state.invites.all(tx):
+        is_known = OpenInvite(id=invite.id, used=invite.used) in known
+        if invite.status is InviteStatus.OPEN and not is_known:
+            state.invites.put(tx, invite.void(now))
 
 
 def _adopt(tx: Transaction, intent: Intent, member: str) -> list[str]:

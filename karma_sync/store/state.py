@@ -5,6 +5,7 @@ from pathlib import Path
 
 from karma_sync.domain.session.selection import Choices, Exclusion, Share, Unshared, Withhold
 from karma_sync.domain.team.invitation import Contact, Invitation, Pairing
+from karma_sync.domain.team.invite import Door, Invite, Joining
 from karma_sync.domain.team.subscription import Subscription
 from karma_sync.domain.team.team import Team
 from karma_sync.domain.value import Value
@@ -41,6 +42,11 @@ _MIGRATIONS = [
     CREATE TABLE unshared (
         whose TEXT, name TEXT, body TEXT NOT NULL, PRIMARY KEY (whose, name)) WITHOUT ROWID;
     CREATE TABLE changed_redactions (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE invite (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE door (folder TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE joining (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID
     """,
 ]
 
@@ -117,6 +123,9 @@ subscriptions = Table("subscription", Subscription, ["team", "project", "member"
 pairings = Table("pairing", Pairing, ["key"])
 contacts = Table("contact", Contact, ["device"])
 invitations = Table("invitation", Invitation, ["folder"])
+invites = Table("invite", Invite, ["id"])
+doors = Table("door", Door, ["folder"])
+joinings = Table("joining", Joining, ["id"])
 roots = Table("root", KnownDirectory, ["path"])
 agreements = Table("agreed", Agreed, ["team", "project", "name"])
 halts = Table("halt", GlobalPause, ["id"])

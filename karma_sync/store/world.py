@@ -3,38 +3,52 @@
 The World is defined in `domain/mesh/channels.py`. Also answers whether a global pause is active.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from karma_sync.domain.mesh.channels import Device, World
-from karma_sync.domain.team.invitation import Answer
+from karma_sync.domain.team.invitation import Answer, short_id
+from karma_sync.domain.team.knock import knocking_name, proof
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.store import state
 from karma_sync.store.database import Database, Transaction
 
 
-def read_world(tx: Transaction, me: PairingCode, now: datetime, discovery: bool) -> World:
+def read_world(
+    tx: Transaction, me: PairingCode, now: datetime, discovery: bool, port: int = 0
+) -> World:
     """The world by the store at `now` (UTC).
 
-    `discovery` tells whether devices may also be found by Syncthing's discovery.
+    `discovery` tells whether devices may also be found by Syncthing's discovery; `port` is where
+    our Syncthing listens, which decides the name of our device: 0 leaves that open.
     """
     teams = tuple(state.teams.all(tx))
     contacts, invitations = state.contacts.all(tx), state.invitations.all(tx)
-    dynamic = ("dynamic",) if discovery else ()
-    paired = {
-        Device(p.device, p.tag, p.addresses + dynamic or ("dynamic",))
+    joinings = [each for each in state.joinings.all(tx) if each.is_open]
+    doors = [door for door in state.doors.all(tx) if door.is_shared]
+    # later ones win: who paired with a code is known better than who knocked or asked
+    found = [Device(c.device, c.name, ("dynamic",)) for c in contacts if c.is_accepted]
+    found += [
+        Device(d.device, d.name or short_id(d.device), _reached(d.addresses, discovery))
+        for d in doors
+    ]
+    found += [
+        Device(j.device, j.leader or short_id(j.device), _reached(j.addresses, discovery))
+        for j in joinings
+    ]
+    found += [
+        Device(p.device, p.tag, _reached(p.addresses, discovery))
         for p in state.pairings.all(tx)
         if p.used or p.open_at(now)
-    }
-    paired |= {
-        Device(c.device, c.name, ("dynamic",))
-        for c in contacts
-        if c.answer is Answer.ACCEPTED and c.device not in {d.id for d in paired}
-    }
+    ]
+    refused = frozenset(c.device for c in contacts if c.answer is Answer.DECLINED)
+    listens = any(invite.open_at(now) for invite in state.invites.all(tx))
+    proofs = [proof(bytes.fromhex(j.knock_key), me.device, port) for j in joinings]
     return World(
         key=me.key,
         teams=teams,
         subscriptions=tuple(state.subscriptions.all(tx)),
-        paired=frozenset(paired),
+        paired=frozenset({device.id: device for device in found}.values()),
         fetching=frozenset(
             (i.folder, device)
             for i in invitations
@@ -47,10 +61,22 @@ def read_world(tx: Transaction, me: PairingCode, now: datetime, discovery: bool)
             if i.answer is Answer.DECLINED
             for device in i.devices
         ),
-        ignored=frozenset(c.device for c in contacts if c.answer is Answer.DECLINED),
+        # an ignored device cannot even knock: while a code is open, we leave it out ourselves
+        ignored=frozenset() if listens else refused,
+        heard=refused if listens else frozenset(),
+        name=knocking_name(me.device_name, proofs, port) if port else "",
+        doors=frozenset(
+            {(d.folder, d.device) for d in doors}
+            | {(j.door(me.device), j.device) for j in joinings}
+        ),
         halted=any(halt.is_active(now) for halt in state.halts.all(tx)),
         agreed=frozenset((a.team, a.project, a.name) for a in state.agreements.all(tx)),
     )
+
+
+def _reached(addresses: Sequence[str], discovery: bool) -> tuple[str, ...]:
+    dynamic = ("dynamic",) if discovery else ()
+    return tuple(addresses) + dynamic or ("dynamic",)
 
 
 def active_pause(store: Database, now: datetime) -> state.GlobalPause | None:

@@ -97,9 +97,15 @@ class Configuration:
 
     @property
     def setup(self) -> Setup:
-        """The part that the reconciler compares: devices, our folders, ignored devices."""
+        """The part that the reconciler compares: devices, our folders, ignored devices, name."""
         ignored = self._shape.remote_ignored_devices or ()
-        return Setup(self.devices, self.folders, frozenset(d.device_id for d in ignored))
+        names = {entry.device_id: entry.name for entry in self._shape.devices or ()}
+        return Setup(
+            self.devices,
+            self.folders,
+            frozenset(d.device_id for d in ignored),
+            names.get(self.my_id, ""),
+        )
 
     @property
     def devices(self) -> frozenset[Device]:
@@ -191,9 +197,23 @@ def with_changes(
     return Configuration.read(body, configuration.my_id, configuration.root)
 
 
-def with_ignored(configuration: Configuration, devices: Collection[str]) -> Configuration:
-    """A copy in which these devices are ignored, in addition to those that are ignored already."""
-    entries = ignoring.ignored_devices(configuration._entries("remoteIgnoredDevices"), devices)
+def with_name(configuration: Configuration, name: str) -> Configuration:
+    """A copy in which our own device has this name."""
+    entries = [
+        entry | {"name": name} if entry["deviceID"] == configuration.my_id else entry
+        for entry in configuration._entries("devices")
+    ]
+    body = json.dumps(configuration._tree | {"devices": entries}).encode()
+    return Configuration.read(body, configuration.my_id, configuration.root)
+
+
+def with_ignored(
+    configuration: Configuration, devices: Collection[str], heard: Collection[str] = ()
+) -> Configuration:
+    """A copy in which these devices are ignored too, and those of `heard` are not any more."""
+    before = configuration._entries("remoteIgnoredDevices")
+    kept = [entry for entry in before if entry["deviceID"] not in heard]
+    entries = ignoring.ignored_devices(kept, devices)
     body = json.dumps(configuration._tree | {"remoteIgnoredDevices": entries}).encode()
     return Configuration.read(body, configuration.my_id, configuration.root)
 

@@ -17,7 +17,8 @@ from karma_sync.team.documents.folder import MetadataFolder
 class TeamContext:
     """My identity and key, state.db, the paths, the event log, and the clock (UTC).
 
-    `monotonic` returns seconds of a clock that nobody can set.
+    `monotonic` returns seconds of a clock that nobody can set. `port` is where our Syncthing
+    listens.
     """
 
     store: Database
@@ -27,6 +28,7 @@ class TeamContext:
     event_log: EventLog
     now: Callable[[], datetime]
     monotonic: Callable[[], float] = time.monotonic
+    port: int = 0
     _folders: dict[str, MetadataFolder] = field(default_factory=dict)
 
     @property

@@ -1,6 +1,7 @@
 """Exchanges documents, phase 1 of a cycle: adopts those of others, signs and writes mine."""
 
 import logging
+from collections.abc import Iterable
 
 from karma_sync.domain.team.team import Team
 from karma_sync.paths import metadata_folder
@@ -9,7 +10,9 @@ from karma_sync.runtime.timing import RETRY_S, soonest
 from karma_sync.store import state
 from karma_sync.team.adopt import Adopter
 from karma_sync.team.context import TeamContext
+from karma_sync.team.door import DoorKeeper, Visitor
 from karma_sync.team.join import Joiner
+from karma_sync.team.knock import JoinRequests
 from karma_sync.team.put_back import HeldDocument, PutBack
 from karma_sync.team.rebuild import Rebuilder
 from karma_sync.team.sign import Signer, Written
@@ -29,10 +32,12 @@ class DocumentExchange:
         self._signer = Signer(context)
         self._rebuilder = Rebuilder(context)
         self._put_back = PutBack(context)
+        self._doors = DoorKeeper(context)
+        self._join_requests = JoinRequests(context)
         self._first = True
 
     def run(self) -> list[Written]:
-        """Handle all invitations and teams once; returns the files that were written.
+        """Handle all invitations, doors and teams once; returns the files that were written.
 
         The first call also finds teams that the database has lost.
         """
@@ -43,9 +48,16 @@ class DocumentExchange:
             invitations = state.invitations.all(tx)
         for invitation in invitations:
             self._joiner.process(invitation)
+        at_doors = self._join_requests.run() + self._doors.run()
         with self._context.store.reading() as tx:
             teams = state.teams.all(tx)
-        return [written for team in teams for written in self._team(team)]
+        return at_doors + [written for team in teams for written in self._team(team)]
+
+    def hear(
+        self, visitors: Iterable[Visitor], offered: Iterable[tuple[str, str]]
+    ) -> frozenset[str]:
+        """As `DoorKeeper.hear`: the IDs of devices that have an invitation code of mine."""
+        return self._doors.hear(visitors, offered)
 
     def _team(self, team: Team) -> list[Written]:
         """Handle one team; if its folder cannot be read or written, other teams go on."""

@@ -13,7 +13,7 @@ from karma_sync.paths import is_metadata_folder, metadata_folder
 from karma_sync.signing import PayloadType, read_accepted
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
-from karma_sync.store.intent import Intent, Limit, read_intent
+from karma_sync.store.intent import Intent, Limit, read_intent, void_unknown
 from karma_sync.team.adopt import document_of
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.folder import DocumentFile, MetadataFolder
@@ -84,6 +84,7 @@ class Rebuilder:
             known = state.get_document(tx, roster.team, kind, me)
             if writer == me and known and known.version < version:
                 state.raise_minimum_version(tx, roster.team, kind, version)
+                void_unknown(tx, (), self._context.now())
                 if kind == MEMBER:
                     self._narrow(tx, own)
 

@@ -17,6 +17,7 @@ from karma_sync.runtime.timing import soonest
 from karma_sync.signing import PayloadType, read_accepted
 from karma_sync.store import ledger, library, packaged, retractions, state, work
 from karma_sync.store.database import Database, Transaction
+from karma_sync.store.intent import void_unknown
 from karma_sync.syncthing.rescan import Rescan, Scan
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.folder import DocumentFile, MetadataFolder
@@ -187,6 +188,7 @@ class Receipts:
             elif each.writer == self._context.me.key and each.version < self._latest_version():
                 with state_db.transaction() as tx:
                     state.raise_minimum_version(tx, team.id, each.kind, each.version)
+                    void_unknown(tx, (), self._context.now())
 
     def _latest_version(self) -> int:
         """The highest version that I can have signed: versions are moments, or just above one.

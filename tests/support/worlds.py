@@ -13,7 +13,9 @@ from karma_sync.domain.mesh.plan import (
     DropFolder,
     Folder,
     FolderType,
+    HearDevice,
     IgnoreDevice,
+    NameDevice,
     PutDevice,
     PutFolder,
     Setup,
@@ -79,6 +81,9 @@ def worlds(draw: st.DrawFn) -> World:
         answered=draw(st.sampled_from([frozenset(), frozenset({device_of(BOB)})])),
         ignored=draw(st.sampled_from([frozenset(), frozenset({STRANGER.id, device_of(CAROL)})])),
         refused=draw(st.sampled_from([frozenset(), frozenset({("ks-m-declined", STRANGER.id)})])),
+        doors=draw(st.sampled_from([frozenset(), frozenset({("ks-d-" + "a" * 26, STRANGER.id)})])),
+        heard=draw(st.sampled_from([frozenset(), frozenset({device_of("hand.made")})])),
+        name=draw(st.sampled_from(["alice.mbp ks0.A", "alice.mbp ks0.A ks1.B.1"])),
     )
 
 
@@ -121,14 +126,12 @@ def applied(have: Setup, actions: Iterable[Action]) -> Setup:
     """
     devices = {d.id: d for d in have.devices}
     folders = {f.id: f for f in have.folders}
-    ignored = set(have.ignored)
+    listed = replace(have, devices=frozenset(), folders=frozenset())
     for action in actions:
+        listed = _listed(listed, action)
         match action:
             case PutDevice(device):
                 devices[device.id] = device
-                ignored.discard(device.id)
-            case IgnoreDevice(unwanted):
-                ignored.add(unwanted)
             case DropDevice(gone):
                 del devices[gone]
             case DropFolder(gone):
@@ -138,4 +141,18 @@ def applied(have: Setup, actions: Iterable[Action]) -> Setup:
         for name, folder in folders.items():
             known = frozenset(folder.devices & devices.keys())
             folders[name] = replace(folder, devices=known)
-    return Setup(frozenset(devices.values()), frozenset(folders.values()), frozenset(ignored))
+    return replace(listed, devices=frozenset(devices.values()), folders=frozenset(folders.values()))
+
+
+def _listed(have: Setup, action: Action) -> Setup:
+    """The same with other ignored devices, or another name of our own device."""
+    match action:
+        case PutDevice(device):
+            return replace(have, ignored=have.ignored - {device.id})
+        case IgnoreDevice(unwanted):
+            return replace(have, ignored=have.ignored | {unwanted})
+        case HearDevice(heard):
+            return replace(have, ignored=have.ignored - {heard})
+        case NameDevice(name):
+            return replace(have, name=name)
+    return have

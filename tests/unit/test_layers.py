@@ -49,9 +49,9 @@ RANKS = (
     ("cli.ask", "cli.completion", "cli.markdown"),
     ("cli.screen", "cli.options"),
     ("cli.output", "cli.progress", "cli.pager"),
-    ("cli.notices", "cli.frame"),
+    ("cli.notices", "cli.frame", "cli.beginning"),
     ("cli.consent",),
-    ("cli.widening",),
+    ("cli.widening", "cli.consent_all"),
     ("cli.team", "cli.project", "cli.session", "cli.daemon", "cli.library", "mcp", "web"),
     ("cli.commands",),  # loads the commands by name
     ("cli.main",),

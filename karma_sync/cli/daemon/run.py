@@ -1,19 +1,15 @@
 """The commands `up` and `down`."""
 
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from karma_sync.app import App
+from karma_sync.cli.beginning import start_daemon
 from karma_sync.cli.notices import print_next_step
 from karma_sync.cli.output import print_error, print_line, print_next
 from karma_sync.cli.progress import waiting
-from karma_sync.errors import BadInput, Conflict, KarmaError, RedactionFailed, TimedOut
-from karma_sync.runtime.timing import Deadline
-
-_UP_S = 120.0
+from karma_sync.errors import BadInput, RedactionFailed, TimedOut
 
 _DOWN_S = 30.0
 
@@ -90,37 +86,9 @@ def down() -> None:
 
 def _up_in_background(app: App) -> None:
     """Start `up` as another process, and wait until it is ready or has failed."""
-    import subprocess  # noqa: S404 our own program, a list of arguments
-    import time
-
-    from karma_sync.daemon.lock import running
-
-    tag = app.settings.tag  # it raises NotInitialised before a file is made
-    if running(app.paths):
-        raise Conflict(f"{tag} is already up", hint="karma-sync status")
-    app.paths.create()
-    log = app.paths.log
-    with Path(log).open("ab") as out:
-        log.chmod(0o600)
-        start = out.tell()
-        child = subprocess.Popen(  # noqa: S603 see above
-            # -P: Python imports nothing from the working directory
-            [sys.executable, "-P", "-m", "karma_sync", "up", "--log-to-file"],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
-    deadline = Deadline(_UP_S)
-    with waiting("starting the daemon"):
-        while (daemon := running(app.paths)) is None or daemon.pid != child.pid:
-            if child.poll() is not None:
-                raise _failure(log, start, child.returncode)
-            if deadline.is_over:
-                raise TimedOut(f"the daemon is not up after {_UP_S:g} seconds", hint=f"see {log}")
-            time.sleep(0.05)
-    print_line(f"{app.settings.tag} is up, {_on(daemon.syncthing)}; its log is {log}.")
-    if not daemon.syncthing:
+    version = start_daemon(app)
+    print_line(f"{app.settings.tag} is up, {_on(version)}; its log is {app.paths.log}.")
+    if not version:
         from karma_sync.service.setup import how_to_install_syncthing
 
         print_next(f"{how_to_install_syncthing()}, to share; karma-sync session list, to read")
@@ -137,16 +105,3 @@ def _on(version: str) -> str:
     if version:
         return f"on Syncthing {version}"
     return "without Syncthing: your sessions are archived, and nothing is shared"
-
-
-def _failure(log: Path, start: int, code: int) -> KarmaError:
-    """Return the error that the daemon logged after byte `start` of its log."""
-    logged = log.read_bytes()
-    logged = logged[start:] if start <= len(logged) else logged  # the log may have been rotated
-    _, found, text = f"\n{logged.decode(errors='replace')}".rpartition("\nkarma-sync: ")
-    message, _, hint = text.strip().partition("\n  try: ")
-    if not found:
-        message, hint = "the daemon ended at once", ""
-    error = KarmaError(message, hint=hint or f"see {log}")
-    error.exit_code = code  # type: ignore[misc] # as in the foreground
-    return error

@@ -1,22 +1,23 @@
 """The commands `init`, `code` and `pair`."""
 
-import os
 import sys
 from typing import Annotated
 
 import typer
 
 from karma_sync.app import App
-from karma_sync.cli.ask import ask, is_terminal
+from karma_sync.cli.beginning import (
+    AddressOption,
+    DiscoveryOption,
+    MachineOption,
+    NewIdentity,
+    UserOption,
+    make_identity,
+)
 from karma_sync.cli.notices import print_if_down
 from karma_sync.cli.options import JsonOption
 from karma_sync.cli.output import print_json, print_line, print_next
-from karma_sync.cli.progress import waiting
-from karma_sync.domain import ids
 from karma_sync.domain.team import pairing_code
-from karma_sync.errors import BadInput, Conflict
-from karma_sync.files import refuse_root
-from karma_sync.paths import Paths
 from karma_sync.runtime.timing import utc_now
 
 _CODE_BYTES = 10_000
@@ -30,22 +31,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def init(
-    user: Annotated[
-        str | None, typer.Option(help="Your name in teams. Default: your login.")
-    ] = None,
-    machine: Annotated[
-        str | None, typer.Option(help="The name of this machine. Default: the host name.")
-    ] = None,
-    address: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Where other members reach you: HOST, HOST:PORT or tcp://HOST:PORT. Repeatable."
-        ),
-    ] = None,
-    discovery: Annotated[
-        bool,
-        typer.Option("--discovery/--no-discovery", help="Use public discovery, relays and NAT."),
-    ] = True,
+    user: UserOption = None,
+    machine: MachineOption = None,
+    address: AddressOption = None,
+    discovery: DiscoveryOption = True,
 ) -> None:
     """Create an identity.
 
@@ -53,43 +42,7 @@ def init(
 
     Example: karma-sync init --user alice --machine laptop
     """
-    from karma_sync.service import setup
-    from karma_sync.settings import load
-
-    paths = Paths.from_environment(os.environ)
-    refuse_root(paths.settings)
-    if paths.settings.exists():
-        raise Conflict(
-            f"{paths.config} already has the identity of {load(paths).tag}", hint="karma-sync up"
-        )
-    known = setup.known_tags(paths)
-    had_key = paths.key.exists()
-    tag = _tag(user, machine)
-    setup.require_tag(known, tag)
-    hosts = [_host_and_port(each) for each in address or ()]
-    network = setup.choose_network(hosts, discovery)
-    if not discovery and not address:
-        raise BadInput(
-            "without discovery other members need an address to reach you",
-            hint="karma-sync init --no-discovery --address HOST",
-        )
-    with waiting("creating the identity"):
-        setup.make_home(paths, tag, network, os.environ)
-    me = App(paths).me
-    print_line(f"You are {me.tag}, key {me.fingerprint}.", f"Your files are in {paths.data}.")
-    if had_key:
-        print_line(f"The key was here before, in {paths.key}; it is used again.")
-    print_line(
-        "While the daemon runs, it archives every session of your agent in"
-        f" {paths.archive}, with nothing cut, before the agent deletes it. The archive never leaves"
-        f' this machine. To turn it off, write archive = "off" in {paths.settings}.'
-    )
-    if discovery:
-        print_line(
-            "Syncthing's public discovery learns this machine's device ID and IP addresses, its"
-            " relays learn which devices talk to each other; neither sees content. To turn them"
-            f" off, edit [network] in {paths.settings}."
-        )
+    make_identity(NewIdentity(user, machine, address or (), discovery))
     print_next("karma-sync up -d")
 
 
@@ -158,35 +111,3 @@ def read_code(app: App, parts: list[str] | None) -> pairing_code.PairingCode:
     code = pairing_code.decode(text)
     refuse_own(app.me, code)
     return code
-
-
-def _tag(user: str | None, machine: str | None) -> str:
-    import getpass
-    import socket
-
-    host = ids.clean_host(socket.gethostname())
-    if user is None:
-        try:
-            login = ids.clean_part(getpass.getuser(), "me")
-        except (KeyError, OSError):  # a container may run as a user that the system does not list
-            login = "me"
-        user = ask("Your name in teams", login) if is_terminal() else login
-    if machine is None:
-        machine = ask("This machine's name", host) if is_terminal() else host
-    return ids.member_tag(user, machine)
-
-
-def _host_and_port(address: str) -> tuple[str, int]:
-    """Return host and port of an address as typed; port 0 if it has none.
-
-    Raises:
-        BadInput: it is not an address.
-    """
-    plain = address.removeprefix("tcp://")
-    host, colon, port = plain.rpartition(":")
-    if not colon or plain.endswith("]"):
-        host, port = plain, ""
-    usable = pairing_code.is_address(f"tcp://{host}:{port or 1}") and (not port or int(port) > 0)
-    if not usable or ":" in host.strip("[]") and not host.startswith("["):
-        raise BadInput(f"{address!r} is not an address", hint="--address 192.168.1.20")
-    return host, int(port or 0)

@@ -11,7 +11,7 @@ from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.project import Names
 from karma_sync.domain.team.subscription import Status, Subscription
 from karma_sync.domain.team.team import Member, Team
-from karma_sync.paths import channel_folder, metadata_folder
+from karma_sync.paths import channel_folder, is_door, metadata_folder
 
 
 @dataclass(frozen=True, order=True)
@@ -68,6 +68,10 @@ class World:
     - `refused`: (folder, device) of the offered metadata folders that I declined.
     - `too_large`: folders that are paused because of their size.
     - `recovering`: my outboxes that take back what they lost before they send again.
+    - `name`: the name of my own device, with the proofs of the codes with which I knock; "" leaves
+      it as it is.
+    - `doors`: (folder, device) of the doors of invitation codes, mine and those at which I knock.
+    - `heard`: devices whose connection requests Syncthing must not ignore any more.
     - `agreed`: (team, project, name) of the names under which I agreed to send.
     """
 
@@ -83,6 +87,9 @@ class World:
     too_large: frozenset[str] = frozenset()
     recovering: frozenset[str] = frozenset()
     agreed: frozenset[tuple[str, str, str]] = frozenset()
+    name: str = ""
+    doors: frozenset[tuple[str, str]] = frozenset()
+    heard: frozenset[str] = frozenset()
 
 
 def channels(world: World) -> Iterator[Channel]:
@@ -199,6 +206,8 @@ def folder_title(world: World, folder: str) -> str:
     for team in world.teams:
         if metadata_folder(team.id) == folder:
             return f"documents of team {team.name}"
+    if is_door(folder):
+        return "the door of an invitation code"
     for channel in channels(world):
         if channel.id == folder:
             return f"{channel.project} by {channel.owner.tag} in {channel.team.name}"

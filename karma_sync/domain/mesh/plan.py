@@ -7,11 +7,12 @@ Pure: actions are values that somebody else carries out.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import chain
 
 from karma_sync.domain.mesh.channels import Device, World, inboxes, my_subscriptions, outboxes
 from karma_sync.domain.team.subscription import Status
 from karma_sync.domain.team.team import Team
-from karma_sync.paths import metadata_folder
+from karma_sync.paths import is_door, metadata_folder
 
 
 class FolderType(StrEnum):
@@ -46,21 +47,25 @@ class Setup:
     """The devices and folders that Syncthing has, or should have.
 
     `ignored` are devices whose connection requests Syncthing ignores. In a setup that Syncthing
-    has, this includes devices that the person ignored in Syncthing itself.
+    has, this includes devices that the person ignored in Syncthing itself. `heard` are devices that
+    it must not ignore. `name` is the name of our own device; "" in a wanted setup is any name.
     """
 
     devices: frozenset[Device]
     folders: frozenset[Folder]
     ignored: frozenset[str] = frozenset()
+    name: str = ""
+    heard: frozenset[str] = frozenset()
 
 
 def desired(world: World) -> Setup:
     """The setup that Syncthing should have.
 
     An outbox for each subscription with which I send, an inbox for each channel that I receive, a
-    metadata folder for each team.
+    metadata folder for each team, a door for each device that knocks.
     """
-    folders = {f.id: f for f in (*_fetching(world), *_metadata(world), *_channels(world))}
+    kinds = _fetching(world), _metadata(world), _channels(world), _doors(world)
+    folders = {f.id: f for f in chain.from_iterable(kinds)}
     devices = {device.id: device for device in _devices(world)}
     return Setup(
         devices=frozenset(
@@ -68,9 +73,13 @@ def desired(world: World) -> Setup:
             for d in devices.values()
         ),
         folders=frozenset(
-            replace(f, paused=f.paused or f.id in world.too_large) for f in folders.values()
+            replace(f, paused=f.paused or f.id in world.too_large)
+            for f in folders.values()
+            if not (is_door(f.id) and f.id in world.too_large)
         ),
         ignored=world.ignored - devices.keys(),
+        name=world.name,
+        heard=world.heard,
     )
 
 
@@ -99,6 +108,13 @@ def _fetching(world: World) -> Iterator[Folder]:
             wanted.setdefault(folder, set()).add(device)
     for folder, devices in wanted.items():
         yield Folder(folder, FolderType.SEND_RECEIVE, frozenset(devices))
+
+
+def _doors(world: World) -> Iterator[Folder]:
+    known = {device.id for device in _devices(world)}
+    for folder, device in world.doors:
+        if device in known:
+            yield Folder(folder, FolderType.SEND_RECEIVE, frozenset({device}))
 
 
 def _metadata(world: World) -> Iterator[Folder]:
@@ -154,6 +170,20 @@ class IgnoreDevice:
 
 
 @dataclass(frozen=True, order=True)
+class HearDevice:
+    """Make Syncthing list a device again that it ignored."""
+
+    id: str
+
+
+@dataclass(frozen=True, order=True)
+class NameDevice:
+    """Give our own device this name."""
+
+    name: str
+
+
+@dataclass(frozen=True, order=True)
 class PutFolder:
     folder: Folder
 
@@ -163,7 +193,7 @@ class DropFolder:
     id: str
 
 
-Action = PutDevice | DropDevice | IgnoreDevice | PutFolder | DropFolder
+Action = PutDevice | DropDevice | IgnoreDevice | HearDevice | NameDevice | PutFolder | DropFolder
 
 
 def diff(have: Setup, want: Setup) -> list[Action]:
@@ -180,6 +210,9 @@ def diff(have: Setup, want: Setup) -> list[Action]:
     actions += [PutFolder(f) for f in _by_urgency(want.folders - have.folders)]
     actions += sorted(DropDevice(d.id) for d in have.devices if d.id not in kept_devices)
     actions += sorted(IgnoreDevice(device) for device in want.ignored - have.ignored)
+    actions += sorted(HearDevice(device) for device in want.heard & have.ignored)
+    if want.name and have.name != want.name:
+        actions.append(NameDevice(want.name))
     return actions
 
 

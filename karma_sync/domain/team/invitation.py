@@ -58,6 +58,11 @@ class Contact(Value, frozen=True, kw_only=True):
         """What a person types to answer the contact: the first group of the device ID."""
         return short_id(self.device)
 
+    @property
+    def is_accepted(self) -> bool:
+        """Whether it may connect."""
+        return self.answer is Answer.ACCEPTED
+
     def answered(self, verb: str) -> "Contact":
         """The contact after the verb `accept` or `decline`.
 

@@ -1,37 +1,26 @@
 """Encodes and decodes pairing codes: a member's tag, device ID, key and addresses as text.
 
-The text survives chats, mails and terminals. It is not a secret.
+The text survives chats, mails and terminals (`code_text.py`). It is not a secret.
 
-Bytes: version (1), total length (2, big-endian), device ID (32), public key (32), tag (1 + n),
-number of addresses (1), each address (1 + n), checksum (4: the first bytes of SHA-256 over
-everything before it). The bytes are written as base32, in blocks of seven letters with dashes.
+Its fields: device ID (32 bytes), public key (32), tag (1 + n), number of addresses (1), each
+address (1 + n).
 
 Also converts device IDs between Syncthing's text form and bytes.
 """
 
 import base64
-import hashlib
 import re
-import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from karma_sync.domain import limits
 from karma_sync.domain.ids import fingerprint, is_tag
+from karma_sync.domain.team.code_text import CodeKind, put_text, take_text
 from karma_sync.errors import BadInput
 
-VERSION = 1
-_BLOCK = 7
-_CHECKSUM = 4
-_FIXED = 1 + 2 + 32 + 32
-_LOOKALIKES = str.maketrans("018", "OIB")
-_DEVICE_NAME = re.compile(r"(?P<tag>[^ ]+) ks0\.(?P<key>[A-Z2-7]{52})")
+PAIRING = CodeKind("pairing code", again="ask for the code again: karma-sync code")
+_KEY_PLACE = re.compile(r"(?P<tag>[^ ]+) ks0\.(?P<key>[A-Z2-7]{52})")
 _ADDRESS = re.compile(r"(?:tcp|quic)[46]?://[A-Za-z0-9._%:\[\]-]+:(\d{1,5})")
-_AGAIN = "ask for the code again: karma-sync code"
-# Characters that chats, mails and terminals put between and around letters: every kind of space,
-# dash and quote, invisible characters (zero width, byte order mark), marks of quoted or bold text.
-_DECORATION = {"Zs", "Zl", "Zp", "Pd", "Pi", "Pf", "Cf"}
-_MARKS = frozenset("\t\n\v\f\r\"'`<>*\u2212")
-_STRANGE_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -52,14 +41,8 @@ class PairingCode:
 
     def encode(self) -> str:
         """The code as text: capital letters and digits, in blocks with dashes between them."""
-        addresses = [a.encode() for a in self.addresses if is_address(a)][: limits.ADDRESSES]
-        tail = b"".join(bytes([len(part)]) + part for part in [self.tag.encode()])
-        tail += bytes([len(addresses)]) + b"".join(bytes([len(a)]) + a for a in addresses)
-        length = _FIXED + len(tail) + _CHECKSUM
-        body = bytes([VERSION]) + length.to_bytes(2, "big")
-        body += device_bytes(self.device) + bytes.fromhex(self.key) + tail
-        text = base64.b32encode(body + _checksum(body)).decode().rstrip("=")
-        return "-".join(text[i : i + _BLOCK] for i in range(0, len(text), _BLOCK))
+        fields = device_bytes(self.device) + bytes.fromhex(self.key) + put_text(self.tag)
+        return PAIRING.write(fields + put_addresses(self.addresses))
 
     @property
     def device_name(self) -> str:
@@ -77,7 +60,7 @@ def read_device_name(name: str) -> tuple[str, str]:
 
     Anybody can give a device any name: both are claims.
     """
-    match = _DEVICE_NAME.fullmatch(name)
+    match = _KEY_PLACE.fullmatch(name)
     if match is None or not is_tag(match["tag"]):
         return name, ""
     key = base64.b32decode(f"{match['key']}====").hex()
@@ -93,72 +76,42 @@ def decode(text: str) -> PairingCode:
         BadInput: the code is cut off, has extra letters or a typing mistake, or the text is not a
             code; the message tells which.
     """
-    letters = _letters(text)
-    usable = len(letters) - (1 if len(letters) % 8 in {1, 3, 6} else 0)
-    raw = base64.b32decode(letters[:usable] + "=" * (-usable % 8))
-    if len(raw) < 3:
-        raise BadInput("this is not a pairing code: it is too short", hint=_AGAIN)
-    if raw[0] != VERSION:
-        raise BadInput("this is not a pairing code, or its first letters are mistyped", hint=_AGAIN)
-    length = int.from_bytes(raw[1:3], "big")
-    needed = -(-length * 8 // 5)
-    if len(letters) < needed:
-        raise BadInput(
-            f"the pairing code is cut off: {len(letters)} of {needed} letters", hint=_AGAIN
-        )
-    if len(letters) > needed:
-        more = len(letters) - needed
-        plural = "s" if more > 1 else ""
-        raise BadInput(f"the pairing code has {more} letter{plural} too many", hint=_AGAIN)
-    if base64.b32encode(raw).decode().rstrip("=") != letters:
-        raise BadInput("the pairing code has a typing mistake at its end", hint=_AGAIN)
-    return _parse(raw[:length])
-
-
-def _letters(text: str) -> str:
-    """The base32 letters of a code, without the characters between and around them."""
-    letters = "".join(c for c in text if not _is_decoration(c)).upper().translate(_LOOKALIKES)
-    if not letters:
-        raise BadInput("the pairing code is empty", hint=_AGAIN)
-    strange = sorted(set(re.sub(r"[A-Z2-7]", "", letters)))
-    if strange:
-        shown = [c if c.isprintable() else f"U+{ord(c):04X}" for c in strange[:_STRANGE_SHOWN]]
-        raise BadInput(f"a pairing code cannot contain {' '.join(shown)}", hint=_AGAIN)
-    return letters
-
-
-def _is_decoration(char: str) -> bool:
-    return char in _MARKS or unicodedata.category(char) in _DECORATION
-
-
-def _parse(raw: bytes) -> PairingCode:
-    body, checksum = raw[:-_CHECKSUM], raw[-_CHECKSUM:]
-    if _checksum(body) != checksum:
-        raise BadInput("the pairing code has a typing mistake", hint=_AGAIN)
-    rest = body[_FIXED:]
+    body = PAIRING.read(text)
     try:
-        tag, rest = _take(rest)
-        count, rest = rest[0], rest[1:]
-        addresses = []
-        for _ in range(count):
-            address, rest = _take(rest)
-            addresses.append(address)
+        tag, rest = take_text(body[64:])
+        addresses, rest = take_addresses(rest)
     except (IndexError, UnicodeDecodeError):
-        raise BadInput("the pairing code is damaged inside", hint=_AGAIN) from None
-    if rest or not is_tag(tag) or count > limits.ADDRESSES or not all(map(is_address, addresses)):
-        raise BadInput("the pairing code was made by a different program", hint=_AGAIN)
-    return PairingCode(tag, device_text(body[3:35]), body[35:67].hex(), tuple(addresses))
+        raise PAIRING.bad("the pairing code is damaged inside") from None
+    if rest or not is_tag(tag) or not are_addresses(addresses):
+        raise PAIRING.bad("the pairing code was made by a different program")
+    return PairingCode(tag, device_text(body[:32]), body[32:64].hex(), addresses)
 
 
-def _take(rest: bytes) -> tuple[str, bytes]:
-    length = rest[0]
-    if len(rest) < 1 + length:
-        raise IndexError
-    return rest[1 : 1 + length].decode(), rest[1 + length :]
+def put_addresses(addresses: Sequence[str]) -> bytes:
+    """The number of addresses, and each with its length; those that cannot be dialled are left out.
+
+    At most as many as a code may hold.
+    """
+    dialled = [a for a in addresses if is_address(a)][: limits.ADDRESSES]
+    return bytes([len(dialled)]) + b"".join(map(put_text, dialled))
 
 
-def _checksum(body: bytes) -> bytes:
-    return hashlib.sha256(b"karma-sync pairing code" + body).digest()[:_CHECKSUM]
+def take_addresses(rest: bytes) -> tuple[tuple[str, ...], bytes]:
+    """What `put_addresses` wrote, and what follows it.
+
+    Raises: as `take_text` does.
+    """
+    count, rest = rest[0], rest[1:]
+    addresses = []
+    for _ in range(count):
+        address, rest = take_text(rest)
+        addresses.append(address)
+    return tuple(addresses), rest
+
+
+def are_addresses(addresses: Sequence[str]) -> bool:
+    """Whether a code may hold these: not too many, and each can be dialled."""
+    return len(addresses) <= limits.ADDRESSES and all(map(is_address, addresses))
 
 
 def is_address(text: str) -> bool:

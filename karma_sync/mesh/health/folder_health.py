@@ -17,7 +17,7 @@ from karma_sync.errors import SyncthingError, SyncthingRefused, SyncthingUnreach
 from karma_sync.files import private_dir
 from karma_sync.mesh.health.recovery import Recovery
 from karma_sync.mesh.health.stalls import Stalls
-from karma_sync.paths import FOLDER_ID, Paths, is_metadata_folder
+from karma_sync.paths import FOLDER_ID, Paths, is_door, is_metadata_folder
 from karma_sync.runtime.event_log import EventLog
 from karma_sync.runtime.problems import REDACTION, Problems
 from karma_sync.runtime.timing import Retry
@@ -25,6 +25,7 @@ from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import FolderError, FolderStatus, Needed
 from karma_sync.team.documents import folder as metadata
+from karma_sync.team.documents.door_folder import DoorFolder
 
 StatusCheck = Callable[[World, str, FolderStatus], None]
 """Called with the ID and the status of a folder."""
@@ -233,6 +234,8 @@ class FolderHealth:
                 return  # without a marker Syncthing does not scan it; the outbox recovers first
         elif is_metadata_folder(folder.id):
             metadata.prepare(path)
+        elif is_door(folder.id):
+            DoorFolder(path).prepare()
         else:
             Inbox(path).prepare()
         private_dir(path / ".stfolder")

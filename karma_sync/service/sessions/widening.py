@@ -10,7 +10,7 @@ from karma_sync.domain.session.selection import Choices, Exclusion, Unshared
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.subscription import Direction, Status, Subscription
-from karma_sync.domain.team.team import Team
+from karma_sync.domain.team.team import Member, Team
 from karma_sync.errors import KarmaError
 from karma_sync.sending.eligibility import Decider, ProjectMatcher, known_roots
 from karma_sync.service.projects import ProjectAnswers
@@ -87,6 +87,14 @@ class SendingRules:
         """The same, of only the projects that I did not pause one by one."""
         accepted = [o for o in self.outlets if o[0].mine.status is Status.ACCEPTED]
         return replace(self, outlets=accepted)
+
+    def to_anybody(self, team: Team) -> "SendingRules":
+        """The same, of only what a new member of a team can receive, whoever that is."""
+        nobody = Member(tag="whoever joins", device="", key="")
+        unanswered = Subscription(team=team.id, project="", member="")
+        mine = [o for o in self.outlets if o[0].team.id == team.id]
+        told = [(replace(a, others=[(nobody, unanswered)]), names) for a, names in mine]
+        return replace(self, outlets=told)
 
     def to(self, team: Team, key: str) -> "SendingRules":
         """The same, of only what one member of a team can receive."""

@@ -75,7 +75,7 @@ class MetadataFolder:
             return False
         if self._as_known.get(path.name + kind) == known:
             return True
-        if _content(path) != envelope:
+        if content(path) != envelope:
             return False
         self._as_known[path.name + kind] = known
         return True
@@ -83,9 +83,9 @@ class MetadataFolder:
     def put(self, kind: str, writer: str, envelope: bytes) -> None:
         """Write a file that holds exactly `envelope`."""
         path = self._path / self.name(kind, writer)
-        _clear(path.parent, keep_directory=True)
+        clear(path.parent, keep_directory=True)
         private_dir(path.parent)
-        _clear(path, keep_directory=False)
+        clear(path, keep_directory=False)
         write_private(path, envelope)
         self._as_known[path.name + kind] = _file_version(path), envelope
 
@@ -103,7 +103,7 @@ class MetadataFolder:
         version = _file_version(path)
         if version is None or self._seen.get(name) == version:
             return None
-        raw = _content(path)
+        raw = content(path)
         if raw is None:
             return None  # it was replaced meanwhile; an event of Syncthing wakes us for the new one
         self._seen[name] = version
@@ -117,12 +117,12 @@ def is_document(name: str) -> bool:
     return kind in (ROSTER, MEMBER) and file != writer and KEY.fullmatch(writer) is not None
 
 
-def prepare(path: Path) -> None:
+def prepare(path: Path, ignores: str = IGNORES) -> None:
     """Make the directory with its allow-list, before Syncthing knows the folder."""
     private_dir(path)
-    ignores = path / ".stignore"
-    if not ignores.exists() or ignores.read_text(encoding="utf-8") != IGNORES:
-        write_private(ignores, IGNORES.encode())
+    listed = path / ".stignore"
+    if not listed.exists() or listed.read_text(encoding="utf-8") != ignores:
+        write_private(listed, ignores.encode())
 
 
 def _file_version(path: Path) -> _FileVersion | None:
@@ -133,8 +133,8 @@ def _file_version(path: Path) -> _FileVersion | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _content(path: Path) -> bytes | None:
-    """The bytes of a regular file, never through a link; at most one byte above the limit."""
+def content(path: Path, most: int = limits.DOCUMENT_BYTES) -> bytes | None:
+    """The bytes of a regular file, never through a link; at most one byte above `most`."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -142,17 +142,13 @@ def _content(path: Path) -> bytes | None:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
-        return _read_bounded(descriptor)
+        with os.fdopen(descriptor, "rb", closefd=False) as source:
+            return source.read(most + 1)
     finally:
         os.close(descriptor)
 
 
-def _read_bounded(descriptor: int) -> bytes:
-    with os.fdopen(descriptor, "rb", closefd=False) as source:
-        return source.read(limits.DOCUMENT_BYTES + 1)
-
-
-def _clear(path: Path, *, keep_directory: bool) -> None:
+def clear(path: Path, *, keep_directory: bool) -> None:
     """Remove what a member put in the place of one of our files or directories."""
     if path.is_symlink() or (keep_directory and path.is_file()):
         path.unlink()

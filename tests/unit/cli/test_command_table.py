@@ -72,7 +72,7 @@ NOT_READING = {
     *("project share", "project map", "project alias", "project scan", "project list"),
     *("subscription list", "subscription change", "subscription decline"),
     *("subscription pause", "subscription resume", "subscription reopen"),
-    *("decline", "pause", "resume", "exclude", "events"),
+    *("decline", "pause", "resume", "exclude", "events", "join", "invite list", "invite revoke"),
     *("session withhold", "session unshare", "session restore"),
 }
 

@@ -21,7 +21,9 @@ from karma_sync.domain.mesh.plan import (
     DropFolder,
     Folder,
     FolderType,
+    HearDevice,
     IgnoreDevice,
+    NameDevice,
     PutDevice,
     PutFolder,
     Setup,
@@ -68,8 +70,9 @@ def test_one_pass_reaches_the_wanted_setup_from_any_other_and_the_next_does_noth
     want = desired(world)
     arrived = applied(have, diff(have, want))
 
-    assert replace(arrived, ignored=want.ignored) == want
+    assert replace(arrived, ignored=want.ignored, heard=want.heard) == want
     assert want.ignored <= arrived.ignored <= want.ignored | have.ignored
+    assert want.heard.isdisjoint(arrived.ignored)
     assert diff(arrived, want) == []
 
 
@@ -85,6 +88,10 @@ def rank(action: Action) -> int:
             return 4
         case IgnoreDevice():
             return 5
+        case HearDevice():
+            return 6
+        case NameDevice():
+            return 7
 
 
 @examples(100)

@@ -34,7 +34,7 @@ from tests.support.builders import (
 
 TEAM = team_of_all(ALICE, BOB)
 A, B, M = (key_of(tag) for tag in (ALICE, BOB, MALLORY))
-ROSTER, MEMBER, RECEIPT, MANIFEST, RETRACTION = PayloadType
+ROSTER, MEMBER, RECEIPT, MANIFEST, RETRACTION, *_ = PayloadType
 
 
 def signed(signer: SigningKey, kind: PayloadType, document: Any, **changes: Any) -> bytes:

@@ -1,0 +1,137 @@
+"""One consent to several projects: shows for each what would be sent, and asks once for all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from karma_sync.app import App
+from karma_sync.cli.ask import answer_of, is_terminal
+from karma_sync.cli.consent import receivers, show_terms, takes_home
+from karma_sync.cli.output import print_line, warn_of_unreadable
+from karma_sync.cli.progress import ProgressBar
+from karma_sync.domain.team.direction import Direction
+from karma_sync.errors import NeedsConsent
+from karma_sync.paths import current_directory, user_home
+from karma_sync.runtime.timing import Deadline, utc_now
+
+if TYPE_CHECKING:
+    from karma_sync.domain.session.selection import Limits
+    from karma_sync.service.projects import ProjectAnswers, Terms
+    from karma_sync.service.sessions.survey import LeavingSessions
+
+_COUNT_S = 10.0  # seconds of counting redactions, before the count is called a sample
+
+
+@dataclass(frozen=True)
+class _Proposal:
+    """A project, and what of it would be sent; `is_here` says whether a clone of it is here."""
+
+    answers: "ProjectAnswers"
+    leaving: "LeavingSessions"
+    is_here: bool
+
+
+def consented_to_all(
+    app: App, projects: "Sequence[ProjectAnswers]", direction: Direction | None, *, yes: bool
+) -> "list[tuple[ProjectAnswers, Terms]]":
+    """Show what of these projects would be sent, and ask once; returns the terms of each.
+
+    A no means to receive only, and so do projects of which no clone is here: nothing of them was
+    shown. A project that would take all of the person's home is never sent in this way.
+
+    Raises:
+        NeedsConsent: there is no terminal, and no option says yes or a direction.
+    """
+    from karma_sync.domain.session.selection import Limits
+    from karma_sync.domain.timespan import parse_since
+    from karma_sync.service.projects import Terms
+
+    limits = Limits(since=parse_since(None, utc_now()))
+    if direction is Direction.RECEIVE:
+        return [(each, Terms(direction=Direction.RECEIVE, limits=limits)) for each in projects]
+    proposals = _proposals(app, projects, limits)
+    for each in proposals:
+        print_line(_told(app, each, limits, count=not yes))
+    sends = [each for each in proposals if each.is_here]
+    agreed = bool(sends) and (yes or _agrees(app, sends, limits, direction))
+    chosen = direction or Direction.BOTH
+    return [
+        (
+            each.answers,
+            Terms(
+                direction=chosen if agreed and each.is_here else Direction.RECEIVE, limits=limits
+            ),
+        )
+        for each in proposals
+    ]
+
+
+def _proposals(app: App, projects: "Sequence[ProjectAnswers]", limits: "Limits") -> list[_Proposal]:
+    from karma_sync.service.sessions.survey import survey, what_would_leave
+
+    warn_of_unreadable(app.source.closed())
+    sessions = app.source.sessions()
+    here = app.matcher.places.of(str(current_directory()))
+    found = []
+    for answers in projects:
+        with ProgressBar("reading sessions") as progress:
+            mine = survey(app.decider, sessions, answers.names, progress)
+        leaving = what_would_leave(app.decider, mine, limits)
+        is_here = bool(mine.found) or answers.names.of(here) == answers.project
+        if takes_home(app, answers):
+            print_line(
+                f"{answers.project} would take all of your home, {user_home()}: it is not sent."
+                f" To send it: karma-sync subscription change {answers.named} --direction both"
+            )
+            is_here = False
+        found.append(_Proposal(answers, leaving, is_here))
+    return found
+
+
+def _told(app: App, proposal: _Proposal, limits: "Limits", *, count: bool) -> str:
+    answers, sessions = proposal.answers, proposal.leaving.sessions
+    if not proposal.is_here:
+        return f"{answers.project}: received only; no clone of it with sessions is here."
+    if not sessions:
+        return (
+            f"{answers.project}: later sessions of yours would be sent, and none now,"
+            f" to {receivers(answers)}."
+        )
+    many = "1 session" if len(sessions) == 1 else f"{len(sessions)} sessions"
+    cuts = f" ({_redactions(app, proposal, limits)})" if count else ""
+    return f"{answers.project}: {many} of yours would be sent{cuts}, to {receivers(answers)}."
+
+
+def _redactions(app: App, proposal: _Proposal, limits: "Limits") -> str:
+    from karma_sync.service.sessions.redaction_preview import count_cuts
+
+    deadline, sessions = Deadline(_COUNT_S), proposal.leaving.sessions
+    with ProgressBar("counting redactions") as progress:
+
+        def go_on(done: int) -> bool:
+            progress(done, len(sessions))
+            return not deadline.is_over
+
+        counted = count_cuts(app.redactions.redactor(), sessions, limits.profile, go_on)
+    total = sum(counted.cuts.values())
+    many = "1 redaction" if total == 1 else f"{total} redactions"
+    return many if counted.searched == counted.all else f"{many} in the newest {counted.searched}"
+
+
+def _agrees(
+    app: App, proposals: Sequence[_Proposal], limits: "Limits", direction: Direction | None
+) -> bool:
+    if not is_terminal():
+        if direction is None:
+            raise NeedsConsent(
+                "there is no terminal to ask at; nothing was changed",
+                hint="--yes, or an explicit --direction",
+            )
+        return True
+    while True:
+        said = answer_of("Share yours too? [y/N/?]")
+        if said != "?":
+            return said in {"y", "yes"}
+        for each in proposals:
+            print_line(f"{each.answers.project} in team {each.answers.team.name}")
+            show_terms(app, each.answers, each.leaving, limits, count=True)

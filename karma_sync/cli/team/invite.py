@@ -1,0 +1,236 @@
+"""The commands `invite`, `invite list` and `invite revoke`."""
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from karma_sync.app import App
+from karma_sync.cli import completion
+from karma_sync.cli.ask import ask, confirm, is_terminal
+from karma_sync.cli.beginning import (
+    AddressOption,
+    DiscoveryOption,
+    MachineOption,
+    NewIdentity,
+    UserOption,
+    begun,
+)
+from karma_sync.cli.notices import print_if_down, warn_if_down
+from karma_sync.cli.options import JsonOption, YesOption
+from karma_sync.cli.output import ago, flush, print_json, print_line, print_next, span
+from karma_sync.cli.screen import print_table
+from karma_sync.cli.widening import consent_to_more
+from karma_sync.errors import BadInput
+from karma_sync.runtime.timing import utc_now
+
+if TYPE_CHECKING:
+    from karma_sync.domain.team.invite import Invite
+    from karma_sync.domain.team.team import Team
+    from karma_sync.service.invites import InviteTerms, KnownInvite
+
+_LOOK_S = 0.1
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    group = typer.Typer(invoke_without_command=True, callback=invite)
+    group.command(name="list")(list_)
+    group.command()(revoke)
+    app.add_typer(group, name="invite")
+
+
+def invite(
+    context: typer.Context,
+    team: Annotated[
+        str | None,
+        typer.Option(
+            help="The team, if you lead several; a new one if you are in none.",
+            autocompletion=completion.teams,
+        ),
+    ] = None,
+    expires: Annotated[str, typer.Option(help="How long the code is good: 15m, 24h, 7d.")] = "24h",
+    uses: Annotated[int, typer.Option(help="How many may join with it.")] = 1,
+    confirm_each: Annotated[
+        bool, typer.Option("--confirm", help="Ask before somebody who uses it joins.")
+    ] = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Do not wait until somebody uses it.")
+    ] = False,
+    user: UserOption = None,
+    machine: MachineOption = None,
+    address: AddressOption = None,
+    discovery: DiscoveryOption = True,
+    yes: YesOption = False,
+) -> None:
+    """Invite somebody.
+
+    It prints one code to send: whoever has it first can join the team. Without an identity, a
+    daemon or a team it makes these first. If you send projects to the team, it shows what a new
+    member can receive, and asks.
+
+    Example: karma-sync invite
+    """
+    if context.invoked_subcommand:
+        return
+    from karma_sync.domain.timespan import parse_duration
+    from karma_sync.service import invites
+    from karma_sync.service.sessions.widening import SendingRules
+
+    terms = invites.InviteTerms(parse_duration(expires), uses, confirm_each)
+    invites.require_terms(terms)
+    app = begun(NewIdentity(user, machine, address or (), discovery))
+    found = team_to_lead(app, team)
+    now = SendingRules.stored(app.state, app.me)
+    consent_to_more(app, now.nothing_yet(), now.to_anybody(found), yes=yes)
+    made, code = invites.create(app.state, app.me, found, terms, utc_now())
+    _print_code(found, terms, code.encode())
+    if no_wait:
+        print_next("karma-sync invite list")
+        return
+    _wait(app, made)
+
+
+def team_to_lead(app: App, name: str | None) -> "Team":
+    """Return the team that is meant, which I lead; it is founded if I am in none.
+
+    Raises:
+        BadInput: I lead several and named none, or there is no terminal to ask for a name at.
+        Conflict: I do not lead the team.
+    """
+    from karma_sync.service import teams
+
+    known = teams.all_teams(app.state)
+    if not known:
+        if name is None and not is_terminal():
+            raise BadInput("you are in no team", hint="--team NAME makes one")
+        made = teams.create(app.state, app.me, name or ask("The name of your team", "team"))
+        print_line(f"You lead team {made.name}.")
+        return made
+    led = [each for each in known if each.leader == app.me.key]
+    if name is None and len(led) == 1:
+        return led[0]
+    return teams.find_team(app.state, name).lead_by(app.me.key)
+
+
+def _print_code(team: "Team", terms: "InviteTerms", code: str) -> None:
+    people = "one person" if terms.uses == 1 else f"{terms.uses} people"
+    good = span(int(terms.life.total_seconds()))
+    print_line(
+        f"Invitation to {team.name}, good for {good}, for {people}. Send this:",
+        f"  karma-sync join {code}",
+        "Whoever has the code first can join: send it to that person alone. A shell keeps what is"
+        " typed in its history; karma-sync join without a code asks for it.",
+    )
+    flush()
+
+
+def _wait(app: App, made: "Invite") -> None:
+    """Print who joins, until the code is over; ask about each who needs a yes."""
+    from karma_sync.service import invites
+
+    print_line("Waiting for somebody to use it (Ctrl-C is fine, the daemon goes on) …")
+    flush()
+    told: set[str] = set()
+    while True:
+        known = invites.find(app.state, made.id)
+        for door in known.doors:
+            if door.tag in known.joined and door.folder not in told:
+                told.add(door.folder)
+                print_line(f"{door.tag} joined, key {_print_of(door.key)}.")
+                flush()
+        for door in known.asking:
+            if is_terminal():
+                print_line(f"{invites.describe(door)}, asks to join {known.team}. Compare the key.")
+                agreed = confirm("Let it join?")
+                invites.answer_request(app.state, door.id, agreed=agreed)
+            elif door.folder not in told:
+                told.add(door.folder)
+                print_line(
+                    f"{invites.describe(door)}, asks: karma-sync invitation accept {door.id}"
+                )
+                flush()
+        if known.invite.status != "open":
+            print_line(f"The invitation is {known.invite.status}.")
+            return
+        time.sleep(_LOOK_S)
+
+
+def _print_of(key: str) -> str:
+    from karma_sync.domain.ids import fingerprint
+
+    return fingerprint(key)
+
+
+def list_(as_json: JsonOption = False) -> None:
+    """List invitation codes.
+
+    It lists those of the last days, who joined with each, and who asks to.
+
+    Example: karma-sync invite list
+    """
+    from karma_sync.service import invites
+
+    app = App.from_environment()
+    warn_if_down(app)
+    found = invites.all_invites(app.state)
+    if as_json:
+        print_json(invites=[_as_json(each) for each in found])
+        return
+    if not found:
+        print_line("You invited nobody in the last days.")
+        print_next("karma-sync invite")
+        return
+    rows = [
+        (
+            each.invite.id,
+            each.team,
+            each.invite.status.value,
+            ago(each.invite.made),
+            f"{each.invite.used} of {each.invite.uses}",
+            ", ".join(each.joined) or "-",
+        )
+        for each in found
+    ]
+    print_table(("ID", "TEAM", "STATE", "MADE", "USED", "BY"), rows)
+    open_ = [each.invite.id for each in found if each.invite.status == "open"]
+    if open_:
+        print_next(f"karma-sync invite revoke {open_[0]}, to take it back")
+
+
+def _as_json(known: "KnownInvite") -> dict[str, object]:
+    """The code without its keys: they are nobody's business."""
+    made = known.invite
+    return {
+        "id": made.id,
+        "team": known.team,
+        "state": made.status.value,
+        "made": made.made,
+        "expires": made.expires,
+        "uses": made.uses,
+        "used": made.used,
+        "confirm": made.confirm,
+        "joined": known.joined,
+        "asking": [
+            {"id": d.id, "tag": d.tag, "fingerprint": _print_of(d.key)} for d in known.asking
+        ],
+    }
+
+
+def revoke(
+    wanted: Annotated[str, typer.Argument(metavar="ID", help="The ID that `invite list` shows.")],
+) -> None:
+    """Take an invitation code back.
+
+    Nobody can join with it any more. Whoever joined with it stays in the team.
+
+    Example: karma-sync invite revoke k5j2m3q
+    """
+    from karma_sync.service import invites
+
+    app = App.from_environment()
+    known = invites.revoke(app.state, wanted, utc_now())
+    print_line(f"Nobody can join {known.team} with {known.invite.id} any more.")
+    if known.joined:
+        print_line(f"Who joined with it stays: {', '.join(known.joined)}.")
+    print_if_down(app)

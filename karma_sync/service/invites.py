@@ -1,0 +1,162 @@
+"""Use cases of `invite`: makes invitation codes, lists them, takes them back, answers requests."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from karma_sync.domain.ids import fingerprint
+from karma_sync.domain.team.invite import (
+    DEFAULT_LIFE,
+    NO,
+    USES,
+    YES,
+    Door,
+    DoorStatus,
+    Invite,
+    InviteStatus,
+    invite_id,
+)
+from karma_sync.domain.team.invite_code import SECRET_BYTES, InviteCode
+from karma_sync.domain.team.pairing_code import PairingCode
+from karma_sync.domain.team.team import Team
+from karma_sync.errors import BadInput, Conflict, NotFound
+from karma_sync.service import teams
+from karma_sync.signing import code_keys
+from karma_sync.store import state
+from karma_sync.store.database import Database
+
+_SHORTEST, _LONGEST = timedelta(minutes=1), timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class InviteTerms:
+    """How long a code is good, for how many, and whether a person answers each request."""
+
+    life: timedelta = DEFAULT_LIFE
+    uses: int = 1
+    confirm: bool = False
+
+
+@dataclass(frozen=True)
+class KnownInvite:
+    """A code that I gave out, the name of its team, and who used it or asks with it."""
+
+    invite: Invite
+    team: str
+    doors: tuple[Door, ...]
+
+    @property
+    def joined(self) -> list[str]:
+        """The tags of those who joined with it."""
+        done = {DoorStatus.ADMITTED, DoorStatus.CLOSED}
+        return [door.tag for door in self.doors if door.status in done]
+
+    @property
+    def asking(self) -> list[Door]:
+        """The requests that wait for a yes."""
+        return [d for d in self.doors if d.status is DoorStatus.ASKING and not d.consent]
+
+
+def require_terms(terms: InviteTerms) -> None:
+    """Raises BadInput for a code that would be good for too short or too long, or for too many."""
+    if not _SHORTEST <= terms.life <= _LONGEST:
+        raise BadInput(
+            "an invitation code is good for a minute at least and 30 days at most",
+            hint="karma-sync invite --expires 24h",
+        )
+    if not 1 <= terms.uses <= USES:
+        raise BadInput(f"a code can be used 1 to {USES} times", hint="karma-sync invite --uses 1")
+
+
+def create(
+    store: Database, me: PairingCode, team: Team, terms: InviteTerms, now: datetime
+) -> tuple[Invite, InviteCode]:
+    """Make a code that invites to a team that I lead; only the two keys made of it are stored.
+
+    Raises:
+        BadInput: the terms are out of range.
+        Conflict: I do not lead the team.
+    """
+    require_terms(terms)
+    expires = (now + terms.life).replace(microsecond=0)
+    secret = secrets.token_bytes(SECRET_BYTES)
+    code = InviteCode(team.id, me.device, me.key, secret, expires, me.addresses)
+    knock, admission = code_keys(secret)
+    invite = Invite(
+        id=invite_id(knock),
+        team=team.id,
+        made=now,
+        expires=expires,
+        knock_key=knock.hex(),
+        admission_key=admission.hex(),
+        uses=terms.uses,
+        confirm=terms.confirm,
+    )
+    with store.transaction() as tx:
+        teams.find(tx, team.id).lead_by(me.key)
+        state.invites.put(tx, invite)
+    return invite, code
+
+
+def all_invites(store: Database) -> list[KnownInvite]:
+    """Every code that I gave out in the last days, the newest first."""
+    with store.reading() as tx:
+        names = {team.id: team.name for team in state.teams.all(tx)}
+        doors = state.doors.all(tx)
+        found = sorted(state.invites.all(tx), key=lambda i: i.made, reverse=True)
+    return [
+        KnownInvite(i, names.get(i.team, "?"), tuple(d for d in doors if d.invite == i.id))
+        for i in found
+    ]
+
+
+def find(store: Database, wanted: str) -> KnownInvite:
+    """The code with this ID.
+
+    Raises:
+        NotFound: I gave out none with this ID.
+    """
+    for known in all_invites(store):
+        if known.invite.id == wanted.lower():
+            return known
+    raise NotFound(f"no invitation code has the ID {wanted!r}", hint="karma-sync invite list")
+
+
+def revoke(store: Database, wanted: str, now: datetime) -> KnownInvite:
+    """Take a code back: nobody can join with it any more.
+
+    Raises:
+        NotFound: I gave out none with this ID.
+        Conflict: it ended before.
+    """
+    known = find(store, wanted)
+    with store.transaction() as tx:
+        fresh = state.invites.get(tx, known.invite.id) or known.invite
+        if fresh.status is not InviteStatus.OPEN:
+            raise Conflict(
+                f"the invitation code {fresh.id} is {fresh.status} already",
+                hint="karma-sync invite list",
+            )
+        state.invites.put(tx, fresh.revoke(now))
+    store.checkpoint()  # its key is not in the database's log either
+    return known
+
+
+def answer_request(store: Database, device_id: str, *, agreed: bool) -> Door:
+    """Say yes or no to a device that asks to join with a code of mine that needs a person's yes.
+
+    Raises:
+        NotFound: no request waits from a device with this ID.
+    """
+    with store.transaction() as tx:
+        for door in state.doors.all(tx):
+            waits = door.status is DoorStatus.ASKING and not door.consent
+            if waits and door.id == device_id.lower():
+                state.doors.put(tx, door.changed(consent=YES if agreed else NO))
+                return door
+    raise NotFound(f"no request has the ID {device_id!r}", hint="karma-sync inbox")
+
+
+def describe(door: Door) -> str:
+    """Who asks or joined: tag and fingerprint."""
+    return f"{door.tag}, key {fingerprint(door.key)}"

@@ -1,0 +1,111 @@
+"""Decides whether a newcomer who asks with an invitation code is put on the roster; pure."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from karma_sync.domain import limits
+from karma_sync.domain.ids import TAG_PART
+from karma_sync.domain.team.invite import NO, Door, Invite, InviteStatus, Refusal
+from karma_sync.domain.team.pairing_code import PairingCode
+from karma_sync.domain.team.team import Team
+from karma_sync.errors import Conflict
+from karma_sync.team.documents.door_papers import DoorRequest
+
+_ENDED: dict[InviteStatus, Refusal] = {
+    InviteStatus.USED: Refusal.USED,
+    InviteStatus.EXPIRED: Refusal.EXPIRED,
+    InviteStatus.REVOKED: Refusal.REVOKED,
+    InviteStatus.VOID: Refusal.VOID,
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A verified request at a door of a code, and the hash of its file.
+
+    `me` is the member who gave out the code.
+    """
+
+    door: Door
+    invite: Invite
+    team: Team
+    request: DoorRequest
+    digest: str
+    me: PairingCode
+
+    @property
+    def newcomer(self) -> PairingCode:
+        """Who asks."""
+        said = self.request
+        return PairingCode(said.tag, said.device, said.writer, said.addresses)
+
+    @property
+    def is_member(self) -> bool:
+        """Whether the newcomer is on the roster already: it asks again after a crash."""
+        member = self.team.member(self.request.writer)
+        mine = (self.request.tag, self.request.device)
+        return member is not None and (member.tag, member.device) == mine
+
+    @property
+    def waits(self) -> bool:
+        """Whether a person must answer first; an earlier answer was to that request alone."""
+        answered = self.door.consent and self.digest == self.door.request
+        return self.invite.confirm and not answered
+
+    def refusal(self, now: datetime) -> Refusal | None:
+        """Why the newcomer, who is not on the roster, cannot be put there at `now`; None if it can.
+
+        A request that was not made with the code is told nothing else.
+        """
+        why = over(self.invite, self.team, self.me, now)
+        if why is not None:
+            return why
+        if not self.request.has_mac_of(bytes.fromhex(self.invite.admission_key)):
+            return Refusal.FORGED
+        if self.invite.confirm and not self.waits and self.door.consent == NO:
+            return Refusal.DECLINED
+        return _no_room(self.team, self.newcomer)
+
+
+def over(invite: Invite, team: Team, me: PairingCode, now: datetime) -> Refusal | None:
+    """Why nobody can join with a code of mine any more; None if somebody can."""
+    if team.leader != me.key:
+        return Refusal.NOT_LEADER
+    if invite.open_at(now):
+        return None
+    return _ENDED.get(invite.status, Refusal.EXPIRED)
+
+
+def with_newcomer(team: Team, me: PairingCode, newcomer: PairingCode) -> Team:
+    """The team with a newcomer on its roster, by a pairing code or an invitation code.
+
+    If I use discovery (`dynamic` is among my addresses), the newcomer gets that address too.
+
+    Raises:
+        Conflict: I do not lead the team, or a member has this tag, key or device already.
+    """
+    reached = [*newcomer.addresses, *(a for a in me.addresses if a == "dynamic")]
+    return team.lead_by(me.key).add(replace(newcomer, addresses=tuple(dict.fromkeys(reached))))
+
+
+def free_tag(team: Team, tag: str) -> str | None:
+    """A tag like this one that nobody in the team has; None if none fits."""
+    user, machine = tag.split(".")
+    taken = {m.tag for m in team.members}
+    for number in range(2, limits.MEMBERS + 3):
+        name = f"{machine[: 31 - len(str(number))]}-{number}"
+        if TAG_PART.fullmatch(name) and f"{user}.{name}" not in taken:
+            return f"{user}.{name}"
+    return None
+
+
+def _no_room(team: Team, newcomer: PairingCode) -> Refusal | None:
+    if any(newcomer.key == m.key or newcomer.device == m.device for m in team.members):
+        return Refusal.LISTED
+    if any(newcomer.tag == m.tag for m in team.members):
+        return Refusal.TAG_TAKEN
+    try:
+        team.add(newcomer)
+    except Conflict:
+        return Refusal.TEAM_FULL if len(team.members) >= limits.MEMBERS else Refusal.REMOVED
+    return None

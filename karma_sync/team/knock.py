@@ -1,0 +1,147 @@
+"""The newcomer's side of invitation codes: asks the leader through the door, and hears the answer.
+
+The knock itself is the name of our device, which `domain/mesh/plan.py` decides.
+"""
+
+from collections.abc import Callable
+
+from karma_sync.domain.team.invitation import Answer, Invitation
+from karma_sync.domain.team.invite import REMEMBERED, Joining, Refusal
+from karma_sync.errors import Unverified
+from karma_sync.paths import metadata_folder
+from karma_sync.runtime.event_log import reason
+from karma_sync.store import state
+from karma_sync.store.database import Transaction
+from karma_sync.team.context import TeamContext
+from karma_sync.team.documents.door_folder import ANSWER, KNOCK, OFFER, REQUEST, DoorFolder
+from karma_sync.team.documents.door_papers import (
+    DoorRequest,
+    request_file,
+    verify_answer,
+    verify_offer,
+)
+from karma_sync.team.sign import Written
+
+
+class JoinRequests:
+    """Goes on with each code that I pasted, until I joined or was refused."""
+
+    def __init__(self, context: TeamContext) -> None:
+        self._context = context
+
+    def run(self) -> list[Written]:
+        """Go on with each; returns the files that were written into doors."""
+        with self._context.store.reading() as tx:
+            joinings = [each for each in state.joinings.all(tx) if each.is_open]
+        return [written for each in joinings for written in self._go_on(each)]
+
+    def _go_on(self, joining: Joining) -> list[Written]:
+        with self._context.store.reading() as tx:
+            team = state.teams.get(tx, joining.team)
+        if team is not None:
+            self._change(joining, lambda fresh: fresh.join())
+            self._context.store.checkpoint()  # the keys are not in the database's log either
+            return []
+        door = joining.door(self._context.me.device)
+        folder = DoorFolder(self._context.paths.folder(door))
+        joining = self._hear(joining, folder)
+        if not joining.is_open:
+            return []
+        names = [folder.write(KNOCK, b"{}\n")]
+        if joining.agreed:
+            joining = self._ask(joining)
+            names.append(folder.write(REQUEST, joining.request.encode()))
+        return [Written(door, name) for name in names if name]
+
+    def _hear(self, joining: Joining, folder: DoorFolder) -> Joining:
+        """What the leader says by now; a file that is not the leader's is recorded as a fault."""
+        now = self._context.now()
+        if now >= joining.expires + REMEMBERED:
+            return self._refused(joining, Refusal.EXPIRED)
+        try:
+            joining = self._hear_offer(joining, folder.read(OFFER))
+            return self._hear_answer(joining, folder.read(ANSWER))
+        except Unverified as error:
+            who = joining.leader or f"invitation code {joining.id}"
+            self._context.event_log.record_fault("answer refused", who, reason(error))
+            return joining
+
+    def _hear_offer(self, joining: Joining, raw: bytes | None) -> Joining:
+        if raw is None:
+            return joining
+        offer = verify_offer(raw, joining.key, joining.team, self._context.me.device).value
+        if offer.refused is not None:
+            return self._refused(joining, offer.refused)
+        known = joining.team_name, joining.leader, joining.projects, joining.confirm
+        if known == (offer.name, offer.leader, offer.projects, offer.confirm):
+            return joining
+        return self._change(
+            joining,
+            lambda fresh: fresh.learn(
+                offer.name, offer.leader, offer.projects, confirm=offer.confirm
+            ),
+        )
+
+    def _hear_answer(self, joining: Joining, raw: bytes | None) -> Joining:
+        if raw is None or not joining.request or not joining.is_open:
+            return joining
+        asked = joining.request.encode()
+        answer = verify_answer(raw, joining.key, joining.team, asked).value
+        if answer.refused is None:
+            return joining  # the roster is on its way
+        return self._refused(joining, answer.refused, answer.free or "")
+
+    def _ask(self, joining: Joining) -> Joining:
+        """The joining with a request, and an accepted invitation to exactly this team.
+
+        Both are committed before the file is written.
+        """
+        if joining.request:
+            return joining
+        me, attempt = self._context.me, joining.attempt + 1
+        request = DoorRequest(
+            team=joining.team,
+            writer=me.key,
+            tag=me.tag,
+            device=me.device,
+            addresses=me.addresses,
+            attempt=attempt,
+        )
+        key = bytes.fromhex(joining.admission_key)
+        file = request_file(request, key, self._context.key).decode()
+
+        def asked(tx: Transaction) -> Joining:
+            fresh = state.joinings.get(tx, joining.id) or joining
+            folder = metadata_folder(joining.team)
+            invited = state.invitations.get(tx, folder) or Invitation(
+                folder=folder, device=joining.device, seen=self._context.now()
+            )
+            accepted = invited.offered_by(joining.device).changed(answer=Answer.ACCEPTED)
+            state.invitations.put(tx, accepted)
+            return fresh.ask(file, attempt)
+
+        return self._store(asked)
+
+    def _refused(self, joining: Joining, why: Refusal, free: str = "") -> Joining:
+        def refused(tx: Transaction) -> Joining:
+            fresh = state.joinings.get(tx, joining.id) or joining
+            if joining.agreed:  # the yes was to this code
+                state.invitations.drop(tx, folder=metadata_folder(joining.team))
+            return fresh.be_refused(why, free) if fresh.is_open else fresh
+
+        ended = self._store(refused)
+        self._context.store.checkpoint()  # the keys are not in the database's log either
+        return ended
+
+    def _change(self, joining: Joining, move: Callable[[Joining], Joining]) -> Joining:
+        def changed(tx: Transaction) -> Joining:
+            fresh = state.joinings.get(tx, joining.id) or joining
+            return move(fresh) if fresh.is_open else fresh
+
+        return self._store(changed)
+
+    def _store(self, change: Callable[[Transaction], Joining]) -> Joining:
+        with self._context.store.transaction() as tx:
+            changed = change(tx)
+            state.joinings.put(tx, changed)
+        return changed
