@@ -17,8 +17,11 @@ READING_COMMANDS = frozenset(
     {
         *("search", "who", "sent", "redact", "accept", "subscription accept"),
         *("session list", "session preview", "session purge", "session share", "session show"),
+        "mcp log",
     }
 )
+# These put what they print into a frame by themselves.
+FRAMING_COMMANDS = frozenset({"context", "mcp"})
 GIVEN = "[given by karma-sync]"  # stands where a frame was
 RULE = "given-by-karma-sync"  # the name under which the cuts of frames are counted
 
@@ -113,7 +116,8 @@ _GAP = r"(?:[\s,]|\\\n)++"
 _OPTIONS = rf"""(?:(?:["']?-[^\s,]++|\d?[<>]{{1,2}}&?\s*[^\s,]++){_GAP})*+"""
 _READS = rf"""["'`)}}\]]*{_GAP}{_OPTIONS}["']*(?:{
     "|".join(
-        rf'''["']*{_GAP}{_OPTIONS}["']*'''.join(name.split()) for name in sorted(READING_COMMANDS)
+        rf'''["']*{_GAP}{_OPTIONS}["']*'''.join(name.split())
+        for name in sorted(READING_COMMANDS | FRAMING_COMMANDS)
     )
 })\b"""
 _RUNS = re.compile(rf"(?:karma[-_]sync|\$\{{?\w+\}}?){_READS}")
