@@ -4,6 +4,7 @@ KarmaError                       1  something outside failed: a disk, a network,
 ├── NotWritable                  1  karma-sync cannot write one of its folders
 ├── DatabaseUnusable             1  a database is damaged, full, or of a newer karma-sync
 ├── BadInput                     2  typed, pasted or configured text cannot be used
+│   └── BadCursor                   an agent gave a cursor that no answer named
 ├── NotInitialised               3  this home has no identity yet
 ├── SyncthingError               4  Syncthing is missing, too old, or does not answer
 │   ├── SyncthingMissing
@@ -11,6 +12,7 @@ KarmaError                       1  something outside failed: a disk, a network,
 │   ├── SyncthingRefused            Syncthing answered with an error
 │   └── PortTaken
 ├── NotFound                     5  no such team, project, session or invitation
+│   └── NoProject                   an agent works in a directory that is in no project
 ├── Conflict                     6  the present state does not allow the request
 │   ├── IllegalMove                 the present status does not allow this verb
 │   └── AlreadyRunning              another daemon runs on the same home
@@ -51,6 +53,10 @@ class BadInput(KarmaError):
     """Typed, pasted or configured text cannot be used as it is."""
 
     exit_code = 2
+
+
+class BadCursor(BadInput):
+    """An agent gave a cursor that no answer to the same question named."""
 
 
 class NotInitialised(KarmaError):
@@ -94,6 +100,10 @@ class NotFound(KarmaError):
     """No team, project, session or invitation has that name."""
 
     exit_code = 5
+
+
+class NoProject(NotFound):
+    """An agent works in a directory that belongs to no project."""
 
 
 class Conflict(KarmaError):

@@ -159,6 +159,11 @@ class Paths:
         return self.state / "karma-sync.log"
 
     @property
+    def served(self) -> Path:
+        """What agents on this machine were given: times, tools and ids."""
+        return self.state / "served.jsonl"
+
+    @property
     def syncthing_log(self) -> Path:
         return self.state / "syncthing.log"
 

@@ -48,6 +48,9 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
         "session": ("session.show", "Manage sessions."),
         "sent": ("session.sent", "List sent sessions."),
     },
+    "Agents": {
+        "mcp": ("agent.mcp", "Serve sessions to an agent."),
+    },
     "Privacy": {
         "exclude": ("session.show", "Exclude a directory."),
         "redact": ("session.redact", "Redact a secret."),

@@ -44,6 +44,7 @@ RANKS = (
     ("service",),
     ("service.sessions",),
     ("app",),
+    ("mcp",),
     ("daemon",),
     ("demo",),
     ("cli.ask", "cli.completion", "cli.markdown"),
@@ -52,7 +53,7 @@ RANKS = (
     ("cli.notices", "cli.frame", "cli.beginning"),
     ("cli.consent",),
     ("cli.widening", "cli.consent_all"),
-    ("cli.team", "cli.project", "cli.session", "cli.daemon", "cli.library", "mcp", "web"),
+    ("cli.team", "cli.project", "cli.session", "cli.daemon", "cli.library", "cli.agent", "web"),
     ("cli.commands",),  # loads the commands by name
     ("cli.main",),
     ("__main__",),
@@ -66,6 +67,8 @@ HOMES = {
     "watchdog": ("karma_sync.sending.watcher",),
     "apscheduler": ("karma_sync.daemon.main",),
     "typer": ("karma_sync.cli", "karma_sync.demo"),
+    "mcp": ("karma_sync.mcp.server",),
+    "mcp_types": ("karma_sync.mcp.server",),
 }
 
 # The steps of the data's path: one place ties them, none imports another.

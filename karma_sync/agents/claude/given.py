@@ -27,6 +27,7 @@ _OWN_WORDS = frozenset(
 )
 _FILE_KEYS = ("file_path", "notebook_path", "filePath")
 _OF_POSTED = frozenset(("type", "sessionId", "agentId", "hash", "id", "timestamp"))
+_MCP = "mcpMeta"  # what a tool of an MCP server gave besides its text
 _MOST_NAME = 255  # the longest name of a file
 
 Json = dict[str, Any]
@@ -90,6 +91,8 @@ class GivenTexts:
                 self._note(file)
 
     def _take_results(self, record: Json) -> bool:
+        if _is_served(record):
+            self._note_served(record)
         found = False
         for part in _objects(record, "tool_result"):
             if part.get("tool_use_id") in self.answers:
@@ -101,6 +104,20 @@ class GivenTexts:
             self._note_places(part)
             part["content"] = GIVEN
             found = True
+        for each in _with_key(record, _MCP) if found else ():
+            del each[_MCP]
+        return self._take_used(record, found) or found
+
+    def _note_served(self, record: Json) -> None:
+        """Count the results of our MCP server to those of our commands."""
+        for part in _objects(record, "tool_result"):
+            call = part.get("tool_use_id")
+            if isinstance(call, str) and call not in self.answers:
+                self._begin(call, None)
+
+    def _take_used(self, record: Json, found: bool) -> bool:
+        """What the agent's program keeps of a result beside it; `found` if that was taken out."""
+        taken = False
         for each in _with_key(record, "toolUseResult"):
             used = each["toolUseResult"]
             # the lines of a difference are texts of their own, so cutting the frame is not enough
@@ -112,8 +129,8 @@ class GivenTexts:
             if found or (marked and is_file) or self._lists(_texts(used)):
                 self._note_places(used)
                 each["toolUseResult"] = GIVEN
-                found = True
-        return found
+                taken = True
+        return taken
 
     def _take_progress(self, record: Json) -> bool:
         about = {record.get("parentToolUseID"), record.get("toolUseID")} & self.answers.keys()
@@ -237,6 +254,14 @@ class GivenTexts:
 
     def _any_name(self) -> str:
         return "|".join(map(re.escape, sorted(self.names)))
+
+
+def _is_served(record: Json) -> bool:
+    """Whether a record has an answer of our MCP server, whatever name the server was given.
+
+    Beside the text it has values, such as ids, that no mark stands around.
+    """
+    return any(True for _ in _with_key(record, _MCP)) and any(map(is_marked, _texts(record)))
 
 
 def _objects(value: object, kind: str) -> list[Json]:

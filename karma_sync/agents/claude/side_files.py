@@ -120,6 +120,11 @@ class SideFiles:
         self._open = tuple(state for state in found if state and state.is_alive())
         return frozenset(state.session for state in self._open)
 
+    def open_in(self, processes: Collection[int]) -> frozenset[str]:
+        """The sessions that these processes, by their numbers, have open."""
+        self.running()
+        return frozenset(state.session for state in self._open if state.pid in processes)
+
     def ended(self) -> list[Path]:
         """The files of processes that `running` found and that ended without deleting them.
 

@@ -9,7 +9,7 @@ elsewhere with stow, or share a directory between two names). Other links are no
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from karma_sync.domain.session.source_files import TITLE, TRANSCRIPT, SourceFile
 from karma_sync.files import is_open
 
 AGENT = "claude-code"
+_SESSION = "CLAUDE_CODE_SESSION_ID"  # the agent sets it for the programs that it starts
 SESSION_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
 _SIDE_FOLDERS = frozenset({"subagents", "tool-results", "workflows"})
 
@@ -188,6 +189,16 @@ class ClaudeSource:
     def open_sessions(self) -> frozenset[str]:
         """The sessions that running processes have open now."""
         return self._running()
+
+    def sessions_of(self, processes: Collection[int], environ: Mapping[str, str]) -> frozenset[str]:
+        """The sessions of the agent that started a program.
+
+        `processes` are those above the program, `environ` its environment variables. The files of
+        running processes know better than the environment, which stays as it was when the agent
+        began another session.
+        """
+        found = frozenset().union(*(side.open_in(processes) for side in self._sides))
+        return found or frozenset(filter(None, [environ.get(_SESSION)]))
 
     @property
     def _reports_running(self) -> bool:

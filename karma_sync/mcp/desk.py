@@ -1,0 +1,112 @@
+"""Answers an agent's questions: finds the tool, frames its answer, and notes what was given."""
+
+import re
+import sys
+import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from karma_sync.domain.session.frame import Frames
+from karma_sync.domain.session.quoting import quoted
+from karma_sync.errors import BadInput, KarmaError
+from karma_sync.mcp.answers import ToolAnswer
+from karma_sync.mcp.tools import TOOLS
+from karma_sync.mcp.view import AgentView, Views
+from karma_sync.runtime.timing import utc_now
+from karma_sync.service.served_log import Served, ServedLog
+
+
+@dataclass(frozen=True)
+class Given:
+    """What an agent is given: an answer and the marks around it; "" for both without an identity.
+
+    `failed` tells that the answer is an error: a reason code, what happened, what to do next.
+    """
+
+    answer: ToolAnswer
+    begin: str = ""
+    end: str = ""
+    failed: bool = False
+
+    @property
+    def framed(self) -> str:
+        """The text between its marks."""
+        return "\n".join(each for each in (self.begin, self.answer.text, self.end) if each)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Answers the questions of one agent."""
+
+    views: Views
+    log: ServedLog
+
+    def ask(self, name: str, given: Mapping[str, object]) -> Given:
+        """The answer of a tool; errors are answers too."""
+        try:
+            with self.views.opened() as view:
+                return self._ask(view, name, given)
+        except KarmaError as error:  # there is no identity, or no project: nothing of others
+            return self._unframed(name, error)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            failed = KarmaError(f"{where}{error.strerror}", hint="karma-sync status")
+            return self._unframed(name, failed)
+        except Exception as error:  # noqa: BLE001 the protocol would carry its text, without a frame
+            traceback.print_exc(file=sys.stderr)
+            failed = KarmaError(
+                f"karma-sync failed ({type(error).__name__})",
+                hint="the agent's log of this server has more",
+            )
+            return self._unframed(name, failed)
+
+    def _unframed(self, name: str, error: KarmaError) -> Given:
+        failed = _failure(error)
+        with suppress(OSError):  # of a full disk the answer tells
+            self.log.append(Served(utc_now(), name, "", reason_of(error), 0, len(failed.text)))
+        return Given(failed, failed=True)
+
+    def _ask(self, view: AgentView, name: str, asked: Mapping[str, object]) -> Given:
+        reason = ""
+        try:
+            answer = _answer(view, name, asked)
+        except KarmaError as error:
+            answer, reason = _failure(error), reason_of(error)
+        begin, end = marks_around(view.frames, answer)
+        given = Given(answer, begin, end, bool(reason))
+        self.log.append(_note(view.now, name, view.project, given, reason))
+        return given
+
+
+def marks_around(frames: Frames, answer: ToolAnswer) -> tuple[str, str]:
+    """The marks for an answer, whose digits stand nowhere in it."""
+    said = "\n".join([answer.text, *answer.ids])
+    while True:
+        begin, end = frames.marks()
+        if begin.split()[-1].rstrip("]") not in said:
+            return begin, end
+
+
+def reason_of(error: KarmaError) -> str:
+    """The reason code of an error: its name in small letters, `not-found`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(error).__name__).lower()
+
+
+def _answer(view: AgentView, name: str, given: Mapping[str, object]) -> ToolAnswer:
+    tool = TOOLS.get(name)
+    if tool is None:
+        raise BadInput(f"there is no tool {name!r}", hint=f"the tools are {', '.join(TOOLS)}")
+    return tool.answer(view, tool.asked(given))
+
+
+def _failure(error: KarmaError) -> ToolAnswer:
+    step = f"\nNext: {quoted(error.hint)}" if error.hint else ""
+    return ToolAnswer(f"error {reason_of(error)}: {quoted(str(error))}{step}")
+
+
+def _note(now: datetime, tool: str, project: str, given: Given, reason: str) -> Served:
+    return Served(
+        now, tool, project, reason, len(given.answer.ids), len(given.framed), given.answer.ids
+    )

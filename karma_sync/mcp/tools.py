@@ -1,0 +1,159 @@
+"""The tools for agents: what each is asked, and what it answers. Nothing here writes anything."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from karma_sync.domain.session.query import Filter, Key, Query, moment
+from karma_sync.domain.session.quoting import quoted_line
+from karma_sync.errors import BadInput, NotFound
+from karma_sync.library.hits import Hit, Manner
+from karma_sync.library.reader import Readable
+from karma_sync.mcp.answers import MOST_ITEMS, Item, Page, PageCursor, ToolAnswer
+from karma_sync.mcp.session_reading import SessionPart
+from karma_sync.mcp.texts import hit_item, session_item
+from karma_sync.mcp.view import AgentView
+
+_MOST_CHARS = 1_000  # of one argument
+_NOTE_CHARS = 200
+_RECENT = "7d"
+Asked = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool: its name, what it does, its arguments with what each means, those that it needs."""
+
+    name: str
+    about: str
+    arguments: Mapping[str, str]
+    needs: tuple[str, ...]
+    answer: Callable[[AgentView, Asked], ToolAnswer]
+
+    def asked(self, given: Mapping[str, object]) -> Asked:
+        """The arguments as texts; a missing one is "".
+
+        Raises:
+            BadInput: one is unknown, missing, no text, or too long.
+        """
+        known = ", ".join(self.arguments)
+        for name, value in given.items():
+            if name not in self.arguments:
+                raise BadInput(f"{self.name} has no argument {name!r}", hint=f"it has {known}")
+            if value is not None and not (isinstance(value, str) and len(value) <= _MOST_CHARS):
+                raise BadInput(
+                    f"{name} must be a text of at most {_MOST_CHARS} characters",
+                    hint=f"call {self.name} with a shorter {name}",
+                )
+        asked = {name: str(given.get(name) or "").strip() for name in self.arguments}
+        if missing := [name for name in self.needs if not asked[name]]:
+            raise BadInput(f"{self.name} needs {missing[0]}", hint=self.arguments[missing[0]])
+        return asked
+
+
+def _search(view: AgentView, asked: Asked) -> ToolAnswer:
+    query = Query.parse(asked["query"], view.now)
+    cursor = PageCursor.of("search", asked["query"])
+    skip = cursor.number(asked["cursor"])
+    # one more than an answer has, so that it is known whether there are more
+    results = view.search.search(view.scope, query, Manner(most=MOST_ITEMS + 1, skip=skip))
+    page = Page(f"{results.total} found in {view.place}." if results.hits else "Nothing fits.")
+    for note in results.notes:
+        page.add(Item(f"Note: {quoted_line(note, _NOTE_CHARS)}", ""))
+
+    def shown(hit: Hit) -> Item | None:
+        return None if view.is_asking(hit.readable) else hit_item(hit, view.project)
+
+    done = page.fill(results.hits, shown)
+    more = done < len(results.hits) or bool(results.next_skip)
+    return page.answer(cursor.at(skip + done) if more else None)
+
+
+def _list(view: AgentView, asked: Asked) -> ToolAnswer:
+    query = Query.parse(asked["query"], view.now)
+    known = view.sessions.sessions(view.scope)
+    found = view.search.select(view.scope, query, known) if asked["query"] else known
+    found = [each for each in found if not view.is_asking(each)]
+    page = Page(f"{len(found)} sessions in {view.place}, the last active first.")
+    for note in query.notes:
+        page.add(Item(f"Note: {quoted_line(note, _NOTE_CHARS)}", ""))
+    cursor = PageCursor.of("list", asked["query"])
+    return _sessions(view, page, found, cursor, cursor.number(asked["cursor"]))
+
+
+def _recent(view: AgentView, asked: Asked) -> ToolAnswer:
+    since = asked["since"] or _RECENT
+    try:
+        moment(since, view.now)
+    except ValueError:
+        raise BadInput(
+            f"{since!r} is no moment", hint="14d, 2h, today, yesterday or 2026-05-31"
+        ) from None
+    query = Query(filters=(Filter(Key.SINCE, since), Filter(Key.BY, "me", unwanted=True)))
+    found = view.search.select(view.scope, query, view.sessions.sessions(view.scope))
+    counts = Counter(each.manifest.member for each in found)
+    members = ", ".join(f"{member} {counts[member]}" for member in sorted(counts))
+    head = f"Sessions of others in {view.place} since {since}: {members or 'none'}."
+    cursor = PageCursor.of("recent", since)
+    return _sessions(view, Page(head), found, cursor, cursor.number(asked["cursor"]))
+
+
+def _sessions(
+    view: AgentView, page: Page, found: Sequence[Readable], cursor: PageCursor, skip: int
+) -> ToolAnswer:
+    """The sessions after the first `skip`."""
+    done = skip + page.fill(
+        found[skip:], lambda each: session_item(each, view.project, view.is_live(each))
+    )
+    return page.answer(cursor.at(done) if done < len(found) else None)
+
+
+def _read(view: AgentView, asked: Asked) -> ToolAnswer:
+    session, _, message = asked["id"].partition("@")
+    cursor = PageCursor.of("read", asked["id"])
+    place = cursor.place(asked["cursor"])
+    try:
+        readable = view.sessions.session(view.scope, session)
+        part = SessionPart(view, readable, cursor)
+        return part.around(message, place) if message else part.overview(place)
+    except NotFound as error:
+        step = "read_session with the session's id alone" if message else "list_sessions"
+        raise NotFound(str(error), hint=step) from None
+
+
+_CURSOR = "`next` of the last answer"
+_FILTERS = "by:alice agent:claude-code file:src/a.py tool:Bash since:14d is:live -word"
+
+TOOLS = {
+    tool.name: tool
+    for tool in (
+        Tool(
+            "search_sessions",
+            "Search what the team's agents and people said, did and changed in their sessions.",
+            {"query": f'Words, "phrases", begin*, and filters: {_FILTERS}', "cursor": _CURSOR},
+            ("query",),
+            _search,
+        ),
+        Tool(
+            "list_sessions",
+            "List the team's sessions, the last active first.",
+            {"query": "Filters, as in search_sessions", "cursor": _CURSOR},
+            (),
+            _list,
+        ),
+        Tool(
+            "read_session",
+            "Read a session: first its prompts, then what stands around a message.",
+            {"id": "SESSION, or SESSION@MESSAGE, as an answer names it", "cursor": _CURSOR},
+            ("id",),
+            _read,
+        ),
+        Tool(
+            "recent_team_activity",
+            "What the other members of the team worked on lately.",
+            {"since": f"14d, 2h, today or 2026-05-31; default {_RECENT}", "cursor": _CURSOR},
+            (),
+            _recent,
+        ),
+    )
+}
