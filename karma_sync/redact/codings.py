@@ -10,10 +10,12 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 
-from karma_sync.redact.stretches import Stretch, joined, lines_around
+from karma_sync.redact.matching.patterns import compiled
+from karma_sync.redact.stretches import Stretch, line_around
 
-_COLOUR = rb"\x1b\[[0-9;]{0,24}[A-Za-z]"
-_COLOURS = re.compile(_COLOUR)
+_COLOURS = re.compile(rb"(?:\x1b|\\+u001[bB])\[[0-9;]{0,24}[A-Za-z]")
+_ESCAPED_COLOUR = compiled(r"\\u001[bB]\[", "colours")  # RE2 finds what begins so fast
+_ESC = b"\x1b"  # one byte is found faster than two
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _URL = re.compile(rb"[^\s\"'`<>\\]{1,8192}")
 _BEFORE = 4096  # bytes before a place in which its run may begin
@@ -28,10 +30,7 @@ _LEAST = 12  # bytes: fewer hold no secret with its name
 # base64 of printed ASCII: of four characters, three have a bit that is never set.
 _ASCII = r"(?:[CDI-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/])"
 # What the gates look for; it must hold behind escapes too.
-NEED = (
-    r"(?:\x1b|\\+(?:u001[bB]|x1[bB]|033|e))\[[0-9;]{0,12}[mK]|%3[AaDd]|%2[Ff]%2[Ff]"
-    r"|(?:[!-~](?:\x00|\\+u0000)){6}"
-)
+NEED = r"%3[AaDd]|%2[Ff]%2[Ff]|(?:[!-~](?:\x00|\\+u0000)){6}"
 NEED_OF_BASE64 = rf"{_ASCII}{{6}}"
 
 
@@ -58,12 +57,39 @@ class Decoded:
         return before, after
 
 
+def has_colours(text: bytes) -> bool:
+    """Whether a terminal's colour code may stand in the text, escaped or not."""
+    return _ESC in text or _ESCAPED_COLOUR.search(text) is not None
+
+
+def coloured_lines(text: bytes) -> list[Stretch]:
+    """The lines with colour codes, escaped or not, in order."""
+    found = set[Stretch]()
+    for next_one in (_plain_colour, _escaped_colour):
+        at = 0
+        while (place := next_one(text, at)) >= 0:
+            line = line_around(text, at, place)
+            found.add(line)
+            at = line[1] + 1
+    return sorted(found)
+
+
+def _plain_colour(text: bytes, at: int) -> int:
+    return text.find(_ESC, at)
+
+
+def _escaped_colour(text: bytes, at: int) -> int:
+    hit = _ESCAPED_COLOUR.search(text, at)
+    return -1 if hit is None else hit[0][0]
+
+
+def without_colours(text: bytes) -> Decoded | None:
+    """The text without its colour codes; None if it has none."""
+    return _without_codes(text, (0, len(text)), _COLOURS) if has_colours(text) else None
+
+
 def decoded(text: bytes, places: Sequence[int]) -> Iterator[Decoded]:
-    """Every coded stretch around these places, decoded once."""
-    if b"\x1b[" in text:
-        for start, end in joined(lines_around(text, places)):
-            if b"\x1b[" in text[start:end]:
-                yield _without_codes(text, (start, end), _COLOURS)
+    """Every coded stretch around these places, decoded once; colour codes stay."""
     if b"%" in text:
         for run in _runs(text, places):
             yield _without_codes(text, run, _PERCENT, _meant_by_percent)

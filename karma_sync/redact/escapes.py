@@ -7,6 +7,7 @@ not a JSON escape stays as it is, so that any text can be unescaped.
 
 import re
 from bisect import bisect_right
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import accumulate
 
@@ -51,11 +52,24 @@ def _code_point(match: re.Match[bytes]) -> bytes:
 
 
 class Unescaped:
-    """A text with one layer of escapes undone, as `data`, and the positions in its source."""
+    """A text with one layer of escapes undone, as `data`, and the positions in its source.
 
-    def __init__(self, source: bytes) -> None:
+    `places` are where the given places of the source, which are in order, stand in the data.
+    """
+
+    def __init__(self, source: bytes, places: Sequence[int] = ()) -> None:
         self._source = source
-        self.data = unescape(source)
+        pieces, self.places = list[bytes](), list[int]()
+        at, size = 0, 0
+        for place in places:
+            over = _escape_over(source, place)
+            place = over[0] if over else place
+            if place > at:
+                pieces.append(unescape(source[at:place]))
+                size += len(pieces[-1])
+                at = place
+            self.places.append(size)
+        self.data = b"".join([*pieces, unescape(source[at:])]) if pieces else unescape(source)
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """The stretch of the source that became data[start:end]; it splits no escape."""

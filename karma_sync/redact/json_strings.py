@@ -8,11 +8,12 @@ groups, because a secret may be recognized only with its neighbours: a value wit
 import json
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from karma_sync.redact.gates import Hit
 from karma_sync.redact.matching.secret_names import words
 from karma_sync.redact.rule_matcher import Span
 
@@ -79,10 +80,13 @@ class Group(NamedTuple):
         ]
         return [(start, end) for start, end in overlaps if start < end]
 
-    def place(self, hit: int) -> int:
-        """Where in the text the byte at `hit` of the record stands, or a place before it."""
+    def own(self, hits: Sequence[Hit]) -> list[Hit] | None:
+        """These hits of the record as hits of the text; None if the text is put together."""
+        if self.cut < 0:
+            return None
         # the text of a key with its value, and that of one string, is part of the record
-        return max(0, hit - self.start - self.cut) if self.cut >= 0 else 0
+        begin = self.start + self.cut
+        return [Hit(max(0, hit.place - begin), hit.needs) for hit in hits]
 
     def quoted(self) -> set[tuple[int, int]]:
         """Where in the text those strings stand that hold quotes and no other escapes.

@@ -8,7 +8,7 @@ around the word. `tests/unit/redact/test_redactor.py` proves that this finds the
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,15 +16,18 @@ from typing import Protocol
 from karma_sync.domain.session.frame import RULE, Frames, is_framed
 from karma_sync.errors import RedactionFailed
 from karma_sync.redact.allowlist import NOTHING_ALLOWED, AllowList
+from karma_sync.redact.codings import has_colours
+from karma_sync.redact.gates import Hit
 from karma_sync.redact.json_strings import Group, grouped, groups, is_json, rows
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.private_blocks import over_blocks
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
 from karma_sync.redact.scanner import PASSES, Scanner, has_other_text
+from karma_sync.redact.stretches import Stretch
 
 # Part of each redactor's version: raise it with every change of behaviour that is not a change of
 # a rule's data.
-FORMAT = 3
+FORMAT = 4
 PRIVATE = "private"  # the rule for blocks that a person marks
 
 
@@ -97,8 +100,8 @@ class RuleRedactor:
         with _failing_closed("lines"):
             raw = self._without_frames(raw, cuts)
             pieces, at = [], 0
-            for start, end, hit in self._scanner.candidate_lines(raw):
-                pieces += [raw[at:start], self._record(raw[start:end], cuts, hit - start)]
+            for start, end, hits in self._scanner.candidate_lines(raw):
+                pieces += [raw[at:start], self._record(raw[start:end], cuts, hits)]
                 at = end
             data = b"".join([*pieces, raw[at:]]) if cuts else raw
         return Redacted(data, dict(+cuts))
@@ -114,12 +117,12 @@ class RuleRedactor:
             if self._frames and is_framed(raw):
                 cut = self._frames.cut_strings if is_json(raw) else self._frames.cut_text
                 raw, cuts[RULE] = cut(raw)
-            hit = self._scanner.first_candidate(raw)
-            if hit < 0:
+            hits = self._scanner.hits(raw)
+            if not self._is_candidate(raw, hits):
                 return Redacted(raw, dict(+cuts))
             if raw.lstrip()[:1] in (b"{", b"[") and is_json(raw):
-                return Redacted(self._record(raw, cuts, hit), dict(+cuts))
-            return Redacted(self._scanner.cut(raw, cuts), dict(+cuts))
+                return Redacted(self._record(raw, cuts, hits), dict(+cuts))
+            return Redacted(self._scanner.cut(raw, cuts, hits=hits), dict(+cuts))
 
     def string(self, value: str) -> tuple[str, Mapping[str, int]]:
         """Redact one decoded value.
@@ -137,9 +140,16 @@ class RuleRedactor:
                 raw, cuts[RULE] = self._frames.cut_text(raw)
                 value = raw.decode("utf-8", "surrogatepass")
             near = self._scanner.all_near
-            if not near and self._scanner.first_candidate(raw) < 0:
+            hits = self._scanner.hits(raw)
+            if not near and not self._is_candidate(raw, hits):
                 return value, dict(+cuts)
-            return self._scanner.cut(raw, cuts, near).decode("utf-8", "surrogatepass"), dict(+cuts)
+            data = self._scanner.cut(raw, cuts, near, hits)
+            return data.decode("utf-8", "surrogatepass"), dict(+cuts)
+
+    def _is_candidate(self, text: bytes, hits: Sequence[Hit]) -> bool:
+        """Whether some rule may find something in a text with these hits."""
+        scanner = self._scanner
+        return bool(hits) or scanner.tries_anyway or scanner.hides_behind_colours(text)
 
     def _without_frames(self, raw: bytes, cuts: Counter[str]) -> bytes:
         """Lines without what karma-sync gave an agent; a line that is no JSON is one text."""
@@ -153,16 +163,15 @@ class RuleRedactor:
             cuts[RULE] += count
         return b"\n".join(lines)
 
-    def _record(self, record: bytes, cuts: Counter[str], hit: int) -> bytes:
-        """Redact one JSON record; if it does not parse, search it as plain text too.
-
-        Before `hit` is nothing that a rule may need.
-        """
+    def _record(self, record: bytes, cuts: Counter[str], hits: Sequence[Hit]) -> bytes:
+        """Redact one JSON record with these hits; if it does not parse, as plain text too."""
         whole = is_json(record)
-        if whole and self._cuts_private:
-            record, hit = self._without_private_blocks(record, cuts, hit)
+        if whole and self._cuts_private and (private := over_blocks(record)):
+            record = _without_private_blocks(record, private)
+            cuts[PRIVATE] += len(private)
+            hits = self._scanner.hits(record)
         for _ in range(PASSES):
-            before, record = record, self._strings(record, cuts, hit)
+            before, record = record, self._strings(record, cuts, hits)
             if whole:
                 if record != before and not is_json(record):
                     raise RedactionFailed("a redaction damaged the structure of a record")
@@ -170,30 +179,20 @@ class RuleRedactor:
             plain = self._scanner.cut(record, cuts)
             if plain == record:
                 return record
-            record, hit = plain, 0
+            record, hits = plain, self._scanner.hits(plain)
         return self._unsearched(record, cuts)
 
-    @staticmethod
-    def _without_private_blocks(record: bytes, cuts: Counter[str], hit: int) -> tuple[bytes, int]:
-        """A record without the private blocks over several of its texts, and the next `hit`."""
-        stretches = over_blocks(record)
-        if not stretches:
-            return record, hit
-        pieces, at = [], 0
-        for start, end in stretches:
-            pieces += [record[at:start], f"[REDACTED:{PRIVATE}]".encode()]
-            at = end
-        cuts[PRIVATE] += len(stretches)
-        return b"".join([*pieces, record[at:]]), 0
-
-    def _strings(self, record: bytes, cuts: Counter[str], hit: int) -> bytes:
+    def _strings(self, record: bytes, cuts: Counter[str], hits: Sequence[Hit]) -> bytes:
         """Redact inside the strings of a record until no rule finds anything in them."""
         near = self._scanner.near(record)
+        found: Iterable[tuple[Group, Sequence[Hit] | None]] = _groups_with(record, hits)
+        if near or self._scanner.tries_anyway or has_colours(record):
+            found = ((group, None) for group in groups(record))
         for turn in range(PASSES + 1):
-            pieces, at = [], 0
-            every = ((group, 0) for group in groups(record))
-            for group, first in every if near else self._candidate_groups(record, hit):
-                spans = self._scanner.find(group.text, near, group.quoted(), first)
+            pieces, at, size = list[bytes](), 0, 0
+            changed: list[Hit] = []  # where markers stand in the record that is made
+            for group, known in found:
+                spans = self._scanner.find(group.text, near, group.quoted(), known)
                 for span in (
                     [self._scanner.whole(group.text)] if spans and turn == PASSES else spans
                 ):
@@ -202,11 +201,15 @@ class RuleRedactor:
                     ]
                     for start, end in parts:
                         pieces += [record[at:start], self._scanner.marker(span)]
+                        changed.append(Hit(size + start - at, ()))
+                        size += start - at + len(pieces[-1])
                         at = end
                     cuts[self._scanner.name(span)] += bool(parts)
             if not pieces:
                 return record
-            record, hit = b"".join([*pieces, record[at:]]), 0
+            record = b"".join([*pieces, record[at:]])
+            # a group that did not change holds nothing more
+            found = ((group, None) for group, _ in _groups_with(record, changed))
         return record
 
     def _unsearched(self, record: bytes, cuts: Counter[str]) -> bytes:
@@ -215,20 +218,31 @@ class RuleRedactor:
         cuts[self._scanner.name(span)] += 1
         return self._scanner.marker(span) + record[len(record.rstrip(b"\r\n")) :]
 
-    def _candidate_groups(self, record: bytes, hit: int) -> Iterator[tuple[Group, int]]:
-        """The groups of strings that hold what a rule may need, and where in them that begins."""
-        candidates = self._scanner.candidates(record)
-        hit = candidates.next(hit)
-        for row in rows(record):
-            if hit < row[0].start():
-                hit = candidates.next(row[0].start())
-            if hit < 0:
-                return
-            if hit < row[-1].end():
-                group = grouped(record, row)
-                if hit < group.end:  # else the hit is in a value that is kept, after the group
-                    yield group, group.place(hit)
-                    hit = -1
+
+def _groups_with(record: bytes, hits: Sequence[Hit]) -> Iterator[tuple[Group, list[Hit] | None]]:
+    """The groups of strings in which these hits stand, with the hits in the group's own text."""
+    at = 0
+    for row in rows(record):
+        while at < len(hits) and hits[at].place < row[0].start():
+            at += 1
+        if at == len(hits):
+            return
+        if hits[at].place < row[-1].end():
+            group = grouped(record, row)
+            first = at
+            while at < len(hits) and hits[at].place < group.end:
+                at += 1
+            if first < at:  # else the hit is in a value that is kept, after the group
+                yield group, group.own(hits[first:at])
+
+
+def _without_private_blocks(record: bytes, stretches: Sequence[Stretch]) -> bytes:
+    """A record with a marker in place of each of these stretches."""
+    pieces, at = [], 0
+    for start, end in stretches:
+        pieces += [record[at:start], f"[REDACTED:{PRIVATE}]".encode()]
+        at = end
+    return b"".join([*pieces, record[at:]])
 
 
 @contextmanager

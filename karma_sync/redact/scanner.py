@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
-from karma_sync.redact.codings import decoded
+from karma_sync.redact.codings import decoded, without_colours
 from karma_sync.redact.effort import Effort, TooMuchWork
 from karma_sync.redact.escapes import Unescaped, snapped, whole_characters
-from karma_sync.redact.gates import Cursor, Gates, Reasons
+from karma_sync.redact.gates import CandidateLine, Gates, Hit, Reasons
 from karma_sync.redact.matching.rule import ANYWHERE, Rule
 from karma_sync.redact.rule_matcher import Allowed, RuleMatcher, Span
 from karma_sync.redact.stretches import (
@@ -54,19 +54,21 @@ class Scanner:
         self._gates = Gates(rules)
         self.scanned = 0
 
-    def first_candidate(self, text: bytes) -> int:
-        """Where something begins that some rule may need; -1 if nowhere.
+    @property
+    def tries_anyway(self) -> bool:
+        """Whether some rule needs nothing, and is tried on every text."""
+        return bool(self._gates.always)
 
-        The answer also covers the text behind the escapes of `text`.
-        """
-        return self.candidates(text).next(0)
+    def hits(self, text: bytes) -> list[Hit]:
+        """The places of what the rules may need, as the text is written and behind its escapes."""
+        return self._gates.hits(text)
 
-    def candidates(self, text: bytes) -> Cursor:
-        """Finds one such place after the other."""
-        return self._gates.cursor(text)
+    def hides_behind_colours(self, text: bytes) -> bool:
+        """Whether colour codes stand in the text, and something that a rule may need without."""
+        return self._gates.hides_behind_colours(text)
 
-    def candidate_lines(self, text: bytes) -> Iterator[tuple[int, int, int]]:
-        """Start and end of each line that holds what some rule may need, and where that begins."""
+    def candidate_lines(self, text: bytes) -> Iterator[CandidateLine]:
+        """The lines that hold what some rule may need."""
         return self._gates.lines(text)
 
     def near(self, record: bytes) -> list[int]:
@@ -78,30 +80,25 @@ class Scanner:
         text: bytes,
         near: Sequence[int] = (),
         written: Collection[Stretch] | None = None,
-        at: int = 0,
+        hits: Sequence[Hit] | None = None,
     ) -> list[Span]:
         """The spans to cut from `text`: in order, not overlapping, splitting no escape.
 
         `near` are the indexes of rules to try in any case. If `text` has escapes, a secret that is
         found in the text as it is written counts only if it is one of the `written` stretches;
-        a secret that is found behind the escapes always counts. Before `at` is nothing
-        that a rule may need. A text that asks for too much work is one span.
+        a secret that is found behind the escapes always counts. `hits` are those of the text, where
+        they are known. A text that asks for too much work is one span.
         """
-        effort = Effort(len(text), len(near) + len(self._gates.always))
-        escaped = b"\\" in text
+        search = _Search(near, Effort(len(text), len(near) + len(self._gates.always)))
         try:
-            reasons = self._gates.reasons(text, effort, at)
-            found = self._find_in_layers(
-                _Search(near, effort),
-                text,
-                reasons,
-                LEVELS if escaped or reasons.coded else 0,
-                written if escaped else None,
-            )
+            found = [
+                *self._find_in(search, text, written if b"\\" in text else None, hits),
+                *self._find_behind_colours(search, text),
+            ]
         except TooMuchWork:
             return [self.whole(text)]
         finally:
-            self.scanned += effort.scanned
+            self.scanned += search.effort.scanned
         if not found:
             return []
         spans = []
@@ -114,6 +111,28 @@ class Scanner:
         """A span over all of a text that cannot be searched."""
         return Span(0, len(text), len(self._names) - 1)
 
+    def _find_in(
+        self,
+        search: _Search,
+        text: bytes,
+        written: Collection[Stretch] | None,
+        hits: Sequence[Hit] | None = None,
+    ) -> list[Span]:
+        """What is found in all layers of a text."""
+        known = self._gates.hits(text, search.effort) if hits is None else hits
+        reasons = self._gates.reasons(known)
+        levels = LEVELS if b"\\" in text or reasons.coded else 0
+        return self._find_in_layers(search, text, reasons, levels, written)
+
+    def _find_behind_colours(self, search: _Search, text: bytes) -> Iterator[Span]:
+        """The secrets in the text without its colour codes."""
+        layer = without_colours(text)
+        if layer is not None:
+            search.effort.spend(len(text))
+            written = () if b"\\" in layer.data else None
+            for span in _distinct(self._find_in(search, layer.data, written)):
+                yield Span(*layer.origin(span.start, span.end), span.order)
+
     def _find_in_layers(
         self,
         search: _Search,
@@ -123,7 +142,7 @@ class Scanner:
         written: Collection[Stretch] | None,
     ) -> list[Span]:
         anyway = [*self._gates.always, *search.near]
-        if not reasons.places and not anyway:
+        if not reasons.hits and not anyway:
             return []
         found: list[Span] = []
         if written is None or written:
@@ -133,7 +152,7 @@ class Scanner:
             found += self._find_behind_codings(search, text, reasons, levels - 1)
         if levels and b"\\" in text:
             stretches = self._to_unescape(text, reasons, bool(anyway))
-            found += self._find_behind_escapes(search, text, stretches, levels - 1)
+            found += self._find_behind_escapes(search, text, stretches, reasons, levels - 1)
         return found
 
     def _to_unescape(self, text: bytes, reasons: Reasons, everywhere: bool) -> list[Stretch]:
@@ -149,16 +168,31 @@ class Scanner:
         return joined(escaped_lines_around(text, arounds))
 
     def _find_behind_escapes(
-        self, search: _Search, text: bytes, stretches: Sequence[Stretch], levels: int
+        self,
+        search: _Search,
+        text: bytes,
+        stretches: Sequence[Stretch],
+        reasons: Reasons,
+        levels: int,
     ) -> Iterator[Span]:
-        """The secrets behind the escapes of these stretches."""
+        """The secrets behind the escapes of these stretches.
+
+        What a rule needs behind the escapes is there before them too (see `Gates.hits`), unless
+        an escape hides it.
+        """
         for start, end in stretches:
             part = text[start:end]
             if b"\\" in part:
-                layer = Unescaped(part)
                 search.effort.spend(end - start)
-                reasons = self._gates.reasons(layer.data, search.effort)
-                spans = self._find_in_layers(search, layer.data, reasons, levels, None)
+                if reasons.hidden:
+                    layer = Unescaped(part)
+                    hits = self._gates.hits(layer.data, search.effort)
+                else:
+                    own = reasons.hits_in(start, end)
+                    layer = Unescaped(part, [hit.place - start for hit in own])
+                    hits = [hit.at(p) for hit, p in zip(own, layer.places, strict=True)]
+                inner = self._gates.reasons(hits)
+                spans = self._find_in_layers(search, layer.data, inner, levels, None)
                 # several rules find the same secret: the first of them gives the name
                 for span in _distinct(spans):
                     first, last = layer.origin(span.start, span.end)
@@ -167,10 +201,10 @@ class Scanner:
     def _find_behind_codings(
         self, search: _Search, text: bytes, reasons: Reasons, levels: int
     ) -> Iterator[Span]:
-        """The secrets behind colour codes, percent signs and the NULs of UTF-16."""
+        """The secrets behind percent signs, base64 and the NULs of UTF-16."""
         for layer in decoded(text, reasons.places):
             search.effort.spend(len(layer.data))
-            inner = self._gates.reasons(layer.data, search.effort)
+            inner = self._gates.reasons(self._gates.hits(layer.data, search.effort))
             for span in _distinct(self._find_in_layers(search, layer.data, inner, levels, None)):
                 yield Span(*layer.origin(span.start, span.end), span.order)
 
@@ -196,15 +230,21 @@ class Scanner:
         """The marker that replaces the span."""
         return f"[REDACTED:{self.name(span)}]".encode()
 
-    def cut(self, text: bytes, cuts: Counter[str], near: Sequence[int] = ()) -> bytes:
+    def cut(
+        self,
+        text: bytes,
+        cuts: Counter[str],
+        near: Sequence[int] = (),
+        hits: Sequence[Hit] | None = None,
+    ) -> bytes:
         """`text` with every secret replaced; adds the redactions by rule to `cuts`.
 
         Searches again after each replacement, because it may uncover another secret. `near` are
-        the indexes of rules to try in any case.
+        the indexes of rules to try in any case, `hits` those of the text, where they are known.
         """
         near = near or self.near(text)
         for turn in range(PASSES + 1):
-            spans = self.find(text, near)
+            spans = self.find(text, near, hits=hits if turn == 0 else None)
             if not spans:
                 break
             if turn == PASSES:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from karma_sync.redact.matching.patterns import compiled
 from karma_sync.redact.matching.secret_names import NameKind, kind_of_name
 from karma_sync.redact.matching.value_checks import is_assigned_secret
 
@@ -10,11 +11,11 @@ _MOST_ROWS = 2000
 _INSERT = re.compile(rb"(?i)\(([^()\n]{1,400})\)\s{1,8}values\s{0,8}(?=\()")
 _ROW = re.compile(rb"\s*,?\s*\(((?:'(?:[^'\\\n]|\\.|'')*'|\"(?:[^\"\\\n]|\\.)*\"|[^()'\"\n])*)\)")
 _VALUE = re.compile(rb"\s*('(?:[^'\\\n]|\\.|'')*'|\"(?:[^\"\\\n]|\\.)*\"|[^,'\"]*)\s*(?:,|\Z)")
-# A line, without the key of the string that holds the text.
-_LINE = re.compile(rb"(?m)^(?:\"[\w -]{1,40}\":[ \t]*\"|\")?([^\n]*)$")
+# What stands in a line of names alone, after the key of the string that holds the text.
+_HEADER = re.compile(rb"(?:\"[\w -]{1,40}\":[ \t]*\"|\")?([\w \t\r|,;.\"'`*-]+)")
 _CELL = re.compile(rb"[A-Za-z][A-Za-z0-9_ .-]{0,40}")
 _RULE = re.compile(rb"[\s|:+-]+")
-_TELLS = re.compile(rb"(?i)passw|secret|token|key|pwd")
+_TELLS = compiled("(?i)passw|secret|token|key|pwd", "columns")
 _QUOTES = b" \t\r\"'`*"
 
 Stretch = tuple[int, int]
@@ -40,24 +41,43 @@ def _in_inserts(text: bytes, start: int, end: int) -> Iterator[Stretch]:
 
 def _in_lines(text: bytes, start: int, end: int) -> Iterator[Stretch]:
     """Tables whose first line has the names."""
-    names: list[bytes] = []
-    columns: list[int] = []
-    sign, rows = b"", 0
-    for line in _LINE.finditer(text, start, end):
-        cells = _split(line[1], line.start(1), sign) if columns else []
-        if columns and len(cells) == len(names) and rows < _MOST_ROWS:
-            rows += 1
-            yield from _judged(names, columns, cells)
-            continue
-        if columns and sign == b"|" and _RULE.fullmatch(line[1]):
-            continue
-        names, columns, rows = [], [], 0
-        if not _TELLS.search(line[1]):
+    done = start
+    while done < end and (tells := _TELLS.search(text, done, end)):
+        place = tells[0][0]
+        first = max(text.rfind(b"\n", start, place) + 1, start)
+        done = _line_end(text, place, end)
+        header = _HEADER.fullmatch(text, first, done)
+        if header is None:
             continue
         for sign in (b"|", b",", b"\t", b";"):
-            if sign in line[1] and (found := _names(line[1], sign)):
-                names, columns = found, _telling(found)
+            if sign in header[1] and (names := _names(header[1], sign)):
+                for cells, line_end in _rows(text, done, end, sign, len(names)):
+                    done = line_end
+                    yield from _judged(names, _telling(names), cells)
                 break
+
+
+def _rows(
+    text: bytes, at: int, end: int, sign: bytes, size: int
+) -> Iterator[tuple[list[Cell], int]]:
+    """The lines of a table below its first line, which ends at `at`; each with its own end."""
+    for _ in range(_MOST_ROWS):
+        start = at + 1
+        if start > end:
+            return
+        at = _line_end(text, start, end)
+        line = text[start:at]
+        if sign == b"|" and _RULE.fullmatch(line):
+            continue
+        cells = _split(line, start, sign)
+        if len(cells) != size:
+            return
+        yield cells, at
+
+
+def _line_end(text: bytes, at: int, end: int) -> int:
+    found = text.find(b"\n", at, end)
+    return end if found < 0 else found
 
 
 def _names(line: bytes, sign: bytes) -> list[bytes]:

@@ -22,6 +22,7 @@ from karma_sync.redact.rules.assignment import (
     CLOSE,
     KEYED,
     LINE_END,
+    MORE,
     NAME,
     QUOTED,
     WORD,
@@ -46,7 +47,7 @@ ADJACENT_RULES = (
     Rule(
         name="assignment",  # process.env.API_KEY || "…": the default of an unset variable
         pattern=rf"{NAME}{CLOSE}\)?[ \t]*(?:\|\||\?\?|or)[ \t]*{QUOTED}",
-        gate=rf"{WORD}{AFTER}{CLOSE}\)?{BLANK}(?:\|\||\?\?|or){BLANK}[\\\"'`]+(?:[^\s\\\"'`]|\\+/){{6}}",
+        gate=rf"{WORD}{MORE}{CLOSE}\)?{BLANK}(?:\|\||\?\?|or){BLANK}[\\\"'`]+(?:[^\s\\\"'`]|\\+/){{6}}",
         one_line=True,
         source=_SOURCE,
         check=is_assigned_secret,
@@ -65,7 +66,7 @@ ADJACENT_RULES = (
         pattern=rf"(?m)(?i:name|key){_QUOTE}[ \t]*[:=][ \t]*{_QUOTE}"
         + rf"{NAME}{_QUOTE}{_NEXT}{_QUOTE}(?i:value){_QUOTE}[ \t]*[:=][ \t]*"
         rf"(?:{QUOTED}|(?P<secret_y>[^\s\"'`\\]+){LINE_END}|{_QUOTE}(?P<secret_z>{BARE}))",
-        gate=rf"(?i:name|key){_QUOTE}{BLANK}[:=]{BLANK}{_QUOTE}[A-Za-z0-9_.-]*{WORD}{AFTER}{_QUOTE}"
+        gate=rf"(?i:name|key){_QUOTE}{BLANK}[:=]{BLANK}{_QUOTE}[A-Za-z0-9_.-]*{WORD}{MORE}{_QUOTE}"
         rf"{_NEXT_GATE}{_QUOTE}(?i:value)",
         source="https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/",
         check=is_listed_secret,
@@ -87,7 +88,7 @@ ADJACENT_RULES = (
         name="assignment",  # name: | and the value in the next line, as YAML writes texts
         pattern=rf"(?m){NAME}{CLOSE}[ \t]*:[ \t]*[|>][0-9+-]{{0,2}}[ \t\r]*\n[^\n]{{0,64}}?"
         rf"(?P<secret>[^\s\"'`\\]+){LINE_END}",
-        gate=rf"{WORD}{AFTER}{CLOSE}{BLANK}:{BLANK}[|>][0-9+-]{{0,2}}(?:[\s\",]|\\+[nrt])",
+        gate=rf"{WORD}{MORE}{CLOSE}{BLANK}:{BLANK}[|>][0-9+-]{{0,2}}(?:[\s\",]|\\+[nrt])",
         source="https://yaml.org/spec/1.2.2/#81-block-scalar-styles",
         check=is_listed_secret,
         examples=(
@@ -99,7 +100,7 @@ ADJACENT_RULES = (
     Rule(
         name="assignment",  # <apiKey>…</apiKey>
         pattern=rf"<(?:[A-Za-z]{{1,10}}:)?{NAME}(?:[ \t][^<>\n]{{0,80}})?>(?P<secret>[^<>\s]+)</",
-        gate=rf"<(?:[A-Za-z]{{1,10}}:)?[A-Za-z0-9_.-]*{WORD}{AFTER}(?:[ \t\\][^<>\n]{{0,80}})?>"
+        gate=rf"<(?:[A-Za-z]{{1,10}}:)?[A-Za-z0-9_.-]*{WORD}{MORE}(?:[ \t\\][^<>\n]{{0,80}})?>"
         r"[^<>\s]{6,}<\\*/",
         one_line=True,
         source="https://maven.apache.org/settings.html#servers",
@@ -114,7 +115,7 @@ ADJACENT_RULES = (
         name="assignment",  # set `API_KEY` to `…`, | API_KEY | `…` |
         pattern=rf"{_KEY_NAME}[`*]{{0,3}}[ \t]*{_LEADS}[ \t|]*[`*]{{1,3}}"
         r"(?P<secret>[^\s\"'`\\,;&|<>(){}\[\]*\x1b]+)",
-        gate=rf"{KEYED}{AFTER}[`*]{{0,3}}{BLANK}{_LEADS}(?:{BLANK}\|?)*[`*]{{1,3}}[^\s\"`*]{{16}}",
+        gate=rf"{KEYED}{MORE}[`*]{{0,3}}{BLANK}{_LEADS}(?:{BLANK}\|?)*[`*]{{1,3}}[^\s\"`*]{{16}}",
         one_line=True,
         source="https://spec.commonmark.org/current/#code-spans",
         check=is_paired_key,
@@ -153,7 +154,7 @@ ADJACENT_RULES = (
         name="assignment",  # ("api_key", "…"): two arguments, the first a name
         pattern=rf"[\"']{NAME}\\*[\"'][ \t]*,[ \t]*[bfru]{{0,2}}(?:[\"'`]|\\+[\"'])+"
         rf"(?P<secret>{BARE}){BARE_END}",
-        gate=rf"{WORD}{AFTER}\\*[\"']{BLANK},{BLANK}[bfru]{{0,2}}[\\\"'`]+\S{{6}}",
+        gate=rf"{WORD}{MORE}\\*[\"']{BLANK},{BLANK}[bfru]{{0,2}}[\\\"'`]+\S{{6}}",
         source=_SOURCE,
         check=is_paired_secret,
         examples=(

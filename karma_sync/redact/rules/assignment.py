@@ -46,6 +46,10 @@ _START = (
 )
 
 # The gates: the same patterns, with room for the backslashes of text that is still escaped.
+# Whatever AFTER matches, and more: the words of AFTER in every gate would multiply the states of
+# the automaton until it has no room for them. An s alone does not do: `output_tokens` is in every
+# record.
+MORE = r"(?:[_.-]?(?:[a-rt-zA-RT-Z0-9]|[sS][aetAET])[A-Za-z0-9]{0,10}){0,2}"
 BLANK = r"(?:[ \t]|\\+t|(?:\x1b|\\+u001[bB])\[[0-9;]*m)*"
 _TYPE_BLANK = _TYPE.replace(r"[ \t]*", BLANK)
 _FIRST = r"""[A-Za-z]{0,2}(?:[\\"'`]*[^\s\\"'`{(\[<]|[\\"'`]*\\[{(\[<])"""
@@ -55,7 +59,7 @@ _TELLING = rf"{_ANY}*(?:[0-9!$%^&*+?~|;@#]|[A-Za-z]{{12}})"
 # together as long as value_checks.PASSWORD_SIZE
 _TELLS_FIRST = rf"""[\\"'`]*[0-9!$%^&*+?~|;@#]{_ANY}{{5}}"""
 _VALUE = rf"(?:{_FIRST}{_TELLING}|{_TELLS_FIRST})"
-_BETWEEN = rf"{AFTER}{CLOSE}{BLANK}{_TYPE_BLANK}{_SIGN}{BLANK}"
+_BETWEEN = rf"{MORE}{CLOSE}{BLANK}{_TYPE_BLANK}{_SIGN}{BLANK}"
 _SET_TO = r"[\\\"'`]*(?:[^\s\\\"'`]|\\[^nrt\s])(?:[^\s\\]|\\[^nrt\s]){5}"
 _GATE = rf"(?:{KEYED}{_BETWEEN}{_VALUE}|{_SET_BY}{_BETWEEN}(?:{_SET_TO}|{_VALUE}))"
 _ENV_NAME = r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PWD|_PASS)(?:_?[A-Z0-9]{1,16})?="

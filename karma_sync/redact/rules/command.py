@@ -2,7 +2,7 @@
 
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.matching.value_checks import is_argument_password, is_assigned_secret
-from karma_sync.redact.rules.assignment import AFTER, BARE, NAME, WORD
+from karma_sync.redact.rules.assignment import BARE, MORE, NAME, WORD
 
 _FLAG = r"--(?:[a-z0-9]+-)*(?:[a-z]*key|token|secret|password|passphrase|passwd|pass|pwd)"
 _PROGRAM = (
@@ -45,7 +45,7 @@ COMMAND_RULES = (
         name="assignment",  # set -gx NAME value in fish, setx, ENV in a Dockerfile
         pattern=rf"(?:\A|[^A-Za-z0-9]){_SET}[ \t]+{NAME}[ \t]+"
         rf"(?:(?:--body|-b)[ \t=]*)?[\"']?(?P<secret>{BARE})",
-        gate=rf"{_SET}{_GAP}[A-Za-z0-9_.-]*{WORD}{AFTER}{_GAP}(?:(?:--body|-b){_GAP})?"
+        gate=rf"{_SET}{_GAP}[A-Za-z0-9_.-]*{WORD}{MORE}{_GAP}(?:(?:--body|-b){_GAP})?"
         r"(?:\\*[\"'])?(?:[^\s\\\"'$]|\\+/){6}",
         one_line=True,
         source="https://fishshell.com/docs/current/cmds/set.html",
