@@ -17,7 +17,7 @@ from karma_sync.daemon.threads import Workers
 from karma_sync.demo.stage import until
 from karma_sync.domain.session.selection import Limits
 from karma_sync.domain.team.pairing_code import PairingCode, device_text
-from karma_sync.domain.team.subscription import Content, Direction, Subscription
+from karma_sync.domain.team.subscription import USUAL, Direction, Subscription
 from karma_sync.paths import Paths, metadata_folder
 from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.store import state
@@ -91,7 +91,7 @@ def _sign_documents(app: App, others: dict[str, SigningKey]) -> None:
     for key in others.values():
         answers = [
             Subscription(team=team.id, project=p.identity, member=key.public, incarnation=1).accept(
-                1, Direction.BOTH, Content.BOTH, Limits()
+                1, Direction.BOTH, USUAL, Limits()
             )
             for p in team.projects
         ]

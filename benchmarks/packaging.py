@@ -19,7 +19,7 @@ from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.selection import Limits
 from karma_sync.domain.session.source_files import ReadFile, SourceSession
 from karma_sync.domain.team.pairing_code import PairingCode, device_text
-from karma_sync.domain.team.subscription import Content, Direction, Subscription
+from karma_sync.domain.team.subscription import USUAL, Direction, Subscription
 from karma_sync.domain.team.team import Member, found_team
 from karma_sync.redact.redactor import default_redactor
 from karma_sync.sending.packaging.packager import Packager
@@ -67,7 +67,7 @@ class Desk:
         founder = Member(tag=me.tag, device=me.device, key=me.key)
         team = found_team("bench", founder, "0" * 32).share(_PROJECT, 1)
         answer = Subscription(team=team.id, project=_PROJECT, member=me.key)
-        answer = answer.accept(1, Direction.BOTH, Content.BOTH, Limits())
+        answer = answer.accept(1, Direction.BOTH, USUAL, Limits())
         return Channel("ks-c-bench", team, _PROJECT, team.members[0], answer)
 
     def survey(self) -> float:

@@ -15,7 +15,12 @@ from benchmarks.packaging import Desk
 from karma_sync.agents.extractors import EXTRACTORS
 from karma_sync.agents.growing_file import whole_lines
 from karma_sync.channel.layout import ITEMS
-from karma_sync.channel.verify import verify_chunk, verify_item, verify_retraction
+from karma_sync.channel.verify import (
+    verify_chunk,
+    verify_item,
+    verify_observations,
+    verify_retraction,
+)
 from karma_sync.domain.access import AccessScope, admin_of
 from karma_sync.domain.session.query import Query
 from karma_sync.library.hits import Manner
@@ -81,7 +86,7 @@ class Receiver:
     def __init__(self, root: Path, desk: Desk) -> None:
         self.root = root / "library"
         self.store: Database = open_library(self.root / "library.db")
-        verifier = Verifier(verify_item, verify_chunk, verify_retraction)
+        verifier = Verifier(verify_item, verify_chunk, verify_retraction, verify_observations)
         indexer = Indexer(self.root, EXTRACTORS)
         self.importer = Importer(
             self.root, self.store, verifier, indexer, lambda: datetime.now(UTC)

@@ -14,7 +14,8 @@ TABLES = (
     # the archived sessions as store/search.py asks for them: the reader's own, of no team
     """
     CREATE VIEW item AS SELECT 'archive' AS folder, agent || '/' || session AS item, '' AS team,
-        '' AS member, project, wrote AS agent, session, active_ms AS active FROM session
+        '' AS member, project, wrote AS agent, session, active_ms AS active,
+        'session' AS kind FROM session
     """,
     activity.TABLES,
 )

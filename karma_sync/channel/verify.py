@@ -7,14 +7,21 @@
 5  team and project are those of the channel, and the file name states the item's own id
 6  the revision is newer than the last accepted one
 7  every chunk has the hash and length that the manifest states; it comes from this channel only
+8  each observation is well-formed and within limits, of this channel's project, written by the
+   channel's owner, and of no scope but `project`; one that is not is left out, the others count
 
-The code of an error begins with the number of the step that failed.
+An item of a kind that this version does not know passes steps 2 to 6 and is set aside. The code of
+an error begins with the number of the step that failed.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import msgspec
+
+from karma_sync.agents.growing_file import LineTooLong, whole_lines
 from karma_sync.channel.layout import decompress
 from karma_sync.domain import limits
 from karma_sync.domain.ids import item_id
@@ -22,13 +29,23 @@ from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.manifest import (
     FILE_NAME,
     ItemFile,
+    ItemKind,
     Manifest,
+    ManifestPlace,
     Retraction,
+    SetAside,
     Verified,
     split_item,
 )
+from karma_sync.domain.session.observation import (
+    OBSERVATIONS,
+    PROJECT_SCOPE,
+    Observation,
+    decoded,
+    lines_of,
+)
 from karma_sync.errors import Unverified
-from karma_sync.signing import PayloadType, open_envelope, parse
+from karma_sync.signing import PayloadType, open_envelope, parse, strict_json
 
 
 @dataclass(frozen=True)
@@ -44,6 +61,7 @@ def verify_item(raw: bytes, item: str, channel: Channel, last_revision: int) -> 
 
     Raises:
         Unverified: a step failed; the code begins with its number.
+        SetAside: the item is of a kind that this version does not know.
     """
     if len(raw) > limits.ITEM_BYTES:  # 2
         raise Unverified("2-size", f"the item file is larger than {limits.ITEM_BYTES} bytes")
@@ -52,6 +70,10 @@ def verify_item(raw: bytes, item: str, channel: Channel, last_revision: int) -> 
         raise Unverified("2-size", f"the manifest is larger than {limits.MANIFEST_BYTES} bytes")
     # 3 and 4: the key is the channel owner's, as the roster states it
     payload = open_envelope(envelope, channel.owner.key, PayloadType.MANIFEST)
+    place = parse(payload, ManifestPlace)
+    _check_context(place, channel)  # 4 and 5
+    if place.kind not in set(ItemKind):
+        _set_aside(place, item, last_revision, payload)
     manifest = parse(payload, Manifest)
     _check_place(manifest, item, channel)  # 4 and 5
     if manifest.revision <= last_revision:  # 6
@@ -93,12 +115,90 @@ def verify_chunk(frame: bytes, sha256: str, size: int) -> None:
         raise Unverified("7-hash", f"chunk {sha256[:12]} holds other bytes than it should")
 
 
+@dataclass(frozen=True)
+class VerifiedObservations:
+    """The observations of an item that passed step 8, and how many did not, by reason code."""
+
+    found: Verified[tuple[Observation, ...]]
+    refused: dict[str, int]
+
+
+def verify_observations(pieces: Iterable[bytes], channel: Channel) -> VerifiedObservations:
+    """Step 8: check each record of an observations item; `pieces` are its file, cut anywhere.
+
+    Of two records with one id, the one with the higher version counts.
+
+    Raises:
+        Unverified: the file has a line that is too long, or more records than an item may have.
+        FileNotFoundError: a piece vanished.
+    """
+    found: dict[str, Observation] = {}
+    refused: dict[str, int] = {}
+    for block in _blocks(pieces):
+        for line in lines_of(block):
+            checked = _checked_observation(line, channel)
+            if isinstance(checked, str):
+                refused[checked] = refused.get(checked, 0) + 1
+            elif checked.id not in found or found[checked.id].version < checked.version:
+                found[checked.id] = checked
+        if len(found) > limits.OBSERVATIONS_PER_ITEM:
+            raise Unverified("8-count", f"more than {limits.OBSERVATIONS_PER_ITEM} observations")
+    return VerifiedObservations(Verified(tuple(found.values())), refused)
+
+
+def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    try:
+        yield from whole_lines(pieces)
+    except LineTooLong as error:
+        raise Unverified("8-size", str(error)) from None
+
+
+def _checked_observation(line: bytes, channel: Channel) -> Observation | str:
+    """The record on a line if it passes step 8; else the code of the reason."""
+    if len(line) > limits.OBSERVATION_LINE_BYTES:
+        return "8-size"
+    try:
+        record = decoded(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return "8-form"
+    if record.scope != PROJECT_SCOPE:
+        return "8-scope"
+    if record.author != channel.owner.tag:
+        return "8-author"
+    if record.project not in ("", channel.project):
+        return "8-project"
+    if len(record.content.encode(errors="replace")) > limits.OBSERVATION_BYTES:
+        return "8-size"
+    if record.deleted and (record.title or record.content):
+        return "8-form"
+    return record
+
+
 def root_of(hashes: list[str]) -> str:
     """The SHA-256 over the hashes of a file's chunks and its end, in order, as hex."""
     return hashlib.sha256(b"".join(bytes.fromhex(h) for h in hashes)).hexdigest()
 
 
-def _check_context(signed: Manifest | Retraction, channel: Channel) -> None:
+def _set_aside(place: ManifestPlace, item: str, last_revision: int, payload: bytes) -> None:
+    """Raises SetAside, or Unverified if a step that all kinds share fails."""
+    if place.item != item:
+        raise Unverified("5-name", "the item is another one than its file name states")
+    if place.revision <= last_revision:  # 6
+        raise Unverified("6-newer", f"revision {place.revision} must be above {last_revision}")
+    raise SetAside(place.kind, place.revision, _chunks_named(payload))
+
+
+def _chunks_named(payload: bytes) -> frozenset[str]:
+    """The hashes of the chunks that a manifest of an unknown kind names, if it names any so."""
+    fields: Any = strict_json(payload)
+    try:
+        chunks = [chunk for file in fields["files"] for chunk in file["chunks"]]
+        return frozenset(sha for sha, _ in chunks if isinstance(sha, str))
+    except (KeyError, TypeError, ValueError):
+        return frozenset()
+
+
+def _check_context(signed: ManifestPlace | Manifest | Retraction, channel: Channel) -> None:
     owner = channel.owner
     if signed.member != owner.tag:
         raise Unverified("4-signer", f"{owner.tag} signed in the name of {signed.member}")
@@ -121,6 +221,9 @@ def _check_files(manifest: Manifest) -> None:
     paths = [f.path for f in manifest.files]
     if len(set(paths)) != len(paths):
         raise Unverified("1-path", "the manifest names a file twice")
+    is_session = manifest.kind is ItemKind.SESSION
+    if OBSERVATIONS in paths if is_session else paths != [OBSERVATIONS]:
+        raise Unverified("1-path", "the files of the item are not those of its kind")
     sizes: dict[str, int] = {}
     for file in manifest.files:
         _check_file(file)

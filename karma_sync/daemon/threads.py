@@ -7,7 +7,14 @@ from karma_sync.agents.claude.side_files import LINKED, TELLING, WATCHED
 from karma_sync.app import App
 from karma_sync.archive.schedule import ArchiveRequests
 from karma_sync.daemon.wiring import Parts, archive_schedule, make_whole
-from karma_sync.domain.mesh.channels import World, inboxes, kept_channels, open_outboxes, outboxes
+from karma_sync.domain.mesh.channels import (
+    World,
+    inboxes,
+    kept_channels,
+    open_outboxes,
+    outboxes,
+    wanted_kinds,
+)
 from karma_sync.errors import Conflict, KarmaError
 from karma_sync.mesh.reconciler import leftovers
 from karma_sync.receiving.receiver import ALL
@@ -88,7 +95,9 @@ class Duties:
         if first or world.recovering:
             self._requests.checking.set()
         self._requests.receiving.set()
-        for name in parts.receiver.receive_from([*outboxes(world), *inboxes(world)], folder):
+        channels = [*outboxes(world), *inboxes(world)]
+        wanted = partial(wanted_kinds, world)
+        for name in parts.receiver.receive_from(channels, folder, wanted):
             self._requests.arrivals.add(name, ALL)
 
     def receive(self) -> float | None:

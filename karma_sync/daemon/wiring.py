@@ -26,7 +26,12 @@ from karma_sync.archive.schedule import (
 )
 from karma_sync.archive.store import facts_of_path, session_of_path
 from karma_sync.archive.upkeep import Upkeep
-from karma_sync.channel.verify import verify_chunk, verify_item, verify_retraction
+from karma_sync.channel.verify import (
+    verify_chunk,
+    verify_item,
+    verify_observations,
+    verify_retraction,
+)
 from karma_sync.daemon.signals import Requests, Signals
 from karma_sync.domain.mesh.channels import World
 from karma_sync.domain.session.facts import Facts
@@ -288,7 +293,7 @@ def _unarchived(errors: Sequence[str]) -> str:
 
 
 def _receiver(app: App, client: SyncthingPort, signals: Signals, problems: Problems) -> Receiver:
-    verifier = Verifier(verify_item, verify_chunk, verify_retraction)
+    verifier = Verifier(verify_item, verify_chunk, verify_retraction, verify_observations)
     indexer = Indexer(app.paths.library, EXTRACTORS)
     importer = Importer(app.paths.library, app.library, verifier, indexer, utc_now)
     hooks = ReceiverHooks(problems, signals.refused, lambda folder: is_idle(client, folder))

@@ -35,6 +35,11 @@ TEXT_FILE_BYTES = 64_000_000
 # One record of a transcript. The longest real records, which hold images, have some megabytes.
 LINE_BYTES = 32_000_000
 TITLE_CHARS = 200
+# The text of one observation, in bytes and in characters; a larger one stays where it was made.
+OBSERVATION_BYTES = 1_000_000
+# One record of an observations item: a character may take six bytes as JSON.
+OBSERVATION_LINE_BYTES = 6 * OBSERVATION_BYTES + 10_000
+OBSERVATIONS_PER_ITEM = 1_000_000
 # About this much of a session is packaged under one revision; a larger session is sent in steps
 # (docs/adr/0017-large-sessions-leave-in-steps.md).
 STEP_BYTES = 250_000_000

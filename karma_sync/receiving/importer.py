@@ -9,12 +9,14 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
+from karma_sync.channel.kept_content import KeptContent
 from karma_sync.channel.layout import (
     chunk_name,
     item_name,
@@ -24,10 +26,12 @@ from karma_sync.channel.layout import (
 )
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import Channel, Kept
-from karma_sync.domain.session.manifest import Manifest, Retraction, Verified
+from karma_sync.domain.session.manifest import ItemKind, Manifest, Retraction, SetAside, Verified
+from karma_sync.domain.session.observation import OBSERVATIONS
 from karma_sync.errors import Unverified
 from karma_sync.files import fsync_dirs, private_dir
 from karma_sync.receiving.indexer import Indexer
+from karma_sync.receiving.observations import CheckedObservations
 from karma_sync.store import library, retractions, search_index
 from karma_sync.store.database import Database
 
@@ -51,6 +55,7 @@ class Verifier:
     item: Callable[[bytes, str, Channel, int], VerifiedFiles]
     chunk: Callable[[bytes, str, int], None]
     retraction: Callable[[bytes, str, Channel, int], Verified[Retraction]]
+    observations: Callable[[Iterable[bytes], Channel], CheckedObservations]
 
 
 class MissingChunks(Exception):
@@ -86,10 +91,19 @@ class Importer:
         self._scrub = True  # a crash may have come between a deletion and `scrub`
         self._sweep()
 
-    def import_item(self, channel: Channel, folder: Path, item: str) -> None:
+    def import_item(
+        self,
+        channel: Channel,
+        folder: Path,
+        item: str,
+        wanted: Container[ItemKind] = frozenset(ItemKind),
+    ) -> None:
         """Import one item file with the chunks that it names; the same bytes again change nothing.
 
+        Only items of the `wanted` kinds are imported.
+
         Raises:
+            SetAside: the item is of another kind, perhaps one that this version does not know.
             Unverified: the item must be kept out; the code begins with the step that failed.
             MissingChunks: the manifest is good, but not all chunks have arrived.
             Withdrawn: the file is an old revision of an item that was retracted since.
@@ -107,6 +121,9 @@ class Importer:
                 return
             verified = self._verify.item(raw, item, channel, last)
             manifest = verified.manifest.value
+            if manifest.kind not in wanted:
+                hashes = frozenset(manifest.chunks())
+                raise SetAside(manifest.kind, manifest.revision, hashes)
             if manifest.revision <= gone:
                 raise Withdrawn
             places = self._take_chunks(channel, folder, manifest)
@@ -114,7 +131,7 @@ class Importer:
             revision = manifest.revision
             places.append(self._keep(private, kept_item(self._root, channel.id, item, revision)))
             fsync_dirs({place.parent for place in places})
-            self._record(channel, folder, verified, last)
+            self._record(channel, folder, verified, last, self._observations(channel, verified))
             kept.unlink(missing_ok=True)
         finally:
             private.unlink(missing_ok=True)
@@ -257,10 +274,32 @@ class Importer:
         for sha in useless:
             (self._root / chunk_name(sha)).unlink(missing_ok=True)
 
-    def _record(self, channel: Channel, folder: Path, verified: VerifiedFiles, last: int) -> None:
+    def _observations(
+        self, channel: Channel, verified: VerifiedFiles
+    ) -> CheckedObservations | None:
+        """The records of an observations item, from the chunks that are kept; None of a session."""
+        manifest = verified.manifest.value
+        if manifest.kind is not ItemKind.OBSERVATIONS:
+            return None
+        [file] = manifest.files
+        kept = KeptContent(self._root, channel.id, manifest)
+        chunks = (kept.chunk(sha, size) for sha, size in file.chunks)
+        return self._verify.observations(chain(chunks, [verified.tails[OBSERVATIONS]]), channel)
+
+    def _record(
+        self,
+        channel: Channel,
+        folder: Path,
+        verified: VerifiedFiles,
+        last: int,
+        observations: CheckedObservations | None,
+    ) -> None:
         item = verified.manifest
         with self._store.transaction() as tx:
-            self._index.update(tx, channel.id, item.value, verified.tails)
+            if observations is None:
+                self._index.update(tx, channel.id, item.value, verified.tails)
+            elif self._index.observations.replace(tx, channel.id, item.value, observations):
+                self._scrub = True
             before = library.redactor_of(tx, channel.id, item.value.item)
             dropped = library.put_item(tx, channel.id, item, self._now())
             retractions.drop(tx, channel.id, item.value.item)

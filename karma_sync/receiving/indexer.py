@@ -13,10 +13,11 @@ from pathlib import Path
 
 from karma_sync.agents.growing_file import lines_before_too_long, skipped
 from karma_sync.channel.kept_content import KeptContent
-from karma_sync.domain.session.manifest import ItemFile, Manifest
+from karma_sync.domain.session.manifest import ItemFile, ItemKind, Manifest
 from karma_sync.domain.session.passage import Extractor, Texts, passages_of
 from karma_sync.errors import Unverified
-from karma_sync.store import activity, library, search_index
+from karma_sync.receiving.observations import ObservationIndex
+from karma_sync.store import activity, library, observations, search_index
 from karma_sync.store.database import Database, Transaction
 from karma_sync.store.search_index import IndexedFile, IndexedItem, TextIsLost
 
@@ -34,6 +35,7 @@ class Indexer:
         self._extractors = extractors
         self._version = " ".join(sorted(each.version for each in extractors.values()))
         self._is_behind = True  # not known since the start
+        self.observations = ObservationIndex(self._version)
 
     def update(
         self, tx: Transaction, folder: str, manifest: Manifest, tails: Mapping[str, bytes]
@@ -56,6 +58,9 @@ class Indexer:
 
     def drop(self, tx: Transaction, folder: str, item: str) -> None:
         """Take an item out, before the library drops its row and its files."""
+        if _is_of_observations(tx, folder, item):
+            self.observations.drop(tx, folder, item)
+            return
         known = search_index.get_item(tx, folder, item)
         if known is None:
             return
@@ -72,6 +77,7 @@ class Indexer:
     def drop_channel(self, tx: Transaction, folder: str) -> None:
         """Take everything out that came through a channel."""
         search_index.drop_channel(tx, folder)
+        observations.drop_channel(tx, folder)
 
     def complete(self, store: Database) -> bool:
         """Index some of what the library has and the index has not; whether anything is left.
@@ -170,6 +176,9 @@ class Indexer:
         manifest = _kept_manifest(tx, folder, item)
         if manifest is None:
             return 0
+        if manifest.kind is ItemKind.OBSERVATIONS:
+            self.observations.index_again(tx, folder, item, manifest.revision)
+            return manifest.size
         kept = KeptContent(self._root, folder, manifest)
         try:
             with search_index.all_or_nothing(tx):
@@ -241,6 +250,11 @@ class _Growth:
 def _kept_manifest(tx: Transaction, folder: str, item: str) -> Manifest | None:
     body = library.kept_body(tx, folder, item)
     return Manifest.model_validate_json(body) if body else None
+
+
+def _is_of_observations(tx: Transaction, folder: str, item: str) -> bool:
+    manifest = _kept_manifest(tx, folder, item)
+    return manifest is not None and manifest.kind is ItemKind.OBSERVATIONS
 
 
 def _seconds(moment: datetime | None) -> int:

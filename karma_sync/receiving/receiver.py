@@ -14,6 +14,7 @@ from pathlib import Path
 from karma_sync.channel.inbox import Inbox
 from karma_sync.channel.layout import CHUNK_NAME, ITEM_NAME, ITEMS, RETRACTION_NAME
 from karma_sync.domain.mesh.channels import Channel, Kept
+from karma_sync.domain.session.manifest import ItemKind, SetAside
 from karma_sync.errors import DatabaseUnusable, Unverified
 from karma_sync.receiving.importer import Importer, MissingChunks, Withdrawn
 from karma_sync.receiving.stray_chunks import StrayChunks
@@ -33,7 +34,8 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # the next item would fail
 class _Watched:
     """A channel that we read, with the known state of its items.
 
-    `waiting` maps an item to the chunks that it still lacks; `retracted` maps an item to the
+    `waiting` maps an item to the chunks that it still lacks, `set_aside` one to those that it
+    names; `retracted` maps an item to the
     signature of its retraction file when that was last read. `deletions_done` is true if nothing
     that was dropped is left in the folder; `has_strays` if stray chunks lie there.
     """
@@ -41,7 +43,9 @@ class _Watched:
     channel: Channel
     inbox: Inbox
     arrivals: dict[str, library.Arrival]
+    kinds: frozenset[ItemKind] = frozenset(ItemKind)
     waiting: dict[str, set[str]] = field(default_factory=dict)
+    set_aside: dict[str, frozenset[str]] = field(default_factory=dict)
     retracted: dict[str, str] = field(default_factory=dict)
     deletions_done: bool = False
     has_strays: bool = False
@@ -110,19 +114,32 @@ class Receiver:
         self._to_retry: set[str] = set()
         self._retry = Retry()
 
-    def receive_from(self, channels: Sequence[Channel], folder: Callable[[str], Path]) -> list[str]:
-        """Read these channels from now on; returns the ids of the new ones."""
+    def receive_from(
+        self,
+        channels: Sequence[Channel],
+        folder: Callable[[str], Path],
+        kinds: Callable[[Channel], frozenset[ItemKind]] = lambda channel: frozenset(ItemKind),
+    ) -> list[str]:
+        """Read these channels from now on; returns the ids of those that must be read whole.
+
+        Of each channel, items of these `kinds` are imported, others are set aside.
+        """
         wanted = {c.id: c for c in channels}
         for name in self._channels.keys() - wanted.keys():
             del self._channels[name]
         new = []
         for name, channel in wanted.items():
             if name in self._channels:
-                self._channels[name].channel = channel
+                watched = self._channels[name]
+                watched.channel = channel
+                if watched.kinds != kinds(channel):
+                    watched.kinds = kinds(channel)
+                    watched.set_aside.clear()
+                    new.append(name)
                 continue
             with self._store.reading() as tx:
                 arrivals = library.arrivals(tx, name)
-            self._channels[name] = _Watched(channel, Inbox(folder(name)), arrivals)
+            self._channels[name] = _Watched(channel, Inbox(folder(name)), arrivals, kinds(channel))
             new.append(name)
         return new
 
@@ -159,6 +176,7 @@ class Receiver:
         with self._store.reading() as tx:
             dropped = {each.sha256 for each in retractions.lingering(tx, name)}
         accounted = dropped | self._importer.verified_chunks(name).keys()
+        accounted |= {sha for hashes in watched.set_aside.values() for sha in hashes}
         return watched.strays.check(accounted, lambda: self._rests(name))
 
     def has_strays(self, folder: str) -> bool:
@@ -268,9 +286,13 @@ class Receiver:
     def _receive_item(self, watched: _Watched, item: str, signature: str) -> bool:
         """Import an item if it is new or waits; returns whether the disk has room for more."""
         known = watched.arrivals.get(item)
-        if known and known.signature == signature and known.state != "waiting":
+        # after a start nobody knows which chunks an item names that was set aside
+        read_again = known and known.is_set_aside and item not in watched.set_aside
+        is_done = known and known.signature == signature and known.state != "waiting"
+        if is_done and not read_again:
             return True
         watched.waiting.pop(item, None)
+        watched.set_aside.pop(item, None)
         watched.deletions_done = False
         try:
             arrival = self._import(watched, item, signature)
@@ -306,10 +328,16 @@ class Receiver:
     def _import(self, watched: _Watched, item: str, signature: str) -> library.Arrival:
         """Import an item; returns the outcome."""
         try:
-            self._importer.import_item(watched.channel, watched.inbox.path, item)
+            path, wanted = watched.inbox.path, watched.kinds
+            self._importer.import_item(watched.channel, path, item, wanted)
         except MissingChunks as missing:
             watched.waiting[item] = missing.hashes
             return library.Arrival(item, signature, "waiting", f"for {missing}")
+        except SetAside as kept:
+            watched.set_aside[item] = kept.hashes
+            return library.Arrival(
+                item, signature, library.SET_ASIDE, f"{kept.revision}: {kept.kind}"
+            )
         except Withdrawn:
             return library.Arrival(item, signature, "retracted")
         except Unverified as error:

@@ -7,7 +7,7 @@ from datetime import datetime
 from karma_sync.domain.session.project import Names, find_project
 from karma_sync.domain.session.selection import Limits
 from karma_sync.domain.team.pairing_code import PairingCode
-from karma_sync.domain.team.subscription import Content, Direction, Subscription
+from karma_sync.domain.team.subscription import USUAL, Content, Direction, Subscription
 from karma_sync.domain.team.team import Member, Team
 from karma_sync.errors import BadInput, Conflict, IllegalMove, NotFound
 from karma_sync.service import teams
@@ -22,7 +22,7 @@ class Terms:
     """The terms of an accept: direction, content, and limits on what is sent."""
 
     direction: Direction = Direction.BOTH
-    content: Content = Content.BOTH
+    content: tuple[Content, ...] = USUAL
     limits: Limits = Limits()
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from karma_sync.domain.mesh.channels import Kept
 from karma_sync.domain.session.manifest import Verified
-from karma_sync.store import activity, retractions, search_index
+from karma_sync.store import activity, observations, retractions, search_index
 from karma_sync.store.database import Database, Transaction
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _MIGRATIONS = [
     CREATE TABLE item (
         folder TEXT, item TEXT, revision INTEGER NOT NULL, team TEXT NOT NULL,
         project TEXT NOT NULL, member TEXT NOT NULL, agent TEXT NOT NULL, session TEXT NOT NULL,
-        active TEXT NOT NULL, arrived TEXT NOT NULL, body TEXT NOT NULL,
+        active TEXT NOT NULL, arrived TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
         PRIMARY KEY (folder, item)) WITHOUT ROWID;
     CREATE INDEX item_by_activity ON item (active);
     CREATE INDEX item_by_session ON item (session);
@@ -37,8 +37,10 @@ _MIGRATIONS = [
     retractions.TABLES,
     search_index.TABLES,
     activity.TABLES,
+    observations.TABLES,
 ]
 
+SET_ASIDE = "set aside"
 # 16 MB: an index that grows changes the same pages again and again, which the log takes up
 _LOG_PAGES = 4000
 
@@ -47,8 +49,9 @@ _LOG_PAGES = 4000
 class Arrival:
     """What happened to an item file in an inbox.
 
-    `state` is "imported", "waiting" (for chunks), "refused", or "retracted" (the file is a copy
-    from before its retraction). `signature` identifies the version of the file.
+    `state` is "imported", "waiting" (for chunks), "refused", "retracted" (the file is a copy from
+    before its retraction), or "set aside" (see `SetAside`). `signature` identifies the version of
+    the file.
     """
 
     item: str
@@ -59,6 +62,10 @@ class Arrival:
     @property
     def refused(self) -> bool:
         return self.state == "refused"
+
+    @property
+    def is_set_aside(self) -> bool:
+        return self.state == SET_ASIDE
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ def put_item(tx: Transaction, folder: str, item: "Verified[Manifest]", now: date
     key = [folder, manifest.item]
     active = _utc(manifest.session.last_activity) or now
     tx.execute(
-        "INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             *key,
             manifest.revision,
@@ -96,6 +103,7 @@ def put_item(tx: Transaction, folder: str, item: "Verified[Manifest]", now: date
             manifest.session.session_id,
             active.isoformat(timespec="microseconds"),
             now.isoformat(),
+            manifest.kind.value,
             manifest.model_dump_json(),
         ],
     )

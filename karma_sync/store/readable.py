@@ -29,11 +29,18 @@ class Readable:
     arrived: datetime
 
 
-def visible(scope: AccessScope) -> tuple[str, Values]:
-    """The condition on a row of `item` that is `AccessScope.can_read`, and its values."""
+def visible(scope: AccessScope, kind: str = "session", prefix: str = "") -> tuple[str, Values]:
+    """The condition on a row of `item` that is `AccessScope.can_read`, and its values.
+
+    Only items of this kind count; with "", those of any kind. `prefix` names the table in a query
+    of several.
+    """
     condition = (
-        f"team IN {LIST} AND (member = ? OR team IN {LIST} OR team || '/' || project IN {LIST})"
+        f"{prefix}team IN {LIST} AND ({prefix}member = ? OR {prefix}team IN {LIST}"
+        f" OR {prefix}team || '/' || {prefix}project IN {LIST})"
     )
+    if kind:
+        condition += f" AND {prefix}kind = '{kind}'"
     values: Values = [
         listed(scope.teams),
         scope.user,
@@ -42,7 +49,7 @@ def visible(scope: AccessScope) -> tuple[str, Values]:
     ]
     for column, allowed in (("project", scope.only), ("agent", scope.agents)):
         if allowed is not None:
-            condition += f" AND {column} IN {LIST}"
+            condition += f" AND {prefix}{column} IN {LIST}"
             values.append(listed(allowed))
     return condition, values
 

@@ -30,7 +30,7 @@ from karma_sync.team.documents.receipt import (
     channel_receipt,
     seen,
 )
-from karma_sync.team.documents.stored import RECEIPT, digest_of, receipts_for
+from karma_sync.team.documents.stored import RECEIPT, receipts_for
 from karma_sync.team.documents.verify import verify_receipt
 from karma_sync.team.put_back import HeldDocument, PutBack
 
@@ -163,7 +163,7 @@ class Receipts:
         """Store up to which revision the member had exactly what I had sent."""
         for each in receipt.channels:
             mine = ledger.revisions(tx, each.folder)
-            if each.digest != digest_of(mine):
+            if not each.has_all(mine):
                 continue
             gone = ledger.retractions(tx, each.folder)
             done = gone if each.carried_out(gone) == set(gone) else []
@@ -228,6 +228,7 @@ class Receipts:
                 if channel.team.id == team.id:
                     arrivals = library.arrivals(tx, channel.id).values()
                     refused = [(a.item, a.why.split(":")[0]) for a in arrivals if a.refused]
+                    aside = [(a.item, _revision(a.why)) for a in arrivals if a.is_set_aside]
                     lingering = retractions.lingering(tx, channel.id)
                     retracted = retractions.all_of(tx, channel.id)
                     imported = Imported(
@@ -238,6 +239,7 @@ class Receipts:
                         ],
                         retracted=[(r.item, r.revision) for r in retracted if r.done],
                         refused=refused,
+                        set_aside=aside,
                     )
                     receipts.append(channel_receipt(channel.id, imported))
         return tuple(sorted(receipts, key=lambda r: r.folder))
@@ -261,6 +263,11 @@ class Receipts:
         return None
 
 
+def _revision(why: str) -> int:
+    """The revision of an item that was set aside, from the reason of its arrival."""
+    return int(why.split(":")[0])
+
+
 def claims(paths: Paths, world: World) -> dict[str, int]:
     """By channel, the highest revision that a receipt on disk names."""
     highest: dict[str, int] = {}
@@ -282,6 +289,5 @@ def confirmations(
 
     `mine` holds the revision by item.
     """
-    wanted = digest_of(mine)
     receipts = receipts_for(store, team, folder)
-    return {tag: (each.items, each.digest == wanted) for tag, each in receipts.items()}
+    return {tag: (each.items, each.has_all(mine)) for tag, each in receipts.items()}

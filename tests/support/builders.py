@@ -24,7 +24,12 @@ from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.agents.extractors import EXTRACTORS
 from karma_sync.channel.layout import chunk_name, decompress, item_name
 from karma_sync.channel.outbox import Outbox
-from karma_sync.channel.verify import verify_chunk, verify_item, verify_retraction
+from karma_sync.channel.verify import (
+    verify_chunk,
+    verify_item,
+    verify_observations,
+    verify_retraction,
+)
 from karma_sync.domain.access import AccessScope, admin_of
 from karma_sync.domain.mesh.channels import Channel, World, channels
 from karma_sync.domain.session.facts import Facts
@@ -34,7 +39,7 @@ from karma_sync.domain.session.project import SharedProject
 from karma_sync.domain.session.query import Query
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.domain.team.pairing_code import PairingCode, device_text
-from karma_sync.domain.team.subscription import Content, Direction, Status, Subscription
+from karma_sync.domain.team.subscription import USUAL, Direction, Status, Subscription
 from karma_sync.domain.team.team import Member, MemberStatus, Team, found_team
 from karma_sync.errors import RedactionFailed
 from karma_sync.library.hits import Manner, Results
@@ -52,7 +57,7 @@ ALICE, BOB, CAROL, MALLORY = "alice.mbp", "bob.tower", "carol.air", "mallory.pc"
 PROJECT = "example.org/acme/repo"
 NOW = datetime(2026, 5, 31, 12, 0, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
-VERIFIER = Verifier(verify_item, verify_chunk, verify_retraction)
+VERIFIER = Verifier(verify_item, verify_chunk, verify_retraction, verify_observations)
 
 
 def examples(most: int = 100) -> settings:
@@ -125,7 +130,7 @@ def answer(
         member=key_of(tag).public,
         status=status,
         direction=direction,
-        content=Content.BOTH,
+        content=USUAL,
         incarnation=1,
     )
 

@@ -113,7 +113,7 @@ def accept(
     Example: karma-sync accept repo --wait
     """
     from karma_sync.domain.session.selection import Limits
-    from karma_sync.domain.team.subscription import Content
+    from karma_sync.domain.team.subscription import USUAL
     from karma_sync.service import projects
 
     app = App.from_environment()
@@ -122,7 +122,7 @@ def accept(
         require_daemon(app)
     standing = offered(app, named, team, wait)
     # raises before the command asks
-    projects.moved(standing, lambda mine: mine.accept(0, Direction.BOTH, Content.BOTH, Limits()))
+    projects.moved(standing, lambda mine: mine.accept(0, Direction.BOTH, USUAL, Limits()))
     wishes = ConsentOptions(
         direction, since, last, after_idle, profile, yes, dry_run, whole_home=whole_home
     )

@@ -7,9 +7,10 @@ Pure: every function takes a `World` and returns values; none has an effect.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from karma_sync.domain.session.manifest import ItemKind
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.project import Names
-from karma_sync.domain.team.subscription import Status, Subscription
+from karma_sync.domain.team.subscription import Content, Status, Subscription
 from karma_sync.domain.team.team import Member, Team
 from karma_sync.paths import channel_folder, is_door, metadata_folder
 
@@ -133,6 +134,21 @@ def inboxes(world: World) -> list[Channel]:
         and (sub := mine.get((c.team.id, c.project))) is not None
         and sub.receives
     ]
+
+
+_KINDS = {
+    Content.SESSIONS: ItemKind.SESSION,
+    Content.OBSERVATIONS: ItemKind.OBSERVATIONS,
+    Content.MEMORY: ItemKind.OBSERVATIONS,
+}
+
+
+def wanted_kinds(world: World, channel: Channel) -> frozenset[ItemKind]:
+    """The kinds of items that I take from a channel: of another member's by my own answer."""
+    mine = my_subscriptions(world).get((channel.team.id, channel.project))
+    if channel.owner.key == world.key or mine is None:
+        return frozenset(ItemKind)
+    return frozenset(_KINDS[each] for each in mine.content)
 
 
 def receivers(world: World, channel: Channel) -> frozenset[str]:

@@ -25,7 +25,9 @@ Size = Annotated[int, Field(ge=0, le=limits.NUMBER)]
 # Names of files inside an item are labels, never paths on disk. These patterns keep them readable.
 _NAME = r"[^/\\\x00-\x1f\x7f.][^/\\\x00-\x1f\x7f]{0,199}"
 _FOLDERS = "copies|subagents|tool-results|workflows|todos|tasks|plans|file-history|debug"
-FILE_NAME = re.compile(rf"transcript\.jsonl|custom-title\.json|(?:{_FOLDERS})(?:/{_NAME}){{1,6}}")
+FILE_NAME = re.compile(
+    rf"transcript\.jsonl|custom-title\.json|observations\.jsonl|(?:{_FOLDERS})(?:/{_NAME}){{1,6}}"
+)
 
 # The clocks of two machines may differ by this much.
 _CLOCKS_DIFFER_S = 300
@@ -36,7 +38,10 @@ _WRITTEN_S = 300
 
 
 class ItemKind(StrEnum):
+    """What an item holds: one session, or the observations of one source."""
+
     SESSION = "session"
+    OBSERVATIONS = "observations"
 
 
 class Piece(PeerModel):
@@ -109,8 +114,24 @@ class SessionFacts(PeerModel):
         return -_CLOCKS_DIFFER_S < idle < (_OPEN_S if self.running else _WRITTEN_S)
 
 
+class ManifestPlace(PeerModel):
+    """The part of a manifest that every kind of item has, also kinds of newer versions."""
+
+    format: Literal[1]
+    team: str
+    project: str
+    member: str
+    item: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+    kind: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z-]{0,39}$")]
+    revision: Annotated[int, Field(ge=1, le=limits.NUMBER)]
+
+
 class Manifest(PeerModel):
-    """An item's signed description (payload type MANIFEST)."""
+    """An item's signed description (payload type MANIFEST).
+
+    An observations item fills two fields of `session`: `agent` is the source, and `session_id` the
+    source's id. Then the rules for all items, such as the item's id, are those of sessions.
+    """
 
     format: Literal[1]
     team: str
@@ -137,6 +158,20 @@ class Manifest(PeerModel):
     def chunks(self) -> dict[str, int]:
         """The size in bytes of every full chunk that the item names, by hash."""
         return {sha: size for f in self.files for sha, size in f.chunks}
+
+
+class SetAside(Exception):
+    """Not an error: the item is kept in its folder and not imported.
+
+    Its kind is one of a newer version, or one that the reader does not want. `hashes` are the
+    chunks that it names, as far as its files are described as those of other kinds.
+    """
+
+    def __init__(self, kind: str, revision: int, hashes: frozenset[str]) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.revision = revision
+        self.hashes = hashes
 
 
 def join_item(envelope: bytes, inline_frame: bytes) -> bytes:

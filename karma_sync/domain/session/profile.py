@@ -19,6 +19,7 @@ class FileKind(StrEnum):
     PLAN = "plan"
     FILE_HISTORY = "file-history"  # whole files of source code, from before an edit
     DEBUG = "debug"  # a log; it may hold environment variables
+    OBSERVATIONS = "observations"  # the one file of an observations item
 
 
 class Profile(StrEnum):
@@ -40,7 +41,11 @@ TRANSCRIPTS = frozenset({FileKind.TRANSCRIPT, FileKind.COPY, FileKind.SUBAGENT})
 MAY_BE_GIVEN = frozenset({FileKind.TOOL_RESULT, FileKind.FILE_HISTORY})
 _AGENT_FILE = re.compile(r"agent-.*\.jsonl")
 _PRIVATE = frozenset({FileKind.FILE_HISTORY, FileKind.DEBUG})
-_TOP = {"transcript.jsonl": FileKind.TRANSCRIPT, "custom-title.json": FileKind.TITLE}
+_TOP = {
+    "transcript.jsonl": FileKind.TRANSCRIPT,
+    "custom-title.json": FileKind.TITLE,
+    "observations.jsonl": FileKind.OBSERVATIONS,
+}
 _FOLDERS = {
     "copies": FileKind.COPY,
     "tool-results": FileKind.TOOL_RESULT,
@@ -73,7 +78,7 @@ def takes(profile: Profile, kind: FileKind) -> bool:
     """Whether this profile sends files of this kind."""
     match profile:
         case Profile.CONVERSATION:
-            return kind in TRANSCRIPTS
+            return kind in TRANSCRIPTS or kind is FileKind.OBSERVATIONS
         case Profile.STANDARD:
             return kind not in _PRIVATE
         case Profile.FULL:

@@ -42,12 +42,15 @@ class Limits(Value, frozen=True, kw_only=True):
     """Limits which sessions of a project leave, when, and with which files.
 
     Sessions leave that were active at or after `since` (UTC; None means all), after nobody wrote
-    to them for `after_idle` seconds, with the files that `profile` takes.
+    to them for `after_idle` seconds, with the files that `profile` takes. `observations` and
+    `memory` tell that the person was shown which of them leave, and agreed.
     """
 
     since: datetime | None = None
     after_idle: Annotated[int, Meta(ge=0)] = 0
     profile: Profile = Profile.STANDARD
+    observations: bool = False
+    memory: bool = False
 
     def narrowed(self, other: "Limits") -> "Limits":
         """The limits that let through only what both let through."""
@@ -56,6 +59,8 @@ class Limits(Value, frozen=True, kw_only=True):
             since=max(starts, default=None),
             after_idle=max(self.after_idle, other.after_idle),
             profile=min(self.profile, other.profile, key=attrgetter("rank")),
+            observations=self.observations and other.observations,
+            memory=self.memory and other.memory,
         )
 
     def within(self, other: "Limits") -> bool:
@@ -64,7 +69,7 @@ class Limits(Value, frozen=True, kw_only=True):
 
 
 class Withhold(Value, frozen=True, kw_only=True):
-    """A session that its owner keeps on this machine."""
+    """A session, or an observation by its id, that its owner keeps on this machine."""
 
     session: str
 
@@ -197,16 +202,17 @@ def why_excluded(directory: str, exclusion: Exclusion) -> str:
 
 
 class Whose(StrEnum):
-    """Whether an `Unshared` names a session or an agent."""
+    """Whether an `Unshared` names a session, an agent or an observation."""
 
     SESSION = "session"
     AGENT = "agent"
+    OBSERVATION = "observation"
 
 
 class Unshared(Value, frozen=True, kw_only=True):
-    """A session, or all sessions of an agent, that the person took back after they had left.
+    """A session, all of an agent, or an observation, taken back by the person after it had left.
 
-    Such a session does not leave, and is withdrawn where it has left, until this is `lifted`.
+    It does not leave, and is withdrawn where it has left, until this is `lifted`.
     `name` is a session's id or an agent's name: `claude-code` means every session of that program,
     `claude-code/reviewer` the sessions of one agent.
     """
@@ -217,8 +223,8 @@ class Unshared(Value, frozen=True, kw_only=True):
 
     def covers(self, agent: str, session: str) -> bool:
         """Whether this names the session, or the agent that wrote it."""
-        if self.whose is Whose.SESSION:
-            return self.name == session
+        if self.whose is not Whose.AGENT:
+            return self.whose is Whose.SESSION and self.name == session
         return agent == self.name or agent.startswith(f"{self.name}/")
 
 

@@ -1,6 +1,6 @@
 """Models a subscription: one member's answer to one project of one team, and its legal moves."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -12,11 +12,24 @@ from karma_sync.errors import IllegalMove
 
 
 class Content(StrEnum):
-    """What a member sends and receives of a project."""
+    """What a member sends and receives of a project; an answer names any of them.
+
+    `memory` are the notes that an agent keeps for one person: they leave only where a person asks
+    for it by name.
+    """
 
     SESSIONS = "sessions"
     OBSERVATIONS = "observations"
-    BOTH = "both"
+    MEMORY = "memory"
+
+
+USUAL = (Content.SESSIONS, Content.OBSERVATIONS)
+
+
+def content_of(names: Iterable[str]) -> tuple[Content, ...]:
+    """The contents that are named, each once, in their order; unknown names are left out."""
+    wanted = set(names)
+    return tuple(each for each in Content if each in wanted)
 
 
 class Status(StrEnum):
@@ -57,7 +70,7 @@ class Subscription(Value, frozen=True, kw_only=True):
     member: str
     status: Status = Status.OFFERED
     direction: Direction = Direction.BOTH
-    content: Content = Content.BOTH
+    content: tuple[Content, ...] = USUAL
     incarnation: int = 0
     limits: Limits = Limits()
 
@@ -74,8 +87,24 @@ class Subscription(Value, frozen=True, kw_only=True):
     def receives(self) -> bool:
         return self.engaged and self.direction is not Direction.SEND
 
+    @property
+    def sends_sessions(self) -> bool:
+        return self.sends and Content.SESSIONS in self.content
+
+    def agreed(self, content: Content) -> bool:
+        """Whether this is sent: it is part of the answer, and the person was shown what leaves.
+
+        Sessions are shown by each command that accepts a project.
+        """
+        shown = {
+            Content.SESSIONS: True,
+            Content.OBSERVATIONS: self.limits.observations,
+            Content.MEMORY: self.limits.memory,
+        }
+        return self.sends and content in self.content and shown[content]
+
     def accept(
-        self, now_ms: int, direction: Direction, content: Content, limits: Limits
+        self, now_ms: int, direction: Direction, content: tuple[Content, ...], limits: Limits
     ) -> "Subscription":
         """Take part; items are sent through a new channel."""
         incarnation = next_version(self.incarnation, now_ms)
@@ -92,7 +121,7 @@ class Subscription(Value, frozen=True, kw_only=True):
         return self._move("resume")
 
     def change(
-        self, direction: Direction, content: Content, limits: Limits | None = None
+        self, direction: Direction, content: tuple[Content, ...], limits: Limits | None = None
     ) -> "Subscription":
         """Change direction and content; and limits, if they are given."""
         kept = self.limits if limits is None else limits

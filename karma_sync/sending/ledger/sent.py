@@ -13,7 +13,6 @@ from karma_sync.sending.ledger.closed_channels import Ended, closed_channels
 from karma_sync.sending.ledger.recalls import Box, moment, read_box
 from karma_sync.store.database import Database
 from karma_sync.store.ledger import Departed
-from karma_sync.team.documents.stored import digest_of
 
 
 class Fate(StrEnum):
@@ -83,11 +82,11 @@ def filtered(
 
 
 def _sent(box: Box, row: Departed) -> SentSession:
-    mine = digest_of({r.item: r.revision for r in box.rows if not r.withdrawn})
+    mine = {r.item: r.revision for r in box.rows if not r.withdrawn}
     retractions = box.retractions
     to = []
     for tag, said in sorted(box.said.items()):
-        has = bool(said and said.digest == mine) or box.known.get(tag, 0) >= row.revision
+        has = bool(said and said.has_all(mine)) or box.known.get(tag, 0) >= row.revision
         gone = (row.item, row.withdrawn) in (said.carried_out(retractions) if said else ())
         to.append(Delivery(tag, has and not row.withdrawn, gone))
     fate = Fate.WITHDRAWN if row.withdrawn else Fate.OUT

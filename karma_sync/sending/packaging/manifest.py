@@ -35,6 +35,7 @@ class RevisionContent:
     running: bool | None
     records: int
     redactions: Mapping[str, int]
+    kind: ItemKind = ItemKind.SESSION
 
 
 def describe(
@@ -64,7 +65,7 @@ def describe(
         project=channel.project,
         member=channel.owner.tag,
         item=content.item,
-        kind=ItemKind.SESSION,
+        kind=content.kind,
         revision=content.revision,
         session=SessionFacts(
             agent=session.agent,

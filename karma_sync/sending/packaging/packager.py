@@ -14,7 +14,7 @@ from karma_sync.channel.own_items import OutboxFiles, PreviousItem, read_back, w
 from karma_sync.domain.ids import item_id, next_version
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.facts import Facts
-from karma_sync.domain.session.manifest import FORMAT, Manifest, Retraction, join_item
+from karma_sync.domain.session.manifest import FORMAT, ItemKind, Manifest, Retraction, join_item
 from karma_sync.domain.session.profile import Profile, kind_of, takes
 from karma_sync.domain.session.source_files import (
     PackedItem,
@@ -22,6 +22,7 @@ from karma_sync.domain.session.source_files import (
     SourceSession,
 )
 from karma_sync.redact.redactor import Redactor
+from karma_sync.sending.packaging.chunker import Put
 from karma_sync.sending.packaging.file_selection import running, sendable
 from karma_sync.sending.packaging.manifest import RevisionContent, describe, signed
 from karma_sync.sending.packaging.outgoing import Outgoing
@@ -173,21 +174,30 @@ class Packager:
 
     def cut(self, channel: Channel, session: SourceSession, outbox: OutboxFiles) -> CutSession:
         """Redact and cut the new content of a session's files; stage its chunks in the outbox."""
+        start = self.start(channel, session, outbox)
+        outgoing = self._outgoing(channel, session.agent)
+        put = self.put_into(outbox, session.changed_ns)
+        cut = SessionCut(start, outgoing, self._redactor, put, lambda: self.cut_bytes)
+        return cut.run(outbox)
+
+    def start(self, channel: Channel, session: SourceSession, outbox: OutboxFiles) -> CutStart:
+        """What cutting an item begins with: the item as the outbox holds it, and the state then."""
         item = self.item_of(channel, session)
         before = read_back(outbox, item, self._key.public)
         packed = self._state_to_resume(channel, session, item, before)
         self.cut_bytes = 0
+        return CutStart(channel, session, item, before, packed)
+
+    def put_into(self, outbox: OutboxFiles, changed_ns: int) -> Put:
+        """Stages chunks of an item that was written at `changed_ns` (Unix nanoseconds)."""
 
         def put(content: bytes) -> tuple[str, int]:
             sha256 = hashlib.sha256(content).hexdigest()
-            outbox.put_chunk(sha256, content, session.changed_ns + _CHUNK_LEAD_NS)
+            outbox.put_chunk(sha256, content, changed_ns + _CHUNK_LEAD_NS)
             self.cut_bytes += len(content)
             return sha256, len(content)
 
-        start = CutStart(channel, session, item, before, packed)
-        outgoing = self._outgoing(channel, session.agent)
-        cut = SessionCut(start, outgoing, self._redactor, put, lambda: self.cut_bytes)
-        return cut.run(outbox)
+        return put
 
     def describe(self, cut: CutSession, facts: Facts) -> DescribedItem:
         """Take the next revision, and sign the manifest of the item."""
@@ -201,6 +211,7 @@ class Packager:
             cut.running,
             cut.records,
             cut.redactions,
+            cut.kind,
         )
         manifest = describe(start.channel, start.session, facts, content, self._redactor)
         inline = compress(b"".join(f.tail for f in cut.files))
@@ -241,8 +252,8 @@ class Packager:
             RedactionFailed, OSError: as `package` does.
         """
         before = read_back(outbox, item, self._key.public)
-        if before is None:
-            return 0
+        if before is None or before.manifest.kind is not ItemKind.SESSION:
+            return 0  # observations are packaged again by their own packager, in each pass
         self._packed.pop((channel.id, item), None)
         session, facts = without_source(before, outbox, self._now_ms() * 10**6)
         return self.package(channel, session, facts, outbox).revision

@@ -8,7 +8,8 @@ from karma_sync.agents.record_choice import WithheldRecords
 from karma_sync.channel.own_items import OutboxFiles, PreviousItem
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import Channel
-from karma_sync.domain.session.manifest import ItemFile
+from karma_sync.domain.session.manifest import ItemFile, ItemKind
+from karma_sync.domain.session.observation import OBSERVATIONS
 from karma_sync.domain.session.profile import MAY_BE_GIVEN, TRANSCRIPTS, kind_of, takes
 from karma_sync.domain.session.source_files import (
     TRANSCRIPT,
@@ -58,6 +59,7 @@ class CutSession:
     files: Sequence[CutFile]
     held: Sequence[SourceFile]
     left: int
+    kind: ItemKind = ItemKind.SESSION
 
     @property
     def running(self) -> bool | None:
@@ -66,8 +68,8 @@ class CutSession:
 
     @property
     def records(self) -> int:
-        """The number of lines of the transcript that leave."""
-        return sum(file.records for file in self.files if file.name == TRANSCRIPT)
+        """The number of lines of the transcript that leave, or of observations."""
+        return sum(file.records for file in self.files if file.name in (TRANSCRIPT, OBSERVATIONS))
 
     @property
     def redactions(self) -> Counter[str]:
@@ -75,7 +77,8 @@ class CutSession:
         found: Counter[str] = Counter()
         for file in self.files:
             found.update(file.cuts)
-        if self.start.before and not self.start.session.files:
+        is_session = self.kind is ItemKind.SESSION
+        if self.start.before and not self.start.session.files and is_session:
             found.update(self.start.before.manifest.redactions)  # they are still in it
         return found
 

@@ -13,7 +13,7 @@ from karma_sync.domain.document import PeerModel
 from karma_sync.domain.ids import KEY, is_tag
 from karma_sync.domain.session.project import SharedProject
 from karma_sync.domain.team.pairing_code import PairingCode, device_bytes, device_text, is_address
-from karma_sync.domain.team.subscription import Content, Direction, Status, Subscription
+from karma_sync.domain.team.subscription import Direction, Status, Subscription, content_of
 from karma_sync.domain.team.team import Member, MemberStatus, Team
 from karma_sync.errors import BadInput
 from karma_sync.git.remote import is_identity
@@ -103,7 +103,10 @@ class Answered(PeerModel):
     project: Identity
     status: Status
     direction: Direction
-    content: Content
+    # texts, because a newer version may know more contents
+    content: Annotated[
+        tuple[Annotated[str, StringConstraints(max_length=40)], ...], Field(max_length=20)
+    ]
     incarnation: Count
 
 
@@ -209,7 +212,7 @@ def answers_of(document: MemberDocument) -> list[Subscription]:
             member=document.writer,
             status=a.status,
             direction=a.direction,
-            content=a.content,
+            content=content_of(a.content),
             incarnation=a.incarnation,
         )
         for a in document.subscriptions

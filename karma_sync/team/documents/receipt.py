@@ -32,6 +32,13 @@ class Refused(Received, frozen=True, kw_only=True):
     code: Annotated[str, Meta(pattern=r"\A[0-9a-z-]{1,40}\Z")]
 
 
+class SetAsideItem(Received, frozen=True, kw_only=True):
+    """An item that was not understood or not wanted: kept in its folder, not imported."""
+
+    item: Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+    revision: Count
+
+
 class Retracted(Received, frozen=True, kw_only=True):
     """An item that was removed completely, and the revision of its retraction."""
 
@@ -45,7 +52,8 @@ class ChannelReceipt(Received, frozen=True, kw_only=True):
     `digest` is over the sorted items and their revisions: equal digests mean equal content.
     `oldest` is the lowest revision of which something is left in the library or in the channel's
     folder; 0 if nothing is there. `retracted_digest` is over all retractions carried out, in the
-    order of their revisions; `retractions` are the latest of them.
+    order of their revisions; `retractions` are the latest of them. `set_aside` are items that the
+    member has and does not import; they are not in `items` and `digest`.
     """
 
     folder: Annotated[str, Meta(pattern=rf"\A{FOLDER_ID.pattern}\Z")]
@@ -53,9 +61,18 @@ class ChannelReceipt(Received, frozen=True, kw_only=True):
     items: Count
     digest: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
     refused: Annotated[tuple[Refused, ...], Meta(max_length=_MOST_REFUSED)] = ()
+    set_aside: Annotated[tuple[SetAsideItem, ...], Meta(max_length=_MOST_REFUSED)] = ()
     oldest: Count = 0
     retracted_digest: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")] = NOTHING
     retractions: Annotated[tuple[Retracted, ...], Meta(max_length=_MOST_RETRACTED)] = ()
+
+    def has_all(self, mine: Mapping[str, int]) -> bool:
+        """Whether the member has exactly my items (`mine`: revision by item).
+
+        An item that it set aside in my newest revision counts as had.
+        """
+        aside = {(each.item, each.revision) for each in self.set_aside}
+        return self.digest == digest_of({i: r for i, r in mine.items() if (i, r) not in aside})
 
     def confirms(self, mine: Mapping[str, int], before: int = 0) -> int:
         """How many of my items (`mine`: revision by item) the member confirms.
@@ -64,7 +81,7 @@ class ChannelReceipt(Received, frozen=True, kw_only=True):
         items: at least those up to the revision `before`, at which the member had everything, and
         at most as many as the receipt allows.
         """
-        if self.digest == digest_of(mine):
+        if self.has_all(mine):
             return len(mine)
         sure = sum(revision <= before for revision in mine.values())
         possible = sum(revision <= self.revision for revision in mine.values())
@@ -117,13 +134,14 @@ class Imported:
 
     `revisions` are by item. `lingering` are older revisions of which files are still in the folder.
     `retracted` are the retractions carried out, (item, revision) in the order of revisions.
-    `refused` holds (item, code of the reason).
+    `refused` holds (item, code of the reason), `set_aside` (item, revision).
     """
 
     revisions: Mapping[str, int]
     lingering: Collection[int] = ()
     retracted: Sequence[tuple[str, int]] = ()
     refused: Collection[tuple[str, str]] = ()
+    set_aside: Collection[tuple[str, int]] = ()
 
 
 def channel_receipt(folder: str, imported: Imported) -> ChannelReceipt:
@@ -138,6 +156,10 @@ def channel_receipt(folder: str, imported: Imported) -> ChannelReceipt:
         items=len(revisions),
         digest=digest_of(revisions),
         refused=tuple(refused[:_MOST_REFUSED]),
+        set_aside=tuple(
+            SetAsideItem(item=item, revision=revision)
+            for item, revision in sorted(imported.set_aside)[:_MOST_REFUSED]
+        ),
         oldest=min((*revisions.values(), *imported.lingering), default=0),
         retracted_digest=digest,
         retractions=tuple(Retracted(item=item, revision=revision) for item, revision in latest),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from karma_sync.channel.layout import compress
 from karma_sync.channel.verify import verify_chunk, verify_item
 from karma_sync.domain import limits
-from karma_sync.domain.session.manifest import join_item, split_item
+from karma_sync.domain.session.manifest import SetAside, join_item, split_item
 from karma_sync.errors import Unverified
 from karma_sync.signing import PayloadType
 from tests.support.builders import (
@@ -125,7 +125,7 @@ def test_2_a_bomb_in_the_place_of_the_inline_part_or_of_a_chunk_is_not_unpacked(
         (lambda sent: resigned(sent.raw, B, member=BOB), "3-signature"),
         (lambda sent: resigned(sent.raw, M), "3-signature"),
         (lambda sent: resigned(sent.raw, A, format=0), "3-form"),
-        (lambda sent: resigned(sent.raw, A, kind="malware"), "3-form"),
+        (lambda sent: resigned(sent.raw, A, kind="MALWARE"), "3-form"),
         (lambda sent: resigned(sent.raw, A, revision="x"), "3-form"),
         (lambda sent: resigned(sent.raw, A, revision=0), "3-form"),
         (lambda sent: resigned(sent.raw, A, files=None), "3-form"),
@@ -246,3 +246,36 @@ def test_a_manifest_nested_beyond_reason_is_refused(sent: Sent) -> None:
 @pytest.mark.parametrize("revision", [2**63, 10**30])
 def test_a_revision_that_the_database_cannot_hold_is_refused(sent: Sent, revision: int) -> None:
     assert sent.code(resigned(sent.raw, A, revision=revision)) == "3-form"
+
+
+def test_an_item_of_a_kind_of_a_newer_version_is_set_aside(sent: Sent) -> None:
+    raw = resigned(sent.raw, A, kind="diagrams", session=None)
+    with pytest.raises(SetAside) as aside:
+        sent.verify(raw)
+
+    assert (aside.value.kind, aside.value.revision) == ("diagrams", sent.revision)
+    assert aside.value.hashes == set(sent.manifest.chunks())
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"member": BOB}, "4-signer"),
+        ({"project": OTHER}, "5-place"),
+        ({"item": "0" * 32}, "5-name"),
+        ({"revision": 1}, "6-newer"),
+    ],
+)
+def test_an_item_of_an_unknown_kind_passes_the_steps_of_all_kinds(
+    sent: Sent, changes: dict[str, object], code: str
+) -> None:
+    raw = resigned(sent.raw, A, kind="diagrams", **changes)
+
+    with pytest.raises(Unverified) as error:
+        sent.verify(raw, last=1)
+    assert error.value.code == code
+
+
+def test_a_session_has_no_file_of_observations_and_observations_have_no_other(sent: Sent) -> None:
+    assert sent.code(resigned(sent.raw, A, kind="observations")) == "1-path"
+    assert sent.code(sent.with_file(0, path="observations.jsonl")) == "1-path"

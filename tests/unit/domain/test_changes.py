@@ -8,7 +8,7 @@ from hypothesis import given
 from karma_sync.domain.session.selection import Limits
 from karma_sync.domain.team.changes import Fact, Known, facts, news
 from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
-from karma_sync.domain.team.subscription import MOVES, Content, Direction, Status, Subscription
+from karma_sync.domain.team.subscription import MOVES, USUAL, Direction, Status, Subscription
 from tests.support.builders import (
     ALICE,
     BOB,
@@ -49,9 +49,9 @@ def test_every_move_is_news_under_its_own_word(status: Status, verb: str, who: s
     before = answer(TEAM, who, status)
     match verb:
         case "accept":
-            after = before.accept(1, Direction.BOTH, Content.BOTH, Limits())
+            after = before.accept(1, Direction.BOTH, USUAL, Limits())
         case "change":
-            after = before.change(Direction.SEND, Content.BOTH)
+            after = before.change(Direction.SEND, USUAL)
         case _:
             after = getattr(before, verb)()
     way = {"change": ": send", "decline": "", "reopen": ""}.get(verb, ": both")

@@ -24,6 +24,7 @@ KINDS = {
     "plans/shiny-puzzle.md": FileKind.PLAN,
     "file-history/0123456789abcdef@v2": FileKind.FILE_HISTORY,
     "debug/s1.txt": FileKind.DEBUG,
+    "observations.jsonl": FileKind.OBSERVATIONS,
 }
 
 
@@ -44,7 +45,12 @@ def test_every_file_name_that_a_receiver_accepts_has_a_kind(name: str) -> None:
 
 
 TAKEN = {
-    Profile.CONVERSATION: {FileKind.TRANSCRIPT, FileKind.COPY, FileKind.SUBAGENT},
+    Profile.CONVERSATION: {
+        FileKind.TRANSCRIPT,
+        FileKind.COPY,
+        FileKind.SUBAGENT,
+        FileKind.OBSERVATIONS,
+    },
     Profile.STANDARD: set(FileKind) - {FileKind.FILE_HISTORY, FileKind.DEBUG},
     Profile.FULL: set(FileKind),
 }

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.selection import Limits
-from karma_sync.domain.team.subscription import MOVES, Content, Direction, Status, Subscription
+from karma_sync.domain.team.subscription import (
+    MOVES,
+    USUAL,
+    Content,
+    Direction,
+    Status,
+    Subscription,
+)
 from karma_sync.errors import IllegalMove
 from tests.support.builders import PROJECT, examples
 
@@ -30,10 +37,10 @@ PICTURE = {
 }
 
 VERBS: dict[str, Callable[[Subscription], Subscription]] = {
-    "accept": lambda s: s.accept(1, Direction.SEND, Content.SESSIONS, LIMITS),
+    "accept": lambda s: s.accept(1, Direction.SEND, (Content.SESSIONS,), LIMITS),
     "pause": Subscription.pause,
     "resume": Subscription.resume,
-    "change": lambda s: s.change(Direction.RECEIVE, Content.OBSERVATIONS),
+    "change": lambda s: s.change(Direction.RECEIVE, (Content.OBSERVATIONS,)),
     "decline": Subscription.decline,
     "reopen": Subscription.reopen,
 }
@@ -91,8 +98,8 @@ def test_a_move_changes_only_its_own_fields(verb: str, changed: set[str]) -> Non
 def test_a_change_can_move_the_limits_of_what_is_sent_or_leave_them() -> None:
     before = standing(ACCEPTED, limits=LIMITS)
 
-    assert before.change(Direction.SEND, Content.BOTH).limits == LIMITS
-    assert before.change(Direction.SEND, Content.BOTH, Limits()).limits == Limits()
+    assert before.change(Direction.SEND, USUAL).limits == LIMITS
+    assert before.change(Direction.SEND, USUAL, Limits()).limits == Limits()
 
 
 @pytest.mark.parametrize("status", Status)
@@ -121,7 +128,7 @@ steps = st.lists(
 
 def _after(sub: Subscription, verb: str, clock_ms: int) -> Subscription:
     if verb == "accept":
-        return sub.accept(clock_ms, Direction.BOTH, Content.BOTH, Limits())
+        return sub.accept(clock_ms, Direction.BOTH, USUAL, Limits())
     return VERBS[verb](sub)
 
 

@@ -8,7 +8,12 @@ from unittest.mock import patch
 import pytest
 
 from karma_sync.channel.layout import chunk_name, compress, item_name
-from karma_sync.channel.verify import verify_chunk, verify_item, verify_retraction
+from karma_sync.channel.verify import (
+    verify_chunk,
+    verify_item,
+    verify_observations,
+    verify_retraction,
+)
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.errors import NotFound, Unverified
 from karma_sync.files import write_private
@@ -150,7 +155,9 @@ def test_an_item_that_is_swapped_while_it_is_verified_is_kept_as_it_was_verified
         swapper(item_path(desk), b"evil")
         return verify_item(raw, name, channel, last)
 
-    shelf = Shelf(tmp_path / "bob", Verifier(item, verify_chunk, verify_retraction))
+    shelf = Shelf(
+        tmp_path / "bob", Verifier(item, verify_chunk, verify_retraction, verify_observations)
+    )
     wanted = expected(desk)
     take(shelf, desk)
 
@@ -165,7 +172,9 @@ def test_a_chunk_that_is_swapped_while_it_is_verified_is_kept_as_it_was_verified
         swapper(desk.outbox.path / chunk_name(sha), compress(b"evil" * (size // 4)))
         verify_chunk(frame, sha, size)
 
-    shelf = Shelf(tmp_path / "bob", Verifier(verify_item, chunk, verify_retraction))
+    shelf = Shelf(
+        tmp_path / "bob", Verifier(verify_item, chunk, verify_retraction, verify_observations)
+    )
     take(shelf, desk)
 
     assert shelf.read() == lines("one")

@@ -148,8 +148,8 @@ def test_the_same_secret_is_cut_out_of_every_kind_of_file(
     desk.append(record(type="user", gitBranch=f"x-{secret}", cwd="/src/repo", message={}))
     desk.package()
 
-    is_transcript = {FileKind.TRANSCRIPT, FileKind.COPY}
-    assert {kind_of(name) for name in PLACES} | is_transcript == set(FileKind)
+    others = {FileKind.TRANSCRIPT, FileKind.COPY, FileKind.OBSERVATIONS}
+    assert {kind_of(name) for name in PLACES} | others == set(FileKind)
     for name in [*PLACES, "transcript.jsonl"]:
         assert secret.encode() not in desk.content(name), name
         assert b"[REDACTED:" in desk.content(name), name

@@ -71,7 +71,7 @@ def _put(tx: Transaction, number: int, row: tuple[str, str, str, str]) -> None:
     )
     tx.execute(
         "INSERT INTO item (folder, item, revision, team, project, member, agent, session,"
-        " active, arrived, body) VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " active, arrived, kind, body) VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, 'session', ?)",
         [
             *(f"ks-c-{team}", manifest.item, team, project, member, facts.wrote, facts.session_id),
             *("2026-05-31", "2026-05-31T12:00:00+00:00", manifest.model_dump_json()),

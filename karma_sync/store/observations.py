@@ -1,0 +1,269 @@
+"""Stores the observations of the library in library.db, a row for each record of each item.
+
+The importer writes them. The same observation may come through several channels: readers get it
+once, as `karma_sync/library/observations.py` says.
+"""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from karma_sync.domain.access import AccessScope
+from karma_sync.domain.session.observation import Observation, decoded
+from karma_sync.domain.session.passage import Passage, Texts
+from karma_sync.store.database import Transaction
+from karma_sync.store.readable import visible
+from karma_sync.store.session_filter import LIST, Values
+
+TABLES = """
+    CREATE TABLE observation (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, folder TEXT NOT NULL, item TEXT NOT NULL,
+        id TEXT NOT NULL, version INTEGER NOT NULL, project TEXT NOT NULL, member TEXT NOT NULL,
+        type TEXT NOT NULL, updated TEXT NOT NULL, deleted INTEGER NOT NULL, digest BLOB NOT NULL,
+        body TEXT NOT NULL, UNIQUE (folder, item, id));
+    CREATE INDEX observation_by_id ON observation (id, project);
+    CREATE INDEX observation_by_time ON observation (updated);
+    CREATE TABLE observation_result (
+        folder TEXT, item TEXT, body TEXT NOT NULL, PRIMARY KEY (folder, item)) WITHOUT ROWID
+    """
+
+Place = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class StoredObservation:
+    """A row: the record, where it came from, and its number in the order of arrival."""
+
+    number: int
+    folder: str
+    item: str
+    team: str
+    project: str
+    record: Observation
+
+
+@dataclass(frozen=True)
+class ObservationFilter:
+    """Which observations a reader wants; an empty condition allows all.
+
+    `authors` are tags or their user parts, `projects` names or the ends of names. `since` is a
+    moment as records have it; `ids` the beginnings of ids.
+    """
+
+    authors: Collection[str] = ()
+    projects: Collection[str] = ()
+    types: Collection[str] = ()
+    since: str = ""
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class RowChanges:
+    """What a new revision of an item changes in the table: new rows, and rows that go."""
+
+    added: Sequence[tuple[int, Observation]]
+    removed: Sequence[tuple[int, Observation]]
+    kept: int
+
+
+def replace_all(
+    tx: Transaction, place: Place, project: str, found: Iterable[Observation]
+) -> RowChanges:
+    """Make the rows of an item those of its newest revision; equal rows stay as they are."""
+    rows = tx.execute(
+        "SELECT id, number, digest FROM observation WHERE folder = ? AND item = ?", place
+    )
+    known = {row["id"]: (row["number"], row["digest"]) for row in rows}
+    new: list[tuple[Observation, bytes, str]] = []
+    gone: list[int] = []
+    kept = 0
+    for record in found:
+        body = record.line()
+        digest = hashlib.blake2b(body, digest_size=16).digest()
+        before = known.pop(record.id, None)
+        if before and before[1] == digest:
+            kept += 1
+            continue
+        if before:
+            gone.append(before[0])
+        new.append((record, digest, body.decode()))
+    gone += [number for number, _ in known.values()]
+    removed = _take_out(tx, gone)
+    # an edited observation keeps its number, which tells who wrote it first
+    numbers = {record.id: number for number, record in removed}
+    added = _insert(tx, place, project, new, numbers)
+    return RowChanges(added, removed, kept)
+
+
+def _insert(
+    tx: Transaction,
+    place: Place,
+    project: str,
+    new: Sequence[tuple[Observation, bytes, str]],
+    numbers: Mapping[str, int],
+) -> list[tuple[int, Observation]]:
+    row = tx.execute("SELECT seq FROM sqlite_sequence WHERE name = 'observation'").fetchone()
+    last = int(row["seq"]) if row else 0
+    added = []
+    values = []
+    for record, digest, body in new:
+        number = numbers.get(record.id, 0)
+        if not number:
+            last = number = last + 1
+        added.append((number, record))
+        values.append(
+            (
+                *(number, *place, record.id, record.version, project, record.author),
+                *(record.type, record.updated, record.deleted, digest, body),
+            )
+        )
+    tx.executemany("INSERT INTO observation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+    return added
+
+
+def _take_out(tx: Transaction, numbers: Sequence[int]) -> list[tuple[int, Observation]]:
+    found = []
+    for number in numbers:
+        row = tx.execute("SELECT body FROM observation WHERE number = ?", [number]).fetchone()
+        found.append((number, decoded(row["body"].encode())))
+    tx.executemany("DELETE FROM observation WHERE number = ?", ((number,) for number in numbers))
+    return found
+
+
+def all_of(tx: Transaction, place: Place) -> list[tuple[int, Observation]]:
+    """The records of an item with their numbers, in the order of arrival."""
+    rows = tx.execute(
+        "SELECT number, body FROM observation WHERE folder = ? AND item = ? ORDER BY number", place
+    )
+    return [(row["number"], decoded(row["body"].encode())) for row in rows]
+
+
+def drop(tx: Transaction, place: Place) -> None:
+    """Delete the rows of an item."""
+    tx.execute("DELETE FROM observation WHERE folder = ? AND item = ?", place)
+    tx.execute("DELETE FROM observation_result WHERE folder = ? AND item = ?", place)
+
+
+def drop_channel(tx: Transaction, folder: str) -> None:
+    """Delete the rows of all items that came through a channel."""
+    tx.execute("DELETE FROM observation WHERE folder = ?", [folder])
+    tx.execute("DELETE FROM observation_result WHERE folder = ?", [folder])
+
+
+def put_result(tx: Transaction, place: Place, counts: Mapping[str, int]) -> None:
+    """Remember what the last import of an item did: how many, by `imported` and reason codes."""
+    tx.execute(
+        "INSERT OR REPLACE INTO observation_result VALUES (?, ?, ?)",
+        [*place, json.dumps(dict(sorted(counts.items())))],
+    )
+
+
+def results(tx: Transaction) -> dict[Place, dict[str, int]]:
+    """What the last import of each item did, by (folder, item)."""
+    rows = tx.execute("SELECT * FROM observation_result")
+    return {(row["folder"], row["item"]): json.loads(row["body"]) for row in rows}
+
+
+def passage_of(number: int, record: Observation, time: int) -> Passage:
+    """What the index holds of an observation; `at` is its number."""
+    return Passage(number, 0, time, texts_of(record))
+
+
+def texts_of(record: Observation) -> Texts:
+    """The texts of an observation by the columns of the index."""
+    return Texts(title=record.title, answer=record.content, tool=record.tool, path=record.topic)
+
+
+# Of the records with one id and project: the highest version counts. Only the first author's
+# deletion deletes; who came first is who arrived first.
+_NEWEST = """
+    WITH seen AS (
+        SELECT o.number, o.folder, o.item, o.id, o.version, o.project, o.member, o.type, o.updated,
+            o.deleted, i.team, first_value(o.member) OVER (
+                PARTITION BY o.project, o.id ORDER BY o.number) AS first
+        FROM observation AS o JOIN item AS i ON i.folder = o.folder AND i.item = o.item
+        WHERE {visible} {ids}),
+    ranked AS (
+        SELECT *, row_number() OVER (
+            PARTITION BY project, id ORDER BY version DESC, number) AS rank
+        FROM seen WHERE NOT deleted OR member = first)
+    SELECT r.*, o.body FROM ranked AS r JOIN observation AS o USING (number)
+    WHERE r.rank = 1 AND NOT r.deleted {wanted}
+"""
+
+
+def page(
+    tx: Transaction,
+    scope: AccessScope,
+    wanted: ObservationFilter,
+    most: int,
+    after: tuple[str, int] | None = None,
+) -> list[tuple[StoredObservation, str]]:
+    """At most `most` observations, the latest changed first, each with its first author's tag.
+
+    `after` is the (updated, number) of the last one on the page before.
+    """
+    conditions, values = _conditions(wanted)
+    if after is not None:
+        conditions += " AND (r.updated, -r.number) < (?, ?)"
+        values += [after[0], -after[1]]
+    query, more = _newest(scope, conditions)
+    rows = tx.execute(f"{query} ORDER BY r.updated DESC, r.number LIMIT ?", [*more, *values, most])
+    return [_stored(row) for row in rows]
+
+
+def count(tx: Transaction, scope: AccessScope, wanted: ObservationFilter) -> int:
+    """How many observations there are."""
+    conditions, values = _conditions(wanted)
+    query, more = _newest(scope, conditions)
+    row = tx.execute(f"SELECT count(*) AS n FROM ({query})", [*more, *values]).fetchone()  # noqa: S608 ours
+    return int(row["n"])
+
+
+def numbered(
+    tx: Transaction, scope: AccessScope, numbers: Collection[int]
+) -> dict[int, tuple[StoredObservation, str]]:
+    """Those of these rows that are what readers get of their observation, by number."""
+    listed = json.dumps(sorted(numbers))
+    ids = f"AND (o.id, o.project) IN (SELECT id, project FROM observation WHERE number IN {LIST})"  # noqa: S608 ours
+    query, values = _newest(scope, f" AND r.number IN {LIST}", ids, [listed])
+    return {found[0].number: found for found in map(_stored, tx.execute(query, [*values, listed]))}
+
+
+def _newest(
+    scope: AccessScope, conditions: str, ids: str = "", more: Sequence[str] = ()
+) -> tuple[str, Values]:
+    allowed, values = visible(scope, "observations", "i.")
+    return _NEWEST.format(visible=allowed, ids=ids, wanted=conditions), [*values, *more]
+
+
+def _conditions(wanted: ObservationFilter) -> tuple[str, Values]:
+    parts: list[str] = []
+    values: Values = []
+    if wanted.authors:
+        parts.append(
+            f"(r.first IN {LIST} OR substr(r.first, 1, instr(r.first, '.') - 1) IN {LIST})"
+        )
+        values += [json.dumps(sorted(wanted.authors))] * 2
+    if wanted.projects:
+        each = "(lower(r.project) = ? OR substr(lower(r.project), -length(?) - 1) = '/' || ?)"
+        parts.append(f"({' OR '.join([each] * len(wanted.projects))})")
+        values += [name.lower() for name in sorted(wanted.projects) for _ in range(3)]
+    if wanted.types:
+        parts.append(f"lower(r.type) IN {LIST}")
+        values.append(json.dumps(sorted(name.lower() for name in wanted.types)))
+    if wanted.since:
+        parts.append("r.updated >= ?")
+        values.append(wanted.since)
+    if wanted.id:
+        parts.append("substr(r.id, 1, ?) = ?")
+        values += [len(wanted.id), wanted.id]
+    return "".join(f" AND {part}" for part in parts), values
+
+
+def _stored(row: sqlite3.Row) -> tuple[StoredObservation, str]:
+    record = decoded(row["body"].encode())
+    place = (row["folder"], row["item"], row["team"], row["project"])
+    return StoredObservation(row["number"], *place, record), row["first"]
