@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from karma_sync.agents.claude.conversation import conversation as of_claude
 from karma_sync.agents.growing_file import whole_lines
 from karma_sync.domain.session.conversation import Message
+from karma_sync.domain.session.profile import TRANSCRIPTS, kind_of
 from karma_sync.errors import KarmaError
+from karma_sync.library.reader import Readable
 
 _ADAPTERS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Message]]] = {
     "claude-code": of_claude,
@@ -25,3 +27,17 @@ def conversation(agent: str, pieces: Iterable[bytes]) -> Iterator[Message]:
             hint="karma-sync session show ID --raw",
         )
     return adapter(line for block in whole_lines(pieces) for line in block.split(b"\n"))
+
+
+def is_conversation(name: str) -> bool:
+    """Whether the file of a session with this name holds a conversation."""
+    try:
+        return kind_of(name) in TRANSCRIPTS
+    except KeyError:
+        return False
+
+
+def subagents(found: Readable) -> list[str]:
+    """The names of the files of a session that hold the conversations of its subagents."""
+    names = (file.path for file in found.manifest.files)
+    return [name for name in names if name.startswith("subagents/") and is_conversation(name)]

@@ -5,6 +5,7 @@ index leaves here too. Items and files have the numbers that `store/search_index
 """
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -65,6 +66,10 @@ _TOOL_CHARS = 100
 _MODEL_CHARS = 100
 _STRETCHES = HOUR_S // STRETCH_S
 _COUNTS = ("input", "output", "cache_read", "cache_creation")
+_SUMS = ("turns", "stretches", *_COUNTS)
+_MARKS = ", ".join("?" for _ in ("item", "hour", "model", *_SUMS))
+_ADDED = ", ".join(f"{name} = {name} + excluded.{name}" for name in _SUMS)
+_UsageKey = tuple[int, str]  # an hour (Unix seconds / 3600), and a model
 
 
 @dataclass
@@ -150,10 +155,13 @@ def add(
         " times = times + excluded.times",
         [(item, file, tool, times) for tool, times in sums.tools.items()],
     )
-    for hour, response in sums.responses.values():
-        _put_response(tx, item, file, hour, response)
-    for at, turns in sums.stretches.items():
-        _put_stretch(tx, item, file, at, turns)
+    usage: dict[_UsageKey, list[int]] = {}
+    _put_responses(tx, item, file, sums, usage)
+    _put_stretches(tx, item, file, sums, usage)
+    tx.executemany(
+        f"INSERT INTO activity_usage VALUES ({_MARKS}) ON CONFLICT DO UPDATE SET {_ADDED}",  # noqa: S608 ours
+        [(item, *key, *counts) for key, counts in usage.items()],
+    )
 
 
 def place(tx: Transaction, item: int, project: str) -> None:
@@ -228,51 +236,61 @@ def _put_calls(tx: Transaction, item: int, file: int, sums: _Sums) -> None:
     )
 
 
-def _put_response(tx: Transaction, item: int, file: int, hour: int, found: Response) -> None:
-    """Store the greatest counts of a response that are known; add to the sums what is new."""
-    number = int.from_bytes(hashlib.blake2b(found.id.encode(), digest_size=8).digest(), signed=True)
-    model = found.model[:_MODEL_CHARS]
-    row = tx.execute(
-        f"SELECT hour, model, {', '.join(_COUNTS)} FROM activity_response"  # noqa: S608 ours
-        " WHERE item = ? AND id = ?",
-        [item, number],
-    ).fetchone()
-    before = [0, 0, 0, 0] if row is None else [row[name] for name in _COUNTS]
-    after = [max(b, getattr(found, n)) for b, n in zip(before, _COUNTS, strict=True)]
-    if row is not None:
-        hour, model = row["hour"], row["model"]
-        if after == before:
-            return
-    tx.execute(
+def _put_responses(
+    tx: Transaction, item: int, file: int, sums: _Sums, usage: dict[_UsageKey, list[int]]
+) -> None:
+    """Store the greatest counts of each response; what is new in them is added to `usage`."""
+    found = {_number(name): each for name, each in sums.responses.items()}
+    rows = tx.execute(
+        f"SELECT id, hour, model, {', '.join(_COUNTS)} FROM activity_response"  # noqa: S608 ours
+        " WHERE item = ? AND id IN (SELECT value FROM json_each(?))",
+        [item, json.dumps(list(found))],
+    )
+    known = {row["id"]: row for row in rows}
+    changed = []
+    for number, (hour, response) in found.items():
+        model = response.model[:_MODEL_CHARS]
+        before = [0, 0, 0, 0]
+        if (row := known.get(number)) is not None:
+            hour, model, before = row["hour"], row["model"], [row[name] for name in _COUNTS]
+        after = [max(b, getattr(response, n)) for b, n in zip(before, _COUNTS, strict=True)]
+        if row is None or after != before:
+            changed.append((item, number, file, hour, model, *after))
+            new = (0, 0, *(a - b for a, b in zip(after, before, strict=True)))
+            _add(usage, (hour, model), new)
+    tx.executemany(
         "INSERT INTO activity_response VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
         " input = excluded.input, output = excluded.output, cache_read = excluded.cache_read,"
         " cache_creation = excluded.cache_creation",
-        [item, number, file, hour, model, *after],
-    )
-    new = [a - b for a, b in zip(after, before, strict=True)]
-    tx.execute(
-        f"INSERT INTO activity_usage (item, hour, model, {', '.join(_COUNTS)})"  # noqa: S608 ours
-        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET input = input + excluded.input,"
-        " output = output + excluded.output, cache_read = cache_read + excluded.cache_read,"
-        " cache_creation = cache_creation + excluded.cache_creation",
-        [item, hour, model, *new],
+        changed,
     )
 
 
-def _put_stretch(tx: Transaction, item: int, file: int, at: int, turns: int) -> None:
-    """Record that something was written in five minutes; a session counts them once."""
-    known = tx.execute(
-        "SELECT 1 FROM activity_stretch WHERE item = ? AND at = ? LIMIT 1", [item, at]
-    ).fetchone()
-    tx.execute(
+def _put_stretches(
+    tx: Transaction, item: int, file: int, sums: _Sums, usage: dict[_UsageKey, list[int]]
+) -> None:
+    """Record in which five minutes something was written; a session counts each of them once."""
+    rows = tx.execute(
+        "SELECT DISTINCT at FROM activity_stretch WHERE item = ?"
+        " AND at IN (SELECT value FROM json_each(?))",
+        [item, json.dumps(list(sums.stretches))],
+    )
+    known = {row["at"] for row in rows}
+    for at, turns in sums.stretches.items():
+        if at not in known or turns:
+            _add(usage, (at // _STRETCHES, ""), (turns, int(at not in known), 0, 0, 0, 0))
+    tx.executemany(
         "INSERT INTO activity_stretch VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
         " turns = turns + excluded.turns",
-        [item, at, file, turns],
+        [(item, at, file, turns) for at, turns in sums.stretches.items()],
     )
-    if known is None or turns:
-        tx.execute(
-            "INSERT INTO activity_usage (item, hour, model, turns, stretches)"
-            " VALUES (?, ?, '', ?, ?) ON CONFLICT DO UPDATE SET turns = turns + excluded.turns,"
-            " stretches = stretches + excluded.stretches",
-            [item, at // _STRETCHES, turns, int(known is None)],
-        )
+
+
+def _add(usage: dict[_UsageKey, list[int]], key: _UsageKey, counts: Iterable[int]) -> None:
+    before = usage.get(key, [0] * len(_SUMS))
+    usage[key] = [b + c for b, c in zip(before, counts, strict=True)]
+
+
+def _number(name: str) -> int:
+    digest = hashlib.blake2b(name.encode(errors="replace"), digest_size=8).digest()
+    return int.from_bytes(digest, signed=True)

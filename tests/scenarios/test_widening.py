@@ -142,7 +142,7 @@ HARMLESS = {
     *("session list", "session show", "session preview", "session withhold", "sent", "redact"),
     "mcp log",
     *("session restore", "session purge"),  # a restored session is withheld
-    *("search", "who"),
+    *("search", "who", "session export"),
     *(
         "service install",
         "service uninstall",

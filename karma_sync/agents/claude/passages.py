@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from karma_sync.agents.claude.records import Usage, typed_command, typed_prompt
 from karma_sync.domain.session.activity import Activity, Call, Response
@@ -23,6 +24,7 @@ RESULT_CHARS = 2048
 # Of any other text of one record: longer ones are files that an agent wrote, and pasted data.
 _TEXT_CHARS = 100_000
 _WHOLE = 1 << 60
+_NO_TEXTS, _NO_ACTIVITY = Texts(), Activity()
 _PATHS = ("file_path", "notebook_path", "path")
 _FILES = ("file_path", "notebook_path")  # of these, what a tool reads or changes
 _CHANGING = ("Edit", "MultiEdit", "Write", "NotebookEdit")
@@ -92,9 +94,8 @@ class ClaudePassages:
                 texts = _texts(record, RESULT_CHARS, _TEXT_CHARS) if record else None
                 activity = _activity(record) if record else None
                 if record and (texts or activity):
-                    time, nothing = _time(record.timestamp), (Texts(), Activity())
-                    found = texts or nothing[0], activity or nothing[1]
-                    yield Passage(at + start, end - start, time, *found)
+                    found = texts or _NO_TEXTS, activity or _NO_ACTIVITY
+                    yield Passage(at + start, end - start, _time(record.timestamp), *found)
             start = end + 1
 
     def read(self, line: bytes) -> Reading | None:
@@ -126,15 +127,20 @@ def _activity(record: _Record) -> Activity | None:
     message = record.message
     if message is None or record.isMeta or record.type not in {"user", "assistant"}:
         return None
-    content = message.content
-    parts = content if isinstance(content, list) else []
-    calls = tuple(_call(p) for p in parts if p.type == "tool_use" and p.id)
-    ended = tuple((p.tool_use_id, p.is_error is True) for p in parts if p.tool_use_id)
-    response = _response(record, message) if record.type == "assistant" else None
-    is_turn = record.type == "user" and _is_turn(record, content)
+    calls: list[Call] = []
+    ended: list[tuple[str, bool]] = []
+    is_turn = False
+    if record.type == "user":
+        is_turn = _is_turn(record, message.content)
+        if isinstance(message.content, list):
+            ended += [(p.tool_use_id, p.is_error is True) for p in message.content if p.tool_use_id]
+    elif isinstance(message.content, list):
+        calls += [_call(p) for p in message.content if p.id and p.type == "tool_use"]
+    response = _response(record, message) if message.usage else None
     if not (calls or ended or response or is_turn):
         return None
-    return Activity(record.uuid or "", record.cwd or "", is_turn, response, calls, ended)
+    cwd, name = record.cwd or "", record.uuid or ""
+    return Activity(name, cwd, is_turn, response, tuple(calls), tuple(ended))
 
 
 def _is_turn(record: _Record, content: list[_Part] | Text) -> bool:
@@ -157,13 +163,7 @@ def _response(record: _Record, message: _Message) -> Response | None:
     usage, name = message.usage, message.id or record.uuid
     if usage is None or not name or message.model == _NO_MODEL:
         return None
-    counts = map(
-        _count,
-        (
-            *(usage.input_tokens, usage.output_tokens),
-            *(usage.cache_read_input_tokens, usage.cache_creation_input_tokens),
-        ),
-    )
+    counts = map(_count, astuple(usage))
     return Response(name, message.model or "", *counts)
 
 

@@ -17,6 +17,7 @@ from karma_sync.cli.output import flush, print_error, print_json, print_line, si
 from karma_sync.cli.pager import paged
 from karma_sync.cli.screen import Line, Tone, print_drawn
 from karma_sync.cli.session import archived, sharing
+from karma_sync.cli.session.export import export
 from karma_sync.cli.session.listing import as_json_of, list_, many, scope_of, title_of
 from karma_sync.cli.session.turns import ToolDetail, View, print_changes, print_conversation
 from karma_sync.cli.session.unshare import unshare
@@ -37,6 +38,7 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Manage sessions.")
     group.command(name="list", context_settings={"ignore_unknown_options": True})(list_)
     group.command()(show)
+    group.command()(export)
     group.command()(unshare)
     sharing.add_to(app, group)
     archived.add_to(group)
@@ -133,9 +135,10 @@ class _Shown:
 
     def show(self, file: str, view: View, changes: bool, subagents: bool) -> None:
         """Print a file of the session, which is its transcript unless the person named another."""
-        if not _is_transcript(file):
-            from karma_sync.domain.text import printable
+        from karma_sync.domain.text import printable
+        from karma_sync.library.conversation import is_conversation
 
+        if not is_conversation(file):
             pieces = self.app.sessions.content(self.scope, self.found, file)
             print_line(printable(b"".join(pieces).decode(errors="replace")))
             return
@@ -149,7 +152,7 @@ class _Shown:
             return
         print_conversation(_with(first, messages), view)
         self._show_tasks()
-        for name in self._subagents() if subagents else ():
+        for name in _subagents(self.found) if subagents else ():
             print_line("")
             print_drawn([Line(f"# {name}", Tone.TITLE)])
             print_conversation(self._conversation(name), View(view.tools, view.diffs))
@@ -183,13 +186,6 @@ class _Shown:
 
         pieces = skipped(self.app.sessions.content(self.scope, self.found, file), begin)
         return conversation(self.found.manifest.session.agent, pieces)
-
-    def _subagents(self) -> list[str]:
-        return [
-            f.path
-            for f in self.found.manifest.files
-            if f.path.startswith("subagents/") and _is_transcript(f.path)
-        ]
 
     def _show_tasks(self) -> None:
         """Print the tasks and todos of the session, and the names of its plans."""
@@ -229,13 +225,10 @@ def _with(first: "Message | None", rest: "Iterator[Message]") -> "Iterator[Messa
         yield from rest
 
 
-def _is_transcript(file: str) -> bool:
-    from karma_sync.domain.session.profile import TRANSCRIPTS, kind_of
+def _subagents(found: "Readable") -> list[str]:
+    from karma_sync.library.conversation import subagents
 
-    try:
-        return kind_of(file) in TRANSCRIPTS
-    except KeyError:
-        return False
+    return subagents(found)
 
 
 def _warn_of_others(app: App, scope: "AccessScope", found: "Readable") -> None:

@@ -16,8 +16,8 @@ from collections.abc import Iterable
 READING_COMMANDS = frozenset(
     {
         *("search", "who", "sent", "redact", "accept", "subscription accept"),
-        *("session list", "session preview", "session purge", "session share", "session show"),
-        "mcp log",
+        *("session export", "session list", "session preview", "session purge"),
+        *("session share", "session show", "mcp log"),
     }
 )
 # These put what they print into a frame by themselves.
