@@ -16,12 +16,14 @@ from karma_sync.domain.session.quoting import clipped, quoted, quoted_line
 from karma_sync.library.hits import Hit
 from karma_sync.library.reader import Readable
 from karma_sync.mcp.answers import MESSAGE_CHARS, Item
+from karma_sync.service.sessions.who import Work
 
 _TITLE_CHARS = 100
 _SNIPPET_CHARS = 200
 _LINE_CHARS = 160
 _RESULT_CHARS = 400
 _MESSAGE_BYTES = 6_000  # of a message with letters of several bytes each
+_MOST_FILES = 5
 _MOST_LINES = 12  # of one change
 _SHORT = 8  # so many characters of an id are enough to name it
 
@@ -92,6 +94,26 @@ def session_item(readable: Readable, bound: str, live: bool) -> Item:
         f"{short(facts.session_id)} {source_of(readable, when)}{in_project(readable, bound)}\n"
         f"  {title_of(readable)} ({', '.join(about)})",
         whole_id(readable),
+    )
+
+
+def work_item(work: Work, bound: str) -> Item:
+    """What a session did with a file."""
+    readable = work.readable
+    did = [
+        f"{verb} {count} times" if count > 1 else f"{verb} once"
+        for verb, count in (("changed", work.changes), ("read", work.reads))
+        if count
+    ]
+    at = f"@{short(work.message)}" if work.message else ""
+    place = f"{short(readable.manifest.session.session_id)}{at}"
+    files = quoted_line(", ".join(work.files[:_MOST_FILES]), 2 * _LINE_CHARS)
+    more = f" and {len(work.files) - _MOST_FILES} more" if len(work.files) > _MOST_FILES else ""
+    return Item(
+        f"{place} {source_of(readable, work.when)}{in_project(readable, bound)}\n"
+        f"  {title_of(readable)}\n"
+        f"  {', '.join(did)}: {files}{more}{' (live)' if work.is_live else ''}",
+        whole_id(readable, work.message),
     )
 
 

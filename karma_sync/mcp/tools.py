@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from karma_sync.domain.session.query import Filter, Key, Query, moment
 from karma_sync.domain.session.quoting import quoted_line
@@ -11,8 +12,9 @@ from karma_sync.library.hits import Hit, Manner
 from karma_sync.library.reader import Readable
 from karma_sync.mcp.answers import MOST_ITEMS, Item, Page, PageCursor, ToolAnswer
 from karma_sync.mcp.session_reading import SessionPart
-from karma_sync.mcp.texts import hit_item, session_item
+from karma_sync.mcp.texts import hit_item, session_item, work_item
 from karma_sync.mcp.view import AgentView
+from karma_sync.service.sessions.who import Work, who
 
 _MOST_CHARS = 1_000  # of one argument
 _NOTE_CHARS = 200
@@ -81,14 +83,36 @@ def _list(view: AgentView, asked: Asked) -> ToolAnswer:
     return _sessions(view, page, found, cursor, cursor.number(asked["cursor"]))
 
 
-def _recent(view: AgentView, asked: Asked) -> ToolAnswer:
-    since = asked["since"] or _RECENT
+def _who(view: AgentView, asked: Asked) -> ToolAnswer:
+    cursor = PageCursor.of("who", asked["path"], asked["since"])
+    skip = cursor.number(asked["cursor"])
+    since = _moment(asked["since"], view) if asked["since"] else None
+    wanted = view.file(asked["path"], since)
+    works = who(view.search, view.scope, wanted, most=skip + MOST_ITEMS + 1)
+    found = works[skip:]
+    named = quoted_line(wanted.path, _NOTE_CHARS) or "any file"
+    head = f"Who worked on {named} in {view.place}, the latest first."
+    page = Page(head if works else f"No session read or changed {named} with its tools.")
+
+    def shown(work: Work) -> Item | None:
+        return None if view.is_asking(work.readable) else work_item(work, view.project)
+
+    done = page.fill(found, shown)
+    return page.answer(cursor.at(skip + done) if done < len(found) else None)
+
+
+def _moment(text: str, view: AgentView) -> datetime:
     try:
-        moment(since, view.now)
+        return moment(text, view.now)
     except ValueError:
         raise BadInput(
-            f"{since!r} is no moment", hint="14d, 2h, today, yesterday or 2026-05-31"
+            f"{text!r} is no moment", hint="14d, 2h, today, yesterday or 2026-05-31"
         ) from None
+
+
+def _recent(view: AgentView, asked: Asked) -> ToolAnswer:
+    since = asked["since"] or _RECENT
+    _moment(since, view)
     query = Query(filters=(Filter(Key.SINCE, since), Filter(Key.BY, "me", unwanted=True)))
     found = view.search.select(view.scope, query, view.sessions.sessions(view.scope))
     counts = Counter(each.manifest.member for each in found)
@@ -121,6 +145,7 @@ def _read(view: AgentView, asked: Asked) -> ToolAnswer:
         raise NotFound(str(error), hint=step) from None
 
 
+_WHEN = "14d, 2h, today or 2026-05-31"
 _CURSOR = "`next` of the last answer"
 _FILTERS = "by:alice agent:claude-code file:src/a.py tool:Bash since:14d is:live -word"
 
@@ -149,9 +174,16 @@ TOOLS = {
             _read,
         ),
         Tool(
+            "who_touched",
+            "Whose agents read or changed a file or a directory, when, and in which session.",
+            {"path": "A path in the repository", "since": _WHEN, "cursor": _CURSOR},
+            ("path",),
+            _who,
+        ),
+        Tool(
             "recent_team_activity",
             "What the other members of the team worked on lately.",
-            {"since": f"14d, 2h, today or 2026-05-31; default {_RECENT}", "cursor": _CURSOR},
+            {"since": f"{_WHEN}; default {_RECENT}", "cursor": _CURSOR},
             (),
             _recent,
         ),

@@ -4,10 +4,13 @@ Nothing is kept from one question to the next but what git said about the direct
 that was taken back, and a team that was left, are gone in the next answer.
 """
 
+import os
+import posixpath
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -16,7 +19,9 @@ from karma_sync.app import App
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.frame import Frames
 from karma_sync.domain.session.project import Place
+from karma_sync.errors import KarmaError
 from karma_sync.git.places import Places
+from karma_sync.git.repository import repository_at
 from karma_sync.library.reader import Readable
 from karma_sync.paths import Paths
 from karma_sync.runtime.timing import utc_now
@@ -24,6 +29,7 @@ from karma_sync.sending.eligibility import KnownRoots
 from karma_sync.service.sessions.agent_scope import AgentReach, agent_scope
 from karma_sync.service.sessions.reading import ReadableSessions
 from karma_sync.service.sessions.search import SessionSearch
+from karma_sync.service.sessions.who import WantedFile
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class AgentView:
     """The sessions that an agent may read.
 
     `project` is the one to which it is bound, "" if to none. `asking` are the sessions in which it
-    asks, which are left out. `frames` mark what it is given.
+    asks, which are left out. `frames` mark what it is given. `here` is where it works.
     """
 
     scope: AccessScope
@@ -40,6 +46,7 @@ class AgentView:
     search: SessionSearch
     asking: frozenset[str]
     frames: Frames
+    here: Path
     now: datetime
 
     @property
@@ -51,6 +58,17 @@ class AgentView:
     def place(self) -> str:
         """Where the agent looks, for the first line of an answer."""
         return self.project or "all projects"
+
+    def file(self, path: str, since: datetime | None = None) -> WantedFile:
+        """The file that the agent means: seen from the root of its repository, or as it said."""
+        below = path.replace("\\", "/")
+        whole = Path(os.path.abspath(self.here / path))  # noqa: PTH100 does not follow links
+        root = root_of_repository(self.here)
+        if root is not None and whole.is_relative_to(root):
+            below = str(whole.relative_to(root))
+        names = self.sessions.by_all_names(self.scope).only
+        below = posixpath.normpath(below)
+        return WantedFile("" if below == "." else below, names, since=since)
 
     def is_asking(self, readable: Readable) -> bool:
         """Whether this is the session in which the agent asks."""
@@ -99,8 +117,24 @@ class Views:
         return AgentView(
             *(found.scope, found.project, app.sessions, app.search, asking),
             frames=app.frames,
+            here=self._here,
             now=utc_now(),
         )
+
+
+@cache
+def root_of_repository(here: Path) -> Path | None:
+    """The root of the repository in which a directory lies; asked once."""
+    try:
+        repository = repository_at(here)
+    except KarmaError:
+        return None
+    return _nearest(here, repository.tree) if repository else None
+
+
+def _nearest(here: Path, tree: Path) -> Path:
+    """The root as the agent sees it: its directory may be a path through links."""
+    return next((each for each in (here, *here.parents) if each.resolve() == tree), tree)
 
 
 def _processes_above() -> frozenset[int]:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -227,6 +228,31 @@ def test_an_agent_gets_the_project_of_its_directory_alone(two: Two) -> None:
         assert ask(two.a, "list_sessions", reach=reach, cwd=nowhere).answer.ids
 
 
+def test_an_agent_learns_who_worked_on_a_file(two: Two) -> None:
+    session = two.b.write_session("mend the app")
+    given: dict[str, object] = {"file_path": str(session.cwd / "src" / "app.py")}
+    _use(session, "toolu_edit", "Edit", given)
+    result = {"type": "tool_result", "tool_use_id": "toolu_edit", "content": "ok"}
+    _write(session, {"type": "user", "message": {"role": "user", "content": [result]}})
+    two.a.until_readable(session)
+    (two.a.repo / "src").mkdir()
+    asked = [
+        ask(two.a, "who_touched", {"path": "src/app.py"}),
+        ask(two.a, "who_touched", {"path": str(two.a.repo / "src")}),
+        ask(two.a, "who_touched", {"path": "app.py"}, cwd=two.a.repo / "src"),
+        ask(two.a, "who_touched", {"path": "./src/app.py", "since": "1d"}),
+        ask(two.a, "who_touched", {"path": "src/app.py"}, ALL, cwd=two.a.folder),
+    ]
+
+    for each in asked:
+        assert "by bob.box, claude-code" in each.framed
+        assert "changed once: src/app.py" in each.framed
+        (name,) = each.answer.ids
+        assert not ask(two.a, "read_session", {"id": name}).failed
+    assert not ask(two.a, "who_touched", {"path": "src/ap"}).answer.ids
+    assert not ask(two.a, "who_touched", {"path": "../../other/x"}).answer.ids
+
+
 def test_many_sessions_come_in_pages_each_of_them_once(town: Town) -> None:
     erin, finn = town.members("erin", "finn")
     wrote = [finn.write_session(f"ferret number {n}", days_ago=n / 100) for n in range(45)]
@@ -335,11 +361,10 @@ def _record(session: Session, call: str, given: Given) -> None:
         "end": given.end,
     }
     text = json.dumps(structured)
-    use = {"type": "tool_use", "id": call, "name": "mcp__karma__search_sessions", "input": {}}
     result = {"type": "tool_result", "tool_use_id": call, "content": text}
     meta = {"_meta": {}, "structuredContent": structured}
     posted = {"role": "user", "content": [result]}
-    _write(session, {"type": "assistant", "message": {"role": "assistant", "content": [use]}})
+    _use(session, call, "mcp__karma__search_sessions", {})
     _write(
         session,
         {"type": "user", "message": posted, "toolUseResult": text, "mcpMeta": meta},
@@ -347,12 +372,22 @@ def _record(session: Session, call: str, given: Given) -> None:
     _write(session, {"type": "api-request-blob", "message": posted})
 
 
+def _use(session: Session, call: str, tool: str, given: dict[str, object]) -> None:
+    use = {"type": "tool_use", "id": call, "name": tool, "input": given}
+    _write(session, {"type": "assistant", "message": {"role": "assistant", "content": [use]}})
+
+
 def _say(session: Session, text: str) -> None:
     _write(session, {"type": "user", "message": {"role": "user", "content": text}})
 
 
 def _write(session: Session, record: dict[str, Any]) -> None:
-    common = {"sessionId": session.id, "cwd": str(session.cwd), "isSidechain": False}
+    common = {
+        "sessionId": session.id,
+        "cwd": str(session.cwd),
+        "timestamp": datetime.now(UTC).isoformat(),
+        "isSidechain": False,
+    }
     with session.path.open("a") as out:
         out.write(json.dumps(common | {"uuid": os.urandom(8).hex()} | record) + "\n")
 

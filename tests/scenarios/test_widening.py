@@ -140,7 +140,7 @@ HARMLESS = {
     *("project scan", "subscription list", "decline", "subscription decline", "pause"),
     *("subscription pause", "subscription reopen"),
     *("session list", "session show", "session preview", "session withhold", "sent", "redact"),
-    "mcp log",
+    *("mcp", "mcp log"),
     *("session restore", "session purge"),  # a restored session is withheld
     *("search", "who", "session export"),
     *(

@@ -73,7 +73,7 @@ def test_the_tools_take_little_of_an_agents_context() -> None:
     said = tool_list().model_dump_json(by_alias=True, exclude_none=True)
 
     assert len(said) <= 4_000
-    assert len(TOOLS) == 4
+    assert len(TOOLS) == 5
 
 
 def test_each_tool_only_reads_and_says_what_it_answers() -> None:
