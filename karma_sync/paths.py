@@ -164,6 +164,11 @@ class Paths:
         return self.state / "served.jsonl"
 
     @property
+    def wake(self) -> Path:
+        """A hook of the agent touches this file, and the daemon looks through all sessions."""
+        return self.state / "wake"
+
+    @property
     def syncthing_log(self) -> Path:
         return self.state / "syncthing.log"
 

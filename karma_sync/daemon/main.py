@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -126,10 +127,13 @@ class Daemon:
             ready("")
             self._systemd.ready("without Syncthing")
             look = Retry()
+            asked = WakeFile(app.paths.wake)
             try:
                 while not self._stops_within(_TICK_S):
                     self._systemd.alive()
                     timer.check_clock()
+                    if asked.was_touched():
+                        threads.look_at_all()
                     if look.is_due() and not is_missing(app.settings.syncthing):
                         break
             finally:
@@ -168,9 +172,12 @@ class Daemon:
 
     def _loop(self, process: SyncthingProcess, workers: Workers, timer: "Timer") -> None:
         version = self._app.state.data_version()
+        asked = WakeFile(self._app.paths.wake)
         while not self._stops_within(_TICK_S):
             self._systemd.alive()
             timer.check_clock()
+            if asked.was_touched():
+                workers.look_at_all()
             now = self._app.state.data_version()
             if now != version:
                 version = now
@@ -211,6 +218,25 @@ class Daemon:
             record(*reasons)
         except DatabaseUnusable as error:
             log.warning("the state of Syncthing could not be recorded: %s", error)
+
+
+class WakeFile:
+    """A file that a hook of the agent touches when a session ended; its content means nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = self._touched_ns()
+
+    def was_touched(self) -> bool:
+        """Whether the file was made or touched since the last look."""
+        before, self._seen = self._seen, self._touched_ns()
+        return self._seen not in (before, 0)
+
+    def _touched_ns(self) -> int:
+        try:
+            return self._path.lstat().st_mtime_ns
+        except OSError:
+            return 0
 
 
 class Timer:

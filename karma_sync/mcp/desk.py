@@ -12,7 +12,7 @@ from karma_sync.domain.session.frame import Frames
 from karma_sync.domain.session.quoting import quoted
 from karma_sync.errors import BadInput, KarmaError
 from karma_sync.mcp.answers import ToolAnswer
-from karma_sync.mcp.tools import TOOLS
+from karma_sync.mcp.tools import TOOLS, context_of
 from karma_sync.mcp.view import AgentView, Views
 from karma_sync.runtime.timing import utc_now
 from karma_sync.service.served_log import Served, ServedLog
@@ -61,6 +61,20 @@ class Desk:
                 hint="the agent's log of this server has more",
             )
             return self._unframed(name, failed)
+
+    def context(self) -> Given | None:
+        """What an agent may be told when its session begins; None if there is nothing to tell.
+
+        Raises:
+            KarmaError: there is no identity, no project, or a database cannot be read.
+        """
+        with self.views.opened() as view:
+            answer = context_of(view)
+            if answer is None:
+                return None
+            given = Given(answer, *marks_around(view.frames, answer))
+            self.log.append(_note(view.now, "context", view.project, given, ""))
+            return given
 
     def _unframed(self, name: str, error: KarmaError) -> Given:
         failed = _failure(error)

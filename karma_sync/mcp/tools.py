@@ -10,7 +10,7 @@ from karma_sync.domain.session.quoting import quoted_line
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.library.hits import Hit, Manner
 from karma_sync.library.reader import Readable
-from karma_sync.mcp.answers import MOST_ITEMS, Item, Page, PageCursor, ToolAnswer
+from karma_sync.mcp.answers import CONTEXT_BYTES, MOST_ITEMS, Item, Page, PageCursor, ToolAnswer
 from karma_sync.mcp.session_reading import SessionPart
 from karma_sync.mcp.texts import hit_item, session_item, work_item
 from karma_sync.mcp.view import AgentView
@@ -120,6 +120,17 @@ def _recent(view: AgentView, asked: Asked) -> ToolAnswer:
     head = f"Sessions of others in {view.place} since {since}: {members or 'none'}."
     cursor = PageCursor.of("recent", since)
     return _sessions(view, Page(head), found, cursor, cursor.number(asked["cursor"]))
+
+
+def context_of(view: AgentView) -> ToolAnswer | None:
+    """What an agent may be told when its session begins; None if nobody else did anything."""
+    query = Query(filters=(Filter(Key.SINCE, _RECENT), Filter(Key.BY, "me", unwanted=True)))
+    found = view.search.select(view.scope, query, view.sessions.sessions(view.scope))
+    if not found:
+        return None
+    page = Page(f"What others did lately in {view.place}:", CONTEXT_BYTES)
+    page.fill(found, lambda each: session_item(each, view.project, view.is_live(each)))
+    return page.answer(note="The tools of the MCP server of karma-sync find and read more.")
 
 
 def _sessions(

@@ -316,6 +316,27 @@ def test_the_log_tells_what_was_served_and_has_no_text(two: Two) -> None:
     assert two.theirs.id[:8] in two.a.run("mcp", "log").out
 
 
+def test_context_for_the_beginning_of_a_session_is_short_attributed_and_framed(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for environ in ({}, {"CLAUDECODE": "1"}):
+        monkeypatch.setattr(two.a, "environ", two.a.environ | environ)
+        said = two.a.run("context").out
+
+        assert said.count("[[karma-sync begin ") == said.count("[[karma-sync end ") == 1
+        assert said.startswith("[[karma-sync begin ")
+        assert "by bob.box, claude-code" in said
+        assert len(said.encode()) <= 2_048 + 1
+    assert two.a.json("mcp", "log", "--limit", "1")["served"][0]["tool"] == "context"
+
+
+def test_there_is_no_context_where_nobody_else_works(two: Two) -> None:
+    elsewhere = two.a.clone("git@example.org:acme/quiet.git", "quiet")
+
+    assert two.a.run("context", cwd=elsewhere).out == ""
+    assert two.a.run("context", cwd=two.a.folder, check=False).code == 5
+
+
 def test_what_an_agent_was_served_leaves_in_no_outbox(town: Town, two: Two) -> None:
     """With the records of 2.1.332: its model gets the structured content, as one text."""
     a, b = two.a, two.b

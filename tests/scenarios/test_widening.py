@@ -140,7 +140,7 @@ HARMLESS = {
     *("project scan", "subscription list", "decline", "subscription decline", "pause"),
     *("subscription pause", "subscription reopen"),
     *("session list", "session show", "session preview", "session withhold", "sent", "redact"),
-    *("mcp", "mcp log"),
+    *("mcp", "mcp log", "context"),
     *("session restore", "session purge"),  # a restored session is withheld
     *("search", "who", "session export"),
     *(

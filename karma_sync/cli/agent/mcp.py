@@ -1,8 +1,8 @@
-"""The commands `mcp` and `mcp log`."""
+"""The commands `mcp`, `mcp log` and `context`."""
 
 import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,10 @@ from karma_sync.cli.screen import print_table
 from karma_sync.errors import BadInput, KarmaError
 from karma_sync.paths import current_directory
 
+if TYPE_CHECKING:
+    from karma_sync.mcp.desk import Desk
+    from karma_sync.service.sessions.agent_scope import AgentReach
+
 _ADD = "claude mcp add karma -- karma-sync mcp"
 
 
@@ -23,17 +27,21 @@ def add_to(app: typer.Typer) -> None:
     group.callback()(serve)
     group.command()(log)
     app.add_typer(group, name="mcp")
+    app.command()(context)
+
+
+ProjectOption = Annotated[
+    str,
+    typer.Option(
+        help="This project, not that of the working directory.",
+        autocompletion=completion.projects,
+    ),
+]
 
 
 def serve(
-    context: typer.Context,
-    project: Annotated[
-        str,
-        typer.Option(
-            help="Serve this project, not that of the working directory.",
-            autocompletion=completion.projects,
-        ),
-    ] = "",
+    typed: typer.Context,
+    project: ProjectOption = "",
     all_projects: Annotated[
         bool, typer.Option("--all-projects", help="Serve all projects.")
     ] = False,
@@ -51,7 +59,7 @@ def serve(
 
     Example: claude mcp add karma -- karma-sync mcp
     """
-    if context.invoked_subcommand:
+    if typed.invoked_subcommand:
         return
     if project and all_projects:
         raise BadInput("--project names one project, --all-projects means all", hint=_ADD)
@@ -63,17 +71,36 @@ def serve(
         raise KarmaError(
             "the package mcp is not installed", hint="pip install 'karma-sync[mcp]'"
         ) from None
-    from karma_sync.mcp.desk import Desk
-    from karma_sync.mcp.view import Views
-    from karma_sync.service.served_log import ServedLog
     from karma_sync.service.sessions.agent_scope import AgentReach
 
     app = App.from_environment()
     if sys.stdin.isatty():
         print_error("an agent starts this command, and talks to it; Ctrl-C ends it", _ADD)
-    reach = AgentReach(project, all_projects, private)
+    serve_agent(_desk(app, AgentReach(project, all_projects, private)))
+
+
+def context(project: ProjectOption = "") -> None:
+    """Tell an agent what others did lately.
+
+    It prints the sessions of the last 7 days in this project, in a frame that stays here; nothing
+    if there are none. A hook at the start of an agent's session can run it.
+
+    Example: karma-sync context
+    """
+    from karma_sync.service.sessions.agent_scope import AgentReach
+
+    given = _desk(App.from_environment(), AgentReach(project)).context()
+    if given is not None:
+        print_line(given.framed)
+
+
+def _desk(app: App, reach: "AgentReach") -> "Desk":
+    from karma_sync.mcp.desk import Desk
+    from karma_sync.mcp.view import Views
+    from karma_sync.service.served_log import ServedLog
+
     views = Views(app.paths, os.environ, current_directory(), reach)
-    serve_agent(Desk(views, ServedLog(app.paths.served)))
+    return Desk(views, ServedLog(app.paths.served))
 
 
 def log(
