@@ -1,5 +1,6 @@
 """Writes private files durably: after a crash, a file has its old content or its new content."""
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ PRIVATE_FILE = 0o600
 # Names of unfinished files begin with this. They end in `.part`, unlike finished files, so that no
 # allow-list (.stignore) lets Syncthing send them.
 TEMPORARY = ".tmp-"
+
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
 
 
 def require_writable(path: Path) -> None:
@@ -147,6 +150,71 @@ def stage_link(path: Path, source: Path) -> Staged:
 
 def _staged(path: Path) -> Staged:
     return Staged(path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}.part"), path)
+
+
+def stage_new(path: Path, pieces: Iterable[bytes]) -> Staged:
+    """Write the temporary file that `put_new` gives its name; not durable yet.
+
+    Missing directories are made with mode 0700; those that exist keep theirs.
+    """
+    missing = [each for each in (path.parent, *path.parent.parents) if not os.path.lexists(each)]
+    for each in reversed(missing):
+        each.mkdir(mode=PRIVATE_DIR, exist_ok=True)
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name[:100]}.part")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    staged = Staged(temporary, path)
+    try:
+        with os.fdopen(os.open(temporary, flags, PRIVATE_FILE), "wb") as out:
+            out.writelines(pieces)
+    except BaseException:
+        staged.discard()
+        raise
+    return staged
+
+
+def put_new(staged: Sequence[Staged]) -> list[Path]:
+    """Make new files durable and give each its name, in this order; the paths that have them now.
+
+    A file whose name is taken is left out: nothing is overwritten. If something fails, none of
+    them is left.
+    """
+    written: list[Path] = []
+    try:
+        fsync_files(each.temporary for each in staged)
+        for each in staged:
+            if _put_new(each):
+                written.append(each.path)
+        fsync_dirs({path.parent for path in written})
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
+    finally:
+        for each in staged:
+            each.discard()
+    return written
+
+
+def _put_new(staged: Staged) -> bool:
+    try:
+        os.link(staged.temporary, staged.path, follow_symlinks=False)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _put_without_links(staged)
+    return True
+
+
+def _put_without_links(staged: Staged) -> bool:
+    """The same on a file system without hard links: the empty name is taken first."""
+    try:
+        os.close(os.open(staged.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
+    except FileExistsError:
+        return False
+    staged.temporary.replace(staged.path)
+    return True
 
 
 def put_in_place(*steps: Sequence[Staged]) -> None:

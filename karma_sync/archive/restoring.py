@@ -1,6 +1,5 @@
 """Puts an archived session back where its agent looks for it, byte for byte."""
 
-import errno
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,11 +9,10 @@ from karma_sync.archive.reader import ArchivedCopy, ArchiveReader
 from karma_sync.archive.store import ArchivedFile
 from karma_sync.domain.session.source_files import TRANSCRIPT
 from karma_sync.errors import Conflict, KarmaError
-from karma_sync.files import PRIVATE_DIR, PRIVATE_FILE, TEMPORARY, fsync_dirs, fsync_files
+from karma_sync.files import Staged, put_new, stage_new
 
 # Below the agent's directory a session's files lie in these folders.
 _FOLDERS = frozenset({"projects", "todos", "tasks", "plans", "file-history", "debug"})
-_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
 
 
 @dataclass(frozen=True)
@@ -47,21 +45,15 @@ def restore(reader: ArchiveReader, copy: ArchivedCopy, home: Path) -> RestoredFi
     # a file without a path lay behind a link, outside of the agent's directory
     files = [file for file in copy.newest if file.name != main.name and file.path]
     others = [(file, _place(home, file)) for file in files]
-    staged: list[tuple[Path, Path]] = []
-    written: list[Path] = []
+    staged: list[Staged] = []
     try:
         for file, path in [*others, (main, transcript)]:
             if not os.path.lexists(path):
-                staged.append((_stage(reader, copy, file, path), path))
-        fsync_files([temporary for temporary, _ in staged])
-        for temporary, path in staged:
-            if _put(temporary, path):
-                written.append(path)
+                staged.append(_stage(reader, copy, file, path))
     except BaseException:
-        _remove([*(temporary for temporary, _ in staged), *written])
+        _remove(each.temporary for each in staged)
         raise
-    _remove(temporary for temporary, _ in staged)
-    fsync_dirs({path.parent for path in written})
+    written = put_new(staged)
     if transcript not in written:
         _remove(written)
         raise Conflict(f"{transcript} appeared meanwhile; nothing was put back")
@@ -94,56 +86,20 @@ def _place(home: Path, file: ArchivedFile) -> Path:
     return home.joinpath(*parts)
 
 
-def _stage(reader: ArchiveReader, copy: ArchivedCopy, file: ArchivedFile, path: Path) -> Path:
+def _stage(reader: ArchiveReader, copy: ArchivedCopy, file: ArchivedFile, path: Path) -> Staged:
     """Write a file beside its place."""
-    _make_directories(path.parent)
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name[:100]}.part")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    staged = stage_new(path, reader.content(copy, file))
     try:
-        with os.fdopen(os.open(temporary, flags, PRIVATE_FILE), "wb") as out:
-            for piece in reader.content(copy, file):
-                out.write(piece)
-            size = out.tell()
-        _require_whole(file, size)
+        _require_whole(file, staged.temporary.stat().st_size)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        staged.discard()
         raise
-    return temporary
+    return staged
 
 
 def _require_whole(file: ArchivedFile, size: int) -> None:
     if size != file.size:
         raise KarmaError(f"the archive has {size} of {file.size} bytes of {file.name}")
-
-
-def _make_directories(directory: Path) -> None:
-    """Make a directory unless it exists; one that exists keeps its mode: it is the agent's."""
-    missing = [each for each in (directory, *directory.parents) if not os.path.lexists(each)]
-    for each in reversed(missing):
-        each.mkdir(mode=PRIVATE_DIR, exist_ok=True)
-
-
-def _put(temporary: Path, path: Path) -> bool:
-    """Give a complete file its name; False if the name is taken: nothing is overwritten."""
-    try:
-        os.link(temporary, path, follow_symlinks=False)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        return _put_without_links(temporary, path)
-    return True
-
-
-def _put_without_links(temporary: Path, path: Path) -> bool:
-    """The same on a file system without hard links: the empty name is taken first."""
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
-    except FileExistsError:
-        return False
-    temporary.replace(path)
-    return True
 
 
 def _remove(paths: Iterable[Path]) -> None:
