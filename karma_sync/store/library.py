@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from karma_sync.domain.mesh.channels import Kept
 from karma_sync.domain.session.manifest import Verified
-from karma_sync.store import activity, observations, retractions, search_index
+from karma_sync.store import activity, observations, record_ids, retractions, search_index
 from karma_sync.store.database import Database, Transaction
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ _MIGRATIONS = [
     search_index.TABLES,
     activity.TABLES,
     observations.TABLES,
+    record_ids.TABLES,
 ]
 
 SET_ASIDE = "set aside"
@@ -76,6 +77,17 @@ class Dropped:
     item: str
     revision: int
     chunks: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which session an item is, and who sent it through which channel."""
+
+    item: str
+    team: str
+    project: str
+    member: str
+    session: str
 
 
 def open_library(path: Path) -> Database:
@@ -200,6 +212,20 @@ def unindexed(tx: Transaction) -> list[tuple[str, str]]:
         " AND s.revision = i.revision"
     )
     return [(row["folder"], row["item"]) for row in rows]
+
+
+def origin(tx: Transaction, folder: str, item: str) -> Origin | None:
+    """Whose an item is; None if it is not readable."""
+    row = tx.execute(
+        "SELECT team, project, member, session FROM item WHERE folder = ? AND item = ?",
+        [folder, item],
+    ).fetchone()
+    return Origin(item=item, **dict(row)) if row else None
+
+
+def is_kept(tx: Transaction, item: str) -> bool:
+    """Whether the library has an item, through whatever channel."""
+    return tx.execute("SELECT 1 FROM item WHERE item = ? LIMIT 1", [item]).fetchone() is not None
 
 
 def kept_body(tx: Transaction, folder: str, item: str) -> str | None:

@@ -29,6 +29,7 @@ from karma_sync.agents.claude.records import (
 from karma_sync.agents.growing_file import blocks, continues, open_source, position
 from karma_sync.domain import limits
 from karma_sync.domain.session.facts import Facts
+from karma_sync.domain.session.fork import HEAD_RECORDS, MOST_HEADS
 from karma_sync.domain.session.source_files import ReadFile, SourceFile
 
 
@@ -82,6 +83,7 @@ def read_title(file: SourceFile) -> str:
 
 _TITLE_BYTES = 1 << 16
 _TEXT_CHARS = 2000
+_UUID_CHARS = 100
 
 # Records of this many responses may still be interleaved; an earlier response is complete.
 _OPEN_RESPONSES = 16
@@ -123,7 +125,20 @@ def feed(facts: Facts, lines: bytes) -> None:
     if not facts.session:
         facts.session = next((t for r in records if (t := _text(r.sessionId))), "")
     for record in records:
+        _take_head(facts, record)
         _take(facts, record)
+
+
+def _take_head(facts: Facts, record: Record) -> None:
+    """Keep the uuids with which the conversation begins, also after each compaction."""
+    if record.uuid is None:
+        return
+    if record.parentUuid is None or not facts.heads:
+        facts.ahead = HEAD_RECORDS
+    if facts.ahead > 0:
+        facts.ahead -= 1
+        facts.heads.append(_whole(record.uuid[:_UUID_CHARS]))
+        del facts.heads[:-MOST_HEADS]
 
 
 def _take(facts: Facts, record: Record) -> None:

@@ -94,6 +94,8 @@ class Record(msgspec.Struct, gc=False):
     """
 
     type: Text = None
+    uuid: Text = None
+    parentUuid: Text = None  # noqa: N815  these are Claude Code's names
     cwd: Text = None
     relocatedCwd: Text = None  # noqa: N815
     worktreeSession: Directories | None = None  # noqa: N815

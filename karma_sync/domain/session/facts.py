@@ -48,7 +48,8 @@ class Facts(BaseModel):
     name the session's plans (see PlanNames). `tokens` are sums by kind. `counted` and `closed`
     prevent that an API response is counted twice, because several records may repeat one message
     id: `counted` has the tokens by message id of the latest responses, `closed` the ends of earlier
-    ids.
+    ids. `heads` are the uuids of the first records after each root of the conversation, and `ahead`
+    how many of them are still to come.
     """
 
     model_config = ConfigDict(defer_build=True, extra="forbid")
@@ -75,6 +76,8 @@ class Facts(BaseModel):
     tokens: dict[str, int] = {}
     counted: dict[str, dict[str, int]] = {}
     closed: dict[str, None] = {}
+    heads: list[str] = []
+    ahead: int = 0
 
     @property
     def title(self) -> str:

@@ -8,7 +8,7 @@ from karma_sync.agents.claude.passages import ClaudePassages
 from karma_sync.channel.layout import chunk_name, kept_item
 from karma_sync.domain.mesh.channels import Kept
 from karma_sync.redact.redactor import Redacted
-from karma_sync.store import search_index
+from karma_sync.store import record_ids, search_index
 from tests.support.builders import (
     ALICE,
     PROJECT,
@@ -214,7 +214,8 @@ def test_what_was_indexed_by_earlier_rules_is_indexed_again(shelf: Shelf, desk: 
 
     assert again.finds(SECRET) == ["s1"]
     with again.store.reading() as tx:
-        assert search_index.outdated_channels(tx, ClaudePassages.version) == []
+        version = f"{ClaudePassages.version} records-1"
+        assert search_index.outdated_channels(tx, version) == []
     assert len(again.search(SECRET).hits) == 1
 
 
@@ -239,3 +240,18 @@ def test_the_title_is_found_and_is_only_what_it_is_now(shelf: Shelf, desk: Desk)
 
     assert [hit.field for hit in shelf.search("second name").hits] == ["title"]
     assert shelf.finds("first name") == []
+
+
+def test_the_ids_of_records_are_known_as_long_as_their_item(shelf: Shelf, desk: Desk) -> None:
+    desk.append(said("hello", uuid="u1"))
+    desk.package()
+    take(shelf, desk)
+    assert shelf.finds("hello") == ["s1"]  # the index is complete
+    with shelf.store.reading() as tx:
+        before = record_ids.places(tx, ["u1", "u1", "another"])
+    retract(shelf, desk)
+
+    with shelf.store.reading() as tx:
+        assert record_ids.places(tx, ["u1"]) == []
+        assert tx.execute("SELECT * FROM record_id").fetchall() == []
+    assert len(before) == 1

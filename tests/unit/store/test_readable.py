@@ -24,6 +24,8 @@ STORE = Path(library.__file__).parent
 # Queries of the importer about its own items: names, revisions and hashes, never a text.
 THE_IMPORTERS = "kept_body"  # it takes text out of the index that the library still has
 BOOKKEEPING = {
+    "is_kept",
+    "origin",
     "unindexed",
     "put_item",
     "drop_all_but",
