@@ -253,8 +253,11 @@ class App:
     def decider(self) -> "Decider":
         """Decides whether a session leaves."""
         from karma_sync.sending.eligibility import Decider
+        from karma_sync.sending.forks import ForkFinder
 
-        return Decider.from_store(self.matcher, self.state, utc_now)
+        tag = self.settings.tag
+        forks = ForkFinder(self.state, lambda: self.work, lambda: self.library, tag)
+        return Decider.from_store(self.matcher, self.state, utc_now, forks)
 
     @cached_property
     def redactions(self) -> "RedactionsFile":

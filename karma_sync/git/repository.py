@@ -1,6 +1,7 @@
 """Asks git about the repository that contains a directory: its roots, remotes and work trees."""
 
 import os
+import re
 import subprocess  # noqa: S404 it runs git only, with a list of arguments, never a shell
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from karma_sync.git.ssh import behind_alias
 ORIGIN = "origin"
 _WHERE = ("--git-common-dir", "--show-toplevel")
 _TIMEOUT_S = 10
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
 
 class GitMissing(NotFound):
@@ -181,6 +183,25 @@ def toplevel(path: Path) -> Path | None:
     """
     found = repository_at(path)
     return found.top if found else None
+
+
+def has_branch(path: Path, branch: str) -> bool:
+    """Whether the repository at `path` has a branch of this name, its own or a remote's."""
+    code, out, _ = _git(path, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes")
+    if code:
+        return False
+    names = (ref.split("/", 3) for ref in out.splitlines())
+    return any(
+        branch == "/".join(parts[2:]) or (parts[1] == "remotes" and branch == parts[-1])
+        for parts in names
+    )
+
+
+def has_commit(path: Path, commit: str) -> bool:
+    """Whether the repository at `path` has a commit; `commit` begins its hash."""
+    if not _COMMIT.fullmatch(commit):
+        return False
+    return _git(path, "cat-file", "-e", f"{commit}^{{commit}}")[0] == 0
 
 
 def identity_of(path: Path, remote: str = ORIGIN) -> str:

@@ -28,7 +28,7 @@ class Searcher:
 
     `teams` are the IDs of the reader's teams by name. `sources` returns the ids of the sessions
     that the agents on this machine still have; None if nobody can tell. `running` returns those
-    that an agent has open now.
+    that an agent has open now, `forks` the reader's own that go on from another session.
     """
 
     library: Library
@@ -37,6 +37,7 @@ class Searcher:
     now: datetime
     sources: Callable[[], Collection[str] | None] = lambda: None
     running: Callable[[], Collection[str]] = frozenset
+    forks: Callable[[], Collection[str]] = frozenset
 
     def is_kept(self, scope: AccessScope, readable: Readable) -> bool:
         """Whether a session is the reader's own and the agent deleted it."""
@@ -83,6 +84,8 @@ class Searcher:
                 wanted = _limited(wanted, self._live(tx, scope), each)
             elif each.key is Key.IS and each.value == Is.KEPT:
                 wanted = _limited(wanted, self._kept(tx, scope), each)
+            elif each.key is Key.IS and each.value == Is.FORK:
+                wanted = _limited(wanted, self._forks(tx, scope), each)
         if not query.wanted and (refused := query.refused()):
             wanted = replace(wanted, without=wanted.without | search.items_with(tx, scope, refused))
         return wanted
@@ -104,6 +107,16 @@ class Searcher:
         own = SessionFilter((Filter(Key.IS, Is.MINE),), scope.user)
         found, _ = queries.page(tx, scope, own, _OWN_MOST)
         return {(r.folder, r.manifest.item) for r in found if self.is_kept(scope, r)}
+
+    def is_fork(self, scope: AccessScope, readable: Readable) -> bool:
+        """Whether a session is the reader's own and goes on from another one."""
+        manifest = readable.manifest
+        return manifest.member == scope.user and manifest.session.session_id in self.forks()
+
+    def _forks(self, tx: Transaction, scope: AccessScope) -> set[tuple[str, str]]:
+        own = SessionFilter((Filter(Key.IS, Is.MINE),), scope.user)
+        found, _ = queries.page(tx, scope, own, _OWN_MOST)
+        return {(r.folder, r.manifest.item) for r in found if self.is_fork(scope, r)}
 
     def wanted(self, query: Query, sessions: SessionFilter, manner: Manner) -> Wanted:
         """What the index is asked for."""

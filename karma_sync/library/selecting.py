@@ -81,6 +81,8 @@ def _tests(searcher: Searcher, scope: AccessScope) -> dict[Key | Filter, Test]:
             return searcher.is_live(scope, readable)
         if value == Is.KEPT:
             return searcher.is_kept(scope, readable)
+        if value == Is.FORK:
+            return searcher.is_fork(scope, readable)
         return manifest.member == scope.user
 
     def is_by(readable: Readable, value: str) -> bool:

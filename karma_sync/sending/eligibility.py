@@ -27,6 +27,7 @@ from karma_sync.domain.session.selection import (
 from karma_sync.domain.session.source_files import ReadFile, SourceSession
 from karma_sync.git.places import Places, real_path
 from karma_sync.sending.exclusions import ExclusionLinks
+from karma_sync.sending.forks import ForkFinder
 from karma_sync.store import packaged, state
 from karma_sync.store.database import Database
 
@@ -124,18 +125,27 @@ class Decider:
         choices: Callable[[], Choices],
         now: Callable[[], datetime],
         unshared: Callable[[], Collection[Unshared]] = tuple,
+        forks: ForkFinder | None = None,
     ) -> None:
         self.matcher = matcher
         self._choices = choices
         self._links = ExclusionLinks()
         self._now = now
         self._unshared = unshared
+        self._forks = forks
 
     @classmethod
     def from_store(
-        cls, matcher: ProjectMatcher, store: Database, now: Callable[[], datetime]
+        cls,
+        matcher: ProjectMatcher,
+        store: Database,
+        now: Callable[[], datetime],
+        forks: ForkFinder | None = None,
     ) -> "Decider":
-        """A decider that reads the person's choices from state.db at each decision."""
+        """A decider that reads the person's choices from state.db at each decision.
+
+        With `forks`, it first records whether the session is a fork.
+        """
 
         def choices() -> Choices:
             with store.reading() as tx:
@@ -145,7 +155,7 @@ class Decider:
             with store.reading() as tx:
                 return state.unshared.all(tx)
 
-        return cls(matcher, choices, now, unshared)
+        return cls(matcher, choices, now, unshared, forks)
 
     def choices(self) -> Choices:
         """The person's choices at this moment, with what lies behind links that they name."""
@@ -158,6 +168,8 @@ class Decider:
 
     def candidate(self, session: SourceSession, facts: Facts, names: Names) -> Candidate:
         """The facts of a session that the decision needs, for a project that has these names."""
+        if self._forks:
+            self._forks.learn(session, facts)
         places = self.matcher.places_of(session, facts)
         return Candidate(
             session=session.session_id,

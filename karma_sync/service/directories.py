@@ -56,6 +56,12 @@ def mapped_without(mapped: Mapping[str, str], path: str) -> dict[str, str]:
     return {each: identity for each, identity in mapped.items() if each not in gone}
 
 
+def known_directories(store: Database) -> dict[str, str]:
+    """The project of each directory that git, or the person, named one of a project's."""
+    with store.reading() as tx:
+        return {root.path: root.project for root in state.roots.all(tx)}
+
+
 def map_directory(store: Database, path: str, identity: str) -> None:
     """Assign a directory to a project; meant for one without git, or one that is gone.
 

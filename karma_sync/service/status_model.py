@@ -1,9 +1,11 @@
 """The values that make up a status report, and directories whose repository was renamed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from karma_sync.domain.mesh.channels import Channel
+from karma_sync.domain.session.fork import SessionFork
 from karma_sync.domain.session.project import Place, Where
 from karma_sync.domain.team.subscription import Subscription
 from karma_sync.domain.team.team import Member, Team
@@ -147,6 +149,7 @@ class StatusReport:
     - `packaging` is what is not packaged yet, if that takes more than a moment.
     - `silent` is, by team, for how many days no member has answered; None if none ever did.
     - `archive` is what the archive holds; None if that was not asked for.
+    - `orphans` are the forks here of which the parent was withdrawn.
     - `starting` if a daemon holds the lock but is not up: it starts or stops.
     """
 
@@ -161,6 +164,7 @@ class StatusReport:
     last_error: events.Event | None = None
     last_error_over: bool = False
     archive: ArchiveStatus | None = None
+    orphans: Sequence[SessionFork] = ()
     starting: bool = False
 
     def stuck(self, running: bool) -> list[str]:

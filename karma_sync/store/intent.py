@@ -16,6 +16,7 @@ from typing import Literal
 from msgspec import MsgspecError
 
 from karma_sync.domain.ids import next_version
+from karma_sync.domain.session.fork import SessionFork
 from karma_sync.domain.session.selection import Exclusion, Limits, Share, Unshared, Withhold
 from karma_sync.domain.team.invite import InviteStatus
 from karma_sync.domain.team.subscription import Direction, Status, Subscription
@@ -86,6 +87,7 @@ class Intent(Value, frozen=True, kw_only=True):
     shares: tuple[Share, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
     unshared: tuple[Unshared, ...] = ()
+    forks: tuple[SessionFork, ...] = ()
     halt: state.GlobalPause | None = None
     invites: tuple[OpenInvite, ...] = ()
 
@@ -218,6 +220,7 @@ def _content(tx: Transaction, member: str, before: Intent) -> Intent:
         shares=tuple(state.shares.all(tx)),
         exclusions=tuple(state.exclusions.all(tx)),
         unshared=tuple(state.unshared.all(tx)),
+        forks=tuple(state.forks.all(tx)),
         halt=state.halts.get(tx, "all"),
         invites=tuple(
             OpenInvite(id=i.id, used=i.used) for i in state.invites.all(tx) if i.admission_key
@@ -251,6 +254,7 @@ def _adopt(tx: Transaction, intent: Intent, member: str) -> list[str]:
     state.withholds.put(tx, *intent.withheld)
     state.exclusions.put(tx, *intent.exclusions)
     state.unshared.put(tx, *intent.unshared)
+    state.forks.put(tx, *intent.forks)
     for share in state.shares.all(tx):
         state.shares.drop(tx, session=share.session, project=share.project)
     state.shares.put(tx, *intent.shares)

@@ -3,6 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
+from karma_sync.domain.session.fork import SessionFork
 from karma_sync.domain.session.selection import Choices, Exclusion, Share, Unshared, Withhold
 from karma_sync.domain.team.invitation import Contact, Invitation, Pairing
 from karma_sync.domain.team.invite import Door, Invite, Joining
@@ -48,6 +49,7 @@ _MIGRATIONS = [
     CREATE TABLE door (folder TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE joining (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID
     """,
+    "CREATE TABLE fork (session TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
 ]
 
 _FORMER = 8  # the most former projects that are kept of a directory
@@ -133,6 +135,7 @@ unshared = Table("unshared", Unshared, ["whose", "name"])
 changed_redactions = Table("changed_redactions", ChangedRedactions, ["id"])
 withholds = Table("withhold", Withhold, ["session"])
 shares = Table("share", Share, ["session", "project"])
+forks = Table("fork", SessionFork, ["session"])
 exclusions = Table("exclusion", Exclusion, ["pattern"])
 
 
@@ -148,6 +151,7 @@ def choices(tx: Transaction) -> Choices:
         withheld=frozenset(w.session for w in withholds.all(tx)),
         shares=tuple(shares.all(tx)),
         exclusions=tuple(exclusions.all(tx)),
+        forks={fork.session: fork.author for fork in forks.all(tx)},
     )
 
 

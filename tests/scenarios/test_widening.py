@@ -141,7 +141,8 @@ HARMLESS = {
     *("subscription pause", "subscription reopen"),
     *("session list", "session show", "session preview", "session withhold", "sent", "redact"),
     *("mcp", "mcp log", "context"),
-    *("session restore", "session purge"),  # a restored session is withheld
+    # a restored session is withheld, and a fork stays
+    *("session restore", "session purge", "session fork"),
     *("search", "who", "session export"),
     *(
         "service install",

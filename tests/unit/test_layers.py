@@ -113,6 +113,7 @@ RECORDS = {
     "karma_sync.cli.markdown": {"token"},  # of the parser
     "karma_sync.cli.commands": {"command"},  # click's
     "karma_sync.agents.claude.conversation": {"answer", "prompt"},  # a message being read
+    "karma_sync.agents.claude.fork_plan": {"node", "read"},  # of the transcript that is decided
     "karma_sync.agents.claude.gathering": {"facts"},
     "karma_sync.agents.claude.records": {"record", "message", "part"},  # raw fields, put in shape
     "karma_sync.channel.own_items": {"facts"},

@@ -16,6 +16,7 @@ from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
     from karma_sync.daemon.lock import Running
+    from karma_sync.domain.session.fork import SessionFork
     from karma_sync.service.archive import ArchiveStatus
     from karma_sync.service.status_model import Peer, ProjectStatus, StatusReport, TransferStatus
 
@@ -71,6 +72,7 @@ def _found(app: App) -> "tuple[StatusReport, Running | None]":
     from karma_sync.daemon.lock import is_held, running
     from karma_sync.service import status as service
     from karma_sync.service.archive import archive_status
+    from karma_sync.service.forks import withdrawn_forks
     from karma_sync.service.status import without_space
     from karma_sync.service.status_model import Stores
 
@@ -92,7 +94,9 @@ def _found(app: App) -> "tuple[StatusReport, Running | None]":
         from karma_sync.service.setup import how_to_install_syncthing
 
         faults["Syncthing"] = f"it is not installed: {how_to_install_syncthing()}"
-    return replace(found, faults=faults, archive=archive, starting=starting), daemon
+    orphans = withdrawn_forks(app.state, app.library, lambda: app.source.ids())
+    found = replace(found, faults=faults, archive=archive, orphans=orphans, starting=starting)
+    return found, daemon
 
 
 def _as_json(app: App, found: "StatusReport", daemon: "Running | None") -> str:
@@ -108,6 +112,7 @@ def _as_json(app: App, found: "StatusReport", daemon: "Running | None") -> str:
         packaging=_about(found.packaging),
         silent_days=found.silent,
         archive=_archive(found.archive),
+        withdrawn_parents=[_orphan(each) for each in found.orphans],
         faults=found.faults,
         last_error=_error(found),
         stuck=found.stuck(running=daemon is not None),
@@ -116,6 +121,10 @@ def _as_json(app: App, found: "StatusReport", daemon: "Running | None") -> str:
 
 def _archive(archive: "ArchiveStatus | None") -> dict[str, object] | None:
     return asdict(archive.settings) | asdict(archive.holdings) if archive else None
+
+
+def _orphan(fork: "SessionFork") -> dict[str, object]:
+    return {"fork": fork.session, "parent": fork.parent, "author": fork.author}
 
 
 def _error(found: "StatusReport") -> dict[str, object] | None:

@@ -13,6 +13,7 @@ from karma_sync.settings import Keep
 
 if TYPE_CHECKING:
     from karma_sync.daemon.lock import Running
+    from karma_sync.domain.session.fork import SessionFork
     from karma_sync.domain.team.pairing_code import PairingCode
     from karma_sync.sending.ledger.recalls import CalledBack
     from karma_sync.service.archive import ArchiveStatus
@@ -46,6 +47,7 @@ def status_lines(me: "PairingCode", found: "StatusReport", daemon: "Running | No
     lines += _peer_lines(found)
     lines += _team_lines(found)
     lines += _archive_lines(found.archive) if found.archive else []
+    lines += [orphan_line(each) for each in found.orphans]
     for project in sorted(found.projects, key=lambda project: not project.needs_attention):
         lines += _project_lines(project, found, daemon is not None)
         lines += [_called_back(each, found) for each in project.called_back]
@@ -70,6 +72,15 @@ def _archive_lines(archive: "ArchiveStatus") -> list[Line]:
             )
         )
     return lines
+
+
+def orphan_line(fork: "SessionFork") -> Line:
+    """Return what became of a fork's parent, and how the fork is deleted."""
+    return Line(
+        f"{fork.author} withdrew the session that {fork.session} goes on from: delete the fork with"
+        f" karma-sync session fork --delete {fork.session}",
+        Tone.WAITS,
+    )
 
 
 def _daemon_line(found: "StatusReport", daemon: "Running | None") -> Line:

@@ -22,6 +22,7 @@ from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
     from karma_sync.domain.access import AccessScope
+    from karma_sync.domain.session.fork import SessionFork
     from karma_sync.library.reader import Readable
     from karma_sync.service.sessions.choices import HeldSession
 
@@ -70,6 +71,7 @@ def list_(
     Example: karma-sync session list --project web since:14d
     """
     from karma_sync.library.reader import key_of
+    from karma_sync.service.forks import known_forks
 
     app = App.from_environment()
     warn_if_down(app)
@@ -81,11 +83,12 @@ def list_(
     # of an unreadable directory nobody knows which sessions were deleted
     sources = app.source.ids() if app.source.is_complete else None
     seen = _Seen(app.me.tag, sources, app.source.open_sessions(), utc_now())
+    forks = known_forks(app.state)
     if as_json:
         require_private_for(found, app.me.tag, private)
         more = len(rest) > len(found)
         print_json(
-            sessions=[as_json_of(r) | seen.marks(r) for r in found],
+            sessions=[as_json_of(r) | seen.marks(r) | _fork_of(r, seen.me, forks) for r in found],
             held=[asdict(one) for one in _held(app, scope)] if not words else [],
             total=len(known),
             truncated=more,
@@ -104,6 +107,7 @@ def list_(
     rows = [(short_held[h.session], h.project, Line(h.kind.value, Tone.WAITS), h.why) for h in held]
     if rows:
         print_table(("STAYS", "PROJECT", "", "WHY"), rows)
+    _name_orphans(app)
     if len(rest) > len(found):
         step = f"--after {quote(str(key_of(found[-1])))}, or --limit {len(known)}"
         more_sessions = many(len(rest) - len(found), "more session")
@@ -113,6 +117,28 @@ def list_(
         print_next(f"karma-sync session show {short[found[0].manifest.session.session_id]}")
     else:
         print_next(f"karma-sync session preview {rows[0][0]}" if rows else "karma-sync status")
+
+
+def _fork_of(
+    found: "Readable", me: str, forks: "Mapping[str, SessionFork]"
+) -> dict[str, dict[str, str] | None]:
+    """Return whose session one of my own goes on from, for JSON."""
+    manifest = found.manifest
+    fork = forks.get(manifest.session.session_id) if manifest.member == me else None
+    return {"fork_of": {"author": fork.author, "session": fork.parent} if fork else None}
+
+
+def _name_orphans(app: App) -> None:
+    """Print the forks of which the parent was withdrawn, and how they are deleted."""
+    from karma_sync.service.forks import withdrawn_forks
+
+    for fork in withdrawn_forks(app.state, app.library, app.source.ids):
+        print_line(
+            printable(
+                f"{fork.author} withdrew the session that {fork.session} goes on from; to delete"
+                f" the fork: karma-sync session fork --delete {fork.session}"
+            )
+        )
 
 
 def _why_none(is_any: bool, fits_any: bool) -> str:

@@ -238,6 +238,7 @@ def _show_share(
     app: App, session: "SourceSession", others: tuple[str, ...], ways: "list[Way]"
 ) -> None:
     from karma_sync.domain.text import printable
+    from karma_sync.service.forks import known_forks
     from karma_sync.service.sessions.preview import outlets
     from karma_sync.service.sessions.preview import preview as look
 
@@ -248,6 +249,8 @@ def _show_share(
     print_line(f"  sent to:     {identity}, {size(sum(f.size for f in found.files))}")
     for other in others:
         print_line(f"               it also worked in {other}")
+    if fork := known_forks(app.state).get(session.session_id):
+        print_line(printable(f"  goes on:     from session {fork.parent} by {fork.author}"))
     counted = Counter(cut.rule for cut in found.cuts)
     cuts = ", ".join(f"{rule} {count}" for rule, count in sorted(counted.items()))
     print_line(f"  cut out:     {cuts or 'nothing'}")

@@ -18,6 +18,7 @@ from karma_sync.cli.pager import paged
 from karma_sync.cli.screen import Line, Tone, print_drawn
 from karma_sync.cli.session import archived, sharing
 from karma_sync.cli.session.export import export
+from karma_sync.cli.session.fork import fork
 from karma_sync.cli.session.listing import as_json_of, list_, many, scope_of, title_of
 from karma_sync.cli.session.turns import ToolDetail, View, print_changes, print_conversation
 from karma_sync.cli.session.unshare import unshare
@@ -39,6 +40,7 @@ def add_to(app: typer.Typer) -> None:
     group.command(name="list", context_settings={"ignore_unknown_options": True})(list_)
     group.command()(show)
     group.command()(export)
+    group.command()(fork)
     group.command()(unshare)
     sharing.add_to(app, group)
     archived.add_to(group)

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 READING_COMMANDS = frozenset(
     {
         *("search", "who", "sent", "redact", "accept", "subscription accept"),
-        *("session export", "session list", "session preview", "session purge"),
+        *("session export", "session fork", "session list", "session preview", "session purge"),
         *("session share", "session show", "mcp log"),
     }
 )

@@ -29,11 +29,15 @@ class Key(StrEnum):
 
 
 class Is(StrEnum):
-    """The states that `is:` names: worked in now; the reader's own; own, deleted by the agent."""
+    """The states that `is:` names.
+
+    Worked in now; the reader's own; own, deleted by the agent; own, gone on from another session.
+    """
 
     LIVE = "live"
     MINE = "mine"
     KEPT = "kept"
+    FORK = "fork"
 
 
 TIMES = frozenset({Key.SINCE, Key.BEFORE})

@@ -6,7 +6,7 @@ before consenting as well as the sender afterwards, so the two cannot differ.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -30,6 +30,7 @@ class Outcome(StrEnum):
     MIXED = "mixed"  # it also worked in another place
     WITHHELD = "withheld"  # its owner keeps it on this machine
     UNSHARED = "unshared"  # its owner withdrew it after it had left
+    FORK = "fork"  # it goes on from a session of another member
     EXCLUDED = "excluded"  # it worked in an excluded directory
     WAITING = "waiting"  # it was not quiet long enough yet
 
@@ -111,12 +112,14 @@ class Choices:
     """Everything that the person chose for single sessions and directories.
 
     `behind` are further directories that exclusions mean, because they name a link to them.
+    `forks` are the sessions that go on from another member's, each with that member's tag.
     """
 
     withheld: frozenset[str] = frozenset()
     shares: tuple[Share, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
     behind: tuple[tuple[str, Exclusion], ...] = ()
+    forks: Mapping[str, str] = field(default_factory=dict)
 
     def share_of(self, session: str, project: str) -> Share | None:
         """The person's choice to share this session with this project; None if there is none."""
@@ -176,15 +179,11 @@ def decide(candidate: Candidate, project: str, limits: Limits, choices: Choices)
     belonging = candidate.belonging
     if project != belonging.project and project not in belonging.mixed:
         return Decision(Outcome.UNCONCERNED)
-    if candidate.session in choices.withheld:
-        return Decision(Outcome.WITHHELD, BY_OWNER)
-    if candidate.unshared:
-        return Decision(Outcome.UNSHARED, "you unshared it")
-    excluded = choices.excluded(candidate.directories)
-    if excluded:
-        directory, exclusion = excluded
-        return Decision(Outcome.EXCLUDED, why_excluded(directory, exclusion))
+    if (held := _held_back(candidate, choices)) is not None:
+        return held
     share = choices.share_of(candidate.session, project)
+    if share is None and candidate.session in choices.forks:
+        return Decision(Outcome.FORK, why_fork(choices.forks[candidate.session]))
     others = [p for p in belonging.others(project) if share is None or p not in share.others]
     if others:
         return Decision(Outcome.MIXED, f"it also worked in {others[0]}")
@@ -194,6 +193,24 @@ def decide(candidate: Candidate, project: str, limits: Limits, choices: Choices)
         why = f"it leaves once it was quiet for {limits.after_idle} s"
         return Decision(Outcome.WAITING, why, limits.after_idle - candidate.quiet_s)
     return Decision(Outcome.LEAVES)
+
+
+def _held_back(candidate: Candidate, choices: Choices) -> Decision | None:
+    """Why a session stays although it may have been shared by name; None if nothing says so."""
+    if candidate.session in choices.withheld:
+        return Decision(Outcome.WITHHELD, BY_OWNER)
+    if candidate.unshared:
+        return Decision(Outcome.UNSHARED, "you unshared it")
+    excluded = choices.excluded(candidate.directories)
+    if excluded:
+        directory, exclusion = excluded
+        return Decision(Outcome.EXCLUDED, why_excluded(directory, exclusion))
+    return None
+
+
+def why_fork(author: str) -> str:
+    """Why a session stays that goes on from another member's session."""
+    return f"it is a fork of a session by {author}"
 
 
 def why_excluded(directory: str, exclusion: Exclusion) -> str:

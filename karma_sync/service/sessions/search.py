@@ -18,6 +18,7 @@ from karma_sync.library.hits import Hit, Manner, Results, hit_of, title_hit
 from karma_sync.library.reader import Readable
 from karma_sync.library.search import Searcher, without_search
 from karma_sync.library.selecting import IndexPlaces, Place, select
+from karma_sync.service.forks import known_forks
 from karma_sync.service.sessions.reading import ReadableCopy, ReadableSessions
 from karma_sync.store import readable as queries
 from karma_sync.store import search, state
@@ -36,7 +37,7 @@ def session_search(
 ) -> "SessionSearch":
     """Searches my sessions at `now` (UTC); `sources` and `running` are as in `Searcher`."""
     teams = _team_ids(states)
-    own = cache(sources), cache(running)
+    own = cache(sources), cache(running), cache(lambda: known_forks(states).keys())
     return SessionSearch(Searcher(sessions.library, EXTRACTORS, teams, now, *own), sessions)
 
 

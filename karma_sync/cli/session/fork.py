@@ -1,0 +1,273 @@
+"""The command `session fork`: go on from a session of another member."""
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from karma_sync.app import App
+from karma_sync.cli import completion
+from karma_sync.cli.ask import ask, ask_unless, is_terminal
+from karma_sync.cli.frame import require_private_for
+from karma_sync.cli.notices import warn_if_down, warn_of_unsearched
+from karma_sync.cli.options import JsonOption, PrivateOption, YesOption
+from karma_sync.cli.output import print_json, print_line, print_next, size
+from karma_sync.cli.session.listing import many, scope_of, title_of
+from karma_sync.domain.text import printable
+from karma_sync.errors import Conflict, NeedsConsent
+from karma_sync.paths import current_directory, directory_at, user_home
+
+if TYPE_CHECKING:
+    from karma_sync.library.reader import Readable
+    from karma_sync.service.sessions.clones import Clone
+    from karma_sync.service.sessions.forking import PreparedFork, WrittenFork
+
+_LEFT_OUT_SHOWN = 8
+
+
+def fork(
+    wanted: Annotated[
+        str,
+        typer.Argument(
+            metavar="KEY",
+            help="The beginning of a session id, or user:agent:project:session.",
+            autocompletion=completion.sessions,
+        ),
+    ],
+    into: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The clone in which to go on. Default: found by git."),
+    ] = None,
+    at: Annotated[
+        str, typer.Option(metavar="MESSAGE", help="End with this message: the beginning of its id.")
+    ] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")
+    ] = False,
+    keep_thinking: Annotated[
+        bool,
+        typer.Option("--keep-thinking", help="Of your own sessions with nothing cut: keep it."),
+    ] = False,
+    by: Annotated[
+        str,
+        typer.Option(
+            help="Its author, where members have the same id: bob.desk. Default: you.",
+            autocompletion=completion.members,
+        ),
+    ] = "",
+    delete: Annotated[
+        bool, typer.Option("--delete", help="KEY is a fork on this machine: delete its files.")
+    ] = False,
+    as_json: JsonOption = False,
+    private: PrivateOption = False,
+    yes: YesOption = False,
+) -> None:
+    """Fork a session.
+
+    It is written where your agent finds it, so that you go on from there: under an id of its own,
+    without thinking, with your directories. Nothing is overwritten, and no agent is started. A fork
+    stays here until you share it.
+
+    Example: karma-sync session fork 3a782158
+    """
+    app = App.from_environment()
+    if delete:
+        _delete(app, wanted, yes)
+        return
+    from karma_sync.service.sessions.forking import Forking, ForkWishes
+
+    warn_if_down(app)
+    warn_of_unsearched(app)
+    scope = scope_of(app)
+    parent = app.sessions.session(scope, wanted, by)
+    if as_json:
+        require_private_for([parent], app.me.tag, private)
+    clone = _clone(app, parent, into)
+    home = _agent_home(app)
+    forking = Forking(app.sessions, scope, home, app.paths.data)
+    wishes = ForkWishes(_author(app, parent), at, keep_thinking)
+    with forking.prepared(parent, clone, wishes, os.environ) as (prepared, write):
+        written = None if dry_run else write(app.state)
+    command = _command(prepared, home, f"claude --resume {prepared.session}")
+    if as_json:
+        print_json(**_as_json(prepared, written, command))
+        return
+    _show(prepared)
+    if written is None:
+        print_line("Nothing was written.")
+        print_next(f"karma-sync session fork {shlex.quote(wanted)}")
+        return
+    _show_written(prepared, written, home)
+    print_next(command)
+
+
+def _clone(app: App, parent: "Readable", into: Path | None) -> "Clone":
+    from karma_sync.service.directories import known_directories
+    from karma_sync.service.projects import other_names
+    from karma_sync.service.sessions.clones import Clones, the_clone
+
+    app.roots.refresh()
+    names = other_names(app.state)
+    clones = Clones(app.places, known_directories(app.state), names)
+    project = names.get(parent.manifest.project, parent.manifest.project)
+    if into is not None:
+        return clones.at(directory_at(into), project)
+    found = clones.fitting(project, current_directory())
+    if len(found) == 1 or not is_terminal():
+        return the_clone(found)
+    for number, each in enumerate(found, 1):
+        print_line(f"  {number}  {printable(str(each.start))}")
+    answer = ask("Into which clone?", default="")
+    if not answer.isdigit() or not 1 <= int(answer) <= len(found):
+        raise NeedsConsent("no clone was chosen; nothing was written", hint="--into DIR")
+    return found[int(answer) - 1]
+
+
+def _agent_home(app: App) -> Path:
+    """Return the directory of the agent that a person starts in this shell."""
+    from karma_sync.settings import claude_dirs
+
+    if os.environ.get("CLAUDE_CONFIG_DIR", "").strip():
+        return claude_dirs(os.environ)[0]
+    usual = user_home() / ".claude"
+    known = app.settings.claude_dirs
+    return usual if usual in known else known[0]
+
+
+def _author(app: App, parent: "Readable") -> str:
+    from karma_sync.domain.ids import user_of
+    from karma_sync.library.reader import author
+    from karma_sync.service.teams import all_teams
+
+    tag = parent.manifest.member
+    return user_of(tag) if tag == app.me.tag else author(tag, app.me.tag, all_teams(app.state))
+
+
+def _command(prepared: "PreparedFork", home: Path, command: str) -> str:
+    """Return what a person types to go on."""
+    is_usual = os.environ.get("CLAUDE_CONFIG_DIR", "").strip() or home == user_home() / ".claude"
+    setting = "" if is_usual else f"CLAUDE_CONFIG_DIR={shlex.quote(str(home))} "
+    return f"cd {shlex.quote(str(prepared.clone.start))} && {setting}{command}"
+
+
+def _show(fork: "PreparedFork") -> None:
+    from karma_sync.agents.claude.installed import installed_version
+
+    manifest, plan = fork.parent.manifest, fork.plan
+    facts = manifest.session
+    print_line(printable(f"{facts.session_id}: {title_of(fork.parent)}"))
+    print_line(
+        printable(f"  by:          {manifest.member}, {facts.wrote}, {size(manifest.size)}"),
+        printable(f"  into:        {fork.clone.start}"),
+        f"  takes:       {many(plan.messages, 'message')}, {many(len(fork.files), 'file')} beside",
+    )
+    read = f"about {plan.tokens:,} tokens" if plan.tokens else "nobody knows how many tokens"
+    print_line(f"  reads again: {read}, with the first prompt")
+    there = plan.versions[-1] if plan.versions else "unknown"
+    here = installed_version(os.environ) or "unknown"
+    print_line(printable(f"  agent:       version {there} there, {here} here"))
+    cuts = ", ".join(f"{rule} {count}" for rule, count in sorted(manifest.redactions.items()))
+    print_line(printable(f"  cut out:     {cuts or 'nothing'}, before it was sent"))
+    print_line(printable(f"  left out:    {_counted(plan.left_out) or 'nothing'}"))
+    if plan.bridged:
+        print_line(f"  mended:      {many(plan.bridged, 'record')} whose parent is missing")
+    for what, name, is_here in (
+        ("branch", plan.branch, fork.has_branch),
+        ("commit", plan.commit, fork.has_commit),
+    ):
+        if name:
+            state = "it is here" if is_here else "not here: git fetch may bring it"
+            print_line(printable(f"  {what}:      {name}, {state}"))
+    if fork.left_out:
+        print_line(printable(f"  not taken:   {', '.join(fork.left_out[:_LEFT_OUT_SHOWN])}"))
+
+
+def _counted(left_out: "Mapping[str, int]") -> str:
+    shown = sorted(left_out.items(), key=lambda each: (-each[1], each[0]))
+    some = [f"{name} {count}" for name, count in shown[:_LEFT_OUT_SHOWN]]
+    more = len(shown) - len(some)
+    return ", ".join(some) + (f" and {more} more types" if more else "")
+
+
+def _show_written(fork: "PreparedFork", written: "WrittenFork", home: Path) -> None:
+    from karma_sync.agents.claude.installed import TAKES_FILES, installed_version
+
+    print_line(f"{fork.session} is written: {many(len(written.files), 'file')}.")
+    for path in written.kept:
+        print_line(f"{printable(str(path))} was there already, and is left as it is.")
+    print_line(f"It stays on this machine until you type karma-sync session share {fork.session}.")
+    print_line("With your first prompt you may tell the agent:", f"  {printable(_note(fork))}")
+    if installed_version(os.environ) in TAKES_FILES:
+        file = shlex.quote(str(fork.path))
+        title = shlex.quote(fork.title)
+        typed = f"claude --resume {file} --fork-session --name {title}"
+        print_line(printable(f"To keep the file as it is: {_command(fork, home, typed)}"))
+
+
+def _note(fork: "PreparedFork") -> str:
+    """Return what a person may tell the agent; a fork holds nothing of it."""
+    return (
+        f"The conversation so far is by {fork.parent.manifest.member}, on another machine. Its"
+        f" paths, outputs and results are from there, and are data: check them here, in"
+        f" {fork.clone.start}, before you rely on them."
+    )
+
+
+def _as_json(
+    fork: "PreparedFork", written: "WrittenFork | None", command: str
+) -> dict[str, object]:
+    from karma_sync.agents.claude.installed import installed_version
+    from karma_sync.library.reader import key_of
+
+    plan = fork.plan
+    return {
+        "session": fork.session,
+        "parent": str(key_of(fork.parent)),
+        "title": fork.title,
+        "path": str(fork.path),
+        "directory": str(fork.clone.start),
+        "messages": plan.messages,
+        "tokens": plan.tokens,
+        "left_out": dict(plan.left_out),
+        "bridged": plan.bridged,
+        "versions": list(plan.versions),
+        "installed": installed_version(os.environ),
+        "branch": plan.branch,
+        "has_branch": fork.has_branch,
+        "commit": plan.commit,
+        "has_commit": fork.has_commit,
+        "files": [str(path) for path in written.files] if written else [],
+        "kept": [str(path) for path in written.kept] if written else [],
+        "not_taken": list(fork.left_out),
+        "note": _note(fork),
+        "command": command,
+        "written": written is not None,
+    }
+
+
+def _delete(app: App, wanted: str, yes: bool) -> None:
+    from karma_sync.service.forks import delete_session, find_fork, require_closed
+    from karma_sync.service.sessions.archive import is_archived
+
+    found = find_fork(app.state, wanted)
+    sessions = app.source.of_ids([found.session])
+    if not sessions:
+        raise Conflict(f"the agent has no session {found.session} any more")
+    for session in sessions:
+        require_closed(session)
+    files = sum(len(session.files) for session in sessions)
+    print_line(
+        printable(f"{found.session} goes on from {found.parent} by {found.author}."),
+        f"Its {many(files, 'file')} will be deleted, with all that you added to it.",
+    )
+    ask_unless(yes, "--yes")
+    gone = [path for session in sessions for path in delete_session(session)]
+    print_line(f"{many(len(gone), 'file')} deleted.")
+    if is_archived(app.archive, app.scope, found.session):
+        print_line("The archive still has it.")
+        print_next(f"karma-sync session purge {found.session}")
+    else:
+        print_next("karma-sync session list")
