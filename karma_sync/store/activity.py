@@ -198,8 +198,10 @@ def drop_file(tx: Transaction, item: int, file: int) -> None:
         [item],
     )
     tx.execute(
-        "INSERT INTO activity_usage SELECT item, at / ?, '', sum(turns), count(DISTINCT at),"
-        " 0, 0, 0, 0 FROM activity_stretch WHERE item = ? GROUP BY at / ?",
+        # a response that names no model has the same row
+        "INSERT INTO activity_usage SELECT item, at / ?, '', sum(turns), count(DISTINCT at),"  # noqa: S608 ours
+        " 0, 0, 0, 0 FROM activity_stretch WHERE item = ? GROUP BY at / ?"
+        f" ON CONFLICT DO UPDATE SET {_ADDED}",
         [_STRETCHES, item, _STRETCHES],
     )
 

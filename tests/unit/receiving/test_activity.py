@@ -213,3 +213,15 @@ def test_what_is_gone_told_nothing(shelf: Shelf, desk: Desk) -> None:
     assert [f.name for f in files if secret.encode() in f.read_bytes()] == []
     shelf.importer.forget_all_but(Kept(TEAM.id, PROJECT, ALICE, ""))
     assert not any(rows(shelf).values())
+
+
+def test_a_file_is_forgotten_beside_one_whose_responses_name_no_model(
+    shelf: Shelf, desk: Desk
+) -> None:
+    desk.write(asked("look") + used("m1", 30, model=""), "s1/subagents/agent-1.jsonl")
+    arrive(desk, shelf, asked("hello"))
+    desk.write(asked("written anew"))
+    desk.package()
+    take(shelf, desk)
+
+    assert [(usage[2], usage[6]) for usage in rows(shelf)["usage"]] == [("", 30)]
