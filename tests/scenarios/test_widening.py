@@ -143,7 +143,7 @@ HARMLESS = {
     *("mcp", "mcp log", "context"),
     # a restored session is withheld, and a fork stays
     *("session restore", "session purge", "session fork"),
-    *("search", "who", "session export"),
+    *("search", "who", "session export", "session stats"),
     *(
         "service install",
         "service uninstall",

@@ -20,6 +20,7 @@ from karma_sync.cli.session import archived, sharing
 from karma_sync.cli.session.export import export
 from karma_sync.cli.session.fork import fork
 from karma_sync.cli.session.listing import as_json_of, list_, many, scope_of, title_of
+from karma_sync.cli.session.stats import stats
 from karma_sync.cli.session.turns import ToolDetail, View, print_changes, print_conversation
 from karma_sync.cli.session.unshare import unshare
 
@@ -41,6 +42,7 @@ def add_to(app: typer.Typer) -> None:
     group.command()(show)
     group.command()(export)
     group.command()(fork)
+    group.command()(stats)
     group.command()(unshare)
     sharing.add_to(app, group)
     archived.add_to(group)

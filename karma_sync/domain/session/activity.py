@@ -6,6 +6,7 @@ An agent's adapter finds them in the records; what a record tells depends on tha
 import posixpath
 import re
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import NamedTuple
 
 STRETCH_S = 300  # a session counts as active for each stretch in which something was written
@@ -16,6 +17,18 @@ _WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _SHARED = re.compile(r"/|/(home|Users)(/[^/]+)?|/root|/tmp|[A-Za-z]:/?|[A-Za-z]:/Users(/[^/]+)?")
 # Where agents make work trees (docs/agent-files.md): everything up to the tree's own name.
 _WORK_TREE = re.compile(r".*/(?:\.claude/worktrees|\.worktrees|\.claude-worktrees/[^/]+)/[^/]+")
+
+
+class StatsBy(StrEnum):
+    """What figures of sessions are told apart by."""
+
+    MEMBER = "member"
+    TEAM = "team"
+    PROJECT = "project"
+    DAY = "day"
+    AGENT = "agent"
+    MODEL = "model"
+    TOOL = "tool"
 
 
 class Call(NamedTuple):

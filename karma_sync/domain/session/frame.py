@@ -17,7 +17,7 @@ READING_COMMANDS = frozenset(
     {
         *("search", "who", "sent", "redact", "accept", "subscription accept"),
         *("session export", "session fork", "session list", "session preview", "session purge"),
-        *("session share", "session show", "mcp log"),
+        *("session share", "session show", "session stats", "mcp log"),
     }
 )
 # These put what they print into a frame by themselves.

@@ -1,0 +1,277 @@
+"""Use case of `session stats`: sessions, turns, tokens, tools, hours, and an estimate of costs."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from karma_sync.domain.access import AccessScope
+from karma_sync.domain.session.activity import HOUR_S, STRETCH_S, StatsBy
+from karma_sync.domain.session.prices import price_of
+from karma_sync.service.sessions.reading import ReadableSessions
+from karma_sync.store import usage as queries
+from karma_sync.store.database import Transaction
+from karma_sync.store.read_only import reading_only
+from karma_sync.store.usage import CountedSession, Sums
+
+_TOKENS = 4
+_WEEK, _DAY = 7, 24
+Local = Callable[[int], datetime]
+"""The local time of a moment in Unix seconds."""
+
+
+__all__ = ["SessionFigures", "Stats", "StatsBy", "in_local_time", "stats"]
+
+
+@dataclass
+class SessionFigures:
+    """What some sessions did; `models` has the tokens by model: in, out, from and to the cache.
+
+    A figure that has no meaning in a group is None: a tool took no tokens of its own.
+    """
+
+    sessions: int = 0
+    turns: int | None = 0
+    stretches: int | None = 0
+    tools: int | None = 0
+    models: dict[str, list[int]] = field(default_factory=dict)
+
+    def count(self, sessions: int = 0, tools: int = 0) -> None:
+        """Count more sessions, and more calls of tools."""
+        self.sessions += sessions
+        self.tools = (self.tools or 0) + tools
+
+    def add(self, found: Sums) -> None:
+        """Add sums of one model."""
+        self.turns = (self.turns or 0) + found.turns
+        self.stretches = (self.stretches or 0) + found.stretches
+        if found.model or any(found[-_TOKENS:]):
+            known = self.models.setdefault(found.model, [0] * _TOKENS)
+            counts = (found.input, found.output, found.cache_read, found.cache_creation)
+            for at, count in enumerate(counts):
+                known[at] += count
+
+    @property
+    def hours(self) -> float | None:
+        """How long the sessions were active, each by itself."""
+        return None if self.stretches is None else self.stretches * STRETCH_S / HOUR_S
+
+    @property
+    def tokens(self) -> list[int]:
+        """In, out, read from the cache, written to it."""
+        return [sum(column) for column in zip(*self.models.values(), strict=True)] or [0] * _TOKENS
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars for the models that have a price; None if none of them has."""
+        priced = [p.of(*t) for model, t in self.models.items() if (p := price_of(model))]
+        return sum(priced) if priced or not self.models else None
+
+    @property
+    def unpriced(self) -> list[str]:
+        """The models that took tokens and have no price."""
+        found = (m for m, tokens in self.models.items() if any(tokens) and price_of(m) is None)
+        return sorted(model or "unknown" for model in found)
+
+
+@dataclass(frozen=True)
+class Stats:
+    """The figures by group, the largest first (days: the latest first), and of all sessions.
+
+    `week` are the hours of activity by weekday (Monday is 0) and hour of the day, in local time;
+    `sessions` are those that were counted.
+    """
+
+    groups: dict[str, SessionFigures]
+    total: SessionFigures
+    week: list[list[float]]
+    sessions: list[CountedSession]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one database has: the library, or the archive of own sessions."""
+
+    counted: dict[int, CountedSession]
+    unindexed: list[CountedSession]
+    items: list[Sums]
+    by_hour: list[Sums]
+    hours: list[tuple[int, int]]
+    tools: list[tuple[int, str, int]]
+
+    @property
+    def sessions(self) -> list[CountedSession]:
+        return [*self.counted.values(), *self.unindexed]
+
+
+def stats(
+    sessions: ReadableSessions,
+    scope: AccessScope,
+    by: StatsBy,
+    teams: Mapping[str, str],
+    local: Local,
+) -> Stats:
+    """The figures of all sessions that the scope allows; `teams` are their names by ID."""
+    parts = list(_parts(sessions, scope, by))
+    total, groups = SessionFigures(), defaultdict[str, SessionFigures](SessionFigures)
+    week = [[0.0] * _DAY for _ in range(_WEEK)]
+    for part in parts:
+        total.count(len(part.sessions), sum(times for _, _, times in part.tools))
+        for sums in part.items:
+            total.add(sums)
+        for sums in part.by_hour:
+            if sums.stretches:
+                when = local(sums.group * HOUR_S)
+                week[when.weekday()][when.hour] += sums.stretches * STRETCH_S / HOUR_S
+        _group(groups, part, by, teams, local)
+    ordered = sorted(groups.items(), key=lambda each: _order(by, each), reverse=True)
+    known = {name: _meaningful(by, figures) for name, figures in ordered}
+    return Stats(known, total, week, [s for part in parts for s in part.sessions])
+
+
+def _meaningful(by: StatsBy, figures: SessionFigures) -> SessionFigures:
+    """The figures without those that a group of this kind does not have."""
+    match by:
+        case StatsBy.DAY:  # calls are counted by session
+            return replace(figures, tools=None)
+        case StatsBy.MODEL:
+            return replace(figures, turns=None, stretches=None, tools=None)
+        case StatsBy.TOOL:
+            return replace(figures, turns=None, stretches=None)
+        case _:
+            return figures
+
+
+def _order(by: StatsBy, group: tuple[str, SessionFigures]) -> tuple[object, ...]:
+    name, figures = group
+    if by is StatsBy.DAY:
+        return (name,)
+    if by is StatsBy.TOOL:
+        return (figures.tools or 0, name)
+    return (sum(figures.tokens), figures.sessions, name)
+
+
+def _group(
+    groups: dict[str, SessionFigures],
+    part: _Part,
+    by: StatsBy,
+    teams: Mapping[str, str],
+    local: Local,
+) -> None:
+    match by:
+        case StatsBy.DAY:
+            _group_by_day(groups, part, local)
+        case StatsBy.MODEL:
+            _group_by_model(groups, part)
+        case StatsBy.TOOL:
+            _group_by_tool(groups, part)
+        case _:
+            _group_by_session(groups, part, lambda each: _key(by, each, teams))
+
+
+def _key(by: StatsBy, session: CountedSession, teams: Mapping[str, str]) -> str:
+    match by:
+        case StatsBy.MEMBER:
+            return session.member
+        case StatsBy.TEAM:
+            return teams.get(session.team, session.team)
+        case StatsBy.PROJECT:
+            return session.project
+        case _:
+            return session.agent
+
+
+def _group_by_session(
+    groups: dict[str, SessionFigures], part: _Part, key: Callable[[CountedSession], str]
+) -> None:
+    for each in part.sessions:
+        groups[key(each)].count(sessions=1)
+    for sums in part.items:
+        groups[key(part.counted[sums.group])].add(sums)
+    for item, _, times in part.tools:
+        groups[key(part.counted[item])].count(tools=times)
+
+
+def _group_by_day(groups: dict[str, SessionFigures], part: _Part, local: Local) -> None:
+    days = {hour: _day(local, hour) for hour in {s.group for s in part.by_hour}}
+    for sums in part.by_hour:
+        groups[days[sums.group]].add(sums)
+    active = {(item, days[hour]) for item, hour in part.hours if hour in days}
+    for day, count in Counter(day for _, day in active).items():
+        groups[day].count(sessions=count)
+
+
+def _day(local: Local, hour: int) -> str:
+    day: date = local(hour * HOUR_S).date()
+    return day.isoformat()
+
+
+def _group_by_model(groups: dict[str, SessionFigures], part: _Part) -> None:
+    for sums in part.items:
+        if sums.model or any(sums[-_TOKENS:]):
+            groups[sums.model or "unknown"].add(sums)
+            groups[sums.model or "unknown"].count(sessions=1)
+
+
+def _group_by_tool(groups: dict[str, SessionFigures], part: _Part) -> None:
+    for _, tool, times in part.tools:
+        groups[tool].count(1, times)
+
+
+def _parts(sessions: ReadableSessions, scope: AccessScope, by: StatsBy) -> Iterable[_Part]:
+    """What the library has, and what only the archive has."""
+    with sessions.library.store.reading() as tx:
+        found = queries.sessions(tx, scope)
+        yield _part(tx, scope, found, _repeated(found, by))
+    archive = sessions.archive
+    if not scope.sees_own or not archive.database.exists():
+        return
+    shared = {(s.agent.partition("/")[0], s.session) for s in found if s.member == scope.user}
+    only = sessions.by_all_names(scope).only
+    own = AccessScope("", frozenset({""}), agents=scope.agents, only=only)
+    with reading_only(Path(archive.database)) as tx:
+        mine = [
+            each._replace(
+                member=scope.user,
+                project=sessions.other_names.get(each.project, each.project),
+            )
+            for each in queries.sessions(tx, own, arrived="active")
+        ]
+        known = {s.item for s in mine if (s.item.partition("/")[0], s.session) in shared}
+        yield _part(tx, own, mine, {s for s in mine if s.item in known})
+
+
+def _repeated(found: Iterable[CountedSession], by: StatsBy) -> set[CountedSession]:
+    """The copies of sessions that came through two teams; by team, each team's counts."""
+    once: dict[tuple[str, ...], CountedSession] = {}
+    repeated = set()
+    for each in found:
+        key = (each.member, each.session, *((each.team,) if by is StatsBy.TEAM else ()))
+        if once.setdefault(key, each) is not each:
+            repeated.add(each)
+    return repeated
+
+
+def _part(
+    tx: Transaction,
+    scope: AccessScope,
+    found: Iterable[CountedSession],
+    without: set[CountedSession],
+) -> _Part:
+    kept = [each for each in found if each not in without]
+    counted = {each.number: each for each in kept if each.number}
+    skipped = {each.number for each in without}
+    return _Part(
+        counted,
+        [each for each in kept if not each.number],
+        queries.by_item(tx, scope, skipped),
+        queries.by_hour(tx, scope, skipped),
+        queries.hours(tx, scope, skipped),
+        queries.tools(tx, scope, skipped),
+    )
+
+
+def in_local_time(seconds: int) -> datetime:
+    """A moment in the time of this machine."""
+    return datetime.fromtimestamp(seconds, UTC).astimezone()
