@@ -90,13 +90,20 @@ def _sign_documents(app: App, others: dict[str, SigningKey]) -> None:
     folder = MetadataFolder(app.paths.folder(metadata_folder(team.id)))
     for key in others.values():
         answers = [
-            Subscription(team=team.id, project=p.identity, member=key.public, incarnation=1).accept(
-                1, Direction.BOTH, USUAL, Limits()
-            )
+            Subscription(
+                team=team.id,
+                project=p.identity,
+                member=key.public,
+                incarnation=1,
+                offer=p.incarnation,
+            ).accept(1, Direction.BOTH, USUAL, Limits())
             for p in team.projects
         ]
         # an address where nothing listens, as if the member were offline
-        document = member_document(team, key.public, answers, ("tcp://127.0.0.1:9",), 1)
+        member = team.member(key.public)
+        assert member is not None
+        code = PairingCode(member.tag, member.device, key.public, ("tcp://127.0.0.1:9",))
+        document = member_document(team, code, answers, 1)
         payload = document.model_dump_json().encode()
         folder.put(MEMBER, key.public, key.sign(PayloadType.MEMBER, payload))
 

@@ -20,7 +20,8 @@ KarmaError                       1  something outside failed: a disk, a network,
 ├── NeedsConsent                 8  a question needed an answer, and nobody could give it
 ├── TimedOut                     9  an expected event did not happen in time
 ├── Unverified                  10  a file from a peer failed verification
-└── RedactionFailed             11  the redactor failed, so the item was not packaged
+├── RedactionFailed             11  the redactor failed, so the item was not packaged
+└── NotLeader                   12  only the leader of the team can do that
 
 `str(error)` tells what happened to which thing; `error.hint` is what to type next.
 Exit code 0 means success. A test compares the table in docs/exit-codes.md with this tree.
@@ -152,3 +153,9 @@ class RedactionFailed(KarmaError):
     """The redactor could not finish, so the item must not leave this machine."""
 
     exit_code = 11
+
+
+class NotLeader(KarmaError):
+    """Only the leader of the team can make this change."""
+
+    exit_code = 12

@@ -1,9 +1,9 @@
 """Defines where karma-sync's files lie, and how Syncthing folder ids are made.
 
 A folder id is `ks-`, one letter for the kind (m: a team's metadata, c: a channel, d: the door of an
-invitation code), a dash and 130 bits of a hash as 26 letters. It reveals nothing about its content.
-`Paths.folder` builds a path from an id only after the id matched `FOLDER_ID`, because peers make up
-ids too.
+invitation code, r: the notice to a removed member), a dash and 130 bits of a hash as 26 letters. It
+reveals nothing about its content. `Paths.folder` builds a path from an id only after the id matched
+`FOLDER_ID`, because peers make up ids too.
 """
 
 import base64
@@ -18,7 +18,7 @@ from karma_sync.errors import BadInput
 from karma_sync.files import private_dir
 
 PROGRAM = "karma-sync"
-FOLDER_ID = re.compile(r"ks-[mcd]-[a-z2-7]{26}")
+FOLDER_ID = re.compile(r"ks-[mcdr]-[a-z2-7]{26}")
 
 
 def expanded(text: str) -> Path:
@@ -212,6 +212,21 @@ def door_folder(secret: str) -> str:
 def is_door(folder_id: str) -> bool:
     """Whether a folder id has the form of a door; for ids that peers offer."""
     return folder_id.startswith("ks-d-") and FOLDER_ID.fullmatch(folder_id) is not None
+
+
+def is_channel(folder_id: str) -> bool:
+    """Whether a folder id has the form of a channel's."""
+    return folder_id.startswith("ks-c-") and FOLDER_ID.fullmatch(folder_id) is not None
+
+
+def removal_folder(team_id: str, member_key: str, incarnation: int) -> str:
+    """The id of the folder that tells a removed member of its removal."""
+    return f"ks-r-{_hash('removal', team_id, member_key, str(incarnation))}"
+
+
+def is_removal_folder(folder_id: str) -> bool:
+    """Whether a folder id has the form of a notice to a removed member."""
+    return folder_id.startswith("ks-r-") and FOLDER_ID.fullmatch(folder_id) is not None
 
 
 def is_metadata_folder(folder_id: str) -> bool:

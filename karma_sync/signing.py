@@ -36,6 +36,9 @@ class PayloadType(StrEnum):
 
     ROSTER = "application/vnd.karma-sync.roster.v1+json"
     MEMBER = "application/vnd.karma-sync.member.v1+json"
+    TERM = "application/vnd.karma-sync.term.v1+json"
+    REMOVAL = "application/vnd.karma-sync.removal.v1+json"
+    ACKNOWLEDGEMENT = "application/vnd.karma-sync.acknowledgement.v1+json"
     RECEIPT = "application/vnd.karma-sync.receipt.v1+json"
     MANIFEST = "application/vnd.karma-sync.manifest.v1+json"
     RETRACTION = "application/vnd.karma-sync.retraction.v1+json"

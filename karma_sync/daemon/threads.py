@@ -107,6 +107,7 @@ class Duties:
             return None
         receiver, arrivals = parts.receiver, self._requests.arrivals
         receiver.forget_all_but(kept_channels(world))
+        receiver.forget_teams(world.purged)
         for name in receiver.try_again():
             arrivals.add(name, ALL)
         while not self._is_stopping and (arrived := arrivals.take()):

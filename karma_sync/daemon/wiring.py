@@ -76,6 +76,7 @@ from karma_sync.syncthing.process import SyncthingProcess, free_port, require_fr
 from karma_sync.syncthing.program import find_program
 from karma_sync.syncthing.wire import FolderStatus
 from karma_sync.team.context import TeamContext
+from karma_sync.team.departures import Parting
 from karma_sync.team.exchange import DocumentExchange
 from karma_sync.team.receipts import ReceiptHooks, Receipts
 
@@ -194,7 +195,7 @@ def wire(app: App, foundation: Foundation) -> Parts:
         count, left = queue.backlog
         return count, max(0, left - packager.cut_bytes)
 
-    observed = partial(_observed, connections, recovery, quotas)
+    observed = partial(_observed, connections, recovery, quotas, Parting(utc_now, monotonic))
 
     def check_status(world: World, folder: str, status: FolderStatus) -> None:
         quotas.check_status(world, folder, status)
@@ -297,16 +298,19 @@ def _receiver(app: App, client: SyncthingPort, signals: Signals, problems: Probl
     indexer = Indexer(app.paths.library, EXTRACTORS)
     importer = Importer(app.paths.library, app.library, verifier, indexer, utc_now)
     hooks = ReceiverHooks(problems, signals.refused, lambda folder: is_idle(client, folder))
-    return Receiver(app.me.key, importer, app.library, app.event_log, hooks)
+    return Receiver(app.me, importer, app.library, app.event_log, hooks)
 
 
-def _observed(connections: Connections, recovery: Recovery, quotas: Quotas, world: World) -> World:
+def _observed(
+    connections: Connections, recovery: Recovery, quotas: Quotas, parting: Parting, world: World
+) -> World:
     """The world with the facts that only the running daemon knows."""
     return replace(
         world,
         answered=connections.incoming(),
         recovering=recovery.register(world),
         too_large=quotas.folders(),
+        parting=parting.of(world.teams, world.key),
     )
 
 

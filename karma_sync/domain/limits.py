@@ -9,6 +9,12 @@ ADDRESSES = 4
 ADDRESS_CHARS = 120
 MEMBERS = 200
 PROJECTS = 500
+# Of a team: keys that were removed, members who may take over, and changes of leadership.
+REMOVED = 400
+SUCCESSORS = 8
+TERMS = 50
+NOTICE_CHARS = 2_000  # of the signed notice to a removed member
+PROPOSALS = 20
 ALIASES = 8
 IDENTITY_CHARS = 300
 CONTACTS = 20

@@ -7,7 +7,7 @@ requests and writes nothing.
 
 import logging
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Protocol
 from karma_sync.channel.inbox import Inbox
 from karma_sync.channel.outbox import Outbox
 from karma_sync.domain import limits
-from karma_sync.domain.mesh.channels import World, inboxes, outboxes
+from karma_sync.domain.mesh.channels import Device, World, inboxes, outboxes
 from karma_sync.domain.mesh.plan import (
     Action,
     DropDevice,
@@ -34,9 +34,17 @@ from karma_sync.domain.mesh.plan import (
 from karma_sync.domain.team.invitation import Answer, Contact, new_invitations
 from karma_sync.domain.team.knock import without_knock
 from karma_sync.domain.team.pairing_code import read_device_name
+from karma_sync.domain.team.team import Team
 from karma_sync.errors import KarmaError, SyncthingError
 from karma_sync.files import private_dir
-from karma_sync.paths import FOLDER_ID, Paths, is_door, is_metadata_folder
+from karma_sync.paths import (
+    FOLDER_ID,
+    Paths,
+    is_channel,
+    is_door,
+    is_metadata_folder,
+    is_removal_folder,
+)
 from karma_sync.runtime.timing import RETRY_S, soonest
 from karma_sync.store import state
 from karma_sync.store.world import pause_left, read_world
@@ -48,6 +56,7 @@ from karma_sync.syncthing.configuration import (
 )
 from karma_sync.syncthing.rescan import Rescan
 from karma_sync.syncthing.wire import PendingDevice, PendingFolder
+from karma_sync.team import departures
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents import folder as metadata
 from karma_sync.team.documents.door_folder import DoorFolder
@@ -118,7 +127,7 @@ class Reconciler:
         actions = [*devices, *folders]
         failures = self._apply(configuration, actions) if actions else []
         failures += self._clean(world, actions)
-        if any(isinstance(a, PutFolder) and is_metadata_folder(a.folder.id) for a in actions):
+        if any(isinstance(a, PutFolder) and not is_channel(a.folder.id) for a in actions):
             written += self._documents.run()  # a new team's folder can be written only now
         self._request_scan(written)
         return Cycle(world, actions, failures, self._wait(failures))
@@ -162,7 +171,10 @@ class Reconciler:
         with self._context.store.reading() as tx:
             known = state.contacts.all(tx)
             invitations = state.invitations.all(tx)
-            teams = [team.id for team in state.teams.all(tx)]
+            all_teams = state.teams.all(tx)
+            removals = {offer.folder: offer for offer in state.removals.all(tx)}
+        teams = [team.id for team in all_teams]
+        self._record_removals(folders, all_teams, removals)
         contacts = {contact.device for contact in known} | self._documents.hear(
             [Visitor(d.id, d.name, d.address) for d in devices],
             [(f.id, f.offered_by) for f in folders],
@@ -179,6 +191,32 @@ class Reconciler:
             # read again: a command may have answered one in the meantime, and its answer holds
             answered = state.invitations.all(tx)
             state.invitations.put(tx, *new_invitations(offered, answered, teams, now))
+
+    def _record_removals(
+        self,
+        folders: Collection[PendingFolder],
+        teams: Collection[Team],
+        known: Mapping[str, state.RemovalOffer],
+    ) -> None:
+        """Record the offered folders that would tell me of my removal from a team."""
+        mine = departures.my_removal_folders(teams, self._context.me.key)
+        found: dict[str, state.RemovalOffer] = {}
+        for folder in folders:
+            team = mine.get(folder.id)
+            sender = team.with_device(folder.offered_by) if team else None
+            me = team.known(self._context.me.key) if team else None
+            if team is None or sender is None or me is None:
+                continue
+            before = found.get(folder.id) or known.get(folder.id)
+            offer = before or state.RemovalOffer(
+                folder=folder.id, team=team.id, incarnation=me.incarnation, devices=()
+            )
+            device = Device(sender.device, sender.tag, sender.addresses or ("dynamic",))
+            if device.id not in {each.id for each in offer.devices}:
+                found[folder.id] = offer.changed(devices=(*offer.devices, device))
+        if found:
+            with self._context.store.transaction() as tx:
+                state.removals.put(tx, *found.values())
 
     def _apply(self, configuration: Configuration, actions: list[Action]) -> list[KarmaError]:
         """Carry out all actions in one write, then read back the configuration.
@@ -222,11 +260,11 @@ class Reconciler:
     def _clean(self, world: World, actions: Sequence[Action]) -> list[KarmaError]:
         """Delete the directories of dropped folders; the library keeps links of its own.
 
-        Nothing is deleted while there is no team: a lost database is more likely than a member who
-        left every team.
+        Nothing is deleted while no team is known, not even a former one: a lost database is then
+        more likely.
         """
         dropped = {action.id for action in actions if isinstance(action, DropFolder)}
-        if not world.teams:
+        if world.is_blank:
             dropped = {folder for folder in dropped if is_door(folder)}
         # leftovers: the daemon crashed before it deleted them, or could not delete them
         failures = []
@@ -246,6 +284,8 @@ class Reconciler:
             metadata.prepare(path)
         elif is_door(action.folder.id):
             DoorFolder(path).prepare()
+        elif is_removal_folder(action.folder.id):
+            metadata.prepare(path, departures.IGNORES)
         elif action.folder.type is FolderType.SEND_ONLY:
             Outbox(path).prepare()
         else:
@@ -268,16 +308,20 @@ class Reconciler:
 def leftovers(paths: Paths, world: World) -> list[str]:
     """Sorted ids of folders of channels and doors on disk that I do not have any more.
 
-    They belong to channels that are closed, and still hold what was withdrawn or left. The list has
-    doors alone while there is no team: a lost database is then more likely.
+    They belong to channels that are closed, and still hold what was withdrawn or left; or to teams
+    that I left. The list has doors alone while no team is known: a lost database is then more
+    likely.
     """
     if not paths.folders.is_dir():
         return []
     is_open = {channel.id for channel in (*outboxes(world), *inboxes(world))}
     is_open |= {folder for folder, _ in world.doors}
+    is_open |= {notice.folder for notice in world.notices}
+    gone = departures.leftover_metadata(world.teams, world.former)
+    gone -= {folder for folder, _ in world.fetching}
     found = (path.name for path in paths.folders.iterdir() if FOLDER_ID.fullmatch(path.name))
-    closed = (n for n in found if n not in is_open and not is_metadata_folder(n))
-    return sorted(n for n in closed if world.teams or is_door(n))
+    closed = (n for n in found if n not in is_open and (n in gone or not is_metadata_folder(n)))
+    return sorted(n for n in closed if not world.is_blank or is_door(n))
 
 
 def _contact(device: PendingDevice, now: datetime) -> Contact:

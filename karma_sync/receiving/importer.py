@@ -33,7 +33,7 @@ from karma_sync.files import fsync_dirs, private_dir
 from karma_sync.receiving.indexer import Indexer
 from karma_sync.receiving.observations import CheckedObservations
 from karma_sync.store import library, retractions, search_index
-from karma_sync.store.database import Database
+from karma_sync.store.database import Database, Transaction
 
 # link() fails with these where the file system has no hard links, or refuses one
 _NO_LINKS = {errno.EPERM, errno.EXDEV, errno.ENOTSUP, errno.EMLINK, errno.EACCES}
@@ -205,8 +205,15 @@ class Importer:
         """
         with self._store.transaction() as tx:
             dropped = library.drop_all_but(tx, kept)
-            for folder in {each.folder for each in dropped}:
-                self._index.drop_channel(tx, folder)
+            self._drop_channels(tx, dropped)
+        self._delete(dropped)
+        return len(dropped)
+
+    def forget_team(self, team: str, me: str) -> int:
+        """Delete what the other members of a team sent; returns the item count. `me` is my tag."""
+        with self._store.transaction() as tx:
+            dropped = library.drop_team(tx, team, me)
+            self._drop_channels(tx, dropped)
         self._delete(dropped)
         return len(dropped)
 
@@ -229,6 +236,10 @@ class Importer:
         with self._store.transaction() as tx:
             search_index.remove_rests(tx)
         return True
+
+    def _drop_channels(self, tx: Transaction, dropped: Iterable[library.Dropped]) -> None:
+        for folder in {each.folder for each in dropped}:
+            self._index.drop_channel(tx, folder)
 
     def _delete(self, dropped: Iterable[library.Dropped]) -> None:
         for item in dropped:

@@ -15,6 +15,7 @@ from karma_sync.channel.inbox import Inbox
 from karma_sync.channel.layout import CHUNK_NAME, ITEM_NAME, ITEMS, RETRACTION_NAME
 from karma_sync.domain.mesh.channels import Channel, Kept
 from karma_sync.domain.session.manifest import ItemKind, SetAside
+from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.errors import DatabaseUnusable, Unverified
 from karma_sync.receiving.importer import Importer, MissingChunks, Withdrawn
 from karma_sync.receiving.stray_chunks import StrayChunks
@@ -91,12 +92,12 @@ class ReceiverHooks:
 class Receiver:
     """Keeps the library up to date with all inboxes and with my own outboxes.
 
-    `me` is my public key.
+    `me` is this member.
     """
 
     def __init__(
         self,
-        me: str,
+        me: PairingCode,
         importer: Importer,
         store: Database,
         notes: EventLog,
@@ -111,6 +112,7 @@ class Receiver:
         self._rests = hooks.rests
         self._channels: dict[str, _Watched] = {}
         self._kept_channels: set[Kept] = set()
+        self._purged: set[str] = set()
         self._to_retry: set[str] = set()
         self._retry = Retry()
 
@@ -152,6 +154,14 @@ class Receiver:
                 self._notes.record("withdrawn", each.member, why)
         self._kept_channels = set(kept)
 
+    def forget_teams(self, teams: Collection[str]) -> None:
+        """Delete what the other members of these teams sent, which I left."""
+        for team in set(teams) - self._purged:
+            count = self._importer.forget_team(team, self._me.tag)
+            if count:
+                self._notes.record("purged", self._me.tag, f"{count} sessions of a former team")
+        self._purged = set(teams)
+
     def complete_index(self) -> bool:
         """Index some of what can be read but not yet be found; whether anything is left."""
         return self._importer.complete_index()
@@ -170,7 +180,7 @@ class Receiver:
                 watched.deletions_done = whole and not watched.has_strays
 
     def _check_strays(self, watched: _Watched) -> bool:
-        if watched.channel.owner.key == self._me:
+        if watched.channel.owner.key == self._me.key:
             return False  # in my own outbox the sender deletes them when nobody needs them
         name = watched.channel.id
         with self._store.reading() as tx:

@@ -43,7 +43,7 @@ class ChangeLog:
             return Known(
                 me=self._me,
                 teams=tuple(state.teams.all(tx)),
-                answers=tuple(state.subscriptions.all(tx)),
+                answers=tuple(state.answers(tx)),
                 pairings=tuple(state.pairings.all(tx)),
                 contacts=tuple(state.contacts.all(tx)),
                 invitations=tuple(state.invitations.all(tx)),

@@ -14,4 +14,5 @@ def scope_of(states: Database, tag: str) -> AccessScope:
 
 def stored_scope(tx: Transaction, tag: str) -> AccessScope:
     """The same, within a transaction on state.db."""
-    return rights_of(tag, state.teams.all(tx), state.subscriptions.all(tx))
+    left = [(f.team, project) for f in state.formers.all(tx) for project in f.projects]
+    return rights_of(tag, state.teams.all(tx), state.answers(tx), left)

@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from karma_sync.domain.mesh.channels import listeners
 from karma_sync.domain.session.project import Names, find_project
 from karma_sync.domain.session.selection import Limits
+from karma_sync.domain.team.member import Member
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.subscription import USUAL, Content, Direction, Subscription
-from karma_sync.domain.team.team import Member, Team
+from karma_sync.domain.team.team import Team
 from karma_sync.errors import BadInput, Conflict, IllegalMove, NotFound
 from karma_sync.service import teams
 from karma_sync.store import state
@@ -281,9 +283,11 @@ def _find(tx: Transaction, me: PairingCode, project: str, team: str | None) -> P
 def _answers(tx: Transaction, me: PairingCode, team: Team, identity: str) -> ProjectAnswers:
     def answer_of(member: str) -> Subscription:
         known = state.subscriptions.get(tx, team.id, identity, member)
-        return known or Subscription(team=team.id, project=identity, member=member)
+        blank = Subscription(team=team.id, project=identity, member=member)
+        shared = team.project(identity)
+        return (known or blank).towards(shared.incarnation if shared else 0)
 
-    others = sorted((m for m in team.members if m.key != me.key), key=lambda m: m.tag)
+    others = sorted((m for m in listeners(team, identity) if m.key != me.key), key=lambda m: m.tag)
     sharing = [t for t in state.teams.all(tx) if t.project(identity) or t.id == team.id]
     option = _option(team, sharing) if len(sharing) > 1 else ""
     return ProjectAnswers(team, answer_of(me.key), [(m, answer_of(m.key)) for m in others], option)

@@ -7,8 +7,9 @@ from datetime import datetime
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.fork import SessionFork
 from karma_sync.domain.session.project import Place, Where
+from karma_sync.domain.team.member import Member
 from karma_sync.domain.team.subscription import Subscription
-from karma_sync.domain.team.team import Member, Team
+from karma_sync.domain.team.team import Team
 from karma_sync.mesh.transfers import seconds_left
 from karma_sync.sending.ledger.recalls import CalledBack
 from karma_sync.service import invitations

@@ -1,19 +1,27 @@
-"""Use cases of teams: found one, and add members to one that I lead."""
+"""Use cases of teams: found one, find one, and add members to one that I lead."""
 
 import secrets
+from datetime import datetime
 
+from karma_sync.domain.team.member import Member
 from karma_sync.domain.team.pairing_code import PairingCode
-from karma_sync.domain.team.team import Member, Team, found_team
+from karma_sync.domain.team.team import Team, found_team
 from karma_sync.errors import BadInput, Conflict, NotFound
 from karma_sync.store import state
 from karma_sync.store.database import Database, Transaction
-from karma_sync.team.admission import with_newcomer
+from karma_sync.team.admission import Newcomer, with_newcomer
 
 
 def all_teams(store: Database) -> list[Team]:
     """All teams that I am in."""
     with store.reading() as tx:
         return state.teams.all(tx)
+
+
+def former_teams(store: Database) -> list[state.Former]:
+    """The teams that I left, or from which I was removed."""
+    with store.reading() as tx:
+        return state.formers.all(tx)
 
 
 def led_by(store: Database, me: PairingCode) -> list[Team]:
@@ -30,36 +38,41 @@ def create(store: Database, me: PairingCode, name: str) -> Team:
     founder = Member(tag=me.tag, device=me.device, key=me.key, addresses=me.addresses)
     team = found_team(name, founder, nonce=secrets.token_hex(16))
     with store.transaction() as tx:
-        if any(known.name == name for known in state.teams.all(tx)):
+        if any(known.name == name and not known.is_dissolved for known in state.teams.all(tx)):
             raise Conflict(f"you are in a team {name} already", hint="karma-sync status")
         state.teams.put(tx, team)
     return team
 
 
-def add_member(store: Database, me: PairingCode, code: PairingCode, name: str | None) -> Team:
-    """Put the member that a pairing code describes on the roster of a team that I lead.
+def add_member(
+    store: Database, me: PairingCode, newcomer: Newcomer, name: str | None, now: datetime
+) -> Team:
+    """Put a member on the roster of a team that I lead.
 
     If I use discovery (`dynamic` is among my addresses), the new member gets that address too.
 
     Raises:
         BadInput: the code is my own.
-        Conflict: I do not lead the team, or a member has this tag already.
+        NotLeader: I do not lead the team.
+        Conflict: a member has this tag already.
     """
     with store.transaction() as tx:
-        team = _with_member(find(tx, name), me, code)
+        team = _with_member(find(tx, name), me, newcomer, now)
         state.teams.put(tx, team)
     return team
 
 
-def with_member(store: Database, me: PairingCode, code: PairingCode, name: str | None) -> Team:
+def with_member(
+    store: Database, me: PairingCode, newcomer: Newcomer, name: str | None, now: datetime
+) -> Team:
     """The team as it is after `add_member`, which raises the same; nothing is stored."""
     with store.reading() as tx:
-        return _with_member(find(tx, name), me, code)
+        return _with_member(find(tx, name), me, newcomer, now)
 
 
-def _with_member(team: Team, me: PairingCode, code: PairingCode) -> Team:
-    refuse_own(me, code)
-    return with_newcomer(team, me, code)
+def _with_member(team: Team, me: PairingCode, newcomer: Newcomer, now: datetime) -> Team:
+    refuse_own(me, newcomer.code)
+    return with_newcomer(team, me, newcomer, int(now.timestamp() * 1000))
 
 
 def refuse_own(me: PairingCode, code: PairingCode) -> None:

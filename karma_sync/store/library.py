@@ -3,11 +3,12 @@
 Only the importer writes to library.db. Readers query it within an `AccessScope` (readable.py).
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from karma_sync.domain.mesh.channels import Kept
 from karma_sync.domain.session.manifest import Verified
@@ -130,15 +131,31 @@ def put_item(tx: Transaction, folder: str, item: "Verified[Manifest]", now: date
 
 
 def drop_all_but(tx: Transaction, kept: Kept) -> list[Dropped]:
-    """Remove what came from a member through other channels than the kept one.
+    """Remove what came from a member through other channels than those kept.
 
     Returns the removed items, so that the caller can delete their files.
     """
     rows = tx.execute(
         "SELECT folder, item, revision FROM item"
-        " WHERE team = ? AND project = ? AND member = ? AND folder <> ?",
-        [kept.team, kept.project, kept.member, kept.folder],
+        " WHERE team = ? AND project = ? AND member = ?"
+        " AND folder NOT IN (SELECT value FROM json_each(?))",
+        [kept.team, kept.project, kept.member, json.dumps(kept.folders)],
     ).fetchall()
+    return _dropped(tx, rows)
+
+
+def drop_team(tx: Transaction, team: str, me: str) -> list[Dropped]:
+    """Remove what came from the other members of a team; `me` is my tag.
+
+    Returns the removed items, so that the caller can delete their files.
+    """
+    rows = tx.execute(
+        "SELECT folder, item, revision FROM item WHERE team = ? AND member <> ?", [team, me]
+    ).fetchall()
+    return _dropped(tx, rows)
+
+
+def _dropped(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> list[Dropped]:
     dropped = []
     for row in rows:
         dropped.append(drop_item(tx, row["folder"], row["item"], row["revision"]))

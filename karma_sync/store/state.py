@@ -4,9 +4,11 @@ from datetime import datetime
 from pathlib import Path
 
 from karma_sync.domain.session.fork import SessionFork
+from karma_sync.domain.mesh.channels import Device
 from karma_sync.domain.session.selection import Choices, Exclusion, Share, Unshared, Withhold
-from karma_sync.domain.team.invitation import Contact, Invitation, Pairing
+from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
 from karma_sync.domain.team.invite import Door, Invite, Joining
+from karma_sync.domain.team.member import How
 from karma_sync.domain.team.subscription import Subscription
 from karma_sync.domain.team.team import Team
 from karma_sync.domain.value import Value
@@ -26,6 +28,8 @@ _MIGRATIONS = [
     CREATE TABLE agreed (
         team TEXT, project TEXT, name TEXT, body TEXT NOT NULL,
         PRIMARY KEY (team, project, name)) WITHOUT ROWID;
+    CREATE TABLE former (team TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE removal (folder TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE halt (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE withhold (session TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE share (
@@ -82,6 +86,42 @@ class Agreed(Value, frozen=True, kw_only=True):
     name: str
 
 
+class Former(Value, frozen=True, kw_only=True):
+    """A team that I left or from which I was removed, at a moment (UTC).
+
+    `key` and `incarnation` are mine as that team's roster had them: a roster that lists me with no
+    higher incarnation is from before. `projects` are those of which something may be here. What I
+    received is deleted at `purge_at`; None means that it stays.
+    """
+
+    team: str
+    name: str
+    how: How
+    at: datetime
+    key: str
+    incarnation: int
+    projects: tuple[str, ...] = ()
+    purge_at: datetime | None = None
+
+    def is_purged(self, now: datetime) -> bool:
+        """Whether what I received is to be deleted by `now`."""
+        return self.purge_at is not None and now >= self.purge_at
+
+
+class RemovalOffer(Value, frozen=True, kw_only=True):
+    """A folder with the notice of my removal from a team, and the devices that offer it.
+
+    `until` is set once I was told: the folder is kept for that long, so that the others get my
+    acknowledgement.
+    """
+
+    folder: str
+    team: str
+    incarnation: int
+    devices: tuple[Device, ...]
+    until: datetime | None = None
+
+
 class GlobalPause(Value, frozen=True, kw_only=True):
     """A pause of everything: until a moment (UTC), or until a person resumes (None).
 
@@ -130,6 +170,8 @@ doors = Table("door", Door, ["folder"])
 joinings = Table("joining", Joining, ["id"])
 roots = Table("root", KnownDirectory, ["path"])
 agreements = Table("agreed", Agreed, ["team", "project", "name"])
+formers = Table("former", Former, ["team"])
+removals = Table("removal", RemovalOffer, ["folder"])
 halts = Table("halt", GlobalPause, ["id"])
 unshared = Table("unshared", Unshared, ["whose", "name"])
 changed_redactions = Table("changed_redactions", ChangedRedactions, ["id"])
@@ -143,6 +185,16 @@ def open_state(path: Path) -> Database:
     """Open state.db; creates it if it does not exist."""
     # durable: others may have a signed document already, so a power cut must not undo its version
     return Database(path, _MIGRATIONS, durable=True)
+
+
+def answers(tx: Transaction, **where: str) -> list[Subscription]:
+    """The answers that count: after a project was shared again, earlier ones do not.
+
+    `where` limits them as in `Table.all`.
+    """
+    shared = {(t.id, p.identity): p.incarnation for t in teams.all(tx) for p in t.projects}
+    found = subscriptions.all(tx, **where)
+    return [s.towards(shared.get((s.team, s.project), s.offer)) for s in found]
 
 
 def choices(tx: Transaction) -> Choices:
@@ -187,6 +239,28 @@ def documents(tx: Transaction, team: str) -> list[Document]:
     """The newest accepted documents of a team, one of each kind and writer."""
     rows = tx.execute("SELECT * FROM document WHERE team = ? ORDER BY kind, writer", [team])
     return [Document.from_fields(dict(row)) for row in rows]
+
+
+def forget_team(tx: Transaction, team: Team) -> None:
+    """Remove all about a team but the versions that I may never use again.
+
+    The pairings and contacts through which I came into it go too.
+    """
+    newest: dict[str, int] = {}
+    for document in documents(tx, team.id):
+        newest[document.kind] = max(newest.get(document.kind, 0), document.version)
+    for kind, version in newest.items():
+        raise_minimum_version(tx, team.id, kind, version)
+    tx.execute("DELETE FROM document WHERE team = ?", [team.id])
+    subscriptions.drop(tx, team=team.id)
+    agreements.drop(tx, team=team.id)
+    teams.drop(tx, id=team.id)
+    for member in team.everybody:
+        pairing, contact = pairings.get(tx, member.key), contacts.get(tx, member.device)
+        if pairing and pairing.used:
+            pairings.drop(tx, key=member.key)
+        if contact and contact.answer is not Answer.DECLINED:
+            contacts.drop(tx, device=member.device)
 
 
 def raise_minimum_version(tx: Transaction, team: str, kind: str, version: int) -> None:

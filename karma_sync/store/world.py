@@ -3,15 +3,19 @@
 The World is defined in `domain/mesh/channels.py`. Also answers whether a global pause is active.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 
-from karma_sync.domain.mesh.channels import Device, World
+from karma_sync.domain.mesh.channels import Device, NoticeFolder, World
 from karma_sync.domain.team.invitation import Answer, short_id
 from karma_sync.domain.team.knock import knocking_name, proof
 from karma_sync.domain.team.pairing_code import PairingCode
+from karma_sync.domain.team.team import Team
+from karma_sync.paths import removal_folder
 from karma_sync.store import state
 from karma_sync.store.database import Database, Transaction
+
+_TOLD_FOR = timedelta(days=90)  # a removed member who comes back later learns it from nobody
 
 
 def read_world(
@@ -24,6 +28,7 @@ def read_world(
     """
     teams = tuple(state.teams.all(tx))
     contacts, invitations = state.contacts.all(tx), state.invitations.all(tx)
+    formers = state.formers.all(tx)
     joinings = [each for each in state.joinings.all(tx) if each.is_open]
     doors = [door for door in state.doors.all(tx) if door.is_shared]
     # later ones win: who paired with a code is known better than who knocked or asked
@@ -47,7 +52,7 @@ def read_world(
     return World(
         key=me.key,
         teams=teams,
-        subscriptions=tuple(state.subscriptions.all(tx)),
+        subscriptions=tuple(state.answers(tx)),
         paired=frozenset({device.id: device for device in found}.values()),
         fetching=frozenset(
             (i.folder, device)
@@ -70,6 +75,9 @@ def read_world(
             | {(j.door(me.device), j.device) for j in joinings}
         ),
         halted=any(halt.is_active(now) for halt in state.halts.all(tx)),
+        notices=frozenset((*_told(tx, now), *_telling(teams, me.key, now))),
+        former=frozenset(f.team for f in formers),
+        purged=frozenset(f.team for f in formers if f.is_purged(now)),
         agreed=frozenset((a.team, a.project, a.name) for a in state.agreements.all(tx)),
     )
 
@@ -77,6 +85,27 @@ def read_world(
 def _reached(addresses: Sequence[str], discovery: bool) -> tuple[str, ...]:
     dynamic = ("dynamic",) if discovery else ()
     return tuple(addresses) + dynamic or ("dynamic",)
+
+
+def _telling(teams: Iterable[Team], key: str, now: datetime) -> Iterator[NoticeFolder]:
+    """The folders in which I tell removed members of their removal."""
+    for team in teams:
+        for gone in team.removed if team.anybody(key) else ():
+            removal = gone.removal
+            if removal and removal.notice and now - _moment(removal.at) < _TOLD_FOR:
+                folder = removal_folder(team.id, gone.key, gone.incarnation)
+                yield NoticeFolder(folder, Device(gone.device, gone.tag, ("dynamic",)))
+
+
+def _told(tx: Transaction, now: datetime) -> Iterator[NoticeFolder]:
+    """The folders in which others tell me of my own removal."""
+    for offer in state.removals.all(tx):
+        if offer.until is None or now < offer.until:
+            yield from (NoticeFolder(offer.folder, device) for device in offer.devices)
+
+
+def _moment(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
 
 
 def active_pause(store: Database, now: datetime) -> state.GlobalPause | None:

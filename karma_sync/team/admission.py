@@ -5,7 +5,9 @@ from datetime import datetime
 
 from karma_sync.domain import limits
 from karma_sync.domain.ids import TAG_PART
+from karma_sync.domain.session.project import find_project
 from karma_sync.domain.team.invite import NO, Door, Invite, InviteStatus, Refusal
+from karma_sync.domain.team.member import How
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import Conflict
@@ -42,7 +44,7 @@ class Asked:
     @property
     def is_member(self) -> bool:
         """Whether the newcomer is on the roster already: it asks again after a crash."""
-        member = self.team.member(self.request.writer)
+        member = self.team.anybody(self.request.writer)
         mine = (self.request.tag, self.request.device)
         return member is not None and (member.tag, member.device) == mine
 
@@ -76,16 +78,37 @@ def over(invite: Invite, team: Team, me: PairingCode, now: datetime) -> Refusal 
     return _ENDED.get(invite.status, Refusal.EXPIRED)
 
 
-def with_newcomer(team: Team, me: PairingCode, newcomer: PairingCode) -> Team:
+@dataclass(frozen=True)
+class Newcomer:
+    """A member to add: its pairing code, and how it is added.
+
+    With `replaces` it is a known member whose machine was installed again. With `limited_to` it is
+    a guest, who receives only these projects.
+    """
+
+    code: PairingCode
+    replaces: bool = False
+    limited_to: tuple[str, ...] = ()
+
+
+def with_newcomer(team: Team, me: PairingCode, newcomer: Newcomer, now_ms: int) -> Team:
     """The team with a newcomer on its roster, by a pairing code or an invitation code.
 
     If I use discovery (`dynamic` is among my addresses), the newcomer gets that address too.
 
     Raises:
-        Conflict: I do not lead the team, or a member has this tag, key or device already.
+        NotLeader: I do not lead the team.
+        Conflict: a member has this tag, key or device already.
+        NotFound: the team does not share a project to which the newcomer is limited.
     """
-    reached = [*newcomer.addresses, *(a for a in me.addresses if a == "dynamic")]
-    return team.lead_by(me.key).add(replace(newcomer, addresses=tuple(dict.fromkeys(reached))))
+    led, code = team.lead_by(me.key), newcomer.code
+    reached = [*code.addresses, *(a for a in me.addresses if a == "dynamic")]
+    code = replace(code, addresses=tuple(dict.fromkeys(reached)))
+    if newcomer.replaces:
+        return led.replace(code, now_ms)
+    projects = [p.identity for p in led.projects]
+    limited = tuple(find_project(each, projects, led.aliases) for each in newcomer.limited_to)
+    return led.add(code, now_ms, limited)
 
 
 def free_tag(team: Team, tag: str) -> str | None:
@@ -100,12 +123,15 @@ def free_tag(team: Team, tag: str) -> str | None:
 
 
 def _no_room(team: Team, newcomer: PairingCode) -> Refusal | None:
-    if any(newcomer.key == m.key or newcomer.device == m.device for m in team.members):
+    if any(newcomer.key == m.key or newcomer.device == m.device for m in team.everybody):
         return Refusal.LISTED
-    if any(newcomer.tag == m.tag for m in team.members):
+    if any(newcomer.tag == m.tag for m in team.everybody):
         return Refusal.TAG_TAKEN
+    former = team.former(newcomer.key)
+    if former and former.removal and former.removal.how is not How.LEFT:
+        return Refusal.REMOVED
     try:
-        team.add(newcomer)
+        team.add(newcomer, 0)
     except Conflict:
         return Refusal.TEAM_FULL if len(team.members) >= limits.MEMBERS else Refusal.REMOVED
     return None

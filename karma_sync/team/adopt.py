@@ -1,17 +1,25 @@
 """Adopts the rosters and member documents that other members signed."""
 
 from karma_sync.domain.mesh.channels import document_title
+from karma_sync.domain.team.succession import RosterOrder
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import Unverified
 from karma_sync.paths import metadata_folder
 from karma_sync.runtime.event_log import reason
-from karma_sync.signing import PayloadType, read_accepted
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
 from karma_sync.team.context import TeamContext
+from karma_sync.team.departures import end_removed
 from karma_sync.team.documents.folder import DocumentFile
-from karma_sync.team.documents.models import Roster, answers_of, is_listed, team_of
+from karma_sync.team.documents.models import (
+    MemberDocument,
+    answers_of,
+    is_listed,
+    is_removed,
+    team_of,
+)
 from karma_sync.team.documents.stored import MEMBER, ROSTER
+from karma_sync.team.documents.term import links_of, order_of
 from karma_sync.team.documents.verify import verify_member, verify_roster
 
 
@@ -32,8 +40,11 @@ class Adopter:
         if any([self._adopt(team_id, f) for f in rosters]):
             folder.forget()  # read again the documents of members that the old roster did not list
             found = [f for f in folder.changed() if f.writer != self._context.me.key]
+        with self._context.store.reading() as tx:
+            team = state.teams.get(tx, team_id)
         for each in found:
-            if each.kind == MEMBER:
+            # what a member signed before it was removed may lie there for ever
+            if each.kind == MEMBER and team and not team.former(each.writer):
                 self._adopt(team_id, each)
 
     def _adopt(self, team_id: str, found: DocumentFile) -> bool:
@@ -48,7 +59,7 @@ class Adopter:
                 if team is None or (known and known.envelope == found.raw):
                     return False
                 if found.kind == ROSTER:
-                    self._adopt_roster(tx, team, found, known)
+                    self._adopt_roster(tx, team, found)
                 else:
                     self._adopt_member(tx, team, found, known)
         except Unverified as error:
@@ -60,20 +71,23 @@ class Adopter:
             return False
         return True
 
-    def _adopt_roster(
-        self, tx: Transaction, team: Team, found: DocumentFile, known: state.Document | None
-    ) -> None:
-        newest = (
-            read_accepted(known.envelope, found.writer, PayloadType.ROSTER, Roster)
-            if known
-            else None
-        )
-        roster = verify_roster(found.raw, found.writer, newest).value
+    def _adopt_roster(self, tx: Transaction, team: Team, found: DocumentFile) -> None:
+        context, me = self._context, self._context.me
+        newest = newest_order(tx, team)
+        roster = verify_roster(found.raw, found.writer, newest, me.key).value
         if roster.team != team.id:
             raise Unverified("5-team", f"the roster is for another team, {roster.name}")
-        if not is_listed(roster, self._context.me):
-            raise Unverified("4-member", "the roster does not list me")
-        state.teams.put(tx, team_of(roster, team))
+        if not is_listed(roster, me):
+            if not is_removed(roster, me):
+                raise Unverified("4-member", "the roster does not list me")
+            end_removed(tx, team, me.key, roster.on_removal, context.now())
+            return
+        after = team_of(roster, order_of(roster), team).seen_by(me.key)
+        for member in after.everybody:
+            before = team.known(member.key)
+            if before and before.incarnation != member.incarnation:
+                state.subscriptions.drop(tx, team=team.id, member=member.key)
+        state.teams.put(tx, after)
         state.put_document(tx, document_of(team.id, found, roster.version))
 
     def _adopt_member(
@@ -81,10 +95,29 @@ class Adopter:
     ) -> None:
         version = known.version if known else 0
         document = verify_member(found.raw, found.writer, team, version).value
-        state.teams.put(tx, team.activate(found.writer, document.addresses))
+        state.put_document(tx, document_of(team.id, found, document.version))
+        if document.left:
+            self._let_go(tx, team, document)
+            return
+        proposals = tuple(p.project for p in document.proposals)
+        state.teams.put(tx, team.activate(found.writer, document.addresses, proposals))
         state.subscriptions.drop(tx, team=team.id, member=found.writer)
         state.subscriptions.put(tx, *answers_of(document))
-        state.put_document(tx, document_of(team.id, found, document.version))
+
+    def _let_go(self, tx: Transaction, team: Team, document: MemberDocument) -> None:
+        """Have a member leave by its own document; its last answers tell what stays of it."""
+        if document.writer == team.leader and not team.is_dissolved:
+            raise Unverified("4-signer", "the leader cannot leave")
+        now_ms = self._context.now_ms
+        state.teams.put(tx, team.leave(document.writer, now_ms, retracted=document.retracted))
+
+
+def newest_order(tx: Transaction, team: Team) -> RosterOrder:
+    """What the next roster of a team must be above: the accepted one, or mine before I sign it."""
+    known = state.get_document(tx, team.id, ROSTER, team.publisher)
+    links = links_of(team.id, team.founder, team.chain)
+    version = known.version if known else 0
+    return RosterOrder(links=links, handover=bool(team.handed_by), version=version)
 
 
 def document_of(team_id: str, found: DocumentFile, version: int) -> state.Document:

@@ -23,7 +23,7 @@ from karma_sync.runtime.event_log import reason
 from karma_sync.signing import PayloadType
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
-from karma_sync.team.admission import Asked, free_tag, over, with_newcomer
+from karma_sync.team.admission import Asked, Newcomer, free_tag, over, with_newcomer
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.door_folder import ANSWER, OFFER, REQUEST, DoorFolder
 from karma_sync.team.documents.door_papers import (
@@ -249,7 +249,10 @@ class DoorKeeper:
                 return asked.door.refuse(answer=self._signed(asked, why), **facts)
             if asked.waits:
                 return asked.door.ask(answer="", consent="", **facts)
-            state.teams.put(tx, with_newcomer(asked.team, asked.me, asked.newcomer))
+            state.teams.put(
+                tx,
+                with_newcomer(asked.team, asked.me, Newcomer(asked.newcomer), self._context.now_ms),
+            )
             state.invites.put(tx, asked.invite.use(now))
         return asked.door.admit(answer=self._signed(asked), **facts)
 

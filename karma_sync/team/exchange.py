@@ -10,10 +10,11 @@ from karma_sync.runtime.timing import RETRY_S, soonest
 from karma_sync.store import state
 from karma_sync.team.adopt import Adopter
 from karma_sync.team.context import TeamContext
+from karma_sync.team.departures import Departures
 from karma_sync.team.door import DoorKeeper, Visitor
 from karma_sync.team.join import Joiner
 from karma_sync.team.knock import JoinRequests
-from karma_sync.team.put_back import HeldDocument, PutBack
+from karma_sync.team.put_back import HeldDocument, PutBack, counts
 from karma_sync.team.rebuild import Rebuilder
 from karma_sync.team.sign import Signer, Written
 
@@ -34,6 +35,7 @@ class DocumentExchange:
         self._put_back = PutBack(context)
         self._doors = DoorKeeper(context)
         self._join_requests = JoinRequests(context)
+        self._departures = Departures(context)
         self._first = True
 
     def run(self) -> list[Written]:
@@ -51,7 +53,11 @@ class DocumentExchange:
         at_doors = self._join_requests.run() + self._doors.run()
         with self._context.store.reading() as tx:
             teams = state.teams.all(tx)
-        return at_doors + [written for team in teams for written in self._team(team)]
+        return [
+            *at_doors,
+            *(written for team in teams for written in self._team(team)),
+            *self._departures.run(),
+        ]
 
     def hear(
         self, visitors: Iterable[Visitor], offered: Iterable[tuple[str, str]]
@@ -75,8 +81,11 @@ class DocumentExchange:
     def _put_files_back(self, team: Team) -> list[Written]:
         folder_id = metadata_folder(team.id)
         with self._context.store.reading() as tx:
+            fresh = state.teams.get(tx, team.id)
             held = [
-                HeldDocument(d.kind, d.writer, d.envelope) for d in state.documents(tx, team.id)
+                HeldDocument(d.kind, d.writer, d.envelope)
+                for d in state.documents(tx, team.id)
+                if fresh and counts(fresh, d.kind, d.writer)
             ]
         names = self._put_back.put_back(folder_id, self._context.metadata(folder_id), held)
         return [Written(folder_id, name) for name in names]

@@ -13,6 +13,7 @@ from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.folder import DocumentFile
 from karma_sync.team.documents.models import Roster, is_listed, team_of
 from karma_sync.team.documents.stored import ROSTER
+from karma_sync.team.documents.term import order_of
 from karma_sync.team.documents.verify import verify_roster
 
 
@@ -26,17 +27,23 @@ class Joiner:
         """Verify the roster that came with an invitation, and join if it was accepted."""
         if invitation.answer is Answer.DECLINED:
             return
-        for found, roster in list(self._rosters(invitation)):
-            with self._context.store.transaction() as tx:
-                fresh = state.invitations.get(tx, invitation.folder)
-                if fresh is None or fresh.answer is Answer.DECLINED:
-                    return
-                fresh = self._ready(tx, fresh, roster)
-                if fresh.answer is Answer.ACCEPTED and fresh.leader_key == roster.writer:
-                    self._join(tx, found, roster)
-                    state.invitations.drop(tx, folder=fresh.folder)
-                else:
-                    state.invitations.put(tx, fresh)
+        newest: tuple[DocumentFile, Roster] | None = None
+        for each in self._rosters(invitation):
+            if newest is None or order_of(each[1]).is_newer_than(order_of(newest[1])):
+                newest = each
+        if newest is None:
+            return
+        found, roster = newest
+        with self._context.store.transaction() as tx:
+            fresh = state.invitations.get(tx, invitation.folder)
+            if fresh is None or fresh.answer is Answer.DECLINED:
+                return
+            fresh = self._ready(tx, fresh, roster)
+            if fresh.answer is Answer.ACCEPTED and fresh.leader_key == roster.writer:
+                self._join(tx, found, roster)
+                state.invitations.drop(tx, folder=fresh.folder)
+            else:
+                state.invitations.put(tx, fresh)
 
     def _rosters(self, invitation: Invitation) -> Iterator[tuple[DocumentFile, Roster]]:
         folder = self._context.metadata(invitation.folder)
@@ -49,14 +56,22 @@ class Joiner:
                 roster = verify_roster(found.raw, found.writer, None).value
                 if metadata_folder(roster.team) != invitation.folder:
                     raise Unverified("5-team", "it lies in another team's folder")  # noqa: TRY301
-                if not is_listed(roster, self._context.me):
-                    raise Unverified("4-member", "the roster does not list me")  # noqa: TRY301
+                self._require_listed(roster)
             except Unverified as error:
                 self._context.event_log.record_fault(
                     "invitation refused", invitation.id, reason(error)
                 )
                 continue
             yield found, roster
+
+    def _require_listed(self, roster: Roster) -> None:
+        me = self._context.me
+        if not is_listed(roster, me):
+            raise Unverified("4-member", "the roster does not list me")
+        with self._context.store.reading() as tx:
+            former = state.formers.get(tx, roster.team)
+        if former and _incarnation(roster, me.key) <= former.incarnation:
+            raise Unverified("6-newer", f"it is from before you were {former.how}")
 
     def _ready(self, tx: Transaction, invitation: Invitation, roster: Roster) -> Invitation:
         """The invitation with the data of its roster; accepted if I paired with the leader before.
@@ -81,8 +96,14 @@ class Joiner:
 
     def _join(self, tx: Transaction, found: DocumentFile, roster: Roster) -> None:
         if state.teams.get(tx, roster.team) is None:
-            team = team_of(roster, None)
-            state.teams.put(tx, team.activate(self._context.me.key, self._context.me.addresses))
+            me = self._context.me
+            team = team_of(roster, order_of(roster), None).seen_by(me.key)
+            state.teams.put(tx, team.activate(me.key, me.addresses))
             state.put_document(tx, document_of(team.id, found, roster.version))
+            state.formers.drop(tx, team=team.id)
         # the documents of the other members were skipped until now
         self._context.metadata(metadata_folder(roster.team)).forget()
+
+
+def _incarnation(roster: Roster, key: str) -> int:
+    return max(m.incarnation for m in (*roster.members, *roster.guests) if m.key == key)

@@ -9,8 +9,10 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from karma_sync.domain.team.team import Team
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.folder import MetadataFolder
+from karma_sync.team.documents.stored import ROSTER
 
 _WAIT_S = (1.0, 10.0)
 _EVERY_S = 60.0
@@ -68,3 +70,8 @@ class PutBack:
         del self._due[key]
         self._written[key] = now
         return True
+
+
+def counts(team: Team, kind: str, writer: str) -> bool:
+    """Whether a document still counts: not a former leader's roster, nor a former member's."""
+    return writer == team.publisher if kind == ROSTER else team.anybody(writer) is not None

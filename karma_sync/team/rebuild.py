@@ -7,6 +7,8 @@ starts paused. A document of mine that is newer than the database also limits th
 answers.
 """
 
+from collections.abc import Iterable
+
 from karma_sync.domain.team.subscription import Status
 from karma_sync.errors import Unverified
 from karma_sync.paths import is_metadata_folder, metadata_folder
@@ -19,6 +21,7 @@ from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.folder import DocumentFile, MetadataFolder
 from karma_sync.team.documents.models import MemberDocument, Roster, answers_of, is_listed, team_of
 from karma_sync.team.documents.stored import MEMBER, ROSTER
+from karma_sync.team.documents.term import order_of
 from karma_sync.team.documents.verify import verify_roster
 
 
@@ -34,23 +37,40 @@ class Rebuilder:
         names = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
         for name in filter(is_metadata_folder, names):
             found = MetadataFolder(root / name).changed()
-            for roster_file in found:
-                if roster_file.kind == ROSTER:
-                    self._rebuild(name, roster_file, found)
+            newest = self._newest(name, [f for f in found if f.kind == ROSTER])
+            if newest:
+                self._rebuild(*newest, found)
 
-    def _rebuild(self, folder: str, roster_file: DocumentFile, found: list[DocumentFile]) -> None:
+    def _newest(
+        self, folder: str, files: Iterable[DocumentFile]
+    ) -> tuple[Roster, DocumentFile] | None:
+        """The newest roster in a metadata folder, and its file; None if none verifies."""
+        newest: tuple[Roster, DocumentFile] | None = None
+        for file in files:
+            try:
+                roster = verify_roster(file.raw, file.writer, None).value
+            except Unverified:
+                continue  # an invitation, or forged: `Joiner` and `Adopter` decide
+            if metadata_folder(roster.team) == folder and (
+                newest is None or order_of(roster).is_newer_than(order_of(newest[0]))
+            ):
+                newest = roster, file
+        return newest
+
+    def _rebuild(
+        self, roster: Roster, roster_file: DocumentFile, found: list[DocumentFile]
+    ) -> None:
         me = self._context.me
         try:
-            roster = verify_roster(roster_file.raw, roster_file.writer, None).value
             (own_file,) = [f for f in found if f.kind == MEMBER and f.writer == me.key]
             own = read_accepted(own_file.raw, me.key, PayloadType.MEMBER, MemberDocument)
         except (Unverified, ValueError):
             return  # an invitation, or forged: `Joiner` and `Adopter` decide
-        if metadata_folder(roster.team) != folder or own.team != roster.team:
-            return
-        if not is_listed(roster, me):
+        if own.team != roster.team or own.left or not is_listed(roster, me):
             return
         with self._context.store.transaction() as tx:
+            if state.formers.get(tx, roster.team):
+                return
             if state.teams.get(tx, roster.team) is None:
                 self._restore(tx, roster, roster_file, own, own_file)
             self._raise_minimum_versions(tx, roster, own)
@@ -64,12 +84,15 @@ class Rebuilder:
         own_file: DocumentFile,
     ) -> None:
         me = self._context.me
-        state.teams.put(tx, team_of(roster, None).activate(me.key, me.addresses))
+        team = team_of(roster, order_of(roster), None).seen_by(me.key)
+        state.teams.put(tx, team.activate(me.key, me.addresses))
         state.put_document(tx, document_of(roster.team, roster_file, roster.version))
         state.put_document(tx, document_of(roster.team, own_file, own.version))
         intent = read_intent(self._context.paths.intent)
         answers = [intent.limit(answer) for answer in answers_of(own)]
-        state.subscriptions.put(tx, *answers)
+        here = team.anybody(me.key)
+        if here and here.incarnation == own.incarnation:
+            state.subscriptions.put(tx, *answers)
         why = f"team {roster.name}"
         if any(a.status is Status.PAUSED and a.sends for a in answers):
             why += ": what you send is paused, karma-sync subscription resume PROJECT"

@@ -20,6 +20,7 @@ from karma_sync.store.database import Database, Transaction
 from karma_sync.store.intent import void_unknown
 from karma_sync.syncthing.rescan import Rescan, Scan
 from karma_sync.team.context import TeamContext
+from karma_sync.team.departures import is_leaving
 from karma_sync.team.documents.folder import DocumentFile, MetadataFolder
 from karma_sync.team.documents.receipt import (
     STRAY_REVISION,
@@ -30,9 +31,9 @@ from karma_sync.team.documents.receipt import (
     channel_receipt,
     seen,
 )
-from karma_sync.team.documents.stored import RECEIPT, receipts_for
+from karma_sync.team.documents.stored import MEMBER, RECEIPT, receipts_for
 from karma_sync.team.documents.verify import verify_receipt
-from karma_sync.team.put_back import HeldDocument, PutBack
+from karma_sync.team.put_back import HeldDocument, PutBack, counts
 
 EVERY_S = 10.0
 _DAY_MS = 24 * 3600 * 1000
@@ -122,7 +123,7 @@ class Receipts:
 
     def _read(self, team: Team, folder: MetadataFolder) -> None:
         for found in folder.changed():
-            if found.writer == self._context.me.key:
+            if found.writer == self._context.me.key or team.former(found.writer):
                 continue
             receipt = self._accept(team, found)
             if receipt:
@@ -135,7 +136,9 @@ class Receipts:
         """Put other members' receipts back that somebody deleted."""
         with self._store.reading() as tx:
             held = [
-                HeldDocument(RECEIPT, r.writer, r.envelope) for r in work.receipts_of(tx, team.id)
+                HeldDocument(RECEIPT, r.writer, r.envelope)
+                for r in work.receipts_of(tx, team.id)
+                if counts(team, RECEIPT, r.writer)
             ]
         names = self._put_back.put_back(metadata_folder(team.id), folder, held)
         self._unscanned[team.id].update(names)
@@ -180,6 +183,8 @@ class Receipts:
             mine = known.get((each.kind, each.writer))
             if mine is None or each.version < mine.version:
                 continue
+            if each.kind == MEMBER and each.writer == self._context.me.key:
+                self._end_leaving(team)
             if each.version == mine.version:
                 if each != seen(mine.kind, mine.writer, mine.version, mine.envelope):
                     who = document_title(team, each.kind, each.writer)
@@ -189,6 +194,13 @@ class Receipts:
                 with state_db.transaction() as tx:
                     state.raise_minimum_version(tx, team.id, each.kind, each.version)
                     void_unknown(tx, (), self._context.now())
+
+    def _end_leaving(self, team: Team) -> None:
+        """Forget a team that I left: a member has seen that I did."""
+        with self._context.store.transaction() as tx:
+            fresh = state.teams.get(tx, team.id)
+            if fresh and is_leaving(fresh, self._context.me.key):
+                state.forget_team(tx, team)
 
     def _latest_version(self) -> int:
         """The highest version that I can have signed: versions are moments, or just above one.
@@ -247,7 +259,11 @@ class Receipts:
     def _saw(self, team: Team) -> tuple[Seen, ...]:
         with self._context.store.reading() as tx:
             documents = state.documents(tx, team.id)
-        return tuple(seen(d.kind, d.writer, d.version, d.envelope) for d in documents)
+        return tuple(
+            seen(d.kind, d.writer, d.version, d.envelope)
+            for d in documents
+            if counts(team, d.kind, d.writer) or team.former(d.writer)
+        )
 
     def _put(self, team: Team, folder: MetadataFolder, envelope: bytes) -> None:
         name = folder.write(RECEIPT, self._context.me.key, envelope)

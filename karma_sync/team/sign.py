@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from karma_sync.domain.ids import next_version
+from karma_sync.domain.team.member import How
+from karma_sync.domain.team.team import Team
 from karma_sync.paths import metadata_folder
 from karma_sync.signing import PayloadType, read_accepted
 from karma_sync.store import state
@@ -11,6 +13,7 @@ from karma_sync.store.database import Transaction
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.models import MemberDocument, Roster, member_document, roster_of
 from karma_sync.team.documents.stored import MEMBER, ROSTER
+from karma_sync.team.documents.term import notice_of
 
 D = TypeVar("D", Roster, MemberDocument)
 
@@ -40,18 +43,34 @@ class Signer:
         if unsigned:
             with self._context.store.transaction() as tx:
                 self._sign_all(tx, team_id)
+        me = self._context.me.key
         with self._context.store.reading() as tx:
-            mine = [d for d in state.documents(tx, team_id) if d.writer == self._context.me.key]
-        names = [folder.write(d.kind, d.writer, d.envelope) for d in mine]
+            team = state.teams.get(tx, team_id)
+            mine = [d for d in state.documents(tx, team_id) if d.writer == me]
+        if team is None:
+            return []
+        leads = team.publisher == me
+        names = [
+            folder.write(d.kind, d.writer, d.envelope) for d in mine if d.kind == MEMBER or leads
+        ]
+        # what former leaders signed is of no use to anybody, and would only be refused
+        former = [w for w in folder.writers(ROSTER) if w != team.publisher and (leads or w == me)]
+        names += [folder.remove(ROSTER, writer) for writer in former]
         return [Written(folder_id, name) for name in names if name]
 
     def _unsigned(self, tx: Transaction, team_id: str) -> bool:
         """Whether a document that I signed last differs from state.db."""
+        team = state.teams.get(tx, team_id)
+        if team and team != self._as_leader(team):
+            return True
         return any(
             known is None or known != wanted for known, wanted in self._compared(tx, team_id)
         )
 
     def _sign_all(self, tx: Transaction, team_id: str) -> None:
+        team = state.teams.get(tx, team_id)
+        if team and team != self._as_leader(team):
+            state.teams.put(tx, self._as_leader(team))
         # signed and committed here, and written to disk afterwards, so a crash between the two
         # cannot make two contents under one version
         for known, wanted in self._compared(tx, team_id):
@@ -72,6 +91,20 @@ class Signer:
                 ),
             )
 
+    def _as_leader(self, team: Team) -> Team:
+        """The team with what only its leader signs: notices to the removed, a handover's end."""
+        if team.leader != self._context.me.key:
+            return team
+        led = team.changed(handed_by="")
+        for gone in team.removed:
+            removal = gone.removal
+            if removal is None or removal.notice or removal.told or removal.stolen:
+                continue
+            if removal.how is How.REMOVED:
+                notice = notice_of(self._context.key, team, gone, removal.at)
+                led = led.noting(gone.key, notice=notice)
+        return led
+
     def _compared(
         self, tx: Transaction, team_id: str
     ) -> list[tuple[Roster | MemberDocument | None, Roster | MemberDocument]]:
@@ -84,15 +117,15 @@ class Signer:
         if team is None:
             return []
         me = self._context.me
-        mine = [s for s in state.subscriptions.all(tx, team=team_id, member=me.key)]
+        mine = [s for s in state.answers(tx, team=team_id, member=me.key)]
         pairs: list[tuple[Roster | MemberDocument | None, Roster | MemberDocument]] = []
-        if team.leader == me.key:
+        if team.publisher == me.key:
             roster = self._signed(tx, team_id, ROSTER, PayloadType.ROSTER, Roster)
             last = max(roster.version if roster else 0, state.minimum_version(tx, team_id, ROSTER))
             pairs.append((roster, roster_of(team, last)))
         own = self._signed(tx, team_id, MEMBER, PayloadType.MEMBER, MemberDocument)
         last = max(own.version if own else 0, state.minimum_version(tx, team_id, MEMBER))
-        pairs.append((own, member_document(team, me.key, mine, me.addresses, last)))
+        pairs.append((own, member_document(team, me, mine, last)))
         return pairs
 
     def _signed(

@@ -1,4 +1,4 @@
-"""The commands `project share`, `project map` and `project alias`."""
+"""The commands `project share`, `unshare`, `propose`, `map` and `alias`."""
 
 from itertools import chain
 from pathlib import Path
@@ -8,6 +8,7 @@ import typer
 
 from karma_sync.app import App
 from karma_sync.cli import completion
+from karma_sync.cli.ask import ask_unless
 from karma_sync.cli.consent import ConsentOptions, consented
 from karma_sync.cli.notices import print_if_down
 from karma_sync.cli.options import (
@@ -41,6 +42,8 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     group = typer.Typer(no_args_is_help=True, help="Manage projects.")
     group.command()(share)
+    group.command()(unshare)
+    group.command()(propose)
     group.command(name="map")(map_)
     group.command()(alias)
     group.command()(scan)
@@ -115,6 +118,59 @@ def _of_remote(app: App, directory: Path, remote: str) -> tuple[str, Path | None
             f" karma-sync project share --remote {name}"
         )
     return identity, None
+
+
+def unshare(
+    project: Annotated[
+        str,
+        typer.Argument(
+            help="The project: a unique ending such as `web`, or host/owner/repo.",
+            autocompletion=completion.projects,
+        ),
+    ],
+    team: TeamOption = None,
+    yes: YesOption = False,
+) -> None:
+    """Unshare a project.
+
+    Only the leader can. Nothing more of it is exchanged. What was exchanged stays, and each member
+    can still withdraw what it sent.
+
+    Example: karma-sync project unshare web
+    """
+    from karma_sync.service import membership, projects
+
+    app = App.from_environment()
+    standing = projects.find(app.state, app.me, project, team)
+    standing.team.lead_by(app.me.key)
+    print_line(f"{standing.team.name} would share {standing.project} no longer, at any member.")
+    ask_unless(yes, hint=f"karma-sync project unshare {standing.named} --yes")
+    membership.unshare(app.state, app.me, standing.team.id, standing.project)
+    print_line(f"{standing.project} is no longer shared with {standing.team.name}.")
+    print_if_down(app)
+    print_next(f"karma-sync decline {standing.named}, to withdraw what you sent")
+
+
+def propose(
+    directory: Annotated[Path, typer.Argument(help="A directory of the repository.")] = Path(),
+    team: TeamOption = None,
+    remote: Annotated[str, typer.Option(help="The remote that names the project.")] = "origin",
+) -> None:
+    """Propose a project.
+
+    It asks the leader of a team to share it: the leader's `inbox` shows it. Nothing is sent.
+
+    Example: karma-sync project propose .
+    """
+    from karma_sync.service import membership
+
+    app = App.from_environment()
+    identity, _ = _of_remote(app, directory_at(directory), remote)
+    found = membership.propose(app.state, app.me, identity, team)
+    leader = found.member(found.leader)
+    print_line(f"{identity} is proposed to {leader.tag if leader else 'the leader'}.")
+    print_if_down(app)
+    print_next(f"karma-sync accept {identity} --wait")
 
 
 def alias(

@@ -1,4 +1,4 @@
-"""The commands `team create` and `team add`."""
+"""The commands `team create` and `team add`; the others of the group are in the files beside."""
 
 import re
 from typing import Annotated
@@ -11,8 +11,10 @@ from karma_sync.cli.ask import ask_unless
 from karma_sync.cli.notices import print_if_down
 from karma_sync.cli.options import YesOption
 from karma_sync.cli.output import print_line, print_next
+from karma_sync.cli.team import leadership, manage
 from karma_sync.cli.team.setup import read_code
 from karma_sync.cli.widening import consent_to_more
+from karma_sync.runtime.timing import utc_now
 
 _ID = re.compile(r"[A-Za-z2-7]{7}")  # shorter than any pairing code
 
@@ -22,6 +24,8 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Manage teams.")
     group.command()(create)
     group.command()(add)
+    manage.add_to(group)
+    leadership.add_to(group)
     app.add_typer(group, name="team")
 
 
@@ -54,6 +58,13 @@ def add(
         str | None,
         typer.Option(help="The team, if you are in several.", autocompletion=completion.teams),
     ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace",
+            help="The same person's machine, installed again: its old key is removed.",
+        ),
+    ] = False,
     yes: YesOption = False,
 ) -> None:
     """Add a member to a team.
@@ -66,19 +77,21 @@ def add(
     """
     from karma_sync.service import invitations, teams
     from karma_sync.service.sessions.widening import SendingRules
+    from karma_sync.team.admission import Newcomer
 
     app = App.from_environment()
     by_id = code is not None and len(code) == 1 and _ID.fullmatch(code[0])
-    newcomer = invitations.newcomer(app.state, code[0]) if code and by_id else read_code(app, code)
-    print_line(f"Adding {newcomer.tag}, key {newcomer.fingerprint}.")
-    after = teams.with_member(app.state, app.me, newcomer, team)
+    theirs = invitations.newcomer(app.state, code[0]) if code and by_id else read_code(app, code)
+    newcomer, at = Newcomer(theirs, replaces=replace), utc_now()
+    print_line(f"Adding {theirs.tag}, key {theirs.fingerprint}.")
+    after = teams.with_member(app.state, app.me, newcomer, team, at)
     if code and by_id:
         print_line("The other machine shows its key with: karma-sync status. Compare the two.")
         ask_unless(yes, hint=f"karma-sync team add {code[0]} --yes, once the keys are the same")
     now = SendingRules.stored(app.state, app.me)
-    consent_to_more(app, now.nothing_yet(), now.to(after, newcomer.key), yes=yes)
-    found = teams.add_member(app.state, app.me, newcomer, team)
-    print_line(f"{newcomer.tag} is on the roster of {found.name}.")
+    consent_to_more(app, now.nothing_yet(), now.to(after, theirs.key), yes=yes)
+    found = teams.add_member(app.state, app.me, newcomer, team, at)
+    print_line(f"{theirs.tag} is on the roster of {found.name}.")
     print_if_down(app)
     if found.projects:
         print_next("karma-sync status")

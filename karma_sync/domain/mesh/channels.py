@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from karma_sync.domain.session.manifest import ItemKind
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.project import Names
+from karma_sync.domain.team.member import Member
 from karma_sync.domain.team.subscription import Content, Status, Subscription
-from karma_sync.domain.team.team import Member, Team
+from karma_sync.domain.team.team import Team
 from karma_sync.paths import channel_folder, is_door, metadata_folder
 
 
@@ -54,6 +55,17 @@ class Channel:
         return Names(self.project, frozenset(shared.aliases if shared else ()), self.agreed)
 
 
+@dataclass(frozen=True, order=True)
+class NoticeFolder:
+    """A small folder that tells a removed member of its removal, and one device to share it with.
+
+    It is the removed member's device on the side of the others, and one of theirs on its side.
+    """
+
+    folder: str
+    device: Device
+
+
 @dataclass(frozen=True)
 class World:
     """Everything that decides which folders and devices Syncthing should have.
@@ -74,6 +86,11 @@ class World:
     - `doors`: (folder, device) of the doors of invitation codes, mine and those at which I knock.
     - `heard`: devices whose connection requests Syncthing must not ignore any more.
     - `agreed`: (team, project, name) of the names under which I agreed to send.
+    - `notices`: the folders that tell removed members of their removal.
+    - `parting`: (team, key) of members who just left: they still get the team's documents, so that
+      they see that their leaving arrived.
+    - `former`: the ids of teams that I left, or from which I was removed.
+    - `purged`: those of them whose items are to be deleted now.
     """
 
     key: str
@@ -91,6 +108,15 @@ class World:
     name: str = ""
     doors: frozenset[tuple[str, str]] = frozenset()
     heard: frozenset[str] = frozenset()
+    notices: frozenset[NoticeFolder] = frozenset()
+    parting: frozenset[tuple[str, str]] = frozenset()
+    former: frozenset[str] = frozenset()
+    purged: frozenset[str] = frozenset()
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether no team is known, not even one that I left: the database may be lost."""
+        return not self.teams and not self.former
 
 
 def channels(world: World) -> Iterator[Channel]:
@@ -100,6 +126,8 @@ def channels(world: World) -> Iterator[Channel]:
         team = teams.get(sub.team)
         owner = team.member(sub.member) if team else None
         if team is None or owner is None or not owner.active or not sub.sends:
+            continue
+        if team.is_dissolved:
             continue
         folder = channel_id(team, sub)
         if folder is not None:
@@ -159,42 +187,61 @@ def receivers(world: World, channel: Channel) -> frozenset[str]:
         if (s.team, s.project) == (channel.team.id, channel.project) and s.receives
     }
     return frozenset(
-        m.device for m in channel.team.members if m.active and m.key in receiving - {world.key}
+        m.device
+        for m in listeners(channel.team, channel.project)
+        if m.active and m.key in receiving - {world.key}
     )
+
+
+def listeners(team: Team, project: str) -> list[Member]:
+    """The members of a team, and the guests who may receive this project."""
+    return [m for m in team.everybody if not m.limited_to or project in m.limited_to]
 
 
 @dataclass(frozen=True, order=True)
 class Kept:
-    """The one channel of a member and a project whose items stay in the library.
+    """The channels of a member and a project whose items stay in the library.
 
-    Items of this member and project that came through another folder than `folder` are deleted;
-    with `folder` "" all of them are.
+    Items of this member and project that came through other folders than `folders` are deleted.
+    There are several folders if a member's key was replaced.
     """
 
     team: str
     project: str
     member: str
-    folder: str
+    folders: tuple[str, ...] = ()
 
 
 def kept_channels(world: World) -> frozenset[Kept]:
-    """For each answer of another member, the one channel whose items stay.
+    """For each answer of another member, the channels whose items stay.
 
     A decline withdraws everything. A channel that was opened again also withdraws what came
     through an earlier one: the member declined in between, even if we were offline and never saw
-    the decline.
+    the decline. What a removed member sent stays, unless it was retracted.
     """
     teams = {team.id: team for team in world.teams}
-    found = set()
+    found: dict[tuple[str, str, str], set[str]] = {}
     for sub in world.subscriptions:
         team = teams.get(sub.team)
-        member = team.member(sub.member) if team else None
-        if team is None or member is None or sub.member == world.key:
+        member = team and (team.member(sub.member) or team.former(sub.member))
+        if not team or not member or sub.member == world.key:
             continue
-        folder = "" if sub.status is Status.DECLINED else channel_id(team, sub)
+        withdrawn = sub.status is Status.DECLINED or (member.removal and member.removal.retracted)
+        folder = "" if withdrawn else channel_id(team, sub)
         if folder is not None:
-            found.add(Kept(team.id, sub.project, member.tag, folder))
-    return frozenset(found)
+            found.setdefault((team.id, sub.project, member.tag), set()).add(folder)
+    for team, member, project in _retracted(world):
+        found.setdefault((team.id, project, member.tag), set())
+    return frozenset(Kept(*key, tuple(sorted(f - {""}))) for key, f in found.items())
+
+
+def _retracted(world: World) -> Iterator[tuple[Team, Member, str]]:
+    """The removed members whose items were retracted, with every project of their team."""
+    for team in world.teams:
+        for member in team.removed:
+            if member.removal and member.removal.retracted and member.key != world.key:
+                for project in (*team.projects, *team.unshared):
+                    yield team, member, project.identity
 
 
 def channel_id(team: Team, sub: Subscription) -> str | None:
@@ -202,7 +249,10 @@ def channel_id(team: Team, sub: Subscription) -> str | None:
     project = team.project(sub.project)
     if project is None:
         return None
+    owner = team.known(sub.member)
     incarnation = f"{project.incarnation}.{sub.incarnation}"
+    if owner and owner.incarnation:
+        incarnation += f".{owner.incarnation}"
     return channel_folder(team.id, sub.member, sub.project, incarnation)
 
 
@@ -235,6 +285,6 @@ def document_title(team: Team, kind: str, writer: str) -> str:
 
     `writer` is the key that the document's file name claims; it is not verified.
     """
-    member = team.member(writer)
+    member = team.known(writer)
     what = "member document" if kind == "member" else kind
     return f"{what} by {member.tag if member else f'key {writer[:_KEY_CHARS]}'} in {team.name}"

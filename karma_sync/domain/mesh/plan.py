@@ -9,7 +9,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import chain
 
-from karma_sync.domain.mesh.channels import Device, World, inboxes, my_subscriptions, outboxes
+from karma_sync.domain.mesh.channels import (
+    Device,
+    World,
+    inboxes,
+    listeners,
+    my_subscriptions,
+    outboxes,
+)
+from karma_sync.domain.team.member import Member
 from karma_sync.domain.team.subscription import Status
 from karma_sync.domain.team.team import Team
 from karma_sync.paths import is_door, metadata_folder
@@ -62,9 +70,13 @@ def desired(world: World) -> Setup:
     """The setup that Syncthing should have.
 
     An outbox for each subscription with which I send, an inbox for each channel that I receive, a
-    metadata folder for each team, a door for each device that knocks.
+    metadata folder for each team, a door for each device that knocks, and a small folder for each
+    notice of a removal.
     """
-    kinds = _fetching(world), _metadata(world), _channels(world), _doors(world)
+    kinds = (
+        *(_fetching(world), _metadata(world), _channels(world), _doors(world)),
+        _notices(world),
+    )
     folders = {f.id: f for f in chain.from_iterable(kinds)}
     devices = {device.id: device for device in _devices(world)}
     return Setup(
@@ -96,8 +108,18 @@ def _audience(world: World, team: Team, project: str) -> frozenset[str]:
         if (s.team, s.project) == (team.id, project) and s.status is Status.DECLINED
     }
     return frozenset(
-        m.device for m in team.members if m.active and m.key != world.key and m.key not in declined
+        m.device
+        for m in listeners(team, project)
+        if m.active and m.key != world.key and m.key not in declined
     )
+
+
+def _notices(world: World) -> Iterator[Folder]:
+    wanted: dict[str, set[str]] = {}
+    for notice in world.notices:
+        wanted.setdefault(notice.folder, set()).add(notice.device.id)
+    for folder, devices in wanted.items():
+        yield Folder(folder, FolderType.SEND_RECEIVE, frozenset(devices))
 
 
 def _fetching(world: World) -> Iterator[Folder]:
@@ -119,8 +141,14 @@ def _doors(world: World) -> Iterator[Folder]:
 
 def _metadata(world: World) -> Iterator[Folder]:
     for team in world.teams:
-        others = frozenset(m.device for m in team.members if m.key != world.key)
+        others = frozenset(m.device for m in _connected(world, team))
         yield Folder(metadata_folder(team.id), FolderType.SEND_RECEIVE, others)
+
+
+def _connected(world: World, team: Team) -> list[Member]:
+    """The others who get the documents of a team: all on the roster, and who just left."""
+    parting = [m for m in team.removed if (team.id, m.key) in world.parting]
+    return [m for m in (*team.everybody, *parting) if m.key != world.key]
 
 
 def _channels(world: World) -> Iterator[Folder]:
@@ -144,8 +172,9 @@ def _devices(world: World) -> Iterator[Device]:
 
     A member that dials me gets the address `dynamic` only (discovery), so that I do not dial it.
     """
-    members = [m for team in world.teams for m in team.members if m.key != world.key]
-    known: dict[str, Device] = {d.id: d for d in world.paired}
+    members = [m for team in world.teams for m in _connected(world, team)]
+    known: dict[str, Device] = {n.device.id: n.device for n in world.notices}
+    known |= {d.id: d for d in world.paired}
     for member in sorted(members, key=lambda m: (m.tag, m.addresses)):
         addresses = () if member.device in world.answered else member.addresses
         known[member.device] = Device(member.device, member.tag, addresses or ("dynamic",))

@@ -9,20 +9,57 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from karma_sync.domain import limits
+from karma_sync.domain.ids import next_version
 from karma_sync.domain.value import Value
-from karma_sync.errors import BadInput, NotFound
+from karma_sync.errors import BadInput, IllegalMove, NotFound
+
+
+class SharingStatus(StrEnum):
+    SHARED = "shared"
+    UNSHARED = "unshared"  # nothing new is sent; what was exchanged stays
+
+
+PROJECT_MOVES: Mapping[tuple[SharingStatus, str], SharingStatus] = {
+    (SharingStatus.SHARED, "unshare"): SharingStatus.UNSHARED,
+    (SharingStatus.UNSHARED, "share"): SharingStatus.SHARED,
+}
 
 
 class SharedProject(Value, frozen=True, kw_only=True):
     """A project on a team's roster.
 
-    `incarnation` grows when the project is shared again. `aliases` are other names of the same
-    repository, which was renamed or moved.
+    `incarnation` grows when the project is shared again: an answer to an earlier incarnation is no
+    answer to the present one. `aliases` are other names of the same repository, which was renamed
+    or moved.
     """
 
     identity: str
     incarnation: int
     aliases: tuple[str, ...] = ()
+    status: SharingStatus = SharingStatus.SHARED
+
+    def share(self, now_ms: int) -> "SharedProject":
+        """The project after it was shared again.
+
+        Raises:
+            IllegalMove: it is shared already.
+        """
+        return self._move("share", incarnation=next_version(self.incarnation, now_ms))
+
+    def unshare(self) -> "SharedProject":
+        """The project after the leader took it off the roster.
+
+        Raises:
+            IllegalMove: it is not shared.
+        """
+        return self._move("unshare")
+
+    def _move(self, verb: str, **changes: int) -> "SharedProject":
+        try:
+            status = PROJECT_MOVES[self.status, verb]
+        except KeyError:
+            raise IllegalMove(f"cannot {verb} {self.identity}: it is {self.status}") from None
+        return self.changed(status=status, **changes)
 
     @property
     def names(self) -> tuple[str, ...]:

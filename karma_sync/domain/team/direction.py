@@ -1,4 +1,4 @@
-"""The directions in which a member can take part in a project.
+"""The directions in which a member can take part in a project, and a team's rule for removals.
 
 They are not in `domain/team/subscription.py`, because `--help` lists them and must not load the
 modules that subscriptions need (tests/unit/cli/test_command_table.py).
@@ -13,3 +13,10 @@ class Direction(StrEnum):
     SEND = "send"
     RECEIVE = "receive"
     BOTH = "both"
+
+
+class AfterRemoval(StrEnum):
+    """What a removed member's karma-sync does with what it received."""
+
+    PURGE = "purge"
+    KEEP = "keep"

@@ -62,7 +62,8 @@ class Subscription(Value, frozen=True, kw_only=True):
     """A member's answer to a shared project; status `offered` means that there is no answer yet.
 
     `member` is the member's key in hex. `incarnation` grows with every accept, so that no channel
-    id is used twice. `limits` are known for my own subscriptions only.
+    id is used twice. `offer` is the incarnation of the shared project that was answered. `limits`
+    are known for my own subscriptions only.
     """
 
     team: str
@@ -72,6 +73,7 @@ class Subscription(Value, frozen=True, kw_only=True):
     direction: Direction = Direction.BOTH
     content: tuple[Content, ...] = USUAL
     incarnation: int = 0
+    offer: int = 0
     limits: Limits = Limits()
 
     @property
@@ -102,6 +104,16 @@ class Subscription(Value, frozen=True, kw_only=True):
             Content.MEMORY: self.limits.memory,
         }
         return self.sends and content in self.content and shown[content]
+
+    def towards(self, offer: int) -> "Subscription":
+        """The answer to this incarnation of the project.
+
+        Only a decline still counts after the project was shared again.
+        """
+        if self.offer == offer:
+            return self
+        status = Status.DECLINED if self.status is Status.DECLINED else Status.OFFERED
+        return self.changed(offer=offer, status=status)
 
     def accept(
         self, now_ms: int, direction: Direction, content: tuple[Content, ...], limits: Limits

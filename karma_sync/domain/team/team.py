@@ -1,139 +1,184 @@
-"""Models a team: its members, its shared projects, and the changes that its leader can make."""
+"""Models the changes of a team: those that its leader can make, and those that a member can."""
 
-from collections.abc import Mapping
-from enum import StrEnum
+from collections.abc import Iterable, Mapping
 
 from karma_sync.domain import limits
 from karma_sync.domain.ids import TEAM_NAME, next_version, team_id
 from karma_sync.domain.session.project import SharedProject
+from karma_sync.domain.team.direction import AfterRemoval
+from karma_sync.domain.team.facts import TeamFacts, TeamStatus
+from karma_sync.domain.team.member import How, Member, Removal
 from karma_sync.domain.team.pairing_code import PairingCode
-from karma_sync.domain.value import Value
+from karma_sync.domain.team.succession import TermLink
 from karma_sync.errors import BadInput, Conflict, IllegalMove, NotFound
 
-
-class MemberStatus(StrEnum):
-    ADDED = "added"  # on the roster, but no document signed by the member has arrived yet
-    ACTIVE = "active"  # the member's own signed document was accepted
-
-
-MOVES: Mapping[tuple[MemberStatus, str], MemberStatus] = {
-    (MemberStatus.ADDED, "appear"): MemberStatus.ACTIVE,
+MOVES: Mapping[tuple[TeamStatus, str], TeamStatus] = {
+    (TeamStatus.ACTIVE, "change"): TeamStatus.ACTIVE,
+    (TeamStatus.ACTIVE, "dissolve"): TeamStatus.DISSOLVED,
 }
 
 
-class Member(Value, frozen=True, kw_only=True):
-    """A person on a machine; `key` is the Ed25519 public key in hex."""
+class Team(TeamFacts, frozen=True, kw_only=True):
+    """A team, with the changes that its leader can make, and those that a member can."""
 
-    tag: str
-    device: str
-    key: str
-    addresses: tuple[str, ...] = ()
-    status: MemberStatus = MemberStatus.ADDED
-
-    @property
-    def active(self) -> bool:
-        return self.status is MemberStatus.ACTIVE
-
-    def appear(self) -> "Member":
-        """The member after its own signed document was accepted.
-
-        Raises:
-            IllegalMove: the member is active already.
-        """
-        try:
-            status = MOVES[self.status, "appear"]
-        except KeyError:
-            raise IllegalMove(f"{self.tag} is already {self.status}") from None
-        return self.changed(status=status)
-
-    def reachable_at(self, addresses: tuple[str, ...]) -> "Member":
-        """The same member with other addresses to dial."""
-        return self.changed(addresses=addresses)
-
-
-class Team(Value, frozen=True, kw_only=True):
-    """A team by its newest accepted roster, and which of its members are active.
-
-    `leader` and `founder` are keys in hex. The id is a hash over the founder's key and `nonce`.
-    """
-
-    id: str
-    name: str
-    founder: str
-    nonce: str
-    leader: str
-    term: int = 1
-    rank: int = 0
-    members: tuple[Member, ...]
-    projects: tuple[SharedProject, ...] = ()
-
-    def member(self, key: str) -> Member | None:
-        """The member with this key; None if nobody on the roster has it."""
-        return next((m for m in self.members if m.key == key), None)
-
-    def project(self, identity: str) -> SharedProject | None:
-        """The shared project with this identity; None if it is not on the roster."""
-        return next((p for p in self.projects if p.identity == identity), None)
-
-    def lead_by(self, key: str) -> "Team":
-        """This team, if the member with this key leads it.
-
-        Raises:
-            Conflict: another member leads it.
-        """
-        if key == self.leader:
-            return self
-        leader = self.member(self.leader)
-        raise Conflict(
-            f"only the leader of {self.name} can do that",
-            hint=f"ask {leader.tag}" if leader else "",
-        )
-
-    def add(self, code: PairingCode) -> "Team":
+    def add(self, code: PairingCode, now_ms: int, limited_to: tuple[str, ...] = ()) -> "Team":
         """The team with the member of this pairing code, who is not active yet.
 
-        If the member is on the roster already, only its addresses change.
+        If the member is on the roster already, only its addresses change. A removed member is added
+        again. With `limited_to` it is a guest, who receives only these projects.
 
         Raises:
-            Conflict: another member has the tag, the key or the device, or the team is full.
+            Conflict: another member has the tag, the key or the device, the team is full, or the
+                key was removed because its machine was stolen.
+            IllegalMove: the team is dissolved.
         """
-        known = self.member(code.key)
+        team = self.change()
+        known = team.anybody(code.key)
         if known and (known.tag, known.device) == (code.tag, code.device):
-            return self._with_member(known.reachable_at(code.addresses or known.addresses))
-        for member in self.members:
+            if bool(known.limited_to) != bool(limited_to):
+                kind = "a guest" if known.limited_to else "a member"
+                raise Conflict(
+                    f"{known.tag} is {kind} of {team.name}",
+                    hint=f"karma-sync team remove {known.tag}, then this command again",
+                )
+            changed = known.changed(limited_to=limited_to)
+            return team._with(changed.reachable_at(code.addresses or known.addresses))
+        for member in team.everybody:
             if member.tag == code.tag or member.key == code.key or member.device == code.device:
                 raise Conflict(
-                    f"{member.tag} is already in {self.name}, with another key or device",
-                    hint="on the new machine, if it is in no team yet:"
-                    " karma-sync rename --machine NAME",
+                    f"{member.tag} is already in {team.name}, with another key or device",
+                    hint="if this is the same machine, installed again: --replace; if it is another"
+                    " one, there, while it is in no team: karma-sync rename --machine NAME",
                 )
-        if len(self.members) >= limits.MEMBERS:
+        if len(team.everybody) >= limits.MEMBERS:
             raise Conflict(
-                f"{self.name} already has {limits.MEMBERS} members, the most a team can have"
+                f"{team.name} already has {limits.MEMBERS} members, the most a team can have"
             )
-        newcomer = Member(tag=code.tag, device=code.device, key=code.key, addresses=code.addresses)
-        return self.changed(members=(*self.members, newcomer))
+        return team._admit(code, now_ms, limited_to)
 
-    def activate(self, key: str, addresses: tuple[str, ...]) -> "Team":
+    def replace(self, code: PairingCode, now_ms: int) -> "Team":
+        """The team with a new key for a member whose machine was installed again.
+
+        The old key is removed; what it sent stays.
+
+        Raises:
+            NotFound: no member has the tag of the pairing code.
+            Conflict: the member is the leader, or has this key already.
+        """
+        old = next((m for m in self.members if m.tag == code.tag), None)
+        if old is None:
+            raise NotFound(f"{self.name} has no member {code.tag}, whose key could be replaced")
+        if old.key == code.key:
+            raise Conflict(f"{old.tag} has this key in {self.name} already")
+        removal = Removal(how=How.REPLACED, at=now_ms)
+        return self._without(old, removal).add(code, now_ms)
+
+    def remove(self, member: Member, removal: Removal) -> "Team":
+        """The team without this member or guest.
+
+        Raises:
+            IllegalMove: it leads the team, or the team is dissolved.
+        """
+        return self.change()._without(member, removal)
+
+    def leave(self, key: str, now_ms: int, *, retracted: bool) -> "Team":
+        """The team after this member left by its own document.
+
+        Raises:
+            NotFound: nobody on the roster has this key.
+            IllegalMove: it leads the team.
+        """
+        member = self.anybody(key)
+        if member is None:
+            raise NotFound(f"{self.name} has no member with key {key[:8]}")
+        if key == self.leader and not self.is_dissolved:
+            raise IllegalMove(
+                f"you lead {self.name}",
+                hint="karma-sync team transfer TAG, or karma-sync team dissolve",
+            )
+        gone = (member if member.active else member.appear()).leave(now_ms, retracted=retracted)
+        return self.without(gone)
+
+    def change(self) -> "Team":
+        """The same team, if it may still be changed.
+
+        Raises:
+            IllegalMove: it is dissolved.
+        """
+        return self._move("change")
+
+    def proposing(self, key: str, projects: tuple[str, ...]) -> "Team":
+        """The team with what this member asks the leader to share."""
+        member = self.change().member(key)
+        return self._with(member.changed(proposals=projects)) if member else self
+
+    def dissolve(self) -> "Team":
+        """The team after its leader dissolved it.
+
+        Raises:
+            IllegalMove: it is dissolved already.
+        """
+        return self._move("dissolve")
+
+    def rename(self, name: str) -> "Team":
+        """The team with another name; its id stays.
+
+        Raises:
+            BadInput: the name has characters that are not allowed, or is too long.
+            IllegalMove: the team is dissolved.
+        """
+        return self.change().changed(name=_checked_name(name))
+
+    def on_removal_do(self, policy: AfterRemoval) -> "Team":
+        """The team with this rule for what a removed member received.
+
+        Raises:
+            IllegalMove: the team is dissolved.
+        """
+        return self.change().changed(on_removal=policy)
+
+    def noting(self, key: str, *, notice: str | None = None, told: bool = False) -> "Team":
+        """The team with the notice to a removed member, or with a note that it was told."""
+        changes = {"notice": ""} | ({"told": True} if told else {"notice": notice or ""})
+        return self.changed(
+            removed=tuple(m.noting(**changes) if m.key == key else m for m in self.removed)
+        )
+
+    def led_on(self, link: TermLink, envelope: str, handed_by: str = "") -> "Team":
+        """The team in the term that a verified link begins."""
+        return self.changed(
+            chain=(*self.chain, envelope),
+            term=link.term,
+            rank=link.rank,
+            leader=link.leader,
+            successors=link.successors,
+            handed_by=handed_by,
+        )
+
+    def activate(
+        self, key: str, addresses: tuple[str, ...], proposals: tuple[str, ...] = ()
+    ) -> "Team":
         """The team after this member's own document, with these addresses, was accepted.
 
         Raises:
             NotFound: nobody on the roster has this key.
         """
-        member = self.member(key)
+        member = self.anybody(key)
         if member is None:
             raise NotFound(f"{self.name} has no member with key {key[:8]}")
         seen = member if member.active else member.appear()
-        return self._with_member(seen.reachable_at(addresses))
+        return self._with(seen.reachable_at(addresses).changed(proposals=proposals))
 
     def share(self, identity: str, now_ms: int) -> "Team":
         """The team with this project on its roster.
 
         Raises:
             Conflict: the roster is full, or `identity` is another name of a shared project.
+            IllegalMove: the team is dissolved.
         """
         if self.project(identity):
             return self
+        self.change()
         if identity in self.aliases:
             raise Conflict(
                 f"{identity} is another name of {self.aliases[identity]} in {self.name}",
@@ -143,8 +188,26 @@ class Team(Value, frozen=True, kw_only=True):
             raise Conflict(
                 f"{self.name} already shares {limits.PROJECTS} projects, the most a team can share"
             )
-        shared = SharedProject(identity=identity, incarnation=next_version(0, now_ms))
-        return self.changed(projects=(*self.projects, shared))
+        before = next((p for p in self.unshared if p.identity == identity), None)
+        first = SharedProject(identity=identity, incarnation=next_version(0, now_ms))
+        return self.changed(
+            projects=(*self.projects, before.share(now_ms) if before else first),
+            unshared=tuple(p for p in self.unshared if p != before),
+        )
+
+    def unshare(self, identity: str) -> "Team":
+        """The team after this project was taken off its roster.
+
+        Raises:
+            NotFound: the team does not share the project.
+            IllegalMove: the team is dissolved.
+        """
+        project = self.project(identity)
+        if project is None:
+            raise NotFound(f"{self.name} shares no project {identity}")
+        kept = tuple(p for p in self.projects if p != project)
+        gone = (*self.unshared, project.unshare())[-limits.PROJECTS :]
+        return self.change().changed(projects=kept, unshared=gone)
 
     def alias(self, identity: str, name: str) -> "Team":
         """The team after a shared project got one more name.
@@ -167,18 +230,71 @@ class Team(Value, frozen=True, kw_only=True):
         project = self.project(self.aliases.get(name, ""))
         return self._with_project(project.without_alias(name)) if project else self
 
-    @property
-    def aliases(self) -> dict[str, str]:
-        """The identities of projects, by each of their other names."""
-        return {alias: p.identity for p in self.projects for alias in p.aliases}
-
     def _with_project(self, changed: SharedProject) -> "Team":
         projects = tuple(changed if p.identity == changed.identity else p for p in self.projects)
         return self.changed(projects=projects)
 
-    def _with_member(self, changed: Member) -> "Team":
-        members = tuple(changed if m.key == changed.key else m for m in self.members)
-        return self.changed(members=members)
+    def _with(self, changed: Member) -> "Team":
+        def put(among: tuple[Member, ...]) -> tuple[Member, ...]:
+            return tuple(changed if m.key == changed.key else m for m in among)
+
+        return self.changed(members=put(self.members), guests=put(self.guests))
+
+    def _admit(self, code: PairingCode, now_ms: int, limited_to: tuple[str, ...]) -> "Team":
+        before = self.former(code.key)
+        if before and before.removal and before.removal.stolen:
+            raise Conflict(
+                f"the key of {code.tag} was removed because its machine was stolen",
+                hint="there, with a new identity: karma-sync init, then karma-sync code",
+            )
+        new = Member(tag=code.tag, device=code.device, key=code.key, addresses=code.addresses)
+        if before:
+            again = before.add(now_ms, code.addresses)
+            new = again.changed(tag=code.tag, device=code.device)
+        new = new.changed(limited_to=limited_to)
+        team = self.changed(removed=tuple(m for m in self.removed if m.key != code.key))
+        if limited_to:
+            return team.changed(guests=(*team.guests, new))
+        return team.changed(members=(*team.members, new))
+
+    def _without(self, member: Member, removal: Removal) -> "Team":
+        if member.key == self.leader:
+            raise IllegalMove(
+                f"{member.tag} leads {self.name}",
+                hint="karma-sync team transfer TAG, or karma-sync team dissolve",
+            )
+        return self.without(member.remove(removal))
+
+    def without(self, gone: Member) -> "Team":
+        """The team with this member among the removed ones, as it is given."""
+
+        def rest(among: Iterable[Member]) -> tuple[Member, ...]:
+            return tuple(m for m in among if m.key != gone.key)
+
+        return self.changed(
+            members=rest(self.members),
+            guests=rest(self.guests),
+            removed=(*rest(self.removed), gone)[-limits.REMOVED :],
+        )
+
+    def _move(self, verb: str) -> "Team":
+        try:
+            status = MOVES[self.status, verb]
+        except KeyError:
+            raise IllegalMove(
+                f"cannot {verb} {self.name}: it is {self.status}",
+                hint=f"karma-sync team leave --team {self.name}",
+            ) from None
+        return self.changed(status=status)
+
+
+def _checked_name(name: str) -> str:
+    if not TEAM_NAME.fullmatch(name):
+        raise BadInput(
+            f"{name!r} cannot be the name of a team: small letters, digits, . _ and -, up to 48",
+            hint="karma-sync team create backend",
+        )
+    return name
 
 
 def found_team(name: str, founder: Member, nonce: str) -> Team:
@@ -187,14 +303,10 @@ def found_team(name: str, founder: Member, nonce: str) -> Team:
     Raises:
         BadInput: the name has characters that are not allowed, or is too long.
     """
-    if not TEAM_NAME.fullmatch(name):
-        raise BadInput(
-            f"{name!r} cannot be the name of a team: small letters, digits, . _ and -, up to 48",
-            hint="karma-sync team create backend",
-        )
     return Team(
-        id=team_id(founder.key, name, nonce),
+        id=team_id(founder.key, _checked_name(name), nonce),
         name=name,
+        founded_as=name,
         founder=founder.key,
         nonce=nonce,
         leader=founder.key,

@@ -148,7 +148,7 @@ def my_channels(store: Database, me: PairingCode) -> list[Channel]:
             World(
                 key=me.key,
                 teams=tuple(state.teams.all(tx)),
-                subscriptions=tuple(state.subscriptions.all(tx, member=me.key)),
+                subscriptions=tuple(state.answers(tx, member=me.key)),
                 agreed=frozenset((a.team, a.project, a.name) for a in state.agreements.all(tx)),
             )
         )

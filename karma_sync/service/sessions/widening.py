@@ -8,9 +8,10 @@ from pathlib import Path
 from karma_sync.domain.session.project import Names, Where
 from karma_sync.domain.session.selection import Choices, Exclusion, Unshared
 from karma_sync.domain.session.source_files import SourceSession
+from karma_sync.domain.team.member import Member
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.subscription import Direction, Status, Subscription
-from karma_sync.domain.team.team import Member, Team
+from karma_sync.domain.team.team import Team
 from karma_sync.errors import KarmaError
 from karma_sync.sending.eligibility import Decider, ProjectMatcher, known_roots
 from karma_sync.service.projects import ProjectAnswers
@@ -165,7 +166,7 @@ def forgotten(store: Database, me: PairingCode, intent: Path) -> list[str]:
     The database was lost, and the daemon has not rebuilt it yet.
     """
     with store.reading() as tx:
-        known = {(s.team, s.project) for s in state.subscriptions.all(tx, member=me.key)}
+        known = {(s.team, s.project) for s in state.answers(tx, member=me.key)}
     try:
         limits = read_intent(intent).limits
     except KarmaError:

@@ -48,7 +48,7 @@ class MetadataFolder:
         return [
             found
             for kind in self._kinds
-            for writer in self._writers(kind)
+            for writer in self.writers(kind)
             if (found := self._read(kind, writer)) is not None
         ]
 
@@ -89,7 +89,16 @@ class MetadataFolder:
         write_private(path, envelope)
         self._as_known[path.name + kind] = _file_version(path), envelope
 
-    def _writers(self, kind: str) -> list[str]:
+    def remove(self, kind: str, writer: str) -> str | None:
+        """Delete a writer's file; returns its name if it was there."""
+        path = self._path / self.name(kind, writer)
+        if path.is_symlink() or path.is_file():
+            path.unlink()
+            return self.name(kind, writer)
+        return None
+
+    def writers(self, kind: str) -> list[str]:
+        """The sorted keys that have a file of this kind, whoever wrote it."""
         directory = self._path / kind
         if not directory.is_dir() or directory.is_symlink():
             return []

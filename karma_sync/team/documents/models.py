@@ -10,11 +10,15 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from karma_sync.domain import limits
 from karma_sync.domain.document import PeerModel
-from karma_sync.domain.ids import KEY, is_tag
-from karma_sync.domain.session.project import SharedProject
+from karma_sync.domain.ids import KEY, TEAM_NAME, is_tag
+from karma_sync.domain.session.project import SharedProject, SharingStatus
+from karma_sync.domain.team.direction import AfterRemoval
+from karma_sync.domain.team.facts import TeamStatus
+from karma_sync.domain.team.member import How, Member, MemberStatus, Removal
 from karma_sync.domain.team.pairing_code import PairingCode, device_bytes, device_text, is_address
 from karma_sync.domain.team.subscription import Direction, Status, Subscription, content_of
-from karma_sync.domain.team.team import Member, MemberStatus, Team
+from karma_sync.domain.team.succession import RosterOrder
+from karma_sync.domain.team.team import Team
 from karma_sync.errors import BadInput
 from karma_sync.git.remote import is_identity
 
@@ -55,6 +59,7 @@ Addresses = Annotated[
     Field(max_length=limits.ADDRESSES + 1),  # and `dynamic`
 ]
 Identity = Annotated[str, AfterValidator(_identity)]
+TeamName = Annotated[str, StringConstraints(pattern=f"^{TEAM_NAME.pattern}$")]
 Count = Annotated[int, Field(ge=0, le=limits.NUMBER)]
 
 
@@ -63,6 +68,28 @@ class RosterMember(PeerModel):
     device: DeviceId
     key: Key
     addresses: Addresses
+    incarnation: Count = 0
+
+
+class RosterGuest(RosterMember):
+    """A guest: it receives only these projects, and nobody receives anything from it."""
+
+    projects: Annotated[tuple[Identity, ...], Field(min_length=1, max_length=limits.PROJECTS)]
+
+
+class RosterRemoved(PeerModel):
+    """A member that was removed. `notice` is the signed notice to it, while it is not told."""
+
+    tag: Tag
+    device: DeviceId
+    key: Key
+    incarnation: Count = 0
+    how: How
+    at: Count
+    stolen: bool = False
+    retracted: bool = False
+    told: bool = False
+    notice: Annotated[str, StringConstraints(max_length=limits.NOTICE_CHARS)] = ""
 
 
 class RosterProject(PeerModel):
@@ -74,31 +101,40 @@ class RosterProject(PeerModel):
 class Roster(PeerModel):
     """The leader's list of members and projects (payload type ROSTER).
 
-    `team` is the hash of founder, name and nonce. `chain` holds the envelopes that pass leadership
-    from the founder to another leader; it is empty while the founder leads.
+    `team` is the hash of founder, the first name and nonce. `chain` holds the envelopes that lead
+    from the founder to the writer; it is empty in the first term. `handover` is one more, with
+    which the writer passes leadership on; "" in any other roster.
     """
 
     format: Literal[1] = 1
     team: str
     writer: Key
     version: Count
-    term: Annotated[int, Field(ge=1, le=limits.NUMBER)]
-    rank: Count
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,47}$")]
+    name: TeamName
+    founded_as: TeamName
     founder: Key
     nonce: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-    chain: tuple[str, ...] = ()
+    status: TeamStatus = TeamStatus.ACTIVE
+    chain: Annotated[tuple[str, ...], Field(max_length=limits.TERMS)] = ()
+    handover: str = ""
+    on_removal: AfterRemoval = AfterRemoval.PURGE
     members: Annotated[tuple[RosterMember, ...], Field(max_length=limits.MEMBERS)]
+    guests: Annotated[tuple[RosterGuest, ...], Field(max_length=limits.MEMBERS)] = ()
+    removed: Annotated[tuple[RosterRemoved, ...], Field(max_length=limits.REMOVED)] = ()
     projects: Annotated[tuple[RosterProject, ...], Field(max_length=limits.PROJECTS)]
+    unshared: Annotated[tuple[RosterProject, ...], Field(max_length=limits.PROJECTS)] = ()
 
     @property
-    def order(self) -> tuple[int, int, int]:
-        """The sort key of the rosters of one team: term, then rank, then version."""
-        return self.term, self.rank, self.version
+    def links(self) -> tuple[str, ...]:
+        """The envelopes from the founder to the leader in force."""
+        return (*self.chain, self.handover) if self.handover else self.chain
 
 
 class Answered(PeerModel):
-    """One member's answer to one project; a project without an answer is not listed."""
+    """One member's answer to one project; a project without an answer is not listed.
+
+    `offer` is the incarnation of the project that was answered.
+    """
 
     project: Identity
     status: Status
@@ -108,88 +144,188 @@ class Answered(PeerModel):
         tuple[Annotated[str, StringConstraints(max_length=40)], ...], Field(max_length=20)
     ]
     incarnation: Count
+    offer: Count = 0
+
+
+class Proposal(PeerModel):
+    """A project that a member asks the leader to share."""
+
+    project: Identity
 
 
 class MemberDocument(PeerModel):
-    """One member's addresses and answers in one team (payload type MEMBER)."""
+    """One member's addresses and answers in one team (payload type MEMBER).
+
+    `incarnation` is that of the member on the roster. A member that leaves says so in its last
+    document: `left`, and whether it takes back what it sent (`retracted`).
+    """
 
     format: Literal[1] = 1
     team: str
     writer: Key
     version: Count
+    incarnation: Count = 0
     addresses: Addresses
     subscriptions: Annotated[tuple[Answered, ...], Field(max_length=limits.PROJECTS)]
+    proposals: Annotated[tuple[Proposal, ...], Field(max_length=limits.PROPOSALS)] = ()
+    left: bool = False
+    retracted: bool = False
 
 
 def roster_of(team: Team, version: int) -> Roster:
     """The roster that describes `team`."""
+    handover = team.chain[-1] if team.handed_by else ""
     return Roster(
         team=team.id,
-        writer=team.leader,
+        writer=team.publisher,
         version=version,
-        term=team.term,
-        rank=team.rank,
         name=team.name,
+        founded_as=team.founded_as,
         founder=team.founder,
         nonce=team.nonce,
+        status=team.status,
+        chain=team.chain[:-1] if handover else team.chain,
+        handover=handover,
+        on_removal=team.on_removal,
         members=tuple(
-            RosterMember(tag=m.tag, device=m.device, key=m.key, addresses=m.addresses)
-            for m in sorted(team.members, key=lambda m: m.tag)
+            RosterMember(
+                tag=m.tag,
+                device=m.device,
+                key=m.key,
+                addresses=m.addresses,
+                incarnation=m.incarnation,
+            )
+            for m in _by_tag(team.members)
         ),
-        projects=tuple(
-            RosterProject(identity=p.identity, incarnation=p.incarnation, aliases=p.aliases)
-            for p in sorted(team.projects, key=lambda p: p.identity)
+        guests=tuple(
+            RosterGuest(
+                tag=m.tag,
+                device=m.device,
+                key=m.key,
+                addresses=m.addresses,
+                incarnation=m.incarnation,
+                projects=m.limited_to,
+            )
+            for m in _by_tag(team.guests)
+        ),
+        removed=tuple(
+            RosterRemoved(
+                tag=m.tag,
+                device=m.device,
+                key=m.key,
+                incarnation=m.incarnation,
+                **m.removal.to_fields(),
+            )
+            for m in team.removed
+            if m.removal
+        ),
+        projects=_listed_projects(team.projects),
+        unshared=_listed_projects(team.unshared),
+    )
+
+
+def _by_tag(members: Iterable[Member]) -> list[Member]:
+    return sorted(members, key=lambda m: m.tag)
+
+
+def _listed_projects(projects: Iterable[SharedProject]) -> tuple[RosterProject, ...]:
+    return tuple(
+        RosterProject(identity=p.identity, incarnation=p.incarnation, aliases=p.aliases)
+        for p in sorted(projects, key=lambda p: p.identity)
+    )
+
+
+def team_of(roster: Roster, order: RosterOrder, known: Team | None) -> Team:
+    """The team that a verified roster with this order describes.
+
+    A member whose document we have stays active, and keeps the addresses from that document: they
+    are newer than those in the roster. A member that left by its own document stays away, even if
+    the leader has not seen that yet.
+    """
+    last = order.links[-1] if order.links else None
+    team = Team(
+        id=roster.team,
+        name=roster.name,
+        founded_as=roster.founded_as,
+        founder=roster.founder,
+        nonce=roster.nonce,
+        leader=last.leader if last else roster.founder,
+        status=roster.status,
+        chain=roster.links,
+        term=last.term if last else 1,
+        rank=last.rank if last else 0,
+        successors=last.successors if last else (),
+        handed_by=roster.writer if roster.handover else "",
+        on_removal=roster.on_removal,
+        members=tuple(_member(m, roster, known) for m in roster.members),
+        guests=tuple(
+            _member(m, roster, known).changed(limited_to=m.projects) for m in roster.guests
+        ),
+        removed=tuple(_removed(m) for m in roster.removed),
+        projects=_projects(roster.projects, SharingStatus.SHARED),
+        unshared=_projects(roster.unshared, SharingStatus.UNSHARED),
+    )
+    for gone in known.removed if known else ():
+        here = team.anybody(gone.key)
+        left = gone.removal is not None and gone.removal.how is How.LEFT
+        if here and left and here.incarnation == gone.incarnation:
+            team = team.without(gone)
+    return team
+
+
+def _member(listed: RosterMember, roster: Roster, known: Team | None) -> Member:
+    before = known.anybody(listed.key) if known else None
+    seen = before and before.active and before.incarnation == listed.incarnation
+    return Member(
+        tag=listed.tag,
+        device=listed.device,
+        key=listed.key,
+        addresses=before.addresses if before and seen else listed.addresses,
+        status=MemberStatus.ACTIVE if seen or listed.key == roster.writer else MemberStatus.ADDED,
+        incarnation=listed.incarnation,
+    )
+
+
+def _removed(listed: RosterRemoved) -> Member:
+    return Member(
+        tag=listed.tag,
+        device=listed.device,
+        key=listed.key,
+        status=MemberStatus.REMOVED,
+        incarnation=listed.incarnation,
+        removal=Removal(
+            how=listed.how,
+            at=listed.at,
+            stolen=listed.stolen,
+            retracted=listed.retracted,
+            told=listed.told,
+            notice=listed.notice,
         ),
     )
 
 
-def team_of(roster: Roster, known: Team | None) -> Team:
-    """The team that a verified roster describes.
-
-    A member whose document we have stays active, and keeps the addresses from that document: they
-    are newer than those in the roster.
-    """
-    known_members = known.members if known else ()
-    known_active = {m.key: m for m in known_members if m.active}
-    members = []
-    for m in roster.members:
-        before = known_active.get(m.key)
-        active = before is not None or m.key == roster.writer
-        members.append(
-            Member(
-                tag=m.tag,
-                device=m.device,
-                key=m.key,
-                addresses=before.addresses if before else m.addresses,
-                status=MemberStatus.ACTIVE if active else MemberStatus.ADDED,
-            )
+def _projects(listed: Iterable[RosterProject], status: SharingStatus) -> tuple[SharedProject, ...]:
+    return tuple(
+        SharedProject(
+            identity=p.identity, incarnation=p.incarnation, aliases=p.aliases, status=status
         )
-    return Team(
-        id=roster.team,
-        name=roster.name,
-        founder=roster.founder,
-        nonce=roster.nonce,
-        leader=roster.writer,
-        term=roster.term,
-        rank=roster.rank,
-        members=tuple(members),
-        projects=tuple(
-            SharedProject(identity=p.identity, incarnation=p.incarnation, aliases=p.aliases)
-            for p in roster.projects
-        ),
+        for p in listed
     )
 
 
 def member_document(
-    team: Team, key: str, mine: Iterable[Subscription], addresses: tuple[str, ...], version: int
+    team: Team, me: PairingCode, mine: Iterable[Subscription], version: int
 ) -> MemberDocument:
-    """My own document in `team`: my addresses and my answers."""
+    """My own document in `team`: my addresses, my answers, and whether I left."""
     answered = sorted((s for s in mine if s.status is not Status.OFFERED), key=lambda s: s.project)
+    here = team.known(me.key)
+    removal = here.removal if here else None
     return MemberDocument(
         team=team.id,
-        writer=key,
+        writer=me.key,
         version=version,
-        addresses=addresses,
+        incarnation=here.incarnation if here else 0,
+        addresses=me.addresses,
         subscriptions=tuple(
             Answered(
                 project=s.project,
@@ -197,9 +333,13 @@ def member_document(
                 direction=s.direction,
                 content=s.content,
                 incarnation=s.incarnation,
+                offer=s.offer,
             )
             for s in answered
         ),
+        proposals=tuple(Proposal(project=p) for p in (here.proposals if here else ())),
+        left=removal is not None and removal.how is How.LEFT,
+        retracted=removal is not None and removal.retracted,
     )
 
 
@@ -214,11 +354,18 @@ def answers_of(document: MemberDocument) -> list[Subscription]:
             direction=a.direction,
             content=content_of(a.content),
             incarnation=a.incarnation,
+            offer=a.offer,
         )
         for a in document.subscriptions
     ]
 
 
 def is_listed(roster: Roster, me: PairingCode) -> bool:
-    """Whether a roster lists me with exactly my tag, device and key."""
-    return any((m.tag, m.device, m.key) == (me.tag, me.device, me.key) for m in roster.members)
+    """Whether a roster lists me, with exactly my tag, device and key, as a member or guest."""
+    mine = (me.tag, me.device, me.key)
+    return any((m.tag, m.device, m.key) == mine for m in (*roster.members, *roster.guests))
+
+
+def is_removed(roster: Roster, me: PairingCode) -> bool:
+    """Whether a roster lists my key as removed."""
+    return any(m.key == me.key for m in roster.removed)

@@ -10,46 +10,53 @@ from typing import TypeVar
 
 from karma_sync.domain.ids import team_id
 from karma_sync.domain.session.manifest import Verified
+from karma_sync.domain.team.succession import RosterOrder
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import Unverified
 from karma_sync.signing import PayloadType, open_document
-from karma_sync.team.documents.models import MemberDocument, Roster
+from karma_sync.team.documents.models import MemberDocument, Roster, RosterMember
 from karma_sync.team.documents.receipt import Receipt
+from karma_sync.team.documents.term import order_of
 
 S = TypeVar("S", MemberDocument, Receipt)
 
 
-def verify_roster(raw: bytes, writer: str, newest: Roster | None) -> Verified[Roster]:
+def verify_roster(
+    raw: bytes, writer: str, newest: RosterOrder | None, me: str = ""
+) -> Verified[Roster]:
     """Verify a roster signed by `writer` (hex key, from its place), newer than `newest`.
+
+    The caller compares the team. `me` is my own key: see `RosterOrder.is_newer_than`.
 
     Raises:
         Unverified: its code has the number of the step that failed.
     """
     roster = open_document(raw, writer, PayloadType.ROSTER, Roster)
     # the team ID is a hash over the founder: nobody else can sign a first roster for it
-    if team_id(roster.founder, roster.name, roster.nonce) != roster.team:
+    if team_id(roster.founder, roster.founded_as, roster.nonce) != roster.team:
         raise Unverified("5-team", f"the team id is not that of {roster.name} and its founder")
-    if writer != roster.founder or roster.writer != writer:
+    if roster.writer != writer:
         raise Unverified("4-signer", f"key {writer[:8]} does not lead {roster.name}")
-    _check_unique(roster)
-    if newest is not None:
-        if roster.team != newest.team:
-            raise Unverified("5-team", f"the roster is for another team, {roster.name}")
-        if roster.order <= newest.order:
-            raise Unverified("6-newer", f"roster {roster.order} must be above {newest.order}")
+    order = order_of(roster)
+    _check_unique(roster, order.links[-1].leader if order.links else roster.founder)
+    if newest is not None and not order.is_newer_than(newest, me):
+        raise Unverified("6-newer", f"roster {order.title} must be above {newest.title}")
     return Verified(roster)
 
 
-def _check_unique(roster: Roster) -> None:
+def _check_unique(roster: Roster, leader: str) -> None:
+    everybody: list[RosterMember] = [*roster.members, *roster.guests]
+    projects = (*roster.projects, *roster.unshared)
     for what, values in (
-        ("tag", [m.tag for m in roster.members]),
-        ("key", [m.key for m in roster.members]),
-        ("device", [m.device for m in roster.members]),
+        ("tag", [m.tag for m in everybody]),
+        ("key", [m.key for m in everybody] + [m.key for m in roster.removed]),
+        ("device", [m.device for m in everybody]),
         ("project", [name for p in roster.projects for name in (p.identity, *p.aliases)]),
+        ("project", [p.identity for p in projects]),
     ):
         if len(set(values)) != len(values):
             raise Unverified("4-unique", f"the roster lists a {what} twice")
-    if roster.writer not in {m.key for m in roster.members}:
+    if not {roster.writer, leader} <= {m.key for m in roster.members}:
         raise Unverified("4-signer", "the roster does not list its own leader")
 
 
@@ -62,6 +69,9 @@ def verify_member(
         Unverified: its code has the number of the step that failed.
     """
     document = _of_member(raw, writer, team, newest_version, MemberDocument)
+    member = team.anybody(writer)
+    if member and document.incarnation != member.incarnation:
+        raise Unverified("6-newer", "the document is from before the member was removed")
     projects = [s.project for s in document.subscriptions]
     if len(set(projects)) != len(projects):
         raise Unverified("4-unique", "the document answers a project twice")
@@ -79,7 +89,7 @@ def verify_receipt(raw: bytes, writer: str, team: Team, newest_version: int) -> 
 
 def _of_member(raw: bytes, writer: str, team: Team, newest_version: int, model: type[S]) -> S:
     """Verify a document that a member signs about itself, in the order of the steps."""
-    if team.member(writer) is None:
+    if team.anybody(writer) is None:
         raise Unverified("4-signer", f"{team.name} has no member with key {writer[:8]}")
     payload_type = PayloadType.MEMBER if model is MemberDocument else PayloadType.RECEIPT
     document = open_document(raw, writer, payload_type, model)

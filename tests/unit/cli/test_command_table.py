@@ -69,6 +69,8 @@ def loaded(typed: list[str]) -> set[str]:
 NOT_READING = {
     *("init", "up", "down", "status", "demo", "code", "pair", "inbox", "rename"),
     *("invitation accept", "invitation decline", "team create", "team add", "team list"),
+    *("team show", "team leave", "team remove", "team dissolve", "team rename", "team policy"),
+    *("team transfer", "team successors", "team take-over", "project unshare", "project propose"),
     *("project share", "project map", "project alias", "project scan", "project list"),
     *("subscription list", "subscription change", "subscription decline"),
     *("subscription pause", "subscription resume", "subscription reopen"),

@@ -8,8 +8,8 @@ from karma_sync.cli.daemon.status_text import status_lines
 from karma_sync.cli.notices import STARTING
 from karma_sync.cli.screen import Line, fit
 from karma_sync.daemon.lock import Running
+from karma_sync.domain.team.member import MemberStatus
 from karma_sync.domain.team.subscription import Status as Answer
-from karma_sync.domain.team.team import MemberStatus
 from karma_sync.sending.ledger.recalls import CalledBack
 from karma_sync.service.invitations import Waiting
 from karma_sync.service.status_model import (

@@ -94,7 +94,7 @@ def test_news_report_a_team_then_its_members_then_its_projects() -> None:
 
 def test_a_member_is_added_and_then_joins() -> None:
     mine = team_of_all(ALICE, projects=())
-    with_bob = mine.add(code_of(BOB))
+    with_bob = mine.add(code_of(BOB), 1)
     seen = with_bob.activate(member_of(BOB).key, ())
     stages = [Known(me=ALICE, teams=teams) for teams in ((), (mine,), (with_bob,), (seen,))]
 

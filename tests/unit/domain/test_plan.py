@@ -30,8 +30,9 @@ from karma_sync.domain.mesh.plan import (
     desired,
     diff,
 )
+from karma_sync.domain.team.member import MemberStatus
 from karma_sync.domain.team.subscription import Direction, Status, Subscription
-from karma_sync.domain.team.team import MemberStatus, Team
+from karma_sync.domain.team.team import Team
 from karma_sync.paths import metadata_folder
 from tests.support.builders import (
     ALICE,
@@ -288,8 +289,8 @@ def test_a_decline_keeps_nothing_and_other_answers_keep_their_channel() -> None:
     (channel,) = channels(world_of(*said))
 
     assert kept_channels(world_of(*said)) == {
-        Kept(TEAM.id, PROJECT, BOB, ""),
-        Kept(TEAM.id, PROJECT, CAROL, channel.id),
+        Kept(TEAM.id, PROJECT, BOB),
+        Kept(TEAM.id, PROJECT, CAROL, (channel.id,)),
     }
 
 

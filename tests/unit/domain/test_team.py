@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karma_sync.domain import limits
+from karma_sync.domain.team.member import Member, MemberStatus
 from karma_sync.domain.team.pairing_code import PairingCode
-from karma_sync.domain.team.team import MOVES, Member, MemberStatus, Team, found_team
-from karma_sync.errors import BadInput, Conflict, IllegalMove, NotFound
+from karma_sync.domain.team.team import Team, found_team
+from karma_sync.errors import BadInput, Conflict, NotFound, NotLeader
 from tests.support.builders import (
     ALICE,
     BOB,
@@ -27,23 +28,12 @@ from tests.support.builders import (
 )
 
 TOOLS, RENAMED = "example.org/acme/tools", "example.org/acme/renamed"
-ADDED, ACTIVE = MemberStatus
+ADDED = MemberStatus.ADDED
 TEAM = team_of_all(ALICE, BOB)
 
 
 def founder() -> Member:
     return member_of(ALICE, status=ADDED)
-
-
-def test_a_member_moves_once_from_added_to_active() -> None:
-    assert dict(MOVES) == {(ADDED, "appear"): ACTIVE}
-    for status, verb in product(MemberStatus, ["appear"]):
-        member = member_of(BOB, status=status)
-        if (status, verb) in MOVES:
-            assert member.appear() == member_of(BOB, status=ACTIVE)
-        else:
-            with pytest.raises(IllegalMove, match=f"{BOB} is already active"):
-                member.appear()
 
 
 def test_the_founder_of_a_team_leads_it_and_is_active() -> None:
@@ -78,7 +68,7 @@ def test_the_id_commits_to_founder_name_and_nonce() -> None:
 
 
 def test_a_new_member_is_not_active_yet() -> None:
-    team = TEAM.add(code_of(CAROL, "tcp://10.0.0.3:22000"))
+    team = TEAM.add(code_of(CAROL, "tcp://10.0.0.3:22000"), NOW_MS)
 
     added = team.member(key_of(CAROL).public)
     assert added == member_of(CAROL, "tcp://10.0.0.3:22000", status=ADDED)
@@ -86,8 +76,8 @@ def test_a_new_member_is_not_active_yet() -> None:
 
 
 def test_adding_a_member_again_only_learns_its_addresses() -> None:
-    assert TEAM.add(code_of(BOB)) == TEAM
-    moved = TEAM.add(code_of(BOB, "tcp://10.0.0.2:22000"))
+    assert TEAM.add(code_of(BOB), NOW_MS) == TEAM
+    moved = TEAM.add(code_of(BOB, "tcp://10.0.0.2:22000"), NOW_MS)
 
     assert moved.member(key_of(BOB).public) == member_of(BOB, "tcp://10.0.0.2:22000")
     assert len(moved.members) == 2
@@ -109,7 +99,7 @@ def test_a_tag_a_key_and_a_device_belong_to_one_member(
     taken: Callable[[PairingCode], PairingCode],
 ) -> None:
     with pytest.raises(Conflict, match="is already in backend"):
-        TEAM.add(taken(code_of(CAROL)))
+        TEAM.add(taken(code_of(CAROL)), NOW_MS)
 
 
 def test_the_number_of_members_is_limited() -> None:
@@ -117,20 +107,20 @@ def test_the_number_of_members_is_limited() -> None:
     full = TEAM.changed(members=(*TEAM.members, *crowd))
 
     with pytest.raises(Conflict, match="200 members"):
-        full.add(code_of(CAROL))
-    assert full.add(code_of(BOB)) == full
+        full.add(code_of(CAROL), NOW_MS)
+    assert full.add(code_of(BOB), NOW_MS) == full
 
 
 def test_only_the_leader_may_lead_and_the_error_names_the_leader() -> None:
     assert TEAM.lead_by(key_of(ALICE).public) is TEAM
-    with pytest.raises(Conflict) as refused:
+    with pytest.raises(NotLeader) as refused:
         TEAM.lead_by(key_of(BOB).public)
 
     assert refused.value.hint == f"ask {ALICE}"
 
 
 def test_a_member_whose_document_was_accepted_is_active_at_its_own_addresses() -> None:
-    team = TEAM.add(code_of(CAROL, "tcp://10.0.0.3:1"))
+    team = TEAM.add(code_of(CAROL, "tcp://10.0.0.3:1"), NOW_MS)
     key = key_of(CAROL).public
 
     seen = team.activate(key, ("dynamic",))
@@ -167,7 +157,7 @@ def test_the_number_of_projects_is_limited() -> None:
 def test_however_members_are_added_tags_keys_and_devices_stay_unique(tags: list[str]) -> None:
     team: Team = TEAM
     for tag in tags:
-        team = team.add(code_of(tag))
+        team = team.add(code_of(tag), NOW_MS)
 
     assert len(team.members) == 2 + len(set(tags))
     for values in zip(*((m.tag, m.key, m.device) for m in team.members), strict=True):

@@ -211,7 +211,7 @@ def test_what_is_gone_told_nothing(shelf: Shelf, desk: Desk) -> None:
     assert shelf.importer.scrub()
     files = [path for path in shelf.root.rglob("*") if path.is_file()]
     assert [f.name for f in files if secret.encode() in f.read_bytes()] == []
-    shelf.importer.forget_all_but(Kept(TEAM.id, PROJECT, ALICE, ""))
+    shelf.importer.forget_all_but(Kept(TEAM.id, PROJECT, ALICE))
     assert not any(rows(shelf).values())
 
 

@@ -102,13 +102,13 @@ def test_items_that_a_member_took_back_are_deleted_and_no_others(shelf: Shelf, d
     take(shelf, desk)
     shelf.importer.import_item(home, kept.outbox.path, kept.item("s2"))
 
-    assert shelf.importer.forget_all_but(Kept(TEAM.id, PROJECT, ALICE, "")) == 1
+    assert shelf.importer.forget_all_but(Kept(TEAM.id, PROJECT, ALICE)) == 1
 
     with pytest.raises(NotFound):
         shelf.read("s1")
     assert shelf.read("s2") == lines("one") + said("home")
     assert not [name for name in shelf.files() if CHANNEL.id in name]
-    assert shelf.importer.forget_all_but(Kept(TEAM.id, PROJECT, ALICE, "")) == 0
+    assert shelf.importer.forget_all_but(Kept(TEAM.id, PROJECT, ALICE)) == 0
     take(shelf, desk)
     assert shelf.read("s1") == lines("one") + lines("mine")
 

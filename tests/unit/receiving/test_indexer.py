@@ -166,7 +166,7 @@ def test_a_retracted_session_is_nowhere_any_more(
 def test_a_channel_that_is_withdrawn_is_nowhere_any_more(shelf: Shelf, desk: Desk) -> None:
     take(shelf, desk)
     assert shelf.finds(SECRET) == ["s1"]
-    shelf.importer.forget_all_but(Kept(TEAM.id, PROJECT, ALICE, ""))
+    shelf.importer.forget_all_but(Kept(TEAM.id, PROJECT, ALICE))
 
     assert shelf.finds(SECRET) == []
     assert passages(shelf) == []

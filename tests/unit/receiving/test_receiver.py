@@ -12,7 +12,7 @@ from karma_sync.receiving.receiver import Receiver, ReceiverHooks
 from karma_sync.runtime.event_log import EventLog
 from karma_sync.runtime.problems import Problems
 from karma_sync.store import events, library, work
-from tests.support.builders import BOB, NOW, Desk, Shelf, Swapping, key_of, resigned
+from tests.support.builders import BOB, NOW, Desk, Shelf, Swapping, code_of, key_of, resigned
 from tests.support.harness import until
 from tests.unit.receiving.test_importer import CHANNEL, chunk_paths, expected, item_path, lines
 from tests.unit.receiving.test_retraction import carried, retract
@@ -38,7 +38,7 @@ class Bob:
 
     def restart(self) -> None:
         notes = EventLog(self.events, lambda: NOW)
-        me, importer, store = key_of(BOB).public, self.shelf.importer, self.shelf.store
+        me, importer, store = code_of(BOB), self.shelf.importer, self.shelf.store
         hooks = ReceiverHooks(Problems(), rests=lambda folder: self.rests)
         self.receiver = Receiver(me, importer, store, notes, hooks)
         self.receiver.receive_from([CHANNEL], lambda _: self.desk.outbox.path)

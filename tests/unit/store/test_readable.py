@@ -30,6 +30,7 @@ BOOKKEEPING = {
     "put_item",
     "drop_all_but",
     "drop_item",
+    "drop_team",
     "chunks_of",
     "verified_chunks",
     "unused_chunks",

@@ -1,0 +1,97 @@
+"""The commands `team transfer`, `team successors` and `team take-over`."""
+
+from typing import Annotated
+
+import typer
+
+from karma_sync.app import App
+from karma_sync.cli import completion
+from karma_sync.cli.ask import ask_unless
+from karma_sync.cli.notices import print_if_down
+from karma_sync.cli.options import YesOption
+from karma_sync.cli.output import print_line, print_next
+from karma_sync.cli.team.manage import OfTeam, TagArgument
+
+
+def add_to(group: typer.Typer) -> None:
+    """Register the commands in the group `team`."""
+    group.command()(transfer)
+    group.command()(successors)
+    group.command(name="take-over")(take_over)
+
+
+def transfer(tag: TagArgument, team: OfTeam = None, yes: YesOption = False) -> None:
+    """Pass leadership on.
+
+    You lead the team no longer, at once. The new leader can remove you.
+
+    Example: karma-sync team transfer bob.laptop
+    """
+    from karma_sync.service import membership
+
+    app = App.from_environment()
+    found, member = membership.find_member(app.state, tag, team)
+    found.lead_by(app.me.key)
+    print_line(f"{member.tag} will lead {found.name} in your place.")
+    ask_unless(yes, hint=f"karma-sync team transfer {member.tag} --team {found.name} --yes")
+    membership.transfer(app.state, membership.Person(app.me, app.key), member.tag, found.id)
+    print_line(f"{member.tag} leads {found.name} now.")
+    print_if_down(app)
+    print_next("karma-sync team show")
+
+
+def successors(
+    tags: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TAG]...",
+            help="The members who may take over, the first one before the others. Default: show.",
+            autocompletion=completion.members,
+        ),
+    ] = None,
+    team: OfTeam = None,
+    nobody: Annotated[bool, typer.Option("--nobody", help="Nobody may take over.")] = False,
+    yes: YesOption = False,
+) -> None:
+    """Show or name the successors.
+
+    A successor can take over the team without being asked, for good, even after you named another
+    one: name only members whom you would give the team.
+
+    Example: karma-sync team successors bob.laptop carol.desktop
+    """
+    from karma_sync.service import membership, teams
+
+    app = App.from_environment()
+    found = teams.find_team(app.state, team)
+    if tags or nobody:
+        found.lead_by(app.me.key)
+        named = [found.tagged(tag).tag for tag in tags or ()]
+        print_line(f"Each of them can take over {found.name}: {', '.join(named) or 'nobody'}.")
+        ask_unless(yes, hint=f"karma-sync team successors {' '.join(named)} --yes")
+        person = membership.Person(app.me, app.key)
+        found = membership.name_successors(app.state, person, named, found.id)
+        print_if_down(app)
+    tags_of = [m.tag for key in found.successors if (m := found.member(key))]
+    print_line(f"Successors in {found.name}: {', '.join(tags_of) or 'none'}.")
+
+
+def take_over(team: OfTeam = None, yes: YesOption = False) -> None:
+    """Take over a team.
+
+    It is for a team whose leader lost the machine, and that names you as a successor. Changes that
+    the leader made and that nobody saw are lost.
+
+    Example: karma-sync team take-over --team backend
+    """
+    from karma_sync.service import membership, teams
+
+    app = App.from_environment()
+    found = teams.find_team(app.state, team)
+    leader = found.member(found.leader)
+    print_line(f"You will lead {found.name} in place of {leader.tag if leader else 'its leader'}.")
+    ask_unless(yes, hint=f"karma-sync team take-over --team {found.name} --yes")
+    membership.take_over(app.state, membership.Person(app.me, app.key), found.id)
+    print_line(f"You lead {found.name} now.")
+    print_if_down(app)
+    print_next("karma-sync team show")

@@ -1,0 +1,256 @@
+"""Use cases of a team after its first day: leave, remove, dissolve, rename, and who leads it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from karma_sync.domain import limits
+from karma_sync.domain.team.direction import AfterRemoval
+from karma_sync.domain.team.member import How, Member, Removal
+from karma_sync.domain.team.pairing_code import PairingCode
+from karma_sync.domain.team.team import Team
+from karma_sync.errors import BadInput, Conflict, NotLeader
+from karma_sync.service import teams
+from karma_sync.signing import SigningKey
+from karma_sync.store import state
+from karma_sync.store.database import Database
+from karma_sync.team import departures
+from karma_sync.team.documents.term import begin_term
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who acts: this member, and the key that it signs with."""
+
+    me: PairingCode
+    key: SigningKey
+
+
+@dataclass(frozen=True)
+class RemovalTerms:
+    """How a member is removed: whether its machine was stolen, and what it sent is retracted."""
+
+    stolen: bool = False
+    retracted: bool = False
+
+
+def leave(store: Database, me: PairingCode, name: str | None, terms: departures.LeaveTerms) -> Team:
+    """Leave a team; returns it as it was.
+
+    Raises:
+        IllegalMove: I lead the team.
+        Conflict: I am leaving it already.
+    """
+    with store.transaction() as tx:
+        team = teams.find(tx, name)
+        if departures.is_leaving(team, me.key):
+            raise Conflict(f"you are leaving {team.name} already", hint="karma-sync team list")
+        departures.leave(tx, team, me.key, terms)
+        if len(team.everybody) == 1:
+            state.forget_team(tx, team)  # there is nobody who has to learn of it
+    return team
+
+
+def remove(
+    store: Database, person: Person, found: tuple[Team, Member], terms: RemovalTerms, now: datetime
+) -> Team:
+    """Remove a member or guest from a team that I lead; a successor also ceases to be one.
+
+    Raises:
+        NotLeader: I do not lead the team.
+        IllegalMove: the member is the leader, or the team is dissolved.
+    """
+    team, member = found
+    at = int(now.timestamp() * 1000)
+    with store.transaction() as tx:
+        led = teams.find(tx, team.id).lead_by(person.me.key)
+        removal = Removal(how=How.REMOVED, at=at, stolen=terms.stolen, retracted=terms.retracted)
+        after = led.remove(member, removal)
+        if member.key in after.successors:
+            kept = tuple(key for key in after.successors if key != member.key)
+            after = _begin(person, after, person.me.key, kept)
+        state.teams.put(tx, after)
+    return after
+
+
+def find_member(store: Database, tag: str, name: str | None) -> tuple[Team, Member]:
+    """The team, and its member or guest with this tag.
+
+    Raises:
+        NotFound: there is none.
+    """
+    team = teams.find_team(store, name)
+    return team, team.tagged(tag)
+
+
+def dissolve(store: Database, me: PairingCode, name: str | None) -> Team:
+    """Dissolve a team that I lead: nothing more is exchanged.
+
+    Raises:
+        NotLeader: I do not lead the team.
+        IllegalMove: it is dissolved already.
+    """
+    with store.transaction() as tx:
+        team = teams.find(tx, name).lead_by(me.key).dissolve()
+        state.teams.put(tx, team)
+    return team
+
+
+def rename(store: Database, me: PairingCode, name: str, team: str | None) -> Team:
+    """Give a team that I lead another name.
+
+    Raises:
+        NotLeader: I do not lead the team.
+        Conflict: I am in a team of that name.
+        BadInput: the name has characters that are not allowed.
+    """
+    with store.transaction() as tx:
+        found = teams.find(tx, team).lead_by(me.key)
+        if any(known.name == name and known.id != found.id for known in state.teams.all(tx)):
+            raise Conflict(f"you are in a team {name} already", hint="karma-sync team list")
+        after = found.rename(name)
+        state.teams.put(tx, after)
+    return after
+
+
+def set_policy(store: Database, me: PairingCode, policy: AfterRemoval, name: str | None) -> Team:
+    """Set what a removed member's karma-sync does with what it received from a team that I lead.
+
+    Raises:
+        NotLeader: I do not lead the team.
+        IllegalMove: the team is dissolved.
+    """
+    with store.transaction() as tx:
+        team = teams.find(tx, name).lead_by(me.key).on_removal_do(policy)
+        state.teams.put(tx, team)
+    return team
+
+
+def unshare(store: Database, me: PairingCode, team_id: str, project: str) -> None:
+    """Take a project off the roster of a team that I lead; what was exchanged stays.
+
+    Raises:
+        NotLeader: I do not lead the team.
+        NotFound: the team does not share the project.
+    """
+    with store.transaction() as tx:
+        team = teams.find(tx, team_id).lead_by(me.key).unshare(project)
+        state.teams.put(tx, team)
+
+
+def propose(store: Database, me: PairingCode, project: str, name: str | None) -> Team:
+    """Ask the leader of a team to share a project.
+
+    Raises:
+        Conflict: I lead the team, or it shares the project already, or I proposed too many.
+    """
+    with store.transaction() as tx:
+        team = teams.find(tx, name)
+        if team.leader == me.key:
+            raise Conflict(
+                f"you lead {team.name}: nobody has to be asked", hint="karma-sync project share ."
+            )
+        if team.project(project) or project in team.aliases:
+            raise Conflict(
+                f"{team.name} shares {project} already", hint=f"karma-sync accept {project}"
+            )
+        mine = team.member(me.key)
+        before = mine.proposals if mine else ()
+        if len({*before, project}) > limits.PROPOSALS:
+            raise Conflict(
+                f"you proposed {limits.PROPOSALS} projects to {team.name}, the most at a time"
+            )
+        after = team.proposing(me.key, tuple(sorted({*before, project})))
+        state.teams.put(tx, after)
+    return team
+
+
+def proposals(store: Database, me: PairingCode) -> list[tuple[Team, Member, str]]:
+    """The projects that members propose to the teams that I lead, and that are not shared yet."""
+    return [
+        (team, member, project)
+        for team in teams.led_by(store, me)
+        for member in team.members
+        for project in member.proposals
+        if not team.project(project) and project not in team.aliases
+    ]
+
+
+# ---- who leads
+
+
+def transfer(store: Database, person: Person, tag: str, name: str | None) -> tuple[Team, Member]:
+    """Make another member the leader of a team that I lead; the successors stay.
+
+    Raises:
+        NotLeader: I do not lead the team.
+        BadInput: the member is a guest, or I am the member.
+    """
+    with store.transaction() as tx:
+        team = teams.find(tx, name).lead_by(person.me.key)
+        member = _member(team, tag)
+        if member.key == person.me.key:
+            raise BadInput("you lead the team already", hint="karma-sync team show")
+        kept = tuple(key for key in team.successors if key != member.key)
+        after = _begin(person, team, member.key, kept, handed_by=person.me.key)
+        state.teams.put(tx, after)
+    return after, member
+
+
+def name_successors(store: Database, person: Person, tags: Iterable[str], name: str | None) -> Team:
+    """Name the members who may take over a team that I lead, the first one before the others.
+
+    Raises:
+        NotLeader: I do not lead the team.
+        BadInput: there are too many, or one is a guest or myself.
+    """
+    with store.transaction() as tx:
+        team = teams.find(tx, name).lead_by(person.me.key)
+        keys = tuple(dict.fromkeys(_member(team, tag).key for tag in tags))
+        if person.me.key in keys:
+            raise BadInput("you lead the team already", hint="name other members")
+        if len(keys) > limits.SUCCESSORS:
+            raise BadInput(f"a team can have at most {limits.SUCCESSORS} successors")
+        if keys == team.successors:
+            return team
+        after = _begin(person, team, person.me.key, keys)
+        state.teams.put(tx, after)
+    return after
+
+
+def take_over(store: Database, person: Person, name: str | None) -> Team:
+    """Lead a team that names me as a successor; the other successors stay.
+
+    Raises:
+        Conflict: I lead the team already.
+        NotLeader: the team does not name me as a successor.
+    """
+    key = person.me.key
+    with store.transaction() as tx:
+        team = teams.find(tx, name)
+        if team.leader == key:
+            raise Conflict(f"you lead {team.name} already", hint="karma-sync team show")
+        if key not in team.successors:
+            raise NotLeader(
+                f"{team.name} does not name you as a successor",
+                hint="the leader can: karma-sync team successors TAG",
+            )
+        kept = tuple(each for each in team.successors if each != key)
+        after = _begin(person, team, key, kept)
+        state.teams.put(tx, after)
+    return after
+
+
+def _member(team: Team, tag: str) -> Member:
+    member = team.tagged(tag)
+    if member.limited_to:
+        raise BadInput(f"{member.tag} is a guest of {team.name}, not a member")
+    return member
+
+
+def _begin(
+    person: Person, team: Team, leader: str, successors: tuple[str, ...], handed_by: str = ""
+) -> Team:
+    if len(team.chain) >= limits.TERMS:
+        raise Conflict(f"the leadership of {team.name} was changed {limits.TERMS} times, the most")
+    return begin_term(person.key, team.change(), leader, successors, handed_by)

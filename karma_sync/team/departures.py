@@ -1,0 +1,290 @@
+"""Ends memberships: tells removed members of their removal, and takes note of my own.
+
+A removed member's device is in no folder of the team any more, so nothing of the team reaches it.
+Every member therefore offers it a small folder that holds only the signed notice. The removed one
+verifies the notice, leaves, and puts a signed acknowledgement into the folder.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from karma_sync.domain import limits
+from karma_sync.domain.ids import team_id
+from karma_sync.domain.team.direction import AfterRemoval
+from karma_sync.domain.team.member import How, Member
+from karma_sync.domain.team.team import Team
+from karma_sync.errors import Unverified
+from karma_sync.files import write_private
+from karma_sync.paths import metadata_folder, removal_folder
+from karma_sync.runtime.event_log import reason
+from karma_sync.signing import PayloadType, open_document, parse
+from karma_sync.store import state
+from karma_sync.store.database import Transaction
+from karma_sync.team.context import TeamContext
+from karma_sync.team.documents import folder as files
+from karma_sync.team.documents.term import (
+    Acknowledgement,
+    NoticeFile,
+    RemovalNotice,
+    links_of,
+)
+from karma_sync.team.sign import Written
+
+NOTICE, ACKNOWLEDGED = "removal.json", "acknowledged.json"
+IGNORES = f"!/{NOTICE}\n!/{ACKNOWLEDGED}\n*\n"
+
+_KEPT_AFTER_LEAVING = timedelta(days=7)
+_PARTING_S = 15 * 60.0
+_TRIED_FOR = timedelta(days=7)  # after that, a member who left is heard by nobody any more
+_OFFERED_FOR = timedelta(hours=24)  # so that every member gets the acknowledgement
+
+
+@dataclass(frozen=True)
+class LeaveTerms:
+    """How I leave a team: at `now` (UTC); whether I take back what I sent, and keep the rest."""
+
+    now: datetime
+    retracted: bool
+    keep: bool
+
+
+def leave(tx: Transaction, team: Team, me: str, terms: LeaveTerms) -> Team:
+    """Leave a team: my answers end at once, and my last document says so to the others.
+
+    What I received is deleted after seven days, unless it is to be kept.
+
+    Raises:
+        IllegalMove: I lead the team.
+        NotFound: I am leaving already.
+    """
+    left = team.leave(me, int(terms.now.timestamp() * 1000), retracted=terms.retracted)
+    purge_at = None if terms.keep else terms.now + _KEPT_AFTER_LEAVING
+    _remember(tx, team, me, _End(How.LEFT, terms.now, purge_at))
+    state.subscriptions.drop(tx, team=team.id, member=me)
+    state.agreements.drop(tx, team=team.id)
+    state.teams.put(tx, left)
+    return left
+
+
+def is_leaving(team: Team, me: str) -> bool:
+    """Whether I left this team, and the others do not know it yet."""
+    gone = team.former(me)
+    return gone is not None and gone.removal is not None and gone.removal.how is How.LEFT
+
+
+def end_removed(tx: Transaction, team: Team, me: str, policy: AfterRemoval, now: datetime) -> None:
+    """Take note that the leader removed me: all about the team goes."""
+    if not is_leaving(team, me):
+        purge_at = now if policy is AfterRemoval.PURGE else None
+        _remember(tx, team, me, _End(How.REMOVED, now, purge_at))
+    state.forget_team(tx, team)
+
+
+@dataclass(frozen=True)
+class _End:
+    how: How
+    at: datetime
+    purge_at: datetime | None
+
+
+def _remember(tx: Transaction, team: Team, me: str, end: _End) -> None:
+    mine = team.known(me)
+    answered = state.subscriptions.all(tx, team=team.id, member=me)
+    former = state.Former(
+        team=team.id,
+        name=team.name,
+        how=end.how,
+        at=end.at,
+        key=me,
+        incarnation=mine.incarnation if mine else 0,
+        projects=tuple(sorted({s.project for s in answered if s.incarnation})),
+        purge_at=end.purge_at,
+    )
+    state.formers.put(tx, former)
+
+
+class Parting:
+    """Remembers which members just left: for a while they still get the team's documents.
+
+    So a member that leaves sees that the others know it, and can end its side.
+    """
+
+    def __init__(self, now: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
+        self._now = now
+        self._monotonic = monotonic
+        self._since: dict[tuple[str, str], float] = {}
+
+    def of(self, teams: Iterable[Team], me: str) -> frozenset[tuple[str, str]]:
+        """The (team, key) of the members who left in the last 15 minutes that this daemon ran."""
+        recent = (self._now() - timedelta(days=1)).timestamp() * 1000
+        found = {
+            (team.id, gone.key)
+            for team in teams
+            for gone in team.removed
+            if team.anybody(me)
+            and gone.removal
+            and gone.removal.how is How.LEFT
+            and gone.removal.at > recent
+        }
+        now = self._monotonic()
+        self._since = {key: self._since.get(key, now) for key in found}
+        return frozenset(key for key, since in self._since.items() if now - since < _PARTING_S)
+
+
+class Departures:
+    """Writes and reads the folders of notices, and ends what is left of teams that I left."""
+
+    def __init__(self, context: TeamContext) -> None:
+        self._context = context
+
+    def run(self) -> list[Written]:
+        """Do all that is due; returns the files that were written."""
+        context = self._context
+        with context.store.reading() as tx:
+            teams, offers = state.teams.all(tx), state.removals.all(tx)
+        written = []
+        for team in teams:
+            if is_leaving(team, context.me.key):
+                self._end_if_overdue(team)
+            else:
+                written += self._tell(team)
+        for offer in offers:
+            written += self._hear(offer)
+        return written
+
+    def _end_if_overdue(self, team: Team) -> None:
+        with self._context.store.transaction() as tx:
+            former = state.formers.get(tx, team.id)
+            if former is None or self._context.now() - former.at > _TRIED_FOR:
+                state.forget_team(tx, team)
+
+    def _tell(self, team: Team) -> list[Written]:
+        """Offer the notices of a team to those who were removed, and read what they answer."""
+        written = []
+        for gone in team.removed:
+            if gone.removal is None or not gone.removal.notice:
+                continue
+            folder = removal_folder(team.id, gone.key, gone.incarnation)
+            path = self._context.paths.folder(folder)
+            if not path.is_dir():
+                continue  # the reconciler makes it first
+            file = NoticeFile(
+                founder=team.founder,
+                founded_as=team.founded_as,
+                nonce=team.nonce,
+                chain=team.chain,
+                notice=gone.removal.notice,
+            )
+            written += self._write(folder, NOTICE, file.model_dump_json().encode())
+            self._read_answer(team, gone, path / ACKNOWLEDGED)
+        return written
+
+    def _read_answer(self, team: Team, gone: Member, path: Path) -> None:
+        raw = files.content(path)
+        if raw is None:
+            return
+        try:
+            found = open_document(raw, gone.key, PayloadType.ACKNOWLEDGEMENT, Acknowledgement)
+            if (found.team, found.incarnation) != (team.id, gone.incarnation):
+                raise Unverified("5-team", "it acknowledges another removal")  # noqa: TRY301
+        except Unverified as error:
+            self._context.event_log.record_fault("document refused", gone.tag, reason(error))
+            return
+        with self._context.store.transaction() as tx:
+            fresh = state.teams.get(tx, team.id)
+            if fresh:
+                state.teams.put(tx, fresh.noting(gone.key, told=True))
+
+    def _hear(self, offer: state.RemovalOffer) -> list[Written]:
+        """Read a notice that others offer; leave if it is genuine, and acknowledge it."""
+        context, now = self._context, self._context.now()
+        if offer.until:
+            if now >= offer.until:
+                with context.store.transaction() as tx:
+                    state.removals.drop(tx, folder=offer.folder)
+                return []
+            return self._acknowledge(offer)
+        raw = files.content(context.paths.folder(offer.folder) / NOTICE)
+        if raw is None:
+            return []
+        try:
+            with context.store.transaction() as tx:
+                team = state.teams.get(tx, offer.team)
+                policy = self._verified(raw, offer, team)
+                if team:
+                    end_removed(tx, team, context.me.key, policy, now)
+                state.removals.put(tx, offer.changed(until=now + _OFFERED_FOR))
+        except Unverified as error:
+            context.event_log.record_fault("notice refused", offer.folder, reason(error))
+            return []
+        return self._acknowledge(offer)
+
+    def _verified(self, raw: bytes, offer: state.RemovalOffer, team: Team | None) -> AfterRemoval:
+        """What the notice asks for; raises Unverified unless the leader in force signed it."""
+        if len(raw) > limits.DOCUMENT_BYTES:
+            raise Unverified("2-size", f"it is larger than {limits.DOCUMENT_BYTES} bytes")
+        file = parse(raw, NoticeFile)
+        if team_id(file.founder, file.founded_as, file.nonce) != offer.team:
+            raise Unverified("5-team", "the notice is for another team")
+        links = links_of(offer.team, file.founder, file.chain)
+        if team:
+            known = links_of(team.id, team.founder, team.chain)
+            shared = zip(links, known, strict=False)
+            if len(links) < len(known) or any(
+                new.digest != old.digest and new.rank <= old.rank for new, old in shared
+            ):
+                raise Unverified("6-newer", "the notice is from an earlier term")
+        leaders = [file.founder, *(link.leader for link in links)]
+        notice = self._signed(file.notice.encode(), leaders)
+        me = self._context.me.key
+        if (notice.team, notice.member) != (offer.team, me):
+            raise Unverified("5-team", "the notice is for somebody else")
+        if notice.incarnation != offer.incarnation:
+            raise Unverified("6-newer", "the notice is from before I was added again")
+        return notice.on_removal
+
+    def _signed(self, envelope: bytes, leaders: Iterable[str]) -> RemovalNotice:
+        for leader in dict.fromkeys(leaders):
+            try:
+                found = open_document(envelope, leader, PayloadType.REMOVAL, RemovalNotice)
+            except Unverified as error:
+                if error.code == "3-signature":
+                    continue
+                raise
+            if found.writer != leader:
+                raise Unverified("4-signer", "the notice names another writer than its signer")
+            return found
+        raise Unverified("3-signature", "no leader of the team signed the notice")
+
+    def _acknowledge(self, offer: state.RemovalOffer) -> list[Written]:
+        me = self._context.me.key
+        if not self._context.paths.folder(offer.folder).is_dir():
+            return []
+        told = Acknowledgement(team=offer.team, writer=me, incarnation=offer.incarnation)
+        payload = told.model_dump_json().encode()
+        envelope = self._context.key.sign(PayloadType.ACKNOWLEDGEMENT, payload)
+        return self._write(offer.folder, ACKNOWLEDGED, envelope)
+
+    def _write(self, folder: str, name: str, content: bytes) -> list[Written]:
+        path = self._context.paths.folder(folder) / name
+        if files.content(path) == content:
+            return []
+        write_private(path, content)
+        return [Written(folder, name)]
+
+
+def my_removal_folders(teams: Iterable[Team], me: str) -> dict[str, Team]:
+    """By the id of the folder in which my removal would be told, the team."""
+    found = {}
+    for team in teams:
+        mine = team.known(me)
+        if mine:
+            found[removal_folder(team.id, me, mine.incarnation)] = team
+    return found
+
+
+def leftover_metadata(teams: Iterable[Team], formers: Iterable[str]) -> set[str]:
+    """The ids of metadata folders of teams that I left."""
+    return {metadata_folder(t) for t in formers} - {metadata_folder(t.id) for t in teams}

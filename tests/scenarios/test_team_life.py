@@ -1,0 +1,174 @@
+"""What happens to a team after its first day: who leaves, who is removed, and what stays of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from karma_sync.app import App
+from karma_sync.store import state
+from tests.support.harness import Member, until
+from tests.support.town import Town, found_team, share, wait_for_offer
+from tests.support.transcripts import Session
+
+pytestmark = pytest.mark.memory
+
+
+@dataclass(frozen=True)
+class Three:
+    """A leads B and C; each sent one session, and has those of the others."""
+
+    a: Member
+    b: Member
+    c: Member
+    sessions: dict[str, Session]
+
+
+def team_of_three(town: Town, users: tuple[str, str, str], name: str = "backend") -> Three:
+    """A team of three new members who have all of each other's sessions."""
+    a, b, c = town.members(*users)
+    found_team(a, b, c, name=name)
+    share(a, b, c)
+    sessions = {m.user: m.write_session(f"by {m.user}") for m in (a, b, c)}
+    for member in (a, b, c):
+        member.until_readable(*sessions.values())
+    return Three(a, b, c, sessions)
+
+
+def tags(member: Member, team: str | None = None) -> set[str]:
+    """The members of a team as one of them sees it."""
+    option = ("--team", team) if team else ()
+    return {m["tag"] for m in member.json("team", "show", *option)["members"]}
+
+
+def ids(member: Member) -> set[str]:
+    """The sessions of others that can be read here, and one's own."""
+    return {s["session_id"] for s in member.sessions()}
+
+
+def forgets(member: Member, *sessions: Session) -> Callable[[], bool]:
+    """Whether none of these sessions can be read there any more."""
+    return lambda: not any(member.peek(session.id) for session in sessions)
+
+
+def configured(member: Member) -> tuple[set[str], set[str]]:
+    """The folders and devices in Syncthing's configuration, but its own device."""
+    devices = {d["deviceID"] for d in member.rest("config/devices")}
+    return set(member.folders()), devices - {member.json("code")["device"]}
+
+
+def directories(member: Member) -> set[str]:
+    """The folders on disk."""
+    return {path.name for path in member.paths.folders.iterdir()}
+
+
+def rows(member: Member) -> dict[str, int]:
+    """How many rows each table of state.db has that can be about a team."""
+    app = App(member.paths, member.environ)
+    try:
+        with app.state.reading() as tx:
+            return {
+                "team": len(state.teams.all(tx)),
+                "subscription": len(state.subscriptions.all(tx)),
+                "agreed": len(state.agreements.all(tx)),
+                "pairing": len(state.pairings.all(tx)),
+                "contact": len(state.contacts.all(tx)),
+                "former": len(state.formers.all(tx)),
+                "removal": len(state.removals.all(tx)),
+                "document": sum(len(state.documents(tx, t.id)) for t in state.teams.all(tx)),
+            }
+    finally:
+        app.close()
+
+
+@pytest.fixture(scope="module")
+def left(town: Town) -> Three:
+    three = team_of_three(town, ("alice", "bob", "carol"))
+    three.b.run("team", "leave", "--yes")
+    return three
+
+
+def test_who_leaves_is_gone_at_all_others_with_what_it_sent(left: Three) -> None:
+    a, b, c = left.a, left.b, left.c
+    device = b.json("code")["device"]
+    for other in (a, c):
+        until(lambda o=other: b.tag not in tags(o), f"B gone at {other.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+        until(forgets(other, left.sessions["bob"]), f"what B sent gone at {other.tag}")
+
+    assert a.json("team", "show")["removed"][0]["how"] == "left"
+    after = a.write_session("after B left")
+    c.until_readable(after)
+    assert b.peek(after.id) is None
+    assert device in configured(a)[1], "for a while B may see that we know"
+
+
+def test_nothing_is_left_at_who_left_but_that_it_did(left: Three) -> None:
+    b = left.b
+    until(lambda: not b.folders(), "no folder at B")
+    until(lambda: not directories(b), "no directory at B")
+
+    assert configured(b) == (set(), set())
+    assert {name: count for name, count in rows(b).items() if count} == {"former": 1}
+    (former,) = b.json("team", "list")["former"]
+    assert (former["name"], former["how"]) == ("backend", "left")
+    assert left.sessions["alice"].id in ids(b), "for seven days"
+
+
+@pytest.fixture(scope="module")
+def removed(town: Town) -> Three:
+    """B was removed while it was offline; its Syncthing is not back yet."""
+    three = team_of_three(town, ("dora", "emil", "fay"))
+    three.b.down()
+    three.a.run("team", "remove", "emil", "--retract", "--yes")
+    return three
+
+
+def test_who_is_removed_is_in_no_list_of_any_member_and_its_items_go(removed: Three) -> None:
+    device = removed.b.json("code")["device"]
+    for other in (removed.a, removed.c):
+        until(lambda o=other: removed.b.tag not in tags(o), f"gone at {other.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+        until(forgets(other, removed.sessions["emil"]), f"its session gone at {other.tag}")
+        shared = {f["id"] for f in other.rest("config/folders") if _shared_with(f, device)}
+        until(lambda o=other: len(_with(o, device)) == 1, f"only the notice at {other.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+        assert all(folder.startswith("ks-r-") for folder in shared)
+
+
+def _shared_with(folder: dict[str, Any], device: str) -> bool:
+    return device in {entry["deviceID"] for entry in folder["devices"]}
+
+
+def _with(member: Member, device: str) -> set[str]:
+    return {f["id"] for f in member.rest("config/folders") if _shared_with(f, device)}
+
+
+def test_the_removed_one_learns_of_it_and_deletes_what_it_received(removed: Three) -> None:
+    b = removed.b
+    b.up()
+    until(lambda: not b.json("team", "list")["teams"], "B to know")
+    until(forgets(b, removed.sessions["dora"], removed.sessions["fay"]), "what B received gone")
+
+    (former,) = b.json("team", "list")["former"]
+    assert former["how"] == "removed"
+    assert "removed" in b.run("events").out
+    for other in (removed.a, removed.c):
+        until(lambda o=other: not _with(o, b.json("code")["device"]), f"told: {other.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+    found = {name: count for name, count in rows(b).items() if count}
+    assert found == {"former": 1, "removal": 1}
+    assert {folder[:5] for folder in b.folders()} == {"ks-r-"}
+
+
+def test_who_was_removed_can_be_added_again(removed: Three) -> None:
+    a, b, c = removed.a, removed.b, removed.c
+    before = {folder for folder in a.folders() if folder.startswith("ks-c-")}
+    b.run("pair", a.code)
+    a.run("team", "add", b.code, "--yes")
+    wait_for_offer(b, "repo")
+    b.run("accept", "repo", "--yes")
+    again = b.write_session("back again")
+
+    for other in (a, c):
+        other.until_readable(again)
+    b.until_readable(removed.sessions["dora"], removed.sessions["fay"])
+    assert tags(b) == tags(a) == {"dora.box", "emil.box", "fay.box"}
+    assert {folder for folder in a.folders() if folder.startswith("ks-c-")} - before
