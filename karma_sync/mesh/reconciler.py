@@ -9,7 +9,7 @@ import logging
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -66,6 +66,7 @@ from karma_sync.team.sign import Written
 
 log = logging.getLogger(__name__)
 
+_PARTED_FOR = timedelta(days=1)  # the members of a team that I left may still try to connect
 _NAME_CHARS = 80  # of a device's name: the device chose it
 
 
@@ -173,11 +174,21 @@ class Reconciler:
             invitations = state.invitations.all(tx)
             all_teams = state.teams.all(tx)
             removals = {offer.folder: offer for offer in state.removals.all(tx)}
+            parted = {
+                device
+                for former in state.formers.all(tx)
+                if self._context.now() - former.at < _PARTED_FOR
+                for device in former.devices
+            }
         teams = [team.id for team in all_teams]
         self._record_removals(folders, all_teams, removals)
-        contacts = {contact.device for contact in known} | self._documents.hear(
-            [Visitor(d.id, d.name, d.address) for d in devices],
-            [(f.id, f.offered_by) for f in folders],
+        contacts = (
+            {contact.device for contact in known}
+            | parted
+            | self._documents.hear(
+                [Visitor(d.id, d.name, d.address) for d in devices],
+                [(f.id, f.offered_by) for f in folders],
+            )
         )
         room = limits.CONTACTS - sum(contact.answer is Answer.PENDING for contact in known)
         now = self._context.now()

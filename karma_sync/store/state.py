@@ -3,8 +3,8 @@
 from datetime import datetime
 from pathlib import Path
 
-from karma_sync.domain.session.fork import SessionFork
 from karma_sync.domain.mesh.channels import Device
+from karma_sync.domain.session.fork import SessionFork
 from karma_sync.domain.session.selection import Choices, Exclusion, Share, Unshared, Withhold
 from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
 from karma_sync.domain.team.invite import Door, Invite, Joining
@@ -91,7 +91,8 @@ class Former(Value, frozen=True, kw_only=True):
 
     `key` and `incarnation` are mine as that team's roster had them: a roster that lists me with no
     higher incarnation is from before. `projects` are those of which something may be here. What I
-    received is deleted at `purge_at`; None means that it stays.
+    received is deleted at `purge_at`; None means that it stays. `devices` were the others': until
+    they know, they may still ask to connect.
     """
 
     team: str
@@ -101,6 +102,7 @@ class Former(Value, frozen=True, kw_only=True):
     key: str
     incarnation: int
     projects: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
     purge_at: datetime | None = None
 
     def is_purged(self, now: datetime) -> bool:

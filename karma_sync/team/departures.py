@@ -100,6 +100,7 @@ def _remember(tx: Transaction, team: Team, me: str, end: _End) -> None:
         key=me,
         incarnation=mine.incarnation if mine else 0,
         projects=tuple(sorted({s.project for s in answered if s.incarnation})),
+        devices=tuple(m.device for m in team.everybody if m.key != me),
         purge_at=end.purge_at,
     )
     state.formers.put(tx, former)
@@ -147,17 +148,19 @@ class Departures:
         written = []
         for team in teams:
             if is_leaving(team, context.me.key):
-                self._end_if_overdue(team)
+                self._end_if_unheard(team)
             else:
                 written += self._tell(team)
         for offer in offers:
             written += self._hear(offer)
         return written
 
-    def _end_if_overdue(self, team: Team) -> None:
+    def _end_if_unheard(self, team: Team) -> None:
+        """Forget a team that I left if nobody is there to see it, or nobody did for a week."""
         with self._context.store.transaction() as tx:
             former = state.formers.get(tx, team.id)
-            if former is None or self._context.now() - former.at > _TRIED_FOR:
+            late = former is None or self._context.now() - former.at > _TRIED_FOR
+            if late or not team.everybody:
                 state.forget_team(tx, team)
 
     def _tell(self, team: Team) -> list[Written]:

@@ -58,6 +58,11 @@ def configured(member: Member) -> tuple[set[str], set[str]]:
     return set(member.folders()), devices - {member.json("code")["device"]}
 
 
+def has_no_channel(member: Member) -> bool:
+    """Whether only the documents of teams are exchanged."""
+    return {folder[:5] for folder in member.folders()} == {"ks-m-"}
+
+
 def directories(member: Member) -> set[str]:
     """The folders on disk."""
     return {path.name for path in member.paths.folders.iterdir()}
@@ -172,3 +177,108 @@ def test_who_was_removed_can_be_added_again(removed: Three) -> None:
     b.until_readable(removed.sessions["dora"], removed.sessions["fay"])
     assert tags(b) == tags(a) == {"dora.box", "emil.box", "fay.box"}
     assert {folder for folder in a.folders() if folder.startswith("ks-c-")} - before
+
+
+@pytest.fixture(scope="module")
+def led(town: Town) -> Three:
+    """Names the leader's successors: B, then C."""
+    three = team_of_three(town, ("gus", "hana", "ivo"))
+    three.a.run("team", "successors", "hana", "ivo", "--yes")
+    until(lambda: leader(three.c) == "gus.box" and roles(three.c)["ivo.box"] == "successor 2", "C")
+    return three
+
+
+def roles(member: Member) -> dict[str, str]:
+    """By tag, what each member is in the team."""
+    return {m["tag"]: m["role"] for m in member.json("team", "show")["members"]}
+
+
+def leader(member: Member) -> str:
+    (found,) = [tag for tag, role in roles(member).items() if role == "leader"]
+    return found
+
+
+def test_only_the_leader_leads(led: Three) -> None:
+    for command in (
+        ["remove", "ivo", "--yes"],
+        ["dissolve", "--yes"],
+        ["rename", "other"],
+        ["policy", "--removed", "keep"],
+        ["transfer", "ivo", "--yes"],
+        ["successors", "ivo", "--yes"],
+    ):
+        refused = led.b.run("team", *command, check=False)
+        assert (refused.code, "only the leader" in refused.err) == (12, True), command
+    refused = led.a.run("team", "leave", "--yes", check=False)
+    assert refused.code == 6
+    assert "team transfer" in refused.err
+
+
+def test_a_successor_takes_over_and_the_returning_leader_steps_down(led: Three) -> None:
+    a, b, c = led.a, led.b, led.c
+    a.down()
+    a.run("team", "rename", "unseen")  # by who leads no longer: nobody will see it
+    b.run("team", "take-over", "--yes")
+    b.run("team", "rename", "taken")
+    until(lambda: leader(c) == b.tag, "C follows B")
+    a.up()
+
+    until(lambda: leader(a) == b.tag, "A follows B")
+    for member in (a, b, c):
+        shown = member.json("team", "show")
+        assert (shown["name"], shown["term"]) == ("taken", 3)
+    assert a.run("team", "rename", "again", check=False).code == 12
+    session = a.write_session("as a member")
+    for member in (b, c):
+        member.until_readable(session)
+
+
+def test_leadership_passes_on_while_the_new_leader_is_off(led: Three) -> None:
+    a, b, c = led.a, led.b, led.c
+    c.down()
+    b.run("team", "transfer", "ivo", "--yes")
+    until(lambda: leader(a) == c.tag, "A follows")
+    assert b.run("team", "rename", "mine", check=False).code == 12
+
+    c.up()
+    until(lambda: leader(c) == c.tag, "C knows that it leads")
+    c.run("team", "rename", "third")
+    for member in (a, b):
+        until(lambda m=member: m.json("team", "show")["name"] == "third", f"{member.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+
+
+def test_an_unshared_project_stops_and_what_was_exchanged_stays(led: Three) -> None:
+    a, b, c = led.a, led.b, led.c
+    c.run("project", "unshare", "repo", "--yes")
+    for member in (a, b, c):
+        until(lambda m=member: has_no_channel(m), f"channels of {member.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+    assert led.sessions["hana"].id in ids(a)
+
+    c.run("project", "share", str(c.repo), "--yes")
+    wait_for_offer(a, "repo")
+    (again,) = a.json("subscription", "list")["subscriptions"]
+    assert again["status"] == "offered", "an answer to the earlier one does not count"
+
+
+def test_a_member_proposes_a_project_and_the_leaders_inbox_shows_it(led: Three) -> None:
+    a, c = led.a, led.c
+    place = a.clone("git@example.org:acme/new.git", "new")
+    a.run("project", "propose", str(place))
+
+    found = until(lambda: c.json("inbox")["proposals"], "the proposal")
+    assert found == [{"team": "third", "member": a.tag, "project": "example.org/acme/new"}]
+    assert "acme/new" in c.run("inbox").out
+
+
+def test_a_dissolved_team_exchanges_nothing_and_everybody_can_leave(led: Three) -> None:
+    a, b, c = led.a, led.b, led.c
+    c.run("team", "dissolve", "--yes")
+    for member in (a, b, c):
+        until(lambda m=member: m.json("team", "show")["status"] == "dissolved", member.tag)  # type: ignore[misc] # mypy cannot infer a lambda with a default
+        until(lambda m=member: has_no_channel(m), f"channels of {member.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+    assert led.sessions["hana"].id in ids(a)
+
+    for member in (c, b, a):
+        member.run("team", "leave", "--keep", "--yes")
+        until(lambda m=member: not m.folders(), f"nothing at {member.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+    assert led.sessions["hana"].id in ids(a), "it was to be kept"

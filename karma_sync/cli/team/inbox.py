@@ -15,6 +15,8 @@ from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
     from karma_sync.domain.team.invitation import Contact
+    from karma_sync.domain.team.member import Member
+    from karma_sync.domain.team.team import Team
     from karma_sync.service.invitations import Waiting
 
 IdArgument = Annotated[
@@ -39,21 +41,24 @@ def add_to(app: typer.Typer) -> None:
 def inbox(as_json: JsonOption = False) -> None:
     """Show invitations.
 
-    It shows the members who want to connect, the teams that invite you, and whose invitation you
-    wait for.
+    It shows the members who want to connect, the teams that invite you, whose invitation you wait
+    for, and the projects that members ask you to share.
 
     Example: karma-sync inbox
     """
     from karma_sync.service import invitations
+    from karma_sync.service.membership import proposals
     from karma_sync.service.teams import led_by
 
     app = App.from_environment()
     warn_if_down(app)
     waiting = invitations.inbox(app.state, utc_now())
+    proposed = proposals(app.state, app.me)
     if as_json:
-        _print_as_json(waiting)
+        _print_as_json(waiting, proposed)
         return
     rows = _rows(waiting)
+    rows += [("-", "proposal", f"{p} for {t.name}, by {m.tag}", "-") for t, m, p in proposed]
     if rows:
         print_table(("ID", "WHAT", "FROM", "SEEN"), rows)
     else:
@@ -63,6 +68,9 @@ def inbox(as_json: JsonOption = False) -> None:
     if waiting.declined:
         declined = ", ".join(each.id for each in waiting.declined)
         print_line(f"You declined {declined}; you can still accept.")
+    if proposed and not waiting.invitations and not waiting.contacts:
+        print_next(f"karma-sync project share DIRECTORY, in your clone of {proposed[0][2]}")
+        return
     print_next(_next(waiting, leads=bool(led_by(app.state, app.me))))
 
 
@@ -111,8 +119,11 @@ def _next(waiting: "Waiting", *, leads: bool) -> str:
     return "karma-sync inbox, in a moment" if waiting.fetching else "karma-sync code"
 
 
-def _print_as_json(waiting: "Waiting") -> None:
+def _print_as_json(waiting: "Waiting", proposed: "list[tuple[Team, Member, str]]") -> None:
     print_json(
+        proposals=[
+            {"team": t.name, "member": m.tag, "project": project} for t, m, project in proposed
+        ],
         contacts=[c.to_fields() | {"id": c.id} for c in waiting.contacts],
         invitations=[
             i.to_fields() | {"id": i.id, "fingerprint": fingerprint(i.leader_key)}

@@ -224,7 +224,7 @@ def kept_channels(world: World) -> frozenset[Kept]:
     for sub in world.subscriptions:
         team = teams.get(sub.team)
         member = team and (team.member(sub.member) or team.former(sub.member))
-        if not team or not member or sub.member == world.key:
+        if not team or not member or sub.member == world.key or sub.status is Status.OFFERED:
             continue
         withdrawn = sub.status is Status.DECLINED or (member.removal and member.removal.retracted)
         folder = "" if withdrawn else channel_id(team, sub)

@@ -283,6 +283,7 @@ def _member(listed: RosterMember, roster: Roster, known: Team | None) -> Member:
         addresses=before.addresses if before and seen else listed.addresses,
         status=MemberStatus.ACTIVE if seen or listed.key == roster.writer else MemberStatus.ADDED,
         incarnation=listed.incarnation,
+        proposals=before.proposals if before and seen else (),
     )
 
 
@@ -337,7 +338,9 @@ def member_document(
             )
             for s in answered
         ),
-        proposals=tuple(Proposal(project=p) for p in (here.proposals if here else ())),
+        proposals=tuple(
+            Proposal(project=p) for p in (here.proposals if here else ()) if not team.project(p)
+        ),
         left=removal is not None and removal.how is How.LEFT,
         retracted=removal is not None and removal.retracted,
     )
