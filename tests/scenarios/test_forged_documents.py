@@ -74,7 +74,7 @@ def _forgeries(
     larger = roster.model_copy(
         update={"members": (*roster.members, MALLORY), "version": roster.version + 10**6}
     )
-    own = larger.model_copy(update={"writer": carol, "term": 9, "rank": 9})
+    own = larger.model_copy(update={"writer": carol})
     declined = MemberDocument.model_validate_json(
         open_envelope(genuine["member"], alice, PayloadType.MEMBER)
     )

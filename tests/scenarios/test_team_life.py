@@ -279,6 +279,6 @@ def test_a_dissolved_team_exchanges_nothing_and_everybody_can_leave(led: Three) 
     assert led.sessions["hana"].id in ids(a)
 
     for member in (c, b, a):
-        member.run("team", "leave", "--keep", "--yes")
+        member.run("team", "leave", "--keep", "--keep-shared", "--yes")
         until(lambda m=member: not m.folders(), f"nothing at {member.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
     assert led.sessions["hana"].id in ids(a), "it was to be kept"
