@@ -24,13 +24,14 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{24,}(?:(?:\r?\n)[A-Za-z0-9+/_-]{8,})*={0
 _PLAIN = re.compile(rb"[\t\n\r -~\x80-\xff]*")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _CHARACTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-")
-_ALIGNED = 64  # characters: a run begins at most so far before what tells it
+_ALIGNED = 96  # characters: a run begins at most so far before where that ends which tells it
+_CODES = 6  # bytes of the codes that tell a run
 _LEAST = 12  # bytes: fewer hold no secret with its name
 
 # base64 of printed ASCII: of four characters, three have a bit that is never set.
 _ASCII = r"(?:[CDI-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/])"
 # What the gates look for; it must hold behind escapes too.
-NEED = r"%3[AaDd]|%2[Ff]%2[Ff]|(?:[!-~](?:\x00|\\+u0000)){6}"
+NEED = r"%3[AaDd]|%2[Ff]%2[Ff]|(?:\x00|u0000)[!-~](?:\x00|\\+u0000)"
 NEED_OF_BASE64 = rf"{_ASCII}{{6}}"
 
 
@@ -106,7 +107,7 @@ def _runs(text: bytes, places: Sequence[int]) -> Iterator[Stretch]:
     """The runs without blanks in which the percent signs at these places stand."""
     done = -1
     for place in places:
-        if place > done and text[place : place + 1] == b"%":
+        if place > done and b"%" in text[max(0, place - _CODES) : place + 1]:
             low = max(done + 1, place - _BEFORE, 0)
             cuts = [text.rfind(sign, low, place) for sign in (b" ", b"\n", b'"', b"'", b"\\", b"<")]
             start = max(low, max(cuts) + 1)

@@ -1,4 +1,4 @@
-"""Finds out fast which rules could match a text, with one automaton over all that they need.
+"""Finds out fast which rules could match a text, by one search for all that they need.
 
 A rule needs one of its keywords, or a match of its gate pattern (see `matching/rule.py`).
 """
@@ -8,9 +8,9 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
-from karma_sync.errors import RedactionFailed
 from karma_sync.redact.codings import (
     NEED,
     NEED_OF_BASE64,
@@ -19,23 +19,15 @@ from karma_sync.redact.codings import (
     without_colours,
 )
 from karma_sync.redact.effort import Effort
-from karma_sync.redact.matching.patterns import (
-    GATE_MEMORY,
-    Pattern,
-    PatternSet,
-    bounded,
-    compiled,
-    compiled_set,
-)
+from karma_sync.redact.matching.patterns import compiled, compiled_needs
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.stretches import line_around
 
 HIDDEN = r"\\u00[2-7]"  # an escaped ASCII character: it may hide any word
-MOST_BYTES = 640  # no need is longer: a test of the rules holds it
 
 
 class Hit(NamedTuple):
-    """A place in a text where needs begin, with their indexes."""
+    """A place in a text where needs end, with their indexes."""
 
     place: int
     needs: Sequence[int]
@@ -77,71 +69,34 @@ class Reasons(NamedTuple):
         return self.hits[first : bisect_left(self.hits, end, lo=first, key=_place)]
 
 
-class _Automaton:
-    """Finds the places of some needs in a text; `first` is the index of the first of them."""
-
-    def __init__(self, needs: Sequence[str], first: int) -> None:
-        self._here: PatternSet = compiled_set(needs)
-        self._any: Pattern = compiled(
-            "|".join(f"(?:{need})" for need in needs), "gate", memory=GATE_MEMORY
-        )
-        self._first = first
-
-    def found_in(self, text: bytes) -> bool:
-        """Whether the text holds one of the needs."""
-        return self._any.search(text) is not None
-
-    def hits(self, text: bytes, effort: Effort | None) -> Iterator[Hit]:
-        """Every place where needs begin, in order."""
-        at = 0
-        while (hit := self._any.search(text, at)) is not None:
-            place = hit[0][0]
-            here = self._here.match(text[place : place + MOST_BYTES])
-            if not here:  # a need of a person's rule may be longer
-                here = self._here.match(text[place:])
-                if effort:
-                    effort.spend(len(text) - place)
-            if not here:  # happens only if RE2 ran out of memory: no answer beats a wrong one
-                raise RedactionFailed("the rules' words were found and then not found")
-            if effort:
-                effort.spend(place + 1 - at)
-            yield Hit(place, [need + self._first for need in here])
-            at = place + 1
-        if effort:
-            effort.spend(len(text) - at)
-
-
 class Gates:
     """Tests texts for what the rules need; rules that need the same share one test.
 
-    The needs of tokens, which are known by themselves, and those of all else are two automata: the
-    states of one for both would be their product. `always` are the indexes of the rules that need
-    nothing and are tried on every text.
+    `always` are the indexes of the rules that need nothing and are tried on every text.
     """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        tokens: dict[str, list[int]] = {}
-        others: dict[str, list[int]] = {}
+        needs: dict[str, list[int]] = {}
         near: dict[str, list[int]] = {}
         for order, rule in enumerate(rules):
             if rule.near:
                 near.setdefault("|".join(map(_word, rule.near)), []).append(order)
             else:
-                (tokens if rule.alone else others).setdefault(_need(rule), []).append(order)
-        self.always = [*tokens.pop("", []), *others.pop("", [])]
-        for words in near:
-            # these words make a line a candidate; `near` gives the rules to try for them
-            others.setdefault(words, [])
+                needs.setdefault(_need(rule), []).append(order)
+        self.always = needs.pop("", [])
         self._near = [(compiled(words, "near"), found) for words, found in near.items()]
         self._hidden = compiled(HIDDEN, "gate")
-        self._orders = [*tokens.values(), *others.values(), [], [], []]
-        needs = [*others, NEED_OF_BASE64, NEED, HIDDEN]  # the needs of no rule come last
-        self._automata = [_Automaton(needs, len(tokens))]
-        if tokens:
-            self._automata.insert(0, _Automaton([*tokens], 0))
+        # the needs of no rule come last: the person's words make a line a candidate, and `near`
+        # gives the rules to try for them
+        self._orders = [*needs.values(), [], [], [], *([] for _ in near)]
+        self._coded, self._hides = {len(needs), len(needs) + 1}, len(needs) + 2
+        # ours take some time to compile, and are the same for all: the person's stand alone
+        self._parts = [(0, compiled_needs((*needs, NEED_OF_BASE64, NEED, HIDDEN)))]
+        if near:
+            self._parts.append((self._hides + 1, compiled_needs(tuple(near))))
 
     def hits(self, text: bytes, effort: Effort | None = None) -> list[Hit]:
-        """Every place where something begins that a rule may need, in order.
+        """Every place where something ends that a rule may need, in order.
 
         If a rule can match a text, there is a place in the text, and also in the text escaped as
         a JSON string, and escaped once more as a JSON string in a JSON string.
@@ -149,7 +104,17 @@ class Gates:
         Raises:
             TooMuchWork: the effort is spent.
         """
-        return sorted(hit for automaton in self._automata for hit in automaton.hits(text, effort))
+        if effort:
+            effort.spend(len(text))
+        ends = sorted(
+            (place, first + need)
+            for first, needs in self._parts
+            for place, need in needs.ends(text)
+        )
+        return [
+            Hit(place, [need for _, need in same])
+            for place, same in groupby(ends, key=itemgetter(0))
+        ]
 
     def lines(self, text: bytes) -> Iterator[CandidateLine]:
         """The lines that hold a need as they are written or without their colour codes."""
@@ -163,9 +128,8 @@ class Gates:
         return (next(same) for _, same in groupby(both, key=lambda line: line.start))
 
     def _lines_with_needs(self, text: bytes) -> Iterator[CandidateLine]:
-        found = heapq.merge(*(automaton.hits(text, None) for automaton in self._automata))
         start, end, hits = 0, -1, list[Hit]()
-        for hit in found:
+        for hit in self.hits(text):
             if hit.place > end:
                 if hits:
                     yield CandidateLine(start, end, hits)
@@ -184,7 +148,7 @@ class Gates:
     def hides_behind_colours(self, text: bytes) -> bool:
         """Whether the text has colour codes, and holds a need once they are left out."""
         layer = without_colours(text)
-        return layer is not None and any(a.found_in(layer.data) for a in self._automata)
+        return layer is not None and bool(self.hits(layer.data))
 
     def near(self, record: bytes) -> list[int]:
         """The indexes of the rules to try on all of a record, because of a word in it."""
@@ -202,13 +166,12 @@ class Gates:
         for place, needs in hits:
             for need in needs:
                 found.setdefault(need, []).append(place)
-        last = len(self._orders) - 1
         needed = [(self._orders[need], places) for need, places in found.items()]
         return Reasons(
             [(orders, places) for orders, places in needed if orders],
             hits,
-            hidden=last in found,
-            coded=last - 1 in found or last - 2 in found,
+            hidden=self._hides in found,
+            coded=not self._coded.isdisjoint(found),
         )
 
 
@@ -225,7 +188,7 @@ def _place(hit: Hit) -> int:
 
 
 def _need(rule: Rule) -> str:
-    return "|".join([*map(re.escape, rule.keywords), *([bounded(rule.gate)] if rule.gate else [])])
+    return "|".join([*map(re.escape, rule.keywords), *([rule.gate] if rule.gate else [])])
 
 
 def _word(word: str) -> str:

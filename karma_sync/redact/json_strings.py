@@ -85,8 +85,8 @@ class Group(NamedTuple):
         if self.cut < 0:
             return None
         # the text of a key with its value, and that of one string, is part of the record
-        begin = self.start + self.cut
-        return [Hit(max(0, hit.place - begin), hit.needs) for hit in hits]
+        begin, last = self.start + self.cut, max(0, len(self.text) - 1)
+        return [hit.at(min(max(0, hit.place - begin), last)) for hit in hits]
 
     def quoted(self) -> set[tuple[int, int]]:
         """Where in the text those strings stand that hold quotes and no other escapes.

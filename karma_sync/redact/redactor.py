@@ -28,6 +28,7 @@ from karma_sync.redact.stretches import Stretch
 # Part of each redactor's version: raise it with every change of behaviour that is not a change of
 # a rule's data.
 FORMAT = 4
+_TAIL = 8  # bytes of a need that may stand after the string in which it begins
 PRIVATE = "private"  # the rule for blocks that a person marks
 
 
@@ -186,13 +187,14 @@ class RuleRedactor:
         """Redact inside the strings of a record until no rule finds anything in them."""
         near = self._scanner.near(record)
         found: Iterable[tuple[Group, Sequence[Hit] | None]] = _groups_with(record, hits)
-        if near or self._scanner.tries_anyway or has_colours(record):
+        coloured = has_colours(record)
+        if near or self._scanner.tries_anyway or coloured:
             found = ((group, None) for group in groups(record))
         for turn in range(PASSES + 1):
             pieces, at, size = list[bytes](), 0, 0
             changed: list[Hit] = []  # where markers stand in the record that is made
             for group, known in found:
-                spans = self._scanner.find(group.text, near, group.quoted(), known)
+                spans = self._scanner.find(group.text, near, group.quoted(), known, coloured)
                 for span in (
                     [self._scanner.whole(group.text)] if spans and turn == PASSES else spans
                 ):
@@ -220,20 +222,23 @@ class RuleRedactor:
 
 
 def _groups_with(record: bytes, hits: Sequence[Hit]) -> Iterator[tuple[Group, list[Hit] | None]]:
-    """The groups of strings in which these hits stand, with the hits in the group's own text."""
+    """The groups of strings in which these hits may stand, with the hits in the group's own text.
+
+    A hit is where a need ends: it may have begun in the string before.
+    """
     at = 0
     for row in rows(record):
         while at < len(hits) and hits[at].place < row[0].start():
             at += 1
         if at == len(hits):
             return
-        if hits[at].place < row[-1].end():
+        if hits[at].place < row[-1].end() + _TAIL:
             group = grouped(record, row)
-            first = at
-            while at < len(hits) and hits[at].place < group.end:
-                at += 1
-            if first < at:  # else the hit is in a value that is kept, after the group
-                yield group, group.own(hits[first:at])
+            last = at
+            while last < len(hits) and hits[last].place < group.end + _TAIL:
+                last += 1
+            if at < last:  # else the hit is in a value that is kept, after the group
+                yield group, group.own(hits[at:last])
 
 
 def _without_private_blocks(record: bytes, stretches: Sequence[Stretch]) -> bytes:

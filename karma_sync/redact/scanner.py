@@ -81,19 +81,21 @@ class Scanner:
         near: Sequence[int] = (),
         written: Collection[Stretch] | None = None,
         hits: Sequence[Hit] | None = None,
+        coloured: bool = True,
     ) -> list[Span]:
         """The spans to cut from `text`: in order, not overlapping, splitting no escape.
 
         `near` are the indexes of rules to try in any case. If `text` has escapes, a secret that is
         found in the text as it is written counts only if it is one of the `written` stretches;
         a secret that is found behind the escapes always counts. `hits` are those of the text, where
-        they are known. A text that asks for too much work is one span.
+        they are known; `coloured` says whether colour codes may stand in it. A text that asks for
+        too much work is one span.
         """
         search = _Search(near, Effort(len(text), len(near) + len(self._gates.always)))
         try:
             found = [
                 *self._find_in(search, text, written if b"\\" in text else None, hits),
-                *self._find_behind_colours(search, text),
+                *(self._find_behind_colours(search, text) if coloured else ()),
             ]
         except TooMuchWork:
             return [self.whole(text)]
@@ -214,12 +216,15 @@ class Scanner:
         everywhere = [(0, len(text))]
         for order in anyway:
             yield from self._matchers[order].spans(text, effort=effort)
-        for orders, places in reasons.needed:
-            known: dict[int, list[Stretch]] = {ANYWHERE: everywhere}
+        known: dict[tuple[int, tuple[int, ...]], list[Stretch]] = {}
+        for orders, where in reasons.needed:
+            places = tuple(where)
             for matcher in [self._matchers[order] for order in orders]:
-                if matcher.reach not in known:
-                    known[matcher.reach] = regions(text, places, matcher.reach)
-                for start, end in known[matcher.reach]:
+                key = matcher.reach, places
+                if key not in known:
+                    anywhere = matcher.reach == ANYWHERE
+                    known[key] = everywhere if anywhere else regions(text, places, matcher.reach)
+                for start, end in known[key]:
                     yield from matcher.spans(text, start, end, effort)
 
     def name(self, span: Span) -> str:

@@ -45,16 +45,18 @@ def regions(text: bytes, places: Sequence[int], reach: int) -> list[Stretch]:
     long line only the part around the places. Stretches that are near each other are one.
     """
     found: list[Stretch] = []
+    searched = -1  # what lies up to here needs no other stretch
     for place in places:
-        if found and place + reach + _AFTER <= found[-1][1]:
-            continue
         low, high = max(0, place - reach), min(len(text), place + reach)
+        if high <= searched:
+            continue
         start = text.rfind(b"\n", max(0, low - _LONG), low) + 1
         start = start or (max(0, low - _BEFORE) if low > _LONG else 0)
-        end = text.find(b"\n", high, high + _LONG)
+        end = searched = text.find(b"\n", high, high + _LONG)
         if end < 0:
             blank = _BLANK.search(text, min(len(text), high + _AFTER))
             end = len(text) if blank is None else blank.start()
+            searched = end - _AFTER
         _add(found, max(0, start - 1), min(len(text), end + 1))
     return found
 

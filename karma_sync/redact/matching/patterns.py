@@ -1,25 +1,26 @@
-"""Wraps google-re2: patterns over bytes, with types, and with errors that name the rule.
+"""Wraps google-re2 and Hyperscan: patterns over bytes, with errors that name the rule.
 
-RE2 matches in linear time, so no pattern, also none of a person's own, can hang the redactor.
+Both match in linear time, so no pattern, also none of a person's own, can hang the redactor.
 """
 
 import re
+import threading
 from collections.abc import Sequence
+from functools import lru_cache
 
+import hyperscan
 import re2
 
 from karma_sync.errors import RedactionFailed
 
-# Bytes for RE2's automata: with the default of 8 MiB the gate rebuilds its states and is slow.
+# Bytes for RE2's automata: with the default of 8 MiB some rules rebuild their states and are slow.
 MEMORY = 64 << 20
-# For those of the gate: where fewer fit, it rebuilds them on real transcripts, and is seven times
-# slower. It uses what the text asks for, some 40 MiB.
-GATE_MEMORY = 384 << 20
-
 
 # Start and end of a match and of each of its groups; (-1, -1) for a group that did not match.
 Spans = tuple[tuple[int, int], ...]
 _NOTHING = (-1, -1)
+_APART = 64  # bytes
+_BETWEEN = re.compile(rb'[\\n\\\\"]')  # what may stand between lines and strings
 
 
 class Pattern:
@@ -50,92 +51,72 @@ class Pattern:
         return None if found[0] == _NOTHING else found
 
 
-class PatternSet:
-    """Patterns that are tested together; it calls the binding, as `Pattern` does."""
+class Needs:
+    """Patterns that are searched together in one pass, by Hyperscan.
 
-    def __init__(self, patterns: Sequence[bytes], options: re2.Options) -> None:
-        made = re2.Set.MatchSet(options)
-        for pattern in patterns:
-            made.Add(pattern)
-        made.Compile()
-        self._match = made._set.Match
+    It matches in time that depends on the text's size alone, whatever the patterns are.
+    """
 
-    def match(self, text: bytes) -> list[int]:
-        """The indexes of the patterns that match at the beginning of `text`."""
-        found: list[int] = self._match(text)
+    def __init__(self, patterns: Sequence[str]) -> None:
+        """Raises RedactionFailed if one of them is no pattern that Hyperscan knows."""
+        self._size = len(patterns)
+        self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        try:
+            self._database.compile(
+                expressions=[pattern.encode() for pattern in patterns],
+                ids=range(len(patterns)),
+                elements=len(patterns),
+                flags=hyperscan.HS_FLAG_DOTALL,
+            )
+        except hyperscan.error as error:
+            raise RedactionFailed(f"the words of the rules: {error}") from error
+        self._one_at_a_time = threading.Lock()  # the database has one working memory
+
+    def ends(self, text: bytes) -> list[tuple[int, int]]:
+        """The place of the last byte of each match, and its pattern's index; in order of places.
+
+        Of matches of one pattern that end near each other in a word, only the first is told.
+        """
+        found: list[tuple[int, int]] = []
+        last = [-_APART] * self._size
+
+        def tell(pattern: int, _start: int, end: int, _flags: int, _context: object) -> None:
+            before = last[pattern]
+            if end - before >= _APART or _BETWEEN.search(text, before, end):
+                last[pattern] = end
+                found.append((end - 1, pattern))
+
+        with self._one_at_a_time:
+            self._database.scan(text, match_event_handler=tell)
         return found
 
 
-# How often a bounded pattern repeats one of many characters, a group, a group that repeats one of
-# many characters itself. RE2 allows 1,000 of what is nested.
-_MOST_CHARACTERS, _MOST_GROUPS, _MOST_NESTED = 40, 40, 8
-_PIECE = re.compile(
-    r"\\(?:x[0-9A-Fa-f]{2}|x\{[^}]*\}|[pP]\{[^}]*\}|.)|\[\^?\]?(?:\\.|\[:\^?[a-z]+:\]|[^\]\\])*\]"
-    r"|\(\?[a-z]+\)|\((?:\?P<\w+>|\?[a-z-]*:)?|\)|[*+]|.",
-    re.DOTALL,
-)
-_OF_MANY = re.compile(r"\[\^.*|\[.*[A-Za-z]-[A-Za-z].*|\\[SDW]|\.", re.DOTALL)
-
-
-def bounded(pattern: str) -> str:
-    """The pattern with a limit wherever `*` or `+` repeats one of many characters.
-
-    RE2 reads on for as long as an earlier match is still possible. If whatever begins the pattern
-    may stand in the repetition, many beginnings are open at once, and each search reads it again.
-    Where it cannot stand there, write `{0,}` or `{1,}`: these stay, because a limit costs a state
-    of the automaton for each step.
-    """
-    made: list[str] = []
-    # for each open group: whether one of many characters stands in it, and repeats in it
-    wide, nested = [False], [False]
-    last, inner_wide, inner_nested = "", False, False
-    for piece in _PIECE.findall(pattern):
-        if piece in {"*", "+"}:
-            least = int(piece == "+")
-            if last == ")" and inner_wide:
-                most = _MOST_NESTED if inner_nested else _MOST_GROUPS
-            elif _OF_MANY.fullmatch(last):
-                most = _MOST_CHARACTERS
-            else:
-                made.append(piece)
-                continue
-            nested[-1] = True
-            made.append(f"{{{least},{most}}}")
-            continue
-        made.append(piece)
-        if piece.startswith("(") and not re.fullmatch(r"\(\?[a-z]+\)", piece):
-            wide.append(False)
-            nested.append(False)
-        elif piece == ")":
-            inner_wide, inner_nested = wide.pop(), nested.pop()
-            wide[-1], nested[-1] = wide[-1] or inner_wide, nested[-1] or inner_nested
-        elif _OF_MANY.fullmatch(piece):
-            wide[-1] = True
-        last = piece
-    return "".join(made)
-
-
-def compiled(pattern: str, whose: str, utf8: bool = False, memory: int = MEMORY) -> Pattern:
+def compiled(pattern: str, whose: str, utf8: bool = False) -> Pattern:
     """Compile a pattern over bytes, or over characters with `utf8`; `whose` names its rule.
 
     Raises:
         RedactionFailed: it is not a valid RE2 pattern.
     """
     try:
-        return Pattern(pattern.encode(), _options(utf8, memory))
+        return Pattern(pattern.encode(), _options(utf8))
     except re2.error as error:
         raise RedactionFailed(f"rule {whose}: not a valid RE2 pattern: {error}") from error
 
 
-def compiled_set(patterns: Sequence[str]) -> PatternSet:
-    """Compile patterns into one set that tests which of them match where a text begins."""
-    return PatternSet([pattern.encode() for pattern in patterns], _options())
+@lru_cache(maxsize=16)
+def compiled_needs(patterns: tuple[str, ...]) -> Needs:
+    """Compile patterns into one search; the same ones are compiled once.
+
+    Raises:
+        RedactionFailed: one of them is no pattern that Hyperscan knows.
+    """
+    return Needs(patterns)
 
 
-def _options(utf8: bool = False, memory: int = MEMORY) -> re2.Options:
+def _options(utf8: bool) -> re2.Options:
     options = re2.Options()
     encodings = re2.Options.Encoding
     options.encoding = encodings.UTF8 if utf8 else encodings.LATIN1
-    options.max_mem = memory
+    options.max_mem = MEMORY
     options.log_errors = False
     return options

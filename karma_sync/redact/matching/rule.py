@@ -38,16 +38,14 @@ class Rule:
     text.
 
     `keywords` and `gate` make the redactor fast and must never change what it finds. Wherever
-    `pattern` matches, the match holds at least one keyword, or `gate` (RE2) matches in it; that
+    `pattern` matches, the match holds at least one keyword, or `gate` matches in it (Hyperscan, so
+    it needs no limits to its repetitions, but few words: they take time to compile); that
     must also hold while the text is still escaped, once or several times, as a JSON string. So a
     keyword has no quote, slash, backslash or white space, and a gate allows backslashes before
     these characters. A rule with neither keywords nor gate is tried on every text. `one_line`
     promises that no match spans lines or depends on a line's end: then only the lines that pass
     the gate are searched. Of other rules, the lines within `reach` bytes of what passes the gate
     are searched, or all of the text (`ANYWHERE`).
-
-    `alone` says that the rule is for a token that is known by itself; it only makes the search
-    faster.
 
     A `finder` takes the place of the pattern where the secret has a structure that no pattern
     finds in linear time: nested blocks, columns of a table.
@@ -76,7 +74,6 @@ class Rule:
     judge: Judge | None = None
     utf8: bool = False
     firm: bool = False
-    alone: bool = False
     examples: tuple[str, ...] = ()
     near_misses: tuple[str, ...] = ()
 

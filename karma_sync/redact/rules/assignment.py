@@ -46,9 +46,8 @@ _START = (
 )
 
 # The gates: the same patterns, with room for the backslashes of text that is still escaped.
-# Whatever AFTER matches, and more: the words of AFTER in every gate would multiply the states of
-# the automaton until it has no room for them. An s alone does not do: `output_tokens` is in every
-# record.
+# Whatever AFTER matches, and more: its words in every gate would take a second to compile. An s
+# alone does not do: `output_tokens` is in every record.
 MORE = r"(?:[_.-]?(?:[a-rt-zA-RT-Z0-9]|[sS][aetAET])[A-Za-z0-9]{0,10}){0,2}"
 BLANK = r"(?:[ \t]|\\+t|(?:\x1b|\\+u001[bB])\[[0-9;]*m)*"
 _TYPE_BLANK = _TYPE.replace(r"[ \t]*", BLANK)

@@ -76,7 +76,6 @@ def _rule(name: str, family: _Family, data: _FamilyRule) -> Rule:
         keywords=data.words,
         gate="" if data.words else _with_parts(need),
         one_line=not data.lines,
-        alone=True,
         check=CHECKS[data.check],
         examples=data.positives,
         near_misses=data.negatives,
