@@ -26,15 +26,15 @@ from karma_sync.redact.stretches import line_around
 HIDDEN = r"\\u00[2-7]"  # an escaped ASCII character: it may hide any word
 
 
-class Hit(NamedTuple):
+class NeedHit(NamedTuple):
     """A place in a text where needs end, with their indexes."""
 
     place: int
     needs: Sequence[int]
 
-    def at(self, place: int) -> "Hit":
+    def at(self, place: int) -> "NeedHit":
         """The same hit in another text, in which it stands at `place`."""
-        return Hit(place, self.needs)
+        return NeedHit(place, self.needs)
 
 
 class CandidateLine(NamedTuple):
@@ -42,7 +42,7 @@ class CandidateLine(NamedTuple):
 
     start: int
     end: int
-    hits: list[Hit]
+    hits: list[NeedHit]
 
 
 class Reasons(NamedTuple):
@@ -54,7 +54,7 @@ class Reasons(NamedTuple):
     """
 
     needed: list[tuple[Sequence[int], list[int]]]
-    hits: Sequence[Hit]
+    hits: Sequence[NeedHit]
     hidden: bool
     coded: bool
 
@@ -63,7 +63,7 @@ class Reasons(NamedTuple):
         """Where the hits stand, in order."""
         return [hit.place for hit in self.hits]
 
-    def hits_in(self, start: int, end: int) -> Sequence[Hit]:
+    def hits_in(self, start: int, end: int) -> Sequence[NeedHit]:
         """The hits in text[start:end]."""
         first = bisect_left(self.hits, start, key=_place)
         return self.hits[first : bisect_left(self.hits, end, lo=first, key=_place)]
@@ -95,7 +95,7 @@ class Gates:
         if near:
             self._parts.append((self._hides + 1, compiled_needs(tuple(near))))
 
-    def hits(self, text: bytes, effort: Effort | None = None) -> list[Hit]:
+    def hits(self, text: bytes, effort: Effort | None = None) -> list[NeedHit]:
         """Every place where something ends that a rule may need, in order.
 
         If a rule can match a text, there is a place in the text, and also in the text escaped as
@@ -112,7 +112,7 @@ class Gates:
             for place, need in needs.ends(text)
         )
         return [
-            Hit(place, [need for _, need in same])
+            NeedHit(place, [need for _, need in same])
             for place, same in groupby(ends, key=itemgetter(0))
         ]
 
@@ -128,7 +128,7 @@ class Gates:
         return (next(same) for _, same in groupby(both, key=lambda line: line.start))
 
     def _lines_with_needs(self, text: bytes) -> Iterator[CandidateLine]:
-        start, end, hits = 0, -1, list[Hit]()
+        start, end, hits = 0, -1, list[NeedHit]()
         for hit in self.hits(text):
             if hit.place > end:
                 if hits:
@@ -160,7 +160,7 @@ class Gates:
         )
         return sorted(opened)
 
-    def reasons(self, hits: Sequence[Hit]) -> Reasons:
+    def reasons(self, hits: Sequence[NeedHit]) -> Reasons:
         """The rules that could match because of these hits, and where."""
         found: dict[int, list[int]] = {}
         for place, needs in hits:
@@ -183,7 +183,7 @@ def _all_lines(text: bytes) -> Iterator[tuple[int, int]]:
         at = end + 1
 
 
-def _place(hit: Hit) -> int:
+def _place(hit: NeedHit) -> int:
     return hit.place
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from karma_sync.redact.gates import Hit
+from karma_sync.redact.gates import NeedHit
 from karma_sync.redact.matching.secret_names import words
 from karma_sync.redact.rule_matcher import Span
 
@@ -80,7 +80,7 @@ class Group(NamedTuple):
         ]
         return [(start, end) for start, end in overlaps if start < end]
 
-    def own(self, hits: Sequence[Hit]) -> list[Hit] | None:
+    def own(self, hits: Sequence[NeedHit]) -> list[NeedHit] | None:
         """These hits of the record as hits of the text; None if the text is put together."""
         if self.cut < 0:
             return None

@@ -17,7 +17,7 @@ from karma_sync.domain.session.frame import RULE, Frames, is_framed
 from karma_sync.errors import RedactionFailed
 from karma_sync.redact.allowlist import NOTHING_ALLOWED, AllowList
 from karma_sync.redact.codings import has_colours
-from karma_sync.redact.gates import Hit
+from karma_sync.redact.gates import NeedHit
 from karma_sync.redact.json_strings import Group, grouped, groups, is_json, rows
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.private_blocks import over_blocks
@@ -147,7 +147,7 @@ class RuleRedactor:
             data = self._scanner.cut(raw, cuts, near, hits)
             return data.decode("utf-8", "surrogatepass"), dict(+cuts)
 
-    def _is_candidate(self, text: bytes, hits: Sequence[Hit]) -> bool:
+    def _is_candidate(self, text: bytes, hits: Sequence[NeedHit]) -> bool:
         """Whether some rule may find something in a text with these hits."""
         scanner = self._scanner
         return bool(hits) or scanner.tries_anyway or scanner.hides_behind_colours(text)
@@ -164,7 +164,7 @@ class RuleRedactor:
             cuts[RULE] += count
         return b"\n".join(lines)
 
-    def _record(self, record: bytes, cuts: Counter[str], hits: Sequence[Hit]) -> bytes:
+    def _record(self, record: bytes, cuts: Counter[str], hits: Sequence[NeedHit]) -> bytes:
         """Redact one JSON record with these hits; if it does not parse, as plain text too."""
         whole = is_json(record)
         if whole and self._cuts_private and (private := over_blocks(record)):
@@ -183,16 +183,16 @@ class RuleRedactor:
             record, hits = plain, self._scanner.hits(plain)
         return self._unsearched(record, cuts)
 
-    def _strings(self, record: bytes, cuts: Counter[str], hits: Sequence[Hit]) -> bytes:
+    def _strings(self, record: bytes, cuts: Counter[str], hits: Sequence[NeedHit]) -> bytes:
         """Redact inside the strings of a record until no rule finds anything in them."""
         near = self._scanner.near(record)
-        found: Iterable[tuple[Group, Sequence[Hit] | None]] = _groups_with(record, hits)
+        found: Iterable[tuple[Group, Sequence[NeedHit] | None]] = _groups_with(record, hits)
         coloured = has_colours(record)
         if near or self._scanner.tries_anyway or coloured:
             found = ((group, None) for group in groups(record))
         for turn in range(PASSES + 1):
             pieces, at, size = list[bytes](), 0, 0
-            changed: list[Hit] = []  # where markers stand in the record that is made
+            changed: list[NeedHit] = []  # where markers stand in the record that is made
             for group, known in found:
                 spans = self._scanner.find(group.text, near, group.quoted(), known, coloured)
                 for span in (
@@ -203,7 +203,7 @@ class RuleRedactor:
                     ]
                     for start, end in parts:
                         pieces += [record[at:start], self._scanner.marker(span)]
-                        changed.append(Hit(size + start - at, ()))
+                        changed.append(NeedHit(size + start - at, ()))
                         size += start - at + len(pieces[-1])
                         at = end
                     cuts[self._scanner.name(span)] += bool(parts)
@@ -221,7 +221,9 @@ class RuleRedactor:
         return self._scanner.marker(span) + record[len(record.rstrip(b"\r\n")) :]
 
 
-def _groups_with(record: bytes, hits: Sequence[Hit]) -> Iterator[tuple[Group, list[Hit] | None]]:
+def _groups_with(
+    record: bytes, hits: Sequence[NeedHit]
+) -> Iterator[tuple[Group, list[NeedHit] | None]]:
     """The groups of strings in which these hits may stand, with the hits in the group's own text.
 
     A hit is where a need ends: it may have begun in the string before.

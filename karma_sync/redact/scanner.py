@@ -13,7 +13,7 @@ from typing import NamedTuple
 from karma_sync.redact.codings import decoded, without_colours
 from karma_sync.redact.effort import Effort, TooMuchWork
 from karma_sync.redact.escapes import Unescaped, snapped, whole_characters
-from karma_sync.redact.gates import CandidateLine, Gates, Hit, Reasons
+from karma_sync.redact.gates import CandidateLine, Gates, NeedHit, Reasons
 from karma_sync.redact.matching.rule import ANYWHERE, Rule
 from karma_sync.redact.rule_matcher import Allowed, RuleMatcher, Span
 from karma_sync.redact.stretches import (
@@ -59,7 +59,7 @@ class Scanner:
         """Whether some rule needs nothing, and is tried on every text."""
         return bool(self._gates.always)
 
-    def hits(self, text: bytes) -> list[Hit]:
+    def hits(self, text: bytes) -> list[NeedHit]:
         """The places of what the rules may need, as the text is written and behind its escapes."""
         return self._gates.hits(text)
 
@@ -80,7 +80,7 @@ class Scanner:
         text: bytes,
         near: Sequence[int] = (),
         written: Collection[Stretch] | None = None,
-        hits: Sequence[Hit] | None = None,
+        hits: Sequence[NeedHit] | None = None,
         coloured: bool = True,
     ) -> list[Span]:
         """The spans to cut from `text`: in order, not overlapping, splitting no escape.
@@ -118,7 +118,7 @@ class Scanner:
         search: _Search,
         text: bytes,
         written: Collection[Stretch] | None,
-        hits: Sequence[Hit] | None = None,
+        hits: Sequence[NeedHit] | None = None,
     ) -> list[Span]:
         """What is found in all layers of a text."""
         known = self._gates.hits(text, search.effort) if hits is None else hits
@@ -240,7 +240,7 @@ class Scanner:
         text: bytes,
         cuts: Counter[str],
         near: Sequence[int] = (),
-        hits: Sequence[Hit] | None = None,
+        hits: Sequence[NeedHit] | None = None,
     ) -> bytes:
         """`text` with every secret replaced; adds the redactions by rule to `cuts`.
 
