@@ -16,6 +16,7 @@ from benchmarks import (
     bench_redact,
     cycle,
     idle,
+    join,
     latency,
     machine,
     packaging,
@@ -57,6 +58,7 @@ ALL: dict[str, Callable[[], None]] = {
         latency.busy_append_to_readable_s,
         latency.append_wire_kb,
         latency.paste_to_first_session_s,
+        join.join_s,
         idle.idle_daemon,
         cycle.idle_cycle,
     )

@@ -102,11 +102,12 @@ def begun(wishes: NewIdentity) -> App:
     Raises: as `make_identity` and `start_daemon` do.
     """
     from karma_sync.daemon.lock import running
-    from karma_sync.service.setup import require_syncthing
 
     paths = Paths.from_environment(os.environ)
     app = App.from_environment() if paths.settings.exists() else make_identity(wishes)
     if running(app.paths) is None:
+        from karma_sync.service.setup import require_syncthing
+
         require_syncthing(app.settings.syncthing)
         start_daemon(app)
     return app

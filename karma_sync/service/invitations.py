@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
+from karma_sync.domain.team.invite import Door, Joining
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.errors import BadInput, Conflict, NotFound
+from karma_sync.paths import metadata_folder
 from karma_sync.service.teams import refuse_own
 from karma_sync.store import state
 from karma_sync.store.database import Database, Transaction
@@ -18,7 +20,8 @@ class Waiting:
     Only invitations with a verified roster can be answered; `fetching` counts the others.
     `declined` are contacts and invitations that I declined; I can still accept them. `awaited` are
     contacts that I accepted and that have not sent an invitation yet, `paired` the members that I
-    paired with and that have not either.
+    paired with and that have not either. `asking` are requests with an invitation code of mine that
+    need my yes, `joining` the codes with which I ask.
     """
 
     contacts: list[Contact]
@@ -27,6 +30,8 @@ class Waiting:
     declined: tuple[Contact | Invitation, ...] = ()
     awaited: tuple[Contact, ...] = ()
     paired: tuple[Pairing, ...] = ()
+    asking: tuple[Door, ...] = ()
+    joining: tuple[Joining, ...] = ()
 
 
 def pair(store: Database, me: PairingCode, code: PairingCode, now: datetime) -> Pairing:
@@ -53,6 +58,11 @@ def inbox(store: Database, now: datetime) -> Waiting:
         known = members | {p.device for p in pairings}
         contacts = [c for c in state.contacts.all(tx) if c.device not in known]
         invitations = state.invitations.all(tx)
+        doors = state.doors.all(tx)
+        joining = [each for each in state.joinings.all(tx) if each.is_open]
+        mine = {metadata_folder(each.team) for each in joining if each.agreed}
+        invitations = [i for i in invitations if i.folder not in mine]  # answered by the code
+        contacts = [c for c in contacts if c.device not in {j.device for j in joining}]
     asked: list[Contact | Invitation] = [*contacts, *invitations]
     declined = [each for each in asked if each.answer is Answer.DECLINED]
     inviting = {device for i in invitations for device in i.devices}
@@ -66,6 +76,8 @@ def inbox(store: Database, now: datetime) -> Waiting:
         fetching=len(pending) - len(ready),
         declined=tuple(declined),
         awaited=tuple(c for c in accepted if c.device not in inviting),
+        asking=tuple(d for d in doors if d.waits),
+        joining=tuple(joining),
         paired=tuple(p for p in pairings if p.open_at(now) and p.device not in members),
     )
 
@@ -95,8 +107,8 @@ def newcomer(store: Database, wanted: str) -> PairingCode:
     raise NotFound(f"no contact has the ID {wanted!r}", hint="karma-sync inbox")
 
 
-def answer(store: Database, wanted: str, verb: str) -> Contact | Invitation:
-    """Accept or decline the contact or invitation whose ID begins with `wanted`.
+def answer(store: Database, wanted: str, verb: str) -> Contact | Invitation | Door:
+    """Accept or decline the contact, invitation or request whose ID begins with `wanted`.
 
     `verb` is "accept" or "decline".
 
@@ -107,7 +119,8 @@ def answer(store: Database, wanted: str, verb: str) -> Contact | Invitation:
         IllegalMove: it was answered already.
     """
     with store.transaction() as tx:
-        known: list[Contact | Invitation] = [*state.contacts.all(tx)]
+        known: list[Contact | Invitation | Door] = [*state.contacts.all(tx)]
+        known += [door for door in state.doors.all(tx) if door.waits]
         known += [i for i in state.invitations.all(tx) if i.ready]
         fitting = [each for each in known if each.id.startswith(wanted.lower())]
         if not wanted or not fitting:
@@ -118,6 +131,10 @@ def answer(store: Database, wanted: str, verb: str) -> Contact | Invitation:
             raise BadInput(
                 f"{wanted!r} fits several", hint=" or ".join(each.id for each in fitting)
             )
+        if isinstance(fitting[0], Door):
+            asked = fitting[0].consented(agreed=verb == "accept")
+            state.doors.put(tx, asked)
+            return asked
         _refuse_member(tx, fitting[0])
         answered = fitting[0].answered(verb)
         if isinstance(answered, Contact):

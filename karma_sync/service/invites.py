@@ -7,9 +7,7 @@ from datetime import datetime, timedelta
 from karma_sync.domain.ids import fingerprint
 from karma_sync.domain.team.invite import (
     DEFAULT_LIFE,
-    NO,
     USES,
-    YES,
     Door,
     DoorStatus,
     Invite,
@@ -54,7 +52,7 @@ class KnownInvite:
     @property
     def asking(self) -> list[Door]:
         """The requests that wait for a yes."""
-        return [d for d in self.doors if d.status is DoorStatus.ASKING and not d.consent]
+        return [door for door in self.doors if door.waits]
 
 
 def require_terms(terms: InviteTerms) -> None:
@@ -150,9 +148,8 @@ def answer_request(store: Database, device_id: str, *, agreed: bool) -> Door:
     """
     with store.transaction() as tx:
         for door in state.doors.all(tx):
-            waits = door.status is DoorStatus.ASKING and not door.consent
-            if waits and door.id == device_id.lower():
-                state.doors.put(tx, door.changed(consent=YES if agreed else NO))
+            if door.waits and door.id == device_id.lower():
+                state.doors.put(tx, door.consented(agreed=agreed))
                 return door
     raise NotFound(f"no request has the ID {device_id!r}", hint="karma-sync inbox")
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from karma_sync.domain import limits
 from karma_sync.domain.ids import TAG_PART
@@ -11,7 +12,9 @@ from karma_sync.domain.team.member import How
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import Conflict
-from karma_sync.team.documents.door_papers import DoorRequest
+
+if TYPE_CHECKING:  # pydantic loads slowly, and commands need `with_newcomer` alone
+    from karma_sync.team.documents.door_papers import DoorRequest
 
 _ENDED: dict[InviteStatus, Refusal] = {
     InviteStatus.USED: Refusal.USED,
@@ -31,7 +34,7 @@ class Asked:
     door: Door
     invite: Invite
     team: Team
-    request: DoorRequest
+    request: "DoorRequest"
     digest: str
     me: PairingCode
 

@@ -49,6 +49,7 @@ class JoinRequests:
             return []
         names = [folder.write(KNOCK, b"{}\n")]
         if joining.agreed:
+            self._accept(joining)
             joining = self._ask(joining)
             names.append(folder.write(REQUEST, joining.request.encode()))
         return [Written(door, name) for name in names if name]
@@ -88,14 +89,29 @@ class JoinRequests:
         asked = joining.request.encode()
         answer = verify_answer(raw, joining.key, joining.team, asked).value
         if answer.refused is None:
-            return joining  # the roster is on its way
+            self._accept(joining, is_answered=True)
+            return joining
         return self._refused(joining, answer.refused, answer.free or "")
 
-    def _ask(self, joining: Joining) -> Joining:
-        """The joining with a request, and an accepted invitation to exactly this team.
+    def _accept(self, joining: Joining, *, is_answered: bool = False) -> None:
+        """Accept the invitation to exactly this team, once its metadata folder is offered.
 
-        Both are committed before the file is written.
+        If the folder were there before the leader shares it, the leader's Syncthing could send its
+        index before ours knows of the share, and 1.29 then loses a second (docs/syncthing.md).
         """
+        folder = metadata_folder(joining.team)
+        new = Invitation(folder=folder, device=joining.device, seen=self._context.now())
+        with self._context.store.reading() as tx:
+            known = state.invitations.get(tx, folder)
+        if (known is None and not is_answered) or (known and known.is_accepted):
+            return
+        with self._context.store.transaction() as tx:
+            found = state.invitations.get(tx, folder) or new
+            accepted = found.offered_by(joining.device).changed(answer=Answer.ACCEPTED)
+            state.invitations.put(tx, accepted)
+
+    def _ask(self, joining: Joining) -> Joining:
+        """The joining with a request, which is committed before the file is written."""
         if joining.request:
             return joining
         me, attempt = self._context.me, joining.attempt + 1
@@ -112,12 +128,6 @@ class JoinRequests:
 
         def asked(tx: Transaction) -> Joining:
             fresh = state.joinings.get(tx, joining.id) or joining
-            folder = metadata_folder(joining.team)
-            invited = state.invitations.get(tx, folder) or Invitation(
-                folder=folder, device=joining.device, seen=self._context.now()
-            )
-            accepted = invited.offered_by(joining.device).changed(answer=Answer.ACCEPTED)
-            state.invitations.put(tx, accepted)
             return fresh.ask(file, attempt)
 
         return self._store(asked)

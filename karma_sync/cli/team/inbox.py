@@ -15,6 +15,7 @@ from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
     from karma_sync.domain.team.invitation import Contact
+    from karma_sync.domain.team.invite import Joining
     from karma_sync.domain.team.member import Member
     from karma_sync.domain.team.team import Team
     from karma_sync.service.invitations import Waiting
@@ -62,7 +63,7 @@ def inbox(as_json: JsonOption = False) -> None:
     if rows:
         print_table(("ID", "WHAT", "FROM", "SEEN"), rows)
     else:
-        print_line("There are no invitations. A leader invites you with your pairing code.")
+        print_line("There are no invitations. Who leads a team invites you: karma-sync invite.")
     if waiting.fetching:
         print_line("An invitation is arriving: its roster is not here yet.")
     if waiting.declined:
@@ -87,6 +88,14 @@ def _rows(waiting: "Waiting") -> list[tuple[str, str, str, str]]:
         for i in waiting.invitations
     ]
     rows += [
+        (d.id, "request", f"{d.tag}, key {fingerprint(d.key)}: asks to join", ago(d.seen))
+        for d in waiting.asking
+    ]
+    rows += [
+        (j.id, "joining", f"{_team_of(j)}: waiting for its leader", ago(j.made))
+        for j in waiting.joining
+    ]
+    rows += [
         (p.id, "paired", f"{p.tag}, key {fingerprint(p.key)}: no invitation yet", ago(p.made))
         for p in waiting.paired
     ]
@@ -97,6 +106,10 @@ def _rows(waiting: "Waiting") -> list[tuple[str, str, str, str]]:
     return rows
 
 
+def _team_of(joining: "Joining") -> str:
+    return f"{joining.team_name}, led by {joining.leader}" if joining.team_name else "a team"
+
+
 def _who(contact: "Contact") -> str:
     return f"{contact.name}, key {fingerprint(contact.key)}" if contact.key else contact.name
 
@@ -104,8 +117,9 @@ def _who(contact: "Contact") -> str:
 def _next(waiting: "Waiting", *, leads: bool) -> str:
     """Return what to type for the first in the list, and who has to type something else."""
     answer = "karma-sync invitation"
-    if waiting.invitations:
-        first = waiting.invitations[0].id
+    asked = [each.id for each in waiting.asking] + [each.id for each in waiting.invitations]
+    if asked:
+        first = asked[0]
         return f"{answer} accept {first}, or {answer} decline {first}"
     if waiting.contacts:
         first = waiting.contacts[0].id
@@ -130,6 +144,13 @@ def _print_as_json(waiting: "Waiting", proposed: "list[tuple[Team, Member, str]]
             for i in waiting.invitations
         ],
         fetching=waiting.fetching,
+        asking=[
+            {"id": d.id, "tag": d.tag, "fingerprint": fingerprint(d.key)} for d in waiting.asking
+        ],
+        joining=[
+            {"id": j.id, "team": j.team_name, "leader": j.leader, "agreed": j.agreed}
+            for j in waiting.joining
+        ],
         paired=[p.to_fields() | {"id": p.id} for p in waiting.paired],
         awaited=[c.id for c in waiting.awaited],
         declined=[each.to_fields() | {"id": each.id} for each in waiting.declined],
@@ -140,17 +161,22 @@ def accept(wanted: IdArgument) -> None:
     """Accept a contact or an invitation.
 
     A contact is a device that wants to connect: to accept it fetches its invitation. To accept an
-    invitation joins the team.
+    invitation joins the team. To accept a request, made with a code of yours that needs your yes,
+    puts who asks into your team.
 
     Example: karma-sync invitation accept k5j2m3q
     """
     from karma_sync.domain.team.invitation import Contact
+    from karma_sync.domain.team.invite import Door
     from karma_sync.service import invitations
     from karma_sync.service.teams import led_by
 
     app = App.from_environment()
     answered = invitations.answer(app.state, wanted, "accept")
-    if isinstance(answered, Contact):
+    if isinstance(answered, Door):
+        print_line(f"{answered.tag}, key {fingerprint(answered.key)}, may join.")
+        after = "karma-sync invite list"
+    elif isinstance(answered, Contact):
         print_line(f"Contact {answered.id} is accepted: it may send an invitation to its team.")
         after = "karma-sync inbox"
         if led_by(app.state, app.me):
@@ -168,10 +194,13 @@ def decline(wanted: IdArgument) -> None:
 
     Example: karma-sync invitation decline k5j2m3q
     """
+    from karma_sync.domain.team.invite import Door
     from karma_sync.service import invitations
 
     app = App.from_environment()
     answered = invitations.answer(app.state, wanted, "decline")
     print_line(f"{answered.id} is declined.")
     print_if_down(app)
+    if isinstance(answered, Door):
+        return
     print_next(f"karma-sync invitation accept {answered.id}, if you change your mind")

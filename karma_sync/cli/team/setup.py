@@ -18,6 +18,7 @@ from karma_sync.cli.notices import print_if_down
 from karma_sync.cli.options import JsonOption
 from karma_sync.cli.output import print_json, print_line, print_next
 from karma_sync.domain.team import pairing_code
+from karma_sync.errors import BadInput
 from karma_sync.runtime.timing import utc_now
 
 _CODE_BYTES = 10_000
@@ -48,13 +49,21 @@ def init(
 
 def code(
     as_json: JsonOption = False,
+    check: Annotated[
+        str | None,
+        typer.Option(help="Show what a pairing code or invitation code says. `-`: standard input."),
+    ] = None,
 ) -> None:
     """Print the pairing code.
 
-    It names this machine, and is not a secret.
+    It names this machine, and is not a secret. With --check it reads another code, and changes
+    nothing.
 
     Example: karma-sync code
     """
+    if check is not None:
+        _check(check, as_json)
+        return
     me = App.from_environment().me
     if as_json:
         print_json(tag=me.tag, device=me.device, fingerprint=me.fingerprint, code=me.encode())
@@ -65,6 +74,32 @@ def code(
             "send it to the other member, who types: karma-sync team add CODE to take you in, or"
             " karma-sync pair CODE to join your team"
         )
+
+
+def _check(text: str, as_json: bool) -> None:
+    """Print what a code says, without its secret."""
+    from karma_sync.domain.team.invite_code import InviteCode, decode_invite, is_invite_code
+    from karma_sync.domain.team.pairing_code import PairingCode
+
+    if text == "-":
+        text = sys.stdin.buffer.read(_CODE_BYTES).decode(errors="replace")
+    found: PairingCode | InviteCode
+    if is_invite_code(text):
+        found = invited = decode_invite(text)
+        over = "expired at" if utc_now() >= invited.expires else "good until"
+        ends = f"{invited.expires:%Y-%m-%d %H:%M} UTC"
+        said = f"An invitation code, {over} {ends}. Whoever has it can join the team."
+        fields = {"kind": "invitation", "team": invited.team, "expires": str(invited.expires)}
+    else:
+        found = paired = pairing_code.decode(text)
+        said = f"A pairing code of {paired.tag}."
+        fields = {"kind": "pairing", "tag": paired.tag}
+    if as_json:
+        fields |= {"device": found.device, "fingerprint": found.fingerprint}
+        print_json(**fields, addresses=list(found.addresses))
+        return
+    reached = ", ".join(found.addresses) or "found by Syncthing's discovery"
+    print_line(said, f"Key {found.fingerprint}, device {found.device}, {reached}.")
 
 
 def pair(
@@ -108,6 +143,10 @@ def read_code(app: App, parts: list[str] | None) -> pairing_code.PairingCode:
             sys.stderr.write("The pairing code of the other member [then Enter and Ctrl-D]: ")
             sys.stderr.flush()
         text = sys.stdin.buffer.read(_CODE_BYTES).decode(errors="replace")
+    from karma_sync.domain.team.invite_code import is_invite_code
+
+    if is_invite_code(text):
+        raise BadInput("this is an invitation code, not a pairing code", hint="karma-sync join")
     code = pairing_code.decode(text)
     refuse_own(app.me, code)
     return code

@@ -101,6 +101,11 @@ class Invitation(Value, frozen=True, kw_only=True):
         """All devices that offer it, in the order in which they did."""
         return (self.device, *self.others)
 
+    @property
+    def is_accepted(self) -> bool:
+        """Whether I join its team once the roster is here."""
+        return self.answer is Answer.ACCEPTED
+
     def offered_by(self, device: str) -> "Invitation":
         """The invitation with this device among those that offer it."""
         if device in self.devices:

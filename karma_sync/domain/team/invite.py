@@ -210,6 +210,15 @@ class Door(Value, frozen=True, kw_only=True):
         return short_id(self.device)
 
     @property
+    def waits(self) -> bool:
+        """Whether its request waits for a person's yes."""
+        return self.status is DoorStatus.ASKING and not self.consent
+
+    def consented(self, *, agreed: bool) -> "Door":
+        """A person said yes or no to its request; the daemon answers."""
+        return self.changed(consent=YES if agreed else NO)
+
+    @property
     def addresses(self) -> tuple[str, ...]:
         """Where the device can be dialled, as far as is known."""
         return (self.address,) if self.address else ()
@@ -324,7 +333,7 @@ class Joining(Value, frozen=True, kw_only=True):
     def knock_again(self, fresh: "Joining") -> "Joining":
         """The same code was pasted again; `fresh` has its keys."""
         keys = {"knock_key": fresh.knock_key, "admission_key": fresh.admission_key}
-        return self._move("knock again", request="", why="", free="", **keys)
+        return self._move("knock again", agreed=False, request="", why="", free="", **keys)
 
     def _move(self, verb: str, **changes: Any) -> "Joining":
         return self.changed(status=_moved(JOIN_MOVES, self.status, verb), **changes)
