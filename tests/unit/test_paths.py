@@ -52,7 +52,7 @@ made_up = (
 def test_an_id_a_peer_made_up_never_becomes_a_path(text: str) -> None:
     well_formed = (
         len(text) == 31
-        and text.startswith(("ks-c-", "ks-m-", "ks-d-"))
+        and text.startswith(("ks-c-", "ks-m-", "ks-d-", "ks-r-"))
         and set(text[5:]) <= set("abcdefghijklmnopqrstuvwxyz234567")
     )
     if well_formed:
