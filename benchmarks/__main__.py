@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks import (
     against,
+    agents,
     archive,
     bench_redact,
     cycle,
@@ -53,6 +54,7 @@ ALL: dict[str, Callable[[], None]] = {
         packaging.package_rss_mb,
         archive.archive_mb_s,
         search.search,
+        agents.mcp,
         idle.cli_start_ms,
         latency.append_to_readable_s,
         latency.busy_append_to_readable_s,

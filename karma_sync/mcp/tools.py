@@ -8,7 +8,7 @@ from datetime import datetime
 from karma_sync.domain.session.query import Filter, Key, Query, moment
 from karma_sync.domain.session.quoting import quoted_line
 from karma_sync.errors import BadInput, NotFound
-from karma_sync.library.hits import Hit, Manner
+from karma_sync.library.hits import Hit, Manner, Results
 from karma_sync.library.reader import Readable
 from karma_sync.mcp.answers import CONTEXT_BYTES, MOST_ITEMS, Item, Page, PageCursor, ToolAnswer
 from karma_sync.mcp.session_reading import SessionPart
@@ -18,6 +18,7 @@ from karma_sync.service.sessions.who import Work, who
 
 _MOST_CHARS = 1_000  # of one argument
 _NOTE_CHARS = 200
+_USUAL = 12  # so many hits fit in most answers
 _RECENT = "7d"
 Asked = Mapping[str, str]
 
@@ -57,18 +58,29 @@ def _search(view: AgentView, asked: Asked) -> ToolAnswer:
     query = Query.parse(asked["query"], view.now)
     cursor = PageCursor.of("search", asked["query"])
     skip = cursor.number(asked["cursor"])
-    # one more than an answer has, so that it is known whether there are more
-    results = view.search.search(view.scope, query, Manner(most=MOST_ITEMS + 1, skip=skip))
-    page = Page(f"{results.total} found in {view.place}." if results.hits else "Nothing fits.")
-    for note in results.notes:
-        page.add(Item(f"Note: {quoted_line(note, _NOTE_CHARS)}", ""))
 
     def shown(hit: Hit) -> Item | None:
         return None if view.is_asking(hit.readable) else hit_item(hit, view.project)
 
-    done = page.fill(results.hits, shown)
-    more = done < len(results.hits) or bool(results.next_skip)
-    return page.answer(cursor.at(skip + done) if more else None)
+    page: Page | None = None
+    done, more = 0, True
+    # what fits is mostly no more than the first of these, and each hit is read from the chunks
+    for most in (_USUAL, MOST_ITEMS + 1 - _USUAL):
+        results = view.search.search(view.scope, query, Manner(most=most, skip=skip + done))
+        page = page or _found(view, results)
+        dealt = page.fill(results.hits, shown)
+        done += dealt
+        more = dealt < len(results.hits) or bool(results.next_skip)
+        if dealt < len(results.hits) or not results.next_skip:
+            break
+    return (page or Page("")).answer(cursor.at(skip + done) if more else None)
+
+
+def _found(view: AgentView, results: Results) -> Page:
+    page = Page(f"{results.total} found in {view.place}." if results.hits else "Nothing fits.")
+    for note in results.notes:
+        page.add(Item(f"Note: {quoted_line(note, _NOTE_CHARS)}", ""))
+    return page
 
 
 def _list(view: AgentView, asked: Asked) -> ToolAnswer:
