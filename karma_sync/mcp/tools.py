@@ -18,7 +18,7 @@ from karma_sync.service.sessions.who import Work, who
 
 _MOST_CHARS = 1_000  # of one argument
 _NOTE_CHARS = 200
-_USUAL = 12  # so many hits fit in most answers
+_USUAL = 12  # so many hits fit in most answers; each that is found is read from the chunks
 _RECENT = "7d"
 Asked = Mapping[str, str]
 
@@ -62,18 +62,18 @@ def _search(view: AgentView, asked: Asked) -> ToolAnswer:
     def shown(hit: Hit) -> Item | None:
         return None if view.is_asking(hit.readable) else hit_item(hit, view.project)
 
-    page: Page | None = None
-    done, more = 0, True
-    # what fits is mostly no more than the first of these, and each hit is read from the chunks
-    for most in (_USUAL, MOST_ITEMS + 1 - _USUAL):
-        results = view.search.search(view.scope, query, Manner(most=most, skip=skip + done))
-        page = page or _found(view, results)
+    def found(most: int, after: int) -> Results:
+        return view.search.search(view.scope, query, Manner(most=most, skip=after))
+
+    results = found(_USUAL, skip)
+    page = _found(view, results)
+    done = dealt = page.fill(results.hits, shown)
+    if dealt == len(results.hits) and results.next_skip:  # there is room for more
+        results = found(MOST_ITEMS + 1 - _USUAL, skip + done)
         dealt = page.fill(results.hits, shown)
         done += dealt
-        more = dealt < len(results.hits) or bool(results.next_skip)
-        if dealt < len(results.hits) or not results.next_skip:
-            break
-    return (page or Page("")).answer(cursor.at(skip + done) if more else None)
+    more = dealt < len(results.hits) or bool(results.next_skip)
+    return page.answer(cursor.at(skip + done) if more else None)
 
 
 def _found(view: AgentView, results: Results) -> Page:
