@@ -104,3 +104,28 @@ def _of_scope(scope: AccessScope, without: Iterable[int]) -> tuple[str, Values]:
         *values,
         json.dumps(sorted(without)),
     ]
+
+
+class ProjectSession(NamedTuple):
+    """A session of a project, with its branches and its last activity (ISO 8601, UTC)."""
+
+    project: str
+    member: str
+    agent: str
+    session: str
+    active: str
+    branches: tuple[str, ...]
+
+
+def with_branches(tx: Transaction, scope: AccessScope) -> list[ProjectSession]:
+    """Every session of the library that the scope allows, the latest active first."""
+    condition, values = visible(scope)
+    rows = tx.execute(
+        "SELECT project, member, agent, session, active, json_extract(body, '$.session.branches')"  # noqa: S608 ours
+        f" FROM item WHERE {condition} ORDER BY active DESC, folder, item",
+        values,
+    )
+    return [
+        ProjectSession(project, member, agent, session, active, tuple(json.loads(branches or "[]")))
+        for project, member, agent, session, active, branches in rows
+    ]

@@ -151,6 +151,32 @@ def test_people_see_a_table_bars_and_a_week(pair: Pair) -> None:
     assert "NOT YET CONFIRMED" in pair.b.run("session", "stats").out
 
 
+def projects(member: Member) -> dict[str, dict[str, Any]]:
+    return {each["project"]: each for each in member.json("project", "list")["projects"]}
+
+
+def test_projects_are_mine_and_the_teams_cloned_or_not(pair: Pair) -> None:
+    place = pair.a.clone("git@example.org:acme/api.git", "api")
+    pair.a.run("project", "share", str(place), "--yes")
+    until(lambda: "example.org/acme/api" in projects(pair.b), "the offer reaches B")
+
+    repo = projects(pair.b)[PROJECT]
+    assert repo["teams"] == [{"team": "backend", "answer": "accepted", "members": [pair.a.tag]}]
+    assert repo["clones"] == [str(pair.b.repo)]
+    assert (repo["sessions"], repo["mine"]) == (3, 1)
+    assert repo["members"] == [pair.a.tag, pair.b.tag]
+    assert repo["branches"] == ["main"]
+    assert repo["last"]
+    api = projects(pair.b)["example.org/acme/api"]
+    assert (api["sessions"], api["clones"], api["last"]) == (0, [], None)
+    assert api["teams"][0]["answer"] == "offered"
+    out = pair.b.run("project", "list").out
+    assert "backend, offered" in out
+    assert "none here" in out
+    assert "3, 1 of them yours" in out
+    assert out.splitlines()[-1] == "Next: karma-sync accept example.org/acme/api"
+
+
 def test_without_sessions_there_is_nothing_to_count(town: Town) -> None:
     carol = town.member("carol")
 

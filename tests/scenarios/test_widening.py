@@ -146,7 +146,7 @@ HARMLESS = {
     *("mcp", "mcp log", "context"),
     # a restored session is withheld, and a fork stays
     *("session restore", "session purge", "session fork"),
-    *("search", "who", "session export", "session stats"),
+    *("search", "who", "session export", "session stats", "project list"),
     *(
         "service install",
         "service uninstall",

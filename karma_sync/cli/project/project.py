@@ -24,6 +24,7 @@ from karma_sync.cli.options import (
 )
 from karma_sync.cli.output import print_line, print_next
 from karma_sync.cli.project.argument import meant
+from karma_sync.cli.project.listing import list_projects
 from karma_sync.cli.project.scan import scan
 from karma_sync.cli.widening import consent_to_more, never
 from karma_sync.errors import BadInput, NotFound
@@ -46,6 +47,7 @@ def add_to(app: typer.Typer) -> None:
     group.command()(propose)
     group.command(name="map")(map_)
     group.command()(alias)
+    group.command(name="list")(list_projects)
     group.command()(scan)
     app.add_typer(group, name="project")
 

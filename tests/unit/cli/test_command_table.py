@@ -71,7 +71,7 @@ NOT_READING = {
     *("invitation accept", "invitation decline", "team create", "team add", "team list"),
     *("team show", "team leave", "team remove", "team dissolve", "team rename", "team policy"),
     *("team transfer", "team successors", "team take-over", "project unshare", "project propose"),
-    *("project share", "project map", "project alias", "project scan", "project list"),
+    *("project share", "project map", "project alias", "project scan"),
     *("subscription list", "subscription change", "subscription decline"),
     *("subscription pause", "subscription resume", "subscription reopen"),
     *("decline", "pause", "resume", "exclude", "events", "join", "invite list", "invite revoke"),
