@@ -218,13 +218,16 @@ class Reconciler:
             me = team.known(self._context.me.key) if team else None
             if team is None or sender is None or me is None:
                 continue
-            before = found.get(folder.id) or known.get(folder.id)
-            offer = before or state.RemovalOffer(
-                folder=folder.id, team=team.id, incarnation=me.incarnation, devices=()
+            if folder.id in known:
+                continue
+            # shared with all of them, so that each gets the acknowledgement
+            others = (m for m in team.everybody if m.key != me.key)
+            found[folder.id] = state.RemovalOffer(
+                folder=folder.id,
+                team=team.id,
+                incarnation=me.incarnation,
+                devices=tuple(Device(m.device, m.tag, m.addresses or ("dynamic",)) for m in others),
             )
-            device = Device(sender.device, sender.tag, sender.addresses or ("dynamic",))
-            if device.id not in {each.id for each in offer.devices}:
-                found[folder.id] = offer.changed(devices=(*offer.devices, device))
         if found:
             with self._context.store.transaction() as tx:
                 state.removals.put(tx, *found.values())

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from karma_sync.channel.inbox import Inbox
 from karma_sync.channel.layout import CHUNK_NAME, ITEM_NAME, ITEMS, RETRACTION_NAME
+from karma_sync.domain.events import Topic
 from karma_sync.domain.mesh.channels import Channel, Kept
 from karma_sync.domain.session.manifest import ItemKind, SetAside
 from karma_sync.domain.team.pairing_code import PairingCode
@@ -151,7 +152,9 @@ class Receiver:
             count = self._importer.forget_all_but(each)
             if count:
                 why = f"{count} sessions of {each.project}"
-                self._notes.record("withdrawn", each.member, why)
+                self._notes.record(
+                    "withdrawn", each.member, why, Topic(project=each.project, actor=each.member)
+                )
         self._kept_channels = set(kept)
 
     def forget_teams(self, teams: Collection[str]) -> None:
@@ -279,7 +282,9 @@ class Receiver:
         try:
             news = self._importer.retract(watched.channel, watched.inbox.path, item)
         except Unverified as error:
-            self._notes.record_fault("retraction refused", f"{owner}, item {item}", reason(error))
+            about = _about(watched.channel)
+            who = f"{owner}, item {item}"
+            self._notes.record_fault("retraction refused", who, reason(error), about)
         except FileNotFoundError:
             return  # replaced in the meantime; Syncthing reports the new file
         except (OSError, DatabaseUnusable) as error:
@@ -290,7 +295,8 @@ class Receiver:
                 watched.arrivals.pop(item, None)
                 watched.inbox.drop_unfinished(item, watched.waiting.pop(item, ()))
                 watched.deletions_done = False
-                self._notes.record("retracted", owner, f"the session in item {item}")
+                about = _about(watched.channel)
+                self._notes.record("retracted", owner, f"the session in item {item}", about)
         watched.retracted[item] = signature
 
     def _receive_item(self, watched: _Watched, item: str, signature: str) -> bool:
@@ -352,9 +358,14 @@ class Receiver:
             return library.Arrival(item, signature, "retracted")
         except Unverified as error:
             why = reason(error)
-            self._notes.record_fault("item refused", watched.channel.owner.tag, f"{item}: {why}")
+            about = _about(watched.channel)
+            self._notes.record_fault("item refused", about.actor, f"{item}: {why}", about)
             return library.Arrival(item, signature, "refused", why)
         return library.Arrival(item, signature, "imported")
+
+
+def _about(channel: Channel) -> Topic:
+    return Topic(channel.team.name, channel.project, channel.owner.tag)
 
 
 def _no_longer_waiting(watched: _Watched, sha: str) -> set[str]:

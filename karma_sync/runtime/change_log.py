@@ -8,6 +8,7 @@ state that was recorded last.
 from collections.abc import Callable
 from datetime import datetime
 
+from karma_sync.domain.events import Event, EventType, Topic
 from karma_sync.domain.team.changes import Known, facts, moment, news
 from karma_sync.store import events, state
 from karma_sync.store.database import Database
@@ -32,8 +33,9 @@ class ChangeLog:
         with self._work.transaction() as tx:
             current = facts(self._known())  # again: another process may have recorded it meanwhile
             for fact in news(events.reported_facts(tx), current):
-                event = events.Event(0, self._now(), fact.what, fact.who, fact.why)
-                events.add(tx, event)
+                about = Topic(fact.team, fact.project, fact.actor)
+                kind = EventType(fact.what)
+                events.add(tx, Event(0, self._now(), kind, fact.who, fact.why, about=about))
             events.put_reported_facts(tx, current)
 
     def _known(self) -> Known:
@@ -47,5 +49,6 @@ class ChangeLog:
                 pairings=tuple(state.pairings.all(tx)),
                 contacts=tuple(state.contacts.all(tx)),
                 invitations=tuple(state.invitations.all(tx)),
+                former=tuple((f.team, f.name, f.how) for f in state.formers.all(tx)),
                 paused_until=until[0] if until else None,
             )

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 
+from karma_sync.domain.events import Event, EventType, Topic
 from karma_sync.errors import KarmaError, SyncthingUnreachable, Unverified
 from karma_sync.store import events, work
 from karma_sync.store.database import Database
@@ -15,6 +16,7 @@ from karma_sync.store.database import Database
 SYNCTHING = "Syncthing"  # stands in place of a folder in a fault of Syncthing as a whole
 
 SILENT = "it does not answer"
+NOTHING = Topic()
 
 
 class Outage:
@@ -82,8 +84,8 @@ class Outage:
 class EventLog:
     """Writes events into work.db; several threads may use it.
 
-    An event has three texts: `what` happened, to `who` (a member, a folder, a session or a thread),
-    and `why`.
+    An event has a subject (a member, a folder, a session or a thread) and a payload, the reason in
+    words; `about` adds the team, the project and who did it.
     """
 
     def __init__(self, store: Database, now: Callable[[], datetime]) -> None:
@@ -92,17 +94,21 @@ class EventLog:
         self._outage = Outage()
         self.failing: set[str] = set()  # threads that fail now, and SYNCTHING during an outage
 
-    def record(self, what: str, who: str, why: str) -> None:
-        """Record an event; the same one again only after another kind of event about `who`."""
-        self._add(events.Event(0, self._now(), what, who, why))
+    def record(self, kind: str, subject: str, payload: str, about: Topic = NOTHING) -> None:
+        """Record an event; the same one again only after another kind of event about `subject`.
 
-    def record_fault(self, what: str, who: str, why: str) -> None:
+        `kind` is the value of an `EventType`.
+        """
+        self._add(Event(0, self._now(), EventType(kind), subject, payload, about=about))
+
+    def record_fault(self, kind: str, subject: str, payload: str, about: Topic = NOTHING) -> None:
         """Record a refusal or a fault, with the same rule for repetitions."""
-        self._add(events.Event(0, self._now(), what, who, why, bad=True))
+        at, known = self._now(), EventType(kind)
+        self._add(Event(0, at, known, subject, payload, bad=True, about=about))
 
-    def record_end(self, who: str, why: str) -> None:
-        """Record that the fault of `who` is over."""
-        self.record(events.FAULT_OVER, who, why)
+    def record_end(self, subject: str, payload: str) -> None:
+        """Record that the fault of `subject` is over."""
+        self.record(EventType.FAULT_OVER, subject, payload)
 
     def record_worker(self, name: str, error: Exception | None) -> None:
         """Record that a thread of the daemon failed, or with None that it works again.
@@ -157,7 +163,7 @@ class EventLog:
             work.faults.drop(tx, folder=name)
         self.failing.discard(name)
 
-    def _add(self, event: events.Event) -> None:
+    def _add(self, event: Event) -> None:
         with self._store.transaction() as tx:
             events.add_once(tx, event)
 

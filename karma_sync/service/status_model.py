@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from karma_sync.domain.events import Event
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.fork import SessionFork
 from karma_sync.domain.session.project import Place, Where
@@ -14,7 +15,7 @@ from karma_sync.mesh.transfers import seconds_left
 from karma_sync.sending.ledger.recalls import CalledBack
 from karma_sync.service import invitations
 from karma_sync.service.archive import ArchiveStatus
-from karma_sync.store import events, state, work
+from karma_sync.store import state, work
 from karma_sync.store.database import Database
 
 
@@ -162,7 +163,7 @@ class StatusReport:
     faults: dict[str, str]
     packaging: TransferStatus | None = None
     silent: dict[str, int | None] = field(default_factory=dict)
-    last_error: events.Event | None = None
+    last_error: Event | None = None
     last_error_over: bool = False
     archive: ArchiveStatus | None = None
     orphans: Sequence[SessionFork] = ()

@@ -1,5 +1,6 @@
 """Adopts the rosters and member documents that other members signed."""
 
+from karma_sync.domain.events import Topic
 from karma_sync.domain.mesh.channels import document_title
 from karma_sync.domain.team.succession import RosterOrder
 from karma_sync.domain.team.team import Team
@@ -67,7 +68,8 @@ class Adopter:
                 team = state.teams.get(tx, team_id)
             if team:
                 who = document_title(team, found.kind, found.writer)
-                self._context.event_log.record_fault("document refused", who, reason(error))
+                about = Topic(team=team.name)
+                self._context.event_log.record_fault("document refused", who, reason(error), about)
             return False
         return True
 

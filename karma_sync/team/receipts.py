@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from karma_sync.domain.events import Topic
 from karma_sync.domain.ids import next_version
 from karma_sync.domain.mesh.channels import Channel, World, document_title, inboxes, receivers
 from karma_sync.domain.team.team import Team
@@ -154,7 +155,8 @@ class Receipts:
             receipt = verify_receipt(found.raw, found.writer, team, version).value
         except Unverified as error:
             who = document_title(team, RECEIPT, found.writer)
-            self._context.event_log.record_fault("document refused", who, reason(error))
+            about = Topic(team=team.name)
+            self._context.event_log.record_fault("document refused", who, reason(error), about)
             return None
         with self._store.transaction() as tx:
             row = work.SignedReceipt(found.writer, receipt.version, found.raw)
@@ -189,7 +191,9 @@ class Receipts:
                 if each != seen(mine.kind, mine.writer, mine.version, mine.envelope):
                     who = document_title(team, each.kind, each.writer)
                     why = f"two contents under version {each.version}: the first is kept"
-                    self._context.event_log.record_fault("document doubled", who, why)
+                    self._context.event_log.record_fault(
+                        "document doubled", who, why, Topic(team=team.name)
+                    )
             elif each.writer == self._context.me.key and each.version < self._latest_version():
                 with state_db.transaction() as tx:
                     state.raise_minimum_version(tx, team.id, each.kind, each.version)

@@ -180,7 +180,7 @@ def test_a_name_can_change_only_while_nobody_knows_it(
 
 def _events(member: Member) -> list[tuple[str, str, str]]:
     found = [json.loads(line) for line in member.run("events", "--json").lines]
-    return [(e["what"], e["who"], e["why"]) for e in found]
+    return [(e["type"], e["subject"], e["payload"]) for e in found]
 
 
 def _paused(member: Member) -> int:

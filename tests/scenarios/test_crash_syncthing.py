@@ -81,7 +81,7 @@ def test_a_syncthing_that_dies_again_and_again_is_told_of_until_it_lives(
     said = a.json("status")
     assert said["daemon"]
     assert [peer["connected"] for peer in said["peers"]] == [False]
-    assert said["last_error"]["who"] == "Syncthing"
+    assert said["last_error"]["subject"] == "Syncthing"
     assert "on fire" in said["last_error"]["why"]
     check = a.run("status", "--check", check=False)
     assert check.code == 7
@@ -90,8 +90,8 @@ def test_a_syncthing_that_dies_again_and_again_is_told_of_until_it_lives(
     _broken(a).unlink()
     b.until_readable(known)
     until(lambda: a.run("status", "--check", check=False).code == 0, "nothing to be stuck")
-    of_syncthing = [e for e in _events(a)[told:] if e["who"] == "Syncthing"]
-    assert [e["what"] for e in of_syncthing] == ["fault", "fault", "fault over"], of_syncthing
+    of_syncthing = [e for e in _events(a)[told:] if e["subject"] == "Syncthing"]
+    assert [e["type"] for e in of_syncthing] == ["fault", "fault", "fault over"], of_syncthing
     assert "it ended with code -9" in of_syncthing[0]["why"]
     assert of_syncthing[1]["why"].count("on fire") == 1
 
@@ -117,8 +117,8 @@ def test_a_syncthing_that_hangs_is_told_of_until_it_answers(pair: tuple[Member, 
     b.until_readable(known)
     until(lambda: a.run("status", "--check", check=False).code == 0, "nothing to be stuck")
     assert a.syncthing_pid == hung
-    of_syncthing = [e for e in _events(a)[told:] if e["who"] == "Syncthing"]
-    assert [e["what"] for e in of_syncthing] == ["fault", "fault over"], of_syncthing
+    of_syncthing = [e for e in _events(a)[told:] if e["subject"] == "Syncthing"]
+    assert [e["type"] for e in of_syncthing] == ["fault", "fault over"], of_syncthing
 
 
 def test_up_says_why_syncthing_does_not_start_and_leaves_nothing_running(

@@ -162,7 +162,7 @@ def test_of_what_is_nowhere_any_more_the_rest_is_packaged_again_and_the_lost_is_
 
     def events() -> list[tuple[str, str]]:
         lines = [json.loads(line) for line in alone.run("events", "--json").lines]
-        return [(e["what"], e["who"]) for e in lines if e["what"] in {"lost", "recovered"}]
+        return [(e["type"], e["subject"]) for e in lines if e["type"] in {"lost", "recovered"}]
 
     until(lambda: ("lost", goes.id) in events(), "the lost session to be named")
     assert ("lost", stays.id) not in events()

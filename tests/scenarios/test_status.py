@@ -111,7 +111,7 @@ def test_a_syncthing_that_was_killed_is_told_of_as_the_last_error(
     os.kill(alone.syncthing_pid, signal.SIGKILL)
 
     until(lambda: alone.json("status")["last_error"], "the fault to be told")
-    assert alone.json("status")["last_error"]["who"] == "Syncthing"
+    assert alone.json("status")["last_error"]["subject"] == "Syncthing"
     until(lambda: "fault over: Syncthing" in alone.run("events").out, "its end")
     assert "last error" in alone.run("status").out
 

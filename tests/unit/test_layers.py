@@ -22,6 +22,7 @@ RANKS = (
         "domain.timespan",
         "domain.access",
         "domain.document",
+        "domain.events",
         "domain.value",
     ),
     ("domain.session",),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App
+from karma_sync.cli import completion
 from karma_sync.cli.notices import print_if_down, warn_if_down
 from karma_sync.cli.options import YesOption
 from karma_sync.cli.output import flush, print_json, print_line, print_next
@@ -109,6 +110,26 @@ def events(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Print new events as they happen.")
     ] = False,
+    types: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type",
+            help="A word such as joined or `item refused`, or a group: team, member, leader,"
+            " project, subscription, session, fault. Repeatable.",
+        ),
+    ] = None,
+    team: Annotated[
+        str | None, typer.Option(help="Events of this team.", autocompletion=completion.teams)
+    ] = None,
+    project: Annotated[
+        str | None,
+        typer.Option(help="Events of this project.", autocompletion=completion.projects),
+    ] = None,
+    member: Annotated[
+        str | None,
+        typer.Option(help="What this member did.", autocompletion=completion.members),
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="Events since then: 14d, 2026-05-31.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per line.")
     ] = False,
@@ -117,15 +138,23 @@ def events(
 
     An event is a change, a refusal or a fault. Each is shown once.
 
-    Example: karma-sync events --follow
+    Example: karma-sync events --type refused --team backend --since 7d
     """
-    from karma_sync.service.events import events_after
+    from karma_sync.domain.timespan import parse_since
+    from karma_sync.service.events import EventFilter, events_after, types_named
 
     app = App.from_environment()
+    wanted = EventFilter(
+        types=types_named(types or ()),
+        team=team or "",
+        project=project or "",
+        member=member or "",
+        since=parse_since(since, utc_now()) if since else None,
+    )
     warn_if_down(app)
     last = 0
     while True:
-        found = events_after(app.work, last)
+        found = events_after(app.work, last, wanted)
         for event in found:
             last = event.id
             _show(event, as_json)
@@ -141,7 +170,8 @@ def _show(event: "Event", as_json: bool) -> None:
     from karma_sync.domain.text import printable
 
     if as_json:
-        print_json(**asdict(event))
+        fields = asdict(event)
+        print_json(**(fields | fields.pop("about")))
     else:
-        text = f"{event.at:%Y-%m-%d %H:%M:%S} UTC  {event.what}: {event.who}: {event.why}"
+        text = f"{event.at:%Y-%m-%d %H:%M:%S} UTC  {event.type}: {event.subject}: {event.payload}"
         print_drawn([Line(printable(text), Tone.STUCK if event.bad else None)])

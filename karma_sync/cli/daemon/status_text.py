@@ -94,7 +94,7 @@ def _daemon_line(found: "StatusReport", daemon: "Running | None") -> Line:
 
 def _fault_line(who: str, why: str, found: "StatusReport") -> Line:
     error = found.last_error
-    is_last = error is not None and (error.who, error.why) == (who, why)
+    is_last = error is not None and (error.subject, error.payload) == (who, why)
     when = f", last error {ago(error.at)}" if error and is_last else ""
     return Line(f"fault{when}: {who}: {why}", Tone.STUCK)
 
@@ -102,11 +102,12 @@ def _fault_line(who: str, why: str, found: "StatusReport") -> Line:
 def _error_lines(found: "StatusReport") -> list[Line]:
     """Return the last error, unless a fault shows it already."""
     error = found.last_error
-    if error is None or found.faults.get(error.who) == error.why:
+    if error is None or found.faults.get(error.subject) == error.payload:
         return []
     over = ", over since" if found.last_error_over else ""
     tone = Tone.SECONDARY if over else Tone.STUCK
-    return [Line(f"last error {ago(error.at)}{over}: {error.what}: {error.who}: {error.why}", tone)]
+    told = f"{error.type}: {error.subject}: {error.payload}"
+    return [Line(f"last error {ago(error.at)}{over}: {told}", tone)]
 
 
 def _silent_line(team: str, days: int | None) -> Line:

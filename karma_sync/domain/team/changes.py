@@ -9,25 +9,33 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
+from karma_sync.domain.team.member import How
 from karma_sync.domain.team.subscription import Status, Subscription
 from karma_sync.domain.team.team import Team
 from karma_sync.domain.value import Value
 
 
 class Fact(Value, frozen=True, kw_only=True):
-    """One thing that is so: `who` is `what`; `why` adds where and how."""
+    """One thing that is so: `who` is `what`; `why` adds where and how.
+
+    `what` is the value of an `EventType`, or a word that is no news. `team` (its name), `project`
+    and `actor` (a tag) are what the event can be found by.
+    """
 
     what: str
     who: str
     why: str
+    team: str = ""
+    project: str = ""
+    actor: str = ""
 
 
 @dataclass(frozen=True)
 class Known:
     """The present state that facts are made of.
 
-    `me` is my tag. `paused_until` is a text: None if nothing is paused, "" for a pause without an
-    end.
+    `me` is my tag. `former` are the teams in which I am no longer: id, name, how. `paused_until` is
+    a text: None if nothing is paused, "" for a pause without an end.
     """
 
     me: str
@@ -37,6 +45,7 @@ class Known:
     contacts: tuple[Contact, ...] = ()
     invitations: tuple[Invitation, ...] = ()
     paused_until: str | None = None
+    former: tuple[tuple[str, str, str], ...] = ()
 
 
 # The words for changes between two answers. Any other change is reported with the new answer.
@@ -78,7 +87,13 @@ def news(before: Mapping[str, Fact], after: Mapping[str, Fact]) -> list[Fact]:
     for key in sorted({*before, *after}, key=_rank):
         kind = key.partition("/")[0]
         old, new = before.get(key), after.get(key)
-        if new is None:
+        if kind in _ONLY_AS_CHANGES and not _is_change(key, old, new, before):
+            continue
+        if new is None and f"{_SAID_BY.get(kind, '')}{key.partition('/')[2]}" in after:
+            continue  # another fact says how it ended
+        if old and new and _is_renamed(old, new):
+            found += [new.changed(what="renamed")] if kind == "team" else []
+        elif new is None:
             if old and (kind in _ENDS or _is_reopened(key, old, after)):
                 what = _ENDS.get(kind, "reopened")
                 found.append(old.changed(what=what, why=_ended(key, old)))
@@ -86,6 +101,29 @@ def news(before: Mapping[str, Fact], after: Mapping[str, Fact]) -> list[Fact]:
             what = _CHANGES.get((old.what, new.what), new.what) if old else new.what
             found.append(new.changed(what=what))
     return found
+
+
+# Facts that are no news when a team is seen first.
+_ONLY_AS_CHANGES = {"leader", "gone", "former"}
+# The kinds of facts whose end is told by a fact of another kind, if there is one.
+_SAID_BY: Mapping[str, str] = {"team": "former/", "member": "gone/"}
+
+
+def _is_change(key: str, old: Fact | None, new: Fact | None, before: Mapping[str, Fact]) -> bool:
+    """Whether this fact is a change of something that was known before."""
+    kind, _, rest = key.partition("/")
+    if new is None:
+        return False
+    if kind == "leader":
+        return old is not None and old.who != new.who
+    known = f"{'member' if kind == 'gone' else 'team'}/{rest}"
+    return old is None and known in before
+
+
+def _is_renamed(old: Fact, new: Fact) -> bool:
+    """Whether only the name of the team differs."""
+    renamed = old.changed(team=new.team, why=old.why.replace(old.team, new.team))
+    return old.team != new.team and renamed.changed(actor=new.actor) == new
 
 
 def _is_reopened(key: str, old: Fact, after: Mapping[str, Fact]) -> bool:
@@ -107,30 +145,82 @@ def moment(when: datetime) -> str:
 
 
 def _rank(key: str) -> tuple[int, str]:
-    kinds = ("halt", "contact", "pairing", "invitation", "team", "member", "project", "answer")
+    kinds = (
+        *("halt", "contact", "pairing", "invitation", "team", "former", "dissolved", "leader"),
+        *("member", "gone", "project", "proposal", "answer"),
+    )
     return kinds.index(key.partition("/")[0]), key
 
 
 def _of_teams(known: Known) -> Iterator[tuple[str, Fact]]:
     for team in known.teams:
-        where = f"team {team.name}"
+        where, name = f"team {team.name}", team.name
+        founder = team.known(team.founder)
         leader = next((m.tag for m in team.members if m.key == team.leader), "?")
-        mine = "founded" if leader == known.me else "joined"
-        yield f"team/{team.id}", Fact(what=mine, who=known.me, why=where)
-        for member in team.members:
-            if member.tag != known.me:
-                what = "joined" if member.active else "added"
-                yield f"member/{team.id}/{member.key}", Fact(what=what, who=member.tag, why=where)
+        mine = "founded" if founder and founder.tag == known.me else "joined"
+        yield f"team/{team.id}", Fact(what=mine, who=known.me, why=where, team=name)
+        passed = "leadership taken over" if team.rank else "leadership transferred"
+        yield (
+            f"leader/{team.id}",
+            Fact(what=passed, who=leader, why=where, team=name, actor=leader),
+        )
+        if team.is_dissolved:
+            yield (
+                f"dissolved/{team.id}",
+                Fact(what="dissolved", who=leader, why=where, team=name, actor=leader),
+            )
+        yield from _of_members(known, team, leader)
         for project in team.projects:
-            why = f"{project.identity} with {team.name}"
-            yield f"project/{team.id}/{project.identity}", Fact(what="shared", who=leader, why=why)
+            why = f"{project.identity} with {name}"
+            yield (
+                f"project/{team.id}/{project.identity}",
+                _of_project(Fact(what="shared", who=leader, why=why, team=name), project.identity),
+            )
+    for team_id, name, how in known.former:
+        fact = Fact(what=how, who=known.me, why=f"team {name}", team=name)
+        yield f"former/{team_id}", fact
+
+
+def _of_members(known: Known, team: Team, leader: str) -> Iterator[tuple[str, Fact]]:
+    where, name = f"team {team.name}", team.name
+    for member in team.everybody:
+        if member.tag != known.me:
+            what = "joined" if member.active else "added"
+            actor = member.tag if member.active else leader
+            yield (
+                f"member/{team.id}/{member.key}",
+                Fact(what=what, who=member.tag, why=where, team=name, actor=actor),
+            )
+        for project in member.proposals:
+            if not team.project(project):
+                why = f"{project} for {name}"
+                fact = Fact(what="proposed", who=member.tag, why=why, team=name)
+                yield f"proposal/{team.id}/{member.key}/{project}", _of_project(fact, project)
+    for gone in team.removed:
+        if gone.removal and gone.tag != known.me:
+            left = gone.removal.how is How.LEFT
+            actor = gone.tag if left else leader
+            yield (
+                f"gone/{team.id}/{gone.key}",
+                Fact(
+                    what="left" if left else "removed",
+                    who=gone.tag,
+                    why=where,
+                    team=name,
+                    actor=actor,
+                ),
+            )
+
+
+def _of_project(fact: Fact, project: str) -> Fact:
+    return fact.changed(project=project, actor=fact.who)
 
 
 def _of_answers(known: Known) -> Iterator[tuple[str, Fact]]:
     teams = {team.id: team for team in known.teams}
     for answer in known.answers:
         team = teams.get(answer.team)
-        member = team.member(answer.member) if team else None
+        member = team.anybody(answer.member) if team else None
         if team is None or member is None:
             continue
         why = f"{answer.project} in {team.name}"
@@ -138,7 +228,8 @@ def _of_answers(known: Known) -> Iterator[tuple[str, Fact]]:
             why += f": {answer.direction}"
             why += f", since {moment(answer.limits.since)}" if answer.limits.since else ""
         key = f"answer/{answer.team}/{answer.project}/{answer.member}"
-        yield key, Fact(what=answer.status.value, who=member.tag, why=why)
+        fact = Fact(what=answer.status.value, who=member.tag, why=why, team=team.name)
+        yield key, _of_project(fact, answer.project)
 
 
 def _of_requests(known: Known) -> Iterator[tuple[str, Fact]]:

@@ -8,6 +8,7 @@ from karma_sync.cli.daemon.status_text import status_lines
 from karma_sync.cli.notices import STARTING
 from karma_sync.cli.screen import Line, fit
 from karma_sync.daemon.lock import Running
+from karma_sync.domain.events import Event, EventType
 from karma_sync.domain.team.member import MemberStatus
 from karma_sync.domain.team.subscription import Status as Answer
 from karma_sync.sending.ledger.recalls import CalledBack
@@ -20,7 +21,6 @@ from karma_sync.service.status_model import (
     StatusReport,
     TransferStatus,
 )
-from karma_sync.store.events import Event
 from karma_sync.store.state import GlobalPause
 from tests.support.builders import (
     ALICE,
@@ -161,7 +161,7 @@ def test_what_nobody_takes_yet_is_not_told_as_if_it_had_arrived() -> None:
 
 
 def test_an_error_that_lasts_is_told_once() -> None:
-    event = Event(1, datetime.now(UTC), "fault", "redaction", "the file is damaged")
+    event = Event(1, datetime.now(UTC), EventType.FAULT, "redaction", "the file is damaged")
     told = shown(faults={"redaction": "the file is damaged"}, last_error=event)
 
     assert told[2:4] == ["fault, last error just now: redaction: the file is damaged", ""]
@@ -184,7 +184,9 @@ def test_the_other_place_of_a_mixed_session_fits_on_a_line() -> None:
 
 
 def test_what_is_wrong_stands_before_what_is_usual() -> None:
-    event = Event(1, datetime.now(UTC), "fault", "documents of team backend", "marker\nmissing")
+    event = Event(
+        1, datetime.now(UTC), EventType.FAULT, "documents of team backend", "marker\nmissing"
+    )
     told = shown(
         faults={"documents of team backend": "marker missing"},
         last_error=event,
@@ -234,7 +236,7 @@ def test_those_who_have_all_stand_on_one_line() -> None:
 
 
 def test_an_error_that_is_over_is_told_as_such() -> None:
-    event = Event(1, datetime.now(UTC), "fault", "Syncthing", "it ended")
+    event = Event(1, datetime.now(UTC), EventType.FAULT, "Syncthing", "it ended")
     told = shown(last_error=event, last_error_over=True)
 
     assert told[2] == "last error just now, over since: fault: Syncthing: it ended"
@@ -296,7 +298,7 @@ def test_five_members_and_three_projects_fit_on_a_screen_with_something_wrong() 
     folder = f"/home/alice/.local/share/karma-sync/folders/ks-c-{'x' * 26}"
     why = f"{folder} cannot be written: Operation not permitted"
     who = f"{PROJECT} by {ALICE} in backend"
-    event = Event(1, datetime.now(UTC), "fault", who, why)
+    event = Event(1, datetime.now(UTC), EventType.FAULT, who, why)
     projects = [
         project(mine=answer(TEAM, ALICE, project=f"github.com/acme/{name}"), receivers=theirs)
         for name, theirs in (("api", having), ("docs", having), ("web", [*having, behind]))

@@ -5,9 +5,11 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 
+from karma_sync.domain.events import EventType
 from karma_sync.domain.session.selection import Limits
 from karma_sync.domain.team.changes import Fact, Known, facts, news
 from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
+from karma_sync.domain.team.member import How, Removal
 from karma_sync.domain.team.subscription import MOVES, USUAL, Direction, Status, Subscription
 from tests.support.builders import (
     ALICE,
@@ -40,7 +42,7 @@ def told(before: Known, after: Known) -> list[tuple[str, str, str]]:
 
 
 def known(*answers: Subscription, **more: object) -> Known:
-    return Known(me=ALICE, teams=(TEAM,), answers=answers, **more)  # type: ignore[arg-type] # tests name fields
+    return Known(me=ALICE, answers=answers, **({"teams": (TEAM,)} | more))  # type: ignore[arg-type] # tests name fields
 
 
 @pytest.mark.parametrize(("status", "verb"), MOVES)
@@ -135,6 +137,54 @@ def test_news_report_requests_and_their_answers() -> None:
     assert told(known(pairings=(pairing,)), known(pairings=(later,))) == []
 
 
+def test_who_leaves_and_who_is_removed_are_two_kinds_of_news() -> None:
+    bob = key_of(BOB).public
+    mine = team_of_all(ALICE, BOB)
+    left = mine.leave(bob, 1, retracted=True)
+    removed = mine.remove(mine.members[1], Removal(how=How.REMOVED, at=1))
+    before, *afters = (Known(me=ALICE, teams=(t,)) for t in (mine, left, removed))
+
+    assert [told(before, after) for after in afters] == [
+        [("left", BOB, "team backend")],
+        [("removed", BOB, "team backend")],
+    ]
+    actors = [news(facts(before), facts(after))[0].actor for after in afters]
+    assert actors == [BOB, ALICE]
+    nothing = Known(me=ALICE, teams=())
+    assert "removed" not in [what for what, *_ in told(nothing, afters[1])], "known from the start"
+
+
+def test_a_team_that_removed_me_is_not_one_that_i_left() -> None:
+    after = Known(me=ALICE, teams=(), former=((TEAM.id, "backend", "removed"),))
+
+    assert told(known(), after)[0] == ("removed", ALICE, "team backend")
+
+
+def test_leadership_names_and_ends_of_a_team_are_news() -> None:
+    named = TEAM.changed(name="platform")
+    alice = key_of(ALICE).public
+    led = TEAM.changed(leader=alice, term=2)
+
+    assert told(known(), known(teams=(named,))) == [("renamed", ALICE, "team platform")]
+    assert told(known(), known(teams=(led,)))[0] == (
+        "leadership transferred",
+        ALICE,
+        "team backend",
+    )
+    assert told(known(), known(teams=(led.changed(rank=8),)))[0][0] == "leadership taken over"
+    assert told(known(), known(teams=(TEAM.dissolve(),))) == [("dissolved", BOB, "team backend")]
+
+
+def test_a_proposal_is_news_until_the_project_is_shared() -> None:
+    proposed = TEAM.proposing(key_of(ALICE).public, ("h/o/new",))
+    shared = proposed.share("h/o/new", 1)
+
+    assert told(known(), known(teams=(proposed,))) == [("proposed", ALICE, "h/o/new for backend")]
+    assert [what for what, *_ in told(known(teams=(proposed,)), known(teams=(shared,)))] == [
+        "shared"
+    ]
+
+
 @given(worlds(), worlds())
 @examples(50)
 def test_an_unchanged_fact_is_not_news(one: object, other: object) -> None:
@@ -146,6 +196,8 @@ def test_an_unchanged_fact_is_not_news(one: object, other: object) -> None:
     before, after = facts_of(one), facts_of(other)
 
     assert news(after, after) == []
+    words = {EventType(each.what) for each in news(before, after)}
+    assert words <= set(EventType)
     if before != after:
         keys = {k for k in {*before, *after} if before.get(k) != after.get(k)}
         assert len(news(before, after)) <= len(keys), "each difference is told once at most"

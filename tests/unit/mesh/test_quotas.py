@@ -46,7 +46,7 @@ def test_it_is_paused_for_an_hour_then_looked_at_again(tmp_path: Path) -> None:
     quotas.check_status(WORLD, inbox, SMALL)
     assert quotas.folders() == frozenset()
     with store.reading() as tx:
-        told = [(e.what, e.who) for e in events.after(tx, 0)]
+        told = [(e.type, e.subject) for e in events.after(tx, 0)]
     store.close()
     title = "example.org/acme/repo by bob.tower in backend"
     assert told == [("too large", title), ("fault over", title)]

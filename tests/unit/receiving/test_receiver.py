@@ -57,7 +57,7 @@ class Bob:
 
     def noted(self) -> list[str]:
         with self.events.reading() as tx:
-            return [e.why.split(": ")[1] for e in events.after(tx, 0)]
+            return [e.payload.split(": ")[1] for e in events.after(tx, 0)]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def faults(store: Database) -> dict[str, str]:
 
 def told(store: Database) -> list[str]:
     with store.reading() as tx:
-        return [f"{event.what}: {event.who}: {event.why}" for event in events.after(tx, 0)]
+        return [f"{event.type}: {event.subject}: {event.payload}" for event in events.after(tx, 0)]
 
 
 def test_a_part_that_fails_is_a_fault_until_it_works(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from karma_sync.domain.events import Event, EventType
 from karma_sync.paths import metadata_folder
 from karma_sync.service import status as service
 from karma_sync.service import status_model
@@ -95,22 +96,22 @@ def test_who_receives_and_has_sent_no_receipt_is_named(stores: Stores) -> None:
 
 def test_the_last_error_is_the_newest_refusal_or_fault(stores: Stores) -> None:
     with stores.work.transaction() as tx:
-        events.add(tx, events.Event(0, NOW, "item refused", BOB, "x: y", bad=True))
-        events.add(tx, events.Event(0, NOW, "joined", CAROL, "team backend"))
+        events.add(tx, Event(0, NOW, EventType.ITEM_REFUSED, BOB, "x: y", bad=True))
+        events.add(tx, Event(0, NOW, EventType.MEMBER_JOINED, CAROL, "team backend"))
     error = look(stores).last_error
 
     assert error is not None
-    assert (error.what, error.who) == ("item refused", BOB)
+    assert (error.type, error.subject) == (EventType.ITEM_REFUSED, BOB)
 
 
 def test_an_error_is_over_once_its_end_was_noted(stores: Stores) -> None:
     with stores.work.transaction() as tx:
-        events.add(tx, events.Event(0, NOW, "fault", "Syncthing", "it ended", bad=True))
-        events.add(tx, events.Event(0, NOW, events.FAULT_OVER, "cycle", "it works again"))
+        events.add(tx, Event(0, NOW, EventType.FAULT, "Syncthing", "it ended", bad=True))
+        events.add(tx, Event(0, NOW, EventType.FAULT_OVER, "cycle", "it works again"))
     assert not look(stores).last_error_over
 
     with stores.work.transaction() as tx:
-        events.add(tx, events.Event(0, NOW, events.FAULT_OVER, "Syncthing", "it runs again"))
+        events.add(tx, Event(0, NOW, EventType.FAULT_OVER, "Syncthing", "it runs again"))
     assert look(stores).last_error_over
 
 

@@ -5,14 +5,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from karma_sync.domain.events import Event, EventFilter, EventType, Topic
 from karma_sync.domain.team.subscription import Status, Subscription
 from karma_sync.errors import DatabaseUnusable, KarmaError
 from karma_sync.store import events, state, work
@@ -223,6 +225,7 @@ def open_files(folder: Path) -> list[str]:
 OPEN_ALL = """
 import sys
 from pathlib import Path
+from typing import Any
 from karma_sync.store import library, state, work
 home = Path(sys.argv[1])
 sys.stdout.write("ready\\n"); sys.stdout.flush(); sys.stdin.readline()
@@ -317,17 +320,51 @@ def test_a_repeated_event_is_stored_once(tmp_path: Path) -> None:
     database = work.open_work(tmp_path / "work.db")
     at = datetime(2026, 5, 31, tzinfo=UTC)
     again = [("fault", "a", "x"), ("fault", "b", "x"), ("fault", "a", "y")] * 2
-    happened = [*again, (events.FAULT_OVER, "a", "well"), ("fault", "a", "x"), ("fault", "b", "x")]
+    happened = [
+        *again,
+        (EventType.FAULT_OVER, "a", "well"),
+        ("fault", "a", "x"),
+        ("fault", "b", "x"),
+    ]
     with database.transaction() as tx:
         for what, who, why in happened:
-            events.add_once(tx, events.Event(0, at, what, who, why))
+            events.add_once(tx, Event(0, at, EventType(what), who, why))
         told = events.after(tx, 0)
         newer = events.after(tx, told[1].id)
     database.close()
 
-    assert [(e.what, e.who, e.why) for e in told] == [*again[:3], *happened[6:8]]
+    assert [(e.type, e.subject, e.payload) for e in told] == [*again[:3], *happened[6:8]]
     assert newer == told[2:]
     assert told[0].at == at
+
+
+def test_events_are_found_by_what_they_are_about(tmp_path: Path) -> None:
+    database = work.open_work(tmp_path / "work.db")
+    at = datetime(2026, 5, 31, tzinfo=UTC)
+    joined, refused = EventType.MEMBER_JOINED, EventType.ITEM_REFUSED
+    told = [
+        Event(0, at, joined, "bob.box", "", about=Topic("backend", "", "bob.box")),
+        Event(0, at, refused, "bob.box", "x", True, Topic("backend", "h/acme/repo", "bob.box")),
+        Event(0, at + timedelta(1), refused, "eve.pc", "x", True, Topic("home", "h/acme/repo")),
+        Event(0, at + timedelta(1), EventType.FAULT, "Syncthing", "it ended", True),
+    ]
+
+    def found(**wanted: Any) -> list[int]:
+        return [event.id for event in events.after(tx, 0, EventFilter(**wanted))]
+
+    with database.transaction() as tx:
+        for event in told:
+            events.add(tx, event)
+        assert found() == [1, 2, 3, 4]
+        assert found(types=(refused, joined)) == [1, 2, 3]
+        assert found(team="backend") == found(member="bob") == found(member="bob.box") == [1, 2]
+        assert found(member="bo") == found(project="epo") == found(team="back") == []
+        assert found(project="repo") == found(project="acme/repo") == [2, 3]
+        assert found(since=at + timedelta(hours=1)) == [3, 4]
+        assert found(types=(refused,), team="home", project="repo", member="eve") == [3]
+        plan = tx.execute("EXPLAIN QUERY PLAN SELECT * FROM event WHERE team = 'x'").fetchone()
+        assert "event_by_team" in plan["detail"]
+    database.close()
 
 
 def test_a_chunk_is_dropped_when_no_item_names_it_and_kept_when_one_names_it_again(
