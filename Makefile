@@ -23,7 +23,7 @@ KARMA_SYNC_SYNCTHING_2 ?= $(shell sed -n 's/^KARMA_SYNC_SYNCTHING_2=//p' build/s
 WITH_SYNCTHING = KARMA_SYNC_SYNCTHING="$(KARMA_SYNC_SYNCTHING)" \
 	$(if $(KARMA_SYNC_SYNCTHING_2),KARMA_SYNC_SYNCTHING_2="$(KARMA_SYNC_SYNCTHING_2)")
 
-.PHONY: help demo test test-git test-all bench lint types fmt env syncthing lock clean
+.PHONY: help demo test test-git test-agent test-all bench lint types fmt env syncthing lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -37,7 +37,10 @@ test: env build/syncthing-both ## Run the tests, except the slow ones (ARGS="-k 
 test-git: env build/old-git.done ## Run the tests of git with the oldest git that the README names
 	PATH="$(CURDIR)/build/old-git/usr/bin:$$PATH" $(BIN)/python -m pytest tests/unit/git tests/unit/service/test_project_scan.py $(ARGS)
 
-test-all: env build/syncthing-both ## Run every test
+test-agent: env build/agent.done ## Run the real agent, without any network, on what karma-sync forks
+	$(BIN)/python -m pytest tests/agent $(ARGS)
+
+test-all: env build/syncthing-both build/agent.done ## Run every test
 	$(WITH_SYNCTHING) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: env build/syncthing-both ## Measure into build/bench.json (see benchmarks/README.md)
@@ -108,6 +111,11 @@ build/syncthing.env: scripts/get_syncthing.py $(VENV)/.made
 
 build/syncthing-both: scripts/get_syncthing.py $(VENV)/.made
 	@$(BIN)/python $< --both
+	@touch $@
+
+# The version of the agent is in the script.
+build/agent.done: scripts/get_agent.py scripts/get_syncthing.py $(VENV)/.made
+	@$(BIN)/python $<
 	@touch $@
 
 build/old-git.done: scripts/get_old_git.py scripts/get_syncthing.py $(VENV)/.made

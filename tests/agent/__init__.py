@@ -1,0 +1,1 @@
+"""Tests that run the real agent (`make test-agent`): it never reaches any network."""
