@@ -58,6 +58,12 @@ class ProjectAnswers:
         aliases = frozenset(shared.aliases if shared else ())
         return Names(self.project, aliases, aliases)
 
+    @property
+    def is_guest(self) -> bool:
+        """Whether I am a guest of the team: I can only receive."""
+        me = self.team.anybody(self.mine.member)
+        return me is not None and bool(me.limited_to)
+
     def is_same(self, other: "ProjectAnswers") -> bool:
         """Whether these are answers to the same project of the same team."""
         return (self.team.id, self.project) == (other.team.id, other.project)
@@ -105,6 +111,7 @@ def accept(
 
     Raises:
         IllegalMove: it is not offered; for instance, it was accepted already.
+        Conflict: I am a guest, and would send.
     """
     with store.transaction() as tx:
         fresh = _find(tx, me, answers.project, answers.team.id)
@@ -130,12 +137,19 @@ def moved(answers: ProjectAnswers, verb: Verb) -> Subscription:
 
     Raises:
         IllegalMove: the present status does not allow this change.
+        Conflict: I am a guest, and would send.
     """
     try:
-        return verb(answers.mine)
+        changed = verb(answers.mine)
     except IllegalMove as error:
         error.hint += answers.option
         raise
+    if answers.is_guest and changed.sends:
+        raise Conflict(
+            f"you are a guest of {answers.team.name}: nobody receives anything from you",
+            hint=f"--direction {Direction.RECEIVE}",
+        )
+    return changed
 
 
 def find(store: Database, me: PairingCode, project: str, team: str | None) -> ProjectAnswers:

@@ -75,6 +75,14 @@ def _with_member(team: Team, me: PairingCode, newcomer: Newcomer, now: datetime)
     return with_newcomer(team, me, newcomer, int(now.timestamp() * 1000))
 
 
+def guest_code(store: Database, tag: str, name: str | None) -> PairingCode | None:
+    """The pairing code of a guest of a team with this tag; None if there is none."""
+    with store.reading() as tx:
+        team = find(tx, name)
+    found = next((g for g in team.guests if g.tag == tag), None)
+    return PairingCode(found.tag, found.device, found.key, found.addresses) if found else None
+
+
 def refuse_own(me: PairingCode, code: PairingCode) -> None:
     """Raises BadInput if a pairing code is my own, or has my tag."""
     if code.key == me.key or code.device == me.device:

@@ -8,7 +8,7 @@ import pytest
 
 from karma_sync.app import App
 from karma_sync.store import state
-from tests.support.harness import Member, until
+from tests.support.harness import PROJECT, Member, until
 from tests.support.town import Town, found_team, share, wait_for_offer
 from tests.support.transcripts import Session
 
@@ -282,3 +282,27 @@ def test_a_dissolved_team_exchanges_nothing_and_everybody_can_leave(led: Three) 
         member.run("team", "leave", "--keep", "--keep-shared", "--yes")
         until(lambda m=member: not m.folders(), f"nothing at {member.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
     assert led.sessions["hana"].id in ids(a), "it was to be kept"
+
+
+def test_a_guest_receives_the_named_project_and_can_send_nothing(town: Town) -> None:
+    a, b, guest = town.members("jan", "kim", "lea")
+    found_team(a, b)
+    share(a, b)
+    place = a.clone("git@example.org:acme/hidden.git", "hidden")
+    share(a, b, project="hidden", cwd=place)
+    guest.run("pair", a.code)
+    a.run("team", "guest", guest.code, "--project", "repo", "--yes")
+    session, hidden = b.write_session("for the guest"), a.write_session("hidden", cwd=place)
+    own = guest.write_session("by the guest")
+    wait_for_offer(guest, "repo")
+
+    refused = guest.run("accept", "repo", "--direction", "both", "--yes", check=False)
+    assert (refused.code, "guest" in refused.err) == (6, True)
+    guest.run("accept", "repo", "--yes")
+    guest.until_readable(session)
+    b.until_readable(hidden)
+    assert [s["project"] for s in guest.json("subscription", "list")["subscriptions"]] == [PROJECT]
+    assert (guest.peek(hidden.id), a.peek(own.id), b.peek(own.id)) == (None, None, None)
+    assert set(guest.folders().values()) == {"sendreceive", "receiveonly"}
+    device = guest.json("code")["device"]
+    assert len(_with(a, device)) == len(_with(b, device)) == 3, "documents and two channels"

@@ -113,6 +113,11 @@ def _add(stage: Stage) -> Prepared:
     return stage.a, ["team", "add", carol.code]
 
 
+def _guest(stage: Stage) -> Prepared:
+    guest = stage.town.member("gina")
+    return stage.a, ["team", "guest", guest.code, "--project", "repo"]
+
+
 WIDENING: dict[str, Callable[[Stage], Prepared]] = {
     "project share": _share,
     "accept": lambda stage: (stage.b, ["accept", _offered(stage, "first")]),
@@ -126,6 +131,7 @@ WIDENING: dict[str, Callable[[Stage], Prepared]] = {
     "session unshare": _undo,
     "exclude": _include,
     "team add": _add,
+    "team guest": _guest,
     "invite": lambda stage: (stage.a, ["invite", "--no-wait"]),
 }
 # It asks twice: about the team, which is not known before its leader answers, and then about what

@@ -121,8 +121,11 @@ def accept(
     if wait:
         require_daemon(app)
     standing = offered(app, named, team, wait)
+    if standing.is_guest and direction is None:
+        direction = Direction.RECEIVE
+    way = direction or Direction.BOTH
     # raises before the command asks
-    projects.moved(standing, lambda mine: mine.accept(0, Direction.BOTH, USUAL, Limits()))
+    projects.moved(standing, lambda mine: mine.accept(0, way, USUAL, Limits()))
     wishes = ConsentOptions(
         direction, since, last, after_idle, profile, yes, dry_run, whole_home=whole_home
     )

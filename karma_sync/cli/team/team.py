@@ -1,7 +1,8 @@
-"""The commands `team create` and `team add`; the others of the group are in the files beside."""
+"""The commands `team create`, `add` and `guest`; the others of the group are in files beside."""
 
 import re
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +17,9 @@ from karma_sync.cli.team.setup import read_code
 from karma_sync.cli.widening import consent_to_more
 from karma_sync.runtime.timing import utc_now
 
+if TYPE_CHECKING:
+    from karma_sync.domain.team.team import Team
+
 _ID = re.compile(r"[A-Za-z2-7]{7}")  # shorter than any pairing code
 
 
@@ -24,6 +28,7 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Manage teams.")
     group.command()(create)
     group.command()(add)
+    group.command()(guest)
     manage.add_to(group)
     leadership.add_to(group)
     app.add_typer(group, name="team")
@@ -75,17 +80,73 @@ def add(
 
     Example: karma-sync team add AEAGQNA-4GGC73T-…
     """
+    found = _admit(code, team, _Wishes(replaces=replace), yes=yes)
+    if found.projects:
+        print_next("karma-sync status")
+    else:
+        print_next("karma-sync project share . in the directory of a project")
+
+
+def guest(
+    code: Annotated[
+        list[str],
+        typer.Argument(
+            help="The pairing code of the guest, an ID that `inbox` shows, or the tag of a guest.",
+            autocompletion=completion.invitations,
+        ),
+    ],
+    project: Annotated[
+        list[str],
+        typer.Option(
+            help="A project that the guest may receive. Repeatable.",
+            autocompletion=completion.projects,
+        ),
+    ],
+    team: Annotated[
+        str | None,
+        typer.Option(help="The team, if you are in several.", autocompletion=completion.teams),
+    ] = None,
+    yes: YesOption = False,
+) -> None:
+    """Add a guest to a team.
+
+    A guest receives the projects that you name, and nobody receives anything from it. It sees the
+    names of all members and projects. Typed again, other projects take the place of the earlier
+    ones.
+
+    Example: karma-sync team guest AEAGQNA-4GGC73T-… --project web
+    """
+    found = _admit(code, team, _Wishes(projects=tuple(project)), yes=yes)
+    print_line(f"It sees the names of all members and projects of {found.name}.")
+    print_next("karma-sync team show")
+
+
+@dataclass(frozen=True)
+class _Wishes:
+    replaces: bool = False
+    projects: tuple[str, ...] = ()
+
+
+def _admit(code: list[str] | None, team: str | None, wishes: _Wishes, *, yes: bool) -> "Team":
+    """Put a member or guest on the roster, after the person agreed to what it can receive."""
     from karma_sync.service import invitations, teams
     from karma_sync.service.sessions.widening import SendingRules
     from karma_sync.team.admission import Newcomer
 
     app = App.from_environment()
     by_id = code is not None and len(code) == 1 and _ID.fullmatch(code[0])
-    theirs = invitations.newcomer(app.state, code[0]) if code and by_id else read_code(app, code)
-    newcomer, at = Newcomer(theirs, replaces=replace), utc_now()
+    known = teams.guest_code(app.state, code[0], team) if code and wishes.projects else None
+    if known:
+        theirs = known
+    elif code and by_id:
+        theirs = invitations.newcomer(app.state, code[0])
+    else:
+        theirs = read_code(app, code)
+    newcomer = Newcomer(theirs, replaces=wishes.replaces, limited_to=wishes.projects)
+    at = utc_now()
     print_line(f"Adding {theirs.tag}, key {theirs.fingerprint}.")
     after = teams.with_member(app.state, app.me, newcomer, team, at)
-    if code and by_id:
+    if code and by_id and not known:
         print_line("The other machine shows its key with: karma-sync status. Compare the two.")
         ask_unless(yes, hint=f"karma-sync team add {code[0]} --yes, once the keys are the same")
     now = SendingRules.stored(app.state, app.me)
@@ -93,7 +154,4 @@ def add(
     found = teams.add_member(app.state, app.me, newcomer, team, at)
     print_line(f"{theirs.tag} is on the roster of {found.name}.")
     print_if_down(app)
-    if found.projects:
-        print_next("karma-sync status")
-    else:
-        print_next("karma-sync project share . in the directory of a project")
+    return found

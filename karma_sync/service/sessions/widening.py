@@ -99,10 +99,16 @@ class SendingRules:
 
     def to(self, team: Team, key: str) -> "SendingRules":
         """The same, of only what one member of a team can receive."""
-        mine = [o for o in self.outlets if o[0].team.id == team.id]
+        newcomer = team.anybody(key)
+        limited = newcomer.limited_to if newcomer else ()
+        mine = [
+            o
+            for o in self.outlets
+            if o[0].team.id == team.id and (not limited or o[0].project in limited)
+        ]
         receivers = [
             (m, Subscription(team=team.id, project="", member=key))
-            for m in team.members
+            for m in team.everybody
             if m.key == key
         ]
         told = [(replace(a, others=receivers), names) for a, names in mine]

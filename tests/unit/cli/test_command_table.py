@@ -68,7 +68,14 @@ def loaded(typed: list[str]) -> set[str]:
 # Commands that give neither text of others nor text of sessions that stay here.
 NOT_READING = {
     *("init", "up", "down", "status", "demo", "code", "pair", "inbox", "rename"),
-    *("invitation accept", "invitation decline", "team create", "team add", "team list"),
+    *(
+        "invitation accept",
+        "invitation decline",
+        "team create",
+        "team add",
+        "team guest",
+        "team list",
+    ),
     *("team show", "team leave", "team remove", "team dissolve", "team rename", "team policy"),
     *("team transfer", "team successors", "team take-over", "project unshare", "project propose"),
     *("project share", "project map", "project alias", "project scan"),

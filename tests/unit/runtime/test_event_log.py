@@ -1,9 +1,12 @@
 """What `status` can read of threads that fail, and of an outage of Syncthing."""
 
+import ast
 from pathlib import Path
 
 import pytest
 
+import karma_sync
+from karma_sync.domain.events import EventType
 from karma_sync.errors import DatabaseUnusable, SyncthingUnreachable
 from karma_sync.runtime.event_log import EventLog
 from karma_sync.store import events, work
@@ -113,3 +116,19 @@ def test_a_part_that_failed_in_two_ways_is_well_once_it_works(tmp_path: Path) ->
 
     assert faults(store) == {}
     assert notes.failing == set()
+
+
+def test_every_kind_of_event_that_is_recorded_is_enumerated() -> None:
+    recorded = {
+        (path.name, call.args[0].value)
+        for path in Path(karma_sync.__file__).parent.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr in {"record", "record_fault"}
+        and call.args
+        and isinstance(call.args[0], ast.Constant)
+    }
+
+    assert len(recorded) > 20
+    assert {each for each in recorded if each[1] not in set(EventType)} == set()
