@@ -37,7 +37,7 @@ test: env build/syncthing-both ## Run the tests, except the slow ones (ARGS="-k 
 test-git: env build/old-git.done ## Run the tests of git with the oldest git that the README names
 	PATH="$(CURDIR)/build/old-git/usr/bin:$$PATH" $(BIN)/python -m pytest tests/unit/git tests/unit/service/test_project_scan.py $(ARGS)
 
-test-agent: env build/agent.done ## Run the real agent, without any network, on what karma-sync forks
+test-agent: env build/agent.done ## Run the real agent, without any network, on what karma-sync forks and serves
 	$(BIN)/python -m pytest tests/agent $(ARGS)
 
 test-all: env build/syncthing-both build/agent.done ## Run every test
