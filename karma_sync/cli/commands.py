@@ -44,6 +44,7 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Sessions": {
         "search": ("library.search", "Search sessions."),
+        "browse": ("session.browse", "Browse sessions."),
         "who": ("library.who", "Show who worked on a file."),
         "session": ("session.show", "Manage sessions."),
         "sent": ("session.sent", "List sent sessions."),

@@ -151,3 +151,15 @@ def test_a_file_that_nobody_touched(pair: Pair) -> None:
         "No session that you can read worked on nowhere/to/be/found.py.",
         "Next: karma-sync search file:found.py",
     ]
+
+
+def test_browse_prints_its_list_into_a_pipe(pair: Pair) -> None:
+    rows = [line.split("\t") for line in pair.b.run("browse").out.splitlines()]
+
+    by_author = {row[2]: row for row in rows if row[3] == "example.org/acme/repo"}
+    assert by_author.keys() == {"you", pair.a.tag}
+    short, _, _, _, title = by_author[pair.a.tag]
+    assert pair.changed.id.startswith(short)
+    assert "mend the app" in title
+    assert "\x1b" not in title
+    assert "mend the app" in pair.b.run("session", "show", short).out

@@ -152,7 +152,7 @@ HARMLESS = {
     *("mcp", "mcp log", "context"),
     # a restored session is withheld, and a fork stays
     *("session restore", "session purge", "session fork"),
-    *("search", "who", "session export", "session stats", "project list"),
+    *("search", "who", "browse", "session export", "session stats", "project list"),
     *(
         "service install",
         "service uninstall",

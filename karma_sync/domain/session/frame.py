@@ -15,7 +15,16 @@ from collections.abc import Iterable
 # The commands that print text of others, or of sessions that stay here, be it a title.
 READING_COMMANDS = frozenset(
     {
-        *("search", "who", "project list", "sent", "redact", "accept", "subscription accept"),
+        *(
+            "search",
+            "who",
+            "browse",
+            "project list",
+            "sent",
+            "redact",
+            "accept",
+            "subscription accept",
+        ),
         *("session export", "session fork", "session list", "session preview", "session purge"),
         *("session share", "session show", "session stats", "mcp log"),
     }
