@@ -170,8 +170,7 @@ class Sender:
         channel, outbox = self._channels[folder]
         try:
             if self._recaller.is_due(channel, row.item):
-                revision = self._packager.package_again(channel, row.item, outbox)
-                self._unplaced.append((folder, row.item, revision))
+                self._package_again(channel, row.item, outbox)
             if is_last:
                 self._place()
                 self._recaller.finish_recall(channel, outbox)
@@ -182,6 +181,10 @@ class Sender:
         except (KarmaError, OSError) as error:
             self._refuse(channel, row.session, error)
         self._rescan_when_due()
+
+    def _package_again(self, channel: Channel, item: str, outbox: Outbox) -> None:
+        revision = self._packager.package_again(channel, item, outbox)
+        self._unplaced.append((channel.id, item, revision))
 
     def reload(self, folder: str) -> None:
         """Compare a channel's outbox with what was packaged: the outbox was repaired."""
@@ -319,6 +322,11 @@ class Sender:
         facts = self._matcher.facts(session)
         decision = self._decide(channel, session, facts)
         if decision.outcome is not Outcome.LEAVES:
+            if decision.outcome is not Outcome.WAITING and self._packager.tells_open(
+                channel, session
+            ):
+                # nothing more leaves that would tell when it ends
+                self._package_again(channel, self._packager.item_of(channel, session), outbox)
             return SendResult(
                 False, decision.wait_s if decision.outcome is Outcome.WAITING else None
             )

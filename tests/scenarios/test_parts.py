@@ -134,6 +134,22 @@ def test_a_session_that_ended_is_no_longer_live_at_the_reader(two: Two) -> None:
     until(lambda: _state(two.b, session) == (False, "ended"), "B sees that it ended")
 
 
+def test_a_live_session_that_its_owner_withholds_is_no_longer_live_at_the_reader(two: Two) -> None:
+    session = two.a.write_session("open, and out")
+    state = f"sessions/{two.a.daemon_pid}.json"
+    write(two.a, state, json.dumps({"pid": two.a.daemon_pid, "sessionId": session.id}).encode())
+    until(lambda: _state(two.b, session) == (True, "live"), "B sees that it is open")
+    before = session.content
+
+    two.a.run("session", "withhold", session.id)
+    session.append("not for others")
+
+    until(lambda: _state(two.b, session) == (False, "ended"), "B no longer sees it as live")
+    assert two.b.raw(session.id) == before
+    two.a.run("session", "share", session.id, "--yes")
+    until(lambda: two.b.raw(session.id) == session.content, "B reads what came meanwhile")
+
+
 def _of(member: Member, session: Session) -> dict[str, Any]:
     return next((s for s in member.sessions() if s["id"] == session.id), {})
 

@@ -138,6 +138,11 @@ class Packager:
             for f in files
         )
 
+    def tells_open(self, channel: Channel, session: SourceSession) -> bool:
+        """Whether the item of a session says that its program has it open."""
+        packed = self._packed.get((channel.id, self.item_of(channel, session)))
+        return packed is not None and packed.running is True
+
     def left(self, channel: Channel, session: SourceSession) -> int:
         """About how many bytes of a session are still to be packaged; reads no content."""
         packed = self._packed.get((channel.id, self.item_of(channel, session)))
