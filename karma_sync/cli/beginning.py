@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from karma_sync.errors import BadInput, Conflict, KarmaError, TimedOut
 from karma_sync.files import refuse_root
 from karma_sync.paths import Paths
 from karma_sync.runtime.timing import Deadline
+
+if TYPE_CHECKING:
+    from karma_sync.domain.team.team import Team
 
 _UP_S = 120.0
 
@@ -39,12 +42,16 @@ DiscoveryOption = Annotated[
 
 @dataclass(frozen=True)
 class NewIdentity:
-    """The options from which an identity is made, as typed."""
+    """The options from which an identity is made, as typed.
+
+    With `at_once`, both names are asked for in one question.
+    """
 
     user: str | None = None
     machine: str | None = None
     address: Sequence[str] = ()
     discovery: bool = True
+    at_once: bool = False
 
 
 def make_identity(wishes: NewIdentity) -> App:
@@ -71,7 +78,7 @@ def make_identity(wishes: NewIdentity) -> App:
             hint="karma-sync init --no-discovery --address HOST",
         )
     hosts = [_host_and_port(each) for each in wishes.address]
-    tag = _tag(wishes.user, wishes.machine)
+    tag = _tag_at_once(wishes) if wishes.at_once else _tag(wishes.user, wishes.machine)
     setup.require_tag(known, tag)
     network = setup.choose_network(hosts, wishes.discovery)
     with waiting("creating the identity"):
@@ -111,6 +118,35 @@ def begun(wishes: NewIdentity) -> App:
         require_syncthing(app.settings.syncthing)
         start_daemon(app)
     return app
+
+
+def has_team(app: App) -> bool:
+    """Whether I am in a team."""
+    from karma_sync.service import teams
+
+    return bool(teams.all_teams(app.state))
+
+
+def team_to_lead(app: App, name: str | None) -> "Team":
+    """Return the team that is meant, which I lead; it is founded if I am in none.
+
+    Raises:
+        BadInput: I lead several and named none, or there is no terminal to ask for a name at.
+        Conflict: I do not lead the team.
+    """
+    from karma_sync.service import teams
+
+    known = teams.all_teams(app.state)
+    if not known:
+        if name is None and not is_terminal():
+            raise BadInput("you are in no team", hint="--team NAME makes one")
+        made = teams.create(app.state, app.me, name or ask("The name of your team", "team"))
+        print_line(f"You lead team {made.name}.")
+        return made
+    led = [each for each in known if each.leader == app.me.key]
+    if name is None and len(led) == 1:
+        return led[0]
+    return teams.find_team(app.state, name).lead_by(app.me.key)
 
 
 def start_daemon(app: App) -> str:
@@ -166,20 +202,35 @@ def _failure(log: Path, start: int, code: int) -> KarmaError:
     return error
 
 
-def _tag(user: str | None, machine: str | None) -> str:
-    import getpass
-    import socket
+def _tag_at_once(wishes: NewIdentity) -> str:
+    """The tag, which one question proposes; `bob` alone changes the first part."""
+    if wishes.user or wishes.machine or not is_terminal():
+        return _tag(wishes.user, wishes.machine)
+    user, machine = _proposed()
+    typed = ask("Your name in teams, and this machine's", f"{user}.{machine}")
+    mine, dot, other = typed.partition(".")
+    return ids.member_tag(mine, other if dot else machine)
 
-    host = ids.clean_host(socket.gethostname())
+
+def _tag(user: str | None, machine: str | None) -> str:
+    login, host = _proposed()
     if user is None:
-        try:
-            login = ids.clean_part(getpass.getuser(), "me")
-        except (KeyError, OSError):  # a container may run as a user that the system does not list
-            login = "me"
         user = ask("Your name in teams", login) if is_terminal() else login
     if machine is None:
         machine = ask("This machine's name", host) if is_terminal() else host
     return ids.member_tag(user, machine)
+
+
+def _proposed() -> tuple[str, str]:
+    """The names that the system suggests: the login and the host."""
+    import getpass
+    import socket
+
+    try:
+        login = ids.clean_part(getpass.getuser(), "me")
+    except (KeyError, OSError):  # a container may run as a user that the system does not list
+        login = "me"
+    return login, ids.clean_host(socket.gethostname())
 
 
 def _host_and_port(address: str) -> tuple[str, int]:

@@ -68,6 +68,14 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+AnyProjectArgument = Annotated[
+    str | None,
+    typer.Argument(
+        help="`.`, a unique ending such as `repo`, or host/owner/repo.",
+        autocompletion=completion.projects,
+    ),
+]
+
 ProjectArgument = Annotated[
     str,
     typer.Argument(

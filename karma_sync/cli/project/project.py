@@ -8,8 +8,19 @@ import typer
 
 from karma_sync.app import App
 from karma_sync.cli import completion
-from karma_sync.cli.ask import ask_unless
+from karma_sync.cli.ask import ask_unless, is_terminal
+from karma_sync.cli.beginning import (
+    AddressOption,
+    DiscoveryOption,
+    MachineOption,
+    NewIdentity,
+    UserOption,
+    begun,
+    has_team,
+    team_to_lead,
+)
 from karma_sync.cli.consent import ConsentOptions, consented
+from karma_sync.cli.consent_all import consented_to_all
 from karma_sync.cli.notices import print_if_down
 from karma_sync.cli.options import (
     DirectionOption,
@@ -27,7 +38,8 @@ from karma_sync.cli.project.argument import meant
 from karma_sync.cli.project.listing import list_projects
 from karma_sync.cli.project.scan import scan
 from karma_sync.cli.widening import consent_to_more, never
-from karma_sync.errors import BadInput, NotFound
+from karma_sync.domain.team.direction import Direction
+from karma_sync.errors import BadInput, NeedsConsent, NotFound
 from karma_sync.paths import current_directory, directory_at, user_home
 from karma_sync.runtime.timing import utc_now
 
@@ -53,7 +65,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def share(
-    directory: Annotated[Path, typer.Argument(help="A directory of the repository.")] = Path(),
+    directories: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[DIRECTORY]…", help="A directory of each repository. Default: `.`"),
+    ] = None,
     team: TeamOption = None,
     direction: DirectionOption = None,
     since: SinceOption = None,
@@ -63,19 +78,31 @@ def share(
     dry_run: DryRunOption = False,
     remote: Annotated[str, typer.Option(help="The remote that names the project.")] = "origin",
     whole_home: WholeHomeOption = None,
+    user: UserOption = None,
+    machine: MachineOption = None,
+    address: AddressOption = None,
+    discovery: DiscoveryOption = True,
     yes: YesOption = False,
 ) -> None:
     """Share a project.
 
     The team must be one that you lead. The remote `origin` of the directory names the project. You
-    accept the project too: the command shows what would be sent, and asks.
+    accept the project too: the command shows what would be sent, and asks. Without an identity, a
+    daemon or a team it makes these first. Of several directories it shows the sum, and asks once.
 
     Example: karma-sync project share .
     """
-    from karma_sync.service import directories, projects
+    from karma_sync.service import directories as mapping
+    from karma_sync.service import projects
 
-    app = App.from_environment()
-    identity, root = _of_remote(app, directory_at(directory), remote)
+    app = _ready(NewIdentity(user, machine, address or (), discovery, at_once=True), dry_run)
+    if not dry_run and (is_terminal() or team) and not has_team(app):
+        team_to_lead(app, team)
+    given = directories or [Path()]
+    if len(given) > 1:
+        _share_all(app, given, remote, team, direction, yes=yes)
+        return
+    identity, root = _of_remote(app, directory_at(given[0]), remote)
     standing = projects.prepare_share(app.state, app.me, identity, team)
     wishes = ConsentOptions(
         direction, since, last, after_idle, profile, yes, dry_run, whole_home=whole_home
@@ -85,8 +112,50 @@ def share(
         return
     projects.share(app.state, app.me, standing, terms, utc_now())
     if root:
-        directories.map_directory(app.state, str(root), identity)
+        mapping.map_directory(app.state, str(root), identity)
     print_line(f"{identity} is shared with {standing.team.name}.")
+    print_if_down(app)
+    alone = len(standing.team.members) == 1
+    print_next("karma-sync invite" if alone else "karma-sync session list")
+
+
+def _ready(wishes: NewIdentity, dry_run: bool) -> App:
+    """Return the app; a person at a terminal also gets an identity and a daemon if there is none.
+
+    So does a script that names the new member. Any other is told what is missing.
+    """
+    app = App.from_environment()
+    is_new = not app.paths.settings.exists() and bool(wishes.user)
+    return begun(wishes) if not dry_run and (is_new or is_terminal()) else app
+
+
+def _share_all(
+    app: App,
+    given: list[Path],
+    remote: str,
+    team: str | None,
+    direction: Direction | None,
+    *,
+    yes: bool,
+) -> None:
+    """Share several projects after one question about all of them.
+
+    Raises:
+        NeedsConsent: the answer was no; nothing was changed.
+    """
+    from karma_sync.service import directories as mapping
+    from karma_sync.service import projects
+
+    named = [_of_remote(app, directory_at(each), remote) for each in given]
+    standings = [projects.prepare_share(app.state, app.me, name, team) for name, _ in named]
+    agreed = consented_to_all(app, standings, direction, yes=yes)
+    if direction is None and all(t.direction is Direction.RECEIVE for _, t in agreed):
+        raise NeedsConsent("nothing was changed")
+    for (standing, terms), (identity, root) in zip(agreed, named, strict=True):
+        projects.share(app.state, app.me, standing, terms, utc_now())
+        if root:
+            mapping.map_directory(app.state, str(root), identity)
+        print_line(f"{identity} is shared with {standing.team.name}.")
     print_if_down(app)
     print_next("karma-sync session list")
 

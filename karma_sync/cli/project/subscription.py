@@ -8,8 +8,10 @@ import typer
 from karma_sync.app import App
 from karma_sync.cli.ask import ask_unless
 from karma_sync.cli.consent import ConsentOptions, consented
+from karma_sync.cli.consent_all import consented_to_all
 from karma_sync.cli.notices import print_if_down, warn_if_down
 from karma_sync.cli.options import (
+    AnyProjectArgument,
     DirectionOption,
     DryRunOption,
     IdleOption,
@@ -92,7 +94,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
 
 
 def accept(
-    project: ProjectArgument,
+    project: AnyProjectArgument = None,
     team: TeamOption = None,
     direction: DirectionOption = None,
     since: SinceOption = None,
@@ -102,6 +104,9 @@ def accept(
     dry_run: DryRunOption = False,
     whole_home: WholeHomeOption = None,
     yes: YesOption = False,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Accept all offered projects, after one question.")
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until a team shares it, then for a first session.")
     ] = False,
@@ -117,6 +122,9 @@ def accept(
     from karma_sync.service import projects
 
     app = App.from_environment()
+    if all_ or project is None:
+        _accept_all(app, project, team, direction, all_=all_, yes=yes)
+        return
     named = project_named(app, project)
     if wait:
         require_daemon(app)
@@ -137,6 +145,35 @@ def accept(
     print_if_down(app)
     if wait and terms.direction != "send":
         wait_for_session(app, standing)
+    print_next("karma-sync session list")
+
+
+def _accept_all(
+    app: App,
+    project: str | None,
+    team: str | None,
+    direction: Direction | None,
+    *,
+    all_: bool,
+    yes: bool,
+) -> None:
+    """Accept every offered project, after one question about all of them."""
+    from karma_sync.service import projects
+
+    if project is not None or not all_:
+        raise BadInput("name one project, or type --all", hint="karma-sync accept --all")
+    offered = [
+        each
+        for each in projects.all_answers(app.state, app.me)
+        if each.mine.status == "offered" and team in {None, each.team.name, each.team.id}
+    ]
+    if not offered:
+        print_line("No team offers you a project that you did not answer.")
+        return
+    for answers, terms in consented_to_all(app, offered, direction, yes=yes):
+        projects.accept(app.state, app.me, answers, terms, utc_now())
+        print_line(f"{answers.project} is accepted, direction {terms.direction}.")
+    print_if_down(app)
     print_next("karma-sync session list")
 
 

@@ -7,7 +7,7 @@ import typer
 
 from karma_sync.app import App
 from karma_sync.cli import completion
-from karma_sync.cli.ask import ask, confirm, is_terminal
+from karma_sync.cli.ask import confirm, is_terminal
 from karma_sync.cli.beginning import (
     AddressOption,
     DiscoveryOption,
@@ -15,13 +15,13 @@ from karma_sync.cli.beginning import (
     NewIdentity,
     UserOption,
     begun,
+    team_to_lead,
 )
 from karma_sync.cli.notices import print_if_down, warn_if_down
 from karma_sync.cli.options import JsonOption, YesOption
 from karma_sync.cli.output import ago, flush, print_json, print_line, print_next, span
 from karma_sync.cli.screen import print_table
 from karma_sync.cli.widening import consent_to_more
-from karma_sync.errors import BadInput
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def invite(
 
     terms = invites.InviteTerms(parse_duration(expires), uses, confirm_each)
     invites.require_terms(terms)
-    app = begun(NewIdentity(user, machine, address or (), discovery))
+    app = begun(NewIdentity(user, machine, address or (), discovery, at_once=True))
     found = team_to_lead(app, team)
     now = SendingRules.stored(app.state, app.me)
     consent_to_more(app, now.nothing_yet(), now.to_anybody(found), yes=yes)
@@ -89,28 +89,6 @@ def invite(
         print_next("karma-sync invite list")
         return
     _wait(app, made)
-
-
-def team_to_lead(app: App, name: str | None) -> "Team":
-    """Return the team that is meant, which I lead; it is founded if I am in none.
-
-    Raises:
-        BadInput: I lead several and named none, or there is no terminal to ask for a name at.
-        Conflict: I do not lead the team.
-    """
-    from karma_sync.service import teams
-
-    known = teams.all_teams(app.state)
-    if not known:
-        if name is None and not is_terminal():
-            raise BadInput("you are in no team", hint="--team NAME makes one")
-        made = teams.create(app.state, app.me, name or ask("The name of your team", "team"))
-        print_line(f"You lead team {made.name}.")
-        return made
-    led = [each for each in known if each.leader == app.me.key]
-    if name is None and len(led) == 1:
-        return led[0]
-    return teams.find_team(app.state, name).lead_by(app.me.key)
 
 
 def _print_code(team: "Team", terms: "InviteTerms", code: str) -> None:

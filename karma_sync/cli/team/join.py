@@ -82,7 +82,7 @@ def join(
             "there is no terminal to ask at; nothing was changed",
             hint="karma-sync join --yes, with the code on standard input",
         )
-    app = begun(NewIdentity(user, machine, address or (), discovery))
+    app = begun(NewIdentity(user, machine, address or (), discovery, at_once=True))
     begun_ = service.begin(app.state, app.me, pasted, utc_now())
     if not service.is_member(app.state, begun_):
         _agree(app, begun_, pasted, yes=yes)
@@ -135,7 +135,7 @@ def _agree(app: App, joining: "Joining", code: "InviteCode", *, yes: bool) -> No
     if not (yes or joining.agreed):
         offered = _wait(app, joining, lambda now: bool(now.team_name))
         who = f"{offered.team_name}, led by {offered.leader} (key {code.fingerprint}), invites you."
-        print_line(f"{who} It shares: {_projects(offered)}.")
+        print_line(who, f"It shares: {_projects(offered)}.")
         if not confirm("Join?", default=True):
             service.cancel(app.state, joining)
             raise NeedsConsent("you joined no team")
