@@ -218,7 +218,9 @@ def _decided(member: Member) -> object:
         rules = SendingRules.stored(app.state, app.me)
         with app.state.reading() as tx:
             answers = state.subscriptions.all(tx, member=app.me.key)
-            rosters = [(t.id, t.projects, [m.key for m in t.members]) for t in state.teams.all(tx)]
+            rosters = [
+                (t.id, t.projects, [m.key for m in t.everybody]) for t in state.teams.all(tx)
+            ]
             agreed, halts = state.agreements.all(tx), state.halts.all(tx)
             invited = {invite.id for invite in state.invites.all(tx)}
         limits = rules.choices, rules.unshared, rules.mapped, agreed, halts
