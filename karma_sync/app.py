@@ -23,14 +23,16 @@ if TYPE_CHECKING:
     from karma_sync.domain.access import AccessScope
     from karma_sync.domain.session.frame import Frames
     from karma_sync.git.places import Places
+    from karma_sync.library.observations import Observations
     from karma_sync.library.reader import Library, LibraryView
     from karma_sync.redact.custom.redactions_file import RedactionsFile
     from karma_sync.runtime.change_log import ChangeLog
     from karma_sync.runtime.event_log import EventLog
     from karma_sync.sending.eligibility import Decider, KnownRoots, ProjectMatcher
+    from karma_sync.service.sessions.observations import ObservationParts, ObservationSurvey
     from karma_sync.service.sessions.reading import ReadableSessions
     from karma_sync.service.sessions.search import SessionSearch
-    from karma_sync.settings import Settings
+    from karma_sync.settings import ObservationSettings, Settings
     from karma_sync.signing import SigningKey
     from karma_sync.store.database import Database
 from karma_sync.runtime.timing import utc_now
@@ -248,6 +250,42 @@ class App:
 
         self.roots.refresh()
         return ProjectMatcher(self.source, self.catalogue, self.places)
+
+    def observation_settings(self) -> "ObservationSettings":
+        """What config.toml and the environment say of observations at this moment.
+
+        A switch that a person turns off stops everything at once.
+        """
+        from karma_sync.settings import load
+
+        return load(self.paths, self._environ).observations
+
+    @cached_property
+    def observations(self) -> "ObservationParts":
+        """The sources of observations on this machine, and what selects those that leave."""
+        from karma_sync.service.sessions.observations import observation_parts
+
+        return observation_parts(self)
+
+    @cached_property
+    def observation_survey(self) -> "ObservationSurvey":
+        """Shows which observations would leave."""
+        from karma_sync.service.sessions.observations import ObservationSurvey
+
+        return ObservationSurvey(
+            self.observations,
+            self.state,
+            self.library,
+            lambda: self.redactions.redactor(),
+            self.settings.tag,
+        )
+
+    @property
+    def read_observations(self) -> "Observations":
+        """Reads observations from the library."""
+        from karma_sync.library.observations import Observations
+
+        return Observations(self.library)
 
     @cached_property
     def decider(self) -> "Decider":

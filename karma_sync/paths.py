@@ -128,6 +128,11 @@ class Paths:
         return self.library / "library.db"
 
     @property
+    def observations(self) -> Path:
+        """What this person added with `observation add`."""
+        return self.data / "observations" / "own.jsonl"
+
+    @property
     def archive(self) -> Path:
         """The unredacted content of this person's own sessions; nothing in it ever leaves."""
         return self.data / "archive"

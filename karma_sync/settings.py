@@ -18,6 +18,7 @@ from karma_sync.files import write_private
 from karma_sync.paths import Paths, expanded
 
 _DIRS = "CLAUDE_CONFIG_DIR"
+_OBSERVATIONS = "KARMA_SYNC_OBSERVATIONS"
 
 
 class NetworkSettings(Value, frozen=True, kw_only=True):
@@ -58,6 +59,23 @@ class ArchiveSettings:
     days: float = 0.0
 
 
+@dataclass(frozen=True)
+class ObservationSettings:
+    """Whether observations are shared at all, and where Engram keeps its own.
+
+    `authors` are the names under which this person's Engram creates chunks.
+    """
+
+    engram: Path
+    share: bool = True
+    authors: frozenset[str] = frozenset()
+
+
+class _ObservationTable(Value, frozen=True, kw_only=True):
+    share: bool = True
+    authors: tuple[str, ...] = ()
+
+
 class _ArchiveTable(Value, frozen=True, kw_only=True):
     quota_gb: Annotated[float, Meta(ge=0)] = 0.0
     days: Annotated[float, Meta(ge=0)] = 0.0
@@ -82,6 +100,7 @@ class _Config(Value, frozen=True, kw_only=True):
     redaction: _RedactionTable = _RedactionTable()
     archive: Keep = Keep.ALL
     archive_limits: _ArchiveTable = _ArchiveTable()
+    observations: _ObservationTable = _ObservationTable()
 
 
 @dataclass(frozen=True)
@@ -99,6 +118,7 @@ class Settings:
     syncthing: Path | None = None
     redaction: RedactionSettings = RedactionSettings()
     archive: ArchiveSettings = ArchiveSettings()
+    observations: ObservationSettings = ObservationSettings(Path(), share=False)
 
     @property
     def dial_addresses(self) -> tuple[str, ...]:
@@ -149,6 +169,11 @@ def load(paths: Paths, environ: Mapping[str, str] = os.environ) -> Settings:
             keep=config.archive,
             quota=int(config.archive_limits.quota_gb * 10**9),
             days=config.archive_limits.days,
+        ),
+        observations=ObservationSettings(
+            engram=_engram(environ),
+            share=_shares(environ, config.observations.share),
+            authors=frozenset(config.observations.authors),
         ),
     )
 
@@ -201,6 +226,17 @@ def save(
     write_private(paths.settings, tomli_w.dumps(table).encode())
 
 
+def add_authors(paths: Paths, names: Iterable[str]) -> None:
+    """Write into config.toml that these are names under which this person's Engram saves."""
+    import tomli_w
+
+    table = tomllib.loads(paths.settings.read_text("utf-8"))
+    known = table.get("observations", {})
+    authors = sorted({*known.get("authors", ()), *names})
+    table["observations"] = known | {"authors": authors}
+    write_private(paths.settings, tomli_w.dumps(table).encode())
+
+
 def claude_dirs(environ: Mapping[str, str]) -> tuple[Path, ...]:
     """Claude Code's: `CLAUDE_CONFIG_DIR`, else ~/.claude (docs/agent-files.md, "Directory").
 
@@ -217,6 +253,23 @@ def _directories(texts: Iterable[str]) -> tuple[Path, ...]:
     """Absolute paths, each once."""
     found = (expanded(text.strip()) for text in texts)
     return tuple(dict.fromkeys(found))
+
+
+def _engram(environ: Mapping[str, str]) -> Path:
+    """Where Engram keeps its database: `ENGRAM_DATA_DIR`, else ~/.engram."""
+    return expanded(environ.get("ENGRAM_DATA_DIR", "").strip() or "~/.engram")
+
+
+def _shares(environ: Mapping[str, str], configured: bool) -> bool:
+    """Whether observations are shared: the environment counts before config.toml.
+
+    Raises:
+        BadInput: `KARMA_SYNC_OBSERVATIONS` is neither 0 nor 1.
+    """
+    said = environ.get(_OBSERVATIONS, "").strip()
+    if said not in ("", "0", "1"):
+        raise BadInput(f"{_OBSERVATIONS} is {said!r}", hint=f"export {_OBSERVATIONS}=0, or =1")
+    return said == "1" if said else configured
 
 
 def _program(environ: Mapping[str, str], configured: str | None) -> Path | None:

@@ -1,6 +1,6 @@
 """Consent to a subscription: shows what would be sent and to whom, and asks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from karma_sync.cli.output import print_line, size, span, warn_of_unreadable
 from karma_sync.cli.progress import ProgressBar
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.team.direction import Direction
+from karma_sync.domain.team.subscription import USUAL, Content
 from karma_sync.domain.text import printable
 from karma_sync.errors import BadInput
 from karma_sync.paths import user_home
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from karma_sync.domain.session.selection import Limits
     from karma_sync.domain.session.source_files import SourceSession
     from karma_sync.service.projects import ProjectAnswers, Terms
+    from karma_sync.service.sessions.observations import LeavingObservations
     from karma_sync.service.sessions.survey import LeavingSessions, Survey
 
+_OBSERVATIONS = 20  # titles of observations that are shown
 _COUNT_S = 10.0  # seconds of counting redactions, before the count is called a sample
 _PROFILES = {
     Profile.CONVERSATION: "transcripts only, also of subagents; no progress, no hooks",
@@ -45,6 +48,7 @@ class ConsentOptions:
     dry_run: bool = False
     before: "Limits | None" = field(default=None)
     whole_home: str | None = None
+    contents: tuple[Content, ...] = USUAL
 
     def require_some(self, standing: "ProjectAnswers") -> None:
         """Raises BadInput if no option was typed."""
@@ -75,7 +79,7 @@ class ConsentOptions:
         idle = kept.after_idle
         if self.after_idle is not None:
             idle = int(parse_duration(self.after_idle).total_seconds())
-        return Limits(since=since, after_idle=idle, profile=self.profile or kept.profile)
+        return kept.changed(since=since, after_idle=idle, profile=self.profile or kept.profile)
 
 
 def consented(app: App, standing: "ProjectAnswers", wishes: ConsentOptions) -> "Terms | None":
@@ -98,7 +102,9 @@ def consented(app: App, standing: "ProjectAnswers", wishes: ConsentOptions) -> "
         sessions = app.source.sessions()
         found = _survey(app, standing, sessions)
         limits = _with_last(found, limits, wishes.last)
-        _show(app, standing, found, limits, count=not _agreed(wishes))
+        if Content.SESSIONS in wishes.contents:
+            _show(app, standing, found, limits, count=not _agreed(wishes))
+        limits = _with_observations(app, standing, wishes.contents, limits)
         _propose(app, standing, sessions)
         has_home = takes_home(app, standing)
         if has_home:
@@ -114,7 +120,54 @@ def consented(app: App, standing: "ProjectAnswers", wishes: ConsentOptions) -> "
         ask_for_name(standing.project, wishes.whole_home, question, "--whole-home")
     first = wishes.before is None
     ask_unless(_agreed(wishes), "--yes, or an explicit --direction" if first else "--yes")
-    return Terms(direction=chosen, limits=limits)
+    return Terms(direction=chosen, content=wishes.contents, limits=limits)
+
+
+def _with_observations(
+    app: App, standing: "ProjectAnswers", contents: "tuple[Content, ...]", limits: "Limits"
+) -> "Limits":
+    """Show which observations would be sent too; the limits after a yes to that.
+
+    Where there are none, or they are turned off, nothing is shown and nothing agreed to: the first
+    ones are shown by `observation share`.
+    """
+    wanted = [c for c in contents if c is Content.OBSERVATIONS]
+    if not wanted or not app.observation_settings().share:
+        return limits
+    from karma_sync.service.sessions.observations import outlet_of
+
+    leaving = app.observation_survey.leaving(outlet_of(app, standing), wanted, limits)
+    if not leaving.found:
+        return limits
+    show_observations(standing, leaving)
+    return limits.changed(observations=True)
+
+
+def show_observations(
+    answers: "ProjectAnswers", leaving: "LeavingObservations", *, whole: bool = False
+) -> None:
+    """Print what would leave of observations: how many, of which types, the cuts, the receivers."""
+    count = len(leaving.found)
+    many = "1 observation" if count == 1 else f"{count} observations"
+    print_line(f"  sends now:   {f'{many}: {counts_text(leaving.types)}' if count else 'nothing'}")
+    for each in leaving.found if whole else leaving.found[:_OBSERVATIONS]:
+        print_line(printable(f"               [{each.type}] {each.title}"))
+        if whole and each.type == "memory":
+            for line in each.content.splitlines():
+                print_line(printable(f"                 {line}"))
+    if count > _OBSERVATIONS and not whole:
+        print_line(f"               and {count - _OBSERVATIONS} more")
+    if leaving.stays:
+        print_line(f"  stays here:  {counts_text(leaving.reasons)}")
+    for problem in leaving.problems:
+        print_line(printable(f"  not read:    {problem}"))
+    print_line(f"  cut out:     {counts_text(leaving.cuts) or 'nothing'}")
+    print_line(f"  receivers:   {receivers(answers)}")
+
+
+def counts_text(counts: "Mapping[str, int]") -> str:
+    """Numbers with their names on one line: `bugfix 3, decision 1`."""
+    return ", ".join(f"{printable(name) or 'untyped'} {count}" for name, count in counts.items())
 
 
 def _agreed(wishes: ConsentOptions) -> bool:

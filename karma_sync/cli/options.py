@@ -19,6 +19,14 @@ DirectionOption = Annotated[
     Direction | None, typer.Option(help="send, receive or both. Default: both.")
 ]
 
+ContentOption = Annotated[
+    str | None,
+    typer.Option(
+        help="What you send and take: sessions, observations, memory, with commas between."
+        " Default: sessions,observations."
+    ),
+]
+
 SinceOption = Annotated[
     str | None,
     typer.Option(

@@ -20,7 +20,7 @@ from karma_sync.mesh.reconciler import leftovers
 from karma_sync.receiving.receiver import ALL
 from karma_sync.runtime.timing import Deadline, soonest
 from karma_sync.runtime.worker import Wake, Worker
-from karma_sync.sending.watcher import Folders, Watcher
+from karma_sync.sending.watcher import DirectoryWatcher, Folders, Watcher
 from karma_sync.service.sessions import withdrawal
 
 # with a directory, this stands in place of a folder in the fault "changes are not noticed"
@@ -171,6 +171,9 @@ class Workers:
             Watcher(home, folders, requests.touch, partial(record, f"{WATCHING} {home}"))
             for home in parts.app.source.homes
         ]
+        self._observations = DirectoryWatcher(
+            parts.app.observations.directories, requests.sends.touch_observations
+        )
 
     def start(self) -> None:
         """Start all threads; events are collected before the first cycle acts.
@@ -181,6 +184,7 @@ class Workers:
         self._duties.prime()
         for watcher in self._watchers:
             watcher.start()
+        self._observations.start()
         for each in (self._listening, *self._workers):
             each.start()
 
@@ -191,6 +195,7 @@ class Workers:
             each.stop()
         for watcher in self._watchers:
             watcher.stop()
+        self._observations.stop()
         deadline = Deadline(_STOP_S)
         for each in self._workers:
             each.join(deadline.left)
@@ -213,6 +218,8 @@ class Workers:
             self._requests.sends.touch(path)
         if any([watcher.check() for watcher in self._watchers]):
             self._requests.request_pass()
+        if self._observations.check():
+            self._requests.sends.touch_observations()
 
     def before_syncthing_starts(self) -> None:
         """Mend every outbox before Syncthing is started again."""

@@ -32,6 +32,7 @@ from karma_sync.channel.verify import (
     verify_observations,
     verify_retraction,
 )
+from karma_sync.daemon.observing import observation_sender
 from karma_sync.daemon.signals import Requests, Signals
 from karma_sync.domain.mesh.channels import World
 from karma_sync.domain.session.facts import Facts
@@ -186,7 +187,8 @@ def wire(app: App, foundation: Foundation) -> Parts:
     receipts = Receipts(context, app.work, app.library, client.scan, receipt_hooks)
 
     packager = Packager(_redactor(app), app.key, app.work, now_ms)
-    hooks = SenderHooks(client.scan, problems, signals.packaged)
+    observing = observation_sender(app, packager)
+    hooks = SenderHooks(client.scan, problems, signals.packaged, observing)
     sender = _sender(app, packager, hooks)
     queue = SendQueue(sender.left)
     scheduler = _scheduler(app, foundation, sender, queue, receipts)

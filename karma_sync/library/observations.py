@@ -9,17 +9,21 @@ import binascii
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.observation import Observation
+from karma_sync.domain.session.query import Query
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.store import observations as queries
+from karma_sync.store import search as index
 from karma_sync.store.database import Database
 from karma_sync.store.observations import ObservationFilter, StoredObservation
 
 __all__ = ["ObservationFilter", "ObservationPage", "Observations", "ReadObservation", "label"]
 
 ALL = ObservationFilter()
+_MOST_FOUND = 4000  # of the best fits; those that no reader gets are left out of them
 _PROPOSED = 5  # observations in a hint
 
 
@@ -120,6 +124,19 @@ class Observations:
         with self.store.reading() as tx:
             found = queries.numbered(tx, scope, numbers)
         return {number: _read(*row) for number, row in found.items()}
+
+
+def search(
+    reader: Observations, scope: AccessScope, words: str, wanted: ObservationFilter, most: int
+) -> list[ReadObservation]:
+    """Observations that have all words, the best first; of each only the newest version counts."""
+    query = Query.parse(words, datetime.now(UTC))
+    if not query.match():
+        return []
+    with reader.store.reading() as tx:
+        numbers = index.observations_with(tx, scope, query.match(), _MOST_FOUND)
+        found = queries.numbered(tx, scope, numbers, wanted)
+    return [_read(*found[number]) for number in numbers if number in found][:most]
 
 
 def label(found: ReadObservation, me: str, name: str = "") -> str:

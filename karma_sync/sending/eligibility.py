@@ -112,7 +112,11 @@ class ProjectMatcher:
         return facts.cwds or self._cwds_beside(session)
 
     def _cwds_beside(self, session: SourceSession) -> list[str]:
-        others = self._source.sessions_in(session.directory)
+        return self.worked_in(session.directory)
+
+    def worked_in(self, directory: Path) -> list[str]:
+        """Where the sessions of one of the agent's project directories worked."""
+        others = self._source.sessions_in(directory)
         return [cwd for other in others for cwd in self._catalogue.facts(other).cwds]
 
 

@@ -34,14 +34,19 @@ class HeldBack:
             for each in work.unknown_records.all(tx, folder=folder):
                 self._unknown[each.folder, each.session] = each.types
 
+    def record_ok(self, folder: str, name: str) -> None:
+        """Delete the recorded reason, if there is one."""
+        if self._known.pop((folder, name), ""):
+            with self._store.transaction() as tx:
+                work.withheld.drop(tx, folder=folder, session=name)
+
     def record_decision(self, folder: str, session: str, decision: Decision) -> None:
         """Record the decision about a session if it gives a reason; else delete the old reason."""
         if decision.why:
             waits = decision.outcome is Outcome.WAITING
             self.record(folder, session, Stays.WAITING if waits else Stays.WITHHELD, decision.why)
-        elif self._known.pop((folder, session), ""):
-            with self._store.transaction() as tx:
-                work.withheld.drop(tx, folder=folder, session=session)
+        else:
+            self.record_ok(folder, session)
 
     def record(self, folder: str, session: str, kind: Stays, why: str) -> None:
         """Record why a session stays; an event too, unless it only waits."""
@@ -85,6 +90,6 @@ class HeldBack:
         """Delete the failures of sessions that are not in `here`: they can never be sent."""
         with self._store.transaction() as tx:
             for row in work.withheld.all(tx):
-                if row.kind is Stays.FAILED and row.session not in here:
+                if row.kind is Stays.FAILED and row.session not in {*here, "observations"}:
                     work.withheld.drop(tx, folder=row.folder, session=row.session)
                     self._known.pop((row.folder, row.session), None)

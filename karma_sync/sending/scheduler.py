@@ -21,6 +21,9 @@ from karma_sync.sending.sender import Sender
 
 # A session of this size takes longer than a moment: people may ask for the progress meanwhile.
 _LARGE_BYTES = 50_000_000
+# Reading many observations takes a share of a core while they change, and pauses in between.
+_OBSERVING_SHARE = 0.2
+_LONGEST_REST_S = 5.0
 
 
 @dataclass
@@ -29,6 +32,7 @@ class _Due:
 
     everything: bool = False
     tidy: bool = False
+    observations: bool = False
     reload: set[str] = field(default_factory=set)
     changed: set[Path] = field(default_factory=set)
 
@@ -50,6 +54,12 @@ class SendRequests:
         """Send the sessions of this file: the agent created, changed or deleted it."""
         with self._lock:
             self._due.changed.add(self._gathered(path))
+        self._wake.set()
+
+    def touch_observations(self) -> None:
+        """Send the observations that changed."""
+        with self._lock:
+            self._due.observations = True
         self._wake.set()
 
     def request_pass(self) -> None:
@@ -119,6 +129,8 @@ class Scheduler:
         self._sender = sender
         self._queue = queue
         self._hooks = hooks
+        self._observing = False  # whether observations changed and wait for their turn
+        self._observe_at = 0.0
 
     def run(self) -> float | None:
         """Carry out the requests and send one session.
@@ -141,12 +153,29 @@ class Scheduler:
             self._sender.forget_gone(sessions)
             self._queue.replace_backlog(sessions)
             self._sender.read_ahead(sessions)
-            due.tidy = True
+            due.tidy = due.observations = True
+        self._observe(asked=due.observations)
         if due.tidy:
             self._sender.tidy(self._hooks.covers)
         for path in due.changed:
             for found in self._matcher.sessions_at(path):
                 self._queue.add_changed(found, self._hooks.monotonic())
+
+    def _observe(self, *, asked: bool) -> None:
+        """Send observations if they changed, in proportion to what that costs."""
+        self._observing = self._observing or asked
+        if not self._observing or self._hooks.monotonic() < self._observe_at:
+            return
+        self._observing = False
+        began_s = self._hooks.cpu_s()
+        self._sender.send_observations()
+        rest_s = min((self._hooks.cpu_s() - began_s) / _OBSERVING_SHARE, _LONGEST_REST_S)
+        self._observe_at = self._hooks.monotonic() + rest_s
+
+    @property
+    def _observing_wait(self) -> float | None:
+        """Seconds until changed observations are sent; None if none changed."""
+        return max(0.0, self._observe_at - self._hooks.monotonic()) if self._observing else None
 
     def _send_one(self) -> float | None:
         queue = self._queue
@@ -163,7 +192,7 @@ class Scheduler:
             # a vanished directory of some session may lie below a directory that was just learned
             self._requests.request_pass()
             return 0.0
-        return soonest(wait, self._sender.finish_pass())
+        return soonest(wait, self._sender.finish_pass(), self._observing_wait)
 
     def _send(self, session: SourceSession) -> None:
         """Send one session, and put it back into the queue if it has to be sent again."""

@@ -27,6 +27,7 @@ from karma_sync.runtime.problems import Problems
 from karma_sync.runtime.timing import RETRY_S, Retry, soonest
 from karma_sync.sending.eligibility import Decider, full_agent_name
 from karma_sync.sending.held_back import HeldBack
+from karma_sync.sending.observations import ObservationSender
 from karma_sync.sending.packaging.packager import Packager, all_or_nothing
 from karma_sync.sending.recall import Recaller
 from karma_sync.store.work import Stays
@@ -36,17 +37,21 @@ log = logging.getLogger(__name__)
 _RESCAN_EVERY_S = 0.25  # while sessions are sent one after the other, so that peers see progress
 
 
+OBSERVED = "observations"  # stands in place of a session in the list of what failed
+
+
 @dataclass(frozen=True)
 class SenderHooks:
     """The functions of other parts that a sender calls.
 
     `scan` has Syncthing rescan the files that were written. `packaged` gets the channel and the
-    name of each item file that is in its place.
+    name of each item file that is in its place. `observations` sends those; None if nobody does.
     """
 
     scan: Scan
     problems: Problems
     packaged: Callable[[Channel, str], None] = lambda channel, item: None
+    observations: ObservationSender | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ class Sender:
         self._rescan = Rescan(hooks.scan)
         self._problems = hooks.problems
         self._packaged = hooks.packaged
+        self._observing = hooks.observations
         self._channels: dict[str, tuple[Channel, Outbox]] = {}
         self._last_rescan = -math.inf
         self._choices = decider.choices()
@@ -204,7 +210,7 @@ class Sender:
         self._packager.begin_session()
         done: list[SendResult] = []
         for channel, outbox in () if self._refuses else self._channels.values():
-            if channel.id in self._blocked:
+            if channel.id in self._blocked or not channel.subscription.sends_sessions:
                 continue
             found = self._matcher.complete(session, channel.profile)
             if not self._packager.is_current(channel, found):
@@ -218,6 +224,26 @@ class Sender:
             vanished=any(each.vanished for each in done),
             wire=sum(each.wire for each in done),
         )
+
+    def send_observations(self) -> None:
+        """Package the observations that changed into every channel that takes them."""
+        if self._observing is None or self._refuses:
+            return
+        self._observing.start_pass()
+        for channel, outbox in self._channels.values():
+            if channel.id in self._blocked:
+                continue
+            try:
+                for each in self._observing.send(channel, outbox, self._unshared):
+                    self._unplaced.append((channel.id, each.item, each.revision))
+                    self._held_back.record_ok(channel.id, OBSERVED)
+            except NotWritable as error:
+                self._block(channel.id, error)
+            except DatabaseUnusable:
+                raise
+            except (KarmaError, OSError) as error:
+                self._refuse(channel, OBSERVED, error)
+        self._rescan_when_due()
 
     def _rescan_when_due(self) -> None:
         if time.monotonic() - self._last_rescan > _RESCAN_EVERY_S:

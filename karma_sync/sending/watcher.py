@@ -285,6 +285,55 @@ class Watcher:
             self._unfollow(self._now, self._home / name)
 
 
+class DirectoryWatcher:
+    """Calls `changed` when a file in one of some directories changes, from a thread of its own.
+
+    `directories` returns them; `check` watches those that appeared since. Files below them do not
+    count.
+    """
+
+    def __init__(
+        self, directories: Callable[[], Collection[Path]], changed: Callable[[], None]
+    ) -> None:
+        self._directories = directories
+        self._changed = changed
+        self._observer: BaseObserver | None = None
+        self._watched: dict[str, ObservedWatch] = {}
+
+    def start(self) -> None:
+        """Begin to watch."""
+        _ignore_double_watch_warning()
+        self._observer = Observer()
+        self._observer.start()
+        self.check()
+
+    def stop(self) -> None:
+        """Stop watching."""
+        observer, self._observer = self._observer, None
+        if observer:
+            _stop(observer)
+
+    def check(self) -> bool:
+        """Watch what appeared; whether anything did, so that it is to be read."""
+        if self._observer is None:
+            return False
+        there = {os.path.realpath(path) for path in self._directories() if path.is_dir()}
+        for gone in self._watched.keys() - there:
+            self._observer.unschedule(self._watched.pop(gone))
+        new = sorted(there - self._watched.keys())
+        for path in new:
+            try:
+                handler = _Handler(self._told)
+                self._watched[path] = self._observer.schedule(handler, path, recursive=False)
+            except OSError as error:
+                log.warning("cannot watch %s: %s; the regular look reads it", path, error)
+        return bool(new)
+
+    def _told(self, event: FileSystemEvent) -> None:
+        if event.event_type in _CHANGES | _GONE and not event.is_directory:
+            self._changed()
+
+
 class _Home(FileSystemEventHandler):
     """Reports what appears in the home itself and what vanishes, by name: it may be a link."""
 

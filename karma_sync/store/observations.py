@@ -59,6 +59,9 @@ class ObservationFilter:
     id: str = ""
 
 
+ALL_OBSERVATIONS = ObservationFilter()
+
+
 @dataclass(frozen=True)
 class RowChanges:
     """What a new revision of an item changes in the table: new rows, and rows that go."""
@@ -166,6 +169,12 @@ def results(tx: Transaction) -> dict[Place, dict[str, int]]:
     return {(row["folder"], row["item"]): json.loads(row["body"]) for row in rows}
 
 
+def ids_by_others(tx: Transaction, me: str) -> frozenset[str]:
+    """The ids of all observations that came from other members; `me` is my tag."""
+    rows = tx.execute("SELECT DISTINCT id FROM observation WHERE member <> ?", [me])
+    return frozenset(row["id"] for row in rows)
+
+
 def passage_of(number: int, record: Observation, time: int) -> Passage:
     """What the index holds of an observation; `at` is its number."""
     return Passage(number, 0, time, texts_of(record))
@@ -223,13 +232,18 @@ def count(tx: Transaction, scope: AccessScope, wanted: ObservationFilter) -> int
 
 
 def numbered(
-    tx: Transaction, scope: AccessScope, numbers: Collection[int]
+    tx: Transaction,
+    scope: AccessScope,
+    numbers: Collection[int],
+    wanted: ObservationFilter = ALL_OBSERVATIONS,
 ) -> dict[int, tuple[StoredObservation, str]]:
     """Those of these rows that are what readers get of their observation, by number."""
     listed = json.dumps(sorted(numbers))
     ids = f"AND (o.id, o.project) IN (SELECT id, project FROM observation WHERE number IN {LIST})"  # noqa: S608 ours
-    query, values = _newest(scope, f" AND r.number IN {LIST}", ids, [listed])
-    return {found[0].number: found for found in map(_stored, tx.execute(query, [*values, listed]))}
+    conditions, more = _conditions(wanted)
+    query, values = _newest(scope, f" AND r.number IN {LIST}{conditions}", ids, [listed])
+    rows = tx.execute(query, [*values, listed, *more])
+    return {found[0].number: found for found in map(_stored, rows)}
 
 
 def _newest(

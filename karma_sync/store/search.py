@@ -98,6 +98,28 @@ def items_with(tx: Transaction, scope: AccessScope, match: str) -> set[tuple[str
     return found
 
 
+def observations_with(tx: Transaction, scope: AccessScope, match: str, most: int) -> list[int]:
+    """The numbers of the observations that fit an FTS5 expression, the best first."""
+    allowed, values = visible(scope, "observations")
+    weights = ", ".join(str(_WEIGHTS[column]) for column in COLUMNS)
+    channels = tx.execute(
+        "SELECT DISTINCT c.number FROM item JOIN search_channel AS c USING (folder)"  # noqa: S608
+        f" WHERE {allowed}",
+        values,
+    ).fetchall()
+    found: list[tuple[float, int]] = []
+    for number in (row["number"] for row in channels):
+        rows = tx.execute(
+            f"SELECT p.at, bm25(search_{number:d}, {weights}) AS score"  # noqa: S608 ours
+            f" FROM search_{number:d} AS f JOIN passage AS p ON p.id = f.rowid"
+            f" WHERE search_{number:d} MATCH ? AND p.item IN (SELECT number FROM search_item"
+            f" JOIN item USING (folder, item) WHERE {allowed}) ORDER BY f.rowid DESC LIMIT ?",
+            [match, *values, most],
+        )
+        found += [(row["score"], row["at"]) for row in rows]
+    return [at for _, at in sorted(found)[:most]]
+
+
 def _channels(tx: Transaction, scope: AccessScope, sessions: SessionFilter) -> list[int]:
     """The tables of the channels that have a session which counts."""
     condition, values = _condition(scope, sessions)

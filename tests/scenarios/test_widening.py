@@ -118,6 +118,25 @@ def _guest(stage: Stage) -> Prepared:
     return stage.a, ["team", "guest", guest.code, "--project", "repo"]
 
 
+def _observed(stage: Stage, title: str) -> str:
+    """An observation of A's that would leave; its id."""
+    text = ("--title", title, "--content", f"the token is {TOKEN}")
+    found: str = stage.a.json("observation", "add", *text)["id"]
+    return found
+
+
+def _observe(stage: Stage) -> Prepared:
+    _observed(stage, "the first one")
+    return stage.a, ["observation", "share", "repo"]
+
+
+def _let_go(stage: Stage, verb: str) -> Prepared:
+    held = _observed(stage, f"to {verb}")
+    stage.a.run("observation", "share", "repo", "--yes")
+    stage.a.run("observation", verb, held)
+    return stage.a, ["observation", verb, held, "--undo"]
+
+
 WIDENING: dict[str, Callable[[Stage], Prepared]] = {
     "project share": _share,
     "accept": lambda stage: (stage.b, ["accept", _offered(stage, "first")]),
@@ -132,6 +151,9 @@ WIDENING: dict[str, Callable[[Stage], Prepared]] = {
     "exclude": _include,
     "team add": _add,
     "team guest": _guest,
+    "observation share": _observe,
+    "observation withhold": lambda stage: _let_go(stage, "withhold"),
+    "observation unshare": lambda stage: _let_go(stage, "unshare"),
     "invite": lambda stage: (stage.a, ["invite", "--no-wait"]),
 }
 # It asks twice: about the team, which is not known before its leader answers, and then about what
@@ -153,6 +175,8 @@ HARMLESS = {
     # a restored session is withheld, and a fork stays
     *("session restore", "session purge", "session fork"),
     *("search", "who", "browse", "session export", "session stats", "project list"),
+    *("observation add", "observation delete", "observation list", "observation show"),
+    *("observation search", "observation status", "observation preview"),
     *(
         "service install",
         "service uninstall",

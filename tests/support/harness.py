@@ -123,12 +123,13 @@ class Member:
         kept = {
             k: v
             for k, v in os.environ.items()
-            if not k.startswith(("KARMA_", "GIT_", "ST", "CLAUDE"))
+            if not k.startswith(("KARMA_", "GIT_", "ST", "CLAUDE", "ENGRAM"))
         }
         self.environ = kept | {
             "HOME": str(self.folder / "user-home"),
             "KARMA_SYNC_HOME": str(self.home),
             "CLAUDE_CONFIG_DIR": str(self.claude),
+            "ENGRAM_DATA_DIR": str(self.folder / "engram"),
             "KARMA_SYNC_SYNCTHING": str(program),
             "PYTHONFAULTHANDLER": "1",
             "PYTHONWARNINGS": "error",

@@ -91,6 +91,7 @@ class MemoryMember(Member):
         self._works: list[_Work] = []
         self._state_version = 0
         self._watched: dict[Path, tuple[int, int, int]] = {}
+        self._observed: list[object] = []
         self.app: App
 
     def init(self) -> "MemoryMember":
@@ -235,6 +236,10 @@ class MemoryMember(Member):
         for path in sorted(told):
             self._requests.touch(path)
         self._watched = found
+        observed = [source.stamp() for source in self.app.observations.sources]
+        if observed != self._observed:
+            self._observed = observed
+            self._requests.sends.touch_observations()
 
     def holds(self, *sessions: Session) -> bool:
         """Whether these sessions can be read here just as they are on their author's disk."""

@@ -1,6 +1,6 @@
 """Observations for tests: records, and a desk that packages them as a member would."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +41,14 @@ class ObservingDesk(Desk):
         super().__init__(root, channel, redactor or Swapping({}))
 
     def send(
-        self, found: Iterable[Observation], source: str = SOURCE, *, whole: bool = True
+        self,
+        found: Iterable[Observation],
+        source: str = SOURCE,
+        kept: Container[str] | None = frozenset(),
     ) -> PackedObservations:
         """Bring the outbox up to date with these records."""
         packager = ObservationPackager(self.packager, lambda: NOW_MS * 10**6)
-        return packager.package(self.channel, source, found, self.outbox, whole=whole)
+        return packager.package(self.channel, source, found, self.outbox, kept=kept)
 
     def item_of(self, source: str = SOURCE) -> str:
         """The id of a source's item."""

@@ -54,7 +54,16 @@ RANKS = (
     ("cli.notices", "cli.frame", "cli.beginning"),
     ("cli.consent",),
     ("cli.widening", "cli.consent_all"),
-    ("cli.team", "cli.project", "cli.session", "cli.daemon", "cli.library", "cli.agent", "web"),
+    (
+        "cli.team",
+        "cli.project",
+        "cli.session",
+        "cli.daemon",
+        "cli.library",
+        "cli.observation",
+        "cli.agent",
+        "web",
+    ),
     ("cli.commands",),  # loads the commands by name
     ("cli.main",),
     ("__main__",),

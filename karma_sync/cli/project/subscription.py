@@ -12,6 +12,7 @@ from karma_sync.cli.consent_all import consented_to_all
 from karma_sync.cli.notices import print_if_down, warn_if_down
 from karma_sync.cli.options import (
     AnyProjectArgument,
+    ContentOption,
     DirectionOption,
     DryRunOption,
     IdleOption,
@@ -33,6 +34,7 @@ from karma_sync.errors import BadInput
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
+    from karma_sync.domain.session.selection import Limits
     from karma_sync.domain.team.subscription import Subscription
     from karma_sync.service.projects import ProjectAnswers, Verb
 
@@ -97,6 +99,7 @@ def accept(
     project: AnyProjectArgument = None,
     team: TeamOption = None,
     direction: DirectionOption = None,
+    content: ContentOption = None,
     since: SinceOption = None,
     last: LastOption = None,
     after_idle: IdleOption = None,
@@ -118,13 +121,14 @@ def accept(
     Example: karma-sync accept repo --wait
     """
     from karma_sync.domain.session.selection import Limits
-    from karma_sync.domain.team.subscription import USUAL
+    from karma_sync.domain.team.subscription import USUAL, parse_content
     from karma_sync.service import projects
 
     app = App.from_environment()
     if all_ or project is None:
         _accept_all(app, project, team, direction, all_=all_, yes=yes)
         return
+    contents = parse_content(content) if content is not None else USUAL
     named = project_named(app, project)
     if wait:
         require_daemon(app)
@@ -133,9 +137,11 @@ def accept(
         direction = Direction.RECEIVE
     way = direction or Direction.BOTH
     # raises before the command asks
-    projects.moved(standing, lambda mine: mine.accept(0, way, USUAL, Limits()))
+    projects.moved(standing, lambda mine: mine.accept(0, way, contents, Limits()))
     wishes = ConsentOptions(
-        direction, since, last, after_idle, profile, yes, dry_run, whole_home=whole_home
+        *(direction, since, last, after_idle, profile, yes, dry_run),
+        whole_home=whole_home,
+        contents=contents,
     )
     terms = consented(app, standing, wishes)
     if terms is None:
@@ -227,19 +233,23 @@ def resume(project: ProjectArgument, team: TeamOption = None, yes: YesOption = F
 
     Example: karma-sync subscription resume repo
     """
-    from karma_sync.domain.session.selection import Limits
     from karma_sync.service import projects
     from karma_sync.service.sessions.widening import SendingRules
 
     app = App.from_environment()
     standing = projects.find(app.state, app.me, project_named(app, project), team)
     projects.moved(standing, lambda mine: mine.resume())  # raises before the command asks
-    if standing.mine.sends and standing.mine.limits == Limits():
+    if standing.mine.sends and _has_none(standing.mine.limits):
         print_line(f"{standing.project} has no limits: none were set, or they were lost.")
         after = SendingRules.stored(app.state, app.me).only(standing)
         consent_to_more(app, after.nothing_yet(), after, yes=yes)
     projects.move(app.state, app.me, standing.project, standing.team.id, lambda mine: mine.resume())
     _moved(app, standing, "is resumed.", "karma-sync status")
+
+
+def _has_none(limits: "Limits") -> bool:
+    """Whether there are no limits, apart from what the person agreed to beyond sessions."""
+    return limits.changed(observations=False, memory=False) == type(limits)()
 
 
 def reopen(project: ProjectArgument, team: TeamOption = None) -> None:
@@ -257,6 +267,7 @@ def change(
     project: ProjectArgument,
     direction: DirectionOption = None,
     team: TeamOption = None,
+    content: ContentOption = None,
     since: SinceOption = None,
     last: LastOption = None,
     after_idle: IdleOption = None,
@@ -278,6 +289,7 @@ def change(
 
     Example: karma-sync subscription change repo --direction receive
     """
+    from karma_sync.domain.team.subscription import parse_content
     from karma_sync.service import projects
 
     app = App.from_environment()
@@ -285,15 +297,18 @@ def change(
     mine = standing.mine
     chosen = direction or mine.direction
     _require_end_of_sending(retract, chosen)
+    contents = parse_content(content) if content is not None else mine.content
     wishes = ConsentOptions(
-        direction, since, last, after_idle, profile, yes, dry_run, mine.limits, whole_home
+        *(direction, since, last, after_idle, profile, yes, dry_run, mine.limits, whole_home),
+        contents=contents,
     )
-    if not retract:
+    if not retract and content is None:
         wishes.require_some(standing)
     limits = wishes.limits
     # raises before the command asks
-    changed = projects.moved(standing, lambda now: now.change(chosen, now.content, limits))
+    changed = projects.moved(standing, lambda now: now.change(chosen, contents, limits))
     more = not mine.sends or last is not None or not limits.within(mine.limits)
+    more = more or not set(contents) <= set(mine.content)
     if dry_run or (changed.sends and more):
         terms = consented(app, standing, replace(wishes, yes=yes or not more))
         if terms is None:
@@ -301,14 +316,15 @@ def change(
         limits = terms.limits
 
     def verb(now: "Subscription") -> "Subscription":
-        changed = now.change(chosen, now.content, limits)
+        changed = now.change(chosen, contents, limits)
         return changed.retract(int(utc_now().timestamp() * 1000)) if retract else changed
 
     projects.move(app.state, app.me, standing.project, standing.team.id, verb)
     _moved(
         app,
         standing,
-        f"has direction {chosen} now.{_what_left(mine, chosen, retract)}",
+        f"has direction {chosen} and content {', '.join(contents)} now."
+        f"{_what_left(mine, chosen, retract)}",
         "karma-sync status",
     )
 

@@ -27,6 +27,9 @@ READING_COMMANDS = frozenset(
         ),
         *("session export", "session fork", "session list", "session preview", "session purge"),
         *("session share", "session show", "session stats", "mcp log"),
+        *("observation list", "observation show", "observation search", "observation preview"),
+        *("observation share", "observation status", "observation withhold"),
+        "observation unshare",
     }
 )
 # These put what they print into a frame by themselves.

@@ -77,6 +77,8 @@ class StayReason(StrEnum):
     AMBIGUOUS = "project-ambiguous"
     TOO_LARGE = "too-large"
     MALFORMED = "malformed"
+    EARLIER = "earlier"
+    EXCLUDED = "excluded"
     WITHHELD = "withheld"
     UNSHARED = "unshared"
 
@@ -85,13 +87,13 @@ class StayReason(StrEnum):
 class SourceObservation:
     """An observation as a source on this machine has it.
 
-    `project` is what the source calls its project, `directory` where it was made ("" if unknown).
-    `stays` is the source's own reason why it must not leave, None if it has none.
+    `project` is what the source calls its project, `directories` where it was made, if the source
+    knows that. `stays` is the source's own reason why it must not leave, None if it has none.
     """
 
     record: Observation
     project: str = ""
-    directory: str = ""
+    directories: tuple[str, ...] = ()
     stays: StayReason | None = None
 
     def staying(self, why: StayReason) -> "SourceObservation":

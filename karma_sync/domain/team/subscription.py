@@ -8,7 +8,7 @@ from karma_sync.domain.ids import next_version
 from karma_sync.domain.session.selection import Limits
 from karma_sync.domain.team.direction import Direction as Direction
 from karma_sync.domain.value import Value
-from karma_sync.errors import IllegalMove
+from karma_sync.errors import BadInput, IllegalMove
 
 
 class Content(StrEnum):
@@ -24,6 +24,21 @@ class Content(StrEnum):
 
 
 USUAL = (Content.SESSIONS, Content.OBSERVATIONS)
+
+
+def parse_content(text: str) -> tuple[Content, ...]:
+    """The contents that a person types, with commas between.
+
+    Raises:
+        BadInput: a name is unknown, or there is none.
+    """
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in set(Content)]
+    if unknown or not names:
+        raise BadInput(
+            f"{text!r} is no content", hint=f"--content {','.join(Content)}, or some of these"
+        )
+    return content_of(names)
 
 
 def content_of(names: Iterable[str]) -> tuple[Content, ...]:

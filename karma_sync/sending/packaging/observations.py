@@ -7,7 +7,7 @@ one chunk in which it lies, and not all that follow. What left before is not red
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,12 +76,12 @@ class ObservationPackager:
         found: Iterable[Observation],
         outbox: OutboxFiles,
         *,
-        whole: bool = True,
+        kept: Container[str] | None = frozenset(),
     ) -> PackedObservations:
         """Bring the outbox up to date with these records of a source.
 
-        A record that left before and is not among them is deleted at the receivers; not so if the
-        source could not be read `whole`.
+        A record that left before and is not among them is deleted at the receivers, unless its id
+        is `kept`; None keeps all, because the source could not be read whole.
 
         Raises:
             RedactionFailed: redaction failed; the outbox holds nothing new for readers.
@@ -96,7 +96,7 @@ class ObservationPackager:
             if start.before is None and not wanted:
                 return PackedObservations(start.item, 0)
             fresh = start.packed is not None
-            lines, stays = self._lines(wanted, before, whole=whole, known=fresh)
+            lines, stays = self._lines(wanted, before, kept, known=fresh)
             if fresh and lines == {each: line for each, (line, _) in before.items()}:
                 return PackedObservations(start.item, 0, stays=stays)
             put = self._packager.put_into(outbox, session.changed_ns)
@@ -111,8 +111,8 @@ class ObservationPackager:
         self,
         wanted: Mapping[str, Observation],
         before: Mapping[str, tuple[bytes, int]],
+        kept: Container[str] | None,
         *,
-        whole: bool,
         known: bool,
     ) -> tuple[dict[str, bytes], dict[str, StayReason]]:
         """The lines of the item by id, in their order; what left before is reused if `known`."""
@@ -129,7 +129,8 @@ class ObservationPackager:
             else:
                 afresh.append(record.again(version))
         for each in before.keys() - wanted.keys():
-            left = _without_record(before[each][0], whole=whole, known=known)
+            stays_out = kept is None or each in kept
+            left = _without_record(before[each][0], stays_out=stays_out, known=known)
             if isinstance(left, bytes):
                 lines[each] = left
             else:
@@ -141,14 +142,14 @@ class ObservationPackager:
         return dict(sorted(lines.items())), stays
 
 
-def _without_record(line: bytes, *, whole: bool, known: bool) -> bytes | Observation:
+def _without_record(line: bytes, *, stays_out: bool, known: bool) -> bytes | Observation:
     """What becomes of a line that left and has no record now: a line, or one to be redacted."""
     record = decoded(line)
     if record.deleted:
         return line
-    if whole:
+    if not stays_out:
         return record.gone().line()
-    # its source is not there: what left stays, by the rules of now
+    # what left stays, by the redactor's rules of now
     return line if known else record
 
 

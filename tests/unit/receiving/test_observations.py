@@ -129,7 +129,7 @@ def test_a_new_redactor_packages_all_again_also_without_the_source(
     desk.send([saved(ALICE, content="password hunter2")])
     desk.arrive_at(shelf)
     desk.restart(Swapping({b"hunter2": b"[REDACTED:word]"}, "swap-2"))
-    desk.send([], whole=False)
+    desk.send([], kept=None)
     desk.arrive_at(shelf)
 
     assert [each.record.content for each in read(shelf)] == ["password [REDACTED:word]"]

@@ -1,0 +1,231 @@
+"""Reads what Engram saved: its database, and the `.engram` folders of repositories; writes nothing.
+
+Engram names no author. Of its database, what no imported chunk brought is this person's; of a
+folder, the chunks that one of the person's own names created. What nobody can tell is not theirs.
+"""
+
+import json
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+from karma_sync.agents.engram.chunks import BadChunk, Chunk, ChunkNotFound, FolderChunks
+from karma_sync.agents.engram.rows import ENGRAM, observation_of
+from karma_sync.agents.observations import SourceContent, file_stamp, newest
+from karma_sync.domain.session.observation import SourceObservation, StayReason
+from karma_sync.errors import KarmaError
+
+DATABASE = "engram.db"
+# The clock of another machine may be so far ahead when it saves what is imported here.
+_CLOCKS = timedelta(minutes=10)
+_NEVER = "0000"
+
+
+class Rows(Protocol):
+    """A read-only connection to Engram's database."""
+
+    def execute(self, query: str, /) -> Any: ...
+
+
+@dataclass(frozen=True)
+class EngramFolder:
+    """A repository that may have a `.engram` folder."""
+
+    repository: Path
+
+    @property
+    def chunks(self) -> FolderChunks:
+        """The folder itself."""
+        return FolderChunks(self.repository / ".engram")
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the chunks of all folders tell: the rows in them, and who created each chunk."""
+
+    mine: Sequence[SourceObservation]
+    foreign: Mapping[str, StayReason]
+    ids: frozenset[str]
+    problems: Sequence[str]
+
+
+@dataclass(frozen=True)
+class EngramSource:
+    """Engram's database in `home`, and the folders of the repositories that are known.
+
+    `authors` are the names under which this person's chunks are created. `opened` opens a database
+    read-only, and raises KarmaError if it is locked or damaged.
+    """
+
+    home: Path
+    folders: Callable[[], Sequence[EngramFolder]]
+    authors: Callable[[], frozenset[str]]
+    opened: Callable[[Path], AbstractContextManager[Rows]]
+    name: str = field(default=ENGRAM, init=False)
+
+    @property
+    def database(self) -> Path:
+        """The file of the database."""
+        return self.home / DATABASE
+
+    def stamp(self) -> Hashable:
+        """As `ObservationSource`."""
+        found = [file_stamp(self.database), file_stamp(self.home / f"{DATABASE}-wal")]
+        for each in self.folders():
+            root = each.chunks.root
+            found += [str(root), file_stamp(root / "manifest.json"), file_stamp(root / "chunks")]
+        return tuple(found), self.authors()
+
+    def directories(self) -> Sequence[Path]:
+        """As `ObservationSource`."""
+        roots = [each.chunks.root for each in self.folders()]
+        return [self.home, *roots, *(root / "chunks" for root in roots)]
+
+    def read(self) -> SourceContent:
+        """As `ObservationSource`; what is deleted is not among it."""
+        known = self._read_folders()
+        problems = list(known.problems)
+        whole = not problems
+        found: list[SourceObservation] = list(known.mine)
+        if self.database.exists():
+            try:
+                with self.opened(self.database) as rows:
+                    found += self._rows(rows, known)
+            except KarmaError as error:
+                problems.append(str(error))
+                whole = False
+        live = [each for each in newest(found) if not each.record.deleted]
+        return SourceContent(live, whole, problems)
+
+    def created_by(self) -> list[str]:
+        """The names under which the chunks of all folders were created, sorted."""
+        names: set[str] = set()
+        for each in self.folders():
+            try:
+                names |= {entry.created_by for entry in each.chunks.read_manifest().chunks}
+            except BadChunk:
+                continue  # `read` says so
+        return sorted(names - {""})
+
+    def _read_folders(self) -> _Known:
+        mine: list[SourceObservation] = []
+        foreign: dict[str, StayReason] = {}
+        ids: set[str] = set()
+        problems: list[str] = []
+        authors = self.authors()
+        for folder in self.folders():
+            creators, why = _creators(folder)
+            problems += why
+            for chunk_id in folder.chunks.chunk_ids():
+                ids.add(chunk_id)
+                try:
+                    chunk = folder.chunks.read_chunk(chunk_id)
+                except (BadChunk, ChunkNotFound) as error:
+                    problems.append(str(error))
+                    continue
+                creator = creators.get(chunk_id, "")
+                if creator in authors:
+                    mine += _observations(chunk, str(folder.repository))
+                    continue
+                reason = StayReason.FOREIGN if creator and authors else StayReason.UNKNOWN_AUTHOR
+                for each in _observations(chunk, str(folder.repository)):
+                    foreign.setdefault(each.record.id, reason)
+        own = [_held(each, foreign) for each in mine]
+        return _Known(own, foreign, frozenset(ids), problems)
+
+    def _rows(self, rows: Rows, known: _Known) -> Iterator[SourceObservation]:
+        tables = {row["name"] for row in rows.execute("SELECT name FROM sqlite_master")}
+        if "observations" not in tables:
+            return
+        places = _directories(rows) if "sessions" in tables else {}
+        doubtful = _doubtful_until(rows, known.ids) if "sync_chunks" in tables else _NEVER
+        gone = _deleted(rows) if "sync_mutations" in tables else frozenset()
+        for row in rows.execute("SELECT * FROM observations"):
+            fields = dict(row)
+            directory = places.get(str(fields.get("session_id")), "")
+            found = observation_of(fields, directories=[directory] if directory else [])
+            if found.record.id in gone and not found.record.deleted:
+                continue
+            found = _held(found, known.foreign)
+            is_doubtful = found.record.created <= doubtful
+            yield found.staying(StayReason.UNKNOWN_AUTHOR) if is_doubtful else found
+
+
+def _held(found: SourceObservation, foreign: Mapping[str, StayReason]) -> SourceObservation:
+    reason = foreign.get(found.record.id)
+    return found.staying(reason) if reason else found
+
+
+def _creators(folder: EngramFolder) -> tuple[dict[str, str], list[str]]:
+    """Who created each chunk of a folder; empty, with the reason, if the manifest is damaged."""
+    try:
+        manifest = folder.chunks.read_manifest()
+    except BadChunk as error:
+        return {}, [f"{folder.chunks.root}: {error}"]
+    return {entry.id: entry.created_by for entry in manifest.chunks}, []
+
+
+def _observations(chunk: Chunk, repository: str) -> Iterator[SourceObservation]:
+    """The observations of a chunk, and those that its mutations change or delete."""
+    for row in chunk.observations:
+        yield observation_of(row, directories=() if row.get("project") else (repository,))
+    for mutation in chunk.mutations:
+        if mutation.get("entity") == "observation":
+            yield from _mutated(mutation, repository)
+
+
+def _mutated(mutation: Mapping[str, Any], repository: str) -> Iterator[SourceObservation]:
+    payload = mutation.get("payload")
+    try:
+        row = json.loads(payload) if isinstance(payload, str) else payload
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(row, dict):
+        return
+    at = mutation.get("occurred_at") or row.get("updated_at") or row.get("created_at")
+    key = row.get("sync_id") or mutation.get("entity_key")
+    changed = row | {"sync_id": key, "updated_at": at, "revision_count": row.get("revision_count")}
+    if mutation.get("op") == "delete":
+        changed["deleted"] = True
+    yield observation_of(changed, directories=() if row.get("project") else (repository,))
+
+
+def _directories(rows: Rows) -> dict[str, str]:
+    """Where each session worked, as far as Engram knows."""
+    found = {}
+    for row in rows.execute("SELECT * FROM sessions"):
+        fields = dict(row)
+        directory = str(fields.get("directory") or "")
+        if directory.startswith("/"):
+            found[str(fields.get("id"))] = directory
+    return found
+
+
+def _doubtful_until(rows: Rows, known: frozenset[str]) -> str:
+    """Until when a row may have come with a chunk of which no file is here; as records say times.
+
+    Engram lists the chunks that it exported and imported alike.
+    """
+    latest = _NEVER
+    for row in rows.execute("SELECT * FROM sync_chunks"):
+        fields = dict(row)
+        if str(fields.get("chunk_id")) not in known:
+            latest = max(latest, _later(str(fields.get("imported_at") or "")))
+    return latest
+
+
+def _later(imported: str) -> str:
+    try:
+        moment = datetime.fromisoformat(imported.replace("Z", "+00:00")) + _CLOCKS
+    except ValueError:
+        return "9999"  # nobody knows when: no row is surely this person's
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _deleted(rows: Rows) -> frozenset[str]:
+    """The ids that were deleted, where a row came back with a chunk."""
+    query = "SELECT entity_key FROM sync_mutations WHERE entity = 'observation' AND op = 'delete'"
+    return frozenset(str(row["entity_key"]) for row in rows.execute(query))

@@ -1,0 +1,246 @@
+"""The sources of observations: what each tells, and the one file that is karma-sync's own.
+
+A source only reads. It says of each observation why it must stay, as far as the source knows that.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from karma_sync.domain import limits
+from karma_sync.domain.session.observation import (
+    PROJECT_SCOPE,
+    Observation,
+    SourceObservation,
+    StayReason,
+    checked,
+    moment_text,
+)
+from karma_sync.errors import BadInput, NotFound
+from karma_sync.files import PRIVATE_FILE, private_dir
+
+OWN = "karma-sync"
+_LABEL_CHARS = 160  # redaction may make a title longer, up to what a reader takes
+
+
+@dataclass(frozen=True)
+class SourceContent:
+    """What a source has now.
+
+    `whole` is false if a part of it could not be read: then nothing counts as deleted. `problems`
+    say what could not be read, for people.
+    """
+
+    found: Sequence[SourceObservation] = ()
+    whole: bool = True
+    problems: Sequence[str] = ()
+
+
+class ObservationSource(Protocol):
+    """Observations that agents saved on this machine."""
+
+    @property
+    def name(self) -> str:
+        """The name of the source in an item: `engram`."""
+        ...
+
+    def stamp(self) -> Hashable:
+        """A value that changes whenever `read` may return something else; reads no content."""
+        ...
+
+    def read(self) -> SourceContent:
+        """Everything that the source has now; of several versions the newest."""
+        ...
+
+    def directories(self) -> Sequence[Path]:
+        """The directories in which changes happen, also those that do not exist yet."""
+        ...
+
+
+def file_stamp(path: Path) -> Hashable:
+    """Size, time and inode of a file; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def label(value: object) -> str:
+    """A short text of a source as a record has it: on one line, and within limits."""
+    return " ".join(text(value).split())[:_LABEL_CHARS]
+
+
+def text(value: object) -> str:
+    """A text of a source; what is no text in UTF-8 is replaced."""
+    return str(value).encode(errors="replace").decode() if value is not None else ""
+
+
+def observed(
+    fields: dict[str, Any], *, project: str, directories: Sequence[str] = ()
+) -> SourceObservation:
+    """An observation with these fields, and why it must stay if they say so."""
+    content = text(fields.get("content"))
+    scope = text(fields.get("scope")) or PROJECT_SCOPE
+    known = fields | {"content": content, "scope": scope}
+    stays = None if scope == PROJECT_SCOPE else StayReason.PERSONAL
+    if len(content.encode()) > limits.OBSERVATION_BYTES:
+        known["content"] = ""
+        stays = stays or StayReason.TOO_LARGE
+    try:
+        record = checked(known)
+    except msgspec.ValidationError:
+        shown = label(fields.get("id")) or "?"
+        record = Observation(id="malformed", version=1, title=shown, scope=scope)
+        stays = StayReason.MALFORMED
+    return SourceObservation(record, project, tuple(directories), stays)
+
+
+@dataclass(frozen=True)
+class OwnObservations:
+    """The file of `observation add`: a record per line, the newest line of an id counts."""
+
+    path: Path
+    name: str = field(default=OWN, init=False)
+
+    def stamp(self) -> Hashable:
+        """As `ObservationSource`."""
+        return file_stamp(self.path)
+
+    def directories(self) -> Sequence[Path]:
+        """As `ObservationSource`."""
+        return [self.path.parent]
+
+    def read(self) -> SourceContent:
+        """As `ObservationSource`; a line that is no record is left out, and said."""
+        try:
+            raw = self.path.read_bytes()
+        except FileNotFoundError:
+            return SourceContent()
+        except OSError as error:
+            return SourceContent(whole=False, problems=[f"{self.path}: {error.strerror or error}"])
+        found: dict[str, SourceObservation] = {}
+        bad = 0
+        for line in raw.split(b"\n"):
+            if line.strip():
+                each = _own_record(line)
+                if each is None:
+                    bad += 1
+                elif each.record.version >= _version(found.get(each.record.id)):
+                    found[each.record.id] = each
+        live = [each for each in found.values() if not each.record.deleted]
+        problems = [f"{self.path}: {bad} lines are no observation"] if bad else []
+        return SourceContent(live, not bad, problems)
+
+    def add(self, record: Observation, project: str) -> None:
+        """Write one more record, durably; `project` is the project's identity.
+
+        Raises:
+            BadInput: its text is too large, or has a form that cannot be sent.
+        """
+        kept = record.changed(project=project)
+        if len(kept.content.encode(errors="replace")) > limits.OBSERVATION_BYTES:
+            raise BadInput(
+                f"the content has more than {limits.OBSERVATION_BYTES // 10**6} MB",
+                hint="save the parts that matter",
+            )
+        line = kept.line()
+        if _own_record(line) is None:
+            raise BadInput("the observation cannot be saved as it is", hint="shorten its title")
+        private_dir(self.path.parent)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        descriptor = os.open(self.path, flags, PRIVATE_FILE)
+        try:
+            os.write(descriptor, line + b"\n")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def delete(self, wanted: str, now: datetime) -> Observation:
+        """Delete the one observation whose id begins with `wanted`; returns what it was.
+
+        Raises:
+            NotFound: there is none.
+            BadInput: several fit.
+        """
+        fitting = [e for e in self.read().found if e.record.id.startswith(wanted) and wanted]
+        if not fitting:
+            raise NotFound(
+                f"you added no observation {wanted!r}", hint="karma-sync observation list"
+            )
+        if len(fitting) > 1:
+            raise BadInput(
+                f"{wanted!r} fits several observations",
+                hint=" or ".join(e.record.id for e in fitting[:5]),
+            )
+        known = fitting[0]
+        gone = known.record.gone().changed(version=version_at(now, known.record.version))
+        self.add(gone, known.project)
+        return known.record
+
+
+@dataclass(frozen=True)
+class NewObservation:
+    """What a person or an agent adds; `scope` is "project" or "personal"."""
+
+    type: str
+    title: str
+    content: str
+    topic: str = ""
+    agent: str = ""
+    scope: str = PROJECT_SCOPE
+
+    def saved(self, now: datetime) -> Observation:
+        """The observation as it is saved at `now`, with an id of its own."""
+        at = moment_text(now)
+        return Observation(
+            id=f"k-{secrets.token_hex(16)}",
+            version=version_at(now),
+            type=label(self.type),
+            title=label(self.title),
+            content=text(self.content),
+            topic=label(self.topic),
+            agent=label(self.agent),
+            scope=self.scope,
+            created=at,
+            updated=at,
+        )
+
+
+def version_at(now: datetime, last: int = 0) -> int:
+    """The version of an edit at `now`: Unix milliseconds, above the last one."""
+    return max(last + 1, int(now.timestamp() * 1000))
+
+
+def _own_record(line: bytes) -> SourceObservation | None:
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(fields, dict):
+        return None
+    project = fields.pop("project", "")
+    found = observed(fields, project=text(project))
+    return None if found.stays is StayReason.MALFORMED else found
+
+
+def _version(found: SourceObservation | None) -> int:
+    return found.record.version if found else 0
+
+
+def newest(found: Sequence[SourceObservation]) -> list[SourceObservation]:
+    """Each id once: the highest version; where two agree, one that may leave."""
+    kept: dict[str, SourceObservation] = {}
+    for each in found:
+        before = kept.get(each.record.id)
+        rank = each.record.version, each.stays is None
+        if before is None or rank > (before.record.version, before.stays is None):
+            kept[each.record.id] = each
+    return [replace(each) for each in kept.values()]

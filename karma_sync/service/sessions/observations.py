@@ -1,0 +1,372 @@
+"""Use cases of observations: the sources here, what would leave, what a person holds back."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from karma_sync.agents.claude.memory import ClaudeMemory
+from karma_sync.agents.engram.source import EngramFolder, EngramSource
+from karma_sync.agents.observations import ObservationSource, OwnObservations
+from karma_sync.domain.session.observation import (
+    Observation,
+    SourceObservation,
+    StayReason,
+    counted_types,
+    decoded,
+)
+from karma_sync.domain.session.selection import Limits, Unshared, Whose, Withhold
+from karma_sync.domain.team.subscription import Content, Subscription
+from karma_sync.domain.value import Value
+from karma_sync.errors import BadInput, Conflict, NotFound
+from karma_sync.library.observations import ObservationFilter, ReadObservation
+from karma_sync.library.reader import author
+from karma_sync.redact.redactor import Redactor
+from karma_sync.sending.observation_selection import ObservationSelector, Rules, Selected
+from karma_sync.sending.observations import content_of
+from karma_sync.sending.packaging.observations import cuts_in, redacted_lines
+from karma_sync.service.projects import ProjectAnswers
+from karma_sync.service.sessions.preview import Outlet, outlets
+from karma_sync.store import observations, state
+from karma_sync.store.database import Database
+from karma_sync.store.read_only import reading_only
+
+if TYPE_CHECKING:
+    from karma_sync.app import App
+
+_PROPOSED = 5
+
+
+@dataclass(frozen=True)
+class ObservationParts:
+    """The sources on this machine, and what selects those that leave."""
+
+    own: OwnObservations
+    engram: EngramSource
+    sources: Sequence[ObservationSource]
+    selector: ObservationSelector
+
+    def directories(self) -> list[Path]:
+        """Every directory in which observations change."""
+        return [path for source in self.sources for path in source.directories()]
+
+
+def observation_parts(app: "App") -> ObservationParts:
+    """The sources of the member whose parts these are."""
+
+    def roots() -> Mapping[str, str]:
+        return {**app.places.learned, **app.places.mapped}
+
+    def folders() -> list[EngramFolder]:
+        found = (EngramFolder(Path(path)) for path in sorted(roots()))
+        return [each for each in found if each.chunks.root.is_dir()]
+
+    _ = app.matcher  # it has `places` know the directories of projects
+    own = OwnObservations(app.paths.observations)
+    engram = EngramSource(
+        app.settings.observations.engram,
+        folders,
+        lambda: app.observation_settings().authors,
+        reading_only,
+    )
+    memory = ClaudeMemory(
+        app.settings.claude_dirs, app.settings.tag, lambda path: app.matcher.worked_in(path)
+    )
+    selector = ObservationSelector(lambda path: app.places.of(path), roots)
+    return ObservationParts(own, engram, (own, engram, memory), selector)
+
+
+def received_ids(library: Database, me: str) -> frozenset[str]:
+    """The ids of observations that came from others; none of them is sent on."""
+    with library.reading() as tx:
+        return observations.ids_by_others(tx, me)
+
+
+@dataclass(frozen=True)
+class LeavingObservations:
+    """What would leave of observations for one project.
+
+    `cuts` counts the redactions by rule. `stays` are those of the project that stay, with reason;
+    `problems` are sources that could not be read.
+    """
+
+    found: Sequence[Observation]
+    cuts: Mapping[str, int]
+    stays: Sequence[tuple[SourceObservation, StayReason]]
+    problems: Sequence[str] = ()
+
+    @property
+    def types(self) -> dict[str, int]:
+        """How many are of each type."""
+        return counted_types(self.found)
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many stay, by reason code."""
+        return dict(sorted(Counter(why.value for _, why in self.stays).items()))
+
+
+@dataclass(frozen=True)
+class ObservationSurvey:
+    """Reads the sources for what a person is shown; every text that it returns is redacted."""
+
+    parts: ObservationParts
+    state: Database
+    library: Database
+    redactor: Callable[[], Redactor]
+    author: str
+
+    def leaving(
+        self, outlet: Outlet, contents: Sequence[Content], limits: Limits
+    ) -> LeavingObservations:
+        """What would leave for a project with these contents and limits.
+
+        Raises:
+            BadInput: a redaction rule of the person cannot be used.
+            RedactionFailed: nothing would leave.
+        """
+        problems: list[str] = []
+        selected = self.selected(outlet, contents, limits, problems)
+        leaves, stays = selected.leaves, selected.concerning
+        lines, refused = redacted_lines(self.redactor(), leaves)
+        known = {each.id: each for each in leaves}
+        stays += [(SourceObservation(known[name]), why) for name, why in refused.items()]
+        shown = [decoded(line) for line in lines.values()]
+        return LeavingObservations(shown, cuts_in(lines.values()), stays, problems)
+
+    def selected(
+        self,
+        outlet: Outlet,
+        contents: Sequence[Content],
+        limits: Limits,
+        problems: list[str] | None = None,
+    ) -> Selected:
+        """What leaves and what stays, as it is here; `problems` gets what could not be read."""
+        rules = self._rules(outlet, limits)
+        whole = Selected()
+        for source in self.parts.sources:
+            if content_of(source.name) in contents:
+                content = source.read()
+                if problems is not None:
+                    problems += content.problems
+                found = self.parts.selector.select(source.name, content.found, rules)
+                whole.leaves.extend(found.leaves)
+                whole.stays.extend(found.stays)
+        return whole
+
+    def one(self, ways_out: Sequence[Outlet], wanted: str) -> "ShownObservation":
+        """The one observation of this machine whose id begins with `wanted`, and its ways.
+
+        Raises:
+            NotFound: no source has it.
+            BadInput: several fit.
+        """
+        found: dict[str, tuple[str, SourceObservation]] = {}
+        for source in self.parts.sources:
+            for each in source.read().found:
+                if wanted and each.record.id.startswith(wanted):
+                    found[each.record.id] = source.name, each
+        if wanted in found:
+            found = {wanted: found[wanted]}
+        if not found:
+            raise NotFound(
+                f"no observation of yours begins with {wanted!r}",
+                hint="karma-sync observation list --mine",
+            )
+        if len(found) > 1:
+            names = " or ".join(sorted(found)[:_PROPOSED])
+            raise BadInput(f"{wanted!r} fits several observations", hint=names)
+        [(name, each)] = found.values()
+        ways = []
+        for outlet in ways_out:
+            rules = self._rules(outlet, outlet[0].mine.limits)
+            selected = self.parts.selector.select(name, [each], rules)
+            why = selected.stays[0][1] if selected.stays else None
+            agreed = outlet[0].mine.agreed(content_of(name))
+            ways.append(ObservationWay(outlet[0], why, agreed))
+        lines, _ = redacted_lines(self.redactor(), [each.record])
+        shown = [decoded(line) for line in lines.values()]
+        record = shown[0] if shown else each.record.changed(title="", content="")
+        return ShownObservation(name, record, ways, cuts_in(lines.values()))
+
+    def _rules(self, outlet: Outlet, limits: Limits) -> Rules:
+        with self.state.reading() as tx:
+            choices, unshared = state.choices(tx), frozenset(state.unshared.all(tx))
+        received = received_ids(self.library, self.author)
+        return Rules(outlet[1], limits, choices, self.author, unshared, received)
+
+
+@dataclass(frozen=True)
+class ObservationWay:
+    """A project that is sent: why the observation stays (None if not), and whether it may leave."""
+
+    answers: ProjectAnswers
+    stays: StayReason | None
+    agreed: bool
+
+
+@dataclass(frozen=True)
+class ShownObservation:
+    """One observation of this machine as it would leave."""
+
+    source: str
+    record: Observation
+    ways: Sequence[ObservationWay]
+    cuts: Mapping[str, int]
+
+
+Verb = Callable[[Database, str], None]
+
+
+def held(store: Database, wanted: str) -> str | None:
+    """The one withheld or unshared id that begins with `wanted`; None if there is not one."""
+    with store.reading() as tx:
+        ids = {each.session for each in state.withholds.all(tx)}
+        ids |= {
+            each.name
+            for each in state.unshared.all(tx)
+            if each.whose is Whose.OBSERVATION and not each.lifted
+        }
+    found = [each for each in ids if wanted and each.startswith(wanted)]
+    return wanted if wanted in ids else found[0] if len(found) == 1 else None
+
+
+def outlet_of(app: "App", answers: ProjectAnswers) -> Outlet:
+    """A project with the names by which a directory belongs to it."""
+    known = [each for each in outlets(app.state, app.me) if each[0].is_same(answers)]
+    return known[0] if known else (answers, answers.names)
+
+
+def own_observations(parts: ObservationParts, me: str) -> list[ReadObservation]:
+    """Those on this machine that this person wrote, the latest changed first; as they are here."""
+    found = [
+        ReadObservation(each.record, me, "", each.project, "")
+        for source in parts.sources
+        for each in source.read().found
+        if each.stays not in (StayReason.FOREIGN, StayReason.UNKNOWN_AUTHOR)
+    ]
+    return sorted(found, key=lambda each: (each.record.updated, each.id), reverse=True)
+
+
+def author_name(app: "App", tag: str) -> str:
+    """What an author is called: the user part, or the tag if two members share that."""
+    with app.state.reading() as tx:
+        teams = state.teams.all(tx)
+    return author(tag, "", teams)
+
+
+class ObservationCounts(Value, frozen=True, kw_only=True):
+    """How many observations are mine here, by others, and mine that have not left yet.
+
+    `imports` counts what the last import of each item did, by `imported`, `skipped` and the codes
+    of what was refused. `unasked` are the projects of which the person was not shown any yet.
+    """
+
+    local: int
+    remote: int
+    pending: int
+    imports: dict[str, int]
+    unasked: tuple[str, ...]
+
+
+def observation_counts(app: "App", projects: Collection[str]) -> ObservationCounts:
+    """The counts, of all projects or of those with these names."""
+    me = app.settings.tag
+    wanted = ObservationFilter(projects=tuple(projects))
+    read = list(app.read_observations.all(app.scope, wanted))
+    mine = {each.id: each.record.version for each in read if each.author == me}
+    ways = [
+        each
+        for each in outlets(app.state, app.me)
+        if not projects or any(f"/{each[0].project}".endswith(f"/{name}") for name in projects)
+    ]
+    local: set[str] = set()
+    pending: set[str] = set()
+    for outlet in ways:
+        answers = outlet[0]
+        contents = [c for c in Content if c in answers.mine.content and c is not Content.SESSIONS]
+        here = app.observation_survey.selected(outlet, contents, answers.mine.limits)
+        local |= {each.id for each in here.leaves}
+        local |= {each.record.id for each, why in here.concerning if why in _OWN_REASONS}
+        pending |= {e.id for e in here.leaves if mine.get(e.id, 0) < e.version}
+    with app.library.reading() as tx:
+        results = observations.results(tx)
+    imports: Counter[str] = Counter()
+    for counts in results.values():
+        imports.update(counts)
+    unasked = tuple(
+        a.named
+        for a, _ in ways
+        if Content.OBSERVATIONS in a.mine.content and not a.mine.limits.observations
+    )
+    remote = sum(each.author != me for each in read)
+    return ObservationCounts(
+        local=len(local),
+        remote=remote,
+        pending=len(pending),
+        imports=dict(sorted(imports.items())),
+        unasked=unasked,
+    )
+
+
+# What stays for one of these reasons is this person's own.
+_OWN_REASONS = frozenset(StayReason) - {StayReason.FOREIGN, StayReason.UNKNOWN_AUTHOR}
+
+
+def require_on(*, is_on: bool) -> None:
+    """Raises Conflict, with the reason code, if observations are turned off."""
+    if not is_on:
+        raise Conflict(
+            "observations-off: observations are not shared, by config.toml or"
+            " KARMA_SYNC_OBSERVATIONS",
+            hint="set share = true below [observations] in config.toml",
+        )
+
+
+def require_subscription(answers: Sequence[ProjectAnswers]) -> None:
+    """Raises Conflict, with the reason code, if no accepted project takes observations."""
+    engaged = [a for a in answers if a.mine.engaged]
+    if not engaged:
+        raise Conflict(
+            "no-subscription: you have accepted no project",
+            hint="karma-sync subscription list",
+        )
+    if not any(Content.OBSERVATIONS in a.mine.content for a in engaged):
+        raise Conflict(
+            "no-observations: none of the projects that you accepted has observations",
+            hint=f"karma-sync observation share {engaged[0].named}",
+        )
+
+
+def agree(mine: Subscription, contents: Sequence[Content]) -> Subscription:
+    """My answer after the person was shown what leaves of these contents, and agreed."""
+    limits = mine.limits.changed(
+        observations=mine.limits.observations or Content.OBSERVATIONS in contents,
+        memory=mine.limits.memory or Content.MEMORY in contents,
+    )
+    every = {*mine.content, *contents}
+    return mine.change(mine.direction, tuple(c for c in Content if c in every), limits)
+
+
+def withhold(store: Database, observation: str) -> None:
+    """Keep an observation on this machine from now on; what left of it stays as it is."""
+    with store.transaction() as tx:
+        state.withholds.put(tx, Withhold(session=observation))
+
+
+def unshare(store: Database, observation: str) -> None:
+    """Take an observation back from everybody, and keep it here."""
+    with store.transaction() as tx:
+        state.unshared.put(tx, Unshared(whose=Whose.OBSERVATION, name=observation))
+
+
+def release(store: Database, observation: str) -> bool:
+    """Undo `withhold` and `unshare`; whether there was anything to undo."""
+    with store.transaction() as tx:
+        held = state.withholds.get(tx, observation)
+        taken = state.unshared.get(tx, Whose.OBSERVATION, observation)
+        state.withholds.drop(tx, session=observation)
+        if taken and not taken.lifted:
+            state.unshared.put(tx, taken.changed(lifted=True))
+    return held is not None or (taken is not None and not taken.lifted)
