@@ -265,7 +265,12 @@ class App:
         """The sources of observations on this machine, and what selects those that leave."""
         from karma_sync.service.sessions.observations import observation_parts
 
-        return observation_parts(self)
+        return observation_parts(
+            self.settings,
+            self.paths.observations,
+            lambda: self.observation_settings().authors,
+            self.matcher,
+        )
 
     @cached_property
     def observation_survey(self) -> "ObservationSurvey":

@@ -136,7 +136,7 @@ def _with_observations(
         return limits
     from karma_sync.service.sessions.observations import outlet_of
 
-    leaving = app.observation_survey.leaving(outlet_of(app, standing), wanted, limits)
+    leaving = app.observation_survey.leaving(outlet_of(app.state, app.me, standing), wanted, limits)
     if not leaving.found:
         return limits
     show_observations(standing, leaving)

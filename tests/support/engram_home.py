@@ -103,12 +103,15 @@ def write_chunk(
 ) -> str:
     """Put one more chunk into a `.engram` folder, as `engram sync` does; its id."""
     (engram / "chunks").mkdir(parents=True, exist_ok=True)
-    content = {"sessions": [], "observations": list(observations), "prompts": []} | lists
+    content: dict[str, Any] = {"sessions": [], "observations": list(observations), "prompts": []}
+    content |= lists
     raw = json.dumps(content).encode()
     chunk_id = hashlib.sha256(raw).hexdigest()[:8]
     (engram / "chunks" / f"{chunk_id}.jsonl.gz").write_bytes(gzip.compress(raw))
     path = engram / "manifest.json"
-    manifest = json.loads(path.read_text()) if path.exists() else {"version": 1, "chunks": []}
+    manifest: dict[str, Any] = {"version": 1, "chunks": []}
+    if path.exists():
+        manifest = json.loads(path.read_text())
     manifest["chunks"].append({"id": chunk_id, "created_by": created_by, "created_at": AT})
     path.write_text(json.dumps(manifest, indent=2))
     return chunk_id

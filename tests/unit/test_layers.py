@@ -60,10 +60,10 @@ RANKS = (
         "cli.session",
         "cli.daemon",
         "cli.library",
-        "cli.observation",
         "cli.agent",
         "web",
     ),
+    ("cli.observation",),  # names projects as the commands for projects do
     ("cli.commands",),  # loads the commands by name
     ("cli.main",),
     ("__main__",),

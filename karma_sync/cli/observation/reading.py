@@ -129,11 +129,12 @@ def status(project: ProjectsOption = None, as_json: JsonOption = False) -> None:
 
     Example: karma-sync observation status
     """
-    from karma_sync.service.sessions.observations import observation_counts
+    from karma_sync.service.sessions.observations import ObservationCounter
 
     app = App.from_environment()
     warn_if_down(app)
-    counts = observation_counts(app, project or ())
+    counter = ObservationCounter(app.observation_survey, app.read_observations, app.scope, app.me)
+    counts = counter.counts(project or ())
     if as_json:
         print_json(**counts.to_fields())
         return
@@ -194,7 +195,7 @@ def _label(app: App, found: "ReadObservation") -> str:
     from karma_sync.library.observations import label
     from karma_sync.service.sessions.observations import author_name
 
-    return label(found, app.settings.tag, author_name(app, found.author))
+    return label(found, app.settings.tag, author_name(app.state, found.author))
 
 
 def _as_json(found: "ReadObservation") -> dict[str, object]:

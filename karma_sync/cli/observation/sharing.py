@@ -174,7 +174,7 @@ def share(
     if names and not dry_run:
         add_authors(app.paths, names)
     print_line(f"Observations of {answers.project} in team {answers.team.name}.")
-    outlet = observations.outlet_of(app, answers)
+    outlet = observations.outlet_of(app.state, app.me, answers)
     leaving = app.observation_survey.leaving(outlet, contents, answers.mine.limits)
     show_observations(answers, leaving, whole=memory)
     if dry_run:

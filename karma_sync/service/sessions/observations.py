@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from karma_sync.agents.claude.memory import ClaudeMemory
 from karma_sync.agents.engram.source import EngramFolder, EngramSource
 from karma_sync.agents.observations import ObservationSource, OwnObservations
+from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.observation import (
     Observation,
     SourceObservation,
@@ -17,23 +17,23 @@ from karma_sync.domain.session.observation import (
     decoded,
 )
 from karma_sync.domain.session.selection import Limits, Unshared, Whose, Withhold
+from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.subscription import Content, Subscription
 from karma_sync.domain.value import Value
 from karma_sync.errors import BadInput, Conflict, NotFound
-from karma_sync.library.observations import ObservationFilter, ReadObservation
+from karma_sync.library.observations import ObservationFilter, Observations, ReadObservation
 from karma_sync.library.reader import author
 from karma_sync.redact.redactor import Redactor
+from karma_sync.sending.eligibility import ProjectMatcher
 from karma_sync.sending.observation_selection import ObservationSelector, Rules, Selected
 from karma_sync.sending.observations import content_of
 from karma_sync.sending.packaging.observations import cuts_in, redacted_lines
 from karma_sync.service.projects import ProjectAnswers
 from karma_sync.service.sessions.preview import Outlet, outlets
+from karma_sync.settings import Settings
 from karma_sync.store import observations, state
 from karma_sync.store.database import Database
 from karma_sync.store.read_only import reading_only
-
-if TYPE_CHECKING:
-    from karma_sync.app import App
 
 _PROPOSED = 5
 
@@ -52,29 +52,30 @@ class ObservationParts:
         return [path for source in self.sources for path in source.directories()]
 
 
-def observation_parts(app: "App") -> ObservationParts:
-    """The sources of the member whose parts these are."""
+def observation_parts(
+    settings: Settings,
+    own: Path,
+    authors: Callable[[], frozenset[str]],
+    matcher: ProjectMatcher,
+) -> ObservationParts:
+    """The sources of a member; `own` is the file of `observation add`.
+
+    `authors` are the names under which the person's Engram creates chunks, as configured now.
+    """
+    places = matcher.places
 
     def roots() -> Mapping[str, str]:
-        return {**app.places.learned, **app.places.mapped}
+        return {**places.learned, **places.mapped}
 
     def folders() -> list[EngramFolder]:
         found = (EngramFolder(Path(path)) for path in sorted(roots()))
         return [each for each in found if each.chunks.root.is_dir()]
 
-    _ = app.matcher  # it has `places` know the directories of projects
-    own = OwnObservations(app.paths.observations)
-    engram = EngramSource(
-        app.settings.observations.engram,
-        folders,
-        lambda: app.observation_settings().authors,
-        reading_only,
-    )
-    memory = ClaudeMemory(
-        app.settings.claude_dirs, app.settings.tag, lambda path: app.matcher.worked_in(path)
-    )
-    selector = ObservationSelector(lambda path: app.places.of(path), roots)
-    return ObservationParts(own, engram, (own, engram, memory), selector)
+    added = OwnObservations(own)
+    engram = EngramSource(settings.observations.engram, folders, authors, reading_only)
+    memory = ClaudeMemory(settings.claude_dirs, settings.tag, matcher.worked_in)
+    selector = ObservationSelector(places.of, roots)
+    return ObservationParts(added, engram, (added, engram, memory), selector)
 
 
 def received_ids(library: Database, me: str) -> frozenset[str]:
@@ -232,9 +233,9 @@ def held(store: Database, wanted: str) -> str | None:
     return wanted if wanted in ids else found[0] if len(found) == 1 else None
 
 
-def outlet_of(app: "App", answers: ProjectAnswers) -> Outlet:
+def outlet_of(store: Database, me: PairingCode, answers: ProjectAnswers) -> Outlet:
     """A project with the names by which a directory belongs to it."""
-    known = [each for each in outlets(app.state, app.me) if each[0].is_same(answers)]
+    known = [each for each in outlets(store, me) if each[0].is_same(answers)]
     return known[0] if known else (answers, answers.names)
 
 
@@ -249,9 +250,9 @@ def own_observations(parts: ObservationParts, me: str) -> list[ReadObservation]:
     return sorted(found, key=lambda each: (each.record.updated, each.id), reverse=True)
 
 
-def author_name(app: "App", tag: str) -> str:
+def author_name(store: Database, tag: str) -> str:
     """What an author is called: the user part, or the tag if two members share that."""
-    with app.state.reading() as tx:
+    with store.reading() as tx:
         teams = state.teams.all(tx)
     return author(tag, "", teams)
 
@@ -270,44 +271,54 @@ class ObservationCounts(Value, frozen=True, kw_only=True):
     unasked: tuple[str, ...]
 
 
-def observation_counts(app: "App", projects: Collection[str]) -> ObservationCounts:
-    """The counts, of all projects or of those with these names."""
-    me = app.settings.tag
-    wanted = ObservationFilter(projects=tuple(projects))
-    read = list(app.read_observations.all(app.scope, wanted))
-    mine = {each.id: each.record.version for each in read if each.author == me}
-    ways = [
-        each
-        for each in outlets(app.state, app.me)
-        if not projects or any(f"/{each[0].project}".endswith(f"/{name}") for name in projects)
-    ]
-    local: set[str] = set()
-    pending: set[str] = set()
-    for outlet in ways:
-        answers = outlet[0]
-        contents = [c for c in Content if c in answers.mine.content and c is not Content.SESSIONS]
-        here = app.observation_survey.selected(outlet, contents, answers.mine.limits)
-        local |= {each.id for each in here.leaves}
-        local |= {each.record.id for each, why in here.concerning if why in _OWN_REASONS}
-        pending |= {e.id for e in here.leaves if mine.get(e.id, 0) < e.version}
-    with app.library.reading() as tx:
-        results = observations.results(tx)
-    imports: Counter[str] = Counter()
-    for counts in results.values():
-        imports.update(counts)
-    unasked = tuple(
-        a.named
-        for a, _ in ways
-        if Content.OBSERVATIONS in a.mine.content and not a.mine.limits.observations
-    )
-    remote = sum(each.author != me for each in read)
-    return ObservationCounts(
-        local=len(local),
-        remote=remote,
-        pending=len(pending),
-        imports=dict(sorted(imports.items())),
-        unasked=unasked,
-    )
+@dataclass(frozen=True)
+class ObservationCounter:
+    """Counts what this person has, what others sent, and what has not left yet."""
+
+    survey: ObservationSurvey
+    reader: Observations
+    scope: AccessScope
+    me: PairingCode
+
+    def counts(self, projects: Collection[str] = ()) -> ObservationCounts:
+        """The counts, of all projects or of those with these names."""
+        wanted = ObservationFilter(projects=tuple(projects))
+        read = list(self.reader.all(self.scope, wanted))
+        out = {each.id: each.record.version for each in read if each.author == self.me.tag}
+        ways = [
+            each
+            for each in outlets(self.survey.state, self.me)
+            if not projects or any(f"/{each[0].project}".endswith(f"/{p}") for p in projects)
+        ]
+        local: set[str] = set()
+        pending: set[str] = set()
+        for outlet in ways:
+            answers = outlet[0]
+            contents = [c for c in answers.mine.content if c is not Content.SESSIONS]
+            here = self.survey.selected(outlet, contents, answers.mine.limits)
+            local |= {each.id for each in here.leaves}
+            local |= {each.record.id for each, why in here.concerning if why in _OWN_REASONS}
+            pending |= {each.id for each in here.leaves if out.get(each.id, 0) < each.version}
+        return ObservationCounts(
+            local=len(local),
+            remote=len(read) - len(out),
+            pending=len(pending),
+            imports=self._imports(),
+            unasked=tuple(
+                answers.named
+                for answers, _ in ways
+                if Content.OBSERVATIONS in answers.mine.content
+                and not answers.mine.limits.observations
+            ),
+        )
+
+    def _imports(self) -> dict[str, int]:
+        with self.survey.library.reading() as tx:
+            results = observations.results(tx)
+        found: Counter[str] = Counter()
+        for counts in results.values():
+            found.update(counts)
+        return dict(sorted(found.items()))
 
 
 # What stays for one of these reasons is this person's own.
