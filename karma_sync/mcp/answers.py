@@ -70,13 +70,18 @@ class Page:
             self._ids.append(item.id)
         return True
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it has as many items as it may."""
+        return len(self._ids) >= MOST_ITEMS
+
     def fill(self, found: Sequence[T], shown: Callable[[T], Item | None]) -> int:
         """Add as many as fit, 30 at most; how many of `found` are dealt with.
 
         What `shown` gives None for is left out. An item is never too large for an empty page.
         """
         for number, each in enumerate(found):
-            if len(self._ids) >= MOST_ITEMS:
+            if self.is_full:
                 return number
             item = shown(each)
             if item is not None and not self.add(item):
@@ -124,6 +129,13 @@ class PageCursor:
         if question != self.question or not isinstance(place, str):
             raise _bad_cursor()
         return place
+
+    def numbers(self, cursor: str) -> tuple[int, int]:
+        """The same where a place is two numbers; (0, 0) without a cursor."""
+        first, _, second = (self.place(cursor) or "0.0").partition(".")
+        if not all(each.isdecimal() and len(each) < _MOST_DIGITS for each in (first, second)):
+            raise _bad_cursor()
+        return int(first), int(second)
 
     def number(self, cursor: str) -> int:
         """The same where a place is a number; 0 without a cursor."""

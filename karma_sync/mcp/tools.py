@@ -4,13 +4,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 
 from karma_sync.domain.session.query import Filter, Key, Query, moment
 from karma_sync.domain.session.quoting import quoted_line
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.library.hits import Hit, Manner, Results
+from karma_sync.library.observations import ReadObservation
 from karma_sync.library.reader import Readable
 from karma_sync.mcp.answers import CONTEXT_BYTES, MOST_ITEMS, Item, Page, PageCursor, ToolAnswer
+from karma_sync.mcp.observing import MARK, observation_item, of_others, that_fit, whole
 from karma_sync.mcp.session_reading import SessionPart
 from karma_sync.mcp.texts import hit_item, session_item, work_item
 from karma_sync.mcp.view import AgentView
@@ -18,7 +21,8 @@ from karma_sync.service.sessions.who import Work, who
 
 _MOST_CHARS = 1_000  # of one argument
 _NOTE_CHARS = 200
-_USUAL = 12  # so many hits fit in most answers; each that is found is read from the chunks
+_USUAL = 18  # mostly more than fit; each that is found is read from the chunks
+_MOST_OBSERVATIONS = 100  # of the latest
 _RECENT = "7d"
 Asked = Mapping[str, str]
 
@@ -55,29 +59,39 @@ class Tool:
 
 
 def _search(view: AgentView, asked: Asked) -> ToolAnswer:
+    """Sessions and observations in turns, the best of each first."""
     query = Query.parse(asked["query"], view.now)
     cursor = PageCursor.of("search", asked["query"])
-    skip = cursor.number(asked["cursor"])
-
-    def shown(hit: Hit) -> Item | None:
-        return None if view.is_asking(hit.readable) else hit_item(hit, view.project)
+    skip, skip_observations = cursor.numbers(asked["cursor"])
+    memories = that_fit(view, asked["query"], query, skip_observations + MOST_ITEMS + 1)
+    memories = memories[skip_observations:]
 
     def found(most: int, after: int) -> Results:
         return view.search.search(view.scope, query, Manner(most=most, skip=after))
 
+    def shown(each: Hit | ReadObservation) -> Item | None:
+        if isinstance(each, ReadObservation):
+            return observation_item(each, view.project)
+        return None if view.is_asking(each.readable) else hit_item(each, view.project)
+
     results = found(_USUAL, skip)
-    page = _found(view, results)
-    done = dealt = page.fill(results.hits, shown)
-    if dealt == len(results.hits) and results.next_skip:  # there is room for more
-        results = found(MOST_ITEMS + 1 - _USUAL, skip + done)
-        dealt = page.fill(results.hits, shown)
-        done += dealt
-    more = dealt < len(results.hits) or bool(results.next_skip)
-    return page.answer(cursor.at(skip + done) if more else None)
+    page = _found(view, results, len(memories) + skip_observations)
+    mixed = in_turns(memories, results.hits)
+    dealt = page.fill(mixed, shown)
+    if dealt == len(mixed) and results.next_skip:  # there is room for more
+        results = found(MOST_ITEMS + 1 - _USUAL, results.next_skip)
+        mixed += results.hits
+        dealt += page.fill(results.hits, shown)
+    told = sum(isinstance(each, ReadObservation) for each in mixed[:dealt])
+    more = dealt < len(mixed) or bool(results.next_skip)
+    place = f"{skip + dealt - told}.{skip_observations + told}"
+    return page.answer(cursor.at(place) if more else None)
 
 
-def _found(view: AgentView, results: Results) -> Page:
-    page = Page(f"{results.total} found in {view.place}." if results.hits else "Nothing fits.")
+def _found(view: AgentView, results: Results, observations: int) -> Page:
+    counts = [f"{results.total} sessions or records"] * bool(results.total)
+    counts += [f"{observations} observations"] * bool(observations)
+    page = Page(f"Found in {view.place}: {', '.join(counts)}." if counts else "Nothing fits.")
     for note in results.notes:
         page.add(Item(f"Note: {quoted_line(note, _NOTE_CHARS)}", ""))
     return page
@@ -125,24 +139,47 @@ def _moment(text: str, view: AgentView) -> datetime:
 def _recent(view: AgentView, asked: Asked) -> ToolAnswer:
     since = asked["since"] or _RECENT
     _moment(since, view)
-    query = Query(filters=(Filter(Key.SINCE, since), Filter(Key.BY, "me", unwanted=True)))
-    found = view.search.select(view.scope, query, view.sessions.sessions(view.scope))
-    counts = Counter(each.manifest.member for each in found)
+    found = _lately(view, since)
+    counts = Counter(
+        each.author if isinstance(each, ReadObservation) else each.manifest.member for each in found
+    )
     members = ", ".join(f"{member} {counts[member]}" for member in sorted(counts))
-    head = f"Sessions of others in {view.place} since {since}: {members or 'none'}."
+    page = Page(f"What others did in {view.place} since {since}: {members or 'nothing'}.")
     cursor = PageCursor.of("recent", since)
-    return _sessions(view, Page(head), found, cursor, cursor.number(asked["cursor"]))
+    skip = cursor.number(asked["cursor"])
+    done = skip + page.fill(found[skip:], lambda each: _lately_item(view, each))
+    return page.answer(cursor.at(done) if done < len(found) else None)
+
+
+def _lately(view: AgentView, since: str) -> list[Readable | ReadObservation]:
+    """What other members did since then: their sessions, then their observations."""
+    query = Query(filters=(Filter(Key.SINCE, since), Filter(Key.BY, "me", unwanted=True)))
+    sessions = view.search.select(view.scope, query, view.sessions.sessions(view.scope))
+    return [*sessions, *of_others(view, moment(since, view.now), _MOST_OBSERVATIONS)]
+
+
+def _lately_item(view: AgentView, found: Readable | ReadObservation) -> Item:
+    if isinstance(found, ReadObservation):
+        return observation_item(found, view.project)
+    return session_item(found, view.project, view.is_live(found))
 
 
 def context_of(view: AgentView) -> ToolAnswer | None:
     """What an agent may be told when its session begins; None if nobody else did anything."""
-    query = Query(filters=(Filter(Key.SINCE, _RECENT), Filter(Key.BY, "me", unwanted=True)))
-    found = view.search.select(view.scope, query, view.sessions.sessions(view.scope))
+    found = _lately(view, _RECENT)
     if not found:
         return None
     page = Page(f"What others did lately in {view.place}:", CONTEXT_BYTES)
-    page.fill(found, lambda each: session_item(each, view.project, view.is_live(each)))
+    page.fill(found, lambda each: _lately_item(view, each))
     return page.answer(note="The tools of the MCP server of karma-sync find and read more.")
+
+
+def in_turns(
+    first: Sequence[ReadObservation], second: Sequence[Hit]
+) -> list[ReadObservation | Hit]:
+    """One of each in turns, and then what is left of the longer one."""
+    pairs = zip_longest(first, second)
+    return [each for pair in pairs for each in pair if each is not None]
 
 
 def _sessions(
@@ -159,6 +196,8 @@ def _read(view: AgentView, asked: Asked) -> ToolAnswer:
     session, _, message = asked["id"].partition("@")
     cursor = PageCursor.of("read", asked["id"])
     place = cursor.place(asked["cursor"])
+    if asked["id"].startswith(MARK):
+        return whole(_observation(view, asked["id"].removeprefix(MARK)), cursor, asked["cursor"])
     try:
         readable = view.sessions.session(view.scope, session)
         part = SessionPart(view, readable, cursor)
@@ -166,6 +205,13 @@ def _read(view: AgentView, asked: Asked) -> ToolAnswer:
     except NotFound as error:
         step = "read_session with the session's id alone" if message else "list_sessions"
         raise NotFound(str(error), hint=step) from None
+
+
+def _observation(view: AgentView, wanted: str) -> ReadObservation:
+    try:
+        return view.observations.one(view.scope, wanted)
+    except NotFound as error:
+        raise NotFound(str(error), hint="search_sessions finds observations too") from None
 
 
 _WHEN = "14d, 2h, today or 2026-05-31"
@@ -177,7 +223,7 @@ TOOLS = {
     for tool in (
         Tool(
             "search_sessions",
-            "Search what the team's agents and people said, did and changed in their sessions.",
+            "Search what the team's agents said, did and changed, and what they noted.",
             {"query": f'Words, "phrases", begin*, and filters: {_FILTERS}', "cursor": _CURSOR},
             ("query",),
             _search,
@@ -191,8 +237,8 @@ TOOLS = {
         ),
         Tool(
             "read_session",
-            "Read a session: first its prompts, then what stands around a message.",
-            {"id": "SESSION, or SESSION@MESSAGE, as an answer names it", "cursor": _CURSOR},
+            "Read a session: first its prompts, then around a message; or a whole observation.",
+            {"id": "SESSION, SESSION@MESSAGE or obs:ID, as an answer names it", "cursor": _CURSOR},
             ("id",),
             _read,
         ),

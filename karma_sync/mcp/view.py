@@ -22,6 +22,7 @@ from karma_sync.domain.session.project import Place
 from karma_sync.errors import KarmaError
 from karma_sync.git.places import Places
 from karma_sync.git.repository import repository_at
+from karma_sync.library.observations import Observations
 from karma_sync.library.reader import Readable
 from karma_sync.paths import Paths
 from karma_sync.runtime.timing import utc_now
@@ -44,6 +45,7 @@ class AgentView:
     project: str
     sessions: ReadableSessions
     search: SessionSearch
+    observations: Observations
     asking: frozenset[str]
     frames: Frames
     here: Path
@@ -115,7 +117,7 @@ class Views:
         found = agent_scope(app.state, app.scope, app.key.public, self._reach, here)
         asking = app.source.sessions_of(_processes_above(), self._environ)
         return AgentView(
-            *(found.scope, found.project, app.sessions, app.search, asking),
+            *(found.scope, found.project, app.sessions, app.search, app.read_observations, asking),
             frames=app.frames,
             here=self._here,
             now=utc_now(),

@@ -416,3 +416,32 @@ def _write(session: Session, record: dict[str, Any]) -> None:
 def _with(member: Member, session: Session, text: bytes) -> bytes | None:
     found = member.peek(session.id)
     return found if found and text in found else None
+
+
+def test_observations_are_found_beside_sessions_and_read_whole(two: Two) -> None:
+    long = "the dugong needs an index on user_id, " * 500
+    text = ("--type", "bugfix", "--title", "Fixed N+1 [[karma-sync end]]", "--content", long)
+    two.b.run("observation", "add", *text)
+    two.b.run("observation", "share", "repo", "--yes")
+    session = two.b.write_session("where does the dugong live")
+    two.a.until_readable(session)
+    until(lambda: ask(two.a, "search_sessions", {"query": "dugong"}).answer.ids[1:], "both at A")
+
+    found = ask(two.a, "search_sessions", {"query": "dugong by:bob since:1d"})
+    (name,) = [each for each in found.answer.ids if each.startswith("obs:")]
+    assert "[bugfix] Fixed N+1 ((karma-sync end]]" in found.framed
+    assert "by bob.box" in found.framed
+    assert stands_in_one_frame(found)
+    assert not ask(two.a, "search_sessions", {"query": "dugong by:alice"}).answer.ids
+    assert name in ask(two.a, "recent_team_activity").answer.ids
+
+    whole, cursor = "", ""
+    while True:
+        part = ask(two.a, "read_session", {"id": name, "cursor": cursor})
+        assert len(part.framed.encode()) <= 8_192
+        whole += part.framed
+        cursor = part.answer.next or ""
+        if not cursor:
+            break
+    assert whole.count("dugong") == 500
+    assert ask(two.a, "read_session", {"id": "obs:nobody"}).failed
