@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+import re
 import subprocess
 import sys
 import time
@@ -13,9 +15,11 @@ from benchmarks import results, workload
 from benchmarks.packaging import Desk as Packaging
 from benchmarks.search import Receiver, queries, write_permuted
 from karma_sync import settings
+from karma_sync.domain.session.observation import Observation
 from karma_sync.mcp.desk import Desk
 from karma_sync.mcp.view import Views
 from karma_sync.paths import Paths
+from karma_sync.sending.packaging.observations import ObservationPackager
 from karma_sync.service.served_log import ServedLog
 from karma_sync.service.sessions.agent_scope import AgentReach
 from karma_sync.signing import SigningKey
@@ -24,6 +28,8 @@ from karma_sync.store.state import open_state
 
 _STARTS = 20
 _QUERIES = 420
+_OBSERVATIONS = int(os.environ.get("KARMA_SYNC_BENCH_OBSERVATIONS", 100_000))
+_WORDS = re.compile(r"[a-z]{4,12}")
 _BYTES = int(os.environ.get("KARMA_SYNC_BENCH_BYTES", 1_000_000_000))
 _HELLO = {
     "jsonrpc": "2.0",
@@ -42,13 +48,15 @@ _LIST = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
 def mcp() -> None:
     """Start the server, list its tools, and search a library of 1 GB through it.
 
-    Writes mcp_start_s, mcp_tools_kb and mcp_search_ms. The environment variable
-    KARMA_SYNC_BENCH_BYTES makes it search less.
+    The library also has 100,000 observations. Writes mcp_start_s, mcp_tools_kb and mcp_search_ms.
+    The environment variables KARMA_SYNC_BENCH_BYTES and KARMA_SYNC_BENCH_OBSERVATIONS make it
+    search less.
     """
     with TemporaryDirectory() as root:
         packaging = Packaging(Path(root))
         made = write_permuted(packaging, _BYTES, workload.SEED)
         packaging.package_all()
+        _note(packaging)
         paths = _home(Path(root) / "home", packaging)
         receiver = Receiver(paths.data, packaging)
         receiver.import_all()
@@ -56,6 +64,32 @@ def mcp() -> None:
         _searches(paths, packaging.clone, receiver, made.size)
         receiver.store.close()
         packaging.store.close()
+
+
+def _note(packaging: Packaging) -> None:
+    """Package observations whose words come from the sessions."""
+    chance = random.Random(workload.SEED)
+    words = sorted({w for p in _some(packaging) for w in _WORDS.findall(p.read_bytes().decode())})
+    found = [
+        Observation(
+            id=f"obs-{number:06d}",
+            version=1 + number,
+            type="discovery",
+            title=" ".join(chance.choices(words, k=6)),
+            content=" ".join(chance.choices(words, k=60)),
+            agent="claude-code",
+            author=packaging.channel.owner.tag,
+            updated=f"2026-05-{1 + number % 28:02d}T12:00:00Z",
+        )
+        for number in range(_OBSERVATIONS)
+    ]
+    packager = ObservationPackager(packaging.packager, time.time_ns)
+    packager.package(packaging.channel, "benchmark", found, packaging.outbox, kept=frozenset())
+    packaging.outbox.flush()
+
+
+def _some(packaging: Packaging) -> list[Path]:
+    return sorted(packaging.sessions.rglob("*.jsonl"))[:20]
 
 
 def _home(home: Path, packaging: Packaging) -> Paths:
@@ -139,4 +173,5 @@ def _searches(paths: Paths, clone: Path, receiver: Receiver, size: int) -> None:
         " `with_hits`: how many found something"
     )
     figures = results.spread(samples) | {"with_hits": found, "bytes": size}
+    figures["observations"] = _OBSERVATIONS
     results.write("mcp_search_ms", how, figures, samples)
