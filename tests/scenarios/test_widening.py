@@ -177,6 +177,7 @@ HARMLESS = {
     *("search", "who", "browse", "session export", "session stats", "project list"),
     *("observation add", "observation delete", "observation list", "observation show"),
     *("observation search", "observation status", "observation preview"),
+    *("observation export", "observation manifest"),  # onto this machine
     *(
         "service install",
         "service uninstall",
