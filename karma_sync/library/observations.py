@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from karma_sync.domain.access import AccessScope
-from karma_sync.domain.session.observation import Observation
-from karma_sync.domain.session.query import Query
+from karma_sync.domain.session.observation import Observation, moment_text
+from karma_sync.domain.session.query import Is, Key, Query, moment
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.store import observations as queries
 from karma_sync.store import search as index
@@ -130,13 +130,52 @@ def search(
     reader: Observations, scope: AccessScope, words: str, wanted: ObservationFilter, most: int
 ) -> list[ReadObservation]:
     """Observations that have all words, the best first; of each only the newest version counts."""
-    query = Query.parse(words, datetime.now(UTC))
+    return _fitting(reader, scope, Query.parse(words, datetime.now(UTC)), wanted)[:most]
+
+
+def search_beside(
+    reader: Observations, scope: AccessScope, query: Query, now: datetime, most: int
+) -> list[ReadObservation]:
+    """The observations that fit a search for sessions, the best first.
+
+    None fits a filter that only sessions have, such as `model:`.
+    """
+    known = {Key.BY, Key.PROJECT, Key.TYPE, Key.SINCE, Key.IS}
+    states = {Is.OBSERVATION, Is.MINE}
+    for each in query.filters:
+        is_state = each.key is not Key.IS or each.value in states
+        if each.unwanted or each.key not in known or not is_state:
+            return []
+    wanted = ObservationFilter(
+        authors=_authors(query, scope.user),
+        projects=_values(query, Key.PROJECT),
+        types=_values(query, Key.TYPE),
+        since=max((moment_text(moment(s, now)) for s in _values(query, Key.SINCE)), default=""),
+    )
+    if query.match():
+        return _fitting(reader, scope, query, wanted)[:most]
+    return list(reader.page(scope, wanted, most).found) if query.only_observations else []
+
+
+def _fitting(
+    reader: Observations, scope: AccessScope, query: Query, wanted: ObservationFilter
+) -> list[ReadObservation]:
     if not query.match():
         return []
     with reader.store.reading() as tx:
         numbers = index.observations_with(tx, scope, query.match(), _MOST_FOUND)
         found = queries.numbered(tx, scope, numbers, wanted)
-    return [_read(*found[number]) for number in numbers if number in found][:most]
+    return [_read(*found[number]) for number in numbers if number in found]
+
+
+def _values(query: Query, key: Key) -> tuple[str, ...]:
+    return tuple(each.value for each in query.filters if each.key is key)
+
+
+def _authors(query: Query, me: str) -> tuple[str, ...]:
+    mine = any(each.value == Is.MINE for each in query.filters if each.key is Key.IS)
+    named = (me if name in ("me", "you") else name for name in _values(query, Key.BY))
+    return (*named, *((me,) if mine else ()))
 
 
 def label(found: ReadObservation, me: str, name: str = "") -> str:

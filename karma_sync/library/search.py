@@ -77,7 +77,9 @@ class Searcher:
         """The sessions that the query's filters allow."""
         wanted = SessionFilter(query.filters, scope.user, self.teams)
         for each in query.filters:
-            if each.key is Key.FILE:
+            if each.of_observations:
+                wanted = _limited(wanted, set(), each)
+            elif each.key is Key.FILE:
                 phrase = each.value.replace('"', '""')
                 wanted = _limited(wanted, search.items_with(tx, scope, f'path : "{phrase}"'), each)
             elif each.key is Key.IS and each.value == Is.LIVE:

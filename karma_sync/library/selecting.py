@@ -77,6 +77,8 @@ def _tests(searcher: Searcher, scope: AccessScope) -> dict[Key | Filter, Test]:
 
     def is_state(readable: Readable, value: str) -> bool:
         manifest = readable.manifest
+        if value == Is.OBSERVATION:
+            return False
         if value == Is.LIVE:
             return searcher.is_live(scope, readable)
         if value == Is.KEPT:
@@ -99,6 +101,7 @@ def _tests(searcher: Searcher, scope: AccessScope) -> dict[Key | Filter, Test]:
         Key.SINCE: lambda r, v: _active(r) >= moment(v, now),
         Key.BEFORE: lambda r, v: _active(r) < moment(v, now),
         Key.IS: is_state,
+        Key.TYPE: lambda _session, _type: False,
     }
 
 

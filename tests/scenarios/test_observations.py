@@ -87,6 +87,14 @@ def test_it_is_shared_edited_and_deleted_with_its_authors_name(
     assert titles(b, "--author", "alice", "--type", "bugfix") == titles(b)
     assert titles(b, "--author", "bob") == set()
 
+    everywhere = b.run("search", "userlist", "type:bugfix", "is:observation").out
+    assert "[bugfix] Fixed N+1 query in UserList (by alice)" in everywhere
+    found = b.json("search", "is:observation", "type:bugfix", "by:alice", "--private")
+    assert [each["id"] for each in found["observations"]] == [saved]
+    assert found["hits"] == []
+    assert b.json("search", "userlist", "--private")["observations"]
+    assert not b.json("search", "userlist", "type:decision", "--private")["observations"]
+
     a.run("observation", "delete", saved)
     until(lambda: titles(b) == set(), "the deletion at B")
 

@@ -52,7 +52,7 @@ RANKS = (
     ("cli.screen", "cli.options"),
     ("cli.output", "cli.progress", "cli.pager"),
     ("cli.notices", "cli.frame", "cli.beginning"),
-    ("cli.consent",),
+    ("cli.consent", "cli.observed"),
     ("cli.widening", "cli.consent_all"),
     (
         "cli.team",

@@ -9,6 +9,7 @@ import typer
 from karma_sync.app import App
 from karma_sync.cli.frame import require_private_for
 from karma_sync.cli.notices import warn_if_down
+from karma_sync.cli.observed import observation_fields, print_observations, require_private_of
 from karma_sync.cli.options import JsonOption, PrivateOption
 from karma_sync.cli.output import ago, print_json, print_line, print_next
 from karma_sync.cli.screen import Line, print_drawn, print_marked
@@ -19,6 +20,7 @@ from karma_sync.runtime.timing import utc_now
 if TYPE_CHECKING:
     from karma_sync.domain.team.team import Team
     from karma_sync.library.hits import Hit, Manner, Results
+    from karma_sync.library.observations import ReadObservation
 
 _TITLE_CHARS = 60
 _MESSAGE_CHARS = 8
@@ -59,7 +61,7 @@ def search(
     It finds records that have all words: prompts, answers, thinking, tool calls and the beginning
     of their results, titles, file paths. "a phrase", -without, begin*. Filters: by:alice
     project:web team:acme agent:claude-code model:opus branch:main file:client.py tool:Bash
-    since:14d before:2026-05-31 is:live is:mine.
+    since:14d before:2026-05-31 is:live is:mine is:observation type:bugfix.
 
     Example: karma-sync search retry backoff by:alice since:14d
     """
@@ -69,17 +71,28 @@ def search(
     warn_if_down(app)
     manner = _manner(limit, cursor, every, sort)
     results = _results(app, words or [], regex, manner)
+    beside = [] if regex or cursor else _observations(app, words or [], limit)
     if as_json:
         require_private_for((hit.readable for hit in results.hits), app.settings.tag, private)
+        require_private_of(app, beside, private=private)
         print_json(
             hits=[_as_json(hit) for hit in results.hits],
+            observations=[observation_fields(each) for each in beside],
             total=results.total,
             truncated=bool(results.next_skip),
             cursor=str(results.next_skip) if results.next_skip else None,
             notes=list(results.notes),
         )
         return
-    _show(app, results)
+    _show(app, results, beside)
+
+
+def _observations(app: App, words: list[str], most: int) -> "list[ReadObservation]":
+    from karma_sync.domain.session.query import Query, joined
+    from karma_sync.library.observations import search_beside
+
+    query = Query.parse(joined(words), utc_now())
+    return search_beside(app.read_observations, app.scope, query, utc_now(), most)
 
 
 def _manner(limit: int, cursor: str, every: bool, sort: Sort) -> "Manner":
@@ -101,13 +114,13 @@ def _results(app: App, words: list[str], regex: str, manner: "Manner") -> "Resul
     return found.search(app.scope, query, manner)
 
 
-def _show(app: App, results: "Results") -> None:
+def _show(app: App, results: "Results", beside: "list[ReadObservation]") -> None:
     from karma_sync.service.teams import all_teams
 
     teams = all_teams(app.state)
     for note in results.notes:
         print_line(f"Note: {printable(note)}")
-    if not results.hits:
+    if not results.hits and not beside:
         print_line("Nothing fits.")
         return
     for hit in results.hits:
@@ -116,8 +129,11 @@ def _show(app: App, results: "Results") -> None:
         left = results.total - results.next_skip
         more = f"{left} more fit: " if left > 0 else ""
         print_line(f"{more}--limit N shows more, --cursor {results.next_skip} goes on from here.")
-    first = results.hits[0]
-    print_next(f"karma-sync session show {_place(first)}")
+    print_observations(app, beside)
+    if results.hits:
+        print_next(f"karma-sync session show {_place(results.hits[0])}")
+    else:
+        print_next(f"karma-sync observation show {beside[0].id}")
 
 
 def _show_hit(app: App, hit: "Hit", teams: "list[Team]") -> None:

@@ -1,13 +1,17 @@
 """The commands `observation list`, `show`, `search` and `status`."""
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from karma_sync.app import App
-from karma_sync.cli.frame import require_private
 from karma_sync.cli.notices import warn_if_down
+from karma_sync.cli.observed import (
+    observation_fields,
+    observation_line,
+    print_observations,
+    require_private_of,
+)
 from karma_sync.cli.options import JsonOption, PrivateOption
 from karma_sync.cli.output import print_json, print_line, print_next
 from karma_sync.domain.text import printable
@@ -16,7 +20,6 @@ from karma_sync.runtime.timing import utc_now
 if TYPE_CHECKING:
     from karma_sync.library.observations import ObservationFilter, ReadObservation
 
-_ID_CHARS = 12
 ProjectsOption = Annotated[
     list[str] | None, typer.Option("--project", help="Only this project; may be repeated.")
 ]
@@ -84,11 +87,11 @@ def show(
     app = App.from_environment()
     found = app.read_observations.one(app.scope, wanted)
     if as_json:
-        _require_private(app, [found], private=private)
-        print_json(observation=_as_json(found))
+        require_private_of(app, [found], private=private)
+        print_json(observation=observation_fields(found))
         return
     record = found.record
-    print_line(printable(_label(app, found)))
+    print_line(printable(observation_line(app, found)))
     about = [found.project, record.agent, record.topic, record.updated or record.created]
     print_line(printable("  " + ", ".join(each for each in about if each)))
     print_line("")
@@ -172,32 +175,12 @@ def _print(
     app: App, found: "list[ReadObservation]", cursor: str, *, as_json: bool, private: bool
 ) -> None:
     if as_json:
-        _require_private(app, found, private=private)
-        print_json(observations=[_as_json(each) for each in found], cursor=cursor or None)
+        require_private_of(app, found, private=private)
+        print_json(observations=[observation_fields(each) for each in found], cursor=cursor or None)
         return
     if not found:
         print_line("There are no observations that fit.")
         return
-    for each in found:
-        shown = f"{each.id[:_ID_CHARS]:{_ID_CHARS}}  {each.record.updated[:10]:10}  "
-        print_line(printable(shown + _label(app, each)))
+    print_observations(app, found)
     if cursor:
         print_next(f"karma-sync observation list --cursor {cursor}")
-
-
-def _require_private(app: App, found: "Iterable[ReadObservation]", *, private: bool) -> None:
-    for each in found:
-        if each.author != app.settings.tag or not each.team:
-            require_private(private, "an observation is by another, or stays here")
-
-
-def _label(app: App, found: "ReadObservation") -> str:
-    from karma_sync.library.observations import label
-    from karma_sync.service.sessions.observations import author_name
-
-    return label(found, app.settings.tag, author_name(app.state, found.author))
-
-
-def _as_json(found: "ReadObservation") -> dict[str, object]:
-    fields = found.record.to_fields()
-    return fields | {"author": found.author, "editor": found.editor, "project": found.project}

@@ -13,7 +13,10 @@ from karma_sync.domain.session.bigrams import phrase_of, pieces
 
 
 class Key(StrEnum):
-    """What a filter compares: `since` and `before` a record's time, `tool` a call, `is` a state."""
+    """What a filter compares: `since` and `before` a record's time, `tool` a call, `is` a state.
+
+    `type` is that of an observation; no session has one.
+    """
 
     BY = "by"
     PROJECT = "project"
@@ -26,18 +29,21 @@ class Key(StrEnum):
     SINCE = "since"
     BEFORE = "before"
     IS = "is"
+    TYPE = "type"
 
 
 class Is(StrEnum):
     """The states that `is:` names.
 
-    Worked in now; the reader's own; own, deleted by the agent; own, gone on from another session.
+    Worked in now; the reader's own; own, deleted by the agent; own, gone on from another session;
+    no session, but an observation.
     """
 
     LIVE = "live"
     MINE = "mine"
     KEPT = "kept"
     FORK = "fork"
+    OBSERVATION = "observation"
 
 
 TIMES = frozenset({Key.SINCE, Key.BEFORE})
@@ -78,6 +84,12 @@ class Filter:
     value: str
     unwanted: bool = False
 
+    @property
+    def of_observations(self) -> bool:
+        """Whether no session meets it."""
+        is_state = self.key is Key.IS and self.value == Is.OBSERVATION
+        return is_state or self.key is Key.TYPE
+
 
 @dataclass(frozen=True)
 class Query:
@@ -113,6 +125,11 @@ class Query:
                 star = found["quoted"] is None and value.endswith("*") and len(value) > 1
                 words.append(Word(value.rstrip("*") if star else value, star, unwanted))
         return cls(tuple(words), tuple(filters), tuple(notes))
+
+    @property
+    def only_observations(self) -> bool:
+        """Whether no session can fit, because an observation is asked for."""
+        return any(each.of_observations and not each.unwanted for each in self.filters)
 
     @property
     def wanted(self) -> tuple[Word, ...]:
