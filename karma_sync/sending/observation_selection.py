@@ -5,6 +5,7 @@ The same decision serves the sender, and what a person is shown before consentin
 
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from karma_sync.agents.observations import OWN
 from karma_sync.domain.session.observation import (
@@ -39,7 +40,12 @@ class Rules:
     unshared: Set[Unshared] = frozenset()
     received: Set[str] = frozenset()
 
-    @property
+    @cached_property
+    def since(self) -> str:
+        """The first moment that counts, as records have it; "" if all do."""
+        return moment_text(self.limits.since) if self.limits.since is not None else ""
+
+    @cached_property
     def withdrawn(self) -> frozenset[str]:
         """The ids of the observations that were unshared."""
         return frozenset(
@@ -147,11 +153,13 @@ def _chosen(each: SourceObservation, rules: Rules) -> StayReason | None:
 
 def _limited(each: SourceObservation, rules: Rules) -> StayReason | None:
     """Why one stays by the limits of the project."""
-    if rules.choices.excluded({path: real_path(path) for path in each.directories}):
+    choices = rules.choices
+    if (choices.exclusions or choices.behind) and choices.excluded(
+        {path: real_path(path) for path in each.directories}
+    ):
         return StayReason.EXCLUDED
-    since = rules.limits.since
     changed = each.record.updated or each.record.created
-    return StayReason.EARLIER if since is not None and changed < moment_text(since) else None
+    return StayReason.EARLIER if changed < rules.since else None
 
 
 def projects_by_name(roots: Mapping[str, str]) -> dict[str, frozenset[str]]:

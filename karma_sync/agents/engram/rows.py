@@ -6,6 +6,7 @@ by name, and what is missing is empty (docs/agent-files.md, "Engram").
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from karma_sync.agents.observations import label, observed, text
@@ -58,13 +59,13 @@ def version_of(changed: datetime | None, revisions: object) -> int:
 
 def _moment(value: object) -> datetime | None:
     """A time as Engram writes it, `2026-05-31 12:00:00` or RFC 3339, in UTC; None if unreadable."""
-    if not isinstance(value, str) or not value.strip():
-        return None
+    return _parsed(value.strip()) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=4096)  # an agent saves several in one second, and each is read at every look
+def _parsed(value: str) -> datetime | None:
     try:
-        found = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    try:
+        found = datetime.fromisoformat(value.replace("Z", "+00:00"))
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None

@@ -186,6 +186,31 @@ def test_a_locked_or_damaged_database_loses_nothing(tmp_path: Path) -> None:
     assert "cannot be read" in content.problems[0]
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"created_at": ["a", "list"]},
+        {"created_at": "yesterday", "updated_at": None},
+        {"revision_count": "many"},
+        {"title": {"an": "object"}, "topic_key": 7},
+        {"sync_id": "../../etc/passwd"},
+        {"sync_id": None, "session_id": None},
+        {"content": None, "scope": None},
+        {"title": "x" * 5_000},
+    ],
+)
+def test_odd_fields_of_a_row_neither_crash_nor_lose_others(
+    tmp_path: Path, odd: dict[str, Any]
+) -> None:
+    write_chunk(tmp_path / "repo" / ".engram", [row("odd") | odd, row("good")], "alice")
+
+    content = source(tmp_path, "alice").read()
+
+    assert "good" in {e.record.title for e in content.found}
+    assert len(content.found) == 2
+    assert content.whole
+
+
 def test_ten_megabytes_stay_and_are_said(tmp_path: Path) -> None:
     engram = EngramHome(tmp_path / "engram")
     engram.save("huge", "x" * 10_000_000)
