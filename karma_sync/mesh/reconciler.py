@@ -77,6 +77,7 @@ class ReconcilerPort(Protocol):
     def put_configuration(self, configuration: Configuration) -> None: ...
     def pending_devices(self) -> list[PendingDevice]: ...
     def pending_folders(self) -> list[PendingFolder]: ...
+    def dismiss_device(self, device: str) -> None: ...
     def scan(self, folder: str, names: Sequence[str], /) -> None: ...
 
 
@@ -182,14 +183,13 @@ class Reconciler:
             }
         teams = [team.id for team in all_teams]
         self._record_removals(folders, all_teams, removals)
-        contacts = (
-            {contact.device for contact in known}
-            | parted
-            | self._documents.hear(
-                [Visitor(d.id, d.name, d.address) for d in devices],
-                [(f.id, f.offered_by) for f in folders],
-            )
+        heard = self._documents.hear(
+            [Visitor(d.id, d.name, d.address) for d in devices],
+            [(f.id, f.offered_by) for f in folders],
         )
+        contacts = {contact.device for contact in known} | parted | heard
+        for device in _crowd(devices, heard):
+            self._syncthing.dismiss_device(device)
         room = limits.CONTACTS - sum(contact.answer is Answer.PENDING for contact in known)
         now = self._context.now()
         new_contacts = [_contact(d, now) for d in devices if d.id not in contacts]
@@ -336,6 +336,15 @@ def leftovers(paths: Paths, world: World) -> list[str]:
     found = (path.name for path in paths.folders.iterdir() if FOLDER_ID.fullmatch(path.name))
     closed = (n for n in found if n not in is_open and (n in gone or not is_metadata_folder(n)))
     return sorted(n for n in closed if not world.is_blank or is_door(n))
+
+
+def _crowd(devices: Collection[PendingDevice], heard: Collection[str]) -> list[str]:
+    """The devices to dismiss of very many that dial: the oldest without an invitation code.
+
+    They are listed again when they dial again.
+    """
+    strangers = sorted((d for d in devices if d.id not in heard), key=lambda d: d.time)
+    return [d.id for d in strangers[: max(0, len(devices) - limits.PENDING_DEVICES)]]
 
 
 def _contact(device: PendingDevice, now: datetime) -> Contact:

@@ -96,6 +96,11 @@ class SyncthingClient:
         """Folders that known devices offer and that we do not have, sorted by folder and device."""
         return self._get(wire.read_pending_folders, "/rest/cluster/pending/folders")
 
+    def dismiss_device(self, device: str) -> None:
+        """Take a device out of the pending ones, until it dials again."""
+        path, params = "/rest/cluster/pending/devices", (("device", device),)
+        self._call(_Request("DELETE", path, params, repeatable=True))
+
     def scan(self, folder: str, subs: Sequence[str] = (), next_s: int | None = None) -> None:
         """Scan a folder, or only the paths `subs` in it; returns after the scan.
 

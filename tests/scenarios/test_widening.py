@@ -157,7 +157,7 @@ WIDENING: dict[str, Callable[[Stage], Prepared]] = {
     "invite": lambda stage: (stage.a, ["invite", "--no-wait"]),
 }
 # It asks twice: about the team, which is not known before its leader answers, and then about what
-# would be sent (test_join.py).
+# would be sent (test_three_commands.py).
 ASKS_LATER = {"join"}
 
 # These only show, make less leave, or change nothing of what leaves.

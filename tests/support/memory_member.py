@@ -177,6 +177,11 @@ class Member:
         self.tell("PendingDevicesChanged", {"added": [{"deviceID": device} | entry]})
         return True
 
+    def dismiss(self, device: str) -> None:
+        """A person, or a program, does not want to see this device now."""
+        if self.pending_devices.pop(device, None):
+            self.tell("PendingDevicesChanged", {"removed": [{"deviceID": device}]})
+
     def _clean_pending(self, dropped: Collection[str]) -> None:
         """Forget what was answered by a change of the configuration."""
         gone = [

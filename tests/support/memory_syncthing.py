@@ -137,6 +137,11 @@ class MemorySyncthing:
             "GET", "/rest/cluster/pending/folders", wire.read_pending_folders, self._offers
         )
 
+    def dismiss_device(self, device: str) -> None:
+        """Take a device out of the pending ones, until it dials again."""
+        path = "/rest/cluster/pending/devices"
+        self._order("DELETE", path, lambda: self._member.dismiss(device))
+
     def scan(self, folder: str, subs: Sequence[str] = (), next_s: int | None = None) -> None:
         """Scan a folder, or only the paths `subs` in it; returns when that is done.
 

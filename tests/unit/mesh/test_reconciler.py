@@ -35,6 +35,9 @@ class Configured(Deaf):
         root = configuration.root
         self._configuration = Configuration.read(found, configuration.my_id, root)
 
+    def dismiss_device(self, device: str) -> None:
+        raise AssertionError(device)
+
     def pending_devices(self) -> list[PendingDevice]:
         return []
 
