@@ -1,14 +1,17 @@
 """What a member writes into the metadata folder in another's name is believed by nobody."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from karma_sync.domain.document import PeerModel
 from karma_sync.domain.team.subscription import Status
 from karma_sync.signing import PayloadType, SigningKey, open_envelope
 from karma_sync.team.documents.models import MemberDocument, Roster, RosterMember
+from karma_sync.team.documents.term import Term
 from tests.support.evil import Evil
 from tests.support.harness import Member, until
 from tests.support.town import Town, found_team, share
@@ -87,8 +90,15 @@ def _forgeries(
         }
     )
 
-    def signed(kind: PayloadType, document: Roster | MemberDocument) -> bytes:
+    def signed(kind: PayloadType, document: PeerModel) -> bytes:
         return evil.key.sign(kind, document.model_dump_json().encode())
+
+    mine = declined.model_copy(update={"writer": carol})
+    taking = signed(
+        PayloadType.TERM, Term(team=roster.team, writer=carol, term=2, leader=carol)
+    ).decode()
+    ousting = own.model_copy(update={"members": roster.members[:1]})
+    pathless = mine.to_fields() | {"addresses": ["../../etc\x1b[2J" * 800]}
 
     return [
         (
@@ -103,6 +113,45 @@ def _forgeries(
             "document by alice.box",
         ),
         (f"roster/{alice}.json", older, "6-newer"),
+        # a take-over, a transfer to itself, and a removal that nobody named it for
+        (
+            f"roster/{carol}.json",
+            signed(PayloadType.ROSTER, own.model_copy(update={"chain": (taking,)})),
+            "nobody whom term 1 names signed",
+        ),
+        (
+            f"roster/{carol}.json",
+            signed(PayloadType.ROSTER, own.model_copy(update={"handover": taking})),
+            f"key {carol[:8]} does not lead",
+        ),
+        (f"roster/{carol}.json", signed(PayloadType.ROSTER, ousting), "does not lead"),
+        # of itself: another team's, one that is too large, two that parsers read in two ways
+        (
+            f"member/{carol}.json",
+            signed(PayloadType.MEMBER, mine.model_copy(update={"team": "x" * 26})),
+            "member document by carol.box in backend: 5-team",
+        ),
+        (f"member/{carol}.json", b"x" * 300_000, "carol.box in backend: 2-size"),
+        (
+            f"member/{carol}.json",
+            evil.key.sign(PayloadType.MEMBER, b'{"team": "a", "team": "b"}'),
+            "carol.box in backend: 3-form: it is not a MemberDocument: not JSON",
+        ),
+        (
+            f"member/{carol}.json",
+            evil.key.sign(PayloadType.MEMBER, json.dumps(pathless).encode()),
+            "carol.box in backend: 3-form: it is not a MemberDocument: addresses",
+        ),
+        (
+            f"member/{carol}.json",
+            signed(PayloadType.ROSTER, roster),
+            "carol.box in backend: 3-type",
+        ),
+        (
+            f"receipt/{alice}.json",
+            signed(PayloadType.RECEIPT, mine),
+            "receipt by alice.box in backend: 3-signature",
+        ),
         (
             f"member/{MALLORY.key}.json",
             signed(PayloadType.MEMBER, declined),

@@ -1,0 +1,161 @@
+"""A member leaves its team for the leader's signed notice alone, whoever offers the folder."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from karma_sync.domain.mesh.channels import Device
+from karma_sync.domain.team.direction import AfterRemoval
+from karma_sync.domain.team.member import How
+from karma_sync.domain.team.team import Team
+from karma_sync.paths import Paths, removal_folder
+from karma_sync.runtime.event_log import EventLog
+from karma_sync.signing import PayloadType, SigningKey
+from karma_sync.store import events, state, work
+from karma_sync.store.database import Database
+from karma_sync.team.context import TeamContext
+from karma_sync.team.departures import ACKNOWLEDGED, NOTICE, Departures, LeaveTerms, leave
+from karma_sync.team.documents.folder import prepare
+from karma_sync.team.documents.term import begin_term
+from tests.support.builders import ALICE, BOB, CAROL, MALLORY, NOW, code_of, key_of, team_of_all
+
+A, B, C, M = (key_of(tag) for tag in (ALICE, BOB, CAROL, MALLORY))
+TEAM = team_of_all(ALICE, BOB, CAROL)
+TAKEN = begin_term(C, begin_term(A, TEAM, A.public, (C.public,)), C.public, ())
+"""Carol took over from Alice."""
+
+
+@dataclass(frozen=True)
+class Bob:
+    """Bob's machine, to which a folder with a notice is offered."""
+
+    context: TeamContext
+    log: Database
+    folder: Path
+
+    def hears(self, content: bytes) -> bool:
+        """Whether Bob takes a file for the notice of his removal."""
+        (self.folder / NOTICE).write_bytes(content)
+        Departures(self.context).run()
+        with self.context.store.reading() as tx:
+            return state.teams.get(tx, TEAM.id) is None
+
+    def refusals(self) -> list[str]:
+        with self.log.reading() as tx:
+            return [e.payload.split(":")[0] for e in events.after(tx, 0) if e.bad]
+
+
+@pytest.fixture
+def bob(tmp_path: Path) -> Iterator[Bob]:
+    paths = Paths.inside(tmp_path)
+    paths.create()
+    store, log = state.open_state(paths.state_db), work.open_work(paths.work_db)
+    context = TeamContext(store, paths, code_of(BOB), B, EventLog(log, lambda: NOW), lambda: NOW)
+    folder = removal_folder(TEAM.id, B.public, 0)
+    prepare(paths.folder(folder))
+    device = Device(code_of(CAROL).device, CAROL, ("dynamic",))
+    with store.transaction() as tx:
+        state.teams.put(tx, TAKEN)
+        offer = state.RemovalOffer(folder=folder, team=TEAM.id, incarnation=0, devices=(device,))
+        state.removals.put(tx, offer)
+    yield Bob(context, log, paths.folder(folder))
+    store.close()
+    log.close()
+
+
+def notice(signer: SigningKey, by: Team = TAKEN, **changes: Any) -> bytes:
+    """The file of a notice that `signer` signed, with changes in the notice."""
+    body = {
+        "format": 1,
+        "team": TEAM.id,
+        "writer": signer.public,
+        "member": B.public,
+        "incarnation": 0,
+        "at": 1,
+        "on_removal": AfterRemoval.PURGE.value,
+    }
+    envelope = signer.sign(PayloadType.REMOVAL, json.dumps(body | changes).encode()).decode()
+    return file(by, notice=envelope)
+
+
+def file(team: Team, **changes: Any) -> bytes:
+    fields = {
+        "format": 1,
+        "founder": team.founder,
+        "founded_as": team.founded_as,
+        "nonce": team.nonce,
+        "chain": list(team.chain),
+    }
+    return json.dumps(fields | changes).encode()
+
+
+def test_the_notice_of_the_leader_ends_a_membership_and_is_acknowledged(bob: Bob) -> None:
+    assert bob.hears(notice(C))
+
+    with bob.context.store.reading() as tx:
+        [former] = state.formers.all(tx)
+    assert (former.how, former.purge_at) == (How.REMOVED, NOW)
+    assert (bob.folder / ACKNOWLEDGED).exists()
+    assert bob.refusals() == []
+
+
+def test_what_was_received_is_kept_if_the_leader_says_so(bob: Bob) -> None:
+    assert bob.hears(notice(C, on_removal="keep"))
+
+    with bob.context.store.reading() as tx:
+        assert state.formers.all(tx)[0].purge_at is None
+
+
+@pytest.mark.parametrize(
+    ("forged", "code"),
+    [
+        (notice(M), "3-signature"),
+        (notice(B), "3-signature"),
+        (notice(A, TEAM), "6-newer"),  # of a leader who leads no longer, in an earlier term
+        (notice(C, member=M.public), "5-team"),
+        (notice(C, team="x" * 26), "5-team"),
+        (notice(C, incarnation=7), "6-newer"),
+        (notice(C, writer=A.public), "4-signer"),
+        (notice(C, on_removal="burn"), "3-form"),
+        (notice(M, TEAM.changed(founder=M.public)), "5-team"),
+        (notice(M, TAKEN.changed(chain=(*TAKEN.chain, "x"))), "3-envelope"),
+        (file(TAKEN, notice=TAKEN.chain[0]), "3-type"),
+        (b'{"notice": "a", "notice": "b"}', "3-form"),
+        (b"[" * 100_000, "3-form"),
+        (b"x" * 300_000, "2-size"),
+    ],
+)
+def test_a_forged_notice_ends_nothing_and_is_named_once(bob: Bob, forged: bytes, code: str) -> None:
+    assert not bob.hears(forged)
+    assert not bob.hears(forged)
+
+    assert bob.refusals() == [code]
+    assert not (bob.folder / ACKNOWLEDGED).exists()
+
+
+def test_a_link_in_place_of_a_notice_is_not_followed(bob: Bob, tmp_path: Path) -> None:
+    target = tmp_path / "elsewhere"
+    target.write_bytes(notice(C))
+    (bob.folder / NOTICE).symlink_to(target)
+    Departures(bob.context).run()
+
+    with bob.context.store.reading() as tx:
+        assert state.teams.get(tx, TEAM.id) is not None
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_who_leaves_ends_its_answers_and_remembers_the_team(bob: Bob, keep: bool) -> None:
+    with bob.context.store.transaction() as tx:
+        left = leave(tx, TAKEN, B.public, LeaveTerms(NOW, retracted=True, keep=keep))
+        [former] = state.formers.all(tx)
+        assert state.subscriptions.all(tx, member=B.public) == []
+
+    gone = left.former(B.public)
+    assert gone is not None
+    assert gone.removal is not None
+    assert (gone.removal.how, gone.removal.retracted) == (How.LEFT, True)
+    assert (former.purge_at is None) is keep
