@@ -40,6 +40,11 @@ _MIGRATIONS = [
     activity.TABLES,
     observations.TABLES,
     record_ids.TABLES,
+    # what readers filter and count by, so that no query reads manifests for it
+    """
+    CREATE INDEX item_by_reader ON item (
+        team, kind, project, member, agent, session, active, arrived)
+    """,
 ]
 
 SET_ASIDE = "set aside"

@@ -135,6 +135,7 @@ RECORDS = {
     "karma_sync.redact.matching.patterns": {"options"},  # RE2's
     "karma_sync.sending.packaging.packager": {"files"},
     "karma_sync.sending.scheduler": {"due", "self._due"},
+    "karma_sync.store.usage": {"cursor"},  # SQLite's
     "karma_sync.store.database": {"connection", "self._local"},  # SQLite's; one a thread
     "karma_sync.syncthing.client": {"session", "self._local"},  # requests'; one a thread
     "karma_sync.syncthing.home": {"user", "password", "key", "_child"},  # elements of config.xml

@@ -1,10 +1,9 @@
 """Use case of `session stats`: sessions, turns, tokens, tools, hours, and an estimate of costs."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.activity import HOUR_S, STRETCH_S, StatsBy
@@ -13,10 +12,11 @@ from karma_sync.service.sessions.reading import ReadableSessions
 from karma_sync.store import usage as queries
 from karma_sync.store.database import Transaction
 from karma_sync.store.read_only import reading_only
-from karma_sync.store.usage import CountedSession, Sums
+from karma_sync.store.usage import CountedFigures, CountedSession, Sources, Sums
 
 _TOKENS = 4
 _WEEK, _DAY = 7, 24
+_OF_RECORDS = (StatsBy.DAY, StatsBy.MODEL, StatsBy.TOOL)  # one session may be in several groups
 Local = Callable[[int], datetime]
 """The local time of a moment in Unix seconds."""
 
@@ -93,16 +93,8 @@ class Stats:
 class _Part:
     """What one database has: the library, or the archive of own sessions."""
 
-    counted: dict[int, CountedSession]
-    unindexed: list[CountedSession]
-    items: list[Sums]
-    by_hour: list[Sums]
-    hours: list[tuple[int, int]]
-    tools: list[tuple[int, str, int]]
-
-    @property
-    def sessions(self) -> list[CountedSession]:
-        return [*self.counted.values(), *self.unindexed]
+    sessions: list[CountedSession]
+    counted: CountedFigures
 
 
 def stats(
@@ -113,18 +105,17 @@ def stats(
     local: Local,
 ) -> Stats:
     """The figures of all sessions that the scope allows; `teams` are their names by ID."""
-    parts = list(_parts(sessions, scope, by))
     total, groups = SessionFigures(), defaultdict[str, SessionFigures](SessionFigures)
     week = [[0.0] * _DAY for _ in range(_WEEK)]
+    parts = list(_parts(sessions, scope, by, teams))
     for part in parts:
-        total.count(len(part.sessions), sum(times for _, _, times in part.tools))
-        for sums in part.items:
+        total.count(len(part.sessions), sum(use.times for use in part.counted.tools))
+        for sums in part.counted.sums:
             total.add(sums)
-        for sums in part.by_hour:
-            if sums.stretches:
-                when = local(sums.group * HOUR_S)
-                week[when.weekday()][when.hour] += sums.stretches * STRETCH_S / HOUR_S
-        _group(groups, part, by, teams, local)
+        for hour, stretches in part.counted.stretches:
+            when = local(hour * HOUR_S)
+            week[when.weekday()][when.hour] += stretches * STRETCH_S / HOUR_S
+        _group(groups, part, (by, teams), local)
     ordered = sorted(groups.items(), key=lambda each: _order(by, each), reverse=True)
     known = {name: _meaningful(by, figures) for name, figures in ordered}
     return Stats(known, total, week, [s for part in parts for s in part.sessions])
@@ -155,19 +146,39 @@ def _order(by: StatsBy, group: tuple[str, SessionFigures]) -> tuple[object, ...]
 def _group(
     groups: dict[str, SessionFigures],
     part: _Part,
-    by: StatsBy,
-    teams: Mapping[str, str],
+    wanted: tuple[StatsBy, Mapping[str, str]],
     local: Local,
 ) -> None:
-    match by:
-        case StatsBy.DAY:
-            _group_by_day(groups, part, local)
-        case StatsBy.MODEL:
-            _group_by_model(groups, part)
-        case StatsBy.TOOL:
-            _group_by_tool(groups, part)
-        case _:
-            _group_by_session(groups, part, lambda each: _key(by, each, teams))
+    by, teams = wanted
+    if by is StatsBy.DAY:
+        _group_by_day(groups, part.counted, local)
+        return
+    if by not in {StatsBy.MODEL, StatsBy.TOOL}:
+        for session in part.sessions:
+            groups[_key(by, session, teams)].count(sessions=1)
+    for sums in part.counted.sums if by is not StatsBy.TOOL else ():
+        if by is not StatsBy.MODEL:
+            groups[str(sums.group)].add(sums)
+        elif sums.model or any(sums[-_TOKENS:]):
+            groups[sums.model or "unknown"].add(sums)
+            groups[sums.model or "unknown"].count(sessions=sums.sessions)
+    for use in part.counted.tools if by is not StatsBy.MODEL else ():
+        is_tool = by is StatsBy.TOOL
+        groups[use.tool if is_tool else use.group].count(is_tool * use.sessions, use.times)
+
+
+def _group_by_day(groups: dict[str, SessionFigures], counted: CountedFigures, local: Local) -> None:
+    days = {sums.group: _day(local, int(sums.group)) for sums in counted.by_hour}
+    for sums in counted.by_hour:
+        groups[days[sums.group]].add(sums)
+    active = {(item, days[hour]) for item, hour in counted.active if hour in days}
+    for day, count in Counter(day for _, day in active).items():
+        groups[day].count(sessions=count)
+
+
+def _day(local: Local, hour: int) -> str:
+    day: date = local(hour * HOUR_S).date()
+    return day.isoformat()
 
 
 def _key(by: StatsBy, session: CountedSession, teams: Mapping[str, str]) -> str:
@@ -182,94 +193,52 @@ def _key(by: StatsBy, session: CountedSession, teams: Mapping[str, str]) -> str:
             return session.agent
 
 
-def _group_by_session(
-    groups: dict[str, SessionFigures], part: _Part, key: Callable[[CountedSession], str]
-) -> None:
-    for each in part.sessions:
-        groups[key(each)].count(sessions=1)
-    for sums in part.items:
-        groups[key(part.counted[sums.group])].add(sums)
-    for item, _, times in part.tools:
-        groups[key(part.counted[item])].count(tools=times)
-
-
-def _group_by_day(groups: dict[str, SessionFigures], part: _Part, local: Local) -> None:
-    days = {hour: _day(local, hour) for hour in {s.group for s in part.by_hour}}
-    for sums in part.by_hour:
-        groups[days[sums.group]].add(sums)
-    active = {(item, days[hour]) for item, hour in part.hours if hour in days}
-    for day, count in Counter(day for _, day in active).items():
-        groups[day].count(sessions=count)
-
-
-def _day(local: Local, hour: int) -> str:
-    day: date = local(hour * HOUR_S).date()
-    return day.isoformat()
-
-
-def _group_by_model(groups: dict[str, SessionFigures], part: _Part) -> None:
-    for sums in part.items:
-        if sums.model or any(sums[-_TOKENS:]):
-            groups[sums.model or "unknown"].add(sums)
-            groups[sums.model or "unknown"].count(sessions=1)
-
-
-def _group_by_tool(groups: dict[str, SessionFigures], part: _Part) -> None:
-    for _, tool, times in part.tools:
-        groups[tool].count(1, times)
-
-
-def _parts(sessions: ReadableSessions, scope: AccessScope, by: StatsBy) -> Iterable[_Part]:
+def _parts(
+    sessions: ReadableSessions, scope: AccessScope, by: StatsBy, teams: Mapping[str, str]
+) -> Iterator[_Part]:
     """What the library has, and what only the archive has."""
     with sessions.library.store.reading() as tx:
         found = queries.sessions(tx, scope)
-        yield _part(tx, scope, found, _repeated(found, by))
+        yield _part(tx, _once(found, by), by, teams)
     archive = sessions.archive
     if not scope.sees_own or not archive.database.exists():
         return
     shared = {(s.agent.partition("/")[0], s.session) for s in found if s.member == scope.user}
     only = sessions.by_all_names(scope).only
     own = AccessScope("", frozenset({""}), agents=scope.agents, only=only)
-    with reading_only(Path(archive.database)) as tx:
+    with reading_only(archive.database) as tx:
         mine = [
             each._replace(
                 member=scope.user,
                 project=sessions.other_names.get(each.project, each.project),
             )
             for each in queries.sessions(tx, own, arrived="active")
+            if (each.item.partition("/")[0], each.session) not in shared
         ]
-        known = {s.item for s in mine if (s.item.partition("/")[0], s.session) in shared}
-        yield _part(tx, own, mine, {s for s in mine if s.item in known})
-
-
-def _repeated(found: Iterable[CountedSession], by: StatsBy) -> set[CountedSession]:
-    """The copies of sessions that came through two teams; by team, each team's counts."""
-    once: dict[tuple[str, ...], CountedSession] = {}
-    repeated = set()
-    for each in found:
-        key = (each.member, each.session, *((each.team,) if by is StatsBy.TEAM else ()))
-        if once.setdefault(key, each) is not each:
-            repeated.add(each)
-    return repeated
+        yield _part(tx, mine, by, teams)
 
 
 def _part(
-    tx: Transaction,
-    scope: AccessScope,
-    found: Iterable[CountedSession],
-    without: set[CountedSession],
+    tx: Transaction, known: list[CountedSession], by: StatsBy, teams: Mapping[str, str]
 ) -> _Part:
-    kept = [each for each in found if each not in without]
-    counted = {each.number: each for each in kept if each.number}
-    skipped = {each.number for each in without}
-    return _Part(
-        counted,
-        [each for each in kept if not each.number],
-        queries.by_item(tx, scope, skipped),
-        queries.by_hour(tx, scope, skipped),
-        queries.hours(tx, scope, skipped),
-        queries.tools(tx, scope, skipped),
-    )
+    def group(session: CountedSession) -> str:
+        return _key(by, session, teams) if by not in _OF_RECORDS else ""
+
+    return _Part(known, queries.counted(tx, Sources(known, group, by is StatsBy.DAY)))
+
+
+def _once(found: Iterable[CountedSession], by: StatsBy) -> list[CountedSession]:
+    """Leave out the copies of sessions that came through two teams; by team, each team's counts.
+
+    Of the copies the one that was active last counts.
+    """
+    once: dict[tuple[str, ...], CountedSession] = {}
+    for each in found:
+        key = (each.member, each.session, *((each.team,) if by is StatsBy.TEAM else ()))
+        known = once.setdefault(key, each)
+        if (each.active, each.folder) > (known.active, known.folder):
+            once[key] = each
+    return list(once.values())
 
 
 def in_local_time(seconds: int) -> datetime:
