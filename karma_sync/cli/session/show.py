@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,6 +24,7 @@ from karma_sync.cli.session.listing import as_json_of, list_, many, scope_of, ti
 from karma_sync.cli.session.stats import stats
 from karma_sync.cli.session.turns import ToolDetail, View, print_changes, print_conversation
 from karma_sync.cli.session.unshare import unshare
+from karma_sync.domain.text import printable
 
 if TYPE_CHECKING:
     from karma_sync.domain.access import AccessScope
@@ -139,12 +141,13 @@ class _Shown:
 
     def show(self, file: str, view: View, changes: bool, subagents: bool) -> None:
         """Print a file of the session, which is its transcript unless the person named another."""
-        from karma_sync.domain.text import printable
         from karma_sync.library.conversation import is_conversation
 
         if not is_conversation(file):
-            pieces = self.app.sessions.content(self.scope, self.found, file)
-            print_line(printable(b"".join(pieces).decode(errors="replace")))
+            content = b"".join(self.app.sessions.content(self.scope, self.found, file))
+            is_binary = b"\0" in content
+            text = f"[binary, {size(len(content))}: --raw has it]" if is_binary else ""
+            print_line(text or printable(content.decode(errors="replace")))
             return
         messages = self._conversation(file, self.begin)
         first = next(messages, None)  # an error comes before the first line, not in the pager
@@ -158,7 +161,7 @@ class _Shown:
         self._show_tasks()
         for name in _subagents(self.found) if subagents else ():
             print_line("")
-            print_drawn([Line(f"# {name}", Tone.TITLE)])
+            print_drawn([Line(printable(f"# {name}"), Tone.TITLE)])
             print_conversation(self._conversation(name), View(view.tools, view.diffs))
 
     def follow(self, view: View, by: str, uncut: bool) -> None:
@@ -206,7 +209,8 @@ class _Shown:
         for name in names:
             if name.startswith("plans/"):
                 session = self.found.manifest.session.session_id
-                print_line("", f"Plan: karma-sync session show {session} --file {name}")
+                command = f"karma-sync session show {session} --file {quote(printable(name))}"
+                print_line("", f"Plan: {command}")
 
     def _tasks(self, name: str) -> list[tuple[bool, str]]:
         from karma_sync.domain.text import one_line
@@ -254,8 +258,6 @@ def _place(app: App, scope: "AccessScope", found: "Readable", message: str) -> t
 
 
 def _show_header(found: "Readable", message: str) -> None:
-    from karma_sync.domain.text import printable
-
     manifest = found.manifest
     facts = manifest.session
     print_line(
@@ -271,7 +273,7 @@ def _show_header(found: "Readable", message: str) -> None:
         )
     if manifest.redactions:
         cuts = ", ".join(f"{rule} {count}" for rule, count in sorted(manifest.redactions.items()))
-        print_line(f"cut out before it was sent: {cuts}")
+        print_line(printable(f"cut out before it was sent: {cuts}"))
     if archived.only_here(found):
         print_line("from the archive: with nothing cut, and only here")
     others = [f.path for f in manifest.files[0:] if f.path != "transcript.jsonl"]

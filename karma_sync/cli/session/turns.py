@@ -159,6 +159,8 @@ def _print_call(call: ToolCall, view: View) -> None:
     tone = Tone.STUCK if call.failed else Tone.SECONDARY
     agent = f" (subagent {call.agent})" if call.agent else ""
     print_drawn([Line(f"  {call.summary}{agent}", tone)])
+    for each in call.attached:
+        print_line(f"    [{each.media}, {size(each.size)}]")
     if view.diffs or view.tools is ToolDetail.FULL:
         for change in call.changes:
             _print_diff(change)
@@ -171,8 +173,6 @@ def _print_call(call: ToolCall, view: View) -> None:
         print_line(f"    {line}")
     if len(result) > _RESULT_CHARS:
         print_line(f"    [{len(result) - _RESULT_CHARS} more characters: --raw has all]")
-    for each in call.attached:
-        print_line(f"    [{each.media}, {size(each.size)}]")
 
 
 def _print_diff(change: Change) -> None:
