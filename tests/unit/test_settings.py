@@ -392,3 +392,32 @@ def test_only_an_address_that_is_loopback_keeps_syncthing_on_loopback(
 def test_nothing_in_the_file_can_widen_what_leaves(tmp_path: Path, line: str) -> None:
     with pytest.raises(BadInput):
         load(write(tmp_path, f"{line}\n{GOOD}" if "=" in line else f"{GOOD}{line}\n"))
+
+
+@pytest.mark.parametrize("said", ["", "0", "1"])
+@pytest.mark.parametrize("configured", [None, True, False])
+def test_of_observations_the_environment_counts_before_the_file_and_that_before_the_default(
+    tmp_path: Path, said: str, configured: bool | None
+) -> None:
+    paths = Paths.inside(tmp_path)
+    settings.save(paths, ALICE, _network())
+    if configured is not None:
+        table = f"\n[observations]\nshare = {str(configured).lower()}\n"
+        paths.settings.write_text(paths.settings.read_text() + table)
+    environ = {"KARMA_SYNC_OBSERVATIONS": said, "HOME": str(tmp_path)}
+
+    expected = said == "1" if said else configured is not False
+    assert settings.load(paths, environ).observations.share is expected
+
+
+def test_a_strange_value_of_the_switch_is_refused(tmp_path: Path) -> None:
+    paths = Paths.inside(tmp_path)
+    settings.save(paths, ALICE, _network())
+    with pytest.raises(BadInput, match="KARMA_SYNC_OBSERVATIONS"):
+        settings.load(paths, {"KARMA_SYNC_OBSERVATIONS": "off"})
+
+
+def _network() -> NetworkSettings:
+    """A network of this machine alone."""
+    address = ("tcp://127.0.0.1:22000",)
+    return NetworkSettings(port=22000, addresses=address, discovery=False, relays=False, nat=False)
