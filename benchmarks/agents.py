@@ -57,7 +57,7 @@ def mcp() -> None:
         made = write_permuted(packaging, _BYTES, workload.SEED)
         packaging.package_all()
         _note(packaging)
-        paths = _home(Path(root) / "home", packaging)
+        paths = member_home(Path(root) / "home", packaging)
         receiver = Receiver(paths.data, packaging)
         receiver.import_all()
         _starts(paths, packaging.clone)
@@ -92,7 +92,7 @@ def _some(packaging: Packaging) -> list[Path]:
     return sorted(packaging.sessions.rglob("*.jsonl"))[:20]
 
 
-def _home(home: Path, packaging: Packaging) -> Paths:
+def member_home(home: Path, packaging: Packaging) -> Paths:
     """A home of the member who leads the team, and a clone of the project."""
     paths = Paths.inside(home)
     paths.create()

@@ -186,13 +186,24 @@ def put_new(staged: Sequence[Staged]) -> list[Path]:
                 written.append(each.path)
         fsync_dirs({path.parent for path in written})
     except BaseException:
-        for path in written:
-            path.unlink(missing_ok=True)
+        delete_files(written)
         raise
     finally:
         for each in staged:
             each.discard()
     return written
+
+
+def delete_files(paths: Iterable[Path]) -> list[Path]:
+    """Delete files; those that existed."""
+    gone = []
+    for path in paths:
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            continue
+        gone.append(path)
+    return gone
 
 
 def _put_new(staged: Staged) -> bool:

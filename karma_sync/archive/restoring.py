@@ -1,7 +1,6 @@
 """Puts an archived session back where its agent looks for it, byte for byte."""
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -9,7 +8,7 @@ from karma_sync.archive.reader import ArchivedCopy, ArchiveReader
 from karma_sync.archive.store import ArchivedFile
 from karma_sync.domain.session.source_files import TRANSCRIPT
 from karma_sync.errors import Conflict, KarmaError
-from karma_sync.files import Staged, put_new, stage_new
+from karma_sync.files import Staged, delete_files, put_new, stage_new
 
 # Below the agent's directory a session's files lie in these folders.
 _FOLDERS = frozenset({"projects", "todos", "tasks", "plans", "file-history", "debug"})
@@ -51,11 +50,11 @@ def restore(reader: ArchiveReader, copy: ArchivedCopy, home: Path) -> RestoredFi
             if not os.path.lexists(path):
                 staged.append(_stage(reader, copy, file, path))
     except BaseException:
-        _remove(each.temporary for each in staged)
+        delete_files(each.temporary for each in staged)
         raise
     written = put_new(staged)
     if transcript not in written:
-        _remove(written)
+        delete_files(written)
         raise Conflict(f"{transcript} appeared meanwhile; nothing was put back")
     kept = [path for _, path in others if path not in written]
     return RestoredFiles(written, kept, sum(path.stat().st_size for path in written))
@@ -100,8 +99,3 @@ def _stage(reader: ArchiveReader, copy: ArchivedCopy, file: ArchivedFile, path: 
 def _require_whole(file: ArchivedFile, size: int) -> None:
     if size != file.size:
         raise KarmaError(f"the archive has {size} of {file.size} bytes of {file.name}")
-
-
-def _remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)

@@ -56,10 +56,14 @@ def mapped_without(mapped: Mapping[str, str], path: str) -> dict[str, str]:
     return {each: identity for each, identity in mapped.items() if each not in gone}
 
 
-def known_directories(store: Database) -> dict[str, str]:
-    """The project of each directory that git, or the person, named one of a project's."""
+def known_directories(store: Database) -> tuple[dict[str, str], dict[str, str]]:
+    """The projects of directories that the person assigned, and of those that git named."""
     with store.reading() as tx:
-        return {root.path: root.project for root in state.roots.all(tx)}
+        roots = state.roots.all(tx)
+    return (
+        {root.path: root.project for root in roots if root.mapped},
+        {root.path: root.project for root in roots if not root.mapped},
+    )
 
 
 def map_directory(store: Database, path: str, identity: str) -> None:

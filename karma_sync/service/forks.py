@@ -1,11 +1,12 @@
 """What is known of the forks on this machine: whose sessions they go on from, and deleting one."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from karma_sync.domain.session.fork import SessionFork
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.errors import BadInput, Conflict, NotFound
+from karma_sync.files import delete_files
 from karma_sync.store import library, state
 from karma_sync.store.database import Database
 
@@ -72,16 +73,4 @@ def delete_session(session: SourceSession) -> list[Path]:
             folder.rmdir()
         except OSError:
             continue  # something else lies there, or there is none
-    return gone
-
-
-def delete_files(paths: Iterable[Path]) -> list[Path]:
-    """Delete files; those that existed."""
-    gone = []
-    for path in paths:
-        try:
-            path.unlink()
-        except FileNotFoundError:
-            continue
-        gone.append(path)
     return gone

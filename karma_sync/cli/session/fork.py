@@ -84,7 +84,7 @@ def fork(
     scope = scope_of(app)
     parent = app.sessions.session(scope, wanted, by)
     if as_json:
-        require_private_for([parent], app.me.tag, private)
+        require_private_for([parent], app.settings.tag, private)
     clone = _clone(app, parent, into)
     home = _agent_home(app)
     forking = Forking(app.sessions, scope, home, app.paths.data)
@@ -109,9 +109,10 @@ def _clone(app: App, parent: "Readable", into: Path | None) -> "Clone":
     from karma_sync.service.projects import other_names
     from karma_sync.service.sessions.clones import Clones, the_clone
 
-    app.roots.refresh()
+    mapped, learned = known_directories(app.state)
+    app.places.know(mapped, learned)
     names = other_names(app.state)
-    clones = Clones(app.places, known_directories(app.state), names)
+    clones = Clones(app.places, learned | mapped, names)
     project = names.get(parent.manifest.project, parent.manifest.project)
     if into is not None:
         return clones.at(directory_at(into), project)
@@ -142,8 +143,8 @@ def _author(app: App, parent: "Readable") -> str:
     from karma_sync.library.reader import author
     from karma_sync.service.teams import all_teams
 
-    tag = parent.manifest.member
-    return user_of(tag) if tag == app.me.tag else author(tag, app.me.tag, all_teams(app.state))
+    tag, me = parent.manifest.member, app.settings.tag
+    return user_of(tag) if tag == me else author(tag, me, all_teams(app.state))
 
 
 def _command(prepared: "PreparedFork", home: Path, command: str) -> str:

@@ -12,7 +12,6 @@ from typing import BinaryIO
 from karma_sync.agents.claude.fork_plan import ForkPlan, closing_lines, fork_lines, plan_fork
 from karma_sync.agents.claude.fork_records import Rewriting
 from karma_sync.agents.claude.project_directory import PlacesHere, project_directory
-from karma_sync.agents.claude.source import AGENT
 from karma_sync.agents.growing_file import LineTooLong
 from karma_sync.domain import limits
 from karma_sync.domain.access import AccessScope
@@ -22,15 +21,16 @@ from karma_sync.domain.session.profile import FileKind, kind_of
 from karma_sync.domain.session.source_files import TRANSCRIPT, is_lines
 from karma_sync.domain.text import one_line
 from karma_sync.errors import BadInput, Conflict
-from karma_sync.files import Staged, put_new, stage_new
+from karma_sync.files import Staged, delete_files, put_new, stage_new
 from karma_sync.git.repository import has_branch, has_commit
 from karma_sync.library.reader import Readable
-from karma_sync.service.forks import delete_files
 from karma_sync.service.sessions.clones import Clone
 from karma_sync.service.sessions.reading import ReadableSessions
 from karma_sync.store import state
 from karma_sync.store.database import Database
 
+# Not from the module that finds sessions: it takes long to load.
+_AGENT = "claude-code"
 # Names that a peer gave: a path is made only of such parts.
 _PART = re.compile(r"[0-9A-Za-z_-][0-9A-Za-z._-]{0,127}")
 _TITLE_CHARS = 120
@@ -246,9 +246,9 @@ def _rewriting(fork: PreparedFork, plan: ForkPlan, keep_thinking: bool) -> Rewri
 def _require_forkable(me: str, parent: Readable, wishes: ForkWishes) -> None:
     manifest = parent.manifest
     agent = manifest.session.agent
-    if agent != AGENT:
+    if agent != _AGENT:
         raise BadInput(
-            f"session {manifest.session.session_id} is by {agent}; only those by {AGENT} can be"
+            f"session {manifest.session.session_id} is by {agent}; only those by {_AGENT} can be"
             " forked",
             hint=f"karma-sync session show {manifest.session.session_id}",
         )
