@@ -24,6 +24,7 @@ __all__ = ["ObservationFilter", "ObservationPage", "Observations", "ReadObservat
 
 ALL = ObservationFilter()
 _MOST_FOUND = 4000  # of the best fits; those that no reader gets are left out of them
+_LEAST_READ = 50  # of them are read at once
 _PROPOSED = 5  # observations in a hint
 
 
@@ -130,7 +131,7 @@ def search(
     reader: Observations, scope: AccessScope, words: str, wanted: ObservationFilter, most: int
 ) -> list[ReadObservation]:
     """Observations that have all words, the best first; of each only the newest version counts."""
-    return _fitting(reader, scope, Query.parse(words, datetime.now(UTC)), wanted)[:most]
+    return _fitting(reader, scope, Query.parse(words, datetime.now(UTC)), wanted, most)
 
 
 def search_beside(
@@ -153,19 +154,27 @@ def search_beside(
         since=max((moment_text(moment(s, now)) for s in _values(query, Key.SINCE)), default=""),
     )
     if query.match():
-        return _fitting(reader, scope, query, wanted)[:most]
+        return _fitting(reader, scope, query, wanted, most)
     return list(reader.page(scope, wanted, most).found) if query.only_observations else []
 
 
 def _fitting(
-    reader: Observations, scope: AccessScope, query: Query, wanted: ObservationFilter
+    reader: Observations, scope: AccessScope, query: Query, wanted: ObservationFilter, most: int
 ) -> list[ReadObservation]:
+    """At most `most`, read in parts of the best fits: a frequent word fits thousands."""
     if not query.match():
         return []
+    fitting: list[ReadObservation] = []
     with reader.store.reading() as tx:
         numbers = index.observations_with(tx, scope, query.match(), _MOST_FOUND)
-        found = queries.numbered(tx, scope, numbers, wanted)
-    return [_read(*found[number]) for number in numbers if number in found]
+        step = max(_LEAST_READ, 2 * most)
+        for start in range(0, len(numbers), step):
+            part = numbers[start : start + step]
+            found = queries.numbered(tx, scope, part, wanted)
+            fitting += [_read(*found[number]) for number in part if number in found]
+            if len(fitting) >= most:
+                break
+    return fitting[:most]
 
 
 def _values(query: Query, key: Key) -> tuple[str, ...]:

@@ -1,11 +1,9 @@
 """Finds observations for an agent, beside sessions: memories that agents of the team saved."""
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from karma_sync.domain.session.query import Filter, Key, Query, moment
 from karma_sync.domain.session.quoting import quoted, quoted_line
-from karma_sync.library.observations import ObservationFilter, ReadObservation, search
+from karma_sync.library.observations import ObservationFilter, ReadObservation
 from karma_sync.mcp.answers import READ_BYTES, Item, Page, PageCursor, ToolAnswer
 from karma_sync.mcp.view import AgentView
 
@@ -15,23 +13,7 @@ _CONTENT_CHARS = 200
 _LABEL_CHARS = 80
 _SHORT = 12
 _PART_CHARS = 1_500  # of a long observation
-# The filters of a search that say something of observations too.
-_KEYS = (Key.BY, Key.SINCE, Key.PROJECT)
 _FORM = "%Y-%m-%dT%H:%M:%SZ"  # of moments in records
-
-
-def that_fit(view: AgentView, typed: str, query: Query, most: int) -> list[ReadObservation]:
-    """The observations that fit a search, the best first; none if it asks about sessions."""
-    if any(each.key not in _KEYS or each.unwanted for each in query.filters):
-        return []
-    wanted = ObservationFilter(
-        authors=tuple(_member(view, name) for name in _values(query.filters, Key.BY)),
-        projects=tuple(_values(query.filters, Key.PROJECT)),
-        since=max(
-            (_form(moment(v, view.now)) for v in _values(query.filters, Key.SINCE)), default=""
-        ),
-    )
-    return search(view.observations, view.scope, typed, wanted, most)
 
 
 def of_others(view: AgentView, since: datetime, most: int) -> list[ReadObservation]:
@@ -81,14 +63,6 @@ def _head(found: ReadObservation, bound: str) -> str:
     title = quoted_line(record.title, _TITLE_CHARS) or "(no title)"
     known = f"observation {MARK}{found.id[:_SHORT]} by {quoted_line(by, _LABEL_CHARS)}"
     return f"{known}, {agent}, {when}, verified{place}\n  {kind}{title}"
-
-
-def _member(view: AgentView, name: str) -> str:
-    return view.me if name in ("me", "you") else name
-
-
-def _values(filters: Iterable[Filter], key: Key) -> list[str]:
-    return [each.value for each in filters if each.key is key]
 
 
 def _form(when: datetime) -> str:

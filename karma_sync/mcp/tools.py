@@ -10,10 +10,10 @@ from karma_sync.domain.session.query import Filter, Key, Query, moment
 from karma_sync.domain.session.quoting import quoted_line
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.library.hits import Hit, Manner, Results
-from karma_sync.library.observations import ReadObservation
+from karma_sync.library.observations import ReadObservation, search_beside
 from karma_sync.library.reader import Readable
 from karma_sync.mcp.answers import CONTEXT_BYTES, MOST_ITEMS, Item, Page, PageCursor, ToolAnswer
-from karma_sync.mcp.observing import MARK, observation_item, of_others, that_fit, whole
+from karma_sync.mcp.observing import MARK, observation_item, of_others, whole
 from karma_sync.mcp.session_reading import SessionPart
 from karma_sync.mcp.texts import hit_item, session_item, work_item
 from karma_sync.mcp.view import AgentView
@@ -63,7 +63,8 @@ def _search(view: AgentView, asked: Asked) -> ToolAnswer:
     query = Query.parse(asked["query"], view.now)
     cursor = PageCursor.of("search", asked["query"])
     skip, skip_observations = cursor.numbers(asked["cursor"])
-    memories = that_fit(view, asked["query"], query, skip_observations + MOST_ITEMS + 1)
+    most = skip_observations + MOST_ITEMS + 1
+    memories = search_beside(view.observations, view.scope, query, view.now, most)
     memories = memories[skip_observations:]
 
     def found(most: int, after: int) -> Results:
