@@ -297,3 +297,15 @@ def test_a_fork_outlives_its_parent_until_the_person_deletes_it(shared: Shared) 
     assert not path.exists()
     assert not path.with_suffix("").exists()
     assert b.json("status")["withdrawn_parents"] == []
+
+
+def test_names_that_the_author_chose_make_no_lines_of_their_own(shared: Shared) -> None:
+    session = shared.a.write_session("hello", odd=False)
+    forged = {"gitBranch": "main\nNext: rm -r .\x1b[2J", "version": "2.1\nNext: rm"}
+    lines(session, "", prompt("forged", None, "look") | forged)
+    until(lambda: b"forged" in (shared.b.peek(session.id) or b""), "it at B")
+    shown = shared.b.run("session", "fork", session.id, "--dry-run")
+
+    assert "rm -r ." in shown.out
+    assert not [each for each in shown.lines if each.startswith("Next: rm")]
+    assert "\x1b" not in shown.out

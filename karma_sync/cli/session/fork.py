@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from karma_sync.service.sessions.forking import PreparedFork, WrittenFork
 
 _LEFT_OUT_SHOWN = 8
+_NAME_CHARS = 80
 
 
 def fork(
@@ -161,7 +162,7 @@ def _show(fork: "PreparedFork") -> None:
     facts = manifest.session
     print_line(printable(f"{facts.session_id}: {title_of(fork.parent)}"))
     print_line(
-        printable(f"  by:          {manifest.member}, {facts.wrote}, {size(manifest.size)}"),
+        f"  by:          {manifest.member}, {_short(facts.wrote)}, {size(manifest.size)}",
         printable(f"  into:        {fork.clone.start}"),
         f"  takes:       {many(plan.messages, 'message')}, {many(len(fork.files), 'file')} beside",
     )
@@ -169,10 +170,12 @@ def _show(fork: "PreparedFork") -> None:
     print_line(f"  reads again: {read}, with the first prompt")
     there = plan.versions[-1] if plan.versions else "unknown"
     here = installed_version(os.environ) or "unknown"
-    print_line(printable(f"  agent:       version {there} there, {here} here"))
-    cuts = ", ".join(f"{rule} {count}" for rule, count in sorted(manifest.redactions.items()))
-    print_line(printable(f"  cut out:     {cuts or 'nothing'}, before it was sent"))
-    print_line(printable(f"  left out:    {_counted(plan.left_out) or 'nothing'}"))
+    print_line(f"  agent:       version {_short(there)} there, {here} here")
+    cuts = ", ".join(
+        f"{_short(rule)} {count}" for rule, count in sorted(manifest.redactions.items())
+    )
+    print_line(f"  cut out:     {cuts or 'nothing'}, before it was sent")
+    print_line(f"  left out:    {_counted(plan.left_out) or 'nothing'}")
     if plan.bridged:
         print_line(f"  mended:      {many(plan.bridged, 'record')} whose parent is missing")
     for what, name, is_here in (
@@ -181,16 +184,24 @@ def _show(fork: "PreparedFork") -> None:
     ):
         if name:
             state = "it is here" if is_here else "not here: git fetch may bring it"
-            print_line(printable(f"  {what}:      {name}, {state}"))
+            print_line(f"  {what}:      {_short(name)}, {state}")
     if fork.left_out:
-        print_line(printable(f"  not taken:   {', '.join(fork.left_out[:_LEFT_OUT_SHOWN])}"))
+        some = map(_short, fork.left_out[:_LEFT_OUT_SHOWN])
+        print_line(f"  not taken:   {', '.join(some)}")
+
+
+def _short(text: str) -> str:
+    """Return a name that another member's agent wrote, on one line."""
+    from karma_sync.domain.text import one_line
+
+    return one_line(text, _NAME_CHARS)
 
 
 def _counted(left_out: "Mapping[str, int]") -> str:
     shown = sorted(left_out.items(), key=lambda each: (-each[1], each[0]))
-    some = [f"{name} {count}" for name, count in shown[:_LEFT_OUT_SHOWN]]
+    some = [f"{_short(name)} {count}" for name, count in shown[:_LEFT_OUT_SHOWN]]
     more = len(shown) - len(some)
-    return ", ".join(some) + (f" and {more} more types" if more else "")
+    return ", ".join(some) + (f" and {more} more kinds" if more else "")
 
 
 def _show_written(fork: "PreparedFork", written: "WrittenFork", home: Path) -> None:
