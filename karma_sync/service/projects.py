@@ -9,7 +9,7 @@ from karma_sync.domain.session.project import Names, find_project
 from karma_sync.domain.session.selection import Limits
 from karma_sync.domain.team.member import Member
 from karma_sync.domain.team.pairing_code import PairingCode
-from karma_sync.domain.team.subscription import USUAL, Content, Direction, Subscription
+from karma_sync.domain.team.subscription import USUAL, Content, Direction, Status, Subscription
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import BadInput, Conflict, IllegalMove, NotFound
 from karma_sync.service import teams
@@ -137,19 +137,31 @@ def moved(answers: ProjectAnswers, verb: Verb) -> Subscription:
 
     Raises:
         IllegalMove: the present status does not allow this change.
-        Conflict: I am a guest, and would send.
+        Conflict: the project is no longer shared, or I am a guest, and would send.
     """
     try:
         changed = verb(answers.mine)
     except IllegalMove as error:
         error.hint += answers.option
         raise
+    if changed.status is not Status.DECLINED:
+        _require_shared(answers)
     if answers.is_guest and changed.sends:
         raise Conflict(
             f"you are a guest of {answers.team.name}: nobody receives anything from you",
             hint=f"--direction {Direction.RECEIVE}",
         )
     return changed
+
+
+def _require_shared(answers: ProjectAnswers) -> None:
+    """Raises Conflict if nothing can be exchanged any more: a decline still withdraws."""
+    team = answers.team
+    withdraw = f"karma-sync decline {answers.named}, to withdraw what you sent"
+    if team.is_dissolved:
+        raise Conflict(f"{team.name} is dissolved", hint=withdraw)
+    if answers.project in {p.identity for p in team.unshared}:
+        raise Conflict(f"{team.name} no longer shares {answers.project}", hint=withdraw)
 
 
 def find(store: Database, me: PairingCode, project: str, team: str | None) -> ProjectAnswers:
@@ -284,8 +296,11 @@ def _find(tx: Transaction, me: PairingCode, project: str, team: str | None) -> P
     if not candidates:
         raise NotFound("you are in no team yet", hint="karma-sync inbox")
     aliases = {alias: of for t in candidates for alias, of in t.aliases.items()}
-    identity = find_project(project, (p.identity for t in candidates for p in t.projects), aliases)
+    known = (p.identity for t in candidates for p in (*t.projects, *t.unshared))
+    identity = find_project(project, known, aliases)
     sharing = [t for t in candidates if t.project(identity)]
+    # what was sent for a project that is no longer shared can still be withdrawn
+    sharing = sharing or [t for t in candidates if identity in {p.identity for p in t.unshared}]
     if len(sharing) > 1:
         raise BadInput(
             f"several teams share {identity}: name one",

@@ -254,10 +254,17 @@ def test_an_unshared_project_stops_and_what_was_exchanged_stays(led: Three) -> N
         until(lambda m=member: has_no_channel(m), f"channels of {member.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
     assert led.sessions["hana"].id in ids(a)
 
+    assert a.run("accept", "repo", "--yes", check=False).code == 6
+    a.run("decline", "repo", "--yes")
+    for member in (b, c):
+        until(forgets(member, led.sessions["gus"]), f"withdrawn at {member.tag}")
+
     c.run("project", "share", str(c.repo), "--yes")
     wait_for_offer(a, "repo")
-    (again,) = a.json("subscription", "list")["subscriptions"]
-    assert again["status"] == "offered", "an answer to the earlier one does not count"
+    wait_for_offer(b, "repo")
+    standing = {m.user: m.json("subscription", "list")["subscriptions"][0] for m in (a, b)}
+    assert standing["hana"]["status"] == "offered", "an answer to the earlier one does not count"
+    assert standing["gus"]["status"] == "declined"
 
 
 def test_a_member_proposes_a_project_and_the_leaders_inbox_shows_it(led: Three) -> None:
