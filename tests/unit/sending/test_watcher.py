@@ -4,6 +4,7 @@ import errno
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from karma_sync.sending import inotify
-from karma_sync.sending.watcher import Folders, Watcher
+from karma_sync.sending.watcher import DirectoryWatcher, Folders, Watcher
 from tests.support.harness import until
 
 
@@ -222,7 +223,7 @@ def test_two_links_to_each_other_are_no_harm(tmp_path: Path) -> None:
 # In a user namespace of its own, whose limits this process may set.
 SHORT = """
 import pathlib, sys, time
-from karma_sync.sending.watcher import Folders, Watcher
+from karma_sync.sending.watcher import DirectoryWatcher, Folders, Watcher
 
 limit, most, home = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
 told, reports = set(), []
@@ -279,3 +280,25 @@ def test_the_command_allows_more_than_now() -> None:
     told = inotify.remedy(OSError(errno.ENOSPC, "no space"))
 
     assert int(told.rpartition("=")[2]) > now
+
+
+def test_a_file_that_changes_in_a_directory_is_told_also_where_it_appears_later(
+    tmp_path: Path,
+) -> None:
+    first, later = tmp_path / "first", tmp_path / "later"
+    first.mkdir()
+    told = threading.Event()
+    watcher = DirectoryWatcher(lambda: [first, later], told.set)
+    watcher.start()
+    try:
+        (first / "engram.db").write_text("saved")
+        assert told.wait(10)
+        later.mkdir()
+        assert watcher.check()
+        assert not watcher.check()
+        told.clear()
+        (later / "manifest.json").write_text("{}")
+        assert told.wait(10)
+    finally:
+        watcher.stop()
+    assert not watcher.check()
