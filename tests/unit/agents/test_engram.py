@@ -154,6 +154,7 @@ def test_ones_own_mutations_are_included(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "raw",
     [b"no gzip", gzip.compress(b"no JSON"), gzip.compress(b"[1, 2]"), gzip.compress(b"{}")[:-9]],
+    ids=["no gzip", "no JSON", "a list", "torn"],  # gzip writes the time into what it makes
 )
 def test_a_damaged_chunk_is_said_and_the_others_count(tmp_path: Path, raw: bytes) -> None:
     engram = tmp_path / "repo" / ".engram"
