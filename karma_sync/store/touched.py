@@ -60,8 +60,9 @@ def touched(
     rows = tx.execute(
         "SELECT s.folder, s.item, member, agent, session, substr(t.path, t.below) AS path,"  # noqa: S608 ours
         " t.changes, sum(t.times) AS times, max(t.last) AS last, t.message"
-        " FROM activity_touch AS t JOIN search_item AS s ON s.number = t.item"
-        " JOIN item AS i ON i.folder = s.folder AND i.item = s.item"
+        # CROSS JOIN keeps this order: few rows have the path, while a reader may see every session
+        " FROM activity_touch AS t CROSS JOIN search_item AS s ON s.number = t.item"
+        " CROSS JOIN item AS i ON i.folder = s.folder AND i.item = s.item"
         f" WHERE ({condition}) AND {allowed}"
         " GROUP BY t.item, substr(t.path, t.below), t.changes"
         " ORDER BY max(t.last) DESC, s.folder, s.item, t.changes DESC LIMIT ?",
