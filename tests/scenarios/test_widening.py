@@ -115,6 +115,7 @@ def _add(stage: Stage) -> Prepared:
 
 def _guest(stage: Stage) -> Prepared:
     guest = stage.town.member("gina")
+    stage.a.write_session(f"for a guest, with {TOKEN}")
     return stage.a, ["team", "guest", guest.code, "--project", "repo"]
 
 
