@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from karma_sync import __version__
 from karma_sync.cli.commands import NO_HELP, Commands
-from karma_sync.cli.output import open_streams, print_error
+from karma_sync.cli.output import drop_output, flush, open_streams, print_error
 from karma_sync.errors import BadInput, KarmaError
 from karma_sync.files import give_back
 
@@ -102,7 +102,25 @@ def load() -> Callable[[], object]:
 
 
 def run(command: Callable[[], object]) -> None:
-    """Run the command that was typed; print its error and the next step, and exit with its code."""
+    """Run the command that was typed; print its error and the next step, and exit with its code.
+
+    What it printed is written before the end, where a full disk can still be named.
+    """
+    try:
+        try:
+            _run(command)
+        finally:
+            flush()
+    except BrokenPipeError:  # the reader went away, as `head` does
+        drop_output()
+        sys.exit(1)
+    except OSError as error:
+        drop_output()
+        _print_failure(error)
+        sys.exit(1)
+
+
+def _run(command: Callable[[], object]) -> None:
     try:
         _require_text(sys.argv[1:])
         command()
@@ -113,14 +131,13 @@ def run(command: Callable[[], object]) -> None:
         if ended.code == _INTERRUPTED and sys.stderr.isatty():
             print(file=sys.stderr)  # the terminal shows ^C, and the shell's prompt would follow it
         raise
-    except OSError as error:
-        # our own files have mode 0600: somebody else closed them, or the disk is full
-        where = error.filename or "the system"
-        hint = give_back(Path(str(error.filename))) if error.filename else ""
-        print_error(
-            f"{where}: {error.strerror or error}", hint or "correct that, then run it again"
-        )
-        sys.exit(1)
+
+
+def _print_failure(error: OSError) -> None:
+    # our own files have mode 0600: somebody else closed them, or the disk is full
+    where = error.filename or "the system"
+    hint = give_back(Path(str(error.filename))) if error.filename else ""
+    print_error(f"{where}: {error.strerror or error}", hint or "correct that, then run it again")
 
 
 def _require_text(arguments: Iterable[str]) -> None:

@@ -36,6 +36,11 @@ def flush() -> None:
     sys.stdout.flush()
 
 
+def drop_output() -> None:
+    """Drop what standard output still holds; the interpreter's end would complain about it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def print_next(command: str) -> None:
     """Print the command that usually comes next."""
     print_line(f"Next: {command}")
@@ -109,7 +114,7 @@ def write_raw(pieces: Iterable[bytes]) -> None:
             sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
 
 
 def _plain(value: object) -> object:

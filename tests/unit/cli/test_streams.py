@@ -21,11 +21,12 @@ def alice(town: Town) -> Member:
 
 
 def through_shell(member: Member, script: str, **environ: str) -> tuple[int, str, str]:
-    """What a shell script ends with and says, `k` being our command."""
+    """What a shell script ends with and says, `k` being our command, buffered as at a person's."""
     command = " ".join(f"'{part}'" for part in member.command(()))
+    buffered = {k: v for k, v in member.environ.items() if k != "PYTHONUNBUFFERED"}
     done = subprocess.run(
         ["/bin/bash", "-c", f'k() {{ {command} "$@"; }}; {script}'],
-        env=member.environ | environ,
+        env=buffered | environ,
         cwd=member.repo,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -48,15 +49,26 @@ def test_a_reader_that_goes_away_is_no_reason_for_a_traceback(alice: Member, com
 
     assert code in {0, 1}  # as the reader was faster or slower
     assert "Traceback" not in said
+    assert "Exception" not in said
     assert "Broken" not in said
 
 
-def test_a_disk_without_room_for_the_output_is_said(alice: Member) -> None:
-    code, _, said = through_shell(alice, "k status > /dev/full")
+@pytest.mark.parametrize(
+    "command", ["status", "status --json", "--help", "session list", "session stats"]
+)
+def test_a_disk_without_room_for_the_output_is_said(alice: Member, command: str) -> None:
+    code, _, said = through_shell(alice, f"k {command} > /dev/full")
 
     assert code == 1
+    assert "karma-sync: the system: No space left on device\n" in said
+    assert said.endswith("  try: correct that, then run it again\n")
+
+
+def test_an_error_after_a_reader_went_away_is_still_said(alice: Member) -> None:
+    code, _, said = through_shell(alice, "k session show none > /dev/full")
+
+    assert code == 5
     assert said.startswith("karma-sync: ")
-    assert "No space left on device" in said
 
 
 def test_what_a_terminal_cannot_show_is_replaced(alice: Member) -> None:
