@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import stat
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -292,11 +293,23 @@ def test_a_fork_outlives_its_parent_until_the_person_deletes_it(shared: Shared) 
     )
     assert step in b.run("session", "list").out
     assert b.run(*step.split()[1:], check=False).code == 8
+    looked = b.run(*step.split()[1:], "--dry-run", "--yes")
+    assert "Nothing was deleted." in looked.out
     assert path.exists()
     b.run(*step.split()[1:], "--yes")
     assert not path.exists()
     assert not path.with_suffix("").exists()
     assert b.json("status")["withdrawn_parents"] == []
+
+
+def test_the_next_step_of_a_look_keeps_what_was_chosen(shared: Shared) -> None:
+    b = shared.b
+    chosen = ["--into", str(b.repo), "--at", "a3", "--by", "alice.box"]
+    looked = b.run("session", "fork", shared.session.id, *chosen, "--dry-run")
+
+    assert looked.out.endswith(
+        f"Next: karma-sync session fork {shared.session.id} {shlex.join(chosen)}\n"
+    )
 
 
 def test_names_that_the_author_chose_make_no_lines_of_their_own(shared: Shared) -> None:

@@ -46,7 +46,7 @@ def fork(
         str, typer.Option(metavar="MESSAGE", help="End with this message: the beginning of its id.")
     ] = "",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be written or deleted; do neither.")
     ] = False,
     keep_thinking: Annotated[
         bool,
@@ -76,7 +76,7 @@ def fork(
     """
     app = App.from_environment()
     if delete:
-        _delete(app, wanted, yes)
+        _delete(app, wanted, yes, dry_run)
         return
     from karma_sync.service.sessions.forking import Forking, ForkWishes
 
@@ -99,10 +99,18 @@ def fork(
     _show(prepared)
     if written is None:
         print_line("Nothing was written.")
-        print_next(f"karma-sync session fork {shlex.quote(wanted)}")
+        chosen = _chosen(into, at, keep_thinking, by)
+        print_next(shlex.join(["karma-sync", "session", "fork", wanted, *chosen]))
         return
     _show_written(prepared, written, home)
     print_next(command)
+
+
+def _chosen(into: Path | None, at: str, keep_thinking: bool, by: str) -> list[str]:
+    """Return the options that make the same fork again."""
+    given = (("--into", str(into or "")), ("--at", at), ("--by", by))
+    pairs = [word for name, value in given if value for word in (name, value)]
+    return [*pairs, "--keep-thinking"] if keep_thinking else pairs
 
 
 def _clone(app: App, parent: "Readable", into: Path | None) -> "Clone":
@@ -260,14 +268,16 @@ def _as_json(
     }
 
 
-def _delete(app: App, wanted: str, yes: bool) -> None:
+def _delete(app: App, wanted: str, yes: bool, dry_run: bool) -> None:
     from karma_sync.service.forks import delete_session, find_fork, require_closed
     from karma_sync.service.sessions.archive import is_archived
 
     found = find_fork(app.state, wanted)
     sessions = app.source.of_ids([found.session])
     if not sessions:
-        raise Conflict(f"the agent has no session {found.session} any more")
+        raise Conflict(
+            f"the agent has no session {found.session} any more", hint="karma-sync session list"
+        )
     for session in sessions:
         require_closed(session)
     files = sum(len(session.files) for session in sessions)
@@ -275,6 +285,10 @@ def _delete(app: App, wanted: str, yes: bool) -> None:
         printable(f"{found.session} goes on from {found.parent} by {found.author}."),
         f"Its {many(files, 'file')} will be deleted, with all that you added to it.",
     )
+    if dry_run:
+        print_line("Nothing was deleted.")
+        print_next(f"karma-sync session fork --delete {found.session}")
+        return
     ask_unless(yes, "--yes")
     gone = [path for session in sessions for path in delete_session(session)]
     print_line(f"{many(len(gone), 'file')} deleted.")
