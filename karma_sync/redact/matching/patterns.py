@@ -58,27 +58,36 @@ class Needs:
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        """Raises RedactionFailed if one of them is no pattern that Hyperscan knows."""
-        self._size = len(patterns)
-        self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        try:
-            self._database.compile(
-                expressions=[pattern.encode() for pattern in patterns],
-                ids=range(len(patterns)),
-                elements=len(patterns),
-                flags=hyperscan.HS_FLAG_DOTALL,
-            )
-        except hyperscan.error as error:
-            raise RedactionFailed(f"the words of the rules: {error}") from error
+        self._patterns = [pattern.encode() for pattern in patterns]
+        self._database: hyperscan.Database | None = None
         self._one_at_a_time = threading.Lock()  # the database has one working memory
+
+    def _compiled(self) -> hyperscan.Database:
+        """The database; it is made with the first text, because it takes a third of a second."""
+        if self._database is None:
+            made = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+            try:
+                made.compile(
+                    expressions=self._patterns,
+                    ids=range(len(self._patterns)),
+                    elements=len(self._patterns),
+                    flags=hyperscan.HS_FLAG_DOTALL,
+                )
+            except hyperscan.error as error:
+                raise RedactionFailed(f"the words of the rules: {error}") from error
+            self._database = made
+        return self._database
 
     def ends(self, text: bytes) -> list[tuple[int, int]]:
         """The place of the last byte of each match, and its pattern's index; in order of places.
 
         Of matches of one pattern that end near each other in a word, only the first is told.
+
+        Raises:
+            RedactionFailed: one of the patterns is none that Hyperscan knows.
         """
         found: list[tuple[int, int]] = []
-        last = [-_APART] * self._size
+        last = [-_APART] * len(self._patterns)
 
         def tell(pattern: int, _start: int, end: int, _flags: int, _context: object) -> None:
             before = last[pattern]
@@ -86,8 +95,10 @@ class Needs:
                 last[pattern] = end
                 found.append((end - 1, pattern))
 
+        if not text:
+            return []
         with self._one_at_a_time:
-            self._database.scan(text, match_event_handler=tell)
+            self._compiled().scan(text, match_event_handler=tell)
         return found
 
 
@@ -105,11 +116,7 @@ def compiled(pattern: str, whose: str, utf8: bool = False) -> Pattern:
 
 @lru_cache(maxsize=16)
 def compiled_needs(patterns: tuple[str, ...]) -> Needs:
-    """Compile patterns into one search; the same ones are compiled once.
-
-    Raises:
-        RedactionFailed: one of them is no pattern that Hyperscan knows.
-    """
+    """One search for these patterns; the same ones are compiled once."""
     return Needs(patterns)
 
 
