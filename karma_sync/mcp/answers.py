@@ -17,6 +17,7 @@ MESSAGE_CHARS = 2_000
 _FRAME_BYTES = 130  # two marks and their line ends
 _CURSOR_BYTES = 160
 _MOST_DIGITS = 10
+_CUT = " [cut]"
 
 T = TypeVar("T")
 
@@ -78,15 +79,24 @@ class Page:
     def fill(self, found: Sequence[T], shown: Callable[[T], Item | None]) -> int:
         """Add as many as fit, 30 at most; how many of `found` are dealt with.
 
-        What `shown` gives None for is left out. An item is never too large for an empty page.
+        What `shown` gives None for is left out. The first item is cut if it is too large: whoever
+        made it so long must not hide those after it.
         """
+        before = len(self._lines)
         for number, each in enumerate(found):
             if self.is_full:
                 return number
             item = shown(each)
-            if item is not None and not self.add(item):
+            if item is None or self.add(item):
+                continue
+            if len(self._lines) > before or not self.add(self._cut(item)):
                 return number
         return len(found)
+
+    def _cut(self, item: Item) -> Item:
+        """An item with as much of its text as there is room for."""
+        room = max(0, self.room - len(_CUT.encode()) - 1)
+        return Item(item.text.encode()[:room].decode(errors="ignore") + _CUT, item.id)
 
     def answer(self, next_: str | None = None, note: str = "") -> ToolAnswer:
         """What was added, with the cursor of the next page."""

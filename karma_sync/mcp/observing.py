@@ -33,12 +33,12 @@ def observation_item(found: ReadObservation, bound: str) -> Item:
 def whole(found: ReadObservation, cursor: PageCursor, asked: str) -> ToolAnswer:
     """The full text of an observation, in parts if it is long."""
     begin = cursor.number(asked)
-    text = found.record.content
+    text = quoted(found.record.content)  # whole: a look-alike of a mark may stand across two parts
     page = Page(_head(found, ""), READ_BYTES)
     at = begin
     while at < len(text):
         end = _end_of_part(text, at)
-        if not page.add(Item(quoted(text[at:end]), "")):
+        if not page.add(Item(text[at:end], "")):
             break
         at = end
     return page.answer(cursor.at(at) if at < len(text) else None)

@@ -36,6 +36,8 @@ class SessionPart:
         last = ""
         for message in self._messages(file, begin):
             if message.who is Who.USER and not page.add(prompt_item(self.readable, message)):
+                if not message.id:  # no cursor could name it
+                    return page.answer(note="More prompts follow; they have no ids.")
                 return page.answer(self.cursor.at(message.id))
             if message.who is Who.ASSISTANT and message.text:
                 last = message.text

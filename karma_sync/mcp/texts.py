@@ -128,7 +128,11 @@ def prompt_item(readable: Readable, message: Message) -> Item:
 def message_item(readable: Readable, message: Message, agent: str) -> Item:
     """A message of a session, with what its tools did."""
     at = f"@{short(message.id)} " if message.id else ""
-    who = f"{message.who} ({agent})" if message.who == "assistant" else str(message.who)
+    who = (
+        f"{message.who} ({quoted_line(agent, _LINE_CHARS)})"
+        if message.who == "assistant"
+        else str(message.who)
+    )
     head = f"{at}{who}, {moment(message.when)}:"
     text = clipped(
         "\n".join(line for part in message.parts for line in _lines(part)), MESSAGE_CHARS

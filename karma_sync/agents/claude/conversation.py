@@ -31,6 +31,7 @@ from karma_sync.domain.text import printable
 Json = dict[str, Any]
 
 _SUBJECT_CHARS = 200
+_MOST_ID = 64  # characters
 # The key of a tool's input that tells what it is used on, the first that is there.
 _SUBJECTS = (
     *("file_path", "notebook_path", "pattern", "path", "command", "url", "query", "description"),
@@ -108,7 +109,7 @@ class _Reader:
 
     def _named(self, record: Json) -> None:
         """Count a record to the message that is open."""
-        if self._open is not None and (name := _text(record.get("uuid"))):
+        if self._open is not None and (name := _id(record)):
             self._open.ids.append(name)
 
     def _mark(
@@ -144,7 +145,7 @@ class _Reader:
             prompt.parts += [*([Said(typed_prompt(texts))] if texts else []), *attached]
 
     def _note(self, record: Json, kind: MarkKind, text: str) -> Iterator[Message]:
-        return self._mark(_text(record.get("uuid")), kind, text, _when(record))
+        return self._mark(_id(record), kind, text, _when(record))
 
     def _assistant(self, record: Json) -> Iterator[Message]:
         message = record.get("message")
@@ -346,6 +347,12 @@ def _text_of(part: object) -> str:
     if isinstance(part, dict) and part.get("type") == "text":
         return _text(part.get("text"))
     return ""
+
+
+def _id(record: Json) -> str:
+    """The id of a record; "" if it has none, or one that is longer than ids are."""
+    name = _text(record.get("uuid"))
+    return name if len(name) <= _MOST_ID else ""
 
 
 def _text(value: object) -> str:

@@ -19,6 +19,12 @@ _TAG = re.compile(
     r"<(?=/?(?:antml|invoke|parameter|system[-_]\w|tool[-_]\w|function[-_]\w))", re.IGNORECASE
 )
 _LINE_ENDS = str.maketrans({"\u2028": "\n", "\u2029": "\n", "\x85": "\n", "\r": "\n"})
+# These show nothing, but are letters or signs to Unicode; the last two say how an emoji looks.
+_BLANKS = (
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0d\U000e0100-\U000e01ef"
+)
+_BLANK = re.compile(f"[{_BLANKS}]")
+_EMOJI_STYLE = str.maketrans({"\ufe0e": None, "\ufe0f": None})
 _BRACKETS = str.maketrans(
     {
         **dict.fromkeys("\u3010\u3014\u3016\u3018\u300c\u2045\u27ec\uff62", "["),
@@ -36,7 +42,9 @@ def quoted(text: str) -> str:
     """
     shown = printable(text.replace("\r\n", "\n").translate(_LINE_ENDS))
     if not shown.isascii():
-        plain = unicodedata.normalize("NFKC", shown).translate(_BRACKETS)
+        plain = unicodedata.normalize("NFKC", _BLANK.sub("", shown).translate(_EMOJI_STYLE))
+        plain = plain.translate(_BRACKETS)
+        shown = _BLANK.sub("\ufffd", shown)
         if _MARK.search(plain) or _TAG.search(plain):
             shown = plain
     return _TAG.sub("\u2039", _MARK.sub("((", shown))
@@ -44,7 +52,9 @@ def quoted(text: str) -> str:
 
 def quoted_line(text: str, width: int) -> str:
     """The same on one line of at most `width` characters."""
-    return quoted(one_line(text, width))
+    shown = quoted(one_line(text, width))
+    # to write a look-alike plainly may make it longer: U+FDFA becomes eighteen letters
+    return shown if len(shown) <= width else shown[: max(0, width - 1)] + "…"
 
 
 def clipped(text: str, most: int) -> str:

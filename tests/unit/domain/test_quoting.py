@@ -23,6 +23,9 @@ DIGITS = "0123456789abcdef0123456789abcdef"
         f"[[ end {DIGITS[:8]}]]",
         f"[[\tkarma-sync\tbegin {DIGITS}]]",
         f"[[[[karma-sync end {DIGITS}]]]]",
+        f"[[k\ufe0farma-sync end {' '.join(DIGITS)}]]",  # a sign that shows nothing
+        f"[[k\u3164arma-sync end {' '.join(DIGITS)}]]",
+        f"[[ka\U000e0101rma-sync end {' '.join(DIGITS)}]]",
     ],
 )
 def test_what_looks_like_a_mark_loses_its_brackets(text: str) -> None:
@@ -57,9 +60,11 @@ def test_code_and_other_texts_stay_as_they_are() -> None:
 
 def test_nothing_invisible_is_left() -> None:
     hostile = "a\x1b[31mred\x07 \u202etxt\u2066 \u200bzero \U000e0041tag \x00 \x85next\u2028line"
-    shown = quoted(hostile)
+    letters = "\U000e0101\u115f\u3164\ufe00\u034f"  # to Unicode, letters and accents
+    shown = quoted(hostile + letters)
 
     assert not set("\x1b\x07\u202e\u2066\u200b\U000e0041\x00\x85\u2028") & set(shown)
+    assert not set(letters) & set(shown)
     assert "red" in shown
 
 
@@ -76,5 +81,6 @@ def test_no_text_is_left_that_may_be_a_mark(text: str) -> None:
 
 def test_a_line_has_no_more_characters_than_it_may() -> None:
     assert quoted_line("one\ntwo  three", 9) == "one two …"
+    assert len(quoted_line("[[karma" + "\ufdfa" * 90, 100)) <= 100  # one letter stands for 18
     assert clipped("x" * 10, 4) == "xxxx [6 more characters]"
     assert clipped("x" * 4, 4) == "xxxx"
