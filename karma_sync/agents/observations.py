@@ -236,11 +236,18 @@ def _version(found: SourceObservation | None) -> int:
 
 
 def newest(found: Sequence[SourceObservation]) -> list[SourceObservation]:
-    """Each id once: the highest version; where two agree, one that may leave."""
+    """Each id once: the highest version; where two agree, a personal one, else one that may leave.
+
+    A scope may change without a new version.
+    """
     kept: dict[str, SourceObservation] = {}
     for each in found:
         before = kept.get(each.record.id)
-        rank = each.record.version, each.stays is None
-        if before is None or rank > (before.record.version, before.stays is None):
+        if before is None or _rank(each) > _rank(before):
             kept[each.record.id] = each
     return [replace(each) for each in kept.values()]
+
+
+def _rank(found: SourceObservation) -> tuple[int, bool, bool]:
+    why = found.stays
+    return found.record.version, why is StayReason.PERSONAL, why is None

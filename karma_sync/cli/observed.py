@@ -35,12 +35,12 @@ def observation_fields(found: "ReadObservation") -> dict[str, object]:
     return fields | {"author": found.author, "editor": found.editor, "project": found.project}
 
 
-def require_private_of(app: App, found: "Iterable[ReadObservation]", *, private: bool) -> None:
-    """Refuse to print without a frame, to an agent, what is by another or stays here.
+def require_private_of(found: "Iterable[ReadObservation]", me: str, *, private: bool) -> None:
+    """Refuse to print without a frame, to an agent, what another wrote or edited, or stays here.
 
     Raises:
         NeedsConsent: as `require_private`.
     """
     for each in found:
-        if each.author != app.settings.tag or not each.team:
+        if each.author != me or each.editor or not each.team:
             require_private(private, "an observation is by another, or stays here")

@@ -203,8 +203,8 @@ def label(found: ReadObservation, me: str, name: str = "") -> str:
 
 def _read(stored: StoredObservation, first: str) -> ReadObservation:
     record = stored.record
-    other = record.author if record.author != first else record.editor
-    editor = other if other != first else ""
+    # only the sender of the newest version is known; whom a record names as its editor is a claim
+    editor = record.author if record.author != first else ""
     return ReadObservation(record, first, editor, stored.project, stored.team, stored.number)
 
 

@@ -170,8 +170,15 @@ def results(tx: Transaction) -> dict[Place, dict[str, int]]:
 
 
 def ids_by_others(tx: Transaction, me: str) -> frozenset[str]:
-    """The ids of all observations that came from other members; `me` is my tag."""
-    rows = tx.execute("SELECT DISTINCT id FROM observation WHERE member <> ?", [me])
+    """The ids of all observations that came from other members and never left as mine.
+
+    `me` is my tag. An id that I sent is mine, although another may send it afterwards.
+    """
+    rows = tx.execute(
+        "SELECT DISTINCT id FROM observation AS o WHERE member <> ?1 AND NOT EXISTS"
+        " (SELECT 1 FROM observation AS mine WHERE mine.id = o.id AND mine.member = ?1)",
+        [me],
+    )
     return frozenset(row["id"] for row in rows)
 
 

@@ -16,10 +16,11 @@ from karma_sync.agents.engram.chunks import (
     ChunkNotFound,
     ChunkStore,
 )
+from karma_sync.agents.engram.rows import HANDED_OVER
 from karma_sync.domain.session.observation import Observation
 from karma_sync.domain.value import Value
 
-_SESSION = "karma-sync"
+_SOURCE = "karma-sync"
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ def _mutation(
         "entity_key": name,
         "op": op,
         "payload": text,
-        "source": _SESSION,
+        "source": _SOURCE,
         "project": project,
         "occurred_at": at,
     }
@@ -214,7 +215,7 @@ def _sessions(found: Iterable[HandedOver]) -> list[dict[str, Any]]:
 
 
 def _session_of(project: str) -> str:
-    return f"{_SESSION}-{project}"
+    return f"{HANDED_OVER}{project}"
 
 
 def _engram_time(moment: str) -> str:

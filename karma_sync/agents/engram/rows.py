@@ -21,6 +21,10 @@ ENGRAM = "engram"
 _REVISIONS = 999  # of one second: they make its last three digits of the version
 
 
+# begins the ids of the sessions under which the export hands over what others wrote
+HANDED_OVER = "karma-sync-"
+
+
 def observation_of(
     row: Mapping[str, Any], *, directories: Sequence[str] = (), stays: StayReason | None = None
 ) -> SourceObservation:
@@ -47,6 +51,8 @@ def observation_of(
         "scope": label(row.get("scope")).lower(),
     }
     found = observed(fields, project=label(row.get("project")), directories=directories)
+    if session.startswith(HANDED_OVER):
+        return found.staying(StayReason.FOREIGN)
     return found.staying(stays) if stays else found
 
 

@@ -74,7 +74,7 @@ def search(
     beside = [] if regex or cursor else _observations(app, words or [], limit)
     if as_json:
         require_private_for((hit.readable for hit in results.hits), app.settings.tag, private)
-        require_private_of(app, beside, private=private)
+        require_private_of(beside, app.settings.tag, private=private)
         print_json(
             hits=[_as_json(hit) for hit in results.hits],
             observations=[observation_fields(each) for each in beside],

@@ -87,7 +87,7 @@ def show(
     app = App.from_environment()
     found = app.read_observations.one(app.scope, wanted)
     if as_json:
-        require_private_of(app, [found], private=private)
+        require_private_of([found], app.settings.tag, private=private)
         print_json(observation=observation_fields(found))
         return
     record = found.record
@@ -175,7 +175,7 @@ def _print(
     app: App, found: "list[ReadObservation]", cursor: str, *, as_json: bool, private: bool
 ) -> None:
     if as_json:
-        require_private_of(app, found, private=private)
+        require_private_of(found, app.settings.tag, private=private)
         print_json(observations=[observation_fields(each) for each in found], cursor=cursor or None)
         return
     if not found:

@@ -32,7 +32,7 @@ class Observation(Received, frozen=True, kw_only=True, omit_defaults=True):
       when the observation is edited, and tells that two are one.
     - `version` grows with each edit; the record with the highest is the observation.
     - `author` is the tag of the member who sends it. `agent` is the program that saved it,
-      `editor` the tag of who changed it last if that is not the author.
+      `editor` a tag that the sender claims, which no reader shows.
     - `created` and `updated` are UTC: `2026-05-31T12:00:00Z`, or "".
     - `scope` and `project`, where a sender writes them, are "project" and the channel's project.
     """

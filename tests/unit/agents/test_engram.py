@@ -4,6 +4,7 @@ import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -302,6 +303,22 @@ def test_echo_export_engram_imports_our_engram_source_sends_nothing(tmp_path: Pa
     found = source(tmp_path, "alice").read().found
 
     assert [e.stays for e in found] == [StayReason.FOREIGN]
+
+
+def test_what_was_handed_over_is_never_ones_own(tmp_path: Path) -> None:
+    """Neither under the own tag, which the export names, nor when its chunk is gone."""
+    repository = tmp_path / "repo"
+    store = FolderChunks(repository / ".engram")
+    result = export(store, handed((1, "from bob")), ALICE, "2026-11-20T12:00:00Z")
+    export(store, handed((1, "from bob, edited")), ALICE, "2026-11-20T12:00:00Z")
+    engram = EngramHome(tmp_path / "engram")
+    for each in store.read_chunk(result.chunk_id).observations:
+        fields = {k: v for k, v in each.items() if k not in ("id", "duplicate_count")}
+        engram.insert("observations", **fields)
+
+    assert {e.stays for e in source(tmp_path, ALICE).read().found} == {StayReason.FOREIGN}
+    rmtree(repository / ".engram")
+    assert {e.stays for e in source(tmp_path, ALICE).read().found} == {StayReason.FOREIGN}
 
 
 def test_a_chunk_that_is_damaged_raises_for_its_reader(tmp_path: Path) -> None:

@@ -91,6 +91,17 @@ def test_of_two_versions_the_newest_counts() -> None:
     assert [e.record.title for e in found] == ["young"]
 
 
+def test_of_two_equal_versions_the_personal_one_counts() -> None:
+    """A scope may change without a new version; then nothing leaves rather than too much."""
+    shared = SourceObservation(saved(ALICE))
+    personal = shared.staying(StayReason.PERSONAL)
+    foreign = shared.staying(StayReason.FOREIGN)
+
+    for order in ([shared, personal], [personal, shared], [foreign, personal, shared]):
+        assert [e.stays for e in newest(order)] == [StayReason.PERSONAL]
+    assert [e.stays for e in newest([foreign, shared])] == [None]
+
+
 def test_each_memory_file_of_claude_code_is_one_observation(tmp_path: Path) -> None:
     place = tmp_path / "claude" / "projects" / "-src-repo" / "memory"
     place.mkdir(parents=True)

@@ -9,6 +9,7 @@ from karma_sync.channel.verify import verify_observations
 from karma_sync.domain.session.observation import Observation
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.library.observations import ObservationFilter, Observations, label
+from karma_sync.service.sessions.observations import received_ids
 from karma_sync.store import observations
 from tests.support.builders import ALICE, BOB, CAROL, Shelf, Swapping, channel_of, team_of_all
 from tests.support.observing import ObservingDesk, read, saved, titles
@@ -191,6 +192,26 @@ def test_author_preserved_on_re_upsert(tmp_path: Path, shelf: Shelf) -> None:
     [found] = read(shelf)
     assert (found.author, found.editor) == (ALICE, CAROL)
     assert label(found, BOB) == "[bugfix] Fixed better (by alice.mbp, edited by carol.air)"
+
+
+def test_nobody_names_another_as_the_editor(desk: ObservingDesk, shelf: Shelf) -> None:
+    desk.send([saved(ALICE, editor=CAROL)])
+    desk.arrive_at(shelf)
+
+    [found] = read(shelf)
+    assert (found.author, found.editor) == (ALICE, "")
+
+
+def test_who_sends_an_id_of_mine_stops_nothing_of_mine(tmp_path: Path, shelf: Shelf) -> None:
+    alice = ObservingDesk(tmp_path / "alice", FROM_ALICE)
+    carol = ObservingDesk(tmp_path / "carol", FROM_CAROL)
+    alice.send([saved(ALICE, 1)])
+    alice.arrive_at(shelf)  # alice's library has what she sent too
+    carol.send([saved(CAROL, 1, version=9_000), saved(CAROL, 2)])
+    carol.arrive_at(shelf)
+
+    assert received_ids(shelf.library.store, ALICE) == {saved(CAROL, 2).id}
+    assert received_ids(shelf.library.store, BOB) == {saved(CAROL, 1).id, saved(CAROL, 2).id}
 
 
 def test_nobody_deletes_what_another_wrote(tmp_path: Path, shelf: Shelf) -> None:
