@@ -17,6 +17,8 @@ from karma_sync.mcp.view import AgentView, Views
 from karma_sync.runtime.timing import utc_now
 from karma_sync.service.served_log import Served, ServedLog
 
+_NAME_CHARS = 80
+
 
 @dataclass(frozen=True)
 class Given:
@@ -79,7 +81,7 @@ class Desk:
     def _unframed(self, name: str, error: KarmaError) -> Given:
         failed = _failure(error)
         with suppress(OSError):  # of a full disk the answer tells
-            self.log.append(Served(utc_now(), name, "", reason_of(error), 0, len(failed.text)))
+            self.log.append(_note(utc_now(), name, "", Given(failed), reason_of(error)))
         return Given(failed, failed=True)
 
     def _ask(self, view: AgentView, name: str, asked: Mapping[str, object]) -> Given:
@@ -111,7 +113,9 @@ def reason_of(error: KarmaError) -> str:
 def _answer(view: AgentView, name: str, given: Mapping[str, object]) -> ToolAnswer:
     tool = TOOLS.get(name)
     if tool is None:
-        raise BadInput(f"there is no tool {name!r}", hint=f"the tools are {', '.join(TOOLS)}")
+        raise BadInput(
+            f"there is no tool {name[:_NAME_CHARS]!r}", hint=f"the tools are {', '.join(TOOLS)}"
+        )
     return tool.answer(view, tool.asked(given))
 
 
@@ -121,6 +125,7 @@ def _failure(error: KarmaError) -> ToolAnswer:
 
 
 def _note(now: datetime, tool: str, project: str, given: Given, reason: str) -> Served:
+    known = tool if tool == "context" or tool in TOOLS else "?"  # else it is text of the agent's
     return Served(
-        now, tool, project, reason, len(given.answer.ids), len(given.framed), given.answer.ids
+        now, known, project, reason, len(given.answer.ids), len(given.framed), given.answer.ids
     )

@@ -46,7 +46,7 @@ class Tool:
         known = ", ".join(self.arguments)
         for name, value in given.items():
             if name not in self.arguments:
-                raise BadInput(f"{self.name} has no argument {name!r}", hint=f"it has {known}")
+                raise BadInput(f"{self.name} has no argument {name[:80]!r}", hint=f"it has {known}")
             if value is not None and not (isinstance(value, str) and len(value) <= _MOST_CHARS):
                 raise BadInput(
                     f"{name} must be a text of at most {_MOST_CHARS} characters",

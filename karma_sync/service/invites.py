@@ -140,18 +140,22 @@ def revoke(store: Database, wanted: str, now: datetime) -> KnownInvite:
     return known
 
 
-def answer_request(store: Database, device_id: str, *, agreed: bool) -> Door:
-    """Say yes or no to a device that asks to join with a code of mine that needs a person's yes.
+def answer_request(store: Database, shown: Door, *, agreed: bool) -> None:
+    """Say yes or no to the request that a person was shown, and to no other.
+
+    Another device may have the same ID, and a device may ask again under another name or key.
 
     Raises:
-        NotFound: no request waits from a device with this ID.
+        Conflict: this request waits no longer.
     """
     with store.transaction() as tx:
-        for door in state.doors.all(tx):
-            if door.waits and door.id == device_id.lower():
-                state.doors.put(tx, door.consented(agreed=agreed))
-                return door
-    raise NotFound(f"no request has the ID {device_id!r}", hint="karma-sync inbox")
+        door = state.doors.get(tx, shown.folder)
+        if door is None or not door.waits or door.request != shown.request:
+            raise Conflict(
+                f"the request of {shown.tag} is another one by now, or was answered",
+                hint="karma-sync inbox",
+            )
+        state.doors.put(tx, door.consented(agreed=agreed))
 
 
 def describe(door: Door) -> str:

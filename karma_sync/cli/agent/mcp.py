@@ -8,7 +8,8 @@ import typer
 
 from karma_sync.app import App
 from karma_sync.cli import completion
-from karma_sync.cli.options import JsonOption
+from karma_sync.cli.frame import require_private
+from karma_sync.cli.options import JsonOption, PrivateOption
 from karma_sync.cli.output import ago, print_error, print_json, print_line
 from karma_sync.cli.screen import print_table
 from karma_sync.errors import BadInput, KarmaError
@@ -106,6 +107,7 @@ def _desk(app: App, reach: "AgentReach") -> "Desk":
 def log(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Print at most this many.")] = 20,
     as_json: JsonOption = False,
+    private: PrivateOption = False,
 ) -> None:
     """Show what agents were given.
 
@@ -118,6 +120,8 @@ def log(
     app = App.from_environment()
     found = ServedLog(app.paths.served).latest(limit)
     if as_json:
+        if found:
+            require_private(private, "these are ids of sessions of others")
         print_json(served=[vars(each) for each in found])
         return
     if not found:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App
+from karma_sync.cli.frame import require_private
 from karma_sync.cli.observation.reading import ProjectsOption
 from karma_sync.cli.options import JsonOption
 from karma_sync.cli.output import print_json, print_line
@@ -36,6 +37,9 @@ def export(
         bool, typer.Option("--watch", help="Go on, and add what arrives, until Ctrl-C.")
     ] = False,
     as_json: JsonOption = False,
+    private: Annotated[
+        bool, typer.Option("--private", help="Also if an agent runs it, who may read the files.")
+    ] = False,
 ) -> None:
     """Export observations to Engram.
 
@@ -44,6 +48,7 @@ def export(
 
     Example: karma-sync observation export --engram .
     """
+    require_private(private, "it writes what others noted into files without a frame")
     app = App.from_environment()
     place = _engram_at(engram)
     seen = None

@@ -22,10 +22,11 @@ from karma_sync.cli.options import JsonOption, YesOption
 from karma_sync.cli.output import ago, flush, print_json, print_line, print_next, span
 from karma_sync.cli.screen import print_table
 from karma_sync.cli.widening import consent_to_more
+from karma_sync.errors import Conflict
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
-    from karma_sync.domain.team.invite import Invite
+    from karma_sync.domain.team.invite import Door, Invite
     from karma_sync.domain.team.team import Team
     from karma_sync.service.invites import InviteTerms, KnownInvite
 
@@ -119,9 +120,7 @@ def _wait(app: App, made: "Invite") -> None:
                 flush()
         for door in known.asking:
             if is_terminal():
-                print_line(f"{invites.describe(door)}, asks to join {known.team}. Compare the key.")
-                agreed = confirm("Let it join?")
-                invites.answer_request(app.state, door.id, agreed=agreed)
+                _answer(app, door, known.team)
             elif door.folder not in told:
                 told.add(door.folder)
                 print_line(
@@ -132,6 +131,17 @@ def _wait(app: App, made: "Invite") -> None:
             print_line(f"The invitation is {known.invite.status}.")
             return
         time.sleep(_LOOK_S)
+
+
+def _answer(app: App, door: "Door", team: str) -> None:
+    from karma_sync.service import invites
+
+    print_line(f"{invites.describe(door)}, asks to join {team}. Compare the key.")
+    agreed = confirm("Let it join?")
+    try:
+        invites.answer_request(app.state, door, agreed=agreed)
+    except Conflict as error:
+        print_line(f"{error}.")  # the next look shows what asks now
 
 
 def _print_of(key: str) -> str:

@@ -1,6 +1,7 @@
 """Peers' texts in answers: no field closes the frame, hides what follows, or goes on for ever."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from karma_sync.agents.claude.conversation import conversation
@@ -11,8 +12,13 @@ from karma_sync.domain.session.observation import Observation
 from karma_sync.library.observations import ReadObservation
 from karma_sync.library.reader import Readable
 from karma_sync.mcp.answers import CONTEXT_BYTES, SEARCH_BYTES, Item, Page, PageCursor
+from karma_sync.mcp.desk import Desk
 from karma_sync.mcp.observing import MARK, observation_item, whole
 from karma_sync.mcp.texts import message_item
+from karma_sync.mcp.view import Views
+from karma_sync.paths import Paths
+from karma_sync.service.served_log import ServedLog
+from karma_sync.service.sessions.agent_scope import AgentReach
 from tests.support.builders import ALICE, PROJECT, record
 
 END = f"[[karma-sync end {'0123456789abcdef' * 2}]]"
@@ -99,3 +105,13 @@ def test_a_record_with_an_endless_id_has_none() -> None:
     found = list(conversation(lines))
 
     assert [each.id for each in found] == ["", "one"]
+
+
+def test_the_log_keeps_no_text_that_an_agent_made_up(tmp_path: Path) -> None:
+    log = ServedLog(tmp_path / "served.jsonl")
+    views = Views(Paths.inside(tmp_path / "nobody"), {}, tmp_path, AgentReach())
+    given = Desk(views, log).ask("secret plan " * 100_000, {})
+
+    assert given.failed
+    assert [each.tool for each in log.latest(5)] == ["?"]
+    assert log.path.stat().st_size < 500
