@@ -289,7 +289,7 @@ class DirectoryWatcher:
     """Calls `changed` when a file in one of some directories changes, from a thread of its own.
 
     `directories` returns them; `check` watches those that appeared since. Files below them do not
-    count.
+    count. While the system refuses to watch, `check` says each time that they are to be read.
     """
 
     def __init__(
@@ -299,35 +299,50 @@ class DirectoryWatcher:
         self._changed = changed
         self._observer: BaseObserver | None = None
         self._watched: dict[str, ObservedWatch] = {}
+        self._wanted = self._refused = False
 
     def start(self) -> None:
         """Begin to watch."""
         _ignore_double_watch_warning()
-        self._observer = Observer()
-        self._observer.start()
+        self._wanted = True
         self.check()
 
     def stop(self) -> None:
         """Stop watching."""
+        self._wanted = False
         observer, self._observer = self._observer, None
         if observer:
             _stop(observer)
 
     def check(self) -> bool:
-        """Watch what appeared; whether anything did, so that it is to be read."""
-        if self._observer is None:
+        """Watch what appeared; whether anything did, or nothing is watched: then it is read."""
+        if not self._wanted:
             return False
+        observer = self._observer = self._observer or self._begun()
+        if observer is None:
+            return True
         there = {os.path.realpath(path) for path in self._directories() if path.is_dir()}
         for gone in self._watched.keys() - there:
-            self._observer.unschedule(self._watched.pop(gone))
+            observer.unschedule(self._watched.pop(gone))
         new = sorted(there - self._watched.keys())
         for path in new:
             try:
-                handler = _Handler(self._told)
-                self._watched[path] = self._observer.schedule(handler, path, recursive=False)
+                self._watched[path] = observer.schedule(_Handler(self._told), path)
             except OSError as error:
                 log.warning("cannot watch %s: %s; the regular look reads it", path, error)
         return bool(new)
+
+    def _begun(self) -> BaseObserver | None:
+        """A new observer; None if the system refuses one, which is logged once."""
+        try:
+            observer = Observer()
+            observer.start()
+        except OSError as error:
+            if not self._refused:
+                log.warning("observations are looked at regularly only: %s", inotify.remedy(error))
+            self._refused = True
+            return None
+        return observer
 
     def _told(self, event: FileSystemEvent) -> None:
         if event.event_type in _CHANGES | _GONE and not event.is_directory:

@@ -82,7 +82,7 @@ def test_a_syncthing_that_dies_again_and_again_is_told_of_until_it_lives(
     assert said["daemon"]
     assert [peer["connected"] for peer in said["peers"]] == [False]
     assert said["last_error"]["subject"] == "Syncthing"
-    assert "on fire" in said["last_error"]["why"]
+    assert "on fire" in said["last_error"]["payload"]
     check = a.run("status", "--check", check=False)
     assert check.code == 7
     assert "Syncthing" in check.err
@@ -92,8 +92,8 @@ def test_a_syncthing_that_dies_again_and_again_is_told_of_until_it_lives(
     until(lambda: a.run("status", "--check", check=False).code == 0, "nothing to be stuck")
     of_syncthing = [e for e in _events(a)[told:] if e["subject"] == "Syncthing"]
     assert [e["type"] for e in of_syncthing] == ["fault", "fault", "fault over"], of_syncthing
-    assert "it ended with code -9" in of_syncthing[0]["why"]
-    assert of_syncthing[1]["why"].count("on fire") == 1
+    assert "it ended with code -9" in of_syncthing[0]["payload"]
+    assert of_syncthing[1]["payload"].count("on fire") == 1
 
 
 @pytest.mark.slow  # what waits are the requests that are not answered

@@ -10,6 +10,7 @@ import textwrap
 _PROGRAM = textwrap.dedent(
     """
     import os, signal, sys
+    from pathlib import Path
     from types import SimpleNamespace
     from karma_sync.daemon import main as daemon
 
@@ -26,7 +27,10 @@ _PROGRAM = textwrap.dedent(
 
     daemon._TICK_S = 1e-4
     lines = int(sys.argv[1])
-    app = SimpleNamespace(state=SimpleNamespace(data_version=lambda: 0))
+    wake = Path("/nowhere/wake")
+    app = SimpleNamespace(
+        state=SimpleNamespace(data_version=lambda: 0), paths=SimpleNamespace(wake=wake)
+    )
     syncthing = SimpleNamespace(poll=lambda: None)
     timer = SimpleNamespace(check_clock=lambda: None)
     for line in range(1, lines + 1):

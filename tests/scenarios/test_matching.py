@@ -171,7 +171,7 @@ def test_a_renamed_repository_stops_and_an_alias_lets_it_go_on(team: Team) -> No
     assert team.b.peek(after[team.a].id) is None
 
     refused = team.b.run("project", "alias", ".", cwd=clones[team.b], check=False)
-    assert refused.code == 6
+    assert refused.code == 12
     assert "ask alice.box" in refused.err
     team.a.run("project", "alias", ".", "--yes", cwd=clones[team.a])
 

@@ -60,7 +60,7 @@ def test_who_does_not_lead_a_team_can_neither_add_to_it_nor_share_with_it(told: 
     before = told.b.json("subscription", "list"), told.b.json("status")["peers"]
     for command in (("team", "add", told.a.code), ("project", "share", str(place), "--yes")):
         done = told.b.run(*command, check=False)
-        assert done.code == 6, done
+        assert done.code == 12, done
         assert "alice.box" in done.err
 
     assert (told.b.json("subscription", "list"), told.b.json("status")["peers"]) == before
