@@ -222,7 +222,7 @@ def version_at(now: datetime, last: int = 0) -> int:
 def _own_record(line: bytes) -> SourceObservation | None:
     try:
         fields = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(fields, dict):
         return None

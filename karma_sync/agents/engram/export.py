@@ -128,7 +128,7 @@ def _payload(mutation: Mapping[str, Any]) -> Mapping[str, Any]:
     payload = mutation.get("payload")
     try:
         fields = json.loads(payload) if isinstance(payload, str) else payload
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) else {}
 

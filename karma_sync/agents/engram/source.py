@@ -220,7 +220,7 @@ def _doubtful_until(rows: Rows, known: frozenset[str]) -> str:
 def _later(imported: str) -> str:
     try:
         moment = datetime.fromisoformat(imported.replace("Z", "+00:00")) + _CLOCKS
-    except ValueError:
+    except (ValueError, OverflowError):
         return "9999"  # nobody knows when: no row is surely this person's
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 

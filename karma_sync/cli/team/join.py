@@ -106,7 +106,7 @@ def _execute_without(code: list[str]) -> None:
     os.write(writing, text.encode())
     os.close(writing)
     os.set_inheritable(reading, True)
-    given = [each for each in sys.argv[1:] if each not in code]
+    given = [each for each in sys.argv[1:] if each not in (*code, "--")]
     flush()
     command = [sys.executable, "-P", "-m", "karma_sync", *given, "--code-from", str(reading)]
     os.execv(sys.executable, command)  # noqa: S606 our own program, a list of arguments

@@ -305,6 +305,30 @@ def test_echo_export_engram_imports_our_engram_source_sends_nothing(tmp_path: Pa
     assert [e.stays for e in found] == [StayReason.FOREIGN]
 
 
+def test_what_a_stranger_nests_without_end_stops_no_export(tmp_path: Path) -> None:
+    store = MemoryChunks()
+    mutation = {
+        "entity": "observation",
+        "entity_key": "x",
+        "op": "upsert",
+        "payload": "[" * 200_000,
+    }
+    chunk_id = store.write_chunk(Chunk(mutations=(mutation,)))
+    store.write_manifest(ChunkManifest(1, (ChunkEntry(chunk_id, "stranger"),)))
+
+    assert export(store, handed((1, "mine")), ALICE, "2026-11-20T12:00:00Z").observations_exported
+
+
+def test_a_chunk_that_was_imported_at_the_end_of_time_makes_all_rows_doubtful(
+    tmp_path: Path,
+) -> None:
+    engram = EngramHome(tmp_path / "engram")
+    engram.insert("sync_chunks", chunk_id="0badcafe", imported_at="9999-12-31 23:59:59")
+    engram.save("anything")
+
+    assert [e.stays for e in source(tmp_path).read().found] == [StayReason.UNKNOWN_AUTHOR]
+
+
 def test_what_was_handed_over_is_never_ones_own(tmp_path: Path) -> None:
     """Neither under the own tag, which the export names, nor when its chunk is gone."""
     repository = tmp_path / "repo"

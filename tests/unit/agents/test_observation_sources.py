@@ -64,12 +64,12 @@ def test_a_damaged_line_is_said_and_deletes_nothing(tmp_path: Path) -> None:
     file = own(tmp_path)
     file.add(new().saved(NOW), PROJECT)
     with file.path.open("ab") as out:
-        out.write(b'{"id": "torn\n[1]\n')
+        out.write(b'{"id": "torn\n[1]\n' + b"[" * 200_000 + b"\n")
 
     content = file.read()
 
     assert [e.record.title for e in content.found] == ["Fixed"]
-    assert (content.whole, "2 lines" in content.problems[0]) == (False, True)
+    assert (content.whole, "3 lines" in content.problems[0]) == (False, True)
 
 
 def test_what_is_too_large_is_refused(tmp_path: Path) -> None:
