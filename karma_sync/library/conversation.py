@@ -6,6 +6,7 @@ from karma_sync.agents.claude.conversation import conversation as of_claude
 from karma_sync.agents.growing_file import whole_lines
 from karma_sync.domain.session.conversation import Message
 from karma_sync.domain.session.profile import TRANSCRIPTS, kind_of
+from karma_sync.domain.session.source_files import TRANSCRIPT
 from karma_sync.errors import KarmaError
 from karma_sync.library.reader import Readable
 
@@ -41,3 +42,9 @@ def subagents(found: Readable) -> list[str]:
     """The names of the files of a session that hold the conversations of its subagents."""
     names = (file.path for file in found.manifest.files)
     return [name for name in names if name.startswith("subagents/") and is_conversation(name)]
+
+
+def with_subagents(found: Readable, read: Callable[[str], Iterable[bytes]]) -> Iterator[Message]:
+    """The messages of a session, then those of its subagents; `read` gives a file's bytes."""
+    for name in (TRANSCRIPT, *subagents(found)):
+        yield from conversation(found.manifest.session.agent, read(name))

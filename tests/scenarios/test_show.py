@@ -70,7 +70,13 @@ def shown(town: Town) -> Shown:
         {"type": "attachment", "uuid": "w", "attachment": {"type": "environment", "os": "linux"}},
         {"type": "user", "uuid": "p2", "message": {"content": "and now the docs"}},
     )
-    lines(session, "subagents/agent-a7.jsonl", {"type": "user", "message": {"content": "look"}})
+    lines(
+        session,
+        "subagents/agent-a7.jsonl",
+        {"type": "user", "message": {"content": "look"}},
+        used("Edit", "t9", file_path=str(session.cwd / "docs.md"), old_string="old"),
+        result("t9", "done", structuredPatch=PATCH),
+    )
     tasks = a.claude / "tasks" / session.id
     tasks.mkdir(parents=True)
     (tasks / "1.json").write_text(json.dumps({"subject": "mend it", "status": "completed"}))
@@ -110,6 +116,14 @@ def test_edits_are_shown_as_diffs(shown: Shown) -> None:
     assert diff in shown.show("--diff")
     assert f"\nsrc/app.py +1 −1\n{diff}" in shown.show("--changes")
     assert "fix the tests" not in shown.show("--changes").partition("\n\n")[2]
+
+
+def test_the_changes_of_a_session_are_also_those_of_its_subagents(shown: Shown) -> None:
+    assert "\ndocs.md +1 −1\n" in shown.show("--changes")
+    of_one = shown.show("--changes", "--file", "subagents/agent-a7.jsonl")
+    assert ("docs.md" in of_one, "src/app.py" in of_one) == (True, False)
+    unchanged = shown.b.run("session", "show", f"{shown.session.id}@p2", "--changes").out
+    assert unchanged.endswith("\n\nIt changed no file.\n")
 
 
 def test_prompts_alone_and_the_last_of_them(shown: Shown) -> None:

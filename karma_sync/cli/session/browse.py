@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -133,12 +134,14 @@ class _Screen:
     def _who(self, row: "BrowsedRow") -> str:
         """The files that a session changed, and who else worked on each."""
         from karma_sync.domain.session.conversation import changes_by_file
+        from karma_sync.library.conversation import with_subagents
         from karma_sync.service.sessions.who import WantedFile, who
 
         found = self._found[row.number]
         manifest = found.manifest
         try:
-            paths = [each.path for each in changes_by_file(self._messages(found))]
+            read = partial(self._app.sessions.content, self._scope, found)
+            paths = [each.path for each in changes_by_file(with_subagents(found, read))]
             texts = ["It changed no file." if not paths else "Files it changed, and who else:"]
             for path in paths[:_FILES]:
                 wanted = WantedFile(path, [manifest.project] if manifest.project else None)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,7 +66,8 @@ def show(
     ] = ToolDetail.SHORT,
     diff: Annotated[bool, typer.Option("--diff", help="Show edits as diffs.")] = False,
     changes: Annotated[
-        bool, typer.Option("--changes", help="Show only what the session changed, by file.")
+        bool,
+        typer.Option("--changes", help="Show only what it and its subagents changed, by file."),
     ] = False,
     prompts: Annotated[bool, typer.Option("--prompts", help="Show only the prompts.")] = False,
     last: Annotated[
@@ -149,7 +151,8 @@ class _Shown:
             text = f"[binary, {size(len(content))}: --raw has it]" if is_binary else ""
             print_line(text or printable(content.decode(errors="replace")))
             return
-        messages = self._conversation(file, self.begin)
+        is_whole = changes and file == _TRANSCRIPT and not self.message
+        messages = self._all() if is_whole else self._conversation(file, self.begin)
         first = next(messages, None)  # an error comes before the first line, not in the pager
         _show_header(self.found, self.message)
         if changes:
@@ -193,6 +196,12 @@ class _Shown:
 
         pieces = skipped(self.app.sessions.content(self.scope, self.found, file), begin)
         return conversation(self.found.manifest.session.agent, pieces)
+
+    def _all(self) -> "Iterator[Message]":
+        from karma_sync.library.conversation import with_subagents
+
+        read = partial(self.app.sessions.content, self.scope, self.found)
+        return with_subagents(self.found, read)
 
     def _show_tasks(self) -> None:
         """Print the tasks and todos of the session, and the names of its plans."""

@@ -1,7 +1,7 @@
 """Draws a conversation: prompts, answers, a line for each tool, changes as diffs, marks."""
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -96,8 +96,10 @@ def _print_message(message: Message, view: View) -> None:
         print_drawn([Line(f"[stays with its author: {names}]", Tone.SECONDARY)])
 
 
-def print_changes(files: Iterable[FileChanges]) -> None:
+def print_changes(files: Sequence[FileChanges]) -> None:
     """Print what a session changed, by file."""
+    if not files:
+        print_line("", "It changed no file.")
     for file in files:
         times = f" in {len(file.changes)} changes" if len(file.changes) > 1 else ""
         print_line("")
