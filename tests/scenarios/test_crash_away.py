@@ -25,8 +25,8 @@ def pair(town: Town) -> tuple[Member, Member]:
 @pytest.mark.parametrize(
     "order",
     [
-        "down a, down b, up a, up b",
-        "down a, down b, up b, up a",
+        pytest.param("down a, down b, up a, up b", marks=pytest.mark.slow),
+        pytest.param("down a, down b, up b, up a", marks=pytest.mark.slow),
         "down b, kill a, up b, up a",
         "syncthing a, syncthing b, down a, syncthing b, up a",
         "kill a, up a, kill b, up b, syncthing b, syncthing a",

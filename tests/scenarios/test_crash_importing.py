@@ -23,7 +23,7 @@ def pair(town: Town) -> tuple[Member, Member]:
 @pytest.mark.parametrize(
     ("victim", "scope", "least"),
     [
-        ("daemon", _SHORT, 8),
+        pytest.param("daemon", _SHORT, 8, marks=_SLOW),
         ("syncthing", _SHORT, 8),
         pytest.param("daemon", _EVERYTHING, 20, marks=_SLOW),
     ],

@@ -35,7 +35,7 @@ def pair(town: Town) -> tuple[Member, Member]:
 @pytest.mark.parametrize(
     ("victim", "scope", "least"),
     [
-        ("daemon", _SIGNING, 8),
+        pytest.param("daemon", _SIGNING, 8, marks=_SLOW),
         ("syncthing", _SIGNING, 6),
         pytest.param("daemon", _EVERYTHING, 40, marks=_SLOW),
     ],
