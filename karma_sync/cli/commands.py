@@ -52,7 +52,7 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Agents": {
         "mcp": ("agent.mcp", "Serve sessions to an agent."),
-        "context": ("agent.mcp", "Tell an agent what others did lately."),
+        "context": ("agent.mcp", "Tell an agent of recent work."),
     },
     "Privacy": {
         "exclude": ("session.show", "Exclude a directory."),

@@ -81,7 +81,7 @@ def serve(
 
 
 def context(project: ProjectOption = "") -> None:
-    """Tell an agent what others did lately.
+    """Tell an agent of recent work.
 
     It prints the sessions of the last 7 days in this project, in a frame that stays here; nothing
     if there are none. A hook at the start of an agent's session can run it.

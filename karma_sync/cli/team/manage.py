@@ -227,7 +227,7 @@ def policy(
     ] = None,
     team: OfTeam = None,
 ) -> None:
-    """Show or set the policy of a team.
+    """Show or set a team's policy.
 
     Only the leader can set it.
 

@@ -205,6 +205,7 @@ def test_root_does_nothing_in_the_home_of_another_user(bob: Member) -> None:
     before = sorted((p, p.lstat().st_uid) for p in bob.home.rglob("*"))
 
     for each in run_all(bob):
-        if each.code != 2 and not of_service(each):
+        in_home = each.command != "observation manifest"  # it reads a directory of Engram alone
+        if each.code != 2 and in_home and not of_service(each):
             assert (each.code, "without sudo" in each.err) == (6, True), each
     assert sorted((p, p.lstat().st_uid) for p in bob.home.rglob("*")) == before

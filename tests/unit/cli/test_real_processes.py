@@ -28,6 +28,7 @@ STORY = [
     ("invitation accept nothing", 5),
     ("redact {session} --dry-run", 2),
     ("rename --machine attic", 6),
+    ("context", 0),
 ]
 # What changes nothing, and says the same wherever it runs.
 READ_ONLY = [
@@ -43,6 +44,12 @@ READ_ONLY = [
     "session show {session} --raw",
     "sent",
     "exclude --list",
+    "who README.md",
+    "browse",
+    "observation list",
+    "invite list",
+    "join nothing",
+    "mcp log",
     "events",
     "status --json",
     "down",
