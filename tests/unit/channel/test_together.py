@@ -1,8 +1,8 @@
 """Batches of items: all get into their places together, and no failure leaves a part of one."""
 
 import random
-import string
 import resource
+import string
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
