@@ -6,7 +6,8 @@ So what it holds is counted and compared with what there is.
 
 import errno
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from karma_sync.files import is_open
@@ -25,6 +26,16 @@ def instances() -> frozenset[str]:
         except OSError:
             continue  # closed meanwhile
     return frozenset(found)
+
+
+@contextmanager
+def collect_opened(own: set[str]) -> Iterator[None]:
+    """Add to `own` the instances that the block opens; those of other watchers are not counted."""
+    before = instances()
+    try:
+        yield
+    finally:
+        own |= instances() - before
 
 
 def held(numbers: Collection[str]) -> int:

@@ -58,12 +58,32 @@ class _Watching:
     """
 
     def __init__(self) -> None:
-        before = inotify.instances()
-        self.observer: BaseObserver = Observer()
-        self._before = before
+        self._instances: set[str] = set()
+        with inotify.collect_opened(self._instances):
+            self.observer: BaseObserver = Observer()
         self.trees: dict[Path, tuple[str, ObservedWatch]] = {}
         self.files: dict[str, dict[str, set[Path]]] = {}
         self.grew = False
+
+    def start(self) -> None:
+        """Start the observer's thread.
+
+        Raises:
+            OSError: the system refuses.
+        """
+        with inotify.collect_opened(self._instances):  # some versions of watchdog open them here
+            self.observer.start()
+
+    def schedule(
+        self, handler: FileSystemEventHandler, directory: str, *, recursive: bool
+    ) -> ObservedWatch:
+        """Watch a directory.
+
+        Raises:
+            OSError: the system refuses, or the directory vanished.
+        """
+        with inotify.collect_opened(self._instances):
+            return self.observer.schedule(handler, directory, recursive=recursive)
 
     def mark_grown(self, *, grew: bool = True) -> None:
         """A directory appeared; or with False, the watches are counted now."""
@@ -74,7 +94,7 @@ class _Watching:
         trees = [real for real, _ in list(self.trees.values())]
         # first what is there, then the watches: what appears in between is no fault
         there = inotify.directories(trees, [home, *list(self.files)])
-        own = inotify.instances() - self._before
+        own = self._instances
         return max(0, there - inotify.held(own)) if own else 0
 
 
@@ -152,9 +172,9 @@ class Watcher:
         with self._lock:
             self._now = now
         home = os.path.realpath(self._home)  # of a symbolic link watchdog watches only the link
-        now.observer.schedule(_Home(self._appeared, self._vanished), home, recursive=False)
+        now.schedule(_Home(self._appeared, self._vanished), home, recursive=False)
         # started before the folders are listed: a folder that appears in between is not missed
-        now.observer.start()
+        now.start()
         for name in sorted(self._folders.names):
             if (self._home / name).is_dir():
                 self._watch_tree(now, self._home / name)
@@ -183,7 +203,7 @@ class Watcher:
             is_told = folder in self._folders.report_deletions
             kinds = _CHANGES | ({EVENT_TYPE_DELETED} if is_told else set())
             handler = _Handler(lambda event: self._on_event(now, place, real, event, kinds))
-            watch = now.observer.schedule(handler, real, recursive=True)
+            watch = now.schedule(handler, real, recursive=True)
             now.trees[place] = real, watch
         for link in self._links_below(place):
             self._follow(now, link)
@@ -227,7 +247,7 @@ class Watcher:
                     for each in sorted(now.files[directory].get(Path(path).name, ())):
                         self._changed(each)
 
-            now.observer.schedule(_Handler(told), directory, recursive=False)
+            now.schedule(_Handler(told), directory, recursive=False)
 
     # ---- events
 

@@ -220,6 +220,19 @@ def test_two_links_to_each_other_are_no_harm(tmp_path: Path) -> None:
         seen.wait_for("projects/-src/s1.jsonl")
 
 
+def alone(script: str, *arguments: object) -> str:
+    """What a script prints in a user namespace of its own, whose limits it may set."""
+    if subprocess.run(["unshare", "-Ur", "true"], check=False).returncode:
+        pytest.skip("this system gives no user namespace")
+    return subprocess.run(
+        ["unshare", "-Ur", sys.executable, "-c", script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+
+
 # In a user namespace of its own, whose limits this process may set.
 SHORT = """
 import pathlib, sys, time
@@ -259,19 +272,41 @@ def test_what_cannot_be_watched_is_reported_until_it_is(
 ) -> None:
     for number in range(8):
         (tmp_path / "projects" / f"-{number}").mkdir(parents=True)
-    if subprocess.run(["unshare", "-Ur", "true"], check=False).returncode:
-        pytest.skip("this system gives no user namespace")
 
-    done = subprocess.run(
-        ["unshare", "-Ur", sys.executable, "-c", SHORT, limit, str(most), str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
+    done = alone(SHORT, limit, most, tmp_path)
 
-    assert why in done.stdout
-    assert f"sudo sysctl fs.inotify.{limit.replace('_inotify_', '_user_')}=" in done.stdout
+    assert why in done
+    assert f"sudo sysctl fs.inotify.{limit.replace('_inotify_', '_user_')}=" in done
+
+
+# Two directories of each watcher are watched, then two more appear that must not be.
+BESIDE = """
+import pathlib, sys
+from karma_sync.sending.watcher import DirectoryWatcher, Folders, Watcher
+
+home, other = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+told, reports = set(), []
+watcher = Watcher(home, Folders(("projects",)), told.add, reports.append)
+watcher.start()
+beside = DirectoryWatcher(lambda: [other, other / "chunks"], lambda: None)
+beside.start()
+pathlib.Path("/proc/sys/user/max_inotify_watches").write_text("4")
+for name in ("-1", "-2"):
+    (home / "projects" / name).mkdir()
+watcher.check(thoroughly=True)
+print(reports)
+watcher.stop()
+beside.stop()
+"""
+
+
+def test_what_another_watcher_holds_hides_no_directory_that_is_not_watched(tmp_path: Path) -> None:
+    (tmp_path / "claude" / "projects").mkdir(parents=True)
+    (tmp_path / "engram" / "chunks").mkdir(parents=True)
+
+    done = alone(BESIDE, tmp_path / "claude", tmp_path / "engram")
+
+    assert "2 of the agent's directories are not watched" in done
 
 
 def test_the_command_allows_more_than_now() -> None:
