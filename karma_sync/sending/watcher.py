@@ -8,6 +8,7 @@ folders where a missing file means something, such as the agent's list of runnin
 import errno
 import logging
 import os
+import stat
 import threading
 import warnings
 from collections.abc import Callable, Collection
@@ -318,8 +319,9 @@ class DirectoryWatcher:
         self._directories = directories
         self._changed = changed
         self._observer: BaseObserver | None = None
-        self._watched: dict[str, ObservedWatch] = {}
-        self._wanted = self._refused = False
+        self._watched: dict[_Place, ObservedWatch] = {}
+        self._refused: set[str] = set()
+        self._wanted = False
 
     def start(self) -> None:
         """Begin to watch."""
@@ -341,32 +343,55 @@ class DirectoryWatcher:
         observer = self._observer = self._observer or self._begun()
         if observer is None:
             return True
-        there = {os.path.realpath(path) for path in self._directories() if path.is_dir()}
-        for gone in self._watched.keys() - there:
-            observer.unschedule(self._watched.pop(gone))
+        there = {place for path in self._directories() if (place := _place(path))}
+        # the thread of a watch ends with its directory, although another may have its path by now
+        live = {emitter.watch for emitter in observer.emitters if emitter.is_alive()}
+        for place, watch in list(self._watched.items()):
+            if place not in there or watch not in live:
+                observer.unschedule(self._watched.pop(place))
         new = sorted(there - self._watched.keys())
-        for path in new:
+        for place in new:
+            path, *_ = place
             try:
-                self._watched[path] = observer.schedule(_Handler(self._told), path)
+                self._watched[place] = observer.schedule(_Handler(self._told), path)
             except OSError as error:
-                log.warning("cannot watch %s: %s; the regular look reads it", path, error)
+                self._log_refused(path, error)
         return bool(new)
 
     def _begun(self) -> BaseObserver | None:
-        """A new observer; None if the system refuses one, which is logged once."""
+        """A new observer; None if the system refuses one."""
         try:
             observer = Observer()
             observer.start()
         except OSError as error:
-            if not self._refused:
-                log.warning("observations are looked at regularly only: %s", inotify.remedy(error))
-            self._refused = True
+            self._log_refused("the directories of observations", error)
             return None
         return observer
+
+    def _log_refused(self, what: str, error: OSError) -> None:
+        """Log, once for each thing, that it is not watched."""
+        if what not in self._refused:
+            why = inotify.remedy(error)
+            log.warning("cannot watch %s: %s; karma-sync looks every 30 seconds", what, why)
+        self._refused.add(what)
 
     def _told(self, event: FileSystemEvent) -> None:
         if event.event_type in _CHANGES | _GONE and not event.is_directory:
             self._changed()
+
+
+# The real path of a directory, and which directory it is: device and inode.
+_Place = tuple[str, int, int]
+
+
+def _place(path: Path) -> _Place | None:
+    """The place of a directory; None if there is none."""
+    real = os.path.realpath(path)
+    try:
+        found = os.stat(real)  # noqa: PTH116
+    except OSError:
+        return None
+    return (real, found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
 
 
 class _Home(FileSystemEventHandler):

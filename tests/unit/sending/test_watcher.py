@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -337,3 +337,33 @@ def test_a_file_that_changes_in_a_directory_is_told_also_where_it_appears_later(
     finally:
         watcher.stop()
     assert not watcher.check()
+
+
+def is_made_again(directory: Path) -> None:
+    shutil.rmtree(directory)
+    directory.mkdir()
+
+
+def is_moved_away_and_made_again(directory: Path) -> None:
+    directory.rename(directory.with_name("before"))
+    directory.mkdir()
+
+
+@pytest.mark.parametrize("changed", [is_made_again, is_moved_away_and_made_again])
+def test_a_directory_that_takes_the_place_of_another_is_watched(
+    tmp_path: Path, changed: Callable[[Path], None]
+) -> None:
+    chunks = tmp_path / ".engram" / "chunks"
+    chunks.mkdir(parents=True)
+    told = threading.Event()
+    watcher = DirectoryWatcher(lambda: [chunks], told.set)
+    watcher.start()
+    try:
+        changed(chunks)
+        until(watcher.check, "the new directory watched", 10)
+        told.clear()
+        (chunks / "5e2a91c0.jsonl.gz").write_bytes(b"")
+        assert told.wait(10)
+        assert not watcher.check()
+    finally:
+        watcher.stop()
