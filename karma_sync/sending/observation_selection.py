@@ -148,7 +148,7 @@ def _chosen(each: SourceObservation, rules: Rules) -> StayReason | None:
         return StayReason.FOREIGN
     if each.record.id in rules.withdrawn:
         return StayReason.UNSHARED
-    return StayReason.WITHHELD if each.record.id in rules.choices.withheld else None
+    return StayReason.WITHHELD if each.record.id in rules.choices.observations else None
 
 
 def _limited(each: SourceObservation, rules: Rules) -> StayReason | None:

@@ -17,7 +17,14 @@ from msgspec import MsgspecError
 
 from karma_sync.domain.ids import next_version
 from karma_sync.domain.session.fork import SessionFork
-from karma_sync.domain.session.selection import Exclusion, Limits, Share, Unshared, Withhold
+from karma_sync.domain.session.selection import (
+    Exclusion,
+    Limits,
+    Share,
+    Unshared,
+    WithheldObservation,
+    Withhold,
+)
 from karma_sync.domain.team.invite import InviteStatus
 from karma_sync.domain.team.subscription import Direction, Status, Subscription
 from karma_sync.domain.value import Value
@@ -84,6 +91,7 @@ class Intent(Value, frozen=True, kw_only=True):
     version: int = 0
     limits: tuple[Limit, ...] = ()
     withheld: tuple[Withhold, ...] = ()
+    observations: tuple[WithheldObservation, ...] = ()
     shares: tuple[Share, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
     unshared: tuple[Unshared, ...] = ()
@@ -217,6 +225,7 @@ def _content(tx: Transaction, member: str, before: Intent) -> Intent:
         version=before.version,
         limits=tuple(limits[key] for key in sorted(limits)),
         withheld=tuple(state.withholds.all(tx)),
+        observations=tuple(state.withheld_observations.all(tx)),
         shares=tuple(state.shares.all(tx)),
         exclusions=tuple(state.exclusions.all(tx)),
         unshared=tuple(state.unshared.all(tx)),
@@ -252,6 +261,7 @@ def _adopt(tx: Transaction, intent: Intent, member: str) -> list[str]:
                 " again"
             )
     state.withholds.put(tx, *intent.withheld)
+    state.withheld_observations.put(tx, *intent.observations)
     state.exclusions.put(tx, *intent.exclusions)
     state.unshared.put(tx, *intent.unshared)
     state.forks.put(tx, *intent.forks)

@@ -5,7 +5,14 @@ from pathlib import Path
 
 from karma_sync.domain.mesh.channels import Device
 from karma_sync.domain.session.fork import SessionFork
-from karma_sync.domain.session.selection import Choices, Exclusion, Share, Unshared, Withhold
+from karma_sync.domain.session.selection import (
+    Choices,
+    Exclusion,
+    Share,
+    Unshared,
+    WithheldObservation,
+    Withhold,
+)
 from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
 from karma_sync.domain.team.invite import Door, Invite, Joining
 from karma_sync.domain.team.member import How
@@ -54,6 +61,7 @@ _MIGRATIONS = [
     CREATE TABLE joining (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID
     """,
     "CREATE TABLE fork (session TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE withheld_observation (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
 ]
 
 _FORMER = 8  # the most former projects that are kept of a directory
@@ -178,6 +186,7 @@ halts = Table("halt", GlobalPause, ["id"])
 unshared = Table("unshared", Unshared, ["whose", "name"])
 changed_redactions = Table("changed_redactions", ChangedRedactions, ["id"])
 withholds = Table("withhold", Withhold, ["session"])
+withheld_observations = Table("withheld_observation", WithheldObservation, ["id"])
 shares = Table("share", Share, ["session", "project"])
 forks = Table("fork", SessionFork, ["session"])
 exclusions = Table("exclusion", Exclusion, ["pattern"])
@@ -206,6 +215,7 @@ def choices(tx: Transaction) -> Choices:
         shares=tuple(shares.all(tx)),
         exclusions=tuple(exclusions.all(tx)),
         forks={fork.session: fork.author for fork in forks.all(tx)},
+        observations=frozenset(each.id for each in withheld_observations.all(tx)),
     )
 
 

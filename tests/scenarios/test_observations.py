@@ -178,6 +178,22 @@ def test_withheld_stays_and_unshared_goes_everywhere(
     until(lambda: titles(b) == {"taken back"}, "the observation at B again")
 
 
+def test_a_withheld_session_is_not_let_go_with_the_observations(
+    pair: tuple[MemoryMember, MemoryMember],
+) -> None:
+    a, b = pair
+    hidden = a.write_session("a session that stays")
+    a.run("session", "withhold", hidden.id)
+
+    undone = a.run("observation", "withhold", hidden.id, "--undo", check=False)
+
+    assert undone.code == 5
+    last = a.write_session("a session to wait for")
+    until(lambda: b.peek(last.id), "the last session at B")
+    assert b.peek(hidden.id) is None
+    assert b"a session that stays" not in raw_outbox(a)
+
+
 def test_a_member_that_wants_only_sessions_sets_observations_aside(
     pair: tuple[MemoryMember, MemoryMember],
 ) -> None:

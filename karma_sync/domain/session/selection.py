@@ -70,9 +70,15 @@ class Limits(Value, frozen=True, kw_only=True):
 
 
 class Withhold(Value, frozen=True, kw_only=True):
-    """A session, or an observation by its id, that its owner keeps on this machine."""
+    """A session that its owner keeps on this machine."""
 
     session: str
+
+
+class WithheldObservation(Value, frozen=True, kw_only=True):
+    """An observation that its owner keeps on this machine."""
+
+    id: str
 
 
 class Share(Value, frozen=True, kw_only=True):
@@ -113,6 +119,7 @@ class Choices:
 
     `behind` are further directories that exclusions mean, because they name a link to them.
     `forks` are the sessions that go on from another member's, each with that member's tag.
+    `observations` are the ids of those that are withheld.
     """
 
     withheld: frozenset[str] = frozenset()
@@ -120,6 +127,7 @@ class Choices:
     exclusions: tuple[Exclusion, ...] = ()
     behind: tuple[tuple[str, Exclusion], ...] = ()
     forks: Mapping[str, str] = field(default_factory=dict)
+    observations: frozenset[str] = frozenset()
 
     def share_of(self, session: str, project: str) -> Share | None:
         """The person's choice to share this session with this project; None if there is none."""

@@ -16,7 +16,7 @@ from karma_sync.domain.session.observation import (
     counted_types,
     decoded,
 )
-from karma_sync.domain.session.selection import Limits, Unshared, Whose, Withhold
+from karma_sync.domain.session.selection import Limits, Unshared, Whose, WithheldObservation
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.subscription import Content, Subscription
 from karma_sync.domain.value import Value
@@ -223,7 +223,7 @@ Verb = Callable[[Database, str], None]
 def held(store: Database, wanted: str) -> str | None:
     """The one withheld or unshared id that begins with `wanted`; None if there is not one."""
     with store.reading() as tx:
-        ids = {each.session for each in state.withholds.all(tx)}
+        ids = {each.id for each in state.withheld_observations.all(tx)}
         ids |= {
             each.name
             for each in state.unshared.all(tx)
@@ -363,7 +363,7 @@ def agree(mine: Subscription, contents: Sequence[Content]) -> Subscription:
 def withhold(store: Database, observation: str) -> None:
     """Keep an observation on this machine from now on; what left of it stays as it is."""
     with store.transaction() as tx:
-        state.withholds.put(tx, Withhold(session=observation))
+        state.withheld_observations.put(tx, WithheldObservation(id=observation))
 
 
 def unshare(store: Database, observation: str) -> None:
@@ -375,9 +375,9 @@ def unshare(store: Database, observation: str) -> None:
 def release(store: Database, observation: str) -> bool:
     """Undo `withhold` and `unshare`; whether there was anything to undo."""
     with store.transaction() as tx:
-        held = state.withholds.get(tx, observation)
+        held = state.withheld_observations.get(tx, observation)
         taken = state.unshared.get(tx, Whose.OBSERVATION, observation)
-        state.withholds.drop(tx, session=observation)
+        state.withheld_observations.drop(tx, id=observation)
         if taken and not taken.lifted:
             state.unshared.put(tx, taken.changed(lifted=True))
     return held is not None or (taken is not None and not taken.lifted)

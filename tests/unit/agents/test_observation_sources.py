@@ -185,7 +185,7 @@ def test_choices_and_limits_hold_back() -> None:
     taken = Unshared(whose=Whose.OBSERVATION, name=name)
 
     assert why(one, received=frozenset({name})) is StayReason.FOREIGN
-    assert why(one, choices=Choices(withheld=frozenset({name}))) is StayReason.WITHHELD
+    assert why(one, choices=Choices(observations=frozenset({name}))) is StayReason.WITHHELD
     assert why(one, unshared=frozenset({taken})) is StayReason.UNSHARED
     assert why(one, unshared=frozenset({taken.changed(lifted=True)})) is None
     assert why(one, limits=later) is StayReason.EARLIER

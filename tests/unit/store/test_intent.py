@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from karma_sync.domain.session.profile import Profile
-from karma_sync.domain.session.selection import Exclusion, Limits, Share, Withhold
+from karma_sync.domain.session.selection import (
+    Exclusion,
+    Limits,
+    Share,
+    WithheldObservation,
+    Withhold,
+)
 from karma_sync.domain.team.subscription import Direction, Status, Subscription
 from karma_sync.errors import KarmaError, NotWritable
 from karma_sync.store import state
@@ -68,6 +74,7 @@ class Home:
     def choose(self) -> None:
         with self.store.transaction() as tx:
             state.withholds.put(tx, Withhold(session="s1"))
+            state.withheld_observations.put(tx, WithheldObservation(id="obs-1"))
             state.shares.put(tx, SHARE)
             state.exclusions.put(tx, Exclusion(pattern="/x"))
 
@@ -99,6 +106,7 @@ def test_limits_are_in_a_private_file_when_the_transaction_returns(
 
     assert [limit.limits for limit in found.limits] == [LIMITS]
     assert (found.withheld, found.shares) == ((Withhold(session="s1"),), (SHARE,))
+    assert found.observations == (WithheldObservation(id="obs-1"),)
     assert found.exclusions == (Exclusion(pattern="/x"),)
     assert home.path.stat().st_mode & 0o777 == 0o600
 
