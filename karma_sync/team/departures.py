@@ -14,6 +14,7 @@ from karma_sync.domain import limits
 from karma_sync.domain.ids import team_id
 from karma_sync.domain.team.direction import AfterRemoval
 from karma_sync.domain.team.member import How, Member
+from karma_sync.domain.team.succession import RosterOrder, TermLink
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import Unverified
 from karma_sync.files import write_private
@@ -225,7 +226,12 @@ class Departures:
         return self._acknowledge(offer)
 
     def _verified(self, raw: bytes, offer: state.RemovalOffer, team: Team | None) -> AfterRemoval:
-        """What the notice asks for; raises Unverified unless the leader in force signed it."""
+        """What the notice asks for.
+
+        Raises:
+            Unverified: the links that I know are newer than its own, no leader whom its links name
+                signed it, or it is not for me as I am on the roster.
+        """
         if len(raw) > limits.DOCUMENT_BYTES:
             raise Unverified("2-size", f"it is larger than {limits.DOCUMENT_BYTES} bytes")
         file = parse(raw, NoticeFile)
@@ -234,10 +240,7 @@ class Departures:
         links = links_of(offer.team, file.founder, file.chain)
         if team:
             known = links_of(team.id, team.founder, team.chain)
-            shared = zip(links, known, strict=False)
-            if len(links) < len(known) or any(
-                new.digest != old.digest and new.rank <= old.rank for new, old in shared
-            ):
+            if links != known and not _begun(links).is_newer_than(_begun(known)):
                 raise Unverified("6-newer", "the notice is from an earlier term")
         leaders = [file.founder, *(link.leader for link in links)]
         notice = self._signed(file.notice.encode(), leaders)
@@ -276,6 +279,11 @@ class Departures:
             return []
         write_private(path, content)
         return [Written(folder, name)]
+
+
+def _begun(links: tuple[TermLink, ...]) -> RosterOrder:
+    """The order of a roster in the term that these links begin; a notice has no version."""
+    return RosterOrder(links=links, handover=False, version=0)
 
 
 def my_removal_folders(teams: Iterable[Team], me: str) -> dict[str, Team]:

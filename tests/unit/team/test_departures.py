@@ -25,8 +25,11 @@ from tests.support.builders import ALICE, BOB, CAROL, MALLORY, NOW, code_of, key
 
 A, B, C, M = (key_of(tag) for tag in (ALICE, BOB, CAROL, MALLORY))
 TEAM = team_of_all(ALICE, BOB, CAROL)
-TAKEN = begin_term(C, begin_term(A, TEAM, A.public, (C.public,)), C.public, ())
+NAMED = begin_term(A, TEAM, A.public, (C.public,))
+TAKEN = begin_term(C, NAMED, C.public, ())
 """Carol took over from Alice."""
+LED_ON = begin_term(A, begin_term(A, NAMED, A.public, ()), A.public, (M.public,))
+"""Alice went on to lead, and named others than Carol."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,16 @@ def test_the_notice_of_the_leader_ends_a_membership_and_is_acknowledged(bob: Bob
     assert bob.refusals() == []
 
 
+@pytest.mark.parametrize("by", [TAKEN, begin_term(C, TAKEN, C.public, (M.public,))])
+def test_who_took_over_is_heard_by_a_member_that_knows_later_terms_of_the_old_leader(
+    bob: Bob, by: Team
+) -> None:
+    with bob.context.store.transaction() as tx:
+        state.teams.put(tx, LED_ON)
+
+    assert bob.hears(notice(C, by))
+
+
 def test_what_was_received_is_kept_if_the_leader_says_so(bob: Bob) -> None:
     assert bob.hears(notice(C, on_removal="keep"))
 
@@ -116,6 +129,7 @@ def test_what_was_received_is_kept_if_the_leader_says_so(bob: Bob) -> None:
         (notice(M), "3-signature"),
         (notice(B), "3-signature"),
         (notice(A, TEAM), "6-newer"),  # of a leader who leads no longer, in an earlier term
+        (notice(A, LED_ON), "6-newer"),  # with more terms, but the take-over beats them
         (notice(C, member=M.public), "5-team"),
         (notice(C, team="x" * 26), "5-team"),
         (notice(C, incarnation=7), "6-newer"),
