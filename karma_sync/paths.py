@@ -219,11 +219,6 @@ def is_door(folder_id: str) -> bool:
     return folder_id.startswith("ks-d-") and FOLDER_ID.fullmatch(folder_id) is not None
 
 
-def is_channel(folder_id: str) -> bool:
-    """Whether a folder id has the form of a channel's."""
-    return folder_id.startswith("ks-c-") and FOLDER_ID.fullmatch(folder_id) is not None
-
-
 def removal_folder(team_id: str, member_key: str, incarnation: int) -> str:
     """The id of the folder that tells a removed member of its removal."""
     return f"ks-r-{_hash('removal', team_id, member_key, str(incarnation))}"
@@ -237,6 +232,14 @@ def is_removal_folder(folder_id: str) -> bool:
 def is_metadata_folder(folder_id: str) -> bool:
     """Whether a folder id has the form of a team's metadata folder; for ids that peers offer."""
     return folder_id.startswith("ks-m-") and FOLDER_ID.fullmatch(folder_id) is not None
+
+
+def holds_documents(folder_id: str) -> bool:
+    """Whether a folder id has the form of one of documents, and not of a channel with items.
+
+    They are read in each cycle: a team's metadata folder, a door, the notice to a removed member.
+    """
+    return FOLDER_ID.fullmatch(folder_id) is not None and not folder_id.startswith("ks-c-")
 
 
 def _hash(purpose: str, *parts: str) -> str:

@@ -15,7 +15,7 @@ from karma_sync.mesh.connections import Connections
 from karma_sync.mesh.health.checker import CheckRequests
 from karma_sync.mesh.health.recovery import Recovery
 from karma_sync.mesh.transfers import ActiveFolders
-from karma_sync.paths import Paths, is_door, is_metadata_folder
+from karma_sync.paths import Paths, holds_documents, is_metadata_folder
 from karma_sync.receiving.receiver import Arrivals
 from karma_sync.runtime.worker import Wake
 from karma_sync.sending.scheduler import SendRequests
@@ -114,7 +114,7 @@ class Signals:
         """Syncthing pulled a file."""
         if name.startswith("receipt/"):
             self._requests.receiving.set()
-        elif is_metadata_folder(folder) or is_door(folder):
+        elif holds_documents(folder):
             self._requests.cycle.set()
         else:
             self._requests.arrivals.add(folder, {name})
@@ -136,7 +136,7 @@ class Signals:
         """A scan found new, changed or missing files; a missing file of ours must come back."""
         path = self._paths.folder(folder)
         is_own = folder in self._outboxes()
-        if is_door(folder):
+        if holds_documents(folder) and not is_metadata_folder(folder):
             if any(not (path / name).exists() for name in names):
                 self._requests.cycle.set()
             return

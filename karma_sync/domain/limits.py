@@ -51,7 +51,7 @@ OBSERVATIONS_PER_ITEM = 1_000_000
 STEP_BYTES = 250_000_000
 
 # A Syncthing folder above these limits is paused: a channel (one member's, for one project), and
-# a team's metadata folder.
+# a folder of documents: a team's, or that of the notice to a removed member.
 CHANNEL_BYTES = 20_000_000_000
 METADATA_BYTES = 8_000_000
 METADATA_FILES = 1_000

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import World, folder_title, outboxes
-from karma_sync.paths import is_door, is_metadata_folder
+from karma_sync.paths import holds_documents, is_door
 from karma_sync.runtime.event_log import EventLog
 from karma_sync.store import work
 from karma_sync.store.database import Database
@@ -22,7 +22,7 @@ def above_quota(folder: str, files: int, size: int) -> str:
     """Why a folder of `size` bytes in this number of files is too large; "" if it is not."""
     if is_door(folder):
         return _above("bytes", size, limits.DOOR_BYTES) or _above("files", files, limits.DOOR_FILES)
-    if not is_metadata_folder(folder):
+    if not holds_documents(folder):
         return _above("bytes", size, limits.CHANNEL_BYTES)
     return _above("bytes", size, limits.METADATA_BYTES) or _above(
         "files", files, limits.METADATA_FILES

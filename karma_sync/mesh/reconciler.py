@@ -21,6 +21,7 @@ from karma_sync.domain.mesh.plan import (
     Action,
     DropDevice,
     DropFolder,
+    Folder,
     FolderType,
     HearDevice,
     IgnoreDevice,
@@ -40,7 +41,7 @@ from karma_sync.files import private_dir
 from karma_sync.paths import (
     FOLDER_ID,
     Paths,
-    is_channel,
+    holds_documents,
     is_door,
     is_metadata_folder,
     is_removal_folder,
@@ -129,7 +130,7 @@ class Reconciler:
         actions = [*devices, *folders]
         failures = self._apply(configuration, actions) if actions else []
         failures += self._clean(world, actions)
-        if any(isinstance(a, PutFolder) and not is_channel(a.folder.id) for a in actions):
+        if any(isinstance(a, PutFolder) and holds_documents(a.folder.id) for a in actions):
             written += self._documents.run()  # a new team's folder can be written only now
         self._request_scan(written)
         return Cycle(world, actions, failures, self._wait(failures))
@@ -294,16 +295,7 @@ class Reconciler:
     def _prepare(self, action: PutFolder) -> None:
         """Make the folder's directory with its allow-list, before Syncthing knows the folder."""
         path = self._context.paths.folder(action.folder.id)
-        if is_metadata_folder(action.folder.id):
-            metadata.prepare(path)
-        elif is_door(action.folder.id):
-            DoorFolder(path).prepare()
-        elif is_removal_folder(action.folder.id):
-            metadata.prepare(path, departures.IGNORES)
-        elif action.folder.type is FolderType.SEND_ONLY:
-            Outbox(path).prepare()
-        else:
-            Inbox(path).prepare()
+        prepare_folder(path, action.folder)
         if action.folder.type is not FolderType.SEND_ONLY:
             # Syncthing makes no marker where it knew the folder before. A marker means "no file is
             # missing here", so only `health/integrity.py` or Syncthing makes an outbox's marker
@@ -317,6 +309,20 @@ class Reconciler:
         self._unscanned = [
             each for each in found if not self._rescan.request(each.folder, [each.name])
         ]
+
+
+def prepare_folder(path: Path, folder: Folder) -> None:
+    """Make a folder's directory with the allow-list of its kind."""
+    if is_metadata_folder(folder.id):
+        metadata.prepare(path)
+    elif is_door(folder.id):
+        DoorFolder(path).prepare()
+    elif is_removal_folder(folder.id):
+        metadata.prepare(path, departures.IGNORES)
+    elif folder.type is FolderType.SEND_ONLY:
+        Outbox(path).prepare()
+    else:
+        Inbox(path).prepare()
 
 
 def leftovers(paths: Paths, world: World) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Protocol
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import Channel, World, inboxes, outboxes, receivers
 from karma_sync.errors import SyncthingError, SyncthingRefused
-from karma_sync.paths import is_door, is_metadata_folder
+from karma_sync.paths import holds_documents
 from karma_sync.runtime.timing import soonest
 from karma_sync.runtime.worker import Wake
 from karma_sync.store import work
@@ -187,7 +187,7 @@ class Transfers:
             done = status.global_bytes - status.need_bytes
             before = self._pulls.get((folder, ""))
             yield "", measure(before, now, done, status.need_bytes, status.need_items)
-        elif is_metadata_folder(folder) or is_door(folder):
+        elif holds_documents(folder):
             self._check_status(world, folder, self._syncthing.folder_status(folder))
         for channel in outboxes(world):
             if channel.id == folder:

@@ -13,7 +13,7 @@ from karma_sync.domain.session.project import Names
 from karma_sync.domain.team.member import Member
 from karma_sync.domain.team.subscription import Content, Status, Subscription
 from karma_sync.domain.team.team import Team
-from karma_sync.paths import channel_folder, is_door, metadata_folder
+from karma_sync.paths import channel_folder, is_door, is_removal_folder, metadata_folder
 
 
 @dataclass(frozen=True, order=True)
@@ -274,6 +274,8 @@ def folder_title(world: World, folder: str) -> str:
             return f"documents of team {team.name}"
     if is_door(folder):
         return "the door of an invitation code"
+    if is_removal_folder(folder):
+        return "the notice to a removed member"
     for channel in channels(world):
         if channel.id == folder:
             return f"{channel.project} by {channel.owner.tag} in {channel.team.name}"

@@ -10,22 +10,20 @@ from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from karma_sync.channel.inbox import Inbox
 from karma_sync.domain.mesh.channels import Channel, World, folder_title, outboxes
 from karma_sync.domain.mesh.plan import Folder, FolderType, desired
 from karma_sync.errors import SyncthingError, SyncthingRefused, SyncthingUnreachable
 from karma_sync.files import private_dir
 from karma_sync.mesh.health.recovery import Recovery
 from karma_sync.mesh.health.stalls import Stalls
-from karma_sync.paths import FOLDER_ID, Paths, is_door, is_metadata_folder
+from karma_sync.mesh.reconciler import prepare_folder
+from karma_sync.paths import FOLDER_ID, Paths
 from karma_sync.runtime.event_log import EventLog
 from karma_sync.runtime.problems import REDACTION, Problems
 from karma_sync.runtime.timing import Retry
 from karma_sync.store import work
 from karma_sync.store.database import Database
 from karma_sync.syncthing.wire import FolderError, FolderStatus, Needed
-from karma_sync.team.documents import folder as metadata
-from karma_sync.team.documents.door_folder import DoorFolder
 
 StatusCheck = Callable[[World, str, FolderStatus], None]
 """Called with the ID and the status of a folder."""
@@ -232,12 +230,8 @@ class FolderHealth:
             self._mended.add(folder.id)
             if self._recovery.mend(mine).lost:
                 return  # without a marker Syncthing does not scan it; the outbox recovers first
-        elif is_metadata_folder(folder.id):
-            metadata.prepare(path)
-        elif is_door(folder.id):
-            DoorFolder(path).prepare()
         else:
-            Inbox(path).prepare()
+            prepare_folder(path, folder)
         private_dir(path / ".stfolder")
         self._syncthing.scan(folder.id)
         if folder.type is FolderType.RECEIVE_ONLY:

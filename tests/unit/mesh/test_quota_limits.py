@@ -4,7 +4,7 @@ import pytest
 
 from karma_sync.mesh.quotas import above_quota
 
-CHANNEL, DOCUMENTS = "ks-c-" + "a" * 26, "ks-m-" + "a" * 26
+CHANNEL, DOCUMENTS, NOTICE = (f"ks-{kind}-" + "a" * 26 for kind in "cmr")
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,8 @@ CHANNEL, DOCUMENTS = "ks-c-" + "a" * 26, "ks-m-" + "a" * 26
         (DOCUMENTS, 1_000, 8_000_000, ""),
         (DOCUMENTS, 1_001, 0, "1,000 files"),
         (DOCUMENTS, 1, 8_000_001, "8,000,000 bytes"),
+        (NOTICE, 2, 8_000_000, ""),
+        (NOTICE, 1, 8_000_001, "8,000,000 bytes"),  # a removed member writes into it
     ],
 )
 def test_what_is_above_the_limit_is_too_large(folder: str, files: int, size: int, why: str) -> None:
