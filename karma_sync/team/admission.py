@@ -117,7 +117,7 @@ def with_newcomer(team: Team, me: PairingCode, newcomer: Newcomer, now_ms: int) 
 def free_tag(team: Team, tag: str) -> str | None:
     """A tag like this one that nobody in the team has; None if none fits."""
     user, machine = tag.split(".")
-    taken = {m.tag for m in team.members}
+    taken = {m.tag for m in team.everybody}
     for number in range(2, limits.MEMBERS + 3):
         name = f"{machine[: 31 - len(str(number))]}-{number}"
         if TAG_PART.fullmatch(name) and f"{user}.{name}" not in taken:
@@ -136,5 +136,5 @@ def _no_room(team: Team, newcomer: PairingCode) -> Refusal | None:
     try:
         team.add(newcomer, 0)
     except Conflict:
-        return Refusal.TEAM_FULL if len(team.members) >= limits.MEMBERS else Refusal.REMOVED
+        return Refusal.TEAM_FULL if len(team.everybody) >= limits.MEMBERS else Refusal.REMOVED
     return None
