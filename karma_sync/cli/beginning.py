@@ -132,7 +132,8 @@ def team_to_lead(app: App, name: str | None) -> "Team":
 
     Raises:
         BadInput: I lead several and named none, or there is no terminal to ask for a name at.
-        Conflict: I do not lead the team.
+        NotLeader: I do not lead the team.
+        IllegalMove: it is dissolved.
     """
     from karma_sync.service import teams
 
@@ -143,10 +144,10 @@ def team_to_lead(app: App, name: str | None) -> "Team":
         made = teams.create(app.state, app.me, name or ask("The name of your team", "team"))
         print_line(f"You lead team {made.name}.")
         return made
-    led = [each for each in known if each.leader == app.me.key]
+    led = [each for each in known if each.leader == app.me.key and not each.is_dissolved]
     if name is None and len(led) == 1:
         return led[0]
-    return teams.find_team(app.state, name).lead_by(app.me.key)
+    return teams.find_team(app.state, name).lead_by(app.me.key).change()
 
 
 def start_daemon(app: App) -> str:

@@ -73,7 +73,8 @@ def create(
 
     Raises:
         BadInput: the terms are out of range.
-        Conflict: I do not lead the team.
+        NotLeader: I do not lead the team.
+        IllegalMove: it is dissolved.
     """
     require_terms(terms)
     expires = (now + terms.life).replace(microsecond=0)
@@ -91,7 +92,7 @@ def create(
         confirm=terms.confirm,
     )
     with store.transaction() as tx:
-        teams.find(tx, team.id).lead_by(me.key)
+        teams.find(tx, team.id).lead_by(me.key).change()
         state.invites.put(tx, invite)
     return invite, code
 

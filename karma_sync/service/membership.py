@@ -6,6 +6,7 @@ from datetime import datetime
 
 from karma_sync.domain import limits
 from karma_sync.domain.team.direction import AfterRemoval
+from karma_sync.domain.team.invite import InviteStatus
 from karma_sync.domain.team.member import How, Member, Removal
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.team import Team
@@ -83,8 +84,8 @@ def find_member(store: Database, tag: str, name: str | None) -> tuple[Team, Memb
     return team, team.tagged(tag)
 
 
-def dissolve(store: Database, me: PairingCode, name: str | None) -> Team:
-    """Dissolve a team that I lead: nothing more is exchanged.
+def dissolve(store: Database, me: PairingCode, name: str | None, now: datetime) -> Team:
+    """Dissolve a team that I lead: nothing more is exchanged, and its invitation codes end.
 
     Raises:
         NotLeader: I do not lead the team.
@@ -93,6 +94,10 @@ def dissolve(store: Database, me: PairingCode, name: str | None) -> Team:
     with store.transaction() as tx:
         team = teams.find(tx, name).lead_by(me.key).dissolve()
         state.teams.put(tx, team)
+        for invite in state.invites.all(tx):
+            if invite.team == team.id and invite.status is InviteStatus.OPEN:
+                state.invites.put(tx, invite.revoke(now))
+    store.checkpoint()  # the keys of the codes are not in the database's log either
     return team
 
 

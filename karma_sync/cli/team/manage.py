@@ -196,7 +196,7 @@ def dissolve(team: OfTeam = None, yes: YesOption = False) -> None:
     found.dissolve()  # raises before the command asks
     print_line(f"Team {found.name} with {len(found.members)} members ends; nobody can undo that.")
     ask_unless(yes, hint=f"karma-sync team dissolve --team {found.name} --yes")
-    membership.dissolve(app.state, app.me, found.id)
+    membership.dissolve(app.state, app.me, found.id, utc_now())
     print_line(f"{found.name} is dissolved.")
     print_if_down(app)
     print_next(f"karma-sync team leave --team {found.name}, which also withdraws what you sent")

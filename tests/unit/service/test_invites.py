@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from karma_sync.domain.team.invite import Door, DoorStatus
-from karma_sync.errors import Conflict
-from karma_sync.service.invites import answer_request
+from karma_sync.domain.team.invite import Door, DoorStatus, InviteStatus
+from karma_sync.errors import Conflict, IllegalMove
+from karma_sync.service import membership
+from karma_sync.service.invites import InviteTerms, all_invites, answer_request, create
 from karma_sync.store import state
 from karma_sync.store.state import open_state
-from tests.support.builders import BOB, NOW, device_of, key_of
+from tests.support.builders import ALICE, BOB, NOW, code_of, device_of, key_of, team_of_all
 
 OTHER = "mallory.box"
 
@@ -59,3 +60,21 @@ def test_a_yes_to_a_request_that_changed_meanwhile_answers_nothing(tmp_path: Pat
 
     with store.reading() as tx:
         assert all(each.waits for each in state.doors.all(tx))
+
+
+def test_nobody_is_invited_to_a_dissolved_team_and_its_codes_are_taken_back(tmp_path: Path) -> None:
+    store, me = open_state(tmp_path / "state.db"), code_of(ALICE)
+    team, other = team_of_all(ALICE), team_of_all(ALICE, name="other")
+    with store.transaction() as tx:
+        state.teams.put(tx, team, other)
+    create(store, me, team, InviteTerms(), NOW)
+    create(store, me, other, InviteTerms(), NOW)
+
+    membership.dissolve(store, me, team.id, NOW)
+
+    stand = {known.team: known.invite for known in all_invites(store)}
+    assert (stand[team.name].status, stand[team.name].admission_key) == (InviteStatus.REVOKED, "")
+    assert stand["other"].status is InviteStatus.OPEN
+    with pytest.raises(IllegalMove, match="dissolved"):
+        create(store, me, team, InviteTerms(), NOW)
+    assert {known.invite.id for known in all_invites(store)} == {i.id for i in stand.values()}
