@@ -19,16 +19,21 @@ def events_after(work: Database, last_id: int, wanted: EventFilter = ALL_EVENTS)
 def types_named(names: Iterable[str]) -> tuple[EventType, ...]:
     """The types of events with these words, or of these groups, such as `team` or `session`.
 
+    The group of a type is the first part of its name; `fault` is a word and a group.
+
     Raises:
         BadInput: a name is neither a word nor a group.
     """
     found: list[EventType] = []
     for name in names:
         wanted = name.strip().lower().replace("-", " ")
-        group = [each for each in EventType if each.name.lower().split("_")[0] == wanted]
-        fitting = [each for each in EventType if each.value == wanted] or group
+        fitting = [each for each in EventType if wanted in {each.value, _group(each)}]
         if not fitting:
-            words = ", ".join(sorted({e.name.lower().split("_")[0] for e in EventType}))
+            words = ", ".join(sorted({_group(each) for each in EventType}))
             raise BadInput(f"{name!r} is no type of events", hint=f"--type {words}")
         found += fitting
     return tuple(dict.fromkeys(found))
+
+
+def _group(kind: EventType) -> str:
+    return kind.name.lower().partition("_")[0]

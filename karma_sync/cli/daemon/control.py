@@ -138,7 +138,7 @@ def events(
 
     An event is a change, a refusal or a fault. Each is shown once.
 
-    Example: karma-sync events --type refused --team backend --since 7d
+    Example: karma-sync events --type member --team backend --since 7d
     """
     from karma_sync.domain.timespan import parse_since
     from karma_sync.service.events import EventFilter, events_after, types_named

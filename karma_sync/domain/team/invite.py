@@ -32,7 +32,7 @@ class InviteStatus(StrEnum):
     USED = "used"  # by as many as may use it
     EXPIRED = "expired"
     REVOKED = "revoked"
-    VOID = "void"  # the database was older, or the leadership changed
+    VOID = "void"  # the database was restored from a backup
 
 
 INVITE_MOVES: Mapping[tuple[InviteStatus, str], InviteStatus] = {
@@ -168,7 +168,7 @@ class Invite(Value, frozen=True, kw_only=True):
         return self._end("revoke", now)
 
     def void(self, now: datetime) -> "Invite":
-        """Nobody can tell any more who used it, or its maker no longer leads the team."""
+        """Nobody can tell any more who used it."""
         return self._end("void", now)
 
     def _end(self, verb: str, now: datetime, **changes: Any) -> "Invite":
