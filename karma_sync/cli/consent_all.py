@@ -24,11 +24,11 @@ _COUNT_S = 10.0  # seconds of counting redactions, before the count is called a 
 
 @dataclass(frozen=True)
 class _Proposal:
-    """A project, and what of it would be sent; `is_here` says whether a clone of it is here."""
+    """A project, and what of it would be sent; `received_only` says why nothing is, "" if it is."""
 
     answers: "ProjectAnswers"
     leaving: "LeavingSessions"
-    is_here: bool
+    received_only: str
 
 
 def consented_to_all(
@@ -36,8 +36,8 @@ def consented_to_all(
 ) -> "list[tuple[ProjectAnswers, Terms]]":
     """Show what of these projects would be sent, and ask once; returns the terms of each.
 
-    A no means to receive only, and so do projects of which no clone is here: nothing of them was
-    shown. A project that would take all of the person's home is never sent in this way.
+    A no means to receive only. So are projects of which no clone is here, because nothing of them
+    was shown, those of a team whose guest I am, and those that would take all of the person's home.
 
     Raises:
         NeedsConsent: there is no terminal, and no option says yes or a direction.
@@ -52,14 +52,15 @@ def consented_to_all(
     proposals = _proposals(app, projects, limits)
     for each in proposals:
         print_line(_told(app, each, limits, count=not yes))
-    sends = [each for each in proposals if each.is_here]
+    sends = [each for each in proposals if not each.received_only]
     agreed = bool(sends) and (yes or _agrees(app, sends, limits, direction))
     chosen = direction or Direction.BOTH
     return [
         (
             each.answers,
             Terms(
-                direction=chosen if agreed and each.is_here else Direction.RECEIVE, limits=limits
+                direction=chosen if agreed and not each.received_only else Direction.RECEIVE,
+                limits=limits,
             ),
         )
         for each in proposals
@@ -78,20 +79,26 @@ def _proposals(app: App, projects: "Sequence[ProjectAnswers]", limits: "Limits")
             mine = survey(app.decider, sessions, answers.names, progress)
         leaving = what_would_leave(app.decider, mine, limits)
         is_here = bool(mine.found) or answers.names.of(here) == answers.project
-        if takes_home(app, answers):
-            print_line(
-                f"{answers.project} would take all of your home, {user_home()}: it is not sent."
-                f" To send it: karma-sync subscription change {answers.named} --direction both"
-            )
-            is_here = False
-        found.append(_Proposal(answers, leaving, is_here))
+        found.append(_Proposal(answers, leaving, _why_received_only(app, answers, is_here)))
     return found
+
+
+def _why_received_only(app: App, answers: "ProjectAnswers", is_here: bool) -> str:
+    """Return why nothing of a project is sent in this way; "" if it is."""
+    if answers.is_guest:
+        return f"you are a guest of {answers.team.name}"
+    if takes_home(app, answers):
+        return (
+            f"it would take all of your home, {user_home()} (to send it: karma-sync subscription"
+            f" change {answers.named} --direction both)"
+        )
+    return "" if is_here else "no clone of it with sessions is here"
 
 
 def _told(app: App, proposal: _Proposal, limits: "Limits", *, count: bool) -> str:
     answers, sessions = proposal.answers, proposal.leaving.sessions
-    if not proposal.is_here:
-        return f"{answers.project}: received only; no clone of it with sessions is here."
+    if proposal.received_only:
+        return f"{answers.project}: received only; {proposal.received_only}."
     if not sessions:
         return (
             f"{answers.project}: later sessions of yours would be sent, and none now,"

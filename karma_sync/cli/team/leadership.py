@@ -67,8 +67,12 @@ def successors(
     if tags or nobody:
         found.lead_by(app.me.key)
         named = [found.tagged(tag).tag for tag in tags or ()]
-        print_line(f"Each of them can take over {found.name}: {', '.join(named) or 'nobody'}.")
-        ask_unless(yes, hint=f"karma-sync team successors {' '.join(named)} --yes")
+        if named:
+            print_line(f"Each of them can take over {found.name}: {', '.join(named)}.")
+        else:
+            print_line(f"Nobody can take over {found.name}.")
+        typed = " ".join(named) or "--nobody"
+        ask_unless(yes, hint=f"karma-sync team successors {typed} --team {found.name} --yes")
         person = membership.Person(app.me, app.key)
         found = membership.name_successors(app.state, person, named, found.id)
         print_if_down(app)

@@ -2,6 +2,9 @@
 
 import pytest
 
+from karma_sync.domain.team.pairing_code import decode
+from karma_sync.store import state
+from tests.support.builders import BOB, NOW_MS, team_of_all
 from tests.support.harness import PROJECT, Member
 from tests.support.town import Town
 
@@ -66,3 +69,29 @@ def test_a_name_that_was_changed_by_hand_is_refused_before_anything_is_signed_wi
     assert told.code == 2
     assert "names you mallory.box, but team" in told.err
     assert f'try: tag = "alice.box" in {settings}' in told.err
+
+
+def test_who_names_no_successor_is_told_to_type_exactly_that(alice: Member) -> None:
+    told = alice.run("team", "successors", "--nobody", "--team", "home", check=False)
+
+    assert told.code == 8
+    assert "Nobody can take over home." in told.out
+    assert "try: karma-sync team successors --nobody --team home --yes" in told.err
+
+
+def test_a_guest_with_a_clone_accepts_all_projects_to_receive_them(town: Town) -> None:
+    gina = town.member("gina")
+    gina.write_session("of a guest")
+    me = decode(gina.code)
+    team = team_of_all(BOB).add(me, NOW_MS, (PROJECT,)).activate(me.key, ())
+    store = state.open_state(gina.paths.state_db)
+    with store.transaction() as tx:
+        state.teams.put(tx, team.seen_by(me.key))
+    store.close()
+
+    told = gina.run("accept", "--all", "--yes").out
+
+    assert f"{PROJECT}: received only; you are a guest of backend." in told
+    assert "would be sent" not in told
+    [mine] = gina.json("subscription", "list")["subscriptions"]
+    assert (mine["status"], mine["direction"]) == ("accepted", "receive")
