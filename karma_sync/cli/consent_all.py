@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from karma_sync.app import App
@@ -32,9 +33,16 @@ class _Proposal:
 
 
 def consented_to_all(
-    app: App, projects: "Sequence[ProjectAnswers]", direction: Direction | None, *, yes: bool
+    app: App,
+    projects: "Sequence[ProjectAnswers]",
+    direction: Direction | None,
+    *,
+    yes: bool,
+    clones: Sequence[Path] = (),
 ) -> "list[tuple[ProjectAnswers, Terms]]":
     """Show what of these projects would be sent, and ask once; returns the terms of each.
+
+    `clones` are directories of them that the person named, beside the working directory.
 
     A no means to receive only. So are projects of which no clone is here, because nothing of them
     was shown, those of a team whose guest I am, and those that would take all of the person's home.
@@ -49,7 +57,7 @@ def consented_to_all(
     limits = Limits(since=parse_since(None, utc_now()))
     if direction is Direction.RECEIVE:
         return [(each, Terms(direction=Direction.RECEIVE, limits=limits)) for each in projects]
-    proposals = _proposals(app, projects, limits)
+    proposals = _proposals(app, projects, limits, (current_directory(), *clones))
     for each in proposals:
         print_line(_told(app, each, limits, count=not yes))
     sends = [each for each in proposals if not each.received_only]
@@ -67,18 +75,20 @@ def consented_to_all(
     ]
 
 
-def _proposals(app: App, projects: "Sequence[ProjectAnswers]", limits: "Limits") -> list[_Proposal]:
+def _proposals(
+    app: App, projects: "Sequence[ProjectAnswers]", limits: "Limits", clones: Sequence[Path]
+) -> list[_Proposal]:
     from karma_sync.service.sessions.survey import survey, what_would_leave
 
     warn_of_unreadable(app.source.closed())
     sessions = app.source.sessions()
-    here = app.matcher.places.of(str(current_directory()))
+    here = [app.matcher.places.of(str(clone)) for clone in clones]
     found = []
     for answers in projects:
         with ProgressBar("reading sessions") as progress:
             mine = survey(app.decider, sessions, answers.names, progress)
         leaving = what_would_leave(app.decider, mine, limits)
-        is_here = bool(mine.found) or answers.names.of(here) == answers.project
+        is_here = bool(mine.found) or any(answers.names.of(p) == answers.project for p in here)
         found.append(_Proposal(answers, leaving, _why_received_only(app, answers, is_here)))
     return found
 

@@ -146,9 +146,10 @@ def _share_all(
     from karma_sync.service import directories as mapping
     from karma_sync.service import projects
 
-    named = [_of_remote(app, directory_at(each), remote) for each in given]
+    clones = [directory_at(each) for each in given]
+    named = [_of_remote(app, clone, remote) for clone in clones]
     standings = [projects.prepare_share(app.state, app.me, name, team) for name, _ in named]
-    agreed = consented_to_all(app, standings, direction, yes=yes)
+    agreed = consented_to_all(app, standings, direction, yes=yes, clones=clones)
     if direction is None and all(t.direction is Direction.RECEIVE for _, t in agreed):
         raise NeedsConsent("nothing was changed")
     for (standing, terms), (identity, root) in zip(agreed, named, strict=True):

@@ -120,3 +120,18 @@ def test_a_directory_above_a_link_is_the_one_above_its_target(alice: Member) -> 
     told = alice.run("project", "share", "link/..", "--dry-run", cwd=elsewhere, check=False)
 
     assert "example.org/acme/dots" in told.out + told.err, told
+
+
+def test_clones_without_a_session_are_shared_together(town: Town) -> None:
+    hal = town.member("hal")
+    hal.run("team", "create", "fresh")
+    places = [hal.clone(f"git@example.org:acme/{n}.git", n) for n in ("new-web", "new-api")]
+
+    told = hal.run("project", "share", *map(str, places), "--yes").out
+
+    assert "no clone" not in told
+    shared = hal.json("subscription", "list")["subscriptions"]
+    assert {(s["project"], s["direction"]) for s in shared} == {
+        ("example.org/acme/new-web", "both"),
+        ("example.org/acme/new-api", "both"),
+    }
