@@ -63,6 +63,8 @@ def test_last_sends_the_newest_of_those_there_are_and_all_that_come(pair: Pair) 
     assert {s["id"] for s in pair.a.sessions() if s["project"].endswith("/web")} == {
         s.id for s in (*pair.old["web"][:2], later)
     }
+    preview = pair.b.run("session", "preview", pair.old["web"][2].id).out
+    assert "stays here: it is earlier than the limit of the project" in preview
 
 
 def test_after_idle_a_session_leaves_once_nobody_wrote_to_it_for_that_long(pair: Pair) -> None:

@@ -268,7 +268,9 @@ def _show(found: "Preview") -> None:
     for way in found.ways:
         mine, decision = way.answers.mine, way.decision
         leaves = f"sent to {', '.join(way.recipients) or 'no member yet'}"
-        stays = f"stays here: {decision.why or decision.outcome}"
+        is_earlier = decision.outcome is Outcome.EARLIER
+        why = "it is earlier than the limit of the project" if is_earlier else decision.why
+        stays = f"stays here: {why or decision.outcome}"
         held = mine.status if mine.status != "accepted" else ""
         outcome = leaves if decision.outcome is Outcome.LEAVES else stays
         print_line(f"  {mine.project} in {way.answers.team.name}: {held or outcome}")
