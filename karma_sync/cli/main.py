@@ -31,7 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], **NO_HELP},
     epilog="Exit codes: 0 done, 1 failed, 2 wrong input, 3 run `init` first, 4 Syncthing failed,"
     " 5 not found, 6 not possible now, 7 stuck, 8 needs --yes, 9 timed out, 10 not verified,"
-    " 11 redaction failed. See docs/exit-codes.md.",
+    " 11 redaction failed, 12 not the leader. See docs/exit-codes.md.",
 )
 
 

@@ -1,10 +1,12 @@
 """The command line with nothing there yet: empty lists say what they wait for; help helps."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from typer.main import get_command
 
+from karma_sync import errors
 from karma_sync.cli.main import app
 from tests.support.harness import Member
 from tests.support.town import Town
@@ -61,7 +63,14 @@ def test_help_is_printed_with_its_example(alone: Member) -> None:
 
 
 def test_the_help_of_the_program_lists_the_exit_codes(alone: Member) -> None:
-    assert "Exit codes: 0 done" in " ".join(alone.run("--help").out.split())
+    told = " ".join(alone.run("--help").out.split())
+    codes = {each.exit_code for each in vars(errors).values() if hasattr(each, "exit_code")}
+
+    assert "Exit codes: 0 done" in told
+    assert {int(n) for n in re.findall(r"\b\d+\b", told.partition("Exit codes: ")[2])} == {
+        *codes,
+        0,
+    }
 
 
 def test_an_empty_list_says_what_it_waits_for(alone: Member) -> None:
