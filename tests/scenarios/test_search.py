@@ -41,6 +41,11 @@ def found(member: Member, *words: str) -> list[dict[str, object]]:
     return list(member.json("search", *words)["hits"])
 
 
+def held(member: Member, *options: str) -> set[str]:
+    """The sessions of a list that stay here."""
+    return {each["session"] for each in member.json("session", "list", *options)["held"]}
+
+
 def test_a_hit_says_who_when_where_and_what(pair: Pair) -> None:
     shown = pair.b.run("search", WORD)
 
@@ -113,6 +118,48 @@ def test_a_list_takes_the_same_filters_and_says_how_many_more(pair: Pair) -> Non
     assert "TURNS" in shown.out
     assert "SUMMARY" in shown.out
     assert "No session fits." in pair.b.run("session", "list", "by:nobody").out
+
+
+def test_a_list_that_nothing_fits_does_not_say_that_there_is_nothing(pair: Pair) -> None:
+    pair.b.run("team", "create", "empty")
+    for narrowed in (
+        ("list", "--agent", "xx"),
+        ("list", "--team", "empty"),
+        ("stats", "--team", "empty"),
+    ):
+        assert "No session fits." in pair.b.run("session", *narrowed).out
+
+
+def test_a_list_of_one_team_or_agent_has_no_session_of_another_that_stays(pair: Pair) -> None:
+    quiet = pair.b.repo / "quiet"
+    quiet.mkdir()
+    pair.b.run("exclude", str(quiet))
+    kept = pair.b.write_session("not for others", cwd=quiet)
+
+    assert kept.id in held(pair.b)
+    assert kept.id in held(pair.b, "--team", "backend")
+    assert kept.id not in held(pair.b, "--team", "empty")
+    assert kept.id not in held(pair.b, "--agent", "xx")
+
+
+def test_the_command_for_the_rest_of_a_list_goes_on_in_the_same_list(pair: Pair) -> None:
+    narrowed = ("--project", "repo", "--team", "backend", "--agent", "claude-code")
+    shown = pair.b.run("session", "list", *narrowed, "--limit", "1").out
+    [line] = [each for each in shown.splitlines() if " more session" in each]
+    again = line.partition("karma-sync ")[2].partition(", or")[0].split()
+    rest = pair.b.run(*again).out
+
+    assert set(narrowed) <= set(again)
+    assert pair.spoken.id[:4] in rest or pair.other.id[:4] in rest
+    assert "more session" not in rest
+
+
+def test_a_list_does_not_go_on_after_a_session_that_is_not_in_it(pair: Pair) -> None:
+    after = ("--after", pair.spoken.id)
+    done = pair.b.run("session", "list", "by:bob", *after, check=False)
+
+    assert done.code == 2
+    assert "is not in this list" in done.err
 
 
 def test_a_bad_pattern_or_cursor_is_refused(pair: Pair) -> None:

@@ -18,6 +18,7 @@ from karma_sync.cli.screen import Line, Tone, print_table
 from karma_sync.cli.session import archived, sharing
 from karma_sync.domain.ids import short_ids
 from karma_sync.domain.text import printable
+from karma_sync.errors import BadInput
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _TITLE_CHARS = 60
 _DETAIL_CHARS = 30
+NOTHING_FITS = "No session fits."
 
 
 def list_(
@@ -85,12 +87,13 @@ def list_(
     sources = app.source.ids() if app.source.is_complete else None
     seen = _Seen(app.me.tag, sources, app.source.open_sessions(), utc_now())
     forks = known_forks(app.state)
+    held = [] if words or agent else _held(app, scope)  # of those nothing says which fit
     if as_json:
         require_private_for(found, app.me.tag, private)
         more = len(rest) > len(found)
         print_json(
             sessions=[as_json_of(r) | seen.marks(r) | _fork_of(r, seen.me, forks) for r in found],
-            held=[asdict(one) for one in _held(app, scope)] if not words else [],
+            held=[asdict(one) for one in held],
             total=len(known),
             truncated=more,
             cursor=str(key_of(found[-1])) if more else None,
@@ -102,8 +105,7 @@ def list_(
     if found:
         _list_found(app, found, seen, short, long)
     else:
-        print_line(_why_none(bool(everything), bool(known)))
-    held = [] if words else _held(app, scope)
+        print_line(_why_none(app, bool(known)))
     short_held = short_ids(h.session for h in held)
     rows = [(short_held[h.session], h.project, Line(h.kind.value, Tone.WAITS), h.why) for h in held]
     if rows:
@@ -112,7 +114,9 @@ def list_(
     if len(rest) > len(found):
         step = f"--after {quote(str(key_of(found[-1])))}, or --limit {len(known)}"
         more_sessions = many(len(rest) - len(found), "more session")
-        typed = "".join(f"{quote(word)} " for word in words or [])
+        options = (("--project", project), ("--team", team), ("--agent", agent))
+        narrowed = [text for name, value in options if value for text in (name, value)]
+        typed = "".join(f"{quote(word)} " for word in [*(words or []), *narrowed])
         print_line(f"{more_sessions}: karma-sync session list {typed}{step}")
     if found:
         print_next(f"karma-sync session show {short[found[0].manifest.session.session_id]}")
@@ -142,11 +146,11 @@ def _name_orphans(app: App) -> None:
         )
 
 
-def _why_none(is_any: bool, fits_any: bool) -> str:
+def _why_none(app: App, fits_any: bool) -> str:
     if fits_any:
         return "There are no more sessions."
-    if is_any:
-        return "No session fits."
+    if app.sessions.sessions(app.scope):
+        return NOTHING_FITS
     return (
         "There are no sessions yet. Yours appear while karma-sync runs, and those of others"
         " once both sides accept a project."
@@ -167,12 +171,14 @@ def _selected(
 
 def _held(app: App, scope: "AccessScope") -> "list[HeldSession]":
     from karma_sync.service.sessions.choices import held
+    from karma_sync.service.teams import all_teams
 
+    teams = {team.name for team in all_teams(app.state) if team.id in scope.teams}
     excluded = [each.as_held() for each in sharing.excluded_sessions(app)]
     # the daemon records an exclusion only when the session changes next
     found = {(h.project, h.session, h.team): h for h in held(app.state, app.work, app.me)}
     found |= {(h.project, h.session, h.team): h for h in excluded}
-    known = [found[key] for key in sorted(found)]
+    known = [found[key] for key in sorted(found) if found[key].team in teams]
     return [h for h in known if scope.only is None or h.project in scope.only]
 
 
@@ -184,8 +190,14 @@ def _after(
 
     if cursor is None:
         return known
+    keys = [key_of(r) for r in known]
     last = key_of(app.sessions.session(scope, cursor))
-    return known[[key_of(r) for r in known].index(last) + 1 :]
+    if last not in keys:
+        raise BadInput(
+            f"session {last.session} is not in this list",
+            hint="--after with the filters of the list that named it, or leave it out",
+        )
+    return known[keys.index(last) + 1 :]
 
 
 def _list_found(

@@ -15,7 +15,7 @@ from karma_sync.cli.notices import warn_if_down
 from karma_sync.cli.options import JsonOption, PrivateOption, TeamOption
 from karma_sync.cli.output import print_json, print_line
 from karma_sync.cli.screen import Line, Tone, print_drawn, print_table
-from karma_sync.cli.session.listing import scope_of
+from karma_sync.cli.session.listing import NOTHING_FITS, scope_of
 from karma_sync.domain.session.activity import StatsBy
 from karma_sync.domain.text import one_line
 from karma_sync.runtime.timing import utc_now
@@ -73,7 +73,8 @@ def stats(
         _print_as_json(by, found, moved, held)
         return
     if not found.sessions:
-        print_line("There are no sessions yet.")
+        is_narrowed = scope != app.scope and app.sessions.sessions(app.scope)
+        print_line(NOTHING_FITS if is_narrowed else "There are no sessions yet.")
         return
     _show(by, found, limit)
     _show_exchange(by, moved, held, limit)
