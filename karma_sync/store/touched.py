@@ -17,7 +17,8 @@ _AFTER_SLASH = "0"
 class WantedFile:
     """A file or a directory that is asked for.
 
-    - `path` lies in the repository of one of `projects`; of any project if that is None.
+    - `path` lies in the repository of one of `projects`; of any project if that is None. "" is the
+      repository itself.
     - `whole` is the same file as a path on this machine. It finds own sessions of no project too.
     - `since` (UTC) limits when, `changes_only` what was done.
     """
@@ -73,13 +74,15 @@ def touched(
 
 def _condition(wanted: WantedFile, me: str) -> tuple[str, Values]:
     where, values = _at("substr(t.path, t.below)", wanted.path)
-    whole, places = _at("t.path", wanted.whole)
+    if not wanted.path:
+        where, values = "t.below > 1", []  # what lies in a repository
+    mine, places = _at("t.path", wanted.whole) if wanted.whole else ("0", [])
     if wanted.projects is not None:
-        where += f" AND (project IN {LIST} OR (member = ? AND {whole}))"
-        values += [listed(wanted.projects), me, *places]
-    elif wanted.whole:
-        where = f"({where}) OR (member = ? AND {whole})"
-        values += [me, *places]
+        where += f" AND (project IN {LIST} OR (member = ? AND {mine}))"
+        values.append(listed(wanted.projects))
+    else:
+        where = f"({where}) OR (member = ? AND {mine})"
+    values += [me, *places]
     parts = [f"({where})"]
     if wanted.since is not None:
         parts.append("t.last >= ?")
@@ -90,8 +93,6 @@ def _condition(wanted: WantedFile, me: str) -> tuple[str, Values]:
 
 
 def _at(column: str, path: str) -> tuple[str, Values]:
-    """The path itself, or what lies below it; "" is everything."""
-    if not path:
-        return f"{column} <> ''", []
+    """The path itself, or what lies below it."""
     below = f"({column} > ? AND {column} < ?)"
     return f"({column} = ? OR {below})", [path, f"{path}/", f"{path}{_AFTER_SLASH}"]

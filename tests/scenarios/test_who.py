@@ -95,6 +95,53 @@ def test_a_path_is_seen_from_where_the_person_stands(pair: Pair) -> None:
     assert len(works(pair.b, ".")) == 2
 
 
+def test_the_whole_repository_is_what_lies_in_it(pair: Pair) -> None:
+    use(pair.changed, "Read", pair.a.folder / "far" / "away.md")
+    use(pair.changed, "Read", pair.changed.cwd / "near.md")
+    until(lambda: works(pair.b, "near.md"), "what A read last is known at B")
+
+    for where in ((".",), (".", "--project", "repo"), (str(pair.b.repo),)):
+        files = {f for each in works(pair.b, *where) for f in each["files"]}
+        assert files == {"src/app.py", "src/lib.py", "near.md"}
+
+
+def test_a_file_of_one_project_is_not_that_of_another(pair: Pair) -> None:
+    place = pair.b.clone("git@example.org:acme/other.git", "other")
+    other = pair.b.write_session("elsewhere", cwd=place)
+    use(other, "Edit", place / "src" / "app.py")
+    until(lambda: works(pair.b, "src/app.py", cwd=place), "what B changed is indexed")
+
+    named = works(pair.b, "src/app.py", "--project", "repo", cwd=place)
+    assert {each["session"] for each in works(pair.b, "src/app.py", cwd=place)} == {other.id}
+    assert named
+    assert other.id not in {each["session"] for each in named}
+
+
+def test_a_directory_of_no_project_is_what_lies_below_it(pair: Pair, tmp_path: Path) -> None:
+    done = pair.b.run("who", ".", cwd=tmp_path)
+
+    assert works(pair.b, ".", cwd=tmp_path) == []
+    assert done.out.splitlines() == [
+        f"No session that you can read worked on {tmp_path}.",
+        f"Next: karma-sync search file:{tmp_path.name}",
+    ]
+
+
+def test_a_repository_that_nobody_worked_on_is_named(pair: Pair) -> None:
+    done = pair.b.run("who", ".", "--since", "2099-01-01")
+
+    assert done.out.splitlines() == [
+        "No session that you can read worked on a file of example.org/acme/repo.",
+        "Next: karma-sync session list --project example.org/acme/repo",
+    ]
+
+
+def test_the_next_command_can_be_typed_for_any_name(pair: Pair) -> None:
+    out = pair.b.run("who", "a; b.py").out
+
+    assert out.splitlines()[-1] == "Next: karma-sync search 'file:\"a; b.py\"'"
+
+
 def test_people_read_who_when_and_where_to_look(pair: Pair) -> None:
     out = pair.b.run("who", "src/app.py").out
 

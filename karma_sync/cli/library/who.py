@@ -1,5 +1,6 @@
 """The command `who`."""
 
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -72,8 +73,7 @@ def who(
         )
         return
     if not works:
-        print_line(f"No session that you can read {'changed' if edits else 'worked on'} {path}.")
-        print_next(f"karma-sync search file:{_last(wanted.path or path)}")
+        _show_none(path, wanted)
         return
     _show(app, works, wanted)
     if more:
@@ -105,6 +105,19 @@ def _wanted(
     typed = path if named else str(expanded(path)) if path.startswith("~") else path
     wanted = wanted_file(typed, current_directory(), identity, others, named)
     return replace(wanted, since=parse_since(since or "all", utc_now()), changes_only=edits)
+
+
+def _show_none(path: str, wanted: "WantedFile") -> None:
+    did = "changed" if wanted.changes_only else "worked on"
+    project = min(wanted.projects or (), default="")
+    if not wanted.path:
+        print_line(f"No session that you can read {did} a file of {project}.")
+        print_next(f"karma-sync session list --project {quote(project)}")
+        return
+    print_line(f"No session that you can read {did} {path if path.strip('./') else wanted.path}.")
+    name = wanted.path.rpartition("/")[2]
+    found = f'file:"{name}"' if " " in name else f"file:{name}"
+    print_next(f"karma-sync search {quote(found)}")
 
 
 def _show(app: App, works: "list[Work]", wanted: "WantedFile") -> None:
@@ -146,10 +159,6 @@ def _files(work: "Work", wanted: "WantedFile") -> str:
 
 def _at(work: "Work") -> str:
     return f"@{printable(work.message[:_MESSAGE_CHARS])}" if work.message else ""
-
-
-def _last(path: str) -> str:
-    return path.rstrip("/").rpartition("/")[2] or "NAME"
 
 
 def _as_json(work: "Work") -> dict[str, object]:

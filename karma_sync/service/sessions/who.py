@@ -121,7 +121,8 @@ def wanted_file(
     """The file that a person typed: seen from the root of the repository in which it lies.
 
     `identity` tells the project of a directory, "" if it has none. In the directory of no project,
-    and with a `project`, the path is taken as it was typed. The file need not exist here.
+    and with a `project`, the path is taken as it was typed; "." in no project is the directory on
+    this machine. The file need not exist here.
     """
     whole = os.path.abspath(here / typed)  # noqa: PTH100 does not follow links
     if project:
@@ -134,7 +135,7 @@ def wanted_file(
         repository = None
     named = identity(str(existing)) if repository else ""
     if repository is None or not named:
-        return WantedFile(_cleaned(typed), None, whole)
+        return WantedFile(_cleaned(typed) or whole, None, whole)
     real = Path(os.path.realpath(existing)) / at.relative_to(existing)
     below = (
         str(real.relative_to(repository.tree)) if real.is_relative_to(repository.tree) else typed
