@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,6 +8,19 @@ import typer
 from karma_sync.cli import completion
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.team.direction import Direction
+from karma_sync.errors import BadInput
+
+
+def typed_directory(text: str) -> Path:
+    """Return the directory that was typed; an unset variable of the shell is not the current one.
+
+    Raises:
+        BadInput: the text is empty.
+    """
+    if not text.strip():
+        raise BadInput("an empty text names no directory", hint="type a dot for the current one")
+    return Path(text)
+
 
 TeamOption = Annotated[
     str | None,

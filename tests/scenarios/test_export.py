@@ -102,6 +102,22 @@ def test_what_cannot_be_meant_is_refused(shared: Shared, options: list[str]) -> 
     assert refused.code == 2
 
 
+def test_an_empty_name_of_a_directory_is_not_the_current_one(
+    shared: Shared, tmp_path: Path
+) -> None:
+    for command in (
+        ("session", "export", shared.session.id, "--to", ""),
+        ("session", "export", shared.session.id, "--html", "--to", " "),
+        ("session", "fork", shared.session.id, "--into", "", "--dry-run"),
+        ("project", "share", "", "--dry-run"),
+    ):
+        refused = shared.b.run(*command, cwd=tmp_path, check=False)
+
+        assert refused.code == 2
+        assert "an empty text names no directory" in refused.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_agent_writes_no_file_without_private(shared: Shared, tmp_path: Path) -> None:
     shared.b.environ["CLAUDECODE"] = "1"
     try:

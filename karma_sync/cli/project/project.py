@@ -32,6 +32,7 @@ from karma_sync.cli.options import (
     TeamOption,
     WholeHomeOption,
     YesOption,
+    typed_directory,
 )
 from karma_sync.cli.output import print_line, print_next
 from karma_sync.cli.project.argument import meant
@@ -67,7 +68,11 @@ def add_to(app: typer.Typer) -> None:
 def share(
     directories: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[DIRECTORY]…", help="A directory of each repository. Default: `.`"),
+        typer.Argument(
+            metavar="[DIRECTORY]…",
+            parser=typed_directory,
+            help="A directory of each repository. Default: `.`",
+        ),
     ] = None,
     team: TeamOption = None,
     direction: DirectionOption = None,

@@ -11,7 +11,7 @@ from karma_sync.app import App
 from karma_sync.cli import completion
 from karma_sync.cli.frame import require_private_for
 from karma_sync.cli.notices import warn_if_down
-from karma_sync.cli.options import PrivateOption
+from karma_sync.cli.options import PrivateOption, typed_directory
 from karma_sync.cli.output import print_line, size
 from karma_sync.cli.session.listing import scope_of
 from karma_sync.errors import BadInput, NotFound
@@ -33,7 +33,10 @@ def export(
             autocompletion=completion.sessions,
         ),
     ],
-    to: Annotated[Path | None, typer.Option(help="The directory to write into.")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", parser=typed_directory, help="The directory to write into."),
+    ] = None,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="One Markdown file instead; printed without --to.")
     ] = False,

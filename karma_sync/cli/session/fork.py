@@ -13,7 +13,7 @@ from karma_sync.cli import completion
 from karma_sync.cli.ask import ask, ask_unless, is_terminal
 from karma_sync.cli.frame import require_private_for
 from karma_sync.cli.notices import warn_if_down, warn_of_unsearched
-from karma_sync.cli.options import JsonOption, PrivateOption, YesOption
+from karma_sync.cli.options import JsonOption, PrivateOption, YesOption, typed_directory
 from karma_sync.cli.output import print_json, print_line, print_next, size
 from karma_sync.cli.session.listing import many, scope_of, title_of
 from karma_sync.domain.text import printable
@@ -40,7 +40,11 @@ def fork(
     ],
     into: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The clone in which to go on. Default: found by git."),
+        typer.Option(
+            metavar="DIR",
+            parser=typed_directory,
+            help="The clone in which to go on. Default: found by git.",
+        ),
     ] = None,
     at: Annotated[
         str, typer.Option(metavar="MESSAGE", help="End with this message: the beginning of its id.")
