@@ -142,6 +142,26 @@ def test_what_engram_got_from_others_is_not_in_the_raw_outbox(
     assert "author-unknown 1" in stays
 
 
+def test_a_name_is_mine_only_after_a_yes(pair: tuple[MemoryMember, MemoryMember]) -> None:
+    a, b = pair
+    session = a.write_session("it tells where the repository lies")
+    until(lambda: b.peek(session.id), "the session at B")
+    write_chunk(a.repo / ".engram", [row("saved as carol")], "carol")
+    a.run("observation", "share", "repo", "--yes")
+    named = ("observation", "share", "repo", "--author", "carol")
+
+    assert "saved as carol" in a.run(*named, "--dry-run").out
+    refused = a.run(*named, check=False)
+    assert refused.code == 8
+    assert "saved as carol" in refused.out
+    add(a, "to wait for")
+    until(lambda: titles(b) == {"to wait for"}, "the observation at B")
+    assert b"saved as carol" not in raw_outbox(a)
+
+    a.run(*named, "--yes")
+    until(lambda: titles(b) == {"to wait for", "saved as carol"}, "what the name brought at B")
+
+
 def test_a_switch_stops_all_of_it_at_once(pair: tuple[MemoryMember, MemoryMember]) -> None:
     a, b = pair
     a.run("observation", "share", "repo", "--yes")

@@ -128,7 +128,7 @@ def _observed(stage: Stage, title: str) -> str:
 
 def _observe(stage: Stage) -> Prepared:
     _observed(stage, "the first one")
-    return stage.a, ["observation", "share", "repo"]
+    return stage.a, ["observation", "share", "repo", "--author", "alice-at-home"]
 
 
 def _let_go(stage: Stage, verb: str) -> Prepared:
@@ -250,6 +250,7 @@ def _decided(member: Member) -> object:
             agreed, halts = state.agreements.all(tx), state.halts.all(tx)
             invited = {invite.id for invite in state.invites.all(tx)}
         limits = rules.choices, rules.unshared, rules.mapped, agreed, halts
+        limits += (app.observation_settings().authors,)
         return limits, answers, rosters, invited
     finally:
         app.close()

@@ -25,7 +25,8 @@ from karma_sync.errors import BadInput, NotFound
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
-    from karma_sync.service.sessions.observations import Verb
+    from karma_sync.service.projects import ProjectAnswers
+    from karma_sync.service.sessions.observations import ObservationSurvey, Verb
 
 _HELD = frozenset({StayReason.WITHHELD, StayReason.UNSHARED})
 OwnArgument = Annotated[
@@ -170,17 +171,21 @@ def share(
     answers = projects.find(app.state, app.me, project_named(app, project), team)
     contents = [Content.OBSERVATIONS, *([Content.MEMORY] if memory else [])]
     projects.moved(answers, lambda mine: observations.agree(mine, contents))  # before it asks
-    names = list(author or ()) or _ask_for_authors(app, yes=yes)
-    if names and not dry_run:
-        add_authors(app.paths, names)
+    names = frozenset(author or ()) or _ask_for_authors(app, yes=yes)
+    names -= app.observation_settings().authors
+    survey = app.observation_survey.with_authors(names)
     print_line(f"Observations of {answers.project} in team {answers.team.name}.")
     outlet = observations.outlet_of(app.state, app.me, answers)
-    leaving = app.observation_survey.leaving(outlet, contents, answers.mine.limits)
+    leaving = survey.leaving(outlet, contents, answers.mine.limits)
     show_observations(answers, leaving, whole=memory)
+    if names:
+        _show_elsewhere(app, survey, answers)
     if dry_run:
         print_line("Nothing was changed.")
         return
     ask_unless(yes, "--yes")
+    if names:
+        add_authors(app.paths, names)
     where = answers.project, answers.team.id
     projects.move(app.state, app.me, *where, lambda mine: observations.agree(mine, contents))
     print_line(f"Observations of {answers.project} are shared.")
@@ -220,19 +225,33 @@ def unshare(
     _hold(wanted, undo=undo, yes=yes, verb=observations.unshare, done="is withdrawn")
 
 
-def _ask_for_authors(app: App, *, yes: bool) -> list[str]:
-    """The names in `.engram` folders that are this person's; asked once, kept in config.toml."""
+def _show_elsewhere(app: App, survey: "ObservationSurvey", but: "ProjectAnswers") -> None:
+    """Show what would leave of the other projects whose observations are shared already."""
+    from karma_sync.domain.team.subscription import Content
+    from karma_sync.service.sessions.preview import outlets
+
+    for outlet in outlets(app.state, app.me):
+        answers = outlet[0]
+        if answers.is_same(but) or not answers.mine.agreed(Content.OBSERVATIONS):
+            continue
+        print_line(f"Observations of {answers.project} in team {answers.team.name}, shared before.")
+        leaving = survey.leaving(outlet, [Content.OBSERVATIONS], answers.mine.limits)
+        show_observations(answers, leaving)
+
+
+def _ask_for_authors(app: App, *, yes: bool) -> frozenset[str]:
+    """The names in `.engram` folders that this person says are theirs; none if some are known."""
     if app.observation_settings().authors:
-        return []
+        return frozenset()
     names = app.observations.engram.created_by()
     if not names:
-        return []
+        return frozenset()
     listed = ", ".join(names)
     print_line(printable(f"Chunks in .engram were created by: {listed}."))
     if yes or not is_terminal():
         print_line("  none of these counts as you; --author NAME says which do")
-        return []
-    return [name for name in names if confirm(printable(f"Is {name} you?"))]
+        return frozenset()
+    return frozenset(name for name in names if confirm(printable(f"Is {name} you?")))
 
 
 def _hold(wanted: str, *, undo: bool, yes: bool, verb: "Verb", done: str) -> None:

@@ -1,8 +1,8 @@
 """Use cases of observations: the sources here, what would leave, what a person holds back."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from karma_sync.agents.claude.memory import ClaudeMemory
@@ -50,6 +50,13 @@ class ObservationParts:
     def directories(self) -> list[Path]:
         """Every directory in which observations change."""
         return [path for source in self.sources for path in source.directories()]
+
+    def with_authors(self, names: Set[str]) -> "ObservationParts":
+        """The same, as if these names too were the person's in Engram."""
+        engram = self.engram
+        more = replace(engram, authors=lambda: engram.authors() | names)
+        sources = [more if source is engram else source for source in self.sources]
+        return replace(self, engram=more, sources=sources)
 
 
 def observation_parts(
@@ -117,6 +124,10 @@ class ObservationSurvey:
     library: Database
     redactor: Callable[[], Redactor]
     author: str
+
+    def with_authors(self, names: Set[str]) -> "ObservationSurvey":
+        """The same, as if these names too were the person's in Engram."""
+        return replace(self, parts=self.parts.with_authors(names))
 
     def leaving(
         self, outlet: Outlet, contents: Sequence[Content], limits: Limits
