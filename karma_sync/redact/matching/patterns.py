@@ -20,7 +20,7 @@ MEMORY = 64 << 20
 Spans = tuple[tuple[int, int], ...]
 _NOTHING = (-1, -1)
 _APART = 64  # bytes
-_BETWEEN = re.compile(rb'[\\n\\\\"]')  # what may stand between lines and strings
+_BETWEEN = re.compile(rb"[^A-Za-z0-9+/=_-]")  # what ends a word, or a run of base64
 
 
 class Pattern:

@@ -59,6 +59,15 @@ def test_base64_of_a_secret_is_cut_as_a_whole(plain: str) -> None:
     }
 
 
+def test_of_two_runs_of_base64_beside_each_other_each_is_read() -> None:
+    harmless = base64.b64encode(b"it tells you nothing.").decode()
+    encoded = base64.b64encode(GITHUB.encode()).decode()
+
+    assert content(f"printf %s {harmless} {encoded} | base64 -d") in {
+        f"printf %s {harmless} [REDACTED:{rule}] | base64 -d" for rule in ("github", "assignment")
+    }
+
+
 def test_base64_of_something_else_stays() -> None:
     encoded = base64.b64encode(b"a sentence of some length that tells nothing to anybody").decode()
 
