@@ -23,7 +23,7 @@ from karma_sync.redact.matching.patterns import compiled, compiled_needs
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.stretches import line_around
 
-HIDDEN = r"\\u00[2-7]"  # an escaped ASCII character: it may hide any word
+HIDDEN = r"\\(?:u00[2-7]|/)"  # it may hide any word, and an escaped slash may stand in any value
 
 
 class NeedHit(NamedTuple):

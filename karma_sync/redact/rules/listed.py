@@ -44,16 +44,18 @@ LISTED_RULES = (
         name="assignment",  # a column of secrets, in CSV, in Markdown, in an INSERT
         pattern="",
         finder=columns.secrets,
-        # between two cells, in the last one, in Markdown, in an INSERT
-        gate=rf"{_COLUMN}\\*[\"'`]?(?:,\\*[\"'`]?[a-z_]|[`*]{{0,3}}[ ]{{0,}}\|"
-        rf"|[^()\n]{{0,20}}\)(?:\s|\\+[nrt]){{1,4}}(?i:values))"
-        rf"|(?:[,;\t]|\\+t)[ A-Za-z0-9_.\"'`-]{{0,}}{_COLUMN}\\*[\"'`]?(?:\r|\n|\\+[nr])",
+        gate=rf"{_COLUMN}\\*[\"'`]?(?:,\\*[\"'`]?[a-z_]|\r|\n|\\+[nr]|[`*]{{0,3}}[ ]{{0,}}\|"
+        rf"|[^()\n]{{0,}}\)(?:\s|\\+[nrt]){{1,4}}(?i:values))",
         reach=2000,
         source="https://datatracker.ietf.org/doc/html/rfc4180",
         examples=(
             "name,email,password\nbob,b@x.example,«Qwertz!234»\neve,e@x.example,«kermitTheFrog9»\n",
             "| user | api key |\n|---|---|\n| bob | «{alnum:32}» |\n",
             "INSERT INTO users (email,password) VALUES ('b@x.io','«Qwertz!234»');",
+            "INSERT INTO t (name, password, created_at, updated_at, seen_at) VALUES\n"
+            "('bob', '«Qwertz!234»', 1, 2, 3);",
+            "user | password\n---|---\nbob | «kermitTheFrog9»\n",
+            '"user","password"\n"bob","«kermitTheFrog9»"\n',
             "INSERT INTO t (id, api_token) VALUES (1, '«{alnum:32}»'), (2, '«{alnum:32}»');",
         ),
         near_misses=(
@@ -82,7 +84,7 @@ LISTED_RULES = (
         rf"(?:(?i:the|my|our)[ ]+)?[`\"'*]{{0,2}}{NAME}[`\"'*]{{0,2}}[ ]+(?:to|as|is)"
         rf"|[`*]{{1,2}}(?P<name2>[A-Z][A-Z0-9_]*)[`*]{{1,2}}[ ]+is)[ ]+[`\"'*]{{0,2}}"
         r"(?P<secret>[^\s\"'`\\]*[^\s\"'`\\.,;:!?])",
-        gate=rf"{WORD}{MORE}[`\"'*\\]{{0,4}}[ ](?:to|as|is)[ ][`\"'*\\]{{0,4}}[^\s]{{6}}",
+        gate=rf"{WORD}{MORE}[`\"'*\\]{{0,}}[ ](?:to|as|is)[ ][`\"'*\\]{{0,}}[^\s]{{6}}",
         one_line=True,
         source=_SOURCE,
         check=is_told_secret,
@@ -207,7 +209,7 @@ LISTED_RULES = (
         rf"\"(?i:name|key)\"[ \t]*:[ \t]*\"{NAME}\""
         r"|\"(?i:name)\"[ \t]*:[ \t]*\"(?P<name2>[A-Za-z0-9_./-]*/[A-Za-z0-9_.-]*"
         rf"{WORD}{AFTER})\"[^{{}}]{{0,200}}?\"(?i:value)\"[ \t]*:[ \t]*\"(?P<secret_b>[^\"\n]+)\"",
-        gate=rf"\"(?i:value)\\*\"[ \t]{{0,4}}:[ \t]{{0,4}}\\*\"[^\"\n]{{1,}}\"[\s,\\nrt]{{1,24}}"
+        gate=rf"\"(?i:value)\\*\"[ \t]{{0,4}}:[ \t]{{0,4}}\\*\"[^\"\n]{{1,}}\"[\s,\\nrt]{{1,}}"
         rf"\\*\"(?i:name|key)\\*\"|\"(?i:name)\\*\"[ \t]{{0,4}}:[ \t]{{0,4}}\\*\""
         rf"[A-Za-z0-9_./-]{{0,}}{WORD}",
         source="https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-securestring.html",
@@ -339,7 +341,7 @@ LISTED_RULES = (
         name="assignment",  # expect "password:", send "v\r"
         pattern=r"(?i)expect[ \t]+\"[^\"\n]{0,20}pass[^\"\n]{0,20}\"[^\n]{0,20}\n[^\n]{0,20}send"
         r"(?:[ \t]+--)?[ \t]+\"(?P<secret>[^\"\\\n]+)",
-        gate=r"(?i)expect[ \t\\]{1,4}\"[^\"\n]{0,20}pass",
+        gate=r"(?i)expect[ \t\\]{1,}\"[^\"\n]{0,20}pass",
         source="https://core.tcl-lang.org/expect/index",
         check=is_told_secret,
         examples=('expect "password:"\nsend "«n3qfqrUMCoFp4UOu»\\r"',),

@@ -20,6 +20,7 @@ from karma_sync.redact.matching.value_checks import (
 )
 from karma_sync.redact.redactor import RuleRedactor, default_redactor
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
+from karma_sync.redact.scanner import LEVELS
 
 REDACTOR = default_redactor()
 MARKED = re.compile("«.*?»", re.DOTALL)
@@ -88,6 +89,27 @@ def test_an_example_is_cut_in_json_text_within_a_record(rule: Rule, example: str
     text = json.loads(outer)["toolUseResult"]
     assert text.startswith('{"stdout": "before\\n')
     assert not any(json.dumps(secret)[1:-1] in text for secret in secrets(example))
+
+
+@examples
+def test_an_example_is_cut_at_every_level_of_json_that_is_read(rule: Rule, example: str) -> None:
+    text, found = f"before\n{bare(example)}\nafter", secrets(example)
+    for _ in range(LEVELS - ("\\" in example)):  # some are escaped once already
+        text = json.dumps({"stdout": text})
+        found = [json.dumps(secret)[1:-1] for secret in found]
+
+    left = REDACTOR.lines(text.encode()).data.decode()
+
+    assert not any(secret in left for secret in found)
+
+
+@examples
+def test_an_example_is_cut_where_slashes_are_escaped(rule: Rule, example: str) -> None:
+    text = json.dumps({"stdout": bare(example)}).replace("/", "\\/")
+
+    left = REDACTOR.lines(text.encode()).data.decode()
+
+    assert not any(json.dumps(s)[1:-1].replace("/", "\\/") in left for s in secrets(example))
 
 
 @examples
