@@ -63,13 +63,13 @@ class Unescaped:
         at, size = 0, 0
         for place in places:
             over = _escape_over(source, place)
-            place = over[0] if over else place
-            if place > at:
-                pieces.append(unescape(source[at:place]))
+            stop = over[0] if over else place
+            if stop > at:
+                pieces.append(unescape(source[at:stop]))
                 size += len(pieces[-1])
-                at = place
+                at = stop
             self.places.append(size)
-        self.data = b"".join([*pieces, unescape(source[at:])]) if pieces else unescape(source)
+        self.data = b"".join([*pieces, unescape(source[at:])])
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """The stretch of the source that became data[start:end]; it splits no escape."""

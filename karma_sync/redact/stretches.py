@@ -7,7 +7,7 @@ from typing import NamedTuple
 _NEWLINE = b"\\n"  # as JSON escapes it
 _JOIN = 200  # bytes: stretches that are so near are searched as one
 _LONG = 8192  # bytes of a line from which only the part around a place is searched
-_BEFORE = 1024  # bytes of that part before the place
+_BEFORE = 3072  # bytes of that part before the place, where a need ends that may be long
 _AFTER = 2048  # and after it, up to the next blank
 _BLANK = re.compile(rb"\s")
 
