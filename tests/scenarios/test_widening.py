@@ -250,7 +250,6 @@ def _decided(member: Member) -> object:
             agreed, halts = state.agreements.all(tx), state.halts.all(tx)
             invited = {invite.id for invite in state.invites.all(tx)}
         limits = rules.choices, rules.unshared, rules.mapped, agreed, halts
-        limits += (app.observation_settings().authors,)
-        return limits, answers, rosters, invited
+        return limits, app.observation_settings().authors, answers, rosters, invited
     finally:
         app.close()
