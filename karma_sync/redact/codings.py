@@ -1,14 +1,16 @@
-"""Reads what hides a secret without escaping it: colour codes, percent signs, base64, UTF-16.
+"""Reads what hides a secret without escaping it: colour codes, percent signs, base64, line ends.
 
-A terminal's colour codes may stand inside a token, a URL within a query is percent-encoded, a file
-of settings is handed on in base64. Each coding has a need for the gates, finds its stretches around
-the places of that need, and decodes them; the secrets found there are mapped back.
+A terminal's colour codes may stand inside a token, or the token may be wrapped at its width, a URL
+within a query is percent-encoded, a file of settings is handed on in base64 or in UTF-16. Each
+coding has a need for the gates, finds its stretches around the places of that need, and decodes
+them; the secrets found there are mapped back.
 """
 
 import base64
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 
 from karma_sync.redact.matching.patterns import compiled
 from karma_sync.redact.stretches import Stretch, line_around
@@ -33,6 +35,11 @@ _ASCII = r"(?:[CDI-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za
 # What the gates look for; it must hold behind escapes too.
 NEED = r"%3[AaDd]|%2[Ff]%2[Ff]|(?:\x00|u0000)[!-~](?:\x00|\\+u0000)"
 NEED_OF_BASE64 = rf"{_ASCII}{{6}}"
+# What follows the beginning of a token that reaches a line's end.
+NEED_OF_WRAPPED = r"[A-Za-z0-9_.+/=-]+[\\\r\n]"
+_LINE_END = b"\r\n"  # the longest
+_NARROWEST, _WIDEST = 40, 512  # bytes of a line that a terminal wraps
+_MOST_WRAPPED = 16  # lines over which a token is wrapped
 
 
 class Decoded:
@@ -40,10 +47,18 @@ class Decoded:
 
     `starts` are where its parts begin in the data, `sources` where they begin in the text, and
     their size there: of a part that is one byte of the data, the negative size of its code.
+    `joints` are where lines of a wrapped text were joined, if it is one.
     """
 
-    def __init__(self, data: bytes, starts: Sequence[int], sources: Sequence[Stretch]) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        starts: Sequence[int],
+        sources: Sequence[Stretch],
+        joints: Sequence[int] = (),
+    ) -> None:
         self.data = data
+        self.joints = joints
         self._starts = starts
         self._sources = sources
 
@@ -101,6 +116,36 @@ def decoded(text: bytes, places: Sequence[int]) -> Iterator[Decoded]:
             starts = range(size)
             sources = [(wide.start() + 2 * at, -2) for at in starts]
             yield Decoded(wide[0][::2], starts, sources)
+
+
+def unwrapped(text: bytes, places: Sequence[int]) -> Iterator[Decoded]:
+    """The lines that end at these places, and that a terminal may have wrapped, joined to one.
+
+    The lines between the first, before which other text may stand, and the last are equally long.
+    """
+    done = 0
+    for place in places:
+        stop = text.find(b"\n", place, place + len(_LINE_END))
+        if stop < done:
+            continue
+        start = text.rfind(b"\n", max(done, stop - _WIDEST), stop) + 1 or done
+        lines = [(start, _without_return(text, start, stop) - start)]
+        while stop >= 0 and len(lines) <= _MOST_WRAPPED:
+            start = stop + 1
+            stop = text.find(b"\n", start, start + _WIDEST)
+            end = stop if stop >= 0 else min(len(text), start + _WIDEST)
+            lines.append((start, _without_return(text, start, end) - start))
+            if lines[-1][1] != lines[1][1]:
+                break
+        done = sum(lines[-1])
+        if lines[0][1] >= max(_NARROWEST, lines[1][1]):
+            data = b"".join(text[at : at + size] for at, size in lines)
+            starts = [0, *accumulate(size for _, size in lines)][:-1]
+            yield Decoded(data, starts, lines, joints=starts[1:])
+
+
+def _without_return(text: bytes, start: int, end: int) -> int:
+    return end - (end > start and text[end - 1 : end] == b"\r")
 
 
 def _runs(text: bytes, places: Sequence[int]) -> Iterator[Stretch]:

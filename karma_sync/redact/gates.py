@@ -14,6 +14,7 @@ from typing import NamedTuple
 from karma_sync.redact.codings import (
     NEED,
     NEED_OF_BASE64,
+    NEED_OF_WRAPPED,
     coloured_lines,
     has_colours,
     without_colours,
@@ -50,13 +51,15 @@ class Reasons(NamedTuple):
 
     `hits` are what tells it, in order, and `needed` has the indexes of rules that need the same,
     with the places of it, in order. `hidden` says that one of the places may hide what another
-    rule needs, `coded` that one begins a stretch in one of the codings.
+    rule needs, `coded` that one begins a stretch in one of the codings. `wrapped` are the places
+    at which a terminal may have wrapped a token.
     """
 
     needed: list[tuple[Sequence[int], list[int]]]
     hits: Sequence[NeedHit]
     hidden: bool
     coded: bool
+    wrapped: Sequence[int]
 
     @property
     def places(self) -> list[int]:
@@ -88,10 +91,13 @@ class Gates:
         self._hidden = compiled(HIDDEN, "gate")
         # the needs of no rule come last: the person's words make a line a candidate, and `near`
         # gives the rules to try for them
-        self._orders = [*needs.values(), [], [], [], *([] for _ in near)]
-        self._coded, self._hides = {len(needs), len(needs) + 1}, len(needs) + 2
+        self._orders = [*needs.values(), [], [], [], [], *([] for _ in near)]
+        self._coded, self._wrapped = {len(needs), len(needs) + 1}, len(needs) + 2
+        self._hides = len(needs) + 3
         # ours take some time to compile, and are the same for all: the person's stand alone
-        self._parts = [(0, compiled_needs((*needs, NEED_OF_BASE64, NEED, HIDDEN)))]
+        begins = "|".join(sorted({rule.begins for rule in rules if rule.begins}))
+        wrapped = f"(?:{begins}){NEED_OF_WRAPPED}" if begins else HIDDEN
+        self._parts = [(0, compiled_needs((*needs, NEED_OF_BASE64, NEED, wrapped, HIDDEN)))]
         if near:
             self._parts.append((self._hides + 1, compiled_needs(tuple(near))))
 
@@ -172,6 +178,7 @@ class Gates:
             hits,
             hidden=self._hides in found,
             coded=not self._coded.isdisjoint(found),
+            wrapped=found.get(self._wrapped, []),
         )
 
 

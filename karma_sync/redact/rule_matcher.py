@@ -28,11 +28,12 @@ class RuleMatcher:
     """Finds the secrets of one rule in a text.
 
     `reach` is how far from a place that opens the rule its match may lie, in bytes; 0 means on the
-    same line, -1 anywhere in the text.
+    same line, -1 anywhere in the text. `is_fixed` says that the form alone tells its tokens.
     """
 
     def __init__(self, rule: Rule, order: int, allowed: Allowed) -> None:
         self.reach = 0 if rule.one_line else rule.reach
+        self.is_fixed = bool(rule.begins)
         self._order = order
         self._rule = rule
         self._allowed = None if rule.firm or rule.until else allowed

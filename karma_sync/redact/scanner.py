@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
-from karma_sync.redact.codings import decoded, without_colours
+from karma_sync.redact.codings import decoded, unwrapped, without_colours
 from karma_sync.redact.effort import Effort, TooMuchWork
 from karma_sync.redact.escapes import Unescaped, snapped, whole_characters
 from karma_sync.redact.gates import CandidateLine, Gates, NeedHit, Reasons
-from karma_sync.redact.matching.rule import ANYWHERE, Rule
+from karma_sync.redact.matching.rule import ANYWHERE, FAR, Rule
+from karma_sync.redact.matching.value_checks import is_key
 from karma_sync.redact.rule_matcher import Allowed, RuleMatcher, Span
 from karma_sync.redact.stretches import (
     Around,
@@ -30,6 +31,7 @@ MARKER = re.compile(rb"\[REDACTED:[a-z0-9-]+\]")
 # Stands in place of a text that asks for more work than any honest text does.
 UNSEARCHED = "unsearched"
 PASSES = 8  # after so many replacements that each uncovered another secret a text is cut whole
+_LEAST_TAIL = 8  # characters of a token behind a line's end that are worth a cut
 _FILLER = b" \t\r\n\\\"'`"
 
 
@@ -123,7 +125,7 @@ class Scanner:
         """What is found in all layers of a text."""
         known = self._gates.hits(text, search.effort) if hits is None else hits
         reasons = self._gates.reasons(known)
-        levels = LEVELS if b"\\" in text or reasons.coded else 0
+        levels = LEVELS if b"\\" in text or reasons.coded or reasons.wrapped else 0
         return self._find_in_layers(search, text, reasons, levels, written)
 
     def _find_behind_colours(self, search: _Search, text: bytes) -> Iterator[Span]:
@@ -152,6 +154,8 @@ class Scanner:
             found += [s for s in spans if written is None or (s.start, s.end) in written]
         if levels and reasons.coded:
             found += self._find_behind_codings(search, text, reasons, levels - 1)
+        if levels and reasons.wrapped:
+            found += self._find_behind_line_ends(search, text, reasons.wrapped)
         if levels and b"\\" in text:
             stretches = self._to_unescape(text, reasons, bool(anyway))
             found += self._find_behind_escapes(search, text, stretches, reasons, levels - 1)
@@ -165,7 +169,7 @@ class Scanner:
         if reasons.hidden or ANYWHERE in reaches:
             return joined(lines_around(text, reasons.places))  # an escape never spans lines
         # escapes make a text at most twice as long at each level, but for \u
-        reach = 2 * max(reaches, default=0)
+        reach = 2 * max(reaches | ({FAR} if reasons.coded or reasons.wrapped else {0}))
         arounds = (Around(max(0, place - reach), place + reach) for place in reasons.places)
         return joined(escaped_lines_around(text, arounds))
 
@@ -209,6 +213,26 @@ class Scanner:
             inner = self._gates.reasons(self._gates.hits(layer.data, search.effort))
             for span in _distinct(self._find_in_layers(search, layer.data, inner, levels, None)):
                 yield Span(*layer.origin(span.start, span.end), span.order)
+
+    def _find_behind_line_ends(
+        self, search: _Search, text: bytes, places: Sequence[int]
+    ) -> Iterator[Span]:
+        """The tokens of a fixed form that a terminal wrapped.
+
+        One that could be whole before the line's end goes on only with what looks like a key.
+        """
+        for layer in unwrapped(text, places):
+            search.effort.spend(len(layer.data))
+            inner = self._gates.reasons(self._gates.hits(layer.data, search.effort))
+            for span in self._find_in_layer(layer.data, inner, (), search.effort):
+                joint = next((j for j in layer.joints if span.start < j < span.end), None)
+                matcher = self._matchers[span.order]
+                if joint is None or not matcher.is_fixed:
+                    continue
+                before = matcher.spans(layer.data, 0, joint, search.effort)
+                is_whole = any(each.start == span.start for each in before)
+                if not is_whole or is_key(layer.data[joint : span.end], _LEAST_TAIL):
+                    yield Span(*layer.origin(span.start, span.end), span.order)
 
     def _find_in_layer(
         self, text: bytes, reasons: Reasons, anyway: Sequence[int], effort: Effort

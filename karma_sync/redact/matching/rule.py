@@ -47,6 +47,9 @@ class Rule:
     the gate are searched. Of other rules, the lines within `reach` bytes of what passes the gate
     are searched, or all of the text (`ANYWHERE`).
 
+    `begins` (Hyperscan) is how a token begins whose form alone tells it from other text; such a
+    token is found also where a terminal wrapped it.
+
     A `finder` takes the place of the pattern where the secret has a structure that no pattern
     finds in linear time: nested blocks, columns of a table.
 
@@ -74,6 +77,7 @@ class Rule:
     judge: Judge | None = None
     utf8: bool = False
     firm: bool = False
+    begins: str = ""
     examples: tuple[str, ...] = ()
     near_misses: tuple[str, ...] = ()
 

@@ -11,6 +11,7 @@ A family is named after its file, and so are its redactions. Its rules are table
 - `source` is the page that publishes the form; that of the family unless given.
 """
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,10 @@ from karma_sync.redact.matching.token_checks import CHECKS
 from karma_sync.redact.rules.shared import EDGE, END, VALUE
 
 _FOLDER = Path(__file__).parent / "families"
+# A character or a choice of some, and how often it may stand there unless that is once.
+_ATOM = re.compile(r"(\[[^\]]*\]|\\.|\(\?:[A-Za-z0-9_|]+\)|[^\[\]{}()*+?|\\])(\{[0-9]+\}|[{*+?])?")
+_LEAST_BEGINNING = 4  # characters
+_WORD = re.compile(r"[a-z.\\]+")
 _PARTS = {"<EDGE>": EDGE, "<END>": END, "<VALUE>": VALUE}
 
 
@@ -77,9 +82,26 @@ def _rule(name: str, family: _Family, data: _FamilyRule) -> Rule:
         gate="" if data.words else _with_parts(need),
         one_line=not data.lines,
         check=CHECKS[data.check],
+        begins=_beginning(data.token or data.pattern),
         examples=data.positives,
         near_misses=data.negatives,
     )
+
+
+def _beginning(form: str) -> str:
+    """The part of a token's form before the first character that may be repeated.
+
+    It is empty if the form is not that of the whole token, or begins as other words do.
+    """
+    form = form.removeprefix("<EDGE>")
+    at = int(form.startswith("(") and not form.startswith("(?"))
+    found = list[str]()
+    while (atom := _ATOM.match(form, at)) and not atom[2]:
+        found.append(atom[1])
+        at = atom.end()
+    beginning = "".join(found)
+    is_word = atom is None or len(found) < _LEAST_BEGINNING or _WORD.fullmatch(beginning)
+    return "" if is_word else beginning
 
 
 def _with_parts(pattern: str) -> str:

@@ -90,3 +90,31 @@ def test_a_packed_file_in_a_tools_result_is_left_out(pack: object) -> None:
     assert as_base64 == "[REDACTED:binary]"
     assert as_text == "x [REDACTED:binary]"
     assert REDACTOR.text(packed).data == b"[REDACTED:binary]"
+
+
+@pytest.mark.parametrize("width", [40, 41, 52, 80])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_token_that_a_terminal_wraps_is_cut_as_a_whole(width: int, end: str) -> None:
+    before = "use this one from now on: ".rjust(width - len(GITHUB) // 2)[: width - 8]
+    whole = f"{before}{GITHUB} and nothing else"
+    shown = end.join(whole[at : at + width] for at in range(0, len(whole), width))
+
+    result = content(f"$ cat note\n{shown}\n")
+
+    assert GITHUB not in result.replace(end, "")
+    assert not any(GITHUB[at : at + 8] in result for at in range(4, len(GITHUB) - 8))
+    assert before.strip() in result and "nothing else" in result.replace(end, "")
+
+
+def test_a_long_token_is_cut_from_all_the_lines_over_which_it_is_wrapped() -> None:
+    token = fill("sk-ant-api03-{alnum:95}")
+    whole = f"ANTHROPIC is {token}"
+    shown = "\n".join(whole[at : at + 40] for at in range(0, len(whole), 40))
+
+    assert content(f"{shown}\nit works") == "ANTHROPIC is [REDACTED:anthropic]\nit works"
+
+
+def test_lines_that_end_and_begin_with_words_stay() -> None:
+    lines = "src/components/authentication/github_pat.py\n" * 3
+
+    assert content(lines) == lines
