@@ -35,7 +35,8 @@ def log_daemon(file: Path | None) -> None:
     """Set up the log of this process: to `file`, or else to standard error.
 
     Our own loggers log from INFO on, or everything if KARMA_SYNC_DEBUG is set. Loggers of
-    libraries, such as apscheduler, log from WARNING on, so that an idle cycle logs nothing.
+    libraries log from WARNING on, that of apscheduler from ERROR on, so that an idle cycle logs
+    nothing.
     """
     handler: logging.Handler
     if file:
@@ -48,6 +49,8 @@ def log_daemon(file: Path | None) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     level = logging.DEBUG if os.environ.get("KARMA_SYNC_DEBUG") else logging.INFO
     logging.getLogger("karma_sync").setLevel(level)
+    # it warns of each run that a busy machine makes it leave out, although the next one does it all
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     sys.excepthook = _log_the_end
     threading.excepthook = _log_the_end_of_a_thread
 

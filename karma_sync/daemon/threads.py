@@ -20,7 +20,8 @@ from karma_sync.mesh.reconciler import leftovers
 from karma_sync.receiving.receiver import ALL
 from karma_sync.runtime.timing import Deadline, soonest
 from karma_sync.runtime.worker import Wake, Worker
-from karma_sync.sending.watcher import DirectoryWatcher, Folders, Watcher
+from karma_sync.sending.directory_watcher import DirectoryWatcher
+from karma_sync.sending.watcher import Folders, Watcher
 from karma_sync.service.sessions import withdrawal
 
 # with a directory, this stands in place of a folder in the fault "changes are not noticed"

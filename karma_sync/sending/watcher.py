@@ -8,18 +8,14 @@ folders where a missing file means something, such as the agent's list of runnin
 import errno
 import logging
 import os
-import stat
 import threading
-import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from watchdog.events import (
-    EVENT_TYPE_CLOSED,
     EVENT_TYPE_CREATED,
     EVENT_TYPE_DELETED,
-    EVENT_TYPE_MODIFIED,
     EVENT_TYPE_MOVED,
     FileSystemEvent,
     FileSystemEventHandler,
@@ -28,12 +24,16 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from karma_sync.sending import inotify
+from karma_sync.sending.watching import (
+    CHANGES,
+    GONE,
+    TellingHandler,
+    ignore_double_watch_warning,
+    stop,
+)
 
 log = logging.getLogger(__name__)
-_STOP_S = 3.0  # the longest wait for watchdog's thread to end
-_CHANGES = {EVENT_TYPE_CLOSED, EVENT_TYPE_CREATED, EVENT_TYPE_MODIFIED, EVENT_TYPE_MOVED}
 _NEW = {EVENT_TYPE_CREATED, EVENT_TYPE_MOVED}
-_GONE = {EVENT_TYPE_DELETED, EVENT_TYPE_MOVED}
 # Below a folder whose links are followed: project directories, and what lies in one.
 _LINK_DEPTH = 2
 
@@ -125,7 +125,7 @@ class Watcher:
     def start(self) -> None:
         """Begin to watch; creates `home` if it is missing, as the agent would."""
         self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _ignore_double_watch_warning()
+        ignore_double_watch_warning()
         self._begin()
 
     def stop(self) -> None:
@@ -133,7 +133,7 @@ class Watcher:
         with self._lock:
             now, self._now = self._now, None
         if now:
-            _stop(now.observer)
+            stop(now.observer)
 
     def check(self, *, thoroughly: bool = False) -> bool:
         """Whether something is not watched; tries to watch it, and reports why that fails.
@@ -202,8 +202,8 @@ class Watcher:
                 return
             folder = place.relative_to(self._home).parts[0]
             is_told = folder in self._folders.report_deletions
-            kinds = _CHANGES | ({EVENT_TYPE_DELETED} if is_told else set())
-            handler = _Handler(lambda event: self._on_event(now, place, real, event, kinds))
+            kinds = CHANGES | ({EVENT_TYPE_DELETED} if is_told else set())
+            handler = TellingHandler(lambda event: self._on_event(now, place, real, event, kinds))
             watch = now.schedule(handler, real, recursive=True)
             now.trees[place] = real, watch
         for link in self._links_below(place):
@@ -244,11 +244,11 @@ class Watcher:
 
             def told(event: FileSystemEvent) -> None:
                 path = _path(event)
-                if event.event_type in _CHANGES and os.path.dirname(path) == directory:  # noqa: PTH120
+                if event.event_type in CHANGES and os.path.dirname(path) == directory:  # noqa: PTH120
                     for each in sorted(now.files[directory].get(Path(path).name, ())):
                         self._changed(each)
 
-            now.schedule(_Handler(told), directory, recursive=False)
+            now.schedule(TellingHandler(told), directory, recursive=False)
 
     # ---- events
 
@@ -265,7 +265,7 @@ class Watcher:
             if event.event_type in _NEW:
                 now.mark_grown()
             return
-        if event.event_type in _GONE:
+        if event.event_type in GONE:
             self._unfollow(now, place / os.path.relpath(str(event.src_path), real))
         if event.event_type in kinds:
             self._changed(path)
@@ -306,94 +306,6 @@ class Watcher:
             self._unfollow(self._now, self._home / name)
 
 
-class DirectoryWatcher:
-    """Calls `changed` when a file in one of some directories changes, from a thread of its own.
-
-    `directories` returns them; `check` watches those that appeared since. Files below them do not
-    count. While the system refuses to watch, `check` says each time that they are to be read.
-    """
-
-    def __init__(
-        self, directories: Callable[[], Collection[Path]], changed: Callable[[], None]
-    ) -> None:
-        self._directories = directories
-        self._changed = changed
-        self._observer: BaseObserver | None = None
-        self._watched: dict[_Place, ObservedWatch] = {}
-        self._refused: set[str] = set()
-        self._wanted = False
-
-    def start(self) -> None:
-        """Begin to watch."""
-        _ignore_double_watch_warning()
-        self._wanted = True
-        self.check()
-
-    def stop(self) -> None:
-        """Stop watching."""
-        self._wanted = False
-        observer, self._observer = self._observer, None
-        if observer:
-            _stop(observer)
-
-    def check(self) -> bool:
-        """Watch what appeared; whether anything did, or nothing is watched: then it is read."""
-        if not self._wanted:
-            return False
-        observer = self._observer = self._observer or self._begun()
-        if observer is None:
-            return True
-        there = {place for path in self._directories() if (place := _place(path))}
-        # the thread of a watch ends with its directory, although another may have its path by now
-        live = {emitter.watch for emitter in observer.emitters if emitter.is_alive()}
-        for place, watch in list(self._watched.items()):
-            if place not in there or watch not in live:
-                observer.unschedule(self._watched.pop(place))
-        new = sorted(there - self._watched.keys())
-        for place in new:
-            path, *_ = place
-            try:
-                self._watched[place] = observer.schedule(_Handler(self._told), path)
-            except OSError as error:
-                self._log_refused(path, error)
-        return bool(new)
-
-    def _begun(self) -> BaseObserver | None:
-        """A new observer; None if the system refuses one."""
-        try:
-            observer = Observer()
-            observer.start()
-        except OSError as error:
-            self._log_refused("the directories of observations", error)
-            return None
-        return observer
-
-    def _log_refused(self, what: str, error: OSError) -> None:
-        """Log, once for each thing, that it is not watched."""
-        if what not in self._refused:
-            why = inotify.remedy(error)
-            log.warning("cannot watch %s: %s; karma-sync looks every 30 seconds", what, why)
-        self._refused.add(what)
-
-    def _told(self, event: FileSystemEvent) -> None:
-        if event.event_type in _CHANGES | _GONE and not event.is_directory:
-            self._changed()
-
-
-# The real path of a directory, and which directory it is: device and inode.
-_Place = tuple[str, int, int]
-
-
-def _place(path: Path) -> _Place | None:
-    """The place of a directory; None if there is none."""
-    real = os.path.realpath(path)
-    try:
-        found = os.stat(real)  # noqa: PTH116
-    except OSError:
-        return None
-    return (real, found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
-
-
 class _Home(FileSystemEventHandler):
     """Reports what appears in the home itself and what vanishes, by name: it may be a link."""
 
@@ -402,18 +314,10 @@ class _Home(FileSystemEventHandler):
         self._vanished = vanished
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type in _GONE:
+        if event.event_type in GONE:
             self._vanished(Path(str(event.src_path)).name)
         if event.event_type in _NEW:
             self._appeared(Path(_path(event)).name)
-
-
-class _Handler(FileSystemEventHandler):
-    def __init__(self, told: Callable[[FileSystemEvent], None]) -> None:
-        self._told = told
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        self._told(event)
 
 
 def _path(event: FileSystemEvent) -> str:
@@ -427,19 +331,3 @@ def _entries(directory: Path) -> list[os.DirEntry[str]]:
         return list(os.scandir(directory))
     except OSError:
         return []  # vanished, or closed to us
-
-
-def _stop(observer: BaseObserver) -> None:
-    if observer.is_alive():
-        observer.stop()
-        observer.join(_STOP_S)
-
-
-def _ignore_double_watch_warning() -> None:
-    """Ignore watchdog's warning about a directory that it found twice.
-
-    That happens when a directory is created while watchdog lists its parent. Watchdog still
-    watches it once, but the warning prints every watched path; and where warnings are errors, it
-    ends watchdog's thread, so that no change is reported any more.
-    """
-    warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)

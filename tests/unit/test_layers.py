@@ -74,7 +74,11 @@ RANK = {room: number for number, rooms in enumerate(RANKS) for room in rooms}
 HOMES = {
     "requests": ("karma_sync.syncthing.client",),
     "sqlite3": ("karma_sync.store",),
-    "watchdog": ("karma_sync.sending.watcher",),
+    "watchdog": (
+        "karma_sync.sending.directory_watcher",
+        "karma_sync.sending.watcher",
+        "karma_sync.sending.watching",
+    ),
     "apscheduler": ("karma_sync.daemon.main",),
     "typer": ("karma_sync.cli", "karma_sync.demo"),
     "mcp": ("karma_sync.mcp.server",),

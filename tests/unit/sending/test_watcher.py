@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from karma_sync.sending import inotify
-from karma_sync.sending.watcher import DirectoryWatcher, Folders, Watcher
+from karma_sync.sending.directory_watcher import DirectoryWatcher
+from karma_sync.sending.watcher import Folders, Watcher
 from tests.support.harness import until
 
 
@@ -236,7 +237,8 @@ def alone(script: str, *arguments: object) -> str:
 # In a user namespace of its own, whose limits this process may set.
 SHORT = """
 import pathlib, sys, time
-from karma_sync.sending.watcher import DirectoryWatcher, Folders, Watcher
+from karma_sync.sending.directory_watcher import DirectoryWatcher
+from karma_sync.sending.watcher import Folders, Watcher
 
 limit, most, home = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
 told, reports = set(), []
@@ -282,7 +284,8 @@ def test_what_cannot_be_watched_is_reported_until_it_is(
 # Two directories of each watcher are watched, then two more appear that must not be.
 BESIDE = """
 import pathlib, sys
-from karma_sync.sending.watcher import DirectoryWatcher, Folders, Watcher
+from karma_sync.sending.directory_watcher import DirectoryWatcher
+from karma_sync.sending.watcher import Folders, Watcher
 
 home, other = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 told, reports = set(), []
