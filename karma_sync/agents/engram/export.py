@@ -2,6 +2,9 @@
 
 Each observation is in exactly one chunk; an edit and a deletion follow as a mutation in a later
 one. What was handed over before is read from the chunks themselves.
+
+Engram's own export takes what was saved after the newest chunk of a manifest. So a chunk of ours
+never makes a manifest newer than it was: Engram would leave out what it saved before.
 """
 
 import json
@@ -21,6 +24,8 @@ from karma_sync.domain.session.observation import Observation
 from karma_sync.domain.value import Value
 
 _SOURCE = "karma-sync"
+_NO_PLACE = "(karma-sync)"  # the directory of the sessions: late versions refuse an empty one
+_FIRST = "1970-01-01T00:00:00Z"  # the moment of a chunk in a manifest that lists no other
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,8 @@ def export(
 ) -> ExportResult:
     """Write one chunk with all that the store does not have yet; none if there is nothing new.
 
-    `created_by` is this member's tag, `at` the moment as a manifest has it. What others put into
-    the store is not handed over again, and is never changed or deleted. With `projects`, by
+    `created_by` is this member's tag, `at` the moment of the edits and deletions. What others put
+    into the store is not handed over again, and is never changed or deleted. With `projects`, by
     Engram's names, only what is of them is deleted if it is not among `found`.
 
     Raises:
@@ -87,7 +92,8 @@ def export(
     mutations += [_delete(name, project, at) for name, project in gone]
     chunk = Chunk(tuple(sessions), tuple(_row(each) for each in new), (), tuple(mutations))
     chunk_id = store.write_chunk(chunk)
-    entry = ChunkEntry(chunk_id, created_by, at, len(sessions), len(new), 0)
+    newest = max((each.created_at for each in manifest.chunks), default=_FIRST)
+    entry = ChunkEntry(chunk_id, created_by, newest, len(sessions), len(new), 0)
     store.write_manifest(manifest.with_entry(entry))
     return ExportResult(
         chunk_id=chunk_id,
@@ -142,12 +148,13 @@ def _fields(each: HandedOver) -> dict[str, Any]:
     record = each.record
     by = f"(by {each.author})"
     content = f"{record.content.rstrip()}\n\n{by}" if each.author else record.content
+    title = record.title.strip() or record.content.strip()[:80].strip() or record.id
     fields: dict[str, Any] = {
         "sync_id": record.id,
         "session_id": _session_of(each.project),
-        "type": record.type or "discovery",
-        "title": record.title or record.content[:80] or record.id,
-        "content": content,
+        "type": record.type.strip() or "discovery",
+        "title": title,
+        "content": content if content.strip() else title,
         "project": each.project,
         "scope": "project",
     }
@@ -207,7 +214,7 @@ def _sessions(found: Iterable[HandedOver]) -> list[dict[str, Any]]:
         {
             "id": _session_of(project),
             "project": project,
-            "directory": "",
+            "directory": _NO_PLACE,
             "started_at": _engram_time(first) or "1970-01-01 00:00:00",
         }
         for project, first in sorted(firsts.items())

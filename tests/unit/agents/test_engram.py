@@ -273,6 +273,36 @@ def test_export_counts_what_it_wrote_and_a_second_adds_only_what_is_new(tmp_path
     assert {e.created_by for e in store.read_manifest().chunks} == {ALICE}
 
 
+def test_an_export_makes_no_manifest_newer_or_engram_would_leave_out_what_it_saved_before(
+    tmp_path: Path,
+) -> None:
+    store = MemoryChunks()
+    export(store, handed((1, "a")), ALICE, "2026-11-20T12:00:00Z")
+    assert [e.created_at for e in store.manifest.chunks] == ["1970-01-01T00:00:00Z"]
+
+    store.write_manifest(store.manifest.with_entry(ChunkEntry("0badcafe", "x", "2026-05-01")))
+    export(store, handed((1, "a"), (2, "b")), ALICE, "2026-11-20T12:00:00Z")
+    assert max(e.created_at for e in store.manifest.chunks) == "2026-05-01"
+
+
+def test_a_mutation_has_all_that_engram_requires_although_a_record_is_empty(
+    tmp_path: Path,
+) -> None:
+    """Late versions refuse to export into a folder that has a chunk with less."""
+    store = MemoryChunks()
+    empty = {"type": "", "title": " ", "content": "", "topic": "", "tool": ""}
+    for text in ("first", " "):
+        own = HandedOver(saved(BOB, 1, **(empty | {"content": text})), "", "repo")
+        result = export(store, [own], ALICE, "2026-11-20T12:00:00Z")
+
+    [mutation] = store.chunks[result.chunk_id].mutations
+    payload = json.loads(mutation["payload"])
+    required = ("sync_id", "session_id", "type", "title", "content", "scope")
+    assert all(payload[name].strip() for name in required)
+    assert mutation["entity_key"] == payload["sync_id"]
+    assert store.chunks[result.chunk_id].sessions[0]["directory"]
+
+
 def test_what_others_put_into_the_folder_is_neither_changed_nor_deleted(tmp_path: Path) -> None:
     engram = tmp_path / ".engram"
     write_chunk(engram, [row("theirs")], "somebody")
