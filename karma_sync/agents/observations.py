@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -120,6 +121,11 @@ class OwnObservations:
 
     def read(self) -> SourceContent:
         """As `ObservationSource`; a line that is no record is left out, and said."""
+        every = self._all()
+        return replace(every, found=[each for each in every.found if not each.record.deleted])
+
+    def _all(self) -> SourceContent:
+        """What `read` gives, and what was deleted."""
         try:
             raw = self.path.read_bytes()
         except FileNotFoundError:
@@ -135,9 +141,12 @@ class OwnObservations:
                     bad += 1
                 elif each.record.version >= _version(found.get(each.record.id)):
                     found[each.record.id] = each
-        live = [each for each in found.values() if not each.record.deleted]
         problems = [f"{self.path}: {bad} lines are no observation"] if bad else []
-        return SourceContent(live, not bad, problems)
+        return SourceContent(list(found.values()), not bad, problems)
+
+    def versions(self) -> dict[str, int]:
+        """The versions of all that was added, also of what was deleted, by id."""
+        return {each.record.id: each.record.version for each in self._all().found}
 
     def add(self, record: Observation, project: str) -> None:
         """Write one more record, durably; `project` is the project's identity.
@@ -145,23 +154,27 @@ class OwnObservations:
         Raises:
             BadInput: its text is too large, or has a form that cannot be sent.
         """
-        kept = record.changed(project=project)
-        if len(kept.content.encode(errors="replace")) > limits.OBSERVATION_BYTES:
-            raise BadInput(
-                f"the content has more than {limits.OBSERVATION_BYTES // 10**6} MB",
-                hint="save the parts that matter",
-            )
-        line = kept.line()
-        if _own_record(line) is None:
-            raise BadInput("the observation cannot be saved as it is", hint="shorten its title")
+        self.add_all([record], project)
+
+    def add_all(self, records: Sequence[Observation], project: str) -> None:
+        """Write more records, all of them or none.
+
+        Raises:
+            BadInput: as `add`.
+        """
+        lines = [_checked_line(record, project) for record in records]
         private_dir(self.path.parent)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        descriptor = os.open(self.path, flags, PRIVATE_FILE)
-        try:
-            os.write(descriptor, line + b"\n")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+        with os.fdopen(os.open(self.path, flags, PRIVATE_FILE), "ab+", buffering=0) as out:
+            size = out.seek(0, os.SEEK_END)
+            out.seek(max(0, size - 1))
+            is_torn = out.read(1) not in (b"", b"\n")  # a crash left half a line
+            try:
+                _write_all(out, b"\n" * is_torn + b"".join(line + b"\n" for line in lines))
+                os.fsync(out.fileno())
+            except OSError:
+                out.truncate(size)
+                raise
 
     def delete(self, wanted: str, now: datetime) -> Observation:
         """Delete the one observation whose id begins with `wanted`; returns what it was.
@@ -217,6 +230,24 @@ class NewObservation:
 def version_at(now: datetime, last: int = 0) -> int:
     """The version of an edit at `now`: Unix milliseconds, above the last one."""
     return max(last + 1, int(now.timestamp() * 1000))
+
+
+def _write_all(out: FileIO, content: bytes) -> None:
+    while content:
+        content = content[out.write(content) :]
+
+
+def _checked_line(record: Observation, project: str) -> bytes:
+    kept = record.changed(project=project)
+    if len(kept.content.encode(errors="replace")) > limits.OBSERVATION_BYTES:
+        raise BadInput(
+            f"the content has more than {limits.OBSERVATION_BYTES // 10**6} MB",
+            hint="save the parts that matter",
+        )
+    line = kept.line()
+    if _own_record(line) is None:
+        raise BadInput("the observation cannot be saved as it is", hint="shorten its title")
+    return line
 
 
 def _own_record(line: bytes) -> SourceObservation | None:

@@ -85,16 +85,16 @@ class ObservationSelector:
         roots: Callable[[], Mapping[str, str]],
     ) -> None:
         self._place_of = place_of
-        self._roots = roots
+        self.roots = roots
 
     def stamp(self) -> int:
         """A value that changes whenever a project's directories do."""
-        return hash(frozenset(self._roots().items()))
+        return hash(frozenset(self.roots().items()))
 
     def select(self, source: str, found: Iterable[SourceObservation], rules: Rules) -> Selected:
         """What leaves of a source for one project."""
         selected = Selected()
-        known = projects_by_name(self._roots())
+        known = projects_by_name(self.roots())
         for each in found:
             why = self._why(source, each, rules, known)
             if why is None:

@@ -12,6 +12,8 @@ from tests.support.harness import Member, until
 from tests.support.memory_town import MemoryMember, MemoryTown
 from tests.support.town import found_team, share, up
 
+STATUS = ("local", "remote", "pending", "imports", "unasked")
+
 
 def add(member: Member, title: str, *more: str) -> str:
     """Save an observation of one's own; its id."""
@@ -67,8 +69,13 @@ def test_nothing_leaves_before_a_person_was_shown_it(
     assert "1 observation: bugfix 1" in shown
     assert "bob.box" in shown
     counts = a.json("observation", "status")
-    assert (counts["local"], counts["remote"], counts["pending"]) == (1, 0, 1)
-    assert counts["unasked"] == ["example.org/acme/repo"]
+    assert {name: counts[name] for name in STATUS} == {
+        "local": 1,
+        "remote": 0,
+        "pending": 1,
+        "imports": {},
+        "unasked": ["example.org/acme/repo"],
+    }
 
 
 def test_it_is_shared_edited_and_deleted_with_its_authors_name(
@@ -86,6 +93,9 @@ def test_it_is_shared_edited_and_deleted_with_its_authors_name(
     assert "UserList" in b.run("observation", "search", "userlist").out
     assert titles(b, "--author", "alice", "--type", "bugfix") == titles(b)
     assert titles(b, "--author", "bob") == set()
+    counts = b.json("observation", "status")
+    assert (counts["local"], counts["remote"], counts["pending"]) == (0, 1, 0)
+    assert counts["imports"] == {"imported": 1, "skipped": 0}
 
     everywhere = b.run("search", "userlist", "type:bugfix", "is:observation").out
     assert "[bugfix] Fixed N+1 query in UserList (by alice)" in everywhere
@@ -262,6 +272,24 @@ def test_unrelated_projects_leak_nothing(pair: tuple[MemoryMember, MemoryMember]
     outbox = raw_outbox(a)
     for needle in (b"another project", b"no known", b"in the folder", b"added elsewhere"):
         assert needle not in outbox
+
+
+def test_what_is_imported_is_shared_as_ones_own(pair: tuple[MemoryMember, MemoryMember]) -> None:
+    a, b = pair
+    a.run("observation", "share", "repo", "--yes")
+    old = a.folder / "old-laptop"
+    write_chunk(old / ".engram", [row("from the old laptop")], "old-me")
+    write_chunk(old / ".engram", [row("by a colleague")], "colleague")
+    command = ("observation", "import", "--engram", str(old), "--project", "repo")
+
+    assert a.run(*command, "--author", "old-me", check=False).code == 8
+    result = a.json(*command, "--author", "old-me", "--yes")
+    assert (result["chunks_imported"], result["observations_imported"]) == (1, 1)
+    until(lambda: titles(b) == {"from the old laptop"}, "what was imported at B")
+    assert a.json(*command, "--author", "old-me", "--yes")["chunks_skipped"] == 2
+    b.run("decline", "repo")
+    refused = b.run(*command, check=False)
+    assert (refused.code, "no-subscription" in refused.err) == (6, True)
 
 
 def test_accepting_twice_is_once(pair: tuple[MemoryMember, MemoryMember]) -> None:

@@ -16,6 +16,7 @@ from karma_sync.cli.main import app as program
 from karma_sync.redact.examples import fill
 from karma_sync.service.sessions.widening import SendingRules
 from karma_sync.store import state
+from tests.support.engram_home import row, write_chunk
 from tests.support.harness import PROJECT, Member, until
 from tests.support.town import Town, wait_for_offer
 
@@ -131,6 +132,16 @@ def _observe(stage: Stage) -> Prepared:
     return stage.a, ["observation", "share", "repo", "--author", "alice-at-home"]
 
 
+def _import(stage: Stage) -> Prepared:
+    stage.a.run("observation", "share", "repo", "--yes")
+    old = stage.a.folder / "old"
+    write_chunk(
+        old / ".engram", [row("saved elsewhere", content=f"the token is {TOKEN}")], "old-me"
+    )
+    mine = ["--project", "repo", "--author", "old-me"]
+    return stage.a, ["observation", "import", "--engram", str(old), *mine]
+
+
 def _let_go(stage: Stage, verb: str) -> Prepared:
     held = _observed(stage, f"to {verb}")
     stage.a.run("observation", "share", "repo", "--yes")
@@ -153,6 +164,7 @@ WIDENING: dict[str, Callable[[Stage], Prepared]] = {
     "team add": _add,
     "team guest": _guest,
     "observation share": _observe,
+    "observation import": _import,
     "observation withhold": lambda stage: _let_go(stage, "withhold"),
     "observation unshare": lambda stage: _let_go(stage, "unshare"),
     "invite": lambda stage: (stage.a, ["invite", "--no-wait"]),
@@ -249,7 +261,8 @@ def _decided(member: Member) -> object:
             ]
             agreed, halts = state.agreements.all(tx), state.halts.all(tx)
             invited = {invite.id for invite in state.invites.all(tx)}
-        limits = rules.choices, rules.unshared, rules.mapped, agreed, halts
+        own = app.observations.own.versions()
+        limits = rules.choices, rules.unshared, rules.mapped, agreed, halts, own
         return limits, app.observation_settings().authors, answers, rosters, invited
     finally:
         app.close()

@@ -128,10 +128,10 @@ class EngramSource:
                     continue
                 creator = creators.get(chunk_id, "")
                 if creator in authors:
-                    mine += _observations(chunk, str(folder.repository))
+                    mine += observations_in(chunk, str(folder.repository))
                     continue
                 reason = StayReason.FOREIGN if creator and authors else StayReason.UNKNOWN_AUTHOR
-                for each in _observations(chunk, str(folder.repository)):
+                for each in observations_in(chunk, str(folder.repository)):
                     foreign.setdefault(each.record.id, reason)
         own = [_held(each, foreign) for each in mine]
         return _Known(own, foreign, frozenset(ids), problems)
@@ -168,10 +168,13 @@ def _creators(folder: EngramFolder) -> tuple[dict[str, str], list[str]]:
     return {entry.id: entry.created_by for entry in manifest.chunks}, []
 
 
-def _observations(chunk: Chunk, repository: str) -> Iterator[SourceObservation]:
-    """The observations of a chunk, and those that its mutations change or delete."""
+def observations_in(chunk: Chunk, repository: str) -> Iterator[SourceObservation]:
+    """The observations of a chunk, and those that its mutations change or delete.
+
+    `repository` is the directory to which a row without a project belongs, "" if none is known.
+    """
     for row in chunk.observations:
-        yield observation_of(row, directories=() if row.get("project") else (repository,))
+        yield observation_of(row, directories=_place(row, repository))
     for mutation in chunk.mutations:
         if mutation.get("entity") == "observation":
             yield from _mutated(mutation, repository)
@@ -190,7 +193,11 @@ def _mutated(mutation: Mapping[str, Any], repository: str) -> Iterator[SourceObs
     changed = row | {"sync_id": key, "updated_at": at, "revision_count": row.get("revision_count")}
     if mutation.get("op") == "delete":
         changed["deleted"] = True
-    yield observation_of(changed, directories=() if row.get("project") else (repository,))
+    yield observation_of(changed, directories=_place(row, repository))
+
+
+def _place(row: Mapping[str, Any], repository: str) -> tuple[str, ...]:
+    return (repository,) if repository and not row.get("project") else ()
 
 
 def _directories(rows: Rows) -> dict[str, str]:

@@ -29,7 +29,7 @@ READING_COMMANDS = frozenset(
         *("session share", "session show", "session stats", "mcp log"),
         *("observation list", "observation show", "observation search", "observation preview"),
         *("observation share", "observation status", "observation withhold"),
-        "observation unshare",
+        *("observation unshare", "observation import"),
     }
 )
 # These put what they print into a frame by themselves.

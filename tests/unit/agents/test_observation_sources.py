@@ -76,7 +76,7 @@ def test_what_is_too_large_is_refused(tmp_path: Path) -> None:
     file = own(tmp_path)
     with pytest.raises(BadInput, match="1 MB"):
         file.add(NewObservation("note", "t", "é" * 600_000).saved(NOW), PROJECT)
-    assert file.read().found == ()
+    assert not file.read().found
 
 
 def test_a_derived_id_is_the_same_on_every_machine() -> None:
