@@ -9,7 +9,7 @@ import sys
 
 def main() -> None:
     """Run the command that was typed; Ctrl-C ends it silently, even while modules still load."""
-    _use_utf8()
+    use_utf8()
     # loading makes no garbage, and nothing needs to be freed when a short command ends
     gc.set_threshold(100_000, 10, 10)
     atexit.register(gc.freeze)
@@ -26,7 +26,7 @@ def main() -> None:
     run(command)
 
 
-def _use_utf8() -> None:
+def use_utf8() -> None:
     """Start again in Python's UTF-8 mode where the locale would read file names as ASCII."""
     if sys.getfilesystemencoding() != "utf-8":
         os.environ["PYTHONUTF8"] = "1"

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -42,13 +43,16 @@ def give_back(path: Path) -> str:
     """
     for each in (path, *path.parents):
         try:
-            owner = each.lstat().st_uid
+            found = each.lstat()
         except PermissionError:
             continue  # the directory in which it lies is closed to us
         except OSError:
             return ""
-        me = os.geteuid()
-        if owner == me:
+        me, owner = os.geteuid(), found.st_uid
+        is_program = stat.S_ISLNK(found.st_mode) or (
+            stat.S_ISREG(found.st_mode) and found.st_mode & stat.S_IXUSR
+        )
+        if owner == me or is_program:  # no file of ours is a link or a program
             return ""
         return f"sudo chown -R {me} {quote(str(each))}: it belongs to {_user(owner)}"
     return ""

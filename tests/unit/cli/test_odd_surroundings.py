@@ -1,13 +1,14 @@
 """Every command where something about user, directory or locale is unusual: never a traceback."""
 
+import json
 import os
 import shutil
 import stat
 import subprocess
+import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -17,40 +18,71 @@ from typer.main import get_command
 
 import karma_sync
 from karma_sync.cli.main import app
+from tests.support import forking
 from tests.support.harness import COMMAND_S, Member, programs
 from tests.unit.cli.test_command_table import leaves
 
 pytestmark = pytest.mark.daemon  # `init` makes Syncthing's key with the real one
 
 STRANGER = 54_321  # a user that no system lists
+FORKING = Path(forking.__file__).read_text()
+NOT_UTF8 = os.fsdecode(b"\xff")
 TYPED: Mapping[str, Sequence[str]] = {
-    "pair": ["CODE"],
+    "accept": ["."],
+    "decline": ["."],
+    "exclude": ["foo"],
     "invitation accept": ["abc"],
     "invitation decline": ["abc"],
-    "team create": ["backend"],
-    "team add": ["abcdefg"],
-    "project share": [".", "--dry-run"],
-    "project map": [".", "https://example.org/acme/web"],
+    "invite revoke": ["abc"],
+    "join": ["KSI1-ABC"],
+    "observation add": ["--title", "A", "--content", "B", "--project", "."],
+    "observation delete": ["k-abc"],
+    "observation export": ["--engram", "."],
+    "observation import": ["--engram", "."],
+    "observation preview": ["k-abc"],
+    "observation search": ["hello"],
+    "observation share": ["."],
+    "observation show": ["k-abc"],
+    "observation unshare": ["k-abc"],
+    "observation withhold": ["k-abc"],
+    "pair": ["CODE"],
     "project alias": ["."],
+    "project map": [".", "https://example.org/acme/web"],
+    "project share": [".", "--dry-run"],
+    "project unshare": ["web"],
+    "redact": ["--literal"],
+    "rename": ["--machine", "other"],
+    "search": ["hello"],
+    "session export": ["abc", "--to", "exported"],
+    "session fork": ["abc"],
+    "session preview": ["abc"],
+    "session purge": ["abc"],
+    "session restore": ["abc"],
+    "session share": ["abc"],
+    "session show": ["abc"],
+    "session unshare": ["abc"],
+    "session withhold": ["abc"],
     "subscription accept": ["."],
     "subscription change": ["."],
     "subscription decline": ["."],
     "subscription pause": ["."],
     "subscription reopen": ["."],
     "subscription resume": ["."],
-    "accept": ["."],
-    "decline": ["."],
-    "exclude": ["foo"],
-    "redact": ["--literal"],
-    "rename": ["--machine", "other"],
-    "session show": ["abc"],
-    "session preview": ["abc"],
-    "session share": ["abc"],
-    "session withhold": ["abc"],
-    "session unshare": ["abc"],
+    "team add": ["abcdefg"],
+    "team create": ["backend"],
+    "team guest": ["CODE", "--project", "web"],
+    "team remove": ["eve.box"],
+    "team rename": ["platform"],
+    "team transfer": ["eve.box"],
+    "who": ["README.md"],
 }
-# These start what goes on after the command, or change the system outside of the member's home.
-LEFT_OUT = {"up", "demo", "service install", "service uninstall", "service start", "service stop"}
+# They begin what the last one ends; the demo begins its own, in homes of its own.
+BEGINNING = (["up", "-d"], ["invite", "--team", "platform", "--no-wait", "--yes"], ["down"])
+LEFT_OUT = {"up", "demo"}
+# Stands for systemctl and launchctl, which would change this machine: nothing starts with it.
+MANAGER = """#!/bin/sh
+case "$*" in *start*) echo "nothing starts here" >&2; exit 1 ;; esac
+"""
 CODES = set(range(12))  # docs/exit-codes.md
 
 
@@ -60,6 +92,7 @@ class Ended:
 
     command: str
     code: int
+    out: str
     err: str
 
 
@@ -69,42 +102,65 @@ def bob() -> Iterator[Member]:
     with tempfile.TemporaryDirectory(prefix="ü") as made:
         Path(made).chmod(0o755)
         member = Member(Path(made), "bob", programs()[0])
+        for name in ("systemctl", "launchctl"):
+            manager = member.folder / "bin" / name
+            manager.parent.mkdir(exist_ok=True)
+            manager.write_text(MANAGER)
+            manager.chmod(0o755)
+        member.environ["PATH"] = f"{manager.parent}:{member.environ['PATH']}"
         member.init()
         yield member
+        left = member.processes()
+        for process in left:
+            process.terminate()
         member.forget()
+        assert left == []
 
 
 def commands() -> list[list[str]]:
-    names = sorted(set(leaves(get_command(app), "")) - LEFT_OUT)
-    return [[*name.split(), *TYPED.get(name, ())] for name in names]
+    names = sorted({*leaves(get_command(app), ""), "mcp"} - LEFT_OUT)
+    return [*([*name.split(), *TYPED.get(name, ())] for name in names), *BEGINNING]
 
 
 def run_all(
     member: Member,
     prefix: Sequence[str] = (),
-    more: Sequence[bytes] = (),
+    more: Sequence[str] = (),
     cwd: Path | None = None,
     environ: Mapping[str, str | None] = MappingProxyType({}),
 ) -> list[Ended]:
-    """Run every command, several at once; each ends by itself, with a code that is documented."""
-    changed = {k: v for k, v in {**member.environ, **environ}.items() if v is not None}
+    """Run every command; each ends by itself, with a code that is documented.
 
-    def run(args: list[str]) -> Ended:
-        done = subprocess.run(
-            [*prefix, *member.command(args), *more],
+    The first, which changes nothing, has a process of its own too, and ends the same.
+    """
+    spared = {"PYTHONWARNINGS": "error,ignore::ResourceWarning"}  # `up -d` leaves a process
+    given = {**member.environ, **spared, **environ}
+    changed = {name: value for name, value in given.items() if value is not None}
+    typed = [["status", *more], *([*each, *more] for each in commands())]
+
+    def run(command: Sequence[str]) -> "subprocess.CompletedProcess[bytes]":
+        return subprocess.run(
+            [*prefix, *command],
             env=changed,
             cwd=cwd or member.repo,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=COMMAND_S,
+            timeout=len(typed) * COMMAND_S,
             check=False,
         )
-        return Ended(" ".join(args), done.returncode, done.stderr.decode(errors="replace"))
 
-    with ThreadPoolExecutor(2) as pool:
-        ended = list(pool.map(run, commands()))
+    alone = run(member.command(typed[0]))
+    forked = run([sys.executable, "-P", "-c", FORKING, json.dumps(typed)])
+    assert forked.returncode == 0, forked
+    ended = [
+        Ended(" ".join(args), *found)
+        for args, found in zip(typed, json.loads(forked.stdout), strict=True)
+    ]
+    texts = [each.decode(errors="replace") for each in (alone.stdout, alone.stderr)]
+    assert ended[0] == Ended(ended[0].command, alone.returncode, *texts)
     for each in ended:
         assert "Traceback" not in each.err, each
+        assert "Missing" not in each.err, each  # it would end before it does anything
         assert each.code in CODES, each
         if each.code not in {0, 2}:
             assert "  try: " in each.err, each
@@ -144,7 +200,7 @@ def readable_code(member: Member) -> list[str]:
 
 
 def test_an_argument_that_is_not_utf8(bob: Member) -> None:
-    for each in run_all(bob, more=[b"\xff"]):
+    for each in run_all(bob, more=[NOT_UTF8]):
         assert each.code == 2, each
         assert "is not UTF-8" in each.err
 
@@ -175,6 +231,8 @@ def test_a_user_whom_the_system_does_not_list_without_a_home(bob: Member) -> Non
     assert ended["status"].code == 0
     assert ended["session list"].code == 0
     assert "HOME is not set" in ended["exclude foo"].err
+    # where this Python is closed to others, nobody is told to make it their own
+    assert [each for each in ended.values() if "chown" in each.err] == []
     named = [*bob.command(["init", "--user", "a", "--machine", "b"])]
     elsewhere = bob.environ | {"KARMA_SYNC_HOME": str(bob.folder / "other")}
     done = subprocess.run([*as_stranger(bob), *named], env=elsewhere, check=False)
@@ -191,7 +249,9 @@ def test_files_that_root_made(bob: Member, names: list[str]) -> None:
             os.chown(path, 0, 0)
     before = {p: p.read_bytes() for p in bob.home.glob("*.json")}
 
-    failed = [each for each in run_all(bob, prefix) if each.code == 1 and not of_service(each)]
+    ended = [each for each in run_all(bob, prefix) if not of_service(each)]
+    # it starts this Python, which may be closed to others
+    failed = [each for each in ended if each.code == 1 and sys.executable not in each.err]
 
     assert failed
     for each in failed:
