@@ -92,8 +92,7 @@ class Story:
 
     def _play(self, transcripts: Path | None, sources: list[Source]) -> StoryOutcome:
         self._say("Two people with a machine each; both live in temporary directories.\n")
-        for member in (self._alice, self._bob):
-            self._initialise(member)
+        self._initialise()
         if transcripts:
             sources += self._take(transcripts)
             sessions = list(dict.fromkeys(source.session for source in sources))
@@ -114,14 +113,14 @@ class Story:
             first,
             appends,
         )
-        for member in (self._alice, self._bob):
-            self._types(member, "down")
+        self._both_type("down")
         return outcome
 
-    def _initialise(self, member: DemoMember) -> None:
-        names = ("--user", member.user, "--machine", member.machine)
-        self._types(member, "init", *names, "--no-discovery", "--address", "127.0.0.1")
-        self._types(member, "up", "-d")
+    def _initialise(self) -> None:
+        for member in (self._alice, self._bob):
+            names = ("--user", member.user, "--machine", member.machine)
+            self._types(member, "init", *names, "--no-discovery", "--address", "127.0.0.1")
+        self._both_type("up", "-d")
 
     def _take(self, transcripts: Path) -> list[Source]:
         sources, others = take(transcripts, self._directory)
@@ -224,6 +223,12 @@ class Story:
         found = self._reads.sessions_by(self._alice.tag)
         by_session = {r.manifest.session.session_id: r for r in found}
         return {s: self._reads.digests(r) for s, r in by_session.items() if s in wanted}
+
+    def _both_type(self, *arguments: str) -> None:
+        """Both members run a command at the same time."""
+        members = (self._alice, self._bob)
+        for member, started in [(each, self._begins(each, *arguments)) for each in members]:
+            self._ends(member, started, arguments)
 
     def _types(self, member: DemoMember, *arguments: str, cwd: Path | None = None) -> str:
         """Show who types what, run it, show what it said; a code is shown by its beginning."""
