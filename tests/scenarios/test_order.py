@@ -116,7 +116,8 @@ def test_a_history_that_appears_while_as_daemon_is_off_is_read_ahead_and_sent_wh
     pair: Pair,
 ) -> None:
     pair.a.down()
-    history = [pair.a.write_session(f"{n} " + "much to tell " * 20_000) for n in range(250)]
+    said = "much to tell " * 20_000
+    history = [pair.a.write_session(*(f"{n}, {m}: {said}" for m in range(8))) for n in range(26)]
     pair.a.up()
 
     until(lambda: reading_ahead(pair.a), "another process reads")
