@@ -100,15 +100,33 @@ def changed(content: bytes, how: str, what: bytes | int) -> bytes:
     return content[:at] if how == "cut off" else content[:at] + b"secret" + content[at + 6 :]
 
 
-@examples(200)
-@given(
+_any_growth = given(
     st.lists(_changes, min_size=1, max_size=10),
     st.sampled_from([16, 64, 100]),
     st.integers(1, 120),
     st.sampled_from([1, 50, 10**6]),
     st.sampled_from([swapping(), RULES]),
 )
+
+
+@examples(60)
+@_any_growth
 def test_steps_and_one_pass_package_the_same_bytes(
+    steps: list[tuple[str, bytes | int]], chunk: int, block: int, step: int, red: Redactor
+) -> None:
+    assert_one_pass_packages_the_same(steps, chunk, block, step, red)
+
+
+@pytest.mark.slow
+@examples(600)
+@_any_growth
+def test_many_more_steps_and_one_pass_package_the_same_bytes(
+    steps: list[tuple[str, bytes | int]], chunk: int, block: int, step: int, red: Redactor
+) -> None:
+    assert_one_pass_packages_the_same(steps, chunk, block, step, red)
+
+
+def assert_one_pass_packages_the_same(
     steps: list[tuple[str, bytes | int]], chunk: int, block: int, step: int, red: Redactor
 ) -> None:
     content = b""
