@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,6 +129,22 @@ def test_status_says_in_which_other_place_a_mixed_session_worked(sent: Sent, nam
     assert why == "it also worked in example.org/acme/secret-plans"
     (line,) = [line for line in sent.a.run("status").lines if line.endswith(why)]
     assert sent.sessions[name].id[:8] in line
+
+
+def test_preview_and_list_give_the_same_reason_why_a_session_stays(sent: Sent) -> None:
+    kept = sent.a.write_session("kept")
+    sent.a.run("session", "withhold", kept.id)
+
+    def listed() -> dict[str, Any]:
+        return {held["session"]: held for held in sent.a.json("session", "list")["held"]}
+
+    until(lambda: kept.id in listed(), "the session that is withheld in the list")
+    assert len(listed()) > 4
+    for held in listed().values():
+        (way,) = sent.a.json("session", "preview", held["session"], "--private")["ways"]
+        shown = sent.a.run("session", "preview", held["session"]).out
+        assert held["why"] == way["why"]
+        assert f"stays here: {way['why']}\n" in shown
 
 
 def test_a_session_in_a_directory_that_vanished_does_not_leave(sent: Sent) -> None:

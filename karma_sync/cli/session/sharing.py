@@ -268,9 +268,7 @@ def _show(found: "Preview") -> None:
     for way in found.ways:
         mine, decision = way.answers.mine, way.decision
         leaves = f"sent to {', '.join(way.recipients) or 'no member yet'}"
-        is_earlier = decision.outcome is Outcome.EARLIER
-        why = "it is earlier than the limit of the project" if is_earlier else decision.why
-        stays = f"stays here: {why or decision.outcome}"
+        stays = f"stays here: {decision.reason}"
         held = mine.status if mine.status != "accepted" else ""
         outcome = leaves if decision.outcome is Outcome.LEAVES else stays
         print_line(f"  {mine.project} in {way.answers.team.name}: {held or outcome}")
@@ -301,7 +299,7 @@ def _as_json(found: "Preview") -> dict[str, object]:
                 "team": way.answers.team.name,
                 "status": way.answers.mine.status,
                 "outcome": way.decision.outcome,
-                "why": way.decision.why,
+                "why": way.decision.reason,
                 "goes_to": way.recipients,
             }
             for way in found.ways

@@ -181,6 +181,15 @@ class Decision:
     why: str = ""
     wait_s: float = 0.0
 
+    @property
+    def reason(self) -> str:
+        """Why the session stays, in words; "" if it leaves, or is of another project.
+
+        `why` is empty for a session that is earlier than the limit: a list would have thousands.
+        """
+        earlier = "it is earlier than the limit of the project"
+        return earlier if self.outcome is Outcome.EARLIER else self.why
+
 
 def decide(candidate: Candidate, project: str, limits: Limits, choices: Choices) -> Decision:
     """Whether a session leaves for a project; the person's choices have priority over limits."""

@@ -41,6 +41,34 @@ def test_a_session_leaves_for_its_own_project_only() -> None:
     assert outcome(replace(PLAIN, belonging=Belonging())) is Outcome.UNCONCERNED
 
 
+STAYING = [
+    (Outcome.EARLIER, PLAIN, Limits(since=NOW + DAY), NO_CHOICES),
+    (Outcome.MIXED, MIXED, NO_LIMITS, NO_CHOICES),
+    (Outcome.WITHHELD, PLAIN, NO_LIMITS, Choices(withheld=frozenset({"s1"}))),
+    (Outcome.UNSHARED, replace(PLAIN, unshared=True), NO_LIMITS, NO_CHOICES),
+    (Outcome.FORK, PLAIN, NO_LIMITS, Choices(forks={"s1": "bob.tower"})),
+    (Outcome.EXCLUDED, PLAIN, NO_LIMITS, Choices(exclusions=(Exclusion(pattern="repo"),))),
+    (Outcome.WAITING, replace(PLAIN, quiet_s=0), Limits(after_idle=600), NO_CHOICES),
+]
+
+
+@pytest.mark.parametrize(("expected", "candidate", "limits", "choices"), STAYING)
+def test_whatever_the_reason_why_a_session_stays_it_is_told_in_words(
+    expected: Outcome, candidate: Candidate, limits: Limits, choices: Choices
+) -> None:
+    decision = decide(candidate, PROJECT, limits, choices)
+
+    assert decision.outcome is expected
+    assert len(decision.reason.split()) >= 3
+
+
+def test_each_reason_for_staying_is_among_those_that_are_told() -> None:
+    assert {expected for expected, *_ in STAYING} == set(Outcome) - {
+        Outcome.LEAVES,
+        Outcome.UNCONCERNED,
+    }
+
+
 def test_a_session_before_the_limit_stays_and_one_at_it_leaves() -> None:
     assert outcome(PLAIN, Limits(since=NOW + timedelta.resolution)) is Outcome.EARLIER
     assert outcome(PLAIN, Limits(since=NOW)) is Outcome.LEAVES
