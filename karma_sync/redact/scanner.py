@@ -14,6 +14,7 @@ from karma_sync.redact.codings import decoded, unwrapped, without_colours
 from karma_sync.redact.effort import Effort, TooMuchWork
 from karma_sync.redact.escapes import Unescaped, snapped, whole_characters
 from karma_sync.redact.gates import CandidateLine, Gates, NeedHit, Reasons
+from karma_sync.redact.matching.patterns import compiled
 from karma_sync.redact.matching.rule import ANYWHERE, FAR, Rule
 from karma_sync.redact.matching.value_checks import is_key
 from karma_sync.redact.rule_matcher import Allowed, RuleMatcher, Span
@@ -54,6 +55,8 @@ class Scanner:
         self.all_near = [order for order, rule in enumerate(rules) if rule.near]
         self._matchers = [RuleMatcher(rule, order, allowed) for order, rule in enumerate(rules)]
         self._gates = Gates(rules)
+        begins = sorted({rule.begins for rule in rules if rule.begins})
+        self._beginning = compiled("|".join(begins), "beginnings") if begins else None
         self.scanned = 0
 
     @property
@@ -163,10 +166,10 @@ class Scanner:
 
     def _to_unescape(self, text: bytes, reasons: Reasons, everywhere: bool) -> list[Stretch]:
         """The stretches in which something may hide behind escapes."""
-        if everywhere:
-            return [(0, len(text))]
         reaches = {self._matchers[order].reach for orders, _ in reasons.needed for order in orders}
-        if reasons.hidden or ANYWHERE in reaches:
+        if everywhere or ANYWHERE in reaches:
+            return [(0, len(text))]
+        if reasons.hidden:
             return joined(lines_around(text, reasons.places))  # an escape never spans lines
         # escapes make a text at most twice as long at each level, but for \u
         reach = 2 * max(reaches | ({FAR} if reasons.coded or reasons.wrapped else {0}))
@@ -226,13 +229,16 @@ class Scanner:
             inner = self._gates.reasons(self._gates.hits(layer.data, search.effort))
             for span in self._find_in_layer(layer.data, inner, (), search.effort):
                 joint = next((j for j in layer.joints if span.start < j < span.end), None)
-                matcher = self._matchers[span.order]
-                if joint is None or not matcher.is_fixed:
-                    continue
-                before = matcher.spans(layer.data, 0, joint, search.effort)
-                is_whole = any(each.start == span.start for each in before)
-                if not is_whole or is_key(layer.data[joint : span.end], _LEAST_TAIL):
+                if joint is not None and self._goes_on(layer.data, span, joint, search.effort):
                     yield Span(*layer.origin(span.start, span.end), span.order)
+
+    def _goes_on(self, text: bytes, span: Span, joint: int, effort: Effort) -> bool:
+        """Whether what follows a joint of two lines belongs to the token that begins before it."""
+        matcher, rest = self._matchers[span.order], text[joint : span.end]
+        if not matcher.is_fixed or (self._beginning and self._beginning.match(rest)):
+            return False
+        before = matcher.spans(text, 0, joint, effort)
+        return is_key(rest, _LEAST_TAIL) or all(each.start != span.start for each in before)
 
     def _find_in_layer(
         self, text: bytes, reasons: Reasons, anyway: Sequence[int], effort: Effort

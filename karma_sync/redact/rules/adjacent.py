@@ -206,7 +206,7 @@ ADJACENT_RULES = (
         r"|mot de passe|wachtwoord|senha|parola|kennwort)(?:[ ]?[:?]|[ ](?:lautet|ist|es|est|is))?"
         r"(?:[ ]it'?s)?[ ]+[`\"“*]{0,2}(?P<secret>[^\s\"'`\\“”]*[^\s\"'`\\“”.,;:!?])",
         gate=r"(?i)(?:pwd?|pass(?:word|wort|code)|contrase(?:ñ|n)a|mot de passe|wachtwoord|senha"
-        r"|parola|kennwort)(?:[ ]?[:?]|[ ](?:lautet|ist|es|est|is))?(?:[ ]it'?s)?[ ][^\s]{6}",
+        r"|parola|kennwort)(?:[ ]?[:?]|[ ](?:lautet|ist|es|est|is))?(?:[ ]it'?s)?[ ]{1,}[^\s]{6}",
         one_line=True,
         source=_SOURCE,
         check=is_told_password,

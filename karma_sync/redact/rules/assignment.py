@@ -52,9 +52,10 @@ MORE = r"(?:[_.-]?(?:[a-rt-zA-RT-Z0-9]|[sS][aetAET])[A-Za-z0-9]{0,10}){0,2}"
 BLANK = r"(?:[ \t]|\\+t|(?:\x1b|\\+u001[bB])\[[0-9;]*m)*"
 _TYPE_BLANK = _TYPE.replace(r"[ \t]*", BLANK)
 _FIRST = r"""[A-Za-z]{0,2}(?:[\\"'`]*[^\s\\"'`{(\[<]|[\\"'`]*\\[{(\[<])"""
-# No value of a key is a secret without a digit, a sign, or a long word; a password's may be any.
+# No value of a key is a secret without a digit, a sign, a long word, or letters that change between
+# upper and lower case as in no name; a password's may be any.
 _ANY = r"(?:[^\s\\]|\\+[^nrt\s\\])"
-_TELLING = rf"{_ANY}*(?:[0-9!$%^&*+?~|;@#]|[A-Za-z]{{12}})"
+_TELLING = rf"{_ANY}*(?:[0-9!$%^&*+?~|;@#]|[A-Za-z]{{10}}|[a-z][A-Z]{{2}}|[A-Z][a-z][A-Z])"
 # together as long as value_checks.PASSWORD_SIZE
 _TELLS_FIRST = rf"""[\\"'`]*[0-9!$%^&*+?~|;@#]{_ANY}{{5}}"""
 _VALUE = rf"(?:{_FIRST}{_TELLING}|{_TELLS_FIRST})"
@@ -62,7 +63,7 @@ _BETWEEN = rf"{MORE}{CLOSE}{BLANK}{_TYPE_BLANK}{_SIGN}{BLANK}"
 _SET_TO = r"[\\\"'`]*(?:[^\s\\\"'`]|\\[^nrt\s])(?:[^\s\\]|\\[^nrt\s]){5}"
 _GATE = rf"(?:{KEYED}{_BETWEEN}{_VALUE}|{_SET_BY}{_BETWEEN}(?:{_SET_TO}|{_VALUE}))"
 _ENV_NAME = r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PWD|_PASS)(?:_?[A-Z0-9]{1,16})?="
-_ENV_GATE = rf"{_ENV_NAME}[A-Za-z0-9]{{8}}|{_GATE}"
+_ENV_GATE = rf"{_ENV_NAME}[A-Za-z0-9_.-]{{8}}|{_GATE}"
 
 ASSIGNMENT_RULES = (
     Rule(
@@ -212,7 +213,7 @@ ASSIGNMENT_RULES = (
     ),
     Rule(
         name="assignment",  # in the query of a URL
-        pattern=rf"[?&]{NAME}=(?P<secret>[^&\s\"'`#\\]+)",
+        pattern=rf"[?&]{NAME}=(?P<secret>[^&\s\"'`#\\<({{\[][^&\s\"'`#\\]*)",
         gate=_GATE,
         one_line=True,
         source="https://datatracker.ietf.org/doc/html/rfc3986#section-3.4",

@@ -84,7 +84,7 @@ LISTED_RULES = (
         rf"(?:(?i:the|my|our)[ ]+)?[`\"'*]{{0,2}}{NAME}[`\"'*]{{0,2}}[ ]+(?:to|as|is)"
         rf"|[`*]{{1,2}}(?P<name2>[A-Z][A-Z0-9_]*)[`*]{{1,2}}[ ]+is)[ ]+[`\"'*]{{0,2}}"
         r"(?P<secret>[^\s\"'`\\]*[^\s\"'`\\.,;:!?])",
-        gate=rf"{WORD}{MORE}[`\"'*\\]{{0,}}[ ](?:to|as|is)[ ][`\"'*\\]{{0,}}[^\s]{{6}}",
+        gate=rf"{WORD}{MORE}[`\"'*\\]{{0,}}[ ]{{1,}}(?:to|as|is)[ ]{{1,}}[`\"'*\\]{{0,}}[^\s]{{6}}",
         one_line=True,
         source=_SOURCE,
         check=is_told_secret,

@@ -118,3 +118,9 @@ def test_lines_that_end_and_begin_with_words_stay() -> None:
     lines = "src/components/authentication/github_pat.py\n" * 3
 
     assert content(lines) == lines
+
+
+def test_two_tokens_in_lines_of_their_own_are_two() -> None:
+    lines = f"{GITHUB}\n{GITHUB}\n{fill('sk-ant-api03-{alnum:95}')}"
+
+    assert content(lines) == "[REDACTED:github]\n[REDACTED:github]\n[REDACTED:anthropic]"
