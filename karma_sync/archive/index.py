@@ -1,6 +1,6 @@
 """The index of archived sessions in archive.db, and how a session is named in it."""
 
-from karma_sync.store import activity, search_index
+from karma_sync.store import activity, record_ids, search_index
 from karma_sync.store.database import Transaction
 
 Key = tuple[str, str]
@@ -18,6 +18,7 @@ TABLES = (
         'session' AS kind FROM session
     """,
     activity.TABLES,
+    record_ids.TABLES,
 )
 
 
@@ -33,11 +34,14 @@ def key_of(item: str) -> Key:
 
 
 def unindexed(tx: Transaction) -> list[Key]:
-    """The sessions of which the index has not what was archived last; the last active last."""
+    """The sessions of which the index has not what was archived last, the last active first.
+
+    Whoever takes them from the end indexes a session before those that go on from it.
+    """
     rows = tx.execute(
         "SELECT agent, session FROM session AS s WHERE NOT EXISTS (SELECT 1 FROM search_item AS i"
         " WHERE i.folder = ? AND i.item = s.agent || '/' || s.session"
-        " AND i.revision = s.archived_ms) ORDER BY active_ms",
+        " AND i.revision = s.archived_ms) ORDER BY active_ms DESC",
         [FOLDER],
     )
     return [(row["agent"], row["session"]) for row in rows]

@@ -5,7 +5,7 @@ version of a transcript is indexed once, and grows with it.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from karma_sync.agents.growing_file import lines_before_too_long
@@ -15,23 +15,45 @@ from karma_sync.archive.store import ArchivedFile, ArchivedSession, Key
 from karma_sync.domain.session.passage import Extractor, Texts, passages_of
 from karma_sync.store import activity, search_index
 from karma_sync.store.database import Database, Transaction
+from karma_sync.store.record_ids import CopiedRecords
 from karma_sync.store.search_index import IndexedFile, IndexedItem, TextIsLost
 
 # So much content is indexed in one transaction.
 _BATCH_BYTES = 30_000_000
 _LOST = (DamagedPack, OSError)
+_RECORDS = "records-2"  # raise it if other copies count
 
 log = logging.getLogger(__name__)
 
 
-class ArchiveIndexer:
-    """Indexes what the archive at `root` holds; `extractors` are by agent program."""
+OfOthers = Callable[[str, Collection[str]], Collection[str]]
+"""Returns those record ids that the library has of other sessions than the one with this id."""
 
-    def __init__(self, root: Path, database: Database, extractors: Mapping[str, Extractor]) -> None:
+
+def no_others(session: str, uuids: Collection[str]) -> Collection[str]:
+    """Tells of no record that another session has it."""
+    return ()
+
+
+class ArchiveIndexer:
+    """Indexes what the archive at `root` holds; `extractors` are by agent program.
+
+    What a record did that the library has `of_others` counts there: the session is a fork.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        database: Database,
+        extractors: Mapping[str, Extractor],
+        of_others: OfOthers = no_others,
+    ) -> None:
+        self._of_others = of_others
         self._root = root
         self._store = database
         self._extractors = extractors
-        self._version = " ".join(sorted(each.version for each in extractors.values()))
+        versions = sorted(each.version for each in extractors.values())
+        self._version = " ".join([*versions, _RECORDS])
 
     def index_some(self) -> bool:
         """Index some of what was archived since; whether anything is left."""
@@ -121,7 +143,13 @@ class ArchiveIndexer:
     ) -> None:
         row, file, was = growth
         blocks = lines_before_too_long(self._content(row, file, was.size))
-        at = search_index.add_lines(tx, item, was, blocks, extractor)
+
+        def copied(uuids: Iterable[str]) -> set[str]:
+            known = [uuid for uuid in uuids if uuid]
+            here = CopiedRecords(tx, item.number, "", row.session).among(known)
+            return here.union(self._of_others(row.session, known))
+
+        at = search_index.add_lines(tx, item, was, blocks, (extractor, copied))
         search_index.put_file(tx, item, IndexedFile(was.path, was.number, 0, at, "grown"))
 
     def _remove(

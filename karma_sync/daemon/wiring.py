@@ -6,7 +6,7 @@ part gets its collaborators through its constructor; no attribute is set on a fi
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -67,7 +67,7 @@ from karma_sync.sending.scheduler import Scheduler, SchedulerHooks
 from karma_sync.sending.sender import Sender, SenderHooks
 from karma_sync.service.sessions.choices import my_channels
 from karma_sync.settings import Keep
-from karma_sync.store import packaged, work
+from karma_sync.store import packaged, record_ids, work
 from karma_sync.store.database import Database
 from karma_sync.store.world import read_world
 from karma_sync.syncthing.client import SyncthingClient
@@ -245,7 +245,12 @@ def archive_schedule(
     root, database = app.paths.archive, app.archive_store
     known = _ArchivedFacts(database, app.settings.claude_dirs)
     source = ClaudeSource(app.settings.claude_dirs, known.session_named, known.facts)
-    indexer = ArchiveIndexer(root, database, EXTRACTORS)
+
+    def of_others(session: str, uuids: Collection[str]) -> Collection[str]:
+        with app.library.reading() as tx:
+            return record_ids.of_others(tx, app.me.tag, session, uuids)
+
+    indexer = ArchiveIndexer(root, database, EXTRACTORS, of_others)
     parts = ArchiveParts(
         source,
         Archiver(root, database, source, ArchiverHooks(project_of, now_ms)),

@@ -17,14 +17,15 @@ from karma_sync.domain.session.manifest import ItemFile, ItemKind, Manifest
 from karma_sync.domain.session.passage import Extractor, Texts, passages_of
 from karma_sync.errors import Unverified
 from karma_sync.receiving.observations import ObservationIndex
-from karma_sync.store import activity, library, observations, record_ids, search_index
+from karma_sync.store import activity, library, observations, search_index
 from karma_sync.store.database import Database, Transaction
+from karma_sync.store.record_ids import CopiedRecords
 from karma_sync.store.search_index import IndexedFile, IndexedItem, TextIsLost
 
 # So much content is indexed in one transaction: each has the index merge and write its pages anew.
 _BATCH_BYTES = 30_000_000
 
-_RECORDS = "records-1"  # raise it if other ids of records are stored
+_RECORDS = "records-2"  # raise it if other ids of records are stored, or other copies count
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class Indexer:
 
     def drop_channel(self, tx: Transaction, folder: str) -> None:
         """Take everything out that came through a channel."""
-        _drop_channel(tx, folder)
+        search_index.drop_channel(tx, folder)
         observations.drop_channel(tx, folder)
 
     def complete(self, store: Database) -> bool:
@@ -91,7 +92,7 @@ class Indexer:
             return False
         with store.transaction() as tx:
             for folder in search_index.outdated_channels(tx, self._version):
-                _drop_channel(tx, folder)
+                search_index.drop_channel(tx, folder)
             missing = library.unindexed(tx)
             left = _BATCH_BYTES
             while missing and left > 0:
@@ -129,8 +130,10 @@ class Indexer:
         self, tx: Transaction, item: IndexedItem, growth: "_Growth", extractor: Extractor
     ) -> None:
         """Index the lines of a file that follow what was indexed before."""
-        blocks = _recorded(tx, item, growth)
-        at = search_index.add_lines(tx, item, growth.was, blocks, extractor)
+        manifest = growth.content.kept.manifest
+        copies = CopiedRecords(tx, item.number, manifest.member, manifest.session.session_id)
+        reading = extractor, copies.among
+        at = search_index.add_lines(tx, item, growth.was, growth.blocks(), reading)
         search_index.put_file(tx, item, growth.until(at))
 
     def _remove(
@@ -148,7 +151,6 @@ class Indexer:
 
         search_index.remove_file(tx, known, indexed, texts)
         search_index.drop_file(tx, known, indexed.path)
-        record_ids.drop_file(tx, known.number, indexed.number)
 
     def _texts(
         self, tx: Transaction, folder: str, item: str, path: str, ids: dict[int, int]
@@ -171,7 +173,7 @@ class Indexer:
 
     def _rebuild(self, tx: Transaction, folder: str, without: str) -> None:
         """Make a channel's table again from what the library keeps, without one item."""
-        _drop_channel(tx, folder)
+        search_index.drop_channel(tx, folder)
         for item in library.revisions(tx, folder):
             if item != without:
                 self._add_kept(tx, folder, item)
@@ -250,18 +252,6 @@ class _Growth:
             if left <= 0:
                 break
         return digest.hexdigest()
-
-
-def _recorded(tx: Transaction, item: IndexedItem, growth: _Growth) -> Iterator[bytes]:
-    """The new content of a file, of which the ids of all records are stored."""
-    for block in growth.blocks():
-        record_ids.put(tx, item.number, growth.was.number, block)
-        yield block
-
-
-def _drop_channel(tx: Transaction, folder: str) -> None:
-    record_ids.drop_channel(tx, folder)
-    search_index.drop_channel(tx, folder)
 
 
 def _kept_manifest(tx: Transaction, folder: str, item: str) -> Manifest | None:

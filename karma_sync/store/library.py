@@ -227,11 +227,15 @@ def all_revisions(tx: Transaction) -> list[tuple[str, str, int]]:
 
 
 def unindexed(tx: Transaction) -> list[tuple[str, str]]:
-    """(folder, item) of the readable items of which the index has not this revision."""
+    """(folder, item) of the readable items of which the index has not this revision.
+
+    The last active is the first. Whoever takes them from the end indexes a session before those
+    that go on from it.
+    """
     rows = tx.execute(
-        "SELECT folder, item FROM item EXCEPT SELECT i.folder, i.item FROM item AS i"
-        " JOIN search_item AS s ON s.folder = i.folder AND s.item = i.item"
-        " AND s.revision = i.revision"
+        "SELECT folder, item FROM item AS i WHERE NOT EXISTS (SELECT 1 FROM search_item AS s"
+        " WHERE s.folder = i.folder AND s.item = i.item AND s.revision = i.revision)"
+        " ORDER BY active DESC"
     )
     return [(row["folder"], row["item"]) for row in rows]
 

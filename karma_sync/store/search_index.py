@@ -8,14 +8,14 @@ no longer be read, the channel's table is dropped and made again (docs/adr/0032-
 The caller holds the transaction. Queries are in `store/search.py`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from karma_sync.domain.session.bigrams import bigrams
 from karma_sync.domain.session.passage import Extractor, Passage, Texts
 from karma_sync.domain.session.source_files import TRANSCRIPT
-from karma_sync.store import activity
+from karma_sync.store import activity, record_ids
 from karma_sync.store.database import Transaction
 
 COLUMNS = (*Texts._fields, "runs")
@@ -91,7 +91,9 @@ def drop_channel(tx: Transaction, folder: str) -> None:
     tx.execute(f"DROP TABLE search_{row['number']:d}")
     tx.execute("DELETE FROM search_channel WHERE folder = ?", [folder])
     items = tx.execute("SELECT number FROM search_item WHERE folder = ?", [folder]).fetchall()
-    activity.drop_items(tx, (row["number"] for row in items))
+    gone = [row["number"] for row in items]
+    activity.drop_items(tx, gone)
+    record_ids.drop_items(tx, gone)
     numbers = "(SELECT number FROM search_item WHERE folder = ?)"
     tx.execute(f"DELETE FROM passage WHERE item IN {numbers}", [folder])  # noqa: S608 ours
     tx.execute(f"DELETE FROM search_file WHERE item IN {numbers}", [folder])  # noqa: S608 ours
@@ -165,6 +167,7 @@ def put_item(tx: Transaction, item: IndexedItem, revision: int, title: str, time
 def drop_item(tx: Transaction, item: IndexedItem) -> None:
     """Forget an item of which all passages were removed."""
     activity.drop_items(tx, [item.number])
+    record_ids.drop_items(tx, [item.number])
     tx.execute("DELETE FROM search_file WHERE item = ?", [item.number])
     tx.execute("DELETE FROM search_item WHERE number = ?", [item.number])
 
@@ -194,6 +197,7 @@ def drop_file(tx: Transaction, item: IndexedItem, path: str) -> None:
     ).fetchone()
     if row:
         activity.drop_file(tx, item.number, row["number"])
+        record_ids.drop_file(tx, item.number, row["number"])
     tx.execute("DELETE FROM search_file WHERE item = ? AND path = ?", [item.number, path])
 
 
@@ -244,20 +248,26 @@ class TextIsLost(Exception):
     """The text of passages that are to be taken out cannot be read any more."""
 
 
+Copied = Callable[[Iterable[str]], Collection[str]]
+"""Returns those ids among some that are of records that another session had first."""
+
+
 def add_lines(
     tx: Transaction,
     item: IndexedItem,
     was: IndexedFile,
     blocks: Iterable[bytes],
-    extractor: Extractor,
+    reading: tuple[Extractor, Copied],
 ) -> int:
     """Index blocks of whole lines that follow what is indexed of a file; its indexed size then.
 
-    A last line without a line end counts only if it is a whole record.
+    A last line without a line end counts only if it is a whole record. What a copied record says
+    can be found; what it did counts for the session that had it first.
     """
+    extractor, copied = reading
     at = was.size
     is_main = was.path.partition("@")[0] == TRANSCRIPT  # in the archive, a version follows
-    for block in blocks:
+    for block in record_ids.recorded(tx, item.number, was.number, blocks):
         whole = block
         if not block.endswith(b"\n"):
             line = block.rfind(b"\n") + 1
@@ -266,7 +276,8 @@ def add_lines(
         passages = list(extractor.passages(whole, at))
         if passages:
             add(tx, item, was.number, [p for p in passages if any(p.texts)])
-            found = ((p.time, p.activity) for p in passages)
+            copies = copied(p.activity.message for p in passages)
+            found = ((p.time, p.activity) for p in passages if p.activity.message not in copies)
             activity.add(tx, item.number, was.number, is_main, found)
         at += len(whole)
     return at

@@ -54,8 +54,8 @@ def use(session: Session, tool: str, path: Path, failed: bool = False) -> None:
         "timestamp": datetime.now(UTC).isoformat(),
     }
     records = [
-        {"type": "assistant", "uuid": f"a-{call}", "message": {"content": [given]}},
-        {"type": "user", "uuid": f"r-{call}", "message": {"content": [result]}},
+        {"type": "assistant", "uuid": f"a-{call}-{session.id}", "message": {"content": [given]}},
+        {"type": "user", "uuid": f"r-{call}-{session.id}", "message": {"content": [result]}},
     ]
     with session.path.open("a") as out:
         out.writelines(json.dumps(common | record) + "\n" for record in records)
@@ -172,6 +172,12 @@ def test_what_only_the_archive_has_counts_too_and_once(pair: Pair) -> None:
     assert works(pair.a, str(notes / "ideas.md")) == []
 
 
+def test_a_project_without_sessions_is_said_to_have_none(pair: Pair) -> None:
+    for command in (("who", "x"), ("session", "list"), ("session", "stats")):
+        refused = pair.b.run(*command, "--project", "nowhere", check=False)
+        assert (refused.code, "try: karma-sync project list" in refused.err) == (5, True)
+
+
 def test_an_agent_needs_private_for_json_with_sessions_of_others(
     pair: Pair,
 ) -> None:
@@ -200,6 +206,14 @@ def test_a_file_that_nobody_touched(pair: Pair) -> None:
     ]
 
 
+@pytest.mark.parametrize("path", ["a" * 300, "a/" * 900])
+def test_a_very_long_path_is_one_that_nobody_touched(pair: Pair, path: str) -> None:
+    out = pair.b.run("who", path).out
+
+    assert out.startswith("No session that you can read worked on a")
+    assert max(map(len, out.splitlines())) < 250
+
+
 def test_browse_prints_its_list_into_a_pipe(pair: Pair) -> None:
     rows = [line.split("\t") for line in pair.b.run("browse").out.splitlines()]
 
@@ -210,3 +224,19 @@ def test_browse_prints_its_list_into_a_pipe(pair: Pair) -> None:
     assert "mend the app" in title
     assert "\x1b" not in title
     assert "mend the app" in pair.b.run("session", "show", short).out
+
+
+def test_what_the_parent_did_is_not_what_its_fork_did(pair: Pair) -> None:
+    before = pair.b.json("session", "stats")["total"]
+    made = pair.b.json("session", "fork", pair.changed.id)
+    fork = Session(made["session"], Path(made["path"]), pair.b.repo)
+    use(fork, "Edit", fork.cwd / "src" / "own.py")
+    until(lambda: works(pair.b, "src/own.py"), "what the fork did is indexed")
+
+    [own] = works(pair.b, "src/own.py")
+    assert (own["author"], own["session"]) == (pair.b.tag, fork.id)
+    assert [each["author"] for each in works(pair.b, "src/app.py", "--edits")] == [pair.a.tag]
+    after = pair.b.json("session", "stats")["total"]
+    assert after["sessions"] == before["sessions"] + 1
+    assert after["tools"] == before["tools"] + 1
+    assert (after["tokens"], after["turns"]) == (before["tokens"], before["turns"])

@@ -106,7 +106,13 @@ ARCHIVE_KNOWN_BY = ("archive", "service", "daemon", "demo")
 ARCHIVE_KNOWN_IN = ("karma_sync.app",)
 ARCHIVE_KNOWS = (
     *("errors", "files", "settings", "domain", "agents", "runtime.timing", "runtime.worker"),
-    *("store.database", "store.read_only", "store.search_index", "store.activity"),
+    *(
+        "store.database",
+        "store.read_only",
+        "store.search_index",
+        "store.activity",
+        "store.record_ids",
+    ),
 )
 
 # Only here may an import wait until it is needed: start-up time asks for it.

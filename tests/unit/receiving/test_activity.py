@@ -9,8 +9,20 @@ import pytest
 
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.mesh.channels import Kept
+from karma_sync.store.record_ids import of_others
 from karma_sync.store.touched import Touched, WantedFile, touched
-from tests.support.builders import ALICE, PROJECT, Desk, Shelf, Swapping, record
+from tests.support.archives import desk as archive_desk
+from tests.support.builders import (
+    ALICE,
+    BOB,
+    PROJECT,
+    Desk,
+    Shelf,
+    Swapping,
+    channel_of,
+    record,
+    team_of_all,
+)
 from tests.unit.receiving.test_importer import CHANNEL, TEAM, take
 from tests.unit.receiving.test_indexer import SECRET, Cutting
 
@@ -225,3 +237,99 @@ def test_a_file_is_forgotten_beside_one_whose_responses_name_no_model(
     take(shelf, desk)
 
     assert [(usage[2], usage[6]) for usage in rows(shelf)["usage"]] == [("", 30)]
+
+
+def told(shelf: Shelf) -> dict[str, tuple[int, int, int]]:
+    """The turns, the tokens that were written, and the calls of each member's session."""
+    with shelf.store.reading() as tx:
+        sessions = tx.execute(
+            "SELECT s.number, member FROM search_item AS s JOIN item AS i"
+            " ON i.folder = s.folder AND i.item = s.item"
+        ).fetchall()
+        sums = "SELECT coalesce(sum(turns), 0), coalesce(sum(output), 0) FROM activity_usage"
+        calls = "SELECT coalesce(sum(times), 0) FROM activity_tool"
+        return {
+            row["member"]: (
+                *tx.execute(f"{sums} WHERE item = ?", [row["number"]]).fetchone(),  # noqa: S608
+                *tx.execute(f"{calls} WHERE item = ?", [row["number"]]).fetchone(),  # noqa: S608
+            )
+            for row in sessions
+        }
+
+
+def test_copied_records_count_for_the_session_that_had_them_first(
+    shelf: Shelf, desk: Desk, tmp_path: Path
+) -> None:
+    parent = (
+        asked("go")
+        + used("r1", 5, "12:01")
+        + called("Edit", "c1", "src/app.py", "12:02")
+        + ended("c1", at="12:03")
+    )
+    arrive(desk, shelf, parent)
+    other = Desk(tmp_path / "bob-desk", channel_of(TEAM, BOB), Swapping({}))
+    other.append(parent + asked("and on", "13:00") + used("r2", 7, "13:01"), "s2.jsonl")
+    _arrive(other, shelf, "s2")
+
+    assert told(shelf) == {ALICE: (1, 5, 1), BOB: (1, 7, 0)}
+    assert [(f.member, f.times) for f in found(shelf, "src/app.py")] == [(ALICE, 1)]
+    more = called("Edit", "c2", "src/app.py", "13:02") + ended("c2", at="13:03")
+    other.append(more, "s2.jsonl")
+    _arrive(other, shelf, "s2")
+    arrive(desk, shelf, called("Edit", "c3", "b.py", "14:00") + ended("c3", at="14:01"))
+
+    assert told(shelf) == {ALICE: (1, 5, 2), BOB: (1, 7, 1)}
+    both = [(f.member, f.times, f.message) for f in found(shelf, "src/app.py")]
+    assert both == [(BOB, 1, "assistant-13:02"), (ALICE, 1, "assistant-12:02")]
+    shelf.importer.forget_all_but(Kept(TEAM.id, PROJECT, ALICE))
+    assert told(shelf) == {BOB: (1, 7, 1)}
+    with shelf.store.reading() as tx:
+        assert tx.execute("SELECT * FROM record_copy").fetchall() == []
+
+
+def _arrive(desk: Desk, shelf: Shelf, session: str) -> None:
+    desk.package(session)
+    shelf.importer.import_item(desk.channel, desk.outbox.path, desk.item(session))
+    while shelf.importer.complete_index():
+        pass
+
+
+def test_one_session_that_came_through_two_teams_is_no_copy_of_itself(
+    shelf: Shelf, desk: Desk, tmp_path: Path
+) -> None:
+    content = asked("go") + used("r1", 5, "12:01")
+    arrive(desk, shelf, content)
+    home = team_of_all(ALICE, BOB, name="home")
+    again = Desk(tmp_path / "again", channel_of(home, ALICE), Swapping({}))
+    again.append(content)
+    _arrive(again, shelf, "s1")
+
+    assert [row[3:5] for row in rows(shelf)["usage"] if row[2] == ""] == [(1, 1), (1, 1)]
+
+
+def test_an_archived_fork_has_only_what_is_new_in_it(tmp_path: Path) -> None:
+    with archive_desk(tmp_path) as d:
+        parent = d.write("the first", "the second")
+        fork = d.write("go on")
+        fork.path.write_bytes(parent.content.replace(parent.id.encode(), fork.id.encode()))
+        fork.append("and on")
+        d.pass_()
+
+        with d.store.reading() as tx:
+            turns = tx.execute(
+                "SELECT sum(turns) AS n FROM activity_usage GROUP BY item"
+            ).fetchall()
+            [copy] = tx.execute("SELECT * FROM record_copy").fetchall()
+    assert sorted(row["n"] for row in turns) == [1, 2]
+    assert copy["item"] != copy["parent"]
+
+
+def test_records_that_the_library_has_of_others_are_no_own_ones(shelf: Shelf, desk: Desk) -> None:
+    arrive(desk, shelf, asked("go"))
+
+    def others(member: str, session: str) -> set[str]:
+        with shelf.store.reading() as tx:
+            return of_others(tx, member, session, ["user-12:00", "another", ""])
+
+    assert others(ALICE, "s1") == set()
+    assert others(ALICE, "s2") == others(BOB, "s1") == {"user-12:00"}
