@@ -28,10 +28,10 @@ class CountedSession(NamedTuple):
 class Sums(NamedTuple):
     """What the sessions of one group did with a model; without one: turns and stretches.
 
-    `sessions` is how many did anything. The group of `by_hour` is the hour (Unix seconds / 3600).
+    `sessions` is how many did anything.
     """
 
-    group: str | int
+    group: str
     model: str
     sessions: int
     turns: int
@@ -53,26 +53,27 @@ class ToolUse(NamedTuple):
 
 @dataclass(frozen=True)
 class Sources:
-    """What sessions are counted, and from where; `by_hour` asks for figures of each hour too."""
+    """What sessions are counted, and how they are told apart.
+
+    `day_of` asks for figures of each day too, and names the day of an hour (Unix seconds / 3600).
+    """
 
     sessions: Sequence[CountedSession]
     group: Callable[[CountedSession], str]
-    by_hour: bool = False
+    day_of: Callable[[int], str] | None = None
 
 
 @dataclass(frozen=True)
 class CountedFigures:
-    """The figures of some sessions: by group, by hour, and the stretches of each hour.
+    """The figures of some sessions: by group, by day, and the stretches of each hour.
 
-    `active` are (item, hour) of every hour in which a session did something. It and `by_hour` are
-    empty unless they were asked for.
+    `by_day` is empty unless it was asked for.
     """
 
     sums: list[Sums]
     tools: list[ToolUse]
     stretches: list[tuple[int, int]]
-    by_hour: list[Sums]
-    active: list[tuple[int, int]]
+    by_day: list[Sums]
 
 
 _SUMS = ", ".join(f"sum({name})" for name in Sums._fields[3:])
@@ -107,12 +108,14 @@ def counted(tx: Transaction, sources: Sources) -> CountedFigures:
             "INSERT INTO counted VALUES (?, ?)",
             [(each.number, numbers[sources.group(each)]) for each in known],
         )
-        return _counted(tx, names, sources.by_hour)
+        return _counted(tx, names, sources.day_of)
     finally:
         tx.execute("DROP TABLE counted")
 
 
-def _counted(tx: Transaction, names: Sequence[str], by_hour: bool) -> CountedFigures:
+def _counted(
+    tx: Transaction, names: Sequence[str], day_of: Callable[[int], str] | None
+) -> CountedFigures:
     tools = tx.execute(
         "SELECT c.number, tool, count(DISTINCT c.item), sum(times) FROM counted AS c"
         " JOIN activity_tool AS t ON t.item = c.item GROUP BY c.number, tool"
@@ -120,23 +123,33 @@ def _counted(tx: Transaction, names: Sequence[str], by_hour: bool) -> CountedFig
     stretches = tx.execute(
         f"SELECT hour, sum(stretches) {_OF_COUNTED} WHERE model = '' GROUP BY hour"  # noqa: S608 ours
     ).fetchall()
-    active = tx.execute(f"SELECT c.item, hour {_OF_COUNTED} WHERE model = ''") if by_hour else ()  # noqa: S608
     return CountedFigures(
-        [s._replace(group=names[int(s.group)]) for s in _sums(tx, "c.number")],
+        _sums(tx, "c.number", names),
         [ToolUse(names[number], *rest) for number, *rest in tools],
         [(hour, count) for hour, count in stretches],
-        _sums(tx, "hour") if by_hour else [],
-        [(item, hour) for item, hour in active],
+        _by_day(tx, day_of) if day_of else [],
     )
 
 
-def _sums(tx: Transaction, group: str) -> list[Sums]:
-    sessions = "0" if group == "hour" else "count(DISTINCT c.item)"  # an hour has no such figure
+def _by_day(tx: Transaction, day_of: Callable[[int], str]) -> list[Sums]:
+    hours = [row[0] for row in tx.execute(f"SELECT DISTINCT hour {_OF_COUNTED}")]  # noqa: S608 ours
+    days = {hour: day_of(hour) for hour in hours}
+    names = sorted(set(days.values()))
+    numbers = {name: number for number, name in enumerate(names)}
+    tx.execute("CREATE TEMP TABLE day_of (at INTEGER PRIMARY KEY, day INTEGER NOT NULL)")
+    try:
+        rows = [(hour, numbers[day]) for hour, day in days.items()]
+        tx.executemany("INSERT INTO day_of VALUES (?, ?)", rows)
+        return _sums(tx, "(SELECT day FROM day_of WHERE at = hour)", names)
+    finally:
+        tx.execute("DROP TABLE day_of")
+
+
+def _sums(tx: Transaction, group: str, names: Sequence[str]) -> list[Sums]:
     rows = tx.execute(
-        f"SELECT {group}, model, {sessions}, {_SUMS} {_OF_COUNTED}"  # noqa: S608 ours
-        f" GROUP BY {group}, model"
+        f"SELECT {group}, model, count(DISTINCT c.item), {_SUMS} {_OF_COUNTED} GROUP BY 1, 2"  # noqa: S608 ours
     )
-    return [Sums(*row) for row in rows]
+    return [Sums(names[number], *rest) for number, *rest in rows]
 
 
 class ProjectSession(NamedTuple):

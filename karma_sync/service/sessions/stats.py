@@ -1,9 +1,9 @@
 """Use case of `session stats`: sessions, turns, tokens, tools, hours, and an estimate of costs."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.activity import HOUR_S, STRETCH_S, StatsBy
@@ -97,6 +97,31 @@ class _Part:
     counted: CountedFigures
 
 
+@dataclass(frozen=True)
+class _Grouping:
+    """What figures are told apart by; `teams` are their names by ID."""
+
+    by: StatsBy
+    teams: Mapping[str, str]
+    local: Local
+
+    def key(self, session: CountedSession) -> str:
+        """The group of a session."""
+        match self.by:
+            case StatsBy.MEMBER:
+                return session.member
+            case StatsBy.TEAM:
+                return self.teams.get(session.team, session.team)
+            case StatsBy.PROJECT:
+                return session.project
+            case _:
+                return session.agent
+
+    def day(self, hour: int) -> str:
+        """The day of an hour (Unix seconds / 3600), in local time."""
+        return self.local(hour * HOUR_S).date().isoformat()
+
+
 def stats(
     sessions: ReadableSessions,
     scope: AccessScope,
@@ -107,7 +132,8 @@ def stats(
     """The figures of all sessions that the scope allows; `teams` are their names by ID."""
     total, groups = SessionFigures(), defaultdict[str, SessionFigures](SessionFigures)
     week = [[0.0] * _DAY for _ in range(_WEEK)]
-    parts = list(_parts(sessions, scope, by, teams))
+    grouping = _Grouping(by, teams, local)
+    parts = list(_parts(sessions, scope, grouping))
     for part in parts:
         total.count(len(part.sessions), sum(use.times for use in part.counted.tools))
         for sums in part.counted.sums:
@@ -115,7 +141,7 @@ def stats(
         for hour, stretches in part.counted.stretches:
             when = local(hour * HOUR_S)
             week[when.weekday()][when.hour] += stretches * STRETCH_S / HOUR_S
-        _group(groups, part, (by, teams), local)
+        _group(groups, part, grouping)
     ordered = sorted(groups.items(), key=lambda each: _order(by, each), reverse=True)
     known = {name: _meaningful(by, figures) for name, figures in ordered}
     return Stats(known, total, week, [s for part in parts for s in part.sessions])
@@ -143,22 +169,17 @@ def _order(by: StatsBy, group: tuple[str, SessionFigures]) -> tuple[object, ...]
     return (sum(figures.tokens), figures.sessions, name)
 
 
-def _group(
-    groups: dict[str, SessionFigures],
-    part: _Part,
-    wanted: tuple[StatsBy, Mapping[str, str]],
-    local: Local,
-) -> None:
-    by, teams = wanted
+def _group(groups: dict[str, SessionFigures], part: _Part, grouping: _Grouping) -> None:
+    by = grouping.by
     if by is StatsBy.DAY:
-        _group_by_day(groups, part.counted, local)
+        _group_by_day(groups, part.counted)
         return
     if by not in {StatsBy.MODEL, StatsBy.TOOL}:
         for session in part.sessions:
-            groups[_key(by, session, teams)].count(sessions=1)
+            groups[grouping.key(session)].count(sessions=1)
     for sums in part.counted.sums if by is not StatsBy.TOOL else ():
         if by is not StatsBy.MODEL:
-            groups[str(sums.group)].add(sums)
+            groups[sums.group].add(sums)
         elif sums.model or any(sums[-_TOKENS:]):
             groups[sums.model or "unknown"].add(sums)
             groups[sums.model or "unknown"].count(sessions=sums.sessions)
@@ -167,39 +188,18 @@ def _group(
         groups[use.tool if is_tool else use.group].count(is_tool * use.sessions, use.times)
 
 
-def _group_by_day(groups: dict[str, SessionFigures], counted: CountedFigures, local: Local) -> None:
-    days = {sums.group: _day(local, int(sums.group)) for sums in counted.by_hour}
-    for sums in counted.by_hour:
-        groups[days[sums.group]].add(sums)
-    active = {(item, days[hour]) for item, hour in counted.active if hour in days}
-    for day, count in Counter(day for _, day in active).items():
-        groups[day].count(sessions=count)
+def _group_by_day(groups: dict[str, SessionFigures], counted: CountedFigures) -> None:
+    for sums in counted.by_day:
+        groups[sums.group].add(sums)
+        if not sums.model:  # each has such a row for what it wrote
+            groups[sums.group].count(sessions=sums.sessions)
 
 
-def _day(local: Local, hour: int) -> str:
-    day: date = local(hour * HOUR_S).date()
-    return day.isoformat()
-
-
-def _key(by: StatsBy, session: CountedSession, teams: Mapping[str, str]) -> str:
-    match by:
-        case StatsBy.MEMBER:
-            return session.member
-        case StatsBy.TEAM:
-            return teams.get(session.team, session.team)
-        case StatsBy.PROJECT:
-            return session.project
-        case _:
-            return session.agent
-
-
-def _parts(
-    sessions: ReadableSessions, scope: AccessScope, by: StatsBy, teams: Mapping[str, str]
-) -> Iterator[_Part]:
+def _parts(sessions: ReadableSessions, scope: AccessScope, grouping: _Grouping) -> Iterator[_Part]:
     """What the library has, and what only the archive has."""
     with sessions.library.store.reading() as tx:
         found = queries.sessions(tx, scope)
-        yield _part(tx, _once(found, by), by, teams)
+        yield _part(tx, _once(found, grouping.by), grouping)
     archive = sessions.archive
     if not scope.sees_own or not archive.database.exists():
         return
@@ -215,16 +215,14 @@ def _parts(
             for each in queries.sessions(tx, own, arrived="active")
             if (each.item.partition("/")[0], each.session) not in shared
         ]
-        yield _part(tx, mine, by, teams)
+        yield _part(tx, mine, grouping)
 
 
-def _part(
-    tx: Transaction, known: list[CountedSession], by: StatsBy, teams: Mapping[str, str]
-) -> _Part:
-    def group(session: CountedSession) -> str:
-        return _key(by, session, teams) if by not in _OF_RECORDS else ""
-
-    return _Part(known, queries.counted(tx, Sources(known, group, by is StatsBy.DAY)))
+def _part(tx: Transaction, known: list[CountedSession], grouping: _Grouping) -> _Part:
+    by = grouping.by
+    key = grouping.key if by not in _OF_RECORDS else lambda session: ""
+    day_of = grouping.day if by is StatsBy.DAY else None
+    return _Part(known, queries.counted(tx, Sources(known, key, day_of)))
 
 
 def _once(found: Iterable[CountedSession], by: StatsBy) -> list[CountedSession]:
