@@ -51,7 +51,7 @@ def conversation(lines: Iterable[bytes]) -> Iterator[Message]:
     for line in lines:
         if line and not line.isspace():
             yield from reader.take(line)
-    yield from reader.flush()
+    yield from reader.end()
 
 
 @dataclass
@@ -80,12 +80,15 @@ class _Reader:
         self._calls: dict[str, tuple[_Open, int]] = {}
         self._cwd = ""
         self._prompts = 0
+        self._boundary: Json | None = None  # of a compaction; its summary mostly follows
 
     def take(self, line: bytes) -> Iterator[Message]:
         record = _parsed(line)
         if record is None:
             yield from self._mark("", MarkKind.UNREADABLE, "a line that holds no record", None)
             return
+        if not record.get("isCompactSummary"):
+            yield from self._bounded()
         cwd = record.get("cwd")
         self._cwd = cwd if isinstance(cwd, str) else self._cwd
         match record.get("type"):
@@ -95,6 +98,24 @@ class _Reader:
                 yield from self._assistant(record)
             case _:
                 yield from self._other(record)
+
+    def end(self) -> Iterator[Message]:
+        """What is open at the end of the file."""
+        yield from self._bounded()
+        yield from self.flush()
+
+    def _bounded(self) -> Iterator[Message]:
+        """The boundary of a compaction that no summary followed."""
+        if self._boundary is not None:
+            record, self._boundary = self._boundary, None
+            yield from self._note(record, MarkKind.COMPACTION, "")
+
+    def _summary(self, record: Json, text: str) -> Iterator[Message]:
+        """The summary with which the agent goes on, and its boundary, as one mark."""
+        records, self._boundary = [self._boundary or {}, record], None
+        yield from self.flush()
+        ids = tuple(filter(None, map(_id, records)))
+        yield Message(ids, Who.PROGRAM, (Mark(MarkKind.COMPACTION, text),), _when(record))
 
     def flush(self) -> Iterator[Message]:
         """The message that is open, which ends here."""
@@ -131,7 +152,7 @@ class _Reader:
         texts = [text for each in others if (text := _text_of(each))]
         attached = [found for each in others if (found := _attached(each))]
         if record.get("isCompactSummary"):
-            yield from self._note(record, MarkKind.COMPACTION, "\n".join(texts))
+            yield from self._summary(record, "\n".join(texts))
         elif texts and (record.get("isMeta") or not typed_prompt(texts)):
             command = typed_command(texts)
             text = command or "\n".join(texts)
@@ -203,7 +224,7 @@ class _Reader:
         elif record.get("type") == "system":
             kind = _text(record.get("subtype"))
             if kind in {"compact_boundary", "microcompact_boundary"}:
-                yield from self._note(record, MarkKind.COMPACTION, "")
+                self._boundary = record
             elif kind in {"local_command", "away_summary", "api_error", "informational", ""}:
                 text = _text(record.get("content"))
                 if text:

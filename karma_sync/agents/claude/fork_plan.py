@@ -250,7 +250,10 @@ def _after(read: _Read, wanted: str) -> int:
     ]
     exact = [node for node in found if node.uuid == wanted]
     if not found:
-        raise NotFound(f"the session has no message {wanted!r}")
+        raise NotFound(
+            f"the session has no message {wanted!r}",
+            hint="leave out --at, or take MESSAGE of ID@MESSAGE from karma-sync search WORDS",
+        )
     if len({node.uuid for node in exact or found}) > 1:
         some = " or ".join(dict.fromkeys(str(node.uuid) for node in found[:_PROPOSED]))
         raise BadInput(f"{wanted!r} fits several messages", hint=f"--at {some}")

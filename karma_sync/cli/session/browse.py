@@ -169,8 +169,13 @@ class _Screen:
         keys = [(h.readable.manifest.member, h.readable.manifest.session.session_id) for h in hits]
         return [known[key] for key in dict.fromkeys(keys) if key in known]
 
-    def _show(self, row: "BrowsedRow") -> None:
-        from karma_sync.cli.session.show import show
+    def _show(self, row: "BrowsedRow") -> str:
+        """Show a session; returns why it could not be shown, "" if it was."""
+        from karma_sync.cli.session.show import show_until_left
 
         manifest = self._found[row.number].manifest
-        show(manifest.session.session_id, by=manifest.member)
+        try:
+            show_until_left(self._app, self._scope, manifest.session.session_id, manifest.member)
+        except KarmaError as error:
+            return printable(f"{error}\n{error.hint}")
+        return ""

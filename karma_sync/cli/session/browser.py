@@ -31,12 +31,15 @@ class BrowsedRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Actions:
-    """What the screen asks for; `preview` and `who` return a text, `search` the rows that fit."""
+    """What the screen asks for; `preview` and `who` return a text, `search` the rows that fit.
+
+    `show` returns why it showed nothing, "" if it did.
+    """
 
     preview: Callable[[BrowsedRow], str]
     who: Callable[[BrowsedRow], str]
     search: Callable[[str], Sequence[BrowsedRow]]
-    show: Callable[[BrowsedRow], None]
+    show: Callable[[BrowsedRow], str]
 
 
 class BrowserChoice(NamedTuple):
@@ -141,7 +144,9 @@ class Browser(App[BrowserChoice]):
         """Show the whole session."""
         if row := self._row():
             with self.suspend():
-                self._actions.show(row)
+                failure = self._actions.show(row)
+            if failure:
+                self._show_text(row, failure)
 
     def action_who(self) -> None:
         """Say who else worked on the files of the session."""

@@ -1,7 +1,7 @@
 """The group of commands `session`, and the command `session show`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -26,6 +26,7 @@ from karma_sync.cli.session.stats import stats
 from karma_sync.cli.session.turns import ToolDetail, View, print_changes, print_conversation
 from karma_sync.cli.session.unshare import unshare
 from karma_sync.domain.text import printable
+from karma_sync.errors import BadInput
 
 if TYPE_CHECKING:
     from karma_sync.domain.access import AccessScope
@@ -103,10 +104,24 @@ def show(
 
     Example: karma-sync session show 3a782158 --last 2
     """
+    session, _, message = wanted.partition("@")
+    chosen = {
+        "--raw": raw,
+        "--json": as_json,
+        "--follow": follow,
+        "--changes": changes,
+        "--prompts": prompts,
+        "--file": file != _TRANSCRIPT,
+        "@MESSAGE": bool(message),
+        "--last": bool(last),
+        "--subagents": subagents,
+        "--diff": diff,
+        "--tools": tools is not ToolDetail.SHORT,
+    }
+    _require_together(wanted, [name for name, is_chosen in chosen.items() if is_chosen])
     app = App.from_environment()
     warn_if_down(app)
     scope = scope_of(app)
-    session, _, message = wanted.partition("@")
     found = app.sessions.session(scope, session, by, uncut)
     if not by:
         _warn_of_others(app, scope, found)
@@ -131,6 +146,45 @@ def show(
         shown.show(file, view, changes, subagents)
 
 
+_VIEWS = ("--changes", "--prompts", "--last", "--subagents", "--diff", "--tools")
+# What would be ignored beside an option, the options in the order of their precedence.
+_APART: Mapping[str, tuple[str, ...]] = {
+    "--raw": ("--json", "--follow", *_VIEWS),
+    "--json": ("--follow", "--file", "@MESSAGE", *_VIEWS),
+    "--follow": ("--changes", "--file", "@MESSAGE", "--subagents"),
+    "--changes": ("--prompts", "--last", "--tools"),
+    "--prompts": ("--subagents", "--diff", "--tools"),
+    "--file": ("@MESSAGE", "--subagents"),
+}
+
+
+def _require_together(wanted: str, chosen: list[str]) -> None:
+    """Raises BadInput if one of the options would make another one count for nothing."""
+    for option, others in _APART.items():
+        beside = next((other for other in others if other in chosen), None)
+        if option in chosen and beside:
+            raise BadInput(
+                f"{option} and {beside} do not go together",
+                hint=f"karma-sync session show {quote(wanted)} with one of them",
+            )
+
+
+def _require_conversation(file: str, chosen: View, changes: bool) -> None:
+    """Raises BadInput if a file that holds no conversation is to be shown as one."""
+    if changes or chosen != View():
+        raise BadInput(
+            f"{printable(file)} holds no conversation, so it is shown as it is",
+            hint=f"--file {quote(printable(file))} alone",
+        )
+
+
+def show_until_left(app: App, scope: "AccessScope", wanted: str, by: str) -> None:
+    """Show a session on the whole screen, until the person has seen it."""
+    found = app.sessions.session(scope, wanted, by)
+    with paged(stays=True):
+        _Shown(app, scope, found, "", 0).show(_TRANSCRIPT, View(), changes=False, subagents=False)
+
+
 @dataclass
 class _Shown:
     """One session, for the eyes of this reader; from byte `begin` on, where `message` begins."""
@@ -146,6 +200,7 @@ class _Shown:
         from karma_sync.library.conversation import is_conversation
 
         if not is_conversation(file):
+            _require_conversation(file, view, changes)
             content = b"".join(self.app.sessions.content(self.scope, self.found, file))
             is_binary = b"\0" in content
             text = f"[binary, {size(len(content))}: --raw has it]" if is_binary else ""

@@ -187,7 +187,6 @@ def test_marks_tell_of_compaction_notes_and_what_is_withheld() -> None:
         Mark(MarkKind.WITHHELD, "hologram"),
     )
     assert [marks(each) for each in found[1:-1]] == [
-        [(MarkKind.COMPACTION, "")],
         [(MarkKind.COMPACTION, "so far")],
         [(MarkKind.NOTE, "/cost")],
         [(MarkKind.UNREADABLE, "a line that holds no record")],

@@ -26,13 +26,17 @@ class Asked:
     def search(self, words: str) -> Sequence[BrowsedRow]:
         return [ROWS[2]] if words == "zebra" else []
 
+    def show(self, row: BrowsedRow) -> str:
+        self.shown.append(row)
+        return ""
+
     @property
     def actions(self) -> Actions:
         return Actions(
             lambda row: f"preview of {row.line}",
             lambda row: f"who of {row.line}",
             self.search,
-            self.shown.append,
+            self.show,
         )
 
 

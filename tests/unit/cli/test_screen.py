@@ -8,6 +8,7 @@ from contextlib import redirect_stderr, redirect_stdout
 import pytest
 
 from karma_sync.cli.output import ago, print_error, size, span
+from karma_sync.cli.pager import paged
 from karma_sync.cli.screen import Line, Tone, columns, print_drawn, print_markdown, print_table
 
 HEADER = ("ID", "AUTHOR", "TITLE")
@@ -175,3 +176,19 @@ def test_a_narrow_screen_breaks_no_word_of_the_header(monkeypatch: pytest.Monkey
     shown = on_terminal(lambda: print_table(("ID", "PROJECT", "TITLE", "DIRECTION"), [row]))
 
     assert re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()[0].split()[-1] == "DIRECTION"
+
+
+@pytest.mark.parametrize("pager", ["cat", "/nonexistent/pager"])
+def test_what_is_shown_without_a_pager_stays_until_the_person_has_seen_it(
+    monkeypatch: pytest.MonkeyPatch, pager: str
+) -> None:
+    monkeypatch.setenv("PAGER", pager)
+    typed = io.StringIO("\nmore\n")
+    monkeypatch.setattr("sys.stdin", typed)
+
+    def draw() -> None:
+        with paged(stays=True):
+            print("a session")
+
+    assert on_terminal(draw) == "a session\nEnter goes back.\n"
+    assert typed.read() == "more\n"
