@@ -82,7 +82,9 @@ DryRunOption = Annotated[
 PrivateOption = Annotated[
     bool,
     typer.Option(
-        "--private", help="With --raw or --json, print for an agent what does not leave otherwise."
+        "--private",
+        help="For an agent that runs this: print what others wrote, or what stays here,"
+        " also without a frame. It can then leave in the agent's own transcript.",
     ),
 ]
 

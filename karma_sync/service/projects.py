@@ -1,6 +1,6 @@
 """Use cases of projects: share one, answer a shared one, and agree to its other names."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -326,3 +326,20 @@ def _option(team: Team, among: list[Team]) -> str:
     """The option that names this team: by its ID if another of these teams has its name."""
     name = team.name if [t.name for t in among].count(team.name) == 1 else team.id
     return f" --team {name}"
+
+
+def readable_project(wanted: str, known: Iterable[str], others: Mapping[str, str]) -> str:
+    """The project that a reader named, among those `known` of which there are sessions to read.
+
+    `others` maps other names to the projects.
+
+    Raises:
+        NotFound: there is none.
+        BadInput: several fit.
+    """
+    try:
+        return find_project(wanted, known, others)
+    except NotFound:
+        raise NotFound(
+            f"you can read no session of a project {wanted!r}", hint="karma-sync project list"
+        ) from None

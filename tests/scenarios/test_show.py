@@ -157,3 +157,43 @@ def test_follow_goes_on_with_what_arrives(shown: Shown) -> None:
     finally:
         following.terminate()
         following.communicate(timeout=30)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--raw", "--json"),
+        ("--raw", "--diff"),
+        ("--json", "--prompts"),
+        ("--json", "--file", "subagents/agent-a7.jsonl"),
+        ("--follow", "--changes"),
+        ("--follow", "--subagents"),
+        ("--changes", "--last", "1"),
+        ("--changes", "--tools", "full"),
+        ("--prompts", "--diff"),
+        ("--file", "subagents/agent-a7.jsonl", "--subagents"),
+    ],
+)
+def test_no_option_is_ignored_beside_another(shown: Shown, options: tuple[str, ...]) -> None:
+    done = shown.b.run("session", "show", shown.session.id, *options, check=False)
+
+    assert (done.code, "do not go together" in done.err) == (2, True)
+    assert f"try: karma-sync session show {shown.session.id}" in done.err
+
+
+def test_a_message_and_a_file_that_cannot_both_be_meant(shown: Shown) -> None:
+    for options in (("--file", "tasks/1.json"), ("--follow",), ("--json",)):
+        place = f"{shown.session.id}@u-t2"
+        done = shown.b.run("session", "show", place, *options, check=False)
+        assert (done.code, "do not go together" in done.err) == (2, True)
+    task = ("session", "show", shown.session.id, "--file", "tasks/1.json")
+    assert "mend it" in shown.b.run(*task).out
+    refused = shown.b.run(*task, "--diff", check=False)
+    assert (refused.code, "holds no conversation" in refused.err) == (2, True)
+
+
+def test_the_archive_has_nothing_by_others(shown: Shown) -> None:
+    command = ("session", "show", shown.session.id, "--archived", "--by", shown.a.tag)
+    refused = shown.b.run(*command, check=False)
+
+    assert (refused.code, "try: leave out --archived" in refused.err) == (2, True)

@@ -30,12 +30,12 @@ def respond(session: Session, model: str, at: datetime, **usage: int) -> None:
     common = {"sessionId": session.id, "cwd": str(session.cwd), "timestamp": at.isoformat()}
     call = {"type": "tool_use", "id": f"t-{at.timestamp()}", "name": "Grep", "input": {}}
     records: list[dict[str, Any]] = [
-        {"type": "user", "uuid": f"p-{at}", "message": {"content": "go on"}}
+        {"type": "user", "uuid": f"p-{at}-{session.id}", "message": {"content": "go on"}}
     ]
     for number in range(3):
-        message = {"id": f"m-{at}", "model": model, "usage": usage, "content": []}
+        message = {"id": f"m-{at}-{session.id}", "model": model, "usage": usage, "content": []}
         content = [call] if number == 2 else [{"type": "text", "text": "well"}]
-        record = {"type": "assistant", "uuid": f"a-{at}-{number}"}
+        record = {"type": "assistant", "uuid": f"a-{at}-{number}-{session.id}"}
         records.append(record | {"message": message | {"content": content}})
     with session.path.open("a") as out:
         out.writelines(json.dumps(common | each) + "\n" for each in records)
@@ -151,6 +151,31 @@ def test_people_see_a_table_bars_and_a_week(pair: Pair) -> None:
     assert "NOT YET CONFIRMED" in pair.b.run("session", "stats").out
 
 
+def test_json_has_as_many_groups_as_asked_for(pair: Pair) -> None:
+    some = figures(pair.b, "--by", "model", "--limit", "1")
+    every = figures(pair.b, "--by", "model")
+
+    assert (len(some["groups"]), some["truncated"]) == (1, True)
+    assert (len(every["groups"]), every["truncated"]) == (2, False)
+    assert some["total"] == every["total"]
+
+
+def test_what_was_sent_to_another_team_is_not_what_this_one_got(pair: Pair) -> None:
+    pair.b.run("team", "create", "nobody-else")
+    for by in ("member", "day"):
+        assert figures(pair.b, "--by", by, "--team", "nobody-else")["exchange"] == []
+    assert figures(pair.b, "--team", "backend")["exchange"]
+
+
+def test_a_list_of_no_known_agent_names_those_there_are(pair: Pair) -> None:
+    out = pair.b.run("session", "list", "--agent", "xx").out
+
+    assert out.splitlines() == [
+        "No session fits. There are sessions of claude-code.",
+        "Next: karma-sync session list",
+    ]
+
+
 def projects(member: Member) -> dict[str, dict[str, Any]]:
     return {each["project"]: each for each in member.json("project", "list")["projects"]}
 
@@ -182,3 +207,17 @@ def test_without_sessions_there_is_nothing_to_count(town: Town) -> None:
 
     assert carol.run("session", "stats").out == "There are no sessions yet.\n"
     assert figures(carol)["total"]["sessions"] == 0
+
+
+def test_what_stays_is_told_on_the_first_page_alone(pair: Pair) -> None:
+    kept = pair.b.write_session("stays")
+    pair.b.run("session", "withhold", kept.id)
+    page = ("session", "list", "--limit", "1")
+    until(lambda: pair.b.json(*page)["held"], "what stays is known")
+    first = pair.b.json(*page)
+    later = ("session", "list", "--after", first["cursor"])
+
+    assert [each["session"] for each in first["held"]] == [kept.id]
+    assert pair.b.json(*later)["held"] == []
+    assert "STAYS" in pair.b.run(*page).out
+    assert "STAYS" not in pair.b.run(*later).out

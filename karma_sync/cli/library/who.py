@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _TITLE_CHARS = 60
 _PATH_CHARS = 60
+_LONG_PATH_CHARS = 200
 _MESSAGE_CHARS = 8
 
 
@@ -88,16 +89,15 @@ def _wanted(
 ) -> "WantedFile":
     from dataclasses import replace
 
-    from karma_sync.domain.session.project import find_project
     from karma_sync.domain.timespan import parse_since
     from karma_sync.paths import current_directory, expanded
-    from karma_sync.service.projects import other_names
+    from karma_sync.service.projects import other_names, readable_project
     from karma_sync.service.sessions.who import wanted_file
 
     if not path.strip() or not path.isprintable():
         raise BadInput(f"{path!r} is no path", hint="karma-sync who src/app.py")
     others = other_names(app.state)
-    named = find_project(project, app.sessions.projects(app.scope), others) if project else ""
+    named = readable_project(project, app.sessions.projects(app.scope), others) if project else ""
 
     def identity(directory: str) -> str:
         return app.matcher.places.of(directory).identity
@@ -114,8 +114,9 @@ def _show_none(path: str, wanted: "WantedFile") -> None:
         print_line(f"No session that you can read {did} a file of {project}.")
         print_next(f"karma-sync session list --project {quote(project)}")
         return
-    print_line(f"No session that you can read {did} {path if path.strip('./') else wanted.path}.")
-    name = wanted.path.rpartition("/")[2]
+    shown = one_line(path if path.strip("./") else wanted.path, _LONG_PATH_CHARS)
+    print_line(f"No session that you can read {did} {shown}.")
+    name = one_line(wanted.path.rpartition("/")[2], _PATH_CHARS).removesuffix("…")
     found = f'file:"{name}"' if " " in name else f"file:{name}"
     print_next(f"karma-sync search {quote(found)}")
 

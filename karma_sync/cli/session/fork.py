@@ -186,7 +186,7 @@ def _show(fork: "PreparedFork") -> None:
     cuts = ", ".join(
         f"{_short(rule)} {count}" for rule, count in sorted(manifest.redactions.items())
     )
-    print_line(f"  cut out:     {cuts or 'nothing'}, before it was sent")
+    print_line(f"  cut out:     {f'{cuts}, before it was sent' if cuts else 'nothing'}")
     print_line(f"  left out:    {_counted(plan.left_out) or 'nothing'}")
     if plan.bridged:
         print_line(f"  mended:      {many(plan.bridged, 'record')} whose parent is missing")

@@ -87,7 +87,8 @@ def list_(
     sources = app.source.ids() if app.source.is_complete else None
     seen = _Seen(app.me.tag, sources, app.source.open_sessions(), utc_now())
     forks = known_forks(app.state)
-    held = [] if words or agent else _held(app, scope)  # of those nothing says which fit
+    # nothing says which of those fit a filter; a later page goes on with the list alone
+    held = [] if words or agent or after else _held(app, scope)
     if as_json:
         require_private_for(found, app.me.tag, private)
         more = len(rest) > len(found)
@@ -105,23 +106,28 @@ def list_(
     if found:
         _list_found(app, found, seen, short, long)
     else:
-        print_line(_why_none(app, bool(known)))
+        print_line(_why_none(app, bool(known), agent))
     short_held = short_ids(h.session for h in held)
     rows = [(short_held[h.session], h.project, Line(h.kind.value, Tone.WAITS), h.why) for h in held]
     if rows:
         print_table(("STAYS", "PROJECT", "", "WHY"), rows)
-    _name_orphans(app)
+    _name_orphans(app, after)
     if len(rest) > len(found):
         step = f"--after {quote(str(key_of(found[-1])))}, or --limit {len(known)}"
         more_sessions = many(len(rest) - len(found), "more session")
-        options = (("--project", project), ("--team", team), ("--agent", agent))
-        narrowed = [text for name, value in options if value for text in (name, value)]
-        typed = "".join(f"{quote(word)} " for word in [*(words or []), *narrowed])
-        print_line(f"{more_sessions}: karma-sync session list {typed}{step}")
-    if found:
-        print_next(f"karma-sync session show {short[found[0].manifest.session.session_id]}")
-    else:
-        print_next(f"karma-sync session preview {rows[0][0]}" if rows else "karma-sync status")
+        options = {"--project": project, "--team": team, "--agent": agent}
+        print_line(f"{more_sessions}: karma-sync session list {_typed(words or [], options)}{step}")
+    is_narrowed = bool(words or after or scope != app.scope)
+    otherwise = "session list" if is_narrowed else "status"
+    otherwise = f"session preview {rows[0][0]}" if rows else otherwise
+    shown = f"session show {short[found[0].manifest.session.session_id]}" if found else otherwise
+    print_next(f"karma-sync {shown}")
+
+
+def _typed(words: list[str], options: "Mapping[str, str | None]") -> str:
+    """Return filters and options as a person types them, each followed by a blank."""
+    narrowed = [text for name, value in options.items() if value for text in (name, value)]
+    return "".join(f"{quote(word)} " for word in [*words, *narrowed])
 
 
 def _fork_of(
@@ -133,11 +139,11 @@ def _fork_of(
     return {"fork_of": {"author": fork.author, "session": fork.parent} if fork else None}
 
 
-def _name_orphans(app: App) -> None:
-    """Print the forks of which the parent was withdrawn, and how they are deleted."""
+def _name_orphans(app: App, after: str | None) -> None:
+    """Print, on the first page, the forks of which the parent was withdrawn, to delete them."""
     from karma_sync.service.forks import withdrawn_forks
 
-    for fork in withdrawn_forks(app.state, app.library, app.source.ids):
+    for fork in [] if after else withdrawn_forks(app.state, app.library, app.source.ids):
         print_line(
             printable(
                 f"{fork.author} withdrew the session that {fork.session} goes on from; to delete"
@@ -146,10 +152,13 @@ def _name_orphans(app: App) -> None:
         )
 
 
-def _why_none(app: App, fits_any: bool) -> str:
+def _why_none(app: App, fits_any: bool, agent: str | None) -> str:
     if fits_any:
         return "There are no more sessions."
-    if app.sessions.sessions(app.scope):
+    if known := app.sessions.sessions(app.scope):
+        agents = sorted({each.manifest.session.wrote for each in known})
+        if agent and agent not in agents:
+            return printable(f"{NOTHING_FITS} There are sessions of {', '.join(agents)}.")
         return NOTHING_FITS
     return (
         "There are no sessions yet. Yours appear while karma-sync runs, and those of others"
@@ -297,15 +306,14 @@ def _details(found: "Readable") -> tuple[str, ...]:
 
 def scope_of(app: App, project: str | None = None, team: str | None = None) -> "AccessScope":
     """All that the reader may see; with `project` or `team`, of this one alone."""
-    from karma_sync.domain.session.project import find_project
-    from karma_sync.service.projects import other_names
+    from karma_sync.service.projects import other_names, readable_project
     from karma_sync.service.teams import find_team
 
     scope = app.scope.within(team=find_team(app.state, team).id if team else None)
     if project is None:
         return scope
-    named = find_project(project, app.sessions.projects(scope), other_names(app.state))
-    return scope.within(project=named)
+    known = app.sessions.projects(scope)
+    return scope.within(project=readable_project(project, known, other_names(app.state)))
 
 
 def many(count: int, what: str) -> str:

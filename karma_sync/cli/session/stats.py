@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from karma_sync.service.sessions.stats import SessionFigures, Stats
 
 _NAME_CHARS = 60
+_ROWS = 30
 _BAR_CHARS = 20
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 _SHADES = " ░▒▓█"
@@ -45,7 +46,10 @@ def stats(
         ),
     ] = None,
     team: TeamOption = None,
-    limit: Annotated[int, typer.Option(min=1, help="Print at most this many rows.")] = 30,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Print at most this many rows; default: 30, with --json all."),
+    ] = None,
     as_json: JsonOption = False,
     private: PrivateOption = False,
 ) -> None:
@@ -70,8 +74,9 @@ def stats(
     moved, held = _exchange(app, scope, by, found)
     if as_json:
         require_private(private, "these are figures of sessions of others too")
-        _print_as_json(by, found, moved, held)
+        _print_as_json(by, found, moved, held, limit)
         return
+    limit = limit or _ROWS
     if not found.sessions:
         is_narrowed = scope != app.scope and app.sessions.sessions(app.scope)
         print_line(NOTHING_FITS if is_narrowed else "There are no sessions yet.")
@@ -90,17 +95,23 @@ def _exchange(
     from karma_sync.service.sessions.departures import departures
     from karma_sync.service.status import status
     from karma_sync.service.status_model import Stores
+    from karma_sync.service.teams import all_teams
 
     if by is StatsBy.PROJECT:
         stores = Stores(app.state, app.work, app.library)
         report = status(stores, app.me, utc_now(), running=True)
         projects = [
-            p for p in report.projects if scope.only is None or p.mine.project in scope.only
+            p
+            for p in report.projects
+            if p.team.id in scope.teams and (scope.only is None or p.mine.project in scope.only)
         ]
         return {}, exchange.by_project(found.sessions, projects, scope.user)
     if by not in {StatsBy.MEMBER, StatsBy.DAY}:
         return {}, {}
     sent = exchange.within(departures(app.state, app.work, app.me, utc_now()), scope)
+    if scope.teams != app.scope.teams:
+        names = {each.name for each in all_teams(app.state) if each.id in scope.teams}
+        sent = [each for each in sent if each.team in names]
     if by is StatsBy.MEMBER:
         return exchange.by_member(sent, found.sessions, scope.user), {}
     return exchange.by_day(sent, found.sessions, scope.user, _local_day), {}
@@ -220,12 +231,15 @@ def _print_as_json(
     found: "Stats",
     moved: "Mapping[str, Exchanged]",
     held: "Mapping[str, ProjectHoldings]",
+    limit: int | None,
 ) -> None:
     from karma_sync.domain.session.prices import AS_OF, CURRENCY
 
+    groups = [{by.value: name, **_as_json(each)} for name, each in found.groups.items()]
     print_json(
         by=by.value,
-        groups=[{by.value: name, **_as_json(each)} for name, each in found.groups.items()],
+        groups=groups[:limit],
+        truncated=limit is not None and len(groups) > limit,
         total=_as_json(found.total),
         exchange=_listed(by, moved.items()),
         projects=_listed(by, held.items()),

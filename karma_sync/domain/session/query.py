@@ -119,6 +119,9 @@ class Query:
                     filters.append(Filter(Key(key.lower()), value, unwanted))
                     continue
                 notes.append(f"{key}:{value} is searched for as words: {wrong}")
+            if not key and found["quoted"] is None and (other := _OTHER_KEY.match(value)):
+                known = ", ".join(Key)
+                notes.append(f"{value} is searched for as words: {other[1]} is none of {known}")
             if key:
                 words.append(Word(f"{key}:{value}", unwanted=unwanted))
             elif value:
@@ -205,6 +208,8 @@ _TOKEN = re.compile(
     rf'(?P<minus>-(?=\S))?(?:(?P<key>{_KEYS}):)?(?:"(?P<quoted>[^"]*)(?:"|$)|(?P<bare>\S+))',
     re.IGNORECASE,
 )
+# What looks like a filter: no URL, no place in code, no port.
+_OTHER_KEY = re.compile(r"([A-Za-z]{2,20}):(?![/\\:=\d])\S")
 _SPAN = re.compile(r"(\d{1,5})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DAYS = {"today": 0, "yesterday": 1}

@@ -18,6 +18,7 @@ from karma_sync.domain.session.manifest import (
     Tokens,
 )
 from karma_sync.domain.session.source_files import TRANSCRIPT
+from karma_sync.errors import BadInput
 from karma_sync.library.reader import Library, Readable, the_one
 
 _NO_HASH = "0" * 64
@@ -88,11 +89,16 @@ class ReadableSessions:
             NotFound: there is none, or the scope does not allow it.
             BadInput: several fit, or `wanted` cannot be a key.
         """
+        is_mine = by in ("", scope.user, user_of(scope.user))
+        if archived and not is_mine:
+            raise BadInput(
+                f"the archive has your own sessions only, none by {by}", hint="leave out --archived"
+            )
         if archived:
             return self._opened(scope, self.archive.session(scope, wanted).row)
         found = self.library.fitting(scope, wanted, by)
         mine = {r.manifest.session.session_id for r in found if r.manifest.member == scope.user}
-        if by in ("", scope.user, user_of(scope.user)):
+        if is_mine:
             rows = self.archive.fitting(self.by_all_names(scope), wanted)
             new = [self._renamed(row) for row in rows if row.session not in mine]
             found += [_listed(scope.user, row) for row in new]

@@ -128,7 +128,7 @@ def wanted_file(
     if project:
         return WantedFile(_cleaned(typed), _all_names(project, other_names))
     at = Path(whole)
-    existing = next((each for each in (at, *at.parents) if each.is_dir()), here)
+    existing = next((each for each in (at, *at.parents) if os.path.isdir(each)), here)  # noqa: PTH112 also where the name is too long
     try:
         repository = repository_at(existing)
     except KarmaError:

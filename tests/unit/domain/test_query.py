@@ -127,3 +127,18 @@ def test_words_are_marked_as_the_index_finds_them() -> None:
 def test_text_without_spaces_gives_its_pairs() -> None:
     assert bigrams(("abc 検索機 x", "", "語")) == "検索 索機 機 語"
     assert bigrams(("plain", "–")) == ""
+
+
+def test_an_unknown_filter_is_searched_for_as_words_and_the_known_ones_are_named() -> None:
+    query = Query.parse("author:alice retry", NOW)
+
+    assert [word.text for word in query.words] == ["author:alice", "retry"]
+    [note] = query.notes
+    assert note.startswith("author:alice is searched for as words: author is none of by, project,")
+
+
+@pytest.mark.parametrize(
+    "text", ["localhost:8080", "http://x", "a::b", "C:\\x", "x:=1", '"author:alice"', "12:30"]
+)
+def test_what_is_no_filter_by_its_look_needs_no_note(text: str) -> None:
+    assert Query.parse(text, NOW).notes == ()
