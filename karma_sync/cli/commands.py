@@ -32,6 +32,7 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
         "inbox": ("team.inbox", "Show invitations."),
         "invitation": ("team.inbox", "Answer invitations."),
         "team": ("team.team", "Manage teams."),
+        "machine": ("team.machine", "Manage your other machines."),
         "rename": ("daemon.control", "Rename this machine."),
     },
     "Projects": {

@@ -50,6 +50,7 @@ from karma_sync.mesh.health.recovery import Recovery, RecoveryHooks
 from karma_sync.mesh.quotas import Quotas
 from karma_sync.mesh.reconciler import Reconciler
 from karma_sync.mesh.transfers import Measured, Transfers, is_idle
+from karma_sync.paths import user_home
 from karma_sync.receiving.importer import Importer, Verifier
 from karma_sync.receiving.indexer import Indexer
 from karma_sync.receiving.receiver import Receiver, ReceiverHooks
@@ -113,6 +114,14 @@ class Parts:
     checker: Checker
     transfers: Transfers
     archiving: ArchiveSchedule | None
+
+
+def _home() -> Path:
+    """The person's home; where nobody knows it, no repository lies there."""
+    try:
+        return user_home()
+    except BadInput:
+        return Path("/")
 
 
 def syncthing_process(app: App) -> tuple[SyncthingProcess, SyncthingClient]:
@@ -210,7 +219,9 @@ def wire(app: App, foundation: Foundation) -> Parts:
         foundation=foundation,
         connections=connections,
         listener=EventListener(client, signals),
-        reconciler=Reconciler(context, client, DocumentExchange(context, problems), observed),
+        reconciler=Reconciler(
+            context, client, DocumentExchange(context, problems, _home()), observed
+        ),
         sender=sender,
         scheduler=scheduler,
         receiver=receiver,

@@ -36,6 +36,8 @@ class EventType(StrEnum):
     SESSION_WITHDRAWN = "withdrawn"
     SESSION_PURGED = "purged"
     DEVICE_PAIRED = "paired"
+    MACHINE_ADDED = "machine added"
+    MACHINE_REMOVED = "machine removed"
     CONTACT = "contact"
     CONTACT_ACCEPTED = "contact accepted"
     CONTACT_DECLINED = "contact declined"

@@ -15,6 +15,7 @@ SUCCESSORS = 8
 TERMS = 50
 NOTICE_CHARS = 2_000  # of the signed notice to a removed member
 PROPOSALS = 20
+MACHINES = 20  # other machines of one person, that a member names
 ALIASES = 8
 IDENTITY_CHARS = 300
 CONTACTS = 20

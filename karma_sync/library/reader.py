@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 from karma_sync.channel.kept_content import KeptContent
@@ -188,8 +189,24 @@ def key_of(readable: Readable) -> SessionKey:
 
 
 def author(tag: str, me: str, teams: list[Team]) -> str:
-    """The name to show for an author: `you`, the user part, or the full tag if two share that."""
+    """The name to show for an author: `you`, the user part, or the full tag if two share that.
+
+    Machines of one person have one name, if each of them says that of each other.
+    """
     if tag == me:
         return "you"
     users = {m.tag for team in teams for m in team.members if user_of(m.tag) == user_of(tag)}
-    return tag if len(users | {tag}) > 1 else user_of(tag)
+    pairs = combinations(sorted(users | {tag}), 2)
+    return user_of(tag) if all(_are_one_person(teams, *pair) for pair in pairs) else tag
+
+
+def _are_one_person(teams: list[Team], one: str, other: str) -> bool:
+    """Whether two tags are machines of one person, wherever both are members."""
+    both = [
+        (team, first.key, second.key)
+        for team in teams
+        for first in team.members
+        for second in team.members
+        if (first.tag, second.tag) == (one, other)
+    ]
+    return bool(both) and all(team.are_one_person(*keys) for team, *keys in both)

@@ -5,9 +5,11 @@ from datetime import datetime
 
 from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
 from karma_sync.domain.team.invite import Door, Joining
+from karma_sync.domain.team.machine import SameClaim
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.errors import BadInput, Conflict, NotFound
 from karma_sync.paths import metadata_folder
+from karma_sync.service import machines
 from karma_sync.service.teams import refuse_own
 from karma_sync.store import state
 from karma_sync.store.database import Database, Transaction
@@ -21,7 +23,8 @@ class Waiting:
     `declined` are contacts and invitations that I declined; I can still accept them. `awaited` are
     contacts that I accepted and that have not sent an invitation yet, `paired` the members that I
     paired with and that have not either. `asking` are requests with an invitation code of mine that
-    need my yes, `joining` the codes with which I ask.
+    need my yes, `joining` the codes with which I ask. `machines` are members who are said to be
+    other machines of mine.
     """
 
     contacts: list[Contact]
@@ -32,6 +35,7 @@ class Waiting:
     paired: tuple[Pairing, ...] = ()
     asking: tuple[Door, ...] = ()
     joining: tuple[Joining, ...] = ()
+    machines: tuple[SameClaim, ...] = ()
 
 
 def pair(store: Database, me: PairingCode, code: PairingCode, now: datetime) -> Pairing:
@@ -50,7 +54,7 @@ def pair(store: Database, me: PairingCode, code: PairingCode, now: datetime) -> 
     return pairing
 
 
-def inbox(store: Database, now: datetime) -> Waiting:
+def inbox(store: Database, me: PairingCode, now: datetime) -> Waiting:
     """The contacts and invitations that wait for my answer, and what I wait for at `now` (UTC)."""
     with store.reading() as tx:
         pairings = state.pairings.all(tx)
@@ -63,6 +67,7 @@ def inbox(store: Database, now: datetime) -> Waiting:
         mine = {metadata_folder(each.team) for each in joining if each.agreed}
         invitations = [i for i in invitations if i.folder not in mine]  # answered by the code
         contacts = [c for c in contacts if c.device not in {j.device for j in joining}]
+        claims = machines.claims(tx, me)
     asked: list[Contact | Invitation] = [*contacts, *invitations]
     declined = [each for each in asked if each.answer is Answer.DECLINED]
     inviting = {device for i in invitations for device in i.devices}
@@ -78,6 +83,7 @@ def inbox(store: Database, now: datetime) -> Waiting:
         awaited=tuple(c for c in accepted if c.device not in inviting),
         asking=tuple(d for d in doors if d.waits),
         joining=tuple(joining),
+        machines=tuple(claims),
         paired=tuple(p for p in pairings if p.open_at(now) and p.device not in members),
     )
 
@@ -107,8 +113,11 @@ def newcomer(store: Database, wanted: str) -> PairingCode:
     raise NotFound(f"no contact has the ID {wanted!r}", hint="karma-sync inbox")
 
 
-def answer(store: Database, wanted: str, verb: str) -> Contact | Invitation | Door:
-    """Accept or decline the contact, invitation or request whose ID begins with `wanted`.
+Asked = Contact | Invitation | Door | SameClaim
+
+
+def answer(store: Database, me: PairingCode, wanted: str, verb: str, now: datetime) -> Asked:
+    """Accept or decline the contact, invitation, request or claim whose ID begins with `wanted`.
 
     `verb` is "accept" or "decline".
 
@@ -119,7 +128,10 @@ def answer(store: Database, wanted: str, verb: str) -> Contact | Invitation | Do
         IllegalMove: it was answered already.
     """
     with store.transaction() as tx:
-        known: list[Contact | Invitation | Door] = [*state.contacts.all(tx)]
+        claims = machines.claims(tx, me)
+        claimed = {claim.member.device for claim in claims}
+        known: list[Asked] = [*claims]
+        known += [c for c in state.contacts.all(tx) if c.device not in claimed]
         known += [door for door in state.doors.all(tx) if door.waits]
         known += [i for i in state.invitations.all(tx) if i.ready]
         fitting = [each for each in known if each.id.startswith(wanted.lower())]
@@ -131,6 +143,9 @@ def answer(store: Database, wanted: str, verb: str) -> Contact | Invitation | Do
             raise BadInput(
                 f"{wanted!r} fits several", hint=" or ".join(each.id for each in fitting)
             )
+        if isinstance(fitting[0], SameClaim):
+            machines.say(tx, fitting[0].member, now, agreed=verb == "accept")
+            return fitting[0]
         if isinstance(fitting[0], Door):
             asked = fitting[0].consented(agreed=verb == "accept")
             state.doors.put(tx, asked)

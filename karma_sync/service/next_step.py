@@ -31,7 +31,7 @@ def situation(store: Database, me: PairingCode, now: datetime) -> Situation:
     """The situation by state.db at `now` (UTC)."""
     return Situation(
         key=me.key,
-        waiting=invitations.inbox(store, now),
+        waiting=invitations.inbox(store, me, now),
         teams=all_teams(store),
         answers=[each.mine for each in projects.all_answers(store, me)],
         is_paused=active_pause(store, now) is not None,
@@ -42,7 +42,8 @@ def next_step(found: Situation) -> str:
     """The command that comes next while the daemon runs; "" if there is nothing to do."""
     if found.is_paused:
         return "karma-sync resume"
-    if found.waiting.contacts or found.waiting.invitations:
+    waiting = found.waiting
+    if waiting.contacts or waiting.invitations or waiting.machines:
         return "karma-sync inbox"
     offered = [each.project for each in found.answers if each.status is Status.OFFERED]
     if len(offered) == 1:

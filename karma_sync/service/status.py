@@ -72,7 +72,7 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
         peers=sorted(look.peers.values(), key=lambda peer: peer.member.tag),
         projects=[_project(look, each) for each in answers],
         teams=list(world.teams),
-        inbox=invitations.inbox(stores.state, now),
+        inbox=invitations.inbox(stores.state, me, now),
         paused=active_pause(stores.state, now),
         packaging=look.transfer(work.PACKAGING) if running else None,
         silent=_silent(look, now),

@@ -72,6 +72,11 @@ def with_member(
 
 def _with_member(team: Team, me: PairingCode, newcomer: Newcomer, now: datetime) -> Team:
     refuse_own(me, newcomer.code)
+    if newcomer.replaces and newcomer.same_person:
+        raise BadInput(
+            "--replace is for a machine that was installed again, --same-person for another one",
+            hint="leave one of them out",
+        )
     return with_newcomer(team, me, newcomer, int(now.timestamp() * 1000))
 
 

@@ -26,6 +26,7 @@ from karma_sync.domain.session.selection import (
     Withhold,
 )
 from karma_sync.domain.team.invite import InviteStatus
+from karma_sync.domain.team.machine import Machine, TeamPolicy
 from karma_sync.domain.team.subscription import Direction, Status, Subscription
 from karma_sync.domain.value import Value
 from karma_sync.errors import KarmaError, NotWritable
@@ -98,6 +99,8 @@ class Intent(Value, frozen=True, kw_only=True):
     forks: tuple[SessionFork, ...] = ()
     halt: state.GlobalPause | None = None
     invites: tuple[OpenInvite, ...] = ()
+    policies: tuple[TeamPolicy, ...] = ()
+    machines: tuple[Machine, ...] = ()
 
     def limit(self, answer: Subscription) -> Subscription:
         """The answer as this file limits it.
@@ -234,6 +237,8 @@ def _content(tx: Transaction, member: str, before: Intent) -> Intent:
         invites=tuple(
             OpenInvite(id=i.id, used=i.used) for i in state.invites.all(tx) if i.admission_key
         ),
+        policies=tuple(state.policies.all(tx)),
+        machines=tuple(state.machines.all(tx)),
     )
 
 
@@ -265,6 +270,7 @@ def _adopt(tx: Transaction, intent: Intent, member: str) -> list[str]:
     state.exclusions.put(tx, *intent.exclusions)
     state.unshared.put(tx, *intent.unshared)
     state.forks.put(tx, *intent.forks)
+    news += _drop_unknown(tx, intent)
     for share in state.shares.all(tx):
         state.shares.drop(tx, session=share.session, project=share.project)
     state.shares.put(tx, *intent.shares)
@@ -272,4 +278,18 @@ def _adopt(tx: Transaction, intent: Intent, member: str) -> list[str]:
     if intent.halt and (halt is None or halt.ends_before(intent.halt)):
         state.halts.put(tx, intent.halt)
         news.append("everything is paused again, as before")
+    return news
+
+
+def _drop_unknown(tx: Transaction, intent: Intent) -> list[str]:
+    """Drop the policies and machines that the newer file does not know: they were taken back."""
+    news = []
+    for policy in state.policies.all(tx):
+        if policy not in intent.policies:
+            state.policies.drop(tx, team=policy.team)
+            news.append("the database was older than intent.json: new projects are asked about")
+    for machine in state.machines.all(tx):
+        if machine not in intent.machines:
+            state.machines.drop(tx, key=machine.key)
+    state.machines.put(tx, *(machine for machine in intent.machines if not machine.is_mine))
     return news

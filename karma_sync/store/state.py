@@ -15,6 +15,7 @@ from karma_sync.domain.session.selection import (
 )
 from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
 from karma_sync.domain.team.invite import Door, Invite, Joining
+from karma_sync.domain.team.machine import Machine, TeamPolicy, machine_keys
 from karma_sync.domain.team.member import How
 from karma_sync.domain.team.subscription import Subscription
 from karma_sync.domain.team.team import Team
@@ -62,6 +63,10 @@ _MIGRATIONS = [
     """,
     "CREATE TABLE fork (session TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE withheld_observation (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
+    """
+    CREATE TABLE machine (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE policy (team TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID
+    """,
 ]
 
 _FORMER = 8  # the most former projects that are kept of a directory
@@ -189,6 +194,8 @@ withholds = Table("withhold", Withhold, ["session"])
 withheld_observations = Table("withheld_observation", WithheldObservation, ["id"])
 shares = Table("share", Share, ["session", "project"])
 forks = Table("fork", SessionFork, ["session"])
+machines = Table("machine", Machine, ["key"])
+policies = Table("policy", TeamPolicy, ["team"])
 exclusions = Table("exclusion", Exclusion, ["pattern"])
 
 
@@ -206,6 +213,12 @@ def answers(tx: Transaction, **where: str) -> list[Subscription]:
     shared = {(t.id, p.identity): p.incarnation for t in teams.all(tx) for p in t.projects}
     found = subscriptions.all(tx, **where)
     return [s.towards(shared.get((s.team, s.project), s.offer)) for s in found]
+
+
+def my_machines(tx: Transaction, me: str) -> frozenset[str]:
+    """The keys of those that I, with this key, call other machines of mine."""
+    personal = {policy.team for policy in policies.all(tx) if policy.personal}
+    return machine_keys(me, machines.all(tx), teams.all(tx), personal)
 
 
 def choices(tx: Transaction) -> Choices:
@@ -266,6 +279,7 @@ def forget_team(tx: Transaction, team: Team) -> None:
     tx.execute("DELETE FROM document WHERE team = ?", [team.id])
     subscriptions.drop(tx, team=team.id)
     agreements.drop(tx, team=team.id)
+    policies.drop(tx, team=team.id)
     teams.drop(tx, id=team.id)
     for member in team.everybody:
         pairing, contact = pairings.get(tx, member.key), contacts.get(tx, member.device)

@@ -86,12 +86,14 @@ class Newcomer:
     """A member to add: its pairing code, and how it is added.
 
     With `replaces` it is a known member whose machine was installed again. With `limited_to` it is
-    a guest, who receives only these projects.
+    a guest, who receives only these projects. With `same_person` both it and the member with its
+    user name are asked whether they are machines of one person.
     """
 
     code: PairingCode
     replaces: bool = False
     limited_to: tuple[str, ...] = ()
+    same_person: bool = False
 
 
 def with_newcomer(team: Team, me: PairingCode, newcomer: Newcomer, now_ms: int) -> Team:
@@ -109,6 +111,8 @@ def with_newcomer(team: Team, me: PairingCode, newcomer: Newcomer, now_ms: int) 
     code = replace(code, addresses=tuple(dict.fromkeys(reached)))
     if newcomer.replaces:
         return led.replace(code, now_ms)
+    if newcomer.same_person:
+        return led.add_machine(code, now_ms)
     projects = [p.identity for p in led.projects]
     limited = tuple(find_project(each, projects, led.aliases) for each in newcomer.limited_to)
     return led.add(code, now_ms, limited)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from pathlib import Path
 
 from karma_sync.domain.team.team import Team
 from karma_sync.paths import metadata_folder
@@ -14,6 +15,7 @@ from karma_sync.team.departures import Departures
 from karma_sync.team.door import DoorKeeper, Visitor
 from karma_sync.team.join import Joiner
 from karma_sync.team.knock import JoinRequests
+from karma_sync.team.policies import Policies
 from karma_sync.team.put_back import HeldDocument, PutBack, counts
 from karma_sync.team.rebuild import Rebuilder
 from karma_sync.team.sign import Signer, Written
@@ -25,7 +27,8 @@ _REPORTER = "documents"
 class DocumentExchange:
     """Reads and writes the metadata folders of my teams and of teams that invite me."""
 
-    def __init__(self, context: TeamContext, problems: Problems) -> None:
+    def __init__(self, context: TeamContext, problems: Problems, home: Path) -> None:
+        """`home` is the person's home."""
         self._context = context
         self._problems = problems
         self._adopter = Adopter(context)
@@ -36,6 +39,7 @@ class DocumentExchange:
         self._doors = DoorKeeper(context)
         self._join_requests = JoinRequests(context)
         self._departures = Departures(context)
+        self._policies = Policies(context, home)
         self._first = True
 
     def run(self) -> list[Written]:
@@ -51,6 +55,7 @@ class DocumentExchange:
         for invitation in invitations:
             self._joiner.process(invitation)
         at_doors = self._join_requests.run() + self._doors.run()
+        self._policies.run()
         with self._context.store.reading() as tx:
             teams = state.teams.all(tx)
         return [

@@ -9,7 +9,9 @@ answers.
 
 from collections.abc import Iterable
 
+from karma_sync.domain.team.machine import Machine
 from karma_sync.domain.team.subscription import Status
+from karma_sync.domain.team.team import Team
 from karma_sync.errors import Unverified
 from karma_sync.paths import is_metadata_folder, metadata_folder
 from karma_sync.signing import PayloadType, read_accepted
@@ -93,10 +95,20 @@ class Rebuilder:
         here = team.anybody(me.key)
         if here and here.incarnation == own.incarnation:
             state.subscriptions.put(tx, *answers)
+        self._restore_machines(tx, team, own)
         why = f"team {roster.name}"
         if any(a.status is Status.PAUSED and a.sends for a in answers):
             why += ": what you send is paused, karma-sync subscription resume PROJECT"
         self._context.event_log.record("rebuilt", me.tag, why)
+
+    def _restore_machines(self, tx: Transaction, team: Team, own: MemberDocument) -> None:
+        """Go on to call those machines mine that my own document names."""
+        for key in own.machines:
+            member = team.member(key)
+            if member and state.machines.get(tx, key) is None:
+                now = self._context.now()
+                known = Machine(key=key, tag=member.tag, device=member.device, at=now)
+                state.machines.put(tx, known)
 
     def _raise_minimum_versions(self, tx: Transaction, roster: Roster, own: MemberDocument) -> None:
         me = self._context.me.key

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeVar
 
+from karma_sync.domain import limits
 from karma_sync.domain.ids import next_version
 from karma_sync.domain.team.member import How
 from karma_sync.domain.team.team import Team
@@ -61,7 +62,7 @@ class Signer:
     def _unsigned(self, tx: Transaction, team_id: str) -> bool:
         """Whether a document that I signed last differs from state.db."""
         team = state.teams.get(tx, team_id)
-        if team and team != self._as_leader(team):
+        if team and team != self._as_i_say(tx, team):
             return True
         return any(
             known is None or known != wanted for known, wanted in self._compared(tx, team_id)
@@ -69,8 +70,8 @@ class Signer:
 
     def _sign_all(self, tx: Transaction, team_id: str) -> None:
         team = state.teams.get(tx, team_id)
-        if team and team != self._as_leader(team):
-            state.teams.put(tx, self._as_leader(team))
+        if team and team != self._as_i_say(tx, team):
+            state.teams.put(tx, self._as_i_say(tx, team))
         # signed and committed here, and written to disk afterwards, so a crash between the two
         # cannot make two contents under one version
         for known, wanted in self._compared(tx, team_id):
@@ -90,6 +91,14 @@ class Signer:
                     envelope=envelope,
                 ),
             )
+
+    def _as_i_say(self, tx: Transaction, team: Team) -> Team:
+        """The team with what only I say about it: as its leader, and of my other machines."""
+        me = self._context.me.key
+        mine = state.my_machines(tx, me)
+        # only those whom everybody in this team knows: no team learns of a machine elsewhere
+        named = sorted(m.key for m in team.members if m.key in mine)[: limits.MACHINES]
+        return self._as_leader(team).naming(me, tuple(named))
 
     def _as_leader(self, team: Team) -> Team:
         """The team with what only its leader signs: notices to the removed, a handover's end."""

@@ -186,7 +186,9 @@ HARMLESS = {
     *("session list", "session show", "session preview", "session withhold", "sent", "redact"),
     *("mcp", "mcp log", "context"),
     # a restored session is withheld, and a fork stays
-    *("session restore", "session purge", "session fork"),
+    *("session restore", "session purge", "session fork", "session continue"),
+    # who is who sends nothing
+    *("machine list", "machine add", "machine remove"),
     *("search", "who", "browse", "session export", "session stats", "project list"),
     *("observation add", "observation delete", "observation list", "observation show"),
     *("observation search", "observation status", "observation preview"),

@@ -52,6 +52,7 @@ class ForkPlan:
     - `bridged`: how many records whose parent is missing got the one before them.
     - `tokens`: about so many the model reads again with the first prompt; 0 if nobody knows.
     - `heads`: the uuids with which the conversation begins, also after each compaction.
+    - `said`: the uuids of its messages.
     """
 
     parents: Mapping[int, str | None]
@@ -67,6 +68,7 @@ class ForkPlan:
     commit: str
     last_prompt: str
     heads: tuple[str, ...]
+    said: frozenset[str]
     stands_for: Callable[[str], str | None] = field(repr=False, compare=False)
 
 
@@ -129,6 +131,7 @@ def plan_fork(
         commit=_last(read.commits, last),
         last_prompt=_last(read.prompts, last),
         heads=_heads(kept, parents),
+        said=frozenset(node.uuid for node in said if node.uuid),
         stands_for=lambda uuid: _standing(read, uuid),
     )
 

@@ -108,7 +108,7 @@ def _as_json(app: App, found: "StatusReport", daemon: "Running | None") -> str:
         paused=found.paused.to_fields() if found.paused else None,
         peers=[_peer_json(peer) for peer in found.peers],
         projects=[_project_json(p) for p in found.projects],
-        inbox=len(found.inbox.contacts) + len(found.inbox.invitations),
+        inbox=len(found.inbox.contacts) + len(found.inbox.invitations) + len(found.inbox.machines),
         packaging=_about(found.packaging),
         silent_days=found.silent,
         archive=_archive(found.archive),

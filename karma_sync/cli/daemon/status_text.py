@@ -126,6 +126,9 @@ def _waiting_lines(found: "StatusReport") -> list[Line]:
     """Return who asks to be answered, and of whom an invitation is awaited."""
     lines = [f"{each.name} wants to connect" for each in found.inbox.contacts]
     lines += [
+        f"{each.member.tag} is said to be another machine of yours" for each in found.inbox.machines
+    ]
+    lines += [
         f"{each.leader_tag} invites you to {each.team_name}" for each in found.inbox.invitations
     ]
     lines += [

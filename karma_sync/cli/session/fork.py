@@ -3,6 +3,7 @@
 import os
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +24,7 @@ from karma_sync.paths import current_directory, directory_at, user_home
 if TYPE_CHECKING:
     from karma_sync.library.reader import Readable
     from karma_sync.service.sessions.clones import Clone
-    from karma_sync.service.sessions.forking import PreparedFork, WrittenFork
+    from karma_sync.service.sessions.forking import Forking, PreparedFork, WrittenFork
 
 _LEFT_OUT_SHOWN = 8
 _NAME_CHARS = 80
@@ -82,32 +83,82 @@ def fork(
     if delete:
         _delete(app, wanted, yes, dry_run)
         return
-    from karma_sync.service.sessions.forking import Forking, ForkWishes
-
     warn_if_down(app)
     warn_of_unsearched(app)
-    scope = scope_of(app)
-    parent = app.sessions.session(scope, wanted, by)
+    parent = app.sessions.session(scope_of(app), wanted, by)
     if as_json:
         require_private_for([parent], app.settings.tag, private)
-    clone = _clone(app, parent, into)
-    home = _agent_home(app)
-    forking = Forking(app.sessions, scope, home, app.paths.data)
-    wishes = ForkWishes(_author(app, parent), at, keep_thinking)
-    with forking.prepared(parent, clone, wishes, os.environ) as (prepared, write):
-        written = None if dry_run else write(app.state)
-    command = _command(prepared, home, f"claude --resume {prepared.session}")
+    made = made_fork(app, parent, ForkChoice(into, at, keep_thinking, dry_run))
     if as_json:
-        print_json(**_as_json(prepared, written, command))
+        print_json(**made.as_json())
         return
-    _show(prepared)
-    if written is None:
-        print_line("Nothing was written.")
-        chosen = _chosen(into, at, keep_thinking, by)
-        print_next(shlex.join(["karma-sync", "session", "fork", wanted, *chosen]))
-        return
-    _show_written(prepared, written, home)
-    print_next(command)
+    chosen = _chosen(into, at, keep_thinking, by)
+    made.show(shlex.join(["karma-sync", "session", "fork", wanted, *chosen]))
+
+
+@dataclass(frozen=True)
+class ForkChoice:
+    """The options of a fork, as typed."""
+
+    into: Path | None = None
+    at: str = ""
+    keep_thinking: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class MadeFork:
+    """A fork, written or not, and the command with which a person goes on."""
+
+    prepared: "PreparedFork"
+    written: "WrittenFork | None"
+    home: Path
+    command: str
+
+    def as_json(self) -> dict[str, object]:
+        """The fork as `--json` prints it."""
+        return _as_json(self.prepared, self.written, self.command)
+
+    def show(self, again: str) -> None:
+        """Print what it takes, and what comes next; `again` writes one that was only shown."""
+        _show(self.prepared)
+        if self.written is None:
+            print_line("Nothing was written.")
+            print_next(again)
+            return
+        _show_written(self.prepared, self.written, self.home)
+        print_next(self.command)
+
+
+def made_fork(app: App, parent: "Readable", choice: ForkChoice) -> MadeFork:
+    """Write a fork of a session into a clone here, unless it is only to be shown.
+
+    Raises:
+        NotFound, BadInput, Conflict: no clone is known, or nothing can be gone on from.
+    """
+    from karma_sync.service.sessions.forking import ForkWishes
+
+    clone = _clone(app, parent, choice.into)
+    home = agent_home(app)
+    wishes = ForkWishes(_author(app, parent), choice.at, choice.keep_thinking)
+    with forking(app).prepared(parent, clone, wishes, os.environ) as (prepared, write):
+        written = None if choice.dry_run else write(app.state)
+    command = resume_command(clone.start, home, prepared.session)
+    return MadeFork(prepared, written, home, command)
+
+
+def forking(app: App) -> "Forking":
+    """What makes forks on this machine."""
+    from karma_sync.service.machines import agreed_tags
+    from karma_sync.service.sessions.forking import Forking
+
+    machines = agreed_tags(app.state, app.me)
+    return Forking(app.sessions, scope_of(app), agent_home(app), app.paths.data, machines)
+
+
+def resume_command(start: Path, home: Path, session: str) -> str:
+    """Return what a person types to go on with a session in this directory."""
+    return _command(start, home, f"claude --resume {session}")
 
 
 def _chosen(into: Path | None, at: str, keep_thinking: bool, by: str) -> list[str]:
@@ -140,7 +191,7 @@ def _clone(app: App, parent: "Readable", into: Path | None) -> "Clone":
     return found[int(answer) - 1]
 
 
-def _agent_home(app: App) -> Path:
+def agent_home(app: App) -> Path:
     """Return the directory of the agent that a person starts in this shell."""
     from karma_sync.settings import claude_dirs
 
@@ -160,11 +211,11 @@ def _author(app: App, parent: "Readable") -> str:
     return user_of(tag) if tag == me else author(tag, me, all_teams(app.state))
 
 
-def _command(prepared: "PreparedFork", home: Path, command: str) -> str:
-    """Return what a person types to go on."""
+def _command(start: Path, home: Path, command: str) -> str:
+    """Return what a person types in this directory."""
     is_usual = os.environ.get("CLAUDE_CONFIG_DIR", "").strip() or home == user_home() / ".claude"
     setting = "" if is_usual else f"CLAUDE_CONFIG_DIR={shlex.quote(str(home))} "
-    return f"cd {shlex.quote(str(prepared.clone.start))} && {setting}{command}"
+    return f"cd {shlex.quote(str(start))} && {setting}{command}"
 
 
 def _show(fork: "PreparedFork") -> None:
@@ -228,7 +279,9 @@ def _show_written(fork: "PreparedFork", written: "WrittenFork", home: Path) -> N
         file = shlex.quote(str(fork.path))
         title = shlex.quote(fork.title)
         typed = f"claude --resume {file} --fork-session --name {title}"
-        print_line(printable(f"To keep the file as it is: {_command(fork, home, typed)}"))
+        print_line(
+            printable(f"To keep the file as it is: {_command(fork.clone.start, home, typed)}")
+        )
 
 
 def _note(fork: "PreparedFork") -> str:

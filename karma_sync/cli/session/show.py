@@ -19,6 +19,7 @@ from karma_sync.cli.output import flush, print_error, print_json, print_line, si
 from karma_sync.cli.pager import paged
 from karma_sync.cli.screen import Line, Tone, print_drawn
 from karma_sync.cli.session import archived, sharing
+from karma_sync.cli.session.continuing import continue_
 from karma_sync.cli.session.export import export
 from karma_sync.cli.session.fork import fork
 from karma_sync.cli.session.listing import as_json_of, list_, many, scope_of, title_of
@@ -46,6 +47,7 @@ def add_to(app: typer.Typer) -> None:
     group.command()(show)
     group.command()(export)
     group.command()(fork)
+    group.command(name="continue")(continue_)
     group.command()(stats)
     group.command()(unshare)
     sharing.add_to(app, group)

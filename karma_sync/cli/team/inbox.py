@@ -16,6 +16,7 @@ from karma_sync.runtime.timing import utc_now
 if TYPE_CHECKING:
     from karma_sync.domain.team.invitation import Contact
     from karma_sync.domain.team.invite import Joining
+    from karma_sync.domain.team.machine import SameClaim
     from karma_sync.domain.team.member import Member
     from karma_sync.domain.team.team import Team
     from karma_sync.service.invitations import Waiting
@@ -53,7 +54,7 @@ def inbox(as_json: JsonOption = False) -> None:
 
     app = App.from_environment()
     warn_if_down(app)
-    waiting = invitations.inbox(app.state, utc_now())
+    waiting = invitations.inbox(app.state, app.me, utc_now())
     proposed = proposals(app.state, app.me)
     if as_json:
         _print_as_json(waiting, proposed)
@@ -91,6 +92,7 @@ def _rows(waiting: "Waiting") -> list[tuple[str, str, str, str]]:
         (d.id, "request", f"{d.tag}, key {fingerprint(d.key)}: asks to join", ago(d.seen))
         for d in waiting.asking
     ]
+    rows += [(c.id, "machine", _claim(c), "-") for c in waiting.machines]
     rows += [
         (j.id, "joining", f"{_team_of(j)}: waiting for its leader", ago(j.made))
         for j in waiting.joining
@@ -106,6 +108,14 @@ def _rows(waiting: "Waiting") -> list[tuple[str, str, str, str]]:
     return rows
 
 
+def _claim(claim: "SameClaim") -> str:
+    """Return what is said about a member; names and keys only, so it is on one line."""
+    member = claim.member
+    whose = f"{member.tag}, key {fingerprint(member.key)}"
+    who = f"the leader of {claim.team} says" if claim.by_leader else "says"
+    return f"{whose}: {who} that it is another machine of yours"
+
+
 def _team_of(joining: "Joining") -> str:
     return f"{joining.team_name}, led by {joining.leader}" if joining.team_name else "a team"
 
@@ -117,7 +127,7 @@ def _who(contact: "Contact") -> str:
 def _next(waiting: "Waiting", *, leads: bool) -> str:
     """Return what to type for the first in the list, and who has to type something else."""
     answer = "karma-sync invitation"
-    asked = [each.id for each in waiting.asking] + [each.id for each in waiting.invitations]
+    asked = [each.id for each in (*waiting.asking, *waiting.machines, *waiting.invitations)]
     if asked:
         first = asked[0]
         return f"{answer} accept {first}, or {answer} decline {first}"
@@ -147,6 +157,16 @@ def _print_as_json(waiting: "Waiting", proposed: "list[tuple[Team, Member, str]]
         asking=[
             {"id": d.id, "tag": d.tag, "fingerprint": fingerprint(d.key)} for d in waiting.asking
         ],
+        machines=[
+            {
+                "id": c.id,
+                "tag": c.member.tag,
+                "fingerprint": fingerprint(c.member.key),
+                "team": c.team,
+                "by_leader": c.by_leader,
+            }
+            for c in waiting.machines
+        ],
         joining=[
             {"id": j.id, "team": j.team_name, "leader": j.leader, "agreed": j.agreed}
             for j in waiting.joining
@@ -162,18 +182,25 @@ def accept(wanted: IdArgument) -> None:
 
     A contact is a device that wants to connect: to accept it fetches its invitation. To accept an
     invitation joins the team. To accept a request, made with a code of yours that needs your yes,
-    puts who asks into your team.
+    puts who asks into your team. To accept a machine says that you and it are one person.
 
     Example: karma-sync invitation accept k5j2m3q
     """
     from karma_sync.domain.team.invitation import Contact
     from karma_sync.domain.team.invite import Door
+    from karma_sync.domain.team.machine import SameClaim
     from karma_sync.service import invitations
     from karma_sync.service.teams import led_by
 
     app = App.from_environment()
-    answered = invitations.answer(app.state, wanted, "accept")
-    if isinstance(answered, Door):
+    answered = invitations.answer(app.state, app.me, wanted, "accept", utc_now())
+    if isinstance(answered, SameClaim):
+        print_line(
+            f"You say that {answered.member.tag}, key {fingerprint(answered.member.key)}, is"
+            " another machine of yours. It counts once it says the same."
+        )
+        after = "karma-sync machine list"
+    elif isinstance(answered, Door):
         print_line(f"{answered.tag}, key {fingerprint(answered.key)}, may join.")
         after = "karma-sync invite list"
     elif isinstance(answered, Contact):
@@ -195,12 +222,16 @@ def decline(wanted: IdArgument) -> None:
     Example: karma-sync invitation decline k5j2m3q
     """
     from karma_sync.domain.team.invite import Door
+    from karma_sync.domain.team.machine import SameClaim
     from karma_sync.service import invitations
 
     app = App.from_environment()
-    answered = invitations.answer(app.state, wanted, "decline")
+    answered = invitations.answer(app.state, app.me, wanted, "decline", utc_now())
     print_line(f"{answered.id} is declined.")
     print_if_down(app)
+    if isinstance(answered, SameClaim):
+        print_next(f"karma-sync machine add {answered.member.tag}, if you change your mind")
+        return
     if isinstance(answered, Door):
         return
     print_next(f"karma-sync invitation accept {answered.id}, if you change your mind")

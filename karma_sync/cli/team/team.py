@@ -15,6 +15,7 @@ from karma_sync.cli.output import print_line, print_next
 from karma_sync.cli.team import leadership, manage
 from karma_sync.cli.team.setup import read_code
 from karma_sync.cli.widening import consent_to_more
+from karma_sync.domain.ids import user_of
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
@@ -70,6 +71,13 @@ def add(
             help="The same person's machine, installed again: its old key is removed.",
         ),
     ] = False,
+    same_person: Annotated[
+        bool,
+        typer.Option(
+            "--same-person",
+            help="Another machine of the member with its user name; both are asked.",
+        ),
+    ] = False,
     yes: YesOption = False,
 ) -> None:
     """Add a member to a team.
@@ -80,7 +88,7 @@ def add(
 
     Example: karma-sync team add AEAGQNA-4GGC73T-…
     """
-    found = _admit(code, team, _Wishes(replaces=replace), yes=yes)
+    found = _admit(code, team, _Wishes(replaces=replace, same_person=same_person), yes=yes)
     if found.projects:
         print_next("karma-sync status")
     else:
@@ -125,11 +133,12 @@ def guest(
 class _Wishes:
     replaces: bool = False
     projects: tuple[str, ...] = ()
+    same_person: bool = False
 
 
 def _admit(code: list[str] | None, team: str | None, wishes: _Wishes, *, yes: bool) -> "Team":
     """Put a member or guest on the roster, after the person agreed to what it can receive."""
-    from karma_sync.service import invitations, teams
+    from karma_sync.service import invitations, machines, teams
     from karma_sync.service.sessions.widening import SendingRules
     from karma_sync.team.admission import Newcomer
 
@@ -142,10 +151,14 @@ def _admit(code: list[str] | None, team: str | None, wishes: _Wishes, *, yes: bo
         theirs = invitations.newcomer(app.state, code[0])
     else:
         theirs = read_code(app, code)
-    newcomer = Newcomer(theirs, replaces=wishes.replaces, limited_to=wishes.projects)
+    newcomer = Newcomer(theirs, wishes.replaces, wishes.projects, wishes.same_person)
     at = utc_now()
     print_line(f"Adding {theirs.tag}, key {theirs.fingerprint}.")
     after = teams.with_member(app.state, app.me, newcomer, team, at)
+    is_mine = wishes.same_person and user_of(theirs.tag) == user_of(app.me.tag)
+    if is_mine:
+        print_line("You say that it is another machine of yours. Compare the key with its own.")
+        ask_unless(yes, hint="--yes, once the keys are the same")
     if code and by_id and not known:
         print_line("The other machine shows its key with: karma-sync status. Compare the two.")
         ask_unless(yes, hint=f"karma-sync team add {code[0]} --yes, once the keys are the same")
@@ -153,5 +166,10 @@ def _admit(code: list[str] | None, team: str | None, wishes: _Wishes, *, yes: bo
     consent_to_more(app, now.nothing_yet(), now.to(after, theirs.key), yes=yes)
     found = teams.add_member(app.state, app.me, newcomer, team, at)
     print_line(f"{theirs.tag} is on the roster of {found.name}.")
+    if is_mine:
+        machines.add(app.state, found.tagged(theirs.tag), at)
+    if wishes.same_person:
+        whom = "It is" if is_mine else f"It and the other {user_of(theirs.tag)} are"
+        print_line(f"{whom} asked, in the inbox. Then all members see the two under one name.")
     print_if_down(app)
     return found

@@ -26,6 +26,7 @@ READING_COMMANDS = frozenset(
             "subscription accept",
         ),
         *("session export", "session fork", "session list", "session preview", "session purge"),
+        "session continue",
         *("session share", "session show", "session stats", "mcp log"),
         *("observation list", "observation show", "observation search", "observation preview"),
         *("observation share", "observation status", "observation withhold"),

@@ -60,6 +60,7 @@ _ENDS: Mapping[str, str] = {
     "member": "removed",
     "project": "unshared",
     "halt": "resumed",
+    "machine": "machine removed",
 }
 
 
@@ -147,7 +148,7 @@ def moment(when: datetime) -> str:
 def _rank(key: str) -> tuple[int, str]:
     kinds = (
         *("halt", "contact", "pairing", "invitation", "team", "former", "dissolved", "leader"),
-        *("member", "gone", "project", "proposal", "answer"),
+        *("member", "gone", "machine", "project", "proposal", "answer"),
     )
     return kinds.index(key.partition("/")[0]), key
 
@@ -196,6 +197,16 @@ def _of_members(known: Known, team: Team, leader: str) -> Iterator[tuple[str, Fa
                 why = f"{project} for {name}"
                 fact = Fact(what="proposed", who=member.tag, why=why, team=name)
                 yield f"proposal/{team.id}/{member.key}/{project}", _of_project(fact, project)
+        for other in team.machines_of(member.key) if member.machines else ():
+            if member.tag < other.tag:
+                why = f"another machine of {member.tag}, in {where}"
+                fact = Fact(what="machine added", who=other.tag, why=why, team=name)
+                yield f"machine/{team.id}/{member.key}/{other.key}", fact
+    yield from _of_removed(known, team, leader)
+
+
+def _of_removed(known: Known, team: Team, leader: str) -> Iterator[tuple[str, Fact]]:
+    where, name = f"team {team.name}", team.name
     for gone in team.removed:
         if gone.removal and gone.tag != known.me:
             left = gone.removal.how is How.LEFT

@@ -78,6 +78,22 @@ class TeamFacts(Value, frozen=True, kw_only=True):
         """The member or guest with this device ID; None if neither has it."""
         return next((m for m in self.everybody if m.device == device), None)
 
+    def are_one_person(self, one: str, other: str) -> bool:
+        """Whether the members with these keys are two machines of one person.
+
+        Each names the other in its own signed document. Nobody else's word counts, the leader's
+        neither.
+        """
+        first, second = self.member(one), self.member(other)
+        if first is None or second is None:
+            return False
+        return other in first.machines and one in second.machines
+
+    def machines_of(self, key: str) -> list[Member]:
+        """The other machines of the person whose member has this key, by tag."""
+        found = [m for m in self.members if self.are_one_person(key, m.key)]
+        return sorted(found, key=lambda m: m.tag)
+
     def tagged(self, tag: str) -> Member:
         """The member or guest with this tag, or with this user name if only one has it.
 

@@ -54,7 +54,9 @@ class Member(Value, frozen=True, kw_only=True):
     `incarnation` grows each time the member is added again, so that no channel id and no document
     of an earlier time counts again. `removal` is set while the status is `removed`. A guest is
     `limited_to` some projects, by identity; a member to none. `proposals` are projects that it asks
-    the leader to share.
+    the leader to share. `machines` are the keys of other members that are, by the member's own
+    word, machines of the same person; that counts if they say the same (`Team.are_one_person`).
+    `same_person` is the leader's word that it is another machine of somebody: a question to both.
     """
 
     tag: str
@@ -66,6 +68,8 @@ class Member(Value, frozen=True, kw_only=True):
     removal: Removal | None = None
     limited_to: tuple[str, ...] = ()
     proposals: tuple[str, ...] = ()
+    machines: tuple[str, ...] = ()
+    same_person: bool = False
 
     @property
     def active(self) -> bool:
@@ -102,7 +106,8 @@ class Member(Value, frozen=True, kw_only=True):
             IllegalMove: the member is not removed.
         """
         incarnation = next_version(self.incarnation, now_ms)
-        return self._move("add", incarnation=incarnation, removal=None, addresses=addresses)
+        again = self._move("add", incarnation=incarnation, removal=None, addresses=addresses)
+        return again.changed(proposals=(), machines=(), same_person=False)
 
     def reachable_at(self, addresses: tuple[str, ...]) -> "Member":
         """The same member with other addresses to dial."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from karma_sync.domain import limits
-from karma_sync.domain.ids import TEAM_NAME, next_version, team_id
+from karma_sync.domain.ids import TEAM_NAME, next_version, team_id, user_of
 from karma_sync.domain.session.project import SharedProject
 from karma_sync.domain.team.direction import AfterRemoval
 from karma_sync.domain.team.facts import TeamFacts, TeamStatus
@@ -56,6 +56,24 @@ class Team(TeamFacts, frozen=True, kw_only=True):
             )
         return team._admit(code, now_ms, limited_to)
 
+    def add_machine(self, code: PairingCode, now_ms: int) -> "Team":
+        """The team with another machine of a member's person, as the leader was told.
+
+        It counts once both machines say so themselves.
+
+        Raises: as `add` does.
+            NotFound: no other member has the user name.
+        """
+        if not any(user_of(m.tag) == user_of(code.tag) for m in self.members if m.key != code.key):
+            raise NotFound(
+                f"{self.name} has no member {user_of(code.tag)}, of whom {code.tag} could be"
+                " another machine",
+                hint="karma-sync team add CODE, without --same-person",
+            )
+        team = self.add(code, now_ms)
+        added = team.member(code.key)
+        return team._with(added.changed(same_person=True)) if added else team
+
     def replace(self, code: PairingCode, now_ms: int) -> "Team":
         """The team with a new key for a member whose machine was installed again.
 
@@ -107,6 +125,11 @@ class Team(TeamFacts, frozen=True, kw_only=True):
         """
         return self._move("change")
 
+    def naming(self, key: str, machines: tuple[str, ...]) -> "Team":
+        """The team with the keys that this member names as other machines of the same person."""
+        member = self.member(key)
+        return self._with(member.changed(machines=machines)) if member else self
+
     def proposing(self, key: str, projects: tuple[str, ...]) -> "Team":
         """The team with what this member asks the leader to share."""
         member = self.change().member(key)
@@ -156,9 +179,13 @@ class Team(TeamFacts, frozen=True, kw_only=True):
         )
 
     def activate(
-        self, key: str, addresses: tuple[str, ...], proposals: tuple[str, ...] = ()
+        self,
+        key: str,
+        addresses: tuple[str, ...],
+        proposals: tuple[str, ...] = (),
+        machines: tuple[str, ...] = (),
     ) -> "Team":
-        """The team after this member's own document, with these addresses, was accepted.
+        """The team after this member's own document, which says this, was accepted.
 
         Raises:
             NotFound: nobody on the roster has this key.
@@ -167,7 +194,8 @@ class Team(TeamFacts, frozen=True, kw_only=True):
         if member is None:
             raise NotFound(f"{self.name} has no member with key {key[:8]}")
         seen = member if member.active else member.appear()
-        return self._with(seen.reachable_at(addresses).changed(proposals=proposals))
+        said = seen.reachable_at(addresses).changed(proposals=proposals, machines=machines)
+        return self._with(said)
 
     def share(self, identity: str, now_ms: int) -> "Team":
         """The team with this project on its roster.

@@ -3,7 +3,7 @@
 import re
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,6 @@ from karma_sync.agents.claude.project_directory import PlacesHere, project_direc
 from karma_sync.agents.growing_file import LineTooLong
 from karma_sync.domain import limits
 from karma_sync.domain.access import AccessScope
-from karma_sync.domain.ids import user_of
 from karma_sync.domain.session.fork import SessionFork
 from karma_sync.domain.session.profile import FileKind, kind_of
 from karma_sync.domain.session.source_files import TRANSCRIPT, is_lines
@@ -80,16 +79,22 @@ class Forking:
     """Makes forks.
 
     `home` is the directory of Claude Code here, `spool` a private directory for a copy of what is
-    read.
+    read, `machines` are the tags of the reader's other machines.
     """
 
     def __init__(
-        self, sessions: ReadableSessions, scope: AccessScope, home: Path, spool: Path
+        self,
+        sessions: ReadableSessions,
+        scope: AccessScope,
+        home: Path,
+        spool: Path,
+        machines: Collection[str] = (),
     ) -> None:
         self._sessions = sessions
         self._scope = scope
         self._home = home
         self._spool = spool
+        self._mine = {scope.user, *machines}
 
     @contextmanager
     def prepared(
@@ -104,7 +109,7 @@ class Forking:
             NotFound: the session has no such message.
             Conflict: it has nothing that an agent could go on from.
         """
-        _require_forkable(self._scope.user, parent, wishes)
+        _require_forkable(self._mine, parent, wishes)
         with ExitStack() as stack:
             source = stack.enter_context(self._copied(parent, TRANSCRIPT))
             plan = plan_fork(_lines(source), at=wishes.at, keep_thinking=wishes.keep_thinking)
@@ -114,6 +119,11 @@ class Forking:
                 return self._write(store, fork, source, wishes.keep_thinking)
 
             yield fork, write
+
+    def messages(self, parent: Readable) -> frozenset[str]:
+        """The ids of the messages that a fork of a session would take."""
+        with self._copied(parent, TRANSCRIPT) as source:
+            return messages_in(_lines(source))
 
     def _described(
         self,
@@ -216,6 +226,20 @@ class Forking:
             yield copy
 
 
+def messages_in(lines: Iterable[bytes]) -> frozenset[str]:
+    """The ids of the messages that a fork of this transcript would take; none if it has none."""
+    try:
+        return plan_fork(lines).said
+    except Conflict:
+        return frozenset()
+
+
+def messages_at(path: Path) -> frozenset[str]:
+    """As `messages_in`, of a transcript of the agent here."""
+    with path.open("rb") as source:
+        return messages_in(_lines(source))
+
+
 def _recorded(fork: PreparedFork) -> SessionFork:
     manifest = fork.parent.manifest
     return SessionFork(
@@ -243,7 +267,7 @@ def _rewriting(fork: PreparedFork, plan: ForkPlan, keep_thinking: bool) -> Rewri
     return Rewriting(fork.session, places.of, plan.stands_for, saved.get, keep_thinking)
 
 
-def _require_forkable(me: str, parent: Readable, wishes: ForkWishes) -> None:
+def _require_forkable(mine: Collection[str], parent: Readable, wishes: ForkWishes) -> None:
     manifest = parent.manifest
     agent = manifest.session.agent
     if agent != _AGENT:
@@ -254,7 +278,7 @@ def _require_forkable(me: str, parent: Readable, wishes: ForkWishes) -> None:
         )
     if not wishes.keep_thinking:
         return
-    if user_of(manifest.member) != user_of(me) or manifest.redactions:
+    if manifest.member not in mine or manifest.redactions:
         raise BadInput(
             "thinking is bound to the account and to every word before it: it can be kept only of"
             " a session of yours from which nothing was cut",

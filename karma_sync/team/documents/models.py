@@ -69,6 +69,7 @@ class RosterMember(PeerModel):
     key: Key
     addresses: Addresses
     incarnation: Count = 0
+    same_person: bool = False
 
 
 class RosterGuest(RosterMember):
@@ -156,8 +157,9 @@ class Proposal(PeerModel):
 class MemberDocument(PeerModel):
     """One member's addresses and answers in one team (payload type MEMBER).
 
-    `incarnation` is that of the member on the roster. A member that leaves says so in its last
-    document: `left`, and whether it takes back what it sent (`retracted`).
+    `incarnation` is that of the member on the roster. `machines` are the keys of those members that
+    are other machines of the same person, if their documents say the same. A member that leaves
+    says so in its last document: `left`, and whether it takes back what it sent (`retracted`).
     """
 
     format: Literal[1] = 1
@@ -168,6 +170,7 @@ class MemberDocument(PeerModel):
     addresses: Addresses
     subscriptions: Annotated[tuple[Answered, ...], Field(max_length=limits.PROJECTS)]
     proposals: Annotated[tuple[Proposal, ...], Field(max_length=limits.PROPOSALS)] = ()
+    machines: Annotated[tuple[Key, ...], Field(max_length=limits.MACHINES)] = ()
     left: bool = False
     retracted: bool = False
 
@@ -194,6 +197,7 @@ def roster_of(team: Team, version: int) -> Roster:
                 key=m.key,
                 addresses=m.addresses,
                 incarnation=m.incarnation,
+                same_person=m.same_person,
             )
             for m in _by_tag(team.members)
         ),
@@ -284,6 +288,8 @@ def _member(listed: RosterMember, roster: Roster, known: Team | None) -> Member:
         status=MemberStatus.ACTIVE if seen or listed.key == roster.writer else MemberStatus.ADDED,
         incarnation=listed.incarnation,
         proposals=before.proposals if before and seen else (),
+        machines=before.machines if before and seen else (),
+        same_person=listed.same_person,
     )
 
 
@@ -341,6 +347,7 @@ def member_document(
         proposals=tuple(
             Proposal(project=p) for p in (here.proposals if here else ()) if not team.project(p)
         ),
+        machines=here.machines if here else (),
         left=removal is not None and removal.how is How.LEFT,
         retracted=removal is not None and removal.retracted,
     )

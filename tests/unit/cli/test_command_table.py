@@ -83,6 +83,7 @@ NOT_READING = {
     *("subscription pause", "subscription resume", "subscription reopen"),
     *("decline", "pause", "resume", "exclude", "events", "join", "invite list", "invite revoke"),
     *("session withhold", "session unshare", "session restore"),
+    *("machine list", "machine add", "machine remove"),
     *("observation add", "observation delete", "observation export", "observation manifest"),
 }
 

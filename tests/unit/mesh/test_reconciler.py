@@ -52,7 +52,7 @@ def alice(tmp_path: Path) -> Alice:
 
 def test_a_document_that_syncthing_did_not_look_at_is_told_again(alice: Alice) -> None:
     syncthing = Configured(alice.context)
-    documents = DocumentExchange(alice.context, Problems())
+    documents = DocumentExchange(alice.context, Problems(), Path("/nowhere"))
     reconciler = Reconciler(alice.context, syncthing, documents, lambda world: world)
 
     waits = [reconciler.run_once().again for _ in range(2)]

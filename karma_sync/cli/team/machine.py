@@ -1,0 +1,122 @@
+"""The commands `machine list`, `machine add` and `machine remove`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from karma_sync.app import App
+from karma_sync.cli import completion
+from karma_sync.cli.ask import ask_unless
+from karma_sync.cli.notices import print_if_down, warn_if_down
+from karma_sync.cli.options import JsonOption, YesOption
+from karma_sync.cli.output import print_json, print_line, print_next
+from karma_sync.cli.screen import print_table
+from karma_sync.domain.ids import fingerprint
+from karma_sync.runtime.timing import utc_now
+
+if TYPE_CHECKING:
+    from karma_sync.service.machines import KnownMachine
+
+MachineArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="TAG",
+        help="The member, whole: alice.desk.",
+        autocompletion=completion.members,
+    ),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    group = typer.Typer(no_args_is_help=True, help="Manage your other machines.")
+    group.command(name="list")(list_)
+    group.command()(add)
+    group.command()(remove)
+    app.add_typer(group, name="machine")
+
+
+def list_(as_json: JsonOption = False) -> None:
+    """List your machines.
+
+    A machine counts as yours, for all members of your teams, once both say so.
+
+    Example: karma-sync machine list
+    """
+    from karma_sync.service import machines
+
+    app = App.from_environment()
+    warn_if_down(app)
+    found = machines.known(app.state, app.me)
+    if as_json:
+        print_json(
+            machine={"tag": app.me.tag, "fingerprint": app.me.fingerprint},
+            others=[_as_json(each) for each in found],
+        )
+        return
+    rows = [(app.me.tag, "this machine", "-", app.me.fingerprint)]
+    rows += [
+        (m.member.tag, _standing(m), ", ".join(m.teams), fingerprint(m.member.key)) for m in found
+    ]
+    print_table(("MACHINE", "STANDING", "TEAMS", "KEY"), rows)
+    waiting = [m.member.tag for m in found if not m.by_me]
+    if waiting:
+        print_next(f"karma-sync machine add {waiting[0]}, if it is yours")
+    elif not found:
+        print_next("karma-sync invite --me, for your other machine")
+
+
+def _standing(machine: "KnownMachine") -> str:
+    if machine.is_agreed:
+        return "yours"
+    return "waits for its yes" if machine.by_me else "says that it is yours"
+
+
+def _as_json(machine: "KnownMachine") -> dict[str, object]:
+    return {
+        "tag": machine.member.tag,
+        "fingerprint": fingerprint(machine.member.key),
+        "teams": list(machine.teams),
+        "said_here": machine.by_me,
+        "said_there": machine.by_itself,
+        "agreed": machine.is_agreed,
+    }
+
+
+def add(tag: MachineArgument, yes: YesOption = False) -> None:
+    """Say that a member is another machine of yours.
+
+    Both must say it. Then all members see the two under one name, and either can take back what the
+    other sent, once that one is removed. It sends nothing.
+
+    Example: karma-sync machine add alice.desk
+    """
+    from karma_sync.service import machines
+
+    app = App.from_environment()
+    found = machines.find(app.state, app.me, tag)
+    print_line(
+        f"You say that {found.tag}, key {fingerprint(found.key)}, is another machine of yours.",
+        "It shows its key with: karma-sync status. Compare the two.",
+    )
+    ask_unless(yes, hint=f"karma-sync machine add {found.tag} --yes, once the keys are the same")
+    machines.add(app.state, found, utc_now())
+    print_if_down(app)
+    print_next(f"there: karma-sync machine add {app.me.tag}; then: karma-sync machine list")
+
+
+def remove(tag: MachineArgument) -> None:
+    """Say that a member is not a machine of yours.
+
+    All members then see the two under their own names.
+
+    Example: karma-sync machine remove alice.desk
+    """
+    from karma_sync.service import machines
+
+    app = App.from_environment()
+    found = machines.find(app.state, app.me, tag)
+    machines.remove(app.state, found, utc_now())
+    print_line(f"{found.tag} is not a machine of yours.")
+    print_if_down(app)
+    print_next("karma-sync machine list")

@@ -1,0 +1,117 @@
+"""Use cases of `machine`: which members are other machines of mine, by their word and by mine."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from karma_sync.domain.team.invitation import Answer
+from karma_sync.domain.team.machine import Machine, SameClaim, claims_on
+from karma_sync.domain.team.member import Member
+from karma_sync.domain.team.pairing_code import PairingCode
+from karma_sync.domain.team.team import Team
+from karma_sync.errors import BadInput, Conflict, NotFound
+from karma_sync.store import state
+from karma_sync.store.database import Database, Transaction
+
+
+@dataclass(frozen=True)
+class KnownMachine:
+    """Another member, the names of the teams that we share, and who calls it a machine of mine.
+
+    It counts, for everybody, once both sides say so (`is_agreed`).
+    """
+
+    member: Member
+    teams: tuple[str, ...]
+    by_me: bool
+    by_itself: bool
+
+    @property
+    def is_agreed(self) -> bool:
+        """Whether we both say so."""
+        return self.by_me and self.by_itself
+
+
+def claims(tx: Transaction, me: PairingCode) -> list[SameClaim]:
+    """The members who are said to be machines of mine, and about whom I said nothing yet."""
+    answered = {machine.key for machine in state.machines.all(tx)}
+    return claims_on(me.key, state.teams.all(tx), state.my_machines(tx, me.key), answered)
+
+
+def known(store: Database, me: PairingCode) -> list[KnownMachine]:
+    """The members whom I or they themselves call other machines of mine, by tag."""
+    with store.reading() as tx:
+        teams, mine = state.teams.all(tx), state.my_machines(tx, me.key)
+        refused = {m.key for m in state.machines.all(tx) if not m.is_mine}
+    found: dict[str, tuple[Member, list[str], bool]] = {}
+    for team in teams:
+        for member in team.members if team.member(me.key) else ():
+            by_itself = me.key in member.machines
+            if member.key != me.key and (member.key in mine or by_itself):
+                _, names, said = found.get(member.key, (member, [], False))
+                found[member.key] = member, [*names, team.name], said or by_itself
+    return [
+        KnownMachine(member, tuple(names), member.key in mine, said)
+        for member, names, said in sorted(found.values(), key=lambda f: f[0].tag)
+        if member.key not in refused
+    ]
+
+
+def agreed_tags(store: Database, me: PairingCode) -> frozenset[str]:
+    """The tags of my other machines: we both say so."""
+    return frozenset(m.member.tag for m in known(store, me) if m.is_agreed)
+
+
+def find(store: Database, me: PairingCode, tag: str) -> Member:
+    """The other member with this tag, in any of my teams.
+
+    Raises:
+        NotFound: no team of mine has it.
+        BadInput: it is my own, or several teams know different members by it.
+    """
+    if tag == me.tag:
+        raise BadInput("that is this machine", hint="karma-sync machine list")
+    with store.reading() as tx:
+        members = [m for t in state.teams.all(tx) for m in t.members if m.tag == tag]
+    if not members:
+        raise NotFound(
+            f"no team of yours has a member {tag!r}",
+            hint="karma-sync invite --me, for a machine that is in none of your teams",
+        )
+    if len({m.key for m in members}) > 1:
+        raise BadInput(f"your teams know different members as {tag}")
+    return members[0]
+
+
+def say(tx: Transaction, member: Member, now: datetime, *, agreed: bool) -> None:
+    """Say that a member is another machine of mine, or that it is not."""
+    answer = Answer.ACCEPTED if agreed else Answer.DECLINED
+    machine = Machine(key=member.key, tag=member.tag, device=member.device, at=now, answer=answer)
+    state.machines.put(tx, machine)
+
+
+def add(store: Database, member: Member, now: datetime) -> None:
+    """Say that a member is another machine of mine."""
+    with store.transaction() as tx:
+        say(tx, member, now, agreed=True)
+
+
+def remove(store: Database, member: Member, now: datetime) -> None:
+    """Say that a member is no machine of mine.
+
+    Raises:
+        Conflict: it is in a team of my own machines, and would still receive all.
+    """
+    with store.transaction() as tx:
+        personal = _personal_with(tx, member)
+        if personal:
+            raise Conflict(
+                f"{member.tag} is in {personal.name}, and receives all that is sent there",
+                hint=f"karma-sync team remove {member.tag} --team {personal.name}",
+            )
+        say(tx, member, now, agreed=False)
+
+
+def _personal_with(tx: Transaction, member: Member) -> Team | None:
+    personal = {policy.team for policy in state.policies.all(tx) if policy.personal}
+    with_it = (t for t in state.teams.all(tx) if t.id in personal and t.member(member.key))
+    return next(with_it, None)
