@@ -137,7 +137,7 @@ def team_to_lead(app: App, name: str | None) -> "Team":
     """
     from karma_sync.service import teams
 
-    known = teams.all_teams(app.state)
+    known = teams.all_teams(app.state) if name else teams.with_others(app.state)
     if not known:
         if name is None and not is_terminal():
             raise BadInput("you are in no team", hint="--team NAME makes one")

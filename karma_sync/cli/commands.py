@@ -33,6 +33,8 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
         "invitation": ("team.inbox", "Answer invitations."),
         "team": ("team.team", "Manage teams."),
         "machine": ("team.machine", "Manage your other machines."),
+        "mute": ("team.mute", "Mute a member."),
+        "unmute": ("team.mute", "Unmute a member."),
         "rename": ("daemon.control", "Rename this machine."),
     },
     "Projects": {

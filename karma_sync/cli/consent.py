@@ -1,7 +1,7 @@
 """Consent to a subscription: shows what would be sent and to whom, and asks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from karma_sync.runtime.timing import Deadline, utc_now
 if TYPE_CHECKING:
     from karma_sync.domain.session.selection import Limits
     from karma_sync.domain.session.source_files import SourceSession
+    from karma_sync.domain.team.machine import TeamPolicy
     from karma_sync.service.projects import ProjectAnswers, Terms
     from karma_sync.service.sessions.observations import LeavingObservations
     from karma_sync.service.sessions.survey import LeavingSessions, Survey
@@ -49,6 +50,18 @@ class ConsentOptions:
     before: "Limits | None" = field(default=None)
     whole_home: str | None = None
     contents: tuple[Content, ...] = USUAL
+    usual: Direction = Direction.BOTH
+
+    def or_usual(self, policy: "TeamPolicy") -> "ConsentOptions":
+        """These options, with the person's usual ones for the team where none was typed."""
+        is_limited = self.since is not None or self.last is not None
+        return replace(
+            self,
+            since=self.since if is_limited else policy.since,
+            last=self.last if is_limited else policy.last,
+            profile=self.profile or policy.profile,
+            usual=policy.direction or Direction.BOTH,
+        )
 
     def require_some(self, standing: "ProjectAnswers") -> None:
         """Raises BadInput if no option was typed."""
@@ -92,7 +105,7 @@ def consented(app: App, standing: "ProjectAnswers", wishes: ConsentOptions) -> "
     from karma_sync.service.projects import Terms
 
     mine = standing.mine
-    chosen = wishes.direction or (mine.direction if mine.engaged else Direction.BOTH)
+    chosen = wishes.direction or (mine.direction if mine.engaged else wishes.usual)
     limits = wishes.limits
     print_line(f"{standing.project} in team {standing.team.name}, direction {chosen}.")
     if standing.names.aliases:

@@ -1,6 +1,6 @@
 """One consent to several projects: shows for each what would be sent, and asks once for all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +30,7 @@ class _Proposal:
     answers: "ProjectAnswers"
     leaving: "LeavingSessions"
     received_only: str
+    limits: "Limits"
 
 
 def consented_to_all(
@@ -50,34 +51,75 @@ def consented_to_all(
     Raises:
         NeedsConsent: there is no terminal, and no option says yes or a direction.
     """
-    from karma_sync.domain.session.selection import Limits
-    from karma_sync.domain.timespan import parse_since
+    from karma_sync.service import policies
     from karma_sync.service.projects import Terms
 
-    limits = Limits(since=parse_since(None, utc_now()))
+    own = {each.team.id: policies.of_team(app.state, each.team.id) for each in projects}
+    limits = {team: policy.limits(utc_now()) for team, policy in own.items()}
     if direction is Direction.RECEIVE:
-        return [(each, Terms(direction=Direction.RECEIVE, limits=limits)) for each in projects]
+        return [
+            (each, Terms(direction=Direction.RECEIVE, limits=limits[each.team.id]))
+            for each in projects
+        ]
     proposals = _proposals(app, projects, limits, (current_directory(), *clones))
     for each in proposals:
-        print_line(_told(app, each, limits, count=not yes))
+        print_line(_told(app, each, count=not yes))
     sends = [each for each in proposals if not each.received_only]
-    agreed = bool(sends) and (yes or _agrees(app, sends, limits, direction))
-    chosen = direction or Direction.BOTH
-    return [
-        (
-            each.answers,
-            Terms(
-                direction=chosen if agreed and not each.received_only else Direction.RECEIVE,
-                limits=limits,
-            ),
-        )
-        for each in proposals
-    ]
+    agreed = bool(sends) and (yes or _agrees(app, sends, direction))
+
+    def way(each: _Proposal) -> Direction:
+        if not agreed or each.received_only:
+            return Direction.RECEIVE
+        return direction or own[each.answers.team.id].direction or Direction.BOTH
+
+    return [(each.answers, Terms(direction=way(each), limits=each.limits)) for each in proposals]
+
+
+def agrees_to_everything(
+    app: App,
+    projects: "Sequence[ProjectAnswers]",
+    question: str,
+    *,
+    yes: bool,
+) -> bool:
+    """Show what of these projects would be sent, with their whole history, and ask once.
+
+    Raises:
+        NeedsConsent: there is no terminal, and no option says yes.
+    """
+    from karma_sync.domain.session.selection import Limits
+
+    limits = Limits()
+    proposals = _proposals(app, projects, {each.team.id: limits for each in projects}, ())
+    for each in proposals:
+        print_line(_told(app, each, count=not yes))
+    if not proposals:
+        print_line("No project with sessions is here yet; later ones would be sent.")
+    if yes:
+        return True
+    if not is_terminal():
+        raise NeedsConsent("there is no terminal to ask at; nothing was changed", hint="--yes")
+    return _answered(app, proposals, question)
+
+
+def show_everything(
+    app: App, projects: "Sequence[ProjectAnswers]", limits: "Limits", *, count: bool
+) -> None:
+    """Show at length what of these projects would be sent; with `count`, its cuts by rule."""
+    for each in _proposals(app, projects, {p.team.id: limits for p in projects}, ()):
+        print_line(f"{each.answers.project} in team {each.answers.team.name}")
+        show_terms(app, each.answers, each.leaving, each.limits, count=count)
+    if not projects:
+        print_line("No project with sessions is here that fits; later ones would be sent.")
 
 
 def _proposals(
-    app: App, projects: "Sequence[ProjectAnswers]", limits: "Limits", clones: Sequence[Path]
+    app: App,
+    projects: "Sequence[ProjectAnswers]",
+    limits: "Mapping[str, Limits]",
+    clones: Sequence[Path],
 ) -> list[_Proposal]:
+    """What of each project would be sent; `limits` are by team."""
     from karma_sync.service.sessions.survey import survey, what_would_leave
 
     warn_of_unreadable(app.source.closed())
@@ -87,9 +129,11 @@ def _proposals(
     for answers in projects:
         with ProgressBar("reading sessions") as progress:
             mine = survey(app.decider, sessions, answers.names, progress)
-        leaving = what_would_leave(app.decider, mine, limits)
+        allowed = limits[answers.team.id]
+        leaving = what_would_leave(app.decider, mine, allowed)
         is_here = bool(mine.found) or any(answers.names.of(p) == answers.project for p in here)
-        found.append(_Proposal(answers, leaving, _why_received_only(app, answers, is_here)))
+        why = _why_received_only(app, answers, is_here)
+        found.append(_Proposal(answers, leaving, why, allowed))
     return found
 
 
@@ -105,7 +149,7 @@ def _why_received_only(app: App, answers: "ProjectAnswers", is_here: bool) -> st
     return "" if is_here else "no clone of it with sessions is here"
 
 
-def _told(app: App, proposal: _Proposal, limits: "Limits", *, count: bool) -> str:
+def _told(app: App, proposal: _Proposal, *, count: bool) -> str:
     answers, sessions = proposal.answers, proposal.leaving.sessions
     if proposal.received_only:
         return f"{answers.project}: received only; {proposal.received_only}."
@@ -115,11 +159,11 @@ def _told(app: App, proposal: _Proposal, limits: "Limits", *, count: bool) -> st
             f" to {receivers(answers)}."
         )
     many = "1 session" if len(sessions) == 1 else f"{len(sessions)} sessions"
-    cuts = f" ({_redactions(app, proposal, limits)})" if count else ""
+    cuts = f" ({_redactions(app, proposal)})" if count else ""
     return f"{answers.project}: {many} of yours would be sent{cuts}, to {receivers(answers)}."
 
 
-def _redactions(app: App, proposal: _Proposal, limits: "Limits") -> str:
+def _redactions(app: App, proposal: _Proposal) -> str:
     from karma_sync.service.sessions.redaction_preview import count_cuts
 
     deadline, sessions = Deadline(_COUNT_S), proposal.leaving.sessions
@@ -129,26 +173,30 @@ def _redactions(app: App, proposal: _Proposal, limits: "Limits") -> str:
             progress(done, len(sessions))
             return not deadline.is_over
 
-        counted = count_cuts(app.redactions.redactor(), sessions, limits.profile, go_on)
+        profile = proposal.limits.profile
+        counted = count_cuts(app.redactions.redactor(), sessions, profile, go_on)
     total = sum(counted.cuts.values())
     many = "1 redaction" if total == 1 else f"{total} redactions"
     return many if counted.searched == counted.all else f"{many} in the newest {counted.searched}"
 
 
-def _agrees(
-    app: App, proposals: Sequence[_Proposal], limits: "Limits", direction: Direction | None
-) -> bool:
-    if not is_terminal():
-        if direction is None:
-            raise NeedsConsent(
-                "there is no terminal to ask at; nothing was changed",
-                hint="--yes, or an explicit --direction",
-            )
-        return True
+def _agrees(app: App, proposals: Sequence[_Proposal], direction: Direction | None) -> bool:
+    if is_terminal():
+        return _answered(app, proposals, "Share yours too? [y/N/?]")
+    if direction is None:
+        raise NeedsConsent(
+            "there is no terminal to ask at; nothing was changed",
+            hint="--yes, or an explicit --direction",
+        )
+    return True
+
+
+def _answered(app: App, proposals: Sequence[_Proposal], question: str) -> bool:
+    """Ask until the answer is a yes or a no; `?` shows each project."""
     while True:
-        said = answer_of("Share yours too? [y/N/?]")
+        said = answer_of(question)
         if said != "?":
             return said in {"y", "yes"}
         for each in proposals:
             print_line(f"{each.answers.project} in team {each.answers.team.name}")
-            show_terms(app, each.answers, each.leaving, limits, count=True)
+            show_terms(app, each.answers, each.leaving, each.limits, count=True)

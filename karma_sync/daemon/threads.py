@@ -109,6 +109,7 @@ class Duties:
         receiver, arrivals = parts.receiver, self._requests.arrivals
         receiver.forget_all_but(kept_channels(world))
         receiver.forget_teams(world.purged)
+        receiver.forget_unwanted()
         for name in receiver.try_again():
             arrivals.add(name, ALL)
         while not self._is_stopping and (arrived := arrivals.take()):

@@ -15,6 +15,8 @@ class EventType(StrEnum):
     MEMBER_JOINED = "joined"
     MEMBER_REMOVED = "removed"
     MEMBER_LEFT = "left"
+    MEMBER_MUTED = "muted"
+    MEMBER_UNMUTED = "unmuted"
     LEADER_TRANSFERRED = "leadership transferred"
     LEADER_TAKEN_OVER = "leadership taken over"
     PROJECT_SHARED = "shared"

@@ -217,6 +217,13 @@ class Importer:
         self._delete(dropped)
         return len(dropped)
 
+    def forget_channel(self, folder: str) -> None:
+        """Delete everything that came through one channel from disk, library and database."""
+        with self._store.transaction() as tx:
+            dropped = library.drop_folder(tx, folder)
+            self._drop_channels(tx, dropped)
+        self._delete(dropped)
+
     def complete_index(self) -> bool:
         """Index some of what can be read but not yet be found; whether anything is left."""
         return self._index.complete(self._store)

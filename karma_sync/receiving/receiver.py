@@ -165,6 +165,19 @@ class Receiver:
                 self._notes.record("purged", self._me.tag, f"{count} sessions of a former team")
         self._purged = set(teams)
 
+    def forget_unwanted(self) -> None:
+        """Delete what came through channels of which nothing is wanted any more.
+
+        The files stay in the channels' folders, for the other members; once it is wanted again,
+        all of it is imported again.
+        """
+        for name, watched in list(self._channels.items()):  # another thread may change them
+            if watched.kinds or not any(a.state == "imported" for a in watched.arrivals.values()):
+                continue
+            self._importer.forget_channel(name)
+            self._channels[name] = _Watched(watched.channel, watched.inbox, {}, watched.kinds)
+            self.receive(name, ALL)
+
     def complete_index(self) -> bool:
         """Index some of what can be read but not yet be found; whether anything is left."""
         return self._importer.complete_index()

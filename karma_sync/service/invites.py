@@ -28,11 +28,19 @@ _SHORTEST, _LONGEST = timedelta(minutes=1), timedelta(days=30)
 
 @dataclass(frozen=True)
 class InviteTerms:
-    """How long a code is good, for how many, and whether a person answers each request."""
+    """How long a code is good, for how many, and whether a person answers each request.
+
+    With `for_me`, it takes in another machine of mine.
+    """
 
     life: timedelta = DEFAULT_LIFE
     uses: int = 1
     confirm: bool = False
+    for_me: bool = False
+
+
+# Such a code opens everything: it is good for a moment, for one, and never without a yes.
+FOR_ME = InviteTerms(life=timedelta(minutes=15), uses=1, confirm=True, for_me=True)
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,7 @@ def create(
         BadInput: the terms are out of range.
         NotLeader: I do not lead the team.
         IllegalMove: it is dissolved.
+        Conflict: a team of my own machines takes in nobody else.
     """
     require_terms(terms)
     expires = (now + terms.life).replace(microsecond=0)
@@ -89,10 +98,16 @@ def create(
         knock_key=knock.hex(),
         admission_key=admission.hex(),
         uses=terms.uses,
-        confirm=terms.confirm,
+        for_me=terms.for_me,
     )
     with store.transaction() as tx:
         teams.find(tx, team.id).lead_by(me.key).change()
+        if not terms.for_me:
+            teams.refuse_personal(tx, team)
+        policy = state.policies.get(tx, team.id)
+        # who joins would be accepted with all that it shares: a person looks at it first
+        asks = terms.confirm or (policy is not None and policy.accepts_some)
+        invite = invite.changed(confirm=asks)
         state.invites.put(tx, invite)
     return invite, code
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.invite import MENDABLE, Joining, JoinStatus, Refusal
 from karma_sync.domain.team.invite_code import InviteCode
 from karma_sync.domain.team.knock import PROOFS
@@ -32,6 +33,14 @@ _WHY: dict[Refusal, tuple[str, str]] = {
         "talk to the leader",
     ),
     Refusal.TEAM_FULL: ("the team is full", "talk to the leader"),
+    Refusal.MACHINE: (
+        "this invitation is for another machine of the one who made it",
+        "if this is one: karma-sync join --me, with the same code",
+    ),
+    Refusal.NOT_MACHINE: (
+        "this invitation is not for another machine of the one who made it",
+        "karma-sync join, without --me",
+    ),
     Refusal.DECLINED: ("the leader said no", "talk to the leader"),
     Refusal.FORGED: (
         "the leader's machine takes the request for a forged one",
@@ -101,12 +110,22 @@ def team_name(store: Database, joining: Joining) -> str:
     return team.name if team else joining.team_name
 
 
-def agree(store: Database, joining: Joining) -> Joining:
-    """Say yes to exactly the team of this code; the daemon asks its leader."""
+def agree(
+    store: Database,
+    joining: Joining,
+    *,
+    same_person: bool = False,
+    direction: Direction = Direction.RECEIVE,
+) -> Joining:
+    """Say yes to exactly the team of this code; the daemon asks its leader.
+
+    With `same_person`, say that this is another machine of its leader's person, and how its
+    projects are to be accepted.
+    """
     with store.transaction() as tx:
         fresh = state.joinings.get(tx, joining.id) or joining
         if fresh.is_open and not fresh.agreed:
-            fresh = fresh.agree()
+            fresh = fresh.agree(same_person=same_person, direction=direction)
             state.joinings.put(tx, fresh)
     return fresh
 

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from karma_sync.domain.ids import user_of
 from karma_sync.domain.team.invitation import Answer
-from karma_sync.domain.team.machine import Machine, SameClaim, claims_on
+from karma_sync.domain.team.machine import Machine, Mute, SameClaim, claims_on
 from karma_sync.domain.team.member import Member
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import BadInput, Conflict, NotFound
+from karma_sync.service.teams import personal_ids
 from karma_sync.store import state
 from karma_sync.store.database import Database, Transaction
 
@@ -82,6 +84,32 @@ def find(store: Database, me: PairingCode, tag: str) -> Member:
     return members[0]
 
 
+def mute(store: Database, member: Member, now: datetime) -> None:
+    """Read nothing of a member any more, in any team; what is here of it is deleted."""
+    with store.transaction() as tx:
+        state.mutes.put(tx, Mute(key=member.key, tag=member.tag, at=now))
+
+
+def unmute(store: Database, tag: str) -> None:
+    """Read what a member sends again.
+
+    Raises:
+        NotFound: no muted member has this tag.
+    """
+    with store.transaction() as tx:
+        found = [m for m in state.mutes.all(tx) if tag in (m.tag, user_of(m.tag))]
+        if len(found) != 1:
+            tags = " or ".join(m.tag for m in state.mutes.all(tx)) or "nobody is muted"
+            raise NotFound(f"no muted member is {tag!r}", hint=tags)
+        state.mutes.drop(tx, key=found[0].key)
+
+
+def muted_keys(store: Database) -> frozenset[str]:
+    """The keys of the members whose sessions I do not read."""
+    with store.reading() as tx:
+        return frozenset(mute.key for mute in state.mutes.all(tx))
+
+
 def say(tx: Transaction, member: Member, now: datetime, *, agreed: bool) -> None:
     """Say that a member is another machine of mine, or that it is not."""
     answer = Answer.ACCEPTED if agreed else Answer.DECLINED
@@ -112,6 +140,6 @@ def remove(store: Database, member: Member, now: datetime) -> None:
 
 
 def _personal_with(tx: Transaction, member: Member) -> Team | None:
-    personal = {policy.team for policy in state.policies.all(tx) if policy.personal}
+    personal = personal_ids(tx)
     with_it = (t for t in state.teams.all(tx) if t.id in personal and t.member(member.key))
     return next(with_it, None)

@@ -74,6 +74,29 @@ def remove(
     return after
 
 
+def retract(store: Database, me: PairingCode, tag: str, name: str | None) -> tuple[Team, Member]:
+    """Take back what a removed member sent: all others delete it.
+
+    The leader can, and another machine of the same person.
+
+    Raises:
+        NotFound: no removed member has the tag.
+        NotLeader: I am neither.
+        Conflict: it was taken back before.
+    """
+    with store.transaction() as tx:
+        team = teams.find(tx, name)
+        gone = team.removed_tagged(tag)
+        if team.is_retracted(gone):
+            raise Conflict(
+                f"what {gone.tag} sent was taken back before", hint="karma-sync team show"
+            )
+        leads = team.leader == me.key
+        after = team.retract(gone) if leads else team.retracting(me.key, gone)
+        state.teams.put(tx, after)
+    return after, gone
+
+
 def find_member(store: Database, tag: str, name: str | None) -> tuple[Team, Member]:
     """The team, and its member or guest with this tag.
 

@@ -1,6 +1,6 @@
 """Decides which command usually comes next, for `status` and for commands that end a step."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.subscription import Status, Subscription
 from karma_sync.domain.team.team import Team
 from karma_sync.service import invitations, projects
-from karma_sync.service.teams import all_teams
+from karma_sync.service.teams import all_teams, personal_ids
 from karma_sync.store.database import Database
 from karma_sync.store.world import active_pause
 
@@ -17,7 +17,8 @@ from karma_sync.store.world import active_pause
 class Situation:
     """What decides about the next step: who I am (`key`), and what the databases say.
 
-    `answers` are my own, with the projects that I did not answer yet.
+    `answers` are my own, with the projects that I did not answer yet; `personal` are the ids of
+    teams of my own machines.
     """
 
     key: str
@@ -25,6 +26,7 @@ class Situation:
     teams: Sequence[Team]
     answers: Sequence[Subscription]
     is_paused: bool
+    personal: Collection[str] = ()
 
 
 def situation(store: Database, me: PairingCode, now: datetime) -> Situation:
@@ -35,7 +37,13 @@ def situation(store: Database, me: PairingCode, now: datetime) -> Situation:
         teams=all_teams(store),
         answers=[each.mine for each in projects.all_answers(store, me)],
         is_paused=active_pause(store, now) is not None,
+        personal=_personal(store),
     )
+
+
+def _personal(store: Database) -> set[str]:
+    with store.reading() as tx:
+        return personal_ids(tx)
 
 
 def next_step(found: Situation) -> str:
@@ -52,7 +60,10 @@ def next_step(found: Situation) -> str:
         return "karma-sync subscription list"
     if not found.teams:
         return _without_team(found.waiting)
-    return next((step for team in found.teams if (step := _for_team(team, found.key))), "")
+    steps = (
+        _for_team(team, found.key, is_personal=team.id in found.personal) for team in found.teams
+    )
+    return next((step for step in steps if step), "")
 
 
 def _without_team(waiting: invitations.Waiting) -> str:
@@ -65,9 +76,11 @@ def _without_team(waiting: invitations.Waiting) -> str:
     return "karma-sync pair CODE, with a leader's pairing code, or karma-sync team create NAME"
 
 
-def _for_team(team: Team, key: str) -> str:
+def _for_team(team: Team, key: str, *, is_personal: bool) -> str:
     if team.leader != key:
         return ""
+    if len(team.members) == 1 and is_personal:
+        return "karma-sync invite --me, for your other machine"
     if len(team.members) == 1:
         return "karma-sync team add CODE, with the pairing code of a new member (karma-sync code)"
     return "" if team.projects else "karma-sync project share . in the directory of a project"

@@ -302,6 +302,9 @@ def _find(tx: Transaction, me: PairingCode, project: str, team: str | None) -> P
     # what was sent for a project that is no longer shared can still be withdrawn
     sharing = sharing or [t for t in candidates if identity in {p.identity for p in t.unshared}]
     if len(sharing) > 1:
+        personal = teams.personal_ids(tx)
+        sharing = [t for t in sharing if t.id not in personal] or sharing
+    if len(sharing) > 1:
         raise BadInput(
             f"several teams share {identity}: name one",
             hint=" or ".join(sorted(_option(t, sharing).strip() for t in sharing)),

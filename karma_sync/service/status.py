@@ -34,6 +34,7 @@ from karma_sync.service.status_model import (
     TransferStatus,
     renames,
 )
+from karma_sync.service.teams import personal_ids
 from karma_sync.store import events, ledger, library, readable, work
 from karma_sync.store.world import active_pause, read_world
 from karma_sync.team.documents.stored import digest_of, receipts_for
@@ -56,6 +57,7 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
     """
     with stores.state.reading() as tx:
         world = read_world(tx, me, now, discovery=False)
+        personal = personal_ids(tx)
     answers = projects.all_answers(stores.state, me)
     with stores.work.reading() as tx:
         faults = [(fault.folder, fault.why) for fault in work.faults.all(tx)]
@@ -72,6 +74,7 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
         peers=sorted(look.peers.values(), key=lambda peer: peer.member.tag),
         projects=[_project(look, each) for each in answers],
         teams=list(world.teams),
+        personal=personal,
         inbox=invitations.inbox(stores.state, me, now),
         paused=active_pause(stores.state, now),
         packaging=look.transfer(work.PACKAGING) if running else None,

@@ -1,6 +1,6 @@
 """The values that make up a status report, and directories whose repository was renamed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -152,6 +152,7 @@ class StatusReport:
     - `silent` is, by team, for how many days no member has answered; None if none ever did.
     - `archive` is what the archive holds; None if that was not asked for.
     - `orphans` are the forks here of which the parent was withdrawn.
+    - `personal` are the ids of the teams of my own machines.
     - `starting` if a daemon holds the lock but is not up: it starts or stops.
     """
 
@@ -168,6 +169,7 @@ class StatusReport:
     archive: ArchiveStatus | None = None
     orphans: Sequence[SessionFork] = ()
     starting: bool = False
+    personal: Collection[str] = ()
 
     def stuck(self, running: bool) -> list[str]:
         """Problems that do not end by themselves, one text each."""

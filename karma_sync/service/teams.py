@@ -1,8 +1,13 @@
 """Use cases of teams: found one, find one, and add members to one that I lead."""
 
 import secrets
+from collections.abc import Iterator
 from datetime import datetime
+from itertools import count
 
+from karma_sync.domain.ids import user_of
+from karma_sync.domain.team.direction import Direction
+from karma_sync.domain.team.machine import personal_policy
 from karma_sync.domain.team.member import Member
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.team import Team, found_team
@@ -44,6 +49,49 @@ def create(store: Database, me: PairingCode, name: str) -> Team:
     return team
 
 
+def personal_team(store: Database) -> Team | None:
+    """The team of my own machines; None if there is none yet."""
+    with store.reading() as tx:
+        personal = personal_ids(tx)
+        found = [t for t in state.teams.all(tx) if t.id in personal and not t.is_dissolved]
+    return found[0] if found else None
+
+
+def new_personal(store: Database, me: PairingCode) -> Team:
+    """A team for my own machines, which `keep_personal` stores."""
+    named = f"{user_of(me.tag)}-machines"
+    taken = {team.name for team in all_teams(store)}
+    name = next(n for n in _numbered(named) if n not in taken)
+    founder = Member(tag=me.tag, device=me.device, key=me.key, addresses=me.addresses)
+    return found_team(name, founder, nonce=secrets.token_hex(16))
+
+
+def keep_personal(store: Database, team: Team) -> None:
+    """Lead a team of my own machines, which shares and accepts all my projects by itself."""
+    with store.transaction() as tx:
+        if state.teams.get(tx, team.id) is None:
+            state.teams.put(tx, team)
+            state.policies.put(tx, personal_policy(team.id, Direction.BOTH))
+
+
+def personal_ids(tx: Transaction) -> set[str]:
+    """The ids of the teams of my own machines."""
+    return {policy.team for policy in state.policies.all(tx) if policy.personal}
+
+
+def with_others(store: Database) -> list[Team]:
+    """My teams, without those of my own machines."""
+    with store.reading() as tx:
+        personal = personal_ids(tx)
+        return [team for team in state.teams.all(tx) if team.id not in personal]
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    for number in count(2):
+        yield f"{name}-{number}"
+
+
 def add_member(
     store: Database, me: PairingCode, newcomer: Newcomer, name: str | None, now: datetime
 ) -> Team:
@@ -57,7 +105,7 @@ def add_member(
         Conflict: a member has this tag already.
     """
     with store.transaction() as tx:
-        team = _with_member(find(tx, name), me, newcomer, now)
+        team = _with_member(tx, find(tx, name), me, newcomer, now)
         state.teams.put(tx, team)
     return team
 
@@ -67,11 +115,24 @@ def with_member(
 ) -> Team:
     """The team as it is after `add_member`, which raises the same; nothing is stored."""
     with store.reading() as tx:
-        return _with_member(find(tx, name), me, newcomer, now)
+        return _with_member(tx, find(tx, name), me, newcomer, now)
 
 
-def _with_member(team: Team, me: PairingCode, newcomer: Newcomer, now: datetime) -> Team:
+def refuse_personal(tx: Transaction, team: Team) -> None:
+    """Raises Conflict for a team of my own machines: all members of it count as me."""
+    policy = state.policies.get(tx, team.id)
+    if policy and policy.personal:
+        raise Conflict(
+            f"{team.name} is for your own machines", hint="karma-sync invite --me, for another one"
+        )
+
+
+def _with_member(
+    tx: Transaction, team: Team, me: PairingCode, newcomer: Newcomer, now: datetime
+) -> Team:
     refuse_own(me, newcomer.code)
+    if not newcomer.limited_to and not newcomer.replaces:
+        refuse_personal(tx, team)
     if newcomer.replaces and newcomer.same_person:
         raise BadInput(
             "--replace is for a machine that was installed again, --same-person for another one",
@@ -108,7 +169,7 @@ def find_team(store: Database, name: str | None) -> Team:
 
 
 def find(tx: Transaction, name: str | None) -> Team:
-    """The team with this name or ID; with None, my only team.
+    """The team with this name or ID; with None, my only team, beside that of my own machines.
 
     Raises:
         NotFound: there is no such team.
@@ -116,6 +177,8 @@ def find(tx: Transaction, name: str | None) -> Team:
     """
     teams = state.teams.all(tx)
     fitting = [t for t in teams if name is None or name in {t.name, t.id}]
+    if name is None and len(fitting) > 1:
+        fitting = [t for t in fitting if t.id not in personal_ids(tx)] or fitting
     if len(fitting) == 1:
         return fitting[0]
     if fitting:

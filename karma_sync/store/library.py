@@ -160,6 +160,14 @@ def drop_team(tx: Transaction, team: str, me: str) -> list[Dropped]:
     return _dropped(tx, rows)
 
 
+def drop_folder(tx: Transaction, folder: str) -> list[Dropped]:
+    """Remove everything that came through one channel; returns the removed items."""
+    rows = tx.execute(
+        "SELECT folder, item, revision FROM item WHERE folder = ?", [folder]
+    ).fetchall()
+    return _dropped(tx, rows)
+
+
 def _dropped(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> list[Dropped]:
     dropped = []
     for row in rows:

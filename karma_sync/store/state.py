@@ -15,7 +15,7 @@ from karma_sync.domain.session.selection import (
 )
 from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
 from karma_sync.domain.team.invite import Door, Invite, Joining
-from karma_sync.domain.team.machine import Machine, TeamPolicy, machine_keys
+from karma_sync.domain.team.machine import Machine, Mute, TeamPolicy, machine_keys
 from karma_sync.domain.team.member import How
 from karma_sync.domain.team.subscription import Subscription
 from karma_sync.domain.team.team import Team
@@ -65,7 +65,8 @@ _MIGRATIONS = [
     "CREATE TABLE withheld_observation (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
     """
     CREATE TABLE machine (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE policy (team TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID
+    CREATE TABLE policy (team TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE mute (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID
     """,
 ]
 
@@ -196,6 +197,7 @@ shares = Table("share", Share, ["session", "project"])
 forks = Table("fork", SessionFork, ["session"])
 machines = Table("machine", Machine, ["key"])
 policies = Table("policy", TeamPolicy, ["team"])
+mutes = Table("mute", Mute, ["key"])
 exclusions = Table("exclusion", Exclusion, ["pattern"])
 
 

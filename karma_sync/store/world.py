@@ -78,6 +78,7 @@ def read_world(
         notices=frozenset((*_told(tx, now), *_telling(teams, me.key, now))),
         former=frozenset(f.team for f in formers),
         purged=frozenset(f.team for f in formers if f.is_purged(now)),
+        muted=frozenset(mute.key for mute in state.mutes.all(tx)),
         agreed=frozenset((a.team, a.project, a.name) for a in state.agreements.all(tx)),
     )
 

@@ -67,6 +67,8 @@ class Asked:
             return why
         if not self.request.has_mac_of(bytes.fromhex(self.invite.admission_key)):
             return Refusal.FORGED
+        if self.request.same_person != self.invite.for_me:
+            return Refusal.MACHINE if self.invite.for_me else Refusal.NOT_MACHINE
         if self.invite.confirm and not self.waits and self.door.consent == NO:
             return Refusal.DECLINED
         return _no_room(self.team, self.newcomer)

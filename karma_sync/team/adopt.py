@@ -102,7 +102,8 @@ class Adopter:
             self._let_go(tx, team, document)
             return
         proposals = tuple(p.project for p in document.proposals)
-        said = document.addresses, proposals, document.machines
+        retracts = tuple((each.member, each.incarnation) for each in document.retracts)
+        said = document.addresses, proposals, document.machines, retracts
         state.teams.put(tx, team.activate(found.writer, *said))
         state.subscriptions.drop(tx, team=team.id, member=found.writer)
         state.subscriptions.put(tx, *answers_of(document))

@@ -198,6 +198,7 @@ class DoorKeeper:
             leader=me.tag,
             projects=offered_projects(tuple(p.identity for p in team.projects)),
             confirm=invite.confirm,
+            machine=invite.for_me,
             refused=over(invite, team, me, self._context.now())
             if door.status is DoorStatus.OPEN
             else None,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from karma_sync.domain.team.invitation import Answer, Invitation
 from karma_sync.domain.team.invite import REMEMBERED, Joining, Refusal
+from karma_sync.domain.team.machine import personal_policy
 from karma_sync.errors import Unverified
 from karma_sync.paths import metadata_folder
 from karma_sync.runtime.event_log import reason
@@ -39,7 +40,7 @@ class JoinRequests:
         with self._context.store.reading() as tx:
             team = state.teams.get(tx, joining.team)
         if team is not None:
-            self._change(joining, lambda fresh: fresh.join())
+            self._joined(joining)
             self._context.store.checkpoint()  # the keys are not in the database's log either
             return []
         door = joining.door(self._context.me.device)
@@ -53,6 +54,16 @@ class JoinRequests:
             joining = self._ask(joining)
             names.append(folder.write(REQUEST, joining.request.encode()))
         return [Written(door, name) for name in names if name]
+
+    def _joined(self, joining: Joining) -> None:
+        """Take note that I am in the team; with my other machine in it, as a team of my own."""
+        with self._context.store.transaction() as tx:
+            fresh = state.joinings.get(tx, joining.id) or joining
+            if not fresh.is_open:
+                return
+            if fresh.same_person:
+                state.policies.put(tx, personal_policy(fresh.team, fresh.direction))
+            state.joinings.put(tx, fresh.join())
 
     def _hear(self, joining: Joining, folder: DoorFolder) -> Joining:
         """What the leader says by now; a file that is not the leader's is recorded as a fault."""
@@ -73,15 +84,16 @@ class JoinRequests:
         offer = verify_offer(raw, joining.key, joining.team, self._context.me.device).value
         if offer.refused is not None:
             return self._refused(joining, offer.refused)
-        known = joining.team_name, joining.leader, joining.projects, joining.confirm
-        if known == (offer.name, offer.leader, offer.projects, offer.confirm):
+        offered = {
+            "team_name": offer.name,
+            "leader": offer.leader,
+            "projects": offer.projects,
+            "confirm": offer.confirm,
+            "machine": offer.machine,
+        }
+        if joining.changed(**offered) == joining:
             return joining
-        return self._change(
-            joining,
-            lambda fresh: fresh.learn(
-                offer.name, offer.leader, offer.projects, confirm=offer.confirm
-            ),
-        )
+        return self._change(joining, lambda fresh: fresh.learn(**offered))
 
     def _hear_answer(self, joining: Joining, raw: bytes | None) -> Joining:
         if raw is None or not joining.request or not joining.is_open:
@@ -122,6 +134,7 @@ class JoinRequests:
             device=me.device,
             addresses=me.addresses,
             attempt=attempt,
+            same_person=joining.same_person,
         )
         key = bytes.fromhex(joining.admission_key)
         file = request_file(request, key, self._context.key).decode()

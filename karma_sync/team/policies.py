@@ -5,14 +5,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from karma_sync.domain import limits
-from karma_sync.domain.session.profile import Profile
-from karma_sync.domain.session.selection import Limits
 from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.machine import TeamPolicy
 from karma_sync.domain.team.member import Member
 from karma_sync.domain.team.subscription import USUAL, Status, Subscription
 from karma_sync.domain.team.team import Team
-from karma_sync.domain.timespan import parse_since
 from karma_sync.errors import Conflict
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
@@ -99,10 +96,7 @@ class Policies:
                 continue
             receives = me.limited_to or project.identity in at_home
             direction = Direction.RECEIVE if receives else policy.automatic
-            allowed = Limits(
-                since=parse_since(policy.since, self._context.now()),
-                profile=policy.profile or Profile.STANDARD,
-            )
+            allowed = policy.limits(self._context.now())
             found.append(answer.accept(self._context.now_ms, direction, USUAL, allowed))
         return found
 

@@ -87,7 +87,8 @@ class Rebuilder:
     ) -> None:
         me = self._context.me
         team = team_of(roster, order_of(roster), None).seen_by(me.key)
-        state.teams.put(tx, team.activate(me.key, me.addresses))
+        retracts = tuple((each.member, each.incarnation) for each in own.retracts)
+        state.teams.put(tx, team.activate(me.key, me.addresses, (), (), retracts))
         state.put_document(tx, document_of(roster.team, roster_file, roster.version))
         state.put_document(tx, document_of(roster.team, own_file, own.version))
         intent = read_intent(self._context.paths.intent)

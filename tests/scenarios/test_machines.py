@@ -31,6 +31,11 @@ def others(member: Member) -> dict[str, Any]:
     return {m["tag"]: m for m in member.json("machine", "list")["others"]}
 
 
+def tags_of(member: Member) -> set[str]:
+    """The members of its only team, as a member sees it."""
+    return {m["tag"] for m in member.json("team", "show")["members"]}
+
+
 def claims(member: Member) -> list[dict[str, Any]]:
     """Who is said to be another machine of this member's, in its inbox."""
     return list(member.json("inbox")["machines"])
@@ -139,3 +144,50 @@ def test_a_stranger_with_the_same_user_name_is_refused_without_one_of_that_name(
     assert three.bob.run("team", "add", other.code, *both, check=False).code == 2
     assert three.box.run("machine", "add", "nobody.here", "--yes", check=False).code == 5
     assert three.box.run("machine", "add", "alice.box", "--yes", check=False).code == 2
+
+
+def test_another_machine_takes_back_what_a_removed_one_sent(town: Town) -> None:
+    """And so does the leader, later; nobody else can."""
+    rosa, box = town.member("tom"), town.member("rosa")
+    desk = machine(town, "rosa", "desk")
+    up(rosa, box, desk)
+    found_team(rosa, box, desk, name="ended")
+    share(rosa, box, desk)
+    sent = {m.tag: m.write_session(f"by {m.tag}") for m in (rosa, box, desk)}
+    for member in (rosa, box, desk):
+        member.until_readable(*sent.values())
+    box.run("machine", "add", "rosa.desk", "--yes")
+    desk.run("machine", "add", "rosa.box", "--yes")
+    until(lambda: author_of(rosa, sent["rosa.box"]) == "rosa", "one person")
+    rosa.run("team", "remove", "rosa.desk", "--yes")
+    until(lambda: "rosa.desk" not in tags_of(box), "removed")
+    assert rosa.peek(sent["rosa.desk"].id), "what it sent stays"
+
+    box.run("team", "retract", "rosa.desk", "--yes")
+    for member in (rosa, box):
+        until(lambda m=member: m.peek(sent["rosa.desk"].id) is None, f"gone at {member.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+        assert member.peek(sent["rosa.box"].id)
+    again = box.run("team", "retract", "rosa.desk", "--yes", check=False)
+    assert (again.code, "taken back before" in again.err) == (6, True)
+    assert box.run("team", "retract", "nobody.box", "--yes", check=False).code == 5
+
+
+def test_who_is_no_machine_of_the_removed_one_takes_nothing_back(town: Town) -> None:
+    lead, gone, other = (town.member(name) for name in ("lena", "max", "nils"))
+    up(lead, gone, other)
+    found_team(lead, gone, other, name="kept")
+    share(lead, gone, other)
+    sent = gone.write_session("it stays until the leader says so")
+    for member in (lead, other):
+        member.until_readable(sent)
+    lead.run("team", "remove", "max", "--yes")
+    until(lambda: "max.box" not in tags_of(other), "removed")
+
+    refused = other.run("team", "retract", "max.box", "--yes", check=False)
+    assert (refused.code, "another machine of max.box's person" in refused.err) == (12, True)
+    assert other.peek(sent.id)
+    asks = lead.run("team", "retract", "max.box", check=False)
+    assert (asks.code, lead.peek(sent.id) is not None) == (8, True)
+    lead.run("team", "retract", "max.box", "--yes")
+    for member in (lead, other):
+        until(lambda m=member: m.peek(sent.id) is None, f"gone at {member.tag}")  # type: ignore[misc] # as above

@@ -149,6 +149,11 @@ def _let_go(stage: Stage, verb: str) -> Prepared:
     return stage.a, ["observation", verb, held, "--undo"]
 
 
+def _policy(stage: Stage) -> Prepared:
+    _new_project(stage, "later", stage.b)
+    return stage.b, ["team", "policy", "--accept", "all", "--direction", "both"]
+
+
 WIDENING: dict[str, Callable[[Stage], Prepared]] = {
     "project share": _share,
     "accept": lambda stage: (stage.b, ["accept", _offered(stage, "first")]),
@@ -168,6 +173,7 @@ WIDENING: dict[str, Callable[[Stage], Prepared]] = {
     "observation withhold": lambda stage: _let_go(stage, "withhold"),
     "observation unshare": lambda stage: _let_go(stage, "unshare"),
     "invite": lambda stage: (stage.a, ["invite", "--no-wait"]),
+    "team policy": _policy,
 }
 # It asks twice: about the team, which is not known before its leader answers, and then about what
 # would be sent (test_three_commands.py).
@@ -179,7 +185,7 @@ HARMLESS = {
     *("pair", "inbox", "invitation accept", "invitation decline", "team create"),
     *("invite list", "invite revoke"),
     *("team list", "team show", "team leave", "team remove", "team dissolve", "team rename"),
-    *("team policy", "team transfer", "team successors", "team take-over"),
+    *("team transfer", "team successors", "team take-over"),
     *("project unshare", "project propose"),
     *("project scan", "subscription list", "decline", "subscription decline", "pause"),
     *("subscription pause", "subscription reopen"),
@@ -189,6 +195,7 @@ HARMLESS = {
     *("session restore", "session purge", "session fork", "session continue"),
     # who is who sends nothing
     *("machine list", "machine add", "machine remove"),
+    *("mute", "unmute", "team retract"),
     *("search", "who", "browse", "session export", "session stats", "project list"),
     *("observation add", "observation delete", "observation list", "observation show"),
     *("observation search", "observation status", "observation preview"),
@@ -263,7 +270,8 @@ def _decided(member: Member) -> object:
             ]
             agreed, halts = state.agreements.all(tx), state.halts.all(tx)
             invited = {invite.id for invite in state.invites.all(tx)}
-        own = app.observations.own.versions()
+            policies = state.policies.all(tx)
+        own = app.observations.own.versions(), policies
         limits = rules.choices, rules.unshared, rules.mapped, agreed, halts, own
         return limits, app.observation_settings().authors, answers, rosters, invited
     finally:

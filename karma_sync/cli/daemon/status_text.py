@@ -324,4 +324,6 @@ def _next(me: "PairingCode", found: "StatusReport", is_up: bool) -> str:
         return "" if found.starting else "karma-sync up -d"
     answers = [project.mine for project in found.projects]
     is_paused = found.paused is not None
-    return next_step(Situation(me.key, found.inbox, found.teams, answers, is_paused))
+    return next_step(
+        Situation(me.key, found.inbox, found.teams, answers, is_paused, found.personal)
+    )

@@ -98,7 +98,7 @@ def share(
     Example: karma-sync project share .
     """
     from karma_sync.service import directories as mapping
-    from karma_sync.service import projects
+    from karma_sync.service import policies, projects
 
     app = _ready(NewIdentity(user, machine, address or (), discovery, at_once=True), dry_run)
     if not dry_run and (is_terminal() or team) and not has_team(app):
@@ -112,7 +112,8 @@ def share(
     wishes = ConsentOptions(
         direction, since, last, after_idle, profile, yes, dry_run, whole_home=whole_home
     )
-    terms = consented(app, standing, wishes)
+    usual = policies.of_team(app.state, standing.team.id)
+    terms = consented(app, standing, wishes.or_usual(usual))
     if terms is None:
         return
     projects.share(app.state, app.me, standing, terms, utc_now())

@@ -122,7 +122,7 @@ def accept(
     """
     from karma_sync.domain.session.selection import Limits
     from karma_sync.domain.team.subscription import USUAL, parse_content
-    from karma_sync.service import projects
+    from karma_sync.service import policies, projects
 
     app = App.from_environment()
     if all_ or project is None:
@@ -143,7 +143,8 @@ def accept(
         whole_home=whole_home,
         contents=contents,
     )
-    terms = consented(app, standing, wishes)
+    usual = policies.of_team(app.state, standing.team.id)
+    terms = consented(app, standing, wishes.or_usual(usual))
     if terms is None:
         return
     projects.accept(app.state, app.me, standing, terms, utc_now())

@@ -54,7 +54,7 @@ def continue_(
     private: PrivateOption = False,
     yes: YesOption = False,
 ) -> None:
-    """Continue a session of your other machine.
+    """Continue your other machine's session.
 
     It says which machine is ahead. If the other one is, the session is forked here. If this one is,
     it prints how to go on here. If both went on, it asks before it forks what the other one has:

@@ -127,7 +127,8 @@ def _who(contact: "Contact") -> str:
 def _next(waiting: "Waiting", *, leads: bool) -> str:
     """Return what to type for the first in the list, and who has to type something else."""
     answer = "karma-sync invitation"
-    asked = [each.id for each in (*waiting.asking, *waiting.machines, *waiting.invitations)]
+    asked = [each.id for each in waiting.asking] + [each.id for each in waiting.machines]
+    asked += [each.id for each in waiting.invitations]
     if asked:
         first = asked[0]
         return f"{answer} accept {first}, or {answer} decline {first}"

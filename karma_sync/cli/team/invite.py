@@ -17,12 +17,14 @@ from karma_sync.cli.beginning import (
     begun,
     team_to_lead,
 )
+from karma_sync.cli.consent_all import agrees_to_everything
 from karma_sync.cli.notices import print_if_down, warn_if_down
 from karma_sync.cli.options import JsonOption, YesOption
 from karma_sync.cli.output import ago, flush, print_json, print_line, print_next, span
 from karma_sync.cli.screen import print_table
 from karma_sync.cli.widening import consent_to_more
-from karma_sync.errors import Conflict
+from karma_sync.errors import BadInput, Conflict, NeedsConsent
+from karma_sync.paths import user_home
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
@@ -58,6 +60,12 @@ def invite(
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Do not wait until somebody uses it.")
     ] = False,
+    me: Annotated[
+        bool,
+        typer.Option(
+            "--me", help="For another machine of yours: all your projects will be on both."
+        ),
+    ] = False,
     user: UserOption = None,
     machine: MachineOption = None,
     address: AddressOption = None,
@@ -70,6 +78,10 @@ def invite(
     daemon or a team it makes these first. If you send projects to the team, it shows what a new
     member can receive, and asks.
 
+    With --me it takes in another machine of yours: then all of your projects, and later ones, are
+    on both. Such a code is good for 15 minutes, and the other machine joins only after your yes
+    here.
+
     Example: karma-sync invite
     """
     if context.invoked_subcommand:
@@ -80,10 +92,19 @@ def invite(
 
     terms = invites.InviteTerms(parse_duration(expires), uses, confirm_each)
     invites.require_terms(terms)
+    if me and (team or terms != invites.InviteTerms(confirm=confirm_each)):
+        raise BadInput(
+            "a code for a machine of yours is good for 15 minutes, for one, in a team of its own",
+            hint="karma-sync invite --me",
+        )
     app = begun(NewIdentity(user, machine, address or (), discovery, at_once=True))
-    found = team_to_lead(app, team)
-    now = SendingRules.stored(app.state, app.me)
-    consent_to_more(app, now.nothing_yet(), now.to_anybody(found), yes=yes)
+    if me:
+        terms = invites.FOR_ME
+        found = _all_shared_with_machines(app, yes=yes)
+    else:
+        found = team_to_lead(app, team)
+        now = SendingRules.stored(app.state, app.me)
+        consent_to_more(app, now.nothing_yet(), now.to_anybody(found), yes=yes)
     made, code = invites.create(app.state, app.me, found, terms, utc_now())
     _print_code(found, terms, code.encode())
     if no_wait:
@@ -92,7 +113,51 @@ def invite(
     _wait(app, made)
 
 
+def _all_shared_with_machines(app: App, *, yes: bool) -> "Team":
+    """Return the team of my own machines, with all of my projects, after the person agreed.
+
+    Raises:
+        NeedsConsent: the person said no, or there is no terminal to ask at.
+        NotLeader: another machine of mine leads it.
+    """
+    from karma_sync.domain.session.selection import Limits
+    from karma_sync.domain.team.member import Member
+    from karma_sync.service import projects, teams
+    from karma_sync.service.sessions.own_projects import as_offered, own_projects
+
+    team = teams.personal_team(app.state) or teams.new_personal(app.state, app.me)
+    team.lead_by(app.me.key)
+    found = own_projects(app.matcher, app.source.sessions(), user_home())
+    app.roots.learn()
+    new = [p for p in found if p not in team.aliases]
+    others = [m for m in team.members if m.key != app.me.key]
+    receivers = [*others, Member(tag="your other machine", device="", key="")]
+    print_line("All of your projects, and later ones, will be on both machines.")
+    offered = as_offered(team, app.me, new, receivers)
+    if not agrees_to_everything(app, offered, "Send all of it there? [y/N/?]", yes=yes):
+        raise NeedsConsent("nothing was changed")
+    teams.keep_personal(app.state, team)
+    terms = projects.Terms(limits=Limits())
+    for each in offered:
+        known = (
+            projects.find(app.state, app.me, each.project, team.id)
+            if team.project(each.project)
+            else each
+        )
+        if not known.mine.engaged:
+            projects.share(app.state, app.me, known, terms, utc_now())
+    return teams.find_team(app.state, team.id)
+
+
 def _print_code(team: "Team", terms: "InviteTerms", code: str) -> None:
+    if terms.for_me:
+        print_line(
+            "Invitation for another machine of yours, good for 15 minutes. There type:",
+            f"  karma-sync join {code}",
+            "It joins after your yes here. Whoever has the code can ask: compare the keys.",
+        )
+        flush()
+        return
     people = "one person" if terms.uses == 1 else f"{terms.uses} people"
     good = span(int(terms.life.total_seconds()))
     print_line(
@@ -120,7 +185,7 @@ def _wait(app: App, made: "Invite") -> None:
                 flush()
         for door in known.asking:
             if is_terminal():
-                _answer(app, door, known.team)
+                _answer(app, door, known.team, is_mine=made.for_me)
             elif door.folder not in told:
                 told.add(door.folder)
                 print_line(
@@ -128,16 +193,31 @@ def _wait(app: App, made: "Invite") -> None:
                 )
                 flush()
         if known.invite.status != "open":
-            print_line(f"The invitation is {known.invite.status}.")
+            _print_over(known)
             return
         time.sleep(_LOOK_S)
 
 
-def _answer(app: App, door: "Door", team: str) -> None:
+def _print_over(known: "KnownInvite") -> None:
+    print_line(f"The invitation is {known.invite.status}.")
+    if known.invite.for_me and known.joined:
+        print_next(
+            f"karma-sync team successors {known.joined[0]} --team {known.team}, so that it can lead"
+            " if this machine is lost"
+        )
+
+
+def _answer(app: App, door: "Door", team: str, *, is_mine: bool) -> None:
     from karma_sync.service import invites
 
-    print_line(f"{invites.describe(door)}, asks to join {team}. Compare the key.")
-    agreed = confirm("Let it join?")
+    if is_mine:
+        print_line(
+            f"{invites.describe(door)}, asks to be another machine of yours. It would receive all"
+            " of your projects. Compare the key with the one that it shows."
+        )
+    else:
+        print_line(f"{invites.describe(door)}, asks to join {team}. Compare the key.")
+    agreed = confirm("Is it yours?" if is_mine else "Let it join?")
     try:
         invites.answer_request(app.state, door, agreed=agreed)
     except Conflict as error:
@@ -190,6 +270,7 @@ def _as_json(known: "KnownInvite") -> dict[str, object]:
     """The code without its keys: they are nobody's business."""
     made = known.invite
     return {
+        "for_me": made.for_me,
         "id": made.id,
         "team": known.team,
         "state": made.status.value,

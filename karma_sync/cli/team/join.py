@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,16 +18,17 @@ from karma_sync.cli.beginning import (
     UserOption,
     begun,
 )
-from karma_sync.cli.consent_all import consented_to_all
+from karma_sync.cli.consent_all import agrees_to_everything, consented_to_all
 from karma_sync.cli.options import DirectionOption, YesOption
 from karma_sync.cli.output import flush, print_line, print_next, span
+from karma_sync.domain.team.direction import Direction
 from karma_sync.errors import NeedsConsent, TimedOut
+from karma_sync.paths import user_home
 from karma_sync.runtime.timing import Deadline, poll, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from karma_sync.domain.team.direction import Direction
     from karma_sync.domain.team.invite import Joining
     from karma_sync.domain.team.invite_code import InviteCode
     from karma_sync.library.reader import Readable
@@ -59,6 +61,10 @@ def join(
         bool,
         typer.Option("--no-wait", help="With --yes, leave the rest to the daemon; answer later."),
     ] = False,
+    me: Annotated[
+        bool,
+        typer.Option("--me", help="With --yes: the code is of your own other machine."),
+    ] = False,
     code_from: Annotated[
         int | None, typer.Option("--code-from", hidden=True, help="A pipe with the code.")
     ] = None,
@@ -68,6 +74,9 @@ def join(
     It needs one invitation code. Without an identity or a daemon it makes these first. It shows who
     invites you, joins, receives what the team shares, shows what of yours would be sent, and asks.
     Pasted again, it goes on where it was interrupted.
+
+    With a code of `invite --me` this machine becomes another one of the same person: all projects
+    of both are on both.
 
     Example: karma-sync join KSI1-…
     """
@@ -85,12 +94,13 @@ def join(
     app = begun(NewIdentity(user, machine, address or (), discovery, at_once=True))
     begun_ = service.begin(app.state, app.me, pasted, utc_now())
     if not service.is_member(app.state, begun_):
-        _agree(app, begun_, pasted, yes=yes)
+        _agree(app, begun_, pasted, _Wishes(direction, me), yes=yes)
         if no_wait:
             print_line("The daemon goes on. Type the same command again to answer the projects.")
             return
         _wait_for_team(app, begun_)
-    _answer_projects(app, begun_, direction, yes=yes)
+    if not service.get(app.state, begun_).same_person:
+        _answer_projects(app, begun_, direction, yes=yes)
     if not no_wait:
         _wait_for_session(app, begun_)
     print_next("karma-sync session list; karma-sync service install, to start with this machine")
@@ -122,7 +132,15 @@ def _typed(code_from: int | None) -> str:
     return sys.stdin.buffer.read(_CODE_BYTES).decode(errors="replace")
 
 
-def _agree(app: App, joining: "Joining", code: "InviteCode", *, yes: bool) -> None:
+@dataclass(frozen=True)
+class _Wishes:
+    """The options of the answer, as typed."""
+
+    direction: Direction | None
+    me: bool
+
+
+def _agree(app: App, joining: "Joining", code: "InviteCode", wishes: _Wishes, *, yes: bool) -> None:
     """Wait for the leader's offer, show it, and say yes; with `yes` say so at once.
 
     Raises:
@@ -132,14 +150,60 @@ def _agree(app: App, joining: "Joining", code: "InviteCode", *, yes: bool) -> No
     """
     from karma_sync.service import joining as service
 
+    chosen = wishes.direction or Direction.BOTH
     if not (yes or joining.agreed):
         offered = _wait(app, joining, lambda now: bool(now.team_name))
+        if offered.machine:
+            sent = _agrees_as_machine(app, offered, code, wishes.direction)
+            service.agree(app.state, joining, same_person=True, direction=sent)
+            return
         who = f"{offered.team_name}, led by {offered.leader} (key {code.fingerprint}), invites you."
         print_line(who, f"It shares: {_projects(offered)}.")
         if not confirm("Join?", default=True):
             service.cancel(app.state, joining)
             raise NeedsConsent("you joined no team")
-    service.agree(app.state, joining)
+    service.agree(app.state, joining, same_person=wishes.me, direction=chosen)
+
+
+def _agrees_as_machine(
+    app: App, offered: "Joining", code: "InviteCode", direction: Direction | None
+) -> Direction:
+    """Ask whether this is another machine of the one who invites; return what it may send.
+
+    Raises:
+        NeedsConsent: the person said no.
+    """
+    from karma_sync.domain.ids import user_of
+    from karma_sync.domain.team.member import Member
+    from karma_sync.domain.team.team import found_team
+    from karma_sync.service import joining as service
+    from karma_sync.service.sessions.own_projects import as_offered, own_projects
+
+    print_line(
+        f"{offered.leader} (key {code.fingerprint}) says that this machine and it are of one"
+        " person.",
+        f"It would send all of its projects: {_projects(offered)}.",
+        "In every team that has both, all members would see the two under one name.",
+    )
+    if user_of(offered.leader) != user_of(app.me.tag):
+        print_line(
+            f"Your name here is {user_of(app.me.tag)}: for one name, first karma-sync down, then"
+            f" karma-sync rename --user {user_of(offered.leader)}"
+        )
+    if not confirm("Are both yours?"):
+        service.cancel(app.state, offered)
+        raise NeedsConsent("you joined no team")
+    if direction is Direction.RECEIVE:
+        return direction
+    inviting = Member(tag=offered.leader, device=offered.device, key=offered.key)
+    found = own_projects(app.matcher, app.source.sessions(), user_home())
+    app.roots.learn()
+    team = found_team(offered.team_name, inviting, nonce="")
+    mine = as_offered(team, app.me, found, [inviting])
+    agreed = agrees_to_everything(
+        app, mine, "Send all of yours there, and later projects? [y/N/?]", yes=False
+    )
+    return (direction or Direction.BOTH) if agreed else Direction.RECEIVE
 
 
 def _projects(joining: "Joining") -> str:
@@ -198,7 +262,7 @@ def _why_it_takes(app: App, joining: "Joining") -> str:
 
 
 def _answer_projects(
-    app: App, joining: "Joining", direction: "Direction | None", *, yes: bool
+    app: App, joining: "Joining", direction: Direction | None, *, yes: bool
 ) -> None:
     """Accept the projects that the team shares, after one question about all of them."""
     from karma_sync.service import projects

@@ -84,9 +84,9 @@ def _as_json(machine: "KnownMachine") -> dict[str, object]:
 
 
 def add(tag: MachineArgument, yes: YesOption = False) -> None:
-    """Say that a member is another machine of yours.
+    """Add your other machine.
 
-    Both must say it. Then all members see the two under one name, and either can take back what the
+    You say that a member is another machine of yours; it must say the same. Then all members see the two under one name, and either can take back what the
     other sent, once that one is removed. It sends nothing.
 
     Example: karma-sync machine add alice.desk
@@ -106,9 +106,9 @@ def add(tag: MachineArgument, yes: YesOption = False) -> None:
 
 
 def remove(tag: MachineArgument) -> None:
-    """Say that a member is not a machine of yours.
+    """Remove your other machine.
 
-    All members then see the two under their own names.
+    You say that a member is not a machine of yours. All members then see the two under their own names.
 
     Example: karma-sync machine remove alice.desk
     """

@@ -1,4 +1,4 @@
-"""The commands `team list`, `show`, `leave`, `remove`, `dissolve`, `rename`, `guest`, `policy`."""
+"""The commands `team list`, `show`, `leave`, `remove`, `dissolve` and `rename`."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +12,6 @@ from karma_sync.cli.options import JsonOption, YesOption
 from karma_sync.cli.output import print_json, print_line, print_next
 from karma_sync.cli.screen import print_table
 from karma_sync.domain.ids import fingerprint
-from karma_sync.domain.team.direction import AfterRemoval
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
@@ -41,9 +40,9 @@ def add_to(group: typer.Typer) -> None:
     group.command()(show)
     group.command()(leave)
     group.command()(remove)
+    group.command()(retract)
     group.command()(dissolve)
     group.command()(rename)
-    group.command()(policy)
 
 
 def list_(as_json: JsonOption = False) -> None:
@@ -80,7 +79,7 @@ def show(team: OfTeam = None, as_json: JsonOption = False) -> None:
 
     Example: karma-sync team show --team backend
     """
-    from karma_sync.service import teams
+    from karma_sync.service import machines, teams
 
     app = App.from_environment()
     found = teams.find_team(app.state, team)
@@ -88,11 +87,24 @@ def show(team: OfTeam = None, as_json: JsonOption = False) -> None:
         print_json(**_as_json(app, found))
         return
     print_line(f"Team {found.name}: {_standing(app, found)}. Term {found.term}.")
-    rows = [(m.tag, _role(found, m), m.status.value, fingerprint(m.key)) for m in found.everybody]
+    muted = machines.muted_keys(app.state)
+    rows = [
+        (
+            m.tag,
+            _role(found, m),
+            m.status.value + (", muted" if m.key in muted else ""),
+            fingerprint(m.key),
+        )
+        for m in found.everybody
+    ]
     rows += [
         (m.tag, "-", m.removal.how.value, fingerprint(m.key)) for m in found.removed if m.removal
     ]
     print_table(("MEMBER", "ROLE", "STATUS", "KEY"), rows)
+    for member in found.members:
+        others = ", ".join(m.tag for m in found.machines_of(member.key))
+        if others and all(member.tag < m.tag for m in found.machines_of(member.key)):
+            print_line(f"One person: {member.tag}, {others}")
     for project in found.projects:
         print_line(f"Project: {project.identity}")
     print_line(f"What a removed member received: {found.on_removal} (policy).")
@@ -173,6 +185,31 @@ def remove(
     print_next(f"karma-sync team show --team {found.name}")
 
 
+def retract(
+    tag: Annotated[str, typer.Argument(metavar="TAG", help="The removed member: bob.laptop.")],
+    team: OfTeam = None,
+    yes: YesOption = False,
+) -> None:
+    """Retract a removed member's sessions.
+
+    All others delete what it sent. The leader can, and another machine of the same person: one that was its
+    machine when it was removed.
+
+    Example: karma-sync team retract alice.old
+    """
+    from karma_sync.service import membership, teams
+
+    app = App.from_environment()
+    found = teams.find_team(app.state, team)
+    gone = found.removed_tagged(tag)
+    print_line(f"All members of {found.name} delete what {gone.tag} sent; nobody can undo that.")
+    ask_unless(yes, hint=f"karma-sync team retract {gone.tag} --team {found.name} --yes")
+    membership.retract(app.state, app.me, gone.tag, found.id)
+    print_line(f"What {gone.tag} sent is taken back.")
+    print_if_down(app)
+    print_next(f"karma-sync team show --team {found.name}")
+
+
 def _received(team: "Team", stolen: bool) -> str:
     if stolen:
         return "cannot be taken back: its machine is not told"
@@ -220,30 +257,6 @@ def rename(
     print_next("karma-sync team show")
 
 
-def policy(
-    removed: Annotated[
-        AfterRemoval | None,
-        typer.Option(help="purge or keep: what a removed member's karma-sync does."),
-    ] = None,
-    team: OfTeam = None,
-) -> None:
-    """Show or set a team's policy.
-
-    Only the leader can set it.
-
-    Example: karma-sync team policy --removed keep
-    """
-    from karma_sync.service import membership, teams
-
-    app = App.from_environment()
-    found = teams.find_team(app.state, team)
-    if removed:
-        found = membership.set_policy(app.state, app.me, removed, found.id)
-        print_if_down(app)
-    verb = "deletes" if found.on_removal is AfterRemoval.PURGE else "keeps"
-    print_line(f"{found.name}: a removed member's karma-sync {verb} what it received.")
-
-
 def _standing(app: App, team: "Team") -> str:
     from karma_sync.team.departures import is_leaving
 
@@ -271,6 +284,9 @@ def _role(team: "Team", member: "Member") -> str:
 
 
 def _as_json(app: App, team: "Team") -> dict[str, object]:
+    from karma_sync.service.machines import muted_keys
+
+    muted = muted_keys(app.state)
     return {
         "id": team.id,
         "name": team.name,
@@ -285,6 +301,8 @@ def _as_json(app: App, team: "Team") -> dict[str, object]:
                 "status": m.status.value,
                 "fingerprint": fingerprint(m.key),
                 "projects": list(m.limited_to),
+                "machines": [other.tag for other in team.machines_of(m.key)],
+                "muted": m.key in muted,
             }
             for m in team.everybody
         ],

@@ -13,6 +13,7 @@ from karma_sync.cli.notices import print_if_down
 from karma_sync.cli.options import YesOption
 from karma_sync.cli.output import print_line, print_next
 from karma_sync.cli.team import leadership, manage
+from karma_sync.cli.team.policy import policy
 from karma_sync.cli.team.setup import read_code
 from karma_sync.cli.widening import consent_to_more
 from karma_sync.domain.ids import user_of
@@ -32,6 +33,7 @@ def add_to(app: typer.Typer) -> None:
     group.command()(guest)
     manage.add_to(group)
     leadership.add_to(group)
+    group.command()(policy)
     app.add_typer(group, name="team")
 
 

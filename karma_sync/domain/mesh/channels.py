@@ -91,6 +91,7 @@ class World:
       they see that their leaving arrived.
     - `former`: the ids of teams that I left, or from which I was removed.
     - `purged`: those of them whose items are to be deleted now.
+    - `muted`: the keys of members whose items I do not want to read.
     """
 
     key: str
@@ -112,6 +113,7 @@ class World:
     parting: frozenset[tuple[str, str]] = frozenset()
     former: frozenset[str] = frozenset()
     purged: frozenset[str] = frozenset()
+    muted: frozenset[str] = frozenset()
 
     @property
     def is_blank(self) -> bool:
@@ -172,7 +174,12 @@ _KINDS = {
 
 
 def wanted_kinds(world: World, channel: Channel) -> frozenset[ItemKind]:
-    """The kinds of items that I take from a channel: of another member's by my own answer."""
+    """The kinds of items that I take from a channel: of another member's by my own answer.
+
+    None of a muted member.
+    """
+    if channel.owner.key in world.muted:
+        return frozenset()
     mine = my_subscriptions(world).get((channel.team.id, channel.project))
     if channel.owner.key == world.key or mine is None:
         return frozenset(ItemKind)
@@ -226,7 +233,8 @@ def kept_channels(world: World) -> frozenset[Kept]:
         member = team and (team.member(sub.member) or team.former(sub.member))
         if not team or not member or sub.member == world.key or sub.status is Status.OFFERED:
             continue
-        withdrawn = sub.status is Status.DECLINED or (member.removal and member.removal.retracted)
+        is_gone = member.removal is not None and team.is_retracted(member)
+        withdrawn = sub.status is Status.DECLINED or is_gone
         folder = "" if withdrawn else channel_id(team, sub)
         if folder is not None:
             found.setdefault((team.id, sub.project, member.tag), set()).add(folder)
@@ -239,7 +247,7 @@ def _retracted(world: World) -> Iterator[tuple[Team, Member, str]]:
     """The removed members whose items were retracted, with every project of their team."""
     for team in world.teams:
         for member in team.removed:
-            if member.removal and member.removal.retracted and member.key != world.key:
+            if team.is_retracted(member) and member.key != world.key:
                 for project in (*team.projects, *team.unshared):
                     yield team, member, project.identity
 

@@ -34,8 +34,9 @@ class Fact(Value, frozen=True, kw_only=True):
 class Known:
     """The present state that facts are made of.
 
-    `me` is my tag. `former` are the teams in which I am no longer: id, name, how. `paused_until` is
-    a text: None if nothing is paused, "" for a pause without an end.
+    `me` is my tag. `former` are the teams in which I am no longer: id, name, how. `muted` are key
+    and tag of the members whose sessions I do not read. `paused_until` is a text: None if nothing
+    is paused, "" for a pause without an end.
     """
 
     me: str
@@ -46,6 +47,7 @@ class Known:
     invitations: tuple[Invitation, ...] = ()
     paused_until: str | None = None
     former: tuple[tuple[str, str, str], ...] = ()
+    muted: tuple[tuple[str, str], ...] = ()
 
 
 # The words for changes between two answers. Any other change is reported with the new answer.
@@ -61,6 +63,7 @@ _ENDS: Mapping[str, str] = {
     "project": "unshared",
     "halt": "resumed",
     "machine": "machine removed",
+    "mute": "unmuted",
 }
 
 
@@ -72,6 +75,8 @@ def facts(known: Known) -> dict[str, Fact]:
     found = dict(_of_teams(known))
     found |= _of_answers(known)
     found |= _of_requests(known)
+    for key, tag in known.muted:
+        found[f"mute/{key}"] = Fact(what="muted", who=tag, why="what it sends is not read here")
     if known.paused_until is not None:
         why = f"{_EVERYTHING}{known.paused_until and f', until {known.paused_until}'}"
         found["halt/"] = Fact(what="paused", who=known.me, why=why)
@@ -147,7 +152,17 @@ def moment(when: datetime) -> str:
 
 def _rank(key: str) -> tuple[int, str]:
     kinds = (
-        *("halt", "contact", "pairing", "invitation", "team", "former", "dissolved", "leader"),
+        *(
+            "halt",
+            "mute",
+            "contact",
+            "pairing",
+            "invitation",
+            "team",
+            "former",
+            "dissolved",
+            "leader",
+        ),
         *("member", "gone", "machine", "project", "proposal", "answer"),
     )
     return kinds.index(key.partition("/")[0]), key

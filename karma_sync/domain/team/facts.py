@@ -94,6 +94,29 @@ class TeamFacts(Value, frozen=True, kw_only=True):
         found = [m for m in self.members if self.are_one_person(key, m.key)]
         return sorted(found, key=lambda m: m.tag)
 
+    def is_retracted(self, gone: Member) -> bool:
+        """Whether what a removed member sent was taken back.
+
+        By itself or the leader, or by another machine of its person: one that it had when it was
+        removed.
+        """
+        if gone.removal is not None and gone.removal.retracted:
+            return True
+        place = gone.key, gone.incarnation
+        return any(m.key in gone.machines and place in m.retracts for m in self.members)
+
+    def removed_tagged(self, tag: str) -> Member:
+        """The member with this tag that was removed last.
+
+        Raises:
+            NotFound: none was removed.
+        """
+        found = [m for m in self.removed if m.tag == tag and m.removal]
+        if not found:
+            tags = ", ".join(sorted({m.tag for m in self.removed})) or "nobody was removed"
+            raise NotFound(f"{tag!r} was not removed from {self.name}", hint=tags)
+        return max(found, key=lambda m: m.removal.at if m.removal else 0)
+
     def tagged(self, tag: str) -> Member:
         """The member or guest with this tag, or with this user name if only one has it.
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.invitation import short_id
 from karma_sync.domain.team.invite_code import InviteCode
 from karma_sync.domain.team.knock import door_of
@@ -104,12 +105,14 @@ class Refusal(StrEnum):
     LISTED = "listed"  # the key or the device is on the roster under another name
     REMOVED = "removed"
     TEAM_FULL = "team-full"
+    MACHINE = "machine"  # the code is for another machine of its maker, and the request is not
+    NOT_MACHINE = "not-machine"  # or the other way round
     DECLINED = "declined"  # by a person who was asked
     FORGED = "forged"  # the request was not made with the code
 
 
 # After these another request with the same code may succeed.
-MENDABLE = {Refusal.TAG_TAKEN}
+MENDABLE = {Refusal.TAG_TAKEN, Refusal.MACHINE, Refusal.NOT_MACHINE}
 
 
 def invite_id(knock_key: bytes) -> str:
@@ -129,7 +132,8 @@ def _moved(moves: Mapping[tuple[_Status, str], _Status], now: _Status, verb: str
 class Invite(Value, frozen=True, kw_only=True):
     """A code that I gave out as the leader of a team; keys in hex, moments in UTC.
 
-    `admission_key` is "" once it ended. With `confirm`, a person answers each request.
+    `admission_key` is "" once it ended. With `confirm`, a person answers each request. A code that
+    is `for_me` takes in another machine of mine, and nobody else.
     """
 
     id: str
@@ -141,6 +145,7 @@ class Invite(Value, frozen=True, kw_only=True):
     uses: int = 1
     used: int = 0
     confirm: bool = False
+    for_me: bool = False
     status: InviteStatus = InviteStatus.OPEN
     ended: datetime | None = None
 
@@ -252,6 +257,9 @@ class Joining(Value, frozen=True, kw_only=True):
 
     The keys are "" once I joined, was refused for good, or cancelled it. `agreed` says that I said
     yes to the team. `team_name` and what follows it are known when the leader's offer came.
+    `machine` is the leader's word that it takes in other machines of its own person alone, and
+    `same_person` mine that this is one; `direction` is then
+    how its projects are accepted.
     `request` is the file in which I ask; `why` and `free` (a tag that I could take) are known after
     a refusal.
     """
@@ -272,6 +280,9 @@ class Joining(Value, frozen=True, kw_only=True):
     leader: str = ""
     projects: tuple[str, ...] = ()
     confirm: bool = False
+    machine: bool = False
+    same_person: bool = False
+    direction: Direction = Direction.RECEIVE
     status: JoinStatus = JoinStatus.KNOCKING
     why: str = ""
     free: str = ""
@@ -301,17 +312,18 @@ class Joining(Value, frozen=True, kw_only=True):
         """The ID of the folder through which I, with this device, ask."""
         return door_of(bytes.fromhex(self.knock_key), device)
 
-    def learn(
-        self, team_name: str, leader: str, projects: tuple[str, ...], *, confirm: bool
-    ) -> "Joining":
-        """The leader's offer came."""
-        return self._move(
-            "learn", team_name=team_name, leader=leader, projects=projects, confirm=confirm
-        )
+    def learn(self, **offered: Any) -> "Joining":
+        """The leader's offer came: what it says, by the names of the fields here."""
+        return self._move("learn", **offered)
 
-    def agree(self) -> "Joining":
-        """I say yes to the team."""
-        return self._move("agree", agreed=True)
+    def agree(
+        self, *, same_person: bool = False, direction: Direction = Direction.RECEIVE
+    ) -> "Joining":
+        """I say yes to the team; with `same_person`, that this is a machine of its leader's person.
+
+        Then projects are accepted by themselves, in this direction.
+        """
+        return self._move("agree", agreed=True, same_person=same_person, direction=direction)
 
     def ask(self, request: str, attempt: int) -> "Joining":
         """I ask the leader with this file."""
@@ -333,7 +345,8 @@ class Joining(Value, frozen=True, kw_only=True):
     def knock_again(self, fresh: "Joining") -> "Joining":
         """The same code was pasted again; `fresh` has its keys."""
         keys = {"knock_key": fresh.knock_key, "admission_key": fresh.admission_key}
-        return self._move("knock again", agreed=False, request="", why="", free="", **keys)
+        blank = {"agreed": False, "same_person": False, "request": "", "why": "", "free": ""}
+        return self._move("knock again", **(blank | keys))
 
     def _move(self, verb: str, **changes: Any) -> "Joining":
         return self.changed(status=_moved(JOIN_MOVES, self.status, verb), **changes)

@@ -6,10 +6,12 @@ from fnmatch import fnmatchcase
 
 from karma_sync.domain.ids import user_of
 from karma_sync.domain.session.profile import Profile
+from karma_sync.domain.session.selection import Limits
 from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.invitation import Answer, short_id
 from karma_sync.domain.team.member import Member
 from karma_sync.domain.team.team import Team
+from karma_sync.domain.timespan import parse_since
 from karma_sync.domain.value import Value
 
 ASK, ALL = "ask", "all"
@@ -31,6 +33,17 @@ class Machine(Value, frozen=True, kw_only=True):
     def is_mine(self) -> bool:
         """Whether I said yes."""
         return self.answer is Answer.ACCEPTED
+
+
+class Mute(Value, frozen=True, kw_only=True):
+    """A member whose sessions I do not want to read, in any team.
+
+    They still come to this machine, because it serves the others; they are not imported.
+    """
+
+    key: str
+    tag: str
+    at: datetime
 
 
 class TeamPolicy(Value, frozen=True, kw_only=True):
@@ -65,6 +78,15 @@ class TeamPolicy(Value, frozen=True, kw_only=True):
         """Whether sessions may leave of a project about which nobody was asked."""
         return self.accepts_some and self.automatic is not Direction.RECEIVE
 
+    def limits(self, now: datetime) -> Limits:
+        """The limits of a project that is accepted without a question at `now` (UTC).
+
+        Raises:
+            BadInput: `since` is no moment.
+        """
+        since = parse_since(self.since, now)
+        return Limits(since=since, profile=self.profile or Profile.STANDARD)
+
     def accepts(self, project: str) -> bool:
         """Whether a project with this name is accepted without a question.
 
@@ -74,6 +96,11 @@ class TeamPolicy(Value, frozen=True, kw_only=True):
             return self.accept == ALL
         compared = project if "/" in self.accept else project.rpartition("/")[2]
         return fnmatchcase(compared, self.accept)
+
+
+def personal_policy(team: str, direction: Direction) -> TeamPolicy:
+    """The policy for a team of my own machines: all projects, with their whole history."""
+    return TeamPolicy(team=team, accept=ALL, personal=True, direction=direction, since="all")
 
 
 def machine_keys(

@@ -57,6 +57,8 @@ class Member(Value, frozen=True, kw_only=True):
     the leader to share. `machines` are the keys of other members that are, by the member's own
     word, machines of the same person; that counts if they say the same (`Team.are_one_person`).
     `same_person` is the leader's word that it is another machine of somebody: a question to both.
+    `retracts` are key and incarnation of removed machines of the same person whose items it takes
+    back.
     """
 
     tag: str
@@ -70,6 +72,7 @@ class Member(Value, frozen=True, kw_only=True):
     proposals: tuple[str, ...] = ()
     machines: tuple[str, ...] = ()
     same_person: bool = False
+    retracts: tuple[tuple[str, int], ...] = ()
 
     @property
     def active(self) -> bool:
@@ -107,7 +110,7 @@ class Member(Value, frozen=True, kw_only=True):
         """
         incarnation = next_version(self.incarnation, now_ms)
         again = self._move("add", incarnation=incarnation, removal=None, addresses=addresses)
-        return again.changed(proposals=(), machines=(), same_person=False)
+        return again.changed(proposals=(), machines=(), same_person=False, retracts=())
 
     def reachable_at(self, addresses: tuple[str, ...]) -> "Member":
         """The same member with other addresses to dial."""

@@ -10,7 +10,7 @@ from karma_sync.domain.team.facts import TeamFacts, TeamStatus
 from karma_sync.domain.team.member import How, Member, Removal
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.succession import TermLink
-from karma_sync.errors import BadInput, Conflict, IllegalMove, NotFound
+from karma_sync.errors import BadInput, Conflict, IllegalMove, NotFound, NotLeader
 
 MOVES: Mapping[tuple[TeamStatus, str], TeamStatus] = {
     (TeamStatus.ACTIVE, "change"): TeamStatus.ACTIVE,
@@ -115,7 +115,7 @@ class Team(TeamFacts, frozen=True, kw_only=True):
                 hint="karma-sync team transfer TAG, or karma-sync team dissolve",
             )
         gone = (member if member.active else member.appear()).leave(now_ms, retracted=retracted)
-        return self.without(gone)
+        return self.without(self._with_machines(gone))
 
     def change(self) -> "Team":
         """The same team, if it may still be changed.
@@ -167,6 +167,30 @@ class Team(TeamFacts, frozen=True, kw_only=True):
             removed=tuple(m.noting(**changes) if m.key == key else m for m in self.removed)
         )
 
+    def retract(self, gone: Member) -> "Team":
+        """The team after its leader took back what a removed member sent."""
+        return self.changed(
+            removed=tuple(
+                m.noting(retracted=True) if m.key == gone.key else m for m in self.removed
+            )
+        )
+
+    def retracting(self, key: str, gone: Member) -> "Team":
+        """The team after a member took back what another machine of its person sent.
+
+        Raises:
+            NotLeader: the removed one was no machine of the same person.
+        """
+        member = self.member(key)
+        if member is None or key not in gone.machines:
+            raise NotLeader(
+                f"only the leader of {self.name}, or another machine of {gone.tag}'s person, can do"
+                " that",
+                hint="ask the leader: karma-sync team show",
+            )
+        kept = dict.fromkeys((*member.retracts, (gone.key, gone.incarnation)))
+        return self._with(member.changed(retracts=tuple(kept)[-limits.MACHINES :]))
+
     def led_on(self, link: TermLink, envelope: str, handed_by: str = "") -> "Team":
         """The team in the term that a verified link begins."""
         return self.changed(
@@ -184,6 +208,7 @@ class Team(TeamFacts, frozen=True, kw_only=True):
         addresses: tuple[str, ...],
         proposals: tuple[str, ...] = (),
         machines: tuple[str, ...] = (),
+        retracts: tuple[tuple[str, int], ...] = (),
     ) -> "Team":
         """The team after this member's own document, which says this, was accepted.
 
@@ -195,7 +220,7 @@ class Team(TeamFacts, frozen=True, kw_only=True):
             raise NotFound(f"{self.name} has no member with key {key[:8]}")
         seen = member if member.active else member.appear()
         said = seen.reachable_at(addresses).changed(proposals=proposals, machines=machines)
-        return self._with(said)
+        return self._with(said.changed(retracts=retracts))
 
     def share(self, identity: str, now_ms: int) -> "Team":
         """The team with this project on its roster.
@@ -291,7 +316,11 @@ class Team(TeamFacts, frozen=True, kw_only=True):
                 f"{member.tag} leads {self.name}",
                 hint="karma-sync team transfer TAG, or karma-sync team dissolve",
             )
-        return self.without(member.remove(removal))
+        return self.without(self._with_machines(member.remove(removal)))
+
+    def _with_machines(self, gone: Member) -> Member:
+        """A member that goes, with the machines that its person has now."""
+        return gone.changed(machines=tuple(m.key for m in self.machines_of(gone.key)))
 
     def without(self, gone: Member) -> "Team":
         """The team with this member among the removed ones, as it is given."""

@@ -29,6 +29,7 @@ class DoorOffer(PeerModel):
     """What a leader tells a device that has a code (payload type OFFER).
 
     `refused` is why a code that is over cannot be used. With `confirm`, a person answers requests.
+    With `machine`, the code takes in other machines of the leader's person alone.
     """
 
     format: Literal[1] = 1
@@ -38,6 +39,7 @@ class DoorOffer(PeerModel):
     leader: Tag
     projects: Annotated[tuple[Identity, ...], Field(max_length=_PROJECTS)] = ()
     confirm: bool = False
+    machine: bool = False
     refused: Refusal | None = None
 
 
@@ -45,6 +47,7 @@ class DoorRequest(PeerModel):
     """A newcomer asks to be put on the roster (payload type REQUEST).
 
     `writer` is its public key, `mac` a MAC over all other fields under the code's admission key.
+    With `same_person` it says that it is another machine of the leader's person.
     """
 
     format: Literal[1] = 1
@@ -54,6 +57,7 @@ class DoorRequest(PeerModel):
     device: DeviceId
     addresses: Addresses
     attempt: Count
+    same_person: bool = False
     mac: Annotated[str, StringConstraints(pattern=_HEX_256)] = "0" * 64
 
     def has_mac_of(self, admission_key: bytes) -> bool:
@@ -154,7 +158,8 @@ def _mac(request: DoorRequest, admission_key: bytes) -> str:
     """The MAC over all other fields, each with its length before it."""
     fields = (
         *("karma-sync request", request.team, request.writer, request.tag, request.device),
-        *(str(request.attempt), str(len(request.addresses)), *request.addresses),
+        *(str(request.attempt), "same person" if request.same_person else "member"),
+        *(str(len(request.addresses)), *request.addresses),
     )
     framed = b"".join(len(f.encode()).to_bytes(4, "big") + f.encode() for f in fields)
     return hmac.digest(admission_key, framed, hashlib.sha256).hex()

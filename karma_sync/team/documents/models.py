@@ -79,7 +79,10 @@ class RosterGuest(RosterMember):
 
 
 class RosterRemoved(PeerModel):
-    """A member that was removed. `notice` is the signed notice to it, while it is not told."""
+    """A member that was removed. `notice` is the signed notice to it, while it is not told.
+
+    `machines` are the keys of the other machines of its person; they may take back what it sent.
+    """
 
     tag: Tag
     device: DeviceId
@@ -90,6 +93,7 @@ class RosterRemoved(PeerModel):
     stolen: bool = False
     retracted: bool = False
     told: bool = False
+    machines: Annotated[tuple[Key, ...], Field(max_length=limits.MACHINES)] = ()
     notice: Annotated[str, StringConstraints(max_length=limits.NOTICE_CHARS)] = ""
 
 
@@ -154,6 +158,13 @@ class Proposal(PeerModel):
     project: Identity
 
 
+class Retracts(PeerModel):
+    """A removed machine of the same person, whose items the writer takes back."""
+
+    member: Key
+    incarnation: Count
+
+
 class MemberDocument(PeerModel):
     """One member's addresses and answers in one team (payload type MEMBER).
 
@@ -171,6 +182,7 @@ class MemberDocument(PeerModel):
     subscriptions: Annotated[tuple[Answered, ...], Field(max_length=limits.PROJECTS)]
     proposals: Annotated[tuple[Proposal, ...], Field(max_length=limits.PROPOSALS)] = ()
     machines: Annotated[tuple[Key, ...], Field(max_length=limits.MACHINES)] = ()
+    retracts: Annotated[tuple[Retracts, ...], Field(max_length=limits.MACHINES)] = ()
     left: bool = False
     retracted: bool = False
 
@@ -218,6 +230,7 @@ def roster_of(team: Team, version: int) -> Roster:
                 device=m.device,
                 key=m.key,
                 incarnation=m.incarnation,
+                machines=m.machines,
                 **m.removal.to_fields(),
             )
             for m in team.removed
@@ -290,6 +303,7 @@ def _member(listed: RosterMember, roster: Roster, known: Team | None) -> Member:
         proposals=before.proposals if before and seen else (),
         machines=before.machines if before and seen else (),
         same_person=listed.same_person,
+        retracts=before.retracts if before and seen else (),
     )
 
 
@@ -300,6 +314,7 @@ def _removed(listed: RosterRemoved) -> Member:
         key=listed.key,
         status=MemberStatus.REMOVED,
         incarnation=listed.incarnation,
+        machines=listed.machines,
         removal=Removal(
             how=listed.how,
             at=listed.at,
@@ -348,6 +363,9 @@ def member_document(
             Proposal(project=p) for p in (here.proposals if here else ()) if not team.project(p)
         ),
         machines=here.machines if here else (),
+        retracts=tuple(
+            Retracts(member=k, incarnation=n) for k, n in (here.retracts if here else ())
+        ),
         left=removal is not None and removal.how is How.LEFT,
         retracted=removal is not None and removal.retracted,
     )

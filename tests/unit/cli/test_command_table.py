@@ -83,7 +83,7 @@ NOT_READING = {
     *("subscription pause", "subscription resume", "subscription reopen"),
     *("decline", "pause", "resume", "exclude", "events", "join", "invite list", "invite revoke"),
     *("session withhold", "session unshare", "session restore"),
-    *("machine list", "machine add", "machine remove"),
+    *("machine list", "machine add", "machine remove", "mute", "unmute", "team retract"),
     *("observation add", "observation delete", "observation export", "observation manifest"),
 }
 

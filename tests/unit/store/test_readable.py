@@ -29,6 +29,7 @@ BOOKKEEPING = {
     "unindexed",
     "put_item",
     "drop_all_but",
+    "drop_folder",
     "drop_item",
     "drop_team",
     "chunks_of",

@@ -5,7 +5,8 @@ import pytest
 from karma_sync.domain import limits
 from karma_sync.domain.team.invitation import Answer
 from karma_sync.domain.team.machine import Machine, TeamPolicy, claims_on, machine_keys
-from karma_sync.errors import Unverified
+from karma_sync.domain.team.member import How, Removal
+from karma_sync.errors import NotLeader, Unverified
 from karma_sync.library.reader import author
 from karma_sync.signing import PayloadType
 from karma_sync.team.documents.models import MemberDocument, member_document, roster_of, team_of
@@ -148,3 +149,36 @@ def test_a_policy_accepts_by_name(pattern: str, yes: tuple[str, ...], no: tuple[
     assert all(policy.accepts(each) for each in yes)
     assert not any(policy.accepts(each) for each in no)
     assert not policy.sends, "to send needs a direction that says so"
+
+
+def test_what_a_removed_machine_sent_is_taken_back_by_the_others_of_its_person() -> None:
+    """The roster keeps which machines those were when it was removed; nobody else's word counts."""
+    both = TEAM.naming(key(ALICE), (key(DESK),)).naming(key(DESK), (key(ALICE),))
+    desk = both.tagged(DESK)
+    team = both.remove(desk, Removal(how=How.REMOVED, at=NOW_MS))
+    gone = team.removed_tagged(DESK)
+
+    assert gone.machines == (key(ALICE),)
+    assert not team.is_retracted(gone)
+    assert team.retract(gone).is_retracted(team.retract(gone).removed_tagged(DESK))
+    by_alice = team.retracting(key(ALICE), gone)
+    assert by_alice.is_retracted(gone)
+    for other in (BOB, CAROL):
+        with pytest.raises(NotLeader):
+            team.retracting(key(other), gone)
+        claimed = team.activate(key(other), (), (), (), ((gone.key, gone.incarnation),))
+        assert not claimed.is_retracted(gone)
+    later = team.activate(key(ALICE), (), (), (), ((gone.key, gone.incarnation + 1),))
+    assert not later.is_retracted(gone), "of another time"
+
+
+def test_the_roster_and_the_document_carry_it() -> None:
+    both = TEAM.naming(key(ALICE), (key(DESK),)).naming(key(DESK), (key(ALICE),))
+    team = both.leave(key(DESK), NOW_MS, retracted=False)
+    gone = team.removed_tagged(DESK)
+    listed = roster_of(team, 9)
+    said = member_document(team.retracting(key(ALICE), gone), code_of(ALICE), (), 7)
+
+    assert team_of(listed, order_of(listed), TEAM).removed_tagged(DESK).machines == (key(ALICE),)
+    read = verify_member(signed(said, ALICE), key(ALICE), team, 0).value
+    assert [(r.member, r.incarnation) for r in read.retracts] == [(key(DESK), 0)]
