@@ -86,8 +86,9 @@ def _as_json(machine: "KnownMachine") -> dict[str, object]:
 def add(tag: MachineArgument, yes: YesOption = False) -> None:
     """Add your other machine.
 
-    You say that a member is another machine of yours; it must say the same. Then all members see the two under one name, and either can take back what the
-    other sent, once that one is removed. It sends nothing.
+    You say that a member is another machine of yours; it must say the same. Then all members see
+    the two under one name, and either can take back what the other sent, once that one is removed.
+    It sends nothing.
 
     Example: karma-sync machine add alice.desk
     """
@@ -108,7 +109,8 @@ def add(tag: MachineArgument, yes: YesOption = False) -> None:
 def remove(tag: MachineArgument) -> None:
     """Remove your other machine.
 
-    You say that a member is not a machine of yours. All members then see the two under their own names.
+    You say that a member is not a machine of yours. All members then see the two under their own
+    names.
 
     Example: karma-sync machine remove alice.desk
     """

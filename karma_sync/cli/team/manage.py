@@ -192,8 +192,8 @@ def retract(
 ) -> None:
     """Retract a removed member's sessions.
 
-    All others delete what it sent. The leader can, and another machine of the same person: one that was its
-    machine when it was removed.
+    All others delete what it sent. The leader can, and another machine of the same person: one that
+    was its machine when it was removed.
 
     Example: karma-sync team retract alice.old
     """
