@@ -10,6 +10,11 @@ import sys
 def main() -> None:
     """Run the command that was typed; Ctrl-C ends it silently, even while modules still load."""
     use_utf8()
+    if sys.argv[1:2] == ["join"]:
+        from karma_sync.cli.hidden_code import code_words, execute_without
+
+        if words := code_words(sys.argv[2:]):
+            execute_without(words)
     # loading makes no garbage, and nothing needs to be freed when a short command ends
     gc.set_threshold(100_000, 10, 10)
     atexit.register(gc.freeze)

@@ -113,6 +113,16 @@ def show_everything(
         print_line("No project with sessions is here that fits; later ones would be sent.")
 
 
+def load_ahead(app: App) -> None:
+    """Load what `consented_to_all` needs, for a command that has to wait before it can ask."""
+    from karma_sync.service.projects import Terms
+    from karma_sync.service.sessions.survey import survey
+
+    _ = Terms, survey, app.decider
+    app.matcher.places.of(str(current_directory()))
+    app.source.sessions()
+
+
 def _proposals(
     app: App,
     projects: "Sequence[ProjectAnswers]",

@@ -1,10 +1,12 @@
 """Use cases of `invite`: makes invitation codes, lists them, takes them back, answers requests."""
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from karma_sync.domain.ids import fingerprint
+from karma_sync.domain.session.project import find_project
 from karma_sync.domain.team.invite import (
     DEFAULT_LIFE,
     USES,
@@ -14,7 +16,7 @@ from karma_sync.domain.team.invite import (
     InviteStatus,
     invite_id,
 )
-from karma_sync.domain.team.invite_code import SECRET_BYTES, InviteCode
+from karma_sync.domain.team.invite_code import SECRET_BYTES, InviteCode, Role
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import BadInput, Conflict, NotFound
@@ -31,12 +33,21 @@ class InviteTerms:
     """How long a code is good, for how many, and whether a person answers each request.
 
     With `for_me`, it takes in another machine of mine.
+    With `projects`, who joins is a guest, who receives only these.
     """
 
     life: timedelta = DEFAULT_LIFE
     uses: int = 1
     confirm: bool = False
     for_me: bool = False
+    projects: tuple[str, ...] = ()
+
+    @property
+    def role(self) -> Role:
+        """What who joins becomes."""
+        if self.for_me:
+            return Role.MACHINE
+        return Role.GUEST if self.projects else Role.MEMBER
 
 
 # Such a code opens everything: it is good for a moment, for one, and never without a yes.
@@ -74,6 +85,18 @@ def require_terms(terms: InviteTerms) -> None:
         raise BadInput(f"a code can be used 1 to {USES} times", hint="karma-sync invite --uses 1")
 
 
+def for_guests(terms: InviteTerms, team: Team, wanted: Sequence[str]) -> InviteTerms:
+    """The terms of a code for guests, who receive these projects of a team.
+
+    Raises:
+        NotFound: the team does not share one of them.
+        BadInput: a name fits several.
+    """
+    shared = [p.identity for p in team.projects]
+    found = dict.fromkeys(find_project(each, shared, team.aliases) for each in wanted)
+    return replace(terms, projects=tuple(found))
+
+
 def create(
     store: Database, me: PairingCode, team: Team, terms: InviteTerms, now: datetime
 ) -> tuple[Invite, InviteCode]:
@@ -88,7 +111,7 @@ def create(
     require_terms(terms)
     expires = (now + terms.life).replace(microsecond=0)
     secret = secrets.token_bytes(SECRET_BYTES)
-    code = InviteCode(team.id, me.device, me.key, secret, expires, me.addresses)
+    code = InviteCode(team.id, me.device, me.key, secret, expires, me.addresses, terms.role)
     knock, admission = code_keys(secret)
     invite = Invite(
         id=invite_id(knock),
@@ -99,6 +122,7 @@ def create(
         admission_key=admission.hex(),
         uses=terms.uses,
         for_me=terms.for_me,
+        limited_to=terms.projects,
     )
     with store.transaction() as tx:
         teams.find(tx, team.id).lead_by(me.key).change()

@@ -17,7 +17,8 @@ _WHY: dict[Refusal, tuple[str, str]] = {
     Refusal.EXPIRED: ("this invitation has expired", "ask for a new one: karma-sync invite"),
     Refusal.REVOKED: ("this invitation was taken back", "ask for a new one: karma-sync invite"),
     Refusal.VOID: (
-        "this invitation is void: its leader's database was restored",
+        "this invitation is void: since it was made, its leader lost a database, stepped down, or"
+        " removed a machine that was stolen",
         "ask for a new one: karma-sync invite",
     ),
     Refusal.NOT_LEADER: (
@@ -40,6 +41,10 @@ _WHY: dict[Refusal, tuple[str, str]] = {
     Refusal.NOT_MACHINE: (
         "this invitation is not for another machine of the one who made it",
         "karma-sync join, without --me",
+    ),
+    Refusal.NOT_SHARED: (
+        "the projects of this invitation are not shared any more",
+        "ask for a new one: karma-sync invite",
     ),
     Refusal.DECLINED: ("the leader said no", "talk to the leader"),
     Refusal.FORGED: (

@@ -57,6 +57,8 @@ def remove(
 ) -> Team:
     """Remove a member or guest from a team that I lead; a successor also ceases to be one.
 
+    If its machine was stolen, all my open invitation codes end.
+
     Raises:
         NotLeader: I do not lead the team.
         IllegalMove: the member is the leader, or the team is dissolved.
@@ -71,6 +73,11 @@ def remove(
             kept = tuple(key for key in after.successors if key != member.key)
             after = _begin(person, after, person.me.key, kept)
         state.teams.put(tx, after)
+        if terms.stolen:  # whoever has the machine may have seen a code
+            for invite in state.invites.all(tx):
+                if invite.status is InviteStatus.OPEN:
+                    state.invites.put(tx, invite.void(now))
+    store.checkpoint()  # the keys of the codes are not in the database's log either
     return after
 
 

@@ -73,13 +73,25 @@ class Asked:
             return Refusal.DECLINED
         return _no_room(self.team, self.newcomer)
 
+    def team_with_newcomer(self, now_ms: int) -> Team:
+        """The team with the newcomer, who may join, as a member or guest; as `with_newcomer`."""
+        limited_to = invited_to(self.invite, self.team) if self.invite.limited_to else ()
+        return with_newcomer(self.team, self.me, Newcomer(self.newcomer, False, limited_to), now_ms)
+
+
+def invited_to(invite: Invite, team: Team) -> tuple[str, ...]:
+    """The projects that who joins with a code can receive; of a guest, those still shared."""
+    shared = tuple(p.identity for p in team.projects)
+    return tuple(p for p in shared if p in invite.limited_to) if invite.limited_to else shared
+
 
 def over(invite: Invite, team: Team, me: PairingCode, now: datetime) -> Refusal | None:
     """Why nobody can join with a code of mine any more; None if somebody can."""
     if team.leader != me.key:
         return Refusal.NOT_LEADER
     if invite.open_at(now):
-        return None
+        is_empty = bool(invite.limited_to) and not invited_to(invite, team)
+        return Refusal.NOT_SHARED if is_empty else None
     return _ENDED.get(invite.status, Refusal.EXPIRED)
 
 

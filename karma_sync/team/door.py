@@ -23,7 +23,7 @@ from karma_sync.runtime.event_log import reason
 from karma_sync.signing import PayloadType
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
-from karma_sync.team.admission import Asked, Newcomer, free_tag, over, with_newcomer
+from karma_sync.team.admission import Asked, free_tag, invited_to, over
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.door_folder import ANSWER, OFFER, REQUEST, DoorFolder
 from karma_sync.team.documents.door_papers import (
@@ -133,16 +133,16 @@ class DoorKeeper:
         return [written for door in doors if door.is_shared for written in self._at(door)]
 
     def _let_time_pass(self) -> None:
-        now = self._context.now()
         with self._context.store.reading() as tx:
             if not self._due(tx):
                 return
         with self._context.store.transaction() as tx:
             for invite in state.invites.all(tx):
-                if invite.status is InviteStatus.OPEN and not invite.open_at(now):
-                    state.invites.put(tx, invite.expire(now))
-                elif not invite.is_remembered(now):
+                now_it_is = self._by_now(tx, invite)
+                if now_it_is is None:
                     state.invites.drop(tx, id=invite.id)
+                else:
+                    state.invites.put(tx, now_it_is)
             kept = {invite.id for invite in state.invites.all(tx)}
             for door in state.doors.all(tx):
                 if door.invite not in kept:
@@ -152,18 +152,29 @@ class DoorKeeper:
         self._context.store.checkpoint()
 
     def _due(self, tx: Transaction) -> bool:
+        is_over = any(self._by_now(tx, invite) != invite for invite in state.invites.all(tx))
+        return is_over or any(self._has_joined(tx, door) for door in state.doors.all(tx))
+
+    def _by_now(self, tx: Transaction, invite: Invite) -> Invite | None:
+        """A code as it stands now; None if a knock with it is not answered any more.
+
+        An open one of a team that I do not lead any more ends for good.
+        """
         now = self._context.now()
-        over = any(
-            (i.status is InviteStatus.OPEN and not i.open_at(now)) or not i.is_remembered(now)
-            for i in state.invites.all(tx)
-        )
-        return over or any(self._has_joined(tx, door) for door in state.doors.all(tx))
+        if not invite.is_remembered(now):
+            return None
+        if invite.status is not InviteStatus.OPEN:
+            return invite
+        if not invite.open_at(now):
+            return invite.expire(now)
+        team = state.teams.get(tx, invite.team)
+        return invite if team and team.leader == self._context.me.key else invite.void(now)
 
     def _has_joined(self, tx: Transaction, door: Door) -> bool:
         """Whether the newcomer's own document came: it has read the answer, or needs none."""
         invite = state.invites.get(tx, door.invite)
         team = state.teams.get(tx, invite.team) if invite else None
-        member = team.member(door.key) if team and door.key else None
+        member = team.anybody(door.key) if team and door.key else None
         return door.status is DoorStatus.ADMITTED and member is not None and member.active
 
     def _at(self, door: Door) -> list[Written]:
@@ -176,12 +187,22 @@ class DoorKeeper:
             return []
         raw = folder.read(REQUEST)
         is_new = raw is not None and request_hash(raw) != door.request
-        if raw is not None and (is_new or (door.status is DoorStatus.ASKING and door.consent)):
+        if raw is not None and (is_new or self._may_answer(door)):
             door = self._answer(door, raw)
         door = self._offer(door)
         papers = ((OFFER, door.offer), (ANSWER, door.answer))
         names = [folder.write(name, text.encode()) for name, text in papers if text]
         return [Written(door.folder, name) for name in names if name]
+
+    def _may_answer(self, door: Door) -> bool:
+        """Whether a request that waits waits no longer: a person answered, or its code is over."""
+        if door.status is not DoorStatus.ASKING:
+            return False
+        with self._context.store.reading() as tx:
+            invite = state.invites.get(tx, door.invite)
+            team = state.teams.get(tx, invite.team) if invite else None
+        is_over = invite and team and over(invite, team, self._context.me, self._context.now())
+        return bool(door.consent or is_over)
 
     def _offer(self, door: Door) -> Door:
         """The door with an offer that says how the code and the team stand now."""
@@ -196,9 +217,10 @@ class DoorKeeper:
             device=door.device,
             name=team.name,
             leader=me.tag,
-            projects=offered_projects(tuple(p.identity for p in team.projects)),
+            projects=offered_projects(invited_to(invite, team)),
             confirm=invite.confirm,
             machine=invite.for_me,
+            guest=bool(invite.limited_to),
             refused=over(invite, team, me, self._context.now())
             if door.status is DoorStatus.OPEN
             else None,
@@ -250,10 +272,7 @@ class DoorKeeper:
                 return asked.door.refuse(answer=self._signed(asked, why), **facts)
             if asked.waits:
                 return asked.door.ask(answer="", consent="", **facts)
-            state.teams.put(
-                tx,
-                with_newcomer(asked.team, asked.me, Newcomer(asked.newcomer), self._context.now_ms),
-            )
+            state.teams.put(tx, asked.team_with_newcomer(self._context.now_ms))
             state.invites.put(tx, asked.invite.use(now))
         return asked.door.admit(answer=self._signed(asked), **facts)
 

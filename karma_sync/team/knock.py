@@ -90,6 +90,7 @@ class JoinRequests:
             "projects": offer.projects,
             "confirm": offer.confirm,
             "machine": offer.machine,
+            "guest": offer.guest,
         }
         if joining.changed(**offered) == joining:
             return joining

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
+import segno
 
 from karma_sync.domain.team.invite import DoorStatus, InviteStatus, JoinStatus
 from karma_sync.domain.team.invite_code import decode_invite
@@ -183,6 +184,18 @@ def test_a_mistyped_an_own_and_a_pairing_code_are_refused_at_once(story: Story) 
         assert (done.code, why in done.err) == (exit_code, True), done
     wrong = story.a.run("pair", story.code, check=False)
     assert (wrong.code, "karma-sync join" in wrong.err) == (2, True)
+
+
+def test_a_drawn_code_is_the_printed_one(story: Story) -> None:
+    printed = story.a.run("invite", "--no-wait", "--yes", "--qr")
+    dark = {"█": "00", "▀": "01", "▄": "10", " ": "11"}  # of each letter the upper and lower half
+    drawn = [line for line in printed.lines if line and set(line) <= dark.keys()]
+    rows = [[dark[letter][half] for letter in line] for line in drawn for half in (0, 1)]
+
+    wanted = segno.make_qr(code_in(printed), error="l").matrix_iter(border=4)
+    assert ["".join(row) for row in rows][: len(rows[0])] == [
+        "".join(map(str, map(int, row))) for row in wanted
+    ]
 
 
 def test_a_team_that_i_am_in_is_named(story: Story) -> None:

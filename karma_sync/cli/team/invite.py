@@ -1,5 +1,7 @@
 """The commands `invite`, `invite list` and `invite revoke`."""
 
+import io
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,15 +17,16 @@ from karma_sync.cli.beginning import (
     NewIdentity,
     UserOption,
     begun,
+    has_team,
     team_to_lead,
 )
 from karma_sync.cli.consent_all import agrees_to_everything
 from karma_sync.cli.notices import print_if_down, warn_if_down
 from karma_sync.cli.options import JsonOption, YesOption
 from karma_sync.cli.output import ago, flush, print_json, print_line, print_next, span
-from karma_sync.cli.screen import print_table
+from karma_sync.cli.screen import has_colours, print_table
 from karma_sync.cli.widening import consent_to_more
-from karma_sync.errors import BadInput, Conflict, NeedsConsent
+from karma_sync.errors import BadInput, Conflict, NeedsConsent, NotFound
 from karma_sync.paths import user_home
 from karma_sync.runtime.timing import utc_now
 
@@ -57,6 +60,16 @@ def invite(
     confirm_each: Annotated[
         bool, typer.Option("--confirm", help="Ask before somebody who uses it joins.")
     ] = False,
+    guest: Annotated[
+        bool, typer.Option("--guest", help="Who joins is a guest; needs --project.")
+    ] = False,
+    project: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --guest, a project that the guest may receive. Repeatable.",
+            autocompletion=completion.projects,
+        ),
+    ] = None,
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Do not wait until somebody uses it.")
     ] = False,
@@ -65,6 +78,9 @@ def invite(
         typer.Option(
             "--me", help="For another machine of yours: all your projects will be on both."
         ),
+    ] = False,
+    qr: Annotated[
+        bool, typer.Option("--qr", help="Draw the code as well, for a camera to read.")
     ] = False,
     user: UserOption = None,
     machine: MachineOption = None,
@@ -77,6 +93,9 @@ def invite(
     It prints one code to send: whoever has it first can join the team. Without an identity, a
     daemon or a team it makes these first. If you send projects to the team, it shows what a new
     member can receive, and asks.
+
+    A guest receives the projects that you name, and nobody receives anything from it. It sees the
+    names of all members and projects.
 
     With --me it takes in another machine of yours: then all of your projects, and later ones, are
     on both. Such a code is good for 15 minutes, and the other machine joins only after your yes
@@ -92,11 +111,14 @@ def invite(
 
     terms = invites.InviteTerms(parse_duration(expires), uses, confirm_each)
     invites.require_terms(terms)
-    if me and (team or terms != invites.InviteTerms(confirm=confirm_each)):
+    if me and (team or project or guest or terms != invites.InviteTerms(confirm=confirm_each)):
         raise BadInput(
             "a code for a machine of yours is good for 15 minutes, for one, in a team of its own",
             hint="karma-sync invite --me",
         )
+    _require_guests_projects(guest, project)
+    if project:
+        terms = _for_guests(terms, team, project)
     app = begun(NewIdentity(user, machine, address or (), discovery, at_once=True))
     if me:
         terms = invites.FOR_ME
@@ -104,9 +126,11 @@ def invite(
     else:
         found = team_to_lead(app, team)
         now = SendingRules.stored(app.state, app.me)
-        consent_to_more(app, now.nothing_yet(), now.to_anybody(found), yes=yes)
+        consent_to_more(app, now.nothing_yet(), now.to_anybody(found, terms.projects), yes=yes)
     made, code = invites.create(app.state, app.me, found, terms, utc_now())
     _print_code(found, terms, code.encode())
+    if qr:
+        _draw(code.encode())
     if no_wait:
         print_next("karma-sync invite list")
         return
@@ -149,6 +173,29 @@ def _all_shared_with_machines(app: App, *, yes: bool) -> "Team":
     return teams.find_team(app.state, team.id)
 
 
+def _require_guests_projects(guest: bool, projects: list[str] | None) -> None:
+    if guest and not projects:
+        raise BadInput(
+            "a guest receives the projects that you name, and none was named",
+            hint="karma-sync invite --guest --project NAME",
+        )
+    if projects and not guest:
+        raise BadInput(
+            "a member can receive all projects of its team; only a guest is limited to some",
+            hint="karma-sync invite --guest --project NAME",
+        )
+
+
+def _for_guests(terms: "InviteTerms", team: str | None, projects: list[str]) -> "InviteTerms":
+    """Return the terms of a code for guests; makes nothing, for a new team shares no project."""
+    from karma_sync.service import invites
+
+    app = App.from_environment()
+    if not has_team(app):
+        raise NotFound("you are in no team, so no project can be shared", hint="karma-sync invite")
+    return invites.for_guests(terms, team_to_lead(app, team), projects)
+
+
 def _print_code(team: "Team", terms: "InviteTerms", code: str) -> None:
     if terms.for_me:
         print_line(
@@ -158,14 +205,31 @@ def _print_code(team: "Team", terms: "InviteTerms", code: str) -> None:
         )
         flush()
         return
-    people = "one person" if terms.uses == 1 else f"{terms.uses} people"
+    one, several = ("guest", "guests") if terms.projects else ("person", "people")
+    people = f"one {one}" if terms.uses == 1 else f"{terms.uses} {several}"
     good = span(int(terms.life.total_seconds()))
+    if terms.projects:
+        print_line(
+            f"A guest receives {', '.join(terms.projects)}, sends nothing, and sees the names of"
+            f" all members and projects of {team.name}."
+        )
     print_line(
         f"Invitation to {team.name}, good for {good}, for {people}. Send this:",
         f"  karma-sync join {code}",
         "Whoever has the code first can join: send it to that person alone. A shell keeps what is"
         " typed in its history; karma-sync join without a code asks for it.",
     )
+    flush()
+
+
+def _draw(code: str) -> None:
+    """Draw a code as a QR code, light on dark whatever the terminal's colours are."""
+    import segno
+
+    drawn = io.StringIO()
+    segno.make_qr(code, error="l").terminal(drawn, compact=True)
+    white_on_black, usual = ("\033[97;40m", "\033[0m") if has_colours(sys.stdout) else ("", "")
+    print_line(*(f"{white_on_black}{line}{usual}" for line in drawn.getvalue().splitlines()))
     flush()
 
 
@@ -253,6 +317,7 @@ def list_(as_json: JsonOption = False) -> None:
         (
             each.invite.id,
             each.team,
+            "guest" if each.invite.limited_to else "member",
             each.invite.status.value,
             ago(each.invite.made),
             f"{each.invite.used} of {each.invite.uses}",
@@ -260,7 +325,7 @@ def list_(as_json: JsonOption = False) -> None:
         )
         for each in found
     ]
-    print_table(("ID", "TEAM", "STATE", "MADE", "USED", "BY"), rows)
+    print_table(("ID", "TEAM", "FOR A", "STATE", "MADE", "USED", "BY"), rows)
     open_ = [each.invite.id for each in found if each.invite.status == "open"]
     if open_:
         print_next(f"karma-sync invite revoke {open_[0]}, to take it back")
@@ -279,6 +344,8 @@ def _as_json(known: "KnownInvite") -> dict[str, object]:
         "uses": made.uses,
         "used": made.used,
         "confirm": made.confirm,
+        "guest": bool(made.limited_to),
+        "projects": made.limited_to,
         "joined": known.joined,
         "asking": [
             {"id": d.id, "tag": d.tag, "fingerprint": _print_of(d.key)} for d in known.asking

@@ -18,7 +18,8 @@ from karma_sync.cli.beginning import (
     UserOption,
     begun,
 )
-from karma_sync.cli.consent_all import agrees_to_everything, consented_to_all
+from karma_sync.cli.consent_all import agrees_to_everything, consented_to_all, load_ahead
+from karma_sync.cli.hidden_code import OPTION, execute_without
 from karma_sync.cli.options import DirectionOption, YesOption
 from karma_sync.cli.output import flush, print_line, print_next, span
 from karma_sync.domain.team.direction import Direction
@@ -66,7 +67,7 @@ def join(
         typer.Option("--me", help="With --yes: the code is of your own other machine."),
     ] = False,
     code_from: Annotated[
-        int | None, typer.Option("--code-from", hidden=True, help="A pipe with the code.")
+        int | None, typer.Option(OPTION, hidden=True, help="A pipe with the code.")
     ] = None,
 ) -> None:
     """Join a team.
@@ -84,7 +85,9 @@ def join(
     from karma_sync.service import joining as service
 
     if code and code != ["-"]:
-        _execute_without(code)
+        decode_invite("".join(code))  # what nobody can join with is no secret, and is refused
+        flush()
+        execute_without(code)
     pasted = decode_invite(_typed(code_from))
     if not (yes or is_terminal()):
         raise NeedsConsent(
@@ -104,22 +107,6 @@ def join(
     if not no_wait:
         _wait_for_session(app, begun_)
     print_next("karma-sync session list; karma-sync service install, to start with this machine")
-
-
-def _execute_without(code: list[str]) -> None:
-    """Become the same command with the code in a pipe: everybody can read arguments (`ps`)."""
-    from karma_sync.domain.team.invite_code import decode_invite
-
-    text = "".join(code)
-    decode_invite(text)  # a mistyped one is refused at once
-    reading, writing = os.pipe()
-    os.write(writing, text.encode())
-    os.close(writing)
-    os.set_inheritable(reading, True)
-    given = [each for each in sys.argv[1:] if each not in (*code, "--")]
-    flush()
-    command = [sys.executable, "-P", "-m", "karma_sync", *given, "--code-from", str(reading)]
-    os.execv(sys.executable, command)  # noqa: S606 our own program, a list of arguments
 
 
 def _typed(code_from: int | None) -> str:
@@ -157,8 +144,12 @@ def _agree(app: App, joining: "Joining", code: "InviteCode", wishes: _Wishes, *,
             sent = _agrees_as_machine(app, offered, code, wishes.direction)
             service.agree(app.state, joining, same_person=True, direction=sent)
             return
-        who = f"{offered.team_name}, led by {offered.leader} (key {code.fingerprint}), invites you."
-        print_line(who, f"It shares: {_projects(offered)}.")
+        who = f"{offered.team_name}, led by {offered.leader} (key {code.fingerprint}), invites you"
+        if offered.guest:
+            print_line(f"{who} as a guest.", f"You would receive: {_projects(offered)}.")
+            print_line("Nobody would receive anything of yours there.")
+        else:
+            print_line(f"{who}.", f"It shares: {_projects(offered)}.")
         if not confirm("Join?", default=True):
             service.cancel(app.state, joining)
             raise NeedsConsent("you joined no team")
@@ -215,6 +206,7 @@ def _projects(joining: "Joining") -> str:
 def _wait_for_team(app: App, joining: "Joining") -> None:
     from karma_sync.service import joining as service
 
+    load_ahead(app)  # meanwhile the two machines find each other
     joined = _wait(app, joining, lambda now: service.is_member(app.state, now))
     print_line(f"You are in team {joined.team_name or service.team_name(app.state, joined)}.")
     flush()

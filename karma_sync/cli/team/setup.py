@@ -78,7 +78,12 @@ def code(
 
 def _check(text: str, as_json: bool) -> None:
     """Print what a code says, without its secret."""
-    from karma_sync.domain.team.invite_code import InviteCode, decode_invite, is_invite_code
+    from karma_sync.domain.team.invite_code import (
+        InviteCode,
+        Role,
+        decode_invite,
+        is_invite_code,
+    )
     from karma_sync.domain.team.pairing_code import PairingCode
 
     if text == "-":
@@ -88,8 +93,14 @@ def _check(text: str, as_json: bool) -> None:
         found = invited = decode_invite(text)
         over = "expired at" if utc_now() >= invited.expires else "good until"
         ends = f"{invited.expires:%Y-%m-%d %H:%M} UTC"
-        said = f"An invitation code, {over} {ends}. Whoever has it can join the team."
+        who = {
+            Role.MEMBER: "Whoever has it can join the team",
+            Role.GUEST: "Whoever has it can join the team as a guest",
+            Role.MACHINE: "It takes in another machine of the person who made it",
+        }[invited.role]
+        said = f"An invitation code, {over} {ends}. {who}."
         fields = {"kind": "invitation", "team": invited.team, "expires": str(invited.expires)}
+        fields |= {"role": invited.role.value}
     else:
         found = paired = pairing_code.decode(text)
         said = f"A pairing code of {paired.tag}."

@@ -33,7 +33,7 @@ class InviteStatus(StrEnum):
     USED = "used"  # by as many as may use it
     EXPIRED = "expired"
     REVOKED = "revoked"
-    VOID = "void"  # the database was restored from a backup
+    VOID = "void"  # lost: the database was restored, I do not lead the team, a machine was stolen
 
 
 INVITE_MOVES: Mapping[tuple[InviteStatus, str], InviteStatus] = {
@@ -107,6 +107,7 @@ class Refusal(StrEnum):
     TEAM_FULL = "team-full"
     MACHINE = "machine"  # the code is for another machine of its maker, and the request is not
     NOT_MACHINE = "not-machine"  # or the other way round
+    NOT_SHARED = "not-shared"  # any more: the projects of a guest
     DECLINED = "declined"  # by a person who was asked
     FORGED = "forged"  # the request was not made with the code
 
@@ -133,7 +134,8 @@ class Invite(Value, frozen=True, kw_only=True):
     """A code that I gave out as the leader of a team; keys in hex, moments in UTC.
 
     `admission_key` is "" once it ended. With `confirm`, a person answers each request. A code that
-    is `for_me` takes in another machine of mine, and nobody else.
+    is `for_me` takes in another machine of mine, and nobody else. With `limited_to`, who uses it
+    becomes a guest, who receives only these projects.
     """
 
     id: str
@@ -146,6 +148,7 @@ class Invite(Value, frozen=True, kw_only=True):
     used: int = 0
     confirm: bool = False
     for_me: bool = False
+    limited_to: tuple[str, ...] = ()
     status: InviteStatus = InviteStatus.OPEN
     ended: datetime | None = None
 
@@ -173,7 +176,7 @@ class Invite(Value, frozen=True, kw_only=True):
         return self._end("revoke", now)
 
     def void(self, now: datetime) -> "Invite":
-        """Nobody can tell any more who used it."""
+        """Nobody can tell any more who used it, who may have it, or or whether I may invite."""
         return self._end("void", now)
 
     def _end(self, verb: str, now: datetime, **changes: Any) -> "Invite":
@@ -256,9 +259,9 @@ class Joining(Value, frozen=True, kw_only=True):
     """A code that I pasted to join a team; keys in hex, moments in UTC.
 
     The keys are "" once I joined, was refused for good, or cancelled it. `agreed` says that I said
-    yes to the team. `team_name` and what follows it are known when the leader's offer came.
-    `machine` is the leader's word that it takes in other machines of its own person alone, and
-    `same_person` mine that this is one; `direction` is then
+    yes to the team. `team_name` and what follows it are known when the leader's offer came. As a
+    `guest` I receive the `projects` alone. `machine` is the leader's word that it takes in other
+    machines of its own person alone, and `same_person` mine that this is one; `direction` is then
     how its projects are accepted.
     `request` is the file in which I ask; `why` and `free` (a tag that I could take) are known after
     a refusal.
@@ -280,6 +283,7 @@ class Joining(Value, frozen=True, kw_only=True):
     leader: str = ""
     projects: tuple[str, ...] = ()
     confirm: bool = False
+    guest: bool = False
     machine: bool = False
     same_person: bool = False
     direction: Direction = Direction.RECEIVE

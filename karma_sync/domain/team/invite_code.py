@@ -3,13 +3,14 @@
 Such a code is a bearer secret: whoever has it first may join. It survives chats, mails and
 terminals (`code_text.py`).
 
-Its fields: team ID (17 bytes: its 130 bits as a number), device ID of the leader (32), public key
-of the leader (32), secret (16), expiry (5: Unix seconds), number of addresses (1), each address
-(1 + n). All numbers are big-endian.
+Its fields: role (1 byte), team ID (17: its 130 bits as a number), device ID of the leader (32),
+public key of the leader (32), secret (16), expiry (5: Unix seconds), number of addresses (1), each
+address (1 + n). All numbers are big-endian.
 """
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 
 from karma_sync.domain.ids import fingerprint
 from karma_sync.domain.team.code_text import CodeKind
@@ -30,6 +31,17 @@ _TIME_BYTES = 5
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
+class Role(StrEnum):
+    """What who joins with a code becomes; the leader's own record of the code decides."""
+
+    MEMBER = "member"
+    GUEST = "guest"
+    MACHINE = "machine"  # another one of the person who made the code
+
+
+_ROLES = (Role.MEMBER, Role.GUEST, Role.MACHINE)  # a code has the number of the place
+
+
 @dataclass(frozen=True)
 class InviteCode:
     """The content of an invitation code; `device` in Syncthing's form, `key` in hex.
@@ -44,6 +56,7 @@ class InviteCode:
     secret: bytes = field(repr=False)
     expires: datetime
     addresses: tuple[str, ...] = ()
+    role: Role = Role.MEMBER
 
     @property
     def fingerprint(self) -> str:
@@ -53,7 +66,8 @@ class InviteCode:
     def encode(self) -> str:
         """The code as text: the prefix, then capital letters and digits in blocks with dashes."""
         return INVITING.write(
-            _team_number(self.team).to_bytes(_TEAM_BYTES, "big")
+            bytes((_ROLES.index(self.role),))
+            + _team_number(self.team).to_bytes(_TEAM_BYTES, "big")
             + device_bytes(self.device)
             + bytes.fromhex(self.key)
             + self.secret
@@ -76,16 +90,18 @@ def decode_invite(text: str) -> InviteCode:
     """
     body = INVITING.read(text)
     parts = []
-    for size in (_TEAM_BYTES, 32, 32, SECRET_BYTES, _TIME_BYTES):
+    for size in (1, _TEAM_BYTES, 32, 32, SECRET_BYTES, _TIME_BYTES):
         part, body = body[:size], body[size:]
         parts.append(part)
-    team, device, key, secret, expiry = parts
+    role, team, device, key, secret, expiry = parts
     number, seconds = int.from_bytes(team, "big"), int.from_bytes(expiry, "big")
+    is_known = int.from_bytes(role, "big") < len(_ROLES)
     try:
         addresses, rest = take_addresses(body)
     except (IndexError, UnicodeDecodeError):
         raise INVITING.bad("the invitation code is damaged inside") from None
-    if rest or number >> _TEAM_BITS or seconds > _LATEST or not are_addresses(addresses):
+    in_range = is_known and not number >> _TEAM_BITS and seconds <= _LATEST
+    if rest or not in_range or not are_addresses(addresses):
         raise INVITING.bad("the invitation code was made by a different program")
     return InviteCode(
         team=_team_letters(number),
@@ -94,6 +110,7 @@ def decode_invite(text: str) -> InviteCode:
         secret=secret,
         expires=datetime.fromtimestamp(seconds, UTC),
         addresses=addresses,
+        role=_ROLES[role[0]],
     )
 
 

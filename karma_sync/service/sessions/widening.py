@@ -89,28 +89,28 @@ class SendingRules:
         accepted = [o for o in self.outlets if o[0].mine.status is Status.ACCEPTED]
         return replace(self, outlets=accepted)
 
-    def to_anybody(self, team: Team) -> "SendingRules":
-        """The same, of only what a new member of a team can receive, whoever that is."""
+    def to_anybody(self, team: Team, limited_to: Sequence[str] = ()) -> "SendingRules":
+        """The same, of only what a new member of a team can receive, whoever that is.
+
+        With `limited_to` it is a guest, who receives only these projects.
+        """
         nobody = Member(tag="whoever joins", device="", key="")
-        unanswered = Subscription(team=team.id, project="", member="")
-        mine = [o for o in self.outlets if o[0].team.id == team.id]
-        told = [(replace(a, others=[(nobody, unanswered)]), names) for a, names in mine]
-        return replace(self, outlets=told)
+        return self._to(team, [nobody], limited_to)
 
     def to(self, team: Team, key: str) -> "SendingRules":
         """The same, of only what one member of a team can receive."""
-        newcomer = team.anybody(key)
-        limited = newcomer.limited_to if newcomer else ()
+        newcomers = [m for m in team.everybody if m.key == key]
+        return self._to(team, newcomers, newcomers[0].limited_to if newcomers else ())
+
+    def _to(
+        self, team: Team, newcomers: Sequence[Member], limited_to: Sequence[str]
+    ) -> "SendingRules":
         mine = [
             o
             for o in self.outlets
-            if o[0].team.id == team.id and (not limited or o[0].project in limited)
+            if o[0].team.id == team.id and (not limited_to or o[0].project in limited_to)
         ]
-        receivers = [
-            (m, Subscription(team=team.id, project="", member=key))
-            for m in team.everybody
-            if m.key == key
-        ]
+        receivers = [(m, Subscription(team=team.id, project="", member=m.key)) for m in newcomers]
         told = [(replace(a, others=receivers), names) for a, names in mine]
         return replace(self, outlets=told)
 

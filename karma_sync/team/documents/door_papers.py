@@ -30,6 +30,7 @@ class DoorOffer(PeerModel):
 
     `refused` is why a code that is over cannot be used. With `confirm`, a person answers requests.
     With `machine`, the code takes in other machines of the leader's person alone.
+    A `guest` receives the `projects` alone.
     """
 
     format: Literal[1] = 1
@@ -40,6 +41,7 @@ class DoorOffer(PeerModel):
     projects: Annotated[tuple[Identity, ...], Field(max_length=_PROJECTS)] = ()
     confirm: bool = False
     machine: bool = False
+    guest: bool = False
     refused: Refusal | None = None
 
 

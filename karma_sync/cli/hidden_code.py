@@ -1,0 +1,35 @@
+"""Takes an invitation code out of the arguments of this process, which everybody can read (`ps`).
+
+`__main__` does it before anything else is loaded: an argument is seen for as long as it is there.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+
+OPTION = "--code-from"
+# as people write the prefix KSI1: with quotes around it, and a look-alike for the digit
+_BEGINS = re.compile(r"\W*k\W*s\W*i\W*[1i]", re.IGNORECASE)
+
+
+def code_words(arguments: Sequence[str]) -> list[str]:
+    """The arguments that are an invitation code: from its first block up to the next option."""
+    found: list[str] = []
+    for each in arguments:
+        if found and each.startswith("--"):
+            break
+        if found or _BEGINS.match(each):
+            found.append(each)
+    return found
+
+
+def execute_without(words: Sequence[str]) -> None:
+    """Become the same command, with these words of its arguments in a pipe."""
+    reading, writing = os.pipe()
+    os.write(writing, "".join(words).encode())
+    os.close(writing)
+    os.set_inheritable(reading, True)
+    given = [each for each in sys.argv[1:] if each not in (*words, "--")]
+    command = [sys.executable, "-P", "-m", "karma_sync", *given, OPTION, str(reading)]
+    os.execv(sys.executable, command)  # noqa: S606 our own program, a list of arguments
