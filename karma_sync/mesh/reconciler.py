@@ -116,7 +116,7 @@ class Reconciler:
         self._unscanned: list[Written] = []
 
     def run_once(self) -> Cycle:
-        """Run one cycle: the three phases, then one write if they found a difference.
+        """Run one cycle: the three phases, then one write, or two, if they found a difference.
 
         Raises:
             SyncthingError: Syncthing does not answer; its configuration was not changed.
@@ -234,7 +234,7 @@ class Reconciler:
                 state.removals.put(tx, *found.values())
 
     def _apply(self, configuration: Configuration, actions: list[Action]) -> list[KarmaError]:
-        """Carry out all actions in one write, then read back the configuration.
+        """Carry out all actions, folders to drop in a write of their own, and read it all back.
 
         Returns an error for each folder that could not be made and each action that Syncthing did
         not take.
@@ -249,12 +249,19 @@ class Reconciler:
                 except OSError as error:
                     failures.append(KarmaError(f"{action.folder.id} cannot be made: {error}"))
         folders = self._context.paths
+        dropped = [a.id for a in actions if isinstance(a, DropFolder)]
+        if dropped and len(dropped) < len(actions):
+            # Syncthing sends the index of a new folder at once, and says at the end of all changes
+            # that it shares it; a peer that gets the index first ends the connection. So what
+            # takes long comes before (docs/syncthing.md, "Connections").
+            configuration = with_changes(configuration, drop_folders=dropped)
+            self._syncthing.put_configuration(configuration)
         wanted = with_changes(
             configuration,
             put_devices=[a.device for a in actions if isinstance(a, PutDevice)],
             drop_devices=[a.id for a in actions if isinstance(a, DropDevice)],
             put_folders={folder: folders.folder(folder.id) for folder in puts},
-            drop_folders=[a.id for a in actions if isinstance(a, DropFolder)],
+            drop_folders=dropped,
         )
         wanted = with_ignored(
             wanted,
