@@ -34,10 +34,13 @@ class Inbox:
         self.path = path
 
     def prepare(self) -> None:
-        """Create the folder with its allow-list, before Syncthing gets it."""
+        """Create the folder with its allow-list, before Syncthing gets it.
+
+        Its directories come from the owner. If some were here, Syncthing would send an index of
+        them at once, which a peer that does not know yet that the folder is here takes for an
+        error, and ends the connection (docs/syncthing.md, "Connections").
+        """
         private_dir(self.path)
-        for part in (ITEMS, CHUNKS, RETRACTED):
-            private_dir(self.path / part)
         ignores = self.path / ".stignore"
         if not ignores.exists() or ignores.read_text(encoding="utf-8") != IGNORES:
             write_private(ignores, IGNORES.encode())

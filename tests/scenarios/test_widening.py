@@ -154,6 +154,16 @@ def _policy(stage: Stage) -> Prepared:
     return stage.b, ["team", "policy", "--accept", "all", "--direction", "both"]
 
 
+def _policy(stage: Stage) -> Prepared:
+    _new_project(stage, "later", stage.b)
+    return stage.b, ["team", "policy", "--accept", "all", "--direction", "both"]
+
+
+def _invite(stage: Stage) -> Prepared:
+    stage.a.write_session(f"for whoever joins, with {TOKEN}")
+    return stage.a, ["invite", "--no-wait"]
+
+
 WIDENING: dict[str, Callable[[Stage], Prepared]] = {
     "project share": _share,
     "accept": lambda stage: (stage.b, ["accept", _offered(stage, "first")]),
@@ -172,7 +182,7 @@ WIDENING: dict[str, Callable[[Stage], Prepared]] = {
     "observation import": _import,
     "observation withhold": lambda stage: _let_go(stage, "withhold"),
     "observation unshare": lambda stage: _let_go(stage, "unshare"),
-    "invite": lambda stage: (stage.a, ["invite", "--no-wait"]),
+    "invite": _invite,
     "team policy": _policy,
 }
 # It asks twice: about the team, which is not known before its leader answers, and then about what

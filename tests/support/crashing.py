@@ -38,7 +38,7 @@ from karma_sync.syncthing.client import SyncthingClient
 
 _PACKAGE = str(Path(karma_sync.app.__file__).parent)
 _NAMES = (
-    (re.compile(r"ks-([mc])-[a-z2-7]{26}"), r"ks-\1-*"),
+    (re.compile(r"ks-([mcd])-[a-z2-7]{26}"), r"ks-\1-*"),
     (re.compile(r"[0-9a-f]{32,64}"), "*"),
     (re.compile(r"/[0-9a-f]{2}(?=/|$)"), "/??"),
     (re.compile(r"\*\.\d+\.ks"), "*.N.ks"),

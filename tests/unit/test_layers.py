@@ -48,7 +48,7 @@ RANKS = (
     ("mcp",),
     ("daemon",),
     ("demo",),
-    ("cli.ask", "cli.completion", "cli.markdown"),
+    ("cli.ask", "cli.completion", "cli.hidden_code", "cli.markdown"),
     ("cli.screen", "cli.options"),
     ("cli.output", "cli.progress", "cli.pager"),
     ("cli.notices", "cli.frame", "cli.beginning"),
