@@ -154,11 +154,6 @@ def _policy(stage: Stage) -> Prepared:
     return stage.b, ["team", "policy", "--accept", "all", "--direction", "both"]
 
 
-def _policy(stage: Stage) -> Prepared:
-    _new_project(stage, "later", stage.b)
-    return stage.b, ["team", "policy", "--accept", "all", "--direction", "both"]
-
-
 def _invite(stage: Stage) -> Prepared:
     stage.a.write_session(f"for whoever joins, with {TOKEN}")
     return stage.a, ["invite", "--no-wait"]
