@@ -96,7 +96,7 @@ class Daemon:
                 return
             process, client = found
             foundation = wiring.prepare(self._app, client)
-            wiring.make_whole(self._app, foundation.recovery)
+            wiring.before_start(self._app, foundation.recovery)
             process.start()
             try:
                 process.wait_ready(client, _READY_S)

@@ -6,7 +6,7 @@ from functools import partial
 from karma_sync.agents.claude.side_files import LINKED, TELLING, WATCHED
 from karma_sync.app import App
 from karma_sync.archive.schedule import ArchiveRequests
-from karma_sync.daemon.wiring import Parts, archive_schedule, make_whole
+from karma_sync.daemon.wiring import Parts, archive_schedule, before_start
 from karma_sync.domain.mesh.channels import (
     World,
     inboxes,
@@ -91,9 +91,10 @@ class Duties:
         withdrawn, self._withdrawals = withdrawals != self._withdrawals, withdrawals
         if parts.sender.send_to(open_outboxes(world), folder) or mapped or withdrawn:
             self._requests.sends.request_pass()
-        first = self._requests.world.get() is None
-        self._requests.world.set(world)
-        if first or world.recovering:
+        before = self._requests.world.get()
+        if world != before:  # what was derived from an equal one still holds
+            self._requests.world.set(world)
+        if before is None or world.recovering:
             self._requests.checking.set()
         self._requests.receiving.set()
         channels = [*outboxes(world), *inboxes(world)]
@@ -224,8 +225,8 @@ class Workers:
             self._requests.sends.touch_observations()
 
     def before_syncthing_starts(self) -> None:
-        """Mend every outbox before Syncthing is started again."""
-        make_whole(self._parts.app, self._parts.foundation.recovery)
+        """Prepare for another start of Syncthing."""
+        before_start(self._parts.app, self._parts.foundation.recovery)
 
     def syncthing_gone(self) -> None:
         """Record that no device is connected, because Syncthing ended."""

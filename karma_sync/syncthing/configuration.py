@@ -8,7 +8,7 @@ below our root.
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -16,10 +16,13 @@ from pydantic import Field
 from karma_sync.domain.mesh.channels import Device
 from karma_sync.domain.mesh.plan import Folder, FolderType, Setup
 from karma_sync.syncthing import ignored as ignoring
-from karma_sync.syncthing.folder_defaults import FIXED, FIXED_DEVICE, FIXED_NESTED
+from karma_sync.syncthing.folder_defaults import (
+    FIXED,
+    FIXED_DEVICE,
+    FIXED_NESTED,
+    is_our_folder,
+)
 from karma_sync.syncthing.wire import Reply
-
-OUR_PREFIX = "ks-"
 
 # Syncthing scans an outbox only where we wrote, or when we know that no file is missing: a file
 # that Syncthing does not find in a send-only folder, it deletes at every peer.
@@ -279,9 +282,7 @@ def _require_ours(folders: Mapping[Folder, Path], root: Path) -> None:
 
 
 def _is_ours(entry: _FolderEntry, root: Path) -> bool:
-    path = PurePath(entry.path)
-    below = path.is_relative_to(root) and path != root and ".." not in path.parts
-    return below and entry.id.startswith(OUR_PREFIX)
+    return is_our_folder(entry.id, entry.path, root)
 
 
 def _settings_hold(raw: _Entry) -> bool:

@@ -4,6 +4,9 @@ They are not in `configuration.py`, so that commands which need only them start 
 """
 
 from collections.abc import Mapping
+from pathlib import Path, PurePath
+
+OUR_PREFIX = "ks-"
 
 # See docs/syncthing.md, "Folder settings". No watcher: we request scans. No permissions: a member's
 # chmod would reach the library's links. Newest first. No conflict copies: they would outlive a
@@ -38,3 +41,10 @@ FIXED_DEVICE: Mapping[str, bool | int | str] = {
     "autoAcceptFolders": False,
     "untrusted": False,
 }
+
+
+def is_our_folder(folder: str, path: str, root: Path) -> bool:
+    """Whether a folder with this ID and path is ours: it lies below `root`."""
+    place = PurePath(path)
+    below = place.is_relative_to(root) and place != root and ".." not in place.parts
+    return below and folder.startswith(OUR_PREFIX)

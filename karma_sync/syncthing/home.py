@@ -9,14 +9,14 @@ import ssl
 import string
 import subprocess
 import xml.etree.ElementTree as ET  # noqa: S405 - reads only the config.xml of our own Syncthing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from karma_sync.errors import SyncthingError
 from karma_sync.files import PRIVATE_FILE, private_dir, write_private
 from karma_sync.syncthing.certificate import device_id, unusable
-from karma_sync.syncthing.folder_defaults import FIXED
+from karma_sync.syncthing.folder_defaults import FIXED, is_our_folder
 from karma_sync.syncthing.program import environment
 
 GENERATE_S = 60.0
@@ -125,6 +125,33 @@ def folders(home: Path) -> frozenset[str]:
     except (FileNotFoundError, ET.ParseError):
         return frozenset()
     return frozenset(folder.get("id", "") for folder in root.findall("folder"))
+
+
+def restrict(home: Path, root: Path, running: Mapping[str, Collection[str]]) -> None:
+    """Pause our folders that may not run, and share the others with no more devices than these.
+
+    Our folders are those below `root`; `running` has the devices by folder id. Nothing is widened.
+    Syncthing must not be running: it would exchange files by what config.xml says before anybody
+    can tell it what was decided while it was off.
+    """
+    path = _config(home)
+    try:
+        tree = ET.parse(path).getroot()  # noqa: S314 our own file
+        own = device_id(home)
+    except (OSError, ET.ParseError):
+        return  # `configure` tells that the file cannot be used
+    before = ET.tostring(tree)
+    for folder in tree.findall("folder"):
+        name = folder.get("id", "")
+        if not is_our_folder(name, folder.get("path", ""), root):
+            continue
+        if name not in running:
+            _set(folder, "paused", _text(True))
+        for device in folder.findall("device"):
+            if name in running and device.get("id", "") not in {own, *running[name]}:
+                folder.remove(device)
+    if ET.tostring(tree) != before:
+        write_private(path, ET.tostring(tree, short_empty_elements=False) + b"\n")
 
 
 def forget_index(home: Path) -> None:

@@ -4,21 +4,16 @@ Each pair has a project of its own in one team, so that all of them are played a
 daemon's own parts on the Syncthing in memory.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import product
 
 import pytest
 
-from karma_sync.app import App
-from karma_sync.domain.session.selection import Limits
 from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.subscription import Status, Subscription
-from karma_sync.service import projects
-from karma_sync.service.projects import Terms
-from karma_sync.store import state
 from tests.support.memory_town import MemoryMember, MemoryTown
+from tests.support.players import Player
 from tests.support.town import found_team
 from tests.support.transcripts import Session
 
@@ -53,12 +48,12 @@ ONE_OPEN = {number: pair for number, pair in ALL_PAIRS.items() if pair[1] == OPE
 class Play:
     """Two members of a team with a project for each pair of standings, and a session in each."""
 
-    a: "Player"
-    b: "Player"
+    a: "Participant"
+    b: "Participant"
     town: MemoryTown
     pairs: dict[str, tuple[Standing, Standing]]
 
-    def exchanged(self, one: "Player", other: "Player") -> set[str]:
+    def exchanged(self, one: "Participant", other: "Participant") -> set[str]:
         """The projects of which one has what the other wrote."""
         return {p for p in self.pairs if one.member.holds(other.sessions[p])}
 
@@ -70,64 +65,42 @@ class Play:
         }
 
 
-class Player:
-    """A member who answers by the use cases, without the questions of the commands."""
+class Participant(Player):
+    """A player with a session in each project, and a standing to it."""
 
     def __init__(self, member: MemoryMember) -> None:
-        self.member = member
+        super().__init__(member)
         self.sessions: dict[str, Session] = {}
-        self._app = App(member.paths, member.environ)
-
-    def close(self) -> None:
-        self._app.close()
 
     def work_on(self, project: str) -> None:
         """Have the agent write a session in a directory of this project."""
         place = self.member.folder / "places" / project.rpartition("/")[2]
         place.mkdir(parents=True)
-        known = state.KnownDirectory(path=str(place), project=project, mapped=True)
-        with self._app.state.transaction() as tx:
-            state.roots.put(tx, known)
+        self.map(place, project)
         said = f"{self.member.user} in {project}"
         self.sessions[project] = self.member.write_session(said, cwd=place)
-
-    def share_all(self, names: Iterable[str]) -> None:
-        """Put every project on the roster, without an answer."""
-        with self._app.state.transaction() as tx:
-            [team] = state.teams.all(tx)
-            for project in names:
-                team = team.share(project, 1)
-            state.teams.put(tx, team)
 
     def stand(self, project: str, wanted: Standing) -> None:
         """Answer a project so that I stand to it in this way."""
         if wanted.status is Status.OFFERED:
             return
         if wanted.status is Status.DECLINED:
-            self._move(project, Subscription.decline)
+            self.move(project, Subscription.decline)
             return
-        self._accept(project, wanted.direction)
+        self.accept(project, wanted.direction)
         if wanted.status is Status.PAUSED:
-            self._move(project, Subscription.pause)
+            self.move(project, Subscription.pause)
 
     def open_up(self, project: str, before: Standing) -> None:
         """Go from a standing to one in which I send and receive."""
         if before.status is Status.PAUSED:
-            self._move(project, Subscription.resume)
+            self.move(project, Subscription.resume)
         if before.status is Status.DECLINED:
-            self._move(project, Subscription.reopen)
+            self.move(project, Subscription.reopen)
         if before.status in {Status.OFFERED, Status.DECLINED}:
-            self._accept(project, Direction.BOTH)
+            self.accept(project, Direction.BOTH)
         else:
-            self._move(project, lambda mine: mine.change(Direction.BOTH, mine.content))
-
-    def _accept(self, project: str, direction: Direction) -> None:
-        answers = projects.find(self._app.state, self._app.me, project, None)
-        terms = Terms(direction=direction, limits=Limits())
-        projects.accept(self._app.state, self._app.me, answers, terms, datetime.now(UTC))
-
-    def _move(self, project: str, verb: projects.Verb) -> None:
-        projects.move(self._app.state, self._app.me, project, None, verb)
+            self.move(project, lambda mine: mine.change(Direction.BOTH, mine.content))
 
 
 @pytest.fixture(
@@ -143,10 +116,10 @@ def play(
     town = MemoryTown(tmp_path_factory.mktemp("town"))
     a, b = town.members("alice", "bob")
     found_team(a, b)
-    players = [Player(m) for m in (a, b) if isinstance(m, MemoryMember)]
+    players = [Participant(m) for m in (a, b) if isinstance(m, MemoryMember)]
     pairs = {f"example.org/acme/p{number}": pair for number, pair in request.param.items()}
     try:
-        players[0].share_all(pairs)
+        players[0].share(*pairs)
         town.settle()
         for project, pair in pairs.items():
             for player, standing in zip(players, pair, strict=True):
@@ -155,8 +128,6 @@ def play(
         town.settle()
         yield Play(players[0], players[1], town, pairs)
     finally:
-        for player in players:
-            player.close()
         town.close()
 
 

@@ -21,6 +21,7 @@ suite holds it to. What it does not do:
 """
 
 import json
+import xml.etree.ElementTree as ET  # noqa: S405 - reads only what this module wrote
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from http import HTTPStatus
@@ -74,6 +75,31 @@ class MemorySyncthing:
         """Begin again after `shutdown`."""
         with self._network.lock:
             self._member.start()
+
+    def config_xml(self) -> bytes:
+        """What stands in config.xml about folders."""
+        with self._network.lock:
+            root = ET.Element("configuration")
+            for entry in self._member.config["folders"]:
+                folder = ET.SubElement(root, "folder", id=entry["id"], path=entry["path"])
+                ET.SubElement(folder, "paused").text = str(entry["paused"]).lower()
+                for device in entry["devices"]:
+                    ET.SubElement(folder, "device", id=device["deviceID"])
+            return ET.tostring(root)
+
+    def configure_by(self, xml: bytes) -> None:
+        """Take what config.xml says about folders, as at a start."""
+        with self._network.lock:
+            found = {f.get("id"): f for f in ET.fromstring(xml).iterfind("folder")}  # noqa: S314
+            folders = []
+            for entry in self._member.config["folders"]:
+                folder = found[entry["id"]]
+                devices = {d.get("id") for d in folder.iterfind("device")}
+                kept = [d for d in entry["devices"] if d["deviceID"] in devices]
+                paused = folder.findtext("paused") == "true"
+                folders.append(entry | {"paused": paused, "devices": kept})
+            if folders != self._member.config["folders"]:
+                self._configure(json.dumps(self._member.config | {"folders": folders}).encode())
 
     def forget_index(self) -> None:
         """Lose what it knew of files; only after `shutdown`."""

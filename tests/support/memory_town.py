@@ -21,7 +21,7 @@ from karma_sync.agents.claude.side_files import TELLING, WATCHED
 from karma_sync.app import App
 from karma_sync.daemon.lock import announced, locked
 from karma_sync.daemon.threads import Duties
-from karma_sync.daemon.wiring import make_whole, prepare, wire
+from karma_sync.daemon.wiring import before_start, prepare, wire
 from karma_sync.domain.mesh.plan import FolderType
 from karma_sync.errors import KarmaError, SyncthingUnreachable
 from karma_sync.receiving.receiver import ALL
@@ -144,7 +144,7 @@ class MemoryMember(Member):
         self._cleanup.callback(app.close)
         app.open_databases()
         foundation = prepare(app, self.syncthing, self.town.clock)
-        self._start_syncthing(lambda: make_whole(app, foundation.recovery))
+        self._start_syncthing(lambda: before_start(app, foundation.recovery))
         self._cleanup.enter_context(announced(self.paths, utc_now(), VERSION))
         parts = wire(app, foundation)
         self._cleanup.callback(app.matcher.close)
@@ -309,27 +309,29 @@ class MemoryMember(Member):
             return False
         return True
 
-    def _start_syncthing(self, make_outboxes_whole: Callable[[], None]) -> None:
+    def _start_syncthing(self, prepare_start: Callable[[], None]) -> None:
         """Start it as the daemon does; the index is a directory whose loss has it lost here too."""
         index = self.paths.syncthing / "index-memory"
         index.mkdir(exist_ok=True)
-        (self.paths.syncthing / "config.xml").write_text(self._remembered())
-        make_outboxes_whole()
+        config = self.paths.syncthing / "config.xml"
+        config.write_bytes(self._remembered())
+        prepare_start()
         if not index.exists():
             self.syncthing.forget_index()
         self.syncthing.start()
+        self.syncthing.configure_by(config.read_bytes())
 
-    def _remembered(self) -> str:
+    def _remembered(self) -> bytes:
         """What stands in the configuration on disk about folders."""
         self.syncthing.start()
-        ids = sorted(self.folders())
-        self.syncthing.shutdown()
-        lines = "".join(f'<folder id="{folder}"/>' for folder in ids)
-        return f"<configuration>{lines}</configuration>"
+        try:
+            return self.syncthing.config_xml()
+        finally:
+            self.syncthing.shutdown()
 
     def _restart_syncthing(self) -> None:
         parts = self._parts
-        self._start_syncthing(lambda: make_whole(parts.app, parts.foundation.recovery))
+        self._start_syncthing(lambda: before_start(parts.app, parts.foundation.recovery))
         self._duties.prime()
         for name in parts.receiver.folders():
             self._requests.arrivals.add(name, ALL)

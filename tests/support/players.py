@@ -1,0 +1,122 @@
+"""Members who act by the use cases, without the questions of the commands."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from karma_sync.app import App
+from karma_sync.domain.session.selection import Limits
+from karma_sync.domain.team.direction import Direction
+from karma_sync.domain.team.subscription import Subscription
+from karma_sync.domain.team.team import Team
+from karma_sync.service import invitations, membership, projects, teams
+from karma_sync.service.membership import Person, RemovalTerms
+from karma_sync.service.projects import Terms
+from karma_sync.store import state
+from karma_sync.team.admission import Newcomer
+from karma_sync.team.departures import LeaveTerms
+from tests.support.memory_town import MemoryMember
+
+
+class Player:
+    """A member who acts by the use cases.
+
+    Each act opens the databases and closes them again, as a command does: what is lost or restored
+    in between is found.
+    """
+
+    def __init__(self, member: MemoryMember) -> None:
+        self.member = member
+        with self.app() as app:
+            self.me = app.me
+
+    @contextmanager
+    def app(self) -> Iterator[App]:
+        """The parts that a command uses."""
+        app = App(self.member.paths, self.member.environ)
+        try:
+            yield app
+        finally:
+            app.close()
+
+    def team(self) -> Team | None:
+        """The team that it is in, and that it has not left."""
+        with self.app() as app:
+            found = [t for t in teams.all_teams(app.state) if t.anybody(self.me.key)]
+        assert len(found) <= 1
+        return found[0] if found else None
+
+    def former(self) -> list[state.Former]:
+        """The teams that it left, or from which it was removed."""
+        with self.app() as app:
+            return teams.former_teams(app.state)
+
+    def answers(self) -> list[Subscription]:
+        """What all members answered, as it knows that."""
+        with self.app() as app, app.state.reading() as tx:
+            return state.answers(tx)
+
+    # ---- teams
+
+    def found(self, name: str = "backend") -> None:
+        """Found a team."""
+        with self.app() as app:
+            teams.create(app.state, app.me, name)
+
+    def share(self, *names: str) -> None:
+        """Put projects on the roster, without an answer."""
+        with self.app() as app, app.state.transaction() as tx:
+            [team] = state.teams.all(tx)
+            for project in names:
+                team = team.share(project, int(datetime.now(UTC).timestamp() * 1000))
+            state.teams.put(tx, team)
+
+    def admit(self, other: "Player") -> None:
+        """Add a member that pairs with this one, who leads."""
+        now = datetime.now(UTC)
+        with other.app() as app:
+            invitations.pair(app.state, app.me, self.me, now)
+        with self.app() as app:
+            teams.add_member(app.state, app.me, Newcomer(other.me), None, now)
+
+    def remove(self, other: "Player", *, retracted: bool) -> None:
+        """Remove a member from the team that this one leads."""
+        with self.app() as app:
+            found = membership.find_member(app.state, other.member.tag, None)
+            person = Person(app.me, app.key)
+            terms = RemovalTerms(retracted=retracted)
+            membership.remove(app.state, person, found, terms, datetime.now(UTC))
+
+    def leave(self, *, retracted: bool) -> None:
+        """Leave the team."""
+        with self.app() as app:
+            terms = LeaveTerms(datetime.now(UTC), retracted=retracted, keep=False)
+            membership.leave(app.state, app.me, None, terms)
+
+    # ---- projects
+
+    def map(self, place: Path, project: str) -> None:
+        """Have a directory belong to a project."""
+        known = state.KnownDirectory(path=str(place), project=project, mapped=True)
+        with self.app() as app, app.state.transaction() as tx:
+            state.roots.put(tx, known)
+
+    def accept(self, project: str, direction: Direction) -> None:
+        """Take part, without limits."""
+        with self.app() as app:
+            answers = projects.find(app.state, app.me, project, None)
+            terms = Terms(direction=direction, limits=Limits())
+            projects.accept(app.state, app.me, answers, terms, datetime.now(UTC))
+
+    def move(self, project: str, verb: projects.Verb) -> None:
+        """Answer anew."""
+        with self.app() as app:
+            projects.move(app.state, app.me, project, None, verb)
+
+
+def everybody_joins(leader: Player, others: Iterable[Player]) -> None:
+    """A team of these members, with all of them in it once the town has settled."""
+    leader.found()
+    for other in others:
+        leader.admit(other)
