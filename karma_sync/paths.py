@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from karma_sync.errors import BadInput
@@ -198,6 +199,7 @@ def metadata_folder(team_id: str) -> str:
     return f"ks-m-{_hash('metadata', team_id)}"
 
 
+@lru_cache(maxsize=4096)  # asked for every channel in each cycle
 def channel_folder(team_id: str, owner_key: str, project: str, incarnation: str) -> str:
     """The id of the channel through which one member sends one project to one team.
 

@@ -14,7 +14,6 @@ from karma_sync.domain.mesh.channels import (
     World,
     inboxes,
     listeners,
-    my_subscriptions,
     outboxes,
 )
 from karma_sync.domain.team.member import Member
@@ -85,7 +84,7 @@ def desired(world: World) -> Setup:
             for d in devices.values()
         ),
         folders=frozenset(
-            replace(f, paused=f.paused or f.id in world.too_large)
+            replace(f, paused=True) if f.id in world.too_large else f
             for f in folders.values()
             if not (is_door(f.id) and f.id in world.too_large)
         ),
@@ -102,15 +101,10 @@ def _audience(world: World, team: Team, project: str) -> frozenset[str]:
     flows to them. When they accept, no device list changes here; a changed list would make
     Syncthing restart the folder and drop connections.
     """
-    declined = {
-        s.member
-        for s in world.subscriptions
-        if (s.team, s.project) == (team.id, project) and s.status is Status.DECLINED
-    }
     return frozenset(
         m.device
         for m in listeners(team, project)
-        if m.active and m.key != world.key and m.key not in declined
+        if m.active and m.key != world.key and (team.id, project, m.key) not in world.declined
     )
 
 
@@ -152,18 +146,23 @@ def _connected(world: World, team: Team) -> list[Member]:
 
 
 def _channels(world: World) -> Iterator[Folder]:
-    mine = my_subscriptions(world)
+    audiences: dict[tuple[str, str], frozenset[str]] = {}  # one for all channels of a project
     for kind, found in (
         (FolderType.SEND_ONLY, outboxes(world)),
         (FolderType.RECEIVE_ONLY, inboxes(world)),
     ):
         for channel in found:
-            paused = world.halted or mine[channel.team.id, channel.project].status is Status.PAUSED
-            audience = _audience(world, channel.team, channel.project)
+            place = channel.team.id, channel.project
+            if place not in audiences:
+                audiences[place] = _audience(world, channel.team, channel.project)
+            paused = world.halted or world.mine[place].status is Status.PAUSED
             # a recovering outbox receives: it takes its own items back from the peers
             recovering = channel.id in world.recovering
             yield Folder(
-                channel.id, FolderType.RECEIVE_ONLY if recovering else kind, audience, paused
+                channel.id,
+                FolderType.RECEIVE_ONLY if recovering else kind,
+                audiences[place],
+                paused,
             )
 
 

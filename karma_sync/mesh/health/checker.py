@@ -7,7 +7,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from karma_sync.domain.mesh.channels import World
-from karma_sync.domain.mesh.plan import desired
 from karma_sync.errors import SyncthingUnreachable
 from karma_sync.mesh.health.folder_health import FolderHealth
 from karma_sync.mesh.health.recovery import Recovery, RecoveryPort
@@ -28,7 +27,9 @@ class Turns:
     def take(self, folders: Collection[str], now: float) -> set[str]:
         """The folders whose turn it is at `now` (monotonic seconds)."""
         self._due = {
-            folder: self._due.get(folder, now + self._every_s * _share(folder))
+            folder: self._due[folder]
+            if folder in self._due
+            else now + self._every_s * _share(folder)
             for folder in folders
         }
         found = {folder for folder, due in self._due.items() if due <= now}
@@ -107,7 +108,7 @@ class Checker:
             SyncthingUnreachable: then all folders are checked once it answers.
         """
         requested = self._requests.take()
-        turn = self._turns.take({f.id for f in desired(world).folders}, time.monotonic())
+        turn = self._turns.take(self._health.folders(world), time.monotonic())
         try:
             mended = self._health.check(world, requested, turn)
             recovered = self._recovery.run(world, self._syncthing)

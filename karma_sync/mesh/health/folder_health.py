@@ -6,7 +6,7 @@ a failed pull again after a minute, then less and less often (docs/syncthing.md,
 
 import re
 import time
-from collections.abc import Callable, Collection, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -138,6 +138,14 @@ class FolderHealth:
         self._status_checks = hooks.status_checks
         self._stalls = Stalls(syncthing, paths, hooks.monotonic)
         self._mended: set[str] = set()
+        self._world: World | None = None
+        self._folders: dict[str, Folder] = {}
+
+    def folders(self, world: World) -> Mapping[str, Folder]:
+        """The folders that Syncthing should have, by ID; computed once for each world."""
+        if world is not self._world:
+            self._world, self._folders = world, {f.id: f for f in desired(world).folders}
+        return self._folders
 
     @property
     def has_faults(self) -> bool:
@@ -160,7 +168,7 @@ class FolderHealth:
         Raises:
             SyncthingUnreachable: the remaining folders were not checked.
         """
-        active = {f.id: f for f in desired(world).folders if not f.paused}
+        active = {name: f for name, f in self.folders(world).items() if not f.paused}
         ailing = {*self._faults.folders, *self._stalls.folders}
         wanted = active.keys() if only is None else {*only, *turn, *ailing}
         self._faults.forget_all_but(active)
