@@ -1,0 +1,418 @@
+"""Team life by chance, and what each member may read at the end of it.
+
+What may be read is not derived from what the program sends, but from what the members said: a path
+from an author to a reader is open while the author sends and the reader receives, each by its own
+answer. Where it is open at the end, the reader has exactly the author's bytes. Where it was closed,
+the reader has what it had, or, for who withdrew or was removed, nothing.
+"""
+
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from karma_sync.domain.team.direction import Direction
+from karma_sync.domain.team.member import How
+from karma_sync.domain.team.subscription import Status, Subscription
+from tests.support.harness import PROJECT
+from tests.support.memory_town import MemoryTown
+from tests.support.players import Player
+from tests.support.transcripts import Session
+
+OTHER = "example.org/acme/docs"
+PROJECTS = (PROJECT, OTHER)
+_DATABASES = ("state.db", "work.db", "library.db")
+
+
+@dataclass
+class Written:
+    """A session, and in bytes how much of it may, and must, be at each reader.
+
+    `left` is how much others may have fetched from its author; `most` and `least` are by reader.
+    `earlier` is `most` as it was before the author took the session back.
+    """
+
+    author: Player
+    project: str
+    session: Session
+    left: int = 0
+    most: dict[Player, int] = field(default_factory=dict)
+    least: dict[Player, int] = field(default_factory=dict)
+    earlier: dict[Player, int] = field(default_factory=dict)
+
+    def withdraw(self) -> None:
+        """The author takes it back from all who are in the team."""
+        self.earlier = {p: max(self.earlier.get(p, 0), n) for p, n in self.most.items()}
+        self.left, self.most, self.least = 0, {}, {}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A member by its own database: whether it is in the team, and its answers by project."""
+
+    is_in: bool
+    answers: dict[str, Subscription]
+
+    def sends(self, project: str) -> bool:
+        mine = self.answers.get(project)
+        return self.is_in and mine is not None and _is_open(mine) and mine.sends
+
+    def receives(self, project: str) -> bool:
+        mine = self.answers.get(project)
+        return self.is_in and mine is not None and _is_open(mine) and mine.receives
+
+
+def _is_open(mine: Subscription) -> bool:
+    return mine.status is Status.ACCEPTED
+
+
+class Schedule:
+    """A team of which one leads, and what happens to it by chance."""
+
+    def __init__(self, town: MemoryTown, users: Sequence[str], seed: int) -> None:
+        self.town = town
+        self.chance = random.Random(seed)  # noqa: S311 to be repeated
+        self.done: list[str] = []  # what happened, for who looks for a fault
+        self.written: list[Written] = []
+        self.players = [Player(town.member(user).up()) for user in users]
+        self.leader = self.players[0]
+        self._backups: dict[Player, Path] = {}
+        self.places = {
+            player: {PROJECT: player.member.repo, OTHER: self._docs(player)}
+            for player in self.players
+        }
+
+    def _docs(self, player: Player) -> Path:
+        return player.member.clone("git@example.org:acme/docs.git", "docs")
+
+    def begin(self) -> None:
+        """Found the team; all but the last are in it, and take part in the first project."""
+        self.leader.found()
+        for other in self.players[1:-1]:
+            self.leader.admit(other)
+        self.leader.share(*PROJECTS)
+        self.town.settle()
+        for player in self.players[:-1]:
+            player.accept(PROJECT, Direction.BOTH)
+        self.town.settle()
+
+    def run(self, steps: int) -> None:
+        """Let so many things happen, then bring everybody back and let all come to rest."""
+        for _ in range(steps):
+            self._step()
+            self._observe()
+        for player in self.players:
+            player.member.online()
+            if not player.member.is_up:
+                player.member.up()
+        self.town.settle()
+        self.town.an_hour_passes()
+        self._observe()
+
+    # ---- what happens
+
+    def _step(self) -> None:
+        acts: dict[Callable[[Player], None], int] = {
+            self._write: 9,
+            self._append: 5,
+            self._answer: 10,
+            self._offline: 3,
+            self._online: 4,
+            self._kill: 3,
+            self._up: 4,
+            self._lose: 1,
+            self._copy: 2,
+            self._restore: 1,
+            self._leave: 1,
+            self._remove: 1,
+            self._admit: 3,
+        }
+        (act,) = self.chance.choices(list(acts), list(acts.values()))
+        act(self.chance.choice(self.players))
+        if self.chance.random() < 0.6:
+            self.town.settle()
+        else:
+            for each in self.players:
+                each.member.watch() if each.member.is_up else None
+            for _ in range(self.chance.randrange(4)):
+                self.town.network.settle()
+                for each in self.players:
+                    if each.member.is_up:
+                        each.member.work()
+
+    def _note(self, player: Player, what: str) -> None:
+        self.done.append(f"{len(self.done)} {player.member.user} {what}")
+
+    def _write(self, player: Player) -> None:
+        project = self.chance.choice(PROJECTS)
+        said = [f"said {self.chance.random()}" for _ in range(self.chance.randrange(1, 4))]
+        if self.chance.random() < 0.2:
+            said.append("much " * 100_000)
+        session = player.member.write_session(*said, cwd=self.places[player][project])
+        self.written.append(Written(player, project, session))
+        self._note(player, f"writes {session.id[:8]} in {project}")
+
+    def _append(self, player: Player) -> None:
+        mine = [w for w in self.written if w.author is player]
+        if mine:
+            each = self.chance.choice(mine)
+            each.session.append(f"more {self.chance.random()}")
+            self._note(player, f"appends to {each.session.id[:8]}")
+
+    def _answer(self, player: Player) -> None:
+        team = player.team()
+        if team is None:
+            return
+        project = self.chance.choice([p.identity for p in team.projects] or [""])
+        known = {s.project: s for s in player.answers() if s.member == player.me.key}
+        status = known[project].status if project in known else Status.OFFERED
+        direction = self.chance.choice(list(Direction))
+        verb = self.chance.choice(_VERBS[status]) if project else ""
+        if not verb:
+            return
+        self._note(player, f"{verb} {direction if verb in 'accept change' else ''} {project}")
+        self._hold_on(player, project)
+        if verb == "accept":
+            player.accept(project, direction)
+        else:
+            player.move(project, _moved(verb, direction))
+        if verb in {"decline", "retract"}:
+            self._withdraw(player, project)
+
+    def _offline(self, player: Player) -> None:
+        self._note(player, "offline")
+        player.member.offline()
+
+    def _online(self, player: Player) -> None:
+        self._note(player, "online")
+        player.member.online()
+
+    def _kill(self, player: Player) -> None:
+        if player.member.is_up:
+            self._note(player, "killed")
+            player.member.kill()
+
+    def _up(self, player: Player) -> None:
+        if not player.member.is_up:
+            self._note(player, "up")
+            player.member.up()
+
+    def _lose(self, player: Player) -> None:
+        names = self.chance.choice([*((n,) for n in _DATABASES), _DATABASES])
+        self._note(player, f"loses {names}")
+        self._swap(player, lambda: self._drop(player, names))
+
+    def _copy(self, player: Player) -> None:
+        """Keep a copy of the databases as they are now."""
+        self._note(player, "copies")
+        place = player.member.folder / "copy"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        for name in _DATABASES:
+            if (player.member.paths.data / name).exists():
+                _copy_database(player.member.paths.data / name, place / name)
+        self._backups[player] = place
+
+    def _restore(self, player: Player) -> None:
+        place = self._backups.get(player)
+        if place is None:
+            return
+        copied = tuple(name for name in _DATABASES if (place / name).exists())
+        names = self.chance.choice([*((name,) for name in copied), copied])
+        self._note(player, f"restores {names}")
+
+        def put() -> None:
+            self._drop(player, names)
+            for name in names:
+                shutil.copy(place / name, player.member.paths.data / name)
+
+        self._swap(player, put)
+
+    def _drop(self, player: Player, names: Iterable[str]) -> None:
+        for name in names:
+            for path in player.member.paths.data.glob(f"{name}*"):
+                path.unlink()
+
+    def _swap(self, player: Player, change: Callable[[], None]) -> None:
+        """Change the databases while the daemon is off: nothing more is sent after that."""
+        before = self._standing(player)
+        if player.member.is_up:
+            player.member.kill()
+        change()
+        player.member.up()
+        for _ in range(3):
+            player.member.work()
+        after = self._standing(player)
+        for project in PROJECTS:
+            assert before.sends(project) or not after.sends(project), (player.me.tag, project)
+        for each in self.written:
+            each.least.pop(player, None)
+
+    def _leave(self, player: Player) -> None:
+        team = player.team()
+        if team is None or player is self.leader:
+            return
+        retracted = self.chance.random() < 0.5
+        self._note(player, f"leaves, retracted: {retracted}")
+        for project in PROJECTS:
+            self._hold_on(player, project)
+        player.leave(retracted=retracted)
+        if retracted:
+            self._withdraw(player, *PROJECTS)
+
+    def _remove(self, player: Player) -> None:
+        team = self.leader.team()
+        if player is self.leader or team is None or not team.member(player.me.key):
+            return
+        retracted = self.chance.random() < 0.5
+        self._note(player, f"is removed, retracted: {retracted}")
+        for project in PROJECTS:
+            self._hold_on(player, project)
+        self.leader.remove(player, retracted=retracted)
+        for each in self.written:
+            each.least.pop(player, None)
+        if retracted:
+            self._withdraw(player, *PROJECTS)
+
+    def _admit(self, player: Player) -> None:
+        team = self.leader.team()
+        if player is self.leader or team is None or team.member(player.me.key):
+            return
+        if player.team() is not None:
+            return  # it does not know yet that it was removed
+        self._note(player, "is added")
+        self.leader.admit(player)
+        for each in self.written:
+            each.least.pop(player, None)
+            if each.author is player:
+                each.least.clear()
+
+    # ---- what follows from it
+
+    def _standing(self, player: Player) -> Standing:
+        answers = {s.project: s for s in player.answers() if s.member == player.me.key}
+        return Standing(player.team() is not None, answers)
+
+    def _observe(self) -> None:
+        standings = {player: self._standing(player) for player in self.players}
+        for each in self.written:
+            if standings[each.author].sends(each.project):
+                each.left = len(each.session.content)
+            for reader in self.players:
+                if reader is not each.author and standings[reader].receives(each.project):
+                    each.most[reader] = max(each.most.get(reader, 0), each.left)
+
+    def _hold_on(self, player: Player, project: str) -> None:
+        """What is readable now through paths that this member is about to close stays so."""
+        for each in self.written:
+            if each.project != project:
+                continue
+            readers = self.players if each.author is player else [player]
+            for reader in readers:
+                if reader is not each.author and reader.team() is not None:
+                    found = reader.member.peek(each.session.id)
+                    if found is not None and each.session.content.startswith(found):
+                        each.least[reader] = len(found)
+
+    def _withdraw(self, player: Player, *projects: str) -> None:
+        for each in self.written:
+            if each.author is player and each.project in projects:
+                each.withdraw()
+
+    # ---- what must be
+
+    def check(self) -> None:
+        """Everybody agrees on the team, and reads exactly what the standings say."""
+        standings = {player: self._standing(player) for player in self.players}
+        self._check_team(standings)
+        for each in self.written:
+            for reader in self.players:
+                if reader is not each.author:
+                    self._check_reader(each, reader, standings)
+
+    def _check_team(self, standings: dict[Player, Standing]) -> None:
+        led = self.leader.team()
+        assert led is not None
+        for player, standing in standings.items():
+            listed = led.member(player.me.key)
+            if listed is None or listed.active:
+                assert (listed is not None) == standing.is_in, f"{player.me.tag} in the team"
+            if not standing.is_in:
+                continue
+            team = player.team()
+            assert team is not None
+            assert {m.key for m in team.members} == {m.key for m in led.members}, player.me.tag
+            for other, theirs in standings.items():
+                if other is not player and theirs.is_in:
+                    self._check_answers(player, other, theirs)
+
+    def _check_answers(self, player: Player, other: Player, theirs: Standing) -> None:
+        known = {s.project: s for s in player.answers() if s.member == other.me.key}
+        for project, answer in theirs.answers.items():
+            seen = known.get(project)
+            if answer.engaged:
+                assert seen is not None
+                assert (seen.status, seen.direction, seen.incarnation) == (
+                    answer.status,
+                    answer.direction,
+                    answer.incarnation,
+                ), f"{player.me.tag} of {other.me.tag}'s {project}"
+            else:
+                assert seen is None or not seen.engaged
+
+    def _check_reader(
+        self, each: Written, reader: Player, standings: dict[Player, Standing]
+    ) -> None:
+        name = f"{each.session.id[:8]} by {each.author.me.tag} at {reader.me.tag}"
+        found = reader.member.peek(each.session.id)
+        content = each.session.content
+        if standings[each.author].sends(each.project) and standings[reader].receives(each.project):
+            assert found is not None, f"{name} is not there"
+            assert found == content, f"{name} has {len(found)} of {len(content)} bytes"
+            return
+        most = each.most.get(reader, 0)
+        least = each.least.get(reader, 0)
+        former = reader.former()
+        if not standings[reader].is_in:
+            if any(f.how is How.REMOVED for f in former):
+                most = 0
+            else:
+                most = max(most, each.earlier.get(reader, 0))
+        has = len(found or b"")
+        assert has <= most, f"{name} has {has} bytes of at most {most}"
+        assert has >= min(least, most), f"{name} has {has} bytes of at least {least}"
+        assert content.startswith(found or b""), f"{name} is not what was written"
+
+
+_VERBS = {
+    Status.OFFERED: ["accept", "accept", "decline"],
+    Status.ACCEPTED: ["pause", "change", "decline", "retract", ""],
+    Status.PAUSED: ["resume", "resume", "decline"],
+    Status.DECLINED: ["reopen"],
+}
+
+
+def _moved(verb: str, direction: Direction) -> Callable[[Subscription], Subscription]:
+    def change(mine: Subscription) -> Subscription:
+        return mine.change(direction, mine.content)
+
+    def retract(mine: Subscription) -> Subscription:
+        now_ms = int(datetime.now(UTC).timestamp() * 1000)
+        return mine.change(Direction.RECEIVE, mine.content).retract(now_ms)
+
+    plain = {
+        "pause": Subscription.pause,
+        "resume": Subscription.resume,
+        "decline": Subscription.decline,
+        "reopen": Subscription.reopen,
+    }
+    return {**plain, "change": change, "retract": retract}[verb]
+
+
+def _copy_database(path: Path, to: Path) -> None:
+    with closing(sqlite3.connect(path)) as old, closing(sqlite3.connect(to)) as new:
+        old.backup(new)
