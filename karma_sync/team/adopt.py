@@ -21,7 +21,7 @@ from karma_sync.team.documents.models import (
 )
 from karma_sync.team.documents.stored import MEMBER, ROSTER
 from karma_sync.team.documents.term import links_of, order_of
-from karma_sync.team.documents.verify import verify_member, verify_roster
+from karma_sync.team.documents.verify import verify_last, verify_member, verify_roster
 
 
 class Adopter:
@@ -44,8 +44,9 @@ class Adopter:
         with self._context.store.reading() as tx:
             team = state.teams.get(tx, team_id)
         for each in found:
-            # what a member signed before it was removed may lie there for ever
-            if each.kind == MEMBER and team and not team.former(each.writer):
+            if each.kind == MEMBER and team and team.former(each.writer):
+                self._adopt_last(team_id, each)
+            elif each.kind == MEMBER and team:
                 self._adopt(team_id, each)
 
     def _adopt(self, team_id: str, found: DocumentFile) -> bool:
@@ -73,6 +74,24 @@ class Adopter:
             return False
         return True
 
+    def _adopt_last(self, team_id: str, found: DocumentFile) -> None:
+        """Adopt what a former member answered last, which tells what it took back before.
+
+        Nothing is recorded of what does not verify: an old document may lie there for ever.
+        """
+        with self._context.store.transaction() as tx:
+            team = state.teams.get(tx, team_id)
+            known = state.get_document(tx, team_id, MEMBER, found.writer)
+            if team is None or (known and known.envelope == found.raw):
+                return
+            try:
+                version = known.version if known else 0
+                document = verify_last(found.raw, found.writer, team, version).value
+            except Unverified:
+                return
+            state.put_document(tx, document_of(team.id, found, document.version))
+            self._replace_answers(tx, document)
+
     def _adopt_roster(self, tx: Transaction, team: Team, found: DocumentFile) -> None:
         context, me = self._context, self._context.me
         newest = newest_order(tx, team)
@@ -98,6 +117,7 @@ class Adopter:
         version = known.version if known else 0
         document = verify_member(found.raw, found.writer, team, version).value
         state.put_document(tx, document_of(team.id, found, document.version))
+        self._replace_answers(tx, document)
         if document.left:
             self._let_go(tx, team, document)
             return
@@ -105,7 +125,9 @@ class Adopter:
         retracts = tuple((each.member, each.incarnation) for each in document.retracts)
         said = document.addresses, proposals, document.machines, retracts
         state.teams.put(tx, team.activate(found.writer, *said))
-        state.subscriptions.drop(tx, team=team.id, member=found.writer)
+
+    def _replace_answers(self, tx: Transaction, document: MemberDocument) -> None:
+        state.subscriptions.drop(tx, team=document.team, member=document.writer)
         state.subscriptions.put(tx, *answers_of(document))
 
     def _let_go(self, tx: Transaction, team: Team, document: MemberDocument) -> None:

@@ -52,7 +52,9 @@ class LeaveTerms:
 
 
 def leave(tx: Transaction, team: Team, me: str, terms: LeaveTerms) -> Team:
-    """Leave a team: my answers end at once, and my last document says so to the others.
+    """Leave a team: I send and receive nothing more, and my last document says so to the others.
+
+    It has my last answers: who was away learns from them what I took back before.
 
     What I received is deleted after seven days, unless it is to be kept.
 
@@ -63,7 +65,6 @@ def leave(tx: Transaction, team: Team, me: str, terms: LeaveTerms) -> Team:
     left = team.leave(me, int(terms.now.timestamp() * 1000), retracted=terms.retracted)
     purge_at = None if terms.keep else terms.now + _KEPT_AFTER_LEAVING
     _remember(tx, team, me, _End(How.LEFT, terms.now, purge_at))
-    state.subscriptions.drop(tx, team=team.id, member=me)
     state.agreements.drop(tx, team=team.id)
     state.teams.put(tx, left)
     return left

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.subscription import Subscription
 from karma_sync.syncthing.certificate import device_id
 from karma_sync.syncthing.home import restrict
 from tests.support.harness import PROJECT
 from tests.support.memory_town import MemoryTown
-from tests.support.players import Player
+from tests.support.players import Player, team_of
 
 
 @pytest.fixture
@@ -25,20 +24,6 @@ def here(tmp_path: Path) -> Iterator[MemoryTown]:
         yield found
     finally:
         found.close()
-
-
-def team_of(here: MemoryTown, *users: str) -> list[Player]:
-    """A team whose members send and receive one project."""
-    players = [Player(here.member(user).up()) for user in users]
-    players[0].found()
-    for other in players[1:]:
-        players[0].admit(other)
-    players[0].share(PROJECT)
-    here.settle()
-    for player in players:
-        player.accept(PROJECT, Direction.BOTH)
-    here.settle()
-    return players
 
 
 def files(player: Player) -> int:

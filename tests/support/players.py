@@ -1,6 +1,6 @@
 """Members who act by the use cases, without the questions of the commands."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,8 @@ from karma_sync.service.projects import Terms
 from karma_sync.store import state
 from karma_sync.team.admission import Newcomer
 from karma_sync.team.departures import LeaveTerms
-from tests.support.memory_town import MemoryMember
+from tests.support.harness import PROJECT
+from tests.support.memory_town import MemoryMember, MemoryTown
 
 
 class Player:
@@ -115,8 +116,15 @@ class Player:
             projects.move(app.state, app.me, project, None, verb)
 
 
-def everybody_joins(leader: Player, others: Iterable[Player]) -> None:
-    """A team of these members, with all of them in it once the town has settled."""
-    leader.found()
-    for other in others:
-        leader.admit(other)
+def team_of(town: MemoryTown, *users: str) -> list[Player]:
+    """A team whose members send and receive one project; the first leads."""
+    players = [Player(town.member(user).up()) for user in users]
+    players[0].found()
+    for other in players[1:]:
+        players[0].admit(other)
+    players[0].share(PROJECT)
+    town.settle()
+    for player in players:
+        player.accept(PROJECT, Direction.BOTH)
+    town.settle()
+    return players

@@ -125,9 +125,13 @@ class World:
 
     @cached_property
     def channels(self) -> tuple[Channel, ...]:
-        """Every open channel: an active member on a roster sends for a project on that roster."""
+        """Every open channel: an active member on a roster sends for a project on that roster.
+
+        A team that I am leaving has none.
+        """
         members = {(team.id, m.key): m for team in self.teams for m in team.members}
-        teams = {team.id: team for team in self.teams if not team.is_dissolved}
+        mine = (team for team in self.teams if team.anybody(self.key))
+        teams = {team.id: team for team in mine if not team.is_dissolved}
         agreed: dict[tuple[str, str], set[str]] = {}
         for team_id, project, name in self.agreed:
             agreed.setdefault((team_id, project), set()).add(name)
@@ -252,10 +256,12 @@ def kept_channels(world: World) -> frozenset[Kept]:
     for sub in world.subscriptions:
         team = teams.get(sub.team)
         member = team and (team.member(sub.member) or team.former(sub.member))
-        if not team or not member or sub.member == world.key or sub.status is Status.OFFERED:
+        if not team or not member or sub.member == world.key:
+            continue
+        if sub.status is Status.OFFERED and not sub.is_withdrawn:
             continue
         is_gone = member.removal is not None and team.is_retracted(member)
-        withdrawn = sub.status is Status.DECLINED or is_gone
+        withdrawn = sub.is_withdrawn or is_gone
         folder = "" if withdrawn else channel_id(team, sub)
         if folder is not None:
             found.setdefault((team.id, sub.project, member.tag), set()).add(folder)
@@ -265,10 +271,14 @@ def kept_channels(world: World) -> frozenset[Kept]:
 
 
 def _retracted(world: World) -> Iterator[tuple[Team, Member, str]]:
-    """The removed members whose items were retracted, with every project of their team."""
+    """The members whose items were retracted, with every project of their team.
+
+    Of one that was added again, the items that it sent before.
+    """
     for team in world.teams:
-        for member in team.removed:
-            if team.is_retracted(member) and member.key != world.key:
+        for member in (*team.everybody, *team.removed):
+            retracted = member.retracted or (member.removal and team.is_retracted(member))
+            if retracted and member.key != world.key:
                 for project in (*team.projects, *team.unshared):
                     yield team, member, project.identity
 

@@ -52,7 +52,8 @@ class Member(Value, frozen=True, kw_only=True):
     """A person on a machine; `key` is the Ed25519 public key in hex.
 
     `incarnation` grows each time the member is added again, so that no channel id and no document
-    of an earlier time counts again. `removal` is set while the status is `removed`. A guest is
+    of an earlier time counts again. `removal` is set while the status is `removed`. After that,
+    `retracted` tells that what the member sent in an earlier time was taken back. A guest is
     `limited_to` some projects, by identity; a member to none. `proposals` are projects that it asks
     the leader to share. `machines` are the keys of other members that are, by the member's own
     word, machines of the same person; that counts if they say the same (`Team.are_one_person`).
@@ -68,6 +69,7 @@ class Member(Value, frozen=True, kw_only=True):
     status: MemberStatus = MemberStatus.ADDED
     incarnation: int = 0
     removal: Removal | None = None
+    retracted: bool = False
     limited_to: tuple[str, ...] = ()
     proposals: tuple[str, ...] = ()
     machines: tuple[str, ...] = ()

@@ -77,8 +77,9 @@ class Subscription(Value, frozen=True, kw_only=True):
     """A member's answer to a shared project; status `offered` means that there is no answer yet.
 
     `member` is the member's key in hex. `incarnation` grows with every accept, so that no channel
-    id is used twice. `offer` is the incarnation of the shared project that was answered. `limits`
-    are known for my own subscriptions only.
+    id is used twice. `offer` is the incarnation of the shared project that was answered, and
+    `withdrawn` the newest incarnation of which everything was taken back; it stays, for those who
+    were away then. `limits` are known for my own subscriptions only.
     """
 
     team: str
@@ -89,7 +90,14 @@ class Subscription(Value, frozen=True, kw_only=True):
     content: tuple[Content, ...] = USUAL
     incarnation: int = 0
     offer: int = 0
+    withdrawn: int = 0
     limits: Limits = Limits()
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether everything was taken back, and nothing was accepted since."""
+        reopened = self.status is Status.OFFERED and 0 < self.incarnation == self.withdrawn
+        return self.status is Status.DECLINED or reopened
 
     @property
     def engaged(self) -> bool:
@@ -159,11 +167,12 @@ class Subscription(Value, frozen=True, kw_only=True):
 
         A new channel begins, and receivers delete what came through the earlier one.
         """
-        return self._move("change", incarnation=next_version(self.incarnation, now_ms))
+        incarnation = next_version(self.incarnation, now_ms)
+        return self._move("change", incarnation=incarnation, withdrawn=self.incarnation)
 
     def decline(self) -> "Subscription":
-        """Take no part, or no longer take part."""
-        return self._move("decline")
+        """Take no part, or no longer take part; what was sent is taken back."""
+        return self._move("decline", withdrawn=self.incarnation)
 
     def reopen(self) -> "Subscription":
         """Undo the decline; the project is offered again."""

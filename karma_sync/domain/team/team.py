@@ -303,7 +303,8 @@ class Team(TeamFacts, frozen=True, kw_only=True):
         new = Member(tag=code.tag, device=code.device, key=code.key, addresses=code.addresses)
         if before:
             again = before.add(now_ms, code.addresses)
-            new = again.changed(tag=code.tag, device=code.device)
+            retracted = before.retracted or self.is_retracted(before)
+            new = again.changed(tag=code.tag, device=code.device, retracted=retracted)
         new = new.changed(limited_to=limited_to)
         team = self.changed(removed=tuple(m for m in self.removed if m.key != code.key))
         if limited_to:

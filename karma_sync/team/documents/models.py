@@ -64,12 +64,15 @@ Count = Annotated[int, Field(ge=0, le=limits.NUMBER)]
 
 
 class RosterMember(PeerModel):
+    """A member. `retracted`: what it sent before it was added again was taken back."""
+
     tag: Tag
     device: DeviceId
     key: Key
     addresses: Addresses
     incarnation: Count = 0
     same_person: bool = False
+    retracted: bool = False
 
 
 class RosterGuest(RosterMember):
@@ -136,9 +139,10 @@ class Roster(PeerModel):
 
 
 class Answered(PeerModel):
-    """One member's answer to one project; a project without an answer is not listed.
+    """One member's answer to one project; a project that was never answered is not listed.
 
-    `offer` is the incarnation of the project that was answered.
+    `offer` is the incarnation of the project that was answered, and `withdrawn` the newest
+    incarnation of the answer of which everything was taken back.
     """
 
     project: Identity
@@ -150,6 +154,7 @@ class Answered(PeerModel):
     ]
     incarnation: Count
     offer: Count = 0
+    withdrawn: Count = 0
 
 
 class Proposal(PeerModel):
@@ -210,6 +215,7 @@ def roster_of(team: Team, version: int) -> Roster:
                 addresses=m.addresses,
                 incarnation=m.incarnation,
                 same_person=m.same_person,
+                retracted=m.retracted,
             )
             for m in _by_tag(team.members)
         ),
@@ -220,6 +226,7 @@ def roster_of(team: Team, version: int) -> Roster:
                 key=m.key,
                 addresses=m.addresses,
                 incarnation=m.incarnation,
+                retracted=m.retracted,
                 projects=m.limited_to,
             )
             for m in _by_tag(team.guests)
@@ -300,6 +307,7 @@ def _member(listed: RosterMember, roster: Roster, known: Team | None) -> Member:
         addresses=before.addresses if before and seen else listed.addresses,
         status=MemberStatus.ACTIVE if seen or listed.key == roster.writer else MemberStatus.ADDED,
         incarnation=listed.incarnation,
+        retracted=listed.retracted,
         proposals=before.proposals if before and seen else (),
         machines=before.machines if before and seen else (),
         same_person=listed.same_person,
@@ -339,7 +347,8 @@ def member_document(
     team: Team, me: PairingCode, mine: Iterable[Subscription], version: int
 ) -> MemberDocument:
     """My own document in `team`: my addresses, my answers, and whether I left."""
-    answered = sorted((s for s in mine if s.status is not Status.OFFERED), key=lambda s: s.project)
+    said = (s for s in mine if s.status is not Status.OFFERED or s.withdrawn)
+    answered = sorted(said, key=lambda s: s.project)
     here = team.known(me.key)
     removal = here.removal if here else None
     return MemberDocument(
@@ -356,6 +365,7 @@ def member_document(
                 content=s.content,
                 incarnation=s.incarnation,
                 offer=s.offer,
+                withdrawn=s.withdrawn,
             )
             for s in answered
         ),
@@ -383,6 +393,7 @@ def answers_of(document: MemberDocument) -> list[Subscription]:
             content=content_of(a.content),
             incarnation=a.incarnation,
             offer=a.offer,
+            withdrawn=a.withdrawn,
         )
         for a in document.subscriptions
     ]

@@ -78,6 +78,21 @@ def verify_member(
     return Verified(document)
 
 
+def verify_last(
+    raw: bytes, writer: str, team: Team, newest_version: int
+) -> Verified[MemberDocument]:
+    """Verify the last document of a member that left or was removed.
+
+    Raises:
+        Unverified: its code has the number of the step that failed.
+    """
+    gone = team.former(writer)
+    document = _signed_by_itself(raw, writer, team, newest_version, MemberDocument)
+    if gone is None or document.incarnation != gone.incarnation:
+        raise Unverified("6-newer", "the document is from another time than the removal")
+    return Verified(document)
+
+
 def verify_receipt(raw: bytes, writer: str, team: Team, newest_version: int) -> Verified[Receipt]:
     """Verify a member's receipt, newer than the newest accepted version.
 
@@ -91,6 +106,12 @@ def _of_member(raw: bytes, writer: str, team: Team, newest_version: int, model: 
     """Verify a document that a member signs about itself, in the order of the steps."""
     if team.anybody(writer) is None:
         raise Unverified("4-signer", f"{team.name} has no member with key {writer[:8]}")
+    return _signed_by_itself(raw, writer, team, newest_version, model)
+
+
+def _signed_by_itself(
+    raw: bytes, writer: str, team: Team, newest_version: int, model: type[S]
+) -> S:
     payload_type = PayloadType.MEMBER if model is MemberDocument else PayloadType.RECEIPT
     document = open_document(raw, writer, payload_type, model)
     if document.writer != writer:

@@ -80,7 +80,7 @@ def test_an_illegal_move_changes_nothing_and_hints_the_way(status: Status, verb:
     [
         ("pause", {"status"}),
         ("resume", {"status"}),
-        ("decline", {"status"}),
+        ("decline", {"status", "withdrawn"}),
         ("reopen", {"status"}),
         ("change", {"direction", "content"}),
         ("accept", {"status", "direction", "content", "limits", "incarnation"}),
