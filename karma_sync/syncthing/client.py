@@ -11,7 +11,7 @@ import requests
 
 from karma_sync.errors import SyncthingError, SyncthingRefused, SyncthingUnreachable
 from karma_sync.syncthing import wire
-from karma_sync.syncthing.configuration import Configuration
+from karma_sync.syncthing.configuration import Configuration, ConfigurationReader
 
 T = TypeVar("T")
 
@@ -54,6 +54,7 @@ class SyncthingClient:
         self._api_key = api_key
         self._local = threading.local()
         self._my_id = ""
+        self._configurations = ConfigurationReader()
 
     def ping(self) -> None:
         """Return if Syncthing answers and accepts our API key."""
@@ -70,7 +71,7 @@ class SyncthingClient:
     def configuration(self, root: Path) -> Configuration:
         """The whole configuration; folders below the directory `root` are ours."""
         my_id = self._own_id()
-        return self._get(lambda body: Configuration.read(body, my_id, root), "/rest/config")
+        return self._get(lambda body: self._configurations.read(body, my_id, root), "/rest/config")
 
     def put_configuration(self, configuration: Configuration) -> None:
         """Replace the whole configuration; changes that others made since it was read are lost.

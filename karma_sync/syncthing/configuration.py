@@ -8,6 +8,7 @@ below our root.
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,8 @@ class Configuration:
     my_id: str
     root: Path
     # Never printed: it holds the API key and the hash of the password.
-    _tree: _Entry = field(repr=False)
-    _shape: _Shape = field(repr=False)
+    _body: bytes = field(repr=False)
+    _setup: Setup | None = field(default=None, repr=False)
 
     @classmethod
     def read(cls, body: bytes, my_id: str, root: Path) -> "Configuration":
@@ -92,15 +93,32 @@ class Configuration:
         Raises:
             ValueError: the answer has another shape.
         """
-        return cls(my_id, root, json.loads(body), _Shape.model_validate_json(body))
+        found = cls(my_id, root, body)
+        return cls(my_id, root, body, found._read_setup())
+
+    def is_of(self, body: bytes, my_id: str, root: Path) -> bool:
+        """Whether `read` would give this configuration."""
+        return (self.my_id, self.root, self._body) == (my_id, root, body)
+
+    @cached_property
+    def _tree(self) -> _Entry:
+        tree: _Entry = json.loads(self._body)
+        return tree
+
+    @cached_property
+    def _shape(self) -> _Shape:
+        return _Shape.model_validate_json(self._body)
 
     def write(self) -> bytes:
         """The body for PUT /rest/config."""
-        return json.dumps(self._tree).encode()
+        return self._body
 
     @property
     def setup(self) -> Setup:
         """The part that the reconciler compares: devices, our folders, ignored devices, name."""
+        return self._setup or self._read_setup()
+
+    def _read_setup(self) -> Setup:
         ignored = self._shape.remote_ignored_devices or ()
         names = {entry.device_id: entry.name for entry in self._shape.devices or ()}
         return Setup(
@@ -127,28 +145,34 @@ class Configuration:
     @property
     def folders(self) -> frozenset[Folder]:
         """Our folders; our own device is not among the `devices` of a folder."""
+        known = frozenset(device.device_id for device in self._shape.devices or ())
+        equal: dict[frozenset[str], frozenset[str]] = {}  # one list for all channels of a project
         return frozenset(
-            self._folder(entry, raw)
+            self._folder(entry, raw, known, equal)
             for entry, raw in zip(self._shape.folders or (), self._entries("folders"), strict=True)
             if _is_ours(entry, self.root)
         )
 
-    def _folder(self, entry: _FolderEntry, raw: _Entry) -> Folder:
+    def _folder(
+        self,
+        entry: _FolderEntry,
+        raw: _Entry,
+        known: frozenset[str],
+        equal: dict[frozenset[str], frozenset[str]],
+    ) -> Folder:
         known_type = entry.type in set(FolderType)
-        others = frozenset(entry.device_ids) - {self.my_id}
+        listed = frozenset(entry.device_ids)
+        others = listed - {self.my_id}
+        # shared with us, only with known devices, and with none encrypted
+        plain = not any(device.encryption_password for device in entry.devices or ())
+        shared = plain and self.my_id in listed and known.issuperset(listed)
         return Folder(
             id=entry.id,
             type=FolderType(entry.type) if known_type else FolderType.SEND_RECEIVE,
-            devices=others,
+            devices=equal.setdefault(others, others),
             paused=entry.paused,
-            sound=known_type and _settings_hold(raw) and self._sharing_holds(entry),
+            sound=known_type and _settings_hold(raw) and shared,
         )
-
-    def _sharing_holds(self, entry: _FolderEntry) -> bool:
-        """Whether a folder is shared with us, only with known devices, and with none encrypted."""
-        known = {device.device_id for device in self._shape.devices or ()}
-        plain = not any(device.encryption_password for device in entry.devices or ())
-        return plain and self.my_id in entry.device_ids and known.issuperset(entry.device_ids)
 
     def _entries(self, kind: str) -> list[_Entry]:
         entries: list[_Entry] = self._tree.get(kind) or []
@@ -156,6 +180,22 @@ class Configuration:
 
     def _foreign(self) -> list[_FolderEntry]:
         return [e for e in self._shape.folders or () if not _is_ours(e, self.root)]
+
+
+class ConfigurationReader:
+    """Reads configurations; one that is as the last one is not read again.
+
+    With 1,000 folders of 50 devices each, an idle cycle would spend half a second on that.
+    """
+
+    def __init__(self) -> None:
+        self._last: Configuration | None = None
+
+    def read(self, body: bytes, my_id: str, root: Path) -> Configuration:
+        """As `Configuration.read`."""
+        if self._last is None or not self._last.is_of(body, my_id, root):
+            self._last = Configuration.read(body, my_id, root)
+        return self._last
 
 
 def with_changes(

@@ -21,6 +21,7 @@ suite holds it to. What it does not do:
 """
 
 import json
+import time
 import xml.etree.ElementTree as ET  # noqa: S405 - reads only what this module wrote
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -32,7 +33,7 @@ from karma_sync.domain.team.pairing_code import device_bytes
 from karma_sync.errors import BadInput, SyncthingRefused, SyncthingUnreachable
 from karma_sync.syncthing import wire
 from karma_sync.syncthing.client import NAMES_PER_SCAN
-from karma_sync.syncthing.configuration import Configuration
+from karma_sync.syncthing.configuration import Configuration, ConfigurationReader
 from tests.support.memory_events import Json
 from tests.support.memory_figures import completion, needed, summary
 from tests.support.memory_folder import FolderTrouble, MemoryFolder
@@ -58,6 +59,8 @@ class MemorySyncthing:
         self._network = network
         self._member = network.join(device, name)
         self._knows_id = False
+        self._configurations = ConfigurationReader()
+        self.answering_s = 0.0  # CPU time to make answers, which a real one spends elsewhere
 
     # ---- what a test does with it
 
@@ -132,7 +135,7 @@ class MemorySyncthing:
         return self._ask(
             "GET",
             "/rest/config",
-            lambda body: Configuration.read(body, my_id, root),
+            lambda body: self._configurations.read(body, my_id, root),
             lambda: self._member.config,
         )
 
@@ -269,7 +272,10 @@ class MemorySyncthing:
     ) -> T:
         with self._network.lock:
             self._reach(method, path)
-            return _parsed(parse, answer())
+            began = time.thread_time()
+            body = json.dumps(answer()).encode()
+            self.answering_s += time.thread_time() - began
+            return parse(body)
 
     def _order(self, method: str, path: str, act: Callable[[], None]) -> None:
         with self._network.lock:
