@@ -55,6 +55,7 @@ STEP_BYTES = 250_000_000
 # a folder of documents: a team's, or that of the notice to a removed member.
 CHANNEL_BYTES = 20_000_000_000
 METADATA_BYTES = 8_000_000
+RECEIPTS_BYTES = 6_000_000  # of all members, within METADATA_BYTES
 METADATA_FILES = 1_000
 
 # With less free space than this share of a disk, Syncthing pulls nothing (`minDiskFree`, which

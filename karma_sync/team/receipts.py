@@ -30,6 +30,7 @@ from karma_sync.team.documents.receipt import (
     Receipt,
     Seen,
     channel_receipt,
+    fitting,
     seen,
 )
 from karma_sync.team.documents.stored import MEMBER, RECEIPT, receipts_for
@@ -223,6 +224,7 @@ class Receipts:
             known = work.get_receipt(tx, team.id, me)
         before = read_accepted(known.envelope, me, PayloadType.RECEIPT, Receipt) if known else None
         saw = self._saw(team)
+        channels = fitting(channels, len(saw), len(team.everybody))
         if before is None or (before.channels, before.seen) != (channels, saw):
             self._written[team.id] = self._context.monotonic()
             version = next_version(before.version if before else 0, self._context.now_ms)

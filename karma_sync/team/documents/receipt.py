@@ -4,7 +4,7 @@ docs/format.md describes their JSON.
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -21,6 +21,9 @@ STRAY_REVISION = 1  # reported for chunks that no item names: older than any rev
 _MOST_CHANNELS = limits.PROJECTS * 2
 _MOST_REFUSED = 50
 _MOST_RETRACTED = 50
+# At most, of a receipt without its lists, and of one entry in `seen`.
+_FRAME_BYTES = 1_000
+_SEEN_BYTES = 220
 NOTHING = hashlib.sha256().hexdigest()
 Count = Annotated[int, Meta(ge=0, le=limits.NUMBER)]
 
@@ -46,14 +49,15 @@ class Retracted(Received, frozen=True, kw_only=True):
     revision: Count
 
 
-class ChannelReceipt(Received, frozen=True, kw_only=True):
+class ChannelReceipt(Received, frozen=True, kw_only=True, omit_defaults=True):
     """What a member has imported of one channel.
 
     `digest` is over the sorted items and their revisions: equal digests mean equal content.
     `oldest` is the lowest revision of which something is left in the library or in the channel's
     folder; 0 if nothing is there. `retracted_digest` is over all retractions carried out, in the
     order of their revisions; `retractions` are the latest of them. `set_aside` are items that the
-    member has and does not import; they are not in `items` and `digest`.
+    member has and does not import; they are not in `items` and `digest`. Fields with their default
+    are not written: a receipt lists every channel.
     """
 
     folder: Annotated[str, Meta(pattern=rf"\A{FOLDER_ID.pattern}\Z")]
@@ -164,6 +168,24 @@ def channel_receipt(folder: str, imported: Imported) -> ChannelReceipt:
         retracted_digest=digest,
         retractions=tuple(Retracted(item=item, revision=revision) for item, revision in latest),
     )
+
+
+def fitting(
+    channels: Iterable[ChannelReceipt], seen_documents: int, members: int
+) -> tuple[ChannelReceipt, ...]:
+    """As many of these as a receipt may list besides the documents seen, sorted by folder.
+
+    The receipts of all members together leave room for the other documents in the folder. Of
+    channels that do not fit, nothing is confirmed; those that changed last come first.
+    """
+    most = min(limits.RECEIPTS_BYTES // max(1, members), limits.DOCUMENT_BYTES)
+    left = most * 3 // 4 - _FRAME_BYTES - seen_documents * _SEEN_BYTES  # signed in base64
+    found = []
+    for each in sorted(channels, key=lambda c: (-c.revision, c.folder))[:_MOST_CHANNELS]:
+        left -= len(each.to_json()) + 1
+        if left >= 0:
+            found.append(each)
+    return tuple(sorted(found, key=lambda c: c.folder))
 
 
 def _digests(retracted: Sequence[tuple[str, int]]) -> Iterator[str]:

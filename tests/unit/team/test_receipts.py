@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from karma_sync.errors import SyncthingUnreachable
+from karma_sync.signing import PayloadType
 from karma_sync.team import receipts
+from karma_sync.team.documents.receipt import (
+    Imported,
+    Receipt,
+    channel_receipt,
+    fitting,
+    seen,
+)
 from karma_sync.team.documents.stored import RECEIPT
 from tests.unit.team.test_counters import WORLD, A, Alice
 
@@ -42,3 +50,22 @@ def test_a_receipt_that_syncthing_did_not_look_at_is_told_again(
     assert all(wait is not None and wait <= receipts.EVERY_S for wait in waits)
     assert syncthing.told == [MINE]
     assert len(caplog.records) == 1, "an outage is logged once"
+
+
+@pytest.mark.parametrize(("members", "most"), [(2, 256_000), (50, 120_000), (100, 60_000)])
+def test_a_receipt_lists_as_many_channels_as_the_receipts_of_all_have_room_for(
+    members: int, most: int
+) -> None:
+    channels = [
+        channel_receipt(f"ks-c-{number:0>26}", Imported({f"{number:032x}": 10**12 + number}))
+        for number in range(1_500)
+    ]
+    saw = tuple(seen("member", f"{number:064x}", 10**12, b"") for number in range(members + 1))
+    found = fitting(channels, len(saw), members)
+    receipt = Receipt(team="t" * 26, writer="a" * 64, version=10**12, channels=found, seen=saw)
+    size = len(A.sign(PayloadType.RECEIPT, receipt.to_json().encode()))
+
+    assert most * 0.85 < size <= most or len(found) == 1_000
+    assert list(found) == sorted(found, key=lambda c: c.folder)
+    left_out = {c.revision for c in channels} - {c.revision for c in found}
+    assert max(left_out) < min(c.revision for c in found), "the newest are listed"
