@@ -29,6 +29,7 @@ from benchmarks import (
     results,
     search,
     soak,
+    team,
     workload,
 )
 
@@ -70,6 +71,7 @@ ALL: dict[str, Callable[[], None]] = {
         join.join_s,
         idle.idle_daemon,
         cycle.idle_cycle,
+        team.simulated_team,
     )
 }
 
