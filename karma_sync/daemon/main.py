@@ -18,6 +18,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from karma_sync.app import App
 from karma_sync.daemon import wiring
+from karma_sync.daemon.before_start import before_start
 from karma_sync.daemon.lock import announced, locked
 from karma_sync.daemon.systemd_notify import Notifier
 from karma_sync.daemon.threads import LoneArchive, Workers
@@ -96,7 +97,7 @@ class Daemon:
                 return
             process, client = found
             foundation = wiring.prepare(self._app, client)
-            wiring.before_start(self._app, foundation.recovery)
+            before_start(self._app, foundation.recovery)
             process.start()
             try:
                 process.wait_ready(client, _READY_S)

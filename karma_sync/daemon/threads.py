@@ -6,7 +6,8 @@ from functools import partial
 from karma_sync.agents.claude.side_files import LINKED, TELLING, WATCHED
 from karma_sync.app import App
 from karma_sync.archive.schedule import ArchiveRequests
-from karma_sync.daemon.wiring import Parts, archive_schedule, before_start
+from karma_sync.daemon.before_start import before_start
+from karma_sync.daemon.wiring import Parts, archive_schedule
 from karma_sync.domain.mesh.channels import (
     World,
     inboxes,

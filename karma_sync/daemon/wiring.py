@@ -35,7 +35,6 @@ from karma_sync.channel.verify import (
 from karma_sync.daemon.observing import observation_sender
 from karma_sync.daemon.signals import Requests, Signals
 from karma_sync.domain.mesh.channels import World
-from karma_sync.domain.mesh.plan import desired
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.project import belonging_of
 from karma_sync.domain.session.source_files import SourceFile
@@ -71,15 +70,12 @@ from karma_sync.service.sessions.choices import my_channels
 from karma_sync.settings import Keep
 from karma_sync.store import packaged, record_ids, work
 from karma_sync.store.database import Database
-from karma_sync.store.world import read_world
 from karma_sync.syncthing.client import SyncthingClient
 from karma_sync.syncthing.home import (
     ListenSettings,
     configure,
-    folders,
     gui_port,
     require_home,
-    restrict,
 )
 from karma_sync.syncthing.port import SyncthingPort
 from karma_sync.syncthing.process import SyncthingProcess, free_port, require_free
@@ -176,23 +172,6 @@ def prepare(
     )
     recovery = Recovery(app.paths, integrity, app.work, app.event_log, hooks)
     return Foundation(client, requests, changes, recovery, monotonic)
-
-
-def before_start(app: App, recovery: Recovery) -> None:
-    """Prepare for the start of Syncthing, which begins to exchange files at once.
-
-    Every outbox is mended first: Syncthing would delete missing files at every peer. What was
-    paused, declined or removed while Syncthing was off does not run for the moment that the first
-    cycle needs.
-    """
-    with app.state.reading() as tx:
-        network = app.settings.network
-        world = read_world(tx, app.me, utc_now(), network.discovery, network.port)
-    recovery.before_start(world, folders(app.paths.syncthing))
-    parting = Parting(utc_now, time.monotonic).of(world.teams, world.key)
-    wanted = desired(replace(world, parting=parting)).folders
-    running = {folder.id: folder.devices for folder in wanted if not folder.paused}
-    restrict(app.paths.syncthing, app.paths.folders, running)
 
 
 def wire(app: App, foundation: Foundation) -> Parts:

@@ -15,13 +15,17 @@ from karma_sync.team.documents.folder import DocumentFile
 from karma_sync.team.documents.models import (
     MemberDocument,
     answers_of,
-    is_listed,
-    is_removed,
     team_of,
 )
 from karma_sync.team.documents.stored import MEMBER, ROSTER
 from karma_sync.team.documents.term import links_of, order_of
-from karma_sync.team.documents.verify import verify_last, verify_member, verify_roster
+from karma_sync.team.documents.verify import (
+    is_listed,
+    is_removed,
+    verify_last,
+    verify_member,
+    verify_roster,
+)
 
 
 class Adopter:

@@ -11,10 +11,10 @@ from karma_sync.store.database import Transaction
 from karma_sync.team.adopt import document_of
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.folder import DocumentFile
-from karma_sync.team.documents.models import Roster, is_listed, team_of
+from karma_sync.team.documents.models import Roster, team_of
 from karma_sync.team.documents.stored import ROSTER
 from karma_sync.team.documents.term import order_of
-from karma_sync.team.documents.verify import verify_roster
+from karma_sync.team.documents.verify import is_listed, verify_roster
 
 
 class Joiner:

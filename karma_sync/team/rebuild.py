@@ -21,10 +21,10 @@ from karma_sync.store.intent import Intent, Limit, read_intent, void_unknown
 from karma_sync.team.adopt import document_of
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.folder import DocumentFile, MetadataFolder
-from karma_sync.team.documents.models import MemberDocument, Roster, answers_of, is_listed, team_of
+from karma_sync.team.documents.models import MemberDocument, Roster, answers_of, team_of
 from karma_sync.team.documents.stored import MEMBER, ROSTER
 from karma_sync.team.documents.term import order_of
-from karma_sync.team.documents.verify import verify_roster
+from karma_sync.team.documents.verify import is_listed, verify_roster
 
 
 class Rebuilder:

@@ -19,9 +19,10 @@ import psutil
 
 from karma_sync.agents.claude.side_files import TELLING, WATCHED
 from karma_sync.app import App
+from karma_sync.daemon.before_start import before_start
 from karma_sync.daemon.lock import announced, locked
 from karma_sync.daemon.threads import Duties
-from karma_sync.daemon.wiring import before_start, prepare, wire
+from karma_sync.daemon.wiring import prepare, wire
 from karma_sync.domain.mesh.plan import FolderType
 from karma_sync.errors import KarmaError, SyncthingUnreachable
 from karma_sync.receiving.receiver import ALL

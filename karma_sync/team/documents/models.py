@@ -397,14 +397,3 @@ def answers_of(document: MemberDocument) -> list[Subscription]:
         )
         for a in document.subscriptions
     ]
-
-
-def is_listed(roster: Roster, me: PairingCode) -> bool:
-    """Whether a roster lists me, with exactly my tag, device and key, as a member or guest."""
-    mine = (me.tag, me.device, me.key)
-    return any((m.tag, m.device, m.key) == mine for m in (*roster.members, *roster.guests))
-
-
-def is_removed(roster: Roster, me: PairingCode) -> bool:
-    """Whether a roster lists my key as removed."""
-    return any(m.key == me.key for m in roster.removed)

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from karma_sync.domain.ids import team_id
 from karma_sync.domain.session.manifest import Verified
+from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.succession import RosterOrder
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import Unverified
@@ -121,3 +122,14 @@ def _signed_by_itself(
     if document.version <= newest_version:
         raise Unverified("6-newer", f"version {document.version} must be above {newest_version}")
     return document
+
+
+def is_listed(roster: Roster, me: PairingCode) -> bool:
+    """Whether a roster lists me, with exactly my tag, device and key, as a member or guest."""
+    mine = (me.tag, me.device, me.key)
+    return any((m.tag, m.device, m.key) == mine for m in (*roster.members, *roster.guests))
+
+
+def is_removed(roster: Roster, me: PairingCode) -> bool:
+    """Whether a roster lists my key as removed."""
+    return any(m.key == me.key for m in roster.removed)
