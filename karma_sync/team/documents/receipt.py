@@ -165,7 +165,8 @@ def channel_receipt(folder: str, imported: Imported) -> ChannelReceipt:
             for item, revision in sorted(imported.set_aside)[:_MOST_REFUSED]
         ),
         oldest=min((*revisions.values(), *imported.lingering), default=0),
-        retracted_digest=digest,
+        # the very text: msgspec leaves a default out only if it is the same object
+        retracted_digest=digest if imported.retracted else NOTHING,
         retractions=tuple(Retracted(item=item, revision=revision) for item, revision in latest),
     )
 

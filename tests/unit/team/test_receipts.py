@@ -69,3 +69,4 @@ def test_a_receipt_lists_as_many_channels_as_the_receipts_of_all_have_room_for(
     assert list(found) == sorted(found, key=lambda c: c.folder)
     left_out = {c.revision for c in channels} - {c.revision for c in found}
     assert max(left_out) < min(c.revision for c in found), "the newest are listed"
+    assert len(found[0].to_json()) < 200, "what is not told takes no room"
