@@ -44,6 +44,19 @@ class Evil:
         self._client.put_configuration(changed)
         (self.member.paths.folder(folder) / ".stignore").unlink()
 
+    def offer(self, folder: str, to: str) -> None:
+        """Make a folder of any id, as if it were one of documents, and share it with a device."""
+        root = self.member.paths.folders
+        tree = json.loads(self._client.configuration(root).write())
+        (like, *_) = (each for each in tree["folders"] if each["id"].startswith("ks-m-"))
+        own = self._client.system().my_id
+        devices = [{"deviceID": each, "encryptionPassword": ""} for each in (own, to)]
+        place = self.member.paths.folder(folder)
+        (place / ".stfolder").mkdir(parents=True)
+        entry = like | {"id": folder, "label": folder, "path": str(place), "devices": devices}
+        tree["folders"].append(entry)
+        self._client.put_configuration(Configuration.read(json.dumps(tree).encode(), own, root))
+
     def write(self, folder: str, name: str, content: bytes) -> None:
         """Put a file into a folder."""
         path = self.member.paths.folder(folder) / name
