@@ -130,8 +130,10 @@ def has_team(app: App) -> bool:
 def team_to_lead(app: App, name: str | None) -> "Team":
     """Return the team that is meant, which I lead; it is founded if I am in none.
 
+    On a terminal it asks which one, if I lead several and named none.
+
     Raises:
-        BadInput: I lead several and named none, or there is no terminal to ask for a name at.
+        BadInput: there is no terminal to ask for a name at.
         NotLeader: I do not lead the team.
         IllegalMove: it is dissolved.
     """
@@ -147,6 +149,9 @@ def team_to_lead(app: App, name: str | None) -> "Team":
     led = [each for each in known if each.leader == app.me.key and not each.is_dissolved]
     if name is None and len(led) == 1:
         return led[0]
+    if name is None and led and is_terminal():
+        names = sorted(each.name for each in led)
+        name = ask(f"You lead {', '.join(names)}. Which team", names[0])
     return teams.find_team(app.state, name).lead_by(app.me.key).change()
 
 

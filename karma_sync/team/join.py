@@ -13,7 +13,7 @@ from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.folder import DocumentFile
 from karma_sync.team.documents.models import Roster, team_of
 from karma_sync.team.documents.stored import ROSTER
-from karma_sync.team.documents.term import order_of
+from karma_sync.team.documents.term import links_of, order_of
 from karma_sync.team.documents.verify import is_listed, verify_roster
 
 
@@ -57,6 +57,7 @@ class Joiner:
                 if metadata_folder(roster.team) != invitation.folder:
                     raise Unverified("5-team", "it lies in another team's folder")  # noqa: TRY301
                 self._require_listed(roster)
+                self._require_way_through_code(roster)
             except Unverified as error:
                 self._context.event_log.record_fault(
                     "invitation refused", invitation.id, reason(error)
@@ -72,6 +73,18 @@ class Joiner:
             former = state.formers.get(tx, roster.team)
         if former and _incarnation(roster, me.key) <= former.incarnation:
             raise Unverified("6-newer", f"it is from before you were {former.how}")
+
+    def _require_way_through_code(self, roster: Roster) -> None:
+        """My yes to an invitation code was to a team that the maker of the code led.
+
+        A former leader can sign two ways on: to the leader whose code I have, and to somebody else.
+        """
+        with self._context.store.reading() as tx:
+            codes = [j.key for j in state.joinings.all(tx) if j.team == roster.team and j.is_open]
+        links = links_of(roster.team, roster.founder, roster.chain)
+        leaders = {roster.founder, *(link.leader for link in links)}
+        if codes and leaders.isdisjoint(codes):
+            raise Unverified("4-signer", "who made the invitation code never led this team")
 
     def _ready(self, tx: Transaction, invitation: Invitation, roster: Roster) -> Invitation:
         """The invitation with the data of its roster; accepted if I paired with the leader before.

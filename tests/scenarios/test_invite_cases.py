@@ -142,6 +142,18 @@ def test_a_guest_is_refused_when_its_project_is_not_shared_any_more(
         assert (said.code, "not shared any more" in said.err) == (6, True)
 
 
+def test_who_leads_several_teams_is_asked_which_one(town: Town) -> None:
+    with newcomers(town, "several") as [several]:
+        for name in ("first", "second"):
+            several.run("team", "create", name)
+        asked = several.on_terminal("invite", "--no-wait", answers=["second"])
+
+        assert "You lead first, second. Which team [first]:" in asked.out
+        assert "Invitation to second, good for a day" in asked.out
+        unasked = several.run("invite", "--no-wait", check=False)
+        assert (unasked.code, "--team first" in unasked.err) == (2, True)
+
+
 # ---- what ends a code
 
 

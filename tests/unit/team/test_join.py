@@ -1,0 +1,75 @@
+"""A newcomer joins by a roster that leads through the maker of its code, and by no other."""
+
+from pathlib import Path
+
+import pytest
+
+from karma_sync.domain.team.invitation import Answer, Invitation
+from karma_sync.domain.team.invite import Joining
+from karma_sync.domain.team.invite_code import InviteCode
+from karma_sync.domain.team.team import Team
+from karma_sync.paths import Paths, metadata_folder
+from karma_sync.runtime.event_log import EventLog
+from karma_sync.signing import PayloadType, SigningKey, code_keys
+from karma_sync.store import events, state, work
+from karma_sync.team.context import TeamContext
+from karma_sync.team.documents.folder import prepare
+from karma_sync.team.documents.models import roster_of
+from karma_sync.team.documents.term import begin_term
+from karma_sync.team.join import Joiner
+from tests.support.builders import (
+    ALICE,
+    BOB,
+    CAROL,
+    MALLORY,
+    NOW,
+    code_of,
+    device_of,
+    key_of,
+    team_of_all,
+)
+
+A, B, C, M = (key_of(tag) for tag in (ALICE, BOB, CAROL, MALLORY))
+TEAM = team_of_all(ALICE, BOB, CAROL, MALLORY)
+CAROLS = begin_term(A, TEAM, C.public, ())
+MALLORYS = begin_term(A, TEAM, M.public, ())
+"""Alice signed two ways on; Bob has a code of Carol's."""
+HANDED_ON = begin_term(C, CAROLS, M.public, ())
+
+
+@pytest.mark.parametrize(
+    ("team", "signer", "joins"),
+    [
+        (CAROLS, C, True),
+        (HANDED_ON, M, True),  # Carol, whose code it is, made Mallory the leader
+        (MALLORYS, M, False),
+        (TEAM, A, False),  # from before Carol led
+    ],
+)
+def test_a_roster_is_taken_if_the_maker_of_the_code_led_the_team(
+    tmp_path: Path, team: Team, signer: SigningKey, joins: bool
+) -> None:
+    paths = Paths.inside(tmp_path)
+    paths.create()
+    store, log = state.open_state(paths.state_db), work.open_work(paths.work_db)
+    context = TeamContext(store, paths, code_of(BOB), B, EventLog(log, lambda: NOW), lambda: NOW)
+    secret = b"the secret of it"
+    code = InviteCode(TEAM.id, device_of(CAROL), C.public, secret, NOW)
+    folder = metadata_folder(TEAM.id)
+    known = Invitation(folder=folder, device=device_of(CAROL), seen=NOW, answer=Answer.ACCEPTED)
+    with store.transaction() as tx:
+        state.joinings.put(tx, Joining.by(code, code_keys(secret), NOW).agree())
+        state.invitations.put(tx, known)
+    prepare(paths.folder(folder))
+    raw = signer.sign(PayloadType.ROSTER, roster_of(team, 5).model_dump_json().encode())
+    place = paths.folder(folder) / "roster" / f"{signer.public}.json"
+    place.parent.mkdir(exist_ok=True)
+    place.write_bytes(raw)
+
+    Joiner(context).process(known)
+
+    with store.reading() as tx:
+        assert (state.teams.get(tx, TEAM.id) is not None) == joins
+    with log.reading() as tx:
+        refused = [e.payload for e in events.after(tx, 0) if e.bad]
+    assert ["never led this team" in each for each in refused] == ([] if joins else [True])
