@@ -116,9 +116,11 @@ def show_everything(
 def load_ahead(app: App) -> None:
     """Load what `consented_to_all` needs, for a command that has to wait before it can ask."""
     from karma_sync.service.projects import Terms
+    from karma_sync.service.sessions.redaction_preview import count_cuts
     from karma_sync.service.sessions.survey import survey
+    from karma_sync.service.sessions.widening import has_home
 
-    _ = Terms, survey, app.decider
+    _ = Terms, count_cuts, survey, has_home, app.decider
     app.matcher.places.of(str(current_directory()))
     app.source.sessions()
 
