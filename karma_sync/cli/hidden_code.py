@@ -11,17 +11,21 @@ from collections.abc import Sequence
 OPTION = "--code-from"
 # as people write the prefix KSI1: with quotes around it, and a look-alike for the digit
 _BEGINS = re.compile(r"\W*k\W*s\W*i\W*[1i]", re.IGNORECASE)
+_SHORTEST = 100  # of all codes; what is shorter may be a name, and nobody can join with it
 
 
 def code_words(arguments: Sequence[str]) -> list[str]:
-    """The arguments that are an invitation code: from its first block up to the next option."""
+    """The arguments that are an invitation code: from its first block up to the next option.
+
+    Whether it is a good one is not looked at.
+    """
     found: list[str] = []
     for each in arguments:
         if found and each.startswith("--"):
             break
         if found or _BEGINS.match(each):
             found.append(each)
-    return found
+    return found if len("".join(found)) >= _SHORTEST else []
 
 
 def execute_without(words: Sequence[str]) -> None:
