@@ -49,7 +49,9 @@ def two(town: Town) -> Two:
     place = desk.clone("git@example.org:acme/alone.git", "alone")
     alone = desk.write_session("long ago, of the desk alone", cwd=place, days_ago=90)
     invited = box.run("invite", "--me", "--no-wait", "--yes")
-    paste(desk, code_in(invited), "--me")
+    pasted = paste(desk, code_in(invited), "--me")
+    assert f"{PROJECT}: 1 session of yours would be sent, to your other machine." in pasted.out
+    assert "example.org/acme/alone: 1 session of yours would be sent" in pasted.out
     (asked,) = until(asking(box), "the desk asks")
     assert not joined(desk, TEAM), "before the yes"
     assert desk.peek(sent.id) is None

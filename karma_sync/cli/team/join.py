@@ -153,6 +153,8 @@ def _agree(app: App, joining: "Joining", code: "InviteCode", wishes: _Wishes, *,
         if not confirm("Join?", default=True):
             service.cancel(app.state, joining)
             raise NeedsConsent("you joined no team")
+    if yes and wishes.me and chosen is not Direction.RECEIVE:
+        _agrees_to_send(app, "your other machine", code, yes=True)  # shows it, and does not ask
     service.agree(app.state, joining, same_person=wishes.me, direction=chosen)
 
 
@@ -165,10 +167,7 @@ def _agrees_as_machine(
         NeedsConsent: the person said no.
     """
     from karma_sync.domain.ids import user_of
-    from karma_sync.domain.team.member import Member
-    from karma_sync.domain.team.team import found_team
     from karma_sync.service import joining as service
-    from karma_sync.service.sessions.own_projects import as_offered, own_projects
 
     print_line(
         f"{offered.leader} (key {code.fingerprint}) says that this machine and it are of one"
@@ -186,15 +185,22 @@ def _agrees_as_machine(
         raise NeedsConsent("you joined no team")
     if direction is Direction.RECEIVE:
         return direction
-    inviting = Member(tag=offered.leader, device=offered.device, key=offered.key)
+    agreed = _agrees_to_send(app, offered.leader, code, yes=False)
+    return (direction or Direction.BOTH) if agreed else Direction.RECEIVE
+
+
+def _agrees_to_send(app: App, inviting: str, code: "InviteCode", *, yes: bool) -> bool:
+    """Show what of this machine would be sent to the one that invites (its tag), and ask."""
+    from karma_sync.domain.team.member import Member
+    from karma_sync.domain.team.team import found_team
+    from karma_sync.service.sessions.own_projects import as_offered, own_projects
+
     found = own_projects(app.matcher, app.source.sessions(), user_home())
     app.roots.learn()
-    team = found_team(offered.team_name, inviting, nonce="")
-    mine = as_offered(team, app.me, found, [inviting])
-    agreed = agrees_to_everything(
-        app, mine, "Send all of yours there, and later projects? [y/N/?]", yes=False
-    )
-    return (direction or Direction.BOTH) if agreed else Direction.RECEIVE
+    other = Member(tag=inviting, device=code.device, key=code.key)
+    mine = as_offered(found_team("machines", other, nonce=""), app.me, found, [other])
+    question = "Send all of yours there, and later projects? [y/N/?]"
+    return agrees_to_everything(app, mine, question, yes=yes)
 
 
 def _projects(joining: "Joining") -> str:
