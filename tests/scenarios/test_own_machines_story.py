@@ -33,12 +33,11 @@ def test_two_commands_and_a_yes_on_each_side_have_all_projects_on_both(town: Tow
     code = next(word for word in invited.out.split() if word.startswith("KSI1-"))
     assert "example.org/acme/repo: 1 session of yours would be sent" in invited.out
     with ThreadPoolExecutor(1) as pool:
+        yes = pool.submit(_says_yes, box)
         # its own name, both are mine, all of it may be sent
-        joining = pool.submit(desk.types, "join", code, *LOOPBACK, answers=["alice.desk", "y", "y"])
-        (asked,) = until(lambda: box.json("inbox")["asking"], "the desk asks")
-        assert desk.json("code")["fingerprint"] == asked["fingerprint"]
-        box.run("invitation", "accept", asked["id"])
-        said = joining.result().out
+        said = desk.types("join", code, *LOOPBACK, answers=["alice.desk", "y", "y"]).out
+        asked = yes.result()
+    assert desk.json("code")["fingerprint"] == asked["fingerprint"]
 
     assert "says that this machine and it are of one person" in said
     assert said.index("Are both yours?") < said.index("Send all of yours there")
@@ -48,6 +47,14 @@ def test_two_commands_and_a_yes_on_each_side_have_all_projects_on_both(town: Tow
     until(lambda: _agreed(desk) == ["alice.box"], "one person for the desk")
     went_on = desk.json("session", "continue", sent.id)
     assert (went_on["ahead"], went_on["written"]) == ("there", True)
+
+
+def _says_yes(member: Blank) -> dict[str, str]:
+    """Say yes to who asks; the request."""
+    (asked,) = until(lambda: member.json("inbox")["asking"], "the desk asks")
+    member.run("invitation", "accept", asked["id"])
+    found: dict[str, str] = asked
+    return found
 
 
 def _agreed(member: Blank) -> list[str]:
