@@ -24,7 +24,13 @@ from karma_sync.cli.session.export import export
 from karma_sync.cli.session.fork import fork
 from karma_sync.cli.session.listing import as_json_of, list_, many, scope_of, title_of
 from karma_sync.cli.session.stats import stats
-from karma_sync.cli.session.turns import ToolDetail, View, print_changes, print_conversation
+from karma_sync.cli.session.turns import (
+    ConversationFollower,
+    ToolDetail,
+    View,
+    print_changes,
+    print_conversation,
+)
 from karma_sync.cli.session.unshare import unshare
 from karma_sync.domain.text import printable
 from karma_sync.errors import BadInput
@@ -229,7 +235,8 @@ class _Shown:
         from karma_sync.runtime.timing import poll
 
         _show_header(self.found, self.message)
-        printed = print_conversation(self._conversation(_TRANSCRIPT), view, whole=False)
+        follower = ConversationFollower(view)
+        follower.print(self._conversation(_TRANSCRIPT))
         wanted = self.found.manifest.session.session_id
         while True:
             flush()
@@ -242,10 +249,7 @@ class _Shown:
             while not poll(is_newer, _FOLLOW_S, _FOLLOW_S):
                 continue
             ended = self.found.manifest.session.running is False
-            messages = self._conversation(_TRANSCRIPT)
-            printed = print_conversation(
-                messages, View(view.tools, view.diffs, view.prompts_only), ended, printed
-            )
+            follower.print(self._conversation(_TRANSCRIPT), ended)
 
     def _conversation(self, file: str, begin: int = 0) -> "Iterator[Message]":
         from karma_sync.agents.growing_file import skipped

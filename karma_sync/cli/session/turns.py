@@ -58,35 +58,53 @@ def _last(messages: Iterable[Message], count: int) -> list[Message]:
     return [message for turn in turns for message in turn]
 
 
-def print_conversation(
-    messages: Iterable[Message], view: View, whole: bool = True, printed: int = 0
-) -> int:
-    """Print the messages, each as soon as it is read; returns how many were printed in all.
-
-    The first `printed` were printed before. Unless the conversation is `whole`, an answer at its
-    end is left out: more may be added to it.
-    """
-    held: Message | None = None
-    count = 0
+def print_conversation(messages: Iterable[Message], view: View) -> None:
+    """Print the messages, each as soon as it is read."""
     for message in view.pick(messages):
-        if held is not None:
-            count += 1
-            if count > printed:
-                _print_message(held, view)
-        held = message
-    if held is not None and (whole or held.who is not Who.ASSISTANT):
-        count += 1
-        if count > printed:
-            _print_message(held, view)
-    return max(count, printed)
+        _print_parts(message, view, message.parts)
 
 
-def _print_message(message: Message, view: View) -> None:
-    parts = [part for part in message.parts if _is_shown(part, view)]
+class ConversationFollower:
+    """Prints a conversation that grows: of what it is given again, only what is new.
+
+    The message at the end is printed part by part; a call of a tool once it has its result.
+    """
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._messages = 0  # that were printed whole
+        self._parts = 0  # of the next one
+        self._is_first = True
+
+    def print(self, messages: Iterable[Message], ended: bool = False) -> None:
+        """Print what is new in the messages; no more parts follow if the session has `ended`."""
+        known = list(messages)
+        if self._is_first and self._view.last:
+            self._messages = len(known) - len(_last(known, self._view.last))
+        self._is_first = False
+        for message in known[self._messages :]:
+            is_open = message is known[-1] and not ended
+            parts = _final(message.parts) if is_open else message.parts
+            if message.who is Who.USER or not self._view.prompts_only:
+                _print_parts(message, self._view, parts, self._parts)
+            self._messages += not is_open
+            self._parts = len(parts) if is_open else 0
+
+
+def _final(parts: Sequence[Part]) -> Sequence[Part]:
+    """The parts before the first call that waits for its result."""
+    waits = (isinstance(part, ToolCall) and part.result is None for part in parts)
+    return parts[: next((at for at, is_waiting in enumerate(waits) if is_waiting), len(parts))]
+
+
+def _print_parts(message: Message, view: View, known: Sequence[Part], printed: int = 0) -> None:
+    """Print the parts of a message that are `known`, of which the first were printed before."""
+    parts = [part for part in known[printed:] if _is_shown(part, view)]
     if not parts:
         return
-    print_line("")
-    print_drawn([Line(_heading(message), Tone.TITLE)])
+    if not any(_is_shown(part, view) for part in known[:printed]):
+        print_line("")
+        print_drawn([Line(_heading(message), Tone.TITLE)])
     for part in parts:
         if not _is_withheld(part):
             _print_part(part, message, view)
