@@ -55,7 +55,7 @@ class ToolUse(NamedTuple):
 class Sources:
     """What sessions are counted, and how they are told apart.
 
-    `day_of` asks for figures of each day too, and names the day of an hour (Unix seconds / 3600).
+    With `day_of` sums are told apart by day; it names that of an hour (Unix seconds / 3600).
     """
 
     sessions: Sequence[CountedSession]
@@ -65,15 +65,11 @@ class Sources:
 
 @dataclass(frozen=True)
 class CountedFigures:
-    """The figures of some sessions: by group, by day, and the stretches of each hour.
-
-    `by_day` is empty unless it was asked for.
-    """
+    """The figures of some sessions by group or by day, and the stretches of each hour."""
 
     sums: list[Sums]
     tools: list[ToolUse]
     stretches: list[tuple[int, int]]
-    by_day: list[Sums]
 
 
 _SUMS = ", ".join(f"sum({name})" for name in Sums._fields[3:])
@@ -124,10 +120,9 @@ def _counted(
         f"SELECT hour, sum(stretches) {_OF_COUNTED} WHERE model = '' GROUP BY hour"  # noqa: S608 ours
     ).fetchall()
     return CountedFigures(
-        _sums(tx, "c.number", names),
+        _by_day(tx, day_of) if day_of else _sums(tx, "c.number", names),
         [ToolUse(names[number], *rest) for number, *rest in tools],
         [(hour, count) for hour, count in stretches],
-        _by_day(tx, day_of) if day_of else [],
     )
 
 

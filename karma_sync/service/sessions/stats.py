@@ -189,7 +189,7 @@ def _group(groups: dict[str, SessionFigures], part: _Part, grouping: _Grouping) 
 
 
 def _group_by_day(groups: dict[str, SessionFigures], counted: CountedFigures) -> None:
-    for sums in counted.by_day:
+    for sums in counted.sums:
         groups[sums.group].add(sums)
         if not sums.model:  # each has such a row for what it wrote
             groups[sums.group].count(sessions=sums.sessions)
