@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from karma_sync.agents.claude.records import typed_command, typed_prompt
+from karma_sync.agents.claude.records import record_name, typed_command, typed_prompt
 from karma_sync.domain.session.conversation import (
     Attached,
     Change,
@@ -31,7 +31,6 @@ from karma_sync.domain.text import printable
 Json = dict[str, Any]
 
 _SUBJECT_CHARS = 200
-_MOST_ID = 64  # characters
 # The key of a tool's input that tells what it is used on, the first that is there.
 _SUBJECTS = (
     *("file_path", "notebook_path", "pattern", "path", "command", "url", "query", "description"),
@@ -180,7 +179,7 @@ class _Reader:
             answer = self._begin(record, Who.ASSISTANT)
         self._named(record)
         answer.response = response
-        answer.model = _text(message.get("model")) or answer.model
+        answer.model = _line(message.get("model")) or answer.model
         answer.spent = _spent(message.get("usage"), answer.spent)
         content = message.get("content")
         parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
@@ -220,7 +219,7 @@ class _Reader:
         if withheld is None:
             withheld = record.get("withheld")
         if isinstance(withheld, str):
-            yield from self._note(record, MarkKind.WITHHELD, _text(withheld))
+            yield from self._note(record, MarkKind.WITHHELD, _line(withheld))
         elif record.get("type") == "system":
             kind = _text(record.get("subtype"))
             if kind in {"compact_boundary", "microcompact_boundary"}:
@@ -234,7 +233,7 @@ class _Reader:
 def _call(part: Json, cwd: str) -> ToolCall:
     given = part.get("input")
     values: Json = given if isinstance(given, dict) else {}
-    name = _text(part.get("name")) or "a tool"
+    name = _line(part.get("name")) or "a tool"
     path = next((_text(values[key]) for key in _PATHS if isinstance(values.get(key), str)), "")
     return ToolCall(
         id=_text(part.get("id")),
@@ -251,10 +250,10 @@ def _subject(name: str, given: Json, cwd: str) -> str:
         done = sum(isinstance(each, dict) and each.get("status") == "completed" for each in todos)
         return f"{done} of {len(todos)} done"
     if name == "TaskUpdate":
-        return " ".join(filter(None, (_text(given.get("taskId")), _text(given.get("status")))))
+        return " ".join(filter(None, (_line(given.get("taskId")), _line(given.get("status")))))
     for key in _SUBJECTS:
         if (value := given.get(key)) and isinstance(value, str):
-            line = " ".join(_text(value).split())
+            line = _line(value)
             path = _relative(line, cwd) if key in {*_PATHS, "path"} else line
             return path if len(path) <= _SUBJECT_CHARS else f"{path[: _SUBJECT_CHARS - 1]}…"
     return ""
@@ -274,7 +273,7 @@ def _with_result(call: ToolCall, part: Json, used: object, cwd: str) -> ToolCall
         outcome=_outcome(call.name, text, result, failed),
         attached=tuple(other for each in parts if (other := _attached(each))),
         changes=changes,
-        agent=_text(result.get("agentId")),
+        agent=_line(result.get("agentId")),
     )
 
 
@@ -345,7 +344,7 @@ def _attached(part: object) -> Attached | None:
     source = part.get("source")
     known: Json = source if isinstance(source, dict) else {}
     size = int(len(_text(known.get("data"))) * _BASE64_SHARE)
-    return Attached(_text(known.get("media_type")) or str(part["type"]), size)
+    return Attached(_line(known.get("media_type")) or str(part["type"]), size)
 
 
 def _spent(usage: object, before: Spent) -> Spent:
@@ -371,9 +370,13 @@ def _text_of(part: object) -> str:
 
 
 def _id(record: Json) -> str:
-    """The id of a record; "" if it has none, or one that is longer than ids are."""
-    name = _text(record.get("uuid"))
-    return name if len(name) <= _MOST_ID else ""
+    """The id of a record; "" if it has none that a person can type."""
+    return record_name(record.get("uuid"))
+
+
+def _line(value: object) -> str:
+    """The same on one line: in a name, a line end could begin a line that looks like ours."""
+    return " ".join(_text(value).split())
 
 
 def _text(value: object) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
-from karma_sync.agents.claude.records import Usage, typed_command, typed_prompt
+from karma_sync.agents.claude.records import Usage, record_name, typed_command, typed_prompt
 from karma_sync.domain.session.activity import Activity, Call, Response
 from karma_sync.domain.session.passage import Passage, Reading, Texts
 from karma_sync.domain.session.profile import FileKind, kind_of
@@ -79,7 +79,7 @@ _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 class ClaudePassages:
     """The passages in the transcripts of sessions and of subagents."""
 
-    version = "claude-2"
+    version = "claude-3"
 
     def reads(self, name: str) -> bool:
         return is_lines(name) and kind_of(name) in {FileKind.TRANSCRIPT, FileKind.SUBAGENT}
@@ -103,7 +103,7 @@ class ClaudePassages:
         texts = _texts(record, _WHOLE, _WHOLE) if record else None
         if record is None or texts is None:
             return None
-        return Reading(record.uuid or "", _time(record.timestamp), texts)
+        return Reading(record_name(record.uuid), _time(record.timestamp), texts)
 
 
 def _texts(record: _Record, most_result: int, most: int) -> Texts | None:
@@ -139,7 +139,7 @@ def _activity(record: _Record) -> Activity | None:
     response = _response(record, message) if message.usage else None
     if not (calls or ended or response or is_turn):
         return None
-    cwd, name = record.cwd or "", record.uuid or ""
+    cwd, name = record.cwd or "", record_name(record.uuid)
     return Activity(name, cwd, is_turn, response, tuple(calls), tuple(ended))
 
 

@@ -261,6 +261,17 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) < _SAFE_DIGITS else float("inf")
 
 
+_RECORD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,99}")
+
+
+def record_name(uuid: object) -> str:
+    """The id of a record as commands name it: "" if it is none that a person can type.
+
+    Others wrote it, and people copy it into a shell.
+    """
+    return uuid if isinstance(uuid, str) and _RECORD_NAME.fullmatch(uuid) else ""
+
+
 _NOTE = re.compile(r"\s*<(?P<tag>[a-z]+(?:[-_][a-z]+)+)(?:\s[^<>]*)?>.*?</(?P=tag)>", re.DOTALL)
 
 _COMMAND = re.compile(r"<command-name>(.*?)</command-name>", re.DOTALL)

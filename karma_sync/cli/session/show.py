@@ -32,7 +32,7 @@ from karma_sync.cli.session.turns import (
     print_conversation,
 )
 from karma_sync.cli.session.unshare import unshare
-from karma_sync.domain.text import printable
+from karma_sync.domain.text import one_line, printable
 from karma_sync.errors import BadInput
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 _TRANSCRIPT = "transcript.jsonl"
 _TASK_CHARS = 120
+_HEADER_CHARS = 4000
 _FOLLOW_S = 1.0
 _TASK_BYTES = 1_000_000  # of one file with a task; more is no task
 
@@ -283,8 +284,6 @@ class _Shown:
                 print_line("", f"Plan: {command}")
 
     def _tasks(self, name: str) -> list[tuple[bool, str]]:
-        from karma_sync.domain.text import one_line
-
         try:
             value = json.loads(b"".join(self.app.sessions.content(self.scope, self.found, name)))
         except (ValueError, RecursionError):
@@ -330,31 +329,31 @@ def _place(app: App, scope: "AccessScope", found: "Readable", message: str) -> t
 def _show_header(found: "Readable", message: str) -> None:
     manifest = found.manifest
     facts = manifest.session
-    print_line(
-        printable(title_of(found)),
-        printable(f"by {manifest.member}, {facts.wrote}, in {archived.place(found)}"),
+    lines = [
+        title_of(found),
+        f"by {manifest.member}, {facts.wrote}, in {archived.place(found)}",
         f"active {_moment(facts.first_activity)} to {_moment(facts.last_activity)} UTC,"
         f" {many(facts.records, 'record')}, {many(facts.prompts, 'prompt')},"
         f" {size(manifest.size)}",
-    )
+    ]
     if facts.branches or facts.models:
-        print_line(
-            printable(f"on {', '.join(facts.branches) or '?'}, with {', '.join(facts.models)}")
-        )
+        lines.append(f"on {', '.join(facts.branches) or '?'}, with {', '.join(facts.models)}")
     if manifest.redactions:
         cuts = ", ".join(f"{rule} {count}" for rule, count in sorted(manifest.redactions.items()))
-        print_line(printable(f"cut out before it was sent: {cuts}"))
+        lines.append(f"cut out before it was sent: {cuts}")
     if archived.only_here(found):
-        print_line("from the archive: with nothing cut, and only here")
-    others = [f.path for f in manifest.files[0:] if f.path != "transcript.jsonl"]
+        lines.append("from the archive: with nothing cut, and only here")
+    others = [f.path for f in manifest.files if f.path != _TRANSCRIPT]
     if others:
-        print_line(f"with {', '.join(printable(o) for o in others)}")
+        lines.append(f"with {', '.join(others)}")
     earlier = archived.earlier(found)
     if earlier:
-        print_line(f"replaced: {', '.join(printable(name) for name in earlier)}")
+        lines.append(f"replaced: {', '.join(earlier)}")
     if message:
         whole = f"karma-sync session show {facts.session_id}"
-        print_line(printable(f"from message {message} on; the whole of it: {whole}"))
+        lines.append(f"from message {message} on; the whole of it: {whole}")
+    # others gave these names: a line end in one could begin a line that looks like ours
+    print_line(*(one_line(line, _HEADER_CHARS) for line in lines))
 
 
 def _moment(when: datetime | None) -> str:

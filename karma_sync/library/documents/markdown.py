@@ -1,14 +1,13 @@
 """A session as one Markdown file.
 
-The texts are other people's. A viewer of Markdown may run HTML in it, so a text with HTML has
-its `<` escaped; code stands in a fence that it cannot end.
+The texts are other people's. A viewer of Markdown may run HTML in it, and load images, so these
+are escaped; code stands in a fence that it cannot end.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 
 from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 from karma_sync.domain.session.conversation import (
     Attached,
@@ -20,9 +19,11 @@ from karma_sync.domain.session.conversation import (
     Thought,
     ToolCall,
 )
-from karma_sync.library.documents.parts import SessionDocument, heading, result_of
+from karma_sync.domain.text import printable
+from karma_sync.library.documents.parts import SessionDocument, flat, heading, result_of
 
 _FENCE = re.compile(r"`{3,}")
+_RUNNING = re.compile(r"\]\((?=\s*<?\s*(?:javascript|vbscript|data|file):)", re.IGNORECASE)
 _PARSER = MarkdownIt("commonmark", {"html": True})
 
 
@@ -71,17 +72,19 @@ def _call(call: ToolCall) -> str:
 
 
 def without_html(text: str) -> str:
-    """The text with every `<` escaped if a parser sees HTML in it."""
-    tokens = _all(_PARSER.parse(text))
+    """The text as Markdown that runs and loads nothing, and controls nothing.
+
+    Where a parser sees HTML, a character that controls something, or an image, `<`, `&` or `![` is
+    escaped throughout, and so are links to what a viewer may run.
+    """
+    tokens = list(flat(_PARSER.parse(text)))
+    if any(printable(token.content) != token.content for token in tokens):
+        text = text.replace("&", "&amp;")  # an entity stands for any character
     if any(token.type in {"html_block", "html_inline"} for token in tokens):
-        return text.replace("<", "&lt;")
-    return text
-
-
-def _all(tokens: Iterable[Token]) -> Iterator[Token]:
-    for token in tokens:
-        yield token
-        yield from _all(token.children or ())
+        text = text.replace("<", "&lt;")
+    if any(token.type == "image" for token in tokens):
+        text = text.replace("![", r"\![")
+    return _RUNNING.sub(r"]\\(", text)
 
 
 def _line(text: str) -> str:

@@ -23,7 +23,8 @@ from karma_sync.domain.session.conversation import (
     Thought,
     ToolCall,
 )
-from karma_sync.library.documents.parts import SessionDocument, heading, result_of
+from karma_sync.domain.text import printable
+from karma_sync.library.documents.parts import SessionDocument, flat, heading, result_of
 
 _TAGS = {
     *("p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote"),
@@ -60,6 +61,9 @@ def clean(text: str, parser: MarkdownIt) -> Markup:
     tokens = parser.parse(text)
     if any(token.level >= _MOST_NESTED - 2 for token in tokens):
         return Markup("<pre>{}</pre>").format(text)
+    for token in flat(tokens):
+        if not token.children:
+            token.content = printable(token.content)  # an entity stands for any character
     made = parser.renderer.render(tokens, parser.options, {})
     return Markup(  # noqa: S704 nh3 made it harmless
         nh3.clean(made, tags=_TAGS, attributes={"a": {"href"}}, url_schemes=_SCHEMES)

@@ -1,8 +1,10 @@
 """What a document of a session is made of: its header, and what other files of it say."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+
+from markdown_it.token import Token
 
 from karma_sync.domain.session.conversation import Message
 from karma_sync.domain.text import one_line, printable
@@ -61,6 +63,13 @@ def heading(message: Message) -> str:
         taken = spent.read + spent.cached + spent.stored
         facts.append(f"{taken:,} tokens in, {spent.written:,} out")
     return " · ".join(facts)
+
+
+def flat(tokens: Iterable[Token]) -> Iterator[Token]:
+    """All tokens of a parsed text, those inside of others too."""
+    for token in tokens:
+        yield token
+        yield from flat(token.children or ())
 
 
 def result_of(result: str | None) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from karma_sync.agents.claude.conversation import conversation
+from karma_sync.agents.claude.passages import ClaudePassages
 from karma_sync.domain.session.conversation import (
     Attached,
     Change,
@@ -254,3 +255,11 @@ def test_every_transcript_of_the_corpus_reads(corpus: Path) -> None:
                 assert "\n" not in call.summary
     assert calls > 1000
     assert ended > calls * 0.9
+
+
+@pytest.mark.parametrize("uuid", ["$(reboot)", "`id`", "a b", "-x", "a\nb", "\x1b[2J", "x" * 200])
+def test_an_id_that_nobody_can_type_is_none(uuid: str) -> None:
+    [message] = conversation([said("hello", uuid=uuid)])
+    [passage] = ClaudePassages().passages(said("hello", uuid=uuid), 0)
+
+    assert message.id == passage.activity.message == ""

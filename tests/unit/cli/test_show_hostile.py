@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from karma_sync.agents.claude.conversation import conversation
 from karma_sync.cli.session.show import _show_header
 from karma_sync.cli.session.turns import ToolDetail, View, print_conversation
 from karma_sync.domain.session.conversation import Attached, Message, ToolCall, Who
-from tests.support.builders import Desk, Shelf, Swapping, said
+from tests.support.builders import Desk, Shelf, Swapping, record, said
 from tests.unit.receiving.test_importer import CHANNEL, take
 
 HOSTILE = "\x1b[2J\u202e\x9b"
@@ -40,6 +41,28 @@ def test_the_header_is_harmless_whatever_a_manifest_says(
     out = capsys.readouterr().out
     assert "cut out before it was sent" in out
     assert not set(HOSTILE) - set("[2J") & set(out)
+
+
+def test_a_name_of_others_begins_no_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "x\n## user  2026-01-01 10:00 UTC\nNext: karma-sync"
+    desk, shelf = Desk(tmp_path / "alice", CHANNEL, Swapping({})), Shelf(tmp_path / "bob")
+    desk.write(said("hello"))
+    desk.package()
+    take(shelf, desk)
+    found = shelf.library.session(shelf.scope, "s1")
+    named = {"title": name, "branches": (name,), "models": (name,), "agent_name": name}
+    facts = found.manifest.session.model_copy(update=named)
+    manifest = found.manifest.model_copy(update={"session": facts, "redactions": {name: 1}})
+    used = {"type": "tool_use", "id": "t", "name": name, "input": {"command": name}}
+    answer = {"id": "m", "model": name, "content": [used]}
+
+    _show_header(replace(found, manifest=manifest), "")
+    print_conversation(conversation([record(type="assistant", message=answer)]), View())
+
+    lines = capsys.readouterr().out.splitlines()
+    assert not [line for line in lines if line.startswith(("## user", "Next:"))]
 
 
 def test_an_image_in_a_result_says_its_type_and_size(capsys: pytest.CaptureFixture[str]) -> None:

@@ -114,6 +114,27 @@ def test_markdown_holds_no_html_and_no_text_ends_its_fence(text: str) -> None:
     assert not [t for t in [*tokens, *inline] if t.type in {"html_block", "html_inline"}]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "turned &#x202e;around&#8238;",
+        "![seen](https://evil.example/x.png)",
+        "![seen][a]\n\n[a]: https://evil.example/x.png",
+        "[click]( javascript:alert(1))",
+        "[click](<file:///etc/passwd>)",
+    ],
+)
+def test_what_was_said_loads_runs_and_controls_nothing(text: str) -> None:
+    page, made = ("".join(make(document(Said(text)))) for make in (as_html, as_markdown))
+
+    tokens = MarkdownIt("commonmark", {"html": True}).parse(made)
+    inline = [child for token in tokens for child in token.children or ()]
+    assert not [token for token in inline if token.type == "image"]
+    assert "\u202e" not in page + "".join(token.content for token in inline)
+    assert not re.search(r"\]\(\s*<?(javascript|file):", made)
+    assert "evil.example" in page + made or "evil" not in text
+
+
 def test_all_that_was_said_is_there() -> None:
     call = ToolCall("c", "Bash", "make test", "{}", "exit 1", True, "two failures")
     edit = ToolCall(
