@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, TextIO
 
 from karma_sync.domain.text import printable
@@ -51,9 +52,20 @@ def has_colours(stream: TextIO) -> bool:
 
 def console(stream: TextIO) -> "Console":
     """Return a rich console that interprets nothing in what it prints."""
+    return _console_class()(file=stream, highlight=False, markup=False, emoji=False)
+
+
+@cache
+def _console_class() -> "type[Console]":
     from rich.console import Console
 
-    return Console(file=stream, highlight=False, markup=False, emoji=False)
+    class Screen(Console):
+        """Rich ends the process where the person left the pager; here that ends the output."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Screen
 
 
 def clear_screen(wanted: bool) -> None:

@@ -192,3 +192,21 @@ def test_what_is_shown_without_a_pager_stays_until_the_person_has_seen_it(
 
     assert on_terminal(draw) == "a session\nEnter goes back.\n"
     assert typed.read() == "more\n"
+
+
+def test_a_person_who_leaves_the_pager_ends_the_output_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PAGER", "true")
+    printed = 0
+
+    def draw() -> None:
+        nonlocal printed
+        with paged():
+            for _ in range(100_000):
+                print_drawn([Line("x" * 80, Tone.TITLE)])
+                printed += 1
+        print("after it")
+
+    assert on_terminal(draw) == "after it\n"
+    assert printed < 100_000
