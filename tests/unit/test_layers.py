@@ -131,6 +131,7 @@ MOST_LINES = 400
 # Records that a module fills or changes field by field: plain data, no collaborator of anybody's.
 RECORDS = {
     "karma_sync.cli.markdown": {"token"},  # of the parser
+    "karma_sync.library.documents.page": {"token"},  # of the parser
     "karma_sync.cli.commands": {"command"},  # click's
     "karma_sync.cli.session.browser": {"field", "picker"},  # textual's widgets
     "karma_sync.agents.claude.conversation": {"answer", "prompt"},  # a message being read
