@@ -2,6 +2,7 @@
 
 import pytest
 
+from karma_sync.daemon.lock import running
 from karma_sync.domain.team.invite import DoorStatus
 from tests.scenarios.test_invite import doors, invite, joined, paste, tags
 from tests.support.crashwalk import Walk
@@ -19,7 +20,7 @@ _SCOPE = (
 
 @pytest.mark.parametrize("victim", ["daemon", "syncthing"])
 def test_a_leader_killed_anywhere_lets_the_newcomer_in_once(town: Town, victim: str) -> None:
-    leader = town.member(f"alice-{victim}")
+    leader = town.member(f"alice-{victim}").up()
     newcomer = town.member(f"bob-{victim}").up()
     leader.run("team", "create", "backend")
     code = invite(leader, "--uses", "2", "--team", "backend")
@@ -28,7 +29,8 @@ def test_a_leader_killed_anywhere_lets_the_newcomer_in_once(town: Town, victim: 
     walk = Walk(leader, _SCOPE, victim)
 
     def done() -> bool:
-        return joined(newcomer) and doors(leader) == [DoorStatus.CLOSED]
+        is_up = running(leader.paths) is not None  # all of it may be done before that
+        return is_up and joined(newcomer) and doors(leader) == [DoorStatus.CLOSED]
 
     points = walk.run([newcomer], lambda: None, done)
 
