@@ -1,7 +1,8 @@
 """The group of commands `session`, and the command `session show`."""
 
 import json
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -144,7 +145,8 @@ def show(
     if raw:
         from karma_sync.agents.growing_file import skipped
 
-        write_raw(skipped(app.sessions.content(scope, found, file), begin))
+        pieces = skipped(app.sessions.content(scope, found, file), begin)
+        write_raw(harmless(pieces, wanted) if sys.stdout.isatty() else pieces)
         return
     view = View(tools=tools, diffs=diff, prompts_only=prompts, last=last)
     shown = _Shown(app, scope, found, message, begin)
@@ -153,6 +155,22 @@ def show(
         return
     with paged():
         shown.show(file, view, changes, subagents)
+
+
+def harmless(pieces: Iterable[bytes], wanted: str) -> Iterator[bytes]:
+    """The same bytes, for a terminal.
+
+    Raises:
+        BadInput: the next ones would control it, and they are to be exact.
+    """
+    for piece in pieces:
+        text = piece.decode(errors="replace")
+        if printable(text) != text:
+            raise BadInput(
+                "what follows holds characters that would control this terminal",
+                hint=f"karma-sync session show {quote(printable(wanted))} --raw > session.jsonl",
+            )
+        yield piece
 
 
 _VIEWS = ("--changes", "--prompts", "--last", "--subagents", "--diff", "--tools")

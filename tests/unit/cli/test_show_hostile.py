@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from karma_sync.agents.claude.conversation import conversation
-from karma_sync.cli.session.show import _show_header
+from karma_sync.cli.session.show import _show_header, harmless
 from karma_sync.cli.session.turns import ToolDetail, View, print_conversation
 from karma_sync.domain.session.conversation import Attached, Message, ToolCall, Who
+from karma_sync.errors import BadInput
 from tests.support.builders import Desk, Shelf, Swapping, record, said
 from tests.unit.receiving.test_importer import CHANNEL, take
 
@@ -41,6 +42,21 @@ def test_the_header_is_harmless_whatever_a_manifest_says(
     out = capsys.readouterr().out
     assert "cut out before it was sent" in out
     assert not set(HOSTILE) - set("[2J") & set(out)
+
+
+def test_exact_bytes_that_would_control_a_terminal_are_kept_from_it() -> None:
+    given = [
+        b'{"text": "s\xc3',
+        b'\xbc\xc3\x9f"}\n',
+        f'{{"text": "{HOSTILE}"}}\n'.encode(),
+        b"{}\n",
+    ]
+    shown = harmless(given, "3a782158")
+
+    assert [next(shown), next(shown)] == given[:2]
+    with pytest.raises(BadInput) as refused:
+        next(shown)
+    assert refused.value.hint == "karma-sync session show 3a782158 --raw > session.jsonl"
 
 
 def test_a_name_of_others_begins_no_line(
