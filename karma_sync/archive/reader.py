@@ -48,7 +48,9 @@ class ArchivedCopy:
             if (file.name, str(file.version)) == (begin, version):
                 return file
         names = [f.name for f in self.newest] + [f.label for f in self.earlier]
-        raise NotFound(f"the session has no file {name!r}", hint=f"it has {', '.join(names)}")
+        raise NotFound(
+            f"the session has no file {name!r}", hint=f"--file with one of {', '.join(names)}"
+        )
 
 
 @dataclass(frozen=True)

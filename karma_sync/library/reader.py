@@ -161,7 +161,7 @@ def _file(manifest: Manifest, path: str) -> ItemFile:
         if file.path == path:
             return file
     names = ", ".join(f.path for f in manifest.files)
-    raise NotFound(f"the session has no file {path!r}", hint=f"it has {names}")
+    raise NotFound(f"the session has no file {path!r}", hint=f"--file with one of {names}")
 
 
 @dataclass(frozen=True)
