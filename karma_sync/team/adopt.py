@@ -9,6 +9,7 @@ from karma_sync.paths import metadata_folder
 from karma_sync.runtime.event_log import reason
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
+from karma_sync.store.intent import void_unknown
 from karma_sync.team.context import TeamContext
 from karma_sync.team.departures import end_removed
 from karma_sync.team.documents.folder import DocumentFile
@@ -40,11 +41,15 @@ class Adopter:
     def adopt_all(self, team_id: str) -> None:
         """Adopt every document of a team that changed since the last call."""
         folder = self._context.metadata(metadata_folder(team_id))
-        found = [f for f in folder.changed() if f.writer != self._context.me.key]
-        rosters = [f for f in found if f.kind == ROSTER]
-        if any([self._adopt(team_id, f) for f in rosters]):
+        changed, me = folder.changed(), self._context.me.key
+        found = [f for f in changed if f.writer != me]
+        adopted = [self._adopt(team_id, f) for f in found if f.kind == ROSTER]
+        adopted += [
+            self._adopt_own(team_id, f) for f in changed if (f.writer, f.kind) == (me, ROSTER)
+        ]
+        if any(adopted):
             folder.forget()  # read again the documents of members that the old roster did not list
-            found = [f for f in folder.changed() if f.writer != self._context.me.key]
+            found = [f for f in folder.changed() if f.writer != me]
         with self._context.store.reading() as tx:
             team = state.teams.get(tx, team_id)
         for each in found:
@@ -76,6 +81,26 @@ class Adopter:
                 about = Topic(team=team.name)
                 self._context.event_log.record_fault("document refused", who, reason(error), about)
             return False
+        return True
+
+    def _adopt_own(self, team_id: str, found: DocumentFile) -> bool:
+        """Adopt a roster of mine that is newer than the database, which then is an old backup.
+
+        Otherwise those whom I removed since would come back. What does not verify is written over
+        by the next one that I write. Returns whether it was adopted.
+        """
+        try:
+            with self._context.store.transaction() as tx:
+                team = state.teams.get(tx, team_id)
+                known = state.get_document(tx, team_id, ROSTER, found.writer)
+                if team is None or known is None or known.envelope == found.raw:
+                    return False
+                self._adopt_roster(tx, team, found)
+                void_unknown(tx, (), self._context.now())
+        except Unverified:
+            return False
+        why = f"team {team.name}: the database was older than the roster that I signed"
+        self._context.event_log.record("rebuilt", self._context.me.tag, why)
         return True
 
     def _adopt_last(self, team_id: str, found: DocumentFile) -> None:

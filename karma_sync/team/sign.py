@@ -131,7 +131,10 @@ class Signer:
         if team.publisher == me.key:
             roster = self._signed(tx, team_id, ROSTER, PayloadType.ROSTER, Roster)
             last = max(roster.version if roster else 0, state.minimum_version(tx, team_id, ROSTER))
-            pairs.append((roster, roster_of(team, last)))
+            # others may have a newer one of mine that a restored database lost: without a change
+            # of mine, that one comes back, and is adopted
+            same = roster is not None and roster == roster_of(team, roster.version)
+            pairs.append((roster, roster if same and roster else roster_of(team, last)))
         own = self._signed(tx, team_id, MEMBER, PayloadType.MEMBER, MemberDocument)
         last = max(own.version if own else 0, state.minimum_version(tx, team_id, MEMBER))
         pairs.append((own, member_document(team, me, mine, last)))

@@ -1,0 +1,66 @@
+"""A leader whose database is an old backup goes on from what it signed last, and not from that."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from karma_sync.paths import metadata_folder
+from tests.support.memory_town import MemoryTown
+from tests.support.players import Player, team_of
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[MemoryTown]:
+    found = MemoryTown(tmp_path)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def devices(player: Player) -> set[str]:
+    """The devices with which a member shares any folder of documents or of a channel."""
+    return {
+        device["deviceID"]
+        for folder in player.member.rest("config/folders")
+        if not folder["id"].startswith("ks-r-")
+        for device in folder["devices"]
+    }
+
+
+@pytest.mark.parametrize("roster_is_lost", [False, True])
+def test_who_was_removed_after_the_backup_does_not_come_back(
+    here: MemoryTown, roster_is_lost: bool
+) -> None:
+    a, b, c = team_of(here, "alice", "bob", "carol")
+    copy = a.member.folder / "state.db"
+    a.member.down()
+    shutil.copy(a.member.paths.state_db, copy)
+    a.member.up()
+    a.remove(b, retracted=False)
+    here.settle()
+    assert b.team() is None
+    a.member.down()
+    shutil.copy(copy, a.member.paths.state_db)
+    team = c.team()
+    assert team is not None
+    if roster_is_lost:  # then it comes from the others
+        folder = a.member.paths.folder(metadata_folder(team.id))
+        (folder / f"roster/{a.me.key}.json").unlink()
+    a.member.up()
+    for _ in range(3):
+        here.settle()
+        here.an_hour_passes()
+    session = a.member.write_session("after the backup")
+    here.settle()
+
+    for player in (a, c):
+        team = player.team()
+        assert team is not None
+        assert {m.tag for m in team.members} == {"alice.box", "carol.box"}
+        assert b.me.device not in devices(player)
+    assert b.team() is None
+    assert c.member.holds(session)
+    assert b.member.peek(session.id) is None
