@@ -265,6 +265,11 @@ def get_receipt(tx: Transaction, team: str, writer: str) -> SignedReceipt | None
     return next((r for r in receipts_of(tx, team) if r.writer == writer), None)
 
 
+def drop_receipts(tx: Transaction, team: str, *, but: str) -> None:
+    """Forget the receipts of a team; that of the writer `but` stays, for its version."""
+    tx.execute("DELETE FROM receipt WHERE team = ? AND writer != ?", [team, but])
+
+
 def receipts_of(tx: Transaction, team: str) -> list[SignedReceipt]:
     """The newest accepted receipts of a team, one of each writer."""
     rows = tx.execute("SELECT * FROM receipt WHERE team = ? ORDER BY writer", [team])

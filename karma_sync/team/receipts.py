@@ -86,6 +86,7 @@ class Receipts:
         Returns the seconds until the next call is due; None if it is not.
         """
         self._world = world
+        self._forget_former_teams(world)
         waits = []
         for team in world.teams:
             folder = self._folder(team)
@@ -99,6 +100,16 @@ class Receipts:
                 self._request_scan(team),
             ]
         return soonest(*waits)
+
+    def _forget_former_teams(self, world: World) -> None:
+        """Forget what the members of teams said that I left; only the version of mine stays."""
+        me = self._context.me.key
+        for team in world.former - {team.id for team in world.teams}:
+            with self._store.reading() as tx:
+                others = [r for r in work.receipts_of(tx, team) if r.writer != me]
+            if others:
+                with self._store.transaction() as tx:
+                    work.drop_receipts(tx, team, but=me)
 
     def take_accepted(self) -> bool:
         """Whether a receipt was accepted since the last call."""
