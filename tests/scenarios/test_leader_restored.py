@@ -30,7 +30,7 @@ def devices(player: Player) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("roster_is_lost", [False, True])
+@pytest.mark.parametrize("roster_is_lost", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_who_was_removed_after_the_backup_does_not_come_back(
     here: MemoryTown, roster_is_lost: bool
 ) -> None:

@@ -53,7 +53,7 @@ def is_removed_with_its_items_and_added_again(here: MemoryTown, a: Player, b: Pl
     [
         declines_and_reopens,
         retracts_and_leaves,
-        retracts_and_is_removed,
+        pytest.param(retracts_and_is_removed, marks=pytest.mark.slow),
         is_removed_with_its_items_and_added_again,
     ],
 )
