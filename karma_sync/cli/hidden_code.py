@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 OPTION = "--code-from"
 # as people write the prefix KSI1: with quotes around it, and a look-alike for the digit
@@ -29,11 +30,21 @@ def code_words(arguments: Sequence[str]) -> list[str]:
 
 
 def execute_without(words: Sequence[str]) -> None:
-    """Become the same command, with these words of its arguments in a pipe."""
+    """Become the same command, with these words of its arguments in a pipe.
+
+    Returns if that cannot be: the command then names the argument that is no text, or goes on with
+    the code where others may see it, if this Python cannot be started a second time.
+    """
+    try:
+        content = "".join(words).encode()
+    except UnicodeEncodeError:
+        return
     reading, writing = os.pipe()
-    os.write(writing, "".join(words).encode())
+    os.write(writing, content)
     os.close(writing)
     os.set_inheritable(reading, True)
     given = [each for each in sys.argv[1:] if each not in (*words, "--")]
     command = [sys.executable, "-P", "-m", "karma_sync", *given, OPTION, str(reading)]
-    os.execv(sys.executable, command)  # noqa: S606 our own program, a list of arguments
+    with suppress(OSError):
+        os.execv(sys.executable, command)  # noqa: S606 our own program, a list of arguments
+    os.close(reading)
