@@ -37,6 +37,7 @@ def test_two_commands_and_a_yes_on_each_side_have_all_projects_on_both(town: Tow
         # its own name, both are mine, all of it may be sent
         said = desk.types("join", code, *LOOPBACK, answers=["alice.desk", "y", "y"]).out
         asked = yes.result()
+    desk.tag = "alice.desk"
     assert desk.json("code")["fingerprint"] == asked["fingerprint"]
 
     assert "says that this machine and it are of one person" in said
