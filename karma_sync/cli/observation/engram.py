@@ -89,7 +89,7 @@ def import_(
     dry_run: DryRunOption = False,
     yes: YesOption = False,
 ) -> None:
-    """Import your observations from chunks of Engram.
+    """Import observations from Engram's chunks.
 
     It saves what you wrote into chunks in DIR/.engram, such as those of an old machine, as if you
     had added it here. Sessions, prompts and what others wrote are not taken over.
