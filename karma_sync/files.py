@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from karma_sync.errors import Conflict, NotWritable
 
@@ -301,6 +301,15 @@ def _fsync_dir(path: Path) -> None:
 def is_open(directory: Path) -> bool:
     """Whether the directory exists and we may list and enter it."""
     return os.access(directory, os.R_OK | os.X_OK)
+
+
+def open_unlinked(path: Path) -> BinaryIO:
+    """Open a file to read it, never through a link at its own name, and never waiting for a writer.
+
+    Raises:
+        OSError: it is a link, or cannot be opened.
+    """
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
 
 
 def is_readable(path: Path) -> bool:

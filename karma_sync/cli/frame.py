@@ -1,32 +1,54 @@
 """Puts what an agent reads of karma-sync into a frame, which packaging cuts from its transcript."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from karma_sync.app import App
 from karma_sync.cli.ask import is_under_agent
 from karma_sync.cli.output import print_line
-from karma_sync.domain.session.frame import READING_COMMANDS
-from karma_sync.errors import NeedsConsent
+from karma_sync.domain.session.frame import NAMING_COMMANDS, READING_COMMANDS
+from karma_sync.errors import NeedsConsent, NotInitialised
 
 if TYPE_CHECKING:
     from karma_sync.library.reader import Readable
 
 
 def run_for_agent(name: str, command: Callable[..., object], options: Mapping[str, Any]) -> object:
-    """Run a command by its full name, inside a frame if it is a reading command.
+    """Run a command by its full name, inside a frame if it gives texts or names of others.
 
     JSON and exact bytes have no frame: a program reads them. `require_private` is for those.
     """
     is_plain = options.get("as_json") or options.get("raw")
-    if name not in READING_COMMANDS or is_plain:
+    if name not in READING_COMMANDS | NAMING_COMMANDS or is_plain:
         return command(**options)
-    begin, end = App.from_environment().frames.marks()
+    with framed_for_agent():
+        return command(**options)
+
+
+@contextmanager
+def framed_for_agent() -> Iterator[None]:
+    """Have what is printed stand in a frame, if an agent runs this command.
+
+    Before there is an identity, nothing of others is here, and no mark can be made.
+    """
+    marks = _marks() if is_under_agent() else None
+    if marks is None:
+        yield
+        return
+    begin, end = marks
     print_line(begin)
     try:
-        return command(**options)
+        yield
     finally:
         print_line(end)
+
+
+def _marks() -> tuple[str, str] | None:
+    try:
+        return App.from_environment().frames.marks()
+    except NotInitialised:
+        return None
 
 
 def require_private(private: bool, what: str) -> None:

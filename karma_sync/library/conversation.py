@@ -1,6 +1,7 @@
 """Reads the conversation of a session; the adapter of its agent makes it from the records."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from io import BytesIO
 
 from karma_sync.agents.claude.conversation import conversation as of_claude
 from karma_sync.agents.growing_file import whole_lines
@@ -27,7 +28,7 @@ def conversation(agent: str, pieces: Iterable[bytes]) -> Iterator[Message]:
             f"this version cannot read sessions of agent {agent}",
             hint="karma-sync session show ID --raw",
         )
-    return adapter(line for block in whole_lines(pieces) for line in block.split(b"\n"))
+    return adapter(line for block in whole_lines(pieces) for line in BytesIO(block))
 
 
 def is_conversation(name: str) -> bool:

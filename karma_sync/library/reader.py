@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 
+from karma_sync.agents.growing_file import skipped
 from karma_sync.channel.kept_content import KeptContent
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.ids import short_ids, user_of
@@ -13,6 +14,7 @@ from karma_sync.domain.session.manifest import ItemFile, Manifest
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import BadInput, KarmaError, NotFound
 from karma_sync.store import readable as queries
+from karma_sync.store import record_ids
 from karma_sync.store.database import Database
 from karma_sync.store.readable import Readable
 
@@ -84,41 +86,43 @@ class Library:
         members = {r.manifest.member for r in same if r.manifest.session.session_id == wanted}
         return sorted(members - {found.manifest.member})
 
-    def content(self, scope: AccessScope, readable: Readable, path: str) -> Iterator[bytes]:
+    def content(
+        self, scope: AccessScope, readable: Readable, path: str, begin: int = 0
+    ) -> Iterator[bytes]:
         """The exact bytes of one file in the newest revision of a session, piece by piece.
 
-        If a new revision replaces it before the first piece is returned, that one is read.
+        Only what follows the first `begin` bytes is read. If a new revision replaces it before the
+        first piece is returned, that one is read.
 
         Raises:
             NotFound: the session has no such file, is gone, or the scope does not allow it.
             KarmaError: the session was replaced during the reading, or the library is damaged.
         """
-        manifest = readable.manifest
-        if not scope.can_read(
-            manifest.team, manifest.project, manifest.member, manifest.session.wrote
-        ):
-            raise NotFound(f"session {manifest.session.session_id} is gone")
+        if not _may_read(scope, readable):
+            raise NotFound(f"session {readable.manifest.session.session_id} is gone")
         for _ in range(_TRIES):
             file = _file(readable.manifest, path)
             kept = KeptContent(self.root, readable.folder, readable.manifest)
+            first, before = _first_chunk(file, begin)
             try:
                 tail = kept.tail(file)
-                pieces = [kept.chunk(sha, size) for sha, size in file.chunks[:1]]
+                head = [kept.chunk(sha, size) for sha, size in file.chunks[first : first + 1]]
             except FileNotFoundError:
                 readable = self._again(scope, readable)
                 continue
-            yield from pieces
-            try:
-                yield from (kept.chunk(sha, size) for sha, size in file.chunks[1:])
-            except FileNotFoundError:
-                raise KarmaError(
-                    f"session {readable.manifest.session.session_id} was replaced while it was"
-                    " read",
-                    hint="read it again",
-                ) from None
-            yield tail
+            rest = _chunks(kept, file, first + 1)
+            yield from skipped(chain(head, rest, [tail]), before)
             return
         raise KarmaError(f"a file of item {readable.manifest.item} is missing in the library")
+
+    def places(self, scope: AccessScope, readable: Readable, begin: str) -> list[tuple[str, int]]:
+        """Where records of a session may lie whose ids begin so: (path, at), the first first."""
+        if not _may_read(scope, readable):
+            return []
+        with self.store.reading() as tx:
+            found = record_ids.where(tx, (readable.folder, readable.manifest.item), begin)
+        known = {file.path for file in readable.manifest.files}
+        return [(path, at) for path, at in found if path in known]
 
     def _again(self, scope: AccessScope, readable: Readable) -> Readable:
         with self.store.reading() as tx:
@@ -162,6 +166,35 @@ def _file(manifest: Manifest, path: str) -> ItemFile:
             return file
     names = ", ".join(f.path for f in manifest.files)
     raise NotFound(f"the session has no file {path!r}", hint=f"--file with one of {names}")
+
+
+def _may_read(scope: AccessScope, readable: Readable) -> bool:
+    manifest = readable.manifest
+    return scope.can_read(manifest.team, manifest.project, manifest.member, manifest.session.wrote)
+
+
+def _chunks(kept: KeptContent, file: ItemFile, first: int) -> Iterator[bytes]:
+    """The chunks of a file from a number on.
+
+    Raises:
+        KarmaError: a new revision replaced the session.
+    """
+    try:
+        yield from (kept.chunk(sha, size) for sha, size in file.chunks[first:])
+    except FileNotFoundError:
+        raise KarmaError(
+            f"session {kept.manifest.session.session_id} was replaced while it was read",
+            hint="read it again",
+        ) from None
+
+
+def _first_chunk(file: ItemFile, begin: int) -> tuple[int, int]:
+    """The number of the chunk in which byte `begin` of a file lies, and where in it."""
+    for number, (_, size) in enumerate(file.chunks):
+        if begin < size:
+            return number, begin
+        begin -= size
+    return len(file.chunks), begin
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ MOST_ITEMS = 30
 MESSAGE_CHARS = 2_000
 _FRAME_BYTES = 130  # two marks and their line ends
 _CURSOR_BYTES = 160
-_MOST_DIGITS = 10
+_MOST_DIGITS = 16
 _CUT = " [cut]"
 
 T = TypeVar("T")
@@ -72,6 +72,11 @@ class Page:
         return True
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing was added yet."""
+        return not self._lines
+
+    @property
     def is_full(self) -> bool:
         """Whether it has as many items as it may."""
         return len(self._ids) >= MOST_ITEMS
@@ -100,7 +105,7 @@ class Page:
 
     def answer(self, next_: str | None = None, note: str = "") -> ToolAnswer:
         """What was added, with the cursor of the next page."""
-        lines = [self.head, *self._lines, *([note] if note else [])]
+        lines = [self.head, *self._lines, *([note] if note and not next_ else [])]
         if next_:
             lines.append(f"More: call again with cursor {next_}")
         return ToolAnswer("\n".join(lines), tuple(self._ids), next_)

@@ -1,89 +1,115 @@
 """Gives an agent a session in parts: first what it is about, then what stands around a message."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from io import BytesIO
+from itertools import chain
+from zlib import crc32
 
-from karma_sync.agents.growing_file import skipped
+from karma_sync.agents.growing_file import whole_lines
 from karma_sync.domain.session.conversation import Message, Who
 from karma_sync.domain.session.quoting import clipped, quoted, quoted_line
 from karma_sync.domain.session.source_files import TRANSCRIPT
+from karma_sync.errors import NotFound
 from karma_sync.library.conversation import conversation
 from karma_sync.library.reader import Readable
 from karma_sync.mcp.answers import READ_BYTES, Item, Page, PageCursor, ToolAnswer
 from karma_sync.mcp.texts import message_item, moment, prompt_item, source_of, title_of, whole_id
 from karma_sync.mcp.view import AgentView
-from karma_sync.service.sessions.search import locate
+from karma_sync.service.sessions.finding_messages import MessageFinder
 
-_MOST_BYTES = 32_000_000  # of a transcript are read for one answer
+_MOST_BYTES = 32_000_000  # of a session are read for one answer
 _BEFORE_BYTES = 100_000  # before a message, in which those before it are looked for
 _BEFORE_SHARE = 3  # at most a third of the room is for what stands before the message
 _LAST_CHARS = 600
 _LIST_CHARS = 300
+_END = "The session ends here."
 
 
 @dataclass(frozen=True)
 class SessionPart:
-    """One session as an agent reads it."""
+    """One session as an agent reads it.
+
+    A cursor names a file of the session by its number, and the byte from which to go on: whatever
+    the records are called, each part begins behind the last one.
+    """
 
     view: AgentView
     readable: Readable
     cursor: PageCursor
 
-    def overview(self, place: str) -> ToolAnswer:
-        """What the session is, its prompts, how it ends; from the prompt with the id `place` on."""
+    def overview(self, asked: str) -> ToolAnswer:
+        """What the session is, its prompts, how it ends; with a cursor, the prompts from there."""
         page = Page(self._head(), READ_BYTES)
-        file, begin = self._located(place) if place else (TRANSCRIPT, 0)
+        part = self._part(TRANSCRIPT, self.cursor.numbers(asked)[1])
         last = ""
-        for message in self._messages(file, begin):
+        for message in part.messages():
             if message.who is Who.USER and not page.add(prompt_item(self.readable, message)):
-                if not message.id:  # no cursor could name it
-                    return page.answer(note="More prompts follow; they have no ids.")
-                return page.answer(self.cursor.at(message.id))
+                return page.answer(self._cursor_at(part, message.at))
             if message.who is Who.ASSISTANT and message.text:
                 last = message.text
+        if part.more:
+            return page.answer(self._cursor_at(part, part.at))
         if last:
             page.add(Item(f"The last answer: {clipped(quoted(last), _LAST_CHARS)}", ""))
         return page.answer(note="Read around a message: id SESSION@MESSAGE.")
 
-    def around(self, wanted: str, place: str) -> ToolAnswer:
-        """The message with the id that begins with `wanted`, some before it, and those after it.
+    def around(self, wanted: str, asked: str) -> ToolAnswer:
+        """The message whose id begins with `wanted`, some before it, and those after it.
 
-        With `place`, the messages from the one with that id on.
+        With a cursor, the messages from there on.
 
         Raises:
             NotFound: the session has no such message.
         """
-        wanted = place or wanted
-        file, at = self._located(wanted)
-        begin = 0 if place and at == 0 else max(0, at - _BEFORE_BYTES)
         page = Page(self._line(), READ_BYTES)
+        if asked:
+            mark, at = self.cursor.numbers(asked)
+            return self._rest(page, self._part(self._file(mark), at))
+        finder = MessageFinder(self.view.sessions, self.view.scope, self.readable)
+        file, at = finder.find(wanted, _MOST_BYTES)
+        part = self._part(file, max(0, at - _BEFORE_BYTES))
         before: list[Item] = []
-        found = False
-        for message in self._messages(file, begin):
-            item = self._item(message)
-            if found:
-                if not page.add(item):
-                    return page.answer(self.cursor.at(message.id) if message.id else None)
-            elif any(name.startswith(wanted) for name in message.ids):
-                found = True
-                fitting = [] if place else _last_that_fit(before, page.room // _BEFORE_SHARE)
-                for each in (*fitting, item):
+        for message in part.messages():
+            if message.at >= at or any(name.startswith(wanted) for name in message.ids):
+                for each in _last_that_fit(before, page.room // _BEFORE_SHARE):
                     page.add(each)
-            else:
-                before = [*before[-8:], item]
-        return page.answer(note="The session ends here.")
+                page.fill([self._item(message)], _itself)
+                return self._rest(page, part)
+            before = [*before[-8:], self._item(message)]
+        for each in _last_that_fit(before, page.room):
+            page.add(each)
+        return page.answer(note=_END)
+
+    def _rest(self, page: Page, part: "_Part") -> ToolAnswer:
+        """The messages that follow, as many as fit; a page has one at least."""
+        for message in part.messages():
+            item = self._item(message)
+            if page.is_empty:
+                page.fill([item], _itself)
+            elif not page.add(item):
+                return page.answer(self._cursor_at(part, message.at))
+        return page.answer(self._cursor_at(part, part.at) if part.more else None, _END)
 
     def _item(self, message: Message) -> Item:
         return message_item(self.readable, message, self.readable.manifest.session.wrote)
 
-    def _located(self, message: str) -> tuple[str, int]:
-        return locate(self.view.sessions, self.view.scope, self.readable, message)
+    def _part(self, file: str, begin: int) -> "_Part":
+        agent = self.readable.manifest.session.agent
 
-    def _messages(self, file: str, begin: int) -> Iterator[Message]:
-        pieces = self.view.sessions.content(self.view.scope, self.readable, file)
-        rest = skipped(pieces, begin)
-        lines = _without_first_line(rest) if begin else rest
-        return conversation(self.readable.manifest.session.agent, _first(lines, _MOST_BYTES))
+        def content(begin: int) -> Iterator[bytes]:
+            return self.view.sessions.content(self.view.scope, self.readable, file, begin)
+
+        return _Part(agent, file, content, begin)
+
+    def _cursor_at(self, part: "_Part", at: int) -> str:
+        return self.cursor.at(f"{_mark(part.file)}.{at}")
+
+    def _file(self, mark: int) -> str:
+        for file in self.readable.manifest.files:
+            if _mark(file.path) == mark:
+                return file.path
+        raise NotFound("this part of the session is gone")
 
     def _line(self) -> str:
         facts = self.readable.manifest.session
@@ -116,20 +142,54 @@ def _last_that_fit(items: Iterable[Item], room: int) -> list[Item]:
     return found
 
 
-def _without_first_line(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The pieces from the first line end on: they may begin within a line."""
-    for piece in pieces:
-        _, end, rest = piece.partition(b"\n")
-        if end:
-            yield rest
-            break
-    yield from pieces
+class _Part:
+    """The messages in one file of a session from a byte on, of `_MOST_BYTES` at most.
+
+    `content` returns the file from a byte on. `at` is how far it was read; `more` tells that
+    something is left behind that.
+    """
+
+    def __init__(
+        self, agent: str, file: str, content: Callable[[int], Iterator[bytes]], begin: int
+    ) -> None:
+        self.file = file
+        self.at = begin
+        self.more = False
+        self._agent = agent
+        self._content = content
+        self._messages = self._read()
+
+    def messages(self) -> Iterator[Message]:
+        """Those that nobody took yet; `at` counts from the beginning of the file."""
+        return self._messages
+
+    def _read(self) -> Iterator[Message]:
+        lines = self._lines()
+        first = next(lines, b"")
+        begin = self.at
+        for message in conversation(self._agent, chain([first], lines)):
+            yield replace(message, at=begin + message.at)
+
+    def _lines(self) -> Iterator[bytes]:
+        """The lines that begin at the first byte or behind it."""
+        begin = self.at
+        pieces = self._content(max(0, begin - 1))
+        lines = (line for block in whole_lines(pieces) for line in BytesIO(block))
+        if begin:
+            begin += len(next(lines, b"\n")) - 1
+        self.at = begin
+        for line in lines:
+            if self.at - begin >= _MOST_BYTES:
+                self.more = True
+                return
+            yield line
+            self.at += len(line)
 
 
-def _first(pieces: Iterable[bytes], most: int) -> Iterator[bytes]:
-    """The pieces until there were so many bytes."""
-    for piece in pieces:
-        yield piece
-        most -= len(piece)
-        if most <= 0:
-            return
+def _mark(file: str) -> int:
+    """The number of a file in a cursor."""
+    return crc32(file.encode())
+
+
+def _itself(item: Item) -> Item:
+    return item

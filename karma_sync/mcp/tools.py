@@ -21,7 +21,9 @@ from karma_sync.service.sessions.who import Work, who
 
 _MOST_CHARS = 1_000  # of one argument
 _NOTE_CHARS = 200
-_USUAL = 18  # mostly more than fit; each that is found is read from the chunks
+# Mostly more fit on no page; each session that is found is read from the chunks. Where observations
+# stand between them, half as many do.
+_USUAL, _USUAL_BETWEEN = 18, 9
 _MOST_OBSERVATIONS = 100  # of the latest
 _RECENT = "7d"
 Asked = Mapping[str, str]
@@ -75,12 +77,13 @@ def _search(view: AgentView, asked: Asked) -> ToolAnswer:
             return observation_item(each, view.project)
         return None if view.is_asking(each.readable) else hit_item(each, view.project)
 
-    results = found(_USUAL, skip)
+    usual = _USUAL_BETWEEN if len(memories) >= _USUAL_BETWEEN else _USUAL
+    results = found(usual, skip)
     page = _found(view, results, len(memories) + skip_observations)
     mixed = in_turns(memories, results.hits)
     dealt = page.fill(mixed, shown)
     if dealt == len(mixed) and results.next_skip:  # there is room for more
-        results = found(MOST_ITEMS + 1 - _USUAL, results.next_skip)
+        results = found(MOST_ITEMS + 1 - usual, results.next_skip)
         mixed += results.hits
         dealt += page.fill(results.hits, shown)
     told = sum(isinstance(each, ReadObservation) for each in mixed[:dealt])
@@ -196,13 +199,13 @@ def _sessions(
 def _read(view: AgentView, asked: Asked) -> ToolAnswer:
     session, _, message = asked["id"].partition("@")
     cursor = PageCursor.of("read", asked["id"])
-    place = cursor.place(asked["cursor"])
     if asked["id"].startswith(MARK):
         return whole(_observation(view, asked["id"].removeprefix(MARK)), cursor, asked["cursor"])
     try:
         readable = view.sessions.session(view.scope, session)
         part = SessionPart(view, readable, cursor)
-        return part.around(message, place) if message else part.overview(place)
+        at = asked["cursor"]
+        return part.around(message, at) if message else part.overview(at)
     except NotFound as error:
         step = "read_session with the session's id alone" if message else "list_sessions"
         raise NotFound(str(error), hint=step) from None

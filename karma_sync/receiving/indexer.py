@@ -25,7 +25,7 @@ from karma_sync.store.search_index import IndexedFile, IndexedItem, TextIsLost
 # So much content is indexed in one transaction: each has the index merge and write its pages anew.
 _BATCH_BYTES = 30_000_000
 
-_RECORDS = "records-2"  # raise it if other ids of records are stored, or other copies count
+_RECORDS = "records-3"  # raise it if other ids of records are stored, or other copies count
 
 log = logging.getLogger(__name__)
 

@@ -1,5 +1,6 @@
 """Use cases of `pair`, `inbox`, `accept` and `decline`: pairing, contacts and invitations."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +14,8 @@ from karma_sync.service import machines
 from karma_sync.service.teams import refuse_own
 from karma_sync.store import state
 from karma_sync.store.database import Database, Transaction
+
+Asked = Contact | Invitation | Door | SameClaim
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,12 @@ class Waiting:
     asking: tuple[Door, ...] = ()
     joining: tuple[Joining, ...] = ()
     machines: tuple[SameClaim, ...] = ()
+
+    @property
+    def to_answer(self) -> list[Asked]:
+        """All that a person can answer by its ID."""
+        asked: list[Asked] = [*self.contacts, *self.invitations, *self.asking, *self.machines]
+        return [*asked, *self.awaited, *self.declined]
 
 
 def pair(store: Database, me: PairingCode, code: PairingCode, now: datetime) -> Pairing:
@@ -96,6 +105,7 @@ def newcomer(store: Database, wanted: str) -> PairingCode:
     Raises:
         NotFound: no contact and no pairing has the ID.
         BadInput: the contact does not say who it is.
+        Conflict: it says something else by now than the person was shown.
     """
     with store.reading() as tx:
         pairings, contacts = state.pairings.all(tx), state.contacts.all(tx)
@@ -104,6 +114,8 @@ def newcomer(store: Database, wanted: str) -> PairingCode:
             return PairingCode(pairing.tag, pairing.device, pairing.key, pairing.addresses)
     for contact in contacts:
         if contact.id == wanted.lower():
+            with store.reading() as tx:
+                _require_as_shown(tx, contact)
             if contact.key:
                 return PairingCode(contact.name, contact.device, contact.key)
             raise BadInput(
@@ -111,9 +123,6 @@ def newcomer(store: Database, wanted: str) -> PairingCode:
                 hint="karma-sync team add CODE, with its pairing code",
             )
     raise NotFound(f"no contact has the ID {wanted!r}", hint="karma-sync inbox")
-
-
-Asked = Contact | Invitation | Door | SameClaim
 
 
 def answer(store: Database, me: PairingCode, wanted: str, verb: str, now: datetime) -> Asked:
@@ -124,7 +133,8 @@ def answer(store: Database, me: PairingCode, wanted: str, verb: str, now: dateti
     Raises:
         NotFound: no ID begins with `wanted`.
         BadInput: several IDs begin with it.
-        Conflict: it is the device of a member of one of my teams.
+        Conflict: it is the device of a member of one of my teams, or, to be accepted, something
+            else by now than the person was shown.
         IllegalMove: it was answered already.
     """
     with store.transaction() as tx:
@@ -143,6 +153,8 @@ def answer(store: Database, me: PairingCode, wanted: str, verb: str, now: dateti
             raise BadInput(
                 f"{wanted!r} fits several", hint=" or ".join(each.id for each in fitting)
             )
+        if verb == "accept":
+            _require_as_shown(tx, fitting[0])
         if isinstance(fitting[0], SameClaim):
             machines.say(tx, fitting[0].member, now, agreed=verb == "accept")
             return fitting[0]
@@ -157,6 +169,32 @@ def answer(store: Database, me: PairingCode, wanted: str, verb: str, now: dateti
         else:
             state.invitations.put(tx, answered)
     return answered
+
+
+def remember_shown(store: Database, asked: Iterable[Asked]) -> None:
+    """Record what a person was shown of these, in place of what was shown under their IDs before.
+
+    An ID alone does not say what is accepted: who asks may change what it says, and another device
+    may have an ID that begins alike.
+    """
+    now = [each.shown for each in asked]
+    with store.reading() as tx:
+        before = state.shown.all(tx)
+    if all(each in before for each in now):
+        return
+    with store.transaction() as tx:
+        for each in now:
+            state.shown.drop(tx, id=each.id)
+        state.shown.put(tx, *now)
+
+
+def _require_as_shown(tx: Transaction, asked: Asked) -> None:
+    """Raises Conflict if the person was shown something else under the same ID."""
+    before = state.shown.all(tx, id=asked.id)
+    if before and asked.shown not in before:
+        raise Conflict(
+            f"{asked.id} is not what you were shown: it changed since", hint="karma-sync inbox"
+        )
 
 
 def _refuse_member(tx: Transaction, asked: Contact | Invitation) -> None:

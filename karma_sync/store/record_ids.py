@@ -1,4 +1,4 @@
-"""Stores which records each item has, by a hash of their ids, and which of them are copies.
+"""Stores which records each item has, where they lie, and which of them are copies.
 
 A session that shares records with another member's item is a fork of it, whatever its own id. A
 record counts for the session that had it first (docs/adr/0040-a-record-counts-once.md). The caller
@@ -16,27 +16,45 @@ from karma_sync.store.database import Transaction
 # `record_copy`: the items that have records of another session, `parent`, which had them first.
 TABLES = """
     CREATE TABLE record_id (
-        hash INTEGER, item INTEGER, file INTEGER, PRIMARY KEY (hash, item, file)) WITHOUT ROWID;
+        id INTEGER, item INTEGER, file INTEGER, at INTEGER NOT NULL,
+        PRIMARY KEY (id, item, file)) WITHOUT ROWID;
     CREATE TABLE record_copy (
         item INTEGER, parent INTEGER, PRIMARY KEY (item, parent)) WITHOUT ROWID
     """
 
 # Inside of a string the quotes would be escaped, so it does not match there.
 _UUID = re.compile(rb'"uuid"\s*:\s*"([^"\\]{1,100})"')
+_FORM = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_FIRST = b"00000000-0000-0000-0000-000000000000"
+_LAST = _FIRST.replace(b"0", b"f")
+_LEAST = 8  # letters of a beginning
+_DIGITS = 16  # of a UUID are stored: of a random one, 60 random bits
 
 
-def put(tx: Transaction, item: int, file: int, lines: bytes) -> None:
-    """Record the ids of the records in whole lines; numbers of item and file are the index's."""
-    found = {_hash(uuid) for uuid in _UUID.findall(lines)}
+def put(tx: Transaction, item: int, file: int, lines: bytes, at: int) -> None:
+    """Record the ids of the records in whole lines, which begin `at` bytes after their file.
+
+    The numbers of item and file are the index's. Of records with one id the first one counts.
+    """
+    found: dict[int, int] = {}
+    for each in _UUID.finditer(lines):
+        found.setdefault(_stored(each[1]), at + lines.rfind(b"\n", 0, each.start()) + 1)
     tx.executemany(
-        "INSERT OR IGNORE INTO record_id VALUES (?, ?, ?)", [(each, item, file) for each in found]
+        "INSERT OR IGNORE INTO record_id VALUES (?, ?, ?, ?)",
+        [(name, item, file, place) for name, place in found.items()],
     )
 
 
-def recorded(tx: Transaction, item: int, file: int, blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same blocks of lines; the ids of the records in each are stored before it is given."""
+def recorded(
+    tx: Transaction, item: int, file: int, blocks: Iterable[bytes], at: int
+) -> Iterator[bytes]:
+    """The same blocks of lines; the ids of the records in each are stored before it is given.
+
+    The first one begins `at` bytes after the beginning of the file.
+    """
     for block in blocks:
-        put(tx, item, file, block)
+        put(tx, item, file, block, at)
+        at += len(block)
         yield block
 
 
@@ -54,13 +72,13 @@ def drop_items(tx: Transaction, items: Collection[int]) -> None:
 
 def places(tx: Transaction, uuids: Iterable[str]) -> list[tuple[str, str]]:
     """(folder, item) of the items that have one of these records; each once, sorted."""
-    marks = [_hash(uuid.encode()) for uuid in uuids]
+    marks = [_stored(uuid.encode()) for uuid in uuids]
     rows = [
         row
         for mark in marks
         for row in tx.execute(
             "SELECT i.folder, i.item FROM record_id AS r JOIN search_item AS i"
-            " ON i.number = r.item WHERE r.hash = ?",
+            " ON i.number = r.item WHERE r.id = ?",
             [mark],
         )
     ]
@@ -82,14 +100,13 @@ class CopiedRecords:
         A session from which this one has a record for the first time had it first, unless it is
         known to have it from this one.
         """
-        named = {_hash(uuid.encode(errors="replace")): uuid for uuid in uuids if uuid}
+        named = {_stored(uuid.encode(errors="replace")): uuid for uuid in uuids if uuid}
         rows = self.tx.execute(
-            "SELECT hash, item FROM json_each(?) CROSS JOIN record_id ON hash = value"
-            " WHERE item <> ?",
+            "SELECT id, item FROM json_each(?) CROSS JOIN record_id ON id = value WHERE item <> ?",
             [json.dumps(list(named)), self.item],
         ).fetchall()
         parents = self._parents({row["item"] for row in rows}) if rows else set()
-        return {named[row["hash"]] for row in rows if row["item"] in parents}
+        return {named[row["id"]] for row in rows if row["item"] in parents}
 
     def _parents(self, holders: Collection[int]) -> set[int]:
         others = self.tx.execute(
@@ -113,19 +130,47 @@ def of_others(tx: Transaction, member: str, session: str, uuids: Iterable[str]) 
 
     A session that has them from this one does not count.
     """
-    named = {_hash(uuid.encode(errors="replace")): uuid for uuid in uuids if uuid}
+    named = {_stored(uuid.encode(errors="replace")): uuid for uuid in uuids if uuid}
     of_this = (
         "FROM search_item AS s JOIN item AS i ON i.folder = s.folder AND i.item = s.item"
         " WHERE i.member = ? AND i.session = ? AND s.number"
     )
     rows = tx.execute(
-        "SELECT DISTINCT hash FROM json_each(?) CROSS JOIN record_id AS r ON r.hash = value"  # noqa: S608 ours
+        "SELECT DISTINCT r.id FROM json_each(?) CROSS JOIN record_id AS r ON r.id = value"  # noqa: S608 ours
         f" WHERE NOT EXISTS (SELECT 1 {of_this} = r.item) AND NOT EXISTS (SELECT 1"
         f" FROM record_copy AS c WHERE c.item = r.item AND EXISTS (SELECT 1 {of_this} = c.parent))",
         [json.dumps(list(named)), member, session, member, session],
     )
-    return {named[row["hash"]] for row in rows}
+    return {named[row["id"]] for row in rows}
 
 
-def _hash(uuid: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(uuid, digest_size=8).digest(), signed=True)
+def where(tx: Transaction, item: tuple[str, str], begin: str) -> list[tuple[str, int]]:
+    """(path, at) of the records of an item, (folder, item), whose ids may begin so, in order.
+
+    An id that is no UUID must be whole, and so must one that is shorter than eight letters.
+    """
+    first, last = _range(begin.encode())
+    rows = tx.execute(
+        "SELECT f.path, r.at FROM search_item AS i JOIN record_id AS r ON r.item = i.number"
+        " JOIN search_file AS f ON f.item = i.number AND f.number = r.file"
+        " WHERE i.folder = ? AND i.item = ? AND r.id BETWEEN ? AND ? ORDER BY f.number, r.at",
+        [*item, first, last],
+    )
+    return [(row["path"], row["at"]) for row in rows]
+
+
+def _stored(uuid: bytes) -> int:
+    return _range(uuid)[0]
+
+
+def _range(begin: bytes) -> tuple[int, int]:
+    """The first and the last number under which ids are stored that begin so."""
+    if len(begin) < _LEAST or not _FORM.fullmatch(begin + _FIRST[len(begin) :]):
+        number = int.from_bytes(hashlib.blake2b(begin, digest_size=8).digest(), signed=True)
+        return number, number
+    return _number(begin + _FIRST[len(begin) :]), _number(begin + _LAST[len(begin) :])
+
+
+def _number(uuid: bytes) -> int:
+    digits = uuid.replace(b"-", b"")[:_DIGITS].decode()
+    return int.from_bytes(bytes.fromhex(digits), signed=True)

@@ -267,7 +267,7 @@ def add_lines(
     extractor, copied = reading
     at = was.size
     is_main = was.path.partition("@")[0] == TRANSCRIPT  # in the archive, a version follows
-    for block in record_ids.recorded(tx, item.number, was.number, blocks):
+    for block in record_ids.recorded(tx, item.number, was.number, blocks, was.size):
         whole = block
         if not block.endswith(b"\n"):
             line = block.rfind(b"\n") + 1

@@ -13,7 +13,7 @@ from karma_sync.domain.session.selection import (
     WithheldObservation,
     Withhold,
 )
-from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
+from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing, Shown
 from karma_sync.domain.team.invite import Door, Invite, Joining
 from karma_sync.domain.team.machine import Machine, Mute, TeamPolicy, machine_keys
 from karma_sync.domain.team.member import How
@@ -66,7 +66,9 @@ _MIGRATIONS = [
     """
     CREATE TABLE machine (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE policy (team TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE mute (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID
+    CREATE TABLE mute (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE shown (
+        id TEXT, hash TEXT, body TEXT NOT NULL, PRIMARY KEY (id, hash)) WITHOUT ROWID
     """,
 ]
 
@@ -181,6 +183,7 @@ subscriptions = Table("subscription", Subscription, ["team", "project", "member"
 pairings = Table("pairing", Pairing, ["key"])
 contacts = Table("contact", Contact, ["device"])
 invitations = Table("invitation", Invitation, ["folder"])
+shown = Table("shown", Shown, ["id", "hash"])
 invites = Table("invite", Invite, ["id"])
 doors = Table("door", Door, ["folder"])
 joinings = Table("joining", Joining, ["id"])

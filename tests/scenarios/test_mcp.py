@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from mcp import ClientSession
 
+from karma_sync.channel import kept_content, layout
 from karma_sync.domain.session.frame import GIVEN
 from karma_sync.mcp.desk import Given
 from karma_sync.service.sessions.agent_scope import AgentReach
@@ -48,10 +50,10 @@ def two(town: Town) -> Two:
     a, b = town.pair()
     theirs = b.write_session("how do we back off and retry", "and then: " + "long " * 1000)
     hostile = b.write_session(HOSTILE, "x" * 5_000_000)
-    a.run("pause")  # or it may leave before it is withheld
+    a.run("down")  # or it may leave before it is withheld
     hidden = a.write_session("hello")
     a.run("session", "withhold", hidden.id)
-    a.run("resume", "--yes")
+    a.run("up", "-d")
     hidden.append(HIDDEN)
     own = a.write_session("what alice shares")
     a.until_readable(theirs, hostile, own)
@@ -447,3 +449,53 @@ def test_observations_are_found_beside_sessions_and_read_whole(two: Two) -> None
             break
     assert whole.count("dugong") == 500
     assert ask(two.a, "read_session", {"id": "obs:nobody"}).failed
+
+
+def _pages(member: Member, name: str) -> list[Given]:
+    """All parts of what `read_session` answers."""
+    parts: list[Given] = []
+    cursors = [""]
+    while True:
+        parts.append(ask(member, "read_session", {"id": name, "cursor": cursors[-1]}))
+        cursor = parts[-1].answer.next
+        if not cursor:
+            return parts
+        assert cursor not in cursors
+        cursors.append(cursor)
+
+
+def test_messages_that_share_an_id_are_read_once_each(two: Two) -> None:
+    session = two.b.write_session("all the same")
+    name = "deadbeef-0000-4000-8000-000000000000"
+    for number in range(60):
+        text = f"word{number}. {'long ' * 300}"
+        _write(session, {"uuid": name, "type": "user", "message": {"content": text}})
+    two.a.until_readable(session)
+
+    for asked in (session.id, f"{session.id}@deadbeef"):
+        said = "".join(part.framed for part in _pages(two.a, asked))
+        assert [said.count(f"word{number}. ") for number in range(60)] == [1] * 60
+
+
+def test_a_part_of_a_large_session_is_read_without_the_rest(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = two.b.write_session("the tapir is large")
+    for number in range(60):
+        message = {"role": "user", "content": f"tapir {number} {os.urandom(30_000).hex()}"}
+        _write(session, {"uuid": str(uuid.uuid4()), "type": "user", "message": message})
+    two.a.until_readable(session)
+    [*_, last] = [name for part in _pages(two.a, session.id) for name in part.answer.ids]
+    unpacked: list[int] = []
+    real = layout.decompress
+
+    def counting(frame: bytes, size: int) -> bytes:
+        unpacked.append(size)
+        return real(frame, size)
+
+    monkeypatch.setattr(kept_content, "decompress", counting)
+    short = last[: last.index("@") + 9]
+    for name in (last, short):
+        unpacked.clear()
+        assert "tapir 59 " in ask(two.a, "read_session", {"id": name}).framed
+        assert 0 < sum(unpacked) < 1_500_000 < session.path.stat().st_size / 2

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from karma_sync.agents.claude.records import record_name, typed_command, typed_prompt
+from karma_sync.agents.json_size import has_too_many_values
 from karma_sync.domain.session.conversation import (
     Attached,
     Change,
@@ -31,6 +32,9 @@ from karma_sync.domain.text import printable
 Json = dict[str, Any]
 
 _SUBJECT_CHARS = 200
+_MOST_BYTES = 16_000_000  # of a record
+_MOST_VALUES = 300_000  # in a record
+_NO_RECORD = "a line that holds no record"
 # The key of a tool's input that tells what it is used on, the first that is there.
 _SUBJECTS = (
     *("file_path", "notebook_path", "pattern", "path", "command", "url", "query", "description"),
@@ -44,12 +48,13 @@ _BASE64_SHARE = 3 / 4
 def conversation(lines: Iterable[bytes]) -> Iterator[Message]:
     """The messages of a transcript, one record a line, in the order of the file.
 
-    The result of a tool is in the message that used the tool.
+    The lines have their line ends. The result of a tool is in the message that used the tool.
     """
-    reader = _Reader()
+    reader, at = _Reader(), 0
     for line in lines:
         if line and not line.isspace():
-            yield from reader.take(line)
+            yield from reader.take(line, at)
+        at += len(line)
     yield from reader.end()
 
 
@@ -59,6 +64,7 @@ class _Open:
 
     ids: list[str]
     who: Who
+    at: int
     response: str = ""
     parts: list[Part] = field(default_factory=list)
     when: datetime | None = None
@@ -69,7 +75,8 @@ class _Open:
     def closed(self) -> Message:
         parts = tuple(self.parts)
         return Message(
-            tuple(self.ids), self.who, parts, self.when, self.model, self.spent, self.number
+            *(tuple(self.ids), self.who, parts, self.when),
+            *(self.model, self.spent, self.number, self.at),
         )
 
 
@@ -80,11 +87,16 @@ class _Reader:
         self._cwd = ""
         self._prompts = 0
         self._boundary: Json | None = None  # of a compaction; its summary mostly follows
+        self._at = 0
 
-    def take(self, line: bytes) -> Iterator[Message]:
-        record = _parsed(line)
+    def take(self, line: bytes, at: int) -> Iterator[Message]:
+        """The messages that end where this line begins, `at` bytes after the first one."""
+        self._at = at
+        is_vast = _is_vast(line)
+        record = None if is_vast else _parsed(line)
         if record is None:
-            yield from self._mark("", MarkKind.UNREADABLE, "a line that holds no record", None)
+            what = f"{len(line)} bytes, too much to show" if is_vast else _NO_RECORD
+            yield from self._mark("", MarkKind.UNREADABLE, what, None)
             return
         if not record.get("isCompactSummary"):
             yield from self._bounded()
@@ -124,7 +136,7 @@ class _Reader:
             yield closed
 
     def _begin(self, record: Json, who: Who) -> _Open:
-        self._open = _Open([], who, when=_when(record))
+        self._open = _Open([], who, self._at, when=_when(record))
         return self._open
 
     def _named(self, record: Json) -> None:
@@ -139,7 +151,8 @@ class _Reader:
             self._open.parts.append(Mark(kind, text))  # it does not end what is being said
             return
         yield from self.flush()
-        yield Message((id_,) if id_ else (), Who.PROGRAM, (Mark(kind, text),), when)
+        ids = (id_,) if id_ else ()
+        yield Message(ids, Who.PROGRAM, (Mark(kind, text),), when, at=self._at)
 
     def _user(self, record: Json) -> Iterator[Message]:
         message = record.get("message")
@@ -390,6 +403,11 @@ def _when(record: Json) -> datetime | None:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def _is_vast(line: bytes) -> bool:
+    """Whether a record would take hundreds of megabytes of memory; the largest real ones do not."""
+    return len(line) > _MOST_BYTES or has_too_many_values(line, _MOST_VALUES)
 
 
 def _parsed(line: bytes) -> Json | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from karma_sync.agents.access import listed
 from karma_sync.agents.observations import SourceContent, label, observed, text
 from karma_sync.domain.session.observation import SourceObservation, moment_text
-from karma_sync.files import is_open
+from karma_sync.files import is_open, open_unlinked
 
 MEMORY = "claude-memory"
 _AGENT = "claude-code"
@@ -54,14 +54,16 @@ class ClaudeMemory:
         for home in self.homes:
             for directory in listed(home / "projects"):
                 place = directory / "memory"
-                if is_open(directory) and place.is_dir() and is_open(place):
+                # a link may lead to texts that are nobody's memory of this project
+                is_own = not directory.is_symlink() and not place.is_symlink()
+                if is_own and is_open(directory) and place.is_dir() and is_open(place):
                     files = (p for p in sorted(place.glob("*.md")) if not p.is_symlink())
                     yield from (path for path in files if path.is_file())
 
     def _of_file(self, path: Path, problems: list[str]) -> SourceObservation | None:
         try:
             found = path.stat()
-            with path.open("rb") as opened:
+            with open_unlinked(path) as opened:
                 raw = opened.read(_MOST_BYTES)
         except OSError as error:
             problems.append(f"{path}: {error.strerror or error}")

@@ -59,6 +59,12 @@ class _Message(msgspec.Struct, gc=False):
     usage: Usage | None = None
 
 
+class _Named(msgspec.Struct, gc=False):
+    """The id of a record."""
+
+    uuid: Text = None
+
+
 class _Record(msgspec.Struct, gc=False):
     """The fields of a record that passages are made of."""
 
@@ -73,6 +79,7 @@ class _Record(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Record).decode
+_named = msgspec.json.Decoder(_Named).decode
 _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
@@ -104,6 +111,13 @@ class ClaudePassages:
         if record is None or texts is None:
             return None
         return Reading(record_name(record.uuid), _time(record.timestamp), texts)
+
+    def name(self, line: bytes) -> str:
+        try:
+            return _named(line).uuid or ""
+        except _UNREADABLE:
+            record = _slowly(line)
+            return (record and record.uuid) or ""
 
 
 def _texts(record: _Record, most_result: int, most: int) -> Texts | None:

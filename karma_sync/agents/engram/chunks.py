@@ -14,11 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from karma_sync.agents.json_size import has_too_many_values
 from karma_sync.errors import KarmaError
-from karma_sync.files import write_private
+from karma_sync.files import open_unlinked, write_private
 
 CHUNK_ID = re.compile(r"[0-9a-f]{8}")
-_MOST_CHUNK_BYTES = 200_000_000  # unpacked
+_MOST_CHUNK_BYTES = 32_000_000  # unpacked
+_MOST_VALUES = 1_000_000  # in a chunk or a manifest
 _MOST_FILE_BYTES = 64_000_000
 
 
@@ -167,22 +169,26 @@ class FolderChunks:
 
     def chunk_ids(self) -> list[str]:
         """The ids of the chunks that have a file, sorted, also of those that no manifest lists."""
-        found = (self.root / "chunks").glob("*.jsonl.gz")
+        place = self.root / "chunks"
+        found = () if self.root.is_symlink() or place.is_symlink() else place.glob("*.jsonl.gz")
         names = (path.name.removesuffix(".jsonl.gz") for path in found)
         return sorted(name for name in names if CHUNK_ID.fullmatch(name))
 
     def read_manifest(self) -> ChunkManifest:
         """As `ChunkStore`."""
+        self._require_unlinked()
         raw = _bounded(self.manifest_path)
         return ChunkManifest() if raw is None else parsed_manifest(raw)
 
     def write_manifest(self, manifest: ChunkManifest) -> None:
         """As `ChunkStore`."""
+        self._require_unlinked()
         self.root.mkdir(parents=True, exist_ok=True)
         write_private(self.manifest_path, manifest.to_json())
 
     def read_chunk(self, chunk_id: str) -> Chunk:
         """As `ChunkStore`."""
+        self._require_unlinked()
         raw = _bounded(self.chunk_path(chunk_id))
         if raw is None:
             raise ChunkNotFound(f"{self.root} has no chunk {chunk_id}")
@@ -190,6 +196,7 @@ class FolderChunks:
 
     def write_chunk(self, chunk: Chunk) -> str:
         """As `ChunkStore`."""
+        self._require_unlinked()
         raw = chunk.to_json()
         chunk_id = chunk_id_of(raw)
         path = self.chunk_path(chunk_id)
@@ -197,6 +204,12 @@ class FolderChunks:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_private(path, gzip.compress(raw, mtime=0))
         return chunk_id
+
+    def _require_unlinked(self) -> None:
+        """Raises BadChunk if a directory is a link: a repository's may lead to another project."""
+        for place in (self.root, self.root / "chunks"):
+            if place.is_symlink():
+                raise BadChunk(f"{place} is a link, which is not followed")
 
 
 def chunk_id_of(raw: bytes) -> str:
@@ -210,6 +223,7 @@ def parsed_manifest(raw: bytes) -> ChunkManifest:
     Raises:
         BadChunk: it is no JSON, or no manifest.
     """
+    _require_few_values(raw, "the manifest")
     try:
         fields = json.loads(raw)
         listed = fields["chunks"] or []
@@ -229,6 +243,7 @@ def parsed_chunk(raw: bytes, chunk_id: str) -> Chunk:
     Raises:
         BadChunk: it is no JSON object.
     """
+    _require_few_values(raw, f"chunk {chunk_id}")
     try:
         fields = json.loads(raw)
     except (ValueError, RecursionError):
@@ -239,6 +254,12 @@ def parsed_chunk(raw: bytes, chunk_id: str) -> Chunk:
 
 
 _LISTS = ("sessions", "observations", "prompts", "mutations")
+
+
+def _require_few_values(raw: bytes, what: str) -> None:
+    """Raises BadChunk for JSON that would fill the memory: a small file unpacks to a large one."""
+    if has_too_many_values(raw, _MOST_VALUES):
+        raise BadChunk(f"{what} holds more than {_MOST_VALUES} values")
 
 
 def _entry(fields: Mapping[str, Any]) -> ChunkEntry:
@@ -263,7 +284,7 @@ def _bounded(path: Path) -> bytes | None:
         BadChunk: it is too large, or cannot be read.
     """
     try:
-        with path.open("rb") as opened:
+        with open_unlinked(path) as opened:
             raw = opened.read(_MOST_FILE_BYTES + 1)
     except FileNotFoundError:
         return None

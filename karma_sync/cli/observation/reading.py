@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App
+from karma_sync.cli.frame import require_private
 from karma_sync.cli.notices import warn_if_down
 from karma_sync.cli.observed import (
     observation_fields,
@@ -124,7 +125,9 @@ def search(
     _print(app, found, "", as_json=as_json, private=private)
 
 
-def status(project: ProjectsOption = None, as_json: JsonOption = False) -> None:
+def status(
+    project: ProjectsOption = None, as_json: JsonOption = False, private: PrivateOption = False
+) -> None:
     """Count observations.
 
     `local` are yours on this machine, `remote` those by others, `pending` those of yours that would
@@ -139,6 +142,8 @@ def status(project: ProjectsOption = None, as_json: JsonOption = False) -> None:
     counter = ObservationCounter(app.observation_survey, app.read_observations, app.scope, app.me)
     counts = counter.counts(project or ())
     if as_json:
+        if counts.unasked:
+            require_private(private, "it names your projects")
         print_json(**counts.to_fields())
         return
     print_line(f"local {counts.local}, remote {counts.remote}, pending {counts.pending}")

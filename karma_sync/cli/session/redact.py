@@ -10,8 +10,9 @@ import typer
 
 from karma_sync.app import App
 from karma_sync.cli.ask import ask_secret, ask_unless
+from karma_sync.cli.frame import require_private
 from karma_sync.cli.notices import print_if_down
-from karma_sync.cli.options import YesOption
+from karma_sync.cli.options import PrivateOption, YesOption
 from karma_sync.cli.output import print_json, print_line, print_next
 from karma_sync.cli.progress import ProgressBar
 from karma_sync.cli.screen import print_table
@@ -69,6 +70,7 @@ def redact(
         bool, typer.Option("--json", help="With --dry-run or --list: print JSON.")
     ] = False,
     yes: YesOption = False,
+    private: PrivateOption = False,
 ) -> None:
     """Redact a secret.
 
@@ -91,6 +93,8 @@ def redact(
         raise BadInput("--json needs --dry-run or --list", hint="add one of them, or leave it out")
     app = App.from_environment()
     app.settings  # noqa: B018 it raises NotInitialised
+    if as_json:
+        require_private(private, "it names what is secret, and the sessions that have it")
     if list_:
         _list(app, as_json)
         return

@@ -8,8 +8,9 @@ import typer
 
 from karma_sync.app import App
 from karma_sync.cli import completion
+from karma_sync.cli.frame import require_private
 from karma_sync.cli.notices import warn_if_down
-from karma_sync.cli.options import JsonOption
+from karma_sync.cli.options import JsonOption, PrivateOption
 from karma_sync.cli.output import print_json, print_line, print_next, size
 from karma_sync.cli.screen import Line, Tone, print_table
 from karma_sync.domain.ids import short_ids
@@ -35,6 +36,7 @@ def sent(
         ),
     ] = None,
     as_json: JsonOption = False,
+    private: PrivateOption = False,
 ) -> None:
     """List sent sessions.
 
@@ -53,6 +55,8 @@ def sent(
     limit = parse_since(since or "all", now)
     found = filtered(departures(app.state, app.work, app.me, now, to), limit)
     if as_json:
+        if found:
+            require_private(private, "it names sessions, projects and members of all your teams")
         print_json(sent=[asdict(each) for each in found])
         return
     if not found:

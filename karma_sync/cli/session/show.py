@@ -143,9 +143,7 @@ def show(
         return
     file, begin = _place(app, scope, found, message) if message else (file, 0)
     if raw:
-        from karma_sync.agents.growing_file import skipped
-
-        pieces = skipped(app.sessions.content(scope, found, file), begin)
+        pieces = app.sessions.content(scope, found, file, begin)
         write_raw(harmless(pieces, wanted) if sys.stdout.isatty() else pieces)
         return
     view = View(tools=tools, diffs=diff, prompts_only=prompts, last=last)
@@ -271,10 +269,9 @@ class _Shown:
             follower.print(self._conversation(_TRANSCRIPT), ended)
 
     def _conversation(self, file: str, begin: int = 0) -> "Iterator[Message]":
-        from karma_sync.agents.growing_file import skipped
         from karma_sync.library.conversation import conversation
 
-        pieces = skipped(self.app.sessions.content(self.scope, self.found, file), begin)
+        pieces = self.app.sessions.content(self.scope, self.found, file, begin)
         return conversation(self.found.manifest.session.agent, pieces)
 
     def _all(self) -> "Iterator[Message]":
@@ -339,9 +336,9 @@ def _warn_of_others(app: App, scope: "AccessScope", found: "Readable") -> None:
 
 
 def _place(app: App, scope: "AccessScope", found: "Readable", message: str) -> tuple[str, int]:
-    from karma_sync.service.sessions.search import locate
+    from karma_sync.service.sessions.finding_messages import MessageFinder
 
-    return locate(app.sessions, scope, found, message)
+    return MessageFinder(app.sessions, scope, found).find(message)
 
 
 def _show_header(found: "Readable", message: str) -> None:

@@ -50,7 +50,6 @@ def inbox(as_json: JsonOption = False) -> None:
     """
     from karma_sync.service import invitations
     from karma_sync.service.membership import proposals
-    from karma_sync.service.teams import led_by
 
     app = App.from_environment()
     warn_if_down(app)
@@ -58,7 +57,14 @@ def inbox(as_json: JsonOption = False) -> None:
     proposed = proposals(app.state, app.me)
     if as_json:
         _print_as_json(waiting, proposed)
-        return
+    else:
+        _print(app, waiting, proposed)
+    invitations.remember_shown(app.state, waiting.to_answer)
+
+
+def _print(app: App, waiting: "Waiting", proposed: "list[tuple[Team, Member, str]]") -> None:
+    from karma_sync.service.teams import led_by
+
     rows = _rows(waiting)
     rows += [("-", "proposal", f"{p} for {t.name}, by {m.tag}", "-") for t, m, p in proposed]
     if rows:

@@ -21,6 +21,7 @@ from karma_sync.cli.beginning import (
     team_to_lead,
 )
 from karma_sync.cli.consent_all import agrees_to_everything
+from karma_sync.cli.frame import framed_for_agent
 from karma_sync.cli.notices import print_if_down, warn_if_down
 from karma_sync.cli.options import JsonOption, YesOption
 from karma_sync.cli.output import ago, flush, print_json, print_line, print_next, span
@@ -122,19 +123,21 @@ def invite(
     app = begun(NewIdentity(user, machine, address or (), discovery, at_once=True))
     if me:
         terms = invites.FOR_ME
-        found = _all_shared_with_machines(app, yes=yes)
-    else:
-        found = team_to_lead(app, team)
-        now = SendingRules.stored(app.state, app.me)
-        consent_to_more(app, now.nothing_yet(), now.to_anybody(found, terms.projects), yes=yes)
-    made, code = invites.create(app.state, app.me, found, terms, utc_now())
-    _print_code(found, terms, code.encode())
-    if qr:
-        _draw(code.encode())
-    if no_wait:
-        print_next("karma-sync invite list")
-        return
-    _wait(app, made)
+    with framed_for_agent():
+        if me:
+            found = _all_shared_with_machines(app, yes=yes)
+        else:
+            found = team_to_lead(app, team)
+            now = SendingRules.stored(app.state, app.me)
+            consent_to_more(app, now.nothing_yet(), now.to_anybody(found, terms.projects), yes=yes)
+        made, code = invites.create(app.state, app.me, found, terms, utc_now())
+        _print_code(found, terms, code.encode())
+        if qr:
+            _draw(code.encode())
+        if no_wait:
+            print_next("karma-sync invite list")
+        else:
+            _wait(app, made)
 
 
 def _all_shared_with_machines(app: App, *, yes: bool) -> "Team":
@@ -236,6 +239,7 @@ def _draw(code: str) -> None:
 def _wait(app: App, made: "Invite") -> None:
     """Print who joins, until the code is over; ask about each who needs a yes."""
     from karma_sync.service import invites
+    from karma_sync.service.invitations import remember_shown
 
     print_line("Waiting for somebody to use it (Ctrl-C is fine, the daemon goes on) …")
     flush()
@@ -252,6 +256,7 @@ def _wait(app: App, made: "Invite") -> None:
                 _answer(app, door, known.team, is_mine=made.for_me)
             elif door.folder not in told:
                 told.add(door.folder)
+                remember_shown(app.state, [door])
                 print_line(
                     f"{invites.describe(door)}, asks: karma-sync invitation accept {door.id}"
                 )

@@ -135,7 +135,8 @@ class Message:
     """One message: a prompt, a response of the model, or a mark of the program.
 
     `ids` are those of its records, the first one's first; a record may have none. `when` is in UTC.
-    `number` counts the prompts of people up to here.
+    `number` counts the prompts of people up to here. `at` is where its first record begins, in
+    bytes from the first line that was read.
     """
 
     ids: Sequence[str]
@@ -145,6 +146,7 @@ class Message:
     model: str = ""
     spent: Spent = Spent()
     number: int = 0
+    at: int = 0
 
     @property
     def id(self) -> str:

@@ -31,6 +31,17 @@ READING_COMMANDS = frozenset(
         *("observation list", "observation show", "observation search", "observation preview"),
         *("observation share", "observation status", "observation withhold"),
         *("observation unshare", "observation import"),
+        *("project share", "subscription change"),
+    }
+)
+# Those that name teams, members, projects or directories, or give an invitation code: an agent in a
+# project of one team may learn there of another team.
+NAMING_COMMANDS = frozenset(
+    {
+        *("status", "inbox", "events", "exclude", "join", "resume", "session unshare"),
+        *("invite", "invite list", "project alias", "project map", "project scan"),
+        *("subscription list", "subscription reopen", "subscription resume"),
+        *("team add", "team guest", "team list", "team show", "machine list"),
     }
 )
 # These put what they print into a frame by themselves.
@@ -130,7 +141,7 @@ _OPTIONS = rf"""(?:(?:["']?-[^\s,]++|\d?[<>]{{1,2}}&?\s*[^\s,]++){_GAP})*+"""
 _READS = rf"""["'`)}}\]]*{_GAP}{_OPTIONS}["']*(?:{
     "|".join(
         rf'''["']*{_GAP}{_OPTIONS}["']*'''.join(name.split())
-        for name in sorted(READING_COMMANDS | FRAMING_COMMANDS)
+        for name in sorted(READING_COMMANDS | NAMING_COMMANDS | FRAMING_COMMANDS)
     )
 })\b"""
 _RUNS = re.compile(rf"(?:karma[-_]sync|\$\{{?\w+\}}?){_READS}")

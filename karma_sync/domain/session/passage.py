@@ -71,6 +71,10 @@ class Extractor(Protocol):
         """One line in full, to show it or to search it; None if it holds no passage."""
         ...
 
+    def name(self, line: bytes) -> str:
+        """The id of the record in a line; "" if it has none."""
+        ...
+
 
 def passages_of(blocks: Iterable[bytes], extractor: Extractor) -> Iterator[Passage]:
     """All passages of a file, given in blocks of whole lines from its beginning."""

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from karma_sync.domain.value import Value
 from karma_sync.errors import IllegalMove
-from karma_sync.paths import is_metadata_folder, metadata_folder
+from karma_sync.paths import is_metadata_folder, metadata_folder, short_hash
 
 PAIRING_LASTS = timedelta(hours=24)
 
@@ -35,6 +35,18 @@ def _answered(now: Answer, verb: str, what: str) -> Answer:
         raise IllegalMove(f"{what} is already {now}", hint="karma-sync inbox") from None
 
 
+class Shown(Value, frozen=True, kw_only=True):
+    """What a person was shown of a request: its ID, and a hash of all that was told of it."""
+
+    id: str
+    hash: str
+
+
+def shown(id_: str, *told: str) -> Shown:
+    """What a person was shown under an ID."""
+    return Shown(id=id_, hash=short_hash("karma-sync shown", *told))
+
+
 def short_id(device: str) -> str:
     """What a person types to name a device: the first group of its ID."""
     return device.split("-")[0].lower()
@@ -57,6 +69,11 @@ class Contact(Value, frozen=True, kw_only=True):
     def id(self) -> str:
         """What a person types to answer the contact: the first group of the device ID."""
         return short_id(self.device)
+
+    @property
+    def shown(self) -> Shown:
+        """What a person is shown of it."""
+        return shown(self.id, self.device, self.name, self.key)
 
     @property
     def is_accepted(self) -> bool:
@@ -95,6 +112,12 @@ class Invitation(Value, frozen=True, kw_only=True):
     def id(self) -> str:
         """What a person types to answer the invitation: seven letters of the folder's id."""
         return self.folder.rpartition("-")[2][:7]
+
+    @property
+    def shown(self) -> Shown:
+        """What a person is shown of it."""
+        leader = self.leader_tag, self.leader_key
+        return shown(self.id, self.folder, self.team, self.team_name, *leader)
 
     @property
     def devices(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from karma_sync.domain.team.direction import Direction
-from karma_sync.domain.team.invitation import short_id
+from karma_sync.domain.team.invitation import Shown, short_id, shown
 from karma_sync.domain.team.invite_code import InviteCode
 from karma_sync.domain.team.knock import door_of
 from karma_sync.domain.value import Value
@@ -216,6 +216,11 @@ class Door(Value, frozen=True, kw_only=True):
     def id(self) -> str:
         """What a person types to answer its request: the first group of the device ID."""
         return short_id(self.device)
+
+    @property
+    def shown(self) -> Shown:
+        """What a person is shown of it; `request` is a hash of all that it asks."""
+        return shown(self.id, self.folder, self.device, self.request, self.tag, self.key)
 
     @property
     def waits(self) -> bool:

@@ -8,7 +8,7 @@ from karma_sync.domain.ids import user_of
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.selection import Limits
 from karma_sync.domain.team.direction import Direction
-from karma_sync.domain.team.invitation import Answer, short_id
+from karma_sync.domain.team.invitation import Answer, Shown, short_id, shown
 from karma_sync.domain.team.member import Member
 from karma_sync.domain.team.team import Team
 from karma_sync.domain.timespan import parse_since
@@ -131,6 +131,13 @@ class SameClaim(Value, frozen=True, kw_only=True):
     def id(self) -> str:
         """What a person types to answer it: the first group of the device ID."""
         return short_id(self.member.device)
+
+    @property
+    def shown(self) -> Shown:
+        """What a person is shown of it."""
+        said_by = "leader" if self.by_leader else "member"
+        member = self.member
+        return shown(self.id, member.device, member.tag, member.key, self.team, said_by)
 
 
 def claims_on(

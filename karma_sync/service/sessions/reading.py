@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from karma_sync.agents.growing_file import skipped
 from karma_sync.archive.reader import ArchivedCopy, ArchiveReader
 from karma_sync.archive.store import ArchivedFile, ArchivedSession
 from karma_sync.domain.access import AccessScope
@@ -109,8 +110,10 @@ class ReadableSessions:
         copy = self.archive.open(row)
         return _readable(scope.user, row, copy.newest, copy)
 
-    def content(self, scope: AccessScope, readable: Readable, path: str) -> Iterator[bytes]:
-        """The exact bytes of one file of a session, piece by piece.
+    def content(
+        self, scope: AccessScope, readable: Readable, path: str, begin: int = 0
+    ) -> Iterator[bytes]:
+        """The exact bytes of one file of a session, piece by piece, after the first `begin` bytes.
 
         Raises:
             NotFound: the session has no such file, or is gone.
@@ -118,8 +121,14 @@ class ReadableSessions:
         """
         if isinstance(readable, ReadableCopy):
             copy = readable.copy or self.archive.open(readable.row)
-            return self.archive.content(copy, copy.file(path))
-        return self.library.content(scope, readable, path)
+            return skipped(self.archive.content(copy, copy.file(path)), begin)
+        return self.library.content(scope, readable, path, begin)
+
+    def places(self, scope: AccessScope, readable: Readable, begin: str) -> list[tuple[str, int]]:
+        """Where records may lie whose ids begin so, as far as an index tells: (path, at)."""
+        if isinstance(readable, ReadableCopy):
+            return []
+        return self.library.places(scope, readable, begin)
 
     def projects(self, scope: AccessScope) -> set[str]:
         """Every project of which the reader may see a session."""

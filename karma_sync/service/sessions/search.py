@@ -7,13 +7,11 @@ from functools import cache
 from operator import attrgetter
 
 from karma_sync.agents.extractors import EXTRACTORS
-from karma_sync.agents.growing_file import whole_lines
 from karma_sync.archive.index import FOLDER, item_of, key_of
 from karma_sync.archive.pack import DamagedPack
 from karma_sync.archive.store import get_session
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.query import Key, Query
-from karma_sync.errors import NotFound
 from karma_sync.library.hits import Hit, Manner, Results, hit_of, title_hit
 from karma_sync.library.reader import Readable
 from karma_sync.library.search import Searcher, without_search
@@ -65,7 +63,7 @@ class SessionSearch:
             page = both[manner.skip : manner.skip + manner.most]
         total = shared.total + own.total
         last = manner.skip + len(page)
-        hits = self._told_apart(scope, page)
+        hits = self._told_apart(scope, page) if self._has_archive(scope) else page
         return Results(hits, total, last if last < total else 0, shared.notes)
 
     def select(self, scope: AccessScope, query: Query, known: Sequence[Readable]) -> list[Readable]:
@@ -83,7 +81,7 @@ class SessionSearch:
 
     def _search_archive(self, scope: AccessScope, query: Query, manner: Manner) -> Results:
         archive = self.sessions.archive
-        if not scope.sees_own or not archive.database.exists():
+        if not self._has_archive(scope):
             return Results([], 0)
         wanted = self.searcher.wanted(query, self._archived(scope, query), manner)
         with reading_only(archive.database) as tx:
@@ -91,6 +89,10 @@ class SessionSearch:
         page = found[: manner.most]
         hits = [hit for each in page for hit in self._archived_hit(scope, query, each)]
         return Results(hits, len(found))
+
+    def _has_archive(self, scope: AccessScope) -> bool:
+        """Whether sessions may be found that the library has not."""
+        return scope.sees_own and self.sessions.archive.database.exists()
 
     def _archived(self, scope: AccessScope, query: Query) -> SessionFilter:
         """The archived sessions that count: those that the library has not, by the filters."""
@@ -129,7 +131,7 @@ class SessionSearch:
         with self.searcher.library.store.reading() as tx:
             found = search.items_with(tx, scope, expression)
         archive = self.sessions.archive
-        if scope.sees_own and archive.database.exists():
+        if self._has_archive(scope):
             with reading_only(archive.database) as tx:
                 found |= search.items_with(tx, self._own(scope), expression)
         return found
@@ -140,7 +142,7 @@ class SessionSearch:
         ids = [hit.readable.manifest.session.session_id for hit in hits]
         with self.searcher.library.store.reading() as tx:
             short = queries.short_ids(tx, scope, ids)
-        if scope.sees_own and archive.database.exists():
+        if self._has_archive(scope):
             with reading_only(archive.database) as tx:
                 other = queries.short_ids(tx, self._own(scope), ids)
             short = {each: max(short[each], other[each], key=len) for each in ids}
@@ -154,37 +156,6 @@ def _place_of(readable: Readable) -> Place:
     if isinstance(readable, ReadableCopy):
         return FOLDER, item_of(readable.row.key)
     return readable.folder, readable.manifest.item
-
-
-def locate(
-    sessions: ReadableSessions, scope: AccessScope, readable: Readable, message: str
-) -> tuple[str, int]:
-    """The file of a session that has a message, and at which byte its line begins.
-
-    `message` is the beginning of the message's id, as a search prints it.
-
-    Raises:
-        NotFound: no message has such an id.
-    """
-    manifest = readable.manifest
-    extractor = EXTRACTORS.get(manifest.session.agent)
-    for file in manifest.files if extractor else ():
-        if extractor is None or not extractor.reads(file.path):
-            continue
-        at = 0
-        for block in whole_lines(sessions.content(scope, readable, file.path)):
-            if message.encode() in block:
-                for line in block.splitlines(keepends=True):
-                    reading = extractor.read(line)
-                    if reading and reading.message.startswith(message):
-                        return file.path, at
-                    at += len(line)
-            else:
-                at += len(block)
-    session = manifest.session.session_id
-    raise NotFound(
-        f"session {session} has no message {message!r}", hint=f"karma-sync session show {session}"
-    )
 
 
 def _team_ids(states: Database) -> Mapping[str, tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """The conversation of a transcript: messages in order, results with their tools, edits as diffs."""
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -263,3 +264,25 @@ def test_an_id_that_nobody_can_type_is_none(uuid: str) -> None:
     [passage] = ClaudePassages().passages(said("hello", uuid=uuid), 0)
 
     assert message.id == passage.activity.message == ""
+
+
+def test_a_record_of_endless_parts_takes_little_memory() -> None:
+    vast = b'{"type": "user", "message": {"content": [' + b"[]," * 1_000_000 + b"[]]}}\n"
+    text = said("one, two, " * 100_000)
+    tracemalloc.start()
+    try:
+        found = list(conversation([vast, text]))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert [each.who for each in found] == [Who.PROGRAM, Who.USER]
+    assert most < 40_000_000
+
+
+def test_a_message_tells_where_it_begins() -> None:
+    lines = [said("first"), b"\n", said("second"), said("third")]
+    found = list(conversation(lines))
+
+    whole = b"".join(lines)
+    assert [whole.find(b, 0) for b in lines if b.strip()] == [each.at for each in found]

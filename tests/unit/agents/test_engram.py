@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from shutil import rmtree
@@ -381,3 +382,37 @@ def test_a_chunk_that_is_damaged_raises_for_its_reader(tmp_path: Path) -> None:
     (tmp_path / "chunks" / "deadbeef.jsonl.gz").write_bytes(b"x")
     with pytest.raises(BadChunk):
         store.read_chunk("deadbeef")
+
+
+def test_a_link_in_a_repository_leads_to_no_other_folder(tmp_path: Path) -> None:
+    _exported(tmp_path)
+    [chunk] = FolderChunks(tmp_path / ".engram").chunk_ids()
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    whole.mkdir()
+    (whole / ".engram").symlink_to(tmp_path / ".engram")
+    (part / ".engram").mkdir(parents=True)
+    (part / ".engram" / "chunks").symlink_to(tmp_path / ".engram" / "chunks")
+
+    for each in (whole, part):
+        linked = FolderChunks(each / ".engram")
+        assert linked.chunk_ids() == []
+        for way in (linked.read_manifest, lambda: linked.read_chunk(chunk)):  # noqa: B023
+            with pytest.raises(BadChunk, match="is a link"):
+                way()
+
+
+def test_a_small_chunk_does_not_fill_the_memory(tmp_path: Path) -> None:
+    place = tmp_path / "chunks"
+    place.mkdir()
+    for name, raw in (
+        ("0000000a", b'{"observations": ["' + b"x" * 40_000_000 + b'"]}'),
+        ("0000000b", b'{"observations": [' + b"{}," * 2_000_000 + b"{}]}"),
+    ):
+        (place / f"{name}.jsonl.gz").write_bytes(gzip.compress(raw))
+        tracemalloc.start()
+        try:
+            with pytest.raises(BadChunk):
+                FolderChunks(tmp_path).read_chunk(name)
+            assert tracemalloc.get_traced_memory()[1] < 80_000_000
+        finally:
+            tracemalloc.stop()

@@ -108,6 +108,13 @@ def test_each_memory_file_of_claude_code_is_one_observation(tmp_path: Path) -> N
     (place / "debugging.md").write_text("# Debugging\nUse the flag.")
     (place / "notes.txt").write_text("no memory")
     (place / "linked.md").symlink_to("/etc/hostname")
+    for name, linked in (("-src-a", "memory"), ("-src-b", "")):  # they lead to other texts
+        texts = tmp_path / "elsewhere" / name / "memory"
+        texts.mkdir(parents=True)
+        (texts / "private.md").write_text("# Private")
+        if linked:
+            (place.parents[1] / name).mkdir()
+        (place.parents[1] / name / linked).symlink_to(texts if linked else texts.parent)
     memory = ClaudeMemory([tmp_path / "claude"], ALICE, lambda _: ["/src/repo"])
     other = ClaudeMemory([tmp_path / "claude"], "bob.tower", lambda _: ["/src/repo"])
 

@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from karma_sync.cli.commands import ALIASES, PANELS
 from karma_sync.cli.main import app
-from karma_sync.domain.session.frame import FRAMING_COMMANDS, READING_COMMANDS
+from karma_sync.domain.session.frame import FRAMING_COMMANDS, NAMING_COMMANDS, READING_COMMANDS
 
 LISTED = {name: text for panel in PANELS.values() for name, (_, text) in panel.items()}
 # Loaded only by a command that needs them: each takes longer than all of `--help`, or half of it.
@@ -65,25 +65,19 @@ def loaded(typed: list[str]) -> set[str]:
     return set(ran.stdout.rpartition("MODULES")[2].split())
 
 
-# Commands that give neither text of others nor text of sessions that stay here.
+# Commands that give neither texts of others, nor texts of sessions that stay here, nor their names.
 NOT_READING = {
-    *("init", "up", "down", "status", "demo", "code", "pair", "inbox", "rename"),
+    *("init", "up", "down", "demo", "code", "pair", "rename"),
     *(
         "invitation accept",
         "invitation decline",
         "team create",
-        "team add",
-        "team guest",
-        "team list",
     ),
-    *("team show", "team leave", "team remove", "team dissolve", "team rename", "team policy"),
+    *("team leave", "team remove", "team dissolve", "team rename", "team policy"),
     *("team transfer", "team successors", "team take-over", "project unshare", "project propose"),
-    *("project share", "project map", "project alias", "project scan"),
-    *("subscription list", "subscription change", "subscription decline"),
-    *("subscription pause", "subscription resume", "subscription reopen"),
-    *("decline", "pause", "resume", "exclude", "events", "join", "invite list", "invite revoke"),
-    *("session withhold", "session unshare", "session restore"),
-    *("machine list", "machine add", "machine remove", "mute", "unmute", "team retract"),
+    *("subscription decline", "subscription pause", "decline", "pause", "invite revoke"),
+    *("session withhold", "session restore"),
+    *("machine add", "machine remove", "mute", "unmute", "team retract"),
     *("observation add", "observation delete", "observation export", "observation manifest"),
 }
 
@@ -92,9 +86,21 @@ def test_each_command_is_known_to_give_an_agent_text_of_others_or_not() -> None:
     found = {name for name in leaves(get_command(app), "") if not name.startswith("service ")}
 
     assert found >= READING_COMMANDS
-    others = found - READING_COMMANDS - FRAMING_COMMANDS
-    assert others == NOT_READING & found
-    assert others - NOT_READING == set()
+    assert found >= NAMING_COMMANDS - {"invite"}  # which has commands below it
+    assert not READING_COMMANDS & NAMING_COMMANDS
+    assert found - READING_COMMANDS - NAMING_COMMANDS - FRAMING_COMMANDS == NOT_READING
+
+
+@pytest.mark.parametrize("name", sorted(READING_COMMANDS))
+def test_a_reading_command_prints_without_a_frame_only_what_the_person_lets_an_agent_see(
+    name: str,
+) -> None:
+    command: Any = get_command(app)
+    for word in name.split():
+        command = command.commands[word]
+    options = {each.name for each in command.params}
+
+    assert not options & {"as_json", "raw"} or "private" in options
 
 
 def leaves(command: Any, name: str) -> Iterator[str]:

@@ -214,7 +214,7 @@ def test_what_was_indexed_by_earlier_rules_is_indexed_again(shelf: Shelf, desk: 
 
     assert again.finds(SECRET) == ["s1"]
     with again.store.reading() as tx:
-        version = f"{ClaudePassages.version} records-2"
+        version = f"{ClaudePassages.version} records-3"
         assert search_index.outdated_channels(tx, version) == []
     assert len(again.search(SECRET).hits) == 1
 
