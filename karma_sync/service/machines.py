@@ -39,16 +39,16 @@ def claims(tx: Transaction, me: PairingCode) -> list[SameClaim]:
     return claims_on(me.key, state.teams.all(tx), state.my_machines(tx, me.key), answered)
 
 
-def known(store: Database, me: PairingCode) -> list[KnownMachine]:
-    """The members whom I or they themselves call other machines of mine, by tag."""
+def known(store: Database, key: str) -> list[KnownMachine]:
+    """The members whom I, by my `key`, or they themselves call other machines of mine, by tag."""
     with store.reading() as tx:
-        teams, mine = state.teams.all(tx), state.my_machines(tx, me.key)
+        teams, mine = state.teams.all(tx), state.my_machines(tx, key)
         refused = {m.key for m in state.machines.all(tx) if not m.is_mine}
     found: dict[str, tuple[Member, list[str], bool]] = {}
     for team in teams:
-        for member in team.members if team.member(me.key) else ():
-            by_itself = me.key in member.machines
-            if member.key != me.key and (member.key in mine or by_itself):
+        for member in team.members if team.member(key) else ():
+            by_itself = key in member.machines
+            if member.key != key and (member.key in mine or by_itself):
                 _, names, said = found.get(member.key, (member, [], False))
                 found[member.key] = member, [*names, team.name], said or by_itself
     return [
@@ -58,9 +58,9 @@ def known(store: Database, me: PairingCode) -> list[KnownMachine]:
     ]
 
 
-def agreed_tags(store: Database, me: PairingCode) -> frozenset[str]:
+def agreed_tags(store: Database, key: str) -> frozenset[str]:
     """The tags of my other machines: we both say so."""
-    return frozenset(m.member.tag for m in known(store, me) if m.is_agreed)
+    return frozenset(m.member.tag for m in known(store, key) if m.is_agreed)
 
 
 def find(store: Database, me: PairingCode, tag: str) -> Member:

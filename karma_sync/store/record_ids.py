@@ -16,8 +16,8 @@ from karma_sync.store.database import Transaction
 # `record_copy`: the items that have records of another session, `parent`, which had them first.
 TABLES = """
     CREATE TABLE record_id (
-        id INTEGER, item INTEGER, file INTEGER, at INTEGER NOT NULL,
-        PRIMARY KEY (id, item, file)) WITHOUT ROWID;
+        hash INTEGER, item INTEGER, file INTEGER, at INTEGER NOT NULL,
+        PRIMARY KEY (hash, item, file)) WITHOUT ROWID;
     CREATE TABLE record_copy (
         item INTEGER, parent INTEGER, PRIMARY KEY (item, parent)) WITHOUT ROWID
     """
@@ -78,7 +78,7 @@ def places(tx: Transaction, uuids: Iterable[str]) -> list[tuple[str, str]]:
         for mark in marks
         for row in tx.execute(
             "SELECT i.folder, i.item FROM record_id AS r JOIN search_item AS i"
-            " ON i.number = r.item WHERE r.id = ?",
+            " ON i.number = r.item WHERE r.hash = ?",
             [mark],
         )
     ]
@@ -102,11 +102,12 @@ class CopiedRecords:
         """
         named = {_stored(uuid.encode(errors="replace")): uuid for uuid in uuids if uuid}
         rows = self.tx.execute(
-            "SELECT id, item FROM json_each(?) CROSS JOIN record_id ON id = value WHERE item <> ?",
+            "SELECT hash, item FROM json_each(?) CROSS JOIN record_id ON hash = value"
+            " WHERE item <> ?",
             [json.dumps(list(named)), self.item],
         ).fetchall()
         parents = self._parents({row["item"] for row in rows}) if rows else set()
-        return {named[row["id"]] for row in rows if row["item"] in parents}
+        return {named[row["hash"]] for row in rows if row["item"] in parents}
 
     def _parents(self, holders: Collection[int]) -> set[int]:
         others = self.tx.execute(
@@ -136,12 +137,12 @@ def of_others(tx: Transaction, member: str, session: str, uuids: Iterable[str]) 
         " WHERE i.member = ? AND i.session = ? AND s.number"
     )
     rows = tx.execute(
-        "SELECT DISTINCT r.id FROM json_each(?) CROSS JOIN record_id AS r ON r.id = value"  # noqa: S608 ours
+        "SELECT DISTINCT r.hash FROM json_each(?) CROSS JOIN record_id AS r ON r.hash = value"  # noqa: S608 ours
         f" WHERE NOT EXISTS (SELECT 1 {of_this} = r.item) AND NOT EXISTS (SELECT 1"
         f" FROM record_copy AS c WHERE c.item = r.item AND EXISTS (SELECT 1 {of_this} = c.parent))",
         [json.dumps(list(named)), member, session, member, session],
     )
-    return {named[row["id"]] for row in rows}
+    return {named[row["hash"]] for row in rows}
 
 
 def where(tx: Transaction, item: tuple[str, str], begin: str) -> list[tuple[str, int]]:
@@ -153,7 +154,7 @@ def where(tx: Transaction, item: tuple[str, str], begin: str) -> list[tuple[str,
     rows = tx.execute(
         "SELECT f.path, r.at FROM search_item AS i JOIN record_id AS r ON r.item = i.number"
         " JOIN search_file AS f ON f.item = i.number AND f.number = r.file"
-        " WHERE i.folder = ? AND i.item = ? AND r.id BETWEEN ? AND ? ORDER BY f.number, r.at",
+        " WHERE i.folder = ? AND i.item = ? AND r.hash BETWEEN ? AND ? ORDER BY f.number, r.at",
         [*item, first, last],
     )
     return [(row["path"], row["at"]) for row in rows]

@@ -68,7 +68,7 @@ def continue_(
     app = App.from_environment()
     warn_if_down(app)
     warn_of_unsearched(app)
-    machines = agreed_tags(app.state, app.me)
+    machines = agreed_tags(app.state, app.key.public)
     parent = on_other_machine(app.reader, scope_of(app), wanted, machines)
     if as_json:
         require_private_for([parent], app.settings.tag, private)

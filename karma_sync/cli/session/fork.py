@@ -152,7 +152,7 @@ def forking(app: App) -> "Forking":
     from karma_sync.service.machines import agreed_tags
     from karma_sync.service.sessions.forking import Forking
 
-    machines = agreed_tags(app.state, app.me)
+    machines = agreed_tags(app.state, app.key.public)
     return Forking(app.sessions, scope_of(app), agent_home(app), app.paths.data, machines)
 
 

@@ -47,7 +47,7 @@ def list_(as_json: JsonOption = False) -> None:
 
     app = App.from_environment()
     warn_if_down(app)
-    found = machines.known(app.state, app.me)
+    found = machines.known(app.state, app.key.public)
     if as_json:
         print_json(
             machine={"tag": app.me.tag, "fingerprint": app.me.fingerprint},

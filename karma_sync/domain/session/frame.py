@@ -144,7 +144,7 @@ _READS = rf"""["'`)}}\]]*{_GAP}{_OPTIONS}["']*(?:{
         for name in sorted(READING_COMMANDS | NAMING_COMMANDS | FRAMING_COMMANDS)
     )
 })\b"""
-_RUNS = re.compile(rf"(?:karma[-_]sync|\$\{{?\w+\}}?){_READS}")
+_RUNS = rf"(?:karma[-_]sync|\$\{{?\w+\}}?){_READS}"  # compiled when it is needed: it takes long
 # what the program keeps on disk (docs/commands.md, "Files")
 _HOLDS = re.compile(
     r"karma-sync[/\\](?:library|folders|archive)\b|\b(?:library|archive|state|work)\.db\b"
@@ -162,7 +162,7 @@ def runs_reading_command(command: str) -> bool:
     """
     if _PROGRAM.search(command) is None:
         return False
-    if _RUNS.search(command):
+    if re.search(_RUNS, command):
         return True
     names = {re.escape(name) for found in _SHORT.findall(command) for name in found if name}
     return bool(names) and bool(re.search(rf"\b(?:{'|'.join(sorted(names))}){_READS}", command))

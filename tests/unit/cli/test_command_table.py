@@ -91,7 +91,8 @@ def test_each_command_is_known_to_give_an_agent_text_of_others_or_not() -> None:
     assert found - READING_COMMANDS - NAMING_COMMANDS - FRAMING_COMMANDS == NOT_READING
 
 
-@pytest.mark.parametrize("name", sorted(READING_COMMANDS))
+# The JSON of `observation import` holds counts alone.
+@pytest.mark.parametrize("name", sorted(READING_COMMANDS - {"observation import"}))
 def test_a_reading_command_prints_without_a_frame_only_what_the_person_lets_an_agent_see(
     name: str,
 ) -> None:
