@@ -109,28 +109,36 @@ def observations_with(tx: Transaction, scope: AccessScope, match: str, most: int
     ).fetchall()
     found: list[tuple[float, int]] = []
     for number in (row["number"] for row in channels):
-        items = (
-            "SELECT s.number FROM search_item AS s JOIN item USING (folder, item)"  # noqa: S608
-            f" JOIN search_channel AS c USING (folder) WHERE c.number = {number:d} AND {allowed}"
-        )
-        first, last = _bounds(tx, items, values)
+        items, of_items = _of_observations(scope, number)
+        first, last = _bounds(tx, scope, number)
         rows = tx.execute(
             f"SELECT p.at, bm25(search_{number:d}, {weights}) AS score"  # noqa: S608 ours
             f" FROM search_{number:d} AS f JOIN passage AS p ON p.id = f.rowid"
             f" WHERE search_{number:d} MATCH ? AND f.rowid BETWEEN ? AND ?"
             f" AND p.item IN ({items}) ORDER BY f.rowid DESC LIMIT ?",
-            [match, first, last, *values, most],
+            [match, first, last, *of_items, most],
         )
         found += [(row["score"], row["at"]) for row in rows]
     return [at for _, at in sorted(found)[:most]]
 
 
-def _bounds(tx: Transaction, items: str, values: Values) -> tuple[int, int]:
-    """The first and the last passage of the items that a query returns; a few ones, each in a row.
+def _of_observations(scope: AccessScope, number: int) -> tuple[str, Values]:
+    """A query for the numbers of a channel's items of observations, and its values."""
+    allowed, values = visible(scope, "observations")
+    return (
+        "SELECT s.number FROM search_item AS s JOIN item USING (folder, item)"  # noqa: S608 ours
+        f" JOIN search_channel AS c USING (folder) WHERE c.number = {number:d} AND {allowed}",
+        values,
+    )
 
-    The passages of observations mostly follow each other, so that a frequent word is not looked up
-    in all sessions of the channel.
+
+def _bounds(tx: Transaction, scope: AccessScope, number: int) -> tuple[int, int]:
+    """The first and the last passage of a channel's observations.
+
+    They mostly follow each other, so that a frequent word is not looked up in all sessions of the
+    channel.
     """
+    items, values = _of_observations(scope, number)
     row = tx.execute(
         "SELECT min(first) AS first, max(last) AS last FROM (SELECT"  # noqa: S608 ours
         " (SELECT min(id) FROM passage WHERE item = e.item AND file = e.number) AS first,"
