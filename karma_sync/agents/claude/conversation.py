@@ -12,8 +12,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from karma_sync.agents.claude.records import record_name, typed_command, typed_prompt
-from karma_sync.agents.json_size import has_too_many_values
+from karma_sync.agents.claude.records import (
+    is_vast,
+    record_in,
+    record_name,
+    typed_command,
+    typed_prompt,
+)
 from karma_sync.domain.session.conversation import (
     Attached,
     Change,
@@ -32,8 +37,6 @@ from karma_sync.domain.text import printable
 Json = dict[str, Any]
 
 _SUBJECT_CHARS = 200
-_MOST_BYTES = 16_000_000  # of a record
-_MOST_VALUES = 300_000  # in a record
 _NO_RECORD = "a line that holds no record"
 # The key of a tool's input that tells what it is used on, the first that is there.
 _SUBJECTS = (
@@ -92,10 +95,10 @@ class _Reader:
     def take(self, line: bytes, at: int) -> Iterator[Message]:
         """The messages that end where this line begins, `at` bytes after the first one."""
         self._at = at
-        is_vast = _is_vast(line)
-        record = None if is_vast else _parsed(line)
+        vast = is_vast(line)
+        record = None if vast else record_in(line)
         if record is None:
-            what = f"{len(line)} bytes, too much to show" if is_vast else _NO_RECORD
+            what = f"{len(line)} bytes, too much to show" if vast else _NO_RECORD
             yield from self._mark("", MarkKind.UNREADABLE, what, None)
             return
         if not record.get("isCompactSummary"):
@@ -403,16 +406,3 @@ def _when(record: Json) -> datetime | None:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-
-
-def _is_vast(line: bytes) -> bool:
-    """Whether a record would take hundreds of megabytes of memory; the largest real ones do not."""
-    return len(line) > _MOST_BYTES or has_too_many_values(line, _MOST_VALUES)
-
-
-def _parsed(line: bytes) -> Json | None:
-    try:
-        value = json.loads(line.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None

@@ -17,6 +17,10 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from karma_sync.agents.json_size import has_too_many_values
+
+_MOST_SHOWN_BYTES = 16_000_000  # of a record that is parsed whole
+_MOST_SHOWN_VALUES = 300_000  # in it
 # Integers with more digits than this are not counts; Python refuses to parse 4,300 digits.
 _SAFE_DIGITS = 300
 # The keys that name a directory in which a session works, or to which it goes.
@@ -309,3 +313,17 @@ def _without_notes(text: str) -> str:
             break  # the private part ends after the note, so the text must keep its beginning
         text = text[note.end() :]
     return text.strip()
+
+
+def is_vast(line: bytes) -> bool:
+    """Whether a record would take hundreds of megabytes of memory; the largest real ones do not."""
+    return len(line) > _MOST_SHOWN_BYTES or has_too_many_values(line, _MOST_SHOWN_VALUES)
+
+
+def record_in(line: bytes) -> dict[str, Any] | None:
+    """The JSON object in a line, whatever it holds; None if there is none."""
+    try:
+        value = json.loads(line.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
