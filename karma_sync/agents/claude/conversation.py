@@ -9,11 +9,12 @@ import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from karma_sync.agents.claude.records import (
     is_vast,
+    moment_of,
     record_in,
     record_name,
     typed_command,
@@ -88,17 +89,15 @@ class _Reader:
         self._open: _Open | None = None
         self._calls: dict[str, tuple[_Open, int]] = {}
         self._cwd = ""
-        self._prompts = 0
+        self._at, self._prompts = 0, 0
         self._boundary: Json | None = None  # of a compaction; its summary mostly follows
-        self._at = 0
 
     def take(self, line: bytes, at: int) -> Iterator[Message]:
         """The messages that end where this line begins, `at` bytes after the first one."""
         self._at = at
-        vast = is_vast(line)
-        record = None if vast else record_in(line)
+        record = record_in(line)
         if record is None:
-            what = f"{len(line)} bytes, too much to show" if vast else _NO_RECORD
+            what = f"{len(line)} bytes, too much to show" if is_vast(line) else _NO_RECORD
             yield from self._mark("", MarkKind.UNREADABLE, what, None)
             return
         if not record.get("isCompactSummary"):
@@ -129,7 +128,8 @@ class _Reader:
         records, self._boundary = [self._boundary or {}, record], None
         yield from self.flush()
         ids = tuple(filter(None, map(_id, records)))
-        yield Message(ids, Who.PROGRAM, (Mark(MarkKind.COMPACTION, text),), _when(record))
+        mark = Mark(MarkKind.COMPACTION, text)
+        yield Message(ids, Who.PROGRAM, (mark,), moment_of(record), at=self._at)
 
     def flush(self) -> Iterator[Message]:
         """The message that is open, which ends here."""
@@ -139,7 +139,7 @@ class _Reader:
             yield closed
 
     def _begin(self, record: Json, who: Who) -> _Open:
-        self._open = _Open([], who, self._at, when=_when(record))
+        self._open = _Open([], who, self._at, when=moment_of(record))
         return self._open
 
     def _named(self, record: Json) -> None:
@@ -181,7 +181,7 @@ class _Reader:
             prompt.parts += [*([Said(typed_prompt(texts))] if texts else []), *attached]
 
     def _note(self, record: Json, kind: MarkKind, text: str) -> Iterator[Message]:
-        return self._mark(_id(record), kind, text, _when(record))
+        return self._mark(_id(record), kind, text, moment_of(record))
 
     def _assistant(self, record: Json) -> Iterator[Message]:
         message = record.get("message")
@@ -398,11 +398,3 @@ def _line(value: object) -> str:
 def _text(value: object) -> str:
     """A text without anything that controls a terminal; "" for any other value."""
     return printable(value) if isinstance(value, str) else ""
-
-
-def _when(record: Json) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(_text(record.get("timestamp")))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None

@@ -114,10 +114,10 @@ class ClaudePassages:
 
     def name(self, line: bytes) -> str:
         try:
-            return _named(line).uuid or ""
+            return record_name(_named(line).uuid)
         except _UNREADABLE:
             record = _slowly(line)
-            return (record and record.uuid) or ""
+            return record_name(record and record.uuid)
 
 
 def _texts(record: _Record, most_result: int, most: int) -> Texts | None:

@@ -321,9 +321,21 @@ def is_vast(line: bytes) -> bool:
 
 
 def record_in(line: bytes) -> dict[str, Any] | None:
-    """The JSON object in a line, whatever it holds; None if there is none."""
+    """The JSON object in a line, whatever it holds; None if there is none, or a vast one."""
+    if is_vast(line):
+        return None
     try:
         value = json.loads(line.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def moment_of(record: dict[str, Any]) -> datetime | None:
+    """When a record was written (UTC); None if it does not say."""
+    stamp = record.get("timestamp")
+    try:
+        moment = datetime.fromisoformat(stamp if isinstance(stamp, str) else "")
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
