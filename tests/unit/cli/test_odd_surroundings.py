@@ -33,7 +33,7 @@ TYPED: Mapping[str, Sequence[str]] = {
     "decline": ["."],
     "demo": ["--report", "x"],  # refused: a demo takes long
     "exclude": ["foo"],
-    "join": ["KSI1-ABC"],
+    "join": ["KSI1-" + "ABC" * 40],
     "observation add": ["--title", "A", "--content", "B", "--project", "."],
     "observation delete": ["k-abc"],
     "observation export": ["--engram", "."],
