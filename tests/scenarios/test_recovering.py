@@ -6,38 +6,30 @@ every peer. With three members, on every Syncthing there is.
 
 import hashlib
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Member, each_program, until
+from tests.support.harness import Member, until
 from tests.support.town import Town, found_team, share, up
 from tests.support.transcripts import Session
 
-pytestmark = pytest.mark.daemon
+pytestmark = pytest.mark.memory("each")
 
 
-@pytest.fixture(scope="module", params=each_program())
-def trio(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[list[Member], list[Session]]]:
+@pytest.fixture(scope="module")
+def trio(town: Town) -> tuple[list[Member], list[Session]]:
     """A and two receivers; five sessions of A's have arrived at both, one of them with chunks."""
-    town = Town(tmp_path_factory.mktemp("town"))
-    try:
-        members = [town.member(user, request.param) for user in ("alice", "bob", "carol")]
-        up(*members)
-        a, b, c = members
-        found_team(a, b, c)
-        share(a, b, c)
-        sessions = [a.write_session(f"session {n}") for n in range(4)]
-        large = "".join(hashlib.sha256(b"%d" % n).hexdigest() for n in range(12_000))
-        sessions.append(a.write_session(large))
-        for receiver in (b, c):
-            receiver.until_readable(*sessions)
-        yield members, sessions
-    finally:
-        town.close()
+    members = town.members("alice", "bob", "carol")
+    a, b, c = members
+    found_team(a, b, c)
+    share(a, b, c)
+    sessions = [a.write_session(f"session {n}") for n in range(4)]
+    large = "".join(hashlib.sha256(b"%d" % n).hexdigest() for n in range(12_000))
+    sessions.append(a.write_session(large))
+    for receiver in (b, c):
+        receiver.until_readable(*sessions)
+    return members, sessions
 
 
 def test_what_library_outbox_and_source_lost_comes_back_from_the_peers(

@@ -154,6 +154,10 @@ class Index:
         self._told: dict[str, _Told] = {}
         self._best: dict[str, File] = {}
 
+    def become_new(self) -> None:
+        """Have the others take all of it again."""
+        self.id = next(_IDS)
+
     @property
     def devices(self) -> frozenset[str]:
         """The others of which something is known."""

@@ -1,5 +1,6 @@
 """One member's Syncthing from within: its configuration, its folders, its peers, who knocks."""
 
+import pickle  # noqa: S403 reads what it wrote
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -84,6 +85,24 @@ class Member:
         """Know nothing of any file, as after the index was lost; not while it runs."""
         for entry in self.config["folders"]:
             self.folders[entry["id"]] = MemoryFolder(self._around(), entry)
+
+    def saved(self) -> bytes:
+        """All that is on its disk: the configuration, and what it knows of files."""
+        indexes = {name: folder.index for name, folder in self.folders.items()}
+        return pickle.dumps((self.config, indexes))
+
+    def restore(self, saved: bytes) -> None:
+        """Be as it was when this was saved; not while it runs.
+
+        The others know more of its indexes than it does. It notices that when they connect, and
+        sends them whole: as if they were new.
+        """
+        self.config, indexes = pickle.loads(saved)  # noqa: S301 made by `saved`
+        self.folders = {}
+        for entry in self.config["folders"]:
+            folder = self.folders[entry["id"]] = MemoryFolder(self._around(), entry)
+            folder.index = indexes[entry["id"]]
+            folder.index.become_new()
 
     def moment(self) -> str:
         """Now, as Syncthing writes it."""

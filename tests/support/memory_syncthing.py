@@ -109,6 +109,16 @@ class MemorySyncthing:
         with self._network.lock:
             self._member.forget_index()
 
+    def saved(self) -> bytes:
+        """All that is on its disk; only after `shutdown`."""
+        with self._network.lock:
+            return self._member.saved()
+
+    def restore(self, saved: bytes) -> None:
+        """Be as it was when this was saved; only after `shutdown`."""
+        with self._network.lock:
+            self._member.restore(saved)
+
     # ---- what its client can do
 
     def ping(self) -> None:

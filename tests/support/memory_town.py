@@ -93,6 +93,8 @@ class MemoryMember(Member):
         self._state_version = 0
         self._watched: dict[Path, tuple[int, int, int]] = {}
         self._observed: list[object] = []
+        self._saved = b""
+        self._index = self.paths.syncthing / "index-memory" / "index"
         self.app: App
 
     def init(self) -> "MemoryMember":
@@ -173,6 +175,10 @@ class MemoryMember(Member):
         self._cleanup.close()
         if self._syncthing_runs():
             self.syncthing.shutdown()
+        self._saved = self.syncthing.saved()
+        if self.paths.syncthing.exists():
+            self._index.parent.mkdir(exist_ok=True)
+            self._index.write_bytes(self._saved)
 
     def down(self) -> None:
         """Stop the daemon; there is nothing in hand that could be finished first."""
@@ -311,9 +317,12 @@ class MemoryMember(Member):
         return True
 
     def _start_syncthing(self, prepare_start: Callable[[], None]) -> None:
-        """Start it as the daemon does; the index is a directory whose loss has it lost here too."""
-        index = self.paths.syncthing / "index-memory"
+        """Start it as the daemon does; where its index on disk is lost or older, so it is here."""
+        index = self._index.parent
         index.mkdir(exist_ok=True)
+        if self._index.exists() and (saved := self._index.read_bytes()) != self._saved:
+            self.syncthing.restore(saved)
+            self._saved = saved
         config = self.paths.syncthing / "config.xml"
         config.write_bytes(self._remembered())
         prepare_start()
