@@ -21,6 +21,7 @@ from benchmarks import (
     join,
     latency,
     machine,
+    mesh,
     observations,
     packaging,
     reading,
@@ -72,6 +73,7 @@ ALL: dict[str, Callable[[], None]] = {
         idle.idle_daemon,
         cycle.idle_cycle,
         team.simulated_team,
+        mesh.standing_change_s,
     )
 }
 
