@@ -67,6 +67,7 @@ ALL: dict[str, Callable[[], None]] = {
         idle.cli_start_ms,
         latency.append_to_readable_s,
         latency.busy_append_to_readable_s,
+        latency.observation_to_readable_s,
         latency.append_wire_kb,
         latency.paste_to_first_session_s,
         join.join_s,

@@ -9,15 +9,20 @@ import psutil
 import requests
 
 from benchmarks import results, workload
-from benchmarks.pair import Sender, gui, sender
+from benchmarks.pair import PROJECT, Sender, gui, sender
+from karma_sync.agents.observations import NewObservation, OwnObservations
 from karma_sync.demo.measure import measure_appends
 from karma_sync.demo.reader import Reader
 from karma_sync.demo.stage import DemoMember, until
+from karma_sync.domain.session.observation import Observation
+from karma_sync.paths import Paths
+from karma_sync.runtime.timing import utc_now
 
 _WITHIN_S = 600.0
 _APPENDS = 30
 _BURST = 25
 _BUSY_S, _BUSY_EVERY_S, _BUSY_LOOK_S = 180.0, 0.5, 0.01
+_OTHERS, _OBSERVED, _BETWEEN_S = 100, 25, 1.1
 _RUNS = 3
 _QUIET_S = 5.0
 _LOOK_S = 0.25
@@ -91,6 +96,42 @@ def _cpu_s(process: psutil.Process) -> float:
     """CPU seconds that a process has used, without its children."""
     times = process.cpu_times()
     return times.user + times.system
+
+
+def observation_to_readable_s() -> None:
+    """Seconds from saving an observation until another process reads its text at B."""
+    with sender() as a:
+        b = a.newcomer("bob")
+        a.share()
+        a.pair(b)
+        b.run("accept", "bench", "--yes", "--wait", within_s=_WITHIN_S)
+        a.member.run("observation", "share", "bench", "--yes")
+        own = OwnObservations(Paths.inside(a.member.home).observations)
+        reader = Reader(b)
+        for number in range(_OTHERS):
+            own.add(_observation(number), PROJECT)
+        last = f"k-{_OTHERS - 1:032x}"
+        until(lambda: bool(reader.observations(last)), _WITHIN_S, "the first ones at B")
+        samples = []
+        for number in range(_OTHERS, _OTHERS + _OBSERVED):
+            time.sleep(_BETWEEN_S)
+            new = _observation(number)
+            began = time.monotonic()
+            own.add(new, PROJECT)
+            until(lambda: reader.observations(new.id) == [new.content], _WITHIN_S, new.id)  # noqa: B023 called at once
+            samples.append(time.monotonic() - began)
+        reader.close()
+        how = (
+            f"{_OBSERVED} observations of 1 kB, {_BETWEEN_S:g} s apart, from saving one until"
+            f" another process has its text from B's library; {_OTHERS} before, two daemons"
+        )
+        common: results.Figures = {"syncthing": a.syncthing()}
+        results.write("observation_to_readable_s", how, results.spread(samples) | common, samples)
+
+
+def _observation(number: int) -> Observation:
+    saved = NewObservation("bugfix", f"Fixed thing {number}", "word " * 200).saved(utc_now())
+    return saved.changed(id=f"k-{number:032x}")
 
 
 def append_wire_kb() -> None:

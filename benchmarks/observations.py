@@ -4,7 +4,6 @@ import os
 import random
 import sqlite3
 import time
-from collections.abc import Set
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from benchmarks import results, workload
 from benchmarks.packaging import Desk
 from benchmarks.search import Receiver
 from karma_sync.agents.engram.source import EngramSource
+from karma_sync.daemon.observing import follow
 from karma_sync.domain.session.project import Place, Where
 from karma_sync.domain.session.selection import Choices
 from karma_sync.library.observations import Observations
@@ -117,10 +117,7 @@ def _sender(desk: Desk, home: Path) -> ObservationSender:
         lambda path: Place(Where.PROJECT, project), lambda: {"/src/bench": project}
     )
 
-    def received() -> Set[str]:
-        return frozenset()
-
-    hooks = ObservationHooks(lambda: True, Choices, received)
+    hooks = ObservationHooks(lambda: True, Choices, lambda ids: frozenset(), follow=follow)
     packager = ObservationPackager(desk.packager, time.time_ns)
     return ObservationSender([source], desk.packager, packager, selector, hooks)
 

@@ -6,7 +6,7 @@ A source only reads. It says of each observation why it must stay, as far as the
 import json
 import os
 import secrets
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from io import FileIO
@@ -42,6 +42,41 @@ class SourceContent:
     found: Sequence[SourceObservation] = ()
     whole: bool = True
     problems: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class SourceChanges:
+    """What changed in a source since it was read: new and edited ones, and ids that are gone."""
+
+    found: Sequence[SourceObservation] = ()
+    gone: Set[str] = frozenset()
+
+
+class ObservationFollower(Protocol):
+    """Reads one source again and again, and tells what changed in between."""
+
+    def read(self) -> SourceContent:
+        """Everything that the source has now."""
+        ...
+
+    def changes(self) -> SourceChanges | None:
+        """What changed since the last call of either; None if only `read` can tell."""
+        ...
+
+
+@dataclass(frozen=True)
+class PlainFollower:
+    """Follows a source that has little: it is read whole each time."""
+
+    source: "ObservationSource"
+
+    def read(self) -> SourceContent:
+        """As `ObservationFollower`."""
+        return self.source.read()
+
+    def changes(self) -> SourceChanges | None:
+        """As `ObservationFollower`."""
+        return None
 
 
 class ObservationSource(Protocol):

@@ -137,9 +137,13 @@ def verify_observations(pieces: Iterable[bytes], channel: Channel) -> VerifiedOb
     for block in _blocks(pieces):
         for line in lines_of(block):
             checked = _checked_observation(line, channel)
+            if isinstance(checked, Observation) and checked.id in found:
+                if found[checked.id].version < checked.version:
+                    found[checked.id] = checked
+                checked = "8-repeated"
             if isinstance(checked, str):
                 refused[checked] = refused.get(checked, 0) + 1
-            elif checked.id not in found or found[checked.id].version < checked.version:
+            else:
                 found[checked.id] = checked
         if len(found) > limits.OBSERVATIONS_PER_ITEM:
             raise Unverified("8-count", f"more than {limits.OBSERVATIONS_PER_ITEM} observations")

@@ -1,5 +1,14 @@
 """Makes the parts of the daemon that send observations."""
 
+from collections.abc import Iterable
+
+from karma_sync.agents.engram.following import EngramFollower
+from karma_sync.agents.engram.source import EngramSource
+from karma_sync.agents.observations import (
+    ObservationFollower,
+    ObservationSource,
+    PlainFollower,
+)
 from karma_sync.app import App
 from karma_sync.domain.session.selection import Choices
 from karma_sync.errors import KarmaError
@@ -11,6 +20,11 @@ from karma_sync.service.sessions.observations import received_ids
 from karma_sync.store import state
 
 SOURCES = "observations of"  # with a source's name, stands in place of a folder in a fault
+
+
+def follow(source: ObservationSource) -> ObservationFollower:
+    """What reads a source again and again."""
+    return EngramFollower(source) if isinstance(source, EngramSource) else PlainFollower(source)
 
 
 def observation_sender(app: App, packager: Packager) -> ObservationSender:
@@ -29,9 +43,10 @@ def observation_sender(app: App, packager: Packager) -> ObservationSender:
     def report(source: str, why: str) -> None:
         app.event_log.record_state(f"{SOURCES} {source}", why)
 
-    hooks = ObservationHooks(
-        is_on, choices, lambda: received_ids(app.library, app.settings.tag), report
-    )
+    def received(ids: Iterable[str]) -> frozenset[str]:
+        return received_ids(app.library, app.settings.tag, ids)
+
+    hooks = ObservationHooks(is_on, choices, received, report, follow)
     parts = app.observations
     observations = ObservationPackager(packager, lambda: now_ms() * 10**6)
     return ObservationSender(parts.sources, packager, observations, parts.selector, hooks)

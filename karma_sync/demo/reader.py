@@ -12,6 +12,7 @@ from karma_sync.demo.stage import DemoMember
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.manifest import Manifest, split_item
 from karma_sync.errors import NotFound
+from karma_sync.library.observations import ObservationFilter
 from karma_sync.library.reader import Library
 from karma_sync.paths import Paths
 from karma_sync.signing import PayloadType, open_envelope
@@ -71,6 +72,11 @@ class Reader:
         with self.app.library.reading() as tx:
             counted = queries.counts(tx, self._scope)
         return sum(count for (_, _, member), count in counted.items() if member == author)
+
+    def observations(self, wanted: str) -> list[str]:
+        """The texts of the observations whose id begins with `wanted`."""
+        found = self.app.read_observations.page(self._scope, ObservationFilter(id=wanted)).found
+        return [each.record.content for each in found]
 
     def digests(self, readable: Readable) -> dict[str, tuple[str, int]]:
         """SHA-256 and size of every file of a session, as anybody would read it."""

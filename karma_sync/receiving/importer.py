@@ -12,11 +12,9 @@ import stat
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
-from karma_sync.channel.kept_content import KeptContent
 from karma_sync.channel.layout import (
     chunk_name,
     item_name,
@@ -27,11 +25,11 @@ from karma_sync.channel.layout import (
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import Channel, Kept
 from karma_sync.domain.session.manifest import ItemKind, Manifest, Retraction, SetAside, Verified
-from karma_sync.domain.session.observation import OBSERVATIONS
 from karma_sync.errors import Unverified
 from karma_sync.files import fsync_dirs, private_dir
 from karma_sync.receiving.indexer import Indexer
-from karma_sync.receiving.observations import CheckedObservations
+from karma_sync.receiving.observation_reader import ObservationReader
+from karma_sync.receiving.observations import Checked, CheckedObservations
 from karma_sync.store import library, retractions, search_index
 from karma_sync.store.database import Database, Transaction
 
@@ -85,6 +83,8 @@ class Importer:
         self._store = store
         self._index = indexer
         self._verify = verifier
+        reading = verifier.observations
+        self._reader = ObservationReader(root, store, indexer.observations, reading)
         self._now = now
         self._incoming = private_dir(root / "incoming")
         self._own_chunks: dict[str, dict[str, int]] = {}
@@ -131,7 +131,8 @@ class Importer:
             revision = manifest.revision
             places.append(self._keep(private, kept_item(self._root, channel.id, item, revision)))
             fsync_dirs({place.parent for place in places})
-            self._record(channel, folder, verified, last, self._observations(channel, verified))
+            observed = self._reader.read(channel, manifest, verified.tails, last)
+            self._record(channel, folder, verified, last, observed)
             kept.unlink(missing_ok=True)
         finally:
             private.unlink(missing_ok=True)
@@ -292,25 +293,13 @@ class Importer:
         for sha in useless:
             (self._root / chunk_name(sha)).unlink(missing_ok=True)
 
-    def _observations(
-        self, channel: Channel, verified: VerifiedFiles
-    ) -> CheckedObservations | None:
-        """The records of an observations item, from the chunks that are kept; None of a session."""
-        manifest = verified.manifest.value
-        if manifest.kind is not ItemKind.OBSERVATIONS:
-            return None
-        [file] = manifest.files
-        kept = KeptContent(self._root, channel.id, manifest)
-        chunks = (kept.chunk(sha, size) for sha, size in file.chunks)
-        return self._verify.observations(chain(chunks, [verified.tails[OBSERVATIONS]]), channel)
-
     def _record(
         self,
         channel: Channel,
         folder: Path,
         verified: VerifiedFiles,
         last: int,
-        observations: CheckedObservations | None,
+        observations: Checked | None,
     ) -> None:
         item = verified.manifest
         with self._store.transaction() as tx:

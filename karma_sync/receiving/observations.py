@@ -1,11 +1,15 @@
 """Keeps the observations of the library, and their index, equal to the newest revisions."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+import msgspec
+
+from karma_sync.domain import limits
 from karma_sync.domain.session.manifest import Manifest, Verified
-from karma_sync.domain.session.observation import OBSERVATIONS, Observation
+from karma_sync.domain.session.observation import OBSERVATIONS, Observation, decoded, lines_of
 from karma_sync.store import observations, search_index
 from karma_sync.store.database import Transaction
 from karma_sync.store.search_index import IndexedFile, IndexedItem
@@ -23,6 +27,26 @@ class CheckedObservations(Protocol):
     def refused(self) -> Mapping[str, int]: ...
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What was verified of a revision: all of it, or what it changed.
+
+    `gone` are the ids in what the revision before had instead; None if all was verified.
+    """
+
+    records: CheckedObservations
+    gone: Set[str] | None
+
+
+def ids_in(pieces: Iterable[bytes]) -> frozenset[str] | None:
+    """The ids of the records in whole lines; None if a line is no record."""
+    lines = lines_of(b"".join(pieces))
+    try:
+        return frozenset(decoded(line).id for line in lines)
+    except msgspec.MsgspecError:
+        return None
+
+
 class ObservationIndex:
     """Writes the observations of items; the caller holds the transaction.
 
@@ -32,19 +56,37 @@ class ObservationIndex:
     def __init__(self, version: str) -> None:
         self._version = version
 
-    def replace(
-        self, tx: Transaction, folder: str, manifest: Manifest, checked: CheckedObservations
-    ) -> bool:
+    def is_whole(self, tx: Transaction, place: observations.Place, author: str) -> bool:
+        """Whether the rows of an item are all records of its revision, and all by this member.
+
+        Then it is enough to read what a new revision changes.
+        """
+        left_out = observations.results(tx).get(place, {"": 1}).keys() - {_IMPORTED, _SKIPPED}
+        return not left_out and observations.authors_of(tx, place) <= {author}
+
+    def fits(self, tx: Transaction, place: observations.Place, checked: Checked) -> bool:
+        """Whether what a revision changed can be taken over without the rest of it.
+
+        It cannot if an id comes twice, or there would be more records than an item may have.
+        """
+        found = [record.id for record in checked.records.found.value]
+        known = observations.known_ids(tx, place, found)
+        gone = checked.gone or frozenset()
+        count = observations.count_of(tx, place) + len(found) - len(known)
+        return known <= gone and count <= limits.OBSERVATIONS_PER_ITEM
+
+    def replace(self, tx: Transaction, folder: str, manifest: Manifest, checked: Checked) -> bool:
         """Take over the records of a new revision; whether text was replaced or removed."""
         place = folder, manifest.item
-        found = checked.found.value
-        change = observations.replace_all(tx, place, manifest.project, found)
+        found = checked.records.found.value
+        change = observations.replace_all(tx, place, manifest.project, found, checked.gone)
         live = sum(not record.deleted for _, record in change.added)
-        counts = {_IMPORTED: live, _SKIPPED: change.kept, **checked.refused}
+        counts = {_IMPORTED: live, _SKIPPED: change.kept, **checked.records.refused}
         observations.put_result(tx, place, counts)
         item = self._item(tx, folder, manifest.item)
         if change.removed:
-            ids = search_index.passage_ids(tx, item, _FILE.number)
+            numbers = [number for number, _ in change.removed]
+            ids = search_index.passage_ids(tx, item, _FILE.number, numbers)
             gone = [(ids[number], each) for number, each in change.removed if number in ids]
             search_index.remove(tx, item, ((n, observations.texts_of(each)) for n, each in gone))
             search_index.leave_rests(tx, item)

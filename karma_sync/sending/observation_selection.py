@@ -68,6 +68,11 @@ class Selected:
         return frozenset(each.record.id for each, why in self.stays if why in _FROZEN)
 
     @property
+    def removed(self) -> frozenset[str]:
+        """The ids of those that are deleted at the receivers if they left before."""
+        return frozenset(each.record.id for each, why in self.stays if why not in _FROZEN)
+
+    @property
     def concerning(self) -> list[tuple[SourceObservation, StayReason]]:
         """Those that stay although they are of this project, or may be."""
         return [(each, why) for each, why in self.stays if why not in _UNCONCERNED]

@@ -7,7 +7,7 @@ once, as `karma_sync/library/observations.py` says.
 import hashlib
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from karma_sync.domain.access import AccessScope
@@ -72,17 +72,31 @@ class RowChanges:
 
 
 def replace_all(
-    tx: Transaction, place: Place, project: str, found: Iterable[Observation]
+    tx: Transaction,
+    place: Place,
+    project: str,
+    found: Iterable[Observation],
+    instead_of: Set[str] | None = None,
 ) -> RowChanges:
-    """Make the rows of an item those of its newest revision; equal rows stay as they are."""
-    rows = tx.execute(
-        "SELECT id, number, digest FROM observation WHERE folder = ? AND item = ?", place
-    )
+    """Make the rows of an item those of its newest revision; equal rows stay as they are.
+
+    With `instead_of`, `found` are only the records that the revision changed, in place of those
+    with these ids; all other rows stay.
+    """
+    records = list(found)
+    query = "SELECT id, number, digest FROM observation WHERE folder = ? AND item = ?"
+    untouched = 0
+    if instead_of is None:
+        rows = tx.execute(query, place).fetchall()
+    else:
+        ids = json.dumps([*instead_of, *(record.id for record in records)])
+        rows = tx.execute(f"{query} AND id IN {LIST}", [*place, ids]).fetchall()
+        untouched = count_of(tx, place) - len(rows)
     known = {row["id"]: (row["number"], row["digest"]) for row in rows}
     new: list[tuple[Observation, bytes, str]] = []
     gone: list[int] = []
-    kept = 0
-    for record in found:
+    kept = untouched
+    for record in records:
         body = record.line()
         digest = hashlib.blake2b(body, digest_size=16).digest()
         before = known.pop(record.id, None)
@@ -135,6 +149,27 @@ def _take_out(tx: Transaction, numbers: Sequence[int]) -> list[tuple[int, Observ
     return found
 
 
+def count_of(tx: Transaction, place: Place) -> int:
+    """How many rows an item has."""
+    query = "SELECT count(*) AS n FROM observation WHERE folder = ? AND item = ?"
+    return int(tx.execute(query, place).fetchone()["n"])
+
+
+def authors_of(tx: Transaction, place: Place) -> frozenset[str]:
+    """The tags under which the records of an item came: the first and the last of them."""
+    query = (
+        "SELECT min(member) AS a, max(member) AS b FROM observation WHERE folder = ? AND item = ?"
+    )
+    row = tx.execute(query, place).fetchone()
+    return frozenset(tag for tag in row if tag is not None)
+
+
+def known_ids(tx: Transaction, place: Place, ids: Iterable[str]) -> frozenset[str]:
+    """Those of these ids of which an item has a row."""
+    query = f"SELECT id FROM observation WHERE folder = ? AND item = ? AND id IN {LIST}"  # noqa: S608 ours
+    return frozenset(row["id"] for row in tx.execute(query, [*place, json.dumps(list(ids))]))
+
+
 def all_of(tx: Transaction, place: Place) -> list[tuple[int, Observation]]:
     """The records of an item with their numbers, in the order of arrival."""
     rows = tx.execute(
@@ -169,15 +204,16 @@ def results(tx: Transaction) -> dict[Place, dict[str, int]]:
     return {(row["folder"], row["item"]): json.loads(row["body"]) for row in rows}
 
 
-def ids_by_others(tx: Transaction, me: str) -> frozenset[str]:
-    """The ids of all observations that came from other members and never left as mine.
+def ids_by_others(tx: Transaction, me: str, ids: Iterable[str]) -> frozenset[str]:
+    """Those of these ids that came from other members and never left as mine.
 
     `me` is my tag. An id that I sent is mine, although another may send it afterwards.
     """
     rows = tx.execute(
-        "SELECT DISTINCT id FROM observation AS o WHERE member <> ?1 AND NOT EXISTS"
-        " (SELECT 1 FROM observation AS mine WHERE mine.id = o.id AND mine.member = ?1)",
-        [me],
+        f"SELECT DISTINCT id FROM observation AS o WHERE id IN {LIST} AND member <> ?"  # noqa: S608 ours
+        " AND NOT EXISTS"
+        " (SELECT 1 FROM observation AS mine WHERE mine.id = o.id AND mine.member = ?)",
+        [json.dumps(list(ids)), me, me],
     )
     return frozenset(row["id"] for row in rows)
 
@@ -192,21 +228,22 @@ def texts_of(record: Observation) -> Texts:
     return Texts(title=record.title, answer=record.content, tool=record.tool, path=record.topic)
 
 
-# Of the records with one id and project: the highest version counts. Only the first author's
-# deletion deletes; who came first is who arrived first.
+# Of the records with one id and project: the highest version counts. Who came first is who arrived
+# first; what that member deleted is gone, whatever versions others have, and only that.
 _NEWEST = """
     WITH seen AS (
         SELECT o.number, o.folder, o.item, o.id, o.version, o.project, o.member, o.type, o.updated,
-            o.deleted, i.team, first_value(o.member) OVER (
-                PARTITION BY o.project, o.id ORDER BY o.number) AS first
+            o.deleted, i.team, first_value(o.member) OVER arrived AS first,
+            first_value(o.deleted) OVER arrived AS is_gone
         FROM observation AS o JOIN item AS i ON i.folder = o.folder AND i.item = o.item
-        WHERE {visible} {ids}),
+        WHERE {visible} {ids}
+        WINDOW arrived AS (PARTITION BY o.project, o.id ORDER BY o.number)),
     ranked AS (
         SELECT *, row_number() OVER (
             PARTITION BY project, id ORDER BY version DESC, number) AS rank
-        FROM seen WHERE NOT deleted OR member = first)
+        FROM seen WHERE NOT deleted AND NOT is_gone)
     SELECT r.*, o.body FROM ranked AS r JOIN observation AS o USING (number)
-    WHERE r.rank = 1 AND NOT r.deleted {wanted}
+    WHERE r.rank = 1 {wanted}
 """
 
 

@@ -8,6 +8,7 @@ no longer be read, the channel's table is dropped and made again (docs/adr/0032-
 The caller holds the transaction. Queries are in `store/search.py`.
 """
 
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ TABLES = """
     CREATE TABLE passage (
         id INTEGER PRIMARY KEY, item INTEGER NOT NULL, file INTEGER NOT NULL, at INTEGER NOT NULL,
         size INTEGER NOT NULL, time INTEGER NOT NULL);
-    CREATE INDEX passage_by_item ON passage (item, file)
+    CREATE INDEX passage_by_item ON passage (item, file, at)
     """
 TITLE = 0  # the number of no file: the passage is the session's title
 
@@ -218,9 +219,16 @@ def add(tx: Transaction, item: IndexedItem, file: int, passages: Sequence[Passag
     )
 
 
-def passage_ids(tx: Transaction, item: IndexedItem, file: int) -> dict[int, int]:
-    """The ids of a file's passages, by where they begin in it."""
-    rows = tx.execute("SELECT id, at FROM passage WHERE item = ? AND file = ?", [item.number, file])
+def passage_ids(
+    tx: Transaction, item: IndexedItem, file: int, at: Iterable[int] | None = None
+) -> dict[int, int]:
+    """The ids of a file's passages, by where they begin in it; with `at`, of those alone."""
+    query = "SELECT id, at FROM passage WHERE item = ? AND file = ?"
+    if at is None:
+        rows = tx.execute(query, [item.number, file])
+    else:
+        these = f"{query} AND at IN (SELECT value FROM json_each(?))"  # noqa: S608 ours
+        rows = tx.execute(these, [item.number, file, json.dumps(list(at))])
     return {row["at"]: row["id"] for row in rows}
 
 

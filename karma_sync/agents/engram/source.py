@@ -43,13 +43,54 @@ class EngramFolder:
 
 
 @dataclass(frozen=True)
-class _Known:
-    """What the chunks of all folders tell: the rows in them, and who created each chunk."""
+class KnownChunks:
+    """What the chunks of all folders tell: the rows in them, and who created each chunk.
+
+    `mine` are those that count as the person's; `foreign` maps the ids in all other chunks to why
+    they stay, `ids` are the ids of the chunks.
+    """
 
     mine: Sequence[SourceObservation]
     foreign: Mapping[str, StayReason]
     ids: frozenset[str]
     problems: Sequence[str]
+
+
+@dataclass(frozen=True)
+class RowReader:
+    """Makes observations of rows; `places` are the directories of sessions, by id.
+
+    Rows until `doubtful` may have come with a chunk that is not here; `gone` are ids that were
+    deleted, where a row came back with a chunk.
+    """
+
+    places: Mapping[str, str]
+    doubtful: str
+    gone: frozenset[str]
+    foreign: Mapping[str, StayReason]
+
+    @classmethod
+    def of(cls, rows: Rows, known: KnownChunks) -> "RowReader | None":
+        """The reader for a database; None if it has no observations."""
+        tables = {row["name"] for row in rows.execute("SELECT name FROM sqlite_master")}
+        if "observations" not in tables:
+            return None
+        return cls(
+            _directories(rows) if "sessions" in tables else {},
+            _doubtful_until(rows, known.ids) if "sync_chunks" in tables else _NEVER,
+            _deleted(rows) if "sync_mutations" in tables else frozenset(),
+            known.foreign,
+        )
+
+    def read(self, fields: Mapping[str, Any]) -> SourceObservation | None:
+        """The observation in a row; None if it was deleted."""
+        directory = self.places.get(str(fields.get("session_id")), "")
+        found = observation_of(fields, directories=[directory] if directory else [])
+        if found.record.deleted or found.record.id in self.gone:
+            return found if found.record.deleted else None
+        found = _held(found, self.foreign)
+        is_doubtful = found.record.created <= self.doubtful
+        return found.staying(StayReason.UNKNOWN_AUTHOR) if is_doubtful else found
 
 
 @dataclass(frozen=True)
@@ -73,7 +114,12 @@ class EngramSource:
 
     def stamp(self) -> Hashable:
         """As `ObservationSource`."""
-        found = [file_stamp(self.database), file_stamp(self.home / f"{DATABASE}-wal")]
+        database = file_stamp(self.database), file_stamp(self.home / f"{DATABASE}-wal")
+        return database, self.folder_stamp()
+
+    def folder_stamp(self) -> Hashable:
+        """A value that changes whenever what the folders tell may be another."""
+        found: list[Hashable] = []
         for each in self.folders():
             root = each.chunks.root
             found += [str(root), file_stamp(root / "manifest.json"), file_stamp(root / "chunks")]
@@ -86,7 +132,7 @@ class EngramSource:
 
     def read(self) -> SourceContent:
         """As `ObservationSource`; what is deleted is not among it."""
-        known = self._read_folders()
+        known = self.read_folders()
         problems = list(known.problems)
         whole = not problems
         found: list[SourceObservation] = list(known.mine)
@@ -110,7 +156,8 @@ class EngramSource:
                 continue  # `read` says so
         return sorted(names - {""})
 
-    def _read_folders(self) -> _Known:
+    def read_folders(self) -> KnownChunks:
+        """What the chunks of all folders tell."""
         mine: list[SourceObservation] = []
         foreign: dict[str, StayReason] = {}
         ids: set[str] = set()
@@ -134,24 +181,16 @@ class EngramSource:
                 for each in observations_in(chunk, str(folder.repository)):
                     foreign.setdefault(each.record.id, reason)
         own = [_held(each, foreign) for each in mine]
-        return _Known(own, foreign, frozenset(ids), problems)
+        return KnownChunks(own, foreign, frozenset(ids), problems)
 
-    def _rows(self, rows: Rows, known: _Known) -> Iterator[SourceObservation]:
-        tables = {row["name"] for row in rows.execute("SELECT name FROM sqlite_master")}
-        if "observations" not in tables:
+    def _rows(self, rows: Rows, known: KnownChunks) -> Iterator[SourceObservation]:
+        reader = RowReader.of(rows, known)
+        if reader is None:
             return
-        places = _directories(rows) if "sessions" in tables else {}
-        doubtful = _doubtful_until(rows, known.ids) if "sync_chunks" in tables else _NEVER
-        gone = _deleted(rows) if "sync_mutations" in tables else frozenset()
         for row in rows.execute("SELECT * FROM observations"):
-            fields = dict(row)
-            directory = places.get(str(fields.get("session_id")), "")
-            found = observation_of(fields, directories=[directory] if directory else [])
-            if found.record.id in gone and not found.record.deleted:
-                continue
-            found = _held(found, known.foreign)
-            is_doubtful = found.record.created <= doubtful
-            yield found.staying(StayReason.UNKNOWN_AUTHOR) if is_doubtful else found
+            found = reader.read(dict(row))
+            if found is not None:
+                yield found
 
 
 def _held(found: SourceObservation, foreign: Mapping[str, StayReason]) -> SourceObservation:

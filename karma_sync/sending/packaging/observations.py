@@ -1,10 +1,9 @@
 """Packages observations: one item for each source and project, with one file of records.
 
-Records stand in the order of their ids. Chunks end where ids say so, so that an edit changes the
-one chunk in which it lies, and not all that follow. What left before is not redacted again.
+Records stand in the order of their ids, in chunks that end where ids say so. What left before is
+not redacted again.
 """
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -15,8 +14,8 @@ import msgspec
 
 from karma_sync.agents.growing_file import whole_lines
 from karma_sync.agents.record_choice import WithheldRecords
+from karma_sync.channel.layout import decompress
 from karma_sync.channel.own_items import OutboxFiles, PreviousItem
-from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.manifest import ItemKind
@@ -26,18 +25,23 @@ from karma_sync.domain.session.observation import (
     Observation,
     StayReason,
     decoded,
-    lines_of,
 )
 from karma_sync.domain.session.source_files import PackedFile, Position, SourceSession
 from karma_sync.redact.redactor import Redactor
-from karma_sync.sending.packaging.chunker import CutFile, Put
+from karma_sync.sending.packaging.chunker import CutFile
+from karma_sync.sending.packaging.observation_chunks import (
+    Cutter,
+    FileParts,
+    Line,
+    edited,
+    heads_of,
+    parts_of,
+)
 from karma_sync.sending.packaging.packager import Packager, all_or_nothing
-from karma_sync.sending.packaging.session_cut import CutSession
+from karma_sync.sending.packaging.session_cut import CutSession, CutStart
 
 SOURCE_ID = "observations"  # each source has one item for a project
 _BLOCK_BYTES = 1_000_000  # redacted at once
-_LEAST_CHUNK = 64 * 1024
-_ENDS = 128  # after the least size, one id of so many ends a chunk
 _MARKER = re.compile(rb"\[REDACTED:([^\]\"\\]{1,80})\]")
 _NOWHERE = Position(size=0, mtime_ns=0, inode=0, offset=0, fingerprint="")
 
@@ -55,6 +59,16 @@ class PackedObservations:
     stays: Mapping[str, StayReason] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A file that was cut: its redactions by rule, the number of its records, and what stays."""
+
+    cutter: Cutter
+    cuts: Counter[str]
+    count: int
+    stays: Mapping[str, StayReason]
+
+
 class ObservationPackager:
     """Writes the observations items of my outboxes, through the packager.
 
@@ -64,6 +78,7 @@ class ObservationPackager:
     def __init__(self, packager: Packager, now_ns: Callable[[], int]) -> None:
         self._packager = packager
         self._now_ns = now_ns
+        self._parts: dict[tuple[str, str], tuple[int, FileParts]] = {}  # with its revision
 
     def session(self, source: str) -> SourceSession:
         """The item of a source, as the packager names items."""
@@ -99,18 +114,96 @@ class ObservationPackager:
             lines, stays = self._lines(wanted, before, kept, known=fresh)
             if fresh and lines == {each: line for each, (line, _) in before.items()}:
                 return PackedObservations(start.item, 0, stays=stays)
+            cutter = Cutter(self._packager.put_into(outbox, session.changed_ns))
+            for each, line in lines.items():
+                cutter.add(each, line)
+            cuts = cuts_in(lines.values())
+            return self._write(start, outbox, _Made(cutter, cuts, len(lines), stays))
+
+    def package_changes(
+        self,
+        channel: Channel,
+        source: str,
+        found: Iterable[Observation],
+        gone: Iterable[str],
+        outbox: OutboxFiles,
+    ) -> PackedObservations | None:
+        """Bring the outbox up to date with what changed since it had all of a source.
+
+        `found` are new and edited records, `gone` the ids of those that are deleted at the
+        receivers. It reads and writes the chunks in which these lie, and comes to the same file as
+        `package`. None if the item must be packaged as a whole.
+
+        Raises:
+            As `package`.
+        """
+        records = list(found)
+        wanted = {record.id: record for record in records if _leaves(record, channel) is not None}
+        ids = {*gone, *(record.id for record in records)}
+        session = self.session(source)
+        if not ids:
+            return PackedObservations(self._packager.item_of(channel, session), 0)
+        with all_or_nothing(outbox):
+            start = self._packager.start(channel, session, outbox)
+            if start.before is None or start.packed is None:
+                return None
+            parts = self._parts_before(start, start.before, outbox)
+            if parts is None:
+                return None
+            file = start.before.manifest.files[0]
+            tail = start.before.tails[file.path]
+            pieces = _PartContent(parts, tail, outbox)
+            near = {
+                each: line
+                for part in parts.with_ids(ids)
+                for each, line in heads_of(pieces.of(part))
+            }
+            before = {each: near[each] for each in ids & near.keys()}
+            lines, stays = self._lines(wanted, before, frozenset(), known=True)
+            changed = {
+                each: line for each, line in lines.items() if before.get(each, (b"", 0))[0] != line
+            }
+            if not changed:
+                return PackedObservations(start.item, 0, stays=stays)
             put = self._packager.put_into(outbox, session.changed_ns)
-            file = _cut(lines, put)
-            version = self._packager.version(channel, source)
-            cut = CutSession(start, version, [file], [], 0, ItemKind.OBSERVATIONS)
-            described = self._packager.describe(cut, Facts())
-            self._packager.write(described, session, outbox)
-        return PackedObservations(start.item, described.packed.revision, len(described.raw), stays)
+            cutter = edited(parts, tail, changed, pieces.of, put)
+            manifest = start.before.manifest
+            cuts = Counter(manifest.redactions)
+            cuts.subtract(cuts_in(before[each][0] for each in changed.keys() & before.keys()))
+            cuts.update(cuts_in(changed.values()))
+            count = manifest.session.records + len(changed.keys() - before.keys())
+            return self._write(start, outbox, _Made(cutter, +cuts, count, stays))
+
+    def _write(self, start: CutStart, outbox: OutboxFiles, made: _Made) -> PackedObservations:
+        parts, count = made.cutter.parts, made.count
+        state = PackedFile(position=_NOWHERE, sealed=len(parts.chunks), records=count)
+        chunks, tail = tuple(parts.chunks), bytes(made.cutter.rest)
+        file = CutFile(OBSERVATIONS, chunks, tail, state, made.cuts, count, WithheldRecords())
+        version = self._packager.version(start.channel, start.session.agent)
+        cut = CutSession(start, version, [file], [], 0, ItemKind.OBSERVATIONS)
+        described = self._packager.describe(cut, Facts())
+        self._packager.write(described, start.session, outbox)
+        revision = described.packed.revision
+        self._parts[start.channel.id, start.item] = revision, parts
+        return PackedObservations(start.item, revision, len(described.raw), made.stays)
+
+    def _parts_before(
+        self, start: CutStart, before: PreviousItem, outbox: OutboxFiles
+    ) -> FileParts | None:
+        """The parts of the file in the outbox; read once, if this packager did not write it."""
+        revision, parts = self._parts.get((start.channel.id, start.item), (0, None))
+        if parts is None or revision != before.manifest.revision:
+            [file] = before.manifest.files
+            parts = parts_of(file.chunks, before.content(file, outbox))
+            if parts is not None:
+                known = before.manifest.revision, parts
+                self._parts[start.channel.id, start.item] = known
+        return parts
 
     def _lines(
         self,
         wanted: Mapping[str, Observation],
-        before: Mapping[str, tuple[bytes, int]],
+        before: Mapping[str, Line],
         kept: Container[str] | None,
         *,
         known: bool,
@@ -207,50 +300,26 @@ def _blocks(records: Sequence[Observation]) -> Iterator[list[Observation]]:
         yield block
 
 
-def _lines_before(before: PreviousItem | None, outbox: OutboxFiles) -> dict[str, tuple[bytes, int]]:
+def _lines_before(before: PreviousItem | None, outbox: OutboxFiles) -> dict[str, Line]:
     """The lines that left before, with their versions, by id."""
-    found: dict[str, tuple[bytes, int]] = {}
+    found: dict[str, Line] = {}
     for file in before.manifest.files if before else ():
         for block in whole_lines(before.content(file, outbox)) if before else ():
-            for line in lines_of(block):
-                head = _HEAD.decode(line)
-                found[head.id] = line, head.version
+            found.update(heads_of(block))
     return found
 
 
-def _is_gone(line: bytes) -> bool:
-    return decoded(line).deleted
+@dataclass(frozen=True)
+class _PartContent:
+    """Reads parts of a file in an outbox; `tail` is the file's end."""
 
+    parts: FileParts
+    tail: bytes
+    outbox: OutboxFiles
 
-def _cut(lines: Mapping[str, bytes], put: Put) -> CutFile:
-    """Cut the file of an item; an id ends a chunk wherever it stands."""
-    chunks: list[tuple[str, int]] = []
-    rest = bytearray()
-    for each, line in lines.items():
-        if len(rest) + len(line) >= limits.CHUNK_BYTES and rest:
-            chunks.append(put(bytes(rest)))
-            rest.clear()
-        rest += line + b"\n"
-        while len(rest) > limits.CHUNK_BYTES:
-            chunks.append(put(bytes(rest[: limits.CHUNK_BYTES])))
-            del rest[: limits.CHUNK_BYTES]
-        if len(rest) >= _LEAST_CHUNK and _ends_chunk(each):
-            chunks.append(put(bytes(rest)))
-            rest.clear()
-    state = PackedFile(position=_NOWHERE, sealed=len(chunks), records=len(lines))
-    cuts = cuts_in(lines.values())
-    return CutFile(
-        OBSERVATIONS, tuple(chunks), bytes(rest), state, cuts, len(lines), WithheldRecords()
-    )
-
-
-def _ends_chunk(each: str) -> bool:
-    return hashlib.blake2b(each.encode(), digest_size=2).digest()[0] % _ENDS == 0
-
-
-class _Head(msgspec.Struct):
-    id: str
-    version: int
-
-
-_HEAD = msgspec.json.Decoder(_Head)
+    def of(self, part: int) -> bytes:
+        """The content of one part."""
+        chunks = self.parts.chunks_of(part)
+        pieces = [decompress(self.outbox.read_chunk(sha), size) for sha, size in chunks]
+        is_last = part + 1 == len(self.parts.starts)
+        return b"".join([*pieces, self.tail] if is_last else pieces)

@@ -1,7 +1,7 @@
 """Use cases of observations: the sources here, what would leave, what a person holds back."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -85,10 +85,10 @@ def observation_parts(
     return ObservationParts(added, engram, (added, engram, memory), selector)
 
 
-def received_ids(library: Database, me: str) -> frozenset[str]:
-    """The ids of observations that came from others; none of them is sent on."""
+def received_ids(library: Database, me: str, ids: Iterable[str]) -> frozenset[str]:
+    """Those of these ids that came from others; none of them is sent on."""
     with library.reading() as tx:
-        return observations.ids_by_others(tx, me)
+        return observations.ids_by_others(tx, me, ids)
 
 
 @dataclass(frozen=True)
@@ -155,13 +155,13 @@ class ObservationSurvey:
         problems: list[str] | None = None,
     ) -> Selected:
         """What leaves and what stays, as it is here; `problems` gets what could not be read."""
-        rules = self._rules(outlet, limits)
         whole = Selected()
         for source in self.parts.sources:
             if content_of(source.name) in contents:
                 content = source.read()
                 if problems is not None:
                     problems += content.problems
+                rules = self._rules(outlet, limits, content.found)
                 found = self.parts.selector.select(source.name, content.found, rules)
                 whole.leaves.extend(found.leaves)
                 whole.stays.extend(found.stays)
@@ -192,7 +192,7 @@ class ObservationSurvey:
         [(name, each)] = found.values()
         ways = []
         for outlet in ways_out:
-            rules = self._rules(outlet, outlet[0].mine.limits)
+            rules = self._rules(outlet, outlet[0].mine.limits, [each])
             selected = self.parts.selector.select(name, [each], rules)
             why = selected.stays[0][1] if selected.stays else None
             agreed = outlet[0].mine.agreed(content_of(name))
@@ -202,10 +202,10 @@ class ObservationSurvey:
         record = shown[0] if shown else each.record.changed(title="", content="")
         return ShownObservation(name, record, ways, cuts_in(lines.values()))
 
-    def _rules(self, outlet: Outlet, limits: Limits) -> Rules:
+    def _rules(self, outlet: Outlet, limits: Limits, found: Iterable[SourceObservation]) -> Rules:
         with self.state.reading() as tx:
             choices, unshared = state.choices(tx), frozenset(state.unshared.all(tx))
-        received = received_ids(self.library, self.author)
+        received = received_ids(self.library, self.author, (each.record.id for each in found))
         return Rules(outlet[1], limits, choices, self.author, unshared, received)
 
 

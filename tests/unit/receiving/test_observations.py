@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from karma_sync.channel.verify import verify_observations
+from karma_sync.domain import limits
 from karma_sync.domain.session.observation import Observation
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.library.observations import ObservationFilter, Observations, label
@@ -210,8 +211,9 @@ def test_who_sends_an_id_of_mine_stops_nothing_of_mine(tmp_path: Path, shelf: Sh
     carol.send([saved(CAROL, 1, version=9_000), saved(CAROL, 2)])
     carol.arrive_at(shelf)
 
-    assert received_ids(shelf.library.store, ALICE) == {saved(CAROL, 2).id}
-    assert received_ids(shelf.library.store, BOB) == {saved(CAROL, 1).id, saved(CAROL, 2).id}
+    both = [saved(CAROL, 1).id, saved(CAROL, 2).id]
+    assert received_ids(shelf.library.store, ALICE, both) == {saved(CAROL, 2).id}
+    assert received_ids(shelf.library.store, BOB, both) == {saved(CAROL, 1).id, saved(CAROL, 2).id}
 
 
 def test_nobody_deletes_what_another_wrote(tmp_path: Path, shelf: Shelf) -> None:
@@ -238,6 +240,42 @@ def test_the_author_deletes_also_what_another_edited(tmp_path: Path, shelf: Shel
     alice.arrive_at(shelf)
 
     assert titles(shelf) == []
+
+
+def test_the_author_deletes_also_what_another_put_over_it_for_good(
+    tmp_path: Path, shelf: Shelf
+) -> None:
+    """A hostile member takes the highest version: it is named, and the author can end it."""
+    alice = ObservingDesk(tmp_path / "alice", FROM_ALICE)
+    carol = ObservingDesk(tmp_path / "carol", FROM_CAROL)
+    alice.send([saved(ALICE)])
+    alice.arrive_at(shelf)
+    carol.send([saved(CAROL, 1, title="not so", version=limits.NUMBER)])
+    carol.arrive_at(shelf)
+    alice.send([saved(ALICE, title="again mine", version=9_500)])
+    alice.arrive_at(shelf)
+    assert [(e.record.title, e.author, e.editor) for e in read(shelf)] == [("not so", ALICE, CAROL)]
+
+    alice.send([])
+    alice.arrive_at(shelf)
+
+    assert titles(shelf) == []
+    carol.send([])
+    carol.arrive_at(shelf)
+    alice.send([saved(ALICE, title="mine once more", version=9_900)])
+    alice.arrive_at(shelf)
+    assert [(e.record.title, e.author, e.editor) for e in read(shelf)] == [
+        ("mine once more", ALICE, "")
+    ]
+
+
+def test_of_a_repeated_id_the_highest_version_counts_and_the_others_are_counted() -> None:
+    lines = [saved(ALICE, 1, version=v).line() for v in (2, 3, 1)]
+
+    checked = verify_observations([b"\n".join(lines)], FROM_ALICE)
+
+    assert [each.version for each in checked.found.value] == [3]
+    assert checked.refused == {"8-repeated": 2}
 
 
 def test_observation_list_author_with_a_cursor_over_several_authors(
