@@ -101,13 +101,9 @@ def _cpu_s(process: psutil.Process) -> float:
 def observation_to_readable_s() -> None:
     """Seconds from saving an observation until another process reads its text at B."""
     with sender() as a:
-        b = a.newcomer("bob")
-        a.share()
-        a.pair(b)
-        b.run("accept", "bench", "--yes", "--wait", within_s=_WITHIN_S)
+        reader, _, _ = _one_session(a, a.newcomer("bob"))
         a.member.run("observation", "share", "bench", "--yes")
         own = OwnObservations(Paths.inside(a.member.home).observations)
-        reader = Reader(b)
         for number in range(_OTHERS):
             own.add(_observation(number), PROJECT)
         last = f"k-{_OTHERS - 1:032x}"
