@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from karma_sync.domain.session.manifest import join_item, split_item
+from karma_sync.signing import PayloadType, open_envelope
 from tests.support.engram_home import EngramHome, row, write_chunk
+from tests.support.evil import Evil, item_file
 from tests.support.harness import Member, until
 from tests.support.memory_town import MemoryMember, MemoryTown
 from tests.support.town import found_team, share, up
@@ -238,6 +241,34 @@ def test_a_member_that_wants_only_sessions_sets_observations_aside(
     assert b.run("status", "--check", check=False).code == 0
     b.run("subscription", "change", "repo", "--content", "sessions,observations", "--yes")
     until(lambda: titles(b) == {"not for bob"}, "the observation at B")
+
+
+def test_an_item_of_a_kind_that_only_later_versions_know_disturbs_nobody(
+    pair: tuple[MemoryMember, MemoryMember],
+) -> None:
+    a, b = pair
+    session = a.write_session("of a kind that everybody knows")
+    until(lambda: b.peek(session.id), "the session at B")
+    (outbox,) = a.outboxes()
+    later = "9" * 32
+    evil = Evil(a)
+    known = item_file(outbox, session.id, evil.key.public).read_bytes()
+    envelope, tails = split_item(known)
+    payload = json.loads(open_envelope(envelope, evil.key.public, PayloadType.MANIFEST))
+    payload |= {"kind": "diagrams", "item": later, "session": None}
+    signed = evil.key.sign(PayloadType.MANIFEST, json.dumps(payload).encode())
+    evil.write(outbox.name, f"items/{later}.ks", join_item(signed, tails))
+    evil.announce(outbox.name)
+    seen = b.paths.folder(outbox.name) / "items" / f"{later}.ks"
+    until(seen.exists, "the item at B")
+    evil.stop()
+    a.up()
+    after = a.write_session("written after it")
+    until(lambda: b.peek(after.id), "the next session at B")
+
+    assert b.run("status", "--check", check=False).code == 0
+    assert b.json("status")["projects"][0]["refused"] == {}
+    assert b.peek(session.id)
 
 
 def test_observations_can_be_shared_and_sessions_kept(
