@@ -5,11 +5,29 @@ Most documents of peers are pydantic models (`domain/document.py`), which report
 a document in more detail.
 """
 
+import threading
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 from msgspec import json, structs
+
+_T = TypeVar("_T", bound=msgspec.Struct)
+_decoders: dict[type[msgspec.Struct], json.Decoder[Any]] = {}
+_building = threading.Lock()
+
+
+def decoder_of(cls: type[_T]) -> json.Decoder[_T]:
+    """What reads values of a class; made once.
+
+    msgspec builds what it knows of a class when it is first asked. Two threads that build at once
+    use what is half made, and Python ends with a segmentation fault.
+    """
+    found = _decoders.get(cls)
+    if found is None:
+        with _building:
+            found = _decoders.setdefault(cls, json.Decoder(cls))
+    return found
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +43,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             msgspec.DecodeError: the text is not JSON, or not a value of this class.
         """
-        return json.decode(text, type=cls)
+        return decoder_of(cls).decode(text)
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> Self:
@@ -34,6 +52,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             msgspec.ValidationError: a field is missing, unknown or of the wrong type.
         """
+        decoder_of(cls)  # then all is built that `convert` needs
         return msgspec.convert(fields, cls)
 
     def to_json(self, indent: int = 0) -> str:
