@@ -49,7 +49,7 @@ class Database:
         self._log_pages = log_pages
         self._local = threading.local()
         self._open_lock = threading.Lock()
-        self._all: list[sqlite3.Connection] = []
+        self._all: list[tuple[threading.Thread, sqlite3.Connection]] = []
         self._after_commit: Callable[[], None] = lambda: None
         private_dir(path.parent)
         path.touch(mode=PRIVATE_FILE)
@@ -114,10 +114,16 @@ class Database:
         return int(row[0]) == 0
 
     def close(self) -> None:
-        """Close the connections of all threads; the threads must have stopped using them."""
+        """Close the connections of all threads; the threads must have stopped using them.
+
+        One whose thread is still in the middle of a transaction is left to it: closing it there
+        would end the process with a segmentation fault.
+        """
         with self._open_lock:
-            for connection in self._all:
-                connection.close()
+            for thread, connection in self._all:
+                is_other = thread.is_alive() and thread is not threading.current_thread()
+                if not (is_other and connection.in_transaction):
+                    connection.close()
             self._all.clear()
         self._local = threading.local()
 
@@ -128,7 +134,7 @@ class Database:
                 self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
             with self._open_lock:
-                self._all.append(connection)
+                self._all.append((threading.current_thread(), connection))
             connection.row_factory = sqlite3.Row
             _use_wal(connection)
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")

@@ -383,3 +383,46 @@ def test_a_chunk_is_dropped_when_no_item_names_it_and_kept_when_one_names_it_aga
     assert name("one", "ab", "", 1002) == [("f", "a")]
     assert name("two", "bc", "ac", 1003) == [("f", "b")]
     database.close()
+
+
+# In a process of its own, because what this is about ended the process.
+_CLOSED_WHILE_BUSY = """
+import sys, threading
+from pathlib import Path
+from karma_sync.store.database import Database
+
+sys.setswitchinterval(1e-6)
+store = Database(Path(sys.argv[1]), ["CREATE TABLE kept (value INTEGER)"])
+begun, closed = threading.Event(), threading.Event()
+
+def rows():
+    while not closed.is_set():
+        begun.set()
+        yield (1,)
+
+def work():
+    with store.transaction() as tx:
+        tx.executemany("INSERT INTO kept VALUES (?)", rows())
+
+thread = threading.Thread(target=work)
+thread.start()
+begun.wait()
+store.close()
+closed.set()
+thread.join()
+again = Database(Path(sys.argv[1]), ["CREATE TABLE kept (value INTEGER)"])
+with again.reading() as tx:
+    print(tx.execute("SELECT count(*) > 0 FROM kept").fetchone()[0])
+again.close()
+"""
+
+
+def test_a_transaction_in_which_its_database_is_closed_comes_to_its_end(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _CLOSED_WHILE_BUSY, str(tmp_path / "a.db")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "1\n", "")
