@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -41,6 +42,8 @@ def give_back(path: Path) -> str:
 
     A command that was run with sudo leaves such files.
     """
+    if path == Path(sys.executable):  # it may lie where we may not even look at it
+        return ""
     for each in (path, *path.parents):
         try:
             found = each.lstat()

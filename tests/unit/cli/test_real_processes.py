@@ -29,6 +29,8 @@ STORY = [
     ("redact {session} --dry-run", 2),
     ("rename --machine attic", 6),
     ("context", 0),
+    ("mute nobody", 5),
+    ("unmute nobody", 5),
 ]
 # What changes nothing, and says the same wherever it runs.
 READ_ONLY = [
@@ -48,6 +50,7 @@ READ_ONLY = [
     "browse",
     "observation list",
     "invite list",
+    "machine list",
     "join nothing",
     "mcp log",
     "events",
