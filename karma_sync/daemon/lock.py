@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from karma_sync.errors import AlreadyRunning
 from karma_sync.files import PRIVATE_FILE, TEMPORARY, write_private
 from karma_sync.paths import Paths
+
+_CLOCK_S = 2.0  # between the start of a process as the system tells it, and as a file's time does
 
 
 @dataclass(frozen=True)
@@ -67,14 +70,35 @@ def running(paths: Paths) -> Running | None:
 
 def _sweep(paths: Paths) -> None:
     """Delete temporary files whose writer is gone; a running command may be writing others."""
-    import psutil
-
     for root in {paths.config, paths.data, paths.state}:
         for leftover in root.rglob(f"{TEMPORARY}*"):
             pid, _, _ = leftover.name.removeprefix(TEMPORARY).partition("-")
-            # also our own process ID: in a container every daemon may have the same one
-            if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
+            if pid.isdecimal() and not _may_write(int(pid), leftover):
                 leftover.unlink(missing_ok=True)
+
+
+def _may_write(pid: int, file: Path) -> bool:
+    """Whether the process with this number may be writing a temporary file.
+
+    The system gives the number of a process that ended to a later one.
+    """
+    import psutil
+
+    if pid == os.getpid():  # in a container every daemon may have the same number
+        return False
+    try:
+        process = psutil.Process(pid)
+        is_older = process.create_time() <= _changed_s(file) + _CLOCK_S
+        return is_older and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+def _changed_s(file: Path) -> float:
+    """When a file was last changed in any way: its time of modification may be set."""
+    return file.lstat().st_ctime
 
 
 def is_held(paths: Paths) -> bool:
