@@ -47,6 +47,16 @@ def town(
         found.close()
 
 
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[MemoryTown]:
+    """A place in memory for the members of one test."""
+    found = MemoryTown(tmp_path)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
 @pytest.fixture(scope="session")
 def corpus() -> Path:
     """The folder of real transcripts and of samples of secrets; it lies beside the repository.

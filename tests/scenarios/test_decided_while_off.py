@@ -4,10 +4,6 @@ In memory nothing moves but when the test says so: here, before the first cycle.
 """
 
 import xml.etree.ElementTree as ET  # noqa: S405 - reads only what this file wrote
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from karma_sync.domain.team.subscription import Subscription
 from karma_sync.syncthing.certificate import device_id
@@ -15,15 +11,6 @@ from karma_sync.syncthing.home import restrict
 from tests.support.harness import PROJECT
 from tests.support.memory_town import MemoryTown
 from tests.support.players import Player, team_of
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[MemoryTown]:
-    found = MemoryTown(tmp_path)
-    try:
-        yield found
-    finally:
-        found.close()
 
 
 def files(player: Player) -> int:

@@ -1,10 +1,6 @@
 """What a member or guest signs of itself in bad faith changes nothing for the others."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
-
-import pytest
 
 from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.subscription import USUAL, Status
@@ -17,15 +13,6 @@ from tests.support.evil import Evil, forged, item_file
 from tests.support.harness import PROJECT
 from tests.support.memory_town import MemoryMember, MemoryTown
 from tests.support.players import Player, team_of
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[MemoryTown]:
-    found = MemoryTown(tmp_path)
-    try:
-        yield found
-    finally:
-        found.close()
 
 
 def documents_of(player: Player) -> str:

@@ -1,23 +1,12 @@
 """A leader whose database is an old backup goes on from what it signed last, and not from that."""
 
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from karma_sync.paths import metadata_folder
 from tests.support.memory_town import MemoryTown
 from tests.support.players import Player, team_of
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[MemoryTown]:
-    found = MemoryTown(tmp_path)
-    try:
-        yield found
-    finally:
-        found.close()
 
 
 def devices(player: Player) -> set[str]:

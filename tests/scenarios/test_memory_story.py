@@ -1,9 +1,7 @@
 """Teams in one process, with Syncthings in memory: what the daemon's parts do together."""
 
 import random
-from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
@@ -11,16 +9,6 @@ from tests.support.memory_town import MemoryMember, MemoryTown
 from tests.support.sound import assert_sound
 from tests.support.town import found_team, share
 from tests.support.transcripts import Session
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[MemoryTown]:
-    """A place for the members of one test."""
-    found = MemoryTown(tmp_path)
-    try:
-        yield found
-    finally:
-        found.close()
 
 
 def team_of(here: MemoryTown, count: int) -> list[MemoryMember]:

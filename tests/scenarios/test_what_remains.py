@@ -4,9 +4,8 @@ All three databases are compared, all directories, and Syncthing's configuration
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -15,15 +14,6 @@ from tests.support.players import Player, team_of
 
 # Of what was sent, karma-sync remembers what left and who confirmed it.
 LEDGER = {"work.db departed": 1, "work.db revision": 1, "work.db packed_item": 1}
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[MemoryTown]:
-    found = MemoryTown(tmp_path)
-    try:
-        yield found
-    finally:
-        found.close()
 
 
 def rows_with(member: MemoryMember, *needles: str) -> dict[str, int]:

@@ -1,8 +1,7 @@
 """What a member took back is taken back also from who was away, whatever happened since."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -11,15 +10,6 @@ from karma_sync.domain.team.subscription import Subscription
 from tests.support.harness import PROJECT
 from tests.support.memory_town import MemoryTown
 from tests.support.players import Player, team_of
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[MemoryTown]:
-    found = MemoryTown(tmp_path)
-    try:
-        yield found
-    finally:
-        found.close()
 
 
 def declines_and_reopens(here: MemoryTown, a: Player, b: Player) -> None:
