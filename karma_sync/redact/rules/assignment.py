@@ -140,7 +140,8 @@ ASSIGNMENT_RULES = (
     Rule(
         name="assignment",  # name: value to the end of the line: YAML
         pattern=rf"{_START}{NAME}{CLOSE}{SPACE}:[ \t]{SPACE}"
-        rf"(?P<secret>[^\s\"'`\\,;(){{}}<>\x1b]+){LINE_END}",
+        # a plain value begins with no bracket
+        rf"(?P<secret>[^\s\"'`\\,;(){{}}<>\[\x1b][^\s\"'`\\,;(){{}}<>\x1b]*){LINE_END}",
         gate=_GATE,
         one_line=True,
         source="https://yaml.org/spec/1.2.2/#plain-style",
