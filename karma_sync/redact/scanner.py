@@ -224,10 +224,11 @@ class Scanner:
 
         One that could be whole before the line's end goes on only with what looks like a key.
         """
+        anyway = [order for order in self._gates.always if self._matchers[order].is_fixed]
         for layer in unwrapped(text, places):
             search.effort.spend(len(layer.data))
             inner = self._gates.reasons(self._gates.hits(layer.data, search.effort))
-            for span in self._find_in_layer(layer.data, inner, (), search.effort):
+            for span in self._find_in_layer(layer.data, inner, anyway, search.effort):
                 joint = next((j for j in layer.joints if span.start < j < span.end), None)
                 if joint is not None and self._goes_on(layer.data, span, joint, search.effort):
                     yield Span(*layer.origin(span.start, span.end), span.order)
@@ -235,7 +236,8 @@ class Scanner:
     def _goes_on(self, text: bytes, span: Span, joint: int, effort: Effort) -> bool:
         """Whether what follows a joint of two lines belongs to the token that begins before it."""
         matcher, rest = self._matchers[span.order], text[joint : span.end]
-        if not matcher.is_fixed or (self._beginning and self._beginning.match(rest)):
+        is_name = text[span.end : span.end + 1] in (b"=", b":")
+        if not matcher.is_fixed or is_name or (self._beginning and self._beginning.match(rest)):
             return False
         before = matcher.spans(text, 0, joint, effort)
         return is_key(rest, _LEAST_TAIL) or all(each.start != span.start for each in before)

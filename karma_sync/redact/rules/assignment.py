@@ -63,7 +63,7 @@ _BETWEEN = rf"{MORE}{CLOSE}{BLANK}{_TYPE_BLANK}{_SIGN}{BLANK}"
 _SET_TO = r"[\\\"'`]*(?:[^\s\\\"'`]|\\[^nrt\s])(?:[^\s\\]|\\[^nrt\s]){5}"
 _GATE = rf"(?:{KEYED}{_BETWEEN}{_VALUE}|{_SET_BY}{_BETWEEN}(?:{_SET_TO}|{_VALUE}))"
 _ENV_NAME = r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PWD|_PASS)(?:_?[A-Z0-9]{1,16})?="
-_ENV_GATE = rf"{_ENV_NAME}[A-Za-z0-9_.-]{{8}}|{_GATE}"
+_ENV_GATE = rf"{_ENV_NAME}[^\s\"'`\\]{{8}}|{_GATE}"
 
 ASSIGNMENT_RULES = (
     Rule(

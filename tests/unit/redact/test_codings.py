@@ -124,3 +124,9 @@ def test_two_tokens_in_lines_of_their_own_are_two() -> None:
     lines = f"{GITHUB}\n{GITHUB}\n{fill('sk-ant-api03-{alnum:95}')}"
 
     assert content(lines) == "[REDACTED:github]\n[REDACTED:github]\n[REDACTED:anthropic]"
+
+
+def test_the_name_in_the_next_line_stays() -> None:
+    lines = f"ANTHROPIC_API_KEY={fill('sk-ant-api03-{alnum:95}')}\nTELEGRAM_TOKEN=x"
+
+    assert content(lines) == "ANTHROPIC_API_KEY=[REDACTED:anthropic]\nTELEGRAM_TOKEN=x"
