@@ -140,9 +140,8 @@ ASSIGNMENT_RULES = (
     Rule(
         name="assignment",  # name: value to the end of the line: YAML
         pattern=rf"{_START}{NAME}{CLOSE}{SPACE}:[ \t]{SPACE}"
-        # a plain value begins with no bracket
-        rf"(?P<secret>[^\s\"'`\\,;(){{}}<>\[\x1b][^\s\"'`\\,;(){{}}<>\x1b]*){LINE_END}",
-        gate=_GATE,
+        rf"(?P<secret>[^\s\"'`\\,;(){{}}<>\x1b]+){LINE_END}",
+        gate=rf"{_GATE}|{KEYED}{MORE}{CLOSE}{BLANK}:{BLANK}\[[^\s\"'`\\,;(){{}}<>]{{5}}",
         one_line=True,
         source="https://yaml.org/spec/1.2.2/#plain-style",
         check=is_line_value,
@@ -214,8 +213,8 @@ ASSIGNMENT_RULES = (
     ),
     Rule(
         name="assignment",  # in the query of a URL
-        pattern=rf"[?&]{NAME}=(?P<secret>[^&\s\"'`#\\<({{\[][^&\s\"'`#\\]*)",
-        gate=_GATE,
+        pattern=rf"[?&]{NAME}=(?P<secret>[^&\s\"'`#\\]+)",
+        gate=rf"{_GATE}|{KEYED}{MORE}=[<({{\[][^&\s\"'`#\\]{{5}}",
         one_line=True,
         source="https://datatracker.ietf.org/doc/html/rfc3986#section-3.4",
         check=is_inline_secret,
