@@ -75,7 +75,8 @@ class Reasons(NamedTuple):
 class Gates:
     """Tests texts for what the rules need; rules that need the same share one test.
 
-    `always` are the indexes of the rules that need nothing and are tried on every text.
+    `always` are the indexes of the rules that need nothing and are tried on every text. `begins` is
+    the pattern of how their tokens begin that may be wrapped; "" if there are none.
     """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
@@ -92,14 +93,14 @@ class Gates:
         # the needs of no rule come last: the person's words make a line a candidate, and `near`
         # gives the rules to try for them
         self._orders = [*needs.values(), [], [], [], [], *([] for _ in near)]
-        self._coded, self._wrapped = {len(needs), len(needs) + 1}, len(needs) + 2
-        self._hides = len(needs) + 3
+        self._coded, self._hides = {len(needs), len(needs) + 1}, len(needs) + 2
+        self._wrapped = len(needs) + 3
         # ours take some time to compile, and are the same for all: the person's stand alone
-        begins = "|".join(sorted({rule.begins for rule in rules if rule.begins}))
-        wrapped = f"(?:{begins}){NEED_OF_WRAPPED}" if begins else HIDDEN
-        self._parts = [(0, compiled_needs((*needs, NEED_OF_BASE64, NEED, wrapped, HIDDEN)))]
+        self.begins = "|".join(sorted({rule.begins for rule in rules if rule.begins}))
+        wrapped = [f"(?:{self.begins}){NEED_OF_WRAPPED}"] if self.begins else []
+        self._parts = [(0, compiled_needs((*needs, NEED_OF_BASE64, NEED, HIDDEN, *wrapped)))]
         if near:
-            self._parts.append((self._hides + 1, compiled_needs(tuple(near))))
+            self._parts.append((self._wrapped + 1, compiled_needs(tuple(near))))
 
     def hits(self, text: bytes, effort: Effort | None = None) -> list[NeedHit]:
         """Every place where something ends that a rule may need, in order.

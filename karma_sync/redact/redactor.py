@@ -275,7 +275,7 @@ def _version(rules: Sequence[Rule], allowed: AllowList, salt: str) -> str:
     for rule in rules:
         check = f"{rule.check.__module__}.{rule.check.__qualname__}" if rule.check else ""
         finder = f"{rule.finder.__module__}.{rule.finder.__qualname__}" if rule.finder else ""
-        own = (rule.near, rule.groups, repr(rule.judge), rule.utf8, rule.firm, finder)
+        own = (rule.near, rule.groups, repr(rule.judge), rule.utf8, rule.firm, finder, rule.begins)
         digest.update(repr((rule.name, rule.pattern, rule.until, check, own)).encode())
     return digest.hexdigest()[:16]
 

@@ -55,8 +55,8 @@ class Scanner:
         self.all_near = [order for order, rule in enumerate(rules) if rule.near]
         self._matchers = [RuleMatcher(rule, order, allowed) for order, rule in enumerate(rules)]
         self._gates = Gates(rules)
-        begins = sorted({rule.begins for rule in rules if rule.begins})
-        self._beginning = compiled("|".join(begins), "beginnings") if begins else None
+        begins = self._gates.begins
+        self._beginning = compiled(begins, "beginnings") if begins else None
         self.scanned = 0
 
     @property
