@@ -22,6 +22,24 @@ def typed_directory(text: str) -> Path:
     return Path(text)
 
 
+SessionArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY",
+        help="The beginning of a session id, or user:agent:project:session.",
+        autocompletion=completion.sessions,
+    ),
+]
+
+IntoOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        parser=typed_directory,
+        help="The clone in which to go on. Default: found by git.",
+    ),
+]
+
 TeamOption = Annotated[
     str | None,
     typer.Option(

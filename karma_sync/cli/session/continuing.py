@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App
-from karma_sync.cli import completion
 from karma_sync.cli.ask import ask_unless
 from karma_sync.cli.frame import require_private_for
 from karma_sync.cli.notices import warn_if_down, warn_of_unsearched
-from karma_sync.cli.options import JsonOption, PrivateOption, YesOption, typed_directory
+from karma_sync.cli.options import IntoOption, JsonOption, PrivateOption, SessionArgument, YesOption
 from karma_sync.cli.output import print_json, print_line, print_next
 from karma_sync.cli.session.fork import (
     ForkChoice,
@@ -28,22 +27,8 @@ if TYPE_CHECKING:
 
 
 def continue_(
-    wanted: Annotated[
-        str,
-        typer.Argument(
-            metavar="KEY",
-            help="The beginning of a session id, or user:agent:project:session.",
-            autocompletion=completion.sessions,
-        ),
-    ],
-    into: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            parser=typed_directory,
-            help="The clone in which to go on. Default: found by git.",
-        ),
-    ] = None,
+    wanted: SessionArgument,
+    into: IntoOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show which machine is ahead; write nothing.")
     ] = False,

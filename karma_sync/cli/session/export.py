@@ -11,7 +11,7 @@ from karma_sync.app import App
 from karma_sync.cli import completion
 from karma_sync.cli.frame import require_private_for
 from karma_sync.cli.notices import warn_if_down
-from karma_sync.cli.options import PrivateOption, typed_directory
+from karma_sync.cli.options import PrivateOption, SessionArgument, typed_directory
 from karma_sync.cli.output import print_line, size
 from karma_sync.cli.session.listing import scope_of
 from karma_sync.errors import BadInput, NotFound
@@ -25,14 +25,7 @@ if TYPE_CHECKING:
 
 
 def export(
-    wanted: Annotated[
-        str,
-        typer.Argument(
-            metavar="KEY",
-            help="The beginning of a session id, or user:agent:project:session.",
-            autocompletion=completion.sessions,
-        ),
-    ],
+    wanted: SessionArgument,
     to: Annotated[
         Path | None,
         typer.Option(metavar="DIR", parser=typed_directory, help="The directory to write into."),

@@ -14,7 +14,7 @@ from karma_sync.cli import completion
 from karma_sync.cli.ask import ask, ask_unless, is_terminal
 from karma_sync.cli.frame import require_private_for
 from karma_sync.cli.notices import warn_if_down, warn_of_unsearched
-from karma_sync.cli.options import JsonOption, PrivateOption, YesOption, typed_directory
+from karma_sync.cli.options import IntoOption, JsonOption, PrivateOption, SessionArgument, YesOption
 from karma_sync.cli.output import print_json, print_line, print_next, size
 from karma_sync.cli.session.listing import many, scope_of, title_of
 from karma_sync.domain.text import printable
@@ -31,22 +31,8 @@ _NAME_CHARS = 80
 
 
 def fork(
-    wanted: Annotated[
-        str,
-        typer.Argument(
-            metavar="KEY",
-            help="The beginning of a session id, or user:agent:project:session.",
-            autocompletion=completion.sessions,
-        ),
-    ],
-    into: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            parser=typed_directory,
-            help="The clone in which to go on. Default: found by git.",
-        ),
-    ] = None,
+    wanted: SessionArgument,
+    into: IntoOption = None,
     at: Annotated[
         str, typer.Option(metavar="MESSAGE", help="End with this message: the beginning of its id.")
     ] = "",
