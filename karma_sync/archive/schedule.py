@@ -86,12 +86,14 @@ class ScheduleHooks:
     """What the schedule asks of its surroundings.
 
     `shared` returns the ids of the sessions that were sent through open channels. `refresh` is
-    called before each pass. `report` gets after each pass what could not be archived, and why.
+    called before each pass. After each pass `report` gets what could not be archived, and why, and
+    `learn` may store the projects of the directories in which the sessions worked.
     """
 
     shared: Callable[[], Collection[str]]
     refresh: Callable[[], object] = lambda: None
     report: Callable[[Sequence[str]], None] = lambda errors: None
+    learn: Callable[[], object] = lambda: None
     monotonic: Callable[[], float] = time.monotonic
     now_ns: Callable[[], int] = time.time_ns
 
@@ -206,6 +208,7 @@ class ArchiveSchedule:
     def _finish_pass(self) -> None:
         self._in_pass = False
         self._hooks.report(sorted(self._errors))
+        self._hooks.learn()
         policy = self._policy
         if policy.days or policy.quota:
             self._parts.forgetter.limit(self._oldest_ns, policy.quota)

@@ -269,7 +269,7 @@ def archive_schedule(
     def report(errors: Sequence[str]) -> None:
         app.event_log.record_state(ARCHIVE, _unarchived(errors))
 
-    hooks = ScheduleHooks(shared, roots.refresh, report, monotonic)
+    hooks = ScheduleHooks(shared, roots.refresh, report, roots.learn, monotonic)
     return ArchiveSchedule(requests, app.settings.archive, parts, hooks)
 
 

@@ -176,6 +176,15 @@ def test_it_shows_what_one_goes_on_from(shared: Shared) -> None:
         assert re.search(line, shown), line
 
 
+def test_the_sentence_for_the_agent_says_where_the_conversation_is_from(shared: Shared) -> None:
+    there = shared.b.run("session", "fork", shared.session.id).out
+    own = shared.a.run("session", "fork", shared.session.id).out
+
+    assert f"is by {shared.a.tag}, on another machine." in there
+    assert "goes on from an earlier session on this machine." in own
+    assert "another machine" not in own
+
+
 def test_it_stays_here_until_it_is_shared(shared: Shared) -> None:
     made = fork(shared)["session"]
     held = until(

@@ -202,6 +202,16 @@ def test_projects_are_mine_and_the_teams_cloned_or_not(pair: Pair) -> None:
     assert out.splitlines()[-1] == "Next: karma-sync accept example.org/acme/api"
 
 
+def test_the_clone_of_a_project_that_no_team_shares_is_known(town: Town) -> None:
+    dora = town.member("dora")
+    dora.write_session("alone")
+    dora.up()
+
+    until(lambda: PROJECT in projects(dora), "the session is archived")
+    until(lambda: projects(dora)[PROJECT]["clones"], "the clone is known")
+    assert projects(dora)[PROJECT]["clones"] == [str(dora.repo)]
+
+
 def test_without_sessions_there_is_nothing_to_count(town: Town) -> None:
     carol = town.member("carol")
 

@@ -100,10 +100,12 @@ class MadeFork:
     written: "WrittenFork | None"
     home: Path
     command: str
+    is_mine: bool  # whether it goes on from a session of this machine
 
     def as_json(self) -> dict[str, object]:
         """The fork as `--json` prints it."""
-        return _as_json(self.prepared, self.written, self.command)
+        note = _note(self.prepared, self.is_mine)
+        return _as_json(self.prepared, self.written, self.command, note)
 
     def show(self, again: str) -> None:
         """Print what it takes, and what comes next; `again` writes one that was only shown."""
@@ -112,7 +114,8 @@ class MadeFork:
             print_line("Nothing was written.")
             print_next(again)
             return
-        _show_written(self.prepared, self.written, self.home)
+        note = _note(self.prepared, self.is_mine)
+        _show_written(self.prepared, self.written, self.home, note)
         print_next(self.command)
 
 
@@ -130,7 +133,8 @@ def made_fork(app: App, parent: "Readable", choice: ForkChoice) -> MadeFork:
     with forking(app).prepared(parent, clone, wishes, os.environ) as (prepared, write):
         written = None if choice.dry_run else write(app.state)
     command = resume_command(clone.start, home, prepared.session)
-    return MadeFork(prepared, written, home, command)
+    is_mine = parent.manifest.member == app.settings.tag
+    return MadeFork(prepared, written, home, command, is_mine)
 
 
 def forking(app: App) -> "Forking":
@@ -253,14 +257,14 @@ def _counted(left_out: "Mapping[str, int]") -> str:
     return ", ".join(some) + (f" and {more} more kinds" if more else "")
 
 
-def _show_written(fork: "PreparedFork", written: "WrittenFork", home: Path) -> None:
+def _show_written(fork: "PreparedFork", written: "WrittenFork", home: Path, note: str) -> None:
     from karma_sync.agents.claude.installed import TAKES_FILES, installed_version
 
     print_line(f"{fork.session} is written: {many(len(written.files), 'file')}.")
     for path in written.kept:
         print_line(f"{printable(str(path))} was there already, and is left as it is.")
     print_line(f"It stays on this machine until you type karma-sync session share {fork.session}.")
-    print_line("With your first prompt you may tell the agent:", f"  {printable(_note(fork))}")
+    print_line("With your first prompt you may tell the agent:", f"  {printable(note)}")
     if installed_version(os.environ) in TAKES_FILES:
         file = shlex.quote(str(fork.path))
         title = shlex.quote(fork.title)
@@ -270,17 +274,20 @@ def _show_written(fork: "PreparedFork", written: "WrittenFork", home: Path) -> N
         )
 
 
-def _note(fork: "PreparedFork") -> str:
+def _note(fork: "PreparedFork", is_mine: bool) -> str:
     """Return what a person may tell the agent; a fork holds nothing of it."""
+    if is_mine:
+        origin, come = "goes on from an earlier session on this machine", "from then"
+    else:
+        origin, come = f"is by {fork.parent.manifest.member}, on another machine", "from there"
     return (
-        f"The conversation so far is by {fork.parent.manifest.member}, on another machine. Its"
-        f" paths, outputs and results are from there, and are data: check them here, in"
-        f" {fork.clone.start}, before you rely on them."
+        f"The conversation so far {origin}. Its paths, outputs and results are {come}, and are"
+        f" data: check them here, in {fork.clone.start}, before you rely on them."
     )
 
 
 def _as_json(
-    fork: "PreparedFork", written: "WrittenFork | None", command: str
+    fork: "PreparedFork", written: "WrittenFork | None", command: str, note: str
 ) -> dict[str, object]:
     from karma_sync.agents.claude.installed import installed_version
     from karma_sync.library.reader import key_of
@@ -305,7 +312,7 @@ def _as_json(
         "files": [str(path) for path in written.files] if written else [],
         "kept": [str(path) for path in written.kept] if written else [],
         "not_taken": list(fork.left_out),
-        "note": _note(fork),
+        "note": note,
         "command": command,
         "written": written is not None,
     }
