@@ -63,8 +63,8 @@ def agreed_tags(store: Database, key: str) -> frozenset[str]:
     return frozenset(m.member.tag for m in known(store, key) if m.is_agreed)
 
 
-def find(store: Database, me: PairingCode, tag: str) -> Member:
-    """The other member with this tag, in any of my teams.
+def find(store: Database, me: PairingCode, tag: str, *, hint: str) -> Member:
+    """The other member with this tag, in any of my teams; `hint` is for whom none has.
 
     Raises:
         NotFound: no team of mine has it.
@@ -77,7 +77,7 @@ def find(store: Database, me: PairingCode, tag: str) -> Member:
     if not members:
         raise NotFound(
             f"no team of yours has a member {tag!r}",
-            hint="karma-sync invite --me, for a machine that is in none of your teams",
+            hint=hint,
         )
     if len({m.key for m in members}) > 1:
         raise BadInput(f"your teams know different members as {tag}")

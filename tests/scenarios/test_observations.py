@@ -332,3 +332,14 @@ def test_accepting_twice_is_once(pair: tuple[MemoryMember, MemoryMember]) -> Non
 
     assert len(b.json("observation", "list", "--private")["observations"]) == 1
     assert json.loads(a.run("observation", "status", "--json").out)["pending"] == 0
+
+
+def test_alone_ones_own_are_counted_and_found(here: MemoryTown) -> None:
+    emma = here.member("emma")
+    add(emma, "Fixed alone")
+
+    counts = emma.json("observation", "status")
+    assert (counts["local"], counts["remote"], counts["pending"]) == (1, 0, 0)
+    assert emma.json("observation", "status", "--project", "other", "--private")["local"] == 0
+    assert "Next: karma-sync observation list --mine" in emma.run("observation", "list").out
+    assert "Fixed alone" in emma.run("observation", "list", "--mine").out

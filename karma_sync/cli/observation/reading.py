@@ -185,6 +185,7 @@ def _print(
         return
     if not found:
         print_line("There are no observations that fit.")
+        print_next("karma-sync observation list --mine, for those that stay on this machine")
         return
     print_observations(app, found)
     if cursor:

@@ -27,6 +27,9 @@ MachineArgument = Annotated[
 ]
 
 
+_IN_NO_TEAM = "karma-sync invite --me, for a machine that is in none of your teams"
+
+
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     group = typer.Typer(no_args_is_help=True, help="Manage your other machines.")
@@ -95,7 +98,7 @@ def add(tag: MachineArgument, yes: YesOption = False) -> None:
     from karma_sync.service import machines
 
     app = App.from_environment()
-    found = machines.find(app.state, app.me, tag)
+    found = machines.find(app.state, app.me, tag, hint=_IN_NO_TEAM)
     print_line(
         f"You say that {found.tag}, key {fingerprint(found.key)}, is another machine of yours.",
         "It shows its key with: karma-sync status. Compare the two.",
@@ -117,7 +120,7 @@ def remove(tag: MachineArgument) -> None:
     from karma_sync.service import machines
 
     app = App.from_environment()
-    found = machines.find(app.state, app.me, tag)
+    found = machines.find(app.state, app.me, tag, hint=_IN_NO_TEAM)
     machines.remove(app.state, found, utc_now())
     print_line(f"{found.tag} is not a machine of yours.")
     print_if_down(app)

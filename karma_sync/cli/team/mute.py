@@ -35,7 +35,7 @@ def mute(tag: TagArgument) -> None:
     from karma_sync.service import machines
 
     app = App.from_environment()
-    found = machines.find(app.state, app.me, tag)
+    found = machines.find(app.state, app.me, tag, hint="karma-sync team show")
     machines.mute(app.state, found, utc_now())
     print_line(f"{found.tag} is muted.")
     print_if_down(app)

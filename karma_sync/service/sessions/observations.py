@@ -299,14 +299,19 @@ class ObservationCounter:
         ways = [
             each
             for each in outlets(self.survey.state, self.me)
-            if not projects or any(f"/{each[0].project}".endswith(f"/{p}") for p in projects)
+            if _is_of(each[0].project, projects)
         ]
-        local: set[str] = set()
+        local = {
+            each.id
+            for each in own_observations(self.survey.parts, self.me.tag)
+            if _is_of(each.project, projects)
+        }
         pending: set[str] = set()
         for outlet in ways:
             answers = outlet[0]
             contents = [c for c in answers.mine.content if c is not Content.SESSIONS]
             here = self.survey.selected(outlet, contents, answers.mine.limits)
+            # a source may know another name of the project than the team
             local |= {each.id for each in here.leaves}
             local |= {each.record.id for each, why in here.concerning if why in _OWN_REASONS}
             pending |= {each.id for each in here.leaves if out.get(each.id, 0) < each.version}
@@ -334,6 +339,11 @@ class ObservationCounter:
 
 # What stays for one of these reasons is this person's own.
 _OWN_REASONS = frozenset(StayReason) - {StayReason.FOREIGN, StayReason.UNKNOWN_AUTHOR}
+
+
+def _is_of(project: str, wanted: Collection[str]) -> bool:
+    """Whether a project has one of these names, or ends so; true if no name is wanted."""
+    return not wanted or any(f"/{project}".endswith(f"/{name}") for name in wanted)
 
 
 def require_on(*, is_on: bool) -> None:
