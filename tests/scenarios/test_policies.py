@@ -172,6 +172,9 @@ def test_a_muted_member_is_left_out_and_comes_back(muted: Pair) -> None:
     c, d = muted.a, muted.b
     before = c.write_session("before it was muted")
     d.until_readable(before)
+    unknown = d.run("mute", "carl.box", check=False)
+    assert (unknown.code, "has a member 'carl.box'" in unknown.err) == (5, True)
+    assert "try: karma-sync team show" in unknown.err
     d.run("mute", "carol.box")
     until(lambda: d.peek(before.id) is None, "what was here is not read any more")
     during = c.write_session("while it was muted")
