@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from benchmarks import results
@@ -22,6 +23,7 @@ from karma_sync.paths import Paths, metadata_folder
 from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.store import state
 from karma_sync.syncthing.client import SyncthingClient
+from karma_sync.syncthing.greeting import greet
 from karma_sync.team.documents.folder import MetadataFolder
 from karma_sync.team.documents.models import member_document
 from karma_sync.team.documents.stored import MEMBER
@@ -130,7 +132,9 @@ def _counted(a: Sender, log: Path) -> Iterator[SyncthingClient]:
 
 def _run(app: App, clients: tuple[SyncthingClient, SyncthingClient], log: Path) -> results.Figures:
     client, direct = clients
-    workers = Workers(wiring.wire(app, wiring.prepare(app, client)))
+    workers = Workers(
+        wiring.wire(app, wiring.prepare(app, client, partial(greet, app.paths.syncthing)))
+    )
     outside = _Outside(app, log)
     workers.start()
     try:

@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,6 +27,7 @@ from karma_sync.errors import DatabaseUnusable, KarmaError, SyncthingError
 from karma_sync.runtime.timing import Retry, poll, utc_now
 from karma_sync.settings import Keep
 from karma_sync.syncthing.client import SyncthingClient
+from karma_sync.syncthing.greeting import greet
 from karma_sync.syncthing.process import SyncthingProcess
 from karma_sync.syncthing.program import is_missing
 
@@ -96,7 +98,8 @@ class Daemon:
             if found is None:
                 return
             process, client = found
-            foundation = wiring.prepare(self._app, client)
+            say_hello = partial(greet, self._app.paths.syncthing)
+            foundation = wiring.prepare(self._app, client, say_hello)
             before_start(self._app, foundation.recovery)
             process.start()
             try:

@@ -52,12 +52,14 @@ class Requests:
     checking: Wake
     measuring: Wake
     archiving: Wake
+    greeting: Wake
     world: LatestWorld = field(default_factory=LatestWorld)
 
     @classmethod
     def of(cls, gathered: Callable[[Path], Path]) -> "Requests":
         """`gathered` returns the one path that stands for many changed files of a session."""
-        cycle, sending, receiving, checking, measuring, archiving = (Wake() for _ in range(6))
+        cycle, sending, receiving, checking, measuring = (Wake() for _ in range(5))
+        archiving, greeting = Wake(), Wake()
         return cls(
             sends=SendRequests(sending, gathered),
             archives=ArchiveRequests(archiving, gathered),
@@ -70,6 +72,7 @@ class Requests:
             checking=checking,
             measuring=measuring,
             archiving=archiving,
+            greeting=greeting,
         )
 
     def touch(self, path: Path) -> None:

@@ -81,7 +81,9 @@ class Duties:
         lasting, self._failed = failed & self._failed, failed
         if lasting:  # one may be chance: Syncthing wrote into a directory while it was deleted
             raise KarmaError("; ".join(sorted(lasting)))
-        return soonest(cycle.again, parts.connections.wait)
+        if parts.greetings.is_due:
+            self._requests.greeting.set()
+        return soonest(cycle.again, parts.connections.wait, parts.greetings.wait)
 
     def _follow(self, world: World) -> None:
         """Send and receive by this world from now on."""
@@ -102,6 +104,11 @@ class Duties:
         wanted = partial(wanted_kinds, world)
         for name in parts.receiver.receive_from(channels, folder, wanted):
             self._requests.arrivals.add(name, ALL)
+
+    def greet(self) -> float | None:
+        """Greet the leaders at whose doors I knock."""
+        self._parts.greetings.run()
+        return None
 
     def receive(self) -> float | None:
         """Import what arrived, and sign receipts."""
@@ -167,6 +174,7 @@ class Workers:
             self._worker("checking", duties.check, requests.checking),
             self._worker("measuring", duties.measure, requests.measuring),
             self._worker("archiving", duties.archive, requests.archiving),
+            self._worker("greeting", duties.greet, requests.greeting),
             self._worker("cycle", duties.cycle, requests.cycle),
         )
         folders = Folders(WATCHED, report_deletions=TELLING, follow_links=LINKED)

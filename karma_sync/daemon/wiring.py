@@ -7,8 +7,7 @@ part gets its collaborators through its constructor; no attribute is set on a fi
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 from karma_sync.agents.claude.gathering import read_facts
@@ -32,6 +31,7 @@ from karma_sync.channel.verify import (
     verify_observations,
     verify_retraction,
 )
+from karma_sync.daemon.live_facts import LiveFacts
 from karma_sync.daemon.observing import observation_sender
 from karma_sync.daemon.signals import Requests, Signals
 from karma_sync.domain.mesh.channels import World
@@ -42,6 +42,7 @@ from karma_sync.errors import BadInput, RedactionFailed
 from karma_sync.git.places import Places
 from karma_sync.mesh.connections import Connections
 from karma_sync.mesh.event_listener import EventListener
+from karma_sync.mesh.greetings import Greet, Greetings
 from karma_sync.mesh.health.checker import Checker
 from karma_sync.mesh.health.folder_health import Faults, FolderHealth, HealthHooks
 from karma_sync.mesh.health.integrity import OutboxIntegrity
@@ -99,6 +100,7 @@ class Foundation:
     requests: Requests
     changes: ChangesByOthers
     recovery: Recovery
+    greet: Greet
     monotonic: Callable[[], float]
 
 
@@ -109,6 +111,7 @@ class Parts:
     app: App
     foundation: Foundation
     connections: Connections
+    greetings: Greetings
     listener: EventListener
     reconciler: Reconciler
     sender: Sender
@@ -158,11 +161,15 @@ def syncthing_process(app: App) -> tuple[SyncthingProcess, SyncthingClient]:
 
 
 def prepare(
-    app: App, client: SyncthingPort, monotonic: Callable[[], float] = time.monotonic
+    app: App,
+    client: SyncthingPort,
+    say_hello: Greet,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> Foundation:
     """Make the parts that are needed before Syncthing starts.
 
-    `monotonic` returns seconds of a clock that nobody can set; a test may pass another one.
+    `say_hello` greets other machines' Syncthings. `monotonic` returns seconds of a clock that
+    nobody can set; a test may pass another one.
     """
     requests = Requests.of(app.source.representative)
     changes = ChangesByOthers(client, app.event_log)
@@ -171,7 +178,7 @@ def prepare(
         utc_now, requests.cycle.set, changes.record_rejected, app.source.ids, monotonic
     )
     recovery = Recovery(app.paths, integrity, app.work, app.event_log, hooks)
-    return Foundation(client, requests, changes, recovery, monotonic)
+    return Foundation(client, requests, changes, recovery, say_hello, monotonic)
 
 
 def wire(app: App, foundation: Foundation) -> Parts:
@@ -184,6 +191,7 @@ def wire(app: App, foundation: Foundation) -> Parts:
     )
     problems = Problems(requests.checks.needs_check)
     connections = Connections(app.work, utc_now, monotonic)
+    greetings = Greetings(foundation.greet, connections.connected, requests.cycle.set, monotonic)
     quotas = Quotas(app.work, app.event_log, utc_now, requests.cycle.set)
     signals = Signals(app.paths, requests, connections, recovery)
 
@@ -202,7 +210,7 @@ def wire(app: App, foundation: Foundation) -> Parts:
         count, left = queue.backlog
         return count, max(0, left - packager.cut_bytes)
 
-    observed = partial(_observed, connections, recovery, quotas, Parting(utc_now, monotonic))
+    live = LiveFacts(connections, greetings, recovery, quotas, Parting(utc_now, monotonic))
 
     def check_status(world: World, folder: str, status: FolderStatus) -> None:
         quotas.check_status(world, folder, status)
@@ -214,9 +222,10 @@ def wire(app: App, foundation: Foundation) -> Parts:
         app=app,
         foundation=foundation,
         connections=connections,
+        greetings=greetings,
         listener=EventListener(client, signals),
         reconciler=Reconciler(
-            context, client, DocumentExchange(context, problems, _home()), observed
+            context, client, DocumentExchange(context, problems, _home()), live.observed
         ),
         sender=sender,
         scheduler=scheduler,
@@ -313,19 +322,6 @@ def _receiver(app: App, client: SyncthingPort, signals: Signals, problems: Probl
     importer = Importer(app.paths.library, app.library, verifier, indexer, utc_now)
     hooks = ReceiverHooks(problems, signals.refused, lambda folder: is_idle(client, folder))
     return Receiver(app.me, importer, app.library, app.event_log, hooks)
-
-
-def _observed(
-    connections: Connections, recovery: Recovery, quotas: Quotas, parting: Parting, world: World
-) -> World:
-    """The world with the facts that only the running daemon knows."""
-    return replace(
-        world,
-        answered=connections.incoming(),
-        recovering=recovery.register(world),
-        too_large=quotas.folders(),
-        parting=parting.of(world.teams, world.key),
-    )
 
 
 def _sender(app: App, packager: Packager, hooks: SenderHooks) -> Sender:

@@ -74,6 +74,7 @@ def read_world(
             {(d.folder, d.device) for d in doors}
             | {(j.door(me.device), j.device) for j in joinings}
         ),
+        knocked=frozenset(Device(j.device, j.leader, j.addresses) for j in joinings),
         halted=any(halt.is_active(now) for halt in state.halts.all(tx)),
         notices=frozenset((*_told(tx, now), *_telling(teams, me.key, now))),
         former=frozenset(f.team for f in formers),

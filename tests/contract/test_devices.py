@@ -1,12 +1,16 @@
 """What we rely on Syncthing for: what is offered, events, and devices."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
 import pytest
 
 from karma_sync.domain.mesh.channels import Device
 from karma_sync.domain.mesh.plan import Folder, FolderType
 from karma_sync.errors import SyncthingRefused, SyncthingUnreachable
 from karma_sync.syncthing.configuration import with_changes, with_ignored
-from tests.support.boxes import Boxes
+from tests.support.boxes import Box, Boxes
 from tests.support.builders import device_of
 
 NO_DEVICES: frozenset[str] = frozenset()
@@ -144,6 +148,40 @@ def test_who_is_connected_is_known_and_who_dialled(boxes: Boxes) -> None:
     assert here[boxes.b.id].address == boxes.b.device.addresses[0].removeprefix("tcp://")
     assert here[boxes.b.id].client_version.startswith("v")
     assert not here[boxes.b.id].paused
+
+
+def test_a_device_that_is_known_is_not_greeted(boxes: Boxes) -> None:
+    """Nothing is told, and the place of a connection is not taken."""
+    b, c = boxes.b, boxes.c
+    (address,) = b.device.addresses
+    with acquaintance(b, replace(c.device, addresses=("dynamic",))):
+        assert not c.greet(address, b.id, "c, which knocks")
+        assert not b.client.connections()[c.id].connected
+        assert b.client.pending_devices() == []
+
+
+def test_an_unknown_device_can_give_its_name_beside_its_syncthing(boxes: Boxes) -> None:
+    """It is pending under this name, and connected once the other adds it and dials."""
+    b, c = boxes.b, boxes.c
+    (address,) = b.device.addresses
+    with acquaintance(c, replace(b.device, addresses=("dynamic",))):
+        with pytest.raises(SyncthingUnreachable):
+            c.greet(address, boxes.a.id, "c, which means somebody else")
+        assert b.client.pending_devices() == []
+        assert c.greet(address, b.id, "c, which knocks")
+        boxes.until(b.client.pending_devices)
+        assert [(d.id, d.name) for d in b.client.pending_devices()] == [(c.id, "c, which knocks")]
+        with acquaintance(b, c.device):
+            boxes.until(lambda: b.client.connections()[c.id].connected)
+            assert c.client.connections()[b.id].type.endswith("-server")
+
+
+@contextmanager
+def acquaintance(box: Box, other: Device) -> Iterator[None]:
+    """One knows another for a while."""
+    box.put(devices=[other])
+    yield
+    box.client.put_configuration(with_changes(box.configuration, drop_devices=[other.id]))
 
 
 def test_an_unknown_device_that_dials_is_pending_until_it_is_added(boxes: Boxes) -> None:

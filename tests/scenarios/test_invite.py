@@ -138,6 +138,17 @@ def test_the_code_says_what_it_is_and_that_a_shell_keeps_it(story: Story) -> Non
     assert "history" in said
 
 
+def test_the_leader_dials_whoever_knocks(story: Story) -> None:
+    """Nobody's Syncthing was refused, which 1.29 notices a second later."""
+    leader = story.a.json("code")["device"]
+
+    def dialled() -> list[str]:
+        devices = story.b.rest("config/devices")
+        return list(next(d["addresses"] for d in devices if d["deviceID"] == leader))
+
+    until(lambda: dialled() == ["dynamic"], "a newcomer that was dialled, and dials nobody")
+
+
 def test_afterwards_nothing_is_left_of_it_but_that_it_was_used(story: Story) -> None:
     until(lambda: doors(story.a) == [DoorStatus.CLOSED], "the door closed at the leader")
     until(lambda: not folders_of_doors(story.a) + folders_of_doors(story.b), "no door folder")

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from karma_sync.domain.mesh.channels import Device
 from karma_sync.domain.mesh.plan import Folder, FolderType
 from karma_sync.syncthing.client import SyncthingClient
 from karma_sync.syncthing.configuration import Configuration, with_changes
+from karma_sync.syncthing.greeting import greet
 from karma_sync.syncthing.home import ListenSettings as Listening
 from karma_sync.syncthing.home import configure, create_home
 from karma_sync.syncthing.process import SyncthingProcess, free_port
@@ -47,6 +49,7 @@ class Box:
     device: Device
     root: Path
     start: Callable[[], None]
+    greet: Callable[[str, str, str], bool]
     seen: list[int] = field(default_factory=lambda: [0])
 
     @property
@@ -157,7 +160,7 @@ def memory_boxes(where: Path) -> Iterator[Boxes]:
         syncthing = MemorySyncthing(network, device_of(name), name)
         (where / name).mkdir()
         device = Device(syncthing.device, name, (syncthing.address,))
-        return Box(syncthing, device, where / name, syncthing.start)
+        return Box(syncthing, device, where / name, syncthing.start, syncthing.greet)
 
     def until(condition: Callable[[], object]) -> None:
         network.settle()
@@ -198,7 +201,8 @@ def _started(program: Path, where: Path) -> tuple[SyncthingProcess, Box]:
         process.start()
         process.wait_ready(client, READY_S)
 
-    return process, Box(client, Device(device, where.name, (address,)), root, start)
+    box = Box(client, Device(device, where.name, (address,)), root, start, partial(greet, home))
+    return process, box
 
 
 def _acquainted(boxes: Boxes) -> Boxes:

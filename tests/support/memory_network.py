@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from itertools import combinations
 
+from karma_sync.errors import SyncthingUnreachable
 from tests.support.memory_figures import completion, summary
 from tests.support.memory_folder import MemoryFolder
 from tests.support.memory_index import File
@@ -47,6 +48,17 @@ class Network:
         """A machine is back."""
         with self.lock:
             self._offline.discard(device)
+
+    def greet(self, one: Member, address: str, device: str, name: str) -> bool:
+        """One tells another its name, beside its Syncthing; False if the other knows it already."""
+        other = self.members.get(device)
+        cut_off = {one.device, device} & self._offline
+        if other is None or other.address != address or cut_off or not other.is_running:
+            raise SyncthingUnreachable(f"{device} does not answer at {address}")
+        if other.entry_of(one.device):
+            return False
+        other.knock(one.device, name, one.address)
+        return True
 
     @property
     def links(self) -> frozenset[frozenset[str]]:

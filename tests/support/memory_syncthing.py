@@ -181,6 +181,11 @@ class MemorySyncthing:
         path = "/rest/cluster/pending/devices"
         self._order("DELETE", path, lambda: self._member.dismiss(device))
 
+    def greet(self, address: str, device: str, name: str) -> bool:
+        """Tell another Syncthing a name for our device, as `syncthing/greeting.py` does."""
+        with self._network.lock:
+            return self._network.greet(self._member, address, device, name)
+
     def scan(self, folder: str, subs: Sequence[str] = (), next_s: int | None = None) -> None:
         """Scan a folder, or only the paths `subs` in it; returns when that is done.
 

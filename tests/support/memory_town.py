@@ -146,7 +146,7 @@ class MemoryMember(Member):
         self.app = app = App(self.paths, self.environ)
         self._cleanup.callback(app.close)
         app.open_databases()
-        foundation = prepare(app, self.syncthing, self.town.clock)
+        foundation = prepare(app, self.syncthing, self.syncthing.greet, self.town.clock)
         self._start_syncthing(lambda: before_start(app, foundation.recovery))
         self._cleanup.enter_context(announced(self.paths, utc_now(), VERSION))
         parts = wire(app, foundation)
@@ -160,6 +160,7 @@ class MemoryMember(Member):
             _Work("checking", duties.check, requests.checking, now),
             _Work("measuring", duties.measure, requests.measuring, now, awaited=False),
             _Work("archiving", duties.archive, requests.archiving, now, awaited=False),
+            _Work("greeting", duties.greet, requests.greeting, None),
         ]
         self._parts, self._duties, self._requests = parts, duties, requests
         duties.prime()

@@ -109,7 +109,7 @@ def _command(*arguments: str) -> None:
 
 
 def _follow(app: App, client: MemorySyncthing, session: Path, repo: Path) -> PathOfALine:
-    foundation = wiring.prepare(app, client)
+    foundation = wiring.prepare(app, client, client.greet)
     parts = wiring.wire(app, foundation)
     duties = Duties(parts)
     duties.prime()

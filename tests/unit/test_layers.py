@@ -144,6 +144,7 @@ RECORDS = {
     "karma_sync.mesh.health.recovery": {"watch"},
     "karma_sync.receiving.receiver": {"watched", "self._channels"},
     "karma_sync.redact.matching.patterns": {"options"},  # RE2's
+    "karma_sync.syncthing.greeting": {"context"},  # of ssl, which has no other way
     "karma_sync.sending.packaging.packager": {"files"},
     "karma_sync.sending.scheduler": {"due", "self._due"},
     "karma_sync.store.usage": {"cursor"},  # SQLite's

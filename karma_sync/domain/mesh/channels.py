@@ -77,7 +77,7 @@ class World:
     - `fetching`: (folder, device) of metadata folders that a device offers and whose roster has
       not arrived yet.
     - `halted`: pauses everything that I send and receive.
-    - `answered`: devices that dial me, so that I need not dial them.
+    - `answered`: devices that dial me, or are about to, so that I need not dial them.
     - `ignored`: devices whose connection requests Syncthing ignores.
     - `refused`: (folder, device) of the offered metadata folders that I declined.
     - `too_large`: folders that are paused because of their size.
@@ -85,6 +85,7 @@ class World:
     - `name`: the name of my own device, with the proofs of the codes with which I knock; "" leaves
       it as it is.
     - `doors`: (folder, device) of the doors of invitation codes, mine and those at which I knock.
+    - `knocked`: the leaders at whose doors I knock, with the addresses in their codes.
     - `heard`: devices whose connection requests Syncthing must not ignore any more.
     - `agreed`: (team, project, name) of the names under which I agreed to send.
     - `notices`: the folders that tell removed members of their removal.
@@ -109,6 +110,7 @@ class World:
     agreed: frozenset[tuple[str, str, str]] = frozenset()
     name: str = ""
     doors: frozenset[tuple[str, str]] = frozenset()
+    knocked: frozenset[Device] = frozenset()
     heard: frozenset[str] = frozenset()
     notices: frozenset[NoticeFolder] = frozenset()
     parting: frozenset[tuple[str, str]] = frozenset()

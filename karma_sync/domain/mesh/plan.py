@@ -169,15 +169,15 @@ def _channels(world: World) -> Iterator[Folder]:
 def _devices(world: World) -> Iterator[Device]:
     """The devices of my teams' members and of my pairings; a roster overrides a pairing.
 
-    A member that dials me gets the address `dynamic` only (discovery), so that I do not dial it.
+    One that dials me gets the address `dynamic` only (discovery), so that I do not dial it.
     """
     members = [m for team in world.teams for m in _connected(world, team)]
     known: dict[str, Device] = {n.device.id: n.device for n in world.notices}
     known |= {d.id: d for d in world.paired}
     for member in sorted(members, key=lambda m: (m.tag, m.addresses)):
-        addresses = () if member.device in world.answered else member.addresses
-        known[member.device] = Device(member.device, member.tag, addresses or ("dynamic",))
-    yield from known.values()
+        known[member.device] = Device(member.device, member.tag, member.addresses or ("dynamic",))
+    for device in known.values():
+        yield replace(device, addresses=("dynamic",)) if device.id in world.answered else device
 
 
 @dataclass(frozen=True, order=True)

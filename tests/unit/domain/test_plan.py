@@ -284,6 +284,15 @@ def test_a_roster_overrides_a_pairing_about_a_device() -> None:
     assert desired(answered).devices == {replace(bob, addresses=("dynamic",)), STRANGER}
 
 
+def test_who_dials_me_is_not_dialled_in_no_team_either() -> None:
+    leader = replace(STRANGER, addresses=("tcp://10.0.0.2:22000", "dynamic"))
+    world = replace(world_of(), paired=frozenset({leader}))
+
+    assert leader in desired(world).devices
+    dials = replace(world, answered=frozenset({leader.id}))
+    assert replace(leader, addresses=("dynamic",)) in desired(dials).devices
+
+
 def test_a_decline_keeps_nothing_and_other_answers_keep_their_channel() -> None:
     said = answer(TEAM, ALICE, DECLINED), answer(TEAM, BOB, DECLINED), answer(TEAM, CAROL, PAUSED)
     (channel,) = channels(world_of(*said))
