@@ -16,15 +16,17 @@ MEMORY = "memory"
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Have the town of a module marked `memory` in memory, and in `make test-all` real as well.
 
-    With `memory("each")` that is tried with each Syncthing there is.
+    With `memory("each")` that is tried with each Syncthing there is, and with `memory("alone")`,
+    also at a single test of such a module, with none: it looks into the one in memory.
     """
     marker = metafunc.definition.get_closest_marker("memory")
     if marker is None or "town" not in metafunc.fixturenames:
         return
     marks = (pytest.mark.slow, pytest.mark.daemon)
+    most = {(): 1, ("each",): None, ("alone",): 0}[marker.args]
     real = [
         pytest.param(program, id=f"syncthing{number}", marks=marks)
-        for number, program in enumerate(programs() if marker.args else programs()[:1], 1)
+        for number, program in enumerate(programs()[:most], 1)
     ]
     metafunc.parametrize(
         "town", [pytest.param(MEMORY, id=MEMORY), *real], indirect=True, scope="module"

@@ -24,6 +24,7 @@ from karma_sync.runtime.event_log import SYNCTHING
 from karma_sync.sending.ledger.closed_channels import Ended, closed_channels
 from karma_sync.sending.ledger.recalls import CalledBack, called_back, withdrawal_of
 from karma_sync.service import invitations, projects
+from karma_sync.service.peers import peers
 from karma_sync.service.status_model import (
     Peer,
     ProjectStatus,
@@ -105,14 +106,8 @@ class _Look:
 
 
 def _peers(stores: Stores, world: World, is_up: bool) -> dict[str, Peer]:
-    with stores.work.reading() as tx:
-        links = {link.device: link for link in work.links.all(tx)}
     members = {m.key: m for team in world.teams for m in team.members if m.key != world.key}
-    return {
-        key: Peer(m, bool(is_up and link and link.connected), link.last_seen if link else None)
-        for key, m in members.items()
-        for link in [links.get(m.device)]
-    }
+    return peers(stores.work, members.values(), is_up=is_up)
 
 
 def _silent(look: _Look, now: datetime) -> dict[str, int | None]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import requests
 
 from karma_sync.domain import limits
 from karma_sync.domain.team.invite import DoorStatus, InviteStatus, invite_id
@@ -131,8 +132,12 @@ def test_a_request_without_the_code_a_foreign_and_a_replayed_one_are_refused(
 
 
 def rescan(member: Member, folder: str) -> None:
-    assert isinstance(member, MemoryMember)
-    member.syncthing.scan(folder)
+    if isinstance(member, MemoryMember):
+        member.syncthing.scan(folder)
+    else:
+        url, key = member.gui()
+        scan = f"{url}/rest/db/scan?folder={folder}"
+        requests.post(scan, headers={"X-API-Key": key}, timeout=20).raise_for_status()
 
 
 def test_a_door_that_is_filled_is_removed_and_nothing_else_is(town: Town, leader: Member) -> None:
@@ -171,6 +176,7 @@ def test_an_answer_that_somebody_else_signed_is_not_believed(town: Town, leader:
         assert (refusal(careful), joined(careful)) == ("", False)
 
 
+@pytest.mark.memory("alone")
 def test_among_three_hundred_strangers_the_one_with_the_code_is_heard(
     town: Town, leader: Member
 ) -> None:

@@ -1,5 +1,6 @@
 """`invite --me`: another machine of the same person, with all projects on both, after a yes."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -91,6 +92,19 @@ def test_the_two_are_one_person(two: Two) -> None:
     assert two.box.run("machine", "list").out.count("yours") == 1
     refused = two.box.run("machine", "remove", "alice.desk", check=False)
     assert (refused.code, f"team remove alice.desk --team {TEAM}" in refused.err) == (6, True)
+
+
+def test_a_machine_that_is_connected_is_told_from_one_that_was_seen_last(
+    town: Town, two: Two
+) -> None:
+    until(lambda: others(two.box)["alice.desk"]["connected"], "the desk connected")
+    assert re.search(r"alice\.desk +yours +now ", two.box.run("machine", "list").out)
+    two.desk.down()
+    until(lambda: not others(two.box)["alice.desk"]["connected"], "the desk away")
+
+    assert others(two.box)["alice.desk"]["last_seen"]
+    assert re.search(r"alice\.desk +yours +just now ", two.box.run("machine", "list").out)
+    two.desk.up()
 
 
 def test_the_code_says_how_long_it_is_good_and_that_it_waits_for_a_yes(two: Two) -> None:

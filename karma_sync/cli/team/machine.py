@@ -9,13 +9,14 @@ from karma_sync.cli import completion
 from karma_sync.cli.ask import ask_unless
 from karma_sync.cli.notices import print_if_down, warn_if_down
 from karma_sync.cli.options import JsonOption, YesOption
-from karma_sync.cli.output import print_json, print_line, print_next
+from karma_sync.cli.output import ago, print_json, print_line, print_next
 from karma_sync.cli.screen import print_table
 from karma_sync.domain.ids import fingerprint
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
     from karma_sync.service.machines import KnownMachine
+    from karma_sync.service.status_model import Peer
 
 MachineArgument = Annotated[
     str,
@@ -40,28 +41,34 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_(as_json: JsonOption = False) -> None:
-    """List your machines.
+    """List your machines, and when each was last connected to this one.
 
     A machine counts as yours, for all members of your teams, once both say so.
 
     Example: karma-sync machine list
     """
+    from karma_sync.daemon.lock import running
     from karma_sync.service import machines
+    from karma_sync.service.peers import peers
 
     app = App.from_environment()
     warn_if_down(app)
     found = machines.known(app.state, app.key.public)
+    is_up = running(app.paths) is not None
+    seen = peers(app.work, (each.member for each in found), is_up=is_up)
     if as_json:
         print_json(
             machine={"tag": app.me.tag, "fingerprint": app.me.fingerprint},
-            others=[_as_json(each) for each in found],
+            others=[_as_json(each, seen[each.member.key]) for each in found],
         )
         return
-    rows = [(app.me.tag, "this machine", "-", app.me.fingerprint)]
-    rows += [
-        (m.member.tag, _standing(m), ", ".join(m.teams), fingerprint(m.member.key)) for m in found
-    ]
-    print_table(("MACHINE", "STANDING", "TEAMS", "KEY"), rows)
+    rows = [(app.me.tag, "this machine", "-", "-", app.me.fingerprint)]
+    for each in found:
+        member, peer = each.member, seen[each.member.key]
+        last = "now" if peer.connected else ago(peer.last_seen)
+        teams = ", ".join(each.teams)
+        rows.append((member.tag, _standing(each), last, teams, fingerprint(member.key)))
+    print_table(("MACHINE", "STANDING", "LAST SEEN", "TEAMS", "KEY"), rows)
     waiting = [m.member.tag for m in found if not m.by_me]
     if waiting:
         print_next(f"karma-sync machine add {waiting[0]}, if it is yours")
@@ -75,7 +82,7 @@ def _standing(machine: "KnownMachine") -> str:
     return "waits for its yes" if machine.by_me else "says that it is yours"
 
 
-def _as_json(machine: "KnownMachine") -> dict[str, object]:
+def _as_json(machine: "KnownMachine", peer: "Peer") -> dict[str, object]:
     return {
         "tag": machine.member.tag,
         "fingerprint": fingerprint(machine.member.key),
@@ -83,6 +90,8 @@ def _as_json(machine: "KnownMachine") -> dict[str, object]:
         "said_here": machine.by_me,
         "said_there": machine.by_itself,
         "agreed": machine.is_agreed,
+        "connected": peer.connected,
+        "last_seen": peer.last_seen,
     }
 
 
