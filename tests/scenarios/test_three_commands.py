@@ -1,6 +1,7 @@
 """The README's story: from nothing to shared sessions with three commands and seven answers."""
 
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,6 +123,33 @@ def test_the_code_is_in_no_process_that_asks_or_waits(story: Story) -> None:
     for member in (story.a, story.b):
         for process in member.processes():
             assert secret not in " ".join(process.cmdline())
+
+
+@pytest.mark.slow
+def test_an_invite_that_waits_draws_the_code_asks_and_tells_who_joined(
+    story: Story, town: Town
+) -> None:
+    erin = town.member("erin", kind=Blank)
+    joins: list[subprocess.Popen[str]] = []
+
+    def paste_once_it_waits(seen: str) -> None:
+        if not joins and "Waiting for somebody to use it" in seen:
+            code = next(word for word in seen.split() if word.startswith("KSI1-"))
+            names = ("--user", "erin", "--machine", "box")
+            joins.append(erin.start("join", code, "--yes", *names, *LOOPBACK))
+
+    waited = story.a.on_terminal(
+        "invite", "--qr", "--confirm", answers=["y", "y"], read=paste_once_it_waits
+    )
+    said = erin.finish(joins[0])
+
+    assert (waited.code, said.code) == (0, 0), (waited, said)
+    assert waited.out.index("▄▄▄▄▄") < waited.out.index("  karma-sync join KSI1-")
+    key = erin.json("code")["fingerprint"]
+    assert f"erin.box, key {key}, asks to join backend. Compare the key." in waited.out
+    assert waited.out.index("Let it join? [y/N]") < waited.out.index(f"erin.box joined, key {key}.")
+    assert waited.out.rstrip().endswith("The invitation is used.")
+    assert "You are in team backend." in said.out
 
 
 @pytest.mark.slow

@@ -193,9 +193,17 @@ class Member:
             pytest.fail(f"{process.args!r} does not end: {out}{err}\n{logs()}", pytrace=False)
         return Result((), process.returncode, out, err)
 
-    def on_terminal(self, *args: str, answers: Sequence[str]) -> Result:
-        """Run a command on a terminal; each time it asks, it gets the next answer."""
-        code, seen = run_on_terminal(self.command(args), self.environ, self.repo, answers)
+    def on_terminal(
+        self,
+        *args: str,
+        answers: Sequence[str],
+        read: Callable[[str], None] = lambda seen: None,
+    ) -> Result:
+        """Run a command on a terminal; each time it asks, it gets the next answer.
+
+        `read` is called with all that was shown, each time something more was.
+        """
+        code, seen = run_on_terminal(self.command(args), self.environ, self.repo, answers, read)
         return Result(args, code, seen, "")
 
     # ---- the daemon

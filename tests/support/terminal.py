@@ -6,7 +6,7 @@ import re
 import select
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,11 +18,16 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def run_on_terminal(
-    command: Sequence[str], environ: Mapping[str, str], cwd: Path, answers: Sequence[str]
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    cwd: Path,
+    answers: Sequence[str],
+    read: Callable[[str], None] = lambda seen: None,
 ) -> tuple[int, str]:
     """The exit code, and everything the terminal showed, without its colours.
 
-    A question is what ends in `]` or `]:`, such as `Go ahead? [y/N]`.
+    A question is what ends in `]` or `]:`, such as `Go ahead? [y/N]`. `read` is called with all
+    that was shown, each time something more was.
     """
     mine, theirs = pty.openpty()
     with ctrl_c_works():
@@ -40,6 +45,7 @@ def run_on_terminal(
     seen, at = "", 0
     for piece in _pieces(mine):
         seen += piece
+        read(seen)
         if left and seen[at:].rstrip(" ").endswith(("]", "]:")):
             os.write(mine, left.pop(0).encode() + b"\n")
             at = len(seen)

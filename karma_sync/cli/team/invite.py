@@ -131,9 +131,9 @@ def invite(
             now = SendingRules.stored(app.state, app.me)
             consent_to_more(app, now.nothing_yet(), now.to_anybody(found, terms.projects), yes=yes)
         made, code = invites.create(app.state, app.me, found, terms, utc_now())
-        _print_code(found, terms, code.encode())
         if qr:
-            _draw(code.encode())
+            _draw(code.encode())  # first: it fills a small screen, and the code is to stay in sight
+        _print_code(found, terms, code.encode())
         if no_wait:
             print_next("karma-sync invite list")
         else:
