@@ -96,7 +96,9 @@ def _telling(teams: Iterable[Team], key: str, now: datetime) -> Iterator[NoticeF
             removal = gone.removal
             if removal and removal.notice and now - _moment(removal.at) < _TOLD_FOR:
                 folder = removal_folder(team.id, gone.key, gone.incarnation)
-                yield NoticeFolder(folder, Device(gone.device, gone.tag, ("dynamic",)))
+                # its own Syncthing may wait for us to dial, as we did before
+                device = Device(gone.device, gone.tag, gone.addresses or ("dynamic",))
+                yield NoticeFolder(folder, device)
 
 
 def _told(tx: Transaction, now: datetime) -> Iterator[NoticeFolder]:

@@ -172,7 +172,8 @@ def _devices(world: World) -> Iterator[Device]:
     One that dials me gets the address `dynamic` only (discovery), so that I do not dial it.
     """
     members = [m for team in world.teams for m in _connected(world, team)]
-    known: dict[str, Device] = {n.device.id: n.device for n in world.notices}
+    told = sorted({n.device for n in world.notices}, key=lambda d: (d.name, d.addresses))
+    known: dict[str, Device] = {device.id: device for device in told}
     known |= {d.id: d for d in world.paired}
     for member in sorted(members, key=lambda m: (m.tag, m.addresses)):
         known[member.device] = Device(member.device, member.tag, member.addresses or ("dynamic",))

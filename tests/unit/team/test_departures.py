@@ -2,26 +2,41 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from karma_sync.domain.mesh.channels import Device
+from karma_sync.domain.mesh.plan import desired
 from karma_sync.domain.team.direction import AfterRemoval
-from karma_sync.domain.team.member import How
+from karma_sync.domain.team.member import How, Removal
 from karma_sync.domain.team.team import Team
 from karma_sync.paths import Paths, removal_folder
 from karma_sync.runtime.event_log import EventLog
 from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.store import events, state, work
 from karma_sync.store.database import Database
+from karma_sync.store.world import read_world
 from karma_sync.team.context import TeamContext
 from karma_sync.team.departures import ACKNOWLEDGED, NOTICE, Departures, LeaveTerms, leave
 from karma_sync.team.documents.folder import prepare
-from karma_sync.team.documents.term import begin_term
-from tests.support.builders import ALICE, BOB, CAROL, MALLORY, NOW, code_of, key_of, team_of_all
+from karma_sync.team.documents.models import roster_of, team_of
+from karma_sync.team.documents.term import begin_term, order_of
+from tests.support.builders import (
+    ALICE,
+    BOB,
+    CAROL,
+    MALLORY,
+    NOW,
+    NOW_MS,
+    code_of,
+    device_of,
+    key_of,
+    member_of,
+    team_of_all,
+)
 
 A, B, C, M = (key_of(tag) for tag in (ALICE, BOB, CAROL, MALLORY))
 TEAM = team_of_all(ALICE, BOB, CAROL)
@@ -173,3 +188,24 @@ def test_who_leaves_ends_its_answers_and_remembers_the_team(bob: Bob, keep: bool
     assert gone.removal is not None
     assert (gone.removal.how, gone.removal.retracted) == (How.LEFT, True)
     assert (former.purge_at is None) is keep
+
+
+@pytest.mark.parametrize("teller", [ALICE, BOB])
+def test_the_leader_and_the_others_dial_a_removed_member_that_waits_to_be_dialled(
+    bob: Bob, teller: str
+) -> None:
+    carol = member_of(CAROL, "tcp://10.0.0.3:22000")
+    team = TEAM.changed(members=(member_of(ALICE), member_of(BOB), carol))
+    without = team.remove(carol, Removal(how=How.REMOVED, at=NOW_MS))
+    told = without.noting(C.public, notice="signed by Alice")
+    if teller != ALICE:  # the others have it from the roster
+        roster = roster_of(told, 1)
+        told = team_of(roster, order_of(roster), team)
+    with bob.context.store.transaction() as tx:
+        state.teams.put(tx, told)
+        world = read_world(tx, code_of(teller), NOW, discovery=False)
+
+    assert Device(device_of(CAROL), CAROL, carol.addresses) in desired(world).devices
+    # but not while it dials
+    dialling = replace(world, answered=frozenset({device_of(CAROL)}))
+    assert Device(device_of(CAROL), CAROL, ("dynamic",)) in desired(dialling).devices
