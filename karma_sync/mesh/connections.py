@@ -11,8 +11,9 @@ from typing import Protocol
 from karma_sync.store import work
 from karma_sync.store.database import Database
 
-# A device that lost its connection and dials again is back sooner; a person waits longer.
-_REMEMBERED_S = 8.0
+# A device that dials again at once is back sooner. Where its Syncthing misses the moment, it may
+# wait for half a minute (docs/syncthing.md, "Dialling"), so then we dial.
+_REMEMBERED_S = 2.0
 
 
 class Connected(Protocol):
@@ -70,7 +71,7 @@ class Connections:
         self._record(device, connected=False)
 
     def incoming(self) -> frozenset[str]:
-        """The devices that dial us: connected that way now, or less than eight seconds ago.
+        """The devices that dial us: connected that way now, or less than two seconds ago.
 
         We need not dial them. Two devices that dial each other at the same moment, for instance
         after a lost connection, can block each other for 20 seconds (docs/syncthing.md,

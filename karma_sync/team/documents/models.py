@@ -285,7 +285,7 @@ def team_of(roster: Roster, order: RosterOrder, known: Team | None) -> Team:
         guests=tuple(
             _member(m, roster, known).changed(limited_to=m.projects) for m in roster.guests
         ),
-        removed=tuple(_removed(m, known) for m in roster.removed),
+        removed=tuple(_removed(m, known.known(m.key) if known else None) for m in roster.removed),
         projects=_projects(roster.projects, SharingStatus.SHARED),
         unshared=_projects(roster.unshared, SharingStatus.UNSHARED),
     )
@@ -315,8 +315,7 @@ def _member(listed: RosterMember, roster: Roster, known: Team | None) -> Member:
     )
 
 
-def _removed(listed: RosterRemoved, known: Team | None) -> Member:
-    before = known.known(listed.key) if known else None
+def _removed(listed: RosterRemoved, before: Member | None) -> Member:
     return Member(
         tag=listed.tag,
         device=listed.device,
