@@ -33,6 +33,7 @@ from karma_sync.store.library import open_library
 from karma_sync.store.read_only import reading_only
 from tests.support.in_process import Done, run_in_process
 from tests.support.interrupting import ctrl_c_works
+from tests.support.repositories import make_repository
 from tests.support.terminal import run_on_terminal
 from tests.support.transcripts import Session, write_session
 
@@ -141,9 +142,7 @@ class Member:
         """A repository of this member's with that remote, or with none."""
         place = self.folder / "src" / name
         place.mkdir(parents=True)
-        self.git(place, "init", "--quiet")
-        if remote:
-            self.git(place, "remote", "add", "origin", remote)
+        make_repository(place, remote)
         return place
 
     # ---- commands

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Collection
+from itertools import takewhile
 from typing import Any
 
 KEPT = 1000  # events of each list
@@ -35,4 +36,5 @@ class Events:
 
     def since(self, since: int, types: Collection[str]) -> list[Json]:
         """Those of this set with a higher id."""
-        return [event for event in self._lists[frozenset(types)] if event["id"] > since]
+        newest_first = reversed(self._lists[frozenset(types)])
+        return list(takewhile(lambda event: event["id"] > since, newest_first))[::-1]

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _PREFIX = re.compile(r"!|\(\?i\)|\(\?d\)")
 _TOKEN = re.compile(r"\*\*|\*|\?|\[[^\]]*\]|\{[^}]*\}|\\.|.", re.DOTALL)
@@ -47,7 +48,8 @@ class Ignores:
         return next(found, False)
 
 
-def _patterns(line: str) -> list[_Pattern]:
+@lru_cache(maxsize=4096)  # every scan and every pull reads the same few lines
+def _patterns(line: str) -> tuple[_Pattern, ...]:
     """A line stands for what it names, and for all that lies below."""
     keeps_out, flags = True, re.DOTALL
     while prefix := _PREFIX.match(line):
@@ -57,7 +59,7 @@ def _patterns(line: str) -> list[_Pattern]:
     below = line + ("**" if line.endswith("/") else "/**")
     lines = [line] if line.endswith("/**") else [below] if line.endswith("/") else [line, below]
     places = [place for each in lines for place in _places(each)]
-    return [_Pattern(re.compile(_regex(place), flags), keeps_out) for place in places]
+    return tuple(_Pattern(re.compile(_regex(place), flags), keeps_out) for place in places)
 
 
 def _places(line: str) -> list[str]:

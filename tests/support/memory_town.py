@@ -7,6 +7,7 @@ pass, such as those between two receipts, pass at once: the parts get the town's
 What it cannot show is what only processes, networks, disks and Syncthing itself do wrong.
 """
 
+import base64
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -25,11 +26,13 @@ from karma_sync.daemon.threads import Duties
 from karma_sync.daemon.wiring import prepare, wire
 from karma_sync.domain.mesh.plan import FolderType
 from karma_sync.errors import KarmaError, SyncthingUnreachable
+from karma_sync.files import private_dir
 from karma_sync.receiving.receiver import ALL
 from karma_sync.runtime.timing import utc_now
 from karma_sync.runtime.worker import Wake
-from karma_sync.service.setup import make_home
-from karma_sync.settings import NetworkSettings
+from karma_sync.settings import NetworkSettings, claude_dirs
+from karma_sync.settings import save as save_settings
+from karma_sync.signing import SigningKey
 from tests.support.harness import Member, Result, played
 from tests.support.memory_member import VERSION
 from tests.support.memory_network import Network
@@ -43,17 +46,13 @@ _PATIENCE_S = 15.0
 _MOST_S = 120.0  # what is tried again and again all this time will be tried again for ever
 _MOST_ROUNDS = 2_000
 
-# Makes a home as `syncthing generate` does, with a certificate of random bytes.
-_GENERATOR = """#!/bin/sh
-if [ "$1" = "--version" ]; then echo 'syncthing {version} "Memory" (none)'; exit 0; fi
-home="${{2#--home=}}"
-{{
-    echo "-----BEGIN CERTIFICATE-----"
-    head -c 300 /dev/urandom | base64
-    echo "-----END CERTIFICATE-----"
-}} > "$home/cert.pem"
-echo "no key" > "$home/key.pem"
-echo '<configuration version="37"/>' > "$home/config.xml"
+# Tells its version; nobody starts it.
+_PROGRAM = """#!/bin/sh
+echo 'syncthing {version} "Memory" (none)'
+"""
+_CERTIFICATE = """-----BEGIN CERTIFICATE-----
+{content}
+-----END CERTIFICATE-----
 """
 
 
@@ -107,7 +106,10 @@ class MemoryMember(Member):
             relays=False,
             nat=False,
         )
-        make_home(self.paths, self.tag, network, self.environ)
+        self.paths.create()
+        SigningKey.create(self.paths.key)
+        _make_syncthing_home(self.paths.syncthing)
+        save_settings(self.paths, self.tag, network, claude_dirs(self.environ))
         me = App(self.paths, self.environ).me
         self.syncthing = MemorySyncthing(self.town.network, me.device, me.device_name)
         self.syncthing.shutdown()
@@ -232,8 +234,8 @@ class MemoryMember(Member):
         found = {
             path: (stat.st_mtime_ns, stat.st_size, stat.st_ino)
             for folder in WATCHED
-            for path in (self.claude / folder).rglob("*")
-            if (stat := path.lstat()) and path.is_file()
+            for path in _files_below(self.claude / folder)
+            if (stat := path.lstat())
         }
         told = {path for path, stat in found.items() if self._watched.get(path) != stat}
         told |= {
@@ -350,6 +352,23 @@ class MemoryMember(Member):
         self._requests.cycle.set()
 
 
+def _files_below(folder: Path) -> Iterator[Path]:
+    """All files, also where a link names one; `rglob` takes five times as long."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if os.path.isfile(path := f"{place}/{name}"):
+                yield Path(path)
+
+
+def _make_syncthing_home(home: Path) -> None:
+    """Make what `syncthing generate` makes, with a certificate of random bytes."""
+    private_dir(home)
+    content = base64.encodebytes(os.urandom(300)).decode().strip()
+    (home / "cert.pem").write_text(_CERTIFICATE.format(content=content))
+    (home / "key.pem").write_text("no key\n")
+    (home / "config.xml").write_text('<configuration version="37"/>\n')
+
+
 class MemoryTown(Town):
     """All members of a test, and the seconds that pass for them."""
 
@@ -359,7 +378,7 @@ class MemoryTown(Town):
         self.clock = Clock()
         self.everybody: list[MemoryMember] = []
         self.program = folder / "syncthing"
-        self.program.write_text(_GENERATOR.format(version=VERSION))
+        self.program.write_text(_PROGRAM.format(version=VERSION))
         self.program.chmod(0o755)
         played.append(self)
 

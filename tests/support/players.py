@@ -14,6 +14,8 @@ from karma_sync.service import invitations, membership, projects, teams
 from karma_sync.service.membership import Person, RemovalTerms
 from karma_sync.service.projects import Terms
 from karma_sync.store import state
+from karma_sync.store.database import Transaction
+from karma_sync.store.read_only import reading_only
 from karma_sync.team.admission import Newcomer
 from karma_sync.team.departures import LeaveTerms
 from tests.support.harness import PROJECT
@@ -24,7 +26,7 @@ class Player:
     """A member who acts by the use cases.
 
     Each act opens the databases and closes them again, as a command does: what is lost or restored
-    in between is found.
+    in between is found. What only looks reads state.db as it is.
     """
 
     def __init__(self, member: MemoryMember) -> None:
@@ -41,22 +43,41 @@ class Player:
         finally:
             app.close()
 
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """One view of state.db as it is; looking at a member changes nothing of it."""
+        path = self.member.paths.state_db
+        if not path.exists():
+            with self.app() as app:
+                app.state.connect()
+        with reading_only(path) as tx:
+            yield tx
+
     def team(self) -> Team | None:
         """The team that it is in, and that it has not left."""
-        with self.app() as app:
-            found = [t for t in teams.all_teams(app.state) if t.anybody(self.me.key)]
+        with self.reading() as tx:
+            return self._team(tx)
+
+    def _team(self, tx: Transaction) -> Team | None:
+        found = [t for t in state.teams.all(tx) if t.anybody(self.me.key)]
         assert len(found) <= 1
         return found[0] if found else None
 
     def former(self) -> list[state.Former]:
         """The teams that it left, or from which it was removed."""
-        with self.app() as app:
-            return teams.former_teams(app.state)
+        with self.reading() as tx:
+            return state.formers.all(tx)
 
     def answers(self) -> list[Subscription]:
         """What all members answered, as it knows that."""
-        with self.app() as app, app.state.reading() as tx:
+        with self.reading() as tx:
             return state.answers(tx)
+
+    def standing(self) -> tuple[bool, list[Subscription]]:
+        """Whether it is in a team, and its own answers, both as of one moment."""
+        with self.reading() as tx:
+            mine = [each for each in state.answers(tx) if each.member == self.me.key]
+            return self._team(tx) is not None, mine
 
     # ---- teams
 

@@ -294,8 +294,8 @@ class Schedule:
     # ---- what follows from it
 
     def _standing(self, player: Player) -> Standing:
-        answers = {s.project: s for s in player.answers() if s.member == player.me.key}
-        return Standing(player.team() is not None, answers)
+        is_in, answers = player.standing()
+        return Standing(is_in, {answer.project: answer for answer in answers})
 
     def _observe(self) -> None:
         standings = {player: self._standing(player) for player in self.players}

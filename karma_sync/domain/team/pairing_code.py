@@ -12,6 +12,7 @@ import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from karma_sync.domain import limits
 from karma_sync.domain.ids import fingerprint, is_tag
@@ -120,6 +121,7 @@ def is_address(text: str) -> bool:
     return len(text) <= limits.ADDRESS_CHARS and match is not None and int(match[1]) <= 65535
 
 
+@lru_cache(maxsize=1024)  # asked for every member in each cycle
 def device_text(raw: bytes) -> str:
     """A device ID in Syncthing's text form: 32 bytes as eight groups of seven letters.
 
