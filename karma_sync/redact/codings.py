@@ -99,6 +99,11 @@ def _escaped_colour(text: bytes, at: int) -> int:
     return -1 if hit is None else hit[0][0]
 
 
+def plain(text: bytes) -> bytes:
+    """The text without its colour codes; what stood where is lost."""
+    return _COLOURS.sub(b"", text)
+
+
 def without_colours(text: bytes) -> Decoded | None:
     """The text without its colour codes; None if it has none."""
     return _without_codes(text, (0, len(text)), _COLOURS) if has_colours(text) else None
@@ -213,9 +218,9 @@ def _without_base64(text: bytes, places: Sequence[int]) -> Iterator[Decoded]:
 
 def _text_of(run: bytes) -> bytes:
     """What a run of base64 stands for if that is text; empty if it is none."""
-    plain = b"".join(run.split()).translate(_URL_SAFE).rstrip(b"=")
-    plain = plain[: len(plain) - (len(plain) % 4 == 1)]
-    if _PLAIN.fullmatch(base64.b64decode(plain[: min(_ALIGNED, len(plain) // 4 * 4)])) is None:
+    code = b"".join(run.split()).translate(_URL_SAFE).rstrip(b"=")
+    code = code[: len(code) - (len(code) % 4 == 1)]
+    if _PLAIN.fullmatch(base64.b64decode(code[: min(_ALIGNED, len(code) // 4 * 4)])) is None:
         return b""
-    data = base64.b64decode(plain + b"=" * (-len(plain) % 4))
+    data = base64.b64decode(code + b"=" * (-len(code) % 4))
     return data if len(data) >= _LEAST and _PLAIN.fullmatch(data) else b""

@@ -17,7 +17,7 @@ from karma_sync.redact.codings import (
     NEED_OF_WRAPPED,
     coloured_lines,
     has_colours,
-    without_colours,
+    plain,
 )
 from karma_sync.redact.effort import Effort
 from karma_sync.redact.matching.patterns import compiled, compiled_needs
@@ -55,7 +55,7 @@ class Reasons(NamedTuple):
     at which a terminal may have wrapped a token.
     """
 
-    needed: list[tuple[Sequence[int], list[int]]]
+    needed: list[tuple[tuple[int, ...], list[int]]]
     hits: Sequence[NeedHit]
     hidden: bool
     coded: bool
@@ -75,32 +75,37 @@ class Reasons(NamedTuple):
 class Gates:
     """Tests texts for what the rules need; rules that need the same share one test.
 
+    Gates that begin with the same head are one need: apart they cost as much as all others.
+
     `always` are the indexes of the rules that need nothing and are tried on every text. `begins` is
     the pattern of how their tokens begin that may be wrapped; "" if there are none.
     """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
+        need_of = _needs_with_heads(rules)
         needs: dict[str, list[int]] = {}
         near: dict[str, list[int]] = {}
         for order, rule in enumerate(rules):
             if rule.near:
                 near.setdefault("|".join(map(_word, rule.near)), []).append(order)
             else:
-                needs.setdefault(_need(rule), []).append(order)
+                needs.setdefault(need_of.get(rule.gate_head) or _need(rule), []).append(order)
         self.always = needs.pop("", [])
         self._near = [(compiled(words, "near"), found) for words, found in near.items()]
         self._hidden = compiled(HIDDEN, "gate")
+        self.begins = "|".join(sorted({rule.begins for rule in rules if rule.begins}))
+        own = [NEED_OF_BASE64, NEED, HIDDEN]
+        if self.begins:
+            own.append(f"(?:{self.begins}){NEED_OF_WRAPPED}")
         # the needs of no rule come last: the person's words make a line a candidate, and `near`
         # gives the rules to try for them
-        self._orders = [*needs.values(), [], [], [], [], *([] for _ in near)]
+        self._orders = [*map(tuple, needs.values()), *[()] * (len(own) + len(near))]
         self._coded, self._hides = {len(needs), len(needs) + 1}, len(needs) + 2
         self._wrapped = len(needs) + 3
         # ours take some time to compile, and are the same for all: the person's stand alone
-        self.begins = "|".join(sorted({rule.begins for rule in rules if rule.begins}))
-        wrapped = [f"(?:{self.begins}){NEED_OF_WRAPPED}"] if self.begins else []
-        self._parts = [(0, compiled_needs((*needs, NEED_OF_BASE64, NEED, HIDDEN, *wrapped)))]
+        self._parts = [(0, compiled_needs((*needs, *own)))]
         if near:
-            self._parts.append((self._wrapped + 1, compiled_needs(tuple(near))))
+            self._parts.append((len(needs) + len(own), compiled_needs(tuple(near))))
 
     def hits(self, text: bytes, effort: Effort | None = None) -> list[NeedHit]:
         """Every place where something ends that a rule may need, in order.
@@ -154,8 +159,7 @@ class Gates:
 
     def hides_behind_colours(self, text: bytes) -> bool:
         """Whether the text has colour codes, and holds a need once they are left out."""
-        layer = without_colours(text)
-        return layer is not None and bool(self.hits(layer.data))
+        return has_colours(text) and bool(self.hits(plain(text)))
 
     def near(self, record: bytes) -> list[int]:
         """The indexes of the rules to try on all of a record, because of a word in it."""
@@ -179,7 +183,7 @@ class Gates:
             hits,
             hidden=self._hides in found,
             coded=not self._coded.isdisjoint(found),
-            wrapped=found.get(self._wrapped, []),
+            wrapped=found.get(self._wrapped, []) if self.begins else [],
         )
 
 
@@ -193,6 +197,15 @@ def _all_lines(text: bytes) -> Iterator[tuple[int, int]]:
 
 def _place(hit: NeedHit) -> int:
     return hit.place
+
+
+def _needs_with_heads(rules: Sequence[Rule]) -> dict[str, str]:
+    """The need that all rules have whose gates begin with a head, by that head."""
+    tails: dict[str, dict[str, None]] = {}
+    for rule in rules:
+        if rule.gate_head:
+            tails.setdefault(rule.gate_head, {})[rule.gate] = None
+    return {head: f"{head}(?:{'|'.join(found)})" for head, found in tails.items()}
 
 
 def _need(rule: Rule) -> str:

@@ -11,7 +11,7 @@ _SIGN = b"private"
 
 
 def over_blocks(record: bytes) -> list[Stretch]:
-    """The stretches of a record from each `<private>` to the `</private>` in a later text.
+    """The stretches of a JSON record from each `<private>` to the `</private>` in a later text.
 
     The texts between them are private as a whole. A block that no later text closes is left to the
     rule for those that are never closed.
@@ -20,13 +20,13 @@ def over_blocks(record: bytes) -> list[Stretch]:
         return []
     found: list[Stretch] = []
     opened: list[Stretch] = []  # what is private if a later text closes it
-    for row in rows(record):
-        keyed = row[0][2] is not None
-        if keyed and row[0][1] not in _TEXTS:
+    for row in rows(record, valid=True):
+        keyed = row[0].is_key
+        if keyed and row[0].text(record) not in _TEXTS:
             continue
         for value in row[1:] if keyed else row:
-            start, end = value.span(1)
-            layer = Unescaped(value[1])
+            start, end = value.first, value.last
+            layer = Unescaped(value.text(record))
             if opened:
                 stop = closing(layer.data)
                 last = end if stop < 0 else start + layer.origin(0, stop)[1]

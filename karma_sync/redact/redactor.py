@@ -167,12 +167,13 @@ class RuleRedactor:
     def _record(self, record: bytes, cuts: Counter[str], hits: Sequence[NeedHit]) -> bytes:
         """Redact one JSON record with these hits; if it does not parse, as plain text too."""
         whole = is_json(record)
-        if whole and self._cuts_private and (private := over_blocks(record)):
+        opened = whole and self._cuts_private and self._scanner.may_open(PRIVATE, hits)
+        if opened and (private := over_blocks(record)):
             record = _without_private_blocks(record, private)
             cuts[PRIVATE] += len(private)
             hits = self._scanner.hits(record)
         for _ in range(PASSES):
-            before, record = record, self._strings(record, cuts, hits)
+            before, record = record, self._strings(record, cuts, hits, whole)
             if whole:
                 if record != before and not is_json(record):
                     raise RedactionFailed("a redaction damaged the structure of a record")
@@ -183,13 +184,18 @@ class RuleRedactor:
             record, hits = plain, self._scanner.hits(plain)
         return self._unsearched(record, cuts)
 
-    def _strings(self, record: bytes, cuts: Counter[str], hits: Sequence[NeedHit]) -> bytes:
-        """Redact inside the strings of a record until no rule finds anything in them."""
+    def _strings(
+        self, record: bytes, cuts: Counter[str], hits: Sequence[NeedHit], valid: bool
+    ) -> bytes:
+        """Redact inside the strings of a record until no rule finds anything in them.
+
+        `valid` says that the record is JSON.
+        """
         near = self._scanner.near(record)
-        found: Iterable[tuple[Group, Sequence[NeedHit] | None]] = _groups_with(record, hits)
+        found: Iterable[tuple[Group, Sequence[NeedHit] | None]] = _groups_with(record, hits, valid)
         coloured = has_colours(record)
         if near or self._scanner.tries_anyway or coloured:
-            found = ((group, None) for group in groups(record))
+            found = ((group, None) for group in groups(record, valid))
         for turn in range(PASSES + 1):
             pieces, at, size = list[bytes](), 0, 0
             changed: list[NeedHit] = []  # where markers stand in the record that is made
@@ -211,7 +217,7 @@ class RuleRedactor:
                 return record
             record = b"".join([*pieces, record[at:]])
             # a group that did not change holds nothing more
-            found = ((group, None) for group, _ in _groups_with(record, changed))
+            found = ((group, None) for group, _ in _groups_with(record, changed, valid))
         return record
 
     def _unsearched(self, record: bytes, cuts: Counter[str]) -> bytes:
@@ -222,19 +228,19 @@ class RuleRedactor:
 
 
 def _groups_with(
-    record: bytes, hits: Sequence[NeedHit]
+    record: bytes, hits: Sequence[NeedHit], valid: bool
 ) -> Iterator[tuple[Group, list[NeedHit] | None]]:
     """The groups of strings in which these hits may stand, with the hits in the group's own text.
 
     A hit is where a need ends: it may have begun in the string before.
     """
     at = 0
-    for row in rows(record):
-        while at < len(hits) and hits[at].place < row[0].start():
+    for row in rows(record, valid):
+        while at < len(hits) and hits[at].place < row[0].start:
             at += 1
         if at == len(hits):
             return
-        if hits[at].place < row[-1].end() + _TAIL:
+        if hits[at].place < row[-1].end + _TAIL:
             group = grouped(record, row)
             last = at
             while last < len(hits) and hits[last].place < group.end + _TAIL:

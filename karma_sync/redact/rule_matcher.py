@@ -1,16 +1,19 @@
 """Finds the secrets of one rule in a text."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from karma_sync.redact.effort import Effort
-from karma_sync.redact.matching.patterns import Spans, compiled
+from karma_sync.redact.matching.patterns import PatternSet, Spans, compiled
 from karma_sync.redact.matching.rule import Rule
 
 # A match that is no secret may hold another match. Where so many bytes of matches with the same
 # end were no secrets, the text is made to be slow, and is cut as if it were one.
 _NESTED_TIMES = 16
 _NESTED_SPARE = 4096
+
+_LOOKS_BESIDE = re.compile(r"\\[bB]")
 
 # Whether the person exempted this value from redaction.
 Allowed = Callable[[bytes], bool]
@@ -29,11 +32,15 @@ class RuleMatcher:
 
     `reach` is how far from a place that opens the rule its match may lie, in bytes; 0 means on the
     same line, -1 anywhere in the text. `is_fixed` says that the form alone tells its tokens.
+    `together` is the pattern by which a set can tell whether the rule may find something; empty if
+    only the rule itself can tell.
     """
 
     def __init__(self, rule: Rule, order: int, allowed: Allowed) -> None:
         self.reach = 0 if rule.one_line else rule.reach
         self.is_fixed = bool(rule.begins)
+        alone = rule.utf8 or rule.finder or _LOOKS_BESIDE.search(rule.pattern)
+        self.together = "" if alone else rule.pattern
         self._order = order
         self._rule = rule
         self._allowed = None if rule.firm or rule.until else allowed
@@ -112,3 +119,32 @@ class RuleMatcher:
         if known is None:
             known = effort.verdicts[check, name, value] = check(name, value)
         return known
+
+
+class RuleGroup:
+    """Rules that the same need opens, and whose matches lie within the same `reach`.
+
+    One search for all their patterns tells which of them to try: most regions hold what one of
+    them finds, or none.
+    """
+
+    def __init__(self, reach: int, matchers: Sequence[RuleMatcher]) -> None:
+        self.reach = reach
+        self._alone = [matcher for matcher in matchers if not matcher.together]
+        self._together = [matcher for matcher in matchers if matcher.together]
+        self._patterns = PatternSet([matcher.together for matcher in self._together])
+
+    def spans(self, text: bytes, start: int, end: int, effort: Effort) -> Iterator[Span]:
+        """The secrets that these rules find in text[start:end], those of each rule in order.
+
+        Raises:
+            TooMuchWork: the effort is spent.
+        """
+        tried = [*self._alone, *self._together]
+        if len(self._together) > 1:
+            # cut off from the text around it, a region holds all matches that it holds in it
+            effort.spend(end - start)
+            found = self._patterns.matching(text[start:end])
+            tried = [*self._alone, *(self._together[at] for at in found)]
+        for matcher in tried:
+            yield from matcher.spans(text, start, end, effort)

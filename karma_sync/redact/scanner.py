@@ -17,7 +17,7 @@ from karma_sync.redact.gates import CandidateLine, Gates, NeedHit, Reasons
 from karma_sync.redact.matching.patterns import compiled
 from karma_sync.redact.matching.rule import ANYWHERE, FAR, Rule
 from karma_sync.redact.matching.value_checks import is_key
-from karma_sync.redact.rule_matcher import Allowed, RuleMatcher, Span
+from karma_sync.redact.rule_matcher import Allowed, RuleGroup, RuleMatcher, Span
 from karma_sync.redact.stretches import (
     Around,
     Stretch,
@@ -54,6 +54,7 @@ class Scanner:
         self._names = [*(rule.name for rule in rules), UNSEARCHED]
         self.all_near = [order for order, rule in enumerate(rules) if rule.near]
         self._matchers = [RuleMatcher(rule, order, allowed) for order, rule in enumerate(rules)]
+        self._groups: dict[tuple[int, ...], list[RuleGroup]] = {}
         self._gates = Gates(rules)
         begins = self._gates.begins
         self._beginning = compiled(begins, "beginnings") if begins else None
@@ -79,6 +80,12 @@ class Scanner:
     def near(self, record: bytes) -> list[int]:
         """The indexes of the rules to try on every text in this record, because of words in it."""
         return self._gates.near(record)
+
+    def may_open(self, name: str, hits: Sequence[NeedHit]) -> bool:
+        """Whether a text with these hits may hold what the rules of this name need."""
+        reasons = self._gates.reasons(hits)
+        opened = (order for orders, _ in reasons.needed for order in orders)
+        return reasons.hidden or any(self._names[order] == name for order in opened)
 
     def find(
         self,
@@ -251,13 +258,22 @@ class Scanner:
         known: dict[tuple[int, tuple[int, ...]], list[Stretch]] = {}
         for orders, where in reasons.needed:
             places = tuple(where)
-            for matcher in [self._matchers[order] for order in orders]:
-                key = matcher.reach, places
+            for group in self._grouped(orders):
+                key = group.reach, places
                 if key not in known:
-                    anywhere = matcher.reach == ANYWHERE
-                    known[key] = everywhere if anywhere else regions(text, places, matcher.reach)
+                    anywhere = group.reach == ANYWHERE
+                    known[key] = everywhere if anywhere else regions(text, places, group.reach)
                 for start, end in known[key]:
-                    yield from matcher.spans(text, start, end, effort)
+                    yield from group.spans(text, start, end, effort)
+
+    def _grouped(self, orders: tuple[int, ...]) -> list[RuleGroup]:
+        """The rules at these indexes by their reach; made when a text first opens them."""
+        if orders not in self._groups:
+            by_reach: dict[int, list[RuleMatcher]] = {}
+            for matcher in (self._matchers[order] for order in orders):
+                by_reach.setdefault(matcher.reach, []).append(matcher)
+            self._groups[orders] = [RuleGroup(reach, found) for reach, found in by_reach.items()]
+        return self._groups[orders]
 
     def name(self, span: Span) -> str:
         """The name of the rule by which the span is a secret."""

@@ -51,6 +51,25 @@ class Pattern:
         return None if found[0] == _NOTHING else found
 
 
+class PatternSet:
+    """Patterns over bytes that are searched together in one pass, by RE2.
+
+    It tells which of them match anywhere in a text, and takes no longer than one of them: most
+    texts that open several rules hold what one of them finds, or none.
+    """
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        """`patterns` are valid, and look at no character beside their match but line ends."""
+        self._set = re2.Set.SearchSet(_options(utf8=False))
+        for pattern in patterns:
+            self._set.Add(pattern.encode())
+        self._set.Compile()
+
+    def matching(self, text: bytes) -> Sequence[int]:
+        """The indexes of the patterns that match in the text."""
+        return self._set.Match(text) or ()
+
+
 class Needs:
     """Patterns that are searched together in one pass, by Hyperscan.
 

@@ -42,10 +42,11 @@ class Rule:
     it needs no limits to its repetitions, but few words: they take time to compile); that
     must also hold while the text is still escaped, once or several times, as a JSON string. So a
     keyword has no quote, slash, backslash or white space, and a gate allows backslashes before
-    these characters. A rule with neither keywords nor gate is tried on every text. `one_line`
-    promises that no match spans lines or depends on a line's end: then only the lines that pass
-    the gate are searched. Of other rules, the lines within `reach` bytes of what passes the gate
-    are searched, or all of the text (`ANYWHERE`).
+    these characters. `gate_head` is how the gate begins if those of several rules begin so: it is
+    searched once for all of them. A rule with neither keywords nor gate is tried on every text.
+    `one_line` promises that no match spans lines or depends on a line's end: then only the lines
+    that pass the gate are searched. Of other rules, the lines within `reach` bytes of what passes
+    the gate are searched, or all of the text (`ANYWHERE`).
 
     `begins` (Hyperscan) is how a token begins whose form alone tells it from other text; such a
     token is found also where a terminal wrapped it.
@@ -66,6 +67,7 @@ class Rule:
     pattern: str
     source: str
     keywords: tuple[str, ...] = ()
+    gate_head: str = ""
     gate: str = ""
     one_line: bool = False
     reach: int = FAR

@@ -24,6 +24,7 @@ from karma_sync.redact.rules.assignment import (
     LINE_END,
     MORE,
     NAME,
+    NAMED,
     QUOTED,
     WORD,
 )
@@ -47,7 +48,8 @@ ADJACENT_RULES = (
     Rule(
         name="assignment",  # process.env.API_KEY || "…": the default of an unset variable
         pattern=rf"{NAME}{CLOSE}\)?[ \t]*(?:\|\||\?\?|or)[ \t]*{QUOTED}",
-        gate=rf"{WORD}{MORE}{CLOSE}\)?{BLANK}(?:\|\||\?\?|or){BLANK}[\\\"'`]+(?:[^\s\\\"'`]|\\+/){{6}}",
+        gate_head=NAMED,
+        gate=rf"{CLOSE}\)?{BLANK}(?:\|\||\?\?|or){BLANK}[\\\"'`]+(?:[^\s\\\"'`]|\\+/){{6}}",
         one_line=True,
         source=_SOURCE,
         check=is_assigned_secret,
@@ -88,7 +90,8 @@ ADJACENT_RULES = (
         name="assignment",  # name: | and the value in the next line, as YAML writes texts
         pattern=rf"(?m){NAME}{CLOSE}[ \t]*:[ \t]*[|>][0-9+-]{{0,2}}[ \t\r]*\n[^\n]{{0,64}}?"
         rf"(?P<secret>[^\s\"'`\\]+){LINE_END}",
-        gate=rf"{WORD}{MORE}{CLOSE}{BLANK}:{BLANK}[|>][0-9+-]{{0,2}}(?:[\s\",]|\\+[nrt])",
+        gate_head=NAMED,
+        gate=rf"{CLOSE}{BLANK}:{BLANK}[|>][0-9+-]{{0,2}}(?:[\s\",]|\\+[nrt])",
         source="https://yaml.org/spec/1.2.2/#81-block-scalar-styles",
         check=is_listed_secret,
         examples=(
@@ -154,7 +157,8 @@ ADJACENT_RULES = (
         name="assignment",  # ("api_key", "…"): two arguments, the first a name
         pattern=rf"[\"']{NAME}\\*[\"'][ \t]*,[ \t]*[bfru]{{0,2}}(?:[\"'`]|\\+[\"'])+"
         rf"(?P<secret>{BARE}){BARE_END}",
-        gate=rf"{WORD}{MORE}\\*[\"']{BLANK},{BLANK}[bfru]{{0,2}}[\\\"'`]+\S{{6}}",
+        gate_head=NAMED,
+        gate=rf"\\*[\"']{BLANK},{BLANK}[bfru]{{0,2}}[\\\"'`]+\S{{6}}",
         source=_SOURCE,
         check=is_paired_secret,
         examples=(

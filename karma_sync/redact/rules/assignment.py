@@ -49,6 +49,7 @@ _START = (
 # Whatever AFTER matches, and more: its words in every gate would take a second to compile. An s
 # alone does not do: `output_tokens` is in every record.
 MORE = r"(?:[_.-]?(?:[a-rt-zA-RT-Z0-9]|[sS][aetAET])[A-Za-z0-9]{0,10}){0,2}"
+NAMED = rf"{WORD}{MORE}"  # the head of the gates of many rules
 BLANK = r"(?:[ \t]|\\+t|(?:\x1b|\\+u001[bB])\[[0-9;]*m)*"
 _TYPE_BLANK = _TYPE.replace(r"[ \t]*", BLANK)
 _FIRST = r"""[A-Za-z]{0,2}(?:[\\"'`]*[^\s\\"'`{(\[<]|[\\"'`]*\\[{(\[<])"""
@@ -61,9 +62,16 @@ _TELLS_FIRST = rf"""[\\"'`]*[0-9!$%^&*+?~|;@#]{_ANY}{{5}}"""
 _VALUE = rf"(?:{_FIRST}{_TELLING}|{_TELLS_FIRST})"
 _BETWEEN = rf"{MORE}{CLOSE}{BLANK}{_TYPE_BLANK}{_SIGN}{BLANK}"
 _SET_TO = r"[\\\"'`]*(?:[^\s\\\"'`]|\\[^nrt\s])(?:[^\s\\]|\\[^nrt\s]){5}"
-_GATE = rf"(?:{KEYED}{_BETWEEN}{_VALUE}|{_SET_BY}{_BETWEEN}(?:{_SET_TO}|{_VALUE}))"
 _ENV_NAME = r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PWD|_PASS)(?:_?[A-Z0-9]{1,16})?="
-_ENV_GATE = rf"{_ENV_NAME}[^\s\"'`\\]{{8}}|{_GATE}"
+# One gate for all rules here: most texts that open one of them open all, and a search for each of
+# several gates costs as much as one for all of them. A value in the environment, in the list of
+# YAML and in the query of a URL may begin with what opens an expression elsewhere.
+_GATE = (
+    rf"(?:{KEYED}{_BETWEEN}{_VALUE}|{_SET_BY}{_BETWEEN}(?:{_SET_TO}|{_VALUE}))"
+    rf"|{_ENV_NAME}[^\s\"'`\\]{{8}}"
+    rf"|{KEYED}{MORE}{CLOSE}{BLANK}:{BLANK}\[[^\s\"'`\\,;(){{}}<>]{{5}}"
+    rf"|{KEYED}{MORE}=[<({{\[][^&\s\"'`#\\]{{5}}"
+)
 
 ASSIGNMENT_RULES = (
     Rule(
@@ -113,7 +121,7 @@ ASSIGNMENT_RULES = (
     Rule(
         name="assignment",  # NAME=value to the end of the line: .env, export in a shell
         pattern=rf"{_START}(?P<name>[A-Z][A-Z0-9_]*{_ENV_NAME})(?P<secret>[^\s\"'`\\\x1b]+)",
-        gate=_ENV_GATE,
+        gate=_GATE,
         one_line=True,
         source=_SOURCE,
         check=is_environment_secret,
@@ -141,7 +149,7 @@ ASSIGNMENT_RULES = (
         name="assignment",  # name: value to the end of the line: YAML
         pattern=rf"{_START}{NAME}{CLOSE}{SPACE}:[ \t]{SPACE}"
         rf"(?P<secret>[^\s\"'`\\,;(){{}}<>\x1b]+){LINE_END}",
-        gate=rf"{_GATE}|{KEYED}{MORE}{CLOSE}{BLANK}:{BLANK}\[[^\s\"'`\\,;(){{}}<>]{{5}}",
+        gate=_GATE,
         one_line=True,
         source="https://yaml.org/spec/1.2.2/#plain-style",
         check=is_line_value,
@@ -214,7 +222,7 @@ ASSIGNMENT_RULES = (
     Rule(
         name="assignment",  # in the query of a URL
         pattern=rf"[?&]{NAME}=(?P<secret>[^&\s\"'`#\\]+)",
-        gate=rf"{_GATE}|{KEYED}{MORE}=[<({{\[][^&\s\"'`#\\]{{5}}",
+        gate=_GATE,
         one_line=True,
         source="https://datatracker.ietf.org/doc/html/rfc3986#section-3.4",
         check=is_inline_secret,

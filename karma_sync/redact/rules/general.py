@@ -14,7 +14,7 @@ from karma_sync.redact.matching.value_checks import (
 )
 from karma_sync.redact.rules.shared import EDGE
 
-_PRIVATE_GATE = r"(?i)(?:<|&lt;)private(?:[\s>&\\]|/>)"
+_PRIVATE_GATE = r"(?i)(?:<|&lt;)private(?:[\s>&\\]|/[>&\\])"
 _PORT_TO_USER = (
     r":(?P<name>[0-9]{4,5}|\*):(?:[A-Za-z_][A-Za-z0-9_$-]*|\*):(?:[A-Za-z_][A-Za-z0-9_.@$-]*|\*):"
 )
@@ -105,6 +105,7 @@ GENERAL_RULES = (
             "a «<private>the plan\nof two lines <b>x</b></private>» b",
             "«<PRIVATE>a << b <priv> <p<c</PRIVATE>»",
             'x «<private reason="plan" >a <private>b</private> c</private >» d',
+            "x «&lt;private/&gt;a&lt;/private&gt;» d",
         ),
         near_misses=("a <private> tag", "</private>", "`<private>` and `</private>`"),
     ),

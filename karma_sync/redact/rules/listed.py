@@ -8,7 +8,15 @@ from karma_sync.redact.matching.value_checks import (
     is_listed_secret,
     is_told_secret,
 )
-from karma_sync.redact.rules.assignment import AFTER, BLANK, LINE_END, MORE, NAME, WORD
+from karma_sync.redact.rules.assignment import (
+    AFTER,
+    BLANK,
+    LINE_END,
+    MORE,
+    NAME,
+    NAMED,
+    WORD,
+)
 
 _SOURCE = "https://12factor.net/config"  # people's habit, not a format of any provider
 _Q = r"""\\*["'`]"""  # a quote, also of text that is still escaped
@@ -23,7 +31,8 @@ LISTED_RULES = (
     Rule(
         name="assignment",  # | NAME | value |, and the same between the lines of a box
         pattern=rf"{NAME}{_MARK}[ \t]*{_BAR}[ \t]*{_MARK}{_CELL}{_MARK}[ \t]*(?:{_BAR}|[\r\n]|\z)",
-        gate=rf"{WORD}{MORE}{_MARK}{BLANK}{_BAR}{BLANK}{_MARK}[^\s|]{{6}}",
+        gate_head=NAMED,
+        gate=rf"{_MARK}{BLANK}{_BAR}{BLANK}{_MARK}[^\s|]{{6}}",
         source="https://github.github.com/gfm/#tables-extension-",
         check=is_told_secret,
         examples=(
@@ -68,7 +77,8 @@ LISTED_RULES = (
         name="assignment",  # NAME,value
         pattern=rf"(?m)(?:^|[\"'\n:>│|])[\"']?{NAME}[\"']?[,;\t][\"']?(?P<secret>[^\s,;\"'\\]+)"
         rf"[\"']?(?:[,;\r\n]|\\+[nr]|\z|\")",
-        gate=rf"{WORD}{MORE}\\*[\"']?(?:[,;\t]|\\+t)\\*[\"']?[^\s,;\"'\\]{{6}}",
+        gate_head=NAMED,
+        gate=r"\\*[\"']?(?:[,;\t]|\\+t)\\*[\"']?[^\s,;\"'\\]{6}",
         source="https://datatracker.ietf.org/doc/html/rfc4180",
         check=is_told_secret,
         examples=(
@@ -84,7 +94,8 @@ LISTED_RULES = (
         rf"(?:(?i:the|my|our)[ ]+)?[`\"'*]{{0,2}}{NAME}[`\"'*]{{0,2}}[ ]+(?:to|as|is)"
         rf"|[`*]{{1,2}}(?P<name2>[A-Z][A-Z0-9_]*)[`*]{{1,2}}[ ]+is)[ ]+[`\"'*]{{0,2}}"
         r"(?P<secret>[^\s\"'`\\]*[^\s\"'`\\.,;:!?])",
-        gate=rf"{WORD}{MORE}[`\"'*\\]{{0,}}[ ]{{1,}}(?:to|as|is)[ ]{{1,}}[`\"'*\\]{{0,}}[^\s]{{6}}",
+        gate_head=NAMED,
+        gate=r"[`\"'*\\]{0,}[ ]{1,}(?:to|as|is)[ ]{1,}[`\"'*\\]{0,}[^\s]{6}",
         one_line=True,
         source=_SOURCE,
         check=is_told_secret,
@@ -104,7 +115,8 @@ LISTED_RULES = (
         name="assignment",  # Your `NAME` is `value`
         pattern=rf"[`*]{{1,2}}{NAME}[`*]{{1,2}}[ ]+(?:is|=|to|:)[ ]*[`*]{{1,2}}(?P<secret>[^\s`]+)"
         r"[`*]{1,2}",
-        gate=rf"{WORD}{MORE}[`*]{{1,2}}[ ](?:is|=|to|:)[ ]?[`*]",
+        gate_head=NAMED,
+        gate=r"[`*]{1,2}[ ](?:is|=|to|:)[ ]?[`*]",
         one_line=True,
         source="https://spec.commonmark.org/current/#code-spans",
         check=is_told_secret,
@@ -134,7 +146,8 @@ LISTED_RULES = (
         pattern=rf"{NAME}[ \t]*=[ \t]*(?:\"(?P<secret_a>[^\"\n\[]+)\"[ \t]*->"
         r"|\"[^\"\n]*\"[ \t]*->[ \t]*\"(?P<secret_d>[^\"\n]+)\""
         r"|\[-(?P<secret_b>[^\s\]]+?)-\]|(?:\[-[^\s]*-\])?\{\+(?P<secret_c>[^\s}]+?)\+\})",
-        gate=rf"{WORD}{MORE}{BLANK}={BLANK}(?:\\*\"[^\"\n]{{0,}}\"[ \t]{{0,4}}->|\[-|\{{\+)",
+        gate_head=NAMED,
+        gate=rf"{BLANK}={BLANK}(?:\\*\"[^\"\n]{{0,}}\"[ \t]{{0,4}}->|\[-|\{{\+)",
         one_line=True,
         source="https://git-scm.com/docs/git-diff#Documentation/git-diff.txt---word-diffmode",
         check=is_assigned_secret,
@@ -174,8 +187,8 @@ LISTED_RULES = (
         name="assignment",  # NAME ?= v, NAME := v, [NAME] => v
         pattern=rf"(?:{NAME}[ \t]*(?:\?=|:=|\+=|::=)[ \t]*(?P<secret_a>[^\s\"'`\\(){{}}]+)"
         rf"|\[(?P<name2>[A-Za-z0-9_.-]*{WORD}{AFTER})\][ \t]*=>[ \t]*(?P<secret_b>[^\s\"'`\\]+))",
-        gate=rf"{WORD}{MORE}(?:[ \t]|\\+t){{0,}}(?:\?=|:=|\+=|::=)"
-        rf"|{WORD}{MORE}\](?:[ \t]|\\+t){{0,4}}=>",
+        gate_head=NAMED,
+        gate=r"(?:[ \t]|\\+t){0,}(?:\?=|:=|\+=|::=)|\](?:[ \t]|\\+t){0,4}=>",
         source="https://www.gnu.org/software/make/manual/html_node/Setting.html",
         check=is_told_secret,
         examples=(
@@ -238,7 +251,8 @@ LISTED_RULES = (
         name="assignment",  # a table with blanks between: vault kv get, kubectl, nmcli
         pattern=rf"(?m)(?:^|[\"\n│|>→\t]|[0-9]:)[ \t]*{NAME}:?(?:[ ]{{2,60}}|\t+[ \t]*)"
         rf"(?P<secret>[^\s\"'`\\]+){LINE_END}",
-        gate=rf"{WORD}{MORE}:?(?:[ ]{{2}}|\t|\\+t)[ \t\\]{{0,}}[^\s\\]{{6}}",
+        gate_head=NAMED,
+        gate=r":?(?:[ ]{2}|\t|\\+t)[ \t\\]{0,}[^\s\\]{6}",
         source="https://developer.hashicorp.com/vault/docs/commands/kv/get",
         check=is_told_secret,
         examples=(
@@ -253,7 +267,8 @@ LISTED_RULES = (
         pattern=rf"(?m)(?:^|[\"\n>→ \t])(?P<name>(?:[A-Za-z0-9_.-]*{WORD}{AFTER})){_MARK}[ \t]*:"
         rf"{_MARK}[ \t]*(?:\r?\n[ \t]*){{1,2}}[`\"']{{0,3}}(?P<secret>[^\s\"'`\\]+)"
         rf"[`\"']{{0,3}}{LINE_END}",
-        gate=rf"{WORD}{MORE}{_MARK}[ \t]{{0,4}}:{_MARK}[ \t]{{0,4}}(?:\r|\n|\\+[nr])",
+        gate_head=NAMED,
+        gate=rf"{_MARK}[ \t]{{0,4}}:{_MARK}[ \t]{{0,4}}(?:\r|\n|\\+[nr])",
         source=_SOURCE,
         check=is_listed_secret,
         examples=(
@@ -313,7 +328,8 @@ LISTED_RULES = (
         name="assignment",  # password: <%= ENV["X"] || "v" %>
         pattern=rf"{NAME}[ \t]*:[ \t]*<%=[^%\n]{{0,80}}(?:\|\||,)[ \t]*[\"']"
         r"(?P<secret>[^\"'\n]+)[\"']",
-        gate=rf"{WORD}{MORE}[ \t]{{0,4}}:[ \t]{{0,4}}<%=",
+        gate_head=NAMED,
+        gate=r"[ \t]{0,4}:[ \t]{0,4}<%=",
         one_line=True,
         source="https://guides.rubyonrails.org/configuring.html#configuring-a-database",
         check=is_told_secret,

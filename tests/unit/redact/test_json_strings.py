@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma_sync.redact.json_strings import is_json, is_json_slowly
+from karma_sync.redact.json_strings import is_json, is_json_slowly, rows
 from tests.support.builders import examples
 
 _VALUES = st.recursive(
@@ -34,6 +34,26 @@ def test_the_fast_check_answers_like_the_standard_library(
         line = line[:at] + wild + line[at:]
 
     assert is_json(line) == is_json_slowly(line)
+
+
+@examples(300)
+@given(st.builds(_written, _VALUES, st.booleans()), st.sampled_from([b"", b" ", b"\t "]))
+def test_the_strings_of_json_are_found_as_in_any_text(line: bytes, blank: bytes) -> None:
+    for sign in (b":", b",", b"["):
+        line = line.replace(sign + b' "', blank + sign + blank + b'"')
+
+    assert list(rows(line, valid=is_json(line))) == list(rows(line, valid=False))
+
+
+@pytest.mark.parametrize(
+    "text", ["a\\", "\\\\", '\\"', 'a\\\\\\"b\\\\', '"', "", "\\u005c"], ids=range(7)
+)
+def test_an_escaped_quote_ends_no_string_of_json(text: str) -> None:
+    line = json.dumps([text, {text: text}, text]).encode()
+
+    texts = [place.text(line) for row in rows(line, valid=True) for place in row]
+
+    assert [json.loads(b'"%s"' % each) for each in texts] == [text, text, text, text]
 
 
 @pytest.mark.parametrize("line", [b'{"a": "\\ud83d"}', b"[NaN]", b'{"a": ' + b"1" * 5_000 + b"}"])
