@@ -35,6 +35,14 @@ def no_others(session: str, uuids: Collection[str]) -> Collection[str]:
     return ()
 
 
+class _Damaged(Exception):
+    """The pack of a session cannot be read."""
+
+    def __init__(self, key: Key) -> None:
+        super().__init__(index.item_of(key))
+        self.key = key
+
+
 class ArchiveIndexer:
     """Indexes what the archive at `root` holds; `extractors` are by agent program.
 
@@ -62,13 +70,19 @@ class ArchiveIndexer:
             is_outdated = bool(search_index.outdated_channels(tx, self._version))
         if not missing and not is_outdated:
             return False
-        with self._store.transaction() as tx:
-            if is_outdated:
-                search_index.drop_channel(tx, index.FOLDER)
-                missing = index.unindexed(tx)
-            left = _BATCH_BYTES
-            while missing and left > 0:
-                left -= self._index(tx, missing.pop())
+        try:
+            with self._store.transaction() as tx:
+                if is_outdated:
+                    search_index.drop_channel(tx, index.FOLDER)
+                    missing = index.unindexed(tx)
+                left = _BATCH_BYTES
+                while missing and left > 0:
+                    left -= self._index(tx, missing.pop())
+        except _Damaged as damaged:
+            # the others are indexed again: with a savepoint for each, FTS5 would write each alone
+            with self._store.transaction() as tx:
+                self._skip(tx, damaged.key)
+            return True
         return bool(missing)
 
     def forget(self, tx: Transaction, keys: Iterable[Key]) -> None:
@@ -101,18 +115,27 @@ class ArchiveIndexer:
             search_index.remove_rests(tx)
 
     def _index(self, tx: Transaction, key: Key) -> int:
-        """Index what is new in one session; its size in bytes."""
+        """Index what is new in one session; its size in bytes.
+
+        Raises:
+            _Damaged: its pack cannot be read.
+        """
         row = store.get_session(tx, key)
         if row is None:
             return 0
         try:
-            with search_index.all_or_nothing(tx):
-                self._update(tx, row)
-        except _LOST:
+            self._update(tx, row)
+        except _LOST as error:
+            raise _Damaged(key) from error
+        return row.size
+
+    def _skip(self, tx: Transaction, key: Key) -> None:
+        """Leave out a session whose pack cannot be read."""
+        row = store.get_session(tx, key)
+        if row is not None:
             log.warning("session %s cannot be searched: its archive is damaged", row.session)
             item = index.item_of(key)
             search_index.skip_item(tx, index.FOLDER, item, row.archived_ms, self._version)
-        return row.size
 
     def _update(self, tx: Transaction, row: ArchivedSession) -> None:
         channel = search_index.open_channel(tx, index.FOLDER, self._version)
@@ -143,10 +166,11 @@ class ArchiveIndexer:
     ) -> None:
         row, file, was = growth
         blocks = lines_before_too_long(self._content(row, file, was.size))
+        copies = CopiedRecords(tx, item.number, "", row.session)
 
         def copied(uuids: Iterable[str]) -> set[str]:
             known = [uuid for uuid in uuids if uuid]
-            here = CopiedRecords(tx, item.number, "", row.session).among(known)
+            here = copies.among(known)
             return here.union(self._of_others(row.session, known))
 
         at = search_index.add_lines(tx, item, was, blocks, (extractor, copied))

@@ -30,6 +30,14 @@ _RECORDS = "records-3"  # raise it if other ids of records are stored, or other 
 log = logging.getLogger(__name__)
 
 
+class _Damaged(Exception):
+    """The library's files of an item cannot be read."""
+
+    def __init__(self, folder: str, item: str) -> None:
+        super().__init__(item)
+        self.place = folder, item
+
+
 class Indexer:
     """Indexes items; `root` is the library's directory, `extractors` are by agent program."""
 
@@ -90,13 +98,19 @@ class Indexer:
         """
         if not self._is_behind:
             return False
-        with store.transaction() as tx:
-            for folder in search_index.outdated_channels(tx, self._version):
-                search_index.drop_channel(tx, folder)
-            missing = library.unindexed(tx)
-            left = _BATCH_BYTES
-            while missing and left > 0:
-                left -= self._add_kept(tx, *missing.pop())
+        try:
+            with store.transaction() as tx:
+                for folder in search_index.outdated_channels(tx, self._version):
+                    search_index.drop_channel(tx, folder)
+                missing = library.unindexed(tx)
+                left = _BATCH_BYTES
+                while missing and left > 0:
+                    left -= self._add_kept(tx, *missing.pop())
+        except _Damaged as damaged:
+            # the others are indexed again: with a savepoint for each, FTS5 would write each alone
+            with store.transaction() as tx:
+                self._skip(tx, *damaged.place)
+            return True
         self._is_behind = bool(missing)
         return self._is_behind
 
@@ -176,10 +190,18 @@ class Indexer:
         search_index.drop_channel(tx, folder)
         for item in library.revisions(tx, folder):
             if item != without:
-                self._add_kept(tx, folder, item)
+                try:
+                    with search_index.all_or_nothing(tx):
+                        self._add_kept(tx, folder, item)
+                except _Damaged:
+                    self._skip(tx, folder, item)
 
     def _add_kept(self, tx: Transaction, folder: str, item: str) -> int:
-        """Index an item from the files of the library, as far as they can be read; its size."""
+        """Index an item from the files of the library; its size in bytes.
+
+        Raises:
+            _Damaged: they cannot be read.
+        """
         manifest = _kept_manifest(tx, folder, item)
         if manifest is None:
             return 0
@@ -188,12 +210,17 @@ class Indexer:
             return manifest.size
         kept = KeptContent(self._root, folder, manifest)
         try:
-            with search_index.all_or_nothing(tx):
-                self._update(tx, _Content(kept, kept.tails()))
-        except (OSError, Unverified, TextIsLost):
-            log.warning("item %s cannot be searched: its files in the library are damaged", item)
-            search_index.skip_item(tx, folder, item, manifest.revision, self._version)
+            self._update(tx, _Content(kept, kept.tails()))
+        except (OSError, Unverified, TextIsLost) as error:
+            raise _Damaged(folder, item) from error
         return manifest.size
+
+    def _skip(self, tx: Transaction, folder: str, item: str) -> None:
+        """Leave out an item whose files cannot be read."""
+        log.warning("item %s cannot be searched: its files in the library are damaged", item)
+        manifest = _kept_manifest(tx, folder, item)
+        if manifest is not None:
+            search_index.skip_item(tx, folder, item, manifest.revision, self._version)
 
 
 @dataclass(frozen=True)

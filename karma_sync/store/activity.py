@@ -180,7 +180,11 @@ def place(tx: Transaction, item: int, project: str) -> None:
         if below != row["below"]:
             changed.append((below, row["number"]))
     tx.executemany("UPDATE activity_touch SET below = ? WHERE number = ?", changed)
-    tx.execute("UPDATE activity_place SET placed = 1 WHERE item = ? AND placed = 0", [item])
+    tx.executemany(
+        # row by row: an UPDATE of several rows has FTS5 write what it holds of the transaction
+        "UPDATE activity_place SET placed = 1 WHERE item = ? AND cwd = ?",
+        [(item, row["cwd"]) for row in rows if not row["placed"]],
+    )
 
 
 def drop_file(tx: Transaction, item: int, file: int) -> None:

@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 
 from karma_sync.store.database import Transaction
 
@@ -24,11 +23,10 @@ TABLES = """
 
 # Inside of a string the quotes would be escaped, so it does not match there.
 _UUID = re.compile(rb'"uuid"\s*:\s*"([^"\\]{1,100})"')
-_FORM = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_FORM = re.compile(rb"([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-[0-9a-f]{4}-[0-9a-f]{12}")
 _FIRST = b"00000000-0000-0000-0000-000000000000"
 _LAST = _FIRST.replace(b"0", b"f")
 _LEAST = 8  # letters of a beginning
-_DIGITS = 16  # of a UUID are stored: of a random one, 60 random bits
 
 
 def put(tx: Transaction, item: int, file: int, lines: bytes, at: int) -> None:
@@ -85,14 +83,18 @@ def places(tx: Transaction, uuids: Iterable[str]) -> list[tuple[str, str]]:
     return sorted({(row["folder"], row["item"]) for row in rows})
 
 
-@dataclass(frozen=True)
 class CopiedRecords:
-    """Tells which records of an item another session had first; `member` wrote this `session`."""
+    """Tells which records of an item another session had first; `member` wrote this `session`.
 
-    tx: Transaction
-    item: int
-    member: str
-    session: str
+    Valid for the transaction `tx`, as long as only this item changes in it.
+    """
+
+    def __init__(self, tx: Transaction, item: int, member: str, session: str) -> None:
+        self._tx = tx
+        self._item = item
+        self._session = member, session
+        self._had_first: set[int] = set()  # items that had records of this one first
+        self._others = {item}  # items that have records of this one, and are no parents
 
     def among(self, uuids: Iterable[str]) -> set[str]:
         """Those of the ids that are of copied records.
@@ -101,27 +103,39 @@ class CopiedRecords:
         known to have it from this one.
         """
         named = {_stored(uuid.encode(errors="replace")): uuid for uuid in uuids if uuid}
-        rows = self.tx.execute(
-            "SELECT hash, item FROM json_each(?) CROSS JOIN record_id ON hash = value"
-            " WHERE item <> ?",
-            [json.dumps(list(named)), self.item],
-        ).fetchall()
-        parents = self._parents({row["item"] for row in rows}) if rows else set()
-        return {named[row["hash"]] for row in rows if row["item"] in parents}
+        hashes = json.dumps(list(named))
+        rows = self._tx.execute(
+            # a record may be in many sessions, so those that are known make no rows
+            "SELECT DISTINCT item FROM json_each(?) CROSS JOIN record_id ON hash = value"
+            " WHERE item NOT IN (SELECT value FROM json_each(?))",
+            [hashes, json.dumps([*self._had_first, *self._others])],
+        )
+        if new := {row["item"] for row in rows}:
+            parents = self._parents(new)
+            self._had_first |= parents
+            self._others |= new - parents
+        if not self._had_first:
+            return set()
+        rows = self._tx.execute(
+            "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM record_id"
+            " WHERE hash = value AND +item NOT IN (SELECT value FROM json_each(?)))",
+            [hashes, json.dumps(list(self._others))],
+        )
+        return {named[row["value"]] for row in rows}
 
     def _parents(self, holders: Collection[int]) -> set[int]:
-        others = self.tx.execute(
+        others = self._tx.execute(
             "SELECT s.number FROM search_item AS s JOIN item AS i"
             " ON i.folder = s.folder AND i.item = s.item"
             " WHERE s.number IN (SELECT value FROM json_each(?))"
             " AND NOT (i.member = ? AND i.session = ?)"  # it came through another team too
             " AND NOT EXISTS (SELECT 1 FROM record_copy WHERE item = s.number AND parent = ?)",
-            [json.dumps(list(holders)), self.member, self.session, self.item],
+            [json.dumps(list(holders)), *self._session, self._item],
         )
         found = {row["number"] for row in others}
-        self.tx.executemany(
+        self._tx.executemany(
             "INSERT OR IGNORE INTO record_copy VALUES (?, ?)",
-            [(self.item, parent) for parent in found],
+            [(self._item, parent) for parent in found],
         )
         return found
 
@@ -161,17 +175,21 @@ def where(tx: Transaction, item: tuple[str, str], begin: str) -> list[tuple[str,
 
 
 def _stored(uuid: bytes) -> int:
-    return _range(uuid)[0]
+    form = _FORM.fullmatch(uuid)
+    return _signed(form) if form else _range(uuid)[0]
 
 
 def _range(begin: bytes) -> tuple[int, int]:
     """The first and the last number under which ids are stored that begin so."""
-    if len(begin) < _LEAST or not _FORM.fullmatch(begin + _FIRST[len(begin) :]):
+    first = _FORM.fullmatch(begin + _FIRST[len(begin) :])
+    last = _FORM.fullmatch(begin + _LAST[len(begin) :])
+    if len(begin) < _LEAST or first is None or last is None:
         number = int.from_bytes(hashlib.blake2b(begin, digest_size=8).digest(), signed=True)
         return number, number
-    return _number(begin + _FIRST[len(begin) :]), _number(begin + _LAST[len(begin) :])
+    return _signed(first), _signed(last)
 
 
-def _number(uuid: bytes) -> int:
-    digits = uuid.replace(b"-", b"")[:_DIGITS].decode()
-    return int.from_bytes(bytes.fromhex(digits), signed=True)
+def _signed(uuid: re.Match[bytes]) -> int:
+    """The first 16 digits of a UUID as SQLite stores them, a number of 64 bits with a sign."""
+    number = int(b"".join(uuid.groups()), 16)
+    return number - (1 << 64) if number >> 63 else number

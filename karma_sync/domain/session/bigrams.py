@@ -15,6 +15,10 @@ _LETTERS = (
     "\u3005-\u3007\u3040-\u30ff\u3100-\u312f\u31a0-\u31bf\u31f0-\u31ff"
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 )
+# The bytes with which these letters begin in UTF-8. To look for a byte first is four times as fast,
+# and few texts have one: signs such as arrows begin with others.
+_FIRST_BYTES = bytes([0xE0, 0xE1, *range(0xE3, 0xEA), 0xEF, 0xF0])
+_OTHER_BYTES = bytes(set(range(256)).difference(_FIRST_BYTES))
 _RUN = re.compile(f"[{_LETTERS}]+")
 _PIECES = re.compile(f"[{_LETTERS}]+|[^{_LETTERS}]+")
 
@@ -22,7 +26,9 @@ _PIECES = re.compile(f"[{_LETTERS}]+|[^{_LETTERS}]+")
 def bigrams(texts: Iterable[str]) -> str:
     """The bigrams of all runs in these texts, separated by spaces; "" if there are none."""
     joined = "\n".join(texts)
-    runs = [] if joined.isascii() else _RUN.findall(joined)
+    if joined.isascii() or not joined.encode(errors="replace").translate(None, _OTHER_BYTES):
+        return ""
+    runs = _RUN.findall(joined)
     return " ".join(" ".join((*map(add, run, run[1:]), run[-1])) for run in runs)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from karma_sync.archive.pack import pack_path
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.query import Query
 from karma_sync.library.hits import Hit, Manner
@@ -79,6 +80,20 @@ def test_what_is_appended_is_found_too_and_nothing_twice(d: Desk) -> None:
     assert len(hits(d, "zebras", every=True)) == 3 * len(hits(d, '"more 1"', every=True))
     session.path.unlink()
     assert found(d, WORD) == [session.id]
+
+
+def test_a_session_whose_pack_is_damaged_does_not_stop_the_others(d: Desk) -> None:
+    damaged, sound = d.write("broken"), d.write(WORD)
+    sessions = d.source.sessions()
+    assert d.archiver.archive(sessions) == (2, [])
+    row = d.copy(damaged).row
+    pack_path(d.root, row.key, row.generation).write_bytes(b"")
+
+    while d.indexer.index_some():
+        continue
+
+    assert found(d, WORD) == [sound.id]
+    assert found(d, "broken") == []
 
 
 def test_filters_hold_in_the_archive(d: Desk) -> None:

@@ -204,6 +204,24 @@ def test_an_item_whose_files_are_damaged_does_not_stop_the_others(shelf: Shelf, 
     assert not shelf.importer.complete_index()
 
 
+def test_sessions_that_arrived_together_are_written_into_the_index_at_once(
+    shelf: Shelf, desk: Desk
+) -> None:
+    sessions = [f"s{number}" for number in range(1, 6)]
+    for name in sessions:
+        desk.write(said(f"word of {name}"), f"{name}.jsonl")
+        desk.package(name)
+        shelf.importer.import_item(CHANNEL, desk.outbox.path, desk.item(name))
+
+    assert not shelf.importer.complete_index()
+
+    assert set(shelf.finds("word")) == set(sessions)
+    with shelf.store.reading() as tx:
+        # what lies above the first 37 bits of a row's number is its segment (sqlite.org/fts5.html)
+        [row] = tx.execute("SELECT count(DISTINCT id >> 37) AS n FROM search_1_data WHERE id > 10")
+        assert row["n"] == 1
+
+
 def test_what_was_indexed_by_earlier_rules_is_indexed_again(shelf: Shelf, desk: Desk) -> None:
     take(shelf, desk)
     assert shelf.finds(SECRET) == ["s1"]
