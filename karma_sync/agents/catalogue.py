@@ -1,18 +1,15 @@
 """Keeps the facts about every session on this machine; reads each line of a transcript once."""
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from karma_sync.agents.claude.gathering import feed, read_new, read_title
 from karma_sync.agents.growing_file import is_quiet, last_line, open_source
-from karma_sync.agents.read_ahead import ReadAhead
+from karma_sync.agents.read_ahead import MUCH_BYTES, ReadAhead, is_worth_it
 from karma_sync.domain import limits
 from karma_sync.domain.session.facts import Facts, PlanNames
 from karma_sync.domain.session.source_files import TITLE, ReadFile, SourceFile, SourceSession, Stat
 
-# For less than this, starting a second process takes longer than it saves.
-MUCH_BYTES = 50_000_000
 _NO_PLANS = PlanNames()
 
 
@@ -84,10 +81,10 @@ class Catalogue:
         if self._ahead and not self._ahead.has_ended:
             return
         new = self._unknown(sessions)
-        if _size(new) >= much:  # a command may have read and stored them, to show what would leave
+        if is_worth_it(new, much):  # a command may have read and stored them, to show what leaves
             self._loaded = {file.path: file for file in self._load()} | self._known
             new = self._unknown(sessions)
-        if _size(new) >= much and (os.cpu_count() or 1) > 1:
+        if is_worth_it(new, much):
             self.close()
             self._ahead = ReadAhead(new)
 
@@ -134,7 +131,3 @@ class Catalogue:
         feed(facts, line)
         self._torn[known.path] = state, facts
         return facts
-
-
-def _size(files: Iterable[SourceFile]) -> int:
-    return sum(file.stat.size for file in files)

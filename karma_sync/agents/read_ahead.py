@@ -12,7 +12,7 @@ import signal
 import subprocess  # noqa: S404 it runs our own program, with a list of arguments
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -24,9 +24,16 @@ from karma_sync.domain.session.source_files import ReadFile, SourceFile, Stat
 # The number of files that are requested at a time. Their requests fit into the smallest pipe of any
 # system: with a full pipe each of the two processes could wait for the other one to read.
 _WINDOW = 8
+# For less than this, starting a second process takes longer than it saves.
+MUCH_BYTES = 50_000_000
 _UNREADABLE = b"null"
 _PIECE_BYTES = 1 << 16
 _MODULE = "karma_sync.agents.read_ahead"
+
+
+def is_worth_it(files: Collection[SourceFile], much: int = MUCH_BYTES) -> bool:
+    """Whether a second process that reads these files saves time: they have `much` bytes."""
+    return sum(file.stat.size for file in files) >= much and (os.cpu_count() or 1) > 1
 
 
 class ReadAhead:

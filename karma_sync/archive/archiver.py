@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from karma_sync.agents.claude.source import ClaudeSource
+from karma_sync.agents.read_ahead import MUCH_BYTES, ReadAhead, is_worth_it
 from karma_sync.archive import store
 from karma_sync.archive.pack import DamagedPack, PackEntry, PackWriter, pack_path
 from karma_sync.archive.store import About, ArchivedFile, ArchivedSession, Key, facts_of, plans_of
@@ -22,13 +23,14 @@ from karma_sync.archive.taking import (
     FileTaker,
     SourceUnreadable,
     SourceVanished,
+    is_transcript,
     keeps_versions,
     superseded,
 )
 from karma_sync.domain import limits
 from karma_sync.domain.session.facts import Facts, PlanNames
 from karma_sync.domain.session.profile import Profile
-from karma_sync.domain.session.source_files import TRANSCRIPT, SourceFile, SourceSession
+from karma_sync.domain.session.source_files import TRANSCRIPT, ReadFile, SourceFile, SourceSession
 from karma_sync.errors import KarmaError
 from karma_sync.files import fsync_dirs, fsync_files, private_dir
 from karma_sync.store.database import Database, Transaction
@@ -72,8 +74,35 @@ class Archiver:
         self._store = database
         self._source = source
         self._hooks = hooks
+        self._ahead: ReadAhead | None = None
 
     # ---- archiving
+
+    def read_ahead(self, sessions: Iterable[SourceSession], much: int = MUCH_BYTES) -> None:
+        """Let a second process read the new transcripts of sessions, if they have `much` bytes.
+
+        Call it before the sessions are archived in this order. It does nothing while the process
+        still reads earlier ones.
+        """
+        if self._ahead and not self._ahead.has_ended:
+            return
+        with self._store.reading() as tx:
+            known = store.states(tx)
+        new = [s for s in sessions if _key(s) not in known]
+        files = [f for session in new for f in session.files if is_transcript(f.name)]
+        small = [file for file in files if file.stat.size < STEP_BYTES]
+        if is_worth_it(small, much):
+            self._ahead = ReadAhead(small)
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        if self._ahead:
+            self._ahead.close()
+        self._ahead = None
+
+    def _read(self, file: SourceFile) -> ReadFile | None:
+        """What the second process has read of a file."""
+        return self._ahead.take(file) if self._ahead else None
 
     def outdated(self, sessions: Iterable[SourceSession]) -> list[SourceSession]:
         """Those sessions of which not everything is archived; opens none of their files.
@@ -163,7 +192,7 @@ class Archiver:
             if not before.length:
                 head = PackEntry(agent=session.agent, session=session.session_id, home=str(home))
                 writer.append(head)
-            taker = FileTaker(writer)
+            taker = FileTaker(writer, self._read)
             taking = _Taking(taker, key, left, step)
             taking.take(session.files, places)
             plans = plans_of(taking.files)

@@ -83,15 +83,6 @@ def content_hash(content: bytes) -> str:
     return digest.hexdigest()
 
 
-def sealed(content: bytes) -> tuple[str, bytes]:
-    """The hash of a piece of content, and its frame.
-
-    In the same thread: a second one waits for Python's lock as long as it works (ADR 33).
-    """
-    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True)
-    return content_hash(content), compressor.compress(content)
-
-
 class PackWriter:
     """Appends entries to a pack; what lies behind `length` is of a writer that failed, and goes.
 
@@ -102,6 +93,7 @@ class PackWriter:
 
     def __init__(self, path: Path, length: int) -> None:
         self._file = os.fdopen(_open_to_append(path, is_new=not length), "r+b")
+        self._compressor = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True)
         self.path = path
         self.length = length
         if os.fstat(self._file.fileno()).st_size < length:
@@ -109,6 +101,13 @@ class PackWriter:
             raise DamagedPack(f"{path} is shorter than the {length} bytes that were archived")
         self._file.truncate(length)
         self._file.seek(length)
+
+    def sealed(self, content: bytes) -> tuple[str, bytes]:
+        """The hash of a piece of content, and its frame.
+
+        In the same thread: a second one waits for Python's lock as long as it works (ADR 33).
+        """
+        return content_hash(content), self._compressor.compress(content)
 
     def append(self, entry: PackEntry, frame: bytes = b"") -> None:
         """Append an entry with its frame."""

@@ -136,7 +136,12 @@ class ArchiveSchedule:
         except Exception:
             self._requests.request_pass()  # it finds again what was not archived
             self._queue.clear()
+            self._parts.archiver.close()
             raise
+
+    def close(self) -> None:
+        """End what works beside the thread."""
+        self._parts.archiver.close()
 
     def _carry_out(self, asked: _Asked) -> float | None:
         if asked.everything:
@@ -164,6 +169,7 @@ class ArchiveSchedule:
         self._in_pass, self._errors = True, set()
         sessions = self._parts.source.sessions()
         self._queue = sorted(self._wanted(sessions), key=lambda s: s.changed_ns)
+        self._parts.archiver.read_ahead(self._queue)
         if self._parts.source.is_complete:  # else a session may only be out of sight
             present = {(s.agent, s.session_id) for s in sessions}
             days = min(sweep_days(home) for home in self._parts.source.homes)

@@ -1,6 +1,6 @@
 """Reads what is new in one file of a session, and appends it to the session's pack."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -15,13 +15,12 @@ from karma_sync.archive.pack import (
     content_hash,
     entries,
     open_pack,
-    sealed,
 )
 from karma_sync.archive.store import ArchivedFile
 from karma_sync.domain import limits
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.profile import FileKind, kind_of
-from karma_sync.domain.session.source_files import TITLE, SourceFile
+from karma_sync.domain.session.source_files import TITLE, ReadFile, SourceFile
 from karma_sync.errors import KarmaError
 
 # The agent replaces these as a matter of course: they tell a present state. Of all other files
@@ -59,12 +58,14 @@ class Feeder:
     """Adds the whole lines of a growing transcript to its facts.
 
     `fed` counts the bytes whose lines were added. It becomes -1 after a line that is too long to
-    be examined; then the facts stay as they are.
+    be examined; then the facts stay as they are. Of the bytes that are added here the first `known`
+    are among them already.
     """
 
-    def __init__(self, facts: Facts, fed: int) -> None:
+    def __init__(self, facts: Facts, fed: int, known: int = 0) -> None:
         self.facts = facts
         self.fed = fed
+        self._known = known
         self._begun: list[bytes] = []
         self._held = 0
 
@@ -72,6 +73,10 @@ class Feeder:
         """Add the next bytes of the file."""
         if self.fed < 0:
             return
+        if self._known:
+            known = min(self._known, len(piece))
+            self._known -= known
+            piece = piece[known:]
         end = piece.rfind(b"\n") + 1
         if end:
             lines = b"".join([*self._begun, piece[:end]])
@@ -83,12 +88,25 @@ class Feeder:
         if self._held > limits.LINE_BYTES:
             self._begun, self.fed = [], -1
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the facts are of more bytes than were added."""
+        return self._known > 0
+
 
 class FileTaker:
-    """Appends what is new in files to one session's pack; `before` is the pack's valid length."""
+    """Appends what is new in files to one session's pack; `before` is the pack's valid length.
 
-    def __init__(self, writer: PackWriter) -> None:
+    `read_ahead` gives what was read of a new file already.
+    """
+
+    def __init__(
+        self,
+        writer: PackWriter,
+        read_ahead: Callable[[SourceFile], ReadFile | None] = lambda file: None,
+    ) -> None:
         self._writer = writer
+        self._read_ahead = read_ahead
         self._before = writer.length
         self.count = 0  # of the entries that were appended
 
@@ -141,7 +159,7 @@ class FileTaker:
 
     def _append(self, source: BinaryIO, file: SourceFile, target: ArchivedFile, most: int) -> Taken:
         at, stop = target.size, min(file.stat.size, target.size + most)
-        feeder = _feeder(source, target) if is_transcript(file.name) else None
+        feeder = self._feeder(source, file, target, stop) if is_transcript(file.name) else None
         for pieces in _frames(source, at, stop):
             content = b"".join(pieces)
             self._write(target, at, content)
@@ -149,6 +167,8 @@ class FileTaker:
             if feeder:
                 for piece in pieces:
                     feeder.add(piece)
+        if feeder and feeder.is_ahead:  # the file shrank meanwhile; the next pass sees that
+            feeder = Feeder(Facts(), 0)
         seen = file.stat if at >= file.stat.size else replace(file.stat, size=at)
         changes = {} if feeder is None else {"facts": feeder.facts, "fed": feeder.fed}
         if file.name == TITLE:
@@ -157,8 +177,17 @@ class FileTaker:
         found = replace(target, size=at, read_to=read_to, **changes)  # type: ignore[arg-type] # mypy takes all values for one type
         return Taken(found, left=at < file.stat.size and at == stop)
 
+    def _feeder(
+        self, source: BinaryIO, file: SourceFile, target: ArchivedFile, stop: int
+    ) -> Feeder:
+        """A feeder that goes on where the version's facts end, or what was read ahead of it."""
+        read = None if target.size else self._read_ahead(file)
+        if read and read.position.offset <= stop and continues(source, read.position):
+            return Feeder(read.facts, read.position.offset, read.position.offset)
+        return _feeder(source, target)
+
     def _write(self, target: ArchivedFile, at: int, content: bytes) -> None:
-        digest, frame = sealed(content)
+        digest, frame = self._writer.sealed(content)
         path = "" if at else target.path
         entry = PackEntry(
             name=target.name,

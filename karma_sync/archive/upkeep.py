@@ -19,7 +19,6 @@ from karma_sync.archive.pack import (
     entries,
     open_pack,
     pack_path,
-    sealed,
     sound_entries,
 )
 from karma_sync.archive.store import ArchivedFile, ArchivedSession, Key, facts_of, plans_of
@@ -174,7 +173,7 @@ def _copy(file: ArchivedFile, pieces: Iterable[bytes], writer: PackWriter) -> in
     """Append a file's content in full frames; returns how many."""
     at, count = 0, 0
     for content in _joined(pieces):
-        digest, frame = sealed(content)
+        digest, frame = writer.sealed(content)
         entry = PackEntry(
             name=file.name,
             version=file.version,

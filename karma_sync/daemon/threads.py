@@ -212,6 +212,8 @@ class Workers:
         for each in self._workers:
             each.join(deadline.left)
         self._parts.app.matcher.close()
+        if self._parts.archiving:
+            self._parts.archiving.close()
         self.syncthing_gone()
 
     def wake(self) -> None:
@@ -268,6 +270,7 @@ class LoneArchive:
         if archiving is None:
             raise Conflict("without Syncthing and without the archive there is nothing to do")
         log = app.event_log
+        self._close = archiving.close
         self._worker = Worker(
             "archiving",
             archiving.run,
@@ -294,6 +297,7 @@ class LoneArchive:
         for watcher in self._watchers:
             watcher.stop()
         self._worker.join(_STOP_S)
+        self._close()
 
     def wake(self) -> None:
         """Nothing depends on state.db without Syncthing."""
