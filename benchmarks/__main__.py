@@ -75,6 +75,8 @@ ALL: dict[str, Callable[[], None]] = {
         cycle.idle_cycle,
         team.simulated_team,
         mesh.standing_change_s,
+        mesh.mesh_complete_s,
+        mesh.append_to_four_s,
     )
 }
 

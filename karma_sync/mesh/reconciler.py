@@ -67,7 +67,7 @@ from karma_sync.team.sign import Written
 
 log = logging.getLogger(__name__)
 
-_PARTED_FOR = timedelta(days=1)  # the members of a team that I left may still try to connect
+_PARTED_FOR = timedelta(days=1)  # so long, who was in a team with me may still try to connect
 _NAME_CHARS = 80  # of a device's name: the device chose it
 
 
@@ -176,18 +176,14 @@ class Reconciler:
             invitations = state.invitations.all(tx)
             all_teams = state.teams.all(tx)
             removals = {offer.folder: offer for offer in state.removals.all(tx)}
-            parted = {
-                device
-                for former in state.formers.all(tx)
-                if self._context.now() - former.at < _PARTED_FOR
-                for device in former.devices
-            }
+            formers = state.formers.all(tx)
         teams = [team.id for team in all_teams]
         self._record_removals(folders, all_teams, removals)
         heard = self._documents.hear(
             [Visitor(d.id, d.name, d.address) for d in devices],
             [(f.id, f.offered_by) for f in folders],
         )
+        parted = departures.parted(all_teams, formers, self._context.now() - _PARTED_FOR)
         contacts = {contact.device for contact in known} | parted | heard
         for device in _crowd(devices, heard):
             self._syncthing.dismiss_device(device)

@@ -300,3 +300,16 @@ def my_removal_folders(teams: Iterable[Team], me: str) -> dict[str, Team]:
 def leftover_metadata(teams: Iterable[Team], formers: Iterable[str]) -> set[str]:
     """The ids of metadata folders of teams that I left."""
     return {metadata_folder(t) for t in formers} - {metadata_folder(t.id) for t in teams}
+
+
+def parted(
+    teams: Iterable[Team], formers: Iterable[state.Former], since: datetime
+) -> frozenset[str]:
+    """The devices of those with whom I shared a team until lately: I left it, or they did.
+
+    Their machines may still try to connect, to say or to hear just that.
+    """
+    since_ms = since.timestamp() * 1000
+    left = {d for former in formers if former.at > since for d in former.devices}
+    gone = (m for team in teams for m in team.removed if m.removal and m.removal.at > since_ms)
+    return frozenset(left | {member.device for member in gone})
