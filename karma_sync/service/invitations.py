@@ -54,9 +54,7 @@ def pair(store: Database, me: PairingCode, code: PairingCode, now: datetime) -> 
         BadInput: the code is my own.
     """
     refuse_own(me, code)
-    pairing = Pairing(
-        key=code.key, tag=code.tag, device=code.device, addresses=code.addresses, made=now
-    )
+    pairing = Pairing.by(code, now)
     with store.transaction() as tx:
         state.pairings.put(tx, pairing)
         state.contacts.drop(tx, device=code.device)  # the device is known now

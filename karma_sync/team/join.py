@@ -96,7 +96,11 @@ class Joiner:
             team=roster.team, team_name=roster.name, leader_tag=leader.tag, leader_key=roster.writer
         )
         pairing = state.pairings.get(tx, roster.writer)
-        paired = pairing is not None and pairing.device == leader.device
+        paired = (
+            pairing is not None
+            and pairing.device == leader.device
+            and pairing.team in ("", roster.team)
+        )
         if (
             pairing
             and paired

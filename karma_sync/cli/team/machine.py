@@ -1,5 +1,6 @@
 """The commands `machine list`, `machine add` and `machine remove`."""
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -7,16 +8,23 @@ import typer
 from karma_sync.app import App
 from karma_sync.cli import completion
 from karma_sync.cli.ask import ask_unless
+from karma_sync.cli.consent_all import agrees_to_everything
 from karma_sync.cli.notices import print_if_down, warn_if_down
 from karma_sync.cli.options import JsonOption, YesOption
 from karma_sync.cli.output import ago, print_json, print_line, print_next
 from karma_sync.cli.screen import print_table
+from karma_sync.cli.team.setup import read_code
 from karma_sync.domain.ids import fingerprint
+from karma_sync.errors import NeedsConsent
+from karma_sync.paths import user_home
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
+    from karma_sync.domain.team.pairing_code import PairingCode
     from karma_sync.service.machines import KnownMachine
     from karma_sync.service.status_model import Peer
+
+_TAG = re.compile(r"[^.\s]+\.[^.\s]+")  # a code has no dot
 
 MachineArgument = Annotated[
     str,
@@ -95,19 +103,37 @@ def _as_json(machine: "KnownMachine", peer: "Peer") -> dict[str, object]:
     }
 
 
-def add(tag: MachineArgument, yes: YesOption = False) -> None:
+def add(
+    who: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TAG|CODE]",
+            help="A member, whole: alice.desk. Or the other machine's pairing code. Default:"
+            " standard input.",
+            autocompletion=completion.members,
+        ),
+    ] = None,
+    yes: YesOption = False,
+) -> None:
     """Add your other machine.
 
     You say that a member is another machine of yours; it must say the same. Then all members see
     the two under one name, and either can take back what the other sent, once that one is removed.
     It sends nothing.
 
+    With the pairing code of a machine, typed on both within 24 hours, the two get a team of their
+    own, as with `invite --me`, and no code that is a secret: all of your projects, and later ones,
+    are on both. It shows what of this machine would be sent, and asks.
+
     Example: karma-sync machine add alice.desk
     """
     from karma_sync.service import machines
 
     app = App.from_environment()
-    found = machines.find(app.state, app.me, tag, hint=_IN_NO_TEAM)
+    if who is None or not (len(who) == 1 and _TAG.fullmatch(who[0])):
+        _add_by_code(app, read_code(app, who), yes=yes)
+        return
+    found = machines.find(app.state, app.me, who[0], hint=_IN_NO_TEAM)
     print_line(
         f"You say that {found.tag}, key {fingerprint(found.key)}, is another machine of yours.",
         "It shows its key with: karma-sync status. Compare the two.",
@@ -116,6 +142,44 @@ def add(tag: MachineArgument, yes: YesOption = False) -> None:
     machines.add(app.state, found, utc_now())
     print_if_down(app)
     print_next(f"there: karma-sync machine add {app.me.tag}; then: karma-sync machine list")
+
+
+def _add_by_code(app: App, other: "PairingCode", *, yes: bool) -> None:
+    """Make a team of this machine and another one of the same person, after the person agreed.
+
+    Raises:
+        Conflict: this machine has such a team already.
+        NeedsConsent: the person said no, or there is no terminal to ask at.
+    """
+    from karma_sync.domain.ids import user_of
+    from karma_sync.domain.team.member import Member
+    from karma_sync.service import pairing_machines as service
+    from karma_sync.service.sessions.own_projects import as_offered, own_projects
+
+    service.require_new(app.state, app.me, other)
+    print_line(
+        f"You say that {other.tag}, key {other.fingerprint}, is another machine of yours.",
+        "It shows its key with: karma-sync status. Compare the two.",
+        "All of your projects, and later ones, will be on both machines.",
+    )
+    if user_of(other.tag) != user_of(app.me.tag):
+        print_line(
+            f"Your name here is {user_of(app.me.tag)}: for one name, first karma-sync down, then"
+            f" karma-sync rename --user {user_of(other.tag)}"
+        )
+    found = own_projects(app.matcher, app.source.sessions(), user_home())
+    app.roots.learn()
+    team = service.team_of_two(app.me, other)
+    receiver = Member(tag=other.tag, device=other.device, key=other.key)
+    offered = as_offered(team, app.me, found, [receiver])
+    if not agrees_to_everything(app, offered, "Send all of it there? [y/N/?]", yes=yes):
+        raise NeedsConsent("nothing was changed")
+    service.pair(app.state, app.me, other, utc_now())
+    print_if_down(app)
+    print_next(
+        "there: karma-sync machine add CODE, with the code that karma-sync code prints here; then:"
+        " karma-sync machine list"
+    )
 
 
 def remove(tag: MachineArgument) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.value import Value
 from karma_sync.errors import IllegalMove
 from karma_sync.paths import is_metadata_folder, metadata_folder, short_hash
@@ -175,7 +176,8 @@ def new_invitations(
 class Pairing(Value, frozen=True, kw_only=True):
     """A code that the person pasted before the invitation came.
 
-    The first invitation that `key` (hex) sends within 24 hours of `made` (UTC) is accepted.
+    The first invitation that `key` (hex) sends within 24 hours of `made` (UTC) is accepted; if
+    `team` is the ID of one, the first to this team.
     """
 
     key: str
@@ -184,6 +186,19 @@ class Pairing(Value, frozen=True, kw_only=True):
     addresses: tuple[str, ...]
     made: datetime
     used: bool = False
+    team: str = ""
+
+    @classmethod
+    def by(cls, code: PairingCode, now: datetime, team: str = "") -> "Pairing":
+        """The pairing with a code that was pasted now."""
+        return cls(
+            key=code.key,
+            tag=code.tag,
+            device=code.device,
+            addresses=code.addresses,
+            made=now,
+            team=team,
+        )
 
     @property
     def id(self) -> str:
