@@ -1,5 +1,7 @@
 """Adopts the rosters and member documents that other members signed."""
 
+from collections.abc import Sequence
+
 from karma_sync.domain.events import Topic
 from karma_sync.domain.mesh.channels import document_title
 from karma_sync.domain.team.succession import RosterOrder
@@ -43,7 +45,7 @@ class Adopter:
         folder = self._context.metadata(metadata_folder(team_id))
         changed, me = folder.changed(), self._context.me.key
         found = [f for f in changed if f.writer != me]
-        adopted = [self._adopt(team_id, f) for f in found if f.kind == ROSTER]
+        adopted = [self._adopt(team_id, [f]) for f in found if f.kind == ROSTER]
         adopted += [
             self._adopt_own(team_id, f) for f in changed if (f.writer, f.kind) == (me, ROSTER)
         ]
@@ -52,35 +54,50 @@ class Adopter:
             found = [f for f in folder.changed() if f.writer != me]
         with self._context.store.reading() as tx:
             team = state.teams.get(tx, team_id)
-        for each in found:
-            if each.kind == MEMBER and team and team.former(each.writer):
+        members = [each for each in found if each.kind == MEMBER and team]
+        here = [each for each in members if team and not team.former(each.writer)]
+        for each in members:
+            if each not in here:
                 self._adopt_last(team_id, each)
-            elif each.kind == MEMBER and team:
-                self._adopt(team_id, each)
+        self._adopt(team_id, here)
 
-    def _adopt(self, team_id: str, found: DocumentFile) -> bool:
-        """Adopt one document if it is new and verifies; returns whether it was adopted.
+    def _adopt(self, team_id: str, found: Sequence[DocumentFile]) -> bool:
+        """Adopt those documents that are new and verify; returns whether any was adopted.
 
-        A refusal is recorded, once.
+        All in one transaction: a newcomer to a team of many would wait for the disk as often as the
+        team has members. A refusal is recorded, once.
         """
-        try:
-            with self._context.store.transaction() as tx:
-                team = state.teams.get(tx, team_id)
-                known = state.get_document(tx, team_id, found.kind, found.writer)
-                if team is None or (known and known.envelope == found.raw):
-                    return False
-                if found.kind == ROSTER:
-                    self._adopt_roster(tx, team, found)
-                else:
-                    self._adopt_member(tx, team, found, known)
-        except Unverified as error:
-            with self._context.store.reading() as tx:
-                team = state.teams.get(tx, team_id)
-            if team:
-                who = document_title(team, found.kind, found.writer)
-                about = Topic(team=team.name)
-                self._context.event_log.record_fault("document refused", who, reason(error), about)
+        if not found:
             return False
+        refused: list[tuple[DocumentFile, str]] = []
+        adopted = False
+        with self._context.store.transaction() as tx:
+            for each in found:
+                try:
+                    adopted |= self._adopt_one(tx, team_id, each)
+                except Unverified as error:
+                    refused.append((each, reason(error)))
+            team = state.teams.get(tx, team_id)
+        for each, why in refused:
+            if team:
+                who, about = document_title(team, each.kind, each.writer), Topic(team=team.name)
+                self._context.event_log.record_fault("document refused", who, why, about)
+        return adopted
+
+    def _adopt_one(self, tx: Transaction, team_id: str, found: DocumentFile) -> bool:
+        """Adopt one document if it is new; returns whether it was.
+
+        Raises:
+            Unverified: it does not verify. Nothing was written.
+        """
+        team = state.teams.get(tx, team_id)
+        known = state.get_document(tx, team_id, found.kind, found.writer)
+        if team is None or (known and known.envelope == found.raw):
+            return False
+        if found.kind == ROSTER:
+            self._adopt_roster(tx, team, found)
+        else:
+            self._adopt_member(tx, team, found, known)
         return True
 
     def _adopt_own(self, team_id: str, found: DocumentFile) -> bool:
@@ -145,6 +162,8 @@ class Adopter:
     ) -> None:
         version = known.version if known else 0
         document = verify_member(found.raw, found.writer, team, version).value
+        if document.left and document.writer == team.leader and not team.is_dissolved:
+            raise Unverified("4-signer", "the leader cannot leave")
         state.put_document(tx, document_of(team.id, found, document.version))
         self._replace_answers(tx, document)
         if document.left:
@@ -161,8 +180,6 @@ class Adopter:
 
     def _let_go(self, tx: Transaction, team: Team, document: MemberDocument) -> None:
         """Have a member leave by its own document; its last answers tell what stays of it."""
-        if document.writer == team.leader and not team.is_dissolved:
-            raise Unverified("4-signer", "the leader cannot leave")
         now_ms = self._context.now_ms
         state.teams.put(tx, team.leave(document.writer, now_ms, retracted=document.retracted))
 
