@@ -16,8 +16,10 @@ from karma_sync.syncthing.greeting import can_greet
 
 log = logging.getLogger(__name__)
 
-# A leader's daemon dials within 0.1 s of a greeting. One that cannot reach us is dialled after it.
+# A leader's daemon dials within 0.1 s of a greeting. One that does not, or that is not greeted in
+# time because another one before it does not answer, is dialled.
 _DIALS_WITHIN_S = 1.5
+_GREETED_WITHIN_S = 1.5
 
 Greet = Callable[[str, str, str], bool]
 """Tells the device at an address my name, as `syncthing/greeting.py` does: (address, device, name).
@@ -28,11 +30,12 @@ False means that it knows me already.
 
 @dataclass(frozen=True)
 class _Greeting:
-    """One leader: not greeted yet while `until` is None; then it is about to dial until then."""
+    """One leader, to be greeted under `name`; it is not dialled before `until`."""
 
     device: Device
     name: str
-    until: float | None = None
+    until: float
+    is_over: bool = False
 
 
 class Greetings:
@@ -61,35 +64,35 @@ class Greetings:
             for leader in world.knocked:
                 known = before.get(leader.id)
                 if known is None and leader.id not in connected and _to_greet(leader):
-                    known = _Greeting(leader, world.name)
+                    known = _Greeting(leader, world.name, now + _GREETED_WITHIN_S)
                 if known is not None:
                     self._known[leader.id] = known
-            return frozenset(d for d, g in self._known.items() if g.until is None or g.until > now)
+            return frozenset(each.device.id for each in self._known.values() if each.until > now)
 
     @property
     def is_due(self) -> bool:
         """Whether a leader is to be greeted, now that Syncthing takes a connection from it."""
         with self._lock:
-            return any(each.until is None for each in self._known.values())
+            return any(not each.is_over for each in self._known.values())
 
     @property
     def wait(self) -> float | None:
-        """Seconds until we must dial a leader that was greeted and did not dial; None if none."""
+        """Seconds until we must dial a leader that did not dial; None if there is none."""
         with self._lock:
             now = self._monotonic()
-            left = [each.until - now for each in self._known.values() if each.until is not None]
+            left = [each.until - now for each in self._known.values()]
         return soonest(*(seconds + 0.1 for seconds in left if seconds > 0))
 
     def run(self) -> None:
         """Greet every leader that was not greeted yet; the cycle goes on from there."""
         with self._lock:
-            due = [each for each in self._known.values() if each.until is None]
+            due = [each for each in self._known.values() if not each.is_over]
         for each in due:
-            is_told = self._is_told(each)
-            until = self._monotonic() + (_DIALS_WITHIN_S if is_told else 0.0)
+            is_told, now = self._is_told(each), self._monotonic()
+            until = now + _DIALS_WITHIN_S if is_told and each.until > now else now
             with self._lock:
                 if each.device.id in self._known:  # it may have ended meanwhile
-                    self._known[each.device.id] = replace(each, until=until)
+                    self._known[each.device.id] = replace(each, until=until, is_over=True)
         if due:
             self._cycle()
 

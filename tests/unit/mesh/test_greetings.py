@@ -90,6 +90,19 @@ def test_a_leader_is_greeted_once_for_each_time_i_knock() -> None:
     assert len(scene.asked) == 2
 
 
+def test_one_that_waits_behind_another_is_dialled_before_it_is_greeted() -> None:
+    """Each address that does not answer takes some seconds."""
+    scene = Scene(answers={"tcp://10.0.0.1:22000": True})
+    assert scene.greetings.awaited(world(LEADER)) == {"LEADER"}
+    wait = scene.greetings.wait
+    assert wait is not None
+    scene.now += wait
+
+    assert scene.greetings.awaited(world(LEADER)) == frozenset()
+    scene.greetings.run()
+    assert scene.greetings.awaited(world(LEADER)) == frozenset()
+
+
 @pytest.mark.parametrize("addresses", [("dynamic",), ("quic://10.0.0.1:22000",)])
 def test_one_that_only_discovery_finds_is_dialled(addresses: tuple[str, ...]) -> None:
     scene = Scene()
