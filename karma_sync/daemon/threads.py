@@ -83,7 +83,8 @@ class Duties:
             raise KarmaError("; ".join(sorted(lasting)))
         if parts.greetings.is_due:
             self._requests.greeting.set()
-        return soonest(cycle.again, parts.connections.wait, parts.greetings.wait)
+        waits = parts.connections.wait, parts.greetings.wait, parts.offers.wait
+        return soonest(cycle.again, *waits)
 
     def _follow(self, world: World) -> None:
         """Send and receive by this world from now on."""

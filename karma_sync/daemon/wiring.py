@@ -48,6 +48,7 @@ from karma_sync.mesh.health.folder_health import Faults, FolderHealth, HealthHoo
 from karma_sync.mesh.health.integrity import OutboxIntegrity
 from karma_sync.mesh.health.override import ChangesByOthers, Overrides
 from karma_sync.mesh.health.recovery import Recovery, RecoveryHooks
+from karma_sync.mesh.inbox_offers import InboxOffers
 from karma_sync.mesh.quotas import Quotas
 from karma_sync.mesh.reconciler import Reconciler
 from karma_sync.mesh.transfers import Measured, Transfers, is_idle
@@ -112,6 +113,7 @@ class Parts:
     foundation: Foundation
     connections: Connections
     greetings: Greetings
+    offers: InboxOffers
     listener: EventListener
     reconciler: Reconciler
     sender: Sender
@@ -192,6 +194,7 @@ def wire(app: App, foundation: Foundation) -> Parts:
     problems = Problems(requests.checks.needs_check)
     connections = Connections(app.work, utc_now, monotonic)
     greetings = Greetings(foundation.greet, connections.connected, requests.cycle.set, monotonic)
+    offers = InboxOffers(app.paths.folder, monotonic)
     quotas = Quotas(app.work, app.event_log, utc_now, requests.cycle.set)
     signals = Signals(app.paths, requests, connections, recovery)
 
@@ -210,7 +213,7 @@ def wire(app: App, foundation: Foundation) -> Parts:
         count, left = queue.backlog
         return count, max(0, left - packager.cut_bytes)
 
-    live = LiveFacts(connections, greetings, recovery, quotas, Parting(utc_now, monotonic))
+    live = LiveFacts(connections, greetings, offers, recovery, quotas, Parting(utc_now, monotonic))
 
     def check_status(world: World, folder: str, status: FolderStatus) -> None:
         quotas.check_status(world, folder, status)
@@ -223,6 +226,7 @@ def wire(app: App, foundation: Foundation) -> Parts:
         foundation=foundation,
         connections=connections,
         greetings=greetings,
+        offers=offers,
         listener=EventListener(client, signals),
         reconciler=Reconciler(
             context, client, DocumentExchange(context, problems, _home()), live.observed

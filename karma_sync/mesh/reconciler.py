@@ -105,9 +105,12 @@ class Reconciler:
         context: TeamContext,
         syncthing: ReconcilerPort,
         documents: DocumentExchange,
-        observed: Callable[[World], World],
+        observed: Callable[[World, Collection[str]], World],
     ) -> None:
-        """`observed` adds to a world the facts that only the running daemon knows."""
+        """`observed` adds to a world the facts that only the running daemon knows.
+
+        It also gets the IDs of the folders that others offer and that Syncthing does not have.
+        """
         self._context = context
         self._syncthing = syncthing
         self._documents = documents
@@ -121,8 +124,9 @@ class Reconciler:
         Raises:
             SyncthingError: Syncthing does not answer; its configuration was not changed.
         """
-        written = self._exchange_metadata()
-        world = self._world()
+        offered = self._syncthing.pending_folders()
+        written = self._exchange_metadata(offered)
+        world = self._world({folder.id for folder in offered})
         configuration = self._syncthing.configuration(self._context.paths.folders)
         have, want = configuration.setup, desired(world)
         devices = self._pair_devices(have, want)
@@ -135,12 +139,12 @@ class Reconciler:
         self._request_scan(written)
         return Cycle(world, actions, failures, self._wait(failures))
 
-    def _exchange_metadata(self) -> list[Written]:
+    def _exchange_metadata(self, offered: Collection[PendingFolder]) -> list[Written]:
         """Phase 1, metadata: record contacts and invitations, then exchange documents.
 
         Returns my files that were written; Syncthing has not scanned them yet.
         """
-        self._record_pending(self._syncthing.pending_devices(), self._syncthing.pending_folders())
+        self._record_pending(self._syncthing.pending_devices(), offered)
         return self._documents.run()
 
     def _pair_devices(self, have: Setup, want: Setup) -> list[Action]:
@@ -157,12 +161,12 @@ class Reconciler:
         pause = pause_left(self._context.store, self._context.now())
         return soonest(retry, self._documents.wait, pause)
 
-    def _world(self) -> World:
+    def _world(self, offered: Collection[str]) -> World:
         context = self._context
         discovery = "dynamic" in context.me.addresses
         with context.store.reading() as tx:
             world = read_world(tx, context.me, context.now(), discovery, context.port)
-        return self._observed(world)
+        return self._observed(world, offered)
 
     def _record_pending(
         self, devices: Collection[PendingDevice], folders: Collection[PendingFolder]

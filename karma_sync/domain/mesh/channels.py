@@ -81,6 +81,7 @@ class World:
     - `ignored`: devices whose connection requests Syncthing ignores.
     - `refused`: (folder, device) of the offered metadata folders that I declined.
     - `too_large`: folders that are paused because of their size.
+    - `unoffered`: inboxes that are made when somebody offers them.
     - `recovering`: my outboxes that take back what they lost before they send again.
     - `name`: the name of my own device, with the proofs of the codes with which I knock; "" leaves
       it as it is.
@@ -106,6 +107,7 @@ class World:
     ignored: frozenset[str] = frozenset()
     refused: frozenset[tuple[str, str]] = frozenset()
     too_large: frozenset[str] = frozenset()
+    unoffered: frozenset[str] = frozenset()
     recovering: frozenset[str] = frozenset()
     agreed: frozenset[tuple[str, str, str]] = frozenset()
     name: str = ""
@@ -188,6 +190,7 @@ def inboxes(world: World) -> list[Channel]:
         c
         for c in world.channels
         if c.owner.key != world.key
+        and c.id not in world.unoffered
         and (sub := world.mine.get((c.team.id, c.project))) is not None
         and sub.receives
     ]

@@ -57,7 +57,7 @@ def alice(tmp_path: Path) -> Alice:
 def test_a_document_that_syncthing_did_not_look_at_is_told_again(alice: Alice) -> None:
     syncthing = Configured(alice.context)
     documents = DocumentExchange(alice.context, Problems(), Path("/nowhere"))
-    reconciler = Reconciler(alice.context, syncthing, documents, lambda world: world)
+    reconciler = Reconciler(alice.context, syncthing, documents, lambda world, _: world)
 
     waits = [reconciler.run_once().again for _ in range(2)]
     syncthing.awake = True
@@ -79,7 +79,7 @@ def test_folders_are_dropped_before_others_are_added(alice: Alice) -> None:
     syncthing.put_configuration(with_changes(had, put_folders={folder: place}))
     documents = DocumentExchange(alice.context, Problems(), Path("/nowhere"))
 
-    Reconciler(alice.context, syncthing, documents, lambda world: world).run_once()
+    Reconciler(alice.context, syncthing, documents, lambda world, _: world).run_once()
 
     begun, dropped, added = syncthing.folders
     assert (begun, dropped) == ({gone}, set())
