@@ -31,7 +31,7 @@ class NeedHit(NamedTuple):
     """A place in a text where needs end, with their indexes."""
 
     place: int
-    needs: Sequence[int]
+    needs: tuple[int, ...]
 
     def at(self, place: int) -> "NeedHit":
         """The same hit in another text, in which it stands at `place`."""
@@ -124,7 +124,7 @@ class Gates:
             for place, need in needs.ends(text)
         )
         return [
-            NeedHit(place, [need for _, need in same])
+            NeedHit(place, tuple(need for _, need in same))
             for place, same in groupby(ends, key=itemgetter(0))
         ]
 

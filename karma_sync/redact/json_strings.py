@@ -44,6 +44,7 @@ _COMMA = re.compile(rb"\s*,\s*")
 _BLANK = re.compile(rb"\s*")
 _check_json = msgspec.json.Decoder(msgspec.Raw).decode  # checks a document, builds no objects
 
+_TRIES = 4  # strings that begin with a colon are rare
 _KEY_END = re.compile(rb"\s*:")
 
 
@@ -145,46 +146,71 @@ def is_json_slowly(record: bytes) -> bool:
     return True
 
 
-def groups(record: bytes, valid: bool) -> Iterator[Group]:
-    """All strings of the record in order, each in exactly one group, without those to keep."""
-    return (grouped(record, row) for row in rows(record, valid))
+class Strings:
+    """The strings of a record in rows: those that are searched together.
 
-
-def rows(record: bytes, valid: bool) -> Iterator[Row]:
-    """The same before any text is copied: many are passed over for where they stand.
-
-    `valid` says that the record is JSON.
+    `valid` says that the record is JSON: there a quote that no backslash escapes begins or ends a
+    string, so that they are found faster, and from the middle on.
     """
-    row: Row = []
-    for string in _places(record) if valid else _places_anyhow(record):
-        if row and row[-1].is_key and _is_blank(record, row[-1].end, string.start):
-            yield [row[-1], string]
-            row = []
-            continue
-        if row and not _continues(record, row[-1], string):
+
+    def __init__(self, record: bytes, valid: bool) -> None:
+        self._record = record
+        self._valid = valid
+        # the record with each escaped quote, and what may seem to escape one, replaced
+        self._plain = record.replace(b"\\\\", b"__").replace(b'\\"', b"__") if valid else record
+
+    def groups(self) -> Iterator[Group]:
+        """All strings in order, each in exactly one group, without those to keep."""
+        return (grouped(self._record, row) for row in self.rows())
+
+    def rows(self, start: int = 0) -> Iterator[Row]:
+        """All strings in order from `start` on: 0, the end of a row, or a `start_before`.
+
+        No text is copied: many are passed over for where they stand.
+        """
+        record = self._record
+        row: Row = []
+        for string in self._places(start) if self._valid else self._places_anyhow(start):
+            if row and row[-1].is_key and _is_blank(record, row[-1].end, string.start):
+                yield [row[-1], string]
+                row = []
+                continue
+            if row and not _continues(record, row[-1], string):
+                yield row
+                row = []
+            row.append(string)
+        if row:
             yield row
-            row = []
-        row.append(string)
-    if row:
-        yield row
 
+    def start_before(self, place: int, done: int) -> int:
+        """Where a row begins before `place`, at `done` or later; `done` is 0 or the end of a row.
 
-def _places(record: bytes) -> Iterator[StringPlace]:
-    """The strings of JSON: a quote that no backslash escapes begins or ends one."""
-    plain = record.replace(b"\\\\", b"__").replace(b'\\"', b"__")
-    start = plain.find(b'"')
-    while start >= 0:
-        last = plain.find(b'"', start + 1)
-        colon = _KEY_END.match(plain, last + 1)
-        end = colon.end() if colon else last + 1
-        yield StringPlace(start, end, start + 1, last, colon is not None)
-        start = plain.find(b'"', end)
+        It is that of a key that is near, in JSON.
+        """
+        last = place if self._valid else 0
+        for _ in range(_TRIES):
+            last = self._plain.rfind(b'":', done, last)
+            if last < 0:
+                break
+            if self._plain.count(b'"', done, last) % 2:  # it ends a string, which is a key
+                return self._plain.rfind(b'"', done, last)
+        return done
 
+    def _places(self, at: int) -> Iterator[StringPlace]:
+        """The strings of JSON."""
+        plain = self._plain
+        start = plain.find(b'"', at)
+        while start >= 0:
+            last = plain.find(b'"', start + 1)
+            colon = _KEY_END.match(plain, last + 1)
+            end = colon.end() if colon else last + 1
+            yield StringPlace(start, end, start + 1, last, colon is not None)
+            start = plain.find(b'"', end)
 
-def _places_anyhow(record: bytes) -> Iterator[StringPlace]:
-    """The strings of any text."""
-    for string in _STRING.finditer(record):
-        yield StringPlace(*string.span(), *string.span(1), string[2] is not None)
+    def _places_anyhow(self, at: int) -> Iterator[StringPlace]:
+        """The strings of any text."""
+        for string in _STRING.finditer(self._record, at):
+            yield StringPlace(*string.span(), *string.span(1), string[2] is not None)
 
 
 def grouped(record: bytes, row: Row) -> Group:

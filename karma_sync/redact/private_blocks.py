@@ -2,7 +2,7 @@
 
 from karma_sync.redact.escapes import Unescaped
 from karma_sync.redact.finders.private import closing, opening
-from karma_sync.redact.json_strings import rows
+from karma_sync.redact.json_strings import Strings
 from karma_sync.redact.stretches import Stretch
 
 # The keys of texts of a message; what stands under others is no part of what a person wrote.
@@ -20,7 +20,7 @@ def over_blocks(record: bytes) -> list[Stretch]:
         return []
     found: list[Stretch] = []
     opened: list[Stretch] = []  # what is private if a later text closes it
-    for row in rows(record, valid=True):
+    for row in Strings(record, valid=True).rows():
         keyed = row[0].is_key
         if keyed and row[0].text(record) not in _TEXTS:
             continue

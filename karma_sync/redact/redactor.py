@@ -8,7 +8,7 @@ around the word. `tests/unit/redact/test_redactor.py` proves that this finds the
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,20 +16,16 @@ from typing import Protocol
 from karma_sync.domain.session.frame import RULE, Frames, is_framed
 from karma_sync.errors import RedactionFailed
 from karma_sync.redact.allowlist import NOTHING_ALLOWED, AllowList
-from karma_sync.redact.codings import has_colours
 from karma_sync.redact.gates import NeedHit
-from karma_sync.redact.json_strings import Group, grouped, groups, is_json, rows
+from karma_sync.redact.json_strings import is_json
 from karma_sync.redact.matching.rule import Rule
-from karma_sync.redact.private_blocks import over_blocks
+from karma_sync.redact.records import PRIVATE, Records
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
-from karma_sync.redact.scanner import PASSES, Scanner, has_other_text
-from karma_sync.redact.stretches import Stretch
+from karma_sync.redact.scanner import Scanner
 
 # Part of each redactor's version: raise it with every change of behaviour that is not a change of
 # a rule's data.
 FORMAT = 4
-_TAIL = 8  # bytes of a need that may stand after the string in which it begins
-PRIVATE = "private"  # the rule for blocks that a person marks
 
 
 @dataclass(frozen=True)
@@ -100,9 +96,9 @@ class RuleRedactor:
         cuts: Counter[str] = Counter()
         with _failing_closed("lines"):
             raw = self._without_frames(raw, cuts)
-            pieces, at = [], 0
+            pieces, at, records = [], 0, self._records(cuts)
             for start, end, hits in self._scanner.candidate_lines(raw):
-                pieces += [raw[at:start], self._record(raw[start:end], cuts, hits)]
+                pieces += [raw[at:start], records.redact(raw[start:end], hits)]
                 at = end
             data = b"".join([*pieces, raw[at:]]) if cuts else raw
         return Redacted(data, dict(+cuts))
@@ -122,7 +118,7 @@ class RuleRedactor:
             if not self._is_candidate(raw, hits):
                 return Redacted(raw, dict(+cuts))
             if raw.lstrip()[:1] in (b"{", b"[") and is_json(raw):
-                return Redacted(self._record(raw, cuts, hits), dict(+cuts))
+                return Redacted(self._records(cuts).redact(raw, hits), dict(+cuts))
             return Redacted(self._scanner.cut(raw, cuts, hits=hits), dict(+cuts))
 
     def string(self, value: str) -> tuple[str, Mapping[str, int]]:
@@ -147,6 +143,10 @@ class RuleRedactor:
             data = self._scanner.cut(raw, cuts, near, hits)
             return data.decode("utf-8", "surrogatepass"), dict(+cuts)
 
+    def _records(self, cuts: Counter[str]) -> Records:
+        """Redacts the records of one block, and adds the redactions by rule to `cuts`."""
+        return Records(self._scanner, cuts, self._cuts_private)
+
     def _is_candidate(self, text: bytes, hits: Sequence[NeedHit]) -> bool:
         """Whether some rule may find something in a text with these hits."""
         scanner = self._scanner
@@ -163,99 +163,6 @@ class RuleRedactor:
             lines.append(without)
             cuts[RULE] += count
         return b"\n".join(lines)
-
-    def _record(self, record: bytes, cuts: Counter[str], hits: Sequence[NeedHit]) -> bytes:
-        """Redact one JSON record with these hits; if it does not parse, as plain text too."""
-        whole = is_json(record)
-        opened = whole and self._cuts_private and self._scanner.may_open(PRIVATE, hits)
-        if opened and (private := over_blocks(record)):
-            record = _without_private_blocks(record, private)
-            cuts[PRIVATE] += len(private)
-            hits = self._scanner.hits(record)
-        for _ in range(PASSES):
-            before, record = record, self._strings(record, cuts, hits, whole)
-            if whole:
-                if record != before and not is_json(record):
-                    raise RedactionFailed("a redaction damaged the structure of a record")
-                return record
-            plain = self._scanner.cut(record, cuts)
-            if plain == record:
-                return record
-            record, hits = plain, self._scanner.hits(plain)
-        return self._unsearched(record, cuts)
-
-    def _strings(
-        self, record: bytes, cuts: Counter[str], hits: Sequence[NeedHit], valid: bool
-    ) -> bytes:
-        """Redact inside the strings of a record until no rule finds anything in them.
-
-        `valid` says that the record is JSON.
-        """
-        near = self._scanner.near(record)
-        found: Iterable[tuple[Group, Sequence[NeedHit] | None]] = _groups_with(record, hits, valid)
-        coloured = has_colours(record)
-        if near or self._scanner.tries_anyway or coloured:
-            found = ((group, None) for group in groups(record, valid))
-        for turn in range(PASSES + 1):
-            pieces, at, size = list[bytes](), 0, 0
-            changed: list[NeedHit] = []  # where markers stand in the record that is made
-            for group, known in found:
-                spans = self._scanner.find(group.text, near, group.quoted(), known, coloured)
-                for span in (
-                    [self._scanner.whole(group.text)] if spans and turn == PASSES else spans
-                ):
-                    parts = [
-                        part for part in group.parts(span) if has_other_text(record[slice(*part)])
-                    ]
-                    for start, end in parts:
-                        pieces += [record[at:start], self._scanner.marker(span)]
-                        changed.append(NeedHit(size + start - at, ()))
-                        size += start - at + len(pieces[-1])
-                        at = end
-                    cuts[self._scanner.name(span)] += bool(parts)
-            if not pieces:
-                return record
-            record = b"".join([*pieces, record[at:]])
-            # a group that did not change holds nothing more
-            found = ((group, None) for group, _ in _groups_with(record, changed, valid))
-        return record
-
-    def _unsearched(self, record: bytes, cuts: Counter[str]) -> bytes:
-        """The marker for a record in which each cut uncovers another secret, with its line end."""
-        span = self._scanner.whole(record)
-        cuts[self._scanner.name(span)] += 1
-        return self._scanner.marker(span) + record[len(record.rstrip(b"\r\n")) :]
-
-
-def _groups_with(
-    record: bytes, hits: Sequence[NeedHit], valid: bool
-) -> Iterator[tuple[Group, list[NeedHit] | None]]:
-    """The groups of strings in which these hits may stand, with the hits in the group's own text.
-
-    A hit is where a need ends: it may have begun in the string before.
-    """
-    at = 0
-    for row in rows(record, valid):
-        while at < len(hits) and hits[at].place < row[0].start:
-            at += 1
-        if at == len(hits):
-            return
-        if hits[at].place < row[-1].end + _TAIL:
-            group = grouped(record, row)
-            last = at
-            while last < len(hits) and hits[last].place < group.end + _TAIL:
-                last += 1
-            if at < last:  # else the hit is in a value that is kept, after the group
-                yield group, group.own(hits[at:last])
-
-
-def _without_private_blocks(record: bytes, stretches: Sequence[Stretch]) -> bytes:
-    """A record with a marker in place of each of these stretches."""
-    pieces, at = [], 0
-    for start, end in stretches:
-        pieces += [record[at:start], f"[REDACTED:{PRIVATE}]".encode()]
-        at = end
-    return b"".join([*pieces, record[at:]])
 
 
 @contextmanager

@@ -4,8 +4,6 @@ Secrets hide behind escapes: tool output often is JSON text in a string of JSON.
 searched as it is written, and again with its escapes undone, `LEVELS` times.
 """
 
-import re
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
@@ -18,6 +16,7 @@ from karma_sync.redact.matching.patterns import compiled
 from karma_sync.redact.matching.rule import ANYWHERE, FAR, Rule
 from karma_sync.redact.matching.value_checks import is_key
 from karma_sync.redact.rule_matcher import Allowed, RuleGroup, RuleMatcher, Span
+from karma_sync.redact.spans import distinct, merged, without_bare_markers
 from karma_sync.redact.stretches import (
     Around,
     Stretch,
@@ -28,12 +27,10 @@ from karma_sync.redact.stretches import (
 )
 
 LEVELS = 3  # a record's string, JSON text in it, and JSON text in that
-MARKER = re.compile(rb"\[REDACTED:[a-z0-9-]+\]")
 # Stands in place of a text that asks for more work than any honest text does.
 UNSEARCHED = "unsearched"
 PASSES = 8  # after so many replacements that each uncovered another secret a text is cut whole
 _LEAST_TAIL = 8  # characters of a token behind a line's end that are worth a cut
-_FILLER = b" \t\r\n\\\"'`"
 
 
 class _Search(NamedTuple):
@@ -116,10 +113,10 @@ class Scanner:
         if not found:
             return []
         spans = []
-        for start, end, order in _distinct(found):
+        for start, end, order in distinct(found):
             start, end = snapped(text, *whole_characters(text, start, end))
             spans.append(Span(start, end, order))
-        return _without_bare_markers(_merged(spans), text)
+        return without_bare_markers(merged(spans), text)
 
     def whole(self, text: bytes) -> Span:
         """A span over all of a text that cannot be searched."""
@@ -144,7 +141,7 @@ class Scanner:
         if layer is not None:
             search.effort.spend(len(text))
             written = () if b"\\" in layer.data else None
-            for span in _distinct(self._find_in(search, layer.data, written)):
+            for span in distinct(self._find_in(search, layer.data, written)):
                 yield Span(*layer.origin(span.start, span.end), span.order)
 
     def _find_in_layers(
@@ -210,7 +207,7 @@ class Scanner:
                 inner = self._gates.reasons(hits)
                 spans = self._find_in_layers(search, layer.data, inner, levels, None)
                 # several rules find the same secret: the first of them gives the name
-                for span in _distinct(spans):
+                for span in distinct(spans):
                     first, last = layer.origin(span.start, span.end)
                     yield Span(start + first, start + last, span.order)
 
@@ -221,7 +218,7 @@ class Scanner:
         for layer in decoded(text, reasons.places):
             search.effort.spend(len(layer.data))
             inner = self._gates.reasons(self._gates.hits(layer.data, search.effort))
-            for span in _distinct(self._find_in_layers(search, layer.data, inner, levels, None)):
+            for span in distinct(self._find_in_layers(search, layer.data, inner, levels, None)):
                 yield Span(*layer.origin(span.start, span.end), span.order)
 
     def _find_behind_line_ends(
@@ -309,52 +306,3 @@ class Scanner:
                 cuts[self.name(span)] += 1
             text = b"".join([*pieces, text[at:]])
         return text
-
-
-def has_other_text(stretch: bytes) -> bool:
-    """Whether a stretch holds more than markers and the blanks and quotes between them."""
-    return bool(MARKER.sub(b"", stretch).strip(_FILLER))
-
-
-def _distinct(spans: list[Span]) -> list[Span]:
-    """One span for each stretch: of several, that of the earliest rule."""
-    orders: dict[Stretch, int] = {}
-    for start, end, order in spans:
-        if order < orders.get((start, end), order + 1):
-            orders[start, end] = order
-    return [Span(start, end, order) for (start, end), order in orders.items()]
-
-
-def _merged(spans: list[Span]) -> list[Span]:
-    """Join overlapping spans; the longest gives the rule, among equals the earliest rule."""
-    merged: list[tuple[Span, Span]] = []  # the stretch, and the longest span in it
-    for span in sorted(spans):
-        if merged and span.start < merged[-1][0].end:
-            stretch, best = merged.pop()
-            stretch = stretch._replace(end=max(stretch.end, span.end))
-            merged.append((stretch, min(best, span, key=_priority)))
-        else:
-            merged.append((span, span))
-    return [stretch._replace(order=best.order) for stretch, best in merged]
-
-
-def _priority(span: Span) -> tuple[int, int]:
-    return span.start - span.end, span.order
-
-
-def _without_bare_markers(spans: list[Span], text: bytes) -> list[Span]:
-    """Leave out spans that hold only markers, so that redacting twice changes nothing more."""
-    markers = [match.span() for match in MARKER.finditer(text)]
-    if not markers:
-        return spans
-    starts, ends = [start for start, _ in markers], [end for _, end in markers]
-    settled = []
-    for span in spans:
-        # the markers that overlap the span
-        first, after = bisect_right(ends, span.start), bisect_left(starts, span.end)
-        start, end = span.start, span.end
-        if first < after:
-            start, end = min(start, starts[first]), max(end, ends[after - 1])
-        if has_other_text(text[start:end]):
-            settled.append(span._replace(start=start, end=end))
-    return _merged(settled)

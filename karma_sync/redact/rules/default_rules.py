@@ -13,6 +13,7 @@ from karma_sync.redact.rules.general import GENERAL_RULES
 from karma_sync.redact.rules.header import HEADER_RULES
 from karma_sync.redact.rules.listed import LISTED_RULES
 from karma_sync.redact.rules.private_key import PRIVATE_KEY_RULES
+from karma_sync.redact.rules.server import SERVER_RULES
 
 DEFAULT_RULES = (
     *family_rules(),
@@ -24,4 +25,5 @@ DEFAULT_RULES = (
     *ADJACENT_RULES,
     *COMMAND_RULES,
     *LISTED_RULES,
+    *SERVER_RULES,
 )

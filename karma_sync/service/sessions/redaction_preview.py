@@ -15,7 +15,7 @@ from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.source_files import SourceFile, SourceSession, is_lines
 from karma_sync.library.reader import LibraryView, Readable
 from karma_sync.redact.redactor import Redacted, Redactor
-from karma_sync.redact.scanner import MARKER
+from karma_sync.redact.spans import MARKER
 from karma_sync.sending.packaging.file_selection import sendable
 from karma_sync.sending.packaging.outgoing import Outgoing, OutgoingPart
 from karma_sync.store.ledger import Departed

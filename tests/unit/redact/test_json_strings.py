@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from karma_sync.redact.json_strings import is_json, is_json_slowly, rows
+from karma_sync.redact.json_strings import Strings, is_json, is_json_slowly
 from tests.support.builders import examples
 
 _VALUES = st.recursive(
@@ -42,7 +42,26 @@ def test_the_strings_of_json_are_found_as_in_any_text(line: bytes, blank: bytes)
     for sign in (b":", b",", b"["):
         line = line.replace(sign + b' "', blank + sign + blank + b'"')
 
-    assert list(rows(line, valid=is_json(line))) == list(rows(line, valid=False))
+    assume(is_json(line))
+
+    found = list(Strings(line, valid=True).rows())
+
+    assert found == list(Strings(line, valid=False).rows())
+
+
+@examples(300)
+@given(st.builds(_written, _VALUES, st.booleans()), st.integers(0, 200), st.integers(0, 9))
+def test_strings_from_the_middle_on_are_the_last_of_all(
+    line: bytes, place: int, number: int
+) -> None:
+    strings = Strings(line, is_json(line))
+    rows = list(strings.rows())
+    done = rows[number % len(rows)][-1].end if rows else 0
+
+    start = strings.start_before(place, done)
+
+    assert done <= start <= max(done, place)
+    assert list(strings.rows(start)) == [row for row in rows if row[0].start >= start]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +70,7 @@ def test_the_strings_of_json_are_found_as_in_any_text(line: bytes, blank: bytes)
 def test_an_escaped_quote_ends_no_string_of_json(text: str) -> None:
     line = json.dumps([text, {text: text}, text]).encode()
 
-    texts = [place.text(line) for row in rows(line, valid=True) for place in row]
+    texts = [place.text(line) for row in Strings(line, valid=True).rows() for place in row]
 
     assert [json.loads(b'"%s"' % each) for each in texts] == [text, text, text, text]
 

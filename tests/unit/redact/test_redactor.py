@@ -373,6 +373,29 @@ def test_work_on_a_line_grows_with_its_length_not_with_its_square() -> None:
     assert longer_searched < 20 * searched
 
 
+def test_a_text_that_stands_in_many_records_is_searched_once() -> None:
+    redactor = default_redactor()
+    line = _line_of(1) + b"\n"
+    once = redactor.lines(line)
+    work = redactor.scanned
+
+    often = redactor.lines(line * 20)
+
+    assert often == Redacted(once.data * 20, {rule: 20 * n for rule, n in once.cuts.items()})
+    assert redactor.scanned - work < 2 * work
+
+
+def test_a_text_that_was_searched_under_one_key_is_searched_anew_under_another() -> None:
+    text = "z9Kd-3fLq" * 40
+    names = ("note", "password", "note", "password")
+
+    lines = [json.dumps({name: text}).encode() + b"\n" for name in names]
+
+    result = REDACTOR.lines(b"".join(lines)).data.splitlines(keepends=True)
+    assert result == [REDACTOR.lines(line).data for line in lines]
+    assert [b"REDACTED" in line for line in result] == [False, True, False, True]
+
+
 def _work_on(line: bytes) -> tuple[Mapping[str, int], int, int]:
     """What is cut in a line, the number of calls that takes, and the bytes that are searched."""
     calls = searched = 0

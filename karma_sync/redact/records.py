@@ -1,0 +1,132 @@
+"""Redacts records of JSON string by string, so that their structure stays."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from karma_sync.errors import RedactionFailed
+from karma_sync.redact.codings import has_colours
+from karma_sync.redact.findings import Findings
+from karma_sync.redact.gates import NeedHit
+from karma_sync.redact.json_strings import Group, Strings, grouped, is_json
+from karma_sync.redact.private_blocks import over_blocks
+from karma_sync.redact.scanner import PASSES, Scanner
+from karma_sync.redact.spans import has_other_text
+from karma_sync.redact.stretches import Stretch
+
+PRIVATE = "private"  # the rule for blocks that a person marks
+_TAIL = 8  # bytes of a need that may stand after the string in which it begins
+
+
+class Records:
+    """Redacts the records of one block, one at a time, and adds the redactions by rule to `cuts`.
+
+    The result of a record does not depend on the others; what was searched once is not searched
+    again. `cuts_private` says whether private blocks are cut that span texts.
+    """
+
+    def __init__(self, scanner: Scanner, cuts: Counter[str], cuts_private: bool) -> None:
+        self._scanner = scanner
+        self._cuts = cuts
+        self._cuts_private = cuts_private
+        self._findings = Findings(scanner)
+
+    def redact(self, record: bytes, hits: Sequence[NeedHit]) -> bytes:
+        """The record with these hits without secrets; if it does not parse, as plain text too.
+
+        Raises:
+            RedactionFailed: a redaction damaged the record.
+        """
+        valid = is_json(record)
+        opened = valid and self._cuts_private and self._scanner.may_open(PRIVATE, hits)
+        if opened and (private := over_blocks(record)):
+            record = _without_private_blocks(record, private)
+            self._cuts[PRIVATE] += len(private)
+            hits = self._scanner.hits(record)
+        for _ in range(PASSES):
+            before, record = record, self._strings(record, hits, valid)
+            if valid:
+                if record != before and not is_json(record):
+                    raise RedactionFailed("a redaction damaged the structure of a record")
+                return record
+            plain = self._scanner.cut(record, self._cuts)
+            if plain == record:
+                return record
+            record, hits = plain, self._scanner.hits(plain)
+        return self._unsearched(record)
+
+    def _strings(self, record: bytes, hits: Sequence[NeedHit], valid: bool) -> bytes:
+        """Redact inside the strings of a record until no rule finds anything in them.
+
+        `valid` says that the record is JSON.
+        """
+        near = self._scanner.near(record)
+        found: Iterable[tuple[Group, Sequence[NeedHit] | None]] = _groups_with(record, hits, valid)
+        coloured = has_colours(record)
+        if near or self._scanner.tries_anyway or coloured:
+            found = ((group, None) for group in Strings(record, valid).groups())
+        for turn in range(PASSES + 1):
+            pieces, at, size = list[bytes](), 0, 0
+            changed: list[NeedHit] = []  # where markers stand in the record that is made
+            for group, known in found:
+                spans = self._findings.find(group, near, known, coloured)
+                for span in (
+                    [self._scanner.whole(group.text)] if spans and turn == PASSES else spans
+                ):
+                    parts = [
+                        part for part in group.parts(span) if has_other_text(record[slice(*part)])
+                    ]
+                    for start, end in parts:
+                        pieces += [record[at:start], self._scanner.marker(span)]
+                        changed.append(NeedHit(size + start - at, ()))
+                        size += start - at + len(pieces[-1])
+                        at = end
+                    self._cuts[self._scanner.name(span)] += bool(parts)
+            if not pieces:
+                return record
+            record = b"".join([*pieces, record[at:]])
+            # a group that did not change holds nothing more
+            found = ((group, None) for group, _ in _groups_with(record, changed, valid))
+        return record
+
+    def _unsearched(self, record: bytes) -> bytes:
+        """The marker for a record in which each cut uncovers another secret, with its line end."""
+        span = self._scanner.whole(record)
+        self._cuts[self._scanner.name(span)] += 1
+        return self._scanner.marker(span) + record[len(record.rstrip(b"\r\n")) :]
+
+
+def _groups_with(
+    record: bytes, hits: Sequence[NeedHit], valid: bool
+) -> Iterator[tuple[Group, list[NeedHit] | None]]:
+    """The groups of strings in which these hits may stand, with the hits in the group's own text.
+
+    A hit is where a need ends: it may have begun in the string before.
+    """
+    strings = Strings(record, valid)
+    at = done = 0
+    while at < len(hits):
+        for row in strings.rows(strings.start_before(hits[at].place - _TAIL, done)):
+            done = row[-1].end
+            while at < len(hits) and hits[at].place < row[0].start:
+                at += 1
+            if at == len(hits):
+                return
+            if hits[at].place >= done + _TAIL:
+                break
+            group = grouped(record, row)
+            last = at
+            while last < len(hits) and hits[last].place < group.end + _TAIL:
+                last += 1
+            if at < last:  # else the hit is in a value that is kept, after the group
+                yield group, group.own(hits[at:last])
+        else:
+            return
+
+
+def _without_private_blocks(record: bytes, stretches: Sequence[Stretch]) -> bytes:
+    """A record with a marker in place of each of these stretches."""
+    pieces, at = [], 0
+    for start, end in stretches:
+        pieces += [record[at:start], f"[REDACTED:{PRIVATE}]".encode()]
+        at = end
+    return b"".join([*pieces, record[at:]])
