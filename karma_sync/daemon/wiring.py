@@ -352,7 +352,7 @@ def _checker(app: App, foundation: Foundation, problems: Problems, quotas: Quota
     faults = Faults(app.work, app.event_log, problems)
     hooks = HealthHooks((quotas.check_status, override.check_status), foundation.monotonic)
     health = FolderHealth(client, app.paths, recovery, faults, hooks)
-    return Checker(foundation.requests.checks, health, recovery, client)
+    return Checker(foundation.requests.checks, health, recovery, client, foundation.monotonic)
 
 
 def _redactor(app: App) -> Redactor:

@@ -2,8 +2,7 @@
 
 import hashlib
 import threading
-import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from karma_sync.domain.mesh.channels import World
@@ -94,11 +93,14 @@ class Checker:
         health: FolderHealth,
         recovery: Recovery,
         syncthing: RecoveryPort,
+        monotonic: Callable[[], float],
     ) -> None:
+        """`monotonic` returns seconds of a clock that nobody can set."""
         self._requests = requests
         self._health = health
         self._recovery = recovery
         self._syncthing = syncthing
+        self._monotonic = monotonic
         self._turns = Turns()
 
     def run(self, world: World) -> CheckResult:
@@ -108,7 +110,7 @@ class Checker:
             SyncthingUnreachable: then all folders are checked once it answers.
         """
         requested = self._requests.take()
-        turn = self._turns.take(self._health.folders(world), time.monotonic())
+        turn = self._turns.take(self._health.folders(world), self._monotonic())
         try:
             mended = self._health.check(world, requested, turn)
             recovered = self._recovery.run(world, self._syncthing)
@@ -116,7 +118,7 @@ class Checker:
             self._requests.put_back_all()
             raise
         wait = soonest(
-            self._turns.wait(time.monotonic()),
+            self._turns.wait(self._monotonic()),
             RETRY_S if self._health.has_faults else None,
             self._health.wait,
             _RECOVERING_S if world.recovering else None,

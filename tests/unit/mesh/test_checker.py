@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 
 from karma_sync.mesh.health.checker import CheckRequests, Turns
 from karma_sync.runtime.worker import Wake
+from tests.support.memory_town import MemoryTown
+from tests.support.players import team_of
 from tests.support.builders import examples
 
 FOLDERS = [f"ks-c-{number:026}" for number in range(60)]
@@ -51,3 +53,18 @@ def test_a_check_that_failed_is_asked_for_again_without_waking_the_thread() -> N
 
     assert not wake.wait(0), "the thread pauses before it tries again"
     assert requests.take() is None, "all folders"
+
+
+def test_a_file_that_vanishes_unnoticed_is_back_within_ten_minutes(here: MemoryTown) -> None:
+    a, _ = team_of(here, "alice", "bob")
+    a.member.write_session("hello")
+    here.settle()
+    (outbox,) = a.member.outboxes()
+    (item,) = outbox.glob("items/*.ks")
+    content = item.read_bytes()
+    item.unlink()
+    for _ in range(11):
+        here.minute_passes()
+        here.settle()
+
+    assert item.read_bytes() == content
