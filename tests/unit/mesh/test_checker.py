@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from karma_sync.mesh.health.checker import CheckRequests, Turns
 from karma_sync.runtime.worker import Wake
+from tests.support.builders import examples
 from tests.support.memory_town import MemoryTown
 from tests.support.players import team_of
-from tests.support.builders import examples
 
 FOLDERS = [f"ks-c-{number:026}" for number in range(60)]
 
