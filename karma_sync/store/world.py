@@ -38,7 +38,8 @@ def read_world(
         for d in doors
     ]
     found += [
-        Device(j.device, j.leader or short_id(j.device), _reached(j.addresses, discovery))
+        # not its tag, once that is known: it would be one more write of Syncthing's configuration
+        Device(j.device, short_id(j.device), _reached(j.addresses, discovery))
         for j in joinings
     ]
     found += [
