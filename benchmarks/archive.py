@@ -1,13 +1,12 @@
 """What it costs to archive sessions: speed, size on disk, a pass with nothing new; no daemon."""
 
 import os
-import resource
 import statistics
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import results, workload
+from benchmarks import machine, results, workload
 from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.archive.archiver import Archiver, ArchiverHooks
 from karma_sync.archive.forgetting import Forgetter
@@ -74,9 +73,9 @@ def archive_mb_s() -> None:
             place = root / str(number)
             place.mkdir()
             archive = _Archive(place, root / "claude")
-            spent = _cpu_seconds()
+            spent = machine.cpu_seconds()
             speeds.append(made.size / archive.pass_s() / 10**6)
-            by_cpu.append(made.size / (_cpu_seconds() - spent) / 10**6)
+            by_cpu.append(made.size / (machine.cpu_seconds() - spent) / 10**6)
             unchanged = [archive.pass_s() for _ in range(_PASSES)]
             used = sum(p.stat().st_blocks * 512 for p in place.rglob("*") if p.is_file())
             archive.close()
@@ -93,8 +92,3 @@ def archive_mb_s() -> None:
     how = "a pass over 1,000 archived sessions with nothing new: no file is opened; median"
     figures = {"value": round(statistics.median(unchanged), 4), "n": _PASSES}
     results.write("archive_unchanged_s", how, figures | common, unchanged)
-
-
-def _cpu_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime

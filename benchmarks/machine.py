@@ -6,6 +6,7 @@ only together with these.
 
 import hashlib
 import os
+import resource
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -97,3 +98,9 @@ def _loop_s() -> float:
     began = time.perf_counter()
     sum(i * i for i in range(_LOOP))
     return time.perf_counter() - began
+
+
+def cpu_seconds() -> float:
+    """CPU time so far of this process and of those that it started and that have ended; seconds."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)

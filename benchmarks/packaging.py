@@ -138,9 +138,9 @@ def package_1000() -> None:
         made = workload.make(desk.sessions, desk.clone, 1000, _BYTES)
         os.sync()  # so that writing the sessions does not go on while packaging is measured
         survey = desk.survey()
-        spent = _cpu_seconds()
+        spent = machine.cpu_seconds()
         first = desk.package_all()
-        spent = _cpu_seconds() - spent
+        spent = machine.cpu_seconds() - spent
         alone = _alone(desk, Path(root))
         unread = _package_unread(Path(root), desk.claude)
         unchanged = [desk.package_all() for _ in range(5)]
@@ -211,12 +211,6 @@ def _package_unread(root: Path, claude: Path) -> float:
     seconds = desk.package_all()
     desk.store.close()
     return seconds
-
-
-def _cpu_seconds() -> float:
-    """CPU time so far of this process and of those that it started and that have ended; seconds."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def _speed(size: int, seconds: float, cpu_seconds: float) -> results.Figures:

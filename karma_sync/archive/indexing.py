@@ -173,7 +173,8 @@ class ArchiveIndexer:
             here = copies.among(known)
             return here.union(self._of_others(row.session, known))
 
-        at = search_index.add_lines(tx, item, was, blocks, (extractor, copied))
+        pieces = search_index.extracted(extractor, blocks, was.size)
+        at = search_index.add_lines(tx, item, was, pieces, copied)
         search_index.put_file(tx, item, IndexedFile(was.path, was.number, 0, at, "grown"))
 
     def _remove(

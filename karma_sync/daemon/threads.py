@@ -213,6 +213,7 @@ class Workers:
         for each in self._workers:
             each.join(deadline.left)
         self._parts.app.matcher.close()
+        self._parts.receiver.close()
         if self._parts.archiving:
             self._parts.archiving.close()
         self.syncthing_gone()

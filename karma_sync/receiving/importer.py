@@ -229,6 +229,10 @@ class Importer:
         """Index some of what can be read but not yet be found; whether anything is left."""
         return self._index.complete(self._store)
 
+    def close(self) -> None:
+        """End what works beside the thread."""
+        self._index.close()
+
     def scrub(self) -> bool:
         """Remove deleted text from the database's files; whether nothing is left to do."""
         if self._remove_rests():

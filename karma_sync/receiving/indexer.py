@@ -6,7 +6,9 @@ in the transaction that drops it, while its chunks are still there to be read.
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,16 +18,19 @@ from karma_sync.channel.kept_content import KeptContent
 from karma_sync.domain.session.manifest import ItemFile, ItemKind, Manifest
 from karma_sync.domain.session.passage import Extractor, Texts, passages_of
 from karma_sync.errors import Unverified
+from karma_sync.receiving.index_ahead import MUCH_BYTES, AheadEnded, AheadFailed, IndexAhead
 from karma_sync.receiving.observations import ObservationIndex
 from karma_sync.store import activity, library, observations, search_index
 from karma_sync.store.database import Database, Transaction
 from karma_sync.store.record_ids import CopiedRecords
-from karma_sync.store.search_index import IndexedFile, IndexedItem, TextIsLost
+from karma_sync.store.search_index import Extracted, IndexedFile, IndexedItem, TextIsLost
 
 # So much content is indexed in one transaction: each has the index merge and write its pages anew.
 _BATCH_BYTES = 30_000_000
 
 _RECORDS = "records-3"  # raise it if other ids of records are stored, or other copies count
+
+Items = Sequence[tuple[str, str]]  # (folder, item) each
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +44,22 @@ class _Damaged(Exception):
 
 
 class Indexer:
-    """Indexes items; `root` is the library's directory, `extractors` are by agent program."""
+    """Indexes items; `root` is the library's directory, `extractors` are by agent program.
 
-    def __init__(self, root: Path, extractors: Mapping[str, Extractor]) -> None:
+    If there are `much` bytes of new items, a second process reads them ahead.
+    """
+
+    def __init__(
+        self, root: Path, extractors: Mapping[str, Extractor], much: int = MUCH_BYTES
+    ) -> None:
         self._root = root
         self._extractors = extractors
         versions = sorted(each.version for each in extractors.values())
         self._version = " ".join([*versions, _RECORDS])
         self._is_behind = True  # not known since the start
+        self._ahead: IndexAhead | None = None
+        self._unread: set[tuple[str, str]] = set()  # (folder, item) that it could not read
+        self._much = much
         self.observations = ObservationIndex(self._version)
 
     def update(
@@ -99,22 +112,53 @@ class Indexer:
         if not self._is_behind:
             return False
         try:
-            with store.transaction() as tx:
-                for folder in search_index.outdated_channels(tx, self._version):
-                    search_index.drop_channel(tx, folder)
-                missing = library.unindexed(tx)
-                left = _BATCH_BYTES
-                while missing and left > 0:
-                    left -= self._add_kept(tx, *missing.pop())
+            left = self._index_batch(store)
         except _Damaged as damaged:
             # the others are indexed again: with a savepoint for each, FTS5 would write each alone
             with store.transaction() as tx:
                 self._skip(tx, *damaged.place)
             return True
-        self._is_behind = bool(missing)
-        return self._is_behind
+        except AheadFailed:
+            return True  # the next call reads that item here, and finds out what is wrong
+        except AheadEnded:
+            self._much = sys.maxsize  # it does not work here; this process goes on alone
+            self.close()
+            return True
+        self._is_behind = left
+        if not left:
+            self.close()
+        return left
 
-    def _update(self, tx: Transaction, new: "_Content") -> None:
+    def _index_batch(self, store: Database) -> bool:
+        """Index about as much as one transaction takes; whether anything is left."""
+        with store.transaction() as tx:
+            for folder in search_index.outdated_channels(tx, self._version):
+                search_index.drop_channel(tx, folder)
+            missing = library.unindexed(tx)
+            is_starting = self._start_ahead(tx, store, missing)
+            left = _BATCH_BYTES
+            while missing and left > 0:
+                left -= self._add_kept(tx, *missing.pop(), self._ahead)
+        if self._ahead and is_starting:  # while it started, this process was not idle
+            self._ahead.request(reversed(missing))
+        return bool(missing)
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        if self._ahead:
+            self._ahead.close()
+        self._ahead = None
+        self._unread.clear()
+
+    def _start_ahead(self, tx: Transaction, store: Database, missing: Items) -> bool:
+        """Start a second process if these items are many; whether it was started now."""
+        is_worth_it = (os.cpu_count() or 1) > 1 and self._ahead is None
+        if not is_worth_it or library.content_size(tx, missing) < self._much:
+            return False
+        self._ahead = IndexAhead(self._root, store.path)
+        return True
+
+    def _update(self, tx: Transaction, new: "_Content", ahead: IndexAhead | None = None) -> None:
         folder, manifest = new.kept.folder, new.kept.manifest
         channel = search_index.open_channel(tx, folder, self._version)
         item = search_index.get_item(tx, folder, manifest.item)
@@ -131,7 +175,9 @@ class Indexer:
             number += file.path not in going
             was = known[file.path] if file.path in going else IndexedFile(file.path, number)
             if extractor and (was.size < file.size or not was.fingerprint):
-                self._add(tx, item, _Growth(new, file, was), extractor)
+                growth = _Growth(new, file, was)
+                pieces = ahead.pieces(file.path) if ahead else growth.pieces(extractor)
+                self._add(tx, item, growth, pieces)
         if library.redactor_of(tx, folder, manifest.item) not in (None, manifest.redactor):
             search_index.leave_rests(tx, item)  # newer rules may have cut from the title
         activity.place(tx, item.number, manifest.project)
@@ -141,13 +187,12 @@ class Indexer:
         )
 
     def _add(
-        self, tx: Transaction, item: IndexedItem, growth: "_Growth", extractor: Extractor
+        self, tx: Transaction, item: IndexedItem, growth: "_Growth", pieces: Iterable[Extracted]
     ) -> None:
         """Index the lines of a file that follow what was indexed before."""
         manifest = growth.content.kept.manifest
         copies = CopiedRecords(tx, item.number, manifest.member, manifest.session.session_id)
-        reading = extractor, copies.among
-        at = search_index.add_lines(tx, item, growth.was, growth.blocks(), reading)
+        at = search_index.add_lines(tx, item, growth.was, pieces, copies.among)
         search_index.put_file(tx, item, growth.until(at))
 
     def _remove(
@@ -196,11 +241,14 @@ class Indexer:
                 except _Damaged:
                     self._skip(tx, folder, item)
 
-    def _add_kept(self, tx: Transaction, folder: str, item: str) -> int:
+    def _add_kept(
+        self, tx: Transaction, folder: str, item: str, ahead: IndexAhead | None = None
+    ) -> int:
         """Index an item from the files of the library; its size in bytes.
 
         Raises:
             _Damaged: they cannot be read.
+            AheadEnded, AheadFailed: `ahead` cannot give them; nothing of them is indexed.
         """
         manifest = _kept_manifest(tx, folder, item)
         if manifest is None:
@@ -209,8 +257,15 @@ class Indexer:
             self.observations.index_again(tx, folder, item, manifest.revision)
             return manifest.size
         kept = KeptContent(self._root, folder, manifest)
+        is_new = search_index.get_item(tx, folder, item) is None
+        if (folder, item) in self._unread or not is_new:
+            ahead = None
         try:
-            self._update(tx, _Content(kept, kept.tails()))
+            given = ahead if ahead and ahead.begin(folder, item, manifest.revision) else None
+            self._update(tx, _Content(kept, kept.tails()), given)
+        except AheadFailed:
+            self._unread.add((folder, item))
+            raise
         except (OSError, Unverified, TextIsLost) as error:
             raise _Damaged(folder, item) from error
         return manifest.size
@@ -251,11 +306,12 @@ class _Growth:
     file: ItemFile
     was: IndexedFile
 
-    def blocks(self) -> Iterator[bytes]:
-        """The new content in blocks of whole lines; a line that is too long ends it."""
+    def pieces(self, extractor: Extractor) -> Iterator[Extracted]:
+        """What the new lines hold; a line that is too long ends them."""
         known = sum(length for _, length in self.file.chunks[: self.was.chunks])
-        pieces = self.content.pieces(self.file, self.was.chunks)
-        return lines_before_too_long(skipped(pieces, self.was.size - known))
+        content = self.content.pieces(self.file, self.was.chunks)
+        blocks = lines_before_too_long(skipped(content, self.was.size - known))
+        return search_index.extracted(extractor, blocks, self.was.size)
 
     def until(self, size: int) -> IndexedFile:
         """The state after everything before byte `size` was indexed."""

@@ -182,6 +182,10 @@ class Receiver:
         """Index some of what can be read but not yet be found; whether anything is left."""
         return self._importer.complete_index()
 
+    def close(self) -> None:
+        """End what works beside the thread."""
+        self._importer.close()
+
     def scrub(self) -> bool:
         """Remove deleted content from the database's files; whether nothing is left to do."""
         return self._importer.scrub()

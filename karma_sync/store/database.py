@@ -59,6 +59,11 @@ class Database:
             self.close()  # the caller gets no object that it could close
             raise
 
+    @property
+    def path(self) -> Path:
+        """The database's file."""
+        return self._path
+
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """A transaction: commits at the end of the block, rolls back on any exception."""

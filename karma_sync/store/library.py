@@ -248,6 +248,16 @@ def unindexed(tx: Transaction) -> list[tuple[str, str]]:
     return [(row["folder"], row["item"]) for row in rows]
 
 
+def content_size(tx: Transaction, items: Iterable[tuple[str, str]]) -> int:
+    """The bytes in full chunks of these items, (folder, item), all together."""
+    row = tx.execute(
+        "SELECT coalesce(sum(size), 0) AS size FROM json_each(?) AS e JOIN chunk_of AS c"
+        " ON c.folder = json_extract(e.value, '$[0]') AND c.item = json_extract(e.value, '$[1]')",
+        [json.dumps(list(items))],
+    ).fetchone()
+    return int(row["size"])
+
+
 def origin(tx: Transaction, folder: str, item: str) -> Origin | None:
     """Whose an item is; None if it is not readable."""
     row = tx.execute(

@@ -8,7 +8,7 @@ holds the transaction.
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 
 from karma_sync.store.database import Transaction
 
@@ -29,31 +29,24 @@ _LAST = _FIRST.replace(b"0", b"f")
 _LEAST = 8  # letters of a beginning
 
 
-def put(tx: Transaction, item: int, file: int, lines: bytes, at: int) -> None:
-    """Record the ids of the records in whole lines, which begin `at` bytes after their file.
+def numbers(lines: bytes, at: int) -> list[tuple[int, int]]:
+    """The records in whole lines: the number under which the id is stored, and where the line lies.
 
-    The numbers of item and file are the index's. Of records with one id the first one counts.
+    The lines begin `at` bytes after the beginning of their file. Of records with one id the first
+    one counts.
     """
     found: dict[int, int] = {}
     for each in _UUID.finditer(lines):
         found.setdefault(_stored(each[1]), at + lines.rfind(b"\n", 0, each.start()) + 1)
+    return list(found.items())
+
+
+def put(tx: Transaction, item: int, file: int, found: Iterable[tuple[int, int]]) -> None:
+    """Store records that `numbers` found; the numbers of item and file are the index's."""
     tx.executemany(
         "INSERT OR IGNORE INTO record_id VALUES (?, ?, ?, ?)",
-        [(name, item, file, place) for name, place in found.items()],
+        [(name, item, file, place) for name, place in found],
     )
-
-
-def recorded(
-    tx: Transaction, item: int, file: int, blocks: Iterable[bytes], at: int
-) -> Iterator[bytes]:
-    """The same blocks of lines; the ids of the records in each are stored before it is given.
-
-    The first one begins `at` bytes after the beginning of the file.
-    """
-    for block in blocks:
-        put(tx, item, file, block, at)
-        at += len(block)
-        yield block
 
 
 def drop_file(tx: Transaction, item: int, file: int) -> None:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from karma_sync.domain.session.bigrams import bigrams
 from karma_sync.domain.session.passage import Extractor, Passage, Texts
@@ -204,18 +205,24 @@ def drop_file(tx: Transaction, item: IndexedItem, path: str) -> None:
 
 def add(tx: Transaction, item: IndexedItem, file: int, passages: Sequence[Passage]) -> None:
     """Index passages of one file of an item."""
+    _add(tx, item, file, [(passage, bigrams(passage.texts)) for passage in passages])
+
+
+def _add(
+    tx: Transaction, item: IndexedItem, file: int, found: Sequence[tuple[Passage, str]]
+) -> None:
     row = tx.execute("SELECT coalesce(max(id), 0) + 1 AS first FROM passage").fetchone()
     first = int(row["first"])
     tx.executemany(
         "INSERT INTO passage VALUES (?, ?, ?, ?, ?, ?)",
         (
             (number, item.number, file, at, size, time)
-            for number, (at, size, time, *_) in enumerate(passages, first)
+            for number, ((at, size, time, *_), _) in enumerate(found, first)
         ),
     )
     tx.executemany(
         f"INSERT INTO search_{item.channel:d} (rowid, {_NAMES}) VALUES (?, {_MARKS})",  # noqa: S608
-        ((number, *p.texts, bigrams(p.texts)) for number, p in enumerate(passages, first)),
+        ((number, *each.texts, runs) for number, (each, runs) in enumerate(found, first)),
     )
 
 
@@ -260,34 +267,54 @@ Copied = Callable[[Iterable[str]], Collection[str]]
 """Returns those ids among some that are of records that another session had first."""
 
 
-def add_lines(
-    tx: Transaction,
-    item: IndexedItem,
-    was: IndexedFile,
-    blocks: Iterable[bytes],
-    reading: tuple[Extractor, Copied],
-) -> int:
-    """Index blocks of whole lines that follow what is indexed of a file; its indexed size then.
+class Extracted(NamedTuple):
+    """What a block of whole lines holds that is indexed, and how many bytes of it are.
 
-    A last line without a line end counts only if it is a whole record. What a copied record says
-    can be found; what it did counts for the session that had it first.
+    `records` are what `record_ids.numbers` found, `found` the passages with their bigrams.
     """
-    extractor, copied = reading
-    at = was.size
-    is_main = was.path.partition("@")[0] == TRANSCRIPT  # in the archive, a version follows
-    for block in record_ids.recorded(tx, item.number, was.number, blocks, was.size):
+
+    size: int
+    records: list[tuple[int, int]]
+    found: list[tuple[Passage, str]]
+
+
+def extracted(extractor: Extractor, blocks: Iterable[bytes], at: int) -> Iterator[Extracted]:
+    """What blocks of whole lines hold, from byte `at` of their file on.
+
+    A last line without a line end counts only if it is a whole record.
+    """
+    for block in blocks:
         whole = block
         if not block.endswith(b"\n"):
             line = block.rfind(b"\n") + 1
             if extractor.read(block[line:]) is None:  # half a record: the rest may follow
                 whole = block[:line]
-        passages = list(extractor.passages(whole, at))
-        if passages:
-            add(tx, item, was.number, [p for p in passages if any(p.texts)])
-            copies = copied(p.activity.message for p in passages)
-            found = ((p.time, p.activity) for p in passages if p.activity.message not in copies)
-            activity.add(tx, item.number, was.number, is_main, found)
-        at += len(whole)
+        found = [(each, bigrams(each.texts)) for each in extractor.passages(whole, at)]
+        yield Extracted(len(whole), record_ids.numbers(block, at), found)
+        at += len(block)
+
+
+def add_lines(
+    tx: Transaction,
+    item: IndexedItem,
+    was: IndexedFile,
+    pieces: Iterable[Extracted],
+    copied: Copied,
+) -> int:
+    """Index what was extracted from the lines that follow; the file's indexed size then.
+
+    What a copied record says can be found; what it did counts for the session that had it first.
+    """
+    at = was.size
+    is_main = was.path.partition("@")[0] == TRANSCRIPT  # in the archive, a version follows
+    for size, records, found in pieces:
+        record_ids.put(tx, item.number, was.number, records)
+        if found:
+            _add(tx, item, was.number, [each for each in found if any(each[0].texts)])
+            copies = copied(p.activity.message for p, _ in found)
+            new = ((p.time, p.activity) for p, _ in found if p.activity.message not in copies)
+            activity.add(tx, item.number, was.number, is_main, new)
+        at += size
     return at
 
 

@@ -28,6 +28,7 @@ BOOKKEEPING = {
     "is_kept",
     "origin",
     "unindexed",
+    "content_size",
     "put_item",
     "drop_all_but",
     "drop_folder",
