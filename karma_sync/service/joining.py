@@ -69,8 +69,11 @@ def begin(store: Database, me: PairingCode, code: InviteCode, now: datetime) -> 
     fresh = Joining.by(code, code_keys(code.secret), now)
     with store.transaction() as tx:
         known = state.joinings.get(tx, fresh.id)
-        if known and known.status is JoinStatus.JOINED:
-            return known  # to go on with the projects
+        is_member = state.teams.get(tx, code.team) is not None
+        if known and (known.status is JoinStatus.JOINED or (known.is_open and is_member)):
+            return (
+                known  # to go on with the projects; the daemon notes a moment later that I joined
+            )
         _require_new_team(tx, code)
         if known and known.is_open:
             return known

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from karma_sync.app import App
-from karma_sync.domain.team.invite import Door, InviteStatus, invite_id
+from karma_sync.domain.team.invite import Door, InviteStatus, JoinStatus, invite_id
 from karma_sync.domain.team.invite_code import decode_invite
 from karma_sync.domain.team.knock import door_of, knocking_name, proof
 from karma_sync.domain.team.pairing_code import device_text
@@ -216,6 +216,26 @@ def test_who_does_not_lead_any_more_says_so(town: Town, when: str) -> None:
         assert again.code == 12, again
         paste(third, invite(new))
         until(lambda: joined(third, "moving"), "in, by the code of the leader")
+
+
+# ---- pasted again
+
+
+def test_a_code_that_is_pasted_again_at_the_moment_of_joining_goes_on(
+    town: Town, leader: Member
+) -> None:
+    """The team is there a moment before the daemon notes that the code has led to it."""
+    code = invite(leader)
+    with newcomers(town, "hasty") as [hasty]:
+        paste(hasty, code)
+        until(lambda: joined(hasty), "in the team")
+        with open_state(hasty.paths.state_db).transaction() as tx:
+            (found,) = state.joinings.all(tx)
+            state.joinings.put(tx, found.changed(status=JoinStatus.KNOCKING))
+        paste(hasty, code)
+
+        answers = hasty.json("subscription", "list")["subscriptions"]
+        assert {answer["status"] for answer in answers} == {"accepted"}
 
 
 # ---- a daemon that is killed
