@@ -5,7 +5,8 @@ allowed. So the limits are also written to this file (fsynced) whenever a commit
 state.db, and state.db keeps the version that was written. A file with a higher version means that
 the database is older than the file: then the file overrides the database wherever it limits more.
 Entries that the database does not know stay in the file, because the daemon may not have rebuilt
-them in the database yet.
+them in the database yet. In a team that I left everything counts as paused, and as declined if I
+took back what I had sent: a backup still knows me as a member, and so does the team's folder.
 """
 
 from collections.abc import Callable, Collection
@@ -66,6 +67,10 @@ class Limit(Value, frozen=True, kw_only=True):
             answer.project,
             answer.incarnation,
         )
+
+    def at_least(self, status: Status) -> "Limit":
+        """The limit, with this status if that limits more."""
+        return self.changed(status=max(self.status, status, key=_RANK.__getitem__))
 
     def narrow(self, answer: Subscription) -> Subscription:
         """The answer, changed so that it sends no more than both allow."""
@@ -224,6 +229,12 @@ def _content(tx: Transaction, member: str, before: Intent) -> Intent:
     limits = {(limit.team, limit.project): limit for limit in before.limits}
     for answer in state.subscriptions.all(tx, member=member):
         limits[answer.team, answer.project] = Limit.of(answer)
+    for former in state.formers.all(tx):
+        team = state.teams.get(tx, former.team)
+        gone = team.former(member) if team else None
+        took_back = gone is not None and gone.removal is not None and gone.removal.retracted
+        least = Status.DECLINED if took_back else Status.PAUSED
+        limits |= {k: each.at_least(least) for k, each in limits.items() if k[0] == former.team}
     return Intent(
         version=before.version,
         limits=tuple(limits[key] for key in sorted(limits)),

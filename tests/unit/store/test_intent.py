@@ -15,12 +15,13 @@ from karma_sync.domain.session.selection import (
     WithheldObservation,
     Withhold,
 )
+from karma_sync.domain.team.member import How, Removal
 from karma_sync.domain.team.subscription import Direction, Status, Subscription
 from karma_sync.errors import KarmaError, NotWritable
 from karma_sync.store import state
 from karma_sync.store.database import Database
 from karma_sync.store.intent import IntentFile, read_intent
-from tests.support.builders import NOW
+from tests.support.builders import NOW, team_of_all
 
 ME = "k" * 64
 LIMITS = Limits(since=NOW, after_idle=60, profile=Profile.CONVERSATION)
@@ -162,6 +163,53 @@ def test_a_database_from_yesterday_does_not_undo_a_later_pause_or_decline(
     assert home.answer().status is later
     assert "older" in home.reported[0]
     assert read_intent(home.path).limits[0].status is later
+
+
+@pytest.mark.parametrize("how", [How.LEFT, How.REMOVED])
+def test_a_database_from_before_i_left_a_team_does_not_send_to_it_again(
+    home: Home, how: How
+) -> None:
+    home.put(accepted())
+    yesterday = home.backup()
+    former = state.Former(team="t", name="team", how=how, at=NOW, key=ME, incarnation=0)
+    with home.store.transaction() as tx:
+        state.formers.put(tx, former)
+    home.restart(yesterday)
+
+    assert home.answer().status is Status.PAUSED
+    home.restart(None)
+    assert read_intent(home.path).limit(accepted()).status is Status.PAUSED
+
+
+def test_what_i_took_back_when_i_left_is_declined_in_a_database_from_before(home: Home) -> None:
+    home.put(accepted())
+    yesterday = home.backup()
+    team = team_of_all("alice.box", "bob.box")
+    removal = Removal(how=How.LEFT, at=1, retracted=True)
+    gone = team.members[1].changed(key=ME, removal=removal)
+    former = state.Former(team="t", name="team", how=How.LEFT, at=NOW, key=ME, incarnation=0)
+    with home.store.transaction() as tx:
+        state.teams.put(tx, team.changed(id="t", members=team.members[:1], removed=(gone,)))
+        state.formers.put(tx, former)
+    home.restart(yesterday)
+
+    assert home.answer().status is Status.DECLINED
+
+
+def test_a_new_answer_in_a_team_that_i_am_in_again_is_not_limited_by_the_old_one(
+    home: Home,
+) -> None:
+    home.put(accepted())
+    former = state.Former(team="t", name="team", how=How.LEFT, at=NOW, key=ME, incarnation=0)
+    with home.store.transaction() as tx:
+        state.formers.put(tx, former)
+    with home.store.transaction() as tx:
+        state.formers.drop(tx, team="t")
+    home.put(accepted(incarnation=8))
+    today = home.backup()
+    home.restart(today)
+
+    assert home.answer() == accepted(incarnation=8)
 
 
 def test_a_database_from_yesterday_does_not_undo_a_narrower_limit(home: Home) -> None:
