@@ -23,6 +23,14 @@ KARMA_SYNC_SYNCTHING_2 ?= $(shell sed -n 's/^KARMA_SYNC_SYNCTHING_2=//p' build/s
 WITH_SYNCTHING = KARMA_SYNC_SYNCTHING="$(KARMA_SYNC_SYNCTHING)" \
 	$(if $(KARMA_SYNC_SYNCTHING_2),KARMA_SYNC_SYNCTHING_2="$(KARMA_SYNC_SYNCTHING_2)")
 
+# A file system in memory, if there is one with 4 GB of room on which programs can run.
+IN_MEMORY = $(shell set -- $$(df -Pk /dev/shm 2>/dev/null | tail -1); test "$${4:-0}" -gt 4000000 \
+	&& ! grep -q ' /dev/shm .*noexec' /proc/mounts && echo /dev/shm)
+# Tests wait for the disk each time that something is written durably, and start this program
+# hundreds of times: it is compiled once, whatever the environment asks for.
+PYTEST = TMPDIR="$(or $(TMPDIR),$(IN_MEMORY),/tmp)" PYTHONDONTWRITEBYTECODE= $(WITH_SYNCTHING) \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 .PHONY: help demo test test-git test-agent test-all bench lint types fmt env syncthing lock clean
 
 help: ## Show this list
@@ -32,7 +40,7 @@ demo: env build/syncthing.env ## Watch two members with two Syncthings share ses
 	@$(WITH_SYNCTHING) $(BIN)/karma-sync demo $(ARGS)
 
 test: env build/syncthing-both ## Run the tests, except the slow ones (ARGS="-k name")
-	$(WITH_SYNCTHING) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 test-git: env build/old-git.done ## Run the tests of git with the oldest git that the README names
 	PATH="$(CURDIR)/build/old-git/usr/bin:$$PATH" $(BIN)/python -m pytest tests/unit/git tests/unit/service/test_project_scan.py $(ARGS)
@@ -41,7 +49,7 @@ test-agent: env build/agent.done ## Run the real agent, without any network, on 
 	$(BIN)/python -m pytest tests/agent $(ARGS)
 
 test-all: env build/syncthing-both build/agent.done ## Run every test
-	$(WITH_SYNCTHING) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PYTEST) $(ARGS)
 
 bench: env build/syncthing-both ## Measure into build/bench.json (see benchmarks/README.md)
 	$(WITH_SYNCTHING) $(BIN)/python -m benchmarks $(ARGS)

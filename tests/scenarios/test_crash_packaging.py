@@ -11,6 +11,9 @@ from tests.support.town import Town
 
 pytestmark = pytest.mark.daemon
 _SLOW = [pytest.mark.slow, pytest.mark.timeout(900)]  # some fifty starts of a daemon
+# A chunk that is not durable yet, and a manifest in its place; the other steps are in
+# test_crash_in_memory.py.
+_FEW = r"before fsync folders/ks-c.*/chunks/.*zst|after replace folders/ks-c.*/items/.*ks"
 _SHORT = (
     r"(before fsync|after replace) folders/ks-c.*/(chunks|items)/.*(zst|ks)"
     r"|work\.db in package|scan ks-c"
@@ -28,8 +31,8 @@ def pair(town: Town) -> tuple[Member, Member]:
 @pytest.mark.parametrize(
     ("victim", "scope", "least"),
     [
-        ("daemon", _SHORT, 10),
-        ("syncthing", _SHORT, 10),
+        ("daemon", _FEW, 2),
+        pytest.param("syncthing", _SHORT, 10, marks=_SLOW),
         pytest.param("daemon", _EVERYTHING, 20, marks=_SLOW),
     ],
 )

@@ -118,9 +118,10 @@ def test_a_history_that_appears_while_as_daemon_is_off_is_read_ahead_and_sent_wh
     pair.a.down()
     said = "much to tell " * 20_000
     history = [pair.a.write_session(*(f"{n}, {m}: {said}" for m in range(8))) for n in range(26)]
-    pair.a.up()
+    begun = pair.a.start("up", "-d")  # it may return after the other process has read all
 
     until(lambda: reading_ahead(pair.a), "another process reads")
+    assert pair.a.finish(begun).code == 0
     pair.b.until_readable(*history)
     assert reading_ahead(pair.a) == []
 

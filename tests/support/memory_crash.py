@@ -1,10 +1,12 @@
 """Kills a member in memory at one step of its daemon after the other.
 
 A step is a commit of one of its databases, a file put in place, or a write of Syncthing's
-configuration; each is killed at before it and after it, where it is in the program.
+configuration, once for each kind of file; each is killed at before it and after it, where it is in
+the program.
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -90,10 +92,10 @@ class MemoryWalk:
             name = Path(os.fsdecode(target))
             is_mine = name.is_relative_to(member.home)
             if is_mine:
-                at(f"before replace {name.name}")
+                at(f"before replace {_kind(name)}")
             replace(source, target, **given)
             if is_mine:
-                at(f"after replace {name.name}")
+                at(f"after replace {_kind(name)}")
 
         configure = member.syncthing.put_configuration
 
@@ -105,6 +107,11 @@ class MemoryWalk:
         patch.setattr(Database, "transaction", killing)
         patch.setattr(os, "replace", put)
         patch.setattr(member.syncthing, "put_configuration", put_configuration)
+
+
+def _kind(path: Path) -> str:
+    """The name of a file, without the hashes and numbers that tell it from others of its kind."""
+    return re.sub(r"\.\d+\.ks", ".N.ks", re.sub(r"[0-9a-f]{32,64}", "*", path.name))
 
 
 def _caller() -> str:
