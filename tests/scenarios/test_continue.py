@@ -124,8 +124,8 @@ def test_where_both_went_on_it_asks_and_loses_nothing(two: Two) -> None:
 
 
 def test_it_stays_here_until_it_is_shared(two: Two) -> None:
-    found = two.desk.listed()
-    mine = [s for s in found if s["author"] == "alice.desk"]
+    mine = until(
+        lambda: [s for s in two.desk.listed() if s["author"] == "alice.desk"], "the fork, at home"
+    )
 
-    assert mine, found
     assert all(two.bob.peek(s["session_id"]) is None for s in mine)
