@@ -187,7 +187,7 @@ class Strings:
 
         It is that of a key that is near, in JSON.
         """
-        last = place if self._valid else 0
+        last = max(place, 0) if self._valid else 0
         for _ in range(_TRIES):
             last = self._plain.rfind(b'":', done, last)
             if last < 0:

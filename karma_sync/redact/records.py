@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from karma_sync.errors import RedactionFailed
 from karma_sync.redact.codings import has_colours
+from karma_sync.redact.escapes import unescape
+from karma_sync.redact.finders import members, private
 from karma_sync.redact.findings import Findings
 from karma_sync.redact.gates import NeedHit
 from karma_sync.redact.json_strings import Group, Strings, grouped, is_json
@@ -13,7 +15,8 @@ from karma_sync.redact.scanner import PASSES, Scanner
 from karma_sync.redact.spans import has_other_text
 from karma_sync.redact.stretches import Stretch
 
-PRIVATE = "private"  # the rule for blocks that a person marks
+_PRIVATE = "private"  # the rule for blocks that a person marks
+_ASSIGNMENT = "assignment"  # that for values beside their names
 _TAIL = 8  # bytes of a need that may stand after the string in which it begins
 
 
@@ -21,13 +24,12 @@ class Records:
     """Redacts the records of one block, one at a time, and adds the redactions by rule to `cuts`.
 
     The result of a record does not depend on the others; what was searched once is not searched
-    again. `cuts_private` says whether private blocks are cut that span texts.
+    again.
     """
 
-    def __init__(self, scanner: Scanner, cuts: Counter[str], cuts_private: bool) -> None:
+    def __init__(self, scanner: Scanner, cuts: Counter[str]) -> None:
         self._scanner = scanner
         self._cuts = cuts
-        self._cuts_private = cuts_private
         self._findings = Findings(scanner)
 
     def redact(self, record: bytes, hits: Sequence[NeedHit]) -> bytes:
@@ -37,11 +39,8 @@ class Records:
             RedactionFailed: a redaction damaged the record.
         """
         valid = is_json(record)
-        opened = valid and self._cuts_private and self._scanner.may_open(PRIVATE, hits)
-        if opened and (private := over_blocks(record)):
-            record = _without_private_blocks(record, private)
-            self._cuts[PRIVATE] += len(private)
-            hits = self._scanner.hits(record)
+        if valid:
+            record, hits = self._over_strings(record, hits)
         for _ in range(PASSES):
             before, record = record, self._strings(record, hits, valid)
             if valid:
@@ -53,6 +52,25 @@ class Records:
                 return record
             record, hits = plain, self._scanner.hits(plain)
         return self._unsearched(record)
+
+    def _over_strings(
+        self, record: bytes, hits: Sequence[NeedHit]
+    ) -> tuple[bytes, Sequence[NeedHit]]:
+        """A JSON record with its hits, without secrets that only several strings together tell."""
+        found: list[Stretch] = []
+        if self._scanner.may_open(private.closed, hits) and (found := over_blocks(record)):
+            record = self._without(record, found, _PRIVATE)
+            hits = self._scanner.hits(record)
+        if self._scanner.may_open(members.secrets, hits):
+            found = [
+                (start, end)
+                for start, end in members.in_record(record, unescape)
+                if not self._scanner.exempts(unescape(record[start:end]))
+            ]
+            if found:
+                record = self._without(record, found, _ASSIGNMENT)
+                hits = self._scanner.hits(record)
+        return record, hits
 
     def _strings(self, record: bytes, hits: Sequence[NeedHit], valid: bool) -> bytes:
         """Redact inside the strings of a record until no rule finds anything in them.
@@ -88,6 +106,15 @@ class Records:
             found = ((group, None) for group, _ in _groups_with(record, changed, valid))
         return record
 
+    def _without(self, record: bytes, stretches: Sequence[Stretch], rule: str) -> bytes:
+        """A record with a marker of this rule in place of each of these stretches."""
+        self._cuts[rule] += len(stretches)
+        pieces, at = [], 0
+        for start, end in stretches:
+            pieces += [record[at:start], f"[REDACTED:{rule}]".encode()]
+            at = end
+        return b"".join([*pieces, record[at:]])
+
     def _unsearched(self, record: bytes) -> bytes:
         """The marker for a record in which each cut uncovers another secret, with its line end."""
         span = self._scanner.whole(record)
@@ -121,12 +148,3 @@ def _groups_with(
                 yield group, group.own(hits[at:last])
         else:
             return
-
-
-def _without_private_blocks(record: bytes, stretches: Sequence[Stretch]) -> bytes:
-    """A record with a marker in place of each of these stretches."""
-    pieces, at = [], 0
-    for start, end in stretches:
-        pieces += [record[at:start], f"[REDACTED:{PRIVATE}]".encode()]
-        at = end
-    return b"".join([*pieces, record[at:]])

@@ -19,7 +19,7 @@ from karma_sync.redact.allowlist import NOTHING_ALLOWED, AllowList
 from karma_sync.redact.gates import NeedHit
 from karma_sync.redact.json_strings import is_json
 from karma_sync.redact.matching.rule import Rule
-from karma_sync.redact.records import PRIVATE, Records
+from karma_sync.redact.records import Records
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
 from karma_sync.redact.scanner import Scanner
 
@@ -71,7 +71,6 @@ class RuleRedactor:
         frames: Frames | None = None,
     ) -> None:
         self._frames = frames
-        self._cuts_private = any(rule.name == PRIVATE for rule in rules)
         self._scanner = Scanner(rules, allowed)
         self._version = _version(rules, allowed, salt)
 
@@ -145,7 +144,7 @@ class RuleRedactor:
 
     def _records(self, cuts: Counter[str]) -> Records:
         """Redacts the records of one block, and adds the redactions by rule to `cuts`."""
-        return Records(self._scanner, cuts, self._cuts_private)
+        return Records(self._scanner, cuts)
 
     def _is_candidate(self, text: bytes, hits: Sequence[NeedHit]) -> bool:
         """Whether some rule may find something in a text with these hits."""

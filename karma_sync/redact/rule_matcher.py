@@ -39,6 +39,7 @@ class RuleMatcher:
     def __init__(self, rule: Rule, order: int, allowed: Allowed) -> None:
         self.reach = 0 if rule.one_line else rule.reach
         self.is_fixed = bool(rule.begins)
+        self.finder = rule.finder
         alone = rule.utf8 or rule.finder or _LOOKS_BESIDE.search(rule.pattern)
         self.together = "" if alone else rule.pattern
         self._order = order
@@ -66,7 +67,8 @@ class RuleMatcher:
         if self._rule.finder:
             effort.spend(end - start)
             for first, last in self._rule.finder(text, start, end):
-                yield Span(first, last, self._order)
+                if self._allowed is None or not self._allowed(text[first:last]):
+                    yield Span(first, last, self._order)
             return
         at = start
         tried, again = -1, 0

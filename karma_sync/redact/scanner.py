@@ -13,7 +13,7 @@ from karma_sync.redact.effort import Effort, TooMuchWork
 from karma_sync.redact.escapes import Unescaped, snapped, whole_characters
 from karma_sync.redact.gates import CandidateLine, Gates, NeedHit, Reasons
 from karma_sync.redact.matching.patterns import compiled
-from karma_sync.redact.matching.rule import ANYWHERE, FAR, Rule
+from karma_sync.redact.matching.rule import ANYWHERE, FAR, Finder, Rule
 from karma_sync.redact.matching.value_checks import is_key
 from karma_sync.redact.rule_matcher import Allowed, RuleGroup, RuleMatcher, Span
 from karma_sync.redact.spans import distinct, merged, without_bare_markers
@@ -50,6 +50,8 @@ class Scanner:
     def __init__(self, rules: Sequence[Rule], allowed: Allowed) -> None:
         self._names = [*(rule.name for rule in rules), UNSEARCHED]
         self.all_near = [order for order, rule in enumerate(rules) if rule.near]
+        self._finders = {rule.finder for rule in rules if rule.finder}
+        self._allowed = allowed
         self._matchers = [RuleMatcher(rule, order, allowed) for order, rule in enumerate(rules)]
         self._groups: dict[tuple[int, ...], list[RuleGroup]] = {}
         self._gates = Gates(rules)
@@ -78,11 +80,18 @@ class Scanner:
         """The indexes of the rules to try on every text in this record, because of words in it."""
         return self._gates.near(record)
 
-    def may_open(self, name: str, hits: Sequence[NeedHit]) -> bool:
-        """Whether a text with these hits may hold what the rules of this name need."""
+    def may_open(self, finder: Finder, hits: Sequence[NeedHit]) -> bool:
+        """Whether a text with these hits may hold what the rule with this finder needs."""
+        if finder not in self._finders:
+            return False
         reasons = self._gates.reasons(hits)
-        opened = (order for orders, _ in reasons.needed for order in orders)
-        return reasons.hidden or any(self._names[order] == name for order in opened)
+        opened = {order for orders, _ in reasons.needed for order in orders}
+        opened.update(self._gates.always)
+        return reasons.hidden or any(self._matchers[order].finder is finder for order in opened)
+
+    def exempts(self, value: bytes) -> bool:
+        """Whether the person exempted this value."""
+        return self._allowed(value)
 
     def find(
         self,

@@ -38,11 +38,6 @@ _CALLED = r"[a-z0-9]+[ ](?:[a-z]+[ ])?(?:key|token|secret)"
 _KEY_NAME = rf"(?P<name>[A-Za-z0-9_.-]*{KEYED}{AFTER})"
 _SAID = r"[ !#-.0-9;<>-\[\]-~]{0,32}?"  # other words after it; no character that JSON escapes
 _LEADS = r"(?:to|is|are|with|as|:|→|\\+u2192|\||[-=]>)"
-# Between two settings of one object: commas, blanks, and what tools print before a line: its
-# number, its file, a time, the sign of a diff.
-_NEXT = r"(?:[\s,]|\n[^\n\"'={]{1,64}?)*"
-_NEXT_GATE = r"(?:[\s,]|\\+[nrt]|\\+u[0-9a-f]{4}|[^\n\"'={\\])*"
-_QUOTE = r"""\\*["'`]?"""
 
 ADJACENT_RULES = (
     Rule(
@@ -61,29 +56,6 @@ ADJACENT_RULES = (
             "process.env.API_KEY || 'your-api-key'",
             'password or "the password of user2"',
             "process.env.JWT_SECRET || 'development-secret'",
-        ),
-    ),
-    Rule(
-        name="assignment",  # name: API_KEY, value: …: as containers and old configurations list it
-        pattern=rf"(?m)(?i:name|key){_QUOTE}[ \t]*[:=][ \t]*{_QUOTE}"
-        + rf"{NAME}{_QUOTE}{_NEXT}{_QUOTE}(?i:value){_QUOTE}[ \t]*[:=][ \t]*"
-        rf"(?:{QUOTED}|(?P<secret_y>[^\s\"'`\\]+){LINE_END}|{_QUOTE}(?P<secret_z>{BARE}))",
-        gate=rf"(?i:name|key){_QUOTE}{BLANK}[:=]{BLANK}{_QUOTE}[A-Za-z0-9_.-]*{WORD}{MORE}{_QUOTE}"
-        rf"{_NEXT_GATE}{_QUOTE}(?i:value)",
-        source="https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/",
-        check=is_listed_secret,
-        examples=(
-            "env:\n- name: DB_PASSWORD\n  value: «hunter2!{alnum:4}»\n",
-            "env:\n- name: DB_PASSWORD\n  value: '«h&nter2!{alnum:4}»'\n",
-            "env:\n- name: DB_PASSWORD\n  value: «h&nter2!{alnum:4}»\n",
-            '<add key="ApiKey" value="«{alnum:32}»" />',
-            '    12→   "name": "API_TOKEN",\n    13→   "value": "«{hex:40}»"\n',
-            "a/x.yaml:7:- name: API_TOKEN\na/x.yaml:8:  value: «{hex:40}»\n",
-        ),
-        near_misses=(
-            "- name: API_TOKEN\n  valueFrom:\n    secretKeyRef: x",
-            '<input name="password" value="" />',
-            "name: API_TOKEN\nvalue: ${API_TOKEN}",
         ),
     ),
     Rule(

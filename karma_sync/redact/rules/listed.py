@@ -1,6 +1,6 @@
 """Rules for secrets in tables, lists, definitions and dumps: their names stand apart from them."""
 
-from karma_sync.redact.finders import columns
+from karma_sync.redact.finders import columns, members
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.matching.value_checks import (
     is_assigned_secret,
@@ -214,22 +214,39 @@ LISTED_RULES = (
         ),
     ),
     Rule(
-        name="assignment",  # {"value": v, "name": NAME}, and what the stores of clouds print
-        pattern=rf"\"(?i:value)\"[ \t]*:[ \t]*\"(?P<secret_a>[^\"\n]+)\"[\s,]{{1,40}}"
-        rf"\"(?i:name|key)\"[ \t]*:[ \t]*\"{NAME}\""
-        r"|\"(?i:name)\"[ \t]*:[ \t]*\"(?P<name2>[A-Za-z0-9_./-]*/[A-Za-z0-9_.-]*"
-        rf"{WORD}{AFTER})\"[^{{}}]{{0,200}}?\"(?i:value)\"[ \t]*:[ \t]*\"(?P<secret_b>[^\"\n]+)\"",
-        gate=rf"\"(?i:value)\\*\"[ \t]{{0,4}}:[ \t]{{0,4}}\\*\"[^\"\n]{{1,}}\"[\s,\\nrt]{{1,}}"
-        rf"\\*\"(?i:name|key)\\*\"|\"(?i:name)\\*\"[ \t]{{0,4}}:[ \t]{{0,4}}\\*\""
-        rf"[A-Za-z0-9_./-]{{0,}}{WORD}",
-        source="https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-securestring.html",
-        check=is_told_secret,
+        name="assignment",  # {"value": v, "name": NAME}, - name: NAME, and what clouds print
+        pattern="",
+        finder=members.secrets,
+        gate=rf"(?i:name|key|variable|parameter)\\*[\"'`]?{BLANK}(?::|=>?){BLANK}\\*[\"'`]?"
+        rf"[A-Za-z0-9_./:-]{{0,}}{WORD}",
+        reach=1000,
+        source="https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/",
         examples=(
+            "env:\n- name: DB_PASSWORD\n  value: «hunter2!{alnum:4}»\n",
+            "env:\n- name: DB_PASSWORD\n  value: '«h&nter2!{alnum:4}»'\n",
+            "env:\n- name: DB_PASSWORD\n  value: «h&nter2!{alnum:4}»\n",
+            "env:\n  - value: «{hex:40}» # x\n    type: plain\n    name: API_TOKEN\n",
+            '<add key="ApiKey" value="«{alnum:32}»" />',
+            '<add value="«h<nter2!{alnum:4}»" key="db.password" />',
+            '    12→   "name": "API_TOKEN",\n    13→   "value": "«{hex:40}»"\n',
+            "a/x.yaml:7:- name: API_TOKEN\na/x.yaml:8:  value: «{hex:40}»\n",
             '[{"value": "«Marlin1984#x»", "name": "DB_PASSWORD"}]',
+            '{"value": "«{alnum:32}»", "scope": "all", "tags": ["a", "b"], "key": "API_KEY"}',
+            '{\n  "key": "API_KEY",\n  "secret": true,\n  "value": "«{alnum:32}»"\n}',
+            "{ value: '«{alnum:32}»', type: 'x', name: 'API_KEY' }",
+            'value = "«{alnum:32}»"\n  name  = "api_key"\n',
             '{"Parameter": {"Name": "/prod/db/password", "Type": "SecureString", "Value":'
             ' "«ysHoeVrbBfJa0dF8»"}}',
         ),
-        near_misses=('{"value": "required", "name": "password"}',),
+        near_misses=(
+            "- name: API_TOKEN\n  valueFrom:\n    secretKeyRef: x",
+            "- name: API_TOKEN\n- value: {hex:40}\n  name: COMMIT\n",
+            '<input name="password" value="" />',
+            "name: API_TOKEN\nvalue: ${API_TOKEN}",
+            '{"value": "required", "name": "password"}',
+            '{"name": "API_TOKEN"}, {"name": "COMMIT", "value": "{hex:40}"}',
+            '{"name": "API_TOKEN", "from": {"value": "{hex:40}"}}',
+        ),
     ),
     Rule(
         name="assignment",  # of a cloud's store of secrets, whatever its name is

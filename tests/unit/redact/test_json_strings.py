@@ -50,7 +50,7 @@ def test_the_strings_of_json_are_found_as_in_any_text(line: bytes, blank: bytes)
 
 
 @examples(300)
-@given(st.builds(_written, _VALUES, st.booleans()), st.integers(0, 200), st.integers(0, 9))
+@given(st.builds(_written, _VALUES, st.booleans()), st.integers(-9, 200), st.integers(0, 9))
 def test_strings_from_the_middle_on_are_the_last_of_all(
     line: bytes, place: int, number: int
 ) -> None:

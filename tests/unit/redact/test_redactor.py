@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from karma_sync.errors import RedactionFailed
+from karma_sync.redact.allowlist import read_allowlist
 from karma_sync.redact.escapes import Unescaped, snapped, unescape
 from karma_sync.redact.examples import fill
 from karma_sync.redact.json_strings import KEPT_KEYS
@@ -23,7 +24,10 @@ from karma_sync.redact.scanner import Scanner
 REDACTOR = default_redactor()
 # The same rules without keywords and gates: every pattern is tried on every whole string.
 SLOW = RuleRedactor(
-    [replace(rule, keywords=(), gate="", one_line=False, reach=ANYWHERE) for rule in DEFAULT_RULES]
+    [
+        replace(rule, keywords=(), gate_head="", gate="", one_line=False, reach=ANYWHERE)
+        for rule in DEFAULT_RULES
+    ]
 )
 
 GITHUB = fill("ghp_{alnum:36}")
@@ -236,6 +240,49 @@ def test_a_value_is_judged_by_its_key() -> None:
         "password": "[REDACTED:assignment]",
         "input": {"API_KEY": "[REDACTED:assignment]", "n": 1},
     }
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"name": "DB_PASSWORD", "value": "%"},
+        {"value": "%", "name": "DB_PASSWORD"},
+        {"Key": "API_TOKEN", "Type": "String", "n": [1, None], "Value": "%"},
+        {"value": "%", "tags": ["a", "b"], "sensitive": True, "key": "api.token"},
+    ],
+)
+@pytest.mark.parametrize("value", ['k7!Qz\\"x9Lw2#Rv', "a8Kd0Lq2Xz9Pw4Rt6Yv1Bn3M"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_value_is_cut_whose_name_is_another_member_of_its_object(
+    members: dict[str, object], value: str, indent: int | None
+) -> None:
+    text = json.dumps(members, indent=indent).replace("%", json.dumps(value)[1:-1])
+    around = {"env": [{"name": "A", "value": "b"}, json.loads(text)], "text": text}
+
+    result = redacted(around)
+
+    cut = {name: "[REDACTED:assignment]" if each == "%" else each for name, each in members.items()}
+    assert result["env"] == [{"name": "A", "value": "b"}, cut]  # type: ignore[index]  # as given
+    assert json.loads(result["text"]) == cut  # type: ignore[index]  # as given
+
+
+def test_a_secret_at_the_very_beginning_of_a_record_is_cut_like_any_other() -> None:
+    record = [f"\\/{GITHUB}", {"a": "b"}, f"PW={GITHUB}"]
+
+    assert "ghp_" not in json.dumps(redacted(record))
+
+
+def test_a_value_in_another_object_than_the_name_stays() -> None:
+    env = [{"name": "API_TOKEN"}, {"value": "a8Kd0Lq2Xz9Pw4Rt6Yv1Bn3M", "name": "COMMIT"}]
+
+    assert redacted({"env": env}) == {"env": env}
+
+
+def test_a_value_that_the_person_exempts_stays_beside_its_name() -> None:
+    record = b'{"name": "API_TOKEN", "value": "a8Kd0Lq2Xz9Pw4Rt6Yv1Bn3M"}\n'
+    exempted = read_allowlist("a8Kd0Lq2Xz9Pw4Rt6Yv1Bn3M\n", "allowed")
+
+    assert RuleRedactor(DEFAULT_RULES, exempted).lines(record) == Redacted(record, {})
 
 
 def test_a_secret_that_is_a_key_is_cut() -> None:
