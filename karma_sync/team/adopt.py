@@ -39,10 +39,17 @@ class Adopter:
 
     def __init__(self, context: TeamContext) -> None:
         self._context = context
+        self._leaders: dict[str, str] = {}  # at the last call, by team
 
     def adopt_all(self, team_id: str) -> None:
-        """Adopt every document of a team that changed since the last call."""
+        """Adopt every document of a team that changed since the last call.
+
+        All of them if somebody else leads since then: a document that was refused because its
+        writer led may count now.
+        """
         folder = self._context.metadata(metadata_folder(team_id))
+        if self._leads_anew(team_id):
+            folder.forget()
         changed, me = folder.changed(), self._context.me.key
         found = [f for f in changed if f.writer != me]
         adopted = [self._adopt(team_id, [f]) for f in found if f.kind == ROSTER]
@@ -60,6 +67,15 @@ class Adopter:
             if each not in here:
                 self._adopt_last(team_id, each)
         self._adopt(team_id, here)
+
+    def _leads_anew(self, team_id: str) -> bool:
+        """Whether a command gave the team another leader since the last call: I took over."""
+        with self._context.store.reading() as tx:
+            team = state.teams.get(tx, team_id)
+        before = self._leaders.pop(team_id, None)
+        if team:
+            self._leaders[team_id] = team.leader
+        return team is not None and before is not None and before != team.leader
 
     def _adopt(self, team_id: str, found: Sequence[DocumentFile]) -> bool:
         """Adopt those documents that are new and verify; returns whether any was adopted.
@@ -154,6 +170,9 @@ class Adopter:
             before = team.known(member.key)
             if before and before.incarnation != member.incarnation:
                 state.subscriptions.drop(tx, team=team.id, member=member.key)
+        mine = after.anybody(me.key)
+        if mine and not mine.active:  # removed and added again before I knew
+            after = after.activate(me.key, me.addresses)
         state.teams.put(tx, after)
         state.put_document(tx, document_of(team.id, found, roster.version))
 

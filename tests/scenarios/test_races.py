@@ -1,0 +1,146 @@
+"""Two members act before either knows what the other did: everybody agrees at the end."""
+
+from itertools import count, permutations
+
+import pytest
+
+from tests.support.harness import Member, until
+from tests.support.town import Town, found_team, share
+
+pytestmark = pytest.mark.memory
+
+
+_NUMBERS = count(1)
+
+
+@pytest.fixture
+def three(town: Town) -> list[Member]:
+    """A leads B and C, who exchange; B may take over. Each test has members of its own."""
+    number = next(_NUMBERS)
+    members = town.members(*(f"{user}{number}" for user in ("alice", "bob", "carol")))
+    found_team(*members)
+    share(*members)
+    a, b, _ = members
+    a.run("team", "successors", b.tag, "--yes")
+    for member in members:
+        until(lambda m=member: _roles(m).get(b.tag) == "successor 1", f"{member.tag} to know")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+    _assert_exchange(members)
+    return members
+
+
+def test_who_is_removed_and_added_again_before_it_knew_is_a_member_and_exchanges(
+    three: list[Member],
+) -> None:
+    a, b, _ = three
+    a.run("team", "remove", b.tag, "--yes")
+    b.run("pair", a.code)
+    a.run("team", "add", b.code, "--yes")
+
+    until(lambda: _statuses(b) == {"offered"}, "B was removed, and is asked again")
+    b.run("accept", "repo", "--yes")
+    _assert_exchange(three)
+
+
+def test_a_member_that_leaves_while_it_is_removed_is_gone_once(three: list[Member]) -> None:
+    a, b, c = three
+    a.run("team", "remove", b.tag, "--yes")
+    b.run("team", "leave", "--yes")
+
+    until(lambda: not _roles(b), "B out")
+    for member in (a, c):
+        until(lambda m=member: set(_roles(m)) == {a.tag, c.tag}, f"B gone at {member.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+    _assert_exchange([a, c])
+    gone = [m["tag"] for m in a.json("team", "show")["removed"]]
+    assert gone == [b.tag]
+
+
+def test_a_takeover_and_a_transfer_at_the_same_moment_end_with_who_took_over(
+    three: list[Member],
+) -> None:
+    a, b, c = three
+    a.run("team", "transfer", c.tag, "--yes")
+    b.run("team", "take-over", "--yes")
+
+    for member in three:
+        until(lambda m=member: _roles(m).get(b.tag) == "leader", f"{member.tag} follows B")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+    b.run("team", "rename", "of-b")
+    for member in three:
+        until(lambda m=member: m.json("team", "show")["name"] == "of-b", f"{member.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+    assert a.run("team", "rename", "mine", check=False).code == 12
+    assert c.run("team", "rename", "mine", check=False).code == 12
+    _assert_exchange(three)
+
+
+def test_a_successor_that_takes_over_while_it_is_removed_leads_without_the_former_leader(
+    three: list[Member],
+) -> None:
+    """The removal is of the former term; a take-over is for a leader that must not go on."""
+    a, b, c = three
+    a.run("team", "remove", b.tag, "--yes")
+    b.run("team", "take-over", "--yes")
+
+    for member in three:
+        until(lambda m=member: _roles(m).get(b.tag) == "leader", f"{member.tag} follows B")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+    _assert_exchange(three)
+
+
+def test_of_two_successors_that_take_over_the_one_named_first_leads(three: list[Member]) -> None:
+    a, b, c = three
+    a.run("team", "successors", b.tag, c.tag, "--yes")
+    for member in three:
+        until(lambda m=member: _roles(m).get(c.tag) == "successor 2", f"{member.tag} to know")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+    c.run("team", "take-over", "--yes")
+    b.run("team", "take-over", "--yes")
+
+    for member in three:
+        until(lambda m=member: _roles(m).get(b.tag) == "leader", f"{member.tag} follows B")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+    assert c.run("team", "rename", "mine", check=False).code == 12
+    _assert_exchange(three)
+
+
+def test_a_takeover_outweighs_that_the_former_leader_dissolved_the_team(
+    three: list[Member],
+) -> None:
+    a, b, _ = three
+    a.run("team", "dissolve", "--yes")
+    b.run("team", "take-over", "--yes")
+
+    for member in three:
+        until(lambda m=member: _roles(m).get(b.tag) == "leader", f"{member.tag} follows B")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+        assert member.json("team", "show")["status"] == "active"
+    _assert_exchange(three)
+
+
+def test_answers_that_follow_each_other_fast_end_with_the_last(three: list[Member]) -> None:
+    a, b, c = three
+    b.run("subscription", "pause", "repo")
+    b.run("subscription", "resume", "repo", "--yes")
+    b.run("decline", "repo", "--yes")
+    b.run("subscription", "reopen", "repo")
+    b.run("accept", "repo", "--yes")
+    _assert_exchange(three)
+    a.run("project", "unshare", "repo", "--yes")
+    a.run("project", "share", str(a.repo), "--yes")
+    for member in (b, c):
+        until(lambda m=member: _statuses(m) == {"offered"}, f"asked anew: {member.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+        member.run("accept", "repo", "--yes")
+    _assert_exchange(three)
+
+
+def _assert_exchange(members: list[Member]) -> None:
+    """What each writes now all others read."""
+    written = {member.tag: member.write_session(f"by {member.user}") for member in members}
+    for reader, author in permutations(members, 2):
+        reader.until_readable(written[author.tag])
+
+
+def _roles(member: Member) -> dict[str, str]:
+    teams = member.json("team", "list")["teams"]
+    if not teams:
+        return {}
+    return {m["tag"]: m["role"] for m in member.json("team", "show")["members"]}
+
+
+def _statuses(member: Member) -> set[str]:
+    found = member.json("subscription", "list")["subscriptions"]
+    return {s["status"] for s in found}
