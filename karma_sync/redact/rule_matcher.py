@@ -134,7 +134,8 @@ class RuleGroup:
         self.reach = reach
         self._alone = [matcher for matcher in matchers if not matcher.together]
         self._together = [matcher for matcher in matchers if matcher.together]
-        self._patterns = PatternSet([matcher.together for matcher in self._together])
+        patterns = [matcher.together for matcher in self._together]
+        self._patterns = PatternSet(patterns) if len(patterns) > 1 else None
 
     def spans(self, text: bytes, start: int, end: int, effort: Effort) -> Iterator[Span]:
         """The secrets that these rules find in text[start:end], those of each rule in order.
@@ -143,7 +144,7 @@ class RuleGroup:
             TooMuchWork: the effort is spent.
         """
         tried = [*self._alone, *self._together]
-        if len(self._together) > 1:
+        if self._patterns is not None:
             # cut off from the text around it, a region holds all matches that it holds in it
             effort.spend(end - start)
             found = self._patterns.matching(text[start:end])
