@@ -1,4 +1,7 @@
-"""Two members act before either knows what the other did: everybody agrees at the end."""
+"""Two members act before either knows what the other did: everybody agrees at the end.
+
+All but the first are slow: the members of each test go on to live in the town of the next.
+"""
 
 from itertools import count, permutations
 
@@ -41,6 +44,7 @@ def test_who_is_removed_and_added_again_before_it_knew_is_a_member_and_exchanges
     _assert_exchange(three)
 
 
+@pytest.mark.slow
 def test_a_member_that_leaves_while_it_is_removed_is_gone_once(three: list[Member]) -> None:
     a, b, c = three
     a.run("team", "remove", b.tag, "--yes")
@@ -54,6 +58,7 @@ def test_a_member_that_leaves_while_it_is_removed_is_gone_once(three: list[Membe
     assert gone == [b.tag]
 
 
+@pytest.mark.slow
 def test_a_takeover_and_a_transfer_at_the_same_moment_end_with_who_took_over(
     three: list[Member],
 ) -> None:
@@ -71,6 +76,7 @@ def test_a_takeover_and_a_transfer_at_the_same_moment_end_with_who_took_over(
     _assert_exchange(three)
 
 
+@pytest.mark.slow
 def test_a_successor_that_takes_over_while_it_is_removed_leads_without_the_former_leader(
     three: list[Member],
 ) -> None:
@@ -84,6 +90,7 @@ def test_a_successor_that_takes_over_while_it_is_removed_leads_without_the_forme
     _assert_exchange(three)
 
 
+@pytest.mark.slow
 def test_of_two_successors_that_take_over_the_one_named_first_leads(three: list[Member]) -> None:
     a, b, c = three
     a.run("team", "successors", b.tag, c.tag, "--yes")
@@ -98,6 +105,7 @@ def test_of_two_successors_that_take_over_the_one_named_first_leads(three: list[
     _assert_exchange(three)
 
 
+@pytest.mark.slow
 def test_a_takeover_outweighs_that_the_former_leader_dissolved_the_team(
     three: list[Member],
 ) -> None:
@@ -111,6 +119,7 @@ def test_a_takeover_outweighs_that_the_former_leader_dissolved_the_team(
     _assert_exchange(three)
 
 
+@pytest.mark.slow
 def test_answers_that_follow_each_other_fast_end_with_the_last(three: list[Member]) -> None:
     a, b, c = three
     b.run("subscription", "pause", "repo")
