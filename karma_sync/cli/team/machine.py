@@ -49,9 +49,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_(as_json: JsonOption = False) -> None:
-    """List your machines, and when each was last connected to this one.
+    """List your machines.
 
-    A machine counts as yours, for all members of your teams, once both say so.
+    It shows when each was last connected to this one. A machine counts as yours, for all members
+    of your teams, once both say so.
 
     Example: karma-sync machine list
     """

@@ -128,9 +128,14 @@ def compiled(pattern: str, whose: str, utf8: bool = False) -> Pattern:
         RedactionFailed: it is not a valid RE2 pattern.
     """
     try:
-        return Pattern(pattern.encode(), _options(utf8))
+        return _pattern(pattern.encode(), utf8)
     except re2.error as error:
         raise RedactionFailed(f"rule {whose}: not a valid RE2 pattern: {error}") from error
+
+
+@lru_cache(maxsize=1024)  # every redactor has the same few hundred; re2 keeps 128
+def _pattern(pattern: bytes, utf8: bool) -> Pattern:
+    return Pattern(pattern, _options(utf8))
 
 
 @lru_cache(maxsize=16)

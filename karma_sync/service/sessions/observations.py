@@ -296,16 +296,9 @@ class ObservationCounter:
         wanted = ObservationFilter(projects=tuple(projects))
         read = list(self.reader.all(self.scope, wanted))
         out = {each.id: each.record.version for each in read if each.author == self.me.tag}
-        ways = [
-            each
-            for each in outlets(self.survey.state, self.me)
-            if _is_of(each[0].project, projects)
-        ]
-        local = {
-            each.id
-            for each in own_observations(self.survey.parts, self.me.tag)
-            if _is_of(each.project, projects)
-        }
+        ways = [w for w in outlets(self.survey.state, self.me) if _is_of(w[0].project, projects)]
+        mine = own_observations(self.survey.parts, self.me.tag)
+        local = {each.id for each in mine if _is_of(each.project, projects)}
         pending: set[str] = set()
         for outlet in ways:
             answers = outlet[0]
