@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -129,16 +130,15 @@ def analyze(unit: bytes, folder: Path) -> tuple[int, str]:
     """What the real systemd says of a user unit: its exit code, and every complaint."""
     file = folder / "karma-sync.service"
     file.write_bytes(unit)
-    runtime = folder / "runtime"
-    runtime.mkdir(mode=0o700, exist_ok=True)
-    done = subprocess.run(
-        [ANALYZE or "", "--user", "verify", str(file)],
-        capture_output=True,
-        text=True,
-        timeout=ANALYZE_S,
-        env=os.environ | {"XDG_RUNTIME_DIR": str(runtime), "LC_ALL": "C"},
-        check=False,
-    )
+    with TemporaryDirectory() as runtime:  # short: the paths of sockets below it are limited
+        done = subprocess.run(
+            [ANALYZE or "", "--user", "verify", str(file)],
+            capture_output=True,
+            text=True,
+            timeout=ANALYZE_S,
+            env=os.environ | {"XDG_RUNTIME_DIR": runtime, "LC_ALL": "C"},
+            check=False,
+        )
     return done.returncode, done.stdout + done.stderr
 
 

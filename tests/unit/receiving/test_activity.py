@@ -309,7 +309,7 @@ def test_one_session_that_came_through_two_teams_is_no_copy_of_itself(
 
 def test_an_archived_fork_has_only_what_is_new_in_it(tmp_path: Path) -> None:
     with archive_desk(tmp_path) as d:
-        parent = d.write("the first", "the second")
+        parent = d.write("the first", "the second", days_ago=1)  # it was active before its fork
         fork = d.write("go on")
         fork.path.write_bytes(parent.content.replace(parent.id.encode(), fork.id.encode()))
         fork.append("and on")
