@@ -114,12 +114,9 @@ class Importer:
             with self._store.reading() as tx:
                 last = library.revision(tx, channel.id, item)
                 gone = retractions.revision(tx, channel.id, item)
-            raw = private.read_bytes()
-            kept = kept_item(self._root, channel.id, item, last)
-            if last and kept.exists() and kept.read_bytes() == raw:
-                self._verify_kept(channel, item, kept, last)
+            if last and self._has(channel, item, last, private):
                 return
-            verified = self._verify.item(raw, item, channel, last)
+            verified = self._verify.item(private.read_bytes(), item, channel, last)
             manifest = verified.manifest.value
             if manifest.kind not in wanted:
                 hashes = frozenset(manifest.chunks())
@@ -133,21 +130,35 @@ class Importer:
             fsync_dirs({place.parent for place in places})
             observed = self._reader.read(channel, manifest, verified.tails, last)
             self._record(channel, folder, verified, last, observed)
-            kept.unlink(missing_ok=True)
+            kept_item(self._root, channel.id, item, last).unlink(missing_ok=True)
         finally:
             private.unlink(missing_ok=True)
 
-    def _verify_kept(self, channel: Channel, item: str, kept: Path, revision: int) -> None:
-        """Verify the kept file again: it may be a link to the arrived file, altered through it.
+    def _has(self, channel: Channel, item: str, revision: int, private: Path) -> bool:
+        """Whether the arrived file is that of the readable revision, which is then kept again.
+
+        It is verified again: the kept file may be a link to it, altered through it. Then the kept
+        one is deleted, until a peer sends the good one back.
 
         Raises:
-            Unverified: the kept file was altered; it is deleted.
+            Unverified: the arrived file is altered, or older.
         """
+        kept, raw = kept_item(self._root, channel.id, item, revision), private.read_bytes()
+        if kept.exists() and kept.read_bytes() != raw:
+            return False
         try:
-            self._verify.item(kept.read_bytes(), item, channel, revision - 1)
+            manifest = self._verify.item(raw, item, channel, revision - 1).manifest.value
         except Unverified:
             kept.unlink(missing_ok=True)
             raise
+        if kept.exists():
+            return True
+        with self._store.reading() as tx:
+            body = library.kept_body(tx, channel.id, item)
+        if body is None or Manifest.model_validate_json(body) != manifest:
+            return False
+        fsync_dirs({self._keep(private, kept).parent})
+        return True
 
     def retract(self, channel: Channel, folder: Path, item: str) -> bool:
         """Carry out a retraction; returns whether it was new.

@@ -119,7 +119,7 @@ def test_an_item_that_was_altered_in_an_outbox_is_put_back(pair: Pair, how: str)
     until(lambda: path.exists() and path.read_bytes() != altered, "another item in its place")
 
     pair.all_is_back(others)
-    assert pair.a.raw(pair.short.id) == pair.short.content
+    pair.a.until_readable(pair.short)
 
 
 @pytest.mark.parametrize("who", ["the leader", "the other"])

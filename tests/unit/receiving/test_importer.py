@@ -15,7 +15,7 @@ from karma_sync.channel.verify import (
     verify_retraction,
 )
 from karma_sync.domain.mesh.channels import Channel
-from karma_sync.errors import NotFound, Unverified
+from karma_sync.errors import KarmaError, NotFound, Unverified
 from karma_sync.files import write_private
 from karma_sync.receiving.importer import Importer, MissingChunks, VerifiedFiles, Verifier
 from karma_sync.store.library import open_library
@@ -28,6 +28,8 @@ from tests.support.builders import (
     Shelf,
     Swapping,
     channel_of,
+    key_of,
+    resigned,
     said,
     team_of_all,
 )
@@ -130,6 +132,57 @@ def test_the_library_keeps_files_that_a_peer_deletes(shelf: Shelf, desk: Desk) -
         path.unlink()
 
     assert shelf.read() == lines("one")
+
+
+def alter_in_place(shelf: Shelf, desk: Desk) -> bytes:
+    """Alter an imported item through its link, and have that found; its bytes before."""
+    good = item_path(desk).read_bytes()
+    item_path(desk).write_bytes(good[:-3] + b"???")
+    with pytest.raises(Unverified):
+        take(shelf, desk)
+    return good
+
+
+def test_an_item_that_was_altered_through_its_link_is_read_again_once_its_bytes_come_back(
+    shelf: Shelf, desk: Desk
+) -> None:
+    take(shelf, desk)
+    good = alter_in_place(shelf, desk)
+    with pytest.raises(KarmaError, match="missing in the library"):
+        shelf.read()
+
+    swapper(item_path(desk), good)
+    take(shelf, desk)
+
+    assert shelf.read() == lines("one")
+    assert shelf.read(name="tool-results/note.txt") == b"note"
+    assert shelf.files() == expected(desk)
+
+
+def test_an_item_that_was_altered_through_its_link_gets_a_newer_revision_too(
+    shelf: Shelf, desk: Desk
+) -> None:
+    take(shelf, desk)
+    good = alter_in_place(shelf, desk)
+
+    swapper(item_path(desk), good)
+    desk.append(said("more"))
+    desk.package()
+    take(shelf, desk)
+
+    assert shelf.read() == lines("one") + said("more")
+    assert shelf.files() == expected(desk)
+
+
+def test_other_content_under_the_revision_of_a_lost_item_is_refused(
+    shelf: Shelf, desk: Desk
+) -> None:
+    take(shelf, desk)
+    good = alter_in_place(shelf, desk)
+
+    swapper(item_path(desk), resigned(good, key_of(ALICE), redactor="another"))
+
+    assert refused(shelf, desk) == "6-newer"
 
 
 def test_where_there_are_no_hard_links_the_bytes_are_copied(shelf: Shelf, desk: Desk) -> None:
