@@ -3,11 +3,15 @@
 import os
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from karma_sync.domain.team.direction import Direction
+from tests.support.harness import PROJECT
 from tests.support.memory_town import MemoryTown
+from tests.support.players import Player
 from tests.support.schedule import Schedule
 from tests.support.sound import assert_sound
 
@@ -57,3 +61,84 @@ def test_in_the_end_each_reads_exactly_what_the_standings_say(tmp_path: Path, pa
 @pytest.mark.parametrize("part", range(20))
 def test_a_thousand_schedules(tmp_path: Path, part: int) -> None:
     play_some(tmp_path, range(50 * part, 50 * part + 50))
+
+
+# ---- what was taken back while a reader was away, by acts that are not left to chance
+
+
+def declines(schedule: Schedule, author: Player) -> None:
+    schedule.answer(author, PROJECT, "decline", Direction.BOTH)
+
+
+def declines_and_sends_again(schedule: Schedule, author: Player) -> None:
+    for verb in ("decline", "reopen", "accept"):
+        schedule.answer(author, PROJECT, verb, Direction.BOTH)
+        schedule.settle()
+
+
+def is_removed_with_its_items(schedule: Schedule, author: Player) -> None:
+    schedule.remove(author, retracted=True)
+
+
+def is_removed_and_sends_again(schedule: Schedule, author: Player) -> None:
+    schedule.remove(author, retracted=False)
+    schedule.settle()
+    schedule.admit(author)
+    schedule.settle()
+    schedule.answer(author, PROJECT, "accept", Direction.BOTH)
+
+
+def pauses(schedule: Schedule, reader: Player) -> None:
+    schedule.answer(reader, PROJECT, "pause", Direction.BOTH)
+
+
+def leaves(schedule: Schedule, reader: Player) -> None:
+    schedule.leave(reader, retracted=False)
+
+
+@pytest.mark.parametrize("closes", [pauses, leaves])
+@pytest.mark.parametrize(
+    "takes_back",
+    [
+        declines,
+        declines_and_sends_again,
+        is_removed_with_its_items,
+        is_removed_and_sends_again,
+    ],
+)
+def test_who_closes_a_path_while_away_need_not_keep_what_was_taken_back(
+    here: MemoryTown,
+    takes_back: Callable[[Schedule, Player], None],
+    closes: Callable[[Schedule, Player], None],
+) -> None:
+    schedule = Schedule(here, USERS, seed=0)
+    schedule.begin()
+    _, reader, author, _ = schedule.players
+    schedule.write(author, PROJECT, "by the author")
+    schedule.settle()
+    assert reader.member.holds(schedule.written[0].session)
+    reader.member.kill()
+    takes_back(schedule, author)
+    schedule.settle()
+    closes(schedule, reader)
+    schedule.finish()
+
+    assert reader.member.peek(schedule.written[0].session.id) is None
+    schedule.check()
+
+
+def test_who_left_before_may_keep_what_is_taken_back_twice(here: MemoryTown) -> None:
+    schedule = Schedule(here, USERS, seed=0)
+    schedule.begin()
+    _, reader, author, _ = schedule.players
+    schedule.write(author, PROJECT, "by the author")
+    schedule.settle()
+    leaves(schedule, reader)
+    schedule.finish()
+    declines(schedule, author)
+    schedule.settle()
+    is_removed_with_its_items(schedule, author)
+    schedule.finish()
+
+    assert reader.member.holds(schedule.written[0].session)
+    schedule.check()

@@ -3,7 +3,8 @@
 What may be read is not derived from what the program sends, but from what the members said: a path
 from an author to a reader is open while the author sends and the reader receives, each by its own
 answer. Where it is open at the end, the reader has exactly the author's bytes. Where it was closed,
-the reader has what it had, or, for who withdrew or was removed, nothing.
+the reader has what it had, or, for who withdrew or was removed, nothing. What was taken back goes
+when the reader hears of it, also if it left before: who is away still has it, but need not keep it.
 """
 
 import random
@@ -33,7 +34,8 @@ class Written:
     """A session, and in bytes how much of it may, and must, be at each reader.
 
     `left` is how much others may have fetched from its author; `most` and `least` are by reader.
-    `earlier` is `most` as it was before the author took the session back.
+    `earlier` is `most` as it was before the author took the session back. `outdated` are those who
+    may still have what they are to delete as soon as they hear of it.
     """
 
     author: Player
@@ -43,11 +45,26 @@ class Written:
     most: dict[Player, int] = field(default_factory=dict)
     least: dict[Player, int] = field(default_factory=dict)
     earlier: dict[Player, int] = field(default_factory=dict)
+    outdated: set[Player] = field(default_factory=set)
 
     def withdraw(self) -> None:
         """The author takes it back from all who are in the team."""
-        self.earlier = {p: max(self.earlier.get(p, 0), n) for p, n in self.most.items()}
-        self.left, self.most, self.least = 0, {}, {}
+        self.renew()
+        for reader, size in self.most.items():
+            self.earlier[reader] = max(self.earlier.get(reader, 0), size)
+        self.left, self.most = 0, {}
+
+    def renew(self) -> None:
+        """If the author sends it again, it does so anew: nobody has to keep what came before."""
+        self.outdated |= self.most.keys()
+        self.least = {}
+
+    def observe(self, reader: Player) -> None:
+        """Take note if the reader has heard of it: its daemon runs, and it has nothing."""
+        if reader not in self.outdated or not reader.member.is_up:
+            return
+        if reader.member.peek(self.session.id) is None:
+            self.outdated.discard(reader)
 
 
 @dataclass(frozen=True)
@@ -105,6 +122,15 @@ class Schedule:
         for _ in range(steps):
             self._step()
             self._observe()
+        self.finish()
+
+    def settle(self) -> None:
+        """Let all who are there come to rest."""
+        self.town.settle()
+        self._observe()
+
+    def finish(self) -> None:
+        """Bring everybody back, and let all come to rest."""
         for player in self.players:
             player.member.online()
             if not player.member.is_up:
@@ -152,6 +178,10 @@ class Schedule:
         said = [f"said {self.chance.random()}" for _ in range(self.chance.randrange(1, 4))]
         if self.chance.random() < 0.2:
             said.append("much " * 100_000)
+        self.write(player, project, *said)
+
+    def write(self, player: Player, project: str, *said: str) -> None:
+        """An agent of this member writes a session."""
         session = player.member.write_session(*said, cwd=self.places[player][project])
         self.written.append(Written(player, project, session))
         self._note(player, f"writes {session.id[:8]} in {project}")
@@ -172,8 +202,11 @@ class Schedule:
         status = known[project].status if project in known else Status.OFFERED
         direction = self.chance.choice(list(Direction))
         verb = self.chance.choice(_VERBS[status]) if project else ""
-        if not verb:
-            return
+        if verb:
+            self.answer(player, project, verb, direction)
+
+    def answer(self, player: Player, project: str, verb: str, direction: Direction) -> None:
+        """A member answers a project."""
         self._note(player, f"{verb} {direction if verb in 'accept change' else ''} {project}")
         self._hold_on(player, project)
         if verb == "accept":
@@ -254,9 +287,11 @@ class Schedule:
 
     def _leave(self, player: Player) -> None:
         team = player.team()
-        if team is None or player is self.leader:
-            return
-        retracted = self.chance.random() < 0.5
+        if team is not None and player is not self.leader:
+            self.leave(player, retracted=self.chance.random() < 0.5)
+
+    def leave(self, player: Player, *, retracted: bool) -> None:
+        """A member leaves the team."""
         self._note(player, f"leaves, retracted: {retracted}")
         for project in PROJECTS:
             self._hold_on(player, project)
@@ -268,7 +303,10 @@ class Schedule:
         team = self.leader.team()
         if player is self.leader or team is None or not team.member(player.me.key):
             return
-        retracted = self.chance.random() < 0.5
+        self.remove(player, retracted=self.chance.random() < 0.5)
+
+    def remove(self, player: Player, *, retracted: bool) -> None:
+        """The leader removes a member."""
         self._note(player, f"is removed, retracted: {retracted}")
         for project in PROJECTS:
             self._hold_on(player, project)
@@ -282,14 +320,17 @@ class Schedule:
         team = self.leader.team()
         if player is self.leader or team is None or team.member(player.me.key):
             return
-        if player.team() is not None:
-            return  # it does not know yet that it was removed
+        if player.team() is None:  # it knows that it was removed
+            self.admit(player)
+
+    def admit(self, player: Player) -> None:
+        """The leader adds a member."""
         self._note(player, "is added")
         self.leader.admit(player)
         for each in self.written:
             each.least.pop(player, None)
             if each.author is player:
-                each.least.clear()
+                each.renew()
 
     # ---- what follows from it
 
@@ -303,16 +344,22 @@ class Schedule:
             if standings[each.author].sends(each.project):
                 each.left = len(each.session.content)
             for reader in self.players:
+                each.observe(reader)
                 if reader is not each.author and standings[reader].receives(each.project):
                     each.most[reader] = max(each.most.get(reader, 0), each.left)
 
     def _hold_on(self, player: Player, project: str) -> None:
-        """What is readable now through paths that this member is about to close stays so."""
+        """What is readable now through paths that this member is about to close stays so.
+
+        Not so what a reader is to delete when it hears that it was taken back.
+        """
         for each in self.written:
             if each.project != project:
                 continue
             readers = self.players if each.author is player else [player]
             for reader in readers:
+                if reader in each.outdated:
+                    continue
                 if reader is not each.author and reader.team() is not None:
                     found = reader.member.peek(each.session.id)
                     if found is not None and each.session.content.startswith(found):
