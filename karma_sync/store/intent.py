@@ -39,13 +39,17 @@ _RANK = {Status.ACCEPTED: 0, Status.PAUSED: 1, Status.DECLINED: 2, Status.OFFERE
 
 
 class Limit(Value, frozen=True, kw_only=True):
-    """How much of one project goes to one team; valid for one incarnation of my answer."""
+    """How much of one project goes to one team; valid for one incarnation of my answer.
+
+    `withdrawn` is that of the answer: a withdrawal that no other member has seen is not lost.
+    """
 
     team: str
     project: str
     incarnation: int
     status: Status
     direction: Direction
+    withdrawn: int = 0
     limits: Limits = Limits()
 
     @classmethod
@@ -57,6 +61,7 @@ class Limit(Value, frozen=True, kw_only=True):
             incarnation=answer.incarnation,
             status=answer.status,
             direction=answer.direction,
+            withdrawn=answer.withdrawn,
             limits=answer.limits,
         )
 
@@ -69,8 +74,10 @@ class Limit(Value, frozen=True, kw_only=True):
         )
 
     def at_least(self, status: Status) -> "Limit":
-        """The limit, with this status if that limits more."""
-        return self.changed(status=max(self.status, status, key=_RANK.__getitem__))
+        """The limit, with this status if that limits more; to decline also withdraws."""
+        withdrawn = self.incarnation if status is Status.DECLINED else self.withdrawn
+        status = max(self.status, status, key=_RANK.__getitem__)
+        return self.changed(status=status, withdrawn=withdrawn)
 
     def narrow(self, answer: Subscription) -> Subscription:
         """The answer, changed so that it sends no more than both allow."""
@@ -79,6 +86,7 @@ class Limit(Value, frozen=True, kw_only=True):
         return answer.changed(
             status=status,
             direction=Direction.RECEIVE if receives else answer.direction,
+            withdrawn=max(answer.withdrawn, self.withdrawn),
             limits=answer.limits.narrowed(self.limits),
         )
 

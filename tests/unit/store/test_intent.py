@@ -193,7 +193,24 @@ def test_what_i_took_back_when_i_left_is_declined_in_a_database_from_before(home
         state.formers.put(tx, former)
     home.restart(yesterday)
 
-    assert home.answer().status is Status.DECLINED
+    assert home.answer() == accepted().decline()
+
+
+@pytest.mark.parametrize(
+    "later",
+    [accepted().decline(), accepted().decline().reopen()],
+    ids=["declined", "reopened"],
+)
+def test_a_database_from_yesterday_does_not_undo_that_all_was_taken_back(
+    home: Home, later: Subscription
+) -> None:
+    home.put(accepted())
+    yesterday = home.backup()
+    home.put(later)
+    home.restart(yesterday)
+
+    assert home.answer() == later
+    assert home.answer().is_withdrawn
 
 
 def test_a_new_answer_in_a_team_that_i_am_in_again_is_not_limited_by_the_old_one(
