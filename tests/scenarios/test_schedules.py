@@ -76,6 +76,10 @@ def declines_and_sends_again(schedule: Schedule, author: Player) -> None:
         schedule.settle()
 
 
+def leaves_with_its_items(schedule: Schedule, author: Player) -> None:
+    schedule.leave(author, retracted=True)
+
+
 def is_removed_with_its_items(schedule: Schedule, author: Player) -> None:
     schedule.remove(author, retracted=True)
 
@@ -141,4 +145,54 @@ def test_who_left_before_may_keep_what_is_taken_back_twice(here: MemoryTown) -> 
     schedule.finish()
 
     assert reader.member.holds(schedule.written[0].session)
+    schedule.check()
+
+
+def leaves_after_its_removal(schedule: Schedule) -> None:
+    leader, _, author, _ = schedule.players
+    leader.member.kill()
+    author.member.kill()
+    schedule.remove(author, retracted=False)
+    leaves_with_its_items(schedule, author)
+
+
+def declines_before_its_removal(schedule: Schedule) -> None:
+    leader, other, author, _ = schedule.players
+    leader.member.offline()
+    declines(schedule, author)
+    schedule.settle()
+    for knows in (other, author):
+        schedule.remove(knows, retracted=False)
+    schedule.settle()
+
+
+def leaves_before_the_one_is_removed_who_knows(schedule: Schedule) -> None:
+    leader, other, author, _ = schedule.players
+    leader.member.kill()
+    leaves_with_its_items(schedule, author)
+    schedule.settle()
+    schedule.town.an_hour_passes()  # the author is certain that the other knows
+    schedule.remove(other, retracted=False)
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        leaves_after_its_removal,
+        declines_before_its_removal,
+        leaves_before_the_one_is_removed_who_knows,
+    ],
+)
+def test_what_only_a_removed_member_knows_may_be_heard_by_nobody(
+    here: MemoryTown, happens: Callable[[Schedule], None]
+) -> None:
+    schedule = Schedule(here, USERS, seed=0)
+    schedule.begin()
+    _, _, author, _ = schedule.players
+    schedule.write(author, PROJECT, "by the author")
+    schedule.settle()
+    happens(schedule)
+    schedule.finish()
+
+    assert author.team() is None
     schedule.check()

@@ -59,6 +59,11 @@ class Written:
         self.outdated |= self.most.keys()
         self.least = {}
 
+    def cut_off(self) -> None:
+        """Nobody is left who can tell of it: those who have not heard may keep what they have."""
+        for reader in self.outdated:
+            self.most[reader] = max(self.most.get(reader, 0), self.earlier.get(reader, 0))
+
     def observe(self, reader: Player) -> None:
         """Take note if the reader has heard of it: its daemon runs, and it has nothing."""
         if reader not in self.outdated or not reader.member.is_up:
@@ -95,6 +100,8 @@ class Schedule:
         self.chance = random.Random(seed)  # noqa: S311 to be repeated
         self.done: list[str] = []  # what happened, for who looks for a fault
         self.written: list[Written] = []
+        self.unheard: set[Player] = set()  # they left, and the leader does not know it
+        self.listed: set[Player] = set()  # they left, and the leader may never know it
         self.players = [Player(town.member(user).up()) for user in users]
         self.leader = self.players[0]
         self._backups: dict[Player, Path] = {}
@@ -214,7 +221,7 @@ class Schedule:
         else:
             player.move(project, _moved(verb, direction))
         if verb in {"decline", "retract"}:
-            self._withdraw(player, project)
+            self._take_back(player, project)
 
     def _offline(self, player: Player) -> None:
         self._note(player, "offline")
@@ -296,8 +303,9 @@ class Schedule:
         for project in PROJECTS:
             self._hold_on(player, project)
         player.leave(retracted=retracted)
+        self.unheard.add(player)
         if retracted:
-            self._withdraw(player, *PROJECTS)
+            self._take_back(player, *PROJECTS)
 
     def _remove(self, player: Player) -> None:
         team = self.leader.team()
@@ -306,11 +314,18 @@ class Schedule:
         self.remove(player, retracted=self.chance.random() < 0.5)
 
     def remove(self, player: Player, *, retracted: bool) -> None:
-        """The leader removes a member."""
+        """The leader removes a member, who is heard by nobody any more.
+
+        So what only this member knows is lost: what it took back, and who told it that it left.
+        """
         self._note(player, f"is removed, retracted: {retracted}")
         for project in PROJECTS:
             self._hold_on(player, project)
         self.leader.remove(player, retracted=retracted)
+        self.listed |= self.unheard - {player}
+        for each in self.written:
+            if each.author in {player, *self.unheard}:
+                each.cut_off()
         for each in self.written:
             each.least.pop(player, None)
         if retracted:
@@ -340,6 +355,9 @@ class Schedule:
 
     def _observe(self) -> None:
         standings = {player: self._standing(player) for player in self.players}
+        led = self.leader.team()
+        self.unheard = {p for p in self.unheard if led is not None and led.member(p.me.key)}
+        self.listed &= self.unheard
         for each in self.written:
             if standings[each.author].sends(each.project):
                 each.left = len(each.session.content)
@@ -365,10 +383,25 @@ class Schedule:
                     if found is not None and each.session.content.startswith(found):
                         each.least[reader] = len(found)
 
-    def _withdraw(self, player: Player, *projects: str) -> None:
-        for each in self.written:
-            if each.author is player and each.project in projects:
-                each.withdraw()
+    def _take_back(self, author: Player, *projects: str) -> None:
+        """An author takes back what it wrote.
+
+        If it was removed before and does not know, its document reaches only those who do not know
+        either: what it takes back may stay.
+        """
+        led = self.leader.team()
+        if led is not None and led.member(author.me.key):
+            self._withdraw(author, *projects)
+            return
+        for each in self._by(author, *projects):
+            each.renew()
+
+    def _withdraw(self, author: Player, *projects: str) -> None:
+        for each in self._by(author, *projects):
+            each.withdraw()
+
+    def _by(self, author: Player, *projects: str) -> list[Written]:
+        return [w for w in self.written if w.author is author and w.project in projects]
 
     # ---- what must be
 
@@ -386,6 +419,8 @@ class Schedule:
         assert led is not None
         for player, standing in standings.items():
             listed = led.member(player.me.key)
+            if player in self.listed and not standing.is_in:
+                continue
             if listed is None or listed.active:
                 assert (listed is not None) == standing.is_in, f"{player.me.tag} in the team"
             if not standing.is_in:
