@@ -258,8 +258,13 @@ class Schedule:
         self._backups[player] = place
 
     def _restore(self, player: Player) -> None:
+        """Restore the copy.
+
+        Not where the player knows that it was removed: with a copy from before, it would count
+        itself a member for good, and nobody would tell it again (ADR 47).
+        """
         place = self._backups.get(player)
-        if place is None:
+        if place is None or any(former.how is How.REMOVED for former in player.former()):
             return
         copied = tuple(name for name in _DATABASES if (place / name).exists())
         names = self.chance.choice([*((name,) for name in copied), copied])
