@@ -113,6 +113,18 @@ def show_everything(
         print_line("No project with sessions is here that fits; later ones would be sent.")
 
 
+def projects_here(app: App) -> list[str]:
+    """Return the projects of the sessions on this machine, without one that takes the whole home.
+
+    What git told of their directories is stored.
+    """
+    from karma_sync.service.sessions.own_projects import own_projects
+
+    found = own_projects(app.matcher, app.source.sessions(), user_home())
+    app.roots.learn()
+    return found
+
+
 def load_ahead(app: App) -> None:
     """Load what `consented_to_all` needs, for a command that has to wait before it can ask."""
     from karma_sync.service.projects import Terms

@@ -27,8 +27,6 @@ from karma_sync.store import library, search_index
 from karma_sync.store.read_only import reading_only
 from karma_sync.store.search_index import Extracted
 
-# For less than this, starting a second process takes longer than it saves.
-MUCH_BYTES = 50_000_000
 # The number of items that are requested at a time. Their requests fit into the smallest pipe of any
 # system: with a full pipe each of the two processes could wait for the other one to read.
 _WINDOW = 8

@@ -20,7 +20,7 @@ from karma_sync.cli.beginning import (
     has_team,
     team_to_lead,
 )
-from karma_sync.cli.consent_all import agrees_to_everything
+from karma_sync.cli.consent_all import agrees_to_everything, projects_here
 from karma_sync.cli.frame import framed_for_agent
 from karma_sync.cli.notices import print_if_down, warn_if_down
 from karma_sync.cli.options import JsonOption, YesOption
@@ -28,7 +28,6 @@ from karma_sync.cli.output import ago, flush, print_json, print_line, print_next
 from karma_sync.cli.screen import has_colours, print_table
 from karma_sync.cli.widening import consent_to_more
 from karma_sync.errors import BadInput, Conflict, NeedsConsent, NotFound
-from karma_sync.paths import user_home
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
@@ -150,12 +149,11 @@ def _all_shared_with_machines(app: App, *, yes: bool) -> "Team":
     from karma_sync.domain.session.selection import Limits
     from karma_sync.domain.team.member import Member
     from karma_sync.service import projects, teams
-    from karma_sync.service.sessions.own_projects import as_offered, own_projects
+    from karma_sync.service.sessions.own_projects import as_offered
 
     team = teams.personal_team(app.state) or teams.new_personal(app.state, app.me)
     team.lead_by(app.me.key)
-    found = own_projects(app.matcher, app.source.sessions(), user_home())
-    app.roots.learn()
+    found = projects_here(app)
     new = [p for p in found if p not in team.aliases]
     others = [m for m in team.members if m.key != app.me.key]
     receivers = [*others, Member(tag="your other machine", device="", key="")]

@@ -18,13 +18,17 @@ from karma_sync.cli.beginning import (
     UserOption,
     begun,
 )
-from karma_sync.cli.consent_all import agrees_to_everything, consented_to_all, load_ahead
+from karma_sync.cli.consent_all import (
+    agrees_to_everything,
+    consented_to_all,
+    load_ahead,
+    projects_here,
+)
 from karma_sync.cli.hidden_code import OPTION, execute_without
 from karma_sync.cli.options import DirectionOption, YesOption
 from karma_sync.cli.output import flush, print_line, print_next, span
 from karma_sync.domain.team.direction import Direction
 from karma_sync.errors import NeedsConsent, TimedOut
-from karma_sync.paths import user_home
 from karma_sync.runtime.timing import Deadline, poll, utc_now
 
 if TYPE_CHECKING:
@@ -193,10 +197,9 @@ def _agrees_to_send(app: App, inviting: str, code: "InviteCode", *, yes: bool) -
     """Show what of this machine would be sent to the one that invites (its tag), and ask."""
     from karma_sync.domain.team.member import Member
     from karma_sync.domain.team.team import found_team
-    from karma_sync.service.sessions.own_projects import as_offered, own_projects
+    from karma_sync.service.sessions.own_projects import as_offered
 
-    found = own_projects(app.matcher, app.source.sessions(), user_home())
-    app.roots.learn()
+    found = projects_here(app)
     other = Member(tag=inviting, device=code.device, key=code.key)
     mine = as_offered(found_team("machines", other, nonce=""), app.me, found, [other])
     question = "Send all of yours there, and later projects? [y/N/?]"

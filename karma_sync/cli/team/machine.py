@@ -8,7 +8,7 @@ import typer
 from karma_sync.app import App
 from karma_sync.cli import completion
 from karma_sync.cli.ask import ask_unless
-from karma_sync.cli.consent_all import agrees_to_everything
+from karma_sync.cli.consent_all import agrees_to_everything, projects_here
 from karma_sync.cli.notices import print_if_down, warn_if_down
 from karma_sync.cli.options import JsonOption, YesOption
 from karma_sync.cli.output import ago, print_json, print_line, print_next
@@ -16,7 +16,6 @@ from karma_sync.cli.screen import print_table
 from karma_sync.cli.team.setup import read_code
 from karma_sync.domain.ids import fingerprint
 from karma_sync.errors import NeedsConsent
-from karma_sync.paths import user_home
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
@@ -155,7 +154,7 @@ def _add_by_code(app: App, other: "PairingCode", *, yes: bool) -> None:
     from karma_sync.domain.ids import user_of
     from karma_sync.domain.team.member import Member
     from karma_sync.service import pairing_machines as service
-    from karma_sync.service.sessions.own_projects import as_offered, own_projects
+    from karma_sync.service.sessions.own_projects import as_offered
 
     service.require_new(app.state, app.me, other)
     print_line(
@@ -168,8 +167,7 @@ def _add_by_code(app: App, other: "PairingCode", *, yes: bool) -> None:
             f"Your name here is {user_of(app.me.tag)}: for one name, first karma-sync down, then"
             f" karma-sync rename --user {user_of(other.tag)}"
         )
-    found = own_projects(app.matcher, app.source.sessions(), user_home())
-    app.roots.learn()
+    found = projects_here(app)
     team = service.team_of_two(app.me, other)
     receiver = Member(tag=other.tag, device=other.device, key=other.key)
     offered = as_offered(team, app.me, found, [receiver])
