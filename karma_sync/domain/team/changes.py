@@ -97,8 +97,9 @@ def news(before: Mapping[str, Fact], after: Mapping[str, Fact]) -> list[Fact]:
             continue
         if new is None and f"{_SAID_BY.get(kind, '')}{key.partition('/')[2]}" in after:
             continue  # another fact says how it ended
-        if old and new and _is_renamed(old, new):
-            found += [new.changed(what="renamed")] if kind == "team" else []
+        if old and new and _is_restated(kind, old, new):
+            is_renamed = kind == "team" and old.team != new.team
+            found += [new.changed(what="renamed")] if is_renamed else []
         elif new is None:
             if old and (kind in _ENDS or _is_reopened(key, old, after)):
                 what = _ENDS.get(kind, "reopened")
@@ -109,6 +110,8 @@ def news(before: Mapping[str, Fact], after: Mapping[str, Fact]) -> list[Fact]:
     return found
 
 
+# Facts whose `who` is the leader, whoever that is now.
+_DONE_BY_LEADER = {"dissolved", "project"}
 # Facts that are no news when a team is seen first.
 _ONLY_AS_CHANGES = {"leader", "gone", "former"}
 # The kinds of facts whose end is told by a fact of another kind, if there is one.
@@ -126,10 +129,14 @@ def _is_change(key: str, old: Fact | None, new: Fact | None, before: Mapping[str
     return old is None and known in before
 
 
-def _is_renamed(old: Fact, new: Fact) -> bool:
-    """Whether only the name of the team differs."""
-    renamed = old.changed(team=new.team, why=old.why.replace(old.team, new.team))
-    return old.team != new.team and renamed.changed(actor=new.actor) == new
+def _is_restated(kind: str, old: Fact, new: Fact) -> bool:
+    """Whether only the name of the team differs, or who leads it.
+
+    Who leads now did not do again what the leader before did.
+    """
+    by = {"who": new.who} if kind in _DONE_BY_LEADER else {}
+    why = old.why.replace(old.team, new.team)
+    return old.changed(team=new.team, why=why, actor=new.actor, **by) == new
 
 
 def _is_reopened(key: str, old: Fact, after: Mapping[str, Fact]) -> bool:

@@ -14,6 +14,7 @@ from karma_sync.domain.team.subscription import MOVES, USUAL, Direction, Status,
 from tests.support.builders import (
     ALICE,
     BOB,
+    CAROL,
     NOW,
     PROJECT,
     answer,
@@ -173,6 +174,18 @@ def test_leadership_names_and_ends_of_a_team_are_news() -> None:
     )
     assert told(known(), known(teams=(led.changed(rank=8),)))[0][0] == "leadership taken over"
     assert told(known(), known(teams=(TEAM.dissolve(),))) == [("dissolved", BOB, "team backend")]
+
+
+@pytest.mark.parametrize("name", ["backend", "platform"])
+def test_who_leads_now_did_not_do_again_what_was_done_before(name: str) -> None:
+    before = TEAM.add(code_of(CAROL), 1)
+    led = before.changed(leader=key_of(ALICE).public, term=2, name=name)
+    ended = [known(teams=(team.dissolve(),)) for team in (before, led)]
+    renamed = [] if name == "backend" else [("renamed", ALICE, "team platform")]
+    transferred = ("leadership transferred", ALICE, f"team {name}")
+
+    assert told(known(teams=(before,)), known(teams=(led,))) == [*renamed, transferred]
+    assert told(*ended) == [*renamed, transferred]
 
 
 def test_a_proposal_is_news_until_the_project_is_shared() -> None:
