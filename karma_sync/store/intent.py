@@ -6,7 +6,8 @@ state.db, and state.db keeps the version that was written. A file with a higher 
 the database is older than the file: then the file overrides the database wherever it limits more.
 Entries that the database does not know stay in the file, because the daemon may not have rebuilt
 them in the database yet. In a team that I left everything counts as paused, and as declined if I
-took back what I had sent: a backup still knows me as a member, and so does the team's folder.
+took back what I had sent. The file also knows those teams: a backup still has me as a member, and
+nobody there would tell me again.
 """
 
 from collections.abc import Callable, Collection
@@ -28,6 +29,7 @@ from karma_sync.domain.session.selection import (
 )
 from karma_sync.domain.team.invite import InviteStatus
 from karma_sync.domain.team.machine import Machine, TeamPolicy
+from karma_sync.domain.team.member import How
 from karma_sync.domain.team.subscription import Direction, Status, Subscription
 from karma_sync.domain.value import Value
 from karma_sync.errors import KarmaError, NotWritable
@@ -114,6 +116,7 @@ class Intent(Value, frozen=True, kw_only=True):
     invites: tuple[OpenInvite, ...] = ()
     policies: tuple[TeamPolicy, ...] = ()
     machines: tuple[Machine, ...] = ()
+    formers: tuple[state.Former, ...] = ()
 
     def limit(self, answer: Subscription) -> Subscription:
         """The answer as this file limits it.
@@ -238,10 +241,7 @@ def _content(tx: Transaction, member: str, before: Intent) -> Intent:
     for answer in state.subscriptions.all(tx, member=member):
         limits[answer.team, answer.project] = Limit.of(answer)
     for former in state.formers.all(tx):
-        team = state.teams.get(tx, former.team)
-        gone = team.former(member) if team else None
-        took_back = gone is not None and gone.removal is not None and gone.removal.retracted
-        least = Status.DECLINED if took_back else Status.PAUSED
+        least = Status.DECLINED if former.retracted else Status.PAUSED
         limits |= {k: each.at_least(least) for k, each in limits.items() if k[0] == former.team}
     return Intent(
         version=before.version,
@@ -258,6 +258,7 @@ def _content(tx: Transaction, member: str, before: Intent) -> Intent:
         ),
         policies=tuple(state.policies.all(tx)),
         machines=tuple(state.machines.all(tx)),
+        formers=tuple(state.formers.all(tx)),
     )
 
 
@@ -290,6 +291,7 @@ def _adopt(tx: Transaction, intent: Intent, member: str) -> list[str]:
     state.unshared.put(tx, *intent.unshared)
     state.forks.put(tx, *intent.forks)
     news += _drop_unknown(tx, intent)
+    news += _end_teams(tx, intent, member)
     for share in state.shares.all(tx):
         state.shares.drop(tx, session=share.session, project=share.project)
     state.shares.put(tx, *intent.shares)
@@ -311,4 +313,26 @@ def _drop_unknown(tx: Transaction, intent: Intent) -> list[str]:
         if machine not in intent.machines:
             state.machines.drop(tx, key=machine.key)
     state.machines.put(tx, *(machine for machine in intent.machines if not machine.is_mine))
+    return news
+
+
+def _end_teams(tx: Transaction, intent: Intent, member: str) -> list[str]:
+    """Leave the teams again that I left by the newer file, or from which I was removed."""
+    news = []
+    known = {former.team: former for former in intent.formers}
+    for before in state.formers.all(tx):
+        if before.team not in known:  # I joined it again
+            state.formers.drop(tx, team=before.team)
+    state.formers.put(tx, *intent.formers)
+    for team in state.teams.all(tx):
+        former, mine = known.get(team.id), team.anybody(member)
+        if former is None or mine is None or mine.incarnation > former.incarnation:
+            continue
+        if former.how is How.LEFT and team.leader != member:
+            # whether others know it is not known: they are told again
+            at_ms = int(former.at.timestamp() * 1000)
+            state.teams.put(tx, team.leave(member, at_ms, retracted=former.retracted))
+        else:
+            state.forget_team(tx, team)
+        news.append(f"the database was older than intent.json: you are not in {team.name} any more")
     return news

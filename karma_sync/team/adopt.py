@@ -13,7 +13,7 @@ from karma_sync.store import state
 from karma_sync.store.database import Transaction
 from karma_sync.store.intent import void_unknown
 from karma_sync.team.context import TeamContext
-from karma_sync.team.departures import end_removed
+from karma_sync.team.departures import end_removed, is_leaving
 from karma_sync.team.documents.folder import DocumentFile
 from karma_sync.team.documents.models import (
     MemberDocument,
@@ -166,6 +166,9 @@ class Adopter:
             end_removed(tx, team, me.key, roster.on_removal, context.now())
             return
         after = team_of(roster, order_of(roster), team).seen_by(me.key)
+        if is_leaving(team, me.key) and after.anybody(me.key):
+            state.forget_team(tx, team)  # added again after I left: that is for me to answer
+            return
         for member in after.everybody:
             before = team.known(member.key)
             if before and before.incarnation != member.incarnation:

@@ -64,7 +64,7 @@ def leave(tx: Transaction, team: Team, me: str, terms: LeaveTerms) -> Team:
     """
     left = team.leave(me, int(terms.now.timestamp() * 1000), retracted=terms.retracted)
     purge_at = None if terms.keep else terms.now + _KEPT_AFTER_LEAVING
-    _remember(tx, team, me, _End(How.LEFT, terms.now, purge_at))
+    _remember(tx, team, me, _End(How.LEFT, terms.now, purge_at, terms.retracted))
     state.agreements.drop(tx, team=team.id)
     state.teams.put(tx, left)
     return left
@@ -74,6 +74,16 @@ def is_leaving(team: Team, me: str) -> bool:
     """Whether I left this team, and the others do not know it yet."""
     gone = team.former(me)
     return gone is not None and gone.removal is not None and gone.removal.how is How.LEFT
+
+
+def makes_known(team: Team, witness: str) -> bool:
+    """Whether all others learn that I left this team if the member `witness` has seen it.
+
+    The leader lists me until it knows. It may remove every other member who does; whom it removes,
+    it does not hear any more. Where nobody leads, everybody is as good.
+    """
+    leaders = {team.leader, team.publisher} & {member.key for member in team.members}
+    return team.is_dissolved or not leaders or witness in leaders
 
 
 def end_removed(tx: Transaction, team: Team, me: str, policy: AfterRemoval, now: datetime) -> None:
@@ -89,6 +99,7 @@ class _End:
     how: How
     at: datetime
     purge_at: datetime | None
+    retracted: bool = False
 
 
 def _remember(tx: Transaction, team: Team, me: str, end: _End) -> None:
@@ -104,6 +115,7 @@ def _remember(tx: Transaction, team: Team, me: str, end: _End) -> None:
         projects=tuple(sorted({s.project for s in answered if s.incarnation})),
         devices=tuple(m.device for m in team.everybody if m.key != me),
         purge_at=end.purge_at,
+        retracted=end.retracted,
     )
     state.formers.put(tx, former)
 

@@ -14,7 +14,7 @@ from karma_sync.team.documents.folder import DocumentFile
 from karma_sync.team.documents.models import Roster, team_of
 from karma_sync.team.documents.stored import ROSTER
 from karma_sync.team.documents.term import links_of, order_of
-from karma_sync.team.documents.verify import is_listed, verify_roster
+from karma_sync.team.documents.verify import incarnation_in, is_listed, verify_roster
 
 
 class Joiner:
@@ -71,7 +71,7 @@ class Joiner:
             raise Unverified("4-member", "the roster does not list me")
         with self._context.store.reading() as tx:
             former = state.formers.get(tx, roster.team)
-        if former and _incarnation(roster, me.key) <= former.incarnation:
+        if former and incarnation_in(roster, me.key) <= former.incarnation:
             raise Unverified("6-newer", f"it is from before you were {former.how}")
 
     def _require_way_through_code(self, roster: Roster) -> None:
@@ -120,7 +120,3 @@ class Joiner:
             state.formers.drop(tx, team=team.id)
         # the documents of the other members were skipped until now
         self._context.metadata(metadata_folder(roster.team)).forget()
-
-
-def _incarnation(roster: Roster, key: str) -> int:
-    return max(m.incarnation for m in (*roster.members, *roster.guests) if m.key == key)

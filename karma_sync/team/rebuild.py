@@ -8,8 +8,10 @@ answers.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from karma_sync.domain.team.machine import Machine
+from karma_sync.domain.team.member import How
 from karma_sync.domain.team.subscription import Status
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import Unverified
@@ -24,7 +26,17 @@ from karma_sync.team.documents.folder import DocumentFile, MetadataFolder
 from karma_sync.team.documents.models import MemberDocument, Roster, answers_of, team_of
 from karma_sync.team.documents.stored import MEMBER, ROSTER
 from karma_sync.team.documents.term import order_of
-from karma_sync.team.documents.verify import is_listed, verify_roster
+from karma_sync.team.documents.verify import incarnation_in, is_listed, verify_roster
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The newest roster in a metadata folder, and my own document beside it, with their files."""
+
+    roster: Roster
+    roster_file: DocumentFile
+    own: MemberDocument
+    own_file: DocumentFile
 
 
 class Rebuilder:
@@ -68,33 +80,37 @@ class Rebuilder:
             own = read_accepted(own_file.raw, me.key, PayloadType.MEMBER, MemberDocument)
         except (Unverified, ValueError):
             return  # an invitation, or forged: `Joiner` and `Adopter` decide
-        if own.team != roster.team or own.left or not is_listed(roster, me):
+        if own.team != roster.team or not is_listed(roster, me):
             return
         with self._context.store.transaction() as tx:
-            if state.formers.get(tx, roster.team):
-                return
+            former = state.formers.get(tx, roster.team)
+            here = incarnation_in(roster, me.key)
+            if former and here <= former.incarnation:
+                if former.how is not How.LEFT or own.incarnation != here:
+                    return
+            elif own.left:
+                return  # I was added again, which is for me to answer
+            else:
+                former = None
             if state.teams.get(tx, roster.team) is None:
-                self._restore(tx, roster, roster_file, own, own_file)
+                self._restore(tx, _Found(roster, roster_file, own, own_file), former)
             self._raise_minimum_versions(tx, roster, own)
 
-    def _restore(
-        self,
-        tx: Transaction,
-        roster: Roster,
-        roster_file: DocumentFile,
-        own: MemberDocument,
-        own_file: DocumentFile,
-    ) -> None:
-        me = self._context.me
+    def _restore(self, tx: Transaction, found: "_Found", leaving: state.Former | None) -> None:
+        """Restore a team; with `leaving` as one that I left, because not all may know that yet."""
+        me, roster, own = self._context.me, found.roster, found.own
         team = team_of(roster, order_of(roster), None).seen_by(me.key)
         retracts = tuple((each.member, each.incarnation) for each in own.retracts)
-        state.teams.put(tx, team.activate(me.key, me.addresses, (), (), retracts))
-        state.put_document(tx, document_of(roster.team, roster_file, roster.version))
-        state.put_document(tx, document_of(roster.team, own_file, own.version))
+        team = team.activate(me.key, me.addresses, (), (), retracts)
+        if leaving:
+            at_ms = int(leaving.at.timestamp() * 1000)
+            team = team.leave(me.key, at_ms, retracted=leaving.retracted)
+        state.teams.put(tx, team)
+        state.put_document(tx, document_of(roster.team, found.roster_file, roster.version))
+        state.put_document(tx, document_of(roster.team, found.own_file, own.version))
         intent = read_intent(self._context.paths.intent)
         answers = [intent.limit(answer) for answer in answers_of(own)]
-        here = team.anybody(me.key)
-        if here and here.incarnation == own.incarnation:
+        if incarnation_in(roster, me.key) == own.incarnation:
             state.subscriptions.put(tx, *answers)
         self._restore_machines(tx, team, own)
         why = f"team {roster.name}"

@@ -21,7 +21,7 @@ from karma_sync.store.database import Database, Transaction
 from karma_sync.store.intent import void_unknown
 from karma_sync.syncthing.rescan import Rescan, Scan
 from karma_sync.team.context import TeamContext
-from karma_sync.team.departures import is_leaving
+from karma_sync.team.departures import is_leaving, makes_known
 from karma_sync.team.documents.folder import DocumentFile, MetadataFolder
 from karma_sync.team.documents.receipt import (
     STRAY_REVISION,
@@ -198,7 +198,7 @@ class Receipts:
             if mine is None or each.version < mine.version:
                 continue
             if each.kind == MEMBER and each.writer == self._context.me.key:
-                self._end_leaving(team)
+                self._end_leaving(team, receipt.writer)
             if each.version == mine.version:
                 if each != seen(mine.kind, mine.writer, mine.version, mine.envelope):
                     who = document_title(team, each.kind, each.writer)
@@ -211,12 +211,12 @@ class Receipts:
                     state.raise_minimum_version(tx, team.id, each.kind, each.version)
                     void_unknown(tx, (), self._context.now())
 
-    def _end_leaving(self, team: Team) -> None:
-        """Forget a team that I left: a member has seen that I did."""
+    def _end_leaving(self, team: Team, witness: str) -> None:
+        """Forget a team that I left, if who has seen that is enough for all others to learn it."""
         with self._context.store.transaction() as tx:
             fresh = state.teams.get(tx, team.id)
-            if fresh and is_leaving(fresh, self._context.me.key):
-                state.forget_team(tx, team)
+            if fresh and is_leaving(fresh, self._context.me.key) and makes_known(fresh, witness):
+                state.forget_team(tx, fresh)
 
     def _latest_version(self) -> int:
         """The highest version that I can have signed: versions are moments, or just above one.

@@ -166,21 +166,11 @@ def declines_before_its_removal(schedule: Schedule) -> None:
     schedule.settle()
 
 
-def leaves_before_the_one_is_removed_who_knows(schedule: Schedule) -> None:
-    leader, other, author, _ = schedule.players
-    leader.member.kill()
-    leaves_with_its_items(schedule, author)
-    schedule.settle()
-    schedule.town.an_hour_passes()  # the author is certain that the other knows
-    schedule.remove(other, retracted=False)
-
-
 @pytest.mark.parametrize(
     "happens",
     [
         leaves_after_its_removal,
         declines_before_its_removal,
-        leaves_before_the_one_is_removed_who_knows,
     ],
 )
 def test_what_only_a_removed_member_knows_may_be_heard_by_nobody(

@@ -100,8 +100,6 @@ class Schedule:
         self.chance = random.Random(seed)  # noqa: S311 to be repeated
         self.done: list[str] = []  # what happened, for who looks for a fault
         self.written: list[Written] = []
-        self.unheard: set[Player] = set()  # they left, and the leader does not know it
-        self.listed: set[Player] = set()  # they left, and the leader may never know it
         self.players = [Player(town.member(user).up()) for user in users]
         self.leader = self.players[0]
         self._backups: dict[Player, Path] = {}
@@ -254,17 +252,12 @@ class Schedule:
         place.mkdir()
         for name in _DATABASES:
             if (player.member.paths.data / name).exists():
-                _copy_database(player.member.paths.data / name, place / name)
+                copy_database(player.member.paths.data / name, place / name)
         self._backups[player] = place
 
     def _restore(self, player: Player) -> None:
-        """Restore the copy.
-
-        Not where the player knows that it was removed: with a copy from before, it would count
-        itself a member for good, and nobody would tell it again (ADR 47).
-        """
         place = self._backups.get(player)
-        if place is None or any(former.how is How.REMOVED for former in player.former()):
+        if place is None:
             return
         copied = tuple(name for name in _DATABASES if (place / name).exists())
         names = self.chance.choice([*((name,) for name in copied), copied])
@@ -308,7 +301,6 @@ class Schedule:
         for project in PROJECTS:
             self._hold_on(player, project)
         player.leave(retracted=retracted)
-        self.unheard.add(player)
         if retracted:
             self._take_back(player, *PROJECTS)
 
@@ -321,15 +313,14 @@ class Schedule:
     def remove(self, player: Player, *, retracted: bool) -> None:
         """The leader removes a member, who is heard by nobody any more.
 
-        So what only this member knows is lost: what it took back, and who told it that it left.
+        So what only this member knows is lost: what it took back.
         """
         self._note(player, f"is removed, retracted: {retracted}")
         for project in PROJECTS:
             self._hold_on(player, project)
         self.leader.remove(player, retracted=retracted)
-        self.listed |= self.unheard - {player}
         for each in self.written:
-            if each.author in {player, *self.unheard}:
+            if each.author is player:
                 each.cut_off()
         for each in self.written:
             each.least.pop(player, None)
@@ -360,9 +351,6 @@ class Schedule:
 
     def _observe(self) -> None:
         standings = {player: self._standing(player) for player in self.players}
-        led = self.leader.team()
-        self.unheard = {p for p in self.unheard if led is not None and led.member(p.me.key)}
-        self.listed &= self.unheard
         for each in self.written:
             if standings[each.author].sends(each.project):
                 each.left = len(each.session.content)
@@ -424,8 +412,6 @@ class Schedule:
         assert led is not None
         for player, standing in standings.items():
             listed = led.member(player.me.key)
-            if player in self.listed and not standing.is_in:
-                continue
             if listed is None or listed.active:
                 assert (listed is not None) == standing.is_in, f"{player.me.tag} in the team"
             if not standing.is_in:
@@ -500,6 +486,7 @@ def _moved(verb: str, direction: Direction) -> Callable[[Subscription], Subscrip
     return {**plain, "change": change, "retract": retract}[verb]
 
 
-def _copy_database(path: Path, to: Path) -> None:
+def copy_database(path: Path, to: Path) -> None:
+    """Copy a database that is in use."""
     with closing(sqlite3.connect(path)) as old, closing(sqlite3.connect(to)) as new:
         old.backup(new)

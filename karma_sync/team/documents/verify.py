@@ -130,6 +130,11 @@ def is_listed(roster: Roster, me: PairingCode) -> bool:
     return any((m.tag, m.device, m.key) == mine for m in (*roster.members, *roster.guests))
 
 
+def incarnation_in(roster: Roster, key: str) -> int:
+    """The incarnation of a member or guest whom a roster lists."""
+    return max(m.incarnation for m in (*roster.members, *roster.guests) if m.key == key)
+
+
 def is_removed(roster: Roster, me: PairingCode) -> bool:
     """Whether a roster lists my key as removed."""
     return any(m.key == me.key for m in roster.removed)

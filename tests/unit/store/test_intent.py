@@ -15,8 +15,9 @@ from karma_sync.domain.session.selection import (
     WithheldObservation,
     Withhold,
 )
-from karma_sync.domain.team.member import How, Removal
+from karma_sync.domain.team.member import How
 from karma_sync.domain.team.subscription import Direction, Status, Subscription
+from karma_sync.domain.team.team import Team
 from karma_sync.errors import KarmaError, NotWritable
 from karma_sync.store import state
 from karma_sync.store.database import Database
@@ -26,6 +27,8 @@ from tests.support.builders import NOW, team_of_all
 ME = "k" * 64
 LIMITS = Limits(since=NOW, after_idle=60, profile=Profile.CONVERSATION)
 SHARE = Share(session="s2", project="p", others=("/x",))
+_LED = team_of_all("alice.box", "bob.box")
+TEAM = _LED.changed(members=(_LED.members[0], _LED.members[1].changed(key=ME)))
 
 
 class Home:
@@ -63,6 +66,18 @@ class Home:
     def put(self, answer: Subscription) -> None:
         with self.store.transaction() as tx:
             state.subscriptions.put(tx, answer)
+
+    def enter(self, team: Team) -> None:
+        with self.store.transaction() as tx:
+            state.teams.put(tx, team)
+
+    def leave(self, team: Team, how: How) -> state.Former:
+        """Have it as after this end, which all others know."""
+        former = state.Former(team=team.id, name=team.name, how=how, at=NOW, key=ME, incarnation=0)
+        with self.store.transaction() as tx:
+            state.formers.put(tx, former)
+            state.forget_team(tx, team)
+        return former
 
     def answer(self) -> Subscription:
         with self.store.reading() as tx:
@@ -181,15 +196,49 @@ def test_a_database_from_before_i_left_a_team_does_not_send_to_it_again(
     assert read_intent(home.path).limit(accepted()).status is Status.PAUSED
 
 
+@pytest.mark.parametrize("how", [How.LEFT, How.REMOVED])
+def test_a_database_from_before_i_left_a_team_does_not_make_me_a_member_again(
+    home: Home, how: How
+) -> None:
+    home.enter(TEAM)
+    yesterday = home.backup()
+    former = home.leave(TEAM, how)
+    home.restart(yesterday)
+
+    with home.store.reading() as tx:
+        left = state.teams.get(tx, TEAM.id)
+        assert state.formers.all(tx) == [former]
+    assert (left is not None) is (how is How.LEFT), "the others may not know yet that I left"
+    assert left is None or left.anybody(ME) is None
+    assert any("not in backend any more" in why for why in home.reported)
+    home.restart(None)
+    with home.store.reading() as tx:
+        assert state.formers.all(tx) == [former]
+
+
+def test_a_database_from_before_i_was_added_again_does_not_put_me_out(home: Home) -> None:
+    home.enter(TEAM)
+    home.leave(TEAM, How.REMOVED)
+    yesterday = home.backup()
+    with home.store.transaction() as tx:
+        state.formers.drop(tx, team=TEAM.id)
+    home.enter(TEAM.changed(members=(TEAM.members[0], TEAM.members[1].changed(incarnation=8))))
+    today = home.backup()
+    home.restart(yesterday)
+    with home.store.reading() as tx:
+        assert state.formers.all(tx) == []
+    home.restart(today)
+    with home.store.reading() as tx:
+        assert [team.anybody(ME) is not None for team in state.teams.all(tx)] == [True]
+
+
 def test_what_i_took_back_when_i_left_is_declined_in_a_database_from_before(home: Home) -> None:
     home.put(accepted())
     yesterday = home.backup()
-    team = team_of_all("alice.box", "bob.box")
-    removal = Removal(how=How.LEFT, at=1, retracted=True)
-    gone = team.members[1].changed(key=ME, removal=removal)
-    former = state.Former(team="t", name="team", how=How.LEFT, at=NOW, key=ME, incarnation=0)
+    former = state.Former(
+        team="t", name="team", how=How.LEFT, at=NOW, key=ME, incarnation=0, retracted=True
+    )
     with home.store.transaction() as tx:
-        state.teams.put(tx, team.changed(id="t", members=team.members[:1], removed=(gone,)))
         state.formers.put(tx, former)
     home.restart(yesterday)
 
