@@ -64,11 +64,14 @@ class Outbox:
         """Create the folder with its allow-list and a first file, before it is shared.
 
         A folder that is shared while empty can stall for ever (docs/syncthing.md, "Sharing
-        again").
+        again"). What peers put in the place of a directory while it was recovering is deleted.
         """
         private_dir(self.path)
         for part in (ITEMS, CHUNKS, RETRACTED):
-            private_dir(self.path / part)
+            place = self.path / part
+            if place.is_symlink() or place.is_file():
+                place.unlink()
+            private_dir(place)
         for name, content in ((".stignore", IGNORES.encode()), (FORMAT_FILE, FORMAT_BYTES)):
             path = self.path / name
             if not path.exists() or path.read_bytes() != content:

@@ -140,6 +140,7 @@ class OutboxIntegrity:
         be above all that were found.
         """
         packed = self._packed_items(channel)
+        Outbox(path).prepare()  # Syncthing deletes an empty directory that no peer has
         verified, foreign = _verify_all(channel, path)
         withdrawn = _withdraw(channel, path, verified)
         self._link_newer(channel, path, verified, withdrawn)

@@ -162,3 +162,25 @@ def _left_by_a_crash(desk: Desk) -> str:
     outbox.put_chunk(sha256, compress(content), 0)
     outbox.flush()
     return chunk_name(sha256)
+
+
+@pytest.mark.parametrize("harm", ["deleted", "a file", "a link"])
+def test_a_folder_of_the_outbox_that_is_gone_after_the_recovery_is_made_again(
+    desk: Desk, tmp_path: Path, harm: str
+) -> None:
+    whole = OutboxIntegrity(tmp_path / "library", open_library(tmp_path / "library.db"), desk.work)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for part in ("items", "chunks", "retracted"):
+        place = desk.outbox.path / part
+        shutil.rmtree(place)
+        if harm == "a file":
+            place.write_bytes(b"by a peer")
+        elif harm == "a link":
+            place.symlink_to(elsewhere)
+
+    assert whole.adopt(CHANNEL, desk.outbox.path).items == 0
+    desk.write(big("one"))
+    desk.package()
+    assert desk.content() == big("one")
+    assert list(elsewhere.iterdir()) == []
