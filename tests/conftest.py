@@ -2,15 +2,38 @@
 
 import os
 from collections.abc import Iterator
+from itertools import chain, groupby, zip_longest
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.harness import programs
 from tests.support.memory_town import MemoryTown
 from tests.support.town import Town
 
 MEMORY = "memory"
+# Their tests mostly wait for daemons, those of tests/unit mostly compute.
+_WAITING = {"contract", "scenarios"}
+
+# Machines are shared, so a property may take any time. A failure prints how to repeat it.
+settings.register_profile(
+    "shared machine",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile("shared machine")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have files whose tests wait alternate with others, so that they wait while others compute."""
+    waiting: list[list[pytest.Item]] = []
+    computing: list[list[pytest.Item]] = []
+    for path, tests in groupby(items, key=lambda item: item.path):
+        (waiting if path.parent.name in _WAITING else computing).append(list(tests))
+    files = chain.from_iterable(zip_longest(waiting, computing, fillvalue=[]))
+    items[:] = chain.from_iterable(files)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

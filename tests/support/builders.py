@@ -17,7 +17,7 @@ from typing import Any
 
 import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
 from karma_sync.agents.claude.gathering import feed
 from karma_sync.agents.claude.source import ClaudeSource
@@ -62,9 +62,8 @@ VERIFIER = Verifier(verify_item, verify_chunk, verify_retraction, verify_observa
 
 
 def examples(most: int = 100) -> settings:
-    """Settings of a property: no deadline (machines are shared), failures print how to repeat."""
-    slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
-    return settings(max_examples=most, deadline=None, print_blob=True, suppress_health_check=slow)
+    """Settings of a property that is tried so often; tests/conftest.py has the others."""
+    return settings(max_examples=most)
 
 
 @contextmanager

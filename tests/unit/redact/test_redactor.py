@@ -131,14 +131,14 @@ def redacted(record: object) -> object:
 
 
 @given(blocks())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_the_gate_finds_every_secret_that_a_full_search_finds(raw: bytes) -> None:
     assert REDACTOR.lines(raw) == SLOW.lines(raw)
     assert REDACTOR.text(raw) == SLOW.text(raw)
 
 
 @given(blocks())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_redacting_twice_changes_nothing_more(raw: bytes) -> None:
     for redact in (REDACTOR.lines, REDACTOR.text):
         once = redact(raw).data
@@ -146,7 +146,7 @@ def test_redacting_twice_changes_nothing_more(raw: bytes) -> None:
 
 
 @given(st.lists(blocks(), max_size=3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_line_is_redacted_independently_of_other_lines(raws: list[bytes]) -> None:
     lines = [line + b"\n" for raw in raws for line in raw.split(b"\n")]
 
@@ -156,13 +156,13 @@ def test_a_line_is_redacted_independently_of_other_lines(raws: list[bytes]) -> N
 
 
 @given(records())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_record_keeps_its_shape_its_numbers_and_its_keys(line: bytes) -> None:
     assert shape(json.loads(REDACTOR.lines(line).data)) == shape(json.loads(line))
 
 
 @given(values, spacings, st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_around_a_secret_every_byte_stays(
     value: object, spacing: tuple[str, str], ascii: bool
 ) -> None:
