@@ -26,11 +26,11 @@ _RECORDS = "records-2"  # raise it if other copies count
 log = logging.getLogger(__name__)
 
 
-OfOthers = Callable[[str, Collection[str]], Collection[str]]
-"""Returns those record ids that the library has of other sessions than the one with this id."""
+OfOthers = Callable[[str, Collection[int]], Collection[int]]
+"""Returns those of a session's records, by number, that the library has of other sessions."""
 
 
-def no_others(session: str, uuids: Collection[str]) -> Collection[str]:
+def no_others(session: str, numbers: Collection[int]) -> Collection[int]:
     """Tells of no record that another session has it."""
     return ()
 
@@ -168,10 +168,8 @@ class ArchiveIndexer:
         blocks = lines_before_too_long(self._content(row, file, was.size))
         copies = CopiedRecords(tx, item.number, "", row.session)
 
-        def copied(uuids: Iterable[str]) -> set[str]:
-            known = [uuid for uuid in uuids if uuid]
-            here = copies.among(known)
-            return here.union(self._of_others(row.session, known))
+        def copied(numbers: Collection[int]) -> set[int]:
+            return copies.among(numbers).union(self._of_others(row.session, numbers))
 
         pieces = search_index.extracted(extractor, blocks, was.size)
         at = search_index.add_lines(tx, item, was, pieces, copied)

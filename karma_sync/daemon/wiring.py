@@ -266,9 +266,9 @@ def archive_schedule(
     known = _ArchivedFacts(database, app.settings.claude_dirs)
     source = ClaudeSource(app.settings.claude_dirs, known.session_named, known.facts)
 
-    def of_others(session: str, uuids: Collection[str]) -> Collection[str]:
+    def of_others(session: str, numbers: Collection[int]) -> Collection[int]:
         with app.library.reading() as tx:
-            return record_ids.of_others(tx, app.me.tag, session, uuids)
+            return record_ids.of_others(tx, app.me.tag, session, numbers)
 
     indexer = ArchiveIndexer(root, database, EXTRACTORS, of_others)
     parts = ArchiveParts(

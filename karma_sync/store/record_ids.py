@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 from karma_sync.store.database import Transaction
 
@@ -39,6 +40,11 @@ def numbers(lines: bytes, at: int) -> list[tuple[int, int]]:
     for each in _UUID.finditer(lines):
         found.setdefault(_stored(each[1]), at + lines.rfind(b"\n", 0, each.start()) + 1)
     return list(found.items())
+
+
+def number_of(uuid: str) -> int | None:
+    """The number under which a record's id is stored; None if it has no id."""
+    return _stored(uuid.encode(errors="replace")) if uuid else None
 
 
 def put(tx: Transaction, item: int, file: int, found: Iterable[tuple[int, int]]) -> None:
@@ -89,14 +95,13 @@ class CopiedRecords:
         self._had_first: set[int] = set()  # items that had records of this one first
         self._others = {item}  # items that have records of this one, and are no parents
 
-    def among(self, uuids: Iterable[str]) -> set[str]:
-        """Those of the ids that are of copied records.
+    def among(self, numbers: Collection[int]) -> set[int]:
+        """Those of these numbers that are of copied records.
 
         A session from which this one has a record for the first time had it first, unless it is
         known to have it from this one.
         """
-        named = {_stored(uuid.encode(errors="replace")): uuid for uuid in uuids if uuid}
-        hashes = json.dumps(list(named))
+        hashes = json.dumps(list(numbers))
         rows = self._tx.execute(
             # a record may be in many sessions, so those that are known make no rows
             "SELECT DISTINCT item FROM json_each(?) CROSS JOIN record_id ON hash = value"
@@ -114,7 +119,7 @@ class CopiedRecords:
             " WHERE hash = value AND +item NOT IN (SELECT value FROM json_each(?)))",
             [hashes, json.dumps(list(self._others))],
         )
-        return {named[row["value"]] for row in rows}
+        return {row["value"] for row in rows}
 
     def _parents(self, holders: Collection[int]) -> set[int]:
         others = self._tx.execute(
@@ -133,12 +138,11 @@ class CopiedRecords:
         return found
 
 
-def of_others(tx: Transaction, member: str, session: str, uuids: Iterable[str]) -> set[str]:
-    """Those of the ids that belong to records of other sessions than this one of `member`.
+def of_others(tx: Transaction, member: str, session: str, numbers: Iterable[int]) -> set[int]:
+    """Those of the numbers that belong to records of other sessions than this one of `member`.
 
     A session that has them from this one does not count.
     """
-    named = {_stored(uuid.encode(errors="replace")): uuid for uuid in uuids if uuid}
     of_this = (
         "FROM search_item AS s JOIN item AS i ON i.folder = s.folder AND i.item = s.item"
         " WHERE i.member = ? AND i.session = ? AND s.number"
@@ -147,9 +151,9 @@ def of_others(tx: Transaction, member: str, session: str, uuids: Iterable[str]) 
         "SELECT DISTINCT r.hash FROM json_each(?) CROSS JOIN record_id AS r ON r.hash = value"  # noqa: S608 ours
         f" WHERE NOT EXISTS (SELECT 1 {of_this} = r.item) AND NOT EXISTS (SELECT 1"
         f" FROM record_copy AS c WHERE c.item = r.item AND EXISTS (SELECT 1 {of_this} = c.parent))",
-        [json.dumps(list(named)), member, session, member, session],
+        [json.dumps(list(numbers)), member, session, member, session],
     )
-    return {named[row["hash"]] for row in rows}
+    return {row["hash"] for row in rows}
 
 
 def where(tx: Transaction, item: tuple[str, str], begin: str) -> list[tuple[str, int]]:
@@ -167,6 +171,7 @@ def where(tx: Transaction, item: tuple[str, str], begin: str) -> list[tuple[str,
     return [(row["path"], row["at"]) for row in rows]
 
 
+@lru_cache(maxsize=4096)  # a block names each of its records twice
 def _stored(uuid: bytes) -> int:
     form = _FORM.fullmatch(uuid)
     return _signed(form) if form else _range(uuid)[0]

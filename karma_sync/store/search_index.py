@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from karma_sync.domain.session.activity import Activity
 from karma_sync.domain.session.bigrams import bigrams
 from karma_sync.domain.session.passage import Extractor, Passage, Texts
 from karma_sync.domain.session.source_files import TRANSCRIPT
@@ -37,6 +38,7 @@ TABLES = """
         size INTEGER NOT NULL, time INTEGER NOT NULL);
     CREATE INDEX passage_by_item ON passage (item, file, at)
     """
+_PIECE_BYTES = 1_000_000  # of a file's content, about; each piece costs a dozen statements
 TITLE = 0  # the number of no file: the passage is the session's title
 
 
@@ -205,24 +207,24 @@ def drop_file(tx: Transaction, item: IndexedItem, path: str) -> None:
 
 def add(tx: Transaction, item: IndexedItem, file: int, passages: Sequence[Passage]) -> None:
     """Index passages of one file of an item."""
-    _add(tx, item, file, [(passage, bigrams(passage.texts)) for passage in passages])
+    _add(tx, item, file, [_row(passage) for passage in passages])
 
 
-def _add(
-    tx: Transaction, item: IndexedItem, file: int, found: Sequence[tuple[Passage, str]]
-) -> None:
+def _row(passage: Passage) -> "Row":
+    at, size, time, texts, _ = passage
+    return (at, size, time), (*texts, bigrams(texts))
+
+
+def _add(tx: Transaction, item: IndexedItem, file: int, rows: Iterable["Row"]) -> None:
     row = tx.execute("SELECT coalesce(max(id), 0) + 1 AS first FROM passage").fetchone()
-    first = int(row["first"])
+    numbered = list(enumerate(rows, int(row["first"])))
     tx.executemany(
         "INSERT INTO passage VALUES (?, ?, ?, ?, ?, ?)",
-        (
-            (number, item.number, file, at, size, time)
-            for number, ((at, size, time, *_), _) in enumerate(found, first)
-        ),
+        [(number, item.number, file, *place) for number, (place, _) in numbered],
     )
     tx.executemany(
         f"INSERT INTO search_{item.channel:d} (rowid, {_NAMES}) VALUES (?, {_MARKS})",  # noqa: S608
-        ((number, *each.texts, runs) for number, (each, runs) in enumerate(found, first)),
+        [(number, *words) for number, (_, words) in numbered],
     )
 
 
@@ -263,19 +265,24 @@ class TextIsLost(Exception):
     """The text of passages that are to be taken out cannot be read any more."""
 
 
-Copied = Callable[[Iterable[str]], Collection[str]]
-"""Returns those ids among some that are of records that another session had first."""
+Copied = Callable[[Collection[int]], Collection[int]]
+"""Returns those numbers among some that are of records that another session had first."""
+
+Row = tuple[tuple[int, int, int], tuple[str, ...]]
+"""A passage as it is stored: where its line begins, its size, its time; its texts with bigrams."""
 
 
 class Extracted(NamedTuple):
-    """What a block of whole lines holds that is indexed, and how many bytes of it are.
+    """What some whole lines hold that is indexed, and how many bytes of them are.
 
-    `records` are what `record_ids.numbers` found, `found` the passages with their bigrams.
+    `records` are what `record_ids.numbers` found, `rows` the passages that say something. Of every
+    passage, `activities` has the number of its record, its time, and what it tells.
     """
 
     size: int
     records: list[tuple[int, int]]
-    found: list[tuple[Passage, str]]
+    rows: list[Row]
+    activities: list[tuple[int | None, int, Activity]]
 
 
 def extracted(extractor: Extractor, blocks: Iterable[bytes], at: int) -> Iterator[Extracted]:
@@ -283,15 +290,25 @@ def extracted(extractor: Extractor, blocks: Iterable[bytes], at: int) -> Iterato
 
     A last line without a line end counts only if it is a whole record.
     """
+    found = Extracted(0, [], [], [])
     for block in blocks:
         whole = block
         if not block.endswith(b"\n"):
             line = block.rfind(b"\n") + 1
             if extractor.read(block[line:]) is None:  # half a record: the rest may follow
                 whole = block[:line]
-        found = [(each, bigrams(each.texts)) for each in extractor.passages(whole, at)]
-        yield Extracted(len(whole), record_ids.numbers(block, at), found)
+        found.records.extend(record_ids.numbers(block, at))
+        for passage in extractor.passages(whole, at):
+            if any(passage.texts):
+                found.rows.append(_row(passage))
+            did = passage.activity
+            found.activities.append((record_ids.number_of(did.message), passage.time, did))
+        found = found._replace(size=found.size + len(whole))
         at += len(block)
+        if found.size >= _PIECE_BYTES:
+            yield found
+            found = Extracted(0, [], [], [])
+    yield found
 
 
 def add_lines(
@@ -307,12 +324,12 @@ def add_lines(
     """
     at = was.size
     is_main = was.path.partition("@")[0] == TRANSCRIPT  # in the archive, a version follows
-    for size, records, found in pieces:
+    for size, records, rows, activities in pieces:
         record_ids.put(tx, item.number, was.number, records)
-        if found:
-            _add(tx, item, was.number, [each for each in found if any(each[0].texts)])
-            copies = copied(p.activity.message for p, _ in found)
-            new = ((p.time, p.activity) for p, _ in found if p.activity.message not in copies)
+        _add(tx, item, was.number, rows)
+        if activities:
+            copies = copied({number for number, _, _ in activities if number is not None})
+            new = [(time, did) for number, time, did in activities if number not in copies]
             activity.add(tx, item.number, was.number, is_main, new)
         at += size
     return at

@@ -9,7 +9,7 @@ import pytest
 
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.mesh.channels import Kept
-from karma_sync.store.record_ids import of_others
+from karma_sync.store.record_ids import number_of, of_others
 from karma_sync.store.touched import Touched, WantedFile, touched
 from tests.support.archives import desk as archive_desk
 from tests.support.builders import (
@@ -327,9 +327,12 @@ def test_an_archived_fork_has_only_what_is_new_in_it(tmp_path: Path) -> None:
 def test_records_that_the_library_has_of_others_are_no_own_ones(shelf: Shelf, desk: Desk) -> None:
     arrive(desk, shelf, asked("go"))
 
-    def others(member: str, session: str) -> set[str]:
+    known, another = number_of("user-12:00"), number_of("another")
+    assert known is not None and another is not None
+
+    def others(member: str, session: str) -> set[int]:
         with shelf.store.reading() as tx:
-            return of_others(tx, member, session, ["user-12:00", "another", ""])
+            return of_others(tx, member, session, [known, another])
 
     assert others(ALICE, "s1") == set()
-    assert others(ALICE, "s2") == others(BOB, "s1") == {"user-12:00"}
+    assert others(ALICE, "s2") == others(BOB, "s1") == {known}

@@ -105,6 +105,21 @@ def test_the_index_is_the_same(
     assert other_processes() == []
 
 
+def test_the_index_is_the_same_however_much_of_a_file_is_stored_at_a_time(
+    shelf: Shelf, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_chunk = Shelf(tmp_path / "carol")
+    for name in SESSIONS:
+        by_chunk.importer.import_item(CHANNEL, desk.outbox.path, desk.item(name))
+    completed(shelf, shelf.indexer)
+    monkeypatch.setattr("karma_sync.store.search_index._PIECE_BYTES", 1)
+
+    completed(by_chunk, by_chunk.indexer)
+
+    assert index(by_chunk) == index(shelf)
+    assert by_chunk.finds("end") == shelf.finds("end") != []
+
+
 def test_few_bytes_start_no_process(shelf: Shelf) -> None:
     few = Indexer(shelf.root, EXTRACTORS)
     few.complete(shelf.store)
