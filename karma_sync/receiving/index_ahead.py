@@ -5,6 +5,8 @@ which the second process does on another core (docs/adr/0056-a-process-extracts-
 It decides nothing and writes nothing.
 """
 
+import fcntl
+import gc
 import os
 import signal
 import subprocess  # noqa: S404 it runs our own program, with a list of arguments
@@ -30,6 +32,8 @@ from karma_sync.store.search_index import Extracted
 # The number of items that are requested at a time. Their requests fit into the smallest pipe of any
 # system: with a full pipe each of the two processes could wait for the other one to read.
 _WINDOW = 8
+# So much may lie in the pipe: the second process goes on while the first one commits.
+_PIPE_BYTES = 1 << 20
 _MODULE = "karma_sync.receiving.index_ahead"
 _LENGTH_BYTES = 4
 
@@ -90,6 +94,8 @@ class IndexAhead:
         )
         self._to = cast("IO[bytes]", self._process.stdin)
         self._from = cast("IO[bytes]", self._process.stdout)
+        with suppress(AttributeError, OSError):  # not on macOS, nor beyond the user's limit
+            fcntl.fcntl(self._from, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._decode = msgspec.msgpack.Decoder(_Message).decode
 
     def request(self, items: Iterable[tuple[str, str]]) -> None:
@@ -213,6 +219,7 @@ def answers(request: bytes) -> Iterator[_Message]:
 def main() -> None:
     """Answer each request on standard input, one per line, on standard output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the first process
+    gc.set_threshold(100_000, 10, 10)  # it makes millions of objects, and hardly a cycle
     encode = msgspec.msgpack.Encoder().encode
     out = sys.stdout.buffer
     try:

@@ -38,6 +38,7 @@ TABLES = """
         size INTEGER NOT NULL, time INTEGER NOT NULL);
     CREATE INDEX passage_by_item ON passage (item, file, at)
     """
+_HASH_BYTES = 4 << 20  # of words are gathered before FTS5 writes them as a segment
 _PIECE_BYTES = 1_000_000  # of a file's content, about; each piece costs a dozen statements
 TITLE = 0  # the number of no file: the passage is the session's title
 
@@ -79,7 +80,7 @@ def open_channel(tx: Transaction, folder: str, version: str) -> int:
         " tokenize = 'unicode61 remove_diacritics 2')"
     )
     # each merge writes its segments again: with these, half as much is written while importing
-    for name, value in (("automerge", 16), ("crisismerge", 32)):
+    for name, value in (("automerge", 16), ("crisismerge", 32), ("hashsize", _HASH_BYTES)):
         tx.execute(
             f"INSERT INTO search_{number:d} (search_{number:d}, rank) VALUES (?, ?)",  # noqa: S608
             [name, value],
