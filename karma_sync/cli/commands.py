@@ -5,7 +5,8 @@ them. A test compares the two.
 """
 
 from collections.abc import Callable, Iterator, MutableMapping
-from functools import wraps
+from enum import Enum
+from functools import partial, wraps
 from importlib import import_module
 from typing import Any
 
@@ -71,16 +72,33 @@ ALIASES = {"sub": "subscription"}
 _MODULES = {name: where for panel in PANELS.values() for name, (where, _) in panel.items()}
 
 
-# Without a default, typer has pydantic check `--help`, and pydantic takes longer to load than most
-# commands run. A truth value is not checked.
+# typer has pydantic check each value, also an absent one and that of `--help`, and pydantic takes
+# longer to load than most commands run. A truth value is not checked.
 NO_HELP = {"default_map": {"help": False}}
 
 
 def spare(command: Any) -> None:
-    """Keep a command, and those below it, from loading pydantic for `--help`."""
+    """Keep a command, and those below it, from loading pydantic for what needs no conversion."""
     command.context_settings |= NO_HELP
+    for param in command.params:
+        param.process_value = partial(_processed, param, param.process_value)
     for below in getattr(command, "commands", {}).values():
         spare(below)
+
+
+def _processed(param: Any, by_typer: Callable[..., Any], ctx: Any, value: Any) -> Any:
+    """Return the value of an argument or option: text, defaults and absent values as they are."""
+    described = param.type_descriptor
+    has_own = param.callback is not None or described.parameter_info.parser is not None
+    if has_own or (param.required and param.value_is_missing(value)):
+        return by_typer(ctx, value)
+    if value is None:
+        return () if param.multiple or param.nargs == -1 else None
+    if isinstance(value, str | int | Enum) and type(value) is described.annotation:
+        return value
+    if described.annotation == list[str] and isinstance(value, list | tuple):
+        return list(value)
+    return by_typer(ctx, value)
 
 
 def watch_for_agents(command: Any, name: str) -> None:
