@@ -19,8 +19,9 @@ from karma_sync.archive.reader import ArchiveReader
 from karma_sync.cli.session.turns import View, print_conversation
 from karma_sync.domain.access import AccessScope, admin_of
 from karma_sync.domain.session.activity import Activity, StatsBy
-from karma_sync.domain.session.manifest import Manifest, Verified
-from karma_sync.domain.session.source_files import TRANSCRIPT
+from karma_sync.domain.session.manifest import Manifest
+from karma_sync.domain.session.profile import TRANSCRIPT
+from karma_sync.domain.value import Verified
 from karma_sync.library.conversation import conversation
 from karma_sync.library.reader import Library
 from karma_sync.library.search import Searcher

@@ -8,7 +8,8 @@ from karma_sync.agents.growing_file import is_quiet, last_line, open_source
 from karma_sync.agents.read_ahead import MUCH_BYTES, ReadAhead, is_worth_it
 from karma_sync.domain import limits
 from karma_sync.domain.session.facts import Facts, PlanNames
-from karma_sync.domain.session.source_files import TITLE, ReadFile, SourceFile, SourceSession, Stat
+from karma_sync.domain.session.profile import TITLE
+from karma_sync.domain.session.source_files import ReadFile, SourceFile, SourceSession, Stat
 
 _NO_PLANS = PlanNames()
 

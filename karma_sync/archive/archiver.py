@@ -29,8 +29,8 @@ from karma_sync.archive.taking import (
 )
 from karma_sync.domain import limits
 from karma_sync.domain.session.facts import Facts, PlanNames
-from karma_sync.domain.session.profile import Profile
-from karma_sync.domain.session.source_files import TRANSCRIPT, ReadFile, SourceFile, SourceSession
+from karma_sync.domain.session.profile import TRANSCRIPT, Profile
+from karma_sync.domain.session.source_files import ReadFile, SourceFile, SourceSession
 from karma_sync.errors import KarmaError
 from karma_sync.files import fsync_dirs, fsync_files, private_dir
 from karma_sync.store.database import Database, Transaction

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from karma_sync.archive.reader import ArchivedCopy, ArchiveReader
 from karma_sync.archive.store import ArchivedFile
-from karma_sync.domain.session.source_files import TRANSCRIPT
+from karma_sync.domain.session.profile import TRANSCRIPT
 from karma_sync.errors import Conflict, KarmaError
 from karma_sync.files import Staged, delete_files, put_new, stage_new
 

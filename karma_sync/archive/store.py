@@ -12,7 +12,8 @@ from karma_sync.archive import index
 from karma_sync.domain import limits
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.facts import Facts, PlanNames
-from karma_sync.domain.session.source_files import TITLE, TRANSCRIPT, Position
+from karma_sync.domain.session.profile import TITLE, TRANSCRIPT
+from karma_sync.domain.session.source_files import Position
 from karma_sync.domain.value import Value
 from karma_sync.store.database import Database, Transaction
 

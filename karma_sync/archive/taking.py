@@ -19,8 +19,8 @@ from karma_sync.archive.pack import (
 from karma_sync.archive.store import ArchivedFile
 from karma_sync.domain import limits
 from karma_sync.domain.session.facts import Facts
-from karma_sync.domain.session.profile import FileKind, kind_of
-from karma_sync.domain.session.source_files import TITLE, ReadFile, SourceFile
+from karma_sync.domain.session.profile import TITLE, FileKind, kind_of
+from karma_sync.domain.session.source_files import ReadFile, SourceFile
 from karma_sync.errors import KarmaError
 
 # The agent replaces these as a matter of course: they tell a present state. Of all other files

@@ -25,7 +25,7 @@ from karma_sync.archive.store import ArchivedFile, ArchivedSession, Key, facts_o
 from karma_sync.archive.taking import BESIDE, Feeder, is_transcript, title_facts
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.manifest import FILE_NAME
-from karma_sync.domain.session.source_files import TITLE, TRANSCRIPT
+from karma_sync.domain.session.profile import TITLE, TRANSCRIPT
 from karma_sync.files import fsync_dirs, fsync_files
 from karma_sync.store.database import Database
 

@@ -14,7 +14,8 @@ from karma_sync.channel.layout import decompress
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.manifest import ItemFile, Manifest, Retraction, split_item
-from karma_sync.domain.session.source_files import TRANSCRIPT, SourceSession
+from karma_sync.domain.session.profile import TRANSCRIPT
+from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.errors import Unverified
 from karma_sync.signing import PayloadType, open_envelope
 from karma_sync.store import ledger

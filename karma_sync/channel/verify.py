@@ -29,12 +29,10 @@ from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.manifest import (
     FILE_NAME,
     ItemFile,
-    ItemKind,
     Manifest,
     ManifestPlace,
     Retraction,
     SetAside,
-    Verified,
     split_item,
 )
 from karma_sync.domain.session.observation import (
@@ -44,6 +42,8 @@ from karma_sync.domain.session.observation import (
     decoded,
     lines_of,
 )
+from karma_sync.domain.session.profile import ItemKind
+from karma_sync.domain.value import Verified
 from karma_sync.errors import Unverified
 from karma_sync.signing import PayloadType, open_envelope, parse, strict_json
 

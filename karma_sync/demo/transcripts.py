@@ -14,7 +14,7 @@ from typing import Any
 
 from karma_sync.agents.claude.gathering import feed
 from karma_sync.domain.session.facts import Facts
-from karma_sync.domain.session.source_files import TRANSCRIPT
+from karma_sync.domain.session.profile import TRANSCRIPT
 from karma_sync.errors import BadInput
 
 # What Claude Code writes (docs/agent-files.md, "Records"); others write `type` too, but none of

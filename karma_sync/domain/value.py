@@ -2,17 +2,19 @@
 
 They are msgspec structs, because pydantic takes longer to load than most commands take to run.
 Most documents of peers are pydantic models (`domain/document.py`), which report what is wrong with
-a document in more detail.
+a document in more detail. `Verified` is the type of those that passed verification.
 """
 
 import threading
 from collections.abc import Mapping
-from typing import Any, Self, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 from msgspec import json, structs
 
 _T = TypeVar("_T", bound=msgspec.Struct)
+_V = TypeVar("_V")
 _decoders: dict[type[msgspec.Struct], json.Decoder[Any]] = {}
 _building = threading.Lock()
 
@@ -75,3 +77,14 @@ class Value(Received, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     Fields are checked when a value is read from JSON, not when our own code makes it.
     """
+
+
+@dataclass(frozen=True)
+class Verified(Generic[_V]):
+    """A value whose signature, signer, place and version were checked.
+
+    Code that believes a document asks for this type. Only the functions that verify make it, in
+    `team/documents/verify.py` and `channel/verify.py`; a test checks that.
+    """
+
+    value: _V

@@ -6,8 +6,7 @@ from io import BytesIO
 from karma_sync.agents.claude.conversation import conversation as of_claude
 from karma_sync.agents.growing_file import whole_lines
 from karma_sync.domain.session.conversation import Message
-from karma_sync.domain.session.profile import TRANSCRIPTS, kind_of
-from karma_sync.domain.session.source_files import TRANSCRIPT
+from karma_sync.domain.session.profile import TRANSCRIPT, TRANSCRIPTS, kind_of
 from karma_sync.errors import KarmaError
 from karma_sync.library.reader import Readable
 

@@ -8,8 +8,8 @@ from zlib import crc32
 
 from karma_sync.agents.growing_file import whole_lines
 from karma_sync.domain.session.conversation import Message, Who
+from karma_sync.domain.session.profile import TRANSCRIPT
 from karma_sync.domain.session.quoting import clipped, quoted, quoted_line
-from karma_sync.domain.session.source_files import TRANSCRIPT
 from karma_sync.errors import NotFound
 from karma_sync.library.conversation import conversation
 from karma_sync.library.reader import Readable

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import Channel, World, inboxes, outboxes, receivers
@@ -18,7 +18,9 @@ from karma_sync.runtime.timing import soonest
 from karma_sync.runtime.worker import Wake
 from karma_sync.store import work
 from karma_sync.store.database import Database
-from karma_sync.syncthing.wire import Completion, FolderStatus
+
+if TYPE_CHECKING:  # `status` reads this module, and the models of Syncthing load slowly
+    from karma_sync.syncthing.wire import Completion, FolderStatus
 
 _NEWEST = 0.4  # the weight of the newest measurement in the rate
 _SHORTEST_S = 0.5  # measurements closer together give no useful rate
@@ -77,8 +79,8 @@ def _bounded(count: int) -> int:
 class Figures(Protocol):
     """The calls to Syncthing that measuring makes."""
 
-    def folder_status(self, folder: str) -> FolderStatus: ...
-    def completion(self, folder: str, device: str) -> Completion: ...
+    def folder_status(self, folder: str) -> "FolderStatus": ...
+    def completion(self, folder: str, device: str) -> "Completion": ...
 
 
 def is_idle(syncthing: Figures, folder: str) -> bool:
@@ -130,7 +132,7 @@ class Measured:
 
     connected: Callable[[], frozenset[str]]
     backlog: Callable[[], tuple[int, int]]
-    check_status: Callable[[World, str, FolderStatus], None]
+    check_status: Callable[[World, str, "FolderStatus"], None]
 
 
 class Transfers:

@@ -24,7 +24,9 @@ from karma_sync.channel.layout import (
 )
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import Channel, Kept
-from karma_sync.domain.session.manifest import ItemKind, Manifest, Retraction, SetAside, Verified
+from karma_sync.domain.session.manifest import Manifest, Retraction, SetAside
+from karma_sync.domain.session.profile import ItemKind
+from karma_sync.domain.value import Verified
 from karma_sync.errors import Unverified
 from karma_sync.files import fsync_dirs, private_dir
 from karma_sync.receiving.indexer import Indexer

@@ -23,7 +23,8 @@ import msgspec
 from karma_sync.agents.extractors import EXTRACTORS
 from karma_sync.agents.growing_file import lines_before_too_long
 from karma_sync.channel.kept_content import KeptContent
-from karma_sync.domain.session.manifest import ItemKind, Manifest
+from karma_sync.domain.session.manifest import Manifest
+from karma_sync.domain.session.profile import ItemKind
 from karma_sync.errors import KarmaError, Unverified
 from karma_sync.store import library, search_index
 from karma_sync.store.read_only import reading_only

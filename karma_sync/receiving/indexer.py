@@ -16,8 +16,9 @@ from pathlib import Path
 from karma_sync.agents.growing_file import lines_before_too_long, skipped
 from karma_sync.agents.read_ahead import MUCH_BYTES
 from karma_sync.channel.kept_content import KeptContent
-from karma_sync.domain.session.manifest import ItemFile, ItemKind, Manifest
+from karma_sync.domain.session.manifest import ItemFile, Manifest
 from karma_sync.domain.session.passage import Extractor, Texts, passages_of
+from karma_sync.domain.session.profile import ItemKind
 from karma_sync.errors import Unverified
 from karma_sync.receiving.index_ahead import AheadEnded, AheadFailed, IndexAhead
 from karma_sync.receiving.observations import ObservationIndex

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from karma_sync.channel.kept_content import KeptContent
 from karma_sync.domain.mesh.channels import Channel
-from karma_sync.domain.session.manifest import ItemKind, Manifest
+from karma_sync.domain.session.manifest import Manifest
 from karma_sync.domain.session.observation import OBSERVATIONS
+from karma_sync.domain.session.profile import ItemKind
 from karma_sync.errors import Unverified
 from karma_sync.receiving.changed_chunks import LinesOf, changed_lines
 from karma_sync.receiving.observations import (

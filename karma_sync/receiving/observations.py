@@ -8,8 +8,9 @@ from typing import Protocol
 import msgspec
 
 from karma_sync.domain import limits
-from karma_sync.domain.session.manifest import Manifest, Verified
+from karma_sync.domain.session.manifest import Manifest
 from karma_sync.domain.session.observation import OBSERVATIONS, Observation, decoded, lines_of
+from karma_sync.domain.value import Verified
 from karma_sync.store import observations, search_index
 from karma_sync.store.database import Transaction
 from karma_sync.store.search_index import IndexedFile, IndexedItem

@@ -15,7 +15,8 @@ from karma_sync.channel.inbox import Inbox
 from karma_sync.channel.layout import CHUNK_NAME, ITEM_NAME, ITEMS, RETRACTION_NAME
 from karma_sync.domain.events import Topic
 from karma_sync.domain.mesh.channels import Channel, Kept
-from karma_sync.domain.session.manifest import ItemKind, SetAside
+from karma_sync.domain.session.manifest import SetAside
+from karma_sync.domain.session.profile import ItemKind
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.errors import DatabaseUnusable, Unverified
 from karma_sync.receiving.importer import Importer, MissingChunks, Withdrawn

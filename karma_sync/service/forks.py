@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from karma_sync.domain.session.fork import SessionFork
-from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.errors import BadInput, Conflict, NotFound
 from karma_sync.files import delete_files
 from karma_sync.store import library, state
 from karma_sync.store.database import Database
+
+if TYPE_CHECKING:  # listing forks needs none of it, and pydantic loads slowly
+    from karma_sync.domain.session.source_files import SourceSession
 
 
 def known_forks(states: Database) -> dict[str, SessionFork]:
@@ -55,7 +58,7 @@ def find_fork(states: Database, wanted: str) -> SessionFork:
     return found[0]
 
 
-def require_closed(session: SourceSession) -> None:
+def require_closed(session: "SourceSession") -> None:
     """Raises Conflict if the agent works in a session now."""
     if session.running:
         raise Conflict(
@@ -63,7 +66,7 @@ def require_closed(session: SourceSession) -> None:
         )
 
 
-def delete_session(session: SourceSession) -> list[Path]:
+def delete_session(session: "SourceSession") -> list[Path]:
     """Delete the files of a session from the agent's directory; the deleted ones, its own first."""
     gone = delete_files(file.path for file in session.files)
     own = session.directory / session.session_id

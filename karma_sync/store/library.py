@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from karma_sync.domain.mesh.channels import Kept
-from karma_sync.domain.session.manifest import Verified
+from karma_sync.domain.value import Verified
 from karma_sync.store import activity, observations, record_ids, retractions, search_index
 from karma_sync.store.database import Database, Transaction
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from karma_sync.domain.session.activity import Activity
 from karma_sync.domain.session.bigrams import bigrams
 from karma_sync.domain.session.passage import Extractor, Passage, Texts
-from karma_sync.domain.session.source_files import TRANSCRIPT
+from karma_sync.domain.session.profile import TRANSCRIPT
 from karma_sync.store import activity, record_ids
 from karma_sync.store.database import Transaction
 

@@ -21,7 +21,7 @@ from karma_sync.archive.schedule import (
 from karma_sync.archive.store import open_archive
 from karma_sync.archive.upkeep import Upkeep
 from karma_sync.domain.access import AccessScope
-from karma_sync.domain.session.source_files import TRANSCRIPT
+from karma_sync.domain.session.profile import TRANSCRIPT
 from karma_sync.runtime.worker import Wake
 from karma_sync.settings import ArchiveSettings
 from tests.support.transcripts import Session, write_session

@@ -24,7 +24,7 @@ import psutil
 import pytest
 import requests
 
-from karma_sync.domain.session.source_files import TRANSCRIPT
+from karma_sync.domain.session.profile import TRANSCRIPT
 from karma_sync.errors import KarmaError
 from karma_sync.library.reader import Library
 from karma_sync.paths import Paths

@@ -132,7 +132,7 @@ MOST_LINES = 400
 RECORDS = {
     "karma_sync.cli.markdown": {"token"},  # of the parser
     "karma_sync.library.documents.page": {"token"},  # of the parser
-    "karma_sync.cli.commands": {"command"},  # click's
+    "karma_sync.cli.commands": {"command", "param"},  # click's
     "karma_sync.cli.session.browser": {"field", "picker"},  # textual's widgets
     "karma_sync.agents.claude.conversation": {"answer", "prompt"},  # a message being read
     "karma_sync.agents.claude.fork_plan": {"node", "read"},  # of the transcript that is decided

@@ -2,7 +2,7 @@
 
 from pathlib import PurePosixPath
 
-from karma_sync.domain.session.source_files import TRANSCRIPT
+from karma_sync.domain.session.profile import TRANSCRIPT
 
 _MOST_UNITS = 200  # of a directory's name; a hash follows a longer one
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"

@@ -20,8 +20,8 @@ from karma_sync.agents.claude.legacy_subagents import LegacySubagents, is_legacy
 from karma_sync.agents.claude.side_files import SideFiles
 from karma_sync.agents.listing import closed, file_at, file_behind, walk
 from karma_sync.domain.session.facts import Facts, PlanNames
-from karma_sync.domain.session.profile import Profile
-from karma_sync.domain.session.source_files import TITLE, TRANSCRIPT, SourceFile, SourceSession
+from karma_sync.domain.session.profile import TITLE, TRANSCRIPT, Profile
+from karma_sync.domain.session.source_files import SourceFile, SourceSession
 from karma_sync.files import is_open
 
 AGENT = "claude-code"

@@ -125,7 +125,7 @@ class _Screen:
                 yield f"{message.who}\n{text}"
 
     def _messages(self, found: "Readable") -> "Iterator[Message]":
-        from karma_sync.domain.session.source_files import TRANSCRIPT
+        from karma_sync.domain.session.profile import TRANSCRIPT
         from karma_sync.library.conversation import conversation
 
         pieces = self._app.sessions.content(self._scope, found, TRANSCRIPT)

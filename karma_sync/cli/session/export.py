@@ -120,7 +120,7 @@ def _html(app: App, scope: "AccessScope", found: "Readable") -> Iterator[str]:
 
 
 def _document(app: App, scope: "AccessScope", found: "Readable") -> "SessionDocument":
-    from karma_sync.domain.session.source_files import TRANSCRIPT
+    from karma_sync.domain.session.profile import TRANSCRIPT
     from karma_sync.library.conversation import conversation, subagents
     from karma_sync.library.documents.parts import SessionDocument, about
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from karma_sync.domain.session.manifest import ItemKind
-from karma_sync.domain.session.profile import Profile
+from karma_sync.domain.session.profile import ItemKind, Profile
 from karma_sync.domain.session.project import Names
 from karma_sync.domain.team.member import Member
 from karma_sync.domain.team.subscription import Content, Status, Subscription

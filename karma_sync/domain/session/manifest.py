@@ -1,20 +1,18 @@
 """Defines the signed descriptions in a channel: manifests of items, and retractions.
 
-Also joins and splits item files, which hold a manifest's envelope and the item's inline part, and
-defines `Verified`, the type of documents that passed verification. docs/format.md describes all
-fields for other implementations.
+Also joins and splits item files, which hold a manifest's envelope and the item's inline part.
+docs/format.md describes all fields for other implementations.
 """
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
 from karma_sync.domain import limits
 from karma_sync.domain.document import PeerModel
+from karma_sync.domain.session.profile import ItemKind
 from karma_sync.errors import Unverified
 
 FORMAT: Literal[1] = 1
@@ -35,13 +33,6 @@ _CLOCKS_DIFFER_S = 300
 # program reports which sessions it has open.
 _OPEN_S = 1800
 _WRITTEN_S = 300
-
-
-class ItemKind(StrEnum):
-    """What an item holds: one session, or the observations of one source."""
-
-    SESSION = "session"
-    OBSERVATIONS = "observations"
 
 
 class Piece(PeerModel):
@@ -205,17 +196,3 @@ class Retraction(PeerModel):
     member: str
     item: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
     revision: Annotated[int, Field(ge=1, le=limits.NUMBER)]
-
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Verified(Generic[T]):
-    """A value whose signature, signer, place and version were checked.
-
-    Code that believes a document asks for this type. Only the functions that verify make it, in
-    `team/documents/verify.py` and `channel/verify.py`; a test checks that.
-    """
-
-    value: T

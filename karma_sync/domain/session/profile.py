@@ -1,7 +1,14 @@
-"""Decides which files of a session leave: by the kind of a file and the member's profile."""
+"""The kinds of items and files, and which files of a session leave: by kind and profile."""
 
 import re
 from enum import StrEnum
+
+
+class ItemKind(StrEnum):
+    """What an item holds: one session, or the observations of one source."""
+
+    SESSION = "session"
+    OBSERVATIONS = "observations"
 
 
 class FileKind(StrEnum):
@@ -35,6 +42,8 @@ class Profile(StrEnum):
         return tuple(Profile).index(self)
 
 
+TRANSCRIPT = "transcript.jsonl"
+TITLE = "custom-title.json"
 # Files of an agent's records; which of these leave is decided record by record.
 TRANSCRIPTS = frozenset({FileKind.TRANSCRIPT, FileKind.COPY, FileKind.SUBAGENT})
 # Files that the agent writes and that may hold what karma-sync gave it.
@@ -42,8 +51,8 @@ MAY_BE_GIVEN = frozenset({FileKind.TOOL_RESULT, FileKind.FILE_HISTORY})
 _AGENT_FILE = re.compile(r"agent-.*\.jsonl")
 _PRIVATE = frozenset({FileKind.FILE_HISTORY, FileKind.DEBUG})
 _TOP = {
-    "transcript.jsonl": FileKind.TRANSCRIPT,
-    "custom-title.json": FileKind.TITLE,
+    TRANSCRIPT: FileKind.TRANSCRIPT,
+    TITLE: FileKind.TITLE,
     "observations.jsonl": FileKind.OBSERVATIONS,
 }
 _FOLDERS = {

@@ -14,9 +14,6 @@ from pydantic import BaseModel, ConfigDict
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.profile import TRANSCRIPTS, FileKind, kind_of
 
-TRANSCRIPT = "transcript.jsonl"
-TITLE = "custom-title.json"
-
 
 @dataclass(frozen=True)
 class Stat:

@@ -20,14 +20,8 @@ from karma_sync.agents.growing_file import (
 from karma_sync.agents.record_choice import WithheldRecords
 from karma_sync.domain import limits
 from karma_sync.domain.session.manifest import ItemFile, Piece
-from karma_sync.domain.session.profile import TRANSCRIPTS, kind_of
-from karma_sync.domain.session.source_files import (
-    TRANSCRIPT,
-    PackedFile,
-    Position,
-    SourceFile,
-    is_lines,
-)
+from karma_sync.domain.session.profile import TRANSCRIPT, TRANSCRIPTS, kind_of
+from karma_sync.domain.session.source_files import PackedFile, Position, SourceFile, is_lines
 from karma_sync.errors import KarmaError
 from karma_sync.sending.packaging.outgoing import OutgoingFile, OutgoingPart
 

@@ -4,8 +4,8 @@ from functools import lru_cache
 
 from karma_sync.domain import limits
 from karma_sync.domain.session.manifest import FILE_NAME
-from karma_sync.domain.session.profile import Profile, takes
-from karma_sync.domain.session.source_files import TRANSCRIPT, PackedItem, SourceFile, SourceSession
+from karma_sync.domain.session.profile import TRANSCRIPT, Profile, takes
+from karma_sync.domain.session.source_files import PackedItem, SourceFile, SourceSession
 from karma_sync.redact.redactor import Redactor
 
 _BAD_NAME = "its name has characters or parts that a manifest does not allow"

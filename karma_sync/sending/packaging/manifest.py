@@ -6,14 +6,8 @@ from dataclasses import dataclass
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.facts import Facts
-from karma_sync.domain.session.manifest import (
-    FORMAT,
-    ItemFile,
-    ItemKind,
-    Manifest,
-    SessionFacts,
-    Tokens,
-)
+from karma_sync.domain.session.manifest import FORMAT, ItemFile, Manifest, SessionFacts, Tokens
+from karma_sync.domain.session.profile import ItemKind
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.errors import KarmaError
 from karma_sync.redact.redactor import Redactor

@@ -18,7 +18,6 @@ from karma_sync.channel.layout import decompress
 from karma_sync.channel.own_items import OutboxFiles, PreviousItem
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.facts import Facts
-from karma_sync.domain.session.manifest import ItemKind
 from karma_sync.domain.session.observation import (
     OBSERVATIONS,
     PROJECT_SCOPE,
@@ -26,6 +25,7 @@ from karma_sync.domain.session.observation import (
     StayReason,
     decoded,
 )
+from karma_sync.domain.session.profile import ItemKind
 from karma_sync.domain.session.source_files import PackedFile, Position, SourceSession
 from karma_sync.redact.redactor import Redactor
 from karma_sync.sending.packaging.chunker import CutFile

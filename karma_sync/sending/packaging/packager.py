@@ -14,8 +14,8 @@ from karma_sync.channel.own_items import OutboxFiles, PreviousItem, read_back, w
 from karma_sync.domain.ids import item_id, next_version
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.facts import Facts
-from karma_sync.domain.session.manifest import FORMAT, ItemKind, Manifest, Retraction, join_item
-from karma_sync.domain.session.profile import Profile, kind_of, takes
+from karma_sync.domain.session.manifest import FORMAT, Manifest, Retraction, join_item
+from karma_sync.domain.session.profile import ItemKind, Profile, kind_of, takes
 from karma_sync.domain.session.source_files import (
     PackedItem,
     SourceFile,

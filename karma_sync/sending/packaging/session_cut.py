@@ -8,16 +8,17 @@ from karma_sync.agents.record_choice import WithheldRecords
 from karma_sync.channel.own_items import OutboxFiles, PreviousItem
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import Channel
-from karma_sync.domain.session.manifest import ItemFile, ItemKind
+from karma_sync.domain.session.manifest import ItemFile
 from karma_sync.domain.session.observation import OBSERVATIONS
-from karma_sync.domain.session.profile import MAY_BE_GIVEN, TRANSCRIPTS, kind_of, takes
-from karma_sync.domain.session.source_files import (
+from karma_sync.domain.session.profile import (
+    MAY_BE_GIVEN,
     TRANSCRIPT,
-    PackedFile,
-    PackedItem,
-    SourceFile,
-    SourceSession,
+    TRANSCRIPTS,
+    ItemKind,
+    kind_of,
+    takes,
 )
+from karma_sync.domain.session.source_files import PackedFile, PackedItem, SourceFile, SourceSession
 from karma_sync.redact.redactor import Redactor
 from karma_sync.sending.packaging.chunker import (
     CutFile,

@@ -10,8 +10,9 @@ from shlex import quote
 from karma_sync.agents.claude.gathering import feed
 from karma_sync.agents.growing_file import whole_lines
 from karma_sync.domain.session.facts import Facts
+from karma_sync.domain.session.profile import TRANSCRIPT
 from karma_sync.domain.session.selection import Exclusion, Outcome, why_excluded
-from karma_sync.domain.session.source_files import TRANSCRIPT, SourceSession
+from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.library.reader import LibraryView
 from karma_sync.sending.eligibility import Decider, real_paths

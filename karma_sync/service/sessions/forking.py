@@ -16,8 +16,8 @@ from karma_sync.agents.growing_file import LineTooLong
 from karma_sync.domain import limits
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.fork import SessionFork
-from karma_sync.domain.session.profile import FileKind, kind_of
-from karma_sync.domain.session.source_files import TRANSCRIPT, is_lines
+from karma_sync.domain.session.profile import TRANSCRIPT, FileKind, kind_of
+from karma_sync.domain.session.source_files import is_lines
 from karma_sync.domain.text import one_line
 from karma_sync.errors import BadInput, Conflict
 from karma_sync.files import Staged, delete_files, put_new, stage_new

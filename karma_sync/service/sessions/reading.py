@@ -12,13 +12,12 @@ from karma_sync.domain.ids import user_of
 from karma_sync.domain.session.manifest import (
     FORMAT,
     ItemFile,
-    ItemKind,
     Manifest,
     Piece,
     SessionFacts,
     Tokens,
 )
-from karma_sync.domain.session.source_files import TRANSCRIPT
+from karma_sync.domain.session.profile import TRANSCRIPT, ItemKind
 from karma_sync.errors import BadInput
 from karma_sync.library.reader import Library, Readable, the_one
 

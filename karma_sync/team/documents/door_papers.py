@@ -15,8 +15,8 @@ from pydantic import Field, StringConstraints
 from karma_sync.domain import limits
 from karma_sync.domain.document import PeerModel
 from karma_sync.domain.ids import KEY, TEAM_NAME
-from karma_sync.domain.session.manifest import Verified
 from karma_sync.domain.team.invite import Refusal
+from karma_sync.domain.value import Verified
 from karma_sync.errors import Unverified
 from karma_sync.signing import PayloadType, SigningKey, open_document
 from karma_sync.team.documents.models import Addresses, Count, DeviceId, Identity, Key, Tag

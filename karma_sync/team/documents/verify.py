@@ -9,10 +9,10 @@ newest accepted one (6). The numbers are those of the steps that verify items (d
 from typing import TypeVar
 
 from karma_sync.domain.ids import team_id
-from karma_sync.domain.session.manifest import Verified
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.succession import RosterOrder
 from karma_sync.domain.team.team import Team
+from karma_sync.domain.value import Verified
 from karma_sync.errors import Unverified
 from karma_sync.signing import PayloadType, open_document
 from karma_sync.team.documents.models import MemberDocument, Roster, RosterMember

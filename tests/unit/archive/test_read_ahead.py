@@ -11,7 +11,8 @@ from karma_sync.agents.listing import file_at
 from karma_sync.archive.pack import PackWriter
 from karma_sync.archive.store import ArchivedFile
 from karma_sync.archive.taking import FileTaker
-from karma_sync.domain.session.source_files import TRANSCRIPT, ReadFile, SourceFile
+from karma_sync.domain.session.profile import TRANSCRIPT
+from karma_sync.domain.session.source_files import ReadFile, SourceFile
 from tests.support.archives import Desk, desk
 from tests.support.builders import said
 

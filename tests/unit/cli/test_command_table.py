@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from typer.main import get_command
 from karma_sync.cli.commands import ALIASES, PANELS
 from karma_sync.cli.main import app
 from karma_sync.domain.session.frame import FRAMING_COMMANDS, NAMING_COMMANDS, READING_COMMANDS
+from tests.support.memory_town import MemoryTown
 
 LISTED = {name: text for panel in PANELS.values() for name, (_, text) in panel.items()}
 # Loaded only by a command that needs them: each takes longer than all of `--help`, or half of it.
@@ -73,7 +74,16 @@ def test_words_and_options_that_are_left_out_are_not_checked_by_pydantic(
     assert loaded(typed, code=3) & {"typer._adapters"} == set()
 
 
-def loaded(typed: list[str], code: int = 0) -> set[str]:
+@pytest.mark.parametrize("typed", [["code"], ["status"], ["events"], ["team", "list"]])
+def test_what_reads_no_documents_of_peers_loads_no_pydantic(
+    typed: list[str], here: MemoryTown
+) -> None:
+    member = here.member("rhea")
+
+    assert "pydantic.main" not in loaded(typed, environ=member.environ)
+
+
+def loaded(typed: list[str], code: int = 0, environ: Mapping[str, str] | None = None) -> set[str]:
     """The modules that a command had loaded at its end."""
     program = (
         "import atexit, sys; sys.argv[0] = 'karma-sync';"
@@ -81,7 +91,11 @@ def loaded(typed: list[str], code: int = 0) -> set[str]:
         " from karma_sync.__main__ import main; main()"
     )
     ran = subprocess.run(
-        [sys.executable, "-c", program, *typed], capture_output=True, text=True, check=False
+        [sys.executable, "-c", program, *typed],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environ,
     )
     assert ran.returncode == code, ran
     return set(ran.stdout.rpartition("MODULES")[2].split())

@@ -7,8 +7,9 @@ from typing import Any
 from karma_sync.agents.claude.conversation import conversation
 from karma_sync.domain.session.conversation import Message, Said, Who
 from karma_sync.domain.session.frame import is_marked
-from karma_sync.domain.session.manifest import ItemKind, Manifest, SessionFacts
+from karma_sync.domain.session.manifest import Manifest, SessionFacts
 from karma_sync.domain.session.observation import Observation
+from karma_sync.domain.session.profile import ItemKind
 from karma_sync.library.observations import ReadObservation
 from karma_sync.library.reader import Readable
 from karma_sync.mcp.answers import CONTEXT_BYTES, SEARCH_BYTES, Item, Page, PageCursor

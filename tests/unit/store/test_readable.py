@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karma_sync.domain.access import AccessScope, admin_of, project_id, reading, writing
-from karma_sync.domain.session.manifest import FORMAT, ItemKind, Manifest, SessionFacts
+from karma_sync.domain.session.manifest import FORMAT, Manifest, SessionFacts
+from karma_sync.domain.session.profile import ItemKind
 from karma_sync.store import library, readable, retractions, search
 from karma_sync.store.database import Database, Transaction
 from tests.support.builders import examples
