@@ -16,7 +16,7 @@ from typing import Protocol
 from karma_sync.channel.inbox import Inbox
 from karma_sync.channel.outbox import Outbox
 from karma_sync.domain import limits
-from karma_sync.domain.mesh.channels import Device, World, inboxes, outboxes
+from karma_sync.domain.mesh.channels import World, inboxes, outboxes
 from karma_sync.domain.mesh.plan import (
     Action,
     DropDevice,
@@ -216,19 +216,8 @@ class Reconciler:
         for folder in folders:
             team = mine.get(folder.id)
             sender = team.with_device(folder.offered_by) if team else None
-            me = team.known(self._context.me.key) if team else None
-            if team is None or sender is None or me is None:
-                continue
-            if folder.id in known:
-                continue
-            # shared with all of them, so that each gets the acknowledgement
-            others = (m for m in team.everybody if m.key != me.key)
-            found[folder.id] = state.RemovalOffer(
-                folder=folder.id,
-                team=team.id,
-                incarnation=me.incarnation,
-                devices=tuple(Device(m.device, m.tag, m.addresses or ("dynamic",)) for m in others),
-            )
+            if team and sender and folder.id not in known:
+                found[folder.id] = departures.offer_of(team, self._context.me.key)
         if found:
             with self._context.store.transaction() as tx:
                 state.removals.put(tx, *found.values())

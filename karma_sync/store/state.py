@@ -132,7 +132,7 @@ class RemovalOffer(Value, frozen=True, kw_only=True):
     """A folder with the notice of my removal from a team, and the devices that offer it.
 
     `until` is set once I was told: the folder is kept for that long, so that the others get my
-    acknowledgement.
+    acknowledgement, and the envelope of my `last` document with its `version`.
     """
 
     folder: str
@@ -140,6 +140,8 @@ class RemovalOffer(Value, frozen=True, kw_only=True):
     incarnation: int
     devices: tuple[Device, ...]
     until: datetime | None = None
+    last: str = ""
+    version: int = 0
 
 
 class GlobalPause(Value, frozen=True, kw_only=True):

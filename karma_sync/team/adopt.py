@@ -1,6 +1,7 @@
 """Adopts the rosters and member documents that other members signed."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from karma_sync.domain.events import Topic
 from karma_sync.domain.mesh.channels import document_title
@@ -13,22 +14,19 @@ from karma_sync.store import state
 from karma_sync.store.database import Transaction
 from karma_sync.store.intent import void_unknown
 from karma_sync.team.context import TeamContext
-from karma_sync.team.departures import end_removed, is_leaving
+from karma_sync.team.departures import answer_removal, end_removed, is_leaving
 from karma_sync.team.documents.folder import DocumentFile
-from karma_sync.team.documents.models import (
-    MemberDocument,
-    answers_of,
-    team_of,
-)
+from karma_sync.team.documents.models import MemberDocument, Roster, team_of
 from karma_sync.team.documents.stored import MEMBER, ROSTER
 from karma_sync.team.documents.term import links_of, order_of
 from karma_sync.team.documents.verify import (
     is_listed,
     is_removed,
-    verify_last,
+    is_told,
     verify_member,
     verify_roster,
 )
+from karma_sync.team.last_document import adopt_last, replace_answers
 
 
 class Adopter:
@@ -141,29 +139,19 @@ class Adopter:
 
         Nothing is recorded of what does not verify: an old document may lie there for ever.
         """
-        with self._context.store.transaction() as tx:
+        with self._context.store.transaction() as tx, suppress(Unverified):
             team = state.teams.get(tx, team_id)
-            known = state.get_document(tx, team_id, MEMBER, found.writer)
-            if team is None or (known and known.envelope == found.raw):
-                return
-            try:
-                version = known.version if known else 0
-                document = verify_last(found.raw, found.writer, team, version).value
-            except Unverified:
-                return
-            state.put_document(tx, document_of(team.id, found, document.version))
-            self._replace_answers(tx, document)
+            if team:
+                adopt_last(tx, team, found.writer, found.raw)
 
     def _adopt_roster(self, tx: Transaction, team: Team, found: DocumentFile) -> None:
-        context, me = self._context, self._context.me
+        me = self._context.me
         newest = newest_order(tx, team)
         roster = verify_roster(found.raw, found.writer, newest, me.key).value
         if roster.team != team.id:
             raise Unverified("5-team", f"the roster is for another team, {roster.name}")
         if not is_listed(roster, me):
-            if not is_removed(roster, me):
-                raise Unverified("4-member", "the roster does not list me")
-            end_removed(tx, team, me.key, roster.on_removal, context.now())
+            self._end(tx, team, roster)
             return
         after = team_of(roster, order_of(roster), team).seen_by(me.key)
         if is_leaving(team, me.key) and after.anybody(me.key):
@@ -179,6 +167,13 @@ class Adopter:
         state.teams.put(tx, after)
         state.put_document(tx, document_of(team.id, found, roster.version))
 
+    def _end(self, tx: Transaction, team: Team, roster: Roster) -> None:
+        if not is_removed(roster, self._context.me):
+            raise Unverified("4-member", "the roster does not list me")
+        if is_told(roster, self._context.me):
+            answer_removal(tx, self._context, team)
+        end_removed(tx, self._context, team, roster.on_removal)
+
     def _adopt_member(
         self, tx: Transaction, team: Team, found: DocumentFile, known: state.Document | None
     ) -> None:
@@ -187,7 +182,7 @@ class Adopter:
         if document.left and document.writer == team.leader and not team.is_dissolved:
             raise Unverified("4-signer", "the leader cannot leave")
         state.put_document(tx, document_of(team.id, found, document.version))
-        self._replace_answers(tx, document)
+        replace_answers(tx, document)
         if document.left:
             self._let_go(tx, team, document)
             return
@@ -195,10 +190,6 @@ class Adopter:
         retracts = tuple((each.member, each.incarnation) for each in document.retracts)
         said = document.addresses, proposals, document.machines, retracts
         state.teams.put(tx, team.activate(found.writer, *said))
-
-    def _replace_answers(self, tx: Transaction, document: MemberDocument) -> None:
-        state.subscriptions.drop(tx, team=document.team, member=document.writer)
-        state.subscriptions.put(tx, *answers_of(document))
 
     def _let_go(self, tx: Transaction, team: Team, document: MemberDocument) -> None:
         """Have a member leave by its own document; its last answers tell what stays of it."""

@@ -2,7 +2,8 @@
 
 A removed member's device is in no folder of the team any more, so nothing of the team reaches it.
 Every member therefore offers it a small folder that holds only the signed notice. The removed one
-verifies the notice, leaves, and puts a signed acknowledgement into the folder.
+verifies the notice, leaves, and puts a signed acknowledgement into the folder, with its last
+document: what it took back before it knew reaches the others in no other way.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from karma_sync.domain import limits
 from karma_sync.domain.ids import team_id
+from karma_sync.domain.mesh.channels import Device
 from karma_sync.domain.team.direction import AfterRemoval
 from karma_sync.domain.team.member import How, Member
 from karma_sync.domain.team.succession import RosterOrder, TermLink
@@ -25,16 +27,18 @@ from karma_sync.store import state
 from karma_sync.store.database import Transaction
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents import folder as files
+from karma_sync.team.documents.stored import MEMBER
 from karma_sync.team.documents.term import (
     Acknowledgement,
     NoticeFile,
     RemovalNotice,
     links_of,
 )
-from karma_sync.team.sign import Written
+from karma_sync.team.last_document import adopt_last
+from karma_sync.team.sign import Signer, Written
 
-NOTICE, ACKNOWLEDGED = "removal.json", "acknowledged.json"
-IGNORES = f"!/{NOTICE}\n!/{ACKNOWLEDGED}\n*\n"
+NOTICE, ACKNOWLEDGED, LAST = "removal.json", "acknowledged.json", "last.json"
+IGNORES = f"!/{NOTICE}\n!/{ACKNOWLEDGED}\n!/{LAST}\n*\n"
 
 _KEPT_AFTER_LEAVING = timedelta(days=7)
 _PARTING_S = 15 * 60.0
@@ -86,12 +90,36 @@ def makes_known(team: Team, witness: str) -> bool:
     return team.is_dissolved or not leaders or witness in leaders
 
 
-def end_removed(tx: Transaction, team: Team, me: str, policy: AfterRemoval, now: datetime) -> None:
+def end_removed(tx: Transaction, context: TeamContext, team: Team, policy: AfterRemoval) -> None:
     """Take note that the leader removed me: all about the team goes."""
+    me, now = context.me.key, context.now()
     if not is_leaving(team, me):
         purge_at = now if policy is AfterRemoval.PURGE else None
         _remember(tx, team, me, _End(How.REMOVED, now, purge_at))
     state.forget_team(tx, team)
+
+
+def answer_removal(tx: Transaction, context: TeamContext, team: Team) -> None:
+    """Have the others told that I know of my removal, and what I said last, which I sign now."""
+    last = Signer(context).sign_last(tx, team.id)
+    offer = offer_of(team, context.me.key).changed(until=context.now() + _OFFERED_FOR)
+    if last:
+        offer = offer.changed(last=last.envelope.decode(), version=last.version)
+    state.removals.put(tx, offer)
+
+
+def offer_of(team: Team, me: str) -> state.RemovalOffer:
+    """The folder in which my removal is told; all others in the team have it, or will."""
+    mine = team.known(me)
+    incarnation = mine.incarnation if mine else 0
+    # shared with all of them, so that each gets the acknowledgement
+    others = (m for m in team.everybody if m.key != me)
+    return state.RemovalOffer(
+        folder=removal_folder(team.id, me, incarnation),
+        team=team.id,
+        incarnation=incarnation,
+        devices=tuple(Device(m.device, m.tag, m.addresses or ("dynamic",)) for m in others),
+    )
 
 
 @dataclass(frozen=True)
@@ -195,24 +223,53 @@ class Departures:
                 notice=gone.removal.notice,
             )
             written += self._write(folder, NOTICE, file.model_dump_json().encode())
-            self._read_answer(team, gone, path / ACKNOWLEDGED)
+            written += self._read_answer(team, gone, path)
         return written
 
-    def _read_answer(self, team: Team, gone: Member, path: Path) -> None:
-        raw = files.content(path)
+    def _read_answer(self, team: Team, gone: Member, path: Path) -> list[Written]:
+        """Note that a removed member was told, once I have what it said last."""
+        raw = files.content(path / ACKNOWLEDGED)
         if raw is None:
-            return
+            return []
         try:
             found = open_document(raw, gone.key, PayloadType.ACKNOWLEDGEMENT, Acknowledgement)
             if (found.team, found.incarnation) != (team.id, gone.incarnation):
                 raise Unverified("5-team", "it acknowledges another removal")  # noqa: TRY301
+            last = self._adopted_last(team, gone, path, found.last)
         except Unverified as error:
             self._context.event_log.record_fault("document refused", gone.tag, reason(error))
-            return
+            return []
+        if last is None:
+            return [] if found.last else self._note_told(team, gone)
+        # the others get it from here; written first, so that a crash does not lose it
+        folder_id = metadata_folder(team.id)
+        name = self._context.metadata(folder_id).write(MEMBER, gone.key, last.envelope)
+        self._note_told(team, gone)
+        return [Written(folder_id, name)] if name else []
+
+    def _adopted_last(
+        self, team: Team, gone: Member, path: Path, version: int
+    ) -> state.Document | None:
+        """The last document of a removed member, at least of this version; None if it is not here.
+
+        Raises:
+            Unverified: it is not its last document.
+        """
+        raw = files.content(path / LAST)
+        with self._context.store.transaction() as tx:
+            known = state.get_document(tx, team.id, MEMBER, gone.key)
+            fresh = state.teams.get(tx, team.id)
+            if fresh and raw is not None and (known is None or known.version < version):
+                adopt_last(tx, fresh, gone.key, raw)
+                known = state.get_document(tx, team.id, MEMBER, gone.key)
+        return known if known and known.version >= version else None
+
+    def _note_told(self, team: Team, gone: Member) -> list[Written]:
         with self._context.store.transaction() as tx:
             fresh = state.teams.get(tx, team.id)
             if fresh:
                 state.teams.put(tx, fresh.noting(gone.key, told=True))
+        return []
 
     def _hear(self, offer: state.RemovalOffer) -> list[Written]:
         """Read a notice that others offer; leave if it is genuine, and acknowledge it."""
@@ -231,12 +288,15 @@ class Departures:
                 team = state.teams.get(tx, offer.team)
                 policy = self._verified(raw, offer, team)
                 if team:
-                    end_removed(tx, team, context.me.key, policy, now)
-                state.removals.put(tx, offer.changed(until=now + _OFFERED_FOR))
+                    answer_removal(tx, context, team)
+                    end_removed(tx, context, team, policy)
+                else:
+                    state.removals.put(tx, offer.changed(until=now + _OFFERED_FOR))
+                told = state.removals.get(tx, offer.folder) or offer
         except Unverified as error:
             context.event_log.record_fault("notice refused", offer.folder, reason(error))
             return []
-        return self._acknowledge(offer)
+        return self._acknowledge(told)
 
     def _verified(self, raw: bytes, offer: state.RemovalOffer, team: Team | None) -> AfterRemoval:
         """What the notice asks for.
@@ -281,10 +341,13 @@ class Departures:
         me = self._context.me.key
         if not self._context.paths.folder(offer.folder).is_dir():
             return []
-        told = Acknowledgement(team=offer.team, writer=me, incarnation=offer.incarnation)
+        told = Acknowledgement(
+            team=offer.team, writer=me, incarnation=offer.incarnation, last=offer.version
+        )
         payload = told.model_dump_json().encode()
         envelope = self._context.key.sign(PayloadType.ACKNOWLEDGEMENT, payload)
-        return self._write(offer.folder, ACKNOWLEDGED, envelope)
+        last = self._write(offer.folder, LAST, offer.last.encode()) if offer.last else []
+        return [*last, *self._write(offer.folder, ACKNOWLEDGED, envelope)]
 
     def _write(self, folder: str, name: str, content: bytes) -> list[Written]:
         path = self._context.paths.folder(folder) / name

@@ -75,22 +75,31 @@ class Signer:
         # signed and committed here, and written to disk afterwards, so a crash between the two
         # cannot make two contents under one version
         for known, wanted in self._compared(tx, team_id):
-            if known == wanted:
-                continue
-            version = next_version(wanted.version, self._context.now_ms)
-            signed = wanted.model_copy(update={"version": version})
-            kind, payload_type = _KIND_OF[type(signed)]
-            envelope = self._context.key.sign(payload_type, signed.model_dump_json().encode())
-            state.put_document(
-                tx,
-                state.Document(
-                    team=team_id,
-                    kind=kind,
-                    writer=self._context.me.key,
-                    version=version,
-                    envelope=envelope,
-                ),
-            )
+            if known != wanted:
+                self._sign(tx, wanted)
+
+    def sign_last(self, tx: Transaction, team_id: str) -> state.Document | None:
+        """Sign my member document of a team that ends if it changed; returns the newest one."""
+        for known, wanted in self._compared(tx, team_id):
+            if known != wanted and isinstance(wanted, MemberDocument):
+                self._sign(tx, wanted)
+        return state.get_document(tx, team_id, MEMBER, self._context.me.key)
+
+    def _sign(self, tx: Transaction, wanted: Roster | MemberDocument) -> None:
+        version = next_version(wanted.version, self._context.now_ms)
+        signed = wanted.model_copy(update={"version": version})
+        kind, payload_type = _KIND_OF[type(signed)]
+        envelope = self._context.key.sign(payload_type, signed.model_dump_json().encode())
+        state.put_document(
+            tx,
+            state.Document(
+                team=signed.team,
+                kind=kind,
+                writer=self._context.me.key,
+                version=version,
+                envelope=envelope,
+            ),
+        )
 
     def _as_i_say(self, tx: Transaction, team: Team) -> Team:
         """The team with what only I say about it: as its leader, and of my other machines."""

@@ -1,11 +1,15 @@
 """What is heard of a member that left or was removed, whoever is away at the time."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.member import How
+from karma_sync.domain.team.subscription import Subscription
+from tests.support.harness import PROJECT
 from tests.support.memory_town import MemoryTown
 from tests.support.players import Player, team_of
 from tests.support.schedule import copy_database
@@ -137,3 +141,77 @@ def test_who_loses_its_database_while_it_leaves_is_still_heard(
     assert leaves.team() is None
     assert keys(leader) == keys(other) == {leader.me.key, other.me.key}
     assert leaves.member.json("team", "list")["teams"] == []
+
+
+# ---- what a removed member took back before it knew
+
+
+def declines(player: Player) -> None:
+    player.move(PROJECT, Subscription.decline)
+
+
+def narrows_with_its_items(player: Player) -> None:
+    def change(mine: Subscription) -> Subscription:
+        return mine.change(Direction.RECEIVE, mine.content).retract(1)
+
+    player.move(PROJECT, change)
+
+
+def leaves_with_its_items(player: Player) -> None:
+    player.leave(retracted=True)
+
+
+TAKES_BACK = [declines, narrows_with_its_items, leaves_with_its_items]
+
+
+@pytest.mark.parametrize("takes_back", TAKES_BACK)
+@pytest.mark.parametrize("is_signed", [True, False], ids=["signed", "unsigned"])
+def test_what_a_removed_member_took_back_before_it_knew_is_taken_back_from_all(
+    here: MemoryTown, takes_back: Callable[[Player], None], is_signed: bool
+) -> None:
+    leader, other, gone, away = team_of(here, "alice", "bob", "carol", "dan")
+    session = gone.member.write_session("by carol")
+    here.settle()
+    assert all(p.member.holds(session) for p in (leader, other, away))
+    gone.member.kill()
+    leader.remove(gone, retracted=False)
+    here.settle()
+    away.member.kill()
+    gone.member.offline()
+    if is_signed:
+        gone.member.up()
+    takes_back(gone)
+    here.settle()
+    assert other.member.holds(session)
+    gone.member.online()
+    if not is_signed:
+        gone.member.up()
+    here.settle()
+    here.an_hour_passes()
+    assert gone.team() is None
+    gone.member.kill()  # so only the others can tell who was away
+    away.member.up()
+    here.settle()
+    here.an_hour_passes()
+
+    assert [p.member.peek(session.id) for p in (leader, other, away)] == [None] * 3
+    team = leader.team()
+    assert team is not None
+    assert [each.removal.told for each in team.removed if each.removal] == [True]
+    assert not any(f.startswith("ks-r-") for p in (leader, other) for f in p.member.folders())
+
+
+def test_what_a_removed_member_did_not_take_back_stays(here: MemoryTown) -> None:
+    leader, other, gone = team_of(here, "alice", "bob", "carol")
+    session = gone.member.write_session("by carol")
+    here.settle()
+    gone.member.kill()
+    leader.remove(gone, retracted=False)
+    here.settle()
+    gone.member.up()
+    here.settle()
+    here.an_hour_passes()
+
+    assert gone.team() is None
+    assert leader.member.holds(session)
+    assert other.member.holds(session)

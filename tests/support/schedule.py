@@ -219,7 +219,7 @@ class Schedule:
         else:
             player.move(project, _moved(verb, direction))
         if verb in {"decline", "retract"}:
-            self._take_back(player, project)
+            self._withdraw(player, project)
 
     def _offline(self, player: Player) -> None:
         self._note(player, "offline")
@@ -242,7 +242,7 @@ class Schedule:
     def _lose(self, player: Player) -> None:
         names = self.chance.choice([*((n,) for n in _DATABASES), _DATABASES])
         self._note(player, f"loses {names}")
-        self._swap(player, lambda: self._drop(player, names))
+        self._swap(player, names, lambda: self._drop(player, names))
 
     def _copy(self, player: Player) -> None:
         """Keep a copy of the databases as they are now."""
@@ -268,19 +268,21 @@ class Schedule:
             for name in names:
                 shutil.copy(place / name, player.member.paths.data / name)
 
-        self._swap(player, put)
+        self._swap(player, names, put)
 
     def _drop(self, player: Player, names: Iterable[str]) -> None:
         for name in names:
             for path in player.member.paths.data.glob(f"{name}*"):
                 path.unlink()
 
-    def _swap(self, player: Player, change: Callable[[], None]) -> None:
+    def _swap(self, player: Player, names: Iterable[str], change: Callable[[], None]) -> None:
         """Change the databases while the daemon is off: nothing more is sent after that."""
         before = self._standing(player)
         if player.member.is_up:
             player.member.kill()
         change()
+        if "state.db" in names:
+            self._forget_unheard(player)
         player.member.up()
         for _ in range(3):
             player.member.work()
@@ -302,7 +304,7 @@ class Schedule:
             self._hold_on(player, project)
         player.leave(retracted=retracted)
         if retracted:
-            self._take_back(player, *PROJECTS)
+            self._withdraw(player, *PROJECTS)
 
     def _remove(self, player: Player) -> None:
         team = self.leader.team()
@@ -311,17 +313,11 @@ class Schedule:
         self.remove(player, retracted=self.chance.random() < 0.5)
 
     def remove(self, player: Player, *, retracted: bool) -> None:
-        """The leader removes a member, who is heard by nobody any more.
-
-        So what only this member knows is lost: what it took back.
-        """
+        """The leader removes a member."""
         self._note(player, f"is removed, retracted: {retracted}")
         for project in PROJECTS:
             self._hold_on(player, project)
         self.leader.remove(player, retracted=retracted)
-        for each in self.written:
-            if each.author is player:
-                each.cut_off()
         for each in self.written:
             each.least.pop(player, None)
         if retracted:
@@ -337,6 +333,7 @@ class Schedule:
     def admit(self, player: Player) -> None:
         """The leader adds a member."""
         self._note(player, "is added")
+        self._forget_unheard(player)  # its document from before does not count any more
         self.leader.admit(player)
         for each in self.written:
             each.least.pop(player, None)
@@ -376,22 +373,18 @@ class Schedule:
                     if found is not None and each.session.content.startswith(found):
                         each.least[reader] = len(found)
 
-    def _take_back(self, author: Player, *projects: str) -> None:
-        """An author takes back what it wrote.
-
-        If it was removed before and does not know, its document reaches only those who do not know
-        either: what it takes back may stay.
-        """
-        led = self.leader.team()
-        if led is not None and led.member(author.me.key):
-            self._withdraw(author, *projects)
-            return
-        for each in self._by(author, *projects):
-            each.renew()
-
     def _withdraw(self, author: Player, *projects: str) -> None:
+        """An author takes back what it wrote, or the leader does."""
         for each in self._by(author, *projects):
             each.withdraw()
+
+    def _forget_unheard(self, author: Player) -> None:
+        """What a removed member took back, and did not tell yet, may never be heard."""
+        led = self.leader.team()
+        gone = led.former(author.me.key) if led else None
+        if gone and gone.removal and gone.removal.how is How.REMOVED and not gone.removal.told:
+            for each in self._by(author, *PROJECTS):
+                each.cut_off()
 
     def _by(self, author: Player, *projects: str) -> list[Written]:
         return [w for w in self.written if w.author is author and w.project in projects]

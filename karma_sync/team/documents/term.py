@@ -64,12 +64,16 @@ class NoticeFile(PeerModel):
 
 
 class Acknowledgement(PeerModel):
-    """A removed member's statement that it was told (payload type ACKNOWLEDGEMENT)."""
+    """A removed member's statement that it was told (payload type ACKNOWLEDGEMENT).
+
+    `last` is the version of its last document, which lies beside it; 0 if it signed none.
+    """
 
     format: Literal[1] = 1
     team: str
     writer: Key
     incarnation: Count
+    last: Count = 0
 
 
 def links_of(team: str, founder: str, chain: Sequence[str]) -> tuple[TermLink, ...]:

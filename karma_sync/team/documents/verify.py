@@ -9,6 +9,7 @@ newest accepted one (6). The numbers are those of the steps that verify items (d
 from typing import TypeVar
 
 from karma_sync.domain.ids import team_id
+from karma_sync.domain.team.member import How
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.succession import RosterOrder
 from karma_sync.domain.team.team import Team
@@ -138,3 +139,8 @@ def incarnation_in(roster: Roster, key: str) -> int:
 def is_removed(roster: Roster, me: PairingCode) -> bool:
     """Whether a roster lists my key as removed."""
     return any(m.key == me.key for m in roster.removed)
+
+
+def is_told(roster: Roster, me: PairingCode) -> bool:
+    """Whether the others tell me of the removal that a roster lists: the leader removed me."""
+    return any(m.key == me.key and m.how is How.REMOVED and not m.stolen for m in roster.removed)
