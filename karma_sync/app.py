@@ -7,7 +7,7 @@ other parts are made in `daemon/wiring.py`.
 import atexit
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,18 +45,25 @@ class App:
     and no file is made.
     """
 
-    def __init__(self, paths: Paths, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        environ: Mapping[str, str] = os.environ,
+        is_replaced: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`is_replaced` tells whether the program on disk is another one; for what runs long."""
         self.paths = paths
         self._environ = environ
+        self._is_replaced = is_replaced
 
     @classmethod
-    def from_environment(cls) -> "App":
+    def from_environment(cls, is_replaced: Callable[[], bool] = lambda: False) -> "App":
         """The member whose home the environment variables name.
 
         The databases are closed when the program ends: SQLite then deletes the write-ahead logs,
         which hold deleted text.
         """
-        app = cls(Paths.from_environment(os.environ))
+        app = cls(Paths.from_environment(os.environ), is_replaced=is_replaced)
         refuse_root(app.paths.settings)
         atexit.register(_close, weakref.ref(app))
         return app
@@ -91,7 +98,7 @@ class App:
         from karma_sync.store.state import open_state
 
         store = open_state(self._database(self.paths.state_db))
-        intent = IntentFile(self.paths.intent, utc_now, self._limited)
+        intent = IntentFile(self.paths.intent, utc_now, self._limited, self._is_replaced)
 
         def committed() -> None:
             intent.keep(store, self.key.public)

@@ -21,6 +21,7 @@ from karma_sync.app import App
 from karma_sync.daemon import wiring
 from karma_sync.daemon.before_start import before_start
 from karma_sync.daemon.lock import announced, locked
+from karma_sync.daemon.renewal import Renewal
 from karma_sync.daemon.systemd_notify import Notifier
 from karma_sync.daemon.threads import LoneArchive, Workers
 from karma_sync.errors import DatabaseUnusable, KarmaError, SyncthingError
@@ -69,17 +70,21 @@ def return_freed_memory() -> None:
 
 
 class Daemon:
-    """One member's daemon; `run` returns after it was told to stop."""
+    """One member's daemon; `run` returns after it was told to stop, or is to start again."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, renewal: Renewal) -> None:
         self._app = app
+        self._renewal = renewal
+        self._is_renewed = False
         # no threading.Event: a signal may arrive while this thread holds the lock inside it
         self._stopping = False
         self._up = False
         self._systemd = Notifier.take(os.environ)
 
-    def run(self, ready: Callable[[str], None]) -> None:
+    def run(self, ready: Callable[[str], None]) -> bool:
         """Run until SIGTERM, SIGINT or `stop`; calls `ready` with Syncthing's version once up.
+
+        Returns whether to start the program again, because another one replaced it.
 
         Raises:
             NotInitialised: `karma-sync init` was not run.
@@ -92,6 +97,15 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         share_one_arena()
+        self._run(ready)
+        if not self._is_renewed:
+            return False
+        self._systemd.give_back(os.environ)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)  # nothing is left that would read the flag
+        return not self._stopping
+
+    def _run(self, ready: Callable[[str], None]) -> None:
         with locked(self._app.paths):
             self._app.open_databases()
             found = self._syncthing(ready)
@@ -116,7 +130,8 @@ class Daemon:
                     try:
                         self._loop(process, workers, timer)
                     finally:
-                        self._systemd.stopping()
+                        if not self._is_renewed:
+                            self._systemd.stopping()
                         timer.stop()
                         workers.stop()
             finally:
@@ -148,6 +163,8 @@ class Daemon:
                     timer.check_clock()
                     if asked.was_touched():
                         threads.look_at_all()
+                    if self._is_to_renew():
+                        return None
                     if look.is_due() and not is_missing(app.settings.syncthing):
                         break
             finally:
@@ -164,6 +181,11 @@ class Daemon:
         self.stop()
         if not self._up:
             raise SystemExit(0)  # no loop runs yet that would read the flag
+
+    def _is_to_renew(self) -> bool:
+        """Whether the program was replaced, so that the daemon must start again."""
+        self._is_renewed = self._is_renewed or self._renewal.is_due()
+        return self._is_renewed
 
     def _stops_within(self, seconds: float) -> bool:
         """Wait this long, or until the daemon is told to stop; returns whether it was."""
@@ -187,7 +209,7 @@ class Daemon:
     def _loop(self, process: SyncthingProcess, workers: Workers, timer: "Timer") -> None:
         version = self._app.state.data_version()
         asked = WakeFile(self._app.paths.wake)
-        while not self._stops_within(_TICK_S):
+        while not self._stops_within(_TICK_S) and not self._is_to_renew():
             self._systemd.alive()
             timer.check_clock()
             if asked.was_touched():
@@ -206,7 +228,7 @@ class Daemon:
         self._record(self._app.event_log.syncthing_ended, why)
         self._record(workers.syncthing_gone)
         pause = _FIRST_PAUSE_S
-        while not self._stopping:
+        while not self._stopping and not self._is_to_renew():
             self._systemd.alive(at_once=True)
             try:
                 workers.before_syncthing_starts()

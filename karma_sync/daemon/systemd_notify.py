@@ -5,7 +5,7 @@ import math
 import os
 import socket
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 
 log = logging.getLogger(__name__)
 
@@ -15,9 +15,18 @@ _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 class Notifier:
     """Sends "ready", "alive" and "stopping" to systemd; does nothing if systemd named no socket."""
 
-    def __init__(self, address: str = "", watchdog_s: float | None = None) -> None:
-        """`address` is NOTIFY_SOCKET; WATCHDOG=1 is due twice in each `watchdog_s` seconds."""
+    def __init__(
+        self,
+        address: str = "",
+        watchdog_s: float | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """`address` is NOTIFY_SOCKET; WATCHDOG=1 is due twice in each `watchdog_s` seconds.
+
+        `variables` are those that systemd set.
+        """
         self._address = address
+        self._variables = variables or {}
         self._every_s = watchdog_s / 2 if watchdog_s else None
         self._sent_at = -math.inf  # not 0: the clock may begin at the machine's start
 
@@ -27,9 +36,14 @@ class Notifier:
 
         The variables are removed from `environ`, so that our children do not inherit them.
         """
-        address, microseconds, pid = (environ.pop(name, "") for name in _VARIABLES)
+        variables = {name: environ.pop(name) for name in _VARIABLES if name in environ}
+        address, microseconds, pid = (variables.get(name, "") for name in _VARIABLES)
         is_for_us = microseconds.isdigit() and pid in {"", str(os.getpid())}
-        return cls(address, int(microseconds) / 10**6 if is_for_us else None)
+        return cls(address, int(microseconds) / 10**6 if is_for_us else None, variables)
+
+    def give_back(self, environ: MutableMapping[str, str]) -> None:
+        """Put systemd's variables back, for the program that goes on in this process."""
+        environ.update(self._variables)
 
     def ready(self, status: str) -> None:
         """Send that the service is up; `status` is one line for `systemctl status`."""

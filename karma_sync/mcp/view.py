@@ -6,7 +6,7 @@ that was taken back, and a team that was left, are gone in the next answer.
 
 import os
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,13 +86,20 @@ class Views:
     """Opens views for an agent that works in the directory `here`."""
 
     def __init__(
-        self, paths: Paths, environ: Mapping[str, str], here: Path, reach: AgentReach
+        self,
+        paths: Paths,
+        environ: Mapping[str, str],
+        here: Path,
+        reach: AgentReach,
+        is_replaced: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`is_replaced` tells whether the program on disk is another one than this."""
         self._paths = paths
         self._environ = dict(environ)
         self._here = here
         self._reach = reach
         self._places = Places()
+        self._is_replaced = is_replaced
 
     @contextmanager
     def opened(self) -> Iterator[AgentView]:
@@ -103,7 +110,7 @@ class Views:
             NoProject: the agent works in no project.
             DatabaseUnusable: a database cannot be read.
         """
-        app = App(self._paths, self._environ)
+        app = App(self._paths, self._environ, self._is_replaced)
         try:
             yield self._view(app)
         finally:

@@ -149,11 +149,17 @@ class IntentFile:
     """Keeps intent.json and state.db in agreement; `report` gets a text for each change."""
 
     def __init__(
-        self, path: Path, now: Callable[[], datetime], report: Callable[[str], None]
+        self,
+        path: Path,
+        now: Callable[[], datetime],
+        report: Callable[[str], None],
+        is_replaced: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`is_replaced` tells whether another program than this one is installed meanwhile."""
         self._path = path
         self._now = now
         self._report = report
+        self._is_replaced = is_replaced
 
     @property
     def _now_ms(self) -> int:
@@ -222,10 +228,19 @@ class IntentFile:
         return _content(tx, member, found) == found
 
     def _read_or_pause(self, tx: Transaction, news: list[str]) -> Intent:
-        """The content of the file; a damaged file is renamed, and everything is paused."""
+        """The content of the file; a damaged file is renamed, and everything is paused.
+
+        Raises:
+            KarmaError: the program was replaced, so the file may be sound for its new version.
+        """
         try:
             return read_intent(self._path)
-        except KarmaError:
+        except KarmaError as error:
+            if self._is_replaced():
+                raise KarmaError(
+                    f"{error}: karma-sync was upgraded, and this is still the earlier program",
+                    hint="start it again; the daemon does so by itself",
+                ) from error
             aside = self._path.with_name(f"{self._path.name}.broken")
             self._path.replace(aside)
             fsync_dirs([aside.parent])

@@ -33,8 +33,9 @@ _PROGRAM = textwrap.dedent(
     )
     syncthing = SimpleNamespace(poll=lambda: None)
     timer = SimpleNamespace(check_clock=lambda: None)
+    renewal = SimpleNamespace(is_due=lambda: False)
     for line in range(1, lines + 1):
-        each = daemon.Daemon(app)
+        each = daemon.Daemon(app, renewal)
         each._up = True
         signal.signal(signal.SIGTERM, each._on_signal)
         sys.settrace(Tracer(line))

@@ -98,9 +98,11 @@ def context(project: ProjectOption = "") -> None:
 def _desk(app: App, reach: "AgentReach") -> "Desk":
     from karma_sync.mcp.desk import Desk
     from karma_sync.mcp.view import Views
+    from karma_sync.runtime.installation import this_program
     from karma_sync.service.served_log import ServedLog
 
-    views = Views(app.paths, os.environ, current_directory(), reach)
+    is_replaced = this_program().is_replaced
+    views = Views(app.paths, os.environ, current_directory(), reach, is_replaced)
     return Desk(views, ServedLog(app.paths.served))
 
 

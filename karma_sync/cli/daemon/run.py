@@ -34,15 +34,18 @@ def up(
 
     Example: karma-sync up -d
     """
-    app = App.from_environment()
     if background:
-        _up_in_background(app)
+        _up_in_background(App.from_environment())
         return
     import gc
 
     from karma_sync.daemon.log_setup import log_daemon
     from karma_sync.daemon.main import Daemon
+    from karma_sync.daemon.renewal import Renewal
+    from karma_sync.runtime.installation import this_program
 
+    installation = this_program()
+    app = App.from_environment(installation.is_replaced)
     gc.set_threshold(700, 10, 10)  # Python's own: a daemon does make garbage
     log_daemon(app.paths.log if log_to_file and app.settings else None)
 
@@ -50,9 +53,11 @@ def up(
         print(f"{app.me.tag} is up, {_on(version)}.", flush=True)
 
     try:
-        Daemon(app).run(ready)
+        starts_again = Daemon(app, Renewal(installation)).run(ready)
     finally:
         app.close()
+    if starts_again:
+        _start_again()
 
 
 def down() -> None:
@@ -82,6 +87,14 @@ def down() -> None:
             hint=f"see {app.paths.log}",
         ) from None
     print_line(f"{app.settings.tag} is down.")
+
+
+def _start_again() -> None:
+    """Become the program that was installed meanwhile, in the same process."""
+    import os
+    import sys
+
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 no shell
 
 
 def _up_in_background(app: App) -> None:

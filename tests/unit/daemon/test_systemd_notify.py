@@ -52,6 +52,16 @@ def test_ready_and_stopping_are_told(inbox: socket.socket) -> None:
     assert told(inbox) == "STOPPING=1"
 
 
+def test_the_program_that_goes_on_in_this_process_gets_the_variables_back() -> None:
+    given = {"NOTIFY_SOCKET": "notify", "WATCHDOG_USEC": "60000000", "PATH": "/bin"}
+    environ = dict(given)
+    notifier = Notifier.take(environ)
+
+    assert environ == {"PATH": "/bin"}
+    notifier.give_back(environ)
+    assert environ == given
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has abstract addresses")
 def test_an_abstract_address_is_understood() -> None:
     name = f"karma-sync-test-{os.getpid()}"

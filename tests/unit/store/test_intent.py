@@ -38,11 +38,12 @@ class Home:
         self.root = root
         self.path = root / "intent.json"
         self.reported: list[str] = []
+        self.is_replaced = False
         self.store = self.open()
 
     def open(self) -> Database:
         store = state.open_state(self.root / "state.db")
-        intent = IntentFile(self.path, lambda: NOW, self.reported.append)
+        intent = IntentFile(self.path, lambda: NOW, self.reported.append, lambda: self.is_replaced)
         store.after_commit(lambda: intent.keep(store, ME))
         intent.take_over(store, ME)
         return store
@@ -375,6 +376,28 @@ def test_a_damaged_file_pauses_everything_is_reported_and_kept(home: Home, broke
         assert (home.root / "intent.json.broken").read_bytes() == broken
         assert "could not be read" in home.reported[-1]
         assert read_intent(home.path).halt is not None
+
+
+def test_a_file_of_the_next_version_pauses_nothing_while_the_earlier_one_still_runs(
+    home: Home,
+) -> None:
+    home.put(accepted())
+    unknown = b'"of_the_next_version": 1, '
+    newer = home.path.read_bytes().replace(b'"incarnation"', unknown + b'"incarnation"')
+    home.path.write_bytes(newer)
+    home.is_replaced = True
+
+    with pytest.raises(KarmaError, match="upgraded"):
+        home.choose()
+    with pytest.raises(KarmaError, match="upgraded"):
+        home.restart(home.backup())
+    assert home.path.read_bytes() == newer
+    assert not (home.root / "intent.json.broken").exists()
+    home.is_replaced = False  # the next version reads what it wrote
+    home.path.write_bytes(newer.replace(unknown, b""))
+    home.restart(home.backup())
+    assert not home.halted()
+    assert home.reported == []
 
 
 def test_reading_a_damaged_file_is_an_error(home: Home) -> None:
