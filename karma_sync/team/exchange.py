@@ -58,6 +58,7 @@ class DocumentExchange:
         self._policies.run()
         with self._context.store.reading() as tx:
             teams = state.teams.all(tx)
+        self._put_back.begin_run()
         return [
             *at_doors,
             *(written for team in teams for written in self._team(team)),

@@ -32,13 +32,21 @@ class PutBack:
 
     def __init__(self, context: TeamContext) -> None:
         self._context = context
-        self._due: dict[tuple[str, str], float] = {}
+        self._due: dict[tuple[str, str], float] = {}  # of what this run found missing
+        self._due_before: dict[tuple[str, str], float] = {}  # of what the run before did
         self._written: dict[tuple[str, str], float] = {}
         self._random = random.SystemRandom()
 
+    def begin_run(self) -> None:
+        """Begin to look at all teams. What is not found missing again is not due any more.
+
+        Its team may have ended, its writer may have left, or nothing may be written there now.
+        """
+        self._due_before, self._due = self._due, {}
+
     @property
     def wait(self) -> float | None:
-        """Seconds until the next file is due; None if no file is missing."""
+        """Seconds until the next file is due; None if the last run found none missing."""
         if not self._due:
             return None
         return max(0.05, min(self._due.values()) - self._context.monotonic())
@@ -55,8 +63,8 @@ class PutBack:
             if document.writer == self._context.me.key:
                 continue
             if folder.holds(document.kind, document.writer, document.envelope):
-                self._due.pop((folder_id, name), None)
-            elif self._is_due((folder_id, name)):
+                continue
+            if self._is_due((folder_id, name)):
                 folder.put(document.kind, document.writer, document.envelope)
                 written.append(name)
         return written
@@ -64,10 +72,11 @@ class PutBack:
     def _is_due(self, key: tuple[str, str]) -> bool:
         now = self._context.monotonic()
         earliest = self._written.get(key, now - _EVERY_S) + _EVERY_S
-        due = self._due.setdefault(key, max(earliest, now + self._random.uniform(*_WAIT_S)))
+        due = max(earliest, now + self._random.uniform(*_WAIT_S))
+        due = self._due_before.get(key, due)
         if now < due:
+            self._due[key] = due
             return False
-        del self._due[key]
         self._written[key] = now
         return True
 
