@@ -172,6 +172,7 @@ class Indexer:
         going = {f.path for f in read if f.path in known and new.continues(f, known[f.path])}
         for path in known.keys() - going:
             self._remove(tx, folder, manifest.item, (item, known[path]))
+            search_index.drop_file(tx, item, path)
             search_index.leave_rests(tx, item)
         for file in read:
             number += file.path not in going
@@ -211,7 +212,6 @@ class Indexer:
             return self._texts(tx, folder, item, indexed.path, ids)
 
         search_index.remove_file(tx, known, indexed, texts)
-        search_index.drop_file(tx, known, indexed.path)
 
     def _texts(
         self, tx: Transaction, folder: str, item: str, path: str, ids: dict[int, int]

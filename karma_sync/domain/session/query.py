@@ -46,6 +46,9 @@ class Is(StrEnum):
     OBSERVATION = "observation"
 
 
+_MOST_CHARS = 1000  # of one word or phrase: FTS5 takes more than the square of its length
+_SHOWN_CHARS = 30
+_MOST = 100  # words and filters: each costs time, and SQLite has limits of its own
 TIMES = frozenset({Key.SINCE, Key.BEFORE})
 
 
@@ -105,29 +108,21 @@ class Query:
     @classmethod
     def parse(cls, text: str, now: datetime) -> "Query":
         """The query that a text means; no text is refused."""
-        words: list[Word] = []
-        filters: list[Filter] = []
+        found: dict[Word | Filter, None] = {}  # what is given again counts once
         notes: list[str] = []
         plain = text.replace("\0", " ").encode("utf-8", "replace").decode()
-        for found in _TOKEN.finditer(plain):
-            unwanted = bool(found["minus"])
-            value = found["quoted"] if found["quoted"] is not None else found["bare"]
-            key = found["key"]
-            if key and value:
-                wrong = _wrong(Key(key.lower()), value, now)
-                if not wrong:
-                    filters.append(Filter(Key(key.lower()), value, unwanted))
-                    continue
-                notes.append(f"{key}:{value} is searched for as words: {wrong}")
-            if not key and found["quoted"] is None and (other := _OTHER_KEY.match(value)):
-                known = ", ".join(Key)
-                notes.append(f"{value} is searched for as words: {other[1]} is none of {known}")
-            if key:
-                words.append(Word(f"{key}:{value}", unwanted=unwanted))
-            elif value:
-                star = found["quoted"] is None and value.endswith("*") and len(value) > 1
-                words.append(Word(value.rstrip("*") if star else value, star, unwanted))
-        return cls(tuple(words), tuple(filters), tuple(notes))
+        for token in _TOKEN.finditer(plain):
+            if len(found) == _MOST:
+                notes.append(f"only the first {_MOST} words and filters count")
+                break
+            each, note = _meaning(token, now)
+            if note:
+                notes.append(note)
+            if each is not None:
+                found[each] = None
+        words = tuple(each for each in found if isinstance(each, Word))
+        filters = tuple(each for each in found if isinstance(each, Filter))
+        return cls(words, filters, tuple(notes))
 
     @property
     def only_observations(self) -> bool:
@@ -154,6 +149,29 @@ class Query:
     def refused(self) -> str:
         """What FTS5 finds in sessions that are not wanted, if nothing else is asked for."""
         return " OR ".join(e for w in self.words if w.unwanted and (e := w.expression()))
+
+
+def _meaning(token: re.Match[str], now: datetime) -> tuple[Word | Filter | None, str]:
+    """What a token means, and a note if it may have been meant otherwise; None if nothing."""
+    unwanted, note = bool(token["minus"]), ""
+    value = token["quoted"] if token["quoted"] is not None else token["bare"]
+    key = token["key"]
+    if len(token[0]) > _MOST_CHARS:  # what is left may end within a word
+        note = f"of {token[0][:_SHOWN_CHARS]}… the first {_MOST_CHARS} characters count"
+        return Word(token[0].strip('-"')[:_MOST_CHARS], True, unwanted), note
+    if key and value:
+        wrong = _wrong(Key(key.lower()), value, now)
+        if not wrong:
+            return Filter(Key(key.lower()), value, unwanted), ""
+        note = f"{key}:{value} is searched for as words: {wrong}"
+    if key:
+        return Word(f"{key}:{value}", unwanted=unwanted), note
+    if token["quoted"] is None and (other := _OTHER_KEY.match(value)):
+        note = f"{value} is searched for as words: {other[1]} is none of {', '.join(Key)}"
+    if not value:
+        return None, note
+    star = token["quoted"] is None and value.endswith("*") and len(value) > 1
+    return Word(value.rstrip("*") if star else value, star, unwanted), note
 
 
 def joined(words: Sequence[str]) -> str:

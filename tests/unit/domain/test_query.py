@@ -37,6 +37,35 @@ def test_filters() -> None:
     )
 
 
+def test_what_is_given_again_counts_once() -> None:
+    found = parsed("the by:alice the -the by:alice " * 3000)
+
+    assert found.words == (Word("the"), Word("the", unwanted=True))
+    assert found.filters == (Filter(Key.BY, "alice"),)
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize("begin", ["", "-", "by:", "-file:", "since:", "no:"])
+def test_of_very_much_text_the_beginning_counts_and_that_is_said(begin: str) -> None:
+    found = parsed(" ".join(f"{begin}{number}d" for number in range(5000)))
+
+    assert len(found.words) + len(found.filters) == 100
+    assert len(found.notes) <= 101
+    assert "first 100" in found.notes[-1]
+
+
+@pytest.mark.parametrize("text", ['"{}"', "{}/", "-{}", "by:{}", 'by:"{}"', "no:{}"])
+def test_of_a_very_long_word_the_beginning_counts_and_that_is_said(text: str) -> None:
+    found = parsed(text.format("ab/" * 50_000))
+
+    [word] = found.words
+    assert word.prefix
+    assert word.unwanted == text.startswith("-")
+    assert len(word.text) == 1000
+    assert "first 1000" in found.notes[0]
+    assert len(found.notes[0]) < 100
+
+
 @pytest.mark.parametrize(
     "text",
     ["http://x.org/a", "by:", "by: alice", "since:soon", "is:green", "foo:bar", "file:***", "::"],
