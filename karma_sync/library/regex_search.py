@@ -3,30 +3,25 @@
 The syntax is RE2's, whose time grows with the text alone, so no pattern can hang the search.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Protocol
 
 import re2
 
-from karma_sync.agents.growing_file import LineTooLong, whole_lines
-from karma_sync.channel.kept_content import KeptContent
-from karma_sync.domain.access import AccessScope
+from karma_sync.agents.growing_file import whole_lines
 from karma_sync.domain.session.manifest import ItemFile
 from karma_sync.domain.session.marks import Mark, snippet
-from karma_sync.domain.session.passage import Reading, Texts
+from karma_sync.domain.session.passage import Extractor, Reading, Texts
 from karma_sync.domain.session.query import Query
-from karma_sync.errors import BadInput, Unverified
-from karma_sync.library.hits import SNIPPET_CHARS, Hit, Manner, Results
+from karma_sync.errors import BadInput, KarmaError
+from karma_sync.library.hits import SNIPPET_CHARS, Hit, Manner
 from karma_sync.library.reader import Readable
-from karma_sync.library.search import Searcher
-from karma_sync.store import readable as queries
 
 # So much content is read by one search; the next one goes on where it ended.
 _MOST_BYTES = 300_000_000
 _MOST_MARKS = 50  # in one record
-_PAGE = 20  # sessions that are looked up at a time
 
 
 class _Fit(Protocol):
@@ -57,48 +52,33 @@ class _Scan:
 
 @dataclass(frozen=True)
 class RegexSearcher:
-    """Searches what `searcher` searches, for a pattern."""
+    """Searches sessions for a pattern; `content` gives the bytes of one of a session's files."""
 
-    searcher: Searcher
+    extractors: Mapping[str, Extractor]
+    content: Callable[[Readable, str], Iterator[bytes]]
 
-    def search(self, scope: AccessScope, pattern: str, query: Query, manner: Manner) -> Results:
-        """The records that fit the pattern, of the sessions that the query's filters allow.
+    def search(
+        self, pattern: str, sessions: Iterable[Readable], manner: Manner
+    ) -> tuple[Sequence[Hit], int]:
+        """The records of these sessions that fit the pattern, and how many sessions were read.
 
-        The latest active session comes first. `next_skip` counts the sessions that were read.
+        It ends when enough was found or read. The hits have whole ids.
 
         Raises:
-            BadInput: the pattern is not a regular expression, or the query has words.
+            BadInput: the pattern is not a regular expression.
         """
-        if query.words:
-            words = " ".join(word.text for word in query.words)
-            raise BadInput(
-                f"with --regex, {words!r} cannot be searched for as well",
-                hint="only filters such as project:web; put the pattern into quotes",
-            )
         scan = _Scan(_compiled(pattern), manner.every, manner.most)
-        store, skip = self.searcher.library.store, manner.skip
-        with store.reading() as tx:
-            sessions = self.searcher.sessions(tx, scope, query)
-        sessions = self.searcher.within_times(sessions)
-        while not scan.is_full():
-            with store.reading() as tx:
-                found, total = queries.page(tx, scope, sessions, _PAGE, skip)
-            for each in found:
-                if scan.is_full():
-                    break
-                self._scan_session(scope, each, scan)
-                skip += 1
-            if not found:
-                return Results(scan.hits, len(scan.hits), notes=query.notes)
-        left = skip if skip < total else 0
-        notes = [*query.notes, f"{total - skip} sessions are not read yet"] if left else query.notes
-        return Results(scan.hits, len(scan.hits), left, notes)
+        count = 0
+        for each in sessions:
+            self._scan_session(each, scan)
+            count += 1
+            if scan.is_full():
+                break
+        return scan.hits, count
 
-    def _scan_session(self, scope: AccessScope, readable: Readable, scan: _Scan) -> None:
+    def _scan_session(self, readable: Readable, scan: _Scan) -> None:
         found: list[Hit] = []
-        with self.searcher.library.store.reading() as tx:
-            session = readable.manifest.session.session_id
-            short = queries.short_ids(tx, scope, [session])[session]
+        session = readable.manifest.session.session_id
         for file in readable.manifest.files:
             scan.left -= file.size
             for at, size, reading in self._readings(readable, file):
@@ -107,7 +87,7 @@ class RegexSearcher:
                     name, text, places = fits
                     shown, shown_marks = snippet(text, places, SNIPPET_CHARS)
                     place = (reading.message, file.path, at, size, reading.time, name)
-                    found.append(Hit(readable, short, *place, shown, shown_marks, 0, 0.0))
+                    found.append(Hit(readable, session, *place, shown, shown_marks, 0, 0.0))
         if found and not scan.every:
             found = [replace(found[0], more=len(found) - 1)]
         scan.hits += found
@@ -117,13 +97,11 @@ class RegexSearcher:
 
         A line of a file that is no transcript counts as the result of a tool.
         """
-        manifest = readable.manifest
-        extractor = self.searcher.extractors.get(manifest.session.agent)
+        extractor = self.extractors.get(readable.manifest.session.agent)
         is_read = extractor is not None and extractor.reads(file.path)
-        kept = KeptContent(self.searcher.library.root, readable.folder, manifest)
         at = 0
         try:
-            for block in whole_lines(kept.pieces(file)):
+            for block in whole_lines(self.content(readable, file.path)):
                 for line in block.splitlines(keepends=True):
                     reading = (
                         extractor.read(line)
@@ -133,8 +111,18 @@ class RegexSearcher:
                     if reading:
                         yield at, len(line), reading
                     at += len(line)
-        except (FileNotFoundError, Unverified, LineTooLong):
+        except (OSError, KarmaError):
             return  # a newer revision replaced it, or it is damaged: the rest is left out
+
+
+def require_no_words(query: Query) -> None:
+    """Raise BadInput if a query has words beside its filters."""
+    if query.words:
+        words = " ".join(word.text for word in query.words)
+        raise BadInput(
+            f"with --regex, {words!r} cannot be searched for as well",
+            hint="only filters such as project:web; put the pattern into quotes",
+        )
 
 
 def _fitting(pattern: Regex, reading: Reading) -> tuple[str, str, list[Mark]] | None:

@@ -61,7 +61,7 @@ def search(
     It finds records that have all words: prompts, answers, thinking, tool calls and the beginning
     of their results, titles, file paths. "a phrase", -without, begin*. Filters: by:alice
     project:web team:acme agent:claude-code model:opus branch:main file:client.py tool:Bash
-    since:14d before:2026-05-31 is:live is:mine is:observation type:bugfix.
+    since:14d before:2026-05-31 is:live is:mine is:kept is:fork is:observation type:bugfix.
 
     Example: karma-sync search retry backoff by:alice since:14d
     """
@@ -105,13 +105,11 @@ def _manner(limit: int, cursor: str, every: bool, sort: Sort) -> "Manner":
 
 def _results(app: App, words: list[str], regex: str, manner: "Manner") -> "Results":
     from karma_sync.domain.session.query import Query, joined
-    from karma_sync.library.regex_search import RegexSearcher
 
     query = Query.parse(joined(words), utc_now())
-    found = app.search
     if regex:
-        return RegexSearcher(found.searcher).search(app.scope, regex, query, manner)
-    return found.search(app.scope, query, manner)
+        return app.search.search_text(app.scope, regex, query, manner)
+    return app.search.search(app.scope, query, manner)
 
 
 def _show(app: App, results: "Results", beside: "list[ReadObservation]") -> None:
@@ -144,9 +142,8 @@ def _show_hit(app: App, hit: "Hit", teams: "list[Team]") -> None:
     when = datetime.fromtimestamp(hit.time, UTC) if hit.time else manifest.session.last_activity
     who = author(manifest.member, app.settings.tag, teams)
     title = one_line(manifest.session.title, _TITLE_CHARS) or "(no title)"
-    print_drawn(
-        [Line(f"{_place(hit)}  by {who}, {ago(when)}, {printable(manifest.project)}: {title}")]
-    )
+    project = f", {printable(manifest.project)}" if manifest.project else ""
+    print_drawn([Line(f"{_place(hit)}  by {who}, {ago(when)}{project}: {title}")])
     more = f"  +{hit.more} more" if hit.more else ""
     if hit.path or hit.marks:
         # what peers wrote must not control the terminal; a mark keeps its place

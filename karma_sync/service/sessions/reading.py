@@ -102,8 +102,11 @@ class ReadableSessions:
             rows = self.archive.fitting(self.by_all_names(scope), wanted)
             new = [self._renamed(row) for row in rows if row.session not in mine]
             found += [_listed(scope.user, row) for row in new]
-        one = the_one(scope, wanted, found)
-        return self._opened(scope, one.row) if isinstance(one, ReadableCopy) else one
+        return self.opened(scope, the_one(scope, wanted, found))
+
+    def opened(self, scope: AccessScope, listed: Readable) -> Readable:
+        """A session of a list with all its files."""
+        return self._opened(scope, listed.row) if isinstance(listed, ReadableCopy) else listed
 
     def _opened(self, scope: AccessScope, row: ArchivedSession) -> ReadableCopy:
         copy = self.archive.open(row)

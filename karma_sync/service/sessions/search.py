@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from operator import attrgetter
 
 from karma_sync.agents.extractors import EXTRACTORS
@@ -14,6 +14,7 @@ from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.query import Key, Query
 from karma_sync.library.hits import Hit, Manner, Results, hit_of, title_hit
 from karma_sync.library.reader import Readable
+from karma_sync.library.regex_search import RegexSearcher, require_no_words
 from karma_sync.library.search import Searcher, without_search
 from karma_sync.library.selecting import IndexPlaces, Place, select
 from karma_sync.service.forks import known_forks
@@ -65,6 +66,27 @@ class SessionSearch:
         last = manner.skip + len(page)
         hits = self._told_apart(scope, page) if self._has_archive(scope) else page
         return Results(hits, total, last if last < total else 0, shared.notes)
+
+    def search_text(
+        self, scope: AccessScope, pattern: str, query: Query, manner: Manner
+    ) -> Results:
+        """The records that fit a pattern, of the sessions that the query's filters allow.
+
+        The latest active session comes first. `next_skip` counts the sessions that were read.
+
+        Raises:
+            BadInput: the pattern is not a regular expression, or the query has words.
+        """
+        require_no_words(query)
+        known = self.select(scope, query, self.sessions.sessions(scope))
+        reader = RegexSearcher(EXTRACTORS, partial(self.sessions.content, scope))
+        opened = (self.sessions.opened(scope, each) for each in known[manner.skip :])
+        hits, count = reader.search(pattern, opened, manner)
+        skip, notes = manner.skip + count, query.notes
+        if skip < len(known):
+            notes = (*notes, f"{len(known) - skip} sessions are not read yet")
+        left = skip if skip < len(known) else 0
+        return Results(self._told_apart(scope, hits), len(hits), left, notes)
 
     def select(self, scope: AccessScope, query: Query, known: Sequence[Readable]) -> list[Readable]:
         """The sessions in `known` that the query's filters allow and that have all its words."""

@@ -1,6 +1,7 @@
 """Archived sessions are found by what they say, and what was purged is found nowhere any more."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,11 @@ import pytest
 from karma_sync.archive.pack import pack_path
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.query import Query
-from karma_sync.library.hits import Hit, Manner
+from karma_sync.errors import BadInput
+from karma_sync.library.hits import Hit, Manner, Results
 from karma_sync.library.reader import Library
 from karma_sync.service.sessions.reading import ReadableSessions
-from karma_sync.service.sessions.search import session_search
+from karma_sync.service.sessions.search import SessionSearch, session_search
 from karma_sync.settings import ArchiveSettings
 from karma_sync.store.library import open_library
 from karma_sync.store.state import open_state
@@ -28,16 +30,26 @@ def d(tmp_path: Path) -> Iterator[Desk]:
         yield found
 
 
-def hits(d: Desk, text: str, scope: AccessScope = ME, *, every: bool = False) -> list[Hit]:
-    """What is found in the archive beside a library that is empty; nothing is deleted."""
+@contextmanager
+def searching(d: Desk) -> Iterator[SessionSearch]:
+    """Searches the archive beside a library that is empty; nothing is deleted."""
     states, store = open_state(d.folder / "state.db"), open_library(d.folder / "library.db")
     try:
         sessions = ReadableSessions(Library(d.folder / "library", store), d.reader, {})
-        searching = session_search(states, sessions, NOW, lambda: set(present(d)), set)
-        return list(searching.search(scope, Query.parse(text, NOW), Manner(every=every)).hits)
+        yield session_search(states, sessions, NOW, lambda: set(present(d)), set)
     finally:
         states.close()
         store.close()
+
+
+def hits(d: Desk, text: str, scope: AccessScope = ME, *, every: bool = False) -> list[Hit]:
+    with searching(d) as search:
+        return list(search.search(scope, Query.parse(text, NOW), Manner(every=every)).hits)
+
+
+def pattern_hits(d: Desk, pattern: str, text: str = "", scope: AccessScope = ME) -> Results:
+    with searching(d) as search:
+        return search.search_text(scope, pattern, Query.parse(text, NOW), Manner(most=1))
 
 
 def present(d: Desk) -> list[str]:
@@ -67,6 +79,37 @@ def test_what_is_archived_is_found_where_it_stands(d: Desk) -> None:
     assert (hit.field, hit.path) == ("prompt", "transcript.jsonl")
     assert WORD.encode() in session.content[hit.at : hit.at + hit.size]
     assert [hit.snippet[start:end] for start, end in hit.marks] == [WORD]
+
+
+def test_a_pattern_is_found_in_the_archive_and_the_search_goes_on_where_it_ended(d: Desk) -> None:
+    sessions = [d.write("first", f"where is the {WORD}? \U0001f999"), d.write(f"{WORD} again")]
+    d.write("another")
+    d.pass_()
+
+    first = pattern_hits(d, "qu[a-z]+ga")
+    with searching(d) as search:
+        manner = Manner(skip=first.next_skip)
+        rest = search.search_text(ME, "qu[a-z]+ga", Query(), manner)
+    both = [*first.hits, *rest.hits]
+    assert {hit.readable.manifest.session.session_id for hit in both} == {s.id for s in sessions}
+    assert "not read yet" in first.notes[0]
+    assert (rest.next_skip, rest.notes) == (0, ())
+    [hit] = pattern_hits(d, "\U0001f999").hits
+    assert sessions[0].id.startswith(hit.short_id) and hit.short_id != sessions[0].id
+    assert WORD.encode() in sessions[0].content[hit.at : hit.at + hit.size]
+
+
+def test_a_pattern_keeps_to_filters_and_scope_and_takes_no_words(d: Desk) -> None:
+    d.write(WORD)
+    d.pass_()
+
+    assert pattern_hits(d, WORD, "by:me project:repo").hits
+    assert not pattern_hits(d, WORD, "by:bob").hits
+    assert not pattern_hits(d, WORD, "-project:repo").hits
+    assert not pattern_hits(d, WORD, scope=ME.within(team="acme")).hits
+    assert not pattern_hits(d, WORD, scope=ME.within(agent="codex")).hits
+    with pytest.raises(BadInput):
+        pattern_hits(d, WORD, "words")
 
 
 def test_what_is_appended_is_found_too_and_nothing_twice(d: Desk) -> None:
