@@ -188,10 +188,12 @@ class FolderHealth:
         except SyncthingUnreachable:
             raise  # the folder is not the cause
         except SyncthingRefused as error:
+            self._stalls.forget(folder.id)
             if error.is_not_found:
                 return  # the folder was paused or dropped meanwhile
             why = str(error)
         except (SyncthingError, OSError) as error:
+            self._stalls.forget(folder.id)
             why = str(error)
         self._faults.record(world, folder.id, why)
 
@@ -211,6 +213,7 @@ class FolderHealth:
             if stall.pull:
                 self._try_again(world, folder, status)
             return stall.why
+        self._stalls.forget(folder.id)  # else the thread would not pause before it looks again
         if self._faults.is_retry_due(folder.id):
             self._try_again(world, folder, status)
         return why

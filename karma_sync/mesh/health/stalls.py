@@ -73,6 +73,10 @@ class Stalls:
         """Forget all folders but these."""
         self._suspects = {name: s for name, s in self._suspects.items() if name in folders}
 
+    def forget(self, folder: str) -> None:
+        """A folder fails for a reason that is known: it is not one that stands still."""
+        self._suspects.pop(folder, None)
+
     def find(self, folder: Folder, status: FolderStatus) -> Stall:
         """Whether a folder has stalled, by a status in which Syncthing names no error.
 

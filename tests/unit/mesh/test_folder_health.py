@@ -78,3 +78,41 @@ def test_the_folder_of_a_notice_gets_its_own_allow_list_again(tmp_path: Path) ->
     assert found == {".stignore", ".stfolder"}
     assert (paths.folder(FOLDER) / ".stignore").read_text(encoding="utf-8") == IGNORES
     assert told == [("mended", "the notice to a removed member")]
+
+
+class FillingUp(Looking):
+    """A Syncthing with a folder that stands still, and fails when the disk is full."""
+
+    def __init__(self, paths: Paths) -> None:
+        super().__init__(paths)
+        self.is_full = False
+
+    def folder_status(self, folder: str) -> FolderStatus:
+        if self.is_full:
+            return FolderStatus(state="error", error="insufficient space on disk")
+        return FolderStatus(state="idle", needTotalItems=1)
+
+
+def test_a_folder_that_stood_still_before_it_failed_is_tried_no_more_often_than_others(
+    tmp_path: Path,
+) -> None:
+    paths, now = Paths.inside(tmp_path), [0.0]
+    paths.create()
+    store = work.open_work(paths.work_db)
+    faults = Faults(store, EventLog(store, lambda: NOW), Problems())
+    syncthing = FillingUp(paths)
+    hooks = HealthHooks((), lambda: now[0])
+    health = FolderHealth(syncthing, paths, cast("Recovery", NoOutboxes()), faults, hooks)
+    health.check(WORLD, [FOLDER])
+    assert health.wait == 3.0
+    syncthing.is_full = True
+    now[0] = 10.0
+
+    health.check(WORLD, [FOLDER])
+
+    assert health.has_faults
+    assert health.wait is None
+    syncthing.is_full = False
+    health.check(WORLD, [FOLDER])
+    assert health.wait == 3.0
+    store.close()
