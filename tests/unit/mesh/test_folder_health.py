@@ -103,16 +103,14 @@ def test_a_folder_that_stood_still_before_it_failed_is_tried_no_more_often_than_
     syncthing = FillingUp(paths)
     hooks = HealthHooks((), lambda: now[0])
     health = FolderHealth(syncthing, paths, cast("Recovery", NoOutboxes()), faults, hooks)
-    health.check(WORLD, [FOLDER])
-    assert health.wait == 3.0
-    syncthing.is_full = True
-    now[0] = 10.0
 
-    health.check(WORLD, [FOLDER])
+    def wait_after_a_check(at: float, *, is_full: bool) -> float | None:
+        now[0], syncthing.is_full = at, is_full
+        health.check(WORLD, [FOLDER])
+        return health.wait
 
-    assert health.has_faults
-    assert health.wait is None
-    syncthing.is_full = False
-    health.check(WORLD, [FOLDER])
-    assert health.wait == 3.0
+    assert wait_after_a_check(0.0, is_full=False) == 3.0
+    assert wait_after_a_check(10.0, is_full=True) is None
+    assert health.has_faults  # which is what it is tried again for
+    assert wait_after_a_check(20.0, is_full=False) == 3.0
     store.close()
