@@ -4,6 +4,8 @@ RE2 takes linear time for one search, but a text may ask for many searches that 
 same bytes again. Every search reports here how many bytes it passed over.
 """
 
+from karma_sync.redact.matching.value_checks import Value
+
 # How many times a text may be passed over before it counts as made to be slow, and bytes that
 # every text may have besides: a short text is searched for everything.
 MOST_TIMES = 250
@@ -18,13 +20,13 @@ class TooMuchWork(Exception):  # noqa: N818  a signal inside the redactor, never
 class Effort:
     """The work that one text may still ask for; `scanned` is what it took so far, in bytes.
 
-    `verdicts` are what the checks of rules said: several rules find the same value.
+    `values` are those that were judged: several rules find the same value.
     """
 
     def __init__(self, size: int, anyway: int = 0) -> None:
         """`size` is that of the text, `anyway` the number of rules that are tried on all of it."""
         self.scanned = 0
-        self.verdicts: dict[tuple[object, bytes, bytes], bool] = {}
+        self.values: dict[bytes, Value] = {}
         self._most = (MOST_TIMES + anyway * TIMES_ANYWAY) * size + SPARE
 
     def spend(self, size: int) -> None:

@@ -7,12 +7,15 @@ from typing import NamedTuple
 from karma_sync.redact.effort import Effort
 from karma_sync.redact.matching.patterns import PatternSet, Spans, compiled
 from karma_sync.redact.matching.rule import Rule
+from karma_sync.redact.matching.value_checks import Value
 
 # A match that is no secret may hold another match. Where so many bytes of matches with the same
 # end were no secrets, the text is made to be slow, and is cut as if it were one.
 _NESTED_TIMES = 16
 _NESTED_SPARE = 4096
 
+_LONG = 4096  # bytes of a word, such as a value
+_BLANK = re.compile(rb"\s")
 _LOOKS_BESIDE = re.compile(r"\\[bB]")
 
 # Whether the person exempted this value from redaction.
@@ -25,6 +28,20 @@ class Span(NamedTuple):
     start: int
     end: int
     order: int
+
+
+class Region:
+    """A stretch of a text that several rules search, and the secrets that they found in it.
+
+    `has_long_word` says that a match may be so long that its groups are found slowly: there is a
+    word of twice `_LONG` bytes, or of fewer.
+    """
+
+    def __init__(self, text: bytes, start: int, end: int) -> None:
+        self.text, self.start, self.end = text, start, end
+        self.secrets: set[tuple[int, int]] = set()
+        places = range(start, end - _LONG, _LONG)
+        self.has_long_word = any(_BLANK.search(text, p, p + _LONG) is None for p in places)
 
 
 class RuleMatcher:
@@ -57,13 +74,22 @@ class RuleMatcher:
     ) -> Iterator[Span]:
         """The secrets that the rule finds in text[start:end]; the text around it is context.
 
-        The next match may begin inside the previous one, but not inside its secret.
+        Raises:
+            TooMuchWork: the effort is spent.
+        """
+        region = Region(text, start, len(text) if end is None else end)
+        return self.spans_in(region, effort or Effort(region.end - start))
+
+    def spans_in(self, region: "Region", effort: Effort) -> Iterator[Span]:
+        """The secrets that the rule finds in a region.
+
+        The next match may begin inside the previous one, but not inside its secret. What another
+        rule found in the region is not judged again.
 
         Raises:
             TooMuchWork: the effort is spent.
         """
-        end = len(text) if end is None else end
-        effort = effort or Effort(end - start)
+        text, start, end = region.text, region.start, region.end
         if self._rule.finder:
             effort.spend(end - start)
             for first, last in self._rule.finder(text, start, end):
@@ -72,7 +98,7 @@ class RuleMatcher:
             return
         at = start
         tried, again = -1, 0
-        search = self._pattern.search
+        search = self._pattern.search_long if region.has_long_word else self._pattern.search
         while match := search(text, at, end):
             first, last = match[0]
             effort.spend(last - at)
@@ -81,9 +107,13 @@ class RuleMatcher:
                 again += last - first
             else:
                 tried, again = last, 0
-            nested = again > _NESTED_TIMES * (last - first) + _NESTED_SPARE
-            if secret[0] < secret[1] and (nested or self._is_secret(text, match, secret, effort)):
+            nested = again > _NESTED_TIMES * min(last - first, _LONG) + _NESTED_SPARE
+            if secret in region.secrets:
+                at = secret[1]
+                yield Span(*secret, self._order)
+            elif secret[0] < secret[1] and (nested or self._is_secret(text, match, secret, effort)):
                 at = self._end(text, secret[1], end, effort)
+                region.secrets.add((secret[0], at))
                 yield Span(secret[0], at, self._order)
             else:
                 at = max(secret[0], first + 1)
@@ -117,10 +147,14 @@ class RuleMatcher:
         if check is None:
             return True
         name = next((text[slice(*match[n])] for n in self._names if match[n][0] >= 0), b"")
-        known = effort.verdicts.get((check, name, value))
-        if known is None:
-            known = effort.verdicts[check, name, value] = check(name, value)
-        return known
+        judged = effort.values.get(value)
+        if judged is None:
+            judged = effort.values[value] = Value(value)
+        verdict = judged.verdicts.get((check, name))
+        if verdict is None:
+            effort.spend(len(value))
+            verdict = judged.verdicts[check, name] = check(name, judged)
+        return verdict
 
 
 class RuleGroup:
@@ -149,5 +183,6 @@ class RuleGroup:
             effort.spend(end - start)
             found = self._patterns.matching(text[start:end])
             tried = [*self._alone, *(self._together[at] for at in found)]
+        region = Region(text, start, end)
         for matcher in tried:
-            yield from matcher.spans(text, start, end, effort)
+            yield from matcher.spans_in(region, effort)

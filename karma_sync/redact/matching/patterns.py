@@ -5,8 +5,8 @@ Both match in linear time, so no pattern, also none of a person's own, can hang 
 
 import re
 import threading
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
 
 import hyperscan
 import re2
@@ -19,7 +19,11 @@ MEMORY = 64 << 20
 # Start and end of a match and of each of its groups; (-1, -1) for a group that did not match.
 Spans = tuple[tuple[int, int], ...]
 _NOTHING = (-1, -1)
+# Of a pattern: finds it in a text from one place to another, and anchored or not.
+Match = Callable[[re2._Anchor, bytes, int, int], Spans]
 _APART = 64  # bytes
+_NAMED_GROUP = re.compile(rb"\(\?P<[A-Za-z0-9_]+>")
+_SHOWN = 2048  # bytes at each end of a match that are always looked at for its groups
 _BETWEEN = re.compile(rb"[^A-Za-z0-9+/=_-]")  # what ends a word, or a run of base64
 
 
@@ -32,9 +36,11 @@ class Pattern:
     """
 
     def __init__(self, pattern: bytes, options: re2.Options) -> None:
-        public = re2.compile(pattern, options)
+        self._source, self._options = pattern, options
+        self._public = public = re2.compile(pattern, options)
         self.groups: int = public.groups
         self.groupindex: dict[bytes, int] = public.groupindex
+        self._names = {at for name, at in self.groupindex.items() if name.startswith(b"name")}
         self._match = public._regexp.Match
         self._anywhere, self._here = re2._Anchor.UNANCHORED, re2._Anchor.ANCHOR_START
 
@@ -44,6 +50,52 @@ class Pattern:
             self._anywhere, text, pos, len(text) if endpos is None else endpos
         )
         return None if found[0] == _NOTHING else found
+
+    def search_long(self, text: bytes, pos: int, endpos: int) -> Spans | None:
+        """The same as `search`, for a text in which a match may be very long.
+
+        RE2 finds out fast where a match begins and ends, and slowly where its groups do. If one
+        group is most of a long match, as a value of 80 kB is, only the match's first and last
+        kilobytes are searched for the groups. The value may then be longer than it is to `search`,
+        where that would end it within the match, at a sign between its ends; it is never shorter.
+        """
+        found: Spans = self._without_groups(self._anywhere, text, pos, endpos)
+        first, last = found[0]
+        if first < 0:
+            return None
+        left_out = last - first - 2 * _SHOWN
+        if left_out <= 0:
+            return self.search(text, first, endpos)
+        before, after = min(first, 1), min(endpos - last, 1)  # characters beside the match
+        joint, size = before + _SHOWN, before + 2 * _SHOWN
+        shown = text[first - before : first + _SHOWN] + text[last - _SHOWN : last + after]
+        seen: Spans = self._match(self._here, shown, before, len(shown))
+        if seen[0] != (before, size) or not self._has_value_at(joint, seen):
+            return self.search(text, first, endpos)
+        added = first - before
+        return tuple(
+            (start + added + left_out * (start > joint), end + added + left_out * (end > joint))
+            if start >= 0
+            else _NOTHING
+            for start, end in seen
+        )
+
+    def _has_value_at(self, joint: int, seen: Spans) -> bool:
+        """Whether one group goes over this place, no name, and none ends or begins at it."""
+        over = [group for group, (a, b) in enumerate(seen) if group and a <= joint <= b]
+        return len(over) == 1 and over[0] not in self._names and joint not in seen[over[0]]
+
+    @cached_property
+    def _without_groups(self) -> Match:
+        """The same pattern without groups."""
+        options = _options(self._options.encoding == re2.Options.Encoding.UTF8)
+        options.never_capture = True
+        try:
+            public = re2.compile(_NAMED_GROUP.sub(b"(?:", self._source), options)
+        except re2.error:
+            public = self._public
+        matched: Match = public._regexp.Match
+        return matched
 
     def match(self, text: bytes, pos: int = 0) -> Spans | None:
         """The match that begins at `pos`."""

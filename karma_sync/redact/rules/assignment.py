@@ -4,6 +4,8 @@ The patterns here only find name and value; `secret_names.kind_of_name` judges t
 checks in value_checks.py judge the value.
 """
 
+import re
+
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.matching.value_checks import (
     is_assigned_secret,
@@ -57,20 +59,44 @@ _FIRST = r"""[A-Za-z]{0,2}(?:[\\"'`]*[^\s\\"'`{(\[<]|[\\"'`]*\\[{(\[<])"""
 # upper and lower case as in no name; a password's may be any.
 _ANY = r"(?:[^\s\\]|\\+[^nrt\s\\])"
 _TELLING = rf"{_ANY}*(?:[0-9!$%^&*+?~|;@#]|[A-Za-z]{{10}}|[a-z][A-Z]{{2}}|[A-Z][a-z][A-Z])"
+_MARKER = "[REDACTED:"
+
+
+def _unmarked(first: str, other: str, size: int, marker: str = _MARKER) -> str:
+    """The gate of `size` characters or more that do not begin with the marker of an earlier cut.
+
+    A text is searched again after its cuts, and no value that begins with a marker is a secret.
+    The first character matches `first`, each of the others `other`; `%s` in them stands for one
+    more character that does not match.
+    """
+    differing = list[str]()
+    for at, character in enumerate(marker):
+        one = (other if at else first).replace("%s", re.escape(character))
+        rest = other.replace("%s", "") * (size - at - 1)
+        differing.append(re.escape(marker[:at]) + one + rest)
+    return f"(?:{'|'.join(differing)})"
+
+
 # together as long as value_checks.PASSWORD_SIZE
 _TELLS_FIRST = rf"""[\\"'`]*[0-9!$%^&*+?~|;@#]{_ANY}{{5}}"""
 _VALUE = rf"(?:{_FIRST}{_TELLING}|{_TELLS_FIRST})"
 _BETWEEN = rf"{MORE}{CLOSE}{BLANK}{_TYPE_BLANK}{_SIGN}{BLANK}"
-_SET_TO = r"[\\\"'`]*(?:[^\s\\\"'`]|\\[^nrt\s])(?:[^\s\\]|\\[^nrt\s]){5}"
+_BEGUN = r"""(?:[^\s\\"'`%s]|\\[^nrt\s])"""
+_GONE_ON = r"(?:[^\s\\%s]|\\[^nrt\s])"
+_SET_TO = rf"""[\\"'`]*{_unmarked(_BEGUN, _GONE_ON, 6)}"""
 _ENV_NAME = r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PWD|_PASS)(?:_?[A-Z0-9]{1,16})?="
+_NO_BLANK = r"""[^\s"'`\\%s]"""
+_IN_LIST = r"""[^\s"'`\\,;(){}<>%s]"""
+_IN_QUERY = r"""[^&\s"'`#\\%s]"""
 # One gate for all rules here: most texts that open one of them open all, and a search for each of
 # several gates costs as much as one for all of them. A value in the environment, in the list of
 # YAML and in the query of a URL may begin with what opens an expression elsewhere.
 _GATE = (
     rf"(?:{KEYED}{_BETWEEN}{_VALUE}|{_SET_BY}{_BETWEEN}(?:{_SET_TO}|{_VALUE}))"
-    rf"|{_ENV_NAME}[^\s\"'`\\]{{8}}"
-    rf"|{KEYED}{MORE}{CLOSE}{BLANK}:{BLANK}\[[^\s\"'`\\,;(){{}}<>]{{5}}"
-    rf"|{KEYED}{MORE}=[<({{\[][^&\s\"'`#\\]{{5}}"
+    rf"|{_ENV_NAME}{_unmarked(_NO_BLANK, _NO_BLANK, 8)}"
+    rf"|{KEYED}{MORE}{CLOSE}{BLANK}:{BLANK}\[{_unmarked(_IN_LIST, _IN_LIST, 5, _MARKER[1:])}"
+    rf"|{KEYED}{MORE}=(?:[<({{]{_IN_QUERY.replace('%s', '')}{{5}}"
+    rf"|\[{_unmarked(_IN_QUERY, _IN_QUERY, 5, _MARKER[1:])})"
 )
 
 ASSIGNMENT_RULES = (
