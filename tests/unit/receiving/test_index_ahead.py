@@ -1,5 +1,8 @@
 """A second process reads what is indexed; whatever happens to it, the index is the same."""
 
+import fcntl
+import sys
+import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from karma_sync.receiving.indexer import Indexer
 from karma_sync.store import library
 from karma_sync.store.search_index import Extracted
 from tests.support.builders import Desk, Shelf, Swapping, said
+from tests.support.harness import until
 from tests.unit.receiving.test_importer import CHANNEL, lines
 
 SESSIONS = [f"s{number}" for number in range(1, 8)]
@@ -118,6 +122,22 @@ def test_the_index_is_the_same_however_much_of_a_file_is_stored_at_a_time(
 
     assert index(by_chunk) == index(shelf)
     assert by_chunk.finds("end") == shelf.finds("end") != []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a pipe has the size it has")
+def test_the_second_process_goes_on_while_nobody_reads(shelf: Shelf, desk: Desk) -> None:
+    reader = IndexAhead(shelf.root, shelf.store.path)
+    try:
+        reader.request((CHANNEL.id, desk.item(name)) for name in SESSIONS)
+
+        until(lambda: _waiting_bytes(reader) > 65_536, "more than a usual pipe takes")
+    finally:
+        reader.close()
+
+
+def _waiting_bytes(reader: IndexAhead) -> int:
+    found = fcntl.ioctl(reader._from, termios.FIONREAD, b"\0" * 4)
+    return int.from_bytes(found, sys.byteorder)
 
 
 def test_few_bytes_start_no_process(shelf: Shelf) -> None:
