@@ -2,10 +2,11 @@
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import chain, permutations
 from pathlib import Path
 
 from benchmarks import results, workload
@@ -126,7 +127,7 @@ def complete_s(team: _Team) -> float:
         return not missing
 
     if not poll(exchanged, _LOOK_S, _WITHIN_S):
-        raise TimedOut(f"{len(missing)} pairs have not exchanged within {_WITHIN_S:g} seconds")
+        raise TimedOut(_lack(team, missing))
     took = time.monotonic() - began
     for reader, author in permutations(range(len(team.members)), 2):
         [found] = team.readers[reader].sessions_by(team.members[author].tag)
@@ -136,6 +137,22 @@ def complete_s(team: _Team) -> float:
         assert session == own.stem
         assert team.readers[reader].transcript(session, len(content)) == content
     return took
+
+
+def _lack(team: _Team, missing: set[tuple[int, int]]) -> str:
+    """What did not arrive in time, and what the members who lack or wrote most of it say.
+
+    Their homes are gone when somebody reads this.
+    """
+    involved = Counter(chain.from_iterable(missing))
+    most = max(involved.values())
+    said = [
+        f"{team.members[number].run('status')}\n{team.members[number].log_end()}"
+        for number, count in sorted(involved.items())
+        if count == most
+    ]
+    lines = [f"{len(missing)} pairs have not exchanged within {_WITHIN_S:g} seconds", *said]
+    return "\n".join(lines)
 
 
 def append_to_four_s() -> None:
