@@ -18,7 +18,13 @@ _ESCAPE = re.compile(
 )
 _UNICODE = re.compile(rb"\\u([0-9a-fA-F]{4})")
 _COMMON = ((b'\\"', b'"'), (b"\\n", b"\n"), (b"\\t", b"\t"))
-_OTHER = ((b"\\/", b"/"), (b"\\b", b"\b"), (b"\\f", b"\f"), (b"\\r", b"\r"))
+_OTHER = (
+    (b"\\/", b"/"),
+    (b"\\b", b"\b"),
+    (b"\\f", b"\f"),
+    (b"\\r", b"\r"),
+    (b"\\u001b", b"\x1b"),  # of every change of colour
+)
 _RARE = compiled(r"\\[/bfru]", "escapes")
 _LONGEST = 12  # bytes of an escape: two halves of a character, \ud83d\ude00
 _SHORT = 2  # bytes of an escape that is no \\u

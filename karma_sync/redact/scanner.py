@@ -16,7 +16,7 @@ from karma_sync.redact.matching.patterns import compiled
 from karma_sync.redact.matching.rule import ANYWHERE, FAR, Finder, Rule
 from karma_sync.redact.matching.value_checks import is_key
 from karma_sync.redact.rule_matcher import Allowed, RuleGroup, RuleMatcher, Span
-from karma_sync.redact.spans import distinct, merged, without_bare_markers
+from karma_sync.redact.spans import distinct, merged, not_too_many, without_bare_markers
 from karma_sync.redact.stretches import (
     Around,
     Stretch,
@@ -166,7 +166,8 @@ class Scanner:
             return []
         found: list[Span] = []
         if written is None or written:
-            spans = self._find_in_layer(text, reasons, anyway, search.effort)
+            every = self._find_in_layer(text, reasons, anyway, search.effort)
+            spans = not_too_many(every, len(text))
             found += [s for s in spans if written is None or (s.start, s.end) in written]
         if levels and reasons.coded:
             found += self._find_behind_codings(search, text, reasons, levels - 1)

@@ -2,17 +2,37 @@
 
 import re
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 
+from karma_sync.redact.effort import TooMuchWork
 from karma_sync.redact.rule_matcher import Span
 from karma_sync.redact.stretches import Stretch
 
 MARKER = re.compile(rb"\[REDACTED:[a-z0-9-]+\]")
+# A text with more secrets than this, and more than one in so many bytes, is nothing but secrets: to
+# cut each of them takes long and leaves little to read.
+MOST_SECRETS = 500
+BYTES_A_SECRET = 100
 _FILLER = b" \t\r\n\\\"'`"
 
 
 def has_other_text(stretch: bytes) -> bool:
     """Whether a stretch holds more than markers and the blanks and quotes between them."""
     return bool(MARKER.sub(b"", stretch).strip(_FILLER))
+
+
+def not_too_many(spans: Iterable[Span], size: int) -> Iterator[Span]:
+    """The same spans of a text of this size; several may be of one secret.
+
+    Raises:
+        TooMuchWork: they are of more secrets, nearer to each other, than an honest text has.
+    """
+    most, secrets = max(MOST_SECRETS, size // BYTES_A_SECRET), set[Stretch]()
+    for span in spans:
+        secrets.add((span.start, span.end))
+        if len(secrets) > most:
+            raise TooMuchWork
+        yield span
 
 
 def distinct(spans: list[Span]) -> list[Span]:

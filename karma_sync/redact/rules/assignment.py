@@ -81,7 +81,11 @@ def _unmarked(first: str, other: str, size: int, marker: str = _MARKER) -> str:
 _TELLS_FIRST = rf"""[\\"'`]*[0-9!$%^&*+?~|;@#]{_ANY}{{5}}"""
 _VALUE = rf"(?:{_FIRST}{_TELLING}|{_TELLS_FIRST})"
 _BETWEEN = rf"{MORE}{CLOSE}{BLANK}{_TYPE_BLANK}{_SIGN}{BLANK}"
-_BEGUN = r"""(?:[^\s\\"'`%s]|\\[^nrt\s])"""
+# The first may be escaped. A quote before it is no part of the value, nor is a change of colour.
+_BEGUN = (
+    r"""(?:[^\s\\"'`\x1b%s]|\\[^nrtu\s\\"'`]|\\[\\"'`][^\s\\%s]"""
+    r"|\\u(?:[^0]|0[^0]|00[^1]|001[^bB]))"
+)
 _GONE_ON = r"(?:[^\s\\%s]|\\[^nrt\s])"
 _SET_TO = rf"""[\\"'`]*{_unmarked(_BEGUN, _GONE_ON, 6)}"""
 _ENV_NAME = r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PWD|_PASS)(?:_?[A-Z0-9]{1,16})?="

@@ -9,7 +9,7 @@ from karma_sync.redact.redactor import RuleRedactor, default_redactor
 from karma_sync.redact.scanner import LEVELS, PASSES
 
 REDACTOR = default_redactor()
-TIMES = 90  # the rules' searches, at all levels of escapes, and once more after the cuts
+TIMES = 75  # the rules' searches, at all levels of escapes, and once more after the cuts
 START = 20_000  # bytes that short texts may take besides
 
 
@@ -35,3 +35,30 @@ def test_a_rule_of_the_persons_that_would_search_for_ever_is_stopped_and_its_tex
     assert b"xxx" not in result.data
     assert result.cuts == {"unsearched": 1}
     assert redactor.scanned <= PASSES * ((MOST_TIMES + TIMES_ANYWAY) * len(line) + SPARE) * LEVELS
+
+
+def listed(count: int, words: int) -> bytes:
+    """A record of so many secrets, each with so many words behind it."""
+    text = "".join(f"DB_PASSWORD_{n}=s3cr3t!{n}x\n{'some words ' * words}\n" for n in range(count))
+    return record(text)
+
+
+def test_a_long_list_of_secrets_is_cut_one_by_one() -> None:
+    result = REDACTOR.lines(listed(500, words=0))
+
+    assert result.cuts == {"assignment": 500}
+    assert b"DB_PASSWORD_499=[REDACTED:assignment]" in result.data
+
+
+def test_a_text_of_nothing_but_secrets_is_withheld_as_a_whole() -> None:
+    result = REDACTOR.lines(listed(501, words=0))
+
+    assert result.cuts == {"unsearched": 1}
+    assert b"DB_PASSWORD" not in result.data
+
+
+def test_any_number_of_secrets_is_cut_one_by_one_where_other_text_stands_between_them() -> None:
+    result = REDACTOR.lines(listed(2_000, words=10))
+
+    assert result.cuts == {"assignment": 2_000}
+    assert result.data.count(b"some words") == 20_000
