@@ -28,6 +28,11 @@ class Readable:
     manifest: "Manifest"
     arrived: datetime
 
+    @property
+    def place(self) -> str:
+        """Where it belongs: its project."""
+        return self.manifest.project
+
 
 def visible(scope: AccessScope, kind: str = "session", prefix: str = "") -> tuple[str, Values]:
     """The condition on a row of `item` that is `AccessScope.can_read`, and its values.

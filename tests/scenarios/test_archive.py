@@ -93,6 +93,9 @@ def test_a_swept_session_is_listed_and_shown_and_comes_back_and_stays_here(
     assert listed["archived"] is True
     assert listed["source"] == "deleted"
     assert "only here" in a.run("session", "show", session.id[:8]).out
+    found = a.run("search", "--regex", f"{PRIVATE} of an[a-z]+ repo").out
+    assert found.startswith(f"{session.id[:4]}")
+    assert f", {str(a.folder)[:50]}" in found, "it belongs to no project: the directory is named"
     assert a.raw(session.id) == content
 
     done = a.run("session", "restore", session.id[:8])

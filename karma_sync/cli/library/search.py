@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from karma_sync.library.observations import ReadObservation
 
 _TITLE_CHARS = 60
+_PLACE_CHARS = 100
 _MESSAGE_CHARS = 8
 _CURSOR_DIGITS = 10
 
@@ -142,8 +143,9 @@ def _show_hit(app: App, hit: "Hit", teams: "list[Team]") -> None:
     when = datetime.fromtimestamp(hit.time, UTC) if hit.time else manifest.session.last_activity
     who = author(manifest.member, app.settings.tag, teams)
     title = one_line(manifest.session.title, _TITLE_CHARS) or "(no title)"
-    project = f", {printable(manifest.project)}" if manifest.project else ""
-    print_drawn([Line(f"{_place(hit)}  by {who}, {ago(when)}{project}: {title}")])
+    place = one_line(hit.readable.place, _PLACE_CHARS)
+    begin = ", ".join(filter(None, (f"by {who}", ago(when), place)))
+    print_drawn([Line(f"{_place(hit)}  {begin}: {title}")])
     more = f"  +{hit.more} more" if hit.more else ""
     if hit.path or hit.marks:
         # what peers wrote must not control the terminal; a mark keeps its place

@@ -141,10 +141,8 @@ def only_here(found: "Readable") -> str:
 def place(found: "Readable") -> str:
     """Return the project, or the directory of an archived session that has none."""
     from karma_sync.domain.text import one_line
-    from karma_sync.service.sessions.reading import ReadableCopy
 
-    place = found.place if isinstance(found, ReadableCopy) else found.manifest.project
-    return one_line(place, _PLACE_CHARS) or "-"
+    return one_line(found.place, _PLACE_CHARS) or "-"
 
 
 def earlier(found: "Readable") -> list[str]:
