@@ -20,6 +20,7 @@ from karma_sync.domain.session.profile import ItemKind
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.errors import DatabaseUnusable, Unverified
 from karma_sync.receiving.importer import Importer, MissingChunks, Withdrawn
+from karma_sync.receiving.item_news import ItemNews
 from karma_sync.receiving.stray_chunks import StrayChunks
 from karma_sync.runtime.event_log import EventLog, reason
 from karma_sync.runtime.problems import Problems
@@ -109,6 +110,7 @@ class Receiver:
         self._importer = importer
         self._store = store
         self._notes = notes
+        self._news = ItemNews(me.key, notes)
         self._problems = hooks.problems
         self._refused = hooks.refused
         self._rests = hooks.rests
@@ -242,6 +244,7 @@ class Receiver:
         except Exception:
             self._to_retry.add(folder)  # a check of the whole channel finds the failed file again
             raise
+        self._news.record()
 
     def receive_all(self, folder: str) -> None:
         """Receive every file of a channel that is new or changed, retractions first."""
@@ -341,6 +344,7 @@ class Receiver:
             return isinstance(error, OSError) and error.errno not in _NO_ROOM
         if known and (known.state, known.why) == ("waiting", arrival.why):
             return True
+        self._news.add(watched.channel, known, arrival)
         watched.arrivals[item] = arrival
         with self._store.transaction() as tx:
             library.put_arrival(tx, watched.channel.id, arrival)

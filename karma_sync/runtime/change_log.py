@@ -51,5 +51,6 @@ class ChangeLog:
                 invitations=tuple(state.invitations.all(tx)),
                 former=tuple((f.team, f.name, f.how) for f in state.formers.all(tx)),
                 muted=tuple((m.key, m.tag) for m in state.mutes.all(tx)),
+                unshared=tuple(state.unshared.all(tx)),
                 paused_until=until[0] if until else None,
             )

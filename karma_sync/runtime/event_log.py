@@ -101,6 +101,12 @@ class EventLog:
         """
         self._add(Event(0, self._now(), EventType(kind), subject, payload, about=about))
 
+    def record_items(self, kind: EventType, count: int, about: Topic) -> None:
+        """Record that some items of a member left or arrived for the first time, each time."""
+        what = f"{count} new item{'s' if count > 1 else ''} of {about.project} in {about.team}"
+        with self._store.transaction() as tx:
+            events.add(tx, Event(0, self._now(), kind, about.actor, what, about=about))
+
     def record_fault(self, kind: str, subject: str, payload: str, about: Topic = NOTHING) -> None:
         """Record a refusal or a fault, with the same rule for repetitions."""
         at, known = self._now(), EventType(kind)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from karma_sync.domain.session.selection import Unshared, Whose
 from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
 from karma_sync.domain.team.member import How
 from karma_sync.domain.team.subscription import Status, Subscription
@@ -35,8 +36,8 @@ class Known:
     """The present state that facts are made of.
 
     `me` is my tag. `former` are the teams in which I am no longer: id, name, how. `muted` are key
-    and tag of the members whose sessions I do not read. `paused_until` is a text: None if nothing
-    is paused, "" for a pause without an end.
+    and tag of the members whose sessions I do not read. `unshared` is what I took back for good.
+    `paused_until` is a text: None if nothing is paused, "" for a pause without an end.
     """
 
     me: str
@@ -48,6 +49,7 @@ class Known:
     paused_until: str | None = None
     former: tuple[tuple[str, str, str], ...] = ()
     muted: tuple[tuple[str, str], ...] = ()
+    unshared: tuple[Unshared, ...] = ()
 
 
 # The words for changes between two answers. Any other change is reported with the new answer.
@@ -62,6 +64,9 @@ _ENDS: Mapping[str, str] = {
     "member": "removed",
     "project": "unshared",
     "halt": "resumed",
+    "pairing": "unpaired",
+    "unshared session": "session shared",
+    "unshared observation": "observation shared",
     "machine": "machine removed",
     "mute": "unmuted",
 }
@@ -77,6 +82,7 @@ def facts(known: Known) -> dict[str, Fact]:
     found |= _of_requests(known)
     for key, tag in known.muted:
         found[f"mute/{key}"] = Fact(what="muted", who=tag, why="what it sends is not read here")
+    found |= _of_unshared(known)
     if known.paused_until is not None:
         why = f"{_EVERYTHING}{known.paused_until and f', until {known.paused_until}'}"
         found["halt/"] = Fact(what="paused", who=known.me, why=why)
@@ -149,7 +155,8 @@ def _is_reopened(key: str, old: Fact, after: Mapping[str, Fact]) -> bool:
 
 def _ended(key: str, old: Fact) -> str:
     """The `why` for the end of a fact; for a pause without the moment at which it was to end."""
-    return _EVERYTHING if key.startswith("halt/") else old.why
+    kind = key.partition("/")[0]
+    return {"halt": _EVERYTHING, "pairing": "it is in no team with you any more"}.get(kind, old.why)
 
 
 def moment(when: datetime) -> str:
@@ -162,6 +169,8 @@ def _rank(key: str) -> tuple[int, str]:
         *(
             "halt",
             "mute",
+            "unshared session",
+            "unshared observation",
             "contact",
             "pairing",
             "invitation",
@@ -263,6 +272,16 @@ def _of_answers(known: Known) -> Iterator[tuple[str, Fact]]:
         key = f"answer/{answer.team}/{answer.project}/{answer.member}"
         fact = Fact(what=answer.status.value, who=member.tag, why=why, team=team.name)
         yield key, _of_project(fact, answer.project)
+
+
+def _of_unshared(known: Known) -> Iterator[tuple[str, Fact]]:
+    for each in known.unshared:
+        if each.lifted:
+            continue
+        kind = "observation" if each.whose is Whose.OBSERVATION else "session"
+        why = f"all of {each.name}" if each.whose is Whose.AGENT else each.name
+        fact = Fact(what=f"{kind} unshared", who=known.me, why=why, actor=known.me)
+        yield f"unshared {kind}/{each.whose}/{each.name}", fact
 
 
 def _of_requests(known: Known) -> Iterator[tuple[str, Fact]]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from karma_sync.domain.events import EventType
-from karma_sync.domain.session.selection import Limits
+from karma_sync.domain.session.selection import Limits, Unshared, Whose
 from karma_sync.domain.team.changes import Fact, Known, facts, news
 from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
 from karma_sync.domain.team.member import How, Removal
@@ -136,6 +136,30 @@ def test_news_report_requests_and_their_answers() -> None:
     ]
     assert [what for what, *_ in told(known(), known(pairings=(pairing,)))] == ["paired"]
     assert told(known(pairings=(pairing,)), known(pairings=(later,))) == []
+    assert told(known(pairings=(pairing,)), known()) == [
+        ("unpaired", BOB, "it is in no team with you any more")
+    ]
+
+
+def test_what_is_taken_back_and_shared_again_is_news() -> None:
+    taken = [
+        Unshared(whose=Whose.SESSION, name="s1"),
+        Unshared(whose=Whose.AGENT, name="claude-code/reviewer"),
+        Unshared(whose=Whose.OBSERVATION, name="o1"),
+    ]
+    after = known(unshared=tuple(taken))
+
+    assert told(known(), after) == [
+        ("session unshared", ALICE, "all of claude-code/reviewer"),
+        ("session unshared", ALICE, "s1"),
+        ("observation unshared", ALICE, "o1"),
+    ]
+    lifted = known(unshared=tuple(each.changed(lifted=True) for each in taken))
+    assert [what for what, *_ in told(after, lifted)] == [
+        "session shared",
+        "session shared",
+        "observation shared",
+    ]
 
 
 def test_who_leaves_and_who_is_removed_are_two_kinds_of_news() -> None:
