@@ -10,6 +10,24 @@ from karma_sync.errors import KarmaError
 from karma_sync.paths import Paths
 
 _MOST = 100
+_ZSH_REGISTERS = "compdef _karma_sync_completion karma-sync"
+
+
+def in_zsh_at_first_tab(script: str) -> str:
+    """The completion script that typer makes for zsh, changed so that the first Tab completes too.
+
+    At each Tab, zsh runs the installed file as a function. In typer's file that only registers
+    another function, so the first Tab in each shell completes nothing. Where the script is sourced,
+    it still registers that function.
+    """
+    return script.replace(
+        _ZSH_REGISTERS,
+        "if [[ ${funcstack[1]} = _karma-sync ]]; then\n"
+        '  _karma_sync_completion "$@"\n'
+        "else\n"
+        f"  {_ZSH_REGISTERS}\n"
+        "fi",
+    )
 
 
 def teams(incomplete: str) -> list[str]:
@@ -38,6 +56,13 @@ def members(incomplete: str) -> list[str]:
     from karma_sync.service.completion import member_tags
 
     return _beginning(incomplete, _read(member_tags))
+
+
+def removed_members(incomplete: str) -> list[str]:
+    """Tags of members that were removed."""
+    from karma_sync.service.completion import removed_tags
+
+    return _beginning(incomplete, _read(removed_tags))
 
 
 def invitations(incomplete: str) -> list[str]:

@@ -19,6 +19,7 @@ from karma_sync.files import give_back
 PROGRAM = "karma-sync"
 _INTERRUPTED = 130  # the code of a command that Ctrl-C ended
 _COMPLETE = "_KARMA_SYNC_COMPLETE"  # the shell sets it to ask for completions
+_ZSH = "zsh"
 
 app = typer.Typer(
     name=PROGRAM,
@@ -45,7 +46,11 @@ def _install_completion(wanted: bool) -> None:
     if wanted:
         from typer.completion import install  # type: ignore[attr-defined]
 
+        from karma_sync.cli.completion import in_zsh_at_first_tab
+
         shell, path = install(prog_name=PROGRAM)
+        if shell == _ZSH:
+            path.write_text(in_zsh_at_first_tab(path.read_text("utf-8")), "utf-8")
         print(f"{shell} completes {PROGRAM} after you start it again; the script is {path}.")
         raise typer.Exit
 
@@ -55,11 +60,14 @@ def _show_completion(wanted: bool) -> None:
         import shellingham  # type: ignore[import-untyped]
         from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
+        from karma_sync.cli.completion import in_zsh_at_first_tab
+
         try:
             shell, _ = shellingham.detect_shell()
         except shellingham.ShellDetectionFailure:
             shell = "bash"
-        print(get_completion_script(prog_name=PROGRAM, complete_var=_COMPLETE, shell=shell))
+        script = get_completion_script(prog_name=PROGRAM, complete_var=_COMPLETE, shell=shell)
+        print(in_zsh_at_first_tab(script) if shell == _ZSH else script)
         raise typer.Exit
 
 

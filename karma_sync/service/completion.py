@@ -40,6 +40,12 @@ def member_tags(paths: Paths) -> list[str]:
         return sorted({m.tag for team in state.teams.all(tx) for m in team.members} - {me})
 
 
+def removed_tags(paths: Paths) -> list[str]:
+    """The tags of the members that were removed from my teams, sorted."""
+    with reading_only(paths.state_db) as tx:
+        return sorted({m.tag for team in state.teams.all(tx) for m in team.removed})
+
+
 def invitation_ids(paths: Paths) -> list[str]:
     """The IDs of contacts, and of invitations that can be answered, sorted."""
     with reading_only(paths.state_db) as tx:

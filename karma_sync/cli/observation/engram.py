@@ -11,7 +11,7 @@ from karma_sync.cli.ask import ask_unless, confirm, is_terminal
 from karma_sync.cli.consent import counts_text, show_observations
 from karma_sync.cli.frame import require_private
 from karma_sync.cli.notices import print_if_down
-from karma_sync.cli.observation.reading import ProjectsOption
+from karma_sync.cli.observation.reading import OfProjectOption, ProjectsOption
 from karma_sync.cli.options import DryRunOption, JsonOption, YesOption
 from karma_sync.cli.output import print_json, print_line
 from karma_sync.cli.project.argument import meant
@@ -78,9 +78,7 @@ def import_(
     engram: Annotated[
         Path, typer.Option("--engram", metavar="DIR", help="The directory that holds .engram.")
     ],
-    project: Annotated[
-        str | None, typer.Option(help="The project; else that of this directory.")
-    ] = None,
+    project: OfProjectOption = None,
     author: Annotated[
         list[str] | None,
         typer.Option("--author", help="A name under which you created chunks; repeatable."),

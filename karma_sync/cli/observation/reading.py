@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from karma_sync.app import App
+from karma_sync.cli import completion
 from karma_sync.cli.frame import require_private
 from karma_sync.cli.notices import warn_if_down
 from karma_sync.cli.observed import (
@@ -22,17 +23,34 @@ if TYPE_CHECKING:
     from karma_sync.library.observations import ObservationFilter, ReadObservation
 
 ProjectsOption = Annotated[
-    list[str] | None, typer.Option("--project", help="Only this project; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--project",
+        help="Only this project; may be repeated.",
+        autocompletion=completion.projects,
+    ),
 ]
 AuthorsOption = Annotated[
     list[str] | None,
-    typer.Option("--author", help="Only by this member: alice, alice.mbp, or me; repeatable."),
+    typer.Option(
+        "--author",
+        help="Only by this member: alice, alice.mbp, or me; repeatable.",
+        autocompletion=completion.members,
+    ),
 ]
 TypesOption = Annotated[
     list[str] | None, typer.Option("--type", help="Only of this type, such as bugfix; repeatable.")
 ]
 ChangedOption = Annotated[
     str, typer.Option("--since", help="Changed since then: 14d, 2h, today, 2026-05-31.")
+]
+OfProjectOption = Annotated[
+    str | None,
+    typer.Option(
+        "--project",
+        help="The project; else that of this directory.",
+        autocompletion=completion.projects,
+    ),
 ]
 LimitOption = Annotated[int, typer.Option(min=1, max=1000, help="Print at most this many.")]
 

@@ -9,6 +9,7 @@ from karma_sync.cli.ask import ask_unless, confirm, is_terminal
 from karma_sync.cli.consent import counts_text, receivers, show_observations
 from karma_sync.cli.frame import require_private
 from karma_sync.cli.notices import print_if_down
+from karma_sync.cli.observation.reading import OfProjectOption
 from karma_sync.cli.options import (
     DryRunOption,
     JsonOption,
@@ -45,9 +46,7 @@ def add(
     content: Annotated[str, typer.Option(help="The text.")],
     type_: Annotated[str, typer.Option("--type", help="bugfix, decision, …")] = "discovery",
     topic: Annotated[str, typer.Option(help="A key for what it is about.")] = "",
-    project: Annotated[
-        str | None, typer.Option(help="The project; else that of this directory.")
-    ] = None,
+    project: OfProjectOption = None,
     personal: Annotated[
         bool, typer.Option("--personal", help="It is for you alone, and never leaves.")
     ] = False,

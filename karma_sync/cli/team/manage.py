@@ -186,7 +186,14 @@ def remove(
 
 
 def retract(
-    tag: Annotated[str, typer.Argument(metavar="TAG", help="The removed member: bob.laptop.")],
+    tag: Annotated[
+        str,
+        typer.Argument(
+            metavar="TAG",
+            help="The removed member: bob.laptop.",
+            autocompletion=completion.removed_members,
+        ),
+    ],
     team: OfTeam = None,
     yes: YesOption = False,
 ) -> None:

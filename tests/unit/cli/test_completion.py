@@ -1,12 +1,15 @@
 """Completion in a shell, through the protocol that the shell speaks."""
 
 import shlex
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from typer.completion import get_completion_script
 
+from karma_sync.cli.completion import in_zsh_at_first_tab
 from tests.support.harness import COMMAND_S, Member
 from tests.support.town import Town
 
@@ -46,10 +49,12 @@ def other(town: Town) -> Member:
 
 @pytest.fixture(scope="module")
 def leader(town: Town, other: Member) -> Member:
-    """She leads a team with another member, and shares `repo` with a session in it."""
+    """She leads a team with another member, without gus, and shares `repo` with a session in it."""
     member = town.member("lea")
     member.run("team", "create", "backend")
     member.run("team", "add", other.code)
+    member.run("team", "add", town.member("gus").code)
+    member.run("team", "remove", "gus.box", "--yes")
     member.write_session("first")
     member.run("project", "share", ".", "--yes")
     return member
@@ -67,6 +72,10 @@ def leader(town: Town, other: Member) -> Member:
         (["accept", "repo", "--team", ""], ["backend"]),
         (["sent", "--to", ""], ["bob.box"]),
         (["sent", "--to", "carol"], []),
+        (["team", "retract", ""], ["gus.box"]),
+        (["observation", "list", "--project", "re"], ["repo"]),
+        (["observation", "search", "word", "--author", ""], ["bob.box"]),
+        (["observation", "add", "--project", "acme/"], ["acme/repo"]),
         (["session", "list", "--project", ""], []),
         (["session", "show", ""], []),
         (["invitation", "accept", ""], []),
@@ -127,6 +136,35 @@ def test_completion_is_installed_for_the_shell(town: Town) -> None:
     assert told.startswith("bash completes karma-sync")
     (script,) = (Path(member.environ["HOME"]) / ".bash_completions").iterdir()
     assert "_KARMA_SYNC_COMPLETE=complete_bash" in script.read_text()
+
+
+def zsh_script() -> str:
+    """The script for zsh, as it is installed."""
+    made = get_completion_script(  # noqa: S604 the shell is a name here
+        prog_name="karma-sync", complete_var="_KARMA_SYNC_COMPLETE", shell="zsh"
+    )
+    return in_zsh_at_first_tab(made)
+
+
+def test_the_script_for_zsh_completes_when_zsh_runs_it_as_a_function() -> None:
+    assert '  _karma_sync_completion "$@"\n' in zsh_script()
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="needs zsh")
+def test_zsh_completes_at_the_first_tab_and_at_the_next(tmp_path: Path) -> None:
+    (tmp_path / "_karma-sync").write_text(zsh_script())
+    # stands in for the shell's own functions, which work at a prompt only
+    own = "compdef() { print registers }; env() { print 'print completes' }; CURRENT=1"
+    commands = f"{own}; fpath=({shlex.quote(str(tmp_path))}); autoload -Uz _karma-sync"
+
+    done = subprocess.run(
+        ["zsh", "-fc", f"{commands}; _karma-sync; _karma-sync; source {tmp_path}/_karma-sync"],
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_S,
+    )
+
+    assert (done.stdout.split(), done.stderr) == (["completes", "completes", "registers"], "")
 
 
 def in_bash(member: Member, option: str) -> str:
