@@ -17,8 +17,9 @@ from karma_sync.daemon import wiring
 from karma_sync.daemon.threads import Workers
 from karma_sync.demo.stage import until
 from karma_sync.domain.session.selection import Limits
+from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.pairing_code import PairingCode, device_text
-from karma_sync.domain.team.subscription import USUAL, Direction, Subscription
+from karma_sync.domain.team.subscription import USUAL, Subscription
 from karma_sync.paths import Paths, metadata_folder
 from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.store import state

@@ -18,9 +18,10 @@ from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.selection import Limits
 from karma_sync.domain.session.source_files import ReadFile, SourceSession
+from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.member import Member
 from karma_sync.domain.team.pairing_code import PairingCode, device_text
-from karma_sync.domain.team.subscription import USUAL, Direction, Subscription
+from karma_sync.domain.team.subscription import USUAL, Subscription
 from karma_sync.domain.team.team import found_team
 from karma_sync.redact.redactor import default_redactor
 from karma_sync.sending.packaging.packager import Packager

@@ -18,7 +18,7 @@ from karma_sync.agents.extractors import EXTRACTORS
 from karma_sync.archive.reader import ArchiveReader
 from karma_sync.cli.session.turns import View, print_conversation
 from karma_sync.domain.access import AccessScope, admin_of
-from karma_sync.domain.session.activity import Activity, StatsBy
+from karma_sync.domain.session.activity import Activity, StatsBy, WantedFile
 from karma_sync.domain.session.manifest import Manifest
 from karma_sync.domain.session.profile import TRANSCRIPT
 from karma_sync.domain.value import Verified
@@ -28,7 +28,7 @@ from karma_sync.library.search import Searcher
 from karma_sync.service.sessions.reading import ReadableSessions
 from karma_sync.service.sessions.search import SessionSearch
 from karma_sync.service.sessions.stats import in_local_time, stats
-from karma_sync.service.sessions.who import WantedFile, who
+from karma_sync.service.sessions.who import who
 from karma_sync.store import activity, library, search_index
 from karma_sync.store.database import Database, Transaction
 from karma_sync.store.library import open_library

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from benchmarks import results
 from karma_sync.domain.session.selection import Limits
+from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.member import Member
 from karma_sync.domain.team.pairing_code import PairingCode, device_text
-from karma_sync.domain.team.subscription import USUAL, Direction, Subscription
+from karma_sync.domain.team.subscription import USUAL, Subscription
 from karma_sync.domain.team.team import Team
 from karma_sync.paths import metadata_folder
 from karma_sync.signing import PayloadType, SigningKey

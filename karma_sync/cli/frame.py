@@ -11,7 +11,7 @@ from karma_sync.domain.session.frame import NAMING_COMMANDS, READING_COMMANDS
 from karma_sync.errors import NeedsConsent, NotInitialised
 
 if TYPE_CHECKING:
-    from karma_sync.library.reader import Readable
+    from karma_sync.domain.session.readable import Readable
 
 
 def run_for_agent(name: str, command: Callable[..., object], options: Mapping[str, Any]) -> object:

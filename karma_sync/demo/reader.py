@@ -11,13 +11,13 @@ from karma_sync.channel.layout import ITEMS, chunk_name, decompress
 from karma_sync.demo.stage import DemoMember
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.manifest import Manifest, split_item
+from karma_sync.domain.session.observation import ObservationFilter
+from karma_sync.domain.session.readable import Readable
 from karma_sync.errors import NotFound
-from karma_sync.library.observations import ObservationFilter
 from karma_sync.library.reader import Library
 from karma_sync.paths import Paths
 from karma_sync.signing import PayloadType, open_envelope
 from karma_sync.store import readable as queries
-from karma_sync.store.readable import Readable
 
 TRANSCRIPT = "transcript.jsonl"
 

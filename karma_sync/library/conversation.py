@@ -7,8 +7,8 @@ from karma_sync.agents.claude.conversation import conversation as of_claude
 from karma_sync.agents.growing_file import whole_lines
 from karma_sync.domain.session.conversation import Message
 from karma_sync.domain.session.profile import TRANSCRIPT, TRANSCRIPTS, kind_of
+from karma_sync.domain.session.readable import Readable
 from karma_sync.errors import KarmaError
-from karma_sync.library.reader import Readable
 
 _ADAPTERS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Message]]] = {
     "claude-code": of_claude,

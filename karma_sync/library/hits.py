@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from karma_sync.domain.session.marks import Mark, marks, pattern_of, snippet
 from karma_sync.domain.session.passage import Reading, Texts
 from karma_sync.domain.session.query import Query
-from karma_sync.library.reader import Readable
+from karma_sync.domain.session.readable import Readable
 from karma_sync.store.search import Found
 
 SNIPPET_CHARS = 160

@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from karma_sync.domain.access import AccessScope
-from karma_sync.domain.session.observation import Observation, moment_text
+from karma_sync.domain.session.observation import Observation, ObservationFilter, moment_text
 from karma_sync.domain.session.query import Is, Key, Query, moment
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.store import observations as queries
 from karma_sync.store import search as index
 from karma_sync.store.database import Database
-from karma_sync.store.observations import ObservationFilter, StoredObservation
-
-__all__ = ["ObservationFilter", "ObservationPage", "Observations", "ReadObservation", "label"]
+from karma_sync.store.observations import StoredObservation
 
 ALL = ObservationFilter()
 _MOST_FOUND = 4000  # of the best fits; those that no reader gets are left out of them

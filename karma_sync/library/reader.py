@@ -11,14 +11,12 @@ from karma_sync.domain.access import AccessScope
 from karma_sync.domain.ids import short_ids, user_of
 from karma_sync.domain.session.key import SessionKey
 from karma_sync.domain.session.manifest import ItemFile, Manifest
+from karma_sync.domain.session.readable import Readable
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import BadInput, KarmaError, NotFound
 from karma_sync.store import readable as queries
 from karma_sync.store import record_ids
 from karma_sync.store.database import Database
-from karma_sync.store.readable import Readable
-
-__all__ = ["Library", "LibraryView", "Readable", "author", "key_of"]
 
 _TRIES = 5  # for content that a new revision replaces while it is read
 _PROPOSED = 5  # sessions in a hint

@@ -15,9 +15,9 @@ from karma_sync.domain.session.manifest import ItemFile
 from karma_sync.domain.session.marks import Mark, snippet
 from karma_sync.domain.session.passage import Extractor, Reading, Texts
 from karma_sync.domain.session.query import Query
+from karma_sync.domain.session.readable import Readable
 from karma_sync.errors import BadInput, KarmaError
 from karma_sync.library.hits import SNIPPET_CHARS, Hit, Manner
-from karma_sync.library.reader import Readable
 
 # So much content is read by one search; the next one goes on where it ended.
 _MOST_BYTES = 300_000_000

@@ -8,9 +8,10 @@ from karma_sync.channel.kept_content import KeptContent
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.passage import Extractor, Reading
 from karma_sync.domain.session.query import Filter, Is, Key, Query, moment
+from karma_sync.domain.session.readable import Readable
 from karma_sync.errors import Unverified
 from karma_sync.library.hits import Hit, Manner, Results, hit_of, title_hit
-from karma_sync.library.reader import Library, Readable
+from karma_sync.library.reader import Library
 from karma_sync.store import readable as queries
 from karma_sync.store import search
 from karma_sync.store.database import Transaction

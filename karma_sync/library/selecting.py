@@ -11,7 +11,7 @@ from functools import partial
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.ids import user_of
 from karma_sync.domain.session.query import Filter, Is, Key, Query, moment
-from karma_sync.library.reader import Readable
+from karma_sync.domain.session.readable import Readable
 from karma_sync.library.search import Searcher
 from karma_sync.store import search
 

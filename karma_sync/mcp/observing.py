@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime
 
+from karma_sync.domain.session.observation import ObservationFilter
 from karma_sync.domain.session.quoting import quoted, quoted_line
-from karma_sync.library.observations import ObservationFilter, ReadObservation
+from karma_sync.library.observations import ReadObservation
 from karma_sync.mcp.answers import READ_BYTES, Item, Page, PageCursor, ToolAnswer
 from karma_sync.mcp.view import AgentView
 

@@ -10,9 +10,9 @@ from karma_sync.agents.growing_file import whole_lines
 from karma_sync.domain.session.conversation import Message, Who
 from karma_sync.domain.session.profile import TRANSCRIPT
 from karma_sync.domain.session.quoting import clipped, quoted, quoted_line
+from karma_sync.domain.session.readable import Readable
 from karma_sync.errors import NotFound
 from karma_sync.library.conversation import conversation
-from karma_sync.library.reader import Readable
 from karma_sync.mcp.answers import READ_BYTES, Item, Page, PageCursor, ToolAnswer
 from karma_sync.mcp.texts import message_item, moment, prompt_item, source_of, title_of, whole_id
 from karma_sync.mcp.view import AgentView

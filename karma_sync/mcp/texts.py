@@ -13,8 +13,8 @@ from karma_sync.domain.session.conversation import (
     ToolCall,
 )
 from karma_sync.domain.session.quoting import clipped, quoted, quoted_line
+from karma_sync.domain.session.readable import Readable
 from karma_sync.library.hits import Hit
-from karma_sync.library.reader import Readable
 from karma_sync.mcp.answers import MESSAGE_CHARS, Item
 from karma_sync.service.sessions.who import Work
 

@@ -8,10 +8,10 @@ from itertools import zip_longest
 
 from karma_sync.domain.session.query import Filter, Key, Query, moment
 from karma_sync.domain.session.quoting import quoted_line
+from karma_sync.domain.session.readable import Readable
 from karma_sync.errors import BadInput, NotFound
 from karma_sync.library.hits import Hit, Manner, Results
 from karma_sync.library.observations import ReadObservation, search_beside
-from karma_sync.library.reader import Readable
 from karma_sync.mcp.answers import CONTEXT_BYTES, MOST_ITEMS, Item, Page, PageCursor, ToolAnswer
 from karma_sync.mcp.observing import MARK, observation_item, of_others, whole
 from karma_sync.mcp.session_reading import SessionPart

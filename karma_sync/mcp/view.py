@@ -17,20 +17,20 @@ import psutil
 
 from karma_sync.app import App
 from karma_sync.domain.access import AccessScope
+from karma_sync.domain.session.activity import WantedFile
 from karma_sync.domain.session.frame import Frames
 from karma_sync.domain.session.project import Place
+from karma_sync.domain.session.readable import Readable
 from karma_sync.errors import KarmaError
 from karma_sync.git.places import Places
 from karma_sync.git.repository import repository_at
 from karma_sync.library.observations import Observations
-from karma_sync.library.reader import Readable
 from karma_sync.paths import Paths
 from karma_sync.runtime.timing import utc_now
 from karma_sync.sending.eligibility import KnownRoots
 from karma_sync.service.sessions.agent_scope import AgentReach, agent_scope
 from karma_sync.service.sessions.reading import ReadableSessions
 from karma_sync.service.sessions.search import SessionSearch
-from karma_sync.service.sessions.who import WantedFile
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,6 @@ from karma_sync.errors import BadInput
 from karma_sync.store import events
 from karma_sync.store.database import Database
 
-__all__ = ["Event", "EventFilter", "events_after", "types_named"]
-
 
 def events_after(work: Database, last_id: int, wanted: EventFilter = ALL_EVENTS) -> list[Event]:
     """The wanted events newer than `last_id`, oldest first; 0 returns all that are kept."""

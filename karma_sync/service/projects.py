@@ -7,9 +7,10 @@ from datetime import datetime
 from karma_sync.domain.mesh.channels import listeners
 from karma_sync.domain.session.project import Names, find_project
 from karma_sync.domain.session.selection import Limits
+from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.member import Member
 from karma_sync.domain.team.pairing_code import PairingCode
-from karma_sync.domain.team.subscription import USUAL, Content, Direction, Status, Subscription
+from karma_sync.domain.team.subscription import USUAL, Content, Status, Subscription
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import BadInput, Conflict, IllegalMove, NotFound
 from karma_sync.service import teams

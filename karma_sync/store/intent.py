@@ -27,10 +27,11 @@ from karma_sync.domain.session.selection import (
     WithheldObservation,
     Withhold,
 )
+from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.invite import InviteStatus
 from karma_sync.domain.team.machine import Machine, TeamPolicy
 from karma_sync.domain.team.member import How
-from karma_sync.domain.team.subscription import Direction, Status, Subscription
+from karma_sync.domain.team.subscription import Status, Subscription
 from karma_sync.domain.value import Value
 from karma_sync.errors import KarmaError, NotWritable
 from karma_sync.files import fsync_dirs, write_private

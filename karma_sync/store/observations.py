@@ -11,7 +11,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from karma_sync.domain.access import AccessScope
-from karma_sync.domain.session.observation import Observation, decoded
+from karma_sync.domain.session.observation import (
+    ALL_OBSERVATIONS,
+    Observation,
+    ObservationFilter,
+    decoded,
+)
 from karma_sync.domain.session.passage import Passage, Texts
 from karma_sync.store.database import Transaction
 from karma_sync.store.readable import visible
@@ -42,24 +47,6 @@ class StoredObservation:
     team: str
     project: str
     record: Observation
-
-
-@dataclass(frozen=True)
-class ObservationFilter:
-    """Which observations a reader wants; an empty condition allows all.
-
-    `authors` are tags or their user parts, `projects` names or the ends of names. `since` is a
-    moment as records have it; `ids` the beginnings of ids.
-    """
-
-    authors: Collection[str] = ()
-    projects: Collection[str] = ()
-    types: Collection[str] = ()
-    since: str = ""
-    id: str = ""
-
-
-ALL_OBSERVATIONS = ObservationFilter()
 
 
 @dataclass(frozen=True)

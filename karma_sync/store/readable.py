@@ -5,33 +5,15 @@ What the importer asks about its own items is in `library.py`; none of that retu
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from os.path import commonprefix
-from typing import TYPE_CHECKING
 
 from karma_sync.domain.access import AccessScope
+from karma_sync.domain.session.readable import Readable
 from karma_sync.store.database import Transaction
 from karma_sync.store.session_filter import LIST, SessionFilter, Values, listed
 
-if TYPE_CHECKING:
-    from karma_sync.domain.session.manifest import Manifest
-
 _SHORTEST_ID = 4
-
-
-@dataclass(frozen=True)
-class Readable:
-    """An item of the library: the folder it came through, its manifest, when it arrived (UTC)."""
-
-    folder: str
-    manifest: "Manifest"
-    arrived: datetime
-
-    @property
-    def place(self) -> str:
-        """Where it belongs: its project."""
-        return self.manifest.project
 
 
 def visible(scope: AccessScope, kind: str = "session", prefix: str = "") -> tuple[str, Values]:

@@ -1,33 +1,15 @@
 """Finds the sessions that read or changed a file, within a scope (store/activity.py keeps them)."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
 
 from karma_sync.domain.access import AccessScope
+from karma_sync.domain.session.activity import WantedFile
 from karma_sync.store.database import Transaction
 from karma_sync.store.readable import visible
 from karma_sync.store.session_filter import LIST, Values, listed
 
 # "0" follows "/": between the two lies every path below a directory.
 _AFTER_SLASH = "0"
-
-
-@dataclass(frozen=True)
-class WantedFile:
-    """A file or a directory that is asked for.
-
-    - `path` lies in the repository of one of `projects`; of any project if that is None. "" is the
-      repository itself.
-    - `whole` is the same file as a path on this machine. It finds own sessions of no project too.
-    - `since` (UTC) limits when, `changes_only` what was done.
-    """
-
-    path: str
-    projects: Collection[str] | None = None
-    whole: str = ""
-    since: datetime | None = None
-    changes_only: bool = False
 
 
 @dataclass(frozen=True)

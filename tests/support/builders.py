@@ -38,9 +38,10 @@ from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.project import SharedProject
 from karma_sync.domain.session.query import Query
 from karma_sync.domain.session.source_files import SourceSession
+from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.member import Member, MemberStatus
 from karma_sync.domain.team.pairing_code import PairingCode, device_text
-from karma_sync.domain.team.subscription import USUAL, Direction, Status, Subscription
+from karma_sync.domain.team.subscription import USUAL, Status, Subscription
 from karma_sync.domain.team.team import Team, found_team
 from karma_sync.errors import RedactionFailed
 from karma_sync.library.hits import Manner, Results

@@ -21,8 +21,9 @@ from karma_sync.domain.mesh.plan import (
     Setup,
     desired,
 )
+from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.member import MemberStatus
-from karma_sync.domain.team.subscription import Direction, Status, Subscription
+from karma_sync.domain.team.subscription import Status, Subscription
 from karma_sync.domain.team.team import Team
 from tests.support.builders import (
     ALICE,

@@ -1,7 +1,7 @@
 """The layout holds: who may import whom, which package lives where, how long a file may be."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -370,6 +370,33 @@ def twice_named(found: list[Module]) -> dict[str, list[str]]:
     return {name: where for name, where in homes.items() if len(where) > 1}
 
 
+def passed_on(found: list[Module]) -> list[str]:
+    """Imports of a name from a module that only imports it, not from where it is defined."""
+    foreign = {
+        (module.name, name): origin
+        for module in found
+        for origin, name, known_as in taken_names(statements_on_top(ast.parse(module.text)))
+        if name == known_as
+    }
+    return [
+        f"{module.name} takes {name} from {origin}, which has it from {foreign[origin, name]}"
+        for module in found
+        for origin, name, _ in taken_names(ast.walk(ast.parse(module.text)))
+        if (origin, name) in foreign
+    ]
+
+
+def taken_names(nodes: Iterable[ast.AST]) -> list[tuple[str, str, str]]:
+    """The project's own module, the name in it, and the name here, of each `from … import …`."""
+    return [
+        (node.module, alias.name, alias.asname or alias.name)
+        for node in nodes
+        if isinstance(node, ast.ImportFrom)
+        if node.module and is_within(node.module, "karma_sync")
+        for alias in node.names
+    ]
+
+
 def offences(found: list[list[Import]]) -> str:
     """All of them as text, one a line; empty if there are none."""
     return "\n".join(sorted({str(each) for some in found for each in some}))
@@ -423,6 +450,10 @@ def test_nothing_is_hung_onto_an_object_that_is_made() -> None:
 
 def test_no_public_class_name_is_defined_twice() -> None:
     assert twice_named(modules()) == {}
+
+
+def test_a_name_is_imported_from_where_it_is_defined() -> None:
+    assert passed_on(modules()) == []
 
 
 def test_no_file_is_longer_than_a_reader_can_hold() -> None:
@@ -581,3 +612,15 @@ def test_a_public_class_name_in_two_modules_is_seen() -> None:
     text = "class Sender: ...\nclass _Own: ..."
     twice = [Module("karma_sync.a", text), Module("karma_sync.b", text)]
     assert twice_named(twice) == {"Sender": ["karma_sync.a", "karma_sync.b"]}
+
+
+@pytest.mark.parametrize("alias", ["Direction", "Direction as Direction"])
+def test_a_name_that_a_module_passes_on_is_seen(alias: str) -> None:
+    between = Module("karma_sync.b", f"from karma_sync.a import {alias}")
+    user = Module("karma_sync.c", "def f():\n    from karma_sync.b import Direction")
+    at_home = Module("karma_sync.d", "from karma_sync.a import Direction")
+
+    assert passed_on([between, user]) == [
+        "karma_sync.c takes Direction from karma_sync.b, which has it from karma_sync.a"
+    ]
+    assert not passed_on([between, at_home])

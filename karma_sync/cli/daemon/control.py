@@ -17,7 +17,7 @@ from karma_sync.errors import Conflict
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
-    from karma_sync.service.events import Event
+    from karma_sync.domain.events import Event
 
 _LOOK_S = 0.2
 
@@ -140,8 +140,9 @@ def events(
 
     Example: karma-sync events --type member --team backend --since 7d
     """
+    from karma_sync.domain.events import EventFilter
     from karma_sync.domain.timespan import parse_since
-    from karma_sync.service.events import EventFilter, events_after, types_named
+    from karma_sync.service.events import events_after, types_named
 
     app = App.from_environment()
     wanted = EventFilter(

@@ -17,7 +17,8 @@ from karma_sync.errors import BadInput
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
-    from karma_sync.service.sessions.who import WantedFile, Work
+    from karma_sync.domain.session.activity import WantedFile
+    from karma_sync.service.sessions.who import Work
 
 _TITLE_CHARS = 60
 _PATH_CHARS = 60

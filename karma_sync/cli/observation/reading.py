@@ -20,7 +20,8 @@ from karma_sync.domain.text import printable
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
-    from karma_sync.library.observations import ObservationFilter, ReadObservation
+    from karma_sync.domain.session.observation import ObservationFilter
+    from karma_sync.library.observations import ReadObservation
 
 ProjectsOption = Annotated[
     list[str] | None,
@@ -179,10 +180,9 @@ def _filter(
     type_: list[str] | None,
     since: str,
 ) -> "ObservationFilter":
-    from karma_sync.domain.session.observation import moment_text
+    from karma_sync.domain.session.observation import ObservationFilter, moment_text
     from karma_sync.domain.session.query import moment
     from karma_sync.errors import BadInput
-    from karma_sync.library.observations import ObservationFilter
 
     authors = [app.settings.tag if name in ("me", "you") else name for name in author or ()]
     try:

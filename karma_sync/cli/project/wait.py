@@ -11,7 +11,7 @@ from karma_sync.errors import Conflict, NotFound, TimedOut
 from karma_sync.runtime.timing import Deadline, poll
 
 if TYPE_CHECKING:
-    from karma_sync.library.reader import Readable
+    from karma_sync.domain.session.readable import Readable
     from karma_sync.service.projects import ProjectAnswers
 
 _WAIT_S = 600

@@ -14,7 +14,7 @@ from karma_sync.errors import BadInput
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
-    from karma_sync.library.reader import Readable
+    from karma_sync.domain.session.readable import Readable
     from karma_sync.service.sessions.archive import Forgettable
 
 _ID_CHARS = 8

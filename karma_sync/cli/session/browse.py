@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from karma_sync.cli.session.browser import BrowsedRow
     from karma_sync.domain.access import AccessScope
     from karma_sync.domain.session.conversation import Message
-    from karma_sync.library.reader import Readable
+    from karma_sync.domain.session.readable import Readable
 
 _TITLE_CHARS = 100
 _PREVIEWED = 60  # messages
@@ -133,9 +133,10 @@ class _Screen:
 
     def _who(self, row: "BrowsedRow") -> str:
         """The files that a session changed, and who else worked on each."""
+        from karma_sync.domain.session.activity import WantedFile
         from karma_sync.domain.session.conversation import changes_by_file
         from karma_sync.library.conversation import with_subagents
-        from karma_sync.service.sessions.who import WantedFile, who
+        from karma_sync.service.sessions.who import who
 
         found = self._found[row.number]
         manifest = found.manifest

@@ -22,7 +22,7 @@ from karma_sync.cli.session.fork import (
 from karma_sync.cli.session.listing import many, scope_of
 
 if TYPE_CHECKING:
-    from karma_sync.library.reader import Readable
+    from karma_sync.domain.session.readable import Readable
     from karma_sync.service.sessions.continuing import Lead
 
 

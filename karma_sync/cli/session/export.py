@@ -19,8 +19,8 @@ from karma_sync.errors import BadInput, NotFound
 if TYPE_CHECKING:
     from karma_sync.domain.access import AccessScope
     from karma_sync.domain.session.conversation import Message
+    from karma_sync.domain.session.readable import Readable
     from karma_sync.library.documents.parts import SessionDocument
-    from karma_sync.library.reader import Readable
     from karma_sync.service.sessions.export import Exported, Exporter
 
 

@@ -22,7 +22,7 @@ from karma_sync.errors import Conflict, NeedsConsent
 from karma_sync.paths import current_directory, directory_at, user_home
 
 if TYPE_CHECKING:
-    from karma_sync.library.reader import Readable
+    from karma_sync.domain.session.readable import Readable
     from karma_sync.service.sessions.clones import Clone
     from karma_sync.service.sessions.forking import Forking, PreparedFork, WrittenFork
 

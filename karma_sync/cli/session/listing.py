@@ -24,7 +24,7 @@ from karma_sync.runtime.timing import utc_now
 if TYPE_CHECKING:
     from karma_sync.domain.access import AccessScope
     from karma_sync.domain.session.fork import SessionFork
-    from karma_sync.library.reader import Readable
+    from karma_sync.domain.session.readable import Readable
     from karma_sync.service.sessions.choices import HeldSession
 
 _TITLE_CHARS = 60

@@ -39,7 +39,7 @@ from karma_sync.errors import BadInput
 if TYPE_CHECKING:
     from karma_sync.domain.access import AccessScope
     from karma_sync.domain.session.conversation import Message
-    from karma_sync.library.reader import Readable
+    from karma_sync.domain.session.readable import Readable
 
 _TRANSCRIPT = "transcript.jsonl"
 _TASK_CHARS = 120

@@ -34,9 +34,9 @@ from karma_sync.runtime.timing import Deadline, poll, utc_now
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from karma_sync.domain.session.readable import Readable
     from karma_sync.domain.team.invite import Joining
     from karma_sync.domain.team.invite_code import InviteCode
-    from karma_sync.library.reader import Readable
 
 _CODE_BYTES = 10_000
 _WAIT_S = 600.0

@@ -5,7 +5,9 @@ An agent's adapter finds them in the records; what a record tells depends on tha
 
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -63,6 +65,23 @@ class Activity(NamedTuple):
     response: Response | None = None
     calls: tuple[Call, ...] = ()
     results: tuple[tuple[str, bool], ...] = ()
+
+
+@dataclass(frozen=True)
+class WantedFile:
+    """A file or a directory that is asked for.
+
+    - `path` lies in the repository of one of `projects`; of any project if that is None. "" is the
+      repository itself.
+    - `whole` is the same file as a path on this machine. It finds own sessions of no project too.
+    - `since` (UTC) limits when, `changes_only` what was done.
+    """
+
+    path: str
+    projects: Collection[str] | None = None
+    whole: str = ""
+    since: datetime | None = None
+    changes_only: bool = False
 
 
 def absolute(path: str, cwd: str) -> str:

@@ -6,7 +6,7 @@ the record with `deleted` and without its texts.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -99,6 +99,24 @@ class SourceObservation:
     def staying(self, why: StayReason) -> "SourceObservation":
         """The same, which must stay here for this reason; a known reason is kept."""
         return self if self.stays else replace(self, stays=why)
+
+
+@dataclass(frozen=True)
+class ObservationFilter:
+    """Which observations a reader wants; an empty condition allows all.
+
+    `authors` are tags or their user parts, `projects` names or the ends of names. `since` is a
+    moment as records have it; `id` the beginning of an id.
+    """
+
+    authors: Collection[str] = ()
+    projects: Collection[str] = ()
+    types: Collection[str] = ()
+    since: str = ""
+    id: str = ""
+
+
+ALL_OBSERVATIONS = ObservationFilter()
 
 
 def derived_id(session: str, kind: str, title: str, created: str) -> str:

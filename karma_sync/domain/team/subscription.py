@@ -6,7 +6,7 @@ from typing import Any
 
 from karma_sync.domain.ids import next_version
 from karma_sync.domain.session.selection import Limits
-from karma_sync.domain.team.direction import Direction as Direction
+from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.value import Value
 from karma_sync.errors import BadInput, IllegalMove
 

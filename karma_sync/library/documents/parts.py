@@ -7,8 +7,8 @@ from datetime import datetime
 from markdown_it.token import Token
 
 from karma_sync.domain.session.conversation import Message
+from karma_sync.domain.session.readable import Readable
 from karma_sync.domain.text import one_line, printable
-from karma_sync.library.reader import Readable
 
 _TITLE_CHARS = 200
 RESULT_CHARS = 20_000  # of one tool's result

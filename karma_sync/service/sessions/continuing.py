@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from karma_sync.domain.access import AccessScope
+from karma_sync.domain.session.readable import Readable
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.errors import BadInput, NotFound
-from karma_sync.library.reader import Library, Readable, the_one
+from karma_sync.library.reader import Library, the_one
 from karma_sync.service.forks import known_forks
 from karma_sync.service.sessions.forking import messages_at
 from karma_sync.store.database import Database

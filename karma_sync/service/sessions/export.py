@@ -12,9 +12,9 @@ from karma_sync.agents.growing_file import whole_lines
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.manifest import FILE_NAME
 from karma_sync.domain.session.profile import TRANSCRIPT
+from karma_sync.domain.session.readable import Readable
 from karma_sync.errors import BadInput, Conflict, KarmaError
 from karma_sync.files import PRIVATE_DIR, PRIVATE_FILE
-from karma_sync.library.reader import Readable
 from karma_sync.service.sessions.reading import ReadableSessions
 
 _NO_DIRECTORY = "/unknown"  # stands for the directory of a session that names none

@@ -8,8 +8,8 @@ from karma_sync.agents.extractors import EXTRACTORS
 from karma_sync.agents.growing_file import lines_before_too_long
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.passage import Extractor
+from karma_sync.domain.session.readable import Readable
 from karma_sync.errors import NotFound
-from karma_sync.library.reader import Readable
 from karma_sync.service.sessions.reading import ReadableSessions
 
 _MOST_PLACES = 20  # that the index names are looked at; each may have the id within a text

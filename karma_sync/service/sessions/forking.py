@@ -17,12 +17,12 @@ from karma_sync.domain import limits
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.fork import SessionFork
 from karma_sync.domain.session.profile import TRANSCRIPT, FileKind, kind_of
+from karma_sync.domain.session.readable import Readable
 from karma_sync.domain.session.source_files import is_lines
 from karma_sync.domain.text import one_line
 from karma_sync.errors import BadInput, Conflict
 from karma_sync.files import Staged, delete_files, put_new, stage_new
 from karma_sync.git.repository import has_branch, has_commit
-from karma_sync.library.reader import Readable
 from karma_sync.service.sessions.clones import Clone
 from karma_sync.service.sessions.reading import ReadableSessions
 from karma_sync.store import state

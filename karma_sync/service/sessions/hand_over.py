@@ -8,9 +8,9 @@ from karma_sync.agents.engram.chunks import ChunkStore
 from karma_sync.agents.engram.export import ExportResult, HandedOver, export
 from karma_sync.agents.engram.rows import ENGRAM
 from karma_sync.domain.access import AccessScope
-from karma_sync.domain.session.observation import moment_text
+from karma_sync.domain.session.observation import ObservationFilter, moment_text
 from karma_sync.domain.value import Value
-from karma_sync.library.observations import ObservationFilter, Observations
+from karma_sync.library.observations import Observations
 from karma_sync.service.projects import ProjectAnswers
 from karma_sync.service.sessions.observations import require_on, require_subscription
 

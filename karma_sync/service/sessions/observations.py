@@ -11,6 +11,7 @@ from karma_sync.agents.observations import ObservationSource, OwnObservations
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.observation import (
     Observation,
+    ObservationFilter,
     SourceObservation,
     StayReason,
     counted_types,
@@ -21,7 +22,7 @@ from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.subscription import Content, Subscription
 from karma_sync.domain.value import Value
 from karma_sync.errors import BadInput, Conflict, NotFound
-from karma_sync.library.observations import ObservationFilter, Observations, ReadObservation
+from karma_sync.library.observations import Observations, ReadObservation
 from karma_sync.library.reader import author
 from karma_sync.redact.redactor import Redactor
 from karma_sync.sending.eligibility import ProjectMatcher

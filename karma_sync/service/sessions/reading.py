@@ -18,8 +18,9 @@ from karma_sync.domain.session.manifest import (
     Tokens,
 )
 from karma_sync.domain.session.profile import TRANSCRIPT, ItemKind
+from karma_sync.domain.session.readable import Readable
 from karma_sync.errors import BadInput
-from karma_sync.library.reader import Library, Readable, the_one
+from karma_sync.library.reader import Library, the_one
 
 _NO_HASH = "0" * 64
 _NO_ITEM = "0" * 32

@@ -12,8 +12,9 @@ from karma_sync.agents.growing_file import blocks, last_line, open_source, whole
 from karma_sync.agents.record_choice import WithheldRecords
 from karma_sync.domain import limits
 from karma_sync.domain.session.profile import Profile
+from karma_sync.domain.session.readable import Readable
 from karma_sync.domain.session.source_files import SourceFile, SourceSession, is_lines
-from karma_sync.library.reader import LibraryView, Readable
+from karma_sync.library.reader import LibraryView
 from karma_sync.redact.redactor import Redacted, Redactor
 from karma_sync.redact.spans import MARKER
 from karma_sync.sending.packaging.file_selection import sendable

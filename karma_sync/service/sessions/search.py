@@ -12,8 +12,8 @@ from karma_sync.archive.pack import DamagedPack
 from karma_sync.archive.store import get_session
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.query import Key, Query
+from karma_sync.domain.session.readable import Readable
 from karma_sync.library.hits import Hit, Manner, Results, hit_of, title_hit
-from karma_sync.library.reader import Readable
 from karma_sync.library.regex_search import RegexSearcher, require_no_words
 from karma_sync.library.search import Searcher, without_search
 from karma_sync.library.selecting import IndexPlaces, Place, select

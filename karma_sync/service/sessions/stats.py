@@ -21,9 +21,6 @@ Local = Callable[[int], datetime]
 """The local time of a moment in Unix seconds."""
 
 
-__all__ = ["SessionFigures", "Stats", "StatsBy", "in_local_time", "stats"]
-
-
 @dataclass
 class SessionFigures:
     """What some sessions did; `models` has the tokens by model: in, out, from and to the cache.

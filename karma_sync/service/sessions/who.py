@@ -10,16 +10,15 @@ from pathlib import Path
 from karma_sync.archive.index import FOLDER, key_of
 from karma_sync.archive.store import get_session
 from karma_sync.domain.access import AccessScope
+from karma_sync.domain.session.activity import WantedFile
+from karma_sync.domain.session.readable import Readable
 from karma_sync.errors import KarmaError
 from karma_sync.git.repository import repository_at
-from karma_sync.library.reader import Readable
 from karma_sync.service.sessions.reading import ReadableSessions
 from karma_sync.service.sessions.search import SessionSearch
 from karma_sync.store import readable as queries
 from karma_sync.store.read_only import reading_only
-from karma_sync.store.touched import Touched, WantedFile, touched
-
-__all__ = ["WantedFile", "Work", "wanted_file", "who"]
+from karma_sync.store.touched import Touched, touched
 
 _WIDE = 4  # so many times as many rows are asked for as sessions: one may have several
 

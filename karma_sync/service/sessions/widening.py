@@ -8,9 +8,10 @@ from pathlib import Path
 from karma_sync.domain.session.project import Names, Where
 from karma_sync.domain.session.selection import Choices, Exclusion, Unshared
 from karma_sync.domain.session.source_files import SourceSession
+from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.member import Member
 from karma_sync.domain.team.pairing_code import PairingCode
-from karma_sync.domain.team.subscription import Direction, Status, Subscription
+from karma_sync.domain.team.subscription import Status, Subscription
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import KarmaError
 from karma_sync.sending.eligibility import Decider, ProjectMatcher, known_roots

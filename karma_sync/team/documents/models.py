@@ -12,11 +12,11 @@ from karma_sync.domain import limits
 from karma_sync.domain.document import PeerModel
 from karma_sync.domain.ids import KEY, TEAM_NAME, is_tag
 from karma_sync.domain.session.project import SharedProject, SharingStatus
-from karma_sync.domain.team.direction import AfterRemoval
+from karma_sync.domain.team.direction import AfterRemoval, Direction
 from karma_sync.domain.team.facts import TeamStatus
 from karma_sync.domain.team.member import How, Member, MemberStatus, Removal
 from karma_sync.domain.team.pairing_code import PairingCode, device_bytes, device_text, is_address
-from karma_sync.domain.team.subscription import Direction, Status, Subscription, content_of
+from karma_sync.domain.team.subscription import Status, Subscription, content_of
 from karma_sync.domain.team.succession import RosterOrder
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import BadInput

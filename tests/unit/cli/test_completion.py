@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from typer.completion import get_completion_script
+from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
 from karma_sync.cli.completion import in_zsh_at_first_tab
 from tests.support.harness import COMMAND_S, Member

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karma_sync.domain.access import AccessScope, admin_of, project_id, reading, writing
+from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.rights import rights_of
-from karma_sync.domain.team.subscription import Direction, Status
+from karma_sync.domain.team.subscription import Status
 from tests.support.builders import ALICE, BOB, PROJECT, answer, examples, team_of_all
 
 ACME, GLOBEX = "acme", "globex"

@@ -8,9 +8,10 @@ from hypothesis import given
 from karma_sync.domain.events import EventType
 from karma_sync.domain.session.selection import Limits, Unshared, Whose
 from karma_sync.domain.team.changes import Fact, Known, facts, news
+from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
 from karma_sync.domain.team.member import How, Removal
-from karma_sync.domain.team.subscription import MOVES, USUAL, Direction, Status, Subscription
+from karma_sync.domain.team.subscription import MOVES, USUAL, Status, Subscription
 from tests.support.builders import (
     ALICE,
     BOB,

@@ -30,8 +30,9 @@ from karma_sync.domain.mesh.plan import (
     desired,
     diff,
 )
+from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.member import MemberStatus
-from karma_sync.domain.team.subscription import Direction, Status, Subscription
+from karma_sync.domain.team.subscription import Status, Subscription
 from karma_sync.domain.team.team import Team
 from karma_sync.paths import metadata_folder
 from tests.support.builders import (

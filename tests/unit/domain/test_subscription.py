@@ -10,14 +10,8 @@ from hypothesis import strategies as st
 
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.selection import Limits
-from karma_sync.domain.team.subscription import (
-    MOVES,
-    USUAL,
-    Content,
-    Direction,
-    Status,
-    Subscription,
-)
+from karma_sync.domain.team.direction import Direction
+from karma_sync.domain.team.subscription import MOVES, USUAL, Content, Status, Subscription
 from karma_sync.errors import IllegalMove
 from tests.support.builders import PROJECT, examples
 

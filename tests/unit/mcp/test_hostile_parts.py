@@ -10,8 +10,8 @@ from karma_sync.domain.session.frame import is_marked
 from karma_sync.domain.session.manifest import Manifest, SessionFacts
 from karma_sync.domain.session.observation import Observation
 from karma_sync.domain.session.profile import ItemKind
+from karma_sync.domain.session.readable import Readable
 from karma_sync.library.observations import ReadObservation
-from karma_sync.library.reader import Readable
 from karma_sync.mcp.answers import CONTEXT_BYTES, SEARCH_BYTES, Item, Page, PageCursor
 from karma_sync.mcp.desk import Desk
 from karma_sync.mcp.observing import MARK, observation_item, whole

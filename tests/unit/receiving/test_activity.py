@@ -9,8 +9,9 @@ import pytest
 
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.mesh.channels import Kept
+from karma_sync.domain.session.activity import WantedFile
 from karma_sync.store.record_ids import number_of, of_others
-from karma_sync.store.touched import Touched, WantedFile, touched
+from karma_sync.store.touched import Touched, touched
 from tests.support.archives import desk as archive_desk
 from tests.support.builders import (
     ALICE,

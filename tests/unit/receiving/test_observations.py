@@ -7,9 +7,9 @@ import pytest
 
 from karma_sync.channel.verify import verify_observations
 from karma_sync.domain import limits
-from karma_sync.domain.session.observation import Observation
+from karma_sync.domain.session.observation import Observation, ObservationFilter
 from karma_sync.errors import BadInput, NotFound
-from karma_sync.library.observations import ObservationFilter, Observations, label
+from karma_sync.library.observations import Observations, label
 from karma_sync.service.sessions.observations import received_ids
 from karma_sync.store import observations
 from tests.support.builders import ALICE, BOB, CAROL, Shelf, Swapping, channel_of, team_of_all

@@ -15,8 +15,9 @@ from karma_sync.domain.session.selection import (
     WithheldObservation,
     Withhold,
 )
+from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.member import How
-from karma_sync.domain.team.subscription import Direction, Status, Subscription
+from karma_sync.domain.team.subscription import Status, Subscription
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import KarmaError, NotWritable
 from karma_sync.store import state

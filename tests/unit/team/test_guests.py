@@ -2,7 +2,7 @@
 
 from karma_sync.domain.mesh.channels import World, channels
 from karma_sync.domain.mesh.plan import desired
-from karma_sync.domain.team.subscription import Direction
+from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.team import Team
 from karma_sync.paths import is_metadata_folder
 from karma_sync.signing import PayloadType
