@@ -23,7 +23,7 @@ KarmaError                       1  something outside failed: a disk, a network,
 ├── RedactionFailed             11  the redactor failed, so the item was not packaged
 └── NotLeader                   12  only the leader of the team can do that
 
-`str(error)` tells what happened to which thing; `error.hint` is what to type next.
+`str(error)` is what happened to which thing; `error.hint` is what to type next.
 Exit code 0 means success. A test compares the table in docs/exit-codes.md with this tree.
 """
 

@@ -222,7 +222,7 @@ def is_door(folder_id: str) -> bool:
 
 
 def removal_folder(team_id: str, member_key: str, incarnation: int) -> str:
-    """The id of the folder that tells a removed member of its removal."""
+    """The id of the folder that holds the notice to a removed member."""
     return f"ks-r-{_hash('removal', team_id, member_key, str(incarnation))}"
 
 

@@ -122,7 +122,7 @@ class Settings:
 
     @property
     def dial_addresses(self) -> tuple[str, ...]:
-        """What others are told to dial: our own addresses, and `dynamic` where discovery is on."""
+        """The addresses that others dial: our own ones, and `dynamic` where discovery is on."""
         dynamic = ("dynamic",) if self.network.discovery else ()
         return self.network.addresses + dynamic
 

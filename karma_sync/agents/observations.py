@@ -1,6 +1,6 @@
-"""The sources of observations: what each tells, and the one file that is karma-sync's own.
+"""The sources of observations: their interface, and the source for karma-sync's own file.
 
-A source only reads. It says of each observation why it must stay, as far as the source knows that.
+A source only reads. It gives the reason why an observation must stay here, if it knows one.
 """
 
 import json
@@ -53,7 +53,7 @@ class SourceChanges:
 
 
 class ObservationFollower(Protocol):
-    """Reads one source again and again, and tells what changed in between."""
+    """Reads one source again and again, and returns what changed in between."""
 
     def read(self) -> SourceContent:
         """Everything that the source has now."""
@@ -155,7 +155,7 @@ class OwnObservations:
         return [self.path.parent]
 
     def read(self) -> SourceContent:
-        """As `ObservationSource`; a line that is no record is left out, and said."""
+        """As `ObservationSource`; a line that is no record is left out and reported."""
         every = self._all()
         return replace(every, found=[each for each in every.found if not each.record.deleted])
 

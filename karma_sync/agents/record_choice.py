@@ -1,4 +1,4 @@
-"""What an agent's adapter tells about the records of a transcript: which of them leave."""
+"""The interface with which an agent's adapter chooses the records of a transcript that leave."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,7 +61,7 @@ class RecordChooser(Protocol):
 
     `answers` are the calls of karma-sync's reading commands so far, by id, and whether their
     result was seen. `outputs` are the names of files and background tasks that hold such a result,
-    as far as the transcript tells.
+    as far as the transcript shows.
     """
 
     answers: dict[str, bool]

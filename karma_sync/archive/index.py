@@ -36,7 +36,7 @@ def key_of(item: str) -> Key:
 def unindexed(tx: Transaction) -> list[Key]:
     """The sessions of which the index has not what was archived last, the last active first.
 
-    Whoever takes them from the end indexes a session before those that go on from it.
+    Taken from the end, a session is indexed before those that continue it.
     """
     rows = tx.execute(
         "SELECT agent, session FROM session AS s WHERE NOT EXISTS (SELECT 1 FROM search_item AS i"

@@ -46,7 +46,7 @@ class _Damaged(Exception):
 class ArchiveIndexer:
     """Indexes what the archive at `root` holds; `extractors` are by agent program.
 
-    What a record did that the library has `of_others` counts there: the session is a fork.
+    A record that the library has `of_others` counts there: the session is a fork.
     """
 
     def __init__(
@@ -224,7 +224,7 @@ def _forget_replaced(
     files: Iterable[ArchivedFile],
     before: Mapping[str, IndexedFile],
 ) -> None:
-    """Forget what replaced versions told once another one is indexed, which mostly repeats it."""
+    """Forget the facts of replaced versions once another one is indexed; it mostly repeats them."""
     files = list(files)
     if all(file.label in before for file in files):
         return

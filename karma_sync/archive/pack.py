@@ -1,7 +1,7 @@
 """The packs of the archive: one file for each session, which only ever grows.
 
 A pack is a sequence of entries. Each is a header, one line of JSON, and one zstd frame of the
-length that the header tells. A header names all that is needed to make `archive.db` again:
+length that the header states. A header names all that is needed to make `archive.db` again:
 
 - the first entry of a pack names the session, its agent and the agent's directory; it has no
   frame;

@@ -92,7 +92,7 @@ class About(Value, frozen=True, kw_only=True, omit_defaults=True):
 
     @classmethod
     def of(cls, facts: Facts) -> "About":
-        """What these facts tell."""
+        """The values that a list shows, from these facts."""
         return cls(
             agent_name=facts.agent[: limits.TITLE_CHARS],
             title=facts.title[: limits.TITLE_CHARS],

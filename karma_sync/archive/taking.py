@@ -125,7 +125,7 @@ class FileTaker:
             begun = self._begin(source, file, known)
             target = replace(begun or _next(file, known), path=path)
             if begun is None and known and known.size and not file.stat.size:
-                # an emptied file tells nothing: it does not become a version
+                # an emptied file has no facts: it does not become a version
                 return Taken(replace(known, read_to=position(source, file.stat, 0)))
             taken = self._append(source, file, target, most)
         replaced = known if known and begun is None else None

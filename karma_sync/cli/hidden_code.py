@@ -18,7 +18,7 @@ _SHORTEST = 100  # of all codes; what is shorter may be a name, and nobody can j
 def code_words(arguments: Sequence[str]) -> list[str]:
     """The arguments that are an invitation code: from its first block up to the next option.
 
-    Whether it is a good one is not looked at.
+    The code itself is not checked.
     """
     found: list[str] = []
     for each in arguments:

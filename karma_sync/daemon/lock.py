@@ -13,9 +13,7 @@ from karma_sync.errors import AlreadyRunning
 from karma_sync.files import PRIVATE_FILE, TEMPORARY, write_private
 from karma_sync.paths import Paths
 
-_CLOCK_S = (
-    2.0  # between the start of a process as the system reports it, and as a file's time shows it
-)
+_CLOCK_S = 2.0  # between the system's time of a start of a process and a file's time
 
 
 @dataclass(frozen=True)

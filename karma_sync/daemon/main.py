@@ -1,6 +1,6 @@
 """The daemon's main thread: lock, signals, start and restart of Syncthing, timer.
 
-It decides only when something runs. What to do is decided by the parts that it wakes.
+It decides only when something runs. The parts that it wakes decide what to do.
 """
 
 import ctypes
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 CYCLE_S = 60
 FULL_PASS_S = 600
-UNNOTICED_S = 30  # between looks at what nobody tells of
+UNNOTICED_S = 30  # between looks for changes that no event reports
 _TICK_S = 0.2  # how soon the daemon notices a change that a command made
 _JUMP_S = 30.0  # time synchronisation never corrects a clock by more than this at once
 _READY_S = 300.0  # Syncthing v2 may migrate its database first
@@ -278,12 +278,11 @@ class WakeFile:
 class Timer:
     """The 60-second timer: jobs that apscheduler runs in its own thread.
 
-    Every 60 seconds a job wakes the cycle thread. Every 600 seconds a job starts a pass over all
-    sessions. Every 30 seconds a job looks at what nobody tells of. Every 60 seconds a job gives
-    freed memory back. apscheduler keeps
-    due times by a clock that can be set forward and back. So after a jump of the clock, or a sleep
-    of the machine, each job runs once and at once: not once for every interval that passed, and not
-    only after the clock has caught up.
+    Every 60 seconds one job wakes the cycle thread, and one gives freed memory back. Every 600
+    seconds a job starts a pass over all sessions. Every 30 seconds a job looks for changes that no
+    event reports. apscheduler keeps due times by a clock that can be set forward and back. So after
+    a jump of the clock, or a sleep of the machine, each job runs once and at once: not once for
+    every interval that passed, and not only after the clock has caught up.
     """
 
     def __init__(self, workers: Workers | LoneArchive) -> None:

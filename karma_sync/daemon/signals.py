@@ -1,6 +1,6 @@
 """How the daemon's threads wake one another.
 
-A wake-up tells a thread to look; it carries no instruction. The thread reads the current state
+A wake-up has a thread look for work; it carries no instruction. The thread reads the current state
 itself.
 """
 

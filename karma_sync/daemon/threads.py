@@ -229,7 +229,7 @@ class Workers:
         self._requests.request_pass()
 
     def look_at_unnoticed(self) -> None:
-        """Look at what nobody tells of: unwatched files, and processes that were killed."""
+        """Look for changes that no event reports: in unwatched files, and by killed processes."""
         for path in self._parts.app.source.ended():
             self._requests.sends.touch(path)
         if any([watcher.check() for watcher in self._watchers]):

@@ -37,7 +37,7 @@ Digests = dict[str, tuple[str, int]]
 class StoryOutcome:
     """How it ended: hash and size of each file by session, as packaged and as read back.
 
-    `written` sessions there were; `withheld` tells why some did not leave.
+    `written` sessions there were; `withheld` has the reasons why some did not leave.
     """
 
     syncthing: str
@@ -167,7 +167,7 @@ class Story:
     def _first_is_readable(self, accepting: "subprocess.Popen[str]") -> bool:
         """Whether a session can be read whole, by this process, in Bob's library."""
         if accepting.poll():
-            return True  # it failed: its result says why
+            return True  # it failed: its result shows why
         if not self._reads.count_by(self._alice.tag):
             return False
         return bool(self._reads.digests(self._reads.sessions_by(self._alice.tag)[0]))
@@ -214,7 +214,7 @@ class Story:
         return samples
 
     def _withheld(self) -> dict[str, str]:
-        """Why sessions did not leave, as `status` tells it."""
+        """Why sessions did not leave, as `status` shows it."""
         told = json.loads(self._alice.run("status", "--json"))
         return {s: why for project in told["projects"] for s, why in project["withheld"].items()}
 
@@ -231,7 +231,7 @@ class Story:
             self._ends(member, started, arguments)
 
     def _types(self, member: DemoMember, *arguments: str, cwd: Path | None = None) -> str:
-        """Show who types what, run it, show what it said; a code is shown by its beginning."""
+        """Show who types what, run it, and show the output; a code is shown by its beginning."""
         started = self._begins(member, *arguments, cwd=cwd)
         return self._ends(member, started, arguments)
 

@@ -86,7 +86,7 @@ def is_claude_code(path: Path) -> bool:
 def take(directory: Path, into: Path) -> tuple[list[Source], int]:
     """Copy every transcript below a directory into a Claude project directory, as its own session.
 
-    Its todos, tool results and plans go with it. Also says how many *.jsonl files were left out:
+    Its todos, tool results and plans go with it. Also counts the *.jsonl files that were left out:
     empty, or of another kind.
 
     Raises:

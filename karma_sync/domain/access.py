@@ -83,7 +83,7 @@ class AccessScope:
         project: str | None = None,
         agent: str | None = None,
     ) -> "AccessScope":
-        """The same reader, who looks no further than this team, project and agent.
+        """The same reader, limited to this team, project and agent.
 
         It never allows more than before. `project` is a name, without the team.
         """

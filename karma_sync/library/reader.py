@@ -222,7 +222,7 @@ def key_of(readable: Readable) -> SessionKey:
 def author(tag: str, me: str, teams: list[Team]) -> str:
     """The name to show for an author: `you`, the user part, or the full tag if two share that.
 
-    Machines of one person have one name, if each of them says that of each other.
+    Machines of one person have one name, if each of them names the other.
     """
     if tag == me:
         return "you"

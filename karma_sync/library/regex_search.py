@@ -93,7 +93,7 @@ class RegexSearcher:
         scan.hits += found
 
     def _readings(self, readable: Readable, file: ItemFile) -> Iterator[tuple[int, int, Reading]]:
-        """What each line of a file says: where it begins, its size in bytes, its texts.
+        """Each line of a file: where it begins, its size in bytes, its texts.
 
         A line of a file that is no transcript counts as the result of a tool.
         """

@@ -180,7 +180,7 @@ class Searcher:
         return hits
 
     def _read(self, readable: Readable, found: Found) -> Reading | None:
-        """What a record says; None for a title, and if the record was replaced meanwhile."""
+        """The texts of a record; None for a title, and if the record was replaced meanwhile."""
         manifest = readable.manifest
         file = next((f for f in manifest.files if f.path == found.path), None)
         extractor = self.extractors.get(manifest.session.agent)

@@ -1,6 +1,6 @@
 """Selects sessions from a list by a person's filters: the same as in a search, without the index.
 
-`store/session_filter.py` says the same in SQL; a test compares the two.
+`store/session_filter.py` does the same in SQL; a test compares the two.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

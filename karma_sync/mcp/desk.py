@@ -24,7 +24,7 @@ _NAME_CHARS = 80
 class Given:
     """What an agent is given: an answer and the marks around it; "" for both without an identity.
 
-    `failed` tells that the answer is an error: a reason code, what happened, what to do next.
+    `failed` is true if the answer is an error: a reason code, what happened, what to do next.
     """
 
     answer: ToolAnswer

@@ -40,7 +40,7 @@ _OUTPUT = {
 
 
 def tool_list() -> types.ListToolsResult:
-    """What the server says of its tools."""
+    """How the server describes its tools."""
     return types.ListToolsResult(tools=[_described(tool) for tool in TOOLS.values()])
 
 

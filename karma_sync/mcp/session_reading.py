@@ -145,8 +145,8 @@ def _last_that_fit(items: Iterable[Item], room: int) -> list[Item]:
 class _Part:
     """The messages in one file of a session from a byte on, of `_MOST_BYTES` at most.
 
-    `content` returns the file from a byte on. `at` is how far it was read; `more` tells that
-    something is left behind that.
+    `content` returns the file from a byte on. `at` is how far it was read; `more` is true
+    if something is left after that.
     """
 
     def __init__(

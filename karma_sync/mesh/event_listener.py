@@ -1,6 +1,6 @@
 """Reads Syncthing's events and calls an event handler for each.
 
-An event only tells the handler to look; the thread that looks reads the current state itself.
+An event only has the handler look; the thread that looks reads the current state itself.
 """
 
 from collections.abc import Collection

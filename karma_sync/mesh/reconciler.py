@@ -67,7 +67,7 @@ from karma_sync.team.sign import Written
 
 log = logging.getLogger(__name__)
 
-_PARTED_FOR = timedelta(days=1)  # so long, who was in a team with me may still try to connect
+_PARTED_FOR = timedelta(days=1)  # so long, former members may still try to connect
 _NAME_CHARS = 80  # of a device's name: the device chose it
 
 
@@ -240,9 +240,9 @@ class Reconciler:
         folders = self._context.paths
         dropped = [a.id for a in actions if isinstance(a, DropFolder)]
         if dropped and len(dropped) < len(actions):
-            # Syncthing sends the index of a new folder at once, and says at the end of all changes
-            # that it shares it; a peer that gets the index first ends the connection. So what
-            # takes long comes before (docs/syncthing.md, "Connections").
+            # Syncthing sends the index of a new folder at once, and announces at the end of all
+            # changes that it shares it; a peer that gets the index first ends the connection. So
+            # what takes long comes before (docs/syncthing.md, "Connections").
             configuration = with_changes(configuration, drop_folders=dropped)
             self._syncthing.put_configuration(configuration)
         wanted = with_changes(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # `status` reads this module, and the models of Syncthing loa
 
 _NEWEST = 0.4  # the weight of the newest measurement in the rate
 _SHORTEST_S = 0.5  # measurements closer together give no useful rate
-_LONGEST_S = 30 * 24 * 3600  # a longer estimate says nothing
+_LONGEST_S = 30 * 24 * 3600  # a longer estimate is worthless
 _FIRST_S = 1.0  # a transfer that is over by then is not worth a request
 _EVERY_S = 2.0
 _GIVE_UP_S = 60.0  # nothing moves: the next event starts the measurement again

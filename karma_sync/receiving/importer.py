@@ -195,8 +195,8 @@ class Importer:
     def check_deletions(self, folder_id: str, folder: Path, strays: bool) -> bool:
         """Whether everything that was dropped is deleted from the channel's folder too.
 
-        Only then a receipt says that it is gone. `strays` is true if the folder has chunks whose
-        revision nobody here knows (see stray_chunks.py).
+        Only then a receipt confirms that it is gone. `strays` is true if the folder has chunks
+        whose revision nobody here knows (see stray_chunks.py).
         """
         with self._store.reading() as tx:
             left = retractions.lingering(tx, folder_id)

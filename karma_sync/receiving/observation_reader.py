@@ -1,4 +1,4 @@
-"""Reads the records of an observations item as it arrives: what changed, where that can be told."""
+"""Reads the records of an observations item as it arrives: what changed, where that is known."""
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain

@@ -49,7 +49,7 @@ class CandidateLine(NamedTuple):
 class Reasons(NamedTuple):
     """The rules that could match a text as it is written, and the places of what they need.
 
-    `hits` are what tells it, in order, and `needed` has the indexes of rules that need the same,
+    `hits` are the reasons, in order, and `needed` has the indexes of rules that need the same,
     with the places of it, in order. `hidden` says that one of the places may hide what another
     rule needs, `coded` that one begins a stretch in one of the codings. `wrapped` are the places
     at which a terminal may have wrapped a token.

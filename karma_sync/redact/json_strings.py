@@ -149,7 +149,7 @@ def is_json_slowly(record: bytes) -> bool:
 class Strings:
     """The strings of a record in rows: those that are searched together.
 
-    `valid` says that the record is JSON: there a quote that no backslash escapes begins or ends a
+    `valid` is true if the record is JSON: there a quote that no backslash escapes begins or ends a
     string, so that they are found faster, and from the middle on.
     """
 

@@ -75,7 +75,7 @@ class Records:
     def _strings(self, record: bytes, hits: Sequence[NeedHit], valid: bool) -> bytes:
         """Redact inside the strings of a record until no rule finds anything in them.
 
-        `valid` says that the record is JSON.
+        `valid` is true if the record is JSON.
         """
         near = self._scanner.near(record)
         found: Iterable[tuple[Group, Sequence[NeedHit] | None]] = _groups_with(record, hits, valid)

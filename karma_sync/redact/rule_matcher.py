@@ -48,9 +48,9 @@ class RuleMatcher:
     """Finds the secrets of one rule in a text.
 
     `reach` is how far from a place that opens the rule its match may lie, in bytes; 0 means on the
-    same line, -1 anywhere in the text. `is_fixed` says that the form alone tells its tokens.
-    `together` is the pattern by which a set can tell whether the rule may find something; empty if
-    only the rule itself can tell.
+    same line, -1 anywhere in the text. `is_fixed` is true if the form of a token alone identifies
+    it. `together` is the pattern by which a set can tell whether the rule may find something; empty
+    if only the rule itself can tell.
     """
 
     def __init__(self, rule: Rule, order: int, allowed: Allowed) -> None:

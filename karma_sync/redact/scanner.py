@@ -106,7 +106,7 @@ class Scanner:
         `near` are the indexes of rules to try in any case. If `text` has escapes, a secret that is
         found in the text as it is written counts only if it is one of the `written` stretches;
         a secret that is found behind the escapes always counts. `hits` are those of the text, where
-        they are known; `coloured` says whether colour codes may stand in it. A text that asks for
+        they are known; `coloured` is true if it may have colour codes. A text that asks for
         too much work is one span.
         """
         search = _Search(near, Effort(len(text), len(near) + len(self._gates.always)))

@@ -26,7 +26,7 @@ class DirectoryWatcher:
     """Calls `changed` when a file in one of some directories changes, from a thread of its own.
 
     `directories` returns them; `check` watches those that appeared since. Files below them do not
-    count. While the system refuses to watch, `check` says each time that they are to be read.
+    count. While the system refuses to watch, `check` returns true each time, so that they are read.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Recognises sessions that go on from another member's session, whatever their own ids are.
 
 `session fork` records the forks that it makes. The agent makes others: `--fork-session` gives the
-copied history a new id, and no record tells where it is from. But the records keep their own ids.
+copied history a new id, and no record shows where it is from. But the records keep their own ids.
 """
 
 from collections.abc import Callable, Sequence

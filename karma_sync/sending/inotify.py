@@ -1,6 +1,6 @@
 """Tells how many directories this process watches with inotify, and how to allow more.
 
-watchdog passes over directories below the first for which Linux refuses a watch, and says nothing.
+watchdog passes over directories below the first for which Linux refuses a watch, without an error.
 So what it holds is counted and compared with what there is.
 """
 

@@ -57,7 +57,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Selected:
-    """What leaves of a source, and what stays with its reason."""
+    """The observations of a source that leave, and those that stay, each with the reason."""
 
     leaves: list[Observation] = field(default_factory=list)
     stays: list[tuple[SourceObservation, StayReason]] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Selected:
 
 
 class ObservationSelector:
-    """Selects observations; `place_of` tells where a directory lies, `roots` the known projects.
+    """Selects observations; `place_of` returns where a directory lies, `roots` the known projects.
 
     `roots` maps directories to the identities of their projects.
     """

@@ -51,7 +51,7 @@ class Pace:
     earlier_gap: float = 0.0
 
     def after_change(self, now: float) -> "Pace":
-        """The pace after a change at `now`; a rest before it says nothing about the rhythm."""
+        """The pace after a change at `now`; a rest before it does not count for the rhythm."""
         gap = now - self.changed if self.changed is not None else 0.0
         return replace(self, changed=now, gap=max(self.gap, gap if gap < _SLOWEST_S else 0.0))
 
@@ -154,7 +154,7 @@ class SendQueue:
     def record_packaged(self, session: SourceSession, now: float, cost: Cost) -> None:
         """Count a packaging at `now` for the session's pace; a check without news is not one.
 
-        The first packaging says nothing about the cost of an append.
+        The first packaging does not show the cost of an append.
         """
         key = _key(session)
         pace = self._paces.get(key)

@@ -55,7 +55,7 @@ class _Watching:
     """One observer, and what it watches: real directory and watch, by the path that is reported.
 
     `files` are linked files: by the real directory and the name of each, the paths of its links.
-    `grew` tells that a directory appeared since the watches were counted.
+    `grew` is true if a directory appeared since the watches were counted.
     """
 
     def __init__(self) -> None:

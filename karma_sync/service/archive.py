@@ -14,7 +14,7 @@ _OFFERED = timedelta(days=30)
 
 @dataclass(frozen=True)
 class ArchiveStatus:
-    """The settings of the archive and what it holds; `fault` tells why it cannot be read."""
+    """The settings of the archive and what it holds; `fault` is the reason if it cannot be read."""
 
     settings: ArchiveSettings
     holdings: Holdings = Holdings()

@@ -55,7 +55,7 @@ _WHY: dict[Refusal, tuple[str, str]] = {
 
 
 def begin(store: Database, me: PairingCode, code: InviteCode, now: datetime) -> Joining:
-    """Knock with a code that was pasted; the daemon does it. Pasted again, it goes on.
+    """Knock with a pasted code; the daemon does it. A code pasted again continues its attempt.
 
     Raises:
         BadInput: I made the code myself.
@@ -148,7 +148,7 @@ def cancel(store: Database, joining: Joining) -> None:
 
 
 def refused(joining: Joining) -> Conflict:
-    """The error that says why a leader refused, and what to do."""
+    """The error with the reason why a leader refused, and what to do."""
     why = Refusal(joining.why)
     if why is Refusal.TAG_TAKEN:
         free = joining.free.partition(".")[2]

@@ -72,7 +72,7 @@ def _without_team(waiting: invitations.Waiting) -> str:
     for one in waiting.paired:
         return f"karma-sync code, for {one.tag}, who types: karma-sync team add CODE"
     for other in waiting.awaited:
-        return f"karma-sync inbox, which says how to go on with {other.name}"
+        return f"karma-sync inbox, which shows how to continue with {other.name}"
     return "karma-sync pair CODE, with a leader's pairing code, or karma-sync team create NAME"
 
 

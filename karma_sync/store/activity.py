@@ -90,7 +90,7 @@ class _Touch(NamedTuple):
 
 @dataclass
 class _Sums:
-    """What one block of lines tells, before it is stored."""
+    """The facts of one block of lines, before they are stored."""
 
     open: dict[str, _Open]
     cwds: set[str] = field(default_factory=set)
@@ -101,7 +101,7 @@ class _Sums:
     tools: Counter[str] = field(default_factory=Counter)
 
     def take(self, time: int, found: Activity, is_main: bool) -> None:
-        """Add what one record tells; `time` is in Unix seconds, 0 if it has none."""
+        """Add the facts of one record; `time` is in Unix seconds, 0 if it has none."""
         if found.cwd and len(found.cwd) <= _PATH_CHARS:
             self.cwds.add(found.cwd)
         if time > 0:
@@ -188,7 +188,7 @@ def place(tx: Transaction, item: int, project: str) -> None:
 
 
 def drop_file(tx: Transaction, item: int, file: int) -> None:
-    """Forget what one file of an item told."""
+    """Forget the facts of one file of an item."""
     for table in _OF_FILES:
         tx.execute(
             f"DELETE FROM activity_{table} WHERE item = ? AND file = ?",  # noqa: S608 ours
@@ -211,7 +211,7 @@ def drop_file(tx: Transaction, item: int, file: int) -> None:
 
 
 def drop_items(tx: Transaction, items: Iterable[int]) -> None:
-    """Forget all that these items told."""
+    """Forget the facts of these items."""
     for item in items:
         for table in _TABLES:
             tx.execute(f"DELETE FROM activity_{table} WHERE item = ?", [item])  # noqa: S608 ours

@@ -56,7 +56,7 @@ class Departed(Value, frozen=True, kw_only=True):
 class Recall:
     """A recall: everything that left with a revision up to `through` is replaced or withdrawn.
 
-    `at_ms` is when the recall began (Unix milliseconds). `swept` tells that no such revision is
+    `at_ms` is when the recall began (Unix milliseconds). `swept` is true if no such revision is
     left in the outbox.
     """
 

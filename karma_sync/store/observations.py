@@ -1,7 +1,7 @@
 """Stores the observations of the library in library.db, a row for each record of each item.
 
 The importer writes them. The same observation may come through several channels: readers get it
-once, as `karma_sync/library/observations.py` says.
+once, as `karma_sync/library/observations.py` describes.
 """
 
 import hashlib

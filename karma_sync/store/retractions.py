@@ -22,7 +22,7 @@ TABLES = """
 
 @dataclass(frozen=True)
 class Carried:
-    """A verified retraction; `done` tells that no file of the item is left in the folder."""
+    """A verified retraction; `done` is true if no file of the item is left in the folder."""
 
     item: str
     revision: int

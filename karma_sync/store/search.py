@@ -27,7 +27,7 @@ _WEIGHTS = {
     "runs": 4.0,
 }
 # So many of the latest indexed records of a channel that fit are ranked. A word that is in more of
-# them tells little, and to rank all would take longer than a person waits.
+# them helps little, and to rank all would take longer than a person waits.
 _MOST_RANKED = 4_000
 # A record counts half as much more if it is new, and a third of that after so many days.
 _RECENT_DAYS = 30

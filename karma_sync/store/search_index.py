@@ -277,7 +277,7 @@ class Extracted(NamedTuple):
     """What some whole lines hold that is indexed, and how many bytes of them are.
 
     `records` are what `record_ids.numbers` found, `rows` the passages that say something. Of every
-    passage, `activities` has the number of its record, its time, and what it tells.
+    passage, `activities` has the number of its record, its time, and its facts.
     """
 
     size: int
@@ -321,7 +321,7 @@ def add_lines(
 ) -> int:
     """Index what was extracted from the lines that follow; the file's indexed size then.
 
-    What a copied record says can be found; what it did counts for the session that had it first.
+    The texts of a copied record can be found; what it did counts for the session that had it first.
     """
     at = was.size
     is_main = was.path.partition("@")[0] == TRANSCRIPT  # in the archive, a version follows

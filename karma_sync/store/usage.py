@@ -53,9 +53,9 @@ class ToolUse(NamedTuple):
 
 @dataclass(frozen=True)
 class Sources:
-    """What sessions are counted, and how they are told apart.
+    """Which sessions are counted, and how they are grouped.
 
-    With `day_of` sums are told apart by day; it names that of an hour (Unix seconds / 3600).
+    With `day_of` sums are grouped by day; it names that of an hour (Unix seconds / 3600).
     """
 
     sessions: Sequence[CountedSession]

@@ -23,7 +23,7 @@ def read_world(
 ) -> World:
     """The world by the store at `now` (UTC).
 
-    `discovery` tells whether devices may also be found by Syncthing's discovery; `port` is where
+    `discovery` is true if devices may also be found by Syncthing's discovery; `port` is where
     our Syncthing listens, which decides the name of our device: 0 leaves that open.
     """
     teams = tuple(state.teams.all(tx))

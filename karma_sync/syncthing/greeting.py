@@ -34,7 +34,7 @@ def can_greet(address: str) -> bool:
 def greet(home: Path, address: str, device: str, name: str) -> bool:
     """Tell the Syncthing of `device` at `address` that the device of the home `home` has this name.
 
-    Afterwards it lists us among the devices that ask to connect. Returns False, and tells nothing,
+    Afterwards it lists us among the devices that ask to connect. Returns False, and sends no name,
     if it knows us already: then a connection of our Syncthing's will do, and one of ours would
     stand in its way.
 
@@ -54,7 +54,7 @@ def greet(home: Path, address: str, device: str, name: str) -> bool:
             certificate = secure.getpeercert(binary_form=True) or b""
             if device_text(hashlib.sha256(certificate).digest()) != device:
                 raise SyncthingUnreachable(f"another device than {device} answers at {address}")
-            # it tells its own name to devices that it knows, and to no others
+            # it sends its own name to devices that it knows, and to no others
             if _NAME in dict(_fields(_read_message(connection))):
                 return False
             secure.sendall(_message({_NAME: name, _CLIENT: "karma-sync"}))

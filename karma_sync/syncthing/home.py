@@ -139,7 +139,7 @@ def restrict(home: Path, root: Path, running: Mapping[str, Collection[str]]) -> 
         tree = ET.parse(path).getroot()  # noqa: S314 our own file
         own = device_id(home)
     except (OSError, ET.ParseError):
-        return  # `configure` tells that the file cannot be used
+        return  # `configure` reports that the file cannot be used
     before = ET.tostring(tree)
     for folder in tree.findall("folder"):
         name = folder.get("id", "")

@@ -1,4 +1,4 @@
-"""Ends memberships: tells removed members of their removal, and takes note of my own.
+"""Ends memberships: notifies removed members, and notices my own removal.
 
 A removed member's device is in no folder of the team any more, so nothing of the team reaches it.
 Every member therefore offers it a small folder that holds only the signed notice. The removed one
@@ -363,7 +363,7 @@ def _begun(links: tuple[TermLink, ...]) -> RosterOrder:
 
 
 def my_removal_folders(teams: Iterable[Team], me: str) -> dict[str, Team]:
-    """By the id of the folder in which my removal would be told, the team."""
+    """The teams, by the ID of the folder in which a notice of my removal would come."""
     found = {}
     for team in teams:
         mine = team.known(me)

@@ -84,7 +84,7 @@ class DoorKeeper:
             with self._context.store.transaction() as tx:
                 state.doors.put(tx, *new.values())
                 for door in new.values():
-                    state.contacts.drop(tx, device=door.device)  # its code says more
+                    state.contacts.drop(tx, device=door.device)  # its reason code tells more
         return frozenset(door.device for door in found)
 
     def _by_name(self, invites: Sequence[Invite], visitors: Iterable[Visitor]) -> list[Door]:
@@ -205,7 +205,7 @@ class DoorKeeper:
         return bool(door.consent or is_over)
 
     def _offer(self, door: Door) -> Door:
-        """The door with an offer that says how the code and the team stand now."""
+        """The door with an offer that shows the present state of the code and the team."""
         with self._context.store.reading() as tx:
             invite = state.invites.get(tx, door.invite)
             team = state.teams.get(tx, invite.team) if invite else None

@@ -66,7 +66,7 @@ class JoinRequests:
             state.joinings.put(tx, fresh.join())
 
     def _hear(self, joining: Joining, folder: DoorFolder) -> Joining:
-        """What the leader says by now; a file that is not the leader's is recorded as a fault."""
+        """The leader's present answer; a file that is not the leader's is recorded as a fault."""
         now = self._context.now()
         if now >= joining.expires + REMEMBERED:
             return self._refused(joining, Refusal.EXPIRED)

@@ -1,4 +1,4 @@
-"""Does by itself what the person's own policy for a team says: accepts and shares projects."""
+"""Follows the person's own policy for a team: accepts and shares projects without asking."""
 
 import os
 from collections.abc import Iterable, Sequence

@@ -87,6 +87,30 @@ def documented_errors() -> list[tuple[int, str]]:
     return [(int(code), name) for code, name in rows[1:]]
 
 
+def cited() -> Iterator[tuple[str, str, str]]:
+    """Every page of docs/ that the program's code names: by whom, which, and the section or ""."""
+    for path in sorted((ROOT / "karma_sync").rglob("*.py")):
+        # a citation may go on in the next line, of a comment too
+        text = re.sub(r"\n\s*(?:# )?", " ", path.read_text(encoding="utf-8"))
+        for page, section in re.findall(r'\b(docs/[\w/-]+\.md)(?:, "([^"]+)")?', text):
+            yield path.name, page, section
+
+
+def sections(page: str) -> set[str]:
+    """The headings of a page; none if there is no such page."""
+    path = ROOT / page
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return set(re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE))
+
+
+def test_each_page_and_section_that_the_code_names_is_there() -> None:
+    found = list(cited())
+
+    assert [each for each in found if not sections(each[1])] == []
+    assert [each for each in found if each[2] and each[2] not in sections(each[1])] == []
+    assert any(section for _, _, section in found)
+
+
 def test_no_file_names_a_package_registry() -> None:
     lines = lines_of_all_files()
     assert [where for where, line in lines if any(host in line for host in REGISTRIES)] == []

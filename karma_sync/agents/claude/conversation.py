@@ -1,8 +1,8 @@
 """Makes the conversation of a session from Claude Code's records (docs/agent-files.md).
 
 It reads lazily: a message is given as soon as the next one begins, so the first screen of a long
-session needs its first records only. What has an unexpected shape is shown as text or left out; it
-never stops the reader.
+session needs its first records only. Content of an unexpected shape is shown as text or left out;
+it never stops the reader.
 """
 
 import difflib

@@ -34,16 +34,16 @@ class Copies:
     def __init__(self, facts: Callable[[SourceFile], Facts]) -> None:
         self._facts = facts
         # by the paths of two files: their state when they were compared, and whether the second
-        # says something that the first does not
+        # has content that the first does not have
         self._compared: dict[tuple[str, str], tuple[Stat, Stat, bool]] = {}
 
     def join(self, copies: Sequence[SourceSession]) -> SourceSession:
         """One session from its copies, of which there is at least one.
 
         - The transcript is the copy with the most messages.
-        - Another copy that says something else is carried as `copies/N.jsonl`.
+        - A copy with other content is kept as `copies/N.jsonl`.
         - A copy that adds nothing is only read for the names that its records give the session.
-        - The files beside the copies are those of all; of two with one name the larger.
+        - The files beside all copies belong to it; of two with the same name, the larger one.
         """
         if len(copies) == 1:
             return copies[0]
@@ -137,7 +137,7 @@ def _messages(lines: bytes) -> Iterator[bytes]:
 
 
 def _beside(copies: Sequence[SourceSession]) -> list[SourceFile]:
-    """The files beside the transcripts, sorted by name; of two with one name the larger."""
+    """The files beside the transcripts, by name; of two with the same name, the larger one."""
     found: dict[str, SourceFile] = {}
     for file in (file for copy in copies for file in copy.files[1:]):
         known = found.get(file.name)

@@ -74,7 +74,7 @@ class ForkPlan:
 
 @dataclass
 class _Read:
-    """What the whole transcript tells besides its records."""
+    """Facts about the whole transcript, beside its records."""
 
     nodes: list[_Node] = field(default_factory=list)
     places: dict[str, int] = field(default_factory=dict)

@@ -21,7 +21,7 @@ _IDS = ("sessionId", "session_id")
 _LINKS = ("logicalParentUuid", "sourceToolAssistantUUID")
 _ENTRY = b'"cli"'  # the picker hides sessions of programs by this field of the first record
 _NULL = b"null"
-# What would act on the machine of the one who goes on, rather than tell what was said.
+# These would act on the machine of the person who continues; they are no part of the talk.
 _MODES = ("permissionMode",)
 _PERSISTED = b'"persistedOutputPath"'
 
@@ -122,7 +122,7 @@ class Head(msgspec.Struct, gc=False):
 
     @property
     def tokens(self) -> int:
-        """The tokens that the model had read and written with this answer; 0 if nobody said."""
+        """The tokens that the model had read and written with this answer; 0 if that is unknown."""
         usage = self.message.usage if self.message else None
         counts = msgspec.structs.astuple(usage) if usage else ()
         return sum(count for count in counts if type(count) is int and 0 <= count <= _MOST_TOKENS)
@@ -262,7 +262,7 @@ class Rewriting:
         return _json(self.uuid(known)) if isinstance(known, str) else _NULL
 
     def _compaction(self, raw: bytes) -> bytes:
-        """What a compaction tells of itself; it names the records that it kept."""
+        """The metadata of a compaction; it names the records that were kept."""
         value = _value(raw)
         return raw if not isinstance(value, dict) else _json(self._replaced(value))
 

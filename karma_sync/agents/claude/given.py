@@ -21,7 +21,7 @@ _BACKGROUND = re.compile(r"\bwith ID: ([\w-]{2,64})|[/\\](([\w-]{2,64})\.output)
 _TYPED = re.compile(r"<bash-input>(.*?)(?:</bash-input>|\Z)", re.DOTALL)
 _PRINTED = ("<bash-stdout>", "<bash-stderr>")
 _NOTE = "<task-notification>"
-# What the agent writes by itself: a name there tells nothing of what the call gives.
+# The agent writes these by itself: a name in them does not show what the call returns.
 _OWN_WORDS = frozenset(
     ("content", "description", "edits", "new_source", "new_string", "old_string", "prompt")
 )
@@ -217,7 +217,7 @@ class GivenTexts:
                 self._note(each["backupFileName"])
 
     def _note_places(self, value: object) -> None:
-        """Note where a result says that the output is."""
+        """Note the place of the output that a result names."""
         for text in _texts(value):
             for name in _SAVED.findall(text):
                 self._note(name)

@@ -121,7 +121,7 @@ class ClaudePassages:
 
 
 def _texts(record: _Record, most_result: int, most: int) -> Texts | None:
-    """What a record says; None if it says nothing."""
+    """The texts of a record that people search for; None if it has none."""
     message = record.message
     if message is None or record.isMeta or not message.content:
         return None
@@ -137,7 +137,7 @@ def _texts(record: _Record, most_result: int, most: int) -> Texts | None:
 
 
 def _activity(record: _Record) -> Activity | None:
-    """What a record tells of the session's activity; None if nothing."""
+    """The activity that a record shows; None if it shows none."""
     message = record.message
     if message is None or record.isMeta or record.type not in {"user", "assistant"}:
         return None

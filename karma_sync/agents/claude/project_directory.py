@@ -59,7 +59,7 @@ class PlacesHere:
     """Maps the directories of a session's author to a clone here.
 
     `directories` are the author's, the one in which the session began first; `name` is that of
-    the repository. `has` tells whether the clone has a directory, by its path below the root.
+    the repository. `has` returns whether the clone has a directory, by its path below the root.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ Field names are Claude Code's (docs/agent-files.md, "Records"). The parser skips
 without building Python objects for them, because nine tenths of a record are the texts of tools.
 Unknown record types are skipped too: the set of types changes every few weeks.
 
-Also tells what a person typed from what the program writes into the same records. Counted in a
+Also separates what a person typed from what the program writes into the same records. Counted in a
 corpus of transcripts: an editor's note precedes one prompt in seven, as a part of its own;
 commands, their output and notifications are records of their own.
 """

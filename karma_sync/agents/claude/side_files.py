@@ -154,7 +154,7 @@ def _by_slug(plans: Collection[str]) -> dict[str, list[str]]:
 
 @dataclass(frozen=True)
 class _Running:
-    """What the file of a process says: its session, its number, and when it started (UTC)."""
+    """The content of the file of a process: its session, its number, and its start (UTC)."""
 
     path: Path
     session: str
@@ -180,7 +180,7 @@ class _Running:
 
 
 def _state(path: Path) -> _Running | None:
-    """What the file of a running process says; None if it names no session or no process."""
+    """The content of the file of a running process; None if it names no session or no process."""
     try:
         with path.open("rb") as source:
             state = json.loads(source.read(_STATE_BYTES))

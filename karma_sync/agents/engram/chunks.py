@@ -1,7 +1,7 @@
 """Engram's sharing format: a manifest, and chunks that are named by their content.
 
-A chunk is gzip of one JSON object, whatever its name says, and never changes. `ChunkStore` is the
-interface that a folder on disk, an export and a store in memory have in common.
+A chunk is gzip of one JSON object, although its name ends otherwise, and never changes.
+`ChunkStore` is the interface that a folder on disk, an export and a store in memory have in common.
 """
 
 import gzip
@@ -29,12 +29,12 @@ class ChunkNotFound(KarmaError):
 
 
 class BadChunk(KarmaError):
-    """A manifest or a chunk is damaged, or not what its name says."""
+    """A manifest or a chunk is damaged, or does not fit its name."""
 
 
 @dataclass(frozen=True)
 class ChunkEntry:
-    """What a manifest says of one chunk."""
+    """The entry of one chunk in a manifest."""
 
     id: str
     created_by: str = ""

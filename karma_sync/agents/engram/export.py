@@ -50,7 +50,7 @@ class ExportResult(Value, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class _Known:
-    """What the chunks say of an observation: its texts (None if deleted), project, whose chunk."""
+    """An observation in the chunks: its texts (None if deleted), its project, whose chunk it is."""
 
     said: str | None
     project: str
@@ -111,7 +111,7 @@ def _differs(known: _Known | None, each: HandedOver) -> bool:
 def _handed_over(
     store: ChunkStore, chunks: Iterable[ChunkEntry], created_by: str
 ) -> dict[str, _Known]:
-    """What the chunks so far say of each observation, by id."""
+    """The observations in the chunks so far, by id."""
     known: dict[str, _Known] = {}
     for entry in chunks:
         try:

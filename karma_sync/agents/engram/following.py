@@ -1,6 +1,6 @@
 """Follows Engram's database: of many observations, only the rows that changed are read again.
 
-An edit in Engram raises the revision and the time of a row, and no other row tells of it. So all
+An edit in Engram raises the revision and the time of a row, and no other row shows it. So all
 rows are looked through without their texts, which takes a thousandth of the time to read them.
 """
 
@@ -13,7 +13,7 @@ from karma_sync.agents.observations import SourceChanges, SourceContent, newest
 from karma_sync.domain.session.observation import SourceObservation
 from karma_sync.errors import KarmaError
 
-# What tells that a row changed. The text is not among it: it never changes alone.
+# The columns that change whenever a row changes. The text is not needed: it never changes alone.
 _TELLING = frozenset(
     {
         *("sync_id", "session_id", "type", "category", "title", "topic_key", "tool_name"),
@@ -24,7 +24,7 @@ _MOST_AT_ONCE = 500  # ids in one query
 _MOST_CHANGED = 5000  # rows; of more than that, reading all is as fast
 
 _Seen = Mapping[int, tuple[int, str]]
-"""Of each row, by number: a hash of what tells that it changed, and the id of its observation."""
+"""By number of a row: a hash of the columns that change with it, and its observation's id."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class EngramFollower:
             with self._source.opened(self._source.database) as rows:
                 return self._changed(rows, base)
         except KarmaError:
-            return None  # `read` says why
+            return None  # `read` reports why
 
     def _all(self, rows: Rows, folders: object, known: KnownChunks) -> list[SourceObservation]:
         reader = RowReader.of(rows, known)

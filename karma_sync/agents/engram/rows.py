@@ -1,4 +1,4 @@
-"""What a row of Engram's observations says, whether it stands in its database or in a chunk.
+"""Reads a row of Engram's observations, from its database or from a chunk.
 
 Engram changes its columns often, and none but the oldest is always there: each field is looked up
 by name, and what is missing is empty (docs/agent-files.md, "Engram").
@@ -28,7 +28,7 @@ HANDED_OVER = "karma-sync-"
 def observation_of(
     row: Mapping[str, Any], *, directories: Sequence[str] = (), stays: StayReason | None = None
 ) -> SourceObservation:
-    """The observation in a row of the database or of a chunk; a deleted one says so."""
+    """The observation in a row of the database or of a chunk; a deleted one is marked."""
     created, updated = _moment(row.get("created_at")), _moment(row.get("updated_at"))
     deleted = bool(row.get("deleted_at") or row.get("deleted"))
     changed = updated or created

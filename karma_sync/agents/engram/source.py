@@ -44,7 +44,7 @@ class EngramFolder:
 
 @dataclass(frozen=True)
 class KnownChunks:
-    """What the chunks of all folders tell: the rows in them, and who created each chunk.
+    """The content of the chunks of all folders: the rows in them, and who created each chunk.
 
     `mine` are those that count as the person's; `foreign` maps the ids in all other chunks to why
     they stay, `ids` are the ids of the chunks.
@@ -153,11 +153,11 @@ class EngramSource:
             try:
                 names |= {entry.created_by for entry in each.chunks.read_manifest().chunks}
             except BadChunk:
-                continue  # `read` says so
+                continue  # `read` reports it
         return sorted(names - {""})
 
     def read_folders(self) -> KnownChunks:
-        """What the chunks of all folders tell."""
+        """The rows and the authors in the chunks of all folders."""
         mine: list[SourceObservation] = []
         foreign: dict[str, StayReason] = {}
         ids: set[str] = set()

@@ -187,8 +187,8 @@ def _accept_all(
 def decline(project: ProjectArgument, team: TeamOption = None, yes: YesOption = False) -> None:
     """Decline a project.
 
-    Other members remove the sessions that you sent: if you sent any, the command says how many, and
-    asks.
+    Other members remove the sessions that you sent: if you sent any, the command prints how many,
+    and asks.
 
     Example: karma-sync decline repo
     """

@@ -103,7 +103,7 @@ def purge(
     scope = app.scope.within(agent=agent)
     found = to_purge(app.archive, scope, wanted, directory)
     _show(found)
-    print_line("The archive forgets this for good. What the agent has, and what was sent, stays.")
+    print_line("The archive forgets this for good. The agent's own files and what was sent stay.")
     ask_unless(yes, "--yes")
     forget(app.paths.archive, app.archive_store, found, utc_now())
     print_line(f"{_sessions(len(found))} purged from the archive.")

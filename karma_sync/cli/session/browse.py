@@ -40,7 +40,7 @@ def browse() -> None:
     """Browse sessions.
 
     Type to filter, or / and words to search in what was said. The arrows go through the list; there
-    Enter shows a session, w tells who else worked on its files, f forks it. It needs karma-sync's
+    Enter shows a session, w shows who else worked on its files, f forks it. It needs karma-sync's
     extra `tui`. Piped, it prints the list, with the id in the first column.
 
     Example: karma-sync browse | fzf --preview 'karma-sync session show {1}'

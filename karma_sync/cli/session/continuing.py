@@ -41,9 +41,9 @@ def continue_(
 ) -> None:
     """Continue your other machine's session.
 
-    It says which machine is ahead. If the other one is, the session is forked here. If this one is,
-    it prints how to go on here. If both went on, it asks before it forks what the other one has:
-    then nothing of either is lost, and the two are not joined.
+    It prints which machine is ahead. If the other one is, the session is forked here. If this one
+    is, it prints how to go on here. If both went on, it asks before it forks what the other one
+    has: then nothing of either is lost, and the two are not joined.
 
     Example: karma-sync session continue 3a782158
     """

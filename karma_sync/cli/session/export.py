@@ -40,7 +40,7 @@ def export(
     by: Annotated[
         str,
         typer.Option(
-            help="Its author, where members have the same id: bob.desk. Default: you.",
+            help="The author, if several members have this session: bob.desk. Default: you.",
             autocompletion=completion.members,
         ),
     ] = "",

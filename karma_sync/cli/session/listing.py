@@ -68,7 +68,7 @@ def list_(
     """List sessions.
 
     The latest active session is first. Below them are those of your own that stay here, and why;
-    of one that is earlier than the limit of its project, session preview tells it. It takes the
+    of one that is earlier than the limit of its project, session preview shows it. It takes the
     filters of search. TURNS counts the prompts.
 
     Example: karma-sync session list --project web since:14d

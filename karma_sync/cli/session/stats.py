@@ -35,9 +35,7 @@ _THOUSAND = 1000
 
 
 def stats(
-    by: Annotated[
-        StatsBy, typer.Option(help="What the figures are told apart by.")
-    ] = StatsBy.MEMBER,
+    by: Annotated[StatsBy, typer.Option(help="How to group the figures.")] = StatsBy.MEMBER,
     project: Annotated[
         str | None,
         typer.Option(

@@ -70,7 +70,7 @@ def _print(app: App, waiting: "Waiting", proposed: "list[tuple[Team, Member, str
     if rows:
         print_table(("ID", "WHAT", "FROM", "SEEN"), rows)
     else:
-        print_line("There are no invitations. Who leads a team invites you: karma-sync invite.")
+        print_line("There are no invitations. The leader of a team invites you: karma-sync invite.")
     if waiting.fetching:
         print_line("An invitation is arriving: its roster is not here yet.")
     if waiting.declined:

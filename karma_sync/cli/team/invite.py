@@ -58,10 +58,10 @@ def invite(
     expires: Annotated[str, typer.Option(help="How long the code is good: 15m, 24h, 7d.")] = "24h",
     uses: Annotated[int, typer.Option(help="How many may join with it.")] = 1,
     confirm_each: Annotated[
-        bool, typer.Option("--confirm", help="Ask before somebody who uses it joins.")
+        bool, typer.Option("--confirm", help="Ask you before anybody joins with it.")
     ] = False,
     guest: Annotated[
-        bool, typer.Option("--guest", help="Who joins is a guest; needs --project.")
+        bool, typer.Option("--guest", help="Let guests join; needs --project.")
     ] = False,
     project: Annotated[
         list[str] | None,
@@ -361,7 +361,7 @@ def revoke(
 ) -> None:
     """Take an invitation code back.
 
-    Nobody can join with it any more. Whoever joined with it stays in the team.
+    Nobody can join with it any more. Members who joined with it stay in the team.
 
     Example: karma-sync invite revoke k5j2m3q
     """
@@ -371,5 +371,5 @@ def revoke(
     known = invites.revoke(app.state, wanted, utc_now())
     print_line(f"Nobody can join {known.team} with {known.invite.id} any more.")
     if known.joined:
-        print_line(f"Who joined with it stays: {', '.join(known.joined)}.")
+        print_line(f"Members who joined with it stay: {', '.join(known.joined)}.")
     print_if_down(app)

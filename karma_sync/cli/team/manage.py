@@ -153,7 +153,9 @@ def remove(
     team: OfTeam = None,
     stolen: Annotated[
         bool,
-        typer.Option("--stolen", help="Its machine was stolen: it is not told, nor added again."),
+        typer.Option(
+            "--stolen", help="Its machine was stolen: do not notify it, and never add it again."
+        ),
     ] = False,
     retract: Annotated[
         bool, typer.Option("--retract", help="All others delete what it sent.")

@@ -51,7 +51,9 @@ def code(
     as_json: JsonOption = False,
     check: Annotated[
         str | None,
-        typer.Option(help="Show what a pairing code or invitation code says. `-`: standard input."),
+        typer.Option(
+            help="Show what a pairing code or invitation code contains. `-`: standard input."
+        ),
     ] = None,
 ) -> None:
     """Print the pairing code.
@@ -77,7 +79,7 @@ def code(
 
 
 def _check(text: str, as_json: bool) -> None:
-    """Print what a code says, without its secret."""
+    """Print what a code contains, without its secret."""
     from karma_sync.domain.team.invite_code import (
         InviteCode,
         Role,

@@ -57,7 +57,7 @@ class Channel:
 
 @dataclass(frozen=True, order=True)
 class NoticeFolder:
-    """A small folder that tells a removed member of its removal, and one device to share it with.
+    """A small folder with the notice to a removed member, and one device to share it with.
 
     It is the removed member's device on the side of the others, and one of theirs on its side.
     """

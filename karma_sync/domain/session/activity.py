@@ -1,6 +1,6 @@
 """What a session did, in numbers and paths: the facts behind `who` and `session stats`.
 
-An agent's adapter finds them in the records; what a record tells depends on that record alone.
+An agent's adapter finds them in the records; the facts of a record depend on that record alone.
 """
 
 import posixpath
@@ -22,7 +22,7 @@ _WORK_TREE = re.compile(r".*/(?:\.claude/worktrees|\.worktrees|\.claude-worktree
 
 
 class StatsBy(StrEnum):
-    """What figures of sessions are told apart by."""
+    """How figures of sessions are grouped."""
 
     MEMBER = "member"
     TEAM = "team"
@@ -43,7 +43,7 @@ class Call(NamedTuple):
 
 
 class Response(NamedTuple):
-    """The tokens of one response of a model, as far as this record tells them."""
+    """The tokens of one response of a model, as far as this record has them."""
 
     id: str
     model: str
@@ -54,7 +54,7 @@ class Response(NamedTuple):
 
 
 class Activity(NamedTuple):
-    """What one record tells; `results` are the ids of calls that ended, and whether they failed.
+    """The facts of one record; `results` are the ids of calls that ended, and whether they failed.
 
     `message` is the record's id, `is_turn` whether it is a prompt that a person typed.
     """

@@ -20,7 +20,7 @@ class Who(StrEnum):
 
 
 class MarkKind(StrEnum):
-    """What a mark tells about a place in a session."""
+    """What a mark notes at a place in a session."""
 
     COMPACTION = "compaction"  # the agent goes on with a summary of what is above
     WITHHELD = "withheld"  # a record whose content stays with its author
@@ -81,7 +81,7 @@ class ToolCall:
     """A use of a tool, with its result if there is one.
 
     - `subject` is what it was used on: a path, a command, a pattern, on one line.
-    - `outcome` tells how it ended, in a few words; "" if there is nothing to tell.
+    - `outcome` is how it ended, in a few words; "" if nothing is known.
     - `result` is the text that the model got; None if there is none yet.
     - `changes` are the files that it changed; `path` is the file that it read or changed.
     - `agent` is the subagent that it started, by its id.

@@ -1,4 +1,4 @@
-"""Holds the facts about a session that its transcript tells: title, agent, models, times, tokens.
+"""Holds the facts about a session from its transcript: title, agent, models, times, tokens.
 
 The facts are collected while a file grows, so that no line is read twice
 (`agents/claude/gathering.py`).

@@ -145,7 +145,7 @@ _READS = rf"""["'`)}}\]]*{_GAP}{_OPTIONS}["']*(?:{
     )
 })\b"""
 _RUNS = rf"(?:karma[-_]sync|\$\{{?\w+\}}?){_READS}"  # compiled when it is needed: it takes long
-# what the program keeps on disk (docs/commands.md, "Files")
+# what the program keeps on disk (docs/architecture.md, "Three databases")
 _HOLDS = re.compile(
     r"karma-sync[/\\](?:library|folders|archive)\b|\b(?:library|archive|state|work)\.db\b"
 )
@@ -155,7 +155,7 @@ _COPIED = re.compile(r"\b(?:cp|mv|ln|install|rsync)\s+([^;&|\n]+)")
 
 
 def runs_reading_command(command: str) -> bool:
-    """Whether a shell command runs one of karma-sync's reading commands, as far as its text tells.
+    """Whether a shell command runs one of karma-sync's reading commands, as far as its text shows.
 
     The program's name may stand in a variable, an alias or a function; a script that runs the
     command is not recognised.
@@ -169,7 +169,7 @@ def runs_reading_command(command: str) -> bool:
 
 
 def reads_karma_sync(text: str) -> bool:
-    """Whether a shell command, or a path, reads what karma-sync holds, as far as its text tells."""
+    """Whether a shell command, or a path, reads what karma-sync holds, as far as its text shows."""
     return _PROGRAM.search(text) is not None and (
         _HOLDS.search(text) is not None or runs_reading_command(text)
     )

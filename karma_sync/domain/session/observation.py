@@ -29,7 +29,7 @@ class Observation(Received, frozen=True, kw_only=True, omit_defaults=True):
     """One record of an observations item.
 
     - `id` is the `sync_id` of its source, or a hash that `derived_id` makes. It stays the same
-      when the observation is edited, and tells that two are one.
+      when the observation is edited, so two versions of one are recognised.
     - `version` grows with each edit; the record with the highest is the observation.
     - `author` is the tag of the member who sends it. `agent` is the program that saved it,
       `editor` a tag that the sender claims, which no reader shows.

@@ -1,4 +1,4 @@
-"""A passage: what one record of a session says that people search for.
+"""A passage: the texts of one record of a session that people search for.
 
 An agent's adapter makes passages from the lines of that agent's files. What a line gives depends
 on this line alone, so that a grown file is indexed from where it ended, and what was indexed once
@@ -29,10 +29,10 @@ class Texts(NamedTuple):
 
 
 class Passage(NamedTuple):
-    """The texts of one line of a file, and what it tells of the session's activity.
+    """The texts of one line of a file, and the activity that it shows.
 
     `at` and `size` are where the line lies, in bytes, without its line end. `time` is the record's
-    time in Unix seconds, 0 if it has none. A line that says nothing has no texts.
+    time in Unix seconds, 0 if it has none. A line without content has no texts.
     """
 
     at: int

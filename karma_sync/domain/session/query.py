@@ -1,6 +1,7 @@
 """Parses what a person types into a search: words, phrases, and filters such as `by:alice`.
 
-Any text is a query. What is no filter is searched for as words: a URL, code, a path, a lone quote.
+Any text is a query. Everything but the filters is searched for as words: a URL, code, a path, a
+lone quote.
 """
 
 import re

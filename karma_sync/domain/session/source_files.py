@@ -85,8 +85,8 @@ class PackedFile(_Stored):
 
     The first `sealed` chunks of the file's entry never change. Packaging goes on after them: with
     the line that begins at raw byte `line`, after its first `skip` redacted bytes. `position` is
-    how far the file was read; `cuts` counts the redactions up to there, by rule. `waits` tells
-    that the file ends with an incomplete line, which is not packaged before the file is quiet.
+    how far the file was read; `cuts` counts the redactions up to there, by rule. `waits` is true
+    if the file ends with an incomplete line, which is not packaged before the file is quiet.
 
     `records` counts the lines that leave, `withheld` the records and bytes that stay here, by type;
     `unknown` are the types among them that were not known. `answers` and `outputs` are those of

@@ -138,7 +138,7 @@ def _is_change(key: str, old: Fact | None, new: Fact | None, before: Mapping[str
 def _is_restated(kind: str, old: Fact, new: Fact) -> bool:
     """Whether only the name of the team differs, or who leads it.
 
-    Who leads now did not do again what the leader before did.
+    The new leader did not repeat what the earlier leader did.
     """
     by = {"who": new.who} if kind in _DONE_BY_LEADER else {}
     why = old.why.replace(old.team, new.team)

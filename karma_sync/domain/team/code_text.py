@@ -29,8 +29,8 @@ _STRANGE_SHOWN = 10
 class CodeKind:
     """A kind of code, by the name that people know.
 
-    `prefix` is the first block, which tells this kind from others. `again` is what to type for
-    another code.
+    `prefix` is the first block, which distinguishes this kind from others. `again` is what to type
+    for another code.
     """
 
     name: str
@@ -63,7 +63,7 @@ class CodeKind:
 
         Raises:
             BadInput: the code is cut off, has extra letters or a typing mistake, or the text is not
-                a code of this kind; the message tells which.
+                a code of this kind; the message states which.
         """
         letters = self._letters(text)
         usable = len(letters) - (1 if len(letters) % 8 in {1, 3, 6} else 0)

@@ -37,7 +37,7 @@ def _answered(now: Answer, verb: str, what: str) -> Answer:
 
 
 class Shown(Value, frozen=True, kw_only=True):
-    """What a person was shown of a request: its ID, and a hash of all that was told of it."""
+    """What a person was shown of a request: its ID, and a hash of everything that was shown."""
 
     id: str
     hash: str

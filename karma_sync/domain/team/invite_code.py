@@ -32,7 +32,7 @@ _LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
 class Role(StrEnum):
-    """What who joins with a code becomes; the leader's own record of the code decides."""
+    """The role of whoever joins with a code; the leader's own record of the code decides."""
 
     MEMBER = "member"
     GUEST = "guest"
@@ -86,7 +86,7 @@ def decode_invite(text: str) -> InviteCode:
 
     Raises:
         BadInput: the code is cut off, has extra letters or a typing mistake, or the text is not an
-            invitation code; the message tells which.
+            invitation code; the message states which.
     """
     body = INVITING.read(text)
     parts = []

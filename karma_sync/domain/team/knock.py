@@ -25,7 +25,7 @@ _KNOCK = re.compile(
 
 @dataclass(frozen=True)
 class Knock:
-    """What a device's name says: who it is without the knock, its proofs, and its port."""
+    """The parts of a device's name: the name without the knock, the proofs, and the port."""
 
     who: str
     proofs: tuple[str, ...]
@@ -56,7 +56,7 @@ def knocking_name(name: str, proofs: Sequence[str], port: int) -> str:
 
 
 def read_knock(name: str) -> Knock | None:
-    """What a device's name says, if all of it has the form of a knock; anybody can claim that."""
+    """The parts of a device's name that has the form of a knock; anybody can claim one."""
     match = _KNOCK.fullmatch(name)
     if match is None or int(match["port"]) > 65535:
         return None

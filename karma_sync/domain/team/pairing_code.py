@@ -75,7 +75,7 @@ def decode(text: str) -> PairingCode:
 
     Raises:
         BadInput: the code is cut off, has extra letters or a typing mistake, or the text is not a
-            code; the message tells which.
+            code; the message states which.
     """
     body = PAIRING.read(text)
     try:

@@ -30,7 +30,7 @@ class OverridePort(Protocol):
 
 
 class Claimants(Protocol):
-    """The call to Syncthing that tells which devices have a file."""
+    """The call to Syncthing that returns which devices have a file."""
 
     def holders(self, folder: str, name: str) -> frozenset[str]: ...
 

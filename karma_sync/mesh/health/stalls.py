@@ -1,4 +1,4 @@
-"""Notices folders that Syncthing has given up filling without a word, and says why if it can.
+"""Notices folders that Syncthing has given up filling without a word, and reports why if it can.
 
 Since 2.0.4 Syncthing forgets the error of a temporary file that it cannot create: the folder is
 idle and needs something, but has no error, and is not tried again (docs/syncthing.md, "Faults").

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
-FAR = 600  # bytes; few secrets stand so far from what tells them
+FAR = 600  # bytes; few secrets stand so far from what identifies them
 ANYWHERE = -1
 
 # Decides what a pattern cannot: takes the first group that matched among those named `name…` (b""

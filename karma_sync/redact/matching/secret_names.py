@@ -1,4 +1,4 @@
-"""Judges names: whether an identifier, such as `apiKey`, tells that its value is a secret."""
+"""Judges names: whether the value of an identifier, such as `apiKey`, is a secret."""
 
 import re
 from enum import StrEnum

@@ -51,9 +51,9 @@ class Outgoing:
     def file(
         self, name: str, before: PackedFile | None = None, outputs: Iterable[str] = ()
     ) -> "OutgoingFile":
-        """A file of a session by its name inside the item, to be read on after `before`.
+        """A file of a session, by its name inside the item; reading continues after `before`.
 
-        `outputs` are those that other transcripts of the session told.
+        `outputs` are those that other transcripts of the session name.
 
         Raises:
             RedactionFailed: this version does not know the records of the agent.

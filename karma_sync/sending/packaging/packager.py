@@ -139,7 +139,7 @@ class Packager:
         )
 
     def tells_open(self, channel: Channel, session: SourceSession) -> bool:
-        """Whether the item of a session says that its program has it open."""
+        """Whether the item of a session states that its program has it open."""
         packed = self._packed.get((channel.id, self.item_of(channel, session)))
         return packed is not None and packed.running is True
 

@@ -95,7 +95,7 @@ class CutSession:
 class SessionCut:
     """One step of cutting: about `limits.STEP_BYTES`, however large the session is.
 
-    `put` takes a chunk, and `done` tells how many bytes it was given in this step.
+    `put` takes a chunk, and `done` gets how many bytes it was given in this step.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class SessionCut:
         return self._outgoing.file(name, before, {name for each in told for name in each.outputs})
 
     def _is_answer(self, file: SourceFile) -> bool:
-        """Whether a file holds what karma-sync gave the agent, as far as the transcripts tell.
+        """Whether a file holds what karma-sync gave the agent, as far as the transcripts show.
 
         While a call of a reading command has no result yet, any new file may hold it.
         """

@@ -1,4 +1,4 @@
-"""Use cases of `session restore` and `session purge`, and what `status` tells of the archive."""
+"""Use cases of `session restore` and `session purge`, and what `status` shows of the archive."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

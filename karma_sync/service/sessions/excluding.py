@@ -84,7 +84,7 @@ def _unless_all(patterns: set[str]) -> list[str]:
 class ExcludedSession:
     """A session of mine that stays here because of `exclusion`, a pattern; `team` is a name.
 
-    `left` tells whether an earlier state of it is with others.
+    `left` is true if others have an earlier state of it.
     """
 
     session: str
@@ -95,7 +95,7 @@ class ExcludedSession:
     left: bool
 
     def as_held(self) -> HeldSession:
-        """The same for a list of all sessions that stay; says what takes back what has left."""
+        """The same for a list of all sessions that stay; it names what takes back the sent ones."""
         undo = f"; what was sent stays: karma-sync session unshare {self.session}"
         why = self.why + undo if self.left else self.why
         return HeldSession(self.session, self.project, self.team, Stays.WITHHELD, why)

@@ -120,7 +120,7 @@ def cuts_by_rule(redactor: Redactor, name: str, pieces: Iterable[bytes]) -> Mapp
 
 
 def look_through(outgoing: Outgoing, file: SourceFile, outputs: Iterable[str] = ()) -> LeavingFile:
-    """One file as it would leave, with its cuts; `outputs` are those that other files told.
+    """One file as it would leave, with its cuts; `outputs` are those that other files name.
 
     Raises:
         OSError: the file cannot be read.

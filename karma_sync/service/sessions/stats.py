@@ -96,7 +96,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Grouping:
-    """What figures are told apart by; `teams` are their names by ID."""
+    """How figures are grouped; `teams` are their names by ID."""
 
     by: StatsBy
     teams: Mapping[str, str]

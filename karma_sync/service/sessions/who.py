@@ -119,9 +119,9 @@ def wanted_file(
 ) -> WantedFile:
     """The file that a person typed: seen from the root of the repository in which it lies.
 
-    `identity` tells the project of a directory, "" if it has none. In the directory of no project,
-    and with a `project`, the path is taken as it was typed; "." in no project is the directory on
-    this machine. The file need not exist here.
+    `identity` returns the project of a directory, "" if it has none. In the directory of no
+    project, and with a `project`, the path is taken as it was typed; "." in no project is the
+    directory on this machine. The file need not exist here.
     """
     whole = os.path.abspath(here / typed)  # noqa: PTH100 does not follow links
     if project:

@@ -81,7 +81,7 @@ def count_sessions(rows: Iterable[Departed]) -> int:
 class Reach:
     """How far a call-back reaches; projects are named as in a command.
 
-    `goes` tells whether an open channel has some of it. `paused` are projects whose channels are
+    `goes` is true if an open channel has some of it. `paused` are projects whose channels are
     paused, so that the call-back waits. `closed` are projects that I no longer send although what
     left stays with the other members: there it is not called back.
     """

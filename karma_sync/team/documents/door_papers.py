@@ -26,7 +26,7 @@ _PROJECTS = 100  # of an offer: what a person can look through, and the file sta
 
 
 class DoorOffer(PeerModel):
-    """What a leader tells a device that has a code (payload type OFFER).
+    """What a leader writes to a device that has a code (payload type OFFER).
 
     `refused` is why a code that is over cannot be used. With `confirm`, a person answers requests.
     With `machine`, the code takes in other machines of the leader's person alone.
@@ -100,7 +100,7 @@ def request_hash(raw: bytes) -> str:
 def verify_request(raw: bytes, team: str, device: str) -> Verified[DoorRequest]:
     """Verify the file of a request that lies in the door of `device`.
 
-    Whether it was made with the code is not verified: `DoorRequest.has_mac_of` tells that, as long
+    Whether it was made with the code is not verified: `DoorRequest.has_mac_of` checks that, as long
     as the code is open.
 
     Raises:

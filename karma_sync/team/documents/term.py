@@ -38,7 +38,7 @@ class Term(PeerModel):
 
 
 class RemovalNotice(PeerModel):
-    """What the leader tells a removed member (payload type REMOVAL)."""
+    """The notice of the leader to a removed member (payload type REMOVAL)."""
 
     format: Literal[1] = 1
     team: str
@@ -64,7 +64,7 @@ class NoticeFile(PeerModel):
 
 
 class Acknowledgement(PeerModel):
-    """A removed member's statement that it was told (payload type ACKNOWLEDGEMENT).
+    """A removed member's statement that it has the notice (payload type ACKNOWLEDGEMENT).
 
     `last` is the version of its last document, which lies beside it; 0 if it signed none.
     """
