@@ -4,7 +4,7 @@ RE2 takes linear time for one search, but a text may ask for many searches that 
 same bytes again. Every search reports here how many bytes it passed over.
 """
 
-from karma_sync.redact.matching.value_checks import Value
+from karma_sync.redact.matching.judged_value import JudgedValue
 
 # How many times a text may be passed over before it counts as made to be slow, and bytes that
 # every text may have besides: a short text is searched for everything.
@@ -26,7 +26,7 @@ class Effort:
     def __init__(self, size: int, anyway: int = 0) -> None:
         """`size` is that of the text, `anyway` the number of rules that are tried on all of it."""
         self.scanned = 0
-        self.values: dict[bytes, Value] = {}
+        self.values: dict[bytes, JudgedValue] = {}
         self._most = (MOST_TIMES + anyway * TIMES_ANYWAY) * size + SPARE
 
     def spend(self, size: int) -> None:

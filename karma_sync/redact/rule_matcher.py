@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from karma_sync.redact.effort import Effort
+from karma_sync.redact.matching.judged_value import JudgedValue
 from karma_sync.redact.matching.patterns import PatternSet, Spans, compiled
 from karma_sync.redact.matching.rule import Rule
-from karma_sync.redact.matching.value_checks import Value
 
 # A match that is no secret may hold another match. Where so many bytes of matches with the same
 # end were no secrets, the text is made to be slow, and is cut as if it were one.
@@ -149,7 +149,7 @@ class RuleMatcher:
         name = next((text[slice(*match[n])] for n in self._names if match[n][0] >= 0), b"")
         judged = effort.values.get(value)
         if judged is None:
-            judged = effort.values[value] = Value(value)
+            judged = effort.values[value] = JudgedValue(value)
         verdict = judged.verdicts.get((check, name))
         if verdict is None:
             effort.spend(len(value))

@@ -8,10 +8,9 @@ names of the checks are part of the redactor's version: renaming one has all ite
 import base64
 import re
 import string
-from collections.abc import Callable
-from functools import wraps
 
 from karma_sync.redact.matching.harmless_words import HARMLESS, STANDING_FOR
+from karma_sync.redact.matching.judged_value import asked_once
 from karma_sync.redact.matching.patterns import compiled
 from karma_sync.redact.matching.references import PLACEHOLDER, REFERENCE
 from karma_sync.redact.matching.secret_names import NameKind, bare, kind_of_name
@@ -81,37 +80,7 @@ _AWS = re.compile(rb"(?i)secret_?access_?key$")
 _COUNTED = re.compile("|".join(_RUNS).encode())
 
 
-class Value(bytes):
-    """A value that several rules find; what their checks ask about it is found out once.
-
-    `verdicts` are what the checks of rules said of it under a name, `answers` what they asked.
-    """
-
-    verdicts: dict[tuple[object, bytes], bool]
-    answers: dict[object, bool]
-
-    def __new__(cls, value: bytes) -> "Value":
-        made = super().__new__(cls, value)
-        made.verdicts, made.answers = {}, {}
-        return made
-
-
-def _asked_once(test: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
-    """The same test, whose answer a `Value` keeps."""
-
-    @wraps(test)
-    def ask(value: bytes) -> bool:
-        if not isinstance(value, Value):
-            return test(value)
-        answer = value.answers.get(test)
-        if answer is None:
-            answer = value.answers[test] = test(value)
-        return answer
-
-    return ask
-
-
-@_asked_once
+@asked_once
 def is_placeholder(value: bytes) -> bool:
     """Shows where a secret belongs without being one: your-key-here, xxxx, ${VAR}, <token>, …."""
     if REFERENCE.match(value) or PLACEHOLDER.search(value):
@@ -122,13 +91,13 @@ def is_placeholder(value: bytes) -> bool:
     return alike * 3 >= len(value) or (alike > 0 and len(set(value)) <= len(value) // 4)
 
 
-@_asked_once
+@asked_once
 def is_sequence(value: bytes) -> bool:
     """Holds letters or digits in order, typed to look like a token: abcdefgh, 12345678, a1b2c3."""
     return bool(_COUNTED.search(value.lower()))
 
 
-@_asked_once
+@asked_once
 def is_harmless(value: bytes) -> bool:
     """Consists of words that code, forms and manuals put where a password stands."""
     value = value.lstrip(b"#.")  # of a selector
@@ -147,20 +116,20 @@ def words_in(value: bytes) -> list[str]:
     return [word.decode().lower() for word in _WORDS.findall(value)]
 
 
-@_asked_once
+@asked_once
 def is_code(value: bytes) -> bool:
     """Refers to a secret instead of being one: an expression, a path, an address."""
     return bool(_CODE.fullmatch(value) or _CHAIN.fullmatch(value))
 
 
-@_asked_once
+@asked_once
 def is_made_of_words(value: bytes) -> bool:
     """Consists of words and numbers, like a name: test-token-1, claude-3-opus, sha256."""
     parts = [part for part in _JOINTS.split(value) if part]
     return all(_MADE_OF_WORDS.search(part) and not _has_random_letters(part) for part in parts)
 
 
-@_asked_once
+@asked_once
 def is_password(value: bytes) -> bool:
     """The literal value of a password's name is one unless it is known to be none.
 
@@ -182,7 +151,7 @@ def is_variable(value: bytes) -> bool:
     return len(_DIGIT.findall(value)) < LEAST_DIGITS
 
 
-@_asked_once
+@asked_once
 def _looks_drawn(value: bytes) -> bool:
     """Letters of both cases without the words that a name has: a password of letters alone."""
     runs = _RUN_OF_CASE.findall(value)
@@ -191,7 +160,7 @@ def _looks_drawn(value: bytes) -> bool:
     return sum(_VOWEL.search(run) is None for run in runs) * 3 >= len(runs)
 
 
-@_asked_once
+@asked_once
 def _is_expression(value: bytes) -> bool:
     """Code; a chain of names only if it consists of words, because passwords have dots too."""
     if _CODE.fullmatch(value) or _NAMED_SO.fullmatch(value) or _TORN.search(value):
