@@ -253,7 +253,7 @@ class Scanner:
         is_name = text[span.end : span.end + 1] in (b"=", b":")
         if not matcher.is_fixed or is_name or (self._beginning and self._beginning.match(rest)):
             return False
-        before = matcher.spans(text, 0, joint, effort)
+        before = matcher.spans(text[:joint], effort=effort)  # a token ends where its line does
         return is_key(rest, _LEAST_TAIL) or all(each.start != span.start for each in before)
 
     def _find_in_layer(

@@ -7,6 +7,8 @@ A family is named after its file, and so are its redactions. Its rules are table
   without (`Rule.gate`). In both, `<EDGE>`, `<END>` and `<VALUE>` stand for the parts in shared.py.
 - `check` is a name in `token_checks.CHECKS`; `real` unless given.
 - `lines = true`: it may span lines.
+- `begins` (Hyperscan) is how a token begins that a terminal may have wrapped, where its form does
+  not tell: its beginning is short, or has a random part.
 - `positives` and `negatives` are templates for `examples.fill`, «…» marks what is cut.
 - `source` is the page that publishes the form; that of the family unless given.
 """
@@ -39,6 +41,7 @@ class _FamilyRule(msgspec.Struct, forbid_unknown_fields=True):
     words: tuple[str, ...] = ()
     check: str = "real"
     lines: bool = False
+    begins: str = ""
     source: str = ""
 
 
@@ -82,7 +85,7 @@ def _rule(name: str, family: _Family, data: _FamilyRule) -> Rule:
         gate="" if data.words else _with_parts(need),
         one_line=not data.lines,
         check=CHECKS[data.check],
-        begins=_beginning(data.token or data.pattern),
+        begins=data.begins or _beginning(data.token or data.pattern),
         examples=data.positives,
         near_misses=data.negatives,
     )
