@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from karma_sync.agents.claude.side_files import LINKED, TELLING, WATCHED
+from karma_sync.agents.claude.side_files import LINKED, REPORTED_DELETIONS, WATCHED
 from karma_sync.app import App
 from karma_sync.archive.schedule import ArchiveRequests
 from karma_sync.daemon.before_start import before_start
@@ -178,7 +178,7 @@ class Workers:
             self._worker("greeting", duties.greet, requests.greeting),
             self._worker("cycle", duties.cycle, requests.cycle),
         )
-        folders = Folders(WATCHED, report_deletions=TELLING, follow_links=LINKED)
+        folders = Folders(WATCHED, report_deletions=REPORTED_DELETIONS, follow_links=LINKED)
         record = parts.app.event_log.record_state
         self._watchers = [
             Watcher(home, folders, requests.touch, partial(record, f"{WATCHING} {home}"))

@@ -12,9 +12,9 @@ from karma_sync.store.library import Arrival
 class ItemNews:
     """Counts the items of the channels of `me` (key in hex) and of others; used by one thread."""
 
-    def __init__(self, me: str, notes: EventLog) -> None:
+    def __init__(self, me: str, event_log: EventLog) -> None:
         self._me = me
-        self._notes = notes
+        self._event_log = event_log
         self._counts: dict[str, tuple[Channel, int]] = {}
 
     def add(self, channel: Channel, before: Arrival | None, arrival: Arrival) -> None:
@@ -30,4 +30,4 @@ class ItemNews:
             is_mine = channel.owner.key == self._me
             kind = EventType.SESSION_PACKAGED if is_mine else EventType.SESSION_RECEIVED
             about = Topic(channel.team.name, channel.project, channel.owner.tag)
-            self._notes.record_items(kind, count, about)
+            self._event_log.record_items(kind, count, about)

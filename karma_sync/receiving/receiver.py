@@ -103,14 +103,14 @@ class Receiver:
         me: PairingCode,
         importer: Importer,
         store: Database,
-        notes: EventLog,
+        event_log: EventLog,
         hooks: ReceiverHooks,
     ) -> None:
         self._me = me
         self._importer = importer
         self._store = store
-        self._notes = notes
-        self._news = ItemNews(me.key, notes)
+        self._event_log = event_log
+        self._news = ItemNews(me.key, event_log)
         self._problems = hooks.problems
         self._refused = hooks.refused
         self._rests = hooks.rests
@@ -155,7 +155,7 @@ class Receiver:
             count = self._importer.forget_all_but(each)
             if count:
                 why = f"{count} sessions of {each.project}"
-                self._notes.record(
+                self._event_log.record(
                     "withdrawn", each.member, why, Topic(project=each.project, actor=each.member)
                 )
         self._kept_channels = set(kept)
@@ -165,7 +165,7 @@ class Receiver:
         for team in set(teams) - self._purged:
             count = self._importer.forget_team(team, self._me.tag)
             if count:
-                self._notes.record("purged", self._me.tag, f"{count} sessions of a former team")
+                self._event_log.record("purged", self._me.tag, f"{count} sessions of a former team")
         self._purged = set(teams)
 
     def forget_unwanted(self) -> None:
@@ -305,7 +305,7 @@ class Receiver:
         except Unverified as error:
             about = _about(watched.channel)
             who = f"{owner}, item {item}"
-            self._notes.record_fault("retraction refused", who, reason(error), about)
+            self._event_log.record_fault("retraction refused", who, reason(error), about)
         except FileNotFoundError:
             return  # replaced in the meantime; Syncthing reports the new file
         except (OSError, DatabaseUnusable) as error:
@@ -317,7 +317,7 @@ class Receiver:
                 watched.inbox.drop_unfinished(item, watched.waiting.pop(item, ()))
                 watched.deletions_done = False
                 about = _about(watched.channel)
-                self._notes.record("retracted", owner, f"the session in item {item}", about)
+                self._event_log.record("retracted", owner, f"the session in item {item}", about)
         watched.retracted[item] = signature
 
     def _receive_item(self, watched: _Watched, item: str, signature: str) -> bool:
@@ -381,7 +381,7 @@ class Receiver:
         except Unverified as error:
             why = reason(error)
             about = _about(watched.channel)
-            self._notes.record_fault("item refused", about.actor, f"{item}: {why}", about)
+            self._event_log.record_fault("item refused", about.actor, f"{item}: {why}", about)
             return library.Arrival(item, signature, "refused", why)
         return library.Arrival(item, signature, "imported")
 

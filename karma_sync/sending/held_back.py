@@ -20,9 +20,9 @@ class HeldBack:
     The rows are in work.db; a copy in memory saves a read for each check of a session.
     """
 
-    def __init__(self, store: Database, notes: EventLog) -> None:
+    def __init__(self, store: Database, event_log: EventLog) -> None:
         self._store = store
-        self._notes = notes
+        self._event_log = event_log
         self._known: dict[tuple[str, str], str] = {}
         self._unknown: dict[tuple[str, str], dict[str, tuple[int, int]]] = {}
 
@@ -57,9 +57,9 @@ class HeldBack:
             work.withheld.put(tx, row)
         self._known[folder, session] = why
         if kind is Stays.FAILED:
-            self._notes.record_fault("did not leave", session, why)
+            self._event_log.record_fault("did not leave", session, why)
         elif kind is Stays.WITHHELD:
-            self._notes.record("withheld", session, why)
+            self._event_log.record("withheld", session, why)
 
     def record_left_out(self, session: SourceSession, profile: Profile, redactor: Redactor) -> None:
         """Record the files that stay though the profile takes them and their session leaves."""
@@ -67,7 +67,7 @@ class HeldBack:
             reason = why_left_out(file, redactor)
             if reason and takes(profile, file.kind):
                 name = redactor.string(file.name)[0]
-                self._notes.record("left out", session.session_id, f"{name!r}: {reason}")
+                self._event_log.record("left out", session.session_id, f"{name!r}: {reason}")
 
     def record_unknown(self, folder: str, session: str, found: WithheldRecords) -> None:
         """Record the records of a session that stay because their types are not known."""
@@ -84,7 +84,8 @@ class HeldBack:
         self._unknown[folder, session] = types
         if types.keys() - before.keys():
             names = ", ".join(sorted(types))
-            self._notes.record("left out", session, f"records of types that are not known: {names}")
+            left_out = f"records of types that are not known: {names}"
+            self._event_log.record("left out", session, left_out)
 
     def forget_gone(self, here: Set[str]) -> None:
         """Delete the failures of sessions that are not in `here`: they can never be sent."""

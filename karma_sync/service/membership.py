@@ -44,7 +44,7 @@ def leave(store: Database, me: PairingCode, name: str | None, terms: departures.
     """
     with store.transaction() as tx:
         team = teams.find(tx, name)
-        if departures.is_leaving(team, me.key):
+        if team.is_leaving(me.key):
             raise Conflict(f"you are leaving {team.name} already", hint="karma-sync team list")
         departures.leave(tx, team, me.key, terms)
         if len(team.everybody) == 1:

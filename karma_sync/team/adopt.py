@@ -14,7 +14,7 @@ from karma_sync.store import state
 from karma_sync.store.database import Transaction
 from karma_sync.store.intent import void_unknown
 from karma_sync.team.context import TeamContext
-from karma_sync.team.departures import answer_removal, end_removed, is_leaving
+from karma_sync.team.departures import answer_removal, end_removed
 from karma_sync.team.documents.folder import DocumentFile
 from karma_sync.team.documents.models import MemberDocument, Roster, team_of
 from karma_sync.team.documents.stored import MEMBER, ROSTER
@@ -154,7 +154,7 @@ class Adopter:
             self._end(tx, team, roster)
             return
         after = team_of(roster, order_of(roster), team).seen_by(me.key)
-        if is_leaving(team, me.key) and after.anybody(me.key):
+        if team.is_leaving(me.key) and after.anybody(me.key):
             state.forget_team(tx, team)  # added again after I left: that is for me to answer
             return
         for member in after.everybody:

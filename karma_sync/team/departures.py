@@ -74,12 +74,6 @@ def leave(tx: Transaction, team: Team, me: str, terms: LeaveTerms) -> Team:
     return left
 
 
-def is_leaving(team: Team, me: str) -> bool:
-    """Whether I left this team, and the others do not know it yet."""
-    gone = team.former(me)
-    return gone is not None and gone.removal is not None and gone.removal.how is How.LEFT
-
-
 def makes_known(team: Team, witness: str) -> bool:
     """Whether all others learn that I left this team if the member `witness` has seen it.
 
@@ -93,7 +87,7 @@ def makes_known(team: Team, witness: str) -> bool:
 def end_removed(tx: Transaction, context: TeamContext, team: Team, policy: AfterRemoval) -> None:
     """Take note that the leader removed me: all about the team goes."""
     me, now = context.me.key, context.now()
-    if not is_leaving(team, me):
+    if not team.is_leaving(me):
         purge_at = now if policy is AfterRemoval.PURGE else None
         _remember(tx, team, me, _End(How.REMOVED, now, purge_at))
     state.forget_team(tx, team)
@@ -189,7 +183,7 @@ class Departures:
             teams, offers = state.teams.all(tx), state.removals.all(tx)
         written = []
         for team in teams:
-            if is_leaving(team, context.me.key):
+            if team.is_leaving(context.me.key):
                 self._end_if_unheard(team)
             else:
                 written += self._tell(team)

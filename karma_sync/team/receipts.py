@@ -21,7 +21,7 @@ from karma_sync.store.database import Database, Transaction
 from karma_sync.store.intent import void_unknown
 from karma_sync.syncthing.rescan import Rescan, Scan
 from karma_sync.team.context import TeamContext
-from karma_sync.team.departures import is_leaving, makes_known
+from karma_sync.team.departures import makes_known
 from karma_sync.team.documents.folder import DocumentFile, MetadataFolder
 from karma_sync.team.documents.receipt import (
     STRAY_REVISION,
@@ -215,7 +215,7 @@ class Receipts:
         """Forget a team that I left, if who has seen that is enough for all others to learn it."""
         with self._context.store.transaction() as tx:
             fresh = state.teams.get(tx, team.id)
-            if fresh and is_leaving(fresh, self._context.me.key) and makes_known(fresh, witness):
+            if fresh and fresh.is_leaving(self._context.me.key) and makes_known(fresh, witness):
                 state.forget_team(tx, fresh)
 
     def _latest_version(self) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from karma_sync.agents.claude.side_files import TELLING, WATCHED
+from karma_sync.agents.claude.side_files import REPORTED_DELETIONS, WATCHED
 from karma_sync.app import App
 from karma_sync.daemon.before_start import before_start
 from karma_sync.daemon.lock import announced, locked
@@ -241,7 +241,7 @@ class MemoryMember(Member):
         told |= {
             path
             for path in self._watched.keys() - found.keys()
-            if path.relative_to(self.claude).parts[0] in TELLING
+            if path.relative_to(self.claude).parts[0] in REPORTED_DELETIONS
         }
         for path in sorted(told):
             self._requests.touch(path)

@@ -23,7 +23,7 @@ from karma_sync.domain.session.profile import FileKind, Profile, takes
 # them: they change together with the transcript, which is watched.
 WATCHED = ("projects", "todos", "tasks", "plans", "sessions")
 # The watched folders in which a deleted file matters too: it means that a process has ended.
-TELLING = ("sessions",)
+REPORTED_DELETIONS = ("sessions",)
 # The watched folders in which links are followed: to project directories, and to what lies in one.
 LINKED = ("projects",)
 _AGENT = "-agent-"

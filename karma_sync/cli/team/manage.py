@@ -267,9 +267,7 @@ def rename(
 
 
 def _standing(app: App, team: "Team") -> str:
-    from karma_sync.team.departures import is_leaving
-
-    if is_leaving(team, app.me.key):
+    if team.is_leaving(app.me.key):
         return "leaving"
     if team.is_dissolved:
         return "dissolved"

@@ -6,7 +6,7 @@ from typing import Self
 
 from karma_sync.domain.session.project import SharedProject
 from karma_sync.domain.team.direction import AfterRemoval
-from karma_sync.domain.team.member import Member
+from karma_sync.domain.team.member import How, Member
 from karma_sync.domain.value import Value
 from karma_sync.errors import BadInput, NotFound, NotLeader
 
@@ -69,6 +69,11 @@ class TeamFacts(Value, frozen=True, kw_only=True):
     def former(self, key: str) -> Member | None:
         """The removed member or guest with this key; None if there is none."""
         return _with_key(self.removed, key)
+
+    def is_leaving(self, key: str) -> bool:
+        """Whether the member with this key left, and the others do not know it yet."""
+        gone = self.former(key)
+        return gone is not None and gone.removal is not None and gone.removal.how is How.LEFT
 
     def known(self, key: str) -> Member | None:
         """The member, guest or removed member with this key; None if nobody ever had it."""

@@ -79,6 +79,7 @@ def test_what_reads_no_documents_of_peers_loads_no_pydantic(
     typed: list[str], here: MemoryTown
 ) -> None:
     member = here.member("rhea")
+    member.run("team", "create", "backend")
 
     assert "pydantic.main" not in loaded(typed, environ=member.environ)
 
