@@ -12,6 +12,7 @@ from karma_sync.cli.notices import warn_if_down
 from karma_sync.cli.observed import observation_fields, print_observations, require_private_of
 from karma_sync.cli.options import JsonOption, PrivateOption
 from karma_sync.cli.output import ago, print_json, print_line, print_next
+from karma_sync.cli.progress import waiting
 from karma_sync.cli.screen import Line, print_drawn, print_marked
 from karma_sync.domain.text import printable
 from karma_sync.errors import BadInput
@@ -71,7 +72,8 @@ def search(
     app = App.from_environment()
     warn_if_down(app)
     manner = _manner(limit, cursor, every, sort)
-    results = _results(app, words or [], regex, manner)
+    with waiting("searching"):
+        results = _results(app, words or [], regex, manner)
     beside = [] if regex or cursor else _observations(app, words or [], limit)
     if as_json:
         require_private_for((hit.readable for hit in results.hits), app.settings.tag, private)

@@ -9,6 +9,7 @@ from karma_sync.app import App
 from karma_sync.cli.notices import warn_if_down, warn_of_unsearched
 from karma_sync.cli.options import JsonOption
 from karma_sync.cli.output import print_json, print_line, print_next, warn_of_unreadable
+from karma_sync.cli.progress import waiting
 from karma_sync.cli.screen import Line, Tone, print_table
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ def scan(as_json: JsonOption = False) -> None:
     warn_of_unsearched(app)
     warn_of_unreadable(app.source.closed())
     shared = teams.all_teams(app.state)
-    found = scan(app.decider, app.source, shared, projects.own_names(app.state))
+    with waiting("reading sessions"):
+        found = scan(app.decider, app.source, shared, projects.own_names(app.state))
     if as_json:
         print_json(directories=[asdict(each) for each in found])
         return

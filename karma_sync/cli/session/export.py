@@ -13,6 +13,7 @@ from karma_sync.cli.frame import require_private_for
 from karma_sync.cli.notices import warn_if_down
 from karma_sync.cli.options import PrivateOption, SessionArgument, typed_directory
 from karma_sync.cli.output import print_line, size
+from karma_sync.cli.progress import waiting
 from karma_sync.cli.session.listing import scope_of
 from karma_sync.errors import BadInput, NotFound
 
@@ -72,7 +73,9 @@ def export(
         require_private_for([found], app.me.tag, private)
     writer = _html if html else _markdown if markdown else None
     if writer is None and to is not None:
-        _tell(_exporter(app).original(scope, found, _directory(to)))
+        with waiting("exporting"):
+            done = _exporter(app).original(scope, found, _directory(to))
+        _tell(done)
         return
     pieces = writer(app, scope, found) if writer else iter(())
     if to is None:
@@ -81,7 +84,9 @@ def export(
         return
     name = f"{found.manifest.session.session_id}.{'html' if html else 'md'}"
     encoded = (piece.encode(errors="replace") for piece in pieces)
-    _tell(_exporter(app).document(_directory(to) / name, encoded))
+    with waiting("exporting"):
+        done = _exporter(app).document(_directory(to) / name, encoded)
+    _tell(done)
 
 
 def _tell(done: "Exported") -> None:

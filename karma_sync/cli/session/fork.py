@@ -16,6 +16,7 @@ from karma_sync.cli.frame import require_private_for
 from karma_sync.cli.notices import warn_if_down, warn_of_unsearched
 from karma_sync.cli.options import IntoOption, JsonOption, PrivateOption, SessionArgument, YesOption
 from karma_sync.cli.output import print_json, print_line, print_next, size
+from karma_sync.cli.progress import waiting
 from karma_sync.cli.session.listing import many, scope_of, title_of
 from karma_sync.domain.text import printable
 from karma_sync.errors import Conflict, NeedsConsent
@@ -130,7 +131,10 @@ def made_fork(app: App, parent: "Readable", choice: ForkChoice) -> MadeFork:
     clone = _clone(app, parent, choice.into)
     home = agent_home(app)
     wishes = ForkWishes(_author(app, parent), choice.at, choice.keep_thinking)
-    with forking(app).prepared(parent, clone, wishes, os.environ) as (prepared, write):
+    with (
+        waiting("forking"),
+        forking(app).prepared(parent, clone, wishes, os.environ) as (prepared, write),
+    ):
         written = None if choice.dry_run else write(app.state)
     command = resume_command(clone.start, home, prepared.session)
     is_mine = parent.manifest.member == app.settings.tag

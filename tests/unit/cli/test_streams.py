@@ -154,3 +154,21 @@ def test_who_types_pair_without_a_code_is_told_how_to_paste_it(alice: Member) ->
     assert "The pairing code of the other member [then Enter and Ctrl-D]: " in seen
     assert "cut off" in seen
     assert code == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (["search", "--regex", "retr[yi]"], "searching"),
+        (["project", "scan"], "reading sessions"),
+    ],
+)
+def test_a_command_that_may_take_long_shows_on_a_terminal_what_it_does(
+    alice: Member, command: list[str], what: str
+) -> None:
+    environ = {**alice.environ, "TERM": "xterm"}
+    environ.pop("NO_COLOR", None)
+
+    code, seen = run_on_terminal(alice.command(command), environ, alice.repo, [])
+
+    assert (code, what in seen) == (0, True), seen
