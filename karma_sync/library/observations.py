@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from karma_sync.domain.access import AccessScope
+from karma_sync.domain.ids import user_of
 from karma_sync.domain.session.observation import Observation, ObservationFilter, moment_text
 from karma_sync.domain.session.query import Is, Key, Query, moment
 from karma_sync.errors import BadInput, NotFound
@@ -145,11 +146,14 @@ def search_beside(
         is_state = each.key is not Key.IS or each.value in states
         if each.unwanted or each.key not in known or not is_state:
             return []
+    authors = _authors(query, scope.user)
+    if authors is None:
+        return []
     wanted = ObservationFilter(
-        authors=_authors(query, scope.user),
+        authors=authors,
         projects=_values(query, Key.PROJECT),
         types=_values(query, Key.TYPE),
-        since=max((moment_text(moment(s, now)) for s in _values(query, Key.SINCE)), default=""),
+        since=min((moment_text(moment(s, now)) for s in _values(query, Key.SINCE)), default=""),
     )
     if query.match():
         return _fitting(reader, scope, query, wanted, most)
@@ -179,10 +183,12 @@ def _values(query: Query, key: Key) -> tuple[str, ...]:
     return tuple(each.value for each in query.filters if each.key is key)
 
 
-def _authors(query: Query, me: str) -> tuple[str, ...]:
-    mine = any(each.value == Is.MINE for each in query.filters if each.key is Key.IS)
-    named = (me if name in ("me", "you") else name for name in _values(query, Key.BY))
-    return (*named, *((me,) if mine else ()))
+def _authors(query: Query, me: str) -> tuple[str, ...] | None:
+    """The authors that `by:` and `is:mine` leave; none if all count, None if nobody does."""
+    named = tuple(me if name in ("me", "you") else name for name in _values(query, Key.BY))
+    if not any(each.value == Is.MINE for each in query.filters if each.key is Key.IS):
+        return named
+    return (me,) if not named or {me, user_of(me)} & {*named} else None
 
 
 def label(found: ReadObservation, me: str, name: str = "") -> str:

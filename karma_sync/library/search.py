@@ -3,11 +3,12 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from karma_sync.channel.kept_content import KeptContent
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.passage import Extractor, Reading
-from karma_sync.domain.session.query import Filter, Is, Key, Query, moment
+from karma_sync.domain.session.query import TIMES, Filter, Is, Key, Query, moment
 from karma_sync.domain.session.readable import Readable
 from karma_sync.errors import Unverified
 from karma_sync.library.hits import Hit, Manner, Results, hit_of, title_hit
@@ -21,6 +22,7 @@ from karma_sync.store.session_filter import SessionFilter
 _LIVE_SPAN = timedelta(hours=1)  # a live session was active within this time
 _LIVE_MOST = 1000
 _OWN_MOST = 1_000_000
+_IN_SEVERAL = "no record has all words: these sessions have them in several"
 
 
 @dataclass(frozen=True)
@@ -56,42 +58,64 @@ class Searcher:
 
     def search(self, scope: AccessScope, query: Query, manner: Manner) -> Results:
         """What fits the query, within the scope."""
-        notes = list(query.notes)
         if (nothing := without_search(query)) is not None:
             return nothing
+        if not query.match():
+            with self.library.store.reading() as tx:
+                sessions = self.sessions(tx, scope, query)
+                return self._list(tx, scope, sessions, manner, query.notes)
+        return in_one_or_several(query, partial(self.records, scope, query, manner))
+
+    def records(
+        self, scope: AccessScope, query: Query, manner: Manner, across: bool = False
+    ) -> Results:
+        """The records that fit; with `across`, those of sessions that have all words in several."""
+        find = partial(find_across, query=query) if across else search.find
         with self.library.store.reading() as tx:
-            sessions = self.sessions(tx, scope, query)
-            if not query.match():
-                return self._list(tx, scope, sessions, manner, notes)
-            wanted = self.wanted(query, sessions, manner)
-            found = _once(search.find(tx, scope, wanted))
-            if not found and len(query.wanted) > 1:
-                found = self._find_across(tx, scope, query, wanted)
-                if found:
-                    notes.append("no record has all words: these sessions have them in several")
+            wanted = self.wanted(query, self.sessions(tx, scope, query), manner)
+            found = _once(find(tx, scope, wanted))
             page = found[manner.skip : manner.skip + manner.most]
             hits = self._hits(tx, scope, query, page)
         last = manner.skip + len(page)
-        return Results(hits, len(found), last if last < len(found) else 0, notes)
+        return Results(hits, len(found), last if last < len(found) else 0, query.notes)
 
     def sessions(self, tx: Transaction, scope: AccessScope, query: Query) -> SessionFilter:
         """The sessions that the query's filters allow."""
         wanted = SessionFilter(query.filters, scope.user, self.teams)
-        for each in query.filters:
-            if each.of_observations:
-                wanted = _limited(wanted, set(), each)
-            elif each.key is Key.FILE:
-                phrase = each.value.replace('"', '""')
-                wanted = _limited(wanted, search.items_with(tx, scope, f'path : "{phrase}"'), each)
-            elif each.key is Key.IS and each.value == Is.LIVE:
-                wanted = _limited(wanted, self._live(tx, scope), each)
-            elif each.key is Key.IS and each.value == Is.KEPT:
-                wanted = _limited(wanted, self._kept(tx, scope), each)
-            elif each.key is Key.IS and each.value == Is.FORK:
-                wanted = _limited(wanted, self._forks(tx, scope), each)
+        if query.only_observations:
+            wanted = replace(wanted, ids=frozenset())
+        # of several filters of one kind any one suffices
+        for kind in dict.fromkeys((f.key, f.unwanted) for f in query.filters):
+            alike = [f for f in query.filters if (f.key, f.unwanted) == kind]
+            if not _is_in_sql(alike):
+                others = tuple(f for f in wanted.filters if f not in alike)
+                wanted = replace(wanted, filters=others)
+                wanted = _limited(wanted, self._items_of(tx, scope, alike), alike[0])
         if not query.wanted and (refused := query.refused()):
             wanted = replace(wanted, without=wanted.without | search.items_with(tx, scope, refused))
         return wanted
+
+    def _items_of(
+        self, tx: Transaction, scope: AccessScope, filters: Iterable[Filter]
+    ) -> set[tuple[str, str]]:
+        """The sessions that any of these filters means, whether they are wanted or not."""
+        found: set[tuple[str, str]] = set()
+        for each in filters:
+            if each.key is Key.FILE:
+                phrase = each.value.replace('"', '""')
+                found |= search.items_with(tx, scope, f'path : "{phrase}"')
+            elif each.key is Key.IS and each.value in self._states:
+                found |= self._states[Is(each.value)](tx, scope)
+        return found
+
+    @property
+    def _states(self) -> Mapping[Is, Callable[[Transaction, AccessScope], set[tuple[str, str]]]]:
+        return {
+            Is.LIVE: self._live,
+            Is.MINE: self._mine,
+            Is.KEPT: self._kept,
+            Is.FORK: self._forks,
+        }
 
     def within_times(self, sessions: SessionFilter) -> SessionFilter:
         """The same sessions, those alone that were last active when `since` and `before` say."""
@@ -101,15 +125,21 @@ class Searcher:
             before=_time_of(sessions.filters, Key.BEFORE, self.now),
         )
 
+    def _own(self, tx: Transaction, scope: AccessScope) -> list[Readable]:
+        own = SessionFilter((Filter(Key.IS, Is.MINE),), scope.user)
+        found, _ = queries.page(tx, scope, own, _OWN_MOST)
+        return found
+
+    def _mine(self, tx: Transaction, scope: AccessScope) -> set[tuple[str, str]]:
+        return {_item(r) for r in self._own(tx, scope)}
+
     def _live(self, tx: Transaction, scope: AccessScope) -> set[tuple[str, str]]:
         recent = SessionFilter(since=self.now - _LIVE_SPAN)
         found, _ = queries.page(tx, scope, recent, _LIVE_MOST)
-        return {(r.folder, r.manifest.item) for r in found if self.is_live(scope, r)}
+        return {_item(r) for r in found if self.is_live(scope, r)}
 
     def _kept(self, tx: Transaction, scope: AccessScope) -> set[tuple[str, str]]:
-        own = SessionFilter((Filter(Key.IS, Is.MINE),), scope.user)
-        found, _ = queries.page(tx, scope, own, _OWN_MOST)
-        return {(r.folder, r.manifest.item) for r in found if self.is_kept(scope, r)}
+        return {_item(r) for r in self._own(tx, scope) if self.is_kept(scope, r)}
 
     def is_fork(self, scope: AccessScope, readable: Readable) -> bool:
         """Whether a session is the reader's own and goes on from another one."""
@@ -117,9 +147,7 @@ class Searcher:
         return manifest.member == scope.user and manifest.session.session_id in self.forks()
 
     def _forks(self, tx: Transaction, scope: AccessScope) -> set[tuple[str, str]]:
-        own = SessionFilter((Filter(Key.IS, Is.MINE),), scope.user)
-        found, _ = queries.page(tx, scope, own, _OWN_MOST)
-        return {(r.folder, r.manifest.item) for r in found if self.is_fork(scope, r)}
+        return {_item(r) for r in self._own(tx, scope) if self.is_fork(scope, r)}
 
     def wanted(self, query: Query, sessions: SessionFilter, manner: Manner) -> Wanted:
         """What the index is asked for."""
@@ -132,22 +160,6 @@ class Searcher:
             single=not manner.every,
             now=int(self.now.timestamp()),
         )
-
-    def _find_across(
-        self, tx: Transaction, scope: AccessScope, query: Query, wanted: Wanted
-    ) -> list[Found]:
-        """The sessions that have all words, though no record has; of each the best record."""
-        having: set[tuple[str, str]] | None = None
-        for word in query.wanted:
-            items = search.items_with(tx, scope, word.expression())
-            having = items if having is None else having & items
-            if not having:
-                return []
-        ids = frozenset(having or ())
-        known = wanted.sessions.ids
-        sessions = replace(wanted.sessions, ids=ids if known is None else ids & known)
-        any_word = " OR ".join(word.expression() for word in query.wanted)
-        return _once(search.find(tx, scope, replace(wanted, match=any_word, sessions=sessions)))
 
     def _list(
         self,
@@ -193,6 +205,33 @@ class Searcher:
             return None
 
 
+def in_one_or_several(query: Query, find: Callable[[bool], Results]) -> Results:
+    """The records that have all words; if there is none, sessions that have them in several.
+
+    `find` returns the one, or with True the other.
+    """
+    found = find(False)
+    if found.total or len(query.wanted) < 2:
+        return found
+    across = find(True)
+    return replace(across, notes=[*across.notes, _IN_SEVERAL]) if across.total else found
+
+
+def find_across(tx: Transaction, scope: AccessScope, wanted: Wanted, query: Query) -> list[Found]:
+    """The records that have one of the words, of the sessions whose records have all of them."""
+    having: set[tuple[str, str]] | None = None
+    for word in query.wanted:
+        match = query.only(word).match()
+        items = search.items_with(tx, scope, match, wanted.since, wanted.before)
+        having = items if having is None else having & items
+        if not having:
+            return []
+    ids = frozenset(having or ())
+    known = wanted.sessions.ids
+    sessions = replace(wanted.sessions, ids=ids if known is None else ids & known)
+    return search.find(tx, scope, replace(wanted, match=query.match_any(), sessions=sessions))
+
+
 def without_search(query: Query) -> Results | None:
     """The results of a query that asks for nothing, or for nothing that is indexed; else None."""
     if not query.words and not query.filters:
@@ -213,6 +252,17 @@ def _once(found: Iterable[Found]) -> list[Found]:
     ]
 
 
+def _item(readable: Readable) -> tuple[str, str]:
+    return readable.folder, readable.manifest.item
+
+
+def _is_in_sql(alike: Collection[Filter]) -> bool:
+    """Whether a `SessionFilter` says what filters of one kind mean."""
+    if alike and next(iter(alike)).key is Key.IS:
+        return all(each.value == Is.MINE for each in alike)
+    return all(each.key not in (Key.FILE, Key.TYPE) for each in alike)
+
+
 def _limited(known: SessionFilter, items: set[tuple[str, str]], by: Filter) -> SessionFilter:
     if by.unwanted:
         return replace(known, without=known.without | items)
@@ -220,11 +270,16 @@ def _limited(known: SessionFilter, items: set[tuple[str, str]], by: Filter) -> S
 
 
 def _time_of(filters: Iterable[Filter], key: Key, now: datetime) -> datetime | None:
-    """The narrowest of the moments that filters of one key name."""
-    found = [moment(each.value, now) for each in filters if each.key is key and not each.unwanted]
-    if not found:
-        return None
-    return max(found) if key is Key.SINCE else min(found)
+    """The moment from which, or before which, what fits must be; None if any will do.
+
+    Of two filters with one key either suffices. An unwanted one is a limit of the other kind.
+    """
+    timed = [(each, moment(each.value, now)) for each in filters if each.key in TIMES]
+    either = [at for each, at in timed if each.key is key and not each.unwanted]
+    limits = [at for each, at in timed if each.key is not key and each.unwanted]
+    if key is Key.SINCE:
+        return max([*limits, *([min(either)] if either else [])], default=None)
+    return min([*limits, *([max(either)] if either else [])], default=None)
 
 
 def _bound(query: Query, key: Key, now: datetime) -> int | None:

@@ -35,6 +35,8 @@ def select(
     places: IndexPlaces | None = None,
 ) -> list[Readable]:
     """The sessions in `known` that the query's filters allow and that have all its words."""
+    if query.only_observations:
+        return []
     where = places or IndexPlaces(_place_of, partial(_having, searcher, scope))
     tests = _tests(searcher, scope)
     for each in query.filters:

@@ -82,8 +82,18 @@ def find(tx: Transaction, scope: AccessScope, wanted: Wanted) -> list[Found]:
     return sorted(found, key=lambda f: (-f.score, -f.time, f.folder, f.item, f.at))
 
 
-def items_with(tx: Transaction, scope: AccessScope, match: str) -> set[tuple[str, str]]:
-    """The sessions, by (folder, item), of which some record fits an FTS5 expression."""
+def items_with(
+    tx: Transaction,
+    scope: AccessScope,
+    match: str,
+    since: int | None = None,
+    before: int | None = None,
+) -> set[tuple[str, str]]:
+    """The sessions, by (folder, item), of which some record fits an FTS5 expression.
+
+    `since` and `before` (Unix seconds) limit the time of the record.
+    """
+    limits, bounds = _limits(since, before)
     found = set()
     everything = SessionFilter()
     for number in _channels(tx, scope, everything):
@@ -91,8 +101,8 @@ def items_with(tx: Transaction, scope: AccessScope, match: str) -> set[tuple[str
         rows = tx.execute(
             f"SELECT DISTINCT s.folder, s.item FROM search_{number:d} AS f"  # noqa: S608 ours
             " JOIN passage AS p ON p.id = f.rowid JOIN search_item AS s ON s.number = p.item"
-            f" WHERE search_{number:d} MATCH ? AND p.item IN ({condition})",
-            [match, *values],
+            f" WHERE search_{number:d} MATCH ? AND p.item IN ({condition}){limits}",
+            [match, *values, *bounds],
         )
         found |= {(row["folder"], row["item"]) for row in rows}
     return found
@@ -162,9 +172,7 @@ def _channels(tx: Transaction, scope: AccessScope, sessions: SessionFilter) -> l
 
 def _find_in(tx: Transaction, scope: AccessScope, number: int, wanted: Wanted) -> Iterable[Found]:
     condition, values = _items(scope, wanted.sessions)
-    times: Sequence[tuple[str, int | None]] = ((">=", wanted.since), ("<", wanted.before))
-    limits = "".join(f" AND p.time {sign} ?" for sign, time in times if time is not None)
-    bounds = [time for _, time in times if time is not None]
+    limits, bounds = _limits(wanted.since, wanted.before)
     weights = ", ".join(str(_WEIGHTS[column]) for column in COLUMNS)
     # bm25 is negative, and lower is better
     best = "max(h.time)" if wanted.newest else "max(h.score)"
@@ -191,6 +199,13 @@ def _find_in(tx: Transaction, scope: AccessScope, number: int, wanted: Wanted) -
             *(row["at"], row["size"], row["time"], row["score"], row["more"]),
             *(row["member"], row["session"]),
         )
+
+
+def _limits(since: int | None, before: int | None) -> tuple[str, list[int]]:
+    """The condition on the time of a passage `p`, and its values."""
+    times: Sequence[tuple[str, int | None]] = ((">=", since), ("<", before))
+    known = [(sign, time) for sign, time in times if time is not None]
+    return "".join(f" AND p.time {sign} ?" for sign, _ in known), [time for _, time in known]
 
 
 def _items(scope: AccessScope, sessions: SessionFilter) -> tuple[str, Values]:

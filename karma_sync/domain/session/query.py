@@ -6,7 +6,7 @@ lone quote.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
@@ -137,14 +137,25 @@ class Query:
 
     def match(self) -> str:
         """What FTS5 is asked for; "" if no word is wanted."""
+        return self._records(" AND ")
+
+    def match_any(self) -> str:
+        """The same for records that have any one of the wanted words."""
+        return self._records(" OR ")
+
+    def only(self, word: Word) -> "Query":
+        """The same search for one of its wanted words."""
+        return replace(self, words=tuple(w for w in self.words if w == word or w.unwanted))
+
+    def _records(self, between: str) -> str:
         tools = [f for f in self.filters if f.key is Key.TOOL]
-        wanted = [w.expression() for w in self.wanted]
-        wanted += [f"tool : {_quoted(f.value)}" for f in tools if not f.unwanted]
-        if not wanted:
+        words = between.join(w.expression() for w in self.wanted)
+        named = " OR ".join(f"tool : {_quoted(f.value)}" for f in tools if not f.unwanted)
+        found = " AND ".join(f"({each})" for each in (words, named) if each)
+        if not found:
             return ""
         refused = [e for w in self.words if w.unwanted and (e := w.expression())]
         refused += [f"tool : {_quoted(f.value)}" for f in tools if f.unwanted]
-        found = " AND ".join(wanted)
         return f"({found}) NOT ({' OR '.join(refused)})" if refused else found
 
     def refused(self) -> str:

@@ -15,7 +15,7 @@ from karma_sync.domain.session.query import Key, Query
 from karma_sync.domain.session.readable import Readable
 from karma_sync.library.hits import Hit, Manner, Results, hit_of, title_hit
 from karma_sync.library.regex_search import RegexSearcher, require_no_words
-from karma_sync.library.search import Searcher, without_search
+from karma_sync.library.search import Searcher, find_across, in_one_or_several, without_search
 from karma_sync.library.selecting import IndexPlaces, Place, select
 from karma_sync.service.forks import known_forks
 from karma_sync.service.sessions.reading import ReadableCopy, ReadableSessions
@@ -53,9 +53,12 @@ class SessionSearch:
             return nothing
         if not query.match():
             return self._list(scope, query, manner)
+        return in_one_or_several(query, partial(self._records, scope, query, manner))
+
+    def _records(self, scope: AccessScope, query: Query, manner: Manner, across: bool) -> Results:
         first = replace(manner, most=manner.skip + manner.most, skip=0)
-        shared = self.searcher.search(scope, query, first)
-        own = self._search_archive(scope, query, first)
+        shared = self.searcher.records(scope, query, first, across)
+        own = self._search_archive(scope, query, first, across)
         if not own.hits:
             page = shared.hits[manner.skip :]
         else:
@@ -101,13 +104,16 @@ class SessionSearch:
         hits = self._told_apart(scope, [title_hit(each, "") for each in page])
         return Results(hits, len(found), last if last < len(found) else 0, query.notes)
 
-    def _search_archive(self, scope: AccessScope, query: Query, manner: Manner) -> Results:
+    def _search_archive(
+        self, scope: AccessScope, query: Query, manner: Manner, across: bool
+    ) -> Results:
         archive = self.sessions.archive
         if not self._has_archive(scope):
             return Results([], 0)
         wanted = self.searcher.wanted(query, self._archived(scope, query), manner)
+        find = partial(find_across, query=query) if across else search.find
         with reading_only(archive.database) as tx:
-            found = search.find(tx, self._own(scope), wanted)
+            found = find(tx, self._own(scope), wanted)
         page = found[: manner.most]
         hits = [hit for each in page for hit in self._archived_hit(scope, query, each)]
         return Results(hits, len(found))

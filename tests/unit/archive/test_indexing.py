@@ -81,6 +81,17 @@ def test_what_is_archived_is_found_where_it_stands(d: Desk) -> None:
     assert [hit.snippet[start:end] for start, end in hit.marks] == [WORD]
 
 
+def test_words_in_several_records_are_found_if_no_record_has_all(d: Desk) -> None:
+    session = d.write(f"where is the {WORD}?", "and the walrus")
+    d.write(f"another {WORD}")
+    d.pass_()
+
+    assert found(d, f"{WORD} walrus") == [session.id]
+    both = d.write(f"a {WORD} and a walrus")
+    d.pass_()
+    assert found(d, f"{WORD} walrus") == [both.id]
+
+
 def test_a_pattern_is_found_in_the_archive_and_the_search_goes_on_where_it_ended(d: Desk) -> None:
     sessions = [d.write("first", f"where is the {WORD}? \U0001f999"), d.write(f"{WORD} again")]
     d.write("another")

@@ -165,6 +165,18 @@ def test_words_that_stand_in_several_records_of_a_session_are_found_with_a_note(
     assert len(found.notes) == 1
 
 
+def test_words_in_several_records_keep_to_all_else_that_was_asked_for(place: Place) -> None:
+    place.session("drafts", asked("the heron"), answered("the walrus, a draft"))
+    place.session("calls", asked("the heron"), called("Edit", new_string="walrus"))
+    place.session("edits", called("Edit", new_string="heron"), called("Edit", new_string="walrus"))
+    place.session("times", asked("x", day=1), asked("heron", day=1), answered("walrus", day=28))
+
+    assert sorted(place.ids("heron walrus -draft")) == ["calls", "edits", "times"]
+    assert place.ids("heron walrus tool:Edit") == ["edits"]
+    assert place.ids("heron walrus since:2026-05-25") == []
+    assert "times" not in place.ids("heron walrus before:2026-05-25")
+
+
 FILTERS = {
     "by:alice": {"web", "api"},
     "by:alice.mbp": {"web", "api"},
@@ -190,6 +202,15 @@ FILTERS = {
     "before:2026-05-25": {"web", "api", "bobs"},
     "is:live": set(),
     "is:mine": set(),
+    "file:auth.py file:other.py": {"web"},
+    "-file:auth.py -file:other.py": {"api", "bobs", "carols"},
+    "is:live is:mine": set(),
+    "is:observation is:mine": set(),
+    "-is:live": {"web", "api", "bobs", "carols"},
+    "since:2026-05-25 since:2026-05-01": {"web", "api", "bobs", "carols"},
+    "before:2026-05-25 before:2026-05-01": {"web", "api", "bobs"},
+    "-since:2026-05-25": {"web", "api", "bobs"},
+    "-before:2026-05-25": {"carols"},
 }
 
 
@@ -213,6 +234,13 @@ def test_filters(filled: Place, each: str) -> None:
     assert set(filled.ids(f"otter {each}")) == FILTERS[each]
     if each != "tool:Edit":
         assert set(filled.ids(each)) == FILTERS[each]
+
+
+def test_of_two_tools_either_suffices(filled: Place) -> None:
+    filled.session("ran", called("Bash", command="otter"))
+
+    assert sorted(filled.ids("otter tool:Edit tool:Bash")) == ["ran", "web"]
+    assert sorted(filled.ids("tool:Edit tool:Bash")) == ["ran", "web"]
 
 
 def test_a_tool_is_found_by_its_name_and_not_by_its_input(filled: Place) -> None:

@@ -8,11 +8,12 @@ import pytest
 from karma_sync.channel.verify import verify_observations
 from karma_sync.domain import limits
 from karma_sync.domain.session.observation import Observation, ObservationFilter
+from karma_sync.domain.session.query import Query
 from karma_sync.errors import BadInput, NotFound
-from karma_sync.library.observations import Observations, label
+from karma_sync.library.observations import Observations, label, search_beside
 from karma_sync.service.sessions.observations import received_ids
 from karma_sync.store import observations
-from tests.support.builders import ALICE, BOB, CAROL, Shelf, Swapping, channel_of, team_of_all
+from tests.support.builders import ALICE, BOB, CAROL, NOW, Shelf, Swapping, channel_of, team_of_all
 from tests.support.observing import ObservingDesk, read, saved, titles
 
 TEAM = team_of_all(ALICE, BOB, CAROL)
@@ -304,6 +305,23 @@ def test_observation_list_author_with_a_cursor_over_several_authors(
     assert reader.count(shelf.scope, wanted) == 20
     with pytest.raises(BadInput):
         reader.page(shelf.scope, wanted, 7, "nonsense")
+
+
+def test_beside_sessions_each_kind_of_filter_must_fit_and_of_one_kind_any(
+    desk: ObservingDesk, shelf: Shelf
+) -> None:
+    desk.send([saved(ALICE, updated="2026-05-20T12:00:00Z")])
+    desk.arrive_at(shelf)
+    reader = Observations(shelf.library.store)
+
+    def found(text: str) -> list[str]:
+        query = Query.parse(f"is:observation {text}", NOW)
+        return [each.id for each in search_beside(reader, shelf.scope, query, NOW, 5)]
+
+    assert found("by:alice") == found("by:alice by:carol") == ["obs-0001"]
+    assert found("is:mine") == found("is:mine by:alice") == []
+    assert found("since:2026-05-25") == []
+    assert found("since:2026-05-25 since:2026-05-01") == ["obs-0001"]
 
 
 def test_an_observation_that_comes_twice_is_there_once(tmp_path: Path, shelf: Shelf) -> None:
