@@ -23,7 +23,7 @@ _NOTHING = (-1, -1)
 Match = Callable[[re2._Anchor, bytes, int, int], Spans]
 _APART = 64  # bytes
 _NAMED_GROUP = re.compile(rb"\(\?P<[A-Za-z0-9_]+>")
-_SHOWN = 2048  # bytes at each end of a match that are always looked at for its groups
+_SHOWN = 512  # bytes at each end of a match that are always looked at for its groups
 _BETWEEN = re.compile(rb"[^A-Za-z0-9+/=_-]")  # what ends a word, or a run of base64
 
 
@@ -55,7 +55,7 @@ class Pattern:
         """The same as `search`, for a text in which a match may be very long.
 
         RE2 finds out fast where a match begins and ends, and slowly where its groups do. If one
-        group is most of a long match, as a value of 80 kB is, only the match's first and last
+        group is most of a long match, as a value of 80 kB is, only the match's first and last half
         kilobytes are searched for the groups. The value may then be longer than it is to `search`,
         where that would end it within the match, at a sign between its ends; it is never shorter.
         """

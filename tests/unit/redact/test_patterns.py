@@ -7,8 +7,8 @@ from karma_sync.redact.examples import fill
 from karma_sync.redact.matching.patterns import compiled
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
 
-SIZES = (0, 4_000, 4_090, 4_100, 9_000, 20_000)  # characters that a value grows by
-LONG = 4096  # bytes of a match whose groups are found at its ends alone
+SIZES = (0, 900, 1_020, 1_030, 4_000, 9_000, 20_000)  # characters that a value grows by
+LONG = 1024  # bytes of a match whose groups are found at its ends alone
 SIGNS = "=;& \n.\"'%\\"
 TRIES = 4  # matches in each text
 
