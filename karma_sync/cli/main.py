@@ -112,7 +112,7 @@ def load() -> Callable[[], object]:
 def run(command: Callable[[], object]) -> None:
     """Run the command that was typed; print its error and the next step, and exit with its code.
 
-    What it printed is written before the end, where a full disk can still be named.
+    The output is written out before the end, so that a full disk can still be reported.
     """
     try:
         try:

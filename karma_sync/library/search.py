@@ -142,7 +142,7 @@ class Searcher:
         return {_item(r) for r in self._own(tx, scope) if self.is_kept(scope, r)}
 
     def is_fork(self, scope: AccessScope, readable: Readable) -> bool:
-        """Whether a session is the reader's own and goes on from another one."""
+        """Whether a session is the reader's own and continues another one."""
         manifest = readable.manifest
         return manifest.member == scope.user and manifest.session.session_id in self.forks()
 

@@ -30,8 +30,8 @@ _END = "The session ends here."
 class SessionPart:
     """One session as an agent reads it.
 
-    A cursor names a file of the session by its number, and the byte from which to go on: whatever
-    the records are called, each part begins behind the last one.
+    A cursor names a file of the session by its number, and the byte at which to continue: each
+    part begins after the last one, even if several records have one ID.
     """
 
     view: AgentView

@@ -102,7 +102,7 @@ class Receipts:
         return soonest(*waits)
 
     def _forget_former_teams(self, world: World) -> None:
-        """Forget what the members of teams said that I left; only the version of mine stays."""
+        """Forget the receipts of the members of teams that I left; the version of mine stays."""
         me = self._context.me.key
         for team in world.former - {team.id for team in world.teams}:
             with self._store.reading() as tx:

@@ -131,7 +131,7 @@ class EngramSource:
         return [self.home, *roots, *(root / "chunks" for root in roots)]
 
     def read(self) -> SourceContent:
-        """As `ObservationSource`; what is deleted is not among it."""
+        """As `ObservationSource` describes, without deleted observations."""
         known = self.read_folders()
         problems = list(known.problems)
         whole = not problems

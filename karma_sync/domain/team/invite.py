@@ -322,7 +322,7 @@ class Joining(Value, frozen=True, kw_only=True):
         return door_of(bytes.fromhex(self.knock_key), device)
 
     def learn(self, **offered: Any) -> "Joining":
-        """The leader's offer came: what it says, by the names of the fields here."""
+        """Take over the leader's offer: its values, by the names of the fields here."""
         return self._move("learn", **offered)
 
     def agree(
