@@ -133,6 +133,7 @@ RECORDS = {
     "karma_sync.cli.markdown": {"token"},  # of the parser
     "karma_sync.library.documents.page": {"token"},  # of the parser
     "karma_sync.cli.commands": {"command", "param"},  # click's
+    "karma_sync.cli.output": {"sys"},  # a stream that the caller closed
     "karma_sync.cli.session.browser": {"field", "picker"},  # textual's widgets
     "karma_sync.agents.claude.conversation": {"answer", "prompt"},  # a message being read
     "karma_sync.agents.claude.fork_plan": {"node", "read"},  # of the transcript that is decided
@@ -143,6 +144,7 @@ RECORDS = {
     "karma_sync.library.regex_search": {"options", "scan"},  # RE2's; one search while it goes on
     "karma_sync.mesh.health.recovery": {"watch"},
     "karma_sync.receiving.receiver": {"watched", "self._channels"},
+    "karma_sync.redact.matching.judged_value": {"made"},  # by __new__, as bytes need it
     "karma_sync.redact.matching.patterns": {"options"},  # RE2's
     "karma_sync.syncthing.greeting": {"context"},  # of ssl, which has no other way
     "karma_sync.sending.packaging.packager": {"files"},
@@ -150,7 +152,13 @@ RECORDS = {
     "karma_sync.store.usage": {"cursor"},  # SQLite's
     "karma_sync.store.database": {"connection", "self._local"},  # SQLite's; one a thread
     "karma_sync.syncthing.client": {"session", "self._local"},  # requests'; one a thread
-    "karma_sync.syncthing.home": {"user", "password", "key", "_child"},  # elements of config.xml
+    "karma_sync.syncthing.home": {
+        "user",
+        "password",
+        "key",
+        "_child",
+        "element",
+    },  # elements of config.xml
 }
 
 
@@ -344,12 +352,14 @@ def assigned_from_outside(module: Module) -> list[str]:
     found = []
     known = {"self", "error", *RECORDS.get(module.name, ())}
     for node in ast.walk(ast.parse(module.text)):
-        targets = node.targets if isinstance(node, ast.Assign) else []
-        if isinstance(node, ast.AugAssign | ast.AnnAssign):
-            targets = [node.target]
-        for target in targets:
-            if isinstance(target, ast.Attribute) and owner_of(target.value) not in known:
-                found.append(f"{module.name}:{target.lineno} sets {ast.unparse(target)}")
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            owner = node.value
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "setattr":
+            owner = node.args[0]
+        else:
+            continue
+        if owner_of(owner) not in known:
+            found.append(f"{module.name}:{node.lineno} sets {ast.unparse(node)}")
     return found
 
 
@@ -596,6 +606,8 @@ def test_a_relative_import_is_seen() -> None:
         "self._engine.quotas.changed = self._cycle.wake",
         "parts[0].troubles = troubles",
         "health.judges += (judge,)",
+        "workers.sender, workers.receiver = sender, receiver",
+        "setattr(workers, 'sender', sender)",
     ],
 )
 def test_a_callback_that_is_hung_onto_an_object_is_seen(statement: str) -> None:
