@@ -1,14 +1,44 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from karma_sync.cli import completion
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.team.direction import Direction
 from karma_sync.errors import BadInput
+
+
+class WordsCommand(TyperCommand):
+    """A command whose words may begin with a dash: `-path` is no `-p -a -t -h`."""
+
+    ignore_unknown_options = True
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Fill the parameters; an option of one letter must stand alone."""
+        options = [each for each in self.params if not getattr(each, "is_flag", True)]
+        with_value = {name for option in options for name in option.opts}
+        pairs = zip(["", *args], args, strict=False)
+        guarded = [each if before in with_value else _guarded(each) for before, each in pairs]
+        rest = super().parse_args(ctx, guarded)
+        words = {k: list(map(_typed, v)) for k, v in ctx.params.items() if isinstance(v, list)}
+        ctx.params.update(words)
+        return rest
+
+
+_GUARD = "\0"  # no process can have it in an argument
+
+
+def _guarded(word: str) -> str:
+    is_word = word.startswith("-") and word[1:2] != "-" and len(word) > len("-h")
+    return f"{_GUARD}{word}" if is_word else word
+
+
+def _typed(value: object) -> object:
+    return value.removeprefix(_GUARD) if isinstance(value, str) else value
 
 
 def typed_directory(text: str) -> Path:

@@ -10,7 +10,7 @@ from karma_sync.app import App
 from karma_sync.cli.frame import require_private_for
 from karma_sync.cli.notices import warn_if_down
 from karma_sync.cli.observed import observation_fields, print_observations, require_private_of
-from karma_sync.cli.options import JsonOption, PrivateOption
+from karma_sync.cli.options import JsonOption, PrivateOption, WordsCommand
 from karma_sync.cli.output import ago, print_json, print_line, print_next
 from karma_sync.cli.progress import waiting
 from karma_sync.cli.screen import Line, print_drawn, print_marked
@@ -38,7 +38,7 @@ class Sort(StrEnum):
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command(context_settings={"ignore_unknown_options": True})(search)
+    app.command(cls=WordsCommand)(search)
 
 
 def search(

@@ -15,7 +15,7 @@ from karma_sync.app import App
 from karma_sync.cli import completion
 from karma_sync.cli.frame import require_private_for
 from karma_sync.cli.notices import warn_if_down
-from karma_sync.cli.options import PrivateOption
+from karma_sync.cli.options import PrivateOption, WordsCommand
 from karma_sync.cli.output import flush, print_error, print_json, print_line, size, write_raw
 from karma_sync.cli.pager import paged
 from karma_sync.cli.screen import Line, Tone, print_drawn
@@ -51,7 +51,7 @@ _TASK_BYTES = 1_000_000  # of one file with a task; more is no task
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     group = typer.Typer(no_args_is_help=True, help="Manage sessions.")
-    group.command(name="list", context_settings={"ignore_unknown_options": True})(list_)
+    group.command(name="list", cls=WordsCommand)(list_)
     group.command()(show)
     group.command()(export)
     group.command()(fork)

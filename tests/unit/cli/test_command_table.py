@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer import Exit
 from typer.main import get_command
 
 from karma_sync.cli.commands import ALIASES, PANELS
@@ -34,6 +35,37 @@ def test_a_list_says_of_a_command_what_it_says_itself(name: str) -> None:
     command = get_command(app).commands[name]  # type: ignore[attr-defined] # a group of click's
 
     assert command.get_short_help_str(200).rstrip(".") == LISTED[name].rstrip(".")
+
+
+def given(name: str, *typed: str) -> dict[str, object]:
+    """What `search` or `session list` gets."""
+    commands = get_command(app).commands  # type: ignore[attr-defined] # a group of click's
+    command = commands["search"] if name == "search" else commands["session"].commands["list"]
+    params: dict[str, object] = command.make_context(
+        name, list(typed), help_option_names=["-h", "--help"]
+    ).params
+    return params
+
+
+@pytest.mark.parametrize("name", ["search", "list"])
+@pytest.mark.parametrize("word", ["-the", "-http", "-h1", "-hh", "--the", "-", "-x", "-über"])
+def test_a_word_may_begin_with_a_dash(name: str, word: str) -> None:
+    found = given(name, "before", word, "--limit", "3", "after")
+
+    assert found["words"] == ["before", word, "after"]
+    assert found["limit"] == 3
+
+
+def test_an_option_takes_a_value_that_begins_with_a_dash() -> None:
+    found = given("search", "--regex", "-the", "-hers")
+
+    assert (found["regex"], found["words"]) == ("-the", ["-hers"])
+
+
+@pytest.mark.parametrize("asked", ["-h", "--help"])
+def test_help_is_help_among_words_too(asked: str) -> None:
+    with pytest.raises(Exit):
+        given("search", "word", asked)
 
 
 def test_an_alias_is_another_name_of_what_is_listed() -> None:
