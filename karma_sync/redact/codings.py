@@ -10,8 +10,10 @@ import base64
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from enum import Enum, auto
 from itertools import accumulate
 
+from karma_sync.redact.escapes import LEVELS, Unescaped
 from karma_sync.redact.matching.patterns import compiled
 from karma_sync.redact.stretches import Stretch, line_around
 
@@ -39,7 +41,19 @@ NEED_OF_BASE64 = rf"{_ASCII}{{6}}"
 NEED_OF_WRAPPED = r"[A-Za-z0-9_.+/=-]+[\\\r\n]"
 _LINE_END = b"\r\n"  # the longest
 _NARROWEST, _WIDEST = 40, 512  # bytes of a line that a terminal wraps
+_NO_LINE_END = re.compile(rb"\\+[^\\nru]")
+_NEAR = 1024  # bytes around a place that tell whether base64 stands for text, also behind escapes
 _MOST_WRAPPED = 16  # lines over which a token is wrapped
+
+
+class Coding(Enum):
+    """What a need tells of a text besides what rules need; `NONE` is the need of rules."""
+
+    NONE = auto()
+    BASE64 = auto()
+    WRAPPED = auto()
+    HIDDEN = auto()
+    OTHER = auto()
 
 
 class Decoded:
@@ -121,6 +135,28 @@ def decoded(text: bytes, places: Sequence[int]) -> Iterator[Decoded]:
             starts = range(size)
             sources = [(wide.start() + 2 * at, -2) for at in starts]
             yield Decoded(wide[0][::2], starts, sources)
+
+
+def may_be_coded(coding: Coding, text: bytes, place: int) -> bool:
+    """Whether the text at a place may hold what its need tells, as it is or behind escapes."""
+    if coding is Coding.BASE64:
+        return _may_be_base64(text, place)
+    if coding is Coding.WRAPPED:
+        return _NO_LINE_END.match(text, place) is None
+    return coding is not Coding.NONE
+
+
+def _may_be_base64(text: bytes, place: int) -> bool:
+    low = max(0, place - _NEAR)
+    layer, at = text[low : place + _NEAR], place - low
+    for _ in range(LEVELS + 1):
+        if any(True for _ in _without_base64(layer, [at])):
+            return True
+        if b"\\" not in layer:
+            return False
+        under = Unescaped(layer, [at])
+        layer, at = under.data, under.places[0]
+    return False
 
 
 def unwrapped(text: bytes, places: Sequence[int]) -> Iterator[Decoded]:

@@ -7,29 +7,27 @@ not a JSON escape stays as it is, so that any text can be unescaped.
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
 
-from karma_sync.redact.matching.patterns import compiled
+import msgspec
 
+LEVELS = 3  # a record's string, JSON text in it, and JSON text in that
+_decoded = msgspec.json.Decoder(str).decode
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|[\"\\/bfnrt])"
 )
-_UNICODE = re.compile(rb"\\u([0-9a-fA-F]{4})")
-_COMMON = ((b'\\"', b'"'), (b"\\n", b"\n"), (b"\\t", b"\t"))
-_OTHER = (
-    (b"\\/", b"/"),
-    (b"\\b", b"\b"),
-    (b"\\f", b"\f"),
-    (b"\\r", b"\r"),
-    (b"\\u001b", b"\x1b"),  # of every change of colour
-)
-_RARE = compiled(r"\\[/bfru]", "escapes")
+# What stands for the character after a backslash, by that character.
+_MEANT = {
+    ord(sign): byte
+    for sign, byte in zip('"/bfnrt', (b'"', b"/", b"\b", b"\f", b"\n", b"\r", b"\t"), strict=True)
+}
+_U = ord("u")
+_DIGITS = re.compile(rb"u([0-9a-fA-F]{4})")
 _LONGEST = 12  # bytes of an escape: two halves of a character, \ud83d\ude00
 _SHORT = 2  # bytes of an escape that is no \\u
 _BACKSLASH = 0x5C
-_NEVER = b"\xff"  # a byte that UTF-8 never has
 _MARK = 0x80  # bytes from here on are parts of a UTF-8 sequence; 0x80-0xBF continue one
 
 
@@ -37,24 +35,33 @@ def unescape(source: bytes) -> bytes:
     """`source` with one layer of JSON string escapes undone; surrogates become three bytes each."""
     if b"\\" not in source:
         return source
-    if _NEVER in source:  # not UTF-8: the slower way, with the same result
-        return b"\\".join(map(_undo, source.split(b"\\\\")))
-    return _undo(source.replace(b"\\\\", _NEVER)).replace(_NEVER, b"\\")
+    if b"\n" not in source and b"\\ud" not in source and b"\\uD" not in source:
+        try:
+            return _decoded(b'"%b"' % source).encode()
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass  # not all of it is JSON
+    return b"".join(_undone(source.split(b"\\")))
 
 
-def _undo(part: bytes) -> bytes:
-    """Undo the escapes of a part in which no backslash is escaped itself."""
-    for escape, byte in _COMMON:
-        part = part.replace(escape, byte)
-    if _RARE.search(part) is None:  # one search instead of five
-        return part
-    for escape, byte in _OTHER:
-        part = part.replace(escape, byte)
-    return _UNICODE.sub(_code_point, part)
-
-
-def _code_point(match: re.Match[bytes]) -> bytes:
-    return chr(int(match[1], 16)).encode("utf-8", "surrogatepass")
+def _undone(parts: list[bytes]) -> Iterator[bytes]:
+    """What a text stands for of which these are the parts between its backslashes."""
+    after = iter(parts)
+    yield next(after)
+    for part in after:
+        if not part:  # the backslash escapes the next one, or ends the text
+            yield b"\\"
+            yield next(after, b"")
+            continue
+        sign = part[0]
+        if sign in _MEANT:
+            yield _MEANT[sign]
+            yield part[1:]
+        elif sign == _U and (digits := _DIGITS.match(part)):
+            yield chr(int(digits[1], 16)).encode("utf-8", "surrogatepass")
+            yield part[digits.end() :]
+        else:
+            yield b"\\"
+            yield part
 
 
 class Unescaped:

@@ -6,7 +6,7 @@ A rule needs one of its keywords, or a match of its gate pattern (see `matching/
 import heapq
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
@@ -15,15 +15,17 @@ from karma_sync.redact.codings import (
     NEED,
     NEED_OF_BASE64,
     NEED_OF_WRAPPED,
+    Coding,
     coloured_lines,
     has_colours,
     plain,
 )
 from karma_sync.redact.effort import Effort
 from karma_sync.redact.matching.patterns import compiled, compiled_needs
-from karma_sync.redact.matching.rule import Rule
-from karma_sync.redact.stretches import line_around
+from karma_sync.redact.matching.rule import ANYWHERE, Rule
+from karma_sync.redact.stretches import Stretch, line_around
 
+_EDGE = 24  # bytes of a kept stretch that are searched at each of its ends, with its quotes
 HIDDEN = r"\\(?:u00[2-7]|/)"  # it may hide any word, and an escaped slash may stand in any value
 
 
@@ -39,11 +41,25 @@ class NeedHit(NamedTuple):
 
 
 class CandidateLine(NamedTuple):
-    """A line that holds something that a rule may need: text[start:end], and the hits in it."""
+    """A line that holds something that a rule may need: text[start:end], and the hits in it.
+
+    `coloured` says that colour codes may stand in it.
+    """
 
     start: int
     end: int
     hits: list[NeedHit]
+    coloured: bool = True
+
+
+class NeedKind(NamedTuple):
+    """Where what a need opens may find something.
+
+    `reach` is how far from the need's place, in bytes; 0 means on its line.
+    """
+
+    coding: Coding = Coding.NONE
+    reach: int = ANYWHERE
 
 
 class Reasons(NamedTuple):
@@ -89,7 +105,8 @@ class Gates:
             if rule.near:
                 near.setdefault("|".join(map(_word, rule.near)), []).append(order)
             else:
-                needs.setdefault(need_of.get(rule.gate_head) or _need(rule), []).append(order)
+                need = need_of.get((rule.gate_head, rule.one_line)) or _need(rule)
+                needs.setdefault(need, []).append(order)
         self.always = needs.pop("", [])
         self._near = [(compiled(words, "near"), found) for words, found in near.items()]
         self._hidden = compiled(HIDDEN, "gate")
@@ -102,6 +119,14 @@ class Gates:
         self._orders = [*map(tuple, needs.values()), *[()] * (len(own) + len(near))]
         self._coded, self._hides = {len(needs), len(needs) + 1}, len(needs) + 2
         self._wrapped = len(needs) + 3
+        self.kinds = [
+            *(_kind([rules[order] for order in orders]) for orders in needs.values()),
+            NeedKind(Coding.BASE64),
+            NeedKind(Coding.OTHER),
+            NeedKind(Coding.HIDDEN),
+            *([NeedKind(Coding.WRAPPED)] if self.begins else []),
+            *[NeedKind()] * len(near),
+        ]
         # ours take some time to compile, and are the same for all: the person's stand alone
         self._parts = [(0, compiled_needs((*needs, *own)))]
         if near:
@@ -118,54 +143,83 @@ class Gates:
         """
         if effort:
             effort.spend(len(text))
-        ends = sorted(
-            (place, first + need)
-            for first, needs in self._parts
-            for place, need in needs.ends(text)
-        )
-        return [
-            NeedHit(place, tuple(need for _, need in same))
-            for place, same in groupby(ends, key=itemgetter(0))
-        ]
+        return _grouped(sorted(self._ends(text)))
 
-    def lines(self, text: bytes) -> Iterator[CandidateLine]:
-        """The lines that hold a need as they are written or without their colour codes."""
+    def _ends(self, text: bytes | memoryview, at: int = 0) -> Iterator[tuple[int, int]]:
+        """Where needs end, if the text begins at `at`, and which."""
+        for first, needs in self._parts:
+            for place, need in needs.ends(text):
+                yield at + place, first + need
+
+    def _hits_outside(self, text: bytes, kept: Sequence[Stretch]) -> list[NeedHit]:
+        """The hits of a text that are not inside these stretches of it."""
+        if self._near or not kept:  # a word for the person's rules counts wherever it stands
+            return self.hits(text)
+        ends, at, view = list[tuple[int, int]](), 0, memoryview(text)
+        for start, end in (*kept, (len(text), 0)):
+            ends += self._ends(view[at : start + _EDGE], at)
+            at = end - _EDGE
+        return _grouped(sorted(ends))
+
+    def lines(self, text: bytes, kept: Sequence[Stretch] = ()) -> Iterator[CandidateLine]:
+        """The lines that hold a need as they are written or without their colour codes.
+
+        `kept` are stretches, in order, in which no rule searches.
+        """
         if self.always:
             lines = _all_lines(text)
             return (CandidateLine(a, b, self.hits(text[a:b])) for a, b in lines if a < b)
-        plain = self._lines_with_needs(text)
-        if not has_colours(text):
-            return plain
-        both = heapq.merge(plain, self._coloured_lines(text), key=lambda line: line.start)
-        return (next(same) for _, same in groupby(both, key=lambda line: line.start))
+        coloured = coloured_lines(text)
+        found = self._lines_with_needs(text, self._hits_outside(text, kept), dict(coloured))
+        if not coloured:
+            return found
+        both = heapq.merge(found, self._coloured_lines(text, coloured), key=_start)
+        return (next(same) for _, same in groupby(both, key=_start))
 
-    def _lines_with_needs(self, text: bytes) -> Iterator[CandidateLine]:
-        start, end, hits = 0, -1, list[NeedHit]()
-        for hit in self.hits(text):
+    def _lines_with_needs(
+        self, text: bytes, hits: Sequence[NeedHit], coloured: Mapping[int, int]
+    ) -> Iterator[CandidateLine]:
+        start, end, found = 0, -1, list[NeedHit]()
+        for hit in hits:
             if hit.place > end:
-                if hits:
-                    yield CandidateLine(start, end, hits)
+                if found:
+                    yield CandidateLine(start, end, found, start in coloured)
                 start, end = line_around(text, end + 1, hit.place)
-                hits = []
-            hits.append(hit.at(hit.place - start))
-        if hits:
-            yield CandidateLine(start, end, hits)
+                found = []
+            found.append(hit.at(hit.place - start))
+        if found:
+            yield CandidateLine(start, end, found, start in coloured)
 
-    def _coloured_lines(self, text: bytes) -> Iterator[CandidateLine]:
+    def _coloured_lines(self, text: bytes, coloured: Sequence[Stretch]) -> Iterator[CandidateLine]:
         """The lines with colour codes that hold a need once these are left out."""
-        for start, end in coloured_lines(text):
-            if self.hides_behind_colours(text[start:end]):
+        for start, end in coloured:
+            if self.hits(plain(text[start:end])):
                 yield CandidateLine(start, end, [])
 
     def hides_behind_colours(self, text: bytes) -> bool:
         """Whether the text has colour codes, and holds a need once they are left out."""
         return has_colours(text) and bool(self.hits(plain(text)))
 
+    def is_hiding(self, text: bytes) -> bool:
+        """Whether an escape in the text may hide what a rule needs."""
+        return self._hidden.search(text) is not None
+
+    def hides_any(self, hits: Sequence[NeedHit]) -> bool:
+        """Whether one of these hits is an escape that may hide what a rule needs."""
+        return any(self._hides in hit.needs for hit in hits)
+
+    def opened(self, hits: Sequence[NeedHit]) -> tuple[int, ...]:
+        """The indexes of the rules that these hits open."""
+        needs = {need for hit in hits for need in hit.needs}
+        if len(needs) == 1:
+            return self._orders[needs.pop()]
+        return tuple(sorted({order for need in needs for order in self._orders[need]}))
+
     def near(self, record: bytes) -> list[int]:
         """The indexes of the rules to try on all of a record, because of a word in it."""
         if not self._near:
             return []
-        hidden = self._hidden.search(record) is not None
+        hidden = self.is_hiding(record)
         opened = (
             o for words, orders in self._near if hidden or words.search(record) for o in orders
         )
@@ -195,17 +249,37 @@ def _all_lines(text: bytes) -> Iterator[tuple[int, int]]:
         at = end + 1
 
 
+def _start(line: CandidateLine) -> int:
+    return line.start
+
+
+def _grouped(ends: Sequence[tuple[int, int]]) -> list[NeedHit]:
+    """The hits of needs that end at these places, in order."""
+    return [
+        NeedHit(place, tuple(need for _, need in same))
+        for place, same in groupby(ends, key=itemgetter(0))
+    ]
+
+
 def _place(hit: NeedHit) -> int:
     return hit.place
 
 
-def _needs_with_heads(rules: Sequence[Rule]) -> dict[str, str]:
-    """The need that all rules have whose gates begin with a head, by that head."""
-    tails: dict[str, dict[str, None]] = {}
+def _needs_with_heads(rules: Sequence[Rule]) -> dict[tuple[str, bool], str]:
+    """The need that all rules have whose gates begin with a head, by that head.
+
+    Rules that look at one line have another than those that look further.
+    """
+    tails: dict[tuple[str, bool], dict[str, None]] = {}
     for rule in rules:
         if rule.gate_head:
-            tails.setdefault(rule.gate_head, {})[rule.gate] = None
-    return {head: f"{head}(?:{'|'.join(found)})" for head, found in tails.items()}
+            tails.setdefault((rule.gate_head, rule.one_line), {})[rule.gate] = None
+    return {key: f"{key[0]}(?:{'|'.join(found)})" for key, found in tails.items()}
+
+
+def _kind(rules: Sequence[Rule]) -> NeedKind:
+    reaches = {0 if rule.one_line else rule.reach for rule in rules}
+    return NeedKind(reach=ANYWHERE if ANYWHERE in reaches else max(reaches))
 
 
 def _need(rule: Rule) -> str:

@@ -15,8 +15,10 @@ from typing import NamedTuple
 import msgspec
 
 from karma_sync.redact.gates import NeedHit
+from karma_sync.redact.matching.patterns import compiled
 from karma_sync.redact.matching.secret_names import words
 from karma_sync.redact.rule_matcher import Span
+from karma_sync.redact.stretches import Stretch
 
 # Ids, times and signatures: they link the records of a session, or the provider verifies them.
 KEPT_KEYS = frozenset(
@@ -35,10 +37,15 @@ _ID = re.compile(
 )
 _SIGNATURE = re.compile(rb"[A-Za-z0-9+/=_\\-]{80,}")  # of the provider, under a thought
 _IMAGE_KEYS = frozenset({b"data", b"base64"})
+_LONG_LINE = 1 << 16  # bytes of a line that is worth a search for them
 # base64 of a PNG, JPEG, GIF, WebP or PDF, by its first bytes
 _IMAGE = re.compile(rb"(?:iVBORw0K|\\?/9j\\?/|R0lGOD|UklGR|JVBERi0)[A-Za-z0-9+/=\\]*+")
 # A string that a torn record leaves open goes to its end.
 _STRING = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"(\s*:)?|\\?\Z)', re.DOTALL)
+_IMAGE_VALUE = compiled(
+    r'"(?:data|base64)"\s*:\s*"(?:iVBORw0K|\\?/9j\\?/|R0lGOD|UklGR|JVBERi0)[A-Za-z0-9+/=\\]*"',
+    "images",
+)
 _QUOTES_ONLY = re.compile(rb'(?:[^\\]|\\["\\])*+')
 _COMMA = re.compile(rb"\s*,\s*")
 _BLANK = re.compile(rb"\s*")
@@ -144,6 +151,30 @@ def is_json_slowly(record: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def images(block: bytes) -> list[Stretch]:
+    """Where images stand in the long lines of a block that are JSON, in order: in kept values."""
+    found, start = list[Stretch](), 0
+    while start < len(block):
+        end = block.find(b"\n", start)
+        end = len(block) if end < 0 else end
+        if end - start > _LONG_LINE:
+            in_line = sorted(_images(block, start, end))
+            if in_line and is_json(block[start:end]):
+                found += in_line
+        start = end + 1
+    return found
+
+
+def _images(block: bytes, start: int, end: int) -> Iterator[Stretch]:
+    for key in (b'"%b"' % name for name in _IMAGE_KEYS):
+        at = block.find(key, start, end)
+        while at >= 0:
+            value = _IMAGE_VALUE.match(block, at, end)
+            if value is not None and block[at - 1 : at] != b"\\":
+                yield value[0]
+            at = block.find(key, value[0][1] if value else at + 1, end)
 
 
 class Strings:

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from karma_sync.errors import RedactionFailed
-from karma_sync.redact.codings import has_colours
 from karma_sync.redact.escapes import unescape
 from karma_sync.redact.finders import members, private
 from karma_sync.redact.findings import Findings
@@ -12,12 +11,16 @@ from karma_sync.redact.gates import NeedHit
 from karma_sync.redact.json_strings import Group, Strings, grouped, is_json
 from karma_sync.redact.private_blocks import over_blocks
 from karma_sync.redact.scanner import PASSES, Scanner
+from karma_sync.redact.shortlist import Shortlist
 from karma_sync.redact.spans import has_other_text
 from karma_sync.redact.stretches import Stretch
 
 _PRIVATE = "private"  # the rule for blocks that a person marks
 _ASSIGNMENT = "assignment"  # that for values beside their names
 _TAIL = 8  # bytes of a need that may stand after the string in which it begins
+
+# A group, and its hits where they are known.
+_Searched = tuple[Group, Sequence[NeedHit] | None]
 
 
 class Records:
@@ -27,13 +30,16 @@ class Records:
     again.
     """
 
-    def __init__(self, scanner: Scanner, cuts: Counter[str]) -> None:
+    def __init__(self, scanner: Scanner, cuts: Counter[str], shortlist: Shortlist) -> None:
         self._scanner = scanner
         self._cuts = cuts
         self._findings = Findings(scanner)
+        self._shortlist = shortlist
 
-    def redact(self, record: bytes, hits: Sequence[NeedHit]) -> bytes:
+    def redact(self, record: bytes, hits: Sequence[NeedHit], coloured: bool = True) -> bytes:
         """The record with these hits without secrets; if it does not parse, as plain text too.
+
+        `coloured` says whether colour codes may stand in it.
 
         Raises:
             RedactionFailed: a redaction damaged the record.
@@ -41,8 +47,12 @@ class Records:
         valid = is_json(record)
         if valid:
             record, hits = self._over_strings(record, hits)
+            if hits and self._hits_tell_all(record, coloured):
+                hits = self._shortlist.of_record(record, hits)
+                if not hits:
+                    return record
         for _ in range(PASSES):
-            before, record = record, self._strings(record, hits, valid)
+            before, record = record, self._strings(record, hits, valid, coloured)
             if valid:
                 if record != before and not is_json(record):
                     raise RedactionFailed("a redaction damaged the structure of a record")
@@ -52,6 +62,10 @@ class Records:
                 return record
             record, hits = plain, self._scanner.hits(plain)
         return self._unsearched(record)
+
+    def _hits_tell_all(self, record: bytes, coloured: bool) -> bool:
+        """Whether nothing can be found in the record but where hits are."""
+        return not (coloured or self._scanner.tries_anyway or self._scanner.near(record))
 
     def _over_strings(
         self, record: bytes, hits: Sequence[NeedHit]
@@ -72,16 +86,20 @@ class Records:
                 hits = self._scanner.hits(record)
         return record, hits
 
-    def _strings(self, record: bytes, hits: Sequence[NeedHit], valid: bool) -> bytes:
+    def _strings(
+        self, record: bytes, hits: Sequence[NeedHit], valid: bool, coloured: bool
+    ) -> bytes:
         """Redact inside the strings of a record until no rule finds anything in them.
 
         `valid` is true if the record is JSON.
         """
         near = self._scanner.near(record)
-        found: Iterable[tuple[Group, Sequence[NeedHit] | None]] = _groups_with(record, hits, valid)
-        coloured = has_colours(record)
-        if near or self._scanner.tries_anyway or coloured:
-            found = ((group, None) for group in Strings(record, valid).groups())
+        told = self._hits_tell_all(record, coloured)
+        found: Iterable[_Searched] = (
+            self._counting(record, hits, valid)
+            if told
+            else ((group, None) for group in Strings(record, valid).groups())
+        )
         for turn in range(PASSES + 1):
             pieces, at, size = list[bytes](), 0, 0
             changed: list[NeedHit] = []  # where markers stand in the record that is made
@@ -103,8 +121,28 @@ class Records:
                 return record
             record = b"".join([*pieces, record[at:]])
             # a group that did not change holds nothing more
-            found = ((group, None) for group, _ in _groups_with(record, changed, valid))
+            found = (
+                self._counting(record, changed, valid, again=True)
+                if told
+                else ((group, None) for group, _ in _groups_with(record, changed, valid))
+            )
         return record
+
+    def _counting(
+        self, record: bytes, places: Sequence[NeedHit], valid: bool, again: bool = False
+    ) -> Iterator[_Searched]:
+        """The groups at these places in which hits count, with these hits.
+
+        The places are those of hits; or, if the record is searched again, those that changed.
+        """
+        for group, own in _groups_with(record, places, valid):
+            known = own
+            if again or known is None:
+                changed = [place.place for place in own] if again and own is not None else None
+                hits = self._scanner.hits(group.text)
+                known = self._shortlist.of_text(group.text, hits, changed)
+            if known:
+                yield group, known
 
     def _without(self, record: bytes, stretches: Sequence[Stretch], rule: str) -> bytes:
         """A record with a marker of this rule in place of each of these stretches."""

@@ -1,9 +1,10 @@
 """Redacts everything that may leave: the packager passes every byte through a redactor.
 
 Most lines cost next to nothing. One automaton, the gate, searches the whole block for the words
-that the rules need. Only a line that holds such a word is split into its strings, and only the
-strings that hold it are decoded and searched; where no rule needs more than a line, only the lines
-around the word. `tests/unit/redact/test_redactor.py` proves that this finds the same secrets.
+that the rules need. Where it finds one, the lines around it are searched first. Only if they hold
+something is the record split into its strings, and the strings that hold the word are decoded and
+searched. `tests/unit/redact/test_redactor.py` and `test_shortlist.py` prove that the same secrets
+are found.
 """
 
 import hashlib
@@ -17,11 +18,12 @@ from karma_sync.domain.session.frame import RULE, Frames, is_framed
 from karma_sync.errors import RedactionFailed
 from karma_sync.redact.allowlist import NOTHING_ALLOWED, AllowList
 from karma_sync.redact.gates import NeedHit
-from karma_sync.redact.json_strings import is_json
+from karma_sync.redact.json_strings import images, is_json
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.records import Records
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
 from karma_sync.redact.scanner import Scanner
+from karma_sync.redact.shortlist import Shortlist
 
 # Part of each redactor's version: raise it with every change of behaviour that is not a change of
 # a rule's data.
@@ -96,8 +98,9 @@ class RuleRedactor:
         with _failing_closed("lines"):
             raw = self._without_frames(raw, cuts)
             pieces, at, records = [], 0, self._records(cuts)
-            for start, end, hits in self._scanner.candidate_lines(raw):
-                pieces += [raw[at:start], records.redact(raw[start:end], hits)]
+            for line in self._scanner.candidate_lines(raw, images(raw)):
+                start, end, hits, coloured = line
+                pieces += [raw[at:start], records.redact(raw[start:end], hits, coloured)]
                 at = end
             data = b"".join([*pieces, raw[at:]]) if cuts else raw
         return Redacted(data, dict(+cuts))
@@ -144,7 +147,7 @@ class RuleRedactor:
 
     def _records(self, cuts: Counter[str]) -> Records:
         """Redacts the records of one block, and adds the redactions by rule to `cuts`."""
-        return Records(self._scanner, cuts)
+        return Records(self._scanner, cuts, Shortlist(self._scanner))
 
     def _is_candidate(self, text: bytes, hits: Sequence[NeedHit]) -> bool:
         """Whether some rule may find something in a text with these hits."""

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from karma_sync.redact.codings import decoded, unwrapped, without_colours
 from karma_sync.redact.effort import Effort, TooMuchWork
-from karma_sync.redact.escapes import Unescaped, snapped, whole_characters
-from karma_sync.redact.gates import CandidateLine, Gates, NeedHit, Reasons
+from karma_sync.redact.escapes import LEVELS, Unescaped, snapped, unescape, whole_characters
+from karma_sync.redact.gates import CandidateLine, Gates, NeedHit, NeedKind, Reasons
 from karma_sync.redact.matching.patterns import compiled
 from karma_sync.redact.matching.rule import ANYWHERE, FAR, Finder, Rule
 from karma_sync.redact.matching.value_checks import is_key
@@ -26,7 +26,6 @@ from karma_sync.redact.stretches import (
     regions,
 )
 
-LEVELS = 3  # a record's string, JSON text in it, and JSON text in that
 # Stands in place of a text that asks for more work than any honest text does.
 UNSEARCHED = "unsearched"
 PASSES = 8  # after so many replacements that each uncovered another secret a text is cut whole
@@ -72,9 +71,9 @@ class Scanner:
         """Whether colour codes stand in the text, and something that a rule may need without."""
         return self._gates.hides_behind_colours(text)
 
-    def candidate_lines(self, text: bytes) -> Iterator[CandidateLine]:
-        """The lines that hold what some rule may need."""
-        return self._gates.lines(text)
+    def candidate_lines(self, text: bytes, kept: Sequence[Stretch]) -> Iterator[CandidateLine]:
+        """The lines that hold what some rule may need, outside these stretches."""
+        return self._gates.lines(text, kept)
 
     def near(self, record: bytes) -> list[int]:
         """The indexes of the rules to try on every text in this record, because of words in it."""
@@ -84,10 +83,54 @@ class Scanner:
         """Whether a text with these hits may hold what the rule with this finder needs."""
         if finder not in self._finders:
             return False
-        reasons = self._gates.reasons(hits)
-        opened = {order for orders, _ in reasons.needed for order in orders}
-        opened.update(self._gates.always)
-        return reasons.hidden or any(self._matchers[order].finder is finder for order in opened)
+        return self._gates.hides_any(hits) or any(
+            self._matchers[order].finder is finder
+            for order in (*self._gates.opened(hits), *self._gates.always)
+        )
+
+    @property
+    def kinds(self) -> Sequence[NeedKind]:
+        """The kinds of all needs, by their indexes."""
+        return self._gates.kinds
+
+    def finds(self, part: bytes, hits: Sequence[NeedHit], is_whole: bool, effort: Effort) -> bool:
+        """Whether the rules that these hits open find anything in a part, at any level of escapes.
+
+        `is_whole` says that it is all of a text, which counts as it is written too.
+
+        Raises:
+            TooMuchWork: the effort is spent.
+        """
+        groups = self._grouped(self._gates.opened(hits))
+        if is_whole and _any_in(groups, part, effort):
+            return True
+        for _ in range(LEVELS):
+            if b"\\" not in part:
+                break
+            effort.spend(len(part))
+            part = unescape(part)
+            if _any_in(groups, part, effort):
+                return True
+        return False
+
+    def hides(self, part: bytes, hits: Sequence[NeedHit], effort: Effort) -> bool:
+        """Whether escapes in a part of a text hide something that a rule may need.
+
+        `hits` are those of the part as it is written.
+
+        Raises:
+            TooMuchWork: the effort is spent.
+        """
+        for _ in range(LEVELS):
+            if not self._gates.is_hiding(part):
+                break
+            effort.spend(len(part))
+            layer = Unescaped(part, [hit.place for hit in hits])
+            known = {hit.at(at) for hit, at in zip(hits, layer.places, strict=True)}
+            part, hits = layer.data, self._gates.hits(layer.data, effort)
+            if not known.issuperset(hits):
+                return True
+        return False
 
     def exempts(self, value: bytes) -> bool:
         """Whether the person exempted this value."""
@@ -316,3 +359,8 @@ class Scanner:
                 cuts[self.name(span)] += 1
             text = b"".join([*pieces, text[at:]])
         return text
+
+
+def _any_in(groups: Sequence[RuleGroup], text: bytes, effort: Effort) -> bool:
+    """Whether one of these rules finds a secret in the text."""
+    return any(True for group in groups for _ in group.spans(text, 0, len(text), effort))

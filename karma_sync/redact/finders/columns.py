@@ -15,7 +15,15 @@ _VALUE = re.compile(rb"\s*('(?:[^'\\\n]|\\.|'')*'|\"(?:[^\"\\\n]|\\.)*\"|[^,'\"]
 _HEADER = re.compile(rb"(?:\"[\w -]{1,40}\":[ \t]*\"|\")?([\w \t\r|,;.\"'`*-]+)")
 _CELL = re.compile(rb"[A-Za-z][A-Za-z0-9_ .-]{0,40}")
 _RULE = re.compile(rb"[\s|:+-]+")
-_TELLS = compiled("(?i)passw|secret|token|key|pwd", "columns")
+_TELLS = "(?:passw|secret|token|key|pwd)"
+_IN_HEADER = r"[\w \t\r|,;.\"'`*-]*"
+# The lines that may be such ones, found in one pass.
+_HEADERS = compiled(
+    rf"(?mi)^(?:(?:\"[\w -]*\":[ \t]*\")?{_IN_HEADER}{_TELLS}{_IN_HEADER}"
+    rf"|\"[\w -]*{_TELLS}[\w -]*\":[ \t]*\"{_IN_HEADER})$",
+    "headers of columns",
+)
+_VALUES = compiled(r"(?i)\)\s{1,8}values", "inserts")
 _QUOTES = b" \t\r\"'`*"
 
 Stretch = tuple[int, int]
@@ -24,28 +32,30 @@ Cell = tuple[bytes, int]  # its text, and where it begins
 
 def secrets(text: bytes, start: int, end: int) -> Iterator[Stretch]:
     """The values below a name for a secret in text[start:end]."""
-    found = {*_in_lines(text, start, end), *_in_inserts(text, start, end)}
-    yield from sorted(found)
+    part = text[start:end]
+    found = {*_in_lines(part), *_in_inserts(part)}
+    yield from ((start + first, start + last) for first, last in sorted(found))
 
 
-def _in_inserts(text: bytes, start: int, end: int) -> Iterator[Stretch]:
-    for insert in _INSERT.finditer(text, start, end):
+def _in_inserts(text: bytes) -> Iterator[Stretch]:
+    if _VALUES.search(text) is None:
+        return
+    for insert in _INSERT.finditer(text):
         names = [name.strip(_QUOTES) for name in insert[1].split(b",")]
         columns = _telling(names)
         at = insert.end()
-        while columns and (row := _ROW.match(text, at, end)):
+        while columns and (row := _ROW.match(text, at)):
             cells = [(value[1], value.start(1)) for value in _VALUE.finditer(text, *row.span(1))]
             yield from _judged(names, columns, cells)
             at = row.end()
 
 
-def _in_lines(text: bytes, start: int, end: int) -> Iterator[Stretch]:
+def _in_lines(text: bytes) -> Iterator[Stretch]:
     """Tables whose first line has the names."""
-    done = start
-    while done < end and (tells := _TELLS.search(text, done, end)):
-        place = tells[0][0]
-        first = max(text.rfind(b"\n", start, place) + 1, start)
-        done = _line_end(text, place, end)
+    done, end = 0, len(text)
+    while done < end and (found := _HEADERS.search(text, done)):
+        first = found[0][0]
+        done = _line_end(text, first, end)
         header = _HEADER.fullmatch(text, first, done)
         if header is None:
             continue

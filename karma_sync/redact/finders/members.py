@@ -23,12 +23,14 @@ _VALUE = (
     rf"|{_Q}(?P<secret_f>[^\s\"'`\\,;&|<>(){{}}\[\]\x1b]+))"
 )
 _MEMBER = compiled(rf"(?m)(?:^|[^A-Za-z0-9_])(?:{_NAME}|{_VALUE})", "members")
+_HAS_VALUE = compiled(rf"(?i:value){_SET}", "members' values")
 # The same as members of a record of JSON, not in its strings.
 _OF_RECORD = compiled(
     r'"(?i:name|key|variable|parameter)"\s*:\s*"(?P<name>[A-Za-z0-9_./:-]{2,80})"'
     r'|"(?i:value)"\s*:\s*"(?P<secret>(?:[^"\\]|\\.)+)"',
     "members of a record",
 )
+_RECORD_HAS_VALUE = compiled(r'"(?i:value)"\s*:\s*"', "members' values of a record")
 # Where an object begins or ends: a brace, an angle, a dash of YAML and what tools print before it.
 _BORDER = re.compile(rb"[{}<>]|\n(?:[^\n\s]{1,80}[:-][0-9]{1,6}[:-])?[^\nA-Za-z\"']{0,40}-[ \t]")
 
@@ -46,11 +48,15 @@ class _Member(NamedTuple):
 
 def secrets(text: bytes, start: int, end: int) -> Iterator[Stretch]:
     """The values beside a name for a secret in text[start:end]."""
+    if _HAS_VALUE.search(text, start, end) is None:
+        return iter(())
     return _beside_names(text, _members(_MEMBER, text, start, end), bytes)
 
 
 def in_record(record: bytes, unescape: Callable[[bytes], bytes]) -> list[Stretch]:
     """The same where name and value are members of a JSON record itself."""
+    if _RECORD_HAS_VALUE.search(record) is None:
+        return []
     members = _members(_OF_RECORD, record, 0, len(record))
     return list(_beside_names(record, members, unescape))
 

@@ -3,6 +3,9 @@
 import re
 from collections.abc import Iterator
 
+from karma_sync.redact.matching.patterns import compiled
+
+_MARKS = compiled("(?i)(?:<|&lt;)/?private", "private marks")
 _TAG = re.compile(rb"(?i)(?:<|&lt;)(/?)private(?:\s[^<>]{0,400}?|/?)(?:>|&gt;)")
 _QUOTES = frozenset(b"`\"'")
 # A sentence about the tag.
@@ -34,7 +37,7 @@ def _blocks(
     """The outermost closed blocks, and start and end of the tags that are never closed."""
     found: list[tuple[int, int]] = []
     opened: list[tuple[int, int]] = []
-    for tag in _TAG.finditer(text, start, end):
+    for tag in _tags(text, start, end):
         if _is_quoted(text, *tag.span()):
             continue
         if not tag[1]:
@@ -45,6 +48,16 @@ def _blocks(
                 found.pop()
             found.append((first, tag.end()))
     return found, opened
+
+
+def _tags(text: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:
+    """All tags; RE2 finds where they may begin faster than `re`."""
+    at = start
+    while mark := _MARKS.search(text, at, end):
+        at = mark[0][1]
+        if tag := _TAG.match(text, mark[0][0], end):
+            yield tag
+            at = tag.end()
 
 
 def _is_quoted(text: bytes, start: int, end: int) -> bool:
@@ -64,7 +77,7 @@ def opening(text: bytes) -> int:
 def closing(text: bytes) -> int:
     """Where the first `</private>` ends that closes what an earlier text opened; -1 if nowhere."""
     depth = 0
-    for tag in _TAG.finditer(text):
+    for tag in _tags(text, 0, len(text)):
         if not _is_quoted(text, *tag.span()):
             depth += -1 if tag[1] else 1
             if depth < 0:

@@ -97,9 +97,9 @@ class Pattern:
         matched: Match = public._regexp.Match
         return matched
 
-    def match(self, text: bytes, pos: int = 0) -> Spans | None:
-        """The match that begins at `pos`."""
-        found: Spans = self._match(self._here, text, pos, len(text))
+    def match(self, text: bytes, pos: int = 0, endpos: int | None = None) -> Spans | None:
+        """The match in text[pos:endpos] that begins at `pos`."""
+        found: Spans = self._match(self._here, text, pos, len(text) if endpos is None else endpos)
         return None if found[0] == _NOTHING else found
 
 
@@ -149,7 +149,7 @@ class Needs:
             self._database = made
         return self._database
 
-    def ends(self, text: bytes) -> list[tuple[int, int]]:
+    def ends(self, text: bytes | memoryview) -> list[tuple[int, int]]:
         """The place of the last byte of each match, and its pattern's index; in order of places.
 
         Of matches of one pattern that end near each other in a word, only the first is told.
@@ -169,7 +169,8 @@ class Needs:
         if not text:
             return []
         with self._one_at_a_time:
-            self._compiled().scan(text, match_event_handler=tell)
+            # it scans any buffer; its types know bytes and str
+            self._compiled().scan(text, match_event_handler=tell)  # type: ignore[type-var]
         return found
 
 

@@ -131,6 +131,7 @@ ADJACENT_RULES = (
         rf"(?P<secret>{BARE}){BARE_END}",
         gate_head=NAMED,
         gate=rf"\\*[\"']{BLANK},{BLANK}[bfru]{{0,2}}[\\\"'`]+\S{{6}}",
+        one_line=True,
         source=_SOURCE,
         check=is_paired_secret,
         examples=(

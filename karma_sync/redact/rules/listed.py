@@ -30,6 +30,7 @@ LISTED_RULES = (
         pattern=rf"{NAME}{_MARK}[ \t]*{_BAR}[ \t]*{_MARK}{_CELL}{_MARK}[ \t]*(?:{_BAR}|[\r\n]|\z)",
         gate_head=NAMED,
         gate=rf"{_MARK}{BLANK}{_BAR}{BLANK}{_MARK}[^\s|]{{6}}",
+        one_line=True,
         source="https://github.github.com/gfm/#tables-extension-",
         check=is_told_secret,
         examples=(
@@ -76,6 +77,7 @@ LISTED_RULES = (
         rf"[\"']?(?:[,;\r\n]|\\+[nr]|\z|\")",
         gate_head=NAMED,
         gate=r"\\*[\"']?(?:[,;\t]|\\+t)\\*[\"']?[^\s,;\"'\\]{6}",
+        one_line=True,
         source="https://datatracker.ietf.org/doc/html/rfc4180",
         check=is_told_secret,
         examples=(
@@ -186,6 +188,7 @@ LISTED_RULES = (
         rf"|\[(?P<name2>[A-Za-z0-9_.-]*{WORD}{AFTER})\][ \t]*=>[ \t]*(?P<secret_b>[^\s\"'`\\]+))",
         gate_head=NAMED,
         gate=r"(?:[ \t]|\\+t){0,}(?:\?=|:=|\+=|::=)|\](?:[ \t]|\\+t){0,4}=>",
+        one_line=True,
         source="https://www.gnu.org/software/make/manual/html_node/Setting.html",
         check=is_told_secret,
         examples=(
@@ -267,6 +270,7 @@ LISTED_RULES = (
         rf"(?P<secret>[^\s\"'`\\]+){LINE_END}",
         gate_head=NAMED,
         gate=r":?(?:[ ]{2}|\t|\\+t)[ \t\\]{0,}[^\s\\]{6}",
+        one_line=True,
         source="https://developer.hashicorp.com/vault/docs/commands/kv/get",
         check=is_told_secret,
         examples=(

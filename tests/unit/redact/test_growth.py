@@ -4,9 +4,10 @@ import pytest
 
 from benchmarks.redact_growth import Form, forms, record, scanned
 from karma_sync.redact.effort import MOST_TIMES, SPARE, TIMES_ANYWAY
+from karma_sync.redact.escapes import LEVELS
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.redactor import RuleRedactor, default_redactor
-from karma_sync.redact.scanner import LEVELS, PASSES
+from karma_sync.redact.scanner import PASSES
 
 REDACTOR = default_redactor()
 TIMES = 75  # the rules' searches, at all levels of escapes, and once more after the cuts

@@ -222,6 +222,33 @@ def test_an_image_is_left_alone_and_other_data_is_not() -> None:
     assert result == {**record, "data": "[REDACTED:github]"}
 
 
+@pytest.mark.parametrize("key", ["data", "base64"])
+def test_what_stands_beside_a_large_image_is_redacted_and_the_image_is_not(key: str) -> None:
+    image = "iVBORw0K" + "AKIA" + fill("{base32:16}") + "/" + fill("{base64:70000}")
+    before, after = {"text": GITHUB, key: image}, {key: image, "text": f"x {GITHUB}", "token": 1}
+    block = b"\n".join(json.dumps([record]).encode() for record in (before, after))
+
+    result = REDACTOR.lines(block)
+
+    assert result.data == block.replace(GITHUB.encode(), b"[REDACTED:github]")
+    assert result.cuts == {"github": 2}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"data": "%s", "x": }',  # no JSON: all of it is text
+        b'{"note": "%s"}',
+        b'{"x\\"data": "%s"}',  # another key
+        b'{"x": "\\"data\\": \\"%s\\""}',
+    ],
+)
+def test_what_looks_like_an_image_elsewhere_is_searched(line: bytes) -> None:
+    image = b"iVBORw0K" + b"a" * 70_000 + b"/" + GITHUB.encode()
+
+    assert REDACTOR.lines(line % image).cuts == {"github": 1}
+
+
 def test_numbers_of_any_length_are_untouched() -> None:
     line = b'{"n":%s,"f":1.50e+09,"m":-0.0,"s":"%s"}' % (b"7" * 5000, GITHUB.encode())
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import karma_sync.redact
+from karma_sync.redact.escapes import LEVELS
 from karma_sync.redact.examples import fill
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.matching.secret_names import NameKind, kind_of_name
@@ -20,7 +21,6 @@ from karma_sync.redact.matching.value_checks import (
 )
 from karma_sync.redact.redactor import RuleRedactor, default_redactor
 from karma_sync.redact.rules.default_rules import DEFAULT_RULES
-from karma_sync.redact.scanner import LEVELS
 
 REDACTOR = default_redactor()
 MARKED = re.compile("«.*?»", re.DOTALL)
