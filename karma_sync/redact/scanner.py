@@ -113,6 +113,10 @@ class Scanner:
                 return True
         return False
 
+    def count(self, effort: Effort) -> None:
+        """Count what a search for hits that count passed over."""
+        self.scanned += effort.scanned
+
     def hides(self, part: bytes, hits: Sequence[NeedHit], effort: Effort) -> bool:
         """Whether escapes in a part of a text hide something that a rule may need.
 

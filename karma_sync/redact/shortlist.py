@@ -52,7 +52,7 @@ class Shortlist:
         except TooMuchWork:
             return list(search.hits)
         finally:
-            self._scanner.scanned += search.effort.scanned
+            self._scanner.count(search.effort)
         return [hit for hit in search.hits if hit.place in counts]
 
 
