@@ -43,7 +43,7 @@ class NeedHit(NamedTuple):
 class CandidateLine(NamedTuple):
     """A line that holds something that a rule may need: text[start:end], and the hits in it.
 
-    `coloured` says that colour codes may stand in it.
+    `coloured` is true if it may have colour codes.
     """
 
     start: int

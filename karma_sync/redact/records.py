@@ -39,7 +39,7 @@ class Records:
     def redact(self, record: bytes, hits: Sequence[NeedHit], coloured: bool = True) -> bytes:
         """The record with these hits without secrets; if it does not parse, as plain text too.
 
-        `coloured` says whether colour codes may stand in it.
+        `coloured` is true if it may have colour codes.
 
         Raises:
             RedactionFailed: a redaction damaged the record.

@@ -96,7 +96,7 @@ class Scanner:
     def finds(self, part: bytes, hits: Sequence[NeedHit], is_whole: bool, effort: Effort) -> bool:
         """Whether the rules that these hits open find anything in a part, at any level of escapes.
 
-        `is_whole` says that it is all of a text, which counts as it is written too.
+        `is_whole` is true if it is all of a text, which counts as it is written too.
 
         Raises:
             TooMuchWork: the effort is spent.

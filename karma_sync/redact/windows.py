@@ -25,7 +25,7 @@ _LONGEST = 4096  # bytes of a line beside what must be in the window
 class Window(NamedTuple):
     """A stretch of a record in one string, or in one string with its key.
 
-    `is_whole` says that no line begins or ends in it but the string's own.
+    `is_whole` is true if no line begins or ends in it but the string's own.
     """
 
     start: int
