@@ -15,6 +15,7 @@ from karma_sync.redact.matching.rule import ANYWHERE, FAR
 from karma_sync.redact.scanner import Scanner
 from karma_sync.redact.windows import Window, window_in_record, window_in_text
 
+_MANY = 8  # windows
 _LINE_END = 2  # bytes of an escaped newline
 _WIDEST = 4096  # bytes between the first and the last hit of a window
 _MOST_KNOWN = 16 << 20  # bytes of the windows that are remembered
@@ -101,7 +102,7 @@ class _Search:
         self, hits: Sequence[NeedHit], reach: int, changed: Sequence[int] | None
     ) -> Iterator[NeedHit]:
         """The hits in whose windows their rules find something, or that have no window."""
-        at = 0
+        at = full = empty = 0
         while at < len(hits):
             last = _together(hits, at, 2 * reach)
             window = self._window(self._text, hits[at].place, hits[last - 1].place, reach)
@@ -115,7 +116,12 @@ class _Search:
             if (changed is None or _between(changed, window)) and self._may_hold(
                 window, hits[at:last]
             ):
+                full += 1
+                # where most windows hold something, to look into them first is in vain
+                last = len(hits) if full > max(_MANY, empty) else last
                 yield from hits[at:last]
+            else:
+                empty += 1
             at = last
 
     def _may_hold(self, window: Window, hits: Sequence[NeedHit]) -> bool:

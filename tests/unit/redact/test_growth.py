@@ -10,7 +10,8 @@ from karma_sync.redact.redactor import RuleRedactor, default_redactor
 from karma_sync.redact.scanner import PASSES
 
 REDACTOR = default_redactor()
-TIMES = 75  # the rules' searches, at all levels of escapes, and once more after the cuts
+# the rules' searches, first in the lines around hits, at all levels of escapes, and after the cuts
+TIMES = 120
 START = 20_000  # bytes that short texts may take besides
 
 
