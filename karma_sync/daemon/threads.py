@@ -14,6 +14,7 @@ from karma_sync.domain.mesh.channels import (
     kept_channels,
     open_outboxes,
     outboxes,
+    purged,
     wanted_kinds,
 )
 from karma_sync.errors import Conflict, KarmaError
@@ -118,7 +119,7 @@ class Duties:
             return None
         receiver, arrivals = parts.receiver, self._requests.arrivals
         receiver.forget_all_but(kept_channels(world))
-        receiver.forget_teams(world.purged)
+        receiver.forget_received(purged(world))
         receiver.forget_unwanted()
         for name in receiver.try_again():
             arrivals.add(name, ALL)

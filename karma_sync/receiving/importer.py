@@ -223,10 +223,13 @@ class Importer:
         self._delete(dropped)
         return len(dropped)
 
-    def forget_team(self, team: str, me: str) -> int:
-        """Delete what the other members of a team sent; returns the item count. `me` is my tag."""
+    def forget_received(self, team: str, project: str, me: str) -> int:
+        """Delete what others sent for a project of a team, or with "" for all; returns the count.
+
+        `me` is my tag.
+        """
         with self._store.transaction() as tx:
-            dropped = library.drop_team(tx, team, me)
+            dropped = library.drop_received(tx, team, project, me)
             self._drop_channels(tx, dropped)
         self._delete(dropped)
         return len(dropped)

@@ -116,7 +116,7 @@ class Receiver:
         self._rests = hooks.rests
         self._channels: dict[str, _Watched] = {}
         self._kept_channels: set[Kept] = set()
-        self._purged: set[str] = set()
+        self._purged: set[tuple[str, str]] = set()
         self._to_retry: set[str] = set()
         self._retry = Retry()
 
@@ -160,13 +160,13 @@ class Receiver:
                 )
         self._kept_channels = set(kept)
 
-    def forget_teams(self, teams: Collection[str]) -> None:
-        """Delete what the other members of these teams sent, which I left."""
-        for team in set(teams) - self._purged:
-            count = self._importer.forget_team(team, self._me.tag)
-            if count:
-                self._event_log.record("purged", self._me.tag, f"{count} sessions of a former team")
-        self._purged = set(teams)
+    def forget_received(self, places: Collection[tuple[str, str]]) -> None:
+        """Delete what others sent in these teams, as (team, ""), or for these (team, project)."""
+        for team, project in set(places) - self._purged:
+            if count := self._importer.forget_received(team, project, self._me.tag):
+                why = f"{count} sessions of {project or 'a former team'}"
+                self._event_log.record("purged", self._me.tag, why)
+        self._purged = set(places)
 
     def forget_unwanted(self) -> None:
         """Delete what came through channels of which nothing is wanted any more.

@@ -149,13 +149,15 @@ def drop_all_but(tx: Transaction, kept: Kept) -> list[Dropped]:
     return _dropped(tx, rows)
 
 
-def drop_team(tx: Transaction, team: str, me: str) -> list[Dropped]:
-    """Remove what came from the other members of a team; `me` is my tag.
+def drop_received(tx: Transaction, team: str, project: str, me: str) -> list[Dropped]:
+    """Remove what came from the other members of a team for a project, or with "" for all.
 
-    Returns the removed items, so that the caller can delete their files.
+    `me` is my tag. Returns the removed items, so that the caller can delete their files.
     """
     rows = tx.execute(
-        "SELECT folder, item, revision FROM item WHERE team = ? AND member <> ?", [team, me]
+        "SELECT folder, item, revision FROM item"
+        " WHERE team = ? AND member <> ? AND ? IN ('', project)",
+        [team, me, project],
     ).fetchall()
     return _dropped(tx, rows)
 

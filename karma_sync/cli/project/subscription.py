@@ -184,11 +184,16 @@ def _accept_all(
     print_next("karma-sync session list")
 
 
-def decline(project: ProjectArgument, team: TeamOption = None, yes: YesOption = False) -> None:
+def decline(
+    project: ProjectArgument,
+    team: TeamOption = None,
+    purge: Annotated[bool, typer.Option("--purge", help="Also delete what you received.")] = False,
+    yes: YesOption = False,
+) -> None:
     """Decline a project.
 
     Other members remove the sessions that you sent: if you sent any, the command prints how many,
-    and asks.
+    and asks. What you received stays; with `--purge` it is deleted, also if you declined before.
 
     Example: karma-sync decline repo
     """
@@ -198,19 +203,26 @@ def decline(project: ProjectArgument, team: TeamOption = None, yes: YesOption = 
     app = App.from_environment()
     named = project_named(app, project)
     standing = projects.find(app.state, app.me, named, team)
-    projects.moved(standing, lambda mine: mine.decline())  # raises before the command asks
+
+    def verb(mine: "Subscription") -> "Subscription":
+        declined = mine if purge and mine.status == "declined" else mine.decline()
+        return declined.purge() if purge else declined
+
+    projects.moved(standing, verb)  # raises before the command asks
     place = standing.team.name, standing.project
     out = departures(app.state, app.work, app.me, utc_now())
     count = sum((s.team, s.project) == place and s.state != "withdrawn" for s in out)
     if count:
         sessions = "1 session" if count == 1 else f"{count} sessions"
         print_line(f"{sessions} of {standing.project} that you sent will be withdrawn everywhere.")
-        where = f" --team {team}" if team else ""
-        ask_unless(yes, hint=f"karma-sync decline {project}{where} --yes")
-    projects.move(
-        app.state, app.me, standing.project, standing.team.id, lambda mine: mine.decline()
-    )
+    if purge:
+        print_line(f"What you received of {standing.project} will be deleted on this machine.")
+    if count or purge:
+        more = (" --purge" if purge else "") + (f" --team {team}" if team else "")
+        ask_unless(yes, hint=f"karma-sync decline {project}{more} --yes")
+    projects.move(app.state, app.me, standing.project, standing.team.id, verb)
     sent = " The other members remove the sessions that you sent." if count else ""
+    sent += " What you received is deleted." if purge else ""
     again = f"karma-sync subscription reopen {standing.named}, if you change your mind"
     _moved(app, standing, f"is declined.{sent}", again)
 

@@ -274,6 +274,12 @@ def kept_channels(world: World) -> frozenset[Kept]:
     return frozenset(Kept(*key, tuple(sorted(f - {""}))) for key, f in found.items())
 
 
+def purged(world: World) -> frozenset[tuple[str, str]]:
+    """Of what I received is to be deleted: teams, as (team, ""), and single (team, project)."""
+    declined = {place for place, mine in world.mine.items() if mine.purged}
+    return frozenset({(team, "") for team in world.purged} | declined)
+
+
 def _retracted(world: World) -> Iterator[tuple[Team, Member, str]]:
     """The members whose items were retracted, with every project of their team.
 

@@ -79,7 +79,8 @@ class Subscription(Value, frozen=True, kw_only=True):
     `member` is the member's key in hex. `incarnation` grows with every accept, so that no channel
     id is used twice. `offer` is the incarnation of the shared project that was answered, and
     `withdrawn` the newest incarnation of which everything was taken back; it stays, for those who
-    were away then. `limits` are known for my own subscriptions only.
+    were away then. `limits` are known for my own subscriptions only, and so is whether what I
+    received was `purged` after a decline.
     """
 
     team: str
@@ -92,6 +93,7 @@ class Subscription(Value, frozen=True, kw_only=True):
     offer: int = 0
     withdrawn: int = 0
     limits: Limits = Limits()
+    purged: bool = False
 
     @property
     def is_withdrawn(self) -> bool:
@@ -174,9 +176,22 @@ class Subscription(Value, frozen=True, kw_only=True):
         """Take no part, or no longer take part; what was sent is taken back."""
         return self._move("decline", withdrawn=self.incarnation)
 
+    def purge(self) -> "Subscription":
+        """The decline, with which what was received is deleted.
+
+        Raises:
+            IllegalMove: it is not declined.
+        """
+        if self.status is not Status.DECLINED:
+            raise IllegalMove(
+                f"cannot purge {self.project}: it is {self.status}",
+                hint=f"karma-sync decline {self.project} --purge",
+            )
+        return self.changed(purged=True)
+
     def reopen(self) -> "Subscription":
         """Undo the decline; the project is offered again."""
-        return self._move("reopen")
+        return self._move("reopen", purged=False)
 
     def _move(self, verb: str, **changes: Any) -> "Subscription":
         # `changed` checks nothing, so only values of our own types may come here

@@ -141,3 +141,15 @@ def test_every_accept_has_a_new_incarnation_with_any_clock(
 
     assert accepted == sorted(set(accepted))
     assert sub.incarnation == accepted[-1]
+
+
+@pytest.mark.parametrize("status", Status)
+def test_only_with_a_decline_is_what_was_received_deleted(status: Status) -> None:
+    mine = standing(status)
+    if status is not Status.DECLINED:
+        with pytest.raises(IllegalMove):
+            mine.purge()
+        return
+
+    assert mine.purge() == mine.changed(purged=True)
+    assert mine.purge().reopen() == mine.reopen()

@@ -34,7 +34,7 @@ BOOKKEEPING = {
     "drop_all_but",
     "drop_folder",
     "drop_item",
-    "drop_team",
+    "drop_received",
     "chunks_of",
     "verified_chunks",
     "unused_chunks",
