@@ -101,6 +101,25 @@ def _processed(param: Any, by_typer: Callable[..., Any], ctx: Any, value: Any) -
     return by_typer(ctx, value)
 
 
+def name_values(command: Any) -> None:
+    """Have the help of a command, and of those below it, call values TEXT, N or PATH, not <str>."""
+    for param in command.params:
+        described = param.type_descriptor
+        if described.is_choice:
+            continue  # its type lists what may be typed
+        if param.param_type_name == "argument":
+            param.display_type_rich = _nothing  # its name is enough
+        elif param.metavar is None and not param.is_flag:
+            is_number = described.annotation is int
+            param.metavar = "PATH" if described.is_path else "N" if is_number else "TEXT"
+    for below in getattr(command, "commands", {}).values():
+        name_values(below)
+
+
+def _nothing(ctx: Any) -> str:  # noqa: ARG001 typer gives it
+    return ""
+
+
 def watch_for_agents(command: Any, name: str) -> None:
     """Have a command, and those below it, print what they read in a frame if an agent runs them."""
     if command.callback and not hasattr(command, "commands"):
@@ -135,6 +154,7 @@ class _Loading(MutableMapping[str, Any]):
             loaded = get_group(part).commands
             for own_name, command in loaded.items():
                 spare(command)
+                name_values(command)
                 watch_for_agents(command, own_name)
             self._loaded |= loaded
         return self._loaded[name]

@@ -44,7 +44,7 @@ def add_to(app: typer.Typer) -> None:
 def search(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="WORDS...", help="Words and filters.", show_default=False),
+        typer.Argument(metavar="WORDS", help="Words and filters.", show_default=False),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="Print at most this many.")] = 20,
     every: Annotated[

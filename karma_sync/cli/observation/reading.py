@@ -120,7 +120,7 @@ def show(
 
 
 def search(
-    words: Annotated[list[str], typer.Argument(metavar="WORDS...", help="Words.")],
+    words: Annotated[list[str], typer.Argument(metavar="WORDS", help="Words.")],
     project: ProjectsOption = None,
     author: AuthorsOption = None,
     type_: TypesOption = None,

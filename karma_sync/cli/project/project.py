@@ -69,7 +69,7 @@ def share(
     directories: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[DIRECTORY]…",
+            metavar="DIRECTORY",
             parser=typed_directory,
             help="A directory of each repository. Default: `.`",
         ),

@@ -36,7 +36,7 @@ def list_(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FILTERS]...",
+            metavar="FILTERS",
             help="Filters and words as in search: by:alice since:14d is:live backoff.",
             show_default=False,
         ),

@@ -137,7 +137,7 @@ def withhold(wanted: IdArgument) -> None:
 def exclude(
     directories: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[DIR|PATTERN]...", help="A directory, or a pattern with * ? [ ]."),
+        typer.Argument(metavar="DIR|PATTERN", help="A directory, or a pattern with * ? [ ]."),
     ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Remove these exclusions.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="Show the exclusions.")] = False,

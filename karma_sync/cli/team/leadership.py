@@ -44,7 +44,7 @@ def successors(
     tags: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[TAG]...",
+            metavar="TAG",
             help="The members who may take over, the first one before the others. Default: show.",
             autocompletion=completion.members,
         ),

@@ -107,7 +107,7 @@ def add(
     who: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[TAG|CODE]",
+            metavar="TAG|CODE",
             help="A member, whole: alice.desk. Or the other machine's pairing code. Default:"
             " standard input.",
             autocompletion=completion.members,

@@ -1,5 +1,6 @@
 """The list of commands: it says what the commands say, and needs none of them."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -66,6 +67,19 @@ def test_an_option_takes_a_value_that_begins_with_a_dash() -> None:
 def test_help_is_help_among_words_too(asked: str) -> None:
     with pytest.raises(Exit):
         given("search", "word", asked)
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_help_names_values_as_people_do_and_no_type_of_python(name: str) -> None:
+    commands = [get_command(app).commands[name]]  # type: ignore[attr-defined] # a group of click's
+    commands += getattr(commands[0], "commands", {}).values()
+
+    shown = "".join(
+        each.get_help(each.make_context(name, [], resilient_parsing=True)) for each in commands
+    )
+
+    assert re.findall(r"<(?:str|int|float|path|file|dir|list)\b[^>]*>", shown) == []
+    assert "[[" not in shown
 
 
 def test_an_alias_is_another_name_of_what_is_listed() -> None:
