@@ -79,6 +79,24 @@ def groups(member: Member, by: str) -> dict[str, dict[str, Any]]:
     return {each[by]: each for each in figures(member, "--by", by)["groups"]}
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["session", "list"],
+        ["session", "stats"],
+        ["who", "src/nothing.py"],
+        ["observation", "list"],
+    ],
+)
+def test_a_dot_is_the_project_of_this_directory(pair: Pair, command: list[str]) -> None:
+    here = pair.b.json(*command, "--project", ".", "--private")
+    elsewhere = pair.b.run(*command, "--project", ".", cwd=pair.b.folder / "notes", check=False)
+
+    assert here == pair.b.json(*command, "--project", PROJECT, "--private")
+    assert elsewhere.code != 0
+    assert "'.'" not in elsewhere.err
+
+
 def test_tokens_of_a_response_count_once_and_cost_what_the_table_says(pair: Pair) -> None:
     # each made-up session also has a response of its own, with 12, 34 and 5600 tokens
     by = groups(pair.b, "model")

@@ -51,7 +51,7 @@ RANKS = (
     ("cli.ask", "cli.completion", "cli.hidden_code", "cli.markdown"),
     ("cli.screen", "cli.options"),
     ("cli.output", "cli.progress", "cli.pager"),
-    ("cli.notices", "cli.frame", "cli.beginning"),
+    ("cli.notices", "cli.frame", "cli.beginning", "cli.project_argument"),
     ("cli.consent", "cli.observed"),
     ("cli.widening", "cli.consent_all"),
     (
@@ -60,10 +60,10 @@ RANKS = (
         "cli.session",
         "cli.daemon",
         "cli.library",
+        "cli.observation",
         "cli.agent",
         "web",
     ),
-    ("cli.observation",),  # names projects as the commands for projects do
     ("cli.commands",),  # loads the commands by name
     ("cli.main",),
     ("__main__",),

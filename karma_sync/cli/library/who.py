@@ -90,15 +90,16 @@ def _wanted(
 ) -> "WantedFile":
     from dataclasses import replace
 
+    from karma_sync.cli.project_argument import readable_named
     from karma_sync.domain.timespan import parse_since
     from karma_sync.paths import current_directory, expanded
-    from karma_sync.service.projects import other_names, readable_project
+    from karma_sync.service.projects import other_names
     from karma_sync.service.sessions.who import wanted_file
 
     if not path.strip() or not path.isprintable():
         raise BadInput(f"{path!r} is no path", hint="karma-sync who src/app.py")
     others = other_names(app.state)
-    named = readable_project(project, app.sessions.projects(app.scope), others) if project else ""
+    named = readable_named(app, app.scope, project) if project else ""
 
     def identity(directory: str) -> str:
         return app.matcher.places.of(directory).identity

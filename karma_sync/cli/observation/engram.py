@@ -14,7 +14,7 @@ from karma_sync.cli.notices import print_if_down
 from karma_sync.cli.observation.reading import OfProjectOption, ProjectsOption
 from karma_sync.cli.options import DryRunOption, JsonOption, YesOption
 from karma_sync.cli.output import print_json, print_line
-from karma_sync.cli.project.argument import meant
+from karma_sync.cli.project_argument import meant
 from karma_sync.domain.text import printable
 from karma_sync.paths import directory_at
 from karma_sync.runtime.timing import utc_now

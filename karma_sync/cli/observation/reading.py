@@ -180,6 +180,7 @@ def _filter(
     type_: list[str] | None,
     since: str,
 ) -> "ObservationFilter":
+    from karma_sync.cli.project_argument import project_here
     from karma_sync.domain.session.observation import ObservationFilter, moment_text
     from karma_sync.domain.session.query import moment
     from karma_sync.errors import BadInput
@@ -191,7 +192,8 @@ def _filter(
         raise BadInput(
             f"--since {since!r} is no moment", hint="2026-05-31, 14d, 2h, today or yesterday"
         ) from None
-    return ObservationFilter(tuple(authors), tuple(project or ()), tuple(type_ or ()), moved)
+    projects = tuple(project_here(app) if name == "." else name for name in project or ())
+    return ObservationFilter(tuple(authors), projects, tuple(type_ or ()), moved)
 
 
 def _print(

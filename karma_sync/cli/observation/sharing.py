@@ -19,7 +19,7 @@ from karma_sync.cli.options import (
     YesOption,
 )
 from karma_sync.cli.output import print_json, print_line, print_next
-from karma_sync.cli.project.argument import meant, project_named
+from karma_sync.cli.project_argument import meant, project_named
 from karma_sync.domain.session.observation import StayReason
 from karma_sync.domain.text import printable
 from karma_sync.errors import BadInput, NotFound

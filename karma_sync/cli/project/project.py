@@ -35,9 +35,9 @@ from karma_sync.cli.options import (
     typed_directory,
 )
 from karma_sync.cli.output import print_line, print_next
-from karma_sync.cli.project.argument import meant
 from karma_sync.cli.project.listing import list_projects
 from karma_sync.cli.project.scan import scan
+from karma_sync.cli.project_argument import meant
 from karma_sync.cli.widening import consent_to_more, never
 from karma_sync.domain.team.direction import Direction
 from karma_sync.errors import BadInput, NeedsConsent, NotFound

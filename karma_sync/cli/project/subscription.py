@@ -25,8 +25,8 @@ from karma_sync.cli.options import (
     YesOption,
 )
 from karma_sync.cli.output import print_json, print_line, print_next
-from karma_sync.cli.project.argument import project_named
 from karma_sync.cli.project.wait import offered, require_daemon, wait_for_session
+from karma_sync.cli.project_argument import project_named
 from karma_sync.cli.screen import Line, Tone, print_table
 from karma_sync.cli.widening import consent_to_more
 from karma_sync.domain.team.direction import Direction

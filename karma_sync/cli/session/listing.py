@@ -306,14 +306,13 @@ def _details(found: "Readable") -> tuple[str, ...]:
 
 def scope_of(app: App, project: str | None = None, team: str | None = None) -> "AccessScope":
     """All that the reader may see; with `project` or `team`, of this one alone."""
-    from karma_sync.service.projects import other_names, readable_project
+    from karma_sync.cli.project_argument import readable_named
     from karma_sync.service.teams import find_team
 
     scope = app.scope.within(team=find_team(app.state, team).id if team else None)
     if project is None:
         return scope
-    known = app.sessions.projects(scope)
-    return scope.within(project=readable_project(project, known, other_names(app.state)))
+    return scope.within(project=readable_named(app, scope, project))
 
 
 def many(count: int, what: str) -> str:
