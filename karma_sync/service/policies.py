@@ -36,5 +36,5 @@ def require_usable(policy: TeamPolicy, now: datetime) -> None:
     if policy.sends and policy.last is not None:
         raise BadInput(
             "--last counts the sessions that are here when a person accepts a project",
-            hint="--since, for projects that are accepted by themselves",
+            hint="--since, for projects that are accepted automatically",
         )

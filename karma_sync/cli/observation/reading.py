@@ -169,7 +169,7 @@ def status(
     for code, number in counts.imports.items():
         print_line(f"  {code}: {number}")
     for waiting in counts.unasked:
-        print_line(f"  {waiting}: you were not shown yet what would leave")
+        print_line(f"  {waiting}: you have not seen yet what would leave")
         print_next(f"karma-sync observation share {waiting}")
 
 

@@ -266,7 +266,9 @@ def _hold(wanted: str, *, undo: bool, yes: bool, verb: "Verb", done: str) -> Non
         return
     held = observations.held(app.state, wanted)
     if held is None:
-        raise NotFound(f"no observation {wanted!r} is held", hint="karma-sync observation list")
+        raise NotFound(
+            f"you withhold no observation {wanted!r}", hint="karma-sync observation list"
+        )
     if _show_again(app, held):
         ask_unless(yes, "--yes")
     observations.release(app.state, held)

@@ -44,7 +44,7 @@ def list_(
     project: Annotated[
         str | None,
         typer.Option(
-            help="Only this project, or a unique ending.",
+            help="Only this project: the name, or a unique ending.",
             autocompletion=completion.readable_projects,
         ),
     ] = None,

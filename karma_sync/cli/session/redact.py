@@ -153,7 +153,7 @@ def _remove(app: App, wanted: str, yes: bool) -> None:
     ask_unless(yes, hint=f"karma-sync redact --remove {wanted} --yes")
     RedactionsFile(app.paths.redactions).change(lambda now: now.without(wanted))
     withdrawal.redactions_changed(app.state, utc_now())
-    print_line(f"{_told(entry)} is cut no more.")
+    print_line(f"{_told(entry)} is no longer cut.")
     print_if_down(app)
     print_next("karma-sync status")
 

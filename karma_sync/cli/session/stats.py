@@ -39,7 +39,7 @@ def stats(
     project: Annotated[
         str | None,
         typer.Option(
-            help="Only this project, or a unique ending.",
+            help="Only this project: the name, or a unique ending.",
             autocompletion=completion.readable_projects,
         ),
     ] = None,

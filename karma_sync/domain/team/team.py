@@ -47,8 +47,8 @@ class Team(TeamFacts, frozen=True, kw_only=True):
             if member.tag == code.tag or member.key == code.key or member.device == code.device:
                 raise Conflict(
                     f"{member.tag} is already in {team.name}, with another key or device",
-                    hint="if this is the same machine, installed again: --replace; if it is another"
-                    " one, there, while it is in no team: karma-sync rename --machine NAME",
+                    hint="--replace, for the same machine, installed again; another machine needs"
+                    " another name: karma-sync rename --machine NAME there, before it is in a team",
                 )
         if len(team.everybody) >= limits.MEMBERS:
             raise Conflict(

@@ -67,7 +67,7 @@ def _at_home(plain: str, home: Path) -> str:
         return str(home) + plain[1:]
     if plain.startswith("~"):
         raise BadInput(
-            f"karma-sync does not know the home {plain.partition('/')[0]}",
+            f"karma-sync cannot find the home directory {plain.partition('/')[0]}",
             hint="type the whole path",
         )
     return plain
