@@ -87,6 +87,18 @@ def page(
     return [_readable(row) for row in rows], int(counted["n"])
 
 
+def unindexed(tx: Transaction, scope: AccessScope) -> int:
+    """How many sessions that the scope allows the index has not, or not as they are now."""
+    condition, values = visible(scope)
+    row = tx.execute(
+        f"SELECT count(*) AS n FROM item WHERE {condition} AND NOT EXISTS (SELECT 1"  # noqa: S608
+        " FROM search_item AS s WHERE s.folder = item.folder AND s.item = item.item"
+        " AND s.revision = item.revision)",
+        values,
+    ).fetchone()
+    return int(row["n"])
+
+
 def own_sessions(tx: Transaction, scope: AccessScope) -> set[tuple[str, str]]:
     """The reader's own sessions, by agent (with its name) and id."""
     condition, values = visible(scope)

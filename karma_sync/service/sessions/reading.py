@@ -63,8 +63,7 @@ class ReadableSessions:
         """All sessions that the scope allows, the last active first; each own one once."""
         shared = self.library.sessions(scope)
         known = {r.manifest.session.session_id for r in shared if r.manifest.member == scope.user}
-        archived = self.archive.sessions(self.by_all_names(scope))
-        rows = [self._renamed(row) for row in archived if row.session not in known]
+        rows = [self._renamed(row) for row in self.archived(scope) if row.session not in known]
         if not rows:
             return shared
         found = [*shared, *(_listed(scope.user, row) for row in rows)]
@@ -72,8 +71,11 @@ class ReadableSessions:
 
     def only_archived(self, scope: AccessScope) -> list[Readable]:
         """The own sessions that the archive has, shared or not, as a list shows them."""
-        rows = self.archive.sessions(self.by_all_names(scope))
-        return [self.copy_of(scope, row) for row in rows]
+        return [self.copy_of(scope, row) for row in self.archived(scope)]
+
+    def archived(self, scope: AccessScope) -> list[ArchivedSession]:
+        """The sessions of the archive that the scope allows, as they were archived."""
+        return self.archive.sessions(self.by_all_names(scope))
 
     def copy_of(self, scope: AccessScope, row: ArchivedSession) -> Readable:
         """An archived session as a list shows it."""

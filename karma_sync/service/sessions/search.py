@@ -7,7 +7,7 @@ from functools import cache, partial
 from operator import attrgetter
 
 from karma_sync.agents.extractors import EXTRACTORS
-from karma_sync.archive.index import FOLDER, item_of, key_of
+from karma_sync.archive.index import FOLDER, item_of, key_of, unindexed
 from karma_sync.archive.pack import DamagedPack
 from karma_sync.archive.store import get_session
 from karma_sync.domain.access import AccessScope
@@ -68,7 +68,11 @@ class SessionSearch:
         total = shared.total + own.total
         last = manner.skip + len(page)
         hits = self._told_apart(scope, page) if self._has_archive(scope) else page
-        return Results(hits, total, last if last < total else 0, shared.notes)
+        notes = shared.notes
+        if not total and (missing := self._unindexed(scope)):
+            are = "s are" if missing > 1 else " is"
+            notes = (*notes, f"{missing} session{are} not indexed yet: search again later")
+        return Results(hits, total, last if last < total else 0, notes)
 
     def search_text(
         self, scope: AccessScope, pattern: str, query: Query, manner: Manner
@@ -87,7 +91,8 @@ class SessionSearch:
         hits, count = reader.search(pattern, opened, manner)
         skip, notes = manner.skip + count, query.notes
         if skip < len(known):
-            notes = (*notes, f"{len(known) - skip} sessions are not read yet")
+            are = "s are" if len(known) - skip > 1 else " is"
+            notes = (*notes, f"{len(known) - skip} session{are} not read yet")
         left = skip if skip < len(known) else 0
         return Results(self._told_apart(scope, hits), len(hits), left, notes)
 
@@ -133,6 +138,16 @@ class SessionSearch:
         copies = self.sessions.only_archived(scope)
         allowed = self.select(scope, Query(filters=filters), copies)
         return SessionFilter(ids=frozenset(map(_place_of, allowed)), without=without)
+
+    def _unindexed(self, scope: AccessScope) -> int:
+        """How many sessions nothing is found of, because they arrived or were archived just now."""
+        with self.searcher.library.store.reading() as tx:
+            count = queries.unindexed(tx, scope)
+        if self._has_archive(scope):
+            with reading_only(self.sessions.archive.database) as tx:
+                missing = set(unindexed(tx))
+            count += sum(r.key in missing for r in self.sessions.archived(scope))
+        return count
 
     def _archived_hit(self, scope: AccessScope, query: Query, found: Found) -> Iterator[Hit]:
         archive = self.sessions.archive

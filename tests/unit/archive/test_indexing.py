@@ -92,6 +92,21 @@ def test_words_in_several_records_are_found_if_no_record_has_all(d: Desk) -> Non
     assert found(d, f"{WORD} walrus") == [both.id]
 
 
+def test_nothing_is_found_of_what_is_not_indexed_yet_and_that_is_said(d: Desk) -> None:
+    d.write(WORD)
+    d.archiver.archive(d.source.sessions())
+
+    def notes(scope: AccessScope = ME) -> list[str]:
+        with searching(d) as search:
+            return list(search.search(scope, Query.parse(WORD, NOW), Manner()).notes)
+
+    assert notes() == ["1 session is not indexed yet: search again later"]
+    assert notes(ME.within(team="acme")) == notes(ME.within(agent="codex")) == []
+    while d.indexer.index_some():
+        continue
+    assert notes() == []
+
+
 def test_a_pattern_is_found_in_the_archive_and_the_search_goes_on_where_it_ended(d: Desk) -> None:
     sessions = [d.write("first", f"where is the {WORD}? \U0001f999"), d.write(f"{WORD} again")]
     d.write("another")

@@ -113,11 +113,12 @@ def test_every_query_returns_what_the_rule_allows(store: Database, scope: Access
         }
         projects_seen = readable.projects(tx, scope)
         counted = readable.counts(tx, scope)
+        unindexed = readable.unindexed(tx, scope)
 
     assert found == allowed
     assert single == allowed
     assert projects_seen == {ROWS[number][1] for number in allowed}
-    assert sum(counted.values()) == len(allowed)
+    assert sum(counted.values()) == unindexed == len(allowed)
     assert counted.keys() == {ROWS[number][:3] for number in allowed}
 
 
