@@ -53,9 +53,10 @@ def holdings(database: Path, since_ms: int) -> Holdings:
             " coalesce(min(active_ms), 0) AS oldest_ms FROM session"
         ).fetchone()
         rows = tx.execute(
-            "SELECT min(cwd) AS directory, count(*) AS sessions FROM session WHERE (home, folder)"
-            " IN (SELECT home, folder FROM session WHERE early AND gone_ms > ?)"
-            " GROUP BY home, folder HAVING min(gone_ms) > 0 ORDER BY directory",
+            "SELECT min(nullif(cwd, '')) AS directory, count(*) AS sessions FROM session"
+            " WHERE (home, folder) IN (SELECT home, folder FROM session WHERE early AND gone_ms > ?)"
+            " GROUP BY home, folder HAVING min(gone_ms) > 0"
+            " AND directory IS NOT NULL ORDER BY directory",
             [since_ms],
         ).fetchall()
     found = tuple(PurgedProject(**dict(each)) for each in rows)

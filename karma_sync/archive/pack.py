@@ -139,7 +139,12 @@ def _open_to_append(path: Path, is_new: bool) -> int:
 
 def open_pack(path: Path) -> BinaryIO:
     """Open a pack for reading, never through a link."""
-    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
+    # unlike one of `os.fdopen`, this file has the path as its name, which errors tell
+    return open(path, "rb", opener=_without_links)  # noqa: PTH123 Path.open has no opener
+
+
+def _without_links(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)
 
 
 def entries(source: BinaryIO, length: int) -> Iterator[Placed]:

@@ -111,8 +111,14 @@ class Upkeep:
         if own.name in packs:
             for name in others:  # of a repacking that was cut off
                 packs.pop(name).unlink()
-            if own.stat().st_size == row.length:
+            size = own.stat().st_size
+            if size == row.length:
                 del packs[own.name]
+            elif size < row.length:
+                log.warning(
+                    "the archive has lost the end of session %s: %s has %d bytes instead of %d",
+                    *(row.session, own, size, row.length),
+                )
         elif not others:
             log.warning("the archive has lost session %s: %s is missing", row.session, own)
             with self._store.transaction() as tx:

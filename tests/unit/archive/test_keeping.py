@@ -1,6 +1,7 @@
 """What was purged never comes back; limits are kept; a crash or a lost file loses nothing else."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -214,9 +215,29 @@ def test_a_damaged_pack_is_told_and_harms_no_other(d: Desk) -> None:
     content[-1] ^= 0xFF
     pack.write_bytes(content)
 
-    with pytest.raises(DamagedPack):
+    with pytest.raises(DamagedPack, match=re.escape(f"{pack} is damaged")):
         d.read(session)
     assert d.read(other) == other.content
+
+
+def test_a_pack_that_lost_its_end_is_told_and_keeps_the_rest(
+    d: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = d.write("hello")
+    before = session.content
+    d.pass_()
+    session.append("more")
+    d.pass_()
+    session.path.unlink()
+    [pack] = d.packs()
+    os.truncate(pack, pack.stat().st_size - 1)
+    d.close()
+    d.open()
+
+    d.pass_()
+
+    assert d.read(session) == before
+    assert f"lost the end of session {session.id}" in caplog.text
 
 
 def test_a_pack_that_was_deleted_while_it_was_used_is_made_again(d: Desk) -> None:
@@ -302,6 +323,22 @@ def test_a_project_that_the_agent_purged_is_told_with_what_the_archive_has(d: De
     found = holdings(d.folder / "archive.db", 0)
     assert found.purged == (PurgedProject("/src/web", 2),)
     assert (found.sessions, found.kept) == (4, 3)
+
+
+def test_a_purged_project_has_a_directory_that_a_person_can_name(d: Desk) -> None:
+    from karma_sync.archive.holdings import holdings
+
+    known, nowhere = d.write("one", cwd="/src/web"), d.write("two", cwd="/src/web")
+    alone = d.write("three", cwd="/src/alone")
+    for session in (nowhere, alone):
+        session.path.write_bytes(session.content.replace(b'"cwd"', b'"was"'))
+    d.pass_()
+    for session in (known, nowhere, alone):
+        session.path.unlink()
+    d.pass_()
+
+    found = holdings(d.folder / "archive.db", 0)
+    assert [each.directory for each in found.purged] == ["/src/web"]
 
 
 def test_one_deleted_session_of_a_project_is_no_purge(d: Desk) -> None:
