@@ -54,7 +54,8 @@ def holdings(database: Path, since_ms: int) -> Holdings:
         ).fetchone()
         rows = tx.execute(
             "SELECT min(nullif(cwd, '')) AS directory, count(*) AS sessions FROM session"
-            " WHERE (home, folder) IN (SELECT home, folder FROM session WHERE early AND gone_ms > ?)"
+            " WHERE (home, folder) IN"
+            " (SELECT home, folder FROM session WHERE early AND gone_ms > ?)"
             " GROUP BY home, folder HAVING min(gone_ms) > 0"
             " AND directory IS NOT NULL ORDER BY directory",
             [since_ms],
