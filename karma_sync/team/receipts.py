@@ -87,6 +87,7 @@ class Receipts:
         """
         self._world = world
         self._forget_former_teams(world)
+        self._put_back.begin_run()
         waits = []
         for team in world.teams:
             folder = self._folder(team)
@@ -94,12 +95,8 @@ class Receipts:
                 continue
             self._read(team, folder)
             self._put_files_back(team, folder)
-            waits += [
-                self._write(world, team, folder),
-                self._put_back.wait,
-                self._request_scan(team),
-            ]
-        return soonest(*waits)
+            waits += [self._write(world, team, folder), self._request_scan(team)]
+        return soonest(*waits, self._put_back.wait)
 
     def _forget_former_teams(self, world: World) -> None:
         """Forget the receipts of the members of teams that I left; the version of mine stays."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from karma_sync.domain.mesh.channels import World
+from karma_sync.domain.team.member import How, Removal
 from karma_sync.errors import SyncthingUnreachable
 from karma_sync.signing import PayloadType
 from karma_sync.team import receipts
@@ -17,7 +19,7 @@ from karma_sync.team.documents.receipt import (
     seen,
 )
 from karma_sync.team.documents.stored import RECEIPT
-from tests.unit.team.test_counters import WORLD, A, Alice
+from tests.unit.team.test_counters import TEAM, WORLD, A, Alice, B
 
 MINE = f"{RECEIPT}/{A.public}.json"
 
@@ -50,6 +52,23 @@ def test_a_receipt_that_syncthing_did_not_look_at_is_told_again(
     assert all(wait is not None and wait <= receipts.EVERY_S for wait in waits)
     assert syncthing.told == [MINE]
     assert len(caplog.records) == 1, "an outage is logged once"
+
+
+def test_nothing_waits_for_the_receipt_of_a_member_that_went(tmp_path: Path) -> None:
+    alice = Alice(tmp_path)
+    (alice.folder / ".stfolder").mkdir()
+    alice.receipts.run(WORLD)
+    alice.hear(7)
+    alice.receipts.run(WORLD)
+    (alice.folder / RECEIPT / f"{B.public}.json").unlink()
+    alice.receipts.run(WORLD)
+    gone = TEAM.members[1].changed(removal=Removal(how=How.LEFT, at=1))
+    alone = TEAM.changed(members=TEAM.members[:1], removed=(gone,))
+    after = World(key=A.public, teams=(alone,), subscriptions=())
+
+    waits = [alice.receipts.run(after), alice.receipts.run(World(A.public, (), ()))]
+    assert [wait for wait in waits if wait is not None and wait < receipts.EVERY_S / 2] == []
+    assert alice.receipts.run(World(A.public, (), ())) is None
 
 
 @pytest.mark.parametrize(("members", "most"), [(2, 256_000), (50, 120_000), (100, 60_000)])
