@@ -101,8 +101,8 @@ def news(before: Mapping[str, Fact], after: Mapping[str, Fact]) -> list[Fact]:
         old, new = before.get(key), after.get(key)
         if kind in _ONLY_AS_CHANGES and not _is_change(key, old, new, before):
             continue
-        if new is None and f"{_SAID_BY.get(kind, '')}{key.partition('/')[2]}" in after:
-            continue  # another fact says how it ended
+        if new is None and _is_said_by_another(key, after):
+            continue
         if old and new and _is_restated(kind, old, new):
             is_renamed = kind == "team" and old.team != new.team
             found += [new.changed(what="renamed")] if is_renamed else []
@@ -122,6 +122,16 @@ _DONE_BY_LEADER = {"dissolved", "project"}
 _ONLY_AS_CHANGES = {"leader", "gone", "former"}
 # The kinds of facts whose end is told by a fact of another kind, if there is one.
 _SAID_BY: Mapping[str, str] = {"team": "former/", "member": "gone/"}
+# The kinds of facts about what is in a team: they do not end because I am in it no longer.
+_IN_A_TEAM = {"member", "machine", "project"}
+
+
+def _is_said_by_another(key: str, after: Mapping[str, Fact]) -> bool:
+    """Whether another fact tells how this one ended, or only that I know of it no longer."""
+    kind, _, rest = key.partition("/")
+    if kind in _IN_A_TEAM and f"team/{rest.partition('/')[0]}" not in after:
+        return True
+    return f"{_SAID_BY.get(kind, '')}{rest}" in after
 
 
 def _is_change(key: str, old: Fact | None, new: Fact | None, before: Mapping[str, Fact]) -> bool:

@@ -93,7 +93,23 @@ def test_news_report_a_team_then_its_members_then_its_projects() -> None:
         ("joined", BOB, "team backend"),
         ("shared", BOB, f"{PROJECT} with backend"),
     ]
-    assert [what for what, *_ in told(known(), nothing)] == ["left", "removed", "unshared"]
+
+
+@pytest.mark.parametrize(
+    "former", [(), ((TEAM.id, "backend", "removed"),)], ids=["gone", "removed"]
+)
+def test_of_a_team_in_which_i_am_no_longer_nothing_but_that_is_news(
+    former: tuple[tuple[str, str, str], ...],
+) -> None:
+    """Its members and projects stay in it."""
+    alice, bob = (key_of(tag).public for tag in (ALICE, BOB))
+    team = TEAM.naming(alice, (bob,)).naming(bob, (alice,))
+    declined = answer(team, BOB, Status.DECLINED)
+    before = known(declined, teams=(team,))
+    assert "machine" in {key.partition("/")[0] for key in facts(before)}
+    how = "removed" if former else "left"
+
+    assert told(before, Known(me=ALICE, teams=(), former=former)) == [(how, ALICE, "team backend")]
 
 
 def test_a_member_is_added_and_then_joins() -> None:
