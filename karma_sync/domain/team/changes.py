@@ -104,8 +104,7 @@ def news(before: Mapping[str, Fact], after: Mapping[str, Fact]) -> list[Fact]:
         if new is None and _is_said_by_another(key, after):
             continue
         if old and new and _is_restated(kind, old, new):
-            is_renamed = kind == "team" and old.team != new.team
-            found += [new.changed(what="renamed")] if is_renamed else []
+            found += _renamed(key, old, new, after)
         elif new is None:
             if old and (kind in _ENDS or _is_reopened(key, old, after)):
                 what = _ENDS.get(kind, "reopened")
@@ -153,6 +152,15 @@ def _is_restated(kind: str, old: Fact, new: Fact) -> bool:
     by = {"who": new.who} if kind in _DONE_BY_LEADER else {}
     why = old.why.replace(old.team, new.team)
     return old.changed(team=new.team, why=why, actor=new.actor, **by) == new
+
+
+def _renamed(key: str, old: Fact, new: Fact, after: Mapping[str, Fact]) -> list[Fact]:
+    """The news that a team has another name, which only its leader can give it."""
+    kind, _, team = key.partition("/")
+    if kind != "team" or old.team == new.team:
+        return []
+    leader = after[f"leader/{team}"].who
+    return [new.changed(what="renamed", who=leader, actor=leader)]
 
 
 def _is_reopened(key: str, old: Fact, after: Mapping[str, Fact]) -> bool:
@@ -298,7 +306,10 @@ def _of_requests(known: Known) -> Iterator[tuple[str, Fact]]:
     for pairing in known.pairings:
         why = "its first invitation within 24 hours is accepted"
         yield f"pairing/{pairing.key}", Fact(what="paired", who=pairing.tag, why=why)
+    members = {member.device for team in known.teams for member in team.everybody}
     for contact in known.contacts:
+        if contact.answer is Answer.PENDING and contact.device in members:
+            continue  # it asked just before its leader added it
         what, why = _request(contact.answer, "contact", "asks to connect")
         yield f"contact/{contact.device}", Fact(what=what, who=contact.name, why=why)
     ready: Iterable[Invitation] = (i for i in known.invitations if i.ready)

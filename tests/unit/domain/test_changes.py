@@ -132,7 +132,8 @@ def test_news_report_a_global_pause_with_its_end() -> None:
 
 
 def test_news_report_requests_and_their_answers() -> None:
-    contact = Contact(device=device_of(BOB), name="bob?", seen=NOW)
+    contact = Contact(device=device_of(CAROL), name="bob?", seen=NOW)
+    member = contact.changed(device=device_of(BOB))
     invitation = Invitation(folder="ks-m-x", device=contact.device, seen=NOW)
     ready = invitation.changed(team="t", team_name="t1", leader_tag=BOB)
     declined = ready.changed(answer=Answer.DECLINED)
@@ -144,6 +145,10 @@ def test_news_report_requests_and_their_answers() -> None:
     assert told(known(), known(contacts=(contact,))) == [
         ("contact", "bob?", "asks to connect: karma-sync inbox")
     ]
+    assert told(known(), known(contacts=(member,))) == [], "who is in a team asks for nothing"
+    refused = member.changed(answer=Answer.DECLINED)
+    apart = Known(me=ALICE, teams=(), contacts=(refused,))
+    assert [what for what, *_ in told(known(contacts=(refused,)), apart)] == ["left"]
     assert told(known(), known(invitations=(invitation,))) == [], "nothing was verified yet"
     assert told(known(), known(invitations=(ready,))) == [
         ("invitation", BOB, "invites you to team t1: karma-sync inbox")
@@ -207,7 +212,7 @@ def test_leadership_names_and_ends_of_a_team_are_news() -> None:
     alice = key_of(ALICE).public
     led = TEAM.changed(leader=alice, term=2)
 
-    assert told(known(), known(teams=(named,))) == [("renamed", ALICE, "team platform")]
+    assert told(known(), known(teams=(named,))) == [("renamed", BOB, "team platform")]
     assert told(known(), known(teams=(led,)))[0] == (
         "leadership transferred",
         ALICE,
