@@ -65,7 +65,7 @@ def inbox(store: Database, me: PairingCode, now: datetime) -> Waiting:
     """The contacts and invitations that wait for my answer, and what I wait for at `now` (UTC)."""
     with store.reading() as tx:
         pairings = state.pairings.all(tx)
-        members = {m.device for team in state.teams.all(tx) for m in team.members}
+        members = {m.device for team in state.teams.all(tx) for m in team.everybody}
         known = members | {p.device for p in pairings}
         contacts = [c for c in state.contacts.all(tx) if c.device not in known]
         invitations = state.invitations.all(tx)
@@ -200,6 +200,6 @@ def _refuse_member(tx: Transaction, asked: Contact | Invitation) -> None:
     if not isinstance(asked, Contact):
         return
     for team in state.teams.all(tx):
-        for member in team.members:
+        for member in team.everybody:
             if member.device == asked.device:
                 raise Conflict(f"{member.tag} is in team {team.name}", hint="karma-sync status")

@@ -72,7 +72,7 @@ def remove(
         if member.key in after.successors:
             kept = tuple(key for key in after.successors if key != member.key)
             after = _begin(person, after, person.me.key, kept)
-        state.teams.put(tx, after)
+        state.put_changed(tx, led, after)
         if terms.stolen:  # whoever has the machine may have seen a code
             for invite in state.invites.all(tx):
                 if invite.status is InviteStatus.OPEN:

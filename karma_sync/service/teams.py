@@ -7,6 +7,7 @@ from itertools import count
 
 from karma_sync.domain.ids import user_of
 from karma_sync.domain.team.direction import Direction
+from karma_sync.domain.team.invitation import Answer
 from karma_sync.domain.team.machine import personal_policy
 from karma_sync.domain.team.member import Member
 from karma_sync.domain.team.pairing_code import PairingCode
@@ -105,8 +106,9 @@ def add_member(
         Conflict: a member has this tag already.
     """
     with store.transaction() as tx:
-        team = _with_member(tx, find(tx, name), me, newcomer, now)
-        state.teams.put(tx, team)
+        before = find(tx, name)
+        team = _with_member(tx, before, me, newcomer, now)
+        state.put_changed(tx, before, team)
     return team
 
 
@@ -185,5 +187,7 @@ def find(tx: Transaction, name: str | None) -> Team:
         options = " or ".join(f"--team {t.name if name is None else t.id}" for t in fitting)
         raise BadInput("you are in several teams: name one", hint=options)
     if name is None:
-        raise NotFound("you are in no team", hint="karma-sync team create NAME")
+        invited = any(i.ready and i.answer is Answer.PENDING for i in state.invitations.all(tx))
+        hint = "karma-sync inbox" if invited else "karma-sync team create NAME"
+        raise NotFound("you are in no team", hint=hint)
     raise NotFound(f"you are in no team {name!r}", hint="karma-sync status")

@@ -16,7 +16,7 @@ from karma_sync.domain.session.selection import (
 from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing, Shown
 from karma_sync.domain.team.invite import Door, Invite, Joining
 from karma_sync.domain.team.machine import Machine, Mute, TeamPolicy, machine_keys
-from karma_sync.domain.team.member import How
+from karma_sync.domain.team.member import How, Member
 from karma_sync.domain.team.subscription import Subscription
 from karma_sync.domain.team.team import Team
 from karma_sync.domain.value import Value
@@ -275,6 +275,22 @@ def documents(tx: Transaction, team: str) -> list[Document]:
     return [Document.from_fields(dict(row)) for row in rows]
 
 
+def put_changed(tx: Transaction, before: Team, after: Team) -> None:
+    """Store a team whose members changed.
+
+    Who was added again has not answered anything yet. The pairing and the contact through which
+    somebody came who is no longer in it go, or its device would stay known.
+    """
+    for member in after.everybody:
+        known = before.known(member.key)
+        if known and known.incarnation != member.incarnation:
+            subscriptions.drop(tx, team=after.id, member=member.key)
+    for member in before.everybody:
+        if after.anybody(member.key) is None:
+            _forget_requests(tx, member)
+    teams.put(tx, after)
+
+
 def forget_team(tx: Transaction, team: Team) -> None:
     """Remove all about a team but the versions that I may never use again.
 
@@ -291,11 +307,16 @@ def forget_team(tx: Transaction, team: Team) -> None:
     policies.drop(tx, team=team.id)
     teams.drop(tx, id=team.id)
     for member in team.everybody:
-        pairing, contact = pairings.get(tx, member.key), contacts.get(tx, member.device)
-        if pairing and pairing.used:
-            pairings.drop(tx, key=member.key)
-        if contact and contact.answer is not Answer.DECLINED:
-            contacts.drop(tx, device=member.device)
+        _forget_requests(tx, member)
+
+
+def _forget_requests(tx: Transaction, member: Member) -> None:
+    """Remove the pairing and the contact through which a member came; a decline is for good."""
+    pairing, contact = pairings.get(tx, member.key), contacts.get(tx, member.device)
+    if pairing and pairing.used:
+        pairings.drop(tx, key=member.key)
+    if contact and contact.answer is not Answer.DECLINED:
+        contacts.drop(tx, device=member.device)
 
 
 def raise_minimum_version(tx: Transaction, team: str, kind: str, version: int) -> None:

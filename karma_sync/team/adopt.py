@@ -157,14 +157,10 @@ class Adopter:
         if team.is_leaving(me.key) and after.anybody(me.key):
             state.forget_team(tx, team)  # added again after I left: that is for me to answer
             return
-        for member in after.everybody:
-            before = team.known(member.key)
-            if before and before.incarnation != member.incarnation:
-                state.subscriptions.drop(tx, team=team.id, member=member.key)
         mine = after.anybody(me.key)
         if mine and not mine.active:  # removed and added again before I knew
             after = after.activate(me.key, me.addresses)
-        state.teams.put(tx, after)
+        state.put_changed(tx, team, after)
         state.put_document(tx, document_of(team.id, found, roster.version))
 
     def _end(self, tx: Transaction, team: Team, roster: Roster) -> None:
@@ -194,7 +190,8 @@ class Adopter:
     def _let_go(self, tx: Transaction, team: Team, document: MemberDocument) -> None:
         """Have a member leave by its own document; its last answers tell what stays of it."""
         now_ms = self._context.now_ms
-        state.teams.put(tx, team.leave(document.writer, now_ms, retracted=document.retracted))
+        after = team.leave(document.writer, now_ms, retracted=document.retracted)
+        state.put_changed(tx, team, after)
 
 
 def newest_order(tx: Transaction, team: Team) -> RosterOrder:

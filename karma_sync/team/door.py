@@ -272,7 +272,7 @@ class DoorKeeper:
                 return asked.door.refuse(answer=self._signed(asked, why), **facts)
             if asked.waits:
                 return asked.door.ask(answer="", consent="", **facts)
-            state.teams.put(tx, asked.team_with_newcomer(self._context.now_ms))
+            state.put_changed(tx, asked.team, asked.team_with_newcomer(self._context.now_ms))
             state.invites.put(tx, asked.invite.use(now))
         return asked.door.admit(answer=self._signed(asked), **facts)
 

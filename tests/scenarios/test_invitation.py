@@ -7,6 +7,7 @@ import pytest
 
 from karma_sync.signing import SigningKey
 from tests.support.harness import PROJECT, Member, until
+from tests.support.memory_town import MemoryTown
 from tests.support.town import Town, up, wait_for_offer
 
 pytestmark = pytest.mark.memory
@@ -38,6 +39,24 @@ def _view(b: Member, kind: str) -> View:
     (waiting,) = until(lambda: b.json("inbox")[kind], f"one of B's {kind}")
     subscriptions = b.json("subscription", "list")["subscriptions"]
     return View(waiting, b.run("inbox").out, subscriptions, b.folders())
+
+
+def test_who_is_in_no_team_is_told_of_an_invitation_that_waits(here: MemoryTown) -> None:
+    a, b = here.members("alice", "bob")
+    a.run("team", "create", "backend")
+    alone = b.run("accept", "repo", check=False).err
+    a.run("team", "add", b.code, "--yes")
+    here.settle()
+    (contact,) = b.json("inbox")["contacts"]
+    asked = b.run("accept", "repo", check=False).err
+    b.run("invitation", "accept", contact["id"])
+    here.settle()
+
+    wait = "karma-sync accept repo --wait, to wait for it"
+    assert f"try: {wait}" in alone
+    for said in (asked, b.run("accept", "repo", check=False).err):
+        assert f"try: karma-sync inbox, or {wait}" in said
+    assert "try: karma-sync inbox" in b.run("team", "show", check=False).err
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from karma_sync.cli.output import print_line, span
 from karma_sync.cli.progress import waiting
 from karma_sync.domain.text import one_line
 from karma_sync.errors import Conflict, NotFound, TimedOut
-from karma_sync.runtime.timing import Deadline, poll
+from karma_sync.runtime.timing import Deadline, poll, utc_now
 
 if TYPE_CHECKING:
     from karma_sync.domain.session.readable import Readable
@@ -26,7 +26,7 @@ def offered(app: App, named: str, team: str | None, wait: bool) -> "ProjectAnswe
         NotFound: no team shares it; the hint is the command that waits.
         TimedOut: no team shared it within ten minutes.
     """
-    from karma_sync.service import projects
+    from karma_sync.service import invitations, projects
 
     deadline = Deadline(_WAIT_S)
     is_printed = False
@@ -37,6 +37,9 @@ def offered(app: App, named: str, team: str | None, wait: bool) -> "ProjectAnswe
             if not wait:
                 where = f" --team {team}" if team else ""
                 error.hint = f"karma-sync accept {named}{where} --wait, to wait for it"
+                waiting_now = invitations.inbox(app.state, app.me, utc_now())
+                if waiting_now.contacts or waiting_now.invitations:
+                    error.hint = f"karma-sync inbox, or {error.hint}"
                 raise
             if deadline.is_over:
                 raise TimedOut(
