@@ -11,8 +11,11 @@ _MOST_ROWS = 2000
 _INSERT = re.compile(rb"(?i)\(([^()\n]{1,400})\)\s{1,8}values\s{0,8}(?=\()")
 _ROW = re.compile(rb"\s*,?\s*\(((?:'(?:[^'\\\n]|\\.|'')*'|\"(?:[^\"\\\n]|\\.)*\"|[^()'\"\n])*)\)")
 _VALUE = re.compile(rb"\s*('(?:[^'\\\n]|\\.|'')*'|\"(?:[^\"\\\n]|\\.)*\"|[^,'\"]*)\s*(?:,|\Z)")
-# What stands in a line of names alone, after the key of the string that holds the text.
-_HEADER = re.compile(rb"(?:\"[\w -]{1,40}\":[ \t]*\"|\")?([\w \t\r|,;.\"'`*-]+)")
+# What stands in a line of names alone, after the key of the string that holds the text, which may
+# be that of an object.
+_HEADER = re.compile(
+    rb"(?:(?:[^\n]{0,2000}[{,][ \t]*)?\"[\w -]{1,40}\":[ \t]*\"|\")?([\w \t\r|,;.\"'`*-]+)"
+)
 _CELL = re.compile(rb"[A-Za-z][A-Za-z0-9_ .-]{0,40}")
 _RULE = re.compile(rb"[\s|:+-]+")
 _TELLS = "(?:passw|secret|token|key|pwd)"

@@ -23,7 +23,8 @@ ALIKE = 5  # so many equal characters in a row only stand for a secret: xxxxx, *
 COUNTED = 7  # so many characters in alphabetical order were typed by hand: abcdefg, 1234567
 JUMBLE = 20  # letters: one key in forty of this length has no digit, of longer keys fewer
 SHORT_RUN = 2.9  # letters between two changes of case in random text: camelCase has more
-LONG_RUN = 4.5  # the same where vowels are few
+MIDDLE_RUN = 3.5  # the same where vowels are few
+LONG_RUN = 4.5  # the same in a long text
 VOWELS = 0.3  # share of the letters: English has 0.38, random letters 0.19
 DRAWN = 12  # letters: a shorter text is too short to judge where its letters come from
 LEAST_DIGITS = 2  # a name in code ends in one digit
@@ -154,8 +155,10 @@ def is_variable(value: bytes) -> bool:
 @asked_once
 def _looks_drawn(value: bytes) -> bool:
     """Letters of both cases without the words that a name has: a password of letters alone."""
+    if len(value) < DRAWN:
+        return False
     runs = _RUN_OF_CASE.findall(value)
-    if len(value) < DRAWN or len(value) / max(1, len(runs)) > SHORT_RUN:
+    if len(value) / max(1, len(runs)) > (MIDDLE_RUN if _has_few_vowels(value) else SHORT_RUN):
         return False
     return sum(_VOWEL.search(run) is None for run in runs) * 3 >= len(runs)
 
@@ -190,8 +193,11 @@ def _has_random_letters(value: bytes) -> bool:
     if len(value) < JUMBLE:
         return False
     run = len(value) / max(1, len(_RUN_OF_CASE.findall(value)))
-    few_vowels = len(_VOWEL.findall(value)) / len(value) < VOWELS
-    return run <= SHORT_RUN or (few_vowels and run <= LONG_RUN)
+    return run <= (LONG_RUN if _has_few_vowels(value) else SHORT_RUN)
+
+
+def _has_few_vowels(value: bytes) -> bool:
+    return len(_VOWEL.findall(value)) / len(value) < VOWELS
 
 
 def _has_digit(value: bytes) -> bool:

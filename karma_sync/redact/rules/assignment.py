@@ -191,6 +191,7 @@ ASSIGNMENT_RULES = (
             "2026-01-02T03:04:05Z   api_key: «{hex:32}»",
             "environment:\n  POSTGRES_PASSWORD: «swordfish»\n",
             "  rootPassword: «river-cloud-cloud-horse»\n",
+            "db:\n  password: «ZbIpPkexzjsleHxR»\n",
             "svc:\n  service_token: «{hex:8}-{hex:4}-{hex:4}-{hex:4}-{hex:12}»\n",
             "svc:\n  service_token: «k{alnum:20}7.D{alnum:20}4»\n",
         ),

@@ -62,6 +62,7 @@ LISTED_RULES = (
             "INSERT INTO t (name, password, created_at, updated_at, seen_at) VALUES\n"
             "('bob', '«Qwertz!234»', 1, 2, 3);",
             "user | password\n---|---\nbob | «kermitTheFrog9»\n",
+            '{"exit": 0, "stdout": "user,password\nbob,«kermitTheFrog9»\n"}',
             '"user","password"\n"bob","«kermitTheFrog9»"\n',
             "INSERT INTO t (id, api_token) VALUES (1, '«{alnum:32}»'), (2, '«{alnum:32}»');",
         ),
