@@ -102,13 +102,15 @@ class _Search:
         self, hits: Sequence[NeedHit], reach: int, changed: Sequence[int] | None
     ) -> Iterator[NeedHit]:
         """The hits in whose windows their rules find something, or that have no window."""
-        at = full = empty = 0
+        at = full = empty = unclear = 0
         while at < len(hits):
             last = _together(hits, at, 2 * reach)
             window = self._window(self._text, hits[at].place, hits[last - 1].place, reach)
             if window is None:
-                yield hits[at]
-                at += 1
+                unclear += 1
+                last = self._beyond(hits, at, unclear)
+                yield from hits[at:last]
+                at = last
                 continue
             # a hit in the line's end looks at the next line too
             most = last if reach else len(hits)
@@ -135,15 +137,30 @@ class _Search:
 
     def _hiding(self, hits: Sequence[NeedHit]) -> Iterator[NeedHit]:
         """The hits of escapes that may hide what rules need."""
-        at = 0
+        at = unclear = 0
         while at < len(hits):
             last = _together(hits, at, 2 * FAR)
             window = self._window(self._text, hits[at].place, hits[last - 1].place, FAR)
-            if window is None or self._may_hide(window):
-                yield hits[at]
-                at += 1
+            if window is None:
+                unclear += 1
+                last = self._beyond(hits, at, unclear)
+                yield from hits[at:last]
             else:
-                at = bisect_left(hits, window.end, lo=at + 1, hi=last, key=_place)
+                last = bisect_left(hits, window.end, lo=at + 1, hi=last, key=_place)
+                if self._may_hide(window):
+                    yield from hits[at:last]
+            at = last
+
+    @staticmethod
+    def _beyond(hits: Sequence[NeedHit], at: int, unclear: int) -> int:
+        """The end of the hits that count with this one, which has no window.
+
+        To look for a window costs as much as some kilobytes: of many without one, the next count
+        unseen.
+        """
+        if unclear <= _MANY:
+            return at + 1
+        return bisect_left(hits, hits[at].place + _WIDEST, lo=at + 1, key=_place)
 
     def _may_hide(self, window: Window) -> bool:
         text = self._text[window.start : window.end]
