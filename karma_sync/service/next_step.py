@@ -53,7 +53,9 @@ def next_step(found: Situation) -> str:
     waiting = found.waiting
     if waiting.contacts or waiting.invitations or waiting.machines:
         return "karma-sync inbox"
-    offered = [each.project for each in found.answers if each.status is Status.OFFERED]
+    ended = {team.id for team in found.teams if team.is_dissolved}
+    open_to_me = [each for each in found.answers if each.team not in ended]
+    offered = [each.project for each in open_to_me if each.status is Status.OFFERED]
     if len(offered) == 1:
         return f"karma-sync accept {offered[0]}"
     if offered:
@@ -77,7 +79,7 @@ def _without_team(waiting: invitations.Waiting) -> str:
 
 
 def _for_team(team: Team, key: str, *, is_personal: bool) -> str:
-    if team.leader != key:
+    if team.leader != key or team.is_dissolved:
         return ""
     if len(team.members) == 1 and is_personal:
         return "karma-sync invite --me, for your other machine"

@@ -108,7 +108,8 @@ def show(team: OfTeam = None, as_json: JsonOption = False) -> None:
     for project in found.projects:
         print_line(f"Project: {project.identity}")
     print_line(f"What a removed member received: {found.on_removal} (policy).")
-    if found.leader == app.me.key and not found.successors and len(found.members) > 1:
+    leads = found.leader == app.me.key and not found.is_dissolved
+    if leads and not found.successors and len(found.members) > 1:
         print_next("karma-sync team successors TAG, who may take over if this machine is lost")
 
 
