@@ -19,6 +19,7 @@ _BLANKS = b" \t\r\n"
 _COLON = 0x3A
 _NEWLINE = b"\\n"
 _BACKSLASH = 0x5C
+_MOST_ESCAPED = 16  # quotes
 _LONGEST = 4096  # bytes of a line beside what must be in the window
 
 
@@ -110,16 +111,24 @@ def _string_start(record: bytes, low: int, place: int) -> int:
 
 
 def _last_quote(record: bytes, low: int, place: int) -> int:
-    """The last quote before the place that begins or ends a string; -1 if there is none."""
+    """The last quote before the place that begins or ends a string.
+
+    -1 if there is none, or if so many escaped ones stand before it that a look at each would take
+    longer than to read the record.
+    """
     at = record.rfind(b'"', low, place)
-    while at > low:
+    for _ in range(_MOST_ESCAPED):
+        if at <= low:
+            break
         first = at
-        while first > 0 and record[first - 1] == _BACKSLASH:
+        while first > low and record[first - 1] == _BACKSLASH:
             first -= 1
+        if first == low > 0:  # backslashes may go on before it
+            break
         if (at - first) % 2 == 0:
             return at
         at = record.rfind(b'"', low, first)
-    return at if at == 0 else -1
+    return 0 if at == 0 else -1
 
 
 def _before(record: bytes, place: int) -> int:
