@@ -22,8 +22,8 @@ _TELLS = "(?:passw|secret|token|key|pwd)"
 _IN_HEADER = r"[\w \t\r|,;.\"'`*-]*"
 # The lines that may be such ones, found in one pass.
 _HEADERS = compiled(
-    rf"(?mi)^(?:(?:\"[\w -]*\":[ \t]*\")?{_IN_HEADER}{_TELLS}{_IN_HEADER}"
-    rf"|\"[\w -]*{_TELLS}[\w -]*\":[ \t]*\"{_IN_HEADER})$",
+    rf"(?mi)^(?:(?:(?:[^\n]*[{{,][ \t]*)?\"[\w -]*\":[ \t]*\")?{_IN_HEADER}{_TELLS}{_IN_HEADER}"
+    rf"|[^\n]*{_TELLS}[^\n]*\":[ \t]*\"{_IN_HEADER})$",
     "headers of columns",
 )
 _VALUES = compiled(r"(?i)\)\s{1,8}values", "inserts")
