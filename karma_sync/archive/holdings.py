@@ -6,7 +6,7 @@ A module of its own, because `status` loads nothing else of the archive.
 from dataclasses import dataclass
 from pathlib import Path
 
-from karma_sync.store.read_only import reading_only
+from karma_sync.store.read_only import reading_own
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def holdings(database: Path, since_ms: int) -> Holdings:
     """
     if not database.exists():
         return Holdings()
-    with reading_only(database) as tx:
+    with reading_own(database) as tx:
         row = tx.execute(
             "SELECT count(*) AS sessions, coalesce(sum(size), 0) AS size,"
             " coalesce(sum(length), 0) AS stored, coalesce(sum(gone_ms > 0), 0) AS kept,"

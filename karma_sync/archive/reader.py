@@ -1,6 +1,7 @@
 """Reads archived sessions; opens archive.db read-only, and never writes."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from karma_sync.archive.store import ArchivedFile, ArchivedSession
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.key import SessionKey
 from karma_sync.errors import BadInput, NotFound
-from karma_sync.store.read_only import reading_only
+from karma_sync.store.database import Transaction
+from karma_sync.store.read_only import reading_own
 
 _TRIES = 5  # for a pack that is written anew while it is looked for
 
@@ -60,13 +62,17 @@ class ArchiveReader:
     root: Path
     database: Path
 
+    def reading(self) -> AbstractContextManager[Transaction]:
+        """One consistent view of archive.db as it is; see `reading_own`."""
+        return reading_own(self.database)
+
     def sessions(self, scope: AccessScope) -> list[ArchivedSession]:
         """All sessions that the scope allows, the last active first."""
         return self._rows(scope)
 
     def open(self, row: ArchivedSession) -> ArchivedCopy:
         """A session with its files."""
-        with reading_only(self.database) as tx:
+        with self.reading() as tx:
             return ArchivedCopy(row, tuple(store.files_of(tx, row.key)))
 
     def fitting(self, scope: AccessScope, wanted: str) -> list[ArchivedSession]:
@@ -148,12 +154,12 @@ class ArchiveReader:
 
     def _again(self, copy: ArchivedCopy) -> ArchivedCopy:
         """The copy as it is now; the same if it is gone."""
-        with reading_only(self.database) as tx:
+        with self.reading() as tx:
             row = store.get_session(tx, copy.row.key)
         return replace(copy, row=row) if row else copy
 
     def _rows(self, scope: AccessScope, session: str = "") -> list[ArchivedSession]:
         if not self.database.exists():
             return []
-        with reading_only(self.database) as tx:
+        with self.reading() as tx:
             return store.readable(tx, scope, session)

@@ -191,12 +191,16 @@ class Database:
         return int(self._connection().execute("PRAGMA user_version").fetchone()[0])
 
 
-def _damaged(path: Path, error: sqlite3.DatabaseError) -> DatabaseUnusable:
-    return DatabaseUnusable(
-        f"{path} is damaged: {error}",
-        hint=f"karma-sync down; rename {path}; karma-sync up -d. karma-sync rebuilds the database"
-        " from its other files (docs/architecture.md, Recovery)",
+def rebuild_hint(path: Path) -> str:
+    """What a person does about a database of ours that is damaged."""
+    return (
+        f"karma-sync down; rename {path}; karma-sync up -d. karma-sync rebuilds the database"
+        " from its other files (docs/architecture.md, Recovery)"
     )
+
+
+def _damaged(path: Path, error: sqlite3.DatabaseError) -> DatabaseUnusable:
+    return DatabaseUnusable(f"{path} is damaged: {error}", hint=rebuild_hint(path))
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from karma_sync.errors import DatabaseUnusable
-from karma_sync.store.database import Transaction
+from karma_sync.store.database import Transaction, rebuild_hint
 
 _BUSY_SECONDS = 0.5
 
@@ -39,3 +39,20 @@ def reading_only(path: Path) -> Iterator[Transaction]:
             yield connection
     except sqlite3.Error as error:
         raise DatabaseUnusable(f"{path} cannot be read: {error}") from error
+
+
+@contextmanager
+def reading_own(path: Path) -> Iterator[Transaction]:
+    """One consistent view of a database of karma-sync as it is.
+
+    Raises:
+        DatabaseUnusable: as `reading_only`; if the file is damaged, the hint tells how to have it
+            made again.
+    """
+    try:
+        with reading_only(path) as tx:
+            yield tx
+    except DatabaseUnusable as error:
+        if error.hint or isinstance(error.__cause__, sqlite3.OperationalError):
+            raise  # the error of another database, or one that may be over the next time
+        raise DatabaseUnusable(str(error), hint=rebuild_hint(path)) from error

@@ -22,7 +22,6 @@ from karma_sync.service.sessions.reading import ReadableCopy, ReadableSessions
 from karma_sync.store import readable as queries
 from karma_sync.store import search, state
 from karma_sync.store.database import Database
-from karma_sync.store.read_only import reading_only
 from karma_sync.store.search import Found
 from karma_sync.store.session_filter import SessionFilter
 
@@ -117,7 +116,7 @@ class SessionSearch:
             return Results([], 0)
         wanted = self.searcher.wanted(query, self._archived(scope, query), manner)
         find = partial(find_across, query=query) if across else search.find
-        with reading_only(archive.database) as tx:
+        with archive.reading() as tx:
             found = find(tx, self._own(scope), wanted)
         page = found[: manner.most]
         hits = [hit for each in page for hit in self._archived_hit(scope, query, each)]
@@ -144,14 +143,14 @@ class SessionSearch:
         with self.searcher.library.store.reading() as tx:
             count = queries.unindexed(tx, scope)
         if self._has_archive(scope):
-            with reading_only(self.sessions.archive.database) as tx:
+            with self.sessions.archive.reading() as tx:
                 missing = set(unindexed(tx))
             count += sum(r.key in missing for r in self.sessions.archived(scope))
         return count
 
     def _archived_hit(self, scope: AccessScope, query: Query, found: Found) -> Iterator[Hit]:
         archive = self.sessions.archive
-        with reading_only(archive.database) as tx:
+        with archive.reading() as tx:
             row = get_session(tx, key_of(found.item))
         if row is None:
             return
@@ -175,7 +174,7 @@ class SessionSearch:
             found = search.items_with(tx, scope, expression)
         archive = self.sessions.archive
         if self._has_archive(scope):
-            with reading_only(archive.database) as tx:
+            with archive.reading() as tx:
                 found |= search.items_with(tx, self._own(scope), expression)
         return found
 
@@ -186,7 +185,7 @@ class SessionSearch:
         with self.searcher.library.store.reading() as tx:
             short = queries.short_ids(tx, scope, ids)
         if self._has_archive(scope):
-            with reading_only(archive.database) as tx:
+            with archive.reading() as tx:
                 other = queries.short_ids(tx, self._own(scope), ids)
             short = {each: max(short[each], other[each], key=len) for each in ids}
         return [replace(hit, short_id=short[each]) for hit, each in zip(hits, ids, strict=True)]

@@ -11,7 +11,6 @@ from karma_sync.domain.session.prices import price_of
 from karma_sync.service.sessions.reading import ReadableSessions
 from karma_sync.store import usage as queries
 from karma_sync.store.database import Transaction
-from karma_sync.store.read_only import reading_only
 from karma_sync.store.usage import CountedFigures, CountedSession, Sources, Sums
 
 _TOKENS = 4
@@ -203,7 +202,7 @@ def _parts(sessions: ReadableSessions, scope: AccessScope, grouping: _Grouping) 
     shared = {(s.agent.partition("/")[0], s.session) for s in found if s.member == scope.user}
     only = sessions.by_all_names(scope).only
     own = AccessScope("", frozenset({""}), agents=scope.agents, only=only)
-    with reading_only(archive.database) as tx:
+    with archive.reading() as tx:
         mine = [
             each._replace(
                 member=scope.user,

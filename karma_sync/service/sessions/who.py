@@ -17,7 +17,6 @@ from karma_sync.git.repository import repository_at
 from karma_sync.service.sessions.reading import ReadableSessions
 from karma_sync.service.sessions.search import SessionSearch
 from karma_sync.store import readable as queries
-from karma_sync.store.read_only import reading_only
 from karma_sync.store.touched import Touched, touched
 
 _WIDE = 4  # so many times as many rows are asked for as sessions: one may have several
@@ -92,7 +91,7 @@ def _archived(
         return []
     only = sessions.by_all_names(scope).only
     own = AccessScope("", frozenset({""}), agents=scope.agents, only=only)
-    with reading_only(archive.database) as tx:
+    with archive.reading() as tx:
         found = touched(tx, own, wanted, "", most)
     with sessions.library.store.reading() as tx:
         shared = queries.own_among(tx, scope, {each.session for each in found})
@@ -105,7 +104,7 @@ def _archived_one(
 ) -> Readable | None:
     if found.folder != FOLDER:
         return None
-    with reading_only(sessions.archive.database) as tx:
+    with sessions.archive.reading() as tx:
         row = get_session(tx, key_of(found.item))
     return sessions.copy_of(scope, row) if row else None
 

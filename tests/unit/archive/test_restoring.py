@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from karma_sync.archive.pack import DamagedPack
+from karma_sync.archive.reader import ArchiveReader
 from karma_sync.archive.restoring import restore
-from karma_sync.errors import Conflict
+from karma_sync.domain.access import AccessScope
+from karma_sync.errors import Conflict, DatabaseUnusable
 from tests.support.archives import Desk, desk
 from tests.support.transcripts import Session
 
@@ -171,3 +173,14 @@ def test_a_linked_transcript_comes_back_under_its_own_name(d: Desk) -> None:
 
     assert session.content == content
     assert not session.path.is_symlink()
+
+
+def test_a_damaged_database_is_named_with_what_to_do(tmp_path: Path) -> None:
+    database = tmp_path / "archive.db"
+    database.write_bytes(b"no database" * 1000)
+
+    with pytest.raises(DatabaseUnusable) as caught:
+        ArchiveReader(tmp_path, database).sessions(AccessScope("alice.box", frozenset({""})))
+
+    assert str(database) in str(caught.value)
+    assert f"rename {database}" in caught.value.hint
