@@ -19,7 +19,6 @@ from karma_sync.redact.rules.default_rules import DEFAULT_RULES
 SIZE = 40_000  # bytes of the shorter text; the longer one has twice as many
 _LEAST_S = 0.004  # CPU below which a growth is not measured: the clock is coarse
 _RUNS = 3
-_FAST_S = 2e-7  # of CPU a byte; what takes less is not measured again
 
 
 @dataclass(frozen=True)
@@ -191,12 +190,10 @@ def growth() -> dict[str, object]:
 
 
 def _cpu_s(redactor: RuleRedactor, line: bytes) -> float:
-    """The least of three runs: others use the machine too. Of a form that is fast, the first."""
+    """The least of three runs: others use the machine too."""
     seconds = list[float]()
     for _ in range(_RUNS):
         start = time.process_time()
         redactor.lines(line)
         seconds.append(time.process_time() - start)
-        if min(seconds) / len(line) < _FAST_S:
-            break
     return min(seconds)
