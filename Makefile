@@ -11,7 +11,7 @@ PYTHON ?= python3.11 python3 python3.12 python3.13 python3.14
 # Passed to the demo, pytest or the benchmarks: make test ARGS="-k pairing".
 ARGS ?=
 # The number of processes that run tests in parallel; they mostly wait for daemons.
-WORKERS ?= 6
+WORKERS ?= 4
 
 VENV := .venv
 BIN := $(VENV)/bin
