@@ -22,6 +22,7 @@ STEPS = 30
 def play(folder: Path, seed: int) -> None:
     """Play one schedule, and say how to repeat it if something is wrong in the end."""
     folder.mkdir()
+    (folder / "seed").write_text(f"{seed}\n")  # it is kept where a run is ended before its report
     town = MemoryTown(folder)
     try:
         schedule = Schedule(town, USERS, seed)
