@@ -80,8 +80,12 @@ class RegexSearcher:
         found: list[Hit] = []
         session = readable.manifest.session.session_id
         for file in readable.manifest.files:
+            room = scan.left
             scan.left -= file.size
             for at, size, reading in self._readings(readable, file):
+                is_enough = scan.every and len(scan.hits) + len(found) >= scan.wanted
+                if is_enough or at > room:
+                    break
                 fits = _fitting(scan.pattern, reading)
                 if fits:
                     name, text, places = fits

@@ -338,6 +338,19 @@ def test_a_pattern_finds_what_the_index_leaves_out(filled: Place) -> None:
     assert [hit.snippet[start:end] for start, end in hit.marks] == ["timeout=45s"]
 
 
+def test_a_pattern_search_for_every_record_ends_within_a_session_too(filled: Place) -> None:
+    filled.session("long", *(asked(f"lynx {number}") for number in range(9)))
+    library, scope = filled.shelf.library, filled.shelf.scope
+    searcher = RegexSearcher(EXTRACTORS, partial(library.content, scope))
+    sessions = library.sessions(scope)
+
+    hits, _ = searcher.search("lynx", sessions, Manner(4, every=True))
+    [best], _ = searcher.search("lynx", sessions, Manner(4))
+
+    assert len(hits) == 4
+    assert best.more == 8
+
+
 def test_a_pattern_search_goes_on_where_it_ended(filled: Place) -> None:
     first, count = filled.regex("ot+er", most=2)
     second, left = filled.regex("otter", most=9, skip=count)
