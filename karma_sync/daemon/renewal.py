@@ -59,7 +59,7 @@ class Renewal:
             return False
         self._look_at = now + _LOOK_S
         found = self._installation.fingerprint()
-        if not self._installation.is_replaced() or found == self._refused:
+        if found in {self._installation.at_first, self._refused}:
             self._unsettled = None
             return False
         if found != self._unsettled:

@@ -13,7 +13,7 @@ class Installation:
     def __init__(self, root: Path) -> None:
         """`root` is the directory of the package."""
         self._root = root
-        self._at_first = self.fingerprint()
+        self.at_first = self.fingerprint()
 
     @property
     def is_checkout(self) -> bool:
@@ -22,7 +22,7 @@ class Installation:
 
     def is_replaced(self) -> bool:
         """Whether a file was changed, added or deleted since; reads no content."""
-        return self.fingerprint() != self._at_first
+        return self.fingerprint() != self.at_first
 
     def fingerprint(self) -> int:
         """A number that changes with the files; it means nothing in another process."""

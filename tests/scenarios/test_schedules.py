@@ -64,6 +64,15 @@ def test_a_thousand_schedules(tmp_path: Path, part: int) -> None:
     play_some(tmp_path, range(50 * part, 50 * part + 50))
 
 
+def with_a_session(here: MemoryTown) -> Schedule:
+    """A team in which all have the session that its third member wrote."""
+    schedule = Schedule(here, USERS, seed=0)
+    schedule.begin()
+    schedule.write(schedule.players[2], PROJECT, "by the author")
+    schedule.settle()
+    return schedule
+
+
 # ---- what was taken back while a reader was away, by acts that are not left to chance
 
 
@@ -116,11 +125,8 @@ def test_who_closes_a_path_while_away_need_not_keep_what_was_taken_back(
     takes_back: Callable[[Schedule, Player], None],
     closes: Callable[[Schedule, Player], None],
 ) -> None:
-    schedule = Schedule(here, USERS, seed=0)
-    schedule.begin()
+    schedule = with_a_session(here)
     _, reader, author, _ = schedule.players
-    schedule.write(author, PROJECT, "by the author")
-    schedule.settle()
     assert reader.member.holds(schedule.written[0].session)
     reader.member.kill()
     takes_back(schedule, author)
@@ -133,11 +139,8 @@ def test_who_closes_a_path_while_away_need_not_keep_what_was_taken_back(
 
 
 def test_who_left_before_may_keep_what_is_taken_back_twice(here: MemoryTown) -> None:
-    schedule = Schedule(here, USERS, seed=0)
-    schedule.begin()
+    schedule = with_a_session(here)
     _, reader, author, _ = schedule.players
-    schedule.write(author, PROJECT, "by the author")
-    schedule.settle()
     leaves(schedule, reader)
     schedule.finish()
     declines(schedule, author)
@@ -171,11 +174,8 @@ def declines_before_its_removal(schedule: Schedule) -> None:
 def test_what_only_a_removed_member_knows_is_heard_by_all(
     here: MemoryTown, happens: Callable[[Schedule], None]
 ) -> None:
-    schedule = Schedule(here, USERS, seed=0)
-    schedule.begin()
+    schedule = with_a_session(here)
     leader, _, author, _ = schedule.players
-    schedule.write(author, PROJECT, "by the author")
-    schedule.settle()
     happens(schedule)
     schedule.finish()
 

@@ -52,6 +52,8 @@ from karma_sync.receiving.indexer import Indexer
 from karma_sync.redact.redactor import Redacted, Redactor
 from karma_sync.sending.packaging.packager import Packager
 from karma_sync.signing import PayloadType, SigningKey
+from karma_sync.store import events
+from karma_sync.store.database import Database
 from karma_sync.store.library import open_library
 from karma_sync.store.work import open_work
 
@@ -60,6 +62,12 @@ PROJECT = "example.org/acme/repo"
 NOW = datetime(2026, 5, 31, 12, 0, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
 VERIFIER = Verifier(verify_item, verify_chunk, verify_retraction, verify_observations)
+
+
+def refusals(log: Database) -> list[str]:
+    """The reasons of the refusals in the events of a work.db, without their details."""
+    with log.reading() as tx:
+        return [each.payload.split(":")[0] for each in events.after(tx, 0) if each.bad]
 
 
 def examples(most: int = 100) -> settings:

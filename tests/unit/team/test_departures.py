@@ -16,7 +16,7 @@ from karma_sync.domain.team.team import Team
 from karma_sync.paths import Paths, removal_folder
 from karma_sync.runtime.event_log import EventLog
 from karma_sync.signing import PayloadType, SigningKey
-from karma_sync.store import events, state, work
+from karma_sync.store import state, work
 from karma_sync.store.database import Database
 from karma_sync.store.world import read_world
 from karma_sync.team.context import TeamContext
@@ -35,6 +35,7 @@ from tests.support.builders import (
     device_of,
     key_of,
     member_of,
+    refusals,
     team_of_all,
 )
 
@@ -63,8 +64,7 @@ class Bob:
             return state.teams.get(tx, TEAM.id) is None
 
     def refusals(self) -> list[str]:
-        with self.log.reading() as tx:
-            return [e.payload.split(":")[0] for e in events.after(tx, 0) if e.bad]
+        return refusals(self.log)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from karma_sync.domain.team.team import Team
 from karma_sync.paths import Paths, metadata_folder, removal_folder
 from karma_sync.runtime.event_log import EventLog
 from karma_sync.signing import PayloadType, SigningKey
-from karma_sync.store import events, state, work
+from karma_sync.store import state, work
 from karma_sync.store.database import Database
 from karma_sync.team.context import TeamContext
 from karma_sync.team.departures import ACKNOWLEDGED, LAST, Departures
@@ -29,6 +29,7 @@ from tests.support.builders import (
     code_of,
     key_of,
     member_of,
+    refusals,
     team_of_all,
 )
 
@@ -80,8 +81,7 @@ class Teller:
         return path.read_bytes() if path.exists() else None
 
     def refusals(self) -> list[str]:
-        with self.log.reading() as tx:
-            return [e.payload.split(":")[0] for e in events.after(tx, 0) if e.bad]
+        return refusals(self.log)
 
 
 @pytest.fixture
