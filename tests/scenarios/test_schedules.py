@@ -182,3 +182,21 @@ def test_what_only_a_removed_member_knows_is_heard_by_all(
     assert author.team() is None
     assert leader.member.peek(schedule.written[0].session.id) is None
     schedule.check()
+
+
+@pytest.mark.parametrize("retracted", [True, False])
+def test_what_a_removed_member_sends_before_it_hears_of_that_is_taken_back_too(
+    here: MemoryTown, *, retracted: bool
+) -> None:
+    schedule = with_a_session(here)
+    leader, reader, author, _ = schedule.players
+    leader.member.offline()
+    schedule.remove(author, retracted=True)
+    schedule.write(author, PROJECT, "sent by a removed member")
+    schedule.settle()
+    assert reader.member.holds(schedule.written[-1].session)
+    schedule.leave(author, retracted=retracted)
+    schedule.finish()
+
+    assert reader.member.peek(schedule.written[-1].session.id) is None
+    schedule.check()

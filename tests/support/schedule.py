@@ -102,6 +102,7 @@ class Schedule:
         self.written: list[Written] = []
         self.players = [Player(town.member(user).up()) for user in users]
         self.leader = self.players[0]
+        self.taken_back: set[Player] = set()  # removed members, with all that they sent
         self._backups: dict[Player, Path] = {}
         self.places = {
             player: {PROJECT: player.member.repo, OTHER: self._docs(player)}
@@ -321,6 +322,7 @@ class Schedule:
         for each in self.written:
             each.least.pop(player, None)
         if retracted:
+            self.taken_back.add(player)
             self._withdraw(player, *PROJECTS)
 
     def _admit(self, player: Player) -> None:
@@ -334,6 +336,7 @@ class Schedule:
         """The leader adds a member."""
         self._note(player, "is added")
         self._forget_unheard(player)  # its document from before does not count any more
+        self.taken_back.discard(player)
         self.leader.admit(player)
         for each in self.written:
             each.least.pop(player, None)
@@ -355,6 +358,8 @@ class Schedule:
                 each.observe(reader)
                 if reader is not each.author and standings[reader].receives(each.project):
                     each.most[reader] = max(each.most.get(reader, 0), each.left)
+            if each.author in self.taken_back and standings[each.author].sends(each.project):
+                each.withdraw()  # it has not heard of its removal, and still sends
 
     def _hold_on(self, player: Player, project: str) -> None:
         """What is readable now through paths that this member is about to close stays so.
