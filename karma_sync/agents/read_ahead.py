@@ -8,22 +8,15 @@ on collecting facts, which the second process does on another core
 import json
 import os
 import select
-import signal
-import subprocess  # noqa: S404 it runs our own program, with a list of arguments
-import sys
 from collections import deque
 from collections.abc import Collection, Iterable
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, cast
 
 from karma_sync.agents.claude.gathering import read_new
 from karma_sync.domain.session.source_files import ReadFile, SourceFile, Stat
+from karma_sync.runtime.second_process import MOST_REQUESTS, SecondProcess, serve
 
-# The number of files that are requested at a time. Their requests fit into the smallest pipe of any
-# system: with a full pipe each of the two processes could wait for the other one to read.
-_WINDOW = 8
 # For less than this, starting a second process takes longer than it saves.
 MUCH_BYTES = 50_000_000
 _UNREADABLE = b"null"
@@ -48,14 +41,9 @@ class ReadAhead:
         self._asked: deque[str] = deque()
         self._read: dict[str, ReadFile] = {}
         self._passed: set[str] = set()
-        # -P: Python must not import modules from the current directory
-        self._process = subprocess.Popen(  # noqa: S603 see above
-            [sys.executable, "-P", "-m", _MODULE], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        self._to = cast("IO[bytes]", self._process.stdin)
-        self._from = cast("IO[bytes]", self._process.stdout)
+        self._process = SecondProcess(_MODULE)
         self._ready = select.poll()
-        self._ready.register(self._from, select.POLLIN | select.POLLHUP)
+        self._ready.register(self._process.answers, select.POLLIN | select.POLLHUP)
         self._arrived = bytearray()  # the beginning of an answer whose end has not arrived yet
         self.has_started = False  # whether the process has answered a request
         self._ask()
@@ -74,7 +62,7 @@ class ReadAhead:
     @property
     def has_ended(self) -> bool:
         """Whether the process has ended, so that nothing more is read ahead."""
-        return self._from.closed
+        return self._process.has_ended
 
     def close(self) -> None:
         """End the process, and forget the answers that nobody took."""
@@ -82,7 +70,7 @@ class ReadAhead:
         self._read.clear()
 
     def _ask(self) -> None:
-        while self._waiting and len(self._asked) < _WINDOW:
+        while self._waiting and len(self._asked) < MOST_REQUESTS:
             file = self._waiting.popleft()
             if str(file.path) not in self._passed:
                 self._asked.append(str(file.path))
@@ -93,14 +81,13 @@ class ReadAhead:
     def _send(self, file: SourceFile) -> None:
         question = {"name": file.name, "path": str(file.path), "stat": asdict(file.stat)}
         try:
-            self._to.write(json.dumps(question).encode() + b"\n")
-            self._to.flush()
+            self._process.request(json.dumps(question).encode())
         except BrokenPipeError:
             self._end()  # the process died
 
     def _receive(self) -> None:
         """Wait until more of an answer arrives."""
-        arrived = os.read(self._from.fileno(), _PIECE_BYTES)
+        arrived = os.read(self._process.answers.fileno(), _PIECE_BYTES)
         if not arrived:
             self._end()  # the process died
             return
@@ -119,12 +106,8 @@ class ReadAhead:
             return
         self._waiting.clear()
         self._asked.clear()
-        self._ready.unregister(self._from)
-        self._process.kill()
-        self._process.wait()
-        self._from.close()
-        with suppress(BrokenPipeError):  # requests that were not sent yet are not needed
-            self._to.close()
+        self._ready.unregister(self._process.answers)
+        self._process.close()
 
 
 def answer(question: bytes) -> bytes:
@@ -137,16 +120,5 @@ def answer(question: bytes) -> bytes:
         return _UNREADABLE
 
 
-def main() -> None:
-    """Answer each request on standard input, one per line, on standard output."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the first process
-    try:
-        for question in sys.stdin.buffer:
-            sys.stdout.buffer.write(answer(question) + b"\n")
-            sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        os._exit(0)  # the first process has ended
-
-
 if __name__ == "__main__":
-    main()
+    serve(lambda question: [answer(question) + b"\n"])

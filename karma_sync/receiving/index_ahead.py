@@ -7,16 +7,11 @@ It decides nothing and writes nothing.
 
 import fcntl
 import gc
-import os
-import signal
-import subprocess  # noqa: S404 it runs our own program, with a list of arguments
-import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import IO, cast
 
 import msgspec
 
@@ -26,13 +21,11 @@ from karma_sync.channel.kept_content import KeptContent
 from karma_sync.domain.session.manifest import Manifest
 from karma_sync.domain.session.profile import ItemKind
 from karma_sync.errors import KarmaError, Unverified
+from karma_sync.runtime.second_process import MOST_REQUESTS, SecondProcess, serve
 from karma_sync.store import library, search_index
 from karma_sync.store.read_only import reading_only
 from karma_sync.store.search_index import Extracted
 
-# The number of items that are requested at a time. Their requests fit into the smallest pipe of any
-# system: with a full pipe each of the two processes could wait for the other one to read.
-_WINDOW = 8
 # So much may lie in the pipe: the second process goes on while the first one commits.
 _PIPE_BYTES = 1 << 20
 _MODULE = "karma_sync.receiving.index_ahead"
@@ -89,14 +82,9 @@ class IndexAhead:
         self._waiting: deque[tuple[str, str]] = deque()
         self._asked: deque[tuple[str, str]] = deque()
         self._in_item = False
-        # -P: Python must not import modules from the current directory
-        self._process = subprocess.Popen(  # noqa: S603 see above
-            [sys.executable, "-P", "-m", _MODULE], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        self._to = cast("IO[bytes]", self._process.stdin)
-        self._from = cast("IO[bytes]", self._process.stdout)
+        self._process = SecondProcess(_MODULE)
         with suppress(AttributeError, OSError):  # not on macOS, nor beyond the user's limit
-            fcntl.fcntl(self._from, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+            fcntl.fcntl(self._process.answers, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._decode = msgspec.msgpack.Decoder(_Message).decode
 
     def request(self, items: Iterable[tuple[str, str]]) -> None:
@@ -148,20 +136,15 @@ class IndexAhead:
         """End the process."""
         self._waiting.clear()
         self._asked.clear()
-        self._process.kill()
-        self._process.wait()
-        self._from.close()
-        with suppress(BrokenPipeError):  # requests that were not sent yet are not needed
-            self._to.close()
+        self._process.close()
 
     def _ask(self) -> None:
-        while self._waiting and len(self._asked) < _WINDOW:
+        while self._waiting and len(self._asked) < MOST_REQUESTS:
             folder, item = self._waiting.popleft()
             self._asked.append((folder, item))
             request = _Request(str(self._root), str(self._database), folder, item)
             try:
-                self._to.write(msgspec.json.encode(request) + b"\n")
-                self._to.flush()
+                self._process.request(msgspec.json.encode(request))
             except BrokenPipeError:
                 raise AheadEnded from None
 
@@ -181,8 +164,9 @@ class IndexAhead:
         self._in_item = False
 
     def _receive(self) -> _Message:
-        length = self._from.read(_LENGTH_BYTES)
-        content = self._from.read(int.from_bytes(length)) if len(length) == _LENGTH_BYTES else b""
+        read = self._process.answers.read
+        length = read(_LENGTH_BYTES)
+        content = read(int.from_bytes(length)) if len(length) == _LENGTH_BYTES else b""
         if not content or len(content) < int.from_bytes(length):
             raise AheadEnded
         message: _Message = self._decode(content)
@@ -218,19 +202,16 @@ def answers(request: bytes) -> Iterator[_Message]:
 
 
 def main() -> None:
-    """Answer each request on standard input, one per line, on standard output."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the first process
+    """Answer requests until the first process ends."""
     gc.set_threshold(100_000, 10, 10)  # it makes millions of objects, and hardly a cycle
     encode = msgspec.msgpack.Encoder().encode
-    out = sys.stdout.buffer
-    try:
-        for request in sys.stdin.buffer:
-            for each in answers(request):
-                content = encode(each)
-                out.write(len(content).to_bytes(_LENGTH_BYTES) + content)
-                out.flush()
-    except BrokenPipeError:
-        os._exit(0)  # the first process has ended
+
+    def framed(request: bytes) -> Iterator[bytes]:
+        for each in answers(request):
+            content = encode(each)
+            yield len(content).to_bytes(_LENGTH_BYTES) + content
+
+    serve(framed)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Lowest first. An import goes to a lower rank only: not up, and not between two of one line.
 RANKS = (
-    ("errors", "runtime.timing"),
+    ("errors", "runtime.timing", "runtime.second_process"),
     ("files",),
     ("paths",),
     (

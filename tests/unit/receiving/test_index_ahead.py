@@ -136,7 +136,7 @@ def test_the_second_process_goes_on_while_nobody_reads(shelf: Shelf, desk: Desk)
 
 
 def _waiting_bytes(reader: IndexAhead) -> int:
-    found = fcntl.ioctl(reader._from, termios.FIONREAD, b"\0" * 4)
+    found = fcntl.ioctl(reader._process.answers, termios.FIONREAD, b"\0" * 4)
     return int.from_bytes(found, sys.byteorder)
 
 
