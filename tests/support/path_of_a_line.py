@@ -3,7 +3,8 @@
 A member with one team and one shared project lives in a temporary directory, with a Syncthing in
 memory. After a session was packaged once, the agent appends a line to it. The tracer records each
 function of karma_sync that runs in the sending thread, from the moment the watcher tells of the
-file until Syncthing is asked to rescan the outbox.
+file until Syncthing is asked to rescan the outbox. A file that has the line's text in a variable of
+one of these functions is marked with a star: the others decide what becomes of the line.
 """
 
 import json
@@ -28,6 +29,7 @@ from tests.support.memory_syncthing import MemorySyncthing
 _PACKAGE = Path(karma_sync.__file__).parent
 _BUSY_S = 1.5  # a session that was packaged within the last second waits for its turn
 _REMOTE = "git@example.org:acme/repo.git"
+_APPENDED = "the line that was appended"
 
 
 class PathOfALine:
@@ -36,13 +38,16 @@ class PathOfALine:
     def __init__(self) -> None:
         self.files: dict[str, None] = {}
         self.calls: Counter[tuple[str, str]] = Counter()
+        self.holding: set[str] = set()
 
-    def __call__(self, frame: FrameType, event: str, _argument: object) -> None:
-        """Record a call; the signature is that of `sys.setprofile`."""
-        if event != "call":
-            return
+    def __call__(self, frame: FrameType, event: str, argument: object) -> None:
+        """Record a call or a return; the signature is that of `sys.setprofile`."""
         here = _file_of(frame)
         if here is None:
+            return
+        if _holds([*frame.f_locals.values(), argument]):
+            self.holding.add(here)
+        if event != "call":
             return
         self.files.setdefault(here)
         caller = frame.f_back
@@ -51,6 +56,21 @@ class PathOfALine:
         there = _file_of(caller) if caller else None
         if there and there != here:
             self.calls[there, here] += 1
+
+
+def _holds(value: object, depth: int = 3) -> bool:
+    """Whether the appended line's text stands in a value, or in the values that it contains."""
+    match value:
+        case str():
+            return _APPENDED in value
+        case bytes() | bytearray() | memoryview():
+            return _APPENDED.encode() in bytes(value)
+        case dict():
+            return depth > 0 and any(_holds(each, depth - 1) for each in value.values())
+        case list() | tuple():
+            return depth > 0 and any(_holds(each, depth - 1) for each in value)
+        case _:
+            return False
 
 
 def _file_of(frame: FrameType) -> str | None:
@@ -120,7 +140,7 @@ def _follow(app: App, client: MemorySyncthing, session: Path, repo: Path) -> Pat
     time.sleep(_BUSY_S)
     path = PathOfALine()
     with session.open("ab") as transcript:
-        transcript.write(_record("one more", repo, 51))
+        transcript.write(_record(_APPENDED, repo, 51))
     scans = client.requests["POST /rest/db/scan"]
     sys.setprofile(path)
     try:
@@ -133,8 +153,10 @@ def _follow(app: App, client: MemorySyncthing, session: Path, repo: Path) -> Pat
 
 
 def _print(path: PathOfALine) -> None:
-    print("\n".join(path.files))
+    for name in path.files:
+        print("*" if name in path.holding else " ", name)
     print(f"{len(path.files)} files, {sum(path.calls.values())} calls from one file to another")
+    print(f"{len(path.holding)} of them hold the line")
 
 
 if __name__ == "__main__":
