@@ -33,7 +33,7 @@ _LABEL_CHARS = 160  # redaction may make a title longer, up to what a reader tak
 
 @dataclass(frozen=True)
 class SourceContent:
-    """What a source has now.
+    """The observations that a source has now.
 
     `whole` is false if a part of it could not be read: then nothing counts as deleted. `problems`
     say what could not be read, for people.
@@ -46,7 +46,7 @@ class SourceContent:
 
 @dataclass(frozen=True)
 class SourceChanges:
-    """What changed in a source since it was read: new and edited ones, and ids that are gone."""
+    """The changes in a source since it was read: new and edited observations, and deleted ids."""
 
     found: Sequence[SourceObservation] = ()
     gone: Set[str] = frozenset()
@@ -60,7 +60,7 @@ class ObservationFollower(Protocol):
         ...
 
     def changes(self) -> SourceChanges | None:
-        """What changed since the last call of either; None if only `read` can tell."""
+        """The changes since the last call of either method; None if only `read` can find them."""
         ...
 
 
@@ -160,7 +160,7 @@ class OwnObservations:
         return replace(every, found=[each for each in every.found if not each.record.deleted])
 
     def _all(self) -> SourceContent:
-        """What `read` gives, and what was deleted."""
+        """The observations that `read` returns, and those that were deleted."""
         try:
             raw = self.path.read_bytes()
         except FileNotFoundError:
@@ -236,7 +236,7 @@ class OwnObservations:
 
 @dataclass(frozen=True)
 class NewObservation:
-    """What a person or an agent adds; `scope` is "project" or "personal"."""
+    """An observation that a person or an agent adds; `scope` is "project" or "personal"."""
 
     type: str
     title: str

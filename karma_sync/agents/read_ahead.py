@@ -49,7 +49,7 @@ class ReadAhead:
         self._ask()
 
     def take(self, file: SourceFile) -> ReadFile | None:
-        """What was read of this file, perhaps before it grew; None if the caller must read it.
+        """Return the content read of this file, perhaps before it grew; None if nothing was read.
 
         Waits for the answer if the file was requested and the process has started to answer.
         """

@@ -33,18 +33,18 @@ class WithheldRecords:
 
     @property
     def known_types(self) -> dict[str, tuple[int, int]]:
-        """Those of the types that this version knows."""
+        """The types of records that this version knows, with their counts."""
         return {name: each for name, each in self.types.items() if name not in self.unknown}
 
     @property
     def unknown_types(self) -> dict[str, tuple[int, int]]:
-        """Those of the types that this version does not know."""
+        """The types of records that this version does not know, with their counts."""
         return {name: self.types[name] for name in self.unknown}
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What leaves of a block of whole lines, before redaction.
+    """The records of a block of whole lines that leave, before redaction.
 
     `starts` has the offset in the block at which each line of `data` began; None if all lines
     leave as they are. `records` counts the lines in `data`.
@@ -68,7 +68,7 @@ class RecordChooser(Protocol):
     outputs: set[str]
 
     def choose(self, block: bytes) -> Chosen:
-        """What leaves of whole lines; the last may lack its line end."""
+        """The records of whole lines that leave; the last line may lack its line end."""
 
 
 class RecordChoice(Protocol):

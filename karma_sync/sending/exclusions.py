@@ -19,7 +19,7 @@ _MOST_MATCHES = 1000  # of a pattern; they are read at every look
 
 
 class ExclusionLinks:
-    """What lies behind the links of exclusions; looks at the disk at most every ten seconds."""
+    """Resolves the links of exclusions; looks at the disk at most every ten seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

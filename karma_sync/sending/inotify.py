@@ -61,7 +61,7 @@ def directories(trees: Iterable[str], single: Iterable[str]) -> int:
 
 
 def remedy(error: OSError) -> str:
-    """What is used up, and the command that allows more; the error itself if it is another one."""
+    """Name the limit that is used up and the command that raises it; other errors as they are."""
     if error.errno not in {errno.ENOSPC, errno.EMFILE}:
         return str(error)
     is_watches = error.errno == errno.ENOSPC

@@ -74,7 +74,7 @@ class Selected:
 
     @property
     def concerning(self) -> list[tuple[SourceObservation, StayReason]]:
-        """Those that stay although they are of this project, or may be."""
+        """The observations that stay although they belong, or may belong, to this project."""
         return [(each, why) for each, why in self.stays if why not in _UNCONCERNED]
 
 
@@ -97,7 +97,7 @@ class ObservationSelector:
         return hash(frozenset(self.roots().items()))
 
     def select(self, source: str, found: Iterable[SourceObservation], rules: Rules) -> Selected:
-        """What leaves of a source for one project."""
+        """Split a source's observations into those that leave for one project and the others."""
         selected = Selected()
         known = projects_by_name(self.roots())
         for each in found:
@@ -116,7 +116,7 @@ class ObservationSelector:
         rules: Rules,
         known: Mapping[str, Set[str]],
     ) -> StayReason | None:
-        """Why one stays; None if it leaves."""
+        """The reason why an observation stays; None if it leaves."""
         concerned = self._project(source, each, rules, known)
         if concerned in _UNCONCERNED:
             return concerned
@@ -129,7 +129,7 @@ class ObservationSelector:
         rules: Rules,
         known: Mapping[str, Set[str]],
     ) -> StayReason | None:
-        """Why it does not belong to the project; None if it does."""
+        """The reason why an observation does not belong to the project; None if it does."""
         names = rules.names
         mine = {names.project, *names.agreed}
         if source == OWN:
@@ -148,7 +148,7 @@ class ObservationSelector:
 
 
 def _chosen(each: SourceObservation, rules: Rules) -> StayReason | None:
-    """Why one stays by what is known of this very observation."""
+    """The reason why an observation stays, if the person's choice or its origin gives one."""
     if each.record.id in rules.received:
         return StayReason.FOREIGN
     if each.record.id in rules.withdrawn:
@@ -157,7 +157,7 @@ def _chosen(each: SourceObservation, rules: Rules) -> StayReason | None:
 
 
 def _limited(each: SourceObservation, rules: Rules) -> StayReason | None:
-    """Why one stays by the limits of the project."""
+    """The reason why an observation stays, if the limits of the project give one."""
     choices = rules.choices
     if (choices.exclusions or choices.behind) and choices.excluded(
         {path: real_path(path) for path in each.directories}

@@ -30,11 +30,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ObservationHooks:
-    """What sending observations asks of other parts.
+    """The functions of other parts that sending observations calls.
 
-    `is_on` is whether observations are shared at all. `choices` are the person's. `received`
-    returns those of the given ids that came from others. `report` gets the problem of a source, ""
-    if it has none. `follow` makes what reads a source again and again.
+    `is_on` returns whether observations are shared at all. `choices` returns the person's choices.
+    `received` returns those of the given ids that came from others. `report` gets the problem of a
+    source, "" if it has none. `follow` makes the follower that reads a source again and again.
     """
 
     is_on: Callable[[], bool]
@@ -45,13 +45,13 @@ class ObservationHooks:
 
 
 def content_of(source: str) -> Content:
-    """What a person agrees to by name before a source's observations leave."""
+    """The kind of content that a person accepts by name before a source's observations leave."""
     return Content.MEMORY if source == MEMORY else Content.OBSERVATIONS
 
 
 @dataclass(frozen=True)
 class _Look:
-    """What a pass found in a source.
+    """The result of one look at a source.
 
     `stamp` is from before it was read. `changes` lead from look `number - 1` to this one; None if
     nobody knows them. `content` is everything, once that was needed.
@@ -193,7 +193,7 @@ class ObservationSender:
         return self._stamps[source.name]
 
     def _look(self, source: ObservationSource) -> _Look:
-        """What this pass found, with the changes since the last look if the source tells them."""
+        """This pass's look at a source, with the changes since the last one if it has them."""
         if source.name not in self._looks:
             stamp, number = self._stamp(source), self._next(source)
             changes = self._followers[source.name].changes()
@@ -201,7 +201,7 @@ class ObservationSender:
         return self._looks[source.name]
 
     def _whole_look(self, source: ObservationSource) -> _Look:
-        """What this pass found, with everything that the source has.
+        """This pass's look at a source, with everything that the source has.
 
         The follower goes on from here, so it is one more look: a channel that has only the changes
         needs the whole the next time.

@@ -21,7 +21,7 @@ Key = tuple[Path, str]  # directory and id of a session
 
 @dataclass(frozen=True)
 class Cost:
-    """What one packaging costs: bytes that each receiver gets for it, and our CPU seconds."""
+    """The cost of one packaging: bytes that each receiver gets for it, and our CPU seconds."""
 
     wire: int = 0
     cpu_s: float = 0.0

@@ -1,4 +1,4 @@
-"""What both watchers need of watchdog: its events of files, and the end of its threads."""
+"""The parts of watchdog that both watchers use: its file events, and the end of its threads."""
 
 import warnings
 from collections.abc import Callable

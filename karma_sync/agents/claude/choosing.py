@@ -106,7 +106,7 @@ class ClaudeChooser:
         self.outputs = self._given.names
 
     def choose(self, block: bytes) -> Chosen:
-        """What leaves of whole lines; the last may lack its line end."""
+        """The parts of whole lines that leave; the last line may lack its line end."""
         withheld = WithheldRecords()
         lines = _lines(block)
         kept: list[bytes] = []
@@ -157,7 +157,7 @@ class ClaudeChooser:
         return (f"{head.type}/{behind}" if behind else head.type) in self._fast
 
     def _chosen(self, record: Json) -> "_Choice":
-        """What leaves of a record."""
+        """The part of a record that leaves."""
         name = _type_of(record)
         if name == "attachment":
             return self._attachment(record)
@@ -204,7 +204,10 @@ class ClaudeChooser:
 
 
 class _Choice(msgspec.Struct, gc=False):
-    """What leaves of a record, None if nothing; `stays` is its type if its content stays here."""
+    """The part of a record that leaves, None if nothing does.
+
+    `stays` is the type of the record if its content stays here.
+    """
 
     record: Json | None
     stays: str = ""

@@ -113,7 +113,7 @@ class _Reader:
                 yield from self._other(record)
 
     def end(self) -> Iterator[Message]:
-        """What is open at the end of the file."""
+        """Yield the messages that are still open at the end of the file."""
         yield from self._bounded()
         yield from self.flush()
 

@@ -113,7 +113,7 @@ def _grew(before: Stat, now: Stat) -> bool:
 
 
 def _said(file: SourceFile) -> Iterator[bytes]:
-    """What identifies each message of a file: its uuid, or a hash of its line."""
+    """The identity of each message of a file: its uuid, or a hash of its line."""
     with open_source(file) as source:
         offset = 0
         for block in blocks(source, 0, file.stat.size):

@@ -42,7 +42,7 @@ class _Node(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True)
 class ForkPlan:
-    """What a fork takes of one transcript.
+    """The parts of one transcript that a fork takes.
 
     - `parents`: the kept lines by number, each with the uuid of the record that precedes it.
     - `thinking`: the lines of which thinking is left out.

@@ -210,7 +210,7 @@ def _shaped_message(message: Fields) -> _Message:
 
 @dataclass(frozen=True)
 class Rewriting:
-    """What every record of a fork gets in place of what it had.
+    """Rewrites the records of a transcript for a fork: ids, links, directories and files.
 
     - `session`: the fork's id.
     - `place`: the directory here for a directory of the author's.

@@ -116,7 +116,10 @@ class GivenTexts:
                 self._begin(call, None)
 
     def _take_used(self, record: Json, found: bool) -> bool:
-        """What the agent's program keeps of a result beside it; `found` if that was taken out."""
+        """Replace the copies of a result that the agent's program keeps in the same record.
+
+        `found` means that text was cut from the result itself. Return whether a copy was replaced.
+        """
         taken = False
         for each in _with_key(record, "toolUseResult"):
             used = each["toolUseResult"]
@@ -160,7 +163,10 @@ class GivenTexts:
         return False
 
     def _take_posted(self, record: Json) -> bool:
-        """What was posted to the API: after a compaction the agent posts files that it read."""
+        """Cut a record of what was posted to the API if it names a file that was given.
+
+        After a compaction, the agent posts files that it read. Return whether the record was cut.
+        """
         if not str(record.get("type")).startswith("api-request") or not self._is_named(
             _texts(record)
         ):

@@ -241,7 +241,7 @@ def _flat(value: object, most: int) -> str:
 
 
 def _inside(value: dict[str, object]) -> list[object]:
-    """What a JSON object holds, the first value last; of a content part its text alone."""
+    """The values in a JSON object, the first one last; of a content part, its text alone."""
     match value.get("type"):
         case "text":
             return [value.get("text")]

@@ -38,7 +38,7 @@ class HandedOver:
 
 
 class ExportResult(Value, frozen=True, kw_only=True):
-    """What an export wrote; `chunk_id` is "" if there was nothing new."""
+    """The result of an export: the new chunk's id ("" if nothing was new) and its counts."""
 
     chunk_id: str = ""
     sessions_exported: int = 0
@@ -144,7 +144,10 @@ def _said(row: Mapping[str, Any]) -> str:
 
 
 def _fields(each: HandedOver) -> dict[str, Any]:
-    """What Engram gets of an observation; it has no column for an author, so the text names one."""
+    """The fields of an observation for Engram.
+
+    Engram has no column for an author, so the text names the author.
+    """
     record = each.record
     by = f"(by {each.author})"
     content = f"{record.content.rstrip()}\n\n{by}" if each.author else record.content

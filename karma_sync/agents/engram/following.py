@@ -29,7 +29,7 @@ _Seen = Mapping[int, tuple[int, str]]
 
 @dataclass(frozen=True)
 class _Base:
-    """What was found when the source was last read."""
+    """The state of the source when it was last read."""
 
     folders: object
     known: KnownChunks

@@ -199,7 +199,7 @@ def _held(found: SourceObservation, foreign: Mapping[str, StayReason]) -> Source
 
 
 def _creators(folder: EngramFolder) -> tuple[dict[str, str], list[str]]:
-    """Who created each chunk of a folder; empty, with the reason, if the manifest is damaged."""
+    """The creator of each chunk of a folder; empty, with the reason, if the manifest is damaged."""
     try:
         manifest = folder.chunks.read_manifest()
     except BadChunk as error:

@@ -17,7 +17,7 @@ from karma_sync.domain.value import Value
 
 
 class SkipReason(StrEnum):
-    """Why nothing of a chunk is taken over: the reason codes of `observation import`."""
+    """The reasons to take over nothing of a chunk: the reason codes of `observation import`."""
 
     KNOWN = "already-imported"
     FOREIGN = "not-mine"
@@ -27,7 +27,7 @@ class SkipReason(StrEnum):
 
 
 class ImportResult(Value, frozen=True, kw_only=True):
-    """What an import took over.
+    """The result of an import.
 
     A chunk is imported if it has something that is new here. Sessions and prompts are never taken
     over: their counts are there because Engram's own result has them. `reasons` counts the skipped
@@ -45,7 +45,7 @@ class ImportResult(Value, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class TakenOver:
-    """What is new in a store: the records in order of their ids, deletions included."""
+    """The observations of a store that are new, deletions included, in order of their ids."""
 
     found: Sequence[Observation]
     result: ImportResult
@@ -54,7 +54,7 @@ class TakenOver:
 def taken(
     store: ChunkStore, authors: Container[str], names: Container[str], known: Mapping[str, int]
 ) -> TakenOver:
-    """What is new in the chunks that these authors created; writes nothing.
+    """Find the new observations in the chunks that these authors created; write nothing.
 
     `names` are what Engram may call the project, in lower case; a row without a project is of it.
     `known` are the versions that are here, also of what was deleted here.

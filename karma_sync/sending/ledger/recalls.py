@@ -69,7 +69,7 @@ def withdrawal_of(found: Ended) -> CalledBack:
 
 
 def called_back(store: Database, world: World, channel: Channel) -> list[CalledBack]:
-    """What of an open channel receivers are to delete, and which of them confirmed it."""
+    """The recalls in an open channel: its deleted and redacted items, and who confirmed each."""
     box = read_box(store, world, channel)
     found = [_retracted(box)] if box.retractions else []
     return [*found, _redacted(box, box.recall)] if box.recall else found

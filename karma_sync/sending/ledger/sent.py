@@ -16,7 +16,7 @@ from karma_sync.store.ledger import Departed
 
 
 class Fate(StrEnum):
-    """What became of a session that left."""
+    """The fate of a session that left."""
 
     OUT = "out"  # the others have it, and get later additions too
     STAYS = "stays"  # the others have it; nothing more of the project leaves

@@ -45,7 +45,7 @@ def may_be_named(name: str, redactor: Redactor) -> bool:
 
 
 def why_left_out(file: SourceFile, redactor: Redactor) -> str | None:
-    """Why a file cannot be sent although its session is; None if it can."""
+    """The reason why a file cannot be sent although its session is; None if it can."""
     try:
         file.name.encode()
     except UnicodeEncodeError:

@@ -100,7 +100,7 @@ class Cutter:
 
     @property
     def parts(self) -> FileParts:
-        """What was cut."""
+        """The chunks made so far, and the first id of each part."""
         return FileParts(tuple(self.chunks), tuple(self.starts))
 
     def _seal(self) -> None:

@@ -48,7 +48,7 @@ _NOWHERE = Position(size=0, mtime_ns=0, inode=0, offset=0, fingerprint="")
 
 @dataclass(frozen=True)
 class PackedObservations:
-    """What packaging did: the item, its new revision (0 if nothing changed), the item file's size.
+    """The result of packaging: the item, its new revision (0: no change), the item file's size.
 
     `stays` are the records that stay here because of their content, by id.
     """
@@ -236,7 +236,7 @@ class ObservationPackager:
 
 
 def _without_record(line: bytes, *, stays_out: bool, known: bool) -> bytes | Observation:
-    """What becomes of a line that left and has no record now: a line, or one to be redacted."""
+    """The line to send for an observation that left and has no record now; or one to redact."""
     record = decoded(line)
     if record.deleted:
         return line

@@ -35,7 +35,7 @@ class OutgoingPart:
 
 
 class Outgoing:
-    """What leaves of an agent's sessions, for one profile.
+    """Chooses and redacts the content of an agent's sessions that leaves under one profile.
 
     `version` changes whenever the same session might leave in another form: with the redactor, the
     profile, or the tables of records.

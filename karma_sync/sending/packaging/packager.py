@@ -85,7 +85,7 @@ class Packager:
         return self._redactor
 
     def version(self, channel: Channel, agent: str) -> str:
-        """What changes whenever a session of an agent might leave in another form."""
+        """A value that changes whenever an agent's session might leave in another form."""
         return self._outgoing(channel, agent).version
 
     def _outgoing(self, channel: Channel, agent: str) -> Outgoing:
@@ -186,7 +186,7 @@ class Packager:
         return cut.run(outbox)
 
     def start(self, channel: Channel, session: SourceSession, outbox: OutboxFiles) -> CutStart:
-        """What cutting an item begins with: the item as the outbox holds it, and the state then."""
+        """The state from which cutting begins: the item in the outbox, and the state saved then."""
         item = self.item_of(channel, session)
         before = read_back(outbox, item, self._key.public)
         packed = self._state_to_resume(channel, session, item, before)

@@ -34,7 +34,7 @@ from karma_sync.sending.packaging.outgoing import Outgoing, OutgoingFile
 
 @dataclass(frozen=True)
 class CutStart:
-    """What a step begins with.
+    """The state from which a step begins.
 
     `before` is the item as the outbox holds it, `packed` the state after it was written; None if
     all must be cut afresh.
