@@ -42,7 +42,7 @@ _STEP_SESSIONS = 64
 
 @dataclass(frozen=True)
 class ArchiverHooks:
-    """What the archiver asks of its surroundings.
+    """The functions of other parts that the archiver calls.
 
     `project_of` returns the project of a session that worked in these directories; "" if there is
     none, or more than one. `now_ms` returns the time in Unix milliseconds.
@@ -53,7 +53,7 @@ class ArchiverHooks:
 
 
 def state_of(session: SourceSession) -> str:
-    """What identifies the state of all files of a session; no file is opened."""
+    """A hash that identifies the state of all files of a session; no file is opened."""
     seen = "\0".join(
         f"{f.path}\0{f.stat.size}\0{f.stat.mtime_ns}\0{f.stat.inode}" for f in session.files
     )
@@ -101,13 +101,13 @@ class Archiver:
         self._ahead = None
 
     def _read(self, file: SourceFile) -> ReadFile | None:
-        """What the second process has read of a file."""
+        """The content of a file that the second process has read."""
         return self._ahead.take(file) if self._ahead else None
 
     def outdated(self, sessions: Iterable[SourceSession]) -> list[SourceSession]:
-        """Those sessions of which not everything is archived; opens none of their files.
+        """The sessions of which something is not archived yet; opens none of their files.
 
-        What was purged is not among them.
+        Purged sessions are left out.
         """
         with self._store.reading() as tx:
             known, purged = store.states(tx), store.purged(tx)
@@ -261,7 +261,7 @@ class _Places:
 
 @dataclass(frozen=True)
 class _Step:
-    """What belongs to one step: its transaction, and the errors of sources that it met."""
+    """The transaction of one step, and the errors of sources that the step met."""
 
     tx: Transaction
     errors: list[KarmaError]

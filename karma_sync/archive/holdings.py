@@ -22,7 +22,7 @@ class PurgedProject:
 
 @dataclass(frozen=True)
 class Holdings:
-    """What the archive holds.
+    """The content of the archive, in numbers.
 
     `size` is in bytes before compression, `stored` after it. `kept` sessions are those that the
     agent no longer has. `oldest_ms` is when the oldest was last active (Unix milliseconds).
@@ -37,7 +37,7 @@ class Holdings:
 
 
 def holdings(database: Path, since_ms: int) -> Holdings:
-    """What the archive holds, and the projects that the agent purged since a moment.
+    """The content of the archive, and the projects that the agent purged since a moment.
 
     `since_ms` is in Unix milliseconds.
 

@@ -16,7 +16,7 @@ _FOLDERS = frozenset({"projects", "todos", "tasks", "plans", "file-history", "de
 
 @dataclass(frozen=True)
 class RestoredFiles:
-    """What was put back: `written` paths, and `kept` ones where another file lies already."""
+    """The result of a restore: `written` paths, and `kept` ones where another file lies already."""
 
     written: list[Path]
     kept: list[Path]

@@ -83,7 +83,7 @@ class ArchiveParts:
 
 @dataclass(frozen=True)
 class ScheduleHooks:
-    """What the schedule asks of its surroundings.
+    """The functions of other parts that the schedule calls.
 
     `shared` returns the ids of the sessions that were sent through open channels. `refresh` is
     called before each pass. After each pass `report` gets what could not be archived, and why, and
@@ -176,7 +176,7 @@ class ArchiveSchedule:
             self._parts.archiver.note_gone(present, int(days * _DAY_NS))
 
     def _wanted(self, sessions: Collection[SourceSession]) -> list[SourceSession]:
-        """Those of which something is to be archived."""
+        """The sessions of which something is to be archived."""
         floor = max(self._oldest_ns, self._parts.forgetter.floor_ns(self._policy.quota) + 1)
         shared = self._hooks.shared() if self._policy.keep is Keep.SHARED else None
         found = [

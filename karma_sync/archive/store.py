@@ -78,7 +78,7 @@ class ArchivedFile:
 
 
 class About(Value, frozen=True, kw_only=True, omit_defaults=True):
-    """What a list shows of an archived session, from its transcript; times are UTC."""
+    """The facts from its transcript that a list shows of an archived session; times are UTC."""
 
     agent_name: str = ""
     title: str = ""
@@ -205,7 +205,7 @@ class SeenState:
 
 
 def states(tx: Transaction) -> dict[Key, SeenState]:
-    """What a pass compares, for every archived session."""
+    """The facts that a pass compares, for every archived session."""
     rows = tx.execute("SELECT agent, session, state, changed_ns, gone_ms, plans FROM session")
     return {
         (agent, session): SeenState(state, changed_ns, gone_ms > 0, _plans(plans))

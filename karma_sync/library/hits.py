@@ -1,4 +1,4 @@
-"""What a search returns: hits, each with a snippet in which the words are marked."""
+"""The results of a search: hits, each with a snippet in which the words are marked."""
 
 import re
 from collections.abc import Sequence

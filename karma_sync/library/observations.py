@@ -44,7 +44,7 @@ class ReadObservation:
 
     @property
     def id(self) -> str:
-        """Its id."""
+        """The observation's id."""
         return self.record.id
 
 
@@ -120,7 +120,7 @@ class Observations:
         return (exact or found)[0]
 
     def numbered(self, scope: AccessScope, numbers: Sequence[int]) -> dict[int, ReadObservation]:
-        """Those of these rows that a search found and that are what readers get, by number."""
+        """The observations in these rows that are the version which readers get, by number."""
         with self.store.reading() as tx:
             found = queries.numbered(tx, scope, numbers)
         return {number: _read(*row) for number, row in found.items()}

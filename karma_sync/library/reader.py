@@ -150,7 +150,7 @@ def the_one(scope: AccessScope, wanted: str, found: Sequence[Readable]) -> Reada
 
 
 def _told_apart(keys: Iterable[SessionKey]) -> str:
-    """What can be typed for a few of these sessions: the id, and its author where that decides."""
+    """Words to type for a few of these sessions: the id, with its author where ids are equal."""
     some = sorted(keys, key=str)[:_PROPOSED]
     short = short_ids(key.session for key in some)
     if len(short) > 1:

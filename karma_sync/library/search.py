@@ -57,7 +57,7 @@ class Searcher:
         return not (is_own and facts.running and facts.session_id not in self.running())
 
     def search(self, scope: AccessScope, query: Query, manner: Manner) -> Results:
-        """What fits the query, within the scope."""
+        """The results for the query, within the scope."""
         if (nothing := without_search(query)) is not None:
             return nothing
         if not query.match():
@@ -150,7 +150,7 @@ class Searcher:
         return {_item(r) for r in self._own(tx, scope) if self.is_fork(scope, r)}
 
     def wanted(self, query: Query, sessions: SessionFilter, manner: Manner) -> Wanted:
-        """What the index is asked for."""
+        """The request to the index for a query."""
         return Wanted(
             query.match(),
             sessions,

@@ -19,7 +19,7 @@ RETRY_AFTER = timedelta(hours=1)
 
 
 def above_quota(folder: str, files: int, size: int) -> str:
-    """Why a folder of `size` bytes in this number of files is too large; "" if it is not."""
+    """The reason why a folder of `size` bytes in so many files is too large; "" if it is not."""
     if is_door(folder):
         return _above("bytes", size, limits.DOOR_BYTES) or _above("files", files, limits.DOOR_FILES)
     if not holds_documents(folder):

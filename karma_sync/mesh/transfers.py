@@ -124,7 +124,7 @@ class ActiveFolders:
 
 @dataclass(frozen=True)
 class Measured:
-    """What measuring takes from other parts.
+    """The functions of other parts that measuring calls.
 
     `connected` returns the connected devices. `backlog` returns how many sessions are not packaged
     yet, and about how many bytes. `check_status` is called with every folder status that was read.

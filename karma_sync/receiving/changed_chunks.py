@@ -37,7 +37,7 @@ def changed_lines(before: LinesOf, now: LinesOf) -> tuple[list[bytes], list[byte
 
 
 def _only_in(content: LinesOf, both: set[str], *, with_tail: bool) -> list[bytes] | None:
-    """What only this revision has; None if a part of it does not begin or end with a line."""
+    """The lines that only this revision has; None if a part does not begin or end with a line."""
     pieces: list[bytes] = []
     last: Chunk | None = None  # the chunk before, where both have it
     is_open = False  # whether the last piece is of a part that goes on

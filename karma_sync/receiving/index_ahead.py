@@ -48,7 +48,7 @@ class _Answer(msgspec.Struct, tag=True):
 
 
 class _Piece(msgspec.Struct, tag=True):
-    """What a block of lines holds; without `found` the file at `path` ends."""
+    """The indexed content of a block of lines; without `found`, the file at `path` ends."""
 
     path: str
     found: Extracted | None = None
@@ -117,7 +117,9 @@ class IndexAhead:
         return False
 
     def pieces(self, path: str) -> Iterator[Extracted]:
-        """What one file of the item that began holds; its files come in the manifest's order.
+        """Yield the indexed content of one file of the current item.
+
+        The files come in the manifest's order.
 
         Raises:
             AheadEnded: the process died.

@@ -302,14 +302,14 @@ class _Content:
 
 @dataclass(frozen=True)
 class _Growth:
-    """What a file has beyond what was indexed of it."""
+    """The part of a file that was added after it was indexed."""
 
     content: _Content
     file: ItemFile
     was: IndexedFile
 
     def pieces(self, extractor: Extractor) -> Iterator[Extracted]:
-        """What the new lines hold; a line that is too long ends them."""
+        """Yield the indexed content of the new lines, up to a line that is too long."""
         known = sum(length for _, length in self.file.chunks[: self.was.chunks])
         content = self.content.pieces(self.file, self.was.chunks)
         blocks = lines_before_too_long(skipped(content, self.was.size - known))

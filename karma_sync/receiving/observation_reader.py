@@ -66,7 +66,10 @@ class ObservationReader:
     def _changed(
         self, channel: Channel, item: str, now: LinesOf
     ) -> tuple[list[bytes], list[bytes]] | None:
-        """What only the readable revision has, and what only the new one; None if unknown."""
+        """The lines that only the readable revision has, and those only in the new one; or None.
+
+        None means that the difference is unknown.
+        """
         with self._store.reading() as tx:
             body = library.kept_body(tx, channel.id, item)
             is_whole = self._index.is_whole(tx, (channel.id, item), channel.owner.tag)

@@ -30,7 +30,7 @@ class CheckedObservations(Protocol):
 
 @dataclass(frozen=True)
 class Checked:
-    """What was verified of a revision: all of it, or what it changed.
+    """The verified records of a revision: all of them, or those that it changed.
 
     `gone` are the ids in what the revision before had instead; None if all was verified.
     """

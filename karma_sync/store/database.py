@@ -192,7 +192,7 @@ class Database:
 
 
 def rebuild_hint(path: Path) -> str:
-    """What a person does about a database of ours that is damaged."""
+    """The steps by which a person recovers from a damaged database of ours."""
     return (
         f"karma-sync down; rename {path}; karma-sync up -d. karma-sync rebuilds the database"
         " from its other files (docs/architecture.md, Recovery)"

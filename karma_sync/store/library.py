@@ -54,7 +54,7 @@ _LOG_PAGES = 4000
 
 @dataclass(frozen=True)
 class Arrival:
-    """What happened to an item file in an inbox.
+    """The state of an item file in an inbox.
 
     `state` is "imported", "waiting" (for chunks), "refused", "retracted" (the file is a copy from
     before its retraction), or "set aside" (see `SetAside`). `signature` identifies the version of
@@ -301,7 +301,7 @@ def put_arrival(tx: Transaction, folder: str, arrival: Arrival) -> None:
 
 
 def arrivals(tx: Transaction, folder: str) -> dict[str, Arrival]:
-    """What happened to each item file of a channel, by item."""
+    """The state of each item file of a channel, by item."""
     rows = tx.execute("SELECT * FROM arrival WHERE folder = ?", [folder])
     return {r["item"]: Arrival(r["item"], r["signature"], r["state"], r["why"]) for r in rows}
 

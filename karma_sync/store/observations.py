@@ -51,7 +51,7 @@ class StoredObservation:
 
 @dataclass(frozen=True)
 class RowChanges:
-    """What a new revision of an item changes in the table: new rows, and rows that go."""
+    """The changes of a new revision of an item to the table: rows added, and rows removed."""
 
     added: Sequence[tuple[int, Observation]]
     removed: Sequence[tuple[int, Observation]]
@@ -152,7 +152,7 @@ def authors_of(tx: Transaction, place: Place) -> frozenset[str]:
 
 
 def known_ids(tx: Transaction, place: Place, ids: Iterable[str]) -> frozenset[str]:
-    """Those of these ids of which an item has a row."""
+    """The ids among these that are in a row of the item."""
     query = f"SELECT id FROM observation WHERE folder = ? AND item = ? AND id IN {LIST}"  # noqa: S608 ours
     return frozenset(row["id"] for row in tx.execute(query, [*place, json.dumps(list(ids))]))
 
@@ -186,13 +186,13 @@ def put_result(tx: Transaction, place: Place, counts: Mapping[str, int]) -> None
 
 
 def results(tx: Transaction) -> dict[Place, dict[str, int]]:
-    """What the last import of each item did, by (folder, item)."""
+    """The result of the last import of each item, by (folder, item)."""
     rows = tx.execute("SELECT * FROM observation_result")
     return {(row["folder"], row["item"]): json.loads(row["body"]) for row in rows}
 
 
 def ids_by_others(tx: Transaction, me: str, ids: Iterable[str]) -> frozenset[str]:
-    """Those of these ids that came from other members and never left as mine.
+    """The ids among these that came from other members and never left as mine.
 
     `me` is my tag. An id that I sent is mine, although another may send it afterwards.
     """
@@ -206,7 +206,7 @@ def ids_by_others(tx: Transaction, me: str, ids: Iterable[str]) -> frozenset[str
 
 
 def passage_of(number: int, record: Observation, time: int) -> Passage:
-    """What the index holds of an observation; `at` is its number."""
+    """The indexed text of an observation; `at` is its number."""
     return Passage(number, 0, time, texts_of(record))
 
 
@@ -268,7 +268,7 @@ def numbered(
     numbers: Collection[int],
     wanted: ObservationFilter = ALL_OBSERVATIONS,
 ) -> dict[int, tuple[StoredObservation, str]]:
-    """Those of these rows that are what readers get of their observation, by number."""
+    """The observations in these rows that are the version which readers get, by number."""
     listed = json.dumps(sorted(numbers))
     ids = f"AND (o.id, o.project) IN (SELECT id, project FROM observation WHERE number IN {LIST})"  # noqa: S608 ours
     conditions, more = _conditions(wanted)

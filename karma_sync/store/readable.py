@@ -126,7 +126,7 @@ def short_ids(tx: Transaction, scope: AccessScope, sessions: Iterable[str]) -> d
 
 
 def own_among(tx: Transaction, scope: AccessScope, ids: Iterable[str]) -> set[tuple[str, str]]:
-    """Those of the reader's own sessions that have these ids, by agent (with its name) and id."""
+    """The reader's own sessions that have these ids, by agent (with its name) and id."""
     condition, values = visible(scope)
     rows = tx.execute(
         f"SELECT DISTINCT agent, session FROM item WHERE session IN {LIST} AND member = ?"  # noqa: S608
@@ -151,7 +151,7 @@ def item(tx: Transaction, scope: AccessScope, folder: str, item: str) -> Readabl
 def items(
     tx: Transaction, scope: AccessScope, places: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], Readable]:
-    """Those of these items, by (folder, item), that the library has and the scope allows."""
+    """The items among these that the library has and the scope allows, by (folder, item)."""
     condition, values = visible(scope)
     found = {}
     for place in places:

@@ -96,7 +96,7 @@ class CopiedRecords:
         self._others = {item}  # items that have records of this one, and are no parents
 
     def among(self, numbers: Collection[int]) -> set[int]:
-        """Those of these numbers that are of copied records.
+        """The numbers among these that are of copied records.
 
         A session from which this one has a record for the first time had it first, unless it is
         known to have it from this one.
@@ -139,7 +139,7 @@ class CopiedRecords:
 
 
 def of_others(tx: Transaction, member: str, session: str, numbers: Iterable[int]) -> set[int]:
-    """Those of the numbers that belong to records of other sessions than this one of `member`.
+    """The numbers among these of records in other sessions than this one of `member`.
 
     A session that has them from this one does not count.
     """

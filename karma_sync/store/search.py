@@ -55,7 +55,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is searched: an FTS5 expression, and the records and sessions that count.
+    """A search: an FTS5 expression, and the records and sessions that count.
 
     `since`, `before` and `now` are Unix seconds. With `single`, of each session only the best
     record is returned; with `newest`, the latest one.

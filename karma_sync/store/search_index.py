@@ -112,7 +112,7 @@ def outdated_channels(tx: Transaction, version: str) -> list[str]:
 
 
 def get_item(tx: Transaction, folder: str, item: str) -> IndexedItem | None:
-    """What the index knows of an item; None if it has nothing of it."""
+    """The index's entry for an item; None if nothing of it is indexed."""
     row = tx.execute(
         "SELECT c.number AS channel, i.number, i.revision, i.title FROM search_item AS i"
         " JOIN search_channel AS c ON c.folder = i.folder WHERE i.folder = ? AND i.item = ?",
@@ -274,7 +274,7 @@ Row = tuple[tuple[int, int, int], tuple[str, ...]]
 
 
 class Extracted(NamedTuple):
-    """What some whole lines hold that is indexed, and how many bytes of them are.
+    """The indexed content of some whole lines, and the number of their bytes.
 
     `records` are what `record_ids.numbers` found, `rows` the passages that say something. Of every
     passage, `activities` has the number of its record, its time, and its facts.
@@ -287,7 +287,7 @@ class Extracted(NamedTuple):
 
 
 def extracted(extractor: Extractor, blocks: Iterable[bytes], at: int) -> Iterator[Extracted]:
-    """What blocks of whole lines hold, from byte `at` of their file on.
+    """Yield the indexed content of blocks of whole lines, from byte `at` of their file on.
 
     A last line without a line end counts only if it is a whole record.
     """

@@ -231,7 +231,7 @@ def my_machines(tx: Transaction, me: str) -> frozenset[str]:
 
 
 def choices(tx: Transaction) -> Choices:
-    """What the person chose for single sessions and directories."""
+    """The person's choices for single sessions and directories."""
     return Choices(
         withheld=frozenset(w.session for w in withholds.all(tx)),
         shares=tuple(shares.all(tx)),

@@ -26,7 +26,7 @@ class CountedSession(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """What the sessions of one group did with a model; without one: turns and stretches.
+    """The sums of one group of sessions for a model; without a model: turns and stretches.
 
     `sessions` is how many did anything.
     """

@@ -54,7 +54,7 @@ PACKAGING = "packaging"
 
 
 class Stays(StrEnum):
-    """Why a session does not leave."""
+    """The reasons why a session does not leave."""
 
     WITHHELD = "withheld"  # on purpose: the person chose so, or it also worked elsewhere
     WAITING = "waiting"  # it was not quiet long enough yet

@@ -158,7 +158,7 @@ class SyncthingClient:
             raise
 
     def completion(self, folder: str, device: str) -> wire.Completion:
-        """What Syncthing believes that a device has of a folder; this proves nothing."""
+        """Syncthing's belief about how much of a folder a device has; it proves nothing."""
         params = (("folder", folder), ("device", device))
         return self._get(wire.read_completion, "/rest/db/completion", *params)
 

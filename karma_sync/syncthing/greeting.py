@@ -65,7 +65,7 @@ def greet(home: Path, address: str, device: str, name: str) -> bool:
 
 
 def _context(home: Path) -> ssl.SSLContext:
-    """What makes connections as our Syncthing does: devices know each other by certificate hash."""
+    """The TLS context for connections like our Syncthing's; devices compare certificate hashes."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -116,7 +116,7 @@ class Needed(Reply):
 
 
 class Completion(Reply):
-    """What Syncthing believes that a device has of a folder, in percent, bytes and items.
+    """Syncthing's belief about how much of a folder a device has: percent, bytes and items.
 
     Any member can falsify these figures (docs/syncthing.md, "Completion"), and 1.19 may report
     100 % for a device that never accepted the folder. `remote_state` is valid, paused, notSharing

@@ -40,7 +40,7 @@ class Asked:
 
     @property
     def newcomer(self) -> PairingCode:
-        """Who asks."""
+        """The member that asks to join."""
         said = self.request
         return PairingCode(said.tag, said.device, said.writer, said.addresses)
 
@@ -58,7 +58,9 @@ class Asked:
         return self.invite.confirm and not answered
 
     def refusal(self, now: datetime) -> Refusal | None:
-        """Why the newcomer, who is not on the roster, cannot be put there at `now`; None if it can.
+        """The reason why the newcomer cannot be put on the roster at `now`; None if it can.
+
+        The newcomer is not on the roster yet.
 
         A request that was not made with the code is told nothing else.
         """
@@ -86,7 +88,7 @@ def invited_to(invite: Invite, team: Team) -> tuple[str, ...]:
 
 
 def over(invite: Invite, team: Team, me: PairingCode, now: datetime) -> Refusal | None:
-    """Why nobody can join with a code of mine any more; None if somebody can."""
+    """The reason why nobody can join with this code of mine any more; None if somebody can."""
     if team.leader != me.key:
         return Refusal.NOT_LEADER
     if invite.open_at(now):

@@ -195,7 +195,7 @@ class Adopter:
 
 
 def newest_order(tx: Transaction, team: Team) -> RosterOrder:
-    """What the next roster of a team must be above: the accepted one, or mine before I sign it."""
+    """The order that the next roster must exceed: the accepted one's, or mine before I sign."""
     known = state.get_document(tx, team.id, ROSTER, team.publisher)
     links = links_of(team.id, team.founder, team.chain)
     version = known.version if known else 0

@@ -293,7 +293,7 @@ class Departures:
         return self._acknowledge(told)
 
     def _verified(self, raw: bytes, offer: state.RemovalOffer, team: Team | None) -> AfterRemoval:
-        """What the notice asks for.
+        """The team's rule for what a removed member received, from a notice that verifies.
 
         Raises:
             Unverified: the links that I know are newer than its own, no leader whom its links name

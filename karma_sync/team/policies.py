@@ -102,6 +102,6 @@ class Policies:
 
 
 def _not_shared(team: Team, projects: Iterable[str]) -> Sequence[str]:
-    """Those that the team neither shares, nor has taken off its roster, under any name."""
+    """The projects that the team neither shares nor has taken off its roster, under any name."""
     known = {p.identity for p in (*team.projects, *team.unshared)} | team.aliases.keys()
     return [each for each in dict.fromkeys(projects) if each not in known]

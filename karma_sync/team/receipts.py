@@ -43,7 +43,7 @@ _DAY_MS = 24 * 3600 * 1000
 
 @dataclass(frozen=True)
 class ReceiptHooks:
-    """What receipts call in other parts.
+    """The functions of other parts that receipts call.
 
     `claimed` is called with a channel's folder and the revision that a member's receipt names.
     `astray` returns whether a channel's folder has chunks that no item names.

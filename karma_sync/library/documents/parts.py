@@ -1,4 +1,4 @@
-"""What a document of a session is made of: its header, and what other files of it say."""
+"""The parts of a session's document: its header, and the text of its other files."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -52,7 +52,7 @@ def about(found: Readable) -> Header:
 
 
 def heading(message: Message) -> str:
-    """Who wrote a message, when, with which model, for how many tokens."""
+    """The heading of a message: its author, time, model and tokens."""
     facts = [str(message.who)]
     if message.when:
         facts.append(f"{message.when:%Y-%m-%d %H:%M} UTC")

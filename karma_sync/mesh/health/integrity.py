@@ -47,7 +47,7 @@ class Restored:
 
 @dataclass(frozen=True)
 class Adopted:
-    """What a recovered outbox holds.
+    """The content of a recovered outbox.
 
     `items` counts its items. `lost` are the IDs of sessions that left once and are not there.
     `foreign` are the names of files that peers had put there and that were not mine.

@@ -42,7 +42,7 @@ class RecoveryPort(Protocol):
 
 @dataclass
 class _Watch:
-    """What was seen of one recovering outbox; moments are in monotonic seconds.
+    """The observed state of one recovering outbox; moments are in monotonic seconds.
 
     `connected` are the receivers that were connected at the last look, `met` is when the first was,
     `busy` when something last changed.
@@ -56,7 +56,7 @@ class _Watch:
 
 @dataclass(frozen=True)
 class RecoveryHooks:
-    """What a recovery calls in other parts.
+    """The functions of other parts that a recovery calls.
 
     `began` is called when a recovery begins. `rejected` is called with the names of files that
     peers had in a channel of mine and that are not mine. `sources` returns the IDs of the sessions

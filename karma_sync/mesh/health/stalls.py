@@ -32,7 +32,7 @@ class StallPort(Protocol):
 
 @dataclass(frozen=True)
 class Stall:
-    """What is wrong with a folder, "" if nothing is; `pull`: have Syncthing fetch again now."""
+    """The fault of a folder, "" if it has none; `pull`: have Syncthing fetch again now."""
 
     why: str = ""
     pull: bool = False
@@ -118,7 +118,7 @@ class Stalls:
 
 
 def _refusal(folder: Path) -> str:
-    """Why nothing can be written into a folder, or into a directory in it; "" if it can."""
+    """The reason why a folder, or a directory in it, cannot be written; "" if all can."""
     for directory, below, _ in os.walk(folder):
         below[:] = sorted(name for name in below if not name.startswith("."))
         try:

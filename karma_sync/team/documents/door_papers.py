@@ -26,10 +26,10 @@ _PROJECTS = 100  # of an offer: what a person can look through, and the file sta
 
 
 class DoorOffer(PeerModel):
-    """What a leader writes to a device that has a code (payload type OFFER).
+    """The leader's offer to a device that has an invitation code (payload type OFFER).
 
-    `refused` is why a code that is over cannot be used. With `confirm`, a person answers requests.
-    With `machine`, the code takes in other machines of the leader's person alone.
+    `refused` is the reason why a code that has ended cannot be used. With `confirm`, a person
+    answers requests. With `machine`, the code takes in other machines of the leader's person alone.
     A `guest` receives the `projects` alone.
     """
 

@@ -50,7 +50,7 @@ class Retracted(Received, frozen=True, kw_only=True):
 
 
 class ChannelReceipt(Received, frozen=True, kw_only=True, omit_defaults=True):
-    """What a member has imported of one channel.
+    """The receipt of a member for one channel: the content that it has imported.
 
     `digest` is over the sorted items and their revisions: equal digests mean equal content.
     `oldest` is the lowest revision of which something is left in the library or in the channel's
@@ -134,7 +134,7 @@ class Receipt(Received, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Imported:
-    """What this machine has of one channel.
+    """The content of one channel that this machine has.
 
     `revisions` are by item. `lingering` are older revisions of which files are still in the folder.
     `retracted` are the retractions carried out, (item, revision) in the order of revisions.

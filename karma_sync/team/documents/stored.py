@@ -1,4 +1,4 @@
-"""What commands read of signed documents without the models: kinds, digests, stored receipts.
+"""Facts of signed documents, read without the models: kinds, digests, stored receipts.
 
 The models of receipts take 10 ms to load, so they are loaded only if there is a receipt.
 """

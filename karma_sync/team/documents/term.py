@@ -125,7 +125,7 @@ def _link(team: str, envelope: str, term: int, leader: str, successors: Sequence
 
 
 def order_of(roster: Roster) -> RosterOrder:
-    """What a roster's age is judged by.
+    """The order of a roster, by which its age is judged.
 
     Raises:
         Unverified: its links do not verify, or do not lead to its writer.
