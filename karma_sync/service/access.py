@@ -7,7 +7,7 @@ from karma_sync.store.database import Database, Transaction
 
 
 def scope_of(states: Database, tag: str) -> AccessScope:
-    """What the member with this tag may read, by the teams and answers in state.db."""
+    """The access of the member with this tag, by the teams and answers in state.db."""
     with states.reading() as tx:
         return stored_scope(tx, tag)
 

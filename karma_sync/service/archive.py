@@ -1,4 +1,4 @@
-"""What `status` and other commands tell of the archive."""
+"""The state of the archive, for `status` and other commands."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""What is known of the forks on this machine: whose sessions they go on from, and deleting one."""
+"""The forks on this machine: the sessions that they continue, and how one is deleted."""
 
 from collections.abc import Callable, Collection
 from pathlib import Path

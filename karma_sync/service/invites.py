@@ -44,7 +44,7 @@ class InviteTerms:
 
     @property
     def role(self) -> Role:
-        """What who joins becomes."""
+        """The role of a member that joins with the code."""
         if self.for_me:
             return Role.MACHINE
         return Role.GUEST if self.projects else Role.MEMBER
@@ -199,5 +199,5 @@ def answer_request(store: Database, shown: Door, *, agreed: bool) -> None:
 
 
 def describe(door: Door) -> str:
-    """Who asks or joined: tag and fingerprint."""
+    """The tag and the fingerprint of the member that asks to join or has joined."""
     return f"{door.tag}, key {fingerprint(door.key)}"

@@ -21,7 +21,7 @@ from karma_sync.team.documents.term import begin_term
 
 @dataclass(frozen=True)
 class Person:
-    """Who acts: this member, and the key that it signs with."""
+    """The member that acts: this member, and the key that it signs with."""
 
     me: PairingCode
     key: SigningKey

@@ -15,7 +15,7 @@ from karma_sync.store.world import active_pause
 
 @dataclass(frozen=True)
 class Situation:
-    """What decides about the next step: who I am (`key`), and what the databases say.
+    """The facts that decide about the next step: my key (`key`), and the content of the databases.
 
     `answers` are my own, with the projects that I did not answer yet; `personal` are the ids of
     teams of my own machines.

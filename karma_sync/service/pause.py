@@ -31,7 +31,7 @@ def pause_all(store: Database, now: datetime, how_long: str | None) -> datetime 
 
 
 def why_lost(store: Database, now: datetime) -> str:
-    """Why karma-sync paused everything by itself; "" if it did not."""
+    """The reason why karma-sync paused everything by itself; "" if it did not."""
     with store.reading() as tx:
         return _why_lost(tx, now)
 

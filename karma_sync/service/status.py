@@ -87,10 +87,10 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
 
 @dataclass(frozen=True)
 class _Look:
-    """What all parts of the report are made from.
+    """The facts from which all parts of the report are made.
 
-    `scope` is what I may read. `peers` are by key, `transfers` by folder and device. `ended` is
-    what left through channels that are closed now.
+    `scope` is my access. `peers` are by key, `transfers` by folder and device. `ended` lists the
+    content that left through channels that are closed now.
     """
 
     stores: Stores
@@ -169,7 +169,7 @@ def _project(look: _Look, answers: projects.ProjectAnswers) -> ProjectStatus:
 def _called_back(
     look: _Look, answers: projects.ProjectAnswers, box: Channel | None
 ) -> list[CalledBack]:
-    """What is called back from the open channel, and from closed ones.
+    """The recalls in the open channel, and those in closed channels.
 
     A closed channel is listed until all members confirmed it, or for as long as no other is open.
     """

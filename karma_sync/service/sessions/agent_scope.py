@@ -27,7 +27,7 @@ class AgentReach:
 
 @dataclass(frozen=True)
 class AgentScope:
-    """What an agent may read, and the project to which it is bound; "" if to none."""
+    """The access of an agent, and the project to which it is bound; "" if to none."""
 
     scope: AccessScope
     project: str = ""
@@ -36,7 +36,7 @@ class AgentScope:
 def agent_scope(
     states: Database, scope: AccessScope, key: str, reach: AgentReach, here: Callable[[], Place]
 ) -> AgentScope:
-    """What an agent may read of what the member with this key may (`scope`).
+    """The access of an agent, given the access of the member with this key (`scope`).
 
     An agent's own transcript may be sent, so own sessions that stay here are left out, unless no
     project is shared at all. `here` returns the place of the agent's working directory.

@@ -1,4 +1,4 @@
-"""What was sent, received and not yet confirmed: by day, by member, and the state of projects."""
+"""Counts of sessions sent, received and unconfirmed: by day, by member and by project."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -37,7 +37,7 @@ class ProjectHoldings:
 
 
 def within(sent: Iterable[SentSession], scope: AccessScope) -> list[SentSession]:
-    """Those that are out, of the projects that the scope looks at."""
+    """The sent sessions that receivers still have, of the projects that the scope includes."""
     return [
         each
         for each in sent
@@ -48,7 +48,7 @@ def within(sent: Iterable[SentSession], scope: AccessScope) -> list[SentSession]
 def by_member(
     sent: Iterable[SentSession], sessions: Iterable[CountedSession], me: str
 ) -> dict[str, Exchanged]:
-    """What went to each member, and what came from it, by tag."""
+    """The sessions sent to each member and received from it, by tag."""
     deliveries = [delivery for each in sent for delivery in each.to]
     out = Counter(d.tag for d in deliveries)
     waiting = Counter(d.tag for d in deliveries if not d.confirmed)
@@ -59,7 +59,7 @@ def by_member(
 def by_day(
     sent: Iterable[SentSession], sessions: Iterable[CountedSession], me: str, day: Day
 ) -> dict[str, Exchanged]:
-    """What was first sent on each day, and what arrived then in its newest revision."""
+    """The sessions first sent on each day, and those whose newest revision arrived on it."""
     days = [(day(each.first).isoformat(), all(d.confirmed for d in each.to)) for each in sent]
     out = Counter(name for name, _ in days)
     waiting = Counter(name for name, is_confirmed in days if not is_confirmed)
@@ -72,7 +72,7 @@ def by_day(
 def by_project(
     sessions: Iterable[CountedSession], projects: Iterable[ProjectStatus], me: str
 ) -> dict[str, ProjectHoldings]:
-    """What each project has here, by its name; "" for own sessions of no project."""
+    """The sessions of each project here, by its name; "" for own sessions of no project."""
     known = list(sessions)
     local = Counter(s.project for s in known if s.member == me)
     packaged = Counter(s.project for s in known if s.member == me and s.team)

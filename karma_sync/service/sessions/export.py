@@ -22,7 +22,7 @@ _NO_DIRECTORY = "/unknown"  # stands for the directory of a session that names n
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: the files, the transcript first, and their size in bytes."""
+    """The result of an export: the files, the transcript first, and their size in bytes."""
 
     files: list[Path]
     size: int

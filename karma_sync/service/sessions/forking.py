@@ -100,7 +100,7 @@ class Forking:
     def prepared(
         self, parent: Readable, clone: Clone, wishes: ForkWishes, environ: Mapping[str, str]
     ) -> Iterator[tuple[PreparedFork, Callable[[Database], WrittenFork]]]:
-        """What a fork will be, and a function that writes it; nothing is written before.
+        """Prepare a fork: yield its description and the function that writes it; write nothing yet.
 
         `environ` is the environment in which the agent will run.
 

@@ -17,9 +17,9 @@ from karma_sync.service.sessions.observations import require_on, require_subscri
 
 @dataclass(frozen=True)
 class HandOver:
-    """What is handed over: the observations that the reader sees, and who the reader is.
+    """The observations that are handed over: those that the reader sees, and the reader's tag.
 
-    `name_of` returns what an author is called. With `projects`, only what is of them.
+    `name_of` returns the name of an author. With `projects`, only their observations count.
     """
 
     reader: Observations
@@ -29,7 +29,7 @@ class HandOver:
     projects: tuple[str, ...] = ()
 
     def found(self) -> Iterator[HandedOver]:
-        """What others wrote, and one's own that Engram here has not."""
+        """The observations by others, and one's own that the Engram on this machine lacks."""
         for each in self.reader.all(self.scope, ObservationFilter(projects=self.projects)):
             is_own = each.author == self.me
             if is_own and each.record.agent == ENGRAM:
@@ -39,7 +39,7 @@ class HandOver:
 
 
 def engram_name(project: str) -> str:
-    """What Engram calls a project: the last part of its identity."""
+    """Engram's name of a project: the last part of its identity."""
     return project.rpartition("/")[2]
 
 
@@ -65,7 +65,7 @@ def hand_over(
 
 
 class ManifestSummary(Value, frozen=True, kw_only=True):
-    """What a manifest lists; `created_by` counts the chunks by who created them."""
+    """The counts in a manifest; `created_by` counts the chunks by who created them."""
 
     version: int
     chunks: int
@@ -76,7 +76,7 @@ class ManifestSummary(Value, frozen=True, kw_only=True):
 
 
 def summary(store: ChunkStore) -> ManifestSummary:
-    """What the manifest of a store lists; of one that has none, an empty one of version 1.
+    """Count the entries in a store's manifest; a store without one has no entries and version 1.
 
     Raises:
         BadChunk: it is damaged.

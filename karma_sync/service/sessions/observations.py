@@ -87,14 +87,14 @@ def observation_parts(
 
 
 def received_ids(library: Database, me: str, ids: Iterable[str]) -> frozenset[str]:
-    """Those of these ids that came from others; none of them is sent on."""
+    """The ids among these that came from others; none of them is sent on."""
     with library.reading() as tx:
         return observations.ids_by_others(tx, me, ids)
 
 
 @dataclass(frozen=True)
 class LeavingObservations:
-    """What would leave of observations for one project.
+    """The observations of one project that would leave.
 
     `cuts` counts the redactions by rule. `stays` are those of the project that stay, with reason;
     `problems` are sources that could not be read.
@@ -133,7 +133,7 @@ class ObservationSurvey:
     def leaving(
         self, outlet: Outlet, contents: Sequence[Content], limits: Limits
     ) -> LeavingObservations:
-        """What would leave for a project with these contents and limits.
+        """The observations that would leave for a project with these contents and limits.
 
         Raises:
             BadInput: a redaction rule of the person cannot be used.
@@ -155,7 +155,7 @@ class ObservationSurvey:
         limits: Limits,
         problems: list[str] | None = None,
     ) -> Selected:
-        """What leaves and what stays, as it is here; `problems` gets what could not be read."""
+        """Split unredacted observations: leave or stay; `problems` gets what could not be read."""
         whole = Selected()
         for source in self.parts.sources:
             if content_of(source.name) in contents:
@@ -252,7 +252,7 @@ def outlet_of(store: Database, me: PairingCode, answers: ProjectAnswers) -> Outl
 
 
 def own_observations(parts: ObservationParts, me: str) -> list[ReadObservation]:
-    """Those on this machine that this person wrote, the latest changed first; as they are here."""
+    """The person's own observations on this machine, the latest changed first, unredacted."""
     found = [
         ReadObservation(each.record, me, "", each.project, "")
         for source in parts.sources
@@ -263,7 +263,7 @@ def own_observations(parts: ObservationParts, me: str) -> list[ReadObservation]:
 
 
 def author_name(store: Database, tag: str) -> str:
-    """What an author is called: the user part, or the tag if two members share that."""
+    """The name of an author: the user part, or the tag if two members share that."""
     with store.reading() as tx:
         teams = state.teams.all(tx)
     return author(tag, "", teams)

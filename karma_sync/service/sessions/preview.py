@@ -46,7 +46,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Preview:
-    """What would leave of a session.
+    """The parts of a session that would leave.
 
     Texts and sizes are those after redaction. `files` are those of `profile`. `cuts` are all
     redactions, also those in the files.

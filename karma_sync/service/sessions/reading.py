@@ -39,7 +39,7 @@ class ReadableCopy(Readable):
 
     @property
     def place(self) -> str:
-        """Its project, or else the directory in which it worked first."""
+        """The session's project, or else the directory in which it worked first."""
         return self.row.project or self.row.cwd
 
     @property

@@ -190,7 +190,7 @@ class Holding:
 
 @dataclass(frozen=True)
 class Foreseen:
-    """What would be cut from sessions that have left.
+    """The cuts that would be made in sessions that have left.
 
     `holding` are the sessions with such text, `searched` is how many were searched, and `unread`
     how many could not be searched, because the library here does not have them.

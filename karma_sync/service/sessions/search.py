@@ -47,7 +47,7 @@ class SessionSearch:
     sessions: ReadableSessions
 
     def search(self, scope: AccessScope, query: Query, manner: Manner) -> Results:
-        """What fits the query, within the scope."""
+        """The results for the query, within the scope."""
         if (nothing := without_search(query)) is not None:
             return nothing
         if not query.match():

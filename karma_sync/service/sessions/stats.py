@@ -22,7 +22,9 @@ Local = Callable[[int], datetime]
 
 @dataclass
 class SessionFigures:
-    """What some sessions did; `models` has the tokens by model: in, out, from and to the cache.
+    """The figures of some sessions.
+
+    `models` has the tokens by model: in, out, from the cache and to it.
 
     A figure that has no meaning in a group is None: a tool took no tokens of its own.
     """
@@ -87,7 +89,7 @@ class Stats:
 
 @dataclass(frozen=True)
 class _Part:
-    """What one database has: the library, or the archive of own sessions."""
+    """The sessions and figures of one database: the library, or the archive of own sessions."""
 
     sessions: list[CountedSession]
     counted: CountedFigures
@@ -192,7 +194,7 @@ def _group_by_day(groups: dict[str, SessionFigures], counted: CountedFigures) ->
 
 
 def _parts(sessions: ReadableSessions, scope: AccessScope, grouping: _Grouping) -> Iterator[_Part]:
-    """What the library has, and what only the archive has."""
+    """The figures of the library, and of the sessions that only the archive has."""
     with sessions.library.store.reading() as tx:
         found = queries.sessions(tx, scope)
         yield _part(tx, _once(found, grouping.by), grouping)

@@ -22,7 +22,7 @@ from karma_sync.service.sessions.preview import Outlet
 
 @dataclass(frozen=True)
 class _Pending:
-    """What would be taken over, as a source of observations."""
+    """A source with the observations that would be taken over."""
 
     content: SourceContent
     name: str = field(default=OWN, init=False)
@@ -36,19 +36,19 @@ class _Pending:
         return []
 
     def read(self) -> SourceContent:
-        """What would be taken over."""
+        """The observations that would be taken over."""
         return self.content
 
 
 @dataclass(frozen=True)
 class TakeOver:
-    """What a store has that is new here, for one project, which its identity names."""
+    """The new observations of a store, for the project with this identity."""
 
     project: str
     new: TakenOver
 
     def leaving(self, outlet: Outlet, survey: ObservationSurvey) -> LeavingObservations:
-        """What of it would leave for a project that is sent."""
+        """The new observations that would leave for a project that is sent."""
         found = [SourceObservation(each, self.project) for each in self.new.found]
         pending = _Pending(SourceContent([each for each in found if not each.record.deleted]))
         only = replace(survey, parts=replace(survey.parts, sources=[pending]))
@@ -74,7 +74,7 @@ def require_importing(answers: Sequence[ProjectAnswers], *, is_on: bool) -> None
 def take_over(
     store: ChunkStore, authors: Set[str], project: str, survey: ObservationSurvey
 ) -> TakeOver:
-    """What is new in a store; nothing is written.
+    """Find the observations of a store that are new here; nothing is written.
 
     Raises:
         BadChunk: its manifest is damaged.

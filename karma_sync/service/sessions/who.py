@@ -24,7 +24,7 @@ _WIDE = 4  # so many times as many rows are asked for as sessions: one may have 
 
 @dataclass
 class Work:
-    """What one session did with a file, or with the files below a directory.
+    """The work of one session on a file, or on the files below a directory.
 
     `reads` and `changes` are numbers of calls; `files` the paths below the repository, at most as
     many as were asked for. `when` (UTC) is the last of the calls, `message` the id of its record.

@@ -20,7 +20,10 @@ from karma_sync.store.world import read_world
 
 @dataclass(frozen=True)
 class Withdrawals:
-    """What the sending thread must know: what is unshared, and when the redactions changed."""
+    """The unshared sessions and agents, and the time when the redactions last changed.
+
+    The sending thread needs both.
+    """
 
     unshared: frozenset[Unshared]
     redactions: datetime | None
@@ -130,7 +133,7 @@ def left(store: Database) -> list[Departed]:
 
 
 def find_unshared(store: Database, wanted: str, whose: Whose) -> Unshared:
-    """What is unshared of the session whose ID begins with `wanted`, or of the agent `wanted`.
+    """Find the unshared session whose ID begins with `wanted`, or the unshared agent `wanted`.
 
     Raises:
         Conflict: it is not unshared.
