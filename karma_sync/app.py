@@ -155,7 +155,7 @@ class App:
 
     @property
     def scope(self) -> "AccessScope":
-        """What I may read, by the teams and answers that state.db has now."""
+        """My access, by the teams and answers that state.db has now."""
         from karma_sync.service.access import scope_of
 
         return scope_of(self.state, self.settings.tag)
@@ -259,7 +259,7 @@ class App:
         return ProjectMatcher(self.source, self.catalogue, self.places)
 
     def observation_settings(self) -> "ObservationSettings":
-        """What config.toml and the environment say of observations at this moment.
+        """The settings of observations in config.toml and the environment at this moment.
 
         A switch that a person turns off stops everything at once.
         """

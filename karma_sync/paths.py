@@ -130,7 +130,7 @@ class Paths:
 
     @property
     def observations(self) -> Path:
-        """What this person added with `observation add`."""
+        """The file with the observations that this person added with `observation add`."""
         return self.data / "observations" / "own.jsonl"
 
     @property
@@ -166,7 +166,7 @@ class Paths:
 
     @property
     def served(self) -> Path:
-        """What agents on this machine were given: times, tools and ids."""
+        """The file that records what agents on this machine were given: times, tools and ids."""
         return self.state / "served.jsonl"
 
     @property

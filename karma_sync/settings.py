@@ -49,7 +49,7 @@ class Keep(StrEnum):
 
 @dataclass(frozen=True)
 class ArchiveSettings:
-    """What the archive keeps, and its limits; 0 stands for no limit.
+    """The settings of the archive: the sessions it keeps, and its limits; 0 stands for no limit.
 
     `quota` is in bytes on disk. A session is forgotten `days` after it was last written.
     """
@@ -91,7 +91,7 @@ class _RedactionTable(Value, frozen=True, kw_only=True):
 
 
 class _Config(Value, frozen=True, kw_only=True):
-    """What config.toml may hold. An unknown key is an error: a misspelt one must not be ignored."""
+    """The keys of config.toml. An unknown key is an error: a misspelt one must not be ignored."""
 
     tag: str
     network: NetworkSettings

@@ -47,7 +47,7 @@ def explain_text(key: str, value: str, text: str) -> str:
 
 
 def explain(error: ValueError, text: str) -> str:
-    """What follows the name of the file: the line, the key, its value, and what is allowed."""
+    """The text after the file's name: the line, the key, its value, and the allowed values."""
     if isinstance(error, ValidationError):
         return _explain_value(str(error), text)
     place = _PLACE.search(str(error))

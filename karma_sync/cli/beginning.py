@@ -1,4 +1,4 @@
-"""What commands need before they can begin: an identity, and a daemon that runs."""
+"""The requirements of commands before they begin: an identity, and a daemon that runs."""
 
 import os
 import sys

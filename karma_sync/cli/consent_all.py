@@ -143,7 +143,7 @@ def _proposals(
     limits: "Mapping[str, Limits]",
     clones: Sequence[Path],
 ) -> list[_Proposal]:
-    """What of each project would be sent; `limits` are by team."""
+    """The sessions of each project that would be sent; `limits` are by team."""
     from karma_sync.service.sessions.survey import survey, what_would_leave
 
     warn_of_unreadable(app.source.closed())

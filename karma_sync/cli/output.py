@@ -1,4 +1,4 @@
-"""What every command prints: lines for people, one JSON object for programs, errors with a hint."""
+"""The output of every command: lines for people, JSON for programs, errors with a hint."""
 
 import os
 import sys

@@ -15,7 +15,7 @@ _STAYING = "less -RX -+F"
 
 
 class _Screen(io.TextIOWrapper):
-    """What goes to a pager is drawn as for the terminal behind it."""
+    """Text for a pager, drawn as for the terminal behind it."""
 
     def isatty(self) -> bool:
         return True

@@ -23,7 +23,7 @@ _HANGING = 4  # columns by which the rest of a wrapped line is indented
 
 
 class Tone(StrEnum):
-    """What a text means; the value is the style that rich draws it in."""
+    """The meanings of texts; the value is the style in which rich draws it."""
 
     STUCK = "red"
     WAITS = "yellow"

@@ -206,7 +206,7 @@ class Launchd:
         _until(lambda: self._print() is None, f"{self.name} did not end")
 
     def _print(self) -> str | None:
-        """What launchd prints about the job; None if it has no job of that name."""
+        """The text that launchd prints about the job; None if it has no job of that name."""
         try:
             return _call("launchctl", "print", f"{self._domain}/{self.name}")
         except _Refused:

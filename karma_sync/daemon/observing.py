@@ -23,12 +23,12 @@ SOURCES = "observations of"  # with a source's name, stands in place of a folder
 
 
 def follow(source: ObservationSource) -> ObservationFollower:
-    """What reads a source again and again."""
+    """Make the follower that reads a source again and again."""
     return EngramFollower(source) if isinstance(source, EngramSource) else PlainFollower(source)
 
 
 def observation_sender(app: App, packager: Packager) -> ObservationSender:
-    """What keeps the observations items of the outboxes up to date."""
+    """Make the sender that keeps the observations items of the outboxes up to date."""
 
     def is_on() -> bool:
         try:

@@ -39,7 +39,7 @@ class LatestWorld:
 
 @dataclass(frozen=True)
 class Requests:
-    """What the daemon's threads request of one another; made before all parts."""
+    """The requests of the daemon's threads to one another; made before all parts."""
 
     sends: SendRequests
     archives: ArchiveRequests

@@ -32,7 +32,7 @@ _STOP_S = 10.0  # for all threads together; work that is cut off is done again a
 
 
 class Duties:
-    """What each thread does when it is woken.
+    """The work of each thread when it is woken.
 
     A duty returns after how many seconds it is due again; None means only when it is woken. A test
     may call the duties one after the other, without threads.

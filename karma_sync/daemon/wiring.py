@@ -244,7 +244,7 @@ def wire(app: App, foundation: Foundation) -> Parts:
 def archive_schedule(
     app: App, requests: ArchiveRequests, monotonic: Callable[[], float] = time.monotonic
 ) -> ArchiveSchedule | None:
-    """What archives sessions; None if the person turned that off.
+    """Make the schedule that archives sessions; None if the person turned the archive off.
 
     It has a source and places of its own, because it has a thread of its own.
     """
@@ -288,7 +288,7 @@ def archive_schedule(
 
 @dataclass(frozen=True)
 class _ArchivedFacts:
-    """What the archive knows of the agent's files, so that no file is read twice."""
+    """The archive's knowledge of the agent's files, so that no file is read twice."""
 
     database: Database
     homes: Sequence[Path]
@@ -315,7 +315,7 @@ class _ArchivedFacts:
 
 
 def _unarchived(errors: Sequence[str]) -> str:
-    """What could not be archived, as the reason of one fault; "" if all could."""
+    """The errors of archiving as the reason of one fault; "" if there are none."""
     more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
     return f"{errors[0]}{more}" if errors else ""
 

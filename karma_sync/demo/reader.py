@@ -46,7 +46,7 @@ class Reader:
         return Library(self.app.paths.library, self.app.library)
 
     def packed(self) -> dict[str, Packed]:
-        """What lies in my outboxes, by session, read from the files that Syncthing sends."""
+        """The files in my outboxes, by session, read from the files that Syncthing sends."""
         found: dict[str, Packed] = {}
         own = self.app.me.key
         for folder in sorted(self.app.paths.folders.glob("ks-c-*")):

@@ -53,11 +53,11 @@ class Script:
     _parent: str | None = None
 
     def user(self, text: str) -> "Script":
-        """What the person typed."""
+        """Add a text that the person typed."""
         return self._record("user", {"role": "user", "content": text})
 
     def says(self, text: str) -> "Script":
-        """What the agent answered."""
+        """Add a text that the agent answered."""
         return self._answer({"type": "text", "text": text})
 
     def uses(self, tool: str, given: dict[str, str], result: str) -> "Script":

@@ -68,7 +68,7 @@ def end_processes(root: Path) -> None:
 
 
 def processes(root: Path) -> list[psutil.Process]:
-    """What runs for a home below `root`: its environment or its command line names that home."""
+    """The processes whose environment or command line names a home below `root`."""
     return [p for p in psutil.process_iter() if p.pid != os.getpid() and _is_below(p, root)]
 
 
@@ -132,7 +132,7 @@ class DemoMember:
     def result(
         self, started: subprocess.Popen[str], arguments: tuple[str, ...], within_s: float
     ) -> str:
-        """What a command printed that was started with these arguments."""
+        """The output of a command that was started with these arguments."""
         typed = f"{self.tag} typed karma-sync {' '.join(arguments)}"
         try:
             said, complaint = started.communicate(timeout=within_s)

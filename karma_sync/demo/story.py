@@ -59,7 +59,7 @@ class StoryOutcome:
         return sum(size for s in self.readable for _, size in self.read[s].values())
 
     def fate(self, session: str, name: str) -> SessionFate:
-        """What became of one file of a session."""
+        """The fate of one file of a session."""
         packed = self.packed.get(session)
         if packed is None or name not in packed.files:
             return SessionFate(why=self.withheld.get(session, ""))
@@ -214,7 +214,7 @@ class Story:
         return samples
 
     def _withheld(self) -> dict[str, str]:
-        """Why sessions did not leave, as `status` shows it."""
+        """The reasons why sessions did not leave, as `status` shows them."""
         told = json.loads(self._alice.run("status", "--json"))
         return {s: why for project in told["projects"] for s, why in project["withheld"].items()}
 

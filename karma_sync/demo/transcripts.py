@@ -52,7 +52,7 @@ class Source:
 
 @dataclass(frozen=True)
 class SessionFate:
-    """What became of a file: its hash at each side, its session's cuts by rule, why not."""
+    """The fate of a file: its hash at each side, its session's cuts by rule, or why it stayed."""
 
     packaged: str = ""
     read: str = ""
@@ -62,7 +62,7 @@ class SessionFate:
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one file; a hash is empty where there is none, `note` where all is well."""
+    """The fate of one file; a hash that does not exist is empty, `note` is empty if all is well."""
 
     path: str
     raw_sha256: str

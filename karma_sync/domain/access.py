@@ -1,4 +1,4 @@
-"""Who may read and write which projects: the one rule that every query of the library follows."""
+"""Access to projects: the one rule for reading and writing that every library query follows."""
 
 from dataclasses import dataclass, replace
 

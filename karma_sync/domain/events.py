@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class EventType(StrEnum):
-    """What happened; the values are the words that people read."""
+    """The kinds of events; the values are the words that people read."""
 
     TEAM_CREATED = "founded"
     TEAM_RENAMED = "renamed"
@@ -76,7 +76,7 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True)
 class Topic:
-    """What an event is about: a team (by its name), a project, and the tag of who did it.
+    """The subject of an event: a team (by its name), a project, and the tag of who acted.
 
     "" stands for none, or for one that nobody knows.
     """

@@ -20,7 +20,7 @@ _building = threading.Lock()
 
 
 def decoder_of(cls: type[_T]) -> json.Decoder[_T]:
-    """What reads values of a class; made once.
+    """The decoder of a class; it is made once.
 
     msgspec builds what it knows of a class when it is first asked. Two threads that build at once
     use what is half made, and Python ends with a segmentation fault.

@@ -1,4 +1,4 @@
-"""What a tool answers: a text with a limit, in a frame, and the ids of what stands in it."""
+"""The answers of tools: a text with a limit, in a frame, and the ids of everything in it."""
 
 import base64
 import hashlib
@@ -104,7 +104,7 @@ class Page:
         return Item(item.text.encode()[:room].decode(errors="ignore") + _CUT, item.id)
 
     def answer(self, next_: str | None = None, note: str = "") -> ToolAnswer:
-        """What was added, with the cursor of the next page."""
+        """The answer with everything that was added, and the cursor of the next page."""
         lines = [self.head, *self._lines, *([note] if note and not next_ else [])]
         if next_:
             lines.append(f"More: call again with cursor {next_}")

@@ -22,7 +22,7 @@ _NAME_CHARS = 80
 
 @dataclass(frozen=True)
 class Given:
-    """What an agent is given: an answer and the marks around it; "" for both without an identity.
+    """An answer for an agent and the marks around it; "" for both without an identity.
 
     `failed` is true if the answer is an error: a reason code, what happened, what to do next.
     """
@@ -65,7 +65,7 @@ class Desk:
             return self._unframed(name, failed)
 
     def context(self) -> Given | None:
-        """What an agent may be told when its session begins; None if there is nothing to tell.
+        """The answer for an agent whose session begins; None if nothing is new.
 
         Raises:
             KarmaError: there is no identity, no project, or a database cannot be read.

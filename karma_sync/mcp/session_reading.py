@@ -39,7 +39,7 @@ class SessionPart:
     cursor: PageCursor
 
     def overview(self, asked: str) -> ToolAnswer:
-        """What the session is, its prompts, how it ends; with a cursor, the prompts from there."""
+        """The session's header, prompts and end; with a cursor, the prompts from there."""
         page = Page(self._head(), READ_BYTES)
         part = self._part(TRANSCRIPT, self.cursor.numbers(asked)[1])
         last = ""
@@ -160,7 +160,7 @@ class _Part:
         self._messages = self._read()
 
     def messages(self) -> Iterator[Message]:
-        """Those that nobody took yet; `at` counts from the beginning of the file."""
+        """The messages that nobody took yet; `at` counts from the beginning of the file."""
         return self._messages
 
     def _read(self) -> Iterator[Message]:

@@ -46,7 +46,7 @@ def moment(when: datetime | None) -> str:
 
 
 def source_of(readable: Readable, when: datetime | None) -> str:
-    """Who wrote it, with which agent, when, and whether its signature was verified."""
+    """The source of an item: its author, agent, time, and whether its signature was verified."""
     manifest = readable.manifest
     agent = quoted_line(manifest.session.wrote, _LINE_CHARS)
     # a session of the archive came through no folder: nobody signed it, and it is one's own
@@ -98,7 +98,7 @@ def session_item(readable: Readable, bound: str, live: bool) -> Item:
 
 
 def work_item(work: Work, bound: str) -> Item:
-    """What a session did with a file."""
+    """The work of a session on a file."""
     readable = work.readable
     did = [
         f"{verb} {count} times" if count > 1 else f"{verb} once"
@@ -158,7 +158,7 @@ def _lines(part: Part) -> Iterator[str]:
 
 
 def _call_lines(call: ToolCall) -> Iterator[str]:
-    """What a tool did: one line, and the beginning of its changes or of its result."""
+    """A tool call as text: one line, and the beginning of its changes or of its result."""
     yield f"[tool] {quoted_line(call.summary, 2 * _LINE_CHARS)}"
     for change in call.changes:
         yield from (f"    {quoted_line(line, _LINE_CHARS)}" for line in change.lines[:_MOST_LINES])

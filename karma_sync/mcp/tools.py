@@ -156,7 +156,7 @@ def _recent(view: AgentView, asked: Asked) -> ToolAnswer:
 
 
 def _lately(view: AgentView, since: str) -> list[Readable | ReadObservation]:
-    """What other members did since then: their sessions, then their observations."""
+    """The work of other members since then: their sessions, then their observations."""
     query = Query(filters=(Filter(Key.SINCE, since), Filter(Key.BY, "me", unwanted=True)))
     sessions = view.search.select(view.scope, query, view.sessions.sessions(view.scope))
     return [*sessions, *of_others(view, moment(since, view.now), _MOST_OBSERVATIONS)]
@@ -169,7 +169,7 @@ def _lately_item(view: AgentView, found: Readable | ReadObservation) -> Item:
 
 
 def context_of(view: AgentView) -> ToolAnswer | None:
-    """What an agent may be told when its session begins; None if nobody else did anything."""
+    """The answer for an agent whose session begins; None if no other member did anything."""
     found = _lately(view, _RECENT)
     if not found:
         return None

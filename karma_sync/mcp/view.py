@@ -1,4 +1,4 @@
-"""What the agent that asks may see now: opened for one question, and closed after it.
+"""The data that the asking agent may see now: opened for one question, and closed after it.
 
 Nothing is kept from one question to the next but what git said about the directory. So a session
 that was taken back, and a team that was left, are gone in the next answer.

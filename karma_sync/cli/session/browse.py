@@ -77,7 +77,7 @@ def _line(app: App, found: "Readable", short: str) -> tuple[str, ...]:
 
 
 class _Screen:
-    """What the screen asks for, of these sessions."""
+    """Answers the screen's requests about these sessions."""
 
     def __init__(self, app: App, scope: "AccessScope", found: "Sequence[Readable]") -> None:
         self._app = app
@@ -106,7 +106,7 @@ class _Screen:
             fork(manifest.session.session_id, by=manifest.member)
 
     def _more(self, number: int) -> tuple[str, ...]:
-        """What a filter finds beside what the line shows."""
+        """The texts that a filter searches besides those in the line."""
         facts = self._found[number].manifest.session
         return (facts.session_id, facts.wrote, *facts.branches, *facts.models)
 

@@ -31,9 +31,10 @@ class BrowsedRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Actions:
-    """What the screen asks for; `preview` and `who` return a text, `search` the rows that fit.
+    """The functions that the screen calls.
 
-    `show` returns why it showed nothing, "" if it did.
+    `preview` and `who` return a text, `search` the rows that fit. `show` returns the reason why
+    it showed nothing, "" if it did.
     """
 
     preview: Callable[[BrowsedRow], str]
@@ -43,7 +44,7 @@ class Actions:
 
 
 class BrowserChoice(NamedTuple):
-    """What the person wants to be done after the screen is gone."""
+    """The action that the person chose; it is carried out after the screen is closed."""
 
     verb: str
     row: BrowsedRow

@@ -142,7 +142,7 @@ def made_fork(app: App, parent: "Readable", choice: ForkChoice) -> MadeFork:
 
 
 def forking(app: App) -> "Forking":
-    """What makes forks on this machine."""
+    """Make the service that forks sessions on this machine."""
     from karma_sync.service.machines import agreed_tags
     from karma_sync.service.sessions.forking import Forking
 

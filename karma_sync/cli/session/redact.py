@@ -37,7 +37,7 @@ def add_to(app: typer.Typer) -> None:
 
 @dataclass(frozen=True)
 class _Wish:
-    """What to cut, named without the secret; `change` adds it to the person's redactions."""
+    """The text to cut, named without the secret; `change` adds it to the person's redactions."""
 
     what: str
     rules: frozenset[str]

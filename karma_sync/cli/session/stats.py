@@ -145,7 +145,7 @@ def _name(by: StatsBy, name: str) -> str:
 
 
 def _weight(by: StatsBy, figures: "SessionFigures") -> float:
-    """What the bar shows: calls of a tool, else tokens."""
+    """The length of the bar: calls of a tool, else tokens."""
     return float(figures.tools or 0) if by is StatsBy.TOOL else float(sum(figures.tokens))
 
 

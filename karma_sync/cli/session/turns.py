@@ -34,7 +34,7 @@ class ToolDetail(StrEnum):
 
 @dataclass(frozen=True)
 class View:
-    """What of a conversation is shown; `last` is the number of prompts from the end, 0 for all."""
+    """The part of a conversation that is shown; `last` counts prompts from the end, 0 for all."""
 
     tools: ToolDetail = ToolDetail.SHORT
     diffs: bool = False

@@ -31,7 +31,7 @@ class Device:
 
 @dataclass(frozen=True)
 class Channel:
-    """What one member sends for one project to one team: exactly one Syncthing folder.
+    """The items that one member sends for one project to one team: exactly one Syncthing folder.
 
     `id` is the folder's id. `agreed` are the names of the project under which I agreed to send.
     """

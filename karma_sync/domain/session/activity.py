@@ -1,4 +1,4 @@
-"""What a session did, in numbers and paths: the facts behind `who` and `session stats`.
+"""The activity of a session, in numbers and paths: the facts behind `who` and `session stats`.
 
 An agent's adapter finds them in the records; the facts of a record depend on that record alone.
 """

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Who(StrEnum):
-    """Who wrote a message; the program writes marks."""
+    """The writers of messages; the program writes marks."""
 
     USER = "user"
     ASSISTANT = "assistant"
@@ -20,7 +20,7 @@ class Who(StrEnum):
 
 
 class MarkKind(StrEnum):
-    """What a mark notes at a place in a session."""
+    """The kinds of marks at a place in a session."""
 
     COMPACTION = "compaction"  # the agent goes on with a summary of what is above
     WITHHELD = "withheld"  # a record whose content stays with its author
@@ -37,7 +37,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Thought:
-    """What the model thought; "" if only its signature was kept."""
+    """A thought of the model; "" if only its signature was kept."""
 
     text: str
 
@@ -155,7 +155,7 @@ class Message:
 
     @property
     def text(self) -> str:
-        """What was said in it."""
+        """The text that its writer said in this message."""
         return "\n\n".join(part.text for part in self.parts if isinstance(part, Said))
 
     @property
@@ -183,7 +183,7 @@ class FileChanges:
 
 
 def changes_by_file(messages: Iterable[Message]) -> list[FileChanges]:
-    """What a session changed, by file, in the order of the first change."""
+    """The changes of a session, by file, in the order of the first change."""
     found: dict[str, FileChanges] = {}
     for message in messages:
         for change in (change for call in message.calls for change in call.changes):

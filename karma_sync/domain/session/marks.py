@@ -16,7 +16,7 @@ _MOST = 200_000
 
 
 def pattern_of(words: Iterable[Word]) -> "re.Pattern[str] | None":
-    """What finds any of the words in a folded text; None if they have no letter and no digit."""
+    """The pattern of any of the words in folded text; None if they have no letter and no digit."""
     found = [each for word in words for each in _alternatives(word)]
     return re.compile("|".join(sorted(set(found), key=len, reverse=True))) if found else None
 

@@ -67,7 +67,7 @@ class Observation(Received, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StayReason(StrEnum):
-    """Why an observation stays on this machine: the reason codes of `observation preview`."""
+    """The reasons why an observation stays here: the reason codes of `observation preview`."""
 
     PERSONAL = "personal-scope"
     FOREIGN = "not-mine"

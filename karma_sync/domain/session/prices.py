@@ -1,4 +1,4 @@
-"""What models cost: a dated table of list prices, for estimates.
+"""The prices of models: a dated table of list prices, for estimates.
 
 From platform.claude.com/docs/en/about-claude/pricing. A prompt cache that lives an hour costs more
 to write than the five minutes that are assumed, and a batch or a contract less; a subscription has

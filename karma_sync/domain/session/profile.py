@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class ItemKind(StrEnum):
-    """What an item holds: one session, or the observations of one source."""
+    """The kinds of items: one session, or the observations of one source."""
 
     SESSION = "session"
     OBSERVATIONS = "observations"
@@ -38,7 +38,7 @@ class Profile(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Its place among the profiles, the one that sends least first."""
+        """The place among the profiles, the one that sends least first."""
         return tuple(Profile).index(self)
 
 

@@ -14,7 +14,7 @@ from karma_sync.domain.session.bigrams import phrase_of, pieces
 
 
 class Key(StrEnum):
-    """What a filter compares: `since` and `before` a record's time, `tool` a call, `is` a state.
+    """The keys of filters: `since` and `before` test a record's time, `tool` a call, `is` a state.
 
     `type` is that of an observation; no session has one.
     """
@@ -136,7 +136,7 @@ class Query:
         return tuple(w for w in self.words if not w.unwanted and w.expression())
 
     def match(self) -> str:
-        """What FTS5 is asked for; "" if no word is wanted."""
+        """The FTS5 expression for the wanted words; "" if no word is wanted."""
         return self._records(" AND ")
 
     def match_any(self) -> str:
@@ -159,12 +159,12 @@ class Query:
         return f"({found}) NOT ({' OR '.join(refused)})" if refused else found
 
     def refused(self) -> str:
-        """What FTS5 finds in sessions that are not wanted, if nothing else is asked for."""
+        """The FTS5 expression for unwanted words, for a query that has no wanted one."""
         return " OR ".join(e for w in self.words if w.unwanted and (e := w.expression()))
 
 
 def _meaning(token: re.Match[str], now: datetime) -> tuple[Word | Filter | None, str]:
-    """What a token means, and a note if it may have been meant otherwise; None if nothing."""
+    """The word or filter that a token means, or None, and a note if another meaning is likely."""
     unwanted, note = bool(token["minus"]), ""
     value = token["quoted"] if token["quoted"] is not None else token["bare"]
     key = token["key"]
@@ -216,7 +216,7 @@ def moment(text: str, now: datetime) -> datetime:
 
 
 def _wrong(key: Key, value: str, now: datetime) -> str:
-    """Why a filter cannot have this value; "" if it can."""
+    """The reason why a filter cannot have this value; "" if it can."""
     if key in TIMES:
         try:
             moment(value, now)

@@ -22,7 +22,7 @@ from karma_sync.domain.value import Value
 
 
 class Outcome(StrEnum):
-    """What happens to a session that might leave."""
+    """The outcomes for a session that might leave."""
 
     LEAVES = "leaves"
     UNCONCERNED = "unconcerned"  # it belongs to another project
@@ -183,7 +183,7 @@ class Decision:
 
     @property
     def reason(self) -> str:
-        """Why the session stays, in words; "" if it leaves, or is of another project.
+        """The reason why the session stays, in words; "" if it leaves or is of another project.
 
         `why` is empty for a session that is earlier than the limit: a list would have thousands.
         """
@@ -213,7 +213,7 @@ def decide(candidate: Candidate, project: str, limits: Limits, choices: Choices)
 
 
 def _held_back(candidate: Candidate, choices: Choices) -> Decision | None:
-    """Why a session stays although it may have been shared by name; None if nothing says so."""
+    """The reason why a session stays even if it was shared by name; None if there is none."""
     if candidate.session in choices.withheld:
         return Decision(Outcome.WITHHELD, BY_OWNER)
     if candidate.unshared:
@@ -226,12 +226,12 @@ def _held_back(candidate: Candidate, choices: Choices) -> Decision | None:
 
 
 def why_fork(author: str) -> str:
-    """Why a session stays that goes on from another member's session."""
+    """The reason why a session stays that continues another member's session."""
     return f"it is a fork of a session by {author}"
 
 
 def why_excluded(directory: str, exclusion: Exclusion) -> str:
-    """Why a session stays that worked in an excluded directory."""
+    """The reason why a session stays that worked in an excluded directory."""
     return f"it worked in {directory}; you exclude {exclusion.pattern}"
 
 

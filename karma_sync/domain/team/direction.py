@@ -16,7 +16,7 @@ class Direction(StrEnum):
 
 
 class AfterRemoval(StrEnum):
-    """What a removed member's karma-sync does with what it received."""
+    """The team's rule for the items of others that a removed member received."""
 
     PURGE = "purge"
     KEEP = "keep"

@@ -37,19 +37,19 @@ def _answered(now: Answer, verb: str, what: str) -> Answer:
 
 
 class Shown(Value, frozen=True, kw_only=True):
-    """What a person was shown of a request: its ID, and a hash of everything that was shown."""
+    """A record that a person was shown a request: its ID, and a hash of everything shown."""
 
     id: str
     hash: str
 
 
 def shown(id_: str, *told: str) -> Shown:
-    """What a person was shown under an ID."""
+    """The record that a person was shown these texts under an ID."""
     return Shown(id=id_, hash=short_hash("karma-sync shown", *told))
 
 
 def short_id(device: str) -> str:
-    """What a person types to name a device: the first group of its ID."""
+    """The name that a person types for a device: the first group of its ID."""
     return device.split("-")[0].lower()
 
 
@@ -68,12 +68,12 @@ class Contact(Value, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """What a person types to answer the contact: the first group of the device ID."""
+        """The name that a person types to answer the contact: the first group of the device ID."""
         return short_id(self.device)
 
     @property
     def shown(self) -> Shown:
-        """What a person is shown of it."""
+        """The record of the contact as a person is shown it."""
         return shown(self.id, self.device, self.name, self.key)
 
     @property
@@ -111,12 +111,12 @@ class Invitation(Value, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """What a person types to answer the invitation: seven letters of the folder's id."""
+        """The name that a person types to answer the invitation: seven letters of the folder id."""
         return self.folder.rpartition("-")[2][:7]
 
     @property
     def shown(self) -> Shown:
-        """What a person is shown of it."""
+        """The record of the invitation as a person is shown it."""
         leader = self.leader_tag, self.leader_key
         return shown(self.id, self.folder, self.team, self.team_name, *leader)
 
@@ -202,7 +202,7 @@ class Pairing(Value, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """What a person types to name the pairing: the first group of the device ID."""
+        """The name that a person types for the pairing: the first group of the device ID."""
         return short_id(self.device)
 
     @property

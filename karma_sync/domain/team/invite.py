@@ -94,7 +94,7 @@ JOIN_MOVES: Mapping[tuple[JoinStatus, str], JoinStatus] = {
 
 
 class Refusal(StrEnum):
-    """Why a leader refuses a request."""
+    """The reasons why a leader refuses a request."""
 
     USED = "used"
     EXPIRED = "expired"
@@ -117,7 +117,7 @@ MENDABLE = {Refusal.TAG_TAKEN, Refusal.MACHINE, Refusal.NOT_MACHINE}
 
 
 def invite_id(knock_key: bytes) -> str:
-    """What a person types to name a code; both sides know it, and it is no secret."""
+    """The name that a person types for a code; both sides know it, and it is no secret."""
     return short_hash("karma-sync invite", knock_key.hex())[:_ID_LETTERS]
 
 
@@ -168,11 +168,11 @@ class Invite(Value, frozen=True, kw_only=True):
         return self.changed(status=_moved(INVITE_MOVES, self.status, "count"), used=used)
 
     def expire(self, now: datetime) -> "Invite":
-        """Its time is over."""
+        """End the code because its time is over."""
         return self._end("expire", now)
 
     def revoke(self, now: datetime) -> "Invite":
-        """Its maker takes it back."""
+        """End the code because its maker takes it back."""
         return self._end("revoke", now)
 
     def void(self, now: datetime) -> "Invite":
@@ -214,12 +214,12 @@ class Door(Value, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """What a person types to answer its request: the first group of the device ID."""
+        """The name that a person types to answer the request: the first group of the device ID."""
         return short_id(self.device)
 
     @property
     def shown(self) -> Shown:
-        """What a person is shown of it; `request` is a hash of all that it asks."""
+        """The record of the request as a person is shown it; `request` is a hash of its content."""
         return shown(self.id, self.folder, self.device, self.request, self.tag, self.key)
 
     @property

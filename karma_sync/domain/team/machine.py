@@ -129,12 +129,12 @@ class SameClaim(Value, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """What a person types to answer it: the first group of the device ID."""
+        """The name that a person types to answer: the first group of the device ID."""
         return short_id(self.member.device)
 
     @property
     def shown(self) -> Shown:
-        """What a person is shown of it."""
+        """The record of this question as a person is shown it."""
         said_by = "leader" if self.by_leader else "member"
         member = self.member
         return shown(self.id, member.device, member.tag, member.key, self.team, said_by)

@@ -98,7 +98,7 @@ def put_addresses(addresses: Sequence[str]) -> bytes:
 
 
 def take_addresses(rest: bytes) -> tuple[tuple[str, ...], bytes]:
-    """What `put_addresses` wrote, and what follows it.
+    """The addresses that `put_addresses` wrote, and the bytes after them.
 
     Raises: as `take_text` does.
     """

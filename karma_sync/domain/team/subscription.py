@@ -12,7 +12,7 @@ from karma_sync.errors import BadInput, IllegalMove
 
 
 class Content(StrEnum):
-    """What a member sends and receives of a project; an answer names any of them.
+    """The kinds of content that a member sends and receives of a project; an answer names any.
 
     `memory` are the notes that an agent keeps for one person: they leave only where a person asks
     for it by name.

@@ -27,7 +27,7 @@ class TermLink(Value, frozen=True, kw_only=True):
 
 
 class RosterOrder(Value, frozen=True, kw_only=True):
-    """What decides which of two rosters of one team is newer.
+    """The facts that decide which of two rosters of one team is newer.
 
     The last link of a `handover` was signed with the roster itself: the writer passes leadership
     on, and the new leader has not signed a roster yet.
