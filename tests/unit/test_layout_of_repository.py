@@ -1,4 +1,4 @@
-"""What is true of the repository as a whole: no trace of a machine, pins, tables that agree."""
+"""Facts of the repository as a whole: no trace of a machine, pins, tables that agree."""
 
 import re
 import subprocess

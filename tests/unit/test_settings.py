@@ -1,4 +1,4 @@
-"""What the person set: read once, refused with a place to look at when it cannot be."""
+"""The person's settings: read once, refused with a place to look at when they are wrong."""
 
 import re
 from pathlib import Path

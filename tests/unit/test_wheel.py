@@ -26,7 +26,7 @@ pytestmark = [
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    """What a command prints; it must succeed. Nothing of ours comes in by the environment."""
+    """The output of a command that must succeed. No setting of ours comes in by the environment."""
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "KARMA_"))}
     done = subprocess.run(
         [*command], capture_output=True, text=True, timeout=BUILD_S, cwd=cwd, env=environ

@@ -321,7 +321,7 @@ def test_without_an_accepted_subscription_the_store_is_not_touched(tmp_path: Pat
 
 
 def test_echo_export_engram_imports_our_engram_source_sends_nothing(tmp_path: Path) -> None:
-    """What was handed over comes back as rows of Engram, and stays."""
+    """Observations that were handed over come back as rows of Engram, and stay here."""
     repository = tmp_path / "repo"
     store = FolderChunks(repository / ".engram")
     result = export(store, handed((1, "from bob")), ALICE, "2026-11-20T12:00:00Z")

@@ -1,4 +1,4 @@
-"""What a fork takes of a transcript, where it belongs, and which version of the agent is here."""
+"""The content that a fork takes of a transcript, its place, and the agent's version here."""
 
 import json
 from collections.abc import Iterable, Sequence

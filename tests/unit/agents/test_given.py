@@ -1,4 +1,4 @@
-"""What karma-sync gave the agent does not leave, wherever the agent reads it again."""
+"""Text that karma-sync gave the agent does not leave, wherever the agent reads it again."""
 
 import json
 from typing import Any
@@ -33,7 +33,7 @@ def asked(command: str, text: str = "", **used: Any) -> bytes:
 
 
 def leaves(content: bytes) -> bytes:
-    """What leaves in one step; it must be the same in steps of a line."""
+    """The content that leaves in one step; it must be the same in steps of a line."""
     whole = ClaudeRecords(Profile.STANDARD).chooser()
     found = whole.choose(content).data
     answers: dict[str, bool] = {}

@@ -145,7 +145,7 @@ def place_of(path: str) -> Place:
 
 
 def why(found: SourceObservation, source: str = "engram", **rules: object) -> StayReason | None:
-    """Why an observation stays by these rules; None if it leaves."""
+    """The reason why an observation stays by these rules; None if it leaves."""
     given: dict[str, object] = {"limits": Limits(), "choices": Choices()}
     made = Rules(names=Names(PROJECT), author=ALICE, **(given | rules))  # type: ignore[arg-type]
     selected = ObservationSelector(place_of, lambda: ROOTS).select(source, [found], made)

@@ -1,4 +1,4 @@
-"""What a line of a transcript says, and that no line can stop the one who reads it."""
+"""The passages of a transcript's lines, and that no line can stop their reader."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What was purged never comes back; limits are kept; a crash or a lost file loses nothing else."""
+"""Purged sessions never come back; limits are kept; a crash or a lost file loses nothing else."""
 
 import os
 import re

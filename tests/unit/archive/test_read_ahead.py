@@ -1,4 +1,4 @@
-"""What another process read of a transcript is taken as if the archiver had read it itself."""
+"""A transcript read by another process is archived as if the archiver had read it itself."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,7 +45,7 @@ def read(path: Path) -> ReadFile:
 
 
 def taken(path: Path, reading: Reading = lambda file: None, most: int = WHOLE) -> ArchivedFile:
-    """What the archive keeps of a transcript that it does not have yet."""
+    """The archived file of a transcript that the archive does not have yet."""
     with PackWriter(path.with_suffix(".pack"), 0) as writer:
         return FileTaker(writer, reading).take(found(path), "p", None, most).file
 

@@ -1,4 +1,4 @@
-"""What benchmarks compute from their samples: shares, multiples, two builds compared."""
+"""The figures that benchmarks compute from samples: shares, multiples, two builds compared."""
 
 from pathlib import Path
 

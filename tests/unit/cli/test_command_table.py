@@ -39,7 +39,7 @@ def test_a_list_says_of_a_command_what_it_says_itself(name: str) -> None:
 
 
 def given(name: str, *typed: str) -> dict[str, object]:
-    """What `search` or `session list` gets."""
+    """The parameters that `search` or `session list` gets."""
     commands = get_command(app).commands  # type: ignore[attr-defined] # a group of click's
     command = commands["search"] if name == "search" else commands["session"].commands["list"]
     params: dict[str, object] = command.make_context(

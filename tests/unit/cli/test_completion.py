@@ -19,7 +19,7 @@ DATABASES = ("state.db", "work.db", "library.db")
 
 
 def completed(member: Member, *words: str) -> list[str]:
-    """What bash is offered for the last of these words; the command must not fail."""
+    """The words that bash is offered for the last of these; the command must not fail."""
     typed = ("karma-sync", *words)
     asked = {
         "_KARMA_SYNC_COMPLETE": "complete_bash",
@@ -168,7 +168,7 @@ def test_zsh_completes_at_the_first_tab_and_at_the_next(tmp_path: Path) -> None:
 
 
 def in_bash(member: Member, option: str) -> str:
-    """What the command prints when bash runs it."""
+    """The output of the command when bash runs it."""
     command = shlex.join(member.command([option]))
     done = subprocess.run(
         ["/bin/bash", "-c", f"{command}; exit $?"],  # a second command keeps bash as the parent

@@ -1,4 +1,4 @@
-"""What an agent does not get without a frame, unless the person lets it."""
+"""Texts that an agent does not get without a frame, unless the person allows it."""
 
 from datetime import UTC, datetime
 from pathlib import Path

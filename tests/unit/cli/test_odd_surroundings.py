@@ -79,7 +79,7 @@ CODES = set(range(12))  # docs/exit-codes.md
 
 @dataclass(frozen=True)
 class Ended:
-    """What a command ended with and said."""
+    """The exit code and the output of a command."""
 
     command: str
     code: int
@@ -118,7 +118,7 @@ def commands() -> list[list[str]]:
 
 
 def arguments(command: Any, name: str) -> list[str]:
-    """What is typed after a command: what it must have, at least."""
+    """The arguments that a command needs at least."""
     if name in TYPED:
         return list(TYPED[name])
     for word in name.split():
@@ -182,7 +182,7 @@ def of_service(ended: Ended) -> bool:
 
 
 def as_stranger(member: Member) -> list[str]:
-    """What to put before a command so that a user whom nobody knows runs it, with their files."""
+    """The words before a command that have an unknown user run it, with the member's files."""
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("only root can become another user")
     for path in (member.folder, *member.folder.rglob("*")):
@@ -192,7 +192,7 @@ def as_stranger(member: Member) -> list[str]:
 
 
 def readable_code(member: Member) -> list[str]:
-    """What to put before a command so that every user can read our code and its packages.
+    """The words before a command that let every user read our code and its packages.
 
     They may lie below a directory that nobody else may enter, as a checkout in a directory of
     `mktemp -d` does. Then a copy beside the member's files takes their place.

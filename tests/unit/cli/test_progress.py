@@ -18,7 +18,7 @@ class Terminal(io.StringIO):
 
 
 def shown(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, took_s: float = 0.2) -> str:
-    """What is shown of two sessions, the first of which took so long, and then of a wait."""
+    """The progress shown for two sessions, the first of which took so long, and then for a wait."""
     monkeypatch.setattr("sys.stderr", stream)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")

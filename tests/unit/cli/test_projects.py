@@ -1,4 +1,4 @@
-"""What `project` commands say to people, and that what they refuse changes nothing."""
+"""The messages of `project` commands, and that a refused command changes nothing."""
 
 import json
 from pathlib import Path

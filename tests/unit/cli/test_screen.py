@@ -1,4 +1,4 @@
-"""What a screen shows, and what a pipe gets: columns, tones, Markdown, texts of others."""
+"""The output on a screen and in a pipe: columns, tones, Markdown, texts of others."""
 
 import io
 import re
@@ -32,7 +32,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def on_terminal(draw: Callable[[], None]) -> str:
-    """What a terminal shows of standard output and standard error."""
+    """The standard output and standard error of `draw` as a terminal shows them."""
     terminal = Terminal()
     with redirect_stdout(terminal), redirect_stderr(terminal):
         draw()

@@ -1,4 +1,4 @@
-"""What `status` says, line by line, from made-up standings: no daemon, no database."""
+"""The output of `status`, line by line, from made-up answers: no daemon, no database."""
 
 from datetime import UTC, datetime, timedelta
 

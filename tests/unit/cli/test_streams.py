@@ -21,7 +21,7 @@ def alice(town: Town) -> Member:
 
 
 def through_shell(member: Member, script: str, **environ: str) -> tuple[int, str, str]:
-    """What a shell script ends with and says, `k` being our command, buffered as at a person's."""
+    """The exit code and output of a shell script; `k` is our command, buffered as at a person's."""
     command = " ".join(f"'{part}'" for part in member.command(()))
     buffered = {k: v for k, v in member.environ.items() if k != "PYTHONUNBUFFERED"}
     done = subprocess.run(

@@ -164,7 +164,7 @@ def _script(path: Path, *lines: str) -> None:
 
 
 def _refused(member: Member, *command: str, program: Path | None = None) -> str:
-    """What a command says that must fail for Syncthing's sake, and change nothing."""
+    """The message of a command that must fail because of Syncthing, and change nothing."""
     before = _files(member)
     environ = member.environ
     if program:

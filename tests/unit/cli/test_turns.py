@@ -44,7 +44,7 @@ Capture = pytest.CaptureFixture[str]
 def followed(
     capsys: Capture, view: View, steps: Sequence[int], ended: Callable[[int], bool]
 ) -> list[str]:
-    """What is printed at each step; a step is a number of lines that are there."""
+    """The output at each step; a step is a number of lines that are there."""
     follower, printed = ConversationFollower(view), []
     for count in steps:
         follower.print(conversation(LINES[:count]), ended(count))

@@ -127,7 +127,7 @@ def odd_python(folder: Path) -> Path:
 
 
 def analyze(unit: bytes, folder: Path) -> tuple[int, str]:
-    """What the real systemd says of a user unit: its exit code, and every complaint."""
+    """The real systemd's verdict on a user unit: its exit code, and every complaint."""
     file = folder / "karma-sync.service"
     file.write_bytes(unit)
     with TemporaryDirectory() as runtime:  # short: the paths of sockets below it are limited

@@ -1,4 +1,4 @@
-"""What Syncthing tells wakes the thread that reads that kind of folder, and no other."""
+"""An event of Syncthing wakes the thread that reads that kind of folder, and no other."""
 
 from pathlib import Path
 from typing import cast

@@ -101,7 +101,7 @@ def test_news_report_a_team_then_its_members_then_its_projects() -> None:
 def test_of_a_team_in_which_i_am_no_longer_nothing_but_that_is_news(
     former: tuple[tuple[str, str, str], ...],
 ) -> None:
-    """Its members and projects stay in it."""
+    """The team's members and projects stay in it."""
     alice, bob = (key_of(tag).public for tag in (ALICE, BOB))
     team = TEAM.naming(alice, (bob,)).naming(bob, (alice,))
     declined = answer(team, BOB, Status.DECLINED)

@@ -1,4 +1,4 @@
-"""What tokens cost: by a dated table, and nothing for a model that is not in it."""
+"""The cost of tokens: by a dated table, and nothing for a model that is not in it."""
 
 import pytest
 

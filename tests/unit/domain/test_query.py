@@ -1,4 +1,4 @@
-"""What a person types is a query, whatever it is."""
+"""Every text that a person types is a query."""
 
 import sqlite3
 from datetime import UTC, datetime

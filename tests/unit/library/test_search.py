@@ -1,4 +1,4 @@
-"""What a search finds, in which order, and what it never shows."""
+"""The results of a search, their order, and the items that it never shows."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -41,7 +41,7 @@ def test_an_inbox_waits_until_it_is_offered(scene: Scene) -> None:
 
 
 def test_one_that_nobody_offers_is_made_after_a_while(scene: Scene) -> None:
-    """Its owner may be away; then nothing can collide either."""
+    """The inbox's owner may be away; then nothing can collide either."""
     scene.made()
     wait = scene.offers.wait
     assert wait is not None

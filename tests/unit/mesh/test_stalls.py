@@ -17,7 +17,7 @@ STANDS_STILL = FolderStatus(state="idle", needTotalItems=2)
 
 @dataclass
 class Syncthing:
-    """What it answers about the files that a folder needs."""
+    """A Syncthing with made-up answers about the files that a folder needs."""
 
     names: list[Needed] = field(default_factory=lambda: [Needed(name="items/a.ks")])
     connected: frozenset[str] = frozenset({"peer"})

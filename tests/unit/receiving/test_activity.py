@@ -1,4 +1,4 @@
-"""What sessions did is indexed with what they say: in steps as at once, and forgotten with it."""
+"""Activity is indexed with the text of sessions: in steps as at once, and forgotten with it."""
 
 import random
 import secrets

@@ -471,7 +471,7 @@ def test_a_text_that_was_searched_under_one_key_is_searched_anew_under_another()
 
 
 def _work_on(line: bytes) -> tuple[Mapping[str, int], int, int]:
-    """What is cut in a line, the number of calls that takes, and the bytes that are searched."""
+    """The cuts in a line, the number of calls that they take, and of bytes that are searched."""
     calls = searched = 0
 
     def count(frame: FrameType, event: str, _: object) -> None:

@@ -1,4 +1,4 @@
-"""What is found is the same whether or not hits are left out whose windows hold nothing."""
+"""The findings are the same if hits are left out whose windows hold nothing."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What `status` can read of threads that fail, and of an outage of Syncthing."""
+"""The facts that `status` can read about failing threads and about an outage of Syncthing."""
 
 import ast
 from pathlib import Path

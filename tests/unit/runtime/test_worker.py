@@ -1,4 +1,4 @@
-"""What the log holds of a thread that fails again and again."""
+"""The log of a thread that fails again and again."""
 
 import logging
 import threading

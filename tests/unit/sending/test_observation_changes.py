@@ -1,4 +1,4 @@
-"""What changed of many observations is packaged and imported to the same end as all of them."""
+"""Packaging and importing only the changes of many observations ends as with all of them."""
 
 import random
 import sqlite3
@@ -78,7 +78,7 @@ def test_changes_lead_to_the_file_that_the_whole_leads_to(tmp_path: Path, run: i
 
 
 def _lines(desk: ObservingDesk) -> list[Observation]:
-    """What left, deletions included, as records that leave."""
+    """The records that left, deletions included."""
     before = read_back(desk.outbox, desk.item_of(), desk.channel.owner.key)
     assert before is not None
     [file] = before.manifest.files

@@ -1,4 +1,4 @@
-"""What leaves of a session is chosen line by line, and stays right while the session grows."""
+"""A session's content is chosen line by line, and stays right while the session grows."""
 
 import json
 import random

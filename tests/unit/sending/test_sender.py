@@ -75,7 +75,7 @@ class Office:
         self.sender.send_to(channels, lambda _: self.desk.outbox.path)
 
     def why_not(self, session: str) -> str | None:
-        """Why a session did not leave, as `status` reads it."""
+        """The reason why a session did not leave, as `status` reads it."""
         with self.desk.work.reading() as tx:
             rows = work.withheld.all(tx, session=session)
         return next((row.why for row in rows if row.kind is work.Stays.FAILED), None)

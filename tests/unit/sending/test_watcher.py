@@ -222,7 +222,7 @@ def test_two_links_to_each_other_are_no_harm(tmp_path: Path) -> None:
 
 
 def alone(script: str, *arguments: object) -> str:
-    """What a script prints in a user namespace of its own, whose limits it may set."""
+    """The output of a script in a user namespace of its own, whose limits it may set."""
     if subprocess.run(["unshare", "-Ur", "true"], check=False).returncode:
         pytest.skip("this system gives no user namespace")
     return subprocess.run(

@@ -1,4 +1,4 @@
-"""What a person types for the types of events is a word that `events` shows, or a group."""
+"""The words for types of events are those that `events` shows, or names of groups."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a person means by a directory or pattern to exclude, and what cannot be meant."""
+"""The meaning of a directory or pattern to exclude, and the patterns that are refused."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What `join` says when a leader refuses, and what a code that was pasted before means."""
+"""The messages of `join` when a leader refuses, and for a code that was pasted before."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What readers get from the library: exactly what the one rule allows, in every query."""
+"""Readers get from the library exactly the rows that the one rule allows, in every query."""
 
 import ast
 import inspect

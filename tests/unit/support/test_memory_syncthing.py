@@ -1,4 +1,4 @@
-"""What only a Syncthing in memory can do: be cut off at will, count requests, and keep still."""
+"""Abilities of the in-memory Syncthing alone: to be cut off, to count requests, to keep still."""
 
 import threading
 from dataclasses import replace
@@ -163,7 +163,7 @@ def test_one_that_was_shut_down_answers_nothing_until_it_is_started(tmp_path: Pa
 
 
 def test_one_that_forgot_its_index_begins_anew_and_loses_no_file(tmp_path: Path) -> None:
-    """What it has counts as new; the others do not get it twice."""
+    """The files that it has count as new; the others do not get them twice."""
     town = Town(tmp_path, ALICE, BOB)
     alice = town.members[ALICE]
     town.write("file", "text")

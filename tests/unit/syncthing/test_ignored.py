@@ -1,4 +1,4 @@
-"""What Syncthing is told to ignore: ours comes and goes, what the person ignored by hand stays."""
+"""The patterns in Syncthing's ignore file: ours come and go, those of the person stay."""
 
 from karma_sync.syncthing.ignored import IgnoredFolder, ignored_devices, refused, refused_folders
 

@@ -135,7 +135,7 @@ def processes_on(home: Path) -> list[psutil.Process]:
 
 
 def test_the_configured_program_is_used(program: Path) -> None:
-    """What the person named is what runs."""
+    """The program that the person named runs."""
     assert find_program(program) == program
 
 
@@ -311,7 +311,7 @@ def test_a_home_without_certificate_has_no_device_id(tmp_path: Path) -> None:
 
 
 def test_a_damaged_configuration_is_one_plain_error(home: Path) -> None:
-    """What is no XML is named, not overwritten."""
+    """A file that is no XML is named, not overwritten."""
     (home / "config.xml").write_text("<configuration>")
 
     with pytest.raises(SyncthingError, match=r"config\.xml cannot be read"):
@@ -475,7 +475,7 @@ def test_stop_leaves_no_process(program: Path, home: Path) -> None:
 
 
 def test_stop_uses_force_when_asked_nicely_in_vain(tmp_path: Path) -> None:
-    """What ignores SIGTERM is killed when the grace is over."""
+    """A process that ignores SIGTERM is killed when the grace is over."""
     (tmp_path / "home").mkdir()
     marker = tmp_path / "ready"
     deaf = script(tmp_path / "deaf", f"trap '' TERM; : > {marker}; while :; do sleep 0.05; done")
@@ -610,7 +610,7 @@ def test_the_log_of_v2_is_understood_too(tmp_path: Path) -> None:
 
 
 def test_waiting_has_an_end(tmp_path: Path) -> None:
-    """What runs but does not answer is given up after the deadline, with the last reason."""
+    """A running process without an answer is given up after the deadline, with the last reason."""
     (tmp_path / "home").mkdir()
     silent = script(tmp_path / "silent", "exec sleep 60")
     port = free_port()

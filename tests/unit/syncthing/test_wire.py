@@ -267,7 +267,7 @@ def test_a_device_that_a_foreign_folder_uses_stays() -> None:
 
 
 def test_putting_wins_over_dropping() -> None:
-    """What is both put and dropped is there afterwards."""
+    """An entry that is both put and dropped is there afterwards."""
     changed = with_changes(
         with_outbox(),
         put_devices={BOB_DEVICE},
@@ -415,7 +415,7 @@ def test_each_answer_becomes_a_value(
 def test_an_event_says_what_it_concerns(
     event_type: str, data: object, fields: dict[str, str]
 ) -> None:
-    """What an event tells is found under that event's own spelling."""
+    """The subject of an event is found under that event's own spelling."""
     raw = {"id": 7, "globalID": 9, "type": event_type, "data": data}
     [event] = wire.read_events(json.dumps([raw]).encode())
 
@@ -430,6 +430,6 @@ def test_an_event_says_what_it_concerns(
 def test_an_answer_of_another_shape_is_refused(
     parse: Callable[[bytes], object], body: bytes
 ) -> None:
-    """What is not Syncthing's answer raises ValueError and becomes no value."""
+    """A body that is not Syncthing's answer raises ValueError and becomes no value."""
     with pytest.raises(ValueError, match="."):
         parse(body)

@@ -1,4 +1,4 @@
-"""Why a newcomer is refused, and which name it could take: guests count as members do."""
+"""The reasons to refuse a newcomer, and the tag that it could take: guests count as members do."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ KNOCK, ADMISSION = code_keys(b"the secret of it")
 
 
 def refusal(team: Team, tag: str) -> Refusal | None:
-    """Why the leader refuses the request of this newcomer; None if it can join."""
+    """The reason why the leader refuses the request of this newcomer; None if it can join."""
     request = DoorRequest(
         team=team.id,
         writer=key_of(tag).public,

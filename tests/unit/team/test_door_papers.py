@@ -1,4 +1,4 @@
-"""What passes through a door counts by its signer, its device, its team and its code alone."""
+"""Papers that pass through a door count by signer, device, team and code alone."""
 
 import json
 from collections.abc import Callable

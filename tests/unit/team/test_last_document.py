@@ -1,4 +1,4 @@
-"""What a removed member said last counts for its own items alone, and only if it signed it."""
+"""The last document of a removed member counts for its own items alone, and only if signed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

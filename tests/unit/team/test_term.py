@@ -1,4 +1,4 @@
-"""Who leads: the links from the founder on, what they outweigh, and what nobody may sign."""
+"""The leader of a team: the links from the founder on, their order, and links nobody may sign."""
 
 import json
 from typing import Any
