@@ -51,7 +51,7 @@ def loopback_alone() -> None:
 
 
 class Script:
-    """What the API answers: the first rule whose word stands in what is new in a request.
+    """The API's answers: the first rule whose word stands in the new part of a request.
 
     A rule is `{"word": ..., "blocks": [...]}`. What is new is the id of a tool call that has got
     its result, or the text of the last prompt.

@@ -83,12 +83,12 @@ class Stage:
         until(lambda: word.encode() in (self.b.peek(session) or b"-"), f"{session} at B")
 
     def fork(self, session: str, *options: str) -> Json:
-        """What B's command says of the fork that it makes."""
+        """The JSON answer of B's command about the fork that it makes."""
         found: Json = self.b.json("session", "fork", session, *options)
         return found
 
     def author(self, session: str, cwd: Path | None = None) -> list[Said]:
-        """What A's own agent posts if it goes on from the session."""
+        """The messages that A's own agent posts if it goes on from the session."""
         self.as_agent.rules[:] = []
         kept = ("--fork-session", "--no-session-persistence")
         return self.as_agent.say(cwd or self.a.repo, GO_ON, "--resume", session, *kept).posted

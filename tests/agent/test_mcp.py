@@ -79,7 +79,7 @@ def asking(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def _results(ran: Ran) -> dict[str, Json]:
-    """What the model got for each call, by its id."""
+    """The results that the model got, by the id of the call."""
     parts = [
         part
         for message in ran.requests[-1]["messages"]

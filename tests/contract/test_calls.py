@@ -7,7 +7,7 @@ from tests.support.memory_syncthing import MemorySyncthing
 
 
 def public_methods(kind: type) -> dict[str, inspect.Signature]:
-    """What can be called on objects of this class, and how."""
+    """The public methods of this class, with their signatures."""
     found = inspect.getmembers(kind, inspect.isfunction)
     return {name: inspect.signature(f) for name, f in found if not name.startswith("_")}
 

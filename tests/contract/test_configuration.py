@@ -1,4 +1,4 @@
-"""What we rely on Syncthing for: its configuration."""
+"""Behaviour of Syncthing that we rely on: its configuration."""
 
 from dataclasses import replace
 

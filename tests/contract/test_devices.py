@@ -1,4 +1,4 @@
-"""What we rely on Syncthing for: what is offered, events, and devices."""
+"""Behaviour of Syncthing that we rely on: offers, events and devices."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +36,7 @@ def _heard(boxes: Boxes, kind: str) -> int:
 
 
 def test_a_folder_that_is_offered_no_more_is_not_pending(boxes: Boxes) -> None:
-    """Who takes the offer back need not be asked."""
+    """The offering member removes the offer; nobody has to ask it."""
     name = boxes.offer()
     boxes.until(lambda: boxes.offers(name))
     boxes.a.change(name, devices=NO_DEVICES)
@@ -79,7 +79,7 @@ def test_a_folder_that_is_shared_is_not_ignored_any_more(boxes: Boxes) -> None:
 
 
 def test_events_are_counted_for_each_set_of_types_from_its_first_request_on(boxes: Boxes) -> None:
-    """What happened before is not among them, and ids begin at 1."""
+    """Earlier events are not among them, and ids begin at 1."""
     name = boxes.share()
     boxes.send(name, "before")
     alone = {"LocalIndexUpdated"}
@@ -123,7 +123,7 @@ def test_a_file_that_arrives_is_told_of_at_both_ends(boxes: Boxes) -> None:
 
 
 def test_a_folder_that_fails_is_told_of(boxes: Boxes) -> None:
-    """Its state becomes an error."""
+    """The state of the folder becomes an error."""
     name = boxes.share()
     boxes.send(name, "file")
     boxes.b.listen()
@@ -205,7 +205,7 @@ def _is_told(boxes: Boxes, kind: str) -> bool:
 
 
 def test_a_third_device_gets_files_from_one_that_has_them(boxes: Boxes) -> None:
-    """Who shares a folder with another passes on what came from a third."""
+    """A member that shares a folder with another passes on files from a third."""
     a, b, c = boxes.a, boxes.b, boxes.c
     name = boxes.share(kind=FolderType.RECEIVE_ONLY)
     b.change(name, devices=frozenset({a.id, c.id}))
@@ -217,7 +217,7 @@ def test_a_third_device_gets_files_from_one_that_has_them(boxes: Boxes) -> None:
 
 
 def test_a_member_that_sends_is_believed_by_those_who_get_files_from_it(boxes: Boxes) -> None:
-    """What it changed reaches them as if it were the sender's; the sender's override undoes it."""
+    """Its changes reach them as if it were the sender's; the sender's override undoes them."""
     a, b, c = boxes.a, boxes.b, boxes.c
     name = boxes.share(kind=FolderType.SEND_RECEIVE)
     b.change(name, devices=frozenset({a.id, c.id}))

@@ -1,4 +1,4 @@
-"""What we rely on Syncthing for: how files travel, and what it says of them."""
+"""Behaviour of Syncthing that we rely on: how files travel, and how it reports on them."""
 
 import os
 from pathlib import Path
@@ -124,7 +124,7 @@ def test_a_file_that_was_renamed_is_renamed_at_the_receiver(boxes: Boxes) -> Non
 
 
 def test_a_file_may_become_a_directory_and_a_directory_a_file(boxes: Boxes) -> None:
-    """What was there gives way to what is of another kind."""
+    """The old file or directory gives way to the new one of another kind."""
     name = boxes.share()
     boxes.send(name, "one", "two/file")
     boxes.a.path(name, "one").unlink()
@@ -140,7 +140,7 @@ def test_a_file_may_become_a_directory_and_a_directory_a_file(boxes: Boxes) -> N
 
 
 def test_a_directory_that_is_not_empty_at_the_receiver_stays_there(boxes: Boxes) -> None:
-    """What the receiver put into it is not deleted with it."""
+    """The receiver's own files in it are not deleted with it."""
     name = boxes.share()
     boxes.send(name, "dir/file")
     boxes.until(lambda: boxes.b.client.folder_status(name).state == "idle")

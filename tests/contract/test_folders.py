@@ -1,4 +1,4 @@
-"""What we rely on Syncthing for: who may change what, and folders that cannot be worked on."""
+"""Behaviour of Syncthing that we rely on: who may change files, and folders with faults."""
 
 import os
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def test_changes_in_a_receive_only_folder_stay_there(boxes: Boxes) -> None:
 
 
 def test_a_revert_undoes_what_was_changed_in_a_receive_only_folder(boxes: Boxes) -> None:
-    """What was edited or deleted comes back, what was added goes."""
+    """Edited and deleted files come back, added ones go."""
     b = boxes.b
     name = boxes.share()
     boxes.send(name, "edited", "deleted")
@@ -108,7 +108,7 @@ def test_of_two_that_changed_the_same_file_the_later_wins(boxes: Boxes) -> None:
 
 
 def test_an_override_makes_all_others_take_the_senders_state(boxes: Boxes) -> None:
-    """What others edited or deleted comes back, what they added goes."""
+    """Files that others edited or deleted come back, files that they added go."""
     a, b = boxes.a, boxes.b
     name = boxes.share(kind=FolderType.SEND_RECEIVE)
     boxes.send(name, "edited", "deleted")
@@ -137,7 +137,7 @@ def test_what_was_changed_for_oneself_alone_counts_once_one_sends(boxes: Boxes) 
 
 
 def test_an_outbox_that_becomes_receive_only_takes_its_files_back(boxes: Boxes) -> None:
-    """What is missing in it is not deleted at the others; a revert brings it from them."""
+    """Missing files are not deleted at the others; a revert brings them from there."""
     a, b = boxes.a, boxes.b
     name = boxes.share()
     boxes.send(name, "lost", "kept")
@@ -254,7 +254,7 @@ def test_a_folder_that_is_not_there_is_refused(boxes: Boxes) -> None:
 
 
 def test_a_folder_that_is_restarted_is_scanned(boxes: Boxes) -> None:
-    """What changed on disk meanwhile is found."""
+    """Files that changed on disk meanwhile are found."""
     name = boxes.share()
     boxes.send(name, "first")
     boxes.a.path(name, "unseen").write_text("unseen")

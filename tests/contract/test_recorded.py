@@ -1,4 +1,4 @@
-"""What 2.1.3 answered where it differs from 1.x, for machines that cannot run it.
+"""Answers of 2.1.3 that differ from those of 1.x, for machines that cannot run it.
 
 Recorded at B, to which A sent two files in a receive-only folder: B could write the first, and not
 the second, because nothing could be made in the directory. A also offers another folder.

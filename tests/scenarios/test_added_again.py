@@ -1,4 +1,4 @@
-"""What stays of a member that left or was removed, for whom it is added again, or is not."""
+"""The rest of a member that left or was removed, for those it is added to again, or is not."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.support.players import Player, team_of
 
 
 def statuses(reader: Player, member: Player) -> set[Status]:
-    """What this member answered, as far as the reader knows."""
+    """The answers of this member, as far as the reader knows."""
     return {each.status for each in reader.answers() if each.member == member.me.key}
 
 
@@ -83,7 +83,7 @@ def test_a_guest_is_no_contact(here: MemoryTown) -> None:
 def test_no_member_keeps_the_device_of_a_removed_one_by_which_it_came_into_the_team(
     here: MemoryTown, asks: str
 ) -> None:
-    """Such as that of a former leader whose laptop was stolen."""
+    """A member may have come into the team by a former leader whose laptop was stolen."""
     former, other, newcomer = (Player(here.member(u).up()) for u in ("alice", "bob", "carol"))
     former.found()
     former.admit(other)

@@ -1,4 +1,4 @@
-"""What was decided while the daemon was off holds from the moment at which Syncthing starts.
+"""Decisions made while the daemon was off hold from the moment at which Syncthing starts.
 
 In memory nothing moves but when the test says so: here, before the first cycle.
 """

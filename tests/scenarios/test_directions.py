@@ -1,4 +1,4 @@
-"""What a member answers is what it sends and receives, and nothing else."""
+"""A member sends and receives exactly the content that its answer names."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What somebody deleted or altered in a folder is put back, and nothing disappears at the other."""
+"""Files deleted or altered in a folder are put back, and nothing disappears at the other."""
 
 import os
 import signal
@@ -150,7 +150,7 @@ def _key(pair: Pair) -> str:
 
 
 def _scan(member: Member, folder: str) -> None:
-    """What Syncthing does by itself once an hour."""
+    """Scan a folder, as Syncthing does by itself once an hour."""
     url, key = member.gui()
     done = requests.post(
         f"{url}/rest/db/scan", params={"folder": folder}, headers={"X-API-Key": key}, timeout=60

@@ -149,7 +149,7 @@ def _answer_of(reader: Member, member: Member) -> str:
 
 
 def _fault(member: Member, folder: str, *beside: str) -> str:
-    """What `status` says is wrong with this folder, and with no other than those `beside`."""
+    """The fault of this folder in `status`; no folder but those `beside` has one."""
 
     def said() -> dict[str, str]:
         faults: dict[str, str] = member.json("status")["faults"]

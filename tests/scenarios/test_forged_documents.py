@@ -1,4 +1,4 @@
-"""What a member writes into the metadata folder in another's name is believed by nobody."""
+"""Nobody believes a document in the metadata folder that a member writes in another's name."""
 
 import json
 from collections.abc import Iterator

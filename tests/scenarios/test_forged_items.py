@@ -1,4 +1,4 @@
-"""What a member writes into another's channel is kept out, with a reason a person can read."""
+"""Files that a member writes into another's channel are kept out, with a readable reason."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ FOREIGN = ("evil.txt", "items/readme.txt", "items/deep/a.ks", "chunks/zz.zst", "
 
 @dataclass(frozen=True)
 class Attack:
-    """What C did to A's channel as long as A was away; B's answer is there."""
+    """The changes that C made to A's channel while A was away; B's answer is there."""
 
     a: Member
     b: Member

@@ -1,4 +1,4 @@
-"""What a member or guest signs of itself in bad faith changes nothing for the others."""
+"""A document that a member or guest signs in bad faith about itself changes nothing for others."""
 
 from datetime import UTC, datetime
 
@@ -36,7 +36,7 @@ def publish(evil: Evil, folder: str, document: MemberDocument) -> None:
 
 
 def proposed(player: Player, other: Player) -> tuple[str, ...]:
-    """What another member proposes, as this one knows it."""
+    """The projects that another member proposes, as this one knows it."""
     team = player.team()
     member = team and team.member(other.me.key)
     assert member

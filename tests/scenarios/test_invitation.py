@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class View:
-    """What B sees at one moment: who waits for its answer, what it has."""
+    """B's view at one moment: the invitations that wait for its answer, and its own data."""
 
     waiting: Json
     inbox: str
@@ -152,7 +152,7 @@ def test_an_accepted_invitation_leads_to_sessions(asked: Asked, joined: Member) 
 
 
 def test_a_leader_adds_a_contact_without_another_code(town: Town) -> None:
-    """Who paired with the leader's code appears in the leader's inbox, with its key."""
+    """A member that paired with the leader's code appears in the leader's inbox, with its key."""
     leader, newcomer = town.members("lea", "nora")
     leader.run("team", "create", "night")
     session = leader.write_session("for the newcomer")

@@ -37,7 +37,7 @@ def paste(member: Member, code: str, *options: str, check: bool = True) -> Resul
 
 @contextmanager
 def reading(member: Member) -> Iterator[Transaction]:
-    """What a member's database says now."""
+    """A transaction that reads a member's database as it is now."""
     with reading_only(member.paths.state_db) as tx:
         yield tx
 
@@ -49,7 +49,7 @@ def joined(member: Member, team: str = "backend") -> bool:
 
 
 def tags(member: Member, team: str = "backend") -> set[str]:
-    """Who is on the roster of a team."""
+    """The tags of the members on the roster of a team."""
     with reading(member) as tx:
         return {m.tag for t in state.teams.all(tx) if t.name == team for m in t.members}
 
@@ -64,7 +64,7 @@ def newcomers(town: Town, *users: str) -> Iterator[list[Member]]:
 
 
 def refusal(member: Member) -> str:
-    """Why the newest request of a member was refused; "" if it was not."""
+    """The reason why the newest request of a member was refused; "" if it was not."""
     with reading(member) as tx:
         return max(state.joinings.all(tx), key=lambda j: j.made).why
 

@@ -1,4 +1,4 @@
-"""Who has no code gets nowhere, whatever it writes; and what is lost does not make a code new."""
+"""An attacker without a code gets nowhere; and no loss makes a used code valid again."""
 
 import json
 import shutil

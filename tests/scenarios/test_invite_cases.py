@@ -1,4 +1,4 @@
-"""What comes between an invitation code and the team: guests' limits, a crash, a new leader."""
+"""Obstacles between an invitation code and the team: guests' limits, a crash, a new leader."""
 
 import time
 from datetime import timedelta

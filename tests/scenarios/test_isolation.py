@@ -187,7 +187,7 @@ def test_no_reading_command_shows_what_lies_there_without_a_right(
 
 
 def _all_commands(member: Member, session: str) -> list[Result]:
-    """What each reading command says when it is asked for this session."""
+    """The results of all reading commands that are asked for this session."""
     asked = (
         ("session", "list", "--project", "payroll"),
         ("session", "list", f"file:{session}.py"),

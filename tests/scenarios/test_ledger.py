@@ -190,7 +190,10 @@ def _line(member: Member, session: Session) -> str:
 
 
 def _facts(row: dict[str, Any]) -> tuple[Any, ...]:
-    """What no loss may change; of a withdrawn one its size and its cuts are lost with work.db."""
+    """The facts of a row that no loss may change.
+
+    The size and the cuts of a withdrawn session are lost with work.db.
+    """
     if row["withdrawn"]:
         return (row["state"], row["to"])
     return (row["state"], row["size"], row["cuts"], row["to"])
@@ -227,7 +230,7 @@ def test_what_was_confirmed_before_a_decline_still_counts(town: Town) -> None:
 
 
 def _by_session(member: Member, session: Session) -> dict[str, Any]:
-    """What the one receiver confirmed of a session."""
+    """The confirmation of a session by its one receiver."""
     (row,) = (s for s in member.json("sent")["sent"] if s["session"] == session.id)
     (to,) = row["to"]
     return dict(to)

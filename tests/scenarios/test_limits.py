@@ -1,4 +1,4 @@
-"""Who accepts says how much leaves; who owns a session or a directory keeps it here."""
+"""Limits on sending: who accepts sets them, and owners keep sessions or directories here."""
 
 import json
 import re
@@ -125,7 +125,7 @@ def test_the_profile_full_sends_file_history_and_debug_log_and_a_smaller_one_tak
 
 
 def _private(member: Member, session: Session) -> list[tuple[Session, str, Path]]:
-    """What only the profile full sends of a session: its name in the item, its place."""
+    """The files of a session that only the profile `full` sends: name in the item, and path."""
     history, log = "file-history/0123456789abcdef@v1", f"debug/{session.id}.txt"
     folder = member.claude / "file-history" / session.id
     return [

@@ -1,4 +1,4 @@
-"""What limits sending survives the loss of the database: the outbox is looked into afterwards."""
+"""Limits on sending survive the loss of the database: the outbox is looked into afterwards."""
 
 import json
 import shutil
@@ -208,7 +208,7 @@ def _assert_only_what_may_leave(limited: Limited) -> None:
 
 
 def _manifests(member: Member, outbox: Path) -> list[Manifest]:
-    """What lies in an outbox, read as a peer reads it."""
+    """The manifests in an outbox, read as a peer reads them."""
     key = SigningKey.load(member.paths.key).public
     found = []
     for path in (outbox / "items").iterdir():

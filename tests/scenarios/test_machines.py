@@ -27,7 +27,7 @@ def author_of(member: Member, session: Session) -> str:
 
 
 def others(member: Member) -> dict[str, Any]:
-    """What `machine list` says of each other machine, by tag."""
+    """The other machines in `machine list`, by tag."""
     return {m["tag"]: m for m in member.json("machine", "list")["others"]}
 
 
@@ -37,7 +37,7 @@ def tags_of(member: Member) -> set[str]:
 
 
 def claims(member: Member) -> list[dict[str, Any]]:
-    """Who is said to be another machine of this member's, in its inbox."""
+    """The members in this member's inbox that are said to be another machine of it."""
     return list(member.json("inbox")["machines"])
 
 

@@ -376,7 +376,7 @@ def test_what_an_agent_was_served_leaves_in_no_outbox(town: Town, two: Two) -> N
 
 
 def _record(session: Session, call: str, given: Given) -> None:
-    """What Claude Code 2.1.332 writes for a call of a tool with structured content."""
+    """Record a call of a tool with structured content, as Claude Code 2.1.332 does."""
     answer = given.answer
     structured = {
         "text": f"{given.begin}\n{answer.text}",

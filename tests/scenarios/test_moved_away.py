@@ -73,6 +73,6 @@ def _append(session: Session, record: dict[str, object]) -> None:
 
 
 def _why(member: Member, session: Session) -> str:
-    """Why a session stays here; "" if it does not."""
+    """The reason why a session stays here; "" if it does not."""
     held = member.json("session", "list")["held"]
     return next((str(h["why"]) for h in held if h["session"] == session.id), "")

@@ -27,7 +27,7 @@ def add(member: Member, title: str, *more: str) -> str:
 
 
 def titles(member: Member, *filters: str) -> set[str]:
-    """What a member reads."""
+    """The titles of the observations that a member reads."""
     found = member.json("observation", "list", "--private", *filters)["observations"]
     return {each["title"] for each in found}
 

@@ -1,4 +1,4 @@
-"""What is heard of a member that left or was removed, whoever is away at the time."""
+"""The end of a membership reaches all members, whoever is away at the time."""
 
 import shutil
 from collections.abc import Callable

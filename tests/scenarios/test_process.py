@@ -25,7 +25,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Stopped:
-    """What two stops said, which processes they left, and what they logged."""
+    """The results of two stops: their output, the processes left behind, and the log."""
 
     down: Result
     again: Result

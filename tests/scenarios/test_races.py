@@ -139,7 +139,7 @@ def test_answers_that_follow_each_other_fast_end_with_the_last(three: list[Membe
 
 
 def _assert_exchange(members: list[Member]) -> None:
-    """What each writes now all others read."""
+    """Assert that every session written now is readable at all other members."""
     written = {member.tag: member.write_session(f"by {member.user}") for member in members}
     for reader, author in permutations(members, 2):
         reader.until_readable(written[author.tag])

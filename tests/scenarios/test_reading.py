@@ -1,4 +1,4 @@
-"""What commands print: for people with the next step, for programs as JSON."""
+"""The output of commands: for people with the next step, for programs as JSON."""
 
 import json
 import re

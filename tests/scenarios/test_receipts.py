@@ -1,4 +1,4 @@
-"""What a signed receipt sets going: chunks that nobody needs any more go at once."""
+"""A signed receipt has an effect: chunks that nobody needs any more go at once."""
 
 import random
 from datetime import UTC, datetime

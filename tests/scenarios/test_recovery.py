@@ -1,4 +1,4 @@
-"""What was lost on one machine comes back, and nothing disappears anywhere else."""
+"""Data lost on one machine comes back, and nothing disappears anywhere else."""
 
 import json
 import shutil

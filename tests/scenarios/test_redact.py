@@ -64,7 +64,7 @@ def _rules(folder: Path) -> Path:
 
 
 def _all_that_counts(member: Member) -> dict[str, bytes]:
-    """What was said and what leaves: databases by their content, files by theirs."""
+    """All decisions of the member and all that leaves: content of databases and of files."""
     found = {}
     for path in (member.paths.state_db, member.paths.work_db, member.paths.library_db):
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:

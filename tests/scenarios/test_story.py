@@ -31,7 +31,7 @@ def pairs() -> Sequence[object]:
 
 @dataclass(frozen=True)
 class Story:
-    """What was typed and written; `newest` has subagents and tool results."""
+    """The members and sessions of the story; `newest` has subagents and tool results."""
 
     a: Member
     b: Member

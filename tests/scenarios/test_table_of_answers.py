@@ -1,4 +1,4 @@
-"""What each answer, and each end of a membership, does on the disks of both sides.
+"""The effect of each answer, and of each end of a membership, on the disks of both sides.
 
 Three members send and receive one project. One of them changes how it stands to it; then the
 folders on the disks, those of Syncthing, and what each can read are compared with the row.

@@ -1,4 +1,4 @@
-"""What happens to a team after its first day: who leaves, who is removed, and what stays of it."""
+"""The life of a team after its first day: members leave or are removed; items stay or go."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

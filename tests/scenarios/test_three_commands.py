@@ -43,7 +43,7 @@ class Blank(Member):
 
 @dataclass
 class Story:
-    """What both typed and saw."""
+    """The commands that both typed, and their output."""
 
     a: Blank
     b: Blank

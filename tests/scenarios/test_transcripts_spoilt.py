@@ -34,7 +34,7 @@ class Pair:
         return session
 
     def others_flow(self) -> None:
-        """What A writes now arrives: by then all that it wrote before was looked at."""
+        """Wait for a new session of A to arrive: by then, all that A wrote before was looked at."""
         self.b.until_readable(self.a.write_session("another one"))
 
 

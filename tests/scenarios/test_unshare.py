@@ -17,12 +17,12 @@ LONG = 700_000  # bytes: full chunks, and an end
 
 
 def called_back(member: Member) -> list[dict[str, Any]]:
-    """What `status` says was called back."""
+    """The recalls that `status` lists."""
     return [c for p in member.json("status")["projects"] for c in p["called_back"]]
 
 
 def confirmed(member: Member, what: str) -> set[str]:
-    """Who confirmed everything of that kind."""
+    """The members that confirmed everything of that kind."""
     found = [set(c["confirmed"]) for c in called_back(member) if c["what"] == what]
     return set.intersection(*found) if found else set()
 

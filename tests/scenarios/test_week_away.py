@@ -20,7 +20,7 @@ SESSIONS = 300
 
 @dataclass(frozen=True)
 class Week:
-    """What happened while E was away: `withdrawn` was unshared or retracted, `removed` is gone."""
+    """The changes while E was away: `withdrawn` was unshared or retracted, `removed` is gone."""
 
     a: Member
     b: Member

@@ -35,7 +35,7 @@ class Stage:
 
 
 Prepared = tuple[Member, list[str]]
-"""Who types, and the command, which makes more leave."""
+"""The member that types, and the command, which makes more leave."""
 
 
 def _new_project(stage: Stage, name: str, of: Member) -> str:

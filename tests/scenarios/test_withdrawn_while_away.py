@@ -1,4 +1,4 @@
-"""What a member took back is taken back also from who was away, whatever happened since."""
+"""Withdrawn items go also from members that were away, whatever happened since."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

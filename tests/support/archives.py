@@ -104,7 +104,7 @@ class Desk:
         self.work()
 
     def copy(self, session: Session | str) -> ArchivedCopy:
-        """What the archive has of a session."""
+        """The archived copy of a session."""
         return self.reader.session(ME, session if isinstance(session, str) else session.id)
 
     def read(self, session: Session | str, name: str = TRANSCRIPT) -> bytes:

@@ -66,7 +66,7 @@ class Box:
         return json.loads(self.configuration.write())
 
     def entry(self, folder: str) -> Any:
-        """What the configuration has for a folder."""
+        """The entry of a folder in the configuration."""
         return next(entry for entry in self.tree["folders"] if entry["id"] == folder)
 
     def put_tree(self, tree: Any) -> None:
@@ -142,7 +142,7 @@ class Boxes:
         return name
 
     def offers(self, folder: str) -> list[str]:
-        """Who offers this folder to `b`, which has not added it."""
+        """The devices that offer this folder to `b`, which has not added it."""
         return [each.offered_by for each in self.b.client.pending_folders() if each.id == folder]
 
     def send(self, folder: str, *names: str, text: str = "text") -> None:

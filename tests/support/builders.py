@@ -1,4 +1,4 @@
-"""What unit tests are made of: keys, members, teams, channels, sessions. Made up, never mocked."""
+"""Parts for unit tests: keys, members, teams, channels, sessions. Made up, never mocked."""
 
 import hashlib
 import json
@@ -106,7 +106,7 @@ def device_of(tag: str) -> str:
 
 
 def code_of(tag: str, *addresses: str) -> PairingCode:
-    """What `tag` would give to others."""
+    """The pairing code that `tag` would give to others."""
     return PairingCode(tag, device_of(tag), key_of(tag).public, addresses)
 
 
@@ -148,7 +148,7 @@ def answer(
 def channel_of(
     team: Team, owner: str, project: str = PROJECT, profile: Profile = Profile.FULL
 ) -> Channel:
-    """What `owner` sends for a project to a team; all records, so that any line will do."""
+    """The channel of `owner` for a team's project; all records leave, so that any line will do."""
     sub = answer(team, owner, project=project)
     sub = sub.changed(limits=sub.limits.changed(profile=profile))
     [found] = channels(World(key=sub.member, teams=(team,), subscriptions=(sub,)))
@@ -193,7 +193,7 @@ class Swapping:
 
 
 def facts_of(session: SourceSession, most: int = -1) -> Facts:
-    """What a session's transcript tells, or the first `most` bytes of it."""
+    """The facts in a session's transcript, or in its first `most` bytes."""
     facts = Facts()
     with session.transcript.path.open("rb") as source:
         feed(facts, source.read(most))
@@ -296,7 +296,7 @@ class Shelf:
         self.library = Library(self.root, self.store)
 
     def read(self, session_id: str = "s1", name: str = "transcript.jsonl") -> bytes:
-        """What a reader gets of one file."""
+        """The content of one file, as a reader gets it."""
         found = self.library.session(self.scope, session_id)
         return b"".join(self.library.content(self.scope, found, name))
 
@@ -308,7 +308,7 @@ class Shelf:
         return AccessScope("me", frozenset(teams), roles=frozenset(map(admin_of, teams)))
 
     def search(self, text: str, manner: Manner | None = None) -> Results:
-        """What a reader finds who may read everything, once all of it is indexed."""
+        """The results for a reader who may read everything, once all of it is indexed."""
         while self.importer.complete_index():
             pass
         searcher = Searcher(self.library, EXTRACTORS, {}, NOW)

@@ -64,7 +64,7 @@ class EngramHome:
         )
 
     def save(self, title: str, content: str = "what was learned", **fields: object) -> None:
-        """What `mem_save` does."""
+        """Save an observation as `mem_save` does."""
         given: dict[str, object] = {
             "sync_id": f"obs-{hashlib.sha256(title.encode()).hexdigest()[:16]}",
             "session_id": "s1",

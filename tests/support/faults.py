@@ -1,4 +1,4 @@
-"""What can be wrong with a disk, made for real; a test that cannot make it skips, and says why."""
+"""Faults of a disk, made for real; a test that cannot make one skips, and gives the reason."""
 
 import os
 import shutil
@@ -73,7 +73,7 @@ class WithoutInotify(Member):
 
 
 def without_privileges() -> list[str]:
-    """What to put before a command, so that a file without permissions is closed to it."""
+    """The words before a command that make a file without permissions closed to it."""
     if os.geteuid() != 0:
         return []
     if shutil.which("setpriv") is None:

@@ -1,4 +1,4 @@
-"""What looks like a secret to a hasty reader and is none: nothing of it may be cut."""
+"""Texts that look like secrets to a hasty reader and are none: nothing of them may be cut."""
 
 # Random each time: `{hex:40}` as in tokens.py.
 FORMS = """commit {hex:40}

@@ -97,7 +97,7 @@ def until(condition: Callable[[], T], what: str, timeout: float = WAIT_S) -> T:
 
 @dataclass(frozen=True)
 class Result:
-    """What a command said and how it ended."""
+    """The result of a command: its output and its exit code."""
 
     args: tuple[str, ...]
     code: int
@@ -165,7 +165,7 @@ class Member:
         return result
 
     def json(self, *args: str) -> dict[str, Any]:
-        """What a command says in JSON; it must succeed."""
+        """The JSON output of a command; it must succeed."""
         found: dict[str, Any] = json.loads(self.run(*args, "--json").out)
         return found
 
@@ -273,7 +273,7 @@ class Member:
         return write_session(self.claude, cwd or self.repo, said or ("hello",), when, odd)
 
     def sessions(self) -> list[dict[str, Any]]:
-        """What `session list` shows, in its order; without those that only the archive has."""
+        """The sessions in `session list`, in its order; without those that only the archive has."""
         return [s for s in self.listed() if not s["archived"]]
 
     def listed(self) -> list[dict[str, Any]]:
@@ -317,7 +317,7 @@ class Member:
         return f"http://{gui.findtext('address')}", str(gui.findtext("apikey"))
 
     def rest(self, path: str) -> Any:
-        """What our Syncthing answers to a GET, for those who have its key."""
+        """The answer of our Syncthing to a GET that has its key."""
         url, key = self.gui()
         return requests.get(f"{url}/rest/{path}", headers={"X-API-Key": key}, timeout=20).json()
 
@@ -337,7 +337,7 @@ class Member:
         return self.environ.get("PYTHONPATH") != os.environ.get("PYTHONPATH")
 
     def command(self, args: Sequence[str]) -> list[str]:
-        """What to execute for a command of ours."""
+        """The program and arguments to execute for a command of ours."""
         return [sys.executable, "-P", "-m", "karma_sync", *args]
 
     def _execute(

@@ -47,6 +47,6 @@ def ask(
     reach: AgentReach = DEFAULT,
     cwd: Path | None = None,
 ) -> Given:
-    """What the server answers to one call, without a process for it."""
+    """The server's answer to one call, without a process for it."""
     views = Views(member.paths, member.environ, cwd or member.repo, reach)
     return Desk(views, ServedLog(member.paths.served)).ask(tool, given)

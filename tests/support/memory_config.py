@@ -87,7 +87,7 @@ _FOLDER_DEVICE: Json = {"deviceID": "", "introducedBy": "", "encryptionPassword"
 
 
 def fresh(device: str, name: str, address: str) -> Json:
-    """What a Syncthing has that was just made: itself, and nothing else."""
+    """The configuration of a new Syncthing: itself, and nothing else."""
     return {
         "version": 37,
         "folders": [],
@@ -105,7 +105,7 @@ def fresh(device: str, name: str, address: str) -> Json:
 
 
 def corrected(body: bytes, me: str) -> Json:
-    """What is kept of a document that was put.
+    """The part that Syncthing keeps of a document that was put.
 
     Raises:
         SyncthingRefused: an ID is malformed or twice there, or a folder has none or no path.

@@ -51,7 +51,7 @@ class Disk:
                 marker.rename(self._root / f"{self._marker}.removed-{moment}")
 
     def trouble(self) -> str:
-        """Why the folder cannot be worked on; "" if it can."""
+        """The reason why the folder cannot be used; "" if it can."""
         if not self._root.exists():
             return "folder path missing"
         if not self._root.is_dir():
@@ -66,7 +66,7 @@ class Disk:
             return Ignores()
 
     def walk(self, top: str, ignores: Ignores) -> Iterator[tuple[str, File | str]]:
-        """What lies at `top` and below, by name; instead of the item why it cannot be taken.
+        """The items at `top` and below, by name; in place of an item, why it cannot be taken.
 
         Parents go before what is in them; one that is ignored is there if something in it is not,
         and may come more than once.
@@ -93,7 +93,7 @@ class Disk:
                 yield from self._walk(child, ignores, way if is_out else [])
 
     def look(self, name: str) -> File | None:
-        """What lies there now; of a file without its hash. None if nothing that can be synced."""
+        """The item at a name now, a file without its hash; None if nothing there can be synced."""
         try:
             found = self.path(name).lstat()
         except (OSError, ValueError):
@@ -113,7 +113,7 @@ class Disk:
         return bool(parent) and (self.path(parent).is_symlink() or self.is_behind_link(parent))
 
     def children(self, name: str) -> list[str]:
-        """What lies in a directory, sorted."""
+        """The names in a directory, sorted."""
         try:
             names = sorted(os.listdir(self.path(name)))  # noqa: PTH208 - it gives names
         except OSError:
@@ -130,7 +130,7 @@ class Disk:
         return None
 
     def hash(self, name: str) -> str | None:
-        """What stands for a file's content."""
+        """The hash of a file's content."""
         content = self.read(name)
         return None if content is None else hashed(content)
 
@@ -156,12 +156,12 @@ class Disk:
 
 
 def hashed(content: bytes) -> str:
-    """What stands for these bytes in an index."""
+    """The hash that stands for these bytes in an index."""
     return hashlib.sha256(content).hexdigest()
 
 
 def temporary_name(name: str) -> str:
-    """What a file is called while it is written."""
+    """The name of a file while it is written."""
     base = posixpath.basename(name)
     if len(base.encode()) > _LONGEST_NAME:
         base = hashlib.sha256(base.encode()).hexdigest()[:32]

@@ -35,6 +35,6 @@ class Events:
         return True
 
     def since(self, since: int, types: Collection[str]) -> list[Json]:
-        """Those of this set with a higher id."""
+        """The events of this set with a higher id."""
         newest_first = reversed(self._lists[frozenset(types)])
         return list(takewhile(lambda event: event["id"] > since, newest_first))[::-1]

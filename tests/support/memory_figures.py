@@ -33,7 +33,7 @@ def summary(folder: MemoryFolder) -> Json:
 
 
 def completion(folder: MemoryFolder, device: str, state: str | None) -> Json:
-    """What a device, or LOCAL, is believed to have of a folder; `state` is how it stands to it."""
+    """The believed completion of a folder at a device or LOCAL; `state` is the device's state."""
     lacks, everywhere = folder.lacks(device), folder.everywhere()
     percent = 100 * (1 - lacks.bytes / everywhere.bytes) if everywhere.bytes else 100
     return {

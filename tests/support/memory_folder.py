@@ -27,7 +27,7 @@ class FolderTrouble(Exception):
 
 @dataclass(frozen=True)
 class Around:
-    """What a folder needs of the member it is at.
+    """The parts of a member that its folder uses.
 
     `short` is the member's short device ID, `now` the next moment for versions, `tell` takes an
     event, `fetch` gets a file's bytes from another member.
@@ -172,7 +172,7 @@ class MemoryFolder:
 
     @property
     def mine(self) -> State:
-        """What an entry that is made here is good for."""
+        """The state of an entry that is made here."""
         return State.CHANGED if self.receives_only else State.VALID
 
     def deleted(self, file: File) -> File:
@@ -266,7 +266,7 @@ class MemoryFolder:
             self._scan(sorted(pull.rescan))
 
     def _reverted(self, file: File, pull: Pull) -> File | None:
-        """What is the others' is pulled again, what is nobody's deleted; None if it cannot be."""
+        """The entry after a revert: the others' file to pull, or a deletion; None if it fails."""
         best = self.index.best(file.name)
         plain = replace(file, state=State.VALID)
         if best and best.is_valid:
@@ -280,19 +280,19 @@ class MemoryFolder:
     # ---- figures
 
     def here(self) -> Counts:
-        """What lies here, local changes included."""
+        """The items here, local changes included."""
         mine = self.index.local.values()
         return counted([file for file in mine if file.state in {State.VALID, State.CHANGED}])
 
     def everywhere(self) -> Counts:
-        """What all should have."""
+        """The items that all devices should have."""
         return counted([file for file in self.index.all_best() if file.is_valid])
 
     def lacks(self, device: str = LOCAL) -> Counts:
-        """What a device has yet to get or to delete."""
+        """The items that a device has yet to get or to delete."""
         return counted(self.index.needed(device))
 
     def changed_here(self) -> Counts:
-        """What is for this device alone."""
+        """The items changed here, which no other device gets."""
         mine = self.index.local.values()
         return counted([file for file in mine if file.state is State.CHANGED])

@@ -1,4 +1,4 @@
-"""What one device knows of the files of a folder: its own, and what the others say they have."""
+"""The index of a folder at one device: its own files, and those that the others announce."""
 
 import itertools
 from collections.abc import Collection, Iterable
@@ -14,7 +14,7 @@ _IDS = itertools.count(1)
 
 
 class Kind(StrEnum):
-    """What an item is; the value is Syncthing's word for it in events."""
+    """The kinds of items; the value is Syncthing's word for it in events."""
 
     FILE = "file"
     DIRECTORY = "dir"
@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
 
 class State(StrEnum):
-    """What an entry of the index is good for."""
+    """The states of an entry of the index."""
 
     VALID = "valid"
     IGNORED = "ignored"
@@ -132,7 +132,7 @@ def counted(files: Collection[File]) -> Counts:
 
 @dataclass
 class _Told:
-    """What another device told: of which of its indexes, up to which sequence.
+    """The announcements of another device: of which of its indexes, up to which sequence.
 
     `counts`: what it lacks is counted. 1.x does so from its first file on, or at once if there
     were files here when it began to talk of the folder.
@@ -218,7 +218,7 @@ class Index:
         return list(self._best.values())
 
     def needed(self, device: str = LOCAL) -> list[File]:
-        """What a device has yet to get or to delete, by name, as far as that is counted."""
+        """The counted items that a device has yet to get or to delete, by name."""
         if device != LOCAL and not (device in self._told and self._told[device].counts):
             return []
         return [

@@ -40,7 +40,7 @@ class Peer:
 
 
 class Member:
-    """What the network moves along; `MemorySyncthing` asks and orders it.
+    """A member as the network moves it along; `MemorySyncthing` sends it requests.
 
     `tick` is the network's clock; `serve` gets a file of another member's, None if it is not there.
     """
@@ -118,7 +118,7 @@ class Member:
         return str(self.entry_of(self.device)["name"])
 
     def entry_of(self, device: str) -> Json:
-        """What the configuration says of a device; {} if it does not know it."""
+        """The configuration's entry for a device; {} if it has none."""
         found = (e for e in self.config["devices"] if e["deviceID"] == device)
         return next(found, {})
 
@@ -239,7 +239,7 @@ class Member:
         return folder in self.folders and device in self.folders[folder].devices
 
     def offers_to(self, device: str) -> list[Offer]:
-        """What this member says it shares with a device."""
+        """The folders that this member offers to a device."""
         return [
             Offer(folder["id"], folder["label"], folder["paused"])
             for folder in self.config["folders"]

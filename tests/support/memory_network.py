@@ -77,7 +77,7 @@ class Network:
             raise RuntimeError("the members of this network never come to rest")
 
     def an_hour_passes(self) -> None:
-        """What Syncthing does by itself in an hour: regular scans, and pulls that had failed."""
+        """Do the work of one hour: regular scans, and pulls that had failed."""
         with self.lock:
             for folder in self._folders():
                 if folder.entry["rescanIntervalS"]:
@@ -118,7 +118,7 @@ class Network:
         return True
 
     def _talk(self) -> bool:
-        """What each says to those it is connected with: what it shares, and what it has."""
+        """Have each member send its offers and its files to those it is connected with."""
         talked = False
         for one in self._running():
             for device in sorted(one.peers):

@@ -220,7 +220,7 @@ class Pull:
             path.rmdir()
 
     def _in_the_way(self, directory: str) -> str:
-        """Why a directory cannot be removed; what is only temporary in it goes."""
+        """The reason why a directory cannot be removed; deletes temporary files in it."""
         found = set()
         for child in self._everything_in(directory):
             mine = self._folder.index.of(LOCAL, child)

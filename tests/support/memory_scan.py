@@ -47,7 +47,7 @@ class Scan:
         return sorted(t for t in tops if not any(t != u and _is_below(t, u) for u in tops))
 
     def _changed(self, top: str) -> list[File]:
-        """What lies on disk and is not in the index so."""
+        """The entries for items on disk that differ from the index."""
         found: dict[str, File] = {}
         for name, item in self._disk.walk(top, self._ignores):
             if isinstance(item, str):
@@ -82,7 +82,7 @@ class Scan:
         return entry.state in {State.VALID, self._folder.mine}
 
     def _gone(self, top: str) -> list[File]:
-        """What is in the index, and on disk no more or ignored now."""
+        """The entries for items in the index that are no longer on disk, or are ignored now."""
         entries = [
             self._gone_entry(file)
             for name, file in sorted(self._folder.index.local.items())

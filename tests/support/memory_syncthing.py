@@ -80,7 +80,7 @@ class MemorySyncthing:
             self._member.start()
 
     def config_xml(self) -> bytes:
-        """What stands in config.xml about folders."""
+        """The folders as config.xml has them."""
         with self._network.lock:
             root = ET.Element("configuration")
             for entry in self._member.config["folders"]:
@@ -131,7 +131,7 @@ class MemorySyncthing:
         return self._ask("GET", "/rest/system/version", wire.read_version, lambda: answer)
 
     def system(self) -> wire.System:
-        """Its own device ID and when it started."""
+        """The device ID, and the time of its start."""
         return self._ask(
             "GET",
             "/rest/system/status",
@@ -245,7 +245,7 @@ class MemorySyncthing:
             raise
 
     def completion(self, folder: str, device: str) -> wire.Completion:
-        """What a device is believed to have of a folder; no proof that it has it."""
+        """The believed completion of a folder at a device; no proof that it has it."""
         return self._ask(
             "GET",
             "/rest/db/completion",

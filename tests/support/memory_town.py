@@ -218,11 +218,11 @@ class MemoryMember(Member):
         return os.getpid()
 
     def wake(self) -> None:
-        """What the daemon does every minute."""
+        """Do the daemon's work of every minute."""
         self._requests.cycle.set()
 
     def everything_is_due(self) -> None:
-        """What the daemon does every minute and every ten minutes."""
+        """Do the daemon's work of every minute and of every ten minutes."""
         self._requests.cycle.set()
         self._requests.request_pass()
         self._requests.checks.check_all()
@@ -268,7 +268,7 @@ class MemoryMember(Member):
         return [self.paths.folder(i) for i, kind in kinds if kind == FolderType.SEND_ONLY]
 
     def rest(self, path: str) -> Any:
-        """What Syncthing would answer to a GET: of what waits, or of its configuration."""
+        """Syncthing's answer to a GET of pending devices or folders, or of its configuration."""
         if path == "cluster/pending/devices":
             return {device.id: device for device in self.syncthing.pending_devices()}
         if path == "cluster/pending/folders":
@@ -335,7 +335,7 @@ class MemoryMember(Member):
         self.syncthing.configure_by(config.read_bytes())
 
     def _remembered(self) -> bytes:
-        """What stands in the configuration on disk about folders."""
+        """The folders as the configuration on disk has them."""
         self.syncthing.start()
         try:
             return self.syncthing.config_xml()
@@ -407,7 +407,7 @@ class MemoryTown(Town):
             self.clock.now = max(self.clock.now, soonest)
 
     def an_hour_passes(self) -> None:
-        """What is done by the clock is done once."""
+        """Let an hour pass: the work of the clock is done once."""
         self.clock.now += 3600
         self.network.an_hour_passes()
         for member in self._up():

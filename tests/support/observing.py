@@ -18,7 +18,7 @@ SOURCE = "engram"
 
 
 def saved(author: str, number: int = 1, **changes: Any) -> Observation:
-    """What an agent saved on a member's machine."""
+    """An observation that an agent saved on a member's machine."""
     fields: dict[str, Any] = {
         "id": f"obs-{number:04d}",
         "version": 1_000 + number,

@@ -69,7 +69,7 @@ class Player:
             return state.formers.all(tx)
 
     def answers(self) -> list[Subscription]:
-        """What all members answered, as it knows that."""
+        """The answers of all members, as this member knows them."""
         with self.reading() as tx:
             return state.answers(tx)
 

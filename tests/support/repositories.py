@@ -26,7 +26,7 @@ def make_repository(place: Path, remote: str | None) -> None:
 
 @cache
 def _made_by_git() -> dict[str, bytes | None]:
-    """What `git init` puts into `.git`: by path, the content of a file, or None for a directory.
+    """The files that `git init` makes in `.git`: content by path, None for a directory.
 
     Directories come before what is in them.
     """

@@ -362,7 +362,7 @@ class Schedule:
                 each.withdraw()  # it has not heard of its removal, and still sends
 
     def _hold_on(self, player: Player, project: str) -> None:
-        """What is readable now through paths that this member is about to close stays so.
+        """Expect sessions to stay that are readable through paths which this member will close.
 
         Not so what a reader is to delete when it hears that it was taken back.
         """
@@ -384,7 +384,7 @@ class Schedule:
             each.withdraw()
 
     def _forget_unheard(self, author: Player) -> None:
-        """What a removed member took back, and did not tell yet, may never be heard."""
+        """Expect no more of the items that a removed member took back without telling it yet."""
         led = self.leader.team()
         gone = led.former(author.me.key) if led else None
         if gone and gone.removal and gone.removal.how is How.REMOVED and not gone.removal.told:

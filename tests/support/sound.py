@@ -1,4 +1,4 @@
-"""What must hold of a member's disk after whatever happened to it."""
+"""Promises about a member's disk that hold after whatever happened to it."""
 
 import base64
 import hashlib
@@ -105,7 +105,7 @@ def _document(kind: str, envelope: bytes) -> tuple[Version, bytes]:
 
 
 def payload_of(envelope: bytes) -> bytes:
-    """What a document says, believed as it stands."""
+    """The payload of a document, unverified."""
     return base64.b64decode(json.loads(envelope)["payload"])
 
 

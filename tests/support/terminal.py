@@ -54,7 +54,7 @@ def run_on_terminal(
 
 
 def _pieces(descriptor: int) -> Iterator[str]:
-    """What a program writes on its terminal, until it closes it."""
+    """The output of a program on its terminal, until the program closes it."""
     deadline = time.monotonic() + _END_S
     while time.monotonic() < deadline:
         if not select.select([descriptor], [], [], 1.0)[0]:

@@ -61,7 +61,7 @@ class Draw:
         return "".join(self._random.choice(letters) for _ in range(size))
 
     def password(self) -> str:
-        """What a password manager makes: letters, a digit, a sign, in any order."""
+        """A password as a password manager makes it: letters, digits, a sign, in any order."""
         body = [*self.of("letters", 9), *self.of(_DIGITS, 2), *self.of(_SIGNS, 1)]
         self._random.shuffle(body)
         return "".join([self.of("letters", 1), *body, self.of("letters", 1)])

@@ -106,7 +106,7 @@ def _damaged(folder: Folder) -> st.SearchStrategy[Folder | None]:
 
 @st.composite
 def starts(draw: st.DrawFn) -> Setup:
-    """What might be found in Syncthing: what another world wanted, damaged and with leftovers."""
+    """A setup that Syncthing may have: another world's, damaged and with leftovers."""
     want = desired(draw(worlds()))
     folders = {draw(_damaged(f)) for f in sorted(want.folders, key=lambda f: f.id)} - {None}
     devices = {
@@ -122,7 +122,7 @@ def starts(draw: st.DrawFn) -> Setup:
 
 
 def applied(have: Setup, actions: Iterable[Action]) -> Setup:
-    """What Syncthing makes of it: a folder loses devices that are unknown.
+    """The setup after these actions, as Syncthing makes it: unknown devices leave a folder.
 
     See docs/syncthing.md, "Configuration".
     """
