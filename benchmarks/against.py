@@ -51,7 +51,7 @@ class Build:
             self.samples.setdefault(name, []).append(value)
 
     def _run(self, *arguments: str) -> str:
-        """What this build's Python prints."""
+        """The output of this build's Python."""
         # Python must import this checkout's code, and keep compiled bytecode as it does for users.
         left_out = {"PYTHONPATH", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE"}
         inherited = {name: value for name, value in os.environ.items() if name not in left_out}

@@ -1,4 +1,4 @@
-"""What it costs an agent to ask: the start of the server, its tools, and searches."""
+"""The cost of an agent's requests: the start of the server, its tools, and searches."""
 
 import json
 import os

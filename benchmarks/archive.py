@@ -1,4 +1,4 @@
-"""What it costs to archive sessions: speed, size on disk, a pass with nothing new; no daemon."""
+"""The cost of archiving: speed, size on disk, a pass with nothing new; no daemon."""
 
 import os
 import statistics

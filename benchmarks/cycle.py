@@ -1,4 +1,4 @@
-"""What one cycle of the daemon's workers costs when nothing has changed, with a real Syncthing."""
+"""The cost of one cycle of the daemon's workers without any change, with a real Syncthing."""
 
 import sqlite3
 import statistics
@@ -171,7 +171,7 @@ def _run(app: App, clients: tuple[SyncthingClient, SyncthingClient], log: Path) 
 
 
 class _Outside:
-    """What a cycle does, seen from outside: in the proxy's log, in databases, in files."""
+    """The effects of a cycle, seen from outside: in the proxy's log, in databases, in files."""
 
     def __init__(self, app: App, log: Path) -> None:
         self._log = log

@@ -1,4 +1,4 @@
-"""What it costs to fork a session: the whole command, from its start to its end."""
+"""The cost of forking a session: the whole command, from its start to its end."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""What karma-sync costs before and between its work: a command's start, an idle daemon."""
+"""The cost of karma-sync before and between its work: a command's start, an idle daemon."""
 
 import json
 import statistics

@@ -240,7 +240,7 @@ def _all(a: Sender, b: DemoMember, sent: _Digests) -> float:
 
 
 def _sent(a: Sender) -> _Digests:
-    """What lies in the sender's outbox."""
+    """The files in the sender's outbox."""
     reader = Reader(a.member)
     try:
         return {session: packed.files for session, packed in reader.packed().items()}

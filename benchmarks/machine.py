@@ -32,7 +32,7 @@ HOW = (
 
 
 def speed() -> results.Figures:
-    """What `HOW` describes: milliseconds, and MB of input a second."""
+    """The figures that `HOW` describes: milliseconds, and MB of input a second."""
     with TemporaryDirectory() as name:
         root = Path(name)
         made = workload.make(root / "sessions", root / "clone", _SESSIONS, _BYTES)

@@ -140,7 +140,7 @@ def complete_s(team: _Team) -> float:
 
 
 def _lack(team: _Team, missing: set[tuple[int, int]]) -> str:
-    """What did not arrive in time, and what the members who lack or wrote most of it say.
+    """The pairs that are missing after the deadline, with status and log of the members involved.
 
     Their homes are gone when somebody reads this.
     """

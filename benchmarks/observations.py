@@ -1,4 +1,4 @@
-"""What it costs to read, package, import and list 100,000 observations."""
+"""The cost of reading, packaging, importing and listing 100,000 observations."""
 
 import os
 import random

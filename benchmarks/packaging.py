@@ -1,4 +1,4 @@
-"""What it costs a sender to package sessions into an outbox: time, memory, disk; no Syncthing."""
+"""The cost of packaging sessions into an outbox: time, memory, disk; no Syncthing."""
 
 import os
 import resource

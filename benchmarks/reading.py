@@ -1,4 +1,4 @@
-"""What it takes to read: the first screen of a session, figures of ten thousand, who did what."""
+"""The cost of reading: a session's first screen, figures of ten thousand, who did what."""
 
 import gc
 import io
@@ -138,7 +138,7 @@ def _filled(root: Path, model: Manifest) -> Iterator[tuple[Database, Sequence[st
 
 
 def _activities() -> list[Found]:
-    """What the lines of each transcript of the corpus tell."""
+    """The activities in the lines of each transcript of the corpus."""
     found = []
     for path in sorted((workload.corpus() / "claude").rglob("*.jsonl")):
         passages = EXTRACTORS["claude-code"].passages(path.read_bytes(), 0)

@@ -1,4 +1,4 @@
-"""What the redactor finds, and what it cuts in vain.
+"""The quality of redaction: how much the redactor finds, and how much it cuts in vain.
 
 Secrets are samples of others' tests, cases that got through earlier, and tokens made anew from the
 forms in the files of families, in the places where transcripts hold them. Harmless texts are real

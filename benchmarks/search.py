@@ -1,4 +1,4 @@
-"""What it costs to import sessions into a library with its index, and to search them."""
+"""The cost of importing sessions into a library with its index, and of searching them."""
 
 import os
 import random
@@ -108,12 +108,12 @@ class Receiver:
         return time.perf_counter() - began
 
     def searcher(self) -> Searcher:
-        """What searches it now."""
+        """The searcher over the library as it is now."""
         return Searcher(self.library, EXTRACTORS, {}, datetime.now(UTC))
 
 
 def queries(receiver: Receiver, count: int, seed: int) -> list[str]:
-    """What people may type: words, pairs, phrases, beginnings, filters; of words that are there.
+    """Queries that people may type: words, pairs, phrases, beginnings, filters; all with matches.
 
     Half of the words are picked from all different ones, half as often as they occur.
     """

@@ -1,4 +1,4 @@
-"""What a team costs one of its members: an idle daemon in teams of several sizes."""
+"""The cost of a team for one of its members: an idle daemon in teams of several sizes."""
 
 import statistics
 import tempfile

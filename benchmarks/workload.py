@@ -29,7 +29,7 @@ def corpus() -> Path:
 
 @dataclass(frozen=True)
 class Workload:
-    """What was made: the ids of the sessions, newest first, and the bytes of all their files."""
+    """The sessions that were made: their ids, newest first, and the bytes of all their files."""
 
     sessions: list[str]
     size: int
