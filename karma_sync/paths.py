@@ -70,7 +70,7 @@ def _homeless() -> BadInput:
 
 @dataclass(frozen=True)
 class Paths:
-    """Where one member's files lie; `inside` puts them all below one folder."""
+    """The paths of one member's files; `inside` puts them all below one folder."""
 
     config: Path
     data: Path

@@ -22,7 +22,7 @@ _OBSERVATIONS = "KARMA_SYNC_OBSERVATIONS"
 
 
 class NetworkSettings(Value, frozen=True, kw_only=True):
-    """How Syncthing may reach others; all three of Syncthing's public helpers can be off."""
+    """The settings of Syncthing's network; all three of Syncthing's public helpers can be off."""
 
     port: Annotated[int, Meta(ge=1, le=65535)]
     addresses: tuple[str, ...]
@@ -40,7 +40,7 @@ class RedactionSettings:
 
 
 class Keep(StrEnum):
-    """Which own sessions the archive keeps: all, those that were sent to a team, or none."""
+    """The sessions of mine that the archive keeps: all, those that were sent to a team, or none."""
 
     ALL = "all"
     SHARED = "shared"
@@ -128,7 +128,7 @@ class Settings:
 
     @property
     def listen_addresses(self) -> tuple[str, ...]:
-        """Where Syncthing listens: on loopback alone if that is all we tell others to dial."""
+        """Syncthing's listen addresses: loopback alone if that is all we tell others to dial."""
         net = self.network
         hosts = {address.removeprefix("tcp://").rpartition(":")[0] for address in net.addresses}
         local = bool(hosts) and all(_is_loopback(host) for host in hosts)
@@ -256,7 +256,7 @@ def _directories(texts: Iterable[str]) -> tuple[Path, ...]:
 
 
 def _engram(environ: Mapping[str, str]) -> Path:
-    """Where Engram keeps its database: `ENGRAM_DATA_DIR`, else ~/.engram."""
+    """Engram's directory with its database: `ENGRAM_DATA_DIR`, else ~/.engram."""
     return expanded(environ.get("ENGRAM_DATA_DIR", "").strip() or "~/.engram")
 
 

@@ -39,7 +39,7 @@ class Catalogue:
         return self._loaded
 
     def plans(self, session: SourceSession) -> PlanNames:
-        """How the session names its plans, as far as it was read; reads no file."""
+        """The names of the session's plans, as far as its files were read; reads no file."""
         known = (self._known.get(str(f.path)) for f in session.files if f.is_transcript)
         naming = [k.facts for k in known if k and (k.facts.slugs or k.facts.plans)]
         return Facts.plan_names(naming) if naming else _NO_PLANS

@@ -245,7 +245,7 @@ class Archiver:
 
 @dataclass(frozen=True)
 class _Places:
-    """Where the files of a session lie below the agent's directory, if they lie there."""
+    """The paths of a session's files below the agent's directory, if they lie there."""
 
     home: Path
     session: SourceSession

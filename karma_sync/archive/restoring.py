@@ -61,7 +61,7 @@ def restore(reader: ArchiveReader, copy: ArchivedCopy, home: Path) -> RestoredFi
 
 
 def require_gone(copy: ArchivedCopy, home: Path) -> Path:
-    """Where the session's transcript belongs; nothing lies there.
+    """The place of the session's transcript; nothing lies there.
 
     Raises:
         Conflict: the agent has the session, or something else lies there.
@@ -73,7 +73,7 @@ def require_gone(copy: ArchivedCopy, home: Path) -> Path:
 
 
 def _place(home: Path, file: ArchivedFile) -> Path:
-    """Where a file lies below the agent's directory.
+    """The path of a file in the agent's directory.
 
     Raises:
         KarmaError: the path leads elsewhere; only a damaged archive has one.

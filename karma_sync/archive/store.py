@@ -196,7 +196,7 @@ def all_sessions(tx: Transaction) -> dict[Key, ArchivedSession]:
 
 @dataclass(frozen=True)
 class SeenState:
-    """Of an archived session what a pass compares with the source; see ArchivedSession."""
+    """An archived session's facts that a pass compares with the source; see ArchivedSession."""
 
     state: str
     changed_ns: int
@@ -364,7 +364,7 @@ def facts_of(files: Mapping[str, ArchivedFile]) -> Facts:
 
 
 def plans_of(files: Mapping[str, ArchivedFile]) -> PlanNames:
-    """How the session names its plans."""
+    """The names of the session's plans."""
     return Facts.plan_names(file.facts for file in files.values() if file.facts)
 
 

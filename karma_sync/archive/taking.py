@@ -285,7 +285,7 @@ def _kind(name: str) -> FileKind | None:
 
 
 def superseded(versions: list[ArchivedFile]) -> list[ArchivedFile]:
-    """Of a file's replaced versions, oldest first: those that are too many, and are dropped.
+    """The replaced versions of a file that are too many and are dropped; `versions`: oldest first.
 
     The first stays, because it is what the agent itself wrote before anything rewrote it.
     """

@@ -97,7 +97,7 @@ def _may_write(pid: int, file: Path) -> bool:
 
 
 def _changed_s(file: Path) -> float:
-    """When a file was last changed in any way: its time of modification may be set."""
+    """The time at which a file last changed in any way; its time of modification may be set."""
     return file.lstat().st_ctime
 
 

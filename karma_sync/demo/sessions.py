@@ -32,7 +32,7 @@ def make_repository(member: DemoMember) -> Path:
 
 
 def project_directory(member: DemoMember, repository: Path) -> Path:
-    """Where Claude Code keeps the sessions of a directory.
+    """Claude Code's directory for the sessions that work in a repository.
 
     See docs/agent-files.md, "Project directories".
     """

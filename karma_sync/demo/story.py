@@ -35,7 +35,7 @@ Digests = dict[str, tuple[str, int]]
 
 @dataclass(frozen=True)
 class StoryOutcome:
-    """How it ended: hash and size of each file by session, as packaged and as read back.
+    """The outcome: hash and size of each file by session, as packaged and as read back.
 
     `written` sessions there were; `withheld` has the reasons why some did not leave.
     """
@@ -173,7 +173,7 @@ class Story:
         return bool(self._reads.digests(self._reads.sessions_by(self._alice.tag)[0]))
 
     def _wait_for(self, count: int) -> None:
-        """Until all sessions arrived, or nothing more arrives."""
+        """Wait until all sessions have arrived, or nothing more arrives."""
         began = time.monotonic()
         there, since = -1, began
         while there < count and time.monotonic() - since < _STALLED_S:

@@ -104,7 +104,7 @@ class Event:
 
 @dataclass(frozen=True)
 class EventFilter:
-    """Which events are wanted; what is empty limits nothing.
+    """The conditions on events that a person wants; an empty one limits nothing.
 
     A project fits by its end (`repo` or `acme/repo`), a member by its tag or user name, as the
     actor or the subject. `since` is UTC.

@@ -95,7 +95,7 @@ class Observations:
             cursor = page.cursor
 
     def count(self, scope: AccessScope, wanted: ObservationFilter = ALL) -> int:
-        """How many there are."""
+        """The number of observations that are wanted and that the scope allows."""
         with self.store.reading() as tx:
             return queries.count(tx, scope, wanted)
 

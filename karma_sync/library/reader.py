@@ -114,7 +114,7 @@ class Library:
         raise KarmaError(f"a file of item {readable.manifest.item} is missing in the library")
 
     def places(self, scope: AccessScope, readable: Readable, begin: str) -> list[tuple[str, int]]:
-        """Where records of a session may lie whose ids begin so: (path, at), the first first."""
+        """Places where records may lie whose ids begin with `begin`: (path, at), in order."""
         if not _may_read(scope, readable):
             return []
         with self.store.reading() as tx:

@@ -21,7 +21,7 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True)
 class IndexPlaces:
-    """Where sessions lie in an index: `of` names one, `having` finds those that fit a query."""
+    """The places of sessions in an index: `of` names one, `having` finds those that fit a query."""
 
     of: Callable[[Readable], Place]
     having: Callable[[str], Collection[Place]]

@@ -56,7 +56,7 @@ class Page:
 
     @property
     def room(self) -> int:
-        """How many bytes are left."""
+        """The bytes that are left."""
         used = len(self.head.encode()) + self._size + _FRAME_BYTES + _CURSOR_BYTES
         return self.limit - used
 
@@ -113,7 +113,7 @@ class Page:
 
 @dataclass(frozen=True)
 class PageCursor:
-    """Where one question goes on: opaque to agents, and good for the same question alone."""
+    """The place at which a question goes on: opaque to agents, and good for that question alone."""
 
     question: str
 

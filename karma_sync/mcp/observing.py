@@ -46,7 +46,7 @@ def whole(found: ReadObservation, cursor: PageCursor, asked: str) -> ToolAnswer:
 
 
 def _end_of_part(text: str, at: int) -> int:
-    """Where a part ends that begins at a place: behind a blank or a line end, if there is one."""
+    """The end of a part that begins at a place: behind a blank or a line end, if there is one."""
     end = at + _PART_CHARS
     if end >= len(text):
         return len(text)

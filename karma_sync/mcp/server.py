@@ -40,7 +40,7 @@ _OUTPUT = {
 
 
 def tool_list() -> types.ListToolsResult:
-    """How the server describes its tools."""
+    """The server's description of its tools."""
     return types.ListToolsResult(tools=[_described(tool) for tool in TOOLS.values()])
 
 

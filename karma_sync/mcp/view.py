@@ -58,7 +58,7 @@ class AgentView:
 
     @property
     def place(self) -> str:
-        """Where the agent looks, for the first line of an answer."""
+        """The agent's project, for the first line of an answer."""
         return self.project or "all projects"
 
     def file(self, path: str, since: datetime | None = None) -> WantedFile:

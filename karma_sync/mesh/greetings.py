@@ -39,7 +39,7 @@ class _Greeting:
 
 
 class Greetings:
-    """Which leaders were greeted and are about to dial; used by the cycle and one more thread."""
+    """Tracks the greeted leaders that are about to dial; used by the cycle and one more thread."""
 
     def __init__(
         self,

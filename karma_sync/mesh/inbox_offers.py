@@ -17,7 +17,7 @@ _OFFERED_WITHIN_S = 2.0
 
 
 class InboxOffers:
-    """Which inboxes are neither here nor offered yet; used by the cycle."""
+    """Tracks the inboxes that are neither here nor offered yet; used by the cycle."""
 
     def __init__(
         self, folder: Callable[[str], Path], monotonic: Callable[[], float] = time.monotonic

@@ -1,4 +1,4 @@
-"""Which folders the daemon's own threads could not read or write; Syncthing does not know of these.
+"""The folders that the daemon's own threads could not read or write; Syncthing reports none.
 
 The thread that failed reports the problem, and reports when it succeeds again. Folder health
 (`mesh/health/folder_health.py`) makes a fault of it.

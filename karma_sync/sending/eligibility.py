@@ -96,7 +96,7 @@ class ProjectMatcher:
     def belonging(
         self, session: SourceSession, facts: Facts, names: Names | None = None
     ) -> Belonging:
-        """How a session with these facts belongs to the project that has these names."""
+        """The way a session with these facts belongs to the project with these names."""
         return belonging_of(self.places_of(session, facts), names)
 
     def places_of(self, session: SourceSession, facts: Facts) -> dict[str, Place]:
@@ -115,7 +115,7 @@ class ProjectMatcher:
         return self.worked_in(session.directory)
 
     def worked_in(self, directory: Path) -> list[str]:
-        """Where the sessions of one of the agent's project directories worked."""
+        """The directories in which sessions of one of the agent's project directories worked."""
         others = self._source.sessions_in(directory)
         return [cwd for other in others for cwd in self._catalogue.facts(other).cwds]
 
@@ -205,7 +205,7 @@ def real_paths(directories: Iterable[str]) -> dict[str, str]:
 
 
 def last_active(session: SourceSession, facts: Facts) -> datetime:
-    """When a session was last active, in UTC: the time of its newest record, else newest file."""
+    """The time of a session's last activity (UTC): its newest record's, else its newest file's."""
     return facts.last or datetime.fromtimestamp(session.changed_ns / 10**9, tz=UTC)
 
 

@@ -65,7 +65,7 @@ class _Look:
 
 @dataclass(frozen=True)
 class _Done:
-    """Until where a channel has a source: by which rules, which look at it, and in which revision.
+    """The last state of a source that a channel has: its rules, its look and its revision.
 
     Without `whole` the source could not be read whole, and is read again.
     """
@@ -174,7 +174,7 @@ class ObservationSender:
     def _last(
         self, channel: Channel, outbox: OutboxFiles, source: str, state: Hashable
     ) -> _Done | None:
-        """Until where a channel has a source, if it still has it and the rules are the same.
+        """The last state of a source that a channel has, if the rules are still the same.
 
         It is forgotten until the next packaging succeeds.
         """

@@ -67,7 +67,7 @@ class Pace:
         )
 
     def due(self, now: float) -> float:
-        """When to package the session if nothing changes after `now`.
+        """The time to package the session if nothing changes after `now`.
 
         That is when its pause ends, or earlier when it has fallen quiet: when nothing changed for a
         second, and for twice as long as its latest changes were apart.

@@ -30,7 +30,7 @@ _SHORTEST, _LONGEST = timedelta(minutes=1), timedelta(days=30)
 
 @dataclass(frozen=True)
 class InviteTerms:
-    """How long a code is good, for how many, and whether a person answers each request.
+    """The terms of a code: its life, its uses, and whether a person answers each request.
 
     With `for_me`, it takes in another machine of mine.
     With `projects`, who joins is a guest, who receives only these.

@@ -29,7 +29,7 @@ class Person:
 
 @dataclass(frozen=True)
 class RemovalTerms:
-    """How a member is removed: whether its machine was stolen, and what it sent is retracted."""
+    """The terms of a removal: whether the machine was stolen, and the items are retracted."""
 
     stolen: bool = False
     retracted: bool = False

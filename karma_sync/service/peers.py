@@ -1,4 +1,4 @@
-"""When other members were connected to this machine."""
+"""The connections of other members to this machine: who is connected, and since when."""
 
 from collections.abc import Iterable
 

@@ -42,7 +42,7 @@ _RANK = {Status.ACCEPTED: 0, Status.PAUSED: 1, Status.DECLINED: 2, Status.OFFERE
 
 
 class Limit(Value, frozen=True, kw_only=True):
-    """How much of one project goes to one team; valid for one incarnation of my answer.
+    """The limit on one project that goes to one team; valid for one incarnation of my answer.
 
     `withdrawn` is that of the answer: a withdrawal that no other member has seen is not lost.
     """

@@ -87,7 +87,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Origin:
-    """Which session an item is, and who sent it through which channel."""
+    """The origin of an item: its session, and the member and channel that it came from."""
 
     item: str
     team: str
@@ -261,7 +261,7 @@ def content_size(tx: Transaction, items: Iterable[tuple[str, str]]) -> int:
 
 
 def origin(tx: Transaction, folder: str, item: str) -> Origin | None:
-    """Whose an item is; None if it is not readable."""
+    """The origin of an item; None if the item is not readable."""
     row = tx.execute(
         "SELECT team, project, member, session FROM item WHERE folder = ? AND item = ?",
         [folder, item],

@@ -137,7 +137,7 @@ def _take_out(tx: Transaction, numbers: Sequence[int]) -> list[tuple[int, Observ
 
 
 def count_of(tx: Transaction, place: Place) -> int:
-    """How many rows an item has."""
+    """The number of rows that an item has."""
     query = "SELECT count(*) AS n FROM observation WHERE folder = ? AND item = ?"
     return int(tx.execute(query, place).fetchone()["n"])
 
@@ -255,7 +255,7 @@ def page(
 
 
 def count(tx: Transaction, scope: AccessScope, wanted: ObservationFilter) -> int:
-    """How many observations there are."""
+    """The number of observations that are wanted and that the scope allows."""
     conditions, values = _conditions(wanted)
     query, more = _newest(scope, conditions)
     row = tx.execute(f"SELECT count(*) AS n FROM ({query})", [*more, *values]).fetchone()  # noqa: S608 ours

@@ -88,7 +88,7 @@ def page(
 
 
 def unindexed(tx: Transaction, scope: AccessScope) -> int:
-    """How many sessions that the scope allows the index has not, or not as they are now."""
+    """The number of allowed sessions that the index lacks, or has in an older state."""
     condition, values = visible(scope)
     row = tx.execute(
         f"SELECT count(*) AS n FROM item WHERE {condition} AND NOT EXISTS (SELECT 1"  # noqa: S608

@@ -55,7 +55,7 @@ class IndexedItem:
 
 @dataclass(frozen=True)
 class IndexedFile:
-    """How far one file of an item is indexed: `size` bytes of whole lines.
+    """The indexed part of an item's file: `size` bytes of whole lines.
 
     `chunks` full chunks lie entirely before that; `fingerprint` is of them and of the bytes between
     them and `size`.
@@ -178,7 +178,7 @@ def drop_item(tx: Transaction, item: IndexedItem) -> None:
 
 
 def files(tx: Transaction, item: IndexedItem) -> dict[str, IndexedFile]:
-    """How far each file of an item is indexed, by path."""
+    """The indexed part of each file of an item, by path."""
     rows = tx.execute(
         "SELECT path, number, chunks, size, fingerprint FROM search_file WHERE item = ?",
         [item.number],

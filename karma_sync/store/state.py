@@ -166,7 +166,7 @@ class GlobalPause(Value, frozen=True, kw_only=True):
 
 
 class ChangedRedactions(Value, frozen=True, kw_only=True):
-    """When the person last changed their own redactions (UTC); those are in `redactions.json`."""
+    """The time of the last change to the person's own redactions (UTC); see `redactions.json`."""
 
     id: str = "all"
     at: datetime

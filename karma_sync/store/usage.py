@@ -43,7 +43,7 @@ class Sums(NamedTuple):
 
 
 class ToolUse(NamedTuple):
-    """How often the sessions of one group called a tool, and how many of them did."""
+    """The calls of a tool by the sessions of one group, and how many of the sessions called it."""
 
     group: str
     tool: str
@@ -53,7 +53,7 @@ class ToolUse(NamedTuple):
 
 @dataclass(frozen=True)
 class Sources:
-    """Which sessions are counted, and how they are grouped.
+    """The sessions that are counted, and the way they are grouped.
 
     With `day_of` sums are grouped by day; it names that of an hour (Unix seconds / 3600).
     """

@@ -28,7 +28,7 @@ _BCRYPT = "./" + string.ascii_letters + string.digits
 
 @dataclass(frozen=True)
 class ListenSettings:
-    """Where Syncthing listens, and which public services it may use.
+    """The addresses on which Syncthing listens, and the public services that it may use.
 
     `gui_port` is the port of the REST API on 127.0.0.1. `listen` are the listen addresses, such as
     "tcp://0.0.0.0:22000". `discovery` means global and local discovery. With `nat`, Syncthing asks

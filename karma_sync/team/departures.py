@@ -48,7 +48,7 @@ _OFFERED_FOR = timedelta(hours=24)  # so that every member gets the acknowledgem
 
 @dataclass(frozen=True)
 class LeaveTerms:
-    """How I leave a team: at `now` (UTC); whether I take back what I sent, and keep the rest."""
+    """The terms on which I leave a team at `now` (UTC): what I take back, and what I keep."""
 
     now: datetime
     retracted: bool

@@ -8,7 +8,7 @@ _MOST_BYTES = 1 << 20
 
 
 def sweep_days(home: Path) -> float:
-    """After how many days without a change Claude Code itself deletes a transcript."""
+    """The number of days without a change after which Claude Code deletes a transcript."""
     for name in ("settings.local.json", "settings.json"):
         days = _days_in(home / name)
         if days is not None:

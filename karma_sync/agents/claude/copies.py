@@ -63,7 +63,7 @@ class Copies:
         )
 
     def _rank(self, copy: SourceSession) -> tuple[bool, int, int, str]:
-        """Which copy is the transcript: the highest.
+        """The rank of a copy; the copy with the highest rank is the transcript.
 
         One that cannot be read ranks first: the failure is shown, and nobody takes a stub for all
         that there is.

@@ -1,4 +1,4 @@
-"""Where Claude Code looks for a session's files, below its directory (docs/agent-files.md)."""
+"""The places of a session's files below Claude Code's directory (docs/agent-files.md)."""
 
 from pathlib import PurePosixPath
 
@@ -31,7 +31,7 @@ def directory_name(cwd: str) -> str:
 
 
 def place_of(name: str, session: str, cwd: str) -> PurePosixPath:
-    """Where a file of an item lies below an agent's directory.
+    """The path of an item's file below an agent's directory.
 
     `name` and `session` have the forms that a verified manifest may have, so the path has no `..`.
     """

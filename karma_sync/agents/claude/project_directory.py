@@ -30,7 +30,7 @@ def directory_name(path: str) -> str:
 
 
 def project_directory(home: Path, path: Path, environ: Mapping[str, str]) -> Path:
-    """Where Claude Code keeps the sessions that begin in a directory; `home` is its own directory.
+    """Claude Code's directory for sessions that begin in `path`; `home` is its own directory.
 
     `CLAUDE_CODE_PROJECT_DIR_NAME` names it, if `CLAUDE_CONFIG_DIR` is set too.
     """

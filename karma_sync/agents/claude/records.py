@@ -332,7 +332,7 @@ def record_in(line: bytes) -> dict[str, Any] | None:
 
 
 def moment_of(record: dict[str, Any]) -> datetime | None:
-    """When a record was written (UTC); None if it does not say."""
+    """The time at which a record was written (UTC); None if the record has none."""
     stamp = record.get("timestamp")
     try:
         moment = datetime.fromisoformat(stamp if isinstance(stamp, str) else "")

@@ -85,7 +85,7 @@ class Chunk:
 
 
 class ChunkStore(Protocol):
-    """Where a manifest and chunks are read and written."""
+    """A store from which a manifest and chunks are read, and to which they are written."""
 
     def read_manifest(self) -> ChunkManifest:
         """The manifest; empty and of version 1 if there is none.

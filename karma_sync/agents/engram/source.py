@@ -240,7 +240,7 @@ def _place(row: Mapping[str, Any], repository: str) -> tuple[str, ...]:
 
 
 def _directories(rows: Rows) -> dict[str, str]:
-    """Where each session worked, as far as Engram knows."""
+    """The working directory of each session, as far as Engram knows."""
     found = {}
     for row in rows.execute("SELECT * FROM sessions"):
         fields = dict(row)
@@ -251,7 +251,7 @@ def _directories(rows: Rows) -> dict[str, str]:
 
 
 def _doubtful_until(rows: Rows, known: frozenset[str]) -> str:
-    """Until when a row may have come with a chunk of which no file is here; as records say times.
+    """The latest time, as records write it, of a row that a chunk without a file may have brought.
 
     Engram lists the chunks that it exported and imported alike.
     """

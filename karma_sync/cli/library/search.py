@@ -30,7 +30,7 @@ _CURSOR_DIGITS = 10
 
 
 class Sort(StrEnum):
-    """How hits are ordered."""
+    """The orders of hits."""
 
     BEST = "best"
     NEW = "new"

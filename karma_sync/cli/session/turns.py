@@ -25,7 +25,7 @@ _RESULT_CHARS = 20_000  # of one tool's result, with --tools full
 
 
 class ToolDetail(StrEnum):
-    """How much of each tool is shown."""
+    """The detail in which each tool is shown."""
 
     NONE = "none"
     SHORT = "short"  # one line

@@ -45,7 +45,7 @@ class Channel:
 
     @property
     def profile(self) -> Profile:
-        """Which files of a session I send."""
+        """The profile of the sessions that I send."""
         return self.subscription.limits.profile
 
     @property
@@ -249,7 +249,7 @@ class Kept:
 
 
 def kept_channels(world: World) -> frozenset[Kept]:
-    """For each answer of another member, the channels whose items stay.
+    """The channels whose items stay, for each answer of another member.
 
     A decline withdraws everything. A channel that was opened again also withdraws what came
     through an earlier one: the member declined in between, even if we were offline and never saw
@@ -275,7 +275,7 @@ def kept_channels(world: World) -> frozenset[Kept]:
 
 
 def purged(world: World) -> frozenset[tuple[str, str]]:
-    """Of what I received is to be deleted: teams, as (team, ""), and single (team, project)."""
+    """The received items to be deleted: those of teams, as (team, ""), and of (team, project)."""
     declined = {place for place, mine in world.mine.items() if mine.purged}
     return frozenset({(team, "") for team in world.purged} | declined)
 

@@ -10,7 +10,7 @@ PATIENCE_S = 60.0
 
 @dataclass(frozen=True)
 class RecoveryState:
-    """How far an outbox is that takes its own items back.
+    """The progress of an outbox that takes its own items back.
 
     `receivers` counts the members who receive the channel, `connected` those who are connected.
     `quiet_s` is for how many seconds Syncthing has been idle and needed nothing for the folder;

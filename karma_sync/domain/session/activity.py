@@ -22,7 +22,7 @@ _WORK_TREE = re.compile(r".*/(?:\.claude/worktrees|\.worktrees|\.claude-worktree
 
 
 class StatsBy(StrEnum):
-    """How figures of sessions are grouped."""
+    """The ways to group figures of sessions."""
 
     MEMBER = "member"
     TEAM = "team"

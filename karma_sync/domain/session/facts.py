@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 @dataclass(frozen=True)
 class PlanNames:
-    """How a session names its plans.
+    """The names of a session's plans.
 
     `slugs` stand in its records; `paths` are files that it wrote, or that the program named to it.
     """

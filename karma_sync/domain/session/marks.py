@@ -9,7 +9,7 @@ from karma_sync.domain.session.bigrams import pieces
 from karma_sync.domain.session.query import Word
 
 Mark = tuple[int, int]
-"""Where a word begins and ends in a text, in characters."""
+"""The start and the end of a word in a text, in characters."""
 
 # how many characters of a text are searched for marks: more would take longer than to read them
 _MOST = 200_000
@@ -22,7 +22,7 @@ def pattern_of(words: Iterable[Word]) -> "re.Pattern[str] | None":
 
 
 def marks(text: str, pattern: "re.Pattern[str] | None") -> list[Mark]:
-    """Where the pattern fits in the text, the first place first."""
+    """The places at which the pattern fits the text, the first place first."""
     if pattern is None:
         return []
     return [found.span() for found in pattern.finditer(folded(text[:_MOST])) if found[0]]
@@ -75,7 +75,7 @@ def _alternatives(word: Word) -> list[str]:
 
 
 def _best_start(found: Sequence[Mark], width: int) -> int:
-    """Where the part of `width` characters begins that has the most marks."""
+    """The start of the part of `width` characters that has the most marks."""
     best, most = 0, 0
     for number, (start, _) in enumerate(found[:200]):
         count = sum(1 for a, _ in found[number : number + 50] if a < start + width)

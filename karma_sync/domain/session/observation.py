@@ -103,7 +103,7 @@ class SourceObservation:
 
 @dataclass(frozen=True)
 class ObservationFilter:
-    """Which observations a reader wants; an empty condition allows all.
+    """The conditions on observations that a reader wants; an empty one allows all.
 
     `authors` are tags or their user parts, `projects` names or the ends of names. `since` is a
     moment as records have it; `id` the beginning of an id.

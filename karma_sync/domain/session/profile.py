@@ -30,7 +30,7 @@ class FileKind(StrEnum):
 
 
 class Profile(StrEnum):
-    """How many kinds of files a member sends of each session; `takes` defines them."""
+    """The profiles: which kinds of files a member sends of each session; `takes` defines them."""
 
     CONVERSATION = "conversation"
     STANDARD = "standard"

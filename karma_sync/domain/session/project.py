@@ -120,7 +120,7 @@ class Where(StrEnum):
 
 @dataclass(frozen=True)
 class Place:
-    """Where one working directory lies.
+    """The place of one working directory.
 
     `identity` is set in a project; `why` gives the reason for `Where.ELSEWHERE`. `others` are the
     identities of the repository's other remotes; they are proposed to the person, never used.

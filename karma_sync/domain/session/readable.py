@@ -18,5 +18,5 @@ class Readable:
 
     @property
     def place(self) -> str:
-        """Where it belongs: its project."""
+        """The session's project."""
         return self.manifest.project

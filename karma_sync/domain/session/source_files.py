@@ -53,7 +53,7 @@ class _Stored(BaseModel):
 
 
 class Position(_Stored):
-    """How far a file was read: the first `offset` bytes, all of them whole lines.
+    """The position up to which a file was read: `offset` bytes, all of them whole lines.
 
     `size`, `mtime_ns` (Unix nanoseconds) and `inode` are the file's when reading began.
     `fingerprint` is a hash over the file's first bytes and the last bytes before `offset`. A file
@@ -81,7 +81,7 @@ class ReadFile(_Stored):
 
 
 class PackedFile(_Stored):
-    """Where packaging goes on in one file.
+    """The state from which packaging goes on in one file.
 
     The first `sealed` chunks of the file's entry never change. Packaging goes on after them: with
     the line that begins at raw byte `line`, after its first `skip` redacted bytes. `position` is
@@ -107,7 +107,7 @@ class PackedFile(_Stored):
 
 
 class PackedItem(_Stored):
-    """How far one session was packaged into one channel.
+    """The state of one session that was packaged into one channel.
 
     `version` is that of `Outgoing`. `running` tells whether the agent had the session open; None if
     the agent does not report that. `held` has the size, time and inode of each file that stays here
@@ -176,7 +176,7 @@ class SourceSession:
 
     @property
     def place(self) -> Path:
-        """Where the agent has the transcript; this may be a link to the file that is read."""
+        """The agent's path of the transcript; this may be a link to the file that is read."""
         return self.directory / f"{self.session_id}.jsonl"
 
     @property

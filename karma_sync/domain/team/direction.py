@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Direction(StrEnum):
-    """Which way a member takes part in a project."""
+    """The ways in which a member takes part in a project."""
 
     SEND = "send"
     RECEIVE = "receive"

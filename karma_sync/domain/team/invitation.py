@@ -207,7 +207,7 @@ class Pairing(Value, frozen=True, kw_only=True):
 
     @property
     def until(self) -> datetime:
-        """When it ends (UTC)."""
+        """The time at which the pairing ends (UTC)."""
         return self.made + PAIRING_LASTS
 
     def open_at(self, now: datetime) -> bool:

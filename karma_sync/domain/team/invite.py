@@ -176,7 +176,7 @@ class Invite(Value, frozen=True, kw_only=True):
         return self._end("revoke", now)
 
     def void(self, now: datetime) -> "Invite":
-        """Nobody can tell any more who used it, who may have it, or or whether I may invite."""
+        """End the code: nobody knows any more who used it, who has it, or whether I may invite."""
         return self._end("void", now)
 
     def _end(self, verb: str, now: datetime, **changes: Any) -> "Invite":
@@ -233,7 +233,7 @@ class Door(Value, frozen=True, kw_only=True):
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Where the device can be dialled, as far as is known."""
+        """The addresses at which the device can be dialled, as far as they are known."""
         return (self.address,) if self.address else ()
 
     def ask(self, **request: Any) -> "Door":
@@ -253,7 +253,7 @@ class Door(Value, frozen=True, kw_only=True):
         return self._move("close")
 
     def fill(self) -> "Door":
-        """It put too much into the folder."""
+        """Close the door because the device put too much into the folder."""
         return self._move("fill")
 
     def _move(self, verb: str, **changes: Any) -> "Door":

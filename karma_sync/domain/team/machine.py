@@ -70,7 +70,7 @@ class TeamPolicy(Value, frozen=True, kw_only=True):
 
     @property
     def automatic(self) -> Direction:
-        """How a project is accepted without a question."""
+        """The direction in which a project is accepted without a question."""
         return self.direction or Direction.RECEIVE
 
     @property

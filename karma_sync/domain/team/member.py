@@ -33,7 +33,7 @@ class How(StrEnum):
 
 
 class Removal(Value, frozen=True, kw_only=True):
-    """How and when (Unix milliseconds) a member was removed.
+    """The manner and time (Unix milliseconds) of a member's removal.
 
     With `retracted` all others delete what the member sent. A member whose machine was `stolen` is
     not told. `notice` is the envelope that tells the member, signed by the leader; "" before it is

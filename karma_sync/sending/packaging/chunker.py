@@ -170,7 +170,7 @@ class CutFiles:
         self.left += max(0, count)
 
     def transcripts(self) -> list[PackedFile]:
-        """How far the transcripts among them were read."""
+        """The states of the transcripts among them: how far each was read."""
         return [file.state for name, file in self.files.items() if kind_of(name) in TRANSCRIPTS]
 
     def finish(self) -> list[CutFile]:

@@ -13,7 +13,7 @@ from karma_sync.store.database import Database
 
 @dataclass(frozen=True)
 class AgentReach:
-    """How far the person lets an agent look: by default, at the project of its directory.
+    """The reach that a person allows an agent: by default, the project of its directory.
 
     - `project`: this one instead, by its name or the end of it.
     - `everything`: all projects.

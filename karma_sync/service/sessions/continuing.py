@@ -15,7 +15,7 @@ from karma_sync.store.database import Database
 
 
 class Ahead(StrEnum):
-    """Which machine has messages of a session that the other has not."""
+    """The machines that have messages of a session which the other machine lacks."""
 
     THERE = "there"
     HERE = "here"
@@ -25,7 +25,7 @@ class Ahead(StrEnum):
 
 @dataclass(frozen=True)
 class Lead:
-    """How far a session went on there and here.
+    """The comparison of a session there with its copy here.
 
     `there` and `here` count the messages that only that machine has. `session` is the one here that
     holds the same conversation, `directory` where it works; "" if nothing of it is here.
@@ -74,7 +74,7 @@ def on_other_machine(
 def standing_of(
     theirs: Collection[str], here: Mapping[str, Collection[str]], works_in: Mapping[str, str]
 ) -> Lead:
-    """How a session whose messages are `theirs` compares with those here that hold it.
+    """Compare a session whose messages are `theirs` with the sessions here that hold it.
 
     `here` has the messages of each such session, `works_in` its directory. Of several, the one
     counts that lacks least, and of these the one that went on furthest.

@@ -59,7 +59,7 @@ class MessageFinder:
         return None
 
     def _begin(self, extractor: Extractor, path: str, message: str, most: int) -> int | None:
-        """Where the first record in a file begins whose id begins so."""
+        """The start of the first record in a file whose id begins with `message`."""
         at = 0
         wanted = message.encode()
         for block in lines_before_too_long(self.sessions.content(self.scope, self.readable, path)):

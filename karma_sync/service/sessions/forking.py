@@ -37,7 +37,7 @@ _TITLE_CHARS = 120
 
 @dataclass(frozen=True)
 class ForkWishes:
-    """How a person wants a session forked; `author` is how its author is named in the title."""
+    """A person's wishes for a fork; `author` is the name of the parent's author in the title."""
 
     author: str
     at: str = ""
@@ -152,7 +152,7 @@ class Forking:
         )
 
     def _place(self, name: str, own: Path, old: str) -> Path | None:
-        """Where a file of the parent belongs here; None if a fork does not get it."""
+        """The place of a parent's file in the fork; None if a fork does not get it."""
         parts = name.split("/")
         if not all(map(_PART.fullmatch, parts)):
             return None

@@ -107,12 +107,12 @@ class LeavingObservations:
 
     @property
     def types(self) -> dict[str, int]:
-        """How many are of each type."""
+        """The number of observations of each type."""
         return counted_types(self.found)
 
     @property
     def reasons(self) -> dict[str, int]:
-        """How many stay, by reason code."""
+        """The number of observations that stay, by reason code."""
         return dict(sorted(Counter(why.value for _, why in self.stays).items()))
 
 
@@ -270,7 +270,7 @@ def author_name(store: Database, tag: str) -> str:
 
 
 class ObservationCounts(Value, frozen=True, kw_only=True):
-    """How many observations are mine here, by others, and mine that have not left yet.
+    """The numbers of observations: mine here, by others, and mine that have not left yet.
 
     `imports` counts what the last import of each item did, by `imported`, `skipped` and the codes
     of what was refused. `unasked` are the projects of which the person was not shown any yet.

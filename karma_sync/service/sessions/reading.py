@@ -130,7 +130,7 @@ class ReadableSessions:
         return self.library.content(scope, readable, path, begin)
 
     def places(self, scope: AccessScope, readable: Readable, begin: str) -> list[tuple[str, int]]:
-        """Where records may lie whose ids begin so, as far as an index shows: (path, at)."""
+        """Places (path, at) of records whose ids may begin with `begin`, as an index has them."""
         if isinstance(readable, ReadableCopy):
             return []
         return self.library.places(scope, readable, begin)

@@ -57,7 +57,7 @@ class LeavingFile:
 
 @dataclass(frozen=True)
 class Counted:
-    """How often each rule cuts in the first `searched` of `all` sessions; no others were read.
+    """The cuts of each rule in the first `searched` of `all` sessions; no others were read.
 
     `withheld` are the records of these sessions that stay here.
     """
@@ -107,7 +107,7 @@ def _parts(redactor: Redactor, session: SourceSession, profile: Profile) -> Iter
 
 
 def cuts_by_rule(redactor: Redactor, name: str, pieces: Iterable[bytes]) -> Mapping[str, int]:
-    """How often each rule cuts in a file that was packaged before, by its name and content.
+    """The number of cuts of each rule in a file that was packaged before, by its name and content.
 
     Raises:
         RedactionFailed: the file cannot be redacted, so it would not be packaged again either.
@@ -202,7 +202,7 @@ class Foreseen:
 
     @property
     def cuts(self) -> Mapping[str, int]:
-        """How often each rule cuts, in all sessions."""
+        """The number of cuts of each rule, in all sessions."""
         return dict(sum((Counter(each.cuts) for each in self.holding), Counter()))
 
 

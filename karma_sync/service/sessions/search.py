@@ -139,7 +139,7 @@ class SessionSearch:
         return SessionFilter(ids=frozenset(map(_place_of, allowed)), without=without)
 
     def _unindexed(self, scope: AccessScope) -> int:
-        """How many sessions nothing is found of, because they arrived or were archived just now."""
+        """The number of sessions not indexed yet: those that arrived or were archived just now."""
         with self.searcher.library.store.reading() as tx:
             count = queries.unindexed(tx, scope)
         if self._has_archive(scope):

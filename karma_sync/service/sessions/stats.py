@@ -52,7 +52,7 @@ class SessionFigures:
 
     @property
     def hours(self) -> float | None:
-        """How long the sessions were active, each by itself."""
+        """The hours in which the sessions were active, each by itself."""
         return None if self.stretches is None else self.stretches * STRETCH_S / HOUR_S
 
     @property
@@ -97,7 +97,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Grouping:
-    """How figures are grouped; `teams` are their names by ID."""
+    """The grouping of figures; `teams` are their names by ID."""
 
     by: StatsBy
     teams: Mapping[str, str]

@@ -28,7 +28,7 @@ class _Pending:
     name: str = field(default=OWN, init=False)
 
     def stamp(self) -> Hashable:
-        """It never changes."""
+        """A constant: the observations never change."""
         return None
 
     def directories(self) -> Sequence[Path]:

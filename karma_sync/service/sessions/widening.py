@@ -139,7 +139,7 @@ class Widening:
         self._home = home
 
     def of(self, before: SendingRules, after: SendingRules, progress: Progress) -> list[Wider]:
-        """For each project that I send after the change, what more would leave; may be nothing."""
+        """The sessions that leave only after the change, for each project that I then send."""
         sessions = self._matcher.sessions()
         was, now = self._decider(before), self._decider(after)
         found = []

@@ -76,13 +76,13 @@ def _key_of(row: Departed, me: str, wanted: SessionKey) -> SessionKey:
 
 
 def count_sessions(rows: Iterable[Departed]) -> int:
-    """How many different sessions these rows name."""
+    """The number of different sessions that these rows name."""
     return len({row.session for row in rows})
 
 
 @dataclass(frozen=True)
 class Reach:
-    """How far a call-back reaches; projects are named as in a command.
+    """The reach of a call-back; projects are named as in a command.
 
     `goes` is true if an open channel has some of it. `paused` are projects whose channels are
     paused, so that the call-back waits. `closed` are projects that I no longer send although what
@@ -97,7 +97,7 @@ class Reach:
 def reach(
     states: Database, store: Database, me: PairingCode, now: datetime, rows: Iterable[Departed]
 ) -> Reach:
-    """How far it reaches to call these rows back."""
+    """The reach of a call-back of these rows."""
     with states.reading() as tx:
         world = read_world(tx, me, now, discovery=False)
     folders = {row.folder for row in rows}

@@ -79,7 +79,7 @@ class ChannelReceipt(Received, frozen=True, kw_only=True, omit_defaults=True):
         return self.digest == digest_of({i: r for i, r in mine.items() if (i, r) not in aside})
 
     def confirms(self, mine: Mapping[str, int], before: int = 0) -> int:
-        """How many of my items (`mine`: revision by item) the member confirms.
+        """The number of my items (`mine`: revision by item) that the member confirms.
 
         Equal digests confirm all items. Otherwise this is an estimate, below the number of all
         items: at least those up to the revision `before`, at which the member had everything, and
@@ -92,7 +92,7 @@ class ChannelReceipt(Received, frozen=True, kw_only=True, omit_defaults=True):
         return max(sure, min(self.items, possible, len(mine) - 1))
 
     def carried_out(self, mine: Sequence[tuple[str, int]]) -> frozenset[tuple[str, int]]:
-        """Which of my retractions the member has carried out.
+        """The retractions among `mine` that the member has carried out.
 
         `mine` and the result hold (item, revision); `mine` is in the order of revisions.
         """
