@@ -115,7 +115,7 @@ def label(value: object) -> str:
 
 
 def text(value: object) -> str:
-    """A text of a source; what is no text in UTF-8 is replaced."""
+    """A text of a source; bytes that are not UTF-8 are replaced."""
     return str(value).encode(errors="replace").decode() if value is not None else ""
 
 

@@ -84,7 +84,7 @@ def content_hash(content: bytes) -> str:
 
 
 class PackWriter:
-    """Appends entries to a pack; what lies behind `length` is of a writer that failed, and goes.
+    """Appends entries to a pack; bytes behind `length` are of a failed writer, and are cut off.
 
     Raises DamagedPack if there are fewer bytes than `length`.
 

@@ -90,8 +90,8 @@ class Upkeep:
     def recover(self) -> None:
         """Bring archive.db and the packs together, after a crash or after one of them was lost.
 
-        The packs are the truth: what a pack holds beyond the database is taken over, and a pack
-        that the database does not know too. What was purged is deleted.
+        The packs are the truth: entries of a pack that the database lacks are taken over, and so
+        are whole packs that it lacks. Purged sessions are deleted.
         """
         with self._store.reading() as tx:
             rows, purged = store.all_sessions(tx), store.purged(tx)

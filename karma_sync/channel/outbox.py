@@ -64,7 +64,7 @@ class Outbox:
         """Create the folder with its allow-list and a first file, before it is shared.
 
         A folder that is shared while empty can stall for ever (docs/syncthing.md, "Sharing
-        again"). What peers put in the place of a directory while it was recovering is deleted.
+        again"). Files that peers put in the place of a directory during a recovery are deleted.
         """
         private_dir(self.path)
         for part in (ITEMS, CHUNKS, RETRACTED):

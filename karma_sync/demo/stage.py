@@ -122,7 +122,7 @@ class DemoMember:
         )
 
     def run(self, *arguments: str, cwd: Path | None = None, within_s: float = 120.0) -> str:
-        """Type a command; what it printed.
+        """Type a command; return its output.
 
         Raises:
             KarmaError: it failed, or did not end in time.

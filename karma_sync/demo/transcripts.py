@@ -17,7 +17,7 @@ from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.profile import TRANSCRIPT
 from karma_sync.errors import BadInput
 
-# What Claude Code writes (docs/agent-files.md, "Records"); others write `type` too, but none of
+# Claude Code's types (docs/agent-files.md, "Records"); others write `type` too, but none of
 # these together with one of the fields.
 _TYPES = {
     "ai-title",

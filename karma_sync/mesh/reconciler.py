@@ -242,7 +242,7 @@ class Reconciler:
         if dropped and len(dropped) < len(actions):
             # Syncthing sends the index of a new folder at once, and announces at the end of all
             # changes that it shares it; a peer that gets the index first ends the connection. So
-            # what takes long comes before (docs/syncthing.md, "Connections").
+            # slow changes come before (docs/syncthing.md, "Connections").
             configuration = with_changes(configuration, drop_folders=dropped)
             self._syncthing.put_configuration(configuration)
         wanted = with_changes(

@@ -107,9 +107,9 @@ class Indexer:
         observations.drop_channel(tx, folder)
 
     def complete(self, store: Database) -> bool:
-        """Index some of what the library has and the index has not; whether anything is left.
+        """Index some items that the index lacks; return whether any are left.
 
-        One call takes a fraction of a second. What was indexed by earlier rules is indexed again.
+        One call takes a fraction of a second. Items indexed by earlier rules are indexed again.
         """
         if not self._is_behind:
             return False

@@ -18,9 +18,9 @@ from karma_sync.domain.session.project import Names, Place, Where
 from karma_sync.domain.session.selection import Choices, Limits, Unshared, Whose
 from karma_sync.git.places import real_path
 
-# Why an observation stays that has nothing to do with the project: nobody needs to be told.
+# Reasons of observations that have nothing to do with the project: nobody needs to be told.
 _UNCONCERNED = frozenset({StayReason.OTHER_PROJECT, StayReason.NO_PROJECT})
-# What left before stays with the others as it was, where one of these holds the rest back.
+# Of observations held back for these reasons, earlier versions stay with the others as they were.
 _FROZEN = frozenset(
     {StayReason.WITHHELD, StayReason.EARLIER, StayReason.EXCLUDED, StayReason.TOO_LARGE}
 )

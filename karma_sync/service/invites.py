@@ -50,7 +50,7 @@ class InviteTerms:
         return Role.GUEST if self.projects else Role.MEMBER
 
 
-# Such a code opens everything: it is good for a moment, for one, and never without a yes.
+# A code for my own machines opens everything: good for a moment, for one, never without a yes.
 FOR_ME = InviteTerms(life=timedelta(minutes=15), uses=1, confirm=True, for_me=True)
 
 
@@ -129,7 +129,7 @@ def create(
         if not terms.for_me:
             teams.refuse_personal(tx, team)
         policy = state.policies.get(tx, team.id)
-        # who joins would be accepted with all that it shares: a person looks at it first
+        # the policy would accept all that a new member shares: a person looks at the member first
         asks = terms.confirm or (policy is not None and policy.accepts_some)
         invite = invite.changed(confirm=asks)
         state.invites.put(tx, invite)

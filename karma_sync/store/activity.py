@@ -1,7 +1,8 @@
-"""Keeps what sessions did, beside the index of a library or of the archive: `who` and `stats` ask.
+"""Stores the activity of sessions for `who` and `stats`, beside the library's or archive's index.
 
-It is written with the index, in the same transaction, from the same lines; what is taken out of the
-index leaves here too. Items and files have the numbers that `store/search_index.py` gave them.
+It is written with the index, in the same transaction, from the same lines; an item that is taken
+out of the index is taken out here too. Items and files have the numbers that
+`store/search_index.py` gave them.
 """
 
 import hashlib

@@ -215,8 +215,8 @@ def texts_of(record: Observation) -> Texts:
     return Texts(title=record.title, answer=record.content, tool=record.tool, path=record.topic)
 
 
-# Of the records with one id and project: the highest version counts. Who came first is who arrived
-# first; what that member deleted is gone, whatever versions others have, and only that.
+# Of the records with one id and project, the highest version counts. The first author is the member
+# whose record arrived first; only a deletion by that member counts, whatever versions others have.
 _NEWEST = """
     WITH seen AS (
         SELECT o.number, o.folder, o.item, o.id, o.version, o.project, o.member, o.type, o.updated,

@@ -106,10 +106,10 @@ class Former(Value, frozen=True, kw_only=True):
     """A team that I left or from which I was removed, at a moment (UTC).
 
     `key` and `incarnation` are mine as that team's roster had them: a roster that lists me with no
-    higher incarnation is from before. `projects` are those of which something may be here. What I
-    received is deleted at `purge_at`; None means that it stays. `devices` were the others': until
-    they know, they may still ask to connect. If I left, `retracted` is true if I took back what I
-    had sent.
+    higher incarnation is from before. `projects` are those of which something may be here. The
+    items that I received are deleted at `purge_at`; None means that they stay. `devices` were the
+    others': until they know, they may still ask to connect. If I left, `retracted` is true if I
+    took back the items that I had sent.
     """
 
     team: str

@@ -117,8 +117,8 @@ class Adopter:
     def _adopt_own(self, team_id: str, found: DocumentFile) -> bool:
         """Adopt a roster of mine that is newer than the database, which then is an old backup.
 
-        Otherwise those whom I removed since would come back. What does not verify is written over
-        by the next one that I write. Returns whether it was adopted.
+        Otherwise members that I removed since would come back. A roster that does not verify is
+        written over by my next one. Returns whether it was adopted.
         """
         try:
             with self._context.store.transaction() as tx:

@@ -58,9 +58,9 @@ class LeaveTerms:
 def leave(tx: Transaction, team: Team, me: str, terms: LeaveTerms) -> Team:
     """Leave a team: I send and receive nothing more, and my last document says so to the others.
 
-    It has my last answers: who was away learns from them what I took back before.
+    It has my last answers: members that were away learn from them what I took back before.
 
-    What I received is deleted after seven days, unless it is to be kept.
+    The items that I received are deleted after seven days, unless they are to be kept.
 
     Raises:
         IllegalMove: I lead the team.

@@ -38,9 +38,9 @@ class PutBack:
         self._random = random.SystemRandom()
 
     def begin_run(self) -> None:
-        """Begin to look at all teams. What is not found missing again is not due any more.
+        """Begin to look at all teams. A file that is not found missing again is not due any more.
 
-        Its team may have ended, its writer may have left, or nothing may be written there now.
+        The team may have ended, the writer may have left, or nothing may be written there now.
         """
         self._due_before, self._due = self._due, {}
 

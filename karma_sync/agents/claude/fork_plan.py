@@ -1,7 +1,7 @@
 """Decides record by record what a fork takes of a transcript; reads no file and writes none.
 
-A fork is a session that an agent here goes on with. It takes the conversation; what it leaves out
-is taken out of the chain of records, so that nothing before it is lost
+A fork is a session that an agent here goes on with. It takes the conversation; records that it
+leaves out are taken out of the chain of records, so that no record before them is lost
 (docs/adr/0041-what-a-fork-takes.md).
 """
 

@@ -27,7 +27,7 @@ _OWN_WORDS = frozenset(
 )
 _FILE_KEYS = ("file_path", "notebook_path", "filePath")
 _OF_POSTED = frozenset(("type", "sessionId", "agentId", "hash", "id", "timestamp"))
-_MCP = "mcpMeta"  # what a tool of an MCP server gave besides its text
+_MCP = "mcpMeta"  # the other data that a tool of an MCP server gave besides its text
 _MOST_NAME = 255  # the longest name of a file
 
 Json = dict[str, Any]

@@ -1,7 +1,7 @@
 """Finds the passages in Claude Code's transcripts: prompts, answers, thinking, tool calls, results.
 
-Field names are Claude Code's (docs/agent-files.md, "Records"). What the program writes into a
-person's messages is left out, and so is what a record holds a second time, such as
+Field names are Claude Code's (docs/agent-files.md, "Records"). Text that the program writes
+into a person's messages is left out, and so is text that a record holds a second time, such as in
 `toolUseResult`.
 """
 

@@ -1,10 +1,10 @@
 """Hands observations over to Engram: writes chunks that `engram sync --import` reads.
 
 Each observation is in exactly one chunk; an edit and a deletion follow as a mutation in a later
-one. What was handed over before is read from the chunks themselves.
+one. Earlier observations are read from the chunks themselves.
 
-Engram's own export takes what was saved after the newest chunk of a manifest. So a chunk of ours
-never makes a manifest newer than it was: Engram would leave out what it saved before.
+Engram's own export takes the rows saved after the newest chunk of a manifest. So a chunk of ours
+never makes a manifest newer than it was: Engram would leave out the rows that it saved before.
 """
 
 import json
@@ -66,9 +66,9 @@ def export(
 ) -> ExportResult:
     """Write one chunk with all that the store does not have yet; none if there is nothing new.
 
-    `created_by` is this member's tag, `at` the moment of the edits and deletions. What others put
-    into the store is not handed over again, and is never changed or deleted. With `projects`, by
-    Engram's names, only what is of them is deleted if it is not among `found`.
+    `created_by` is this member's tag, `at` the moment of the edits and deletions. Chunks that
+    others put into the store are not handed over again, and never changed or deleted. With
+    `projects`, by Engram's names, only observations of them are deleted if not among `found`.
 
     Raises:
         BadChunk: the store's manifest is damaged; nothing was written.

@@ -1,7 +1,8 @@
-"""Reads what Engram saved: its database, and the `.engram` folders of repositories; writes nothing.
+"""Reads Engram's observations: its database, and the `.engram` folders of repositories.
 
-Engram names no author. Of its database, what no imported chunk brought is this person's; of a
-folder, the chunks that one of the person's own names created. What nobody can tell is not theirs.
+It writes nothing. Engram names no author. Of its database, rows that no imported chunk brought are
+this person's; of a folder, chunks that one of the person's own names created. In doubt, a row is
+not theirs.
 """
 
 import json

@@ -199,7 +199,7 @@ def withhold(
 ) -> None:
     """Withhold an observation.
 
-    It stays on this machine. What left of it stays with the others as it is.
+    It stays on this machine. A copy that left before stays with the others as it is.
 
     Example: karma-sync observation withhold obs-3a78
     """

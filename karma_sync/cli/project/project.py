@@ -211,8 +211,8 @@ def unshare(
 ) -> None:
     """Unshare a project.
 
-    Only the leader can. Nothing more of it is exchanged. What was exchanged stays, and each member
-    can still withdraw what it sent.
+    Only the leader can. Nothing more of it is exchanged. Sessions exchanged before stay, and each
+    member can still withdraw its own.
 
     Example: karma-sync project unshare web
     """

@@ -193,7 +193,8 @@ def decline(
     """Decline a project.
 
     Other members remove the sessions that you sent: if you sent any, the command prints how many,
-    and asks. What you received stays; with `--purge` it is deleted, also if you declined before.
+    and asks. Sessions that you received stay; with `--purge` they are deleted, also if you declined
+    before.
 
     Example: karma-sync decline repo
     """

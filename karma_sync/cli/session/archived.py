@@ -86,8 +86,8 @@ def purge(
 ) -> None:
     """Forget an archived session.
 
-    It is deleted from the archive for good, and never archived again. What the agent has, and what
-    was sent, stays.
+    It is deleted from the archive for good, and never archived again. The agent's own files, and
+    copies that were sent, stay.
 
     Example: karma-sync session purge 3a782158
     """

@@ -116,7 +116,7 @@ def share(
 def withhold(wanted: IdArgument) -> None:
     """Withhold a session.
 
-    No more of it is sent. What was sent stays with the receivers.
+    No more of it is sent. The part that was sent stays with the receivers.
 
     Example: karma-sync session withhold 3a782158
     """

@@ -172,7 +172,7 @@ def harmless(pieces: Iterable[bytes], wanted: str) -> Iterator[bytes]:
 
 
 _VIEWS = ("--changes", "--prompts", "--last", "--subagents", "--diff", "--tools")
-# What would be ignored beside an option, the options in the order of their precedence.
+# The options that another option would ignore, in the order of precedence.
 _APART: Mapping[str, tuple[str, ...]] = {
     "--raw": ("--json", "--follow", *_VIEWS),
     "--json": ("--follow", "--file", "@MESSAGE", *_VIEWS),

@@ -165,8 +165,8 @@ def remove(
 ) -> None:
     """Remove a member.
 
-    Only the leader can. Nothing more is sent to it or taken from it, at any member. What it has
-    already stays on its machine, unless its karma-sync deletes it: that is the team's policy.
+    Only the leader can. Nothing more is sent to it or taken from it, at any member. Sessions that
+    it has already stay on its machine, unless the team's policy has its karma-sync delete them.
 
     Example: karma-sync team remove bob.laptop
     """
@@ -231,8 +231,8 @@ def _received(team: "Team", stolen: bool) -> str:
 def dissolve(team: OfTeam = None, yes: YesOption = False) -> None:
     """Dissolve a team.
 
-    Only the leader can. Nothing more is exchanged. What was exchanged stays, and each member can
-    still take back what it sent.
+    Only the leader can. Nothing more is exchanged. Sessions exchanged before stay, and each member
+    can still take back its own.
 
     Example: karma-sync team dissolve --team backend
     """

@@ -253,7 +253,7 @@ def kept_channels(world: World) -> frozenset[Kept]:
 
     A decline withdraws everything. A channel that was opened again also withdraws what came
     through an earlier one: the member declined in between, even if we were offline and never saw
-    the decline. What a removed member sent stays, unless it was retracted.
+    the decline. The items of a removed member stay, unless they were retracted.
     """
     teams = {team.id: team for team in world.teams}
     found: dict[tuple[str, str, str], set[str]] = {}

@@ -145,7 +145,7 @@ _READS = rf"""["'`)}}\]]*{_GAP}{_OPTIONS}["']*(?:{
     )
 })\b"""
 _RUNS = rf"(?:karma[-_]sync|\$\{{?\w+\}}?){_READS}"  # compiled when it is needed: it takes long
-# what the program keeps on disk (docs/architecture.md, "Three databases")
+# the program's files on disk (docs/architecture.md, "Three databases")
 _HOLDS = re.compile(
     r"karma-sync[/\\](?:library|folders|archive)\b|\b(?:library|archive|state|work)\.db\b"
 )

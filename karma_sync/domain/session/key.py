@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from karma_sync.errors import BadInput
 
-# what stays as it is in a part; letters, digits and `_.-~` always do
+# characters that stay as they are in a part; letters, digits and `_.-~` always do
 _PLAIN = "/+,=!$&'()*;"
 _AGENT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}(/.*)?", re.DOTALL)
 _PARTS = 4

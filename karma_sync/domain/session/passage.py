@@ -1,8 +1,8 @@
 """A passage: the texts of one record of a session that people search for.
 
-An agent's adapter makes passages from the lines of that agent's files. What a line gives depends
-on this line alone, so that a grown file is indexed from where it ended, and what was indexed once
-can be taken out again.
+An agent's adapter makes passages from the lines of that agent's files. The passage of a line
+depends on this line alone, so that a grown file is indexed from where it ended, and text that was
+indexed once can be taken out again.
 """
 
 from collections.abc import Iterable, Iterator

@@ -187,7 +187,7 @@ def _meaning(token: re.Match[str], now: datetime) -> tuple[Word | Filter | None,
 
 
 def joined(words: Sequence[str]) -> str:
-    """The words of a command line as one query; what the shell gave with blanks was a phrase."""
+    """The words of a command line as one query; a word with blanks in it was a phrase."""
     return " ".join(map(_as_phrase, words)) if len(words) > 1 else "".join(words)
 
 
@@ -238,7 +238,7 @@ _TOKEN = re.compile(
     rf'(?P<minus>-(?=\S))?(?:(?P<key>{_KEYS}):)?(?:"(?P<quoted>[^"]*)(?:"|$)|(?P<bare>\S+))',
     re.IGNORECASE,
 )
-# What looks like a filter: no URL, no place in code, no port.
+# A text that looks like a filter: no URL, no place in code, no port.
 _OTHER_KEY = re.compile(r"([A-Za-z]{2,20}):(?![/\\:=\d])\S")
 _SPAN = re.compile(r"(\d{1,5})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

@@ -9,7 +9,7 @@ import unicodedata
 
 from karma_sync.domain.text import one_line, printable
 
-# What may be taken for a mark: two brackets, and soon after them our name or many digits.
+# A text that may be taken for a mark: two brackets, and soon after them our name or many digits.
 _MARK = re.compile(
     r"(?:\[\s?){2,}+(?=[^\[\]\n]{0,80}?(?:karma|(?:begin|end)\b[^\[\]\n]{0,8}[0-9a-f]{8}|[0-9a-f]{16}))",
     re.IGNORECASE,

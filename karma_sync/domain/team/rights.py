@@ -17,7 +17,7 @@ def rights_of(
 
     `answers` are the answers of all members. The leader of a team is its admin. A member reads and
     writes a project that it accepted in both directions, and writes or reads one that it accepted
-    in one direction. What it received stays readable after it declined the project, or after the
+    in one direction. Items that it received stay readable after it declined it, or after the
     project or the team is gone from its rosters; `left` are the (team, project) of the teams that
     the member left.
     """

@@ -30,7 +30,7 @@ StatusCheck = Callable[[World, str, FolderStatus], None]
 
 _GONE = ("marker missing", "path missing")
 # No fault: a device that has the version will connect at some time, or a peer replaced the file
-# while it was fetched and will announce the new one. What stays so is a stall.
+# while it was fetched and will announce the new one. An error that stays is a stall.
 _PASSES = re.compile("no connected device has the required version|pull: no such file$")
 
 

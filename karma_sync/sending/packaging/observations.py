@@ -1,7 +1,7 @@
 """Packages observations: one item for each source and project, with one file of records.
 
-Records stand in the order of their ids, in chunks that end where ids say so. What left before is
-not redacted again.
+Records stand in the order of their ids, in chunks that end where ids say so. Records that left
+before are not redacted again.
 """
 
 import re
@@ -208,7 +208,7 @@ class ObservationPackager:
         *,
         known: bool,
     ) -> tuple[dict[str, bytes], dict[str, StayReason]]:
-        """The lines of the item by id, in their order; what left before is reused if `known`."""
+        """The lines of the item by id, in their order; lines that left are reused if `known`."""
         lines: dict[str, bytes] = {}
         afresh: list[Observation] = []
         for each, record in wanted.items():

@@ -34,8 +34,8 @@ def restore_session(
 
     `homes` are the agent's directories now. Of several it is the one from which it came.
 
-    It is withheld before the agent has it, so that it cannot leave; what of it is out stays out,
-    unchanged, until the person shares the session.
+    It is withheld before the agent has it, so that it cannot leave. A part that left before stays
+    with the receivers, unchanged, until the person shares the session.
 
     Raises:
         NotFound: the archive has no such session.

@@ -331,7 +331,7 @@ class ObservationCounter:
         return dict(sorted(found.items()))
 
 
-# What stays for one of these reasons is this person's own.
+# Observations that stay for one of these reasons are this person's own.
 _OWN_REASONS = frozenset(StayReason) - {StayReason.FOREIGN, StayReason.UNKNOWN_AUTHOR}
 
 
