@@ -47,7 +47,7 @@ _MOST_WRAPPED = 16  # lines over which a token is wrapped
 
 
 class Coding(Enum):
-    """What a need tells of a text besides what rules need; `NONE` is the need of rules."""
+    """The codings that a need shows in a text; `NONE` is the need of rules."""
 
     NONE = auto()
     BASE64 = auto()
@@ -253,7 +253,7 @@ def _without_base64(text: bytes, places: Sequence[int]) -> Iterator[Decoded]:
 
 
 def _text_of(run: bytes) -> bytes:
-    """What a run of base64 stands for if that is text; empty if it is none."""
+    """The text that a run of base64 stands for; empty if it stands for none."""
     code = b"".join(run.split()).translate(_URL_SAFE).rstrip(b"=")
     code = code[: len(code) - (len(code) % 4 == 1)]
     if _PLAIN.fullmatch(base64.b64decode(code[: min(_ALIGNED, len(code) // 4 * 4)])) is None:

@@ -44,7 +44,7 @@ def unescape(source: bytes) -> bytes:
 
 
 def _undone(parts: list[bytes]) -> Iterator[bytes]:
-    """What a text stands for of which these are the parts between its backslashes."""
+    """Yield the unescaped text, given its parts between backslashes."""
     after = iter(parts)
     yield next(after)
     for part in after:

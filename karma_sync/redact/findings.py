@@ -17,7 +17,7 @@ _Key = tuple[bytes, tuple[int, ...], frozenset[tuple[int, int]], tuple[NeedHit, 
 
 
 class Findings:
-    """What a scanner finds in groups of strings; the same group is searched once."""
+    """Finds secrets in groups of strings with a scanner; the same group is searched once."""
 
     def __init__(self, scanner: Scanner) -> None:
         self._scanner = scanner

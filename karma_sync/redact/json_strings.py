@@ -65,7 +65,7 @@ class StringPlace(NamedTuple):
     is_key: bool
 
     def text(self, record: bytes) -> bytes:
-        """What stands between its quotes."""
+        """The bytes between the string's quotes."""
         return record[self.first : self.last]
 
 

@@ -33,7 +33,7 @@ _LEAST_TAIL = 8  # characters of a token behind a line's end that are worth a cu
 
 
 class _Search(NamedTuple):
-    """What one search of a text has in all its layers: rules to try anyway, and its effort."""
+    """The parameters of a search in all layers of a text: rules to try anyway, and its effort."""
 
     near: Sequence[int]
     effort: Effort
@@ -185,7 +185,7 @@ class Scanner:
         written: Collection[Stretch] | None,
         hits: Sequence[NeedHit] | None = None,
     ) -> list[Span]:
-        """What is found in all layers of a text."""
+        """The spans that are found in all layers of a text."""
         known = self._gates.hits(text, search.effort) if hits is None else hits
         reasons = self._gates.reasons(known)
         levels = LEVELS if b"\\" in text or reasons.coded or reasons.wrapped else 0

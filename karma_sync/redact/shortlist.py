@@ -180,7 +180,7 @@ _Key = tuple[bytes, tuple[object, ...]] | tuple[bytes, tuple[object, ...], bool]
 
 
 class _Known:
-    """What windows hold that were searched before, as far as there is room."""
+    """The results for windows that were searched before, as far as there is room."""
 
     def __init__(self) -> None:
         self._held: dict[_Key, bool] = {}

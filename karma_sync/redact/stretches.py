@@ -16,7 +16,7 @@ Stretch = tuple[int, int]
 
 
 class Around(NamedTuple):
-    """What must be searched around a place: all between `low` and `high`."""
+    """The stretch around a place that must be searched: everything between `low` and `high`."""
 
     low: int
     high: int

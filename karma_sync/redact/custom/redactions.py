@@ -91,7 +91,7 @@ class OwnRedactions(BaseModel):
         return self.model_copy(update={"files": (*kept, text)})
 
     def entries(self) -> list["Entry"]:
-        """What is cut, the oldest first: texts, then files of rules."""
+        """The person's redactions, the oldest first: texts, then files of rules."""
         texts = [Entry(self._id("literal", each), (LITERAL,), len(each)) for each in self.literals]
         files = [Entry(self._id("rules", e), tuple(sorted(_names(e))), 0) for e in self.files]
         return [*texts, *files]

@@ -53,7 +53,7 @@ class RedactionsFile:
         return self._made[1]
 
     def entries(self) -> list[Entry]:
-        """What the person wants to be cut, the oldest first.
+        """The person's redactions, the oldest first.
 
         Raises:
             RedactionFailed: the file cannot be used.

@@ -121,7 +121,7 @@ class _Documents:
         return line["key"] == b"apiVersion" and self._map < indent <= _DEEPEST
 
     def _secrets(self) -> list[Stretch]:
-        """What the document held that ended here."""
+        """The secrets in the document that ended here."""
         found = self._found if self._is_secret else []
         self._is_secret, self._found, self._map, self._block = False, [], -1, -1
         return found

@@ -1,4 +1,4 @@
-"""What stands where a secret belongs without being one: placeholders, and references to one."""
+"""Values that stand in a secret's place without being one: placeholders and references."""
 
 import re
 
