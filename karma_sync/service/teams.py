@@ -9,7 +9,7 @@ from karma_sync.domain.ids import user_of
 from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.invitation import Answer
 from karma_sync.domain.team.machine import personal_policy
-from karma_sync.domain.team.member import Member
+from karma_sync.domain.team.member import How, Member
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.team import Team, found_team
 from karma_sync.errors import BadInput, Conflict, NotFound
@@ -174,7 +174,7 @@ def find(tx: Transaction, name: str | None) -> Team:
     """The team with this name or ID; with None, my only team, beside that of my own machines.
 
     Raises:
-        NotFound: there is no such team.
+        NotFound: there is no such team, or I am no longer in it.
         BadInput: there are several such teams.
     """
     teams = state.teams.all(tx)
@@ -190,4 +190,17 @@ def find(tx: Transaction, name: str | None) -> Team:
         invited = any(i.ready and i.answer is Answer.PENDING for i in state.invitations.all(tx))
         hint = "karma-sync inbox" if invited else "karma-sync team create NAME"
         raise NotFound("you are in no team", hint=hint)
+    for former in state.formers.all(tx):
+        if name in {former.name, former.team}:
+            raise NotFound(_why_not_in(former), hint="karma-sync team list")
     raise NotFound(f"you are in no team {name!r}", hint="karma-sync status")
+
+
+def _why_not_in(former: state.Former) -> str:
+    """How I ceased to be in a team, for a person who names it."""
+    ended = {
+        How.REMOVED: "you were removed from it",
+        How.LEFT: "you left it",
+        How.REPLACED: "another machine replaced this one in it",
+    }
+    return f"you are no longer in team {former.name}: {ended[former.how]} on {former.at:%Y-%m-%d}"

@@ -58,6 +58,24 @@ def test_who_is_leaving_is_not_put_into_the_team_again_unasked(here: MemoryTown)
     assert keys(leaves) == keys(leader) == {p.me.key for p in (leader, other, leaves)}
 
 
+@pytest.mark.parametrize("ends", ["removed", "left"])
+def test_who_names_a_team_that_it_is_no_longer_in_is_told_why(here: MemoryTown, ends: str) -> None:
+    leader, other = team_of(here, "alice", "bob")
+    team = leader.team()
+    assert team is not None
+    if ends == "removed":
+        leader.remove(other, retracted=False)
+    else:
+        other.leave(retracted=False)
+    here.settle()
+
+    for name in (team.name, team.id):
+        refused = other.member.run("team", "leave", "--team", name, check=False)
+        assert refused.code == 5
+        assert "you are no longer in team backend: you" in refused.err
+        assert ends in refused.err
+
+
 # ---- a member that loses its database, or restores an older one
 
 
