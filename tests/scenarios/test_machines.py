@@ -21,7 +21,7 @@ def machine(town: Town, user: str, name: str) -> Member:
 
 
 def author_of(member: Member, session: Session) -> str:
-    """Whose name stands in the list of sessions."""
+    """The name of a session's author in the list of sessions."""
     line = next(line for line in member.run("session", "list").lines if session.id[:4] in line)
     return next(word for word in line.split() if word.split(".")[0] in ("alice", "you", "rosa"))
 
