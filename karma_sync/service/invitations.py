@@ -22,7 +22,8 @@ Asked = Contact | Invitation | Door | SameClaim
 class Waiting:
     """The contacts and invitations that wait for my answer, the oldest first.
 
-    Only invitations with a verified roster can be answered; `fetching` counts the others.
+    Only invitations with a verified roster can be answered; `fetching` counts the others, but those
+    to teams in which I was before.
     `declined` are contacts and invitations that I declined; I can still accept them. `awaited` are
     contacts that I accepted and that have not sent an invitation yet, `paired` the members that I
     paired with and that have not either. `asking` are requests with an invitation code of mine that
@@ -73,6 +74,7 @@ def inbox(store: Database, me: PairingCode, now: datetime) -> Waiting:
         joining = [each for each in state.joinings.all(tx) if each.is_open]
         mine = {metadata_folder(each.team) for each in joining if each.agreed}
         invitations = [i for i in invitations if i.folder not in mine]  # answered by the code
+        left = {metadata_folder(former.team) for former in state.formers.all(tx)}
         contacts = [c for c in contacts if c.device not in {j.device for j in joining}]
         claims = machines.claims(tx, me)
     asked: list[Contact | Invitation] = [*contacts, *invitations]
@@ -82,10 +84,12 @@ def inbox(store: Database, me: PairingCode, now: datetime) -> Waiting:
     contacts = [c for c in contacts if c.answer is Answer.PENDING]
     pending = [i for i in invitations if i.answer is Answer.PENDING]
     ready = [i for i in pending if i.ready]
+    # the others share the folder of a team that I left for a while: that is no invitation
+    arriving = [i for i in pending if not i.ready and i.folder not in left]
     return Waiting(
         contacts=sorted(contacts, key=lambda c: c.seen),
         invitations=sorted(ready, key=lambda i: i.seen),
-        fetching=len(pending) - len(ready),
+        fetching=len(arriving),
         declined=tuple(declined),
         awaited=tuple(c for c in accepted if c.device not in inviting),
         asking=tuple(d for d in doors if d.waits),

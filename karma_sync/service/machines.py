@@ -68,20 +68,39 @@ def find(store: Database, me: PairingCode, tag: str, *, hint: str) -> Member:
 
     Raises:
         NotFound: no team of mine has it.
+        Conflict: it is a guest.
         BadInput: it is my own, or several teams know different members by it.
     """
     if tag == me.tag:
         raise BadInput("that is this machine", hint="karma-sync machine list")
     with store.reading() as tx:
-        members = [m for t in state.teams.all(tx) for m in t.members if m.tag == tag]
+        teams = state.teams.all(tx)
+    members = [m for t in teams for m in t.members if m.tag == tag]
+    for team in teams if not members else ():
+        if any(guest.tag == tag for guest in team.guests):
+            raise Conflict(f"{tag} is a guest of {team.name}, which sends nothing", hint=hint)
     if not members:
         raise NotFound(
             f"no team of yours has a member {tag!r}",
             hint=hint,
         )
     if len({m.key for m in members}) > 1:
-        raise BadInput(f"your teams know different members as {tag}")
+        raise BadInput(
+            f"your teams know different members as {tag}",
+            hint="karma-sync team show --team TEAM, for each; one of them needs another tag",
+        )
     return members[0]
+
+
+def require_both_members(store: Database, me: PairingCode, member: Member, *, hint: str) -> None:
+    """Raises Conflict if I am only a guest wherever this member is: then my word does not count."""
+    with store.reading() as tx:
+        common = [team for team in state.teams.all(tx) if team.member(member.key)]
+    if not any(team.member(me.key) for team in common):
+        names = ", ".join(team.name for team in common)
+        raise Conflict(
+            f"you are a guest of {names}: only members can be machines of one person", hint=hint
+        )
 
 
 def mute(store: Database, member: Member, now: datetime) -> None:

@@ -1,6 +1,5 @@
-"""Use cases of a team after its first day: leave, remove, dissolve, rename, and who leads it."""
+"""Use cases of a team after its first day: leave, remove, dissolve, rename, propose a project."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,21 +9,12 @@ from karma_sync.domain.team.invite import InviteStatus
 from karma_sync.domain.team.member import How, Member, Removal
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.team import Team
-from karma_sync.errors import BadInput, Conflict, NotLeader
+from karma_sync.errors import Conflict
 from karma_sync.service import teams
-from karma_sync.signing import SigningKey
+from karma_sync.service.leadership import Person, begin
 from karma_sync.store import state
 from karma_sync.store.database import Database
 from karma_sync.team import departures
-from karma_sync.team.documents.term import begin_term
-
-
-@dataclass(frozen=True)
-class Person:
-    """The member that acts: this member, and the key that it signs with."""
-
-    me: PairingCode
-    key: SigningKey
 
 
 @dataclass(frozen=True)
@@ -33,6 +23,13 @@ class RemovalTerms:
 
     stolen: bool = False
     retracted: bool = False
+
+
+def require_leave(team: Team, me: PairingCode) -> None:
+    """Raises what `leave` would raise."""
+    if team.is_leaving(me.key):
+        raise Conflict(f"you are leaving {team.name} already", hint="karma-sync team list")
+    team.leave(me.key, 0, retracted=False)
 
 
 def leave(store: Database, me: PairingCode, name: str | None, terms: departures.LeaveTerms) -> Team:
@@ -44,12 +41,16 @@ def leave(store: Database, me: PairingCode, name: str | None, terms: departures.
     """
     with store.transaction() as tx:
         team = teams.find(tx, name)
-        if team.is_leaving(me.key):
-            raise Conflict(f"you are leaving {team.name} already", hint="karma-sync team list")
+        require_leave(team, me)
         departures.leave(tx, team, me.key, terms)
         if len(team.everybody) == 1:
             state.forget_team(tx, team)  # there is nobody who has to learn of it
     return team
+
+
+def require_removal(team: Team, me: PairingCode, member: Member) -> None:
+    """Raises what `remove` would raise."""
+    team.lead_by(me.key).remove(member, Removal(how=How.REMOVED, at=0))
 
 
 def remove(
@@ -71,7 +72,7 @@ def remove(
         after = led.remove(member, removal)
         if member.key in after.successors:
             kept = tuple(key for key in after.successors if key != member.key)
-            after = _begin(person, after, person.me.key, kept)
+            after = begin(person, after, person.me.key, kept)
         state.put_changed(tx, led, after)
         if terms.stolen:  # whoever has the machine may have seen a code
             for invite in state.invites.all(tx):
@@ -177,7 +178,8 @@ def propose(store: Database, me: PairingCode, project: str, name: str | None) ->
     """Ask the leader of a team to share a project.
 
     Raises:
-        Conflict: I lead the team, or it shares the project already, or I proposed too many.
+        Conflict: I lead the team, am a guest of it or leaving it, or it shares the project already,
+            or I proposed too many.
     """
     with store.transaction() as tx:
         team = teams.find(tx, name)
@@ -189,8 +191,7 @@ def propose(store: Database, me: PairingCode, project: str, name: str | None) ->
             raise Conflict(
                 f"{team.name} shares {project} already", hint=f"karma-sync accept {project}"
             )
-        mine = team.member(me.key)
-        before = mine.proposals if mine else ()
+        before = _as_member(team, me).proposals
         if len({*before, project}) > limits.PROPOSALS:
             raise Conflict(
                 f"you proposed {limits.PROPOSALS} projects to {team.name}, the most at a time"
@@ -211,81 +212,18 @@ def proposals(store: Database, me: PairingCode) -> list[tuple[Team, Member, str]
     ]
 
 
-# ---- who leads
-
-
-def transfer(store: Database, person: Person, tag: str, name: str | None) -> tuple[Team, Member]:
-    """Make another member the leader of a team that I lead; the successors stay.
+def _as_member(team: Team, me: PairingCode) -> Member:
+    """Me as a member of a team.
 
     Raises:
-        NotLeader: I do not lead the team.
-        BadInput: the member is a guest, or I am the member.
+        Conflict: I am a guest of it, or leaving it.
     """
-    with store.transaction() as tx:
-        team = teams.find(tx, name).lead_by(person.me.key)
-        member = _member(team, tag)
-        if member.key == person.me.key:
-            raise BadInput("you lead the team already", hint="karma-sync team show")
-        kept = tuple(key for key in team.successors if key != member.key)
-        after = _begin(person, team, member.key, kept, handed_by=person.me.key)
-        state.teams.put(tx, after)
-    return after, member
-
-
-def name_successors(store: Database, person: Person, tags: Iterable[str], name: str | None) -> Team:
-    """Name the members who may take over a team that I lead, the first one before the others.
-
-    Raises:
-        NotLeader: I do not lead the team.
-        BadInput: there are too many, or one is a guest or myself.
-    """
-    with store.transaction() as tx:
-        team = teams.find(tx, name).lead_by(person.me.key)
-        keys = tuple(dict.fromkeys(_member(team, tag).key for tag in tags))
-        if person.me.key in keys:
-            raise BadInput("you lead the team already", hint="name other members")
-        if len(keys) > limits.SUCCESSORS:
-            raise BadInput(f"a team can have at most {limits.SUCCESSORS} successors")
-        if keys == team.successors:
-            return team
-        after = _begin(person, team, person.me.key, keys)
-        state.teams.put(tx, after)
-    return after
-
-
-def take_over(store: Database, person: Person, name: str | None) -> Team:
-    """Lead a team that names me as a successor; the other successors stay.
-
-    Raises:
-        Conflict: I lead the team already.
-        NotLeader: the team does not name me as a successor.
-    """
-    key = person.me.key
-    with store.transaction() as tx:
-        team = teams.find(tx, name)
-        if team.leader == key:
-            raise Conflict(f"you lead {team.name} already", hint="karma-sync team show")
-        if key not in team.successors:
-            raise NotLeader(
-                f"{team.name} does not name you as a successor",
-                hint="the leader can: karma-sync team successors TAG",
-            )
-        kept = tuple(each for each in team.successors if each != key)
-        after = _begin(person, team, key, kept)
-        state.teams.put(tx, after)
-    return after
-
-
-def _member(team: Team, tag: str) -> Member:
-    member = team.tagged(tag)
-    if member.limited_to:
-        raise BadInput(f"{member.tag} is a guest of {team.name}, not a member")
-    return member
-
-
-def _begin(
-    person: Person, team: Team, leader: str, successors: tuple[str, ...], handed_by: str = ""
-) -> Team:
-    if len(team.chain) >= limits.TERMS:
-        raise Conflict(f"the leadership of {team.name} was changed {limits.TERMS} times, the most")
-    return begin_term(person.key, team.change(), leader, successors, handed_by)
+    mine = team.member(me.key)
+    if mine:
+        return mine
+    if team.is_leaving(me.key):
+        raise Conflict(f"you are leaving {team.name}", hint="karma-sync team list")
+    raise Conflict(
+        f"you are a guest of {team.name}: nobody receives anything from you",
+        hint="ask the leader: karma-sync team show",
+    )

@@ -2,8 +2,10 @@
 
 from datetime import datetime
 
+from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.machine import ALL, ASK, TeamPolicy
-from karma_sync.errors import BadInput
+from karma_sync.domain.team.team import Team
+from karma_sync.errors import BadInput, Conflict
 from karma_sync.store import state
 from karma_sync.store.database import Database
 
@@ -20,6 +22,17 @@ def keep(store: Database, policy: TeamPolicy) -> None:
     """Set my policy for a team."""
     with store.transaction() as tx:
         state.policies.put(tx, policy)
+
+
+def require_possible(team: Team, key: str, policy: TeamPolicy) -> None:
+    """Raises Conflict if a policy would have the guest with this key send."""
+    me = team.anybody(key)
+    direction = policy.direction or Direction.RECEIVE
+    if me and me.limited_to and direction is not Direction.RECEIVE:
+        raise Conflict(
+            f"you are a guest of {team.name}: nobody receives anything from you",
+            hint=f"--direction {Direction.RECEIVE}",
+        )
 
 
 def require_usable(policy: TeamPolicy, now: datetime) -> None:

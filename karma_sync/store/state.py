@@ -1,5 +1,6 @@
 """Stores in state.db what the person and the teams decided, and the newest accepted documents."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -285,10 +286,8 @@ def put_changed(tx: Transaction, before: Team, after: Team) -> None:
         known = before.known(member.key)
         if known and known.incarnation != member.incarnation:
             subscriptions.drop(tx, team=after.id, member=member.key)
-    for member in before.everybody:
-        if after.anybody(member.key) is None:
-            _forget_requests(tx, member)
     teams.put(tx, after)
+    _forget_requests(tx, (m for m in before.everybody if after.anybody(m.key) is None))
 
 
 def forget_team(tx: Transaction, team: Team) -> None:
@@ -306,17 +305,23 @@ def forget_team(tx: Transaction, team: Team) -> None:
     agreements.drop(tx, team=team.id)
     policies.drop(tx, team=team.id)
     teams.drop(tx, id=team.id)
-    for member in team.everybody:
-        _forget_requests(tx, member)
+    _forget_requests(tx, team.everybody)
 
 
-def _forget_requests(tx: Transaction, member: Member) -> None:
-    """Remove the pairing and the contact through which a member came; a decline is for good."""
-    pairing, contact = pairings.get(tx, member.key), contacts.get(tx, member.device)
-    if pairing and pairing.used:
-        pairings.drop(tx, key=member.key)
-    if contact and contact.answer is not Answer.DECLINED:
-        contacts.drop(tx, device=member.device)
+def _forget_requests(tx: Transaction, gone: Iterable[Member]) -> None:
+    """Remove the pairings and contacts through which members came who are in no team of mine now.
+
+    A decline is for good.
+    """
+    still = {member.key for team in teams.all(tx) for member in team.everybody}
+    for member in gone:
+        if member.key in still:
+            continue
+        pairing, contact = pairings.get(tx, member.key), contacts.get(tx, member.device)
+        if pairing and pairing.used:
+            pairings.drop(tx, key=member.key)
+        if contact and contact.answer is not Answer.DECLINED:
+            contacts.drop(tx, device=member.device)
 
 
 def raise_minimum_version(tx: Transaction, team: str, kind: str, version: int) -> None:

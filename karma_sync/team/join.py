@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from karma_sync.domain.team.invitation import Answer, Invitation
+from karma_sync.domain.team.member import How
 from karma_sync.errors import Unverified
 from karma_sync.paths import metadata_folder
 from karma_sync.runtime.event_log import reason
@@ -56,6 +57,8 @@ class Joiner:
                 roster = verify_roster(found.raw, found.writer, None).value
                 if metadata_folder(roster.team) != invitation.folder:
                     raise Unverified("5-team", "it lies in another team's folder")  # noqa: TRY301
+                if self._is_from_after_i_left(roster):
+                    continue
                 self._require_listed(roster)
                 self._require_way_through_code(roster)
             except Unverified as error:
@@ -65,6 +68,18 @@ class Joiner:
                 continue
             yield found, roster
 
+    def _is_from_after_i_left(self, roster: Roster) -> bool:
+        """Whether a roster only says what I know: I am in the team no longer.
+
+        The others share it with me for a while after I left, for I have to see that they know.
+        Whoever is on its way back connects with them within that time.
+        """
+        key = self._context.me.key
+        with self._context.store.reading() as tx:
+            former = state.formers.get(tx, roster.team)
+        gone = [m.incarnation for m in roster.removed if m.key == key]
+        return former is not None and any(each <= former.incarnation for each in gone)
+
     def _require_listed(self, roster: Roster) -> None:
         me = self._context.me
         if not is_listed(roster, me):
@@ -72,7 +87,8 @@ class Joiner:
         with self._context.store.reading() as tx:
             former = state.formers.get(tx, roster.team)
         if former and incarnation_in(roster, me.key) <= former.incarnation:
-            raise Unverified("6-newer", f"it is from before you were {former.how}")
+            were = "left" if former.how is How.LEFT else f"were {former.how}"
+            raise Unverified("6-newer", f"it is from before you {were}")
 
     def _require_way_through_code(self, roster: Roster) -> None:
         """My yes to an invitation code was to a team that the maker of the code led.
@@ -92,8 +108,13 @@ class Joiner:
         Any member may be the first to send the roster. Only the key that signed it counts.
         """
         leader = next(m for m in roster.members if m.key == roster.writer)
+        me = self._context.me.key
         ready = invitation.changed(
-            team=roster.team, team_name=roster.name, leader_tag=leader.tag, leader_key=roster.writer
+            team=roster.team,
+            team_name=roster.name,
+            leader_tag=leader.tag,
+            leader_key=roster.writer,
+            limited_to=next((g.projects for g in roster.guests if g.key == me), ()),
         )
         pairing = state.pairings.get(tx, roster.writer)
         paired = (

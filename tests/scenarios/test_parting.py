@@ -1,5 +1,6 @@
 """The end of a membership reaches all members, whoever is away at the time."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -233,3 +234,51 @@ def test_what_a_removed_member_did_not_take_back_stays(here: MemoryTown) -> None
     assert gone.team() is None
     assert leader.member.holds(session)
     assert other.member.holds(session)
+
+
+# ---- who comes back while the others still share the team's documents with it
+
+
+def refusals(player: Player) -> list[str]:
+    """The events that tell of something that was refused."""
+    lines = player.member.run("events", "--json").lines
+    return [each["payload"] for each in map(json.loads, lines) if each["bad"]]
+
+
+def test_who_comes_back_within_minutes_sees_no_refusal_and_no_invitation_before_it_is_invited(
+    here: MemoryTown,
+) -> None:
+    leader, _, leaves = team_of(here, "alice", "bob", "carol")
+    leaves.leave(retracted=False)
+    here.settle()
+    assert leaves.team() is None
+    leaves.member.run("pair", leader.member.code)
+    here.settle()
+    here.minute_passes()
+    here.settle()
+    inbox = leaves.member.json("inbox")
+    assert (inbox["fetching"], inbox["invitations"]) == (0, [])
+    assert refusals(leaves) == []
+    leader.member.run("team", "add", leaves.member.code, "--yes")
+    here.settle()
+
+    assert leaves.team() is not None
+    assert refusals(leaves) == []
+
+
+def test_who_leaves_one_of_two_teams_with_the_same_member_is_not_said_to_be_unpaired(
+    here: MemoryTown,
+) -> None:
+    leader, leaves = team_of(here, "alice", "bob")
+    leader.member.run("team", "create", "second")
+    leader.member.run("team", "add", leaves.member.code, "--team", "second", "--yes")
+    leaves.member.run("pair", leader.member.code)
+    here.settle()
+    for team in ("backend", "second"):
+        before = "unpaired" in leaves.member.run("events").out
+        leaves.member.run("team", "leave", "--team", team, "--yes")
+        here.settle()
+
+        after = "unpaired" in leaves.member.run("events").out
+        assert (before, after) == (False, team == "second")
+    assert leaves.member.rest("config/devices")[1:] == []

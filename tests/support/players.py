@@ -11,7 +11,8 @@ from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.subscription import Subscription
 from karma_sync.domain.team.team import Team
 from karma_sync.service import invitations, membership, projects, teams
-from karma_sync.service.membership import Person, RemovalTerms
+from karma_sync.service.leadership import Person
+from karma_sync.service.membership import RemovalTerms
 from karma_sync.service.projects import Terms
 from karma_sync.store import state
 from karma_sync.store.database import Transaction

@@ -129,7 +129,9 @@ def _waiting_lines(found: "StatusReport") -> list[Line]:
         f"{each.member.tag} is said to be another machine of yours" for each in found.inbox.machines
     ]
     lines += [
-        f"{each.leader_tag} invites you to {each.team_name}" for each in found.inbox.invitations
+        f"{each.leader_tag} invites you to {each.team_name}"
+        + (" as a guest" if each.limited_to else "")
+        for each in found.inbox.invitations
     ]
     lines += [
         f"paired with {each.tag}: its first invitation is accepted, until"

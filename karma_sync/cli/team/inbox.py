@@ -14,7 +14,7 @@ from karma_sync.domain.ids import fingerprint
 from karma_sync.runtime.timing import utc_now
 
 if TYPE_CHECKING:
-    from karma_sync.domain.team.invitation import Contact
+    from karma_sync.domain.team.invitation import Contact, Invitation
     from karma_sync.domain.team.invite import Joining
     from karma_sync.domain.team.machine import SameClaim
     from karma_sync.domain.team.member import Member
@@ -69,6 +69,9 @@ def _print(app: App, waiting: "Waiting", proposed: "list[tuple[Team, Member, str
     rows += [("-", "proposal", f"{p} for {t.name}, by {m.tag}", "-") for t, m, p in proposed]
     if rows:
         print_table(("ID", "WHAT", "FROM", "SEEN"), rows)
+        for each in waiting.invitations:
+            if each.limited_to:
+                print_line(f"{each.id}: {_terms_of_guest(each)}")
     else:
         print_line("There are no invitations. The leader of a team invites you: karma-sync invite.")
     if waiting.fetching:
@@ -89,7 +92,7 @@ def _rows(waiting: "Waiting") -> list[tuple[str, str, str, str]]:
         (
             i.id,
             "invitation",
-            f"{i.team_name}, led by {i.leader_tag}, key {fingerprint(i.leader_key)}",
+            f"{i.team_name}{_as_guest(i)}, led by {i.leader_tag}, key {fingerprint(i.leader_key)}",
             ago(i.seen),
         )
         for i in waiting.invitations
@@ -120,6 +123,15 @@ def _claim(claim: "SameClaim") -> str:
     whose = f"{member.tag}, key {fingerprint(member.key)}"
     who = f"the leader of {claim.team} says" if claim.by_leader else "says"
     return f"{whose}: {who} that it is another machine of yours"
+
+
+def _as_guest(invitation: "Invitation") -> str:
+    return ", as a guest" if invitation.limited_to else ""
+
+
+def _terms_of_guest(invitation: "Invitation") -> str:
+    projects = ", ".join(invitation.limited_to)
+    return f"as a guest: you receive {projects} alone, and nobody receives anything from you."
 
 
 def _team_of(joining: "Joining") -> str:
@@ -218,6 +230,8 @@ def accept(wanted: IdArgument) -> None:
     else:
         key = fingerprint(answered.leader_key)
         print_line(f"You join {answered.team_name}, led by {answered.leader_tag}, key {key}.")
+        if answered.limited_to:
+            print_line(f"You are in it {_terms_of_guest(answered)}")
         after = "karma-sync subscription list"
     print_if_down(app)
     print_next(after)

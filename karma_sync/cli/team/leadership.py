@@ -11,6 +11,7 @@ from karma_sync.cli.notices import print_if_down
 from karma_sync.cli.options import YesOption
 from karma_sync.cli.output import print_line, print_next
 from karma_sync.cli.team.manage import OfTeam, TagArgument
+from karma_sync.errors import BadInput
 
 
 def add_to(group: typer.Typer) -> None:
@@ -27,14 +28,14 @@ def transfer(tag: TagArgument, team: OfTeam = None, yes: YesOption = False) -> N
 
     Example: karma-sync team transfer bob.laptop
     """
-    from karma_sync.service import membership
+    from karma_sync.service import leadership, teams
 
     app = App.from_environment()
-    found, member = membership.find_member(app.state, tag, team)
-    found.lead_by(app.me.key)
-    print_line(f"{member.tag} will lead {found.name} in your place.")
+    found = teams.find_team(app.state, team)
+    member = leadership.heir(found, app.me, tag)
+    print_line(f"{member.tag} will lead {found.name} in your place, and can remove you.")
     ask_unless(yes, hint=f"karma-sync team transfer {member.tag} --team {found.name} --yes")
-    membership.transfer(app.state, membership.Person(app.me, app.key), member.tag, found.id)
+    leadership.transfer(app.state, leadership.Person(app.me, app.key), member.tag, found.id)
     print_line(f"{member.tag} leads {found.name} now.")
     print_if_down(app)
     print_next("karma-sync team show")
@@ -60,21 +61,26 @@ def successors(
 
     Example: karma-sync team successors bob.laptop carol.desktop
     """
-    from karma_sync.service import membership, teams
+    from karma_sync.service import leadership, teams
 
     app = App.from_environment()
     found = teams.find_team(app.state, team)
+    if tags and nobody:
+        raise BadInput(
+            "--nobody means that nobody may take over", hint="leave out --nobody, or the tags"
+        )
     if tags or nobody:
-        found.lead_by(app.me.key)
-        named = [found.tagged(tag).tag for tag in tags or ()]
+        named = [m.tag for m in leadership.named_successors(found, app.me, tags or ())]
         if named:
-            print_line(f"Each of them can take over {found.name}: {', '.join(named)}.")
+            print_line(
+                f"{found.name} can be taken over, without asking you, by: {', '.join(named)}."
+            )
         else:
             print_line(f"Nobody can take over {found.name}.")
         typed = " ".join(named) or "--nobody"
         ask_unless(yes, hint=f"karma-sync team successors {typed} --team {found.name} --yes")
-        person = membership.Person(app.me, app.key)
-        found = membership.name_successors(app.state, person, named, found.id)
+        person = leadership.Person(app.me, app.key)
+        found = leadership.name_successors(app.state, person, named, found.id)
         print_if_down(app)
     tags_of = [m.tag for key in found.successors if (m := found.member(key))]
     print_line(f"Successors in {found.name}: {', '.join(tags_of) or 'none'}.")
@@ -88,14 +94,15 @@ def take_over(team: OfTeam = None, yes: YesOption = False) -> None:
 
     Example: karma-sync team take-over --team backend
     """
-    from karma_sync.service import membership, teams
+    from karma_sync.service import leadership, teams
 
     app = App.from_environment()
     found = teams.find_team(app.state, team)
+    leadership.require_successor(found, app.me)
     leader = found.member(found.leader)
     print_line(f"You will lead {found.name} in place of {leader.tag if leader else 'its leader'}.")
     ask_unless(yes, hint=f"karma-sync team take-over --team {found.name} --yes")
-    membership.take_over(app.state, membership.Person(app.me, app.key), found.id)
+    leadership.take_over(app.state, leadership.Person(app.me, app.key), found.id)
     print_line(f"You lead {found.name} now.")
     print_if_down(app)
     print_next("karma-sync team show")

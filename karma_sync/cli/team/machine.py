@@ -134,6 +134,7 @@ def add(
         _add_by_code(app, read_code(app, who), yes=yes)
         return
     found = machines.find(app.state, app.me, who[0], hint=_IN_NO_TEAM)
+    machines.require_both_members(app.state, app.me, found, hint=_IN_NO_TEAM)
     print_line(
         f"You say that {found.tag}, key {fingerprint(found.key)}, is another machine of yours.",
         "It shows its key with: karma-sync status. Compare the two.",

@@ -105,6 +105,8 @@ def show(team: OfTeam = None, as_json: JsonOption = False) -> None:
         others = ", ".join(m.tag for m in found.machines_of(member.key))
         if others and all(member.tag < m.tag for m in found.machines_of(member.key)):
             print_line(f"One person: {member.tag}, {others}")
+    for guest in found.guests:
+        print_line(f"Guest {guest.tag} may receive: {', '.join(guest.limited_to)}")
     for project in found.projects:
         print_line(f"Project: {project.identity}")
     print_line(f"What a removed member received: {found.on_removal} (policy).")
@@ -135,13 +137,14 @@ def leave(
 
     app = App.from_environment()
     found = teams.find_team(app.state, team)
-    if not found.is_dissolved:
-        found.leave(app.me.key, 0, retracted=False)  # raises before the command asks
+    membership.require_leave(found, app.me)
     print_line(f"You leave team {found.name}.")
     stays = "stays with them" if keep_shared else "is deleted at the others"
-    print_line(f"  what you sent:     {stays}")
+    me = found.known(app.me.key)
+    print_line(f"  what you sent:     {_nothing_of(me) or stays}")
     print_line(f"  what you received: {'stays here' if keep else 'is deleted in 7 days'}")
-    ask_unless(yes, hint=f"karma-sync team leave --team {found.name} --yes")
+    kept = [*["--keep-shared"] * keep_shared, *["--keep"] * keep]
+    ask_unless(yes, hint=" ".join(["karma-sync team leave --team", found.name, *kept, "--yes"]))
     terms = LeaveTerms(utc_now(), retracted=not keep_shared, keep=keep)
     membership.leave(app.state, app.me, found.id, terms)
     print_line(f"You left {found.name}. The others see it as soon as one of them is connected.")
@@ -171,17 +174,21 @@ def remove(
     Example: karma-sync team remove bob.laptop
     """
     from karma_sync.service import membership
+    from karma_sync.service.leadership import Person
 
     app = App.from_environment()
     found, member = membership.find_member(app.state, tag, team)
-    found.lead_by(app.me.key)
+    membership.require_removal(found, app.me, member)
     print_line(f"Removing {member.tag}, key {fingerprint(member.key)}, from {found.name}.")
     sent = "is deleted at all others" if retract else "stays with the others"
-    print_line(f"  what it sent:     {sent}")
-    print_line(f"  what it received: {_received(found, stolen)}")
-    ask_unless(yes, hint=f"karma-sync team remove {member.tag} --team {found.name} --yes")
+    print_line(f"  what it sent:     {_nothing_of(member) or sent}")
+    print_line(f"  what it received: {_received(found, member, stolen)}")
+    how = [*["--stolen"] * stolen, *["--retract"] * retract, "--yes"]
+    ask_unless(
+        yes, hint=" ".join(["karma-sync team remove", member.tag, "--team", found.name, *how])
+    )
     terms = membership.RemovalTerms(stolen, retract)
-    person = membership.Person(app.me, app.key)
+    person = Person(app.me, app.key)
     membership.remove(app.state, person, (found, member), terms, utc_now())
     print_line(f"{member.tag} is removed from {found.name}.")
     print_if_down(app)
@@ -220,7 +227,16 @@ def retract(
     print_next(f"karma-sync team show --team {found.name}")
 
 
-def _received(team: "Team", stolen: bool) -> str:
+def _nothing_of(member: "Member | None") -> str:
+    """What is said of the sessions of one who can have sent none; "" of any other."""
+    if member and member.limited_to:
+        return "nothing: a guest sends nothing"
+    return "nothing: it has not joined" if member and not member.active else ""
+
+
+def _received(team: "Team", member: "Member", stolen: bool) -> str:
+    if not member.active:
+        return "nothing: it has not joined"
     if stolen:
         return "cannot be taken back: its machine is not told"
     if team.on_removal == "keep":

@@ -62,6 +62,7 @@ def policy(
     typed["profile"] = profile
     after = before.changed(**{name: value for name, value in typed.items() if value is not None})
     if after != before:
+        policies.require_possible(found, app.me.key, after)
         policies.require_usable(after, utc_now())
         if after.sends:
             _consent(app, found, after, yes=yes)

@@ -48,9 +48,15 @@ def create(name: Annotated[str, typer.Argument(help="The name of the team: backe
 
     app = App.from_environment()
     team = teams.create(app.state, app.me, name)
-    print_line(f"You lead team {team.name}.")
+    print_line(
+        f"You lead team {team.name}.",
+        "Once others are in it, name who may take over if this machine is lost: karma-sync team"
+        " successors TAG.",
+        "A successor can take over at any time, without asking you: name only members whom you"
+        " would give the team.",
+    )
     print_if_down(app)
-    print_next("karma-sync team add CODE, with the pairing code of the new member")
+    print_next("karma-sync invite, or karma-sync team add CODE with the new member's pairing code")
 
 
 def add(
@@ -155,8 +161,8 @@ def _admit(code: list[str] | None, team: str | None, wishes: _Wishes, *, yes: bo
         theirs = read_code(app, code)
     newcomer = Newcomer(theirs, wishes.replaces, wishes.projects, wishes.same_person)
     at = utc_now()
-    print_line(f"Adding {theirs.tag}, key {theirs.fingerprint}.")
     after = teams.with_member(app.state, app.me, newcomer, team, at)
+    print_line(f"Adding {theirs.tag}, key {theirs.fingerprint}.")
     is_mine = wishes.same_person and user_of(theirs.tag) == user_of(app.me.tag)
     if is_mine:
         print_line("You say that it is another machine of yours. Compare the key with its own.")

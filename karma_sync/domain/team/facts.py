@@ -58,6 +58,11 @@ class TeamFacts(Value, frozen=True, kw_only=True):
         """Members and guests."""
         return (*self.members, *self.guests)
 
+    @property
+    def could_lead(self) -> tuple[Member, ...]:
+        """The members to whom the leader can pass leadership on: guests and itself are none."""
+        return tuple(m for m in self.members if m.key != self.leader and m.active)
+
     def member(self, key: str) -> Member | None:
         """The member with this key; None if nobody on the roster has it."""
         return _with_key(self.members, key)
@@ -111,15 +116,24 @@ class TeamFacts(Value, frozen=True, kw_only=True):
         return any(m.key in gone.machines and place in m.retracts for m in self.members)
 
     def removed_tagged(self, tag: str) -> Member:
-        """The member with this tag that was removed last.
+        """The member with this tag that was removed last, or with this user name if only one was.
 
         Raises:
             NotFound: none was removed.
+            BadInput: several machines of a user of this name were removed.
         """
-        found = [m for m in self.removed if m.tag == tag and m.removal]
+        found = [m for m in self.removed if tag in (m.tag, m.tag.partition(".")[0]) and m.removal]
+        tags = sorted({m.tag for m in found or self.removed})
+        if len(tags) > 1 and found:
+            raise BadInput(f"several machines of {tag} were removed", hint=", ".join(tags))
         if not found:
-            tags = ", ".join(sorted({m.tag for m in self.removed})) or "nobody was removed"
-            raise NotFound(f"{tag!r} was not removed from {self.name}", hint=tags)
+            here = [m.tag for m in self.members if tag in (m.tag, m.tag.partition(".")[0])]
+            hint = f"karma-sync team show --team {self.name}"
+            if here:
+                hint = f"karma-sync team remove {here[0]} --team {self.name} --retract"
+            elif tags:
+                hint = f"karma-sync team retract TAG --team {self.name}; TAG: {', '.join(tags)}"
+            raise NotFound(f"{tag!r} was not removed from {self.name}", hint=hint)
         return max(found, key=lambda m: m.removal.at if m.removal else 0)
 
     def tagged(self, tag: str) -> Member:

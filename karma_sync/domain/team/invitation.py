@@ -97,6 +97,7 @@ class Invitation(Value, frozen=True, kw_only=True):
     The folder becomes an invitation when its roster is verified: until then `team` is "", nothing
     is verified and a person cannot accept it. `device` offered the folder first; `others` offer it
     too, because every member does, and the roster is fetched from any of them that is connected.
+    A guest is invited to receive the projects `limited_to`; for a member there are none.
     """
 
     folder: str
@@ -108,6 +109,7 @@ class Invitation(Value, frozen=True, kw_only=True):
     team_name: str = ""
     leader_tag: str = ""
     leader_key: str = ""
+    limited_to: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -118,7 +120,7 @@ class Invitation(Value, frozen=True, kw_only=True):
     def shown(self) -> Shown:
         """The record of the invitation as a person is shown it."""
         leader = self.leader_tag, self.leader_key
-        return shown(self.id, self.folder, self.team, self.team_name, *leader)
+        return shown(self.id, self.folder, self.team, self.team_name, *leader, *self.limited_to)
 
     @property
     def devices(self) -> tuple[str, ...]:

@@ -85,9 +85,17 @@ class Team(TeamFacts, frozen=True, kw_only=True):
         """
         old = next((m for m in self.members if m.tag == code.tag), None)
         if old is None:
-            raise NotFound(f"{self.name} has no member {code.tag}, whose key could be replaced")
+            guest = any(g.tag == code.tag for g in self.guests)
+            raise NotFound(
+                f"{self.name} has no member {code.tag}, whose key could be replaced",
+                hint=f"karma-sync team remove {code.tag}, then karma-sync team guest CODE"
+                if guest
+                else "karma-sync team add CODE, without --replace, for a new member",
+            )
         if old.key == code.key:
-            raise Conflict(f"{old.tag} has this key in {self.name} already")
+            raise Conflict(
+                f"{old.tag} has this key in {self.name} already", hint="karma-sync team show"
+            )
         removal = Removal(how=How.REPLACED, at=now_ms)
         return self._without(old, removal).add(code, now_ms)
 
@@ -110,10 +118,7 @@ class Team(TeamFacts, frozen=True, kw_only=True):
         if member is None:
             raise NotFound(f"{self.name} has no member with key {key[:8]}")
         if key == self.leader and not self.is_dissolved:
-            raise IllegalMove(
-                f"you lead {self.name}",
-                hint="karma-sync team transfer TAG, or karma-sync team dissolve",
-            )
+            raise IllegalMove(f"you lead {self.name}", hint=self._way_out_for_leader)
         gone = (member if member.active else member.appear()).leave(now_ms, retracted=retracted)
         return self.without(self._with_machines(gone))
 
@@ -313,11 +318,15 @@ class Team(TeamFacts, frozen=True, kw_only=True):
 
     def _without(self, member: Member, removal: Removal) -> "Team":
         if member.key == self.leader:
-            raise IllegalMove(
-                f"{member.tag} leads {self.name}",
-                hint="karma-sync team transfer TAG, or karma-sync team dissolve",
-            )
+            raise IllegalMove(f"{member.tag} leads {self.name}", hint=self._way_out_for_leader)
         return self.without(self._with_machines(member.remove(removal)))
+
+    @property
+    def _way_out_for_leader(self) -> str:
+        """What a leader types who does not want to be in the team any more."""
+        option = f"--team {self.name}"
+        pass_on = f"karma-sync team transfer TAG {option}, or " if self.could_lead else ""
+        return f"{pass_on}karma-sync team dissolve {option}"
 
     def _with_machines(self, gone: Member) -> Member:
         """A member that goes, with the machines that its person has now."""
