@@ -3,9 +3,9 @@
 import re
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from karma_sync.domain.session.frame import Frames
@@ -18,6 +18,10 @@ from karma_sync.runtime.timing import utc_now
 from karma_sync.service.served_log import Served, ServedLog
 
 _NAME_CHARS = 80
+_REPLACED = (
+    "Note of karma-sync itself: it was upgraded, and this server is the earlier program still. Tell"
+    " the person to start the server again (in Claude Code: /mcp, then Reconnect)."
+)
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,14 @@ class Given:
     """An answer for an agent and the marks around it; "" for both without an identity.
 
     `failed` is true if the answer is an error: a reason code, what happened, what to do next.
+    `note` is what karma-sync itself has to say beside the answer; it holds no text of others.
     """
 
     answer: ToolAnswer
     begin: str = ""
     end: str = ""
     failed: bool = False
+    note: str = ""
 
     @property
     def framed(self) -> str:
@@ -40,13 +46,25 @@ class Given:
 
 @dataclass(frozen=True)
 class Desk:
-    """Answers the questions of one agent."""
+    """Answers the questions of one agent.
+
+    `is_replaced` tells whether the program on disk is another one than this.
+    """
 
     views: Views
     log: ServedLog
+    is_replaced: Callable[[], bool] = lambda: False
 
     def ask(self, name: str, given: Mapping[str, object]) -> Given:
-        """The answer of a tool; errors are answers too."""
+        """The answer of a tool; errors are answers too.
+
+        Only the agent can start its server again: one whose program was replaced says that each
+        time, for it may know less than what others write now.
+        """
+        answer = self._answered(name, given)
+        return replace(answer, note=_REPLACED) if self.is_replaced() else answer
+
+    def _answered(self, name: str, given: Mapping[str, object]) -> Given:
         try:
             with self.views.opened() as view:
                 return self._ask(view, name, given)

@@ -34,6 +34,7 @@ _OUTPUT = {
         "truncated": {"type": "boolean"},
         "next": {"type": ["string", "null"]},
         "end": {"type": "string"},
+        "note": {"type": "string"},
     },
     "required": ["text", "ids", "truncated", "next", "end"],
 }
@@ -48,10 +49,12 @@ def result_of(given: Given) -> types.CallToolResult:
     """An answer as the protocol has it.
 
     Some agents show their model the content, others the structured content alone (ADR 49): so both
-    hold the text. The structured content is in the frame from its first value to its last.
+    hold the text. The structured content is in the frame from its first value to `end`; after it
+    stands only a note of karma-sync itself, if there is one.
     """
+    content = [_text(each) for each in (given.framed, given.note) if each]
     if given.failed:
-        return types.CallToolResult(content=[_text(given.framed)], is_error=True)
+        return types.CallToolResult(content=content, is_error=True)
     answer = given.answer
     structured = {
         "text": f"{given.begin}\n{answer.text}",
@@ -60,7 +63,9 @@ def result_of(given: Given) -> types.CallToolResult:
         "next": answer.next,
         "end": given.end,
     }
-    return types.CallToolResult(content=[_text(given.framed)], structured_content=structured)
+    if given.note:
+        structured["note"] = given.note
+    return types.CallToolResult(content=content, structured_content=structured)
 
 
 def serve(desk: Desk) -> None:
@@ -105,5 +110,5 @@ def _described(tool: Tool) -> types.Tool:
     )
 
 
-def _text(text: str) -> types.TextContent:
+def _text(text: str) -> types.ContentBlock:
     return types.TextContent(type="text", text=text)

@@ -3,47 +3,16 @@
 The two versions differ as they may: what one writes into intent.json, the other cannot read.
 """
 
-import shutil
-from pathlib import Path
-
 import pytest
 
-import karma_sync
 from tests.support.harness import Member, until
 from tests.support.town import Town, found_team, up, wait_for_offer
+from tests.support.upgradable import Upgradable
 
 pytestmark = pytest.mark.slow  # the daemon looks at its program every ten seconds
 
 _FIELD = "    withdrawn: int = 0\n"
 _MAIN = "def main() -> None:\n"
-
-
-class Upgradable:
-    """Bob, whose karma-sync is a copy that can be replaced while it runs."""
-
-    def __init__(self, town: Town, installed: Path) -> None:
-        package = Path(karma_sync.__file__).parent
-        ignored = shutil.ignore_patterns("__pycache__")
-        self._package = installed / "site-packages" / package.name
-        shutil.copytree(package, self._package, ignore=ignored)
-        self.member = town.member("bob")
-        self.member.environ["PYTHONPATH"] = str(self._package.parent)
-
-    def edit(self, name: str, before: str, after: str) -> None:
-        """Replace one piece of the program."""
-        place = self._package / name
-        text = place.read_text()
-        assert text.count(before) == 1
-        place.write_text(text.replace(before, after))
-
-    @property
-    def log(self) -> str:
-        return self.member.paths.log.read_text()
-
-    @property
-    def starts(self) -> int:
-        """How often the daemon said that it is up."""
-        return self.log.count(f"{self.member.tag} is up")
 
 
 @pytest.fixture(scope="module")

@@ -103,7 +103,7 @@ def _desk(app: App, reach: "AgentReach") -> "Desk":
 
     is_replaced = this_program().is_replaced
     views = Views(app.paths, os.environ, current_directory(), reach, is_replaced)
-    return Desk(views, ServedLog(app.paths.served))
+    return Desk(views, ServedLog(app.paths.served), is_replaced)
 
 
 def log(
