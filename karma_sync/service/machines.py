@@ -80,9 +80,12 @@ def find(store: Database, me: PairingCode, tag: str, *, hint: str) -> Member:
         if any(guest.tag == tag for guest in team.guests):
             raise Conflict(f"{tag} is a guest of {team.name}, which sends nothing", hint=hint)
     if not members:
+        whole = sorted(
+            {m.tag for t in teams for m in t.members if user_of(m.tag) == tag} - {me.tag}
+        )
         raise NotFound(
             f"no team of yours has a member {tag!r}",
-            hint=hint,
+            hint=f"the whole tag: {' or '.join(whole)}" if whole else hint,
         )
     if len({m.key for m in members}) > 1:
         raise BadInput(
@@ -109,8 +112,8 @@ def mute(store: Database, member: Member, now: datetime) -> None:
         state.mutes.put(tx, Mute(key=member.key, tag=member.tag, at=now))
 
 
-def unmute(store: Database, tag: str) -> None:
-    """Read what a member sends again.
+def unmute(store: Database, tag: str) -> str:
+    """Read what a member sends again; returns its tag.
 
     Raises:
         NotFound: no muted member has this tag.
@@ -118,9 +121,15 @@ def unmute(store: Database, tag: str) -> None:
     with store.transaction() as tx:
         found = [m for m in state.mutes.all(tx) if tag in (m.tag, user_of(m.tag))]
         if len(found) != 1:
-            tags = " or ".join(m.tag for m in state.mutes.all(tx)) or "nobody is muted"
-            raise NotFound(f"no muted member is {tag!r}", hint=tags)
+            tags = " or ".join(m.tag for m in state.mutes.all(tx))
+            raise NotFound(
+                f"no muted member is {tag!r}",
+                hint=f"karma-sync unmute {tags}"
+                if tags
+                else "nobody is muted: karma-sync mute TAG",
+            )
         state.mutes.drop(tx, key=found[0].key)
+    return found[0].tag
 
 
 def muted_keys(store: Database) -> frozenset[str]:

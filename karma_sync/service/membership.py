@@ -82,6 +82,16 @@ def remove(
     return after
 
 
+def require_retract(team: Team, me: PairingCode, gone: Member) -> Team:
+    """The team after I took back what a removed member sent; raises what `retract` would raise."""
+    if team.is_retracted(gone):
+        raise Conflict(
+            f"what {gone.tag} sent was taken back before",
+            hint=f"karma-sync team show --team {team.name}",
+        )
+    return team.retract(gone) if team.leader == me.key else team.retracting(me.key, gone)
+
+
 def retract(store: Database, me: PairingCode, tag: str, name: str | None) -> tuple[Team, Member]:
     """Take back what a removed member sent: all others delete it.
 
@@ -95,12 +105,7 @@ def retract(store: Database, me: PairingCode, tag: str, name: str | None) -> tup
     with store.transaction() as tx:
         team = teams.find(tx, name)
         gone = team.removed_tagged(tag)
-        if team.is_retracted(gone):
-            raise Conflict(
-                f"what {gone.tag} sent was taken back before", hint="karma-sync team show"
-            )
-        leads = team.leader == me.key
-        after = team.retract(gone) if leads else team.retracting(me.key, gone)
+        after = require_retract(team, me, gone)
         state.teams.put(tx, after)
     return after, gone
 

@@ -84,5 +84,5 @@ def _for_team(team: Team, key: str, *, is_personal: bool) -> str:
     if len(team.members) == 1 and is_personal:
         return "karma-sync invite --me, for your other machine"
     if len(team.members) == 1:
-        return "karma-sync team add CODE, with the pairing code of a new member (karma-sync code)"
+        return "karma-sync invite, or karma-sync team add CODE with a new member's pairing code"
     return "" if team.projects else "karma-sync project share . in the directory of a project"

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from karma_sync.agents.record_choice import WithheldRecords
@@ -17,6 +17,7 @@ from karma_sync.domain.mesh.channels import (
     outboxes,
     receivers,
 )
+from karma_sync.domain.team.member import How
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.rights import rights_of
 from karma_sync.domain.team.subscription import Status as Answer
@@ -36,9 +37,11 @@ from karma_sync.service.status_model import (
     renames,
 )
 from karma_sync.service.teams import personal_ids
-from karma_sync.store import events, ledger, library, readable, work
+from karma_sync.store import events, ledger, library, readable, state, work
 from karma_sync.store.world import active_pause, read_world
 from karma_sync.team.documents.stored import digest_of, receipts_for
+
+_REMOVED_LATELY = timedelta(days=30)
 
 
 def silent_days(now: datetime, answered: Iterable[datetime]) -> int:
@@ -59,6 +62,7 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
     with stores.state.reading() as tx:
         world = read_world(tx, me, now, discovery=False)
         personal = personal_ids(tx)
+        formers = state.formers.all(tx)
     answers = projects.all_answers(stores.state, me)
     with stores.work.reading() as tx:
         faults = [(fault.folder, fault.why) for fault in work.faults.all(tx)]
@@ -82,6 +86,9 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
         silent=_silent(look, now),
         last_error=last_error,
         last_error_over=is_over,
+        removed=[
+            (f.name, f.at) for f in formers if f.how is How.REMOVED and now - f.at < _REMOVED_LATELY
+        ],
     )
 
 

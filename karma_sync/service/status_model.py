@@ -154,6 +154,7 @@ class StatusReport:
     - `orphans` are the forks here of which the parent was withdrawn.
     - `personal` are the ids of the teams of my own machines.
     - `starting` if a daemon holds the lock but is not up: it starts or stops.
+    - `removed` are the names of the teams from which I was removed lately, and when.
     """
 
     peers: list[Peer]
@@ -170,6 +171,7 @@ class StatusReport:
     orphans: Sequence[SessionFork] = ()
     starting: bool = False
     personal: Collection[str] = ()
+    removed: Sequence[tuple[str, datetime]] = ()
 
     def stuck(self, running: bool) -> list[str]:
         """Problems that do not end by themselves, one text each."""

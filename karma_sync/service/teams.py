@@ -45,7 +45,7 @@ def create(store: Database, me: PairingCode, name: str) -> Team:
     team = found_team(name, founder, nonce=secrets.token_hex(16))
     with store.transaction() as tx:
         if any(known.name == name and not known.is_dissolved for known in state.teams.all(tx)):
-            raise Conflict(f"you are in a team {name} already", hint="karma-sync status")
+            raise Conflict(f"you are in a team {name} already", hint="karma-sync team list")
         state.teams.put(tx, team)
     return team
 
@@ -193,7 +193,7 @@ def find(tx: Transaction, name: str | None) -> Team:
     for former in state.formers.all(tx):
         if name in {former.name, former.team}:
             raise NotFound(_why_not_in(former), hint="karma-sync team list")
-    raise NotFound(f"you are in no team {name!r}", hint="karma-sync status")
+    raise NotFound(f"you are in no team {name!r}", hint="karma-sync team list")
 
 
 def _why_not_in(former: state.Former) -> str:

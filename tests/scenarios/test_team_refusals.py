@@ -56,6 +56,12 @@ CASES = [
     ("alice", "team retract zoe", 5, "'zoe' was not removed", "karma-sync team show"),
     ("alice", "mute gina.box", 6, "gina.box is a guest of backend", "karma-sync team show"),
     ("alice", "machine add gina.box", 6, "gina.box is a guest of backend", "invite --me"),
+    ("alice", "mute bob", 5, "no team of yours has a member 'bob'", "the whole tag: bob.box"),
+    ("alice", "unmute zoe", 5, "no muted member is 'zoe'", "nobody is muted"),
+    ("alice", "machine remove zoe.box", 5, "has a member 'zoe.box'", "karma-sync machine list"),
+    ("alice", "team show --team zoo", 5, "you are in no team 'zoo'", "karma-sync team list"),
+    ("alice", "team create backend", 6, "in a team backend already", "karma-sync team list"),
+    ("alice", "team rename Back", 2, "'Back' cannot be the name", "for instance backend"),
     ("bob", "team transfer alice", 12, "only the leader of backend", "ask alice.box"),
     ("bob", "team successors alice", 12, "only the leader of backend", "ask alice.box"),
     ("bob", "team remove gina", 12, "only the leader of backend", "ask alice.box"),
@@ -143,6 +149,39 @@ def test_the_team_shows_what_a_guest_may_receive(team: Team) -> None:
     for member in (team.alice, team.gina):
         shown = member.run("team", "show").out
         assert "Guest gina.box may receive: example.org/acme/repo" in shown
+
+
+def test_what_was_taken_back_is_not_announced_a_second_time(here: MemoryTown) -> None:
+    alice, bob = here.members("alice", "bob")
+    found_team(alice, bob)
+    here.settle()
+    alice.run("team", "remove", "bob", "--yes")
+    here.settle()
+    assert "you were removed from backend" in bob.run("status").out
+    assert [each["team"] for each in bob.json("status")["removed_from"]] == ["backend"]
+    taken = alice.run("team", "retract", "bob", "--yes").out
+    assert "All members of backend delete what bob.box sent" in taken
+
+    again = alice.run("team", "retract", "bob.box", check=False)
+
+    assert (again.code, again.out) == (6, "")
+    assert "was taken back before" in again.err
+    assert "Team backend ends" in alice.run("team", "dissolve", check=False).out
+
+
+def test_two_machines_of_a_person_are_told_when_it_counts(here: MemoryTown) -> None:
+    alice, bob = here.members("alice", "bob")
+    found_team(alice, bob)
+    alice.run("team", "successors", "bob", "--yes")
+    here.settle()
+    alice.run("machine", "add", "bob.box", "--yes")
+    here.settle()
+    [claim] = bob.json("inbox")["machines"]
+
+    said = bob.run("invitation", "accept", claim["id"]).out
+
+    assert "It says the same: all members see the two under one name." in said
+    assert "you are successor 1" in bob.run("team", "show").out
 
 
 def test_who_is_leaving_already_is_told_so(here: MemoryTown) -> None:

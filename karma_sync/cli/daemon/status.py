@@ -111,6 +111,7 @@ def _as_json(app: App, found: "StatusReport", daemon: "Running | None") -> str:
         inbox=len(found.inbox.contacts) + len(found.inbox.invitations) + len(found.inbox.machines),
         packaging=_about(found.packaging),
         silent_days=found.silent,
+        removed_from=[{"team": name, "at": at} for name, at in found.removed],
         archive=_archive(found.archive),
         withdrawn_parents=[_orphan(each) for each in found.orphans],
         faults=found.faults,

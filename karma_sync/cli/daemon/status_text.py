@@ -139,6 +139,7 @@ def _waiting_lines(found: "StatusReport") -> list[Line]:
         for each in found.inbox.paired
     ]
     lines += [f"no invitation from {each.name} has arrived yet" for each in found.inbox.awaited]
+    lines += [f"you were removed from {name} {ago(at)}" for name, at in found.removed]
     return [Line(line, Tone.WAITS) for line in lines]
 
 

@@ -216,7 +216,10 @@ def accept(wanted: IdArgument) -> None:
     if isinstance(answered, SameClaim):
         print_line(
             f"You say that {answered.member.tag}, key {fingerprint(answered.member.key)}, is"
-            " another machine of yours. It counts once it says the same."
+            " another machine of yours.",
+            "It counts once it says the same."
+            if answered.by_leader
+            else "It says the same: all members see the two under one name.",
         )
         after = "karma-sync machine list"
     elif isinstance(answered, Door):

@@ -193,7 +193,10 @@ def _for_guests(terms: "InviteTerms", team: str | None, projects: list[str]) -> 
 
     app = App.from_environment()
     if not has_team(app):
-        raise NotFound("you are in no team, so no project can be shared", hint="karma-sync invite")
+        raise NotFound(
+            "you are in no team, so no project can be shared",
+            hint="karma-sync project share DIRECTORY --team NAME, which makes a team of that name",
+        )
     return invites.for_guests(terms, team_to_lead(app, team), projects)
 
 

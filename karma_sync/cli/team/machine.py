@@ -193,7 +193,7 @@ def remove(tag: MachineArgument) -> None:
     from karma_sync.service import machines
 
     app = App.from_environment()
-    found = machines.find(app.state, app.me, tag, hint=_IN_NO_TEAM)
+    found = machines.find(app.state, app.me, tag, hint="karma-sync machine list")
     machines.remove(app.state, found, utc_now())
     print_line(f"{found.tag} is not a machine of yours.")
     print_if_down(app)

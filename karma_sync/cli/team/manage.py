@@ -219,6 +219,7 @@ def retract(
     app = App.from_environment()
     found = teams.find_team(app.state, team)
     gone = found.removed_tagged(tag)
+    membership.require_retract(found, app.me, gone)
     print_line(f"All members of {found.name} delete what {gone.tag} sent; nobody can undo that.")
     ask_unless(yes, hint=f"karma-sync team retract {gone.tag} --team {found.name} --yes")
     membership.retract(app.state, app.me, gone.tag, found.id)
@@ -257,7 +258,9 @@ def dissolve(team: OfTeam = None, yes: YesOption = False) -> None:
     app = App.from_environment()
     found = teams.find_team(app.state, team).lead_by(app.me.key)
     found.dissolve()  # raises before the command asks
-    print_line(f"Team {found.name} with {len(found.members)} members ends; nobody can undo that.")
+    size = len(found.everybody)
+    whose = "" if size == 1 else f" with {size} members and guests"
+    print_line(f"Team {found.name}{whose} ends; nobody can undo that.")
     ask_unless(yes, hint=f"karma-sync team dissolve --team {found.name} --yes")
     membership.dissolve(app.state, app.me, found.id, utc_now())
     print_line(f"{found.name} is dissolved.")
@@ -290,11 +293,9 @@ def _standing(app: App, team: "Team") -> str:
         return "dissolved"
     me = team.anybody(app.me.key)
     role = _role(team, me) if me else "removed"
-    return "you lead it" if role == "leader" else f"you are {_article(role)}"
-
-
-def _article(role: str) -> str:
-    return f"a {role}"
+    if role == "leader":
+        return "you lead it"
+    return f"you are {role}" if role[-1].isdigit() else f"you are a {role}"
 
 
 def _role(team: "Team", member: "Member") -> str:

@@ -52,7 +52,7 @@ def unmute(tag: TagArgument) -> None:
     from karma_sync.service import machines
 
     app = App.from_environment()
-    machines.unmute(app.state, tag)
-    print_line(f"{tag} is not muted any more.")
+    unmuted = machines.unmute(app.state, tag)
+    print_line(f"{unmuted} is not muted any more.")
     print_if_down(app)
     print_next("karma-sync session list")

@@ -359,7 +359,7 @@ def _checked_name(name: str) -> str:
     if not TEAM_NAME.fullmatch(name):
         raise BadInput(
             f"{name!r} cannot be the name of a team: small letters, digits, . _ and -, up to 48",
-            hint="karma-sync team create backend",
+            hint="for instance backend",
         )
     return name
 
