@@ -32,7 +32,7 @@ class Five:
 
 
 def entries(member: MemoryMember) -> dict[str, Any]:
-    """What Syncthing's configuration says of each folder."""
+    """The entries of all folders in Syncthing's configuration, by ID."""
     return {folder["id"]: folder for folder in member.rest("config/folders")}
 
 

@@ -1,4 +1,4 @@
-"""Who is invited as a guest is told so before it says yes, and afterwards."""
+"""A guest is told that it is invited as one, before it says yes and afterwards."""
 
 import pytest
 

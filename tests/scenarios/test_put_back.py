@@ -12,7 +12,7 @@ from tests.support.players import Player, team_of
 
 
 def file_of(at: Player, kind: str, writer: Player) -> Path:
-    """Where a member has a document of another one."""
+    """The place of another member's document at a member."""
     team = at.team()
     assert team is not None
     folder = at.member.paths.folder(metadata_folder(team.id))

@@ -1,4 +1,4 @@
-"""What a team's commands cannot do they refuse before they announce it, and say what to type."""
+"""A command of a team refuses before it announces anything, and says what to type instead."""
 
 import pytest
 

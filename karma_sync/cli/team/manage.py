@@ -229,7 +229,7 @@ def retract(
 
 
 def _nothing_of(member: "Member | None") -> str:
-    """What is said of the sessions of one who can have sent none; "" of any other."""
+    """Return a text for the sessions of a member who can have sent none; "" for any other."""
     if member and member.limited_to:
         return "nothing: a guest sends nothing"
     return "nothing: it has not joined" if member and not member.active else ""

@@ -323,7 +323,7 @@ class Team(TeamFacts, frozen=True, kw_only=True):
 
     @property
     def _way_out_for_leader(self) -> str:
-        """What a leader types who does not want to be in the team any more."""
+        """The commands by which its leader gets out of the team."""
         option = f"--team {self.name}"
         pass_on = f"karma-sync team transfer TAG {option}, or " if self.could_lead else ""
         return f"{pass_on}karma-sync team dissolve {option}"
