@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from benchmarks import results, workload
 from benchmarks.packaging import Desk
 from benchmarks.search import Receiver
-from karma_sync.agents.extractors import EXTRACTORS
+from karma_sync.agents.claude.passages import EXTRACTORS
 from karma_sync.archive.reader import ArchiveReader
 from karma_sync.cli.session.turns import View, print_conversation
 from karma_sync.domain.access import AccessScope, admin_of

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks import machine, results, workload
 from benchmarks.packaging import Desk
-from karma_sync.agents.extractors import EXTRACTORS
+from karma_sync.agents.claude.passages import EXTRACTORS
 from karma_sync.agents.growing_file import whole_lines
 from karma_sync.channel.layout import ITEMS
 from karma_sync.channel.verify import (

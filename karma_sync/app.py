@@ -156,7 +156,7 @@ class App:
     @property
     def scope(self) -> "AccessScope":
         """My access, by the teams and answers that state.db has now."""
-        from karma_sync.service.access import scope_of
+        from karma_sync.store.readable import scope_of
 
         return scope_of(self.state, self.settings.tag)
 

@@ -52,7 +52,7 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
         "who": ("library.who", "Show who worked on a file."),
         "session": ("session.show", "Manage sessions."),
         "sent": ("session.sent", "List sent sessions."),
-        "observation": ("observation.commands", "Manage observations."),
+        "observation": ("observation.sharing", "Manage observations."),
     },
     "Agents": {
         "mcp": ("agent.mcp", "Serve sessions to an agent."),

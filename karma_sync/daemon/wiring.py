@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from karma_sync.agents.claude.gathering import read_facts
+from karma_sync.agents.claude.passages import EXTRACTORS
 from karma_sync.agents.claude.source import ClaudeSource
-from karma_sync.agents.extractors import EXTRACTORS
 from karma_sync.app import App
 from karma_sync.archive.archiver import Archiver, ArchiverHooks
 from karma_sync.archive.forgetting import Forgetter

@@ -1,4 +1,9 @@
-"""The upper limits of what karma-sync accepts from peers and sends itself; names carry units."""
+"""The upper limits of what karma-sync accepts from peers and sends itself; names carry units.
+
+Also tells before JSON is parsed whether it has too many values: a few megabytes may need hundreds.
+"""
+
+import re
 
 # Of versions, revisions and sizes: the largest integer that every JSON parser and SQLite hold.
 NUMBER = 2**53 - 1
@@ -61,3 +66,17 @@ METADATA_FILES = 1_000
 # With less free space than this share of a disk, Syncthing pulls nothing (`minDiskFree`, which
 # `syncthing/folder_defaults.py` sets), and nothing is archived.
 LEAST_FREE = 0.01
+
+_STRING = rb'(?s)"(?:[^"\\]|\\.)*+"?'  # compiled when it is needed: every command loads this module
+
+
+def has_too_many_values(json: bytes, most: int) -> bool:
+    """Whether JSON holds more than about `most` values; each takes up to 100 bytes of memory."""
+    if len(json) <= most or _signs(json) <= most:
+        return False
+    return _signs(re.sub(_STRING, b"", json)) > most
+
+
+def _signs(json: bytes) -> int:
+    """The number of commas and brackets; no value comes without one."""
+    return sum(json.count(sign) for sign in (b",", b"[", b"{"))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from karma_sync.agents.extractors import EXTRACTORS
+from karma_sync.agents.claude.passages import EXTRACTORS
 from karma_sync.agents.growing_file import lines_before_too_long
 from karma_sync.channel.kept_content import KeptContent
 from karma_sync.domain.session.manifest import Manifest

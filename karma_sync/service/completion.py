@@ -6,7 +6,6 @@ from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.archive import store as archive
 from karma_sync.domain.access import AccessScope
 from karma_sync.paths import Paths
-from karma_sync.service.access import stored_scope
 from karma_sync.settings import load
 from karma_sync.store import ledger, readable, state
 from karma_sync.store.read_only import reading_only
@@ -75,7 +74,7 @@ def own_ids(paths: Paths) -> list[str]:
 
 def _scope(paths: Paths) -> AccessScope:
     with reading_only(paths.state_db) as tx:
-        return stored_scope(tx, load(paths).tag)
+        return readable.stored_scope(tx, load(paths).tag)
 
 
 def archived_ids(paths: Paths, begin: str) -> list[str]:

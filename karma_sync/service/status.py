@@ -25,7 +25,6 @@ from karma_sync.runtime.event_log import SYNCTHING
 from karma_sync.sending.ledger.closed_channels import Ended, closed_channels
 from karma_sync.sending.ledger.recalls import CalledBack, called_back, withdrawal_of
 from karma_sync.service import invitations, projects
-from karma_sync.service.peers import peers
 from karma_sync.service.status_model import (
     Peer,
     ProjectStatus,
@@ -34,6 +33,7 @@ from karma_sync.service.status_model import (
     StatusReport,
     Stores,
     TransferStatus,
+    peers,
     renames,
 )
 from karma_sync.service.teams import personal_ids

@@ -1,6 +1,6 @@
-"""The values that make up a status report, and directories whose repository was renamed."""
+"""The values of a status report: among them peers, and directories of renamed repositories."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -64,6 +64,17 @@ class Peer:
     member: Member
     connected: bool
     last_seen: datetime | None
+
+
+def peers(store: Database, members: Iterable[Member], *, is_up: bool) -> dict[str, Peer]:
+    """These members by key; nobody is connected while the daemon is not up (`is_up`)."""
+    with store.reading() as tx:
+        links = {link.device: link for link in work.links.all(tx)}
+    return {
+        m.key: Peer(m, bool(is_up and link and link.connected), link.last_seen if link else None)
+        for m in members
+        for link in [links.get(m.device)]
+    }
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Queries the library for readers: each takes an `AccessScope` and restricts itself to it in SQL.
 
-What the importer asks about its own items is in `library.py`; none of that returns content.
+`scope_of` reads the scope of a member from state.db. The importer's queries for its own items are
+in `library.py`; none of those returns content.
 """
 
 import sqlite3
@@ -10,10 +11,24 @@ from os.path import commonprefix
 
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.readable import Readable
-from karma_sync.store.database import Transaction
+from karma_sync.domain.team.rights import rights_of
+from karma_sync.store import state
+from karma_sync.store.database import Database, Transaction
 from karma_sync.store.session_filter import LIST, SessionFilter, Values, listed
 
 _SHORTEST_ID = 4
+
+
+def scope_of(states: Database, tag: str) -> AccessScope:
+    """The access of the member with this tag, by the teams and answers in state.db."""
+    with states.reading() as tx:
+        return stored_scope(tx, tag)
+
+
+def stored_scope(tx: Transaction, tag: str) -> AccessScope:
+    """The same, within a transaction on state.db."""
+    left = [(f.team, project) for f in state.formers.all(tx) for project in f.projects]
+    return rights_of(tag, state.teams.all(tx), state.answers(tx), left)
 
 
 def visible(scope: AccessScope, kind: str = "session", prefix: str = "") -> tuple[str, Values]:

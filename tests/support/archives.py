@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from karma_sync.agents.claude.passages import EXTRACTORS
 from karma_sync.agents.claude.source import ClaudeSource
-from karma_sync.agents.extractors import EXTRACTORS
 from karma_sync.archive.archiver import Archiver, ArchiverHooks
 from karma_sync.archive.forgetting import Forgetter
 from karma_sync.archive.indexing import ArchiveIndexer

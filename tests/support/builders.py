@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import settings
 
 from karma_sync.agents.claude.gathering import feed
+from karma_sync.agents.claude.passages import EXTRACTORS
 from karma_sync.agents.claude.source import ClaudeSource
-from karma_sync.agents.extractors import EXTRACTORS
 from karma_sync.channel.layout import chunk_name, decompress, item_name
 from karma_sync.channel.outbox import Outbox
 from karma_sync.channel.verify import (

@@ -28,9 +28,9 @@ from karma_sync.domain.session.profile import TRANSCRIPT
 from karma_sync.errors import KarmaError
 from karma_sync.library.reader import Library
 from karma_sync.paths import Paths
-from karma_sync.service.access import stored_scope
 from karma_sync.store.library import open_library
 from karma_sync.store.read_only import reading_only
+from karma_sync.store.readable import stored_scope
 from tests.support.in_process import Done, run_in_process
 from tests.support.interrupting import ctrl_c_works
 from tests.support.repositories import make_repository

@@ -6,7 +6,7 @@ into a person's messages is left out, and so is text that a record holds a secon
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,8 +14,9 @@ import msgspec
 from msgspec.structs import astuple
 
 from karma_sync.agents.claude.records import Usage, record_name, typed_command, typed_prompt
+from karma_sync.agents.claude.source import AGENT
 from karma_sync.domain.session.activity import Activity, Call, Response
-from karma_sync.domain.session.passage import Passage, Reading, Texts
+from karma_sync.domain.session.passage import Extractor, Passage, Reading, Texts
 from karma_sync.domain.session.profile import FileKind, kind_of
 from karma_sync.domain.session.source_files import is_lines
 
@@ -313,3 +314,7 @@ def _clean(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _clean(each) for key, each in value.items()}
     return value
+
+
+EXTRACTORS: Mapping[str, Extractor] = {AGENT: ClaudePassages()}
+"""The extractors of passages, by the agents whose sessions can be searched."""

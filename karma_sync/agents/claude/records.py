@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from karma_sync.agents.json_size import has_too_many_values
+from karma_sync.domain.limits import has_too_many_values
 
 _MOST_SHOWN_BYTES = 16_000_000  # of a record that is parsed whole
 _MOST_SHOWN_VALUES = 300_000  # in it

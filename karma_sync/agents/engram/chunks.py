@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from karma_sync.agents.json_size import has_too_many_values
+from karma_sync.domain.limits import has_too_many_values
 from karma_sync.errors import KarmaError
 from karma_sync.files import open_unlinked, write_private
 

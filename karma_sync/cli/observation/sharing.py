@@ -1,4 +1,4 @@
-"""The commands that decide which observations leave, and those that add and delete one's own."""
+"""The group `observation`, and its commands that share observations, add and delete them."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +9,7 @@ from karma_sync.cli.ask import ask_unless, confirm, is_terminal
 from karma_sync.cli.consent import counts_text, receivers, show_observations
 from karma_sync.cli.frame import require_private
 from karma_sync.cli.notices import print_if_down
+from karma_sync.cli.observation import engram, reading
 from karma_sync.cli.observation.reading import OfProjectOption
 from karma_sync.cli.options import (
     DryRunOption,
@@ -35,10 +36,14 @@ OwnArgument = Annotated[
 ]
 
 
-def add_to(group: typer.Typer) -> None:
+def add_to(app: typer.Typer) -> None:
     """Register the commands."""
+    group = typer.Typer(no_args_is_help=True, help="Manage observations.")
+    reading.add_to(group)
     for command in (add, delete, preview, share, withhold, unshare):
         group.command()(command)
+    engram.add_to(group)
+    app.add_typer(group, name="observation")
 
 
 def add(

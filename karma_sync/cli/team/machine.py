@@ -57,7 +57,7 @@ def list_(as_json: JsonOption = False) -> None:
     """
     from karma_sync.daemon.lock import running
     from karma_sync.service import machines
-    from karma_sync.service.peers import peers
+    from karma_sync.service.status_model import peers
 
     app = App.from_environment()
     warn_if_down(app)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from karma_sync.agents.extractors import EXTRACTORS
+from karma_sync.agents.claude.passages import EXTRACTORS
 from karma_sync.archive.forgetting import Forgetter
 from karma_sync.archive.indexing import ArchiveIndexer
 from karma_sync.archive.reader import ArchiveReader

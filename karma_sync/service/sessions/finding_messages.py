@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice
 
-from karma_sync.agents.extractors import EXTRACTORS
+from karma_sync.agents.claude.passages import EXTRACTORS
 from karma_sync.agents.growing_file import lines_before_too_long
 from karma_sync.domain.access import AccessScope
 from karma_sync.domain.session.passage import Extractor

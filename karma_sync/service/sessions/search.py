@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache, partial
 from operator import attrgetter
 
-from karma_sync.agents.extractors import EXTRACTORS
+from karma_sync.agents.claude.passages import EXTRACTORS
 from karma_sync.archive.index import FOLDER, item_of, key_of, unindexed
 from karma_sync.archive.pack import DamagedPack
 from karma_sync.archive.store import get_session

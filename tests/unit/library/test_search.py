@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from karma_sync.agents.extractors import EXTRACTORS
+from karma_sync.agents.claude.passages import EXTRACTORS
 from karma_sync.domain.access import AccessScope, project_id, reading
 from karma_sync.domain.session.query import Query
 from karma_sync.errors import BadInput

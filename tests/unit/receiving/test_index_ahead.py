@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from karma_sync.agents.extractors import EXTRACTORS
+from karma_sync.agents.claude.passages import EXTRACTORS
 from karma_sync.channel.layout import chunk_name, kept_item
 from karma_sync.receiving import index_ahead
 from karma_sync.receiving.index_ahead import AheadEnded, IndexAhead
