@@ -58,6 +58,13 @@ def members(incomplete: str) -> list[str]:
     return _beginning(incomplete, _read(member_tags))
 
 
+def everybody(incomplete: str) -> list[str]:
+    """Tags of other members and of guests."""
+    from karma_sync.service.completion import everybodys_tags
+
+    return _beginning(incomplete, _read(everybodys_tags))
+
+
 def removed_members(incomplete: str) -> list[str]:
     """Tags of members that were removed."""
     from karma_sync.service.completion import removed_tags

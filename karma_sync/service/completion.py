@@ -39,6 +39,13 @@ def member_tags(paths: Paths) -> list[str]:
         return sorted({m.tag for team in state.teams.all(tx) for m in team.members} - {me})
 
 
+def everybodys_tags(paths: Paths) -> list[str]:
+    """The tags of the other members and the guests of my teams, sorted."""
+    me = load(paths).tag
+    with reading_only(paths.state_db) as tx:
+        return sorted({m.tag for team in state.teams.all(tx) for m in team.everybody} - {me})
+
+
 def removed_tags(paths: Paths) -> list[str]:
     """The tags of the members that were removed from my teams, sorted."""
     with reading_only(paths.state_db) as tx:

@@ -67,7 +67,9 @@ def named_successors(team: Team, me: PairingCode, tags: Iterable[str]) -> tuple[
 def require_successor(team: Team, me: PairingCode) -> None:
     """Raises what `take_over` would raise."""
     if team.leader == me.key:
-        raise Conflict(f"you lead {team.name} already", hint="karma-sync team show")
+        raise Conflict(
+            f"you lead {team.name} already", hint=f"karma-sync team show --team {team.name}"
+        )
     if me.key not in team.successors:
         leader = team.member(team.leader)
         raise NotLeader(

@@ -230,5 +230,5 @@ def _as_member(team: Team, me: PairingCode) -> Member:
         raise Conflict(f"you are leaving {team.name}", hint="karma-sync team list")
     raise Conflict(
         f"you are a guest of {team.name}: nobody receives anything from you",
-        hint="ask the leader: karma-sync team show",
+        hint=f"ask the leader: karma-sync team show --team {team.name}",
     )

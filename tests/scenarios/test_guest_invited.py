@@ -14,7 +14,8 @@ def invited(here: MemoryTown) -> MemoryMember:
     alice, gina = (here.member(user).up() for user in ("alice", "gina"))
     alice.run("team", "create", "backend")
     alice.run("project", "share", ".", "--yes")
-    alice.run("team", "guest", gina.code, "--project", "repo", "--yes")
+    said = alice.run("team", "guest", gina.code, "--project", "repo", "--yes").out
+    assert "gina.box is on the roster of backend, as a guest." in said
     here.settle()
     [contact] = gina.json("inbox")["contacts"]
     gina.run("invitation", "accept", contact["id"])

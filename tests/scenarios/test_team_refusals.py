@@ -61,7 +61,7 @@ CASES = [
     ("alice", "machine remove zoe.box", 5, "has a member 'zoe.box'", "karma-sync machine list"),
     ("alice", "team show --team zoo", 5, "you are in no team 'zoo'", "karma-sync team list"),
     ("alice", "team create backend", 6, "in a team backend already", "karma-sync team list"),
-    ("alice", "team rename Back", 2, "'Back' cannot be the name", "for instance backend"),
+    ("alice", "team rename Back", 2, "'Back' cannot be the name", "karma-sync team rename backend"),
     ("bob", "team transfer alice", 12, "only the leader of backend", "ask alice.box"),
     ("bob", "team successors alice", 12, "only the leader of backend", "ask alice.box"),
     ("bob", "team remove gina", 12, "only the leader of backend", "ask alice.box"),

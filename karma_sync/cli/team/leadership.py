@@ -38,7 +38,7 @@ def transfer(tag: TagArgument, team: OfTeam = None, yes: YesOption = False) -> N
     leadership.transfer(app.state, leadership.Person(app.me, app.key), member.tag, found.id)
     print_line(f"{member.tag} leads {found.name} now.")
     print_if_down(app)
-    print_next("karma-sync team show")
+    print_next(f"karma-sync team show --team {found.name}")
 
 
 def successors(
@@ -105,4 +105,4 @@ def take_over(team: OfTeam = None, yes: YesOption = False) -> None:
     leadership.take_over(app.state, leadership.Person(app.me, app.key), found.id)
     print_line(f"You lead {found.name} now.")
     print_if_down(app)
-    print_next("karma-sync team show")
+    print_next(f"karma-sync team show --team {found.name}")

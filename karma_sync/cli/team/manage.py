@@ -112,7 +112,8 @@ def show(team: OfTeam = None, as_json: JsonOption = False) -> None:
     print_line(f"What a removed member received: {found.on_removal} (policy).")
     leads = found.leader == app.me.key and not found.is_dissolved
     if leads and not found.successors and len(found.members) > 1:
-        print_next("karma-sync team successors TAG, who may take over if this machine is lost")
+        named = f"karma-sync team successors TAG --team {found.name}"
+        print_next(f"{named}, who may take over if this machine is lost")
 
 
 def leave(
@@ -153,7 +154,14 @@ def leave(
 
 
 def remove(
-    tag: TagArgument,
+    tag: Annotated[
+        str,
+        typer.Argument(
+            metavar="TAG",
+            help="The member or guest: alice.laptop, or alice if only one has that name.",
+            autocompletion=completion.everybody,
+        ),
+    ],
     team: OfTeam = None,
     stolen: Annotated[
         bool,
@@ -166,7 +174,7 @@ def remove(
     ] = False,
     yes: YesOption = False,
 ) -> None:
-    """Remove a member.
+    """Remove a member or guest.
 
     Only the leader can. Nothing more is sent to it or taken from it, at any member. Sessions that
     it has already stay on its machine, unless the team's policy has its karma-sync delete them.
@@ -283,7 +291,7 @@ def rename(
     found = membership.rename(app.state, app.me, name, team)
     print_line(f"The team is called {found.name} now.")
     print_if_down(app)
-    print_next("karma-sync team show")
+    print_next(f"karma-sync team show --team {found.name}")
 
 
 def _standing(app: App, team: "Team") -> str:

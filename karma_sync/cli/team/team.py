@@ -134,7 +134,7 @@ def guest(
     """
     found = _admit(code, team, _Wishes(projects=tuple(project)), yes=yes)
     print_line(f"It sees the names of all members and projects of {found.name}.")
-    print_next("karma-sync team show")
+    print_next(f"karma-sync team show --team {found.name}")
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,8 @@ def _admit(code: list[str] | None, team: str | None, wishes: _Wishes, *, yes: bo
     newcomer = Newcomer(theirs, wishes.replaces, wishes.projects, wishes.same_person)
     at = utc_now()
     after = teams.with_member(app.state, app.me, newcomer, team, at)
-    print_line(f"Adding {theirs.tag}, key {theirs.fingerprint}.")
+    role = ", as a guest" if wishes.projects else ""
+    print_line(f"Adding {theirs.tag}, key {theirs.fingerprint}{role}.")
     is_mine = wishes.same_person and user_of(theirs.tag) == user_of(app.me.tag)
     if is_mine:
         print_line("You say that it is another machine of yours. Compare the key with its own.")
@@ -173,7 +174,7 @@ def _admit(code: list[str] | None, team: str | None, wishes: _Wishes, *, yes: bo
     now = SendingRules.stored(app.state, app.me)
     consent_to_more(app, now.nothing_yet(), now.to(after, theirs.key), yes=yes)
     found = teams.add_member(app.state, app.me, newcomer, team, at)
-    print_line(f"{theirs.tag} is on the roster of {found.name}.")
+    print_line(f"{theirs.tag} is on the roster of {found.name}{role}.")
     if is_mine:
         machines.add(app.state, found.tagged(theirs.tag), at)
     if wishes.same_person:

@@ -94,7 +94,8 @@ class Team(TeamFacts, frozen=True, kw_only=True):
             )
         if old.key == code.key:
             raise Conflict(
-                f"{old.tag} has this key in {self.name} already", hint="karma-sync team show"
+                f"{old.tag} has this key in {self.name} already",
+                hint=f"karma-sync team show --team {self.name}",
             )
         removal = Removal(how=How.REPLACED, at=now_ms)
         return self._without(old, removal).add(code, now_ms)
@@ -155,7 +156,7 @@ class Team(TeamFacts, frozen=True, kw_only=True):
             BadInput: the name has characters that are not allowed, or is too long.
             IllegalMove: the team is dissolved.
         """
-        return self.change().changed(name=_checked_name(name))
+        return self.change().changed(name=_checked_name(name, "rename"))
 
     def on_removal_do(self, policy: AfterRemoval) -> "Team":
         """The team with this rule for what a removed member received.
@@ -191,7 +192,7 @@ class Team(TeamFacts, frozen=True, kw_only=True):
             raise NotLeader(
                 f"only the leader of {self.name}, or another machine of {gone.tag}'s person, can do"
                 " that",
-                hint="ask the leader: karma-sync team show",
+                hint=f"ask the leader: karma-sync team show --team {self.name}",
             )
         kept = dict.fromkeys((*member.retracts, (gone.key, gone.incarnation)))
         return self._with(member.changed(retracts=tuple(kept)[-limits.MACHINES :]))
@@ -355,11 +356,11 @@ class Team(TeamFacts, frozen=True, kw_only=True):
         return self.changed(status=status)
 
 
-def _checked_name(name: str) -> str:
+def _checked_name(name: str, verb: str) -> str:
     if not TEAM_NAME.fullmatch(name):
         raise BadInput(
             f"{name!r} cannot be the name of a team: small letters, digits, . _ and -, up to 48",
-            hint="for instance backend",
+            hint=f"karma-sync team {verb} backend",
         )
     return name
 
@@ -371,7 +372,7 @@ def found_team(name: str, founder: Member, nonce: str) -> Team:
         BadInput: the name has characters that are not allowed, or is too long.
     """
     return Team(
-        id=team_id(founder.key, _checked_name(name), nonce),
+        id=team_id(founder.key, _checked_name(name, "create"), nonce),
         name=name,
         founded_as=name,
         founder=founder.key,

@@ -49,7 +49,10 @@ def other(town: Town) -> Member:
 
 @pytest.fixture(scope="module")
 def leader(town: Town, other: Member) -> Member:
-    """She leads a team with another member, without gus, and shares `repo` with a session in it."""
+    """She leads a team with another member and a guest, and shares `repo` with a session in it.
+
+    Gus was removed from it.
+    """
     member = town.member("lea")
     member.run("team", "create", "backend")
     member.run("team", "add", other.code)
@@ -57,6 +60,7 @@ def leader(town: Town, other: Member) -> Member:
     member.run("team", "remove", "gus.box", "--yes")
     member.write_session("first")
     member.run("project", "share", ".", "--yes")
+    member.run("team", "guest", town.member("gina").code, "--project", "repo", "--yes")
     return member
 
 
@@ -73,6 +77,8 @@ def leader(town: Town, other: Member) -> Member:
         (["sent", "--to", ""], ["bob.box"]),
         (["sent", "--to", "carol"], []),
         (["team", "retract", ""], ["gus.box"]),
+        (["team", "remove", ""], ["bob.box", "gina.box"]),
+        (["team", "transfer", ""], ["bob.box"]),
         (["observation", "list", "--project", "re"], ["repo"]),
         (["observation", "search", "word", "--author", ""], ["bob.box"]),
         (["observation", "add", "--project", "acme/"], ["acme/repo"]),

@@ -41,6 +41,14 @@ def test_the_next_step_names_the_team(alice: Member) -> None:
     assert f"karma-sync accept {PROJECT} --team backend" in alice.run("sub", "list").out
 
 
+def test_the_next_step_after_a_change_of_a_team_names_it(alice: Member) -> None:
+    told = alice.run("team", "rename", "home", "--team", "home").out
+    refused = alice.run("team", "take-over", "--team", "home", check=False)
+
+    assert "Next: karma-sync team show --team home\n" in told
+    assert "try: karma-sync team show --team home\n" in refused.err
+
+
 @pytest.mark.parametrize("verb", ["resume", "accept", "reopen"])
 def test_the_way_out_of_an_illegal_move_names_the_team(alice: Member, verb: str) -> None:
     told = alice.run("subscription", verb, "repo", "--team", "home", check=False)

@@ -56,7 +56,7 @@ def test_a_name_that_needs_quotes_on_a_command_line_is_refused(name: str) -> Non
     with pytest.raises(BadInput) as refused:
         found_team(name, founder(), "1" * 32)
 
-    assert refused.value.hint == "for instance backend"
+    assert refused.value.hint == "karma-sync team create backend"
 
 
 def test_the_id_commits_to_founder_name_and_nonce() -> None:
