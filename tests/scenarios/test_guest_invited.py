@@ -29,7 +29,7 @@ def test_the_inbox_says_what_a_guest_would_receive(invited: MemoryMember) -> Non
 
     assert asked["limited_to"] == [PROJECT]
     assert "backend, as a guest, led by alice.box" in shown
-    assert f"{asked['id']}: {TERMS}" in shown
+    assert f"{asked['id']} invites you {TERMS}" in shown
     assert "alice.box invites you to backend as a guest" in invited.run("status").out
 
 

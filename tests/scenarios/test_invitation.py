@@ -200,7 +200,7 @@ def test_an_empty_team_says_what_to_do(town: Town) -> None:
 
     assert "team small has no other member yet" in told
     assert "team small shares no project yet" in told
-    assert "Next: karma-sync team add CODE" in told
+    assert "Next: karma-sync invite, or karma-sync team add CODE" in told
 
 
 def test_an_answer_cannot_be_given_twice(asked: Asked) -> None:

@@ -71,7 +71,7 @@ def _print(app: App, waiting: "Waiting", proposed: "list[tuple[Team, Member, str
         print_table(("ID", "WHAT", "FROM", "SEEN"), rows)
         for each in waiting.invitations:
             if each.limited_to:
-                print_line(f"{each.id}: {_terms_of_guest(each)}")
+                print_line(f"{each.id} invites you {_terms_of_guest(each)}")
     else:
         print_line("There are no invitations. The leader of a team invites you: karma-sync invite.")
     if waiting.fetching:
