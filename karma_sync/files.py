@@ -202,7 +202,7 @@ def put_new(staged: Sequence[Staged]) -> list[Path]:
 
 
 def delete_files(paths: Iterable[Path]) -> list[Path]:
-    """Delete files; those that existed."""
+    """Delete files; return those that existed."""
     gone = []
     for path in paths:
         try:

@@ -1,4 +1,4 @@
-"""Reads what is new in growing files, in blocks of whole lines and in bounded memory.
+"""Reads new lines of growing files, in blocks of whole lines and in bounded memory.
 
 Reading goes on from a `Position`, as long as the file still begins with what was read before.
 """

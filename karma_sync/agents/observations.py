@@ -180,7 +180,7 @@ class OwnObservations:
         return SourceContent(list(found.values()), not bad, problems)
 
     def versions(self) -> dict[str, int]:
-        """The versions of all that was added, also of what was deleted, by id."""
+        """The versions of all observations that were added, deleted ones included, by id."""
         return {each.record.id: each.record.version for each in self._all().found}
 
     def add(self, record: Observation, project: str) -> None:

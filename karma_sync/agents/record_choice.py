@@ -72,7 +72,7 @@ class RecordChooser(Protocol):
 
 
 class RecordChoice(Protocol):
-    """Chooses records of one agent's transcripts; `version` changes with what it chooses."""
+    """Chooses records of one agent's transcripts; `version` changes with its rules."""
 
     @property
     def version(self) -> str: ...

@@ -124,7 +124,7 @@ class Archiver:
         return found
 
     def archive(self, sessions: Sequence[SourceSession]) -> tuple[int, list[KarmaError]]:
-        """Archive what is new in the first of these sessions, about one step of it.
+        """Archive new content of the first of these sessions, about one step of it.
 
         Returns how many of them are done, and what could not be archived: files that cannot be
         read, and packs that are damaged.
@@ -284,7 +284,7 @@ class _Taking:
         self.count = taker.count
 
     def take(self, files: Iterable[SourceFile], places: "_Places") -> None:
-        """Archive what is new in these files."""
+        """Archive new content of these files."""
         for file in files:
             if self.left <= 0:
                 self.is_complete = False
@@ -311,7 +311,7 @@ class _Taking:
             self._replace(taken.replaced)
 
     def _replace(self, before: ArchivedFile) -> None:
-        """Keep a version that was replaced, without what only the newest version needs."""
+        """Keep a version that was replaced, without the data that only the newest version needs."""
         tx, key = self._step.tx, self._key
         if not keeps_versions(before.name):
             store.drop_file(tx, key, before)
@@ -322,7 +322,7 @@ class _Taking:
 
 
 def described(row: ArchivedSession, facts: Facts, project: str) -> ArchivedSession:
-    """The session with what its facts tell."""
+    """The session with the values from its facts."""
     last_ms = int(facts.last.timestamp() * 1000) if facts.last else row.changed_ns // 10**6
     return replace(
         row,

@@ -34,7 +34,7 @@ def key_of(item: str) -> Key:
 
 
 def unindexed(tx: Transaction) -> list[Key]:
-    """The sessions of which the index has not what was archived last, the last active first.
+    """The sessions whose newest archived state is not indexed yet, the last active first.
 
     Taken from the end, a session is indexed before those that continue it.
     """

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 OfOthers = Callable[[str, Collection[int]], Collection[int]]
-"""Returns those of a session's records, by number, that the library has of other sessions."""
+"""Return the records of a session, by number, that the library also has in other sessions."""
 
 
 def no_others(session: str, numbers: Collection[int]) -> Collection[int]:
@@ -107,7 +107,7 @@ class ArchiveIndexer:
             search_index.leave_rests(tx, item)
 
     def remove_rests(self) -> None:
-        """Remove the words of what was forgotten from the database's file."""
+        """Remove the words of forgotten sessions from the database's file."""
         with self._store.reading() as tx:
             if not search_index.has_rests(tx):
                 return
@@ -115,7 +115,7 @@ class ArchiveIndexer:
             search_index.remove_rests(tx)
 
     def _index(self, tx: Transaction, key: Key) -> int:
-        """Index what is new in one session; its size in bytes.
+        """Index the new content of one session; return its size in bytes.
 
         Raises:
             _Damaged: its pack cannot be read.

@@ -36,7 +36,7 @@ _PREFIX = b"karma-sync archive\0"
 
 
 class DamagedPack(KarmaError):
-    """A pack does not hold what it should."""
+    """A pack lacks an entry, or an entry is damaged."""
 
 
 class PackEntry(Value, frozen=True, kw_only=True, omit_defaults=True):

@@ -140,7 +140,7 @@ class ArchiveSchedule:
             raise
 
     def close(self) -> None:
-        """End what works beside the thread."""
+        """End the work beside the thread."""
         self._parts.archiver.close()
 
     def _carry_out(self, asked: _Asked) -> float | None:

@@ -1,4 +1,4 @@
-"""Reads what is new in one file of a session, and appends it to the session's pack."""
+"""Reads the new content of one file of a session, and appends it to the session's pack."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -95,7 +95,7 @@ class Feeder:
 
 
 class FileTaker:
-    """Appends what is new in files to one session's pack; `before` is the pack's valid length.
+    """Appends new content of files to one session's pack; `before` is the pack's valid length.
 
     `read_ahead` gives what was read of a new file already.
     """
@@ -111,7 +111,7 @@ class FileTaker:
         self.count = 0  # of the entries that were appended
 
     def take(self, file: SourceFile, path: str, known: ArchivedFile | None, most: int) -> Taken:
-        """Archive what is new in a file, at most `most` bytes; opens no file that has not changed.
+        """Archive new content of a file, at most `most` bytes; opens no file that has not changed.
 
         `path` is the file's path below the agent's directory, `known` its newest archived version.
 

@@ -1,4 +1,4 @@
-"""Keeps the packs in order: writes a scattered one anew, and finds those that archive.db lacks."""
+"""Keeps the packs in order: writes a scattered one anew, and finds packs that archive.db lacks."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -36,7 +36,7 @@ _SPARE_ENTRIES = 64
 
 
 class Upkeep:
-    """Changes packs without changing what the archive holds."""
+    """Changes packs without changing the content of the archive."""
 
     def __init__(
         self, root: Path, database: Database, project_of: Callable[[Sequence[str]], str]
@@ -125,7 +125,7 @@ class Upkeep:
                 store.drop_session(tx, row.key)
 
     def _adopt(self, path: Path) -> None:
-        """Describe a pack in the database from what it holds."""
+        """Describe a pack in the database from its content."""
         with open_pack(path) as source:
             placed = sound_entries(source, path.stat().st_size)
             head = placed[0].entry if placed else PackEntry()

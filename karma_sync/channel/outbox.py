@@ -121,7 +121,7 @@ class Outbox:
         self._finish_placing()
 
     def flush_in_background(self) -> None:
-        """Begin to `flush` in another thread, after waiting for what the last call began.
+        """Begin to `flush` in another thread, after waiting for the flush that the last call began.
 
         `written` gets only the files that are in their places.
 
@@ -252,7 +252,7 @@ class Outbox:
             return None
 
     def chunks(self) -> set[str]:
-        """The hashes of all chunks here, also of those that no item names."""
+        """The hashes of all chunks here, also of chunks that no item names."""
         self.flush()
         found = (self.path / CHUNKS).glob("??/*.zst")
         return {path.stem for path in found}

@@ -1,4 +1,4 @@
-"""Verifies what a peer sent, step by step; nothing else makes a `Verified[Manifest]`.
+"""Verifies the files of a peer, step by step; nothing else makes a `Verified[Manifest]`.
 
 1  name and path are allowed: no `..`, no links, known shapes (the importer follows no links)
 2  sizes are within limits, also after decompression

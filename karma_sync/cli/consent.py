@@ -236,7 +236,7 @@ def takes_home(app: App, standing: "ProjectAnswers") -> bool:
 
 
 def show_home() -> None:
-    """Say what it means that the person's home is a directory of a project."""
+    """Print the consequences if the person's home is a directory of a project."""
     print_line(
         f"  takes:       all of your home, {user_home()}: every session in it that is in no other"
         " repository, also those of directories that were deleted since"

@@ -1,4 +1,4 @@
-"""Puts what an agent reads of karma-sync into a frame, which packaging cuts from its transcript."""
+"""Puts the output that an agent reads into a frame, which packaging cuts from its transcript."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ def run_for_agent(name: str, command: Callable[..., object], options: Mapping[st
 
 @contextmanager
 def framed_for_agent() -> Iterator[None]:
-    """Have what is printed stand in a frame, if an agent runs this command.
+    """Print the output in a frame, if an agent runs this command.
 
     Before there is an identity, nothing of others is here, and no mark can be made.
     """
@@ -52,7 +52,7 @@ def _marks() -> tuple[str, str] | None:
 
 
 def require_private(private: bool, what: str) -> None:
-    """Refuse to print without a frame, to an agent, what does not leave otherwise.
+    """Refuse to print text to an agent without a frame, if the text does not leave otherwise.
 
     Raises:
         NeedsConsent: an agent runs this command, and `--private` is missing.
@@ -66,7 +66,7 @@ def require_private(private: bool, what: str) -> None:
 
 
 def require_private_for(found: "Iterable[Readable]", me: str, private: bool) -> None:
-    """The same for sessions: those by other members than `me`, and those that only I have.
+    """The same for sessions by other members than `me`, and for sessions that only I have.
 
     Raises:
         NeedsConsent: as `require_private` does.

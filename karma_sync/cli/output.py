@@ -37,7 +37,7 @@ def flush() -> None:
 
 
 def drop_output() -> None:
-    """Drop what standard output still holds; the interpreter's end would complain about it."""
+    """Drop the text left in standard output; the interpreter would complain about it at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

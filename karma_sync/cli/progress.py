@@ -1,4 +1,4 @@
-"""Progress on standard error, for what takes more than a moment; nothing where it is no screen."""
+"""Progress on standard error, for work of more than a moment; nothing if it is no screen."""
 
 import sys
 import time

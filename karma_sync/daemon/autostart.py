@@ -227,7 +227,7 @@ class _Refused(Exception):
 
 
 def _call(program: str, *args: str, patience_s: float = _ANSWER_S) -> str:
-    """Run a program; returns what it printed.
+    """Run a program; return its output.
 
     Raises:
         _Refused: it ended with an error.

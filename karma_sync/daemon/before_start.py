@@ -13,7 +13,7 @@ from karma_sync.team.departures import Parting
 
 
 def before_start(app: App, recovery: Recovery) -> None:
-    """Mend every outbox, and restrict Syncthing's configuration to what may be exchanged now.
+    """Mend every outbox, and restrict Syncthing's configuration to the channels that are open now.
 
     Without the first, Syncthing would delete missing files at every peer. Without the second, what
     was paused, declined or removed while it was off would go on until the first cycle.

@@ -113,7 +113,7 @@ class Duties:
         return None
 
     def receive(self) -> float | None:
-        """Import what arrived, and sign receipts."""
+        """Import the files that arrived, and sign receipts."""
         parts, world = self._parts, self._requests.world.get()
         if world is None:
             return None
@@ -152,7 +152,7 @@ class Duties:
         return found.wait
 
     def archive(self) -> float | None:
-        """Keep what is new in the agent's sessions."""
+        """Archive new content of the agent's sessions."""
         return self._parts.archiving.run() if self._parts.archiving else None
 
     def measure(self) -> float | None:

@@ -61,7 +61,7 @@ class Script:
         return self._answer({"type": "text", "text": text})
 
     def uses(self, tool: str, given: dict[str, str], result: str) -> "Script":
-        """A tool that the agent used, and what came of it."""
+        """Add a tool that the agent used, and the tool's result."""
         tool_id = f"toolu_{secrets.token_hex(12)}"
         self._answer({"type": "tool_use", "id": tool_id, "name": tool, "input": given})
         content = [{"type": "tool_result", "tool_use_id": tool_id, "content": result}]

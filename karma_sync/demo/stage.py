@@ -54,7 +54,7 @@ def _raised_on_signals() -> Iterator[None]:
 
 
 def end_processes(root: Path) -> None:
-    """End every process of a home below `root`, each by its id: daemons, then what they left."""
+    """End every process of a home below `root`, each by its id: first daemons, then the others."""
     for wanted in (_is_daemon, lambda _: True):
         found = [p for p in processes(root) if wanted(p)]
         for process in found:

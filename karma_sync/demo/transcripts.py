@@ -1,4 +1,4 @@
-"""Takes transcripts from a directory as one member's sessions, and compares what arrived."""
+"""Takes transcripts from a directory as one member's sessions, and compares arrived copies."""
 
 import csv
 import hashlib
@@ -40,7 +40,7 @@ _LOOK_LINES = 200
 
 @dataclass(frozen=True)
 class Source:
-    """A file that was found, the session it was made, and what it is called in its item."""
+    """A file that was found, the session made of it, and its name in the item."""
 
     path: Path
     session: str

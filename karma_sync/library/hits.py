@@ -42,7 +42,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Results:
-    """Some of what fits a search, the best first; `skip` begins with the next ones, 0 if none."""
+    """Some results of a search, the best first; `skip` begins with the next ones, 0 if none."""
 
     hits: Sequence[Hit]
     total: int
@@ -88,7 +88,7 @@ def title_hit(
 
 
 def _best_text(texts: Texts, pattern: "re.Pattern[str] | None") -> tuple[str, str, list[Mark]]:
-    """The text of a record that fits best: what it is, the text, and where the words stand."""
+    """The text of a record that fits best: its kind, the text, and the places of the words."""
     best: tuple[str, str, list[Mark]] = ("", "", [])
     for field, text in texts._asdict().items():
         if not text:

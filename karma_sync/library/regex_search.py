@@ -37,7 +37,7 @@ class Regex(Protocol):
 
 @dataclass
 class _Scan:
-    """One search while it goes on: what is left to read, and what was found."""
+    """One search while it goes on: the sessions left to read, and the hits so far."""
 
     pattern: Regex
     every: bool
@@ -130,7 +130,7 @@ def require_no_words(query: Query) -> None:
 
 
 def _fitting(pattern: Regex, reading: Reading) -> tuple[str, str, list[Mark]] | None:
-    """The first text of a record that the pattern fits: what it is, the text, the places."""
+    """The first text of a record that the pattern fits: its kind, the text, the places."""
     for name, text in reading.texts._asdict().items():
         if text:
             found = islice(pattern.finditer(text), _MOST_MARKS)

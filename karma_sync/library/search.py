@@ -1,4 +1,4 @@
-"""Searches the library: finds records in the index, and reads what they say from the chunks."""
+"""Searches the library: finds records in the index, and reads their texts from the chunks."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -118,7 +118,7 @@ class Searcher:
         }
 
     def within_times(self, sessions: SessionFilter) -> SessionFilter:
-        """The same sessions, those alone that were last active when `since` and `before` say."""
+        """The filter on sessions, limited to those last active between `since` and `before`."""
         return replace(
             sessions,
             since=_time_of(sessions.filters, Key.SINCE, self.now),
@@ -270,7 +270,7 @@ def _limited(known: SessionFilter, items: set[tuple[str, str]], by: Filter) -> S
 
 
 def _time_of(filters: Iterable[Filter], key: Key, now: datetime) -> datetime | None:
-    """The moment from which, or before which, what fits must be; None if any will do.
+    """The moment from which, or before which, a hit must be; None if there is no bound.
 
     Of two filters with one key either suffices. An unwanted one is a limit of the other kind.
     """

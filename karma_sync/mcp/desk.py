@@ -1,4 +1,4 @@
-"""Answers an agent's questions: finds the tool, frames its answer, and notes what was given."""
+"""Answers an agent's questions: finds the tool, frames its answer, and logs it."""
 
 import re
 import sys

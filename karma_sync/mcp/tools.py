@@ -181,7 +181,7 @@ def context_of(view: AgentView) -> ToolAnswer | None:
 def in_turns(
     first: Sequence[ReadObservation], second: Sequence[Hit]
 ) -> list[ReadObservation | Hit]:
-    """One of each in turns, and then what is left of the longer one."""
+    """One of each in turns, and then the rest of the longer one."""
     pairs = zip_longest(first, second)
     return [each for pair in pairs for each in pair if each is not None]
 

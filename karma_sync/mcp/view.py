@@ -103,7 +103,7 @@ class Views:
 
     @contextmanager
     def opened(self) -> Iterator[AgentView]:
-        """A view of what is there now.
+        """A view of the present data.
 
         Raises:
             NotInitialised: there is no identity yet.

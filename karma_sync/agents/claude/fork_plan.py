@@ -284,7 +284,7 @@ def _leave_out(read: _Read, node: _Node, reason: str) -> None:
 
 
 def _cut_unanswered(read: _Read) -> None:
-    """Leave out the calls of the last answer that have no result, and what follows them.
+    """Leave out the calls of the last answer that have no result, and the records after them.
 
     Calls further up were interrupted and gone on from; the agent completes them by itself.
     """

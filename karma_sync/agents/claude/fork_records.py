@@ -52,7 +52,7 @@ class _Kind(msgspec.Struct, gc=False):
 
 
 class Head(msgspec.Struct, gc=False):
-    """The fields that decide what becomes of a record; `withheld` names content that stayed."""
+    """The fields that decide how a fork treats a record; `withheld` names content that stayed."""
 
     type: Text = None
     subtype: Text = None
@@ -279,7 +279,7 @@ class Rewriting:
         return [self._replaced(each) for each in value] if isinstance(value, list) else value
 
     def _uuids(self, values: list[object]) -> list[object]:
-        """The records in a list that a fork has; those that it leaves out are left out."""
+        """The records in a list, without those that a fork leaves out."""
         return [each for each in values if not isinstance(each, str) or self.uuid(each) == each]
 
     def _move_saved(self, fields: Fields) -> None:

@@ -159,7 +159,7 @@ def _take(facts: Facts, record: Record) -> None:
 
 
 def _take_times(facts: Facts, found: list[datetime]) -> None:
-    """Keep the earliest and the latest timestamp; those in a file are not in order."""
+    """Keep the earliest and the latest timestamp; timestamps in a file are not in order."""
     ends = _ends(found)
     if ends:
         known = [*ends, *(moment for moment in (facts.first, facts.last) if moment)]

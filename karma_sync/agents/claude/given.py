@@ -1,4 +1,4 @@
-"""Takes out of a transcript what karma-sync gave the agent, where the marks of frames are lost.
+"""Cuts text that karma-sync gave the agent from a transcript, where the marks of frames are lost.
 
 `| grep` drops the marks, a part of a file has none, and a background command writes to a file that
 the agent reads later. So a call of a reading command is remembered with the names of the files and
@@ -109,7 +109,7 @@ class GivenTexts:
         return self._take_used(record, found) or found
 
     def _note_served(self, record: Json) -> None:
-        """Count the results of our MCP server to those of our commands."""
+        """Count the results of our MCP server with those of our commands."""
         for part in _objects(record, "tool_result"):
             call = part.get("tool_use_id")
             if isinstance(call, str) and call not in self.answers:
@@ -144,7 +144,7 @@ class GivenTexts:
         return True
 
     def _take_attachment(self, record: Json) -> bool:
-        """Hooks and notes about such a call, and files that hold its output."""
+        """Cut hooks and notes about a call of ours, and files that hold its output."""
         attachment = record.get("attachment")
         if not isinstance(attachment, dict):
             return False

@@ -50,7 +50,7 @@ class ExportResult(Value, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class _Known:
-    """An observation in the chunks: its texts (None if deleted), its project, whose chunk it is."""
+    """An observation in the chunks: texts (None if deleted), project, and creator of the chunk."""
 
     said: str | None
     project: str

@@ -119,7 +119,7 @@ class EngramSource:
         return database, self.folder_stamp()
 
     def folder_stamp(self) -> Hashable:
-        """A value that changes whenever what the folders tell may be another."""
+        """A value that changes whenever the folders may have other content."""
         found: list[Hashable] = []
         for each in self.folders():
             root = each.chunks.root

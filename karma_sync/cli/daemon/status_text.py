@@ -30,7 +30,7 @@ _EXAMPLES = 3
 
 
 def status_lines(me: "PairingCode", found: "StatusReport", daemon: "Running | None") -> list[Line]:
-    """Return the whole status; faults come before what is usual."""
+    """Return the whole status; faults come first."""
     lines = [Line(f"{me.tag}, key {me.fingerprint}", Tone.TITLE), _daemon_line(found, daemon)]
     if found.paused:
         until = f" until {found.paused.until:%Y-%m-%d %H:%M} UTC" if found.paused.until else ""
@@ -55,7 +55,7 @@ def status_lines(me: "PairingCode", found: "StatusReport", daemon: "Running | No
 
 
 def _archive_lines(archive: "ArchiveStatus") -> list[Line]:
-    """Return what the archive holds, and what of it the agent purged."""
+    """Return the content of the archive, and the projects in it that the agent purged."""
     held = archive.holdings
     if archive.settings.keep is Keep.OFF and not held.sessions:
         return []
@@ -75,7 +75,7 @@ def _archive_lines(archive: "ArchiveStatus") -> list[Line]:
 
 
 def orphan_line(fork: "SessionFork") -> Line:
-    """Return what became of a fork's parent, and how the fork is deleted."""
+    """Return the fate of a fork's parent, and the command that deletes the fork."""
     return Line(
         f"{fork.author} withdrew the session that {fork.session} goes on from: delete the fork with"
         f" karma-sync session fork --delete {fork.session}",
@@ -123,7 +123,7 @@ def _packaging_line(left: "TransferStatus") -> Line:
 
 
 def _waiting_lines(found: "StatusReport") -> list[Line]:
-    """Return who asks to be answered, and of whom an invitation is awaited."""
+    """Return the requests that wait for an answer, and the members whose invitation is awaited."""
     lines = [f"{each.name} wants to connect" for each in found.inbox.contacts]
     lines += [
         f"{each.member.tag} is said to be another machine of yours" for each in found.inbox.machines
@@ -242,7 +242,7 @@ def _goes_to(project: "ProjectStatus") -> str:
 
 
 def _receiver_lines(project: "ProjectStatus", is_up: bool) -> list[Line]:
-    """Return one line for those who confirmed all, as most have, and one for each other."""
+    """Return one line for the members that confirmed all, as most have, and one for each other."""
     whole = [receiver.tag for receiver in project.receivers if receiver.whole]
     have = "has" if len(whole) == 1 else "have"
     all_ = f"    {', '.join(whole)} {have} confirmed all"

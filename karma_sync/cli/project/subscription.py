@@ -352,7 +352,7 @@ def _require_end_of_sending(retract: bool, chosen: Direction) -> None:
 
 
 def _what_left(before: "Subscription", now: Direction, retract: bool) -> str:
-    """Return what becomes of the sessions that were sent, where a person may expect otherwise."""
+    """Return the fate of the sessions that were sent, where a person may expect another one."""
     if retract:
         return " The sessions that you sent are withdrawn from every member."
     narrowed = before.sends and now is Direction.RECEIVE

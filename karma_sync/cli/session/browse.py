@@ -85,7 +85,7 @@ class _Screen:
         self._found = found
 
     def run(self, lines: Sequence[tuple[str, ...]]) -> None:
-        """Show the screen, and do what was chosen in it."""
+        """Show the screen, and carry out the action that was chosen in it."""
         try:
             from karma_sync.cli.session.browser import Actions, BrowsedRow, Browser
         except ImportError as missing:
@@ -111,7 +111,7 @@ class _Screen:
         return (facts.session_id, facts.wrote, *facts.branches, *facts.models)
 
     def _preview(self, row: "BrowsedRow") -> str:
-        """The beginning of a session: who said what."""
+        """The beginning of a session: its messages with their writers."""
         try:
             return "\n\n".join(self._said(self._found[row.number]))
         except KarmaError as error:

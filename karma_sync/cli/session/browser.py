@@ -66,7 +66,7 @@ class SessionPicker(OptionList):
     ]
 
     def on_key(self, event: events.Key) -> None:
-        """Give the filter what is typed."""
+        """Add typed letters to the filter."""
         if event.is_printable and event.character and event.character not in "wf/ ":
             field = self.app.query_one(Input)
             field.focus()
@@ -76,7 +76,7 @@ class SessionPicker(OptionList):
 
 
 class Browser(App[BrowserChoice]):
-    """Lists sessions; its result is what to do after it, if anything."""
+    """Lists sessions; its result is the action to carry out after it, if any."""
 
     CSS = """
     #left { width: 45%; }

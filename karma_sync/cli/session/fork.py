@@ -151,7 +151,7 @@ def forking(app: App) -> "Forking":
 
 
 def resume_command(start: Path, home: Path, session: str) -> str:
-    """Return what a person types to go on with a session in this directory."""
+    """Return the command that goes on with a session in this directory."""
     return _command(start, home, f"claude --resume {session}")
 
 
@@ -206,7 +206,7 @@ def _author(app: App, parent: "Readable") -> str:
 
 
 def _command(start: Path, home: Path, command: str) -> str:
-    """Return what a person types in this directory."""
+    """Return the command to type in this directory."""
     is_usual = os.environ.get("CLAUDE_CONFIG_DIR", "").strip() or home == user_home() / ".claude"
     setting = "" if is_usual else f"CLAUDE_CONFIG_DIR={shlex.quote(str(home))} "
     return f"cd {shlex.quote(str(start))} && {setting}{command}"
@@ -279,7 +279,7 @@ def _show_written(fork: "PreparedFork", written: "WrittenFork", home: Path, note
 
 
 def _note(fork: "PreparedFork", is_mine: bool) -> str:
-    """Return what a person may tell the agent; a fork holds nothing of it."""
+    """Return a sentence that a person may tell the agent; the fork does not contain it."""
     if is_mine:
         origin, come = "goes on from an earlier session on this machine", "from then"
     else:

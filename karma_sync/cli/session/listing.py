@@ -133,7 +133,7 @@ def _typed(words: list[str], options: "Mapping[str, str | None]") -> str:
 def _fork_of(
     found: "Readable", me: str, forks: "Mapping[str, SessionFork]"
 ) -> dict[str, dict[str, str] | None]:
-    """Return whose session one of my own goes on from, for JSON."""
+    """Return the author and session that one of my own sessions continues, for JSON."""
     manifest = found.manifest
     fork = forks.get(manifest.session.session_id) if manifest.member == me else None
     return {"fork_of": {"author": fork.author, "session": fork.parent} if fork else None}
@@ -169,7 +169,7 @@ def _why_none(app: App, fits_any: bool, agent: str | None) -> str:
 def _selected(
     app: App, scope: "AccessScope", known: "list[Readable]", words: list[str]
 ) -> "tuple[list[Readable], list[str]]":
-    """Return the sessions that fit filters and words, and what a person should know of these."""
+    """Return the sessions that fit filters and words, and notes for the person about these."""
     if not words:
         return known, []
     from karma_sync.domain.session.query import Query, joined

@@ -135,7 +135,7 @@ def _told(entry: "Entry") -> str:
 
 
 def _remove(app: App, wanted: str, yes: bool) -> None:
-    """Remove an entry, after telling what it cut so far and who may receive that from now on."""
+    """Remove an entry, after printing its cuts so far and the future receivers of the text."""
     from karma_sync.redact.custom.redactions_file import RedactionsFile
     from karma_sync.service.sessions import withdrawal
     from karma_sync.service.sessions.departures import departures

@@ -82,7 +82,7 @@ def _row(sent: "SentSession", short: Mapping[str, str]) -> "tuple[str | Line, ..
 
 
 def _state(sent: "SentSession") -> Line:
-    """Return who confirmed the session or its withdrawal, and who has not yet."""
+    """Return the members that confirmed the session or its withdrawal, and the others."""
     is_withdrawn = sent.state == "withdrawn"
     if sent.state == "stays":
         return Line(_kept(sent), Tone.SECONDARY)
@@ -95,7 +95,7 @@ def _state(sent: "SentSession") -> Line:
 
 
 def _kept(sent: "SentSession") -> str:
-    """Return who keeps a session of which no more is sent, and who may have got it."""
+    """Return the members that keep a session of which no more is sent, or that may have it."""
     kept = ", ".join(d.tag for d in sent.to if d.confirmed)
     maybe = ", ".join(d.tag for d in sent.to if not d.confirmed)
     parts = [f"kept by {kept}"] if kept else []

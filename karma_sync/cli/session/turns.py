@@ -65,7 +65,7 @@ def print_conversation(messages: Iterable[Message], view: View) -> None:
 
 
 class ConversationFollower:
-    """Prints a conversation that grows: of what it is given again, only what is new.
+    """Prints a conversation that grows; of messages that it gets again, it prints the new ones.
 
     The message at the end is printed part by part; a call of a tool once it has its result.
     """

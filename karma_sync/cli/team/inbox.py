@@ -118,7 +118,7 @@ def _rows(waiting: "Waiting") -> list[tuple[str, str, str, str]]:
 
 
 def _claim(claim: "SameClaim") -> str:
-    """Return what is said about a member; names and keys only, so it is on one line."""
+    """Return the claim about a member; names and keys only, so it is on one line."""
     member = claim.member
     whose = f"{member.tag}, key {fingerprint(member.key)}"
     who = f"the leader of {claim.team} says" if claim.by_leader else "says"
@@ -143,7 +143,7 @@ def _who(contact: "Contact") -> str:
 
 
 def _next(waiting: "Waiting", *, leads: bool) -> str:
-    """Return what to type for the first in the list, and who has to type something else."""
+    """Return the command for the first in the list, and the ones that need another command."""
     answer = "karma-sync invitation"
     asked = [each.id for each in waiting.asking] + [each.id for each in waiting.machines]
     asked += [each.id for each in waiting.invitations]

@@ -165,7 +165,7 @@ def _agree(app: App, joining: "Joining", code: "InviteCode", wishes: _Wishes, *,
 def _agrees_as_machine(
     app: App, offered: "Joining", code: "InviteCode", direction: Direction | None
 ) -> Direction:
-    """Ask whether this is another machine of the one who invites; return what it may send.
+    """Ask whether this is another machine of the inviting person; return the content it may send.
 
     Raises:
         NeedsConsent: the person said no.

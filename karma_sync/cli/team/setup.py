@@ -79,7 +79,7 @@ def code(
 
 
 def _check(text: str, as_json: bool) -> None:
-    """Print what a code contains, without its secret."""
+    """Print the content of a code, without its secret."""
     from karma_sync.domain.team.invite_code import (
         InviteCode,
         Role,

@@ -140,7 +140,7 @@ def _metadata(world: World) -> Iterator[Folder]:
 
 
 def _connected(world: World, team: Team) -> list[Member]:
-    """The others who get the documents of a team: all on the roster, and who just left."""
+    """The other members that get a team's documents: all on the roster, and any that just left."""
     parting = [m for m in team.removed if (team.id, m.key) in world.parting]
     return [m for m in (*team.everybody, *parting) if m.key != world.key]
 

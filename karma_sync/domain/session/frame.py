@@ -1,4 +1,4 @@
-"""Marks what karma-sync prints for an agent, so that packaging can cut it out again.
+"""Marks the text that karma-sync prints for an agent, so that packaging can cut it out again.
 
 An agent's transcript records everything that the agent reads. If it asked karma-sync for a session
 of another person, or for one that stays here, its own transcript would send the text on. So every

@@ -12,7 +12,7 @@ from karma_sync.domain.session.activity import Activity
 
 
 class Texts(NamedTuple):
-    """The texts of a passage by what they are; the names are those of the index's columns.
+    """The texts of a passage by their kinds; the names are those of the index's columns.
 
     `tool` is the name of a tool that was called, `input` what it was given, `path` the files that
     the call names, `result` what a tool gave back.

@@ -35,7 +35,7 @@ _BRACKETS = str.maketrans(
 
 
 def quoted(text: str) -> str:
-    """The text with a sign in place of what is invisible, and without look-alikes of marks.
+    """The text with a sign in place of invisible characters, and without look-alikes of marks.
 
     Control characters, also those that turn the direction of writing, become U+FFFD; the brackets
     of a look-alike become `((` or `‹`.

@@ -54,7 +54,7 @@ class Limits(Value, frozen=True, kw_only=True):
     memory: bool = False
 
     def narrowed(self, other: "Limits") -> "Limits":
-        """The limits that let through only what both let through."""
+        """The limits under which a session leaves only if it leaves under both."""
         starts = [limit.since for limit in (self, other) if limit.since is not None]
         return Limits(
             since=max(starts, default=None),

@@ -34,7 +34,7 @@ class Stat:
 
 
 class _Stored(BaseModel):
-    """Base of what work.db keeps as JSON."""
+    """Base of the values that work.db keeps as JSON."""
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 

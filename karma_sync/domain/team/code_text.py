@@ -92,7 +92,7 @@ class CodeKind:
         return BadInput(message, hint=self.again)
 
     def _letters(self, text: str) -> str:
-        """The base32 letters of a code, without the prefix and what is between and around them."""
+        """The base32 letters of a code, without the prefix, and without anything between them."""
         letters = _plain(text)
         if not letters:
             raise self.bad(f"the {self.name} is empty")
@@ -118,7 +118,7 @@ def _is_decoration(char: str) -> bool:
 
 
 def take_text(rest: bytes) -> tuple[str, bytes]:
-    """A text and what follows it; a byte before the text has its length.
+    """A text and the bytes after it; a byte before the text has its length.
 
     Raises:
         IndexError: the bytes end before the text does.

@@ -1,4 +1,4 @@
-"""Models invitation codes in use: those that I gave out, who knocks with them, those I joined with.
+"""Models invitation codes in use: codes I gave out, devices that knock, codes I joined with.
 
 An `Invite` and its `Door`s are the leader's; a `Joining` is the newcomer's. Neither holds the
 secret of a code: only the two keys that are made of it, and of an ended one not even both.

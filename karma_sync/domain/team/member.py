@@ -97,7 +97,7 @@ class Member(Value, frozen=True, kw_only=True):
         return self._move("remove", removal=removal)
 
     def leave(self, now_ms: int, *, retracted: bool) -> "Member":
-        """The member after it left; with `retracted` it takes back what it sent.
+        """The member after it left; with `retracted` it takes back its items.
 
         Raises:
             IllegalMove: the member is not active.

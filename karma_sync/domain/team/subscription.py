@@ -177,7 +177,7 @@ class Subscription(Value, frozen=True, kw_only=True):
         return self._move("decline", withdrawn=self.incarnation)
 
     def purge(self) -> "Subscription":
-        """The decline, with which what was received is deleted.
+        """The decline that also deletes the items that were received.
 
         Raises:
             IllegalMove: it is not declined.

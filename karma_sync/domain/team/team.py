@@ -137,7 +137,7 @@ class Team(TeamFacts, frozen=True, kw_only=True):
         return self._with(member.changed(machines=machines)) if member else self
 
     def proposing(self, key: str, projects: tuple[str, ...]) -> "Team":
-        """The team with what this member asks the leader to share."""
+        """The team with the projects that this member asks the leader to share."""
         member = self.change().member(key)
         return self._with(member.changed(proposals=projects)) if member else self
 
@@ -174,7 +174,7 @@ class Team(TeamFacts, frozen=True, kw_only=True):
         )
 
     def retract(self, gone: Member) -> "Team":
-        """The team after its leader took back what a removed member sent."""
+        """The team after its leader took back the items of a removed member."""
         return self.changed(
             removed=tuple(
                 m.noting(retracted=True) if m.key == gone.key else m for m in self.removed
@@ -182,7 +182,7 @@ class Team(TeamFacts, frozen=True, kw_only=True):
         )
 
     def retracting(self, key: str, gone: Member) -> "Team":
-        """The team after a member took back what another machine of its person sent.
+        """The team after a member took back the items of another machine of its person.
 
         Raises:
             NotLeader: the removed one was no machine of the same person.
