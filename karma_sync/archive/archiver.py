@@ -292,7 +292,7 @@ class _Taking:
             try:
                 self._take(file, places.of(file))
             except SourceVanished:
-                self.is_complete = False  # the next pass sees what is there then
+                self.is_complete = False  # the next pass looks again
             except SourceUnreadable as error:
                 self.is_complete = False
                 self._step.errors.append(error)

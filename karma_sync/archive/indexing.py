@@ -18,7 +18,7 @@ from karma_sync.store.database import Database, Transaction
 from karma_sync.store.record_ids import CopiedRecords
 from karma_sync.store.search_index import IndexedFile, IndexedItem, TextIsLost
 
-# So much content is indexed in one transaction.
+# Content indexed in one transaction.
 _BATCH_BYTES = 30_000_000
 _LOST = (DamagedPack, OSError)
 _RECORDS = "records-2"  # raise it if other copies count

@@ -134,7 +134,7 @@ class ArchiveSchedule:
         try:
             return self._carry_out(asked)
         except Exception:
-            self._requests.request_pass()  # it finds again what was not archived
+            self._requests.request_pass()  # it finds the unarchived sessions again
             self._queue.clear()
             self._parts.archiver.close()
             raise

@@ -29,7 +29,7 @@ _STATES = frozenset({FileKind.TODO, FileKind.TASK, FileKind.SUBAGENT_NOTE, FileK
 _TRANSCRIPTS = frozenset({FileKind.TRANSCRIPT, FileKind.COPY, FileKind.SUBAGENT})
 _TITLE_BYTES = 1 << 16
 BESIDE = "beside/"  # begins the names of files that no channel takes
-# So many versions of a file that were replaced are kept: the first one and the newest ones.
+# The number of replaced versions of a file that are kept: the first one and the newest ones.
 MOST_VERSIONS = 16
 
 

@@ -31,7 +31,7 @@ from karma_sync.store.database import Database
 
 log = logging.getLogger(__name__)
 
-# A pack is scattered when it has so many more pieces than its size needs.
+# A pack is scattered when it has this many more pieces than its size needs.
 _SPARE_ENTRIES = 64
 
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 OPTION = "--code-from"
 # as people write the prefix KSI1: with quotes around it, and a look-alike for the digit
 _BEGINS = re.compile(r"\W*k\W*s\W*i\W*[1i]", re.IGNORECASE)
-_SHORTEST = 100  # of all codes; what is shorter may be a name, and nobody can join with it
+_SHORTEST = 100  # of all codes; a shorter text may be a name, and nobody can join with it
 
 
 def code_words(arguments: Sequence[str]) -> list[str]:

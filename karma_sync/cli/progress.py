@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-_MOMENT_S = 0.1  # what is done by then shows no progress
+_MOMENT_S = 0.1  # shorter work shows no progress
 
 
 class ProgressBar:

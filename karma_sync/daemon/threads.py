@@ -97,7 +97,7 @@ class Duties:
         if parts.sender.send_to(open_outboxes(world), folder) or mapped or withdrawn:
             self._requests.sends.request_pass()
         before = self._requests.world.get()
-        if world != before:  # what was derived from an equal one still holds
+        if world != before:  # values derived from an equal world still hold
             self._requests.world.set(world)
         if before is None or world.recovering:
             self._requests.checking.set()

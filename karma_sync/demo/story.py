@@ -26,7 +26,7 @@ from karma_sync.service import directories
 
 APPENDS = 10
 _FIRST_S = 60.0
-_STALLED_S = 20.0  # nothing more arrives: what is still missing will not come
+_STALLED_S = 20.0  # without arrivals: missing sessions will not come
 _SHOWN_LINES = 9
 _SHOWN_CHARS = 110
 

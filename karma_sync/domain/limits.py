@@ -5,7 +5,7 @@ Also tells before JSON is parsed whether it has too many values: a few megabytes
 
 import re
 
-# Of versions, revisions and sizes: the largest integer that every JSON parser and SQLite hold.
+# The largest version, revision or size: every JSON parser and SQLite hold it exactly.
 NUMBER = 2**53 - 1
 MANIFEST_BYTES = 4_000_000
 DOCUMENT_BYTES = 256_000
@@ -14,7 +14,7 @@ ADDRESSES = 4
 ADDRESS_CHARS = 120
 MEMBERS = 200
 PROJECTS = 500
-# Of a team: keys that were removed, members who may take over, and changes of leadership.
+# Of one team: removed keys, members who may take over, and changes of leadership.
 REMOVED = 400
 SUCCESSORS = 8
 TERMS = 50

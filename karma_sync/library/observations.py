@@ -22,7 +22,7 @@ from karma_sync.store.database import Database
 from karma_sync.store.observations import StoredObservation
 
 ALL = ObservationFilter()
-_MOST_FOUND = 4000  # of the best fits; those that no reader gets are left out of them
+_MOST_FOUND = 4000  # of the best fits, before old versions and hidden ones are left out
 _LEAST_READ = 50  # of them are read at once
 _PROPOSED = 5  # observations in a hint
 

@@ -19,7 +19,7 @@ from karma_sync.domain.session.readable import Readable
 from karma_sync.errors import BadInput, KarmaError
 from karma_sync.library.hits import SNIPPET_CHARS, Hit, Manner
 
-# So much content is read by one search; the next one goes on where it ended.
+# Content read by one search; the next one goes on where it ended.
 _MOST_BYTES = 300_000_000
 _MOST_MARKS = 50  # in one record
 

@@ -11,7 +11,7 @@ from karma_sync.errors import BadCursor
 
 SEARCH_BYTES = 4_096  # of a text with hits, its frame included
 READ_BYTES = 8_192  # of a part of a session
-CONTEXT_BYTES = 2_048  # of what an agent is told when its session begins
+CONTEXT_BYTES = 2_048  # of the answer when an agent's session begins
 MOST_ITEMS = 30
 MESSAGE_CHARS = 2_000
 _FRAME_BYTES = 130  # two marks and their line ends

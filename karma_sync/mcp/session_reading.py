@@ -19,8 +19,8 @@ from karma_sync.mcp.view import AgentView
 from karma_sync.service.sessions.finding_messages import MessageFinder
 
 _MOST_BYTES = 32_000_000  # of a session are read for one answer
-_BEFORE_BYTES = 100_000  # before a message, in which those before it are looked for
-_BEFORE_SHARE = 3  # at most a third of the room is for what stands before the message
+_BEFORE_BYTES = 100_000  # before a message, searched for earlier messages
+_BEFORE_SHARE = 3  # at most a third of the room is for text before the message
 _LAST_CHARS = 600
 _LIST_CHARS = 300
 _END = "The session ends here."

@@ -25,7 +25,7 @@ _RESULT_CHARS = 400
 _MESSAGE_BYTES = 6_000  # of a message with letters of several bytes each
 _MOST_FILES = 5
 _MOST_LINES = 12  # of one change
-_SHORT = 8  # so many characters of an id are enough to name it
+_SHORT = 8  # characters of an id that are enough to name it
 
 
 def short(name: str) -> str:

@@ -26,7 +26,7 @@ from karma_sync.store import library, search_index
 from karma_sync.store.read_only import reading_only
 from karma_sync.store.search_index import Extracted
 
-# So much may lie in the pipe: the second process goes on while the first one commits.
+# The size of the pipe: the second process goes on while the first one commits.
 _PIPE_BYTES = 1 << 20
 _MODULE = "karma_sync.receiving.index_ahead"
 _LENGTH_BYTES = 4
@@ -186,7 +186,7 @@ def answers(request: bytes) -> Iterator[_Message]:
             raise FileNotFoundError(asked.item)
         kept = KeptContent(Path(asked.root), asked.folder, manifest)
         tails = kept.tails()
-    except (OSError, ValueError, KarmaError):  # the first process finds out what is wrong
+    except (OSError, ValueError, KarmaError):  # the first process finds the fault
         yield _Answer(0)
         yield _End()
         return

@@ -27,7 +27,7 @@ from karma_sync.store.database import Database, Transaction
 from karma_sync.store.record_ids import CopiedRecords
 from karma_sync.store.search_index import Extracted, IndexedFile, IndexedItem, TextIsLost
 
-# So much content is indexed in one transaction: each has the index merge and write its pages anew.
+# Content indexed in one transaction: each has the index merge and write its pages anew.
 _BATCH_BYTES = 30_000_000
 
 _RECORDS = "records-3"  # raise it if other ids of records are stored, or other copies count
@@ -121,7 +121,7 @@ class Indexer:
                 self._skip(tx, *damaged.place)
             return True
         except AheadFailed:
-            return True  # the next call reads that item here, and finds out what is wrong
+            return True  # the next call reads that item here, and finds the fault
         except AheadEnded:
             self._much = sys.maxsize  # it does not work here; this process goes on alone
             self.close()

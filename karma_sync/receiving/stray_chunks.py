@@ -40,5 +40,5 @@ class StrayChunks:
         if unfinished and rests():
             for path in unfinished:
                 path.unlink(missing_ok=True)
-            return True  # the next check lists what is left
+            return True  # the next check lists the rest
         return strays or bool(unfinished)

@@ -183,7 +183,7 @@ class ObservationSender:
             return None
         item = self._packager.item_of(channel, self._observations.session(source))
         if done.revision != self._packager.revision(channel, item):
-            outbox.has_item(item)  # what waits is put into its place
+            outbox.has_item(item)  # puts waiting files into place
         return done if done.revision == self._packager.revision(channel, item) else None
 
     def _stamp(self, source: ObservationSource) -> Hashable:

@@ -35,7 +35,7 @@ from karma_sync.syncthing.rescan import Rescan, Scan
 
 log = logging.getLogger(__name__)
 _RESCAN_EVERY_S = 0.25  # while sessions are sent one after the other, so that peers see progress
-OBSERVED = "observations"  # stands in place of a session in the list of what failed
+OBSERVED = "observations"  # stands in place of a session in the list of failures
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,7 @@ class Sender:
                 raise
             except (KarmaError, OSError) as error:
                 self._refuse(channel, OBSERVED, error)
-        self._observing.start_pass()  # frees what was read
+        self._observing.start_pass()  # frees the content that was read
         self._rescan_when_due()
 
     def _rescan_when_due(self) -> None:

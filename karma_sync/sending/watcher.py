@@ -34,7 +34,7 @@ from karma_sync.sending.watching import (
 
 log = logging.getLogger(__name__)
 _NEW = {EVENT_TYPE_CREATED, EVENT_TYPE_MOVED}
-# Below a folder whose links are followed: project directories, and what lies in one.
+# Below a folder whose links are followed: project directories, and their entries.
 _LINK_DEPTH = 2
 
 
@@ -93,7 +93,7 @@ class _Watching:
     def unwatched(self, home: str) -> int:
         """How many directories should be watched and are not; 0 where the system does not tell."""
         trees = [real for real, _ in list(self.trees.values())]
-        # first what is there, then the watches: what appears in between is no fault
+        # first the directories, then the watches: a directory made in between is no fault
         there = inotify.directories(trees, [home, *list(self.files)])
         own = self._instances
         return max(0, there - inotify.held(own)) if own else 0

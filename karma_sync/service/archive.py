@@ -8,7 +8,7 @@ from karma_sync.archive.holdings import Holdings, holdings
 from karma_sync.errors import DatabaseUnusable
 from karma_sync.settings import ArchiveSettings
 
-# For so long `status` offers to purge what the agent purged.
+# The time for which `status` offers to purge projects that the agent purged.
 _OFFERED = timedelta(days=30)
 
 

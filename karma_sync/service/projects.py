@@ -300,7 +300,7 @@ def _find(tx: Transaction, me: PairingCode, project: str, team: str | None) -> P
     known = (p.identity for t in candidates for p in (*t.projects, *t.unshared))
     identity = find_project(project, known, aliases)
     sharing = [t for t in candidates if t.project(identity)]
-    # what was sent for a project that is no longer shared can still be withdrawn
+    # sessions sent for a project that is no longer shared can still be withdrawn
     sharing = sharing or [t for t in candidates if identity in {p.identity for p in t.unshared}]
     if len(sharing) > 1:
         personal = teams.personal_ids(tx)

@@ -40,7 +40,7 @@ _MIGRATIONS = [
     activity.TABLES,
     observations.TABLES,
     record_ids.TABLES,
-    # what readers filter and count by, so that no query reads manifests for it
+    # the values by which readers filter and count, so that no query reads manifests for them
     """
     CREATE INDEX item_by_reader ON item (
         team, kind, project, member, agent, session, active, arrived)

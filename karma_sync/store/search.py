@@ -14,7 +14,7 @@ from karma_sync.store.search_index import COLUMNS
 from karma_sync.store.session_filter import SessionFilter, Values
 
 # How much a word weighs by where it stands: titles and prompts more than answers, answers more
-# than what tools put out.
+# than the output of tools.
 _WEIGHTS = {
     "title": 12.0,
     "prompt": 8.0,
@@ -26,8 +26,8 @@ _WEIGHTS = {
     "result": 0.7,
     "runs": 4.0,
 }
-# So many of the latest indexed records of a channel that fit are ranked. A word that is in more of
-# them helps little, and to rank all would take longer than a person waits.
+# The number of a channel's latest matching records that are ranked. A word in more of them helps
+# little, and to rank all would take longer than a person waits.
 _MOST_RANKED = 4_000
 # A record counts half as much more if it is new, and a third of that after so many days.
 _RECENT_DAYS = 30

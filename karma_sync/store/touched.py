@@ -57,7 +57,7 @@ def touched(
 def _condition(wanted: WantedFile, me: str) -> tuple[str, Values]:
     where, values = _at("substr(t.path, t.below)", wanted.path)
     if not wanted.path:
-        where, values = "t.below > 1", []  # what lies in a repository
+        where, values = "t.below > 1", []  # paths in a repository
     mine, places = _at("t.path", wanted.whole) if wanted.whole else ("0", [])
     if wanted.projects is not None:
         where += f" AND (project IN {LIST} OR (member = ? AND {mine}))"

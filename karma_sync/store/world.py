@@ -31,7 +31,7 @@ def read_world(
     formers = state.formers.all(tx)
     joinings = [each for each in state.joinings.all(tx) if each.is_open]
     doors = [door for door in state.doors.all(tx) if door.is_shared]
-    # later ones win: who paired with a code is known better than who knocked or asked
+    # later ones win: a member paired by code is known better than a device that knocked or asked
     found = [Device(c.device, c.name, ("dynamic",)) for c in contacts if c.is_accepted]
     found += [
         Device(d.device, d.name or short_id(d.device), _reached(d.addresses, discovery))

@@ -42,7 +42,7 @@ IGNORES = f"!/{NOTICE}\n!/{ACKNOWLEDGED}\n!/{LAST}\n*\n"
 
 _KEPT_AFTER_LEAVING = timedelta(days=7)
 _PARTING_S = 15 * 60.0
-_TRIED_FOR = timedelta(days=7)  # after that, a member who left is heard by nobody any more
+_TRIED_FOR = timedelta(days=7)  # after that, nobody reads the document of a member who left
 _OFFERED_FOR = timedelta(hours=24)  # so that every member gets the acknowledgement
 
 

@@ -54,7 +54,7 @@ class Signer:
         names = [
             folder.write(d.kind, d.writer, d.envelope) for d in mine if d.kind == MEMBER or leads
         ]
-        # what former leaders signed is of no use to anybody, and would only be refused
+        # rosters of former leaders are of no use to anybody, and would only be refused
         former = [w for w in folder.writers(ROSTER) if w != team.publisher and (leads or w == me)]
         names += [folder.remove(ROSTER, writer) for writer in former]
         return [Written(folder_id, name) for name in names if name]
@@ -105,7 +105,7 @@ class Signer:
         """The team with what only I say about it: as its leader, and of my other machines."""
         me = self._context.me.key
         mine = state.my_machines(tx, me)
-        # only those whom everybody in this team knows: no team learns of a machine elsewhere
+        # only machines that everybody in this team knows: no team learns of a machine elsewhere
         named = sorted(m.key for m in team.members if m.key in mine)[: limits.MACHINES]
         return self._as_leader(team).naming(me, tuple(named))
 

@@ -39,7 +39,7 @@ Json = dict[str, Any]
 
 _SUBJECT_CHARS = 200
 _NO_RECORD = "a line that holds no record"
-# The key of a tool's input that tells what it is used on, the first that is there.
+# The keys of a tool's input that name its object; the first one that is there counts.
 _SUBJECTS = (
     *("file_path", "notebook_path", "pattern", "path", "command", "url", "query", "description"),
     *("subject", "skill", "bash_id", "task_id", "shell_id", "taskId", "to", "plan", "prompt"),

@@ -21,7 +21,7 @@ _IDS = ("sessionId", "session_id")
 _LINKS = ("logicalParentUuid", "sourceToolAssistantUUID")
 _ENTRY = b'"cli"'  # the picker hides sessions of programs by this field of the first record
 _NULL = b"null"
-# These would act on the machine of the person who continues; they are no part of the talk.
+# Keys that would act on the machine of the person who continues; not part of the conversation.
 _MODES = ("permissionMode",)
 _PERSISTED = b'"persistedOutputPath"'
 
@@ -129,7 +129,7 @@ class Head(msgspec.Struct, gc=False):
 
 
 _MOST_TOKENS = 10**9
-# Progress says nothing that the agent goes on from. The others belong to the one who wrote, or the
+# The agent does not go on from progress. The other types belong to the author, or the
 # fork gets its own: titles, the agent that was chosen, modes, which decide what the agent may do.
 _LEFT_OUT = frozenset(
     [

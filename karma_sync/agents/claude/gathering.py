@@ -93,7 +93,7 @@ _OPEN_RESPONSES = 16
 # about 10 MB.
 _CLOSED_RESPONSES = 2000
 
-# Of one response. A larger number is not a count, and the sum must fit into a manifest.
+# Tokens of one response. A larger number is not a count, and the sum must fit into a manifest.
 _MOST_TOKENS = 10**9
 
 _MARK_CHARS = 12  # the last characters of a response's id, which are random

@@ -7,7 +7,7 @@ from karma_sync.domain.session.profile import TRANSCRIPT
 _MOST_UNITS = 200  # of a directory's name; a hash follows a longer one
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _INT32 = 1 << 32
-# Of the files of an item, by folder: those in a session's own folder, and those apart from it.
+# The places of an item's files that lie apart from the session's own folder, by folder.
 _APART = {
     "todos": "todos/{rest}",
     "tasks": "tasks/{session}/{rest}",

@@ -20,9 +20,9 @@ from karma_sync.domain.session.passage import Extractor, Passage, Reading, Texts
 from karma_sync.domain.session.profile import FileKind, kind_of
 from karma_sync.domain.session.source_files import is_lines
 
-# Of one tool result so much is indexed (docs/adr/0032-search-index.md); `--regex` finds the rest.
+# The indexed part of a tool result (docs/adr/0032-search-index.md); `--regex` finds the rest.
 RESULT_CHARS = 2048
-# Of any other text of one record: longer ones are files that an agent wrote, and pasted data.
+# The indexed part of any other text; longer ones are files that an agent wrote, and pasted data.
 _TEXT_CHARS = 100_000
 _WHOLE = 1 << 60
 _NO_TEXTS, _NO_ACTIVITY = Texts(), Activity()

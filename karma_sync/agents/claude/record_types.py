@@ -106,7 +106,7 @@ CHAIN_KEYS = _words(
 
 # Attachments with files of instructions: `files` is a list of them, `content` is one.
 INSTRUCTIONS = {"instructions": "files", "nested_memory": "content"}
-PROJECT = "Project"  # the type of those that lie in the repository
+PROJECT = "Project"  # the type of instructions in the repository
 
 # A skill's text begins like this, in a `user` record with `isMeta`; it is counted as `skill`.
 SKILL_BEGINS = "Base directory for this skill: "

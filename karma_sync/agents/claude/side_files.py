@@ -24,7 +24,7 @@ from karma_sync.domain.session.profile import FileKind, Profile, takes
 WATCHED = ("projects", "todos", "tasks", "plans", "sessions")
 # The watched folders in which a deleted file matters too: it means that a process has ended.
 REPORTED_DELETIONS = ("sessions",)
-# The watched folders in which links are followed: to project directories, and to what lies in one.
+# The watched folders in which links are followed: to project directories, and to their entries.
 LINKED = ("projects",)
 _AGENT = "-agent-"
 _STATE_BYTES = 1 << 16

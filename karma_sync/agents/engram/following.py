@@ -58,7 +58,7 @@ class EngramFollower:
         except KarmaError as error:
             problems.append(str(error))
         if problems:
-            self._base = None  # what could not be read may have changed
+            self._base = None  # rows that could not be read may have changed
         live = [each for each in newest(found) if not each.record.deleted]
         return SourceContent(live, not problems, problems)
 

@@ -21,7 +21,7 @@ ENGRAM = "engram"
 _REVISIONS = 999  # of one second: they make its last three digits of the version
 
 
-# begins the ids of the sessions under which the export hands over what others wrote
+# begins the ids of the sessions under which the export hands over other members' observations
 HANDED_OVER = "karma-sync-"
 
 

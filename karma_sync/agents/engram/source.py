@@ -20,7 +20,7 @@ from karma_sync.domain.session.observation import SourceObservation, StayReason
 from karma_sync.errors import KarmaError
 
 DATABASE = "engram.db"
-# The clock of another machine may be so far ahead when it saves what is imported here.
+# The clock of a machine whose chunks are imported here may be ahead by this much.
 _CLOCKS = timedelta(minutes=10)
 _NEVER = "0000"
 

@@ -286,7 +286,7 @@ def _called_back(called: "CalledBack", found: "StatusReport") -> Line:
     """Return a line such as: retracted 1 session: 2 of 3 confirmed, the others last seen: …"""
     everybody = len(called.confirmed) + len(called.waiting)
     line = f"  {called.what} {_sessions(called.sessions)}:"
-    if called.what == "redacted anew":  # each of them, whether it held what is cut now or not
+    if called.what == "redacted anew":  # each of them, whether it held a new cut or not
         line = f"  packaged again with the redaction of now, {_sessions(called.sessions)}:"
     confirmed = f"{len(called.confirmed)} of {everybody} confirmed"
     line += f" {confirmed if everybody else 'no member receives from you now'}"

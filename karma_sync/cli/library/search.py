@@ -150,7 +150,7 @@ def _show_hit(app: App, hit: "Hit", teams: "list[Team]") -> None:
     print_drawn([Line(f"{_place(hit)}  {begin}: {title}")])
     more = f"  +{hit.more} more" if hit.more else ""
     if hit.path or hit.marks:
-        # what peers wrote must not control the terminal; a mark keeps its place
+        # text of peers must not control the terminal; a mark keeps its place
         print_marked(f"      {hit.field}: ", printable(hit.snippet) + more, hit.marks)
 
 

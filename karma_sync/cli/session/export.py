@@ -69,7 +69,7 @@ def export(
     warn_if_down(app)
     scope = scope_of(app)
     found = app.sessions.session(scope, wanted, by, uncut)
-    if to is not None:  # what is printed stands in a frame; a file does not
+    if to is not None:  # printed text stands in a frame; a file does not
         require_private_for([found], app.me.tag, private)
     writer = _html if html else _markdown if markdown else None
     if writer is None and to is not None:

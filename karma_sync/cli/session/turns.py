@@ -29,7 +29,7 @@ class ToolDetail(StrEnum):
 
     NONE = "none"
     SHORT = "short"  # one line
-    FULL = "full"  # with what it was given, and its result
+    FULL = "full"  # with its input and its result
 
 
 @dataclass(frozen=True)

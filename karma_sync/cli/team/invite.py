@@ -291,7 +291,7 @@ def _answer(app: App, door: "Door", team: str, *, is_mine: bool) -> None:
     try:
         invites.answer_request(app.state, door, agreed=agreed)
     except Conflict as error:
-        print_line(f"{error}.")  # the next look shows what asks now
+        print_line(f"{error}.")  # the next look shows the present request
 
 
 def _print_of(key: str) -> str:

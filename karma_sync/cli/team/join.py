@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _CODE_BYTES = 10_000
 _WAIT_S = 600.0
-_QUIET_S = 5.0  # so long the leader's machine may take before it is said to be away
+_QUIET_S = 5.0  # the leader's machine may take this long before it counts as away
 _SESSION_S = 30.0
 _LOOK_S = 0.02
 _SHOWN = 10  # projects of an offer
@@ -89,7 +89,7 @@ def join(
     from karma_sync.service import joining as service
 
     if code and code != ["-"]:
-        decode_invite("".join(code))  # what nobody can join with is no secret, and is refused
+        decode_invite("".join(code))  # text that is no invitation code is no secret, and is refused
         flush()
         execute_without(code)
     pasted = decode_invite(_typed(code_from))

@@ -2,7 +2,7 @@
 
 from karma_sync.domain.value import Value
 
-# So many of the first records of a conversation tell whether a session is a copy of another.
+# The first records of a conversation that show whether a session is a copy of another.
 HEAD_RECORDS = 8
 MOST_HEADS = 256
 

@@ -34,8 +34,8 @@ READING_COMMANDS = frozenset(
         *("project share", "subscription change"),
     }
 )
-# Those that name teams, members, projects or directories, or give an invitation code: an agent in a
-# project of one team may learn there of another team.
+# Commands that name teams, members, projects or directories, or give an invitation code: from them,
+# an agent in a project of one team may learn of another team.
 NAMING_COMMANDS = frozenset(
     {
         *("status", "inbox", "events", "exclude", "join", "resume", "session unshare"),
@@ -44,7 +44,7 @@ NAMING_COMMANDS = frozenset(
         *("team add", "team guest", "team list", "team show", "machine list"),
     }
 )
-# These put what they print into a frame by themselves.
+# Commands that put their output into a frame by themselves.
 FRAMING_COMMANDS = frozenset({"context", "mcp"})
 GIVEN = "[given by karma-sync]"  # stands where a frame was
 RULE = "given-by-karma-sync"  # the name under which the cuts of frames are counted

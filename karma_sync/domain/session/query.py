@@ -109,7 +109,7 @@ class Query:
     @classmethod
     def parse(cls, text: str, now: datetime) -> "Query":
         """The query that a text means; no text is refused."""
-        found: dict[Word | Filter, None] = {}  # what is given again counts once
+        found: dict[Word | Filter, None] = {}  # a repeated word or filter counts once
         notes: list[str] = []
         plain = text.replace("\0", " ").encode("utf-8", "replace").decode()
         for token in _TOKEN.finditer(plain):
@@ -168,7 +168,7 @@ def _meaning(token: re.Match[str], now: datetime) -> tuple[Word | Filter | None,
     unwanted, note = bool(token["minus"]), ""
     value = token["quoted"] if token["quoted"] is not None else token["bare"]
     key = token["key"]
-    if len(token[0]) > _MOST_CHARS:  # what is left may end within a word
+    if len(token[0]) > _MOST_CHARS:  # the rest may end within a word
         note = f"of {token[0][:_SHOWN_CHARS]}… the first {_MOST_CHARS} characters count"
         return Word(token[0].strip('-"')[:_MOST_CHARS], True, unwanted), note
     if key and value:

@@ -19,7 +19,7 @@ _TAG = re.compile(
     r"<(?=/?(?:antml|invoke|parameter|system[-_]\w|tool[-_]\w|function[-_]\w))", re.IGNORECASE
 )
 _LINE_ENDS = str.maketrans({"\u2028": "\n", "\u2029": "\n", "\x85": "\n", "\r": "\n"})
-# These show nothing, but are letters or signs to Unicode; the last two say how an emoji looks.
+# Invisible characters that are letters or signs to Unicode; the last two style an emoji.
 _BLANKS = (
     "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0d\U000e0100-\U000e01ef"
 )

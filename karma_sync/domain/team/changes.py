@@ -115,13 +115,13 @@ def news(before: Mapping[str, Fact], after: Mapping[str, Fact]) -> list[Fact]:
     return found
 
 
-# Facts whose `who` is the leader, whoever that is now.
+# Facts whose `who` is the present leader.
 _DONE_BY_LEADER = {"dissolved", "project"}
 # Facts that are no news when a team is seen first.
 _ONLY_AS_CHANGES = {"leader", "gone", "former"}
 # The kinds of facts whose end is told by a fact of another kind, if there is one.
 _SAID_BY: Mapping[str, str] = {"team": "former/", "member": "gone/"}
-# The kinds of facts about what is in a team: they do not end because I am in it no longer.
+# The kinds of facts about members and projects of a team: they do not end when I leave it.
 _IN_A_TEAM = {"member", "machine", "project"}
 
 

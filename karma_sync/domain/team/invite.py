@@ -18,7 +18,7 @@ from karma_sync.errors import IllegalMove
 from karma_sync.paths import short_hash
 
 DEFAULT_LIFE = timedelta(hours=24)
-# So long a late knock is answered with a refusal, instead of nothing.
+# The time for which a late knock is answered with a refusal, instead of nothing.
 REMEMBERED = timedelta(days=7)
 DOORS = 4  # of one invite
 USES = 100  # at most, of one invite

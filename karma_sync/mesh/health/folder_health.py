@@ -178,7 +178,7 @@ class FolderHealth:
             self._syncthing.scan(name)  # Syncthing may have noticed that files were missing
         for name in active.keys() & wanted:
             self._check_folder(world, active[name])
-        # also those that a check mended which was broken off
+        # also outboxes that an interrupted check mended
         mended, self._mended = self._mended, set()
         return mended
 

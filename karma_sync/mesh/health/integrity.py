@@ -82,7 +82,7 @@ class OutboxIntegrity:
         for item in sorted((kept.keys() | packed.keys()) - withdrawn):
             revision, links = kept.get(item, (0, {}))
             newer = item in packed and packed[item].revision > revision
-            # no file of an older revision is put back: it may hold what was redacted since
+            # no file of an older revision is put back: it may hold text that was redacted since
             wanted = {} if newer else links
             missing = {name: link for name, link in wanted.items() if not (path / name).exists()}
             if (newer and not outbox.has_item(item)) or not _all_exist(missing):

@@ -266,7 +266,7 @@ class Recovery:
             watch.scanned = True
         status = syncthing.folder_status(folder)
         if status.receive_only_changed:
-            syncthing.revert(folder)  # fetches what is missing here
+            syncthing.revert(folder)  # fetches the files missing here
         watch.met = watch.met or (now if connected else None)
         wanted = status.need_items + status.receive_only_changed
         if wanted or status.state != "idle" or connected != watch.connected:

@@ -20,7 +20,7 @@ from karma_sync.syncthing.wire import FolderStatus, Needed
 
 _PATIENCE_S = 3.0  # an idle folder that needs something may be about to fetch it
 _LONGEST_S = 60.0
-_NAMES = 50  # the most needed files for which it is asked who has them
+_NAMES = 50  # needed files whose holders are asked for, at most
 
 
 class StallPort(Protocol):

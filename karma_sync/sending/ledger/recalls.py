@@ -83,7 +83,7 @@ def _retracted(box: Box) -> CalledBack:
 
 def _redacted(box: Box, recall: Recall) -> CalledBack:
     rows = [row for row in box.rows if not row.withdrawn]
-    # what was sent since was never under the old redactor; after a loss of the ledger nobody knows
+    # sessions sent since never had the old redactor; after a loss of the ledger nobody knows
     # when a session was sent first
     rows = [row for row in rows if row.first <= recall.through] or rows
     left = sum(row.revision <= recall.through for row in rows)

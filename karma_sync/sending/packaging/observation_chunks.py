@@ -17,7 +17,7 @@ from karma_sync.domain.session.observation import lines_of
 from karma_sync.sending.packaging.chunker import Put
 
 _LEAST_CHUNK = 64 * 1024
-_ENDS = 128  # after the least size, one id of so many ends a chunk
+_ENDS = 128  # after the least size, one id in this many ends a chunk
 _FIRST_ID = re.compile(rb'\{"id":"([^"\\]+)"')
 
 Line = tuple[bytes, int]

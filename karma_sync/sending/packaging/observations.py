@@ -242,7 +242,7 @@ def _without_record(line: bytes, *, stays_out: bool, known: bool) -> bytes | Obs
         return line
     if not stays_out:
         return record.gone().line()
-    # what left stays, by the redactor's rules of now
+    # the record stays at the receivers, redacted by the rules of now
     return line if known else record
 
 

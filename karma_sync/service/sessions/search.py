@@ -191,7 +191,7 @@ class SessionSearch:
         return [replace(hit, short_id=short[each]) for hit, each in zip(hits, ids, strict=True)]
 
 
-_OF_RECORDS = frozenset({Key.SINCE, Key.BEFORE, Key.TOOL})  # what the query itself looks at
+_OF_RECORDS = frozenset({Key.SINCE, Key.BEFORE, Key.TOOL})  # the query itself tests these
 
 
 def _place_of(readable: Readable) -> Place:

@@ -22,7 +22,7 @@ from karma_sync.signing import PayloadType, SigningKey, open_document
 from karma_sync.team.documents.models import Addresses, Count, DeviceId, Identity, Key, Tag
 
 _HEX_256 = r"^[0-9a-f]{64}$"
-_PROJECTS = 100  # of an offer: what a person can look through, and the file stays small
+_PROJECTS = 100  # of an offer: few enough for a person to read, and for a small file
 
 
 class DoorOffer(PeerModel):
