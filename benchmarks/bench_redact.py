@@ -1,4 +1,4 @@
-"""How fast the redactor is on real transcripts, and samples of secrets from others' tests."""
+"""The speed of the redactor on real transcripts, and samples of secrets from others' tests."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""How long it takes from pasting an invitation code until a first session can be read."""
+"""The time from pasting an invitation code until a first session can be read."""
 
 import os
 import time

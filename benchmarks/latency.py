@@ -1,4 +1,4 @@
-"""How long it takes until another member can read something, and what that sends over the wire."""
+"""The time until another member can read a session, and the bytes that this sends."""
 
 import json
 import time

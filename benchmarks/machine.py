@@ -1,4 +1,4 @@
-"""How fast this machine is at this moment: Python, SHA-256, zstd and fsync, without karma-sync.
+"""The speed of this machine at this moment: Python, SHA-256, zstd, fsync; without karma-sync.
 
 Figures of karma-sync that were measured on two machines, or on one machine at two loads, compare
 only together with these.

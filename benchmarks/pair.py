@@ -26,7 +26,7 @@ class Sender:
 
     @property
     def sessions(self) -> Path:
-        """Where Claude Code keeps the sessions of the clone."""
+        """Claude Code's directory for the sessions of the clone."""
         return self.member.claude / "projects" / "-bench"
 
     def share(self) -> None:

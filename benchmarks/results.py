@@ -1,4 +1,4 @@
-"""Where results go: build/bench.json, one object for each name, and raw samples beside it."""
+"""Writes results: build/bench.json, one object for each name, and raw samples beside it."""
 
 import csv
 import json

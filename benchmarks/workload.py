@@ -19,7 +19,7 @@ _SIDE_BYTES = 20_000
 
 
 def corpus() -> Path:
-    """Where real transcripts are: `KARMA_SYNC_CORPUS`, else shared/corpus beside the checkout."""
+    """The folder of real transcripts: `KARMA_SYNC_CORPUS`, or shared/corpus beside the checkout."""
     default = Path(__file__).resolve().parents[2] / "shared" / "corpus"
     place = Path(os.environ.get("KARMA_SYNC_CORPUS") or default)
     if not (place / "claude").is_dir():

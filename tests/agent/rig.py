@@ -24,7 +24,7 @@ ANSWERED = {"hasCompletedOnboarding": True, "theme": "dark", "bypassPermissionsM
 
 @dataclass(frozen=True)
 class Ran:
-    """How a run of the agent ended, and what it posted."""
+    """The result of a run of the agent: how it ended, and the requests that it posted."""
 
     code: int | None
     out: str

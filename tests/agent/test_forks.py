@@ -94,7 +94,7 @@ class Stage:
         return self.as_agent.say(cwd or self.a.repo, GO_ON, "--resume", session, *kept).posted
 
     def resumed(self, fork: Json) -> Ran:
-        """How B's agent goes on from a fork."""
+        """The run in which B's agent goes on from a fork."""
         self.bs_agent.rules[:] = []
         return self.bs_agent.say(Path(fork["directory"]), GO_ON, "--resume", fork["session"])
 

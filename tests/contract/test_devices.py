@@ -45,7 +45,7 @@ def test_a_folder_that_is_offered_no_more_is_not_pending(boxes: Boxes) -> None:
 
 
 def test_a_folder_that_is_ignored_is_not_pending(boxes: Boxes) -> None:
-    """Of that device, and also when it offers it again."""
+    """It stays ignored for that device, also when the device offers it again."""
     name, other = boxes.offer(), boxes.offer()
     boxes.until(lambda: boxes.offers(name))
     tree = boxes.b.tree

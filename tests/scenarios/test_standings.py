@@ -20,7 +20,7 @@ from tests.support.transcripts import Session
 
 @dataclass(frozen=True)
 class Standing:
-    """How a member stands to a project."""
+    """A member's answer to a project: whether it sends and receives."""
 
     status: Status
     direction: Direction = Direction.BOTH

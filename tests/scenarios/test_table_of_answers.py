@@ -21,11 +21,11 @@ from tests.support.players import Player, team_of
 
 @dataclass(frozen=True)
 class Row:
-    """How it is afterwards, seen from who answered.
+    """The expected state afterwards, as the member that answered sees it.
 
     `outbox` and `inboxes`: whether those folders are there, and are `paused`. `sent`, `received`:
-    whether what was exchanged before stays, at the others and here. `leaves` and `arrives`:
-    whether what is new does.
+    whether earlier sessions stay, at the others and here. `leaves` and `arrives`: whether new
+    sessions do.
     """
 
     outbox: bool = False

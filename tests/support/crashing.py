@@ -96,7 +96,7 @@ class Crash:
 
 
 def caller() -> str:
-    """Where in the program a transaction was opened: module, function and line."""
+    """The place in the program that opened a transaction: module, function and line."""
     frame: FrameType | None = sys._getframe(1)
     while frame:
         file = frame.f_code.co_filename

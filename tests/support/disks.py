@@ -11,7 +11,7 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 def places_of(needles: Iterable[bytes], folder: Path) -> list[tuple[str, bytes]]:
-    """Where below a folder any of the needles is, compressed or in base64 or not."""
+    """The files below a folder that hold any needle, compressed, in base64 or plain; with it."""
     wanted = list(needles)
     return [
         (str(path), needle)

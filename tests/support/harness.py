@@ -311,7 +311,7 @@ class Member:
     # ---- Syncthing
 
     def gui(self) -> tuple[str, str]:
-        """Where our Syncthing answers, and its API key."""
+        """The URL of our Syncthing, and its API key."""
         gui = ET.parse(self.paths.syncthing / "config.xml").find("gui")  # noqa: S314 - see above
         assert gui is not None
         return f"http://{gui.findtext('address')}", str(gui.findtext("apikey"))

@@ -23,7 +23,7 @@ _one_at_a_time = threading.RLock()  # environment, directory and streams are the
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended, and the bytes that it wrote."""
+    """The exit code of a command, and the bytes that it wrote."""
 
     returncode: int
     stdout: bytes

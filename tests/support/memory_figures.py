@@ -8,7 +8,7 @@ NOTHING = Counts()
 
 
 def summary(folder: MemoryFolder) -> Json:
-    """How a folder stands; one that is paused has no state and no files."""
+    """The status of a folder; a paused folder has no state and no files."""
     runs = folder.is_running
     here, everywhere = (folder.here(), folder.everywhere()) if runs else (NOTHING, NOTHING)
     lacks = folder.lacks() if runs else NOTHING

@@ -1,4 +1,4 @@
-"""Which names the patterns of a .stignore keep out."""
+"""The names that the patterns of a .stignore keep out."""
 
 import re
 from dataclasses import dataclass

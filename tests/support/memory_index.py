@@ -51,7 +51,7 @@ class File:
 
     @property
     def bytes(self) -> int:
-        """How much of it counts."""
+        """The size as Syncthing counts it, in bytes."""
         if self.deleted:
             return 0
         return self.size if self.kind is Kind.FILE else SYNTHETIC_SIZE
@@ -100,7 +100,7 @@ def only(version: Version, device: str) -> Version:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many items of each kind, and their bytes."""
+    """The number of items of each kind, and their bytes."""
 
     files: int = 0
     directories: int = 0
@@ -164,7 +164,7 @@ class Index:
         return frozenset(self._told)
 
     def sequence_of(self, device: str) -> int:
-        """How far this device's index is known."""
+        """The sequence up to which this device's index is known."""
         if device == LOCAL:
             return self.sequence
         return self._told[device].sequence if device in self._told else 0

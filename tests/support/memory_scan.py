@@ -31,7 +31,7 @@ class Scan:
         return bool(count)
 
     def _tops(self, subs: Sequence[str]) -> list[str]:
-        """Where to look: for what lies in an unknown directory, at that directory; "" is all."""
+        """The names at which to look: an unknown directory in place of names in it; "" for all."""
         tops = set()
         for sub in subs:
             top = posixpath.normpath(sub) if sub else "."

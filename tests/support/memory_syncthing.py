@@ -66,7 +66,7 @@ class MemorySyncthing:
 
     @property
     def address(self) -> str:
-        """Where others find it, such as tcp://127.0.0.1:22000."""
+        """The address at which others find it, such as tcp://127.0.0.1:22000."""
         return self._member.address
 
     @property
@@ -210,7 +210,7 @@ class MemorySyncthing:
             self._order("PATCH", path, lambda paused=paused: self._pause(folder, paused))  # type: ignore[misc] # mypy cannot infer a lambda with a default
 
     def folder_status(self, folder: str) -> wire.FolderStatus:
-        """How a folder stands; status 404 if there is none of this id."""
+        """The status of a folder; HTTP status 404 if there is none of this id."""
         return self._ask(
             "GET",
             "/rest/db/status",

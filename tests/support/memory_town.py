@@ -294,7 +294,7 @@ class MemoryMember(Member):
 
     @property
     def next_due(self) -> float | None:
-        """When this member would do something by itself."""
+        """The time at which this member would do something by itself."""
         due = [each.due for each in self._works if each.awaited and each.due is not None]
         return min(due, default=None)
 

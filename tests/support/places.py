@@ -1,4 +1,4 @@
-"""Where transcripts hold headers, passwords and private keys: how each is written there."""
+"""The places in transcripts that hold headers, passwords and private keys, as written there."""
 
 import base64
 import json

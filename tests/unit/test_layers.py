@@ -301,7 +301,7 @@ def past_the_use_cases(module: Module) -> list[Import]:
 
 
 def own_transactions(module: Module) -> list[str]:
-    """Where a face of the program opens a transaction itself."""
+    """The places where a face of the program opens a transaction itself."""
     if not any(is_within(module.name, f"karma_sync.{face}") for face in FACES):
         return []
     calls = (node for node in ast.walk(ast.parse(module.text)) if isinstance(node, ast.Call))

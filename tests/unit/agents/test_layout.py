@@ -1,4 +1,4 @@
-"""Where the agent looks for a session's files: names as it makes them."""
+"""The paths at which the agent looks for a session's files: names as it makes them."""
 
 import pytest
 from hypothesis import given

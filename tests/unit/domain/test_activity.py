@@ -1,4 +1,4 @@
-"""Where in the repository a path lies, whatever the machine that wrote it."""
+"""The place of a path in the repository, whatever the machine that wrote it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""When an outbox has taken back everything that it can, and when a database is too old."""
+"""The end of an outbox's recovery, and the signs that a database is too old."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which devices we leave it to dial: those that dialled us, while they are there or just gone."""
+"""Devices that dialled us are left to dial, while they are there or just gone."""
 
 from collections.abc import Iterator
 from pathlib import Path

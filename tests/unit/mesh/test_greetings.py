@@ -1,4 +1,4 @@
-"""Which leaders are greeted, and for how long they are left to dial."""
+"""The leaders that are greeted, and the time for which they are left to dial."""
 
 from dataclasses import dataclass, field
 

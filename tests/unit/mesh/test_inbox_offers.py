@@ -1,4 +1,4 @@
-"""Which inboxes wait for an offer, and for how long."""
+"""The inboxes that wait for an offer, and the length of the wait."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How large a folder may become."""
+"""The limits on the size of a folder."""
 
 import pytest
 

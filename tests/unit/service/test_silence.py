@@ -1,4 +1,4 @@
-"""For how many days no member of a team has answered."""
+"""The number of days in which no member of a team has answered."""
 
 from datetime import timedelta
 

@@ -393,7 +393,7 @@ def test_an_event_tells_its_folder(rig: Rig) -> None:
 
 
 def test_no_event_is_an_empty_answer(rig: Rig) -> None:
-    """Where nothing happens, nothing is returned when the time is over."""
+    """If nothing happens, an empty list is returned when the time is over."""
     assert rig.client.events(0, 1, {"FolderPaused"}) == []
 
 
@@ -564,7 +564,7 @@ def test_an_answer_of_another_program_is_no_syncthing(server: Server) -> None:
 
 
 def test_nobody_there_is_one_plain_error() -> None:
-    """Where nothing listens, the message says what was asked where, and why it failed."""
+    """If nothing listens, the message names the request, the address and the reason."""
     url = f"http://127.0.0.1:{free_port()}"
 
     with pytest.raises(SyncthingUnreachable, match="Connection refused") as unreachable:
