@@ -1,4 +1,4 @@
-"""Reads what hides a secret without escaping it: colour codes, percent signs, base64, line ends.
+"""Decodes text that hides a secret without escapes: colour codes, percent signs, base64, line ends.
 
 A terminal's colour codes may stand inside a token, or the token may be wrapped at its width, a URL
 within a query is percent-encoded, a file of settings is handed on in base64 or in UTF-16. Each
@@ -114,7 +114,7 @@ def _escaped_colour(text: bytes, at: int) -> int:
 
 
 def plain(text: bytes) -> bytes:
-    """The text without its colour codes; what stood where is lost."""
+    """The text without its colour codes; the places of its bytes are lost."""
     return _COLOURS.sub(b"", text)
 
 

@@ -1,4 +1,4 @@
-"""Bounds the work on one text, so that no text can hold up what a machine sends.
+"""Bounds the work on one text, so that no text can delay everything that a machine sends.
 
 RE2 takes linear time for one search, but a text may ask for many searches that each pass over the
 same bytes again. Every search reports here how many bytes it passed over.
@@ -18,7 +18,7 @@ class TooMuchWork(Exception):  # noqa: N818  a signal inside the redactor, never
 
 
 class Effort:
-    """The work that one text may still ask for; `scanned` is what it took so far, in bytes.
+    """The work that one text may still ask for; `scanned` counts the bytes searched so far.
 
     `values` are those that were judged: several rules find the same value.
     """

@@ -1,4 +1,4 @@
-"""Remembers what was found in the texts of one block of records: tools print the same again."""
+"""Remembers the findings in the texts of one block of records: tools print the same text again."""
 
 import hashlib
 from collections.abc import Sequence

@@ -53,9 +53,9 @@ class CandidateLine(NamedTuple):
 
 
 class NeedKind(NamedTuple):
-    """Where what a need opens may find something.
+    """The kind of a need: its coding, and the distance at which its rules may find something.
 
-    `reach` is how far from the need's place, in bytes; 0 means on its line.
+    `reach` is the distance from the need's place, in bytes; 0 means on its line.
     """
 
     coding: Coding = Coding.NONE
@@ -63,7 +63,7 @@ class NeedKind(NamedTuple):
 
 
 class Reasons(NamedTuple):
-    """The rules that could match a text as it is written, and the places of what they need.
+    """The rules that could match a text as it is written, and the places of their needs.
 
     `hits` are the reasons, in order, and `needed` has the indexes of rules that need the same,
     with the places of it, in order. `hidden` says that one of the places may hide what another
@@ -79,7 +79,7 @@ class Reasons(NamedTuple):
 
     @property
     def places(self) -> list[int]:
-        """Where the hits stand, in order."""
+        """The places of the hits, in order."""
         return [hit.place for hit in self.hits]
 
     def hits_in(self, start: int, end: int) -> Sequence[NeedHit]:
@@ -146,7 +146,7 @@ class Gates:
         return _grouped(sorted(self._ends(text)))
 
     def _ends(self, text: bytes | memoryview, at: int = 0) -> Iterator[tuple[int, int]]:
-        """Where needs end, if the text begins at `at`, and which."""
+        """The places at which needs end, if the text begins at `at`, each with its need."""
         for first, needs in self._parts:
             for place, need in needs.ends(text):
                 yield at + place, first + need

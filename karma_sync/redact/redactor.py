@@ -78,7 +78,7 @@ class RuleRedactor:
 
     @property
     def scanned(self) -> int:
-        """How many bytes all searches so far passed over; the same input always adds the same."""
+        """The number of bytes searched so far; the same input always adds the same number."""
         return self._scanner.scanned
 
     @property
@@ -155,7 +155,7 @@ class RuleRedactor:
         return bool(hits) or scanner.tries_anyway or scanner.hides_behind_colours(text)
 
     def _without_frames(self, raw: bytes, cuts: Counter[str]) -> bytes:
-        """Lines without what karma-sync gave an agent; a line that is no JSON is one text."""
+        """Lines without the text that karma-sync gave an agent; a line without JSON is one text."""
         if self._frames is None or not is_framed(raw):
             return raw
         lines = []
@@ -181,7 +181,7 @@ def _failing_closed(what: str) -> Iterator[None]:
 
 
 def _version(rules: Sequence[Rule], allowed: AllowList, salt: str) -> str:
-    """A hash over everything that decides what is cut.
+    """A hash over everything that decides about cuts.
 
     The names of the checks, and the `repr` of allowlist and judges, are part of it: renaming one
     of them has every item packaged again.

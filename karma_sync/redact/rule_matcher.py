@@ -158,7 +158,7 @@ class RuleMatcher:
 
 
 class RuleGroup:
-    """Rules that the same need opens, and whose matches lie within the same `reach`.
+    """Rules that the same need opens, with matches within the same `reach`.
 
     One search for all their patterns tells which of them to try: most regions hold what one of
     them finds, or none.

@@ -64,7 +64,7 @@ class Scanner:
         return bool(self._gates.always)
 
     def hits(self, text: bytes) -> list[NeedHit]:
-        """The places of what the rules may need, as the text is written and behind its escapes."""
+        """The places of the rules' needs, in the text as it is written and behind its escapes."""
         return self._gates.hits(text)
 
     def hides_behind_colours(self, text: bytes) -> bool:
@@ -72,7 +72,7 @@ class Scanner:
         return self._gates.hides_behind_colours(text)
 
     def candidate_lines(self, text: bytes, kept: Sequence[Stretch]) -> Iterator[CandidateLine]:
-        """The lines that hold what some rule may need, outside these stretches."""
+        """The lines that hold a need of some rule, outside these stretches."""
         return self._gates.lines(text, kept)
 
     def near(self, record: bytes) -> list[int]:
@@ -114,7 +114,7 @@ class Scanner:
         return False
 
     def count(self, effort: Effort) -> None:
-        """Count what a search for hits that count passed over."""
+        """Count the bytes that a search for hits passed over."""
         self.scanned += effort.scanned
 
     def hides(self, part: bytes, hits: Sequence[NeedHit], effort: Effort) -> bool:

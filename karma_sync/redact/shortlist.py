@@ -58,7 +58,7 @@ class Shortlist:
 
 
 class _Search:
-    """The search for the hits that count in one text; `known` is what windows held."""
+    """The search for the hits that count in one text; `known` has the results for windows."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class _Search:
         return known
 
     def _hiding(self, hits: Sequence[NeedHit]) -> Iterator[NeedHit]:
-        """The hits of escapes that may hide what rules need."""
+        """The hits of escapes that may hide a need of rules."""
         at = unclear = 0
         while at < len(hits):
             last = _together(hits, at, 2 * FAR)

@@ -39,7 +39,7 @@ def lines_around(text: bytes, places: Sequence[int]) -> Iterator[Stretch]:
 
 
 def regions(text: bytes, places: Sequence[int], reach: int) -> list[Stretch]:
-    """The stretches to search for what lies on the lines of these places, or within `reach` bytes.
+    """The stretches to search: all lines within `reach` bytes of one of these places.
 
     Each begins before a line and ends after one, so that a pattern sees the line's ends; of a very
     long line only the part around the places. Stretches that are near each other are one.
@@ -91,7 +91,7 @@ def escaped_lines_around(text: bytes, arounds: Iterable[Around]) -> Iterator[Str
 
 
 def joined(stretches: Iterable[Stretch]) -> list[Stretch]:
-    """The same stretches, those that touch or nearly touch joined to one."""
+    """The same stretches; those that touch or nearly touch are joined."""
     found: list[Stretch] = []
     for start, end in stretches:
         _add(found, start, end)

@@ -1,4 +1,4 @@
-"""Redacts what the person asked for besides our rules: exact texts, and rules of their own.
+"""Holds the person's own redactions, besides our rules: exact texts, and rules of their own.
 
 `karma-sync redact` adds both; redactions_file.py keeps them.
 """

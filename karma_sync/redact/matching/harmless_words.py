@@ -1,4 +1,4 @@
-"""Words that stand where a secret would: what code, forms and manuals put there instead."""
+"""Words that code, forms and manuals put in the place of a secret."""
 
 from karma_sync.redact.matching.secret_names import words
 

@@ -62,7 +62,7 @@ def _is_keyed(_name: bytes, token: bytes) -> bool:
 
 
 def _is_phrase(_name: bytes, phrase: bytes) -> bool:
-    """The words of a wallet's list: it has none of those that hold a sentence together."""
+    """Whether the words may be of a wallet's list: no articles or conjunctions, few repeats."""
     found = phrase.lower().replace(b",", b" ").split()
     return len(set(found)) * 2 > len(found) and not _OF_SENTENCES.intersection(found)
 
