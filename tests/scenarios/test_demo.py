@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.harness import programs
 from tests.support.interrupting import ctrl_c_works
 
 pytestmark = pytest.mark.daemon
@@ -56,7 +57,7 @@ def start(temporary: Path, *arguments: str, has_one_line: bool = False) -> subpr
     with ctrl_c_works():
         return subprocess.Popen(
             [sys.executable, "-P", *program, "demo", "--json", *arguments],
-            env=os.environ | {"TMPDIR": str(temporary)},
+            env=os.environ | {"TMPDIR": str(temporary), "KARMA_SYNC_SYNCTHING": str(programs()[0])},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

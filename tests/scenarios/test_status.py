@@ -68,28 +68,6 @@ def test_what_is_on_its_way_is_told_on_both_sides_until_it_is_there(
     until(lambda: project_of(a)["receivers"]["bob.box"]["whole"], "B's receipt")
 
 
-def test_how_much_of_a_large_session_is_still_to_be_packaged_is_told_until_it_is(
-    trio: tuple[Member, Member, Member],
-) -> None:
-    a, _, _ = trio
-    session = a.write_session("large")
-    subagent = session.beside("subagents/agent-1.jsonl", session.content)
-    grown = session.path.with_suffix("") / "subagents" / "agent-1.jsonl"
-    written = grown.with_suffix(".new")
-    with written.open("wb") as out:
-        for _ in range(LARGE // (len(subagent) * 1000)):
-            out.write(subagent * 1000)
-    written.replace(grown)  # at once: else a part of it would be packaged first
-
-    def left() -> bool:
-        found = a.json("status")["packaging"]
-        return bool(found) and found["items_left"] == 1 and LARGE // 9 < found["bytes_left"] < LARGE
-
-    until(left, "A to tell how much of it is left")
-    until(lambda: a.json("status")["packaging"] is None, "A to tell that nothing is left")
-    assert "be packaged" not in a.run("status").out
-
-
 def test_a_small_team_fits_on_one_screen(trio: tuple[Member, Member, Member]) -> None:
     told = trio[0].on_terminal("status", answers=[])
     lines = told.lines
@@ -114,6 +92,29 @@ def test_a_syncthing_that_was_killed_is_told_of_as_the_last_error(
     assert alone.json("status")["last_error"]["subject"] == "Syncthing"
     until(lambda: "fault over: Syncthing" in alone.run("events").out, "its end")
     assert "last error" in alone.run("status").out
+
+
+def test_how_much_of_a_large_session_is_still_to_be_packaged_is_told_until_it_is(
+    trio: tuple[Member, Member, Member],
+) -> None:
+    """The last test here: what it writes keeps the readers busy afterwards."""
+    a, _, _ = trio
+    session = a.write_session("large")
+    subagent = session.beside("subagents/agent-1.jsonl", session.content)
+    grown = session.path.with_suffix("") / "subagents" / "agent-1.jsonl"
+    written = grown.with_suffix(".new")
+    with written.open("wb") as out:
+        for _ in range(LARGE // (len(subagent) * 1000)):
+            out.write(subagent * 1000)
+    written.replace(grown)  # at once: else a part of it would be packaged first
+
+    def left() -> bool:
+        found = a.json("status")["packaging"]
+        return bool(found) and found["items_left"] == 1 and LARGE // 9 < found["bytes_left"] < LARGE
+
+    until(left, "A to tell how much of it is left")
+    until(lambda: a.json("status")["packaging"] is None, "A to tell that nothing is left")
+    assert "be packaged" not in a.run("status").out
 
 
 def project_of(member: Member) -> dict[str, Any]:

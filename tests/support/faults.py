@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Member
+from tests.support.forks import Forks
+from tests.support.harness import Member, forks
 
 
 @contextmanager
@@ -50,6 +51,10 @@ class Unprivileged(Member):
     def needs_processes(self) -> bool:
         return True
 
+    @property
+    def forks(self) -> Forks:
+        return forks(*without_privileges())
+
     def command(self, args: Sequence[str]) -> list[str]:
         return [*without_privileges(), *super().command(args)]
 
@@ -60,6 +65,10 @@ class WithoutInotify(Member):
     @property
     def needs_processes(self) -> bool:
         return True
+
+    @property
+    def forks(self) -> None:
+        return None
 
     def command(self, args: Sequence[str]) -> list[str]:
         plain = super().command(args)

@@ -11,12 +11,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree as ET  # noqa: S405 - reads only what our own Syncthing wrote
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -31,10 +33,12 @@ from karma_sync.paths import Paths
 from karma_sync.store.library import open_library
 from karma_sync.store.read_only import reading_only
 from karma_sync.store.readable import stored_scope
+from tests.support.forks import Command, Forks, exit_code
 from tests.support.in_process import Done, run_in_process
 from tests.support.interrupting import ctrl_c_works
+from tests.support.quick_start import starting_quickly
 from tests.support.repositories import make_repository
-from tests.support.terminal import run_on_terminal
+from tests.support.terminal import a_process, run_on_terminal
 from tests.support.transcripts import Session, write_session
 
 T = TypeVar("T")
@@ -49,6 +53,9 @@ _POLL_S = 0.03
 _LOG_LINES = 100
 # They start processes, which end with or after them, or become another program.
 _ALWAYS_REAL = {"up", "demo", "service"}
+
+# What the environments of members have in common with the start of their daemons.
+_AT_START = {"PYTHONFAULTHANDLER": "1", "PYTHONWARNINGS": "error"}
 
 live: "list[Member]" = []
 
@@ -67,7 +74,7 @@ def programs() -> list[Path]:
     """Every Syncthing the environment names, the one on PATH if it names none; at most two."""
     first = os.environ.get("KARMA_SYNC_SYNCTHING") or shutil.which("syncthing")
     found = [first, os.environ.get("KARMA_SYNC_SYNCTHING_2")]
-    return [Path(program) for program in dict.fromkeys(found) if program]
+    return [starting_quickly(Path(program)) for program in dict.fromkeys(found) if program]
 
 
 def each_program() -> list[object]:
@@ -75,6 +82,12 @@ def each_program() -> list[object]:
     first, *others = programs()
     slow = [pytest.param(p, id="second", marks=pytest.mark.slow) for p in others]
     return [pytest.param(first, id="first"), *slow]
+
+
+@cache
+def forks(*prefix: str) -> Forks:
+    """The forks of one process, which is started behind this prefix."""
+    return Forks(dict(os.environ) | _AT_START, prefix)
 
 
 def until(condition: Callable[[], T], what: str, timeout: float = WAIT_S) -> T:
@@ -132,9 +145,9 @@ class Member:
             "CLAUDE_CONFIG_DIR": str(self.claude),
             "ENGRAM_DATA_DIR": str(self.folder / "engram"),
             "KARMA_SYNC_SYNCTHING": str(program),
-            "PYTHONFAULTHANDLER": "1",
-            "PYTHONWARNINGS": "error",
+            **_AT_START,
         }
+        self._forked: list[psutil.Process] = []
         self.repo = self.clone(REMOTE)
         live.append(self)
 
@@ -202,8 +215,39 @@ class Member:
 
         `read` is called with all that was shown, each time something more was.
         """
-        code, seen = run_on_terminal(self.command(args), self.environ, self.repo, answers, read)
+        if (found := self._forks_now) is None:
+            start = a_process(self.command(args), self.environ, self.repo)
+        else:
+            start = partial(self._start_on_terminal, found, args)
+        code, seen = run_on_terminal(start, answers, read)
         return Result(args, code, seen, "")
+
+    @property
+    def forks(self) -> Forks | None:
+        """The forks that are its daemon, and commands on terminals; None: processes are."""
+        return forks()
+
+    @property
+    def _forks_now(self) -> Forks | None:
+        """The same, with its environment as it is now."""
+        found = self.forks
+        return found if found and found.can_start(self.environ) else None
+
+    def _start_on_terminal(
+        self, found: Forks, args: Sequence[str], terminal: int
+    ) -> Callable[[], int]:
+        """Start a command on a terminal; the result waits for its exit code."""
+        name = os.ttyname(terminal)
+        ended = Path(tempfile.mkdtemp()) / "code"
+        command = Command(args, self.environ, str(self.repo), name, name, str(ended))
+        found.start(command)
+
+        def wait() -> int:
+            code = exit_code(ended)
+            shutil.rmtree(ended.parent)
+            return code
+
+        return wait
 
     # ---- the daemon
 
@@ -213,8 +257,28 @@ class Member:
         return self
 
     def up(self) -> "Member":
-        self.run("up", "-d")
+        """Start the daemon, and wait until it is up."""
+        found = self._forks_now
+        if found is None:
+            self.run("up", "-d")
+            return self
+        args, log = ("up", "--log-to-file"), str(self.paths.log)
+        command = Command(args, self.environ, str(self.repo), os.devnull, log)
+        process = psutil.Process(found.start(command))
+        self._forked.append(process)
+        deadline = time.monotonic() + COMMAND_S
+        while not self._is_up_in(process.pid):
+            in_time = process.is_running() and time.monotonic() < deadline
+            assert in_time, f"the daemon of {self.tag} did not come up\n{logs()}"
+            time.sleep(_POLL_S)
         return self
+
+    def _is_up_in(self, pid: int) -> bool:
+        """Whether the daemon says that it is up, in that process."""
+        try:
+            return self.daemon_pid == pid
+        except (FileNotFoundError, ValueError):
+            return False
 
     def down(self) -> None:
         """Stop the daemon as a person does; afterwards nothing of it runs."""
@@ -365,6 +429,8 @@ class Member:
 
     def _is_mine(self, process: psutil.Process) -> bool:
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            if process in self._forked:  # the system shows the environment of what it forked from
+                return process.status() != psutil.STATUS_ZOMBIE
             if process.environ().get("KARMA_SYNC_HOME") == str(self.home):
                 return True
             return f"--home={self.paths.syncthing}" in process.cmdline()

@@ -7,6 +7,7 @@ import select
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,31 @@ _END_S = 60.0
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
+Start = Callable[[int], Callable[[], int]]
+"""Starts a program on the terminal that has this descriptor; the result waits for its exit code."""
+
+
+def a_process(command: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Start:
+    """Starts a program as a process of its own."""
+
+    def start(terminal: int) -> Callable[[], int]:
+        with ctrl_c_works():
+            process = subprocess.Popen(
+                command,
+                stdin=terminal,
+                stdout=terminal,
+                stderr=terminal,
+                env=environ,
+                cwd=cwd,
+                start_new_session=True,
+            )
+        return partial(process.wait, _END_S)
+
+    return start
+
+
 def run_on_terminal(
-    command: Sequence[str],
-    environ: Mapping[str, str],
-    cwd: Path,
-    answers: Sequence[str],
-    read: Callable[[str], None] = lambda seen: None,
+    start: Start, answers: Sequence[str], read: Callable[[str], None] = lambda seen: None
 ) -> tuple[int, str]:
     """The exit code, and everything the terminal showed, without its colours.
 
@@ -30,16 +50,7 @@ def run_on_terminal(
     that was shown, each time something more was.
     """
     mine, theirs = pty.openpty()
-    with ctrl_c_works():
-        process = subprocess.Popen(
-            command,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env=environ,
-            cwd=cwd,
-            start_new_session=True,
-        )
+    wait = start(theirs)
     os.close(theirs)
     left = list(answers)
     seen, at = "", 0
@@ -50,7 +61,7 @@ def run_on_terminal(
             os.write(mine, left.pop(0).encode() + b"\n")
             at = len(seen)
     os.close(mine)
-    return process.wait(_END_S), _COLOUR.sub("", seen.replace("\r\n", "\n"))
+    return wait(), _COLOUR.sub("", seen.replace("\r\n", "\n"))
 
 
 def _pieces(descriptor: int) -> Iterator[str]:

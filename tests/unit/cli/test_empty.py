@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 from typer.main import get_command
@@ -14,6 +15,7 @@ from tests.support.town import Town
 pytestmark = pytest.mark.daemon  # `init` makes Syncthing's key with the real one
 
 
+@cache
 def helps() -> dict[str, str]:
     """The help of every command there is, by how it is typed."""
 

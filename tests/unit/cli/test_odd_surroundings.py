@@ -248,7 +248,14 @@ def test_a_user_whom_the_system_does_not_list_without_a_home(bob: Member) -> Non
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize("names", [["library/library.db", "state.db"], ["intent.json"], ["."]])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["library/library.db", "state.db"],
+        pytest.param(["intent.json"], marks=pytest.mark.slow),
+        pytest.param(["."], marks=pytest.mark.slow),
+    ],
+)
 def test_files_that_root_made(bob: Member, names: list[str]) -> None:
     bob.run("exclude", "something")
     bob.run("session", "list")

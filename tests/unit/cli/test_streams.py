@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.harness import COMMAND_S, Member, until
 from tests.support.interrupting import ctrl_c_works
-from tests.support.terminal import run_on_terminal
+from tests.support.terminal import a_process, run_on_terminal
 from tests.support.town import Town
 
 pytestmark = pytest.mark.daemon  # `init` makes Syncthing's key with the real one
@@ -147,9 +147,9 @@ def test_ctrl_c_while_a_command_is_still_loading_says_nothing_either(
 
 
 def test_who_types_pair_without_a_code_is_told_how_to_paste_it(alice: Member) -> None:
-    code, seen = run_on_terminal(
-        alice.command(["pair"]), alice.environ, alice.repo, ["AEAGQNA\n\x04"]
-    )
+    process = a_process(alice.command(["pair"]), alice.environ, alice.repo)
+
+    code, seen = run_on_terminal(process, ["AEAGQNA\n\x04"])
 
     assert "The pairing code of the other member [then Enter and Ctrl-D]: " in seen
     assert "cut off" in seen
@@ -169,6 +169,6 @@ def test_a_command_that_may_take_long_shows_on_a_terminal_what_it_does(
     environ = {**alice.environ, "TERM": "xterm"}
     environ.pop("NO_COLOR", None)
 
-    code, seen = run_on_terminal(alice.command(command), environ, alice.repo, [])
+    code, seen = run_on_terminal(a_process(alice.command(command), environ, alice.repo), [])
 
     assert (code, what in seen) == (0, True), seen

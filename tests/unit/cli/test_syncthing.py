@@ -112,7 +112,22 @@ def test_up_never_makes_another_key_in_the_place_of_one_that_cannot_be_used(
 
     assert "the Syncthing key in" in done
     assert ("chmod 600" if damage == "closed" else "from a backup") in done
+    assert member.json("code")["device"] == device
+
+
+def test_up_with_a_key_that_was_put_back_is_the_same_device(unprivileged: Member) -> None:
+    member = unprivileged
+    device = member.json("code")["device"]
+    key = member.paths.syncthing / "key.pem"
+    kept = key.read_bytes()
+    key.unlink()
+    try:
+        _refused(member, "up", "-d")
+    finally:
+        key.write_bytes(kept)
+
     member.up()
+
     assert member.json("code")["device"] == member.rest("system/status")["myID"] == device
     member.down()
 

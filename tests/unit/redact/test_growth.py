@@ -16,7 +16,7 @@ START = 20_000  # bytes that short texts may take besides
 
 
 @pytest.mark.parametrize("form", [pytest.param(form, id=form.name) for form in forms()])
-@pytest.mark.parametrize("size", [2_000, 12_000])
+@pytest.mark.parametrize("size", [pytest.param(2_000, marks=pytest.mark.slow), 12_000])
 def test_each_byte_is_searched_so_many_times_however_long_the_text_is(
     form: Form, size: int
 ) -> None:

@@ -40,7 +40,9 @@ SOON_S = 30.0
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(p, marks=[pytest.mark.daemon, *([pytest.mark.slow] if n else [])], id=str(p))
+        pytest.param(
+            p, marks=[pytest.mark.daemon, *([pytest.mark.slow] if n else [])], id=f"program-{n + 1}"
+        )
         for n, p in enumerate(programs() or [None])
     ],
 )
