@@ -28,10 +28,10 @@ _POLL_S = 0.01
 
 @dataclass(frozen=True)
 class Command:
-    """A command to run, and where; `stdin` and `output` are paths, of files or of a terminal.
+    """A command to run, and where; its streams are paths, of files or of a terminal.
 
-    As its last act the process writes its exit code into `code`; without that it is a daemon, which
-    has no parent.
+    When it has ended, its exit code is written into `code`. Without that it is a daemon, which has
+    no parent.
     """
 
     args: Sequence[str]
@@ -39,6 +39,7 @@ class Command:
     cwd: str
     stdin: str
     output: str
+    errors: str
     code: str = ""
 
 
@@ -141,11 +142,11 @@ def _fork(command: Command) -> int:
     between = os.fork()
     if between == 0:
         os.close(reading)
-        streams = os.open(command.stdin, os.O_RDWR | os.O_NOCTTY), _opened(command.output)
+        streams = [_opened(path) for path in (command.stdin, command.output, command.errors)]
         child = os.fork()
         if child == 0:
             os.setsid()
-            for descriptor, ours in zip((*streams, streams[1]), (0, 1, 2), strict=True):
+            for ours, descriptor in enumerate(streams):
                 os.dup2(descriptor, ours)
             os.closerange(3, max(*streams, writing) + 1)
             return 0

@@ -239,7 +239,7 @@ class Member:
         """Start a command on a terminal; the result waits for its exit code."""
         name = os.ttyname(terminal)
         ended = Path(tempfile.mkdtemp()) / "code"
-        command = Command(args, self.environ, str(self.repo), name, name, str(ended))
+        command = Command(args, self.environ, str(self.repo), name, name, name, str(ended))
         found.start(command)
 
         def wait() -> int:
@@ -263,7 +263,7 @@ class Member:
             self.run("up", "-d")
             return self
         args, log = ("up", "--log-to-file"), str(self.paths.log)
-        command = Command(args, self.environ, str(self.repo), os.devnull, log)
+        command = Command(args, self.environ, str(self.repo), os.devnull, log, log)
         process = psutil.Process(found.start(command))
         self._forked.append(process)
         deadline = time.monotonic() + COMMAND_S
@@ -412,8 +412,11 @@ class Member:
         *,
         real: bool = False,
     ) -> "subprocess.CompletedProcess[bytes] | Done":
-        if not (real or self.needs_processes or not _ALWAYS_REAL.isdisjoint(args[:1])):
-            return run_in_process(args, self.environ, cwd or self.repo, stdin)
+        if not (real or not _ALWAYS_REAL.isdisjoint(args[:1])):
+            if not self.needs_processes:
+                return run_in_process(args, self.environ, cwd or self.repo, stdin)
+            if (found := self._forks_now) is not None:
+                return self._run_forked(found, args, cwd or self.repo, stdin)
         return subprocess.run(
             self.command(args),
             input=stdin,
@@ -423,6 +426,14 @@ class Member:
             cwd=cwd or self.repo,
             check=False,
         )
+
+    def _run_forked(self, found: Forks, args: Sequence[str], cwd: Path, stdin: bytes) -> Done:
+        with tempfile.TemporaryDirectory() as made:
+            code, *streams = (Path(made) / name for name in ("code", "in", "out", "err"))
+            streams[0].write_bytes(stdin)
+            paths = (str(path) for path in (*streams, code))
+            found.start(Command(args, self.environ, str(cwd), *paths))
+            return Done(exit_code(code), streams[1].read_bytes(), streams[2].read_bytes())
 
     def git(self, place: Path, *args: str) -> None:
         subprocess.run(["git", "-C", str(place), *args], check=True, env=self.environ)
