@@ -7,6 +7,7 @@ import pytest
 from karma_sync.domain.team.invitation import Answer, Invitation
 from karma_sync.domain.team.invite import Joining
 from karma_sync.domain.team.invite_code import InviteCode
+from karma_sync.domain.team.member import How
 from karma_sync.domain.team.team import Team
 from karma_sync.paths import Paths, metadata_folder
 from karma_sync.runtime.event_log import EventLog
@@ -23,6 +24,7 @@ from tests.support.builders import (
     CAROL,
     MALLORY,
     NOW,
+    NOW_MS,
     code_of,
     device_of,
     key_of,
@@ -35,6 +37,15 @@ CAROLS = begin_term(A, TEAM, C.public, ())
 MALLORYS = begin_term(A, TEAM, M.public, ())
 """Alice signed two ways on; Bob has a code of Carol's."""
 HANDED_ON = begin_term(C, CAROLS, M.public, ())
+
+
+def put_roster(folder: Path, team: Team, signer: SigningKey) -> None:
+    """Have a team's roster, signed with this key, in its metadata folder."""
+    prepare(folder)
+    raw = signer.sign(PayloadType.ROSTER, roster_of(team, 5).model_dump_json().encode())
+    place = folder / "roster" / f"{signer.public}.json"
+    place.parent.mkdir(exist_ok=True)
+    place.write_bytes(raw)
 
 
 @pytest.mark.parametrize(
@@ -60,11 +71,7 @@ def test_a_roster_is_taken_if_the_maker_of_the_code_led_the_team(
     with store.transaction() as tx:
         state.joinings.put(tx, Joining.by(code, code_keys(secret), NOW).agree())
         state.invitations.put(tx, known)
-    prepare(paths.folder(folder))
-    raw = signer.sign(PayloadType.ROSTER, roster_of(team, 5).model_dump_json().encode())
-    place = paths.folder(folder) / "roster" / f"{signer.public}.json"
-    place.parent.mkdir(exist_ok=True)
-    place.write_bytes(raw)
+    put_roster(paths.folder(folder), team, signer)
 
     Joiner(context).process(known)
 
@@ -73,3 +80,42 @@ def test_a_roster_is_taken_if_the_maker_of_the_code_led_the_team(
     with log.reading() as tx:
         refused = [e.payload for e in events.after(tx, 0) if e.bad]
     assert ["never led this team" in each for each in refused] == ([] if joins else [True])
+
+
+STRANGERS = team_of_all(ALICE, CAROL)
+LEFT = TEAM.leave(B.public, NOW_MS, retracted=False)
+BOB_WAS_IN_IT = state.Former(
+    team=TEAM.id, name=TEAM.name, how=How.LEFT, at=NOW, key=B.public, incarnation=0
+)
+
+
+@pytest.mark.parametrize(
+    ("team", "known", "why"),
+    [
+        (STRANGERS, [], ["4-member: the roster does not list me"]),
+        (LEFT, [], ["4-member: the roster does not list me"]),
+        (LEFT, [BOB_WAS_IN_IT], []),  # he knows, and sees that the others do
+        (TEAM, [BOB_WAS_IN_IT], ["6-newer: it is from before you left"]),
+    ],
+)
+def test_a_roster_without_me_is_no_invitation_and_is_refused_unless_i_know_that_i_left(
+    tmp_path: Path, team: Team, known: list[state.Former], why: list[str]
+) -> None:
+    paths = Paths.inside(tmp_path)
+    paths.create()
+    store, log = state.open_state(paths.state_db), work.open_work(paths.work_db)
+    context = TeamContext(store, paths, code_of(BOB), B, EventLog(log, lambda: NOW), lambda: NOW)
+    folder = metadata_folder(team.id)
+    offered = Invitation(folder=folder, device=device_of(ALICE), seen=NOW)
+    with store.transaction() as tx:
+        state.invitations.put(tx, offered)
+        state.formers.put(tx, *known)
+    put_roster(paths.folder(folder), team, A)
+
+    Joiner(context).process(offered)
+
+    with store.reading() as tx:
+        assert state.teams.all(tx) == []
+        assert [each.ready for each in state.invitations.all(tx)] == [False]
+    with log.reading() as tx:
+        assert [e.payload for e in events.after(tx, 0) if e.bad] == why
