@@ -184,6 +184,18 @@ def test_two_machines_of_a_person_are_told_when_it_counts(here: MemoryTown) -> N
     assert "you are successor 1" in bob.run("team", "show").out
 
 
+def test_who_leaves_a_team_of_its_own_hears_nothing_of_others(here: MemoryTown) -> None:
+    [alice] = here.members("alice")
+    alice.run("team", "create", "backend")
+    alice.run("team", "dissolve", "--yes")
+
+    told = alice.run("team", "leave", "--yes").out
+
+    assert "what you sent:     nobody else is in the team" in told
+    assert "others" not in told
+    assert alice.json("team", "list")["teams"] == []
+
+
 def test_who_is_leaving_already_is_told_so(here: MemoryTown) -> None:
     _, bob = here.members("alice", "bob")
     found_team(*here.everybody)

@@ -142,13 +142,16 @@ def leave(
     print_line(f"You leave team {found.name}.")
     stays = "stays with them" if keep_shared else "is deleted at the others"
     me = found.known(app.me.key)
-    print_line(f"  what you sent:     {_nothing_of(me) or stays}")
+    is_alone = len(found.everybody) == 1
+    why = "nobody else is in the team" if is_alone else _nothing_of(me)
+    print_line(f"  what you sent:     {why or stays}")
     print_line(f"  what you received: {'stays here' if keep else 'is deleted in 7 days'}")
     kept = [*["--keep-shared"] * keep_shared, *["--keep"] * keep]
     ask_unless(yes, hint=" ".join(["karma-sync team leave --team", found.name, *kept, "--yes"]))
     terms = LeaveTerms(utc_now(), retracted=not keep_shared, keep=keep)
     membership.leave(app.state, app.me, found.id, terms)
-    print_line(f"You left {found.name}. The others see it as soon as one of them is connected.")
+    seen = "" if is_alone else " The others see it as soon as one of them is connected."
+    print_line(f"You left {found.name}.{seen}")
     print_if_down(app)
     print_next("karma-sync team list")
 
