@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
-from karma_sync.domain.team.invite import Door, Joining
+from karma_sync.domain.team.invite import Door, Joining, JoinStatus
 from karma_sync.domain.team.machine import SameClaim
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.errors import BadInput, Conflict, NotFound
@@ -14,6 +14,8 @@ from karma_sync.service import machines
 from karma_sync.service.teams import refuse_own
 from karma_sync.store import state
 from karma_sync.store.database import Database, Transaction
+
+_REFUSED_LATELY = timedelta(days=1)
 
 Asked = Contact | Invitation | Door | SameClaim
 
@@ -27,7 +29,8 @@ class Waiting:
     `declined` are contacts and invitations that I declined; I can still accept them. `awaited` are
     contacts that I accepted and that have not sent an invitation yet, `paired` the members that I
     paired with and that have not either. `asking` are requests with an invitation code of mine that
-    need my yes, `joining` the codes with which I ask. `machines` are members who are said to be
+    need my yes, `joining` the codes with which I ask, `refused` those that were refused in the last
+    day. `machines` are members who are said to be
     other machines of mine.
     """
 
@@ -40,6 +43,7 @@ class Waiting:
     asking: tuple[Door, ...] = ()
     joining: tuple[Joining, ...] = ()
     machines: tuple[SameClaim, ...] = ()
+    refused: tuple[Joining, ...] = ()
 
     @property
     def to_answer(self) -> list[Asked]:
@@ -65,13 +69,14 @@ def pair(store: Database, me: PairingCode, code: PairingCode, now: datetime) -> 
 def inbox(store: Database, me: PairingCode, now: datetime) -> Waiting:
     """The contacts and invitations that wait for my answer, and what I wait for at `now` (UTC)."""
     with store.reading() as tx:
-        pairings = state.pairings.all(tx)
-        members = {m.device for team in state.teams.all(tx) for m in team.everybody}
+        pairings, teams = state.pairings.all(tx), state.teams.all(tx)
+        members = {m.device for team in teams for m in team.everybody}
         known = members | {p.device for p in pairings}
         contacts = [c for c in state.contacts.all(tx) if c.device not in known]
         invitations = state.invitations.all(tx)
         doors = state.doors.all(tx)
-        joining = [each for each in state.joinings.all(tx) if each.is_open]
+        pasted = state.joinings.all(tx)
+        joining = [each for each in pasted if each.is_open]
         mine = {metadata_folder(each.team) for each in joining if each.agreed}
         invitations = [i for i in invitations if i.folder not in mine]  # answered by the code
         left = {metadata_folder(former.team) for former in state.formers.all(tx)}
@@ -95,6 +100,13 @@ def inbox(store: Database, me: PairingCode, now: datetime) -> Waiting:
         asking=tuple(d for d in doors if d.waits),
         joining=tuple(joining),
         machines=tuple(claims),
+        refused=tuple(
+            each
+            for each in pasted
+            if each.status is JoinStatus.REFUSED
+            and now - each.made < _REFUSED_LATELY
+            and each.team not in {t.id for t in teams} | {j.team for j in joining}
+        ),
         paired=tuple(p for p in pairings if p.open_at(now) and p.device not in members),
     )
 

@@ -28,7 +28,7 @@ from tests.scenarios.test_invite import (
 )
 from tests.support.harness import PROJECT, Member, until
 from tests.support.memory_crash import MemoryWalk
-from tests.support.memory_town import MemoryMember
+from tests.support.memory_town import MemoryMember, MemoryTown
 from tests.support.town import Town, found_team, share
 
 pytestmark = pytest.mark.memory
@@ -180,6 +180,30 @@ def test_an_expired_code_is_refused_at_once_and_by_the_leader_too(
         with reading(leader) as tx:
             (ended,) = [i for i in state.invites.all(tx) if i.id == _id(code)]
         assert (ended.status, ended.admission_key) == (InviteStatus.EXPIRED, "")
+
+
+@pytest.mark.memory("alone")
+def test_the_inbox_of_who_came_too_late_with_a_code_says_so(here: MemoryTown) -> None:
+    alice, first, late = here.members("alice", "bob", "carol")
+    alice.run("team", "create", "backend")
+    code = invite(alice)
+    for member in (first, late):
+        member.run("join", "--yes", "--no-wait", stdin=code)
+        here.settle()
+    assert joined(first)
+
+    told = late.run("inbox").out
+    assert "refused" in told
+    assert "a team: this invitation was used already" in told
+    assert [each["why"] for each in late.json("inbox")["refused"]] == ["used"]
+    contacts = [line for line in told.splitlines() if " contact " in line]
+    assert ["it refused your code" in line for line in contacts] == [True]
+
+    code = invite(alice)
+    late.run("join", "--yes", "--no-wait", stdin=code)
+    here.settle()
+    assert joined(late)
+    assert late.json("inbox")["refused"] == []
 
 
 def _id(code: str) -> str:

@@ -87,7 +87,16 @@ def _print(app: App, waiting: "Waiting", proposed: "list[tuple[Team, Member, str
 
 def _rows(waiting: "Waiting") -> list[tuple[str, str, str, str]]:
     claim = "its own claim, not verified"
-    rows = [(c.id, "contact", f"{_who(c)} ({claim})", ago(c.seen)) for c in waiting.contacts]
+    refusing = {each.device for each in waiting.refused}
+    rows = [
+        (
+            c.id,
+            "contact",
+            f"{_who(c)} ({claim}{'; it refused your code' if c.device in refusing else ''})",
+            ago(c.seen),
+        )
+        for c in waiting.contacts
+    ]
     rows += [
         (
             i.id,
@@ -106,6 +115,7 @@ def _rows(waiting: "Waiting") -> list[tuple[str, str, str, str]]:
         (j.id, "joining", f"{_team_of(j)}: waiting for its leader", ago(j.made))
         for j in waiting.joining
     ]
+    rows += [_refused(each) for each in waiting.refused]
     rows += [
         (p.id, "paired", f"{p.tag}, key {fingerprint(p.key)}: no invitation yet", ago(p.made))
         for p in waiting.paired
@@ -115,6 +125,12 @@ def _rows(waiting: "Waiting") -> list[tuple[str, str, str, str]]:
         for c in waiting.awaited
     ]
     return rows
+
+
+def _refused(joining: "Joining") -> tuple[str, str, str, str]:
+    from karma_sync.service.joining import refused
+
+    return "-", "refused", f"{_team_of(joining)}: {refused(joining)}", ago(joining.made)
 
 
 def _claim(claim: "SameClaim") -> str:
@@ -189,6 +205,10 @@ def _print_as_json(waiting: "Waiting", proposed: "list[tuple[Team, Member, str]]
         joining=[
             {"id": j.id, "team": j.team_name, "leader": j.leader, "agreed": j.agreed}
             for j in waiting.joining
+        ],
+        refused=[
+            {"id": j.id, "team": j.team_name, "leader": j.leader, "why": j.why}
+            for j in waiting.refused
         ],
         paired=[p.to_fields() | {"id": p.id} for p in waiting.paired],
         awaited=[c.id for c in waiting.awaited],
