@@ -155,7 +155,9 @@ def test_a_transcript_that_cannot_be_sent_is_named_and_fails_the_demo(
     assert "mixed.jsonl: not packaged" in story
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_nothing_is_left_when_the_demo_is_interrupted(
     temporary: Path, number: signal.Signals
 ) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 # What Python and its libraries read only when they start: what differs in these cannot be a fork.
 _AT_START = ("PYTHON", "LC_", "LANG", "LD_", "TZ", "MALLOC_", "OPENSSL_", "SSL_")
-_END_S = 60.0
+_END_S = 90.0
 _POLL_S = 0.01
 
 
@@ -116,6 +116,7 @@ def _serve() -> None:
 
 def _load() -> None:
     """Load what a daemon loads, and compile the patterns of our rules."""
+    gc.disable()  # nothing of all this is garbage
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # as the program has it
     for name in ("cli.daemon.run", "daemon.log_setup", "daemon.main", "daemon.renewal"):
         import_module(f"karma_sync.{name}")
@@ -125,8 +126,8 @@ def _load() -> None:
     load()
     make_redactor(None).lines(b'{"text": "patterns are compiled for the first text"}\n')
     signal.signal(signal.SIGINT, signal.default_int_handler)  # who started the tests may ignore it
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def _reap() -> None:

@@ -50,9 +50,10 @@ WAIT_S = 90.0
 COMMAND_S = 60.0
 _PLAYED_S = 60.0  # much longer than what happens in memory takes
 _POLL_S = 0.03
+_PATIENCE, _LONGEST_PAUSE_S = 0.1, 0.15  # the share of a wait between two looks, up to a pause
 _LOG_LINES = 100
 # They start processes, which end with or after them, or become another program.
-_ALWAYS_REAL = {"up", "demo", "service"}
+_NEED_PROCESSES = {"up", "demo", "service"}
 
 # What the environments of members have in common with the start of their daemons.
 _AT_START = {"PYTHONFAULTHANDLER": "1", "PYTHONWARNINGS": "error"}
@@ -95,7 +96,8 @@ def until(condition: Callable[[], T], what: str, timeout: float = WAIT_S) -> T:
 
     If it does not within `timeout` seconds, the test fails, and shows every member's logs.
     """
-    deadline = time.monotonic() + (min(timeout, _PLAYED_S) if played else timeout)
+    began = time.monotonic()
+    deadline = began + (min(timeout, _PLAYED_S) if played else timeout)
     while True:
         for each in played:
             each.settle()
@@ -105,7 +107,9 @@ def until(condition: Callable[[], T], what: str, timeout: float = WAIT_S) -> T:
             pytest.fail(f"waited {timeout:g} s in vain for: {what}\n{logs()}", pytrace=False)
         for each in played:
             each.minute_passes()
-        time.sleep(_POLL_S)
+        # a look opens databases or runs a command, on the processors that the others need
+        waited = time.monotonic() - began
+        time.sleep(min(max(_POLL_S, _PATIENCE * waited), _LONGEST_PAUSE_S))
 
 
 @dataclass(frozen=True)
@@ -412,8 +416,8 @@ class Member:
         *,
         real: bool = False,
     ) -> "subprocess.CompletedProcess[bytes] | Done":
-        if not (real or not _ALWAYS_REAL.isdisjoint(args[:1])):
-            if not self.needs_processes:
+        if not real:
+            if not self.needs_processes and _NEED_PROCESSES.isdisjoint(args[:1]):
                 return run_in_process(args, self.environ, cwd or self.repo, stdin)
             if (found := self._forks_now) is not None:
                 return self._run_forked(found, args, cwd or self.repo, stdin)

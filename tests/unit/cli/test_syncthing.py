@@ -13,6 +13,13 @@ from tests.support.town import Town
 
 pytestmark = pytest.mark.daemon  # `init` makes Syncthing's key with the real one
 
+# What a program that is no usable Syncthing answers, and what is said about it.
+UNUSABLE = (
+    ("syncthing v1.18.6 (go1.19 linux-amd64)", "is too old: syncthing v1.18.6"),
+    ("nextcloud 3.0", "is not Syncthing: nextcloud 3.0"),
+    (None, "cannot be run: No such file or directory\n"),
+)
+
 
 @pytest.fixture(scope="module")
 def member(town: Town) -> Member:
@@ -31,14 +38,13 @@ def unprivileged(town: Town) -> Member:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("command", "answer", "said"),
     [
-        ("syncthing v1.18.6 (go1.19 linux-amd64)", "is too old: syncthing v1.18.6"),
-        ("nextcloud 3.0", "is not Syncthing: nextcloud 3.0"),
-        (None, "cannot be run: No such file or directory\n"),
+        (command, *case)
+        for command, cases in ((("up",), UNUSABLE), (("up", "-d"), UNUSABLE[:1]))
+        for case in cases
     ],
 )
-@pytest.mark.parametrize("command", [("up",), ("up", "-d")])
 def test_up_with_a_syncthing_that_cannot_be_used_exits_4_and_names_the_way_to_one(
     member: Member, tmp_path: Path, command: tuple[str, ...], answer: str | None, said: str
 ) -> None:
@@ -74,7 +80,7 @@ def test_up_imports_nothing_from_where_it_is_typed(member: Member, tmp_path: Pat
     (tmp_path / "karma_sync").mkdir()
     (tmp_path / "karma_sync" / "__init__.py").write_text("raise SystemExit('theirs')")
 
-    member.run("up", "-d", cwd=tmp_path)
+    member.run("up", "-d", cwd=tmp_path, real=True)
     member.down()
 
 

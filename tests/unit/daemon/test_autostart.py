@@ -407,7 +407,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="stands in for s
 @linux_only
 @pytest.mark.daemon
 def test_install_starts_the_daemon_and_again_restarts_it(member: Member) -> None:
-    first = member.run("service", "install")
+    first = member.run("service", "install", real=True)
     pid = member.daemon_pid
 
     assert f"{member.tag} is up" in first.out
