@@ -26,16 +26,26 @@ REDACTOR = default_redactor()
 MARKED = re.compile("«.*?»", re.DOTALL)
 
 
-def labelled(kind: Callable[[Rule], tuple[str, ...]]) -> list[object]:
-    return [
-        pytest.param(rule, fill(template, rule.name), id=f"{rule.name}-{number}-{at}")
-        for number, rule in enumerate(DEFAULT_RULES)
-        for at, template in enumerate(kind(rule))
-    ]
+Test = Callable[[Rule, str], None]
 
 
-examples = pytest.mark.parametrize(("rule", "example"), labelled(lambda rule: rule.examples))
-near_misses = pytest.mark.parametrize(("rule", "text"), labelled(lambda rule: rule.near_misses))
+def of_each_rule(kind: Callable[[Rule], tuple[str, ...]]) -> Callable[[Test], Callable[..., None]]:
+    """Try a test with all texts of a kind, a rule at a time; the text that fails is shown."""
+    rules = [pytest.param(r, id=f"{r.name}-{n}") for n, r in enumerate(DEFAULT_RULES) if kind(r)]
+
+    def with_rules(test: Test) -> Callable[..., None]:
+        @pytest.mark.parametrize("rule", rules)
+        def tried(rule: Rule) -> None:
+            for template in kind(rule):
+                test(rule, fill(template, rule.name))
+
+        return tried
+
+    return with_rules
+
+
+examples = of_each_rule(lambda rule: rule.examples)
+near_misses = of_each_rule(lambda rule: rule.near_misses)
 
 
 def bare(example: str) -> str:
