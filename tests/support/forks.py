@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -24,6 +25,7 @@ from pathlib import Path
 _AT_START = ("PYTHON", "LC_", "LANG", "LD_", "TZ", "MALLOC_", "OPENSSL_", "SSL_")
 _END_S = 90.0
 _POLL_S = 0.01
+_FAILED = -1  # in the place of a process ID
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,9 @@ class Forks:
             assert server.stdout is not None
             server.stdin.write(json.dumps(asdict(command)).encode() + b"\n")
             server.stdin.flush()
-            return int(server.stdout.readline())
+            pid = int(server.stdout.readline())
+        assert pid != _FAILED, f"{command} could not be started"
+        return pid
 
     def _begin(self) -> "subprocess.Popen[bytes]":
         server = subprocess.Popen(
@@ -138,12 +142,19 @@ def _reap() -> None:
 
 
 def _fork(command: Command) -> int:
-    """The process ID of a command that has its streams; 0 in that process."""
+    """The process ID of a command that has its streams; 0 in that process.
+
+    It is `_FAILED` if the streams cannot be opened, for instance on a full disk.
+    """
     reading, writing = os.pipe()
     between = os.fork()
     if between == 0:
         os.close(reading)
-        streams = [_opened(path) for path in (command.stdin, command.output, command.errors)]
+        try:
+            streams = [_opened(path) for path in (command.stdin, command.output, command.errors)]
+        except OSError:
+            traceback.print_exc()
+            os._exit(1)
         child = os.fork()
         if child == 0:
             os.setsid()
@@ -158,7 +169,7 @@ def _fork(command: Command) -> int:
         _wait(child, command)
     os.close(writing)
     with os.fdopen(reading) as told:
-        return int(told.read())
+        return int(told.read() or _FAILED)
 
 
 def _opened(path: str) -> int:

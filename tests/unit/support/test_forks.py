@@ -2,12 +2,14 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.support.harness import Member
+from tests.support.forks import Command, exit_code
+from tests.support.harness import Member, forks
 from tests.support.terminal import a_process, run_on_terminal
 from tests.support.town import Town
 
@@ -58,3 +60,18 @@ def test_a_forked_command_says_the_same_on_a_terminal(ann: Member, typed: str) -
     forked = ann.on_terminal(typed, answers=[])
 
     assert (forked.code, forked.out) == new
+
+
+def test_a_command_whose_streams_cannot_be_opened_fails_and_the_next_one_starts(
+    ann: Member, tmp_path: Path
+) -> None:
+    found = forks()
+    files = [str(tmp_path / name) for name in ("in", "out", "err", "code")]
+    command = Command(["code"], ann.environ, str(ann.repo), *files)
+
+    with pytest.raises(AssertionError, match="could not be started"):
+        found.start(replace(command, output=str(tmp_path / "missing" / "out")))
+    found.start(command)
+
+    assert exit_code(Path(command.code)) == 0
+    assert Path(command.output).read_text() == ann.run("code").out
