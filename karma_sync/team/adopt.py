@@ -45,18 +45,14 @@ class Adopter:
         All of them if somebody else leads since then: a document that was refused because its
         writer led may count now.
         """
-        folder = self._context.metadata(metadata_folder(team_id))
+        folder, me = self._context.metadata(metadata_folder(team_id)), self._context.me.key
         if self._leads_anew(team_id):
             folder.forget()
-        changed, me = folder.changed(), self._context.me.key
-        found = [f for f in changed if f.writer != me]
-        adopted = [self._adopt(team_id, [f]) for f in found if f.kind == ROSTER]
-        adopted += [
-            self._adopt_own(team_id, f) for f in changed if (f.writer, f.kind) == (me, ROSTER)
-        ]
-        if any(adopted):
+        changed = folder.changed()
+        while self._adopt_rosters(team_id, changed):
             folder.forget()  # read again the documents of members that the old roster did not list
-            found = [f for f in folder.changed() if f.writer != me]
+            changed = folder.changed()
+        found = [f for f in changed if f.writer != me]
         with self._context.store.reading() as tx:
             team = state.teams.get(tx, team_id)
         members = [each for each in found if each.kind == MEMBER and team]
@@ -65,6 +61,14 @@ class Adopter:
             if each not in here:
                 self._adopt_last(team_id, each)
         self._adopt(team_id, here)
+
+    def _adopt_rosters(self, team_id: str, changed: Sequence[DocumentFile]) -> bool:
+        """Adopt the rosters among these documents; returns whether any was adopted."""
+        rosters = [f for f in changed if f.kind == ROSTER]
+        me = self._context.me.key
+        adopted = [self._adopt(team_id, [f]) for f in rosters if f.writer != me]
+        adopted += [self._adopt_own(team_id, f) for f in rosters if f.writer == me]
+        return any(adopted)
 
     def _leads_anew(self, team_id: str) -> bool:
         """Whether a command gave the team another leader since the last call: I took over."""

@@ -56,7 +56,7 @@ class Signer:
         ]
         # rosters of former leaders are of no use to anybody, and would only be refused
         former = [w for w in folder.writers(ROSTER) if w != team.publisher and (leads or w == me)]
-        names += [folder.remove(ROSTER, writer) for writer in former]
+        names += [folder.remove_read(ROSTER, writer) for writer in former]
         return [Written(folder_id, name) for name in names if name]
 
     def _unsigned(self, tx: Transaction, team_id: str) -> bool:

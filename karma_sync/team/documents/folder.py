@@ -89,13 +89,19 @@ class MetadataFolder:
         write_private(path, envelope)
         self._as_known[path.name + kind] = _file_version(path), envelope
 
-    def remove(self, kind: str, writer: str) -> str | None:
-        """Delete a writer's file; returns its name if it was there."""
-        path = self._path / self.name(kind, writer)
-        if path.is_symlink() or path.is_file():
-            path.unlink()
-            return self.name(kind, writer)
-        return None
+    def remove_read(self, kind: str, writer: str) -> str | None:
+        """Delete a writer's file that `changed` returned; returns its name if it was deleted.
+
+        A file that arrived or changed since then stays: nobody has judged it yet. A link is deleted
+        at once: it is never read.
+        """
+        name = self.name(kind, writer)
+        path = self._path / name
+        version = _file_version(path)
+        if version is None or (self._seen.get(name) != version and not path.is_symlink()):
+            return None
+        path.unlink()
+        return name
 
     def writers(self, kind: str) -> list[str]:
         """The sorted keys that have a file of this kind, whoever wrote it."""
