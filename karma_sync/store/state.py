@@ -39,6 +39,7 @@ _MIGRATIONS = [
         PRIMARY KEY (team, project, name)) WITHOUT ROWID;
     CREATE TABLE former (team TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE removal (folder TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE followed (team TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE halt (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE withhold (session TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE share (
@@ -183,6 +184,13 @@ class Document(Value, frozen=True, kw_only=True):
     envelope: bytes
 
 
+class Followed(Value, frozen=True, kw_only=True):
+    """The last link, by its envelope, of a team that I lead: another member has my roster."""
+
+    team: str
+    link: str
+
+
 teams = Table("team", Team, ["id"])
 subscriptions = Table("subscription", Subscription, ["team", "project", "member"])
 pairings = Table("pairing", Pairing, ["key"])
@@ -196,6 +204,7 @@ roots = Table("root", KnownDirectory, ["path"])
 agreements = Table("agreed", Agreed, ["team", "project", "name"])
 formers = Table("former", Former, ["team"])
 removals = Table("removal", RemovalOffer, ["folder"])
+followed = Table("followed", Followed, ["team"])
 halts = Table("halt", GlobalPause, ["id"])
 unshared = Table("unshared", Unshared, ["whose", "name"])
 changed_redactions = Table("changed_redactions", ChangedRedactions, ["id"])
@@ -304,6 +313,7 @@ def forget_team(tx: Transaction, team: Team) -> None:
     subscriptions.drop(tx, team=team.id)
     agreements.drop(tx, team=team.id)
     policies.drop(tx, team=team.id)
+    followed.drop(tx, team=team.id)
     teams.drop(tx, id=team.id)
     _forget_requests(tx, team.everybody)
 

@@ -280,7 +280,7 @@ class Departures:
         try:
             with context.store.transaction() as tx:
                 team = state.teams.get(tx, offer.team)
-                policy = self._verified(raw, offer, team)
+                policy = self._verified(tx, raw, offer, team)
                 if team:
                     answer_removal(tx, context, team)
                     end_removed(tx, context, team, policy)
@@ -292,8 +292,13 @@ class Departures:
             return []
         return self._acknowledge(told)
 
-    def _verified(self, raw: bytes, offer: state.RemovalOffer, team: Team | None) -> AfterRemoval:
+    def _verified(
+        self, tx: Transaction, raw: bytes, offer: state.RemovalOffer, team: Team | None
+    ) -> AfterRemoval:
         """The team's rule for what a removed member received, from a notice that verifies.
+
+        A notice from an earlier term counts if I lead in the later ones and nobody follows me: the
+        others removed me before they could hear of it, and hear nothing of me any more.
 
         Raises:
             Unverified: the links that I know are newer than its own, no leader whom its links name
@@ -306,7 +311,7 @@ class Departures:
             raise Unverified("5-team", "the notice is for another team")
         links = links_of(offer.team, file.founder, file.chain)
         if team:
-            known = links_of(team.id, team.founder, team.chain)
+            known = self._followed_links(tx, team)
             if links != known and not _begun(links).is_newer_than(_begun(known)):
                 raise Unverified("6-newer", "the notice is from an earlier term")
         leaders = [file.founder, *(link.leader for link in links)]
@@ -317,6 +322,17 @@ class Departures:
         if notice.incarnation != offer.incarnation:
             raise Unverified("6-newer", "the notice is from before I was added again")
         return notice.on_removal
+
+    def _followed_links(self, tx: Transaction, team: Team) -> tuple[TermLink, ...]:
+        """The links of a team, without the terms in which I lead and nobody follows me yet."""
+        links = links_of(team.id, team.founder, team.chain)
+        known = state.followed.get(tx, team.id)
+        count = len(links)
+        while count and links[count - 1].leader == self._context.me.key:
+            if known and known.link == team.chain[count - 1]:
+                break
+            count -= 1
+        return links[:count]
 
     def _signed(self, envelope: bytes, leaders: Iterable[str]) -> RemovalNotice:
         for leader in dict.fromkeys(leaders):

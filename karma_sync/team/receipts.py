@@ -33,7 +33,7 @@ from karma_sync.team.documents.receipt import (
     fitting,
     seen,
 )
-from karma_sync.team.documents.stored import MEMBER, RECEIPT, receipts_for
+from karma_sync.team.documents.stored import MEMBER, RECEIPT, ROSTER, receipts_for
 from karma_sync.team.documents.verify import verify_receipt
 from karma_sync.team.put_back import HeldDocument, PutBack, counts
 
@@ -196,6 +196,8 @@ class Receipts:
                 continue
             if each.kind == MEMBER and each.writer == self._context.me.key:
                 self._end_leaving(team, receipt.writer)
+            if each.kind == ROSTER and each.writer == self._context.me.key:
+                self._note_followed(team)
             if each.version == mine.version:
                 if each != seen(mine.kind, mine.writer, mine.version, mine.envelope):
                     who = document_title(team, each.kind, each.writer)
@@ -214,6 +216,17 @@ class Receipts:
             fresh = state.teams.get(tx, team.id)
             if fresh and fresh.is_leaving(self._context.me.key) and makes_known(fresh, witness):
                 state.forget_team(tx, fresh)
+
+    def _note_followed(self, team: Team) -> None:
+        """Note that another member has a roster that I signed as the leader of this term."""
+        if team.leader != self._context.me.key or not team.chain:
+            return
+        followed = state.Followed(team=team.id, link=team.chain[-1])
+        with self._context.store.reading() as tx:
+            known = state.followed.get(tx, team.id)
+        if known != followed:
+            with self._context.store.transaction() as tx:
+                state.followed.put(tx, followed)
 
     def _latest_version(self) -> int:
         """The highest version that I can have signed: versions are moments, or just above one.

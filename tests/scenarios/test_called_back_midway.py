@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.daemon, pytest.mark.slow]  # one receiver is slowed do
 
 SEED = 20261121
 RETRACTED, REDACTED = "retracted", "redacted anew"
-FEW = 8  # chunks; every fourth has the needle
+FEW = 8  # chunks, of which every fourth or so has the needle
 TURNS = 24  # of a megabyte, half of it after compression
 KIB_A_SECOND = 500  # that C takes: half a minute for all of it
 
@@ -45,7 +45,12 @@ class Half:
         turns = [f"{needle} {self._noise.randbytes(500_000).hex()}" for _ in range(TURNS)]
         before = self._chunks()
         session = self._appeared_whole(needle, *turns)
-        until(lambda: self._chunks() > before + FEW, "chunks at C")
+        until(
+            lambda: (
+                self._chunks() > before + FEW and places_of([needle.encode()], self.c.paths.folders)
+            ),
+            "chunks at C, some with the needle",
+        )
         self.c.kill9()
         until(lambda: not self.c.processes(), "C is off")
         assert self.c.peek(session.id) is None, "C was too fast: it has all of it"
