@@ -8,7 +8,6 @@ not a JSON escape stays as it is, so that any text can be unescaped.
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from itertools import accumulate
 
 import msgspec
@@ -71,47 +70,75 @@ class Unescaped:
     """
 
     def __init__(self, source: bytes, places: Sequence[int] = ()) -> None:
-        self._source = source
         pieces, self.places = list[bytes](), list[int]()
+        self._sources, self._starts = (
+            list[bytes](),
+            [0],
+        )  # of the pieces, and where they are in data
+        self._source_starts = [0]
         at, size = 0, 0
         for place in places:
             over = _escape_over(source, place)
             stop = over[0] if over else place
             if stop > at:
-                pieces.append(unescape(source[at:stop]))
+                self._sources.append(source[at:stop])
+                pieces.append(unescape(self._sources[-1]))
                 size += len(pieces[-1])
                 at = stop
+                self._starts.append(size)
+                self._source_starts.append(at)
             self.places.append(size)
-        self.data = b"".join([*pieces, unescape(source[at:])])
+        self._sources.append(source[at:])
+        self.data = b"".join([*pieces, unescape(self._sources[-1])])
+        self._escapes: dict[int, _Escapes] = {}
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """The stretch of the source that became data[start:end]; it splits no escape."""
-        data_starts, data_ends, source_starts, source_ends = self._escapes
-        first, last = bisect_right(data_starts, start) - 1, bisect_right(data_starts, end - 1) - 1
-        if first < 0:
-            begin = start
-        elif start < data_ends[first]:
-            begin = source_starts[first]
-        else:
-            begin = source_ends[first] + start - data_ends[first]
-        if last < 0:
-            return begin, end
-        return begin, source_ends[last] + max(0, end - data_ends[last])
+        first, before = self._escapes_at(start)
+        last, after = self._escapes_at(end - 1)
+        return (
+            self._source_starts[first] + before.start(start - self._starts[first]),
+            self._source_starts[last] + after.end(end - self._starts[last]),
+        )
 
-    @cached_property
-    def _escapes(self) -> tuple[list[int], list[int], list[int], list[int]]:
-        found = [match.span() for match in _ESCAPE.finditer(self._source)]
-        starts, ends = [start for start, _ in found], [end for _, end in found]
+    def _escapes_at(self, place: int) -> tuple[int, "_Escapes"]:
+        """The piece in which this place of the data lies, and its escapes."""
+        at = max(0, bisect_right(self._starts, place) - 1)
+        if at not in self._escapes:
+            self._escapes[at] = _Escapes(self._sources[at])
+        return at, self._escapes[at]
+
+
+class _Escapes:
+    """The escapes in a text, and where what they stand for is once they are undone."""
+
+    def __init__(self, source: bytes) -> None:
+        found = [match.span() for match in _ESCAPE.finditer(source)]
+        self._starts, self._ends = [start for start, _ in found], [end for _, end in found]
         sizes = [
-            1 if end - start == _SHORT else len(unescape(self._source[start:end]))
-            for start, end in found
+            1 if end - start == _SHORT else len(unescape(source[start:end])) for start, end in found
         ]
         lost = list(
-            accumulate((e - s - size for s, e, size in zip(starts, ends, sizes, strict=True)))
+            accumulate(
+                (e - s - size for s, e, size in zip(self._starts, self._ends, sizes, strict=True))
+            )
         )
-        data_ends = [end - less for end, less in zip(ends, lost, strict=True)]
-        data_starts = [end - size for end, size in zip(data_ends, sizes, strict=True)]
-        return data_starts, data_ends, starts, ends
+        self._data_ends = [end - less for end, less in zip(self._ends, lost, strict=True)]
+        self._data_starts = [end - n for end, n in zip(self._data_ends, sizes, strict=True)]
+
+    def start(self, place: int) -> int:
+        """Where in the source stands what begins at this place once it is undone."""
+        at = bisect_right(self._data_starts, place) - 1
+        if at < 0:
+            return place
+        if place < self._data_ends[at]:
+            return self._starts[at]
+        return self._ends[at] + place - self._data_ends[at]
+
+    def end(self, place: int) -> int:
+        """Where in the source ends what ends at this place."""
+        at = bisect_right(self._data_starts, place - 1) - 1
+        return place if at < 0 else self._ends[at] + max(0, place - self._data_ends[at])
 
 
 def snapped(source: bytes, start: int, end: int) -> tuple[int, int]:

@@ -63,11 +63,16 @@ class RuleMatcher:
         self._rule = rule
         self._allowed = None if rule.firm or rule.until else allowed
         self._pattern = compiled(rule.pattern, rule.name, rule.utf8)
+        self._also = compiled(rule.also, rule.name) if rule.also else None
         self._until = compiled(rule.until, rule.name) if rule.until else None
         groups = {name.decode(): at for name, at in self._pattern.groupindex.items()}
         first = min(1, self._pattern.groups)
         self._secrets = [at for name, at in groups.items() if name.startswith("secret")] or [first]
         self._names = [at for name, at in groups.items() if name.startswith("name")]
+
+    def may_find_in(self, part: bytes) -> bool:
+        """Whether a part of a text holds what the rule needs besides its gate, escaped or not."""
+        return self._also is None or self._also.search(part) is not None
 
     def spans(
         self, text: bytes, start: int = 0, end: int | None = None, effort: Effort | None = None
@@ -170,6 +175,10 @@ class RuleGroup:
         self._together = [matcher for matcher in matchers if matcher.together]
         patterns = [matcher.together for matcher in self._together]
         self._patterns = PatternSet(patterns) if len(patterns) > 1 else None
+
+    def may_find_in(self, part: bytes) -> bool:
+        """Whether one of these rules may find something in a part of a text, escaped or not."""
+        return any(matcher.may_find_in(part) for matcher in (*self._alone, *self._together))
 
     def spans(self, text: bytes, start: int, end: int, effort: Effort) -> Iterator[Span]:
         """The secrets that these rules find in text[start:end], those of each rule in order.

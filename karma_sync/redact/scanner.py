@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
-from karma_sync.redact.codings import decoded, unwrapped, without_colours
+from karma_sync.redact.codings import Coding, decoded, unwrapped, without_colours
+from karma_sync.redact.crowds import beside_escapes, thinned
 from karma_sync.redact.effort import Effort, TooMuchWork
 from karma_sync.redact.escapes import LEVELS, Unescaped, snapped, unescape, whole_characters
 from karma_sync.redact.gates import CandidateLine, Gates, NeedHit, NeedKind, Reasons
@@ -24,6 +25,7 @@ from karma_sync.redact.stretches import (
     joined,
     lines_around,
     regions,
+    united,
 )
 
 # Stands in place of a text that asks for more work than any honest text does.
@@ -54,6 +56,9 @@ class Scanner:
         self._matchers = [RuleMatcher(rule, order, allowed) for order, rule in enumerate(rules)]
         self._groups: dict[tuple[int, ...], list[RuleGroup]] = {}
         self._gates = Gates(rules)
+        self._reaches = [
+            kind.reach if kind.coding is Coding.NONE else FAR for kind in self._gates.kinds
+        ]
         begins = self._gates.begins
         self._beginning = compiled(begins, "beginnings") if begins else None
         self.scanned = 0
@@ -101,7 +106,11 @@ class Scanner:
         Raises:
             TooMuchWork: the effort is spent.
         """
-        groups = self._grouped(self._gates.opened(hits))
+        groups = [
+            group for group in self._grouped(self._gates.opened(hits)) if group.may_find_in(part)
+        ]
+        if not groups:
+            return False
         if is_whole and _any_in(groups, part, effort):
             return True
         for _ in range(LEVELS):
@@ -187,7 +196,7 @@ class Scanner:
     ) -> list[Span]:
         """The spans that are found in all layers of a text."""
         known = self._gates.hits(text, search.effort) if hits is None else hits
-        reasons = self._gates.reasons(known)
+        reasons = self._reasons(text, known)
         levels = LEVELS if b"\\" in text or reasons.coded or reasons.wrapped else 0
         return self._find_in_layers(search, text, reasons, levels, written)
 
@@ -221,21 +230,37 @@ class Scanner:
         if levels and reasons.wrapped:
             found += self._find_behind_line_ends(search, text, reasons.wrapped)
         if levels and b"\\" in text:
+            if written is None and not (anyway or reasons.hidden):
+                # the text was searched as it is written: elsewhere nothing else can be found
+                near = beside_escapes(text, reasons.hits, self.kinds)
+                reasons = reasons if near is reasons.hits else self._gates.reasons(near)
             stretches = self._to_unescape(text, reasons, bool(anyway))
             found += self._find_behind_escapes(search, text, stretches, reasons, levels - 1)
         return found
 
+    def _reasons(self, text: bytes, hits: Sequence[NeedHit]) -> Reasons:
+        return self._gates.reasons(thinned(text, hits, self.kinds))
+
     def _to_unescape(self, text: bytes, reasons: Reasons, everywhere: bool) -> list[Stretch]:
         """The stretches in which something may hide behind escapes."""
-        reaches = {self._matchers[order].reach for orders, _ in reasons.needed for order in orders}
-        if everywhere or ANYWHERE in reaches:
+        reaches = {needs: self._reach(needs) for needs in {hit.needs for hit in reasons.hits}}
+        if everywhere or ANYWHERE in reaches.values():
             return [(0, len(text))]
         if reasons.hidden:
             return joined(lines_around(text, reasons.places))  # an escape never spans lines
         # escapes make a text at most twice as long at each level, but for \u
-        reach = 2 * max(reaches | ({FAR} if reasons.coded or reasons.wrapped else {0}))
-        arounds = (Around(max(0, place - reach), place + reach) for place in reasons.places)
-        return joined(escaped_lines_around(text, arounds))
+        farthest = ((place, 2 * reaches[needs]) for place, needs in reasons.hits)
+        around = united(Around(max(0, place - far), place + far) for place, far in farthest)
+        return joined(
+            (start, end)
+            for start, end in escaped_lines_around(text, around)
+            if text.find(b"\\", start, end) >= 0
+        )
+
+    def _reach(self, needs: Sequence[int]) -> int:
+        """How far from a hit of these needs something may be found."""
+        reaches = [self._reaches[need] for need in needs]
+        return ANYWHERE if ANYWHERE in reaches else max(reaches)
 
     def _find_behind_escapes(
         self,
@@ -256,7 +281,8 @@ class Scanner:
                 search.effort.spend(end - start)
                 if reasons.hidden:
                     layer = Unescaped(part)
-                    hits = self._gates.hits(layer.data, search.effort)
+                    every = self._gates.hits(layer.data, search.effort)
+                    hits = thinned(layer.data, every, self.kinds)
                 else:
                     own = reasons.hits_in(start, end)
                     layer = Unescaped(part, [hit.place - start for hit in own])
@@ -274,7 +300,7 @@ class Scanner:
         """The secrets behind percent signs, base64 and the NULs of UTF-16."""
         for layer in decoded(text, reasons.places):
             search.effort.spend(len(layer.data))
-            inner = self._gates.reasons(self._gates.hits(layer.data, search.effort))
+            inner = self._reasons(layer.data, self._gates.hits(layer.data, search.effort))
             for span in distinct(self._find_in_layers(search, layer.data, inner, levels, None)):
                 yield Span(*layer.origin(span.start, span.end), span.order)
 
@@ -288,7 +314,7 @@ class Scanner:
         anyway = [order for order in self._gates.always if self._matchers[order].is_fixed]
         for layer in unwrapped(text, places):
             search.effort.spend(len(layer.data))
-            inner = self._gates.reasons(self._gates.hits(layer.data, search.effort))
+            inner = self._reasons(layer.data, self._gates.hits(layer.data, search.effort))
             for span in self._find_in_layer(layer.data, inner, anyway, search.effort):
                 joint = next((j for j in layer.joints if span.start < j < span.end), None)
                 if joint is not None and self._goes_on(layer.data, span, joint, search.effort):

@@ -9,6 +9,7 @@ _JOIN = 200  # bytes: stretches that are so near are searched as one
 _LONG = 8192  # bytes of a line from which only the part around a place is searched
 _BEFORE = 3072  # bytes of that part before the place, where a need ends that may be long
 _AFTER = 2048  # and after it, up to the next blank
+FARTHEST = _LONG + _AFTER  # bytes beside what must be searched in which a region may end
 _BLANK = re.compile(rb"\s")
 
 # A stretch of a text, by start and end.
@@ -20,6 +21,20 @@ class Around(NamedTuple):
 
     low: int
     high: int
+
+
+def united(arounds: Iterable[Around]) -> Iterator[Around]:
+    """The same in order, those that overlap as one."""
+    last: Around | None = None
+    for around in sorted(arounds):
+        if last is not None and around.low <= last.high:
+            last = Around(last.low, max(last.high, around.high))
+            continue
+        if last is not None:
+            yield last
+        last = around
+    if last is not None:
+        yield last
 
 
 def line_around(text: bytes, at: int, place: int) -> Stretch:
@@ -46,14 +61,18 @@ def regions(text: bytes, places: Sequence[int], reach: int) -> list[Stretch]:
     """
     found: list[Stretch] = []
     searched = -1  # what lies up to here needs no other stretch
+    unbroken = 0  # no line ends between the last place and here
     for place in places:
         low, high = max(0, place - reach), min(len(text), place + reach)
         if high <= searched:
             continue
-        start = text.rfind(b"\n", max(0, low - _LONG), low) + 1
-        start = start or (max(0, low - _BEFORE) if low > _LONG else 0)
-        end = searched = text.find(b"\n", high, high + _LONG)
+        start = low
+        if not found or low > found[-1][1] + _JOIN:  # else the stretch has begun
+            start = text.rfind(b"\n", max(0, low - _LONG), low) + 1
+            start = start or (max(0, low - _BEFORE) if low > _LONG else 0)
+        end = searched = text.find(b"\n", max(high, unbroken), high + _LONG)
         if end < 0:
+            unbroken = high + _LONG
             blank = _BLANK.search(text, min(len(text), high + _AFTER))
             end = len(text) if blank is None else blank.start()
             searched = end - _AFTER

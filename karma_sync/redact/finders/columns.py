@@ -27,6 +27,17 @@ _HEADERS = compiled(
     "headers of columns",
 )
 _VALUES = compiled(r"(?i)\)\s{1,8}values", "inserts")
+# What stands in every text with a table, also while it is escaped: a line of names, one of them for
+# a secret; or the end of an INSERT's names.
+_AROUND = r"(?:[ \t\r\"'`*\\]|\\[rt])*"
+_ANY = rf"{_AROUND}[a-z][a-z0-9_ .-]*{_AROUND}"
+_TELLING = rf"{_AROUND}(?:[a-z][a-z0-9_ .-]*)?{_TELLS}[a-z0-9_ .-]*{_AROUND}"
+_SIGN = r"(?:[|,;\t]|\\t)"
+MAY_HOLD = (
+    rf"(?i)(?:\A|\n|\"|\\n)(?:{_AROUND}\|)?"
+    rf"(?:(?:{_ANY}{_SIGN})+{_TELLING}|{_TELLING}{_SIGN}{_ANY})(?:{_SIGN}{_ANY})*"
+    rf"(?:\|{_AROUND})?(?:\z|\n|\\n)|\)(?:\s|\\+[nrtf])+values|\\u00"
+)
 _QUOTES = b" \t\r\"'`*"
 
 Stretch = tuple[int, int]

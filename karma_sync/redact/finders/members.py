@@ -24,6 +24,8 @@ _VALUE = (
 )
 _MEMBER = compiled(rf"(?m)(?:^|[^A-Za-z0-9_])(?:{_NAME}|{_VALUE})", "members")
 _HAS_VALUE = compiled(rf"(?i:value){_SET}", "members' values")
+# What stands in every text with a member's value, also while it is escaped.
+MAY_HOLD = r"(?i:value)|\\u00"
 # The same as members of a record of JSON, not in its strings.
 _OF_RECORD = compiled(
     r'"(?i:name|key|variable|parameter)"\s*:\s*"(?P<name>[A-Za-z0-9_./:-]{2,80})"'

@@ -48,6 +48,9 @@ class Rule:
     that pass the gate are searched. Of other rules, the lines within `reach` bytes of what passes
     the gate are searched, or all of the text (`ANYWHERE`).
 
+    `also` (RE2) matches too in every text in which the rule finds something, within its reach, and
+    while that is still escaped: a cheap look for what a gate cannot tell.
+
     `begins` (Hyperscan) is how a token begins whose form alone tells it from other text; such a
     token is found also where a terminal wrapped it.
 
@@ -71,6 +74,7 @@ class Rule:
     gate: str = ""
     one_line: bool = False
     reach: int = FAR
+    also: str = ""
     finder: Finder | None = None
     until: str = ""
     check: Check | None = None

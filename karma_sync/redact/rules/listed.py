@@ -51,6 +51,7 @@ LISTED_RULES = (
         name="assignment",  # a column of secrets, in CSV, in Markdown, in an INSERT
         pattern="",
         finder=columns.secrets,
+        also=columns.MAY_HOLD,
         gate=rf"{_COLUMN}\\*[\"'`]?(?:,\\*[\"'`]?[a-z_]|\r|\n|\\+[nr]|[`*]{{0,3}}[ ]{{0,}}\|"
         rf"|[^()\n]{{0,}}\)(?:\s|\\+[nrt]){{1,4}}(?i:values))",
         reach=2000,
@@ -221,6 +222,7 @@ LISTED_RULES = (
         name="assignment",  # {"value": v, "name": NAME}, - name: NAME, and what clouds print
         pattern="",
         finder=members.secrets,
+        also=members.MAY_HOLD,
         gate=rf"(?i:name|key|variable|parameter)\\*[\"'`]?{BLANK}(?::|=>?){BLANK}\\*[\"'`]?"
         rf"[A-Za-z0-9_./:-]{{0,}}{WORD}",
         reach=1000,
