@@ -10,6 +10,7 @@ import pytest
 import karma_sync.redact
 from karma_sync.redact.escapes import LEVELS
 from karma_sync.redact.examples import fill
+from karma_sync.redact.matching.patterns import compiled
 from karma_sync.redact.matching.rule import Rule
 from karma_sync.redact.matching.secret_names import NameKind, kind_of_name
 from karma_sync.redact.matching.value_checks import (
@@ -127,6 +128,16 @@ def test_an_example_is_cut_behind_escapes_of_every_character(rule: Rule, example
     line = b'{"text":' + hidden(bare(example)).encode() + b"}"
 
     assert json.loads(REDACTOR.lines(line).data)["text"] == cut(rule, example)
+
+
+@of_each_rule(lambda rule: rule.examples if rule.also else ())
+def test_an_example_holds_what_its_rule_also_needs_however_often_it_is_escaped(
+    rule: Rule, example: str
+) -> None:
+    text, also = bare(example), compiled(rule.also, rule.name)
+    for _ in range(LEVELS + 1):
+        assert also.search(text.encode())
+        text = json.dumps({"stdout": text})
 
 
 @near_misses
