@@ -1,4 +1,4 @@
-"""What is left to be searched is the same without the hits in a crowd."""
+"""The stretches of a text that are searched stay the same without the hits in a crowd."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,7 +47,7 @@ def texts(draw: st.DrawFn) -> tuple[bytes, list[NeedHit]]:
 
 
 def searched(text: bytes, hits: list[NeedHit], need: int) -> list[list[Stretch]]:
-    """What is searched and what is unescaped because of this need, at each level of escapes."""
+    """The stretches searched and unescaped because of this need, at each level of escapes."""
     places, found = [hit.place for hit in hits if need in hit.needs], list[list[Stretch]]()
     reach = KINDS[need].reach
     for _ in range(LEVELS + 1):
