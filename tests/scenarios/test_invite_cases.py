@@ -217,12 +217,20 @@ def leads(member: Member, team: str) -> bool:
     return [leader.tag for leader in found if leader] == [member.tag]
 
 
+def has_seen(leader: Member, member: Member, team: str) -> bool:
+    """Whether a leader has the document with which a member joined a team."""
+    with reading(leader) as tx:
+        found = [m for t in state.teams.all(tx) if t.name == team for m in t.members if m.active]
+    return member.tag in {each.tag for each in found}
+
+
 @pytest.mark.parametrize("when", ["before the knock", "while it asks"])
 def test_who_does_not_lead_any_more_says_so(town: Town, when: str) -> None:
     users = [f"{name}{len(when)}" for name in ("old", "new", "third")]
     with newcomers(town, *users) as [old, new, third]:
         found_team(old, new, name="moving")
         until(lambda: joined(new, "moving"), "both in the team")
+        until(lambda: has_seen(old, new, "moving"), "the old leader knows that the new one joined")
         code = invite(old, "--confirm")
         if when == "while it asks":
             paste(third, code)
