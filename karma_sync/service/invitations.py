@@ -91,6 +91,7 @@ def inbox(store: Database, me: PairingCode, now: datetime) -> Waiting:
     ready = [i for i in pending if i.ready]
     # the others share the folder of a team that I left for a while: that is no invitation
     arriving = [i for i in pending if not i.ready and i.folder not in left]
+    joined = {team.id for team in teams} | {each.team for each in joining}
     return Waiting(
         contacts=sorted(contacts, key=lambda c: c.seen),
         invitations=sorted(ready, key=lambda i: i.seen),
@@ -105,7 +106,7 @@ def inbox(store: Database, me: PairingCode, now: datetime) -> Waiting:
             for each in pasted
             if each.status is JoinStatus.REFUSED
             and now - each.made < _REFUSED_LATELY
-            and each.team not in {t.id for t in teams} | {j.team for j in joining}
+            and each.team not in joined
         ),
         paired=tuple(p for p in pairings if p.open_at(now) and p.device not in members),
     )

@@ -228,7 +228,5 @@ def _as_member(team: Team, me: PairingCode) -> Member:
         return mine
     if team.is_leaving(me.key):
         raise Conflict(f"you are leaving {team.name}", hint="karma-sync team list")
-    raise Conflict(
-        f"you are a guest of {team.name}: nobody receives anything from you",
-        hint=f"ask the leader: karma-sync team show --team {team.name}",
-    )
+    hint = f"ask the leader: karma-sync team show --team {team.name}"
+    raise teams.guest_sends_nothing(team, hint)

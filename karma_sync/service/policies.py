@@ -5,7 +5,8 @@ from datetime import datetime
 from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.machine import ALL, ASK, TeamPolicy
 from karma_sync.domain.team.team import Team
-from karma_sync.errors import BadInput, Conflict
+from karma_sync.errors import BadInput
+from karma_sync.service.teams import guest_sends_nothing
 from karma_sync.store import state
 from karma_sync.store.database import Database
 
@@ -29,10 +30,7 @@ def require_possible(team: Team, key: str, policy: TeamPolicy) -> None:
     me = team.anybody(key)
     direction = policy.direction or Direction.RECEIVE
     if me and me.limited_to and direction is not Direction.RECEIVE:
-        raise Conflict(
-            f"you are a guest of {team.name}: nobody receives anything from you",
-            hint=f"--direction {Direction.RECEIVE}",
-        )
+        raise guest_sends_nothing(team, f"--direction {Direction.RECEIVE}")
 
 
 def require_usable(policy: TeamPolicy, now: datetime) -> None:

@@ -148,10 +148,7 @@ def moved(answers: ProjectAnswers, verb: Verb) -> Subscription:
     if changed.status is not Status.DECLINED:
         _require_shared(answers)
     if answers.is_guest and changed.sends:
-        raise Conflict(
-            f"you are a guest of {answers.team.name}: nobody receives anything from you",
-            hint=f"--direction {Direction.RECEIVE}",
-        )
+        raise teams.guest_sends_nothing(answers.team, f"--direction {Direction.RECEIVE}")
     return changed
 
 

@@ -196,6 +196,11 @@ def find(tx: Transaction, name: str | None) -> Team:
     raise NotFound(f"you are in no team {name!r}", hint="karma-sync team list")
 
 
+def guest_sends_nothing(team: Team, hint: str) -> Conflict:
+    """The error for a guest of a team that would send something to it."""
+    return Conflict(f"you are a guest of {team.name}: nobody receives anything from you", hint=hint)
+
+
 def _why_not_in(former: state.Former) -> str:
     """How I ceased to be in a team, for a person who names it."""
     ended = {

@@ -57,9 +57,11 @@ class Joiner:
                 roster = verify_roster(found.raw, found.writer, None).value
                 if metadata_folder(roster.team) != invitation.folder:
                     raise Unverified("5-team", "it lies in another team's folder")  # noqa: TRY301
-                if self._is_from_after_i_left(roster):
+                with self._context.store.reading() as tx:
+                    former = state.formers.get(tx, roster.team)
+                if self._is_from_after_i_left(roster, former):
                     continue
-                self._require_listed(roster)
+                self._require_listed(roster, former)
                 self._require_way_through_code(roster)
             except Unverified as error:
                 self._context.event_log.record_fault(
@@ -68,24 +70,20 @@ class Joiner:
                 continue
             yield found, roster
 
-    def _is_from_after_i_left(self, roster: Roster) -> bool:
+    def _is_from_after_i_left(self, roster: Roster, former: state.Former | None) -> bool:
         """Whether a roster only says what I know: I am in the team no longer.
 
         The others share it with me for a while after I left, for I have to see that they know.
         Whoever is on its way back connects with them within that time.
         """
         key = self._context.me.key
-        with self._context.store.reading() as tx:
-            former = state.formers.get(tx, roster.team)
         gone = [m.incarnation for m in roster.removed if m.key == key]
         return former is not None and any(each <= former.incarnation for each in gone)
 
-    def _require_listed(self, roster: Roster) -> None:
+    def _require_listed(self, roster: Roster, former: state.Former | None) -> None:
         me = self._context.me
         if not is_listed(roster, me):
             raise Unverified("4-member", "the roster does not list me")
-        with self._context.store.reading() as tx:
-            former = state.formers.get(tx, roster.team)
         if former and incarnation_in(roster, me.key) <= former.incarnation:
             were = "left" if former.how is How.LEFT else f"were {former.how}"
             raise Unverified("6-newer", f"it is from before you {were}")

@@ -30,7 +30,7 @@ def three(town: Town) -> list[Member]:
     a, b, _ = members
     a.run("team", "successors", b.tag, "--yes")
     for member in members:
-        until(lambda m=member: _roles(m).get(b.tag) == "successor 1", f"{member.tag} to know")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+        _until_it_is(member, b, "successor 1")
     _assert_exchange(members)
     return members
 
@@ -57,7 +57,7 @@ def test_a_member_that_leaves_while_it_is_removed_is_gone_once(three: list[Membe
 
     until(lambda: not _roles(b), "B out")
     for member in (a, c):
-        until(lambda m=member: set(_roles(m)) == {a.tag, c.tag}, f"B gone at {member.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+        _until_it_knows(member, a, c)
     _assert_exchange([a, c])
     gone = [m["tag"] for m in a.json("team", "show")["removed"]]
     assert gone == [b.tag]
@@ -73,7 +73,7 @@ def test_a_takeover_and_a_transfer_at_the_same_moment_end_with_who_took_over(
         b.run("team", "take-over", "--yes")
 
     for member in three:
-        until(lambda m=member: _roles(m).get(b.tag) == "leader", f"{member.tag} follows B")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+        _until_it_is(member, b, "leader")
     b.run("team", "rename", "of-b")
     for member in three:
         until(lambda m=member: m.json("team", "show")["name"] == "of-b", f"{member.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
@@ -91,10 +91,10 @@ def test_a_successor_that_is_removed_after_others_know_that_it_took_over_leads(
     with a.suspended():
         a.run("team", "remove", b.tag, "--yes")
         b.run("team", "take-over", "--yes")
-        until(lambda: _roles(c).get(b.tag) == "leader", "C follows B")
+        _until_it_is(c, b, "leader")
 
     for member in three:
-        until(lambda m=member: _roles(m).get(b.tag) == "leader", f"{member.tag} follows B")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+        _until_it_is(member, b, "leader")
     _assert_exchange(three)
 
 
@@ -105,7 +105,7 @@ def test_a_successor_that_takes_over_after_all_others_removed_it_is_out(
     with b.suspended():
         a.run("team", "remove", b.tag, "--yes")
         for member in (a, c):
-            until(lambda m=member: set(_roles(m)) == {a.tag, c.tag}, f"B gone at {member.tag}")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+            _until_it_knows(member, a, c)
         b.run("team", "take-over", "--yes")
 
     until(lambda: not _roles(b), "B out")
@@ -121,13 +121,13 @@ def test_of_two_successors_that_take_over_the_one_named_first_leads(three: list[
     a, b, c = three
     a.run("team", "successors", b.tag, c.tag, "--yes")
     for member in three:
-        until(lambda m=member: _roles(m).get(c.tag) == "successor 2", f"{member.tag} to know")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+        _until_it_is(member, c, "successor 2")
     with b.suspended():
         c.run("team", "take-over", "--yes")
         b.run("team", "take-over", "--yes")
 
     for member in three:
-        until(lambda m=member: _roles(m).get(b.tag) == "leader", f"{member.tag} follows B")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+        _until_it_is(member, b, "leader")
     assert c.run("team", "rename", "mine", check=False).code == 12
     _assert_exchange(three)
 
@@ -142,7 +142,7 @@ def test_a_takeover_outweighs_that_the_former_leader_dissolved_the_team(
         b.run("team", "take-over", "--yes")
 
     for member in three:
-        until(lambda m=member: _roles(m).get(b.tag) == "leader", f"{member.tag} follows B")  # type: ignore[misc] # mypy cannot infer a lambda with a default
+        _until_it_is(member, b, "leader")
         assert member.json("team", "show")["status"] == "active"
     _assert_exchange(three)
 
@@ -169,6 +169,17 @@ def _assert_exchange(members: list[Member]) -> None:
     written = {member.tag: member.write_session(f"by {member.user}") for member in members}
     for reader, author in permutations(members, 2):
         reader.until_readable(written[author.tag])
+
+
+def _until_it_is(knows: Member, one: Member, role: str) -> None:
+    """Wait until a member knows that one has this role."""
+    until(lambda: _roles(knows).get(one.tag) == role, f"{knows.tag} sees {one.tag} as {role}")
+
+
+def _until_it_knows(knows: Member, *members: Member) -> None:
+    """Wait until the team has exactly these members, as one of them knows it."""
+    tags = {each.tag for each in members}
+    until(lambda: set(_roles(knows)) == tags, f"{knows.tag} lists {tags}")
 
 
 def _roles(member: Member) -> dict[str, str]:

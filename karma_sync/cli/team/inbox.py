@@ -86,6 +86,8 @@ def _print(app: App, waiting: "Waiting", proposed: "list[tuple[Team, Member, str
 
 
 def _rows(waiting: "Waiting") -> list[tuple[str, str, str, str]]:
+    from karma_sync.domain.team.member import as_guest
+
     claim = "its own claim, not verified"
     refusing = {each.device for each in waiting.refused}
     rows = [
@@ -101,7 +103,8 @@ def _rows(waiting: "Waiting") -> list[tuple[str, str, str, str]]:
         (
             i.id,
             "invitation",
-            f"{i.team_name}{_as_guest(i)}, led by {i.leader_tag}, key {fingerprint(i.leader_key)}",
+            f"{i.team_name}{as_guest(i.limited_to)}, led by {i.leader_tag},"
+            f" key {fingerprint(i.leader_key)}",
             ago(i.seen),
         )
         for i in waiting.invitations
@@ -139,10 +142,6 @@ def _claim(claim: "SameClaim") -> str:
     whose = f"{member.tag}, key {fingerprint(member.key)}"
     who = f"the leader of {claim.team} says" if claim.by_leader else "says"
     return f"{whose}: {who} that it is another machine of yours"
-
-
-def _as_guest(invitation: "Invitation") -> str:
-    return ", as a guest" if invitation.limited_to else ""
 
 
 def _terms_of_guest(invitation: "Invitation") -> str:

@@ -146,6 +146,7 @@ class _Wishes:
 
 def _admit(code: list[str] | None, team: str | None, wishes: _Wishes, *, yes: bool) -> "Team":
     """Put a member or guest on the roster, after the person agreed to what it can receive."""
+    from karma_sync.domain.team.member import as_guest
     from karma_sync.service import invitations, machines, teams
     from karma_sync.service.sessions.widening import SendingRules
     from karma_sync.team.admission import Newcomer
@@ -162,7 +163,7 @@ def _admit(code: list[str] | None, team: str | None, wishes: _Wishes, *, yes: bo
     newcomer = Newcomer(theirs, wishes.replaces, wishes.projects, wishes.same_person)
     at = utc_now()
     after = teams.with_member(app.state, app.me, newcomer, team, at)
-    role = ", as a guest" if wishes.projects else ""
+    role = as_guest(wishes.projects)
     print_line(f"Adding {theirs.tag}, key {theirs.fingerprint}{role}.")
     is_mine = wishes.same_person and user_of(theirs.tag) == user_of(app.me.tag)
     if is_mine:

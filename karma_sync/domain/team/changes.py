@@ -10,7 +10,7 @@ from datetime import datetime
 
 from karma_sync.domain.session.selection import Unshared, Whose
 from karma_sync.domain.team.invitation import Answer, Contact, Invitation, Pairing
-from karma_sync.domain.team.member import How, Member
+from karma_sync.domain.team.member import How, as_guest
 from karma_sync.domain.team.subscription import Status, Subscription
 from karma_sync.domain.team.team import Team
 from karma_sync.domain.value import Value
@@ -209,7 +209,7 @@ def _of_teams(known: Known) -> Iterator[tuple[str, Fact]]:
         leader = next((m.tag for m in team.members if m.key == team.leader), "?")
         mine = "founded" if founder and founder.tag == known.me else "joined"
         here = next((m for m in team.everybody if m.tag == known.me), None)
-        why = f"{where}{_as_guest(here) if here else ''}"
+        why = f"{where}{as_guest(here.limited_to) if here else ''}"
         yield f"team/{team.id}", Fact(what=mine, who=known.me, why=why, team=name)
         passed = "leadership taken over" if team.rank else "leadership transferred"
         yield (
@@ -244,7 +244,7 @@ def _of_members(known: Known, team: Team, leader: str) -> Iterator[tuple[str, Fa
                 Fact(
                     what=what,
                     who=member.tag,
-                    why=f"{where}{_as_guest(member)}",
+                    why=f"{where}{as_guest(member.limited_to)}",
                     team=name,
                     actor=actor,
                 ),
@@ -322,13 +322,9 @@ def _of_requests(known: Known) -> Iterator[tuple[str, Fact]]:
         yield f"contact/{contact.device}", Fact(what=what, who=contact.name, why=why)
     ready: Iterable[Invitation] = (i for i in known.invitations if i.ready)
     for invitation in ready:
-        where = f"invites you to team {invitation.team_name}{_as_guest(invitation)}"
+        where = f"invites you to team {invitation.team_name}{as_guest(invitation.limited_to)}"
         what, why = _request(invitation.answer, "invitation", where)
         yield f"invitation/{invitation.folder}", Fact(what=what, who=invitation.leader_tag, why=why)
-
-
-def _as_guest(one: Member | Invitation) -> str:
-    return ", as a guest" if one.limited_to else ""
 
 
 def _request(answer: Answer, kind: str, why: str) -> tuple[str, str]:

@@ -122,12 +122,12 @@ class TeamFacts(Value, frozen=True, kw_only=True):
             NotFound: none was removed.
             BadInput: several machines of a user of this name were removed.
         """
-        found = [m for m in self.removed if tag in (m.tag, m.tag.partition(".")[0]) and m.removal]
+        found = [m for m in self.removed if m.is_called(tag) and m.removal]
         tags = sorted({m.tag for m in found or self.removed})
         if len(tags) > 1 and found:
             raise BadInput(f"several machines of {tag} were removed", hint=", ".join(tags))
         if not found:
-            here = [m.tag for m in self.members if tag in (m.tag, m.tag.partition(".")[0])]
+            here = [m.tag for m in self.members if m.is_called(tag)]
             hint = f"karma-sync team show --team {self.name}"
             if here:
                 hint = f"karma-sync team remove {here[0]} --team {self.name} --retract"
@@ -143,7 +143,7 @@ class TeamFacts(Value, frozen=True, kw_only=True):
             NotFound: nobody has the tag.
             BadInput: several machines belong to a user of this name.
         """
-        fitting = [m for m in self.everybody if tag in (m.tag, m.tag.partition(".")[0])]
+        fitting = [m for m in self.everybody if m.is_called(tag)]
         if len(fitting) == 1:
             return fitting[0]
         tags = ", ".join(sorted(m.tag for m in fitting or self.everybody))

@@ -1,10 +1,10 @@
 """Models a member of a team: its status, its legal moves, and how it was removed."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Any
 
-from karma_sync.domain.ids import next_version
+from karma_sync.domain.ids import next_version, user_of
 from karma_sync.domain.value import Value
 from karma_sync.errors import IllegalMove
 
@@ -80,6 +80,10 @@ class Member(Value, frozen=True, kw_only=True):
     def active(self) -> bool:
         return self.status is MemberStatus.ACTIVE
 
+    def is_called(self, name: str) -> bool:
+        """Whether a person who types this name can mean the member: it is its tag, or its user."""
+        return name in (self.tag, user_of(self.tag))
+
     def appear(self) -> "Member":
         """The member after its own signed document was accepted.
 
@@ -128,3 +132,8 @@ class Member(Value, frozen=True, kw_only=True):
         except KeyError:
             raise IllegalMove(f"cannot {verb} {self.tag}: it is {self.status}") from None
         return self.changed(status=status, **changes)
+
+
+def as_guest(limited_to: Collection[str]) -> str:
+    """The words ", as a guest" for who is limited to some projects; "" for a member."""
+    return ", as a guest" if limited_to else ""
