@@ -4,10 +4,11 @@ If state.db is lost, or restored from a backup, karma-sync must not send more th
 allowed. So the limits are also written to this file (fsynced) whenever a commit changes them in
 state.db, and state.db keeps the version that was written. A file with a higher version means that
 the database is older than the file: then the file overrides the database wherever it limits more.
-Entries that the database does not know stay in the file, because the daemon may not have rebuilt
-them in the database yet. In a team that I left everything counts as paused, and as declined if I
-took back what I had sent. The file also knows those teams: a backup still has me as a member, and
-nobody there would tell me again.
+An answer that the person gave after the backup was made replaces the one in the backup: whatever
+was sent or taken back since belongs to it. Entries that the database does not know stay in the
+file, because the daemon may not have rebuilt them in the database yet. In a team that I left
+everything counts as paused, and as declined if I took back what I had sent. The file also knows
+those teams: a backup still has me as a member, and nobody there would tell me again.
 """
 
 from collections.abc import Callable, Collection
@@ -31,7 +32,7 @@ from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.invite import InviteStatus
 from karma_sync.domain.team.machine import Machine, TeamPolicy
 from karma_sync.domain.team.member import How
-from karma_sync.domain.team.subscription import Status, Subscription
+from karma_sync.domain.team.subscription import USUAL, Content, Status, Subscription
 from karma_sync.domain.value import Value
 from karma_sync.errors import KarmaError, NotWritable
 from karma_sync.files import fsync_dirs, write_private
@@ -42,9 +43,10 @@ _RANK = {Status.ACCEPTED: 0, Status.PAUSED: 1, Status.DECLINED: 2, Status.OFFERE
 
 
 class Limit(Value, frozen=True, kw_only=True):
-    """The limit on one project that goes to one team; valid for one incarnation of my answer.
+    """My answer to one project of one team, which limits older answers and those with its number.
 
     `withdrawn` is that of the answer: a withdrawal that no other member has seen is not lost.
+    `limits` is None where they are not known, as in my own document.
     """
 
     team: str
@@ -52,8 +54,10 @@ class Limit(Value, frozen=True, kw_only=True):
     incarnation: int
     status: Status
     direction: Direction
+    content: tuple[Content, ...] = USUAL
+    offer: int = 0
     withdrawn: int = 0
-    limits: Limits = Limits()
+    limits: Limits | None = None
 
     @classmethod
     def of(cls, answer: Subscription) -> "Limit":
@@ -64,17 +68,16 @@ class Limit(Value, frozen=True, kw_only=True):
             incarnation=answer.incarnation,
             status=answer.status,
             direction=answer.direction,
+            content=answer.content,
+            offer=answer.offer,
             withdrawn=answer.withdrawn,
             limits=answer.limits,
         )
 
     def applies_to(self, answer: Subscription) -> bool:
-        """Whether it was written for exactly this answer."""
-        return (self.team, self.project, self.incarnation) == (
-            answer.team,
-            answer.project,
-            answer.incarnation,
-        )
+        """Whether it was written for this answer, or for a later one to the same project."""
+        same = (self.team, self.project) == (answer.team, answer.project)
+        return same and self.incarnation >= answer.incarnation
 
     def at_least(self, status: Status) -> "Limit":
         """The limit, with this status if that limits more; to decline also withdraws."""
@@ -83,15 +86,35 @@ class Limit(Value, frozen=True, kw_only=True):
         return self.changed(status=status, withdrawn=withdrawn)
 
     def narrow(self, answer: Subscription) -> Subscription:
-        """The answer, changed so that it sends no more than both allow."""
-        status = max(answer.status, self.status, key=_RANK.__getitem__)
+        """An answer that this one limits, so that it sends no more than the person allowed.
+
+        A later answer takes its place, and is paused if it sends and its limits are not known. One
+        with the same number is changed so that it sends no more than both allow.
+        """
+        if self.incarnation > answer.incarnation:
+            return self._in_place_of(answer)
         receives = Direction.RECEIVE in {answer.direction, self.direction}
+        both = tuple(each for each in answer.content if each in self.content)
         return answer.changed(
-            status=status,
+            status=max(answer.status, self.status, key=_RANK.__getitem__),
             direction=Direction.RECEIVE if receives else answer.direction,
+            content=both or self.content,
             withdrawn=max(answer.withdrawn, self.withdrawn),
-            limits=answer.limits.narrowed(self.limits),
+            limits=answer.limits.narrowed(self.limits) if self.limits else answer.limits,
         )
+
+    def _in_place_of(self, answer: Subscription) -> Subscription:
+        later = answer.changed(
+            status=self.status,
+            direction=self.direction,
+            content=self.content,
+            incarnation=self.incarnation,
+            offer=self.offer,
+            withdrawn=self.withdrawn,
+            limits=self.limits or Limits(),
+            purged=False,
+        )
+        return later if self.limits else _stopped(later)
 
 
 class OpenInvite(Value, frozen=True, kw_only=True):
@@ -125,11 +148,12 @@ class Intent(Value, frozen=True, kw_only=True):
         An answer that sends but has no entry is paused: nobody knows how much it was meant to send.
         """
         found = next((limit for limit in self.limits if limit.applies_to(answer)), None)
-        if found:
-            return found.narrow(answer)
-        if answer.status is Status.ACCEPTED and answer.sends:
-            return answer.pause()
-        return answer
+        return found.narrow(answer) if found else _stopped(answer)
+
+
+def _stopped(answer: Subscription) -> Subscription:
+    """The answer, paused if it sends."""
+    return answer.pause() if answer.status is Status.ACCEPTED and answer.sends else answer
 
 
 def read_intent(path: Path) -> Intent:

@@ -138,15 +138,23 @@ class Rebuilder:
                 state.raise_minimum_version(tx, roster.team, kind, version)
                 void_unknown(tx, (), self._context.now())
                 if kind == MEMBER:
-                    self._narrow(tx, own)
+                    self._narrow(tx, roster, own)
 
-    def _narrow(self, tx: Transaction, own: MemberDocument) -> None:
-        """Limit my answers to those in my newer document: the database is an old backup."""
+    def _narrow(self, tx: Transaction, roster: Roster, own: MemberDocument) -> None:
+        """Limit my answers to those in my newer document: the database is an old backup.
+
+        Answers that it does not know are put into it, as after a loss.
+        """
         mine = self._context.me.key
-        newer = Intent(limits=tuple(Limit.of(answer) for answer in answers_of(own)))
-        for answer in state.subscriptions.all(tx, team=own.team, member=mine):
-            limited = newer.limit(answer)
-            if limited != answer:
-                state.subscriptions.put(tx, limited)
+        intent = read_intent(self._context.paths.intent)
+        said = answers_of(own)
+        newer = Intent(limits=tuple(Limit.of(answer).changed(limits=None) for answer in said))
+        known = {a.project: a for a in state.subscriptions.all(tx, team=own.team, member=mine)}
+        limited = [newer.limit(answer) for answer in known.values()]
+        if incarnation_in(roster, mine) == own.incarnation:
+            limited += [intent.limit(answer) for answer in said if answer.project not in known]
+        for answer in limited:
+            if answer != known.get(answer.project):
+                state.subscriptions.put(tx, answer)
                 why = f"{answer.project}: the database was older than my document"
                 self._context.event_log.record("limited", self._context.me.tag, why)

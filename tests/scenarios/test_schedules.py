@@ -12,7 +12,7 @@ from karma_sync.domain.team.direction import Direction
 from tests.support.harness import PROJECT
 from tests.support.memory_town import MemoryTown
 from tests.support.players import Player
-from tests.support.schedule import Schedule
+from tests.support.schedule import OTHER, Schedule
 from tests.support.sound import assert_sound
 
 USERS = ("alice", "bob", "carol", "dan")
@@ -196,6 +196,93 @@ def test_what_a_removed_member_sends_before_it_hears_of_that_is_taken_back_too(
     schedule.settle()
     assert reader.member.holds(schedule.written[-1].session)
     schedule.leave(author, retracted=retracted)
+    schedule.finish()
+
+    assert reader.member.peek(schedule.written[-1].session.id) is None
+    schedule.check()
+
+
+# ---- what an author took back, and sent, after it made the copy that it restores
+
+
+def sends_again_and_pauses(schedule: Schedule, author: Player) -> None:
+    schedule.answer(author, PROJECT, "retract", Direction.BOTH)
+    schedule.settle()
+    schedule.answer(author, PROJECT, "change", Direction.BOTH)
+    schedule.settle()
+    schedule.answer(author, PROJECT, "pause", Direction.BOTH)
+
+
+def retracts(schedule: Schedule, author: Player) -> None:
+    schedule.answer(author, PROJECT, "retract", Direction.BOTH)
+
+
+def restores_the_database(schedule: Schedule, author: Player) -> None:
+    schedule.restore(author)
+
+
+def restores_its_limits_too(schedule: Schedule, author: Player) -> None:
+    author.member.kill()
+    schedule.restore_limits(author)
+    schedule.restore(author)
+
+
+RESTORES = pytest.mark.parametrize("restores", [restores_the_database, restores_its_limits_too])
+
+
+@RESTORES
+def test_what_was_sent_again_stays_after_an_older_copy_was_restored(
+    here: MemoryTown, restores: Callable[[Schedule, Player], None]
+) -> None:
+    schedule = with_a_session(here)
+    leader, _, author, _ = schedule.players
+    schedule.copy(author)
+    sends_again_and_pauses(schedule, author)
+    schedule.settle()
+    restores(schedule, author)
+    schedule.finish()
+
+    assert leader.member.holds(schedule.written[0].session)
+    schedule.check()
+
+
+@RESTORES
+@pytest.mark.parametrize("takes_back", [retracts, declines, declines_and_sends_again])
+def test_what_was_taken_back_goes_after_an_older_copy_was_restored(
+    here: MemoryTown,
+    takes_back: Callable[[Schedule, Player], None],
+    restores: Callable[[Schedule, Player], None],
+) -> None:
+    schedule = with_a_session(here)
+    _, reader, author, _ = schedule.players
+    schedule.copy(author)
+    reader.member.kill()
+    pauses(schedule, reader)
+    takes_back(schedule, author)
+    schedule.settle()
+    restores(schedule, author)
+    schedule.finish()
+
+    assert reader.member.peek(schedule.written[0].session.id) is None
+    schedule.check()
+
+
+@RESTORES
+def test_what_was_first_sent_and_taken_back_after_the_copy_goes(
+    here: MemoryTown, restores: Callable[[Schedule, Player], None]
+) -> None:
+    schedule = with_a_session(here)
+    _, reader, author, _ = schedule.players
+    schedule.copy(author)
+    for player in (reader, author):
+        schedule.answer(player, OTHER, "accept", Direction.BOTH)
+    schedule.write(author, OTHER, "of another project")
+    schedule.settle()
+    assert reader.member.holds(schedule.written[-1].session)
+    reader.member.kill()
+    schedule.answer(author, OTHER, "decline", Direction.BOTH)
+    schedule.settle()
+    restores(schedule, author)
     schedule.finish()
 
     assert reader.member.peek(schedule.written[-1].session.id) is None

@@ -157,7 +157,7 @@ class Schedule:
             self._kill: 3,
             self._up: 4,
             self._lose: 1,
-            self._copy: 2,
+            self.copy: 2,
             self._restore: 1,
             self._leave: 1,
             self._remove: 1,
@@ -245,8 +245,8 @@ class Schedule:
         self._note(player, f"loses {names}")
         self._swap(player, names, lambda: self._drop(player, names))
 
-    def _copy(self, player: Player) -> None:
-        """Keep a copy of the databases as they are now."""
+    def copy(self, player: Player) -> None:
+        """Keep a copy of a member's databases as they are now."""
         self._note(player, "copies")
         place = player.member.folder / "copy"
         shutil.rmtree(place, ignore_errors=True)
@@ -254,6 +254,7 @@ class Schedule:
         for name in _DATABASES:
             if (player.member.paths.data / name).exists():
                 copy_database(player.member.paths.data / name, place / name)
+        shutil.copy(player.member.paths.intent, place)
         self._backups[player] = place
 
     def _restore(self, player: Player) -> None:
@@ -261,8 +262,12 @@ class Schedule:
         if place is None:
             return
         copied = tuple(name for name in _DATABASES if (place / name).exists())
-        names = self.chance.choice([*((name,) for name in copied), copied])
+        self.restore(player, self.chance.choice([*((name,) for name in copied), copied]))
+
+    def restore(self, player: Player, names: Sequence[str] = ("state.db",)) -> None:
+        """A member replaces these databases with their copies, and starts its daemon."""
         self._note(player, f"restores {names}")
+        place = self._backups[player]
 
         def put() -> None:
             self._drop(player, names)
@@ -270,6 +275,11 @@ class Schedule:
                 shutil.copy(place / name, player.member.paths.data / name)
 
         self._swap(player, names, put)
+
+    def restore_limits(self, player: Player) -> None:
+        """A member replaces intent.json with its copy; its daemon is off."""
+        self._note(player, "restores intent.json")
+        shutil.copy(self._backups[player] / "intent.json", player.member.paths.intent)
 
     def _drop(self, player: Player, names: Iterable[str]) -> None:
         for name in names:

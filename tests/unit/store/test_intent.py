@@ -17,7 +17,7 @@ from karma_sync.domain.session.selection import (
 )
 from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.member import How
-from karma_sync.domain.team.subscription import Status, Subscription
+from karma_sync.domain.team.subscription import Content, Status, Subscription
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import KarmaError, NotWritable
 from karma_sync.store import state
@@ -302,13 +302,53 @@ def test_a_database_from_yesterday_keeps_its_own_limits_where_they_are_narrower(
     assert home.answer().status is Status.PAUSED
 
 
-def test_an_old_answer_that_was_replaced_since_is_paused(home: Home) -> None:
+def test_a_later_answer_takes_the_place_of_the_one_in_a_database_from_yesterday(
+    home: Home,
+) -> None:
+    home.put(accepted(Limits(), purged=True))
+    yesterday = home.backup()
+    later = accepted(
+        LIMITS,
+        incarnation=8,
+        offer=2,
+        withdrawn=7,
+        direction=Direction.SEND,
+        content=(Content.OBSERVATIONS,),
+    )
+    home.put(later)
+    home.restart(yesterday)
+
+    assert home.answer() == later
+
+
+def test_a_later_answer_of_which_the_limits_are_not_known_is_paused(home: Home) -> None:
     home.put(accepted(Limits()))
     yesterday = home.backup()
     home.put(accepted(LIMITS, incarnation=8))
+    found = read_intent(home.path)
+    limits = tuple(limit.changed(limits=None) for limit in found.limits)
+    home.path.write_bytes(found.changed(limits=limits).to_json().encode())
     home.restart(yesterday)
 
-    assert home.answer().status is Status.PAUSED
+    assert home.answer() == accepted(Limits(), incarnation=8, status=Status.PAUSED)
+
+
+def test_a_database_from_yesterday_does_not_undo_that_less_content_is_sent(home: Home) -> None:
+    home.put(accepted(content=tuple(Content)))
+    yesterday = home.backup()
+    home.put(accepted(content=(Content.SESSIONS,)))
+    home.restart(yesterday)
+
+    assert home.answer().content == (Content.SESSIONS,)
+
+
+def test_a_database_from_yesterday_sends_no_content_that_it_does_not_know_of(home: Home) -> None:
+    home.put(accepted(content=(Content.SESSIONS,)))
+    yesterday = home.backup()
+    home.put(accepted(content=tuple(Content)))
+    home.restart(yesterday)
+
+    assert home.answer().content == (Content.SESSIONS,)
 
 
 def test_a_database_from_yesterday_does_not_undo_what_was_withheld_or_shared_since(
