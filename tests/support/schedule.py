@@ -254,7 +254,8 @@ class Schedule:
         for name in _DATABASES:
             if (player.member.paths.data / name).exists():
                 copy_database(player.member.paths.data / name, place / name)
-        shutil.copy(player.member.paths.intent, place)
+        if player.member.paths.intent.exists():
+            shutil.copy(player.member.paths.intent, place)
         self._backups[player] = place
 
     def _restore(self, player: Player) -> None:
