@@ -39,7 +39,7 @@ def write(name: str, how: str, figures: Figures, samples: Sequence[float] = ()) 
         write_samples(name, {"sample": samples})
 
 
-def write_samples(name: str, columns: Mapping[str, Sequence[float]]) -> None:
+def write_samples(name: str, columns: Mapping[str, Sequence[float | str]]) -> None:
     """Write raw samples into bench/NAME.csv, a column for each series."""
     (BUILD / "bench").mkdir(parents=True, exist_ok=True)
     with (BUILD / "bench" / f"{name}.csv").open("w", newline="") as out:

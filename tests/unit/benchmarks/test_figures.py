@@ -8,6 +8,7 @@ from benchmarks import results
 from benchmarks.against import compared, figures_in, table
 from benchmarks.idle import multiples
 from benchmarks.packaging import shares
+from benchmarks.redact_growth import Timed, confirmed
 
 
 def test_what_a_benchmark_prints_as_a_result_is_read_back(
@@ -56,3 +57,25 @@ def test_a_command_is_a_multiple_of_python_that_does_nothing() -> None:
     figures = multiples({"pass": [10.0, 30.0, 20.0], "help": [100.0, 120.0, 90.0]})
 
     assert figures == {"help": 5.0, "ms": {"pass": 20.0, "help": 100.0}}
+
+
+def test_a_form_that_seems_to_grow_is_measured_with_more_runs_before_it_counts() -> None:
+    times = iter([Timed(0.1, 0.42), Timed(0.1, 0.2)])
+    asked = list[int]()
+
+    def measure(runs: int) -> Timed:
+        asked.append(runs)
+        return next(times)
+
+    assert confirmed(measure).growth == 2.0
+    assert asked[0] < asked[1]
+
+
+def test_a_form_that_does_grow_counts_as_one_however_often_it_is_measured() -> None:
+    assert confirmed(lambda _: Timed(0.1, 0.4)).growth == 4.0
+
+
+def test_a_form_that_does_not_seem_to_grow_is_measured_once() -> None:
+    times = iter([Timed(0.1, 0.19)])
+
+    assert confirmed(lambda _: next(times)).growth == pytest.approx(1.9)
