@@ -68,6 +68,7 @@ _PHRASE = re.compile(rb"[A-Za-z]{2,}(?:-[A-Za-z]{2,}){2,}[0-9]*")
 _MAIL = re.compile(rb"[\w.+-]+@[\w-]+\.[\w.-]+")
 _PHRASE_JOINTS = 3  # a name of code has fewer
 _ENVIRONMENT = re.compile(rb"[A-Z][A-Z0-9_]+")
+_SETTING = re.compile(rb"(?:[A-Z][A-Z0-9]*_)*(?:SECRET|TOKEN|PRIVATE_?KEY|API_?KEY)")
 _PATH = re.compile(rb"(?:\.{0,2}|~|[A-Za-z]:)[/\\][\w.@ -]+(?:[/\\]|$)|[A-Za-z][A-Za-z0-9+.-]*://")
 _BLANK = re.compile(rb"[\x00-\x20]")
 _NOT_PRINTED = re.compile(rb"[\x00-\x20\x7f-\xff]")
@@ -216,8 +217,22 @@ def is_assigned_secret(name: bytes, value: bytes) -> bool:
     if kind is NameKind.PASSWORD:
         return is_password(value) and not _repeats(name, value)
     if kind is NameKind.KEY:
-        return is_key(value) and not _is_encrypted(name, value)
+        if is_key(value):
+            return not _is_encrypted(name, value)
+        return _tells_secret(name) and _is_literal_key(name, value)
     return kind is NameKind.UNSURE and is_key(value, UNSURE_SIZE)
+
+
+def _tells_secret(name: bytes) -> bool:
+    """A setting's name for a secret, such as CLIENT_SECRET: no name of code, nor of a position."""
+    return _SETTING.fullmatch(bare(name.removesuffix(b"="))) is not None
+
+
+def _is_literal_key(name: bytes, value: bytes) -> bool:
+    """What a person chose for a secret: a word, or several, that no code or form puts there."""
+    if len(value) < KEY_SIZE or b"|" in value or _repeats(name, value):
+        return False
+    return is_password(value) and len(set(value)) > DISTINCT
 
 
 def _repeats(name: bytes, value: bytes) -> bool:
@@ -229,7 +244,8 @@ def _repeats(name: bytes, value: bytes) -> bool:
 
 def is_line_value(name: bytes, value: bytes) -> bool:
     """The same for a line `name: value` without quotes, where the value may be a type."""
-    if kind_of_name(name) is NameKind.PASSWORD and is_variable(value):
+    told = kind_of_name(name) is NameKind.PASSWORD or _tells_secret(name)
+    if told and is_variable(value):
         # a plain word is literal in YAML, a type begins with a capital letter or is known
         long = len(value) >= KEY_SIZE or _has_digit(value)
         return value.islower() and value.isalnum() and long and is_password(value)
@@ -331,7 +347,7 @@ def is_told_secret(name: bytes, value: bytes) -> bool:
     """
     kind = kind_of_name(name) if name else NameKind.PASSWORD
     if kind is NameKind.KEY:
-        return is_assigned_secret(name, value)
+        return is_key(value) and is_assigned_secret(name, value)
     if kind is NameKind.UNSURE:
         return is_key(value, UNSURE_SIZE)
     if kind is not NameKind.PASSWORD or not is_password(value) or is_variable(value):

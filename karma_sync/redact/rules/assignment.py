@@ -18,6 +18,7 @@ from karma_sync.redact.matching.value_checks import (
 _SOURCE = "https://12factor.net/config"  # the custom of .env files, not a provider's format
 KEYED = r"(?i:[A-Za-z0-9_.-]key|token|secret)"
 _SET_BY = r"(?:(?i:passw(?:or)?d|passphrase|pwd|[_.-]pass|[_.-]p(?:sk|w))|[a-z]Pass|pass)"
+_SETTING = r"(?:SECRET|TOKEN|(?:PRIVATE|API)_?KEY)"  # in the environment: any value is literal
 WORD = rf"(?:{KEYED}|{_SET_BY})"
 AFTER = (  # what may follow the word in the name of a secret: API_KEY_PROD, token2, secretKeyBase
     r"(?:[_.-]?(?:[0-9]{1,3}|(?i:b64|backup|base(?:64)?|current|default|dev(?:elopment)?|encoded"
@@ -96,7 +97,7 @@ _IN_QUERY = r"""[^&\s"'`#\\%s]"""
 # several gates costs as much as one for all of them. A value in the environment, in the list of
 # YAML and in the query of a URL may begin with what opens an expression elsewhere.
 _GATE = (
-    rf"(?:{KEYED}{_BETWEEN}{_VALUE}|{_SET_BY}{_BETWEEN}(?:{_SET_TO}|{_VALUE}))"
+    rf"(?:{KEYED}{_BETWEEN}{_VALUE}|(?:{_SET_BY}|{_SETTING}){_BETWEEN}(?:{_SET_TO}|{_VALUE}))"
     rf"|{_ENV_NAME}{_unmarked(_NO_BLANK, _NO_BLANK, 8)}"
     rf"|{KEYED}{MORE}{CLOSE}{BLANK}:{BLANK}\[{_unmarked(_IN_LIST, _IN_LIST, 5, _MARKER[1:])}"
     rf"|{KEYED}{MORE}=(?:[<({{]{_IN_QUERY.replace('%s', '')}{{5}}"
@@ -124,6 +125,8 @@ ASSIGNMENT_RULES = (
             '"password": "«foo/bar9Kx»", "passwd": "«<a9zK!qQ»", "db_pwd": "«*lEhRX&rkLVnbK»"',
             'DB_PASSWORD="«swordfish»"',
             '{"DB_PASSWORD": "«horse-cloud-onion-staple»"}',
+            '{"CLIENT_SECRET": "«horse-cloud-onion-staple»"}',
+            "'API_KEY': '«swordfish»'",
             '{"cfg": {"serviceToken": "«{hex:8}-{hex:4}-{hex:4}-{hex:4}-{hex:12}»"}}',
         ),
         near_misses=(
@@ -136,6 +139,8 @@ ASSIGNMENT_RULES = (
             'ADMIN_PASSWORD="$ADMIN_PASSWORD"',
             "FORGOT_PASSWORD: 'forgotpassword',",
             'token = "access_token"',
+            'NEXT_TOKEN = "swordfish"',
+            'ID_TOKEN = "id-token-hint"',
             'cache_key = "user:profile:42"',
             'SECRET="xxxxxxxxxxxx"',
             '"next_page_token": "{alnum:40}"',
@@ -160,6 +165,7 @@ ASSIGNMENT_RULES = (
             "export STRIPE_API_KEY=«{alnum:30}»",
             "    12→SESSION_SECRET=«{hex:32}»",
             "JWT_SECRET=«correcthorsebattery»",
+            "export DEPLOY_TOKEN=«horse-cloud-onion-staple»",
             "\x1b[32mexport DB_PASSWORD=«s3cret{alnum:4}»\x1b[0m",
             "MYSQL_ROOT_PASSWORD=«horse-cloud-onion-staple»\n",
             "SERVICE_TOKEN=«k{alnum:20}7.D{alnum:20}4»\n",
@@ -190,6 +196,7 @@ ASSIGNMENT_RULES = (
             "\x1b[31m-  api_key: «{hex:32}»\x1b[m",
             "2026-01-02T03:04:05Z   api_key: «{hex:32}»",
             "environment:\n  POSTGRES_PASSWORD: «swordfish»\n",
+            "environment:\n  CLIENT_SECRET: «swordfish»\n",
             "  rootPassword: «river-cloud-cloud-horse»\n",
             "db:\n  password: «ZbIpPkexzjsleHxR»\n",
             "svc:\n  service_token: «{hex:8}-{hex:4}-{hex:4}-{hex:4}-{hex:12}»\n",
@@ -197,6 +204,7 @@ ASSIGNMENT_RULES = (
         ),
         near_misses=(
             "password: string",
+            "  DEPLOY_TOKEN: DeployToken",
             "apiKey: process.env.X",
             "token: accessToken",
             "secret_key: null",
