@@ -134,7 +134,8 @@ class RemovalOffer(Value, frozen=True, kw_only=True):
     """A folder with the notice of my removal from a team, and the devices that offer it.
 
     `until` is set once I was told: the folder is kept for that long, so that the others get my
-    acknowledgement, and the envelope of my `last` document with its `version`.
+    acknowledgement, and the envelope of my `last` document with its `version`. `refused` is since
+    when the notice in it is refused.
     """
 
     folder: str
@@ -142,6 +143,7 @@ class RemovalOffer(Value, frozen=True, kw_only=True):
     incarnation: int
     devices: tuple[Device, ...]
     until: datetime | None = None
+    refused: datetime | None = None
     last: str = ""
     version: int = 0
 

@@ -166,6 +166,24 @@ class Adopter:
             after = after.activate(me.key, me.addresses)
         state.put_changed(tx, team, after)
         state.put_document(tx, document_of(team.id, found, roster.version))
+        for member in after.everybody:
+            if not member.active:
+                self._adopt_known(tx, after.id, member.key)
+
+    def _adopt_known(self, tx: Transaction, team_id: str, writer: str) -> None:
+        """Have a member say what it said before, if this roster undoes its removal.
+
+        Its document was adopted as the last one of a former member, or before that. It writes
+        another only when it has more to say.
+        """
+        team, known = (
+            state.teams.get(tx, team_id),
+            state.get_document(tx, team_id, MEMBER, writer),
+        )
+        if team and known:
+            with suppress(Unverified):  # it is from an earlier time of this member
+                document = verify_member(known.envelope, writer, team, 0).value
+                self._replace(tx, team, document)
 
     def _end(self, tx: Transaction, team: Team, roster: Roster) -> None:
         if not is_removed(roster, self._context.me):
@@ -182,6 +200,10 @@ class Adopter:
         if document.left and document.writer == team.leader and not team.is_dissolved:
             raise Unverified("4-signer", "the leader cannot leave")
         state.put_document(tx, document_of(team.id, found, document.version))
+        self._replace(tx, team, document)
+
+    def _replace(self, tx: Transaction, team: Team, document: MemberDocument) -> None:
+        """Have what a verified document says in the place of what I knew of its writer."""
         replace_answers(tx, document)
         if document.left:
             self._let_go(tx, team, document)
@@ -189,7 +211,7 @@ class Adopter:
         proposals = tuple(p.project for p in document.proposals)
         retracts = tuple((each.member, each.incarnation) for each in document.retracts)
         said = document.addresses, proposals, document.machines, retracts
-        state.teams.put(tx, team.activate(found.writer, *said))
+        state.teams.put(tx, team.activate(document.writer, *said))
 
     def _let_go(self, tx: Transaction, team: Team, document: MemberDocument) -> None:
         """Have a member leave by its own document; its last answers tell what stays of it."""

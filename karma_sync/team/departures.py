@@ -44,6 +44,7 @@ _KEPT_AFTER_LEAVING = timedelta(days=7)
 _PARTING_S = 15 * 60.0
 _TRIED_FOR = timedelta(days=7)  # after that, nobody reads the document of a member who left
 _OFFERED_FOR = timedelta(hours=24)  # so that every member gets the acknowledgement
+_REFUSED_FOR = timedelta(hours=1)  # a notice that counts may come to the place of one that does not
 
 
 @dataclass(frozen=True)
@@ -289,8 +290,23 @@ class Departures:
                 told = state.removals.get(tx, offer.folder) or offer
         except Unverified as error:
             context.event_log.record_fault("notice refused", offer.folder, reason(error))
+            self._refuse(offer)
             return []
         return self._acknowledge(told)
+
+    def _refuse(self, offer: state.RemovalOffer) -> None:
+        """Give up a folder with a refused notice after a while; who still offers it is heard again.
+
+        A takeover undoes removals of the former leader, which ends their folders at its side.
+        """
+        now = self._context.now()
+        if offer.refused and now - offer.refused < _REFUSED_FOR:
+            return
+        with self._context.store.transaction() as tx:
+            if offer.refused:
+                state.removals.drop(tx, folder=offer.folder)
+            else:
+                state.removals.put(tx, offer.changed(refused=now))
 
     def _verified(
         self, tx: Transaction, raw: bytes, offer: state.RemovalOffer, team: Team | None

@@ -2,6 +2,7 @@
 
 import pytest
 
+from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.subscription import Status
 from tests.support.harness import PROJECT
 from tests.support.memory_town import MemoryTown
@@ -111,3 +112,32 @@ def test_no_member_keeps_the_device_of_a_removed_one_by_which_it_came_into_the_t
     assert newcomer.team() is not None
     for reader in (other, newcomer):
         assert former.me.device not in devices(reader)
+
+
+@pytest.mark.parametrize("says_more", [False, True], ids=["said all", "says more"])
+def test_a_removal_that_a_takeover_undoes_leaves_the_member_as_it_was(
+    here: MemoryTown, says_more: bool
+) -> None:
+    leader, successor, member = team_of(here, "alice", "bob", "carol")
+    leader.member.run("team", "successors", successor.me.tag, "--yes")
+    here.settle()
+    leader.member.offline()
+    leader.remove(member, retracted=False)
+    here.settle()
+    successor.member.run("team", "take-over", "--yes")
+    if says_more:
+        member.move(PROJECT, lambda mine: mine.change(Direction.RECEIVE, mine.content))
+    here.settle()
+    leader.member.online()
+    here.settle()
+    here.an_hour_passes()
+
+    session = leader.member.write_session("by who led")
+    here.settle()
+    found = leader.team()
+    assert found is not None
+    assert [each.tag for each in found.members if each.active] == [
+        player.me.tag for player in (leader, successor, member)
+    ]
+    assert statuses(leader, member) == {Status.ACCEPTED}
+    assert member.member.holds(session)

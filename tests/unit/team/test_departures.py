@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,12 @@ class Bob:
 
     def refusals(self) -> list[str]:
         return refusals(self.log)
+
+    def offers(self, after: timedelta) -> list[state.RemovalOffer]:
+        """The folders that Bob still has after another look, so long after the first ones."""
+        Departures(replace(self.context, now=lambda: NOW + after)).run()
+        with self.context.store.reading() as tx:
+            return state.removals.all(tx)
 
 
 @pytest.fixture
@@ -164,6 +171,20 @@ def test_a_forged_notice_ends_nothing_and_is_named_once(bob: Bob, forged: bytes,
 
     assert bob.refusals() == [code]
     assert not (bob.folder / ACKNOWLEDGED).exists()
+
+
+def test_the_folder_of_a_notice_that_is_refused_goes_after_an_hour(bob: Bob) -> None:
+    outdated = notice(A, NAMED)
+    assert not bob.hears(outdated)
+    assert bob.offers(timedelta(minutes=59))
+    assert not bob.offers(timedelta(minutes=61))
+    assert bob.refusals() == ["6-newer"]
+
+
+def test_a_notice_that_counts_is_heard_in_the_place_of_a_refused_one(bob: Bob) -> None:
+    assert not bob.hears(notice(A, NAMED))
+    assert bob.hears(notice(C))
+    assert bob.offers(timedelta(minutes=61))
 
 
 def test_a_link_in_place_of_a_notice_is_not_followed(bob: Bob, tmp_path: Path) -> None:
