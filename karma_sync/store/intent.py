@@ -8,166 +8,23 @@ An answer that the person gave after the backup was made replaces the one in the
 was sent or taken back since belongs to it. Entries that the database does not know stay in the
 file, because the daemon may not have rebuilt them in the database yet. In a team that I left
 everything counts as paused, and as declined if I took back what I had sent. The file also knows
-those teams: a backup still has me as a member, and nobody there would tell me again.
+those teams: a backup still has me as a member, and nobody there would tell me again. Which
+directories and names belong to a project is as the file says, too: they decide what leaves.
 """
 
 from collections.abc import Callable, Collection
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
-
-from msgspec import MsgspecError
 
 from karma_sync.domain.ids import next_version
-from karma_sync.domain.session.fork import SessionFork
-from karma_sync.domain.session.selection import (
-    Exclusion,
-    Limits,
-    Share,
-    Unshared,
-    WithheldObservation,
-    Withhold,
-)
-from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.invite import InviteStatus
-from karma_sync.domain.team.machine import Machine, TeamPolicy
 from karma_sync.domain.team.member import How
-from karma_sync.domain.team.subscription import USUAL, Content, Status, Subscription
-from karma_sync.domain.value import Value
+from karma_sync.domain.team.subscription import Status
 from karma_sync.errors import KarmaError, NotWritable
 from karma_sync.files import fsync_dirs, write_private
 from karma_sync.store import state
 from karma_sync.store.database import Database, Transaction
-
-_RANK = {Status.ACCEPTED: 0, Status.PAUSED: 1, Status.DECLINED: 2, Status.OFFERED: 2}
-
-
-class Limit(Value, frozen=True, kw_only=True):
-    """My answer to one project of one team, which limits older answers and those with its number.
-
-    `withdrawn` is that of the answer: a withdrawal that no other member has seen is not lost.
-    `limits` is None where they are not known, as in my own document.
-    """
-
-    team: str
-    project: str
-    incarnation: int
-    status: Status
-    direction: Direction
-    content: tuple[Content, ...] = USUAL
-    offer: int = 0
-    withdrawn: int = 0
-    limits: Limits | None = None
-
-    @classmethod
-    def of(cls, answer: Subscription) -> "Limit":
-        """The limit that one of my answers sets."""
-        return cls(
-            team=answer.team,
-            project=answer.project,
-            incarnation=answer.incarnation,
-            status=answer.status,
-            direction=answer.direction,
-            content=answer.content,
-            offer=answer.offer,
-            withdrawn=answer.withdrawn,
-            limits=answer.limits,
-        )
-
-    def applies_to(self, answer: Subscription) -> bool:
-        """Whether it was written for this answer, or for a later one to the same project."""
-        same = (self.team, self.project) == (answer.team, answer.project)
-        return same and self.incarnation >= answer.incarnation
-
-    def at_least(self, status: Status) -> "Limit":
-        """The limit, with this status if that limits more; to decline also withdraws."""
-        withdrawn = self.incarnation if status is Status.DECLINED else self.withdrawn
-        status = max(self.status, status, key=_RANK.__getitem__)
-        return self.changed(status=status, withdrawn=withdrawn)
-
-    def narrow(self, answer: Subscription) -> Subscription:
-        """An answer that this one limits, so that it sends no more than the person allowed.
-
-        A later answer takes its place, and is paused if it sends and its limits are not known. One
-        with the same number is changed so that it sends no more than both allow.
-        """
-        if self.incarnation > answer.incarnation:
-            return self._in_place_of(answer)
-        receives = Direction.RECEIVE in {answer.direction, self.direction}
-        both = tuple(each for each in answer.content if each in self.content)
-        return answer.changed(
-            status=max(answer.status, self.status, key=_RANK.__getitem__),
-            direction=Direction.RECEIVE if receives else answer.direction,
-            content=both or self.content,
-            withdrawn=max(answer.withdrawn, self.withdrawn),
-            limits=answer.limits.narrowed(self.limits) if self.limits else answer.limits,
-        )
-
-    def _in_place_of(self, answer: Subscription) -> Subscription:
-        later = answer.changed(
-            status=self.status,
-            direction=self.direction,
-            content=self.content,
-            incarnation=self.incarnation,
-            offer=self.offer,
-            withdrawn=self.withdrawn,
-            limits=self.limits or Limits(),
-            purged=False,
-        )
-        return later if self.limits else _stopped(later)
-
-
-class OpenInvite(Value, frozen=True, kw_only=True):
-    """An invitation code of mine that can be used, and how often it was."""
-
-    id: str
-    used: int
-
-
-class Intent(Value, frozen=True, kw_only=True):
-    """The content of intent.json; `version` grows each time the file is written."""
-
-    format: Literal[1] = 1
-    version: int = 0
-    limits: tuple[Limit, ...] = ()
-    withheld: tuple[Withhold, ...] = ()
-    observations: tuple[WithheldObservation, ...] = ()
-    shares: tuple[Share, ...] = ()
-    exclusions: tuple[Exclusion, ...] = ()
-    unshared: tuple[Unshared, ...] = ()
-    forks: tuple[SessionFork, ...] = ()
-    halt: state.GlobalPause | None = None
-    invites: tuple[OpenInvite, ...] = ()
-    policies: tuple[TeamPolicy, ...] = ()
-    machines: tuple[Machine, ...] = ()
-    formers: tuple[state.Former, ...] = ()
-
-    def limit(self, answer: Subscription) -> Subscription:
-        """The answer as this file limits it.
-
-        An answer that sends but has no entry is paused: nobody knows how much it was meant to send.
-        """
-        found = next((limit for limit in self.limits if limit.applies_to(answer)), None)
-        return found.narrow(answer) if found else _stopped(answer)
-
-
-def _stopped(answer: Subscription) -> Subscription:
-    """The answer, paused if it sends."""
-    return answer.pause() if answer.status is Status.ACCEPTED and answer.sends else answer
-
-
-def read_intent(path: Path) -> Intent:
-    """The content of the file; an empty intent if there is no file.
-
-    Raises:
-        KarmaError: the content is not valid, so nothing in it can be relied on.
-    """
-    try:
-        return Intent.from_json(path.read_bytes())
-    except FileNotFoundError:
-        return Intent()
-    except (ValueError, RecursionError, MsgspecError):  # ValueError: bytes that are not UTF-8
-        raise KarmaError(f"{path} cannot be read", hint="karma-sync status") from None
+from karma_sync.store.intent_content import Intent, Limit, OpenInvite, read_intent
 
 
 class IntentFile:
@@ -278,8 +135,9 @@ class IntentFile:
 def _content(tx: Transaction, member: str, before: Intent) -> Intent:
     """The content that the file should have by the database, still with the version of `before`."""
     limits = {(limit.team, limit.project): limit for limit in before.limits}
+    joined = _joined(tx, member)
     for answer in state.subscriptions.all(tx, member=member):
-        limits[answer.team, answer.project] = Limit.of(answer)
+        limits[answer.team, answer.project] = Limit.of(answer, joined.get(answer.team, 0))
     for former in state.formers.all(tx):
         least = Status.DECLINED if former.retracted else Status.PAUSED
         limits |= {k: each.at_least(least) for k, each in limits.items() if k[0] == former.team}
@@ -299,7 +157,15 @@ def _content(tx: Transaction, member: str, before: Intent) -> Intent:
         policies=tuple(state.policies.all(tx)),
         machines=tuple(state.machines.all(tx)),
         formers=tuple(state.formers.all(tx)),
+        mapped=tuple(root for root in state.roots.all(tx) if root.mapped),
+        agreements=tuple(state.agreements.all(tx)),
     )
+
+
+def _joined(tx: Transaction, member: str) -> dict[str, int]:
+    """My incarnation in each team that the database knows, by the team's id."""
+    known = ((team.id, team.known(member)) for team in state.teams.all(tx))
+    return {team: mine.incarnation for team, mine in known if mine}
 
 
 def void_unknown(tx: Transaction, known: Collection[OpenInvite], now: datetime) -> None:
@@ -317,12 +183,19 @@ def void_unknown(tx: Transaction, known: Collection[OpenInvite], now: datetime) 
 def _adopt(tx: Transaction, intent: Intent, member: str) -> list[str]:
     """Limit the database by the newer file; returns a sentence for each change."""
     news = []
-    for answer in state.subscriptions.all(tx, member=member):
-        limited = intent.limit(answer)
-        if limited != answer:
-            state.subscriptions.put(tx, limited)
+    known = {(a.team, a.project): a for a in state.subscriptions.all(tx, member=member)}
+    joined = _joined(tx, member)
+    limited = [intent.limit(answer) for answer in known.values()]
+    limited += [
+        each.answered(member)
+        for each in intent.limits
+        if (each.team, each.project) not in known and joined.get(each.team) == each.joined
+    ]
+    for answer in limited:
+        if answer != known.get((answer.team, answer.project)):
+            state.subscriptions.put(tx, answer)
             news.append(
-                f"the database was older than intent.json: {answer.project} is {limited.status}"
+                f"the database was older than intent.json: {answer.project} is {answer.status}"
                 " again"
             )
     state.withholds.put(tx, *intent.withheld)
@@ -331,6 +204,7 @@ def _adopt(tx: Transaction, intent: Intent, member: str) -> list[str]:
     state.unshared.put(tx, *intent.unshared)
     state.forks.put(tx, *intent.forks)
     news += _drop_unknown(tx, intent)
+    news += _place_again(tx, intent)
     news += _end_teams(tx, intent, member)
     for share in state.shares.all(tx):
         state.shares.drop(tx, session=share.session, project=share.project)
@@ -353,6 +227,23 @@ def _drop_unknown(tx: Transaction, intent: Intent) -> list[str]:
         if machine not in intent.machines:
             state.machines.drop(tx, key=machine.key)
     state.machines.put(tx, *(machine for machine in intent.machines if not machine.is_mine))
+    return news
+
+
+def _place_again(tx: Transaction, intent: Intent) -> list[str]:
+    """Have directories belong to projects as the person said last, and under the agreed names."""
+    news = []
+    for root in state.roots.all(tx):
+        if root.mapped and root not in intent.mapped:
+            state.roots.drop(tx, path=root.path)
+            why = f"{root.path} is not mapped to {root.project}"
+            news.append(f"the database was older than intent.json: {why}")
+    state.roots.put(tx, *intent.mapped)
+    for each in state.agreements.all(tx):
+        if each not in intent.agreements:
+            state.agreements.drop(tx, team=each.team, project=each.project, name=each.name)
+            news.append(f"the database was older than intent.json: {each.name} is not agreed to")
+    state.agreements.put(tx, *intent.agreements)
     return news
 
 

@@ -10,6 +10,7 @@ answers.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from karma_sync.domain import limits
 from karma_sync.domain.team.machine import Machine
 from karma_sync.domain.team.member import How
 from karma_sync.domain.team.subscription import Status
@@ -19,8 +20,9 @@ from karma_sync.paths import is_metadata_folder, metadata_folder
 from karma_sync.signing import PayloadType, read_accepted
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
-from karma_sync.store.intent import Intent, Limit, read_intent, void_unknown
-from karma_sync.team.adopt import document_of
+from karma_sync.store.intent import void_unknown
+from karma_sync.store.intent_content import Intent, Limit, read_intent
+from karma_sync.team.adopt import document_of, newest_order
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents.folder import DocumentFile, MetadataFolder
 from karma_sync.team.documents.models import MemberDocument, Roster, answers_of, team_of
@@ -92,8 +94,12 @@ class Rebuilder:
                 return  # I was added again, which is for me to answer
             else:
                 former = None
-            if state.teams.get(tx, roster.team) is None:
-                self._restore(tx, _Found(roster, roster_file, own, own_file), former)
+            team = state.teams.get(tx, roster.team)
+            files = _Found(roster, roster_file, own, own_file)
+            if team is None:
+                self._restore(tx, files, former)
+            elif own.incarnation == here and _incarnation(team, me.key) < here:
+                self._catch_up(tx, files, team)
             self._raise_minimum_versions(tx, roster, own)
 
     def _restore(self, tx: Transaction, found: "_Found", leaving: state.Former | None) -> None:
@@ -118,6 +124,19 @@ class Rebuilder:
             why += ": what you send is paused, karma-sync subscription resume PROJECT"
         self._context.event_log.record("rebuilt", me.tag, why)
 
+    def _catch_up(self, tx: Transaction, found: "_Found", team: Team) -> None:
+        """Follow the roster on disk if I was added again after the database was copied.
+
+        The answers that I gave since come from my own document. Those in the database are not of
+        this time, so they would be dropped when the roster is adopted.
+        """
+        roster, me = found.roster, self._context.me
+        if not order_of(roster).is_newer_than(newest_order(tx, team)):
+            return
+        after = team_of(roster, order_of(roster), team).seen_by(me.key)
+        state.put_changed(tx, team, after.activate(me.key, me.addresses))
+        state.put_document(tx, document_of(roster.team, found.roster_file, roster.version))
+
     def _restore_machines(self, tx: Transaction, team: Team, own: MemberDocument) -> None:
         """Go on to call those machines mine that my own document names."""
         for key in own.machines:
@@ -139,6 +158,7 @@ class Rebuilder:
                 void_unknown(tx, (), self._context.now())
                 if kind == MEMBER:
                     self._narrow(tx, roster, own)
+                    self._say_again(tx, own)
 
     def _narrow(self, tx: Transaction, roster: Roster, own: MemberDocument) -> None:
         """Limit my answers to those in my newer document: the database is an old backup.
@@ -158,3 +178,21 @@ class Rebuilder:
                 state.subscriptions.put(tx, answer)
                 why = f"{answer.project}: the database was older than my document"
                 self._context.event_log.record("limited", self._context.me.tag, why)
+
+    def _say_again(self, tx: Transaction, own: MemberDocument) -> None:
+        """Go on to propose and to retract what my newer document does: it is in no answer."""
+        team = state.teams.get(tx, own.team)
+        mine = team.anybody(self._context.me.key) if team else None
+        if team is None or mine is None or mine.incarnation != own.incarnation:
+            return
+        proposals = tuple(each.project for each in own.proposals)
+        said = ((each.member, each.incarnation) for each in own.retracts)
+        retracts = tuple(dict.fromkeys((*mine.retracts, *said)))[-limits.MACHINES :]
+        said_all = mine.addresses, proposals, mine.machines, retracts
+        state.teams.put(tx, team.activate(mine.key, *said_all))
+
+
+def _incarnation(team: Team, key: str) -> int:
+    """That of the member with this key in a team; 0 if there is none."""
+    member = team.anybody(key)
+    return member.incarnation if member else 0

@@ -25,7 +25,7 @@ def play(folder: Path, seed: int) -> None:
     (folder / "seed").write_text(f"{seed}\n")  # it is kept where a run is ended before its report
     town = MemoryTown(folder)
     try:
-        schedule = Schedule(town, USERS, seed)
+        schedule = Schedule(town, [Player(town.member(user).up()) for user in USERS], seed)
         schedule.begin()
         try:
             schedule.run(STEPS)
@@ -66,7 +66,7 @@ def test_a_thousand_schedules(tmp_path: Path, part: int) -> None:
 
 def with_a_session(here: MemoryTown) -> Schedule:
     """A team in which all have the session that its third member wrote."""
-    schedule = Schedule(here, USERS, seed=0)
+    schedule = Schedule(here, [Player(here.member(user).up()) for user in USERS])
     schedule.begin()
     schedule.write(schedule.players[2], PROJECT, "by the author")
     schedule.settle()

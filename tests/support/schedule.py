@@ -95,12 +95,12 @@ def _is_open(mine: Subscription) -> bool:
 class Schedule:
     """A team of which one leads, and what happens to it by chance."""
 
-    def __init__(self, town: MemoryTown, users: Sequence[str], seed: int) -> None:
+    def __init__(self, town: MemoryTown, players: Sequence[Player], seed: int = 0) -> None:
         self.town = town
         self.chance = random.Random(seed)  # noqa: S311 to be repeated
         self.done: list[str] = []  # what happened, for who looks for a fault
         self.written: list[Written] = []
-        self.players = [Player(town.member(user).up()) for user in users]
+        self.players = list(players)
         self.leader = self.players[0]
         self.taken_back: set[Player] = set()  # removed members, with all that they sent
         self._backups: dict[Player, Path] = {}
@@ -252,8 +252,8 @@ class Schedule:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
         for name in _DATABASES:
-            if (player.member.paths.data / name).exists():
-                copy_database(player.member.paths.data / name, place / name)
+            if (path := _database(player, name)).exists():
+                copy_database(path, place / name)
         if player.member.paths.intent.exists():
             shutil.copy(player.member.paths.intent, place)
         self._backups[player] = place
@@ -273,7 +273,7 @@ class Schedule:
         def put() -> None:
             self._drop(player, names)
             for name in names:
-                shutil.copy(place / name, player.member.paths.data / name)
+                shutil.copy(place / name, _database(player, name))
 
         self._swap(player, names, put)
 
@@ -284,7 +284,7 @@ class Schedule:
 
     def _drop(self, player: Player, names: Iterable[str]) -> None:
         for name in names:
-            for path in player.member.paths.data.glob(f"{name}*"):
+            for path in _database(player, name).parent.glob(f"{name}*"):
                 path.unlink()
 
     def _swap(self, player: Player, names: Iterable[str], change: Callable[[], None]) -> None:
@@ -493,6 +493,12 @@ def _moved(verb: str, direction: Direction) -> Callable[[Subscription], Subscrip
         "reopen": Subscription.reopen,
     }
     return {**plain, "change": change, "retract": retract}[verb]
+
+
+def _database(player: Player, name: str) -> Path:
+    paths = player.member.paths
+    found = {path.name: path for path in (paths.state_db, paths.work_db, paths.library_db)}
+    return found[name]
 
 
 def copy_database(path: Path, to: Path) -> None:

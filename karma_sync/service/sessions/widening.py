@@ -26,7 +26,7 @@ from karma_sync.service.sessions.survey import (
 )
 from karma_sync.store import state
 from karma_sync.store.database import Database
-from karma_sync.store.intent import read_intent
+from karma_sync.store.intent_content import read_intent
 
 
 @dataclass(frozen=True)

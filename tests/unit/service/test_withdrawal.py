@@ -15,7 +15,8 @@ from karma_sync.sending.ledger import recalls, sent
 from karma_sync.service.sessions import withdrawal
 from karma_sync.signing import PayloadType
 from karma_sync.store import ledger, state, work
-from karma_sync.store.intent import IntentFile, read_intent
+from karma_sync.store.intent import IntentFile
+from karma_sync.store.intent_content import read_intent
 from karma_sync.store.ledger import Departed
 from karma_sync.team.documents.receipt import Imported, Receipt, channel_receipt
 from tests.support.builders import (

@@ -22,7 +22,8 @@ from karma_sync.domain.team.team import Team
 from karma_sync.errors import KarmaError, NotWritable
 from karma_sync.store import state
 from karma_sync.store.database import Database
-from karma_sync.store.intent import IntentFile, read_intent
+from karma_sync.store.intent import IntentFile
+from karma_sync.store.intent_content import read_intent
 from tests.support.builders import NOW, team_of_all
 
 ME = "k" * 64
@@ -458,3 +459,50 @@ def test_a_file_that_cannot_be_written_fails_the_command(home: Home) -> None:
             home.put(accepted())
     finally:
         home.root.chmod(0o700)
+
+
+def test_a_decline_since_the_backup_holds_against_an_offer_and_its_purge_too(home: Home) -> None:
+    declined = accepted().decline()
+    home.put(declined.reopen())
+    backup = home.backup()
+    home.put(declined.purge())
+    home.restart(backup)
+
+    assert home.answer() == declined.purge()
+
+
+@pytest.mark.parametrize(("joined", "status"), [(0, Status.DECLINED), (9, None)])
+def test_an_answer_that_the_backup_lacks_comes_from_the_file_if_i_was_not_added_again(
+    home: Home, joined: int, status: Status | None
+) -> None:
+    bob = TEAM.members[1].changed(incarnation=joined)
+    home.enter(TEAM.changed(members=(TEAM.members[0], bob)))
+    backup = home.backup()
+    home.enter(TEAM)
+    home.put(accepted(team=TEAM.id).decline())
+    home.restart(backup)
+    with home.store.reading() as tx:
+        found = state.subscriptions.get(tx, TEAM.id, "p", ME)
+
+    assert (found.status if found else None) == status
+
+
+def test_directories_and_names_belong_to_a_project_as_the_person_said_last(home: Home) -> None:
+    before, since = (state.KnownDirectory(path=p, project="p", mapped=True) for p in ("/x", "/y"))
+    named = state.KnownDirectory(path="/z", project="p")
+    old, new = (state.Agreed(team="t", project="p", name=name) for name in ("old", "new"))
+    with home.store.transaction() as tx:
+        state.roots.put(tx, before, named)
+        state.agreements.put(tx, old)
+    backup = home.backup()
+    with home.store.transaction() as tx:
+        state.roots.drop(tx, path="/x")
+        state.roots.put(tx, since)
+        state.agreements.drop(tx, team="t", project="p", name="old")
+        state.agreements.put(tx, new)
+    home.restart(backup)
+    with home.store.reading() as tx:
+        assert state.roots.all(tx) == [since, named]
+        assert state.agreements.all(tx) == [new]
+    assert any("/x is not mapped to p" in why for why in home.reported)
+    assert any("old is not agreed to" in why for why in home.reported)
