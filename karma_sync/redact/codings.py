@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum, auto
 from itertools import accumulate
+from typing import NamedTuple
 
 from karma_sync.redact.escapes import LEVELS, Unescaped
 from karma_sync.redact.matching.patterns import compiled
@@ -120,21 +121,45 @@ def plain(text: bytes) -> bytes:
 
 def without_colours(text: bytes) -> Decoded | None:
     """The text without its colour codes; None if it has none."""
-    return _without_codes(text, (0, len(text)), _COLOURS) if has_colours(text) else None
+    return _without_codes(text, _COLOURS) if has_colours(text) else None
 
 
-def decoded(text: bytes, places: Sequence[int]) -> Iterator[Decoded]:
-    """Every coded stretch around these places, decoded once; colour codes stay."""
+class CodedRun(NamedTuple):
+    """A coded stretch of a text: its bytes, where it begins, and what decodes it.
+
+    `decode` gives None if it stands for no text.
+    """
+
+    start: int
+    data: bytes
+    decode: Callable[[bytes], Decoded | None]
+
+
+def coded_runs(text: bytes, places: Sequence[int]) -> Iterator[CodedRun]:
+    """Every coded stretch around these places, once; what it stands for may have colour codes."""
     if b"%" in text:
-        for run in _runs(text, places):
-            yield _without_codes(text, run, _PERCENT, _meant_by_percent)
-    yield from _without_base64(text, places)
+        for start, end in _percent_runs(text, places):
+            yield CodedRun(start, text[start:end], _without_percent)
+    for start, end in _base64_runs(text, places):
+        yield CodedRun(start, text[start:end], _without_base64)
     if b"\x00" in text:
         for wide in _WIDE.finditer(text):
-            size = len(wide[0]) // 2
-            starts = range(size)
-            sources = [(wide.start() + 2 * at, -2) for at in starts]
-            yield Decoded(wide[0][::2], starts, sources)
+            yield CodedRun(wide.start(), wide[0], _without_nuls)
+
+
+def _without_percent(run: bytes) -> Decoded:
+    return _without_codes(run, _PERCENT, _meant_by_percent)
+
+
+def _without_base64(run: bytes) -> Decoded | None:
+    """What base64 stands for; a secret in it is all of it."""
+    data = _text_of(run)
+    return Decoded(data, [0], [(0, -len(run))]) if data else None
+
+
+def _without_nuls(run: bytes) -> Decoded:
+    starts = range(len(run) // 2)
+    return Decoded(run[::2], starts, [(2 * at, -2) for at in starts])
 
 
 def may_be_coded(coding: Coding, text: bytes, place: int) -> bool:
@@ -150,7 +175,7 @@ def _may_be_base64(text: bytes, place: int) -> bool:
     low = max(0, place - _NEAR)
     layer, at = text[low : place + _NEAR], place - low
     for _ in range(LEVELS + 1):
-        if any(True for _ in _without_base64(layer, [at])):
+        if any(_text_of(layer[start:end]) for start, end in _base64_runs(layer, [at])):
             return True
         if b"\\" not in layer:
             return False
@@ -189,7 +214,7 @@ def _without_return(text: bytes, start: int, end: int) -> int:
     return end - (end > start and text[end - 1 : end] == b"\r")
 
 
-def _runs(text: bytes, places: Sequence[int]) -> Iterator[Stretch]:
+def _percent_runs(text: bytes, places: Sequence[int]) -> Iterator[Stretch]:
     """The runs without blanks in which the percent signs at these places stand."""
     done = -1
     for place in places:
@@ -205,18 +230,16 @@ def _runs(text: bytes, places: Sequence[int]) -> Iterator[Stretch]:
 
 def _without_codes(
     text: bytes,
-    where: Stretch,
     codes: re.Pattern[bytes],
     meant: Callable[[re.Match[bytes]], bytes] | None = None,
 ) -> Decoded:
-    """The stretch with each code replaced by the one byte that it means, or by nothing."""
-    start, end = where
+    """The text with each code replaced by the one byte that it means, or by nothing."""
     pieces: list[bytes] = []
     starts: list[int] = []
     sources: list[Stretch] = []
-    at, size = start, 0
-    for code in (*codes.finditer(text, start, end), None):
-        stop = code.start() if code else end
+    at = size = 0
+    for code in (*codes.finditer(text), None):
+        stop = code.start() if code else len(text)
         if stop > at or not starts:
             pieces.append(text[at:stop])
             starts.append(size)
@@ -227,7 +250,7 @@ def _without_codes(
             starts.append(size)
             sources.append((code.start(), -len(code[0])))
             size += 1
-        at = code.end() if code else end
+        at = code.end() if code else len(text)
     return Decoded(b"".join(pieces), starts, sources)
 
 
@@ -235,8 +258,8 @@ def _meant_by_percent(code: re.Match[bytes]) -> bytes:
     return bytes([int(code[1], 16)])
 
 
-def _without_base64(text: bytes, places: Sequence[int]) -> Iterator[Decoded]:
-    """The runs of base64 at these places that stand for text; a secret in one is all of it."""
+def _base64_runs(text: bytes, places: Sequence[int]) -> Iterator[Stretch]:
+    """The runs of base64 at these places."""
     done = -1
     for place in places:
         if place <= done:
@@ -245,11 +268,9 @@ def _without_base64(text: bytes, places: Sequence[int]) -> Iterator[Decoded]:
         while start > done + 1 and start > place - _ALIGNED and text[start - 1] in _CHARACTERS:
             start -= 1
         run = _BASE64.match(text, start)
-        if run is None:
-            continue
-        done = run.end()
-        if data := _text_of(run[0]):
-            yield Decoded(data, [0], [(start, start - done)])
+        if run is not None:
+            done = run.end()
+            yield start, done
 
 
 def _text_of(run: bytes) -> bytes:

@@ -77,7 +77,11 @@ class Unescaped:
         )  # of the pieces, and where they are in data
         self._source_starts = [0]
         at, size = 0, 0
+        escape = _next_backslash(source, at)
         for place in places:
+            if place <= escape:  # nothing is escaped since the last piece
+                self.places.append(size + place - at)
+                continue
             over = _escape_over(source, place)
             stop = over[0] if over else place
             if stop > at:
@@ -85,6 +89,7 @@ class Unescaped:
                 pieces.append(unescape(self._sources[-1]))
                 size += len(pieces[-1])
                 at = stop
+                escape = _next_backslash(source, at)
                 self._starts.append(size)
                 self._source_starts.append(at)
             self.places.append(size)
@@ -139,6 +144,12 @@ class _Escapes:
         """Where in the source ends what ends at this place."""
         at = bisect_right(self._data_starts, place - 1) - 1
         return place if at < 0 else self._ends[at] + max(0, place - self._data_ends[at])
+
+
+def _next_backslash(source: bytes, at: int) -> int:
+    """Where the first backslash from `at` on is; the end of the text if there is none."""
+    place = source.find(b"\\", at)
+    return len(source) if place < 0 else place
 
 
 def snapped(source: bytes, start: int, end: int) -> tuple[int, int]:

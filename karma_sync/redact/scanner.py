@@ -8,7 +8,13 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
-from karma_sync.redact.codings import Coding, decoded, unwrapped, without_colours
+from karma_sync.redact.codings import (
+    CodedRun,
+    Coding,
+    coded_runs,
+    unwrapped,
+    without_colours,
+)
 from karma_sync.redact.crowds import beside_escapes, thinned
 from karma_sync.redact.effort import Effort, TooMuchWork
 from karma_sync.redact.escapes import LEVELS, Unescaped, snapped, unescape, whole_characters
@@ -35,10 +41,14 @@ _LEAST_TAIL = 8  # characters of a token behind a line's end that are worth a cu
 
 
 class _Search(NamedTuple):
-    """The parameters of a search in all layers of a text: rules to try anyway, and its effort."""
+    """A search in all layers of a text: rules to try anyway, its effort, and what is known.
+
+    `runs` has what was found in coded stretches that have no other layers.
+    """
 
     near: Sequence[int]
     effort: Effort
+    runs: dict[bytes, list[Span]]
 
 
 class Scanner:
@@ -165,7 +175,7 @@ class Scanner:
         they are known; `coloured` is true if it may have colour codes. A text that asks for
         too much work is one span.
         """
-        search = _Search(near, Effort(len(text), len(near) + len(self._gates.always)))
+        search = _Search(near, Effort(len(text), len(near) + len(self._gates.always)), {})
         try:
             found = [
                 *self._find_in(search, text, written if b"\\" in text else None, hits),
@@ -298,11 +308,28 @@ class Scanner:
         self, search: _Search, text: bytes, reasons: Reasons, levels: int
     ) -> Iterator[Span]:
         """The secrets behind percent signs, base64 and the NULs of UTF-16."""
-        for layer in decoded(text, reasons.places):
-            search.effort.spend(len(layer.data))
-            inner = self._reasons(layer.data, self._gates.hits(layer.data, search.effort))
-            for span in distinct(self._find_in_layers(search, layer.data, inner, levels, None)):
-                yield Span(*layer.origin(span.start, span.end), span.order)
+        for run in coded_runs(text, reasons.places):
+            for start, end, order in self._find_in_run(search, run, levels):
+                yield Span(run.start + start, run.start + end, order)
+
+    def _find_in_run(self, search: _Search, run: CodedRun, levels: int) -> list[Span]:
+        """The secrets in a coded stretch, by their places in it.
+
+        The same one often stands at each level of escapes. What is found in it is the same too if
+        nothing in what it stands for is escaped or coded.
+        """
+        if run.data in search.runs:
+            return search.runs[run.data]
+        layer = run.decode(run.data)
+        if layer is None:
+            return []
+        search.effort.spend(len(layer.data))
+        reasons = self._reasons(layer.data, self._gates.hits(layer.data, search.effort))
+        spans = distinct(self._find_in_layers(search, layer.data, reasons, levels, None))
+        found = [Span(*layer.origin(start, end), order) for start, end, order in spans]
+        if not (b"\\" in layer.data or reasons.coded or reasons.wrapped):
+            search.runs[run.data] = found
+        return found
 
     def _find_behind_line_ends(
         self, search: _Search, text: bytes, places: Sequence[int]
